@@ -1,0 +1,316 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What one host tells the controller: plain data, made by ``topology_info``, read by the plan. PRIVATE to the collection.
+
+Every class is JSON through :func:`to_dict` and :func:`from_dict`. An empty string, ``None`` or an empty list means "not
+there"; what could not be seen is in ``HostFacts.unreadable`` with its reason, never silently left out.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+SCHEMA = 1
+
+T = TypeVar("T")
+
+
+@dataclass
+class Unreadable:
+    """A part of the host that could not be seen."""
+
+    what: str  # a path, a command, or a part such as "processes of other users"
+    reason: str
+
+
+@dataclass
+class Listener:
+    """A listening TCP socket."""
+
+    address: str  # "0.0.0.0", "::", "127.0.0.1", ...
+    port: int
+    pid: int = 0  # 0: not permitted to see
+    process: str = ""  # name of the executable, such as "java"
+    user: str = ""
+
+
+@dataclass
+class TlsHost:
+    """Where a connector's key is: the connector's own attributes, or one ``SSLHostConfig/Certificate``."""
+
+    line: int
+    form: str  # "attributes" | "sslhostconfig"
+    hostname: str = ""
+    keystore: str = ""  # path, resolved; "" when PEM files are named
+    keystore_type: str = ""
+    alias: str = ""
+    certificate: str = ""
+    key: str = ""
+    chain: str = ""
+
+
+@dataclass
+class Connector:
+    """A live Tomcat connector, values with ``${...}`` resolved where possible; no secrets."""
+
+    line: int  # 1-based, of "<Connector"
+    port: int  # 0: unknown, its property is unresolved
+    protocol: str = ""
+    address: str = ""
+    scheme: str = "http"
+    secure: bool = False
+    ssl: bool = False
+    proxy_name: str = ""
+    proxy_port: int = 0  # 0: not set
+    redirect_port: int = 0
+    attributes: dict[str, str] = field(default_factory=dict)  # all of them, secrets replaced by "********"
+    unresolved: list[str] = field(default_factory=list)  # names of attributes whose ${...} is unknown
+    tls: list[TlsHost] = field(default_factory=list)
+    user: bool = False  # users' requests arrive here
+    reason: str = ""  # why it is, or is not
+
+
+@dataclass
+class ServerXml:
+    """A ``server.xml`` as it was read."""
+
+    path: str
+    mtime: float = 0.0  # seconds since the epoch
+    sha256: str = ""
+    connectors: list[Connector] = field(default_factory=list)
+    context_path: str = ""  # "" is "/"
+    context_line: int = 0
+    remote_ip_valve: dict[str, str] | None = None
+    shutdown_port: int = 0
+    generated_by: str = ""  # evidence that a program writes this file anew at each start
+    error: str = ""  # why it could not be read or parsed, with line
+
+
+@dataclass
+class TrustStore:
+    """The trust store that the application's JVM really uses."""
+
+    path: str
+    real_path: str = ""  # links followed
+    type: str = ""  # "jks" | "pkcs12"
+    source: str = ""  # "property" | "jssecacerts" | "cacerts"
+    mtime: float = 0.0
+    certificates: int = 0
+    fingerprints: list[str] = field(default_factory=list)  # SHA-256 of each trusted certificate, lower-case hex
+    error: str = ""
+
+
+@dataclass
+class Java:
+    """The JRE that the application runs on."""
+
+    home: str
+    version: str = ""  # "17.0.9"
+    source: str = ""  # "process" | "setenv" | "unit" | "install" | ...
+    keytool: str = ""
+    truststore: TrustStore | None = None
+
+
+@dataclass
+class Process:
+    """The application's running JVM."""
+
+    pid: int
+    started: float  # seconds since the epoch
+    user: str = ""
+    properties: dict[str, str] = field(default_factory=dict)  # -D options, secrets replaced
+
+
+@dataclass
+class Service:
+    """What starts and stops the application."""
+
+    kind: str  # "systemd" | "sysv" | "none"
+    name: str = ""
+    active: bool = False
+
+
+@dataclass
+class Application:
+    """A Confluence or Jira installation."""
+
+    kind: str  # "confluence" | "jira"
+    install_dir: str
+    version: str = ""
+    home: str = ""
+    shared_home: str = ""
+    user: str = ""
+    tomcat_version: str = ""
+    properties: dict[str, str] = field(default_factory=dict)  # -D options of setenv.sh, unit and process together
+    server_xml: ServerXml | None = None
+    java: Java | None = None
+    service: Service | None = None
+    process: Process | None = None
+    evidence: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Upstream:
+    """One server that a proxy forwards to."""
+
+    scheme: str  # "http" | "https" | "ws" | "wss" | "tcp"
+    host: str
+    port: int
+    backup: bool = False
+
+
+@dataclass
+class Route:
+    """Where a virtual host forwards a path."""
+
+    path: str  # "/" | "/confluence" | ...
+    upstreams: list[Upstream] = field(default_factory=list)
+    upstream_path: str = ""  # what the path becomes, "" when it is passed on as it is
+    file: str = ""
+    line: int = 0
+    upgrade: bool = False  # passes the Upgrade of a WebSocket on
+    http11: bool = True  # talks HTTP/1.1 to the upstream
+    read_timeout: float = 0.0  # seconds an idle WebSocket lives; 0: unknown
+    forwarded_proto: str = ""  # the value of X-Forwarded-Proto that is sent, "" for none
+    sticky: str = ""  # how a client stays with one upstream: "ip_hash", "cookie JSESSIONID", ...; "" for not at all
+    buffering: bool = False
+
+
+@dataclass
+class ProxyListen:
+    """An address that a virtual host listens on."""
+
+    address: str  # "*" for all
+    port: int
+    tls: bool = False
+    file: str = ""
+    line: int = 0
+
+
+@dataclass
+class VirtualHost:
+    """A server block, VirtualHost or frontend."""
+
+    names: list[str] = field(default_factory=list)
+    listens: list[ProxyListen] = field(default_factory=list)
+    routes: list[Route] = field(default_factory=list)
+    certificate: str = ""
+    key: str = ""
+    certificate_expires: float = 0.0  # seconds since the epoch, 0: unknown
+    certificate_names: list[str] = field(default_factory=list)
+    file: str = ""
+    line: int = 0
+    managed: bool = False  # written by this collection
+
+
+@dataclass
+class Proxy:
+    """nginx, Apache httpd or HAProxy on the host."""
+
+    kind: str  # "nginx" | "apache" | "haproxy"
+    version: str = ""
+    config: str = ""  # main file
+    running: bool = False
+    hosts: list[VirtualHost] = field(default_factory=list)
+    error: str = ""  # the daemon's own words when it refuses its configuration
+    notes: list[str] = field(default_factory=list)  # what the reader could not follow
+
+
+@dataclass
+class RtcInstance:
+    """An RTC service found on the host."""
+
+    kind: str  # "deployed": ours | "builtin": in the application's JVM | "foreign"
+    port: int
+    address: str = ""
+    instance: str = ""  # "confluence" | "jira" for ours
+    unit: str = ""
+    active: bool = False
+    release: str = ""
+    process: str = ""
+    pid: int = 0
+
+
+@dataclass
+class HostFacts:
+    """All that ``topology_info`` returns."""
+
+    hostname: str = ""
+    os_id: str = ""  # ID of os-release: "debian", "rhel", ...
+    os_version: str = ""
+    os_family: str = ""  # "debian" | "redhat" | ""
+    machine: str = ""  # "x86_64", "aarch64"
+    python: str = ""  # version of /usr/bin/python3, which the RTC server would run on: "3.11"
+    pythons: dict[str, str] = field(default_factory=dict)  # path -> "3.11" of all usable interpreters found
+    selinux: str = ""  # "enforcing" | "permissive" | "" for none
+    selinux_ports: list[int] = field(default_factory=list)  # of http_port_t, when SELinux is on
+    selinux_connect: bool | None = None  # httpd_can_network_connect
+    firewall: str = ""  # "firewalld" | "nftables" | "" ; running only
+    root: bool = False
+    clock: float = 0.0  # seconds since the epoch on the host
+    addresses: list[str] = field(default_factory=list)  # of the host, without loopback
+    main_address: str = ""  # the one that the default route uses
+    resolves: dict[str, list[str]] = field(default_factory=dict)  # name -> addresses, as this host sees it
+    applications: list[Application] = field(default_factory=list)
+    proxies: list[Proxy] = field(default_factory=list)
+    listeners: list[Listener] = field(default_factory=list)
+    rtc: list[RtcInstance] = field(default_factory=list)
+    unreadable: list[Unreadable] = field(default_factory=list)
+    schema: int = SCHEMA
+
+
+def to_dict(value: Any) -> dict[str, Any]:
+    """A dataclass of this module, or of ``_plan``, as JSON-ready data."""
+    return dataclasses.asdict(value)
+
+
+def from_dict(cls: type[T], data: dict[str, Any]) -> T:
+    """The dataclass back from JSON. Unknown keys are ignored, so that a newer host may talk to an older controller.
+
+    :raises TypeError: a field that has no default is missing.
+    """
+    values = {}
+    for name, kind in _fields(cls).items():
+        if name in data:
+            values[name] = _restore(kind, data[name])
+    return cls(**values)
+
+
+def _fields(cls: Any) -> dict[str, str]:
+    return {item.name: str(item.type) for item in dataclasses.fields(cls)}
+
+
+def _restore(kind: str, value: Any) -> Any:
+    # The annotations are text (PEP 563) and of few shapes; evaluating them would need Python 3.9 on the host.
+    if value is None:
+        return None
+    for name, cls in _classes().items():
+        if kind in (name, f"{name} | None"):
+            return from_dict(cls, value)
+        if kind == f"list[{name}]":
+            return [from_dict(cls, item) for item in value]
+        if kind == f"dict[str, {name}]":
+            return {key: from_dict(cls, item) for key, item in value.items()}
+    return value
+
+
+_REGISTRY: dict[str, Any] = {}
+
+
+def register(*classes: Any) -> None:
+    """Make dataclasses of another module known to :func:`from_dict`."""
+    _REGISTRY.update({cls.__name__: cls for cls in classes})
+
+
+def _classes() -> dict[str, Any]:
+    return _REGISTRY
+
+
+register(
+    Unreadable, Listener, TlsHost, Connector, ServerXml, TrustStore, Java, Process, Service, Application, Upstream,
+    Route, ProxyListen, VirtualHost, Proxy, RtcInstance, HostFacts,
+)  # fmt: skip
