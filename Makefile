@@ -1,0 +1,81 @@
+# `make site` and `make test` do all set-up themselves; `make help` lists the rest.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+BIN := .venv/bin
+BUILD := .build
+# Playbooks run from the built and installed collection, as on an administrator's machine.
+COLLECTIONS := $(CURDIR)/$(BUILD)/collections
+export ANSIBLE_COLLECTIONS_PATH := $(COLLECTIONS)
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+export PYTHONDONTWRITEBYTECODE := 1
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+INVENTORY ?= inventories/lab/hosts.yml
+ARGS ?=
+
+.PHONY: help
+help: ## List the targets
+	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## Virtual environment with the pinned requirements
+	@tools/setup
+
+.PHONY: collection
+collection: setup ## Build the collection and install it into .build/collections
+	@tools/collection
+
+.PHONY: lab
+lab: setup ## Start the lab hosts (installs Podman where it is missing)
+	@$(BIN)/python tests/hosts/lab.py up
+
+.PHONY: site
+site: collection lab ## Provision the lab: detect, plan, apply, verify, report
+	@$(BIN)/ansible-playbook -i $(INVENTORY) site.yml $(ARGS)
+
+.PHONY: preview
+preview: collection lab ## The same with --check --diff: shows every change, makes none
+	@$(BIN)/ansible-playbook -i $(INVENTORY) site.yml --check --diff $(ARGS)
+
+.PHONY: test
+test: collection ## Everything: gates, unit tests, RTC server, real daemons, Molecule
+	@$(BIN)/python tools/run_tests.py
+
+.PHONY: quick
+quick: collection ## The tests that take seconds: gates without ansible-test, unit tests
+	@$(BIN)/python tools/run_tests.py ruff mypy docs unit
+
+.PHONY: lint
+lint: collection ## ruff, mypy, generated documents, ansible-lint (production profile)
+	@$(BIN)/python tools/run_tests.py ruff mypy docs ansible-lint
+
+.PHONY: unit
+unit: collection ## Unit tests of modules and their helpers
+	@$(BIN)/python tools/run_tests.py unit
+
+.PHONY: sanity
+sanity: collection ## ansible-test sanity and units
+	@$(BIN)/python tools/run_tests.py sanity units
+
+.PHONY: test-rtc
+test-rtc: collection ## The RTC server's tests, with their figures
+	@$(BIN)/python tools/run_tests.py rtc-server
+
+.PHONY: molecule
+molecule: collection ## A Molecule scenario on real hosts (SCENARIO=default)
+	@SCENARIO=$(or $(SCENARIO),default) $(BIN)/python tools/run_tests.py molecule
+
+.PHONY: docs
+docs: setup ## Write the generated references in docs/
+	@$(BIN)/python tools/generate_docs.py
+
+.PHONY: lock
+lock: setup ## Pin the requirements anew (requirements/*.txt, files/rtc_server/requirements.txt)
+	@tools/lock
+
+.PHONY: clean
+clean: ## Remove lab hosts, images of ours, virtual environment and everything built
+	@if [ -x $(BIN)/python ]; then $(BIN)/python tests/hosts/lab.py clean --all; fi
+	@rm -rf $(BUILD) .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@echo "Clean."

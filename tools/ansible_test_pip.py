@@ -1,0 +1,59 @@
+#!/usr/bin/env python3
+"""Give ansible-test the pip that it wants to download.
+
+``ansible-test sanity`` makes virtual environments with a get-pip script that it fetches from a host of the Ansible
+project. Where only a package index is in reach, this writes an equivalent into ansible-test's own cache: a script that
+carries pip's wheel, taken from the index, and runs it.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+SCRIPT = '''"""pip's own wheel, started without being installed."""
+import base64, os, sys, tempfile
+
+WHEEL = "{wheel}"
+DATA = "{data}"
+
+with tempfile.TemporaryDirectory() as folder:
+    path = os.path.join(folder, WHEEL)
+    with open(path, "wb") as file:
+        file.write(base64.b64decode(DATA))
+    sys.path.insert(0, path)
+    from pip._internal.cli.main import main
+    sys.exit(main(["install", "--upgrade", "--force-reinstall"]
+                  + [a for a in sys.argv[1:] if a not in ("--no-setuptools", "--no-wheel")]))
+'''
+
+
+def wanted_versions() -> list[str]:
+    """The pip versions that the installed ansible-test names."""
+    import ansible_test._internal.python_requirements as requirements  # noqa: PLC0415 - only in the environment
+
+    text = Path(requirements.__file__).read_text()
+    return sorted(set(re.findall(r"get-pip-(\d+\.\d+(?:\.\d+)?)\.py", text))) or ["24.2"]
+
+
+def write(version: str) -> None:
+    """Write the cached script of one version unless it is there."""
+    target = Path.home() / ".ansible/test/cache" / f"get_pip_{version.replace('.', '_')}.py"
+    if target.exists():
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder, f"pip=={version}"]
+        subprocess.run(command, check=True)
+        wheel = next(Path(folder).glob("*.whl"))
+        data = base64.b64encode(wheel.read_bytes()).decode()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(SCRIPT.format(wheel=wheel.name, data=data))
+
+
+if __name__ == "__main__":
+    for number in wanted_versions():
+        write(number)

@@ -1,0 +1,19 @@
+#!/usr/bin/env python3
+"""mypy --strict over what must be typed: the private helpers, the RTC server, the tools."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+MYPY = [sys.executable, "-m", "mypy", "--config-file", str(ROOT / "pyproject.toml")]
+RUNS = [
+    ["-p", "ansible_collections.collab.rtc.plugins.module_utils"],
+    ["-p", "rtc_server"],
+    ["tools", "tests/hosts"],
+]
+
+if __name__ == "__main__":
+    sys.exit(max(subprocess.run([*MYPY, *arguments], cwd=ROOT).returncode for arguments in RUNS))

@@ -1,0 +1,186 @@
+#!/usr/bin/env python3
+"""Run the suites, fast ones first, and close with one line that counts: ``N passed, N failed, N skipped``.
+
+Without arguments all suites run; with arguments only those named, in the order of the table. The output of a suite
+goes to the terminal as it comes and to ``.build/logs/<suite>.log``. The exit status is 1 when anything failed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LOGS = ROOT / ".build/logs"
+BIN = ROOT / ".venv/bin"
+TREE = ROOT / ".build/tree/ansible_collections/collab/rtc"
+
+
+@dataclass
+class Counts:
+    """What a suite counted."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    def add(self, other: Counts) -> None:
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
+
+
+def read_gate(output: str, status: int) -> Counts:
+    """A gate has one result: its exit status."""
+    return Counts(passed=status == 0, failed=status != 0)
+
+
+_PYTEST = re.compile(r"(\d+) (passed|failed|skipped|errors?|xfailed|xpassed)")
+
+
+def read_pytest(output: str, status: int) -> Counts:
+    """The closing lines of pytest (``ansible-test units`` has one for each context). No line at all is a failure."""
+    counts = Counts()
+    for line in output.splitlines():
+        if not re.search(r" in [\d.]+s", line):
+            continue
+        for number, word in _PYTEST.findall(line):
+            kind = {"passed": "passed", "skipped": "skipped", "xfailed": "skipped"}.get(word, "failed")
+            setattr(counts, kind, getattr(counts, kind) + int(number))
+    if status != 0 and counts.failed == 0:
+        counts.failed = 1
+    if status == 0 and counts.passed == 0:
+        counts.failed = 1  # a suite that ran nothing proved nothing
+    return counts
+
+
+def read_molecule(output: str, status: int) -> Counts:
+    """Each action of a scenario that succeeded counts as one test."""
+    done = re.findall(r"\[.*> (\w+)\]: Executed: (Successful|Failed)", output) or re.findall(
+        r"> (\w+): Executed: (Successful|Failed)", output
+    )
+    counts = Counts(passed=sum(word == "Successful" for _, word in done))
+    counts.failed = sum(word == "Failed" for _, word in done)
+    if status != 0 and counts.failed == 0:
+        counts.failed = 1
+    if status == 0 and counts.passed == 0:
+        counts.failed = 1
+    return counts
+
+
+@dataclass
+class Suite:
+    """One line of the table below."""
+
+    name: str
+    about: str
+    command: Callable[[], list[str]]
+    read: Callable[[str, int], Counts]
+    cwd: Path = ROOT
+    environment: dict[str, str] = field(default_factory=dict)
+    prepare: Callable[[], None] | None = None
+
+
+def tool(name: str, *arguments: str) -> Callable[[], list[str]]:
+    return lambda: [str(BIN / name), *arguments]
+
+
+def pytest(*arguments: str, workers: str = "2") -> Callable[[], list[str]]:
+    spread = ["-n", workers, "--dist", "worksteal"] if workers != "0" else []
+    return lambda: [str(BIN / "python"), "-m", "pytest", "-q", *spread, *arguments]
+
+
+def copy_tree() -> None:
+    """ansible-test wants a real directory called ansible_collections/collab/rtc: a copy of what git knows."""
+    TREE.mkdir(parents=True, exist_ok=True)
+    files = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, check=True, capture_output=True,
+    ).stdout  # fmt: skip
+    listing = ROOT / ".build/tree.files"
+    listing.write_bytes(b"\0".join(name for name in files.split(b"\0") if name and (ROOT / name.decode()).exists()))
+    subprocess.run(["rm", "-rf", str(TREE)], check=True)
+    TREE.mkdir(parents=True)
+    tar = subprocess.Popen(
+        ["tar", "-C", str(ROOT), "--null", "-T", str(listing), "-c"], stdout=subprocess.PIPE
+    )
+    subprocess.run(["tar", "-C", str(TREE), "-x"], stdin=tar.stdout, check=True)
+    if tar.wait() != 0:
+        raise SystemExit("The tree for ansible-test could not be copied.")
+    # ansible-test takes all files where there is no git repository: the copy is exactly those that git knows.
+    subprocess.run([sys.executable, str(ROOT / "tools/ansible_test_pip.py")], check=True)
+
+
+SUITES = [
+    Suite("ruff", "style and likely mistakes", tool("ruff", "check", "."), read_gate),
+    Suite("mypy", "types, strict", tool("python", "tools/run_mypy.py"), read_gate),
+    Suite("docs", "generated documents are current", tool("python", "tools/generate_docs.py", "--check"), read_gate),
+    Suite("unit", "pure functions and modules", pytest("tests/unit"), read_pytest),
+    Suite("rtc-server", "the RTC server, short forms", pytest("tests/rtc_server"), read_pytest),
+    Suite("verify", "probe and session checks", pytest("tests/verify"), read_pytest),
+    Suite("java", "trust stores and real keytool", pytest("tests/java"), read_pytest),
+    Suite("tomcat", "server.xml and real Tomcats", pytest("tests/tomcat", workers="0"), read_pytest),
+    Suite("proxies", "real nginx, Apache, HAProxy", pytest("tests/proxies", workers="0"), read_pytest),
+    Suite("ansible-lint", "production profile", tool("ansible-lint", "--offline"), read_gate),
+    Suite("sanity", "ansible-test sanity", tool("ansible-test", "sanity", "--local", "--python", "3.11"),
+          read_gate, TREE, prepare=copy_tree),
+    Suite("units", "ansible-test units", tool("ansible-test", "units", "--local", "--python", "3.11"),
+          read_pytest, TREE, prepare=copy_tree),
+    Suite("molecule", "scenarios on real hosts", tool("python", "tools/run_molecule.py"), read_molecule),
+]  # fmt: skip
+
+
+def run(suite: Suite) -> Counts:
+    """Run one suite, show and keep its output."""
+    print(f"\n==> {suite.name}: {suite.about}", flush=True)
+    if suite.prepare is not None:
+        suite.prepare()
+    environment = {**os.environ, **suite.environment, "PATH": f"{BIN}:{os.environ['PATH']}"}
+    started = time.monotonic()
+    log = LOGS / f"{suite.name}.log"
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            suite.command(), cwd=suite.cwd, env=environment, text=True, errors="replace",
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        assert process.stdout is not None
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            file.write(line)
+        status = process.wait()
+    counts = suite.read(log.read_text(), status)
+    word = "ok" if counts.failed == 0 else "FAILED"
+    print(f"--- {suite.name}: {word} in {time.monotonic() - started:.0f} s", flush=True)
+    return counts
+
+
+def main(names: list[str]) -> int:
+    unknown = set(names) - {suite.name for suite in SUITES}
+    if unknown:
+        print(f"No such suite: {', '.join(sorted(unknown))}. Known: {', '.join(s.name for s in SUITES)}.")
+        return 2
+    LOGS.mkdir(parents=True, exist_ok=True)
+    total = Counts()
+    rows = []
+    for suite in SUITES:
+        if names and suite.name not in names:
+            continue
+        started = time.monotonic()
+        counts = run(suite)
+        rows.append((suite.name, counts, time.monotonic() - started))
+        total.add(counts)
+    print(f"\n{'suite':<14}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>9}")
+    for name, counts, seconds in rows:
+        print(f"{name:<14}{counts.passed:>8}{counts.failed:>8}{counts.skipped:>9}{seconds:>9.0f}")
+    print(f"\n{total.passed} passed, {total.failed} failed, {total.skipped} skipped")
+    return 1 if total.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
