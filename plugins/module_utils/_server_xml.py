@@ -1,0 +1,393 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Tomcat's server.xml as it is: connectors, contexts, valves, with line numbers. PRIVATE to the collection.
+
+What is live is what Tomcat's own Catalina class digests: elements at exact paths such as
+``Server/Service/Connector``; a connector in a comment, or elsewhere, does not exist. Values hold ``${...}``
+as written; ``value()`` and ``resolve()`` replace them as Tomcat's ``IntrospectionUtils.replaceProperties`` does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Mapping, Sequence
+
+from ansible_collections.collab.rtc.plugins.module_utils import _xml_scan
+from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.module_utils._xml_scan import Node
+
+# Of the connectors in the files that the products ship (Atlassian, "Ports used by Atlassian applications").
+DEFAULT_PORTS = {"confluence": 8090, "jira": 8080}
+REMOTE_IP_VALVE = "org.apache.catalina.valves.RemoteIpValve"
+
+_SERVICE = "Server/Service"
+_ENGINE = "Server/Service/Engine"
+_HOST = "Server/Service/Engine/Host"
+_CONTEXT = "Server/Service/Engine/Host/Context"
+# Elements that M/Monit has and Tomcat has not; the rest of M/Monit's server.xml looks like Tomcat's.
+_FOREIGN = (_ENGINE + "/ErrorLogger", _ENGINE + "/License", "Server/License")
+_MAX_ROUNDS = 20  # Tomcat gives up resolving there too
+
+
+class ServerXmlError(RtcError):
+    """A server.xml that cannot be used for what was asked. ``line`` is 1-based, 0 if there is none."""
+
+    def __init__(self, message: str, remedy: str = "", line: int = 0) -> None:
+        super().__init__(message, remedy)
+        self.line = line
+
+
+class IllFormed(ServerXmlError):  # noqa: N818 - the name says what is wrong
+    """Not well-formed XML; ``line`` and ``column`` say where."""
+
+    def __init__(self, message: str, remedy: str, line: int, column: int) -> None:
+        super().__init__(message, remedy, line)
+        self.column = column
+
+
+class NotTomcat(ServerXmlError):  # noqa: N818
+    """XML, but not a server.xml of Tomcat."""
+
+
+class NoConnector(ServerXmlError):  # noqa: N818
+    """No live connector fits."""
+
+
+class AmbiguousConnector(ServerXmlError):  # noqa: N818
+    """Several connectors fit; ``candidates`` are they."""
+
+    def __init__(self, message: str, remedy: str, candidates: Sequence[Connector]) -> None:
+        super().__init__(message, remedy, candidates[0].line if candidates else 0)
+        self.candidates = list(candidates)
+
+
+class ConnectorElsewhere(ServerXmlError):  # noqa: N818
+    """The connector is, or may be, in an entity rather than in the text of this file."""
+
+
+def resolve(value: str, properties: Mapping[str, str]) -> tuple[str, list[str]]:
+    """Replace ``${name}`` and ``${name:-default}`` as Tomcat does.
+
+    :returns: the text, and the names that are unknown (they stay in the text as ``${name}``), each once.
+    """
+    for _round in range(_MAX_ROUNDS):
+        text, unknown = _resolve_once(value, properties)
+        if text == value:
+            return text, unknown
+        value = text
+    return value, ["a property that refers to itself"]
+
+
+def _resolve_once(value: str, properties: Mapping[str, str]) -> tuple[str, list[str]]:
+    parts: list[str] = []
+    unknown: list[str] = []
+    position = 0
+    while True:
+        start = value.find("${", position)
+        end = value.find("}", start)
+        if start < 0 or end < 0:
+            return "".join([*parts, value[position:]]), unknown
+        name = value[start + 2 : end]
+        plain, separator, default = name.partition(":-")
+        # The whole is looked up first: a property may have ":-" in its name.
+        known = properties.get(name, properties.get(plain, default if separator else None))
+        if known is None and name not in unknown:
+            unknown.append(name)
+        parts += [value[position:start], value[start : end + 1] if known is None else known]
+        position = end + 1
+
+
+@dataclass(frozen=True)
+class Part:
+    """An element of a server.xml: its line (1-based) and its attributes, decoded, ``${...}`` as written."""
+
+    node: Node = field(repr=False)
+    properties: Mapping[str, str] = field(repr=False)
+
+    @property
+    def line(self) -> int:
+        return self.node.line
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        return dict(self.node.attributes)
+
+    @property
+    def raw(self) -> dict[str, str]:
+        """The attributes as they stand between their quotes; none that a DOCTYPE or an entity supplies."""
+        return {piece.name: piece.raw for piece in self.node.tag.pieces} if self.node.tag else {}
+
+    def value(self, name: str, default: str = "") -> str:
+        """An attribute with ``${...}`` replaced where the properties are known."""
+        found = self.node.attributes.get(name)
+        return default if found is None else resolve(found, self.properties)[0]
+
+    def resolved(self) -> dict[str, str]:
+        """All attributes with ``${...}`` replaced where the properties are known."""
+        return {name: self.value(name) for name in self.node.attributes}
+
+    def unresolved(self) -> list[str]:
+        """Names of the attributes whose value has a ``${...}`` that is unknown."""
+        return [name for name, value in self.node.attributes.items() if resolve(value, self.properties)[1]]
+
+    def number(self, name: str) -> int | None:
+        """An attribute as a whole number; None: absent, unresolved, or no number."""
+        text = self.value(name).strip()
+        return int(text) if text.lstrip("-").isdigit() and text.isascii() else None
+
+    def true(self, name: str) -> bool:
+        """An attribute as Java's ``Boolean.valueOf`` reads it."""
+        return self.value(name).lower() == "true"
+
+
+class Certificate(Part):
+    """A ``Certificate`` of an ``SSLHostConfig``."""
+
+
+@dataclass(frozen=True)
+class SslHostConfig(Part):
+    """An ``SSLHostConfig`` of a connector (Tomcat 8.5 and later)."""
+
+    certificates: tuple[Certificate, ...] = ()
+
+    @property
+    def host_name(self) -> str:
+        return self.value("hostName", "_default_")
+
+
+@dataclass(frozen=True)
+class Connector(Part):
+    """A live connector."""
+
+    service: str = ""  # name of its Service
+    engine: str = ""  # name of the Engine of that Service
+    ssl_hosts: tuple[SslHostConfig, ...] = ()
+
+    @property
+    def port(self) -> int | None:
+        """None: no port attribute, or its property is unknown."""
+        return self.number("port")
+
+    @property
+    def protocol(self) -> str:
+        return self.value("protocol", "HTTP/1.1")
+
+    @property
+    def is_ajp(self) -> bool:
+        """Protocol ``AJP/1.3``, or a class of AJP by name (``org.apache.coyote.ajp.AjpNioProtocol``)."""
+        kind = self.protocol + " " + self.value("className")
+        return kind.startswith("AJP/") or ".ajp." in kind or "Ajp" in kind
+
+    @property
+    def is_tls(self) -> bool:
+        return self.true("SSLEnabled")
+
+    @property
+    def is_proxied(self) -> bool:
+        """Has a ``proxyName`` that is not empty."""
+        return bool(self.value("proxyName").strip())
+
+    def __str__(self) -> str:
+        port = self.value("port") or "without a port"
+        return f"line {self.line}: {'AJP ' if self.is_ajp else ''}connector {port}"
+
+
+@dataclass(frozen=True)
+class Context(Part):
+    """A ``Context`` of a ``Host``."""
+
+    @property
+    def path(self) -> str:
+        """The context path as Tomcat takes it: "" is the root."""
+        path = self.value("path")
+        return "" if path == "/" else path
+
+    @property
+    def doc_base(self) -> str:
+        return self.value("docBase")
+
+
+@dataclass(frozen=True)
+class Valve(Part):
+    """A ``RemoteIpValve``; ``where`` is ``Engine``, ``Host`` or ``Context``."""
+
+    where: str = ""
+
+
+@dataclass(frozen=True)
+class ServerXml:
+    """A Tomcat server.xml; live parts only, in the order of the file."""
+
+    document: _xml_scan.Document = field(repr=False)
+    properties: Mapping[str, str] = field(repr=False)
+    server: Part = field(repr=False)
+    connectors: tuple[Connector, ...] = ()
+    contexts: tuple[Context, ...] = ()
+    remote_ip_valves: tuple[Valve, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.document.source.name
+
+    @property
+    def shutdown_port(self) -> int | None:
+        """8005 where none is set, -1: switched off, None: its property is unknown."""
+        return self.server.number("port") if "port" in self.server.attributes else 8005
+
+    @property
+    def external(self) -> list[_xml_scan.ExternalPart]:
+        """External entities that stand where connectors could be; they are not read."""
+        return [part for part in self.document.external if part.path in ("Server", _SERVICE)]
+
+    def application_context(self, kind: str = "") -> Context | None:
+        """The context of Confluence or Jira itself, or None. Confluence has a second one, for Synchrony.
+
+        :param kind: ``confluence`` or ``jira``; "": either.
+        """
+        bases = {"confluence": ("confluence",), "jira": ("atlassian-jira", "jira")}
+        wanted = bases.get(kind, ("confluence", "atlassian-jira", "jira"))
+        others = [item for item in self.contexts if not item.doc_base.rstrip("/").endswith("synchrony-proxy")]
+        named = [item for item in others if item.doc_base.rstrip("/").rsplit("/", 1)[-1] in wanted]
+        fitting = named or others
+        return fitting[0] if fitting else None
+
+
+def parse(data: bytes, name: str = "server.xml", properties: Mapping[str, str] | None = None) -> ServerXml:
+    """Read a server.xml.
+
+    :param name: its path, for messages.
+    :param properties: of the JVM (``-D`` options, catalina.properties), for ``${...}``.
+    :raises IllFormed: not well-formed XML, or an encoding that cannot be given back byte for byte.
+    :raises NotTomcat: well-formed, but something else.
+    """
+    try:
+        document = _xml_scan.read(data, name)
+    except _xml_scan.XmlError as exc:
+        raise IllFormed(exc.message, exc.remedy, exc.line, exc.column) from exc
+    known = dict(properties or {})
+    _check_tomcat(document)
+    at: dict[str, list[Node]] = {}
+    for node in document.nodes:
+        at.setdefault(node.path, []).append(node)
+    valves = [
+        Valve(node, known, where)
+        for where, path in (("Engine", _ENGINE), ("Host", _HOST), ("Context", _CONTEXT))
+        for node in at.get(path + "/Valve", [])
+        if resolve(node.attributes.get("className", ""), known)[0] == REMOTE_IP_VALVE
+    ]
+    return ServerXml(
+        document,
+        known,
+        Part(document.root, known),
+        tuple(_connector(node, known) for node in at.get(_SERVICE + "/Connector", [])),
+        tuple(Context(node, known) for node in at.get(_CONTEXT, [])),
+        tuple(valves),
+    )
+
+
+def _connector(node: Node, properties: Mapping[str, str]) -> Connector:
+    service = node.parent
+    engines = service.find("Engine") if service else []
+    hosts = tuple(
+        SslHostConfig(host, properties, tuple(Certificate(part, properties) for part in host.find("Certificate")))
+        for host in node.find("SSLHostConfig")
+    )
+    name = service.attributes.get("name", "") if service else ""
+    return Connector(node, properties, name, engines[0].attributes.get("name", "") if engines else "", hosts)
+
+
+def _check_tomcat(document: _xml_scan.Document) -> None:
+    """Refuse what only looks like Tomcat's file. M/Monit's has the same root; its parts are not Tomcat's."""
+    root, name = document.root, document.source.name
+    if root.name != "Server":
+        raise NotTomcat(
+            f"{name}, line {root.line}: the root is <{root.name}>, not <Server>: this is not Tomcat's server.xml.",
+            "Give the path of conf/server.xml.", root.line,
+        )  # fmt: skip
+    for node in document.nodes:
+        if node.path in _FOREIGN or (node.path == _ENGINE + "/Realm" and "url" in node.attributes):
+            raise NotTomcat(
+                f"{name}, line {node.line}: <{node.name}> as it stands here is not Tomcat's: the file is another "
+                "server's, such as M/Monit's.", "Give the path of Tomcat's conf/server.xml.", node.line,
+            )  # fmt: skip
+
+
+def choose_connector(model: ServerXml, port: int | None = None, kind: str = "") -> tuple[Connector, str]:
+    """The connector on a port, or the one that users' requests arrive at.
+
+    The rules, first that decides: the only HTTP connector; the only one with a ``proxyName`` (Atlassian tells
+    administrators to add unproxied ones for application links); the only TLS connector that a plain one
+    redirects to; the only one on the product's default port.
+
+    :param kind: ``confluence`` or ``jira``: whose default port counts; "": either's.
+    :returns: the connector, and why it was chosen.
+    :raises NoConnector: none, or only AJP; :raises AmbiguousConnector: several, none is clearly the one;
+    :raises ConnectorElsewhere: external entities hold, or may hold, connectors.
+    """
+    usable = [item for item in model.connectors if not item.is_ajp]
+    if port is not None:
+        return _by_port(model, usable, port)
+    if not usable:
+        raise _none(model, "no live HTTP connector")
+    if model.external:
+        raise _elsewhere(model, "other connectors may stand there, so that the users' one cannot be told")
+    for fitting, reason in _rules(usable, kind):
+        if len(fitting) == 1:
+            return fitting[0], reason
+    raise AmbiguousConnector(
+        f"{model.name}: {len(usable)} connectors could be the one that users arrive at ({_list(usable)}).",
+        "Name its port.", usable,
+    )  # fmt: skip
+
+
+def _rules(usable: list[Connector], kind: str) -> list[tuple[list[Connector], str]]:
+    targets = {item.number("redirectPort") for item in usable if not item.is_tls}
+    ports = [DEFAULT_PORTS[kind]] if kind in DEFAULT_PORTS else list(DEFAULT_PORTS.values())
+    return [
+        (usable, "the only HTTP connector"),
+        ([item for item in usable if item.is_proxied], "the only connector with a proxyName"),
+        (
+            [item for item in usable if item.is_tls and item.port is not None and item.port in targets],
+            "the only TLS connector that a plain one redirects to",
+        ),
+        ([item for item in usable if item.port in ports], "the only connector on the product's default port"),
+    ]
+
+
+def _by_port(model: ServerXml, usable: list[Connector], port: int) -> tuple[Connector, str]:
+    fitting = [item for item in usable if item.port == port]
+    if len(fitting) == 1:
+        return fitting[0], f"the connector on port {port}"
+    if fitting:
+        raise AmbiguousConnector(
+            f"{model.name}: {len(fitting)} connectors have port {port} ({_list(fitting)}).",
+            "Give them different ports, or edit the file by hand.", fitting,
+        )  # fmt: skip
+    raise _none(model, f"no live HTTP connector on port {port}")
+
+
+def _none(model: ServerXml, what: str) -> ServerXmlError:
+    if model.external:
+        return _elsewhere(model, f"{what} stands in this file itself; it may stand there")
+    found = f"it has {_list(model.connectors)}" if model.connectors else "it has no live connector at all"
+    unknown = [item for item in model.connectors if "port" in item.unresolved()]
+    remedy = "Name the port of a live connector; connectors in comments do not count."
+    if unknown:
+        remedy = "Give the JVM properties that the ports come from, or name the port of a live connector."
+    return NoConnector(f"{model.name}: {what}; {found}.", remedy)
+
+
+def _elsewhere(model: ServerXml, why: str) -> ConnectorElsewhere:
+    part = model.external[0]
+    what = f"&{part.name};" if part.name else "an entity"
+    of = f" ({part.system_id})" if part.system_id else ""
+    return ConnectorElsewhere(
+        f"{model.name}, line {part.line}: {what}{of} is an external entity, which is not read: {why}.",
+        "Name the port of a connector in this file, or edit the included file by hand.", part.line,
+    )  # fmt: skip
+
+
+def _list(connectors: Sequence[Connector]) -> str:
+    return "; ".join(str(item) for item in connectors)
