@@ -9,6 +9,7 @@ carries pip's wheel, taken from the index, and runs it.
 from __future__ import annotations
 
 import base64
+import importlib.util
 import re
 import subprocess
 import sys
@@ -33,11 +34,11 @@ with tempfile.TemporaryDirectory() as folder:
 
 
 def wanted_versions() -> list[str]:
-    """The pip versions that the installed ansible-test names."""
-    import ansible_test._internal.python_requirements as requirements  # noqa: PLC0415 - only in the environment
-
-    text = Path(requirements.__file__).read_text()
-    return sorted(set(re.findall(r"get-pip-(\d+\.\d+(?:\.\d+)?)\.py", text))) or ["24.2"]
+    """The pip versions that the installed ansible-test names (``pip='24.2'`` in its table of infrastructure packages)."""
+    spec = importlib.util.find_spec("ansible_test")
+    assert spec is not None and spec.origin is not None
+    source = Path(spec.origin).parent / "_internal/python_requirements.py"
+    return sorted(set(re.findall(r"pip='([0-9.]+)'", source.read_text())))
 
 
 def write(version: str) -> None:

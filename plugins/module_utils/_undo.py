@@ -35,7 +35,7 @@ def record(directory: str | None, path: str) -> None:
     if os.path.islink(path) and path not in known:
         _append(directory, {"path": path, "kind": "link", "target": os.readlink(path)})
     real = os.path.realpath(path)
-    if real in known:
+    if real in known or os.path.isdir(real):  # a link to a directory: the link is all that we ever change
         return
     if not os.path.lexists(real):
         _append(directory, {"path": real, "kind": "missing"})

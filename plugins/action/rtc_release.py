@@ -1,0 +1,59 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import os
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.collab.rtc.plugins.module_utils import _bundle
+from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+
+SOURCE = os.path.join(os.path.dirname(__file__), "..", "..", "files", "rtc_server")
+
+
+class ActionModule(ActionBase):
+    """Builds the bundle and sends it, when the host does not have the release: one remote call when it has."""
+
+    TRANSFERS_FILES = True
+
+    def run(self, tmp=None, task_vars=None):
+        super().run(tmp, task_vars)
+        args = dict(self._task.args)
+        try:
+            name, path = self._release(args)
+            result = self._call(dict(args, name=name), task_vars)
+            if result.get("failed") or not result.get("missing") or self._task.check_mode:
+                return result
+            path = path or _bundle.build(SOURCE, args["python_version"], self._machine(args), self._cache(args))
+        except RtcError as exc:
+            raise AnsibleActionFail(str(exc)) from exc
+        remote = self._connection._shell.join_path(self._make_tmp_path(), os.path.basename(path))
+        self._transfer_file(path, remote)
+        try:
+            return self._call(dict(args, name=name, src=remote), task_vars)
+        finally:
+            self._remove_tmp_path(self._connection._shell.tmpdir)
+
+    def _release(self, args):
+        bundle = args.pop("bundle", None)
+        if not bundle:
+            return _bundle.release_name(SOURCE, args["python_version"], self._machine(args)), None
+        path = os.path.expanduser(bundle)
+        if not os.path.isfile(path):
+            raise AnsibleActionFail(f"The bundle {path} is not on the controller. Build it, or leave rtc_server_bundle out.")
+        return os.path.basename(path)[: -len(".tar.gz")], path
+
+    def _call(self, args, task_vars):
+        return self._execute_module(module_name="collab.rtc.rtc_release", module_args=args, task_vars=task_vars)
+
+    @staticmethod
+    def _machine(args):
+        return args.get("machine", "x86_64")
+
+    @staticmethod
+    def _cache(args):
+        return os.path.expanduser(args.get("cache", "~/.cache/collab-rtc"))

@@ -1,0 +1,117 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The service of one RTC server instance: unit, configuration, paths. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+BASE = "/opt/rtc-server"
+CONFIG_DIR = "/etc/rtc-server"
+UNIT = "/etc/systemd/system/rtc-server@.service"
+STATE_DIR = "/var/lib/rtc-server"
+
+# systemd.exec(5). The server needs the network, its state directory and nothing else of the host.
+_UNIT = """\
+# Written by collab.rtc; changes are overwritten by its next run.
+[Unit]
+Description=Real-time collaboration service for %i
+Documentation=https://example.org/collab/rtc
+After=network-online.target
+Wants=network-online.target
+StartLimitIntervalSec=60
+StartLimitBurst=10
+
+[Service]
+Type=notify
+NotifyAccess=main
+ExecStart={python} -I {base}/current/rtc-server serve --config {config}/%i.toml
+Restart=always
+RestartSec=1
+WatchdogSec=30
+TimeoutStopSec=30
+LimitNOFILE=65536
+
+DynamicUser=yes
+User=rtc-server
+StateDirectory=rtc-server/%i
+StateDirectoryMode=0700
+LoadCredential=secret:{config}/%i.secret
+UMask=0077
+
+AmbientCapabilities=
+CapabilityBoundingSet=
+LockPersonality=yes
+MemoryDenyWriteExecute=yes
+NoNewPrivileges=yes
+PrivateDevices=yes
+PrivateTmp=yes
+PrivateUsers=yes
+ProcSubset=pid
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHome=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectProc=invisible
+ProtectSystem=strict
+RemoveIPC=yes
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+SystemCallArchitectures=native
+SystemCallErrorNumber=EPERM
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged @resources
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def render_unit(python: str, base: str = BASE, config: str = CONFIG_DIR) -> str:
+    """The text of ``rtc-server@.service``; one template serves every instance on the host.
+
+    :param python: the interpreter that the releases were built for, such as ``/usr/bin/python3``.
+    """
+    return _UNIT.format(python=python, base=base, config=config)
+
+
+def render_toml(values: dict[str, Any]) -> str:
+    """A configuration as TOML: plain values first, then one table for each nested mapping.
+
+    Only what the server's configuration has: text, numbers, booleans, lists of those, and tables of them. ``None`` is
+    left out, so that the server's own default counts.
+
+    :raises TypeError: a value of another kind.
+    """
+    plain = {key: value for key, value in values.items() if not isinstance(value, dict)}
+    tables = {key: value for key, value in values.items() if isinstance(value, dict) and value}
+    lines = ["# Written by collab.rtc; changes are overwritten by its next run."]
+    lines += _assignments(plain)
+    for name, table in tables.items():
+        lines += ["", f"[{name}]", *_assignments(table)]
+    return "\n".join(lines) + "\n"
+
+
+def _assignments(values: dict[str, Any]) -> list[str]:
+    return [f"{key} = {_value(value)}" for key, value in values.items() if value is not None]
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return str(value)
+    if isinstance(value, str):
+        # JSON's text form is TOML's basic string, except for DEL, which TOML wants escaped.
+        return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(_value(item) for item in value) + "]"
+    raise TypeError(f"{type(value).__name__} has no place in a configuration file.")

@@ -1,0 +1,129 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: managed_file
+short_description: Write small files as a whole, with an undo record
+version_added: 0.1.0
+author: [collab.rtc authors (@collab-rtc)]
+description:
+  - Writes several small files in one remote call, such as a certificate and its key.
+  - Unlike M(ansible.builtin.copy) it records what was there in the undo record of the run, and shows no secret in a diff.
+extends_documentation_fragment: [collab.rtc.attributes, collab.rtc.writing]
+attributes:
+  check_mode: {support: full}
+  diff_mode:
+    support: full
+    details: The content of a file with O(files[].secret=true) is not shown.
+  idempotent: {support: full}
+options:
+  files:
+    description: The files.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      path:
+        description: Where the file is on the managed host. Missing directories are made with mode 0755.
+        type: path
+        required: true
+      content:
+        description: The text of the file.
+        type: str
+        required: true
+      mode:
+        description: Permission bits of the file, such as V("0600").
+        type: str
+        default: "0644"
+      secret:
+        description: Never show the content.
+        type: bool
+        default: false
+"""
+
+EXAMPLES = r"""
+- name: Install the certificate of the proxy
+  collab.rtc.managed_file:
+    files:
+      - {path: /etc/rtc-proxy/wiki.example.com/fullchain.pem, content: "{{ chain }}"}
+      - {path: /etc/rtc-proxy/wiki.example.com/privkey.pem, content: "{{ key }}", mode: "0600", secret: true}
+  no_log: true
+"""
+
+RETURN = r"""
+paths:
+  description: The files that were written, or would be.
+  returned: success
+  type: list
+  elements: str
+"""
+
+import os
+import stat
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.collab.rtc.plugins.module_utils import _files, _undo
+from ansible_collections.collab.rtc.plugins.module_utils._argspec import WRITING
+from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+
+
+def differs(item: dict) -> bool:
+    """Whether a file is not yet what it is to be, its mode included."""
+    if not os.path.exists(item["path"]):
+        return True
+    mode = stat.S_IMODE(os.stat(item["path"]).st_mode)
+    return mode != int(item["mode"], 8) or _files.read_bytes(item["path"]) != item["content"].encode()
+
+
+def shown(item: dict) -> dict:
+    """The diff of one file."""
+    old = ""
+    if os.path.exists(item["path"]):
+        old = _files.read_bytes(item["path"]).decode(errors="replace")
+    new = item["content"]
+    if item["secret"]:
+        old, new = ("(old content, not shown)\n" if old else ""), "(new content, not shown)\n"
+    return {"before_header": item["path"], "after_header": item["path"], "before": old, "after": new}
+
+
+def write(item: dict, backup: bool, undo_dir) -> None:
+    """Record, then write one file."""
+    path = item["path"]
+    _undo.record(undo_dir, path)
+    if backup and os.path.exists(path):
+        _files.backup(path)
+    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    real = _files.write_atomic(path, item["content"].encode(), mode=int(item["mode"], 8))
+    os.chmod(real, int(item["mode"], 8))
+
+
+def main() -> None:
+    """Entry point."""
+    file_spec = {
+        "path": {"type": "path", "required": True},
+        "content": {"type": "str", "required": True},
+        "mode": {"type": "str", "default": "0644"},
+        "secret": {"type": "bool", "default": False},
+    }
+    module = AnsibleModule(
+        argument_spec={"files": {"type": "list", "elements": "dict", "required": True, "options": file_spec}, **WRITING},
+        supports_check_mode=True,
+    )
+    try:
+        changes = [item for item in module.params["files"] if differs(item)]
+        diff = [shown(item) for item in changes]
+        if not module.check_mode:
+            for item in changes:
+                write(item, module.params["backup"], module.params["undo_dir"])
+    except (RtcError, OSError, ValueError) as exc:
+        module.fail_json(msg=str(exc))
+    module.exit_json(changed=bool(changes), paths=[item["path"] for item in changes], diff=diff)
+
+
+if __name__ == "__main__":
+    main()

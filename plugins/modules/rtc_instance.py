@@ -1,0 +1,275 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: rtc_instance
+short_description: Run one instance of the RTC server
+version_added: 0.1.0
+author: [collab.rtc authors (@collab-rtc)]
+description:
+  - Writes the unit, the configuration and the secret of C(rtc-server@INSTANCE), and starts or restarts it when one of them,
+    or the release, is newer than the running process.
+  - The configuration is checked by the server itself before it takes the place of the old one. When the service does not come
+    up, the old files are given back and the old service is started again.
+extends_documentation_fragment: [collab.rtc.attributes, collab.rtc.writing]
+attributes:
+  check_mode: {support: full}
+  diff_mode:
+    support: full
+    details: The secret is never shown.
+  idempotent: {support: full}
+options:
+  instance:
+    description: Name of the instance, such as V(confluence).
+    type: str
+    required: true
+  config:
+    description: Configuration of the server, as C(files/rtc_server/config.example.toml) shows it.
+    type: dict
+    default: {}
+  secret:
+    description:
+      - The secret that tokens are signed with, at least 32 characters.
+      - Without one, a secret is made on the host at the first run, and kept.
+    type: str
+  python:
+    description: The interpreter that the server runs on.
+    type: path
+    default: /usr/bin/python3
+  base:
+    description: Directory of the releases.
+    type: path
+    default: /opt/rtc-server
+  state:
+    description: V(absent) stops the service and removes its configuration and secret; its journal stays.
+    type: str
+    choices: [present, absent]
+    default: present
+"""
+
+EXAMPLES = r"""
+- name: Run the RTC server of Confluence
+  collab.rtc.rtc_instance:
+    instance: confluence
+    config:
+      listen: {address: 127.0.0.1, port: 9083}
+"""
+
+RETURN = r"""
+unit:
+  description: Name of the systemd unit.
+  returned: success
+  type: str
+restarted:
+  description: Whether the service was started or restarted.
+  returned: success
+  type: bool
+config_path:
+  description: Path of the configuration.
+  returned: success
+  type: str
+"""
+
+import os
+import secrets
+import subprocess
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.collab.rtc.plugins.module_utils import _files, _rtc_service, _undo
+from ansible_collections.collab.rtc.plugins.module_utils._argspec import WRITING
+from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+
+
+class Instance:
+    """The files and the unit of one instance."""
+
+    def __init__(self, params: dict) -> None:
+        self.params = params
+        self.unit = f"rtc-server@{params['instance']}.service"
+        self.config_path = f"{_rtc_service.CONFIG_DIR}/{params['instance']}.toml"
+        self.secret_path = f"{_rtc_service.CONFIG_DIR}/{params['instance']}.secret"
+        self.before = {path: _content(path) for path in self.paths()}
+        self.after = self._wanted()
+
+    def paths(self) -> list:
+        """The files that the instance is made of, the shared unit first."""
+        return [_rtc_service.UNIT, self.config_path, self.secret_path]
+
+    def _wanted(self) -> dict:
+        if self.params["state"] == "absent":
+            return {_rtc_service.UNIT: self.before[_rtc_service.UNIT], self.config_path: None, self.secret_path: None}
+        secret = self.params["secret"]
+        if secret:
+            kept = secret.encode() + b"\n"
+        else:
+            kept = self.before[self.secret_path] or secrets.token_urlsafe(48).encode() + b"\n"
+        return {
+            _rtc_service.UNIT: _rtc_service.render_unit(self.params["python"], self.params["base"]).encode(),
+            self.config_path: _rtc_service.render_toml(self.params["config"]).encode(),
+            self.secret_path: kept,
+        }
+
+    def changed_paths(self) -> list:
+        """The files whose content is not what it is to be."""
+        return [path for path in self.paths() if self.before[path] != self.after[path]]
+
+    def diff(self) -> list:
+        """Whole files before and after; of the secret only that it changes."""
+        return [
+            {
+                "before_header": path, "after_header": path,
+                "before": self._shown(path, self.before[path], "the old secret"),
+                "after": self._shown(path, self.after[path], "a new secret"),
+            }
+            for path in self.changed_paths()
+        ]  # fmt: skip
+
+    def _shown(self, path: str, content, words: str) -> str:
+        if content is None:
+            return ""
+        return f"({words}, not shown)\n" if path == self.secret_path else content.decode()
+
+    def apply(self) -> None:
+        """Check the new configuration, then put the files in place."""
+        os.makedirs(_rtc_service.CONFIG_DIR, mode=0o755, exist_ok=True)
+        if self.params["state"] == "present":
+            self._check_config()
+        for path in self.changed_paths():
+            _undo.record(self.params["undo_dir"], path)
+            if self.params["backup"] and self.before[path] is not None:
+                _files.backup(path)
+            self._put(path, self.after[path])
+
+    def give_back(self) -> None:
+        """Put the old files in place again."""
+        for path in self.changed_paths():
+            self._put(path, self.before[path])
+
+    def _put(self, path: str, content) -> None:
+        if content is None:
+            if os.path.exists(path):
+                os.unlink(path)
+        else:
+            _files.write_atomic(path, content, mode=0o600 if path == self.secret_path else 0o644)
+
+    def _check_config(self) -> None:
+        # Under another name in the same directory: the server says the same of it as of the real one.
+        candidate = self.config_path + ".new"
+        _files.write_atomic(candidate, self.after[self.config_path])
+        try:
+            program = os.path.join(self.params["base"], "current", "rtc-server")
+            result = _run([self.params["python"], "-I", program, "check-config", "--no-secrets", candidate])
+        finally:
+            os.unlink(candidate)
+        if result.returncode != 0:
+            words = (result.stdout + result.stderr).strip().replace(candidate, self.config_path)
+            raise RtcError(f"The RTC server refuses its configuration: {words}", "Nothing was changed.")
+
+    def started(self) -> float:
+        """When the running process was started (seconds since the epoch); 0 when it does not run."""
+        # Of the instance: systemctl prints key=value lines in its own order.
+        show = _run(["systemctl", "show", self.unit, "-p", "ActiveState", "-p", "ExecMainStartTimestampMonotonic"])
+        values = dict(line.split("=", 1) for line in show.stdout.splitlines() if "=" in line)
+        if values.get("ActiveState") != "active":
+            return 0.0
+        # systemd counts microseconds of CLOCK_MONOTONIC, as time.monotonic() does.
+        age = time.monotonic() - int(values.get("ExecMainStartTimestampMonotonic") or 0) / 1e6
+        return time.time() - age
+
+    def stale(self) -> bool:
+        """Whether the running process is older than its files or its release, or does not run."""
+        started = self.started()
+        paths = [*self.paths(), os.path.join(self.params["base"], "current")]
+        return started == 0.0 or any(os.lstat(path).st_mtime > started for path in paths if os.path.lexists(path))
+
+    def start(self) -> None:
+        """Enable and (re)start the unit; returns when the server says that it is ready (Type=notify).
+
+        :raises RtcError: with the last lines of its log.
+        """
+        _run(["systemctl", "daemon-reload"])
+        _run(["systemctl", "reset-failed", self.unit])
+        _run(["systemctl", "enable", self.unit])
+        result = _run(["systemctl", "restart", self.unit])
+        if result.returncode != 0:
+            log = _run(["journalctl", "-u", self.unit, "-n", "15", "--no-pager", "-o", "cat"]).stdout.strip()
+            raise RtcError(f"{self.unit} does not start: {result.stderr.strip()} Its log: {log}")
+
+    def stop(self) -> None:
+        """Stop and disable the unit."""
+        _run(["systemctl", "disable", "--now", self.unit])
+
+
+def _content(path: str):
+    return _files.read_bytes(path) if os.path.exists(path) else None
+
+
+def _run(command: list) -> subprocess.CompletedProcess:
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def make_present(instance: Instance, changed: bool) -> bool:
+    """Put the files in place and start what is stale; on failure the old state again. Returns whether it started."""
+    if changed:
+        instance.apply()
+    if not instance.stale():
+        return False
+    try:
+        instance.start()
+    except RtcError as exc:
+        remedy = "The service was left stopped."
+        instance.stop()
+        if changed:
+            instance.give_back()
+            if all(instance.before.values()):
+                instance.start()
+                remedy = "The configuration of before was put back, and the service runs with it."
+        raise RtcError(exc.message, exc.remedy or remedy) from exc
+    return True
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(
+        argument_spec={
+            "instance": {"type": "str", "required": True},
+            "config": {"type": "dict", "default": {}},
+            "secret": {"type": "str", "no_log": True},
+            "python": {"type": "path", "default": "/usr/bin/python3"},
+            "base": {"type": "path", "default": _rtc_service.BASE},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            **WRITING,
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    if params["secret"] and len(params["secret"]) < 32:
+        module.fail_json(msg="rtc_secret has fewer than 32 characters. Make a longer one: openssl rand -base64 48.")
+    try:
+        instance = Instance(params)
+        changed = bool(instance.changed_paths())
+        present = params["state"] == "present"
+        stale = present and instance.stale()
+        restarted = stale or (present and changed)
+        if not module.check_mode:
+            if present:
+                restarted = make_present(instance, changed)
+            elif changed:
+                instance.stop()
+                instance.apply()
+    except (RtcError, OSError, TypeError) as exc:
+        module.fail_json(msg=str(exc))
+    module.exit_json(
+        changed=changed or restarted, restarted=restarted, unit=instance.unit, config_path=instance.config_path,
+        diff=instance.diff(),
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

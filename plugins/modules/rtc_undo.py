@@ -1,0 +1,99 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: rtc_undo
+short_description: Undo a run of this collection on a host
+version_added: 0.1.0
+author: [collab.rtc authors (@collab-rtc)]
+description:
+  - Gives every file that a run changed the bytes, owner and mode of before; files that the run made are removed.
+  - Restarting what reads those files is left to C(playbooks/rollback.yml).
+extends_documentation_fragment: [collab.rtc.attributes]
+attributes:
+  check_mode: {support: full}
+  diff_mode:
+    support: partial
+    details: Lists the paths, not their content.
+  idempotent: {support: full}
+options:
+  path:
+    description: Directory of the undo records.
+    type: path
+    default: /var/lib/collab-rtc/undo
+  run:
+    description: The run to undo, or V(latest).
+    type: str
+    default: latest
+"""
+
+EXAMPLES = r"""
+- name: Undo the latest run
+  collab.rtc.rtc_undo:
+"""
+
+RETURN = r"""
+run:
+  description: The run that was undone.
+  returned: success
+  type: str
+runs:
+  description: All runs that this host has a record of, newest last.
+  returned: success
+  type: list
+  elements: str
+paths:
+  description: The paths that were given back.
+  returned: success
+  type: list
+  elements: str
+"""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.collab.rtc.plugins.module_utils import _undo
+from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+
+
+def list_runs(path: str) -> list:
+    """Names of the runs that changed something, oldest first (names begin with the time)."""
+    if not os.path.isdir(path):
+        return []
+    return sorted(name for name in os.listdir(path) if _undo.entries(os.path.join(path, name)))
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(
+        argument_spec={
+            "path": {"type": "path", "default": "/var/lib/collab-rtc/undo"},
+            "run": {"type": "str", "default": "latest"},
+        },
+        supports_check_mode=True,
+    )
+    path, run = module.params["path"], module.params["run"]
+    try:
+        runs = list_runs(path)
+        if run == "latest":
+            run = runs[-1] if runs else ""
+        if not run:
+            module.exit_json(changed=False, run="", runs=runs, paths=[])
+        directory = os.path.join(path, run)
+        if module.check_mode:
+            paths = [entry["path"] for entry in _undo.entries(directory) if _undo.differs(directory, entry)]
+        else:
+            paths = _undo.restore(directory)
+    except (RtcError, OSError) as exc:
+        module.fail_json(msg=str(exc))
+    listing = "".join(f"{item}\n" for item in paths)
+    module.exit_json(changed=bool(paths), run=run, runs=runs, paths=paths, diff={"before": listing, "after": ""})
+
+
+if __name__ == "__main__":
+    main()
