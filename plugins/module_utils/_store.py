@@ -1,0 +1,84 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a Java key store holds, whatever its format; and the errors of reading one. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+
+
+class StoreError(RtcError):
+    """A key store cannot be read or changed."""
+
+
+class WrongPassword(StoreError):
+    """The password does not open the store, or a key in it."""
+
+
+class DamagedStore(StoreError):
+    """The bytes are not a whole key store."""
+
+
+class UnsupportedStore(StoreError):
+    """A format or an algorithm that is not read natively."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry.
+
+    :param kind: ``trusted`` (a certificate to be trusted) or ``key`` (a private key with its chain, leaf first).
+    :param certificates: DER; of a trusted entry exactly one.
+    :param created_ms: milliseconds since the epoch; 0 where the format does not say (PKCS#12).
+    :param key: DER of the EncryptedPrivateKeyInfo, or of the PrivateKeyInfo where the store does not encrypt it.
+    :param key_encrypted: which of the two.
+    """
+
+    alias: str
+    kind: str
+    certificates: tuple[bytes, ...]
+    created_ms: int = 0
+    key: bytes = field(default=b"", repr=False)
+    key_encrypted: bool = True
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the first certificate, lower-case hexadecimal; empty when there is none."""
+        return hashlib.sha256(self.certificates[0]).hexdigest() if self.certificates else ""
+
+
+@dataclass(frozen=True)
+class Store:
+    """A key store as it was read.
+
+    :param type: ``jks``, ``jceks`` or ``pkcs12``.
+    :param entries: by alias, in the order of the file.
+    :param protected: whether the file has an integrity check that depends on the password.
+    :param encrypted: whether certificates are encrypted (PKCS#12 only).
+    :param ignored: DER of certificates in the file that Java does not take for entries.
+    """
+
+    type: str
+    entries: dict[str, Entry]
+    protected: bool = True
+    encrypted: bool = False
+    ignored: tuple[bytes, ...] = ()
+
+    def trusted(self) -> dict[str, str]:
+        """SHA-256 fingerprint (lower-case hexadecimal) -> alias of each trusted certificate; the first alias wins."""
+        found: dict[str, str] = {}
+        for alias, entry in self.entries.items():
+            if entry.kind == "trusted":
+                found.setdefault(entry.fingerprint(), alias)
+        return found
+
+    def find(self, alias: str) -> Entry | None:
+        """The entry of an alias, as Java finds it: without regard to case."""
+        exact = self.entries.get(alias)
+        if exact is not None:
+            return exact
+        return next((entry for name, entry in self.entries.items() if name.lower() == alias.lower()), None)
