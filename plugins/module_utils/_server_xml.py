@@ -6,7 +6,7 @@
 
 What is live is what Tomcat's own Catalina class digests: elements at exact paths such as
 ``Server/Service/Connector``; a connector in a comment, or elsewhere, does not exist. Values hold ``${...}``
-as written; ``value()`` and ``resolve()`` replace them as Tomcat's ``IntrospectionUtils.replaceProperties`` does.
+as written; ``value()`` and ``resolve()`` replace them as Tomcat does (``IntrospectionUtils.replaceProperties``).
 """
 
 from __future__ import annotations
@@ -291,7 +291,7 @@ def _connector(node: Node, properties: Mapping[str, str]) -> Connector:
     service = node.parent
     engines = service.find("Engine") if service else []
     hosts = tuple(
-        SslHostConfig(host, properties, tuple(Certificate(part, properties) for part in host.find("Certificate")))
+        SslHostConfig(host, properties, tuple(Certificate(it, properties) for it in host.find("Certificate")))
         for host in node.find("SSLHostConfig")
     )
     name = service.attributes.get("name", "") if service else ""
@@ -303,14 +303,14 @@ def _check_tomcat(document: _xml_scan.Document) -> None:
     root, name = document.root, document.source.name
     if root.name != "Server":
         raise NotTomcat(
-            f"{name}, line {root.line}: the root is <{root.name}>, not <Server>: this is not Tomcat's server.xml.",
+            f"{name}, line {root.line}: the root is <{root.name}>, not <Server>: no server.xml of Tomcat.",
             "Give the path of conf/server.xml.", root.line,
         )  # fmt: skip
     for node in document.nodes:
         if node.path in _FOREIGN or (node.path == _ENGINE + "/Realm" and "url" in node.attributes):
             raise NotTomcat(
-                f"{name}, line {node.line}: <{node.name}> as it stands here is not Tomcat's: the file is another "
-                "server's, such as M/Monit's.", "Give the path of Tomcat's conf/server.xml.", node.line,
+                f"{name}, line {node.line}: <{node.name}> as it stands here is not Tomcat's: the file is "
+                "another server's, such as M/Monit's.", "Give the path of Tomcat's conf/server.xml.", node.line,
             )  # fmt: skip
 
 

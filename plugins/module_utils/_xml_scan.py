@@ -185,7 +185,7 @@ def decode(data: bytes, name: str) -> Source:
 
 
 def scan(text: str) -> list[Tag]:
-    """The start tags of a well-formed text, in order; comments, CDATA, PIs and the DOCTYPE are passed over."""
+    """The start tags of a well-formed text, in order; comments, CDATA, PIs, DOCTYPE are passed over."""
     tags: list[Tag] = []
     position = 0
     while True:
@@ -377,7 +377,7 @@ def _remedy(text: str, line: int) -> str:
     near = lines[line - 1] if 0 < line <= len(lines) else ""
     if re.search("=[ \t]*(\"[^\"<]*<|'[^'<]*<)", near):
         return (
-            "An attribute value has a raw '<': an example such as '<subdomain>.<domain>.com' was taken out of its "
-            "comment without being filled in. Write the real value."
+            "An attribute value has a raw '<': an example such as '<subdomain>.<domain>.com' was taken out of "
+            "its comment without being filled in. Write the real value."
         )
     return "Correct the file by hand; Tomcat does not start with it either. Nothing was changed."
