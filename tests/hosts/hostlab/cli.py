@@ -1,0 +1,191 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The verbs of the lab."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from hostlab import hosts, images, inventory, machine, pki, ssh
+from hostlab.console import say
+from hostlab.errors import LabError
+from hostlab.inventory import Host, Lab
+from hostlab.podman import Podman
+
+REPOSITORY_ROOT = Path(__file__).resolve().parents[3]
+DEFAULT_INVENTORY = REPOSITORY_ROOT / "inventories/lab/hosts.yml"
+MARKER = ".rtc-lab-state"
+# More at once does not help on two cores.
+WORKERS = 4
+
+
+def up(lab: Lab, podman: Podman, chosen: list[Host], *, fresh: bool = False) -> None:
+    """Bring the hosts up from whatever state the machine is in; `fresh`: throw their containers away first."""
+    machine.install_missing(lab.state / "log")
+    podman.write_conf()
+    ssh.ensure(lab)
+    pki.ensure(lab.state / "pki", lab.server_names)
+    mirrors = machine.find_mirrors()
+    of_host = {host.name: images.image_for(host, mirrors) for host in chosen}
+    for image in {image.tag: image for image in of_host.values()}.values():
+        images.ensure(podman, image, mirrors)
+    hosts.ensure_network(podman, lab)
+    targets = [hosts.wanted(lab, host, of_host[host.name]) for host in chosen]
+    there = podman.containers(f"{hosts.LABEL}={lab.name}")
+
+    def one(target: hosts.Wanted) -> bool:
+        started = hosts.bring_up(podman, target, there.get(target.container), fresh=fresh)
+        hosts.wait_ready(podman, target, started=started)
+        if started:
+            say(f"{target.host.name}: up at {target.host.address}")
+        return started
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        results = [pool.submit(one, target) for target in targets]
+        failures = [error for result in results if (error := result.exception())]
+    if failures:
+        raise LabError("\n".join(str(error) for error in failures)) from failures[0]
+    if any(result.result() for result in results):
+        images.remove_stale(podman, list(of_host.values()))
+    say(f"{lab.name}: {len(chosen)} host{'s' if len(chosen) > 1 else ''} up")
+
+
+def down(lab: Lab, podman: Podman, chosen: list[Host] | None) -> None:
+    """Remove the containers of these hosts; None: all of the lab, those too that the inventory no longer names."""
+    there = podman.containers(f"{hosts.LABEL}={lab.name}")
+    names = list(there) if chosen is None else [lab.container(host) for host in chosen if lab.container(host) in there]
+    with ThreadPoolExecutor(WORKERS) as pool:
+        list(pool.map(lambda name: hosts.remove(podman, name), names))
+    say(f"{lab.name}: removed {len(names)} container{'' if len(names) == 1 else 's'}")
+
+
+def clean(lab: Lab, podman: Podman) -> None:
+    """Remove all that the lab made on this machine, but not the packages that it installed."""
+    if shutil.which("podman"):
+        podman.write_conf()
+        down(lab, podman, None)
+        podman("network", "rm", "--force", lab.name, check=False)
+        gone, kept = images.remove_all(podman)
+        say(f"removed {gone} images" + (f", kept {kept} that another lab uses" if kept else ""))
+    images.remove_trees()
+    if (lab.state / MARKER).exists():
+        shutil.rmtree(lab.state)
+        say(f"removed {lab.state}")
+
+
+def status(lab: Lab, podman: Podman) -> int:
+    """Print a table of the hosts. Returns 0 when all are up, else 3."""
+    there = podman.containers(f"{hosts.LABEL}={lab.name}") if shutil.which("podman") else {}
+    rows = [("host", "address", "state", "debian", "image", "applications", "names")]
+    all_up = True
+    for host in lab.hosts.values():
+        container = there.get(lab.container(host))
+        state = "absent" if container is None else str(container["State"])
+        if container and hosts.is_alive(container):
+            absent = {22, *host.ports.values()} - hosts.listening_ports(int(container["Pid"]))
+            state = f"nothing on {sorted(absent)}" if absent else "up"
+        elif container and state == "running":
+            state = "dead"
+        all_up = all_up and state == "up"
+        products = ", ".join(f"{p}:{host.ports[p]}{host.contexts[p] or '/'}" for p in host.products) or "-"
+        rows.append((host.name, host.address, state, str(host.debian), host.image, products, " ".join(host.names)))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    return 0 if all_up else 3
+
+
+def into_host(lab: Lab, host: Host, podman: Podman, command: list[str], *, as_root: bool) -> int:
+    """Run a command on a host and show what it says: as root through Podman, or as `admin` through ssh."""
+    if as_root:
+        interactive = ["--interactive", "--tty"] if sys.stdin.isatty() else []
+        words = ["podman", "exec", *interactive, lab.container(host), *(command or ["bash"])]
+    else:
+        key, known = lab.state / ssh.USER_KEY, lab.state / "ssh/known_hosts"
+        options = ["-i", str(key), "-o", f"UserKnownHostsFile={known}", "-o", "IdentitiesOnly=yes"]
+        words = ["ssh", *options, f"admin@{host.address}", *command]
+    return subprocess.run(words, env={**os.environ, **podman.env}, check=False).returncode
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """One lab command at a time on a machine: two that build the same image would only hinder each other."""
+    with open(Path(tempfile.gettempdir()) / "rtc-lab.lock", "w", encoding="ascii") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("another lab command is at work on this machine: waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="lab", description="Real test hosts in Podman containers.")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--inventory", type=Path, default=DEFAULT_INVENTORY, help="Ansible inventory that describes the hosts")
+    common.add_argument("--name", help="name of the lab instead of the inventory's lab_name")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    for verb, text in (
+        ("up", "make and start what is missing, wait until all is ready"),
+        ("down", "remove the containers"),
+        ("reset", "make these hosts anew, as they were at first"),
+    ):
+        verbs.add_parser(verb, help=text, parents=[common]).add_argument("hosts", nargs="+" if verb == "reset" else "*")
+    verbs.add_parser("status", help="show the hosts; 3 when one is not up", parents=[common])
+    verbs.add_parser("clean", help="remove containers, network, images and state", parents=[common])
+    for verb, text in (("ssh", "log in as the administrator"), ("exec", "run a command as root")):
+        one = verbs.add_parser(verb, help=text, parents=[common])
+        one.add_argument("host")
+        one.add_argument("command", nargs=argparse.REMAINDER)
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    lab = inventory.read(options.inventory, options.name)
+    podman = Podman(lab.state)
+    if options.verb in ("ssh", "exec"):
+        host = lab.select([options.host])[0]
+        return into_host(lab, host, podman, options.command, as_root=options.verb == "exec")
+    if options.verb == "status":
+        return status(lab, podman)
+    chosen = lab.select(getattr(options, "hosts", []))
+    with _alone():
+        if options.verb == "clean":
+            clean(lab, podman)
+            return 0
+        lab.state.mkdir(parents=True, exist_ok=True)
+        (lab.state / MARKER).touch()
+        podman.write_conf()
+        if options.verb == "down":
+            if shutil.which("podman"):
+                down(lab, podman, chosen if options.hosts else None)
+        else:
+            up(lab, podman, chosen, fresh=options.verb == "reset")
+    return 0
+
+
+def main() -> int:
+    """Run the command line. Returns the exit status: 0, 1 with a message on stderr, 3 from `status`."""
+    options = _parser().parse_args()
+    if os.geteuid() != 0:
+        print("lab: needs root, as only then the hosts have addresses that SSH can reach: call it with sudo.", file=sys.stderr)
+        return 1
+    try:
+        return _run(options)
+    except LabError as err:
+        print(f"lab: {err}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("lab: interrupted; call the same command again to go on.", file=sys.stderr)
+        return 130

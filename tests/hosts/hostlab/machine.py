@@ -1,0 +1,146 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The machine that the lab runs on: commands, the packages that the lab needs, where its Debian packages come from."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hostlab.console import say, step
+from hostlab.errors import LabError
+
+PUBLIC_MIRROR = "http://deb.debian.org/debian"
+PUBLIC_SECURITY_MIRROR = "http://deb.debian.org/debian-security"
+
+# What the lab calls -> the package of Debian and Ubuntu that has it.
+NEEDED = {
+    "podman": "podman",
+    "runc": "runc",
+    "conmon": "conmon",
+    "iptables": "iptables",
+    "debootstrap": "debootstrap",
+    "ssh": "openssh-client",
+    "ssh-keygen": "openssh-client",
+    "/usr/lib/podman/netavark": "netavark",
+    "/usr/lib/podman/aardvark-dns": "aardvark-dns",
+    "/usr/share/keyrings/debian-archive-keyring.gpg": "debian-archive-keyring",
+}
+SYSTEM_PATHS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+
+
+@dataclass(frozen=True)
+class Mirrors:
+    """Where Debian packages come from, and what apt has to know to reach it (lines of apt.conf)."""
+
+    main: str
+    security: str
+    apt_conf: str
+    http_proxy: str
+
+
+def run(
+    command: Sequence[str],
+    *,
+    log: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    check: bool = True,
+    stdin: int = subprocess.DEVNULL,
+) -> subprocess.CompletedProcess[str]:
+    """Run a command; with `log`, its output goes to that file, else it is in the result.
+
+    Raises LabError with the end of the output when it fails and `check` is set, or when there is no such command.
+    """
+    environment = {**os.environ, **(env or {})}
+    environment["PATH"] = os.pathsep.join([environment.get("PATH", "/usr/bin:/bin"), *SYSTEM_PATHS])
+    try:
+        if log is None:
+            done = subprocess.run(command, env=environment, stdin=stdin, capture_output=True, text=True, check=False)
+            output = done.stdout + done.stderr
+        else:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            with log.open("w+", encoding="utf-8", errors="replace") as sink:
+                done = subprocess.run(
+                    command, env=environment, stdin=stdin, stdout=sink, stderr=subprocess.STDOUT, text=True, check=False
+                )
+                sink.seek(0)
+                output = sink.read()
+    except FileNotFoundError as err:
+        raise LabError(f"{command[0]} is not installed: {err}") from err
+    if check and done.returncode:
+        tail = "\n    ".join(output.strip().splitlines()[-15:])
+        where = f"; all of its output: {log}" if log else ""
+        raise LabError(f"`{' '.join(command)}` failed with {done.returncode}{where}\n    {tail}")
+    return done
+
+
+def missing_packages() -> list[str]:
+    """Names of the packages that the lab needs and this machine lacks."""
+    path = os.pathsep.join([os.environ.get("PATH", ""), *SYSTEM_PATHS])
+    absent = []
+    for thing, package in NEEDED.items():
+        found = Path(thing).exists() if thing.startswith("/") else shutil.which(thing, path=path)
+        if not found and package not in absent:
+            absent.append(package)
+    return absent
+
+
+def install_missing(log_dir: Path) -> None:
+    """Install what the lab needs with apt, after saying so. Raises LabError where that cannot be done."""
+    packages = missing_packages()
+    if not packages:
+        return
+    if not shutil.which("apt-get"):
+        raise LabError(
+            f"The lab needs {', '.join(packages)} (names as in Debian) and this machine has no apt-get: install them "
+            "with its own package manager, then call this again."
+        )
+    say(f"installing with apt what the lab needs and this machine lacks: {' '.join(packages)}")
+    env = {"DEBIAN_FRONTEND": "noninteractive"}
+    with step("apt-get update"):
+        # One broken source of someone else's must not stop us; whether the packages are there shows below.
+        run(["apt-get", "update"], log=log_dir / "apt-update.log", env=env, check=False)
+    with step("apt-get install"):
+        command = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
+        run(command, log=log_dir / "apt-install.log", env=env)
+    still = missing_packages()
+    if still:
+        raise LabError(f"apt installed {', '.join(packages)}, but what {', '.join(still)} should bring is not there.")
+
+
+def _os_release() -> dict[str, str]:
+    lines = Path("/etc/os-release").read_text(encoding="utf-8").splitlines()
+    pairs = (line.split("=", 1) for line in lines if "=" in line)
+    return {key: value.strip('"') for key, value in pairs}
+
+
+def _apt_setting(name: str) -> str:
+    if not shutil.which("apt-config"):
+        return ""
+    shown = run(["apt-config", "dump", "--format", "%v%n", name], check=False).stdout.splitlines()
+    return shown[0] if shown else ""
+
+
+def find_mirrors() -> Mirrors:
+    """The Debian mirrors in this machine's own apt sources; the public ones where it is not a Debian machine."""
+    release = _os_release()
+    main, security = PUBLIC_MIRROR, PUBLIC_SECURITY_MIRROR
+    if release.get("ID") == "debian" and shutil.which("apt-get"):
+        codename = release.get("VERSION_CODENAME", "")
+        targets = run(
+            ["apt-get", "indextargets", "--format", "$(RELEASE) $(REPO_URI)", "Created-By: Packages"], check=False
+        ).stdout
+        sources = dict(reversed([line.split(" ", 1) for line in targets.splitlines() if " " in line]))
+        main = sources.get(codename, main).rstrip("/")
+        security = sources.get(f"{codename}-security", security).rstrip("/")
+    conf = []
+    for name in ("Acquire::http::Proxy", "Acquire::https::Proxy", "Acquire::Check-Valid-Until"):
+        value = _apt_setting(name)
+        if value:
+            conf.append(f'{name} "{value}";')
+    return Mirrors(main, security, "".join(f"{line}\n" for line in conf), _apt_setting("Acquire::http::Proxy"))

@@ -1,0 +1,63 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Podman, called in the way that works on every machine the lab was tried on."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from hostlab.machine import run
+
+# runc: crun refuses machines whose cgroups are in hybrid mode. Limits: Podman's own defaults cannot be set where the
+# machine lacks CAP_SYS_RESOURCE. base_hosts_file: the machine's /etc/hosts is none of the hosts' business.
+CONTAINERS_CONF = """\
+[containers]
+default_ulimits = ["nofile=20000:20000", "nproc=10000:10000"]
+base_hosts_file = "none"
+log_size_max = 10485760
+
+[engine]
+runtime = "runc"
+
+[network]
+network_backend = "netavark"
+"""
+
+
+class Podman:
+    """Podman with the lab's own settings; the machine's stay as they are."""
+
+    def __init__(self, state: Path) -> None:
+        self._conf = state / "containers.conf"
+        self.logs = state / "log"
+
+    def write_conf(self) -> None:
+        self._conf.write_text(CONTAINERS_CONF, encoding="utf-8")
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {"CONTAINERS_CONF": str(self._conf)}
+
+    def __call__(
+        self, *args: str, check: bool = True, log: str | None = None, stdin: int = subprocess.DEVNULL
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `podman ARGS`; with `log`, the output goes to that file in the lab's state. Raises LabError."""
+        path = self.logs / log if log else None
+        return run(["podman", *args], log=path, env=self.env, check=check, stdin=stdin)
+
+    def json(self, *args: str) -> list[dict[str, Any]]:
+        """The output of `podman ARGS --format json`."""
+        answer = self(*args, "--format", "json").stdout
+        return list(json.loads(answer or "[]") or [])
+
+    def containers(self, label: str) -> dict[str, dict[str, Any]]:
+        """Container name -> what `podman ps` says of it, for all with this label, running or not."""
+        found = self.json("ps", "--all", "--filter", f"label={label}")
+        return {container["Names"][0]: container for container in found}
+
+    def image_exists(self, tag: str) -> bool:
+        return self("image", "exists", tag, check=False).returncode == 0
