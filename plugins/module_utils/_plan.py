@@ -85,6 +85,7 @@ class RtcPlan:
     python_version: str = ""  # "3.11": which bundle
     machine: str = "x86_64"
     trusted_proxies: list[str] = field(default_factory=list)  # addresses whose X-Forwarded-For counts
+    config: dict[str, object] = field(default_factory=dict)  # as rtc_instance takes it: _rtc_service.server_config
     tls_from: str = ""  # server.xml whose connector's key is to be used (T8, T9); "" for plain
 
 
@@ -104,6 +105,8 @@ class VhostPlan:
     certificate: str = ""  # paths on the proxy host; "" for plain HTTP
     key: str = ""
     synchrony: str = ""  # "127.0.0.1:8091" for Confluence's own collaborative editing
+    upstream_ca: str = ""  # file of authorities on the proxy host that an https upstream is checked against; "": the system's
+    upstream_name: str = ""  # the name that the upstream's certificate must have; "": the server name
 
 
 @dataclass
@@ -116,6 +119,7 @@ class RestartPlan:
     service_kind: str
     port: int  # of the user connector: ready when it answers
     address: str
+    scheme: str = "http"
     context_path: str = ""
     pending: list[str] = field(default_factory=list)  # reasons that exist already, before anything is changed
 

@@ -39,7 +39,7 @@ DynamicUser=yes
 User=rtc-server
 StateDirectory=rtc-server/%i
 StateDirectoryMode=0700
-LoadCredential=secret:{config}/%i.secret
+LoadCredential=secret:{config}/%i/secret
 UMask=0077
 
 AmbientCapabilities=
@@ -115,3 +115,22 @@ def _value(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(_value(item) for item in value) + "]"
     raise TypeError(f"{type(value).__name__} has no place in a configuration file.")
+
+
+def server_config(
+    instance: str, address: str, port: int, server_name: str, origins: list[str], trusted_proxies: list[str]
+) -> dict[str, Any]:
+    """The configuration of one instance, as ``rtc_instance`` takes it; limits keep the server's own defaults.
+
+    :param address: where it listens; loopback behind a proxy on the same machine.
+    :param origins: of the pages whose scripts may connect, such as ``https://wiki.example.com``.
+    :param trusted_proxies: addresses whose ``X-Forwarded-For`` counts.
+    """
+    return {
+        "server": {
+            "address": address, "port": port, "name": server_name, "origins": origins,
+            "trusted_proxies": trusted_proxies,
+        },
+        "token": {"keys": ["$CREDENTIALS_DIRECTORY/secret"]},
+        "journal": {"path": f"{STATE_DIR}/{instance}/journal.db"},
+    }  # fmt: skip

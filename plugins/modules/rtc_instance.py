@@ -77,6 +77,7 @@ config_path:
 import os
 import secrets
 import subprocess
+import tempfile
 import time
 
 from ansible.module_utils.basic import AnsibleModule
@@ -93,7 +94,9 @@ class Instance:
         self.params = params
         self.unit = f"rtc-server@{params['instance']}.service"
         self.config_path = f"{_rtc_service.CONFIG_DIR}/{params['instance']}.toml"
-        self.secret_path = f"{_rtc_service.CONFIG_DIR}/{params['instance']}.secret"
+        # In a directory of its own: as $CREDENTIALS_DIRECTORY it gives the commands what systemd gives the service.
+        self.credentials = f"{_rtc_service.CONFIG_DIR}/{params['instance']}"
+        self.secret_path = f"{self.credentials}/secret"
         self.before = {path: _content(path) for path in self.paths()}
         self.after = self._wanted()
 
@@ -136,8 +139,8 @@ class Instance:
         return f"({words}, not shown)\n" if path == self.secret_path else content.decode()
 
     def apply(self) -> None:
-        """Check the new configuration, then put the files in place."""
-        os.makedirs(_rtc_service.CONFIG_DIR, mode=0o755, exist_ok=True)
+        """Put the files in place, after the server itself accepted the new configuration."""
+        os.makedirs(self.credentials, mode=0o700, exist_ok=True)
         if self.params["state"] == "present":
             self._check_config()
         for path in self.changed_paths():
@@ -159,14 +162,15 @@ class Instance:
             _files.write_atomic(path, content, mode=0o600 if path == self.secret_path else 0o644)
 
     def _check_config(self) -> None:
-        # Under another name in the same directory: the server says the same of it as of the real one.
-        candidate = self.config_path + ".new"
-        _files.write_atomic(candidate, self.after[self.config_path])
-        try:
-            program = os.path.join(self.params["base"], "current", "rtc-server")
-            result = _run([self.params["python"], "-I", program, "check-config", "--no-secrets", candidate])
-        finally:
-            os.unlink(candidate)
+        program = os.path.join(self.params["base"], "current", "rtc-server")
+        with tempfile.TemporaryDirectory() as folder:  # readable by us alone
+            candidate = os.path.join(folder, "config.toml")
+            _files.write_atomic(candidate, self.after[self.config_path])
+            _files.write_atomic(os.path.join(folder, "secret"), self.after[self.secret_path], mode=0o600)
+            result = subprocess.run(
+                [self.params["python"], "-I", program, "check-config", candidate],
+                capture_output=True, text=True, check=False, env={**os.environ, "CREDENTIALS_DIRECTORY": folder},
+            )  # fmt: skip
         if result.returncode != 0:
             words = (result.stdout + result.stderr).strip().replace(candidate, self.config_path)
             raise RtcError(f"The RTC server refuses its configuration: {words}", "Nothing was changed.")
