@@ -1,0 +1,156 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Wiring: configuration to a running server, signals, health."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import logging
+import signal
+import ssl
+import sys
+import time
+from typing import Any
+
+from aiohttp import web
+
+from . import __version__, systemd
+from .auth import Tokens
+from .config import Config, ConfigError, Log, Tls, read_keys
+from .journal import Journal, JournalError
+from .journal.sqlite import SqliteJournal
+from .service import Service
+
+log = logging.getLogger(__name__)
+
+
+class _JsonLines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": round(record.created, 3), "level": record.levelname.lower(), "logger": record.name,
+            "message": record.getMessage(),
+        }  # fmt: skip
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+def set_up_logging(options: Log) -> None:
+    """Log to standard error; the journal of systemd adds time and unit."""
+    handler = logging.StreamHandler()
+    plain = logging.Formatter("%(levelname)s %(name)s: %(message)s")
+    handler.setFormatter(_JsonLines() if options.format == "json" else plain)
+    logging.basicConfig(level=options.level.upper(), handlers=[handler], force=True)
+
+
+def tls_context(options: Tls) -> ssl.SSLContext | None:
+    """TLS 1.2 or later, or None for plain HTTP. Raises ConfigError."""
+    if not options.certificate:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(options.certificate, options.key)
+    except (OSError, ssl.SSLError) as exc:
+        raise ConfigError([f"{options.certificate}, {options.key}: tls: cannot be used: {exc}"]) from exc
+    return context
+
+
+def make_tokens(config: Config) -> Tokens:
+    """Raises ConfigError when a key cannot be read or used."""
+    keys = read_keys(config.token)
+    token = config.token
+    try:
+        return Tokens(keys, token.algorithm, token.audience, token.leeway)
+    except Exception as exc:  # PyJWT and cryptography raise many kinds
+        names = ", ".join(token.keys)
+        raise ConfigError([f"{names}: token.keys: no key of {token.algorithm}: {type(exc).__name__}"]) from exc
+
+
+def make_app(service: Service) -> web.Application:
+    """The HTTP application: Socket.IO and health."""
+    started = time.time()
+
+    async def healthz(_request: web.Request) -> web.Response:
+        return web.json_response({"status": "ok", "version": __version__, "uptime": round(time.time() - started)})
+
+    async def readyz(_request: web.Request) -> web.Response:
+        why = "draining" if service.draining else "journal" if service.journal.fault is not None else ""
+        if why:  # the cause is in the log: this answer may be read by anybody
+            return web.json_response({"status": "not ready", "reason": why}, status=503)
+        return web.json_response({"status": "ready"})
+
+    app = web.Application()
+    app.router.add_get("/healthz", healthz)
+    app.router.add_get("/readyz", readyz)
+    service.attach(app, service.config.server.path)
+    return app
+
+
+async def serve(config: Config, journal: Journal | None = None) -> None:
+    """Run until SIGTERM or SIGINT. Raises ConfigError, JournalError, OSError before it is ready."""
+    tokens = make_tokens(config)
+    context = tls_context(config.tls)
+    journal = journal or SqliteJournal(config.journal.path)
+    service = Service(config, tokens, journal)
+    await journal.start(service.projects.on_outcomes)
+    runner = web.AppRunner(
+        make_app(service), access_log=None, handle_signals=False, handler_cancellation=True, shutdown_timeout=2.0
+    )
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    try:
+        await runner.setup()
+        listen = config.server
+        await web.TCPSite(runner, listen.address, listen.port, ssl_context=context, backlog=1024).start()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        scheme = "https" if context else "http"
+        log.info("rtc-server %s listens on %s://%s:%d", __version__, scheme, listen.address, listen.port)
+        # what lives now lives as long as the process: collections need not look at it
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 100)
+        systemd.notify("READY=1")
+        watching = asyncio.ensure_future(systemd.watchdog(lambda: True))
+        await stop.wait()
+        systemd.notify("STOPPING=1")
+        log.info("draining")
+        watching.cancel()
+        await service.drain()
+    finally:
+        await runner.cleanup()
+        await journal.close()
+    log.info("stopped")
+
+
+def run(config: Config) -> int:
+    """Serve with the configured event loop; the process's exit status."""
+    set_up_logging(config.log)
+    factory: Any = None
+    if config.server.loop != "asyncio":
+        try:
+            import uvloop
+
+            factory = uvloop.new_event_loop
+        except ImportError:
+            if config.server.loop == "uvloop":
+                print("server.loop: uvloop is not installed; use asyncio or auto", file=sys.stderr)
+                return 1
+    loop = factory() if factory else asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_until_complete(serve(config))
+    except (ConfigError, JournalError) as exc:
+        print(exc, file=sys.stderr)
+        return 1
+    except OSError as exc:
+        where = f"{config.server.address} port {config.server.port}"
+        print(f"cannot listen on {where}: {exc.strerror or exc}; see who does: ss -tlnp", file=sys.stderr)
+        return 1
+    finally:
+        loop.close()
+    return 0

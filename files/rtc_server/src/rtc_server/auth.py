@@ -1,0 +1,95 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who may do what: signed tokens (JSON Web Tokens, RFC 7519)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jwt
+
+VIEW, EDIT = "view", "edit"
+ANY_PROJECT = "*"
+MAX_TOKEN = 8192  # characters; a longer one is refused unread
+MAX_NAME = 200
+MIN_SECRET = 32  # bytes; RFC 7518 section 3.2: a key of the size of the hash or larger
+
+
+class TokenError(Exception):
+    """The token does not let its bearer in; ``code`` is one of the contract."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Identity(NamedTuple):
+    """Who a token speaks for. ``projects`` maps a project (or ``*``) to ``edit`` or ``view``;
+    ``expires`` is in seconds since 1970."""
+
+    user: str
+    name: str
+    projects: Mapping[str, str]
+    expires: float
+
+    def right(self, project: str) -> str | None:
+        """``edit``, ``view`` or None; what is said of the project itself beats ``*``."""
+        return self.projects.get(project) or self.projects.get(ANY_PROJECT)
+
+
+class Tokens:
+    """Checks and makes tokens. Several keys: any of them admits, the first signs (rotation)."""
+
+    def __init__(
+        self, keys: Sequence[bytes], algorithm: str = "HS256", audience: str = "rtc-server", leeway: float = 10.0
+    ) -> None:
+        if not keys:
+            raise ValueError("at least one key is needed")
+        self._algorithm = algorithm
+        self._audience = audience
+        self.leeway = leeway
+        self._keys = [jwt.get_algorithm_by_name(algorithm).prepare_key(k) for k in keys]
+
+    def check(self, token: Any) -> Identity:
+        """The bearer of a token. Raises TokenError; a token is called expired only if its signature is right."""
+        if not isinstance(token, str) or not token:
+            raise TokenError("token_missing", "a token is needed")
+        if len(token) > MAX_TOKEN:
+            raise TokenError("token_invalid", "the token is not valid")
+        for key in self._keys:
+            try:
+                claims = jwt.decode(
+                    token, key, algorithms=[self._algorithm], audience=self._audience, leeway=self.leeway,
+                    options={"require": ["exp", "sub", "aud"]},
+                )  # fmt: skip
+            except jwt.InvalidSignatureError:
+                continue
+            except jwt.ExpiredSignatureError as exc:
+                raise TokenError("token_expired", "the token has expired") from exc
+            except (jwt.InvalidTokenError, ValueError, TypeError, RecursionError, OverflowError) as exc:
+                raise TokenError("token_invalid", "the token is not valid") from exc
+            return _identity(claims)
+        raise TokenError("token_invalid", "the token is not valid")
+
+    def make(self, user: str, projects: Mapping[str, str], ttl: float, name: str = "") -> str:
+        """A token of our own, for ``ttl`` seconds. Only where the configured key can sign."""
+        now = int(time.time())
+        claims = {"sub": user, "projects": dict(projects), "aud": self._audience, "iat": now, "exp": now + int(ttl)}
+        if name:
+            claims["name"] = name
+        return jwt.encode(claims, self._keys[0], algorithm=self._algorithm)
+
+
+def _identity(claims: Mapping[str, Any]) -> Identity:
+    user, name, projects = claims["sub"], claims.get("name", ""), claims.get("projects", {})
+    good = (
+        isinstance(user, str) and 0 < len(user) <= MAX_NAME and user.isprintable()
+        and isinstance(name, str) and len(name) <= MAX_NAME and name.isprintable()
+        and isinstance(projects, dict) and all(right in (VIEW, EDIT) for right in projects.values())
+    )  # fmt: skip
+    if not good:
+        raise TokenError("token_invalid", "the token is not valid")
+    return Identity(user, name or user, projects, float(claims["exp"]))

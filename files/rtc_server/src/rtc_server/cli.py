@@ -1,0 +1,88 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command ``rtc-server``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from . import __version__
+from .auth import EDIT, VIEW
+from .config import ConfigError, load
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status: 0 well, 1 refused, 2 wrong usage."""
+    options = _parser().parse_args(arguments)
+    try:
+        status: int = options.run(options)
+    except ConfigError as exc:
+        print(exc, file=sys.stderr)
+        return 1
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="rtc-server", description="Durable real-time collaboration over Socket.IO.")
+    parser.add_argument("--version", action="version", version=f"rtc-server {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    serve = commands.add_parser("serve", help="run the server")
+    serve.add_argument("--config", required=True, metavar="FILE")
+    serve.set_defaults(run=_serve)
+
+    check = commands.add_parser("check-config", help="check a configuration file and the files it names")
+    check.add_argument("file", metavar="FILE")
+    check.set_defaults(run=_check)
+
+    token = commands.add_parser("token", help="print a token that lets a user in")
+    token.add_argument("--config", required=True, metavar="FILE")
+    token.add_argument("--user", required=True)
+    token.add_argument("--name", default="", help="the name that others see")
+    token.add_argument("--project", required=True, action="append", help="may be repeated; * is every project")
+    token.add_argument("--right", choices=(EDIT, VIEW), default=VIEW)
+    token.add_argument("--ttl", type=int, default=120, metavar="SECONDS")
+    token.set_defaults(run=_token)
+    return parser
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from .app import run
+
+    return run(load(options.config))
+
+
+def _check(options: argparse.Namespace) -> int:
+    from .app import make_tokens, tls_context
+
+    config = load(options.file)
+    complaints: list[str] = []
+    for check in (lambda: make_tokens(config), lambda: tls_context(config.tls)):
+        try:
+            check()
+        except ConfigError as exc:
+            complaints += exc.complaints
+    if complaints:
+        raise ConfigError(complaints)
+    print(f"{options.file}: good")
+    return 0
+
+
+def _token(options: argparse.Namespace) -> int:
+    from .app import make_tokens
+
+    config = load(options.config)
+    tokens = make_tokens(config)
+    if options.ttl < 1:
+        print("--ttl must be 1 or more", file=sys.stderr)
+        return 2
+    try:
+        made = tokens.make(options.user, dict.fromkeys(options.project, options.right), options.ttl, options.name)
+    except Exception as exc:  # a public key cannot sign: PyJWT and cryptography raise many kinds
+        print(f"{config.token.keys[0]}: this key cannot sign tokens: {type(exc).__name__}", file=sys.stderr)
+        return 1
+    print(made)
+    return 0

@@ -1,0 +1,348 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The configuration file (TOML): reading, checking, and an error with line and key for all that is wrong."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Union
+
+from .auth import MIN_SECRET
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib  # type: ignore[import-not-found,unused-ignore]
+
+ALGORITHMS = ("HS256", "HS384", "HS512", "RS256", "ES256", "EdDSA")
+Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
+
+
+class ConfigError(Exception):
+    """All that is wrong with a configuration file, one complaint a line: ``file:line: key: what``."""
+
+    def __init__(self, complaints: list[str]) -> None:
+        super().__init__("\n".join(complaints))
+        self.complaints = complaints
+
+
+class _Bad(Exception):
+    pass
+
+
+# --- checks of one value ------------------------------------------------------------------------
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise _Bad("must be a text that is not empty")
+    return value
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(v, str) and v for v in value):
+        raise _Bad("must be a list of texts")
+    return tuple(value)
+
+
+def _whole(low: int, high: int) -> Callable[[Any], int]:
+    def check(value: Any) -> int:
+        if type(value) is not int or not low <= value <= high:
+            raise _Bad(f"must be a whole number from {low} to {high}")
+        return value
+
+    return check
+
+
+def _number(low: float, high: float) -> Callable[[Any], float]:
+    def check(value: Any) -> float:
+        if type(value) not in (int, float) or not low <= value <= high:
+            raise _Bad(f"must be a number from {low:g} to {high:g}")
+        return float(value)
+
+    return check
+
+
+def _one_of(*choices: str) -> Callable[[Any], str]:
+    def check(value: Any) -> str:
+        if value not in choices:
+            raise _Bad("must be one of " + ", ".join(choices))
+        return str(value)
+
+    return check
+
+
+def _address(value: Any) -> str:
+    try:
+        return str(ipaddress.ip_address(_text(value)))
+    except ValueError as exc:
+        raise _Bad("must be an IP address; 127.0.0.1 behind a proxy on the same machine, 0.0.0.0 for all") from exc
+
+
+def _networks(value: Any) -> tuple[Network, ...]:
+    try:
+        return tuple(ipaddress.ip_network(v) for v in _texts(value))
+    except ValueError as exc:
+        raise _Bad(f"must be a list of IP addresses or networks ({exc})") from exc
+
+
+def _origins(value: Any) -> tuple[str, ...]:
+    origins = _texts(value)
+    for origin in origins:
+        if not re.fullmatch(r"https?://[A-Za-z0-9.\-_\[\]:]+", origin):
+            raise _Bad(f"{origin!r} is not an origin: write scheme, host and port, as in https://wiki.example.org")
+    return tuple(origin.lower() for origin in origins)
+
+
+def _path(value: Any) -> str:
+    return expand(_text(value))
+
+
+def _keys(value: Any) -> tuple[str, ...]:
+    names = _texts(value)
+    if not 1 <= len(names) <= 2:
+        raise _Bad("must name one key file, or two while keys are changed")
+    return tuple(expand(name) for name in names)
+
+
+def _url_path(value: Any) -> str:
+    if not re.fullmatch(r"/([A-Za-z0-9._~-]+/)*", _text(value)):
+        raise _Bad("must begin and end with a slash, as in /socket.io/")
+    return str(value)
+
+
+def expand(path: str) -> str:
+    """Replace a leading ``$CREDENTIALS_DIRECTORY`` (systemd.exec(5), LoadCredential=). Raises _Bad."""
+    name = "$CREDENTIALS_DIRECTORY"
+    if path.startswith(name + "/"):
+        directory = os.environ.get(name[1:])
+        if not directory:
+            raise _Bad(f"{name} is not set: start the server by its systemd unit, or name the file itself")
+        return directory + path[len(name):]
+    if not path.startswith("/"):
+        raise _Bad("must be an absolute path, or begin with $CREDENTIALS_DIRECTORY/")
+    return path
+
+
+def _option(default: Any, check: Callable[[Any], Any]) -> Any:
+    metadata = {"check": check}
+    if default is ...:
+        return field(metadata={**metadata, "required": True}, default=None)
+    return field(default=default, metadata=metadata)
+
+
+# --- the sections: names, defaults and limits are documented in config.example.toml ----------------
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where the server listens, and for whom."""
+
+    address: str = _option("127.0.0.1", _address)
+    port: int = _option(..., _whole(1, 65535))
+    name: str = _option("", _text)
+    path: str = _option("/socket.io/", _url_path)
+    origins: tuple[str, ...] = _option((), _origins)
+    trusted_proxies: tuple[Network, ...] = _option((), _networks)
+    loop: str = _option("asyncio", _one_of("asyncio", "uvloop", "auto"))
+    drain_seconds: float = _option(10.0, _number(0, 600))
+
+
+@dataclass(frozen=True)
+class Tls:
+    """Files of a certificate chain and its key, PEM. Without them the server speaks plain HTTP."""
+
+    certificate: str = _option("", _path)
+    key: str = _option("", _path)
+
+
+@dataclass(frozen=True)
+class Token:
+    """How tokens are checked."""
+
+    keys: tuple[str, ...] = _option(..., _keys)
+    algorithm: str = _option("HS256", _one_of(*ALGORITHMS))
+    audience: str = _option("rtc-server", _text)
+    leeway: float = _option(10.0, _number(0, 300))
+
+
+@dataclass(frozen=True)
+class Journal:
+    """Where changes are kept."""
+
+    path: str = _option(..., _path)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one message, connection, user, project or address may take."""
+
+    payload_bytes: int = _option(1_000_000, _whole(1_000, 64 << 20))
+    change_bytes: int = _option(256_000, _whole(100, 32 << 20))
+    snapshot_bytes: int = _option(900_000, _whole(100, 32 << 20))
+    presence_bytes: int = _option(4_000, _whole(10, 1 << 20))
+    changes_per_second: float = _option(200.0, _number(0.01, 1e6))
+    changes_burst: int = _option(1_000, _whole(1, 1_000_000))
+    presence_per_second: float = _option(60.0, _number(0.01, 1e6))
+    reads_per_second: float = _option(20.0, _number(0.01, 1e6))
+    members_per_project: int = _option(500, _whole(1, 100_000))
+    projects_per_connection: int = _option(20, _whole(1, 10_000))
+    history_page: int = _option(1_000, _whole(1, 100_000))
+    page_bytes: int = _option(1_000_000, _whole(1_000, 64 << 20))
+    keep_changes: int = _option(1_000, _whole(0, 1_000_000))
+    connections: int = _option(10_000, _whole(1, 1_000_000))
+    connections_per_user: int = _option(50, _whole(1, 1_000_000))
+    pending_per_address: int = _option(200, _whole(1, 1_000_000))
+    refused_tokens_per_minute: float = _option(60.0, _number(0.1, 1e6))
+    buffer_bytes: int = _option(1 << 20, _whole(10_000, 256 << 20))
+    total_buffer_bytes: int = _option(128 << 20, _whole(100_000, 64 << 30))
+    connect_seconds: float = _option(10.0, _number(0.1, 300))
+
+
+@dataclass(frozen=True)
+class Heartbeat:
+    """Engine.IO ping; shorter than the idle timeout of every proxy on the way."""
+
+    interval: float = _option(25.0, _number(0.05, 600))
+    timeout: float = _option(20.0, _number(0.05, 600))
+
+
+@dataclass(frozen=True)
+class Log:
+    """What goes to standard error."""
+
+    level: str = _option("info", _one_of("debug", "info", "warning", "error"))
+    format: str = _option("text", _one_of("text", "json"))
+
+
+@dataclass(frozen=True)
+class Config:
+    """A checked configuration."""
+
+    server: Server
+    token: Token
+    journal: Journal
+    tls: Tls = field(default_factory=Tls)
+    limits: Limits = field(default_factory=Limits)
+    heartbeat: Heartbeat = field(default_factory=Heartbeat)
+    log: Log = field(default_factory=Log)
+
+
+_SECTIONS: dict[str, type] = {
+    "server": Server, "tls": Tls, "token": Token, "journal": Journal,
+    "limits": Limits, "heartbeat": Heartbeat, "log": Log,
+}  # fmt: skip
+
+
+def load(path: str) -> Config:
+    """Read and check a configuration file. Raises ConfigError."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigError([f"{path}: cannot be read: {exc}"]) from exc
+    return parse(text, path)
+
+
+def parse(text: str, path: str = "<config>") -> Config:
+    """Check the text of a configuration file. Raises ConfigError with every complaint."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as exc:
+        raise ConfigError([_syntax(path, str(exc))]) from exc
+    lines = _lines(text)
+    complaints: list[str] = []
+
+    def complain(key: str, what: str) -> None:
+        line = lines.get(key) or lines.get(key.partition(".")[0]) or 1
+        complaints.append(f"{path}:{line}: {key}: {what}")
+
+    for name in document:
+        if name not in _SECTIONS:
+            complain(name, "is not a section; there are " + ", ".join(_SECTIONS))
+    sections = {name: _section(name, kind, document.get(name, {}), complain) for name, kind in _SECTIONS.items()}
+    tls = sections["tls"]
+    if bool(tls.get("certificate")) != bool(tls.get("key")):
+        complain("tls", "certificate and key must be given together")
+    limits = sections["limits"]
+    for name in ("change_bytes", "snapshot_bytes"):
+        payload = limits.get("payload_bytes", Limits.payload_bytes)
+        if limits.get(name, getattr(Limits, name)) > payload:
+            complain(f"limits.{name}", f"must not be larger than payload_bytes ({payload})")
+    if complaints:
+        raise ConfigError(complaints)
+    return Config(**{name: _SECTIONS[name](**values) for name, values in sections.items()})
+
+
+def _section(name: str, kind: type, given: Any, complain: Callable[[str, str], None]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    if not isinstance(given, Mapping):
+        complain(name, "must be a section: [" + name + "]")
+        return values
+    known = {f.name: f for f in fields(kind)}
+    for key, value in given.items():
+        if key not in known:
+            complain(f"{name}.{key}", "is not an option; there are " + ", ".join(known))
+            continue
+        try:
+            values[key] = known[key].metadata["check"](value)
+        except _Bad as exc:
+            complain(f"{name}.{key}", str(exc))
+    for key, option in known.items():
+        if option.metadata.get("required") and key not in given:
+            complain(f"{name}.{key}", "is missing")
+    return values
+
+
+def _syntax(path: str, message: str) -> str:
+    where = re.search(r"\(at line (\d+), column (\d+)\)", message)
+    if where is None:
+        return f"{path}:1: is not TOML: {message}"
+    return f"{path}:{where[1]}: is not TOML: {message[: where.start()].strip()} (column {where[2]})"
+
+
+def _lines(text: str) -> dict[str, int]:
+    """Where each section and each ``section.key`` stands. The parser does not tell, so this looks for
+    headers and assignments at the beginning of lines; in a text over several lines it may err by a few."""
+    found: dict[str, int] = {}
+    section = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        header = re.match(r"\s*\[\s*([A-Za-z0-9_.-]+)\s*\]", line)
+        key = re.match(r"\s*([A-Za-z0-9_.-]+)\s*=", line)
+        if header:
+            section = header[1]
+            found.setdefault(section, number)
+        elif key:
+            found.setdefault(f"{section}.{key[1]}" if section else key[1], number)
+    return found
+
+
+def read_keys(token: Token) -> list[bytes]:
+    """The contents of the key files. Raises ConfigError that names the file, never its content."""
+    keys: list[bytes] = []
+    complaints: list[str] = []
+    for name in token.keys:
+        try:
+            with open(name, "rb") as file:
+                key = file.read().strip()
+        except OSError as exc:
+            complaints.append(f"{name}: token.keys: cannot be read: {exc.strerror}")
+            continue
+        if token.algorithm.startswith("HS"):
+            if len(key) < MIN_SECRET:
+                complaints.append(
+                    f"{name}: token.keys: the secret has {len(key)} bytes, it needs {MIN_SECRET}: "
+                    "make one with: openssl rand -base64 48"
+                )
+        elif b"-----BEGIN" not in key:
+            complaints.append(f"{name}: token.keys: is not a PEM file, which {token.algorithm} needs")
+        keys.append(key)
+    if complaints:
+        raise ConfigError(complaints)
+    return keys

@@ -1,0 +1,169 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Engine.IO packet, payload and WebSocket frame encoding, protocol revisions 3 and 4.
+
+A packet is held in the form in which WebSocket text carries it: ``str`` is a text packet with its
+type digit (``"4hello"``), ``bytes`` is the body of a binary message (always of type MESSAGE).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterable, Sequence
+from typing import Union
+
+from .errors import ProtocolError
+
+Packet = Union[str, bytes]
+
+# Engine.IO protocol, "Packet types".
+OPEN, CLOSE, PING, PONG, MESSAGE, UPGRADE, NOOP = "0123456"
+TYPES = frozenset("0123456")
+
+SEPARATOR = "\x1e"  # Engine.IO 4, "Packet encoding / HTTP long-polling": the record separator
+_ASTRAL = re.compile("[\U00010000-\U0010ffff]")
+_DIGITS = re.compile(r"[0-9]{1,9}")
+
+
+def check_packet(packet: Packet) -> Packet:
+    """Return the packet, or refuse one without a known type digit."""
+    if isinstance(packet, str) and packet[:1] not in TYPES:
+        raise ProtocolError("unknown packet type")
+    return packet
+
+
+def _unbase64(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as exc:
+        raise ProtocolError("invalid base64") from exc
+
+
+# --- Engine.IO 4 polling payloads -------------------------------------------------------------
+
+
+def encode_payload_v4(packets: Iterable[Packet]) -> str:
+    """Join packets with the record separator; binary is base64 behind a ``b``."""
+    return SEPARATOR.join([p if isinstance(p, str) else "b" + base64.b64encode(p).decode() for p in packets])
+
+
+def decode_payload_v4(body: str) -> list[Packet]:
+    """Split a POST body into packets; every one must be valid."""
+    return [_unbase64(p[1:]) if p[:1] == "b" else check_packet(p) for p in body.split(SEPARATOR)]
+
+
+# --- Engine.IO 3 polling payloads -------------------------------------------------------------
+
+
+def _units(text: str) -> int:
+    """Length in UTF-16 code units: what Engine.IO 3 counts ("Payload encoding, XHR1")."""
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def encode_payload_v3(packets: Sequence[Packet], *, base64_only: bool) -> Packet:
+    """``<length>:<packet>`` text, or the binary form when the client takes it and there is binary."""
+    if not base64_only and any(isinstance(p, bytes) for p in packets):
+        out = bytearray()
+        for p in packets:  # "XHR2": 0|1, one byte for each digit of the length, 0xff, content
+            content = p.encode() if isinstance(p, str) else b"\x04" + p
+            out.append(0 if isinstance(p, str) else 1)
+            out += bytes(int(d) for d in str(len(content)))
+            out.append(255)
+            out += content
+        return bytes(out)
+    texts = [p if isinstance(p, str) else "b4" + base64.b64encode(p).decode() for p in packets]
+    return "".join([f"{_units(t)}:{t}" for t in texts])
+
+
+def decode_payload_v3(body: Packet) -> list[Packet]:
+    """Decode a POST body of either form."""
+    return _decode_v3_binary(body) if isinstance(body, bytes) else _decode_v3_text(body)
+
+
+def _decode_v3_text(body: str) -> list[Packet]:
+    paired = _ASTRAL.search(body) is not None
+    if paired:
+        body = _split_pairs(body)  # lengths count code units: one surrogate per str element
+    packets: list[Packet] = []
+    at = 0
+    while at < len(body):
+        m = _DIGITS.match(body, at)
+        if m is None or body[m.end():m.end() + 1] != ":":
+            raise ProtocolError("invalid payload length")
+        start, at = m.end() + 1, m.end() + 1 + int(m[0])
+        if at > len(body) or at == start:
+            raise ProtocolError("payload is cut short")
+        text = body[start:at]
+        if paired:
+            text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        if text[0] == "b":
+            if text[1:2] != MESSAGE:
+                raise ProtocolError("binary packet is not a message")
+            packets.append(_unbase64(text[2:]))
+        else:
+            packets.append(check_packet(text))
+    if not packets:
+        raise ProtocolError("empty payload")
+    return packets
+
+
+def _split_pairs(text: str) -> str:
+    def pair(m: re.Match[str]) -> str:
+        high, low = divmod(ord(m[0]) - 0x10000, 0x400)
+        return chr(0xD800 + high) + chr(0xDC00 + low)
+
+    return _ASTRAL.sub(pair, text)
+
+
+def _decode_v3_binary(body: bytes) -> list[Packet]:
+    packets: list[Packet] = []
+    at = 0
+    while at < len(body):
+        end = body.find(b"\xff", at + 1, at + 12)
+        digits = body[at + 1:end]
+        if body[at] > 1 or end < 0 or not digits or max(digits) > 9:
+            raise ProtocolError("invalid binary payload header")
+        start, at = end + 1, end + 1 + int("".join(map(str, digits)))
+        content = body[start:at]
+        if at > len(body) or not content:
+            raise ProtocolError("binary payload is cut short")
+        if body[end - len(digits) - 1] == 0:
+            try:
+                packets.append(check_packet(content.decode()))
+            except UnicodeDecodeError as exc:
+                raise ProtocolError("invalid UTF-8") from exc
+        else:
+            packets.append(strip_type(content))
+    if not packets:
+        raise ProtocolError("empty payload")
+    return packets
+
+
+def strip_type(content: bytes) -> bytes:
+    """Engine.IO 3 puts the packet type before a binary body; only messages are binary."""
+    if content[:1] != b"\x04":
+        raise ProtocolError("binary packet is not a message")
+    return content[1:]
+
+
+# --- WebSocket frames ---------------------------------------------------------------------------
+
+
+def frame(body: bytes, opcode: int = 1) -> bytes:
+    """One unmasked, final frame (RFC 6455, 5.2)."""
+    n = len(body)
+    if n < 126:
+        return bytes((0x80 | opcode, n)) + body
+    if n < 65536:
+        return bytes((0x80 | opcode, 126, n >> 8, n & 255)) + body
+    return bytes((0x80 | opcode, 127)) + n.to_bytes(8, "big") + body
+
+
+def frame_packet(packet: Packet, revision: int) -> bytes:
+    """The frame of one packet; text is UTF-8, binary carries its type byte only in revision 3."""
+    if isinstance(packet, str):
+        return frame(packet.encode())
+    return frame(b"\x04" + packet if revision == 3 else packet, 2)

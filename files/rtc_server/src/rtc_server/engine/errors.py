@@ -1,0 +1,25 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Exceptions shared by the codecs, the sessions and the Socket.IO layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class ProtocolError(ValueError):
+    """The peer broke the wire protocol; its session is closed."""
+
+
+class ConnectRefused(Exception):
+    """Raised by an authorize hook: answered with CONNECT_ERROR (Socket.IO 5, "Connection to a namespace")."""
+
+    def __init__(self, message: str, data: Any = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.data = data
+
+
+class SocketClosed(ConnectionError):
+    """The socket went away before its peer acknowledged a call."""

@@ -1,0 +1,210 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fan-out: everything sent in one turn of the event loop leaves as one write for each member.
+
+Order: each queued item takes a number. A member that is in one room, got nothing of its own and skips
+nothing is written the room's joined frames, the same bytes object for all such members; any other
+member gets its own batch, merged by number, so acks, direct sends and room messages keep their order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from operator import itemgetter
+from typing import Protocol
+
+from .eio_codec import Packet, frame, frame_packet
+
+
+class Parcel:
+    """One message, encoded once for each dialect and shared by all who get it."""
+
+    __slots__ = ("frame3", "frame4", "packets", "volatile")
+
+    def __init__(self, packets: tuple[Packet, ...], volatile: bool = False) -> None:
+        self.packets = packets
+        self.volatile = volatile
+        if len(packets) == 1 and isinstance(packets[0], str):
+            self.frame4 = self.frame3 = frame(packets[0].encode())
+        else:
+            self.frame4 = b"".join([frame_packet(p, 4) for p in packets])
+            self.frame3 = b"".join([frame_packet(p, 3) for p in packets])
+
+
+def join_frames(parcels: Sequence[Parcel], revision: int) -> bytes:
+    """The bytes a WebSocket member of that protocol revision is written."""
+    if len(parcels) == 1:
+        return parcels[0].frame3 if revision == 3 else parcels[0].frame4
+    return b"".join([p.frame3 for p in parcels] if revision == 3 else [p.frame4 for p in parcels])
+
+
+class Member(Protocol):
+    """What the hub needs of a session."""
+
+    revision: int
+    own: list[tuple[int, Parcel]]
+    rooms: dict[Room, None]
+    closed: bool
+
+    def deliver(self, parcels: Sequence[Parcel], frames: bytes | None) -> None: ...
+
+
+class Room:
+    """Members, and what was published in this turn."""
+
+    __slots__ = ("index", "members", "name", "numbers", "parcels", "skips")
+
+    def __init__(self, name: str, index: dict[str, Room]) -> None:
+        self.name = name
+        self.index = index  # where it is listed until its last member leaves
+        self.members: dict[Member, None] = {}
+        self.parcels: list[Parcel] = []
+        self.numbers: list[int] = []
+        self.skips: dict[Member, list[int]] = {}  # positions, ascending, a member is not to get
+
+
+class Hub:
+    """Collects sends and publishes, flushes them once a turn.
+
+    Pacing: a flush of n writes earns a pause of ``n * write_cost`` seconds, at most ``max_pause``, before
+    the next; idle servers flush at once, busy ones batch more (a system call costs more than its bytes).
+    """
+
+    def __init__(self, *, write_cost: float = 15e-6, max_pause: float = 0.005) -> None:
+        self.write_cost = write_cost
+        self.max_pause = max_pause
+        self.flushes = 0
+        self.writes = 0
+        self._number = 0
+        self._scheduled = False
+        self._not_before = 0.0
+        self._rooms: list[Room] = []
+        self._owners: list[Member] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    # --- queueing ---------------------------------------------------------------------------
+
+    def send(self, member: Member, parcel: Parcel) -> None:
+        """Queue for one member, after everything queued for it before."""
+        if member.closed:
+            return
+        if not member.own:
+            self._owners.append(member)
+        self._number += 1
+        member.own.append((self._number, parcel))
+        if not self._scheduled:
+            self._schedule()
+
+    def publish(self, room: Room, parcel: Parcel, skip: Member | None = None) -> None:
+        """Queue for all members of a room, ``skip`` left out."""
+        if not room.parcels:
+            self._rooms.append(room)
+        if skip is not None:
+            room.skips.setdefault(skip, []).append(len(room.parcels))
+        self._number += 1
+        room.parcels.append(parcel)
+        room.numbers.append(self._number)
+        if not self._scheduled:
+            self._schedule()
+
+    def join(self, room: Room, member: Member) -> None:
+        """Add a member; it gets nothing published before, not even in this turn."""
+        if member not in room.members:
+            if room.parcels:
+                room.skips[member] = list(range(len(room.parcels)))
+            room.members[member] = None
+            member.rooms[room] = None
+
+    def leave(self, room: Room, member: Member) -> None:
+        """Remove a member; what was published before still reaches it."""
+        if member in room.members:
+            if room.parcels and not member.closed:
+                if not member.own:
+                    self._owners.append(member)
+                member.own += self._share(room, member)
+                member.own.sort(key=itemgetter(0))
+                if not self._scheduled:
+                    self._schedule()
+            room.skips.pop(member, None)
+            del room.members[member]
+            del member.rooms[room]
+            if not room.members:
+                room.index.pop(room.name, None)
+
+    # --- flushing ---------------------------------------------------------------------------
+
+    def _schedule(self) -> None:
+        loop = self._loop
+        if loop is None:
+            loop = self._loop = asyncio.get_running_loop()
+        self._scheduled = True
+        wait = self._not_before - loop.time()
+        if wait < 0.0005:  # timers tick in milliseconds
+            loop.call_soon(self.flush)
+        else:
+            loop.call_later(wait, self.flush)
+
+    @staticmethod
+    def _share(room: Room, member: Member) -> list[tuple[int, Parcel]]:
+        items = list(zip(room.numbers, room.parcels))
+        for at in reversed(room.skips.get(member, ())):
+            del items[at]
+        return items
+
+    def settle(self, member: Member) -> None:
+        """Leave all rooms and write what is queued for the member now (before it is closed)."""
+        for room in list(member.rooms):
+            self.leave(room, member)
+        self._write_own(member)
+
+    def _write_own(self, member: Member) -> None:
+        items = member.own
+        sources = 1 if items else 0
+        for room in member.rooms:
+            if room.parcels:
+                items = items + self._share(room, member)
+                sources += 1
+        member.own = []
+        if items and not member.closed:
+            if sources > 1:
+                items.sort(key=itemgetter(0))
+            self.writes += 1
+            member.deliver([p for _, p in items], None)
+
+    def flush(self) -> None:
+        """Write everything queued, once for each member; ``deliver`` never calls application code."""
+        self._scheduled = False
+        before = self.writes
+        rooms, self._rooms = self._rooms, []
+        owners, self._owners = self._owners, []
+        rest: dict[Member, None] = dict.fromkeys(owners)
+        for room in rooms:
+            parcels = room.parcels
+            skips = room.skips
+            shared: list[bytes | None] = [None, None]
+            for member in list(room.members):
+                if member in rest or len(member.rooms) > 1:
+                    rest[member] = None
+                elif member in skips:
+                    some = parcels.copy()
+                    for at in reversed(skips[member]):
+                        del some[at]
+                    if some:
+                        self.writes += 1
+                        member.deliver(some, None)
+                else:
+                    which = 4 - member.revision
+                    data = shared[which]
+                    if data is None:
+                        data = shared[which] = join_frames(parcels, member.revision)
+                    self.writes += 1
+                    member.deliver(parcels, data)
+        for member in rest:
+            self._write_own(member)
+        for room in rooms:
+            room.parcels, room.numbers, room.skips = [], [], {}
+        self.flushes += 1
+        assert self._loop is not None
+        self._not_before = self._loop.time() + min(self.max_pause, (self.writes - before) * self.write_cost)

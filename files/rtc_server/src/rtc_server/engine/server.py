@@ -1,0 +1,406 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Engine.IO on aiohttp: one route, requests to sessions."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Collection
+from typing import Any
+
+from aiohttp import WSMsgType, hdrs, web
+
+from . import eio_codec as eio
+from .errors import ProtocolError
+from .hub import Hub
+from .session import Handshake, Session
+from .sio_codec import StdJson
+
+log = logging.getLogger(__name__)
+
+# Error bodies of the reference server: code, message.
+_ERRORS = {
+    "transport": (400, 0, "Transport unknown"),
+    "sid": (400, 1, "Session ID unknown"),
+    "method": (400, 2, "Bad handshake method"),
+    "request": (400, 3, "Bad request"),
+    "forbidden": (403, 4, "Forbidden"),
+    "version": (400, 5, "Unsupported protocol version"),
+    "size": (413, 3, "Payload too large"),
+    "jsonp": (400, 3, "JSONP is not supported"),
+    "busy": (503, 3, "Too many sessions"),
+    "draining": (503, 3, "Server is going away"),
+}
+_OCTETS = "application/octet-stream"
+_JSON = StdJson()
+
+
+class Engine:
+    """Sessions and the aiohttp handler. Subclass and override the ``on_`` methods.
+
+    ``allowed_origins`` is an allow list; ``"*"`` admits every origin; empty admits only the origin of the
+    request's own host. Requests without Origin do not come from a browser page and pass.
+    """
+
+    def __init__(
+        self,
+        *,
+        ping_interval: float = 25.0,
+        ping_timeout: float = 20.0,
+        upgrade_timeout: float = 10.0,
+        max_payload: int = 1_000_000,
+        buffer_limit: int = 4 << 20,
+        volatile_limit: int = 64 << 10,
+        allowed_origins: Collection[str] | str = (),
+        total_buffer_limit: int = 256 << 20,
+        linger: float = 5.0,
+        max_sessions: int = 0,
+        max_poll_packets: int = 0,
+        short_poll_agents: tuple[str, ...] = ("Python/", "python-"),
+        revisions: Collection[int] = (3, 4),
+        hub: Hub | None = None,
+    ) -> None:
+        self.ping_interval = ping_interval
+        self.ping_timeout = ping_timeout
+        self.upgrade_timeout = upgrade_timeout
+        self.max_payload = max_payload
+        self.buffer_limit = buffer_limit
+        self.volatile_limit = volatile_limit
+        self.total_buffer_limit = total_buffer_limit  # of all members that lag, together
+        self.linger = linger  # seconds a closed session has to take what was written to it
+        self.max_sessions = max_sessions  # 0: any number
+        self.max_poll_packets = max_poll_packets  # packets of one poll answer; 0: any number
+        # python-engineio's client loses a poll answer of more than 16 packets
+        self.short_poll_agents = short_poll_agents
+        self.draining = False  # no new sessions
+        self.allowed_origins = allowed_origins
+        self.revisions = {str(r): r for r in revisions}
+        self.hub = hub or Hub()
+        self.sessions: dict[str, Session] = {}
+        self.loop: asyncio.AbstractEventLoop = None  # type: ignore[assignment]  # set by the first request
+        self._tasks: set[asyncio.Future[Any]] = set()
+        self._lagging: set[Session] = set()
+        self._lag_timer: asyncio.TimerHandle | None = None
+
+    # --- for the layer above ----------------------------------------------------------------
+
+    def on_open(self, session: Session) -> Awaitable[None] | None:
+        """A session was opened; its OPEN packet is on the way."""
+
+    def on_message(self, session: Session, packet: eio.Packet) -> Awaitable[None] | None:
+        """A message (text with its ``4``, or binary); may return an awaitable, in order per session."""
+
+    def on_close(self, session: Session) -> None:
+        """A session ended; ``session.reason`` says why."""
+
+    def on_slow(self, session: Session, backlog: int) -> None:
+        """A member's buffer is full and data for it was dropped: it must be closed (to resume elsewhere)."""
+        session.close("slow consumer")
+
+    def address_of(self, request: web.Request) -> str:
+        """The client's address; override where a proxy stands before the server."""
+        return request.remote or ""
+
+    def admit(self, handshake: Handshake) -> tuple[int, str] | None:
+        """None, or the HTTP status and message that a new session is refused with."""
+        return None
+
+    def poll_limit(self, handshake: Handshake) -> int:
+        """Most packets in one poll answer for that client; 0: any number."""
+        if self.max_poll_packets == 0 and handshake.user_agent.startswith(self.short_poll_agents):
+            return 16
+        return self.max_poll_packets
+
+    # --- the shared budget of members that read too slowly ------------------------------------
+
+    def lags(self, session: Session) -> None:
+        """Session: more than ``volatile_limit`` bytes wait for it."""
+        self._lagging.add(session)
+        if self._lag_timer is None:
+            self._lag_timer = self.loop.call_later(0.02, self._check_lag)
+
+    def _check_lag(self) -> None:
+        """Cut the members that hold most, until all together are below the budget again."""
+        self._lag_timer = None
+        lagging = [(s.backlog, s) for s in self._lagging if not s.closed]
+        self._lagging = {s for size, s in lagging if size > self.volatile_limit}
+        total = sum([size for size, _ in lagging])
+        if total > self.total_buffer_limit:
+            lagging.sort(key=lambda item: item[0])
+            while lagging and total > self.total_buffer_limit:
+                size, session = lagging.pop()
+                session.overflow()
+                total -= size
+        if self._lagging:
+            self._lag_timer = self.loop.call_later(0.02, self._check_lag)
+
+    # --- routing ----------------------------------------------------------------------------
+
+    def attach(self, app: web.Application, path: str) -> None:
+        """Serve under ``path``, and close all sessions when the application shuts down."""
+        app.router.add_route("*", path, self.handle)
+        app.on_shutdown.append(self._shutdown)
+
+    async def _shutdown(self, _app: web.Application) -> None:
+        for session in list(self.sessions.values()):
+            session.close("server shutting down")
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=2)
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """The one handler: handshake, poll, post, upgrade, preflight."""
+        if self.loop is None:
+            self.loop = asyncio.get_running_loop()
+        origin = request.headers.get(hdrs.ORIGIN)
+        if origin is not None and not self._admits(origin, request):
+            return self._refuse("forbidden", request, None)
+        if request.method == hdrs.METH_OPTIONS:
+            return self._preflight(origin)
+        query = request.rel_url.query
+        transport, sid = query.get("transport"), query.get("sid")
+        if transport not in ("polling", "websocket"):
+            return self._refuse("transport", request, origin)
+        if "j" in query:
+            return self._refuse("jsonp", request, origin)
+        upgrade = request.headers.get(hdrs.UPGRADE, "").lower() == "websocket"
+        if (transport == "websocket") != upgrade:
+            return self._refuse("request", request, origin)
+        if sid is None:
+            revision = self.revisions.get(query.get("EIO", ""))
+            if revision is None:
+                return self._refuse("version", request, origin)
+            if request.method != hdrs.METH_GET:
+                return self._refuse("method", request, origin)
+            refused = self._refused(request, origin)
+            if not isinstance(refused, Handshake):
+                return refused
+            if upgrade:
+                return await self._open_websocket(request, revision, refused)
+            session = self._open(refused, revision, query.get("b64") in ("1", "true"), ["websocket"])
+            await self._opened(session)
+            return self._payload(session.drain(), origin)
+        session_or_none = self.sessions.get(sid)
+        if session_or_none is not None and session_or_none.expired():
+            session_or_none.close("ping timeout")
+            session_or_none = None
+        if session_or_none is None:
+            return self._refuse("sid", request, origin)
+        session = session_or_none
+        if upgrade:
+            return await self._upgrade(request, session)
+        if session.ws is not None:
+            return self._refuse("request", request, origin)
+        if request.method == hdrs.METH_GET:
+            if session.poll is not None:  # "HTTP long-polling": one GET at a time
+                session.close("transport error" if session.poll_lost() else "overlapping polls")
+                return self._refuse("request", request, origin)
+            return self._payload(await session.wait_poll(request), origin)
+        if request.method == hdrs.METH_POST:
+            return await self._post(request, session, origin)
+        return self._refuse("request", request, origin)
+
+    # --- handshake --------------------------------------------------------------------------
+
+    def _refused(self, request: web.Request, origin: str | None) -> web.Response | Handshake:
+        """What is to be kept of an admitted handshake, or the answer that refuses it."""
+        if self.draining:
+            return self._refuse("draining", request, origin)
+        if self.max_sessions and len(self.sessions) >= self.max_sessions:
+            return self._refuse("busy", request, origin)
+        headers = request.headers
+        agent = headers.get(hdrs.USER_AGENT, "")[:200]
+        handshake = Handshake(dict(request.rel_url.query), self.address_of(request), origin, agent)
+        no = self.admit(handshake)
+        if no is None:
+            return handshake
+        return web.json_response({"code": 3, "message": no[1]}, status=no[0], headers=self._cors(origin))
+
+    def _open(self, handshake: Handshake, revision: int, base64_only: bool, upgrades: list[str]) -> Session:
+        session = Session(self, secrets.token_urlsafe(15), revision, base64_only, handshake)
+        self.sessions[session.id] = session
+        parameters = {
+            "sid": session.id,
+            "upgrades": upgrades,
+            "pingInterval": round(self.ping_interval * 1000),
+            "pingTimeout": round(self.ping_timeout * 1000),
+            "maxPayload": self.max_payload,
+        }
+        session.buffer.append(eio.OPEN + _JSON.dumps(parameters))
+        return session
+
+    async def _opened(self, session: Session) -> None:
+        waiting = self.on_open(session)
+        if waiting is not None:
+            await waiting
+
+    async def _open_websocket(
+        self, request: web.Request, revision: int, handshake: Handshake
+    ) -> web.StreamResponse:
+        ws = self._websocket()
+        await ws.prepare(request)
+        out = request.transport
+        if out is None:
+            return ws
+        session = self._open(handshake, revision, False, [])
+        session.attach(ws, out)
+        try:
+            waiting = self.on_open(session)
+            if waiting is not None:
+                await waiting
+            await self._receive(session, ws)
+        finally:
+            session.close("transport close")
+        return ws
+
+    def _websocket(self) -> web.WebSocketResponse:
+        # permessage-deflate off: frames are shared and written as they are
+        return web.WebSocketResponse(compress=False, max_msg_size=self.max_payload, timeout=5.0)
+
+    async def _receive(self, session: Session, ws: web.WebSocketResponse) -> None:
+        receive, feed, on_message, old = ws.receive, session.feed, self.on_message, session.revision == 3
+        text, binary = WSMsgType.TEXT, WSMsgType.BINARY
+        try:
+            while not session.closed:
+                message = await receive()
+                if message.type is text:
+                    data = message.data
+                    waiting = on_message(session, data) if data[:1] == eio.MESSAGE else feed(data)
+                elif message.type is binary:
+                    waiting = feed(eio.strip_type(message.data) if old else message.data)
+                else:
+                    session.close("transport close")
+                    return
+                if waiting is not None:
+                    await waiting
+        except ProtocolError as exc:
+            log.info("session %s: %s", session.id, exc)
+            session.close("parse error")
+
+    async def _upgrade(self, request: web.Request, session: Session) -> web.StreamResponse:
+        """ "Upgrade": 2probe, 3probe, noop to the poll, 5. A second attempt is opened and closed at once."""
+        ws = self._websocket()
+        await ws.prepare(request)
+        out = request.transport
+        if session.ws is not None or session.upgrading or session.closed or out is None:
+            await ws.close()
+            return ws
+        session.upgrading = True
+        try:
+            for _ in range(3):
+                message = await ws.receive(timeout=self.upgrade_timeout)
+                if message.data == "2probe" and not session.closed:
+                    out.write(eio.frame(b"3probe"))
+                    session.begin_probe()
+                    continue
+                if message.data == eio.UPGRADE and session.probed and not session.closed:
+                    session.attach(ws, out)
+                break
+        except asyncio.TimeoutError:
+            pass
+        finally:
+            if session.ws is not ws:
+                session.upgrading = session.probed = False
+        if session.ws is not ws:
+            await ws.close()
+            return ws
+        try:
+            await self._receive(session, ws)
+        finally:
+            session.close("transport close")
+        return ws
+
+    # --- polling ----------------------------------------------------------------------------
+
+    async def _post(self, request: web.Request, session: Session, origin: str | None) -> web.Response:
+        if session.posting:  # "HTTP long-polling": one POST at a time
+            session.close("overlapping posts")
+            return self._refuse("request", request, origin)
+        session.posting = True
+        try:
+            body = await self._body(request)
+            if body is None:
+                session.close("payload too large")
+                return self._refuse("size", request, origin)
+            for packet in self._decode(body, request, session.revision):
+                waiting = session.feed(packet)
+                if waiting is not None:
+                    await waiting
+        except ProtocolError as exc:
+            log.info("session %s: %s", session.id, exc)
+            session.close("parse error")
+            return self._refuse("request", request, origin)
+        finally:
+            session.posting = False
+        return web.Response(text="ok", headers=self._cors(origin))
+
+    async def _body(self, request: web.Request) -> bytes | None:
+        """The request body, or None when it is larger than ``maxPayload``."""
+        if (request.content_length or 0) > self.max_payload:
+            return None
+        chunks: list[bytes] = []
+        size = 0
+        while chunk := await request.content.readany():
+            size += len(chunk)
+            if size > self.max_payload:
+                return None
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+    @staticmethod
+    def _decode(body: bytes, request: web.Request, revision: int) -> list[eio.Packet]:
+        if revision == 3 and request.content_type == _OCTETS and body[:1] in (b"\0", b"\1"):
+            return eio.decode_payload_v3(body)
+        try:
+            text = body.decode()
+        except UnicodeDecodeError as exc:
+            raise ProtocolError("invalid UTF-8") from exc
+        return eio.decode_payload_v3(text) if revision == 3 else eio.decode_payload_v4(text)
+
+    def _payload(self, payload: eio.Packet, origin: str | None) -> web.Response:
+        headers = {**self._cors(origin), hdrs.CACHE_CONTROL: "no-store"}
+        if isinstance(payload, bytes):
+            return web.Response(body=payload, content_type=_OCTETS, headers=headers)
+        return web.Response(text=payload, headers=headers)
+
+    # --- origins ----------------------------------------------------------------------------
+
+    def _admits(self, origin: str, request: web.Request) -> bool:
+        if self.allowed_origins == "*" or (not isinstance(self.allowed_origins, str) and origin in self.allowed_origins):
+            return True
+        return origin.partition("://")[2].lower() == request.headers.get(hdrs.HOST, "").lower() != ""
+
+    @staticmethod
+    def _cors(origin: str | None) -> dict[str, str]:
+        # no Allow-Credentials: sessions know no cookies
+        return {} if origin is None else {hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: origin, hdrs.VARY: "Origin"}
+
+    def _preflight(self, origin: str | None) -> web.Response:
+        return web.Response(status=204, headers={
+            **self._cors(origin),
+            hdrs.ACCESS_CONTROL_ALLOW_METHODS: "GET, POST",
+            hdrs.ACCESS_CONTROL_ALLOW_HEADERS: "Content-Type",
+            hdrs.ACCESS_CONTROL_MAX_AGE: "600",
+        })  # fmt: skip
+
+    def _refuse(self, what: str, request: web.Request, origin: str | None) -> web.Response:
+        status, code, message = _ERRORS[what]
+        headers = self._cors(origin)
+        if status == 503:
+            headers[hdrs.RETRY_AFTER] = "5"
+        return web.json_response({"code": code, "message": message}, status=status, headers=headers)
+
+    # --- end of sessions --------------------------------------------------------------------
+
+    def spawn(self, work: Awaitable[Any]) -> None:
+        """Run the end of a session beside everything else (no message ever costs a task)."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def forget(self, session: Session) -> None:
+        """Session: it is closed."""
+        self.sessions.pop(session.id, None)
+        self.on_close(session)

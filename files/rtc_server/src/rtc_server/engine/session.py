@@ -1,0 +1,308 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One Engine.IO session: its transport, its outgoing buffer, its heartbeat, its end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from aiohttp import web
+
+from . import eio_codec as eio
+from .errors import ProtocolError
+from .hub import Parcel, Room, join_frames
+
+if TYPE_CHECKING:
+    from .server import Engine
+
+_PING = Parcel((eio.PING,))
+_PONG = Parcel((eio.PONG,))
+
+_LATE = 0.1  # a heartbeat timer later than this means that the loop stalled
+
+
+class Handshake(NamedTuple):
+    """What is kept of the request that opened a session (not the request: it holds its connection)."""
+
+    query: dict[str, str]
+    remote: str  # the client's address, as :meth:`Engine.address_of` sees it
+    origin: str | None
+    user_agent: str
+
+
+class Session:
+    """A client, whichever transport it is on. Created and looked up by :class:`Engine`."""
+
+    __slots__ = (
+        "_awaiting_pong",
+        "_deadline",
+        "_due",
+        "_last_seen",
+        "_next_ping",
+        "_poll_request",
+        "_slow",
+        "_timer",
+        "app",
+        "base64_only",
+        "buffer",
+        "buffered",
+        "closed",
+        "engine",
+        "handshake",
+        "id",
+        "out",
+        "own",
+        "poll",
+        "poll_limit",
+        "posting",
+        "probed",
+        "reason",
+        "revision",
+        "rooms",
+        "upgrading",
+        "ws",
+    )  # fmt: skip
+
+    def __init__(self, engine: Engine, sid: str, revision: int, base64_only: bool, handshake: Handshake) -> None:
+        self.id = sid
+        self.revision = revision
+        self.base64_only = base64_only
+        self.poll_limit = engine.poll_limit(handshake)
+        self.engine = engine
+        self.app: Any = None  # what the layer above keeps here
+        self.handshake = handshake
+        self.closed = False
+        self.reason = ""
+        self.own: list[tuple[int, Parcel]] = []  # hub: sends of this turn
+        self.rooms: dict[Room, None] = {}
+        self.ws: web.WebSocketResponse | None = None
+        self.out: asyncio.Transport | None = None
+        self.poll: asyncio.Future[None] | None = None
+        self._poll_request: web.BaseRequest | None = None
+        self.posting = False
+        self.upgrading = False  # a second transport is open
+        self.probed = False  # it has been probed: polls end at once
+        self.buffer: list[eio.Packet] = []  # for the next poll
+        self.buffered = 0
+        self._slow = False
+        self._last_seen = engine.loop.time()
+        self._awaiting_pong = False
+        self._next_ping = self._last_seen + engine.ping_interval
+        self._deadline = self._next_ping + engine.ping_timeout
+        self._arm(self._next_ping if revision == 4 else self._deadline)
+
+    @property
+    def transport(self) -> str:
+        """The transport in use, by its protocol name."""
+        return "polling" if self.ws is None else "websocket"
+
+    # --- sending ----------------------------------------------------------------------------
+
+    def send(self, *packets: eio.Packet) -> None:
+        """Queue whole packets (text with type digit, or binary) for the end of this turn."""
+        self.engine.hub.send(self, Parcel(packets))
+
+    @property
+    def backlog(self) -> int:
+        """Bytes accepted for this client that the kernel has not taken yet."""
+        return self.buffered if self.out is None else self.out.get_write_buffer_size()
+
+    def deliver(self, parcels: Sequence[Parcel], frames: bytes | None) -> None:
+        """Hub: hand one batch to the transport (``frames`` is its encoding, when shared)."""
+        if self.closed or self._slow:
+            return
+        out = self.out
+        if out is None:
+            self._buffer(parcels)
+            return
+        backlog = out.get_write_buffer_size()
+        if backlog:  # the peer reads slower than we write
+            if backlog > self.engine.volatile_limit:
+                self.engine.lags(self)
+                kept = [p for p in parcels if not p.volatile]
+                if len(kept) != len(parcels):
+                    parcels, frames = kept, None
+        if frames is None:
+            frames = join_frames(parcels, self.revision)
+        if backlog and backlog + len(frames) > self.engine.buffer_limit:
+            self._overflow(backlog)
+        else:
+            out.write(frames)
+
+    def _buffer(self, parcels: Sequence[Parcel]) -> None:
+        if self.buffered > self.engine.volatile_limit:
+            self.engine.lags(self)
+            parcels = [p for p in parcels if not p.volatile]
+        size = sum([len(p.frame4) for p in parcels])
+        if self.buffered and self.buffered + size > self.engine.buffer_limit:
+            self._overflow(self.buffered)
+            return
+        for parcel in parcels:
+            self.buffer += parcel.packets
+        self.buffered += size
+        self._wake_poll()
+
+    def overflow(self) -> None:
+        """The shared budget of all members is spent, and this one holds the most of it."""
+        if not self._slow and not self.closed:
+            self._overflow(self.backlog)
+
+    def _overflow(self, backlog: int) -> None:
+        self._slow = True  # nothing more is delivered: a gap must not be followed by data
+        self.engine.loop.call_soon(self.engine.on_slow, self, backlog)
+
+    # --- polling ----------------------------------------------------------------------------
+
+    def _wake_poll(self) -> None:
+        if self.poll is not None and not self.poll.done():
+            self.poll.set_result(None)
+
+    def poll_lost(self) -> bool:
+        """Whether the connection of the pending poll is gone."""
+        return self._poll_request is not None and self._poll_request.transport is None
+
+    def drain(self) -> eio.Packet:
+        """The payload of a poll answer; NOOP when there is nothing to say."""
+        packets, self.buffer, self.buffered = self.buffer or [eio.NOOP], [], 0
+        most = self.poll_limit
+        if 0 < most < len(packets):
+            packets, self.buffer = packets[:most], packets[most:]
+            self.buffered = sum([len(p) for p in self.buffer])
+        if self.revision == 4:
+            return eio.encode_payload_v4(packets)
+        return eio.encode_payload_v3(packets, base64_only=self.base64_only)
+
+    async def wait_poll(self, request: web.BaseRequest) -> eio.Packet:
+        """Answer a GET: what is buffered, or what comes."""
+        if not self.buffer and not self.probed and not self.closed:
+            self.poll, self._poll_request = self.engine.loop.create_future(), request
+            try:
+                await self.poll
+            except asyncio.CancelledError:  # with the runner's handler_cancellation: the client hung up
+                self.poll = self._poll_request = None
+                self.close("transport error")
+                raise
+            self.poll = self._poll_request = None
+        return self.drain()
+
+    # --- transports -------------------------------------------------------------------------
+
+    def attach(self, ws: web.WebSocketResponse, out: asyncio.Transport) -> None:
+        """Make a WebSocket the transport and move the polling buffer over to it."""
+        self.ws, self.out = ws, out
+        self.upgrading = self.probed = False
+        packets, self.buffer, self.buffered = self.buffer, [], 0
+        if packets:
+            out.write(b"".join([eio.frame_packet(p, self.revision) for p in packets]))
+        self._wake_poll()
+
+    def begin_probe(self) -> None:
+        """The probe arrived: end the pending poll ("Upgrade": the noop packet)."""
+        self.probed = True
+        self._wake_poll()
+
+    # --- receiving --------------------------------------------------------------------------
+
+    def feed(self, packet: eio.Packet) -> Awaitable[None] | None:
+        """Handle one packet of the client; an awaitable when the layer above has to wait."""
+        if self.closed:
+            return None
+        if packet.__class__ is not str:
+            return self.engine.on_message(self, packet)
+        kind = packet[:1]
+        if kind == eio.MESSAGE:
+            return self.engine.on_message(self, packet)
+        self._last_seen = self.engine.loop.time()
+        if kind == eio.PONG and self.revision == 4:
+            self._ponged()
+        elif kind == eio.PING and self.revision == 3:
+            self.engine.hub.send(self, _PONG if packet == eio.PING else Parcel((eio.PONG + str(packet[1:]),)))
+        elif kind == eio.CLOSE:
+            self.close("client closed", eio.NOOP)
+        elif kind not in eio.TYPES or kind in (eio.OPEN, eio.PING, eio.PONG):
+            raise ProtocolError("unexpected packet")
+        return None
+
+    # --- heartbeat --------------------------------------------------------------------------
+
+    def expired(self) -> bool:
+        """Whether the heartbeat is overdue now, even if its timer has not run yet."""
+        now = self.engine.loop.time()
+        if self.revision == 4:
+            return now >= self._deadline
+        return now >= self._last_seen + self.engine.ping_interval + self.engine.ping_timeout
+
+    def _arm(self, when: float) -> None:
+        self._due = when
+        self._timer = self.engine.loop.call_at(when, self._beat)
+
+    def _beat(self) -> None:
+        """Revision 4: the server pings ("Heartbeat"). Revision 3: the client does, we only watch."""
+        now = self.engine.loop.time()
+        late = now - self._due
+        if self.poll_lost():
+            self.close("transport error")
+        elif late > _LATE:  # what came while the loop stalled has not been read yet
+            self._deadline += late
+            self._last_seen += late
+            self._arm(now + _LATE)
+        elif self.expired():
+            self.close("ping timeout")
+        elif self.revision == 3:
+            self._arm(self._last_seen + self.engine.ping_interval + self.engine.ping_timeout)
+        elif self._awaiting_pong:
+            self._arm(self._deadline)
+        elif now < self._next_ping:
+            self._arm(self._next_ping)
+        else:
+            self._awaiting_pong = True
+            self.engine.hub.send(self, _PING)
+            self._arm(self._deadline)
+
+    def _ponged(self) -> None:
+        if not self._awaiting_pong:
+            return
+        self._awaiting_pong = False
+        self._next_ping = self._last_seen + self.engine.ping_interval
+        self._deadline = self._next_ping + self.engine.ping_timeout
+        if self._next_ping < self._due:  # interval shorter than timeout
+            self._timer.cancel()
+            self._arm(self._next_ping)
+
+    # --- end --------------------------------------------------------------------------------
+
+    def close(self, reason: str, poll_answer: str = eio.CLOSE, farewell: Parcel | None = None) -> None:
+        """End the session: what is queued goes out first, then ``farewell``.
+
+        A client that does not read gets ``engine.linger`` seconds to take what is already written.
+        """
+        if self.closed:
+            return
+        if not self._slow:
+            self.engine.hub.settle(self)
+        self.closed, self.reason = True, reason
+        self._timer.cancel()
+        self.engine.hub.settle(self)
+        if self.poll is not None:
+            if farewell is not None:
+                self.buffer += farewell.packets
+            self.buffer.append(poll_answer)
+            self._wake_poll()
+        if self.ws is not None and self.out is not None:
+            if farewell is not None:
+                self.out.write(join_frames((farewell,), self.revision))
+            self.engine.spawn(self._end(self.ws, self.out))
+        self.engine.forget(self)
+
+    async def _end(self, ws: web.WebSocketResponse, out: asyncio.Transport) -> None:
+        loop = self.engine.loop
+        give_up = loop.time() + self.engine.linger
+        while out.get_write_buffer_size() and loop.time() < give_up:
+            await asyncio.sleep(0.05)
+        if out.get_write_buffer_size():
+            out.abort()
+        else:
+            await ws.close(drain=False)

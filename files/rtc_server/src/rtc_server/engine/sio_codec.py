@@ -1,0 +1,217 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Socket.IO packets: protocol 5 (over Engine.IO 4) and its older dialect (over Engine.IO 3)."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+from .eio_codec import MESSAGE, Packet
+from .errors import ProtocolError
+
+# Socket.IO protocol 5, "Packet types".
+CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT, BINARY_ACK = "0123456"
+
+RESERVED = frozenset({"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"})
+_HEAD = re.compile(r"(?:(\d{1,4})-)?(?:(/[^,]*)(?:,|$))?(\d{1,15})?", re.ASCII)
+_DIGIT_KINDS = frozenset("0123456")
+
+
+class Json(Protocol):
+    """What the codec needs of a JSON library: strict both ways; without ``default``, bytes are a TypeError."""
+
+    def dumps(self, value: Any, default: Callable[[Any], Any] | None = None) -> str: ...
+
+    def loads(self, text: str) -> Any: ...
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("number out of range")
+    return value
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+class StdJson:
+    """The standard library, kept to what every JavaScript peer can parse.
+
+    NaN and Infinity are refused both ways: one such number, relayed to a room, makes each browser in
+    it close its connection. A lone surrogate (``"\\ud800"``) is valid JSON but not UTF-8: escaped then.
+    """
+
+    _options: dict[str, Any] = {"separators": (",", ":"), "allow_nan": False}
+
+    def __init__(self) -> None:
+        self._loads = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite).decode
+        self._encode = json.JSONEncoder(ensure_ascii=False, **self._options).encode
+
+    def dumps(self, value: Any, default: Callable[[Any], Any] | None = None) -> str:
+        if default is not None:
+            return json.JSONEncoder(default=default, **self._options).encode(value)
+        text = self._encode(value)
+        if not text.isascii():
+            try:
+                text.encode()
+            except UnicodeEncodeError:
+                return json.JSONEncoder(**self._options).encode(value)
+        return text
+
+    def loads(self, text: str) -> Any:
+        return self._loads(text)
+
+
+class SioPacket(NamedTuple):
+    """A decoded packet; kinds are reduced to their text forms (EVENT, ACK)."""
+
+    kind: str
+    namespace: str
+    id: int | None
+    data: Any
+
+
+class Codec:
+    """Encoder, and decoder factory, around one JSON library."""
+
+    def __init__(self, json_library: Json | None = None) -> None:
+        self.json: Json = json_library or StdJson()
+
+    def event(self, namespace: str, args: list[Any]) -> tuple[Packet, ...]:
+        """An EVENT that asks for no acknowledgement."""
+        try:
+            body = self.json.dumps(args)
+        except TypeError:  # something that is not JSON: perhaps binary
+            return self.encode(EVENT, namespace, args)
+        return (f"42{body}" if namespace == "/" else f"42{namespace},{body}",)
+
+    def encode(self, kind: str, namespace: str, data: Any = None, id: int | None = None) -> tuple[Packet, ...]:
+        """Engine.IO packets of one Socket.IO packet: text, then its attachments in order."""
+        attachments: list[bytes] = []
+
+        def placeholder(value: Any) -> Any:
+            if isinstance(value, (bytes, bytearray, memoryview)):
+                attachments.append(bytes(value))
+                return {"_placeholder": True, "num": len(attachments) - 1}
+            raise TypeError(f"{type(value).__name__} cannot be sent")
+
+        try:
+            body = "" if data is None else self.json.dumps(data)
+        except TypeError:
+            body = self.json.dumps(data, placeholder)
+        where = "" if namespace == "/" else namespace + ","
+        number = "" if id is None else str(id)
+        if not attachments:
+            return (f"{MESSAGE}{kind}{where}{number}{body}",)
+        kind = BINARY_EVENT if kind == EVENT else BINARY_ACK
+        return (f"{MESSAGE}{kind}{len(attachments)}-{where}{number}{body}", *attachments)
+
+
+class Decoder:
+    """Per-session decoder: collects attachments ("Packet encoding", binary events and acks)."""
+
+    __slots__ = ("_limit", "_loads", "_max_attachments", "_need", "_parts", "_size", "_waiting")
+
+    def __init__(self, codec: Codec, limit: int, max_attachments: int = 64) -> None:
+        self._loads = codec.json.loads
+        self._limit = limit
+        self._max_attachments = max_attachments
+        self._waiting: SioPacket | None = None
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._need = 0
+
+    def plain_event(self, text: str) -> list[Any]:
+        """``42[...``: an event of the main namespace without acknowledgement, by far the most frequent shape."""
+        if self._waiting is not None:
+            raise ProtocolError("text while attachments are due")
+        return self._event(self._json(text[2:]))
+
+    def text(self, text: str) -> SioPacket | None:
+        """Decode an Engine.IO text message (with its leading ``4``); None while attachments are due."""
+        if self._waiting is not None:
+            raise ProtocolError("text while attachments are due")
+        kind = text[1:2]
+        if kind not in _DIGIT_KINDS or not kind:
+            raise ProtocolError("unknown Socket.IO packet type")
+        head = _HEAD.match(text, 2)
+        assert head is not None  # every group is optional
+        count, namespace, number = head[1], head[2] or "/", head[3]
+        rest = text[head.end():]
+        id = int(number) if number else None
+        binary = kind in (BINARY_EVENT, BINARY_ACK)
+        if (count is not None) != binary:
+            raise ProtocolError("attachment count misplaced")
+        data = self._json(rest) if rest else None
+        if kind in (EVENT, BINARY_EVENT):
+            packet = SioPacket(EVENT, namespace, id, self._event(data))
+        elif kind in (ACK, BINARY_ACK):
+            if id is None or not isinstance(data, list):
+                raise ProtocolError("invalid acknowledgement")
+            packet = SioPacket(ACK, namespace, id, data)
+        elif kind == CONNECT:
+            if id is not None or not (data is None or isinstance(data, dict)):
+                raise ProtocolError("invalid CONNECT payload")
+            packet = SioPacket(CONNECT, namespace, None, data)
+        elif kind == DISCONNECT and id is None and data is None:
+            packet = SioPacket(DISCONNECT, namespace, None, None)
+        else:
+            raise ProtocolError("not a packet of a client")
+        if binary and int(count) > 0:
+            self._need = int(count)
+            if self._need > self._max_attachments:
+                raise ProtocolError("too many attachments")
+            self._waiting, self._parts, self._size = packet, [], 0
+            return None
+        return packet
+
+    def binary(self, body: bytes) -> SioPacket | None:
+        """Take one attachment; the packet when it was the last."""
+        packet = self._waiting
+        if packet is None:
+            raise ProtocolError("attachment without packet")
+        self._parts.append(body)
+        self._size += len(body)
+        if self._size > self._limit:
+            raise ProtocolError("attachments too large")
+        if len(self._parts) < self._need:
+            return None
+        self._waiting, parts = None, self._parts
+        self._parts = []
+        try:
+            return packet._replace(data=_fill(packet.data, parts))
+        except RecursionError as exc:
+            raise ProtocolError("nested too deep") from exc
+
+    def _json(self, text: str) -> Any:
+        try:
+            return self._loads(text)
+        except (ValueError, RecursionError) as exc:
+            raise ProtocolError("invalid JSON") from exc
+
+    @staticmethod
+    def _event(data: Any) -> list[Any]:
+        if not isinstance(data, list) or not data or not isinstance(data[0], str) or data[0] in RESERVED:
+            raise ProtocolError("invalid event")
+        return data
+
+
+def _fill(value: Any, parts: list[bytes]) -> Any:
+    """Put attachments in the place of their placeholders."""
+    if isinstance(value, list):
+        return [_fill(v, parts) for v in value]
+    if isinstance(value, dict):
+        if value.get("_placeholder") is True:
+            num = value.get("num")
+            if type(num) is not int or not 0 <= num < len(parts):
+                raise ProtocolError("placeholder without attachment")
+            return parts[num]
+        return {k: _fill(v, parts) for k, v in value.items()}
+    return value

@@ -1,0 +1,120 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the server asks of a journal.
+
+A journal is the sequencer: it gives each change of a project the next revision (1, 2, 3, …) and keeps it
+before it says so. Outcomes arrive in the order in which they became durable; that order is the order of
+delivery, so a journal shared by several servers can be put behind the same interface.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+
+class JournalError(Exception):
+    """The journal cannot do what was asked now; ``str()`` names the cause and the remedy."""
+
+
+class Change(NamedTuple):
+    """One change as it is kept. ``data`` is JSON text; ``time`` is milliseconds since 1970, UTC."""
+
+    revision: int
+    id: str
+    user: str
+    time: int
+    data: str
+
+
+class Snapshot(NamedTuple):
+    """The state of a project after ``revision``, as JSON text; all later changes are kept."""
+
+    revision: int
+    data: str
+
+
+class Head(NamedTuple):
+    """Where a project stands. A project that was never changed has revision 0.
+
+    ``epoch`` names this history: another one (after an import) makes revisions known to clients void.
+    Changes after ``base`` can be read; ``snapshot`` is the revision of the snapshot, 0 when there is none.
+    """
+
+    epoch: str
+    revision: int
+    base: int
+    snapshot: int
+
+
+@dataclass(slots=True)
+class Submission:
+    """A change to be kept. ``context`` is the submitter's own."""
+
+    project: str
+    id: str
+    user: str
+    data: str
+    context: Any = None
+
+
+@dataclass(slots=True)
+class Compact:
+    """A snapshot to be kept: changes up to ``revision - keep`` may go."""
+
+    project: str
+    snapshot: Snapshot
+    keep: int
+    context: Any = None
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a submission.
+
+    ``code`` is empty when it is durable; ``duplicate`` means that it was before: nothing new is to be
+    delivered. Otherwise ``code`` is an error code of the contract and ``message`` says why.
+    """
+
+    request: Submission | Compact
+    revision: int = 0
+    time: int = 0
+    duplicate: bool = False
+    base: int = 0
+    code: str = ""
+    message: str = ""
+
+
+OnOutcomes = Callable[[Sequence[Outcome]], None]
+
+
+class Journal(Protocol):
+    """One store. All methods are called on the event loop's thread, none of them blocks it."""
+
+    @property
+    def fault(self) -> str | None:
+        """Why changes are refused at present, or None."""
+
+    async def start(self, on_outcomes: OnOutcomes) -> None:
+        """Open the store. ``on_outcomes`` is called on the loop with each durable batch."""
+
+    def submit(self, request: Submission | Compact) -> bool:
+        """Queue for the next batch; False when too much is waiting already."""
+
+    async def head(self, project: str) -> Head:
+        """Where the project stands. Raises JournalError."""
+
+    async def changes(self, project: str, since: int, limit: int, max_bytes: int) -> list[Change]:
+        """At most ``limit`` changes after revision ``since``, in order, at least one if there is one,
+        and no more once their data exceeds ``max_bytes``. Raises JournalError."""
+
+    async def snapshot(self, project: str) -> Snapshot | None:
+        """The latest snapshot. Raises JournalError."""
+
+    async def idle(self) -> None:
+        """Wait until everything submitted has had its outcome."""
+
+    async def close(self) -> None:
+        """Commit what was submitted, then close the store."""

@@ -1,0 +1,151 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The tables of the SQLite journal, their versions, and how a file is opened."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sqlite3
+
+from .base import JournalError
+
+APPLICATION_ID = 0x52544331  # "RTC1": PRAGMA application_id
+VERSION = 1  # PRAGMA user_version
+
+# A change's key is project number * SPAN + revision: one B-tree, read in order, without a second index.
+SPAN = 1 << 40
+
+_CREATE = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE project (
+  number INTEGER PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE,
+  epoch TEXT,                            -- NULL: the file's own
+  revision INTEGER NOT NULL DEFAULT 0,
+  base INTEGER NOT NULL DEFAULT 0,       -- changes after it are in table change
+  snapshot_revision INTEGER NOT NULL DEFAULT 0,
+  snapshot TEXT
+);
+CREATE TABLE change (
+  key INTEGER PRIMARY KEY,
+  id TEXT NOT NULL,
+  user TEXT NOT NULL,
+  time INTEGER NOT NULL,
+  data TEXT NOT NULL
+);
+CREATE TABLE change_id (
+  project INTEGER NOT NULL,
+  user TEXT NOT NULL,
+  id TEXT NOT NULL,
+  revision INTEGER NOT NULL,
+  PRIMARY KEY (project, user, id)
+) WITHOUT ROWID;
+"""
+
+# MIGRATIONS[n] brings a file of version n to version n + 1; each runs in one transaction.
+MIGRATIONS: dict[int, str] = {}
+
+
+def connect(path: str, *, write: bool, timeout: float = 5.0) -> sqlite3.Connection:
+    """A connection in autocommit mode (transactions are ours) that any one thread may use at a time."""
+    mode = "rwc" if write else "ro"
+    uri = "file:" + path.replace("%", "%25").replace("?", "%3f").replace("#", "%23") + "?mode=" + mode
+    db = sqlite3.connect(uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False)
+    try:
+        if write:
+            db.execute("PRAGMA journal_mode=WAL")
+            # FULL: the log is synced before COMMIT returns; an acknowledged change survives power loss
+            db.execute("PRAGMA synchronous=FULL")
+            db.execute("PRAGMA journal_size_limit=67108864")
+        db.execute("PRAGMA foreign_keys=OFF")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def connect_reader(path: str) -> sqlite3.Connection:
+    """A reading connection, also on a file system that has become read-only."""
+    db = connect(path, write=False)
+    try:
+        db.execute("SELECT value FROM meta WHERE key='epoch'").fetchone()
+    except sqlite3.OperationalError:
+        db.close()
+        wal = path + "-wal"
+        if os.path.exists(wal) and os.path.getsize(wal) > 0:
+            raise  # without its log the file would show an older state
+        quoted = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+        db = sqlite3.connect(f"file:{quoted}?immutable=1", uri=True, isolation_level=None, check_same_thread=False)
+    return db
+
+
+def prepare(db: sqlite3.Connection, path: str) -> None:
+    """Create or migrate the tables. Raises JournalError for a file that is not ours or is newer than us."""
+    version = check(db, path, empty_ok=True)
+    if version == 0:
+        epoch = secrets.token_hex(8)
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            for statement in _statements(_CREATE):
+                db.execute(statement)
+            db.execute("INSERT INTO meta VALUES ('epoch', ?)", (epoch,))
+            db.execute(f"PRAGMA application_id={APPLICATION_ID}")
+            db.execute(f"PRAGMA user_version={VERSION}")
+            db.execute("COMMIT")
+        except BaseException:
+            db.execute("ROLLBACK")
+            raise
+    for old in range(max(version, 1), VERSION):
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            for statement in _statements(MIGRATIONS[old]):
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version={old + 1}")
+            db.execute("COMMIT")
+        except BaseException:
+            db.execute("ROLLBACK")
+            raise
+
+
+def check(db: sqlite3.Connection, path: str, *, empty_ok: bool = False) -> int:
+    """The file's schema version (0: empty). Raises JournalError when it is not for us."""
+    version = int(db.execute("PRAGMA user_version").fetchone()[0])
+    application = int(db.execute("PRAGMA application_id").fetchone()[0])
+    tables = int(db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
+    if version == 0 and application == 0 and tables == 0 and empty_ok:
+        return 0
+    if application != APPLICATION_ID:
+        raise JournalError(f"{path} is not a journal of rtc-server: name another file in journal.path")
+    if version > VERSION:
+        raise JournalError(
+            f"{path} was written by a newer rtc-server (schema {version}, this one knows {VERSION}): "
+            "install that version again, or restore an export made with this one"
+        )
+    return version
+
+
+def lock(path: str) -> int:
+    """Hold the journal for this process (a file descriptor; the lock ends with it). Raises JournalError."""
+    import fcntl
+
+    name = path + ".lock"
+    try:
+        fd = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as exc:
+        raise JournalError(f"{name} cannot be opened: {exc.strerror}; the server's user must own its directory") from exc
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as exc:
+        holder = os.pread(fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
+        os.close(fd)
+        raise JournalError(f"{path} is in use by process {holder}: stop that server first") from exc
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+    return fd
+
+
+def _statements(script: str) -> list[str]:
+    lines = [line.partition("--")[0] for line in script.splitlines()]
+    return [part for part in "\n".join(lines).split(";") if part.strip()]

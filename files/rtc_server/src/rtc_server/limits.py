@@ -1,0 +1,94 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Counting what users and addresses take.
+
+Behind one address there may be a whole company (NAT), so an address is only charged for what has not
+shown a valid token yet; from then on it is the user who is charged.
+"""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+K = TypeVar("K")
+
+
+class Bucket:
+    """A token bucket: ``rate`` a second on average, ``burst`` at once."""
+
+    __slots__ = ("_at", "_left", "burst", "rate")
+
+    def __init__(self, rate: float, burst: float, now: float) -> None:
+        self.rate = rate
+        self.burst = burst
+        self._left = burst
+        self._at = now
+
+    def take(self, now: float) -> bool:
+        """Take one; False when there is none."""
+        left = self._left + (now - self._at) * self.rate
+        self._at = now
+        if left > self.burst:
+            left = self.burst
+        if left < 1.0:
+            self._left = left
+            return False
+        self._left = left - 1.0
+        return True
+
+    def wait(self) -> float:
+        """Seconds until there is one again, after :meth:`take` said no."""
+        return (1.0 - self._left) / self.rate if self.rate > 0 else 60.0
+
+    def full(self, now: float) -> bool:
+        """Whether nothing was taken lately (it can be forgotten)."""
+        return self._left + (now - self._at) * self.rate >= self.burst
+
+
+class Counter(Generic[K]):
+    """How many of something each key holds now."""
+
+    def __init__(self) -> None:
+        self._held: dict[K, int] = {}
+
+    def __getitem__(self, key: K) -> int:
+        return self._held.get(key, 0)
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def add(self, key: K) -> None:
+        """One more."""
+        self._held[key] = self._held.get(key, 0) + 1
+
+    def remove(self, key: K) -> None:
+        """One less."""
+        left = self._held.get(key, 0) - 1
+        if left > 0:
+            self._held[key] = left
+        else:
+            self._held.pop(key, None)
+
+
+class Buckets(Generic[K]):
+    """One bucket for each key; keys that took nothing lately cost nothing."""
+
+    def __init__(self, rate: float, burst: float) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._buckets: dict[K, Bucket] = {}
+        self._sweep_at = 1024
+
+    def take(self, key: K, now: float) -> bool:
+        """Take one for that key; False when it has none left."""
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            if len(self._buckets) >= self._sweep_at:
+                self._buckets = {k: b for k, b in self._buckets.items() if not b.full(now)}
+                self._sweep_at = max(1024, 2 * len(self._buckets))
+            bucket = self._buckets[key] = Bucket(self._rate, self._burst, now)
+        return bucket.take(now)
+
+    def __len__(self) -> int:
+        return len(self._buckets)

@@ -1,0 +1,165 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One project as this server knows it: members, delivered revision, the latest changes.
+
+Everything here runs on the event loop between two awaits, so what a member is given on joining and what
+is delivered after it fit together without a gap or an overlap.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .engine import Room, Socket
+from .journal import Change, Head, Outcome, Snapshot, Submission
+from .wire import dumps
+
+if TYPE_CHECKING:
+    from .connection import Connection
+
+TAIL_CHANGES = 1_024
+TAIL_BYTES = 512 << 10
+
+
+class Tail:
+    """The latest changes of a project as JSON texts, without gaps: most who come back need only these."""
+
+    __slots__ = ("_items", "_size", "last")
+
+    def __init__(self, last: int) -> None:
+        self.last = last  # revision of the newest
+        self._items: list[str] = []
+        self._size = 0
+
+    def add(self, text: str) -> None:
+        """Append the change of revision ``last + 1``."""
+        self._items.append(text)
+        self.last += 1
+        self._size += len(text)
+        if len(self._items) > TAIL_CHANGES or self._size > TAIL_BYTES:
+            drop = max(1, len(self._items) // 4)
+            self._size -= sum([len(t) for t in self._items[:drop]])
+            del self._items[:drop]
+
+    def after(self, revision: int) -> list[str] | None:
+        """All changes after that revision, or None when some are not held here any more."""
+        missing = self.last - revision
+        if missing == 0:
+            return []
+        return self._items[-missing:] if 0 < missing <= len(self._items) else None
+
+
+class Member:
+    """A connection in a project."""
+
+    __slots__ = ("connection", "live", "project", "right", "text")
+
+    def __init__(self, connection: Connection, project: Project, right: str) -> None:
+        self.connection = connection
+        self.project = project
+        self.right = right
+        self.live = False  # it has caught up and gets what is delivered
+        identity = connection.identity
+        self.text = dumps(
+            {"member": connection.id, "user": identity.user, "name": identity.name, "right": right}
+        )
+
+
+class Project:
+    """Members and order. ``revision`` is the last one delivered."""
+
+    __slots__ = (
+        "base", "epoch", "holds", "joined", "left", "members", "name", "room", "snapshot",
+        "snapshot_revision", "tail", "text",
+    )  # fmt: skip
+
+    def __init__(self, name: str, head: Head, room: Room) -> None:
+        self.name = name
+        self.text = dumps(name)
+        self.room = room
+        self.epoch = head.epoch
+        self.base = head.base
+        self.snapshot_revision = head.snapshot
+        self.snapshot: Snapshot | None = None  # kept once it was read
+        self.tail = Tail(head.revision)
+        self.members: dict[str, Member] = {}  # by connection id
+        self.holds = 0  # changes on their way, joins in progress: reasons to stay loaded
+        self.joined: dict[str, Member] = {}  # not announced yet
+        self.left: list[str] = []
+
+    @property
+    def revision(self) -> int:
+        """The last revision delivered to members."""
+        return self.tail.last
+
+    def change_text(self, change: Change) -> str:
+        """The JSON text of a change that was read from the journal."""
+        return (
+            f'{{"project":{self.text},"revision":{change.revision},"id":{dumps(change.id)},'
+            f'"user":{dumps(change.user)},"time":{change.time},"data":{change.data}}}'
+        )
+
+    def committed(self, outcome: Outcome, user_text: str) -> str:
+        """Take the next change: its JSON text, made once, is what everybody gets."""
+        request: Any = outcome.request
+        assert isinstance(request, Submission)
+        text = (
+            f'{{"project":{self.text},"revision":{outcome.revision},"id":{dumps(request.id)},'
+            f'"user":{user_text},"time":{outcome.time},"data":{request.data}}}'
+        )
+        self.tail.add(text)
+        return text
+
+    def compacted(self, outcome: Outcome, snapshot: Snapshot) -> None:
+        """A snapshot was kept."""
+        self.snapshot, self.snapshot_revision = snapshot, snapshot.revision
+        self.base = max(self.base, outcome.base)
+
+    def start_of(self, since: int | None, epoch: str | None) -> tuple[int, bool]:
+        """From which revision a member is to be served, and whether what it has is void.
+
+        Void is what belongs to another history: another epoch, or a revision that was never given.
+        """
+        if since is None:
+            return 0, False
+        if (epoch is not None and epoch != self.epoch) or since > self.revision:
+            return 0, True
+        return since, False
+
+    def wants_snapshot(self, start: int) -> bool:
+        """Whether catching up from there takes the snapshot: changes are gone, or it is the shorter way."""
+        return start < self.base or (start == 0 and self.snapshot_revision > 0)
+
+    def member_texts(self) -> str:
+        """All members as a JSON array."""
+        return "[" + ",".join([m.text for m in self.members.values()]) + "]"
+
+    def add(self, member: Member) -> None:
+        """A member joined."""
+        key = member.connection.id
+        if key not in self.members:
+            self.joined[key] = member
+        self.members[key] = member
+
+    def remove(self, member: Member) -> None:
+        """A member left."""
+        key = member.connection.id
+        if self.members.get(key) is member:
+            del self.members[key]
+            if self.joined.pop(key, None) is None:
+                self.left.append(key)
+
+    def announcement(self) -> str | None:
+        """The event that tells who came and went since the last one, or None."""
+        if not self.joined and not self.left:
+            return None
+        joined = ",".join([m.text for m in self.joined.values()])
+        body = f'["members",{{"project":{self.text},"joined":[{joined}],"left":{dumps(self.left)}}}]'
+        self.joined, self.left = {}, []
+        return body
+
+
+def is_member(socket: Socket, member: Member) -> bool:
+    """Whether the member has neither left nor joined anew."""
+    return socket.connected and member.connection.members.get(member.project.name) is member

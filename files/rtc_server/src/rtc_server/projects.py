@@ -1,0 +1,279 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The loaded projects: loading, catching up, delivering what the journal has made durable."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from .config import Limits
+from .connection import Connection
+from .engine import Engine, Namespace
+from .journal import Change, Compact, Journal, JournalError, Outcome, Snapshot, Submission
+from .project import Member, Project, is_member
+from .wire import UNAVAILABLE, Refusal, dumps
+
+log = logging.getLogger(__name__)
+
+ANNOUNCE_AFTER = 0.05  # seconds in which comings and goings become one event
+
+
+class Pending(NamedTuple):
+    """Who waits for the outcome of a change or snapshot."""
+
+    connection: Connection
+    project: Project
+    number: int | None
+
+
+class Page(NamedTuple):
+    """A piece of what a member missed: JSON texts. ``end`` is the revision it brings the member to."""
+
+    snapshot: Snapshot | None
+    changes: list[str]
+    end: int
+
+
+class Projects:
+    """All projects that have members, or will have at once."""
+
+    def __init__(self, engine: Engine, namespace: Namespace, journal: Journal, limits: Limits) -> None:
+        self._engine = engine
+        self._namespace = namespace
+        self.journal = journal
+        self._limits = limits
+        self.loaded: dict[str, Project] = {}
+        self._loading: dict[str, asyncio.Future[Project]] = {}
+        self._announce: dict[Project, None] = {}
+        self.delivered = 0
+        self.resyncs = 0
+
+    # --- loading ------------------------------------------------------------------------------
+
+    async def load(self, name: str) -> Project:
+        """The project of that name. Raises Refusal when the journal cannot be read."""
+        project = self.loaded.get(name)
+        if project is not None:
+            return project
+        waiting = self._loading.get(name)
+        if waiting is None:
+            waiting = self._loading[name] = asyncio.ensure_future(self._load(name))
+        return await asyncio.shield(waiting)
+
+    async def _load(self, name: str) -> Project:
+        try:
+            head = await self.journal.head(name)
+        except JournalError as exc:
+            log.error("project cannot be read: %s", exc)
+            raise Refusal(UNAVAILABLE, "the project cannot be read at present; try again") from exc
+        finally:
+            del self._loading[name]
+        project = self.loaded[name] = Project(name, head, self._namespace.room(name))
+        # whoever asked for it takes hold of it in this turn or the next ones; else it goes again
+        self._engine.loop.call_later(5.0, self.release, project)
+        return project
+
+    def release(self, project: Project) -> None:
+        """Forget a project that nobody uses."""
+        if not project.members and not project.holds and self.loaded.get(project.name) is project:
+            del self.loaded[project.name]
+
+    # --- catching up --------------------------------------------------------------------------
+
+    def page_now(self, project: Project, start: int) -> Page | None:
+        """All that is missing after ``start``, when memory has it and it is no more than a page."""
+        if project.wants_snapshot(start):
+            return None
+        texts = project.tail.after(start)
+        if texts is None or len(texts) > self._limits.history_page:
+            return None
+        if sum([len(t) for t in texts]) > self._limits.page_bytes:
+            return None
+        return Page(None, texts, project.revision)
+
+    async def page(self, project: Project, start: int) -> Page:
+        """The next page after ``start``. Raises Refusal when the journal cannot be read."""
+        page = self.page_now(project, start)
+        if page is not None:
+            return page
+        snapshot: Snapshot | None = None
+        try:
+            if project.wants_snapshot(start):
+                snapshot = await self._snapshot(project)
+            for _ in range(3):
+                if snapshot is not None:
+                    start = snapshot.revision
+                found = await self.journal.changes(
+                    project.name, start, self._limits.history_page, self._limits.page_bytes
+                )
+                if not found or found[0].revision == start + 1:
+                    return self._fit(project, snapshot, start, found)
+                snapshot = await self.journal.snapshot(project.name)  # compacted just now
+        except JournalError as exc:
+            log.error("project cannot be read: %s", exc)
+            raise Refusal(UNAVAILABLE, "the project cannot be read at present; try again") from exc
+        log.error("the journal of a project has a gap after revision %d: run verify-journal", start)
+        raise Refusal(UNAVAILABLE, "the project's journal is damaged")
+
+    async def _snapshot(self, project: Project) -> Snapshot | None:
+        if project.snapshot is None:
+            project.snapshot = await self.journal.snapshot(project.name)
+        return project.snapshot
+
+    @staticmethod
+    def _fit(project: Project, snapshot: Snapshot | None, start: int, found: Sequence[Change]) -> Page:
+        """The journal may be ahead of what was delivered: that comes to the member by delivery."""
+        kept = [c for c in found if c.revision <= project.revision]
+        return Page(snapshot, [project.change_text(c) for c in kept], kept[-1].revision if kept else start)
+
+    def go_live(self, member: Member) -> None:
+        """From here on the member gets what is delivered. It must have everything before."""
+        member.live = True
+        self._namespace.hub.join(member.project.room, member.connection.socket.session)
+
+    def stream(self, member: Member, start: int) -> None:
+        """Send the pages after ``start`` one after another, then go live."""
+        self._engine.spawn(self._stream(member, start))
+
+    async def _stream(self, member: Member, start: int) -> None:
+        project, socket = member.project, member.connection.socket
+        project.holds += 1
+        try:
+            while is_member(socket, member):
+                if socket.session.backlog > self._limits.page_bytes:  # at the reader's pace
+                    await asyncio.sleep(0.02)
+                    continue
+                page = await self.page(project, start)
+                if not is_member(socket, member):
+                    return
+                start = page.end
+                more = start < project.revision
+                state = "" if page.snapshot is None else snapshot_text(page.snapshot)
+                socket.send_text(
+                    f'["changes",{{"project":{project.text},{state}"changes":[{",".join(page.changes)}],'
+                    f'"more":{"true" if more else "false"}}}]'
+                )
+                if not more:
+                    everybody = project.member_texts()
+                    socket.send_text(f'["members",{{"project":{project.text},"members":{everybody}}}]')
+                    self.go_live(member)
+                    return
+        except Refusal as refusal:
+            if is_member(socket, member):
+                socket.send_text(refusal.event("join"))
+                self.send_away(member.connection, "resync")
+        finally:
+            project.holds -= 1
+            self.release(project)
+
+    # --- members ------------------------------------------------------------------------------
+
+    def enter(self, member: Member) -> None:
+        """Count a member in, and tell the others soon."""
+        member.connection.members[member.project.name] = member
+        member.project.add(member)
+        self._soon(member.project)
+
+    def leave(self, member: Member) -> None:
+        """Count a member out; what was delivered before still reaches it."""
+        project = member.project
+        if member.connection.members.get(project.name) is member:
+            del member.connection.members[project.name]
+        if member.live:
+            self._namespace.hub.leave(project.room, member.connection.socket.session)
+        project.remove(member)
+        self._soon(project)
+        self.release(project)
+
+    def present(self, member: Member, state: str) -> None:
+        """Tell the other members a member's state; dropped for those who read too slowly."""
+        connection, project = member.connection, member.project
+        body = (
+            f'["presence",{{"project":{project.text},"member":"{connection.id}","user":{connection.user_text},'
+            f'"state":{state}}}]'
+        )
+        parcel = self._namespace.parcel(body, volatile=True)
+        self._namespace.hub.publish(project.room, parcel, connection.socket.session)
+
+    def _soon(self, project: Project) -> None:
+        if not self._announce:
+            self._engine.loop.call_later(ANNOUNCE_AFTER, self._tell)
+        self._announce[project] = None
+
+    def _tell(self) -> None:
+        projects, self._announce = self._announce, {}
+        for project in projects:
+            body = project.announcement()
+            if body is not None and project.room.members:
+                self._namespace.hub.publish(project.room, self._namespace.parcel(body))
+
+    def send_away(self, connection: Connection, reason: str, retry_after: float = 0.0) -> None:
+        """Tell a client why, and close its connection; it comes back by itself from its revision."""
+        connection.socket.send_text(closing_text(reason, retry_after))
+        connection.socket.session.close(reason)
+
+    # --- outcomes -----------------------------------------------------------------------------
+
+    def on_outcomes(self, outcomes: Sequence[Outcome]) -> None:
+        """The journal made a batch durable (or could not): deliver, then acknowledge, all in one turn."""
+        namespace = self._namespace
+        publish, parcel = namespace.hub.publish, namespace.parcel
+        for outcome in outcomes:
+            request = outcome.request
+            connection, project, number = request.context
+            project.holds -= 1
+            socket = connection.socket
+            if outcome.code:
+                self.refuse(connection, number, Refusal(outcome.code, outcome.message), request)
+            elif isinstance(request, Submission):
+                if not outcome.duplicate:
+                    if outcome.revision != project.tail.last + 1:
+                        self._resync(project, outcome)
+                    else:
+                        text = project.committed(outcome, connection.user_text)
+                        self.delivered += 1
+                        if project.room.members:
+                            publish(project.room, parcel(f'["change",{text}]'))
+                if number is not None:
+                    more = ',"duplicate":true' if outcome.duplicate else ""
+                    socket.answer_text(number, f'[{{"ok":true,"revision":{outcome.revision}{more}}}]')
+            else:
+                project.compacted(outcome, request.snapshot)
+                if number is not None:
+                    socket.answer_text(number, f'[{{"ok":true,"revision":{outcome.revision},"base":{outcome.base}}}]')
+            if not project.holds:
+                self.release(project)
+
+    @staticmethod
+    def refuse(
+        connection: Connection, number: int | None, refusal: Refusal, request: Submission | Compact
+    ) -> None:
+        """Answer a request that failed in the journal."""
+        if number is not None:
+            connection.socket.answer_text(number, refusal.text())
+        else:
+            connection.socket.send_text(refusal.event("change" if isinstance(request, Submission) else "snapshot"))
+
+    def _resync(self, project: Project, outcome: Outcome) -> None:
+        """The journal holds changes that were never delivered (a commit that failed half-way, another
+        writer): whoever is in the project comes back and catches up from the journal."""
+        log.warning("project: revision %d follows %d: members catch up", outcome.revision, project.revision)
+        self.resyncs += 1
+        if self.loaded.get(project.name) is project:
+            del self.loaded[project.name]
+        for member in list(project.members.values()):
+            self.send_away(member.connection, "resync")
+
+
+def snapshot_text(snapshot: Snapshot) -> str:
+    """The members ``snapshot`` of an answer, with a comma after it."""
+    return f'"snapshot":{{"revision":{snapshot.revision},"data":{snapshot.data}}},'
+
+
+def closing_text(reason: str, retry_after: float = 0.0) -> str:
+    """The event that precedes the end of a connection."""
+    return dumps(["closing", {"reason": reason, "retry_after": round(retry_after, 2)}])

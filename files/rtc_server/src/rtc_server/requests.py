@@ -1,0 +1,274 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The requests of the contract: join, change, presence, history, snapshot, leave."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from .auth import EDIT
+from .config import Limits
+from .connection import Connection
+from .engine import Namespace, Socket
+from .journal import Compact, JournalError, Snapshot, Submission
+from .limits import Bucket
+from .project import Member, Project
+from .projects import Page, Pending, Projects, snapshot_text
+from .wire import (
+    COMPACTED,
+    DRAINING,
+    FULL,
+    INVALID,
+    NOT_JOINED,
+    OK,
+    OVERLOADED,
+    RATE,
+    READ_ONLY,
+    STALE,
+    TOO_MANY,
+    UNAVAILABLE,
+    Refusal,
+    body_of,
+    forbid,
+    id_of,
+    json_of,
+    project_of,
+    whole_of,
+)  # fmt: skip
+
+Handler = Callable[[Connection, int | None, dict[str, Any]], Awaitable[None] | None]
+
+
+class Requests:
+    """Handlers of all events that clients send."""
+
+    def __init__(self, projects: Projects, limits: Limits, clock: Callable[[], float]) -> None:
+        self._projects = projects
+        self._limits = limits
+        self._clock = clock
+        self.draining = False
+
+    def register(self, namespace: Namespace) -> None:
+        """Take the events of a namespace."""
+        for name in ("join", "change", "presence", "history", "snapshot", "leave"):
+            namespace.on_deferred(name, _guarded(name, getattr(self, name)))
+
+    # --- join and leave -----------------------------------------------------------------------
+
+    def join(self, connection: Connection, number: int | None, body: dict[str, Any]) -> Awaitable[None] | None:
+        """Become a member, and get what was missed since a known revision."""
+        name = project_of(body)
+        right = connection.identity.right(name) or forbid()
+        since = whole_of(body, "since")
+        epoch = body.get("epoch")
+        if epoch is not None and not isinstance(epoch, str):
+            raise Refusal(INVALID, "epoch must be a text")
+        self._spend(connection.user.reads, self._limits.reads_per_second)
+        old = connection.members.get(name)
+        if old is not None:
+            self._projects.leave(old)
+        if len(connection.members) >= self._limits.projects_per_connection:
+            limit = self._limits.projects_per_connection
+            raise Refusal(TOO_MANY, f"a connection can join {limit} projects", limit=limit)
+        project = self._projects.loaded.get(name)
+        if project is not None:
+            start, reset = project.start_of(since, epoch)
+            page = self._projects.page_now(project, start)
+            if page is not None:
+                self._enter(connection, number, project, right, page, reset)
+                return None
+        return self._join_later(connection, number, name, right, since, epoch)
+
+    async def _join_later(
+        self, connection: Connection, number: int | None, name: str, right: str, since: int | None,
+        epoch: str | None,
+    ) -> None:  # fmt: skip
+        project = await self._projects.load(name)
+        project.holds += 1
+        try:
+            start, reset = project.start_of(since, epoch)
+            page = await self._projects.page(project, start)
+            if connection.socket.connected:
+                if self._projects.loaded.get(name) is not project:
+                    raise Refusal(UNAVAILABLE, "the project was loaded anew; try again")
+                self._enter(connection, number, project, right, page, reset)
+        finally:
+            project.holds -= 1
+            self._projects.release(project)
+
+    def _enter(
+        self, connection: Connection, number: int | None, project: Project, right: str, page: Page, reset: bool
+    ) -> None:
+        limit = self._limits.members_per_project
+        if len(project.members) >= limit:
+            raise Refusal(FULL, f"the project has {limit} members already", limit=limit)
+        member = Member(connection, project, right)
+        self._projects.enter(member)
+        more = page.end < project.revision
+        state = "" if page.snapshot is None else snapshot_text(page.snapshot)
+        answer = (
+            f'[{{"ok":true,"project":{project.text},"revision":{project.revision},"epoch":"{project.epoch}",'
+            f'"right":"{right}","member":"{connection.id}","members":{project.member_texts()},'
+            f'"reset":{"true" if reset else "false"},{state}"changes":[{",".join(page.changes)}],'
+            f'"more":{"true" if more else "false"}}}]'
+        )
+        if number is not None:
+            connection.socket.answer_text(number, answer)
+        else:
+            connection.socket.send_text('["joined",' + answer[1:])
+        if more:
+            self._projects.stream(member, page.end)
+        else:
+            self._projects.go_live(member)
+
+    def leave(self, connection: Connection, number: int | None, body: dict[str, Any]) -> None:
+        """Be a member no longer."""
+        self._projects.leave(self._member(connection, body))
+        _done(connection.socket, number)
+
+    # --- writing ------------------------------------------------------------------------------
+
+    def change(self, connection: Connection, number: int | None, body: dict[str, Any]) -> None:
+        """Submit a change: acknowledged and delivered once the journal has it."""
+        member = self._editor(connection, body)
+        id = id_of(body)
+        data = json_of(body, "data", self._limits.change_bytes)
+        self._spend(connection.user.changes, self._limits.changes_per_second)
+        project = member.project
+        request = Submission(
+            project.name, id, connection.identity.user, data, Pending(connection, project, number)
+        )
+        self._submit(project, request)
+
+    def snapshot(self, connection: Connection, number: int | None, body: dict[str, Any]) -> Awaitable[None] | None:
+        """With ``data``: keep the state after ``revision``. Without: give the latest."""
+        if "data" not in body:
+            member = self._member(connection, body)
+            self._spend(connection.user.reads, self._limits.reads_per_second)
+            return self._give_snapshot(connection, number, member.project)
+        project = self._editor(connection, body).project
+        revision = whole_of(body, "revision", low=1)
+        if revision is None or revision > project.revision:
+            raise Refusal(STALE, f"revision must be one that was delivered, up to {project.revision}")
+        data = json_of(body, "data", self._limits.snapshot_bytes)
+        self._spend(connection.user.reads, self._limits.reads_per_second)
+        kept = Snapshot(revision, data)
+        context = Pending(connection, project, number)
+        self._submit(project, Compact(project.name, kept, self._limits.keep_changes, context))
+        return None
+
+    def _submit(self, project: Project, request: Submission | Compact) -> None:
+        if self.draining:
+            raise Refusal(DRAINING, "the server is going away; send it again after reconnecting")
+        if self._projects.journal.fault is not None:
+            raise Refusal(UNAVAILABLE, "changes cannot be kept at present; try again")
+        if not self._projects.journal.submit(request):
+            raise Refusal(OVERLOADED, "too many changes are waiting to be kept; try again")
+        project.holds += 1
+
+    # --- reading ------------------------------------------------------------------------------
+
+    async def _give_snapshot(self, connection: Connection, number: int | None, project: Project) -> None:
+        try:
+            snapshot = await self._projects.journal.snapshot(project.name)
+        except JournalError as exc:
+            raise Refusal(UNAVAILABLE, "the project cannot be read at present; try again") from exc
+        if number is not None:
+            state = "" if snapshot is None else "," + snapshot_text(snapshot)[:-1]
+            connection.socket.answer_text(number, f'[{{"ok":true,"revision":{project.revision}{state}}}]')
+
+    async def history(self, connection: Connection, number: int | None, body: dict[str, Any]) -> None:
+        """A page of changes after a revision."""
+        project = self._member(connection, body).project
+        since = whole_of(body, "since", 0) or 0
+        most = self._limits.history_page
+        limit = whole_of(body, "limit", most, low=1) or most
+        if limit > most:
+            raise Refusal(INVALID, f"limit is {most} at most", limit=most)
+        self._spend(connection.user.reads, self._limits.reads_per_second)
+        try:
+            found = await self._projects.journal.changes(project.name, since, limit, self._limits.page_bytes)
+        except JournalError as exc:
+            raise Refusal(UNAVAILABLE, "the project cannot be read at present; try again") from exc
+        if since < project.base or (found and found[0].revision != since + 1):
+            raise Refusal(COMPACTED, f"changes up to {project.base} are in the snapshot", base=project.base)
+        found = [c for c in found if c.revision <= project.revision]
+        end = found[-1].revision if found else since
+        texts = ",".join([project.change_text(c) for c in found])
+        if number is not None:
+            more = "true" if end < project.revision else "false"
+            connection.socket.answer_text(
+                number, f'[{{"ok":true,"revision":{project.revision},"changes":[{texts}],"more":{more}}}]'
+            )
+
+    # --- presence -----------------------------------------------------------------------------
+
+    def presence(self, connection: Connection, number: int | None, body: dict[str, Any]) -> None:
+        """Tell the others where one is; may be lost, is not kept."""
+        member = self._member(connection, body)
+        state = json_of(body, "state", self._limits.presence_bytes)
+        if not connection.presence.take(self._clock()):
+            if number is None:
+                return  # volatile: the next one tells more than this
+            raise _too_fast(self._limits.presence_per_second, connection.presence)
+        self._projects.present(member, state)
+        _done(connection.socket, number)
+
+    # --- checks -------------------------------------------------------------------------------
+
+    @staticmethod
+    def _member(connection: Connection, body: dict[str, Any]) -> Member:
+        name = project_of(body)
+        member = connection.members.get(name)
+        if member is None:
+            if connection.identity.right(name) is None:
+                forbid()
+            raise Refusal(NOT_JOINED, "join the project first")
+        return member
+
+    def _editor(self, connection: Connection, body: dict[str, Any]) -> Member:
+        member = self._member(connection, body)
+        if member.right != EDIT:
+            raise Refusal(READ_ONLY, "the right to that project is to view it")
+        return member
+
+    def _spend(self, bucket: Bucket, rate: float) -> None:
+        if not bucket.take(self._clock()):
+            raise _too_fast(rate, bucket)
+
+
+def _too_fast(rate: float, bucket: Bucket) -> Refusal:
+    return Refusal(RATE, f"{rate:g} a second are allowed", limit=rate, retry_after=round(bucket.wait(), 3))
+
+
+def _done(socket: Socket, number: int | None) -> None:
+    if number is not None:
+        socket.answer_text(number, OK)
+
+
+def _guarded(name: str, handler: Handler) -> Callable[[Socket, int | None, list[Any]], Awaitable[None] | None]:
+    """Turn a Refusal into the answer, however late it comes."""
+
+    def refuse(socket: Socket, number: int | None, refusal: Refusal) -> None:
+        if number is not None:
+            socket.answer_text(number, refusal.text())
+        else:
+            socket.send_text(refusal.event(name))
+
+    async def wait(socket: Socket, number: int | None, waiting: Awaitable[None]) -> None:
+        try:
+            await waiting
+        except Refusal as refusal:
+            refuse(socket, number, refusal)
+
+    def handle(socket: Socket, number: int | None, args: list[Any]) -> Awaitable[None] | None:
+        try:
+            waiting = handler(socket.app, number, body_of(args))
+        except Refusal as refusal:
+            refuse(socket, number, refusal)
+            return None
+        return None if waiting is None else wait(socket, number, waiting)
+
+    return handle

@@ -1,0 +1,194 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Letting clients in and out: addresses, tokens, limits of connections, expiry, drain."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import random
+import time
+from collections.abc import Awaitable
+from functools import lru_cache
+from typing import Any
+
+from aiohttp import web
+
+from .auth import TokenError, Tokens
+from .config import Config, Network
+from .connection import Connection, User
+from .engine import ConnectRefused, Session, Socket, SocketServer
+from .engine.session import Handshake
+from .journal import Journal
+from .limits import Bucket, Buckets, Counter
+from .projects import Projects, closing_text
+from .requests import Requests
+
+log = logging.getLogger(__name__)
+
+
+class Service(SocketServer):
+    """The server of one configuration, without its listening socket."""
+
+    def __init__(self, config: Config, tokens: Tokens, journal: Journal) -> None:
+        limits = config.limits
+        super().__init__(
+            ping_interval=config.heartbeat.interval,
+            ping_timeout=config.heartbeat.timeout,
+            max_payload=limits.payload_bytes,
+            buffer_limit=limits.buffer_bytes,
+            total_buffer_limit=limits.total_buffer_bytes,
+            max_sessions=limits.connections,
+            allowed_origins=frozenset(config.server.origins),
+            connect_timeout=limits.connect_seconds,
+            connect_attempts=3,
+        )
+        self.config = config
+        self.limits = limits
+        self.tokens = tokens
+        self.journal = journal
+        main = self.namespace("/")
+        main.authorize = self._authorize
+        main.on_connect = self._connected
+        main.on_disconnect = self._disconnected
+        main.on_slow = self._slow
+        self.projects = Projects(self, main, journal, limits)
+        self.requests = Requests(self.projects, limits, time.monotonic)
+        self.requests.register(main)
+        self.users: dict[str, User] = {}
+        self._pending: set[Session] = set()
+        self._pending_of: Counter[str] = Counter()
+        self._bad_tokens = Buckets[str](limits.refused_tokens_per_minute / 60, limits.refused_tokens_per_minute)
+        self._proxies = config.server.trusted_proxies
+
+    # --- addresses ----------------------------------------------------------------------------
+
+    def address_of(self, request: web.Request) -> str:
+        """The last address in X-Forwarded-For that is not one of our proxies; only proxies are believed."""
+        address = request.remote or ""
+        if not self._proxies or not _within(address, self._proxies):
+            return address
+        for entry in reversed(",".join(request.headers.getall("X-Forwarded-For", [])).split(",")[-20:]):
+            candidate = entry.strip()
+            if not _is_address(candidate):
+                break
+            address = candidate
+            if not _within(address, self._proxies):
+                break
+        return address
+
+    def admit(self, handshake: Handshake) -> tuple[int, str] | None:
+        """An address may hold only so many sessions that have not shown a token yet."""
+        if self._pending_of[handshake.remote] >= self.limits.pending_per_address:
+            return 429, "too many connections without a token from this address"
+        return None
+
+    # --- sessions -----------------------------------------------------------------------------
+
+    def on_open(self, session: Session) -> Awaitable[None] | None:
+        self._pending.add(session)
+        self._pending_of.add(session.handshake.remote)
+        return super().on_open(session)
+
+    def on_close(self, session: Session) -> None:
+        self._no_longer_pending(session)
+        super().on_close(session)
+
+    def _no_longer_pending(self, session: Session) -> None:
+        if session in self._pending:
+            self._pending.discard(session)
+            self._pending_of.remove(session.handshake.remote)
+
+    # --- tokens -------------------------------------------------------------------------------
+
+    def _authorize(self, socket: Socket, auth: dict[str, Any]) -> None:
+        session = socket.session
+        try:
+            identity = self.tokens.check(auth.get("token"))
+        except TokenError as exc:
+            if not self._bad_tokens.take(session.handshake.remote, time.monotonic()):
+                session.close("too many refused tokens")
+            raise ConnectRefused(str(exc), {"code": exc.code}) from exc
+        user = self.users.get(identity.user)
+        if user is None:
+            now, limits = time.monotonic(), self.limits
+            user = self.users[identity.user] = User(
+                Bucket(limits.changes_per_second, max(limits.changes_burst, limits.changes_per_second), now),
+                Bucket(limits.reads_per_second, max(100.0, 5 * limits.reads_per_second), now),
+            )
+        limit = self.limits.connections_per_user
+        if user.connections >= limit:
+            raise ConnectRefused(f"a user can have {limit} connections", {"code": "too_many", "limit": limit})
+        user.connections += 1
+        rate = self.limits.presence_per_second
+        presence = Bucket(rate, max(10.0, 2 * rate), time.monotonic())
+        socket.app = Connection(socket, identity, user, presence)
+        session.handshake.query.clear()  # the older clients' token stands in it
+
+    def _connected(self, socket: Socket) -> None:
+        self._no_longer_pending(socket.session)
+        connection: Connection = socket.app
+        left = connection.identity.expires + self.tokens.leeway - time.time()
+        connection.expiry = self.loop.call_later(max(0.0, left), self._expire, connection)
+        log.debug("user %s connected from %s", connection.identity.user, socket.session.handshake.remote)
+
+    def _expire(self, connection: Connection) -> None:
+        connection.socket.send_text(closing_text("token_expired"))
+        session = connection.socket.session
+        connection.socket.disconnect("token expired")  # tells clients not to come back with the same token
+        session.close("token expired")
+
+    def _disconnected(self, socket: Socket, reason: str) -> None:
+        connection: Connection = socket.app
+        if connection.expiry is not None:
+            connection.expiry.cancel()
+        for member in list(connection.members.values()):
+            self.projects.leave(member)
+        user = connection.user
+        user.connections -= 1
+        if user.connections == 0 and user.changes.full(time.monotonic()):
+            self.users.pop(connection.identity.user, None)
+        log.debug("user %s disconnected: %s", connection.identity.user, reason)
+
+    @staticmethod
+    def _slow(socket: Socket) -> str:
+        connection: Connection = socket.app
+        log.info("user %s reads too slowly and is disconnected", connection.identity.user)
+        return closing_text("slow")
+
+    # --- the end ------------------------------------------------------------------------------
+
+    async def drain(self) -> None:
+        """Let nobody in, keep and acknowledge what came, tell everybody when to come back, hang up."""
+        self.draining = self.requests.draining = True
+        await self.journal.idle()
+        spread = self.config.server.drain_seconds
+        for session in list(self.sessions.values()):
+            for socket in list(session.app.sockets.values()) if session.app else ():
+                socket.send_text(closing_text("restart", random.uniform(0, spread)))
+            session.close("server restart")
+        await self.settled(timeout=self.linger + 1)
+
+    async def settled(self, timeout: float) -> None:
+        """Wait until the closed connections are gone."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=timeout)
+
+
+@lru_cache(maxsize=4096)
+def _within(address: str, networks: tuple[Network, ...]) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in network for network in networks)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,108 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The words of the contract (docs/asyncapi.yaml): error codes, answers, and checks of what clients send."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from .engine import StdJson
+
+_JSON = StdJson()
+dumps = _JSON.dumps
+
+MAX_PROJECT = 200  # characters
+MAX_ID = 128
+
+OK = '[{"ok":true}]'
+
+INVALID = "invalid"
+FORBIDDEN = "forbidden"
+READ_ONLY = "read_only"
+NOT_JOINED = "not_joined"
+TOO_LARGE = "too_large"
+RATE = "rate"
+FULL = "full"
+TOO_MANY = "too_many"
+COMPACTED = "compacted"
+STALE = "stale"
+ID_REUSED = "id_reused"
+UNAVAILABLE = "unavailable"
+OVERLOADED = "overloaded"
+DRAINING = "draining"
+CODES = (
+    INVALID, FORBIDDEN, READ_ONLY, NOT_JOINED, TOO_LARGE, RATE, FULL, TOO_MANY, COMPACTED, STALE, ID_REUSED,
+    UNAVAILABLE, OVERLOADED, DRAINING,
+)  # fmt: skip
+
+
+class Refusal(Exception):
+    """A request is answered ``{ok: false, code, message, …}``; ``more`` are further members of the answer."""
+
+    def __init__(self, code: str, message: str, **more: Any) -> None:
+        super().__init__(message)
+        self.code = code
+        self.answer = {"ok": False, "code": code, "message": message, **more}
+
+    def text(self) -> str:
+        """The acknowledgement's arguments."""
+        return dumps([self.answer])
+
+    def event(self, name: str) -> str:
+        """The event ``refused``, for a request that asked for no acknowledgement."""
+        return dumps(["refused", {"event": name, **self.answer}])
+
+
+def forbid() -> NoReturn:
+    """One answer for every project that a client has no right to, whether it exists or not."""
+    raise Refusal(FORBIDDEN, "no right to that project")
+
+
+def body_of(args: list[Any]) -> dict[str, Any]:
+    """The one object that every event carries after its name. Raises Refusal."""
+    if len(args) != 2 or not isinstance(args[1], dict):
+        raise Refusal(INVALID, "the event takes one object")
+    return args[1]
+
+
+def project_of(body: dict[str, Any]) -> str:
+    """The project's name: 1 to 200 characters, no control characters. Raises Refusal."""
+    name = body.get("project")
+    if isinstance(name, str) and 0 < len(name) <= MAX_PROJECT and name.isprintable():
+        return name
+    raise Refusal(INVALID, f"project must be a text of 1 to {MAX_PROJECT} printable characters", limit=MAX_PROJECT)
+
+
+def id_of(body: dict[str, Any]) -> str:
+    """The client's own id of a change: 1 to 128 printable ASCII characters. Raises Refusal."""
+    value = body.get("id")
+    if isinstance(value, str) and 0 < len(value) <= MAX_ID and value.isascii() and value.isprintable():
+        return value
+    raise Refusal(INVALID, f"id must be 1 to {MAX_ID} printable ASCII characters", limit=MAX_ID)
+
+
+def whole_of(body: dict[str, Any], name: str, default: int | None = None, low: int = 0) -> int | None:
+    """A whole number of at least ``low``, or the default when it is absent or null. Raises Refusal."""
+    value = body.get(name)
+    if value is None:
+        return default
+    if type(value) is int and low <= value < 1 << 53:  # what JavaScript can count
+        return value
+    raise Refusal(INVALID, f"{name} must be a whole number, {low} or more")
+
+
+def json_of(body: dict[str, Any], name: str, limit: int) -> str:
+    """A member of any JSON type as JSON text of at most ``limit`` bytes. Raises Refusal."""
+    if name not in body:
+        raise Refusal(INVALID, f"{name} is missing")
+    try:
+        text = dumps(body[name])
+    except TypeError:
+        raise Refusal(INVALID, f"{name} must be JSON: encode binary data as text") from None
+    except (ValueError, RecursionError):
+        raise Refusal(INVALID, f"{name} must be JSON that is not nested too deep") from None
+    size = len(text) if text.isascii() else len(text.encode())
+    if size > limit:
+        raise Refusal(TOO_LARGE, f"{name} has {size} bytes, {limit} are allowed", limit=limit)
+    return text
