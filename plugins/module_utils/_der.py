@@ -142,11 +142,8 @@ def encode_oid(text: str) -> bytes:
     arcs = [int(part) for part in text.split(".")]
     body = bytearray()
     for arc in [arcs[0] * 40 + arcs[1], *arcs[2:]]:
-        piece = [arc & 0x7F]
-        while arc > 0x7F:
-            arc >>= 7
-            piece.append(arc & 0x7F | 0x80)
-        body += bytes(reversed(piece))
+        groups = range(max(arc.bit_length() - 1, 0) // 7, -1, -1)  # of seven bits, the highest first
+        body += bytes(arc >> 7 * group & 0x7F | (0x80 if group else 0) for group in groups)
     return encode(OID, bytes(body))
 
 

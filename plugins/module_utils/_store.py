@@ -16,15 +16,15 @@ class StoreError(RtcError):
     """A key store cannot be read or changed."""
 
 
-class WrongPassword(StoreError):
+class WrongPassword(StoreError):  # noqa: N818 - says what happened
     """The password does not open the store, or a key in it."""
 
 
-class DamagedStore(StoreError):
+class DamagedStore(StoreError):  # noqa: N818 - says what happened
     """The bytes are not a whole key store."""
 
 
-class UnsupportedStore(StoreError):
+class UnsupportedStore(StoreError):  # noqa: N818 - says what happened
     """A format or an algorithm that is not read natively."""
 
 

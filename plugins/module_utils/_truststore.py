@@ -32,7 +32,7 @@ _NAMES = ("jssecacerts", "cacerts")
 _DIRECTORIES = (("lib", "security"), ("jre", "lib", "security"))  # the second: a JDK 8
 
 
-class StoreMissing(StoreError):
+class StoreMissing(StoreError):  # noqa: N818 - says what happened
     """There is no such trust store."""
 
 

@@ -1,0 +1,461 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: java_truststore
+short_description: Certificates that a Java application trusts
+version_added: 0.1.0
+author:
+  - collab.rtc authors (@collab-rtc)
+description:
+  - Makes a set of certificates present in, or absent from, the trust store of a JRE or a trust store of its own.
+  - Reads JKS and PKCS#12 stores itself, those without a password too. A run that changes nothing starts no JVM; adding any
+    number of certificates starts one, that of the store's own C(keytool).
+  - Of a chain it trusts the certificate that will still be right after the next renewal, see O(trust).
+  - A certificate that is there under another alias is not added again.
+  - The store is replaced as a whole. Whenever the run is interrupted, the old or the new store is there. A symbolic link is
+    followed and stays a link; owner, mode, ACL and SELinux context stay.
+  - The password is on no command line and in no output.
+options:
+  path:
+    description:
+      - The trust store. Without it, the one that the JRE of O(jre_home) uses, C(jssecacerts) before C(cacerts).
+      - When the application's JVM has the option C(-Djavax.net.ssl.trustStore), give the path that it names. Java does
+        not read C(cacerts) then.
+    type: path
+  jre_home:
+    description:
+      - Home directory of the JRE that the application runs on (its C(java.home)). Its C(keytool) is used.
+      - Without it, the keytool of the JRE that O(path) lies in, else of E(JAVA_HOME), else on E(PATH).
+    type: path
+  password:
+    description:
+      - Password of the store. A store without a password opens with any.
+    type: str
+    default: changeit
+  certificates:
+    description:
+      - The certificates. Each item has exactly one of O(certificates[].pem), O(certificates[].src) and
+        O(certificates[].host), except that with O(state=absent) an alias or a fingerprint is enough.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      pem:
+        description: One or more certificates as PEM text, such as a whole chain. Keys and comments in it are passed over.
+        type: str
+      src:
+        description: A file on the managed host with certificates, PEM, DER or PKCS#7 (C(.p7b)).
+        type: path
+      host:
+        description:
+          - A server to fetch the chain from, as this host reaches it. Nothing is verified, so give
+            O(certificates[].sha256) where the network between is not yours.
+        type: str
+      port:
+        description: The TLS port of O(certificates[].host).
+        type: int
+      server_name:
+        description: The name to ask for (SNI); O(certificates[].host) when not given.
+        type: str
+      alias:
+        description:
+          - Alias of the entry. When there are several certificates to trust, all but the first get part of their
+            fingerprint appended. Default C(rtc-<common name>-<16 digits of the SHA-256>).
+          - Another certificate under this alias is replaced.
+        type: str
+      sha256:
+        description:
+          - SHA-256 fingerprint, with or without colons.
+          - With O(state=present) one of the certificates must have it, or nothing is changed. With O(state=absent) the
+            certificate to remove.
+        type: str
+  state:
+    description:
+      - Whether the certificates are to be trusted.
+    type: str
+    choices: [present, absent]
+    default: present
+  trust:
+    description:
+      - Which certificates of a chain are meant.
+      - V(issuer) is the root, or else the highest CA there is; a server's own certificate only when it is self-signed. When the
+        store has the issuer already, there is nothing to do. A server certificate whose issuer is not there is refused,
+        as it would be trusted until its next renewal only.
+      - V(all) is every CA of the chain, or the certificate itself when it is self-signed.
+      - V(exact) is every certificate as it is given.
+    type: str
+    choices: [issuer, all, exact]
+    default: issuer
+  seed_from:
+    description:
+      - When O(path) does not exist, make it with the trusted certificates of this store, such as the C(cacerts) of the JRE.
+      - Together with the option C(-Djavax.net.ssl.trustStore) of the application's JVM this keeps what was imported when an
+        upgrade replaces the JRE.
+    type: path
+  seed_password:
+    description: Password of O(seed_from).
+    type: str
+    default: changeit
+  timeout:
+    description: Seconds for each step of fetching from a server.
+    type: float
+    default: 10
+extends_documentation_fragment:
+  - collab.rtc.attributes
+  - collab.rtc.writing
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+notes:
+  - A running JVM reads its trust store once. It must be restarted to trust what was added.
+"""
+
+EXAMPLES = r"""
+- name: Trust the company's CA in the JRE that Confluence runs on
+  collab.rtc.java_truststore:
+    jre_home: /opt/atlassian/confluence/jre
+    certificates:
+      - src: /etc/pki/company/ca-chain.pem
+
+- name: Trust whoever issued the certificate of the proxy
+  collab.rtc.java_truststore:
+    jre_home: /opt/atlassian/jira/jre
+    certificates:
+      - host: jira.example.com
+        port: 9093
+
+- name: Keep a trust store that no upgrade replaces
+  collab.rtc.java_truststore:
+    path: /var/atlassian/truststore
+    seed_from: /opt/atlassian/jira/jre/lib/security/cacerts
+    jre_home: /opt/atlassian/jira/jre
+    certificates:
+      - pem: "{{ lookup('ansible.builtin.file', 'ca.pem') }}"
+        alias: company-ca
+
+- name: Trust the old CA no longer
+  collab.rtc.java_truststore:
+    jre_home: /opt/atlassian/jira/jre
+    state: absent
+    certificates:
+      - alias: company-ca-2016
+      - sha256: 3a:5f:...
+"""
+
+RETURN = r"""
+store:
+  description: The trust store.
+  returned: success
+  type: dict
+  contains:
+    path:
+      description: As it was named or found.
+      type: str
+    real_path:
+      description: With symbolic links followed.
+      type: str
+    type:
+      description: V(jks), V(jceks) or V(pkcs12).
+      type: str
+    entries:
+      description: Number of entries, after the run.
+      type: int
+added:
+  description: What was added (or would be, in check mode).
+  returned: success
+  type: list
+  elements: dict
+  contains: &certificate
+    alias:
+      description: Alias of the entry.
+      type: str
+    subject:
+      description: Whose certificate it is.
+      type: str
+    issuer:
+      description: Who issued it.
+      type: str
+    not_before:
+      description: Begin of its validity, ISO 8601 in UTC.
+      type: str
+    not_after:
+      description: End of its validity, ISO 8601 in UTC.
+      type: str
+    sha256:
+      description: Fingerprint, lower-case hexadecimal.
+      type: str
+    kind:
+      description: V(root), V(intermediate) or V(leaf).
+      type: str
+removed:
+  description: What was removed, or replaced under its alias.
+  returned: success
+  type: list
+  elements: dict
+  contains: *certificate
+present:
+  description: What was asked for and is there already, with the alias that it has.
+  returned: success
+  type: list
+  elements: dict
+  contains: *certificate
+jvm_starts:
+  description: How many JVMs the run started.
+  returned: success
+  type: int
+backup_file:
+  description: The copy of the store as it was.
+  returned: changed and O(backup=true)
+  type: str
+"""
+
+import os
+import shutil
+import tempfile
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.collab.rtc.plugins.module_utils import (
+    _argspec,
+    _files,
+    _jvm,
+    _tls,
+    _truststore,
+    _truststore_edit,
+    _undo,
+)
+from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+
+_FIELDS = ("alias", "subject", "issuer", "not_before", "not_after", "sha256", "kind")  # of a certificate that is returned
+
+
+class Run:
+    """One run of the module: read, decide, write."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self.module = module
+        self.options: dict[str, Any] = module.params
+        self.path: str = self.options["path"] or _truststore.locate(self.options["jre_home"])
+        self.real_path = os.path.realpath(self.path)
+        self.keytool: _jvm.Keytool | None = None
+        self.backup_file = ""
+
+    def __call__(self) -> dict[str, Any]:
+        """Do it; returns what the module returns."""
+        new_file = not os.path.exists(self.real_path)
+        data, store = self._read(new_file)
+        given = [(item, self._certificates(item)) for item in self.options["certificates"]]
+        changes = self._plan(store, given)
+        self._warn(changes, given)
+        if changes or new_file:
+            self._need_keytool(store, changes, new_file)
+            if not self.module.check_mode:
+                self._write(data, store, changes, new_file)
+        return self._result(store, changes, new_file)
+
+    def _read(self, new_file: bool) -> tuple[bytes, _truststore.Store]:
+        path, password = self.path, self.options["password"]
+        if new_file:
+            path, password = self.options["seed_from"], self.options["seed_password"]
+            if not path or self.options["state"] == "absent":
+                raise _truststore.StoreMissing(
+                    f"{self.path} does not exist.", "Check the path; or give seed_from to make it from another trust store."
+                )
+        data = _files.read_bytes(path)
+        return data, _truststore.read(data, password, path)
+
+    def _certificates(self, item: dict[str, Any]) -> list[_tls.Certificate]:
+        """What an item of the option gives: certificates in the order in which they were found."""
+        if item["pem"]:
+            return _tls.parse_pem(item["pem"], "certificates[].pem")
+        if item["src"]:
+            return _tls.parse(_files.read_bytes(item["src"]), item["src"])
+        if item["host"]:
+            return _tls.fetch_chain(item["host"], item["port"], item["server_name"], self.options["timeout"])
+        return []
+
+    def _plan(self, store: _truststore.Store, given: list[Any]) -> _truststore_edit.Changes:
+        if self.options["state"] == "absent":
+            return self._plan_absent(store, given)
+        # Chains are completed from the store and from the other items, so that the order of the items does not matter.
+        known = [*_everything(given), *_truststore_edit.trusted(store)]
+        wanted = []
+        for item, chain in given:
+            _check_pin(item, chain)
+            anchors = _tls.trust_anchors(chain, known, self.options["trust"], _source(item))
+            for number, anchor in enumerate(anchors):
+                suffix = f"-{anchor.certificate.fingerprint[:16]}" if number else ""
+                wanted.append((anchor.certificate, item["alias"] + suffix if item["alias"] else ""))
+        return _truststore_edit.plan_present(store, wanted)
+
+    def _plan_absent(self, store: _truststore.Store, given: list[Any]) -> _truststore_edit.Changes:
+        aliases, fingerprints = [], []
+        for item, chain in given:
+            if chain:
+                # Not completed from the store: removing a chain must not remove a public root that it happens to end in.
+                try:
+                    anchors = _tls.trust_anchors(chain, _everything(given), self.options["trust"])
+                except _tls.NoAnchor:
+                    anchors = _tls.trust_anchors(chain, (), "exact")
+                fingerprints += [anchor.certificate.fingerprint for anchor in anchors]
+            else:
+                aliases += [item["alias"]] if item["alias"] else []
+                fingerprints += [_plain(item["sha256"])] if item["sha256"] else []
+        return _truststore_edit.plan_absent(store, aliases, fingerprints)
+
+    def _warn(self, changes: _truststore_edit.Changes, given: list[Any]) -> None:
+        if self.options["state"] == "absent":
+            return
+        certificates = [*changes.added.values(), *changes.present.values(), *_everything(given)]
+        for text in dict.fromkeys(text for one in certificates for text in _tls.problems(one)):
+            self.module.warn(text)
+
+    def _need_keytool(self, store: _truststore.Store, changes: _truststore_edit.Changes, new_file: bool) -> None:
+        """Find keytool before anything is changed, in check mode too."""
+        if _truststore_edit.needs_keytool(store, changes) or (new_file and store.type == "pkcs12" and store.protected):
+            path = _jvm.find_keytool(self.options["jre_home"], self.options["seed_from"] if new_file else self.path)
+            self.keytool = _jvm.Keytool(path)
+
+    def _write(self, data: bytes, store: _truststore.Store, changes: _truststore_edit.Changes, new_file: bool) -> None:
+        password = self.options["password"]
+        directory = tempfile.mkdtemp(prefix="rtc-truststore-", dir=self.module.tmpdir)
+        try:
+            new = data
+            if new_file:
+                new = _truststore_edit.seeded(data, store, password, self.keytool, directory)
+                store = _truststore.read(new, password, self.path)
+            if changes:
+                new = _truststore_edit.changed(new, store, changes, password, self.keytool, directory, self.path)
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)
+        if not new_file and _files.read_bytes(self.real_path) != data:
+            raise _truststore.StoreError(f"{self.path} was changed by something else during the run.", "Run again.")
+        _undo.record(self.options["undo_dir"], self.path)
+        if self.options["backup"] and not new_file:
+            self.backup_file = _files.backup(self.path)
+        _files.write_atomic(self.path, new)
+
+    def _result(self, store: _truststore.Store, changes: _truststore_edit.Changes, new_file: bool) -> dict[str, Any]:
+        trusted = sum(1 for entry in store.entries.values() if entry.kind == "trusted" or not new_file)
+        result: dict[str, Any] = {
+            "changed": bool(changes) or new_file,
+            "store": {
+                "path": self.path,
+                "real_path": self.real_path,
+                "type": store.type,
+                "entries": trusted - len(changes.removed) + len(changes.added),
+            },
+            "added": [_shown(alias, one) for alias, one in changes.added.items()],
+            "removed": [_shown(alias, one) for alias, one in changes.removed.items()],
+            "present": [_shown(alias, one) for alias, one in changes.present.items()],
+            "jvm_starts": self.keytool.starts if self.keytool else 0,
+        }
+        if self.backup_file:
+            result["backup_file"] = self.backup_file
+        if self.module._diff:
+            seed = f"(a new trust store with the {trusted} certificates of {self.options['seed_from']})\n" if new_file else ""
+            result["diff"] = {
+                "before_header": self.path,
+                "after_header": self.path,
+                "before": _listing(result["removed"]),
+                "after": seed + _listing(result["added"]),
+            }
+        return result
+
+
+def _everything(given: list[Any]) -> list[_tls.Certificate]:
+    return [one for _, chain in given for one in chain]
+
+
+def _check_pin(item: dict[str, Any], chain: list[_tls.Certificate]) -> None:
+    if not chain:
+        raise RtcError(
+            "An item of certificates names no certificate.", "With state=present each needs one of pem, src and host."
+        )
+    if item["sha256"] and _plain(item["sha256"]) not in [one.fingerprint for one in chain]:
+        raise RtcError(
+            f"{_source(item)}: none of its certificates has the SHA-256 fingerprint {_plain(item['sha256'])}.",
+            "Find out which certificate is right before trusting it.",
+        )
+
+
+def _plain(fingerprint: str) -> str:
+    return fingerprint.replace(":", "").replace(" ", "").lower()
+
+
+def _source(item: dict[str, Any]) -> str:
+    return item["src"] or (f"The chain of {item['host']}:{item['port']}" if item["host"] else "certificates[].pem")
+
+
+def _shown(alias: str, certificate: _tls.Certificate | None) -> dict[str, str]:
+    if certificate is None:
+        return dict(dict.fromkeys(_FIELDS, ""), alias=alias, subject="(cannot be parsed)")
+    return {
+        "alias": alias,
+        "subject": certificate.subject,
+        "issuer": certificate.issuer,
+        "not_before": certificate.not_before.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "not_after": certificate.not_after.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "sha256": certificate.fingerprint,
+        "kind": certificate.kind,
+    }
+
+
+def _listing(items: list[dict[str, str]]) -> str:
+    return "".join(
+        f"{one['alias']}\n  subject: {one['subject']}\n  issuer: {one['issuer']}\n"
+        f"  valid: {one['not_before']} to {one['not_after']}\n  sha256: {one['sha256']}\n"
+        for one in items
+    )
+
+
+def main() -> None:
+    item = {
+        "pem": {"type": "str"},
+        "src": {"type": "path"},
+        "host": {"type": "str"},
+        "port": {"type": "int"},
+        "server_name": {"type": "str"},
+        "alias": {"type": "str"},
+        "sha256": {"type": "str"},
+    }
+    module = AnsibleModule(
+        argument_spec=dict(
+            _argspec.WRITING,
+            path={"type": "path"},
+            jre_home={"type": "path"},
+            password={"type": "str", "default": _truststore.DEFAULT_PASSWORD, "no_log": True},
+            certificates={
+                "type": "list", "elements": "dict", "required": True, "options": item,
+                "mutually_exclusive": [("pem", "src", "host")],
+                "required_one_of": [("pem", "src", "host", "alias", "sha256")],
+                "required_by": {"host": ("port",), "port": ("host",), "server_name": ("host",)},
+            },
+            state={"type": "str", "choices": ["present", "absent"], "default": "present"},
+            trust={"type": "str", "choices": list(_tls.POLICIES), "default": "issuer"},
+            seed_from={"type": "path"},
+            seed_password={"type": "str", "default": _truststore.DEFAULT_PASSWORD, "no_log": True},
+            timeout={"type": "float", "default": 10},
+        ),
+        required_one_of=[("path", "jre_home")],
+        supports_check_mode=True,
+    )  # fmt: skip
+    try:
+        result = Run(module)()
+    except RtcError as exc:
+        module.fail_json(msg=str(exc))
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
