@@ -1,0 +1,372 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What variables a shell script such as setenv.sh leaves, found without running it. PRIVATE to the collection.
+
+A small part of the POSIX shell: assignments, quoting, parameter expansion, ``if``, ``case``, ``&&``/``||``, the tests of
+``[``, and files read with ``.``. What only running could tell (the output of commands) becomes :data:`UNKNOWN` inside the
+value. A branch whose condition is unknown is taken, as is the body of a loop, once. Never raises on odd scripts.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from typing import Callable, Optional
+
+UNKNOWN = "\x00"
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(\+?)=", re.DOTALL)
+_OPERATORS = (";;", "&&", "||", ";", "&", "|", "(", ")", "\n")
+_FILE_TESTS = ("-e", "-f", "-d", "-r", "-x", "-s", "-h", "-L")
+_EXPORTS = ("export", "declare", "typeset", "readonly", "local")
+_HEREDOC = re.compile(r"<<-?\s*['\"\\]?([A-Za-z_][A-Za-z0-9_]*)['\"]?")
+_DIRNAME = re.compile(r"""\s*dirname\s+(?P<word>"[^"]*"|'[^']*'|\S+)\s*""")
+_PAIRS = (("'", "'"), ('"', '"'), ("`", "`"), ("$((", "))"), ("$(", ")"), ("${", "}"))
+_DEEPEST = 5  # files that read files
+
+Reader = Callable[[str], Optional[str]]
+Exists = Callable[[str], bool]
+
+
+def variables(
+    script: str, environment: dict[str, str], read: Reader | None = None, exists: Exists | None = None
+) -> dict[str, str]:
+    """The variables after a script has run, starting from an environment.
+
+    :param read: gives the text of a file that the script reads with ``.``; ``None`` for one that is not there.
+    :param exists: whether a file or directory is there, for ``[ -f ... ]`` and the like; without it unknown.
+    """
+    run = _Run(dict(environment), read or (lambda path: None), exists)
+    run.script(script)
+    return run.variables
+
+
+class _Run:
+    """One reading of a script. Frames of ``if`` and ``case`` say whether commands count."""
+
+    def __init__(self, start: dict[str, str], read: Reader, exists: Exists | None) -> None:
+        self.variables = start
+        self.read = read
+        self.exists = exists
+        self.depth = 0
+
+    def script(self, text: str) -> None:
+        """Go through a script; its variables stay in ``self.variables``."""
+        frames: list[_Frame] = []
+        status: bool | None = True
+        operator = "\n"
+        words: list[str] = []
+        for piece in _tokens(text):
+            if piece not in _OPERATORS:
+                words.append(piece)
+                continue
+            while words and words[0] in _KEYWORDS:
+                words = self._keyword(frames, words)
+            if frames and frames[-1].label:
+                frames[-1].patterns += words
+                if piece == ")":
+                    frames[-1].begin_branch(self)
+            elif words:
+                status = self._simple(frames, words, operator, status)
+            if piece == ";;" and frames and frames[-1].kind == "case":
+                frames[-1].end_branch()
+            words = []
+            operator = piece
+
+    def _keyword(self, frames: list[_Frame], words: list[str]) -> list[str]:
+        word = words[0]
+        if word in ("if", "while", "until"):
+            frames.append(_Frame(word, _active(frames)))
+        elif word == "for":
+            frames.append(_Frame("for", _active(frames)))
+            if _active(frames) and len(words) > 1:
+                self.variables[words[1]] = UNKNOWN
+            return []
+        elif word == "case":
+            frames.append(_Frame("case", _active(frames), self.expand(words[1]) if len(words) > 1 else UNKNOWN))
+            return words[words.index("in") + 1 :] if "in" in words else []
+        elif frames and word in ("elif", "else", "then"):
+            frames[-1].turn(word)
+        elif frames and word in ("fi", "done", "esac"):
+            frames.pop()
+        return words[1:]
+
+    def _simple(self, frames: list[_Frame], words: list[str], operator: str, status: bool | None) -> bool | None:
+        if not _active(frames):
+            return status
+        if (operator == "&&" and status is False) or (operator == "||" and status is True):
+            return status
+        result = self._command(words)
+        if operator in ("&&", "||") and status is None:
+            result = None
+        if frames and frames[-1].testing:
+            frames[-1].condition = result
+        return result
+
+    def _command(self, words: list[str]) -> bool | None:
+        negate = words[0] == "!"
+        words = words[1:] if negate else words
+        assignments = [word for word in words if _ASSIGNMENT.match(word)]
+        if words and len(assignments) == len(words):
+            for word in words:
+                self._assign(word)
+            return True
+        words = [word for index, word in enumerate(words) if index >= _first_command(words)]
+        name = self.expand(words[0]) if words else ""
+        if name in _EXPORTS:
+            for word in assignments:
+                self._assign(word)
+            return True
+        if name == "unset":
+            for word in words[1:]:
+                self.variables.pop(word, None)
+        elif name in (".", "source") and len(words) > 1:
+            self._source(self.expand(words[1]))
+        elif name in ("[", "[[", "test"):
+            result = self._test([self.expand(word) for word in words[1:] if word not in ("]", "]]")])
+            return result if result is None or not negate else not result
+        result = {"true": True, ":": True, "": True, "false": False}.get(name)
+        return result if result is None or not negate else not result
+
+    def _assign(self, word: str) -> None:
+        match = _ASSIGNMENT.match(word)
+        if match:
+            value = self.expand(word[match.end() :])
+            before = self.variables.get(match.group(1), "") if match.group(2) else ""
+            self.variables[match.group(1)] = before + value
+
+    def _source(self, path: str) -> None:
+        if UNKNOWN in path or self.depth >= _DEEPEST:
+            return
+        text = self.read(path)
+        if text is not None:
+            self.depth += 1
+            self.script(text)
+            self.depth -= 1
+
+    def _test(self, args: list[str]) -> bool | None:
+        if args and args[0] == "!":
+            inner = self._test(args[1:])
+            return None if inner is None else not inner
+        if any(UNKNOWN in arg for arg in args):
+            return None
+        result: bool | None = None
+        if len(args) == 1:
+            result = bool(args[0])
+        elif len(args) == 2 and args[0] in ("-z", "-n"):
+            result = (args[1] == "") == (args[0] == "-z")
+        elif len(args) == 2 and args[0] in _FILE_TESTS and self.exists is not None:
+            result = self.exists(args[1])
+        elif len(args) == 3 and args[1] in ("=", "==", "!="):
+            result = (args[0] == args[2]) == (args[1] != "!=")
+        return result
+
+    def expand(self, word: str) -> str:
+        """The value of a word: quotes removed, parameters replaced, no word splitting."""
+        out: list[str] = []
+        index = 0
+        quoted = False
+        while index < len(word):
+            char = word[index]
+            if char == "\\" and index + 1 < len(word):
+                following = word[index + 1]
+                if following != "\n":
+                    out.append(following if not quoted or following in '$`"\\' else "\\" + following)
+                index += 2
+            elif char == "'" and not quoted:
+                end = _end(word, index)
+                out.append(word[index + 1 : end - 1])
+                index = end
+            elif char == '"':
+                quoted = not quoted
+                index += 1
+            elif char == "`" or word.startswith("$(", index):
+                end = _end(word, index)
+                out.append(self._output(word[index:end].strip("`") if char == "`" else word[index + 2 : end - 1]))
+                index = end
+            elif char == "$":
+                text, index = self._parameter(word, index)
+                out.append(text)
+            else:
+                out.append(char)
+                index += 1
+        return "".join(out)
+
+    def _output(self, command: str) -> str:
+        match = _DIRNAME.fullmatch(command)
+        if match is None:
+            return UNKNOWN
+        path = self.expand(match.group("word"))
+        return UNKNOWN if UNKNOWN in path else path.rpartition("/")[0] or "."
+
+    def _parameter(self, word: str, index: int) -> tuple[str, int]:
+        if word.startswith("${", index):
+            end = _end(word, index)
+            return self._braced(word[index + 2 : end - 1]), end
+        match = _NAME.match(word, index + 1)
+        if match:
+            return self.variables.get(match.group(), ""), match.end()
+        if word[index + 1 : index + 2] == "0":
+            return self.variables.get("0", UNKNOWN), index + 2
+        if word[index + 1 : index + 2] in tuple("123456789@*#?$!-"):
+            return UNKNOWN, index + 2
+        return "$", index + 1
+
+    def _braced(self, body: str) -> str:
+        match = _NAME.match(body)
+        if not match:
+            return UNKNOWN
+        value = self.variables.get(match.group())
+        rest = body[match.end() :]
+        missing = value is None or (value == "" and rest.startswith(":"))
+        operator, other = rest.lstrip(":")[:1], rest.lstrip(":")[1:]
+        if not rest:
+            return value or ""
+        if operator in ("-", "="):
+            if missing and operator == "=":
+                self.variables[match.group()] = self.expand(other)
+            return self.expand(other) if missing else value or ""
+        if operator == "+":
+            return "" if missing else self.expand(other)
+        if operator == "?":
+            return value or ""
+        return UNKNOWN if value else ""  # cutting and replacing parts
+
+
+class _Frame:
+    """An open ``if``, loop or ``case``."""
+
+    def __init__(self, kind: str, outer: bool, subject: str = "") -> None:
+        self.kind = kind
+        self.outer = outer  # the place that this stands in counts
+        self.testing = kind in ("if", "while", "until")
+        self.condition: bool | None = None
+        self.done = False  # a branch was surely taken
+        self.here = kind != "case"  # the present branch counts
+        self.subject = subject
+        self.label = kind == "case"  # patterns come next
+        self.patterns: list[str] = []
+
+    def turn(self, word: str) -> None:
+        if word == "then":
+            self.testing = False
+            self.here = not self.done and self.condition is not False
+            self.done = self.done or self.condition is True
+        else:
+            self.testing = word == "elif"
+            self.here = not self.done
+            self.condition = None
+
+    def begin_branch(self, run: _Run) -> None:
+        texts = [run.expand(word) for word in self.patterns]
+        unknown = UNKNOWN in self.subject
+        match = any(fnmatch.fnmatchcase(self.subject, text) for text in texts)
+        self.here = not self.done and (match or unknown)
+        self.done = self.done or (match and not unknown)
+        self.label = False
+        self.patterns = []
+
+    def end_branch(self) -> None:
+        self.label = True
+        self.here = False
+
+
+_KEYWORDS = frozenset(
+    ["if", "then", "elif", "else", "fi", "for", "while", "until", "do", "done", "case", "esac", "{", "}"]
+)
+
+
+def _active(frames: list[_Frame]) -> bool:
+    return not frames or (frames[-1].outer and frames[-1].here)
+
+
+def _first_command(words: list[str]) -> int:
+    for index, word in enumerate(words):
+        if not _ASSIGNMENT.match(word):
+            return index
+    return len(words)
+
+
+def _tokens(text: str) -> list[str]:
+    """Words, raw, and operators; comments and the bodies of here-documents left out; ends with a line break."""
+    text = text.replace("\r\n", "\n")
+    out: list[str] = []
+    word = ""
+    heredocs: list[str] = []
+    index = 0
+    while index < len(text):
+        char = text[index]
+        operator = next((item for item in _OPERATORS if text.startswith(item, index)), "")
+        if char == "\\" and text[index + 1 : index + 2] == "\n":
+            index += 2
+        elif char == "#" and not word:
+            index = _line_end(text, index)
+        elif operator and not (char == "&" and (word.endswith(("<", ">")) or text[index + 1 : index + 2] == ">")):
+            if word:
+                out.append(word)
+            word = ""
+            out.append(operator)
+            index += len(operator)
+            if operator == "\n":
+                for name in heredocs:
+                    index = _after_heredoc(text, index, name)
+                heredocs = []
+        elif char in " \t":
+            if word:
+                out.append(word)
+            word = ""
+            index += 1
+        elif char == "<" and not text.startswith("<<<", index) and _HEREDOC.match(text, index):
+            match = _HEREDOC.match(text, index)
+            if match:
+                heredocs.append(match.group(1))
+                index = match.end()
+        else:
+            end = _end(text, index)
+            word += text[index:end]
+            index = end
+    return [*out, word, "\n"] if word else [*out, "\n"]
+
+
+def _end(text: str, index: int) -> int:
+    """The index after the quoted or substituted piece, or the character, that begins here."""
+    char = text[index]
+    if char == "\\":
+        return min(index + 2, len(text))
+    for opener, closer in _PAIRS:
+        if text.startswith(opener, index):
+            start = index + len(opener)
+            if opener in ("'", "$(("):  # nothing within these is special
+                end = text.find(closer, start)
+                return len(text) if end < 0 else end + len(closer)
+            return _closing(text, start, closer)
+    return index + 1
+
+
+def _closing(text: str, index: int, closer: str) -> int:
+    while index < len(text):
+        if text[index] == closer:
+            return index + 1
+        if closer == '"' and text[index] == "'":  # an apostrophe within double quotes is itself
+            index += 1
+        else:
+            index = _end(text, index)
+    return len(text)
+
+
+def _line_end(text: str, index: int) -> int:
+    end = text.find("\n", index)
+    return len(text) if end < 0 else end
+
+
+def _after_heredoc(text: str, index: int, name: str) -> int:
+    while index < len(text):
+        end = _line_end(text, index)
+        line = text[index:end].strip()
+        index = end + 1
+        if line == name:
+            break
+    return min(index, len(text))

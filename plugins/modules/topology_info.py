@@ -1,0 +1,235 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: topology_info
+short_description: Tell how Confluence or Jira, its Tomcat, Java and reverse proxies are set up on a host
+version_added: 0.1.0
+description:
+  - Finds the Confluence and Jira installations of a host, how their Tomcat is wired, the JRE and the trust store
+    that the application really uses, the reverse proxies and what they forward, the sockets that listen, and how
+    names resolve here. It is what the plan of this collection is made from.
+  - Only reads files and C(/proc); starts no JVM. One call is all the gathering that the collection does.
+  - Never fails because a part cannot be read. Such parts are in RV(topology.unreadable), each with its reason.
+  - Works without root as far as permissions allow. The processes behind sockets and files of other users are then
+    not seen.
+  - Passwords are never returned. Values of properties and attributes that hold one are V(********).
+author:
+  - collab.rtc authors (@collab-rtc)
+extends_documentation_fragment:
+  - collab.rtc.attributes
+attributes:
+  check_mode:
+    support: full
+    details:
+      - It changes nothing in any mode.
+  diff_mode:
+    support: none
+    details:
+      - There is nothing to compare.
+  idempotent:
+    support: full
+options:
+  names:
+    description:
+      - Host names to resolve on the host, besides those in C(proxyName) attributes and upstreams of proxies.
+    type: list
+    elements: str
+    default: []
+  install_dirs:
+    description:
+      - Directories to look for installations in, besides the usual ones. Each is an installation or holds some.
+      - Installations that run, or that a unit or SysV script starts, are found wherever they are.
+    type: list
+    elements: path
+    default: []
+  rtc_ports:
+    description:
+      - TCP ports on which to look for an RTC service.
+    type: list
+    elements: int
+    default: [9083, 9093]
+  root:
+    description:
+      - The directory that stands for C(/). For tests, and for looking at the mounted disk of another machine. Then no
+        command of the host is run.
+    type: path
+    default: /
+  timeout:
+    description:
+      - How long names may take to resolve, in seconds, all together. They are resolved while the rest is read.
+    type: float
+    default: 5.0
+seealso:
+  - module: collab.rtc.tomcat_connector
+  - module: collab.rtc.java_truststore
+  - module: collab.rtc.proxy_vhost
+"""
+
+EXAMPLES = r"""
+- name: See how the application is set up
+  collab.rtc.topology_info:
+  register: found
+
+- name: Show the applications and their connectors
+  ansible.builtin.debug:
+    var: found.topology.applications
+
+- name: Look in a directory of our own, and ask what a name resolves to there
+  collab.rtc.topology_info:
+    install_dirs: [/apps/wiki]
+    names: [wiki.example.org]
+  register: found
+"""
+
+RETURN = r"""
+topology:
+  description:
+    - What was found. An empty string, an empty list or V(null) means that it is not there.
+  returned: always
+  type: dict
+  contains:
+    hostname:
+      description: The host's own name.
+      type: str
+      returned: always
+    os_id:
+      description: C(ID) of os-release.
+      type: str
+      returned: always
+      sample: debian
+    os_version:
+      description: C(VERSION_ID) of os-release.
+      type: str
+      returned: always
+      sample: "12"
+    os_family:
+      description: V(debian), V(redhat) or empty.
+      type: str
+      returned: always
+    machine:
+      description: Kind of processor.
+      type: str
+      returned: always
+      sample: x86_64
+    python:
+      description: Version of C(/usr/bin/python3).
+      type: str
+      returned: always
+      sample: "3.11"
+    pythons:
+      description: Path and version of each interpreter that the RTC server could run on.
+      type: dict
+      returned: always
+      sample: {"/usr/bin/python3": "3.11"}
+    selinux:
+      description: V(enforcing), V(permissive), or empty.
+      type: str
+      returned: always
+    selinux_ports:
+      description: TCP ports of the type C(http_port_t), when SELinux enforces and the module runs as root.
+      type: list
+      elements: int
+      returned: always
+    selinux_connect:
+      description: The state of C(httpd_can_network_connect), V(null) when there is none.
+      type: bool
+      returned: always
+    firewall:
+      description: V(firewalld), V(ufw), V(nftables), or empty.
+      type: str
+      returned: always
+    root:
+      description: Whether the module ran as root.
+      type: bool
+      returned: always
+    clock:
+      description: The host's time, in seconds since the epoch.
+      type: float
+      returned: always
+    addresses:
+      description: The host's addresses, without loopback and link-local ones.
+      type: list
+      elements: str
+      returned: always
+    main_address:
+      description: The address that the default route uses.
+      type: str
+      returned: always
+    resolves:
+      description: What names resolve to on this host. An empty list means that the name does not resolve.
+      type: dict
+      returned: always
+      sample: {"wiki.example.org": ["192.0.2.10"]}
+    applications:
+      description:
+        - The Confluence and Jira installations. Each has its C(kind), C(install_dir), C(version), C(home), C(shared_home),
+          C(user), C(tomcat_version), C(properties) of the JVM, C(server_xml) with its C(connectors), C(java) with its
+          C(truststore), C(service), C(process), the C(evidence) for it, and in C(leftover) why it seems unused.
+      type: list
+      elements: dict
+      returned: always
+    proxies:
+      description:
+        - nginx, Apache httpd and HAProxy. Each has its C(kind), C(version), C(config), whether it is C(running), and its
+          virtual C(hosts) with what they listen on and forward.
+      type: list
+      elements: dict
+      returned: always
+    listeners:
+      description: The listening TCP sockets, each with C(address), C(port), C(pid), C(process) and C(user).
+      type: list
+      elements: dict
+      returned: always
+    rtc:
+      description:
+        - The RTC services. C(kind) is V(deployed) for the one of this collection, V(builtin) for the add-on's own one in the
+          application's JVM, V(foreign) for another process on one of O(rtc_ports).
+      type: list
+      elements: dict
+      returned: always
+    unreadable:
+      description: What could not be seen, C(what) and C(reason).
+      type: list
+      elements: dict
+      returned: always
+    schema:
+      description: The version of this structure.
+      type: int
+      returned: always
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.collab.rtc.plugins.module_utils import _facts, _gather
+
+
+def main():
+    """Entry point of the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "names": {"type": "list", "elements": "str", "default": []},
+            "install_dirs": {"type": "list", "elements": "path", "default": []},
+            "rtc_ports": {"type": "list", "elements": "int", "default": [9083, 9093]},
+            "root": {"type": "path", "default": "/"},
+            "timeout": {"type": "float", "default": 5.0},
+        },
+        supports_check_mode=True,
+    )
+    options = module.params
+    facts = _gather.gather(
+        root=options["root"],
+        names=options["names"],
+        install_dirs=options["install_dirs"],
+        rtc_ports=options["rtc_ports"],
+        timeout=options["timeout"],
+    )
+    module.exit_json(changed=False, topology=_facts.to_dict(facts))
+
+
+if __name__ == "__main__":
+    main()
