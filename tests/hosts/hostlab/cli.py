@@ -21,7 +21,7 @@ from hostlab import hosts, images, inventory, machine, pki, ssh
 from hostlab.console import say
 from hostlab.errors import LabError
 from hostlab.inventory import Host, Lab
-from hostlab.podman import Podman
+from hostlab.podman import Podman, forget_the_last_boot
 
 REPOSITORY_ROOT = Path(__file__).resolve().parents[3]
 DEFAULT_INVENTORY = REPOSITORY_ROOT / "inventories/lab/hosts.yml"
@@ -40,8 +40,24 @@ def up(lab: Lab, podman: Podman, chosen: list[Host], *, fresh: bool = False) -> 
     of_host = {host.name: images.image_for(host, mirrors) for host in chosen}
     for image in {image.tag: image for image in of_host.values()}.values():
         images.ensure(podman, image, mirrors)
-    hosts.ensure_network(podman, lab)
     targets = [hosts.wanted(lab, host, of_host[host.name]) for host in chosen]
+    if not hosts.network_is_right(podman, lab):
+        hosts.make_network(podman, lab)
+    try:
+        started = _start(lab, podman, targets, fresh=fresh)
+    except hosts.NetworkBrokenError as err:
+        say(f"{err}: making the network and its hosts anew")
+        down(lab, podman, None)
+        hosts.forget_leases(podman)
+        hosts.make_network(podman, lab)
+        started = _start(lab, podman, targets, fresh=False)
+    if started:
+        images.remove_stale(podman, list(of_host.values()))
+    say(f"{lab.name}: {len(chosen)} host{'s' if len(chosen) > 1 else ''} up")
+
+
+def _start(lab: Lab, podman: Podman, targets: list[hosts.Wanted], *, fresh: bool) -> bool:
+    """Start what does not run, wait until all is ready. Returns whether anything was started; raises LabError."""
     there = podman.containers(f"{hosts.LABEL}={lab.name}")
 
     def one(target: hosts.Wanted) -> bool:
@@ -53,12 +69,13 @@ def up(lab: Lab, podman: Podman, chosen: list[Host], *, fresh: bool = False) -> 
 
     with ThreadPoolExecutor(WORKERS) as pool:
         results = [pool.submit(one, target) for target in targets]
-        failures = [error for result in results if (error := result.exception())]
+    failures = [error for result in results if (error := result.exception())]
+    for error in failures:
+        if not isinstance(error, LabError) or isinstance(error, hosts.NetworkBrokenError):
+            raise error
     if failures:
         raise LabError("\n".join(str(error) for error in failures)) from failures[0]
-    if any(result.result() for result in results):
-        images.remove_stale(podman, list(of_host.values()))
-    say(f"{lab.name}: {len(chosen)} host{'s' if len(chosen) > 1 else ''} up")
+    return any(result.result() for result in results)
 
 
 def down(lab: Lab, podman: Podman, chosen: list[Host] | None) -> None:
@@ -153,6 +170,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(options: argparse.Namespace) -> int:
     lab = inventory.read(options.inventory, options.name)
+    if forget_the_last_boot():
+        say("the machine has started anew since the last run: Podman's containers are all stopped")
     podman = Podman(lab.state)
     if options.verb in ("ssh", "exec"):
         host = lab.select([options.host])[0]

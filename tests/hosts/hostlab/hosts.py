@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import ipaddress
 import json
+import re
 import socket
 import time
 from collections.abc import Callable
@@ -20,7 +22,8 @@ from hostlab.console import say, step
 from hostlab.errors import LabError
 from hostlab.images import Image
 from hostlab.inventory import Host, Lab
-from hostlab.podman import Podman
+from hostlab.machine import run
+from hostlab.podman import LEASES, Podman
 
 LABEL = "rtc.lab"
 SPEC_LABEL = "rtc.lab.spec"
@@ -29,6 +32,10 @@ POLL_S = 0.25
 # systemd mounts credentials and sandboxes in namespaces below a shared root; a container's root is private.
 ENTRY = "mount --make-rshared / && /usr/local/lib/rtc-lab-host/first-boot && exec /sbin/init"
 TCP_LISTEN = "0A"
+
+
+class NetworkBrokenError(LabError):
+    """Podman holds an address of the network for a container that is gone."""
 
 
 @dataclass(frozen=True)
@@ -85,26 +92,70 @@ def listening_ports(pid: int) -> set[int]:
 
 
 def is_alive(container: dict[str, Any]) -> bool:
-    """Whether this container of `podman ps` really runs: a machine that stopped hard may leave it listed as running."""
-    pid = int(container.get("Pid") or 0)
-    return container.get("State") == "running" and pid > 0 and Path(f"/proc/{pid}").exists()
+    """Whether this container of `podman ps` really runs: after a hard stop of the machine it may only be listed so.
+
+    Its process id may belong to another process by then, so the process must be in the container's control group.
+    """
+    try:
+        groups = Path(f"/proc/{int(container.get('Pid') or 0)}/cgroup").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return container.get("State") == "running" and str(container["Id"]) in groups
 
 
-def ensure_network(podman: Podman, lab: Lab) -> None:
-    """Create the lab's network; make it anew when it has another subnet (its containers go with it)."""
+def network_is_right(podman: Podman, lab: Lab) -> bool:
+    """Whether Podman knows the lab's network, with the inventory's subnet."""
     found = [net for net in podman.json("network", "ls") if net["name"] == lab.name]
-    if found:
-        subnets = [subnet["subnet"] for subnet in found[0].get("subnets") or []]
-        if subnets == [lab.subnet]:
-            return
-        say(f"network {lab.name} has {', '.join(subnets)}, not {lab.subnet}: making it anew")
-        podman("network", "rm", "--force", lab.name)
-    made = podman("network", "create", f"--subnet={lab.subnet}", f"--label={LABEL}={lab.name}", lab.name, check=False)
+    return bool(found) and [subnet["subnet"] for subnet in found[0].get("subnets") or []] == [lab.subnet]
+
+
+def make_network(podman: Podman, lab: Lab) -> None:
+    """Make the lab's network anew. Its containers go: without their network they reach nothing, and are soon made again."""
+    for container in podman.containers(f"{LABEL}={lab.name}"):
+        remove(podman, container)
+    podman("network", "rm", "--force", lab.name, check=False)
+    create = ("network", "create", f"--subnet={lab.subnet}", f"--label={LABEL}={lab.name}", lab.name)
+    made = podman(*create, check=False)
+    if made.returncode and _remove_orphan_bridge(podman, lab.subnet):
+        made = podman(*create, check=False)
     if made.returncode:
         raise LabError(
             f"Cannot make the network {lab.name} with {lab.subnet}: {made.stderr.strip()}\nIf the subnet is taken on this "
             "machine, choose another one in the inventory (lab_subnet, and ansible_host of its hosts)."
         )
+
+
+def forget_leases(podman: Podman) -> None:
+    """Make Podman forget which addresses it gave out; call it with no container of the lab left.
+
+    It keeps them by the network's name, beyond the network's own end, and a lease whose container was lost with a hard
+    stop of the machine is never freed. They are no use when nothing runs. Raises LabError when something does run.
+    """
+    running = [container["Names"][0] for container in podman.json("ps", "--all") if is_alive(container)]
+    if running:
+        raise LabError(
+            f"Podman holds an address of the lab for a container that is gone, and only forgets it when nothing runs; "
+            f"stop {', '.join(running)}, or give the lab another name with --name."
+        )
+    LEASES.unlink(missing_ok=True)
+
+
+def _remove_orphan_bridge(podman: Podman, subnet: str) -> bool:
+    """Remove the bridge of a network that Podman no longer knows (lost configuration, hard stop), if it has our subnet.
+
+    Returns whether one was removed. Only Podman's own kind of name, of which no network of Podman speaks, is touched.
+    """
+    known = {net.get("network_interface") for net in podman.json("network", "ls")}
+    wanted_net = ipaddress.ip_network(subnet)
+    removed = False
+    for link in json.loads(run(["ip", "-json", "-4", "address"]).stdout):
+        name = str(link.get("ifname"))
+        inside = any(ipaddress.ip_address(entry["local"]) in wanted_net for entry in link.get("addr_info", []))
+        if inside and re.fullmatch(r"podman\d+", name) and name not in known:
+            say(f"removing the bridge {name}: left over from a network that Podman has lost")
+            run(["ip", "link", "delete", name])
+            removed = True
+    return removed
 
 
 def bring_up(podman: Podman, target: Wanted, current: dict[str, Any] | None, *, fresh: bool = False) -> bool:
@@ -126,7 +177,11 @@ def bring_up(podman: Podman, target: Wanted, current: dict[str, Any] | None, *, 
     if started.returncode:
         # Half-made by an interrupted run, or a leftover that only its name betrays: once more from nothing.
         remove(podman, name)
-        podman(*command)
+        started = podman(*command, check=False)
+    if "already allocated" in started.stderr:
+        raise NetworkBrokenError(f"{target.host.name}: {started.stderr.strip()}")
+    if started.returncode:
+        raise LabError(f"Cannot start {target.host.name}: {started.stderr.strip()}")
     return True
 
 

@@ -24,6 +24,7 @@ NEEDED = {
     "runc": "runc",
     "conmon": "conmon",
     "iptables": "iptables",
+    "ip": "iproute2",
     "debootstrap": "debootstrap",
     "ssh": "openssh-client",
     "ssh-keygen": "openssh-client",

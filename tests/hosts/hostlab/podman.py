@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,39 @@ runtime = "runc"
 [network]
 network_backend = "netavark"
 """
+
+# Where Podman, as root, keeps what must not outlive a boot: the mark that it has started, the addresses that it gave
+# out, its name server's process id, and the mount points of its containers' network namespaces.
+ALIVE = Path("/run/libpod/alive")
+LEASES = Path("/run/containers/networks/ipam.db")
+NAME_SERVER = Path("/run/containers/networks/aardvark-dns")
+NAMESPACES = Path("/run/netns")
+
+
+def forget_the_last_boot() -> bool:
+    """Tell Podman that the machine has started anew, where it cannot see that itself. Returns whether there was need.
+
+    It trusts that /run is empty after a boot. On a machine whose /run is on a disk it takes the containers of the
+    last boot for living ones, and every command of it fails on their lost network namespaces.
+    """
+    if not ALIVE.exists() or ALIVE.stat().st_mtime >= _boot_time():
+        return False
+    for namespace in NAMESPACES.glob("netns-*"):
+        if not os.path.ismount(namespace):
+            namespace.unlink()
+    LEASES.unlink(missing_ok=True)
+    # The process id in there may belong to anyone by now, and Podman would signal it.
+    shutil.rmtree(NAME_SERVER, ignore_errors=True)
+    ALIVE.unlink()
+    return True
+
+
+def _boot_time() -> int:
+    """When the kernel started, in seconds since the epoch."""
+    for line in Path("/proc/stat").read_text(encoding="ascii").splitlines():
+        if line.startswith("btime "):
+            return int(line.split()[1])
+    return 0
 
 
 class Podman:
