@@ -86,7 +86,7 @@ class Project:
         self.members: dict[str, Member] = {}  # by connection id
         self.holds = 0  # changes on their way, joins in progress: reasons to stay loaded
         self.joined: dict[str, Member] = {}  # not announced yet
-        self.left: list[str] = []
+        self.left: dict[str, None] = {}
 
     @property
     def revision(self) -> int:
@@ -138,8 +138,8 @@ class Project:
     def add(self, member: Member) -> None:
         """A member joined."""
         key = member.connection.id
-        if key not in self.members:
-            self.joined[key] = member
+        self.left.pop(key, None)
+        self.joined[key] = member
         self.members[key] = member
 
     def remove(self, member: Member) -> None:
@@ -147,16 +147,16 @@ class Project:
         key = member.connection.id
         if self.members.get(key) is member:
             del self.members[key]
-            if self.joined.pop(key, None) is None:
-                self.left.append(key)
+            self.joined.pop(key, None)
+            self.left[key] = None  # even if it was not announced: somebody's answer may have named it
 
     def announcement(self) -> str | None:
         """The event that tells who came and went since the last one, or None."""
         if not self.joined and not self.left:
             return None
         joined = ",".join([m.text for m in self.joined.values()])
-        body = f'["members",{{"project":{self.text},"joined":[{joined}],"left":{dumps(self.left)}}}]'
-        self.joined, self.left = {}, []
+        body = f'["members",{{"project":{self.text},"joined":[{joined}],"left":{dumps(list(self.left))}}}]'
+        self.joined, self.left = {}, {}
         return body
 
 

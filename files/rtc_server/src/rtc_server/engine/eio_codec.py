@@ -13,11 +13,10 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable, Sequence
-from typing import Union
 
 from .errors import ProtocolError
 
-Packet = Union[str, bytes]
+Packet = str | bytes
 
 # Engine.IO protocol, "Packet types".
 OPEN, CLOSE, PING, PONG, MESSAGE, UPGRADE, NOOP = "0123456"

@@ -148,7 +148,7 @@ class Hub:
 
     @staticmethod
     def _share(room: Room, member: Member) -> list[tuple[int, Parcel]]:
-        items = list(zip(room.numbers, room.parcels))
+        items = list(zip(room.numbers, room.parcels, strict=True))
         for at in reversed(room.skips.get(member, ())):
             del items[at]
         return items

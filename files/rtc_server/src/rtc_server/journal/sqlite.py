@@ -19,7 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar, Union
+from typing import Any, TypeVar
 
 from . import schema
 from .base import Change, Compact, Head, JournalError, OnOutcomes, Outcome, Snapshot, Submission
@@ -28,7 +28,7 @@ from .schema import SPAN
 log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
-_Request = Union[Submission, Compact]
+_Request = Submission | Compact
 
 MAX_BATCH = 4096  # requests in one transaction
 MAX_WAITING = 50_000  # requests waiting for a batch

@@ -1,0 +1,98 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The hub against a model: random schedules of joins, leaves, sends and publishes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+pytest.importorskip("hypothesis")
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rtc_server.engine import Hub, Parcel, Room
+
+NAMES = "abc"
+MEMBERS = 6
+
+
+class Member:
+    """A session as the hub sees it, with what it got and what it should have got."""
+
+    def __init__(self, revision: int) -> None:
+        self.revision = revision
+        self.own: list[tuple[int, Parcel]] = []
+        self.rooms: dict[Room, None] = {}
+        self.closed = False
+        self.got: list[Any] = []
+        self.want: list[str] = []
+        self.deliveries = 0
+
+    def deliver(self, parcels: Sequence[Parcel], frames: bytes | None) -> None:
+        self.got += [p.packets[0] for p in parcels]
+        self.deliveries += 1
+        if frames is not None:
+            assert frames == b"".join([p.frame4 for p in parcels])
+
+
+who = st.integers(0, MEMBERS - 1)
+step = st.one_of(
+    st.tuples(st.just("join"), who, st.sampled_from(NAMES)),
+    st.tuples(st.just("leave"), who, st.sampled_from(NAMES)),
+    st.tuples(st.just("send"), who),
+    st.tuples(st.just("settle"), who),
+    st.tuples(st.just("publish"), st.sampled_from(NAMES), st.none() | who),
+)
+turns = st.lists(st.lists(step, min_size=1, max_size=14), min_size=1, max_size=20)
+
+
+@settings(deadline=None)
+@given(revisions=st.lists(st.sampled_from([3, 4]), min_size=MEMBERS, max_size=MEMBERS), schedule=turns)
+def test_everyone_gets_the_models_sequence_in_one_write_a_turn(revisions: list[int], schedule: Any) -> None:
+    asyncio.run(_run(revisions, schedule))
+
+
+async def _run(revisions: list[int], schedule: Any) -> None:
+    hub = Hub(max_pause=0)
+    index: dict[str, Room] = {}
+    members = [Member(r) for r in revisions]
+    count = 0
+
+    def room(name: str) -> Room:
+        if name not in index:
+            index[name] = Room(name, index)
+        return index[name]
+
+    for turn in schedule:
+        for member in members:
+            member.deliveries = 0
+        settled = set()
+        for what, *rest in turn:
+            count += 1
+            text = f"4{count}"
+            if what == "join":
+                hub.join(room(rest[1]), members[rest[0]])
+            elif what == "leave" and rest[1] in index:
+                hub.leave(index[rest[1]], members[rest[0]])
+            elif what == "send":
+                hub.send(members[rest[0]], Parcel((text,)))
+                members[rest[0]].want.append(text)
+            elif what == "settle":
+                hub.settle(members[rest[0]])
+                settled.add(rest[0])
+            elif what == "publish" and rest[0] in index:
+                skip = None if rest[1] is None else members[rest[1]]
+                for member in index[rest[0]].members:
+                    if member is not skip:
+                        member.want.append(text)  # type: ignore[attr-defined]
+                hub.publish(index[rest[0]], Parcel((text,)), skip)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        for number, member in enumerate(members):
+            assert member.got == member.want
+            assert member.deliveries <= 1 or number in settled
