@@ -136,7 +136,8 @@ class HostPlan:
     restarts: list[RestartPlan] = field(default_factory=list)
     packages: list[str] = field(default_factory=list)  # such as nginx, where it is missing
     certificates: list[dict[str, str]] = field(default_factory=list)
-    # {src, dest, mode}: files of the controller that the proxy needs
+    # {src, dest, mode}: files of the controller that the proxy needs; or {variable, from, dest, mode}: PEM text in that
+    # variable of the host "from", because a private key is never part of a plan
 
 
 @dataclass

@@ -1,0 +1,99 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Addresses and processes of a running proxy server. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import time
+
+WILD4, WILD6 = "0.0.0.0", "::"  # noqa: S104
+
+
+def overlap(first: str, second: str) -> bool:
+    """Whether a socket of each address could receive the same connection; "*" is all of IPv4.
+
+    ``::`` meets every address: Linux gives it IPv4 connections too unless the program asks otherwise.
+    """
+    one, two = ((WILD4 if item == "*" else item.strip("[]")) for item in (first, second))
+    if one == two:
+        return True
+    if WILD6 in (one, two):
+        other = two if one == WILD6 else one
+        return other == WILD4 or ":" in other
+    return (one == WILD4 and ":" not in two) or (two == WILD4 and ":" not in one)
+
+
+def why_not_bindable(address: str, port: int) -> int:
+    """0 where a socket could listen there now, else the error number: address in use, or none of this host."""
+    text = WILD4 if address == "*" else address.strip("[]")
+    try:
+        found = socket.getaddrinfo(text, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError:
+        return errno.EADDRNOTAVAIL
+    family, kind, protocol, _name, where = found[0]
+    try:
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as all three servers do
+            if family == socket.AF_INET6:
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            probe.bind(where)
+            probe.listen(1)
+    except OSError as exc:
+        # A kernel without this family, or a port that only root may have, is for the server to say.
+        return exc.errno if exc.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL) else 0
+    return 0
+
+
+def name_of(pid: int) -> str:
+    """The name of a running process, empty when there is none."""
+    try:
+        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def read_pid(path: str, names: tuple[str, ...]) -> int:
+    """The process of a pid file when it lives and is one of these programs, else 0."""
+    try:
+        with open(path, encoding="ascii") as file:
+            pid = int(file.read().split()[0])
+    except (OSError, ValueError, IndexError):
+        return 0
+    return pid if name_of(pid) in names else 0
+
+
+def children(parent: int) -> list[tuple[int, float, str]]:
+    """The child processes: id, start (seconds since the epoch, good to 0.02 s) and command line."""
+    found = []
+    for pid in (int(name) for name in os.listdir("/proc") if name.isdigit()):
+        try:
+            with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+                # The name is in parentheses and may hold spaces; what follows are numbers.
+                fields = file.read().rpartition(")")[2].split()
+            if int(fields[1]) == parent:
+                found.append((pid, _started(int(fields[19])), " ".join(command_line(pid))))
+        except (OSError, IndexError, ValueError):  # noqa: PERF203 - processes end while they are read
+            continue
+    return found
+
+
+def command_line(pid: int) -> list[str]:
+    """The arguments of a process; empty when it is gone."""
+    try:
+        with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as file:
+            return file.read().rstrip("\0").split("\0")
+    except OSError:
+        return []
+
+
+def _started(ticks: int) -> float:
+    # Not from btime of /proc/stat: that is good to a second only, and a reload follows a write within milliseconds.
+    with open("/proc/uptime", encoding="ascii") as file:
+        uptime = float(file.read().split()[0])
+    return time.time() - uptime + ticks / os.sysconf("SC_CLK_TCK")

@@ -1,0 +1,210 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""nginx's configuration language as a tree, includes followed. PRIVATE to the collection.
+
+The grammar is that of ``ngx_conf_file.c``: words in blanks, single or double quotes; ``;`` ends a directive, ``{`` opens a
+block; ``#`` starts a comment at the start of a word. Nothing here raises: what is odd becomes a note.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from ansible_collections.collab.rtc.plugins.module_utils import _files
+from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+
+_MAX_FILES = 2000
+_MAX_DEPTH = 40
+
+
+@dataclass
+class Directive:
+    """One directive; ``block`` is None for those that end with a semicolon."""
+
+    name: str
+    args: list[str]
+    file: str
+    line: int
+    block: list[Directive] | None = None
+
+    def first(self, name: str) -> Directive | None:
+        """The first directive of this name within the block."""
+        return next(self.all(name), None)
+
+    def all(self, *names: str) -> Iterator[Directive]:
+        """All directives of these names directly within the block."""
+        return (item for item in self.block or [] if item.name in names)
+
+
+@dataclass
+class Tree:
+    """A whole configuration."""
+
+    directives: list[Directive] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass
+class _Token:
+    text: str
+    line: int
+    mark: bool = False  # one of ; { }
+
+
+_WORD = re.compile(r'''"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|''', re.DOTALL)
+_BARE = re.compile(r"(?:\$\{[^}\s]*\}|\\.|[^\s;{}\\])+", re.DOTALL)
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+
+
+def _unquote(text: str) -> str:
+    simple = {"n": "\n", "t": "\t", "r": "\r"}
+    return _ESCAPE.sub(
+        lambda found: simple.get(found[1], found[1] if found[1] in "\"'\\ ;{}" else found[0]), text
+    )
+
+
+def _skip_code(text: str, at: int) -> int:
+    # Code of another language (Lua, njs) in a block: only its braces matter to us.
+    depth = 0
+    while at < len(text):
+        if text[at] == "{":
+            depth += 1
+        elif text[at] == "}":
+            depth -= 1
+            if depth == 0:
+                return at + 1
+        at += 1
+    return at
+
+
+def tokens(text: str) -> Iterator[_Token]:
+    """The words and marks of a file."""
+    at, line, last = 0, 1, ""
+    while at < len(text):
+        char = text[at]
+        if char.isspace():
+            line += char == "\n"
+            at += 1
+        elif char == "#":
+            end = text.find("\n", at)
+            at = len(text) if end < 0 else end
+        elif char == "{" and last.endswith("_by_lua_block"):
+            end = _skip_code(text, at)
+            yield _Token(";", line, True)
+            line += text.count("\n", at, end)
+            at, last = end, ""
+        elif char in ";{}":
+            yield _Token(char, line, True)
+            at, last = at + 1, ""
+        else:
+            found = _WORD.match(text, at) if char in "\"'" else None
+            quoted = bool(found and found.group())
+            match = found if found and quoted else _BARE.match(text, at)
+            if not match:  # a lone quote or backslash
+                at += 1
+                continue
+            raw = match.group()
+            last = _unquote(raw[1:-1]) if quoted else _unquote(raw)
+            yield _Token(last, line)
+            line += raw.count("\n")
+            at = match.end()
+
+
+class _Reader:
+    def __init__(self, prefix: str, locate: Callable[[str], str]) -> None:
+        self.prefix = prefix  # relative includes start here: the main file's directory
+        self.locate = locate
+        self.tree = Tree()
+
+    def file(self, path: str, depth: int) -> list[Directive]:
+        if depth > _MAX_DEPTH or len(self.tree.files) >= _MAX_FILES:
+            self.tree.notes.append(f"{path}: too many files include each other; not read.")
+            return []
+        try:
+            text = _files.read_bytes(path, 8 * 1024 * 1024).decode("utf-8", "surrogateescape")
+        except RtcError as exc:
+            self.tree.notes.append(exc.message)
+            return []
+        self.tree.files.append(path)
+        stream = list(tokens(text.replace("\ufeff", "")))
+        found, rest = self.block(stream, 0, path, depth, 0)
+        while rest < len(stream):  # a closing brace too many
+            self.tree.notes.append(f"{path}:{stream[rest].line}: unexpected }}.")
+            more, rest = self.block(stream, rest + 1, path, depth, 0)
+            found += more
+        return found
+
+    def block(
+        self, stream: list[_Token], at: int, path: str, depth: int, nesting: int
+    ) -> tuple[list[Directive], int]:
+        found: list[Directive] = []
+        words: list[_Token] = []
+        while at < len(stream):
+            token = stream[at]
+            if not token.mark:
+                words.append(token)
+            elif token.text == "}":
+                break
+            elif token.text == ";":
+                found += self.directive(words, path, depth)
+                words = []
+            elif nesting > _MAX_DEPTH:
+                self.tree.notes.append(f"{path}:{token.line}: too many nested blocks; not read.")
+                return found, len(stream)
+            else:
+                inner, at = self.block(stream, at + 1, path, depth, nesting + 1)
+                line = words[0].line if words else token.line
+                name = words[0].text if words else ""
+                found.append(Directive(name, [word.text for word in words[1:]], path, line, inner))
+                words = []
+            at += 1
+        if words:
+            self.tree.notes.append(f"{path}:{words[0].line}: {words[0].text} is not ended by a semicolon.")
+        return found, at
+
+    def directive(self, words: list[_Token], path: str, depth: int) -> list[Directive]:
+        if not words:
+            return []
+        item = Directive(words[0].text, [word.text for word in words[1:]], path, words[0].line)
+        if item.name != "include" or not item.args:
+            return [item]
+        pattern = self.locate(os.path.join(self.prefix, item.args[0]))
+        if not glob.has_magic(pattern):
+            return [item, *self.file(pattern, depth + 1)]
+        found = [item]
+        for name in sorted(glob.glob(pattern)):
+            found += self.file(name, depth + 1)
+        return found
+
+
+def parse(path: str, locate: Callable[[str], str] = str) -> Tree:
+    """A main configuration file and all that it includes.
+
+    :param locate: turns a path that the configuration names into the path to open (for another root directory).
+    """
+    reader = _Reader(os.path.dirname(path), locate)
+    reader.tree.directives = reader.file(path, 0)
+    return reader.tree
+
+
+def walk(directives: list[Directive], *names: str) -> Iterator[Directive]:
+    """All directives of these names at any depth."""
+    for item in directives:
+        if item.name in names:
+            yield item
+        if item.block:
+            yield from walk(item.block, *names)
+
+
+def seconds(text: str, default: float = 0.0) -> float:
+    """A time of nginx ("86400s", "1h 30m", "500ms", "60") in seconds."""
+    units = {"ms": 0.001, "": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "M": 2592000, "y": 31536000}
+    found = re.findall(r"(\d+)(ms|[smhdwMy]?)", text)
+    return float(sum(int(number) * units[unit] for number, unit in found)) if found else default

@@ -1,0 +1,336 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: proxy_vhost
+short_description: Virtual hosts of nginx, Apache httpd and HAProxy for RTC and its application
+version_added: 0.1.0
+description:
+  - Writes the virtual hosts that forward the collaboration service (RTC), and optionally the application itself,
+    through nginx, Apache httpd or HAProxy, each in files of its own. In HAProxy's single configuration file it is a
+    block of its own.
+  - It reads the server's whole configuration first, and refuses to change a configuration that is already broken, or
+    to put a virtual host where another one serves the same name, address and port.
+  - Certificates are checked before anything is written. They must be certificates, for the server name, in their time,
+    and the key must be theirs.
+  - After writing, the server itself checks the whole configuration. If it refuses, every file is put back and its
+    words are the error.
+  - The server is reloaded, never restarted, when a file changed, and also when a file or certificate is newer than what
+    the running server has loaded. A service that was never started is started. One that was stopped is left stopped.
+  - Layouts are those of Debian, and of the RHEL family. The latter has not been tried on a real host yet.
+requirements:
+  - Python 3.8 or later on the managed host; nothing else.
+extends_documentation_fragment:
+  - collab.rtc.attributes
+  - collab.rtc.writing
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  vhosts:
+    description:
+      - The virtual hosts. All are written together, with one validation and one reload of each server.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      kind:
+        description:
+          - The proxy server.
+        type: str
+        choices: [nginx, apache, haproxy]
+        required: true
+      name:
+        description:
+          - The name of the files, and of what is in them. Letters, digits, dots, hyphens and underscores.
+        type: str
+        required: true
+      site:
+        description:
+          - The site it belongs to. Not used here; it lets a plan be handed over as it is.
+        type: str
+        default: ''
+      state:
+        description:
+          - Whether the virtual host shall be there. With V(absent), O(vhosts[].kind) and O(vhosts[].name) are enough.
+        type: str
+        choices: [present, absent]
+        default: present
+      role:
+        description:
+          - V(rtc) forwards everything to the service. V(application) forwards the application's context path.
+        type: str
+        choices: [rtc, application]
+        default: rtc
+      server_name:
+        description:
+          - The name that users type.
+        type: str
+        default: ''
+      listen:
+        description:
+          - Addresses to listen on; V(*) is all of IPv4 and V(::) all of IPv6.
+          - Where another virtual host listens on all addresses of the same port, this one does too. Otherwise it would
+            draw away the other's requests, because nginx and Apache look at the address before the name.
+        type: list
+        elements: str
+        default: ['*']
+      port:
+        description:
+          - The port that users reach it on. Required when it shall be there.
+        type: int
+      upstreams:
+        description:
+          - Where requests go.
+          - Several of them share the clients, and each client stays with one. By its address in nginx, and in HAProxy
+            for RTC; by a cookie in Apache, and in HAProxy for the application.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          scheme:
+            description:
+              - V(https) encrypts again, and checks the upstream's certificate.
+            type: str
+            choices: [http, https]
+            default: http
+          host:
+            description:
+              - Address or name.
+            type: str
+            required: true
+          port:
+            description:
+              - Port.
+            type: int
+            required: true
+          backup:
+            description:
+              - Used only while no other answers.
+            type: bool
+            default: false
+      context_path:
+        description:
+          - The application's context path, such as V(/confluence). Requests for V(/) are then redirected to it.
+          - RTC is always at V(/).
+        type: str
+        default: ''
+      certificate:
+        description:
+          - Path on the managed host of the certificate with its chain, leaf first, PEM. Empty for plain HTTP.
+        type: str
+        default: ''
+      key:
+        description:
+          - Path on the managed host of its private key, PEM, without a pass phrase.
+        type: str
+        default: ''
+      synchrony:
+        description:
+          - Host and port of Confluence's Synchrony, such as V(127.0.0.1:8091). C(/synchrony) goes there.
+        type: str
+        default: ''
+      upstream_ca:
+        description:
+          - Path on the managed host of the authorities that https upstreams are checked against, PEM.
+          - Those of the system when it is empty.
+        type: str
+        default: ''
+      upstream_name:
+        description:
+          - The name that an https upstream's certificate must have. The server name when it is empty.
+          - Apache can only check the server name.
+        type: str
+        default: ''
+  validate:
+    description:
+      - Let the server check its whole configuration, before and after.
+    type: bool
+    default: true
+  reload:
+    description:
+      - Reload or start the server when that is needed.
+    type: bool
+    default: true
+  config_root:
+    description:
+      - Directory that stands for C(/). For tests.
+    type: path
+    default: /
+author:
+  - collab.rtc authors (@collab-rtc)
+"""
+
+EXAMPLES = r"""
+- name: Forward RTC on the external address, while the service has the same port on loopback
+  collab.rtc.proxy_vhost:
+    vhosts:
+      - kind: nginx
+        name: rtc-confluence-9083
+        role: rtc
+        server_name: wiki.example.com
+        listen: [192.0.2.10]
+        port: 9083
+        upstreams:
+          - host: 127.0.0.1
+            port: 9083
+        certificate: /etc/ssl/wiki.example.com.pem
+        key: /etc/ssl/private/wiki.example.com.key
+
+- name: Take it away again
+  collab.rtc.proxy_vhost:
+    vhosts:
+      - kind: nginx
+        name: rtc-confluence-9083
+        state: absent
+"""
+
+RETURN = r"""
+files:
+  description: Our files, changed or not.
+  returned: success
+  type: list
+  elements: str
+  sample: [/etc/nginx/sites-available/rtc-confluence-9083.conf]
+reloaded:
+  description: Whether a server was reloaded or started, or would be in check mode.
+  returned: success
+  type: bool
+version:
+  description: Version of the server; of the first kind, when there are several.
+  returned: success
+  type: str
+  sample: 1.22.1
+enabled_modules:
+  description: Modules of Apache that were switched on.
+  returned: success
+  type: list
+  elements: str
+backup_files:
+  description: Copies of the files as they were.
+  returned: O(backup) is true and a file was replaced
+  type: list
+  elements: str
+"""
+
+import re
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _facts, _proxies
+from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.module_utils._plan import VhostPlan
+from ansible_collections.collab.rtc.plugins.module_utils._proxies import _apply
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_HOST = re.compile(r"[A-Za-z0-9._:\[\]*-]+")
+_PATH = re.compile(r"/?[A-Za-z0-9._~/-]*")
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "vhosts": {"type": "list", "elements": "dict", "required": True, "options": _vhost_spec()},
+            "validate": {"type": "bool", "default": True},
+            "reload": {"type": "bool", "default": True},
+            "config_root": {"type": "path", "default": "/"},
+            **_argspec.WRITING,
+        },
+        supports_check_mode=True,
+    )
+    try:
+        results = _run(module)
+    except RtcError as exc:
+        module.fail_json(msg=str(exc))
+    for text in (text for item in results for text in item.warnings):
+        module.warn(text)
+    values = _apply.summary(results)
+    backups = [path for item in results for path in item.backups]
+    if backups:
+        values["backup_files"] = backups
+    if module._diff:
+        values["diff"] = [part for item in results for part in item.diff]
+    module.exit_json(**values)
+
+
+def _vhost_spec() -> dict[str, Any]:
+    upstream = {
+        "scheme": {"type": "str", "choices": ["http", "https"], "default": "http"},
+        "host": {"type": "str", "required": True},
+        "port": {"type": "int", "required": True},
+        "backup": {"type": "bool", "default": False},
+    }
+    texts = (
+        "site", "server_name", "context_path", "certificate", "key", "synchrony", "upstream_ca", "upstream_name",
+    )  # fmt: skip
+    return {
+        "kind": {"type": "str", "choices": list(_proxies.BACKENDS), "required": True},
+        "name": {"type": "str", "required": True},
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "role": {"type": "str", "choices": ["rtc", "application"], "default": "rtc"},
+        "listen": {"type": "list", "elements": "str", "default": ["*"]},
+        "port": {"type": "int"},
+        "upstreams": {"type": "list", "elements": "dict", "default": [], "options": upstream},
+        **{name: {"type": "str", "default": "", "no_log": False} for name in texts},
+    }
+
+
+def _run(module: AnsibleModule) -> list[_apply.Result]:
+    params = module.params
+    options = _apply.Options(
+        check=module.check_mode, validate=params["validate"], reload=params["reload"],
+        backup=params["backup"], undo_dir=params["undo_dir"],
+    )  # fmt: skip
+    _check(params["vhosts"])
+    results = []
+    for kind in _proxies.BACKENDS:
+        items = [item for item in params["vhosts"] if item["kind"] == kind]
+        if items:
+            vhosts = [_facts.from_dict(VhostPlan, item) for item in items if item["state"] == "present"]
+            absent = [item["name"] for item in items if item["state"] == "absent"]
+            change = _apply.Change(_proxies.backend(kind, params["config_root"]), vhosts, absent, options)
+            results.append(change.run())
+    return results
+
+
+def _check(vhosts: list[dict[str, Any]]) -> None:
+    """What the argument specification cannot say. Every text goes into a configuration file, so none may break out of it."""
+    seen = set()
+    for item in vhosts:
+        name = item["name"]
+        if (item["kind"], name) in seen:
+            raise RtcError(f"vhosts names {name} twice.", "Give every virtual host its own name.")
+        seen.add((item["kind"], name))
+        if not _NAME.fullmatch(name):
+            raise RtcError(f"{name!r} is no name for a file.", "Use letters, digits, dots, hyphens and underscores.")
+        if item["state"] == "absent":
+            continue
+        if not item["server_name"] or not item["port"] or not item["upstreams"]:
+            raise RtcError(f"{name} lacks one of server_name, port and upstreams.", "All three are needed.")
+        ports = [item["port"], *(upstream["port"] for upstream in item["upstreams"])]
+        wrong = [port for port in ports if not 1 <= port <= 65535]
+        if wrong:
+            raise RtcError(f"{name}: {wrong[0]} is not a port.", "Ports are 1 to 65535.")
+        hosts = [item["server_name"], *item["listen"], *(upstream["host"] for upstream in item["upstreams"])]
+        hosts += [text for text in (item["synchrony"], item["upstream_name"]) if text]
+        for text in hosts:
+            if not _HOST.fullmatch(text):
+                raise RtcError(f"{name}: {text!r} is neither a host name nor an address.", "Correct it.")
+        if not _PATH.fullmatch(item["context_path"]):
+            raise RtcError(f"{name}: {item['context_path']!r} is no context path.", "Write /confluence, for example.")
+        for option in ("certificate", "key", "upstream_ca"):
+            if item[option] and not re.fullmatch(r"/[^\x00-\x1f\"\\]*", item[option]):
+                raise RtcError(f"{name}: {option} is not an absolute path: {item[option]!r}.", "Give the full path.")
+
+
+if __name__ == "__main__":
+    main()

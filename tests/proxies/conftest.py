@@ -1,0 +1,80 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Real proxy servers of Debian's packages, run below a directory of the test, on loopback addresses.
+
+Each test has its own 127.x.y.z addresses, so that tests never meet; a service that "holds the port on loopback" stands on
+127.0.0.1 as it does on real hosts.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import shutil
+
+import pytest
+from proxies.bench import Certificates, Daemon, Upstream, free_port
+
+PROGRAMS = {"nginx": "nginx", "apache": "apache2", "haproxy": "haproxy"}
+_SEARCH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    """A private authority, and certificates it issues."""
+    return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture
+def port():
+    """A port that is free on every loopback address."""
+    return free_port()
+
+
+@pytest.fixture
+def upstream():
+    """Start services that tell what they were asked, and that take WebSockets."""
+    started = []
+
+    def start(address="127.0.0.1", port=0, **options):
+        started.append(Upstream(address, port, **options))
+        return started[-1]
+
+    yield start
+    for item in started:
+        item.close()
+
+
+@pytest.fixture
+def daemon(request, tmp_path):
+    """A proxy server of a kind: ``daemon("nginx")`` lays its files out; ``.start()`` runs it."""
+    made = []
+
+    def make(kind):
+        program = shutil.which(PROGRAMS[kind], path=_SEARCH)
+        if not program:
+            pytest.skip(f"{PROGRAMS[kind]} is not installed here: make proxies-packages")
+        made.append(Daemon(kind, program, tmp_path / "root"))
+        return made[-1]
+
+    yield make
+    for item in made:
+        item.stop()
+
+
+@pytest.fixture
+def run_module(capsys):
+    """Run a module in this process as Ansible would, and return what it printed."""
+    from ansible.module_utils.testing import patch_module_args
+
+    def run(name, args, check=False, diff=False):
+        module = importlib.import_module(f"ansible_collections.collab.rtc.plugins.modules.{name}")
+        args = dict(args, _ansible_check_mode=check, _ansible_diff=diff)
+        with patch_module_args(args), pytest.raises(SystemExit):
+            module.main()
+        return json.loads(capsys.readouterr().out)
+
+    return run

@@ -1,0 +1,256 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The module against a real nginx: topology T6 above all, refusals, undo, and reloads that a kill left out."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from proxies.bench import NAME, Client, echo, wait_for
+
+KIND = "nginx"
+
+
+@pytest.fixture
+def site(daemon, upstream, certificates, port, run_module):
+    """T6: RTC and Tomcat on 127.0.0.1, the proxy on the external address (127.0.2.1 here) with the same RTC port."""
+    return Site(daemon("nginx"), upstream, certificates, port, run_module)
+
+
+class Site:
+    external = "127.0.2.1"
+
+    def __init__(self, daemon, upstream, certificates, port, run_module):
+        self.daemon, self.port, self.certificates = daemon, port, certificates
+        self.rtc = upstream("127.0.0.1", port, name="rtc")
+        self.tomcat = upstream("127.0.0.1", name="tomcat")
+        self.synchrony = upstream("127.0.0.1", name="synchrony")
+        self.certificate, self.key = (shutil.copy(path, daemon.root) for path in certificates.issue())
+        self.run_module = run_module
+
+    def vhosts(self, **changes):
+        common = {
+            "kind": KIND, "server_name": NAME, "listen": [self.external], "certificate": self.certificate,
+            "key": self.key,
+        }  # fmt: skip
+        return [
+            {**common, "name": "rtc-confluence", "role": "rtc", "port": self.port, "upstreams": [self.rtc.entry()],
+             **changes},
+            {**common, "name": "confluence", "role": "application", "port": self.tomcat.port,
+             "upstreams": [self.tomcat.entry()], "context_path": "/confluence",
+             "synchrony": f"127.0.0.1:{self.synchrony.port}"},
+        ]  # fmt: skip
+
+    def run(self, vhosts=None, **options):
+        check, diff = options.pop("check", False), options.pop("diff", False)
+        args = {"vhosts": self.vhosts() if vhosts is None else vhosts, "config_root": str(self.daemon.root), **options}
+        return self.run_module("proxy_vhost", args, check=check, diff=diff)
+
+    def client(self, port=None):
+        return Client(self.external, port or self.port, self.certificates.context())
+
+
+def test_t6(site):
+    site.daemon.start()
+    result = site.run()
+    assert result.get("changed") is True, result
+    assert result["reloaded"] is True
+    rtc, app = site.client(), site.client(site.tomcat.port)
+    told = rtc.json("/socket.io/?EIO=4&transport=polling")
+    assert told["name"] == "rtc"
+    assert told["path"] == "/socket.io/?EIO=4&transport=polling"
+    assert told["headers"]["x-forwarded-proto"] == "https"
+    assert told["headers"]["x-forwarded-for"] == "127.0.0.1"
+    assert told["headers"]["host"] == f"{NAME}:{site.port}"
+    assert "upgrade" not in told["headers"]
+    with rtc.websocket() as sock:
+        assert echo(sock)
+    assert app.json("/confluence/pages?x=%2Fa")["path"] == "/confluence/pages?x=%2Fa"
+    assert app.json("/synchrony/v1")["name"] == "synchrony"
+    with app.websocket("/synchrony/v1/bayeux") as sock:
+        assert echo(sock)
+    moved, _ = app.request("/")
+    assert moved.status in (301, 302)
+    assert moved.headers["Location"] == f"https://{NAME}:{site.tomcat.port}/confluence/"
+    assert app.request("/elsewhere")[0].status == 404
+    assert app.json("/confluence/x", method="POST", body=b"x" * 5_000_000)["length"] == 5_000_000
+
+
+def test_a_second_run_changes_nothing(site):
+    site.daemon.start()
+    assert site.run()["changed"] is True
+    again = site.run()
+    assert (again["changed"], again["reloaded"]) == (False, False), again
+
+
+def test_check_mode_shows_all_and_changes_nothing(site):
+    site.daemon.start()
+    before = snapshot(site)
+    result = site.run(check=True, diff=True)
+    assert result["changed"] is True
+    assert any("proxy_pass" in part["after"] for part in result["diff"])
+    assert snapshot(site) == before
+
+
+def test_upstream_connections_are_kept(site):
+    site.daemon.start()
+    site.run()
+    peers = {site.client().json("/socket.io/?transport=polling")["peer"] for _ in range(5)}
+    assert len(peers) < 5, "every request had a connection of its own"
+
+
+def test_a_broken_configuration_of_others_is_left_alone(site):
+    site.daemon.write("/etc/nginx/conf.d/theirs.conf", "server { listen 80 nonsense; }\n")
+    before = snapshot(site)
+    result = site.run()
+    assert result["failed"] is True
+    assert "nonsense" in result["msg"], result
+    assert "theirs.conf:1" in result["msg"]
+    assert snapshot(site) == before
+
+
+def test_a_foreign_server_of_the_same_name_and_port(site):
+    path = site.daemon.write(
+        "/etc/nginx/conf.d/theirs.conf", f"\nserver {{ listen {site.port}; server_name {NAME.upper()}; }}\n"
+    )
+    before = snapshot(site)
+    result = site.run()
+    assert result["failed"] is True
+    assert f"{path}:2" in result["msg"], result
+    assert snapshot(site) == before
+
+
+def test_what_the_server_refuses_is_undone(site):
+    site.daemon.start()
+    before = snapshot(site)
+    vhosts = site.vhosts(upstreams=[{"host": "no-such-host.invalid", "port": 9083}])
+    result = site.run(vhosts)
+    assert result["failed"] is True
+    assert "host not found in upstream" in result["msg"], result
+    assert snapshot(site) == before
+    assert site.run()["changed"] is True
+
+
+def test_a_port_held_by_another_process(site, upstream):
+    upstream(site.external, site.port)
+    before = snapshot(site)
+    result = site.run()
+    assert f"Port {site.port} on {site.external} is in use by" in result["msg"], result
+    assert snapshot(site) == before
+
+
+def test_an_address_of_another_host(site):
+    result = site.run(site.vhosts(listen=["192.0.2.77"]))
+    assert "192.0.2.77 is not an address of this host" in result["msg"], result
+
+
+def test_a_reload_that_was_forgotten_is_made_up_for(site):
+    site.daemon.start()
+    assert site.run(reload=False)["reloaded"] is False  # as if the run had been killed after writing
+    result = site.run()
+    assert (result["changed"], result["reloaded"]) == (True, True), result
+    assert site.client().json()["name"] == "rtc"
+    assert site.run()["changed"] is False
+
+
+def test_a_renewed_certificate_is_loaded(site, certificates):
+    site.daemon.start()
+    site.run()
+    first = peer_certificate(site)
+    for old, new in zip((site.certificate, site.key), certificates.issue(days=20)):
+        os.rename(shutil.copy(new, f"{old}.new"), old)
+    result = site.run()
+    assert result["reloaded"] is True, result
+    assert peer_certificate(site) != first
+    assert site.run()["reloaded"] is False
+
+
+def test_absent(site):
+    site.daemon.start()
+    before = snapshot(site)
+    site.run()
+    gone = [{"kind": KIND, "name": item["name"], "state": "absent"} for item in site.vhosts()]
+    result = site.run(gone)
+    assert (result["changed"], result["reloaded"]) == (True, True), result
+    assert snapshot(site) == before
+    assert site.run(gone)["changed"] is False
+    wait_for(lambda: refused(site), "nobody listens any more")
+
+
+def test_a_file_that_is_not_ours_is_not_overwritten(site):
+    path = site.daemon.write("/etc/nginx/sites-available/rtc-confluence.conf", "# mine\n")
+    result = site.run()
+    assert path in result["msg"], result
+    assert "not written by this collection" in result["msg"]
+
+
+def test_a_stopped_server_is_said(site):
+    result = site.run()
+    assert result["changed"] is True
+    assert any("was stopped" in str(text) for text in result.get("warnings", [])), result
+
+
+def test_connected_users_stay_connected_over_a_reload(site):
+    site.daemon.start()
+    site.run()
+    with site.client().websocket() as sock:
+        assert echo(sock)
+        vhosts = site.vhosts()
+        vhosts[1]["context_path"] = "/wiki"
+        assert site.run(vhosts)["reloaded"] is True
+        assert echo(sock, b"still here")
+
+
+def test_reencryption_checks_the_upstream(site, upstream, certificates):
+    site.daemon.start()
+    tls = upstream("127.0.0.1", certificate=certificates.issue())
+    other = upstream("127.0.0.1", certificate=certificates.issue("other.example.com"))
+    ca = str(certificates.authority)
+    assert site.run(site.vhosts(upstreams=[tls.entry()], upstream_ca=ca))["changed"] is True
+    assert site.client().json()["headers"]["x-forwarded-proto"] == "https"
+    with site.client().websocket() as sock:
+        assert echo(sock)
+    site.run(site.vhosts(upstreams=[other.entry()], upstream_ca=ca))
+    assert site.client().request()[0].status == 502
+
+
+def test_beside_a_foreign_wildcard_of_another_name(site):
+    other = site.certificates.issue("other.example.com")
+    site.daemon.write(
+        "/etc/nginx/conf.d/theirs.conf",
+        f"server {{ listen {site.external}:{site.tomcat.port} ssl; server_name other.example.com; ssl_certificate "
+        f"{other[0]}; ssl_certificate_key {other[1]}; location / {{ return 418; }} }}\n",
+    )
+    site.daemon.start()
+    site.run()
+    theirs = Client(site.external, site.tomcat.port, site.certificates.context(), "other.example.com")
+    assert theirs.request()[0].status == 418
+    assert site.client(site.tomcat.port).json("/confluence/")["name"] == "tomcat"
+
+
+def refused(site):
+    try:
+        site.client().socket().close()
+    except ConnectionError:
+        return True
+    return False
+
+
+def peer_certificate(site):
+    with site.client().socket() as sock:
+        return sock.getpeercert(binary_form=True)
+
+
+def snapshot(site):
+    """Every file and link of the configuration."""
+    found = {}
+    for directory, _names, files in os.walk(site.daemon.root / "etc"):
+        for name in files:
+            path = os.path.join(directory, name)
+            found[path] = os.readlink(path) if os.path.islink(path) else Path(path).read_bytes()
+    return found
