@@ -102,7 +102,7 @@ def names(data: bytes) -> tuple[bytes, bytes]:
     :raises DerError: ill-formed.
     """
     fields, start = _fields(_der.read(data))
-    return fields[start + 4].raw, fields[start + 2].raw
+    return fields[start + 5].raw, fields[start + 3].raw
 
 
 def parse_pem(text: str, source: str) -> list[Certificate]:

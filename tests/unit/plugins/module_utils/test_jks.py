@@ -1,0 +1,121 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.collab.rtc.plugins.module_utils import _certificates, _jks, _truststore
+
+DATA = Path(__file__).resolve().parents[2] / "data" / "truststore"
+
+
+def content(name):
+    return (DATA / name).read_bytes()
+
+
+def fingerprint(name):
+    return _certificates.parse(content(name), name)[0].fingerprint
+
+
+@pytest.mark.parametrize(("name", "kind"), [("trust.jks", "jks"), ("trust.jceks", "jceks")])
+def test_reads_what_keytool_wrote(name, kind):
+    store = _truststore.read(content(name), "changeit", name)
+    assert (store.type, store.protected, store.encrypted) == (kind, True, False)
+    assert store.trusted() == {fingerprint("root.pem"): "root", fingerprint("own.pem"): "größe"}
+    assert all(entry.created_ms > 1_600_000_000_000 for entry in store.entries.values())
+
+
+def test_finds_an_alias_without_regard_to_case():
+    store = _truststore.read(content("trust.jks"), None)
+    assert store.find("ROOT").alias == "root"
+    assert store.find("other") is None
+
+
+def test_a_wrong_password_is_said_as_such():
+    with pytest.raises(_truststore.WrongPassword, match=r"does not open /a/cacerts.*'changeit'"):
+        _truststore.read(content("trust.jks"), "wrong", "/a/cacerts")
+
+
+def test_without_a_password_nothing_is_checked():
+    data = bytearray(content("trust.jks"))
+    data[-1] ^= 1
+    assert len(_truststore.read(bytes(data), None).entries) == 2
+    with pytest.raises(_truststore.WrongPassword):
+        _truststore.read(bytes(data), "changeit")
+
+
+def test_a_changed_byte_is_noticed():
+    data = bytearray(content("trust.jks"))
+    data[len(data) // 2] ^= 1
+    with pytest.raises(_truststore.WrongPassword, match="or the file was changed"):
+        _truststore.read(bytes(data), "changeit")
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"\xfe\xed\xfe\xed", "cut short at byte 4"),
+        (b"\xfe\xed\xfe\xed" + struct.pack(">II", 3, 0) + bytes(20), "the version 3"),
+        (b"\xfe\xed\xfe\xed" + struct.pack(">II", 2, 1) + struct.pack(">IHQ", 7, 0, 0) + bytes(20), "ill-formed entry at byte 12"),
+        (b"\xfe\xed\xfe\xed" + struct.pack(">II", 2, 0) + bytes(21), "goes on after its end at byte 32"),
+        (b"\xfe\xed\xfe\xed" + struct.pack(">II", 2, 1) + b"\0\0\0\2\0\1\xff" + bytes(40), "ill-formed entry"),
+    ],
+)
+def test_damage_is_said_with_its_place(data, reason):
+    with pytest.raises(_truststore.DamagedStore, match=reason):
+        _truststore.read(data, "changeit")
+
+
+@pytest.mark.parametrize("cut", [5, 11, 13, 17, 30, 100, 1000, 1420])
+def test_a_store_cut_short(cut):
+    with pytest.raises(_truststore.DamagedStore, match="cut short"):
+        _truststore.read(content("trust.jks")[:cut], "changeit")
+
+
+def test_a_secret_key_needs_java():
+    data = b"\xce\xce\xce\xce" + struct.pack(">II", 2, 1) + b"\0\0\0\3\0\1a" + bytes(8) + bytes(100)
+    with pytest.raises(_truststore.UnsupportedStore, match="secret key 'a'"):
+        _truststore.read(data, "changeit")
+
+
+def test_writing_what_was_read_gives_the_same_bytes():
+    data = content("trust.jks")
+    assert _jks.write(_truststore.read(data, "changeit").entries.values(), "changeit") == data
+
+
+@pytest.mark.parametrize("alias", ["plain", "größe", "nul\0in it", "beyond \U0001f510 the plane", ""])
+def test_aliases_come_back(alias):
+    entry = _truststore.Entry(alias, "trusted", (b"der",), 1234)
+    store = _truststore.read(_jks.write([entry], "päss\U0001f510"), "päss\U0001f510")
+    assert store.entries == {alias: entry}
+
+
+def test_a_key_with_its_own_password():
+    (entry,) = _truststore.read(content("key.jks"), "changeit").entries.values()
+    assert (entry.alias, entry.kind, len(entry.certificates)) == ("tomcat", "key", 2)
+    assert "key=" not in repr(entry)
+    with pytest.raises(_truststore.WrongPassword, match="the key of 'tomcat'"):
+        _jks.unlock(entry.key, "changeit", "'tomcat'")
+    key = _jks.unlock(entry.key, "key secret")
+    serialization = pytest.importorskip("cryptography.hazmat.primitives.serialization")
+    loaded = serialization.load_der_private_key(key, None)
+    assert loaded.private_numbers() == serialization.load_pem_private_key(content("leaf.key"), None).private_numbers()
+
+
+def test_locked_keys_open_again():
+    key = bytes(range(77))
+    locked = _jks.lock(key, "geheim")
+    assert _jks.unlock(locked, "geheim") == key
+    assert locked != _jks.lock(key, "geheim")  # a new salt each time
+
+
+def test_keys_of_other_algorithms():
+    (entry,) = _truststore.read(content("key.jceks"), "changeit").entries.values()
+    with pytest.raises(_truststore.UnsupportedStore, match=r"1\.3\.6\.1\.4\.1\.42\.2\.19\.1"):
+        _jks.unlock(entry.key, "key secret")
+    with pytest.raises(_truststore.DamagedStore):
+        _jks.unlock(b"nothing", "key secret")
