@@ -23,7 +23,7 @@ MAX_LINE = 120
 
 # Attributes that people write beside each other, in their usual order.
 _FAMILIES = (
-    ("address", "port", "protocol"),
+    ("port", "address", "protocol"),
     ("scheme", "secure", "proxyName", "proxyPort"),
     ("relaxedPathChars", "relaxedQueryChars"),
     ("connectionTimeout", "redirectPort"),
@@ -234,13 +234,14 @@ def _separator(tag: Tag, index: int) -> str:
 def _wrapped(source: _xml_scan.Source, old: Tag, new: Tag, index: int) -> Tag:
     """Break the line before the piece at ``index`` when the insertion made the line too long."""
     lead = _LINE_BREAK.split(source.text[: new.start])[-1]
-    longest_before = max(map(len, _LINE_BREAK.split(lead + old.render())))
     up_to = lead + replace(new, pieces=new.pieces[: index + 1], tail="").render()
     after = replace(new, head="", pieces=new.pieces[index + 1 :]).render()
     line = _LINE_BREAK.split(up_to)[-1] + _LINE_BREAK.split(after)[0]
-    if len(line) <= max(MAX_LINE, longest_before if not _separator(old, len(old.pieces)) else 0):
+    gap = _separator(old, index)
+    one_long_line = not gap and len(lead + old.render()) > MAX_LINE
+    if len(line) <= MAX_LINE or one_long_line:
         return new
-    gap = _separator(old, index) or _aligned(source, lead + new.head + new.pieces[0].space)
+    gap = gap or _aligned(source, lead + new.head + new.pieces[0].space)
     piece = replace(new.pieces[index], space=gap)
     return replace(new, pieces=_spliced(new, index, index + 1, piece))
 
