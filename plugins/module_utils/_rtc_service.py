@@ -14,12 +14,12 @@ CONFIG_DIR = "/etc/rtc-server"
 UNIT = "/etc/systemd/system/rtc-server@.service"
 STATE_DIR = "/var/lib/rtc-server"
 
-# systemd.exec(5). The server needs the network, its state directory and nothing else of the host.
+# systemd.exec(5). The server needs the network, its state directory and nothing else of the host. PrivateUsers= is left
+# out: hardened kernels have no user namespaces, and the unit would not start there.
 _UNIT = """\
 # Written by collab.rtc; changes are overwritten by its next run.
 [Unit]
 Description=Real-time collaboration service for %i
-Documentation=https://example.org/collab/rtc
 After=network-online.target
 Wants=network-online.target
 StartLimitIntervalSec=60
@@ -49,7 +49,6 @@ MemoryDenyWriteExecute=yes
 NoNewPrivileges=yes
 PrivateDevices=yes
 PrivateTmp=yes
-PrivateUsers=yes
 ProcSubset=pid
 ProtectClock=yes
 ProtectControlGroups=yes
