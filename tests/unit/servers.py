@@ -19,6 +19,7 @@ from cryptography.x509.oid import NameOID
 
 NOW = datetime.datetime.now(datetime.timezone.utc)
 DAY = datetime.timedelta(days=1)
+NAME = "wiki.example.com"
 
 
 class Authority:
