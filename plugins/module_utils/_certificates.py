@@ -148,7 +148,7 @@ def parse(data: bytes, source: str) -> list[Certificate]:
         try:
             value = _der.read(data)
             return _signed_data(value, source) if value.children()[0].tag == _der.OID else [parse_der(data, source)]
-        except (_der.DerError, IndexError) as exc:
+        except (ValueError, IndexError) as exc:  # DerError is a ValueError
             raise CertificateError(f"{source} is not an X.509 certificate: {exc}.", "Export it again.") from exc
     encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     return parse_pem(data.decode(encoding, "replace"), source)
@@ -172,7 +172,7 @@ def _block(label: str, lines: list[str], source: str) -> list[Certificate]:
             return _signed_data(_der.read(data), source)
         if label == "TRUSTED CERTIFICATE":  # OpenSSL's own: its trust settings follow the certificate
             data = _der.read_first(data).raw
-    except _der.DerError as exc:
+    except (ValueError, IndexError) as exc:
         raise CertificateError(f"{source} is not an X.509 certificate: {exc}.", "Copy the whole block.") from exc
     return [parse_der(data, source)]
 

@@ -112,7 +112,9 @@ def unlock(entry: Entry, password: str, name: str = "the key") -> bytes:
 
 
 def _open(data: bytes, password: str | None, name: str) -> _Contents:
-    _, content, *mac = _der.read(data).children(_der.SEQUENCE)
+    version, content, *mac = _der.read(data).children(_der.SEQUENCE)
+    if version.integer() != 3:
+        raise DamagedStore(f"{name} is not a PKCS#12 key store of version 3.", "Check the path.")
     safes = _content(content)
     found = _Contents(protected=bool(mac))
     if mac and password is not None:

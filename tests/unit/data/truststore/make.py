@@ -2,7 +2,7 @@
 # Copyright (c) 2026, the collab.rtc authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make the certificates and key stores of this directory: ``python make.py``. Needs cryptography, openssl and keytool (17 or later).
+"""Make the certificates and key stores of this directory: ``python make.py``. Needs cryptography, openssl and keytool 17.
 
 The keys are good for nothing but these tests. Validity is a hundred years where a test does not need otherwise.
 """
@@ -62,7 +62,8 @@ def pem(item) -> bytes:
 
 
 def run(*command: str) -> None:
-    subprocess.run(command, cwd=HERE, check=True, capture_output=True, stdin=subprocess.DEVNULL, env=dict(os.environ, RTC=PASSWORD))
+    environment = dict(os.environ, RTC=PASSWORD)
+    subprocess.run(command, cwd=HERE, check=True, capture_output=True, stdin=subprocess.DEVNULL, env=environment)
 
 
 def keytool(*arguments: str) -> None:
@@ -100,8 +101,9 @@ def stores() -> None:
     for path in HERE.iterdir():
         if path.suffix in (".jks", ".jceks", ".p12"):
             path.unlink()
-    keytool("-importcert", "-keystore", "trust.jks", "-storetype", "JKS", "-storepass", PASSWORD, "-alias", "root", "-file", "root.pem")
-    keytool("-importcert", "-keystore", "trust.jks", "-storepass", PASSWORD, "-alias", "Größe", "-file", "own.pem")
+    new = ("-importcert", "-keystore", "trust.jks", "-storetype", "JKS", "-storepass", PASSWORD)
+    keytool(*new, "-alias", "root", "-file", "root.pem")
+    keytool(*new, "-alias", "Größe", "-file", "own.pem")
     none = ("-J-Dkeystore.pkcs12.certProtectionAlgorithm=NONE", "-J-Dkeystore.pkcs12.macAlgorithm=NONE")
     kinds = {"trust.jceks": ("JCEKS",), "nopass.p12": ("PKCS12", *none), "aes.p12": ("PKCS12",),
              "legacy.p12": ("PKCS12", "-J-Dkeystore.pkcs12.legacy")}  # fmt: skip
@@ -116,11 +118,11 @@ def stores() -> None:
     run("openssl", "pkcs12", "-export", "-out", "key-plain.p12", "-keypbe", "NONE", "-certpbe", "NONE", *key)
     run("openssl", "pkcs12", "-export", "-out", "certificates.p12", "-nokeys", "-in", "chain.pem", "-passout", "env:RTC")
     for path in ("key.jks", "key.jceks"):
-        keytool("-importkeystore", "-srckeystore", "key.p12", "-srcstorepass", PASSWORD, "-destkeystore", path, "-deststoretype",
-                path.partition(".")[2].upper(), "-deststorepass", PASSWORD, "-srcalias", "tomcat", "-srckeypass", PASSWORD,
+        keytool("-importkeystore", "-srckeystore", "key.p12", "-srcstorepass", PASSWORD, "-destkeystore", path,
+                "-deststoretype", path.partition(".")[2].upper(), "-deststorepass", PASSWORD, "-srcalias", "tomcat", "-srckeypass", PASSWORD,
                 "-destkeypass", "key secret")  # fmt: skip
-    keytool("-importkeystore", "-srckeystore", "key.p12", "-srcstorepass", PASSWORD, "-destkeystore", "mixed.p12", "-deststoretype",
-            "PKCS12", "-deststorepass", PASSWORD)  # fmt: skip
+    keytool("-importkeystore", "-srckeystore", "key.p12", "-srcstorepass", PASSWORD, "-destkeystore", "mixed.p12",
+            "-deststoretype", "PKCS12", "-deststorepass", PASSWORD)  # fmt: skip
     keytool("-importcert", "-keystore", "mixed.p12", "-storepass", PASSWORD, "-alias", "root", "-file", "root.pem")
 
 

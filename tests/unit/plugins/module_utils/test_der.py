@@ -47,7 +47,9 @@ def test_integers(number):
     assert _der.read(_der.encode_integer(number)).integer() == number
 
 
-@pytest.mark.parametrize("text", ["1.2.840.113549.1.7.1", "2.5.4.3", "0.9.2342.19200300.100.1.25", "2.999.1", "2.16.840.1.113894.746875.1.1"])
+@pytest.mark.parametrize(
+    "text", ["1.2.840.113549.1.7.1", "2.5.4.3", "0.9.2342.19200300.100.1.25", "2.999.1", "2.16.840.1.113894.746875.1.1"]
+)
 def test_object_identifiers(text):
     assert _der.read(_der.encode_oid(text)).oid() == text
 

@@ -60,7 +60,7 @@ def test_a_changed_byte_is_noticed():
     [
         (b"\xfe\xed\xfe\xed", "cut short at byte 4"),
         (b"\xfe\xed\xfe\xed" + struct.pack(">II", 3, 0) + bytes(20), "the version 3"),
-        (b"\xfe\xed\xfe\xed" + struct.pack(">II", 2, 1) + struct.pack(">IHQ", 7, 0, 0) + bytes(20), "ill-formed entry at byte 12"),
+        (b"\xfe\xed\xfe\xed" + struct.pack(">IIIHQ", 2, 1, 7, 0, 0) + bytes(20), "ill-formed entry at byte 12"),
         (b"\xfe\xed\xfe\xed" + struct.pack(">II", 2, 0) + bytes(21), "goes on after its end at byte 32"),
         (b"\xfe\xed\xfe\xed" + struct.pack(">II", 2, 1) + b"\0\0\0\2\0\1\xff" + bytes(40), "ill-formed entry"),
     ],

@@ -169,7 +169,9 @@ def test_anything_is_read_or_refused():
     strategies = pytest.importorskip("hypothesis.strategies")
     samples = [content(name) for name in ("nopass.p12", "trust.jks", "key-plain.p12")]
 
-    @hypothesis.given(strategies.sampled_from(samples), strategies.integers(0, 5000), strategies.binary(max_size=6), strategies.integers(0, 6))
+    @hypothesis.given(
+        strategies.sampled_from(samples), strategies.integers(0, 5000), strategies.binary(max_size=6), strategies.integers(0, 6)
+    )
     @hypothesis.settings(deadline=None)
     def check(data, place, piece, gone):
         place %= len(data)
