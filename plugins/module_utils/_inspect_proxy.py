@@ -1,0 +1,188 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Inspection of reverse proxies: RTC4xx. Pure. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+from typing import Iterator
+
+from ansible_collections.collab.rtc.plugins.module_utils import _intent, _routes
+from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy
+from ansible_collections.collab.rtc.plugins.module_utils._findings import make
+from ansible_collections.collab.rtc.plugins.module_utils._intent import Existing
+from ansible_collections.collab.rtc.plugins.module_utils._plan import Finding
+from ansible_collections.collab.rtc.plugins.module_utils._proxy_advice import advice
+from ansible_collections.collab.rtc.plugins.module_utils._routes import Match
+from ansible_collections.collab.rtc.plugins.module_utils._topology import Landscape, ProxyUse, SiteState
+
+SYNCHRONY = "/synchrony"
+TEXTS = {
+    "RTC402": "does not forward to the same port",
+    "RTC404": "forwards a sub-path, and RTC is at /",
+    "RTC405": "does not pass the Upgrade of a WebSocket on",
+    "RTC406": "speaks HTTP/1.0 to the service",
+    "RTC407": "cuts idle connections",
+    "RTC408": "cuts idle tunnels",
+    "RTC409": "has several active upstreams and no stickiness",
+    "RTC422": "buffers answers",
+}
+
+
+def hosts(landscape: Landscape, states: list[SiteState]) -> list[Finding]:
+    """What is said about the proxies that sites use, whatever the site is."""
+    found = []
+    used = {(state.proxy.host, state.proxy.kind) for state in states if state.proxy}
+    for host, facts in landscape.facts.items():
+        for proxy in facts.proxies:
+            if (host, proxy.kind) in used:
+                found += _daemon(host, proxy)
+    return found
+
+
+def _daemon(host: str, proxy: Proxy) -> Iterator[Finding]:
+    if proxy.error:
+        yield make("RTC411", host, f"{proxy.kind} on {host} refuses {proxy.config}: {proxy.error}")
+    if not proxy.running:
+        yield make("RTC416", host, f"{proxy.kind} on {host} does not run.")
+    if proxy.notes:
+        yield make("RTC417", host, f"Not all of {proxy.config} on {host} was understood.", proxy.notes)
+
+
+def site(state: SiteState) -> list[Finding]:
+    """What is said about the proxy of a site."""
+    proxy = state.proxy
+    if proxy is None:
+        return []
+    found: list[Finding] = []
+    if not proxy.managed:
+        found += _unmanaged(state, proxy)
+    else:
+        found += _choice(state, proxy)
+        found += _rtc(state, proxy)
+        found += _application(state, proxy)
+    found += _several(state, proxy)
+    for finding in found:
+        finding.site = state.site.name
+    return found
+
+
+def _unmanaged(state: SiteState, proxy: ProxyUse) -> Iterator[Finding]:
+    host = proxy.host or state.nodes[0].host
+    if proxy.kind == "aws_alb":
+        yield make("RTC412", host, f"{state.site.name}: the load balancer needs a listener on port {state.site.rtc_port}.")
+    elif not proxy.host or proxy.facts is not None:
+        yield make("RTC410", host, f"The proxy of {state.site.name} is not configured by this collection: {proxy.evidence}.",
+                   remedy=advice(state))  # fmt: skip
+
+
+def _choice(state: SiteState, proxy: ProxyUse) -> Iterator[Finding]:
+    installed = proxy.facts.proxies if proxy.facts else []
+    running = [item for item in installed if item.running]
+    if len(installed) > 1 and len(running) != 1 and not (proxy.application or proxy.rtc) and not _kind_wished(state):
+        kinds = ", ".join(sorted(item.kind for item in installed))
+        yield make("RTC418", proxy.host, f"{proxy.host} has {kinds}; which one is before {state.site.name}?")
+
+
+def _kind_wished(state: SiteState) -> bool:
+    return bool(state.wishes.proxy_kind)
+
+
+def _rtc(state: SiteState, proxy: ProxyUse) -> Iterator[Finding]:
+    site_port = state.site.rtc_port
+    present = _intent.existing(state, site_port, proxy.rtc)
+    foreign = [item for item in present if not item.vhost.managed]
+    if not present:
+        yield make("RTC403", proxy.host, f"{proxy.kind} on {proxy.host} does not forward port {site_port} of {state.site.server_name}.")
+    for item in present:
+        faults = _intent.rtc_faults(state, item)
+        for fault in faults:
+            # What this collection wrote, it writes again; what somebody else wrote stops the run by RTC414.
+            yield _fault(state, proxy, item, fault)
+        if item in foreign:
+            yield _foreign(state, proxy, item, faults)
+    yield from _elsewhere(state, proxy, present)
+
+
+def _fault(state: SiteState, proxy: ProxyUse, item: Existing, fault: str) -> Finding:
+    where = item.routes[0].where if item.routes else f"{proxy.host}: {item.vhost.file}:{item.vhost.line}"
+    text = TEXTS.get(fault, "")
+    if fault == "RTC401":
+        text = f"speaks {'HTTPS' if item.listen.tls else 'HTTP'}, the page {'HTTPS' if state.tls else 'HTTP'}"
+    elif fault == "RTC403":
+        text = "forwards nothing"
+    elif fault in ("RTC407", "RTC408"):
+        text += f" after {item.routes[0].route.read_timeout:g} seconds"
+    return make(fault, proxy.host, f"{where}: the virtual host on port {state.site.rtc_port} {text}.", severity="warning")
+
+
+def _foreign(state: SiteState, proxy: ProxyUse, item: Existing, faults: list[str]) -> Finding:
+    where = f"{item.vhost.file}:{item.vhost.line}"
+    if faults:
+        return make("RTC414", proxy.host, f"{where} on {proxy.host} serves {state.site.name} and was not written by this collection"
+                    f" ({', '.join(faults)}).", [where])  # fmt: skip
+    return make("RTC415", proxy.host, f"{where} on {proxy.host} forwards {state.site.name} rightly and is left as it is.")
+
+
+def _elsewhere(state: SiteState, proxy: ProxyUse, present: list[Existing]) -> Iterator[Finding]:
+    """Routes to the RTC port that are not on the RTC port of the server name."""
+    known = [item.vhost for item in present]
+    for match in proxy.rtc:
+        if match.vhost in known:
+            continue
+        if not _intent.root(match.route.path):
+            yield make("RTC404", proxy.host, f"{match.where} forwards {match.route.path} of port {match.listen.port} to the RTC port.",
+                       severity="warning")  # fmt: skip
+        elif match.listen.port != state.site.rtc_port:
+            yield make("RTC402", proxy.host, f"{match.where} forwards port {match.listen.port} to the RTC port {state.site.rtc_port}.",
+                       severity="warning")  # fmt: skip
+
+
+def _application(state: SiteState, proxy: ProxyUse) -> Iterator[Finding]:
+    managed = state.wishes.manage_application_vhost
+    if not proxy.application and not managed:
+        yield make("RTC421", proxy.host, f"{proxy.kind} on {proxy.host} does not forward {state.site.base_url}.")
+    foreign = _intent.foreign_application(state)
+    for item in foreign if managed else []:
+        where = f"{item.vhost.file}:{item.vhost.line}"
+        if _intent.application_right(state, item):
+            yield make("RTC415", proxy.host, f"{where} on {proxy.host} forwards {state.site.base_url} and is left as it is.")
+        else:
+            yield make("RTC414", proxy.host, f"{where} on {proxy.host} serves {state.site.base_url} and was not written by this"
+                       " collection; it does not forward to the application.", [where])  # fmt: skip
+    if proxy.application and (not managed or foreign):
+        yield from _synchrony(state, proxy)
+    for match in proxy.application:
+        active = [item for item in match.route.upstreams if not item.backup]
+        if len(active) > 1 and not match.route.sticky:
+            yield make("RTC409", proxy.host, f"{match.where}: the application has {len(active)} nodes and no stickiness.")
+            return
+
+
+def _synchrony(state: SiteState, proxy: ProxyUse) -> Iterator[Finding]:
+    if state.site.application != "confluence":
+        return
+    hosts_of = {id(match.vhost): match for match in proxy.application if match.listen.tls == state.tls}
+    if hosts_of and not any(_has_synchrony(match) for match in hosts_of.values()):
+        match = next(iter(hosts_of.values()))
+        yield make("RTC413", proxy.host, f"{match.where}: no route for {SYNCHRONY}.")
+
+
+def _has_synchrony(match: Match) -> bool:
+    return any(route.path.rstrip("/").endswith(SYNCHRONY) for route in match.vhost.routes)
+
+
+def _several(state: SiteState, proxy: ProxyUse) -> Iterator[Finding]:
+    if len(state.nodes) > 1 and not state.wishes.store_url:
+        yield make("RTC419", state.nodes[0].host, f"{state.site.name}: {state.nodes[0].host} serves RTC, the others stand by.")
+
+
+def same_host_conflict(state: SiteState) -> list[Match]:
+    """Listeners of the proxy that take the RTC port on all addresses of the host that the service is on."""
+    if state.proxy is None or not state.proxy.local or state.proxy.proxy is None:
+        return []
+    return [
+        match for match in state.proxy.rtc
+        if match.listen.port == state.site.rtc_port and match.listen.address in _routes.WILDCARDS and not match.vhost.managed
+    ]  # fmt: skip

@@ -1,0 +1,215 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Who listens where in a site as it is intended, and which virtual hosts are there already. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from ansible_collections.collab.rtc.plugins.module_utils import _routes
+from ansible_collections.collab.rtc.plugins.module_utils._facts import HostFacts, ProxyListen, VirtualHost
+from ansible_collections.collab.rtc.plugins.module_utils._routes import Match
+from ansible_collections.collab.rtc.plugins.module_utils._topology import Node, SiteState, builtin
+
+LOOPBACK = "127.0.0.1"
+ALL = "0.0.0.0"  # noqa: S104 - what the RTC server's configuration wants for all addresses
+MIN_PYTHON = (3, 10)
+PING_SECONDS = 45  # Engine.IO's default ping interval (25 s) and ping timeout (20 s)
+
+
+def is_local(state: SiteState, node: Node) -> bool:
+    """Whether the site's proxy is on the node's own machine."""
+    return bool(state.proxy and state.proxy.local == node.host)
+
+
+def connector_address(state: SiteState, node: Node) -> str:
+    """The address that the connector is to have, "" for all."""
+    current = node.connector.address if node.connector else ""
+    if is_local(state, node):
+        return current if _routes.is_loopback(current) else LOOPBACK
+    if state.proxy and _routes.is_loopback(current):
+        return ""  # the proxy is elsewhere and could not reach it
+    return "" if current in _routes.WILDCARDS else current
+
+
+def rtc_address(state: SiteState, node: Node) -> str:
+    """The address that the RTC service of the node has: where the connector listens."""
+    address = connector_address(state, node)
+    if address.lower() in ("localhost", "ip6-localhost"):
+        return LOOPBACK
+    return address or ALL
+
+
+def upstream_host(state: SiteState, node: Node) -> str:
+    """How the proxy reaches the node."""
+    if is_local(state, node):
+        return rtc_address(state, node)
+    address = connector_address(state, node)
+    if address:
+        return address
+    known = [match for match in (state.proxy.application if state.proxy else []) if _leads_to(match, node)]
+    if known:
+        return known[0].upstream.host  # the way that works already
+    return node.facts.main_address or (node.facts.addresses[0] if node.facts.addresses else node.host)
+
+
+def _leads_to(match: Match, node: Node) -> bool:
+    host = match.upstream.host.strip("[]").lower()
+    return host in node.facts.addresses or host in _routes.names(node.host, node.facts)
+
+
+def rtc_listen(state: SiteState, states: list[SiteState]) -> list[str]:
+    """The addresses of the proxy host that the RTC virtual host listens on; empty when none is known."""
+    proxy = state.proxy
+    if proxy is None or proxy.facts is None:
+        return []
+    if state.wishes.listen:
+        return state.wishes.listen
+    if not proxy.local and not _service_on(proxy.facts, state.site.rtc_port, states):
+        return ["*"]
+    facts = proxy.facts
+    resolved = set(facts.resolves.get(state.site.server_name, []))
+    named = [address for address in facts.addresses if address in resolved]
+    # Debian gives a host's own name the address 127.0.1.1; the application then connects there.
+    named += sorted(item for item in resolved if _routes.is_loopback(item) and item not in (LOOPBACK, "::1", "localhost"))
+    if any(not _routes.is_loopback(item) for item in named):
+        return named
+    main = facts.main_address or next(iter(facts.addresses), "")
+    return ([main] if main else []) + named
+
+
+def _service_on(facts: HostFacts, port: int, states: list[SiteState]) -> bool:
+    """Whether an RTC service of any site is on this machine with this port."""
+    return any(
+        state.site.rtc_port == port and _routes.same_machine(node.facts, facts) for state in states for node in state.nodes
+    )
+
+
+def python_for(node: Node) -> tuple[str, str]:
+    """Interpreter and version for the RTC server; an empty path when there is none that is new enough."""
+    facts, wanted = node.facts, node.wishes.server_python
+    known = dict(facts.pythons)
+    if facts.python:
+        known.setdefault("/usr/bin/python3", facts.python)
+    if wanted:
+        version = known.get(wanted, "")
+        return (wanted, version) if not version or version_tuple(version) >= MIN_PYTHON else ("", version)
+    if version_tuple(facts.python) >= MIN_PYTHON:
+        return "/usr/bin/python3", facts.python
+    fit = [(version_tuple(version), path, version) for path, version in known.items() if version_tuple(version) >= MIN_PYTHON]
+    return max(fit)[1:] if fit else ("", facts.python)
+
+
+def version_tuple(text: str) -> tuple[int, ...]:
+    """The leading numbers of a version: "10.1.34" is (10, 1, 34)."""
+    found = re.match(r"[0-9]+(\.[0-9]+)*", text)
+    return tuple(int(item) for item in found.group().split(".")) if found else ()
+
+
+# Virtual hosts that exist
+
+
+@dataclass
+class Existing:
+    """A virtual host on the site's name and port, with its routes to the port that it should forward to."""
+
+    vhost: VirtualHost
+    listen: ProxyListen
+    routes: list[Match] = field(default_factory=list)
+
+
+def existing(state: SiteState, port: int, matches: list[Match]) -> list[Existing]:
+    """Virtual hosts of the site's proxy on its server name and ``port``."""
+    found = []
+    for vhost in state.proxy.proxy.hosts if state.proxy and state.proxy.proxy else []:
+        listen = next((item for item in vhost.listens if item.port == port), None)
+        if listen and _serves(vhost, state):
+            found.append(Existing(vhost, listen, [item for item in matches if item.vhost is vhost and item.listen is listen]))
+    return found
+
+
+def _serves(vhost: VirtualHost, state: SiteState) -> bool:
+    if state.proxy and state.proxy.kind == "haproxy":
+        return True  # a frontend has its port for itself, whatever the names
+    names = [name.lower() for name in vhost.names]
+    parent = state.site.server_name.partition(".")[2]
+    return state.site.server_name in names or f"*.{parent}" in names or f".{parent}" in names
+
+
+def foreign_rtc(state: SiteState) -> list[Existing]:
+    """Virtual hosts on the RTC port that somebody else wrote."""
+    matches = state.proxy.rtc if state.proxy else []
+    return [item for item in existing(state, state.site.rtc_port, matches) if not item.vhost.managed]
+
+
+def foreign_application(state: SiteState) -> list[Existing]:
+    """Virtual hosts for the application that somebody else wrote."""
+    matches = state.proxy.application if state.proxy else []
+    return [item for item in existing(state, state.application_port, matches) if not item.vhost.managed]
+
+
+def rtc_faults(state: SiteState, found: Existing) -> list[str]:
+    """Ids of what is wrong with an RTC virtual host; empty when it is right."""
+    faults = [] if found.listen.tls == state.tls else ["RTC401"]
+    good = [match for match in found.routes if match.upstream.port == state.site.rtc_port]
+    if not good:
+        faults.append("RTC402" if found.vhost.routes else "RTC403")
+    for match in good[:1]:
+        faults += route_faults(state, match)
+    return faults
+
+
+def route_faults(state: SiteState, match: Match) -> list[str]:
+    """Ids of what is wrong with a route to the RTC port."""
+    route, faults = match.route, []
+    if not root(route.path) or not root(route.upstream_path):
+        faults.append("RTC404")
+    if not route.upgrade:
+        faults.append("RTC405")
+    if not route.http11:
+        faults.append("RTC406")
+    if 0 < route.read_timeout < PING_SECONDS:
+        faults.append("RTC408" if match.proxy.kind == "haproxy" else "RTC407")
+    active = [item for item in route.upstreams if not item.backup]
+    if len(active) > 1 and not route.sticky:
+        faults.append("RTC409")
+    if route.buffering and match.proxy.kind == "nginx":
+        faults.append("RTC422")
+    return faults
+
+
+def root(path: str) -> bool:
+    """Whether a path of a route is the root; Apache's and nginx's way for Engine.IO alone counts too."""
+    return path in ("", "/", "/socket.io", "/socket.io/")
+
+
+def application_right(state: SiteState, found: Existing) -> bool:
+    """Whether an application's virtual host forwards to the connector with the right protocol."""
+    return bool(found.routes) and found.listen.tls == state.tls
+
+
+def certificate_paths(state: SiteState) -> tuple[str, str]:
+    """Certificate and key on the proxy host, "" where none is known or none is needed."""
+    if not state.tls or state.proxy is None:
+        return "", ""
+    if state.wishes.tls_certificate:
+        directory = f"/etc/rtc-proxy/{state.site.server_name}"
+        return f"{directory}/fullchain.pem", f"{directory}/privkey.pem"
+    for match in state.proxy.application + state.proxy.rtc:
+        if match.listen.tls and match.vhost.certificate:
+            return match.vhost.certificate, match.vhost.key or match.vhost.certificate
+    return "", ""
+
+
+def keeps_builtin(state: SiteState, node: Node) -> bool:
+    """Whether the add-on's own RTC service stays."""
+    return state.service(node) == "builtin"
+
+
+def builtin_on_all(node: Node) -> bool:
+    """Whether the add-on's own service holds the port on every address."""
+    found = builtin(node)
+    return bool(found and found.address in _routes.WILDCARDS)

@@ -1,0 +1,125 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The plan: what each host is to be, from facts and wishes. Pure. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.collab.rtc.plugins.module_utils import _findings, _inspect, _intent, _planning_node, _topology
+from ansible_collections.collab.rtc.plugins.module_utils._plan import (
+    Finding,
+    HostPlan,
+    Plan,
+    VhostPlan,
+)
+from ansible_collections.collab.rtc.plugins.module_utils._topology import Landscape, Node, SiteState
+
+PACKAGES = {
+    "debian": {"nginx": ["nginx"], "apache": ["apache2"], "haproxy": ["haproxy"]},
+    "redhat": {"nginx": ["nginx"], "apache": ["httpd", "mod_ssl"], "haproxy": ["haproxy"]},
+}
+SYNCHRONY_PORT = 8091
+
+
+def make_plan(landscape: Landscape) -> Plan:
+    """The desired state of every host, and everything found. Never raises for what the facts hold."""
+    states = _topology.classify(landscape)
+    hosts = {host: HostPlan(host) for host in landscape.facts}
+    for state in states:
+        for node in state.nodes:
+            _planning_node.plan_node(state, node, hosts[node.host])
+        if state.proxy and state.proxy.managed:
+            _plan_proxy(state, states, hosts[state.proxy.host])
+    findings = sorted(_inspect.everything(landscape, states), key=_findings.order)
+    return Plan([state.site for state in states], hosts, [_mute(item, landscape, states) for item in findings])
+
+
+def _mute(finding: Finding, landscape: Landscape, states: list[SiteState]) -> Finding:
+    hosts = [finding.host]
+    hosts += [host for state in states if state.site.name == finding.site for host in state.site.nodes]
+    for host in hosts:
+        for wishes in landscape.wishes.get(host, {}).values():
+            for mute in wishes.ignore_findings:
+                if mute.id == finding.id:
+                    finding.muted = mute.reason
+    return finding
+
+
+# The proxy
+
+
+def _plan_proxy(state: SiteState, states: list[SiteState], host: HostPlan) -> None:
+    proxy = state.proxy
+    if proxy is None or proxy.facts is None:
+        return
+    vhosts = []
+    if not _intent.foreign_rtc(state):
+        vhosts.append(_rtc_vhost(state, states))
+    if state.wishes.manage_application_vhost and not _intent.foreign_application(state):
+        vhosts.append(_application_vhost(state))
+    host.vhosts += vhosts
+    if proxy.proxy is None:
+        packages = PACKAGES.get(proxy.facts.os_family, PACKAGES["debian"])[proxy.kind]
+        host.packages += [name for name in packages if name not in host.packages]
+    for entry in _certificates(state) if vhosts else []:
+        if entry not in host.certificates:
+            host.certificates.append(entry)
+
+
+def _rtc_vhost(state: SiteState, states: list[SiteState]) -> VhostPlan:
+    site = state.site
+    certificate, key = _intent.certificate_paths(state)
+    nodes = state.nodes
+    shared = bool(state.wishes.store_url)
+    upstreams = [
+        _upstream(state, node, site.rtc_port, backup=bool(number) and not shared) for number, node in enumerate(nodes)
+    ]
+    return VhostPlan(
+        site=site.name, kind=site.proxy_kind, role="rtc", name=f"rtc-{site.application}-{site.rtc_port}",
+        server_name=site.server_name, listen=_intent.rtc_listen(state, states), port=site.rtc_port, upstreams=upstreams,
+        certificate=certificate, key=key,
+    )  # fmt: skip
+
+
+def _application_vhost(state: SiteState) -> VhostPlan:
+    site = state.site
+    certificate, key = _intent.certificate_paths(state)
+    first = state.nodes[0]
+    synchrony = ""
+    if site.application == "confluence":
+        synchrony = f"{_bracket(_intent.upstream_host(state, first))}:{SYNCHRONY_PORT}"
+    upstreams = [_upstream(state, node, node.connector.port if node.connector else 0) for node in state.nodes]
+    return VhostPlan(
+        site=site.name, kind=site.proxy_kind, role="application", name=f"{site.application}-{site.server_name}-{state.application_port}",
+        server_name=site.server_name, listen=["*"], port=state.application_port, upstreams=upstreams,
+        context_path=site.context_path, certificate=certificate, key=key, synchrony=synchrony,
+    )  # fmt: skip
+
+
+def _upstream(state: SiteState, node: Node, port: int, backup: bool = False) -> dict[str, str | int | bool]:
+    scheme = "https" if state.site.protocol == "HTTPS" else "http"
+    return {"scheme": scheme, "host": _intent.upstream_host(state, node), "port": port, "backup": backup}
+
+
+def _bracket(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _certificates(state: SiteState) -> list[dict[str, str]]:
+    wishes, node = state.wishes, state.nodes[0]
+    if not wishes.tls_certificate or not state.tls:
+        return []
+    certificate, key = _intent.certificate_paths(state)
+    return [
+        _file("rtc_tls_certificate", wishes.tls_certificate, certificate, "0644", node.host),
+        _file("rtc_tls_key", wishes.tls_key, key, "0600", node.host),
+    ]
+
+
+def _file(variable: str, value: str, dest: str, mode: str, host: str) -> dict[str, str]:
+    """A file for the proxy. PEM text is named by its variable: a key has no place in a plan that is printed."""
+    source: dict[str, Any] = {"variable": variable, "from": host} if "-----BEGIN" in value else {"src": value}
+    return {**source, "dest": dest, "mode": mode}

@@ -1,0 +1,156 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The plan of one application: connector, trust, RTC service, restart. Pure. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+from ansible_collections.collab.rtc.plugins.module_utils import _intent, _routes, _rtc_service
+from ansible_collections.collab.rtc.plugins.module_utils._plan import ConnectorPlan, HostPlan, RestartPlan, RtcPlan, TrustPlan
+from ansible_collections.collab.rtc.plugins.module_utils._topology import Node, SiteState
+
+CLOCK_SLACK = 1.0  # seconds: the start of a process is known to about that from /proc
+
+
+def plan_node(state: SiteState, node: Node, host: HostPlan) -> None:
+    """Add what the roles do for one application to the plan of its host."""
+    connector = _connector(state, node)
+    if connector:
+        host.connectors.append(connector)
+    trust = _trust(state, node)
+    if trust:
+        host.trust.append(trust)
+    host.rtc.append(_rtc(state, node))
+    host.restarts.append(_restart(state, node))
+
+
+def _connector(state: SiteState, node: Node) -> ConnectorPlan | None:
+    connector = node.connector
+    if connector is None:
+        return None
+    attributes = connector_attributes(state, node)
+    if not attributes:
+        return None
+    properties = {name: value for name, value in node.application.properties.items() if set(value) != {"*"}}
+    return ConnectorPlan(
+        state.site.name, node.server_xml, connector.port, attributes, properties, node.application.tomcat_version
+    )
+
+
+def connector_attributes(state: SiteState, node: Node) -> dict[str, str | None]:
+    """The attributes that the site needs of the connector; a null for one that has to go.
+
+    What Tomcat does by itself is left out: for plain HTTP there is no need to write scheme and secure.
+    """
+    connector = node.connector
+    wanted: dict[str, str | None] = {}
+    if connector is None:
+        return wanted
+    if state.proxy is None:
+        if connector.attributes.get("proxyName") == "":
+            wanted["proxyName"] = None
+        return wanted
+    address = _intent.connector_address(state, node)
+    if _intent.is_local(state, node):
+        wanted["address"] = address
+    elif not address and _routes.is_loopback(connector.address):
+        wanted["address"] = None
+    same = connector.proxy_name.lower() == state.site.server_name
+    wanted["proxyName"] = connector.proxy_name if same else state.site.server_name
+    wanted["proxyPort"] = str(state.application_port)
+    if connector.ssl:
+        return wanted  # Tomcat ignores scheme and secure where SSLEnabled is true
+    if state.tls:
+        wanted["scheme"], wanted["secure"] = "https", "true"
+    else:
+        wanted.update({name: None for name, wrong in (("scheme", connector.scheme == "https"), ("secure", connector.secure)) if wrong})
+    return wanted
+
+
+def _trust(state: SiteState, node: Node) -> TrustPlan | None:
+    java = node.application.java
+    if not state.tls or java is None or not java.home:
+        return None
+    path = node.wishes.truststore_path or (java.truststore.path if java.truststore else "")
+    certificates = trusted(state, node)
+    return TrustPlan(state.site.name, path, java.home, certificates) if certificates and path else None
+
+
+def trusted(state: SiteState, node: Node) -> list[dict[str, str]]:
+    """The certificates that the application's Java has to trust, as options of java_truststore."""
+    if node.given and node.given.root_pem:
+        return [{"pem": node.given.root_pem}]
+    if node.wishes.tls_fetch:
+        return [{"host": state.site.server_name, "port": str(state.application_port)}]
+    return []
+
+
+def _rtc(state: SiteState, node: Node) -> RtcPlan:
+    python, version = _intent.python_for(node)
+    origin = state.site.base_url[: len(state.site.base_url) - len(state.site.context_path)]
+    address, origins = _intent.rtc_address(state, node), node.wishes.origins or [origin]
+    proxies = _trusted_proxies(state, node)
+    return RtcPlan(
+        site=state.site.name, instance=node.kind, service=state.service(node), address=address, port=state.site.rtc_port,
+        server_name=state.site.server_name, origins=origins, python=python or node.wishes.server_python or "/usr/bin/python3",
+        python_version=".".join(version.split(".")[:2]), machine=node.facts.machine or "x86_64", trusted_proxies=proxies,
+        config=_rtc_service.server_config(
+            node.kind, address, state.site.rtc_port, state.site.server_name, origins, proxies
+        ),
+        tls_from=node.server_xml if state.site.protocol == "HTTPS" else "",
+    )  # fmt: skip
+
+
+def _trusted_proxies(state: SiteState, node: Node) -> list[str]:
+    if state.proxy is None:
+        return []
+    if _intent.is_local(state, node):
+        return ["127.0.0.1", "::1"]
+    if state.proxy.facts:
+        return list(state.proxy.facts.addresses)
+    return sorted(node.facts.resolves.get(state.site.server_name, []))
+
+
+def _restart(state: SiteState, node: Node) -> RestartPlan:
+    service = node.application.service
+    return RestartPlan(
+        site=state.site.name, kind=node.kind, service=service.name if service else "",
+        service_kind=service.kind if service else "none", port=node.connector.port if node.connector else 0,
+        address=_intent.upstream_host(state, node) if state.proxy is None else _ready_address(state, node),
+        context_path=state.site.context_path, pending=pending(node),
+    )  # fmt: skip
+
+
+def _ready_address(state: SiteState, node: Node) -> str:
+    return _intent.connector_address(state, node) or _intent.LOOPBACK
+
+
+def pending(node: Node) -> list[str]:
+    """Why the running application should have been restarted already."""
+    process = node.application.process
+    if process is None:
+        return []
+    reasons = []
+    xml, java = node.application.server_xml, node.application.java
+    if xml and xml.mtime > process.started + CLOCK_SLACK:
+        reasons.append(f"{xml.path} is newer than the process {process.pid}")
+    store = java.truststore if java else None
+    if store and store.mtime > process.started + CLOCK_SLACK:
+        reasons.append(f"{store.path} is newer than the process {process.pid}")
+    return reasons
+
+
+def differs(state: SiteState, node: Node) -> bool:
+    """Whether the connector has to be changed at all."""
+    connector = node.connector
+    if connector is None:
+        return False
+    now = {
+        "address": connector.address, "proxyName": connector.proxy_name, "proxyPort": str(connector.proxy_port or ""),
+        "scheme": connector.scheme, "secure": str(connector.secure).lower(),
+    }  # fmt: skip
+    for name, value in connector_attributes(state, node).items():
+        if value is None or now.get(name, "") != value:
+            return True
+    return False

@@ -1,0 +1,347 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the inventory asks for: the table of its variables, and reading them strictly. PRIVATE to the collection.
+
+:data:`VARIABLES` is the one place that says which variables exist; ``docs/variables.md`` is made from it. A variable
+with the prefix ``rtc_`` that is not in the table is an error, because a typing mistake must never be a silent default.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass, field
+from typing import Any, Callable, Mapping
+
+KINDS = ("confluence", "jira")
+DEFAULT_PORTS = {"confluence": 9083, "jira": 9093}
+PROTOCOLS = ("HTTP", "HTTP + SSL", "HTTPS")
+MANAGED_PROXIES = ("nginx", "apache", "haproxy")
+NO_PROXY = "none"
+
+PREFIX = "rtc_"
+# Names that playbooks and roles of this collection set themselves. A role's own variables are named after the role.
+INTERNAL = frozenset({"rtc_detected", "rtc_plan", "rtc_run", "rtc_run_id", "rtc_probe", "rtc_session", "rtc_release"})
+ROLE_PREFIXES = ("rtc_server_",)  # variables of the role rtc_server
+NEAR = 0.8  # how alike two names are to be taken for a typing mistake (difflib ratio)
+
+
+@dataclass(frozen=True)
+class Mute:
+    """A finding that this host does not want to hear of, and why."""
+
+    id: str
+    reason: str
+
+
+@dataclass
+class Wishes:
+    """The variables of one application on one host, checked. Secrets are left out: only roles read them."""
+
+    server_name: str = ""
+    port: int = 0
+    proxy: str = ""
+    proxy_kind: str = ""
+    protocol: str = ""
+    service: str = "auto"
+    application_port: int = 0
+    connector_port: int = 0
+    install_dir: str = ""
+    manage_application_vhost: bool = False
+    listen: list[str] = field(default_factory=list)
+    tls_certificate: str = ""
+    tls_key: str = ""
+    tls_ca: str = ""
+    tls_fetch: bool = False
+    store_url: str = ""
+    origins: list[str] = field(default_factory=list)
+    server_python: str = ""
+    truststore_path: str = ""
+    restart_application: str = "when_needed"
+    ignore_findings: list[Mute] = field(default_factory=list)
+    plan_file: str = ""
+    backup: bool = False
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One variable of the inventory.
+
+    ``field`` is the attribute of :class:`Wishes`; "" for what only roles and playbooks read (secrets,
+    batch size): the plan never evaluates these.
+    """
+
+    name: str
+    type: str  # a key of _READERS, for those that the plan reads
+    description: str
+    field: str = ""
+    default: str = ""  # as text, for the documentation
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A variable that cannot be used: becomes a finding of that id."""
+
+    id: str
+    variable: str
+    message: str
+    remedy: str
+
+
+def _var(name: str, kind: str, default: str, description: str, choices: tuple[str, ...] = (), read: bool = True) -> Variable:
+    return Variable(PREFIX + name, kind, description, name if read else "", default, choices)
+
+
+VARIABLES: tuple[Variable, ...] = (
+    _var("server_name", "name", "proxyName of server.xml, else the host's full name",
+         "The name in the address that users type. RTC has the same name."),
+    _var("port", "port", "9083 beside Confluence, 9093 beside Jira",
+         "The RTC port, the same number at the proxy and at the service. Between 1025 and 65535."),
+    _var("proxy", "name", "what is detected",
+         "Inventory name of the host that the reverse proxy runs on; the application's own name for a proxy on the same"
+         " host; V(none) for no proxy."),
+    _var("proxy_kind", "choice", "what is detected, nginx where there is none yet",
+         "The proxy server. V(aws_alb) and V(other) are proxies that this collection does not configure: the plan says"
+         " what to set there.", (*MANAGED_PROXIES, "aws_alb", "other")),
+    _var("protocol", "choice", "what is detected",
+         "What the RTC panel has to show. It is compared with what the plan leads to; a difference stops the run.", PROTOCOLS),
+    _var("service", "choice", "auto",
+         "V(deployed) is the server of this collection, V(builtin) the add-on's own inside the application; V(auto) takes"
+         " the add-on's own where it already listens on the RTC port.", ("auto", "deployed", "builtin")),
+    _var("application_port", "anyport", "443 with TLS, 80 without, or what is detected",
+         "The port in the address that users type for the application itself."),
+    _var("connector_port", "anyport", "the connector that users' requests arrive at",
+         "Port of the Tomcat connector to use where C(server.xml) has several."),
+    _var("install_dir", "path", "the only, or the running, installation",
+         "Installation directory of the application where a host has several of one kind."),
+    _var("manage_application_vhost", "bool", "false",
+         "Also write the application's own virtual host on the proxy, with Confluence's Synchrony."),
+    _var("listen", "addresses", "the addresses of the server name on the proxy host, or all",
+         "Addresses of the proxy host that the RTC virtual host listens on."),
+    _var("tls_certificate", "pem", "the certificate of the application's own virtual host",
+         "Certificate for the proxy with its intermediate certificates: a file on the controller, or PEM text."),
+    _var("tls_key", "pem", "the key of the application's own virtual host",
+         "Private key of the certificate: a file on the controller (it may be vaulted), or PEM text."),
+    _var("tls_ca", "pem", "the highest certificate of the chain",
+         "Certificate of the authority that the application's Java has to trust: a file on the controller, or PEM text."),
+    _var("tls_fetch", "bool", "false",
+         "Take the authority to trust from the running server where O(rtc_tls_ca) is not given. Trusts what answers now."),
+    _var("store_url", "secret_url", "none: SQLite on each node",
+         "Redis or Valkey that all RTC nodes share; every node is active then."),
+    _var("origins", "list", "the application's own address",
+         "Origins of web pages that may connect to RTC, such as V(https://wiki.example.com)."),
+    _var("server_python", "path", "the newest interpreter found that is 3.10 or later",
+         "Python interpreter on the host that the RTC server runs on."),
+    _var("truststore_path", "path", "the trust store that the application uses",
+         "Keep the trusted authorities in this trust store of their own instead, so that an upgrade does not lose them."),
+    _var("restart_application", "choice", "when_needed",
+         "Whether the run restarts the application where its settings changed. V(never) reports the pending restart.",
+         ("when_needed", "never")),
+    _var("ignore_findings", "mutes", "none", "Findings to mute on this host: a list of C({id, reason})."),
+    _var("verify_address", "name", "what the server name resolves to",
+         "Address that the controller connects to for the checks when it cannot resolve the server name.", read=False),
+    _var("verify_request_url", "text", "none",
+         "Path of a page of the application that tells how a request looks to it, for the checks.", read=False),
+    _var("verify_fetch_url", "text", "none",
+         "Path of a page of the application that fetches a URL with its own Java, for the checks.", read=False),
+    _var("plan_file", "path", "none", "Write the plan as JSON to this file on the controller."),
+    _var("backup", "bool", "false", "Keep a copy beside each file that is changed."),
+    _var("secret", "secret", "made on the first run and kept", "Key that RTC tokens are signed with.", read=False),
+    _var("truststore_password", "secret", "changeit", "Password of the trust store.", read=False),
+    _var("bundle", "path", "built on the controller when it is needed", "A bundle of the RTC server that was built before.",
+         read=False),
+    _var("report_file", "path", "none", "Write the report as JSON to this file on the controller.", read=False),
+    _var("serial", "text", "1", "How many hosts of the application are changed at a time.", read=False),
+)  # fmt: skip
+
+_BY_NAME = {variable.name: variable for variable in VARIABLES}
+UNREAD = frozenset(variable.name for variable in VARIABLES if not variable.field)  # roles and playbooks read them
+
+
+def parse(variables: Mapping[str, Any], kind: str) -> tuple[Wishes, list[Problem]]:
+    """The wishes for the application ``kind`` of one host, with everything that is wrong in them.
+
+    A value may be a dictionary with the keys ``confluence`` and ``jira`` where a host carries both applications.
+    """
+    wishes, problems = Wishes(), unknown_variables(variables)
+    for variable in VARIABLES:
+        if variable.name in UNREAD:
+            continue
+        value = _for_kind(variables.get(variable.name), kind)
+        if value is None or value == "":
+            continue
+        try:
+            read = _READERS[variable.type](value, variable)
+        except ValueError as error:
+            problems.append(_problem(variable, str(error)))
+            continue
+        setattr(wishes, variable.field, read)
+    return wishes, problems
+
+
+def common(variables: Mapping[str, Any], name: str) -> bool:
+    """Whether a variable is set once for both applications of a host."""
+    value = variables.get(PREFIX + name)
+    return value not in (None, "") and not _per_kind(value)
+
+
+def unknown_variables(variables: Mapping[str, Any]) -> list[Problem]:
+    """Every variable with our prefix that nothing reads."""
+    return [problem for name in sorted(variables) for problem in _unknown(name)]
+
+
+def _unknown(name: str) -> list[Problem]:
+    if not name.startswith(PREFIX) or name in _BY_NAME or name in INTERNAL:
+        return []
+    near = difflib.get_close_matches(name, _BY_NAME, n=1, cutoff=0.6)
+    alike = near and difflib.SequenceMatcher(None, name, near[0]).ratio() >= NEAR
+    if name.startswith(ROLE_PREFIXES) and not alike:
+        return []
+    hint = f"Did you mean {near[0]}?" if near else "docs/variables.md lists the variables that exist."
+    return [Problem("RTC101", name, f"The variable {name} is not one of this collection; nothing reads it.", hint)]
+
+
+def _problem(variable: Variable, text: str) -> Problem:
+    number = "RTC103" if variable.type == "port" and "between" in text else "RTC102"
+    return Problem(number, variable.name, f"{variable.name}: {text}", "Correct the variable in the inventory.")
+
+
+def _per_kind(value: Any) -> bool:
+    return isinstance(value, Mapping) and bool(value) and set(value) <= set(KINDS)
+
+
+def _for_kind(value: Any, kind: str) -> Any:
+    return value.get(kind) if _per_kind(value) else value
+
+
+# Readers: the checked value, or ValueError with a sentence. Secrets are never repeated in it.
+
+
+def _text(value: Any, _variable: Variable) -> str:
+    if isinstance(value, (Mapping, list, tuple)):
+        raise ValueError("a text is expected, not a list or dictionary.")
+    return str(value).strip()
+
+
+_NAME = re.compile(r"^[A-Za-z0-9_]([A-Za-z0-9._:-]*[A-Za-z0-9_])?$")
+
+
+def _name(value: Any, variable: Variable) -> str:
+    text = _text(value, variable)
+    if not _NAME.match(text):
+        raise ValueError(f"'{text}' is not a host name; give the name alone, without https:// and without a path.")
+    return text.lower() if variable.field == "server_name" else text
+
+
+def _number(value: Any) -> int:
+    if isinstance(value, bool):
+        raise ValueError("a number is expected, not a truth value.")
+    try:
+        return int(str(value).strip())
+    except ValueError:
+        raise ValueError(f"'{value}' is not a port number.") from None
+
+
+def _port(value: Any, _variable: Variable) -> int:
+    number = _number(value)
+    if not 1024 < number <= 65535:
+        raise ValueError(f"{number} cannot be the RTC port; it has to be between 1025 and 65535.")
+    return number
+
+
+def _anyport(value: Any, _variable: Variable) -> int:
+    number = _number(value)
+    if not 0 < number <= 65535:
+        raise ValueError(f"{number} is not a port; ports are 1 to 65535.")
+    return number
+
+
+def _bool(value: Any, _variable: Variable) -> bool:
+    if isinstance(value, bool):
+        return value
+    text = str(value).strip().lower()
+    if text in ("true", "yes", "on", "1"):
+        return True
+    if text in ("false", "no", "off", "0"):
+        return False
+    raise ValueError(f"'{value}' is neither true nor false.")
+
+
+def _squeeze(text: str) -> str:
+    return re.sub(r"[\s_-]+", "", text).lower()
+
+
+def _choice(value: Any, variable: Variable) -> str:
+    text = _text(value, variable)
+    for choice in variable.choices:
+        if _squeeze(choice) == _squeeze(text):
+            return choice
+    allowed = ", ".join(variable.choices)
+    near = difflib.get_close_matches(text, variable.choices, n=1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    raise ValueError(f"'{text}' is not one of: {allowed}.{hint}")
+
+
+def _path(value: Any, variable: Variable) -> str:
+    text = _text(value, variable)
+    if variable.field in ("install_dir", "server_python", "truststore_path") and not text.startswith("/"):
+        raise ValueError(f"'{text}' has to be an absolute path on the host.")
+    return text.rstrip("/") or "/"
+
+
+def _pem(value: Any, variable: Variable) -> str:
+    return _text(value, variable)
+
+
+def _secret_url(value: Any, variable: Variable) -> str:
+    text = _text(value, variable)
+    if not re.match(r"^(rediss?|valkeys?|unix)://\S+$", text):
+        raise ValueError("an address such as redis://host:6379/0 or rediss://host:6380/0 is expected.")
+    return text
+
+
+def _list(value: Any, _variable: Variable) -> list[str]:
+    items = value if isinstance(value, (list, tuple)) else str(value).split(",")
+    if any(isinstance(item, (Mapping, list)) for item in items):
+        raise ValueError("a list of texts is expected.")
+    return [str(item).strip() for item in items if str(item).strip()]
+
+
+_ADDRESS = re.compile(r"^(\*|[0-9.]+|\[?[0-9A-Fa-f:]+(%\w+)?\]?)$")
+
+
+def _addresses(value: Any, variable: Variable) -> list[str]:
+    addresses = _list(value, variable)
+    wrong = [address for address in addresses if not _ADDRESS.match(address)]
+    if wrong:
+        raise ValueError(f"'{wrong[0]}' is not an IP address; give addresses of the proxy host, or * for all.")
+    return [address.strip("[]") for address in addresses]
+
+
+def _mutes(value: Any, _variable: Variable) -> list[Mute]:
+    if not isinstance(value, (list, tuple)):
+        raise ValueError("a list of {id, reason} is expected.")
+    mutes = []
+    for item in value:
+        if not isinstance(item, Mapping) or set(item) != {"id", "reason"} or not str(item["reason"]).strip():
+            raise ValueError("each entry needs exactly an id and a reason, and the reason may not be empty.")
+        mutes.append(Mute(str(item["id"]).strip().upper(), str(item["reason"]).strip()))
+    return mutes
+
+
+_READERS: dict[str, Callable[[Any, Variable], Any]] = {
+    "name": _name,
+    "port": _port,
+    "anyport": _anyport,
+    "bool": _bool,
+    "choice": _choice,
+    "path": _path,
+    "pem": _pem,
+    "secret_url": _secret_url,
+    "list": _list,
+    "addresses": _addresses,
+    "mutes": _mutes,
+}

@@ -1,0 +1,126 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: plan
+short_description: Plan what every host has to be, and find what is wrong
+version_added: 0.1.0
+author: [collab.rtc authors (@collab-rtc)]
+description:
+  - Turns what M(collab.rtc.topology_info) told about all hosts, and the variables of the inventory, into sites, the desired
+    state of each host, and findings with evidence and remedy.
+  - Plans for all hosts of the groups C(confluence), C(jira) and C(rtc_proxies) at once; use it with C(run_once).
+  - Runs on the controller. It makes no remote call and changes nothing but O(file).
+  - The same facts and variables always lead to the same plan.
+extends_documentation_fragment: [collab.rtc.attributes]
+attributes:
+  check_mode:
+    support: full
+    details: O(file) is not written.
+  diff_mode: {support: none}
+  idempotent: {support: full}
+options:
+  facts:
+    description:
+      - Inventory name to what M(collab.rtc.topology_info) returned as C(topology).
+      - Without it, what each host registered as C(rtc_detected), as the role C(collab.rtc.topology) does.
+    type: dict
+  fail_on_errors:
+    description:
+      - Fail when there are findings of severity C(error) that are not muted. The message has each with its remedy.
+    type: bool
+    default: true
+  show:
+    description: Print the plan as text.
+    type: bool
+    default: false
+  file:
+    description: Write the plan as JSON to this file on the controller. The variable C(rtc_plan_file) does the same.
+    type: path
+seealso:
+  - module: collab.rtc.topology_info
+  - module: collab.rtc.report
+"""
+
+EXAMPLES = r"""
+- name: Detect
+  collab.rtc.topology_info:
+  register: rtc_detected
+  ignore_unreachable: true
+
+- name: Plan
+  collab.rtc.plan:
+    show: true
+  run_once: true
+  delegate_to: localhost
+  become: false
+"""
+
+RETURN = r"""
+plan:
+  description: The plan. C(plan.hosts[inventory_hostname]) is what the roles do on a host.
+  returned: always
+  type: dict
+  contains:
+    sites:
+      description: The same as RV(sites).
+      type: list
+      elements: dict
+      returned: always
+    hosts:
+      description: >-
+        Inventory name to what is to be done there: C(connectors), C(trust), C(rtc), C(vhosts), C(restarts), C(packages),
+        C(certificates). Private keys are never in it.
+      type: dict
+      returned: always
+    findings:
+      description: The same as RV(findings).
+      type: list
+      elements: dict
+      returned: always
+sites:
+  description: Each site with its placement, protocol and topology, and the evidence for them.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - name: wiki.example.com:9083
+      application: confluence
+      nodes: [wiki1]
+      protocol: HTTP + SSL
+      placement: same_host
+      topology: T6
+findings:
+  description: What was found, errors first. The file C(docs/findings.md) explains each id.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - id: RTC208
+      severity: warning
+      host: wiki1
+      message: '/opt/atlassian/confluence/conf/server.xml:42: scheme="https" without secure="true".'
+      remedy: The role sets secure="true".
+errors:
+  description: How many findings stop a run.
+  returned: always
+  type: int
+ansible_facts:
+  description: Facts for the roles and playbooks that follow.
+  returned: always
+  type: dict
+  contains:
+    rtc_plan:
+      description: The same as RV(plan).
+      type: dict
+      returned: always
+    rtc_run:
+      description: The id of this run, for undo records.
+      type: str
+      returned: always
+      sample: 20261122T093000Z-4f2a
+"""
