@@ -100,7 +100,7 @@ class _Writer:
         """Try to write something, to learn whether the cause of a fault is gone."""
         try:
             self.open().execute(
-                "INSERT INTO meta VALUES ('probe', ?1) ON CONFLICT (key) DO UPDATE SET value=?1", (str(time.time()),)
+                "INSERT INTO meta VALUES ('probe', ?) ON CONFLICT (key) DO UPDATE SET value=excluded.value", (str(time.time()),)
             )
         except (sqlite3.Error, JournalError, OSError) as exc:
             self._failed(exc)
