@@ -127,6 +127,7 @@ def of_setenv(
         "CATALINA_BASE": install_dir,
         "PRGDIR": install_dir + "/bin",
         "0": install_dir + "/bin/catalina.sh",
+        "BASH_SOURCE": install_dir + "/bin/setenv.sh",
         "os400": "false",
         "cygwin": "false",
         "darwin": "false",

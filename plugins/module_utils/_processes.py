@@ -127,21 +127,35 @@ def processes(tree: Tree) -> dict[int, Proc]:
 
 
 def listeners(tree: Tree, procs: dict[int, Proc]) -> list[Listener]:
-    """The listening TCP sockets, by port and address; ``pid`` 0 where the process may not be seen (noted once)."""
+    """The listening TCP sockets, by port and address; ``pid`` 0 where the process may not be seen (noted once).
+
+    Where the files of a process may not be seen (not root, or root of a container without CAP_SYS_PTRACE), the only
+    process of the socket's user is taken for it.
+    """
     rows = [*_rows(tree, "/proc/net/tcp"), *_rows(tree, "/proc/net/tcp6")]
     holders = _holders(tree, sorted(procs), {row[3] for row in rows})
+    alone = _only_process(procs) if any(row[3] not in holders for row in rows) else {}
     found = {}
     for address, port, uid, inode in rows:
-        pid = holders.get(inode, 0)
+        pid = holders.get(inode, 0) or (alone.get(uid, 0) if uid else 0)
         name = procs[pid].name if pid else ""
         found[(port, address, pid)] = Listener(address, port, pid, name, user_name(tree, uid))
-    hidden = sum(1 for item in found.values() if not item.pid)
+    hidden = [str(item.port) for item in found.values() if not item.pid]
     if hidden:
         tree.note(
             "processes of other users",
-            f"the process of {hidden} of {len(found)} listening sockets may not be seen: run with become",
+            f"which process listens on port {', '.join(sorted(set(hidden), key=int))} may not be seen: run with become"
+            " (in a container: with CAP_SYS_PTRACE)",
         )
     return [found[key] for key in sorted(found)]
+
+
+def _only_process(procs: dict[int, Proc]) -> dict[int, int]:
+    """User id -> process, for users that have one process only."""
+    users: dict[int, list[int]] = {}
+    for proc in procs.values():
+        users.setdefault(proc.uid, []).append(proc.pid)
+    return {uid: pids[0] for uid, pids in users.items() if len(pids) == 1}
 
 
 def _rows(tree: Tree, path: str) -> list[tuple[str, int, int, str]]:

@@ -29,6 +29,7 @@ _CD = re.compile(r"(?:^|[\s;&(])cd\s+[\"']?(/[^\s\"';&]+)", re.MULTILINE)
 _CATALINA = re.compile(r"-Dcatalina\.(?:base|home)=[\"']?(/[^\s\"']+)")
 _TELLTALE = re.compile(rb"confluence|jira|atlassian|catalina|tomcat|setenv\.sh|startup\.sh", re.IGNORECASE)
 _PREFIX = "@-:+!|"  # of ExecStart=, systemd.service(5)
+_SYSTEM_DIRS = ("/bin/", "/sbin/", "/usr/bin/", "/usr/sbin/", "/usr/lib", "/lib")  # no scripts of administrators
 _SMALL = 256 * 1024  # bytes; scripts and units are smaller
 
 
@@ -54,15 +55,17 @@ def starters(tree: Tree) -> list[Starter]:
 
 def _units(tree: Tree) -> list[Starter]:
     found = []
-    seen = set()
+    folders: dict[str, str] = {}  # unit -> the directory that wins
+    dropins: dict[str, list[str]] = {}  # unit -> directories of its drop-in files
     for folder in UNIT_DIRS:
         for name in tree.names(folder):
-            if not name.endswith(".service") or name in seen:
-                continue
-            seen.add(name)
-            text = unit_text(tree, folder, name)
-            if not _TELLTALE.search(text.encode()):
-                continue
+            if name.endswith(".service"):
+                folders.setdefault(name, folder)
+            elif name.endswith(".service.d"):
+                dropins.setdefault(name[: -len(".d")], []).append(f"{folder}/{name}")
+    for name, folder in folders.items():
+        text = _unit_text(tree, f"{folder}/{name}", dropins.get(name, []))
+        if text:
             for full in _instances(tree, name):
                 starter = _unit(tree, f"{folder}/{name}", full, text)
                 if starter.directories:
@@ -70,16 +73,12 @@ def _units(tree: Tree) -> list[Starter]:
     return found
 
 
-def unit_text(tree: Tree, folder: str, name: str) -> str:
+def _unit_text(tree: Tree, path: str, dropins: list[str]) -> str:
     """A unit with its drop-in files behind it, in the order in which systemd takes them."""
-    if tree.real(f"{folder}/{name}").rsplit("/", 1)[-1] != name:  # masked, or another name of a unit that is read anyway
+    if tree.real(path).rsplit("/", 1)[-1] != path.rsplit("/", 1)[-1]:  # masked, or another name of a unit
         return ""
-    dropins = {}
-    for place in reversed(UNIT_DIRS):
-        for item in tree.names(f"{place}/{name}.d"):
-            if item.endswith(".conf"):
-                dropins[item] = f"{place}/{name}.d/{item}"
-    paths = [f"{folder}/{name}", *(dropins[item] for item in sorted(dropins))]
+    found = {name: f"{folder}/{name}" for folder in reversed(dropins) for name in tree.names(folder)}
+    paths = [path, *(found[name] for name in sorted(found) if name.endswith(".conf"))]
     return "\n".join(tree.text(path, _SMALL) or "" for path in paths)
 
 
@@ -136,7 +135,7 @@ def settings(text: str) -> list[tuple[str, str]]:
 
 
 def _wrapped(tree: Tree, word: str, environment: dict[str, str]) -> list[str]:
-    if not word.startswith("/"):
+    if not word.startswith("/") or word.startswith(_SYSTEM_DIRS):
         return []
     content = tree.data(word, _SMALL) if tree.is_file(word) and _size(tree, word) <= _SMALL else None
     if content is None or not content.startswith(b"#!") or not _TELLTALE.search(content):

@@ -12,6 +12,7 @@ value. A branch whose condition is unknown is taken, as is the body of a loop, o
 from __future__ import annotations
 
 import fnmatch
+import posixpath
 import re
 from typing import Callable, Optional
 
@@ -23,7 +24,6 @@ _OPERATORS = (";;", "&&", "||", ";", "&", "|", "(", ")", "\n")
 _FILE_TESTS = ("-e", "-f", "-d", "-r", "-x", "-s", "-h", "-L")
 _EXPORTS = ("export", "declare", "typeset", "readonly", "local")
 _HEREDOC = re.compile(r"<<-?\s*['\"\\]?([A-Za-z_][A-Za-z0-9_]*)['\"]?")
-_DIRNAME = re.compile(r"""\s*dirname\s+(?P<word>"[^"]*"|'[^']*'|\S+)\s*""")
 _PAIRS = (("'", "'"), ('"', '"'), ("`", "`"), ("$((", "))"), ("$(", ")"), ("${", "}"))
 _DEEPEST = 5  # files that read files
 
@@ -128,6 +128,9 @@ class _Run:
         elif name in ("[", "[[", "test"):
             result = self._test([self.expand(word) for word in words[1:] if word not in ("]", "]]")])
             return result if result is None or not negate else not result
+        else:
+            for word in words[1:]:  # as in ": ${NAME:=default}"
+                self.expand(word)
         result = {"true": True, ":": True, "": True, "false": False}.get(name)
         return result if result is None or not negate else not result
 
@@ -196,11 +199,19 @@ class _Run:
         return "".join(out)
 
     def _output(self, command: str) -> str:
-        match = _DIRNAME.fullmatch(command)
-        if match is None:
+        """What the usual ways of a script to find its own directory print."""
+        words = [word for word in _tokens(command) if word != "\n" and ">" not in word]
+        paths = [self.expand(word) for word in words[1:2]]
+        if not paths or UNKNOWN in paths[0]:
             return UNKNOWN
-        path = self.expand(match.group("word"))
-        return UNKNOWN if UNKNOWN in path else path.rpartition("/")[0] or "."
+        path = paths[0]
+        if words[0] == "dirname" and len(words) == 2:
+            return path.rpartition("/")[0] or "."
+        if words[0] == "basename" and len(words) == 2:
+            return path.rpartition("/")[2]
+        if words[0] == "cd" and words[2:4] == ["&&", "pwd"] and path.startswith("/"):
+            return posixpath.normpath(path)
+        return UNKNOWN
 
     def _parameter(self, word: str, index: int) -> tuple[str, int]:
         if word.startswith("${", index):
@@ -221,6 +232,7 @@ class _Run:
             return UNKNOWN
         value = self.variables.get(match.group())
         rest = body[match.end() :]
+        rest = rest[3:] if rest.startswith("[0]") else rest  # the first of an array, such as BASH_SOURCE
         missing = value is None or (value == "" and rest.startswith(":"))
         operator, other = rest.lstrip(":")[:1], rest.lstrip(":")[1:]
         if not rest:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 
 import pytest
+
 from ansible_collections.collab.rtc.plugins.module_utils import _gather
 from ansible_collections.collab.rtc.tests.unit.data.installation.hosts import Host, fingerprint
 
