@@ -72,12 +72,15 @@ def plan_present(store: Store, wanted: Iterable[tuple[Certificate, str]]) -> Cha
     """
     changes = Changes()
     known = store.trusted()
-    for certificate, asked in wanted:
+    aliases: dict[Certificate, str] = {}
+    for certificate, asked in wanted:  # the same one may be asked for twice; an alias that is given counts
+        aliases[certificate] = aliases.get(certificate) or asked
+    for certificate, asked in aliases.items():
         alias = (asked or default_alias(certificate)).lower()
         if certificate.fingerprint in known:
             changes.present[known[certificate.fingerprint]] = certificate
             continue
-        if changes.added.get(alias, certificate) != certificate:
+        if alias in changes.added:
             raise AliasTaken(f"The alias '{alias}' is asked for by two certificates.", "Give each its own alias.")
         old = store.find(alias)
         if old is not None and old.kind != "trusted":

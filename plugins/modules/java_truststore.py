@@ -287,8 +287,8 @@ class Run:
     def _plan(self, store: _truststore.Store, given: list[Any]) -> _truststore_edit.Changes:
         if self.options["state"] == "absent":
             return self._plan_absent(store, given)
-        # Chains are completed from the store and from the other items, so that the order of the items does not matter.
-        known = [*_everything(given), *_truststore_edit.trusted(store)]
+        # Chains are completed from the store and from the CAs of the other items, whatever the order of the items.
+        known = [*_truststore_edit.trusted(store), *(one for one in _everything(given) if one.is_ca)]
         wanted = []
         for item, chain in given:
             _check_pin(item, chain)
@@ -304,7 +304,7 @@ class Run:
             if chain:
                 # Not completed from the store: removing a chain must not remove a public root that it happens to end in.
                 try:
-                    anchors = _tls.trust_anchors(chain, _everything(given), self.options["trust"])
+                    anchors = _tls.trust_anchors(chain, [one for one in _everything(given) if one.is_ca], self.options["trust"])
                 except _tls.NoAnchor:
                     anchors = _tls.trust_anchors(chain, (), "exact")
                 fingerprints += [anchor.certificate.fingerprint for anchor in anchors]

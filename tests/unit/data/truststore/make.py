@@ -119,8 +119,8 @@ def stores() -> None:
     run("openssl", "pkcs12", "-export", "-out", "certificates.p12", "-nokeys", "-in", "chain.pem", "-passout", "env:RTC")
     for path in ("key.jks", "key.jceks"):
         keytool("-importkeystore", "-srckeystore", "key.p12", "-srcstorepass", PASSWORD, "-destkeystore", path,
-                "-deststoretype", path.partition(".")[2].upper(), "-deststorepass", PASSWORD, "-srcalias", "tomcat", "-srckeypass", PASSWORD,
-                "-destkeypass", "key secret")  # fmt: skip
+                "-deststoretype", path.partition(".")[2].upper(), "-deststorepass", PASSWORD, "-srcalias", "tomcat",
+                "-srckeypass", PASSWORD, "-destkeypass", "key secret")  # fmt: skip
     keytool("-importkeystore", "-srckeystore", "key.p12", "-srcstorepass", PASSWORD, "-destkeystore", "mixed.p12",
             "-deststoretype", "PKCS12", "-deststorepass", PASSWORD)  # fmt: skip
     keytool("-importcert", "-keystore", "mixed.p12", "-storepass", PASSWORD, "-alias", "root", "-file", "root.pem")

@@ -1,0 +1,301 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the module does without a JVM; with one: tests/java."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.collab.rtc.plugins.module_utils import _certificates, _truststore
+
+DATA = Path(__file__).resolve().parents[2] / "data" / "truststore"
+
+
+def content(name):
+    return (DATA / name).read_bytes()
+
+
+def pem(*names):
+    return "".join((DATA / f"{name}.pem").read_text(encoding="ascii") for name in names)
+
+
+def fingerprint(name):
+    return _certificates.parse(content(f"{name}.pem"), name)[0].fingerprint
+
+
+@pytest.fixture
+def jre(tmp_path):
+    """A JRE whose cacerts is a link, as Debian has it, and whose keytool must not be started."""
+    security = tmp_path / "jre" / "lib" / "security"
+    security.mkdir(parents=True)
+    store = tmp_path / "etc" / "cacerts"
+    store.parent.mkdir()
+    store.write_bytes(content("trust.jks"))
+    store.chmod(0o640)
+    (security / "cacerts").symlink_to(store)
+    keytool = tmp_path / "jre" / "bin" / "keytool"
+    keytool.parent.mkdir()
+    keytool.write_text("#!/bin/sh\necho 'keytool error: it was started'\nexit 1\n", encoding="ascii")
+    keytool.chmod(0o755)
+    return tmp_path / "jre"
+
+
+def options(jre, **more):
+    return dict({"jre_home": str(jre)}, **more)
+
+
+def store_of(jre):
+    return (jre / "lib" / "security" / "cacerts").resolve()
+
+
+@pytest.mark.parametrize("store", ["trust.jks", "trust.jceks", "nopass.p12", "aes.p12", "legacy.p12"])
+def test_unchanged_starts_no_jvm(run_module, jre, store):
+    store_of(jre).write_bytes(content(store))
+    items = [{"pem": pem("root")}, {"pem": pem("leaf", "issuing")}, {"src": str(DATA / "own.pem"), "alias": "other"}]
+    result = run_module("java_truststore", options(jre, certificates=items))
+    assert (result["changed"], result["jvm_starts"], result["added"]) == (False, 0, [])
+    present = {(one["alias"], one["sha256"]) for one in result["present"]}
+    assert present == {("root", fingerprint("root")), ("größe", fingerprint("own"))}
+    assert result["store"] == {
+        "path": str(jre / "lib" / "security" / "cacerts"),
+        "real_path": str(store_of(jre)),
+        "type": _truststore.detect(content(store)),
+        "entries": 2,
+    }
+    assert store_of(jre).read_bytes() == content(store)
+
+
+def test_check_mode_tells_what_would_be_added(run_module, jre):
+    items = [{"pem": pem("plain")}, {"src": str(DATA / "chain.pem")}]
+    result = run_module("java_truststore", options(jre, certificates=items), check=True, diff=True)
+    alias = f"rtc-plain-root-{fingerprint('plain')[:16]}"
+    assert (result["changed"], result["jvm_starts"], result["store"]["entries"]) == (True, 0, 3)
+    (added,) = result["added"]
+    assert added == {
+        "alias": alias,
+        "subject": "C=DE, O=Example\\, Inc., CN=Plain Root",
+        "issuer": "C=DE, O=Example\\, Inc., CN=Plain Root",
+        "not_before": "2020-01-01T00:00:00Z",
+        "not_after": "2120-01-01T00:00:00Z",
+        "sha256": fingerprint("plain"),
+        "kind": "root",
+    }
+    assert result["diff"]["before"] == ""  # the leaf's chain ends in the store
+    assert result["diff"]["after"].splitlines() == [
+        alias,
+        "  subject: C=DE, O=Example\\, Inc., CN=Plain Root",
+        "  issuer: C=DE, O=Example\\, Inc., CN=Plain Root",
+        "  valid: 2020-01-01T00:00:00Z to 2120-01-01T00:00:00Z",
+        f"  sha256: {fingerprint('plain')}",
+    ]
+    assert store_of(jre).read_bytes() == content("trust.jks")
+
+
+@pytest.mark.parametrize("store", ["trust.jks", "nopass.p12", "trust.jceks"])
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"alias": "ROOT"},
+        {"sha256": ":".join(fingerprint("root")[i : i + 2] for i in range(0, 64, 2)).upper()},
+        {"pem": pem("leaf", "issuing", "root")},
+    ],
+)
+def test_absent_starts_no_jvm(run_module, jre, store, item):
+    store_of(jre).write_bytes(content(store))
+    arguments = options(jre, state="absent", certificates=[item, {"alias": "not there"}])
+    preview = run_module("java_truststore", arguments, check=True, diff=True)
+    assert store_of(jre).read_bytes() == content(store)
+    result = run_module("java_truststore", arguments, diff=True)
+    assert result == preview
+    assert (result["changed"], result["jvm_starts"], result["store"]["entries"]) == (True, 0, 1)
+    assert [one["alias"] for one in result["removed"]] == ["root"]
+    assert f"sha256: {fingerprint('root')}" in result["diff"]["before"]
+    after = _truststore.read(store_of(jre).read_bytes(), "changeit")
+    assert after.trusted() == {fingerprint("own"): "größe"}
+    assert after.entries["größe"] == _truststore.read(content(store), "changeit").entries["größe"]
+    again = run_module("java_truststore", arguments)
+    assert (again["changed"], again["removed"]) == (False, [])
+
+
+def test_a_link_stays_a_link_and_the_mode_stays(run_module, jre, tmp_path):
+    undo = tmp_path / "undo"
+    arguments = options(jre, state="absent", certificates=[{"alias": "root"}], backup=True, undo_dir=str(undo))
+    result = run_module("java_truststore", arguments)
+    link = jre / "lib" / "security" / "cacerts"
+    assert link.is_symlink()
+    assert store_of(jre).stat().st_mode & 0o777 == 0o640
+    assert Path(result["backup_file"]).read_bytes() == content("trust.jks")
+    assert (undo / "manifest.jsonl").exists()
+
+
+def test_jssecacerts_comes_first(run_module, jre):
+    (jre / "lib" / "security" / "jssecacerts").write_bytes(content("nopass.p12"))
+    result = run_module("java_truststore", options(jre, certificates=[{"pem": pem("root")}]))
+    assert result["store"]["path"].endswith("jssecacerts")
+    assert result["store"]["type"] == "pkcs12"
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ({"password": "wrong"}, "The password does not open"),
+        ({"certificates": [{"pem": "nothing"}]}, "certificates[].pem holds no certificate"),
+        ({"certificates": [{"src": str(DATA / "leaf.key")}]}, "leaf.key holds no certificate"),
+        ({"certificates": [{"src": str(DATA / "missing.pem")}]}, "missing.pem cannot be read"),
+        ({"certificates": [{"pem": pem("plain-leaf")}]}, "is neither given nor in the store"),
+        ({"certificates": [{"alias": "root"}]}, "names no certificate"),
+        ({"certificates": [{"pem": pem("plain"), "sha256": "00" * 32}]}, "none of its certificates has the SHA-256"),
+        ({"certificates": [{"pem": pem("plain"), "alias": "a"}, {"pem": pem("small"), "alias": "A"}]}, "asked for by two"),
+        ({"certificates": [{"pem": pem("plain"), "src": "x"}]}, "mutually exclusive"),
+        ({"certificates": [{"host": "localhost"}]}, "port"),
+        ({"jre_home": "/nonexistent"}, "No trust store in /nonexistent/lib/security"),
+        ({"path": "/nonexistent/store"}, "/nonexistent/store does not exist"),
+        ({"path": str(DATA / "root.pem")}, "is a PEM file, not a key store"),
+        ({"path": str(DATA / "key.jks"), "certificates": [{"pem": pem("plain"), "alias": "Tomcat"}]}, "a private key"),
+        ({"path": str(DATA / "key.jks"), "certificates": [{"alias": "Tomcat"}], "state": "absent"}, "a private key"),
+    ],
+)
+@pytest.mark.parametrize("check", [True, False])
+def test_refusals_change_nothing(run_module, jre, more, reason, check):
+    arguments = options(jre, **dict({"certificates": [{"pem": pem("plain")}]}, **more))
+    result = run_module("java_truststore", arguments, check=check)
+    assert result["failed"]
+    assert reason in result["msg"]
+    assert "changeit" not in result["msg"].replace("have 'changeit'", "")
+    assert store_of(jre).read_bytes() == content("trust.jks")
+    assert os.listdir(store_of(jre).parent) == ["cacerts"]
+
+
+def test_a_failing_keytool_changes_nothing(run_module, jre):
+    result = run_module("java_truststore", options(jre, certificates=[{"pem": pem("plain")}]))
+    assert result["failed"]
+    assert "keytool error: it was started" in result["msg"]
+    assert store_of(jre).read_bytes() == content("trust.jks")
+
+
+def test_a_keytool_that_writes_something_else_changes_nothing(run_module, jre):
+    """keytool may end with 0 and not have done what was asked: the result is read back before it is taken."""
+    (jre / "bin" / "keytool").write_text("#!/bin/sh\nexit 0\n", encoding="ascii")
+    result = run_module("java_truststore", options(jre, certificates=[{"pem": pem("plain")}]))
+    assert "1 entries too few and 0 too many" in result["msg"]
+    assert store_of(jre).read_bytes() == content("trust.jks")
+
+
+def test_a_change_by_someone_else_is_not_overwritten(run_module, jre):
+    """The keytool of this JRE also changes the store itself, as another program might during the run."""
+    other = content("nopass.p12")
+    source = jre / "other"
+    source.write_bytes(other)
+    real = store_of(jre)
+    script = jre / "bin" / "keytool"
+    from ansible_collections.collab.rtc.plugins.module_utils import _jks
+
+    entries = list(_truststore.read(content("trust.jks"), "changeit").entries.values())
+    plain = _certificates.parse(content("plain.pem"), "plain")[0]
+    entries.append(_truststore.Entry(f"rtc-plain-root-{plain.fingerprint[:16]}", "trusted", (plain.der,), 1))
+    (jre / "new").write_bytes(_jks.write(entries, "changeit"))
+    text = f'while [ "$1" != -destkeystore ]; do shift; done\ncp {jre}/new "$2"\ncp {source} {real}\n'
+    script.write_text(f"#!/bin/sh\n{text}", encoding="utf-8")
+    result = run_module("java_truststore", options(jre, certificates=[{"pem": pem("plain")}]))
+    assert "was changed by something else during the run" in result["msg"]
+    assert real.read_bytes() == other
+
+
+def test_expiry_is_told(run_module, jre):
+    items = [{"pem": pem("expired")}, {"pem": pem("future")}, {"pem": pem("small")}]
+    result = run_module("java_truststore", options(jre, certificates=items), check=True)
+    text = str(result["warnings"])  # texts, or structures with texts, as ansible-core has it
+    assert "CN=Expired CA' expired on 2021-01-01 00:00 UTC." in text
+    assert "CN=Future CA' is not yet valid" in text
+    assert "RSA 1024" in text
+    assert len(result["added"]) == 3
+
+
+def test_the_order_of_the_items_does_not_matter(run_module, jre):
+    from ansible_collections.collab.rtc.plugins.module_utils import _jks
+
+    store_of(jre).write_bytes(_jks.write([], "changeit"))
+    items = [{"pem": pem("leaf", "issuing")}, {"pem": pem("root"), "alias": "company"}]
+    for given in (items, items[::-1]):
+        result = run_module("java_truststore", options(jre, certificates=given), check=True)
+        assert [one["sha256"] for one in result["added"]] == [fingerprint("root")]
+
+
+def test_a_new_store_is_made_of_another(run_module, jre, tmp_path):
+    new = tmp_path / "own store"
+    seed = str(jre / "lib" / "security" / "cacerts")
+    arguments = {"path": str(new), "seed_from": seed, "certificates": [{"pem": pem("root")}], "password": "another"}
+    preview = run_module("java_truststore", arguments, check=True, diff=True)
+    assert not new.exists()
+    result = run_module("java_truststore", arguments, diff=True)
+    assert (result["changed"], result["jvm_starts"], result["store"]["entries"]) == (True, 0, 2)
+    assert result == preview
+    assert "a new trust store with the 2 certificates" in result["diff"]["after"]
+    assert _truststore.read_file(str(new), "another").trusted() == _truststore.read(content("trust.jks"), None).trusted()
+    assert run_module("java_truststore", arguments)["changed"] is False
+
+
+def test_a_new_store_needs_the_seeds_password(run_module, jre, tmp_path):
+    arguments = {
+        "path": str(tmp_path / "own"), "seed_from": str(jre / "lib" / "security" / "cacerts"), "seed_password": "wrong",
+        "certificates": [{"pem": pem("root")}],
+    }  # fmt: skip
+    assert "The password does not open" in run_module("java_truststore", arguments)["msg"]
+    assert not (tmp_path / "own").exists()
+
+
+def events(arguments, last):
+    """Run the module in a child that kills itself at its ``last``-th audited event; returns whether it got that far."""
+    child = os.fork()
+    if child == 0:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        from ansible.module_utils.testing import patch_module_args
+
+        from ansible_collections.collab.rtc.plugins.modules import java_truststore
+
+        count = 0
+
+        def hook(name, _):
+            nonlocal count
+            if name.startswith(("open", "os.", "shutil.", "tempfile.", "subprocess.")):
+                count += 1
+                if count == last:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        with patch_module_args(arguments):
+            sys.addaudithook(hook)
+            try:
+                java_truststore.main()
+            finally:
+                os._exit(0)
+    _, status = os.waitpid(child, 0)
+    return os.WIFSIGNALED(status)
+
+
+def test_a_kill_at_any_moment_leaves_the_old_or_the_new_store(run_module, jre):
+    """Every file that is opened, renamed, changed or removed during a run is a moment to be killed at."""
+    arguments = options(jre, state="absent", certificates=[{"alias": "root"}])
+    old = content("trust.jks")
+    seen = set()
+    moment = 0
+    while True:
+        moment += 1
+        store_of(jre).write_bytes(old)
+        killed = events(arguments, moment)
+        after = store_of(jre).read_bytes()
+        seen.add(len(after))
+        if after != old:
+            assert set(_truststore.read(after, "changeit").entries) == {"größe"}
+        result = run_module("java_truststore", arguments)  # a run after it converges
+        assert result["changed"] is (after == old)
+        assert set(_truststore.read(store_of(jre).read_bytes(), "changeit").entries) == {"größe"}
+        if not killed:
+            break
+    assert len(seen) == 2  # moments before and after the change were among them
+    assert moment > 10
