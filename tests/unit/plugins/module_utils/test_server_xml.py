@@ -42,7 +42,7 @@ def test_attributes_are_decoded_and_raw():
 def test_oddities_are_read():
     model = load("oddities.xml")
     (connector,) = model.connectors
-    assert connector.line == 12
+    assert connector.line == 13
     assert connector.port == 8080
     assert connector.attributes["server"] == "say \"hello\" & 'bye' > here"
     assert connector.attributes["proxyPort"] == "8090"
@@ -289,6 +289,8 @@ def test_ill_formed_xml_has_a_line(text, line):
         ("\ufeff<Server/>".encode("utf-32-le"), "UTF-32"),
         (b"<Server>\n<!-- \xe9 --></Server>", "line 2: the byte at offset 14"),
         (b"\xfe\xff\0<\0", "no valid UTF-16-BE"),
+        # a shift sequence that does nothing would be lost
+        (b'<?xml version="1.0" encoding="iso-2022-jp"?><Server><!-- \x1b(B --></Server>', "cannot be given back"),
     ],
 )
 def test_encodings_that_cannot_be_kept(data, message):

@@ -64,7 +64,8 @@ def files(draw):
     codec = draw(st.sampled_from(sorted(CODECS)))
     declaration = f'<?xml version="1.0" encoding="{CODECS[codec]}"?>' if codec != "utf-8" else ""
     before = f"{declaration}<Server port='8005'>{draw(FILLER)}<Service name='Catalina'>{draw(FILLER)}"
-    after = f"{end}{draw(FILLER)}<Engine name='e'/>{draw(FILLER)}</Service></Server>{draw(st.sampled_from(['', '<!-- end -->']))}"
+    after = f"{end}{draw(FILLER)}<Engine name='e'/>{draw(FILLER)}</Service></Server>"
+    after += draw(st.sampled_from(["", "\n", "<!-- end -->"]))
     return before, tag, after, codec
 
 
