@@ -63,10 +63,11 @@ def _units(tree: Tree) -> list[Starter]:
                 folders.setdefault(name, folder)
             elif name.endswith(".service.d"):
                 dropins.setdefault(name[: -len(".d")], []).append(f"{folder}/{name}")
+    links = _enabled(tree)
     for name, folder in folders.items():
         text = _unit_text(tree, f"{folder}/{name}", dropins.get(name, []))
         if text:
-            for full in _instances(tree, name):
+            for full in _instances(links, name):
                 starter = _unit(tree, f"{folder}/{name}", full, text)
                 if starter.directories:
                     found.append(starter)
@@ -82,14 +83,18 @@ def _unit_text(tree: Tree, path: str, dropins: list[str]) -> str:
     return "\n".join(tree.text(path, _SMALL) or "" for path in paths)
 
 
-def _instances(tree: Tree, name: str) -> list[str]:
+def _instances(links: set[str], name: str) -> list[str]:
     """A unit's name; of a template, the names of its enabled instances."""
     if not name.endswith("@.service"):
         return [name]
     stem = name[: -len(".service")]
-    wants = [item for item in tree.names(UNIT_DIRS[0]) if item.endswith(".wants")]
-    enabled = [item for folder in wants for item in tree.names(f"{UNIT_DIRS[0]}/{folder}")]
-    return sorted({item for item in enabled if item.startswith(stem) and item != name})
+    return sorted(item for item in links if item.startswith(stem) and item != name)
+
+
+def _enabled(tree: Tree) -> set[str]:
+    """The names of the units that are started at boot."""
+    folders = [name for name in tree.names(UNIT_DIRS[0]) if name.endswith((".wants", ".requires"))]
+    return {name for folder in folders for name in tree.names(f"{UNIT_DIRS[0]}/{folder}")}
 
 
 def _unit(tree: Tree, path: str, name: str, text: str) -> Starter:
@@ -185,9 +190,8 @@ def _directories(code: str) -> list[str]:
 
 def enabled(tree: Tree, name: str) -> bool:
     """Whether a unit, or a SysV script, is started at boot."""
-    for folder in tree.names(UNIT_DIRS[0]):
-        if folder.endswith((".wants", ".requires")) and name in tree.names(f"{UNIT_DIRS[0]}/{folder}"):
-            return True
+    if name in _enabled(tree):
+        return True
     levels = [item for level in "2345" for item in tree.names(f"/etc/rc{level}.d")]
     return any(re.fullmatch(r"S\d\d" + re.escape(name), item) for item in levels)
 

@@ -63,7 +63,7 @@ class Tree:
     def stat(self, path: str) -> os.stat_result | None:
         """What ``stat`` says, links followed; ``None`` when there is nothing or it may not be seen (noted)."""
         try:
-            return os.stat(self.disk(self.real(path)))
+            return os.stat(self._followed(path))
         except PermissionError as exc:
             self._refused(path, exc)
         except (OSError, ValueError):
@@ -83,7 +83,7 @@ class Tree:
     def names(self, path: str) -> list[str]:
         """The sorted names in a directory; empty when it is missing or may not be read (noted)."""
         try:
-            return sorted(os.listdir(self.disk(self.real(path))))
+            return sorted(os.listdir(self._followed(path)))
         except PermissionError as exc:
             self._refused(path, exc)
         except (OSError, ValueError):
@@ -94,7 +94,7 @@ class Tree:
         """The bytes of a regular file, at most ``limit``; ``None`` when missing or unreadable (noted)."""
         try:
             # Not blocking: a named pipe in place of a file must not hang the run.
-            handle = os.open(self.disk(self.real(path)), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            handle = os.open(self._followed(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except PermissionError as exc:
             self._refused(path, exc)
             return None
@@ -125,6 +125,10 @@ class Tree:
             return os.readlink(self.disk(path))
         except (OSError, ValueError):
             return ""
+
+    def _followed(self, path: str) -> str:
+        """The path to hand to the operating system, links followed beneath the root."""
+        return path if self.root == "/" else self.disk(self.real(path))
 
     def _refused(self, path: str, exc: OSError) -> None:
         self.note(path, f"{exc.strerror}: run with become to see it")
