@@ -233,7 +233,7 @@ class Daemon:
                 item.unlink()
         for name in ("run", "log", "lock"):
             (root / name).mkdir()
-        self.write("/etc/apache2/ports.conf", "# none\n")
+        self.write("/etc/apache2/ports.conf", f"Listen 127.0.9.1:{free_port()}\n")  # it does not run without any
         with open(root / "etc/apache2/apache2.conf", "a") as file:
             file.write("ServerName localhost\n")
         self.write(

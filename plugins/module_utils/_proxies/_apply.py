@@ -14,7 +14,6 @@ from typing import Any
 
 from ansible_collections.collab.rtc.plugins.module_utils import _files, _undo
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
-from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy
 from ansible_collections.collab.rtc.plugins.module_utils._plan import VhostPlan
 from ansible_collections.collab.rtc.plugins.module_utils._proxies import _checks
 from ansible_collections.collab.rtc.plugins.module_utils._proxies._base import (
@@ -87,13 +86,12 @@ class Change:
         self.result.modules = [name for name in desired.modules if any(f"/{name}.load" in step.path for step in steps)]
         self.result.diff = [step.diff() for step in steps]
         self.result.changed = bool(steps)
-        listens = self._listens(current)
         if self.options.check:
             self._foresee(desired)
             return self.result
         if steps:
-            _checks.ports(self.backend, listens)
-        self._apply(steps, desired, listens)
+            _checks.ports(self.backend, desired.listens)
+        self._apply(steps, desired)
         return self.result
 
     def _missing(self) -> bool:
@@ -127,9 +125,6 @@ class Change:
                 "Mend that first. Nothing was changed.",
             )
 
-    def _listens(self, current: Proxy) -> list[tuple[str, int]]:
-        return [(address, vhost.port) for vhost in self.vhosts for address in vhost.listen or ["*"]]
-
     def _sources(self, desired: Desired) -> list[str]:
         paths = [*desired.configuration, *(item.path for item in desired.links), *(item.path for item in desired.files)]
         for vhost in self.vhosts:
@@ -145,7 +140,7 @@ class Change:
             self.result.reloaded = state != "stopped"
             self.result.changed = self.result.changed or self.result.reloaded
 
-    def _apply(self, steps: list[_Step], desired: Desired, listens: list[tuple[str, int]]) -> None:
+    def _apply(self, steps: list[_Step], desired: Desired) -> None:
         pending = os.path.exists(self.marker)
         if steps:
             self._write(steps, desired, pending)
@@ -159,7 +154,7 @@ class Change:
             if state in ("new", "failed") and not self.vhosts:
                 return
             try:
-                self.control.take_effect(listens)
+                self.control.take_effect(desired.listens)
             except ProxyError:
                 self._undo(steps)
                 raise
@@ -266,7 +261,8 @@ def differences(desired: Desired) -> list[_Step]:
 
 
 def _linked(link: Link) -> bool:
-    return os.path.islink(link.path) and os.path.realpath(link.path) == os.path.realpath(link.target)
+    wanted = os.path.join(os.path.dirname(link.path), link.target)
+    return os.path.islink(link.path) and os.path.realpath(link.path) == os.path.realpath(wanted)
 
 
 def _place_link(path: str, target: str) -> None:

@@ -79,6 +79,7 @@ class Desired:
     links: list[Link] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)  # our files and links
     modules: list[str] = field(default_factory=list)  # of Apache: those that are switched on by this change
+    listens: list[tuple[str, int]] = field(default_factory=list)  # addresses and ports that must be had afterwards
     configuration: list[str] = field(default_factory=list)  # paths of the configuration files that hold the hosts
 
 

@@ -61,7 +61,9 @@ class Nginx(Backend):
         for vhost in vhosts:
             refuse_foreign(vhost, current)
             secure = any(item.scheme == "https" for target in targets(vhost) for item in target.upstreams)
-            text = _nginx_render.render(vhost, join_listens(vhost, foreign), ca_file(vhost, self) if secure else "")
+            listens = join_listens(vhost, foreign)
+            text = _nginx_render.render(vhost, listens, ca_file(vhost, self) if secure else "")
+            result.listens += [(address, vhost.port) for address in listens]
             path = f"{available}/{vhost.name}.conf"
             result.files.append(File(path, text.encode()))
             result.configuration.append(path)
