@@ -14,7 +14,15 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "files/rtc_server/src"))
 
-from rtc_support import Server, Site, running
+from rtc_support import BREACHES, Server, Site, running
+
+
+@pytest.fixture(autouse=True)
+def _contract_is_kept() -> Iterator[None]:
+    """Whatever a test is about: nothing that the server sent may differ from docs/asyncapi.yaml."""
+    BREACHES.clear()
+    yield
+    assert BREACHES == []
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import rtc_contract
 from aiohttp import web
 
 from rtc_server.app import make_app, make_tokens
@@ -167,6 +168,7 @@ async def eventually(condition: Callable[[], Any], what: str = "") -> Any:
 
 
 _OPEN: set[Client] = set()
+BREACHES: list[str] = []  # of the contract, since the test began
 
 
 async def hang_up() -> None:
@@ -192,7 +194,8 @@ class Client:
         self.other: list[str] = []  # Engine.IO packets that are not events or acknowledgements
         self.closed = asyncio.Event()
         self.news = asyncio.Event()
-        self._acks: dict[int, asyncio.Future[Any]] = {}
+        self.breaches: list[str] = []  # of the contract, by the server
+        self._acks: dict[int, tuple[str, asyncio.Future[Any]]] = {}
         self._number = 0
         self._ws: aiohttp.ClientWebSocketResponse | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -244,7 +247,7 @@ class Client:
         number = self._number
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         answer.add_done_callback(lambda f: f.cancelled() or f.exception())
-        self._acks[number] = answer
+        self._acks[number] = (event, answer)
         if self.closed.is_set():
             answer.set_exception(Closed())
             return answer
@@ -354,20 +357,30 @@ class Client:
         if packet == "2" and self.revision == 4:
             await self.send("3")
         elif packet[:3] == "42[":
-            self.events.append(tuple(json.loads(packet[2:])))
+            name, body = json.loads(packet[2:])
+            self.events.append((name, body))
+            self._check(rtc_contract.check_event, name, body)
         elif packet[:2] == "43":
             number, _, rest = packet[2:].partition("[")
-            answer = self._acks.pop(int(number))
+            event, answer = self._acks.pop(int(number))
+            (value,) = json.loads("[" + rest)
+            self._check(rtc_contract.check_answer, event, value)
             if not answer.done():
-                (value,) = json.loads("[" + rest)
                 answer.set_result(value)
         elif packet != "6":
             self.other.append(packet)
         self.news.set()
 
+    def _check(self, check: Callable[[str, Any], None], name: str, value: Any) -> None:
+        try:
+            check(name, value)
+        except AssertionError as exc:
+            self.breaches.append(str(exc))
+            BREACHES.append(str(exc))
+
     def _ended(self) -> None:
         self.closed.set()
         self.news.set()
-        for answer in self._acks.values():
+        for _event, answer in self._acks.values():
             if not answer.done():
                 answer.set_exception(Closed())
