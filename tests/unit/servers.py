@@ -167,3 +167,22 @@ def unused_port():
     """A port on which nothing listens."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return probe.getsockname()[1]
+
+
+def relay(connection, upstream, first=b""):
+    """Pass bytes both ways until one side ends; ``first`` was read already."""
+
+    def pump(source, target):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data)
+        for side in (source, target):
+            with contextlib.suppress(OSError):
+                side.shutdown(socket.SHUT_RDWR)
+
+    with upstream:
+        upstream.sendall(first)
+        back = threading.Thread(target=pump, args=(upstream, connection), daemon=True)
+        back.start()
+        pump(connection, upstream)
+        back.join(10)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import socket
 import threading
 from types import SimpleNamespace
@@ -100,12 +101,14 @@ def pki(tmp_path_factory):
 def rtc(start, tmp_path, pki):
     """Our RTC server; call it to start one: ``rtc(tls=True, origins=[...])``."""
 
+    numbers = itertools.count()
+
     def begin(tls=True, origins=(ORIGIN,), limits=""):
         key = tmp_path / "token.key"
         key.write_bytes(b"a secret of the tests that is long enough for HS256")
         config = parse(
             f'[server]\nport = 9083\norigins = {list(origins)!r}\n[token]\nkeys = ["{key}"]\n'
-            f'[journal]\npath = "{tmp_path}/journal.db"\n[limits]\n{limits}\n'
+            f'[journal]\npath = "{tmp_path}/journal-{next(numbers)}.db"\n[limits]\n{limits}\n'
         )
         tokens = make_tokens(config)
 
