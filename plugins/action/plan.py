@@ -18,16 +18,14 @@ from ansible_collections.collab.rtc.plugins.module_utils import (
     _facts,
     _findings,
     _given_tls,
+    _landscape,
     _planning,
     _report_text,
     _wishes,
 )
 from ansible_collections.collab.rtc.plugins.module_utils._topology import Landscape
 
-GROUPS = ("confluence", "jira", "rtc_proxies")
 DETECTED = "rtc_detected"  # what the role topology registers on every host
-# Variables that make no sense as one value for two applications of one host.
-NOT_COMMON = ("port", "connector_port", "install_dir", "truststore_path")
 
 
 class ActionModule(ActionBase):
@@ -66,7 +64,7 @@ class ActionModule(ActionBase):
         hostvars, groups = task_vars["hostvars"], task_vars.get("groups", {})
         in_play = set(task_vars.get("ansible_play_hosts_all") or hostvars)
         given = self._task.args.get("facts")
-        landscape = Landscape(now=time.time(), groups={name: [str(host) for host in groups.get(name, [])] for name in GROUPS})
+        landscape = Landscape(now=time.time(), groups={name: [str(host) for host in groups.get(name, [])] for name in _landscape.GROUPS})
         plan_file = ""
         for host in dict.fromkeys(host for members in landscape.groups.values() for host in members):
             topology, why = self._topology(host, hostvars, given)
@@ -92,17 +90,12 @@ class ActionModule(ActionBase):
         return None, str(detected.get("msg") or detected.get("module_stderr") or "it was not reached.").strip()
 
     def _wishes(self, host, hostvars, landscape):
-        kinds = [kind for kind in _wishes.KINDS if host in landscape.groups[kind]]
-        values, problems = self._variables(host, hostvars, strict=bool(kinds))
-        landscape.wishes[host], landscape.problems[host] = {}, list(problems)
-        for kind in kinds or _wishes.KINDS[:1]:
-            wishes, found = _wishes.parse(values, kind)
-            landscape.problems[host] += [item for item in found if item not in landscape.problems[host]]
-            landscape.wishes[host][kind] = wishes
+        strict = any(host in landscape.groups[kind] for kind in _wishes.KINDS)
+        _landscape.add(landscape, host, *self._variables(host, hostvars, strict))
+        for kind, wishes in landscape.wishes[host].items() if strict else ():
             given = self._tls(wishes)
-            if given and kinds:
+            if given:
                 landscape.tls.setdefault(host, {})[kind] = given
-        landscape.common[host] = [_wishes.PREFIX + name for name in NOT_COMMON if _wishes.common(values, name)]
 
     def _variables(self, host, hostvars, strict):
         """The variables of a host with our prefix that the plan reads, evaluated; and problems of those that cannot be."""
@@ -128,7 +121,7 @@ class ActionModule(ActionBase):
     def _tls(self, wishes):
         """What the certificate files hold; paths in the wishes become absolute. ``None`` where nothing is given."""
         texts, failed = {}, None
-        for name in ("tls_certificate", "tls_key", "tls_ca"):
+        for name in ("tls_certificate", "tls_key", "tls_ca", "upstream_ca"):
             value = getattr(wishes, name)
             try:
                 texts[name] = self._read(value, wishes, name) if value else None

@@ -70,7 +70,7 @@ INVENTORY = (
           "Two sites have the same server name and the same RTC port.",
           "Give one of them another rtc_port or rtc_server_name.", "", ("S08",)),
     Entry("RTC108", "error", "Wishes that contradict each other",
-          "No state of the site fulfils all of them.",
+          "No state of the site fulfils all of them. A warning where one of them just has no effect.",
           "Variables of one site are compared with each other, and between its nodes.",
           "Drop or correct one of the variables that the message names."),
     Entry("RTC110", "error", "The server name is unknown",

@@ -93,8 +93,8 @@ ENTRIES = (
           "Users cannot reach the application by the server name.",
           "No virtual host of the proxy forwards to the connector, and rtc_manage_application_vhost is not set.",
           "Set rtc_manage_application_vhost: true, or write that virtual host by hand.", "reverse_proxy", ("S12",)),
-    Entry("RTC422", "warning", "Polling answers are held back",
-          "A proxy that buffers answers delays the messages of clients that poll.",
+    Entry("RTC422", "info", "Polling answers are buffered",
+          "Answers to clients that poll go through a buffer, or a file, of the proxy first.",
           "The route to the RTC port has buffering on.",
           "nginx: proxy_buffering off. The role does it where it writes the virtual host.", "reverse_proxy", ("S31",)),
 )  # fmt: skip

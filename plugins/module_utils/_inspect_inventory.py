@@ -141,12 +141,18 @@ def _proxy(state: SiteState, landscape: Landscape) -> Iterator[Finding]:
 def _contradictions(state: SiteState) -> Iterator[Finding]:
     for text in contradictions(state):
         yield make("RTC108", state.nodes[0].host, text, site=state.site.name)
+    if state.proxy is None:
+        wishes = state.wishes
+        for name in ("tls_certificate", "manage_application_vhost"):
+            if getattr(wishes, name):
+                yield make("RTC108", state.nodes[0].host, f"rtc_{name} has no effect: {state.site.name} has no proxy.",
+                           site=state.site.name, severity="warning")  # fmt: skip
 
 
 def contradictions(state: SiteState) -> list[str]:
     """Sentences about wishes of one site that exclude each other."""
-    wishes, found = state.wishes, []
-    proxied = bool(state.proxy)
+    wishes, proxied = state.wishes, bool(state.proxy)
+    found: list[str] = []
     if wishes.proxy == NO_PROXY and wishes.proxy_kind:
         found.append(f"rtc_proxy is none, and rtc_proxy_kind is {wishes.proxy_kind}.")
     if wishes.tls_key and not wishes.tls_certificate:
@@ -154,10 +160,6 @@ def contradictions(state: SiteState) -> list[str]:
     managed = proxied and state.proxy is not None and state.proxy.kind in MANAGED_PROXIES
     if wishes.tls_certificate and not wishes.tls_key and managed:
         found.append("rtc_tls_certificate is given without rtc_tls_key.")
-    if wishes.tls_certificate and not proxied:
-        found.append("rtc_tls_certificate is for a proxy, and the site has none; Tomcat's own certificate is in server.xml.")
-    if wishes.manage_application_vhost and not proxied:
-        found.append("rtc_manage_application_vhost is true, and the site has no proxy.")
     if wishes.service == "builtin" and wishes.store_url:
         found.append("rtc_store_url is for the server of this collection, and rtc_service is builtin.")
     if wishes.application_port and proxied and wishes.application_port == state.site.rtc_port:

@@ -26,13 +26,12 @@ TEXTS = {
     "RTC407": "cuts idle connections",
     "RTC408": "cuts idle tunnels",
     "RTC409": "has several active upstreams and no stickiness",
-    "RTC422": "buffers answers",
 }
 
 
 def hosts(landscape: Landscape, states: list[SiteState]) -> list[Finding]:
     """What is said about the proxies that sites use, whatever the site is."""
-    found = []
+    found: list[Finding] = []
     used = {(state.proxy.host, state.proxy.kind) for state in states if state.proxy}
     for host, facts in landscape.facts.items():
         for proxy in facts.proxies:
@@ -102,6 +101,9 @@ def _rtc(state: SiteState, proxy: ProxyUse) -> Iterator[Finding]:
             yield _fault(state, proxy, item, fault)
         if item in foreign:
             yield _foreign(state, proxy, item, faults)
+        for match in item.routes[:1]:
+            if match.route.buffering and proxy.kind == "nginx":
+                yield make("RTC422", proxy.host, f"{match.where}: proxy_buffering is on.")
     yield from _elsewhere(state, proxy, present)
 
 

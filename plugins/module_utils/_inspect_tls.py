@@ -33,7 +33,7 @@ def node(state: SiteState, item: Node) -> list[Finding]:
     else:
         found += _store(item, store)
         found += _trust(item, store)
-    if state.proxy is not None and not (item.given and item.given.root_pem) and not item.wishes.tls_fetch:
+    if not (item.given and item.given.root_pem) and not item.wishes.tls_fetch:
         found.append(make("RTC314", item.host, f"The authority behind {state.site.base_url} was not given."))
     for finding in found:
         finding.site = state.site.name
@@ -60,7 +60,7 @@ def _trust(item: Node, store: TrustStore) -> Iterator[Finding]:
 def site(state: SiteState, now: float) -> list[Finding]:
     """What is said about the certificates of a site, the given one and those that the proxy has."""
     first = state.nodes[0]
-    found = list(_missing(state))
+    found = [*_missing(state), *_upstream(state)]
     if first.given:
         found += _given(state, first, first.given, now)
     if state.proxy and not state.wishes.tls_certificate:
@@ -78,6 +78,13 @@ def _missing(state: SiteState) -> Iterator[Finding]:
     if state.tls and state.proxy and state.proxy.managed and not _intent.foreign_rtc(state) and not _intent.certificate_paths(state)[0]:
         yield make("RTC318", state.proxy.host, f"No certificate for {state.site.rtc_url} is known.",
                    [item for item in state.site.evidence if item.startswith("HTTP")])  # fmt: skip
+
+
+def _upstream(state: SiteState) -> Iterator[Finding]:
+    """T9: the proxy checks Tomcat's certificate, and needs its authority."""
+    proxy = state.proxy
+    if state.site.protocol == "HTTPS" and proxy and proxy.managed and not state.wishes.upstream_ca:
+        yield make("RTC320", proxy.host, f"{proxy.kind} on {proxy.host} trusts what its system trusts for the certificate of Tomcat.")
 
 
 def _given(state: SiteState, item: Node, given: GivenTls, now: float) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from ansible_collections.collab.rtc.plugins.module_utils import _routes
 from ansible_collections.collab.rtc.plugins.module_utils._facts import HostFacts, ProxyListen, VirtualHost
 from ansible_collections.collab.rtc.plugins.module_utils._routes import Match
-from ansible_collections.collab.rtc.plugins.module_utils._topology import Node, SiteState, builtin
+from ansible_collections.collab.rtc.plugins.module_utils._topology import Node, SiteState
 
 LOOPBACK = "127.0.0.1"
 ALL = "0.0.0.0"  # noqa: S104 - what the RTC server's configuration wants for all addresses
@@ -152,33 +152,31 @@ def foreign_application(state: SiteState) -> list[Existing]:
 
 
 def rtc_faults(state: SiteState, found: Existing) -> list[str]:
-    """Ids of what is wrong with an RTC virtual host; empty when it is right."""
+    """Ids of what is wrong with an RTC virtual host; empty when it is right.
+
+    Several routes may lead to the port: Apache's for polling, and one for WebSockets under /socket.io/.
+    """
     faults = [] if found.listen.tls == state.tls else ["RTC401"]
-    good = [match for match in found.routes if match.upstream.port == state.site.rtc_port]
+    good = found.routes
     if not good:
-        faults.append("RTC402" if found.vhost.routes else "RTC403")
-    for match in good[:1]:
-        faults += route_faults(state, match)
-    return faults
-
-
-def route_faults(state: SiteState, match: Match) -> list[str]:
-    """Ids of what is wrong with a route to the RTC port."""
-    route, faults = match.route, []
-    if not root(route.path) or not root(route.upstream_path):
+        return [*faults, "RTC402" if found.vhost.routes else "RTC403"]
+    if not any(root(match.route.path) and root(match.route.upstream_path) for match in good):
         faults.append("RTC404")
-    if not route.upgrade:
+    upgrading = [match for match in good if match.route.upgrade]
+    if not upgrading:
         faults.append("RTC405")
-    if not route.http11:
+    if not any(match.route.http11 for match in good):
         faults.append("RTC406")
-    if 0 < route.read_timeout < PING_SECONDS:
-        faults.append("RTC408" if match.proxy.kind == "haproxy" else "RTC407")
-    active = [item for item in route.upstreams if not item.backup]
-    if len(active) > 1 and not route.sticky:
+    if any(0 < match.route.read_timeout < PING_SECONDS for match in upgrading or good):
+        faults.append("RTC408" if good[0].proxy.kind == "haproxy" else "RTC407")
+    if any(_scattered(match) for match in good):
         faults.append("RTC409")
-    if route.buffering and match.proxy.kind == "nginx":
-        faults.append("RTC422")
     return faults
+
+
+def _scattered(match: Match) -> bool:
+    active = {(item.host, item.port) for item in match.route.upstreams if not item.backup}
+    return len(active) > 1 and not match.route.sticky
 
 
 def root(path: str) -> bool:
@@ -196,20 +194,18 @@ def certificate_paths(state: SiteState) -> tuple[str, str]:
     if not state.tls or state.proxy is None:
         return "", ""
     if state.wishes.tls_certificate:
-        directory = f"/etc/rtc-proxy/{state.site.server_name}"
-        return f"{directory}/fullchain.pem", f"{directory}/privkey.pem"
+        return f"{directory(state)}/fullchain.pem", f"{directory(state)}/privkey.pem"
     for match in state.proxy.application + state.proxy.rtc:
         if match.listen.tls and match.vhost.certificate:
             return match.vhost.certificate, match.vhost.key or match.vhost.certificate
     return "", ""
 
 
+def directory(state: SiteState) -> str:
+    """Where this collection keeps the certificates of a site on its proxy."""
+    return f"/etc/rtc-proxy/{state.site.server_name}"
+
+
 def keeps_builtin(state: SiteState, node: Node) -> bool:
     """Whether the add-on's own RTC service stays."""
     return state.service(node) == "builtin"
-
-
-def builtin_on_all(node: Node) -> bool:
-    """Whether the add-on's own service holds the port on every address."""
-    found = builtin(node)
-    return bool(found and found.address in _routes.WILDCARDS)

@@ -81,6 +81,7 @@ def _rtc_vhost(state: SiteState, states: list[SiteState]) -> VhostPlan:
         site=site.name, kind=site.proxy_kind, role="rtc", name=f"rtc-{site.application}-{site.rtc_port}",
         server_name=site.server_name, listen=_intent.rtc_listen(state, states), port=site.rtc_port, upstreams=upstreams,
         certificate=certificate, key=key,
+        upstream_ca=_upstream_ca(state), upstream_name=state.wishes.upstream_name,
     )  # fmt: skip
 
 
@@ -96,6 +97,7 @@ def _application_vhost(state: SiteState) -> VhostPlan:
         site=site.name, kind=site.proxy_kind, role="application", name=f"{site.application}-{site.server_name}-{state.application_port}",
         server_name=site.server_name, listen=["*"], port=state.application_port, upstreams=upstreams,
         context_path=site.context_path, certificate=certificate, key=key, synchrony=synchrony,
+        upstream_ca=_upstream_ca(state), upstream_name=state.wishes.upstream_name,
     )  # fmt: skip
 
 
@@ -109,14 +111,20 @@ def _bracket(host: str) -> str:
 
 
 def _certificates(state: SiteState) -> list[dict[str, str]]:
-    wishes, node = state.wishes, state.nodes[0]
-    if not wishes.tls_certificate or not state.tls:
-        return []
-    certificate, key = _intent.certificate_paths(state)
-    return [
-        _file("rtc_tls_certificate", wishes.tls_certificate, certificate, "0644", node.host),
-        _file("rtc_tls_key", wishes.tls_key, key, "0600", node.host),
-    ]
+    wishes, node, files = state.wishes, state.nodes[0], []
+    if wishes.tls_certificate and state.tls:
+        certificate, key = _intent.certificate_paths(state)
+        files.append(_file("rtc_tls_certificate", wishes.tls_certificate, certificate, "0644", node.host))
+        files.append(_file("rtc_tls_key", wishes.tls_key, key, "0600", node.host))
+    if _upstream_ca(state):
+        files.append(_file("rtc_upstream_ca", wishes.upstream_ca, _upstream_ca(state), "0644", node.host))
+    return files
+
+
+def _upstream_ca(state: SiteState) -> str:
+    """Where the authority of Tomcat's certificate is on the proxy host; "" for the system's."""
+    encrypts_again = state.site.protocol == "HTTPS" and state.wishes.upstream_ca
+    return f"{_intent.directory(state)}/upstream-ca.pem" if encrypts_again else ""
 
 
 def _file(variable: str, value: str, dest: str, mode: str, host: str) -> dict[str, str]:

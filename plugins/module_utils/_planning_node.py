@@ -119,6 +119,7 @@ def _restart(state: SiteState, node: Node) -> RestartPlan:
         service_kind=service.kind if service else "none", port=node.connector.port if node.connector else 0,
         address=_intent.upstream_host(state, node) if state.proxy is None else _ready_address(state, node),
         context_path=state.site.context_path, pending=pending(node),
+        scheme="https" if node.connector and node.connector.ssl else "http",
     )  # fmt: skip
 
 

@@ -152,9 +152,9 @@ def nodes(landscape: Landscape) -> list[Node]:
 
 def choose(facts: HostFacts, kind: str, wishes: Wishes) -> tuple[Application | None, str]:
     """The application of a host and why it is that one; ``None`` when there is none, or no way to choose."""
-    all_of_kind = [item for item in facts.applications if item.kind == kind]
+    all_of_kind = [item for item in facts.applications if item.kind == kind and not item.leftover]
     if wishes.install_dir:
-        named = [item for item in all_of_kind if item.install_dir.rstrip("/") == wishes.install_dir]
+        named = [item for item in facts.applications if item.kind == kind and item.install_dir.rstrip("/") == wishes.install_dir]
         return (named[0], "rtc_install_dir names it") if named else (None, f"nothing is in {wishes.install_dir}")
     if len(all_of_kind) <= 1:
         return (all_of_kind[0], "the only one") if all_of_kind else (None, "none was found")

@@ -55,6 +55,8 @@ class Wishes:
     tls_key: str = ""
     tls_ca: str = ""
     tls_fetch: bool = False
+    upstream_ca: str = ""
+    upstream_name: str = ""
     store_url: str = ""
     origins: list[str] = field(default_factory=list)
     server_python: str = ""
@@ -129,6 +131,9 @@ VARIABLES: tuple[Variable, ...] = (
          "Certificate of the authority that the application's Java has to trust: a file on the controller, or PEM text."),
     _var("tls_fetch", "bool", "false",
          "Take the authority to trust from the running server where O(rtc_tls_ca) is not given. Trusts what answers now."),
+    _var("upstream_ca", "pem", "the authorities of the proxy's system",
+         "Authority of Tomcat's own certificate, where a proxy encrypts again: a file on the controller, or PEM text."),
+    _var("upstream_name", "name", "the server name", "The name in Tomcat's own certificate, where a proxy encrypts again."),
     _var("store_url", "secret_url", "none: SQLite on each node",
          "Redis or Valkey that all RTC nodes share; every node is active then."),
     _var("origins", "list", "the application's own address",
