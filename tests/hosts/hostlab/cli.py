@@ -38,8 +38,7 @@ def up(lab: Lab, podman: Podman, chosen: list[Host], *, fresh: bool = False) -> 
     pki.ensure(lab.state / "pki", lab.server_names)
     mirrors = machine.find_mirrors()
     of_host = {host.name: images.image_for(host, mirrors) for host in chosen}
-    for image in {image.tag: image for image in of_host.values()}.values():
-        images.ensure(podman, image, mirrors)
+    images.ensure(podman, list(of_host.values()), mirrors)
     targets = [hosts.wanted(lab, host, of_host[host.name]) for host in chosen]
     if not hosts.network_is_right(podman, lab):
         hosts.make_network(podman, lab)
@@ -57,15 +56,17 @@ def up(lab: Lab, podman: Podman, chosen: list[Host], *, fresh: bool = False) -> 
 
 
 def _start(lab: Lab, podman: Podman, targets: list[hosts.Wanted], *, fresh: bool) -> bool:
-    """Start what does not run, wait until all is ready. Returns whether anything was started; raises LabError."""
+    """Start what does not run, wait until all is ready. Returns whether there was anything to do; raises LabError."""
     there = podman.containers(f"{hosts.LABEL}={lab.name}")
 
     def one(target: hosts.Wanted) -> bool:
-        started = hosts.bring_up(podman, target, there.get(target.container), fresh=fresh)
-        hosts.wait_ready(podman, target, started=started)
-        if started:
-            say(f"{target.host.name}: up at {target.host.address}")
-        return started
+        current = there.get(target.container)
+        outcome = hosts.bring_up(podman, target, current, fresh=fresh)
+        if outcome is hosts.Outcome.KEPT and current and hosts.services_listen(current, target.host):
+            return False
+        hosts.wait_ready(podman, target, outcome)
+        say(f"{target.host.name}: up at {target.host.address} ({outcome.value})")
+        return True
 
     with ThreadPoolExecutor(WORKERS) as pool:
         results = [pool.submit(one, target) for target in targets]
@@ -110,8 +111,7 @@ def status(lab: Lab, podman: Podman) -> int:
         container = there.get(lab.container(host))
         state = "absent" if container is None else str(container["State"])
         if container and hosts.is_alive(container):
-            absent = {22, *host.ports.values()} - hosts.listening_ports(int(container["Pid"]))
-            state = f"nothing on {sorted(absent)}" if absent else "up"
+            state = "up" if hosts.services_listen(container, host) else "services stopped"
         elif container and state == "running":
             state = "dead"
         all_up = all_up and state == "up"
@@ -145,6 +145,14 @@ def _alone() -> Iterator[None]:
             say("another lab command is at work on this machine: waiting for it")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def _give_to_caller(lab: Lab) -> None:
+    """After sudo, the state belongs to who called: Ansible reads keys and certificates without root."""
+    if "SUDO_UID" in os.environ:
+        owner = (int(os.environ["SUDO_UID"]), int(os.environ["SUDO_GID"]))
+        for path in [lab.state.parent, lab.state, *lab.state.rglob("*")]:
+            os.lchown(path, *owner)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -191,6 +199,7 @@ def _run(options: argparse.Namespace) -> int:
                 down(lab, podman, chosen if options.hosts else None)
         else:
             up(lab, podman, chosen, fresh=options.verb == "reset")
+        _give_to_caller(lab)
     return 0
 
 
@@ -198,8 +207,12 @@ def main() -> int:
     """Run the command line. Returns the exit status: 0, 1 with a message on stderr, 3 from `status`."""
     options = _parser().parse_args()
     if os.geteuid() != 0:
-        print("lab: needs root, as only then the hosts have addresses that SSH can reach: call it with sudo.", file=sys.stderr)
-        return 1
+        # Only root's containers have addresses that SSH can reach.
+        if not shutil.which("sudo"):
+            print("lab: needs root, and there is no sudo: call it as root.", file=sys.stderr)
+            return 1
+        print("lab: needs root: going on with sudo", file=sys.stderr)
+        os.execvp("sudo", ["sudo", sys.executable, str(Path(sys.argv[0]).resolve()), *sys.argv[1:]])
     try:
         return _run(options)
     except LabError as err:

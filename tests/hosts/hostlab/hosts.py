@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import enum
 import hashlib
 import http.client
 import ipaddress
@@ -32,6 +33,14 @@ POLL_S = 0.25
 # systemd mounts credentials and sandboxes in namespaces below a shared root; a container's root is private.
 ENTRY = "mount --make-rshared / && /usr/local/lib/rtc-lab-host/first-boot && exec /sbin/init"
 TCP_LISTEN = "0A"
+
+
+class Outcome(enum.Enum):
+    """What bringing a host up came to."""
+
+    KEPT = "ran already"
+    RESTARTED = "started again with its disk"
+    MADE = "made anew"
 
 
 class NetworkBrokenError(LabError):
@@ -158,17 +167,17 @@ def _remove_orphan_bridge(podman: Podman, subnet: str) -> bool:
     return removed
 
 
-def bring_up(podman: Podman, target: Wanted, current: dict[str, Any] | None, *, fresh: bool = False) -> bool:
-    """Make the container run as wanted. Returns whether it was started now (and not found running)."""
+def bring_up(podman: Podman, target: Wanted, current: dict[str, Any] | None, *, fresh: bool = False) -> Outcome:
+    """Make the container run as wanted: keep it, start it again, or make it anew (always, if `fresh`)."""
     name = target.container
     if current:
         same = (current.get("Labels") or {}).get(SPEC_LABEL) == target.spec
         if same and not fresh and is_alive(current):
-            return False
+            return Outcome.KEPT
         if same and not fresh and current.get("State") != "running":
             say(f"{target.host.name}: was {current.get('State')}, starting it again")
             if podman("start", name, check=False).returncode == 0:
-                return True
+                return Outcome.RESTARTED
         if not same:
             say(f"{target.host.name}: image or description has changed, making it anew")
         remove(podman, name)
@@ -182,7 +191,7 @@ def bring_up(podman: Podman, target: Wanted, current: dict[str, Any] | None, *, 
         raise NetworkBrokenError(f"{target.host.name}: {started.stderr.strip()}")
     if started.returncode:
         raise LabError(f"Cannot start {target.host.name}: {started.stderr.strip()}")
-    return True
+    return Outcome.MADE
 
 
 def remove(podman: Podman, container: str) -> None:
@@ -190,25 +199,29 @@ def remove(podman: Podman, container: str) -> None:
     podman("rm", "--force", "--time=0", "--volumes", "--ignore", container)
 
 
-def wait_ready(podman: Podman, target: Wanted, *, started: bool) -> None:
+def services_listen(container: dict[str, Any], host: Host) -> bool:
+    """Whether sshd and the applications of this running container listen, by the machine's own view of it (no call)."""
+    return {22, *host.ports.values()} <= listening_ports(int(container["Pid"]))
+
+
+def wait_ready(podman: Podman, target: Wanted, outcome: Outcome) -> None:
     """Return when systemd, sshd and the applications of the host are up. Raises LabError with what is not, and why."""
     host, name = target.host, target.container
     deadline = time.monotonic() + READY_TIMEOUT_S
     with step(f"{host.name}: waiting for systemd, sshd{' and ' + ', '.join(host.products) if host.products else ''}"):
+        _wait_systemd(podman, name, host, deadline)
+        if outcome is Outcome.KEPT:
+            _start_services(podman, name, host)
         pid = _pid(podman, name)
         needed = {22, *host.ports.values()}
-        if not started and needed <= listening_ports(pid):
-            return
-        _wait_systemd(podman, name, host, deadline)
-        if not started:
-            _start_services(podman, name, host)
 
         def why() -> str:
             return _why(podman, name, host, needed)
 
-        _wait(lambda: needed <= listening_ports(_pid(podman, name)), deadline, why)
+        _wait(lambda: needed <= listening_ports(pid), deadline, why)
         _wait(lambda: _ssh_answers(host), deadline, lambda: f"{host.name}: sshd listens but does not answer")
-        if started:
+        # Only a new host is known to have its connector on the outer address: the roles may move it to loopback.
+        if outcome is Outcome.MADE:
             _wait(lambda: all(_application_answers(host, *item) for item in host.ports.items()), deadline, why)
 
 
@@ -232,7 +245,8 @@ def _wait_systemd(podman: Podman, container: str, host: Host, deadline: float) -
     state = ""
     while state != "running":
         _pid(podman, container)
-        asked = podman("exec", container, "systemctl", "is-system-running", check=False)
+        # --wait: one call that lasts until all units are up; it fails at once while D-Bus is not there yet.
+        asked = podman("exec", container, "systemctl", "is-system-running", "--wait", check=False)
         state = asked.stdout.strip()
         if state == "degraded":
             failed = podman("exec", container, "systemctl", "--failed", "--no-legend", "--plain", check=False).stdout
@@ -242,7 +256,8 @@ def _wait_systemd(podman: Podman, container: str, host: Host, deadline: float) -
             )
         if time.monotonic() > deadline:
             raise LabError(f"{host.name}: systemd is still {state or 'not answering'} after {READY_TIMEOUT_S:.0f} s.")
-        time.sleep(POLL_S)
+        if state != "running":
+            time.sleep(POLL_S)
 
 
 def _start_services(podman: Podman, container: str, host: Host) -> None:

@@ -14,6 +14,7 @@ import json
 import shutil
 import subprocess
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,15 +72,38 @@ def image_for(host: Host, mirrors: Mirrors) -> Image:
     return Image("application", f"{REPOSITORY}-application:{what}-{hashed}", host.debian, plain, arguments)
 
 
-def ensure(podman: Podman, image: Image, mirrors: Mirrors) -> None:
-    """Build the image, and what it stands on, where it is not there yet. Raises LabError."""
-    if podman.image_exists(image.tag):
+def ensure(podman: Podman, wanted: list[Image], mirrors: Mirrors) -> None:
+    """Build the images, and what they stand on, where they are not there yet. Raises LabError."""
+    there = set(_our_tags(podman))
+    missing = {image.tag: image for image in wanted if image.tag not in there}
+    if not missing:
+        return
+    remove_trees()
+    releases = sorted({image.debian for image in missing.values()})
+
+    def of_release(release: int) -> None:
+        for image in missing.values():
+            if image.debian == release:
+                _ensure(podman, image, mirrors, there)
+
+    # Most of a debootstrap is dpkg at work on one core. What shares layers stays in order.
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        list(pool.map(of_release, releases))
+
+
+def _ensure(podman: Podman, image: Image, mirrors: Mirrors, there: set[str]) -> None:
+    if image.tag in there:
         return
     if image.below is None:
         _debootstrap(podman, image, mirrors)
-        return
-    ensure(podman, image.below, mirrors)
-    arguments = [f"--build-arg=BASE={image.below.tag}", *(f"--build-arg={k}={v}" for k, v in image.arguments)]
+    else:
+        _ensure(podman, image.below, mirrors, there)
+        _build(podman, image, image.below)
+    there.add(image.tag)
+
+
+def _build(podman: Podman, image: Image, below: Image) -> None:
+    arguments = [f"--build-arg=BASE={below.tag}", *(f"--build-arg={key}={value}" for key, value in image.arguments)]
     with step(f"building {image.tag}"):
         podman(
             "build",
@@ -112,7 +136,6 @@ def _sources(mirrors: Mirrors, suite: str, log: Path) -> str:
 def _debootstrap(podman: Podman, image: Image, mirrors: Mirrors) -> None:
     suite = RELEASES[image.debian][0]
     log = podman.logs / f"debootstrap-{suite}.log"
-    remove_trees()
     tree = Path(tempfile.mkdtemp(prefix=TREE_PREFIX, dir="/var/tmp"))
     try:
         tree.chmod(0o755)
@@ -136,16 +159,21 @@ def _debootstrap(podman: Podman, image: Image, mirrors: Mirrors) -> None:
                 podman("rmi", image.tag, check=False)
                 raise LabError(f"tar of {tree} failed with {tar.returncode}; is the disk full?")
     finally:
-        remove_trees()
+        _remove_tree(tree)
 
 
 def remove_trees() -> None:
-    """Remove what a debootstrap left, an interrupted one too: first what it mounted there, then the files."""
+    """Remove what interrupted debootstraps have left."""
     for tree in Path("/var/tmp").glob(f"{TREE_PREFIX}*"):
-        mounts = [line.split()[1] for line in Path("/proc/mounts").read_text(encoding="utf-8").splitlines()]
-        for mount in reversed([path for path in mounts if path.startswith(f"{tree}/")]):
-            run(["umount", "--lazy", mount])
-        shutil.rmtree(tree)
+        _remove_tree(tree)
+
+
+def _remove_tree(tree: Path) -> None:
+    """Remove a tree of debootstrap: first what it mounted there, then the files."""
+    mounts = [line.split()[1] for line in Path("/proc/mounts").read_text(encoding="utf-8").splitlines()]
+    for mount in reversed([path for path in mounts if path.startswith(f"{tree}/")]):
+        run(["umount", "--lazy", mount])
+    shutil.rmtree(tree)
 
 
 def remove_all(podman: Podman) -> tuple[int, int]:

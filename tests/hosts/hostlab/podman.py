@@ -93,6 +93,3 @@ class Podman:
         """Container name -> what `podman ps` says of it, for all with this label, running or not."""
         found = self.json("ps", "--all", "--filter", f"label={label}")
         return {container["Names"][0]: container for container in found}
-
-    def image_exists(self, tag: str) -> bool:
-        return self("image", "exists", tag, check=False).returncode == 0

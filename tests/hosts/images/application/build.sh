@@ -24,7 +24,9 @@ copy_tomcat() {
     rm -rf /tmp/tomcat "/tmp/tomcat$tomcat"_*.deb
 
     # The package is full of links to /etc; an installer's jre/ is self-contained, its cacerts too.
-    cp -rL "/usr/lib/jvm/java-$java-openjdk-amd64" /opt/jre
+    jvm=/usr/lib/jvm/java-$java-openjdk-$(dpkg --print-architecture)
+    find "$jvm" -xtype l -delete # links of the package that point nowhere
+    cp -rL "$jvm" /opt/jre
     test -s /opt/jre/lib/security/cacerts
     /opt/jre/bin/java -version
 
