@@ -11,14 +11,14 @@ short_description: Write small files as a whole, with an undo record
 version_added: 0.1.0
 author: [collab.rtc authors (@collab-rtc)]
 description:
-  - Writes several small files in one remote call, such as a certificate and its key.
+  - Writes several small files in one remote call, such as a certificate and its key, from text or from files of the controller.
   - Unlike M(ansible.builtin.copy) it records what was there in the undo record of the run, and shows no secret in a diff.
 extends_documentation_fragment: [collab.rtc.attributes, collab.rtc.writing]
 attributes:
   check_mode: {support: full}
   diff_mode:
     support: full
-    details: The content of a file with O(files[].secret=true) is not shown.
+    details: The content of a file that others may not read (mode 0600 or 0400) is not shown.
   idempotent: {support: full}
 options:
   files:
@@ -31,27 +31,31 @@ options:
         description: Where the file is on the managed host. Missing directories are made with mode 0755.
         type: path
         required: true
+        aliases: [dest]
       content:
-        description: The text of the file.
+        description: The text of the file. Exactly one of this, O(files[].src) and O(files[].variable) is needed.
         type: str
-        required: true
+      src:
+        description: A file of the controller that has the text; it may be vaulted.
+        type: str
+      variable:
+        description: A variable of the host O(files[].from) that has the text.
+        type: str
+      from:
+        description: The inventory name of the host whose O(files[].variable) is meant.
+        type: str
       mode:
         description: Permission bits of the file, such as V("0600").
         type: str
         default: "0644"
-      secret:
-        description: Never show the content.
-        type: bool
-        default: false
 """
 
 EXAMPLES = r"""
 - name: Install the certificate of the proxy
   collab.rtc.managed_file:
     files:
-      - {path: /etc/rtc-proxy/wiki.example.com/fullchain.pem, content: "{{ chain }}"}
-      - {path: /etc/rtc-proxy/wiki.example.com/privkey.pem, content: "{{ key }}", mode: "0600", secret: true}
-  no_log: true
+      - {path: /etc/rtc-proxy/wiki.example.com/fullchain.pem, src: files/wiki.fullchain.pem}
+      - {path: /etc/rtc-proxy/wiki.example.com/privkey.pem, src: files/wiki.key.pem, mode: "0600"}
 """
 
 RETURN = r"""
@@ -67,7 +71,7 @@ import stat
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.collab.rtc.plugins.module_utils import _files, _undo
+from ansible_collections.collab.rtc.plugins.module_utils import _certificates, _files, _undo
 from ansible_collections.collab.rtc.plugins.module_utils._argspec import WRITING
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 
@@ -81,14 +85,25 @@ def differs(item: dict) -> bool:
 
 
 def shown(item: dict) -> dict:
-    """The diff of one file."""
-    old = ""
-    if os.path.exists(item["path"]):
-        old = _files.read_bytes(item["path"]).decode(errors="replace")
-    new = item["content"]
-    if item["secret"]:
-        old, new = ("(old content, not shown)\n" if old else ""), "(new content, not shown)\n"
-    return {"before_header": item["path"], "after_header": item["path"], "before": old, "after": new}
+    """The diff of one file: certificates by what they say, secrets not at all."""
+    old = _files.read_bytes(item["path"]).decode(errors="replace") if os.path.exists(item["path"]) else ""
+    if int(item["mode"], 8) & 0o077 == 0:
+        before, after = ("(old content, not shown)\n" if old else ""), "(new content, not shown)\n"
+    else:
+        before, after = readable(old), readable(item["content"])
+    return {"before_header": item["path"], "after_header": item["path"], "before": before, "after": after}
+
+
+def readable(text: str) -> str:
+    """A PEM file as a list of its certificates; any other text as it is."""
+    try:
+        found = _certificates.parse_pem(text, "") if "-----BEGIN CERTIFICATE-----" in text else []
+    except RtcError:
+        found = []
+    return "".join(
+        f"{one.kind}: {one.subject}\n  issuer: {one.issuer}\n  valid until: {one.not_after:%Y-%m-%d}\n  sha256: {one.fingerprint}\n"
+        for one in found
+    ) or text
 
 
 def write(item: dict, backup: bool, undo_dir) -> None:
@@ -105,10 +120,12 @@ def write(item: dict, backup: bool, undo_dir) -> None:
 def main() -> None:
     """Entry point."""
     file_spec = {
-        "path": {"type": "path", "required": True},
-        "content": {"type": "str", "required": True},
+        "path": {"type": "path", "required": True, "aliases": ["dest"]},
+        "content": {"type": "str", "no_log": True},  # keys among them; the diff shows what may be shown
+        "src": {"type": "str"},
+        "variable": {"type": "str"},
+        "from": {"type": "str"},
         "mode": {"type": "str", "default": "0644"},
-        "secret": {"type": "bool", "default": False},
     }
     module = AnsibleModule(
         argument_spec={"files": {"type": "list", "elements": "dict", "required": True, "options": file_spec}, **WRITING},

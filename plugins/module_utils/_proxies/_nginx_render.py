@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Upstream
 from ansible_collections.collab.rtc.plugins.module_utils._plan import VhostPlan
 from ansible_collections.collab.rtc.plugins.module_utils._proxies._base import (
@@ -44,7 +46,13 @@ def render(vhost: VhostPlan, listens: list[str], authorities: str) -> str:
 def _map(me: str) -> str:
     # A name of our own, so that it never meets a map of someone else. The empty value keeps upstream connections of
     # plain requests alive, which a constant "upgrade" would not.
-    return f"map $http_upgrade ${me}_connection {{\n    default upgrade;\n    '' '';\n}}\n"
+    return f"map $http_upgrade ${_variable(me)} {{\n    default upgrade;\n    '' '';\n}}\n"
+
+
+def _variable(me: str) -> str:
+    # Short whatever the site is called: nginx keeps names of variables in buckets of 64 bytes and does not start when
+    # one does not fit (variables_hash_bucket_size).
+    return "rtc_upgrade_" + hashlib.sha256(me.encode()).hexdigest()[:8]
 
 
 def _upstream(me: str, target: Target) -> str:
@@ -107,7 +115,7 @@ def _location(vhost: VhostPlan, me: str, target: Target, authorities: str) -> st
         "proxy_http_version 1.1;",
         "proxy_set_header Host $http_host;",
         "proxy_set_header Upgrade $http_upgrade;",
-        f"proxy_set_header Connection ${me}_connection;",
+        f"proxy_set_header Connection ${_variable(me)};",
         "proxy_set_header X-Real-IP $remote_addr;",
         "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;",
         "proxy_set_header X-Forwarded-Proto $scheme;",

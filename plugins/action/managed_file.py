@@ -1,0 +1,38 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.plugins.action import ActionBase
+
+
+class ActionModule(ActionBase):
+    """Reads the content of files that are on the controller, and sends all of them in one call."""
+
+    def run(self, tmp=None, task_vars=None):
+        super().run(tmp, task_vars)
+        args = dict(self._task.args)
+        args["files"] = [self._with_content(dict(item), task_vars) for item in args.get("files") or []]
+        return self._execute_module(module_name="collab.rtc.managed_file", module_args=args, task_vars=task_vars)
+
+    def _with_content(self, item, task_vars):
+        if item.get("content") is not None:
+            return item
+        source, variable, host = item.pop("src", None), item.pop("variable", None), item.pop("from", None)
+        if variable:
+            item["content"] = task_vars["hostvars"][host][variable]
+        elif source:
+            item["content"] = self._read(source)
+        else:
+            raise AnsibleActionFail(f"{item.get('path')}: give content, src, or variable and from.")
+        return item
+
+    def _read(self, source):
+        try:
+            # Decrypts what is vaulted; the clear text is a temporary file that the loader removes.
+            with open(self._loader.get_real_file(self._loader.path_dwim(source)), encoding="utf-8") as file:
+                return file.read()
+        except (OSError, UnicodeDecodeError, AnsibleError) as exc:
+            raise AnsibleActionFail(f"{source} on the controller cannot be read: {exc}") from exc
