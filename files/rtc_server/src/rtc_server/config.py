@@ -255,7 +255,7 @@ def parse(text: str, path: str = "<config>") -> Config:
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:
-        raise ConfigError([_syntax(path, str(exc))]) from exc
+        raise ConfigError([_syntax(path, str(exc), text)]) from exc
     lines = _lines(text)
     complaints: list[str] = []
 
@@ -300,10 +300,10 @@ def _section(name: str, kind: type, given: Any, complain: Callable[[str, str], N
     return values
 
 
-def _syntax(path: str, message: str) -> str:
+def _syntax(path: str, message: str, text: str) -> str:
     where = re.search(r"\(at line (\d+), column (\d+)\)", message)
-    if where is None:
-        return f"{path}:1: is not TOML: {message}"
+    if where is None:  # at end of document
+        return f"{path}:{len(text.splitlines()) or 1}: is not TOML: {message}"
     return f"{path}:{where[1]}: is not TOML: {message[: where.start()].strip()} (column {where[2]})"
 
 

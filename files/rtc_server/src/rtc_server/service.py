@@ -130,9 +130,15 @@ class Service(SocketServer):
     def _connected(self, socket: Socket) -> None:
         self._no_longer_pending(socket.session)
         connection: Connection = socket.app
-        left = connection.identity.expires + self.tokens.leeway - time.time()
-        connection.expiry = self.loop.call_later(max(0.0, left), self._expire, connection)
+        self._watch_expiry(connection)
         log.debug("user %s connected from %s", connection.identity.user, socket.session.handshake.remote)
+
+    def _watch_expiry(self, connection: Connection) -> None:
+        left = connection.identity.expires + self.tokens.leeway - time.time()
+        if left <= 0:
+            self._expire(connection)
+        else:  # looked at once an hour: timers do not see a suspended machine or a clock that was set
+            connection.expiry = self.loop.call_later(min(left, 3600.0), self._watch_expiry, connection)
 
     def _expire(self, connection: Connection) -> None:
         connection.socket.send_text(closing_text("token_expired"))

@@ -1,0 +1,132 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tokens: what is let in, what is not, and what its bearer may do."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from rtc_support import SECRET, Client, Closed, Site, running, token
+
+from rtc_server.auth import TokenError, Tokens
+
+OLD = b"an older secret which is still let in, 0123456789abcdef"
+
+
+def claims(**more: Any) -> dict[str, Any]:
+    now = int(time.time())
+    good = {"sub": "ann", "projects": {"p": "edit"}, "aud": "rtc-server", "exp": now + 60}
+    return {k: v for k, v in {**good, **more}.items() if v is not ...}
+
+
+def signed(key: bytes = SECRET, algorithm: str = "HS256", **more: Any) -> str:
+    return jwt.encode(claims(**more), key, algorithm=algorithm)
+
+
+def unsigned() -> str:
+    parts = [base64.urlsafe_b64encode(json.dumps(p).encode()).rstrip(b"=").decode() for p in ({"alg": "none"}, claims())]
+    return ".".join(parts) + "."
+
+
+NOW = int(time.time())
+REFUSED = [
+    ("token_missing", None), ("token_missing", ""), ("token_missing", 5), ("token_missing", ["x"]),
+    ("token_invalid", "x"), ("token_invalid", "a.b.c"), ("token_invalid", "é" * 100), ("token_invalid", "x" * 9000),
+    ("token_invalid", unsigned()),
+    ("token_invalid", signed(b"a secret nobody knows of 0123456789abcdef")),
+    ("token_invalid", signed(algorithm="HS512", key=SECRET + b"0" * 32)),
+    ("token_invalid", signed(b"a secret nobody knows of 0123456789abcdef", exp=NOW - 100)),  # no news about a forgery
+    ("token_expired", signed(exp=NOW - 100)),
+    ("token_invalid", signed(nbf=NOW + 100)),
+    ("token_invalid", signed(aud="another service")), ("token_invalid", signed(aud=...)),
+    ("token_invalid", signed(exp=...)), ("token_invalid", signed(sub=...)),
+    ("token_invalid", signed(sub="")), ("token_invalid", signed(sub="a\nb")), ("token_invalid", signed(sub="x" * 201)),
+    ("token_invalid", signed(name=5)), ("token_invalid", signed(projects=["p"])), ("token_invalid", signed(projects={"p": "own"})),
+    ("token_invalid", signed(projects={"p": ["edit"]})), ("token_invalid", signed(exp="soon")), ("token_invalid", signed(exp=float("inf"))),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("code", "bearer"), REFUSED)
+def test_refused(code: str, bearer: Any) -> None:
+    with pytest.raises(TokenError) as caught:
+        Tokens([SECRET, OLD], leeway=10).check(bearer)
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    "bearer",
+    [signed(), signed(OLD), signed(exp=NOW - 3), signed(nbf=NOW + 3), signed(aud=["x", "rtc-server"]), signed(name="Ann é")],
+    ids=["plain", "older key", "expired within leeway", "not yet, within leeway", "one of several audiences", "name"],
+)
+def test_let_in(bearer: str) -> None:
+    identity = Tokens([SECRET, OLD], leeway=10).check(bearer)
+    assert identity.user == "ann" and identity.name in ("ann", "Ann é")
+    assert identity.right("p") == "edit" and identity.right("q") is None and identity.right("*") is None
+
+
+def test_a_right_to_one_project_beats_the_right_to_all() -> None:
+    identity = Tokens([SECRET]).check(signed(projects={"*": "edit", "p": "view"}))
+    assert identity.right("p") == "view" and identity.right("q") == "edit"
+    assert Tokens([SECRET]).check(signed(projects=...)).right("p") is None
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
+def test_public_keys(algorithm: str) -> None:
+    serialization = pytest.importorskip("cryptography.hazmat.primitives.serialization")
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+    make = {
+        "RS256": lambda: rsa.generate_private_key(65537, 2048),
+        "ES256": lambda: ec.generate_private_key(ec.SECP256R1()),
+        "EdDSA": ed25519.Ed25519PrivateKey.generate,
+    }[algorithm]
+    keys = [make(), make()]
+    public = [
+        k.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo) for k in keys
+    ]
+    tokens = Tokens(public, algorithm)
+    for key in keys:
+        assert tokens.check(jwt.encode(claims(), key, algorithm=algorithm)).user == "ann"
+    with pytest.raises(TokenError):  # the public key is not a secret: it must not sign as one
+        tokens.check(jwt.encode(claims(), "not the key, but long enough 0123456789", algorithm="HS256"))
+    with pytest.raises(TokenError):
+        tokens.check(jwt.encode(claims(), make(), algorithm=algorithm))
+    with pytest.raises(Exception):  # noqa: B017, PT011 - many kinds, by algorithm: it cannot sign
+        tokens.make("ann", {}, 10)
+
+
+async def test_the_session_ends_with_its_token(tmp_path: Path) -> None:
+    async with running(tmp_path, token={"leeway": 0}) as site:
+        brief, long = await site.connect(token("ann", ttl=2)), await site.connect(token("bob"))
+        for client in (brief, long):
+            assert (await client.ask("join", {"project": "p"}))["ok"]
+        await brief.closed.wait()
+        assert brief.of("closing") == [{"reason": "token_expired", "retry_after": 0.0}]
+        assert "41" in brief.other  # DISCONNECT: clients do not come back with the same token
+        await long.until(lambda: any(b["left"] for b in long.of("members")))
+        assert (await long.ask("change", {"project": "p", "id": "c", "data": 1}))["ok"]
+
+
+@pytest.mark.parametrize("revision", [3, 4])
+async def test_connect_errors(site: Site, revision: int) -> None:
+    for bearer, code in ((signed(exp=NOW - 100), "token_expired"), ("x", "token_invalid"), ("", "token_missing")):
+        query = f"&token={bearer}" if revision == 3 else ""
+        client = await Client.open(site.url, revision=revision, query=query)
+        with pytest.raises(Closed, match=code):
+            await client.connect(bearer)
+        assert not client.of("members")
+
+
+async def test_nothing_before_connect_is_heard(site: Site) -> None:
+    client = await Client.open(site.url)
+    await client.send('420["join",{"project":"p"}]', '421["change",{"project":"p","id":"x","data":1}]')
+    await client.connect(token())
+    answer = await client.ask("join", {"project": "p"})
+    assert answer["revision"] == 0 and client.events == []
