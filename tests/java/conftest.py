@@ -1,0 +1,90 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tests with real JREs: every one below /usr/lib/jvm, the one on PATH, and those that RTC_JRES names (separated by colons)."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+PASSWORD = "changeit"
+
+
+def homes():
+    """The home directories of the JREs with a keytool, each once."""
+    candidates = [Path(one) for one in os.environ.get("RTC_JRES", "").split(":") if one]
+    candidates += sorted(Path("/usr/lib/jvm").glob("*")) if Path("/usr/lib/jvm").is_dir() else []
+    found = shutil.which("keytool")
+    candidates += [Path(found).resolve().parents[1]] if found else []
+    real = {one.resolve(): None for one in candidates if os.access(one / "bin" / "keytool", os.X_OK)}
+    return list(real)
+
+
+HOMES = homes()
+SKIP = [pytest.param(None, marks=pytest.mark.skip(reason="no JRE with a keytool on this machine"))]
+
+
+class Jre:
+    """A JRE with a trust store of the test's own, whose keytool writes down each start."""
+
+    def __init__(self, home, directory):
+        self.real = home
+        self.home = directory / "jre"
+        self.log = directory / "starts"
+        security = self.home / "lib" / "security"
+        security.mkdir(parents=True)
+        (self.home / "bin").mkdir()
+        self.store = directory / "store"
+        (security / "cacerts").symlink_to(self.store)
+        keytool = self.home / "bin" / "keytool"
+        keytool.write_text(f'#!/bin/sh\necho "$@" >> {self.log}\nexec {home}/bin/keytool "$@"\n', encoding="utf-8")
+        keytool.chmod(0o755)
+
+    def starts(self):
+        """The command lines of the keytool runs so far."""
+        return self.log.read_text(encoding="utf-8").splitlines() if self.log.exists() else []
+
+    def keytool(self, *arguments):
+        """Run the real keytool, not counted; returns what it says."""
+        environment = dict(os.environ, LC_ALL="C.UTF-8", RTC=PASSWORD)
+        command = [str(self.real / "bin" / "keytool"), *arguments, "-J-Duser.language=en", "-J-XX:TieredStopAtLevel=1"]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def aliases(self, store=None):
+        """What the JRE itself sees in a store: alias -> SHA-256 of the (first) certificate."""
+        text = self.keytool("-list", "-v", "-keystore", str(store or self.store), "-storepass:env", "RTC")
+        found, alias = {}, ""
+        for line in text.splitlines():
+            if line.startswith("Alias name: "):
+                alias = line.partition(": ")[2]
+            elif line.strip().startswith("SHA256: "):
+                found.setdefault(alias, line.partition(": ")[2].replace(":", "").lower())
+        return found
+
+
+@pytest.fixture(params=HOMES or SKIP, ids=lambda home: home.name if home else "none")
+def jre(request, tmp_path):
+    return Jre(request.param, tmp_path)
+
+
+@pytest.fixture
+def run_module(capsys):
+    """Run a module in this process as Ansible would; see tests/unit/conftest.py."""
+    testing = pytest.importorskip("ansible.module_utils.testing")
+
+    def run(name, args, check=False, diff=False):
+        module = importlib.import_module(f"ansible_collections.collab.rtc.plugins.modules.{name}")
+        with testing.patch_module_args(dict(args, _ansible_check_mode=check, _ansible_diff=diff)), pytest.raises(SystemExit):
+            module.main()
+        return json.loads(capsys.readouterr().out)
+
+    return run
