@@ -168,6 +168,10 @@ def _jre_candidates(
     candidates = []
     if proc is not None:
         candidates += [(_java.home_of(tree, proc.exe), "process"), (_java.home_of(tree, proc.args[0]), "process")]
+        environment = proc.environment
+        for name in ("JRE_HOME", "JAVA_HOME"):
+            if environment.get(name, "").startswith("/"):
+                candidates.append((_java.java_home(tree, tree.real(environment[name])), "process"))
     for name in ("JRE_HOME", "JAVA_HOME"):  # the order of Tomcat's bin/setclasspath.sh
         value = configured.environment.get(name, "")
         given = (starter.environment if starter else {}).get(name)

@@ -23,6 +23,7 @@ from ansible_collections.collab.rtc.plugins.module_utils import (
 from ansible_collections.collab.rtc.plugins.module_utils._facts import (
     Application,
     HostFacts,
+    Listener,
     Proxy,
     RtcInstance,
     Unreadable,
@@ -143,6 +144,13 @@ def _instances(tree: Tree) -> dict[str, int]:
     return found
 
 
+def _of_proxy(facts: HostFacts, listener: Listener) -> bool:
+    if listener.pid:
+        return listener.process in _PROXY_PROCESSES
+    hosts = [host for proxy in facts.proxies if proxy.running for host in proxy.hosts]
+    return listener.port in [listen.port for host in hosts for listen in host.listens]
+
+
 def _rtc(
     facts: HostFacts, tree: Tree, procs: dict[int, Proc], instances: dict[str, int], states: dict[str, bool],
     ports: list[int],
@@ -168,7 +176,7 @@ def _rtc(
             if mine.port in (0, listener.port):
                 mine.port, mine.address = listener.port, listener.address
                 mine.pid, mine.process, mine.active = listener.pid, listener.process, True
-        elif listener.port in {*ports, *instances.values()} and listener.process not in _PROXY_PROCESSES:
+        elif listener.port in {*ports, *instances.values()} and not _of_proxy(facts, listener):
             builtin = listener.pid in jvms or (not listener.pid and listener.user in users)
             kind = "builtin" if builtin else "foreign"
             others.append(RtcInstance(kind, listener.port, listener.address, active=True))

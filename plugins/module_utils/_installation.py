@@ -98,7 +98,8 @@ def discover(tree: Tree, procs: dict[int, Proc], starters: list[Starter], extra:
 
 def jvms(procs: dict[int, Proc]) -> list[Proc]:
     """The processes that are Tomcats."""
-    return [proc for proc in procs.values() if _BOOTSTRAP in proc.args and "stop" not in proc.args[-1:]]
+    found = [proc for proc in procs.values() if _BOOTSTRAP in proc.args and "stop" not in proc.args[-1:]]
+    return sorted(found, key=lambda proc: proc.started, reverse=True)  # one that hangs since before a restart comes last
 
 
 def _add_process(tree: Tree, proc: Proc, add: object) -> None:

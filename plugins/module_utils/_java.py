@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 
 from ansible_collections.collab.rtc.plugins.module_utils import _truststore
@@ -23,7 +24,7 @@ def home_of(tree: Tree, executable: str) -> str:
 
     The ``bin/java`` of a JDK 8 runs the JRE within it (``jre/``), which has the trust store.
     """
-    if not executable.startswith("/"):
+    if not executable.startswith("/") or os.path.basename(executable) != "java":
         return ""
     folder = tree.real(executable).rsplit("/", 2)[0]
     return java_home(tree, folder)

@@ -11,10 +11,11 @@ value. A branch whose condition is unknown is taken, as is the body of a loop, o
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import posixpath
 import re
-from typing import Callable, Optional
+from typing import Callable, Iterator, Optional
 
 UNKNOWN = "\x00"
 
@@ -23,8 +24,9 @@ _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(\+?)=", re.DOTALL)
 _OPERATORS = (";;", "&&", "||", ";", "&", "|", "(", ")", "\n")
 _FILE_TESTS = ("-e", "-f", "-d", "-r", "-x", "-s", "-h", "-L")
 _EXPORTS = ("export", "declare", "typeset", "readonly", "local")
-_HEREDOC = re.compile(r"<<-?\s*['\"\\]?([A-Za-z_][A-Za-z0-9_]*)['\"]?")
+_HEREDOC = re.compile(r"(?<!<)<<(?!<)-?[ \t]*['\"\\]?([A-Za-z_][A-Za-z0-9_]*)['\"]?")
 _PAIRS = (("'", "'"), ('"', '"'), ("`", "`"), ("$((", "))"), ("$(", ")"), ("${", "}"))
+_LONGEST = 1 << 20  # characters of a value; Linux takes no longer argument
 _DEEPEST = 5  # files that read files
 
 Reader = Callable[[str], Optional[str]]
@@ -40,7 +42,8 @@ def variables(
     :param exists: whether a file or directory is there, for ``[ -f ... ]`` and the like; without it unknown.
     """
     run = _Run(dict(environment), read or (lambda path: None), exists)
-    run.script(script)
+    with contextlib.suppress(RecursionError):  # quotes nested beyond all use; what was found before counts
+        run.script(script)
     return run.variables
 
 
@@ -139,7 +142,7 @@ class _Run:
         if match:
             value = self.expand(word[match.end() :])
             before = self.variables.get(match.group(1), "") if match.group(2) else ""
-            self.variables[match.group(1)] = before + value
+            self.variables[match.group(1)] = before + value if len(before + value) <= _LONGEST else UNKNOWN
 
     def _source(self, path: str) -> None:
         if UNKNOWN in path or self.depth >= _DEEPEST:
@@ -302,10 +305,9 @@ def _first_command(words: list[str]) -> int:
     return len(words)
 
 
-def _tokens(text: str) -> list[str]:
+def _tokens(text: str) -> Iterator[str]:
     """Words, raw, and operators; comments and the bodies of here-documents left out; ends with a line break."""
     text = text.replace("\r\n", "\n")
-    out: list[str] = []
     word = ""
     heredocs: list[str] = []
     index = 0
@@ -318,9 +320,9 @@ def _tokens(text: str) -> list[str]:
             index = _line_end(text, index)
         elif operator and not (char == "&" and (word.endswith(("<", ">")) or text[index + 1 : index + 2] == ">")):
             if word:
-                out.append(word)
+                yield word
             word = ""
-            out.append(operator)
+            yield operator
             index += len(operator)
             if operator == "\n":
                 for name in heredocs:
@@ -328,19 +330,19 @@ def _tokens(text: str) -> list[str]:
                 heredocs = []
         elif char in " \t":
             if word:
-                out.append(word)
+                yield word
             word = ""
             index += 1
-        elif char == "<" and not text.startswith("<<<", index) and _HEREDOC.match(text, index):
-            match = _HEREDOC.match(text, index)
-            if match:
-                heredocs.append(match.group(1))
-                index = match.end()
+        elif (match := _HEREDOC.match(text, index)) is not None:
+            heredocs.append(match.group(1))
+            index = match.end()
         else:
             end = _end(text, index)
             word += text[index:end]
             index = end
-    return [*out, word, "\n"] if word else [*out, "\n"]
+    if word:
+        yield word
+    yield "\n"
 
 
 def _end(text: str, index: int) -> int:

@@ -18,7 +18,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._tree import Tree
 _COMMENT = re.compile(r"<!--(.*?)-->", re.DOTALL)
 _MANAGED = re.compile(
     r"(?:managed|generated|controlled|written|rendered|maintained)\s+(?:\w+\s+){0,3}by\s+[^\n]{2,60}"
-    r"|ansible managed|puppet|chef\b|saltstack|do not edit|will be overwritten",
+    r"|ansible managed|\b(?:puppet|chef|saltstack|cfengine)\b|do not edit|will be overwritten",
     re.IGNORECASE,
 )
 # What the images of the products have: templates that an entry point renders over the file when the container starts.

@@ -13,7 +13,8 @@ description:
   - Finds the Confluence and Jira installations of a host, how their Tomcat is wired, the JRE and the trust store
     that the application really uses, the reverse proxies and what they forward, the sockets that listen, and how
     names resolve here. It is what the plan of this collection is made from.
-  - Only reads files and C(/proc); starts no JVM. One call is all the gathering that the collection does.
+  - Only reads files, C(/proc), and what C(systemctl show), C(semanage port -l) and the proxies print about their version.
+    It starts no JVM. One call is all the gathering that the collection does.
   - Never fails because a part cannot be read. Such parts are in RV(topology.unreadable), each with its reason.
   - Works without root as far as permissions allow. The processes behind sockets and files of other users are then
     not seen.

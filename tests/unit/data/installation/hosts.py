@@ -122,12 +122,13 @@ class Host:
         meta = "atlassian-jira/META-INF/maven/com.atlassian.jira/jira-webapp-dist/pom.properties"
         return self.write(f"{install}/{meta}", f"version={version}\r\n").folder(f"{install}/atlassian-jira/WEB-INF")
 
-    def process(self, pid, args, uid=1001, group="/user.slice/session-3.scope", exe="", environment=None, inodes=()):
+    def process(self, pid, args, uid=1001, group="/user.slice/session-3.scope", exe="", environment=None, inodes=(), age=500):
+        """``age``: when it was started, in seconds after the host."""
         folder = f"/proc/{pid}"
         self.write(f"{folder}/cmdline", "\0".join(args) + "\0")
         self.write(f"{folder}/comm", os.path.basename(args[0])[:15] + "\n")
         self.write(f"{folder}/status", f"Name:\tx\nUid:\t{uid}\t{uid}\t{uid}\t{uid}\n")
-        self.write(f"{folder}/stat", f"{pid} (a) b) S " + " ".join(["0"] * 18) + f" {500 * os.sysconf('SC_CLK_TCK')} 0 0\n")
+        self.write(f"{folder}/stat", f"{pid} (a) b) S " + " ".join(["0"] * 18) + f" {age * os.sysconf('SC_CLK_TCK')} 0 0\n")
         self.write(f"{folder}/cgroup", f"0::{group}\n")
         self.write(f"{folder}/environ", "\0".join(f"{key}={value}" for key, value in (environment or {}).items()))
         self.folder(f"{folder}/fd")

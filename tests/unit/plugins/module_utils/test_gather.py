@@ -82,6 +82,16 @@ def test_the_service_of_the_add_on_where_files_of_processes_are_hidden(host):
     assert rtc(gather(host)) == [("builtin", 9083, "0.0.0.0", True, 0)]
 
 
+def test_a_proxy_whose_process_is_hidden_is_not_foreign(host, monkeypatch):
+    listen = _facts.ProxyListen("*", 9083)
+    proxy = _facts.Proxy("nginx", running=True, hosts=[_facts.VirtualHost(listens=[listen])])
+    monkeypatch.setattr(_gather._proxies, "discover", lambda root: [proxy])
+    host.listen("00000000", 9083, 5, uid=0)
+    assert rtc(gather(host)) == []
+    proxy.running = False
+    assert rtc(gather(host)) == [("foreign", 9083, "0.0.0.0", True, 0)]
+
+
 def test_something_foreign(host):
     host.process(40, ["/usr/bin/prometheus"], uid=1002, inodes=[6]).listen("00000000", 9093, 6, uid=1002)
     facts = gather(host)

@@ -279,6 +279,18 @@ def test_two_that_run(host):
     ]  # fmt: skip
 
 
+def test_one_that_hangs_since_before_a_restart(host):
+    host.installed_confluence().jvm(8, CONFLUENCE, age=300).jvm(9, CONFLUENCE, age=400).jvm(10, CONFLUENCE, age=200)
+    assert only(host).process.pid == 9
+
+
+def test_java_of_the_process_by_its_environment(host):
+    host.confluence().jre("/opt/jdk17", "17.0.9")
+    host.jvm(700, CONFLUENCE, java="/usr/bin/jsvc", environment={"JAVA_HOME": "/opt/jdk17"})
+    found = only(host)
+    assert (found.java.home, found.java.source) == ("/opt/jdk17", "process")
+
+
 def test_named_directories(host):
     host.jira("/apps/tracker").confluence("/apps/wikis/red").confluence("/apps/wikis/blue")
     assert gather(host).applications == []

@@ -65,6 +65,7 @@ SCRIPTS = {
     "function": ("f() {\n X=1\n}\nf", "1"),
     "here-document": ('cat <<EOF\nX="unbalanced\nEOF\nX=1', "1"),
     "here-string": ('read -a X2 <<< "$Y"\nX=1', "1"),
+    "here-string of a bare word": ("read X2 <<< EOF\nX=1", "1"),
     "redirection": ("echo a 2>&1 >/dev/null; X=1", "1"),
     "carriage returns": ("X=1\r\nY=2\r\n", "1"),
     "unbalanced quote": ('X=1\nY="open', "1"),
@@ -84,6 +85,15 @@ def test_variables(name):
 
 def test_file_that_reads_itself_ends():
     assert _shell.variables("X=1\n. /me", {}, {"/me": "X=2\n. /me"}.get)["X"] == "2"
+
+
+def test_quotes_nested_beyond_use():
+    assert _shell.variables("X=1\nY=" + "${A:-" * 5000, {})["X"] == "1"
+
+
+def test_value_that_doubles():
+    text = "X=0123456789\n" + "X=$X$X\n" * 60
+    assert _shell.UNKNOWN in _shell.variables(text, {})["X"]
 
 
 def test_setenv_of_jira():
@@ -119,6 +129,7 @@ COMMANDS = [
     (["java", "--add-opens", "java.base/java.lang=ALL-UNNAMED", "-Da=1", "Main"], {"a": "1"}),
     (["java", "--add-opens=java.base/java.lang=ALL-UNNAMED", "-Da=1", "Main"], {"a": "1"}),
     (["java", "-Da=b=c", "-D", "-jar", "x.jar", "-Dz=1"], {"a": "b=c"}),
+    (["jsvc.exec", "-java-home", "/jre", "-user", "jira", "-Da=1", "Main", "start"], {"a": "1"}),
     (["java", "@options", "-Da=", "Main"], {"a": ""}),
     ([], {}),
 ]
