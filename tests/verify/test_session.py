@@ -198,7 +198,7 @@ class Contract:
 def test_fault_of_the_service(start, fault, step, code):
     server = start(Contract(fault).app)
     server.url, server.token = f"http://{NAME}:{server.port}/", "a-token"
-    result = check(server, timeout=2)
+    result = check(server, timeout=1 if code == "no_event" else 10)
     assert failed(result) == (step, code), result
     assert result["ok"] == (fault == "")
 

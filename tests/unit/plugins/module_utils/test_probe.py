@@ -16,7 +16,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.tests.unit import servers
 from ansible_collections.collab.rtc.tests.unit.servers import http
 
-NAME = "wiki.example.com"
+NAME = servers.NAME
 OPEN = b'0{"sid":"s1","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}'
 
 
