@@ -1,0 +1,203 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""tomcat_connector beside community.general.xml, on the same work: put one connector behind a proxy.
+
+    python tests/bench/bench_server_xml.py
+
+The work sets four attributes (scheme, secure, proxyName, proxyPort) of one connector; the file is once new to it and
+once has them already. Each task is one process with the module's arguments, as Ansible runs it on a managed host; the
+time of a connection, which every task costs too, is not in it. The times are the fastest of several rounds.
+
+``bytes_beyond``: bytes that differ between the files before and after, the asked attributes taken out of both.
+The peer comes from PyPI (the ``ansible`` wheel) with ``lxml``, which it needs; both are kept in ``.build/bench``.
+The last line of the output is JSON.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CACHE = ROOT / ".build" / "bench"
+ANSIBLE = "ansible==12.3.0"
+DATA = ROOT / "tests" / "unit" / "data" / "server_xml"
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
+ASKED = {"scheme": "https", "secure": "true", "proxyName": "wiki.example.com", "proxyPort": "443"}
+PEER_MODULE = "ansible_collections/community/general/plugins/modules/xml.py"
+
+
+def peer_path():
+    """Where community.general and lxml are; fetched once."""
+    target = CACHE / "community_general"
+    if not (target / PEER_MODULE).exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        pip("download", "--no-deps", "--dest", str(CACHE), ANSIBLE)
+        (wheel,) = CACHE.glob("ansible-*.whl")
+        with zipfile.ZipFile(wheel) as archive:
+            members = [name for name in archive.namelist() if name.startswith("ansible_collections/community/general/")]
+            archive.extractall(target, members)
+    if not (CACHE / "lxml").exists():
+        pip("install", "--target", str(CACHE / "lxml"), "lxml")
+    return f"{target}:{CACHE / 'lxml'}"
+
+
+def pip(*arguments):
+    subprocess.run([sys.executable, "-m", "pip", "--quiet", *arguments], check=True)
+
+
+def run(module, arguments, path):
+    """One task: a process of its own. Returns the result and the seconds it took."""
+    code = f"from {module} import main; main()"
+    given = json.dumps({"ANSIBLE_MODULE_ARGS": {**arguments, "_ansible_remote_tmp": tempfile.gettempdir()}})
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": ""}
+    began = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", CALL.format(code)], input=given, capture_output=True, text=True, env=environment, check=False
+    )
+    seconds = time.perf_counter() - began
+    try:
+        return json.loads(done.stdout.splitlines()[-1]), seconds
+    except (IndexError, ValueError):
+        return {"failed": True, "msg": done.stderr[-500:]}, seconds
+
+
+# ansible-core 2.19 and later ask for the profile that says how arguments are written.
+CALL = """
+import sys
+from ansible.module_utils import basic
+basic._ANSIBLE_ARGS = sys.stdin.buffer.read()
+basic._ANSIBLE_PROFILE = "legacy"
+{}
+"""
+
+
+def ours(path, port, values):
+    module = "ansible_collections.collab.rtc.plugins.modules.tomcat_connector"
+    return [run(module, {"path": str(path), "connector_port": port, "attributes": values}, str(ROOT / ".build" / "src"))]
+
+
+def peers(path, port, values):
+    """It sets one attribute in one task."""
+    module = "ansible_collections.community.general.plugins.modules.xml"
+    xpath = f'/Server/Service/Connector[@port="{port}"]'
+    return [
+        run(module, {"path": str(path), "xpath": xpath, "attribute": name, "value": value}, peer_path())
+        for name, value in values.items()
+    ]
+
+
+def cases():
+    """Name, bytes, port of the connector, attributes."""
+    confluence = (DATA / "confluence.xml").read_text(encoding="utf-8")
+    jira = (DATA / "jira.xml").read_text(encoding="utf-8")
+    latin = '<?xml version="1.0" encoding="ISO-8859-1"?>\n<!-- Zurich: Z\xfcrich -->\n' + confluence
+    yield "confluence", confluence.encode(), 8090, ASKED
+    # What the peer is best at: one attribute is one task for it too.
+    yield "confluence, one attribute", confluence.encode(), 8090, {"proxyName": "wiki.example.com"}
+    yield "confluence, CRLF", confluence.replace("\n", "\r\n").encode(), 8090, ASKED
+    yield "confluence, no final newline", confluence.rstrip("\n").encode(), 8090, ASKED
+    yield "confluence, Latin-1", latin.encode("latin-1"), 8090, ASKED
+    yield "confluence, UTF-16", confluence.encode("utf-16"), 8090, ASKED
+    yield "jira, character references", jira.encode(), 8080, ASKED
+
+
+def bytes_beyond(old, new, port):
+    """Bytes that a byte-wise difference deletes or inserts, the asked attributes and their white space taken out."""
+    texts = [without_asked(data, port) for data in (old, new)]
+    steps = difflib.SequenceMatcher(None, *texts, autojunk=False).get_opcodes()
+    return sum((end - start) + (stop - begin) for kind, start, end, begin, stop in steps if kind != "equal")
+
+
+def without_asked(data, port):
+    codec = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "latin-1"
+    text = data.decode(codec)
+    start = text.index("<Connector", text.index("<Service"))
+    while not is_live(text, start, port):
+        start = text.index("<Connector", start + 1)
+    end = text.index("/>", start)
+    names = "|".join(ASKED)
+    tag = re.sub(rf"\s+(?:{names})\s*=\s*(?:\"[^\"]*\"|'[^']*')", "", text[start:end])
+    return (text[:start] + tag + text[end:]).encode(codec)
+
+
+def is_live(text, start, port):
+    in_comment = text.rfind("<!--", 0, start) > text.rfind("-->", 0, start)
+    return not in_comment and re.match(rf'<Connector\s+port="{port}"', text[start:])
+
+
+def measure(data, port, asked):
+    """One file, each tool in turn in each round, so that both meet the same load. Tool to its row."""
+    runs = {tool: [] for tool in TOOLS}
+    with tempfile.TemporaryDirectory() as directory:
+        path = pathlib.Path(directory, "server.xml")
+        for _round in range(ROUNDS):
+            for tool, work in TOOLS.items():
+                path.write_bytes(data)
+                first, new = work(path, port, asked), path.read_bytes()
+                runs[tool].append((first, new, work(path, port, asked)))
+    return {tool: row(data, port, found) for tool, found in runs.items()}
+
+
+def row(data, port, runs):
+    """``{tasks, seconds_change, seconds_unchanged, bytes_beyond, ok, message}`` of one tool on one file."""
+    first, new, second = runs[-1]
+    failed = [result.get("msg", "") for result, _seconds in first + second if result.get("failed")]
+    stable = not any(result.get("changed") for result, _seconds in second)
+    return {
+        "tasks": len(first),
+        "seconds_change": round(min(sum(seconds for _result, seconds in run[0]) for run in runs), 3),
+        "seconds_unchanged": round(min(sum(seconds for _result, seconds in run[2]) for run in runs), 3),
+        "bytes_beyond": None if failed else bytes_beyond(data, new, port),
+        "ok": not failed and stable and any(result.get("changed") for result, _seconds in first),
+        "message": failed[0].splitlines()[0][:120] if failed else "",
+    }
+
+
+TOOLS = {"tomcat_connector": ours, "community.general.xml": peers}
+
+
+def ahead(mine, theirs):
+    """Whether ours did it, with no byte beyond, in less time (a peer that failed is behind)."""
+    if not mine["ok"] or mine["bytes_beyond"]:
+        return False
+    if not theirs["ok"]:
+        return True
+    faster = all(mine[key] < theirs[key] for key in ("seconds_change", "seconds_unchanged"))
+    return faster and mine["bytes_beyond"] <= theirs["bytes_beyond"]
+
+
+def main():
+    rows = []
+    print(f"{'file':32} {'module':22} {'tasks':>5} {'change s':>9} {'again s':>8} {'bytes beyond':>12}")
+    for name, *work in cases():
+        found = measure(*work)
+        for tool, line in found.items():
+            beyond = line["message"] if line["bytes_beyond"] is None else line["bytes_beyond"]
+            times = f"{line['seconds_change']:9} {line['seconds_unchanged']:8}"
+            print(f"{name:32} {tool:22} {line['tasks']:5} {times} {beyond!s:>12}")
+        rows.append({"case": name, **found, "ahead": ahead(*found.values())})
+    summary = {
+        "bench": "server_xml",
+        "rounds": ROUNDS,
+        "rows": rows,
+        "needs": {"tomcat_connector": [], "community.general.xml": ["lxml"]},
+        "jvm_starts": {"tomcat_connector": 0, "community.general.xml": 0},
+        "ahead_everywhere": all(row["ahead"] for row in rows),
+    }
+    print(json.dumps(summary))
+    return 0 if summary["ahead_everywhere"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
