@@ -151,6 +151,7 @@ class Application:
     service: Service | None = None
     process: Process | None = None
     evidence: list[str] = field(default_factory=list)
+    aliases: list[str] = field(default_factory=list)  # other paths to it, by symbolic links
     leftover: str = ""  # why this is an unused installation, such as an earlier version; "" when it is in use
 
 

@@ -12,7 +12,7 @@ import time
 from typing import Callable
 
 from ansible_collections.collab.rtc.plugins.module_utils import (
-    _applications,
+    _application_facts,
     _host,
     _installation,
     _processes,
@@ -66,10 +66,10 @@ def gather(
     starters = _services.starters(tree)
     found = _installation.discover(tree, procs, starters, install_dirs or [])
     instances = _instances(tree)
-    units = [_applications.unit_of(starter) for item in found for starter in item.starters]
+    units = [_application_facts.unit_of(starter) for item in found for starter in item.starters]
     units += [_UNIT.format(name) for name in instances]
     states = _services.states(sorted(set(units)), runner)
-    facts.applications = _applications.describe_all(tree, found, states)
+    facts.applications = _application_facts.describe_all(tree, found, states)
     lookups.add(_proxy_names(facts.applications))
 
     facts.proxies = _proxies_of(tree)
@@ -165,7 +165,7 @@ def _rtc(
         )
     others = []
     jvms = {item.process.pid for item in facts.applications if item.process}
-    users = {item.process.user for item in facts.applications if item.process}
+    users = {item.process.user: item.process.pid for item in facts.applications if item.process}
     for listener in facts.listeners:
         proc = procs.get(listener.pid)
         unit = proc.unit if proc else ""
@@ -177,8 +177,10 @@ def _rtc(
                 mine.port, mine.address = listener.port, listener.address
                 mine.pid, mine.process, mine.active = listener.pid, listener.process, True
         elif listener.port in {*ports, *instances.values()} and not _of_proxy(facts, listener):
-            builtin = listener.pid in jvms or (not listener.pid and listener.user in users)
+            # Where it may not be seen which process has the socket, the user of the application must do.
+            pid = listener.pid or users.get(listener.user, 0)
+            builtin = pid in jvms
             kind = "builtin" if builtin else "foreign"
             others.append(RtcInstance(kind, listener.port, listener.address, active=True))
-            others[-1].process, others[-1].pid = listener.process, listener.pid
+            others[-1].process, others[-1].pid = listener.process, pid
     return [*deployed.values(), *others]

@@ -58,6 +58,7 @@ class Found:
     kind: str
     path: str  # real
     evidence: list[str] = field(default_factory=list)
+    aliases: list[str] = field(default_factory=list)  # other paths to it
     starters: list[Starter] = field(default_factory=list)
     proc: Proc | None = None
 
@@ -76,8 +77,10 @@ def discover(tree: Tree, procs: dict[int, Proc], starters: list[Starter], extra:
             if not kind:
                 return None
             found[real] = Found(kind, real)
-        via = "" if real == path.rstrip("/") else f" (by the path {path.rstrip('/')})"
-        found[real].evidence.append(evidence + via)
+        path = path.rstrip("/")
+        found[real].evidence.append(evidence if path == real else f"{evidence} (by the path {path})")
+        if path not in (real, *found[real].aliases):
+            found[real].aliases.append(path)
         return found[real]
 
     for proc in jvms(procs):

@@ -79,7 +79,7 @@ def test_the_service_of_the_add_on(host):
 def test_the_service_of_the_add_on_where_files_of_processes_are_hidden(host):
     host.installed_confluence().jvm(700, CONFLUENCE).process(701, ["java", "-jar", "synchrony.jar"])
     host.listen("00000000", 9083, 6)
-    assert rtc(gather(host)) == [("builtin", 9083, "0.0.0.0", True, 0)]
+    assert rtc(gather(host)) == [("builtin", 9083, "0.0.0.0", True, 700)]
 
 
 def test_a_proxy_whose_process_is_hidden_is_not_foreign(host, monkeypatch):

@@ -62,6 +62,7 @@ LAYOUTS = {
         {
             "kind": "jira",
             "install_dir": VERSIONED,
+            "aliases": [JIRA + "/current"],
             "version": "9.4.1",
             "user": "jira",
             "home": "/var/atlassian/application-data/jira",

@@ -64,6 +64,7 @@ def describe(tree: Tree, found: Found, states: dict[str, bool]) -> Application:
         properties=_jvm_options.masked(options.properties),
         service=_service(found, starter, states),
         evidence=list(found.evidence),
+        aliases=list(found.aliases),
     )
     application.shared_home = _installation.shared_home(tree, found.kind, application.home)
     application.user = _user(tree, found, starter)
