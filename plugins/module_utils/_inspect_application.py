@@ -97,6 +97,9 @@ def _proxied(state: SiteState, item: Node, connector: Connector, where: str) -> 
         if connector.proxy_name and connector.proxy_name.lower() != site.server_name:
             yield make("RTC204", item.host, f"{where}: proxyName is {connector.proxy_name}, the server name is {site.server_name}.",
                        remedy="Correct proxyName, or rtc_server_name.")  # fmt: skip
+        if connector.scheme == "https" and not connector.ssl:
+            yield make("RTC209", item.host, f"{where}: scheme is https, and nothing before Tomcat ends TLS.",
+                       remedy="Remove scheme and secure, or name the proxy with rtc_proxy.")  # fmt: skip
         return
     if not connector.proxy_name:
         if "proxyName" not in connector.attributes:

@@ -103,6 +103,7 @@ def sites(landscape: Landscape, states: list[SiteState]) -> list[Finding]:
         if node.connector and not node.server_name:
             found.append(make("RTC110", node.host, f"The server name of {node.kind.capitalize()} on {node.host} is unknown."))
     found += _same_name_and_port(states)
+    found += _cookies(states)
     for state in states:
         found += _protocol(state)
         found += _proxy(state, landscape)
@@ -119,6 +120,16 @@ def _same_name_and_port(states: list[SiteState]) -> Iterator[Finding]:
             first = seen[key].site
             yield make("RTC107", state.nodes[0].host, f"{first.application.capitalize()} on {', '.join(first.nodes)} and"
                        f" {state.site.application.capitalize()} on {', '.join(state.site.nodes)} both are {state.site.name}.",
+                       site=state.site.name)  # fmt: skip
+        seen.setdefault(key, state)
+
+
+def _cookies(states: list[SiteState]) -> Iterator[Finding]:
+    seen: dict[tuple[str, str], SiteState] = {}
+    for state in states:
+        key = (state.site.server_name, state.site.context_path)
+        if key in seen and state.site.application != seen[key].site.application:
+            yield make("RTC219", state.nodes[0].host, f"{seen[key].site.base_url} and {state.site.base_url} differ by the port only.",
                        site=state.site.name)  # fmt: skip
         seen.setdefault(key, state)
 

@@ -175,6 +175,9 @@ def user_connector(application: Application, wishes: Wishes) -> Connector | None
 
 def builtin(node: Node) -> RtcInstance | None:
     """The add-on's own RTC service on the node's RTC port, inside the application's JVM."""
+    xml = node.application.server_xml
+    if xml and any(item.port == node.rtc_port for item in xml.connectors):
+        return None  # Tomcat itself
     for instance in node.facts.rtc:
         if instance.kind == "builtin" and instance.port == node.rtc_port and _is_own(instance, node):
             return instance

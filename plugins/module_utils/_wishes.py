@@ -24,7 +24,7 @@ NO_PROXY = "none"
 PREFIX = "rtc_"
 # Names that playbooks and roles of this collection set themselves. A role's own variables are named after the role.
 INTERNAL = frozenset({"rtc_detected", "rtc_plan", "rtc_run", "rtc_run_id", "rtc_probe", "rtc_session", "rtc_release"})
-ROLE_PREFIXES = ("rtc_server_",)  # variables of the role rtc_server
+ROLE_PREFIX = "rtc_server_"  # variables of the role rtc_server
 NEAR = 0.8  # how alike two names are to be taken for a typing mistake (difflib ratio)
 
 
@@ -202,11 +202,16 @@ def _unknown(name: str) -> list[Problem]:
     if not name.startswith(PREFIX) or name in _BY_NAME or name in INTERNAL:
         return []
     near = difflib.get_close_matches(name, _BY_NAME, n=1, cutoff=0.6)
-    alike = near and difflib.SequenceMatcher(None, name, near[0]).ratio() >= NEAR
-    if name.startswith(ROLE_PREFIXES) and not alike:
+    if name.startswith(ROLE_PREFIX) and not _mistyped(name):
         return []
     hint = f"Did you mean {near[0]}?" if near else "docs/variables.md lists the variables that exist."
     return [Problem("RTC101", name, f"The variable {name} is not one of this collection; nothing reads it.", hint)]
+
+
+def _mistyped(name: str) -> bool:
+    """Whether a variable that could be the role's own is one of the table with a typing mistake."""
+    rest = [known[len(ROLE_PREFIX):] for known in _BY_NAME if known.startswith(ROLE_PREFIX)]
+    return bool(difflib.get_close_matches(name[len(ROLE_PREFIX):], rest, n=1, cutoff=NEAR))
 
 
 def _problem(variable: Variable, text: str) -> Problem:
