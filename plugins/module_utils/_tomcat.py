@@ -161,7 +161,8 @@ def generated_by(tree: Tree, text: str) -> str:
     for comment in _COMMENT.findall(text):
         found = _MANAGED.search(comment)
         if found:
-            return f"a comment in the file says “{' '.join(found.group().split())}”"
+            words = " ".join(found.group().split())
+            return f'a comment in the file says "{words}"'
     for template in _TEMPLATES:
         if tree.is_file(template):
             return f"{template}: the container renders the file when it starts"

@@ -86,7 +86,7 @@ class Host:
         """An archive of Confluence, unpacked: no JRE, no installer's files."""
         self.tomcat(install)
         self.write(f"{install}/bin/start-confluence.sh", "#!/bin/bash\n", 0o755)
-        self.write(f"{install}/bin/setenv.sh", self.data("confluence-setenv.sh"))
+        self.write(f"{install}/bin/setenv.sh", self.data("confluence-setenv.txt"))
         self.write(f"{install}/bin/setjre.sh", "# sets JRE_HOME\n")
         self.write(f"{install}/bin/user.sh", "CONF_USER=\"\"\n")
         self.write(f"{install}/conf/server.xml", self.data("confluence-server.xml"))
@@ -110,13 +110,13 @@ class Host:
             "# comment\nconfluence.home = /var/atlassian/application-data/confluence\n",
         )
         self.folder("/var/atlassian/application-data/confluence")
-        return self.write("/etc/init.d/confluence", self.data("sysv-confluence.sh"), 0o755)
+        return self.write("/etc/init.d/confluence", "#!/bin/bash\n" + self.data("sysv-confluence.txt"), 0o755)
 
     def jira(self, install="/opt/atlassian/jira", version="9.4.1"):
         """An archive of Jira, unpacked."""
         self.tomcat(install)
         self.write(f"{install}/bin/start-jira.sh", "#!/bin/bash\n", 0o755)
-        self.write(f"{install}/bin/setenv.sh", self.data("jira-setenv.sh"))
+        self.write(f"{install}/bin/setenv.sh", self.data("jira-setenv.txt"))
         self.write(f"{install}/bin/user.sh", 'JIRA_USER="jira"\n')
         self.write(f"{install}/conf/server.xml", self.data("jira-server.xml"))
         meta = "atlassian-jira/META-INF/maven/com.atlassian.jira/jira-webapp-dist/pom.properties"

@@ -51,7 +51,7 @@ LAYOUTS = {
     "installer, the script named after another user": (
         lambda host: host.installed_confluence()
         .write("/etc/init.d/confluence", "#!/bin/sh\n")
-        .write("/etc/init.d/confluence1", host.data("sysv-confluence.sh")),
+        .write("/etc/init.d/confluence1", "#!/bin/bash\n" + host.data("sysv-confluence.txt")),
         {"install_dir": CONFLUENCE, "service": ("sysv", "confluence1", False)},
     ),
     "versioned archive, link, unit by the link": (

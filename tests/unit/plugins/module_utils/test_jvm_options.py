@@ -97,7 +97,7 @@ def test_value_that_doubles():
 
 
 def test_setenv_of_jira():
-    options = setenv((DATA / "jira-setenv.sh").read_text())
+    options = setenv((DATA / "jira-setenv.txt").read_text())
     assert options.properties == {
         "java.awt.headless": "true",
         "atlassian.standalone": "JIRA",
@@ -110,7 +110,7 @@ def test_setenv_of_jira():
 
 def test_setenv_of_confluence_reads_setjre():
     files = {HOME + "/bin/setjre.sh": 'JRE_HOME="/opt/java"; export JRE_HOME\n'}
-    options = setenv((DATA / "confluence-setenv.sh").read_text(), {"CATALINA_OPTS": "-Dfrom.unit=1"}, files)
+    options = setenv((DATA / "confluence-setenv.txt").read_text(), {"CATALINA_OPTS": "-Dfrom.unit=1"}, files)
     assert options.environment["JRE_HOME"] == "/opt/java"
     # The context path is the output of a command: unknown, so it is not claimed.
     assert options.properties == {
