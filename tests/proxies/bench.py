@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import http.client
 import json
 import os
@@ -77,6 +78,11 @@ class Certificates:
         subprocess.run(["openssl", *args], cwd=self.directory, check=True, capture_output=True)
 
 
+def accept_key(key):
+    """RFC 6455, section 4.2.2."""
+    return base64.b64encode(hashlib.sha1((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest())
+
+
 class Upstream:
     """A service that answers with the request as it arrived, and echoes what comes over a WebSocket."""
 
@@ -88,7 +94,8 @@ class Upstream:
                 upgrade = self.headers.get("Upgrade", "")
                 if upgrade.lower() == "websocket":
                     self.connection.sendall(
-                        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+                        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                        b"Sec-WebSocket-Accept: " + accept_key(self.headers["Sec-WebSocket-Key"]) + b"\r\n\r\n"
                     )
                     while True:
                         data = self.connection.recv(4096)
@@ -158,6 +165,17 @@ class Client:
         response, data = self.request(path, **options)
         assert response.status == 200, (response.status, data[:300])
         return json.loads(data)
+
+    def several(self, number, path="/"):
+        """The answers to requests on one connection."""
+        connection = http.client.HTTPConnection(self.name, self.port)
+        connection.sock = self.socket()
+        answers = []
+        for _ in range(number):
+            connection.request("GET", path, headers={"Host": self.host()})
+            answers.append(json.loads(connection.getresponse().read()))
+        connection.close()
+        return answers
 
     def host(self):
         return f"{self.name}:{self.port}"

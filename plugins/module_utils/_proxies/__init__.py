@@ -10,10 +10,11 @@ from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy
 from ansible_collections.collab.rtc.plugins.module_utils._proxies import _daemon
 from ansible_collections.collab.rtc.plugins.module_utils._proxies._apache import Apache
 from ansible_collections.collab.rtc.plugins.module_utils._proxies._base import Backend, ProxyError
+from ansible_collections.collab.rtc.plugins.module_utils._proxies._haproxy import Haproxy
 from ansible_collections.collab.rtc.plugins.module_utils._proxies._nginx import Nginx
 
 # A fourth kind is one more subclass of Backend, and a line here.
-BACKENDS: dict[str, type[Backend]] = {"nginx": Nginx, "apache": Apache}
+BACKENDS: dict[str, type[Backend]] = {"nginx": Nginx, "apache": Apache, "haproxy": Haproxy}
 
 __all__ = ["BACKENDS", "Backend", "ProxyError", "backend", "discover"]
 

@@ -73,6 +73,10 @@ class Apache(Backend):
         tree = self.tree()
         return Proxy("apache", config=self.main(), hosts=_apache_read.virtual_hosts(tree), notes=tree.notes)
 
+    def serves(self) -> bool:
+        """httpd ends without a ``Listen``."""
+        return bool(_apache_read.listens(self.tree()))
+
     def desired(self, vhosts: list[VhostPlan], absent: list[str], current: Proxy) -> Desired:
         """A file for each virtual host, the links that switch it on, and those of the modules it needs."""
         available, enabled = self._directories()

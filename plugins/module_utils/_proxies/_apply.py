@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import stat
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,12 +24,13 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxies._base import (
     File,
     Link,
     ProxyError,
-    our_text,
 )  # fmt: skip
 from ansible_collections.collab.rtc.plugins.module_utils._proxies._service import Control
 
 # Beside the pid files: gone after a reboot, when the server has loaded everything anyway.
 _RUN = "/run/collab-rtc"
+# Of HAProxy, whose one file is shared with everybody.
+_PASSWORD = re.compile(r"^(\s*(?:stats\s+auth|user\s+\S+\s+(?:insecure-)?password)\s+)\S+", re.MULTILINE)
 
 
 @dataclass
@@ -119,7 +121,7 @@ class Change:
         if not self.options.validate or not self.backend.program() or not os.path.exists(self.backend.main()):
             return
         words = self.backend.validate()
-        if words and not any(our_text(path) for path in _paths_in(words)):
+        if words and not self.backend.blames_us(words):
             raise ProxyError(
                 f"{self.backend.kind} refuses its present configuration, which is not of this collection: {words}",
                 "Mend that first. Nothing was changed.",
@@ -147,7 +149,11 @@ class Change:
         if not self.options.reload:
             return
         state = self.control.state()
-        if state == "stopped":
+        if not self.backend.serves():
+            if steps and state == "running":
+                self.control.stop()
+                self.result.reloaded = True
+        elif state == "stopped":
             if self.vhosts:
                 self.result.warnings.append(f"{self.control.unit} was stopped by someone and is left so.")
         elif steps or state in ("new", "failed") or self._stale(desired):
@@ -193,7 +199,7 @@ class Change:
         """The server did not take it: give it back what it had, and make sure that it runs with that."""
         for step in reversed(steps):
             step.undo()
-        if steps and not self.backend.validate():
+        if steps and self.backend.serves() and not self.backend.validate():
             with contextlib.suppress(RtcError):
                 self.control.take_effect([])
         with contextlib.suppress(OSError):
@@ -236,14 +242,12 @@ class _Step:
     def diff(self) -> dict[str, str]:
         if self.secret:
             return {"before_header": self.path, "after_header": self.path, "before": "", "after": "(a secret)\n"}
-        before = f"link to {self.link}\n" if self.link else self.data.decode("utf-8", "replace")
+        before = f"link to {self.link}\n" if self.link else _masked(self.data)
         after = ""
         if isinstance(self.new, Link):
             after = f"link to {self.new.target}\n"
         elif isinstance(self.new, File):
-            after = self.new.data.decode("utf-8", "replace")
-        if b"PRIVATE KEY" in self.data:
-            before = "(a secret)\n"
+            after = _masked(self.new.data)
         return {"before_header": self.path, "after_header": self.path, "before": before, "after": after}
 
 
@@ -260,6 +264,13 @@ def differences(desired: Desired) -> list[_Step]:
     return steps
 
 
+def _masked(data: bytes) -> str:
+    """The text of a file for a diff; what others keep secret in it is not shown."""
+    if b"PRIVATE KEY" in data:
+        return "(a secret)\n"
+    return _PASSWORD.sub(r"\1********", data.decode("utf-8", "replace"))
+
+
 def _linked(link: Link) -> bool:
     wanted = os.path.join(os.path.dirname(link.path), link.target)
     return os.path.islink(link.path) and os.path.realpath(link.path) == os.path.realpath(wanted)
@@ -270,15 +281,6 @@ def _place_link(path: str, target: str) -> None:
     os.symlink(target, temporary)
     os.rename(temporary, path)
     _files.sync_directory(os.path.dirname(path))
-
-
-def _paths_in(words: str) -> list[str]:
-    found = []
-    for word in words.replace("[", " ").replace("]", " ").split():
-        path = word.strip("'\"(),;").split(":")[0]
-        if path.startswith("/") and os.path.isfile(path):
-            found.append(path)
-    return found
 
 
 def summary(results: list[Result]) -> dict[str, Any]:

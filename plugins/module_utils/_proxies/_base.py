@@ -157,6 +157,14 @@ class Backend(abc.ABC):
         done = run(argv, environment)
         return "" if done.code == 0 else done.output or f"{' '.join(argv)} ended with code {done.code}"
 
+    def serves(self) -> bool:
+        """Whether anything is left to listen on; a server that has nothing at all does not run."""
+        return True
+
+    def blames_us(self, words: str) -> bool:
+        """Whether the server's words about its configuration name a file of ours."""
+        return any(our_text(path) for path in paths_in(words))
+
     @abc.abstractmethod
     def main(self) -> str:
         """The path of the main configuration file."""
@@ -204,6 +212,16 @@ def our_text(path: str) -> bool:
         return MARK.encode() in _files.read_bytes(path)[:400]
     except RtcError:
         return False
+
+
+def paths_in(words: str) -> list[str]:
+    """The files that a message names."""
+    found = []
+    for word in words.replace("[", " ").replace("]", " ").split():
+        path = word.strip("'\"(),;").split(":")[0]
+        if path.startswith("/") and os.path.isfile(path):
+            found.append(path)
+    return found
 
 
 def header(vhost: VhostPlan) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import os
+import signal
 import time
 
 from ansible_collections.collab.rtc.plugins.module_utils import _processes
@@ -82,6 +83,13 @@ class Control:
             f"{self.backend.kind} did not take the new configuration: {words} {log.words(self.unit, begun)}".strip(),
             "Mend what it complains about; the files are put back as they were.",
         )
+
+    def stop(self) -> None:
+        """Stop a server that has nothing left to serve; no reload would be taken."""
+        if self.systemd:
+            run(["systemctl", "stop", self.unit])
+        elif self.master():
+            os.kill(self.master(), signal.SIGTERM)
 
     def _reload(self) -> str:
         if not self.systemd:
