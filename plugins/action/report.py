@@ -32,7 +32,7 @@ class ActionModule(ActionBase):
         if args.get("file"):
             self._write(os.path.expanduser(args["file"]), {"plan": plan, "checks": checks, "pending": pending})
         failed = sum(check["ok"] is False for found in checks.values() for check in found)
-        result.update(changed=False, checks=checks, failed_checks=failed)
+        result.update(changed=False, failed_checks=failed)
         if failed and args.get("fail_on_failed_checks", True):
             result.update(failed=True, msg=f"{failed} checks failed; the report above says which, why, and what to do.")
         return result

@@ -36,10 +36,6 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-checks:
-  description: The checks of each site.
-  returned: always
-  type: dict
 failed_checks:
   description: How many failed.
   returned: always
