@@ -85,13 +85,7 @@ def _of_engine(detail: str, status: int, text: str, websocket: bool) -> CheckErr
     code, message = engine_error(text)
     lower = message.lower()
     if code == _EIO_VERSION or "unsupported version" in lower or "unsupported protocol" in lower:
-        return CheckError(
-            "unsupported_version",
-            detail,
-            "The service speaks another generation of Engine.IO than was asked for "
-            "(3: Socket.IO 1 and 2, 4: Socket.IO 3 and later).",
-            "Let protocol be auto, or update the older of client and service.",
-        )
+        return unsupported(detail)
     if code == _EIO_FORBIDDEN or "origin" in lower:
         return CheckError(
             "origin_refused",
@@ -109,6 +103,17 @@ def _of_engine(detail: str, status: int, text: str, websocket: bool) -> CheckErr
     if websocket and status == 400 and (code == _EIO_BAD_REQUEST or "upgrade" in lower):
         return upgrade_refused(detail)
     return None
+
+
+def unsupported(detail: str) -> CheckError:
+    """The service speaks the other revision of Engine.IO."""
+    return CheckError(
+        "unsupported_version",
+        detail,
+        "The service speaks another generation of Engine.IO than was asked for "
+        "(3: Socket.IO 1 and 2, 4: Socket.IO 3 and later).",
+        "Let protocol be auto, or update the older of client and service.",
+    )
 
 
 def engine_error(text: str) -> tuple[int, str]:

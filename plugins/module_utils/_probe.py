@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Sequence
 
 from ansible_collections.collab.rtc.plugins.module_utils import (
+    _answers,
     _certificates,
     _checks,
     _diagnosis,
@@ -178,20 +179,27 @@ class _Run:
             if known or exc.code != "unsupported_version":
                 raise
             client.spoken = 3
-        if client.spoken == 3 and not known:
-            client.revision = 3  # so that it takes leave in the right form
+        if client.spoken != client.revision:
+            client.revision = client.spoken  # so that it takes leave in the right form
             client.close()
-            self.revision = 3
+            self._settle(client.spoken, known)
             return self._open(transport, None)
         self.found.protocol = client.revision
         self.found.ping_interval = _seconds(client.handshake.get("pingInterval"))
         return client
 
+    def _settle(self, spoken: int, known: int) -> None:
+        """The service speaks this revision; it must be the one that was asked for, or that it spoke before."""
+        if known not in (0, spoken):
+            raise _answers.unsupported(f"{self.route.endpoint.place} was asked for Engine.IO {known} and speaks {spoken}.")
+        self.revision = spoken
+
     def _use(self, kind: str, client: _socketio.Client) -> None:
         """Messages both ways over the session, as far as was asked."""
         with self.checks.step(f"{kind}: connect") as step:
             client.connect()
-            self.revision = self.found.protocol = client.revision
+            self._settle(client.revision, self.wish.protocol)  # a WebSocket shows it only now
+            self.found.protocol = client.revision
             step.detail = f"over {client.transport}"
         if client.revision == 3:
             with self.checks.step(f"{kind}: ping"):

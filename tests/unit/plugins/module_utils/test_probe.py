@@ -380,6 +380,21 @@ def test_other_transports_are_tried_after_a_failure():
     assert result["transports"] == {"websocket": False, "polling": False, "upgrade": False}
 
 
+def test_service_that_contradicts_itself():
+    """Asked for 4 it answers in the form of 3, and the other way round: this must end."""
+
+    def handle(connection):
+        while True:
+            head = servers.read_head(connection)
+            if not head:
+                return
+            connection.sendall(http("200 OK", b"%d:%s" % (len(OPEN), OPEN) if b"EIO=4" in head else OPEN))
+
+    with servers.Server(handle) as server:
+        check_failure(probe(server), "polling", "unsupported_version")
+        check_failure(probe(server, protocol=4), "polling", "unsupported_version")
+
+
 # --- Socket.IO --------------------------------------------------------------------------------------
 
 
