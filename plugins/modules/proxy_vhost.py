@@ -160,6 +160,17 @@ options:
       - Reload or start the server when that is needed.
     type: bool
     default: true
+  selinux:
+    description:
+      - Where SELinux is enforcing, give the ports the type C(http_port_t), and switch on the boolean that lets the server
+        connect to its upstreams.
+    type: bool
+    default: true
+  firewalld:
+    description:
+      - Where firewalld runs, open the ports in its default zone.
+    type: bool
+    default: true
   config_root:
     description:
       - Directory that stands for C(/). For tests.
@@ -209,6 +220,11 @@ version:
   returned: success
   type: str
   sample: 1.22.1
+settings:
+  description: Settings of SELinux and firewalld that were made.
+  returned: success
+  type: list
+  elements: str
 enabled_modules:
   description: Modules of Apache that were switched on.
   returned: success
@@ -242,6 +258,8 @@ def main() -> None:
             "vhosts": {"type": "list", "elements": "dict", "required": True, "options": _vhost_spec()},
             "validate": {"type": "bool", "default": True},
             "reload": {"type": "bool", "default": True},
+            "selinux": {"type": "bool", "default": True},
+            "firewalld": {"type": "bool", "default": True},
             "config_root": {"type": "path", "default": "/"},
             **_argspec.WRITING,
         },
@@ -288,7 +306,7 @@ def _run(module: AnsibleModule) -> list[_apply.Result]:
     params = module.params
     options = _apply.Options(
         check=module.check_mode, validate=params["validate"], reload=params["reload"],
-        backup=params["backup"], undo_dir=params["undo_dir"],
+        selinux=params["selinux"], firewalld=params["firewalld"], backup=params["backup"], undo_dir=params["undo_dir"],
     )  # fmt: skip
     _check(params["vhosts"])
     results = []

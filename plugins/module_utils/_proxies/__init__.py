@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy
-from ansible_collections.collab.rtc.plugins.module_utils._proxies import _daemon
+from ansible_collections.collab.rtc.plugins.module_utils._proxies import _discover
 from ansible_collections.collab.rtc.plugins.module_utils._proxies._apache import Apache
 from ansible_collections.collab.rtc.plugins.module_utils._proxies._base import Backend, ProxyError
 from ansible_collections.collab.rtc.plugins.module_utils._proxies._haproxy import Haproxy
@@ -32,14 +32,8 @@ def backend(kind: str, root: str = "/") -> Backend:
 
 
 def discover(root: str = "/") -> list[Proxy]:
-    """Every proxy server that is installed on the host, and what it serves. Never raises."""
-    found = []
-    for kind in BACKENDS:
-        server = backend(kind, root)
-        if not server.installed():
-            continue
-        proxy = server.read()
-        proxy.version = server.version() if root == "/" else ""
-        proxy.running = bool(_daemon.read_pid(server.pid_file(), server.programs))
-        found.append(proxy)
-    return found
+    """Every proxy server that is installed on the host, and what it serves. Never raises, changes nothing.
+
+    As root it also lets each server check its configuration. Below another root nothing is run.
+    """
+    return _discover.facts(backend(kind, root) for kind in BACKENDS)

@@ -16,7 +16,7 @@ from typing import Any
 from ansible_collections.collab.rtc.plugins.module_utils import _files, _undo
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._plan import VhostPlan
-from ansible_collections.collab.rtc.plugins.module_utils._proxies import _checks
+from ansible_collections.collab.rtc.plugins.module_utils._proxies import _checks, _platform
 from ansible_collections.collab.rtc.plugins.module_utils._proxies._base import (
     MARK,
     Backend,
@@ -41,6 +41,8 @@ class Options:
     validate: bool = True
     reload: bool = True
     backup: bool = False
+    selinux: bool = True
+    firewalld: bool = True
     undo_dir: str | None = None
 
 
@@ -53,6 +55,7 @@ class Result:
     version: str = ""
     files: list[str] = field(default_factory=list)
     modules: list[str] = field(default_factory=list)
+    settings: list[str] = field(default_factory=list)  # of SELinux and firewalld
     backups: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     diff: list[dict[str, str]] = field(default_factory=list)
@@ -87,12 +90,15 @@ class Change:
         self.result.files = [item.path for item in desired.files]
         self.result.modules = [name for name in desired.modules if any(f"/{name}.load" in step.path for step in steps)]
         self.result.diff = [step.diff() for step in steps]
-        self.result.changed = bool(steps)
+        needs = self._platform_needs()
+        self.result.changed = bool(steps or needs)
+        self.result.settings = [need.text for need in needs]
         if self.options.check:
             self._foresee(desired)
             return self.result
         if steps:
             _checks.ports(self.backend, desired.listens)
+        _platform.make(needs)
         self._apply(steps, desired)
         return self.result
 
@@ -126,6 +132,13 @@ class Change:
                 f"{self.backend.kind} refuses its present configuration, which is not of this collection: {words}",
                 "Mend that first. Nothing was changed.",
             )
+
+    def _platform_needs(self) -> list[_platform.Need]:
+        if self.backend.root != "/":
+            return []
+        ports = sorted({vhost.port for vhost in self.vhosts})
+        found = _platform.selinux(self.backend.kind, ports) if self.options.selinux and ports and _platform.enforcing() else []
+        return found + (_platform.firewalld(ports) if self.options.firewalld else [])
 
     def _sources(self, desired: Desired) -> list[str]:
         paths = [*desired.configuration, *(item.path for item in desired.links), *(item.path for item in desired.files)]
@@ -290,6 +303,7 @@ def summary(results: list[Result]) -> dict[str, Any]:
         "reloaded": any(item.reloaded for item in results),
         "files": [path for item in results for path in item.files],
         "enabled_modules": [name for item in results for name in item.modules],
+        "settings": [text for item in results for text in item.settings],
         "version": next((item.version for item in results if item.version), ""),
     }
 

@@ -17,6 +17,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxies import _base, 
 from ansible_collections.collab.rtc.plugins.module_utils._proxies._nginx_syntax import Directive, Tree
 
 _STICKY = ("ip_hash", "hash", "sticky")
+_MAIN_BLOCKS = ("events", "stream", "mail", "rtmp")  # a file that has one of them is no fragment of an http block
 # Blocks within a location whose directives hold for the same path.
 _SAME_PATH = ("if", "limit_except")
 
@@ -26,7 +27,7 @@ def virtual_hosts(tree: Tree) -> list[VirtualHost]:
     found: list[VirtualHost] = []
     https = list(_nginx_syntax.walk(tree.directives, "http"))
     streams = list(_nginx_syntax.walk(tree.directives, "stream"))
-    if not https and not streams:
+    if not https and not any(item.name in _MAIN_BLOCKS for item in tree.directives):
         https = [Directive("http", [], "", 0, tree.directives)]
     for http in https:
         pools = _pools(http)
@@ -103,6 +104,7 @@ class _Server:
             key=value(scopes, "ssl_certificate_key"),
             file=server.file, line=server.line, managed=_base.our_text(server.file),
         )  # fmt: skip
+        self.named = {item.args[0]: item for item in server.all("location") if item.args[:1] and item.args[0].startswith("@")}
         self.routes(scopes, "/")
 
     def listens(self, server: Directive) -> list[ProxyListen]:
@@ -117,6 +119,10 @@ class _Server:
         for item in scopes[-1].block or []:
             if item.name == "proxy_pass" and item.args:
                 self.host.routes.append(self.route(scopes, path, item))
+            elif item.name == "try_files" and item.args and item.args[-1] in self.named:
+                self.routes([*scopes[:2], self.named[item.args[-1]]], path)
+            elif item.name == "location" and item.args[:1] and item.args[0] in self.named:
+                continue  # read where it is named
             elif item.name == "location" and item.block is not None:
                 self.routes([*scopes, item], _location(item))
             elif item.name in _SAME_PATH and item.block is not None:
@@ -139,6 +145,7 @@ class _Server:
         text = re.sub(
             r"\$\{?(\w+)\}?", lambda found: self.variables.get("$" + found[1], found[0]), item.args[0]
         )
+        text = re.sub(r"^(https?://[^/$]*)\$(?:request_uri|uri)\b.*", r"\1", text)  # passes the path on as it is
         match = re.match(r"(https?)://([^/]*)(/.*)?$", text)
         if not match or "$" in match.group(2):
             self.notes.append(f"{item.file}:{item.line}: proxy_pass {item.args[0]} could not be followed.")
