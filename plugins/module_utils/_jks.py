@@ -16,7 +16,7 @@ import os
 import struct
 from typing import TYPE_CHECKING
 
-from ansible_collections.collab.rtc.plugins.module_utils import _der
+from ansible_collections.collab.rtc.plugins.module_utils import _ciphers, _der, _pbe
 from ansible_collections.collab.rtc.plugins.module_utils._store import (
     DamagedStore,
     Entry,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 MAGIC = {b"\xfe\xed\xfe\xed": "jks", b"\xce\xce\xce\xce": "jceks"}
 KEY_PROTECTOR = "1.3.6.1.4.1.42.2.17.1.1"  # OID of the algorithm of JKS for private keys
+_JCE_PROTECTOR = "1.3.6.1.4.1.42.2.19.1"  # PBEWithMD5AndTripleDES, that of JCEKS
 _SALT = b"Mighty Aphrodite"
 _KEY, _TRUSTED, _SECRET = 1, 2, 3
 _DIGEST = 20  # bytes of SHA-1
@@ -103,25 +104,52 @@ def write(entries: Iterable[Entry], password: str, kind: str = "jks") -> bytes:
 
 
 def unlock(protected: bytes, password: str, name: str = "the key") -> bytes:
-    """The PrivateKeyInfo (PKCS#8 DER) in a key entry of JKS (``sun.security.provider.KeyProtector``).
+    """The PrivateKeyInfo (PKCS#8 DER) in a key entry of JKS or JCEKS.
 
+    :param name: how errors call the entry.
     :raises WrongPassword: this is not the key's password.
-    :raises UnsupportedStore: it was not made by JKS (JCEKS has algorithms of its own).
+    :raises UnsupportedStore: it is encrypted in another way.
     """
     try:
         algorithm, octets = _der.read(protected).children(_der.SEQUENCE)
-        oid = algorithm.children(_der.SEQUENCE)[0].oid()
-        blob = octets.octets()
+        oid, *parameters = algorithm.children(_der.SEQUENCE)
+        clear = _unlocked(oid.oid(), parameters, octets.octets(), password)
+    except _ciphers.CipherError:
+        clear = None
     except (_der.DerError, ValueError, IndexError) as exc:
         raise DamagedStore(f"The encrypted key of {name} is ill-formed: {exc}.", "Restore it from a backup.") from exc
-    if oid != KEY_PROTECTOR or len(blob) < 2 * _DIGEST:
-        raise UnsupportedStore(f"The key of {name} is encrypted with {oid}, which is not read natively.")
-    secret = password.encode("utf-16-be")
-    salt, hidden, check = blob[:_DIGEST], blob[_DIGEST:-_DIGEST], blob[-_DIGEST:]
-    clear = _masked(hidden, secret, salt)
-    if not hmac.compare_digest(hashlib.sha1(secret + clear).digest(), check):  # noqa: S324 - what the format is
+    if clear is None:
         raise WrongPassword(f"The password does not open the key of {name}.", "Give the key's own password.")
     return clear
+
+
+def _unlocked(oid: str, parameters: list[_der.Value], data: bytes, password: str) -> bytes | None:
+    """The clear key; ``None`` or a CipherError: another password."""
+    if oid == KEY_PROTECTOR and len(data) >= 2 * _DIGEST:  # sun.security.provider.KeyProtector
+        secret = password.encode("utf-16-be")
+        salt, hidden, check = data[:_DIGEST], data[_DIGEST:-_DIGEST], data[-_DIGEST:]
+        clear = _masked(hidden, secret, salt)
+        return clear if hmac.compare_digest(hashlib.sha1(secret + clear).digest(), check) else None  # noqa: S324 - the format
+    if oid == _JCE_PROTECTOR:  # com.sun.crypto.provider.KeyProtector
+        fields = parameters[0].children(_der.SEQUENCE)
+        derived = _jce_key(password.encode("utf-8"), fields[0].octets(), fields[1].integer())
+        clear = _ciphers.triple_des(derived[:24], derived[24:], data)
+        return clear if clear[:1] == b"\x30" else None
+    raise UnsupportedStore(f"The key is encrypted with {oid}, which is not read natively.")
+
+
+def _jce_key(secret: bytes, salt: bytes, rounds: int) -> bytes:
+    """Key and initialisation vector of PBEWithMD5AndTripleDES (``com.sun.crypto.provider.PBES1Core``): 32 bytes."""
+    if len(salt) != 8 or not 1 <= rounds <= _pbe.MAX_ROUNDS:
+        raise ValueError("parameters that cannot be")
+    if salt[:4] == salt[4:]:  # Java means to reverse the first half, and does it so
+        salt = bytes([salt[3], salt[0], salt[1], salt[2]]) + salt[4:]
+    derived = b""
+    for piece in (salt[:4], salt[4:]):
+        for _ in range(rounds):
+            piece = hashlib.md5(piece + secret).digest()  # noqa: S324, PLW2901 - what the format is
+        derived += piece
+    return derived
 
 
 def lock(key: bytes, password: str) -> bytes:

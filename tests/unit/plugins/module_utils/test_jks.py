@@ -94,8 +94,9 @@ def test_aliases_come_back(alias):
     assert store.entries == {alias: entry}
 
 
-def test_a_key_with_its_own_password():
-    (entry,) = _truststore.read(content("key.jks"), "changeit").entries.values()
+@pytest.mark.parametrize("name", ["key.jks", "key.jceks"])
+def test_a_key_with_its_own_password(name):
+    (entry,) = _truststore.read(content(name), "changeit").entries.values()
     assert (entry.alias, entry.kind, len(entry.certificates)) == ("tomcat", "key", 2)
     assert "key=" not in repr(entry)
     with pytest.raises(_truststore.WrongPassword, match="the key of 'tomcat'"):
@@ -114,8 +115,8 @@ def test_locked_keys_open_again():
 
 
 def test_keys_of_other_algorithms():
-    (entry,) = _truststore.read(content("key.jceks"), "changeit").entries.values()
-    with pytest.raises(_truststore.UnsupportedStore, match=r"1\.3\.6\.1\.4\.1\.42\.2\.19\.1"):
-        _jks.unlock(entry.key, "key secret")
+    (entry,) = _truststore.read(content("key-3des.p12"), "changeit").entries.values()
+    with pytest.raises(_truststore.UnsupportedStore, match=r"1\.2\.840\.113549\.1\.12\.1\.3"):
+        _jks.unlock(entry.key, "changeit")
     with pytest.raises(_truststore.DamagedStore):
         _jks.unlock(b"nothing", "key secret")

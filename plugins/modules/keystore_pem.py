@@ -1,0 +1,393 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: keystore_pem
+short_description: The private key and certificate chain of a Tomcat connector, as PEM files
+version_added: 0.1.0
+author:
+  - collab.rtc authors (@collab-rtc)
+description:
+  - Finds in C(server.xml) which key a TLS connector uses, and writes the key and its chain as PEM files for another service
+    on the same host, such as the RTC server when it ends TLS itself.
+  - Understands the attributes of the connector (Tomcat up to 9.0) and C(SSLHostConfig) with C(Certificate) (from 8.5); JKS,
+    JCEKS and PKCS#12 stores with an alias and a separate key password, PEM files, encrypted ones too, password files, and
+    C(${...}) from O(properties) and C(catalina.properties).
+  - Reads the stores itself, without a JVM. A store that only Java can read is converted by one run of C(keytool), and
+    again only when the store has changed.
+  - The pair is loaded as a TLS server would load it before it is written. Files are changed only when their content does.
+  - The key file is readable by O(owner) alone. Keys and passwords are in no output, diff or command line.
+options:
+  server_xml:
+    description: Path of Tomcat's C(server.xml).
+    type: path
+    required: true
+  connector_port:
+    description:
+      - Port of the connector. Without it, the only one that ends TLS, or else the one that users' requests arrive at.
+    type: int
+  server_name:
+    description:
+      - The name that clients ask for; it chooses among several C(SSLHostConfig). Without it the default one is taken.
+      - A warning is given when the certificate is not for this name.
+    type: str
+  alias:
+    description: Alias of the key. Without it, the one that C(server.xml) names, or the store's only key.
+    type: str
+  properties:
+    description: System properties of the application's JVM, for C(${...}) in the file.
+    type: dict
+    default: {}
+  jre_home:
+    description: Home directory of the JRE whose C(keytool) converts a store that only Java can read.
+    type: path
+  key_dest:
+    description: Where the private key is written, not encrypted.
+    type: path
+    required: true
+  chain_dest:
+    description:
+      - Where the certificate chain is written, the server's own certificate first.
+      - When it is the same as O(key_dest), the file has the key first and then the chain.
+    type: path
+    required: true
+  owner:
+    description: User (name or id) who owns the key file and can read it. By default the user that the module runs as.
+    type: str
+  group:
+    description: Group (name or id) of the files.
+    type: str
+extends_documentation_fragment:
+  - collab.rtc.attributes
+  - collab.rtc.writing
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Give the RTC server the key that Confluence uses
+  collab.rtc.keystore_pem:
+    server_xml: /opt/atlassian/confluence/conf/server.xml
+    server_name: wiki.example.com
+    key_dest: /etc/rtc-server/confluence/tls.key
+    chain_dest: /etc/rtc-server/confluence/tls.crt
+    owner: rtc-server
+"""
+
+RETURN = r"""
+source:
+  description: Where the key is.
+  returned: success
+  type: dict
+  contains:
+    line:
+      description: Line of the element in C(server.xml) that names it.
+      type: int
+    form:
+      description: V(connector) or V(SSLHostConfig).
+      type: str
+    host_name:
+      description: C(hostName) of the C(SSLHostConfig).
+      type: str
+    path:
+      description: The key store, or the file with the private key.
+      type: str
+    alias:
+      description: Alias in the store; empty for PEM files.
+      type: str
+chain:
+  description: The certificates, that of the server first.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    subject:
+      description: Whose certificate it is.
+      type: str
+    issuer:
+      description: Who issued it.
+      type: str
+    not_after:
+      description: End of its validity, ISO 8601 in UTC.
+      type: str
+    sha256:
+      description: Fingerprint, lower-case hexadecimal.
+      type: str
+key_dest:
+  description: The key file.
+  returned: success
+  type: str
+chain_dest:
+  description: The chain file.
+  returned: success
+  type: str
+jvm_starts:
+  description: How many JVMs the run started.
+  returned: success
+  type: int
+backup_files:
+  description: The copies of the files as they were.
+  returned: changed and O(backup=true)
+  type: list
+  elements: str
+"""
+
+import grp
+import hashlib
+import os
+import pwd
+import re
+import stat
+from dataclasses import dataclass
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.collab.rtc.plugins.module_utils import (
+    _argspec,
+    _connector_key,
+    _files,
+    _jvm,
+    _jvm_options,
+    _key_material,
+    _server_xml,
+    _tls,
+    _tomcat,
+    _undo,
+)
+from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.module_utils._tree import Tree
+
+# First line of a chain that keytool converted: what it was made of, so that an unchanged store needs no JVM.
+_STAMP = re.compile(r"\A# made of ([0-9a-f]{64})\n")
+
+
+@dataclass
+class Target:
+    """A file to be written."""
+
+    path: str
+    content: str
+    secret: bool
+    owner: int
+    group: int
+
+    @property
+    def mode(self) -> int:
+        return 0o600 if self.secret else 0o644
+
+    def old(self) -> str:
+        """What the file has now; empty when it is not there."""
+        return _files.read_bytes(self.path).decode("utf-8", "replace") if os.path.exists(self.path) else ""
+
+    def wrong_access(self) -> bool:
+        """Whether an existing file has another owner, group or mode than it must have."""
+        if not os.path.exists(self.path):
+            return False
+        info = os.stat(self.path)
+        return (
+            stat.S_IMODE(info.st_mode) != self.mode
+            or (self.owner >= 0 and info.st_uid != self.owner)
+            or (self.group >= 0 and info.st_gid != self.group)
+        )
+
+    def mend_access(self) -> None:
+        """Before the content is written, so that a key is never in a file that others can read."""
+        if self.wrong_access():
+            os.chmod(self.path, self.mode)
+            os.chown(self.path, self.owner, self.group)
+
+    def write(self) -> None:
+        """Write the file, unless it is right."""
+        if self.old() != self.content:
+            _files.write_atomic(self.path, self.content.encode("ascii"), self.mode, self.owner, self.group)
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec=dict(
+            _argspec.WRITING,
+            server_xml={"type": "path", "required": True},
+            connector_port={"type": "int"},
+            server_name={"type": "str"},
+            alias={"type": "str"},
+            properties={"type": "dict", "default": {}},
+            jre_home={"type": "path"},
+            key_dest={"type": "path", "required": True, "no_log": False},  # a path, not a key
+            chain_dest={"type": "path", "required": True},
+            owner={"type": "str"},
+            group={"type": "str"},
+        ),
+        supports_check_mode=True,
+        no_log=True,  # keeps the properties out of the system log; the result is not affected
+    )
+    options = dict(module.params)
+    # Ansible shows a module's parameters with its result, and any property may be what a password refers to.
+    module.params["properties"] = dict.fromkeys(map(str, options["properties"]), _jvm_options.MASK)
+    try:
+        result = _run(module, options)
+    except RtcError as exc:
+        module.fail_json(msg=str(exc))
+    except OSError as exc:
+        module.fail_json(msg=f"{exc.filename}: {exc.strerror}. Run with become.")
+    module.exit_json(**result)
+
+
+def _run(module: AnsibleModule, options: dict[str, Any]) -> dict[str, Any]:
+    source = _source(options)
+    owner, group = _id(options["owner"], pwd.getpwnam, "user"), _id(options["group"], grp.getgrnam, "group")
+    keytool: _jvm.Keytool | None = None
+    try:
+        material, stamp = _key_material.from_source(source), ""
+    except _key_material.NeedsJava:
+        stamp = _fingerprint(source)
+        known = _converted_before(stamp, source, options)
+        if known is None:
+            keytool = _jvm.Keytool(_jvm.find_keytool(options["jre_home"]))
+        material = known or _key_material.from_source(source, keytool)
+    targets = _targets(material, f"# made of {stamp}\n" if stamp else "", options, owner, group)
+    changing = [one for one in targets if one.old() != one.content or one.wrong_access()]
+    _warn(module, material, options["server_name"])
+    result: dict[str, Any] = {
+        "changed": bool(changing),
+        "source": {
+            "line": source.line, "form": source.form, "host_name": source.host_name,
+            "path": source.store or source.key, "alias": material.alias,
+        },
+        "chain": [_shown(one) for one in material.chain],
+        "key_dest": options["key_dest"],
+        "chain_dest": options["chain_dest"],
+        "jvm_starts": keytool.starts if keytool else 0,
+    }  # fmt: skip
+    if module._diff:
+        result["diff"] = [_diff(one, material) for one in changing]
+    if changing and not module.check_mode:
+        backups = [_replace(one, options) for one in changing]
+        if options["backup"]:
+            result["backup_files"] = [path for path in backups if path]
+    return result
+
+
+def _source(options: dict[str, Any]) -> _connector_key.KeySource:
+    path = options["server_xml"]
+    base = os.path.dirname(os.path.dirname(os.path.abspath(path)))
+    properties = _tomcat.known_properties(Tree(), base, _texts(options["properties"]), {})
+    model = _server_xml.parse(_files.read_bytes(path), path, properties)
+    return _connector_key.find(
+        model, options["connector_port"], options["server_name"] or "", properties["catalina.base"], options["alias"] or ""
+    )
+
+
+def _texts(properties: dict[str, Any]) -> dict[str, str]:
+    return {str(name): "" if value is None else str(value) for name, value in properties.items()}
+
+
+def _id(name: str | None, look_up: Any, what: str) -> int:
+    """The number of a user or group; -1 for none."""
+    if not name:
+        return -1
+    if name.isdigit():
+        return int(name)
+    try:
+        return int(look_up(name)[2])
+    except KeyError as exc:
+        raise RtcError(f"There is no {what} {name} on this host.", "Create it first, or give another.") from exc
+
+
+def _fingerprint(source: _connector_key.KeySource) -> str:
+    return hashlib.sha256(_files.read_bytes(source.store) + b"\0" + source.alias.encode("utf-8")).hexdigest()
+
+
+def _converted_before(
+    stamp: str, source: _connector_key.KeySource, options: dict[str, Any]
+) -> _key_material.KeyMaterial | None:
+    """What the files have, when they were made of just this store and are still a pair; else ``None``."""
+    paths = (options["chain_dest"], options["key_dest"])
+    if not all(os.path.exists(path) for path in paths):
+        return None
+    chain, key = (_files.read_bytes(path).decode("utf-8", "replace") for path in paths)
+    found = _STAMP.match(chain)
+    if found is None or found.group(1) != stamp:
+        return None
+    try:
+        certificates = tuple(_tls.parse_pem(chain, options["chain_dest"]))
+        material = _key_material.KeyMaterial(_key_material.clear_key(key, "", options["key_dest"]), certificates, source.alias)
+        _key_material.check_pair(material, options["key_dest"])
+    except RtcError:
+        return None
+    return material
+
+
+def _targets(
+    material: _key_material.KeyMaterial, stamp: str, options: dict[str, Any], owner: int, group: int
+) -> list[Target]:
+    """The files, the chain first: a service that starts between the two would rather lack the key than have a wrong one."""
+    chain = stamp + material.chain_pem()
+    if options["chain_dest"] == options["key_dest"]:
+        return [Target(options["key_dest"], stamp + material.key + material.chain_pem(), True, owner, group)]
+    return [
+        Target(options["chain_dest"], chain, False, owner, group),
+        Target(options["key_dest"], material.key, True, owner, group),
+    ]
+
+
+def _replace(target: Target, options: dict[str, Any]) -> str:
+    _undo.record(options["undo_dir"], target.path)
+    target.mend_access()
+    kept = _files.backup(target.path) if options["backup"] and os.path.exists(target.path) else ""
+    target.write()
+    return kept
+
+
+def _warn(module: AnsibleModule, material: _key_material.KeyMaterial, server_name: str | None) -> None:
+    for text in dict.fromkeys(text for one in material.chain for text in _tls.problems(one)):
+        module.warn(text)
+    if server_name and not _tls.match_name(material.chain[0], server_name):
+        module.warn(f"The certificate '{material.chain[0].subject}' is not for {server_name}: browsers will refuse it.")
+
+
+def _shown(certificate: _tls.Certificate) -> dict[str, str]:
+    return {
+        "subject": certificate.subject,
+        "issuer": certificate.issuer,
+        "not_after": certificate.not_after.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "sha256": certificate.fingerprint,
+    }
+
+
+def _diff(target: Target, material: _key_material.KeyMaterial) -> dict[str, str]:
+    """Certificates by their names; of the key only which public key it belongs to."""
+    before, after = _summary(target.old(), target), _summary(target.content, target)
+    if os.path.exists(target.path) and target.wrong_access():
+        before = f"mode: {stat.S_IMODE(os.stat(target.path).st_mode):04o}\n{before}"
+        after = f"mode: {target.mode:04o}\n{after}"
+    return {"before_header": target.path, "after_header": target.path, "before": before, "after": after}
+
+
+def _summary(text: str, target: Target) -> str:
+    lines = []
+    if "PRIVATE KEY-----" in text:
+        # A digest of a key with a great deal of chance in it tells nothing about the key, but whether it is another.
+        found = re.search(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END", text, re.DOTALL)
+        lines.append("private key: " + hashlib.sha256((found.group(0) if found else text).encode("utf-8")).hexdigest()[:16])
+    if "BEGIN CERTIFICATE" in text:
+        try:
+            for one in _tls.parse_pem(text, target.path):
+                shown = _shown(one)
+                lines.append(f"certificate: {shown['subject']}, until {shown['not_after']}, sha256 {shown['sha256']}")
+        except RtcError as exc:
+            lines.append(exc.message)
+    return "".join(line + "\n" for line in lines)
+
+
+if __name__ == "__main__":
+    main()

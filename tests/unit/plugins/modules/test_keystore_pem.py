@@ -1,0 +1,163 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+import pwd
+import ssl
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.collab.rtc.plugins.module_utils import _certificates
+
+DATA = Path(__file__).resolve().parents[2] / "data" / "truststore"
+FORMS = {
+    "attributes": 'keystoreFile="{data}/key.jks" keystorePass="${{pw}}" keyAlias="Tomcat" keyPass="key secret" />',
+    "pkcs12": 'keystoreFile="{data}/key.p12" keystorePass="changeit" keystoreType="PKCS12"/>',
+    "host": '><SSLHostConfig><Certificate certificateKeystoreFile="{data}/key.jceks" '
+    'certificateKeystorePassword="${{catalina.pw}}" certificateKeyPassword="key secret"/></SSLHostConfig></Connector>',
+    "pem": '><SSLHostConfig><Certificate certificateFile="{data}/leaf.pem" certificateKeyFile="{data}/leaf.key" '
+    'certificateChainFile="{data}/issuing.pem"/></SSLHostConfig></Connector>',
+}  # fmt: skip
+
+
+@pytest.fixture
+def app(tmp_path):
+    """An application whose server.xml can be set to one of the forms, and the options of the module for it."""
+
+    class App:
+        conf = tmp_path / "app" / "conf"
+        key, chain = tmp_path / "tls.key", tmp_path / "tls.crt"
+
+        def __init__(self):
+            self.options = {
+                "server_xml": str(self.conf / "server.xml"), "server_name": "rtc.example", "key_dest": str(self.key),
+                "chain_dest": str(self.chain), "properties": {"pw": "changeit", "db.password": "tiger"},
+            }  # fmt: skip
+
+        def set(self, form):
+            tls = '<Connector port="8443" SSLEnabled="true" ' + FORMS[form].format(data=DATA)
+            text = f'<Server port="8005"><Service name="Catalina">\n<Connector port="8090"/>\n{tls}\n</Service></Server>'
+            (self.conf / "server.xml").write_text(text, encoding="utf-8")
+
+    App.conf.mkdir(parents=True)
+    (App.conf / "catalina.properties").write_text("catalina.pw=changeit\n", encoding="ascii")
+    return App()
+
+
+def hidden(result):
+    text = str(result)
+    return "PRIVATE KEY" not in text and "key secret" not in text and "tiger" not in text and "changeit" not in text
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_writes_a_pair_that_a_server_can_use(run_module, app, form):
+    app.set(form)
+    preview = run_module("keystore_pem", app.options, check=True, diff=True)
+    assert not app.key.exists()
+    assert not app.chain.exists()
+    result = run_module("keystore_pem", app.options, diff=True)
+    assert result == preview
+    assert (result["changed"], result["jvm_starts"], result["source"]["line"]) == (True, 0, 3)
+    assert [one["subject"].rpartition("CN=")[2] for one in result["chain"]] == ["rtc.example", "Example Issuing CA"]
+    assert hidden(result)
+    assert "warnings" not in result
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(str(app.chain), str(app.key))
+    assert (app.key.stat().st_mode & 0o777, app.chain.stat().st_mode & 0o777) == (0o600, 0o644)
+    before = app.key.stat().st_mtime_ns, app.chain.stat().st_mtime_ns
+    again = run_module("keystore_pem", app.options, diff=True)
+    assert (again["changed"], again["diff"]) == (False, [])
+    assert (app.key.stat().st_mtime_ns, app.chain.stat().st_mtime_ns) == before
+
+
+def test_another_form_of_the_same_key_changes_nothing(run_module, app):
+    app.set("pkcs12")
+    run_module("keystore_pem", app.options)
+    app.set("attributes")
+    assert run_module("keystore_pem", app.options)["changed"] is False
+
+
+def test_one_file_for_both(run_module, app):
+    app.set("pkcs12")
+    options = dict(app.options, chain_dest=str(app.key))
+    assert run_module("keystore_pem", options)["changed"]
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(str(app.key))
+    assert app.key.stat().st_mode & 0o777 == 0o600
+    assert run_module("keystore_pem", options)["changed"] is False
+
+
+def test_a_new_key_is_told_without_showing_it(run_module, app, tmp_path):
+    app.set("pem")
+    app.key.write_text((DATA / "own.key").read_text(encoding="ascii"), encoding="ascii")
+    app.chain.write_text((DATA / "own.pem").read_text(encoding="ascii"), encoding="ascii")
+    app.key.chmod(0o600), app.chain.chmod(0o644)
+    result = run_module("keystore_pem", dict(app.options, backup=True, undo_dir=str(tmp_path / "undo")), diff=True)
+    chain, key = result["diff"]
+    assert "CN=own.example" in chain["before"]
+    assert "CN=rtc.example" in chain["after"]
+    assert key["before"].startswith("private key: ")
+    assert key["before"] != key["after"]
+    assert hidden(result)
+    kept = [Path(path).read_text(encoding="ascii") for path in result["backup_files"]]
+    assert kept == [(DATA / name).read_text(encoding="ascii") for name in ("own.pem", "own.key")]
+    assert (tmp_path / "undo" / "manifest.jsonl").exists()
+
+
+def test_access_that_is_too_wide_is_mended(run_module, app):
+    app.set("pem")
+    run_module("keystore_pem", app.options)
+    app.key.chmod(0o644)
+    preview = run_module("keystore_pem", app.options, check=True, diff=True)
+    assert preview["changed"]
+    assert preview["diff"][0]["before"].startswith("mode: 0644\n")
+    assert app.key.stat().st_mode & 0o777 == 0o644
+    assert run_module("keystore_pem", app.options)["changed"]
+    assert app.key.stat().st_mode & 0o777 == 0o600
+    assert run_module("keystore_pem", app.options)["changed"] is False
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_the_owner(run_module, app):
+    app.set("pem")
+    user = pwd.getpwnam("nobody")
+    assert run_module("keystore_pem", dict(app.options, owner="nobody", group=str(user.pw_gid)))["changed"]
+    assert (app.key.stat().st_uid, app.key.stat().st_gid) == (user.pw_uid, user.pw_gid)
+    assert run_module("keystore_pem", dict(app.options, owner=str(user.pw_uid)))["changed"] is False
+
+
+def test_a_certificate_for_another_name(run_module, app):
+    app.set("pem")
+    result = run_module("keystore_pem", dict(app.options, server_name="wiki.example"))
+    assert "is not for wiki.example" in str(result["warnings"])
+
+
+@pytest.mark.parametrize(
+    ("form", "more", "reason"),
+    [
+        ("attributes", {"properties": {"pw": "geheim"}}, "The password does not open"),
+        ("attributes", {"properties": {}}, "line 3: keystorePass names ${pw}, which is unknown"),
+        ("attributes", {"alias": "other"}, "the alias 'other' is not there. Keys in the store: 'tomcat'"),
+        ("pem", {"connector_port": 8090}, "line 2: this connector does not end TLS"),
+        ("pem", {"connector_port": 1}, "no live HTTP connector on port 1"),
+        ("pem", {"owner": "no such user"}, "There is no user no such user"),
+        ("pem", {"server_xml": "/nonexistent/server.xml"}, "/nonexistent/server.xml cannot be read"),
+        ("pem", {"key_dest": "/nonexistent/tls.key"}, "/nonexistent cannot be written"),
+    ],
+)
+def test_refusals(run_module, app, form, more, reason):
+    app.set(form)
+    result = run_module("keystore_pem", dict(app.options, **more))
+    assert result["failed"]
+    assert reason in result["msg"]
+    assert "geheim" not in str(result["msg"])
+    assert not app.key.exists()
+
+
+def test_the_certificates_are_those_of_the_store(run_module, app):
+    app.set("host")
+    result = run_module("keystore_pem", app.options)
+    expected = [_certificates.parse((DATA / name).read_bytes(), name)[0].fingerprint for name in ("leaf.pem", "issuing.pem")]
+    assert [one["sha256"] for one in result["chain"]] == expected
+    assert [one.fingerprint for one in _certificates.parse(app.chain.read_bytes(), "chain")] == expected
