@@ -77,4 +77,9 @@ INVENTORY = (
           "Without the name that users type, neither proxy nor certificate nor connector can be right.",
           "No rtc_server_name, no proxyName, no proxy that forwards here, and the host has no full name.",
           "Set rtc_server_name to the name in the application's base URL.", "", ("S10", "S11")),
+    Entry("RTC111", "error", "Two application virtual hosts for one name",
+          "One proxy cannot have two virtual hosts with the same name and port; this collection writes one for each application.",
+          "Two sites have the same proxy, server name and application port, and rtc_manage_application_vhost is true for both.",
+          "Give one of them a server name of its own, or write their common virtual host by hand and leave"
+          " rtc_manage_application_vhost out.", "", ("S10",)),
 )  # fmt: skip

@@ -77,4 +77,8 @@ NETWORK = (
           "The proxy would not start.",
           "rtc_listen names an address that the proxy host does not have, or none is known.",
           "Correct rtc_listen."),
+    Entry("RTC608", "info", "The server name was not looked up",
+          "Whether it resolves on the application host is not known.",
+          "Detection only looks up names that the configuration or the inventory gives; this one was concluded.",
+          "Set rtc_server_name.", "", ("S14",)),
 )  # fmt: skip

@@ -78,4 +78,8 @@ ENTRIES = (
           "A proxy that encrypts again checks Tomcat's certificate; an unknown authority makes it answer 502.",
           "Protocol HTTPS with a proxy that is managed here, and no rtc_upstream_ca.",
           "Set rtc_upstream_ca, and rtc_upstream_name where that certificate is for another name than the server name."),
+    Entry("RTC321", "warning", "The trust store of its own is not in use",
+          "Java reads it only when its property javax.net.ssl.trustStore names it.",
+          "rtc_truststore_path is another path than the trust store that the application uses.",
+          "Add -Djavax.net.ssl.trustStore with the path to CATALINA_OPTS in bin/setenv.sh, and restart the application.", "", ("S17",)),
 )  # fmt: skip

@@ -104,6 +104,7 @@ def sites(landscape: Landscape, states: list[SiteState]) -> list[Finding]:
             found.append(make("RTC110", node.host, f"The server name of {node.kind.capitalize()} on {node.host} is unknown."))
     found += _same_name_and_port(states)
     found += _cookies(states)
+    found += _application_vhosts(states)
     for state in states:
         found += _protocol(state)
         found += _proxy(state, landscape)
@@ -132,6 +133,17 @@ def _cookies(states: list[SiteState]) -> Iterator[Finding]:
             yield make("RTC219", state.nodes[0].host, f"{seen[key].site.base_url} and {state.site.base_url} differ by the port only.",
                        site=state.site.name)  # fmt: skip
         seen.setdefault(key, state)
+
+
+def _application_vhosts(states: list[SiteState]) -> Iterator[Finding]:
+    seen: dict[tuple[str, str, int], SiteState] = {}
+    for state in states:
+        if state.proxy and state.proxy.managed and state.wishes.manage_application_vhost:
+            key = (state.proxy.host, state.site.server_name, state.application_port)
+            if key in seen:
+                yield make("RTC111", state.nodes[0].host, f"{seen[key].site.base_url} and {state.site.base_url} would both have one"
+                           f" at {state.proxy.host}.", site=state.site.name)  # fmt: skip
+            seen.setdefault(key, state)
 
 
 def _protocol(state: SiteState) -> Iterator[Finding]:

@@ -18,7 +18,9 @@ from ansible_collections.collab.rtc.plugins.module_utils._topology import Node, 
 def node(state: SiteState, item: Node) -> list[Finding]:
     """What is said about the server name as an application host sees it."""
     name = state.site.server_name
-    addresses = item.facts.resolves.get(name, [])
+    if name not in item.facts.resolves:
+        return [make("RTC608", item.host, f"{item.host} was not asked for the addresses of {name}.", site=state.site.name)]
+    addresses = item.facts.resolves[name]
     if not addresses:
         return [make("RTC601", item.host, f"{name} does not resolve on {item.host}.", site=state.site.name)]
     listed = ", ".join(addresses)

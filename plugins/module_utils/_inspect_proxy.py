@@ -143,7 +143,7 @@ def _elsewhere(state: SiteState, proxy: ProxyUse, present: list[Existing]) -> It
 
 def _application(state: SiteState, proxy: ProxyUse) -> Iterator[Finding]:
     managed = state.wishes.manage_application_vhost
-    if not proxy.application and not managed:
+    if not any(match.listen.tls == state.tls for match in proxy.application) and not managed:
         yield make("RTC421", proxy.host, f"{proxy.kind} on {proxy.host} does not forward {state.site.base_url}.")
     foreign = _intent.foreign_application(state)
     for item in foreign if managed else []:

@@ -26,10 +26,14 @@ def node(state: SiteState, item: Node) -> list[Finding]:
         return []
     found: list[Finding] = []
     store = java.truststore
-    if store is None or store.error:
+    own = item.wishes.truststore_path
+    if own and (store is None or store.path != own):
+        found.append(make("RTC321", item.host, f"{item.kind.capitalize()} on {item.host} reads {store.path if store else 'no trust store'}"
+                          f" and not {own}.", remedy=f"Add -Djavax.net.ssl.trustStore={own} to CATALINA_OPTS in bin/setenv.sh of the"
+                          " application and restart it, once the run has made the store."))  # fmt: skip
+    elif store is None or store.error:
         why = store.error if store else "none was found"
-        if not item.wishes.truststore_path:
-            found.append(make("RTC312", item.host, f"Trust store of {item.kind.capitalize()} on {item.host}: {why}."))
+        found.append(make("RTC312", item.host, f"Trust store of {item.kind.capitalize()} on {item.host}: {why}."))
     else:
         found += _store(item, store)
         found += _trust(item, store)

@@ -16,6 +16,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._topology import Node, 
 
 LOOPBACK = "127.0.0.1"
 ALL = "0.0.0.0"  # noqa: S104 - what the RTC server's configuration wants for all addresses
+ALL_IPV6 = "::"
 MIN_PYTHON = (3, 10)
 PING_SECONDS = 45  # Engine.IO's default ping interval (25 s) and ping timeout (20 s)
 
@@ -40,7 +41,9 @@ def rtc_address(state: SiteState, node: Node) -> str:
     address = connector_address(state, node)
     if address.lower() in ("localhost", "ip6-localhost"):
         return LOOPBACK
-    return address or ALL
+    if not address:
+        return ALL_IPV6 if ":" in node.facts.main_address else ALL
+    return address
 
 
 def upstream_host(state: SiteState, node: Node) -> str:
@@ -69,7 +72,7 @@ def rtc_listen(state: SiteState, states: list[SiteState]) -> list[str]:
     if state.wishes.listen:
         return state.wishes.listen
     if not proxy.local and not _service_on(proxy.facts, state.site.rtc_port, states):
-        return ["*"]
+        return everywhere(proxy.facts)
     facts = proxy.facts
     resolved = set(facts.resolves.get(state.site.server_name, []))
     named = [address for address in facts.addresses if address in resolved]
@@ -79,6 +82,11 @@ def rtc_listen(state: SiteState, states: list[SiteState]) -> list[str]:
         return named
     main = facts.main_address or next(iter(facts.addresses), "")
     return ([main] if main else []) + named
+
+
+def everywhere(facts: HostFacts) -> list[str]:
+    """All addresses of a proxy host, as proxy_vhost takes them: "*" is IPv4 only."""
+    return ["*", "::"] if any(":" in address for address in facts.addresses) else ["*"]
 
 
 def _service_on(facts: HostFacts, port: int, states: list[SiteState]) -> bool:
@@ -127,13 +135,17 @@ def existing(state: SiteState, port: int, matches: list[Match]) -> list[Existing
     for vhost in state.proxy.proxy.hosts if state.proxy and state.proxy.proxy else []:
         listen = next((item for item in vhost.listens if item.port == port), None)
         if listen and _serves(vhost, state):
-            found.append(Existing(vhost, listen, [item for item in matches if item.vhost is vhost and item.listen is listen]))
-    return found
+            routes = [item for item in matches if item.vhost is vhost and item.listen is listen]
+            if routes or not (vhost.managed and not vhost.names):  # ours without names: another site's, unless it leads here
+                found.append(Existing(vhost, listen, routes))
+    # A frontend of HAProxy has its port for itself. What it does for our name is what counts; else what it does for any.
+    named = [item for item in found if state.site.server_name in item.vhost.names]
+    return named or [item for item in found if not item.vhost.names] or found
 
 
 def _serves(vhost: VirtualHost, state: SiteState) -> bool:
     if state.proxy and state.proxy.kind == "haproxy":
-        return True  # a frontend has its port for itself, whatever the names
+        return not (vhost.managed and vhost.names and state.site.server_name not in vhost.names)
     names = [name.lower() for name in vhost.names]
     parent = state.site.server_name.partition(".")[2]
     return state.site.server_name in names or f"*.{parent}" in names or f".{parent}" in names

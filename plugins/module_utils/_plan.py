@@ -68,6 +68,7 @@ class TrustPlan:
     path: str
     jre_home: str
     certificates: list[dict[str, str]] = field(default_factory=list)  # as the module's option of that name
+    seed_from: str = ""  # where ``path`` is a store of its own that may not exist yet: what it begins with
 
 
 @dataclass

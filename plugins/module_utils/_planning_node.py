@@ -72,9 +72,12 @@ def _trust(state: SiteState, node: Node) -> TrustPlan | None:
     java = node.application.java
     if not state.tls or java is None or not java.home:
         return None
-    path = node.wishes.truststore_path or (java.truststore.path if java.truststore else "")
+    now = java.truststore.path if java.truststore else ""
+    path = node.wishes.truststore_path or now
     certificates = trusted(state, node)
-    return TrustPlan(state.site.name, path, java.home, certificates) if certificates and path else None
+    if not certificates or not path:
+        return None
+    return TrustPlan(state.site.name, path, java.home, certificates, seed_from=now if path != now else "")
 
 
 def trusted(state: SiteState, node: Node) -> list[dict[str, str]]:
@@ -117,14 +120,10 @@ def _restart(state: SiteState, node: Node) -> RestartPlan:
     return RestartPlan(
         site=state.site.name, kind=node.kind, service=service.name if service else "",
         service_kind=service.kind if service else "none", port=node.connector.port if node.connector else 0,
-        address=_intent.upstream_host(state, node) if state.proxy is None else _ready_address(state, node),
+        address=_intent.connector_address(state, node) or _intent.LOOPBACK,
         context_path=state.site.context_path, pending=pending(node),
         scheme="https" if node.connector and node.connector.ssl else "http",
     )  # fmt: skip
-
-
-def _ready_address(state: SiteState, node: Node) -> str:
-    return _intent.connector_address(state, node) or _intent.LOOPBACK
 
 
 def pending(node: Node) -> list[str]:

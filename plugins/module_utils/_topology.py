@@ -390,10 +390,11 @@ def _detected_host(
     addresses = first.facts.resolves.get(first.server_name, [])
     own = [address for address in addresses if _routes.is_own(address, first.facts)]
     names_proxy = bool(connector and connector.proxy_name)
-    if names_proxy and addresses and not own:
+    if addresses and not own:
         listed = _host_with_address(addresses, landscape, first.host)
-        where = f"{first.server_name} resolves to {', '.join(addresses)} on {first.host}"
-        return listed, where + (f", which is {listed}" if listed else ", which is no host of the inventory")
+        if listed or names_proxy:
+            where = f"{first.server_name} resolves to {', '.join(addresses)} on {first.host}"
+            return listed, where + (f", which is {listed}" if listed else ", which is no host of the inventory")
     if names_proxy and own:
         return _local_guess(first)
     if names_proxy:
@@ -425,7 +426,7 @@ def _host_with_address(addresses: list[str], landscape: Landscape, besides: str)
     listed = landscape.groups.get("rtc_proxies", [])
     for host in [*listed, *(name for name in landscape.facts if name not in listed)]:
         facts = landscape.facts.get(host)
-        if facts and host != besides and (facts.proxies or host in listed) and set(addresses) & set(facts.addresses):
+        if facts and host != besides and (any(item.running for item in facts.proxies) or host in listed) and set(addresses) & set(facts.addresses):
             return host
     return ""
 

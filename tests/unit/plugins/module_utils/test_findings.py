@@ -20,22 +20,12 @@ def test_a_case_raises_exactly_its_findings(case, landscape_of):
     assert not raised & set(case.get("near_miss", []))
 
 
-def test_every_finding_says_what_to_do(case, landscape_of):
-    for item in _planning.make_plan(landscape_of(case["data"])).findings:
-        assert item.host
-        assert item.remedy
+    for item in plan.findings:
+        assert item.host and item.remedy
         assert item.message.endswith((".", "?")) or ": " in item.message
         assert "None" not in item.message and "  " not in item.message
-
-
-def test_severities_are_as_the_case_says(case, landscape_of):
-    plan = _planning.make_plan(landscape_of(case["data"]))
     for number, severity in case.get("severities", {}).items():
         assert {item.severity for item in plan.findings if item.id == number} == {severity}
-
-
-def test_messages_name_what_the_case_wants(case, landscape_of):
-    plan = _planning.make_plan(landscape_of(case["data"]))
     for number, text in case.get("messages", {}).items():
         assert any(text in item.message + " ".join(item.evidence) + item.remedy for item in plan.findings if item.id == number)
 
@@ -78,12 +68,12 @@ def test_an_entry_is_complete(entry):
 def test_a_severity_can_only_be_lowered():
     assert _findings.make("RTC401", "h", "m", severity="warning").severity == "warning"
     with pytest.raises(ValueError, match="at most"):
-        _findings.make("RTC402", "h", "m", severity="nonsense") if False else _findings.make("RTC405", "h", "m", severity="error")
+        _findings.make("RTC405", "h", "m", severity="error")
 
 
 def test_a_muted_finding_stays_visible_and_stops_nothing(base):
     landscape = base("direct", set={
-        "facts.wiki1.resolves": {},
+        "facts.wiki1.resolves": {"wiki.example.com": []},
         "vars.wiki1.rtc_ignore_findings": [{"id": "rtc601", "reason": "DNS comes on Monday"}],
     })  # fmt: skip
     plan = _planning.make_plan(landscape)
@@ -98,6 +88,6 @@ def test_a_mute_counts_on_its_own_host_only(base):
     })  # fmt: skip
     assert _findings.errors(_planning.make_plan(landscape).findings) == []
     landscape = base("remote", set={
-        "facts.jira1.resolves": {}, "vars.proxy1": {"rtc_ignore_findings": [{"id": "RTC601", "reason": "elsewhere"}]},
+        "facts.jira1.resolves": {"jira.example.com": []}, "vars.proxy1": {"rtc_ignore_findings": [{"id": "RTC601", "reason": "elsewhere"}]},
     })  # fmt: skip
     assert [item.id for item in _findings.errors(_planning.make_plan(landscape).findings)] == ["RTC601"]
