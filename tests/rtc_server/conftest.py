@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -14,7 +15,17 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "files/rtc_server/src"))
 
+from rtc_figures import FIGURES, line
 from rtc_support import BREACHES, Server, Site, running
+
+try:
+    from hypothesis import settings
+except ImportError:
+    pass
+else:
+    settings.register_profile("default", max_examples=100, deadline=None)
+    settings.register_profile("thorough", max_examples=3000, deadline=None)
+    settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
 @pytest.fixture(autouse=True)
@@ -40,3 +51,25 @@ def server(tmp_path: Path) -> Iterator[Server]:
     yield server
     if server.process is not None and server.process.poll() is None:
         server.kill()
+
+
+# --- the figures of `make test-rtc` ----------------------------------------------------------------
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker of pytest-xdist hands its figures to the controlling process."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["rtc_figures"] = dict(FIGURES)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: object) -> None:
+    """The controlling process adds up."""
+    FIGURES.update(getattr(node, "workeroutput", {}).get("rtc_figures", {}))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print them when there are any."""
+    if FIGURES:
+        terminalreporter.write_line("RTC server: " + line(FIGURES))

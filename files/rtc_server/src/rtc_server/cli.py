@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from . import __version__
 from .auth import EDIT, VIEW
 from .config import ConfigError, load
+from .journal import JournalError, transfer
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         status: int = options.run(options)
-    except ConfigError as exc:
+    except (ConfigError, JournalError) as exc:
         print(exc, file=sys.stderr)
         return 1
     return status
@@ -46,6 +47,21 @@ def _parser() -> argparse.ArgumentParser:
     token.add_argument("--right", choices=(EDIT, VIEW), default=VIEW)
     token.add_argument("--ttl", type=int, default=120, metavar="SECONDS")
     token.set_defaults(run=_token)
+
+    export = commands.add_parser("export", help="print a project's journal as JSON lines (the server may run)")
+    export.add_argument("--config", required=True, metavar="FILE")
+    export.add_argument("--project", required=True)
+    export.set_defaults(run=_export)
+
+    import_ = commands.add_parser("import", help="read an export from standard input (the server must not run)")
+    import_.add_argument("--config", required=True, metavar="FILE")
+    import_.add_argument("--project", default="", help="import it under this name")
+    import_.add_argument("--replace", action="store_true", help="replace the project if the journal has it")
+    import_.set_defaults(run=_import)
+
+    verify = commands.add_parser("verify-journal", help="check that a journal is whole (the server may run)")
+    verify.add_argument("--config", required=True, metavar="FILE")
+    verify.set_defaults(run=_verify)
     return parser
 
 
@@ -86,3 +102,27 @@ def _token(options: argparse.Namespace) -> int:
         return 1
     print(made)
     return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    for line in transfer.export_project(load(options.config).journal.path, options.project):
+        print(line)
+    return 0
+
+
+def _import(options: argparse.Namespace) -> int:
+    path = load(options.config).journal.path
+    lines = transfer.read_json_lines(sys.stdin.buffer)
+    project, revision = transfer.import_project(path, lines, name=options.project, replace=options.replace)
+    print(f"{project}: imported up to revision {revision}")
+    return 0
+
+
+def _verify(options: argparse.Namespace) -> int:
+    path = load(options.config).journal.path
+    wrong, counts = transfer.verify(path)
+    for complaint in wrong:
+        print(f"{path}: {complaint}", file=sys.stderr)
+    counted = ", ".join([f"{number} {what}" for what, number in counts.items()])
+    print(f"{path}: {counted}: " + (f"{len(wrong)} faults" if wrong else "good"))
+    return 1 if wrong else 0

@@ -19,6 +19,10 @@ class JournalError(Exception):
     """The journal cannot do what was asked now; ``str()`` names the cause and the remedy."""
 
 
+class JournalInUse(JournalError):
+    """Another process holds the journal."""
+
+
 class Change(NamedTuple):
     """One change as it is kept. ``data`` is JSON text; ``time`` is milliseconds since 1970, UTC."""
 

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import sqlite3
 
-from .base import JournalError
+from .base import JournalError, JournalInUse
 
 APPLICATION_ID = 0x52544331  # "RTC1": PRAGMA application_id
 VERSION = 1  # PRAGMA user_version
@@ -127,9 +128,8 @@ def check(db: sqlite3.Connection, path: str, *, empty_ok: bool = False) -> int:
 
 
 def lock(path: str) -> int:
-    """Hold the journal for this process (a file descriptor; the lock ends with it). Raises JournalError."""
-    import fcntl
-
+    """Hold the journal for this process (a file descriptor; the lock ends with it). Raises JournalError,
+    JournalInUse when another process holds it."""
     name = path + ".lock"
     try:
         fd = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -140,10 +140,15 @@ def lock(path: str) -> int:
     except OSError as exc:
         holder = os.pread(fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
         os.close(fd)
-        raise JournalError(f"{path} is in use by process {holder}: stop that server first") from exc
+        raise JournalInUse(f"{path} is in use by process {holder}: stop that server first") from exc
     os.ftruncate(fd, 0)
     os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
     return fd
+
+
+def unlock(fd: int) -> None:
+    """Give the journal free. The lock's file stays: removing it would let two processes hold different ones."""
+    os.close(fd)
 
 
 def _statements(script: str) -> list[str]:

@@ -22,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from . import schema
-from .base import Change, Compact, Head, JournalError, OnOutcomes, Outcome, Snapshot, Submission
+from .base import Change, Compact, Head, JournalError, JournalInUse, OnOutcomes, Outcome, Snapshot, Submission
 from .schema import SPAN
 
 log = logging.getLogger(__name__)
@@ -43,13 +43,18 @@ class _Writer:
     def __init__(self, path: str) -> None:
         self.path = path
         self.fault: str | None = None
+        self.in_use = False
+        self._lock: int | None = None
         self._db: sqlite3.Connection | None = None
         self._heads: dict[str, tuple[int, int]] = {}  # name -> number, revision
         self._trash: list[tuple[int, int]] = []  # number, base: rows below it can go
         self._retry_at = 0.0
+        self._suspect = False  # the file is damaged, until a check finds that it is not
 
     def open(self) -> sqlite3.Connection:
         if self._db is None:
+            if self._lock is None:
+                self._lock = schema.lock(self.path)
             self._heads.clear()
             db = schema.connect(self.path, write=True)
             try:
@@ -68,9 +73,14 @@ class _Writer:
                 log.warning("closing %s: %s", self.path, exc)
             self._db = None
 
+    def unlock(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
     def commit(self, batch: Sequence[_Request]) -> list[Outcome]:
         """One transaction; when it fails nothing of it counts and every request learns why."""
-        if self.fault is not None and time.monotonic() < self._retry_at:
+        if self.fault is not None and (self._suspect or time.monotonic() < self._retry_at):
             return self._refusals(batch)
         try:
             db = self.open()
@@ -98,12 +108,22 @@ class _Writer:
 
     def probe(self) -> None:
         """Try to write something, to learn whether the cause of a fault is gone."""
+        started = time.monotonic()
+        if started < self._retry_at:
+            return
         try:
-            self.open().execute(
+            db = self.open()
+            if self._suspect:
+                (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
+                if found != "ok":
+                    raise sqlite3.DatabaseError("database disk image is malformed: restore a copy or an export")
+            db.execute(
                 "INSERT INTO meta VALUES ('probe', ?) ON CONFLICT (key) DO UPDATE SET value=excluded.value", (str(time.time()),)
             )
         except (sqlite3.Error, JournalError, OSError) as exc:
             self._failed(exc)
+            now = time.monotonic()
+            self._retry_at = max(self._retry_at, now + 10 * (now - started))  # checking a big file takes long
         else:
             self._mended()
 
@@ -188,6 +208,9 @@ class _Writer:
 
     def _failed(self, exc: Exception) -> None:
         reason = str(exc) if isinstance(exc, JournalError) else f"{self.path}: {exc}"
+        if isinstance(exc, sqlite3.DatabaseError) and not isinstance(exc, sqlite3.OperationalError):
+            self._suspect = True
+        self.in_use = isinstance(exc, JournalInUse)
         if self.fault != reason:
             log.error("the journal refuses changes: %s", reason)
         self.fault = reason
@@ -199,6 +222,7 @@ class _Writer:
         if self.fault is not None:
             log.warning("the journal takes changes again")
             self.fault = None
+            self._suspect = False
 
     def _refusals(self, batch: Sequence[_Request]) -> list[Outcome]:
         message = "changes cannot be kept at present; try again"
@@ -219,7 +243,7 @@ class SqliteJournal:
         self._idle = asyncio.Event()
         self._reader = ThreadPoolExecutor(1, "journal-reader")
         self._read_db: sqlite3.Connection | None = None
-        self._lock: int | None = None
+        self._started = False
         self.batches = 0
         self.requests = 0
 
@@ -235,9 +259,12 @@ class SqliteJournal:
         becomes a fault, which is looked at again every second."""
         self._loop = asyncio.get_running_loop()
         self._on_outcomes = on_outcomes
-        self._lock = schema.lock(self.path)
         self._idle.set()
         await self._loop.run_in_executor(self._reader, self._writer.probe)
+        if self._writer.in_use:
+            self._reader.shutdown()
+            raise JournalInUse(self.fault)
+        self._started = True
         self._thread = threading.Thread(target=self._run, name="journal-writer", daemon=True)
         self._thread.start()
         self._probe_timer = self._loop.call_later(RETRY, self._probe)
@@ -248,7 +275,7 @@ class SqliteJournal:
 
     async def close(self) -> None:
         """Commit what was submitted, then close the file."""
-        if self._closing or self._lock is None:
+        if self._closing or not self._started:
             return
         await self.idle()
         self._closing = True
@@ -257,7 +284,7 @@ class SqliteJournal:
         await self._loop.run_in_executor(None, self._thread.join)
         await self._loop.run_in_executor(self._reader, self._close_reader)
         self._reader.shutdown()
-        os.close(self._lock)
+        self._writer.unlock()
 
     def _probe(self) -> None:
         if self.fault is not None and not self._busy:
