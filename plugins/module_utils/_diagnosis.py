@@ -234,7 +234,7 @@ def _top(chain: Sequence[Certificate]) -> tuple[Certificate, str]:
     # Up from the server's own certificate, in whatever order the rest was sent.
     by_name = {item.subject_der: item for item in chain[1:]}
     top = chain[0]
-    for _ in chain:
+    for _step in chain:
         if top.self_signed:
             return top, ""
         if top.issuer_der not in by_name:

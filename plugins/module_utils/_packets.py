@@ -79,6 +79,8 @@ def _binary_v3(body: bytes) -> list[str | bytes]:
         if mark < 0 or body[at] > 1 or not digits or max(digits) > 9:
             raise PacketError("an ill-formed binary payload")
         end = mark + 1 + int("".join(map(str, digits)))
+        if end > len(body):
+            raise PacketError("the payload is cut short")
         if body[at] == 1:
             packets.append(body[mark + 2 : end])  # behind its type byte
         else:
