@@ -12,10 +12,10 @@ import socket
 import ssl
 import time
 from dataclasses import dataclass
-from typing import Callable, Iterable
+from typing import Iterable
 from urllib.parse import urlsplit
 
-from ansible_collections.collab.rtc.plugins.module_utils import _certificates, _diagnosis, _files, _presented
+from ansible_collections.collab.rtc.plugins.module_utils import _certificates, _diagnosis, _files, _tls
 from ansible_collections.collab.rtc.plugins.module_utils._checks import CheckError
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 
@@ -187,21 +187,20 @@ def start_tls(sock: socket.socket, endpoint: Endpoint, context: ssl.SSLContext) 
 
 def presented(address: str, port: int, name: str, timeout: float) -> tuple[list[_certificates.Certificate], bool]:
     """What the server presents, read without believing it (``[]``: cannot be seen), and whether that is all of it."""
-    for fetch, whole in ((_presented.fetch, True), (_presented.fetch_any, _presented.SEES_ALL)):
-        chain = _look(fetch, address, port, name, timeout)
-        if chain:
-            return chain, whole
-    return [], False
-
-
-def _look(
-    fetch: Callable[[socket.socket, str], list[bytes]], address: str, port: int, name: str, timeout: float
-) -> list[_certificates.Certificate]:
     try:
-        with socket.create_connection((address, port), timeout) as sock:
-            return [_certificates.parse_der(der) for der in fetch(sock, name)]
-    except (OSError, _certificates.CertificateError):
-        return []
+        return _tls.fetch_chain(address, port, name, timeout), True
+    except RtcError:
+        pass  # a server of TLS 1.3 alone, and an old Python without the program openssl: the leaf is to be had
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False  # nothing is sent or believed: it is only looked at
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        with socket.create_connection((address, port), timeout) as sock, context.wrap_socket(
+            sock, server_hostname=name
+        ) as tls:
+            return [_certificates.parse_der(tls.getpeercert(True) or b"")], False
+    except (OSError, ValueError, RtcError):
+        return [], False
 
 
 class Link:
