@@ -1,0 +1,181 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""java_truststore beside community.general.java_cert, on the same work, in a copy of a JRE's own trust store.
+
+    python tests/bench/bench_truststore.py
+
+Each task is one process with the module's arguments, as Ansible runs it on a managed host; the time of a connection,
+which every task costs too, is not in it. A wrapper of keytool that both find counts the JVM starts. Times are the
+fastest of several rounds, by the clock and of the processor (children included).
+
+``right``: afterwards the store trusts what it should and nothing else, as read from its bytes; of a chain that is the CA,
+because the server's own certificate is another one after its next renewal. ``diff``: in diff mode the module named the
+certificate's subject and fingerprint. The peer comes from PyPI, see bench_server_xml. The last line of the output is JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import shutil
+import stat
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / ".build" / "src"), str(pathlib.Path(__file__).resolve().parent)]
+
+from bench_server_xml import peer_path, run  # noqa: E402
+
+from ansible_collections.collab.rtc.plugins.module_utils import _certificates, _truststore  # noqa: E402
+
+DATA = ROOT / "tests" / "unit" / "data" / "truststore"
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
+PASSWORD = "changeit"
+OURS = "ansible_collections.collab.rtc.plugins.modules.java_truststore"
+PEER = "ansible_collections.community.general.plugins.modules.java_cert"
+
+
+def fingerprint(name):
+    return _certificates.parse((DATA / f"{name}.pem").read_bytes(), name)[0].fingerprint
+
+
+def ours(store, items, state):
+    """One task, whatever the number of certificates. The items are pairs of a file and an alias."""
+    certificates = [{"src": str(DATA / f"{name}.pem"), "alias": alias} for name, alias in items]
+    arguments = {"path": str(store), "certificates": certificates, "state": state, "_ansible_diff": True}
+    return [run(OURS, arguments, str(ROOT / ".build" / "src"))]
+
+
+def peers(store, items, state):
+    """One task for each certificate."""
+    common = {"keystore_path": str(store), "keystore_pass": PASSWORD, "state": state, "_ansible_diff": True}
+    return [
+        run(PEER, dict(common, cert_path=str(DATA / f"{name}.pem"), cert_alias=alias), peer_path()) for name, alias in items
+    ]
+
+
+TOOLS = {"java_truststore": ours, "community.general.java_cert": peers}
+CA, CHAINS = [("plain", "company")], [("chain", "one"), ("plain", "two"), ("small", "three")]
+# Name, what is there before, the work, its state, and which certificates are to be there after it.
+CASES = [
+    ("import one CA", [], CA, "present", ["plain"]),
+    ("unchanged, one CA", CA, CA, "present", ["plain"]),
+    ("import three, one a chain", [], CHAINS, "present", ["issuing", "plain", "small"]),
+    ("unchanged, three", CHAINS, CHAINS, "present", ["issuing", "plain", "small"]),
+    ("new certificate under its alias", [("own", "company")], CA, "present", ["plain"]),
+    ("there under another alias", [("plain", "other")], CA, "present", ["plain"]),
+    ("remove three", CHAINS, CHAINS, "absent", []),
+    ("unchanged, three absent", [], CHAINS, "absent", []),
+]
+
+
+class Bench:
+    """A directory with the store and the counting keytool."""
+
+    def __init__(self, directory):
+        self.directory = pathlib.Path(directory)
+        self.store = self.directory / "cacerts"
+        self.log = self.directory / "starts"
+        real = shutil.which("keytool")
+        home = pathlib.Path(os.path.realpath(real)).parents[1]
+        self.original = pathlib.Path(_truststore.locate(str(home))).read_bytes()
+        self.before = set(self.trusted_list(self.original))
+        wrapper = self.directory / "bin" / "keytool"
+        wrapper.parent.mkdir()
+        wrapper.write_text(f'#!/bin/sh\necho x >> {self.log}\nexec {real} "$@"\n', encoding="utf-8")
+        wrapper.chmod(wrapper.stat().st_mode | stat.S_IXUSR)
+        os.environ["PATH"] = f"{wrapper.parent}:{os.environ['PATH']}"
+
+    @staticmethod
+    def trusted_list(data):
+        entries = _truststore.read(data, PASSWORD).entries.values()
+        return [entry.fingerprint() for entry in entries if entry.kind == "trusted"]
+
+    def starts(self):
+        return len(self.log.read_text(encoding="ascii").splitlines()) if self.log.exists() else 0
+
+    def measure(self, work, there, items, state, expected):
+        """The work once on a fresh store: tasks, seconds, cpu, JVM starts, whether it was right, whether its diff tells."""
+        self.store.write_bytes(self.original)
+        if there:
+            work(self.store, there, "present")
+        began = self.starts()
+        results = work(self.store, items, state)
+        found = self.trusted_list(self.store.read_bytes())
+        added = sorted(one for one in found if one not in self.before)
+        failed = [result.get("msg", "") for result, _ in results if result.get("failed")]
+        right = added == sorted(map(fingerprint, expected)) and len(found) == len(self.before) + len(added)
+        return {
+            "tasks": len(results),
+            "seconds": sum(seconds[0] for _, seconds in results),
+            "cpu": sum(seconds[1] for _, seconds in results),
+            "jvm_starts": self.starts() - began,
+            "right": not failed and right,
+            "diff": tells(results, [*expected, *(name for name, _ in there)]),
+            "message": failed[0].splitlines()[0][:120] if failed else "",
+        }
+
+
+def tells(results, names):
+    """Whether the diffs of changed tasks have subject and fingerprint of a certificate; None: nothing was changed."""
+    changed = [result for result, _ in results if result.get("changed")]
+    if not changed:
+        return None
+    text = json.dumps([result.get("diff", "") for result in changed]).replace(":", "").lower()
+    return "cn=" in text and any(fingerprint(name) in text for name in names)
+
+
+def case(bench, there, items, state, expected):
+    """Both tools in turn in each round, so that both meet the same load."""
+    runs = {tool: [] for tool in TOOLS}
+    for _round in range(ROUNDS):
+        for tool, work in TOOLS.items():
+            runs[tool].append(bench.measure(work, there, items, state, expected))
+    for rounds in runs.values():
+        for key in ("seconds", "cpu"):
+            rounds[-1][key] = round(min(one[key] for one in rounds), 3)
+    return {tool: rounds[-1] for tool, rounds in runs.items()}
+
+
+def ahead(mine, theirs):
+    """Right, and with fewer or as many JVMs in less time than a peer (one that was wrong is behind)."""
+    if not mine["right"]:
+        return False
+    if not theirs["right"]:
+        return True
+    return mine["jvm_starts"] <= theirs["jvm_starts"] and mine["cpu"] < theirs["cpu"]
+
+
+def main():
+    if shutil.which("keytool") is None:
+        print(json.dumps({"bench": "truststore", "skipped": "no keytool on this machine"}))
+        return 0
+    rows = []
+    print(f"{'work':32} {'module':28} {'tasks':>5} {'seconds':>8} {'cpu':>7} {'JVMs':>4} {'right':>6} {'diff':>6}")
+    with tempfile.TemporaryDirectory() as directory:
+        bench = Bench(directory)
+        for name, there, items, state, expected in CASES:
+            found = case(bench, there, items, state, expected)
+            for tool, line in found.items():
+                times = f"{line['seconds']:8} {line['cpu']:7} {line['jvm_starts']:4}"
+                words = f"{line['right']!s:>6} {line['diff']!s:>6} {line['message']}"
+                print(f"{name:32} {tool:28} {line['tasks']:5} {times} {words}")
+            rows.append({"case": name, **found, "ahead": ahead(*found.values())})
+        size = len(bench.before)
+    summary = {
+        "bench": "truststore",
+        "rounds": ROUNDS,
+        "certificates_in_the_store": size,
+        "rows": rows,
+        "ahead_everywhere": all(row["ahead"] for row in rows),
+    }
+    print(json.dumps(summary))
+    return 0 if summary["ahead_everywhere"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
