@@ -34,7 +34,7 @@ class GivenTls:
     test_authority: bool = False
     key_given: bool = False
     key_matches: bool = True
-    root_pem: str = ""  # what Java has to trust: the highest certificate known
+    root_pem: str = ""  # what Java has to trust: the given authority, else the highest certificate of the chain
     root_subject: str = ""
     root_fingerprint: str = ""
     variable: str = ""  # the variable that ``error`` is about
@@ -90,12 +90,12 @@ def _missing(chain: list[Certificate], roots: list[Certificate]) -> str:
 
 def _root(given: GivenTls, chain: list[Certificate], roots: list[Certificate]) -> None:
     try:
-        anchors = _tls.trust_anchors([*chain, *roots]) if chain or roots else []
+        anchors = [item.certificate for item in _tls.trust_anchors(roots or chain)]
     except _tls.NoAnchor:
         return  # only a leaf is known, and trusting a leaf ends with its renewal
     if anchors:
-        root = anchors[0].certificate
-        given.root_pem, given.root_subject, given.root_fingerprint = root.pem(), root.subject, root.fingerprint
+        given.root_pem = "".join(item.pem() for item in anchors)
+        given.root_subject, given.root_fingerprint = anchors[0].subject, anchors[0].fingerprint
 
 
 def _match(given: GivenTls, leaf: Certificate, key: str) -> None:

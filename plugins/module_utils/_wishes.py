@@ -126,7 +126,7 @@ VARIABLES: tuple[Variable, ...] = (
     _var("tls_certificate", "pem", "the certificate of the application's own virtual host",
          "Certificate for the proxy with its intermediate certificates: a file on the controller, or PEM text."),
     _var("tls_key", "pem", "the key of the application's own virtual host",
-         "Private key of the certificate: a file on the controller (it may be vaulted), or PEM text."),
+         "Private key of the certificate, without a pass phrase: a file on the controller, or PEM text."),
     _var("tls_ca", "pem", "the highest certificate of the chain",
          "Certificate of the authority that the application's Java has to trust: a file on the controller, or PEM text."),
     _var("tls_fetch", "bool", "false",

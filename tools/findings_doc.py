@@ -1,0 +1,71 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""docs/findings.md from the catalogue of findings. ``tools/generate_docs.py`` writes and checks it."""
+
+from __future__ import annotations
+
+from ansible_collections.collab.rtc.plugins.module_utils import _findings
+from ansible_collections.collab.rtc.plugins.module_utils._entry import Entry
+from ansible_collections.collab.rtc.plugins.module_utils._findings_seed import STATEMENTS
+
+HEAD = """\
+<!-- Written by tools/generate_docs.py from plugins/module_utils/_findings_*.py. Do not edit. -->
+# Findings
+
+What the plan can find, before anything is changed. An **error** stops the run before the first change. A **warning** is mended by
+the role that is named, or is for you to decide. An **info** is good to know. An id never changes its meaning.
+
+To mute a finding on a host, say why:
+
+```yaml
+rtc_ignore_findings:
+  - id: RTC603
+    reason: the firewall is managed elsewhere, ports are open
+```
+
+A muted finding stays in the report, with the reason, and stops nothing.
+
+"""
+
+
+def render() -> str:
+    """The whole document."""
+    parts = [HEAD, _overview()]
+    for _digit, (title, entries) in sorted(_findings.TOPICS.items()):
+        parts.append(f"## {title}\n\n")
+        parts += [_entry(entry) for entry in entries]
+    parts.append(_statements())
+    return "".join(parts)
+
+
+def _overview() -> str:
+    lines = ["| id | severity | title | mended by |", "|---|---|---|---|"]
+    for entry in sorted(_findings.CATALOGUE.values(), key=lambda item: item.id):
+        lines.append(f"| [{entry.id}](#{entry.id.lower()}) | {entry.severity} | {entry.title} | {_role(entry)} |")
+    return "\n".join(lines) + "\n\n"
+
+
+def _entry(entry: Entry) -> str:
+    seed = f"- Vendor's statements: {', '.join(entry.seed)}\n" if entry.seed else ""
+    return (
+        f"### {entry.id}\n\n**{entry.title}** ({entry.severity}). {entry.meaning}\n\n"
+        f"- Detected: {entry.detected}\n- Remedy: {entry.remedy}\n- Mended by: {_role(entry)}\n{seed}\n"
+    )
+
+
+def _role(entry: Entry) -> str:
+    return f"role {entry.role}" if entry.role else "nobody needs to" if entry.severity == "info" else "you"
+
+
+def _statements() -> str:
+    lines = [
+        "## From the vendor's page to findings\n",
+        "What the page on the real-time collaboration service asks of an administrator, in our words, and what checks it.\n",
+        "| | statement | findings |",
+        "|---|---|---|",
+    ]
+    for number, text in STATEMENTS.items():
+        ids = [entry.id for entry in _findings.CATALOGUE.values() if number in entry.seed]
+        lines.append(f"| {number} | {text} | {', '.join(f'[{item}](#{item.lower()})' for item in sorted(ids))} |")
+    return "\n".join(lines) + "\n"

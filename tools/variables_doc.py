@@ -1,0 +1,48 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""docs/variables.md from the table of inventory variables. ``tools/generate_docs.py`` writes and checks it."""
+
+from __future__ import annotations
+
+import re
+
+from ansible_collections.collab.rtc.plugins.module_utils._wishes import VARIABLES
+
+HEAD = """\
+<!-- Written by tools/generate_docs.py from plugins/module_utils/_wishes.py. Do not edit. -->
+# Variables of the inventory
+
+Put the hosts of the applications into the groups `confluence` and `jira`, and the hosts of proxies into `rtc_proxies`. All variables are
+optional: without one, what is detected counts. A variable that begins with `rtc_` and is not in this table is an error.
+
+They belong to the host of the application. Only `rtc_listen`, `rtc_proxy_kind` and `rtc_ignore_findings` mean something for the
+host of a proxy too. On a host with both applications a value may be given for each:
+
+```yaml
+rtc_server_name: {confluence: wiki.example.com, jira: jira.example.com}
+```
+
+| variable | type | default | meaning |
+|---|---|---|---|
+"""
+
+TYPES = {
+    "name": "host name", "port": "port", "anyport": "port", "choice": "choice", "path": "path", "bool": "true or false",
+    "addresses": "list of addresses", "pem": "file or PEM text", "secret_url": "URL", "list": "list", "mutes": "list of {id, reason}",
+    "secret": "secret", "text": "text",
+}  # fmt: skip
+
+
+def render() -> str:
+    """The whole document."""
+    lines = []
+    for variable in VARIABLES:
+        kind = ", ".join(f"`{item}`" for item in variable.choices) or TYPES[variable.type]
+        lines.append(f"| `{variable.name}` | {kind} | {variable.default} | {_plain(variable.description)} |")
+    return HEAD + "\n".join(lines) + "\n"
+
+
+def _plain(text: str) -> str:
+    """Ansible's markup as Markdown: V(x), O(x) and C(x) are code."""
+    return re.sub(r"\b[VOC]\(([^)]*)\)", r"`\1`", text)
