@@ -6,14 +6,10 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import fcntl
 import os
 import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,6 +17,7 @@ from hostlab import hosts, images, inventory, machine, pki, ssh
 from hostlab.console import say
 from hostlab.errors import LabError
 from hostlab.inventory import Host, Lab
+from hostlab.machine import alone
 from hostlab.podman import Podman, forget_the_last_boot
 
 REPOSITORY_ROOT = Path(__file__).resolve().parents[3]
@@ -51,7 +48,8 @@ def up(lab: Lab, podman: Podman, chosen: list[Host], *, fresh: bool = False) -> 
         hosts.make_network(podman, lab)
         started = _start(lab, podman, targets, fresh=False)
     if started:
-        images.remove_stale(podman, list(of_host.values()))
+        with alone(images.LOCK):
+            images.remove_stale(podman, list(of_host.values()))
     say(f"{lab.name}: {len(chosen)} host{'s' if len(chosen) > 1 else ''} up")
 
 
@@ -83,23 +81,35 @@ def down(lab: Lab, podman: Podman, chosen: list[Host] | None) -> None:
     """Remove the containers of these hosts; None: all of the lab, those too that the inventory no longer names."""
     there = podman.containers(f"{hosts.LABEL}={lab.name}")
     names = list(there) if chosen is None else [lab.container(host) for host in chosen if lab.container(host) in there]
-    with ThreadPoolExecutor(WORKERS) as pool:
-        list(pool.map(lambda name: hosts.remove(podman, name), names))
-    say(f"{lab.name}: removed {len(names)} container{'' if len(names) == 1 else 's'}")
+    _remove_containers(podman, names)
 
 
-def clean(lab: Lab, podman: Podman) -> None:
-    """Remove all that the lab made on this machine, but not the packages that it installed."""
+def clean(lab: Lab, podman: Podman, *, every_lab: bool) -> None:
+    """Remove all that the lab (or every lab) made on this machine, but not the packages that it installed."""
+    states = {lab.state}
     if shutil.which("podman"):
         podman.write_conf()
-        down(lab, podman, None)
-        podman("network", "rm", "--force", lab.name, check=False)
-        gone, kept = images.remove_all(podman)
+        label = hosts.LABEL if every_lab else f"{hosts.LABEL}={lab.name}"
+        _remove_containers(podman, list(podman.containers(label)))
+        for network in podman.json("network", "ls", "--filter", f"label={label}"):
+            podman("network", "rm", "--force", network["name"])
+            state = (network.get("labels") or {}).get(hosts.STATE_LABEL)
+            states |= {Path(state)} if state else set()
+            say(f"removed the network {network['name']}")
+        with alone(images.LOCK):
+            gone, kept = images.remove_all(podman)
+            images.remove_trees()
         say(f"removed {gone} images" + (f", kept {kept} that another lab uses" if kept else ""))
-    images.remove_trees()
-    if (lab.state / MARKER).exists():
-        shutil.rmtree(lab.state)
-        say(f"removed {lab.state}")
+    for state in states:
+        if (state / MARKER).exists():
+            shutil.rmtree(state)
+            say(f"removed {state}")
+
+
+def _remove_containers(podman: Podman, names: list[str]) -> None:
+    with ThreadPoolExecutor(WORKERS) as pool:
+        list(pool.map(lambda name: hosts.remove(podman, name), names))
+    say(f"removed {len(names)} container{'' if len(names) == 1 else 's'}")
 
 
 def status(lab: Lab, podman: Podman) -> int:
@@ -135,18 +145,6 @@ def into_host(lab: Lab, host: Host, podman: Podman, command: list[str], *, as_ro
     return subprocess.run(words, env={**os.environ, **podman.env}, check=False).returncode
 
 
-@contextlib.contextmanager
-def _alone() -> Iterator[None]:
-    """One lab command at a time on a machine: two that build the same image would only hinder each other."""
-    with open(Path(tempfile.gettempdir()) / "rtc-lab.lock", "w", encoding="ascii") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say("another lab command is at work on this machine: waiting for it")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 def _give_to_caller(lab: Lab) -> None:
     """After sudo, the state belongs to who called: Ansible reads keys and certificates without root."""
     if "SUDO_UID" in os.environ:
@@ -168,7 +166,8 @@ def _parser() -> argparse.ArgumentParser:
     ):
         verbs.add_parser(verb, help=text, parents=[common]).add_argument("hosts", nargs="+" if verb == "reset" else "*")
     verbs.add_parser("status", help="show the hosts; 3 when one is not up", parents=[common])
-    verbs.add_parser("clean", help="remove containers, network, images and state", parents=[common])
+    cleaning = verbs.add_parser("clean", help="remove containers, network, images and state", parents=[common])
+    cleaning.add_argument("--all", action="store_true", help="of every lab on this machine")
     for verb, text in (("ssh", "log in as the administrator"), ("exec", "run a command as root")):
         one = verbs.add_parser(verb, help=text, parents=[common])
         one.add_argument("host")
@@ -187,9 +186,9 @@ def _run(options: argparse.Namespace) -> int:
     if options.verb == "status":
         return status(lab, podman)
     chosen = lab.select(getattr(options, "hosts", []))
-    with _alone():
+    with alone(f"rtc-lab-{lab.name}"):
         if options.verb == "clean":
-            clean(lab, podman)
+            clean(lab, podman, every_lab=options.all)
             return 0
         lab.state.mkdir(parents=True, exist_ok=True)
         (lab.state / MARKER).touch()

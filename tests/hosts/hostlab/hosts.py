@@ -27,6 +27,7 @@ from hostlab.machine import run
 from hostlab.podman import LEASES, Podman
 
 LABEL = "rtc.lab"
+STATE_LABEL = "rtc.lab.state"
 SPEC_LABEL = "rtc.lab.spec"
 READY_TIMEOUT_S = 180.0
 POLL_S = 0.25
@@ -123,7 +124,8 @@ def make_network(podman: Podman, lab: Lab) -> None:
     for container in podman.containers(f"{LABEL}={lab.name}"):
         remove(podman, container)
     podman("network", "rm", "--force", lab.name, check=False)
-    create = ("network", "create", f"--subnet={lab.subnet}", f"--label={LABEL}={lab.name}", lab.name)
+    labels = (f"--label={LABEL}={lab.name}", f"--label={STATE_LABEL}={lab.state}")
+    create = ("network", "create", f"--subnet={lab.subnet}", *labels, lab.name)
     made = podman(*create, check=False)
     if made.returncode and _remove_orphan_bridge(podman, lab.subnet):
         made = podman(*create, check=False)

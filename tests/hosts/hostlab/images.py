@@ -21,12 +21,13 @@ from pathlib import Path
 from hostlab.console import say, step
 from hostlab.errors import LabError
 from hostlab.inventory import RELEASES, Host
-from hostlab.machine import Mirrors, run
+from hostlab.machine import Mirrors, alone, run
 from hostlab.podman import Podman
 
 RECIPES = Path(__file__).resolve().parent.parent / "images"
 LABEL = "rtc.lab.image"
 REPOSITORY = "localhost/rtc-lab"
+LOCK = "rtc-lab-images"
 TREE_PREFIX = "rtc-lab-tree-"
 # python3-apt: Ansible's apt module would else install it as its first act on every host.
 BASE_PACKAGES = (
@@ -74,21 +75,22 @@ def image_for(host: Host, mirrors: Mirrors) -> Image:
 
 def ensure(podman: Podman, wanted: list[Image], mirrors: Mirrors) -> None:
     """Build the images, and what they stand on, where they are not there yet. Raises LabError."""
-    there = set(_our_tags(podman))
-    missing = {image.tag: image for image in wanted if image.tag not in there}
-    if not missing:
+    if {image.tag for image in wanted} <= set(_our_tags(podman)):
         return
-    remove_trees()
-    releases = sorted({image.debian for image in missing.values()})
+    # Labs share their images: two that build the same one at once would only hinder each other.
+    with alone(LOCK):
+        there = set(_our_tags(podman))
+        missing = {image.tag: image for image in wanted if image.tag not in there}
+        remove_trees()
 
-    def of_release(release: int) -> None:
-        for image in missing.values():
-            if image.debian == release:
-                _ensure(podman, image, mirrors, there)
+        def of_release(release: int) -> None:
+            for image in missing.values():
+                if image.debian == release:
+                    _ensure(podman, image, mirrors, there)
 
-    # Most of a debootstrap is dpkg at work on one core. What shares layers stays in order.
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        list(pool.map(of_release, releases))
+        # Most of a debootstrap is dpkg at work on one core. What shares layers stays in order.
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            list(pool.map(of_release, sorted({image.debian for image in missing.values()})))
 
 
 def _ensure(podman: Podman, image: Image, mirrors: Mirrors, there: set[str]) -> None:
@@ -177,13 +179,19 @@ def _remove_tree(tree: Path) -> None:
 
 
 def remove_all(podman: Podman) -> tuple[int, int]:
-    """Remove all images of labs. Returns how many are gone, and how many stay because a container still uses them."""
+    """Remove all images of labs. Returns how many are gone, and how many stay: in use by a container, or below such."""
     tags = _our_tags(podman)
-    # An image that others stand on goes after them.
-    order = {"application": 0, "host": 1, "base": 2}
-    tags.sort(key=lambda tag: order.get(tag.partition(":")[0].rpartition("-")[2], 0))
-    gone = sum(podman("rmi", tag, check=False).returncode == 0 for tag in tags)
-    return gone, len(tags) - gone
+    kept: list[str] = []
+    # From the top down. What a kept image stands on would only lose its name, and be made again for the next host.
+    for kind in ("application", "host", "base"):
+        for tag in tags:
+            release = tag.rpartition(":")[2].partition("-")[0]
+            if not tag.startswith(f"{REPOSITORY}-{kind}:"):
+                continue
+            needed = any(other.rpartition(":")[2].partition("-")[0] == release for other in kept)
+            if needed or podman("rmi", tag, check=False).returncode:
+                kept.append(tag)
+    return len(tags) - len(kept), len(kept)
 
 
 def remove_stale(podman: Podman, wanted: list[Image]) -> None:

@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,6 +81,18 @@ def run(
         where = f"; all of its output: {log}" if log else ""
         raise LabError(f"`{' '.join(command)}` failed with {done.returncode}{where}\n    {tail}")
     return done
+
+
+@contextmanager
+def alone(name: str) -> Iterator[None]:
+    """Hold the lock of this name on this machine; wait, and say so, while another process holds it."""
+    with (Path(tempfile.gettempdir()) / f"{name}.lock").open("w", encoding="ascii") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"another lab command holds {name}: waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def missing_packages() -> list[str]:
