@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Give ansible-test the pip that it wants to download.
 
 ``ansible-test sanity`` makes virtual environments with a get-pip script that it fetches from a host of the Ansible
