@@ -96,7 +96,11 @@ class Apache(Backend):
         for path in [item.path for item in result.files] + result.absent:
             if os.path.exists(path) and not our_text(path):
                 raise ProxyError(f"{path} exists and was not written by this collection.", "Rename or remove it.")
-        result.listens += [(item.address, item.port) for item in foreign if (item.address, item.port) not in result.listens]
+        for item in foreign:
+            place = item.address, item.port
+            result.origins[place] = f"{item.file}:{item.line}"
+            if place not in result.listens:
+                result.listens.append(place)
         return result
 
     def _vhost(

@@ -97,7 +97,7 @@ class Change:
             self._foresee(desired)
             return self.result
         if steps:
-            _checks.ports(self.backend, desired.listens)
+            _checks.ports(self.backend, desired, current, self.control.master())
         _platform.make(needs)
         self._apply(steps, desired)
         return self.result

@@ -80,6 +80,7 @@ class Desired:
     absent: list[str] = field(default_factory=list)  # our files and links
     modules: list[str] = field(default_factory=list)  # of Apache: those that are switched on by this change
     listens: list[tuple[str, int]] = field(default_factory=list)  # addresses and ports that must be had afterwards
+    origins: dict[tuple[str, int], str] = field(default_factory=dict)  # of those that are not ours: "file:line"
     configuration: list[str] = field(default_factory=list)  # paths of the configuration files that hold the hosts
 
 
@@ -112,6 +113,7 @@ class Backend(abc.ABC):
     kind = ""
     programs: tuple[str, ...] = ()
     services: tuple[str, ...] = ()
+    rebinds = False  # a reload can bind one address where the running server has all, or the other way round
 
     def __init__(self, root: str = "/") -> None:
         self.root = os.path.abspath(root or "/")
@@ -195,6 +197,10 @@ class Backend(abc.ABC):
     @abc.abstractmethod
     def reload_signal(self) -> int:
         """The signal that makes a master load its configuration gracefully."""
+
+    def gave_up(self, log: str) -> bool:
+        """Whether the error log, since a reload, says that the server goes on with what it had."""
+        return False
 
     @abc.abstractmethod
     def error_log(self) -> str:

@@ -11,9 +11,11 @@ import os
 import ssl
 
 from ansible_collections.collab.rtc.plugins.module_utils import _files, _tls
+from ansible_collections.collab.rtc.plugins.module_utils._facts import Listener, Proxy
 from ansible_collections.collab.rtc.plugins.module_utils._plan import VhostPlan
 from ansible_collections.collab.rtc.plugins.module_utils._proxies import _daemon, _service
-from ansible_collections.collab.rtc.plugins.module_utils._proxies._base import Backend, ProxyError
+from ansible_collections.collab.rtc.plugins.module_utils._proxies._base import Backend, Desired, ProxyError
+from ansible_collections.collab.rtc.plugins.module_utils._proxies._common import wildcard
 
 
 def certificate(vhost: VhostPlan) -> list[str]:
@@ -70,20 +72,23 @@ def _pair(vhost: VhostPlan) -> None:
         ) from exc
 
 
-def ports(backend: Backend, listens: list[tuple[str, int]]) -> None:
+def ports(backend: Backend, desired: Desired, current: Proxy, master: int) -> None:
     """Check that every address is this host's and no other process listens there.
 
     A server that finds this out itself keeps running with its old configuration at best (nginx), or stops (Apache).
 
+    :param master: process id of the running server, 0 for none.
     :raises ProxyError: naming the address, port and process.
     """
     sockets = _service.listening()
-    for address, port in listens:
-        own = [
-            item for item in sockets
-            if item.process in backend.programs and _service.meets(address, port, item)
-        ]  # fmt: skip
+    has = [item for host in current.hosts for item in host.listens] if master else []
+    for address, port in desired.listens:
+        held = [item for item in sockets if _service.meets(address, port, item)]
+        # A worker that gave up root hides its sockets; then what the running server was told to listen on counts.
+        told = any(item.port == port and _daemon.overlap(address, item.address) for item in has)
+        own = [item for item in held if item.process in backend.programs or (told and not item.pid)]
         if own:
+            _reloadable(backend, address, port, own)
             continue
         reason = _daemon.why_not_bindable(address, port)
         if reason == errno.EADDRNOTAVAIL:
@@ -92,12 +97,30 @@ def ports(backend: Backend, listens: list[tuple[str, int]]) -> None:
                 "Check the listen addresses of the plan, and what the server name resolves to.",
             )
         if reason == errno.EADDRINUSE:
-            held = [item for item in sockets if item.port == port and _service.meets(address, port, item)]
-            who = ", ".join(f"{item.process or 'a process'} ({item.pid}) on {item.address}" for item in held)
-            raise ProxyError(
-                f"Port {port} on {address} is in use by {who or 'another process'}.",
-                "Let that process listen on the loopback address only, or choose another port.",
-            )
+            who = ", ".join(f"{item.process or 'a process'} ({item.pid or 'hidden'}) on {item.address}" for item in held)
+            origin = desired.origins.get((address, port))
+            remedy = (
+                f"{origin} tells {backend.kind} to listen there: remove that, or stop the other process." if origin
+                else "Let that process listen on the loopback address only, or choose another port."
+            )  # fmt: skip
+            raise ProxyError(f"Port {port} on {address} is in use by {who or 'another process'}.", remedy)
+
+
+def _reloadable(backend: Backend, address: str, port: int, own: list[Listener]) -> None:
+    """A running server binds what is new beside what it has. From "*" to one address, or back, that cannot work."""
+    if backend.rebinds or any(_same(address, item.address) for item in own):
+        return
+    raise ProxyError(
+        f"{backend.kind} listens on {own[0].address}:{port} now, and cannot change to {address}:{port} without a restart.",
+        "Take the virtual host away first (state: absent) and then write it anew; or write it with reload: false, and "
+        "restart the server when users can bear it.",
+    )
+
+
+def _same(address: str, bound: str) -> bool:
+    if not _service.literal(address):
+        return True
+    return address.strip("[]") == bound or (wildcard(address) and wildcard(bound))
 
 
 def newest(paths: list[str]) -> float:

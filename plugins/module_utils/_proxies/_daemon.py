@@ -50,12 +50,13 @@ def why_not_bindable(address: str, port: int) -> int:
 
 
 def name_of(pid: int) -> str:
-    """The name of a running process, empty when there is none."""
+    """The name of a running process, empty when there is none, or only its exit code that nobody has asked for yet."""
     try:
-        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
-            return file.read().strip()
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            start, _, rest = file.read().rpartition(")")
     except OSError:
         return ""
+    return "" if rest.split()[:1] in (["Z"], ["X"]) else start.partition("(")[2]
 
 
 def read_pid(path: str, names: tuple[str, ...]) -> int:

@@ -44,6 +44,7 @@ _BEGIN = f"# BEGIN collab.rtc. {MARK}: changes between these marks are lost at t
 _END = "# END collab.rtc"
 _BLOCK = re.compile(r"\n?# BEGIN collab\.rtc\.[^\n]*\n(.*?)# END collab\.rtc[^\n]*\n?", re.DOTALL)
 _VHOST = "# vhost "
+_NO_LISTENER = "no error but will not start (no listener)"
 _OLDEST = (2, 2)  # "http-request return"
 
 
@@ -53,6 +54,7 @@ class Haproxy(Backend):
     kind = "haproxy"
     programs = ("haproxy",)
     services = ("haproxy",)
+    rebinds = True  # with SO_REUSEPORT
 
     def settings(self) -> dict[str, str]:
         """The variables of the service: those of the distributions' files for it."""
@@ -139,14 +141,13 @@ class Haproxy(Backend):
         return result
 
     def serves(self) -> bool:
-        """HAProxy ends without a ``bind``."""
-        tree = _haproxy_syntax.parse(self.files(), self.settings())
-        return any(item.kind in ("frontend", "listen") and item.last("bind", inherit=False) for item in tree.sections)
+        """HAProxy ends without any listener; a statistics socket is one."""
+        return _NO_LISTENER not in super().validate()
 
     def validate(self) -> str:
         """As every server does; but a configuration that only lacks a listener, as Debian delivers it, is in order."""
         words = super().validate()
-        return "" if "no error but will not start (no listener)" in words else words
+        return "" if _NO_LISTENER in words else words
 
     def blames_us(self, words: str) -> bool:
         """Whether the server's words name a line of our block."""

@@ -115,6 +115,10 @@ class Nginx(Backend):
         """Start new workers with the new configuration, let the old ones finish."""
         return signal.SIGHUP
 
+    def gave_up(self, log: str) -> bool:
+        """It tries five times to bind an address; any other emergency is final at once."""
+        return "still could not bind" in log or any("[emerg]" in line and "bind()" not in line for line in log.splitlines())
+
     def error_log(self) -> str:
         """The last ``error_log`` of the main level."""
         found = [item.args[0] for item in self.tree().directives if item.name == "error_log" and item.args]

@@ -75,7 +75,8 @@ class Control:
             reason = self._pending(before, listens)
             if not reason:
                 return
-            if time.monotonic() > deadline:
+            ended = bool(master) and not _daemon.name_of(master)
+            if ended or self.backend.gave_up(log.text()) or time.monotonic() > deadline:
                 words = reason
                 break
             time.sleep(_POLL_SECONDS)
@@ -130,11 +131,14 @@ class _LogTail:
         with contextlib.suppress(OSError):
             self.start = os.path.getsize(self.path)
 
-    def words(self, unit: str, begun: float) -> str:
-        text = ""
+    def text(self) -> str:
         with contextlib.suppress(OSError), open(self.path, encoding="utf-8", errors="replace") as file:
             file.seek(self.start)
-            text = file.read(20000)
+            return file.read(20000)
+        return ""
+
+    def words(self, unit: str, begun: float) -> str:
+        text = self.text()
         if not text.strip() and os.path.isdir("/run/systemd/system"):
             text = run(["journalctl", "-q", "-o", "cat", "-u", unit, f"--since=@{int(begun)}"]).output
         lines = [line for line in text.splitlines() if line.strip()]
@@ -143,10 +147,11 @@ class _LogTail:
 
 def meets(address: str, port: int, item: Listener) -> bool:
     """Whether a listening socket answers for an address."""
-    return item.port == port and (not _literal(address) or _daemon.overlap(address, item.address))
+    return item.port == port and (not literal(address) or _daemon.overlap(address, item.address))
 
 
-def _literal(address: str) -> bool:
+def literal(address: str) -> bool:
+    """Whether this is an address, or all, and not a host name."""
     try:
         ipaddress.ip_address(address.strip("[]"))
     except ValueError:
