@@ -197,7 +197,7 @@ def _fields(value: _der.Value) -> tuple[list[_der.Value], int]:
 
 def _parse(value: _der.Value) -> Certificate:
     fields, start = _fields(value)
-    serial, _, issuer, validity, subject, key = fields[start + 1 : start + 7]
+    serial, _algorithm, issuer, validity, subject, key = fields[start + 1 : start + 7]
     not_before, not_after = (moment.time() for moment in validity.children(_der.SEQUENCE))
     extensions = _extensions(fields[start + 7 :])
     key_type, key_bits = _key(key)

@@ -103,7 +103,7 @@ def _choose(model: _server_xml.ServerXml, port: int | None) -> _server_xml.Conne
     ending = [item for item in model.connectors if item.is_tls and not item.is_ajp]
     if port is None and len(ending) == 1:
         return ending[0]
-    connector, _ = _server_xml.choose_connector(model, port)
+    connector = _server_xml.choose_connector(model, port)[0]
     if not connector.is_tls:
         where = "; ".join(str(item) for item in ending)
         raise NoKey(
@@ -140,7 +140,7 @@ def _host(hosts: Sequence[_server_xml.SslHostConfig], name: str, default: str) -
 
 def _value(model: _server_xml.ServerXml, part: _server_xml.Part, name: str) -> str:
     if name in part.unresolved():
-        _, unknown = _server_xml.resolve(part.attributes[name], part.properties)
+        unknown = _server_xml.resolve(part.attributes[name], part.properties)[1]
         raise NoKey(
             f"{model.name}, line {part.line}: {name} names ${{{unknown[0]}}}, which is unknown.",
             "Give the option properties with the JVM's system properties.",

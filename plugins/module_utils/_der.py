@@ -181,5 +181,5 @@ def _parse_indefinite(data: bytes, start: int, depth: int) -> tuple[Value, int]:
         raise DerError("an indefinite length where it cannot be")
     position = body = start + 2
     while data[position : position + 2] != b"\x00\x00":
-        _, position = _parse(data, position, depth + 1)
+        position = _parse(data, position, depth + 1)[1]
     return Value(data[start], data[body:position], data[start : position + 2], depth), position + 2

@@ -77,7 +77,7 @@ def read(data: bytes, password: str | None, name: str = "The key store") -> Stor
     if version not in (1, 2):
         raise DamagedStore(f"{name} says that its format has the version {version}.", "Restore it from a backup.")
     entries = {}
-    for _ in range(reader.number(4)):
+    for _number in range(reader.number(4)):
         entry = _read_entry(reader, version)
         entries[entry.alias] = entry
     end = reader.position
@@ -146,7 +146,7 @@ def _jce_key(secret: bytes, salt: bytes, rounds: int) -> bytes:
         salt = bytes([salt[3], salt[0], salt[1], salt[2]]) + salt[4:]
     derived = b""
     for piece in (salt[:4], salt[4:]):
-        for _ in range(rounds):
+        for _round in range(rounds):
             piece = hashlib.md5(piece + secret).digest()  # noqa: S324, PLW2901 - what the format is
         derived += piece
     return derived
@@ -180,7 +180,7 @@ def _read_entry(reader: _Reader, version: int) -> Entry:
         count = reader.number(4)
         if count > 1000:  # a damaged count must not make us read for ever
             raise DamagedStore(f"{reader.name} has an ill-formed entry at byte {start}.", "Restore it from a backup.")
-        return Entry(alias, "key", tuple(_read_certificate(reader, version) for _ in range(count)), created, key)
+        return Entry(alias, "key", tuple(_read_certificate(reader, version) for _number in range(count)), created, key)
     if tag == _SECRET:
         raise UnsupportedStore(
             f"{reader.name} holds the secret key '{alias}', which only Java can read.",

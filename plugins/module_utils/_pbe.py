@@ -93,7 +93,7 @@ def derive(secret: bytes, salt: bytes, purpose: int, rounds: int, size: int, dig
     out = b""
     while True:
         piece = hashlib.new(digest, bytes([purpose]) * block + blocks).digest()
-        for _ in range(rounds - 1):
+        for _round in range(rounds - 1):
             piece = hashlib.new(digest, piece).digest()
         out += piece
         if len(out) >= size:

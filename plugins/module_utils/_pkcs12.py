@@ -146,8 +146,8 @@ def _content(info: _der.Value) -> bytes:
 def _decrypted(info: _der.Value, password: str | None, name: str) -> bytes:
     if password is None:
         raise WrongPassword(f"{name} is encrypted: reading it needs its password.", "Give the store's password.")
-    _, encrypted, *_ = info.children()[1].children(_EXPLICIT)[0].children(_der.SEQUENCE)
-    _, algorithm, octets = encrypted.children(_der.SEQUENCE)
+    encrypted = info.children()[1].children(_EXPLICIT)[0].children(_der.SEQUENCE)[1]
+    _type, algorithm, octets = encrypted.children(_der.SEQUENCE)
     if octets.tag == _EXPLICIT:  # constructed: the octets in pieces
         data = b"".join(piece.octets() for piece in octets.children())
     else:

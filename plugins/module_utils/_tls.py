@@ -204,6 +204,6 @@ def _address(name: str) -> bytes | None:
 def _matches(pattern: str, name: str) -> bool:
     if pattern == name:
         return True
-    first, _, rest = pattern.partition(".")
-    head, _, parent = name.partition(".")
+    first, _dot, rest = pattern.partition(".")
+    head, _dot, parent = name.partition(".")
     return first == "*" and "." in rest and bool(head) and rest == parent

@@ -89,7 +89,7 @@ def _certificates(body: bytes) -> list[bytes]:
 
 
 def _record(connection: socket.socket) -> tuple[int, bytes]:
-    kind, major, _, size = struct.unpack(">BBBH", _exactly(connection, 5))
+    kind, major, _minor, size = struct.unpack(">BBBH", _exactly(connection, 5))
     if major != 3 or size > 1 << 14:
         raise HelloError("the server does not speak TLS here")
     return kind, _exactly(connection, size)

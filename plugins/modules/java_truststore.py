@@ -374,7 +374,7 @@ class Run:
 
 
 def _everything(given: list[Any]) -> list[_tls.Certificate]:
-    return [one for _, chain in given for one in chain]
+    return [one for _item, chain in given for one in chain]
 
 
 def _check_pin(item: dict[str, Any], chain: list[_tls.Certificate]) -> None:
