@@ -11,7 +11,8 @@ MYPY = [sys.executable, "-m", "mypy", "--config-file", str(ROOT / "pyproject.tom
 RUNS = [
     ["-p", "ansible_collections.collab.rtc.plugins.module_utils"],
     ["-p", "rtc_server"],
-    ["tools", "tests/hosts"],
+    ["-p", "hostlab"],
+    [str(path) for path in sorted((ROOT / "tools").glob("*.py"))],
 ]
 
 if __name__ == "__main__":

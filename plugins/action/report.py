@@ -9,6 +9,7 @@ import os
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+
 from ansible_collections.collab.rtc.plugins.module_utils import _facts, _plan, _report_text
 
 

@@ -17,7 +17,7 @@ def run_module(capsys):
 
     Returns what the module printed, as a dictionary; a failure has ``failed: True`` in it.
     """
-    from ansible.module_utils.testing import patch_module_args  # noqa: PLC0415 - newer ansible-core only
+    from ansible.module_utils.testing import patch_module_args
 
     def run(name, args, check=False, diff=False):
         module = importlib.import_module(f"ansible_collections.collab.rtc.plugins.modules.{name}")

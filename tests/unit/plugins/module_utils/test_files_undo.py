@@ -10,6 +10,7 @@ import os
 import stat
 
 import pytest
+
 from ansible_collections.collab.rtc.plugins.module_utils import _files, _undo
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.collab.rtc.plugins.module_utils import _rtc_service
 
 tomllib = pytest.importorskip("tomllib", reason="Python 3.11 reads TOML")
