@@ -178,8 +178,10 @@ def bring_up(podman: Podman, target: Wanted, current: dict[str, Any] | None, *, 
             return Outcome.KEPT
         if same and not fresh and current.get("State") != "running":
             say(f"{target.host.name}: was {current.get('State')}, starting it again")
-            if podman("start", name, check=False).returncode == 0:
+            again = podman("start", name, check=False)
+            if again.returncode == 0:
                 return Outcome.RESTARTED
+            say(f"{target.host.name}: cannot be started again, making it anew: {again.stderr.strip().splitlines()[-1:]}")
         if not same:
             say(f"{target.host.name}: image or description has changed, making it anew")
         remove(podman, name)
