@@ -67,7 +67,7 @@ def context_of(
     """What a check of this URL trusts; None for http, which needs no trust.
 
     :param ca: PEM texts or paths.
-    :param store: path of a Java trust store, of which only the trusted certificates count.
+    :param store: path of a Java trust store.
     :raises RtcError: unreadable, wrong password, or https and nothing to trust.
     """
     if not url.lower().startswith("https:"):
@@ -80,7 +80,8 @@ def context_of(
     context = _link.trust(given, system)
     if store:
         entries = _truststore.read_file(store, password).entries.values()
-        _link.trust_more(context, [entry.certificates[0] for entry in entries if entry.kind == "trusted"])
+        # Java trusts the first certificate of a private key too (sun.security.validator.TrustStoreUtil).
+        _link.trust_more(context, [entry.certificates[0] for entry in entries if entry.certificates])
     return context
 
 

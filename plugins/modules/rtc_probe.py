@@ -33,7 +33,7 @@ attributes:
 options:
   truststore:
     description:
-      - A Java trust store, JKS or PKCS#12, whose trusted certificates are trusted too. It is read without a JVM.
+      - A Java trust store, JKS or PKCS#12. What Java trusts by it is trusted too. It is read without a JVM.
     type: dict
     suboptions:
       path:

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding
+import socketio
+from aiohttp import web
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from ansible_collections.collab.rtc.plugins.module_utils import _jks, _probe
 from ansible_collections.collab.rtc.plugins.module_utils._store import Entry
@@ -174,6 +176,23 @@ def test_module_with_a_store_that_lacks_the_root(run_module, rtc, store, tmp_pat
     assert "failed" not in result
     assert (result["ok"], result["failed_step"], result["code"]) == (False, "tls", "tls_untrusted")
     assert "trust store" in result["remedy"]
+
+
+def test_module_trusts_the_certificate_of_a_key_in_the_store_as_java_does(run_module, start, tmp_path):
+    certificate, key = servers.self_signed(NAME)
+    pkcs8 = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    entry = Entry("tomcat", "key", (certificate.public_bytes(Encoding.DER),), 0, _jks.lock(pkcs8, "changeit"))
+    path = tmp_path / "keystore"
+    path.write_bytes(_jks.write([entry], "changeit"))
+
+    async def make():
+        app = web.Application()
+        socketio.AsyncServer(async_mode="aiohttp").attach(app)
+        return app
+
+    server = start(make, servers.server_context(tmp_path, (certificate, key)))
+    args = {"url": f"https://{NAME}:{server.port}/", "connect_to": "127.0.0.1"}
+    assert run_module("rtc_probe", {**args, "truststore": {"path": str(path), "password": "changeit"}})["ok"]
 
 
 @pytest.mark.parametrize("check", [False, True])
