@@ -30,6 +30,7 @@ LABEL = "rtc.lab"
 STATE_LABEL = "rtc.lab.state"
 SPEC_LABEL = "rtc.lab.spec"
 READY_TIMEOUT_S = 180.0
+REMOVE_TIMEOUT_S = 20
 POLL_S = 0.25
 # systemd mounts credentials and sandboxes in namespaces below a shared root; a container's root is private.
 ENTRY = "mount --make-rshared / && /usr/local/lib/rtc-lab-host/first-boot && exec /sbin/init"
@@ -199,8 +200,16 @@ def bring_up(podman: Podman, target: Wanted, current: dict[str, Any] | None, *, 
 
 
 def remove(podman: Podman, container: str) -> None:
-    """Remove the container, whatever state it is in; no error when there is none."""
-    podman("rm", "--force", "--time=0", "--volumes", "--ignore", container)
+    """Remove the container, whatever state it is in; no error when there is none. Raises LabError."""
+    deadline = time.monotonic() + REMOVE_TIMEOUT_S
+    while True:
+        removed = podman("rm", "--force", "--time=0", "--volumes", "--ignore", container, check=False)
+        if removed.returncode == 0:
+            return
+        # The mount namespace of another container that starts just now still holds this one's /dev/shm for a moment.
+        if "busy" not in removed.stderr or time.monotonic() > deadline:
+            raise LabError(f"Cannot remove {container}: {removed.stderr.strip()}")
+        time.sleep(0.2)
 
 
 def services_listen(container: dict[str, Any], host: Host) -> bool:
