@@ -13,8 +13,8 @@ HEAD = """\
 <!-- Written by tools/generate_docs.py from plugins/module_utils/_findings_*.py. Do not edit. -->
 # Findings
 
-What the plan can find, before anything is changed. An **error** stops the run before the first change. A **warning** is mended by
-the role that is named, or is for you to decide. An **info** is good to know. An id never changes its meaning.
+What the plan can find, before anything is changed. An **error** stops the run before the first change. A **warning** is
+mended by the role that is named, or is for you to decide. An **info** is good to know. An id never changes its meaning.
 
 To mute a finding on a host, say why:
 
@@ -41,8 +41,10 @@ def render() -> str:
 
 def _overview() -> str:
     lines = ["| id | severity | title | mended by |", "|---|---|---|---|"]
-    for entry in sorted(_findings.CATALOGUE.values(), key=lambda item: item.id):
-        lines.append(f"| [{entry.id}](#{entry.id.lower()}) | {entry.severity} | {entry.title} | {_role(entry)} |")
+    lines += [
+        f"| [{entry.id}](#{entry.id.lower()}) | {entry.severity} | {entry.title} | {_role(entry)} |"
+        for entry in sorted(_findings.CATALOGUE.values(), key=lambda item: item.id)
+    ]
     return "\n".join(lines) + "\n\n"
 
 

@@ -13,8 +13,9 @@ HEAD = """\
 <!-- Written by tools/generate_docs.py from plugins/module_utils/_wishes.py. Do not edit. -->
 # Variables of the inventory
 
-Put the hosts of the applications into the groups `confluence` and `jira`, and the hosts of proxies into `rtc_proxies`. All variables are
-optional: without one, what is detected counts. A variable that begins with `rtc_` and is not in this table is an error.
+Put the hosts of the applications into the groups `confluence` and `jira`, and the hosts of proxies into `rtc_proxies`.
+All variables are optional: without one, what is detected counts. A variable that begins with `rtc_` and is not in this
+table is an error.
 
 They belong to the host of the application. Only `rtc_listen`, `rtc_proxy_kind` and `rtc_ignore_findings` mean something for the
 host of a proxy too. On a host with both applications a value may be given for each:
@@ -29,8 +30,8 @@ rtc_server_name: {confluence: wiki.example.com, jira: jira.example.com}
 
 TYPES = {
     "name": "host name", "port": "port", "anyport": "port", "choice": "choice", "path": "path", "bool": "true or false",
-    "addresses": "list of addresses", "pem": "file or PEM text", "secret_url": "URL", "list": "list", "mutes": "list of {id, reason}",
-    "secret": "secret", "text": "text",
+    "addresses": "list of addresses", "pem": "file or PEM text", "secret_url": "URL", "list": "list",
+    "mutes": "list of {id, reason}", "secret": "secret", "text": "text",
 }  # fmt: skip
 
 

@@ -64,7 +64,9 @@ class ActionModule(ActionBase):
         hostvars, groups = task_vars["hostvars"], task_vars.get("groups", {})
         in_play = set(task_vars.get("ansible_play_hosts_all") or hostvars)
         given = self._task.args.get("facts")
-        landscape = Landscape(now=time.time(), groups={name: [str(host) for host in groups.get(name, [])] for name in _landscape.GROUPS})
+        landscape = Landscape(
+            now=time.time(), groups={name: [str(host) for host in groups.get(name, [])] for name in _landscape.GROUPS}
+        )
         plan_file = ""
         for host in dict.fromkeys(host for members in landscape.groups.values() for host in members):
             topology, why = self._topology(host, hostvars, given)
@@ -138,6 +140,8 @@ class ActionModule(ActionBase):
             return value
         path = self._find(value)
         setattr(wishes, name, path)
+        if not os.path.isfile(path):
+            raise OSError("there is no such file on the controller.")
         with open(self._loader.get_real_file(path), "rb") as file:  # decrypts what is vaulted
             return file.read().decode("utf-8", "replace")
 

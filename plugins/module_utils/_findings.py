@@ -35,7 +35,13 @@ CATALOGUE: dict[str, Entry] = {entry.id: entry for _title, entries in TOPICS.val
 
 
 def make(
-    number: str, host: str, message: str, evidence: Iterable[str] = (), remedy: str = "", site: str = "", severity: str = ""
+    number: str,
+    host: str,
+    message: str,
+    evidence: Iterable[str] = (),
+    remedy: str = "",
+    site: str = "",
+    severity: str = "",
 ) -> _plan.Finding:
     """A finding of the catalogue.
 
@@ -49,8 +55,8 @@ def make(
     if severity and SEVERITIES.index(severity) < SEVERITIES.index(entry.severity):
         raise ValueError(f"{number} is {entry.severity} at most")
     return _plan.Finding(
-        id=number, severity=severity or entry.severity, host=host, message=message, evidence=[item for item in evidence if item],
-        remedy=remedy or entry.remedy, site=site,
+        id=number, severity=severity or entry.severity, host=host, message=message,
+        evidence=[item for item in evidence if item], remedy=remedy or entry.remedy, site=site,
     )  # fmt: skip
 
 

@@ -63,7 +63,8 @@ INVENTORY = (
           " rtc_proxy out and set rtc_proxy_kind: other."),
     Entry("RTC106", "error", "Host in both groups, and its wishes are for both",
           "Confluence and Jira on one host need ports and installations of their own.",
-          "A host is in confluence and jira, but only one application is there, or a variable that has to differ is one value.",
+          "A host is in confluence and jira, but only one application is there, or a variable that has to differ is"
+          " one value.",
           "Take the host out of the wrong group, or give a value for each: rtc_port: {confluence: 9083, jira: 9093}."),
     Entry("RTC107", "error", "Two sites with the same name and port",
           "One proxy cannot tell them apart.",
@@ -78,8 +79,10 @@ INVENTORY = (
           "No rtc_server_name, no proxyName, no proxy that forwards here, and the host has no full name.",
           "Set rtc_server_name to the name in the application's base URL.", "", ("S10", "S11")),
     Entry("RTC111", "error", "Two application virtual hosts for one name",
-          "One proxy cannot have two virtual hosts with the same name and port; this collection writes one for each application.",
-          "Two sites have the same proxy, server name and application port, and rtc_manage_application_vhost is true for both.",
+          "One proxy cannot have two virtual hosts with the same name and port; this collection writes one for each"
+          " application.",
+          "Two sites have the same proxy, server name and application port, and rtc_manage_application_vhost is"
+          " true for both.",
           "Give one of them a server name of its own, or write their common virtual host by hand and leave"
           " rtc_manage_application_vhost out.", "", ("S10",)),
 )  # fmt: skip

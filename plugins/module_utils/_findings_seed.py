@@ -25,7 +25,7 @@ STATEMENTS: dict[str, str] = {
     "S13": "The port at the proxy and the port of the service are the same number.",
     "S14": "The proxy's name has to resolve, and the proxy to be reachable, from the application host.",
     "S15": "With the proxy on the same host, Tomcat listens on another address, usually 127.0.0.1.",
-    "S16": "With the proxy on the same host, the proxy has the RTC port on the external address, the service on the loopback one.",
+    "S16": "With the proxy on the same host, it has the RTC port on the external address, the service on the loopback one.",
     "S17": "The application's own Java has to trust the certificate that users see; an unknown root has to be imported.",
     "S18": "The full chain of the certificate has to be trusted, as the application connects to its own address.",
     "S19": "A self-signed certificate is for tests, and has to be imported into the application's Java.",

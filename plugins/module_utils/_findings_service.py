@@ -16,11 +16,14 @@ SERVICE = (
     Entry("RTC502", "warning", "The RTC service does not run",
           "The panel shows DOWN.",
           "The unit of the RTC server exists and is not active.",
-          "The role starts it. Its journal says why it stopped: journalctl -u rtc-server@confluence.", "rtc_server", ("S09",)),
+          "The role starts it. Its journal says why it stopped: journalctl -u rtc-server@confluence.",
+          "rtc_server", ("S09",)),
     Entry("RTC503", "error", "The service and the proxy fight for one address",
-          "On one host the service has the port on loopback and the proxy has it on the external address; neither may have it on all.",
+          "On one host the service has the port on loopback and the proxy has it on the external address; neither"
+          " may have it on all.",
           "The RTC service listens on an address that the proxy on the same host needs, or the other way round.",
-          "Bind the service to 127.0.0.1 (the add-on's own follows the connector's address) and the proxy to the external"
+          "Bind the service to 127.0.0.1 (the add-on's own follows the connector's address) and the proxy to the"
+          " external"
           " address.", "rtc_server", ("S16", "S15", "S06")),
     Entry("RTC504", "error", "The add-on's own service has the port",
           "Two services cannot share one port.",
@@ -29,7 +32,8 @@ SERVICE = (
     Entry("RTC505", "info", "The add-on's own service is kept",
           "Server name and port are set in the add-on's page, by an administrator of the application.",
           "The RTC service is the add-on's own.",
-          "In the add-on's configuration, tab Real-time Collaboration Service: set the server name and port that the message"
+          "In the add-on's configuration, tab Real-time Collaboration Service: set the server name and port that"
+          " the message"
           " names, and check that the status is UP.", "", ("S02", "S08")),
     Entry("RTC506", "error", "The add-on's own service does not listen",
           "There is nothing to forward to.",
@@ -51,10 +55,13 @@ NETWORK = (
           "The host's resolver has no address for the server name.",
           "Add the name to DNS, or to /etc/hosts of the application host.", "", ("S14", "S10")),
     Entry("RTC602", "warning", "The server name leads elsewhere",
-          "From the application host the name does not lead to the proxy that the inventory names. With address translation or"
+          "From the application host the name does not lead to the proxy that the inventory names. With address"
+          " translation or"
           " split DNS that may be right.",
-          "The addresses that the name has on the application host are not the proxy's, or not this host's where there is none.",
-          "Compare with what users' machines resolve; correct DNS or /etc/hosts. The verification shows if it works.", "",
+          "The addresses that the name has on the application host are not the proxy's, or not this host's where"
+          " there is none.",
+          "Compare with what users' machines resolve; correct DNS or /etc/hosts. The verification shows if it works.",
+          "",
           ("S14", "S10")),
     Entry("RTC603", "warning", "A firewall runs",
           "The RTC port has to be open where users, or the proxy, connect.",
@@ -64,7 +71,8 @@ NETWORK = (
     Entry("RTC604", "warning", "SELinux does not know the RTC port",
           "An enforcing SELinux refuses the proxy to listen on a port without the label http_port_t.",
           "SELinux is enforcing on the proxy host and the RTC port is not among http_port_t.",
-          "semanage port -a -t http_port_t -p tcp 9083, with your RTC port. The role does it.", "reverse_proxy", ("S09",)),
+          "semanage port -a -t http_port_t -p tcp 9083, with your RTC port. The role does it.",
+          "reverse_proxy", ("S09",)),
     Entry("RTC605", "warning", "SELinux forbids the proxy to connect",
           "The proxy answers 502: permission denied while connecting to upstream.",
           "SELinux is enforcing on the proxy host and httpd_can_network_connect is off.",
@@ -72,7 +80,8 @@ NETWORK = (
     Entry("RTC606", "error", "The server name is 127.0.0.1 on the application host",
           "The application would reach the RTC service past the proxy, with the wrong protocol.",
           "The proxy is on the same host, and the server name resolves to the address that the service itself has.",
-          "In /etc/hosts give the name the host's external address (or 127.0.1.1) instead of 127.0.0.1.", "", ("S14", "S16")),
+          "In /etc/hosts give the name the host's external address (or 127.0.1.1) instead of 127.0.0.1.", "", ("S14",
+          "S16")),
     Entry("RTC607", "error", "An address to listen on is not this host's",
           "The proxy would not start.",
           "rtc_listen names an address that the proxy host does not have, or none is known.",

@@ -125,10 +125,13 @@ class _Names:
 
 def names_cover(names: list[str], server_name: str) -> bool:
     """Whether a certificate with these names is for ``server_name``."""
-    dns, addresses = [], []
-    for name in names:
-        try:
-            addresses.append(ipaddress.ip_address(name).packed)
-        except ValueError:
-            dns.append(name)
-    return _tls.match_name(cast(Any, _Names(tuple(dns), tuple(addresses))), server_name)
+    addresses = {name: packed for name, packed in ((name, _packed(name)) for name in names) if packed}
+    dns = tuple(name for name in names if name not in addresses)
+    return _tls.match_name(cast(Any, _Names(dns, tuple(addresses.values()))), server_name)
+
+
+def _packed(name: str) -> bytes:
+    try:
+        return ipaddress.ip_address(name).packed
+    except ValueError:
+        return b""

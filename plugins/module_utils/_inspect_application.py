@@ -58,8 +58,12 @@ def _connector(item: Node, connector: Connector) -> Iterator[Finding]:
     others = [one for one in (xml.connectors if xml else []) if one is not connector]
     if others:
         ports = ", ".join(str(one.port) for one in others)
-        yield make("RTC218", item.host, f"{item.server_xml}: users arrive at port {connector.port}; port {ports} stays as it is.",
-                   [f"{item.server_xml}:{one.line}: {one.reason}" for one in (connector, *others) if one.reason])  # fmt: skip
+        yield make(
+            "RTC218",
+            item.host,
+            f"{item.server_xml}: users arrive at port {connector.port}; port {ports} stays as it is.",
+            [f"{item.server_xml}:{one.line}: {one.reason}" for one in (connector, *others) if one.reason],
+        )
     if connector.ssl:
         yield from _key(item, connector, where)
 
@@ -69,7 +73,9 @@ def _key(item: Node, connector: Connector, where: str) -> Iterator[Finding]:
     if not forms:
         yield make("RTC207", item.host, f"{where}: SSLEnabled is true and no key is named.")
     elif forms == {"attributes"} and _intent.version_tuple(item.application.tomcat_version) >= (10,):
-        yield make("RTC216", item.host, f"{where}: Tomcat {item.application.tomcat_version} knows no key store attributes.")
+        yield make(
+            "RTC216", item.host, f"{where}: Tomcat {item.application.tomcat_version} knows no key store attributes."
+        )
 
 
 def in_site(state: SiteState, item: Node) -> list[Finding]:
@@ -83,8 +89,14 @@ def in_site(state: SiteState, item: Node) -> list[Finding]:
     found += _addresses(state, item, connector, where)
     reasons = _planning_node.pending(item)
     if reasons:
-        found.append(make("RTC214", item.host, f"{item.kind.capitalize()} on {item.host} has to be restarted.", reasons))
-    if connector.ssl and _intent.keeps_builtin(state, item) and any(host.form == "sslhostconfig" for host in connector.tls):
+        found.append(
+            make("RTC214", item.host, f"{item.kind.capitalize()} on {item.host} has to be restarted.", reasons)
+        )
+    if (
+        connector.ssl
+        and _intent.keeps_builtin(state, item)
+        and any(host.form == "sslhostconfig" for host in connector.tls)
+    ):
         found.append(make("RTC217", item.host, f"{where}: the key is in an SSLHostConfig."))
     for finding in found:
         finding.site = state.site.name
@@ -95,18 +107,28 @@ def _proxied(state: SiteState, item: Node, connector: Connector, where: str) -> 
     site = state.site
     if state.proxy is None:
         if connector.proxy_name and connector.proxy_name.lower() != site.server_name:
-            yield make("RTC204", item.host, f"{where}: proxyName is {connector.proxy_name}, the server name is {site.server_name}.",
-                       remedy="Correct proxyName, or rtc_server_name.")  # fmt: skip
+            yield make(
+                "RTC204",
+                item.host,
+                f"{where}: proxyName is {connector.proxy_name}, the server name is {site.server_name}.",
+                remedy="Correct proxyName, or rtc_server_name.",
+            )
         if connector.scheme == "https" and not connector.ssl:
-            yield make("RTC209", item.host, f"{where}: scheme is https, and nothing before Tomcat ends TLS.",
-                       remedy="Remove scheme and secure, or name the proxy with rtc_proxy.")  # fmt: skip
+            yield make(
+                "RTC209",
+                item.host,
+                f"{where}: scheme is https, and nothing before Tomcat ends TLS.",
+                remedy="Remove scheme and secure, or name the proxy with rtc_proxy.",
+            )
         return
     if not connector.proxy_name:
         if "proxyName" not in connector.attributes:
             yield make("RTC205", item.host, f"{where}: no proxyName, and {state.proxy.evidence}.")
         return
     if connector.proxy_name.lower() != site.server_name:
-        yield make("RTC204", item.host, f"{where}: proxyName is {connector.proxy_name}, the server name is {site.server_name}.")
+        yield make(
+            "RTC204", item.host, f"{where}: proxyName is {connector.proxy_name}, the server name is {site.server_name}."
+        )
     wrong = []
     if connector.proxy_port and connector.proxy_port != state.application_port:
         wrong.append(f"proxyPort is {connector.proxy_port}, users come by {state.application_port}")
@@ -137,8 +159,12 @@ def _scheme(state: SiteState, item: Node, connector: Connector, where: str) -> I
         # A variable is right by construction: it is the protocol of the request, as the proxy saw it.
         seen = ("https" if match.listen.tls else "http") if sent in ("$scheme", "%{REQUEST_SCHEME}s") else sent
         if match.listen.tls == state.tls and sent and seen in ("http", "https") and seen != wanted:
-            yield make("RTC210", item.host, f"{match.where} sends {header}: {sent}, and users speak {wanted}.",
-                       [f"{item.server_xml}: RemoteIpValve"])  # fmt: skip
+            yield make(
+                "RTC210",
+                item.host,
+                f"{match.where} sends {header}: {sent}, and users speak {wanted}.",
+                [f"{item.server_xml}: RemoteIpValve"],
+            )
             return
 
 
@@ -157,4 +183,8 @@ def _addresses(state: SiteState, item: Node, connector: Connector, where: str) -
         if loopback and item.wishes.proxy != NO_PROXY:
             yield make("RTC220", item.host, f"{where}: address is {connector.address}.")
     elif loopback:
-        yield make("RTC221", item.host, f"{where}: address is {connector.address}, the proxy is on {state.proxy.host or 'another host'}.")
+        yield make(
+            "RTC221",
+            item.host,
+            f"{where}: address is {connector.address}, the proxy is on {state.proxy.host or 'another host'}.",
+        )

@@ -37,8 +37,12 @@ def _visibility(host: str, facts: HostFacts) -> Iterator[Finding]:
     parts = [f"{item.what}: {item.reason}" for item in facts.unreadable]
     if parts:
         more = f" and {len(parts) - SHOWN} more" if len(parts) > SHOWN else ""
-        yield make("RTC002", host, f"{len(parts)} part{'s' if len(parts) > 1 else ''} of {host} could not be seen.",
-                   [*parts[:SHOWN], more.strip()])  # fmt: skip
+        yield make(
+            "RTC002",
+            host,
+            f"{len(parts)} part{'s' if len(parts) > 1 else ''} of {host} could not be seen.",
+            [*parts[:SHOWN], more.strip()],
+        )
     if not facts.root:
         yield make("RTC003", host, f"Detection on {host} ran without root.")
 
@@ -50,7 +54,12 @@ def _listed(host: str, facts: HostFacts, landscape: Landscape) -> Iterator[Findi
         if not listed:
             for item in there:
                 if not _elsewhere(facts, kind, landscape):
-                    yield make("RTC006", host, f"{kind.capitalize()} in {item.install_dir} on {host} is left alone.", item.evidence)
+                    yield make(
+                        "RTC006",
+                        host,
+                        f"{kind.capitalize()} in {item.install_dir} on {host} is left alone.",
+                        item.evidence,
+                    )
             continue
         if host in _both_wrong(landscape):
             continue  # RTC106 says it
@@ -92,16 +101,21 @@ def _both(host: str, facts: HostFacts, landscape: Landscape) -> Iterator[Finding
 def _mutes(host: str, landscape: Landscape) -> Iterator[Finding]:
     known = {mute.id for wishes in landscape.wishes.get(host, {}).values() for mute in wishes.ignore_findings}
     for number in sorted(known - set(CATALOGUE)):
-        yield make("RTC102", host, f"rtc_ignore_findings: there is no finding {number}.", [f"{host}: rtc_ignore_findings"],
-                   "docs/findings.md lists the findings.")  # fmt: skip
+        yield make(
+            "RTC102",
+            host,
+            f"rtc_ignore_findings: there is no finding {number}.",
+            [f"{host}: rtc_ignore_findings"],
+            "docs/findings.md lists the findings.",
+        )
 
 
 def sites(landscape: Landscape, states: list[SiteState]) -> list[Finding]:
     """What is said about sites as the inventory wants them."""
-    found = []
-    for node in _topology.nodes(landscape):
-        if node.connector and not node.server_name:
-            found.append(make("RTC110", node.host, f"The server name of {node.kind.capitalize()} on {node.host} is unknown."))
+    found = [
+        make("RTC110", node.host, f"The server name of {node.kind.capitalize()} on {node.host} is unknown.")
+        for node in _topology.nodes(landscape) if node.connector and not node.server_name
+    ]
     found += _same_name_and_port(states)
     found += _cookies(states)
     found += _application_vhosts(states)
@@ -119,9 +133,13 @@ def _same_name_and_port(states: list[SiteState]) -> Iterator[Finding]:
         key = (state.site.server_name, state.site.rtc_port)
         if key in seen:
             first = seen[key].site
-            yield make("RTC107", state.nodes[0].host, f"{first.application.capitalize()} on {', '.join(first.nodes)} and"
-                       f" {state.site.application.capitalize()} on {', '.join(state.site.nodes)} both are {state.site.name}.",
-                       site=state.site.name)  # fmt: skip
+            yield make(
+                "RTC107",
+                state.nodes[0].host,
+                f"{first.application.capitalize()} on {', '.join(first.nodes)} and"
+                f" {state.site.application.capitalize()} on {', '.join(state.site.nodes)} both are {state.site.name}.",
+                site=state.site.name,
+            )
         seen.setdefault(key, state)
 
 
@@ -130,8 +148,12 @@ def _cookies(states: list[SiteState]) -> Iterator[Finding]:
     for state in states:
         key = (state.site.server_name, state.site.context_path)
         if key in seen and state.site.application != seen[key].site.application:
-            yield make("RTC219", state.nodes[0].host, f"{seen[key].site.base_url} and {state.site.base_url} differ by the port only.",
-                       site=state.site.name)  # fmt: skip
+            yield make(
+                "RTC219",
+                state.nodes[0].host,
+                f"{seen[key].site.base_url} and {state.site.base_url} differ by the port only.",
+                site=state.site.name,
+            )
         seen.setdefault(key, state)
 
 
@@ -141,8 +163,12 @@ def _application_vhosts(states: list[SiteState]) -> Iterator[Finding]:
         if state.proxy and state.proxy.managed and state.wishes.manage_application_vhost:
             key = (state.proxy.host, state.site.server_name, state.application_port)
             if key in seen:
-                yield make("RTC111", state.nodes[0].host, f"{seen[key].site.base_url} and {state.site.base_url} would both have one"
-                           f" at {state.proxy.host}.", site=state.site.name)  # fmt: skip
+                yield make(
+                    "RTC111",
+                    state.nodes[0].host,
+                    f"{seen[key].site.base_url} and {state.site.base_url} would both have one at {state.proxy.host}.",
+                    site=state.site.name,
+                )
             seen.setdefault(key, state)
 
 
@@ -150,15 +176,25 @@ def _protocol(state: SiteState) -> Iterator[Finding]:
     wanted, site = state.wishes.protocol, state.site
     if wanted and wanted != site.protocol:
         # The last sentences of the evidence are those about proxy, placement and protocol.
-        yield make("RTC104", state.nodes[0].host, f"rtc_protocol is {wanted}, but {site.name} is {site.protocol}.",
-                   [item for item in site.evidence if not item.startswith(("RTC port", "server name"))], site=site.name)  # fmt: skip
+        yield make(
+            "RTC104",
+            state.nodes[0].host,
+            f"rtc_protocol is {wanted}, but {site.name} is {site.protocol}.",
+            [item for item in site.evidence if not item.startswith(("RTC port", "server name"))],
+            site=site.name,
+        )
 
 
 def _proxy(state: SiteState, landscape: Landscape) -> Iterator[Finding]:
     wanted = state.wishes.proxy
     if wanted and wanted != NO_PROXY and wanted not in landscape.facts and wanted not in landscape.failed:
-        yield make("RTC105", state.nodes[0].host, f"rtc_proxy is {wanted}, and no host of that name was seen.",
-                   [f"{state.nodes[0].host}: rtc_proxy"], site=state.site.name)  # fmt: skip
+        yield make(
+            "RTC105",
+            state.nodes[0].host,
+            f"rtc_proxy is {wanted}, and no host of that name was seen.",
+            [f"{state.nodes[0].host}: rtc_proxy"],
+            site=state.site.name,
+        )
 
 
 def _contradictions(state: SiteState) -> Iterator[Finding]:
@@ -168,8 +204,13 @@ def _contradictions(state: SiteState) -> Iterator[Finding]:
         wishes = state.wishes
         for name in ("tls_certificate", "manage_application_vhost"):
             if getattr(wishes, name):
-                yield make("RTC108", state.nodes[0].host, f"rtc_{name} has no effect: {state.site.name} has no proxy.",
-                           site=state.site.name, severity="warning")  # fmt: skip
+                yield make(
+                    "RTC108",
+                    state.nodes[0].host,
+                    f"rtc_{name} has no effect: {state.site.name} has no proxy.",
+                    site=state.site.name,
+                    severity="warning",
+                )
 
 
 def contradictions(state: SiteState) -> list[str]:
@@ -191,25 +232,48 @@ def contradictions(state: SiteState) -> list[str]:
     if connector and connector.port == state.site.rtc_port:
         found.append(f"The RTC port {state.site.rtc_port} is the port of Tomcat's own connector.")
     if proxied and connector and connector.ssl and not state.tls:
-        found.append("Users speak HTTP to the proxy, and Tomcat's connector speaks TLS; give rtc_tls_certificate for the proxy.")
+        found.append(
+            "Users speak HTTP to the proxy, and Tomcat's connector speaks TLS; give rtc_tls_certificate for the proxy."
+        )
     return found
 
 
 def _nodes_agree(state: SiteState) -> Iterator[Finding]:
     first = state.nodes[0]
     for node in state.nodes[1:]:
-        for name in ("proxy", "proxy_kind", "protocol", "application_port", "store_url", "manage_application_vhost", "tls_certificate"):
+        for name in (
+            "proxy",
+            "proxy_kind",
+            "protocol",
+            "application_port",
+            "store_url",
+            "manage_application_vhost",
+            "tls_certificate",
+        ):
             if getattr(node.wishes, name) != getattr(first.wishes, name):
-                yield make("RTC108", node.host, f"{first.host} and {node.host} are nodes of {state.site.name} and differ in rtc_{name}.",
-                           site=state.site.name)  # fmt: skip
+                yield make(
+                    "RTC108",
+                    node.host,
+                    f"{first.host} and {node.host} are nodes of {state.site.name} and differ in rtc_{name}.",
+                    site=state.site.name,
+                )
         yield from _wiring_agrees(state, first, node)
 
 
 def _wiring_agrees(state: SiteState, first: Node, node: Node) -> Iterator[Finding]:
     if first.connector and node.connector and first.connector.ssl != node.connector.ssl:
-        yield make("RTC108", node.host, f"Tomcat speaks TLS on one of {first.host} and {node.host} only.", site=state.site.name)
+        yield make(
+            "RTC108", node.host, f"Tomcat speaks TLS on one of {first.host} and {node.host} only.", site=state.site.name
+        )
     if _topology.context_path(first) != _topology.context_path(node):
-        yield make("RTC108", node.host, f"The context paths of {first.host} and {node.host} differ.", site=state.site.name)
+        yield make(
+            "RTC108", node.host, f"The context paths of {first.host} and {node.host} differ.", site=state.site.name
+        )
     if _intent.keeps_builtin(state, first) != _intent.keeps_builtin(state, node):
-        yield make("RTC108", node.host, f"The RTC service of {first.host} and {node.host} is not of the same kind.",
-                   remedy="Set rtc_service to deployed or builtin for all nodes.", site=state.site.name)  # fmt: skip
+        yield make(
+            "RTC108",
+            node.host,
+            f"The RTC service of {first.host} and {node.host} is not of the same kind.",
+            remedy="Set rtc_service to deployed or builtin for all nodes.",
+            site=state.site.name,
+        )

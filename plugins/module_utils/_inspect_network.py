@@ -19,7 +19,9 @@ def node(state: SiteState, item: Node) -> list[Finding]:
     """What is said about the server name as an application host sees it."""
     name = state.site.server_name
     if name not in item.facts.resolves:
-        return [make("RTC608", item.host, f"{item.host} was not asked for the addresses of {name}.", site=state.site.name)]
+        return [
+            make("RTC608", item.host, f"{item.host} was not asked for the addresses of {name}.", site=state.site.name)
+        ]
     addresses = item.facts.resolves[name]
     if not addresses:
         return [make("RTC601", item.host, f"{name} does not resolve on {item.host}.", site=state.site.name)]
@@ -27,10 +29,21 @@ def node(state: SiteState, item: Node) -> list[Finding]:
     if _intent.is_local(state, item):
         service = _intent.rtc_address(state, item)
         if service in addresses:
-            return [make("RTC606", item.host, f"{name} is {service} on {item.host}, where the RTC service itself is.", site=state.site.name)]
+            return [
+                make(
+                    "RTC606",
+                    item.host,
+                    f"{name} is {service} on {item.host}, where the RTC service itself is.",
+                    site=state.site.name,
+                )
+            ]
     expected = _expected(state, item)
     if expected is not None and not any(_routes.is_own(address, expected[1]) for address in addresses):
-        return [make("RTC602", item.host, f"{name} is {listed} on {item.host}, and not {expected[0]}.", site=state.site.name)]
+        return [
+            make(
+                "RTC602", item.host, f"{name} is {listed} on {item.host}, and not {expected[0]}.", site=state.site.name
+            )
+        ]
     return []
 
 

@@ -70,10 +70,16 @@ def site(state: SiteState) -> list[Finding]:
 def _unmanaged(state: SiteState, proxy: ProxyUse) -> Iterator[Finding]:
     host = proxy.host or state.nodes[0].host
     if proxy.kind == "aws_alb":
-        yield make("RTC412", host, f"{state.site.name}: the load balancer needs a listener on port {state.site.rtc_port}.")
+        yield make(
+            "RTC412", host, f"{state.site.name}: the load balancer needs a listener on port {state.site.rtc_port}."
+        )
     elif not proxy.host or proxy.facts is not None:
-        yield make("RTC410", host, f"The proxy of {state.site.name} is not configured by this collection: {proxy.evidence}.",
-                   remedy=advice(state))  # fmt: skip
+        yield make(
+            "RTC410",
+            host,
+            f"The proxy of {state.site.name} is not configured by this collection: {proxy.evidence}.",
+            remedy=advice(state),
+        )
 
 
 def _choice(state: SiteState, proxy: ProxyUse) -> Iterator[Finding]:
@@ -93,7 +99,11 @@ def _rtc(state: SiteState, proxy: ProxyUse) -> Iterator[Finding]:
     present = _intent.existing(state, site_port, proxy.rtc)
     foreign = [item for item in present if not item.vhost.managed]
     if not present:
-        yield make("RTC403", proxy.host, f"{proxy.kind} on {proxy.host} does not forward port {site_port} of {state.site.server_name}.")
+        yield make(
+            "RTC403",
+            proxy.host,
+            f"{proxy.kind} on {proxy.host} does not forward port {site_port} of {state.site.server_name}.",
+        )
     for item in present:
         faults = _intent.rtc_faults(state, item)
         for fault in faults:
@@ -116,15 +126,24 @@ def _fault(state: SiteState, proxy: ProxyUse, item: Existing, fault: str) -> Fin
         text = "forwards nothing"
     elif fault in ("RTC407", "RTC408"):
         text += f" after {item.routes[0].route.read_timeout:g} seconds"
-    return make(fault, proxy.host, f"{where}: the virtual host on port {state.site.rtc_port} {text}.", severity="warning")
+    return make(
+        fault, proxy.host, f"{where}: the virtual host on port {state.site.rtc_port} {text}.", severity="warning"
+    )
 
 
 def _foreign(state: SiteState, proxy: ProxyUse, item: Existing, faults: list[str]) -> Finding:
     where = f"{item.vhost.file}:{item.vhost.line}"
     if faults:
-        return make("RTC414", proxy.host, f"{where} on {proxy.host} serves {state.site.name} and was not written by this collection"
-                    f" ({', '.join(faults)}).", [where])  # fmt: skip
-    return make("RTC415", proxy.host, f"{where} on {proxy.host} forwards {state.site.name} rightly and is left as it is.")
+        return make(
+            "RTC414",
+            proxy.host,
+            f"{where} on {proxy.host} serves {state.site.name} and was not written by this collection"
+            f" ({', '.join(faults)}).",
+            [where],
+        )
+    return make(
+        "RTC415", proxy.host, f"{where} on {proxy.host} forwards {state.site.name} rightly and is left as it is."
+    )
 
 
 def _elsewhere(state: SiteState, proxy: ProxyUse, present: list[Existing]) -> Iterator[Finding]:
@@ -134,11 +153,19 @@ def _elsewhere(state: SiteState, proxy: ProxyUse, present: list[Existing]) -> It
         if match.vhost in known:
             continue
         if not _intent.root(match.route.path):
-            yield make("RTC404", proxy.host, f"{match.where} forwards {match.route.path} of port {match.listen.port} to the RTC port.",
-                       severity="warning")  # fmt: skip
+            yield make(
+                "RTC404",
+                proxy.host,
+                f"{match.where} forwards {match.route.path} of port {match.listen.port} to the RTC port.",
+                severity="warning",
+            )
         elif match.listen.port != state.site.rtc_port:
-            yield make("RTC402", proxy.host, f"{match.where} forwards port {match.listen.port} to the RTC port {state.site.rtc_port}.",
-                       severity="warning")  # fmt: skip
+            yield make(
+                "RTC402",
+                proxy.host,
+                f"{match.where} forwards port {match.listen.port} to the RTC port {state.site.rtc_port}.",
+                severity="warning",
+            )
 
 
 def _application(state: SiteState, proxy: ProxyUse) -> Iterator[Finding]:
@@ -149,16 +176,25 @@ def _application(state: SiteState, proxy: ProxyUse) -> Iterator[Finding]:
     for item in foreign if managed else []:
         where = f"{item.vhost.file}:{item.vhost.line}"
         if _intent.application_right(state, item):
-            yield make("RTC415", proxy.host, f"{where} on {proxy.host} forwards {state.site.base_url} and is left as it is.")
+            yield make(
+                "RTC415", proxy.host, f"{where} on {proxy.host} forwards {state.site.base_url} and is left as it is."
+            )
         else:
-            yield make("RTC414", proxy.host, f"{where} on {proxy.host} serves {state.site.base_url} and was not written by this"
-                       " collection; it does not forward to the application.", [where])  # fmt: skip
+            yield make(
+                "RTC414",
+                proxy.host,
+                f"{where} on {proxy.host} serves {state.site.base_url} and was not written by this"
+                " collection; it does not forward to the application.",
+                [where],
+            )
     if proxy.application and (not managed or foreign):
         yield from _synchrony(state, proxy)
     for match in proxy.application:
         active = [item for item in match.route.upstreams if not item.backup]
         if len(active) > 1 and not match.route.sticky:
-            yield make("RTC409", proxy.host, f"{match.where}: the application has {len(active)} nodes and no stickiness.")
+            yield make(
+                "RTC409", proxy.host, f"{match.where}: the application has {len(active)} nodes and no stickiness."
+            )
             return
 
 
@@ -177,7 +213,9 @@ def _has_synchrony(match: Match) -> bool:
 
 def _several(state: SiteState, proxy: ProxyUse) -> Iterator[Finding]:
     if len(state.nodes) > 1 and not state.wishes.store_url:
-        yield make("RTC419", state.nodes[0].host, f"{state.site.name}: {state.nodes[0].host} serves RTC, the others stand by.")
+        yield make(
+            "RTC419", state.nodes[0].host, f"{state.site.name}: {state.nodes[0].host} serves RTC, the others stand by."
+        )
 
 
 def same_host_conflict(state: SiteState) -> list[Match]:
@@ -185,6 +223,9 @@ def same_host_conflict(state: SiteState) -> list[Match]:
     if state.proxy is None or not state.proxy.local or state.proxy.proxy is None:
         return []
     return [
-        match for match in state.proxy.rtc
-        if match.listen.port == state.site.rtc_port and match.listen.address in _routes.WILDCARDS and not match.vhost.managed
-    ]  # fmt: skip
+        match
+        for match in state.proxy.rtc
+        if match.listen.port == state.site.rtc_port
+        and match.listen.address in _routes.WILDCARDS
+        and not match.vhost.managed
+    ]

@@ -33,13 +33,27 @@ def _port(state: SiteState, item: Node) -> Iterator[Finding]:
     wanted = _intent.rtc_address(state, item)
     for listener in item.facts.listeners:
         if listener.port == port and _in_the_way(state, item, listener, wanted):
-            who = f"{listener.process or 'a process that cannot be seen'}" + (f" (pid {listener.pid})" if listener.pid else "")
-            yield make("RTC501", item.host, f"Port {port} on {item.host} ({listener.address}) is in use by {who}.",
-                       remedy="" if listener.pid else "Run as root to see the process. Then stop it, or choose another rtc_port.")  # fmt: skip
+            who = f"{listener.process or 'a process that cannot be seen'}" + (
+                f" (pid {listener.pid})" if listener.pid else ""
+            )
+            yield make(
+                "RTC501",
+                item.host,
+                f"Port {port} on {item.host} ({listener.address}) is in use by {who}.",
+                remedy=""
+                if listener.pid
+                else "Run as root to see the process. Then stop it, or choose another rtc_port.",
+            )
             return
     for instance in item.facts.rtc:
-        if instance.kind == "foreign" and instance.port == port and not any(one.port == port for one in item.facts.listeners):
-            yield make("RTC501", item.host, f"Port {port} on {item.host} is in use by {instance.process or 'another service'}.")
+        if (
+            instance.kind == "foreign"
+            and instance.port == port
+            and not any(one.port == port for one in item.facts.listeners)
+        ):
+            yield make(
+                "RTC501", item.host, f"Port {port} on {item.host} is in use by {instance.process or 'another service'}."
+            )
             return
 
 
@@ -66,21 +80,34 @@ def _fight(state: SiteState, item: Node) -> Iterator[Finding]:
         return
     port = state.site.rtc_port
     for match in _inspect_proxy.same_host_conflict(state):
-        yield make("RTC503", item.host, f"{match.where} listens on port {port} of all addresses, and the RTC service needs it on"
-                   f" {_intent.rtc_address(state, item)}.")  # fmt: skip
+        yield make(
+            "RTC503",
+            item.host,
+            f"{match.where} listens on port {port} of all addresses, and the RTC service needs it on"
+            f" {_intent.rtc_address(state, item)}.",
+        )
         break
     service = _topology.builtin(item)
     if service and _intent.keeps_builtin(state, item) and service.address in _routes.WILDCARDS:
         # It follows the connector's address at its next start; before that, it is in the proxy's way.
         moved = item.connector is not None and _routes.is_loopback(item.connector.address)
-        yield make("RTC503", item.host, f"The add-on's RTC service listens on port {port} of all addresses of {item.host}.",
-                   remedy="Set address=\"127.0.0.1\" at the connector and restart the application; then run again."
-                   if not moved else "")  # fmt: skip
+        yield make(
+            "RTC503",
+            item.host,
+            f"The add-on's RTC service listens on port {port} of all addresses of {item.host}.",
+            remedy='Set address="127.0.0.1" at the connector and restart the application; then run again.'
+            if not moved
+            else "",
+        )
 
 
 def _builtin(state: SiteState, item: Node) -> Iterator[Finding]:
     port = state.site.rtc_port
-    yield make("RTC505", item.host, f"Server name {state.site.server_name}, port {port}, expected protocol {state.site.protocol}.")
+    yield make(
+        "RTC505",
+        item.host,
+        f"Server name {state.site.server_name}, port {port}, expected protocol {state.site.protocol}.",
+    )
     if item.application.process and not _topology.builtin(item):
         yield make("RTC506", item.host, f"{item.kind.capitalize()} on {item.host} does not listen on port {port}.")
 
@@ -88,7 +115,11 @@ def _builtin(state: SiteState, item: Node) -> Iterator[Finding]:
 def _deployed(state: SiteState, item: Node) -> Iterator[Finding]:
     own = _topology.builtin(item)
     if own:
-        yield make("RTC504", item.host, f"{item.kind.capitalize()} on {item.host} (pid {own.pid}) listens on port {own.port} itself.")
+        yield make(
+            "RTC504",
+            item.host,
+            f"{item.kind.capitalize()} on {item.host} (pid {own.pid}) listens on port {own.port} itself.",
+        )
     instance = _topology.deployed(item)
     if instance and not instance.active:
         yield make("RTC502", item.host, f"{instance.unit or 'The RTC server'} on {item.host} does not run.")

@@ -28,9 +28,16 @@ def node(state: SiteState, item: Node) -> list[Finding]:
     store = java.truststore
     own = item.wishes.truststore_path
     if own and (store is None or store.path != own):
-        found.append(make("RTC321", item.host, f"{item.kind.capitalize()} on {item.host} reads {store.path if store else 'no trust store'}"
-                          f" and not {own}.", remedy=f"Add -Djavax.net.ssl.trustStore={own} to CATALINA_OPTS in bin/setenv.sh of the"
-                          " application and restart it, once the run has made the store."))  # fmt: skip
+        found.append(
+            make(
+                "RTC321",
+                item.host,
+                f"{item.kind.capitalize()} on {item.host} reads {store.path if store else 'no trust store'}"
+                f" and not {own}.",
+                remedy=f"Add -Djavax.net.ssl.trustStore={own} to CATALINA_OPTS in bin/setenv.sh of the"
+                " application and restart it, once the run has made the store.",
+            )
+        )
     elif store is None or store.error:
         why = store.error if store else "none was found"
         found.append(make("RTC312", item.host, f"Trust store of {item.kind.capitalize()} on {item.host}: {why}."))
@@ -46,8 +53,12 @@ def node(state: SiteState, item: Node) -> list[Finding]:
 
 def _store(item: Node, store: TrustStore) -> Iterator[Finding]:
     if store.source == "property":
-        yield make("RTC304", item.host, f"Java of {item.kind.capitalize()} on {item.host} reads {store.path} only.",
-                   [f"-Djavax.net.ssl.trustStore={store.path}"])  # fmt: skip
+        yield make(
+            "RTC304",
+            item.host,
+            f"Java of {item.kind.capitalize()} on {item.host} reads {store.path} only.",
+            [f"-Djavax.net.ssl.trustStore={store.path}"],
+        )
     elif store.source == "jssecacerts":
         yield make("RTC317", item.host, f"Java of {item.kind.capitalize()} on {item.host} reads {store.path}.")
 
@@ -57,7 +68,9 @@ def _trust(item: Node, store: TrustStore) -> Iterator[Finding]:
     if given is None or not given.root_fingerprint or given.root_fingerprint in store.fingerprints:
         return
     if given.fingerprint and given.fingerprint in store.fingerprints:
-        yield make("RTC303", item.host, f"{store.path} trusts '{given.subject}' itself, and not '{given.root_subject}'.")
+        yield make(
+            "RTC303", item.host, f"{store.path} trusts '{given.subject}' itself, and not '{given.root_subject}'."
+        )
     yield make("RTC301", item.host, f"{store.path} does not have '{given.root_subject}'.")
 
 
@@ -79,16 +92,30 @@ def site(state: SiteState, now: float) -> list[Finding]:
 
 
 def _missing(state: SiteState) -> Iterator[Finding]:
-    if state.tls and state.proxy and state.proxy.managed and not _intent.foreign_rtc(state) and not _intent.certificate_paths(state)[0]:
-        yield make("RTC318", state.proxy.host, f"No certificate for {state.site.rtc_url} is known.",
-                   [item for item in state.site.evidence if item.startswith("HTTP")])  # fmt: skip
+    if (
+        state.tls
+        and state.proxy
+        and state.proxy.managed
+        and not _intent.foreign_rtc(state)
+        and not _intent.certificate_paths(state)[0]
+    ):
+        yield make(
+            "RTC318",
+            state.proxy.host,
+            f"No certificate for {state.site.rtc_url} is known.",
+            [item for item in state.site.evidence if item.startswith("HTTP")],
+        )
 
 
 def _upstream(state: SiteState) -> Iterator[Finding]:
     """T9: the proxy checks Tomcat's certificate, and needs its authority."""
     proxy = state.proxy
     if state.site.protocol == "HTTPS" and proxy and proxy.managed and not state.wishes.upstream_ca:
-        yield make("RTC320", proxy.host, f"{proxy.kind} on {proxy.host} trusts what its system trusts for the certificate of Tomcat.")
+        yield make(
+            "RTC320",
+            proxy.host,
+            f"{proxy.kind} on {proxy.host} trusts what its system trusts for the certificate of Tomcat.",
+        )
 
 
 def _given(state: SiteState, item: Node, given: GivenTls, now: float) -> Iterator[Finding]:
@@ -125,7 +152,12 @@ def _present(state: SiteState, vhost: VirtualHost, where: str, now: float) -> It
     host = state.proxy.host if state.proxy else ""
     what = f"The certificate {vhost.certificate} on {host}"
     if vhost.certificate_names and not names_cover(vhost.certificate_names, state.site.server_name):
-        yield make("RTC306", host, f"{what} is for {', '.join(vhost.certificate_names)}, not for {state.site.server_name}.", [where])
+        yield make(
+            "RTC306",
+            host,
+            f"{what} is for {', '.join(vhost.certificate_names)}, not for {state.site.server_name}.",
+            [where],
+        )
     yield from _dates(host, what, 0, vhost.certificate_expires, now)
 
 

@@ -77,7 +77,9 @@ def rtc_listen(state: SiteState, states: list[SiteState]) -> list[str]:
     resolved = set(facts.resolves.get(state.site.server_name, []))
     named = [address for address in facts.addresses if address in resolved]
     # Debian gives a host's own name the address 127.0.1.1; the application then connects there.
-    named += sorted(item for item in resolved if _routes.is_loopback(item) and item not in (LOOPBACK, "::1", "localhost"))
+    named += sorted(
+        item for item in resolved if _routes.is_loopback(item) and item not in (LOOPBACK, "::1", "localhost")
+    )
     if any(not _routes.is_loopback(item) for item in named):
         return named
     main = facts.main_address or next(iter(facts.addresses), "")
@@ -92,7 +94,9 @@ def everywhere(facts: HostFacts) -> list[str]:
 def _service_on(facts: HostFacts, port: int, states: list[SiteState]) -> bool:
     """Whether an RTC service of any site is on this machine with this port."""
     return any(
-        state.site.rtc_port == port and _routes.same_machine(node.facts, facts) for state in states for node in state.nodes
+        state.site.rtc_port == port and _routes.same_machine(node.facts, facts)
+        for state in states
+        for node in state.nodes
     )
 
 
@@ -107,7 +111,11 @@ def python_for(node: Node) -> tuple[str, str]:
         return (wanted, version) if not version or version_tuple(version) >= MIN_PYTHON else ("", version)
     if version_tuple(facts.python) >= MIN_PYTHON:
         return "/usr/bin/python3", facts.python
-    fit = [(version_tuple(version), path, version) for path, version in known.items() if version_tuple(version) >= MIN_PYTHON]
+    fit = [
+        (version_tuple(version), path, version)
+        for path, version in known.items()
+        if version_tuple(version) >= MIN_PYTHON
+    ]
     return max(fit)[1:] if fit else ("", facts.python)
 
 
@@ -136,7 +144,9 @@ def existing(state: SiteState, port: int, matches: list[Match]) -> list[Existing
         listen = next((item for item in vhost.listens if item.port == port), None)
         if listen and _serves(vhost, state):
             routes = [item for item in matches if item.vhost is vhost and item.listen is listen]
-            if routes or not (vhost.managed and not vhost.names):  # ours without names: another site's, unless it leads here
+            if routes or not (
+                vhost.managed and not vhost.names
+            ):  # ours without names: another site's, unless it leads here
                 found.append(Existing(vhost, listen, routes))
     # A frontend of HAProxy has its port for itself. What it does for our name is what counts; else what it does for any.
     named = [item for item in found if state.site.server_name in item.vhost.names]

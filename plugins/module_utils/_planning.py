@@ -95,10 +95,10 @@ def _application_vhost(state: SiteState) -> VhostPlan:
         synchrony = f"{_bracket(_intent.upstream_host(state, first))}:{SYNCHRONY_PORT}"
     upstreams = [_upstream(state, node, node.connector.port if node.connector else 0) for node in state.nodes]
     return VhostPlan(
-        site=site.name, kind=site.proxy_kind, role="application", name=f"{site.application}-{site.server_name}-{state.application_port}",
-        server_name=site.server_name, listen=listen, port=state.application_port, upstreams=upstreams,
-        context_path=site.context_path, certificate=certificate, key=key, synchrony=synchrony,
-        upstream_ca=_upstream_ca(state), upstream_name=state.wishes.upstream_name,
+        site=site.name, kind=site.proxy_kind, role="application",
+        name=f"{site.application}-{site.server_name}-{state.application_port}", server_name=site.server_name,
+        listen=listen, port=state.application_port, upstreams=upstreams, context_path=site.context_path, certificate=certificate,
+        key=key, synchrony=synchrony, upstream_ca=_upstream_ca(state), upstream_name=state.wishes.upstream_name,
     )  # fmt: skip
 
 

@@ -7,7 +7,13 @@
 from __future__ import annotations
 
 from ansible_collections.collab.rtc.plugins.module_utils import _intent, _routes, _rtc_service
-from ansible_collections.collab.rtc.plugins.module_utils._plan import ConnectorPlan, HostPlan, RestartPlan, RtcPlan, TrustPlan
+from ansible_collections.collab.rtc.plugins.module_utils._plan import (
+    ConnectorPlan,
+    HostPlan,
+    RestartPlan,
+    RtcPlan,
+    TrustPlan,
+)
 from ansible_collections.collab.rtc.plugins.module_utils._topology import Node, SiteState
 
 CLOCK_SLACK = 1.0  # seconds: the start of a process is known to about that from /proc
@@ -64,7 +70,13 @@ def connector_attributes(state: SiteState, node: Node) -> dict[str, str | None]:
     if state.tls:
         wanted["scheme"], wanted["secure"] = "https", "true"
     else:
-        wanted.update({name: None for name, wrong in (("scheme", connector.scheme == "https"), ("secure", connector.secure)) if wrong})
+        wanted.update(
+            {
+                name: None
+                for name, wrong in (("scheme", connector.scheme == "https"), ("secure", connector.secure))
+                if wrong
+            }
+        )
     return wanted
 
 
@@ -150,7 +162,5 @@ def differs(state: SiteState, node: Node) -> bool:
         "address": connector.address, "proxyName": connector.proxy_name, "proxyPort": str(connector.proxy_port or ""),
         "scheme": connector.scheme, "secure": str(connector.secure).lower(),
     }  # fmt: skip
-    for name, value in connector_attributes(state, node).items():
-        if value is None or now.get(name, "") != value:
-            return True
-    return False
+    wanted = connector_attributes(state, node)
+    return any(value is None or now.get(name, "") != value for name, value in wanted.items())

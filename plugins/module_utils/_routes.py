@@ -13,7 +13,14 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 
-from ansible_collections.collab.rtc.plugins.module_utils._facts import HostFacts, Proxy, ProxyListen, Route, Upstream, VirtualHost
+from ansible_collections.collab.rtc.plugins.module_utils._facts import (
+    HostFacts,
+    Proxy,
+    ProxyListen,
+    Route,
+    Upstream,
+    VirtualHost,
+)
 
 WILDCARDS = ("", "*", "0.0.0.0", "::", "[::]")  # noqa: S104 - compared with, never bound
 

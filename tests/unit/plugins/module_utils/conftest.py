@@ -77,9 +77,9 @@ def all_cases():
 @pytest.fixture
 def landscape_of():
     """A function: data of a case -> what the plan is made from, read as the action reads the inventory."""
-    from ansible_collections.collab.rtc.plugins.module_utils import _facts, _landscape  # noqa: PLC0415 - collected everywhere
-    from ansible_collections.collab.rtc.plugins.module_utils._given_tls import GivenTls  # noqa: PLC0415
-    from ansible_collections.collab.rtc.plugins.module_utils._topology import Landscape  # noqa: PLC0415
+    from ansible_collections.collab.rtc.plugins.module_utils import _facts, _landscape
+    from ansible_collections.collab.rtc.plugins.module_utils._given_tls import GivenTls
+    from ansible_collections.collab.rtc.plugins.module_utils._topology import Landscape
 
     def build(data):
         landscape = Landscape(now=data["now"], groups=data["groups"], failed=data.get("failed", {}))

@@ -19,7 +19,6 @@ def test_a_case_raises_exactly_its_findings(case, landscape_of):
     assert sorted(raised) == sorted(case.get("findings", [])), [f"{item.id} {item.message}" for item in plan.findings]
     assert not raised & set(case.get("near_miss", []))
 
-
     for item in plan.findings:
         assert item.host and item.remedy
         assert item.message.endswith((".", "?")) or ": " in item.message
@@ -27,7 +26,9 @@ def test_a_case_raises_exactly_its_findings(case, landscape_of):
     for number, severity in case.get("severities", {}).items():
         assert {item.severity for item in plan.findings if item.id == number} == {severity}
     for number, text in case.get("messages", {}).items():
-        assert any(text in item.message + " ".join(item.evidence) + item.remedy for item in plan.findings if item.id == number)
+        assert any(
+            text in item.message + " ".join(item.evidence) + item.remedy for item in plan.findings if item.id == number
+        )
 
 
 def test_every_finding_has_a_case_and_a_near_miss(all_cases):

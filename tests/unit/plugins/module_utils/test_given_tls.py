@@ -61,7 +61,13 @@ def test_a_whole_chain_with_its_authority(root, intermediate, leaf):
     given = _given_tls.inspect(leaf.pem + intermediate.pem, leaf.key_pem(), root.pem)
     assert given.error == ""
     assert given.names == ["wiki.example.com", "10.0.0.11"]
-    assert (given.key_given, given.key_matches, given.missing, given.self_signed, given.weak) == (True, True, "", False, "")
+    assert (given.key_given, given.key_matches, given.missing, given.self_signed, given.weak) == (
+        True,
+        True,
+        "",
+        False,
+        "",
+    )
     assert given.root_pem == root.pem
     assert given.root_subject == "CN=Example Root"
     assert given.not_after - given.not_before == 90 * 86400
@@ -119,7 +125,13 @@ def test_an_authority_made_for_tests():
         ("LEAF", "ENCRYPTED", None, "rtc_tls_key", "pass phrase"),
         ("LEAF", "LEAF", None, "rtc_tls_key", "no private key"),
         ("LEAF", None, "hello", "rtc_tls_ca", "no certificate"),
-        ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----", None, None, "rtc_tls_certificate", "rtc_tls_certificate"),
+        (
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----",
+            None,
+            None,
+            "rtc_tls_certificate",
+            "rtc_tls_certificate",
+        ),
     ],
 )
 def test_files_that_are_something_else(leaf, certificate, key, authority, variable, text):
@@ -137,7 +149,8 @@ def test_a_key_of_another_certificate(leaf, intermediate):
     ("names", "name", "expected"),
     [
         (["wiki.example.com"], "WIKI.example.com", True), (["*.example.com"], "wiki.example.com", True),
-        (["*.example.com"], "a.wiki.example.com", False), (["*.example.com"], "example.com", False), (["10.0.0.1"], "10.0.0.1", True),
+        (["*.example.com"], "a.wiki.example.com", False), (["*.example.com"], "example.com", False),
+        (["10.0.0.1"], "10.0.0.1", True),
         (["wiki.example.com"], "10.0.0.1", False), ([], "wiki.example.com", False),
     ],
 )  # fmt: skip

@@ -36,7 +36,12 @@ def test_t6_from_a_pristine_host(base):
     assert (application.role, application.listen, application.port) == ("application", ["*"], 443)
     assert (application.context_path, application.synchrony) == ("", "127.0.0.1:8091")
     (service,) = plan.rtc
-    assert (service.instance, service.service, service.address, service.port) == ("confluence", "deployed", "127.0.0.1", 9083)
+    assert (service.instance, service.service, service.address, service.port) == (
+        "confluence",
+        "deployed",
+        "127.0.0.1",
+        9083,
+    )
     assert service.origins == ["https://wiki.example.com"]
     assert (service.python, service.python_version) == ("/usr/bin/python3", "3.11")
     assert service.config["server"]["trusted_proxies"] == ["127.0.0.1", "::1"]
@@ -142,11 +147,17 @@ def test_t9_encrypts_again_and_checks(base):
     landscape = base("reencrypt", set={"vars.wiki1.rtc_upstream_name": "tomcat.internal"})
     (vhost,) = plan_of(landscape, "proxy1").vhosts
     assert vhost.upstreams == [{"scheme": "https", "host": "10.0.0.11", "port": 9083, "backup": False}]
-    assert (vhost.upstream_ca, vhost.upstream_name) == ("/etc/rtc-proxy/wiki.example.com/upstream-ca.pem", "tomcat.internal")
+    assert (vhost.upstream_ca, vhost.upstream_name) == (
+        "/etc/rtc-proxy/wiki.example.com/upstream-ca.pem",
+        "tomcat.internal",
+    )
     assert plan_of(landscape, "proxy1").certificates[0]["src"] == "/pki/root.pem"
     plan = plan_of(landscape)
     assert plan.rtc[0].tls_from.endswith("server.xml")
-    assert plan.connectors[0].attributes == {"proxyName": "wiki.example.com", "proxyPort": "443"}  # scheme and secure are ignored
+    assert plan.connectors[0].attributes == {
+        "proxyName": "wiki.example.com",
+        "proxyPort": "443",
+    }  # scheme and secure are ignored
 
 
 def test_builtin_service_keeps_its_place(base):
@@ -180,7 +191,9 @@ def test_nothing_is_planned_at_a_proxy_that_is_not_ours(base):
     ],
 )
 def test_where_the_proxy_beside_the_service_listens(base, resolved, addresses, expected):
-    landscape = base("pristine", set={"facts.wiki1.resolves": {"wiki.example.com": resolved}, "facts.wiki1.addresses": addresses})
+    landscape = base(
+        "pristine", set={"facts.wiki1.resolves": {"wiki.example.com": resolved}, "facts.wiki1.addresses": addresses}
+    )
     assert plan_of(landscape).vhosts[0].listen == expected
 
 
@@ -201,7 +214,10 @@ def test_a_proxy_beside_a_service_of_another_site_leaves_it_its_loopback(base):
 
 
 def test_python_of_the_target(base):
-    newer = {"facts.wiki1.python": "3.9", "facts.wiki1.pythons": {"/opt/p/python3.12": "3.12.1", "/usr/local/bin/python3.10": "3.10.4"}}
+    newer = {
+        "facts.wiki1.python": "3.9",
+        "facts.wiki1.pythons": {"/opt/p/python3.12": "3.12.1", "/usr/local/bin/python3.10": "3.10.4"},
+    }
     service = plan_of(base("direct", set=newer)).rtc[0]
     assert (service.python, service.python_version) == ("/opt/p/python3.12", "3.12")
     newer["vars.wiki1.rtc_server_python"] = "/usr/local/bin/python3.10"

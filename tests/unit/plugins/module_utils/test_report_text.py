@@ -8,7 +8,14 @@ from __future__ import annotations
 from ansible_collections.collab.rtc.plugins.module_utils import _planning, _report_text
 from ansible_collections.collab.rtc.plugins.module_utils._plan import Finding, Plan
 
-GOOD = {"name": "two clients work on one project", "ok": True, "detail": "12 ms", "cause": "", "remedy": "", "where": "controller"}
+GOOD = {
+    "name": "two clients work on one project",
+    "ok": True,
+    "detail": "12 ms",
+    "cause": "",
+    "remedy": "",
+    "where": "controller",
+}
 BAD = {"name": "hairpin", "ok": False, "detail": "wiki.example.com:9083: certificate verify failed", "cause": "The authority is missing.",
        "remedy": "Run the role truststore.", "where": "wiki1"}  # fmt: skip
 SKIPPED = {"name": "request page", "ok": None, "detail": "there is no such page"}
@@ -55,7 +62,11 @@ def test_restarts_that_are_left(base):
 
 
 def test_muted_findings_stay_visible():
-    plan = Plan(findings=[Finding("RTC603", "warning", "proxy1", "firewalld runs.", remedy="Open it.", muted="managed elsewhere")])
+    plan = Plan(
+        findings=[
+            Finding("RTC603", "warning", "proxy1", "firewalld runs.", remedy="Open it.", muted="managed elsewhere")
+        ]
+    )
     text = _report_text.render_plan(plan)
     assert "– RTC603 proxy1: muted: managed elsewhere" in text
     assert "0 warnings" in text
@@ -68,7 +79,9 @@ def test_nothing_to_say():
 
 
 def test_the_message_of_a_stopped_run():
-    finding = Finding("RTC501", "error", "wiki1", "Port 9083 is in use by node (pid 77).", ["seen here"], "Stop that process.")
+    finding = Finding(
+        "RTC501", "error", "wiki1", "Port 9083 is in use by node (pid 77).", ["seen here"], "Stop that process."
+    )
     text = _report_text.render_errors([finding])
     assert text.splitlines() == [
         "1 error; nothing was changed.", "  ✗ RTC501 wiki1: Port 9083 is in use by node (pid 77).", "      seen:   seen here",

@@ -34,7 +34,9 @@ def test_a_conclusion_has_its_evidence(case, landscape_of):
     states = _topology.classify(landscape)
     landscape.facts = dict(reversed(list(landscape.facts.items())))
     other = _topology.classify(landscape)
-    assert [(state.site.name, state.site.topology) for state in states] == [(state.site.name, state.site.topology) for state in other]
+    assert [(state.site.name, state.site.topology) for state in states] == [
+        (state.site.name, state.site.topology) for state in other
+    ]
     for state in states:
         text = " ".join(state.site.evidence)
         for word in ("RTC port", "server name:", state.site.protocol + ":"):
@@ -45,8 +47,10 @@ def test_a_conclusion_has_its_evidence(case, landscape_of):
 @pytest.mark.parametrize(
     ("listen", "address", "expected"),
     [
-        ("0.0.0.0", "10.0.0.1", True), ("::", "127.0.0.1", True), ("*", "127.0.0.1", True), ("10.0.0.1", "127.0.0.1", False),
-        ("127.0.0.1", "127.0.0.1", True), ("127.0.0.1", "0.0.0.0", True), ("[::1]", "::1", True), ("127.0.1.1", "127.0.0.1", False),
+        ("0.0.0.0", "10.0.0.1", True), ("::", "127.0.0.1", True), ("*", "127.0.0.1", True),
+        ("10.0.0.1", "127.0.0.1", False),
+        ("127.0.0.1", "127.0.0.1", True), ("127.0.0.1", "0.0.0.0", True), ("[::1]", "::1", True),
+        ("127.0.1.1", "127.0.0.1", False),
     ],
 )  # fmt: skip
 def test_covers(listen, address, expected):

@@ -34,10 +34,13 @@ def test_the_table_and_the_class_are_one():
 @pytest.mark.parametrize(
     ("name", "given", "expected"),
     [
-        ("server_name", "Wiki.Example.COM", "wiki.example.com"), ("port", "9090", 9090), ("port", 1025, 1025), ("port", 65535, 65535),
+        ("server_name", "Wiki.Example.COM", "wiki.example.com"), ("port", "9090", 9090), ("port", 1025, 1025),
+        ("port", 65535, 65535),
         ("proxy", "none", "none"), ("protocol", "https", "HTTPS"), ("protocol", "HTTP+SSL", "HTTP + SSL"),
-        ("proxy_kind", "HAProxy", "haproxy"), ("proxy_kind", "AWS ALB", "aws_alb"), ("manage_application_vhost", "yes", True),
-        ("manage_application_vhost", False, False), ("listen", "10.0.0.1", ["10.0.0.1"]), ("listen", ["[2001:db8::1]", "*"], ["2001:db8::1", "*"]),
+        ("proxy_kind", "HAProxy", "haproxy"), ("proxy_kind", "AWS ALB", "aws_alb"),
+        ("manage_application_vhost", "yes", True),
+        ("manage_application_vhost", False, False), ("listen", "10.0.0.1", ["10.0.0.1"]),
+        ("listen", ["[2001:db8::1]", "*"], ["2001:db8::1", "*"]),
         ("origins", "https://a, https://b", ["https://a", "https://b"]), ("install_dir", "/opt/wiki/", "/opt/wiki"),
         ("store_url", "rediss://user:pw@s:6380/1", "rediss://user:pw@s:6380/1"),
         ("ignore_findings", [{"id": "rtc212", "reason": "small drawings only"}], [_wishes.Mute("RTC212", "small drawings only")]),
@@ -52,14 +55,20 @@ def test_values_as_people_write_them(name, given, expected):
 @pytest.mark.parametrize(
     ("name", "given", "number", "text"),
     [
-        ("port", 1024, "RTC103", "between 1025 and 65535"), ("port", 65536, "RTC103", "65536"), ("port", "http", "RTC102", "'http'"),
-        ("port", True, "RTC102", "number"), ("port", [9083], "RTC102", "not a port number"), ("connector_port", 0, "RTC102", "1 to 65535"),
+        ("port", 1024, "RTC103", "between 1025 and 65535"), ("port", 65536, "RTC103", "65536"),
+        ("port", "http", "RTC102", "'http'"),
+        ("port", True, "RTC102", "number"), ("port", [9083], "RTC102", "not a port number"),
+        ("connector_port", 0, "RTC102", "1 to 65535"),
         ("server_name", "https://wiki", "RTC102", "without https://"), ("server_name", ["a"], "RTC102", "text"),
-        ("proxy_kind", "ngnix", "RTC102", "Did you mean nginx?"), ("protocol", "TLS", "RTC102", "HTTP, HTTP + SSL, HTTPS"),
-        ("manage_application_vhost", "maybe", "RTC102", "neither true nor false"), ("listen", "wiki.example.com", "RTC102", "IP address"),
+        ("proxy_kind", "ngnix", "RTC102", "Did you mean nginx?"),
+        ("protocol", "TLS", "RTC102", "HTTP, HTTP + SSL, HTTPS"),
+        ("manage_application_vhost", "maybe", "RTC102", "neither true nor false"),
+        ("listen", "wiki.example.com", "RTC102", "IP address"),
         ("install_dir", "wiki", "RTC102", "absolute path"), ("store_url", "10.0.0.1:6379", "RTC102", "redis://"),
-        ("ignore_findings", "RTC212", "RTC102", "{id, reason}"), ("ignore_findings", [{"id": "RTC212", "reason": " "}], "RTC102", "reason"),
-        ("restart_application", "later", "RTC102", "when_needed, never"), ("origins", [["a"]], "RTC102", "list of texts"),
+        ("ignore_findings", "RTC212", "RTC102", "{id, reason}"),
+        ("ignore_findings", [{"id": "RTC212", "reason": " "}], "RTC102", "reason"),
+        ("restart_application", "later", "RTC102", "when_needed, never"),
+        ("origins", [["a"]], "RTC102", "list of texts"),
     ],
 )  # fmt: skip
 def test_values_that_cannot_be(name, given, number, text):
@@ -78,7 +87,8 @@ def test_a_password_in_a_value_is_never_repeated():
 
 @pytest.mark.parametrize(
     ("name", "near"),
-    [("rtc_sever_name", "rtc_server_name"), ("rtc_tls_cert", "rtc_tls_"), ("rtc_servername", "rtc_server_name"), ("rtc_proxykind", "rtc_proxy_kind"),
+    [("rtc_sever_name", "rtc_server_name"), ("rtc_tls_cert", "rtc_tls_"), ("rtc_servername", "rtc_server_name"),
+    ("rtc_proxykind", "rtc_proxy_kind"),
      ("rtc_server_pyton", "rtc_server_python")],
 )  # fmt: skip
 def test_a_typing_mistake_names_the_nearest(name, near):
@@ -92,7 +102,9 @@ def test_a_name_that_is_near_nothing_is_told_where_to_look():
     assert "docs/variables.md" in problem.remedy
 
 
-@pytest.mark.parametrize("name", ["rtc_plan", "rtc_run", "rtc_detected", "rtc_server_undo_dir", "rtc_secret", "other", "_rtc_x"])
+@pytest.mark.parametrize(
+    "name", ["rtc_plan", "rtc_run", "rtc_detected", "rtc_server_undo_dir", "rtc_secret", "other", "_rtc_x"]
+)
 def test_names_that_are_in_order(name):
     assert _wishes.unknown_variables({name: 1}) == []
 

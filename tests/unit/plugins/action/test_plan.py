@@ -1,0 +1,259 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action ``plan`` on the facts of the cases, with Ansible's own inventory, variables and templates; one real playbook."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+import yaml
+from ansible.errors import AnsibleActionFail
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+from ansible.playbook.play_context import PlayContext
+from ansible.playbook.task import Task
+from ansible.plugins.loader import connection_loader
+from ansible.template import Templar
+from ansible.vars.hostvars import HostVars
+from ansible.vars.manager import VariableManager
+
+from ansible_collections.collab.rtc.plugins.action import plan as action
+
+CASES = pathlib.Path(__file__).parents[2] / "data" / "cases" / "bases.yml"
+ROOT = str(pathlib.Path(action.__file__).parents[5])
+LATER = 4102444800  # 2100-01-01: the action reads the clock, so the certificates of the bases must not end before
+
+PLAYBOOK = """
+- hosts: all
+  gather_facts: false
+  tasks:
+    - collab.rtc.plan:
+        show: true
+      run_once: true
+    - ansible.builtin.assert:
+        that:
+          - rtc_plan.hosts[inventory_hostname].host == inventory_hostname
+          - rtc_run | length > 10
+"""
+
+
+def base(name):
+    data = yaml.safe_load(CASES.read_text(encoding="utf-8"))
+    return json.loads(json.dumps(data["bases"][name]).replace("1730000000", str(LATER)))
+
+
+class Run:
+    """The action in this process, with an inventory file in a directory of its own."""
+
+    def __init__(self, directory, data, **options):
+        self.directory, self.options = directory, options
+        children = {group: {"hosts": dict.fromkeys(hosts)} for group, hosts in data["groups"].items()}
+        hosts = {host: None for members in data["groups"].values() for host in members}
+        for host in hosts:
+            found = (
+                {"topology": data["facts"][host]}
+                if host in data["facts"]
+                else {"unreachable": True, "msg": "Connection timed out"}
+            )
+            hosts[host] = {"rtc_detected": found, **data.get("vars", {}).get(host, {})}
+        inventory = {"all": {"hosts": hosts, "children": children, "vars": data.get("all", {})}}
+        (directory / "hosts.yml").write_text(yaml.safe_dump(inventory), encoding="utf-8")
+        self.text = ""
+
+    def __call__(self, hosts=None, check=False):
+        """What the action returns; its message with single spaces is in ``text``."""
+        loader = DataLoader()
+        loader.set_basedir(str(self.directory))
+        inventory = InventoryManager(loader=loader, sources=[str(self.directory / "hosts.yml")])
+        manager = VariableManager(loader=loader, inventory=inventory)
+        task = Task()
+        task.args, task.action, task.check_mode = self.options, "collab.rtc.plan", check
+        variables = {"hostvars": HostVars(inventory, manager, loader), "groups": inventory.get_groups_dict(),
+                     "ansible_play_hosts_all": hosts or [host.name for host in inventory.get_hosts()]}  # fmt: skip
+        context = PlayContext()
+        module = action.ActionModule(
+            task=task, connection=connection_loader.get("local", context, os.devnull), play_context=context,
+            loader=loader, templar=Templar(loader=loader, variables=variables),
+            shared_loader_obj=None,
+        )  # fmt: skip
+        result = module.run(task_vars=variables)
+        self.text = " ".join(result.get("msg", "").split())
+        return result
+
+
+def test_in_a_real_playbook(tmp_path):
+    data = base("remote")
+    del data["vars"]["jira1"]["rtc_tls_ca"]
+    Run(tmp_path, data)
+    (tmp_path / "play.yml").write_text(PLAYBOOK, encoding="utf-8")
+    environment = {
+        **os.environ,
+        "ANSIBLE_COLLECTIONS_PATH": ROOT,
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_HOME": str(tmp_path / "home"),
+    }
+    command = [sys.executable, "-m", "ansible", "playbook", "-i", "hosts.yml", "play.yml", "-c", "local"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "topology   T5, remote" in done.stdout
+    assert "! RTC314 jira1:" in done.stdout
+
+
+def test_a_plan_from_what_the_hosts_registered(tmp_path):
+    data = base("remote")
+    del data["vars"]["jira1"]["rtc_tls_ca"]
+    result = Run(tmp_path, data, file=str(tmp_path / "plan.json"))()
+    assert (result["changed"], result["errors"], result.get("failed", False)) == (False, 0, False)
+    assert [site["topology"] for site in result["sites"]] == ["T5"]
+    assert [item["id"] for item in result["findings"]] == ["RTC314"]
+    assert result["plan"]["hosts"]["proxy1"]["vhosts"][0]["port"] == 9093
+    assert json.loads((tmp_path / "plan.json").read_text(encoding="utf-8")) == result["plan"]
+    assert result["ansible_facts"]["rtc_plan"] == result["plan"]
+
+
+def test_errors_stop_the_run_and_say_what_to_do(tmp_path):
+    data = base("direct")
+    data["vars"]["wiki1"]["rtc_sever_name"] = "wiki.example.com"
+    data["facts"]["wiki1"]["resolves"] = {"wiki.example.com": []}
+    run = Run(tmp_path, data)
+    assert run()["failed"] is True
+    for part in (
+        "2 errors; nothing was changed.",
+        "RTC101 wiki1",
+        "Did you mean rtc_server_name?",
+        "RTC601 wiki1",
+        "remedy: Add the name",
+    ):
+        assert part in run.text
+
+
+def test_errors_can_be_reported_only(tmp_path):
+    data = base("direct")
+    data["facts"]["wiki1"]["resolves"] = {"wiki.example.com": []}
+    result = Run(tmp_path, data, fail_on_errors=False)()
+    assert result["errors"] == 1
+    assert not result.get("failed")
+
+
+def test_a_host_that_was_not_reached_is_a_finding(tmp_path):
+    data = base("direct")
+    data["groups"]["confluence"].append("wiki2")
+    data["vars"]["wiki1"]["rtc_port"] = "{{ 9000 + 83 }}"
+    run = Run(tmp_path, data)
+    assert run()["errors"] == 1
+    assert "RTC001 wiki2: Nothing is known about wiki2: Connection timed out" in run.text
+
+
+def test_a_host_outside_the_limit_is_left_out(tmp_path):
+    data = base("direct")
+    data["groups"]["confluence"].append("wiki2")
+    result = Run(tmp_path, data)(hosts=["wiki1"])
+    assert list(result["plan"]["hosts"]) == ["wiki1"]
+    assert result["findings"] == []
+
+
+def test_no_host_in_our_groups(tmp_path):
+    with pytest.raises(AnsibleActionFail, match="No host is in the groups"):
+        Run(tmp_path, {"groups": {"others": ["a"]}, "facts": {}})()
+
+
+def test_templates_that_use_other_hosts_and_secrets_that_are_not_read(tmp_path):
+    data = base("plain_remote")
+    data["vars"]["proxy1"] = {"address_of_mine": "10.0.0.9"}
+    data["all"] = {
+        "rtc_listen": ["{{ hostvars['proxy1'].address_of_mine }}"],
+        "rtc_secret": "{{ lookup('ansible.builtin.file', '/nowhere') }}",
+    }
+    result = Run(tmp_path, data)()
+    assert result["plan"]["hosts"]["proxy1"]["vhosts"][0]["listen"] == ["10.0.0.9"]
+
+
+def test_a_variable_that_cannot_be_evaluated_matters_on_application_hosts_only(tmp_path):
+    data = base("plain_remote")
+    data["vars"]["wiki1"]["name_of_site"] = "wiki"
+    data["all"] = {"rtc_origins": ["https://{{ name_of_site }}.example.com"]}
+    result = Run(tmp_path, data)()
+    assert result["plan"]["hosts"]["wiki1"]["rtc"][0]["origins"] == ["https://wiki.example.com"]
+
+    del data["vars"]["wiki1"]["name_of_site"]
+    run = Run(tmp_path, data)
+    assert run()["errors"] == 1
+    assert "rtc_origins cannot be evaluated" in run.text
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (None, "certs/wiki.pem: there is no such file on the controller"),
+        ("hello", "no certificate"),
+        ("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "private key"),
+    ],
+)
+def test_a_certificate_file_that_is_not_one_stops_the_run(tmp_path, content, text):
+    data = base("pristine")
+    data["vars"]["wiki1"].update(rtc_tls_certificate="certs/wiki.pem", rtc_tls_key="certs/wiki.key")
+    del data["vars"]["wiki1"]["rtc_tls_ca"]
+    (tmp_path / "certs").mkdir()
+    if content:
+        (tmp_path / "certs" / "wiki.pem").write_text(content, encoding="utf-8")
+        (tmp_path / "certs" / "wiki.key").write_text("", encoding="utf-8")
+    run = Run(tmp_path, data)
+    assert run()["failed"] is True
+    assert "RTC309" in run.text
+    assert text in run.text
+
+
+def test_a_path_beside_the_playbook_becomes_absolute(tmp_path):
+    data = base("pristine")
+    data["vars"]["wiki1"].update(rtc_tls_certificate="certs/wiki.pem", rtc_tls_key="certs/wiki.key")
+    (tmp_path / "certs").mkdir()
+    for name in ("wiki.pem", "wiki.key"):
+        (tmp_path / "certs" / name).write_text("hello", encoding="utf-8")
+    result = Run(tmp_path, data, fail_on_errors=False)()
+    sources = [item["src"] for item in result["plan"]["hosts"]["wiki1"]["certificates"]]
+    assert sources == [str(tmp_path / "certs" / "wiki.pem"), str(tmp_path / "certs" / "wiki.key")]
+
+
+def test_facts_can_be_given(tmp_path):
+    data = base("direct")
+    result = Run(tmp_path, {**data, "facts": {}}, facts=data["facts"])()
+    assert [site["name"] for site in result["sites"]] == ["wiki.example.com:9083"]
+
+
+def test_a_plan_file_that_cannot_be_written_is_an_error(tmp_path):
+    with pytest.raises(AnsibleActionFail, match=r"/nowhere/plan\.json.*Correct rtc_plan_file"):
+        Run(tmp_path, base("direct"), file="/nowhere/plan.json")()
+
+
+def test_the_variable_names_the_plan_file_too_and_check_mode_writes_none(tmp_path):
+    data = base("direct")
+    data["vars"]["wiki1"]["rtc_plan_file"] = str(tmp_path / "plan.json")
+    run = Run(tmp_path, data)
+    run(check=True)
+    assert not (tmp_path / "plan.json").exists()
+    run()
+    assert (tmp_path / "plan.json").exists()
+
+
+def test_plain_leaves_nothing_but_builtin_types():
+    class Text(str):
+        pass
+
+    class Items(list):
+        pass
+
+    found = action.plain({Text("a"): Items([Text("b"), 1, 1.5, True, None])})
+    assert found == {"a": ["b", 1, 1.5, True, None]}
+    assert [type(item) for item in found["a"]] == [str, int, float, bool, type(None)]
+    assert type(next(iter(found))) is str
+
+
+def test_ids_of_runs_sort_by_time():
+    assert action.new_run()[:2] == "20"
+    assert len({action.new_run() for _ in range(20)}) > 1
