@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import zipfile
 from typing import Iterable
 
 MASK = "********"
@@ -103,6 +102,10 @@ def detect_version(server_xml: str) -> str:
 
 
 def _from_jar(path: str) -> str:
+    if not os.path.exists(path):
+        return ""
+    import zipfile  # noqa: PLC0415 - costs a run more than the rest of its work, and few files have a Tomcat beside them
+
     try:
         with zipfile.ZipFile(path) as jar:
             text = jar.read("org/apache/catalina/util/ServerInfo.properties").decode("latin-1")

@@ -32,8 +32,6 @@ _FAMILIES = (
      "keyPass"),
 )  # fmt: skip
 _ATTRIBUTE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*\Z")
-# Not characters of XML 1.0 (production 2): no reference can stand for them.
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _LINE_BREAK = re.compile("\r\n|\r|\n")
 _LAST_BREAK = re.compile("(?:\r\n|\r|\n)[ \t]*\\Z")
 
@@ -42,7 +40,7 @@ class EditRefused(ServerXmlError):  # noqa: N818 - the name says what happened
     """The edit cannot be made, or would not be exactly what was asked. The file is as it was."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Edit:
     """The outcome of an edit; nothing is written yet."""
 
@@ -100,7 +98,7 @@ def _check(
     for name, value in attributes.items():
         if not _ATTRIBUTE_NAME.match(name):
             raise EditRefused(f"{where}: '{name}' is not the name of an attribute.", "Correct the name.")
-        if value is not None and _NOT_XML.search(value):
+        if value is not None and not all(map(_is_xml, value)):
             raise EditRefused(f"{where}: the value of {name} has a character that XML has not.", "Remove it.")
     if not _is_tomcats_own(connector):
         return
@@ -110,6 +108,11 @@ def _check(
             f"{where}: Tomcat {tomcat_version} has no attribute {name} any more and would ignore it.",
             f"Remove {name} from what is asked; {instead}.", connector.line,
         )  # fmt: skip
+
+
+def _is_xml(char: str) -> bool:
+    """XML 1.0, production 2: no reference can stand for any other character."""
+    return char in "\t\n\r" or " " <= char <= "\ud7ff" or "\ue000" <= char <= "\ufffd" or char >= "\U00010000"
 
 
 def _is_tomcats_own(connector: Connector) -> bool:
