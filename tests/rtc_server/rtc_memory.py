@@ -94,6 +94,8 @@ class MemoryServer:
             for socket in session.app.sockets.values():
                 if socket.app is not None and socket.app.expiry is not None:
                     socket.app.expiry.cancel()
+        for task in list(self.service._tasks):
+            task.cancel()
         self.journal._waiting.clear()
         self.journal._busy = False
         self.journal._idle.set()

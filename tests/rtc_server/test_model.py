@@ -230,6 +230,7 @@ async def _act(server: MemoryServer, person: Person, step: Any) -> None:
         person.receive()
         await person.join()
     elif what == "leave":
+        await _settle(server)
         person.receive()
         person.joined = False  # an acknowledgement may come without a copy now
         await person.client.request("leave", {"project": "p"})

@@ -153,7 +153,9 @@ async def test_memory_is_bounded_under_members_that_never_read(tmp_path: Path) -
                 assert (await asyncio.wait_for(answer, 20))["ok"]
             most = max(most, resident(server) - before)
         assert [b["revision"] for b in ann.of("change")] == list(range(1, 241))
-        assert most < (16 << 20) + (40 << 20), f"{most >> 20} MiB for {SILENT} members"
+        # twice the budget, one turn's changes for each, and what any server takes under load
+        bound = (32 << 20) + SILENT * 45_000 + (40 << 20)
+        assert most < bound, f"{most >> 20} MiB for {SILENT} members"
         await ann.close()
     finally:
         for sock in sockets:

@@ -82,6 +82,7 @@ class Engine:
         self.sessions: dict[str, Session] = {}
         self.loop: asyncio.AbstractEventLoop = None  # type: ignore[assignment]  # set by the first request
         self._tasks: set[asyncio.Future[Any]] = set()
+        self.lag = 0  # bytes that wait for members that lag: counted now and then, added to in between
         self._lagging: set[Session] = set()
         self._lag_timer: asyncio.TimerHandle | None = None
 
@@ -117,7 +118,7 @@ class Engine:
     # --- the shared budget of members that read too slowly ------------------------------------
 
     def lags(self, session: Session) -> None:
-        """Session: more than ``volatile_limit`` bytes wait for it."""
+        """Session: something waits for it that the peer has not taken."""
         self._lagging.add(session)
         if self._lag_timer is None:
             self._lag_timer = self.loop.call_later(0.02, self._check_lag)
@@ -125,15 +126,16 @@ class Engine:
     def _check_lag(self) -> None:
         """Cut the members that hold most, until all together are below the budget again."""
         self._lag_timer = None
-        lagging = [(s.backlog, s) for s in self._lagging if not s.closed]
-        self._lagging = {s for size, s in lagging if size > self.volatile_limit}
+        lagging = [(s.backlog, s) for s in self._lagging if s.out is not None or not s.closed]
+        self._lagging = {s for size, s in lagging if size}
         total = sum([size for size, _ in lagging])
         if total > self.total_buffer_limit:
-            lagging.sort(key=lambda item: item[0])
+            lagging.sort(key=lambda item: (item[1].closed, item[0]))  # first those that are being closed
             while lagging and total > self.total_buffer_limit:
                 size, session = lagging.pop()
                 session.overflow()
                 total -= size
+        self.lag = total
         if self._lagging:
             self._lag_timer = self.loop.call_later(0.02, self._check_lag)
 

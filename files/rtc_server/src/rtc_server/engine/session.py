@@ -120,21 +120,25 @@ class Session:
             return
         backlog = out.get_write_buffer_size()
         if backlog:  # the peer reads slower than we write
+            self.engine.lags(self)
             if backlog > self.engine.volatile_limit:
-                self.engine.lags(self)
                 kept = [p for p in parcels if not p.volatile]
                 if len(kept) != len(parcels):
                     parcels, frames = kept, None
         if frames is None:
             frames = join_frames(parcels, self.revision)
-        if backlog and backlog + len(frames) > self.engine.buffer_limit:
-            self._overflow(backlog)
-        else:
-            out.write(frames)
+        if backlog:
+            size = len(frames)
+            self.engine.lag += size
+            if backlog + size > self.engine.buffer_limit or self.engine.lag > 2 * self.engine.total_buffer_limit:
+                self._overflow(backlog)
+                return
+        out.write(frames)
 
     def _buffer(self, parcels: Sequence[Parcel]) -> None:
-        if self.buffered > self.engine.volatile_limit:
+        if self.buffered:
             self.engine.lags(self)
+        if self.buffered > self.engine.volatile_limit:
             parcels = [p for p in parcels if not p.volatile]
         size = sum([len(p.frame4) for p in parcels])
         if self.buffered and self.buffered + size > self.engine.buffer_limit:
@@ -147,7 +151,9 @@ class Session:
 
     def overflow(self) -> None:
         """The shared budget of all members is spent, and this one holds the most of it."""
-        if not self._slow and not self.closed:
+        if self.closed and self.out is not None:
+            self.out.abort()  # it had its time to read
+        elif not self._slow and not self.closed:
             self._overflow(self.backlog)
 
     def _overflow(self, backlog: int) -> None:
@@ -300,6 +306,8 @@ class Session:
     async def _end(self, ws: web.WebSocketResponse, out: asyncio.Transport) -> None:
         loop = self.engine.loop
         give_up = loop.time() + self.engine.linger
+        if out.get_write_buffer_size():
+            self.engine.lags(self)
         while out.get_write_buffer_size() and loop.time() < give_up:
             await asyncio.sleep(0.05)
         if out.get_write_buffer_size():

@@ -372,6 +372,8 @@ class SqliteJournal:
                 self._close_reader()
                 raise JournalError(f"{self.path}: {exc}") from exc
 
+        if self._closing:
+            raise JournalError(f"{self.path} is closed")
         return await self._loop.run_in_executor(self._reader, run)
 
     def _close_reader(self) -> None:
