@@ -30,7 +30,6 @@ WORKERS = 4
 def up(lab: Lab, podman: Podman, chosen: list[Host], *, fresh: bool = False) -> None:
     """Bring the hosts up from whatever state the machine is in; `fresh`: throw their containers away first."""
     machine.install_missing(lab.state / "log")
-    podman.write_conf()
     ssh.ensure(lab)
     pki.ensure(lab.state / "pki", lab.server_names)
     mirrors = machine.find_mirrors()
@@ -88,7 +87,6 @@ def clean(lab: Lab, podman: Podman, *, every_lab: bool) -> None:
     """Remove all that the lab (or every lab) made on this machine, but not the packages that it installed."""
     states = {lab.state}
     if shutil.which("podman"):
-        podman.write_conf()
         label = hosts.LABEL if every_lab else f"{hosts.LABEL}={lab.name}"
         _remove_containers(podman, list(podman.containers(label)))
         for network in podman.json("network", "ls", "--filter", f"label={label}"):
@@ -192,7 +190,6 @@ def _run(options: argparse.Namespace) -> int:
             return 0
         lab.state.mkdir(parents=True, exist_ok=True)
         (lab.state / MARKER).touch()
-        podman.write_conf()
         if options.verb == "down":
             if shutil.which("podman"):
                 down(lab, podman, chosen if options.hosts else None)

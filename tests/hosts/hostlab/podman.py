@@ -14,20 +14,7 @@ from typing import Any
 
 from hostlab.machine import run
 
-# runc: crun refuses machines whose cgroups are in hybrid mode. Limits: Podman's own defaults cannot be set where the
-# machine lacks CAP_SYS_RESOURCE. base_hosts_file: the machine's /etc/hosts is none of the hosts' business.
-CONTAINERS_CONF = """\
-[containers]
-default_ulimits = ["nofile=20000:20000", "nproc=10000:10000"]
-base_hosts_file = "none"
-log_size_max = 10485760
-
-[engine]
-runtime = "runc"
-
-[network]
-network_backend = "netavark"
-"""
+CONF = Path(__file__).resolve().parent.parent / "containers.conf"
 
 # Where Podman, as root, keeps what must not outlive a boot: the mark that it has started, the addresses that it gave
 # out, its name server's process id, and the mount points of its containers' network namespaces.
@@ -67,15 +54,8 @@ class Podman:
     """Podman with the lab's own settings; the machine's stay as they are."""
 
     def __init__(self, state: Path) -> None:
-        self._conf = state / "containers.conf"
         self.logs = state / "log"
-
-    def write_conf(self) -> None:
-        self._conf.write_text(CONTAINERS_CONF, encoding="utf-8")
-
-    @property
-    def env(self) -> dict[str, str]:
-        return {"CONTAINERS_CONF": str(self._conf)}
+        self.env = {"CONTAINERS_CONF": str(CONF)}
 
     def __call__(
         self, *args: str, check: bool = True, log: str | None = None, stdin: int = subprocess.DEVNULL
