@@ -29,6 +29,7 @@ _CONTEXT = "Server/Service/Engine/Host/Context"
 # Elements that M/Monit has and Tomcat has not; the rest of M/Monit's server.xml looks like Tomcat's.
 _FOREIGN = (_ENGINE + "/ErrorLogger", _ENGINE + "/License", "Server/License")
 _MAX_ROUNDS = 20  # Tomcat gives up resolving there too
+_MAX_VALUE = 65536  # characters: a property that refers to itself twice doubles in each round
 
 
 class ServerXmlError(RtcError):
@@ -76,6 +77,8 @@ def resolve(value: str, properties: Mapping[str, str]) -> tuple[str, list[str]]:
         text, unknown = _resolve_once(value, properties)
         if text == value:
             return text, unknown
+        if len(text) > _MAX_VALUE:
+            break
         value = text
     return value, ["a property that refers to itself"]
 

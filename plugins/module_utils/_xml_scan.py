@@ -25,6 +25,7 @@ MAX_ENTITY_SIZE = 1024 * 1024
 MAX_ENTITIES = 200
 # What a whole document may grow to: a real server.xml has 10 kB and 100 elements.
 MAX_ELEMENTS = 100_000
+MAX_DEPTH = 100
 MAX_CHARACTERS = 16 * 1024 * 1024
 
 _SPACE = "[ \t\r\n]"
@@ -309,7 +310,7 @@ class _Parser:
         return self.document
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
-        if len(self.document.nodes) >= MAX_ELEMENTS:
+        if len(self.document.nodes) >= MAX_ELEMENTS or len(self.open) >= MAX_DEPTH:
             raise self._too_large()
         parent = self.open[-1] if self.open else None
         path = f"{parent.path}/{name}" if parent else name

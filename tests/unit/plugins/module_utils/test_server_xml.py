@@ -94,13 +94,15 @@ def test_contexts_and_valves():
         ("$port $$ ${open", "$port $$ ${open", []),
         ("${none}${none}${other}", "${none}${none}${other}", ["none", "other"]),
         ("${loop}", None, ["a property that refers to itself"]),
+        ("${grows}", None, ["a property that refers to itself"]),
     ],
 )
 def test_resolve(value, text, unknown):
-    properties = {"port": "8080", "with:-dash": "whole", "twice": "${port}", "loop": "x${loop}"}
+    properties = {"port": "8080", "with:-dash": "whole", "twice": "${port}", "loop": "x${loop}", "grows": "${grows}" * 30}
     found, names = _server_xml.resolve(value, properties)
     assert names == unknown
     assert text is None or found == text
+    assert len(found) < 10_000_000
 
 
 def test_an_unresolved_port_is_unknown():
@@ -233,6 +235,11 @@ def test_a_quadratic_blow_up_is_refused():
     doctype = f'<!DOCTYPE Server [<!ENTITY e "{"x" * 500_000}">]>'
     with pytest.raises(_server_xml.IllFormed, match="grows beyond"):
         model_of("&e;" * 100, doctype=doctype)
+
+
+def test_a_deep_nest_is_refused():
+    with pytest.raises(_server_xml.IllFormed, match="grows beyond"):
+        model_of("<a>" * 50_000 + "</a>" * 50_000)
 
 
 def test_too_many_entities_are_refused():
