@@ -6,11 +6,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import ssl
 import uuid
 from dataclasses import dataclass, field
-from typing import Any, Sequence
+from typing import Any, Iterator, Sequence
 
 from ansible_collections.collab.rtc.plugins.module_utils import (
     _answers,
@@ -27,6 +28,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 
 POLLING, WEBSOCKET, UPGRADE = TRANSPORTS = ("polling", "websocket", "upgrade")
 PATH = "socket.io/"
+_SILENCE = ("no_answer", "closed", "reset", "upstream_timeout")
 
 
 @dataclass
@@ -159,7 +161,7 @@ class _Run:
     def _session(self, kind: str, link: _link.Link | None) -> None:
         client: _socketio.Client | None = None
         try:
-            with self.checks.step(kind) as step:
+            with self.checks.step(kind) as step, self._only_websocket(kind):
                 client = self._open(WEBSOCKET if kind == WEBSOCKET else POLLING, link)
                 if kind == UPGRADE:
                     client.upgrade()
@@ -168,6 +170,16 @@ class _Run:
         finally:
             if client is not None:
                 client.close()
+
+    @contextlib.contextmanager
+    def _only_websocket(self, kind: str) -> Iterator[None]:
+        """Silence on a path where polling works: a service that gets no Upgrade may also just not answer."""
+        try:
+            yield
+        except CheckError as exc:
+            if exc.code not in _SILENCE or kind == POLLING or not self.found.transports.get(POLLING):
+                raise
+            raise _answers.upgrade_refused(f"{exc.message} Polling works on the same path.") from exc
 
     def _open(self, transport: str, link: _link.Link | None) -> _socketio.Client:
         """A session in the asked revision, or in the one that the server turns out to speak."""
@@ -197,13 +209,13 @@ class _Run:
 
     def _use(self, kind: str, client: _socketio.Client) -> None:
         """Messages both ways over the session, as far as was asked."""
-        with self.checks.step(f"{kind}: connect") as step:
+        with self.checks.step(f"{kind}: connect") as step, self._only_websocket(kind):
             client.connect()
             self._settle(client.revision, self.wish.protocol)  # a WebSocket shows it only now
             self.found.protocol = client.revision
             step.detail = f"over {client.transport}"
         if client.revision == 3:
-            with self.checks.step(f"{kind}: ping"):
+            with self.checks.step(f"{kind}: ping"), self._only_websocket(kind):
                 client.ping()
         if not self.wish.project:
             return

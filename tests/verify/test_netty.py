@@ -73,6 +73,15 @@ def netty(request):
             process.kill()
 
 
+def test_proxy_that_drops_upgrade(netty, plain_proxy):
+    """Such a service does not refuse then: it takes the request for a WebSocket, or does not answer at all."""
+    proxy = plain_proxy(netty[1])
+    result = _probe.probe(_probe.Wish(f"http://{servers.NAME}:{proxy.port}/", "127.0.0.1", timeout=5))
+    assert result["transports"] == {"polling": True, "websocket": False, "upgrade": False}
+    assert result["code"] == "upgrade_refused"
+    assert result["failed_step"].startswith("websocket")
+
+
 def test_netty_socketio(netty):
     version, port = netty
     own = 3 if version.startswith("1.") else 4

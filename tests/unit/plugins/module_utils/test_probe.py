@@ -364,6 +364,28 @@ def test_websocket_with_ill_formed_frames(after):
         check_failure(probe(server, transports=["websocket"]), "websocket", "unexpected")
 
 
+@pytest.mark.parametrize("polling", [True, False])
+def test_silence_is_blamed_on_upgrade_only_where_polling_works(polling):
+    def handle(connection):
+        while True:
+            head = servers.read_head(connection)
+            if not head or b"transport=websocket" in head or not polling:
+                return
+            if head.startswith(b"POST"):
+                connection.sendall(http("200 OK", b"ok"))
+            else:
+                connection.sendall(http("200 OK", b'40{"sid":"x"}' if b"sid=" in head else OPEN))
+
+    with servers.Server(handle) as server:
+        result = probe(server, transports=["polling", "websocket"])
+    assert result["transports"] == {"polling": polling, "websocket": False}
+    if polling:
+        check_failure(result, "websocket", "upgrade_refused")
+        assert "Polling works" in result["steps"][-1]["detail"]
+    else:
+        check_failure(result, "polling", "closed")
+
+
 def test_handshake_with_a_made_up_accept_key():
     answer = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: cached\r\n\r\n"
     with servers.Server(servers.answering(answer)) as server:
