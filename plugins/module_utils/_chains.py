@@ -130,8 +130,12 @@ def signed(certificate: Certificate, issuer: Certificate) -> bool | None:
 
 
 def _ends(given: Sequence[Certificate]) -> list[Certificate]:
-    """The certificates that issued none of the others: where chains start. In a ring of cross-certificates: all."""
-    ends = [one for one in given if not any(issued(other, one) for other in given if other != one)]
+    """The certificates that issued none of the others: where chains start. In a ring of cross-certificates: all.
+
+    A self-signed one has no issuer but itself: two roots of the same name and key did not issue each other.
+    """
+    below = [one for one in given if not one.self_signed]
+    ends = [one for one in given if not any(issued(other, one) for other in below if other != one)]
     return ends or list(given)
 
 

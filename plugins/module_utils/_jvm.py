@@ -108,6 +108,8 @@ class Keytool:
             )  # fmt: skip
         except OSError as exc:
             raise JvmError(f"{self.path} cannot be run: {exc.strerror}.", "Check jre_home.") from exc
+        except ValueError as exc:  # a NUL character
+            raise JvmError(f"{self.path}: a path or password has a character that cannot be passed on.") from exc
         except subprocess.TimeoutExpired as exc:
             raise JvmError(f"{self.path} did not end within {self.timeout:.0f} s.", "Run it by hand.") from exc
         output = done.stdout.decode("utf-8", "replace").strip()

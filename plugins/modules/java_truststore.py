@@ -116,6 +116,7 @@ attributes:
   idempotent:
     support: full
 notes:
+  - A store made with O(seed_from) is the administrator's from then on. Certificates that a later JRE brings are not added.
   - A running JVM reads its trust store once. It must be restarted to trust what was added.
 """
 

@@ -142,3 +142,22 @@ def test_order_of_strangers():
     assert _chains.order(load("own", "own")) == load("own")
     assert set(_chains.order(load("plain", "leaf", "issuing"))) == set(load("plain", "leaf", "issuing"))
     assert _chains.order(load("plain", "leaf", "issuing"))[:2] == load("leaf", "issuing")
+
+
+def test_a_root_that_was_renewed_with_its_key_is_another_root():
+    """Bundles of CAs hold such pairs: neither issued the other, and both are to be trusted."""
+    x509 = pytest.importorskip("cryptography.x509")
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, "Renewed Root")])
+    pair = []
+    for serial in (1, 2):
+        builder = x509.CertificateBuilder(name, name, key.public_key(), serial)
+        builder = builder.not_valid_before(load("root")[0].not_before).not_valid_after(load("root")[0].not_after)
+        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        der = builder.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
+        pair.append(_certificates.parse_der(der))
+    assert {anchor.certificate for anchor in _chains.trust_anchors(pair)} == set(pair)

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import ssl
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils import _certificates, _truststore
+from ansible_collections.collab.rtc.plugins.module_utils import _certificates, _jks, _truststore
 
 DATA = Path(__file__).resolve().parents[2] / "data" / "truststore"
 
@@ -194,8 +197,6 @@ def test_a_change_by_someone_else_is_not_overwritten(run_module, jre):
     source.write_bytes(other)
     real = store_of(jre)
     script = jre / "bin" / "keytool"
-    from ansible_collections.collab.rtc.plugins.module_utils import _jks
-
     entries = list(_truststore.read(content("trust.jks"), "changeit").entries.values())
     plain = _certificates.parse(content("plain.pem"), "plain")[0]
     entries.append(_truststore.Entry(f"rtc-plain-root-{plain.fingerprint[:16]}", "trusted", (plain.der,), 1))
@@ -205,6 +206,61 @@ def test_a_change_by_someone_else_is_not_overwritten(run_module, jre):
     result = run_module("java_truststore", options(jre, certificates=[{"pem": pem("plain")}]))
     assert "was changed by something else during the run" in result["msg"]
     assert real.read_bytes() == other
+
+
+@pytest.fixture
+def server():
+    """A TLS server with the test chain; yields its port and the names that clients asked for."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(str(DATA / "chain.pem"), str(DATA / "leaf.key"))
+    asked = []
+    context.sni_callback = lambda _connection, name, _context: asked.append(name)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve():
+            try:
+                while True:
+                    connection, _ = listener.accept()
+                    with connection:
+                        try:
+                            context.wrap_socket(connection, server_side=True).close()
+                        except OSError:
+                            continue
+            except OSError:
+                return
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield listener.getsockname()[1], asked
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(10)
+
+
+def test_the_chain_of_a_server(run_module, jre, server):
+    """The server does not send its root; the store has it, so that there is nothing to do."""
+    port, asked = server
+    item = {"host": "127.0.0.1", "port": port, "server_name": "rtc.example", "sha256": fingerprint("issuing")}
+    result = run_module("java_truststore", options(jre, certificates=[item]))
+    assert (result.get("msg"), result["changed"], result["jvm_starts"]) == (None, False, 0)
+    assert [one["alias"] for one in result["present"]] == ["root"]
+    assert set(asked) == {"rtc.example"}
+
+
+def test_the_chain_of_a_server_that_nobody_knows(run_module, jre, server):
+    port, _ = server
+    store_of(jre).write_bytes(_jks.write([], "changeit"))
+    item = {"host": "127.0.0.1", "port": port}
+    result = run_module("java_truststore", options(jre, certificates=[item]), check=True)
+    assert [(one["sha256"], one["kind"]) for one in result["added"]] == [(fingerprint("issuing"), "intermediate")]
+    exact = run_module("java_truststore", options(jre, certificates=[item], trust="exact"), check=True)
+    assert [one["sha256"] for one in exact["added"]] == [fingerprint("leaf"), fingerprint("issuing")]
+
+
+def test_a_server_that_is_not_the_expected_one(run_module, jre, server):
+    port, _ = server
+    item = {"host": "127.0.0.1", "port": port, "sha256": fingerprint("own")}
+    result = run_module("java_truststore", options(jre, certificates=[item]))
+    assert f"The chain of 127.0.0.1:{port}: none of its certificates has the SHA-256 fingerprint" in result["msg"]
 
 
 def test_expiry_is_told(run_module, jre):
@@ -218,8 +274,6 @@ def test_expiry_is_told(run_module, jre):
 
 
 def test_the_order_of_the_items_does_not_matter(run_module, jre):
-    from ansible_collections.collab.rtc.plugins.module_utils import _jks
-
     store_of(jre).write_bytes(_jks.write([], "changeit"))
     items = [{"pem": pem("leaf", "issuing")}, {"pem": pem("root"), "alias": "company"}]
     for given in (items, items[::-1]):
