@@ -16,6 +16,7 @@ import time
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 from . import __version__, systemd
 from .auth import Tokens
@@ -38,11 +39,18 @@ class _JsonLines(logging.Formatter):
         return json.dumps(line)
 
 
+def _worth_telling(record: logging.LogRecord) -> bool:
+    """Not what is wrong with a request: anybody can send one, and its address may hold a token."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, (HttpProcessingError, ConnectionError))
+
+
 def set_up_logging(options: Log) -> None:
     """Log to standard error; the journal of systemd adds time and unit."""
     handler = logging.StreamHandler()
     plain = logging.Formatter("%(levelname)s %(name)s: %(message)s")
     handler.setFormatter(_JsonLines() if options.format == "json" else plain)
+    handler.addFilter(_worth_telling)
     logging.basicConfig(level=options.level.upper(), handlers=[handler], force=True)
 
 
