@@ -241,7 +241,8 @@ def header(vhost: VhostPlan) -> str:
 
 def identifier(name: str) -> str:
     """A name that every configuration language takes for a variable or a section."""
-    return "collab_" + re.sub(r"[^A-Za-z0-9_]", "_", name.replace("_", "__"))  # two names never become one
+    signs = {"-": "_", ".": "__", "_": "___"}  # "rtc-a", "rtc.a" and "rtc_a" stay three names
+    return "collab_" + re.sub(r"[^A-Za-z0-9]", lambda found: signs.get(found[0], "_"), name)
 
 
 def bracket(host: str) -> str:

@@ -79,7 +79,7 @@ def children(parent: int) -> list[tuple[int, float, str]]:
                 fields = file.read().rpartition(")")[2].split()
             if int(fields[1]) == parent:
                 found.append((pid, _started(int(fields[19])), " ".join(command_line(pid))))
-        except (OSError, IndexError, ValueError):  # noqa: PERF203 - processes end while they are read
+        except (OSError, IndexError, ValueError):
             continue
     return found
 

@@ -188,10 +188,9 @@ class _Frontend:
             elif not re.fullmatch(r"-[iM-]|--", word):
                 values.append(word)
         if words and _HOST.match(words[0]):
-            found.names += [name for name in (re.sub(r":\d+$", "", value) for value in values) if name not in found.names]
+            found.names = list(dict.fromkeys([*found.names, *(re.sub(r":\d+$", "", value) for value in values)]))
         elif words and _PATH.match(words[0]):
-            paths = ["/" + value.strip("/") for value in values]
-            found.paths += [path for path in paths if path not in found.paths]
+            found.paths = list(dict.fromkeys([*found.paths, *("/" + value.strip("/") for value in values)]))
         else:
             found.other = True
 

@@ -1,0 +1,159 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The module without any proxy server: options, check mode before installation, files, undo. tests/proxies has the rest."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.collab.rtc.plugins.module_utils import _proxies, _undo
+from ansible_collections.collab.rtc.plugins.module_utils._proxies import _base
+
+DATA = Path(__file__).parents[2] / "data" / "proxies"
+KINDS = ("nginx", "apache", "haproxy")
+
+
+def vhost(kind="nginx", **changes):
+    return {
+        "kind": kind, "name": "rtc-confluence-9083", "role": "rtc", "server_name": "rtc.example.com", "listen": ["127.0.7.1"],
+        "port": 19083, "upstreams": [{"host": "127.0.0.1", "port": 9083}], **changes,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def run(run_module, tmp_path, monkeypatch):
+    """Run on an installation below a directory, with no program to validate or reload it."""
+    monkeypatch.setattr(_base.shutil, "which", lambda *args, **options: None)
+
+    def call(*vhosts, check=False, diff=False, **options):
+        args = {"vhosts": list(vhosts), "config_root": str(tmp_path), "validate": False, "reload": False, **options}
+        return run_module("proxy_vhost", args, check=check, diff=diff)
+
+    return call
+
+
+@pytest.fixture
+def installed(tmp_path):
+    """The test data's nginx, below the root of the test."""
+    shutil.copytree(DATA / "nginx", tmp_path, dirs_exist_ok=True)
+    (tmp_path / "etc/nginx/sites-available").mkdir()
+    return tmp_path / "etc/nginx"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"name": "../x"}, "no name for a file"),
+        ({"name": "-x"}, "no name for a file"),
+        ({"server_name": ""}, "lacks one of"),
+        ({"server_name": "a; return 200"}, "neither a host name nor an address"),
+        ({"server_name": "a\nb"}, "neither a host name nor an address"),
+        ({"port": None}, "lacks one of"),
+        ({"port": 70000}, "not a port"),
+        ({"upstreams": []}, "lacks one of"),
+        ({"upstreams": [{"host": "a b", "port": 1}]}, "neither a host name"),
+        ({"upstreams": [{"host": "a", "port": 0}]}, "not a port"),
+        ({"listen": ["1.2.3.4;"]}, "neither a host name"),
+        ({"context_path": "/a b"}, "no context path"),
+        ({"context_path": "/a;}"}, "no context path"),
+        ({"synchrony": "a b:1"}, "neither a host name"),
+        ({"certificate": "relative.pem", "key": "/k"}, "not an absolute path"),
+        ({"certificate": '/a"b', "key": "/k"}, "not an absolute path"),
+        ({"certificate": "/no/such/file"}, "only one of certificate and key"),
+        ({"kind": "lighttpd"}, "must be one of"),
+        ({"role": "other"}, "must be one of"),
+    ],
+)
+def test_bad_options(run, installed, changes, words):
+    before = files(installed)
+    result = run(vhost(**changes))
+    assert result["failed"] is True
+    assert words in result["msg"]
+    assert files(installed) == before
+
+
+def test_two_of_one_name(run, installed):
+    assert "twice" in run(vhost(), vhost())["msg"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_not_installed(run, tmp_path, kind):
+    result = run(vhost(kind))
+    assert "not installed" in result["msg"]
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_check_mode_before_the_package_is_there(run, tmp_path, kind):
+    """The preview of a first run: the texts are shown, certificates and program may still be missing."""
+    result = run(vhost(kind, certificate="/gone.pem", key="/gone.key"), check=True, diff=True)
+    assert result["changed"] is True, result
+    assert "127.0.7.1:19083" in "".join(part["after"] for part in result["diff"])
+    assert os.listdir(tmp_path) == []
+
+
+def test_absent_where_nothing_is_installed(run):
+    result = run({"kind": "nginx", "name": "x", "state": "absent"})
+    assert result["changed"] is False
+
+
+def test_write_again_and_remove(run, installed, tmp_path):
+    before = files(installed)
+    first = run(vhost(), diff=True, undo_dir=str(tmp_path / "undo"))
+    assert first["changed"] is True
+    path = installed / "sites-available/rtc-confluence-9083.conf"
+    assert first["files"] == [str(path)]
+    assert first["diff"][0]["after"] == path.read_text()
+    assert os.path.realpath(installed / "sites-enabled/rtc-confluence-9083.conf") == str(path)
+    assert run(vhost())["changed"] is False
+    second = run(vhost(port=19084), backup=True, undo_dir=str(tmp_path / "undo"))
+    assert "19083" in Path(second["backup_files"][0]).read_text()
+    os.unlink(second["backup_files"][0])
+    assert run({"kind": "nginx", "name": "rtc-confluence-9083", "state": "absent"})["changed"] is True
+    assert files(installed) == before
+
+
+def test_undo_record(run, installed, tmp_path):
+    before = files(installed)
+    run(vhost(), undo_dir=str(tmp_path / "undo"))
+    assert files(installed) != before
+    _undo.restore(str(tmp_path / "undo"))
+    assert files(installed) == before
+
+
+def test_a_plan_is_taken_as_it_is(run, installed):
+    """What the action ``plan`` makes has no option that the module does not know."""
+    from ansible_collections.collab.rtc.plugins.module_utils import _facts, _plan
+
+    planned = _facts.to_dict(_plan.VhostPlan("site", "nginx", "rtc", "x", "rtc.example.com", ["127.0.7.1"], 19083,
+                                             [{"scheme": "http", "host": "127.0.0.1", "port": 9083, "backup": False}]))  # fmt: skip
+    assert run(json.loads(json.dumps(planned)))["changed"] is True
+
+
+def test_several_kinds_in_one_call(run, installed, tmp_path):
+    shutil.copytree(DATA / "haproxy", tmp_path, dirs_exist_ok=True)
+    result = run(vhost(), vhost("haproxy", port=19085))
+    assert result["changed"] is True
+    assert len(result["files"]) == 2
+
+
+def test_kinds_are_those_that_exist():
+    assert tuple(_proxies.BACKENDS) == KINDS
+    with pytest.raises(_proxies.ProxyError, match="no proxy kind"):
+        _proxies.backend("lighttpd")
+
+
+def files(directory):
+    found = {}
+    for folder, _names, names in os.walk(directory):
+        for name in names:
+            path = os.path.join(folder, name)
+            found[path] = os.readlink(path) if os.path.islink(path) else Path(path).read_bytes()
+    return found
