@@ -160,7 +160,7 @@ def connect(endpoint: Endpoint, addresses: list[str], timeout: float) -> socket.
             sock = socket.create_connection((address, port), timeout)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return sock
-        except OSError as exc:  # noqa: PERF203 - the next address may do
+        except OSError as exc:
             errors.append((f"{address}:{port}", exc))
     raise _diagnosis.unreachable(endpoint.place, errors, timeout)
 
