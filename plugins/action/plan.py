@@ -57,7 +57,8 @@ class ActionModule(ActionBase):
             ansible_facts={"rtc_plan": data, "rtc_run": run},
         )  # fmt: skip
         if errors and boolean(self._task.args.get("fail_on_errors", True)):
-            result.update(failed=True, msg=_report_text.render_errors(errors))
+            # The errors alone: Ansible prints all that a failed task returns.
+            return {"changed": False, "failed": True, "errors": len(errors), "msg": _report_text.render_errors(errors)}
         return result
 
     def _landscape(self, task_vars):

@@ -29,7 +29,7 @@ def node(item: Node) -> list[Finding]:
         found.append(make("RTC222", item.host, f"The Java of {name} was not found."))
     xml = application.server_xml
     if xml is None or xml.error:
-        found.append(make("RTC201", item.host, f"{item.server_xml}: {xml.error if xml else 'there is no such file'}"))
+        found.append(make("RTC201", item.host, xml.error if xml else f"{item.server_xml}: there is no such file."))
     elif item.connector is None:
         found.append(_no_connector(item))
     else:

@@ -118,11 +118,17 @@ def _upstream(state: SiteState) -> Iterator[Finding]:
         )
 
 
+def _file(item: Node, variable: str) -> str:
+    """The controller's file that a variable names; PEM text in the variable itself is not shown."""
+    value = str(getattr(item.wishes, variable[len("rtc_"):], "") or "")
+    return "" if "-----BEGIN" in value else f" = {value}"
+
+
 def _given(state: SiteState, item: Node, given: GivenTls, now: float) -> Iterator[Finding]:
     host, name = item.host, state.site.server_name
     if given.error:
         text = given.error if given.error.startswith(given.variable) else f"{given.variable}: {given.error}"
-        yield make("RTC309", host, text, [f"{host}: {given.variable}"])
+        yield make("RTC309", host, text, [f"{host}: {given.variable}{_file(item, given.variable)}"])
     if not given.fingerprint:
         return
     what = f"The certificate '{given.subject}'"
