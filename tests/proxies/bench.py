@@ -21,6 +21,9 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from ansible_collections.collab.rtc.plugins.module_utils import _proxies
+from ansible_collections.collab.rtc.plugins.module_utils._proxies import _daemon
+
 NAME = "wiki.example.com"
 TIMEOUT = 20.0
 
@@ -287,10 +290,9 @@ class Daemon:
 
     def _up(self, pid_file):
         assert self.process.poll() is None, (self.root / "output.log").read_text()
-        from ansible_collections.collab.rtc.plugins.module_utils import _proxies
-
         server = _proxies.backend(self.kind, str(self.root))
-        return pid_file.exists() and server.loaded(int(pid_file.read_text().split()[0] or 0))
+        master = _daemon.read_pid(str(pid_file), server.programs)  # 0 while the file is still empty
+        return master and server.loaded(master)
 
     def log(self):
         paths = [self.root / "output.log", *(self.root / "log").glob("*")]

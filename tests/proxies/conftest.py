@@ -56,7 +56,7 @@ def daemon(request, tmp_path):
     def make(kind):
         program = shutil.which(PROGRAMS[kind], path=_SEARCH)
         if not program:
-            pytest.skip(f"{PROGRAMS[kind]} is not installed here: make proxies-packages")
+            pytest.skip(f"{PROGRAMS[kind]} is not installed here (Debian packages nginx, apache2, haproxy)")
         made.append(Daemon(kind, program, tmp_path / "root"))
         return made[-1]
 

@@ -14,7 +14,7 @@ import pytest
 from proxies.bench import NAME, Client, echo, free_port, wait_for
 
 from ansible_collections.collab.rtc.plugins.module_utils import _proxies
-from ansible_collections.collab.rtc.plugins.module_utils._proxies import _checks
+from ansible_collections.collab.rtc.plugins.module_utils._proxies import _base, _checks
 
 
 @pytest.fixture(params=["nginx", "apache", "haproxy"])
@@ -147,9 +147,10 @@ def test_a_foreign_server_of_the_same_name_and_port(site):
 
 def test_what_the_server_refuses_is_undone(site):
     """Something of others that only clashes with ours: no check beforehand can see it, the server does."""
+    guard = _base.identifier(f"listen {site.external}:{site.port}")
     path = site.foreign({
         "nginx": "upstream collab_rtc_confluence { server 127.0.0.1:1; }\n",
-        "apache": f"<IfDefine collab_listen_127_0_2_1_{site.port}>\nNonsense on\n</IfDefine>\n",
+        "apache": f"<IfDefine {guard}>\nNonsense on\n</IfDefine>\n",
         "haproxy": "backend collab_rtc_confluence\n    server x 127.0.0.1:1\n",
     })  # fmt: skip
     site.daemon.start()
