@@ -13,6 +13,7 @@ from ansible_collections.collab.rtc.plugins.module_utils import (
     _inspect_proxy,
     _inspect_service,
     _inspect_tls,
+    _intent,
     _topology,
 )
 from ansible_collections.collab.rtc.plugins.module_utils._plan import Finding
@@ -24,6 +25,7 @@ def everything(landscape: Landscape, states: list[SiteState]) -> list[Finding]:
     found = [*_inspect_inventory.hosts(landscape), *_inspect_inventory.sites(landscape, states)]
     for node in _topology.nodes(landscape):
         found += _inspect_application.node(node)
+    services = _intent.services(states)
     for state in states:
         for node in state.nodes:
             found += _inspect_application.in_site(state, node)
@@ -32,7 +34,7 @@ def everything(landscape: Landscape, states: list[SiteState]) -> list[Finding]:
             found += _inspect_tls.node(state, node)
         found += _inspect_tls.site(state, landscape.now)
         found += _inspect_proxy.site(state)
-        found += _inspect_network.site(state, states)
+        found += _inspect_network.site(state, services)
     found += _inspect_proxy.hosts(landscape, states)
     unique = {(item.id, item.host, item.site, item.message): item for item in found}
     return list(unique.values())

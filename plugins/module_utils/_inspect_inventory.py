@@ -25,10 +25,16 @@ def hosts(landscape: Landscape) -> list[Finding]:
         found.append(make("RTC001", host, f"Nothing is known about {host}: {why}"))
     for host, problems in landscape.problems.items():
         found += [make(item.id, host, item.message, [f"{host}: {item.variable}"], item.remedy) for item in problems]
+    wrong = _both_wrong(landscape)
+    found += [make("RTC106", host, f"{host} is in the groups confluence and jira, but {why}.") for host, why in wrong.items()]
+    listed = {
+        kind: {_routes.machine(landscape.facts[host]) for host in landscape.groups.get(kind, []) if host in landscape.facts}
+        for kind in KINDS
+    }
     for host, facts in landscape.facts.items():
         found += _visibility(host, facts)
-        found += _listed(host, facts, landscape)
-        found += _both(host, facts, landscape)
+        if host not in wrong:
+            found += _listed(host, facts, landscape, listed)
         found += _mutes(host, landscape)
     return found
 
@@ -47,13 +53,15 @@ def _visibility(host: str, facts: HostFacts) -> Iterator[Finding]:
         yield make("RTC003", host, f"Detection on {host} ran without root.")
 
 
-def _listed(host: str, facts: HostFacts, landscape: Landscape) -> Iterator[Finding]:
+def _listed(
+    host: str, facts: HostFacts, landscape: Landscape, machines: dict[str, set[_routes.Machine]]
+) -> Iterator[Finding]:
     for kind in KINDS:
         listed = host in landscape.groups.get(kind, [])
         there = [item for item in facts.applications if item.kind == kind]
         if not listed:
             for item in there:
-                if not _elsewhere(facts, kind, landscape):
+                if _routes.machine(facts) not in machines[kind]:  # the same machine may be listed under another name
                     yield make(
                         "RTC006",
                         host,
@@ -61,8 +69,6 @@ def _listed(host: str, facts: HostFacts, landscape: Landscape) -> Iterator[Findi
                         item.evidence,
                     )
             continue
-        if host in _both_wrong(landscape):
-            continue  # RTC106 says it
         application, why = _topology.choose(facts, kind, landscape.wishes_of(host, kind))
         if application is None and len(there) > 1 and not landscape.wishes_of(host, kind).install_dir:
             yield make("RTC005", host, f"{host} has several installations of {kind.capitalize()}; {why}.")
@@ -70,16 +76,10 @@ def _listed(host: str, facts: HostFacts, landscape: Landscape) -> Iterator[Findi
             yield make("RTC004", host, f"{host} is in the group {kind}, but {why}.")
 
 
-def _elsewhere(facts: HostFacts, kind: str, landscape: Landscape) -> bool:
-    """Whether the same machine is listed under another inventory name for that application."""
-    others = [landscape.facts[name] for name in landscape.groups.get(kind, []) if name in landscape.facts]
-    return any(_routes.same_machine(facts, other) for other in others)
-
-
 def _both_wrong(landscape: Landscape) -> dict[str, str]:
     """Hosts in both groups that cannot be both, with the reason."""
     wrong = {}
-    for host in set(landscape.groups.get("confluence", [])) & set(landscape.groups.get("jira", [])):
+    for host in sorted(set(landscape.groups.get("confluence", [])) & set(landscape.groups.get("jira", []))):
         facts = landscape.facts.get(host)
         if facts is None:
             continue
@@ -90,12 +90,6 @@ def _both_wrong(landscape: Landscape) -> dict[str, str]:
         elif ambiguous:
             wrong[host] = f"{', '.join(ambiguous)} cannot have one value for both"
     return wrong
-
-
-def _both(host: str, facts: HostFacts, landscape: Landscape) -> Iterator[Finding]:
-    why = _both_wrong(landscape).get(host)
-    if why and facts:
-        yield make("RTC106", host, f"{host} is in the groups confluence and jira, but {why}.")
 
 
 def _mutes(host: str, landscape: Landscape) -> Iterator[Finding]:

@@ -54,7 +54,7 @@ def _expected(state: SiteState, item: Node) -> tuple[str, HostFacts] | None:
     return (state.proxy.host, state.proxy.facts) if state.proxy.facts else None
 
 
-def site(state: SiteState, states: list[SiteState]) -> list[Finding]:
+def site(state: SiteState, others: _intent.Services) -> list[Finding]:
     """What is said about the host that users' RTC connections arrive at."""
     found: list[Finding] = []
     port = state.site.rtc_port
@@ -66,7 +66,7 @@ def site(state: SiteState, states: list[SiteState]) -> list[Finding]:
         found += _behind(state)
         if state.proxy.managed:
             found += _selinux(state.proxy.host, state.proxy.facts, port)
-            found += _listen(state, states)
+            found += _listen(state, others)
     for finding in found:
         finding.site = state.site.name
     return found
@@ -92,11 +92,11 @@ def _selinux(host: str, facts: HostFacts, port: int) -> Iterator[Finding]:
         yield make("RTC605", host, f"SELinux is enforcing on {host}, and httpd_can_network_connect is off.")
 
 
-def _listen(state: SiteState, states: list[SiteState]) -> Iterator[Finding]:
+def _listen(state: SiteState, others: _intent.Services) -> Iterator[Finding]:
     proxy = state.proxy
     if proxy is None or proxy.facts is None:
         return
-    addresses = _intent.rtc_listen(state, states)
+    addresses = _intent.rtc_listen(state, others)
     if not addresses:
         yield make("RTC607", proxy.host, f"No address of {proxy.host} is known to listen on.", remedy="Set rtc_listen.")
     for address in addresses:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import FrozenSet, Tuple
 
 from ansible_collections.collab.rtc.plugins.module_utils import _routes
 from ansible_collections.collab.rtc.plugins.module_utils._facts import HostFacts, ProxyListen, VirtualHost
@@ -64,14 +65,22 @@ def _leads_to(match: Match, node: Node) -> bool:
     return host in node.facts.addresses or host in _routes.names(node.host, node.facts)
 
 
-def rtc_listen(state: SiteState, states: list[SiteState]) -> list[str]:
+Services = FrozenSet[Tuple[_routes.Machine, int]]  # where an RTC service of any site is, and its port
+
+
+def services(states: list[SiteState]) -> Services:
+    """The RTC services of all sites."""
+    return frozenset((_routes.machine(node.facts), state.site.rtc_port) for state in states for node in state.nodes)
+
+
+def rtc_listen(state: SiteState, others: Services) -> list[str]:
     """The addresses of the proxy host that the RTC virtual host listens on; empty when none is known."""
     proxy = state.proxy
     if proxy is None or proxy.facts is None:
         return []
     if state.wishes.listen:
         return state.wishes.listen
-    if not proxy.local and not _service_on(proxy.facts, state.site.rtc_port, states):
+    if not proxy.local and (_routes.machine(proxy.facts), state.site.rtc_port) not in others:
         return everywhere(proxy.facts)
     facts = proxy.facts
     resolved = set(facts.resolves.get(state.site.server_name, []))
@@ -89,15 +98,6 @@ def rtc_listen(state: SiteState, states: list[SiteState]) -> list[str]:
 def everywhere(facts: HostFacts) -> list[str]:
     """All addresses of a proxy host, as proxy_vhost takes them: "*" is IPv4 only."""
     return ["*", "::"] if any(":" in address for address in facts.addresses) else ["*"]
-
-
-def _service_on(facts: HostFacts, port: int, states: list[SiteState]) -> bool:
-    """Whether an RTC service of any site is on this machine with this port."""
-    return any(
-        state.site.rtc_port == port and _routes.same_machine(node.facts, facts)
-        for state in states
-        for node in state.nodes
-    )
 
 
 def python_for(node: Node) -> tuple[str, str]:

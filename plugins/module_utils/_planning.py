@@ -28,36 +28,36 @@ def make_plan(landscape: Landscape) -> Plan:
     """The desired state of every host, and everything found. Never raises for what the facts hold."""
     states = _topology.classify(landscape)
     hosts = {host: HostPlan(host) for host in landscape.facts}
+    services = _intent.services(states)
     for state in states:
         for node in state.nodes:
             _planning_node.plan_node(state, node, hosts[node.host])
         if state.proxy and state.proxy.managed:
-            _plan_proxy(state, states, hosts[state.proxy.host])
+            _plan_proxy(state, services, hosts[state.proxy.host])
     findings = sorted(_inspect.everything(landscape, states), key=_findings.order)
-    return Plan([state.site for state in states], hosts, [_mute(item, landscape, states) for item in findings])
+    _mute(findings, landscape, {state.site.name: state.site.nodes for state in states})
+    return Plan([state.site for state in states], hosts, findings)
 
 
-def _mute(finding: Finding, landscape: Landscape, states: list[SiteState]) -> Finding:
-    hosts = [finding.host]
-    hosts += [host for state in states if state.site.name == finding.site for host in state.site.nodes]
-    for host in hosts:
-        for wishes in landscape.wishes.get(host, {}).values():
-            for mute in wishes.ignore_findings:
-                if mute.id == finding.id:
-                    finding.muted = mute.reason
-    return finding
+def _mute(findings: list[Finding], landscape: Landscape, nodes: dict[str, list[str]]) -> None:
+    for finding in findings:
+        for host in [finding.host, *nodes.get(finding.site, [])]:
+            for wishes in landscape.wishes.get(host, {}).values():
+                for mute in wishes.ignore_findings:
+                    if mute.id == finding.id:
+                        finding.muted = mute.reason
 
 
 # The proxy
 
 
-def _plan_proxy(state: SiteState, states: list[SiteState], host: HostPlan) -> None:
+def _plan_proxy(state: SiteState, services: _intent.Services, host: HostPlan) -> None:
     proxy = state.proxy
     if proxy is None or proxy.facts is None:
         return
     vhosts = []
     if not _intent.foreign_rtc(state):
-        vhosts.append(_rtc_vhost(state, states))
+        vhosts.append(_rtc_vhost(state, services))
     if state.wishes.manage_application_vhost and not _intent.foreign_application(state):
         vhosts.append(_application_vhost(state))
     host.vhosts += vhosts
@@ -69,7 +69,7 @@ def _plan_proxy(state: SiteState, states: list[SiteState], host: HostPlan) -> No
             host.certificates.append(entry)
 
 
-def _rtc_vhost(state: SiteState, states: list[SiteState]) -> VhostPlan:
+def _rtc_vhost(state: SiteState, services: _intent.Services) -> VhostPlan:
     site = state.site
     certificate, key = _intent.certificate_paths(state)
     nodes = state.nodes
@@ -79,7 +79,7 @@ def _rtc_vhost(state: SiteState, states: list[SiteState]) -> VhostPlan:
     ]
     return VhostPlan(
         site=site.name, kind=site.proxy_kind, role="rtc", name=f"rtc-{site.application}-{site.rtc_port}",
-        server_name=site.server_name, listen=_intent.rtc_listen(state, states), port=site.rtc_port, upstreams=upstreams,
+        server_name=site.server_name, listen=_intent.rtc_listen(state, services), port=site.rtc_port, upstreams=upstreams,
         certificate=certificate, key=key,
         upstream_ca=_upstream_ca(state), upstream_name=state.wishes.upstream_name,
     )  # fmt: skip

@@ -10,8 +10,10 @@ host of the inventory.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from dataclasses import dataclass
+from typing import FrozenSet, Tuple
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import (
     HostFacts,
@@ -23,6 +25,8 @@ from ansible_collections.collab.rtc.plugins.module_utils._facts import (
 )
 
 WILDCARDS = ("", "*", "0.0.0.0", "::", "[::]")  # noqa: S104 - compared with, never bound
+
+Machine = Tuple[str, FrozenSet[str]]  # host name and addresses
 
 
 @dataclass
@@ -43,34 +47,49 @@ class Match:
         return f"{self.host}: {file or self.proxy.config}:{line}"
 
 
-def to_node(node: str, target: HostFacts, port: int, everyone: dict[str, HostFacts]) -> list[Match]:
-    """Every way through any proxy of the inventory to ``port`` of the host ``target``, TLS listeners first."""
-    found = []
-    for host, facts in everyone.items():
-        for proxy in facts.proxies:
-            for vhost, route, upstream in _upstreams(proxy):
-                if upstream.port == port and refers(upstream.host, node, target, facts):
-                    found += [Match(host, proxy, vhost, listen, route, upstream) for listen in vhost.listens]
-    return sorted(found, key=lambda match: not match.listen.tls)
+class Ways:
+    """Every way through any proxy of the inventory, found by where it leads: a fleet has thousands."""
+
+    def __init__(self, everyone: dict[str, HostFacts]) -> None:
+        self._ways: dict[tuple[Machine | str, int], list[Match]] = {}
+        self._hosts: dict[str, list[str]] = {}  # address -> inventory names
+        for host, facts in everyone.items():
+            for address in facts.addresses:
+                self._hosts.setdefault(address, []).append(host)
+            for proxy in facts.proxies:
+                self._add(host, facts, proxy)
+
+    def _add(self, host: str, facts: HostFacts, proxy: Proxy) -> None:
+        for vhost in proxy.hosts:
+            for route in vhost.routes:
+                for upstream in route.upstreams:
+                    found = [Match(host, proxy, vhost, listen, route, upstream) for listen in vhost.listens]
+                    for goal in _goals(upstream.host.strip("[]").lower(), facts):
+                        self._ways.setdefault((goal, upstream.port), []).extend(found)
+
+    def to_node(self, node: str, target: HostFacts, port: int) -> list[Match]:
+        """Every way to ``port`` of the host ``target``, TLS listeners first."""
+        goals: list[Machine | str] = [machine(target), *sorted(names(node, target))]
+        goals += [address for address in target.addresses if not is_loopback(address)]
+        found = {id(match): match for goal in dict.fromkeys(goals) for match in self._ways.get((goal, port), [])}
+        return sorted(found.values(), key=lambda match: (not match.listen.tls, match.host))
+
+    def hosts(self, addresses: list[str]) -> list[str]:
+        """Inventory names of the hosts that have one of the addresses."""
+        return [host for address in addresses for host in self._hosts.get(address, [])]
 
 
-def _upstreams(proxy: Proxy) -> list[tuple[VirtualHost, Route, Upstream]]:
-    return [
-        (vhost, route, upstream) for vhost in proxy.hosts for route in vhost.routes for upstream in route.upstreams
-    ]
-
-
-def refers(name: str, node: str, target: HostFacts, seen_from: HostFacts) -> bool:
-    """Whether ``name`` (a name or an address), read on the host ``seen_from``, is the host ``target``."""
-    name = name.strip("[]").lower()
+def _goals(name: str, seen_from: HostFacts) -> list[Machine | str]:
+    """What ``name`` (a name or an address), read on the host ``seen_from``, may stand for."""
     if is_own(name, seen_from):
         # Bridges of containers have the same address on every host: there, it is always the host itself.
-        return same_machine(target, seen_from)
-    if is_own(name, target) and not is_loopback(name):
-        return True
-    if name in names(node, target):
-        return True
-    return bool(set(seen_from.resolves.get(name, [])) & set(target.addresses))
+        return [machine(seen_from)]
+    return [name, *(item for item in seen_from.resolves.get(name, []) if item != name)]
+
+
+def machine(facts: HostFacts) -> Machine:
+    """What tells machines apart: inventory names do not, one machine may have several."""
+    return facts.hostname, frozenset(facts.addresses)
 
 
 def names(node: str, facts: HostFacts) -> set[str]:
@@ -84,6 +103,7 @@ def is_own(name: str, facts: HostFacts) -> bool:
     return name in facts.addresses or is_loopback(name)
 
 
+@functools.lru_cache(maxsize=65536)
 def is_loopback(name: str) -> bool:
     """Whether a text is a loopback address or ``localhost``."""
     if name.lower() in ("localhost", "ip6-localhost", "localhost.localdomain"):
@@ -96,7 +116,7 @@ def is_loopback(name: str) -> bool:
 
 def same_machine(one: HostFacts, other: HostFacts) -> bool:
     """Whether two inventory names are one machine: the same full set of addresses and the same name."""
-    return one is other or (one.hostname == other.hostname and set(one.addresses) == set(other.addresses))
+    return one is other or (one.hostname == other.hostname and machine(one) == machine(other))
 
 
 def covers(listen: str, address: str) -> bool:

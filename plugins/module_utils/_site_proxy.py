@@ -40,7 +40,7 @@ def find(members: list[Node], landscape: Landscape) -> ProxyUse | None:
 
 
 def _matches(node: Node, port: int, landscape: Landscape) -> list[Match]:
-    return _routes.to_node(node.host, node.facts, port, landscape.facts)
+    return landscape.ways().to_node(node.host, node.facts, port)
 
 
 def _detected_host(
@@ -63,10 +63,8 @@ def _detected_host(
     if names_proxy and own:
         return _local_guess(first)
     if names_proxy:
-        return (
-            "",
-            f"{first.server_xml}:{connector.line if connector else 0}: proxyName, which does not resolve on {first.host}",
-        )
+        where = f"{first.server_xml}:{connector.line if connector else 0}"
+        return "", f"{where}: proxyName, which does not resolve on {first.host}"
     if connector and connector.scheme == "https" and not connector.ssl:
         return "", f"{first.server_xml}:{connector.line}: scheme is https, so something before Tomcat ends TLS"
     if first.wishes.proxy_kind in ("aws_alb", "other"):
@@ -91,17 +89,11 @@ def _local_guess(node: Node) -> tuple[str, str]:
 
 
 def _host_with_address(addresses: list[str], landscape: Landscape, besides: str) -> str:
-    listed = landscape.groups.get("rtc_proxies", [])
-    for host in [*listed, *(name for name in landscape.facts if name not in listed)]:
-        facts = landscape.facts.get(host)
-        if (
-            facts
-            and host != besides
-            and (any(item.running for item in facts.proxies) or host in listed)
-            and set(addresses) & set(facts.addresses)
-        ):
-            return host
-    return ""
+    """The host of the inventory that has the address and can be a proxy; one of the group rtc_proxies first."""
+    found = [host for host in landscape.ways().hosts(addresses) if host != besides]
+    listed = [host for host in found if host in landscape.groups.get("rtc_proxies", [])]
+    running = [host for host in found if any(item.running for item in landscape.facts[host].proxies)]
+    return next(iter(listed + running), "")
 
 
 def _proxy_kind(use: ProxyUse, wishes: Wishes, of_proxy: Wishes) -> tuple[str, Proxy | None]:

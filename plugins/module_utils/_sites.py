@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from ansible_collections.collab.rtc.plugins.module_utils import _plan
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Application, Connector, HostFacts, Proxy, RtcInstance
 from ansible_collections.collab.rtc.plugins.module_utils._given_tls import GivenTls
-from ansible_collections.collab.rtc.plugins.module_utils._routes import Match
+from ansible_collections.collab.rtc.plugins.module_utils._routes import Match, Ways
 from ansible_collections.collab.rtc.plugins.module_utils._wishes import MANAGED_PROXIES, Problem, Wishes
 
 
@@ -27,6 +27,13 @@ class Landscape:
     tls: dict[str, dict[str, GivenTls]] = field(default_factory=dict)  # host -> application -> what the files hold
     failed: dict[str, str] = field(default_factory=dict)  # host -> why there are no facts
     now: float = 0.0  # seconds since the epoch, on the controller
+    _ways: Ways | None = None
+
+    def ways(self, anew: bool = False) -> Ways:
+        """The routes of all proxies. ``anew``: the facts have changed."""
+        if self._ways is None or anew:
+            self._ways = Ways(self.facts)
+        return self._ways
 
     def wishes_of(self, host: str, kind: str = "") -> Wishes:
         """The wishes of a host for an application; of any application for a proxy host."""

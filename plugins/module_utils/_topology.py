@@ -10,7 +10,7 @@ evidence in ``Site.evidence``. Nothing is reported here: what is odd is for the 
 
 from __future__ import annotations
 
-from ansible_collections.collab.rtc.plugins.module_utils import _plan, _routes, _site_proxy
+from ansible_collections.collab.rtc.plugins.module_utils import _plan, _site_proxy
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Application, Connector, HostFacts
 from ansible_collections.collab.rtc.plugins.module_utils._sites import Landscape, Node, ProxyUse, SiteState, builtin, deployed, is_own
 from ansible_collections.collab.rtc.plugins.module_utils._wishes import DEFAULT_PORTS, KINDS, NO_PROXY, Wishes
@@ -35,6 +35,7 @@ TOPOLOGIES = {
 
 def classify(landscape: Landscape) -> list[SiteState]:
     """The sites, ordered by name. Hosts without a usable application or server name have none."""
+    landscape.ways(anew=True)
     groups: dict[tuple[str, str, int], list[Node]] = {}
     for node in nodes(landscape):
         if node.connector and node.server_name:
@@ -119,7 +120,7 @@ def _server_name(node: Node, landscape: Landscape) -> str:
     if connector and connector.proxy_name:
         node.evidence.append(f"server name: {node.server_xml}:{connector.line}: proxyName")
         return connector.proxy_name.lower()
-    for match in _routes.to_node(node.host, node.facts, connector.port if connector else 0, landscape.facts):
+    for match in landscape.ways().to_node(node.host, node.facts, connector.port if connector else 0):
         name = next((item for item in match.vhost.names if "." in item and not set(item) & set("*~^_")), "")
         if name:
             node.evidence.append(f"server name: {match.where} forwards it here")

@@ -65,7 +65,9 @@ def test_an_address_of_a_container_bridge_is_always_the_host_itself(base):
         "facts.proxy1.proxies.0.hosts.0.routes.0.upstreams.0.host": "172.17.0.1",
         "facts.proxy1.proxies.0.hosts.1.routes.0.upstreams.0.host": "172.17.0.1",
     })  # fmt: skip
-    assert _routes.to_node("jira1", landscape.facts["jira1"], 8080, landscape.facts) == []
+    ways = _routes.Ways(landscape.facts)
+    assert ways.to_node("jira1", landscape.facts["jira1"], 8080) == []
+    assert len(ways.to_node("proxy1", landscape.facts["proxy1"], 8080)) == 1
 
 
 def test_one_machine_under_two_inventory_names(base):
