@@ -124,11 +124,19 @@ class Projects:
             project.snapshot = await self.journal.snapshot(project.name)
         return project.snapshot
 
-    @staticmethod
-    def _fit(project: Project, snapshot: Snapshot | None, start: int, found: Sequence[Change]) -> Page:
-        """The journal may be ahead of what was delivered: that comes to the member by delivery."""
+    def _fit(
+        self, project: Project, snapshot: Snapshot | None, start: int, found: Sequence[Change]
+    ) -> Page:
+        """The journal may be ahead of what was delivered: that comes to the member by delivery. It may be
+        behind, too: what was delivered while it was read is in memory."""
         kept = [c for c in found if c.revision <= project.revision]
-        return Page(snapshot, [project.change_text(c) for c in kept], kept[-1].revision if kept else start)
+        texts = [project.change_text(c) for c in kept]
+        end = kept[-1].revision if kept else start
+        meanwhile = project.tail.after(end) or []
+        if len(texts) + len(meanwhile) <= self._limits.history_page:
+            texts += meanwhile
+            end += len(meanwhile)
+        return Page(snapshot, texts, end)
 
     def go_live(self, member: Member) -> None:
         """From here on the member gets what is delivered. It must have everything before."""
