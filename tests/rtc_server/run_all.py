@@ -1,0 +1,34 @@
+#!/usr/bin/env python3
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All tests of the RTC server in their long form; ends with the figures.
+
+python tests/rtc_server/run_all.py [pytest options]
+
+The long form plays 3,000 histories of the model, kills the server 60 times under load, has 1,000 members that never read,
+and tries some 20,000 hostile inputs. Set HYPOTHESIS_PROFILE, RTC_KILLS, RTC_SILENT or RTC_FUZZ for other numbers; plain
+``pytest tests/rtc_server`` is the short form.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+LONG = {"HYPOTHESIS_PROFILE": "thorough", "RTC_KILLS": "60", "RTC_SILENT": "1000", "RTC_FUZZ": "4000"}
+
+
+def main() -> int:
+    """The exit status of pytest."""
+    environment = {**LONG, **os.environ}
+    print("RTC server, long form:", ", ".join(f"{name}={environment[name]}" for name in LONG), flush=True)
+    here = Path(__file__).resolve().parent
+    command = [sys.executable, "-m", "pytest", str(here), "-q", *sys.argv[1:]]
+    return subprocess.run(command, env=environment, cwd=here.parent.parent, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,202 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The server as a process: a full disk, TLS, origins, proxies, health, bad starts."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import socket
+import ssl
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from rtc_support import SECRET, SOURCE, Client, Server, running, token
+
+from rtc_server.journal import transfer
+
+
+async def health(server: Server, name: str = "readyz") -> tuple[int, dict[str, Any]]:
+    return await asyncio.to_thread(server.health, name)
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="needs prlimit(2)")
+async def test_a_full_disk(server: Server) -> None:
+    """The process may not make files larger: changes are refused, reading goes on, and all is well once it may."""
+    ann = await Client.open(server.url)
+    await ann.connect(token())
+    await ann.ask("join", {"project": "p"})
+    for i in range(5):
+        assert (await ann.ask("change", {"project": "p", "id": f"c{i}", "data": "x" * 1000}))["ok"]
+    assert server.process is not None
+    size = (server.directory / "journal.db-wal").stat().st_size
+    _, hard = resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+    answers = [await ann.ask("change", {"project": "p", "id": f"d{i}", "data": "x" * 50_000}) for i in range(3)]
+    assert [a["code"] for a in answers] == ["unavailable"] * 3
+    assert "journal.db" not in str(answers)  # the cause is for the log
+    assert await health(server) == (503, {"status": "not ready", "reason": "journal"})
+    assert (await health(server, "healthz"))[0] == 200
+    bob = await Client.open(server.url)
+    await bob.connect(token("bob"))
+    assert len((await bob.ask("join", {"project": "p"}))["changes"]) == 5
+    assert [c["id"] for c in (await bob.ask("history", {"project": "p", "since": 3}))["changes"]] == ["c3", "c4"]
+    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (hard, hard))
+    while (await health(server))[0] != 200:
+        await asyncio.sleep(0.05)
+    for i in range(3):
+        assert (await ann.ask("change", {"project": "p", "id": f"d{i}", "data": "x" * 50_000}))["revision"] == 6 + i
+    await bob.until(lambda: len(bob.of("change")) == 3)
+    assert "the journal refuses changes" in server.log.read_text()
+    assert await asyncio.to_thread(server.stop) == 0
+    assert transfer.verify(str(server.directory / "journal.db"))[0] == []
+    for client in (ann, bob):
+        await client.close()
+
+
+async def test_draining_is_told(server: Server) -> None:
+    ann = await Client.open(server.url, "polling")
+    await ann.connect(token())
+    assert await health(server) == (200, {"status": "ready"})
+    assert await asyncio.to_thread(server.stop) == 0
+    await ann.closed.wait()
+    assert [b["reason"] for b in ann.of("closing")] == ["restart"]
+    await ann.close()
+
+
+async def test_idle_server_stops_at_once(server: Server) -> None:
+    assert await asyncio.to_thread(server.stop) == 0
+    assert server.log.read_text() == ""  # nothing to warn of
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate for localhost and its key."""
+    x509 = pytest.importorskip("cryptography.x509")
+    import datetime
+
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    made = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1)).not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False).sign(key, hashes.SHA256())
+    )  # fmt: skip
+    directory = tmp_path_factory.mktemp("tls")
+    (directory / "crt").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    (directory / "key").write_bytes(key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))  # fmt: skip
+    return directory / "crt", directory / "key"
+
+
+async def test_tls(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
+    crt, key = map(str, certificate)
+    server = Server(tmp_path, tls={"certificate": crt, "key": key})
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    command = [sys.executable, "-m", "rtc_server", "serve", "--config", str(server.config)]
+    process = await asyncio.create_subprocess_exec(*command, env=environment)
+    try:
+        context = ssl.create_default_context(cafile=crt)
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)) as http:
+            url = f"https://localhost:{server.port}"
+            while True:
+                try:
+                    async with http.get(f"{url}/readyz") as answer:
+                        assert answer.status == 200
+                    break
+                except aiohttp.ClientConnectorError:
+                    assert process.returncode is None
+                    await asyncio.sleep(0.05)
+            async with http.ws_connect(f"{url}/socket.io/?EIO=4&transport=websocket") as ws:
+                await ws.receive()
+                await ws.send_str('40{"token":"' + token() + '"}')
+                assert (await ws.receive()).data.startswith("40")
+                await ws.send_str('420["join",{"project":"p"}]')
+                assert '"ok":true' in (await ws.receive()).data
+        old = ssl.create_default_context(cafile=crt)
+        old.maximum_version = ssl.TLSVersion.TLSv1_1
+        with pytest.raises((ssl.SSLError, ConnectionError)), socket.create_connection(("localhost", server.port)) as sock:
+            await asyncio.to_thread(old.wrap_socket, sock, server_hostname="localhost")
+    finally:
+        process.terminate()
+        assert await process.wait() == 0
+
+
+async def test_origins_are_those_of_the_configuration(tmp_path: Path) -> None:
+    async with running(tmp_path, server={"origins": ["https://Wiki.example.org"]}) as site:
+        url = f"{site.url}/socket.io/?EIO=4&transport=polling"
+        async with aiohttp.ClientSession() as http:
+            for origin, status in (
+                ("https://wiki.example.org", 200), ("https://evil.example", 403), ("null", 403), (site.url, 200),
+                ("https://wiki.example.org.evil.example", 403), ("https://wiki.example.org:444", 403),
+            ):  # fmt: skip
+                async with http.get(url, headers={"Origin": origin}) as answer:
+                    assert (answer.status, answer.headers.get("Access-Control-Allow-Origin")) == (
+                        status, origin if status == 200 else None,
+                    )  # fmt: skip
+
+
+FORWARDED = [
+    (["127.0.0.1"], "203.0.113.9", "203.0.113.9"),
+    (["127.0.0.1"], "198.51.100.1, 203.0.113.9", "203.0.113.9"),  # what a client adds itself is not believed
+    (["127.0.0.1", "203.0.113.0/24"], "198.51.100.1, 203.0.113.9", "198.51.100.1"),
+    (["127.0.0.1"], "nonsense", "127.0.0.1"), (["127.0.0.1"], "198.51.100.1, nonsense", "127.0.0.1"), (["127.0.0.1"], None, "127.0.0.1"),
+    (["127.0.0.1"], "2001:db8::1", "2001:db8::1"),
+    ([], "203.0.113.9", "127.0.0.1"), (["192.0.2.1"], "203.0.113.9", "127.0.0.1"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("trusted", "header", "address"), FORWARDED)
+async def test_addresses_behind_proxies(tmp_path: Path, trusted: list[str], header: str | None, address: str) -> None:
+    async with running(tmp_path, server={"trusted_proxies": trusted}) as site:
+        client = await Client.open(site.url, headers={"X-Forwarded-For": header} if header else None)
+        assert site.service.sessions[client.sid].handshake.remote == address
+
+
+def serve(config: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "rtc_server", "serve", "--config", str(config)]
+    return subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": str(SOURCE), **environment}, capture_output=True, text=True, timeout=30, check=False
+    )
+
+
+async def test_a_start_that_cannot_be(server: Server, tmp_path: Path) -> None:
+    """A port in use, a journal in use, a directory that is missing: one line with cause and remedy, status 1."""
+    other = tmp_path / "other"
+    other.mkdir()
+    second = Server(other)
+    text = second.config.read_text()
+    second.config.write_text(text.replace(f"port = {second.port}", f"port = {server.port}"))
+    done = await asyncio.to_thread(serve, second.config)
+    assert done.returncode == 1
+    assert f"cannot listen on 127.0.0.1 port {server.port}: " in done.stderr and "Traceback" not in done.stderr
+    second.config.write_text(text.replace(str(other / "journal.db"), str(tmp_path / "journal.db")))
+    done = await asyncio.to_thread(serve, second.config)
+    assert done.returncode == 1 and "is in use by process" in done.stderr and "Traceback" not in done.stderr
+    done = await asyncio.to_thread(serve, tmp_path / "missing.toml")
+    assert done.returncode == 1 and "cannot be read" in done.stderr
+    assert SECRET.decode() not in done.stderr
+    assert (await health(server))[0] == 200
+
+
+async def test_the_older_clients_token_is_not_kept_nor_logged(tmp_path: Path) -> None:
+    server = Server(tmp_path, log={"level": "debug"})
+    server.start()
+    try:
+        bearer = token()
+        client = await Client.open(server.url, revision=3, query=f"&token={bearer}")
+        await client.connect(bearer)
+        assert (await client.ask("join", {"project": "p"}))["ok"]
+        await client.close()
+    finally:
+        await asyncio.to_thread(server.stop)
+    assert bearer not in server.log.read_text()
