@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import http.client
 import json
@@ -90,8 +91,14 @@ class Upstream:
     """A service that answers with the request as it arrived, and echoes what comes over a WebSocket."""
 
     def __init__(self, address="127.0.0.1", port=0, certificate=None, name="one"):
+        self.connections = connections = []
+
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+
+            def setup(self):
+                super().setup()
+                connections.append(self.connection)
 
             def do_GET(self):
                 upgrade = self.headers.get("Upgrade", "")
@@ -141,7 +148,11 @@ class Upstream:
         return {"scheme": self.scheme, "host": self.address, "port": self.port, **more}
 
     def close(self):
+        """As when the process ends: connections that are kept alive end too."""
         self.server.shutdown()
+        for connection in self.connections:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
         self.server.server_close()
 
 

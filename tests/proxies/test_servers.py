@@ -6,8 +6,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -250,6 +254,47 @@ def test_reencryption_checks_the_upstream(site, upstream, certificates):
         assert echo(sock)
     site.run(site.vhosts(upstreams=[other.entry()], upstream_ca=ca))
     assert site.client().request()[0].status in (500, 502, 503)
+
+
+def test_clients_stay_with_one_of_several(site, upstream):
+    several = [site.rtc.entry(), upstream("127.0.0.1", name="second").entry()]
+    site.daemon.start()
+    vhosts = site.vhosts(upstreams=several)
+    vhosts[1]["upstreams"] = [site.tomcat.entry(), upstream("127.0.0.1", name="other").entry()]
+    site.run(vhosts)
+    for client, path in ((site.client(), "/socket.io/"), (site.client(site.tomcat.port), "/confluence/")):
+        response, data = client.request(path)
+        cookie = (response.headers.get("Set-Cookie") or "").split(";")[0]
+        first = json.loads(data)["name"]
+        assert {client.json(path, headers={"Cookie": cookie})["name"] for _ in range(6)} == {first}
+
+
+def test_the_backup_answers_when_the_first_is_gone(site, upstream):
+    backup = upstream("127.0.0.1", name="backup")
+    site.daemon.start()
+    site.run(site.vhosts(upstreams=[site.rtc.entry(), backup.entry(backup=True)]))
+    assert site.client().json()["name"] == "rtc"
+    site.rtc.close()
+    wait_for(lambda: b"backup" in site.client().request()[1], "the backup takes over")
+    with site.client().websocket() as sock:
+        assert echo(sock)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 99])
+def test_a_run_that_is_killed_is_finished_by_the_next(site, steps):
+    """SIGKILL after some of the writes (99: after all, before the reload): files are whole, and a second run converges."""
+    site.daemon.start()
+    options = {"vhosts": site.vhosts(), "config_root": str(site.daemon.root)}
+    killed = subprocess.run([sys.executable, str(Path(__file__).parent / "killed.py"), str(steps)], input=json.dumps(options),
+                            text=True, capture_output=True, check=False)  # fmt: skip
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    server = _proxies.backend(site.daemon.kind, str(site.daemon.root))
+    assert server.validate() == "", "what a kill leaves behind must start after a reboot"
+    result = site.run()
+    assert (result.get("changed"), result.get("reloaded")) == (True, True), result
+    assert site.client().json()["name"] == "rtc"
+    assert site.client(site.tomcat.port).json("/confluence/")["name"] == "tomcat"
+    assert site.run()["changed"] is False
 
 
 def test_apache_before_2_4_47(site, monkeypatch):

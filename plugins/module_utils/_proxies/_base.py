@@ -135,8 +135,8 @@ class Backend(abc.ABC):
         return ""
 
     def installed(self) -> bool:
-        """Whether there is anything of this kind to read."""
-        return os.path.exists(self.main()) or (self.root == "/" and bool(self.program()))
+        """Whether this kind is there; files that a removed package left behind are not enough on a real host."""
+        return bool(self.program()) if self.root == "/" else os.path.exists(self.main())
 
     def version(self) -> str:
         """The version of the installed program ("2.4.62"), by running it; empty where it cannot be run."""

@@ -35,7 +35,12 @@ class Control:
 
     def master(self) -> int:
         """The process id of the running master, 0 for none."""
-        return _daemon.read_pid(self.backend.pid_file(), self.backend.programs)
+        found = _daemon.read_pid(self.backend.pid_file(), self.backend.programs)
+        if found or not self.systemd:
+            return found
+        text = run(["systemctl", "show", "-p", "MainPID", "--value", self.unit]).output
+        main = int(text) if text.isdigit() else 0
+        return main if _daemon.name_of(main) in self.backend.programs else 0
 
     def state(self) -> str:
         """``running``, ``stopped`` (by someone), ``failed``, or ``new``: never started since the host is up."""
