@@ -48,8 +48,7 @@ class ActionModule(ActionBase):
         plan_file = self._task.args.get("file") or plan_file
         if plan_file and not self._task.check_mode:
             self._write(os.path.expanduser(plan_file), data)
-        if boolean(self._task.args.get("show", False)):
-            self._display.display(_report_text.render_plan(plan))
+        self._show(plan, landscape)
         errors = _findings.errors(plan.findings)
         run = task_vars.get("rtc_run") or task_vars.get("rtc_run_id") or new_run()
         result.update(
@@ -60,6 +59,15 @@ class ActionModule(ActionBase):
             # The errors alone: Ansible prints all that a failed task returns.
             return {"changed": False, "failed": True, "errors": len(errors), "msg": _report_text.render_errors(errors)}
         return result
+
+    def _show(self, plan, landscape):
+        wanted = self._task.args.get("show", "nothing")
+        if wanted not in ("nothing", "detected", "plan"):
+            raise AnsibleActionFail(f"The option show is '{wanted}', and has to be nothing, detected or plan.")
+        if wanted == "detected":
+            self._display.display(_report_text.render_detected(plan, landscape.facts))
+        elif wanted == "plan":
+            self._display.display(_report_text.render_plan(plan))
 
     def _landscape(self, task_vars):
         hostvars, groups = task_vars["hostvars"], task_vars.get("groups", {})
@@ -156,7 +164,9 @@ class ActionModule(ActionBase):
     def _write(path, data):
         temporary = path + ".new"
         try:
-            with open(temporary, "w", encoding="utf-8") as file:
+            # Names and addresses of a network are nobody else's business, though no secret is among them.
+            with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+                os.fchmod(file.fileno(), 0o600)
                 json.dump(data, file, indent=2, sort_keys=True)
                 file.write("\n")
             os.replace(temporary, path)

@@ -9,9 +9,16 @@ from __future__ import annotations
 import textwrap
 from typing import Any, Iterable, Mapping, Sequence
 
+from ansible_collections.collab.rtc.plugins.module_utils._facts import Application, HostFacts
 from ansible_collections.collab.rtc.plugins.module_utils._plan import Finding, HostPlan, Plan, Site
 
-WIDTH = 110
+WIDTH = 100
+PLACEMENTS = {
+    "direct": "no proxy",
+    "same_host": "proxy on the same host",
+    "remote": "proxy on another host",
+    "data_center": "several nodes behind one name",
+}
 MARKS = {"error": "✗", "warning": "!", "info": "·"}
 Check = Mapping[str, Any]  # {name, ok: bool | None, detail, cause, remedy, where}
 
@@ -21,6 +28,28 @@ def render_plan(plan: Plan) -> str:
     parts = [_site(site, plan) for site in plan.sites] or ["There is no site to plan.\n"]
     parts.append(_findings(plan.findings))
     return "\n".join(parts)
+
+
+def render_detected(plan: Plan, facts: Mapping[str, HostFacts]) -> str:
+    """Host by host: what is there, the topology with its evidence, and the findings.
+
+    :param facts: inventory name -> what the host told; a host that told nothing has findings only.
+    """
+    parts, explained = [], set[str]()
+    names = dict.fromkeys([*facts, *(item.host for item in plan.findings)])
+    for host in names:
+        rows = _seen(facts[host]) if host in facts else [("seen", "nothing")]
+        for site in plan.sites:
+            if host in (*site.nodes, site.proxy_host):
+                rows += _topology_rows(site, host, site.name in explained)
+                explained.add(site.name)
+        found = [item for item in plan.findings if item.host == host]
+        lines = [host, "─" * len(host), *_table(rows), *_findings_of_host(found)]
+        parts.append("\n".join(lines) + "\n")
+    total = f"{len(names)} host{'s' if len(names) != 1 else ''}: {_count([item for item in plan.findings if not item.muted])}"
+    unseen = [host for host in names if host not in facts]
+    parts.append(total + (f"\nNot seen: {', '.join(unseen)}" if unseen else ""))
+    return "\n".join(parts) + "\n"
 
 
 def render_report(plan: Plan, checks: Mapping[str, Sequence[Check]], pending: Mapping[str, Sequence[str]] | None = None) -> str:
@@ -35,6 +64,47 @@ def render_report(plan: Plan, checks: Mapping[str, Sequence[Check]], pending: Ma
     if left:
         parts.append("\n".join(["Restarts that are left to you", *left, ""]))
     return "\n".join(parts)
+
+
+# One host
+
+
+def _seen(facts: HostFacts) -> list[tuple[str, str]]:
+    """Rows about what is on the host, whatever it is for."""
+    rows = [(item.kind.capitalize(), _application(item)) for item in facts.applications if not item.leftover]
+    for proxy in facts.proxies:
+        rows.append((proxy.kind, f"{proxy.version or 'unknown version'}, {'runs' if proxy.running else 'does not run'}"))
+    for rtc in facts.rtc:
+        kind = {"deployed": rtc.unit or "rtc-server", "builtin": "the add-on's own"}.get(rtc.kind, rtc.process or "another process")
+        place = f"{rtc.address or '*'}:{rtc.port}"
+        rows.append(("RTC port", f"{kind}, {place}" + ("" if rtc.active else ", does not run")))
+    return rows
+
+
+def _application(item: Application) -> str:
+    details = [f"Tomcat {item.tomcat_version}"] if item.tomcat_version else []
+    details += [f"Java {item.java.version or 'of unknown version'}"] if item.java and item.java.home else []
+    details += [f"connector {', '.join(str(one.port) for one in item.server_xml.connectors)}"] if item.server_xml else []
+    details += ["runs" if item.process else "does not run"]
+    return f"{item.version or 'unknown version'} in {item.install_dir}; {', '.join(details)}"
+
+
+def _topology_rows(site: Site, host: str, explained: bool) -> list[tuple[str, str]]:
+    role = "" if host in site.nodes else " (this host is its proxy)"
+    rows = [("site", f"{site.name}{role}"), ("topology", f"{site.topology}: {site.protocol}, {PLACEMENTS[site.placement]}")]
+    return rows if explained else [*rows, *(("because", text) for text in site.evidence)]
+
+
+def _findings_of_host(findings: Sequence[Finding]) -> list[str]:
+    lines = [] if findings else ["  no findings"]
+    for item in findings:
+        if item.muted:
+            lines += _wrap(f"{item.id} muted: {item.muted} ({item.message})", "  – ", "    ")
+        elif item.severity == "info":
+            lines += _wrap(f"{item.id} {item.message}", f"  {MARKS['info']} ", "    ")
+        else:
+            lines += render_finding(item, of_host=True)
+    return lines
 
 
 # One site
@@ -148,7 +218,7 @@ def _findings(findings: Sequence[Finding]) -> str:
     muted = [item for item in findings if item.muted]
     if not findings:
         return "No findings.\n"
-    lines = [_count(shown)]
+    lines = [f"Findings: {_count(shown)}"]
     for item in shown:
         lines += render_finding(item)
     lines += [f"  – {item.id} {item.host}: muted: {item.muted}" for item in muted]
@@ -160,12 +230,13 @@ def _count(findings: Sequence[Finding]) -> str:
     for severity, plural in (("error", "errors"), ("warning", "warnings"), ("info", "notes")):
         number = sum(item.severity == severity for item in findings)
         counts.append(f"{number} {plural if number != 1 else plural[:-1]}")
-    return "Findings: " + ", ".join(counts)
+    return ", ".join(counts)
 
 
-def render_finding(finding: Finding) -> list[str]:
-    """One finding: id, host, message, evidence, remedy."""
-    lines = _wrap(f"{finding.id} {finding.host}: {finding.message}", f"  {MARKS[finding.severity]} ", "    ")
+def render_finding(finding: Finding, of_host: bool = False) -> list[str]:
+    """One finding: id, host (unless it is clear), message, evidence, remedy."""
+    host = "" if of_host else f" {finding.host}:"
+    lines = _wrap(f"{finding.id}{host} {finding.message}", f"  {MARKS[finding.severity]} ", "    ")
     for item in finding.evidence:
         lines += _wrap(item, "      seen:   ", "              ")
     return lines + (_wrap(finding.remedy, "      remedy: ", "              ") if finding.remedy else [])

@@ -35,11 +35,16 @@ options:
     type: bool
     default: true
   show:
-    description: Print the plan as text.
-    type: bool
-    default: false
+    description:
+      - What to print. V(detected) is what is there, host by host, with topology and findings; V(plan) is what is to be done,
+        site by site.
+    type: str
+    choices: [nothing, detected, plan]
+    default: nothing
   file:
-    description: Write the plan as JSON to this file on the controller. The variable C(rtc_plan_file) does the same.
+    description:
+      - Write the plan as JSON to this file on the controller, readable by its owner only. The variable C(rtc_plan_file) does
+        the same.
     type: path
 seealso:
   - module: collab.rtc.topology_info
@@ -54,7 +59,7 @@ EXAMPLES = r"""
 
 - name: Plan
   collab.rtc.plan:
-    show: true
+    show: plan
   run_once: true
   delegate_to: localhost
   become: false

@@ -34,7 +34,7 @@ PLAYBOOK = """
   gather_facts: false
   tasks:
     - collab.rtc.plan:
-        show: true
+        show: plan
       run_once: true
     - ansible.builtin.assert:
         that:
