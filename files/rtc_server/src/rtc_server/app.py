@@ -67,6 +67,32 @@ def tls_context(options: Tls) -> ssl.SSLContext | None:
     return context
 
 
+class Renewable:
+    """TLS whose certificate and key can be read anew while clients are connected; only new connections get them."""
+
+    def __init__(self, options: Tls) -> None:
+        self._options = options
+        self._newest = tls_context(options)
+        self.context = tls_context(options)  # what the listening socket was given and keeps
+        if self.context is not None:
+            # Called for every client, also for one that names no server (ssl.SSLContext.sni_callback).
+            self.context.sni_callback = self._present
+
+    def _present(self, connection: ssl.SSLObject | ssl.SSLSocket, _name: str, _context: ssl.SSLContext) -> None:
+        if self._newest is not None:
+            connection.context = self._newest
+
+    def reload(self) -> None:
+        """Read the files anew; a pair that cannot be used is told, and the old one stays."""
+        systemd.notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        try:
+            self._newest = tls_context(self._options)
+            log.info("certificate and key were read anew")
+        except ConfigError as exc:
+            log.error("the old certificate stays: %s", exc)
+        systemd.notify("READY=1")
+
+
 def make_tokens(config: Config) -> Tokens:
     """Raises ConfigError when a key cannot be read or used."""
     keys = read_keys(config.token)
@@ -101,7 +127,7 @@ def make_app(service: Service) -> web.Application:
 async def serve(config: Config, journal: Journal | None = None) -> None:
     """Run until SIGTERM or SIGINT. Raises ConfigError, JournalError, OSError before it is ready."""
     tokens = make_tokens(config)
-    context = tls_context(config.tls)
+    tls = Renewable(config.tls)
     journal = journal or SqliteJournal(config.journal.path)
     service = Service(config, tokens, journal)
     await journal.start(service.projects.on_outcomes)
@@ -113,10 +139,11 @@ async def serve(config: Config, journal: Journal | None = None) -> None:
     try:
         await runner.setup()
         listen = config.server
-        await web.TCPSite(runner, listen.address, listen.port, ssl_context=context, backlog=1024).start()
+        await web.TCPSite(runner, listen.address, listen.port, ssl_context=tls.context, backlog=1024).start()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        scheme = "https" if context else "http"
+        loop.add_signal_handler(signal.SIGHUP, tls.reload)
+        scheme = "https" if tls.context else "http"
         log.info("rtc-server %s listens on %s://%s:%d", __version__, scheme, listen.address, listen.port)
         # what lives now lives as long as the process: collections need not look at it
         gc.collect()

@@ -117,16 +117,19 @@ def _url_path(value: Any) -> str:
     return str(value)
 
 
+_DIRECTORIES = ("$CREDENTIALS_DIRECTORY", "$RUNTIME_DIRECTORY")
+
+
 def expand(path: str) -> str:
-    """Replace a leading ``$CREDENTIALS_DIRECTORY`` (systemd.exec(5), LoadCredential=). Raises _Bad."""
-    name = "$CREDENTIALS_DIRECTORY"
-    if path.startswith(name + "/"):
+    """Replace a leading ``$CREDENTIALS_DIRECTORY`` or ``$RUNTIME_DIRECTORY`` (systemd.exec(5)). Raises _Bad."""
+    name, slash, rest = path.partition("/")
+    if name in _DIRECTORIES and slash:
         directory = os.environ.get(name[1:])
         if not directory:
             raise _Bad(f"{name} is not set: start the server by its systemd unit, or name the file itself")
-        return directory + path[len(name):]
+        return f"{directory}/{rest}"
     if not path.startswith("/"):
-        raise _Bad("must be an absolute path, or begin with $CREDENTIALS_DIRECTORY/")
+        raise _Bad(f"must be an absolute path, or begin with one of {', '.join(_DIRECTORIES)}")
     return path
 
 

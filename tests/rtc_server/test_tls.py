@@ -1,0 +1,109 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""TLS that the server ends itself: a renewed certificate reaches new connections, and nobody is cut off."""
+
+from __future__ import annotations
+
+import datetime as dt
+import http.client
+import signal
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from rtc_support import PATIENCE, SOURCE, config_text, free_port
+
+NAME = "localhost"
+Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+
+
+def write_pair(directory: Path, serial: int, key: Key) -> None:
+    """Certificate and key where the configuration names them; the serial number tells them apart."""
+    now = dt.datetime.now(dt.timezone.utc)
+    name = x509.Name([x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, NAME)])
+    certificate = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(serial)
+        .not_valid_before(now - dt.timedelta(days=1)).not_valid_after(now + dt.timedelta(days=9))
+        .sign(key, hashes.SHA256())
+    )  # fmt: skip
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (directory / "tls.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    (directory / "tls.key").write_bytes(private)
+
+
+def connect(port: int) -> tuple[http.client.HTTPSConnection, int]:
+    """A connection that stays open, and the serial number of the certificate that it was shown."""
+    context = ssl._create_unverified_context()
+    connection = http.client.HTTPSConnection(NAME, port, timeout=PATIENCE, context=context)
+    connection.connect()
+    shown = connection.sock.getpeercert(binary_form=True)
+    return connection, x509.load_der_x509_certificate(shown).serial_number
+
+
+def status(connection: http.client.HTTPSConnection) -> int:
+    connection.request("GET", "/healthz")
+    answer = connection.getresponse()
+    answer.read()
+    return answer.status
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    give_up = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < give_up, f"never came true: {what}"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[tuple[int, subprocess.Popen[bytes], Path]]:
+    """A server with the certificate 1: its port, its process and its log."""
+    write_pair(tmp_path, 1, ec.generate_private_key(ec.SECP256R1()))
+    port, log = free_port(), tmp_path / "log"
+    tls = {"certificate": str(tmp_path / "tls.crt"), "key": str(tmp_path / "tls.key")}
+    config = tmp_path / "config.toml"
+    config.write_text(config_text(tmp_path, port, tls=tls, log={"level": "info"}))
+    command = [sys.executable, "-m", "rtc_server", "serve", "--config", str(config)]
+    with log.open("ab") as file:
+        process = subprocess.Popen(command, env={"PYTHONPATH": str(SOURCE)}, stdout=file, stderr=file)
+    try:
+        until(lambda: process.poll() is not None or "listens on https" in log.read_text(), "the server is ready")
+        assert process.poll() is None, log.read_text()
+        yield port, process, log
+    finally:
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+
+
+@pytest.mark.parametrize("kind", ["ec", "rsa"])
+def test_a_renewed_certificate_cuts_nobody_off(server, tmp_path: Path, kind: str) -> None:
+    """Also when the new key is of another kind than the old one."""
+    port, process, log = server
+    old, serial = connect(port)
+    assert (serial, status(old)) == (1, 200)
+    key: Key = ec.generate_private_key(ec.SECP256R1()) if kind == "ec" else rsa.generate_private_key(65537, 2048)
+    write_pair(tmp_path, 2, key)
+    process.send_signal(signal.SIGHUP)
+    until(lambda: "read anew" in log.read_text(), "the files were read")
+    new, serial = connect(port)
+    assert (serial, status(new)) == (2, 200)
+    assert status(old) == 200  # on the connection of before: http.client would tell a new one by an error of the old
+    assert old.sock is not None
+
+
+def test_a_pair_that_cannot_be_used_leaves_the_old_one(server, tmp_path: Path) -> None:
+    port, process, log = server
+    (tmp_path / "tls.key").write_text("not a key")
+    process.send_signal(signal.SIGHUP)
+    until(lambda: "the old certificate stays" in log.read_text(), "the fault is told")
+    connection, serial = connect(port)
+    assert (serial, status(connection)) == (1, 200)
