@@ -38,10 +38,14 @@ def _connector(state: SiteState, node: Node) -> ConnectorPlan | None:
     attributes = connector_attributes(state, node)
     if not attributes:
         return None
-    properties = {name: value for name, value in node.application.properties.items() if set(value) != {"*"}}
     return ConnectorPlan(
-        state.site.name, node.server_xml, connector.port, attributes, properties, node.application.tomcat_version
+        state.site.name, node.server_xml, connector.port, attributes, properties(node), node.application.tomcat_version
     )
+
+
+def properties(node: Node) -> dict[str, str]:
+    """The system properties of the application's JVM, for ``${...}`` in server.xml; secrets were masked by detection."""
+    return {name: value for name, value in node.application.properties.items() if set(value) != {"*"}}
 
 
 def connector_attributes(state: SiteState, node: Node) -> dict[str, str | None]:
@@ -106,14 +110,17 @@ def _rtc(state: SiteState, node: Node) -> RtcPlan:
     origin = state.site.base_url[: len(state.site.base_url) - len(state.site.context_path)]
     address, origins = _intent.rtc_address(state, node), node.wishes.origins or [origin]
     proxies = _trusted_proxies(state, node)
+    tls = state.site.protocol == "HTTPS"
     return RtcPlan(
         site=state.site.name, instance=node.kind, service=state.service(node), address=address, port=state.site.rtc_port,
         server_name=state.site.server_name, origins=origins, python=python or node.wishes.server_python or "/usr/bin/python3",
         python_version=".".join(version.split(".")[:2]), machine=node.facts.machine or "x86_64", trusted_proxies=proxies,
         config=_rtc_service.server_config(
-            node.kind, address, state.site.rtc_port, state.site.server_name, origins, proxies
+            node.kind, address, state.site.rtc_port, state.site.server_name, origins, proxies, tls=tls
         ),
-        tls_from=node.server_xml if state.site.protocol == "HTTPS" else "",
+        tls_from=node.server_xml if tls else "", tls_port=node.connector.port if tls and node.connector else 0,
+        tls_name=(node.wishes.upstream_name or state.site.server_name) if tls else "",
+        properties=properties(node) if tls else {}, jre_home=node.application.java.home if tls and node.application.java else "",
     )  # fmt: skip
 
 

@@ -74,6 +74,32 @@ WantedBy=multi-user.target
 """
 
 
+# Credentials are given once, at the start. A renewed key has to reach a process that runs, so that nobody is cut off: root
+# copies the pair to the service's own directory in memory, and tells it. Root's part runs outside of the sandbox ("+").
+_TLS = """\
+# Written by collab.rtc; changes are overwritten by its next run.
+[Service]
+RuntimeDirectory=rtc-server/%i
+RuntimeDirectoryMode=0700
+ExecStartPre=+/bin/sh -c '{copy}'
+ExecReload=+/bin/sh -c '{copy} && kill -HUP "$$MAINPID"'
+"""
+_COPY = 'install -m 0400 -o "$$(stat -Lc %%u {run}/%i)" -t {run}/%i {config}/%i/{certificate} {config}/%i/{key}'
+RUN_DIR = "/run/rtc-server"
+TLS_CERTIFICATE, TLS_KEY = "tls.crt", "tls.key"  # in CONFIG_DIR/INSTANCE
+
+
+def tls_drop_in(instance: str) -> str:
+    """Path of what the unit of an instance has besides, when it ends TLS itself."""
+    return f"/etc/systemd/system/rtc-server@{instance}.service.d/tls.conf"
+
+
+def render_tls(config: str = CONFIG_DIR) -> str:
+    """The text of :func:`tls_drop_in`."""
+    copy = _COPY.format(run=RUN_DIR, config=config, certificate=TLS_CERTIFICATE, key=TLS_KEY)
+    return _TLS.format(copy=copy)
+
+
 def render_unit(python: str, base: str = BASE, config: str = CONFIG_DIR) -> str:
     """The text of ``rtc-server@.service``; one template serves every instance on the host.
 
@@ -117,19 +143,22 @@ def _value(value: Any) -> str:
 
 
 def server_config(
-    instance: str, address: str, port: int, server_name: str, origins: list[str], trusted_proxies: list[str]
+    instance: str, address: str, port: int, server_name: str, origins: list[str], trusted_proxies: list[str], tls: bool = False
 ) -> dict[str, Any]:
     """The configuration of one instance, as ``rtc_instance`` takes it; limits keep the server's own defaults.
 
     :param address: where it listens; loopback behind a proxy on the same machine.
     :param origins: of the pages whose scripts may connect, such as ``https://wiki.example.com``.
     :param trusted_proxies: addresses whose ``X-Forwarded-For`` counts.
+    :param tls: whether it ends TLS itself.
     """
+    files = {"certificate": f"$RUNTIME_DIRECTORY/{TLS_CERTIFICATE}", "key": f"$RUNTIME_DIRECTORY/{TLS_KEY}"}
     return {
         "server": {
             "address": address, "port": port, "name": server_name, "origins": origins,
             "trusted_proxies": trusted_proxies,
         },
+        "tls": files if tls else {},
         "token": {"keys": ["$CREDENTIALS_DIRECTORY/secret"]},
         "journal": {"path": f"{STATE_DIR}/{instance}/journal.db"},
     }  # fmt: skip

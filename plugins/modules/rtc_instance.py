@@ -13,6 +13,8 @@ author: [collab.rtc authors (@collab-rtc)]
 description:
   - Writes the unit, the configuration and the secret of C(rtc-server@INSTANCE), and starts or restarts it when one of them,
     or the release, is newer than the running process.
+  - Where O(config) has a section C(tls), the service gets C(tls.crt) and C(tls.key) from C(/etc/rtc-server/INSTANCE), where
+    M(collab.rtc.keystore_pem) puts them. When only these were renewed, the service reads them anew and nobody is cut off.
   - The configuration is checked by the server itself before it takes the place of the old one. When the service does not come
     up, the old files are given back and the old service is started again.
 extends_documentation_fragment: [collab.rtc.attributes, collab.rtc.writing]
@@ -68,6 +70,10 @@ restarted:
   description: Whether the service was started or restarted.
   returned: success
   type: bool
+reloaded:
+  description: Whether the running service was told of a renewed certificate.
+  returned: success
+  type: bool
 config_path:
   description: Path of the configuration.
   returned: success
@@ -97,16 +103,19 @@ class Instance:
         # In a directory of its own: as $CREDENTIALS_DIRECTORY it gives the commands what systemd gives the service.
         self.credentials = f"{_rtc_service.CONFIG_DIR}/{params['instance']}"
         self.secret_path = f"{self.credentials}/secret"
+        self.drop_in = _rtc_service.tls_drop_in(params["instance"])
+        self.tls = params["state"] == "present" and bool((params["config"] or {}).get("tls"))
         self.before = {path: _content(path) for path in self.paths()}
         self.after = self._wanted()
 
     def paths(self) -> list:
         """The files that the instance is made of, the shared unit first."""
-        return [_rtc_service.UNIT, self.config_path, self.secret_path]
+        return [_rtc_service.UNIT, self.drop_in, self.config_path, self.secret_path]
 
     def _wanted(self) -> dict:
         if self.params["state"] == "absent":
-            return {_rtc_service.UNIT: self.before[_rtc_service.UNIT], self.config_path: None, self.secret_path: None}
+            gone = dict.fromkeys((self.drop_in, self.config_path, self.secret_path))
+            return {_rtc_service.UNIT: self.before[_rtc_service.UNIT], **gone}
         secret = self.params["secret"]
         if secret:
             kept = secret.encode() + b"\n"
@@ -114,6 +123,7 @@ class Instance:
             kept = self.before[self.secret_path] or secrets.token_urlsafe(48).encode() + b"\n"
         return {
             _rtc_service.UNIT: _rtc_service.render_unit(self.params["python"], self.params["base"]).encode(),
+            self.drop_in: _rtc_service.render_tls().encode() if self.tls else None,
             self.config_path: _rtc_service.render_toml(self.params["config"]).encode(),
             self.secret_path: kept,
         }
@@ -149,6 +159,10 @@ class Instance:
                 _files.backup(path)
             self._put(path, self.after[path])
 
+    def was_whole(self) -> bool:
+        """Whether the instance was there before."""
+        return all(content is not None for path, content in self.before.items() if path != self.drop_in)
+
     def give_back(self) -> None:
         """Put the old files in place again."""
         for path in self.changed_paths():
@@ -159,6 +173,7 @@ class Instance:
             if os.path.exists(path):
                 os.unlink(path)
         else:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
             _files.write_atomic(path, content, mode=0o600 if path == self.secret_path else 0o644)
 
     def _check_config(self) -> None:
@@ -169,7 +184,8 @@ class Instance:
             _files.write_atomic(os.path.join(folder, "secret"), self.after[self.secret_path], mode=0o600)
             result = subprocess.run(
                 [self.params["python"], "-I", program, "check-config", candidate],
-                capture_output=True, text=True, check=False, env={**os.environ, "CREDENTIALS_DIRECTORY": folder},
+                capture_output=True, text=True, check=False,
+                env={**os.environ, "CREDENTIALS_DIRECTORY": folder, "RUNTIME_DIRECTORY": self.credentials},
             )  # fmt: skip
         if result.returncode != 0:
             words = (result.stdout + result.stderr).strip().replace(candidate, self.config_path)
@@ -191,6 +207,22 @@ class Instance:
         started = self.started()
         paths = [*self.paths(), os.path.join(self.params["base"], "current")]
         return started == 0.0 or any(os.lstat(path).st_mtime > started for path in paths if os.path.lexists(path))
+
+    def renewed(self) -> bool:
+        """Whether certificate or key is another than what the running process was given."""
+        names = (_rtc_service.TLS_CERTIFICATE, _rtc_service.TLS_KEY)
+        given = f"{_rtc_service.RUN_DIR}/{self.params['instance']}"
+        return self.tls and any(_content(f"{self.credentials}/{name}") != _content(f"{given}/{name}") for name in names)
+
+    def reload(self) -> None:
+        """Let the running process read certificate and key anew.
+
+        :raises RtcError: they cannot be used, or systemd cannot do it.
+        """
+        self._check_config()
+        result = _run(["systemctl", "reload", self.unit])
+        if result.returncode != 0:
+            raise RtcError(f"{self.unit} does not reload: {result.stderr.strip()}", f"See journalctl -u {self.unit}.")
 
     def start(self) -> None:
         """Enable and (re)start the unit; returns when the server says that it is ready (Type=notify).
@@ -231,7 +263,7 @@ def make_present(instance: Instance, changed: bool) -> bool:
         instance.stop()
         if changed:
             instance.give_back()
-            if all(instance.before.values()):
+            if instance.was_whole():
                 instance.start()
                 remedy = "The configuration of before was put back, and the service runs with it."
         raise RtcError(exc.message, exc.remedy or remedy) from exc
@@ -261,16 +293,20 @@ def main() -> None:
         present = params["state"] == "present"
         stale = present and instance.stale()
         restarted = stale or (present and changed)
+        reloaded = not restarted and instance.renewed()
         if not module.check_mode:
             if present:
                 restarted = make_present(instance, changed)
+                if reloaded:
+                    instance.reload()
             elif changed:
                 instance.stop()
                 instance.apply()
     except (RtcError, OSError, TypeError) as exc:
         module.fail_json(msg=str(exc))
     module.exit_json(
-        changed=changed or restarted, restarted=restarted, unit=instance.unit, config_path=instance.config_path,
+        changed=changed or restarted or reloaded, restarted=restarted, reloaded=reloaded,
+        unit=instance.unit, config_path=instance.config_path,
         diff=instance.diff(),
     )  # fmt: skip
 

@@ -40,3 +40,16 @@ def test_the_unit_names_interpreter_and_instance():
     assert "ExecStart=/opt/python/bin/python3 -I /opt/rtc-server/current/rtc-server serve" in unit
     assert "/etc/rtc-server/%i.toml" in unit
     assert "{" not in unit
+
+
+def test_tls_is_given_to_the_running_service_by_root_and_only_there():
+    drop_in = _rtc_service.render_tls()
+    copy = 'install -m 0400 -o "$$(stat -Lc %%u /run/rtc-server/%i)" -t /run/rtc-server/%i'
+    files = "/etc/rtc-server/%i/tls.crt /etc/rtc-server/%i/tls.key"
+    assert f"ExecStartPre=+/bin/sh -c '{copy} {files}'" in drop_in
+    assert f"ExecReload=+/bin/sh -c '{copy} {files} && kill -HUP \"$$MAINPID\"'" in drop_in
+    plain = _rtc_service.server_config("jira", "::", 9093, "jira.example.com", [], [])
+    own = _rtc_service.server_config("jira", "::", 9093, "jira.example.com", [], [], tls=True)
+    assert plain["tls"] == {}
+    assert own["tls"] == {"certificate": "$RUNTIME_DIRECTORY/tls.crt", "key": "$RUNTIME_DIRECTORY/tls.key"}
+    assert "[tls]" not in _rtc_service.render_toml(plain)
