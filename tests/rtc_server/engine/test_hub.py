@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -33,7 +33,7 @@ class Member:
         self.want: list[str] = []
         self.deliveries = 0
 
-    def deliver(self, parcels: Sequence[Parcel], frames: bytes | None) -> None:
+    def deliver(self, parcels: Collection[Parcel], frames: bytes | None) -> None:
         self.got += [p.packets[0] for p in parcels]
         self.deliveries += 1
         if frames is not None:

@@ -11,7 +11,9 @@ member gets its own batch, merged by number, so acks, direct sends and room mess
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Collection, Iterator
+from itertools import accumulate
 from operator import itemgetter
 from typing import Protocol
 
@@ -33,11 +35,56 @@ class Parcel:
             self.frame3 = b"".join([frame_packet(p, 3) for p in packets])
 
 
-def join_frames(parcels: Sequence[Parcel], revision: int) -> bytes:
+def join_frames(parcels: Collection[Parcel], revision: int) -> bytes:
     """The bytes a WebSocket member of that protocol revision is written."""
-    if len(parcels) == 1:
-        return parcels[0].frame3 if revision == 3 else parcels[0].frame4
     return b"".join([p.frame3 for p in parcels] if revision == 3 else [p.frame4 for p in parcels])
+
+
+class Merged:
+    """A room's parcels and a member's own, in order; put together only when somebody looks."""
+
+    __slots__ = ("_numbers", "_own", "_parcels")
+
+    def __init__(self, room: Room, own: list[tuple[int, Parcel]]) -> None:
+        self._numbers, self._parcels = room.numbers, room.parcels
+        self._own = own
+
+    def __len__(self) -> int:
+        return len(self._parcels) + len(self._own)
+
+    def __iter__(self) -> Iterator[Parcel]:
+        items = [*zip(self._numbers, self._parcels, strict=True), *self._own]
+        items.sort(key=itemgetter(0))
+        return iter([p for _, p in items])
+
+    def __contains__(self, parcel: object) -> bool:
+        return any(p is parcel for p in self)
+
+
+class Frames:
+    """A room's frames of one turn in one revision: joined once, cut where a member's own ones go."""
+
+    __slots__ = ("_ends", "_numbers", "_view", "data")
+
+    def __init__(self, room: Room, revision: int) -> None:
+        frames = [p.frame3 for p in room.parcels] if revision == 3 else [p.frame4 for p in room.parcels]
+        self.data = frames[0] if len(frames) == 1 else b"".join(frames)
+        self._numbers = room.numbers
+        self._ends = [0, *accumulate([len(f) for f in frames])]
+        self._view = memoryview(self.data)
+
+    def merged(self, own: list[tuple[int, Parcel]], revision: int) -> bytes:
+        """The bytes for a member that has something of its own among them."""
+        pieces: list[bytes | memoryview] = []
+        done = 0
+        for number, parcel in own:
+            end = self._ends[bisect_left(self._numbers, number)]
+            if end > done:
+                pieces.append(self._view[done:end])
+                done = end
+            pieces.append(parcel.frame3 if revision == 3 else parcel.frame4)
+        pieces.append(self._view[done:])
+        return b"".join(pieces)
 
 
 class Member(Protocol):
@@ -48,7 +95,7 @@ class Member(Protocol):
     rooms: dict[Room, None]
     closed: bool
 
-    def deliver(self, parcels: Sequence[Parcel], frames: bytes | None) -> None: ...
+    def deliver(self, parcels: Collection[Parcel], frames: bytes | None) -> None: ...
 
 
 class Room:
@@ -183,9 +230,9 @@ class Hub:
         for room in rooms:
             parcels = room.parcels
             skips = room.skips
-            shared: list[bytes | None] = [None, None]
+            shared: list[Frames | None] = [None, None]
             for member in list(room.members):
-                if member in rest or len(member.rooms) > 1:
+                if len(member.rooms) > 1 or (member in rest and (member in skips or not member.own)):
                     rest[member] = None
                 elif member in skips:
                     some = parcels.copy()
@@ -195,12 +242,18 @@ class Hub:
                         self.writes += 1
                         member.deliver(some, None)
                 else:
-                    which = 4 - member.revision
-                    data = shared[which]
-                    if data is None:
-                        data = shared[which] = join_frames(parcels, member.revision)
+                    revision = member.revision
+                    frames = shared[4 - revision]
+                    if frames is None:
+                        frames = shared[4 - revision] = Frames(room, revision)
                     self.writes += 1
-                    member.deliver(parcels, data)
+                    own = member.own
+                    if own:
+                        member.own = []
+                        del rest[member]
+                        member.deliver(Merged(room, own), frames.merged(own, revision))
+                    else:
+                        member.deliver(parcels, frames.data)
         for member in rest:
             self._write_own(member)
         for room in rooms:

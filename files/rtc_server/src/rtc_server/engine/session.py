@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Collection
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiohttp import web
@@ -110,7 +110,7 @@ class Session:
         """Bytes accepted for this client that the kernel has not taken yet."""
         return self.buffered if self.out is None else self.out.get_write_buffer_size()
 
-    def deliver(self, parcels: Sequence[Parcel], frames: bytes | None) -> None:
+    def deliver(self, parcels: Collection[Parcel], frames: bytes | None) -> None:
         """Hub: hand one batch to the transport (``frames`` is its encoding, when shared)."""
         if self.closed or self._slow:
             return
@@ -135,7 +135,7 @@ class Session:
                 return
         out.write(frames)
 
-    def _buffer(self, parcels: Sequence[Parcel]) -> None:
+    def _buffer(self, parcels: Collection[Parcel]) -> None:
         if self.buffered:
             self.engine.lags(self)
         if self.buffered > self.engine.volatile_limit:

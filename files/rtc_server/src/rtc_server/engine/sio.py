@@ -246,10 +246,14 @@ class SocketServer(Engine):
     def on_message(self, session: Session, packet: eio.Packet) -> Awaitable[None] | None:
         client: _Client = session.app
         decoder = client.decoder
-        if packet[:3] == "42[":
-            args = decoder.plain_event(cast(str, packet))
-            main = client.sockets.get("/")
-            return None if main is None else self._event(main, args, None)
+        if packet[:2] == "42":
+            text = cast(str, packet)
+            at = text.find("[", 2, 18)
+            digits = text[2:at]
+            if at == 2 or (at > 0 and digits.isdecimal() and digits.isascii()):
+                args = decoder.plain_event(text, at)
+                main = client.sockets.get("/")
+                return None if main is None else self._event(main, args, int(digits) if digits else None)
         decoded = decoder.text(packet) if isinstance(packet, str) else decoder.binary(packet)
         if decoded is None:
             return None

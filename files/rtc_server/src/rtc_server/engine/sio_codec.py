@@ -128,11 +128,11 @@ class Decoder:
         self._size = 0
         self._need = 0
 
-    def plain_event(self, text: str) -> list[Any]:
-        """``42[...``: an event of the main namespace without acknowledgement, by far the most frequent shape."""
+    def plain_event(self, text: str, at: int) -> list[Any]:
+        """``42[…`` or ``427[…``: an event of the main namespace, by far the most frequent shape; JSON begins at ``at``."""
         if self._waiting is not None:
             raise ProtocolError("text while attachments are due")
-        return self._event(self._json(text[2:]))
+        return self._event(self._json(text[at:]))
 
     def text(self, text: str) -> SioPacket | None:
         """Decode an Engine.IO text message (with its leading ``4``); None while attachments are due."""
