@@ -115,7 +115,7 @@ def _inputs(source: str) -> list[str]:
 def _version(source: str) -> str:
     with open(os.path.join(source, "pyproject.toml"), encoding="utf-8") as file:
         for line in file:
-            key, _, value = line.partition("=")
+            key, _equals, value = line.partition("=")
             if key.strip() == "version":
                 return value.strip().strip('"')
     raise BundleError(f"{source}/pyproject.toml has no version.", "Install the collection again.")

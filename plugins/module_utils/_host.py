@@ -53,7 +53,7 @@ def system(tree: Tree) -> tuple[str, str, str]:
     text = tree.text("/etc/os-release") or tree.text("/usr/lib/os-release") or ""
     values = {}
     for line in text.splitlines():
-        name, _, value = line.partition("=")
+        name, _equals, value = line.partition("=")
         with contextlib.suppress(ValueError):
             values[name] = "".join(shlex.split(value))
     like = [values.get("ID", ""), *values.get("ID_LIKE", "").split()]
@@ -157,7 +157,7 @@ def parse_selinux_ports(text: str) -> list[int]:
     found: set[int] = set()
     for line in _HTTP_PORTS.findall(text):
         for part in line.split(","):
-            first, _, last = part.strip().partition("-")
+            first, _dash, last = part.strip().partition("-")
             if first.isdigit():
                 found.update(range(int(first), int(last or first) + 1))
     return sorted(found)

@@ -66,7 +66,7 @@ def properties(options: list[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for option in options:
         if option.startswith("-D") and len(option) > 2:
-            name, _, value = option[2:].partition("=")
+            name, _equals, value = option[2:].partition("=")
             found.pop(name, None)
             if _shell.UNKNOWN not in option:
                 found[name] = value

@@ -82,8 +82,8 @@ class Proc:
         """The systemd service that it belongs to, such as ``confluence.service``; "" for none (a login session)."""
         groups = self.tree.text(f"/proc/{self.pid}/cgroup") or ""
         for line in groups.splitlines():
-            number, _, rest = line.partition(":")
-            controllers, _, path = rest.partition(":")
+            number, _colon, rest = line.partition(":")
+            controllers, _colon, path = rest.partition(":")
             if controllers == "name=systemd" or (number == "0" and not controllers):
                 found = _UNIT.findall(path)
                 if found:
@@ -163,7 +163,7 @@ def _rows(tree: Tree, path: str) -> list[tuple[str, int, int, str]]:
     for line in (tree.text(path, 64 * 1024 * 1024) or "").splitlines()[1:]:
         fields = line.split()
         if len(fields) > 9 and fields[3] == _LISTEN:
-            address, _, port = fields[1].rpartition(":")
+            address, _colon, port = fields[1].rpartition(":")
             rows.append((_address(address), int(port, 16), int(fields[7]), fields[9]))
     return rows
 

@@ -134,7 +134,7 @@ def settings(text: str) -> list[tuple[str, str]]:
         if line.startswith("[") and line.endswith("]"):
             section = line
         elif section == "[Service]" and line[:1] not in ("#", ";", ""):
-            key, _, value = line.partition("=")
+            key, _equals, value = line.partition("=")
             found.append((key.strip(), value.strip()))
     return found
 
@@ -174,7 +174,7 @@ def _scripts(tree: Tree) -> list[Starter]:
 def _script_directories(text: str, environment: dict[str, str]) -> list[str]:
     known = {name: value for name, value in _shell.variables(text, environment).items() if _shell.UNKNOWN not in value}
     code = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
-    for _ in range(2):  # a variable within a variable
+    for _round in range(2):  # a variable within a variable
         code = re.sub(r"\$\{?([A-Za-z_]\w*)\}?", lambda match: known.get(match.group(1), match.group()), code)
     return _directories(code)
 

@@ -118,7 +118,7 @@ class Server:
     def _accept(self):
         while not self._ended:
             try:
-                connection, _ = self._socket.accept()
+                connection, _peer = self._socket.accept()
             except OSError:
                 return
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()

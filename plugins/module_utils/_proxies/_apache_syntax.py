@@ -116,7 +116,7 @@ class _Reader:
         if opening:
             self.open(opening.group(1).lower(), opening.group(2), path, number)
         elif all(self.conditions):
-            name, _, rest = text.partition(" ") if " " in text else text.partition("\t")
+            name, _space, rest = text.partition(" ") if " " in text else text.partition("\t")
             self.directive(name.lower(), words(self.expand(rest)), path, number, depth)
 
     def open(self, name: str, rest: str, path: str, number: int) -> None:

@@ -43,7 +43,7 @@ def targets(vhost: VhostPlan) -> list[Target]:
         return [Target("", "", upstreams, True)]
     found = []
     if vhost.synchrony:
-        host, _, port = vhost.synchrony.rpartition(":")
+        host, _colon, port = vhost.synchrony.rpartition(":")
         if not host or not port.isdigit():
             raise ProxyError(f"{vhost.name}: synchrony is not host:port: {vhost.synchrony}.", "Write 127.0.0.1:8091.")
         found.append(Target("/synchrony", "_synchrony", [Upstream("http", host.strip("[]"), int(port))], True))

@@ -53,7 +53,7 @@ def name_of(pid: int) -> str:
     """The name of a running process, empty when there is none, or only its exit code that nobody has asked for yet."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-            start, _, rest = file.read().rpartition(")")
+            start, _bracket, rest = file.read().rpartition(")")
     except OSError:
         return ""
     return "" if rest.split()[:1] in (["Z"], ["X"]) else start.partition("(")[2]

@@ -71,8 +71,8 @@ def keytool(*arguments: str) -> None:
 
 
 def certificates() -> None:
-    root_key, other_key = (rsa.generate_private_key(65537, 2048) for _ in range(2))
-    issuing_key, leaf_key, own_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(3))
+    root_key, other_key = (rsa.generate_private_key(65537, 2048) for _number in range(2))
+    issuing_key, leaf_key, own_key = (ec.generate_private_key(ec.SECP256R1()) for _number in range(3))
     root = certificate(root_key, "Example Root", ca=True)
     issuing = certificate(issuing_key, "Example Issuing CA", "Example Root", root_key, ca=True)
     names = [x509.DNSName(one) for one in ("rtc.example", "*.wild.example", "xn--bcher-kva.example")]

@@ -256,4 +256,4 @@ def test_plain_leaves_nothing_but_builtin_types():
 
 def test_ids_of_runs_sort_by_time():
     assert action.new_run()[:2] == "20"
-    assert len({action.new_run() for _ in range(20)}) > 1
+    assert len({action.new_run() for _number in range(20)}) > 1

@@ -34,7 +34,7 @@ def test_ill_formed(data, reason):
 
 def test_nesting_has_a_limit():
     data = b"\x05\x00"
-    for _ in range(100):
+    for _round in range(100):
         data = _der.encode(_der.SEQUENCE, data)
     value = _der.read(data)
     with pytest.raises(_der.DerError, match="too deeply"):

@@ -50,7 +50,7 @@ def test_an_encrypted_store_needs_its_password(name):
 
 @pytest.mark.parametrize("name", ["aes.p12", "legacy.p12"])
 def test_a_wrong_password_without_an_integrity_check(name):
-    version, safes, _ = _der.read(content(name)).children()
+    version, safes, _mac = _der.read(content(name)).children()
     with pytest.raises(_truststore.WrongPassword):
         _truststore.read(_der.encode(_der.SEQUENCE, version.raw, safes.raw), "wrong")
 
@@ -126,7 +126,7 @@ def test_a_store_cut_short(name):
 
 def test_absurd_rounds_are_refused():
     version, safes, mac = _der.read(content("aes.p12")).children()
-    info, salt, _ = mac.children()
+    info, salt, _rounds = mac.children()
     mac = _der.encode(_der.SEQUENCE, info.raw, salt.raw, _der.encode_integer(2**40))
     with pytest.raises(_truststore.DamagedStore, match="rounds of key derivation"):
         _truststore.read(_der.encode(_der.SEQUENCE, version.raw, safes.raw, mac), "changeit")

@@ -112,7 +112,7 @@ def test_trusted_chain(tmp_path, pki):
 
 
 def test_issuing_ca_alone_is_trusted_as_java_does(tmp_path, pki):
-    _, issuing = pki
+    _root, issuing = pki
     result = tls_probe(tmp_path, issuing.leaf(NAME), [issuing], [issuing.pem])
     check_failure(result, "polling", "not_found")
 
@@ -128,7 +128,7 @@ def test_untrusted_root(tmp_path, pki, highest):
 
 
 def test_untrusted_root_that_is_not_sent(tmp_path, pki):
-    _, issuing = pki
+    _root, issuing = pki
     other = servers.Authority("Other Root")
     result = tls_probe(tmp_path, issuing.leaf(NAME), [issuing], [other.pem])
     check_failure(result, "tls", "tls_untrusted")

@@ -30,7 +30,7 @@ def listening(serve):
         def run():
             with contextlib.suppress(OSError):
                 while True:
-                    connection, _ = listener.accept()
+                    connection, _peer = listener.accept()
                     with connection, contextlib.suppress(OSError, ssl.SSLError):
                         serve(connection)
 
@@ -94,15 +94,15 @@ def test_tls_13_by_openssl(monkeypatch):
     if _tls.shutil.which("openssl") is None:
         pytest.skip("no openssl here")
     monkeypatch.setattr(_tls, "_by_ssl", lambda *_: [])
-    with tls_server(only_13) as (port, _):
+    with tls_server(only_13) as (port, _names):
         assert len(_tls.fetch_chain("127.0.0.1", port, "rtc.example")) == 2
 
 
 def test_says_that_it_cannot_see_the_chain(monkeypatch):
     monkeypatch.setattr(_tls, "_by_ssl", lambda *_: [])
-    monkeypatch.setattr(_tls.shutil, "which", lambda _: None)
+    monkeypatch.setattr(_tls.shutil, "which", lambda _name: None)
     words = r"alert protocol_version.*Python 3\.10 or openssl"
-    with tls_server(only_13) as (port, _), pytest.raises(_tls.FetchFailed, match=words):
+    with tls_server(only_13) as (port, _names), pytest.raises(_tls.FetchFailed, match=words):
         _tls.fetch_chain("127.0.0.1", port)
 
 
@@ -151,7 +151,7 @@ def test_a_name_that_does_not_resolve():
 
 def test_the_hello_is_read_by_a_real_server_in_small_pieces():
     """Records may come in any pieces: the server's answer is passed on byte by byte."""
-    with tls_server(only_12) as (port, _):
+    with tls_server(only_12) as (port, _names):
         near, far = socket.socketpair()
 
         def relay():

@@ -220,7 +220,7 @@ def server():
         def serve():
             try:
                 while True:
-                    connection, _ = listener.accept()
+                    connection, _peer = listener.accept()
                     with connection:
                         try:
                             context.wrap_socket(connection, server_side=True).close()
@@ -247,7 +247,7 @@ def test_the_chain_of_a_server(run_module, jre, server):
 
 
 def test_the_chain_of_a_server_that_nobody_knows(run_module, jre, server):
-    port, _ = server
+    port, _names = server
     store_of(jre).write_bytes(_jks.write([], "changeit"))
     item = {"host": "127.0.0.1", "port": port}
     result = run_module("java_truststore", options(jre, certificates=[item]), check=True)
@@ -257,7 +257,7 @@ def test_the_chain_of_a_server_that_nobody_knows(run_module, jre, server):
 
 
 def test_a_server_that_is_not_the_expected_one(run_module, jre, server):
-    port, _ = server
+    port, _names = server
     item = {"host": "127.0.0.1", "port": port, "sha256": fingerprint("own")}
     result = run_module("java_truststore", options(jre, certificates=[item]))
     assert f"The chain of 127.0.0.1:{port}: none of its certificates has the SHA-256 fingerprint" in result["msg"]
@@ -315,7 +315,7 @@ def events(arguments, last):
 
         count = 0
 
-        def hook(name, _):
+        def hook(name, _arguments):
             nonlocal count
             if name.startswith(("open", "os.", "shutil.", "tempfile.", "subprocess.")):
                 count += 1
@@ -328,7 +328,7 @@ def events(arguments, last):
                 java_truststore.main()
             finally:
                 os._exit(0)
-    _, status = os.waitpid(child, 0)
+    _pid, status = os.waitpid(child, 0)
     return os.WIFSIGNALED(status)
 
 
