@@ -1,34 +1,19 @@
 # Copyright (c) 2026, the collab.rtc authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tests with real JREs: every one below /usr/lib/jvm, the one on PATH, and those that RTC_JRES names (separated by colons)."""
+"""Tests with real JREs: those of ``tests/javas.py``."""
 
 from __future__ import annotations
 
 import importlib
 import json
 import os
-import shutil
 import subprocess
-from pathlib import Path
 
+import javas
 import pytest
 
 PASSWORD = "changeit"
-
-
-def homes():
-    """The home directories of the JREs with a keytool, each once."""
-    candidates = [Path(one) for one in os.environ.get("RTC_JRES", "").split(":") if one]
-    candidates += sorted(Path("/usr/lib/jvm").glob("*")) if Path("/usr/lib/jvm").is_dir() else []
-    found = shutil.which("keytool")
-    candidates += [Path(found).resolve().parents[1]] if found else []
-    real = {one.resolve(): None for one in candidates if os.access(one / "bin" / "keytool", os.X_OK)}
-    return list(real)
-
-
-HOMES = homes()
-SKIP = [pytest.param(None, marks=pytest.mark.skip(reason="no JRE with a keytool on this machine"))]
 
 
 class Jre:
@@ -71,9 +56,9 @@ class Jre:
         return found
 
 
-@pytest.fixture(params=HOMES or SKIP, ids=lambda home: home.name if home else "none")
+@pytest.fixture(params=javas.PARAMS, ids=javas.name)
 def jre(request, tmp_path):
-    return Jre(request.param, tmp_path)
+    return Jre(javas.home_of(request.param), tmp_path)
 
 
 @pytest.fixture

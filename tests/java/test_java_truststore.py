@@ -184,7 +184,7 @@ def test_a_kill_at_any_time_leaves_the_old_or_the_new_store(jre, run_module, tmp
     outcomes = []
     rng = random.Random(4711)
     longest = 2.0  # seconds; learned from the runs that end
-    for _ in range(KILLS):
+    for _number in range(KILLS):
         jre.store.write_bytes(old)
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         child = subprocess.Popen([sys.executable, str(script)], env=environment, start_new_session=True, **pipes)

@@ -4,8 +4,7 @@
 
 """Real Tomcats of four generations, fetched once from Maven Central into ``.build/tomcat``.
 
-Skipped, and said so, where there is no Java or Maven Central does not answer. ``RTC_JAVA_HOMES`` (paths with ``:``
-between them) names the Javas to run on; without it, the one on PATH.
+They run on the Javas of ``tests/javas.py``. Skipped, and said so, where Maven Central does not answer.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ import tarfile
 import urllib.error
 import urllib.request
 
+import javas
 import pytest
 
 VERSIONS = ["8.5.100", "9.0.98", "10.1.34", "11.0.2"]
@@ -28,19 +28,9 @@ CACHE = pathlib.Path(__file__).parents[2] / ".build" / "tomcat"
 NEEDS_JAVA = {"11": 17, "10": 11}
 
 
-def java_homes():
-    homes = [home for home in os.environ.get("RTC_JAVA_HOMES", "").split(":") if home]
-    java = shutil.which("java")
-    if not homes and java:
-        homes = [str(pathlib.Path(java).resolve().parents[1])]
-    return homes
-
-
-@pytest.fixture(params=java_homes() or [None], ids=lambda home: pathlib.Path(home).name if home else "no-java")
+@pytest.fixture(params=javas.PARAMS, ids=javas.name)
 def java_home(request):
-    if request.param is None:
-        pytest.skip("no java on PATH, and RTC_JAVA_HOMES is not set")
-    return request.param
+    return str(javas.home_of(request.param))
 
 
 @pytest.fixture(params=VERSIONS)
