@@ -63,7 +63,7 @@ def _in_the_way(state: SiteState, item: Node, listener: Listener, wanted: str) -
     process = item.application.process
     if process and listener.pid and listener.pid == process.pid:
         return False  # the add-on's own: RTC504 or RTC503 speak of it
-    known = [one for one in item.facts.rtc if one.port == listener.port and one.kind != "foreign"]
+    known = [one for one in item.facts.rtc if one.port == listener.port and one.kind != "foreign" and one.active]
     if any(not listener.pid or not one.pid or one.pid == listener.pid for one in known):
         return False
     # A proxy that has the port on all addresses: RTC503 says it better, where it forwards to RTC.

@@ -39,11 +39,11 @@ def node(state: SiteState, item: Node) -> list[Finding]:
             )
         )
     elif store is None or store.error:
-        why = store.error if store else "none was found"
+        why = store.error.rstrip(".") if store else "none was found"
         found.append(make("RTC312", item.host, f"Trust store of {item.kind.capitalize()} on {item.host}: {why}."))
     else:
-        found += _store(item, store)
         found += _trust(item, store)
+    found += _store(item, store) if store else []
     if not (item.given and item.given.root_pem) and not item.wishes.tls_fetch:
         found.append(make("RTC314", item.host, f"The authority behind {state.site.base_url} was not given."))
     for finding in found:
