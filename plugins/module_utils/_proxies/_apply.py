@@ -162,7 +162,7 @@ class Change:
         if not self.options.reload:
             return
         state = self.control.state()
-        if not self.backend.serves():
+        if not self.vhosts and not self.backend.serves():
             if steps and state == "running":
                 self.control.stop()
                 self.result.reloaded = True
@@ -290,10 +290,15 @@ def _linked(link: Link) -> bool:
 
 
 def _place_link(path: str, target: str) -> None:
-    temporary = f"{path}.rtc-{os.getpid()}"
-    os.symlink(target, temporary)
-    os.rename(temporary, path)
-    _files.sync_directory(os.path.dirname(path))
+    directory = os.path.dirname(path)
+    if os.path.lexists(path):
+        # Not beside it: nginx includes sites-enabled/*, and a kill must not leave a second link there.
+        temporary = os.path.join(os.path.dirname(directory), f".{os.path.basename(path)}.rtc-{os.getpid()}")
+        os.symlink(target, temporary)
+        os.rename(temporary, path)
+    else:
+        os.symlink(target, path)
+    _files.sync_directory(directory)
 
 
 def summary(results: list[Result]) -> dict[str, Any]:

@@ -200,6 +200,17 @@ def test_writing_again_differs_in_nothing(host):
     assert _apply.differences(desired) == []
 
 
+def test_a_link_of_ours_that_points_elsewhere_is_mended(tmp_path, monkeypatch):
+    host = Host("nginx", tmp_path / "root", monkeypatch)
+    host.write(plan("nginx"))
+    link = host.root / "etc/nginx/sites-enabled/rtc-confluence-9083.conf"
+    link.unlink()
+    link.symlink_to("/etc/hostname")
+    host.write(plan("nginx"))
+    assert os.readlink(link) == str(host.root / "etc/nginx/sites-available/rtc-confluence-9083.conf")
+    assert sorted(os.listdir(link.parent)) == ["confluence", link.name]
+
+
 def test_absent_of_nothing(host):
     desired = host.server.desired([], ["rtc-confluence-9083"], host.server.read())
     assert _apply.differences(desired) == []
