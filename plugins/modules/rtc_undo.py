@@ -7,11 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: rtc_undo
-short_description: Undo a run of this collection on a host
+short_description: Undo runs of this collection on a host
 version_added: 0.1.0
 author: [collab.rtc authors (@collab-rtc)]
 description:
   - Gives every file that a run changed the bytes, owner and mode of before; files that the run made are removed.
+  - Runs after it are undone first, so that the host is as it was before the run that is named.
   - Restarting what reads those files is left to C(playbooks/rollback.yml).
 extends_documentation_fragment: [collab.rtc.attributes]
 attributes:
@@ -26,7 +27,7 @@ options:
     type: path
     default: /var/lib/collab-rtc/undo
   run:
-    description: The run to undo, or V(latest).
+    description: The oldest run to undo, or V(latest).
     type: str
     default: latest
 """
@@ -38,7 +39,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 run:
-  description: The run that was undone.
+  description: The oldest run that was undone.
   returned: success
   type: str
 runs:
@@ -48,6 +49,11 @@ runs:
   elements: str
 paths:
   description: The paths that were given back.
+  returned: success
+  type: list
+  elements: str
+removed:
+  description: Those of them that the runs had made, and that are gone now.
   returned: success
   type: list
   elements: str
@@ -68,6 +74,27 @@ def list_runs(path: str) -> list:
     return sorted(name for name in os.listdir(path) if _undo.entries(os.path.join(path, name)))
 
 
+def newer(runs: list, run: str, path: str) -> list:
+    """The run and all after it, newest first.
+
+    :raises RtcError: there is no record of it.
+    """
+    if run not in runs:
+        raise RtcError(f"{path} has no record of the run {run}.", f"There are: {', '.join(runs) or 'none'}.")
+    return list(reversed(runs[runs.index(run):]))
+
+
+def undo(directories: list, check: bool) -> list:
+    """Undo the records in this order; returns the paths that were, or would be, given back."""
+    paths = []
+    for directory in directories:
+        if check:
+            paths += [entry["path"] for entry in _undo.entries(directory) if _undo.differs(directory, entry)]
+        else:
+            paths += _undo.restore(directory)
+    return list(dict.fromkeys(paths))
+
+
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(
@@ -83,16 +110,15 @@ def main() -> None:
         if run == "latest":
             run = runs[-1] if runs else ""
         if not run:
-            module.exit_json(changed=False, run="", runs=runs, paths=[])
-        directory = os.path.join(path, run)
-        if module.check_mode:
-            paths = [entry["path"] for entry in _undo.entries(directory) if _undo.differs(directory, entry)]
-        else:
-            paths = _undo.restore(directory)
+            module.exit_json(changed=False, run="", runs=runs, paths=[], removed=[])
+        paths = undo([os.path.join(path, name) for name in newer(runs, run, path)], module.check_mode)
     except (RtcError, OSError) as exc:
         module.fail_json(msg=str(exc))
     listing = "".join(f"{item}\n" for item in paths)
-    module.exit_json(changed=bool(paths), run=run, runs=runs, paths=paths, diff={"before": listing, "after": ""})
+    removed = [item for item in paths if not os.path.lexists(item)]
+    module.exit_json(
+        changed=bool(paths), run=run, runs=runs, paths=paths, removed=removed, diff={"before": listing, "after": ""}
+    )
 
 
 if __name__ == "__main__":
