@@ -94,12 +94,27 @@ def test_ansible_reads_the_same_from_the_labs_own_inventory():
         ({"ansible_host": "10.0.9.5", "lab_context_path": "wiki"}, ["a:", "lab_context_path", "'/'"]),
         ({"ansible_host": "10.0.9.5", "lab_service": "upstart"}, ["a:", "lab_service", "sysv"]),
         ({"ansible_host": "10.0.9.5", "lab_image": "windows"}, ["a:", "lab_image", "proxy"]),
+        ({"ansible_host": "10.0.9.5", "lab_keystore": "PEM", "rtc_server_name": "w"}, ["a:", "lab_keystore", "JKS"]),
+        ({"ansible_host": "10.0.9.5", "lab_keystore": "JKS"}, ["a:", "lab_keystore", "rtc_server_name"]),
+        ({"ansible_host": "10.0.9.5", "lab_keystore": {"jira": "JKS"}, "rtc_server_name": "w"}, ["lab_keystore", "jira"]),
     ],
 )
 def test_a_wrong_variable_is_named_with_its_host(tmp_path, values, words):
     with pytest.raises(LabError) as caught:
         inventory.read(write(tmp_path, {"a": values}))
     assert [word for word in words if word not in str(caught.value)] == []
+
+
+def test_an_application_with_a_key_store_ends_tls_itself(tmp_path):
+    host = {
+        "ansible_host": "10.0.9.5", "lab_product": ["jira", "confluence"], "lab_keystore": {"jira": "JKS"},
+        "rtc_server_name": {"confluence": "wiki.test", "jira": "jira.test"},
+    }  # fmt: skip
+    lab = inventory.read(write(tmp_path, {"a": host, "b": {**host, "ansible_host": "10.0.9.6", "lab_keystore_name": "b.test"}}))
+    assert lab.hosts["a"].ports == {"confluence": 8090, "jira": 8444}
+    assert lab.hosts["a"].stores == {"jira": inventory.Store("JKS", "jira.test")}
+    assert lab.hosts["b"].stores == {"jira": inventory.Store("JKS", "b.test")}
+    assert lab.server_names == ("b.test", "jira.test", "wiki.test")
 
 
 @pytest.mark.parametrize("shared", [{"ansible_host": "10.0.9.5"}, {"lab_names": ["wiki.test"]}])

@@ -11,7 +11,9 @@ import http.client
 import ipaddress
 import json
 import re
+import shutil
 import socket
+import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -64,6 +66,11 @@ def wanted(lab: Lab, host: Host, image: Image) -> Wanted:
     folder = ssh.host_folder(lab, host.name)
     settings = {"LAB_PRODUCTS": " ".join(host.products), "LAB_SERVICE": host.service}
     settings |= {f"LAB_CONTEXT_{product.upper()}": path for product, path in host.contexts.items()}
+    settings |= {f"LAB_STORE_{product.upper()}": store.kind for product, store in host.stores.items()}
+    settings |= {"LAB_TOMCAT": str(host.tomcat)} if host.stores else {}
+    for product, store in host.stores.items():
+        for source, target in (("fullchain.pem", f"{product}.crt"), ("privkey.pem", f"{product}.key")):
+            shutil.copy(lab.state / "pki" / store.name / source, folder / target)
     env = "".join(f"{key}='{value}'\n" for key, value in settings.items())
     (folder / "host.env").write_text(env, encoding="utf-8")
     aliases = [f"--network-alias={name}" for name in (host.name, *host.names)]
@@ -289,6 +296,9 @@ def _ssh_answers(host: Host) -> bool:
 
 def _application_answers(host: Host, product: str, port: int) -> bool:
     connection = http.client.HTTPConnection(host.address, port, timeout=20)
+    if product in host.stores:  # that it answers is asked here, not whom it is trusted by
+        context = ssl._create_unverified_context()
+        connection = http.client.HTTPSConnection(host.address, port, timeout=20, context=context)
     try:
         connection.request("GET", f"{host.contexts[product]}/rtc-lab/request.jsp")
         return connection.getresponse().status == 200

@@ -21,14 +21,27 @@ from hostlab.errors import LabError
 IMAGES = ("application", "proxy")
 PRODUCTS = ("confluence", "jira")
 HTTP_PORTS = {"confluence": 8090, "jira": 8080}
+HTTPS_PORTS = {"confluence": 8443, "jira": 8444}  # of applications that end TLS themselves
+STORES = ("JKS", "PKCS12")
 # Debian release -> its name, and the Tomcat and Java that an application gets there.
 RELEASES = {11: ("bullseye", 9, 11), 12: ("bookworm", 10, 17), 13: ("trixie", 11, 21)}
-TOMCATS = {11: (9,), 12: (10,), 13: (10, 11)}
+TOMCATS = {11: (9,), 12: (9, 10), 13: (10, 11)}
+
+
+@dataclass(frozen=True)
+class Store:
+    """The key store that an application's own TLS connector names: `kind` of STORES, certificate for `name`."""
+
+    kind: str
+    name: str
 
 
 @dataclass(frozen=True)
 class Host:
-    """One host of the lab. `contexts`: product -> context path ("" is the root); `names`: server names it answers to."""
+    """One host of the lab. `contexts`: product -> context path ("" is the root); `names`: server names it answers to.
+
+    `stores`: products whose own connector ends TLS -> their key store.
+    """
 
     name: str
     address: str
@@ -39,11 +52,12 @@ class Host:
     contexts: dict[str, str]
     service: str
     names: tuple[str, ...]
+    stores: dict[str, Store]
 
     @property
     def ports(self) -> dict[str, int]:
         """Product -> TCP port of its user connector."""
-        return {product: HTTP_PORTS[product] for product in self.products}
+        return {product: (HTTPS_PORTS if product in self.stores else HTTP_PORTS)[product] for product in self.products}
 
 
 @dataclass(frozen=True)
@@ -125,6 +139,11 @@ def _as_list(value: Any) -> list[str]:
     return [str(item) for item in value] if isinstance(value, list) else [str(value)]
 
 
+def _server_names(value: Any) -> list[str]:
+    """One name, or one for each product."""
+    return [str(name) for name in value.values()] if isinstance(value, dict) else _as_list(value)
+
+
 def _contexts(name: str, products: tuple[str, ...], value: Any) -> dict[str, str]:
     paths = value if isinstance(value, dict) else dict.fromkeys(products, value)
     contexts = {}
@@ -134,6 +153,18 @@ def _contexts(name: str, products: tuple[str, ...], value: Any) -> dict[str, str
             raise LabError(f"{name}: lab_context_path must begin with '/', not be {path!r}.")
         contexts[product] = path
     return contexts
+
+
+def _stores(name: str, products: tuple[str, ...], values: dict[str, Any]) -> dict[str, Store]:
+    kinds, names = values.get("lab_keystore") or {}, values.get("lab_keystore_name") or values.get("rtc_server_name")
+    stores = {}
+    for product, kind in kinds.items() if isinstance(kinds, dict) else dict.fromkeys(products, kinds).items():
+        _one_of(name, "lab_keystore", kind, STORES)
+        own = names.get(product) if isinstance(names, dict) else names
+        if product not in products or not own:
+            raise LabError(f"{name}: lab_keystore names {product}, which is not there or has no rtc_server_name.")
+        stores[product] = Store(kind, str(own))
+    return stores
 
 
 def _one_of(name: str, variable: str, value: Any, allowed: tuple[Any, ...]) -> None:
@@ -170,6 +201,7 @@ def _host(name: str, values: dict[str, Any], network: ipaddress.IPv4Network) -> 
         contexts=_contexts(name, products, values.get("lab_context_path")),
         service=service,
         names=tuple(_as_list(values.get("lab_names"))),
+        stores=_stores(name, products, values),
     )
 
 
@@ -193,7 +225,8 @@ def read(path: Path, name: str | None = None) -> Lab:
                     raise LabError(f"{host.name} and {seen[value]} both have {value}.")
                 seen[value] = host.name
     server_names = {name for host in hosts.values() for name in host.names}
-    server_names |= {str(v["rtc_server_name"]) for v in merged.values() if v.get("rtc_server_name")}
+    server_names |= {store.name for host in hosts.values() for store in host.stores.values()}
+    server_names |= {name for values in merged.values() for name in _server_names(values.get("rtc_server_name"))}
     return Lab(
         name=name or str(some["lab_name"]),
         subnet=str(network),

@@ -9,11 +9,24 @@ copy_tomcat() {
     tomcat=$1 java=$2
     export DEBIAN_FRONTEND=noninteractive
     before=$(dpkg-query --show --showformat '${Package}\n')
+    libraries=
+    # Debian 12 has Tomcat 9 as libraries only; the scripts of Tomcat 10 start it as well.
+    if [ "$tomcat" = 9 ] && [ "$(. /etc/os-release && echo "$VERSION_ID")" = 12 ]; then
+        tomcat=10 libraries=libtomcat9-java
+    fi
+    # shellcheck disable=SC2086
     apt-get install -y --no-install-recommends "tomcat$tomcat-common" "openjdk-$java-jre-headless" \
-        libeclipse-jdt-core-java fontconfig-config
+        libeclipse-jdt-core-java fontconfig-config $libraries
 
     mkdir -p /opt/tomcat/conf
     cp -rL "/usr/share/tomcat$tomcat/bin" "/usr/share/tomcat$tomcat/lib" /opt/tomcat/
+    if [ -n "$libraries" ]; then
+        rm /opt/tomcat/lib/*.jar
+        for jar in /usr/share/java/tomcat9-*.jar; do
+            [ ! -L "$jar" ] || cp -L "$jar" "/opt/tomcat/lib/$(basename "$jar" | sed 's/^tomcat9-//')"
+        done
+        mv /opt/tomcat/lib/juli.jar /opt/tomcat/bin/tomcat-juli.jar
+    fi
     # The JSP compiler is no part of Tomcat's own lib/ in Debian.
     cp -L /usr/share/java/eclipse-jdt-core*.jar /opt/tomcat/lib/
     # The default configuration is in the package "tomcatN", which would also bring a service of its own: unpack only.
@@ -62,6 +75,7 @@ make_product() {
     classes=$install_dir/$webapp/WEB-INF/classes
     mkdir -p "$classes" "$install_dir/$webapp/WEB-INF/lib" "$install_dir/$webapp/rtc-lab" "$home"
     cp "$here"/webapp/*.jsp "$install_dir/$webapp/rtc-lab/"
+    cp "$here/webapp/index.html" "$install_dir/$webapp/"
     cp "$here/webapp/web.xml" "$install_dir/$webapp/WEB-INF/"
     . /etc/os-release
     . "$here/versions.sh"
