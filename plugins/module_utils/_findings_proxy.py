@@ -111,4 +111,8 @@ ENTRIES = (
           "Answers to clients that poll go through a buffer, or a file, of the proxy first.",
           "The route to the RTC port has buffering on.",
           "nginx: proxy_buffering off. The role does it where it writes the virtual host.", "reverse_proxy", ("S31",)),
+    Entry("RTC423", "error", "One port of a proxy with TLS and without",
+          "A port speaks one protocol: sites with and without TLS cannot share it.",
+          "Two sites have the same proxy and the same port, and users speak TLS to only one of them.",
+          "Give one of the sites another rtc_port, or TLS to both.", "", ("S04", "S08")),
 )  # fmt: skip

@@ -31,13 +31,29 @@ TEXTS = {
 
 def hosts(landscape: Landscape, states: list[SiteState]) -> list[Finding]:
     """What is said about the proxies that sites use, whatever the site is."""
-    found: list[Finding] = []
+    found: list[Finding] = [*_mixed(states)]
     used = {(state.proxy.host, state.proxy.kind) for state in states if state.proxy}
     for host, facts in landscape.facts.items():
         for proxy in facts.proxies:
             if (host, proxy.kind) in used:
                 found += _daemon(host, proxy)
     return found
+
+
+def _mixed(states: list[SiteState]) -> Iterator[Finding]:
+    """Sites with and without TLS on one port of a proxy."""
+    seen: dict[tuple[str, int], SiteState] = {}
+    for state in states:
+        if state.proxy is None or not state.proxy.managed:
+            continue
+        first = seen.setdefault((state.proxy.host, state.site.rtc_port), state)
+        if first.tls != state.tls:
+            yield make(
+                "RTC423",
+                state.proxy.host,
+                f"{first.site.rtc_url} and {state.site.rtc_url} cannot share a port of {state.proxy.host}.",
+                site=state.site.name,
+            )
 
 
 def _daemon(host: str, proxy: Proxy) -> Iterator[Finding]:

@@ -78,11 +78,18 @@ def _rtc_vhost(state: SiteState, services: _intent.Services) -> VhostPlan:
         _upstream(state, node, site.rtc_port, backup=bool(number) and not shared) for number, node in enumerate(nodes)
     ]
     return VhostPlan(
-        site=site.name, kind=site.proxy_kind, role="rtc", name=f"rtc-{site.application}-{site.rtc_port}",
+        site=site.name, kind=site.proxy_kind, role="rtc", name=_name(state),
         server_name=site.server_name, listen=_intent.rtc_listen(state, services), port=site.rtc_port, upstreams=upstreams,
         certificate=certificate, key=key,
         upstream_ca=_upstream_ca(state), upstream_name=state.wishes.upstream_name,
     )  # fmt: skip
+
+
+def _name(state: SiteState) -> str:
+    """Of the file on the proxy. A proxy of many hosts has many sites with the same port; on one host a port is there once."""
+    site = state.site
+    local = state.proxy and state.proxy.local and site.placement == "same_host"
+    return f"rtc-{site.application}-{site.rtc_port}" if local else f"rtc-{site.application}-{site.server_name}-{site.rtc_port}"
 
 
 def _application_vhost(state: SiteState) -> VhostPlan:

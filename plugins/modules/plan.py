@@ -68,7 +68,7 @@ EXAMPLES = r"""
 RETURN = r"""
 plan:
   description: The plan. C(plan.hosts[inventory_hostname]) is what the roles do on a host.
-  returned: always
+  returned: unless errors fail the task
   type: dict
   contains:
     sites:
@@ -89,7 +89,7 @@ plan:
       returned: always
 sites:
   description: Each site with its placement, protocol and topology, and the evidence for them.
-  returned: always
+  returned: unless errors fail the task
   type: list
   elements: dict
   sample:
@@ -101,7 +101,7 @@ sites:
       topology: T6
 findings:
   description: What was found, errors first. The file C(docs/findings.md) explains each id.
-  returned: always
+  returned: unless errors fail the task
   type: list
   elements: dict
   sample:
@@ -116,7 +116,7 @@ errors:
   type: int
 ansible_facts:
   description: Facts for the roles and playbooks that follow.
-  returned: always
+  returned: unless errors fail the task
   type: dict
   contains:
     rtc_plan:

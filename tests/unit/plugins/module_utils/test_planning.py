@@ -71,6 +71,9 @@ def test_a_case_plans_the_same_twice_and_survives_json(case, landscape_of):
     assert _facts.from_dict(_plan.Plan, data) == first
     text = _report_text.render_plan(first)
     assert all(site.name in text for site in first.sites)
+    for host in first.hosts.values():
+        names = [vhost.name for vhost in host.vhosts]
+        assert len(names) == len(set(names))
     assert all(item.id in text for item in first.findings)
 
 
