@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import re
+
 from ansible_collections.collab.rtc.plugins.module_utils import _findings
 from ansible_collections.collab.rtc.plugins.module_utils._entry import Entry
-from ansible_collections.collab.rtc.plugins.module_utils._findings_seed import STATEMENTS
+from ansible_collections.collab.rtc.plugins.module_utils._findings_seed import EXAMPLES, STATEMENTS
 
 HEAD = """\
 <!-- Written by tools/generate_docs.py from plugins/module_utils/_findings_*.py. Do not edit. -->
@@ -70,4 +72,14 @@ def _statements() -> str:
     for number, text in STATEMENTS.items():
         ids = [entry.id for entry in _findings.CATALOGUE.values() if number in entry.seed]
         lines.append(f"| {number} | {text} | {', '.join(f'[{item}](#{item.lower()})' for item in sorted(ids))} |")
+    lines += [
+        "\nWhat is in its example files only, and is no advice to everyone:\n",
+        "| in the examples | here |",
+        "|---|---|",
+        *(f"| {text} | {re.sub(r'RTC[0-9]{3}', _link, answer)} |" for text, answer in EXAMPLES),
+    ]
     return "\n".join(lines) + "\n"
+
+
+def _link(match: re.Match[str]) -> str:
+    return f"[{match.group()}](#{match.group().lower()})"

@@ -36,7 +36,7 @@ DETECTION = (
     Entry("RTC007", "warning", "The application does not run",
           "What only a running process shows (its Java, properties, the add-on's own RTC service) is unknown.",
           "No process of the installation.",
-          "Start the application and run again."),
+          "Start the application and run again.", seed=("S33",)),
 )
 
 INVENTORY = (
@@ -73,7 +73,7 @@ INVENTORY = (
     Entry("RTC108", "error", "Wishes that contradict each other",
           "No state of the site fulfils all of them. A warning where one of them just has no effect.",
           "Variables of one site are compared with each other, and between its nodes.",
-          "Drop or correct one of the variables that the message names."),
+          "Drop or correct one of the variables that the message names.", seed=("S06",)),
     Entry("RTC110", "error", "The server name is unknown",
           "Without the name that users type, neither proxy nor certificate nor connector can be right.",
           "No rtc_server_name, no proxyName, no proxy that forwards here, and the host has no full name.",

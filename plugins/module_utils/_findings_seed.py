@@ -42,4 +42,25 @@ STATEMENTS: dict[str, str] = {
     "S30": "Parts that a proxy includes, such as proxy_params, have to exist on that system.",
     "S31": "Polling and WebSocket requests of RTC have to be forwarded to the same service.",
     "S32": "server.xml has to be well-formed after it was edited.",
+    "S33": "RTC is a service on the application's own server, and has to be up.",
+    "S34": "The proxy's RTC port has the server name that the application has; one example has two different ones.",
 }
+
+# What only the page's example files say: detail of theirs -> what becomes of it here.
+EXAMPLES: tuple[tuple[str, str], ...] = (
+    ("The connector of the T6 example has scheme https without secure.", "RTC208; the role sets both."),
+    ("The line with URIEncoding=\"U$ is cut off, so that the example is not well-formed.", "RTC201."),
+    ("maxPostSize is 2097152, which is Tomcat's default.", "RTC212."),
+    ("Connection is set to Upgrade for every request, with keepalive to the upstream.",
+     "Accepted as it is; the role sends Connection as the request needs it."),
+    ("X-Forwarded-Host, -Server and -For are set, X-Forwarded-Proto is not.",
+     "The role sends the protocol that users speak; RTC210 where another one is sent and believed."),
+    ("client_max_body_size and proxy_buffer_size are set for the application.",
+     "The role sets larger ones where it writes that virtual host; not looked at in others."),
+    ("proxy_params is included, a file of Debian alone.", "RTC411; the role's virtual hosts include nothing."),
+    ("Apache sends polling by RewriteCond and WebSockets by ProxyPass to ws://.",
+     "Both are understood (RTC405, RTC404); the role uses upgrade=websocket where Apache has it."),
+    ("AllowEncodedSlashes is on in the virtual host of RTC.", "Not needed by Socket.IO; left as it is."),
+    ("Ports other than the default are used for RTC: 8092, 9088, 9090.", "rtc_port; both sides the same (RTC402)."),
+    ("keytool imports the certificate that s_client shows, which is the leaf alone.", "RTC303; the role imports the authority."),
+)  # fmt: skip

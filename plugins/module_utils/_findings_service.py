@@ -17,7 +17,7 @@ SERVICE = (
           "The panel shows DOWN.",
           "The unit of the RTC server exists and is not active.",
           "The role starts it. Its journal says why it stopped: journalctl -u rtc-server@confluence.",
-          "rtc_server", ("S09",)),
+          "rtc_server", ("S09", "S33")),
     Entry("RTC503", "error", "The service and the proxy fight for one address",
           "On one host the service has the port on loopback and the proxy has it on the external address; neither"
           " may have it on all.",
@@ -38,15 +38,15 @@ SERVICE = (
     Entry("RTC506", "error", "The add-on's own service does not listen",
           "There is nothing to forward to.",
           "rtc_service is builtin, the application runs, and its process does not listen on the RTC port.",
-          "Switch RTC on in the add-on, with this port, or set rtc_service: deployed.", "", ("S02", "S09")),
+          "Switch RTC on in the add-on, with this port, or set rtc_service: deployed.", "", ("S02", "S09", "S33")),
     Entry("RTC508", "error", "Python is too old for the RTC server",
           "The RTC server needs Python 3.10 or later on the host where it runs.",
           "No interpreter of 3.10 or later was found, or rtc_server_python is older.",
-          "Install a newer Python beside the system's own and name it with rtc_server_python."),
+          "Install a newer Python beside the system's own and name it with rtc_server_python.", seed=("S33",)),
     Entry("RTC509", "error", "No RTC server for this kind of machine",
           "The bundle has compiled parts; they exist for x86_64 and aarch64.",
           "The host's machine type is another one.",
-          "Use rtc_service: builtin there."),
+          "Use rtc_service: builtin there.", seed=("S33",)),
 )
 
 NETWORK = (
@@ -85,7 +85,7 @@ NETWORK = (
     Entry("RTC607", "error", "An address to listen on is not this host's",
           "The proxy would not start.",
           "rtc_listen names an address that the proxy host does not have, or none is known.",
-          "Correct rtc_listen."),
+          "Correct rtc_listen.", seed=("S16",)),
     Entry("RTC608", "info", "The server name was not looked up",
           "Whether it resolves on the application host is not known.",
           "Detection only looks up names that the configuration or the inventory gives; this one was concluded.",

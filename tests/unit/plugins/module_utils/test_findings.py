@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils import _findings, _planning
-from ansible_collections.collab.rtc.plugins.module_utils._findings_seed import STATEMENTS
+from ansible_collections.collab.rtc.plugins.module_utils._findings_seed import EXAMPLES, STATEMENTS
 
 
 def test_a_case_raises_exactly_its_findings(case, landscape_of):
@@ -56,6 +58,11 @@ def test_ids_are_unique_and_in_their_topic():
 def test_every_statement_of_the_vendor_is_covered():
     covered = {statement for entry in _findings.CATALOGUE.values() for statement in entry.seed}
     assert covered == set(STATEMENTS)
+
+
+def test_what_the_examples_refer_to_exists():
+    for _text, answer in EXAMPLES:
+        assert set(re.findall(r"RTC[0-9]+", answer)) <= set(_findings.CATALOGUE)
 
 
 @pytest.mark.parametrize("entry", _findings.CATALOGUE.values(), ids=lambda entry: entry.id)
