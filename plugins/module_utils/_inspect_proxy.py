@@ -114,7 +114,8 @@ def _rtc(state: SiteState, proxy: ProxyUse) -> Iterator[Finding]:
     site_port = state.site.rtc_port
     present = _intent.existing(state, site_port, proxy.rtc)
     foreign = [item for item in present if not item.vhost.managed]
-    if not present:
+    elsewhere = list(_elsewhere(state, proxy, present))
+    if not present and not elsewhere:  # a route at the wrong place says more than that there is none
         yield make(
             "RTC403",
             proxy.host,
@@ -130,7 +131,7 @@ def _rtc(state: SiteState, proxy: ProxyUse) -> Iterator[Finding]:
         for match in item.routes[:1]:
             if match.route.buffering and proxy.kind == "nginx":
                 yield make("RTC422", proxy.host, f"{match.where}: proxy_buffering is on.")
-    yield from _elsewhere(state, proxy, present)
+    yield from elsewhere
 
 
 def _fault(state: SiteState, proxy: ProxyUse, item: Existing, fault: str) -> Finding:
