@@ -18,7 +18,7 @@ from hostlab.console import say
 from hostlab.errors import LabError
 from hostlab.inventory import Host, Lab
 from hostlab.machine import alone
-from hostlab.podman import Podman, forget_the_last_boot
+from hostlab.podman import Podman, forget_the_last_boot, refresh_names
 
 REPOSITORY_ROOT = Path(__file__).resolve().parents[3]
 DEFAULT_INVENTORY = REPOSITORY_ROOT / "inventories/lab/hosts.yml"
@@ -47,6 +47,7 @@ def up(lab: Lab, podman: Podman, chosen: list[Host], *, fresh: bool = False) -> 
         hosts.make_network(podman, lab)
         started = _start(lab, podman, targets, fresh=False)
     if started:
+        refresh_names()
         with alone(images.LOCK):
             images.remove_stale(podman, list(of_host.values()))
     say(f"{lab.name}: {len(chosen)} host{'s' if len(chosen) > 1 else ''} up")

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -40,6 +42,19 @@ def forget_the_last_boot() -> bool:
     shutil.rmtree(NAME_SERVER, ignore_errors=True)
     ALIVE.unlink()
     return True
+
+
+def refresh_names() -> None:
+    """Let every name server of Podman read its files anew.
+
+    It tells only the one whose process id it wrote down, and two that were started at the same moment share the networks:
+    the names of some are then answered by one that is never told.
+    """
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            command = (process / "cmdline").read_bytes().split(b"\0")
+            if command[0].endswith(b"/aardvark-dns") and os.fsencode(NAME_SERVER) in command:
+                os.kill(int(process.name), signal.SIGHUP)
 
 
 def _boot_time() -> int:
