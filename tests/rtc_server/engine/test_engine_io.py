@@ -371,9 +371,9 @@ async def test_a_session_nobody_takes_up_goes(quick: Web, revision: int) -> None
 async def test_a_stall_of_the_server_is_not_the_clients_fault() -> None:
     import time
 
-    async with serving(Echo(ping_interval=0.2, ping_timeout=0.2)) as web:
+    async with serving(Echo(ping_interval=0.1, ping_timeout=1.0)) as web:
         wires = [await web.ws() for _ in range(5)]
-        time.sleep(1.0)
+        time.sleep(1.5)
         for _ in range(6):
             await asyncio.gather(*[w.send("4x") for w in wires])
             assert await asyncio.gather(*[w.take() for w in wires]) == ["4x"] * 5

@@ -150,7 +150,7 @@ async def serve(config: Config, journal: Journal | None = None) -> None:
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
         systemd.notify("READY=1")
-        watching = asyncio.ensure_future(systemd.watchdog(lambda: True))
+        watching = asyncio.ensure_future(systemd.watchdog(lambda: journal.alive))
         await stop.wait()
         systemd.notify("STOPPING=1")
         log.info("draining")

@@ -101,6 +101,10 @@ class Journal(Protocol):
     def fault(self) -> str | None:
         """Why changes are refused at present, or None."""
 
+    @property
+    def alive(self) -> bool:
+        """Whether it can still answer at all; if not, the process is to be started anew."""
+
     async def start(self, on_outcomes: OnOutcomes) -> None:
         """Open the store. ``on_outcomes`` is called on the loop with each durable batch."""
 

@@ -252,6 +252,11 @@ class SqliteJournal:
         """Why changes are refused at present, or None."""
         return self._writer.fault
 
+    @property
+    def alive(self) -> bool:
+        """Whether the committing thread runs."""
+        return self._closing or not self._started or self._thread.is_alive()
+
     # --- start and end ------------------------------------------------------------------------
 
     async def start(self, on_outcomes: OnOutcomes) -> None:
