@@ -190,3 +190,32 @@ async def test_without_a_token_nothing_is_told(site: Site) -> None:
         await site.connect("")
     with pytest.raises(Closed, match="token_invalid"):
         await site.connect(token()[:-3] + "abc")
+
+
+async def test_compaction_while_somebody_reads_the_older_snapshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def write(client: Client, first: int) -> None:
+        for i in range(first, first + 5):
+            assert (await client.ask("change", {"project": "p", "id": f"c{i}", "data": i}))["ok"]
+        assert (await client.ask("snapshot", {"project": "p", "revision": first + 4, "data": first + 4}))["ok"]
+
+    async with running(tmp_path, limits={"keep_changes": 0}) as site:
+        await write(await arrive(site, "ann"), 1)
+    async with running(tmp_path, limits={"keep_changes": 0}) as site:
+        ann = await arrive(site, "ann", since=5)
+        journal, go_on, reading = site.service.journal, asyncio.Event(), asyncio.Event()
+        read = journal.snapshot
+
+        async def slowly(project: str) -> object:
+            found = await read(project)
+            reading.set()
+            await go_on.wait()
+            return found
+
+        monkeypatch.setattr(journal, "snapshot", slowly)
+        coming = asyncio.ensure_future(arrive(site, "bob"))
+        await reading.wait()
+        await write(ann, 6)
+        go_on.set()
+        bob = await coming
+        assert bob.joined["snapshot"] == {"revision": 10, "data": 10}
+        assert bob.joined["changes"] == [] and bob.joined["more"] is False

@@ -110,19 +110,23 @@ class Projects:
                 found = await self.journal.changes(
                     project.name, start, self._limits.history_page, self._limits.page_bytes
                 )
-                if not found or found[0].revision == start + 1:
+                if found[0].revision == start + 1 if found else start >= project.revision:
                     return self._fit(project, snapshot, start, found)
-                snapshot = await self.journal.snapshot(project.name)  # compacted just now
+                snapshot = await self._snapshot(project, anew=True)  # compacted just now
         except JournalError as exc:
             log.error("project cannot be read: %s", exc)
             raise Refusal(UNAVAILABLE, "the project cannot be read at present; try again") from exc
         log.error("the journal of a project has a gap after revision %d: run verify-journal", start)
         raise Refusal(UNAVAILABLE, "the project's journal is damaged")
 
-    async def _snapshot(self, project: Project) -> Snapshot | None:
-        if project.snapshot is None:
-            project.snapshot = await self.journal.snapshot(project.name)
-        return project.snapshot
+    async def _snapshot(self, project: Project, anew: bool = False) -> Snapshot | None:
+        known = project.snapshot
+        if anew or known is None or known.revision < project.snapshot_revision:
+            found = await self.journal.snapshot(project.name)
+            known = project.snapshot  # a later one may have come while this was read
+            if found is not None and (known is None or found.revision > known.revision):
+                known = project.snapshot = found
+        return known
 
     def _fit(
         self, project: Project, snapshot: Snapshot | None, start: int, found: Sequence[Change]
