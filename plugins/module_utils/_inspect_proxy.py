@@ -218,10 +218,9 @@ def _application(state: SiteState, proxy: ProxyUse) -> Iterator[Finding]:
 def _synchrony(state: SiteState, proxy: ProxyUse) -> Iterator[Finding]:
     if state.site.application != "confluence":
         return
-    hosts_of = {id(match.vhost): match for match in proxy.application if match.listen.tls == state.tls}
-    if hosts_of and not any(_has_synchrony(match) for match in hosts_of.values()):
-        match = next(iter(hosts_of.values()))
-        yield make("RTC413", proxy.host, f"{match.where}: no route for {SYNCHRONY}.")
+    hosts_of = list({id(match.vhost): match for match in proxy.application if match.listen.tls == state.tls}.values())
+    if hosts_of and not any(map(_has_synchrony, hosts_of)):
+        yield make("RTC413", proxy.host, f"{hosts_of[0].where}: no route for {SYNCHRONY}.")
 
 
 def _has_synchrony(match: Match) -> bool:

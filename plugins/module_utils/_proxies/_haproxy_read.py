@@ -77,7 +77,7 @@ class _Frontend:
         default = self.section.last("default_backend")
         if default and len(default.words) > 1:
             groups.setdefault((), []).extend(self.backend(default.words[1], default, ["/"]))
-        if self.section.kind == "listen" and any(True for _ in self.section.all("server", inherit=False)):
+        if self.section.kind == "listen" and any(True for _server in self.section.all("server", inherit=False)):
             groups.setdefault((), []).append(self.route(self.section, "/", None))
         groups = groups or {(): []}
         return [self.host(list(names), routes) for names, routes in groups.items()]

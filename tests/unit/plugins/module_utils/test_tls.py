@@ -54,8 +54,8 @@ def tls_server(change=lambda context: None):
         with context.wrap_socket(connection, server_side=True) as secure:
             secure.recv(1)
 
-    with listening(serve) as port:
-        yield port, asked
+    with contextlib.ExitStack() as stack:
+        yield stack.enter_context(listening(serve)), asked
 
 
 def only_13(context):
@@ -155,7 +155,7 @@ def test_the_hello_is_read_by_a_real_server_in_small_pieces():
         near, far = socket.socketpair()
 
         def relay():
-            with socket.create_connection(("127.0.0.1", port)) as server, far, contextlib.suppress(OSError):
+            with far, contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)) as server:
                 server.sendall(far.recv(4096))
                 while True:
                     piece = server.recv(1)
