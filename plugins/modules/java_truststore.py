@@ -220,6 +220,7 @@ backup_file:
 """
 
 import os
+import re
 import shutil
 import tempfile
 from typing import Any
@@ -309,9 +310,11 @@ class Run:
                 except _tls.NoAnchor:
                     anchors = _tls.trust_anchors(chain, (), "exact")
                 fingerprints += [anchor.certificate.fingerprint for anchor in anchors]
-            else:
+            elif item["alias"] or item["sha256"]:
                 aliases += [item["alias"]] if item["alias"] else []
                 fingerprints += [_plain(item["sha256"])] if item["sha256"] else []
+            else:
+                raise RtcError("An item of certificates names no certificate.", "Each needs pem, src, host, alias or sha256.")
         return _truststore_edit.plan_absent(store, aliases, fingerprints)
 
     def _warn(self, changes: _truststore_edit.Changes, given: list[Any]) -> None:
@@ -391,7 +394,10 @@ def _check_pin(item: dict[str, Any], chain: list[_tls.Certificate]) -> None:
 
 
 def _plain(fingerprint: str) -> str:
-    return fingerprint.replace(":", "").replace(" ", "").lower()
+    plain = fingerprint.replace(":", "").replace(" ", "").lower()
+    if not re.match(r"[0-9a-f]{64}\Z", plain):
+        raise RtcError(f"'{fingerprint}' is not a SHA-256 fingerprint.", "It has 64 hexadecimal digits, with or without colons.")
+    return plain
 
 
 def _source(item: dict[str, Any]) -> str:
@@ -422,7 +428,7 @@ def _listing(items: list[dict[str, str]]) -> str:
 
 def main() -> None:
     item = {
-        "pem": {"type": "str"},
+        "pem": {"type": "str", "no_log": True},  # a pasted file may have the private key beside its certificate
         "src": {"type": "path"},
         "host": {"type": "str"},
         "port": {"type": "int"},

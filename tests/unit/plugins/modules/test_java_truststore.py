@@ -126,6 +126,13 @@ def test_absent_starts_no_jvm(run_module, jre, store, item):
     assert (again["changed"], again["removed"]) == (False, [])
 
 
+def test_a_key_that_stands_beside_the_certificates_is_not_shown(run_module, jre):
+    """People paste whole files; what Ansible shows of the arguments must not have the key."""
+    key = (DATA / "leaf.key").read_text(encoding="ascii")
+    for arguments in ({"certificates": [{"pem": pem("root") + key}]}, {"certificates": [{"pem": key}]}):
+        assert key.splitlines()[1] not in str(run_module("java_truststore", options(jre, **arguments)))
+
+
 def test_a_link_stays_a_link_and_the_mode_stays(run_module, jre, tmp_path):
     undo = tmp_path / "undo"
     arguments = options(jre, state="absent", certificates=[{"alias": "root"}], backup=True, undo_dir=str(undo))
@@ -154,6 +161,8 @@ def test_jssecacerts_comes_first(run_module, jre):
         ({"certificates": [{"pem": pem("plain-leaf")}]}, "is neither given nor in the store"),
         ({"certificates": [{"alias": "root"}]}, "names no certificate"),
         ({"certificates": [{"pem": pem("plain"), "sha256": "00" * 32}]}, "none of its certificates has the SHA-256"),
+        ({"certificates": [{"sha256": "3a:5f"}], "state": "absent"}, "'3a:5f' is not a SHA-256 fingerprint"),
+        ({"certificates": [{"alias": "", "pem": ""}], "state": "absent"}, "names no certificate"),
         ({"certificates": [{"pem": pem("plain"), "alias": "a"}, {"pem": pem("small"), "alias": "A"}]}, "asked for by two"),
         ({"certificates": [{"pem": pem("plain"), "src": "x"}]}, "mutually exclusive"),
         ({"certificates": [{"host": "localhost"}]}, "port"),
