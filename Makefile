@@ -66,6 +66,10 @@ test-rtc: collection ## The RTC server's tests, with their figures
 molecule: collection ## A Molecule scenario on real hosts (SCENARIO=default)
 	@SCENARIO=$(or $(SCENARIO),default) $(BIN)/python tools/run_tests.py molecule
 
+.PHONY: bench-modules
+bench-modules: collection ## tomcat_connector and java_truststore beside community.general, last line JSON
+	@$(BIN)/python tests/bench/run_modules.py
+
 .PHONY: docs
 docs: setup ## Write the generated references in docs/
 	@$(BIN)/python tools/generate_docs.py

@@ -38,7 +38,8 @@ def name(param: str) -> str:
 
 
 @functools.lru_cache(maxsize=None)
-def _home(param: str) -> tuple[Path | None, str]:
+def find(param: str) -> tuple[Path | None, str]:
+    """The home directory of one of ``PARAMS``; or ``None``, and why it cannot be had."""
     if param not in PINNED:
         home = Path(param).resolve()
         return (home, "") if os.access(home / "bin" / "keytool", os.X_OK) else (None, f"{param} has no bin/keytool")
@@ -53,7 +54,7 @@ def _home(param: str) -> tuple[Path | None, str]:
 
 def home_of(param: str) -> Path:
     """The home directory of one of ``PARAMS``; skips the test when it cannot be had."""
-    home, problem = _home(param)
+    home, problem = find(param)
     if home is None:
         pytest.skip(problem)
     return home

@@ -7,8 +7,8 @@
     python tests/bench/bench_server_xml.py
 
 The work sets four attributes (scheme, secure, proxyName, proxyPort) of one connector; the file is once new to it and
-once has them already. Each task is one process with the module's arguments, as Ansible runs it on a managed host; the
-time of a connection, which every task costs too, is not in it. Times are the fastest of several rounds, by the clock
+once has them already. Each task is one process that runs what Ansible sends to a managed host (see payload.py); the time
+of a connection, which every task costs too, is not in it. Times are the fastest of several rounds, by the clock
 and of the processor; who is ahead is told by the processor's, which the machine's other work disturbs least.
 
 ``bytes_beyond``: bytes that differ between the files before and after, the asked attributes taken out of both.
@@ -23,15 +23,13 @@ import json
 import os
 import pathlib
 import re
-import resource
 import subprocess
 import sys
 import tempfile
-import time
 import zipfile
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-CACHE = ROOT / ".build" / "bench"
+from payload import CACHE, LXML, PEERS, ROOT, run
+
 ANSIBLE = "ansible==12.3.0"
 DATA = ROOT / "tests" / "unit" / "data" / "server_xml"
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
@@ -39,68 +37,32 @@ ASKED = {"scheme": "https", "secure": "true", "proxyName": "wiki.example.com", "
 PEER_MODULE = "ansible_collections/community/general/plugins/modules/xml.py"
 
 
-def peer_path():
-    """Where community.general and lxml are; fetched once."""
-    target = CACHE / "community_general"
-    if not (target / PEER_MODULE).exists():
+def fetch_peers():
+    """Get community.general and lxml from PyPI, once."""
+    if not (PEERS / PEER_MODULE).exists():
         CACHE.mkdir(parents=True, exist_ok=True)
         pip("download", "--no-deps", "--dest", str(CACHE), ANSIBLE)
         (wheel,) = CACHE.glob("ansible-*.whl")
         with zipfile.ZipFile(wheel) as archive:
             members = [name for name in archive.namelist() if name.startswith("ansible_collections/community/general/")]
-            archive.extractall(target, members)
-    if not (CACHE / "lxml").exists():
-        pip("install", "--target", str(CACHE / "lxml"), "lxml")
-    return f"{target}:{CACHE / 'lxml'}"
+            archive.extractall(PEERS, members)
+    if not LXML.exists():
+        pip("install", "--target", str(LXML), "lxml")
 
 
 def pip(*arguments):
     subprocess.run([sys.executable, "-m", "pip", "--quiet", *arguments], check=True)
 
 
-def run(module, arguments, path):
-    """One task: a process of its own. Returns the result, and the seconds by the clock and of the processor."""
-    code = f"from {module} import main; main()"
-    given = json.dumps({"ANSIBLE_MODULE_ARGS": {**arguments, "_ansible_remote_tmp": tempfile.gettempdir()}})
-    environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": ""}
-    began, used = time.perf_counter(), processor()
-    done = subprocess.run(
-        [sys.executable, "-c", CALL.format(code)], input=given, capture_output=True, text=True, env=environment, check=False
-    )
-    seconds = (time.perf_counter() - began, processor() - used)
-    try:
-        return json.loads(done.stdout.splitlines()[-1]), seconds
-    except (IndexError, ValueError):
-        return {"failed": True, "msg": done.stderr[-500:]}, seconds
-
-
-def processor():
-    """Seconds of processor time that our finished child processes have used."""
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
-
-
-# ansible-core 2.19 and later ask for the profile that says how arguments are written.
-CALL = """
-import sys
-from ansible.module_utils import basic
-basic._ANSIBLE_ARGS = sys.stdin.buffer.read()
-basic._ANSIBLE_PROFILE = "legacy"
-{}
-"""
-
-
 def ours(path, port, values):
-    module = "ansible_collections.collab.rtc.plugins.modules.tomcat_connector"
-    return [run(module, {"path": str(path), "connector_port": port, "attributes": values}, str(ROOT / ".build" / "src"))]
+    return [run("collab.rtc.tomcat_connector", {"path": str(path), "connector_port": port, "attributes": values})]
 
 
 def peers(path, port, values):
     """It sets one attribute in one task."""
-    module = "ansible_collections.community.general.plugins.modules.xml"
     xpath = f'/Server/Service/Connector[@port="{port}"]'
     return [
-        run(module, {"path": str(path), "xpath": xpath, "attribute": name, "value": value}, peer_path())
+        run("community.general.xml", {"path": str(path), "xpath": xpath, "attribute": name, "value": value})
         for name, value in values.items()
     ]
 
@@ -192,6 +154,7 @@ def ahead(mine, theirs):
 
 
 def main():
+    fetch_peers()
     rows = []
     titles = f"{'change s':>9} {'again s':>8} {'change cpu':>10} {'again cpu':>9}"
     print(f"{'file':32} {'module':22} {'tasks':>5} {titles} {'bytes beyond':>12}")
@@ -201,7 +164,7 @@ def main():
             beyond = line["message"] if line["bytes_beyond"] is None else line["bytes_beyond"]
             times = f"{line['seconds_change']:9} {line['seconds_unchanged']:8}"
             times += f" {line['cpu_change']:10} {line['cpu_unchanged']:9}"
-            print(f"{name:32} {tool:22} {line['tasks']:5} {times} {beyond!s:>12}")
+            print(f"{name:32} {tool:22} {line['tasks']:5} {times} {beyond!s:>12}", flush=True)
         rows.append({"case": name, **found, "ahead": ahead(*found.values())})
     summary = {
         "bench": "server_xml",

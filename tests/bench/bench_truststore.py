@@ -6,8 +6,8 @@
 
     python tests/bench/bench_truststore.py
 
-Each task is one process with the module's arguments, as Ansible runs it on a managed host; the time of a connection,
-which every task costs too, is not in it. A wrapper of keytool that both find counts the JVM starts. Times are the
+Each task is one process that runs what Ansible sends to a managed host (see payload.py); the time of a connection, which
+every task costs too, is not in it. The keytool is that of a pinned Java 17 (tests/javas.py). A wrapper of keytool that both find counts the JVM starts. Times are the
 fastest of several rounds, by the clock and of the processor (children included).
 
 ``right``: afterwards the store trusts what it should and nothing else, as read from its bytes; of a chain that is the CA,
@@ -20,23 +20,25 @@ from __future__ import annotations
 import json
 import os
 import pathlib
-import shutil
 import stat
 import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / ".build" / "src"), str(pathlib.Path(__file__).resolve().parent)]
+sys.path[:0] = [str(ROOT / ".build" / "src"), str(ROOT / "tests"), str(pathlib.Path(__file__).resolve().parent)]
 
-from bench_server_xml import peer_path, run  # noqa: E402
+import javas  # noqa: E402
+from bench_server_xml import fetch_peers  # noqa: E402
+from payload import loader, run  # noqa: E402
+
+loader()  # before anything of a collection is imported, or it would not find them
 
 from ansible_collections.collab.rtc.plugins.module_utils import _certificates, _truststore  # noqa: E402
 
 DATA = ROOT / "tests" / "unit" / "data" / "truststore"
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 PASSWORD = "changeit"
-OURS = "ansible_collections.collab.rtc.plugins.modules.java_truststore"
-PEER = "ansible_collections.community.general.plugins.modules.java_cert"
+JAVA = "17"
 
 
 def fingerprint(name):
@@ -47,14 +49,15 @@ def ours(store, items, state):
     """One task, whatever the number of certificates. The items are pairs of a file and an alias."""
     certificates = [{"src": str(DATA / f"{name}.pem"), "alias": alias} for name, alias in items]
     arguments = {"path": str(store), "certificates": certificates, "state": state, "_ansible_diff": True}
-    return [run(OURS, arguments, str(ROOT / ".build" / "src"))]
+    return [run("collab.rtc.java_truststore", arguments)]
 
 
 def peers(store, items, state):
     """One task for each certificate."""
     common = {"keystore_path": str(store), "keystore_pass": PASSWORD, "state": state, "_ansible_diff": True}
     return [
-        run(PEER, dict(common, cert_path=str(DATA / f"{name}.pem"), cert_alias=alias), peer_path()) for name, alias in items
+        run("community.general.java_cert", dict(common, cert_path=str(DATA / f"{name}.pem"), cert_alias=alias))
+        for name, alias in items
     ]
 
 
@@ -76,12 +79,11 @@ CASES = [
 class Bench:
     """A directory with the store and the counting keytool."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, home):
         self.directory = pathlib.Path(directory)
         self.store = self.directory / "cacerts"
         self.log = self.directory / "starts"
-        real = shutil.which("keytool")
-        home = pathlib.Path(os.path.realpath(real)).parents[1]
+        real = home / "bin" / "keytool"
         self.original = pathlib.Path(_truststore.locate(str(home))).read_bytes()
         self.before = set(self.trusted_list(self.original))
         wrapper = self.directory / "bin" / "keytool"
@@ -107,22 +109,22 @@ class Bench:
         results = work(self.store, items, state)
         found = self.trusted_list(self.store.read_bytes())
         added = sorted(one for one in found if one not in self.before)
-        failed = [result.get("msg", "") for result, _ in results if result.get("failed")]
+        failed = [result.get("msg", "") for result, _seconds in results if result.get("failed")]
         right = added == sorted(map(fingerprint, expected)) and len(found) == len(self.before) + len(added)
         return {
             "tasks": len(results),
-            "seconds": sum(seconds[0] for _, seconds in results),
-            "cpu": sum(seconds[1] for _, seconds in results),
+            "seconds": sum(seconds[0] for _result, seconds in results),
+            "cpu": sum(seconds[1] for _result, seconds in results),
             "jvm_starts": self.starts() - began,
             "right": not failed and right,
-            "diff": tells(results, [*expected, *(name for name, _ in there)]),
+            "diff": tells(results, [*expected, *(name for name, _alias in there)]),
             "message": failed[0].splitlines()[0][:120] if failed else "",
         }
 
 
 def tells(results, names):
     """Whether the diffs of changed tasks have subject and fingerprint of a certificate; None: nothing was changed."""
-    changed = [result for result, _ in results if result.get("changed")]
+    changed = [result for result, _seconds in results if result.get("changed")]
     if not changed:
         return None
     text = json.dumps([result.get("diff", "") for result in changed]).replace(":", "").lower()
@@ -151,19 +153,21 @@ def ahead(mine, theirs):
 
 
 def main():
-    if shutil.which("keytool") is None:
-        print(json.dumps({"bench": "truststore", "skipped": "no keytool on this machine"}))
-        return 0
+    home, problem = javas.find(JAVA)
+    if home is None:
+        print(json.dumps({"bench": "truststore", "error": problem}))
+        return 1
+    fetch_peers()
     rows = []
     print(f"{'work':32} {'module':28} {'tasks':>5} {'seconds':>8} {'cpu':>7} {'JVMs':>4} {'right':>6} {'diff':>6}")
     with tempfile.TemporaryDirectory() as directory:
-        bench = Bench(directory)
+        bench = Bench(directory, home)
         for name, there, items, state, expected in CASES:
             found = case(bench, there, items, state, expected)
             for tool, line in found.items():
                 times = f"{line['seconds']:8} {line['cpu']:7} {line['jvm_starts']:4}"
                 words = f"{line['right']!s:>6} {line['diff']!s:>6} {line['message']}"
-                print(f"{name:32} {tool:28} {line['tasks']:5} {times} {words}")
+                print(f"{name:32} {tool:28} {line['tasks']:5} {times} {words}", flush=True)
             rows.append({"case": name, **found, "ahead": ahead(*found.values())})
         size = len(bench.before)
     summary = {
