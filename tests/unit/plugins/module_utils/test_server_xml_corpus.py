@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import re
 from xml.dom import minidom
 from xml.parsers import expat
 
@@ -95,6 +96,15 @@ def check_edit(old, new, nodes, index, asked):
         same_after = common(old[same_before:][::-1], new[same_before:][::-1])
         start = old.rindex(b"<Connector", 0, same_before)
         assert old.count(b"<", start, len(old) - same_after) == 1
+        # And in that tag, each attribute that was not asked for is as it was written, in the same order.
+        tags = (data[start : data.index(b">", max(same_before, len(data) - same_after - 1))] for data in (old, new))
+        kept = [[piece for name, piece in written(tag) if name.decode() not in asked] for tag in tags]
+        assert kept[0] == kept[1]
+
+
+def written(tag):
+    """The attributes of a start tag: name, and text from name to closing quote."""
+    return [(match[1], match[0]) for match in re.finditer(rb"([\w.:-]+)\s*=\s*(?:\"[^\"]*\"|'[^']*')", tag)]
 
 
 def common(one, other):
