@@ -30,6 +30,7 @@ WORKERS = 4
 def up(lab: Lab, podman: Podman, chosen: list[Host], *, fresh: bool = False) -> None:
     """Bring the hosts up from whatever state the machine is in; `fresh`: throw their containers away first."""
     machine.install_missing(lab.state / "log")
+    machine.allow_watchers(len(lab.hosts))
     ssh.ensure(lab)
     pki.ensure(lab.state / "pki", lab.server_names)
     mirrors = machine.find_mirrors()

@@ -129,6 +129,22 @@ def install_missing(log_dir: Path) -> None:
         raise LabError(f"apt installed {', '.join(packages)}, but what {', '.join(still)} should bring is not there.")
 
 
+WATCHERS = Path("/proc/sys/fs/inotify/max_user_instances")
+WATCHERS_PER_HOST = 16  # of systemd, its path units, dbus; seen: 9
+
+
+def allow_watchers(hosts: int) -> None:
+    """Raise the machine's limit on inotify instances, which all containers share: beyond it systemd's units fail."""
+    needed = 128 + WATCHERS_PER_HOST * hosts
+    if int(WATCHERS.read_text(encoding="ascii")) >= needed:
+        return
+    try:
+        WATCHERS.write_text(str(needed), encoding="ascii")
+        say(f"{WATCHERS} is {needed} now, for {hosts} hosts")
+    except OSError as err:
+        say(f"{WATCHERS} cannot be raised to {needed} ({err.strerror}); with many hosts, units of systemd may fail")
+
+
 def _os_release() -> dict[str, str]:
     lines = Path("/etc/os-release").read_text(encoding="utf-8").splitlines()
     pairs = (line.split("=", 1) for line in lines if "=" in line)
