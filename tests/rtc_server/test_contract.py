@@ -9,7 +9,9 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from rtc_support import Client, Closed, Site, running, token
+from rtc_support import Client, Closed, Site, config_text, running, token
+
+from rtc_server import cli
 
 BOTH = [("websocket", 4), ("polling", 4), ("websocket", 3), ("polling", 3)]
 
@@ -89,6 +91,27 @@ async def test_a_restart_loses_nothing(tmp_path: Path) -> None:
         assert [c["revision"] for c in ann.joined["changes"]] == [4, 5]
         assert ann.joined["epoch"] == epoch
         assert (await ann.ask("change", {"project": "p", "id": "c2", "data": 2}))["duplicate"] is True
+
+
+async def test_after_restoring_an_older_copy_clients_start_over(tmp_path: Path) -> None:
+    journal, copy = tmp_path / "journal.db", tmp_path / "copy"
+    async with running(tmp_path) as site:
+        ann = await arrive(site, "ann")
+        await ann.ask("change", {"project": "p", "id": "c1", "data": 1})
+    assert not (tmp_path / "journal.db-wal").exists()  # after a stop the file is whole by itself
+    copy.write_bytes(journal.read_bytes())
+    async with running(tmp_path) as site:
+        ann = await arrive(site, "ann")
+        await ann.ask("change", {"project": "p", "id": "c2", "data": "lost by the restore"})
+        epoch = ann.joined["epoch"]
+    journal.write_bytes(copy.read_bytes())
+    (tmp_path / "config.toml").write_text(config_text(tmp_path))
+    assert cli.main(["new-epoch", "--config", str(tmp_path / "config.toml")]) == 0
+    async with running(tmp_path) as site:
+        bob = await arrive(site, "bob")
+        await bob.ask("change", {"project": "p", "id": "c3", "data": "another second change"})
+        ann = await arrive(site, "ann", since=2, epoch=epoch)
+        assert ann.joined["reset"] is True and [c["id"] for c in ann.joined["changes"]] == ["c1", "c3"]
 
 
 @pytest.mark.parametrize("void", [{"since": 3, "epoch": "another"}, {"since": 9}])

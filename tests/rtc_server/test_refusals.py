@@ -289,3 +289,20 @@ async def test_refused_tokens_end_the_connection_but_not_the_neighbours(tmp_path
                 await client.connect("nonsense")
         await client.closed.wait()  # no second attempt any more
         await site.connect(token("neighbour"))
+
+
+async def test_users_that_are_away_are_forgotten_once_they_have_spent_nothing_lately(tmp_path: Path) -> None:
+    async with running(tmp_path, limits={"changes_per_second": 0.01, "changes_burst": 2}) as site:
+        service = site.service
+        service._sweep_at = 3
+        for name in ("spent", "idle", "here"):
+            client = await site.connect(token(name))
+            await client.ask("join", {"project": "p"})
+            if name == "spent":
+                assert (await change(client))["ok"]
+            if name != "here":
+                await client.close()
+        while sum(u.connections for u in service.users.values()) > 1:
+            await asyncio.sleep(0.005)
+        await site.connect(token("new"))
+        assert set(service.users) == {"spent", "here", "new"}

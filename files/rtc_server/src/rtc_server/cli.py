@@ -62,6 +62,12 @@ def _parser() -> argparse.ArgumentParser:
     verify = commands.add_parser("verify-journal", help="check that a journal is whole (the server may run)")
     verify.add_argument("--config", required=True, metavar="FILE")
     verify.set_defaults(run=_verify)
+
+    epoch = commands.add_parser(
+        "new-epoch", help="after restoring an older copy of the journal: clients start over (the server must not run)"
+    )
+    epoch.add_argument("--config", required=True, metavar="FILE")
+    epoch.set_defaults(run=_new_epoch)
     return parser
 
 
@@ -115,6 +121,13 @@ def _import(options: argparse.Namespace) -> int:
     lines = transfer.read_json_lines(sys.stdin.buffer)
     project, revision = transfer.import_project(path, lines, name=options.project, replace=options.replace)
     print(f"{project}: imported up to revision {revision}")
+    return 0
+
+
+def _new_epoch(options: argparse.Namespace) -> int:
+    path = load(options.config).journal.path
+    transfer.new_epoch(path)
+    print(f"{path}: clients will start over")
     return 0
 
 

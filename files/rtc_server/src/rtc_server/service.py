@@ -58,6 +58,7 @@ class Service(SocketServer):
         self.requests = Requests(self.projects, limits, time.monotonic)
         self.requests.register(main)
         self.users: dict[str, User] = {}
+        self._sweep_at = 1024  # users at which those are forgotten who are away and have spent nothing
         self._pending: set[Session] = set()
         self._pending_of: Counter[str] = Counter()
         self._bad_tokens = Buckets[str](limits.refused_tokens_per_minute / 60, limits.refused_tokens_per_minute)
@@ -111,13 +112,7 @@ class Service(SocketServer):
             if not self._bad_tokens.take(session.handshake.remote, time.monotonic()):
                 session.close("too many refused tokens")
             raise ConnectRefused(str(exc), {"code": exc.code}) from exc
-        user = self.users.get(identity.user)
-        if user is None:
-            now, limits = time.monotonic(), self.limits
-            user = self.users[identity.user] = User(
-                Bucket(limits.changes_per_second, max(limits.changes_burst, limits.changes_per_second), now),
-                Bucket(limits.reads_per_second, max(100.0, 5 * limits.reads_per_second), now),
-            )
+        user = self.users.get(identity.user) or self._new_user(identity.user)
         limit = self.limits.connections_per_user
         if user.connections >= limit:
             raise ConnectRefused(f"a user can have {limit} connections", {"code": "too_many", "limit": limit})
@@ -126,6 +121,18 @@ class Service(SocketServer):
         presence = Bucket(rate, max(10.0, 2 * rate), time.monotonic())
         socket.app = Connection(socket, identity, user, presence)
         session.handshake.query.clear()  # the older clients' token stands in it
+
+    def _new_user(self, name: str) -> User:
+        """Users are remembered after their last connection, or reconnecting would give back what they spent."""
+        now, limits = time.monotonic(), self.limits
+        if len(self.users) >= self._sweep_at:
+            self.users = {n: u for n, u in self.users.items() if u.connections or not u.changes.full(now)}
+            self._sweep_at = max(1024, 2 * len(self.users))
+        user = self.users[name] = User(
+            Bucket(limits.changes_per_second, max(limits.changes_burst, limits.changes_per_second), now),
+            Bucket(limits.reads_per_second, max(100.0, 5 * limits.reads_per_second), now),
+        )
+        return user
 
     def _connected(self, socket: Socket) -> None:
         self._no_longer_pending(socket.session)
@@ -152,10 +159,7 @@ class Service(SocketServer):
             connection.expiry.cancel()
         for member in list(connection.members.values()):
             self.projects.leave(member)
-        user = connection.user
-        user.connections -= 1
-        if user.connections == 0 and user.changes.full(time.monotonic()):
-            self.users.pop(connection.identity.user, None)
+        connection.user.connections -= 1
         log.debug("user %s disconnected: %s", connection.identity.user, reason)
 
     @staticmethod

@@ -285,9 +285,10 @@ class SqliteJournal:
         await self.idle()
         self._closing = True
         self._probe_timer.cancel()
+        # the writer last: it then folds the log into the file, which so is whole by itself after a stop
+        await self._loop.run_in_executor(self._reader, self._close_reader)
         self._queue.put(None)
         await self._loop.run_in_executor(None, self._thread.join)
-        await self._loop.run_in_executor(self._reader, self._close_reader)
         self._reader.shutdown()
         self._writer.unlock()
 

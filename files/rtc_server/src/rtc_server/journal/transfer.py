@@ -10,6 +10,7 @@ An export is JSON lines: a head ``{"format", "project", "revision", "base", "sna
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -63,30 +64,24 @@ def export_project(path: str, project: str) -> Iterator[str]:
         yield f'{{"end":{lines}}}'
 
 
+def new_epoch(path: str) -> None:
+    """Begin another history in every project of a journal that no server uses. Raises JournalError.
+
+    For a file that was restored from an older copy: clients may know revisions that it never gave, and
+    it will give their numbers to other changes; by the epoch they see that theirs are void.
+    """
+    with _writing(path) as db:
+        db.execute("UPDATE meta SET value=? WHERE key='epoch'", (secrets.token_hex(8),))
+        db.execute("UPDATE project SET epoch=NULL")
+
+
 def import_project(path: str, lines: Iterable[str], *, name: str = "", replace: bool = False) -> tuple[str, int]:
     """Put an export into a journal that no server uses: all of it or nothing. Returns project and revision.
 
     The project gets a new epoch, so clients that knew another history start over. Raises JournalError.
     """
-    lock = schema.lock(path)
-    try:
-        db = schema.connect(path, write=True)
-        try:
-            schema.prepare(db, path)
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                found = _import(db, lines, name, replace)
-                db.execute("COMMIT")
-            except BaseException:
-                db.execute("ROLLBACK")
-                raise
-            return found
-        finally:
-            db.close()
-    except sqlite3.Error as exc:
-        raise JournalError(f"{path}: {exc}") from exc
-    finally:
-        schema.unlock(lock)
+    with _writing(path) as db:
+        return _import(db, lines, name, replace)
 
 
 def _import(db: sqlite3.Connection, lines: Iterable[str], name: str, replace: bool) -> tuple[str, int]:
@@ -196,6 +191,26 @@ def _bad_json(where: str, text: str) -> list[str]:
     except (ValueError, RecursionError, TypeError) as exc:
         return [f"{where}: is not JSON: {exc}"]
     return []
+
+
+@contextlib.contextmanager
+def _writing(path: str) -> Iterator[sqlite3.Connection]:
+    """One transaction in a journal that is ours alone: all of the block or nothing. Raises JournalError."""
+    lock = schema.lock(path)
+    try:
+        with contextlib.closing(schema.connect(path, write=True)) as db:
+            schema.prepare(db, path)
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+                db.execute("COMMIT")
+            except BaseException:
+                db.execute("ROLLBACK")
+                raise
+    except sqlite3.Error as exc:
+        raise JournalError(f"{path}: {exc}") from exc
+    finally:
+        schema.unlock(lock)
 
 
 class _reading:  # noqa: N801 - used like a function
