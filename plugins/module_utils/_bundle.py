@@ -12,6 +12,7 @@ needs no pip, no virtual environment and no compiler. The archive holds ``lib/``
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import gzip
 import hashlib
 import io
@@ -82,7 +83,17 @@ def build(source: str, python_version: str, machine: str, cache: str) -> str:
     if os.path.exists(target):
         return target
     os.makedirs(cache, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache) as folder:
+    # Ansible does the hosts of a play at the same time: one builds, the others wait for it.
+    with open(target + ".lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not os.path.exists(target):
+            _build(source, python_version, machine, target)
+    return target
+
+
+def _build(source: str, python_version: str, machine: str, target: str) -> None:
+    name = os.path.basename(target)[: -len(".tar.gz")]
+    with tempfile.TemporaryDirectory(dir=os.path.dirname(target)) as folder:
         library = os.path.join(folder, "lib")
         _install(source, python_version, machine, library)
         shutil.copytree(
@@ -97,7 +108,6 @@ def build(source: str, python_version: str, machine: str, cache: str) -> str:
     with open(partial, "wb") as file:
         file.write(archive)
     os.rename(partial, target)
-    return target
 
 
 def _inputs(source: str) -> list[str]:
