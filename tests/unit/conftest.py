@@ -17,9 +17,11 @@ def run_module(capsys):
 
     Returns what the module printed, as a dictionary; a failure has ``failed: True`` in it.
     """
+    from ansible.module_utils.common import warnings
     from ansible.module_utils.testing import patch_module_args
 
     def run(name, args, check=False, diff=False):
+        warnings._global_warnings.clear()  # they are the process's: those of other tests would be in this result
         module = importlib.import_module(f"ansible_collections.collab.rtc.plugins.modules.{name}")
         args = dict(args, _ansible_check_mode=check, _ansible_diff=diff)
         with patch_module_args(args), pytest.raises(SystemExit):
