@@ -63,12 +63,12 @@ test-rtc: collection ## The RTC server's tests, with their figures
 	@$(BIN)/python tools/run_tests.py rtc-server
 
 .PHONY: molecule
-molecule: collection ## A Molecule scenario on real hosts (SCENARIO=default)
-	@SCENARIO=$(or $(SCENARIO),default) $(BIN)/python tools/run_tests.py molecule
+molecule: collection ## A Molecule scenario on real hosts: SCENARIO=default, faults or fleet
+	@$(BIN)/python tools/run_tests.py $(subst default,molecule,$(or $(SCENARIO),default))
 
-.PHONY: bench-modules
-bench-modules: collection ## tomcat_connector and java_truststore beside community.general, last line JSON
-	@$(BIN)/python tests/bench/run_modules.py
+.PHONY: test-all
+test-all: collection ## `make test`, and the long scenarios: seeded faults, every topology
+	@$(BIN)/python tools/run_tests.py all
 
 .PHONY: docs
 docs: setup ## Write the generated references in docs/

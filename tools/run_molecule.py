@@ -1,4 +1,4 @@
-"""Run Molecule scenarios on the built collection: those named in SCENARIO (comma-separated), or all."""
+"""Run Molecule scenarios on the built collection: those named, or all."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def main() -> int:
-    names = [name for name in os.environ.get("SCENARIO", "").split(",") if name]
-    names = names or sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
+    names = sys.argv[1:] or sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
     environment = {
         **os.environ,
         "MOLECULE_GLOB": "molecule/*/molecule.yml",

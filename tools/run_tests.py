@@ -1,6 +1,6 @@
 """Run the suites, fast ones first, and close with one line that counts: ``N passed, N failed, N skipped``.
 
-Without arguments all suites run; with arguments only those named, in the order of the table. The output of a suite
+Without arguments all suites run but the long ones (``extra``); with arguments only those named, in the order of the table. The output of a suite
 goes to the terminal as it comes and to ``.build/logs/<suite>.log``. The exit status is 1 when anything failed.
 """
 
@@ -92,6 +92,7 @@ class Suite:
     cwd: Path = ROOT
     environment: dict[str, str] = field(default_factory=dict)
     prepare: Callable[[], None] | None = None
+    extra: bool = False  # runs only when it is named: it takes longer than all the others
 
 
 def tool(name: str, *arguments: str) -> Callable[[], list[str]]:
@@ -123,7 +124,11 @@ SUITES = [
           read_sanity, TREE, prepare=prepare_ansible_test),
     Suite("units", "ansible-test units", tool("ansible-test", "units", "--local", "--python", "3.11"),
           read_pytest, TREE, prepare=prepare_ansible_test),
-    Suite("molecule", "scenarios on real hosts", tool("python", "tools/run_molecule.py"), read_molecule),
+    Suite("molecule", "one site on a real host", tool("python", "tools/run_molecule.py", "default"), read_molecule),
+    Suite("faults", "each seeded fault is diagnosed", tool("python", "tools/run_molecule.py", "faults"),
+          read_molecule, extra=True),
+    Suite("fleet", "every topology on real hosts", tool("python", "tools/run_molecule.py", "fleet"),
+          read_molecule, extra=True),
 ]  # fmt: skip
 
 
@@ -152,6 +157,8 @@ def run(suite: Suite) -> Counts:
 
 
 def main(names: list[str]) -> int:
+    if names == ["all"]:
+        names = [suite.name for suite in SUITES]
     unknown = set(names) - {suite.name for suite in SUITES}
     if unknown:
         print(f"No such suite: {', '.join(sorted(unknown))}. Known: {', '.join(s.name for s in SUITES)}.")
@@ -160,7 +167,7 @@ def main(names: list[str]) -> int:
     total = Counts()
     rows = []
     for suite in SUITES:
-        if names and suite.name not in names:
+        if suite.name not in names and (names or suite.extra):
             continue
         started = time.monotonic()
         counts = run(suite)
