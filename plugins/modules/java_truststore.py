@@ -96,6 +96,8 @@ options:
       - When O(path) does not exist, make it with the trusted certificates of this store, such as the C(cacerts) of the JRE.
       - Together with the option C(-Djavax.net.ssl.trustStore) of the application's JVM this keeps what was imported when an
         upgrade replaces the JRE.
+      - The new store has the format of this one. Java opens a JKS store and a PKCS#12 store without a password as it is; of a
+        PKCS#12 store with a password it sees nothing unless the JVM also has C(-Djavax.net.ssl.trustStorePassword).
     type: path
   seed_password:
     description: Password of O(seed_from).
