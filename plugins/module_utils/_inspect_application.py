@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Iterator
 
 from ansible_collections.collab.rtc.plugins.module_utils import _intent, _planning_node, _routes
-from ansible_collections.collab.rtc.plugins.module_utils._facts import Connector
+from ansible_collections.collab.rtc.plugins.module_utils._facts import Connector, ServerXml
 from ansible_collections.collab.rtc.plugins.module_utils._findings import make
 from ansible_collections.collab.rtc.plugins.module_utils._plan import Finding
 from ansible_collections.collab.rtc.plugins.module_utils._topology import Node, SiteState
@@ -29,12 +29,19 @@ def node(item: Node) -> list[Finding]:
         found.append(make("RTC222", item.host, f"The Java of {name} was not found."))
     xml = application.server_xml
     if xml is None or xml.error:
-        found.append(make("RTC201", item.host, xml.error if xml else f"{item.server_xml}: there is no such file."))
+        found.append(_unread(item, xml))
     elif item.connector is None:
         found.append(_no_connector(item))
     else:
         found += _connector(item, item.connector)
     return found
+
+
+def _unread(item: Node, xml: ServerXml | None) -> Finding:
+    if xml is None:
+        return make("RTC201", item.host, f"{item.server_xml}: there is no such file.")
+    hidden = any(part.what == xml.path for part in item.facts.unreadable)
+    return make("RTC201", item.host, xml.error, remedy="Run with become: true." if hidden else "")
 
 
 def _no_connector(item: Node) -> Finding:
@@ -81,7 +88,7 @@ def _key(item: Node, connector: Connector, where: str) -> Iterator[Finding]:
 def in_site(state: SiteState, item: Node) -> list[Finding]:
     """What is said about an application as part of its site."""
     connector = item.connector
-    if connector is None:
+    if connector is None or item.presumed:
         return []
     where = f"{item.server_xml}:{connector.line}"
     found = [*_proxied(state, item, connector, where), *_scheme(state, item, connector, where)]
@@ -182,7 +189,7 @@ def _addresses(state: SiteState, item: Node, connector: Connector, where: str) -
     elif state.proxy is None:
         if loopback and item.wishes.proxy != NO_PROXY:
             yield make("RTC220", item.host, f"{where}: address is {connector.address}.")
-    elif loopback:
+    elif loopback and not _intent.proxy_unseen(state):
         yield make(
             "RTC221",
             item.host,

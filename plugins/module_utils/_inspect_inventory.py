@@ -182,6 +182,17 @@ def _protocol(state: SiteState) -> Iterator[Finding]:
 def _proxy(state: SiteState, landscape: Landscape) -> Iterator[Finding]:
     wanted = state.wishes.proxy
     if wanted and wanted != NO_PROXY and wanted not in landscape.facts and wanted not in landscape.failed:
+        host = state.nodes[0].host
+        if any(wanted in members for members in landscape.groups.values()):
+            yield make(
+                "RTC105",
+                host,
+                f"rtc_proxy is {wanted}, and this run does not look at that host.",
+                [f"{host}: rtc_proxy"],
+                f"Run without --limit, or with both hosts in it: --limit {host},{wanted}.",
+                state.site.name,
+            )
+            return
         yield make(
             "RTC105",
             state.nodes[0].host,

@@ -126,12 +126,17 @@ def _rtc(state: SiteState, proxy: ProxyUse) -> Iterator[Finding]:
         for fault in faults:
             # What this collection wrote, it writes again; what somebody else wrote stops the run by RTC414.
             yield _fault(state, proxy, item, fault)
-        if item in foreign:
+        if item in foreign and (faults or not _takes_all(state, item)):
             yield _foreign(state, proxy, item, faults)
         for match in item.routes[:1]:
             if match.route.buffering and proxy.kind == "nginx":
                 yield make("RTC422", proxy.host, f"{match.where}: proxy_buffering is on.")
     yield from elsewhere
+
+
+def _takes_all(state: SiteState, item: Existing) -> bool:
+    """Whether it is not right after all, because it has the port on the service's own address too: RTC503 says so."""
+    return any(match.vhost is item.vhost for match in same_host_conflict(state))
 
 
 def _fault(state: SiteState, proxy: ProxyUse, item: Existing, fault: str) -> Finding:

@@ -29,6 +29,8 @@ def node(state: SiteState, item: Node) -> list[Finding]:
 
 def _port(state: SiteState, item: Node) -> Iterator[Finding]:
     """Somebody else on the RTC port of the application host."""
+    if _intent.proxy_unseen(state):
+        return
     port = state.site.rtc_port
     wanted = _intent.rtc_address(state, item)
     for listener in item.facts.listeners:

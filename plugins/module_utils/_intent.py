@@ -27,6 +27,11 @@ def is_local(state: SiteState, node: Node) -> bool:
     return bool(state.proxy and state.proxy.local == node.host)
 
 
+def proxy_unseen(state: SiteState) -> bool:
+    """Whether the inventory names a proxy's host that there are no facts of: then nothing can be said about who is where."""
+    return bool(state.proxy and state.proxy.host and state.proxy.facts is None)
+
+
 def connector_address(state: SiteState, node: Node) -> str:
     """The address that the connector is to have, "" for all."""
     current = node.connector.address if node.connector else ""

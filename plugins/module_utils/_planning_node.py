@@ -33,7 +33,7 @@ def plan_node(state: SiteState, node: Node, host: HostPlan) -> None:
 
 def _connector(state: SiteState, node: Node) -> ConnectorPlan | None:
     connector = node.connector
-    if connector is None:
+    if connector is None or node.presumed:
         return None
     attributes = connector_attributes(state, node)
     if not attributes:

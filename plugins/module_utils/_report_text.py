@@ -84,7 +84,8 @@ def _seen(facts: HostFacts) -> list[tuple[str, str]]:
 def _application(item: Application) -> str:
     details = [f"Tomcat {item.tomcat_version}"] if item.tomcat_version else []
     details += [f"Java {item.java.version or 'of unknown version'}"] if item.java and item.java.home else []
-    details += [f"connector {', '.join(str(one.port) for one in item.server_xml.connectors)}"] if item.server_xml else []
+    ports = [str(one.port) for one in item.server_xml.connectors] if item.server_xml else []
+    details += [f"connector {', '.join(ports)}"] if ports else []
     details += ["runs" if item.process else "does not run"]
     return f"{item.version or 'unknown version'} in {item.install_dir}; {', '.join(details)}"
 

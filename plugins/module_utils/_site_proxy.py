@@ -59,7 +59,7 @@ def _detected_host(
         listed = _host_with_address(addresses, landscape, first.host)
         if listed or names_proxy:
             where = f"{first.server_name} resolves to {', '.join(addresses)} on {first.host}"
-            return listed, where + (f", which is {listed}" if listed else ", which is no host of the inventory")
+            return listed, where + (f", which is {listed}" if listed else ", which is no host that was seen")
     if names_proxy and own:
         return _local_guess(first)
     if names_proxy:

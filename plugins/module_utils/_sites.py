@@ -56,6 +56,11 @@ class Node:
     evidence: list[str] = field(default_factory=list)
 
     @property
+    def presumed(self) -> bool:
+        """Whether the connector is a guess, because server.xml may not be read: good for the classification only."""
+        return self.connector is not None and self.connector.line == 0
+
+    @property
     def kind(self) -> str:
         """``confluence`` or ``jira``."""
         return self.application.kind

@@ -17,6 +17,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._wishes import DEFAULT_
 
 __all__ = ["Landscape", "Node", "ProxyUse", "SiteState", "builtin", "choose", "classify", "context_path", "deployed", "nodes"]
 
+TOMCAT_PORTS = {"confluence": 8090, "jira": 8080}
 TOPOLOGIES = {
     ("HTTP", "direct"): "T1",
     ("HTTP", "remote"): "T2",
@@ -84,10 +85,23 @@ def user_connector(application: Application, wishes: Wishes) -> Connector | None
     return next((item for item in connectors if item.user), None)
 
 
+def presumed_connector(facts: HostFacts, application: Application, wishes: Wishes) -> Connector | None:
+    """What the connector must be where server.xml may not be read: the product's own port, if something listens on it."""
+    xml = application.server_xml
+    if xml is None or not xml.error or not any(item.what == xml.path for item in facts.unreadable):
+        return None
+    port = wishes.connector_port or TOMCAT_PORTS[application.kind]
+    listener = next((item for item in facts.listeners if item.port == port), None)
+    return Connector(line=0, port=port, address=listener.address, user=True) if listener else None
+
+
 def _node(host: str, facts: HostFacts, application: Application, landscape: Landscape) -> Node:
     kind = application.kind
     wishes = landscape.wishes_of(host, kind)
-    node = Node(host, facts, application, wishes, user_connector(application, wishes))
+    connector = user_connector(application, wishes) or presumed_connector(facts, application, wishes)
+    node = Node(host, facts, application, wishes, connector)
+    if node.presumed and connector:
+        node.evidence.append(f"connector: port {connector.port} of {host} listens; {node.server_xml} may not be read")
     node.given = landscape.tls.get(host, {}).get(kind)
     node.rtc_port = _rtc_port(node)
     if node.connector:
@@ -180,7 +194,8 @@ def _protocol(state: SiteState) -> None:
     if site.placement == "direct" or (state.proxy is None):
         state.tls = ssl
         site.protocol = "HTTPS" if ssl else "HTTP"
-        site.evidence.append(f"{site.protocol}: {line}: SSLEnabled is {'true' if ssl else 'not true'}")
+        why = f"{line}: SSLEnabled is {'true' if ssl else 'not true'}"
+        site.evidence.append(f"{site.protocol}: {'a guess, nothing says otherwise' if state.nodes[0].presumed else why}")
     else:
         state.tls, why = tls_at_proxy(state)
         site.protocol = ("HTTPS" if ssl else "HTTP + SSL") if state.tls else "HTTP"

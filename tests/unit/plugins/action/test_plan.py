@@ -238,7 +238,23 @@ def test_the_variable_names_the_plan_file_too_and_check_mode_writes_none(tmp_pat
     run(check=True)
     assert not (tmp_path / "plan.json").exists()
     run()
-    assert (tmp_path / "plan.json").exists()
+    assert (tmp_path / "plan.json").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("show", "words"),
+    [("nothing", None), ("detected", "T1: HTTP, no proxy"), ("plan", "topology   T1, direct")],
+)
+def test_what_is_printed(tmp_path, monkeypatch, show, words):
+    printed = []
+    monkeypatch.setattr("ansible.utils.display.Display.display", lambda _self, text, *_args, **_more: printed.append(text))
+    Run(tmp_path, base("direct"), show=show)()
+    assert any(words in text for text in printed) if words else printed == []
+
+
+def test_show_has_three_values(tmp_path):
+    with pytest.raises(AnsibleActionFail, match="nothing, detected or plan"):
+        Run(tmp_path, base("direct"), show="all")()
 
 
 def test_plain_leaves_nothing_but_builtin_types():

@@ -32,6 +32,35 @@ def test_the_plan_of_t6(base):
     assert all(len(line) <= _report_text.WIDTH for line in text.splitlines())
 
 
+def test_what_was_detected_host_by_host(base):
+    landscape = base("remote", set={"facts.proxy1.proxies.0.hosts.1.routes.0.upgrade": False})
+    plan = _planning.make_plan(landscape)
+    text = _report_text.render_detected(plan, landscape.facts)
+    jira, proxy, total = text.split("\n\n")[:3]
+    assert "Jira       9.12.2 in /opt/atlassian/jira" in jira
+    assert "topology   T5: HTTP + SSL, proxy on another host" in jira
+    assert "because    RTC port" in jira
+    assert "no findings" in jira
+    assert "jira.example.com:9093 (this host is its proxy)" in proxy
+    assert "because" not in proxy
+    assert "  ! RTC405 " in proxy
+    assert total.startswith("2 hosts: 0 errors, 1 warning")
+    assert all(len(line) <= _report_text.WIDTH for line in text.splitlines())
+
+
+def test_hosts_that_told_nothing_and_muted_findings_are_shown():
+    findings = [
+        Finding("RTC001", "error", "gone", "Nothing is known about gone: timed out"),
+        Finding("RTC603", "warning", "gone", "firewalld runs.", remedy="Open it.", muted="managed elsewhere"),
+        Finding("RTC212", "info", "gone", "maxPostSize is not set.", remedy="Set it."),
+    ]
+    text = _report_text.render_detected(Plan(findings=findings), {})
+    assert "✗ RTC001 Nothing is known" in text
+    assert "– RTC603 muted: managed elsewhere (firewalld runs.)" in text
+    assert "Set it." not in text
+    assert text.endswith("1 host: 1 error, 0 warnings, 1 note\nNot seen: gone\n")
+
+
 def test_the_remedy_of_several_lines_keeps_them(base):
     text = _report_text.render_plan(_planning.make_plan(base("unlisted")))
     lines = [line.strip() for line in text.splitlines()]

@@ -1,0 +1,56 @@
+# Helpers of the cases in cases.yml; sourced by bash as root on the test host.
+set -euo pipefail
+
+INSTALL=/opt/atlassian/confluence
+XML=$INSTALL/conf/server.xml
+SETENV=$INSTALL/bin/setenv.sh
+CACERTS=$INSTALL/jre/lib/security/cacerts
+SITES=/etc/nginx/sites-available
+RTC=$SITES/rtc-confluence-9083.conf
+APPLICATION=$SITES/confluence-confluence.lab.test-443.conf
+KEPT=/root/kept
+
+# Keep a copy of all that cases break.
+keep() {
+    install -d -m 0700 $KEPT.new
+    tar -cP "$XML" "$SETENV" "$CACERTS" /etc/nginx /etc/nsswitch.conf /etc/hosts | tar -x -C $KEPT.new
+    mv $KEPT.new $KEPT
+}
+
+# Everything as it was, with its time. /etc/hosts is a mount: written in place.
+restore() {
+    rm -rf /etc/nginx/sites-available /etc/nginx/sites-enabled
+    cp -a $KEPT/etc/nginx/. /etc/nginx/
+    cp -a $KEPT/$XML $XML
+    cp -a $KEPT/$SETENV $SETENV
+    cp -a $KEPT/$CACERTS $CACERTS
+    cat $KEPT/etc/hosts >/etc/hosts
+    cat $KEPT/etc/nsswitch.conf >/etc/nsswitch.conf
+}
+
+# edit FILE SED-EXPRESSION...: change a file and keep its time, so that no restart looks pending. Fails when nothing changed.
+edit() {
+    local file=$1 before
+    shift
+    before=$(mktemp)
+    cp -p "$file" "$before"
+    sed -E -i "$@" "$file"
+    touch -r "$before" "$file"
+    if cmp -s "$before" "$file"; then
+        echo "$file: the edit changed nothing: $*" >&2
+        return 1
+    fi
+}
+
+# wait_for CONDITION...: until the command succeeds, half a minute at most.
+wait_for() {
+    for _ in $(seq 300); do
+        "$@" >/dev/null 2>&1 && return
+        sleep 0.1
+    done
+    echo "not within half a minute: $*" >&2
+    return 1
+}
+
+# listens ADDRESS:PORT
+listens() { ss -Hltn | awk '{ sub(/^\[::ffff:/, "", $4); sub(/\]/, "", $4); print $4 }' | grep -qxF "$1"; }
