@@ -6,8 +6,12 @@
 // and over the upgrade from one to the other. A site is {name, url, address, origin, token, version}; address is where its
 // name points to, version the generation of the library (2 speaks Engine.IO 3), token "" for an add-on's own service.
 // Prints {name: {polling, websocket, upgrade}}, each true or the words of the failure.
+//
+// node browser.cjs FILE < sites.json: one WebSocket to each site, which has to stay from before FILE is there until after.
+// Writes FILE.ready when all are connected.
 "use strict";
 const dns = require("dns");
+const fs = require("fs");
 const { createRequire } = require("module");
 const library = createRequire(process.env.CLIENTS + "/package.json");
 
@@ -22,13 +26,19 @@ dns.lookup = (name, options, done) => {
   process.nextTick(() => (options && options.all ? callback(null, [{ address, family: 4 }]) : callback(null, address, 4)));
 };
 
+const hold = process.argv[2];
+let connected = 0, total = 0;
+const released = hold && new Promise((done) => {
+  const timer = setInterval(() => { if (fs.existsSync(hold)) { clearInterval(timer); done(); } }, 100);
+});
+
 function visit(site, way) {
   return new Promise((result) => {
     const module = library("sio" + site.version);
     const options = { transports: WAYS[way], forceNew: true, reconnection: false, extraHeaders: { Origin: site.origin } };
     if (site.token) options.auth = { token: site.token };
     const socket = (module.io || module)(site.url, options);
-    const timer = setTimeout(() => end("nothing came within 30 seconds"), PATIENCE);
+    const timer = setTimeout(() => end("nothing came in time"), hold ? 20 * PATIENCE : PATIENCE);
     const end = (value) => {
       clearTimeout(timer);
       socket.disconnect();
@@ -49,7 +59,12 @@ function visit(site, way) {
         socket.emit("change", { project, id, data: { way } }, (told) => { if (!told.ok) end(`change: ${told.code}`); });
       });
     };
-    socket.on("connect", () => settled(site.token ? change : echo));
+    const act = site.token ? change : echo;
+    const held = () => {
+      if (++connected === total) fs.writeFileSync(hold + ".ready", "");
+      released.then(act);
+    };
+    socket.on("connect", () => settled(hold ? held : act));
     for (const event of ["connect_error", "error"]) {
       socket.on(event, (error) => end(`${event}: ${error.message || error} ${(error.description && error.description.message) || ""}`));
     }
@@ -62,9 +77,10 @@ async function main() {
   for await (const chunk of process.stdin) text += chunk;
   const sites = JSON.parse(text), results = {};
   for (const site of sites) addresses[new URL(site.url).hostname] = site.address;
+  total = sites.length;
   await Promise.all(sites.map(async (site) => {
     results[site.name] = {};
-    for (const way of Object.keys(WAYS)) results[site.name][way] = await visit(site, way);
+    for (const way of hold ? ["websocket"] : Object.keys(WAYS)) results[site.name][way] = await visit(site, way);
   }));
   process.stdout.write(JSON.stringify(results) + "\n", () => process.exit(0));
 }

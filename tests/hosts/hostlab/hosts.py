@@ -77,6 +77,7 @@ def wanted(lab: Lab, host: Host, image: Image) -> Wanted:
     arguments = (
         "--systemd=always",
         "--cap-add=SYS_ADMIN",
+        "--cap-add=SYS_PTRACE",  # what root has on every real host: to see which process listens
         "--security-opt=label=disable",
         f"--network={lab.name}",
         f"--ip={host.address}",
