@@ -40,6 +40,7 @@ preview: collection lab ## The same with --check --diff: shows every change, mak
 
 .PHONY: test
 test: collection ## Everything: gates, unit tests, RTC server, real daemons, Molecule
+	@tools/packages
 	@$(BIN)/python tools/run_tests.py
 
 .PHONY: quick
@@ -60,6 +61,7 @@ sanity: collection ## ansible-test sanity and units
 
 .PHONY: test-rtc
 test-rtc: collection ## The RTC server's tests, with their figures
+	@tools/packages
 	@$(BIN)/python tools/run_tests.py rtc-server
 
 .PHONY: molecule
@@ -68,6 +70,7 @@ molecule: collection ## A Molecule scenario on real hosts: SCENARIO=default, fau
 
 .PHONY: test-all
 test-all: collection ## `make test`, and the long scenarios: seeded faults, every topology
+	@tools/packages
 	@$(BIN)/python tools/run_tests.py all
 
 .PHONY: docs

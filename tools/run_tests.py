@@ -1,6 +1,6 @@
 """Run the suites, fast ones first, and close with one line that counts: ``N passed, N failed, N skipped``.
 
-Without arguments all suites run but the long ones (``extra``); with arguments only those named, in the order of the table. The output of a suite
+Without arguments all suites run but the long ones (``extra``); with arguments only those named. The output of a suite
 goes to the terminal as it comes and to ``.build/logs/<suite>.log``. The exit status is 1 when anything failed.
 """
 
