@@ -101,7 +101,7 @@ ENTRIES = (
     Entry("RTC419", "info", "RTC has one active node",
           "Without a shared store only one node serves RTC; the others take over when it fails.",
           "Several nodes and no rtc_store_url.",
-          "Set rtc_store_url to a Redis or Valkey server that all nodes reach, to have all nodes active.",
+          "Nothing is to be done. Every node active needs a shared store, which this version has not.",
           "", ("S31",)),
     Entry("RTC421", "warning", "The proxy does not forward to the application",
           "Users cannot reach the application by the server name.",

@@ -47,6 +47,10 @@ SERVICE = (
           "The bundle has compiled parts; they exist for x86_64 and aarch64.",
           "The host's machine type is another one.",
           "Use rtc_service: builtin there.", seed=("S33",)),
+    Entry("RTC510", "error", "A shared store is asked for, and the RTC server has none yet",
+          "Each node would keep a journal of its own, and users of two nodes would not see each other's changes.",
+          "rtc_store_url is set for a site whose RTC server is deployed by this collection.",
+          "Leave rtc_store_url out: one node is active, the others take over when it fails."),
 )
 
 NETWORK = (

@@ -131,3 +131,5 @@ def _deployed(state: SiteState, item: Node) -> Iterator[Finding]:
         yield make("RTC508", item.host, f"{what} on {item.host} is Python {version or 'of unknown version'}.")
     if item.facts.machine and item.facts.machine not in MACHINES:
         yield make("RTC509", item.host, f"{item.host} is {item.facts.machine}.")
+    if item.wishes.store_url:
+        yield make("RTC510", item.host, f"rtc_store_url is set for {state.site.name}; this version keeps journals in SQLite only.")

@@ -135,7 +135,7 @@ VARIABLES: tuple[Variable, ...] = (
          "Authority of Tomcat's own certificate, where a proxy encrypts again: a file on the controller, or PEM text."),
     _var("upstream_name", "name", "the server name", "The name in Tomcat's own certificate, where a proxy encrypts again."),
     _var("store_url", "secret_url", "none: SQLite on each node",
-         "Redis or Valkey that all RTC nodes share; every node is active then."),
+         "Redis or Valkey that all RTC nodes share. Not supported by the RTC server of this version: setting it is an error."),
     _var("origins", "list", "the application's own address",
          "Origins of web pages that may connect to RTC, such as V(https://wiki.example.com)."),
     _var("server_python", "path", "the newest interpreter found that is 3.10 or later",
