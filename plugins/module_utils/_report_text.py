@@ -35,7 +35,8 @@ def render_detected(plan: Plan, facts: Mapping[str, HostFacts]) -> str:
 
     :param facts: inventory name -> what the host told; a host that told nothing has findings only.
     """
-    parts, explained = [], set[str]()
+    parts: list[str] = []
+    explained: set[str] = set()
     names = dict.fromkeys([*facts, *(item.host for item in plan.findings)])
     for host in names:
         rows = _seen(facts[host]) if host in facts else [("seen", "nothing")]

@@ -98,7 +98,7 @@ def test_in_a_real_playbook(tmp_path):
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_HOME": str(tmp_path / "home"),
     }
-    command = [sys.executable, "-m", "ansible", "playbook", "-i", "hosts.yml", "play.yml", "-c", "local"]
+    command = [sys.executable, "-m", "ansible.cli.playbook", "-i", "hosts.yml", "play.yml", "-c", "local"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "topology   T5, remote" in done.stdout
