@@ -4,11 +4,13 @@
 
 """Real Tomcats of four generations, fetched once from Maven Central into ``.build/tomcat``.
 
-They run on the Javas of ``tests/javas.py``. Skipped, and said so, where Maven Central does not answer.
+They run on the Javas of ``tests/javas.py``: one test on every pair, the others on some; ``RTC_TOMCAT_PAIRS=all`` runs all on
+every pair. Skipped, and said so, where Maven Central does not answer.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pathlib
 import re
@@ -21,26 +23,46 @@ import urllib.request
 import javas
 import pytest
 
-VERSIONS = ["8.5.100", "9.0.98", "10.1.34", "11.0.2"]
+# Version -> SHA-256 of what Maven Central has.
+VERSIONS = {
+    "8.5.100": "163abe51289dd09dc375791888d6f2d5508c06050548dc4fc7700251f4bebaca",
+    "9.0.98": "1d9a1104c2e235a5baff6e9ca8e28be3d864803fafc478f5c13c2ae6a5ed3d6f",
+    "10.1.34": "f799541380bfff2b674cefd86c5376d2d7d566b3a2e7c4579d2b491de8ec6c36",
+    "11.0.2": "c1b31a6989d30a7344c1a3655da74679ce9f9b48a271e864647a141de3b78cb8",
+}
 URL = "https://repo1.maven.org/maven2/org/apache/tomcat/tomcat/{0}/tomcat-{0}.tar.gz"
 CACHE = pathlib.Path(__file__).parents[2] / ".build" / "tomcat"
 # Tomcat 11 needs Java 17 (https://tomcat.apache.org/whichversion.html); the older ones need less than anyone has.
 NEEDS_JAVA = {"11": 17, "10": 11}
+PAIRS = [(java, version) for java in javas.PARAMS for version in VERSIONS if (java, version) != ("11", "11.0.2")]
+# Each Tomcat and each Java once. RTC_TOMCAT_PAIRS=all: every test on every pair.
+SOME = [("11", "8.5.100"), ("17", "9.0.98"), ("17", "10.1.34"), ("21", "11.0.2")]
+if os.environ.get("RTC_TOMCAT_PAIRS") == "all":
+    SOME = PAIRS
 
 
-@pytest.fixture(params=javas.PARAMS, ids=javas.name)
-def java_home(request):
-    return str(javas.home_of(request.param))
+def pair_name(pair):
+    return f"{javas.name(pair[0])}-tomcat{pair[1]}"
 
 
-@pytest.fixture(params=VERSIONS)
-def tomcat(request, java_home, tmp_path):
-    """A function that runs ``configtest`` on the bytes of a server.xml: ``(exit code, what Tomcat said)``."""
-    version = request.param
+@pytest.fixture(params=SOME, ids=pair_name)
+def tomcat(request, tmp_path):
+    """One of the Tomcats, on one of the Javas."""
+    return installed(*request.param, tmp_path)
+
+
+@pytest.fixture(params=PAIRS, ids=pair_name)
+def tomcat_on_each_java(request, tmp_path):
+    """Each Tomcat on each Java that it runs on."""
+    return installed(*request.param, tmp_path)
+
+
+def installed(java, version, directory):
+    home = str(javas.home_of(java))
     needed = NEEDS_JAVA.get(version.split(".", maxsplit=1)[0], 8)
-    if java_version(java_home) < needed:
+    if java_version(home) < needed:
         pytest.skip(f"Tomcat {version} needs Java {needed}")
-    return Tomcat(version, unpacked(version), java_home, tmp_path / "base")
+    return Tomcat(version, unpacked(version), home, directory / "base")
 
 
 def java_version(home):
@@ -64,6 +86,8 @@ def unpacked(version):
         except (urllib.error.URLError, TimeoutError) as exc:
             part.unlink(missing_ok=True)
             pytest.skip(f"Maven Central does not give Tomcat {version}: {exc}")
+        found = hashlib.sha256(part.read_bytes()).hexdigest()
+        assert found == VERSIONS[version], f"{URL.format(version)} has the SHA-256 {found}"
         part.rename(archive)
     part = CACHE / f"unpack-{version}-{os.getpid()}"
     with tarfile.open(archive) as tar:

@@ -60,7 +60,8 @@ def test_what_we_write_is_accepted(tomcat, form):
     assert NOT_SET.findall(said) == []
 
 
-def test_its_own_file_is_accepted_after_an_edit(tomcat):
+def test_its_own_file_is_accepted_after_an_edit(tomcat_on_each_java):
+    tomcat = tomcat_on_each_java
     data = edited(tomcat.server_xml.read_bytes(), PROXY, tomcat.version)
     code, said = tomcat.configtest(data)
     assert code == 0, said
