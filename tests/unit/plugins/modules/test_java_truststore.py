@@ -360,5 +360,6 @@ def test_a_kill_at_any_moment_leaves_the_old_or_the_new_store(run_module, jre):
         assert set(_truststore.read(store_of(jre).read_bytes(), "changeit").entries) == {"größe"}
         if not killed:
             break
+    print(f"killed at {moment - 1} moments")
     assert len(seen) == 2  # moments before and after the change were among them
     assert moment > 10
