@@ -139,7 +139,8 @@ def _path(site: Site) -> str:
     """client → proxy → nodes."""
     steps = ["client"]
     if site.proxy_kind:
-        steps.append(f"{site.proxy_kind} on {site.proxy_host or 'a host that is not listed'}")
+        kind = "a proxy" if site.proxy_kind == "unknown" else site.proxy_kind
+        steps.append(f"{kind} on {site.proxy_host or 'a host that is not listed'}")
     steps.append(", ".join(site.nodes))
     return " → ".join(steps)
 
