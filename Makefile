@@ -73,6 +73,10 @@ test-all: collection ## `make test`, and the long scenarios: seeded faults, ever
 	@tools/packages
 	@$(BIN)/python tools/run_tests.py all
 
+.PHONY: bench-modules
+bench-modules: collection ## tomcat_connector and java_truststore beside community.general, last line JSON
+	@$(BIN)/python tests/bench/run_modules.py
+
 .PHONY: docs
 docs: setup ## Write the generated references in docs/
 	@$(BIN)/python tools/generate_docs.py
