@@ -59,8 +59,8 @@ ENTRIES = (
           "It has to forward the RTC port, and this collection cannot configure it.",
           "proxyName resolves to another host than any of the inventory, or the connector says that TLS ends"
           " elsewhere.",
-          "Add the proxy's host to the group rtc_proxies and set rtc_proxy; or configure it by hand.", "", ("S12",
-          "S01")),
+          "Add the proxy's host to the group rtc_proxies and set rtc_proxy; or configure it by hand.", "",
+          ("S12", "S01")),
     Entry("RTC411", "error", "The proxy refuses its own configuration",
           "It would not survive its next reload, whoever starts it. Nothing is changed before that is mended.",
           "The daemon's own check of its whole configuration fails.",

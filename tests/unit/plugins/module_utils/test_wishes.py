@@ -88,7 +88,7 @@ def test_a_password_in_a_value_is_never_repeated():
 @pytest.mark.parametrize(
     ("name", "near"),
     [("rtc_sever_name", "rtc_server_name"), ("rtc_tls_cert", "rtc_tls_"), ("rtc_servername", "rtc_server_name"),
-    ("rtc_proxykind", "rtc_proxy_kind"),
+     ("rtc_proxykind", "rtc_proxy_kind"),
      ("rtc_server_pyton", "rtc_server_python")],
 )  # fmt: skip
 def test_a_typing_mistake_names_the_nearest(name, near):
