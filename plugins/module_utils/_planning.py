@@ -82,6 +82,7 @@ def _rtc_vhost(state: SiteState, services: _intent.Services) -> VhostPlan:
         server_name=site.server_name, listen=_intent.rtc_listen(state, services), port=site.rtc_port, upstreams=upstreams,
         certificate=certificate, key=key,
         upstream_ca=_upstream_ca(state), upstream_name=state.wishes.upstream_name,
+        reuse=not any(state.service(node) == "builtin" for node in nodes),
     )  # fmt: skip
 
 

@@ -150,6 +150,13 @@ options:
           - Apache can only check the server name.
         type: str
         default: ''
+      reuse:
+        description:
+          - Whether connections to the upstreams are used again for other requests.
+          - Not with an add-on's own service of netty-socketio. It announces that it keeps a connection, and closes it after
+            each answer, so that a request that is sent meanwhile would be answered with 502.
+        type: bool
+        default: true
   validate:
     description:
       - Let the server check its whole configuration, before and after.
@@ -297,6 +304,7 @@ def _vhost_spec() -> dict[str, Any]:
         "role": {"type": "str", "choices": ["rtc", "application"], "default": "rtc"},
         "listen": {"type": "list", "elements": "str", "default": ["*"]},
         "port": {"type": "int"},
+        "reuse": {"type": "bool", "default": True},
         "upstreams": {"type": "list", "elements": "dict", "default": [], "options": upstream},
         **{name: {"type": "str", "default": "", "no_log": False} for name in texts},
     }

@@ -133,6 +133,8 @@ def _target(vhost: VhostPlan, me: str, target: Target, version: str) -> list[str
     options = f"connectiontimeout={CONNECT_SECONDS} timeout={seconds}"
     if target.tunnel:
         options += " flushpackets=on"
+    if not vhost.reuse:
+        options += " disablereuse=on"
     modern = _knows_upgrade(version)
     if modern:
         options += " upgrade=websocket"

@@ -131,6 +131,8 @@ def _backend(vhost: VhostPlan, target: Target, authorities: str) -> list[str]:
         "    timeout server-fin 30s",
         f"    timeout tunnel {TUNNEL_SECONDS}s",
     ]
+    if not vhost.reuse:
+        lines.append("    option http-server-close")
     if several:
         lines += ["    option tcp-check", "    option redispatch"]
     if shared and vhost.role == "rtc":

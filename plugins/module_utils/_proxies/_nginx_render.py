@@ -32,9 +32,9 @@ def render(vhost: VhostPlan, listens: list[str], authorities: str) -> str:
     :param authorities: file of certificate authorities for https upstreams, "" for http.
     """
     me = identifier(vhost.name)
-    parts = [header(vhost), _map(me)]
+    parts = [header(vhost), _map(me, vhost.reuse)]
     found = targets(vhost)
-    parts += [_upstream(me, target) for target in found]
+    parts += [_upstream(me, target, vhost.reuse) for target in found]
     body = [_listen(vhost, listens), _general(vhost)]
     if vhost.certificate:
         body.append(_tls(vhost))
@@ -43,10 +43,11 @@ def render(vhost: VhostPlan, listens: list[str], authorities: str) -> str:
     return "\n".join(parts) + "\nserver {\n" + "\n".join(part for part in body if part) + "}\n"
 
 
-def _map(me: str) -> str:
+def _map(me: str, reuse: bool) -> str:
     # A name of our own, so that it never meets a map of someone else. The empty value keeps upstream connections of
     # plain requests alive, which a constant "upgrade" would not.
-    return f"map $http_upgrade ${_variable(me)} {{\n    default upgrade;\n    '' '';\n}}\n"
+    plain = "''" if reuse else "close"
+    return f"map $http_upgrade ${_variable(me)} {{\n    default upgrade;\n    '' {plain};\n}}\n"
 
 
 def _variable(me: str) -> str:
@@ -55,7 +56,7 @@ def _variable(me: str) -> str:
     return "rtc_upgrade_" + hashlib.sha256(me.encode()).hexdigest()[:8]
 
 
-def _upstream(me: str, target: Target) -> str:
+def _upstream(me: str, target: Target, reuse: bool) -> str:
     primary = [item for item in target.upstreams if not item.backup]
     several = len(primary) > 1
     if several and len(primary) < len(target.upstreams):
@@ -67,7 +68,9 @@ def _upstream(me: str, target: Target) -> str:
     if several:
         lines.append("    hash $remote_addr consistent;")
     lines += [f"    server {_server(item)};" for item in target.upstreams]
-    return "\n".join([*lines, "    keepalive 32;", "}", ""])
+    if reuse:
+        lines.append("    keepalive 32;")
+    return "\n".join([*lines, "}", ""])
 
 
 def _server(item: Upstream) -> str:

@@ -157,6 +157,8 @@ def test_t9_encrypts_again_and_checks(base):
     assert plan_of(landscape, "proxy1").certificates[0]["src"] == "/pki/root.pem"
     plan = plan_of(landscape)
     assert plan.rtc[0].tls_from.endswith("server.xml")
+    assert (plan.rtc[0].tls_port, plan.rtc[0].tls_name) == (plan.connectors[0].connector_port, "tomcat.internal")
+    assert plan.rtc[0].config["tls"] == {"certificate": "$RUNTIME_DIRECTORY/tls.crt", "key": "$RUNTIME_DIRECTORY/tls.key"}
     assert plan.connectors[0].attributes == {
         "proxyName": "wiki.example.com",
         "proxyPort": "443",
@@ -168,6 +170,14 @@ def test_builtin_service_keeps_its_place(base):
     assert plan_of(base("direct", set=listener)).rtc[0].service == "builtin"
     listener["vars.wiki1.rtc_service"] = "deployed"
     assert plan_of(base("direct", set=listener)).rtc[0].service == "deployed"
+
+
+@pytest.mark.parametrize(("service", "reuse"), [("builtin", False), ("deployed", True)])
+def test_connections_to_a_builtin_service_are_not_used_again(base, service, reuse):
+    listener = {"address": "::", "port": 9083, "pid": 700, "process": "java"}
+    changes = {"facts.wiki1.listeners.+": listener, "vars.wiki1.rtc_service": service}
+    vhosts = plan_of(base("remote", set=changes), "proxy1").vhosts
+    assert {vhost.role: vhost.reuse for vhost in vhosts} in ({"rtc": reuse}, {"rtc": reuse, "application": True})
 
 
 def test_a_foreign_virtual_host_is_not_written_over(base):

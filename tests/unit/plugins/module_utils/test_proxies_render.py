@@ -125,6 +125,19 @@ def test_plain_http(host):
     assert found[0].routes[0].forwarded_proto in ("http", "$scheme")
 
 
+def test_connections_to_an_add_ons_own_service_are_not_used_again(host):
+    """Seen with netty-socketio 1.7.18 and 2.0.9: "connection: keep-alive" in the answer, and the connection is closed."""
+    host.write(plan(host.kind))
+    again = host.text()
+    (route,) = host.write(plan(host.kind, reuse=False))[0].routes
+    once = host.text()
+    words = {"nginx": "'' close;", "apache": "disablereuse=on", "haproxy": "option http-server-close"}[host.kind]
+    assert (words in again, words in once) == (False, True)
+    assert (route.upgrade, route.http11) == (True, True)
+    if host.kind == "nginx":
+        assert ("keepalive 32" in again, "keepalive 32" in once) == (True, False)
+
+
 def test_https_upstream_is_verified(host):
     secure = [{"scheme": "https", "host": "192.0.2.20", "port": 9083, "backup": False}]
     found = host.write(plan(host.kind, upstreams=secure, upstream_ca="/etc/ssl/tomcat-ca.pem"))
