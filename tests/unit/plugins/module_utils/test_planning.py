@@ -174,7 +174,7 @@ def test_builtin_service_keeps_its_place(base):
 
 @pytest.mark.parametrize(("service", "reuse"), [("builtin", False), ("deployed", True)])
 def test_connections_to_a_builtin_service_are_not_used_again(base, service, reuse):
-    vhosts = plan_of(base("remote", set={"vars.wiki1.rtc_service": service}), "proxy1").vhosts
+    vhosts = plan_of(base("remote", set={"vars.jira1.rtc_service": service}), "proxy1").vhosts
     assert {vhost.role: vhost.reuse for vhost in vhosts} in ({"rtc": reuse}, {"rtc": reuse, "application": True})
 
 
