@@ -77,6 +77,10 @@ test-all: collection ## `make test`, and the long scenarios: seeded faults, ever
 bench-modules: collection ## tomcat_connector and java_truststore beside community.general, last line JSON
 	@$(BIN)/python tests/bench/run_modules.py
 
+.PHONY: bench-rtc
+bench-rtc: setup ## The RTC server beside Node, netty and python-socketio (about 20 minutes)
+	@$(BIN)/python tests/bench/rtc/bench.py $(ARGS)
+
 .PHONY: docs
 docs: setup ## Write the generated references in docs/
 	@$(BIN)/python tools/generate_docs.py

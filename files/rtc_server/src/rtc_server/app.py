@@ -162,8 +162,8 @@ async def serve(config: Config, journal: Journal | None = None) -> None:
     log.info("stopped")
 
 
-def run(config: Config) -> int:
-    """Serve with the configured event loop; the process's exit status."""
+def run(config: Config, journal: Journal | None = None) -> int:
+    """Serve with the configured event loop, and with the configured journal unless one is given; the exit status."""
     set_up_logging(config.log)
     factory: Any = None
     if config.server.loop != "asyncio":
@@ -178,7 +178,7 @@ def run(config: Config) -> int:
     loop = factory() if factory else asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     try:
-        loop.run_until_complete(serve(config))
+        loop.run_until_complete(serve(config, journal))
     except (ConfigError, JournalError) as exc:
         print(exc, file=sys.stderr)
         return 1

@@ -1,0 +1,164 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Our RTC server beside those that people use, in one run: ``make bench-rtc``.
+
+The server runs on core 0, the generator (gen.c) on core 1, a fresh server for each row. Deliveries are counted as what members
+get from others; ours deliver a sender's own copy and an acknowledgement besides. Open loop is the highest rate with 97 %
+delivered and a p99 of 50 ms at most. A figure that the generator limited is refused: it is null, and the exit status is 1.
+Progress goes to standard error; the table, where the plot is, and one line of JSON go to standard output.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import sys
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parents[2] / "files/rtc_server/src"))
+
+import report  # noqa: E402
+from measure import QUICK, ROWS, Effort, GeneratorLimitError, at_load, connections, fan_out, storm  # noqa: E402
+from servers import CACHE, KINDS, Kind, OverloadedError, UnavailableError, generator  # noqa: E402
+
+WITH_CATCH_UP = ("ours", "ours_durable", "node")  # the others have nothing like it
+
+
+def tell(text: str) -> None:
+    """Progress."""
+    print(text, file=sys.stderr, flush=True)
+
+
+class Bench:
+    """One run over some rows and servers."""
+
+    def __init__(self, kinds: list[Kind], rows: list[str], effort: Effort, loop: str) -> None:
+        self.kinds, self.names, self.effort, self.loop = kinds, rows, effort, loop
+        self.rows: dict[str, dict[str, Any]] = {}
+        self.refused: list[str] = []
+
+    def _try(self, what: str, function: Any, *arguments: Any) -> dict[str, Any] | None:
+        """A measurement, or None and why there is none."""
+        try:
+            figures: dict[str, Any] | None = function(*arguments, self.loop)
+        except GeneratorLimitError as limit:
+            self.refused.append(f"{what}: the generator was the bottleneck: {limit}")
+        except OverloadedError as exc:
+            self.refused.append(f"{what}: {exc}")
+        else:
+            return figures
+        tell(f"  refused: {self.refused[-1]}")
+        return None
+
+    def fan_out(self, name: str) -> None:
+        """One row for all servers, then all at half of what Node can."""
+        found: dict[str, dict[str, Any]] = {}
+        for kind in self.kinds:
+            figures = self._try(f"{name}, {kind.title}", fan_out, kind, ROWS[name], self.effort) or {}
+            found[kind.name] = figures
+            tell(f"  {name:<14}{kind.title:<28}" + report.fan_out_text(figures))
+        row = self.rows[name] = report.fan_out_row(found)
+        node = (found.get("node") or {}).get("open")
+        if node:
+            row["equal_load"] = {"messages_s": round(node["rate"] / 2)}
+            for kind in self.kinds:
+                what = f"{name} at Node's half, {kind.title}"
+                figures = self._try(what, at_load, kind, ROWS[name], node["rate"] / 2, self.effort)
+                row["equal_load"][kind.name] = report.latencies(figures)
+                tell(f"  {name:<14}{kind.title:<28}at equal load {row['equal_load'][kind.name]}")
+
+    def connections(self, number: int) -> None:
+        """Memory of idle connections, and how fast they come in."""
+        row = self.rows[f"idle_{number}"] = {}
+        for kind in self.kinds:
+            figures = self._try(f"{number} connections, {kind.title}", connections, kind, number)
+            if figures:
+                row[kind.name] = {"kb_each": figures["kb_each"], "connects_s": figures["per_second"],
+                                  "server_cpu_s": figures["server_cpu_s"]}  # fmt: skip
+            tell(f"  idle_{number:<9}{kind.title:<28}{row.get(kind.name)}")
+
+    def storm(self, rooms: int, members: int, missed: int) -> None:
+        """Everybody comes back at once."""
+        name = f"storm_{rooms * members}x{missed}"
+        row = self.rows[name] = {}
+        for kind in self.kinds:
+            if kind.name in WITH_CATCH_UP:
+                figures = self._try(f"{name}, {kind.title}", storm, kind, rooms, members, missed)
+                if figures:
+                    row[kind.name] = {k: figures[k] for k in ("seconds", "per_second", "server_cpu_s")}
+                tell(f"  {name:<14}{kind.title:<28}{row.get(kind.name)}")
+
+
+def choose(names: list[str]) -> tuple[list[Kind], list[str]]:
+    """Servers that can be had here, and why the others cannot."""
+    kinds, missing = [], []
+    for name in names:
+        try:
+            KINDS[name].command()
+            kinds.append(KINDS[name])
+        except UnavailableError as exc:
+            missing.append(f"{KINDS[name].title}: {exc}")
+    return kinds, missing
+
+
+def options(arguments: list[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a smoke test: short, few servers and rows; figures mean little")
+    parser.add_argument("--servers", default=os.environ.get("BENCH_SERVERS", ""), help=f"some of {','.join(KINDS)}")
+    parser.add_argument("--rows", default=os.environ.get("BENCH_ROWS", ""), help=f"some of {','.join(ROWS)},idle,storm")
+    parser.add_argument("--loop", default="auto", choices=("auto", "asyncio", "uvloop"), help="event loop of ours")
+    chosen = parser.parse_args(arguments)
+    chosen.servers = (chosen.servers or ("ours_durable,python" if chosen.quick else ",".join(KINDS))).split(",")
+    chosen.rows = (chosen.rows or ("fanout_20x10" if chosen.quick else ",".join([*ROWS, "idle", "storm"]))).split(",")
+    for name in [n for n in chosen.servers if n not in KINDS] + [n for n in chosen.rows if n not in (*ROWS, "idle", "storm")]:
+        parser.error(f"there is no {name}")
+    return chosen
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure, report; the exit status."""
+    chosen = options(arguments)
+    if len(os.sched_getaffinity(0)) < 2:
+        print("Two processor cores are needed: one for the server, one for the generator.", file=sys.stderr)
+        return 1
+    CACHE.mkdir(parents=True, exist_ok=True)
+    generator()
+    kinds, missing = choose(chosen.servers)
+    before = os.getloadavg()[0]
+    bench = Bench(kinds, chosen.rows, QUICK if chosen.quick else Effort(), chosen.loop)
+    for name in [n for n in chosen.rows if n in ROWS]:
+        tell(f"==> {name}")
+        bench.fan_out(name)
+    if "idle" in chosen.rows:
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        for number in (200,) if chosen.quick else (2_000, 10_000):
+            if number + 200 < most:
+                bench.connections(number)
+            else:
+                missing.append(f"{number} connections: the limit on open files is {most} (ulimit -Hn)")
+    if "storm" in chosen.rows:
+        bench.storm(*((4, 10, 20) if chosen.quick else (40, 50, 100)))
+    result = {
+        "rows": bench.rows, "refused": bench.refused, "missing": missing,
+        "short_of_target": report.short_of_target(bench.rows),
+        "load_average": [round(before, 1), round(os.getloadavg()[0], 1)],
+    }  # fmt: skip
+    print(report.table(bench.rows, KINDS))
+    if not chosen.quick:
+        print(report.plot(result))
+    for title, lines in (("Missing", missing), ("Refused", bench.refused), ("Short of the target", result["short_of_target"])):
+        for line in lines:
+            print(f"{title}: {line}")
+    print(f"Load average of the machine before and after: {result['load_average']}; the run itself makes about 2 of it.")
+    print(json.dumps(result))
+    return 1 if bench.refused else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

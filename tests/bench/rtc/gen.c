@@ -1,0 +1,609 @@
+/* Copyright (c) 2026, the collab.rtc authors
+ * GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Load generator for Socket.IO servers: raw RFC 6455, Engine.IO 4, Socket.IO 5, epoll, one thread.
+ * Every message carries the time at which it was due, so a server that falls behind cannot hide it.
+ *
+ * Dialects: relay (default): ["join","ROOM"] and ["msg",{...}], which the server passes on to all others;
+ *   contract (-c FILE with a token a line): join and change with acknowledgement as in docs/asyncapi.yaml.
+ *   There, revisions must come without a gap and every answer must be ok, else the run fails.
+ * What is counted is what members get from others; own copies and acknowledgements are not.
+ *
+ * gen -p PORT -r ROOMS -m MEMBERS -d SECONDS (-w WINDOW | -R RATE)  fan-out, closed or open loop
+ * gen -p PORT -C N -d SECONDS                                      N connections that do nothing
+ * gen -p PORT -r ROOMS -m MEMBERS -S MISSED                        all but one of a room go, miss that many, come back
+ *   -s PID server's process   -W seconds before measuring   -b bytes of a message   -k handshakes at once
+ *   -n prefix of the rooms' names   -v (storm) relay with Socket.IO's connection state recovery
+ * Prints one JSON object. Exit status: 1 wrong usage, 2 to 4 a connection broke or stalled, 5 the server refused something,
+ * 6 it broke a promise. */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum state { CLOSED, HTTP, OPENING, CONNECTING, JOINING, READY };
+
+typedef struct {
+  int fd, index, room;
+  enum state state;
+  uint8_t *in, *out;
+  int in_len, in_cap, out_len, out_cap, polling_out;
+  int stamp_at;          /* where the last message had its time: the next one most likely has it there, too */
+  long revision;         /* contract: the last one got */
+  int caught_up;         /* storm: changes got since it came back */
+  char epoch[40], pid[40], offset[40];
+} Conn;
+
+#define BUCKETS 64000 /* of 10 us */
+#define TAG "{\"t\":\""
+#define TAG_LEN 6
+
+static int port, rooms = 1, members = 50, window, idle, missed = -1, at_once = 32, size = 256, server, recovery;
+static double seconds = 3, rate, warm = 1;
+static const char *prefix = "r";
+static char **tokens;
+static int token_count;
+
+static Conn *conns;
+static int total, epoll, started, ready, handshakes, storming;
+static int64_t *outstanding; /* deliveries on their way, for each room */
+static int *next_sender;
+static uint64_t histogram[BUCKETS], counted, worst;
+static uint64_t delivered, sent, late, refused_acks, acks, bytes;
+static int measuring;
+static uint64_t clock_now; /* read once for each batch of packets */
+
+static uint64_t now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static void fail(int status, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  vfprintf(stderr, format, args);
+  va_end(args);
+  fputc('\n', stderr);
+  exit(status);
+}
+
+/* --- sending -------------------------------------------------------------------------------------------- */
+
+static void watch(Conn *c, int for_out) {
+  struct epoll_event e = {.events = EPOLLIN | (for_out ? EPOLLOUT : 0), .data.ptr = c};
+  epoll_ctl(epoll, EPOLL_CTL_MOD, c->fd, &e);
+  c->polling_out = for_out;
+}
+
+static void flush(Conn *c) {
+  int done = 0;
+  while (done < c->out_len) {
+    ssize_t n = send(c->fd, c->out + done, c->out_len - done, MSG_NOSIGNAL);
+    if (n < 0) {
+      if (errno == EAGAIN) break;
+      fail(2, "send: %s", strerror(errno));
+    }
+    done += n;
+  }
+  memmove(c->out, c->out + done, c->out_len - done);
+  c->out_len -= done;
+  if ((c->out_len > 0) != c->polling_out) watch(c, c->out_len > 0);
+}
+
+static void put(Conn *c, const void *data, int n) {
+  if (c->out_len + n > c->out_cap) {
+    c->out_cap = (c->out_len + n) * 2;
+    c->out = realloc(c->out, c->out_cap);
+  }
+  memcpy(c->out + c->out_len, data, n);
+  c->out_len += n;
+}
+
+/* A text frame; the mask is zero, which saves us work and the server none. */
+static void send_text(Conn *c, const char *text, int n) {
+  uint8_t head[8] = {0x81};
+  int k = 2;
+  if (n < 126) {
+    head[1] = 0x80 | n;
+  } else {
+    head[1] = 0x80 | 126;
+    head[2] = n >> 8;
+    head[3] = n & 255;
+    k = 4;
+  }
+  memset(head + k, 0, 4);
+  put(c, head, k + 4);
+  put(c, text, n);
+  flush(c);
+}
+
+static void say(Conn *c, const char *format, ...) {
+  char text[10000];
+  va_list args;
+  va_start(args, format);
+  int n = vsnprintf(text, sizeof text, format, args);
+  va_end(args);
+  send_text(c, text, n);
+}
+
+/* One message of a room's next member, stamped with the time at which it was due. */
+static void send_message(int room, uint64_t due, int wants_ack) {
+  int sender = storming ? 0 : next_sender[room];
+  next_sender[room] = (sender + 1) % members;
+  Conn *c = &conns[room * members + sender];
+  char text[4096];
+  int n, start;
+  if (tokens)
+    n = sprintf(text, "42%llu[\"change\",{\"project\":\"%s%d\",\"id\":\"%d-%llu\",\"data\":", (unsigned long long)sent % 1000000000 + 2,
+                prefix, room, c->index, (unsigned long long)sent);
+  else if (wants_ack)
+    n = sprintf(text, "422[\"msg\",");
+  else
+    n = sprintf(text, "42[\"msg\",");
+  start = n;
+  n += sprintf(text + n, TAG "%020llu\",\"s\":\"%06d\",\"p\":\"", (unsigned long long)due, c->index);
+  while (n - start < size - 2) text[n++] = 'x';
+  n += sprintf(text + n, tokens ? "\"}}]" : "\"}]");
+  send_text(c, text, n);
+  sent++;
+  outstanding[room] += members - 1;
+}
+
+/* --- handshake ------------------------------------------------------------------------------------------ */
+
+static void start(Conn *c) {
+  struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  int one = 1;
+  c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (c->fd < 0 || connect(c->fd, (void *)&to, sizeof to) < 0) fail(2, "connect: %s", strerror(errno));
+  setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  fcntl(c->fd, F_SETFL, O_NONBLOCK);
+  struct epoll_event e = {.events = EPOLLIN, .data.ptr = c};
+  epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &e);
+  c->state = HTTP;
+  c->in_len = c->out_len = c->polling_out = 0;
+  if (!c->in) c->in = malloc(c->in_cap = idle ? 4096 : 1 << 16);
+  char request[600];
+  int n = sprintf(request,
+                  "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\n"
+                  "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+                  port);
+  put(c, request, n);
+  flush(c);
+  handshakes++;
+}
+
+static void is_ready(Conn *c) {
+  c->state = READY;
+  ready++;
+  handshakes--;
+}
+
+static void join(Conn *c) {
+  c->state = JOINING;
+  if (!tokens)
+    say(c, "421[\"join\",\"%s%d\"]", prefix, c->room);
+  else if (c->epoch[0])
+    say(c, "421[\"join\",{\"project\":\"%s%d\",\"since\":%ld,\"epoch\":\"%s\"}]", prefix, c->room, c->revision, c->epoch);
+  else
+    say(c, "421[\"join\",{\"project\":\"%s%d\"}]", prefix, c->room);
+}
+
+/* Copy the string value of a member of a JSON text; nothing when it is not there. */
+static void take(const char *text, int n, const char *name, char *into) {
+  const char *at = memmem(text, n, name, strlen(name));
+  if (!at) return;
+  at += strlen(name);
+  int k = 0;
+  while (at < text + n && *at != '"' && k < 39) into[k++] = *at++;
+  into[k] = 0;
+}
+
+static int count_tags(const char *text, int n) {
+  int found = 0;
+  for (const char *at = text; (at = memmem(at, text + n - at, TAG, TAG_LEN)); at += TAG_LEN) found++;
+  return found;
+}
+
+static void caught_up(Conn *c, int more) {
+  c->caught_up += more;
+  if (c->caught_up > missed) fail(6, "a member got %d of %d missed messages", c->caught_up, missed);
+  if (c->caught_up == missed && c->state == JOINING) is_ready(c);
+}
+
+static void joined(Conn *c, const char *text, int n) {
+  if (tokens) {
+    if (!memmem(text, n < 40 ? n : 40, "\"ok\":true", 9)) fail(5, "join: %.*s", n < 300 ? n : 300, text);
+    take(text, n, "\"epoch\":\"", c->epoch);
+    if (!storming) c->revision = strtol((char *)memmem(text, n, "\"revision\":", 11) + 11, 0, 10);
+  }
+  if (!storming)
+    is_ready(c);
+  else if (missed == 0)
+    is_ready(c);
+  else
+    caught_up(c, count_tags(text, n));
+}
+
+static void on_connected(Conn *c, const char *text, int n) {
+  int again = recovery && storming && c->pid[0];
+  if (again) {
+    char old[40];
+    memcpy(old, c->pid, 40);
+    take(text, n, "\"pid\":\"", c->pid);
+    if (strcmp(old, c->pid)) fail(6, "the server did not recover the session: %.*s", n, text);
+    c->state = JOINING; /* what was missed comes by itself, most of it before this answer */
+    caught_up(c, 0);
+  } else if (idle) {
+    is_ready(c);
+  } else {
+    take(text, n, "\"pid\":\"", c->pid);
+    join(c);
+  }
+}
+
+/* --- receiving ------------------------------------------------------------------------------------------ */
+
+static void count(Conn *c, const char *text, int n) {
+  if (c->stamp_at + TAG_LEN > n || memcmp(text + c->stamp_at, TAG, TAG_LEN)) {
+    const char *at = memmem(text, n < 400 ? n : 400, TAG, TAG_LEN);
+    if (!at) return; /* not a message: who came and went */
+    c->stamp_at = at - text;
+  }
+  if (tokens) {
+    const char *at = memmem(text, c->stamp_at, "\"revision\":", 11);
+    long revision = at ? strtol(at + 11, 0, 10) : 0;
+    if (revision != c->revision + 1) fail(6, "revision %ld follows %ld", revision, c->revision);
+    c->revision = revision;
+  }
+  const char *stamp = text + c->stamp_at + TAG_LEN;
+  if (atoi(stamp + 20 + 7) == c->index) return; /* own copy */
+  outstanding[c->room]--;
+  if (recovery && text[n - 2] == '"') { /* the last argument is the offset to come back with */
+    int k = n - 2;
+    while (text[k - 1] != '"') k--;
+    snprintf(c->offset, sizeof c->offset, "%.*s", n - 2 - k, text + k);
+  }
+  if (!measuring) return;
+  uint64_t due = 0;
+  for (int i = 0; i < 20; i++) due = due * 10 + (stamp[i] - '0');
+  uint64_t took = clock_now > due ? (clock_now - due) / 10000 : 0;
+  if (took >= BUCKETS) took = BUCKETS - 1;
+  histogram[took]++;
+  counted++;
+  delivered++;
+  if (took > worst) worst = took;
+}
+
+static void on_text(Conn *c, const char *text, int n) {
+  if (n == 1 && text[0] == '2') {
+    say(c, "3");
+  } else if (c->state == READY || c->state == JOINING) {
+    if (n > 1 && text[0] == '4' && text[1] == '3') {
+      if (c->state == JOINING && text[2] == '1' && text[3] == '[') {
+        joined(c, text, n);
+      } else {
+        acks++;
+        if (tokens && !memmem(text, n < 60 ? n : 60, "\"ok\":true", 9) && !refused_acks++)
+          fail(5, "refused: %.*s", n < 300 ? n : 300, text);
+      }
+    } else if (n > 2 && text[0] == '4' && text[1] == '2') {
+      if (c->state == READY)
+        count(c, text, n);
+      else if (storming && memmem(text, n < 400 ? n : 400, TAG, TAG_LEN))
+        caught_up(c, count_tags(text, n));
+    }
+  } else if (c->state == OPENING && text[0] == '0') {
+    c->state = CONNECTING;
+    if (tokens)
+      say(c, "40{\"token\":\"%s\"}", tokens[c->index % token_count]);
+    else if (recovery && storming && c->pid[0])
+      say(c, "40{\"pid\":\"%s\",\"offset\":\"%s\"}", c->pid, c->offset);
+    else
+      say(c, "40");
+  } else if (c->state == CONNECTING && n >= 2 && text[0] == '4') {
+    if (recovery && storming && text[1] == '2')
+      caught_up(c, count_tags(text, n));
+    else if (text[1] == '0')
+      on_connected(c, text, n);
+    else
+      fail(5, "CONNECT: %.*s", n < 300 ? n : 300, text);
+  }
+}
+
+static int on_frames(Conn *c, int at) {
+  while (c->in_len - at >= 2) {
+    uint8_t *b = c->in + at;
+    uint64_t n = b[1] & 127;
+    int head = 2;
+    if (n == 126) {
+      if (c->in_len - at < 4) break;
+      n = b[2] << 8 | b[3];
+      head = 4;
+    } else if (n == 127) {
+      if (c->in_len - at < 10) break;
+      n = 0;
+      for (int i = 2; i < 10; i++) n = n << 8 | b[i];
+      head = 10;
+    }
+    if ((uint64_t)(c->in_len - at) < head + n) break;
+    int kind = b[0] & 15;
+    if (kind == 1)
+      on_text(c, (char *)b + head, (int)n);
+    else if (kind == 8)
+      fail(2, "the server closed connection %d, code %d", c->index, n >= 2 ? b[head] << 8 | b[head + 1] : 0);
+    else if (kind == 9)
+      put(c, "\x8a\x80\0\0\0\0", 6), flush(c);
+    at += head + (int)n;
+  }
+  return at;
+}
+
+static void on_readable(Conn *c) {
+  for (;;) {
+    if (c->in_cap - c->in_len < 4096) c->in = realloc(c->in, c->in_cap *= 2);
+    int room_left = c->in_cap - c->in_len;
+    ssize_t n = recv(c->fd, c->in + c->in_len, room_left, 0);
+    if (n < 0) {
+      if (errno == EAGAIN) return;
+      fail(2, "recv: %s", strerror(errno));
+    }
+    if (n == 0) fail(2, "the server hung up on connection %d in state %d", c->index, c->state);
+    c->in_len += n;
+    bytes += n;
+    int at = 0;
+    if (c->state == HTTP) {
+      uint8_t *end = memmem(c->in, c->in_len, "\r\n\r\n", 4);
+      if (!end) return;
+      if (memcmp(c->in, "HTTP/1.1 101", 12)) fail(3, "handshake: %.*s", c->in_len < 200 ? c->in_len : 200, c->in);
+      at = end + 4 - c->in;
+      c->state = OPENING;
+    }
+    at = on_frames(c, at);
+    memmove(c->in, c->in + at, c->in_len - at);
+    c->in_len -= at;
+    if (n < room_left) return;
+  }
+}
+
+/* Handle what is there; wait at most so many milliseconds for it. Returns the number of events. */
+static int turn(int wait) {
+  static struct epoll_event events[512];
+  int n = epoll_wait(epoll, events, 512, wait);
+  clock_now = now();
+  for (int i = 0; i < n; i++) {
+    Conn *c = events[i].data.ptr;
+    if (c->state == CLOSED) continue;
+    if (events[i].events & EPOLLOUT) flush(c);
+    if (events[i].events & ~EPOLLOUT) on_readable(c);
+  }
+  return n;
+}
+
+static void nap(long nanoseconds) {
+  struct timespec t = {0, nanoseconds};
+  nanosleep(&t, 0);
+}
+
+/* --- figures -------------------------------------------------------------------------------------------- */
+
+typedef struct {
+  double server_cpu, own_cpu;
+  long rss_kb;
+} Usage;
+
+static Usage usage(void) {
+  Usage u = {0};
+  struct rusage own;
+  getrusage(RUSAGE_SELF, &own);
+  u.own_cpu = own.ru_utime.tv_sec + own.ru_stime.tv_sec + (own.ru_utime.tv_usec + own.ru_stime.tv_usec) / 1e6;
+  char name[64], text[1024];
+  snprintf(name, sizeof name, "/proc/%d/stat", server);
+  FILE *file = server ? fopen(name, "r") : NULL;
+  if (file) {
+    int n = fread(text, 1, sizeof text - 1, file);
+    text[n] = 0;
+    fclose(file);
+    char *at = strrchr(text, ')');
+    unsigned long user, system;
+    long pages;
+    if (at && sscanf(at + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %*d %*d %*d %*d %*d %*d %*u %*u %ld",
+                     &user, &system, &pages) == 3) {
+      u.server_cpu = (user + system) / (double)sysconf(_SC_CLK_TCK);
+      u.rss_kb = pages * (sysconf(_SC_PAGESIZE) / 1024);
+    }
+  }
+  return u;
+}
+
+static double percentile(double share) {
+  uint64_t sum = 0;
+  for (int i = 0; i < BUCKETS; i++)
+    if ((sum += histogram[i]) >= counted * share && sum) return (i + .5) / 100;
+  return 0;
+}
+
+/* --- the three kinds of run ------------------------------------------------------------------------------ */
+
+/* Open every connection that is closed, so many at once; returns the seconds it took. */
+static double open_all(int wanted) {
+  uint64_t begin = now(), last = begin;
+  int before = ready;
+  while (ready < wanted) {
+    while (started < total && handshakes < at_once) {
+      if (conns[started].state == CLOSED) start(&conns[started]);
+      started++;
+    }
+    turn(1000);
+    if (ready != before) before = ready, last = now();
+    if (now() - last > 20000000000ull) fail(4, "nobody came in for 20 s: %d of %d are ready", ready, wanted);
+  }
+  return (now() - begin) / 1e9;
+}
+
+static void run_idle(void) {
+  Usage before = usage();
+  double took = open_all(total);
+  Usage after = usage();
+  for (uint64_t end = now() + (uint64_t)(seconds * 1e9); now() < end;) turn(100);
+  Usage later = usage();
+  printf("{\"mode\":\"idle\",\"connections\":%d,\"seconds\":%.3f,\"per_second\":%.0f,\"server_cpu_s\":%.2f,\"gen_cpu\":%.3f,"
+         "\"kb_each\":%.2f}\n",
+         total, took, total / took, after.server_cpu - before.server_cpu, (after.own_cpu - before.own_cpu) / took,
+         (later.rss_kb - before.rss_kb) / (double)total);
+}
+
+static void await_all(const char *what) {
+  uint64_t begin = now();
+  for (;;) {
+    int64_t left = 0;
+    for (int r = 0; r < rooms; r++) left += outstanding[r] > 0 ? outstanding[r] : 0;
+    if (left == 0) return;
+    if (now() - begin > 20000000000ull) fail(4, "%s: %lld messages never came", what, (long long)left);
+    turn(100);
+  }
+}
+
+static void run_storm(void) {
+  open_all(total);
+  for (int r = 0; r < rooms; r++) send_message(r, now(), 0); /* everybody has an offset or revision now */
+  await_all("first message");
+  for (int i = 0; i < total; i++)
+    if (i % members) {
+      close(conns[i].fd);
+      conns[i].state = CLOSED;
+      ready--;
+    }
+  nap(500000000);
+  acks = 0;
+  storming = 1;
+  for (int k = 0; k < missed; k++) {
+    for (int r = 0; r < rooms; r++) send_message(r, now(), 1);
+    uint64_t begin = now();
+    while (acks < (uint64_t)(k + 1) * rooms) {
+      turn(100);
+      if (now() - begin > 20000000000ull) fail(4, "message %d was not acknowledged", k);
+    }
+  }
+  started = 0;
+  Usage before = usage();
+  double took = open_all(total);
+  Usage after = usage();
+  int back = total - rooms;
+  printf("{\"mode\":\"storm\",\"clients\":%d,\"missed\":%d,\"seconds\":%.3f,\"per_second\":%.0f,\"server_cpu_s\":%.2f,"
+         "\"gen_cpu\":%.3f,\"rss_mb\":%.0f}\n",
+         back, missed, took, back / took, after.server_cpu - before.server_cpu, (after.own_cpu - before.own_cpu) / took,
+         after.rss_kb / 1024.0);
+}
+
+static void run_fanout(void) {
+  open_all(total);
+  prctl(PR_SET_TIMERSLACK, 1);
+  for (uint64_t end = now() + 300000000ull; now() < end;) turn(10); /* who came is told within this time */
+  uint64_t begin = now(), from = begin + (uint64_t)(warm * 1e9), end = from + (uint64_t)(seconds * 1e9);
+  uint64_t due = 0, sent_before = 0, bytes_before = 0, late_before = 0;
+  Usage before = {0};
+  int room = 0;
+  for (;;) {
+    uint64_t t = now();
+    if (!measuring && t >= from) {
+      measuring = 1;
+      from = t;
+      before = usage();
+      sent_before = sent, bytes_before = bytes, late_before = late;
+    }
+    if (t >= end) break;
+    if (window) {
+      for (int r = 0; r < rooms; r++)
+        while (outstanding[r] <= (int64_t)(window - 1) * (members - 1)) send_message(r, now(), 0);
+    } else {
+      for (uint64_t wanted = (uint64_t)((t - begin) / 1e9 * rate); due < wanted; due++, room = (room + 1) % rooms) {
+        uint64_t at = begin + (uint64_t)(due * 1e9 / rate);
+        if (t > at + 5000000) late++;
+        send_message(room, at, 0);
+      }
+    }
+    nap(50000); /* to wake a sleeper for every packet would cost the server more than its work */
+    turn(0);
+  }
+  double took = (now() - from) / 1e9;
+  Usage after = usage();
+  int64_t left = 0;
+  for (int r = 0; r < rooms; r++) left += outstanding[r];
+  printf("{\"mode\":\"%s\",\"rooms\":%d,\"members\":%d,\"sent_s\":%.0f,\"deliveries_s\":%.0f,\"mb_s\":%.1f,\"p50_ms\":%.2f,"
+         "\"p99_ms\":%.2f,\"p999_ms\":%.2f,\"max_ms\":%.1f,\"server_cpu\":%.3f,\"gen_cpu\":%.3f,\"late\":%.4f,"
+         "\"outstanding\":%lld,\"rss_mb\":%.0f}\n",
+         window ? "closed" : "open", rooms, members, (sent - sent_before) / took, delivered / took,
+         (bytes - bytes_before) / took / 1e6, percentile(.5), percentile(.99), percentile(.999), worst / 100.0,
+         (after.server_cpu - before.server_cpu) / took, (after.own_cpu - before.own_cpu) / took,
+         sent > sent_before ? (late - late_before) / (double)(sent - sent_before) : 0, (long long)left, after.rss_kb / 1024.0);
+}
+
+static void read_tokens(const char *path) {
+  FILE *file = fopen(path, "r");
+  if (!file) fail(1, "%s: %s", path, strerror(errno));
+  char line[9000];
+  while (fgets(line, sizeof line, file)) {
+    line[strcspn(line, "\n")] = 0;
+    tokens = realloc(tokens, (token_count + 1) * sizeof *tokens);
+    tokens[token_count++] = strdup(line);
+  }
+  fclose(file);
+  if (!token_count) fail(1, "%s: no token", path);
+}
+
+int main(int argc, char **argv) {
+  for (int o; (o = getopt(argc, argv, "p:r:m:d:w:R:s:C:k:b:W:n:c:S:v")) != -1;) switch (o) {
+      case 'p': port = atoi(optarg); break;
+      case 'r': rooms = atoi(optarg); break;
+      case 'm': members = atoi(optarg); break;
+      case 'd': seconds = atof(optarg); break;
+      case 'w': window = atoi(optarg); break;
+      case 'R': rate = atof(optarg); break;
+      case 's': server = atoi(optarg); break;
+      case 'C': idle = atoi(optarg); break;
+      case 'k': at_once = atoi(optarg); break;
+      case 'b': size = atoi(optarg); break;
+      case 'W': warm = atof(optarg); break;
+      case 'n': prefix = optarg; break;
+      case 'c': read_tokens(optarg); break;
+      case 'S': missed = atoi(optarg); break;
+      case 'v': recovery = 1; break;
+      default: return 1;
+    }
+  if (idle) rooms = 1, members = idle;
+  if (!port || rooms < 1 || members < 1 || size < 60 || size > 3000 || (!idle && missed < 0 && !window && rate <= 0))
+    fail(1, "wrong usage: see the head of gen.c");
+  struct rlimit files;
+  getrlimit(RLIMIT_NOFILE, &files);
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
+  total = rooms * members;
+  conns = calloc(total, sizeof *conns);
+  for (int i = 0; i < total; i++) conns[i].index = i, conns[i].room = i / members, conns[i].fd = -1;
+  outstanding = calloc(rooms, sizeof *outstanding);
+  next_sender = calloc(rooms, sizeof *next_sender);
+  epoll = epoll_create1(EPOLL_CLOEXEC);
+  if (idle)
+    run_idle();
+  else if (missed >= 0)
+    run_storm();
+  else
+    run_fanout();
+  return 0;
+}

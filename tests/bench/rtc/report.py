@@ -1,0 +1,126 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Figures to rows, table, plot and targets."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from servers import CACHE, HERE, Kind, UnavailableError, made, tool
+
+# What ours with the journal on is meant to reach: times Node in open and in closed loop.
+TARGETS = {"fanout_1x50": (10.0, 4.0), "fanout_20x10": (5.0, 2.5), "fanout_200x5": (2.0, 1.2)}
+IDLE_KB = 18.0
+
+
+def _ratio(one: float | None, other: float | None) -> float | None:
+    return round(one / other, 2) if one and other else None
+
+
+def latencies(figures: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Of a run at a given load."""
+    if figures is None:
+        return None
+    return {k: figures[k] for k in ("p50_ms", "p99_ms", "p999_ms", "server_cpu", "deliveries_s")}
+
+
+def fan_out_text(figures: dict[str, Any]) -> str:
+    """One line of progress."""
+    if not figures:
+        return "no figure"
+    closed, best = figures["closed"], figures["open"]
+    text = f"closed {closed['deliveries_s']:>9,.0f}/s (server {closed['server_cpu']:.0%}, generator {closed['gen_cpu']:.0%})"
+    if best is None:
+        return text + "  open: none"
+    return text + (
+        f"  open {best['deliveries_s']:>9,.0f}/s p99 {best['p99_ms']:.1f} ms"
+        f" (server {best['server_cpu']:.0%}, generator {best['gen_cpu']:.0%})"
+    )
+
+
+def fan_out_row(found: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """Open-loop deliveries a second by server, closed-loop ones below ``closed``, and the ratios."""
+
+    def of(name: str, kind: str) -> float | None:
+        figures = found.get(name, {}).get(kind)
+        return figures["deliveries_s"] if figures else None
+
+    row: dict[str, Any] = {name: of(name, "open") for name in found}
+    row["closed"] = {name: of(name, "closed") for name in found}
+    row["ratio"] = _ratio(of("ours", "open"), of("node", "open"))
+    row["ratio_durable"] = _ratio(of("ours_durable", "open"), of("node", "open"))
+    row["ratio_closed"] = _ratio(of("ours", "closed"), of("node", "closed"))
+    row["ratio_durable_closed"] = _ratio(of("ours_durable", "closed"), of("node", "closed"))
+    row["ratio_netty"] = _ratio(of("ours_durable", "open"), of("netty", "open"))
+    row["ratio_netty_closed"] = _ratio(of("ours_durable", "closed"), of("netty", "closed"))
+    row["p99_ms"] = {name: f["open"]["p99_ms"] for name, f in found.items() if f and f["open"]}
+    return row
+
+
+def short_of_target(rows: Mapping[str, dict[str, Any]]) -> list[str]:
+    """What ours with the journal on does not reach."""
+    short = []
+
+    def want(what: str, value: float | None, least: float) -> None:
+        if value is not None and value < least:
+            short.append(f"{what}: {value}, wanted {least} or more")
+
+    for name, row in rows.items():
+        if name in TARGETS:
+            want(f"{name}, times Node in open loop", row["ratio_durable"], TARGETS[name][0])
+            want(f"{name}, times Node in closed loop", row["ratio_durable_closed"], TARGETS[name][1])
+        if "ratio_netty" in row:
+            want(f"{name}, times netty-socketio", row["ratio_netty"], 1.0)
+        load = row.get("equal_load", {})
+        ours, node = load.get("ours_durable"), load.get("node")
+        if ours and node and ours["p99_ms"] > node["p99_ms"]:
+            short.append(f"{name}, p99 at Node's half-maximum: {ours['p99_ms']} ms, Node {node['p99_ms']} ms")
+        if name.startswith("idle_") and row.get("ours_durable", {}).get("kb_each", 0) > IDLE_KB:
+            short.append(f"{name}: {row['ours_durable']['kb_each']} kB for each connection, wanted {IDLE_KB} or less")
+    return short
+
+
+def table(rows: Mapping[str, dict[str, Any]], kinds: Mapping[str, Kind]) -> str:
+    """The figures for people."""
+    lines = []
+    for name, row in rows.items():
+        if "closed" in row:
+            lines += ["", f"{name:<30}{'open loop/s':>12}{'x Node':>8}{'closed loop/s':>15}{'x Node':>8}"
+                          f"{'at equal load: p50':>20}{'p99':>8}{'p99.9':>8}{'CPU':>6}"]  # fmt: skip
+            for kind in row["closed"]:
+                best, closed, load = row[kind], row["closed"][kind], row.get("equal_load", {}).get(kind)
+                lines.append(
+                    f"  {kinds[kind].title:<28}{best or 0:>12,.0f}{_ratio(best, row.get('node')) or '-':>8}"
+                    f"{closed or 0:>15,.0f}{_ratio(closed, row['closed'].get('node')) or '-':>8}"
+                    + (f"{load['p50_ms']:>20.2f}{load['p99_ms']:>8.2f}{load['p999_ms']:>8.2f}{load['server_cpu']:>6.0%}"
+                       if load else "")
+                )
+        elif row:
+            heads = list(next(iter(row.values())))
+            lines += ["", f"{name:<30}" + "".join(f"{h:>14}" for h in heads)]
+            lines += [f"  {kinds[k].title:<28}" + "".join(f"{v:>14,.2f}" for v in f.values()) for k, f in row.items()]
+    return "\n".join(lines)
+
+
+def plot(result: dict[str, Any]) -> str:
+    """Draw the figures, in an environment made for it; where the picture is, or why there is none."""
+    wanted = HERE / "plot-requirements.txt"
+
+    def make(folder: Any) -> None:
+        tool(sys.executable, "-m", "venv", folder / "venv", cwd=folder)
+        tool(folder / "venv/bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes",
+             "-r", wanted, cwd=folder)  # fmt: skip
+
+    data, picture = CACHE / "result.json", CACHE / "bench-rtc.png"
+    data.write_text(json.dumps(result), encoding="utf-8")
+    try:
+        python = made("plot", [wanted], make) / "venv/bin/python"
+    except UnavailableError as exc:
+        return f"\nNo plot: {exc}"
+    subprocess.run([str(python), str(HERE / "plot.py"), str(data), str(picture)], check=True)
+    return f"\nPlot: {picture}"

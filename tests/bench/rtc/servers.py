@@ -1,0 +1,257 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The servers that are compared, what they need, and how they and the generator are started.
+
+Everything fetched or built goes to ``.build/bench-rtc`` and stays there until its sources change.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rtc_server.auth import Tokens
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[2]
+CACHE = ROOT / ".build/bench-rtc"
+SOURCE = ROOT / "files/rtc_server/src"
+SECRET = b"a secret for the benchmark, long enough for HS256"
+SERVER_CORE, GENERATOR_CORE = "0", "1"
+
+
+class UnavailableError(Exception):
+    """A peer cannot be had here; the text says why."""
+
+
+class OverloadedError(Exception):
+    """The generator gave up: the server refused something, closed connections or did not answer."""
+
+
+class BrokenError(Exception):
+    """The server broke a promise of its contract (a gap in the order, a change lost): no figure counts then."""
+
+
+# --- what is needed -------------------------------------------------------------------------------
+
+
+def tool(*command: str | Path, cwd: Path) -> None:
+    """Run a tool. Raises UnavailableError with its last words."""
+    if shutil.which(str(command[0])) is None:
+        raise UnavailableError(f"{command[0]} is not installed here")
+    done = subprocess.run([str(c) for c in command], cwd=cwd, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise UnavailableError(f"{command[0]}: {(done.stderr or done.stdout).strip()[-300:]}")
+
+
+def made(name: str, sources: list[Path], make: Callable[[Path], None]) -> Path:
+    """A folder in the cache, made anew when its sources change. Raises UnavailableError."""
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
+    folder = CACHE / f"{name}-{digest}"
+    if not (folder / "complete").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        make(folder)
+        (folder / "complete").touch()
+    return folder
+
+
+def generator() -> Path:
+    """The compiled generator."""
+    source = HERE / "gen.c"
+
+    def make(folder: Path) -> None:
+        tool("gcc", "-O2", "-Wall", "-Wextra", "-o", folder / "gen", source, cwd=folder)
+
+    return made("gen", [source], make) / "gen"
+
+
+def node_peer(kind: str) -> list[str]:
+    """The command of the relay on Node."""
+    sources = [HERE / "package.json", HERE / "package-lock.json", HERE / "peers/relay.js"]
+
+    def make(folder: Path) -> None:
+        for path in sources:
+            shutil.copy(path, folder)
+        tool("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", cwd=folder)
+
+    if shutil.which("node") is None:
+        raise UnavailableError("node is not installed here")
+    return ["node", str(made("node", sources, make) / "relay.js"), "{port}", kind]
+
+
+def netty_peer() -> list[str]:
+    """The command of the relay on netty-socketio. The JVM counts the one core that it is pinned to."""
+    sources = [HERE / "peers/pom.xml", HERE / "peers/Relay.java"]
+
+    def make(folder: Path) -> None:
+        tool("mvn", "-q", "-B", "-f", sources[0], "dependency:copy-dependencies",
+             f"-DoutputDirectory={folder / 'lib'}", cwd=folder)  # fmt: skip
+        tool("javac", "-cp", f"{folder / 'lib'}/*", "-d", folder, sources[1], cwd=folder)
+
+    folder = made("netty", sources, make)
+    return ["java", "-Xms512m", "-Xmx512m", "-cp", f"{folder / 'lib'}/*:{folder}", "Relay", "{port}"]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A server: how it is called in tables, its command, whether it speaks our contract, seconds until it is warm."""
+
+    name: str
+    title: str
+    command: Callable[[], list[str]]
+    contract: bool = False
+    warm: float = 1.0
+
+
+def _ours(*command: str) -> Callable[[], list[str]]:
+    return lambda: [sys.executable, *command]
+
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind("ours", "ours, journal off", _ours(str(HERE / "serve_ours.py"), "{config}"), contract=True),
+        Kind("ours_durable", "ours, journal on", _ours("-m", "rtc_server", "serve", "--config", "{config}"), contract=True),
+        Kind("node", "Node socket.io, ws", lambda: node_peer("ws"), warm=2.0),
+        Kind("node_uws", "Node socket.io, uWebSockets", lambda: node_peer("uws"), warm=2.0),
+        Kind("netty", "netty-socketio", netty_peer, warm=4.0),
+        Kind("python", "python-socketio", _ours(str(HERE / "peers/relay.py"), "{port}")),
+    )
+}
+RECOVERY = Kind("node", "Node socket.io, ws, recovery", lambda: node_peer("recovery"))
+
+
+# --- running --------------------------------------------------------------------------------------
+
+
+def _first() -> None:
+    """In the child: before other work on this machine, where that is allowed; many files."""
+    os.setsid()
+    with contextlib.suppress(OSError):
+        if not os.environ.get("BENCH_POLITE"):
+            os.nice(-19)
+            Path("/proc/self/autogroup").write_text("-19", encoding="ascii")
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _pinned(core: str, command: list[str]) -> list[str]:
+    return ["taskset", "-c", core, *command]
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def _config(folder: Path, port: int, loop: str) -> Path:
+    """The product's configuration, with limits out of the way: one generator is many users."""
+    (folder / "token.key").write_bytes(SECRET)
+    path = folder / "config.toml"
+    path.write_text(
+        f"""
+[server]
+port = {port}
+loop = "{loop}"
+[token]
+keys = ["{folder}/token.key"]
+[journal]
+path = "{folder}/journal.db"
+[limits]
+changes_per_second = 1000000
+changes_burst = 1000000
+reads_per_second = 100000
+connections = 20000
+pending_per_address = 20000
+[log]
+level = "warning"
+""",
+        encoding="utf-8",
+    )
+    return path
+
+
+def token_file() -> Path:
+    """10,000 tokens, of as many users, for a day."""
+    path = CACHE / "tokens"
+    if not path.exists() or time.time() - path.stat().st_mtime > 43_200:
+        tokens = Tokens([SECRET])
+        part = path.with_suffix(".part")
+        part.write_text("".join(f"{tokens.make(f'user{n}', {'*': 'edit'}, 86_400)}\n" for n in range(10_000)), encoding="ascii")
+        part.replace(path)
+    return path
+
+
+class Running:
+    """A server process and the generator that is pointed at it."""
+
+    def __init__(self, kind: Kind, process: subprocess.Popen[bytes], port: int) -> None:
+        self.kind = kind
+        self.process = process
+        self.port = port
+        self._runs = 0
+
+    def load(self, *options: object) -> dict[str, Any]:
+        """One run of the generator, in rooms of its own; its figures. Raises OverloadedError, BrokenError."""
+        self._runs += 1
+        command = [str(generator()), "-p", str(self.port), "-s", str(self.process.pid), "-n", f"run{self._runs}-"]
+        if self.kind.contract:
+            command += ["-c", str(token_file())]
+        command += [str(option) for option in options]
+        done = subprocess.run(
+            _pinned(GENERATOR_CORE, command), capture_output=True, text=True, check=False, timeout=180,
+            preexec_fn=_first,  # noqa: PLW1509 - there are no threads here
+        )  # fmt: skip
+        if done.returncode:
+            error = BrokenError if done.returncode in (1, 6) else OverloadedError
+            raise error(f"{self.kind.title}: {done.stderr.strip()[-400:]}")
+        figures: dict[str, Any] = json.loads(done.stdout)
+        return figures
+
+
+@contextlib.contextmanager
+def running(kind: Kind, loop: str = "auto") -> Iterator[Running]:
+    """A fresh server for as long as the block runs. Raises UnavailableError when it does not start."""
+    command = kind.command()
+    port = free_port()
+    with tempfile.TemporaryDirectory(dir=CACHE, prefix="run-") as folder:
+        config = _config(Path(folder), port, loop)
+        log = Path(folder, "log")
+        command = [part.replace("{port}", str(port)).replace("{config}", str(config)) for part in command]
+        environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+        with log.open("wb") as out:
+            process = subprocess.Popen(
+                _pinned(SERVER_CORE, command), env=environment, stdout=out, stderr=out,
+                preexec_fn=_first,  # noqa: PLW1509 - there are no threads here
+            )  # fmt: skip
+        try:
+            give_up = time.monotonic() + 60
+            while True:
+                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                    break
+                if process.poll() is not None or time.monotonic() > give_up:
+                    raise UnavailableError(f"{kind.title} did not start: {log.read_text(errors='replace')[-400:]}")
+                time.sleep(0.05)
+            yield Running(kind, process, port)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
