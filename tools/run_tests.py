@@ -67,16 +67,15 @@ def read_pytest(output: str, status: int) -> Counts:
     return counts
 
 
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
 def read_molecule(output: str, status: int) -> Counts:
-    """Each action of a scenario that succeeded counts as one test."""
-    done = re.findall(r"\[.*> (\w+)\]: Executed: (Successful|Failed)", output) or re.findall(
-        r"> (\w+): Executed: (Successful|Failed)", output
-    )
-    counts = Counts(passed=sum(word == "Successful" for step, word in done))
-    counts.failed = sum(word == "Failed" for step, word in done)
-    if status != 0 and counts.failed == 0:
-        counts.failed = 1
-    if status == 0 and counts.passed == 0:
+    """Each action of a scenario (create, converge, idempotence, verify ...) counts as one test."""
+    plain = _COLOUR.sub("", output)
+    done = re.findall(r"^(?:INFO|ERROR)\s+\S+ (?:➜|>) \w+: Executed: (Successful|Failed)", plain, re.MULTILINE)
+    counts = Counts(passed=done.count("Successful"), failed=done.count("Failed"))
+    if counts.failed == 0 and (status != 0 or counts.passed == 0):
         counts.failed = 1
     return counts
 
