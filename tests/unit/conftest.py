@@ -17,8 +17,8 @@ def run_module(capsys, monkeypatch):
 
     Returns what the module printed, as a dictionary; a failure has ``failed: True`` in it.
     """
-    from ansible.module_utils.common import warnings
     from ansible.module_utils import _internal
+    from ansible.module_utils.common import warnings
     from ansible.module_utils.testing import patch_module_args
 
     # A test that loaded controller code before would have the module's warnings go to the terminal, not into its result.
