@@ -60,9 +60,9 @@ sanity: collection ## ansible-test sanity and units
 	@$(BIN)/python tools/run_tests.py sanity units
 
 .PHONY: test-rtc
-test-rtc: collection ## The RTC server's tests, with their figures
+test-rtc: collection ## The RTC server's tests in their long form, with their figures (about 20 minutes)
 	@tools/packages
-	@$(BIN)/python tools/run_tests.py rtc-server
+	@$(BIN)/python tests/rtc_server/run_all.py
 
 .PHONY: molecule
 molecule: collection ## A Molecule scenario on real hosts: SCENARIO=default, faults or fleet
