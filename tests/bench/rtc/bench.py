@@ -68,8 +68,8 @@ class Bench:
             row["equal_load"] = {"messages_s": round(node["rate"] / 2)}
             for kind in self.kinds:
                 what = f"{name} at Node's half, {kind.title}"
-                figures = self._try(what, at_load, kind, ROWS[name], node["rate"] / 2, self.effort)
-                row["equal_load"][kind.name] = report.latencies(figures)
+                loaded = self._try(what, at_load, kind, ROWS[name], node["rate"] / 2, self.effort)
+                row["equal_load"][kind.name] = report.latencies(loaded)
                 tell(f"  {name:<14}{kind.title:<28}at equal load {row['equal_load'][kind.name]}")
 
     def connections(self, number: int) -> None:

@@ -534,7 +534,7 @@ static void run_fanout(void) {
     } else {
       for (uint64_t wanted = (uint64_t)((t - begin) / 1e9 * rate); due < wanted; due++, room = (room + 1) % rooms) {
         uint64_t at = begin + (uint64_t)(due * 1e9 / rate);
-        if (t > at + 5000000) late++;
+        if (t > at + 20000000) late++;
         send_message(room, at, 0);
       }
     }

@@ -15,7 +15,7 @@ from servers import RECOVERY, Kind, OverloadedError, Running, running
 P99_LIMIT = 50.0  # ms, in open loop
 DELIVERED = 0.97  # of what was offered
 BUSY = 0.9  # of its core: then the generator may be what limits
-LATE = 0.02  # of the messages, sent more than 5 ms after they were due: then, too
+LATE = 0.01  # of the messages, sent more than 20 ms after they were due: then, too
 
 
 class GeneratorLimitError(Exception):
@@ -44,8 +44,8 @@ class Effort:
 
     closed: float = 3.0
     probe: float = 1.5
-    equal: float = 4.0
-    probes: int = 10
+    equal: float = 3.0
+    probes: int = 8
     warm: float = 1.0  # times the kind's own
 
 
@@ -63,6 +63,8 @@ def _limited(figures: dict[str, Any]) -> bool:
 def closed_loop(run: Running, row: Row, effort: Effort) -> dict[str, Any]:
     """Deliveries a second with a fixed number of messages in flight. Raises GeneratorLimitError."""
     figures = run.load(*_shape(row), "-w", row.window, "-W", run.kind.warm * effort.warm, "-d", effort.closed)
+    if not figures["sent_s"]:
+        raise OverloadedError(f"{run.kind.title}, closed loop: nothing came back")
     if figures["gen_cpu"] > BUSY:
         raise GeneratorLimitError(f"{run.kind.title}, closed loop: generator at {figures['gen_cpu']:.0%} of its core")
     return figures
@@ -112,8 +114,8 @@ class Search:
                     rate = (low + high) / 2 if low else high * 0.6
                 else:
                     low, best = rate, {**figures, "rate": rate}
-                    rate = (low + high) / 2 if high else low * 1.4
-                if high and low and high / low < 1.06:
+                    rate = (low + high) / 2 if high else low * 1.5
+                if high and low and high / low < 1.09:
                     break
         return best
 

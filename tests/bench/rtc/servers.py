@@ -218,7 +218,7 @@ class Running:
         command += [str(option) for option in options]
         done = subprocess.run(
             _pinned(GENERATOR_CORE, command), capture_output=True, text=True, check=False, timeout=180,
-            preexec_fn=_first,  # noqa: PLW1509 - there are no threads here
+            preexec_fn=_first,
         )  # fmt: skip
         if done.returncode:
             error = BrokenError if done.returncode in (1, 6) else OverloadedError

@@ -27,7 +27,7 @@ class Json(Protocol):
 
     def dumps(self, value: Any, default: Callable[[Any], Any] | None = None) -> str: ...
 
-    def loads(self, text: str) -> Any: ...
+    def loads(self, text: str, at: int = 0) -> Any: ...
 
 
 def _finite(text: str) -> float:
@@ -41,6 +41,20 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
+def _fast_encode(plain: json.JSONEncoder) -> Callable[[Any], str]:
+    """``plain.encode`` without its preparations, which cost more than a small message. What is encoded came from
+    JSON and has no circles. Where the interpreter has no such thing it is ``plain.encode`` itself."""
+    try:
+        make = json.encoder.c_make_encoder  # type: ignore[attr-defined]
+        encode = json.encoder.encode_basestring
+        pieces = make(None, plain.default, encode, None, ":", ",", False, False, False)
+        if "".join(pieces({"\u00e9": [1, None]}, 0)) != '{"\u00e9":[1,null]}':
+            return plain.encode
+    except (AttributeError, TypeError):
+        return plain.encode
+    return lambda value: "".join(pieces(value, 0))
+
+
 class StdJson:
     """The standard library, kept to what every JavaScript peer can parse.
 
@@ -51,8 +65,8 @@ class StdJson:
     _options: dict[str, Any] = {"separators": (",", ":"), "allow_nan": False}
 
     def __init__(self) -> None:
-        self._loads = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite).decode
-        self._encode = json.JSONEncoder(ensure_ascii=False, **self._options).encode
+        self._decoder = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
+        self._encode = _fast_encode(json.JSONEncoder(ensure_ascii=False, **self._options))
 
     def dumps(self, value: Any, default: Callable[[Any], Any] | None = None) -> str:
         if default is not None:
@@ -65,8 +79,14 @@ class StdJson:
                 return json.JSONEncoder(**self._options).encode(value)
         return text
 
-    def loads(self, text: str) -> Any:
-        return self._loads(text)
+    def loads(self, text: str, at: int = 0) -> Any:
+        """The value that begins at ``at`` and ends with the text. Raises ValueError, RecursionError."""
+        if text[at : at + 1] in " \t\r\n":
+            return self._decoder.decode(text[at:])
+        value, end = self._decoder.raw_decode(text, at)
+        if end != len(text) and text[end:].strip(" \t\r\n"):
+            raise ValueError("more than one value")
+        return value
 
 
 class SioPacket(NamedTuple):
@@ -132,7 +152,7 @@ class Decoder:
         """``42[…`` or ``427[…``: an event of the main namespace, by far the most frequent shape; JSON begins at ``at``."""
         if self._waiting is not None:
             raise ProtocolError("text while attachments are due")
-        return self._event(self._json(text[at:]))
+        return self._event(self._json(text, at))
 
     def text(self, text: str) -> SioPacket | None:
         """Decode an Engine.IO text message (with its leading ``4``); None while attachments are due."""
@@ -190,9 +210,9 @@ class Decoder:
         except RecursionError as exc:
             raise ProtocolError("nested too deep") from exc
 
-    def _json(self, text: str) -> Any:
+    def _json(self, text: str, at: int = 0) -> Any:
         try:
-            return self._loads(text)
+            return self._loads(text, at)
         except (ValueError, RecursionError) as exc:
             raise ProtocolError("invalid JSON") from exc
 

@@ -60,6 +60,7 @@ def connect(path: str, *, write: bool, timeout: float = 5.0) -> sqlite3.Connecti
             # FULL: the log is synced before COMMIT returns; an acknowledged change survives power loss
             db.execute("PRAGMA synchronous=FULL")
             db.execute("PRAGMA journal_size_limit=67108864")
+            db.execute("PRAGMA wal_autocheckpoint=8000")  # pages; the committing thread does it before, between commits
         db.execute("PRAGMA foreign_keys=OFF")
     except BaseException:
         db.close()

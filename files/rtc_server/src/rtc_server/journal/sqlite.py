@@ -35,6 +35,7 @@ MAX_WAITING = 50_000  # requests waiting for a batch
 MAX_WAITING_BYTES = 64 << 20
 RETRY = 1.0  # seconds between attempts to write again after a failure
 _DELETE_ROWS = 5_000  # compacted changes deleted between two batches
+_CHECKPOINT_ROWS = 5_000  # written to SQLite's log before it is written to the file itself
 
 
 class _Writer:
@@ -48,6 +49,7 @@ class _Writer:
         self._db: sqlite3.Connection | None = None
         self._heads: dict[str, tuple[int, int]] = {}  # name -> number, revision
         self._trash: list[tuple[int, int]] = []  # number, base: rows below it can go
+        self._logged = 0  # rows written when the log was last written to the file
         self._retry_at = 0.0
         self._suspect = False  # the file is damaged, until a check finds that it is not
 
@@ -62,7 +64,7 @@ class _Writer:
             except BaseException:
                 db.close()
                 raise
-            self._db = db
+            self._db, self._logged = db, 0
         return self._db
 
     def close(self) -> None:
@@ -128,6 +130,21 @@ class _Writer:
             self._mended()
 
     def tidy(self) -> bool:
+        """What can wait until a batch's outcomes are told; True when there is more of it."""
+        self._checkpoint()
+        return self._delete_some()
+
+    def _checkpoint(self) -> None:
+        """Write the log to the file when it has grown. SQLite would do that within a COMMIT, and clients would wait."""
+        if self._db is None or self.fault is not None or self._db.total_changes - self._logged < _CHECKPOINT_ROWS:
+            return
+        self._logged = self._db.total_changes
+        try:
+            self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        except sqlite3.Error as exc:
+            self._failed(exc)
+
+    def _delete_some(self) -> bool:
         """Delete some compacted changes; True when there may be more."""
         if not self._trash or self._db is None or self.fault is not None:
             return False
@@ -349,9 +366,8 @@ class SqliteJournal:
             if not batch:
                 writer.probe()
                 continue
-            outcomes = writer.commit(batch)
+            self._loop.call_soon_threadsafe(self._done, writer.commit(batch))
             more = writer.tidy()
-            self._loop.call_soon_threadsafe(self._done, outcomes)
         writer.close()
 
     # --- reading ------------------------------------------------------------------------------
