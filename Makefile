@@ -60,7 +60,7 @@ sanity: collection ## ansible-test sanity and units
 	@$(BIN)/python tools/run_tests.py sanity units
 
 .PHONY: test-rtc
-test-rtc: collection ## The RTC server's tests in their long form, with their figures (about 20 minutes)
+test-rtc: collection ## The RTC server's tests in their long form, with their figures (about half an hour)
 	@tools/packages
 	@$(BIN)/python tests/rtc_server/run_all.py
 
@@ -78,7 +78,7 @@ bench-modules: collection ## tomcat_connector and java_truststore beside communi
 	@$(BIN)/python tests/bench/run_modules.py
 
 .PHONY: bench-rtc
-bench-rtc: setup ## The RTC server beside Node, netty and python-socketio (about 20 minutes)
+bench-rtc: setup ## The RTC server beside Node, netty and python-socketio (about half an hour)
 	@$(BIN)/python tests/bench/rtc/bench.py $(ARGS)
 
 .PHONY: docs

@@ -76,7 +76,7 @@ class Bench:
         """Memory of idle connections, and how fast they come in."""
         row = self.rows[f"idle_{number}"] = {}
         for kind in self.kinds:
-            figures = self._try(f"{number} connections, {kind.title}", connections, kind, number)
+            figures = self._try(f"{number} connections, {kind.title}", connections, kind, number, self.effort)
             if figures:
                 row[kind.name] = {"kb_each": figures["kb_each"], "connects_s": figures["per_second"],
                                   "server_cpu_s": figures["server_cpu_s"]}  # fmt: skip

@@ -40,16 +40,19 @@ ROWS = {
 
 @dataclass(frozen=True)
 class Effort:
-    """How long to measure: seconds of a closed-loop run, of an open-loop probe, of a run at a given load; most probes."""
+    """How long to measure: seconds of a closed-loop run, of an open-loop probe, of a run at a given load, of idling; most
+    probes, and where they begin (times the closed loop's rate)."""
 
     closed: float = 3.0
     probe: float = 1.5
     equal: float = 3.0
+    idle: float = 2.0
     probes: int = 8
+    begin: float = 0.7
     warm: float = 1.0  # times the kind's own
 
 
-QUICK = Effort(closed=0.6, probe=0.5, equal=0.6, probes=3, warm=0.25)
+QUICK = Effort(closed=0.4, probe=0.4, equal=0.4, idle=0.3, probes=1, begin=0.2, warm=0.2)
 
 
 def _shape(row: Row) -> tuple[object, ...]:
@@ -124,7 +127,7 @@ def fan_out(kind: Kind, row: Row, effort: Effort, loop: str = "auto") -> dict[st
     """Closed loop, then open loop from there. Raises GeneratorLimitError."""
     with running(kind, loop) as run:
         closed = closed_loop(run, row, effort)
-    guess = 0.7 * closed["sent_s"] * (2.0 if kind.contract else 1.0)
+    guess = effort.begin * closed["sent_s"] * (2.0 if kind.contract else 1.0)
     return {"closed": closed, "open": Search(kind, row, effort, loop).best(guess)}
 
 
@@ -141,12 +144,12 @@ def at_load(kind: Kind, row: Row, rate: float, effort: Effort, loop: str = "auto
     return figures
 
 
-def connections(kind: Kind, number: int, loop: str = "auto") -> dict[str, Any]:
+def connections(kind: Kind, number: int, effort: Effort, loop: str = "auto") -> dict[str, Any]:
     """So many connections that do nothing: kilobytes for each, and how many came in a second."""
     with running(kind, loop) as run:
         run.load("-r", 1, "-m", 2, "-w", 1, "-W", 0.2, "-d", 0.2)  # code and buffers that the first client needs
         time.sleep(0.5)
-        return run.load("-C", number, "-d", 2)
+        return run.load("-C", number, "-d", effort.idle)
 
 
 def storm(kind: Kind, rooms: int, members: int, missed: int, loop: str = "auto") -> dict[str, Any]:

@@ -149,6 +149,7 @@ async def serve(config: Config, journal: Journal | None = None) -> None:
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
+        sys.setswitchinterval(0.001)  # a busy loop would keep the journal's thread waiting five times as long
         systemd.notify("READY=1")
         watching = asyncio.ensure_future(systemd.watchdog(lambda: journal.alive))
         await stop.wait()

@@ -11,6 +11,7 @@ member gets its own batch, merged by number, so acks, direct sends and room mess
 from __future__ import annotations
 
 import asyncio
+import time
 from bisect import bisect_left
 from collections.abc import Collection, Iterator
 from itertools import accumulate
@@ -18,6 +19,9 @@ from operator import itemgetter
 from typing import Protocol
 
 from .eio_codec import Packet, frame, frame_packet
+
+_LOOK = 0.04  # seconds between looks at the load
+_FULL, _FREE = 0.93, 0.85  # of a processor: no time left, time left
 
 
 class Parcel:
@@ -117,11 +121,17 @@ class Hub:
 
     Pacing: a flush of n writes earns a pause of ``n * write_cost`` seconds, at most ``max_pause``, before
     the next; idle servers flush at once, busy ones batch more (a system call costs more than its bytes).
+    A process that has no processor time left stretches the pause up to ``max_stretch`` times, which lets it
+    keep up with several times as many messages; when there is time again, the pause shrinks.
     """
 
-    def __init__(self, *, write_cost: float = 15e-6, max_pause: float = 0.005) -> None:
+    def __init__(self, *, write_cost: float = 15e-6, max_pause: float = 0.005, max_stretch: float = 4.0) -> None:
         self.write_cost = write_cost
         self.max_pause = max_pause
+        self.max_stretch = max_stretch
+        self._stretch = 1.0
+        self._looked = 0.0  # when the load was looked at, and the processor time that was used until then
+        self._used = 0.0
         self.flushes = 0
         self.writes = 0
         self._number = 0
@@ -260,4 +270,17 @@ class Hub:
             room.parcels, room.numbers, room.skips = [], [], {}
         self.flushes += 1
         assert self._loop is not None
-        self._not_before = self._loop.time() + min(self.max_pause, (self.writes - before) * self.write_cost)
+        now = self._loop.time()
+        if now - self._looked > _LOOK:
+            self._adapt(now)
+        self._not_before = now + min(self.max_pause, (self.writes - before) * self.write_cost) * self._stretch
+
+    def _adapt(self, now: float) -> None:
+        """Stretch the pauses while the process uses a whole processor, shrink them when it does not."""
+        used = time.process_time()
+        load = (used - self._used) / (now - self._looked)
+        self._looked, self._used = now, used
+        if load > _FULL:
+            self._stretch = min(self.max_stretch, self._stretch * 1.3)
+        elif load < _FREE:
+            self._stretch = max(1.0, self._stretch / 1.3)
