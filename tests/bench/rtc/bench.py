@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import resource
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,7 @@ def main(arguments: list[str] | None = None) -> int:
     if len(os.sched_getaffinity(0)) < 2:
         print("Two processor cores are needed: one for the server, one for the generator.", file=sys.stderr)
         return 1
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # servers have sessions of their own: end them, too
     CACHE.mkdir(parents=True, exist_ok=True)
     generator()
     kinds, missing = choose(chosen.servers)

@@ -14,6 +14,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 from matplotlib import pyplot
+from matplotlib.ticker import FuncFormatter
 
 NAMES = {
     "ours": "ours, journal off", "ours_durable": "ours, journal on", "node": "Node, ws", "node_uws": "Node, uWebSockets",
@@ -34,9 +35,11 @@ def bars(axes: Any, title: str, unit: str, groups: dict[str, dict[str, float | N
     axes.set_title(title, fontsize=10)
     axes.set_ylabel(unit, fontsize=8)
     axes.set_xticks(range(len(groups)), list(groups), fontsize=8)
-    axes.tick_params(axis="y", labelsize=7)
+    axes.tick_params(axis="y", which="both", labelsize=7)
     if log and kinds:
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _at: short(value)))
+        axes.yaxis.set_minor_formatter(FuncFormatter(lambda value, _at: short(value)))
     axes.margins(y=0.2)
     axes.spines[["top", "right"]].set_visible(False)
 
