@@ -118,6 +118,7 @@ SUITES = [
     Suite("java", "trust stores and real keytool", pytest("tests/java"), read_pytest),
     Suite("tomcat", "server.xml and real Tomcats", pytest("tests/tomcat", workers="0"), read_pytest),
     Suite("proxies", "real nginx, Apache, HAProxy", pytest("tests/proxies", workers="0"), read_pytest),
+    Suite("bench", "the benchmarks start, in small", pytest("tests/bench", workers="0"), read_pytest),
     Suite("ansible-lint", "production profile", tool("ansible-lint", "--offline"), read_gate),
     Suite("sanity", "ansible-test sanity", tool("ansible-test", "sanity", "--local", "--python", "3.11", "plugins/", "tests/unit/"),
           read_sanity, TREE, prepare=prepare_ansible_test),
