@@ -30,6 +30,8 @@ def main() -> int:
         **os.environ,
         "MOLECULE_GLOB": "molecule/*/molecule.yml",
         "RTC_COLLECTIONS": str(ROOT / ".build/collections"),
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".build/collections"),
+        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
     if "fleet" in names:
