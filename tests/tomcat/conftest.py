@@ -10,17 +10,15 @@ every pair. Skipped, and said so, where Maven Central does not answer.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import pathlib
 import re
 import shutil
 import subprocess
 import tarfile
-import urllib.error
-import urllib.request
 
 import javas
+import maven
 import pytest
 
 # Version -> SHA-256 of what Maven Central has.
@@ -30,7 +28,6 @@ VERSIONS = {
     "10.1.34": "f799541380bfff2b674cefd86c5376d2d7d566b3a2e7c4579d2b491de8ec6c36",
     "11.0.2": "c1b31a6989d30a7344c1a3655da74679ce9f9b48a271e864647a141de3b78cb8",
 }
-URL = "https://repo1.maven.org/maven2/org/apache/tomcat/tomcat/{0}/tomcat-{0}.tar.gz"
 CACHE = pathlib.Path(__file__).parents[2] / ".build" / "tomcat"
 # Tomcat 11 needs Java 17 (https://tomcat.apache.org/whichversion.html); the older ones need less than anyone has.
 NEEDS_JAVA = {"11": 17, "10": 11}
@@ -76,19 +73,10 @@ def unpacked(version):
     target = CACHE / f"tomcat-{version}"
     if target.is_dir():
         return target
-    CACHE.mkdir(parents=True, exist_ok=True)
-    archive = CACHE / f"tomcat-{version}.tar.gz"
-    if not archive.exists():
-        part = archive.with_suffix(f".part{os.getpid()}")
-        try:
-            with urllib.request.urlopen(URL.format(version), timeout=60) as answer, part.open("wb") as file:
-                shutil.copyfileobj(answer, file)
-        except (urllib.error.URLError, TimeoutError) as exc:
-            part.unlink(missing_ok=True)
-            pytest.skip(f"Maven Central does not give Tomcat {version}: {exc}")
-        found = hashlib.sha256(part.read_bytes()).hexdigest()
-        assert found == VERSIONS[version], f"{URL.format(version)} has the SHA-256 {found}"
-        part.rename(archive)
+    try:
+        archive = maven.fetch(f"org/apache/tomcat/tomcat/{version}/tomcat-{version}.tar.gz", VERSIONS[version], CACHE)
+    except maven.OutOfReachError as exc:
+        pytest.skip(str(exc))
     part = CACHE / f"unpack-{version}-{os.getpid()}"
     with tarfile.open(archive) as tar:
         tar.extractall(part, filter="data")

@@ -18,9 +18,6 @@ from pathlib import Path
 from hostlab.console import say, step
 from hostlab.errors import LabError
 
-PUBLIC_MIRROR = "http://deb.debian.org/debian"
-PUBLIC_SECURITY_MIRROR = "http://deb.debian.org/debian-security"
-
 # What the lab calls -> the package of Debian and Ubuntu that has it.
 NEEDED = {
     "podman": "podman",
@@ -159,9 +156,9 @@ def _apt_setting(name: str) -> str:
 
 
 def find_mirrors() -> Mirrors:
-    """The Debian mirrors in this machine's own apt sources; the public ones where it is not a Debian machine."""
+    """The Debian mirrors in this machine's own apt sources, or in LAB_MIRROR and LAB_SECURITY_MIRROR. Raises LabError."""
     release = _os_release()
-    main, security = PUBLIC_MIRROR, PUBLIC_SECURITY_MIRROR
+    main, security = os.environ.get("LAB_MIRROR", ""), os.environ.get("LAB_SECURITY_MIRROR", "")
     if release.get("ID") == "debian" and shutil.which("apt-get"):
         codename = release.get("VERSION_CODENAME", "")
         targets = run(
@@ -170,6 +167,8 @@ def find_mirrors() -> Mirrors:
         sources = dict(reversed([line.split(" ", 1) for line in targets.splitlines() if " " in line]))
         main = sources.get(codename, main).rstrip("/")
         security = sources.get(f"{codename}-security", security).rstrip("/")
+    if not main or not security:
+        raise LabError("This machine's apt sources name no Debian mirror. Set LAB_MIRROR and LAB_SECURITY_MIRROR to URLs.")
     conf = []
     for name in ("Acquire::http::Proxy", "Acquire::https::Proxy", "Acquire::Check-Valid-Until"):
         value = _apt_setting(name)
