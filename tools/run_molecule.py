@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-LARGE = {"fleet"}  # a dozen hosts and more: run by name
+LARGE = {"fleet"}  # two dozen hosts: run by name
 
 def fleet_hosts() -> str:
     """The hosts of the fleet that can be made here, as a pattern of Ansible."""
