@@ -51,10 +51,7 @@ _SECRET = (
     "requiredSecret",
 )  # fmt: skip
 _SECRET_NAMES = frozenset(name.lower() for name in _SECRET)
-_SECRET_IN_TEXT = re.compile(
-    r"(?<![\w.-])((?:" + "|".join(_SECRET) + r")\s*=\s*)([\"'])(?!\*{8})((?!\2).)*\2", re.IGNORECASE | re.DOTALL
-)
-_VERSION = re.compile(r"^(\d+)\.(\d+)")
+_SECRET_IN_TEXT = r"(?is)(?<![\w.-])((?:" + "|".join(_SECRET) + r")\s*=\s*)([\"'])(?!\*{8})((?!\2).)*\2"
 
 
 def is_secret(name: str) -> bool:
@@ -69,13 +66,13 @@ def masked(attributes: dict[str, str]) -> dict[str, str]:
 
 def mask_text(text: str) -> str:
     """XML text with the values of secret attributes replaced, those in comments too."""
-    return _SECRET_IN_TEXT.sub(rf"\1\g<2>{MASK}\2", text)
+    return re.sub(_SECRET_IN_TEXT, rf"\1\g<2>{MASK}\2", text)
 
 
 def parse_version(version: str) -> tuple[int, int] | None:
     """``"9.0.98"`` to ``(9, 0)``; a single number is that major version's first; None: no version."""
     text = version.strip()
-    match = _VERSION.match(text if "." in text else text + ".0")
+    match = re.match(r"(\d+)\.(\d+)", text if "." in text else text + ".0")
     return (int(match.group(1)), int(match.group(2))) if match else None
 
 

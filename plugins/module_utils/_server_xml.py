@@ -11,7 +11,6 @@ as written; ``value()`` and ``resolve()`` replace them as Tomcat does (``Introsp
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Mapping, Sequence
 
 from ansible_collections.collab.rtc.plugins.module_utils import _xml_scan
@@ -102,13 +101,13 @@ def _resolve_once(value: str, properties: Mapping[str, str]) -> tuple[str, list[
         position = end + 1
 
 
-# Without the methods that nobody calls: making them costs a run more than all its work (0.7 ms for each class).
-@dataclass(eq=False, repr=False)
+# Plain classes here too: see _xml_scan.
 class Part:
     """An element of a server.xml: its line (1-based) and its attributes, decoded, ``${...}`` as written."""
 
-    node: Node
-    properties: Mapping[str, str]
+    def __init__(self, node: Node, properties: Mapping[str, str]) -> None:
+        self.node = node
+        self.properties = properties
 
     @property
     def line(self) -> int:
@@ -150,24 +149,27 @@ class Certificate(Part):
     """A ``Certificate`` of an ``SSLHostConfig``."""
 
 
-@dataclass(eq=False, repr=False)
 class SslHostConfig(Part):
     """An ``SSLHostConfig`` of a connector (Tomcat 8.5 and later)."""
 
-    certificates: tuple[Certificate, ...] = ()
+    def __init__(self, node: Node, properties: Mapping[str, str]) -> None:
+        super().__init__(node, properties)
+        self.certificates = tuple(Certificate(found, properties) for found in node.find("Certificate"))
 
     @property
     def host_name(self) -> str:
         return self.value("hostName", "_default_")
 
 
-@dataclass(eq=False, repr=False)
 class Connector(Part):
-    """A live connector."""
+    """A live connector, with the names of its Service and of that Service's Engine."""
 
-    service: str = ""  # name of its Service
-    engine: str = ""  # name of the Engine of that Service
-    ssl_hosts: tuple[SslHostConfig, ...] = ()
+    def __init__(self, node: Node, properties: Mapping[str, str]) -> None:
+        super().__init__(node, properties)
+        self.ssl_hosts = tuple(SslHostConfig(found, properties) for found in node.find("SSLHostConfig"))
+        engines = node.parent.find("Engine") if node.parent else []
+        self.service = node.parent.attributes.get("name", "") if node.parent else ""
+        self.engine = engines[0].attributes.get("name", "") if engines else ""
 
     @property
     def port(self) -> int | None:
@@ -198,7 +200,6 @@ class Connector(Part):
         return f"line {self.line}: {'AJP ' if self.is_ajp else ''}connector {port}"
 
 
-@dataclass(eq=False, repr=False)
 class Context(Part):
     """A ``Context`` of a ``Host``."""
 
@@ -213,23 +214,32 @@ class Context(Part):
         return self.value("docBase")
 
 
-@dataclass(eq=False, repr=False)
 class Valve(Part):
     """A ``RemoteIpValve``; ``where`` is ``Engine``, ``Host`` or ``Context``."""
 
-    where: str = ""
+    def __init__(self, node: Node, properties: Mapping[str, str], where: str) -> None:
+        super().__init__(node, properties)
+        self.where = where
 
 
-@dataclass(eq=False, repr=False)
 class ServerXml:
     """A Tomcat server.xml; live parts only, in the order of the file."""
 
-    document: _xml_scan.Document
-    properties: Mapping[str, str]
-    server: Part
-    connectors: tuple[Connector, ...] = ()
-    contexts: tuple[Context, ...] = ()
-    remote_ip_valves: tuple[Valve, ...] = ()
+    def __init__(self, document: _xml_scan.Document, properties: Mapping[str, str]) -> None:
+        at: dict[str, list[Node]] = {}
+        for node in document.nodes:
+            at.setdefault(node.path, []).append(node)
+        self.document = document
+        self.properties = properties
+        self.server = Part(document.root, properties)
+        self.connectors = tuple(Connector(node, properties) for node in at.get(_SERVICE + "/Connector", []))
+        self.contexts = tuple(Context(node, properties) for node in at.get(_CONTEXT, []))
+        self.remote_ip_valves = tuple(
+            Valve(node, properties, where)
+            for where, path in (("Engine", _ENGINE), ("Host", _HOST), ("Context", _CONTEXT))
+            for node in at.get(path + "/Valve", [])
+            if resolve(node.attributes.get("className", ""), properties)[0] == REMOTE_IP_VALVE
+        )
 
     @property
     def name(self) -> str:
@@ -270,36 +280,8 @@ def parse(data: bytes, name: str = "server.xml", properties: Mapping[str, str] |
         document = _xml_scan.read(data, name)
     except _xml_scan.XmlError as exc:
         raise IllFormed(exc.message, exc.remedy, exc.line, exc.column) from exc
-    known = dict(properties or {})
     _check_tomcat(document)
-    at: dict[str, list[Node]] = {}
-    for node in document.nodes:
-        at.setdefault(node.path, []).append(node)
-    valves = [
-        Valve(node, known, where)
-        for where, path in (("Engine", _ENGINE), ("Host", _HOST), ("Context", _CONTEXT))
-        for node in at.get(path + "/Valve", [])
-        if resolve(node.attributes.get("className", ""), known)[0] == REMOTE_IP_VALVE
-    ]
-    return ServerXml(
-        document,
-        known,
-        Part(document.root, known),
-        tuple(_connector(node, known) for node in at.get(_SERVICE + "/Connector", [])),
-        tuple(Context(node, known) for node in at.get(_CONTEXT, [])),
-        tuple(valves),
-    )
-
-
-def _connector(node: Node, properties: Mapping[str, str]) -> Connector:
-    service = node.parent
-    engines = service.find("Engine") if service else []
-    hosts = tuple(
-        SslHostConfig(host, properties, tuple(Certificate(it, properties) for it in host.find("Certificate")))
-        for host in node.find("SSLHostConfig")
-    )
-    name = service.attributes.get("name", "") if service else ""
-    return Connector(node, properties, name, engines[0].attributes.get("name", "") if engines else "", hosts)
+    return ServerXml(document, dict(properties or {}))
 
 
 def _check_tomcat(document: _xml_scan.Document) -> None:

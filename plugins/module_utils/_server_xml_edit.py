@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from typing import Mapping
 
 from ansible_collections.collab.rtc.plugins.module_utils import _connector_attributes, _server_xml, _xml_scan
@@ -40,19 +39,33 @@ class EditRefused(ServerXmlError):  # noqa: N818 - the name says what happened
     """The edit cannot be made, or would not be exactly what was asked. The file is as it was."""
 
 
-@dataclass(eq=False, repr=False)
 class Edit:
-    """The outcome of an edit; nothing is written yet."""
+    """The outcome of an edit; nothing is written yet.
 
-    data: bytes  # the whole new file; equal to the old one when nothing changed
-    before: dict[str, str]  # the connector's attributes, decoded, ``${...}`` as written
-    after: dict[str, str]
-    text_before: str  # for a diff: the whole file, secrets masked
-    text_after: str
+    :param data: the whole new file; equal to the old one when nothing changed.
+    :param before: the connector's attributes, decoded, ``${...}`` as written; ``after`` likewise.
+    :param old: the whole file as text; in ``new`` the secrets that were set are masked already.
+    """
+
+    def __init__(self, data: bytes, before: dict[str, str], after: dict[str, str], old: str, new: str) -> None:
+        self.data = data
+        self.before = before
+        self.after = after
+        self._old = old
+        self._new = new
 
     @property
     def changed(self) -> bool:
         return self.before != self.after
+
+    @property
+    def text_before(self) -> str:
+        """For a diff: the whole file, secrets masked."""
+        return _connector_attributes.mask_text(self._old)
+
+    @property
+    def text_after(self) -> str:
+        return _connector_attributes.mask_text(self._new)
 
 
 def edit(
@@ -79,16 +92,14 @@ def edit(
     new = tag
     for name in _ordered(wanted):
         new = _apply(model, connector, new, name, wanted[name])
-    text = source.text[: tag.start] + new.render() + source.text[tag.end :]
-    data = source.encode(text)
+    data = source.encode(_with_tag(source.text, tag, new))
     after = _verify(model, connector, wanted, data)
-    return Edit(
-        data,
-        connector.attributes,
-        after,
-        _connector_attributes.mask_text(source.text),
-        _masked_after(model, tag, new, wanted),
-    )
+    shown = _with_tag(source.text, tag, _masked(new, wanted))
+    return Edit(data, connector.attributes, after, source.text, shown)
+
+
+def _with_tag(text: str, old: Tag, new: Tag) -> str:
+    return text[: old.start] + new.render() + text[old.end :]
 
 
 def _check(
@@ -143,12 +154,13 @@ def _apply(model: ServerXml, connector: Connector, tag: Tag, name: str, value: s
     if index >= 0:
         piece = tag.pieces[index]
         raw = _escape(value, piece.quote, model.document.source)
-        return replace(tag, pieces=_spliced(tag, index, index + 1, replace(piece, raw=raw)))
+        return _spliced(tag, index, index + 1, piece.valued(raw))
     return _insert(model.document.source, tag, name, value)
 
 
-def _spliced(tag: Tag, start: int, end: int, *pieces: Piece) -> tuple[Piece, ...]:
-    return (*tag.pieces[:start], *pieces, *tag.pieces[end:])
+def _spliced(tag: Tag, start: int, end: int, *pieces: Piece) -> Tag:
+    """The tag with other pieces in the place of ``tag.pieces[start:end]``."""
+    return Tag(tag.start, tag.end, tag.head, (*tag.pieces[:start], *pieces, *tag.pieces[end:]), tag.tail)
 
 
 def _escape(value: str, quote: str, source: _xml_scan.Source) -> str:
@@ -170,12 +182,12 @@ def _remove(tag: Tag, index: int) -> Tag:
     """Take an attribute out with the white space on the side that has fewer line breaks: lines stay lines."""
     piece, last = tag.pieces[index], index == len(tag.pieces) - 1
     if last:
-        return replace(tag, pieces=_spliced(tag, index, index + 1))
+        return _spliced(tag, index, index + 1)
     following = tag.pieces[index + 1]
     first_of_wrapped = index == 0 and not _breaks(piece.space)
     if first_of_wrapped or _breaks(piece.space) > _breaks(following.space):
-        return replace(tag, pieces=_spliced(tag, index, index + 2, replace(following, space=piece.space)))
-    return replace(tag, pieces=_spliced(tag, index, index + 1))
+        return _spliced(tag, index, index + 2, following.moved(piece.space))
+    return _spliced(tag, index, index + 1)
 
 
 def _breaks(space: str) -> int:
@@ -185,7 +197,7 @@ def _breaks(space: str) -> int:
 def _insert(source: _xml_scan.Source, tag: Tag, name: str, value: str) -> Tag:
     """Put a new attribute beside its family, else last, in the style of its neighbour."""
     if not tag.pieces:
-        return replace(tag, pieces=(Piece(" ", name, "=", '"', _escape(value, '"', source)),))
+        return _spliced(tag, 0, 0, Piece(" ", name, "=", '"', _escape(value, '"', source)))
     index, before = _place(tag, name)
     neighbour = tag.pieces[index - 1 if not before else index]
     equals = neighbour.equals if not _breaks(neighbour.equals) else "="
@@ -194,11 +206,11 @@ def _insert(source: _xml_scan.Source, tag: Tag, name: str, value: str) -> Tag:
         # The newcomer takes the neighbour's place in its line, and the neighbour follows.
         gap = _separator(tag, index) if _one_per_line(tag) else " "
         new = Piece(neighbour.space, name, equals, neighbour.quote, raw)
-        result = replace(tag, pieces=_spliced(tag, index, index + 1, new, replace(neighbour, space=gap)))
+        result = _spliced(tag, index, index + 1, new, neighbour.moved(gap))
         return result if gap != " " else _wrapped(source, tag, result, index + 1)
     inside_a_line = index < len(tag.pieces) and not _breaks(tag.pieces[index].space)
     gap = _separator(tag, index) if _one_per_line(tag) and not inside_a_line else " "
-    result = replace(tag, pieces=_spliced(tag, index, index, Piece(gap, name, equals, neighbour.quote, raw)))
+    result = _spliced(tag, index, index, Piece(gap, name, equals, neighbour.quote, raw))
     return result if gap != " " or inside_a_line else _wrapped(source, tag, result, index)
 
 
@@ -237,16 +249,15 @@ def _separator(tag: Tag, index: int) -> str:
 def _wrapped(source: _xml_scan.Source, old: Tag, new: Tag, index: int) -> Tag:
     """Break the line before the piece at ``index`` when the insertion made the line too long."""
     lead = _LINE_BREAK.split(source.text[: new.start])[-1]
-    up_to = lead + replace(new, pieces=new.pieces[: index + 1], tail="").render()
-    after = replace(new, head="", pieces=new.pieces[index + 1 :]).render()
+    up_to = lead + new.head + "".join(piece.render() for piece in new.pieces[: index + 1])
+    after = "".join(piece.render() for piece in new.pieces[index + 1 :]) + new.tail
     line = _LINE_BREAK.split(up_to)[-1] + _LINE_BREAK.split(after)[0]
     gap = _separator(old, index)
     one_long_line = not gap and len(lead + old.render()) > MAX_LINE
     if len(line) <= MAX_LINE or one_long_line:
         return new
     gap = gap or _aligned(source, lead + new.head + new.pieces[0].space)
-    piece = replace(new.pieces[index], space=gap)
-    return replace(new, pieces=_spliced(new, index, index + 1, piece))
+    return _spliced(new, index, index + 1, new.pieces[index].moved(gap))
 
 
 def _aligned(source: _xml_scan.Source, lead: str) -> str:
@@ -288,11 +299,9 @@ def _unexpected(model: ServerXml, connector: Connector) -> EditRefused:
     )  # fmt: skip
 
 
-def _masked_after(model: ServerXml, old: Tag, new: Tag, wanted: Mapping[str, str | None]) -> str:
-    """The new text for a diff: a secret that changed is masked differently, so that the change shows."""
+def _masked(tag: Tag, wanted: Mapping[str, str | None]) -> Tag:
+    """The new tag for a diff: a secret that changed is masked differently, so that the change shows."""
     mask = _connector_attributes.MASK + " (new)"
     secret = [name for name in wanted if _connector_attributes.is_secret(name)]
-    pieces = tuple(replace(piece, raw=mask) if piece.name in secret else piece for piece in new.pieces)
-    text = model.document.source.text
-    text = text[: old.start] + replace(new, pieces=pieces).render() + text[old.end :]
-    return _connector_attributes.mask_text(text)
+    pieces = [piece.valued(mask) if piece.name in secret else piece for piece in tag.pieces]
+    return _spliced(tag, 0, len(pieces), *pieces)

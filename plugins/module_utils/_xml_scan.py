@@ -8,13 +8,15 @@ Two readers look at the same text. Expat (``xml.parsers.expat``) says whether it
 attributes mean; a scanner of our own says where each character of a start tag stands. They must agree, or the
 file is refused. External entities are never fetched: they are reported. Rules: XML 1.0, fifth edition,
 https://www.w3.org/TR/xml/.
+
+A module is compiled on the host at each run, which costs more than its work. So the classes here are plain ones (to make a
+dataclass costs as much as reading a whole server.xml), and an expression that few files need is compiled when one does.
 """
 
 from __future__ import annotations
 
 import codecs
 import re
-from dataclasses import dataclass, field
 from typing import Any, Callable
 from xml.parsers import expat
 
@@ -31,15 +33,15 @@ MAX_CHARACTERS = 16 * 1024 * 1024
 _SPACE = "[ \t\r\n]"
 _NAME = "[^ \t\r\n/<>=\"'&]+"
 _MARKUP = re.compile(r"<!--.*?-->|<\?.*?\?>|<!\[CDATA\[.*?\]\]>|<!DOCTYPE|</[^>]*>|<", re.S)
-_DOCTYPE_PART = re.compile(r"<!--.*?-->|<\?.*?\?>|\"[^\"]*\"|'[^']*'|[\[\]>]", re.S)
+_DOCTYPE_PART = r"<!--.*?-->|<\?.*?\?>|\"[^\"]*\"|'[^']*'|[\[\]>]"
 _TAG_HEAD = re.compile("<" + _NAME)
 _ATTRIBUTE = re.compile(f"({_SPACE}+)({_NAME})({_SPACE}*={_SPACE}*)(?:(\")([^\"]*)\"|(')([^']*)')")
 _TAG_TAIL = re.compile(f"{_SPACE}*/?>")
-_REFERENCE = re.compile("&([^#;&][^;&]*);")
-_DECLARATION = re.compile(
+_DECLARATION = (
     f"<\\?xml{_SPACE}+version{_SPACE}*={_SPACE}*[\"'][^\"']*[\"']"
     f"(?:{_SPACE}+encoding{_SPACE}*={_SPACE}*[\"']([A-Za-z][A-Za-z0-9._-]*)[\"'])?"
 )
+_NORMALISED = frozenset("&\t\r\n")  # a value without these means what it says
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _UTF16 = {"utf-16-le": ("utf-16", "utf-16-le"), "utf-16-be": ("utf-16", "utf-16-be")}
 
@@ -53,15 +55,19 @@ class XmlError(RtcError):
         self.column = column
 
 
-# Without the methods that nobody calls: making them costs a run more than all its work (0.7 ms for each class).
-@dataclass(eq=False, repr=False)
 class Source:
-    """A file as text that gives back exactly the bytes it came from."""
+    """A file as text that gives back exactly the bytes it came from.
 
-    name: str
-    text: str
-    codec: str  # Python's name
-    bom: bytes = b""
+    :param codec: Python's name of the encoding.
+    """
+
+    __slots__ = ("bom", "codec", "name", "text")
+
+    def __init__(self, name: str, text: str, codec: str, bom: bytes = b"") -> None:
+        self.name = name
+        self.text = text
+        self.codec = codec
+        self.bom = bom
 
     def encode(self, text: str) -> bytes:
         """The bytes of another text in this file's encoding, with its byte-order mark.
@@ -71,69 +77,98 @@ class Source:
         return self.bom + text.encode(self.codec)
 
 
-@dataclass(eq=False, repr=False)
 class Piece:
     """One attribute as it stands: ``space name equals quote raw quote``."""
 
-    space: str
-    name: str
-    equals: str
-    quote: str
-    raw: str
+    __slots__ = ("equals", "name", "quote", "raw", "space")
+
+    def __init__(self, space: str, name: str, equals: str, quote: str, raw: str) -> None:
+        self.space = space
+        self.name = name
+        self.equals = equals
+        self.quote = quote
+        self.raw = raw
 
     def render(self) -> str:
         return f"{self.space}{self.name}{self.equals}{self.quote}{self.raw}{self.quote}"
 
+    def moved(self, space: str) -> Piece:
+        """The same after other white space."""
+        return Piece(space, self.name, self.equals, self.quote, self.raw)
 
-@dataclass(eq=False, repr=False)
+    def valued(self, raw: str) -> Piece:
+        """The same with another value."""
+        return Piece(self.space, self.name, self.equals, self.quote, raw)
+
+
 class Tag:
     """A start tag as it stands at ``text[start:end]``: ``<Connector``, attributes, `` />``."""
 
-    start: int
-    end: int
-    head: str
-    pieces: tuple[Piece, ...]
-    tail: str
+    __slots__ = ("end", "head", "pieces", "start", "tail")
+
+    def __init__(self, start: int, end: int, head: str, pieces: tuple[Piece, ...], tail: str) -> None:
+        self.start = start
+        self.end = end
+        self.head = head
+        self.pieces = pieces
+        self.tail = tail
 
     def render(self) -> str:
         return self.head + "".join(piece.render() for piece in self.pieces) + self.tail
 
 
-@dataclass(eq=False, repr=False)
 class Node:
-    """An element: what it means (expat) and where it stands (scanner)."""
+    """An element: what it means (expat) and where it stands (scanner).
 
-    name: str
-    attributes: dict[str, str]  # decoded; defaults of an ATTLIST included
-    line: int
-    path: str  # "Server/Service/Connector"
-    parent: Node | None = None
-    children: list[Node] = field(default_factory=list)
-    tag: Tag | None = None  # None: it stands in an internal entity
-    entity_line: int = 0  # of the reference, when it stands in an internal entity
+    :param attributes: decoded; defaults of an ATTLIST included.
+    :param path: such as ``Server/Service/Connector``.
+    :param entity_line: of the reference, when it stands in an internal entity; else 0.
+    """
+
+    __slots__ = ("attributes", "children", "entity_line", "line", "name", "parent", "path", "tag")
+
+    def __init__(
+        self, name: str, attributes: dict[str, str], line: int, path: str, parent: Node | None, entity_line: int
+    ) -> None:
+        self.name = name
+        self.attributes = attributes
+        self.line = line
+        self.path = path
+        self.parent = parent
+        self.entity_line = entity_line
+        self.children: list[Node] = []
+        self.tag: Tag | None = None  # None: it stands in an internal entity
 
     def find(self, name: str) -> list[Node]:
         """Children of that name."""
         return [child for child in self.children if child.name == name]
 
 
-@dataclass(eq=False, repr=False)
 class ExternalPart:
-    """A reference to something that is not in this file."""
+    """A reference to something that is not in this file.
 
-    name: str  # of the entity; "" if unknown
-    system_id: str
-    line: int
-    path: str  # of the element that it stands in
+    :param name: of the entity; "" if unknown.
+    :param path: of the element that it stands in.
+    """
+
+    __slots__ = ("line", "name", "path", "system_id")
+
+    def __init__(self, name: str, system_id: str, line: int, path: str) -> None:
+        self.name = name
+        self.system_id = system_id
+        self.line = line
+        self.path = path
 
 
-@dataclass(eq=False, repr=False)
 class Document:
-    """A well-formed document."""
+    """A well-formed document; its nodes are in document order."""
 
-    source: Source
-    nodes: list[Node] = field(default_factory=list)  # in document order
-    external: list[ExternalPart] = field(default_factory=list)
+    __slots__ = ("external", "nodes", "source")
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.nodes: list[Node] = []
+        self.external: list[ExternalPart] = []
 
     @property
     def root(self) -> Node:
@@ -224,7 +259,7 @@ def _tag(text: str, start: int) -> Tag | None:
 
 def _skip_doctype(text: str, position: int) -> int:
     depth = 0
-    for match in _DOCTYPE_PART.finditer(text, position):
+    for match in re.compile(_DOCTYPE_PART, re.S).finditer(text, position):
         depth += {"[": 1, "]": -1}.get(match.group(), 0)
         if match.group() == ">" and depth == 0:
             return match.end()
@@ -232,7 +267,7 @@ def _skip_doctype(text: str, position: int) -> int:
 
 
 def _agree(node: Node, tag: Tag) -> bool:
-    plain = {piece.name: piece.raw for piece in tag.pieces if not re.search("[&\t\r\n]", piece.raw)}
+    plain = {piece.name: piece.raw for piece in tag.pieces if _NORMALISED.isdisjoint(piece.raw)}
     return (
         tag.head == "<" + node.name
         and all(piece.name in node.attributes for piece in tag.pieces)
@@ -255,7 +290,7 @@ def _family(data: bytes, name: str) -> tuple[bytes, str]:
 
 
 def _declared(head: str) -> str:
-    match = _DECLARATION.match(head)
+    match = re.match(_DECLARATION, head) if head.startswith("<?xml") else None
     return match.group(1) or "" if match else ""
 
 
@@ -317,7 +352,7 @@ class _Parser:
         index = self.expat.CurrentByteIndex
         in_entity = self.bytes[index : index + 1] != b"<"  # then it is the "&" of the reference
         line = self.expat.CurrentLineNumber
-        node = Node(name, attributes, line, path, parent, entity_line=line if in_entity else 0)
+        node = Node(name, attributes, line, path, parent, line if in_entity else 0)
         if parent:
             parent.children.append(node)
         self.document.nodes.append(node)
@@ -352,7 +387,7 @@ class _Parser:
             return 0
         if name not in sizes:
             value = self.internal[name]
-            parts = (self._size(part, sizes, (*above, name)) for part in _REFERENCE.findall(value))
+            parts = (self._size(part, sizes, (*above, name)) for part in re.findall("&([^#;&][^;&]*);", value))
             sizes[name] = len(value) + sum(parts)
         return sizes[name]
 

@@ -154,11 +154,10 @@ from ansible_collections.collab.rtc.plugins.module_utils import (
     _files,
     _server_xml,
     _server_xml_edit,
-    _undo,
 )
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 
-_SECRET_PROPERTY = re.compile("pass|secret|token|key", re.IGNORECASE)
+_SECRET_PROPERTY = "pass|secret|token|key"  # noqa: S105 - a pattern of names
 
 
 def main() -> None:
@@ -204,7 +203,10 @@ def _run(module: AnsibleModule, params: dict[str, Any]) -> dict[str, Any]:
             "before_header": path, "after_header": path, "before": edit.text_before, "after": edit.text_after,
         }  # fmt: skip
     if edit.changed and not module.check_mode:
-        _undo.record(params["undo_dir"], path)
+        if params["undo_dir"]:
+            from ansible_collections.collab.rtc.plugins.module_utils import _undo  # noqa: PLC0415 - compiled only for those who want it
+
+            _undo.record(params["undo_dir"], path)
         if params["backup"]:
             result["backup_file"] = _files.backup(path)
         _files.write_atomic(path, edit.data)
@@ -229,7 +231,7 @@ def _hide_secrets(params: dict[str, Any]) -> None:
         for name, value in params["attributes"].items()
     }
     params["properties"] = {
-        name: mask if _SECRET_PROPERTY.search(str(name)) else value for name, value in params["properties"].items()
+        name: mask if re.search(_SECRET_PROPERTY, str(name), re.IGNORECASE) else value for name, value in params["properties"].items()
     }
 
 
