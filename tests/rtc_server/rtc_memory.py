@@ -31,6 +31,7 @@ class Pipe:
         self.written: list[bytes] = []
         self.stuck = 0  # bytes that a peer which does not read leaves in the buffer
         self.aborted = False
+        self.transport = self
 
     def write(self, data: bytes) -> None:
         if not self.aborted:
@@ -45,7 +46,7 @@ class Pipe:
     def is_closing(self) -> bool:
         return self.aborted
 
-    async def close(self, *, drain: bool = True) -> None:
+    def close(self, code: int = 1000) -> None:
         self.aborted = True
 
 
@@ -99,6 +100,7 @@ class MemoryServer:
         self.journal._waiting.clear()
         self.journal._busy = False
         self.journal._idle.set()
+        self.journal._writer.settle = self.journal._writer.close  # type: ignore[method-assign]  # changes stay in batches
         await self.journal.close()
 
     async def stop(self) -> None:
@@ -121,7 +123,7 @@ class MemoryClient:
         self.pipe: Pipe | None = None
         if kind.startswith("ws"):
             self.pipe = Pipe()
-            self.session.attach(self.pipe, self.pipe)  # type: ignore[arg-type]
+            self.session.attach(self.pipe)  # type: ignore[arg-type]
         self._bearer = bearer
         self._number = 0
         self.events: list[tuple[str, Any]] = []

@@ -11,13 +11,14 @@ import secrets
 from collections.abc import Awaitable, Collection
 from typing import Any
 
-from aiohttp import WSMsgType, hdrs, web
+from aiohttp import hdrs, web
 
 from . import eio_codec as eio
 from .errors import ProtocolError
 from .hub import Hub
-from .session import Handshake, Session
+from .session import Handshake, Probe, Session
 from .sio_codec import StdJson
+from .websocket import Receiver, WebSocket, accept_key
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ _ERRORS = {
 }
 _OCTETS = "application/octet-stream"
 _JSON = StdJson()
+_TAKEN = web.Response()  # what a handler returns for a connection that is a WebSocket's now; nobody sends it
 
 
 class Engine:
@@ -168,7 +170,8 @@ class Engine:
         if "j" in query:
             return self._refuse("jsonp", request, origin)
         upgrade = request.headers.get(hdrs.UPGRADE, "").lower() == "websocket"
-        if (transport == "websocket") != upgrade:
+        accept = accept_key(request) if upgrade else None
+        if (transport == "websocket") != (accept is not None):
             return self._refuse("request", request, origin)
         if sid is None:
             revision = self.revisions.get(query.get("EIO", ""))
@@ -179,8 +182,8 @@ class Engine:
             refused = self._refused(request, origin)
             if not isinstance(refused, Handshake):
                 return refused
-            if upgrade:
-                return await self._open_websocket(request, revision, refused)
+            if accept is not None:
+                return self._open_websocket(request, accept, revision, refused)
             session = self._open(refused, revision, query.get("b64") in ("1", "true"), ["websocket"])
             await self._opened(session)
             return self._payload(session.drain(), origin)
@@ -191,8 +194,8 @@ class Engine:
         if session_or_none is None:
             return self._refuse("sid", request, origin)
         session = session_or_none
-        if upgrade:
-            return await self._upgrade(request, session)
+        if accept is not None:
+            return self._upgrade(request, accept, session)
         if session.ws is not None:
             return self._refuse("request", request, origin)
         if request.method == hdrs.METH_GET:
@@ -238,81 +241,31 @@ class Engine:
         if waiting is not None:
             await waiting
 
-    async def _open_websocket(
-        self, request: web.Request, revision: int, handshake: Handshake
+    def _open_websocket(
+        self, request: web.Request, accept: bytes, revision: int, handshake: Handshake
     ) -> web.StreamResponse:
-        ws = self._websocket()
-        await ws.prepare(request)
-        out = request.transport
-        if out is None:
-            return ws
         session = self._open(handshake, revision, False, [])
-        session.attach(ws, out)
-        try:
-            waiting = self.on_open(session)
-            if waiting is not None:
-                await waiting
-            await self._receive(session, ws)
-        finally:
-            session.close("transport close")
+        ws = self._websocket(request, accept, session)
+        session.attach(ws)
+        waiting = self.on_open(session)
+        if waiting is not None:
+            ws.wait(waiting)
+        return _TAKEN
+
+    def _websocket(self, request: web.Request, accept: bytes, receiver: Receiver) -> WebSocket:
+        ws = WebSocket(self.loop, receiver, self.max_payload, self.linger)
+        ws.take_over(request, accept)
         return ws
 
-    def _websocket(self) -> web.WebSocketResponse:
-        # permessage-deflate off: frames are shared and written as they are
-        return web.WebSocketResponse(compress=False, max_msg_size=self.max_payload, timeout=5.0)
-
-    async def _receive(self, session: Session, ws: web.WebSocketResponse) -> None:
-        receive, feed, on_message, old = ws.receive, session.feed, self.on_message, session.revision == 3
-        text, binary = WSMsgType.TEXT, WSMsgType.BINARY
-        try:
-            while not session.closed:
-                message = await receive()
-                if message.type is text:
-                    data = message.data
-                    waiting = on_message(session, data) if data[:1] == eio.MESSAGE else feed(data)
-                elif message.type is binary:
-                    waiting = feed(eio.strip_type(message.data) if old else message.data)
-                else:
-                    session.close("transport close")
-                    return
-                if waiting is not None:
-                    await waiting
-        except ProtocolError as exc:
-            log.info("session %s: %s", session.id, exc)
-            session.close("parse error")
-
-    async def _upgrade(self, request: web.Request, session: Session) -> web.StreamResponse:
-        """ "Upgrade": 2probe, 3probe, noop to the poll, 5. A second attempt is opened and closed at once."""
-        ws = self._websocket()
-        await ws.prepare(request)
-        out = request.transport
-        if session.ws is not None or session.upgrading or session.closed or out is None:
-            await ws.close()
-            return ws
-        session.upgrading = True
-        try:
-            for _ in range(3):
-                message = await ws.receive(timeout=self.upgrade_timeout)
-                if message.data == "2probe" and not session.closed:
-                    out.write(eio.frame(b"3probe"))
-                    session.begin_probe()
-                    continue
-                if message.data == eio.UPGRADE and session.probed and not session.closed:
-                    session.attach(ws, out)
-                break
-        except asyncio.TimeoutError:
-            pass
-        finally:
-            if session.ws is not ws:
-                session.upgrading = session.probed = False
-        if session.ws is not ws:
-            await ws.close()
-            return ws
-        try:
-            await self._receive(session, ws)
-        finally:
-            session.close("transport close")
-        return ws
+    def _upgrade(self, request: web.Request, accept: bytes, session: Session) -> web.StreamResponse:
+        """ "Upgrade". A second attempt is opened and closed at once."""
+        probe = Probe(session)
+        ws = self._websocket(request, accept, probe)
+        if session.ws is not None or session.upgrading or session.closed:
+            ws.close()
+        else:
+            probe.begin(ws)
+        return _TAKEN
 
     # --- polling ----------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Collection
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,9 +15,12 @@ from aiohttp import web
 from . import eio_codec as eio
 from .errors import ProtocolError
 from .hub import Parcel, Room, join_frames
+from .websocket import WebSocket
 
 if TYPE_CHECKING:
     from .server import Engine
+
+log = logging.getLogger(__name__)
 
 _PING = Parcel((eio.PING,))
 _PONG = Parcel((eio.PONG,))
@@ -78,7 +82,7 @@ class Session:
         self.reason = ""
         self.own: list[tuple[int, Parcel]] = []  # hub: sends of this turn
         self.rooms: dict[Room, None] = {}
-        self.ws: web.WebSocketResponse | None = None
+        self.ws: WebSocket | None = None
         self.out: asyncio.Transport | None = None
         self.poll: asyncio.Future[None] | None = None
         self._poll_request: web.BaseRequest | None = None
@@ -196,9 +200,10 @@ class Session:
 
     # --- transports -------------------------------------------------------------------------
 
-    def attach(self, ws: web.WebSocketResponse, out: asyncio.Transport) -> None:
+    def attach(self, ws: WebSocket) -> None:
         """Make a WebSocket the transport and move the polling buffer over to it."""
-        self.ws, self.out = ws, out
+        self.ws = ws
+        out = self.out = ws.transport
         self.upgrading = self.probed = False
         packets, self.buffer, self.buffered = self.buffer, [], 0
         if packets:
@@ -211,6 +216,28 @@ class Session:
         self._wake_poll()
 
     # --- receiving --------------------------------------------------------------------------
+
+    def received(self, message: eio.Packet) -> Awaitable[None] | None:
+        """WebSocket: a packet. What breaks the protocol ends the session."""
+        try:
+            if message.__class__ is str:
+                if message[:1] == eio.MESSAGE and not self.closed:
+                    return self.engine.on_message(self, message)
+            elif self.revision == 3:
+                message = eio.strip_type(message)  # type: ignore[arg-type]  # bytes
+            return self.feed(message)
+        except ProtocolError as exc:
+            self.failed(exc)
+        return None
+
+    def failed(self, error: ProtocolError) -> None:
+        """End the session of a client that broke the protocol."""
+        log.info("session %s: %s", self.id, error)
+        self.close("parse error")
+
+    def lost(self) -> None:
+        """WebSocket: the connection is over."""
+        self.close("transport close")
 
     def feed(self, packet: eio.Packet) -> Awaitable[None] | None:
         """Handle one packet of the client; an awaitable when the layer above has to wait."""
@@ -303,7 +330,7 @@ class Session:
             self.engine.spawn(self._end(self.ws, self.out))
         self.engine.forget(self)
 
-    async def _end(self, ws: web.WebSocketResponse, out: asyncio.Transport) -> None:
+    async def _end(self, ws: WebSocket, out: asyncio.Transport) -> None:
         loop = self.engine.loop
         give_up = loop.time() + self.engine.linger
         if out.get_write_buffer_size():
@@ -313,4 +340,51 @@ class Session:
         if out.get_write_buffer_size():
             out.abort()
         else:
-            await ws.close(drain=False)
+            ws.close()
+
+
+class Probe:
+    """A WebSocket that asks to become a session's transport ("Upgrade"): 2probe, 3probe, noop to the poll, 5."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._ws: WebSocket | None = None
+        self._packets = 0
+
+    def begin(self, ws: WebSocket) -> None:
+        """Wait for the client's probe, but not for ever."""
+        engine = self._session.engine
+        self._ws = ws
+        self._session.upgrading = True
+        self._timer = engine.loop.call_later(engine.upgrade_timeout, self._stop)
+
+    def received(self, message: eio.Packet) -> None:
+        """Nothing but a probe or two, then the upgrade."""
+        session, ws = self._session, self._ws
+        if ws is None:
+            return
+        self._packets += 1
+        if message == eio.PING + "probe" and self._packets < 3 and not session.closed:
+            ws.transport.write(eio.frame(b"3probe"))
+            session.begin_probe()
+        elif message == eio.UPGRADE and session.probed and not session.closed:
+            self._ws = None
+            self._timer.cancel()
+            ws.receiver = session
+            session.attach(ws)
+        else:
+            self._stop()
+
+    def failed(self, error: ProtocolError) -> None:
+        """Nothing here is awaited."""
+
+    def lost(self) -> None:
+        """The client hung up: it goes on with polling."""
+        self._stop()
+
+    def _stop(self) -> None:
+        ws, self._ws = self._ws, None
+        if ws is not None:
+            self._timer.cancel()
+            self._session.upgrading = self._session.probed = False
+            ws.close()
