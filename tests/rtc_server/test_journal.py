@@ -251,11 +251,12 @@ def test_a_read_only_directory() -> None:
 async def test_migrations_run_once_and_whole(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with opened(path) as log:
         await log.keep(change(1))
-    monkeypatch.setattr(schema, "VERSION", schema.VERSION + 1)
-    monkeypatch.setitem(schema.MIGRATIONS, 1, "ALTER TABLE project ADD COLUMN note TEXT; UPDATE nowhere SET x=1;")
+    old = schema.VERSION
+    monkeypatch.setattr(schema, "VERSION", old + 1)
+    monkeypatch.setitem(schema.MIGRATIONS, old, "ALTER TABLE project ADD COLUMN note TEXT; UPDATE nowhere SET x=1;")
     async with opened(path) as log:
         assert log.journal.fault is not None and "nowhere" in log.journal.fault
-        monkeypatch.setitem(schema.MIGRATIONS, 1, "ALTER TABLE project ADD COLUMN note TEXT;")
+        monkeypatch.setitem(schema.MIGRATIONS, old, "ALTER TABLE project ADD COLUMN note TEXT;")
         await eventually(lambda: log.journal.fault is None)
         (outcome,) = await log.keep(change(2))
         assert outcome.revision == 2

@@ -55,7 +55,7 @@ class Head(NamedTuple):
 
 @dataclass(slots=True)
 class Submission:
-    """A change to be kept. ``context`` is the submitter's own."""
+    """A change to be kept. ``data`` is JSON text in one line. ``context`` is the submitter's own."""
 
     project: str
     id: str

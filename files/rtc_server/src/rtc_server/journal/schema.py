@@ -13,7 +13,11 @@ import sqlite3
 from .base import JournalError, JournalInUse
 
 APPLICATION_ID = 0x52544331  # "RTC1": PRAGMA application_id
-VERSION = 1  # PRAGMA user_version
+VERSION = 2  # PRAGMA user_version
+
+# PRAGMA synchronous. SYNCED: the log is synced before COMMIT returns, so an acknowledged change survives power loss.
+# ORDERED: it is not, but a later transaction never survives without an earlier one.
+SYNCED, ORDERED = "FULL", "NORMAL"
 
 # A change's key is project number * SPAN + revision: one B-tree, read in order, without a second index.
 SPAN = 1 << 40
@@ -24,7 +28,7 @@ CREATE TABLE project (
   number INTEGER PRIMARY KEY,
   name TEXT NOT NULL UNIQUE,
   epoch TEXT,                            -- NULL: the file's own
-  revision INTEGER NOT NULL DEFAULT 0,
+  revision INTEGER NOT NULL DEFAULT 0,   -- changes up to it are filed; later ones are in table batch
   base INTEGER NOT NULL DEFAULT 0,       -- changes after it are in table change
   snapshot_revision INTEGER NOT NULL DEFAULT 0,
   snapshot TEXT
@@ -45,8 +49,10 @@ CREATE TABLE change_id (
 ) WITHOUT ROWID;
 """
 
-# MIGRATIONS[n] brings a file of version n to version n + 1; each runs in one transaction.
-MIGRATIONS: dict[int, str] = {}
+# MIGRATIONS[n] brings a file of version n to version n + 1, also a new one; each runs in one transaction.
+MIGRATIONS: dict[int, str] = {
+    1: "CREATE TABLE batch (number INTEGER PRIMARY KEY, changes TEXT NOT NULL);",  # see arrivals.py
+}
 
 
 def connect(path: str, *, write: bool, timeout: float = 5.0) -> sqlite3.Connection:
@@ -54,14 +60,12 @@ def connect(path: str, *, write: bool, timeout: float = 5.0) -> sqlite3.Connecti
     mode = "rwc" if write else "ro"
     uri = "file:" + path.replace("%", "%25").replace("?", "%3f").replace("#", "%23") + "?mode=" + mode
     db = sqlite3.connect(
-        uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False,
-        cached_statements=256,  # an insertion of 1 to 64 rows into each of three tables
-    )  # fmt: skip
+        uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False
+    )
     try:
         if write:
             db.execute("PRAGMA journal_mode=WAL")
-            # FULL: the log is synced before COMMIT returns; an acknowledged change survives power loss
-            db.execute("PRAGMA synchronous=FULL")
+            db.execute("PRAGMA synchronous=" + SYNCED)
             db.execute("PRAGMA journal_size_limit=67108864")
             db.execute("PRAGMA wal_autocheckpoint=8000")  # pages; the committing thread does it before, between commits
         db.execute("PRAGMA foreign_keys=OFF")
@@ -97,7 +101,7 @@ def prepare(db: sqlite3.Connection, path: str) -> None:
                 db.execute(statement)
             db.execute("INSERT INTO meta VALUES ('epoch', ?)", (epoch,))
             db.execute(f"PRAGMA application_id={APPLICATION_ID}")
-            db.execute(f"PRAGMA user_version={VERSION}")
+            db.execute("PRAGMA user_version=1")
             db.execute("COMMIT")
         except BaseException:
             db.execute("ROLLBACK")

@@ -11,14 +11,15 @@ An export is JSON lines: a head ``{"format", "project", "revision", "base", "sna
 from __future__ import annotations
 
 import contextlib
+import itertools
 import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..engine import StdJson
-from . import schema
-from .base import JournalError
+from . import arrivals, schema
+from .base import Change, JournalError
 from .schema import SPAN
 
 FORMAT = "rtc-journal/1"
@@ -42,6 +43,8 @@ def export_project(path: str, project: str) -> Iterator[str]:
         if row is None:
             raise JournalError(f"{path} has no project {project!r}")
         number, revision, base, at, snapshot = row
+        pending = arrivals.load(db)[0].get(project, [])
+        revision += len(pending)
         low = number * SPAN
         kept = "null" if snapshot is None else f'{{"revision":{at},"data":{snapshot}}}'
         yield (
@@ -49,12 +52,13 @@ def export_project(path: str, project: str) -> Iterator[str]:
             f'"snapshot":{kept}}}'
         )
         lines = 1
-        for key, id, user, time, data in db.execute(
-            "SELECT key, id, user, time, data FROM change WHERE key>? AND key<? ORDER BY key", (low + base, low + SPAN)
-        ):
+        filed = db.execute(
+            "SELECT key - ?, id, user, time, data FROM change WHERE key>? AND key<? ORDER BY key", (low, low + base, low + SPAN)
+        )
+        for key, id, user, time, data in itertools.chain(filed, pending):
             lines += 1
             yield (
-                f'{{"revision":{key - low},"id":{_dumps(id)},"user":{_dumps(user)},"time":{time},"data":{data}}}'
+                f'{{"revision":{key},"id":{_dumps(id)},"user":{_dumps(user)},"time":{time},"data":{data}}}'
             )
         for at, id, user in db.execute(
             "SELECT revision, id, user FROM change_id WHERE project=? AND revision<=? ORDER BY revision", (number, base)
@@ -143,10 +147,15 @@ def verify(path: str) -> tuple[list[str], dict[str, int]]:
         wrong += [f"file: {row[0]}" for row in db.execute("PRAGMA integrity_check(20)") if row[0] != "ok"]
         rows = db.execute("SELECT number, name, revision, base, snapshot_revision, snapshot FROM project").fetchall()
         numbers = {row[0] for row in rows}
+        try:
+            arrivals_of, _last = arrivals.load(db)
+        except JournalError as exc:
+            arrivals_of = {}
+            wrong.append(str(exc))
         for number, name, revision, base, at, snapshot in rows:
             counts["projects"] += 1
             where = f"project {name!r}"
-            if not 0 <= base <= max(at, 0) or at > revision:
+            if not 0 <= base <= max(at, 0) or at > revision + len(arrivals_of.get(name, [])):
                 wrong.append(f"{where}: base {base}, snapshot {at}, revision {revision} do not fit together")
             if (snapshot is None) != (at == 0):
                 wrong.append(f"{where}: snapshot of revision {at} is {'missing' if snapshot is None else 'unexpected'}")
@@ -154,7 +163,9 @@ def verify(path: str) -> tuple[list[str], dict[str, int]]:
                 counts["snapshots"] += 1
                 wrong += _bad_json(f"{where}: snapshot", snapshot)
             changes, complaints = _verify_changes(db, number, where, revision, base)
-            counts["changes"] += changes
+            pending = arrivals_of.get(name, [])
+            complaints += _verify_pending(pending, where, revision)
+            counts["changes"] += changes + len(pending)
             wrong += complaints
         for (number,) in db.execute("SELECT DISTINCT key / ? FROM change", (SPAN,)):
             if number not in numbers:
@@ -185,6 +196,15 @@ def _verify_changes(
     return found, wrong
 
 
+def _verify_pending(pending: list[Change], where: str, revision: int) -> list[str]:
+    wrong: list[str] = []
+    for expected, change in enumerate(pending, revision + 1):
+        if change.revision != expected:
+            wrong.append(f"{where}: revision {change.revision} follows {expected - 1} in the batches")
+        wrong += _bad_json(f"{where}: revision {change.revision}", change.data)
+    return wrong
+
+
 def _bad_json(where: str, text: str) -> list[str]:
     try:
         _loads(text)
@@ -202,6 +222,7 @@ def _writing(path: str) -> Iterator[sqlite3.Connection]:
             schema.prepare(db, path)
             db.execute("BEGIN IMMEDIATE")
             try:
+                arrivals.file_all(db)
                 yield db
                 db.execute("COMMIT")
             except BaseException:

@@ -1,0 +1,125 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Changes that are durable but not yet filed under their project.
+
+A commit writes one row of table ``batch``: its changes one after another, as they came. Filing puts them into the
+tables ``change`` and ``change_id``, a project at a time. A change touches a page of each of those, and so would a
+commit that put it there: pages of 4 kB, for a change of a few hundred bytes. Filed together, a project's changes share them.
+
+Memory has all that is not filed, as ``pending`` (from the file after a start or a failure).
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+
+from ..engine import StdJson
+from .base import Change, JournalError
+from .schema import SPAN
+
+FILED_AT_ONCE = 256  # changes in one transaction: a commit may have to wait for it
+
+Key = tuple[str, str, str]  # project, user, id
+
+_dumps = StdJson().dumps
+
+
+def row(number: int, change: Change) -> str:
+    """A change in a batch: its numbers, id and user in one line, its data in another. JSON needs no line break."""
+    return f"{number} {change.revision} {change.time} {_dumps([change.id, change.user])}\n{change.data}\n"
+
+
+def rows(text: str) -> Iterator[tuple[int, Change]]:
+    """Project numbers and changes of a batch."""
+    lines = text.split("\n")
+    for at in range(0, len(lines) - 1, 2):
+        number, revision, time, rest = lines[at].split(" ", 3)
+        id, user = json.loads(rest)
+        yield int(number), Change(int(revision), id, user, int(time), lines[at + 1])
+
+
+def load(db: sqlite3.Connection) -> tuple[dict[str, list[Change]], int]:
+    """What is not filed yet, by project and in order, and the number of the last batch. Raises JournalError."""
+    projects = {number: (name, revision) for number, name, revision in db.execute("SELECT number, name, revision FROM project")}
+    found: dict[str, list[Change]] = {}
+    last = 0
+    for last, text in db.execute("SELECT number, changes FROM batch ORDER BY number"):
+        try:
+            for number, change in rows(text):
+                name, filed = projects[number]
+                if change.revision > filed:
+                    found.setdefault(name, []).append(change)
+        except (ValueError, LookupError) as exc:
+            raise JournalError(f"batch {last} of the journal is damaged: restore a copy or an export") from exc
+    return found, last
+
+
+def file(db: sqlite3.Connection, pending: dict[str, list[Change]], most: int) -> list[tuple[str, int]]:
+    """File some, within the caller's transaction: the first so many of each project that is returned.
+    ``pending`` stays as it is: the transaction may fail."""
+    moved: list[tuple[str, int]] = []
+    changes: list[object] = []
+    ids: list[object] = []
+    for name, waiting in pending.items():
+        some = waiting[:most]
+        most -= len(some)
+        (number,) = db.execute("SELECT number FROM project WHERE name=?", (name,)).fetchone()
+        for change in some:
+            changes += (number * SPAN + change.revision, *change[1:])
+        for change in sorted(some, key=lambda c: (c.user, c.id)):
+            ids += (number, change.user, change.id, change.revision)
+        db.execute("UPDATE project SET revision=? WHERE number=?", (some[-1].revision, number))
+        moved.append((name, len(some)))
+        if most <= 0:
+            break
+    _insert(db, "change", 5, changes)
+    _insert(db, "change_id", 4, ids)
+    return moved
+
+
+def file_all(db: sqlite3.Connection) -> None:
+    """File everything, within the caller's transaction: for those who work on the file alone."""
+    pending, last = load(db)
+    while pending:
+        for name, count in file(db, pending, FILED_AT_ONCE):
+            pending[name] = pending[name][count:]
+            if not pending[name]:
+                del pending[name]
+    db.execute("DELETE FROM batch WHERE number<=?", (last,))
+
+
+def known(db: sqlite3.Connection, keys: list[tuple[int, str, str]]) -> list[tuple[int, str, str, int]]:
+    """Which of those (project number, user, id) are filed, with their revisions."""
+    found: list[tuple[int, str, str, int]] = []
+    for at, count in _pieces(len(keys)):
+        asked = ",".join(["(?,?,?)"] * count)
+        values = [value for key in keys[at : at + count] for value in key]
+        found += db.execute(
+            f"WITH asked(p, u, i) AS (VALUES {asked}) SELECT project, user, id, revision"  # noqa: S608 - question marks
+            " FROM asked CROSS JOIN change_id ON project=p AND user=u AND id=i", values,
+        )  # fmt: skip
+    return found
+
+
+def _insert(db: sqlite3.Connection, table: str, columns: int, values: list[object]) -> None:
+    """Insert the rows whose values stand one after another.
+
+    Python's lock is given away for each statement, and a busy event loop gives it back only after milliseconds: one statement
+    for each row would take a thousand times as long.
+    """
+    one = "(" + ",".join("?" * columns) + ")"
+    for at, count in _pieces(len(values) // columns):
+        some = ",".join([one] * count)
+        db.execute(f"INSERT INTO {table} VALUES {some}", values[at * columns : (at + count) * columns])  # noqa: S608 - names of ours
+
+
+def _pieces(total: int) -> Iterator[tuple[int, int]]:
+    """Cut into powers of two: so many statements can be kept prepared. 128: SQLite may allow no more than 999 values."""
+    at = 0
+    while at < total:
+        count = min(128, 1 << ((total - at).bit_length() - 1))
+        yield at, count
+        at += count

@@ -1,0 +1,371 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The committing thread's side of the journal: owns the writing connection, gives out revisions."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Sequence
+
+from . import arrivals, schema
+from .arrivals import Key
+from .base import Change, Compact, JournalError, JournalInUse, Outcome, Submission
+from .schema import ORDERED, SPAN, SYNCED
+
+log = logging.getLogger(__name__)
+
+Request = Submission | Compact
+
+RETRY = 1.0  # seconds between attempts to write again after a failure
+MAX_PENDING = 16_384  # changes, and
+MAX_PENDING_BYTES = 16 << 20  # of data: with more, each commit is followed by filing
+_DELETE_ROWS = 5_000  # compacted changes deleted between two batches
+_CHECKPOINT_BYTES = 24 << 20  # written to SQLite's log before it is written to the file itself, while changes come in
+_MAX_HEADS = 100_000
+
+
+class _Head:
+    """A project: its number, its last revision, and whether some of its changes are filed."""
+
+    __slots__ = ("filed", "number", "revision")
+
+    def __init__(self, number: int, revision: int, filed: bool) -> None:
+        self.number = number
+        self.revision = revision
+        self.filed = filed
+
+
+class Writer:
+    """One file. Only the committing thread calls it, apart from :meth:`pending`."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.fault: str | None = None
+        self.in_use = False
+        self._lock: int | None = None
+        self._db: sqlite3.Connection | None = None
+        self._heads: dict[str, _Head] = {}
+        # What is not filed, by project: changes of the batches up to ``_last_old``, which are being filed, and of later ones.
+        # One pair, so that a reader never sees one without the other.
+        self._pending: tuple[dict[str, list[Change]], dict[str, list[Change]]] = ({}, {})
+        self._last_old = self._last = 0
+        self._ids: dict[Key, Change] = {}  # of all of those
+        self._bytes = 0
+        self._logged = 0  # bytes, roughly, in SQLite's log
+        self._trash: list[tuple[int, int]] = []  # number, base: rows below it can go
+        self._retry_at = 0.0
+        self._suspect = False  # the file is damaged, until a check finds that it is not
+
+    def open(self) -> sqlite3.Connection:
+        """The connection. Raises JournalError, sqlite3.Error, OSError."""
+        if self._db is None:
+            if self._lock is None:
+                self._lock = schema.lock(self.path)
+            db = schema.connect(self.path, write=True)
+            try:
+                schema.prepare(db, self.path)
+                self._load(db)
+            except BaseException:
+                db.close()
+                raise
+            self._db = db
+        return self._db
+
+    def _load(self, db: sqlite3.Connection) -> None:
+        """The file knows what became of a commit that failed."""
+        young, self._last = arrivals.load(db)
+        self._last_old = 0
+        self._pending = ({}, young)
+        self._ids = {(name, c.user, c.id): c for name, changes in young.items() for c in changes}
+        self._bytes = sum(len(c.data) for c in self._ids.values())
+        self._heads.clear()
+
+    def close(self) -> None:
+        """Give the connection up; what is not filed stays in the file's batches."""
+        if self._db is not None:
+            try:
+                self._db.close()
+            except sqlite3.Error as exc:
+                log.warning("closing %s: %s", self.path, exc)
+            self._db = None
+
+    def settle(self) -> None:
+        """File everything and close, so that the file is as others expect it."""
+        while self.fault is None and self.tidy():
+            pass
+        self.close()
+
+    def unlock(self) -> None:
+        """Let another process have the file."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def pending(self, project: str) -> list[Change] | None:
+        """A project's changes that may not be filed yet, in order; for any thread, before it reads the file.
+        None when nobody knows: the file has not been opened for writing."""
+        if self._db is None and self.fault is not None and not self._ids:
+            return None
+        old, young = self._pending
+        return [*old.get(project, ()), *young.get(project, ())]
+
+    # --- committing -------------------------------------------------------------------------
+
+    def commit(self, batch: Sequence[Request]) -> list[Outcome]:
+        """All changes that follow one another are one transaction; when it fails, nothing of it and of what follows
+        counts, and every request learns why."""
+        if self.fault is not None and (self._suspect or time.monotonic() < self._retry_at):
+            return self._refusals(batch)
+        outcomes: list[Outcome] = []
+        try:
+            db = self.open()
+            for is_change, group in itertools.groupby(batch, lambda r: isinstance(r, Submission)):
+                if is_change:
+                    outcomes += self._accept(db, list(group))  # type: ignore[arg-type]
+                else:
+                    outcomes += [self._compact(db, request) for request in group]  # type: ignore[arg-type]
+        except Exception as exc:  # also what should not happen: the thread must live on
+            self._unexpected(exc)
+            self._failed(exc)
+            return outcomes + self._refusals(batch[len(outcomes):])
+        if len(self._heads) > _MAX_HEADS:
+            self._heads.clear()
+        self._mended()
+        return outcomes
+
+    def probe(self) -> None:
+        """Try to write something, to learn whether the cause of a fault is gone."""
+        started = time.monotonic()
+        if started < self._retry_at:
+            return
+        try:
+            db = self.open()
+            if self._suspect:
+                (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
+                if found != "ok":
+                    raise sqlite3.DatabaseError("database disk image is malformed: restore a copy or an export")
+            db.execute(
+                "INSERT INTO meta VALUES ('probe', ?) ON CONFLICT (key) DO UPDATE SET value=excluded.value", (str(time.time()),)
+            )
+        except (sqlite3.Error, JournalError, OSError) as exc:
+            self._failed(exc)
+            now = time.monotonic()
+            self._retry_at = max(self._retry_at, now + 10 * (now - started))  # checking a big file takes long
+        else:
+            self._mended()
+
+    def _head(self, db: sqlite3.Connection, name: str) -> _Head:
+        head = self._heads.get(name)
+        if head is None:
+            row = db.execute("SELECT number, revision FROM project WHERE name=?", (name,)).fetchone()
+            if row is None:
+                row = (db.execute("INSERT INTO project (name) VALUES (?)", (name,)).lastrowid, 0)
+            old, young = self._pending
+            waiting = young.get(name) or old.get(name)
+            revision = waiting[-1].revision if waiting else row[1]
+            head = self._heads[name] = _Head(row[0], revision, row[1] > 0)
+        return head
+
+    def _accept(self, db: sqlite3.Connection, requests: list[Submission]) -> list[Outcome]:
+        """Number the changes that are new, and write them as one row."""
+        heads = [self._head(db, request.project) for request in requests]
+        filed = self._filed(db, requests, heads)
+        new: dict[Key, Change] = {}
+        outcomes: list[Outcome] = []
+        texts: list[str] = []
+        now = int(time.time() * 1000)
+        for request, head in zip(requests, heads, strict=True):
+            key = (request.project, request.user, request.id)
+            change = new.get(key) or self._ids.get(key) or filed.get(key)
+            if change is not None:
+                outcomes.append(_duplicate(request, change))
+                continue
+            head.revision += 1
+            change = new[key] = Change(head.revision, request.id, request.user, now, request.data)
+            texts.append(arrivals.row(head.number, change))
+            outcomes.append(Outcome(request, head.revision, now))
+        if new:
+            text = "".join(texts)
+            db.execute("INSERT INTO batch VALUES (?,?)", (self._last + 1, text))
+            self._last += 1
+            self._logged += len(text)
+            self._ids.update(new)
+            young = self._pending[1]
+            for (project, _user, _id), change in new.items():
+                self._bytes += len(change.data)
+                young.setdefault(project, []).append(change)
+        return outcomes
+
+    def _filed(self, db: sqlite3.Connection, requests: list[Submission], heads: list[_Head]) -> dict[Key, Change]:
+        """Those of the requested changes that are kept and filed already."""
+        names: dict[int, str] = {}
+        asked = []
+        for request, head in zip(requests, heads, strict=True):
+            if head.filed and (request.project, request.user, request.id) not in self._ids:
+                names[head.number] = request.project
+                asked.append((head.number, request.user, request.id))
+        found: dict[Key, Change] = {}
+        for number, user, id, revision in arrivals.known(db, asked) if asked else ():
+            row = db.execute("SELECT time, data FROM change WHERE key=?", (number * SPAN + revision,)).fetchone()
+            found[names[number], user, id] = Change(revision, id, user, *(row or (0, "")))  # compacted: what it was is unknown
+        return found
+
+    def _compact(self, db: sqlite3.Connection, request: Compact) -> Outcome:
+        head = self._head(db, request.project)
+        at = request.snapshot.revision
+        base, last = db.execute("SELECT base, snapshot_revision FROM project WHERE number=?", (head.number,)).fetchone()
+        if not last < at <= head.revision:
+            message = f"a snapshot is of a revision after {last} and not after {head.revision}"
+            return Outcome(request, code="stale", message=message)
+        base = max(base, at - request.keep)
+        for waiting in self._pending:  # what is deleted below the base must have been filed
+            while request.project in waiting:
+                self._file(db, waiting, {request.project: waiting[request.project]})
+        db.execute(
+            "UPDATE project SET snapshot=?, snapshot_revision=?, base=? WHERE number=?",
+            (request.snapshot.data, at, base, head.number),
+        )
+        self._logged += len(request.snapshot.data)
+        self._trash.append((head.number, base))
+        return Outcome(request, at, base=base)
+
+    # --- filing, and what else can wait -----------------------------------------------------
+
+    def keep_up(self, count: int) -> None:
+        """After a commit of so many changes: file as many as keep what is pending within bounds."""
+        if self.fault is not None or self._db is None:
+            return
+        left = 2 * count
+        try:
+            while left > 0 and (len(self._ids) > MAX_PENDING or self._bytes > MAX_PENDING_BYTES):
+                left -= self._file_some(self._db)
+            if self._logged > _CHECKPOINT_BYTES:
+                self._checkpoint(self._db)
+        except Exception as exc:
+            self._unexpected(exc)
+            self._failed(exc)
+
+    def tidy(self) -> bool:
+        """Some of what can wait until nothing else is to be done; True when there is more of it."""
+        if self.fault is not None or self._db is None:
+            return False
+        try:
+            if self._ids or self._last > self._last_old:
+                self._file_some(self._db)
+                return True
+            if self._trash:
+                self._delete_some(self._db)
+                return True
+            if self._logged:
+                self._checkpoint(self._db)
+        except Exception as exc:
+            self._unexpected(exc)
+            self._failed(exc)
+        return False
+
+    def _file_some(self, db: sqlite3.Connection) -> int:
+        """File a few changes; delete the batches that are filed whole. Returns how many."""
+        old, young = self._pending
+        if not old:
+            self._pending = old, young = young, {}
+            self._last_old = self._last
+        moved = self._file(db, old, old) if old else 0
+        if not old:
+            with _ordered(db):
+                db.execute("DELETE FROM batch WHERE number<=?", (self._last_old,))
+        return moved
+
+    def _file(self, db: sqlite3.Connection, waiting: dict[str, list[Change]], some: dict[str, list[Change]]) -> int:
+        with _ordered(db):
+            moved = arrivals.file(db, some, arrivals.FILED_AT_ONCE)
+        total = 0
+        for name, count in moved:
+            changes = waiting[name]
+            for change in changes[:count]:
+                del self._ids[name, change.user, change.id]
+                self._bytes -= len(change.data)
+                self._logged += len(change.data)
+            del changes[:count]
+            if not changes:
+                del waiting[name]
+            if name in self._heads:
+                self._heads[name].filed = True
+            total += count
+        return total
+
+    def _delete_some(self, db: sqlite3.Connection) -> None:
+        """Delete some compacted changes."""
+        number, base = self._trash[0]
+        low = number * SPAN
+        row = db.execute(
+            "SELECT max(key) FROM (SELECT key FROM change WHERE key>? AND key<=? ORDER BY key LIMIT ?)",
+            (low, low + base, _DELETE_ROWS),
+        ).fetchone()
+        if row[0] is None:
+            del self._trash[0]
+        else:
+            with _ordered(db):
+                db.execute("DELETE FROM change WHERE key>? AND key<=?", (low, row[0]))
+
+    def _checkpoint(self, db: sqlite3.Connection) -> None:
+        """Write the log to the file. SQLite would do that within a COMMIT, and clients would wait."""
+        self._logged = 0
+        db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+
+    # --- failure ------------------------------------------------------------------------------
+
+    @staticmethod
+    def _unexpected(exc: Exception) -> None:
+        if not isinstance(exc, (sqlite3.Error, JournalError, OSError)):
+            log.error("the journal failed", exc_info=exc)
+
+    def _failed(self, exc: Exception) -> None:
+        reason = str(exc) if isinstance(exc, JournalError) else f"{self.path}: {exc}"
+        if isinstance(exc, sqlite3.DatabaseError) and not isinstance(exc, sqlite3.OperationalError):
+            self._suspect = True
+        self.in_use = isinstance(exc, JournalInUse)
+        if self.fault != reason:
+            log.error("the journal refuses changes: %s", reason)
+        self.fault = reason
+        self._retry_at = time.monotonic() + RETRY
+        self._heads.clear()
+        self.close()  # rolls back; the next attempt opens anew and so sees what is really there
+
+    def _mended(self) -> None:
+        if self.fault is not None:
+            log.warning("the journal takes changes again")
+            self.fault = None
+            self._suspect = False
+
+    def _refusals(self, batch: Iterable[Request]) -> list[Outcome]:
+        message = "changes cannot be kept at present; try again"
+        return [Outcome(r, code="unavailable", message=message) for r in batch]
+
+
+def _duplicate(request: Submission, change: Change) -> Outcome:
+    """The change was kept before; a different one under the same id must not pass for it."""
+    if change.data and change.data != request.data and json.loads(change.data) != json.loads(request.data):
+        message = f"id {request.id!r} was used for another change (revision {change.revision}): give each change its own"
+        return Outcome(request, code="id_reused", message=message)
+    return Outcome(request, change.revision, change.time, duplicate=True)
+
+
+class _ordered:  # noqa: N801 - used like a function
+    """A transaction that need not be synced: what it files is in a batch, too, until a later one deletes that."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def __enter__(self) -> None:
+        self._db.execute("PRAGMA synchronous=" + ORDERED)
+        self._db.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: object, _exc: object, _trace: object) -> None:
+        self._db.execute("COMMIT" if kind is None else "ROLLBACK")
+        self._db.execute("PRAGMA synchronous=" + SYNCED)
