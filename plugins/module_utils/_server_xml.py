@@ -11,11 +11,13 @@ as written; ``value()`` and ``resolve()`` replace them as Tomcat does (``Introsp
 
 from __future__ import annotations
 
-from typing import Mapping, Sequence
+from typing import TYPE_CHECKING, Mapping, Sequence
 
 from ansible_collections.collab.rtc.plugins.module_utils import _xml_scan
-from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._xml_scan import Node
+
+if TYPE_CHECKING:
+    from ansible_collections.collab.rtc.plugins.module_utils._xml_entities import ExternalPart
 
 # Of the connectors in the files that the products ship (Atlassian, "Ports used by Atlassian applications").
 DEFAULT_PORTS = {"confluence": 8090, "jira": 8080}
@@ -31,20 +33,8 @@ _MAX_ROUNDS = 20  # Tomcat gives up resolving there too
 _MAX_VALUE = 65536  # characters: a property that refers to itself twice doubles in each round
 
 
-class ServerXmlError(RtcError):
-    """A server.xml that cannot be used for what was asked. ``line`` is 1-based, 0 if there is none."""
-
-    def __init__(self, message: str, remedy: str = "", line: int = 0) -> None:
-        super().__init__(message, remedy)
-        self.line = line
-
-
-class IllFormed(ServerXmlError):  # noqa: N818 - the name says what is wrong
-    """Not well-formed XML; ``line`` and ``column`` say where."""
-
-    def __init__(self, message: str, remedy: str, line: int, column: int) -> None:
-        super().__init__(message, remedy, line)
-        self.column = column
+ServerXmlError = _xml_scan.XmlError  # with ``line`` and ``column``
+IllFormed = _xml_scan.IllFormed
 
 
 class NotTomcat(ServerXmlError):  # noqa: N818
@@ -117,11 +107,6 @@ class Part:
     def attributes(self) -> dict[str, str]:
         return dict(self.node.attributes)
 
-    @property
-    def raw(self) -> dict[str, str]:
-        """The attributes as they stand between their quotes; none that a DOCTYPE or an entity supplies."""
-        return {piece.name: piece.raw for piece in self.node.tag.pieces} if self.node.tag else {}
-
     def value(self, name: str, default: str = "") -> str:
         """An attribute with ``${...}`` replaced where the properties are known."""
         found = self.node.attributes.get(name)
@@ -152,9 +137,9 @@ class Certificate(Part):
 class SslHostConfig(Part):
     """An ``SSLHostConfig`` of a connector (Tomcat 8.5 and later)."""
 
-    def __init__(self, node: Node, properties: Mapping[str, str]) -> None:
-        super().__init__(node, properties)
-        self.certificates = tuple(Certificate(found, properties) for found in node.find("Certificate"))
+    @property
+    def certificates(self) -> tuple[Certificate, ...]:
+        return tuple(Certificate(found, self.properties) for found in self.node.find("Certificate"))
 
     @property
     def host_name(self) -> str:
@@ -162,14 +147,11 @@ class SslHostConfig(Part):
 
 
 class Connector(Part):
-    """A live connector, with the names of its Service and of that Service's Engine."""
+    """A live connector."""
 
-    def __init__(self, node: Node, properties: Mapping[str, str]) -> None:
-        super().__init__(node, properties)
-        self.ssl_hosts = tuple(SslHostConfig(found, properties) for found in node.find("SSLHostConfig"))
-        engines = node.parent.find("Engine") if node.parent else []
-        self.service = node.parent.attributes.get("name", "") if node.parent else ""
-        self.engine = engines[0].attributes.get("name", "") if engines else ""
+    @property
+    def ssl_hosts(self) -> tuple[SslHostConfig, ...]:
+        return tuple(SslHostConfig(found, self.properties) for found in self.node.find("SSLHostConfig"))
 
     @property
     def port(self) -> int | None:
@@ -215,31 +197,36 @@ class Context(Part):
 
 
 class Valve(Part):
-    """A ``RemoteIpValve``; ``where`` is ``Engine``, ``Host`` or ``Context``."""
+    """A ``RemoteIpValve``."""
 
-    def __init__(self, node: Node, properties: Mapping[str, str], where: str) -> None:
-        super().__init__(node, properties)
-        self.where = where
+    @property
+    def where(self) -> str:
+        """``Engine``, ``Host`` or ``Context``."""
+        return self.node.path.split("/")[-2]
 
 
 class ServerXml:
     """A Tomcat server.xml; live parts only, in the order of the file."""
 
     def __init__(self, document: _xml_scan.Document, properties: Mapping[str, str]) -> None:
-        at: dict[str, list[Node]] = {}
-        for node in document.nodes:
-            at.setdefault(node.path, []).append(node)
         self.document = document
         self.properties = properties
         self.server = Part(document.root, properties)
-        self.connectors = tuple(Connector(node, properties) for node in at.get(_SERVICE + "/Connector", []))
-        self.contexts = tuple(Context(node, properties) for node in at.get(_CONTEXT, []))
-        self.remote_ip_valves = tuple(
-            Valve(node, properties, where)
-            for where, path in (("Engine", _ENGINE), ("Host", _HOST), ("Context", _CONTEXT))
-            for node in at.get(path + "/Valve", [])
-            if resolve(node.attributes.get("className", ""), properties)[0] == REMOTE_IP_VALVE
-        )
+        self.connectors = tuple(Connector(node, properties) for node in self._at(_SERVICE + "/Connector"))
+
+    def _at(self, path: str) -> list[Node]:
+        return [node for node in self.document.nodes if node.path == path]
+
+    @property
+    def contexts(self) -> tuple[Context, ...]:
+        return tuple(Context(node, self.properties) for node in self._at(_CONTEXT))
+
+    @property
+    def remote_ip_valves(self) -> tuple[Valve, ...]:
+        """Those of engines first, then of hosts, then of contexts."""
+        places = [self._at(place + "/Valve") for place in (_ENGINE, _HOST, _CONTEXT)]
+        valves = [Valve(node, self.properties) for nodes in places for node in nodes]
+        return tuple(valve for valve in valves if valve.value("className") == REMOTE_IP_VALVE)
 
     @property
     def name(self) -> str:
@@ -251,7 +238,7 @@ class ServerXml:
         return self.server.number("port") if "port" in self.server.attributes else 8005
 
     @property
-    def external(self) -> list[_xml_scan.ExternalPart]:
+    def external(self) -> list[ExternalPart]:
         """External entities that stand where connectors could be; they are not read."""
         return [part for part in self.document.external if part.path in ("Server", _SERVICE)]
 
@@ -276,10 +263,7 @@ def parse(data: bytes, name: str = "server.xml", properties: Mapping[str, str] |
     :raises IllFormed: not well-formed XML, or an encoding that cannot be given back byte for byte.
     :raises NotTomcat: well-formed, but something else.
     """
-    try:
-        document = _xml_scan.read(data, name)
-    except _xml_scan.XmlError as exc:
-        raise IllFormed(exc.message, exc.remedy, exc.line, exc.column) from exc
+    document = _xml_scan.read(data, name)
     _check_tomcat(document)
     return ServerXml(document, dict(properties or {}))
 

@@ -2,57 +2,51 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Lossless reading of XML: start tags with their exact place and text. PRIVATE to the collection.
+"""Lossless reading of XML: elements with the place where they start, and the exact text. PRIVATE to the collection.
 
-Two readers look at the same text. Expat (``xml.parsers.expat``) says whether it is well-formed and what the
-attributes mean; a scanner of our own says where each character of a start tag stands. They must agree, or the
-file is refused. External entities are never fetched: they are reported. Rules: XML 1.0, fifth edition,
+Expat (``xml.parsers.expat``) says whether it is well-formed, what it means, and where each start tag begins; what stands
+in a tag is read by ``_xml_tag``, entities are watched by ``_xml_entities``. Rules: XML 1.0, fifth edition,
 https://www.w3.org/TR/xml/.
 
 A module is compiled on the host at each run, which costs more than its work. So the classes here are plain ones (to make a
-dataclass costs as much as reading a whole server.xml), and an expression that few files need is compiled when one does.
+dataclass costs as much as reading a whole server.xml), and what few files need is in modules of its own.
 """
 
 from __future__ import annotations
 
 import codecs
 import re
-from typing import Any, Callable
+from typing import TYPE_CHECKING
 from xml.parsers import expat
 
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 
-# What an internal entity may grow to, in characters, with all that it refers to. Real ones are a few lines.
-MAX_ENTITY_SIZE = 1024 * 1024
-MAX_ENTITIES = 200
+if TYPE_CHECKING:
+    from ansible_collections.collab.rtc.plugins.module_utils._xml_entities import ExternalPart
+
 # What a whole document may grow to: a real server.xml has 10 kB and 100 elements.
 MAX_ELEMENTS = 100_000
 MAX_DEPTH = 100
-MAX_CHARACTERS = 16 * 1024 * 1024
-
 _SPACE = "[ \t\r\n]"
-_NAME = "[^ \t\r\n/<>=\"'&]+"
-_MARKUP = re.compile(r"<!--.*?-->|<\?.*?\?>|<!\[CDATA\[.*?\]\]>|<!DOCTYPE|</[^>]*>|<", re.S)
-_DOCTYPE_PART = r"<!--.*?-->|<\?.*?\?>|\"[^\"]*\"|'[^']*'|[\[\]>]"
-_TAG_HEAD = re.compile("<" + _NAME)
-_ATTRIBUTE = re.compile(f"({_SPACE}+)({_NAME})({_SPACE}*={_SPACE}*)(?:(\")([^\"]*)\"|(')([^']*)')")
-_TAG_TAIL = re.compile(f"{_SPACE}*/?>")
 _DECLARATION = (
     f"<\\?xml{_SPACE}+version{_SPACE}*={_SPACE}*[\"'][^\"']*[\"']"
     f"(?:{_SPACE}+encoding{_SPACE}*={_SPACE}*[\"']([A-Za-z][A-Za-z0-9._-]*)[\"'])?"
 )
-_NORMALISED = frozenset("&\t\r\n")  # a value without these means what it says
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _UTF16 = {"utf-16-le": ("utf-16", "utf-16-le"), "utf-16-be": ("utf-16", "utf-16-be")}
 
 
 class XmlError(RtcError):
-    """Not well-formed XML, or not readable without loss. ``line`` and ``column``: 1-based, 0 if unknown."""
+    """A file that cannot be used for what was asked. ``line`` and ``column``: 1-based, 0 if there is none."""
 
     def __init__(self, message: str, remedy: str = "", line: int = 0, column: int = 0) -> None:
         super().__init__(message, remedy)
         self.line = line
         self.column = column
+
+
+class IllFormed(XmlError):  # noqa: N818 - the name says what is wrong
+    """Not well-formed XML, or not readable without loss."""
 
 
 class Source:
@@ -77,87 +71,27 @@ class Source:
         return self.bom + text.encode(self.codec)
 
 
-class Piece:
-    """One attribute as it stands: ``space name equals quote raw quote``."""
-
-    __slots__ = ("equals", "name", "quote", "raw", "space")
-
-    def __init__(self, space: str, name: str, equals: str, quote: str, raw: str) -> None:
-        self.space = space
-        self.name = name
-        self.equals = equals
-        self.quote = quote
-        self.raw = raw
-
-    def render(self) -> str:
-        return f"{self.space}{self.name}{self.equals}{self.quote}{self.raw}{self.quote}"
-
-    def moved(self, space: str) -> Piece:
-        """The same after other white space."""
-        return Piece(space, self.name, self.equals, self.quote, self.raw)
-
-    def valued(self, raw: str) -> Piece:
-        """The same with another value."""
-        return Piece(self.space, self.name, self.equals, self.quote, raw)
-
-
-class Tag:
-    """A start tag as it stands at ``text[start:end]``: ``<Connector``, attributes, `` />``."""
-
-    __slots__ = ("end", "head", "pieces", "start", "tail")
-
-    def __init__(self, start: int, end: int, head: str, pieces: tuple[Piece, ...], tail: str) -> None:
-        self.start = start
-        self.end = end
-        self.head = head
-        self.pieces = pieces
-        self.tail = tail
-
-    def render(self) -> str:
-        return self.head + "".join(piece.render() for piece in self.pieces) + self.tail
-
-
 class Node:
-    """An element: what it means (expat) and where it stands (scanner).
+    """An element.
 
     :param attributes: decoded; defaults of an ATTLIST included.
     :param path: such as ``Server/Service/Connector``.
-    :param entity_line: of the reference, when it stands in an internal entity; else 0.
+    :param start: where its ``<`` stands in the text; -1: the element stands in an internal entity.
     """
 
-    __slots__ = ("attributes", "children", "entity_line", "line", "name", "parent", "path", "tag")
+    __slots__ = ("attributes", "children", "line", "name", "path", "start")
 
-    def __init__(
-        self, name: str, attributes: dict[str, str], line: int, path: str, parent: Node | None, entity_line: int
-    ) -> None:
+    def __init__(self, name: str, attributes: dict[str, str], line: int, path: str, start: int) -> None:
         self.name = name
         self.attributes = attributes
         self.line = line
         self.path = path
-        self.parent = parent
-        self.entity_line = entity_line
+        self.start = start
         self.children: list[Node] = []
-        self.tag: Tag | None = None  # None: it stands in an internal entity
 
     def find(self, name: str) -> list[Node]:
         """Children of that name."""
         return [child for child in self.children if child.name == name]
-
-
-class ExternalPart:
-    """A reference to something that is not in this file.
-
-    :param name: of the entity; "" if unknown.
-    :param path: of the element that it stands in.
-    """
-
-    __slots__ = ("line", "name", "path", "system_id")
-
-    def __init__(self, name: str, system_id: str, line: int, path: str) -> None:
-        self.name = name
-        self.system_id = system_id
-        self.line = line
-        self.path = path
 
 
 class Document:
@@ -179,30 +113,22 @@ def read(data: bytes, name: str) -> Document:
     """Read a document.
 
     :param name: the path, for messages.
-    :raises XmlError: not well-formed (with line and column), or an encoding that is not reversible.
+    :raises IllFormed: not well-formed (with line and column), or an encoding that is not reversible.
     """
-    source = decode(data, name)
-    document = _Parser(source).run()
-    tags = scan(source.text)
-    placed = [node for node in document.nodes if not node.entity_line]
-    if len(tags) != len(placed) or not all(map(_agree, placed, tags)):
-        raise XmlError(f"{name}: the two XML readers disagree about this file.", "Report this with the file.")
-    for node, tag in zip(placed, tags):
-        node.tag = tag
-    return document
+    return Parser(decode(data, name)).run()
 
 
 def decode(data: bytes, name: str) -> Source:
     """Bytes to text by byte-order mark and XML declaration (XML 1.0, appendix F).
 
-    :raises XmlError: unknown encoding, bytes that are invalid in it, or that contradict the declaration.
+    :raises IllFormed: unknown encoding, bytes that are invalid in it, or that contradict the declaration.
     """
     bom, codec = _family(data, name)
     declared = _declared(data[len(bom) : len(bom) + 400].decode(codec or "latin-1", "replace"))
     if not codec:
         codec = _codec(declared or "utf-8", name)
     elif declared and _codec(declared, name, any_width=True) not in _UTF16.get(codec, (codec,)):
-        raise XmlError(
+        raise IllFormed(
             f"{name}: the first bytes say {codec.upper()}, but the XML declaration says {declared}.",
             "Correct the encoding in the first line.", 1, 1,
         )  # fmt: skip
@@ -211,74 +137,20 @@ def decode(data: bytes, name: str) -> Source:
         text = body.decode(codec)
     except UnicodeDecodeError as exc:
         line = body[: exc.start].decode(codec, "replace").count("\n") + 1
-        raise XmlError(
+        raise IllFormed(
             f"{name}, line {line}: the byte at offset {len(bom) + exc.start} is no valid {codec.upper()}.",
             "Declare the right encoding in the first line of the file, or correct the text.", line,
         ) from exc  # fmt: skip
     source = Source(name, text, codec, bom)
     if source.encode(text) != data:
-        raise XmlError(f"{name}: its {codec} text cannot be given back.", "Convert the file to UTF-8.")
+        raise IllFormed(f"{name}: its {codec} text cannot be given back.", "Convert the file to UTF-8.")
     return source
-
-
-def scan(text: str) -> list[Tag]:
-    """The start tags of a well-formed text, in order; comments, CDATA, PIs, DOCTYPE are passed over."""
-    tags: list[Tag] = []
-    position = 0
-    while True:
-        match = _MARKUP.search(text, position)
-        if match is None:
-            return tags
-        position = match.end()
-        if match.group() == "<!DOCTYPE":
-            position = _skip_doctype(text, position)
-        elif match.group() == "<":
-            tag = _tag(text, match.start())
-            if tag is None:
-                return tags  # the readers will not agree: the caller says so
-            tags.append(tag)
-            position = tag.end
-
-
-def _tag(text: str, start: int) -> Tag | None:
-    head = _TAG_HEAD.match(text, start)
-    if head is None:
-        return None
-    pieces = []
-    position = head.end()
-    while True:
-        match = _ATTRIBUTE.match(text, position)
-        if match is None:
-            break
-        space, name, equals, double, raw2, _single, raw1 = match.groups()
-        pieces.append(Piece(space, name, equals, '"' if double else "'", raw2 if double else raw1))
-        position = match.end()
-    tail = _TAG_TAIL.match(text, position)
-    return Tag(start, tail.end(), head.group(), tuple(pieces), tail.group()) if tail else None
-
-
-def _skip_doctype(text: str, position: int) -> int:
-    depth = 0
-    for match in re.compile(_DOCTYPE_PART, re.S).finditer(text, position):
-        depth += {"[": 1, "]": -1}.get(match.group(), 0)
-        if match.group() == ">" and depth == 0:
-            return match.end()
-    return len(text)
-
-
-def _agree(node: Node, tag: Tag) -> bool:
-    plain = {piece.name: piece.raw for piece in tag.pieces if _NORMALISED.isdisjoint(piece.raw)}
-    return (
-        tag.head == "<" + node.name
-        and all(piece.name in node.attributes for piece in tag.pieces)
-        and all(node.attributes[name] == raw for name, raw in plain.items())
-    )
 
 
 def _family(data: bytes, name: str) -> tuple[bytes, str]:
     """The byte-order mark, and the encoding where the first bytes alone decide it."""
     if data.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
-        raise XmlError(f"{name}: the file is UTF-32.", "Convert it to UTF-8.", 1, 1)
+        raise IllFormed(f"{name}: the file is UTF-32.", "Convert it to UTF-8.", 1, 1)
     for bom, codec in _MARKS:
         if data.startswith(bom):
             return bom, codec
@@ -302,43 +174,36 @@ def _codec(declared: str, name: str, any_width: bool = False) -> str:
     except (LookupError, UnicodeError, TypeError):
         usable = False
     if not usable:
-        raise XmlError(f"{name}: the encoding {declared} of its XML declaration is not usable here.",
+        raise IllFormed(f"{name}: the encoding {declared} of its XML declaration is not usable here.",
                        "Convert the file to UTF-8 and declare that.", 1, 1)  # fmt: skip
     return codec
 
 
-class _Parser:
-    """Expat's view of a text, with bounds on what entities may grow to."""
+class Parser:
+    """Expat's view of a text."""
 
     def __init__(self, source: Source) -> None:
         self.document = Document(source)
         self.bytes = source.text.encode("utf-8")
         self.open: list[Node] = []
-        self.internal: dict[str, str] = {}
-        self.system_ids: dict[str, str] = {}
-        self.characters = 0
+        self._place = (0, 0)  # the same place in bytes and in characters
         # The text is given as UTF-8 whatever the file is, and that overrides the declaration.
         self.expat = expat.ParserCreate("utf-8")
-        self.expat.buffer_text = True
-        handlers: dict[str, Callable[..., Any]] = {
-            "StartElementHandler": self._start,
-            "EndElementHandler": self._end,
-            "CharacterDataHandler": self._text,
-            "EntityDeclHandler": self._entity,
-            "ExternalEntityRefHandler": self._external,
-            "SkippedEntityHandler": self._skipped,
-        }
-        for name, handler in handlers.items():
-            setattr(self.expat, name, handler)
+        self.expat.StartElementHandler = self._start
+        self.expat.EndElementHandler = self._end
 
     def run(self) -> Document:
         source = self.document.source
+        if "<!DOCTYPE" in source.text:  # or there is no entity of its own
+            from ansible_collections.collab.rtc.plugins.module_utils import _xml_entities  # noqa: PLC0415 - few files need it
+
+            _xml_entities.watch(self)
         try:
             self.expat.Parse(self.bytes, True)
         except expat.ExpatError as exc:
             line, column = exc.lineno, exc.offset + 1
             reason = expat.ErrorString(exc.code)
-            raise XmlError(
+            raise IllFormed(
                 f"{source.name}, line {line}, column {column}: not well-formed XML ({reason}).",
                 _remedy(source.text, line), line, column,
             ) from exc  # fmt: skip
@@ -346,67 +211,30 @@ class _Parser:
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         if len(self.document.nodes) >= MAX_ELEMENTS or len(self.open) >= MAX_DEPTH:
-            raise self._too_large()
-        parent = self.open[-1] if self.open else None
-        path = f"{parent.path}/{name}" if parent else name
-        index = self.expat.CurrentByteIndex
-        in_entity = self.bytes[index : index + 1] != b"<"  # then it is the "&" of the reference
-        line = self.expat.CurrentLineNumber
-        node = Node(name, attributes, line, path, parent, line if in_entity else 0)
-        if parent:
-            parent.children.append(node)
+            raise self.too_large()
+        path = f"{self.open[-1].path}/{name}" if self.open else name
+        node = Node(name, attributes, self.expat.CurrentLineNumber, path, self._position())
+        if self.open:
+            self.open[-1].children.append(node)
         self.document.nodes.append(node)
         self.open.append(node)
+
+    def _position(self) -> int:
+        """Where the start tag stands in the text; -1 in an entity: expat is at the "&" of the reference then."""
+        index = self.expat.CurrentByteIndex
+        if self.bytes[index : index + 1] != b"<":
+            return -1
+        done, characters = self._place
+        self._place = (index, characters + len(self.bytes[done:index].decode("utf-8")))
+        return self._place[1]
 
     def _end(self, _name: str) -> None:
         self.open.pop()
 
-    def _text(self, text: str) -> None:
-        self.characters += len(text)
-        if self.characters > MAX_CHARACTERS:
-            raise self._too_large()
-
-    def _entity(
-        self, name: str, parameter: int, value: str | None, _base: Any, system_id: str | None, *_: Any
-    ) -> None:
-        if parameter:
-            return
-        if value is None:
-            self.system_ids.setdefault(system_id or "", name)
-            return
-        self.internal.setdefault(name, value)  # the first declaration binds (XML 1.0, 4.2)
-        if len(self.internal) > MAX_ENTITIES:
-            raise self._too_large()
-        sizes: dict[str, int] = {}
-        if max(self._size(entity, sizes, ()) for entity in self.internal) > MAX_ENTITY_SIZE:
-            raise self._too_large()
-
-    def _size(self, name: str, sizes: dict[str, int], above: tuple[str, ...]) -> int:
-        """Characters of an entity fully expanded. A cycle counts nothing: expat refuses it."""
-        if name in above or name not in self.internal:
-            return 0
-        if name not in sizes:
-            value = self.internal[name]
-            parts = (self._size(part, sizes, (*above, name)) for part in re.findall("&([^#;&][^;&]*);", value))
-            sizes[name] = len(value) + sum(parts)
-        return sizes[name]
-
-    def _external(self, _context: str, _base: Any, system_id: str | None, _public_id: Any) -> int:
-        self._note(self.system_ids.get(system_id or "", ""), system_id or "")
-        return 1  # go on without it: nothing is fetched
-
-    def _skipped(self, name: str, parameter: int) -> None:
-        if not parameter:
-            self._note(name, "")
-
-    def _note(self, name: str, system_id: str) -> None:
-        path = self.open[-1].path if self.open else ""
-        self.document.external.append(ExternalPart(name, system_id, self.expat.CurrentLineNumber, path))
-
-    def _too_large(self) -> XmlError:
+    def too_large(self) -> XmlError:
         line, name = self.expat.CurrentLineNumber, self.document.source.name
-        return XmlError(f"{name}, line {line}: it grows beyond any real server.xml.",
-                        "Check its entities, and where the file comes from.", line)  # fmt: skip
+        return IllFormed(f"{name}, line {line}: it grows beyond any real server.xml.",
+                         "Check its entities, and where the file comes from.", line)  # fmt: skip
 
 
 def _remedy(text: str, line: int) -> str:

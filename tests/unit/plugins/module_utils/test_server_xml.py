@@ -10,7 +10,7 @@ import pathlib
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils import _server_xml
+from ansible_collections.collab.rtc.plugins.module_utils import _server_xml, _xml_tag
 
 DATA = pathlib.Path(__file__).parents[2] / "data" / "server_xml"
 ONE = '<Server><Service name="S">{}</Service></Server>'
@@ -27,16 +27,34 @@ def model_of(*connectors, doctype=""):
 
 def test_only_live_connectors_are_read():
     model = load("confluence.xml")
-    assert [(item.line, item.port, item.service, item.engine) for item in model.connectors] == [
-        (6, 8090, "Tomcat-Standalone", "Standalone")
-    ]
+    assert [(item.line, item.port) for item in model.connectors] == [(6, 8090)]
     assert model.shutdown_port == 8000
 
 
 def test_attributes_are_decoded_and_raw():
-    connector = load("jira.xml").connectors[0]
+    model = load("jira.xml")
+    connector = model.connectors[0]
     assert connector.attributes["relaxedQueryChars"] == '[]|{}^\\`"<>'
-    assert connector.raw["relaxedQueryChars"] == "[]|{}^&#x5c;&#x60;&quot;&lt;&gt;"
+    raw = {piece.name: piece.raw for piece in _xml_tag.read(model.document, connector.node).pieces}
+    assert raw["relaxedQueryChars"] == "[]|{}^&#x5c;&#x60;&quot;&lt;&gt;"
+
+
+@pytest.mark.parametrize("codec", ["utf-8", "utf-16"])
+def test_a_tag_is_found_behind_characters_of_several_bytes_and_behind_a_mebibyte(codec):
+    filler = "<!-- \u20ac\U0001f600 -->" + "<Listener className='\xe9'/>" * 50_000
+    text = "<Server>" + filler + '<Service><Connector port="1"/>\u20ac<Connector port="2" /></Service></Server>'
+    model = _server_xml.parse(text.encode(codec))
+    tags = [_xml_tag.read(model.document, connector.node) for connector in model.connectors]
+    assert [text[tag.start : tag.end] for tag in tags] == ['<Connector port="1"/>', '<Connector port="2" />']
+    assert [tag.render() for tag in tags] == ['<Connector port="1"/>', '<Connector port="2" />']
+
+
+def test_a_tag_that_is_not_what_was_parsed_is_refused():
+    model = model_of('<Connector port="1"/>')
+    node = model.connectors[0].node
+    node.attributes["port"] = "2"
+    with pytest.raises(_server_xml.IllFormed, match="disagree"):
+        _xml_tag.read(model.document, node)
 
 
 def test_oddities_are_read():

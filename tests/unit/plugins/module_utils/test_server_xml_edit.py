@@ -11,7 +11,7 @@ import pathlib
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils import _server_xml, _server_xml_edit
+from ansible_collections.collab.rtc.plugins.module_utils import _server_xml, _server_xml_edit, _xml_tag
 
 DATA = pathlib.Path(__file__).parents[2] / "data" / "server_xml"
 HEAD, REST = '<Server><Service name="S">\n  ', "\n</Service></Server>"
@@ -147,7 +147,7 @@ def test_only_the_connector_changes(name, newline, final, attributes):
     model = _server_xml.parse(text.encode(), name)
     connector, _reason = _server_xml.choose_connector(model)
     new = _server_xml_edit.edit(model, connector, attributes).data.decode()
-    tag = connector.node.tag
+    tag = _xml_tag.read(model.document, connector.node)
     assert new.startswith(text[: tag.start])
     assert new.endswith(text[tag.end :])
     expected = {**connector.resolved(), **attributes}
