@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from typing import Mapping
 
-from ansible_collections.collab.rtc.plugins.module_utils import _connector_attributes, _server_xml
-from ansible_collections.collab.rtc.plugins.module_utils._server_xml import (
+from ansible_collections.collab.rtc.plugins.module_utils import _connector_attributes, _connectors
+from ansible_collections.collab.rtc.plugins.module_utils._connectors import (
     Connector,
-    ServerXml,
+    Connectors,
     ServerXmlError,
 )
 
@@ -52,7 +52,7 @@ class Edit:
 
 
 def edit(
-    model: ServerXml, connector: Connector, attributes: Mapping[str, str | None], tomcat_version: str = ""
+    model: Connectors, connector: Connector, attributes: Mapping[str, str | None], tomcat_version: str = ""
 ) -> Edit:
     """Set attributes of one connector, or remove them (value None).
 
@@ -65,7 +65,7 @@ def edit(
     """
     source = model.document.source
     if connector.node.start < 0:
-        raise _server_xml.ConnectorElsewhere(
+        raise _connectors.ConnectorElsewhere(
             f"{model.name}, line {connector.line}: this connector comes from an entity of the DOCTYPE.",
             "Edit the entity by hand.", connector.line,
         )  # fmt: skip
@@ -95,7 +95,7 @@ def edit(
 
 
 def _check(
-    model: ServerXml, connector: Connector, attributes: Mapping[str, str | None], tomcat_version: str
+    model: Connectors, connector: Connector, attributes: Mapping[str, str | None], tomcat_version: str
 ) -> None:
     where = f"{model.name}, line {connector.line}"
     for name, value in attributes.items():
@@ -129,14 +129,14 @@ def _same(connector: Connector, name: str, value: str | None) -> bool:
 
 
 def _verify(
-    model: ServerXml, connector: Connector, wanted: Mapping[str, str | None], data: bytes
+    model: Connectors, connector: Connector, wanted: Mapping[str, str | None], data: bytes
 ) -> dict[str, str]:
     """Read the result back: it must differ from what was in the asked attributes only.
 
     :returns: the connector's attributes now.
     """
     try:
-        new = _server_xml.parse(data, model.name, model.properties)
+        new = _connectors.read(data, model.name, model.properties)
     except ServerXmlError as exc:
         raise _unexpected(model, connector) from exc
     old_nodes, new_nodes = model.document.nodes, new.document.nodes
@@ -154,7 +154,7 @@ def _verify(
     return dict(new_nodes[index].attributes)
 
 
-def _unexpected(model: ServerXml, connector: Connector) -> EditRefused:
+def _unexpected(model: Connectors, connector: Connector) -> EditRefused:
     return EditRefused(
         f"{model.name}, line {connector.line}: the edited file would differ in more than what was asked.",
         "Edit it by hand, and report this with the file.", connector.line,

@@ -151,8 +151,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.collab.rtc.plugins.module_utils import (
     _argspec,
     _connector_attributes,
+    _connectors,
     _files,
-    _server_xml,
     _server_xml_edit,
 )
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
@@ -186,8 +186,8 @@ def _run(module: AnsibleModule, params: dict[str, Any]) -> dict[str, Any]:
     attributes = {str(name): _text(name, value) for name, value in params["attributes"].items()}
     properties = {str(name): _text(name, value) or "" for name, value in params["properties"].items()}
     version = params["tomcat_version"] or _connector_attributes.detect_version(path)
-    model = _server_xml.parse(_files.read_bytes(path), path, properties)
-    connector, reason = _server_xml.choose_connector(model, params["connector_port"])
+    model = _connectors.read(_files.read_bytes(path), path, properties)
+    connector, reason = _connectors.choose_connector(model, params["connector_port"])
     edit = _server_xml_edit.edit(model, connector, attributes, version)
     result: dict[str, Any] = {
         "changed": edit.changed,
