@@ -100,13 +100,13 @@ class Project:
             f'"user":{dumps(change.user)},"time":{change.time},"data":{change.data}}}'
         )
 
-    def committed(self, outcome: Outcome, user_text: str) -> str:
+    def committed(self, outcome: Outcome) -> str:
         """Take the next change: its JSON text, made once, is what everybody gets."""
         request: Any = outcome.request
         assert isinstance(request, Submission)
         text = (
-            f'{{"project":{self.text},"revision":{outcome.revision},"id":{dumps(request.id)},'
-            f'"user":{user_text},"time":{outcome.time},"data":{request.data}}}'
+            f'{{"project":{self.text},"revision":{outcome.revision},{request.label},'
+            f'"time":{outcome.time},"data":{request.data}}}'
         )
         self.tail.add(text)
         return text

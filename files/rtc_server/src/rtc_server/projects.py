@@ -246,7 +246,7 @@ class Projects:
                     if outcome.revision != project.tail.last + 1:
                         self._resync(project, outcome)
                     else:
-                        text = project.committed(outcome, connection.user_text)
+                        text = project.committed(outcome)
                         self.delivered += 1
                         if project.room.members:
                             publish(project.room, parcel(f'["change",{text}]'))

@@ -34,6 +34,7 @@ from .wire import (
     forbid,
     id_of,
     json_of,
+    plain_change,
     project_of,
     whole_of,
 )  # fmt: skip
@@ -54,6 +55,7 @@ class Requests:
         """Take the events of a namespace."""
         for name in ("join", "change", "presence", "history", "snapshot", "leave"):
             namespace.on_deferred(name, _guarded(name, getattr(self, name)))
+        namespace.quick = self.quick_change
 
     # --- join and leave -----------------------------------------------------------------------
 
@@ -141,6 +143,25 @@ class Requests:
             project.name, id, connection.identity.user, data, Pending(connection, project, number)
         )
         self._submit(project, request)
+
+    def quick_change(self, socket: Socket, number: int | None, text: str, at: int) -> bool:
+        """As :meth:`change`, for what is plain and permitted; False leaves everything else to the long way."""
+        change = plain_change(text, at, self._limits.change_bytes)
+        connection: Connection = socket.app
+        member = None if change is None else connection.members.get(change.project)
+        if change is None or member is None or member.right != EDIT:
+            return False
+        project = member.project
+        try:
+            self._spend(connection.user.changes, self._limits.changes_per_second)
+            request = Submission(
+                project.name, change.id, connection.identity.user, change.data, Pending(connection, project, number),
+                f'"id":"{change.id}","user":{connection.user_text}',
+            )  # fmt: skip
+            self._submit(project, request)
+        except Refusal as refusal:
+            _refuse(socket, "change", number, refusal)
+        return True
 
     def snapshot(self, connection: Connection, number: int | None, body: dict[str, Any]) -> Awaitable[None] | None:
         """With ``data``: keep the state after ``revision``. Without: give the latest."""
@@ -248,26 +269,27 @@ def _done(socket: Socket, number: int | None) -> None:
         socket.answer_text(number, OK)
 
 
+def _refuse(socket: Socket, name: str, number: int | None, refusal: Refusal) -> None:
+    if number is not None:
+        socket.answer_text(number, refusal.text())
+    else:
+        socket.send_text(refusal.event(name))
+
+
 def _guarded(name: str, handler: Handler) -> Callable[[Socket, int | None, list[Any]], Awaitable[None] | None]:
     """Turn a Refusal into the answer, however late it comes."""
-
-    def refuse(socket: Socket, number: int | None, refusal: Refusal) -> None:
-        if number is not None:
-            socket.answer_text(number, refusal.text())
-        else:
-            socket.send_text(refusal.event(name))
 
     async def wait(socket: Socket, number: int | None, waiting: Awaitable[None]) -> None:
         try:
             await waiting
         except Refusal as refusal:
-            refuse(socket, number, refusal)
+            _refuse(socket, name, number, refusal)
 
     def handle(socket: Socket, number: int | None, args: list[Any]) -> Awaitable[None] | None:
         try:
             waiting = handler(socket.app, number, body_of(args))
         except Refusal as refusal:
-            refuse(socket, number, refusal)
+            _refuse(socket, name, number, refusal)
             return None
         return None if waiting is None else wait(socket, number, waiting)
 

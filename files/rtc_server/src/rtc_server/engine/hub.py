@@ -136,10 +136,14 @@ class Hub:
         self.writes = 0
         self._number = 0
         self._scheduled = False
-        self._not_before = 0.0
+        self._rested = 0.0  # when the pause after the last flush ends, or ended
         self._rooms: list[Room] = []
         self._owners: list[Member] = []
         self._loop: asyncio.AbstractEventLoop | None = None
+
+    def not_before(self) -> float:
+        """From which time of the loop on something can be flushed."""
+        return self._rested
 
     # --- queueing ---------------------------------------------------------------------------
 
@@ -197,7 +201,7 @@ class Hub:
         if loop is None:
             loop = self._loop = asyncio.get_running_loop()
         self._scheduled = True
-        wait = self._not_before - loop.time()
+        wait = self._rested - loop.time()
         if wait < 0.0005:  # timers tick in milliseconds
             loop.call_soon(self.flush)
         else:
@@ -273,7 +277,7 @@ class Hub:
         now = self._loop.time()
         if now - self._looked > _LOOK:
             self._adapt(now)
-        self._not_before = now + min(self.max_pause, (self.writes - before) * self.write_cost) * self._stretch
+        self._rested = now + min(self.max_pause, (self.writes - before) * self.write_cost) * self._stretch
 
     def _adapt(self, now: float) -> None:
         """Stretch the pauses while the process uses a whole processor, shrink them when it does not."""

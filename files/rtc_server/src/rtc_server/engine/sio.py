@@ -140,6 +140,8 @@ class Namespace:
         self.rooms: dict[str, Room] = {}
         self.handlers: dict[str, Handler] = {}
         self.deferred: dict[str, Handler] = {}
+        # Takes an event by its JSON text, which begins at an offset; False leaves it to the handlers.
+        self.quick: Callable[[Socket, int | None, str, int], bool] | None = None
         self.authorize: Authorize | None = None
         self.on_connect: Callable[[Socket], Any] | None = None
         self.on_disconnect: Callable[[Socket, str], Any] | None = None
@@ -251,9 +253,14 @@ class SocketServer(Engine):
             at = text.find("[", 2, 18)
             digits = text[2:at]
             if at == 2 or (at > 0 and digits.isdecimal() and digits.isascii()):
-                args = decoder.plain_event(text, at)
+                number = int(digits) if digits else None
                 main = client.sockets.get("/")
-                return None if main is None else self._event(main, args, int(digits) if digits else None)
+                if main is not None and decoder.idle:
+                    quick = main.namespace.quick
+                    if quick is not None and quick(main, number, text, at):
+                        return None
+                args = decoder.plain_event(text, at)
+                return None if main is None else self._event(main, args, number)
         decoded = decoder.text(packet) if isinstance(packet, str) else decoder.binary(packet)
         if decoded is None:
             return None

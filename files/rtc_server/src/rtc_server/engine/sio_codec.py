@@ -88,6 +88,10 @@ class StdJson:
             raise ValueError("more than one value")
         return value
 
+    def end(self, text: str, at: int) -> int:
+        """Where the value ends that begins at ``at``. Raises ValueError, RecursionError."""
+        return self._decoder.raw_decode(text, at)[1]
+
 
 class SioPacket(NamedTuple):
     """A decoded packet; kinds are reduced to their text forms (EVENT, ACK)."""
@@ -147,6 +151,11 @@ class Decoder:
         self._parts: list[bytes] = []
         self._size = 0
         self._need = 0
+
+    @property
+    def idle(self) -> bool:
+        """Whether no attachments are due."""
+        return self._waiting is None
 
     def plain_event(self, text: str, at: int) -> list[Any]:
         """``42[…`` or ``427[…``: an event of the main namespace, by far the most frequent shape; JSON begins at ``at``."""

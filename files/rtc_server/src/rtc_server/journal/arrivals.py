@@ -16,7 +16,6 @@ import json
 import sqlite3
 from collections.abc import Iterator
 
-from ..engine import StdJson
 from .base import Change, JournalError
 from .schema import SPAN
 
@@ -24,12 +23,9 @@ FILED_AT_ONCE = 256  # changes in one transaction: a commit may have to wait for
 
 Key = tuple[str, str, str]  # project, user, id
 
-_dumps = StdJson().dumps
-
-
-def row(number: int, change: Change) -> str:
+def row(number: int, change: Change, label: str) -> str:
     """A change in a batch: its numbers, id and user in one line, its data in another. JSON needs no line break."""
-    return f"{number} {change.revision} {change.time} {_dumps([change.id, change.user])}\n{change.data}\n"
+    return f"{number} {change.revision} {change.time} {{{label}}}\n{change.data}\n"
 
 
 def rows(text: str) -> Iterator[tuple[int, Change]]:
@@ -37,8 +33,8 @@ def rows(text: str) -> Iterator[tuple[int, Change]]:
     lines = text.split("\n")
     for at in range(0, len(lines) - 1, 2):
         number, revision, time, rest = lines[at].split(" ", 3)
-        id, user = json.loads(rest)
-        yield int(number), Change(int(revision), id, user, int(time), lines[at + 1])
+        whose = json.loads(rest)
+        yield int(number), Change(int(revision), whose["id"], whose["user"], int(time), lines[at + 1])
 
 
 def load(db: sqlite3.Connection) -> tuple[dict[str, list[Change]], int]:

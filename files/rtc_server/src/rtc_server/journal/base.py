@@ -14,6 +14,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+from ..engine import StdJson
+
+dumps = StdJson().dumps
+
 
 class JournalError(Exception):
     """The journal cannot do what was asked now; ``str()`` names the cause and the remedy."""
@@ -53,15 +57,27 @@ class Head(NamedTuple):
     snapshot: int
 
 
+def label(id: str, user: str) -> str:
+    """The members that tell whose change it is."""
+    return f'"id":{dumps(id)},"user":{dumps(user)}'
+
+
 @dataclass(slots=True)
 class Submission:
-    """A change to be kept. ``data`` is JSON text in one line. ``context`` is the submitter's own."""
+    """A change to be kept. ``data`` is JSON text in one line. ``context`` is the submitter's own.
+
+    ``label``: the change's members ``id`` and ``user`` as JSON text, without the braces around them.
+    """
 
     project: str
     id: str
     user: str
     data: str
     context: Any = None
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        self.label = self.label or label(self.id, self.user)
 
 
 @dataclass(slots=True)
@@ -105,8 +121,9 @@ class Journal(Protocol):
     def alive(self) -> bool:
         """Whether it can still answer at all; if not, the process is to be started anew."""
 
-    async def start(self, on_outcomes: OnOutcomes) -> None:
-        """Open the store. ``on_outcomes`` is called on the loop with each durable batch."""
+    async def start(self, on_outcomes: OnOutcomes, not_before: Callable[[], float]) -> None:
+        """Open the store. ``on_outcomes`` is called on the loop with each durable batch. ``not_before`` tells from which
+        time of the loop on another one can be delivered: what comes until then may as well be in it."""
 
     def submit(self, request: Submission | Compact) -> bool:
         """Queue for the next batch; False when too much is waiting already."""

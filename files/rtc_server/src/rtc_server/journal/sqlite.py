@@ -62,11 +62,12 @@ class SqliteJournal:
 
     # --- start and end ------------------------------------------------------------------------
 
-    async def start(self, on_outcomes: OnOutcomes) -> None:
+    async def start(self, on_outcomes: OnOutcomes, not_before: Callable[[], float] = lambda: 0.0) -> None:
         """Lock and open the file. Raises JournalError when another server holds it; any other trouble
         becomes a fault, which is looked at again every second."""
         self._loop = asyncio.get_running_loop()
         self._on_outcomes = on_outcomes
+        self._not_before = not_before
         self._idle.set()
         await self._loop.run_in_executor(self._reader, self._writer.probe)
         if self._writer.in_use:
@@ -113,8 +114,15 @@ class SqliteJournal:
         if not self._busy:
             self._busy = True
             self._idle.clear()
-            self._loop.call_soon(self._hand_over)  # at the end of this turn: all of it is one batch
+            self._hand_over_soon()
         return True
+
+    def _hand_over_soon(self) -> None:
+        wait = self._not_before() - self._loop.time()
+        if wait < 0.0005:  # timers tick in milliseconds
+            self._loop.call_soon(self._hand_over)  # at the end of this turn: all of it is one batch
+        else:
+            self._loop.call_later(wait, self._hand_over)
 
     def _hand_over(self) -> None:
         batch = self._waiting
@@ -128,7 +136,7 @@ class SqliteJournal:
         self.batches += 1
         self.requests += len(outcomes)
         if self._waiting:
-            self._hand_over()
+            self._hand_over_soon()
         else:
             self._busy = False
         try:

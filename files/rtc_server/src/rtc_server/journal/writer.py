@@ -188,7 +188,7 @@ class Writer:
                 continue
             head.revision += 1
             change = new[key] = Change(head.revision, request.id, request.user, now, request.data)
-            texts.append(arrivals.row(head.number, change))
+            texts.append(arrivals.row(head.number, change, request.label))
             outcomes.append(Outcome(request, head.revision, now))
         if new:
             text = "".join(texts)
