@@ -26,9 +26,7 @@ _FAMILIES = (
 )  # fmt: skip
 _SPACE = "[ \t\r\n]"
 _ATTRIBUTE = re.compile(f"({_SPACE}+)([^ \t\r\n/<>=\"'&]+)({_SPACE}*={_SPACE}*)([\"'])(.*?)\\4", re.S)
-_TAIL = re.compile(_SPACE + "*/?>")
 _NORMALISED = frozenset("&\t\r\n")  # a value without these means what it says
-_LINE_BREAK = re.compile("\r\n|\r|\n")
 
 
 class Piece:
@@ -88,13 +86,15 @@ def read(document: Document, node: Node) -> Tag:
         pieces.append(Piece(*match.groups()))
         position = match.end()
         match = _ATTRIBUTE.match(text, position)
-    tail = _TAIL.match(text, position)
-    if not tail or not text.startswith(head, node.start) or not all(_agrees(node, piece) for piece in pieces):
+    end = text.find(">", position) + 1
+    tail = text[position:end]
+    framed = text.startswith(head, node.start) and tail.lstrip(" \t\r\n") in (">", "/>")
+    if not framed or not all(_agrees(node, piece) for piece in pieces):
         raise IllFormed(
             f"{document.source.name}, line {node.line}: the two XML readers disagree about this tag.",
             "Report this with the file.", node.line,
         )  # fmt: skip
-    return Tag(node.start, tail.end(), head, tuple(pieces), tail.group())
+    return Tag(node.start, end, head, tuple(pieces), tail)
 
 
 def _agrees(node: Node, piece: Piece) -> bool:
@@ -158,7 +158,11 @@ def _remove(tag: Tag, index: int) -> Tag:
 
 
 def _breaks(space: str) -> int:
-    return len(_LINE_BREAK.findall(space))
+    return len(_lines(space)) - 1
+
+
+def _lines(text: str) -> list[str]:
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
 def _insert(source: Source, tag: Tag, name: str, value: str) -> Tag:
@@ -215,10 +219,10 @@ def _separator(tag: Tag, index: int) -> str:
 
 def _wrapped(source: Source, old: Tag, new: Tag, index: int) -> Tag:
     """Break the line before the piece at ``index`` when the insertion made the line too long."""
-    lead = _LINE_BREAK.split(source.text[: new.start])[-1]
+    lead = _lines(source.text[: new.start])[-1]
     up_to = lead + new.head + "".join(piece.render() for piece in new.pieces[: index + 1])
     after = "".join(piece.render() for piece in new.pieces[index + 1 :]) + new.tail
-    line = _LINE_BREAK.split(up_to)[-1] + _LINE_BREAK.split(after)[0]
+    line = _lines(up_to)[-1] + _lines(after)[0]
     gap = _separator(old, index)
     one_long_line = not gap and len(lead + old.render()) > MAX_LINE
     if len(line) <= MAX_LINE or one_long_line:
@@ -229,5 +233,5 @@ def _wrapped(source: Source, old: Tag, new: Tag, index: int) -> Tag:
 
 def _aligned(source: Source, lead: str) -> str:
     """A line break of this file, and white space up to where the first attribute starts."""
-    found = _LINE_BREAK.search(source.text)
+    found = re.search("\r\n|\r|\n", source.text)
     return (found.group() if found else "\n") + re.sub("[^\t]", " ", lead)

@@ -143,13 +143,22 @@ def fastest(runs, part, clock):
 TOOLS = {"tomcat_connector": ours, "community.general.xml": peers}
 
 
+# How much more processor time than the peer's still counts as level: the fastest of a few rounds varies by about that much.
+LEVEL = 1.05
+
+
 def ahead(mine, theirs):
-    """Whether ours did it with no byte beyond and was not slower; a tenth is noise. A peer that failed is behind."""
+    """Whether ours did the work, changed no byte beyond it (the peer did), and took no more processor time than the peer.
+
+    A twentieth more counts as level. It matters where the peer needs one task too: both processes spend nine tenths of their
+    time on Ansible's own start then, and ours executes some 3 % more instructions than the peer's (valgrind, Python 3.11). A
+    peer that failed is behind.
+    """
     if not mine["ok"] or mine["bytes_beyond"]:
         return False
     if not theirs["ok"]:
         return True
-    not_slower = all(mine[key] < theirs[key] * 1.1 for key in ("cpu_change", "cpu_unchanged"))
+    not_slower = all(mine[key] <= theirs[key] * LEVEL for key in ("cpu_change", "cpu_unchanged"))
     return not_slower and mine["bytes_beyond"] < theirs["bytes_beyond"]
 
 

@@ -11,6 +11,7 @@ import zipfile
 import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils import _connector_attributes as known
+from ansible_collections.collab.rtc.plugins.module_utils import _connector_gone
 
 
 @pytest.mark.parametrize(
@@ -18,7 +19,7 @@ from ansible_collections.collab.rtc.plugins.module_utils import _connector_attri
     [("9.0.98", (9, 0)), ("10", (10, 0)), (" 8.5.100 ", (8, 5)), ("11.0.0-M1", (11, 0)), ("", None), ("latest", None)],
 )
 def test_parse_version(text, version):
-    assert known.parse_version(text) == version
+    assert _connector_gone.parse_version(text) == version
 
 
 @pytest.mark.parametrize(
