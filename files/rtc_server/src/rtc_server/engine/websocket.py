@@ -42,11 +42,12 @@ class Receiver(Protocol):
         """What was awaited says that the client broke the protocol."""
 
     def lost(self) -> None:
-        """The connection is over."""
+        """The connection is over, or about to end: nothing more is sent or handed over. May be told twice."""
 
 
 def accept_key(request: web.BaseRequest) -> bytes | None:
-    """What answers the request's key (section 4.2.2); None when it is no opening handshake of version 13."""
+    """What answers the request's key (section 4.2.2); None when it is no opening handshake of version 13,
+    or when the client has hung up already."""
     key = request.headers.get(hdrs.SEC_WEBSOCKET_KEY, "")
     try:
         if len(base64.b64decode(key, validate=True)) != 16:
@@ -55,7 +56,8 @@ def accept_key(request: web.BaseRequest) -> bytes | None:
         return None
     if request.headers.get(hdrs.SEC_WEBSOCKET_VERSION) != "13" or request.method != hdrs.METH_GET:
         return None
-    if "upgrade" not in request.headers.get(hdrs.CONNECTION, "").lower():
+    tokens = ",".join(request.headers.getall(hdrs.CONNECTION, ())).lower().split(",")
+    if "upgrade" not in [token.strip() for token in tokens] or request.transport is None:
         return None
     return base64.b64encode(hashlib.sha1(key.encode() + _MAGIC, usedforsecurity=False).digest())
 
@@ -65,6 +67,20 @@ def unmask(mask: bytes, data: bytes) -> bytes:
     size = len(data)
     key = (mask * (size // 4 + 1))[:size]
     return (int.from_bytes(data, "little") ^ int.from_bytes(key, "little")).to_bytes(size, "little")
+
+
+def _answer_to(payload: bytes) -> int:
+    """The code of our close frame after a client's with that payload (sections 5.5.1, 7.4, 8.1)."""
+    if not payload:
+        return NORMAL
+    code = int.from_bytes(payload[:2], "big")
+    if len(payload) == 1 or not (code in _CODES or 3000 <= code < 5000):
+        return PROTOCOL
+    try:
+        payload[2:].decode()
+    except UnicodeDecodeError:
+        return NOT_UTF8
+    return code
 
 
 class _Early:
@@ -95,7 +111,7 @@ class WebSocket(asyncio.Protocol):
         self._rest = b""  # read, and not yet a whole frame, or not yet its turn
         self._waiting: asyncio.Future[None] | None = None  # what the receiver is busy with
         self._paused = False
-        self._parts: list[bytes] = []  # of a fragmented message
+        self._parts = bytearray()  # of a fragmented message: parts may be of a byte each, and an object for each costs more
         self._size = 0
         self._kind = 0  # opcode of the fragmented message
         self._closing = False  # our close frame is on its way
@@ -130,10 +146,13 @@ class WebSocket(asyncio.Protocol):
     def _answer_close(self, payload: bytes) -> None:
         """The client's half: if it was the first, ours follows."""
         if not self._closing:
-            code = int.from_bytes(payload[:2], "big") if payload else NORMAL
-            valid = len(payload) != 1 and (code in _CODES or 3000 <= code < 5000)
-            self.close(code if valid else PROTOCOL)
+            self._end(_answer_to(payload))
         self.transport.close()
+
+    def _end(self, code: int) -> None:
+        """The receiver is told before our close frame goes out: nothing may be sent after it (section 5.5.1)."""
+        self.receiver.lost()
+        self.close(code)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._timer is not None:
@@ -175,7 +194,9 @@ class WebSocket(asyncio.Protocol):
                 if start > end:
                     break
                 size = int.from_bytes(data[at + 2 : start - 4], "big")
-            if self._size + size > self._limit:
+            if self._size + size > self._limit and not (first & 8 and size < 126):  # a control frame is no part of a message
+                if first & 8:
+                    return self._fail(PROTOCOL, "a control frame that is too long")
                 return self._fail(TOO_BIG, f"a message of more than {self._limit} bytes")
             stop = start + size
             if stop > end:
@@ -209,11 +230,11 @@ class WebSocket(asyncio.Protocol):
             self._fail(PROTOCOL, "a part of no message, or a message within another")
         else:
             self._kind = self._kind or kind
-            self._parts.append(payload)
+            self._parts += payload
             self._size += len(payload) or 1  # so that empty parts do not go on for ever
             if first >= 128:
-                payload, kind = b"".join(self._parts), self._kind
-                self._parts, self._size, self._kind = [], 0, 0
+                payload, kind = bytes(self._parts), self._kind
+                self._parts, self._size, self._kind = bytearray(), 0, 0
                 return self._message(kind, payload)
         return None
 
@@ -233,7 +254,7 @@ class WebSocket(asyncio.Protocol):
         """Section 7.1.7: no more is read."""
         if not self._closing:
             log.info("WebSocket: %s", why)
-        self.close(code)
+            self._end(code)
         self.transport.close()
 
     # --- waiting for the receiver -----------------------------------------------------------
