@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import secrets
@@ -54,6 +55,8 @@ MIGRATIONS: dict[int, str] = {
     1: "CREATE TABLE batch (number INTEGER PRIMARY KEY, changes TEXT NOT NULL);",  # see arrivals.py
 }
 
+_LOG_STEP = 1 << 20  # bytes
+
 
 def connect(path: str, *, write: bool, timeout: float = 5.0) -> sqlite3.Connection:
     """A connection in autocommit mode (transactions are ours) that any one thread may use at a time."""
@@ -88,6 +91,22 @@ def connect_reader(path: str) -> sqlite3.Connection:
         quoted = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
         db = sqlite3.connect(f"file:{quoted}?immutable=1", uri=True, isolation_level=None, check_same_thread=False)
     return db
+
+
+def extend_log(path: str, known: int) -> int:
+    """Append zeros to SQLite's log when it has grown beyond ``known`` bytes; returns its size.
+
+    Syncing what was written over is faster than syncing what made a file longer: on ext4 the latter writes the file
+    system's own journal, too. SQLite ends reading the log at the first frame that is not valid, and writes over the rest.
+    Only the committing thread may call this, between its transactions. A full disk is left for a commit to find.
+    """
+    name = path + "-wal"
+    with contextlib.suppress(OSError):
+        if os.stat(name).st_size > known:
+            with open(name, "ab") as log:
+                log.write(bytes(_LOG_STEP))
+            return os.stat(name).st_size
+    return known
 
 
 def prepare(db: sqlite3.Connection, path: str) -> None:

@@ -23,8 +23,8 @@ log = logging.getLogger(__name__)
 Request = Submission | Compact
 
 RETRY = 1.0  # seconds between attempts to write again after a failure
-MAX_PENDING = 16_384  # changes, and
-MAX_PENDING_BYTES = 16 << 20  # of data: with more, each commit is followed by filing
+MAX_PENDING = 50_000  # changes, and
+MAX_PENDING_BYTES = 24 << 20  # of data: with more, each commit is followed by filing
 _DELETE_ROWS = 5_000  # compacted changes deleted between two batches
 _CHECKPOINT_BYTES = 24 << 20  # written to SQLite's log before it is written to the file itself, while changes come in
 _MAX_HEADS = 100_000
@@ -58,6 +58,7 @@ class Writer:
         self._ids: dict[Key, Change] = {}  # of all of those
         self._bytes = 0
         self._logged = 0  # bytes, roughly, in SQLite's log
+        self._log_size = 0  # of its file
         self._trash: list[tuple[int, int]] = []  # number, base: rows below it can go
         self._retry_at = 0.0
         self._suspect = False  # the file is damaged, until a check finds that it is not
@@ -80,7 +81,7 @@ class Writer:
     def _load(self, db: sqlite3.Connection) -> None:
         """The file knows what became of a commit that failed."""
         young, self._last = arrivals.load(db)
-        self._last_old = 0
+        self._last_old = self._log_size = 0
         self._pending = ({}, young)
         self._ids = {(name, c.user, c.id): c for name, changes in young.items() for c in changes}
         self._bytes = sum(len(c.data) for c in self._ids.values())
@@ -247,6 +248,7 @@ class Writer:
                 left -= self._file_some(self._db)
             if self._logged > _CHECKPOINT_BYTES:
                 self._checkpoint(self._db)
+            self._log_size = schema.extend_log(self.path, self._log_size)
         except Exception as exc:
             self._unexpected(exc)
             self._failed(exc)
