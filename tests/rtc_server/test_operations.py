@@ -63,6 +63,23 @@ async def test_a_full_disk(server: Server) -> None:
         await client.close()
 
 
+async def test_who_asks_for_nothing_is_hung_up_on(tmp_path: Path) -> None:
+    server = Server(tmp_path, limits={"connect_seconds": 0.5})
+    server.start()
+    try:
+        ann = await Client.open(server.url, "polling")
+        await ann.connect(token())
+        for beginning in (b"", b"GET /healthz HTT", b"GET /healthz HTTP/1.1\r\nHost: x\r\n"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            writer.write(beginning)
+            assert await asyncio.wait_for(reader.read(), 20) == b""
+            writer.close()
+        assert (await ann.ask("join", {"project": "p"}))["ok"]  # who polls meanwhile stays
+        await ann.close()
+    finally:
+        server.kill()
+
+
 async def test_draining_is_told(server: Server) -> None:
     ann = await Client.open(server.url, "polling")
     await ann.connect(token())

@@ -220,6 +220,16 @@ async def test_a_lost_poll_is_noticed(web: Web) -> None:
     assert reader is not None
 
 
+async def test_a_payload_that_does_not_come_to_its_end(quick: Web) -> None:
+    query = await quick.open()
+    host, _, rest = quick.base.removeprefix("http://").partition("/")
+    reader, writer = await asyncio.open_connection(*host.split(":"))
+    writer.write(f"POST /{rest}?{query} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n4half".encode())
+    assert await asyncio.wait_for(reader.read(), 10) == b""
+    assert quick.engine.sessions == {}
+    writer.close()
+
+
 async def test_a_payload_over_the_limit() -> None:
     async with serving(Echo(max_payload=1000)) as web:
         query = await web.open()

@@ -24,6 +24,7 @@ from .config import Config, ConfigError, Log, Tls, read_keys
 from .journal import Journal, JournalError
 from .journal.sqlite import SqliteJournal
 from .service import Service
+from .silence import Silence
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +105,7 @@ def make_tokens(config: Config) -> Tokens:
         raise ConfigError([f"{names}: token.keys: no key of {token.algorithm}: {type(exc).__name__}"]) from exc
 
 
-def make_app(service: Service) -> web.Application:
+def make_app(service: Service, *middlewares: Any) -> web.Application:
     """The HTTP application: Socket.IO and health."""
     started = time.time()
 
@@ -117,7 +118,7 @@ def make_app(service: Service) -> web.Application:
             return web.json_response({"status": "not ready", "reason": why}, status=503)
         return web.json_response({"status": "ready"})
 
-    app = web.Application()
+    app = web.Application(middlewares=middlewares)
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     service.attach(app, service.config.server.path)
@@ -131,8 +132,9 @@ async def serve(config: Config, journal: Journal | None = None) -> None:
     journal = journal or SqliteJournal(config.journal.path)
     service = Service(config, tokens, journal)
     await journal.start(service.projects.on_outcomes, service.hub.not_before)
+    silence = Silence(config.limits.connect_seconds)
     runner = web.AppRunner(
-        make_app(service), access_log=None, handle_signals=False, handler_cancellation=True, shutdown_timeout=2.0
+        make_app(service, silence.middleware), access_log=None, handle_signals=False, handler_cancellation=True, shutdown_timeout=2.0
     )
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -140,6 +142,8 @@ async def serve(config: Config, journal: Journal | None = None) -> None:
         await runner.setup()
         listen = config.server
         await web.TCPSite(runner, listen.address, listen.port, ssl_context=tls.context, backlog=1024).start()
+        assert runner.server is not None
+        silence.begin(runner.server)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         loop.add_signal_handler(signal.SIGHUP, tls.reload)
@@ -158,6 +162,7 @@ async def serve(config: Config, journal: Journal | None = None) -> None:
         watching.cancel()
         await service.drain()
     finally:
+        silence.end()
         await runner.cleanup()
         await journal.close()
     log.info("stopped")

@@ -292,16 +292,21 @@ class Engine:
         return web.Response(text="ok", headers=self._cors(origin))
 
     async def _body(self, request: web.Request) -> bytes | None:
-        """The request body, or None when it is larger than ``maxPayload``."""
+        """The request body, or None when it is larger than ``maxPayload``. Who is slower than the heartbeat is hung up on."""
         if (request.content_length or 0) > self.max_payload:
             return None
         chunks: list[bytes] = []
         size = 0
-        while chunk := await request.content.readany():
-            size += len(chunk)
-            if size > self.max_payload:
-                return None
-            chunks.append(chunk)
+        assert request.transport is not None
+        late = self.loop.call_later(self.ping_interval + self.ping_timeout, request.transport.abort)
+        try:
+            while chunk := await request.content.readany():
+                size += len(chunk)
+                if size > self.max_payload:
+                    return None
+                chunks.append(chunk)
+        finally:
+            late.cancel()
         return b"".join(chunks)
 
     @staticmethod
