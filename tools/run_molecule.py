@@ -32,6 +32,8 @@ def main() -> int:
         "RTC_COLLECTIONS": str(ROOT / ".build/collections"),
         "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".build/collections"),
         "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+        # Molecule breaks lines at the width of the terminal, and takes 80 where there is none: too narrow for a table.
+        "COLUMNS": "200",
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
     if "fleet" in names:
