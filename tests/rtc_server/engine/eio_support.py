@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import ssl
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -58,7 +59,8 @@ def socket_server(**options: Any) -> SocketServer:
 class Web:
     """Bare requests to one server."""
 
-    def __init__(self, url: str, engine: Engine, http: aiohttp.ClientSession) -> None:
+    def __init__(self, url: str, engine: Engine, http: aiohttp.ClientSession, runner: web.AppRunner) -> None:
+        self.runner = runner
         self.base = url + "/socket.io/"
         self.engine = engine
         self.http = http
@@ -116,19 +118,19 @@ class Wire:
 
 
 @contextlib.asynccontextmanager
-async def serving(engine: Engine) -> AsyncIterator[Web]:
+async def serving(engine: Engine, *, tls: ssl.SSLContext | None = None, handler_cancellation: bool = True) -> AsyncIterator[Web]:
     """The engine on a port of its own."""
     engine.linger = 0.2
     app = web.Application()
     engine.attach(app, "/socket.io/")
-    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
+    runner = web.AppRunner(app, access_log=None, handler_cancellation=handler_cancellation, shutdown_timeout=0.1)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
     await site.start()
     port = runner.addresses[0][1]
     async with aiohttp.ClientSession() as http:
         try:
-            yield Web(f"http://127.0.0.1:{port}", engine, http)
+            yield Web(f"{'http' if tls is None else 'https'}://127.0.0.1:{port}", engine, http, runner)
         finally:
             for session in list(engine.sessions.values()):
                 session.close("test over")

@@ -57,7 +57,9 @@ def accept_key(request: web.BaseRequest) -> bytes | None:
     if request.headers.get(hdrs.SEC_WEBSOCKET_VERSION) != "13" or request.method != hdrs.METH_GET:
         return None
     tokens = ",".join(request.headers.getall(hdrs.CONNECTION, ())).lower().split(",")
-    if "upgrade" not in [token.strip() for token in tokens] or request.transport is None:
+    if "upgrade" not in [token.strip() for token in tokens]:
+        return None
+    if request.transport is None or request.transport.is_closing():  # TLS may have the end on its way to aiohttp already
         return None
     return base64.b64encode(hashlib.sha1(key.encode() + _MAGIC, usedforsecurity=False).digest())
 

@@ -1,0 +1,503 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""WebSockets over real sockets, with and without TLS, on asyncio's loop and on uvloop: the handshake, the end, what is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import datetime as dt
+import gc
+import logging
+import socket
+import ssl
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp.web
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from eio_support import PATIENCE, Echo, Web, serving
+from ws_support import BINARY, CONTINUATION, PING, TEXT, Frame, close, frame, text
+
+from rtc_server.engine import Session
+
+pytestmark = pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])
+
+KEY, ACCEPT = "dGhlIHNhbXBsZSBub25jZQ==", b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # RFC 6455 section 1.3
+OPEN = "/socket.io/?EIO=4&transport=websocket"
+PLAIN = pytest.mark.parametrize("kind", ["tcp"], indirect=True)  # what cannot differ with TLS
+
+
+def handshake(path: str = OPEN, method: str = "GET", version: str = "1.1", **headers: str | None) -> bytes:
+    """An opening handshake; a header given as None is left out."""
+    lines = {"Host": "x", "Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Key": KEY, "Sec-WebSocket-Version": "13"}
+    lines |= {name.replace("_", "-"): value for name, value in headers.items()}  # type: ignore[dict-item]
+    return "\r\n".join([f"{method} {path} HTTP/{version}", *[f"{n}: {v}" for n, v in lines.items() if v is not None], "\r\n"]).encode()
+
+
+async def until(condition: Callable[[], Any], what: str = "") -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not condition():
+            await asyncio.sleep(0.002)
+
+
+class Raw:
+    """A client that says bytes."""
+
+    def __init__(self, web: Web, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.web, self.reader, self.writer = web, reader, writer
+        self.head = b""
+        self.session: Session = None  # type: ignore[assignment]
+
+    def say(self, *pieces: bytes) -> None:
+        for piece in pieces:
+            self.writer.write(piece)
+
+    async def answered(self) -> int:
+        """The status of the answer to a request; ``head`` keeps it."""
+        async with asyncio.timeout(PATIENCE):
+            self.head = await self.reader.readuntil(b"\r\n\r\n")
+        return int(self.head.split(b" ", 2)[1])
+
+    async def frame(self) -> Frame:
+        async with asyncio.timeout(PATIENCE):
+            first, size = await self.reader.readexactly(2)
+            assert size < 128
+            if size > 125:
+                size = int.from_bytes(await self.reader.readexactly(2 if size == 126 else 8), "big")
+            return Frame(first, await self.reader.readexactly(size))
+
+    async def closed(self) -> int:
+        """The code of the close frame; other frames before it are left out."""
+        while (got := await self.frame()).first != 0x88:
+            pass
+        return got.code
+
+    async def gone(self) -> bool:
+        """The server has closed the connection, and has forgotten the session."""
+        async with asyncio.timeout(PATIENCE):
+            with contextlib.suppress(ConnectionError):
+                while await self.reader.read(1 << 16):
+                    pass
+        await until(lambda: self.session not in self.web.engine.sessions.values())
+        return True
+
+
+class Hall:
+    """A server, with and without TLS, and its raw clients."""
+
+    def __init__(self, web: Web, tls: ssl.SSLContext | None) -> None:
+        self.web, self.tls = web, tls
+        self.engine = web.engine
+        self.clients: list[Raw] = []
+
+    async def dial(self, buffer: int = 0) -> Raw:
+        """Connect only. ``buffer``: how little the client's kernel takes that the client does not read."""
+        sock = socket.socket()
+        if buffer:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        sock.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(sock, self.web.runner.addresses[0][:2])
+        streams = await asyncio.open_connection(
+            sock=sock, limit=buffer or 1 << 16, ssl=self.tls, server_hostname="localhost" if self.tls else None
+        )
+        self.clients.append(Raw(self.web, *streams))
+        return self.clients[-1]
+
+    async def enter(self, *, also: bytes = b"", **options: Any) -> Raw:
+        """A client whose session is open."""
+        raw = await self.dial(**options)
+        before = set(self.engine.sessions)
+        raw.say(handshake() + also)
+        assert await raw.answered() == 101
+        assert (await raw.frame()).payload[:1] == b"0"
+        (sid,) = set(self.engine.sessions) - before
+        raw.session = self.engine.sessions[sid]
+        return raw
+
+
+@pytest.fixture(scope="module")
+def contexts(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """TLS for server and client."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), dt.datetime.now(dt.timezone.utc)
+    name = x509.Name([x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, "localhost")])
+    certificate = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
+        .not_valid_before(now - dt.timedelta(days=1)).not_valid_after(now + dt.timedelta(days=1)).sign(key, hashes.SHA256())
+    )  # fmt: skip
+    pem = tmp_path_factory.mktemp("tls") / "pair"
+    plain = serialization.NoEncryption()
+    pem.write_bytes(
+        certificate.public_bytes(serialization.Encoding.PEM)
+        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+    )
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(pem)
+    return server, ssl._create_unverified_context()
+
+
+class Watch(logging.Handler):
+    """What asyncio and aiohttp complain about, also when an object is collected."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.said.append(record.getMessage())
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Nothing may be logged that is worth a warning, nor when what is left is collected."""
+    watch = Watch()
+    logging.getLogger().addHandler(watch)
+    try:
+        yield
+        gc.collect()
+    finally:
+        logging.getLogger().removeHandler(watch)
+    assert watch.said == []
+
+
+@contextlib.asynccontextmanager
+async def hall_of(engine: Echo, kind: str, contexts: Any, **options: Any) -> AsyncIterator[Hall]:
+    server, client = contexts if kind == "tls" else (None, None)
+    with quiet():
+        async with serving(engine, tls=server, **options) as web:
+            hall = Hall(web, client)
+            try:
+                yield hall
+            finally:
+                for raw in hall.clients:
+                    raw.writer.transport.abort()
+                await until(lambda: not engine.sessions)
+                await asyncio.sleep(0)
+
+
+@pytest.fixture(params=["tcp", "tls"])
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+async def hall(kind: str, contexts: Any) -> AsyncIterator[Hall]:
+    """An echo server; no message may have more than 100,000 bytes."""
+    async with hall_of(Echo(max_payload=100_000), kind, contexts) as hall:
+        yield hall
+
+
+# --- section 4: the opening handshake ------------------------------------------------------------------
+
+
+async def test_the_example_of_the_rfc(hall: Hall) -> None:
+    raw = await hall.enter()
+    lines = raw.head.split(b"\r\n")
+    assert lines[0] == b"HTTP/1.1 101 Switching Protocols"
+    assert {line.lower() for line in lines[1:3]} == {b"upgrade: websocket", b"connection: upgrade"}
+    assert b"Sec-WebSocket-Accept: " + ACCEPT in lines
+    assert b"extensions" not in raw.head.lower() and b"sec-websocket-protocol" not in raw.head.lower()
+
+
+@PLAIN
+@pytest.mark.parametrize("change", [
+    {"Sec_WebSocket_Key": None}, {"Sec_WebSocket_Key": ""}, {"Sec_WebSocket_Key": "short"}, {"Sec_WebSocket_Key": KEY[:-1]},
+    {"Sec_WebSocket_Key": base64.b64encode(bytes(15)).decode()}, {"Sec_WebSocket_Key": base64.b64encode(bytes(17)).decode()},
+    {"Sec_WebSocket_Key": "*" + KEY[1:]}, {"Sec_WebSocket_Key": "é" + KEY[1:]}, {"Sec_WebSocket_Version": None},
+    {"Sec_WebSocket_Version": "8"}, {"Sec_WebSocket_Version": "14"}, {"Sec_WebSocket_Version": "x"}, {"method": "POST"},
+    {"method": "PUT"}, {"Connection": None}, {"Connection": "keep-alive"}, {"Connection": "notupgrade"}, {"Upgrade": None},
+    {"Upgrade": "h2c"}, {"Upgrade": "websockets"},
+], ids=str)  # fmt: skip
+async def test_what_is_no_handshake(hall: Hall, change: dict[str, str | None]) -> None:
+    raw = await hall.dial()
+    raw.say(handshake(**change))  # type: ignore[arg-type]
+    assert await raw.answered() == 400 and hall.engine.sessions == {}
+
+
+@PLAIN
+@pytest.mark.parametrize("change", [
+    {"Connection": "keep-alive, Upgrade"}, {"Connection": "UPGRADE"}, {"Upgrade": "WebSocket"},
+    {"Sec_WebSocket_Extensions": "permessage-deflate; client_max_window_bits"}, {"Sec_WebSocket_Protocol": "chat, superchat"},
+])  # fmt: skip
+async def test_what_browsers_and_proxies_make_of_it(hall: Hall, change: dict[str, str]) -> None:
+    raw = await hall.dial()
+    raw.say(handshake(**change))
+    assert await raw.answered() == 101
+    assert b"extensions" not in raw.head.lower() and b"sec-websocket-protocol" not in raw.head.lower()
+
+
+async def test_a_refused_handshake_leaves_the_connection_to_http(hall: Hall) -> None:
+    raw = await hall.dial()
+    raw.say(handshake(Sec_WebSocket_Version="8"))
+    assert await raw.answered() == 400
+    await raw.reader.readuntil(b"}")
+    raw.say(handshake())
+    assert await raw.answered() == 101
+
+
+async def test_frames_sent_together_with_the_handshake(hall: Hall) -> None:
+    """Section 4.1 forbids it; they are not lost all the same, nor out of order."""
+    sent = [f"4{i}" + "x" * (i * 50) for i in range(40)]
+    stream = b"".join(map(text, sent))
+    raw = await hall.enter(also=stream[:-5])
+    raw.say(stream[-5:])
+    assert [(await raw.frame()).payload.decode() for _ in sent] == sent
+
+
+async def test_more_with_the_handshake_than_aiohttp_reads_ahead(hall: Hall) -> None:
+    sent = ["4" + "x" * 60_000] * 10
+    raw = await hall.enter(also=b"".join(map(text, sent)))
+    assert [(await raw.frame()).payload.decode() for _ in sent] == sent
+
+
+async def test_requests_before_the_handshake_on_the_same_connection(hall: Hall) -> None:
+    raw = await hall.dial()
+    ordinary = b"GET /socket.io/ HTTP/1.1\r\nHost: x\r\n\r\n"
+    raw.say(ordinary * 2 + handshake() + text("4hello"))
+    for _ in range(2):
+        assert await raw.answered() == 400
+        await raw.reader.readuntil(b"}")
+    assert await raw.answered() == 101
+    assert (await raw.frame()).payload[:1] == b"0" and await raw.frame() == Frame(0x81, b"4hello")
+
+
+# --- messages and control frames --------------------------------------------------------------------------
+
+
+async def test_echo_byte_by_byte_and_in_parts(hall: Hall) -> None:
+    raw = await hall.enter()
+    stream = (frame(TEXT, b"4he", fin=False) + frame(PING, b"?") + frame(CONTINUATION, "llo €".encode())
+              + frame(BINARY, b"\1" * 70_000))  # fmt: skip
+    for at in range(60):
+        raw.say(stream[at : at + 1])
+        await raw.writer.drain()
+        await asyncio.sleep(0)
+    raw.say(stream[60:])
+    got = [await raw.frame() for _ in range(3)]
+    assert got == [Frame(0x8A, b"?"), Frame(0x81, "4hello €".encode()), Frame(0x82, b"\1" * 70_000)]
+
+
+FAILURES = [
+    (frame(TEXT, b"4x", mask=None) + bytes(9), 1002), (frame(TEXT, b"4x", reserved=4), 1002), (frame(3), 1002), (frame(11), 1002),
+    (frame(PING, b"x", fin=False), 1002), (frame(PING, b"x" * 126), 1002), (frame(CONTINUATION, b"x"), 1002),
+    (frame(TEXT, b"4a", fin=False) + text("4b"), 1002), (frame(TEXT, b"4\xff"), 1007), (frame(BINARY, bytes(100_001)), 1009),
+    (frame(BINARY, bytes(60_000), fin=False) + frame(CONTINUATION, bytes(60_000)), 1009), (close(1005), 1002), (close(999), 1002),
+    (frame(8, b"\x03"), 1002), (close(1000, b"\xff"), 1007), (close(4321, b"bye"), 4321), (close(None), 1000),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("bytes_", "code"), FAILURES)
+async def test_what_ends_a_connection(hall: Hall, bytes_: bytes, code: int) -> None:
+    raw = await hall.enter()
+    raw.say(text("4before") + bytes_)
+    got = await raw.frame()
+    if got.first != 0x88:
+        assert got == Frame(0x81, b"4before")
+        got = await raw.frame()
+    assert got.code == code and await raw.gone()
+
+
+async def test_pings_of_a_client_that_does_not_read_take_no_more_than_they_may(hall: Hall) -> None:
+    raw = await hall.enter(buffer=4096)
+    out = raw.session.out
+    assert out is not None
+    seen: list[Any] = []
+    hall.engine.on_message = lambda _session, packet: seen.append(packet)  # type: ignore[method-assign,assignment]
+    out.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    most = 0
+    for _ in range(400):
+        raw.say(frame(PING, b"x" * 125) * 200)  # 10 MB in all
+        await raw.writer.drain()
+        most = max(most, out.get_write_buffer_size())
+    raw.say(text("4done"))
+    await until(lambda: seen == ["4done"])
+    assert 32 << 10 < max(most, out.get_write_buffer_size()) < 80 << 10
+    await until(lambda: raw.reader._buffer)  # type: ignore[attr-defined]
+    raw.say(text("1"))  # it reads again: everything is in its order
+    code = await raw.closed()
+    assert code == 1000
+
+
+# --- section 7: the end -----------------------------------------------------------------------------------
+
+
+async def test_the_server_closes_and_the_client_answers(hall: Hall) -> None:
+    raw = await hall.enter()
+    raw.session.send("4last")
+    raw.session.close("enough")
+    assert await raw.frame() == Frame(0x81, b"4last")
+    assert await raw.closed() == 1000
+    raw.say(close(1000))
+    assert await raw.gone()
+
+
+async def test_a_client_that_never_answers_our_close(hall: Hall) -> None:
+    raw = await hall.enter()
+    raw.session.close("enough")
+    assert await raw.closed() == 1000 and await raw.gone()
+
+
+async def test_a_client_that_talks_on_after_our_close(hall: Hall) -> None:
+    raw = await hall.enter()
+    raw.session.close("enough")
+    assert await raw.closed() == 1000
+    with contextlib.suppress(ConnectionError):
+        while not raw.reader.at_eof():
+            raw.say(text("4x" * 100) * 10, frame(PING))
+            await raw.writer.drain()
+            await asyncio.sleep(0)
+    assert await raw.gone()
+
+
+async def test_the_client_hangs_up(hall: Hall) -> None:
+    for how in ("close", "abort"):
+        raw = await hall.enter()
+        raw.say(text("4x"))
+        await raw.frame()
+        getattr(raw.writer.transport, how)()
+        await until(lambda: not hall.engine.sessions)
+
+
+@PLAIN  # TLS knows no half of an end
+async def test_the_client_ends_its_half(hall: Hall) -> None:
+    raw = await hall.enter()
+    raw.say(text("4x")[:-1])
+    raw.writer.write_eof()
+    assert await raw.gone()
+
+
+async def test_no_data_follow_our_answer_to_a_close(hall: Hall) -> None:
+    """Also when the client has not taken yet what was before it, so that the connection stays for a while."""
+    raw = await hall.enter(buffer=4096)
+    session, out = raw.session, raw.session.out
+    assert out is not None
+    hall.engine.linger = 10
+    await until(lambda: session.send("4" + "x" * 50_000) or out.get_write_buffer_size())
+    raw.say(close(1000))
+    await until(lambda: session.closed)
+    session.send("4never")
+    assert await raw.closed() == 1000
+    assert await raw.reader.read() == b"" and await raw.gone()
+
+
+# --- handlers that are awaited ------------------------------------------------------------------------------
+
+
+class Careful(Echo):
+    """Handles messages one at a time, each when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__(max_payload=100_000)
+        self.gate = asyncio.Event()
+        self.began: list[Any] = []
+        self.done: list[Any] = []
+
+    def on_message(self, session: Session, packet: Any) -> Any:
+        self.began.append(packet)
+        assert len(self.began) == len(self.done) + 1
+        return self._handle(packet)
+
+    async def _handle(self, packet: Any) -> None:
+        await self.gate.wait()
+        self.done.append(packet)
+
+
+async def test_reading_pauses_while_messages_wait_for_a_handler(kind: str, contexts: Any) -> None:
+    engine = Careful()
+    async with hall_of(engine, kind, contexts) as hall:
+        raw = await hall.enter()
+        ws = raw.session.ws
+        assert ws is not None
+        sent: list[str] = []
+        while not ws._paused:
+            sent += ["4" + str(len(sent)) + "x" * 10_000]
+            raw.say(text(sent[-1]))
+            await raw.writer.drain()
+            await asyncio.sleep(0)
+        for _ in range(3000):  # what the kernel does not take any more stays with the client
+            if raw.writer.transport.get_write_buffer_size() > 200_000:
+                break
+            sent += ["4" + str(len(sent)) + "x" * 10_000]
+            raw.say(text(sent[-1]))
+            await asyncio.sleep(0)
+        assert raw.writer.transport.get_write_buffer_size() > 200_000
+        assert len(ws._rest) < (256 << 10) + 100_000 + (512 << 10)
+        assert engine.began == sent[:1] and engine.done == []
+        engine.gate.set()
+        await until(lambda: len(engine.done) == len(sent))
+        assert engine.done == sent and not ws._paused
+
+
+async def test_a_client_that_goes_while_its_message_is_handled(kind: str, contexts: Any) -> None:
+    engine = Careful()
+    async with hall_of(engine, kind, contexts) as hall:
+        raw = await hall.enter()
+        raw.say(text("4a") + text("4b"))
+        await until(lambda: engine.began)
+        raw.writer.transport.abort()
+        await until(lambda: not engine.sessions)
+        engine.gate.set()
+        await until(lambda: engine.done)
+        assert engine.began == ["4a"]
+
+
+# --- what is left in aiohttp -----------------------------------------------------------------------------------
+
+
+def handlers() -> list[str]:
+    """Tasks of aiohttp."""
+    return [name for task in asyncio.all_tasks() if "RequestHandler" in (name := repr(task.get_coro()))]
+
+
+@pytest.mark.parametrize("cancellation", [True, False])
+async def test_nothing_of_aiohttp_stays_with_an_open_connection(kind: str, contexts: Any, cancellation: bool) -> None:
+    async with hall_of(Echo(), kind, contexts, handler_cancellation=cancellation) as hall:
+        clients = [await hall.enter() for _ in range(5)]
+        server = hall.web.runner.server
+        await until(lambda: server is not None and server.connections == [] and not handlers())
+        gc.collect()
+        requests = [o for o in gc.get_objects() if isinstance(o, aiohttp.web.BaseRequest)]
+        assert len(requests) <= 1, requests  # the last one, at most
+        del requests
+        for raw in clients:
+            raw.say(text("4still here"))
+            assert await raw.frame() == Frame(0x81, b"4still here")
+
+
+@pytest.mark.parametrize("cancellation", [True, False])
+async def test_the_server_ends_with_open_connections(kind: str, contexts: Any, cancellation: bool) -> None:
+    async with hall_of(Echo(), kind, contexts, handler_cancellation=cancellation) as hall:
+        clients = [await hall.enter() for _ in range(5)]
+        raw = await hall.dial()  # and one that was not upgraded
+        raw.say(b"GET /socket.io/ HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert await raw.answered() == 400
+        await hall.web.runner.cleanup()
+        for client in clients:
+            assert await client.closed() == 1000
+            client.say(close(1000))
+            assert await client.gone()
+        assert handlers() == []
+
+
+@pytest.mark.parametrize("cancellation", [True, False])
+async def test_clients_that_hang_up_during_their_handshake(kind: str, contexts: Any, cancellation: bool) -> None:
+    async with hall_of(Echo(), kind, contexts, handler_cancellation=cancellation) as hall:
+        for turns in range(6):
+            raw = await hall.dial()
+            raw.say(handshake() + text("4x"))
+            await raw.writer.drain()
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            raw.writer.transport.abort()
+        raw = await hall.enter()
+        await until(lambda: list(hall.engine.sessions.values()) == [raw.session])
+        await until(lambda: not handlers())
