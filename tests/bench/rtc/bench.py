@@ -6,12 +6,14 @@
 The server runs on core 0, the generator (gen.c) on core 1, a fresh server for each row. Deliveries are counted as what members
 get from others; ours deliver a sender's own copy and an acknowledgement besides. Open loop is the highest rate with 97 %
 delivered and a p99 of 50 ms at most. A figure that the generator limited is refused: it is null, and the exit status is 1.
+The rows tls and loops are about ours with the journal on: plain and with TLS, with asyncio and with uvloop.
 Progress goes to standard error; the table, where the plot is, and one line of JSON go to standard output.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import resource
@@ -24,9 +26,14 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[2] / "files/rtc_server/src"))
 
 import report  # noqa: E402
-from measure import QUICK, ROWS, Effort, GeneratorLimitError, at_load, connections, fan_out, storm  # noqa: E402
+import tls  # noqa: E402
+from measure import QUICK, ROWS, Effort, GeneratorLimitError, at_load, connections, fan_out, only_closed, storm  # noqa: E402
 from servers import CACHE, KINDS, Kind, OverloadedError, UnavailableError, generator  # noqa: E402
 
+OTHER_ROWS = ("idle", "storm", "tls", "loops")
+OURS_ALONE = ("tls", "loops")  # by default left out where ours with the journal on is not asked for
+TLS_LOAD = 1_000  # messages a second: what plain and TLS have the same of
+LOOPS = ("asyncio", "uvloop")
 WITH_CATCH_UP = ("ours", "ours_durable", "node")  # the others have nothing like it
 
 
@@ -46,7 +53,7 @@ class Bench:
     def _try(self, what: str, function: Any, *arguments: Any) -> dict[str, Any] | None:
         """A measurement, or None and why there is none."""
         try:
-            figures: dict[str, Any] | None = function(*arguments, self.loop)
+            figures: dict[str, Any] | None = function(*arguments)
         except GeneratorLimitError as limit:
             self.refused.append(f"{what}: the generator was the bottleneck: {limit}")
         except OverloadedError as exc:
@@ -60,7 +67,7 @@ class Bench:
         """One row for all servers, then all at half of what Node can."""
         found: dict[str, dict[str, Any]] = {}
         for kind in self.kinds:
-            figures = self._try(f"{name}, {kind.title}", fan_out, kind, ROWS[name], self.effort) or {}
+            figures = self._try(f"{name}, {kind.title}", fan_out, kind, ROWS[name], self.effort, self.loop) or {}
             found[kind.name] = figures
             tell(f"  {name:<14}{kind.title:<28}" + report.fan_out_text(figures))
         row = self.rows[name] = report.fan_out_row(found)
@@ -69,7 +76,7 @@ class Bench:
             row["equal_load"] = {"messages_s": round(node["rate"] / 2)}
             for kind in self.kinds:
                 what = f"{name} at Node's half, {kind.title}"
-                loaded = self._try(what, at_load, kind, ROWS[name], node["rate"] / 2, self.effort)
+                loaded = self._try(what, at_load, kind, ROWS[name], node["rate"] / 2, self.effort, self.loop)
                 row["equal_load"][kind.name] = report.latencies(loaded)
                 tell(f"  {name:<14}{kind.title:<28}at equal load {row['equal_load'][kind.name]}")
 
@@ -77,7 +84,7 @@ class Bench:
         """Memory of idle connections, and how fast they come in."""
         row = self.rows[f"idle_{number}"] = {}
         for kind in self.kinds:
-            figures = self._try(f"{number} connections, {kind.title}", connections, kind, number, self.effort)
+            figures = self._try(f"{number} connections, {kind.title}", connections, kind, number, self.effort, self.loop)
             if figures:
                 row[kind.name] = {"kb_each": figures["kb_each"], "connects_s": figures["per_second"],
                                   "server_cpu_s": figures["server_cpu_s"]}  # fmt: skip
@@ -89,10 +96,39 @@ class Bench:
         row = self.rows[name] = {}
         for kind in self.kinds:
             if kind.name in WITH_CATCH_UP:
-                figures = self._try(f"{name}, {kind.title}", storm, kind, rooms, members, missed)
+                figures = self._try(f"{name}, {kind.title}", storm, kind, rooms, members, missed, self.loop)
                 if figures:
                     row[kind.name] = {k: figures[k] for k in ("seconds", "per_second", "server_cpu_s")}
                 tell(f"  {name:<14}{kind.title:<28}{row.get(kind.name)}")
+
+    def tls(self) -> list[str]:
+        """Plain and with TLS: closed loop, and an equal load. Returns what could not be measured, and why."""
+        kind, shape = KINDS["ours_durable"], ROWS["fanout_20x10"]
+        row = self.rows["tls_20x10"] = {}
+        ways, missing = tls.ways()
+        for way in ways:
+            title, reach = tls.WAYS[way]
+            what = f"tls_20x10, {title}"
+            closed = self._try(f"{what}, closed loop", only_closed, kind, shape, self.effort, self.loop, reach)
+            loaded = self._try(f"{what}, {TLS_LOAD} messages/s", at_load, kind, shape, TLS_LOAD, self.effort, self.loop, reach)
+            row[way] = report.way_figures(closed, loaded, TLS_LOAD)
+            tell(f"  tls_20x10     {title:<28}{row[way]}")
+        return missing
+
+    def loops(self) -> list[str]:
+        """Closed loop with each event loop. Returns what could not be measured, and why."""
+        kind = KINDS["ours_durable"]
+        row = self.rows["loops"] = {}
+        missing = [f"loops: {name} is not installed" for name in LOOPS if importlib.util.find_spec(name) is None]
+        if missing:
+            return missing
+        for name in ("20x10", "200x5"):
+            closed = {
+                loop: self._try(f"loops {name}, {loop}", only_closed, kind, ROWS[f"fanout_{name}"], self.effort, loop) for loop in LOOPS
+            }
+            row[name] = report.loop_figures(closed)
+            tell(f"  loops {name:<8}{row[name]}")
+        return []
 
 
 def choose(names: list[str]) -> tuple[list[Kind], list[str]]:
@@ -112,12 +148,13 @@ def options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a smoke test: short, few servers and rows; figures mean little")
     parser.add_argument("--servers", default=os.environ.get("BENCH_SERVERS", ""), help=f"some of {','.join(KINDS)}")
-    parser.add_argument("--rows", default=os.environ.get("BENCH_ROWS", ""), help=f"some of {','.join(ROWS)},idle,storm")
+    parser.add_argument("--rows", default=os.environ.get("BENCH_ROWS", ""), help=f"some of {','.join((*ROWS, *OTHER_ROWS))}")
     parser.add_argument("--loop", default="auto", choices=("auto", "asyncio", "uvloop"), help="event loop of ours")
     chosen = parser.parse_args(arguments)
     chosen.servers = (chosen.servers or ("ours_durable,python" if chosen.quick else ",".join(KINDS))).split(",")
-    chosen.rows = (chosen.rows or ("fanout_20x10" if chosen.quick else ",".join([*ROWS, "idle", "storm"]))).split(",")
-    for name in [n for n in chosen.servers if n not in KINDS] + [n for n in chosen.rows if n not in (*ROWS, "idle", "storm")]:
+    default = [row for row in (*ROWS, *OTHER_ROWS) if row not in OURS_ALONE or "ours_durable" in chosen.servers]
+    chosen.rows = (chosen.rows or ("fanout_20x10" if chosen.quick else ",".join(default))).split(",")
+    for name in [n for n in chosen.servers if n not in KINDS] + [n for n in chosen.rows if n not in (*ROWS, *OTHER_ROWS)]:
         parser.error(f"there is no {name}")
     return chosen
 
@@ -146,6 +183,10 @@ def main(arguments: list[str] | None = None) -> int:
                 missing.append(f"{number} connections: the limit on open files is {most} (ulimit -Hn)")
     if "storm" in chosen.rows:
         bench.storm(*((4, 10, 20) if chosen.quick else (40, 50, 100)))
+    for name, measure in (("tls", bench.tls), ("loops", bench.loops)):
+        if name in chosen.rows:
+            tell(f"==> {name}")
+            missing += measure()
     result = {
         "rows": bench.rows, "refused": bench.refused, "missing": missing,
         "short_of_target": report.short_of_target(bench.rows),

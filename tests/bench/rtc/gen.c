@@ -13,7 +13,8 @@
  * gen -p PORT -r ROOMS -m MEMBERS -d SECONDS (-w WINDOW | -R RATE)  fan-out, closed or open loop
  * gen -p PORT -C N -d SECONDS                                      N connections that do nothing
  * gen -p PORT -r ROOMS -m MEMBERS -S MISSED                        all but one of a room go, miss that many, come back
- *   -s PID server's process   -W seconds before measuring   -b bytes of a message   -k handshakes at once
+ *   -s PID[,PID] processes whose CPU counts, the server first   -T TLS (gen_tls.h)
+ *   -W seconds before measuring   -b bytes of a message   -k handshakes at once
  *   -n prefix of the rooms' names   -v (storm) relay with Socket.IO's connection state recovery
  * Prints one JSON object. Exit status: 1 wrong usage, 2 to 4 a connection broke or stalled, 5 the server refused something,
  * 6 it broke a promise. */
@@ -35,10 +36,11 @@
 #include <time.h>
 #include <unistd.h>
 
-enum state { CLOSED, HTTP, OPENING, CONNECTING, JOINING, READY };
+enum state { CLOSED, SHAKING, HTTP, OPENING, CONNECTING, JOINING, READY };
 
 typedef struct {
   int fd, index, room;
+  void *tls; /* NULL: plain */
   enum state state;
   uint8_t *in, *out;
   int in_len, in_cap, out_len, out_cap, polling_out;
@@ -52,7 +54,7 @@ typedef struct {
 #define TAG "{\"t\":\""
 #define TAG_LEN 6
 
-static int port, rooms = 1, members = 50, window, idle, missed = -1, at_once = 32, size = 256, server, recovery;
+static int port, rooms = 1, members = 50, window, idle, missed = -1, at_once = 32, size = 256, servers[8], server_count, recovery;
 static double seconds = 3, rate, warm = 1;
 static const char *prefix = "r";
 static char **tokens;
@@ -82,6 +84,8 @@ static void fail(int status, const char *format, ...) {
   exit(status);
 }
 
+#include "gen_tls.h"
+
 /* --- sending -------------------------------------------------------------------------------------------- */
 
 static void watch(Conn *c, int for_out) {
@@ -93,7 +97,7 @@ static void watch(Conn *c, int for_out) {
 static void flush(Conn *c) {
   int done = 0;
   while (done < c->out_len) {
-    ssize_t n = send(c->fd, c->out + done, c->out_len - done, MSG_NOSIGNAL);
+    ssize_t n = net_send(c->fd, c->tls, c->out + done, c->out_len - done);
     if (n < 0) {
       if (errno == EAGAIN) break;
       fail(2, "send: %s", strerror(errno));
@@ -166,6 +170,19 @@ static void send_message(int room, uint64_t due, int wants_ack) {
 
 /* --- handshake ------------------------------------------------------------------------------------------ */
 
+/* Once connected, by TLS where that is wanted. */
+static void ask(Conn *c) {
+  if (!net_shake(c->tls)) return; /* turn() calls again when the server's part is there */
+  c->state = HTTP;
+  char request[600];
+  int n = sprintf(request,
+                  "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\n"
+                  "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+                  port);
+  put(c, request, n);
+  flush(c);
+}
+
 static void start(Conn *c) {
   struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   int one = 1;
@@ -175,16 +192,11 @@ static void start(Conn *c) {
   fcntl(c->fd, F_SETFL, O_NONBLOCK);
   struct epoll_event e = {.events = EPOLLIN, .data.ptr = c};
   epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &e);
-  c->state = HTTP;
+  c->tls = net_open(c->fd);
+  c->state = SHAKING;
   c->in_len = c->out_len = c->polling_out = 0;
   if (!c->in) c->in = malloc(c->in_cap = idle ? 4096 : 1 << 16);
-  char request[600];
-  int n = sprintf(request,
-                  "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\n"
-                  "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
-                  port);
-  put(c, request, n);
-  flush(c);
+  ask(c);
   handshakes++;
 }
 
@@ -358,7 +370,7 @@ static void on_readable(Conn *c) {
   for (;;) {
     if (c->in_cap - c->in_len < 4096) c->in = realloc(c->in, c->in_cap *= 2);
     int room_left = c->in_cap - c->in_len;
-    ssize_t n = recv(c->fd, c->in + c->in_len, room_left, 0);
+    ssize_t n = net_recv(c->fd, c->tls, c->in + c->in_len, room_left);
     if (n < 0) {
       if (errno == EAGAIN) return;
       fail(2, "recv: %s", strerror(errno));
@@ -369,7 +381,7 @@ static void on_readable(Conn *c) {
     int at = 0;
     if (c->state == HTTP) {
       uint8_t *end = memmem(c->in, c->in_len, "\r\n\r\n", 4);
-      if (!end) return;
+      if (!end) continue;
       if (memcmp(c->in, "HTTP/1.1 101", 12)) fail(3, "handshake: %.*s", c->in_len < 200 ? c->in_len : 200, c->in);
       at = end + 4 - c->in;
       c->state = OPENING;
@@ -377,7 +389,7 @@ static void on_readable(Conn *c) {
     at = on_frames(c, at);
     memmove(c->in, c->in + at, c->in_len - at);
     c->in_len -= at;
-    if (n < room_left) return;
+    if (!net_more(c->tls, n == room_left)) return;
   }
 }
 
@@ -389,6 +401,10 @@ static int turn(int wait) {
   for (int i = 0; i < n; i++) {
     Conn *c = events[i].data.ptr;
     if (c->state == CLOSED) continue;
+    if (c->state == SHAKING) {
+      ask(c);
+      if (c->state == SHAKING) continue;
+    }
     if (events[i].events & EPOLLOUT) flush(c);
     if (events[i].events & ~EPOLLOUT) on_readable(c);
   }
@@ -403,7 +419,7 @@ static void nap(long nanoseconds) {
 /* --- figures -------------------------------------------------------------------------------------------- */
 
 typedef struct {
-  double server_cpu, own_cpu;
+  double server_cpu, front_cpu, own_cpu; /* seconds: of all -s, of those but the first, of this process */
   long rss_kb;
 } Usage;
 
@@ -412,21 +428,23 @@ static Usage usage(void) {
   struct rusage own;
   getrusage(RUSAGE_SELF, &own);
   u.own_cpu = own.ru_utime.tv_sec + own.ru_stime.tv_sec + (own.ru_utime.tv_usec + own.ru_stime.tv_usec) / 1e6;
-  char name[64], text[1024];
-  snprintf(name, sizeof name, "/proc/%d/stat", server);
-  FILE *file = server ? fopen(name, "r") : NULL;
-  if (file) {
-    int n = fread(text, 1, sizeof text - 1, file);
-    text[n] = 0;
+  for (int i = 0; i < server_count; i++) {
+    char name[64], text[1024];
+    snprintf(name, sizeof name, "/proc/%d/stat", servers[i]);
+    FILE *file = fopen(name, "r");
+    if (!file) fail(2, "%s: %s", name, strerror(errno));
+    text[fread(text, 1, sizeof text - 1, file)] = 0;
     fclose(file);
     char *at = strrchr(text, ')');
     unsigned long user, system;
     long pages;
-    if (at && sscanf(at + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %*d %*d %*d %*d %*d %*d %*u %*u %ld",
-                     &user, &system, &pages) == 3) {
-      u.server_cpu = (user + system) / (double)sysconf(_SC_CLK_TCK);
-      u.rss_kb = pages * (sysconf(_SC_PAGESIZE) / 1024);
-    }
+    if (!at || sscanf(at + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %*d %*d %*d %*d %*d %*d %*u %*u %ld",
+                      &user, &system, &pages) != 3)
+      continue;
+    double took = (user + system) / (double)sysconf(_SC_CLK_TCK);
+    u.server_cpu += took;
+    u.front_cpu += i ? took : 0;
+    u.rss_kb += pages * (sysconf(_SC_PAGESIZE) / 1024);
   }
   return u;
 }
@@ -485,7 +503,7 @@ static void run_storm(void) {
   await_all("first message");
   for (int i = 0; i < total; i++)
     if (i % members) {
-      close(conns[i].fd);
+      net_close(conns[i].fd, conns[i].tls);
       conns[i].state = CLOSED;
       ready--;
     }
@@ -546,12 +564,22 @@ static void run_fanout(void) {
   int64_t left = 0;
   for (int r = 0; r < rooms; r++) left += outstanding[r];
   printf("{\"mode\":\"%s\",\"rooms\":%d,\"members\":%d,\"sent_s\":%.0f,\"deliveries_s\":%.0f,\"mb_s\":%.1f,\"p50_ms\":%.2f,"
-         "\"p99_ms\":%.2f,\"p999_ms\":%.2f,\"max_ms\":%.1f,\"server_cpu\":%.3f,\"gen_cpu\":%.3f,\"late\":%.4f,"
-         "\"outstanding\":%lld,\"rss_mb\":%.0f}\n",
+         "\"p99_ms\":%.2f,\"p999_ms\":%.2f,\"max_ms\":%.1f,\"server_cpu\":%.3f,\"front_cpu\":%.3f,\"gen_cpu\":%.3f,"
+         "\"late\":%.4f,\"outstanding\":%lld,\"rss_mb\":%.0f,\"tls\":\"%s\"}\n",
          window ? "closed" : "open", rooms, members, (sent - sent_before) / took, delivered / took,
          (bytes - bytes_before) / took / 1e6, percentile(.5), percentile(.99), percentile(.999), worst / 100.0,
-         (after.server_cpu - before.server_cpu) / took, (after.own_cpu - before.own_cpu) / took,
-         sent > sent_before ? (late - late_before) / (double)(sent - sent_before) : 0, (long long)left, after.rss_kb / 1024.0);
+         (after.server_cpu - before.server_cpu) / took, (after.front_cpu - before.front_cpu) / took,
+         (after.own_cpu - before.own_cpu) / took,
+         sent > sent_before ? (late - late_before) / (double)(sent - sent_before) : 0, (long long)left, after.rss_kb / 1024.0,
+         net_name());
+}
+
+/* "PID,PID": whose CPU counts. */
+static void read_servers(const char *list) {
+  for (char *end; *list; list = *end ? end + 1 : end) {
+    servers[server_count] = (int)strtol(list, &end, 10);
+    if (end == list || (*end && *end != ',') || ++server_count == 8) fail(1, "-s: wrong at %s", list);
+  }
 }
 
 static void read_tokens(const char *path) {
@@ -568,14 +596,15 @@ static void read_tokens(const char *path) {
 }
 
 int main(int argc, char **argv) {
-  for (int o; (o = getopt(argc, argv, "p:r:m:d:w:R:s:C:k:b:W:n:c:S:v")) != -1;) switch (o) {
+  int tls = 0;
+  for (int o; (o = getopt(argc, argv, "p:r:m:d:w:R:s:C:k:b:W:n:c:S:vT")) != -1;) switch (o) {
       case 'p': port = atoi(optarg); break;
       case 'r': rooms = atoi(optarg); break;
       case 'm': members = atoi(optarg); break;
       case 'd': seconds = atof(optarg); break;
       case 'w': window = atoi(optarg); break;
       case 'R': rate = atof(optarg); break;
-      case 's': server = atoi(optarg); break;
+      case 's': read_servers(optarg); break;
       case 'C': idle = atoi(optarg); break;
       case 'k': at_once = atoi(optarg); break;
       case 'b': size = atoi(optarg); break;
@@ -584,11 +613,13 @@ int main(int argc, char **argv) {
       case 'c': read_tokens(optarg); break;
       case 'S': missed = atoi(optarg); break;
       case 'v': recovery = 1; break;
+      case 'T': tls = 1; break;
       default: return 1;
     }
   if (idle) rooms = 1, members = idle;
   if (!port || rooms < 1 || members < 1 || size < 60 || size > 3000 || (!idle && missed < 0 && !window && rate <= 0))
     fail(1, "wrong usage: see the head of gen.c");
+  if (tls) net_use_tls(idle ? 0 : 1 << 16);
   struct rlimit files;
   getrlimit(RLIMIT_NOFILE, &files);
   files.rlim_cur = files.rlim_max;

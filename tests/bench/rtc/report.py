@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from servers import CACHE, HERE, Kind, UnavailableError, made, tool
+from tls import WAYS
 
 # What ours with the journal on is meant to reach: times Node in open and in closed loop.
 TARGETS = {"fanout_1x50": (10.0, 4.0), "fanout_20x10": (5.0, 2.5), "fanout_200x5": (2.0, 1.2)}
@@ -62,6 +63,26 @@ def fan_out_row(found: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     return row
 
 
+def way_figures(closed: dict[str, Any] | None, loaded: dict[str, Any] | None, messages: int) -> dict[str, Any]:
+    """Of one way to the server: deliveries a second in closed loop, and an equal load. CPU is that of server and proxy, in
+    cores; ``proxy_cpu`` is the part of the proxy. What was refused is null."""
+    figures: dict[str, Any] = {"closed": closed["deliveries_s"] if closed else None, "messages_s": messages}
+    for name in ("deliveries_s", "p50_ms", "p99_ms", "p999_ms", "server_cpu"):
+        figures[name] = loaded[name] if loaded else None
+    figures["proxy_cpu"] = loaded["front_cpu"] if loaded else None
+    figures["tls"] = next((f["tls"] for f in (closed, loaded) if f), "") or None
+    return figures
+
+
+def loop_figures(closed: Mapping[str, dict[str, Any] | None]) -> dict[str, Any]:
+    """Deliveries a second, latencies and CPU in closed loop for each event loop; ``ratio``: uvloop to asyncio."""
+    names = ("deliveries_s", "p50_ms", "p99_ms", "server_cpu")
+    row: dict[str, Any] = {loop: {k: f[k] for k in names} if f else None for loop, f in closed.items()}
+    one, other = ((closed[loop] or {}).get("deliveries_s") for loop in ("uvloop", "asyncio"))
+    row["ratio"] = _ratio(one, other)
+    return row
+
+
 def short_of_target(rows: Mapping[str, dict[str, Any]]) -> list[str]:
     """What ours with the journal on does not reach."""
     short = []
@@ -85,11 +106,48 @@ def short_of_target(rows: Mapping[str, dict[str, Any]]) -> list[str]:
     return short
 
 
+def _cell(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
+
+
+def _tls_table(name: str, row: Mapping[str, dict[str, Any]]) -> list[str]:
+    load = next(iter(row.values()))["messages_s"]
+    lines = ["", f"{name + ' (journal on)':<30}{'closed loop/s':>14}{'x plain':>9}{f'at {load:,} messages/s: p50':>28}{'p99':>8}{'p99.9':>8}{'CPU':>6}"
+                 f"{'proxy':>7}  protocol"]  # fmt: skip
+    for way, f in row.items():
+        ratio = _ratio(f["closed"], row.get("plain", {}).get("closed"))
+        lines.append(
+            f"  {WAYS[way][0]:<28}{_cell(f['closed'], ',.0f'):>14}{_cell(ratio, '.2f'):>9}{_cell(f['p50_ms'], '.2f'):>28}"
+            f"{_cell(f['p99_ms'], '.2f'):>8}{_cell(f['p999_ms'], '.2f'):>8}{_cell(f['server_cpu'], '.0%'):>6}{_cell(f['proxy_cpu'], '.0%'):>7}"
+            f"  {f['tls'] or '-'}"
+        )
+    return lines
+
+
+def _loops_table(name: str, row: Mapping[str, dict[str, Any]]) -> list[str]:
+    lines = ["", f"{name + ' (journal on, closed)':<30}{'asyncio/s':>12}{'uvloop/s':>12}{'ratio':>7}"
+                 f"{'p99 asyncio':>14}{'uvloop':>9}{'CPU asyncio':>14}{'uvloop':>9}"]  # fmt: skip
+    for shape, f in row.items():
+        one, other = f["asyncio"] or {}, f["uvloop"] or {}
+        cells = [f"  {shape:<28}"]
+        for key, form, widths in (("deliveries_s", ",.0f", (12, 12)), ("p99_ms", ".2f", (14, 9)), ("server_cpu", ".0%", (14, 9))):
+            cells += [f"{_cell(side.get(key), form):>{width}}" for side, width in zip((one, other), widths)]
+        cells.insert(3, f"{_cell(f['ratio'], '.2f'):>7}")
+        lines.append("".join(cells))
+    return lines
+
+
 def table(rows: Mapping[str, dict[str, Any]], kinds: Mapping[str, Kind]) -> str:
     """The figures for people."""
     lines = []
     for name, row in rows.items():
-        if "closed" in row:
+        if not row:
+            continue
+        if name.startswith("tls_"):
+            lines += _tls_table(name, row)
+        elif name == "loops":
+            lines += _loops_table(name, row)
+        elif "closed" in row:
             lines += ["", f"{name:<30}{'open loop/s':>12}{'x Node':>8}{'closed loop/s':>15}{'x Node':>8}"
                           f"{'at equal load: p50':>20}{'p99':>8}{'p99.9':>8}{'CPU':>6}"]  # fmt: skip
             for kind in row["closed"]:
@@ -100,7 +158,7 @@ def table(rows: Mapping[str, dict[str, Any]], kinds: Mapping[str, Kind]) -> str:
                     + (f"{load['p50_ms']:>20.2f}{load['p99_ms']:>8.2f}{load['p999_ms']:>8.2f}{load['server_cpu']:>6.0%}"
                        if load else "")
                 )
-        elif row:
+        else:
             heads = list(next(iter(row.values())))
             lines += ["", f"{name:<30}" + "".join(f"{h:>14}" for h in heads)]
             lines += [f"  {kinds[k].title:<28}" + "".join(f"{v:>14,.2f}" for v in f.values()) for k, f in row.items()]

@@ -71,14 +71,15 @@ def made(name: str, sources: list[Path], make: Callable[[Path], None]) -> Path:
     return folder
 
 
-def generator() -> Path:
-    """The compiled generator."""
-    source = HERE / "gen.c"
+def generator(tls: bool = False) -> Path:
+    """The compiled generator. The one with TLS is a program of its own: the other needs no OpenSSL. Raises UnavailableError."""
+    sources = [HERE / "gen.c", HERE / "gen_tls.h"]
 
     def make(folder: Path) -> None:
-        tool("gcc", "-O2", "-Wall", "-Wextra", "-o", folder / "gen", source, cwd=folder)
+        tool("gcc", "-O2", "-Wall", "-Wextra", *(["-DWITH_TLS"] if tls else []), "-o", folder / "gen", sources[0],
+             *(["-lssl", "-lcrypto"] if tls else []), cwd=folder)  # fmt: skip
 
-    return made("gen", [source], make) / "gen"
+    return made("gen-tls" if tls else "gen", sources, make) / "gen"
 
 
 def node_peer(kind: str) -> list[str]:
@@ -162,8 +163,8 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
-def _config(folder: Path, port: int, loop: str) -> Path:
-    """The product's configuration, with limits out of the way: one generator is many users."""
+def _config(folder: Path, port: int, loop: str, more: str) -> Path:
+    """The product's configuration, with limits out of the way: one generator is many users. ``more``: further sections."""
     (folder / "token.key").write_bytes(SECRET)
     path = folder / "config.toml"
     path.write_text(
@@ -183,6 +184,7 @@ connections = 20000
 pending_per_address = 20000
 [log]
 level = "warning"
+{more}
 """,
         encoding="utf-8",
     )
@@ -201,18 +203,24 @@ def token_file() -> Path:
 
 
 class Running:
-    """A server process and the generator that is pointed at it."""
+    """A server process, perhaps with a proxy before it, and the generator that is pointed at it.
 
-    def __init__(self, kind: Kind, process: subprocess.Popen[bytes], port: int) -> None:
+    ``processes``: ids of those whose CPU counts, the server first. ``port``: where it is reached, by TLS if ``tls``.
+    """
+
+    def __init__(self, kind: Kind, processes: list[int], port: int, tls: bool = False) -> None:
         self.kind = kind
-        self.process = process
+        self.processes = processes
         self.port = port
+        self.tls = tls
         self._runs = 0
 
     def load(self, *options: object) -> dict[str, Any]:
         """One run of the generator, in rooms of its own; its figures. Raises OverloadedError, BrokenError."""
         self._runs += 1
-        command = [str(generator()), "-p", str(self.port), "-s", str(self.process.pid), "-n", f"run{self._runs}-"]
+        command = [str(generator(self.tls)), "-p", str(self.port), "-s", ",".join(map(str, self.processes)), "-n", f"run{self._runs}-"]
+        if self.tls:
+            command.append("-T")
         if self.kind.contract:
             command += ["-c", str(token_file())]
         command += [str(option) for option in options]
@@ -228,30 +236,39 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(kind: Kind, loop: str = "auto") -> Iterator[Running]:
-    """A fresh server for as long as the block runs. Raises UnavailableError when it does not start."""
+def serving(title: str, command: list[str], port: int, log: Path) -> Iterator[int]:
+    """A process on the servers' core, once it listens on its port; its id. Raises UnavailableError when it does not start."""
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            _pinned(SERVER_CORE, command), env={**os.environ, "PYTHONPATH": str(SOURCE)}, stdout=out, stderr=out,
+            preexec_fn=_first,  # noqa: PLW1509 - there are no threads here
+        )  # fmt: skip
+    try:
+        give_up = time.monotonic() + 60
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            if process.poll() is not None or time.monotonic() > give_up:
+                raise UnavailableError(f"{title} did not start: {log.read_text(errors='replace')[-400:]}")
+            time.sleep(0.05)
+        yield process.pid
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@contextlib.contextmanager
+def running(kind: Kind, loop: str = "auto", sections: Callable[[Path], str] = lambda _folder: "") -> Iterator[Running]:
+    """A fresh server for as long as the block runs. Raises UnavailableError when it does not start.
+
+    ``sections``: given the server's folder, returns further sections of the configuration, and may put files there.
+    """
     command = kind.command()
     port = free_port()
-    with tempfile.TemporaryDirectory(dir=CACHE, prefix="run-") as folder:
-        config = _config(Path(folder), port, loop)
-        log = Path(folder, "log")
+    with tempfile.TemporaryDirectory(dir=CACHE, prefix="run-") as name:
+        folder = Path(name)
+        config = _config(folder, port, loop, sections(folder))
         command = [part.replace("{port}", str(port)).replace("{config}", str(config)) for part in command]
-        environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
-        with log.open("wb") as out:
-            process = subprocess.Popen(
-                _pinned(SERVER_CORE, command), env=environment, stdout=out, stderr=out,
-                preexec_fn=_first,  # noqa: PLW1509 - there are no threads here
-            )  # fmt: skip
-        try:
-            give_up = time.monotonic() + 60
-            while True:
-                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                    break
-                if process.poll() is not None or time.monotonic() > give_up:
-                    raise UnavailableError(f"{kind.title} did not start: {log.read_text(errors='replace')[-400:]}")
-                time.sleep(0.05)
-            yield Running(kind, process, port)
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        with serving(kind.title, command, port, folder / "log") as process:
+            yield Running(kind, [process], port)
