@@ -23,14 +23,17 @@ FILED_AT_ONCE = 256  # changes in one transaction: a commit may have to wait for
 
 Key = tuple[str, str, str]  # project, user, id
 
+
 def row(number: int, change: Change, label: str) -> str:
     """A change in a batch: its numbers, id and user in one line, its data in another. JSON needs no line break."""
     return f"{number} {change.revision} {change.time} {{{label}}}\n{change.data}\n"
 
 
 def rows(text: str) -> Iterator[tuple[int, Change]]:
-    """Project numbers and changes of a batch."""
+    """Project numbers and changes of a batch. Raises ValueError, LookupError, TypeError when it is damaged."""
     lines = text.split("\n")
+    if len(lines) % 2 == 0 or lines[-1]:
+        raise ValueError("cut short")
     for at in range(0, len(lines) - 1, 2):
         number, revision, time, rest = lines[at].split(" ", 3)
         whose = json.loads(rest)
@@ -39,6 +42,8 @@ def rows(text: str) -> Iterator[tuple[int, Change]]:
 
 def load(db: sqlite3.Connection) -> tuple[dict[str, list[Change]], int]:
     """What is not filed yet, by project and in order, and the number of the last batch. Raises JournalError."""
+    if db.execute("SELECT 1 FROM sqlite_master WHERE name='batch'").fetchone() is None:
+        return {}, 0  # a file of version 1 that nobody has opened for writing since
     projects = {number: (name, revision) for number, name, revision in db.execute("SELECT number, name, revision FROM project")}
     found: dict[str, list[Change]] = {}
     last = 0
@@ -47,8 +52,11 @@ def load(db: sqlite3.Connection) -> tuple[dict[str, list[Change]], int]:
             for number, change in rows(text):
                 name, filed = projects[number]
                 if change.revision > filed:
-                    found.setdefault(name, []).append(change)
-        except (ValueError, LookupError) as exc:
+                    waiting = found.setdefault(name, [])
+                    if change.revision != (waiting[-1].revision if waiting else filed) + 1:
+                        raise ValueError("changes are missing")
+                    waiting.append(change)
+        except (ValueError, LookupError, TypeError) as exc:
             raise JournalError(f"batch {last} of the journal is damaged: restore a copy or an export") from exc
     return found, last
 

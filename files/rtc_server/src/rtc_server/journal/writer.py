@@ -54,7 +54,7 @@ class Writer:
         # What is not filed, by project: changes of the batches up to ``_last_old``, which are being filed, and of later ones.
         # One pair, so that a reader never sees one without the other.
         self._pending: tuple[dict[str, list[Change]], dict[str, list[Change]]] = ({}, {})
-        self._last_old = self._last = 0
+        self._last_old = self._last = self._gone = 0  # batches up to ``_gone`` are deleted
         self._ids: dict[Key, Change] = {}  # of all of those
         self._bytes = 0
         self._logged = 0  # bytes, roughly, in SQLite's log
@@ -81,7 +81,7 @@ class Writer:
     def _load(self, db: sqlite3.Connection) -> None:
         """The file knows what became of a commit that failed."""
         young, self._last = arrivals.load(db)
-        self._last_old = self._log_size = 0
+        self._last_old = self._gone = self._log_size = 0
         self._pending = ({}, young)
         self._ids = {(name, c.user, c.id): c for name, changes in young.items() for c in changes}
         self._bytes = sum(len(c.data) for c in self._ids.values())
@@ -154,7 +154,8 @@ class Writer:
             db.execute(
                 "INSERT INTO meta VALUES ('probe', ?) ON CONFLICT (key) DO UPDATE SET value=excluded.value", (str(time.time()),)
             )
-        except (sqlite3.Error, JournalError, OSError) as exc:
+        except Exception as exc:  # as in commit: the thread must live on
+            self._unexpected(exc)
             self._failed(exc)
             now = time.monotonic()
             self._retry_at = max(self._retry_at, now + 10 * (now - started))  # checking a big file takes long
@@ -258,7 +259,7 @@ class Writer:
         if self.fault is not None or self._db is None:
             return False
         try:
-            if self._ids or self._last > self._last_old:
+            if self._ids or self._last > self._gone:
                 self._file_some(self._db)
                 return True
             if self._trash:
@@ -281,6 +282,7 @@ class Writer:
         if not old:
             with _ordered(db):
                 db.execute("DELETE FROM batch WHERE number<=?", (self._last_old,))
+            self._gone = self._last_old
         return moved
 
     def _file(self, db: sqlite3.Connection, waiting: dict[str, list[Change]], some: dict[str, list[Change]]) -> int:
