@@ -23,6 +23,11 @@ def _ratio(one: float | None, other: float | None) -> float | None:
     return round(one / other, 2) if one and other else None
 
 
+def _per_cpu(figures: dict[str, Any] | None) -> int | None:
+    """Deliveries for a second of CPU: says more than those of a second when other programs had a part of the core."""
+    return round(figures["deliveries_s"] / figures["server_cpu"]) if figures and figures["server_cpu"] else None
+
+
 def latencies(figures: dict[str, Any] | None) -> dict[str, Any] | None:
     """Of a run at a given load."""
     if figures is None:
@@ -64,9 +69,9 @@ def fan_out_row(found: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
 
 
 def way_figures(closed: dict[str, Any] | None, loaded: dict[str, Any] | None, messages: int) -> dict[str, Any]:
-    """Of one way to the server: deliveries a second in closed loop, and an equal load. CPU is that of server and proxy, in
-    cores; ``proxy_cpu`` is the part of the proxy. What was refused is null."""
-    figures: dict[str, Any] = {"closed": closed["deliveries_s"] if closed else None, "messages_s": messages}
+    """Of one way to the server: deliveries in closed loop, by the second and by the second of CPU, and an equal load. CPU is
+    that of server and proxy, in cores; ``proxy_cpu`` is the part of the proxy. What was refused is null."""
+    figures: dict[str, Any] = {"closed": closed["deliveries_s"] if closed else None, "per_cpu_s": _per_cpu(closed), "messages_s": messages}
     for name in ("deliveries_s", "p50_ms", "p99_ms", "p999_ms", "server_cpu"):
         figures[name] = loaded[name] if loaded else None
     figures["proxy_cpu"] = loaded["front_cpu"] if loaded else None
@@ -75,11 +80,13 @@ def way_figures(closed: dict[str, Any] | None, loaded: dict[str, Any] | None, me
 
 
 def loop_figures(closed: Mapping[str, dict[str, Any] | None]) -> dict[str, Any]:
-    """Deliveries a second, latencies and CPU in closed loop for each event loop; ``ratio``: uvloop to asyncio."""
+    """Deliveries in closed loop for each event loop, by the second and by the second of CPU; ``ratio``: uvloop to asyncio."""
     names = ("deliveries_s", "p50_ms", "p99_ms", "server_cpu")
-    row: dict[str, Any] = {loop: {k: f[k] for k in names} if f else None for loop, f in closed.items()}
-    one, other = ((closed[loop] or {}).get("deliveries_s") for loop in ("uvloop", "asyncio"))
-    row["ratio"] = _ratio(one, other)
+    row: dict[str, Any] = {
+        loop: {**{k: f[k] for k in names}, "per_cpu_s": _per_cpu(f)} if f else None for loop, f in closed.items()
+    }
+    for ratio, key in (("ratio", "deliveries_s"), ("ratio_per_cpu", "per_cpu_s")):
+        row[ratio] = _ratio(*((row[loop] or {}).get(key) for loop in ("uvloop", "asyncio")))
     return row
 
 
@@ -112,28 +119,32 @@ def _cell(value: float | None, form: str) -> str:
 
 def _tls_table(name: str, row: Mapping[str, dict[str, Any]]) -> list[str]:
     load = next(iter(row.values()))["messages_s"]
-    lines = ["", f"{name + ' (journal on)':<30}{'closed loop/s':>14}{'x plain':>9}{f'at {load:,} messages/s: p50':>28}{'p99':>8}{'p99.9':>8}{'CPU':>6}"
-                 f"{'proxy':>7}  protocol"]  # fmt: skip
+    lines = ["", f"{name + ' (journal on)':<30}{'closed loop/s':>14}{'x plain':>9}{'per CPU s':>11}{'x plain':>9}"
+                 f"{f'at {load:,} messages/s: p50':>28}{'p99':>8}{'p99.9':>8}{'CPU':>6}{'proxy':>7}  protocol"]  # fmt: skip
+    plain = row.get("plain", {})
     for way, f in row.items():
-        ratio = _ratio(f["closed"], row.get("plain", {}).get("closed"))
+        ratios = {key: _cell(_ratio(f[key], plain.get(key)), ".2f") for key in ("closed", "per_cpu_s")}
         lines.append(
-            f"  {WAYS[way][0]:<28}{_cell(f['closed'], ',.0f'):>14}{_cell(ratio, '.2f'):>9}{_cell(f['p50_ms'], '.2f'):>28}"
-            f"{_cell(f['p99_ms'], '.2f'):>8}{_cell(f['p999_ms'], '.2f'):>8}{_cell(f['server_cpu'], '.0%'):>6}{_cell(f['proxy_cpu'], '.0%'):>7}"
-            f"  {f['tls'] or '-'}"
+            f"  {WAYS[way][0]:<28}{_cell(f['closed'], ',.0f'):>14}{ratios['closed']:>9}"
+            f"{_cell(f['per_cpu_s'], ',.0f'):>11}{ratios['per_cpu_s']:>9}"
+            f"{_cell(f['p50_ms'], '.2f'):>28}{_cell(f['p99_ms'], '.2f'):>8}{_cell(f['p999_ms'], '.2f'):>8}"
+            f"{_cell(f['server_cpu'], '.0%'):>6}{_cell(f['proxy_cpu'], '.0%'):>7}  {f['tls'] or '-'}"
         )
     return lines
 
 
 def _loops_table(name: str, row: Mapping[str, dict[str, Any]]) -> list[str]:
-    lines = ["", f"{name + ' (journal on, closed)':<30}{'asyncio/s':>12}{'uvloop/s':>12}{'ratio':>7}"
-                 f"{'p99 asyncio':>14}{'uvloop':>9}{'CPU asyncio':>14}{'uvloop':>9}"]  # fmt: skip
-    for shape, f in row.items():
-        one, other = f["asyncio"] or {}, f["uvloop"] or {}
-        cells = [f"  {shape:<28}"]
-        for key, form, widths in (("deliveries_s", ",.0f", (12, 12)), ("p99_ms", ".2f", (14, 9)), ("server_cpu", ".0%", (14, 9))):
-            cells += [f"{_cell(side.get(key), form):>{width}}" for side, width in zip((one, other), widths)]
-        cells.insert(3, f"{_cell(f['ratio'], '.2f'):>7}")
-        lines.append("".join(cells))
+    lines = ["", f"{name + ' (journal on)':<30}{'closed loop/s':>14}{'x asyncio':>11}{'per CPU s':>11}{'x asyncio':>11}"
+                 f"{'p50':>9}{'p99':>9}{'CPU':>6}"]  # fmt: skip
+    for shape, figures in row.items():
+        for loop in ("asyncio", "uvloop"):
+            f = figures[loop] or {}
+            ratio, per_cpu = (figures[key] if loop == "uvloop" else 1.0 for key in ("ratio", "ratio_per_cpu"))
+            lines.append(
+                f"  {shape + ', ' + loop:<28}{_cell(f.get('deliveries_s'), ',.0f'):>14}{_cell(ratio, '.2f'):>11}"
+                f"{_cell(f.get('per_cpu_s'), ',.0f'):>11}{_cell(per_cpu, '.2f'):>11}"
+                f"{_cell(f.get('p50_ms'), '.2f'):>9}{_cell(f.get('p99_ms'), '.2f'):>9}{_cell(f.get('server_cpu'), '.0%'):>6}"
+            )
     return lines
 
 
