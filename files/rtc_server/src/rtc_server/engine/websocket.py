@@ -28,6 +28,7 @@ _CODES = frozenset((1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 
 
 _MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
 _TEXT, _CLOSE, _PING, _PONG = 0x81, 0x88, 0x89, 0x8A  # first byte: FIN and opcode
+_NOTHING = bytearray()  # shared by all who wait for nothing: it is never added to
 _OWED = 64 << 10  # bytes that a client leaves unread, after which its pings are not answered
 _AHEAD = 256 << 10  # bytes that come while a message is handled, after which reading pauses
 
@@ -92,7 +93,7 @@ class _Early:
         self._ws = ws
 
     def feed_data(self, data: bytes) -> tuple[bool, bytes]:
-        self._ws._rest = bytes(data)
+        self._ws._rest = bytearray(data)
         return False, b""
 
     def feed_eof(self) -> None:
@@ -102,7 +103,7 @@ class _Early:
 class WebSocket(asyncio.Protocol):
     """One connection. ``limit``: largest message, in bytes; ``linger``: seconds to wait for the client's half of the end."""
 
-    __slots__ = ("_closing", "_kind", "_limit", "_linger", "_loop", "_parts", "_paused", "_rest", "_size", "_timer",
+    __slots__ = ("_closing", "_kind", "_limit", "_linger", "_loop", "_need", "_parts", "_paused", "_rest", "_size", "_timer",
                  "_waiting", "receiver", "transport")  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, receiver: Receiver, limit: int, linger: float) -> None:
@@ -110,7 +111,8 @@ class WebSocket(asyncio.Protocol):
         self._loop = loop
         self._limit = limit
         self._linger = linger
-        self._rest = b""  # read, and not yet a whole frame, or not yet its turn
+        self._rest = _NOTHING  # read, and not yet a whole frame, or not yet its turn
+        self._need = 0  # bytes of it that make the frame whole
         self._waiting: asyncio.Future[None] | None = None  # what the receiver is busy with
         self._paused = False
         self._parts = bytearray()  # of a fragmented message: parts may be of a byte each, and an object for each costs more
@@ -160,7 +162,7 @@ class WebSocket(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         self._closing = True
-        self._rest = b""
+        self._rest = _NOTHING
         self.receiver.lost()
 
     def pause_writing(self) -> None:
@@ -172,19 +174,22 @@ class WebSocket(asyncio.Protocol):
     # --- reading ----------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        if self._rest:
-            data = self._rest + data
-        if self._waiting is None:
+        rest = self._rest
+        if rest:
+            rest += data
+            if self._waiting is None and len(rest) >= self._need:
+                self._resume()
+        elif self._waiting is None:
             self._read(data)
         else:
-            self._rest = data
-            if len(data) > _AHEAD + self._limit and not self._paused:
-                self._paused = True
-                self.transport.pause_reading()
+            rest = self._rest = bytearray(data)
+        if self._waiting is not None and len(rest) > _AHEAD + self._limit and not self._paused:
+            self._paused = True
+            self.transport.pause_reading()
 
     def _read(self, data: bytes) -> None:
-        """Hand over the whole frames; keep the rest."""
-        at, end = 0, len(data)
+        """Hand over the whole frames; keep the rest, and how much it takes to be a frame: it may come byte by byte."""
+        at, end, stop = 0, len(data), 0
         while end - at >= 6:  # two bytes, and the mask
             first, size = data[at], data[at + 1]
             start = at + 6
@@ -193,7 +198,8 @@ class WebSocket(asyncio.Protocol):
             size -= 128
             if size > 125:
                 start += 2 if size == 126 else 8
-                if start > end:
+                stop = start
+                if stop > end:
                     break
                 size = int.from_bytes(data[at + 2 : start - 4], "big")
             if self._size + size > self._limit and not (first & 8 and size < 126):  # a control frame is no part of a message
@@ -210,10 +216,12 @@ class WebSocket(asyncio.Protocol):
             else:
                 waiting = self._other(first, payload)
             if waiting is not None:
-                self._rest = data[at:]
+                self._rest = bytearray(data[at:])
                 self._wait(waiting)
                 return None
-        self._rest = data[at:] if at else data
+        if at < end:
+            self._rest = bytearray(data[at:])
+            self._need = max(stop, at + 6) - at
         return None
 
     def _other(self, first: int, payload: bytes) -> Awaitable[None] | None:
@@ -285,5 +293,5 @@ class WebSocket(asyncio.Protocol):
         """Go on with what was read before its turn."""
         rest = self._rest
         if rest and self._waiting is None:
-            self._rest = b""
-            self._read(rest)
+            self._rest = _NOTHING
+            self._read(bytes(rest))
