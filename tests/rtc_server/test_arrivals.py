@@ -1,0 +1,671 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Changes that are durable and not filed yet: whatever happens to the process or the file, they are as good as filed ones."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import traceback
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rtc_support import SOURCE, eventually
+
+from rtc_server.journal import Change, Compact, JournalError, Outcome, Snapshot, Submission, arrivals, schema, sqlite, transfer, writer
+from rtc_server.journal.base import label
+from rtc_server.journal.sqlite import SqliteJournal
+from rtc_server.wire import dumps
+
+pytest.importorskip("hypothesis")
+from hypothesis import given
+from hypothesis import strategies as st
+
+ALL = 10**9  # more than any test has, in changes and in bytes
+
+
+class Log:
+    """A started journal with what it answered."""
+
+    def __init__(self, path: Path) -> None:
+        self.journal = SqliteJournal(str(path))
+        self.outcomes: list[Outcome] = []
+
+    async def keep(self, *requests: Submission | Compact) -> list[Outcome]:
+        """Submit in one turn and wait for all outcomes."""
+        seen = len(self.outcomes)
+        for request in requests:
+            assert self.journal.submit(request)
+        await self.journal.idle()
+        return self.outcomes[seen:]
+
+    async def ids(self, project: str = "p", since: int = 0) -> list[str]:
+        changes = await self.journal.changes(project, since, ALL, ALL)
+        assert [c.revision for c in changes] == list(range(since + 1, since + 1 + len(changes)))
+        return [c.id for c in changes]
+
+    def take(self, outcomes: Sequence[Outcome]) -> None:
+        self.outcomes += outcomes
+
+
+@contextlib.asynccontextmanager
+async def opened(path: Path) -> AsyncIterator[Log]:
+    log = Log(path)
+    await log.journal.start(log.take)
+    try:
+        yield log
+    finally:
+        await log.journal.close()
+
+
+def change(number: int, project: str = "p", data: Any = None, user: str = "ann") -> Submission:
+    return Submission(project, f"c{number}", user, dumps(number if data is None else data))
+
+
+def batches(path: Path) -> int:
+    """Rows of the table that arrivals are written to."""
+    return ask(path, "SELECT count(*) FROM batch")
+
+
+def filed(path: Path) -> int:
+    return ask(path, "SELECT count(*) FROM change")
+
+
+def ask(path: Path, query: str) -> int:
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        return int(db.execute(query).fetchone()[0])
+
+
+def alter(path: Path, *statements: str) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        for statement in statements:
+            db.execute(statement)
+        db.commit()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "journal.db"
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A journal that failed tries again at once."""
+    monkeypatch.setattr(writer, "RETRY", 0.02)
+    monkeypatch.setattr(sqlite, "RETRY", 0.02)
+
+
+@pytest.fixture
+def unfiled(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Nothing is filed by itself in this test until what is returned is called."""
+    real = writer.Writer.tidy
+    held = [True]
+    monkeypatch.setattr(writer.Writer, "tidy", lambda self: False if held[0] else real(self))
+    return lambda: held.__setitem__(0, False)
+
+
+def copied(path: Path, to: Path) -> Path:
+    """What the disk has at this moment, as after a kill: the file and SQLite's log."""
+    to.mkdir()
+    for name in (path.name, path.name + "-wal"):
+        shutil.copy(path.parent / name, to / name)
+    return to / path.name
+
+
+# --- the text of a batch ------------------------------------------------------------------------------
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30) | st.sampled_from(["", "\n", "a\nb\r\x0b\x1c\x85\u2028\u2029\0", '"\\" 1 2'])
+JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,
+                    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3), max_leaves=8)  # fmt: skip
+CHANGES = st.builds(Change, st.integers(1, 1 << 39), TEXTS, TEXTS, st.integers(0, 1 << 50), JSON.map(dumps))
+
+
+@given(st.lists(st.tuples(st.integers(1, 1 << 22), CHANGES), max_size=6))
+def test_what_is_written_is_read(kept: list[tuple[int, Change]]) -> None:
+    text = "".join(arrivals.row(number, c, label(c.id, c.user)) for number, c in kept)
+    assert list(arrivals.rows(text)) == kept
+
+
+@given(st.lists(st.tuples(TEXTS, TEXTS, JSON), min_size=1, max_size=5, unique_by=lambda kept: kept[:2]))
+def test_any_text_survives_the_file_and_filing(kept: list[tuple[str, str, Any]]) -> None:
+    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
+        schema.prepare(db, "memory")
+        db.execute("INSERT INTO project (name) VALUES ('p')")
+        changes = [Change(i, id, user, i, dumps(data)) for i, (id, user, data) in enumerate(kept, 1)]
+        db.execute("INSERT INTO batch VALUES (1,?)", ("".join(arrivals.row(1, c, label(c.id, c.user)) for c in changes),))
+        assert arrivals.load(db) == ({"p": changes}, 1)
+        arrivals.file_all(db)
+        rows = db.execute("SELECT key - ?, id, user, time, data FROM change ORDER BY key", (schema.SPAN,))
+        assert [Change(*row) for row in rows] == changes
+        assert sorted(arrivals.known(db, [(1, c.user, c.id) for c in changes])) == sorted((1, c.user, c.id, c.revision) for c in changes)
+        assert arrivals.load(db) == ({}, 0)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 127, 128, 129, 300])
+def test_statements_of_many_rows(count: int) -> None:
+    pieces = list(arrivals._pieces(count))
+    assert [at for at, _ in pieces] == [0, *itertools.accumulate(n for _, n in pieces)][: len(pieces)]
+    assert sum(n for _, n in pieces) == count and all(n <= 128 and n & (n - 1) == 0 for _, n in pieces)
+
+
+def test_filing_in_pieces_of_any_size() -> None:
+    for most in (1, 2, 3, 5, 100):
+        with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
+            schema.prepare(db, "memory")
+            db.execute("INSERT INTO project (name) VALUES ('p'), ('q')")
+            pending = {name: [Change(i, f"{name}{i}", "u", 0, "0") for i in range(1, 8)] for name in "pq"}
+            while pending:
+                moved = arrivals.file(db, pending, most)
+                assert 0 < sum(n for _, n in moved) <= most
+                for name, n in moved:
+                    pending[name] = pending[name][n:]
+                    assert db.execute("SELECT revision FROM project WHERE name=?", (name,)).fetchone() == (7 - len(pending[name]),)
+                    if not pending[name]:
+                        del pending[name]
+            assert db.execute("SELECT count(*) FROM change").fetchone() == db.execute("SELECT count(*) FROM change_id").fetchone() == (14,)
+
+
+# --- kill -9 -------------------------------------------------------------------------------------------
+
+PEOPLE = ["ann", "Zoë\u2028", 'a "b" \\', "\U0001f600"]
+
+
+def a_history() -> list[Submission]:
+    """Changes of two projects by people with odd names."""
+    return [Submission("pq"[i % 2], f"c{i}", PEOPLE[i % 4], dumps({"i": i, "text": "é😀\u2028\n"})) for i in range(600)]
+
+
+async def as_acknowledged(log: Log, outcomes: list[Outcome]) -> None:
+    """Head and changes are what was told."""
+    for project in {o.request.project for o in outcomes}:
+        told = [(o.revision, o.request.id, o.request.user, o.time, o.request.data) for o in outcomes if o.request.project == project]  # type: ignore[union-attr]
+        assert [tuple(c) for c in await log.journal.changes(project, 0, ALL, ALL)] == told
+        assert (await log.journal.head(project)).revision == len(told)
+
+
+async def test_what_was_acknowledged_is_there_after_a_kill(path: Path, tmp_path: Path, unfiled: Callable[[], None]) -> None:
+    async with opened(path) as log:
+        history = a_history()
+        outcomes: list[Outcome] = []
+        for at in range(0, len(history), 50):
+            outcomes += await log.keep(*history[at : at + 50])
+        assert batches(path) == 12 and filed(path) == 0
+        copy = copied(path, tmp_path / "killed")
+        exports = {project: list(transfer.export_project(str(path), project)) for project in "pq"}
+    assert transfer.verify(str(copy)) == ([], {"projects": 2, "changes": 600, "snapshots": 0})  # nobody has opened it yet
+    assert transfer.projects(str(copy)) == ["p", "q"]
+    assert {project: list(transfer.export_project(str(copy), project)) for project in "pq"} == exports
+    assert json.loads(exports["p"][0])["revision"] == 300
+    async with opened(copy) as log:
+        await as_acknowledged(log, outcomes)
+        again = await log.keep(*history[:50], change(0, "p", "something else"))
+        assert [(o.revision, o.duplicate) for o in again[:50]] == [(o.revision, True) for o in outcomes[:50]]
+        assert again[50].code == "id_reused"
+        unfiled()
+        (new,) = await log.keep(change(1000))
+        assert new.revision == 301
+        await eventually(lambda: batches(copy) == 0)
+        assert filed(copy) == 601
+        await as_acknowledged(log, [*outcomes, new])
+        again = await log.keep(*history[:50])
+        assert [(o.revision, o.duplicate) for o in again] == [(o.revision, True) for o in outcomes[:50]]
+    assert transfer.verify(str(copy)) == ([], {"projects": 2, "changes": 601, "snapshots": 0})
+    assert list(transfer.export_project(str(copy), "q")) == exports["q"]
+
+
+async def test_a_kill_while_changes_are_being_filed(path: Path, tmp_path: Path, unfiled: Callable[[], None]) -> None:
+    """Some filed, their batch still there."""
+    async with opened(path) as log:
+        outcomes = await log.keep(*a_history())
+        w = log.journal._writer
+        w._file_some(w.open())
+        assert 0 < filed(path) < 600 and batches(path) == 1
+        await as_acknowledged(log, outcomes)
+        copy = copied(path, tmp_path / "killed")
+    unfiled()
+    assert transfer.verify(str(copy)) == ([], {"projects": 2, "changes": 600, "snapshots": 0})
+    assert len(list(transfer.export_project(str(copy), "p"))) == 302
+    async with opened(copy) as log:
+        await as_acknowledged(log, outcomes)
+        assert all(o.duplicate for o in await log.keep(*a_history()))
+        await eventually(lambda: batches(copy) == 0)
+        await as_acknowledged(log, outcomes)
+
+
+CHILD = """
+import asyncio, sys
+from rtc_server.journal import Submission, writer
+from rtc_server.journal.sqlite import SqliteJournal
+writer.Writer.tidy = lambda self: False
+async def main():
+    journal = SqliteJournal(sys.argv[1])
+    def told(outcomes):
+        for o in outcomes:
+            print(o.request.id, o.revision, o.code, flush=True)
+    await journal.start(told)
+    number = 0
+    while True:
+        for _ in range(7):
+            number += 1
+            journal.submit(Submission("p", f"c{number}", "ann", str(number)))
+        await journal.idle()
+asyncio.run(main())
+"""
+
+
+async def test_a_process_that_is_killed_while_it_commits(path: Path) -> None:
+    command = [sys.executable, "-c", CHILD, str(path)]
+    with subprocess.Popen(command, env={"PYTHONPATH": str(SOURCE)}, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        told = [process.stdout.readline().split() for _ in range(500)]
+        process.kill()
+        told += [line.split() for line in process.stdout if line.endswith("\n")]
+    assert [t[:2] for t in told] == [[f"c{i}", str(i)] for i in range(1, len(told) + 1)]
+    async with opened(path) as log:
+        ids = await log.ids()
+        assert ids[: len(told)] == [t[0] for t in told] and len(ids) <= len(told) + 14  # what was durable and not told yet
+        outcomes = await log.keep(*[change(i, data=i) for i in range(1, len(ids) + 2)])
+        assert [o.duplicate for o in outcomes] == [True] * len(ids) + [False] and [o.revision for o in outcomes] == list(range(1, len(ids) + 2))
+    assert transfer.verify(str(path))[0] == [] and batches(path) == 0
+
+
+async def test_a_new_epoch_and_an_import_on_a_file_of_a_killed_server(path: Path, tmp_path: Path, unfiled: Callable[[], None]) -> None:
+    async with opened(path) as log:
+        outcomes = await log.keep(*a_history())
+        epoch = (await log.journal.head("p")).epoch
+        first, second, third = (copied(path, tmp_path / name) for name in ("first", "second", "third"))
+        exported = list(transfer.export_project(str(path), "p"))
+    unfiled()
+    transfer.new_epoch(str(first))
+    assert batches(first) == 0 and transfer.verify(str(first))[0] == []
+    async with opened(first) as log:
+        assert (await log.journal.head("p")).epoch != epoch
+        await as_acknowledged(log, outcomes)
+    with pytest.raises(JournalError, match="has a project 'p' already"):
+        transfer.import_project(str(second), exported)
+    assert batches(second) == 1  # all or nothing
+    assert transfer.import_project(str(second), exported, name="copy") == ("copy", 300)
+    assert transfer.verify(str(second)) == ([], {"projects": 3, "changes": 900, "snapshots": 0})
+    assert transfer.import_project(str(third), exported, replace=True) == ("p", 300)
+    async with opened(third) as log:
+        await as_acknowledged(log, outcomes)
+        assert (await log.keep(change(1000)))[0].revision == 301
+    assert transfer.verify(str(third))[0] == []
+
+
+# --- snapshots ------------------------------------------------------------------------------------------
+
+
+async def test_a_snapshot_of_changes_that_are_not_filed(path: Path, tmp_path: Path, unfiled: Callable[[], None]) -> None:
+    async with opened(path) as log:
+        await log.keep(*[change(i) for i in range(700)])
+        await log.keep(*[change(i, "q") for i in range(10)])
+        (outcome,) = await log.keep(Compact("p", Snapshot(600, '"s"'), keep=100))
+        assert (outcome.revision, outcome.base, outcome.code) == (600, 500, "")
+        head = await log.journal.head("p")
+        assert (head.revision, head.base, head.snapshot) == (700, 500, 600)
+        assert await log.ids(since=500) == [f"c{i}" for i in range(500, 700)]
+        copy = copied(path, tmp_path / "killed")
+        counts = {"projects": 2, "changes": 210, "snapshots": 1}
+        assert transfer.verify(str(path)) == transfer.verify(str(copy)) == ([], counts)
+        stale = await log.keep(Compact("p", Snapshot(600, "0"), keep=0), Compact("p", Snapshot(701, "0"), keep=0))
+        assert [o.code for o in stale] == ["stale"] * 2
+        both = await log.keep(change(700), Compact("p", Snapshot(701, "0"), keep=0), change(701))  # in the order of asking
+        assert [(o.revision, o.code) for o in both] == [(701, ""), (701, ""), (702, "")]
+        unfiled()
+        await log.keep(change(10, "q"))
+        await eventually(lambda: batches(path) == 0)
+        await eventually(lambda: filed(path) == 12)
+        (retry,) = await log.keep(change(3, data="compacted, so what it was is not known any more"))
+        assert (retry.revision, retry.duplicate) == (4, True)
+    async with opened(copy) as log:
+        (retry,) = await log.keep(change(3))
+        assert (retry.revision, retry.duplicate) == (4, True)
+        assert await log.ids(since=500) == [f"c{i}" for i in range(500, 700)]
+    for file in (path, copy):
+        assert transfer.verify(str(file))[0] == []
+
+
+async def test_a_snapshot_amid_filing_leaves_no_batch_behind(path: Path, unfiled: Callable[[], None]) -> None:
+    """What was being filed is then filed by the snapshot: its batch has to go all the same."""
+    async with opened(path) as log:
+        await log.keep(*[change(i) for i in range(600)])
+        w = log.journal._writer
+        w._file_some(w.open())
+        await log.keep(Compact("p", Snapshot(600, '"s"'), keep=600))
+        assert not w._ids and batches(path) == 1
+        unfiled()
+        log.journal._queue.put(())  # a turn of the committing thread; nothing new is written
+        await eventually(lambda: batches(path) == 0)
+        assert await log.ids() == [f"c{i}" for i in range(600)]
+
+
+# --- files that cannot be written, and filing that fails --------------------------------------------------
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another user")
+@pytest.mark.parametrize("with_log", [False, True])
+def test_a_file_that_cannot_be_written_is_read_with_what_is_not_filed(with_log: bool) -> None:
+    """As another user. ``with_log``: SQLite's log is there, too, as after a kill."""
+
+    async def main(directory: Path) -> None:
+        path = directory / "journal.db"
+        writer.Writer.tidy = lambda self: False  # type: ignore[method-assign] # this is a process of its own
+        keeping = Log(path)
+        await keeping.journal.start(keeping.take)
+        outcomes = await keeping.keep(*a_history())
+        assert filed(path) == 0
+        if with_log:
+            copy = copied(path, directory / "killed")
+            with contextlib.closing(sqlite3.connect(copy)) as db:  # makes -shm, which cannot be made later
+                assert db.execute("SELECT count(*) FROM batch").fetchone() == (1,)
+                for name in ("-wal", "-shm"):
+                    shutil.copy(f"{copy}{name}", f"{directory}/kept{name}")
+            for name in ("-wal", "-shm"):
+                os.replace(f"{directory}/kept{name}", f"{copy}{name}")
+        else:
+            await keeping.journal.close()
+            copy = directory / "killed" / "journal.db"
+            copy.parent.mkdir()
+            shutil.copy(path, copy)
+        for file in copy.parent.iterdir():
+            file.chmod(0o444)
+        copy.parent.chmod(0o555)
+        async with opened(copy) as log:
+            assert log.journal.fault is not None
+            await as_acknowledged(log, outcomes)
+            assert (await log.keep(change(1000)))[0].code == "unavailable"
+        assert transfer.verify(str(copy)) == ([], {"projects": 2, "changes": 600, "snapshots": 0})
+        async with opened(copy) as log:
+            copy.parent.chmod(0o777)
+            for file in copy.parent.iterdir():
+                file.chmod(0o644)
+            await eventually(lambda: log.journal.fault is None)
+            await as_acknowledged(log, outcomes)
+            assert (await log.keep(change(1000)))[0].revision == 301
+        if with_log:
+            os._exit(0)
+
+    with tempfile.TemporaryDirectory() as name:
+        os.chown(name, 65534, 65534)
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                os.setgroups([])
+                os.setgid(65534)
+                os.setuid(65534)
+                asyncio.run(main(Path(name)))
+                status = 0
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(status)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+FAULTS = [sqlite3.OperationalError("disk I/O error"), sqlite3.DatabaseError("database disk image is malformed"), OSError(28, "No space left"),
+          RuntimeError("a bug")]  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
+@pytest.mark.parametrize("where", ["keep_up", "tidy"])
+@pytest.mark.parametrize("half", [False, True])
+async def test_filing_that_fails_loses_nothing(path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception, where: str, half: bool) -> None:
+    """Before its transaction has done anything, and after it has done all but the COMMIT."""
+    real = arrivals.file
+    failures: list[Exception] = []
+
+    def failing(db: sqlite3.Connection, pending: Any, most: int) -> Any:
+        if len(failures) < 2:
+            failures.append(fault)
+            if half:
+                real(db, pending, most)
+            raise fault
+        return real(db, pending, most)
+
+    monkeypatch.setattr(arrivals, "file", failing)
+    monkeypatch.setattr(sqlite, "_IDLE", 0.005)
+    if where == "keep_up":
+        monkeypatch.setattr(writer, "MAX_PENDING", 10)
+    async with opened(path) as log:
+        outcomes = await log.keep(*a_history()[:100])
+        assert [o.code for o in outcomes] == [""] * 100  # they were durable before
+        await eventually(lambda: len(failures) == 2 and log.journal.fault is None)
+        await as_acknowledged(log, outcomes)
+        again = await log.keep(*a_history()[:100], change(1000))
+        assert all(o.duplicate for o in again[:100]) and again[100].revision == 51
+        await eventually(lambda: batches(path) == 0)
+        await as_acknowledged(log, [*outcomes, again[100]])
+    assert transfer.verify(str(path))[0] == [] and filed(path) == 101
+
+
+async def test_reading_goes_on_while_filing_fails(path: Path, monkeypatch: pytest.MonkeyPatch, unfiled: Callable[[], None]) -> None:
+    async with opened(path) as log:
+        outcomes = await log.keep(*a_history())
+
+        def failing(*_: Any) -> Any:
+            raise sqlite3.OperationalError("disk I/O error")
+
+        real = schema.connect
+        monkeypatch.setattr(arrivals, "file", failing)
+        unfiled()
+        log.journal._queue.put(())
+        await eventually(lambda: log.journal.fault is not None)
+        monkeypatch.setattr(schema, "connect", lambda path, write=False, **o: failing() if write else real(path, write=write, **o))
+        await as_acknowledged(log, outcomes)
+        assert (await log.keep(change(1000)))[0].code == "unavailable"
+        monkeypatch.undo()
+        await eventually(lambda: log.journal.fault is None)
+        assert (await log.keep(change(1000)))[0].revision == 301
+        await as_acknowledged(log, [*outcomes, log.outcomes[-1]])
+
+
+# --- bounds ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("limit", ["MAX_PENDING", "MAX_PENDING_BYTES"])
+async def test_under_load_what_is_not_filed_stays_within_bounds(path: Path, monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
+    size, count, turns = 100, 20, 150
+    most = 200 if limit == "MAX_PENDING" else 200 * size
+    monkeypatch.setattr(writer, limit, most)
+    monkeypatch.setattr(arrivals, "FILED_AT_ONCE", 16)
+    monkeypatch.setattr(sqlite, "_IDLE", 1e9)  # there is never time for what can wait
+    pending, rows = [], []
+    async with opened(path) as log:
+        w = log.journal._writer
+        numbers = itertools.count()
+        for _ in range(turns):
+            await log.keep(*[change(next(numbers), "pqr"[i % 3], "x" * (size - 2)) for i in range(count)])
+            pending.append(w._bytes if limit == "MAX_PENDING_BYTES" else len(w._ids))
+            rows.append(batches(path))
+        assert max(pending[50:]) <= most + 2 * count * (size if limit == "MAX_PENDING_BYTES" else 1)
+        assert max(rows) <= 3 * 200 // count  # those that are being filed, and as many that came meanwhile
+        await eventually(lambda: sum(len(v) for part in w._pending for v in part.values()) == len(w._ids))
+        assert sum([len(await log.ids(p)) for p in "pqr"]) == turns * count
+    assert transfer.verify(str(path))[0] == [] and batches(path) == 0 and filed(path) == turns * count
+
+
+async def test_filing_brings_everything_into_tables_when_there_is_time(path: Path) -> None:
+    async with opened(path) as log:
+        outcomes = await log.keep(*a_history())
+        await eventually(lambda: batches(path) == 0)
+        w = log.journal._writer
+        assert filed(path) == 600 and w._ids == {} and w._bytes == 0 and w._pending == ({}, {})
+        await as_acknowledged(log, outcomes)
+        (new,) = await log.keep(change(1000))
+        await eventually(lambda: batches(path) == 0)
+        await as_acknowledged(log, [*outcomes, new])
+
+
+async def test_a_stop_files_everything(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "_IDLE", 1e9)
+    async with opened(path) as log:
+        await log.keep(*a_history())
+        assert filed(path) == 0
+    assert filed(path) == 600 and batches(path) == 0 and not Path(f"{path}-wal").exists()
+
+
+# --- readers ---------------------------------------------------------------------------------------------
+
+
+async def test_readers_never_see_a_gap_while_changes_are_filed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything that was acknowledged before a reading began is in it, once and in order, wherever it is kept then."""
+    monkeypatch.setattr(writer, "MAX_PENDING", 40)
+    monkeypatch.setattr(arrivals, "FILED_AT_ONCE", 7)
+    monkeypatch.setattr(sqlite, "_IDLE", 0.0005)
+    async with opened(path) as log:
+        told = {"p": 0, "q": 0}
+        numbers = itertools.count()
+        readings = 0
+        writing = True
+
+        async def write() -> None:
+            nonlocal writing
+            for turn in range(250):
+                for o in await log.keep(*[change(next(numbers), "pq"[i % 2]) for i in range(1 + turn % 23)]):
+                    told[o.request.project] = o.revision
+                if turn % 5 == 0:
+                    await asyncio.sleep(0.002)  # time to file
+            writing = False
+
+        async def read(project: str, back: int) -> None:
+            nonlocal readings
+            while writing:
+                known = told[project]
+                since = max(0, known - back)
+                found = await log.journal.changes(project, since, ALL, ALL)
+                assert [c.revision for c in found] == list(range(since + 1, since + 1 + len(found)))
+                assert since + len(found) >= known
+                assert (await log.journal.head(project)).revision >= known
+                page = await log.journal.changes(project, since, 5, ALL)
+                assert [c.revision for c in page] == list(range(since + 1, since + 1 + len(page)))
+                readings += 1
+
+        await asyncio.gather(write(), read("p", 10**6), read("q", 30), read("q", 3))
+        assert readings > 30
+        assert len(await log.ids("p")) == told["p"] and len(await log.ids("q")) == told["q"]
+
+
+async def test_reading_page_by_page_across_what_is_filed_and_what_is_not(path: Path, unfiled: Callable[[], None]) -> None:
+    async with opened(path) as log:
+        await log.keep(*[change(i, data="x" * 98) for i in range(400)])
+        w = log.journal._writer
+        w._file_some(w.open())
+        boundary = filed(path)
+        assert 0 < boundary < 400
+        for limit, size in ((7, ALL), (ALL, 750), (1, ALL), (ALL, 1)):
+            seen: list[int] = []
+            while page := await log.journal.changes("p", len(seen), limit, size):
+                assert len(page) <= limit and (len(page) == 1 or sum(len(c.data) for c in page) <= size)
+                seen += [c.revision for c in page]
+            assert seen == list(range(1, 401))
+
+
+# --- damage ------------------------------------------------------------------------------------------------
+
+DAMAGE = {
+    "emptied": "UPDATE batch SET changes='' WHERE number=2",
+    "cut short": "UPDATE batch SET changes=substr(changes, 1, length(changes) - 3) WHERE number=2",
+    "cut at a line": "UPDATE batch SET changes=substr(changes, 1, instr(changes, char(10))) WHERE number=2",
+    "not text": "UPDATE batch SET changes=x'00ff' WHERE number=2",
+    "not UTF-8": "UPDATE batch SET changes=CAST(x'31ff0a31' AS TEXT) WHERE number=2",
+    "not ours": "UPDATE batch SET changes='hello' || char(10) || 'world' || char(10) WHERE number=2",
+    "no label": "UPDATE batch SET changes='1 3 5 7' || char(10) || '1' || char(10) WHERE number=2",
+    "half a label": "UPDATE batch SET changes=replace(changes, '\"user\"', '\"usr\"') WHERE number=2",
+    "no such project": "UPDATE batch SET changes=replace(changes, '1 3 ', '99 3 ') WHERE number=2",
+    "gone": "DELETE FROM batch WHERE number=2",
+    "in another order": "UPDATE batch SET number=9 WHERE number=2",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+async def test_a_damaged_batch(path: Path, tmp_path: Path, unfiled: Callable[[], None], damage: str) -> None:
+    """It is told by name, nothing is kept on top of it, and the server lives."""
+    async with opened(path) as log:
+        for i in range(0, 6, 2):
+            await log.keep(change(i), change(i + 1))
+        copy = copied(path, tmp_path / "killed")
+    good = path.read_bytes()
+    alter(copy, DAMAGE[damage])
+    with contextlib.suppress(JournalError):  # what SQLite itself finds: not UTF-8
+        assert any("batch" in wrong and "damaged" in wrong for wrong in transfer.verify(str(copy))[0])
+    with pytest.raises(JournalError, match=r"batch \d of the journal is damaged: restore|decode to UTF-8"):
+        transfer.new_epoch(str(copy))
+    with pytest.raises(JournalError, match=r"batch \d of the journal is damaged: restore|decode to UTF-8"):
+        list(transfer.export_project(str(copy), "p"))
+    async with opened(copy) as log:
+        assert log.journal.fault is not None and ("damaged: restore" in log.journal.fault or "UTF-8" in log.journal.fault)
+        (outcome,) = await log.keep(change(9))
+        assert outcome.code == "unavailable"
+        with pytest.raises(JournalError):
+            await log.journal.changes("p", 0, ALL, ALL)
+        for name in ("", "-wal", "-shm"):
+            Path(f"{copy}{name}").unlink(missing_ok=True)
+        copy.write_bytes(good)
+        await eventually(lambda: log.journal.fault is None)
+        (outcome,) = await log.keep(change(9))
+        assert outcome.revision == 7
+    assert transfer.verify(str(copy))[0] == []
+
+
+async def test_data_of_a_batch_that_are_no_json(path: Path, unfiled: Callable[[], None]) -> None:
+    async with opened(path) as log:
+        await log.keep(change(1), change(2, data={"a": 1}))
+    alter(path, "UPDATE batch SET changes=replace(changes, '{\"a\":1}', '{\"a\":')")
+    assert any("revision 2: is not JSON" in wrong for wrong in transfer.verify(str(path))[0])
+
+
+# --- files of version 1 --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def old(path: Path) -> Iterator[Path]:
+    """A file as the version before wrote it: no table ``batch``."""
+
+    async def fill() -> None:
+        async with opened(path) as log:
+            await log.keep(*a_history(), Compact("p", Snapshot(100, '"s"'), keep=0))
+
+    asyncio.run(fill())
+    alter(path, "DROP TABLE batch", "DELETE FROM change WHERE key<=(1<<40)+100", "PRAGMA user_version=1")
+    yield path
+
+
+def test_a_file_of_version_1_is_read_as_it_is(old: Path) -> None:
+    assert transfer.verify(str(old)) == ([], {"projects": 2, "changes": 500, "snapshots": 1})
+    assert len(list(transfer.export_project(str(old), "q"))) == 302
+    assert ask(old, "PRAGMA user_version") == 1
+
+
+def test_a_file_of_version_1_is_brought_up_to_date(old: Path) -> None:
+    async def main() -> None:
+        async with opened(old) as log:
+            assert log.journal.fault is None
+            assert len(await log.ids("q")) == 300 and len(await log.ids("p", 100)) == 200
+            again = await log.keep(*a_history())
+            assert all(o.duplicate for o in again)
+            assert (await log.keep(change(1000)))[0].revision == 301
+
+    asyncio.run(main())
+    assert ask(old, "PRAGMA user_version") == schema.VERSION and batches(old) == 0
+    assert transfer.verify(str(old)) == ([], {"projects": 2, "changes": 501, "snapshots": 1})
+
+
+@pytest.mark.parametrize("work", [transfer.new_epoch, lambda path: transfer.import_project(path, [], name="x")])
+def test_a_file_of_version_1_that_is_worked_on(old: Path, work: Callable[[str], Any]) -> None:
+    with contextlib.suppress(JournalError):
+        work(str(old))
+    assert ask(old, "PRAGMA user_version") == schema.VERSION
+    assert transfer.verify(str(old))[0] == []
