@@ -490,8 +490,8 @@ async def test_draining_lets_nobody_in(web: Web) -> None:
     assert await wire.take() == "4x"
 
 
-async def test_frames_of_ours_and_of_aiohttp_do_not_mix(web: Web) -> None:
-    """WebSocket pings are answered by aiohttp, everything else is written past it: both at once, under load."""
+async def test_pongs_and_messages_do_not_mix(web: Web) -> None:
+    """WebSocket pings are answered at once, messages at the end of a turn: both under load."""
     wire = await web.ws()
     sent = 3000
 
