@@ -311,6 +311,31 @@ async def test_what_ends_a_connection(hall: Hall, bytes_: bytes, code: int) -> N
     assert got.code == code and await raw.gone()
 
 
+@pytest.mark.parametrize(("bytes_", "code"), [(frame(3), 1002), (frame(TEXT, b"\xff"), 1007), (close(4321), 4321), (text("nonsense"), 1000)])
+async def test_what_ends_an_upgrade_leaves_polling_alone(hall: Hall, bytes_: bytes, code: int) -> None:
+    raw = await hall.dial()
+    raw.say(b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert await raw.answered() == 200
+    await raw.reader.readuntil(b"}")
+    (session,) = hall.engine.sessions.values()
+    raw.say(handshake(f"{OPEN}&sid={session.id}") + text("2probe") + bytes_)
+    assert await raw.answered() == 101
+    assert await raw.frame() == Frame(0x81, b"3probe")
+    assert await raw.closed() == code and await raw.gone()
+    assert not session.closed and not session.upgrading and session.transport == "polling"
+    session.close("test over")
+
+
+async def test_a_handshake_with_a_body(hall: Hall) -> None:
+    """Nothing of aiohttp waits for the body."""
+    raw = await hall.dial()
+    raw.say(handshake(Content_Length="100"))
+    assert await raw.answered() == 101
+    raw.say(text("4x"))
+    assert (await raw.frame()).payload[:1] == b"0" and await raw.frame() == Frame(0x81, b"4x")
+    await until(lambda: not handlers())
+
+
 async def test_pings_of_a_client_that_does_not_read_take_no_more_than_they_may(hall: Hall) -> None:
     raw = await hall.enter(buffer=4096)
     out = raw.session.out

@@ -144,8 +144,11 @@ class WebSocket(asyncio.Protocol):
         """Say good-bye and wait for the client to say it too, or to hang up; but not for long (section 7.1)."""
         if not self._closing:
             self._closing = True
-            self.transport.write(bytes((_CLOSE, 2)) + code.to_bytes(2, "big"))
-            self._timer = self._loop.call_later(self._linger, self.transport.abort)
+            self._say(code)
+
+    def _say(self, code: int) -> None:
+        self.transport.write(bytes((_CLOSE, 2)) + code.to_bytes(2, "big"))
+        self._timer = self._loop.call_later(self._linger, self.transport.abort)
 
     def _answer_close(self, payload: bytes) -> None:
         """The client's half: if it was the first, ours follows."""
@@ -155,8 +158,9 @@ class WebSocket(asyncio.Protocol):
 
     def _end(self, code: int) -> None:
         """The receiver is told before our close frame goes out: nothing may be sent after it (section 5.5.1)."""
+        self._closing = True  # it may want to close, too
         self.receiver.lost()
-        self.close(code)
+        self._say(code)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._timer is not None:
