@@ -19,7 +19,6 @@ import os
 import resource
 import signal
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +27,8 @@ sys.path.insert(0, str(HERE.parents[2] / "files/rtc_server/src"))
 
 import report  # noqa: E402
 import tls  # noqa: E402
-from measure import QUICK, ROWS, Effort, GeneratorLimitError, at_load, connections, fan_out, only_closed, storm  # noqa: E402
-from servers import CACHE, KINDS, Kind, OverloadedError, UnavailableError, generator  # noqa: E402
+from measure import QUICK, ROWS, Effort, GeneratorLimitError, at_load, closed_loop, connections, fan_out, storm, under_load  # noqa: E402
+from servers import CACHE, KINDS, Kind, OverloadedError, UnavailableError, generator, running  # noqa: E402
 
 OTHER_ROWS = ("idle", "storm", "tls", "loops")
 OURS_ALONE = ("tls", "loops")  # by default left out where ours with the journal on is not asked for
@@ -48,7 +47,6 @@ class Bench:
 
     def __init__(self, kinds: list[Kind], rows: list[str], effort: Effort, loop: str) -> None:
         self.kinds, self.names, self.effort, self.loop = kinds, rows, effort, loop
-        self.short = replace(effort, closed=min(effort.closed, 2.5), equal=min(effort.equal, 2.5))  # of the rows of ours alone
         self.rows: dict[str, dict[str, Any]] = {}
         self.refused: list[str] = []
 
@@ -110,9 +108,9 @@ class Bench:
         ways, missing = tls.ways()
         for way in ways:
             title, reach = tls.WAYS[way]
-            what = f"tls_20x10, {title}"
-            closed = self._try(f"{what}, closed loop", only_closed, kind, shape, self.short, self.loop, reach)
-            loaded = self._try(f"{what}, {TLS_LOAD} messages/s", at_load, kind, shape, TLS_LOAD, self.short, self.loop, reach)
+            with reach(kind, self.loop) as run:
+                closed = self._try(f"tls_20x10, {title}, closed loop", closed_loop, run, shape, self.effort)
+                loaded = self._try(f"tls_20x10, {title}, {TLS_LOAD} messages/s", under_load, run, shape, TLS_LOAD, self.effort)
             row[way] = report.way_figures(closed, loaded, TLS_LOAD)
             tell(f"  tls_20x10     {title:<28}{row[way]}")
         return missing
@@ -125,9 +123,10 @@ class Bench:
         if missing:
             return missing
         for name in ("20x10", "200x5"):
-            closed = {
-                loop: self._try(f"loops {name}, {loop}", only_closed, kind, ROWS[f"fanout_{name}"], self.short, loop) for loop in LOOPS
-            }
+            closed = {}
+            for loop in LOOPS:
+                with running(kind, loop) as run:
+                    closed[loop] = self._try(f"loops {name}, {loop}", closed_loop, run, ROWS[f"fanout_{name}"], self.effort)
             row[name] = report.loop_figures(closed)
             tell(f"  loops {name:<8}{row[name]}")
         return []

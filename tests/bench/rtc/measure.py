@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -54,7 +52,6 @@ class Effort:
     warm: float = 1.0  # times the kind's own
 
 
-Reach = Callable[[Kind, str], AbstractContextManager[Running]]  # start a server with an event loop, and reach it somehow
 QUICK = Effort(closed=0.4, probe=0.4, equal=0.4, idle=0.3, probes=1, begin=0.2, warm=0.2)
 
 
@@ -134,23 +131,22 @@ def fan_out(kind: Kind, row: Row, effort: Effort, loop: str = "auto") -> dict[st
     return {"closed": closed, "open": Search(kind, row, effort, loop).best(guess)}
 
 
-def only_closed(kind: Kind, row: Row, effort: Effort, loop: str = "auto", reach: Reach = running) -> dict[str, Any]:
-    """Closed loop of a fresh server. Raises GeneratorLimitError."""
-    with reach(kind, loop) as run:
-        return closed_loop(run, row, effort)
-
-
-def at_load(kind: Kind, row: Row, rate: float, effort: Effort, loop: str = "auto", reach: Reach = running) -> dict[str, Any]:
-    """Latencies and CPU of a warm server at that many messages a second. Raises GeneratorLimitError."""
-    with reach(kind, loop) as run:
-        closed_loop(run, row, Effort(closed=0.2, warm=effort.warm))
-        for again in (True, False):
-            figures = run.load(*_shape(row), "-R", f"{rate:.1f}", "-W", 0.5, "-d", effort.equal)
-            if not _limited(figures):
-                break
-            if not again:
-                raise GeneratorLimitError(f"{kind.title} at {rate:.0f} messages/s: {figures['late']:.0%} sent late")
+def under_load(run: Running, row: Row, rate: float, effort: Effort) -> dict[str, Any]:
+    """Latencies and CPU at that many messages a second. Raises GeneratorLimitError."""
+    for again in (True, False):
+        figures = run.load(*_shape(row), "-R", f"{rate:.1f}", "-W", 0.5, "-d", effort.equal)
+        if not _limited(figures):
+            break
+        if not again:
+            raise GeneratorLimitError(f"{run.kind.title} at {rate:.0f} messages/s: {figures['late']:.0%} sent late")
     return figures
+
+
+def at_load(kind: Kind, row: Row, rate: float, effort: Effort, loop: str = "auto") -> dict[str, Any]:
+    """The same of a fresh server that was made warm."""
+    with running(kind, loop) as run:
+        closed_loop(run, row, Effort(closed=0.2, warm=effort.warm))
+        return under_load(run, row, rate, effort)
 
 
 def connections(kind: Kind, number: int, effort: Effort, loop: str = "auto") -> dict[str, Any]:

@@ -12,14 +12,13 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from measure import Reach
 from servers import CACHE, Kind, Running, UnavailableError, free_port, generator, running, serving
 
 # The upgrade as in the guide of nginx (WebSocket proxying); upgraded connections are never reused, others are.
@@ -129,7 +128,8 @@ def by_nginx(kind: Kind, loop: str) -> Iterator[Running]:
             yield Running(kind, [*run.processes, master, *workers], port, tls=True)
 
 
-WAYS: dict[str, tuple[str, Reach]] = {
+# Title, and how a server is started with an event loop so that it is reached in this way.
+WAYS: dict[str, tuple[str, Callable[[Kind, str], contextlib.AbstractContextManager[Running]]]] = {
     "plain": ("plain", running),
     "tls_server": ("TLS ended by the server", by_server),
     "tls_nginx": ("TLS ended by nginx", by_nginx),
@@ -141,7 +141,8 @@ def ways() -> tuple[list[str], list[str]]:
     try:
         generator(tls=True)
     except UnavailableError as exc:
-        return [], [f"TLS: the generator needs OpenSSL's headers (Debian package libssl-dev): {exc}"]
+        why = " ".join(str(exc).split())
+        return [], [f"TLS: the generator needs OpenSSL's headers (Debian package libssl-dev): {why}"]
     try:
         _nginx_program()
     except UnavailableError as exc:
