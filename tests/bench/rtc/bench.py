@@ -194,7 +194,7 @@ def main(arguments: list[str] | None = None) -> int:
         "load_average": [round(before, 1), round(os.getloadavg()[0], 1)],
     }  # fmt: skip
     print(report.table(bench.rows, KINDS))
-    if not chosen.quick:
+    if not chosen.quick and any(name.startswith(("fanout_", "idle_")) for name in bench.rows):
         print(report.plot(result))
     for title, lines in (("Missing", missing), ("Refused", bench.refused), ("Short of the target", result["short_of_target"])):
         for line in lines:
