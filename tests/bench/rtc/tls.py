@@ -25,7 +25,6 @@ from servers import CACHE, Kind, Running, UnavailableError, free_port, generator
 _NGINX = """
 daemon off;
 worker_processes 1;
-worker_rlimit_nofile 40000;
 error_log stderr warn;
 pid {folder}/nginx.pid;
 {user}
