@@ -29,6 +29,7 @@ _T = TypeVar("_T")
 MAX_BATCH = 4096  # requests handed over at once
 MAX_WAITING = 50_000  # requests waiting for a batch
 MAX_WAITING_BYTES = 64 << 20
+_COLLECT = 0.001  # seconds that the first request of a batch waits for others at most
 _IDLE = 0.1  # seconds without a batch, after which changes are filed
 
 
@@ -120,11 +121,20 @@ class SqliteJournal:
         return True
 
     def _hand_over_soon(self) -> None:
-        wait = self._not_before() - self._took - self._loop.time()
+        now = self._loop.time()
+        wait = self._not_before() - self._took - now
         if wait < 0.0005:  # timers tick in milliseconds
-            self._loop.call_soon(self._hand_over)  # at the end of this turn: all of it is one batch
+            self._loop.call_soon(self._collect, len(self._waiting), now + _COLLECT)
         else:
             self._loop.call_later(wait, self._hand_over)
+
+    def _collect(self, seen: int, until: float) -> None:
+        """Requests often come in waves: as long as each turn of the loop brings more, they become one batch."""
+        waiting = len(self._waiting)
+        if waiting > seen and self._loop.time() < until:
+            self._loop.call_soon(self._collect, waiting, until)
+        else:
+            self._hand_over()
 
     def _hand_over(self) -> None:
         batch = self._waiting
@@ -139,14 +149,13 @@ class SqliteJournal:
         self.batches += 1
         self.requests += len(outcomes)
         self._took += (self._loop.time() - self._handed_over - self._took) / 8
-        if self._waiting:
-            self._hand_over_soon()
-        else:
-            self._busy = False
         try:
             self._on_outcomes(outcomes)
         finally:
-            if not self._busy:
+            if self._waiting:
+                self._loop.call_soon(self._hand_over_soon)  # after the flush of these: its pause counts
+            else:
+                self._busy = False
                 self._idle.set()
 
     def _run(self) -> None:
