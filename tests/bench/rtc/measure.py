@@ -123,7 +123,7 @@ class Search:
         return best
 
 
-def fan_out(kind: Kind, row: Row, effort: Effort, loop: str = "auto") -> dict[str, Any]:
+def fan_out(kind: Kind, row: Row, effort: Effort, loop: str = "asyncio") -> dict[str, Any]:
     """Closed loop, then open loop from there. Raises GeneratorLimitError."""
     with running(kind, loop) as run:
         closed = closed_loop(run, row, effort)
@@ -142,14 +142,14 @@ def under_load(run: Running, row: Row, rate: float, effort: Effort) -> dict[str,
     return figures
 
 
-def at_load(kind: Kind, row: Row, rate: float, effort: Effort, loop: str = "auto") -> dict[str, Any]:
+def at_load(kind: Kind, row: Row, rate: float, effort: Effort, loop: str = "asyncio") -> dict[str, Any]:
     """The same of a fresh server that was made warm."""
     with running(kind, loop) as run:
         closed_loop(run, row, Effort(closed=0.2, warm=effort.warm))
         return under_load(run, row, rate, effort)
 
 
-def connections(kind: Kind, number: int, effort: Effort, loop: str = "auto") -> dict[str, Any]:
+def connections(kind: Kind, number: int, effort: Effort, loop: str = "asyncio") -> dict[str, Any]:
     """So many connections that do nothing: kilobytes for each, and how many came in a second."""
     with running(kind, loop) as run:
         run.load("-r", 1, "-m", 2, "-w", 1, "-W", 0.2, "-d", 0.2)  # code and buffers that the first client needs
@@ -157,7 +157,7 @@ def connections(kind: Kind, number: int, effort: Effort, loop: str = "auto") -> 
         return run.load("-C", number, "-d", effort.idle)
 
 
-def storm(kind: Kind, rooms: int, members: int, missed: int, loop: str = "auto") -> dict[str, Any]:
+def storm(kind: Kind, rooms: int, members: int, missed: int, loop: str = "asyncio") -> dict[str, Any]:
     """All but one of each room hang up, miss messages and come back at once; until they have all of them."""
     kind = kind if kind.contract else RECOVERY
     with running(kind, loop) as run:
