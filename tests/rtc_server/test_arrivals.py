@@ -127,7 +127,7 @@ def copied(path: Path, to: Path) -> Path:
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30) | st.sampled_from(["", "\n", "a\nb\r\x0b\x1c\x85\u2028\u2029\0", '"\\" 1 2'])
 JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,
-                    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3), max_leaves=8)  # fmt: skip
+                    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3), max_leaves=4)  # fmt: skip
 CHANGES = st.builds(Change, st.integers(1, 1 << 39), TEXTS, TEXTS, st.integers(0, 1 << 50), JSON.map(dumps))
 
 

@@ -407,10 +407,10 @@ async def test_the_client_ends_its_half(hall: Hall) -> None:
 
 async def test_no_data_follow_our_answer_to_a_close(hall: Hall) -> None:
     """Also when the client has not taken yet what was before it, so that the connection stays for a while."""
+    hall.engine.linger = PATIENCE
     raw = await hall.enter(buffer=4096)
     session, out = raw.session, raw.session.out
     assert out is not None
-    hall.engine.linger = 10
     await until(lambda: session.send("4" + "x" * 50_000) or out.get_write_buffer_size())
     raw.say(close(1000))
     await until(lambda: session.closed)
@@ -447,24 +447,35 @@ async def test_reading_pauses_while_messages_wait_for_a_handler(kind: str, conte
         raw = await hall.enter()
         ws = raw.session.ws
         assert ws is not None
-        sent: list[str] = []
-        while not ws._paused:
-            sent += ["4" + str(len(sent)) + "x" * 10_000]
-            raw.say(text(sent[-1]))
-            await raw.writer.drain()
+        sent = [f"4{i}" + "x" * 90_000 for i in range(100)]
+        raw.say(*[frame(TEXT, message.encode(), mask=bytes(4)) for message in sent])
+        await until(lambda: ws._paused)
+        for _ in range(100):  # turns in which more could be read
             await asyncio.sleep(0)
-        for _ in range(3000):  # what the kernel does not take any more stays with the client
-            if raw.writer.transport.get_write_buffer_size() > 200_000:
-                break
-            sent += ["4" + str(len(sent)) + "x" * 10_000]
-            raw.say(text(sent[-1]))
-            await asyncio.sleep(0)
-        assert raw.writer.transport.get_write_buffer_size() > 200_000
         assert len(ws._rest) < (256 << 10) + 100_000 + (512 << 10)
         assert engine.began == sent[:1] and engine.done == []
         engine.gate.set()
         await until(lambda: len(engine.done) == len(sent))
         assert engine.done == sent and not ws._paused
+
+
+async def test_messages_wait_until_the_session_is_open(kind: str, contexts: Any) -> None:
+    """Those that came with the handshake, and those that come later."""
+
+    class Gated(Careful):
+        def on_open(self, session: Session) -> Any:
+            return self.gate.wait()
+
+    engine = Gated()
+    async with hall_of(engine, kind, contexts) as hall:
+        raw = await hall.enter(also=text("4a") + text("4b"))
+        raw.say(text("4c") + frame(PING, b"seen"))
+        await until(lambda: raw.session.ws is not None and len(raw.session.ws._rest) > 20)
+        assert engine.began == []
+        engine.gate.set()
+        assert await raw.frame() == Frame(0x8A, b"seen")
+        await until(lambda: len(engine.done) == 3)
+        assert engine.done == ["4a", "4b", "4c"]
 
 
 async def test_a_client_that_goes_while_its_message_is_handled(kind: str, contexts: Any) -> None:

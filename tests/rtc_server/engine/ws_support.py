@@ -32,7 +32,9 @@ def frame(kind: int, payload: bytes = b"", *, fin: bool = True, reserved: int = 
         head = bytes((first, masked | 126)) + size.to_bytes(2, "big")
     else:
         head = bytes((first, masked | 127)) + size.to_bytes(8, "big")
-    return head + payload if mask is None else head + mask + unmask_slowly(mask, payload)
+    if mask is None:
+        return head + payload
+    return head + mask + (unmask_slowly(mask, payload) if any(mask) else payload)
 
 
 def text(message: str) -> bytes:
