@@ -249,12 +249,13 @@ async def test_a_refused_handshake_leaves_the_connection_to_http(hall: Hall) -> 
     assert await raw.answered() == 101
 
 
-async def test_frames_sent_together_with_the_handshake(hall: Hall) -> None:
+@pytest.mark.parametrize("later", [0, 5])
+async def test_frames_sent_together_with_the_handshake(hall: Hall, later: int) -> None:
     """Section 4.1 forbids it; they are not lost all the same, nor out of order."""
     sent = [f"4{i}" + "x" * (i * 50) for i in range(40)]
     stream = b"".join(map(text, sent))
-    raw = await hall.enter(also=stream[:-5])
-    raw.say(stream[-5:])
+    raw = await hall.enter(also=stream[: len(stream) - later])
+    raw.say(stream[len(stream) - later :])
     assert [(await raw.frame()).payload.decode() for _ in sent] == sent
 
 
