@@ -46,8 +46,13 @@ class Silence:
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Note that somebody asked for something."""
-        self._heard.add(request.protocol)
-        return await handler(request)
+        protocol = request.protocol
+        self._heard.add(protocol)
+        try:
+            return await handler(request)
+        finally:
+            if protocol.transport is None:  # a WebSocket's now, or lost
+                self._heard.discard(protocol)
 
     def _look(self, server: web.Server) -> None:
         now = set(server.connections)
