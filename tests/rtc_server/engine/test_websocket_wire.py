@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from eio_support import PATIENCE, Echo, Web, serving
-from ws_support import BINARY, CONTINUATION, PING, TEXT, Frame, close, frame, text
+from ws_support import BINARY, CONTINUATION, PING, TEXT, Frame, close, frame, patience, text
 
 from rtc_server.engine import Session
 
@@ -46,7 +46,7 @@ def handshake(path: str = OPEN, method: str = "GET", version: str = "1.1", **hea
 
 
 async def until(condition: Callable[[], Any], what: str = "") -> None:
-    async with asyncio.timeout(PATIENCE):
+    async with patience(PATIENCE):
         while not condition():
             await asyncio.sleep(0.002)
 
@@ -65,12 +65,12 @@ class Raw:
 
     async def answered(self) -> int:
         """The status of the answer to a request; ``head`` keeps it."""
-        async with asyncio.timeout(PATIENCE):
+        async with patience(PATIENCE):
             self.head = await self.reader.readuntil(b"\r\n\r\n")
         return int(self.head.split(b" ", 2)[1])
 
     async def frame(self) -> Frame:
-        async with asyncio.timeout(PATIENCE):
+        async with patience(PATIENCE):
             first, size = await self.reader.readexactly(2)
             assert size < 128
             if size > 125:
@@ -85,7 +85,7 @@ class Raw:
 
     async def gone(self) -> bool:
         """The server has closed the connection, and has forgotten the session."""
-        async with asyncio.timeout(PATIENCE):
+        async with patience(PATIENCE):
             with contextlib.suppress(ConnectionError):
                 while await self.reader.read(1 << 16):
                     pass

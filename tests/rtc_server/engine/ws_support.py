@@ -6,11 +6,17 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 from rtc_server.engine.errors import ProtocolError
 from rtc_server.engine.websocket import WebSocket
+
+if sys.version_info >= (3, 11):
+    patience = asyncio.timeout
+else:  # aiohttp brings it there
+    from async_timeout import timeout as patience
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 MASK = b"\x37\xfa\x21\x3d"  # of the examples in RFC 6455 section 5.7
