@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import re
+from typing import Callable
 
 from ansible_collections.collab.rtc.plugins.module_utils import (
     _installation,
     _java,
     _jvm_options,
     _services,
+    _setenv_edit,
     _tomcat,
 )
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Application, Java, Process, Service
@@ -72,6 +74,10 @@ def describe(tree: Tree, found: Found, states: dict[str, bool]) -> Application:
     if application.java is not None:
         folder = (found.proc.cwd if found.proc else "") or found.path + "/bin"
         application.java.truststore = _java.trust_store(tree, application.java.home, options.properties, folder)
+        elsewhere = _configured(tree, found, starter, _setenv_edit.without_block).properties.get(_setenv_edit.PROPERTY, "")
+        application.java.option = _java.trust_option(
+            tree, application.java.home, found.path + "/bin/setenv.sh", elsewhere, folder
+        )
     application.server_xml = _tomcat.describe(tree, found.path, found.kind, options.properties, options.environment)
     if found.proc is not None:
         application.process = Process(
@@ -89,10 +95,15 @@ def _tomcat_home(tree: Tree, path: str, options: JvmOptions) -> str:
     return named if tree.is_file(named + "/lib/catalina.jar") else path
 
 
-def _configured(tree: Tree, found: Found, starter: Starter | None) -> JvmOptions:
-    """What the next start would use: the unit's environment and bin/setenv.sh."""
+def _configured(
+    tree: Tree, found: Found, starter: Starter | None, edit: Callable[[str], str] = lambda text: text
+) -> JvmOptions:
+    """What the next start would use: the unit's environment and bin/setenv.sh.
+
+    :param edit: what is done to the text of setenv.sh before it is read.
+    """
     return _jvm_options.of_setenv(
-        tree.text(found.path + "/bin/setenv.sh") or "",
+        edit(tree.text(found.path + "/bin/setenv.sh") or ""),
         found.path,
         starter.environment if starter else {},
         tree.text,

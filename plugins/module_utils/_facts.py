@@ -105,6 +105,18 @@ class TrustStore:
 
 
 @dataclass
+class TrustOption:
+    """What ``bin/setenv.sh`` says about the trust store of the next JVM, and whether this collection may say it there."""
+
+    path: str  # of setenv.sh
+    mtime: float = 0.0  # seconds since the epoch
+    ours: str = ""  # the trust store that our block in it names
+    elsewhere: str = ""  # the one that is named to the JVM without our block
+    otherwise: str = ""  # the one that the JVM would use without our block: elsewhere, jssecacerts or cacerts
+    obstacle: str = ""  # why our block cannot be written
+
+
+@dataclass
 class Java:
     """The JRE that the application runs on."""
 
@@ -113,6 +125,7 @@ class Java:
     source: str = ""  # "process" | "setenv" | "unit" | "install" | ...
     keytool: str = ""
     truststore: TrustStore | None = None
+    option: TrustOption | None = None  # None: there is no setenv.sh
 
 
 @dataclass
@@ -313,6 +326,6 @@ def _classes() -> dict[str, Any]:
 
 
 register(
-    Unreadable, Listener, TlsHost, Connector, ServerXml, TrustStore, Java, Process, Service, Application, Upstream,
+    Unreadable, Listener, TlsHost, Connector, ServerXml, TrustStore, TrustOption, Java, Process, Service, Application, Upstream,
     Route, ProxyListen, VirtualHost, Proxy, RtcInstance, HostFacts,
 )  # fmt: skip

@@ -86,7 +86,8 @@ ENTRIES = (
           " name.", seed=("S18",)),
     Entry("RTC321", "warning", "The trust store of its own is not in use",
           "Java reads it only when its property javax.net.ssl.trustStore names it.",
-          "rtc_truststore_path is another path than the trust store that the application uses.",
-          "Add -Djavax.net.ssl.trustStore with the path to CATALINA_OPTS in bin/setenv.sh, and restart the application.",
+          "The run writes that property at the end of the application's bin/setenv.sh. That cannot be done, because the script is"
+          " not there, ends early or sets the property itself; or it had no effect, because something else starts the JVM.",
+          "Set the option where the JVM is started, or remove the other one, as the finding says.",
           "", ("S17",)),
 )  # fmt: skip

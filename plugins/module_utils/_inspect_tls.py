@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import Iterator
 
-from ansible_collections.collab.rtc.plugins.module_utils import _intent
+from ansible_collections.collab.rtc.plugins.module_utils import _intent, _planning_node
 from ansible_collections.collab.rtc.plugins.module_utils._facts import TrustStore, VirtualHost
 from ansible_collections.collab.rtc.plugins.module_utils._findings import make
 from ansible_collections.collab.rtc.plugins.module_utils._given_tls import GivenTls, names_cover
@@ -27,23 +27,18 @@ def node(state: SiteState, item: Node) -> list[Finding]:
     found: list[Finding] = []
     store = java.truststore
     own = item.wishes.truststore_path
-    if own and (store is None or store.path != own):
-        found.append(
-            make(
-                "RTC321",
-                item.host,
-                f"{item.kind.capitalize()} on {item.host} reads {store.path if store else 'no trust store'}"
-                f" and not {own}.",
-                remedy=f"Add -Djavax.net.ssl.trustStore={own} to CATALINA_OPTS in bin/setenv.sh of the"
-                " application and restart it, once the run has made the store.",
-            )
-        )
+    cause, remedy = _planning_node.unnamed(item) if own else ("", "")
+    if cause:
+        what = f"{item.kind.capitalize()} on {item.host} is not told to read {own}"
+        found.append(make("RTC321", item.host, f"{what}. {cause}", remedy=remedy))
+    if own and (store is None or store.path != own or (store.error and not store.mtime)):
+        pass  # the run makes the store
     elif store is None or store.error:
         why = store.error.rstrip(".") if store else "none was found"
         found.append(make("RTC312", item.host, f"Trust store of {item.kind.capitalize()} on {item.host}: {why}."))
     else:
         found += _trust(item, store)
-    found += _store(item, store) if store else []
+    found += _store(item, store) if store and store.path != own else []
     if not (item.given and item.given.root_pem) and not item.wishes.tls_fetch:
         found.append(make("RTC314", item.host, f"The authority behind {state.site.base_url} was not given."))
     for finding in found:

@@ -10,9 +10,9 @@ import hashlib
 import os
 import re
 
-from ansible_collections.collab.rtc.plugins.module_utils import _truststore
+from ansible_collections.collab.rtc.plugins.module_utils import _setenv_edit, _truststore
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
-from ansible_collections.collab.rtc.plugins.module_utils._facts import Java, TrustStore
+from ansible_collections.collab.rtc.plugins.module_utils._facts import Java, TrustOption, TrustStore
 from ansible_collections.collab.rtc.plugins.module_utils._tree import Tree
 
 _DEFAULT_PASSWORD = "changeit"  # noqa: S105 - of every cacerts as it is delivered
@@ -64,14 +64,8 @@ def trust_store(tree: Tree, home: str, properties: dict[str, str], folder: str) 
     :param properties: unmasked, for the password.
     :param folder: the directory of the process, for a relative path.
     """
-    security = home + "/lib/security"
     named = properties.get("javax.net.ssl.trustStore", "")
-    if named:
-        store = TrustStore(path=named if named.startswith("/") else f"{folder}/{named}", source="property")
-    elif tree.is_file(security + "/jssecacerts"):
-        store = TrustStore(path=security + "/jssecacerts", source="jssecacerts")
-    else:
-        store = TrustStore(path=security + "/cacerts", source="cacerts")
+    store = _named(tree, home, named, folder)
     store.real_path = tree.real(store.path)
     if named == "NONE":
         store.path = store.real_path = "NONE"
@@ -87,6 +81,36 @@ def trust_store(tree: Tree, home: str, properties: dict[str, str], folder: str) 
     password = properties.get("javax.net.ssl.trustStorePassword") or (None if named else _DEFAULT_PASSWORD)
     _contents(store, content, password)
     return store
+
+
+def _named(tree: Tree, home: str, named: str, folder: str) -> TrustStore:
+    security = home + "/lib/security"
+    if named:
+        return TrustStore(path=named if named.startswith("/") else f"{folder}/{named}", source="property")
+    if tree.is_file(security + "/jssecacerts"):
+        return TrustStore(path=security + "/jssecacerts", source="jssecacerts")
+    return TrustStore(path=security + "/cacerts", source="cacerts")
+
+
+def trust_option(tree: Tree, home: str, setenv: str, elsewhere: str, folder: str) -> TrustOption | None:
+    """What our block in a setenv.sh says, or could say.
+
+    :param setenv: path of the script.
+    :param elsewhere: the trust store that is named to the next JVM without our block, "" for none.
+    :param folder: the directory of the process, for a relative path.
+    """
+    text, info = tree.text(setenv), tree.stat(setenv)
+    if text is None or info is None:
+        return None
+    problem = _setenv_edit.obstacle(text, setenv)
+    return TrustOption(
+        path=setenv,
+        mtime=info.st_mtime,
+        ours=_setenv_edit.named(_setenv_edit.block_of(text)),
+        elsewhere=elsewhere,
+        otherwise=_named(tree, home, elsewhere, folder).path,
+        obstacle=str(problem) if problem else "",
+    )
 
 
 def _contents(store: TrustStore, content: bytes, password: str | None) -> None:

@@ -72,6 +72,16 @@ class TrustPlan:
 
 
 @dataclass
+class TrustOptionPlan:
+    """What ``jvm_truststore_option`` is to write into ``setenv.sh``."""
+
+    site: str
+    path: str
+    truststore: str = ""  # "": our block goes
+    instead_of: str = ""  # the store that the JVM used until now
+
+
+@dataclass
 class RtcPlan:
     """An RTC server instance, ``rtc-server@<instance>``."""
 
@@ -137,6 +147,7 @@ class HostPlan:
     host: str
     connectors: list[ConnectorPlan] = field(default_factory=list)
     trust: list[TrustPlan] = field(default_factory=list)
+    trust_options: list[TrustOptionPlan] = field(default_factory=list)
     rtc: list[RtcPlan] = field(default_factory=list)
     vhosts: list[VhostPlan] = field(default_factory=list)
     restarts: list[RestartPlan] = field(default_factory=list)
@@ -156,5 +167,5 @@ class Plan:
 
 
 _facts.register(
-    Finding, Site, ConnectorPlan, TrustPlan, RtcPlan, VhostPlan, RestartPlan, HostPlan, Plan,
+    Finding, Site, ConnectorPlan, TrustPlan, TrustOptionPlan, RtcPlan, VhostPlan, RestartPlan, HostPlan, Plan,
 )  # fmt: skip

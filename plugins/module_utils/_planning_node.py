@@ -12,6 +12,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._plan import (
     HostPlan,
     RestartPlan,
     RtcPlan,
+    TrustOptionPlan,
     TrustPlan,
 )
 from ansible_collections.collab.rtc.plugins.module_utils._topology import Node, SiteState
@@ -27,6 +28,9 @@ def plan_node(state: SiteState, node: Node, host: HostPlan) -> None:
     trust = _trust(state, node)
     if trust:
         host.trust.append(trust)
+    option = _trust_option(state, node, trust)
+    if option:
+        host.trust_options.append(option)
     host.rtc.append(_rtc(state, node))
     host.restarts.append(_restart(state, node))
 
@@ -89,11 +93,52 @@ def _trust(state: SiteState, node: Node) -> TrustPlan | None:
     if not state.tls or java is None or not java.home:
         return None
     now = java.truststore.path if java.truststore else ""
+    if java.option and java.option.ours == now:  # what the JVM uses where our block goes, and what a lost store begins with
+        now = java.option.otherwise
     path = node.wishes.truststore_path or now
     certificates = trusted(state, node)
     if not certificates or not path:
         return None
     return TrustPlan(state.site.name, path, java.home, certificates, seed_from=now if path != now else "")
+
+
+def _trust_option(state: SiteState, node: Node, trust: TrustPlan | None) -> TrustOptionPlan | None:
+    java, own = node.application.java, node.wishes.truststore_path
+    option = java.option if java else None
+    if option is None:
+        return None
+    if not own and option.ours and not option.obstacle:
+        return TrustOptionPlan(state.site.name, option.path)
+    if own and trust and not unnamed(node)[0]:
+        return TrustOptionPlan(state.site.name, option.path, own, trust.seed_from)
+    return None
+
+
+def unnamed(node: Node) -> tuple[str, str]:
+    """Why the trust store of its own cannot be named to the application's JVM, and what the administrator does about it.
+
+    :returns: two sentences; empty ones when nothing is in the way.
+    """
+    own, java, process = node.wishes.truststore_path, node.application.java, node.application.process
+    by_hand = f"Add -Djavax.net.ssl.trustStore={own} to what starts the application's JVM, and restart it."
+    option = java.option if java else None
+    if option is None:
+        if java and java.truststore and java.truststore.path == own:
+            return "", ""
+        return f"{node.application.install_dir}/bin/setenv.sh is not there or cannot be read.", by_hand
+    running = process.properties.get("javax.net.ssl.trustStore", "") if process else ""
+    current = process is not None and option.mtime <= process.started - CLOCK_SLACK
+    other = option.elsewhere or (running if current and running not in (option.ours, own) else "")
+    if other and other != own:
+        return (
+            f"The option -Djavax.net.ssl.trustStore={other} is set already, not by this collection.",
+            f"Remove that option, or set rtc_truststore_path to {other}.",
+        )
+    if option.obstacle:
+        return option.obstacle, ""
+    if current and option.ours == own and running != own:
+        return f"Process {process.pid} was started without what {option.path} says.", by_hand  # type: ignore[union-attr]
+    return "", ""
 
 
 def trusted(state: SiteState, node: Node) -> list[dict[str, str]]:
@@ -157,6 +202,10 @@ def pending(node: Node) -> list[str]:
     store = java.truststore if java else None
     if store and store.mtime > process.started + CLOCK_SLACK:
         reasons.append(f"{store.path} is newer than the process {process.pid}")
+    option = java.option if java else None
+    named = process.properties.get("javax.net.ssl.trustStore", "")
+    if option and option.ours not in ("", named) and option.mtime > process.started + CLOCK_SLACK:
+        reasons.append(f"{option.path} is newer than the process {process.pid}")
     return reasons
 
 

@@ -172,6 +172,10 @@ def _work(site: Site, host: HostPlan) -> list[str]:
         tasks += [f"install {name}" for name in host.packages]
         tasks += [f"file {item['dest']}" for item in host.certificates if f"/{site.server_name}/" in item["dest"]]
     tasks += [f"trust store {item.path}: {len(item.certificates)} authority" for item in host.trust if item.site == site.name]
+    for option in host.trust_options:
+        if option.site == site.name:
+            named = f"-Djavax.net.ssl.trustStore={option.truststore}"
+            tasks.append(f"{option.path}: {named if option.truststore else 'no trust store of its own any more'}")
     for rtc in host.rtc:
         if rtc.site == site.name:
             what = "RTC server" if rtc.service == "deployed" else "the add-on's own RTC service stays"

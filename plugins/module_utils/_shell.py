@@ -47,6 +47,48 @@ def variables(
     return run.variables
 
 
+def stops(script: str) -> str:
+    """The command that ends a script before its last line in any case, such as ``exit 0``; "" for none."""
+    return _walk(script)[0]
+
+
+def open_at_end(script: str) -> bool:
+    """Whether an ``if``, a loop, ``case`` or group is still open where a script ends."""
+    return bool(_walk(script)[1])
+
+
+def _walk(script: str) -> tuple[str, list[str]]:
+    frames: list[str] = []
+    words: list[str] = []
+    operator = "\n"
+    for piece in _tokens(script):
+        if piece not in _OPERATORS:
+            words.append(piece)
+            continue
+        while words and words[0] in _KEYWORDS:
+            words = _enter(frames, words)
+        if words[:1] == ["function"] and words[-1] == "{":
+            frames.append("{")
+        sure = not frames and operator in (";", "\n") and piece in (";", "\n", "&&", "||")
+        if sure and words and (words[0] in ("exit", "return") or (words[0] == "exec" and not re.search("[<>]", "".join(words)))):
+            return " ".join(words), frames
+        if piece == "(":
+            frames.append(piece)
+        elif piece == ")" and frames[-1:] == ["("]:
+            frames.pop()
+        words, operator = [], piece
+    return "", frames
+
+
+def _enter(frames: list[str], words: list[str]) -> list[str]:
+    word = words[0]
+    if word in ("if", "while", "until", "for", "case", "{"):
+        frames.append(word)
+    elif word in ("fi", "done", "esac", "}") and frames:
+        frames.pop()
+    return [] if word in ("for", "case") else words[1:]
+
+
 class _Run:
     """One reading of a script. Frames of ``if`` and ``case`` say whether commands count."""
 

@@ -154,18 +154,20 @@ def changed(
     return new
 
 
-def seeded(data: bytes, store: Store, password: str, keytool: Keytool | None, directory: str) -> bytes:
-    """A new store of the same format with the trusted certificates of another, and with this password.
+def seeded(data: bytes, store: Store, password: str) -> bytes:
+    """A new store with the trusted certificates of another: one that Java opens without being told a password.
+
+    A JVM that has ``-Djavax.net.ssl.trustStore`` and no ``trustStorePassword`` sees nothing, without a word, in a PKCS#12 store
+    with a password (Java 11, 17, 21); the password would be on a command line. So a PKCS#12 store without a password is
+    copied as it is, and any other becomes a JKS store, with this password.
 
     :raises UnsupportedStore: the seed is a JCEKS store.
     """
     trusted = [entry for entry in store.entries.values() if entry.kind == "trusted"]
     if store.type == "pkcs12" and not (store.protected or store.encrypted):
         return data
-    if store.type == "jks":
+    if store.type in ("jks", "pkcs12"):
         return _jks.write(trusted, password)
-    if store.type == "pkcs12":
-        return _import(b"", store.type, trusted, password, _needed(keytool), directory)
     raise UnsupportedStore(f"A new trust store cannot be made from one of the format {store.type}.", "Seed from cacerts.")
 
 

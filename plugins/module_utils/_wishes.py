@@ -141,7 +141,8 @@ VARIABLES: tuple[Variable, ...] = (
     _var("server_python", "path", "the newest interpreter found that is 3.10 or later",
          "Python interpreter on the host that the RTC server runs on."),
     _var("truststore_path", "path", "the trust store that the application uses",
-         "Keep the trusted authorities in this trust store of their own instead, so that an upgrade does not lose them."),
+         "Keep the trusted authorities in this trust store of their own instead, so that an upgrade of Java does not lose them."
+         " It is named to the JVM in the application's C(bin/setenv.sh)."),
     _var("restart_application", "choice", "when_needed",
          "Whether the run restarts the application where its settings changed. V(never) reports the pending restart.",
          ("when_needed", "never")),

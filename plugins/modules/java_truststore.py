@@ -96,8 +96,9 @@ options:
       - When O(path) does not exist, make it with the trusted certificates of this store, such as the C(cacerts) of the JRE.
       - Together with the option C(-Djavax.net.ssl.trustStore) of the application's JVM this keeps what was imported when an
         upgrade replaces the JRE.
-      - The new store has the format of this one. Java opens a JKS store and a PKCS#12 store without a password as it is; of a
+      - The new store is a JKS store, or PKCS#12 without a password where this one is. Java opens both as they are; of a
         PKCS#12 store with a password it sees nothing unless the JVM also has C(-Djavax.net.ssl.trustStorePassword).
+      - M(collab.rtc.jvm_truststore_option) adds that option.
     type: path
   seed_password:
     description: Password of O(seed_from).
@@ -328,7 +329,7 @@ class Run:
 
     def _need_keytool(self, store: _truststore.Store, changes: _truststore_edit.Changes, new_file: bool) -> None:
         """Find keytool before anything is changed, in check mode too."""
-        if _truststore_edit.needs_keytool(store, changes) or (new_file and store.type == "pkcs12" and store.protected):
+        if _truststore_edit.needs_keytool(store, changes):
             path = _jvm.find_keytool(self.options["jre_home"], self.options["seed_from"] if new_file else self.path)
             self.keytool = _jvm.Keytool(path)
 
@@ -338,7 +339,7 @@ class Run:
         try:
             new = data
             if new_file:
-                new = _truststore_edit.seeded(data, store, password, self.keytool, directory)
+                new = _truststore_edit.seeded(data, store, password)
                 store = _truststore.read(new, password, self.path)
             if changes:
                 new = _truststore_edit.changed(new, store, changes, password, self.keytool, directory, self.path)
@@ -358,7 +359,7 @@ class Run:
             "store": {
                 "path": self.path,
                 "real_path": self.real_path,
-                "type": store.type,
+                "type": "jks" if new_file and (store.protected or store.encrypted) else store.type,
                 "entries": trusted - len(changes.removed) + len(changes.added),
             },
             "added": [_shown(alias, one) for alias, one in changes.added.items()],

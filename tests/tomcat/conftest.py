@@ -54,6 +54,12 @@ def tomcat_on_each_java(request, tmp_path):
     return installed(*request.param, tmp_path)
 
 
+@pytest.fixture
+def install_tomcat():
+    """A function: Java, version of Tomcat and directory -> that Tomcat on that Java."""
+    return installed
+
+
 def installed(java, version, directory):
     home = str(javas.home_of(java))
     needed = NEEDS_JAVA.get(version.split(".", maxsplit=1)[0], 8)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils import _gather
+from ansible_collections.collab.rtc.plugins.module_utils import _gather, _setenv_edit
 from ansible_collections.collab.rtc.tests.unit.data.installation.hosts import Host, fingerprint, jks
 
 CONFLUENCE = "/opt/atlassian/confluence"
@@ -318,6 +318,22 @@ def test_process_wins_over_setenv(host):
     assert found.home == "/elsewhere"
     assert found.java.truststore.path == "/etc/other.jks"
     assert "missing" in found.java.truststore.error
+
+
+def test_trust_option_of_setenv(host):
+    home, setenv = JIRA + "/jre", JIRA + "/bin/setenv.sh"
+    host.jira().jre(home)
+    option = only(host).java.option
+    assert (option.path, option.ours, option.elsewhere, option.otherwise, option.obstacle) == (
+        setenv, "", "/etc/ssl/wiki.jks", "/etc/ssl/wiki.jks", "",
+    )  # fmt: skip
+    host.write(setenv, _setenv_edit.with_store("A=1\n", "/var/own store", setenv))
+    found = only(host)
+    assert found.java.truststore.path == "/var/own store"
+    option = found.java.option
+    assert (option.ours, option.elsewhere, option.otherwise) == ("/var/own store", "", home + "/lib/security/cacerts")
+    host.write(setenv, "exit 0\n")
+    assert "ends with 'exit 0'" in only(host).java.option.obstacle
 
 
 def test_trust_store_by_property_with_its_own_password(host):

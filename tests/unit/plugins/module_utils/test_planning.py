@@ -262,6 +262,48 @@ def test_a_trust_store_of_its_own_begins_with_the_one_in_use(base):
     assert (trust.path, trust.seed_from) == ("/var/store", "/usr/lib/jvm/java-11-openjdk-amd64/lib/security/cacerts")
 
 
+OPTION = {"path": "/opt/jira/bin/setenv.sh", "mtime": 1700000000, "otherwise": "/jre/lib/security/cacerts"}
+OPTION_AT = "facts.jira1.applications.0.java.option"
+USED = "facts.jira1.applications.0.java.truststore.path"
+
+
+@pytest.mark.parametrize(
+    ("option", "wish", "used", "stores", "options"),
+    [
+        ({}, "/var/store", "/jre/cacerts", [("/var/store", "/jre/cacerts")], [("/var/store", "/jre/cacerts")]),
+        # Named already: the same again, which changes nothing. A store that was lost is made anew from the JRE's.
+        ({"ours": "/var/store", "mtime": 1800000000}, "/var/store", "/var/store", [("/var/store", "/jre/lib/security/cacerts")],
+         [("/var/store", "/jre/lib/security/cacerts")]),
+        # Another one was asked for before.
+        ({"ours": "/var/old"}, "/var/store", "/var/old", [("/var/store", "/jre/lib/security/cacerts")],
+         [("/var/store", "/jre/lib/security/cacerts")]),
+        # Not asked for any more: the import goes where the JVM will look without our block.
+        ({"ours": "/var/store"}, "", "/var/store", [("/jre/lib/security/cacerts", "")], [("", "")]),
+        ({}, "", "/jre/cacerts", [("/jre/cacerts", "")], []),
+        ({"elsewhere": "/etc/own"}, "/var/store", "/etc/own", [("/var/store", "/etc/own")], []),
+        ({"elsewhere": "/var/store"}, "/var/store", "/var/store", [("/var/store", "")], [("/var/store", "")]),
+        ({"obstacle": "It ends early."}, "/var/store", "/jre/cacerts", [("/var/store", "/jre/cacerts")], []),
+    ],
+)  # fmt: skip
+def test_a_trust_store_of_its_own_is_named_to_the_jvm(base, option, wish, used, stores, options):
+    changes = {OPTION_AT: {**OPTION, **option}, "vars.jira1.rtc_truststore_path": wish, USED: used}
+    plan = plan_of(base("remote", set=changes), "jira1")
+    assert [(item.path, item.seed_from) for item in plan.trust] == stores
+    assert [(item.truststore, item.instead_of) for item in plan.trust_options] == options
+    assert all(item.path == OPTION["path"] for item in plan.trust_options)
+
+
+def test_a_process_from_before_the_option_is_restarted(base):
+    changes = {
+        OPTION_AT: {**OPTION, "ours": "/var/store", "mtime": 1700000200}, "vars.jira1.rtc_truststore_path": "/var/store",
+        "facts.jira1.applications.0.process": {"pid": 7, "started": 1700000100},
+    }  # fmt: skip
+    restart = plan_of(base("remote", set=changes), "jira1").restarts[0]
+    assert restart.pending == ["/opt/jira/bin/setenv.sh is newer than the process 7"]
+    changes["facts.jira1.applications.0.process"]["properties"] = {"javax.net.ssl.trustStore": "/var/store"}
+    assert plan_of(base("remote", set=changes), "jira1").restarts[0].pending == []
+
+
 def test_the_authority_is_fetched_only_when_that_is_asked_for(base):
     without = {"unset": ["tls", "vars.jira1.rtc_tls_ca"]}
     assert plan_of(base("remote", **without), "jira1").trust == []
