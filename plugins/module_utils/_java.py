@@ -58,8 +58,8 @@ def version(tree: Tree, home: str) -> str:
 def trust_store(tree: Tree, home: str, properties: dict[str, str], folder: str) -> TrustStore:
     """The trust store that a JVM with these properties uses (JSSE Reference Guide, "The cacerts Certificates File").
 
-    ``-Djavax.net.ssl.trustStore`` beats ``jssecacerts`` beats ``cacerts``. A property that names a missing file does
-    not fall back: the JVM then trusts nobody.
+    ``-Djavax.net.ssl.trustStore`` beats ``jssecacerts`` beats ``cacerts``. A property that names a missing file is an error
+    here: the guide says that the JVM then trusts nobody, and Java 11, 17 and 21 read ``cacerts`` instead, as tried.
 
     :param properties: unmasked, for the password.
     :param folder: the directory of the process, for a relative path.
@@ -74,7 +74,7 @@ def trust_store(tree: Tree, home: str, properties: dict[str, str], folder: str) 
     info = tree.stat(store.path)
     content = tree.data(store.path, _MOST)
     if info is None or content is None:
-        reason = tree.unreadable.get(store.path, "it is missing, so that the JVM trusts no certificate")
+        reason = tree.unreadable.get(store.path, "it is missing, so that the JVM trusts nobody, or others than is meant")
         store.error = f"{store.path} cannot be read: {reason}."
         return store
     store.mtime = info.st_mtime

@@ -166,6 +166,5 @@ def _appended(text: str, store: str) -> str:
 
 
 def _reads_on(text: str) -> bool:
-    mark = "RTC_READ_TO_THE_END"
-    # With a letter the word is lost in a quotation, a here-document or an open branch.
+    mark = "RTC_READ_TO_THE_END"  # an assignment that is lost when the script ends within a quotation or a here-document
     return _shell.variables(f"{text}\n{mark}=1\n", {}).get(mark) == "1" and not _shell.open_at_end(text)

@@ -291,6 +291,10 @@ def test_a_trust_store_of_its_own_is_named_to_the_jvm(base, option, wish, used, 
     assert [(item.path, item.seed_from) for item in plan.trust] == stores
     assert [(item.truststore, item.instead_of) for item in plan.trust_options] == options
     assert all(item.path == OPTION["path"] for item in plan.trust_options)
+    shown = _report_text.render_plan(_planning.make_plan(base("remote", set=changes)))
+    texts = [f"-Djavax.net.ssl.trustStore={item.truststore}" if item.truststore else "no trust store of its own" for item in plan.trust_options]
+    assert all(f"{OPTION['path']}: {text}" in shown for text in texts)
+    assert shown.count(OPTION["path"] + ":") == len(options)
 
 
 def test_a_process_from_before_the_option_is_restarted(base):

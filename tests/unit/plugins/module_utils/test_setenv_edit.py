@@ -100,7 +100,7 @@ def test_a_damaged_block_is_not_removed():
         _setenv_edit.without_store(LINES[0] + "\nA=1\n", "setenv.sh")
 
 
-@pytest.mark.parametrize("shell", ["sh", "dash", "bash", "busybox"])
+@pytest.mark.parametrize("shell", ["sh", "bash"])
 @pytest.mark.parametrize(
     "path", ["/var/store", "/var/my store", "/a'b", '/a"b', "/a$HOME", "/a`id`", "/a\\b", "/a*b?", "/a  b", "/ü", "/a;b", "/a#b", "/!x"]
 )
@@ -112,7 +112,7 @@ def test_a_real_shell_hands_the_path_to_java(shell, path, tmp_path):
     script.write_text(text, encoding="utf-8")
     # As catalina.sh starts java.
     line = '. "$1"; eval printf "%s\\\\\\\\n" "\\"$JAVA_OPTS\\"" "$CATALINA_OPTS" -Dlast'
-    command = [shell, *(["sh"] if shell == "busybox" else []), "-c", line, "x", str(script)]
+    command = [shell, "-c", line, "x", str(script)]
     done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=True)
     assert done.stdout.splitlines()[-3:] == ["-Da=b", f"-Djavax.net.ssl.trustStore={path}", "-Dlast"], done
     assert _setenv_edit.named(text) == path
