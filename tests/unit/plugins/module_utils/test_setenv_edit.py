@@ -37,6 +37,8 @@ SCRIPTS = {
     "blank lines": "A=1\n\n\n", "function": "f() { return 1; }\nfunction g {\n  return 1\n}\nf\n", "condition": "[ -r /x ] || exit 1\n",
     "subshell": "(exit 1)\n", "case": "case $x in a) exit 1 ;; (b) exit 2 ;; esac\n", "loop": "for x in a b; do exit; done\n",
     "redirection": "exec 2>&1\n", "comment": "# -Djavax.net.ssl.trustStore=/x\n#exit 0\n", "here-document": "cat <<E\nexit 0\nE\n",
+    "arithmetic": "HARD=$( ulimit -Hn )\nulimit -n $(( HARD > 16384  ? HARD : 16384 ))\n", "here-string": "read -a V <<< \"$X\"",
+    "nested": "v=`echo \"$($J/bin/java -version 2>&1)\" | awk '{ print substr($3, 2); }'`\nif $os400; then\n  exit 1\nfi",
     "text": "echo exit 0\necho 'a\nexit 0\n'\n", "export": "export CATALINA_OPTS='-Da=b'\n",
 }  # fmt: skip
 
