@@ -32,12 +32,17 @@ class Pipe:
         self.stuck = 0  # bytes that a peer which does not read leaves in the buffer
         self.aborted = False
         self.transport = self
+        self.over = False
 
     def write(self, data: bytes) -> None:
         if not self.aborted:
             self.written.append(data)
 
     def get_write_buffer_size(self) -> int:
+        return self.stuck
+
+    @property
+    def owed(self) -> int:
         return self.stuck
 
     def abort(self) -> None:

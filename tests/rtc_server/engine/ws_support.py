@@ -16,7 +16,9 @@ from rtc_server.engine.websocket import WebSocket
 if sys.version_info >= (3, 11):
     patience = asyncio.timeout
 else:  # aiohttp brings it there
-    from async_timeout import timeout as patience
+    import async_timeout
+
+    patience = async_timeout.timeout
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 MASK = b"\x37\xfa\x21\x3d"  # of the examples in RFC 6455 section 5.7

@@ -112,7 +112,7 @@ class Session:
     @property
     def backlog(self) -> int:
         """Bytes accepted for this client that the kernel has not taken yet."""
-        return self.buffered if self.out is None else self.out.get_write_buffer_size()
+        return self.buffered if self.ws is None else self.ws.owed
 
     def deliver(self, parcels: Collection[Parcel], frames: bytes | None) -> None:
         """Hub: hand one batch to the transport (``frames`` is its encoding, when shared)."""
@@ -122,7 +122,10 @@ class Session:
         if out is None:
             self._buffer(parcels)
             return
-        backlog = out.get_write_buffer_size()
+        try:
+            backlog = out.get_write_buffer_size()
+        except AttributeError:  # TLS of asyncio before Python 3.11, in the turn in which the connection ends
+            return
         if backlog:  # the peer reads slower than we write
             self.engine.lags(self)
             if backlog > self.engine.volatile_limit:
@@ -314,7 +317,8 @@ class Session:
         """
         if self.closed:
             return
-        if not self._slow:
+        lost = self.ws is not None and self.ws.over
+        if not self._slow and not lost:
             self.engine.hub.settle(self)
         self.closed, self.reason = True, reason
         self._timer.cancel()
@@ -324,21 +328,21 @@ class Session:
                 self.buffer += farewell.packets
             self.buffer.append(poll_answer)
             self._wake_poll()
-        if self.ws is not None and self.out is not None:
+        if self.ws is not None and self.out is not None and not lost:
             if farewell is not None:
                 self.out.write(join_frames((farewell,), self.revision))
-            self.engine.spawn(self._end(self.ws, self.out))
+            self.engine.spawn(self._end(self.ws))
         self.engine.forget(self)
 
-    async def _end(self, ws: WebSocket, out: asyncio.Transport) -> None:
+    async def _end(self, ws: WebSocket) -> None:
         loop = self.engine.loop
         give_up = loop.time() + self.engine.linger
-        if out.get_write_buffer_size():
+        if ws.owed:
             self.engine.lags(self)
-        while out.get_write_buffer_size() and loop.time() < give_up:
+        while ws.owed and loop.time() < give_up:
             await asyncio.sleep(0.05)
-        if out.get_write_buffer_size():
-            out.abort()
+        if ws.owed:
+            ws.transport.abort()
         else:
             ws.close()
 

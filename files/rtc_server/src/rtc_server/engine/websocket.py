@@ -104,7 +104,7 @@ class WebSocket(asyncio.Protocol):
     """One connection. ``limit``: largest message, in bytes; ``linger``: seconds to wait for the client's half of the end."""
 
     __slots__ = ("_closing", "_kind", "_limit", "_linger", "_loop", "_need", "_parts", "_paused", "_rest", "_size", "_timer",
-                 "_waiting", "receiver", "transport")  # fmt: skip
+                 "_waiting", "over", "receiver", "transport")  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, receiver: Receiver, limit: int, linger: float) -> None:
         self.receiver = receiver
@@ -119,6 +119,7 @@ class WebSocket(asyncio.Protocol):
         self._size = 0
         self._kind = 0  # opcode of the fragmented message
         self._closing = False  # our close frame is on its way
+        self.over = False  # the connection is lost: its transport may not even be asked
         self._timer: asyncio.TimerHandle | None = None
 
     def take_over(self, request: web.Request, accept: bytes) -> None:
@@ -137,6 +138,14 @@ class WebSocket(asyncio.Protocol):
         )
         if self._rest:
             self._loop.call_soon(self._resume)
+
+    @property
+    def owed(self) -> int:
+        """Bytes written that the kernel has not taken yet."""
+        try:
+            return 0 if self.over else self.transport.get_write_buffer_size()
+        except AttributeError:  # TLS of asyncio before Python 3.11, in the turn in which the connection ends
+            return 0
 
     # --- the end ----------------------------------------------------------------------------
 
@@ -165,7 +174,7 @@ class WebSocket(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._closing = True
+        self._closing = self.over = True
         self._rest = _NOTHING
         self.receiver.lost()
 
@@ -238,7 +247,7 @@ class WebSocket(asyncio.Protocol):
                 self._fail(PROTOCOL, "a control frame in parts, or too long")
             elif first == _CLOSE:
                 self._answer_close(payload)
-            elif first == _PING and not self._closing and self.transport.get_write_buffer_size() < _OWED:
+            elif first == _PING and not self._closing and self.owed < _OWED:
                 self.transport.write(bytes((_PONG, len(payload))) + payload)
         elif (kind == 0) == (self._kind == 0):
             self._fail(PROTOCOL, "a part of no message, or a message within another")
@@ -288,7 +297,7 @@ class WebSocket(asyncio.Protocol):
             self.receiver.failed(error)
         elif error is not None:
             log.error("a message's handler failed", exc_info=error)
-        if self._paused and not self.transport.is_closing():
+        if self._paused and not self.over and not self.transport.is_closing():
             self._paused = False
             self.transport.resume_reading()
         self._resume()
