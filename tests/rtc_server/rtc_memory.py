@@ -45,6 +45,10 @@ class Pipe:
     def owed(self) -> int:
         return self.stuck
 
+    @property
+    def blocked(self) -> bool:
+        return self.stuck > 0
+
     def abort(self) -> None:
         self.aborted, self.stuck = True, 0
 

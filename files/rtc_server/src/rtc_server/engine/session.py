@@ -118,29 +118,27 @@ class Session:
         """Hub: hand one batch to the transport (``frames`` is its encoding, when shared)."""
         if self.closed or self._slow:
             return
-        out = self.out
-        if out is None:
+        ws = self.ws
+        if ws is None:
             self._buffer(parcels)
             return
-        try:
-            backlog = out.get_write_buffer_size()
-        except AttributeError:  # TLS of asyncio before Python 3.11, in the turn in which the connection ends
+        if not ws.blocked:
+            ws.transport.write(join_frames(parcels, self.revision) if frames is None else frames)
             return
-        if backlog:  # the peer reads slower than we write
-            self.engine.lags(self)
-            if backlog > self.engine.volatile_limit:
-                kept = [p for p in parcels if not p.volatile]
-                if len(kept) != len(parcels):
-                    parcels, frames = kept, None
+        backlog = ws.owed  # the peer reads slower than we write
+        self.engine.lags(self)
+        if backlog > self.engine.volatile_limit:
+            kept = [p for p in parcels if not p.volatile]
+            if len(kept) != len(parcels):
+                parcels, frames = kept, None
         if frames is None:
             frames = join_frames(parcels, self.revision)
-        if backlog:
-            size = len(frames)
-            self.engine.lag += size
-            if backlog + size > self.engine.buffer_limit or self.engine.lag > 2 * self.engine.total_buffer_limit:
-                self._overflow(backlog)
-                return
-        out.write(frames)
+        size = len(frames)
+        self.engine.lag += size
+        if backlog + size > self.engine.buffer_limit or self.engine.lag > 2 * self.engine.total_buffer_limit:
+            self._overflow(backlog)
+            return
+        ws.write(frames)
 
     def _buffer(self, parcels: Collection[Parcel]) -> None:
         if self.buffered:
@@ -205,12 +203,11 @@ class Session:
 
     def attach(self, ws: WebSocket) -> None:
         """Make a WebSocket the transport and move the polling buffer over to it."""
-        self.ws = ws
-        out = self.out = ws.transport
+        self.ws, self.out = ws, ws.transport
         self.upgrading = self.probed = False
         packets, self.buffer, self.buffered = self.buffer, [], 0
         if packets:
-            out.write(b"".join([eio.frame_packet(p, self.revision) for p in packets]))
+            ws.write(b"".join([eio.frame_packet(p, self.revision) for p in packets]))
         self._wake_poll()
 
     def begin_probe(self) -> None:
@@ -330,7 +327,7 @@ class Session:
             self._wake_poll()
         if self.ws is not None and self.out is not None and not lost:
             if farewell is not None:
-                self.out.write(join_frames((farewell,), self.revision))
+                self.ws.write(join_frames((farewell,), self.revision))
             self.engine.spawn(self._end(self.ws))
         self.engine.forget(self)
 
@@ -369,7 +366,7 @@ class Probe:
             return
         self._packets += 1
         if message == eio.PING + "probe" and self._packets < 3 and not session.closed:
-            ws.transport.write(eio.frame(b"3probe"))
+            ws.write(eio.frame(b"3probe"))
             session.begin_probe()
         elif message == eio.UPGRADE and session.probed and not session.closed:
             self._ws = None

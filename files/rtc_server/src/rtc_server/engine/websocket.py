@@ -14,6 +14,7 @@ import base64
 import binascii
 import hashlib
 import logging
+from collections import deque
 from collections.abc import Awaitable
 from typing import Protocol
 
@@ -103,8 +104,10 @@ class _Early:
 class WebSocket(asyncio.Protocol):
     """One connection. ``limit``: largest message, in bytes; ``linger``: seconds to wait for the client's half of the end."""
 
-    __slots__ = ("_closing", "_kind", "_limit", "_linger", "_loop", "_need", "_parts", "_paused", "_rest", "_size", "_timer",
-                 "_waiting", "over", "receiver", "transport")  # fmt: skip
+    __slots__ = (
+        "_closing", "_hang_up", "_held", "_held_bytes", "_kind", "_limit", "_linger", "_loop", "_need", "_parts", "_paused",
+        "_rest", "_size", "_timer", "_waiting", "blocked", "over", "receiver", "transport",
+    )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, receiver: Receiver, limit: int, linger: float) -> None:
         self.receiver = receiver
@@ -119,6 +122,10 @@ class WebSocket(asyncio.Protocol):
         self._size = 0
         self._kind = 0  # opcode of the fragmented message
         self._closing = False  # our close frame is on its way
+        self.blocked = False  # the kernel has not taken all that was written: what is written now is held here
+        self._held: deque[bytes] | None = None
+        self._held_bytes = 0
+        self._hang_up = False  # once nothing is held
         self.over = False  # the connection is lost: its transport may not even be asked
         self._timer: asyncio.TimerHandle | None = None
 
@@ -130,6 +137,7 @@ class WebSocket(asyncio.Protocol):
         old = request.protocol
         old.set_parser(_Early(self))  # type: ignore[arg-type]  # of a parser it calls only these methods
         transport.set_protocol(self)
+        transport.set_write_buffer_limits(high=1)  # with 0 asyncio's TLS takes nothing for something
         old.transport = None  # or it would close it
         old.connection_lost(None)
         transport.write(
@@ -143,9 +151,36 @@ class WebSocket(asyncio.Protocol):
     def owed(self) -> int:
         """Bytes written that the kernel has not taken yet."""
         try:
-            return 0 if self.over else self.transport.get_write_buffer_size()
+            return 0 if self.over else self.transport.get_write_buffer_size() + self._held_bytes
         except AttributeError:  # TLS of asyncio before Python 3.11, in the turn in which the connection ends
             return 0
+
+    # --- writing ----------------------------------------------------------------------------
+
+    def write(self, data: bytes) -> None:
+        """Send whole frames. A transport may copy what it cannot send at once; what is shared by many members is not held
+        by its transport then, but here."""
+        if not self.blocked:
+            self.transport.write(data)
+        elif not self.over:
+            if self._held is None:
+                self._held = deque()
+            self._held.append(data)
+            self._held_bytes += len(data)
+
+    def pause_writing(self) -> None:
+        """Transport: something is left."""
+        self.blocked = True
+
+    def resume_writing(self) -> None:
+        """Transport: nothing is left."""
+        self.blocked = False
+        while self._held and not self.blocked:
+            data = self._held.popleft()
+            self._held_bytes -= len(data)
+            self.transport.write(data)
+        if self._hang_up and not self._held:
+            self._loop.call_soon(self.transport.close)  # asyncio would end it twice if it were closed in here
 
     # --- the end ----------------------------------------------------------------------------
 
@@ -156,14 +191,20 @@ class WebSocket(asyncio.Protocol):
             self._say(code)
 
     def _say(self, code: int) -> None:
-        self.transport.write(bytes((_CLOSE, 2)) + code.to_bytes(2, "big"))
+        self.write(bytes((_CLOSE, 2)) + code.to_bytes(2, "big"))
         self._timer = self._loop.call_later(self._linger, self.transport.abort)
 
     def _answer_close(self, payload: bytes) -> None:
         """The client's half: if it was the first, ours follows."""
         if not self._closing:
             self._end(_answer_to(payload))
-        self.transport.close()
+        self._close_transport()
+
+    def _close_transport(self) -> None:
+        if self._held:
+            self._hang_up = True
+        else:
+            self.transport.close()
 
     def _end(self, code: int) -> None:
         """The receiver is told before our close frame goes out: nothing may be sent after it (section 5.5.1)."""
@@ -175,14 +216,9 @@ class WebSocket(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         self._closing = self.over = True
+        self._held = None
         self._rest = _NOTHING
         self.receiver.lost()
-
-    def pause_writing(self) -> None:
-        """Sessions look at the transport's buffer by themselves."""
-
-    def resume_writing(self) -> None:
-        """As above."""
 
     # --- reading ----------------------------------------------------------------------------
 
@@ -248,7 +284,7 @@ class WebSocket(asyncio.Protocol):
             elif first == _CLOSE:
                 self._answer_close(payload)
             elif first == _PING and not self._closing and self.owed < _OWED:
-                self.transport.write(bytes((_PONG, len(payload))) + payload)
+                self.write(bytes((_PONG, len(payload))) + payload)
         elif (kind == 0) == (self._kind == 0):
             self._fail(PROTOCOL, "a part of no message, or a message within another")
         else:
@@ -278,7 +314,7 @@ class WebSocket(asyncio.Protocol):
         if not self._closing:
             log.info("WebSocket: %s", why)
             self._end(code)
-        self.transport.close()
+        self._close_transport()
 
     # --- waiting for the receiver -----------------------------------------------------------
 
