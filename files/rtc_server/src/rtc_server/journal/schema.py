@@ -70,7 +70,7 @@ def connect(path: str, *, write: bool, timeout: float = 5.0) -> sqlite3.Connecti
             db.execute("PRAGMA journal_mode=WAL")
             db.execute("PRAGMA synchronous=" + SYNCED)
             db.execute("PRAGMA journal_size_limit=67108864")
-            db.execute("PRAGMA wal_autocheckpoint=8000")  # pages; the committing thread does it before, between commits
+            db.execute("PRAGMA wal_autocheckpoint=65536")  # pages; checkpoint.py does it before
         db.execute("PRAGMA foreign_keys=OFF")
     except BaseException:
         db.close()

@@ -13,9 +13,10 @@ import sqlite3
 import time
 from collections.abc import Iterable, Sequence
 
-from . import arrivals, schema
+from . import arrivals, checkpoint, schema
 from .arrivals import Key
 from .base import Change, Compact, JournalError, JournalInUse, Outcome, Submission
+from .checkpoint import Checkpoint
 from .schema import ORDERED, SPAN, SYNCED
 
 log = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ RETRY = 1.0  # seconds between attempts to write again after a failure
 MAX_PENDING = 50_000  # changes, and
 MAX_PENDING_BYTES = 24 << 20  # of data: with more, each commit is followed by filing
 _DELETE_ROWS = 5_000  # compacted changes deleted between two batches
-_CHECKPOINT_BYTES = 24 << 20  # written to SQLite's log before it is written to the file itself, while changes come in
+_PAGE = 4096
 _MAX_HEADS = 100_000
 
 
@@ -58,6 +59,7 @@ class Writer:
         self._ids: dict[Key, Change] = {}  # of all of those
         self._bytes = 0
         self._logged = 0  # bytes, roughly, in SQLite's log
+        self._passes = Checkpoint(path)
         self._log_size = 0  # of its file
         self._trash: list[tuple[int, int]] = []  # number, base: rows below it can go
         self._retry_at = 0.0
@@ -89,6 +91,7 @@ class Writer:
 
     def close(self) -> None:
         """Give the connection up; what is not filed stays in the file's batches."""
+        self._passes.end()
         if self._db is not None:
             try:
                 self._db.close()
@@ -196,7 +199,7 @@ class Writer:
             text = "".join(texts)
             db.execute("INSERT INTO batch VALUES (?,?)", (self._last + 1, text))
             self._last += 1
-            self._logged += len(text)
+            self._logged += len(text) + 3 * _PAGE  # what is not filled of the last page, its neighbour, the tree's root
             self._ids.update(new)
             young = self._pending[1]
             for (project, _user, _id), change in new.items():
@@ -247,7 +250,7 @@ class Writer:
         try:
             while left > 0 and (len(self._ids) > MAX_PENDING or self._bytes > MAX_PENDING_BYTES):
                 left -= self._file_some(self._db)
-            if self._logged > _CHECKPOINT_BYTES:
+            if self._logged > checkpoint.BEGIN and self._passes.near():
                 self._checkpoint(self._db)
             self._log_size = schema.extend_log(self.path, self._log_size)
         except Exception as exc:
@@ -294,7 +297,7 @@ class Writer:
             for change in changes[:count]:
                 del self._ids[name, change.user, change.id]
                 self._bytes -= len(change.data)
-                self._logged += len(change.data)
+                self._logged += len(change.data) + _PAGE
             del changes[:count]
             if not changes:
                 del waiting[name]
@@ -318,7 +321,8 @@ class Writer:
                 db.execute("DELETE FROM change WHERE key>? AND key<=?", (low, row[0]))
 
     def _checkpoint(self, db: sqlite3.Connection) -> None:
-        """Write the log to the file. SQLite would do that within a COMMIT, and clients would wait."""
+        """Write the log to the file."""
+        self._passes.end()
         self._logged = 0
         db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
