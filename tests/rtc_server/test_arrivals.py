@@ -111,7 +111,7 @@ def unfiled(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Nothing is filed by itself in this test until what is returned is called."""
     real = writer.Writer.tidy
     held = [True]
-    monkeypatch.setattr(writer.Writer, "tidy", lambda self: False if held[0] else real(self))
+    monkeypatch.setattr(writer.Writer, "tidy", lambda self: None if held[0] else real(self))
     return lambda: held.__setitem__(0, False)
 
 
@@ -247,7 +247,7 @@ CHILD = """
 import asyncio, sys
 from rtc_server.journal import Submission, writer
 from rtc_server.journal.sqlite import SqliteJournal
-writer.Writer.tidy = lambda self: False
+writer.Writer.tidy = lambda self: None
 async def main():
     journal = SqliteJournal(sys.argv[1])
     def told(outcomes):
@@ -361,7 +361,7 @@ def test_a_file_that_cannot_be_written_is_read_with_what_is_not_filed(with_log: 
 
     async def main(directory: Path) -> None:
         path = directory / "journal.db"
-        writer.Writer.tidy = lambda self: False  # type: ignore[method-assign] # this is a process of its own
+        writer.Writer.tidy = lambda self: None  # type: ignore[method-assign] # this is a process of its own
         keeping = Log(path)
         await keeping.journal.start(keeping.take)
         outcomes = await keeping.keep(*a_history())

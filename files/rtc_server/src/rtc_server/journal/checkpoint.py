@@ -17,7 +17,8 @@ import time
 
 from . import schema
 
-BEGIN = 8 << 20  # bytes in the log from which on it is written to the file
+BEGIN = 48 << 20  # bytes in the log from which on it is written to the file while changes come in
+SMALL = 1 << 20  # bytes that the committing thread writes by itself when it has time
 SHORT = 0.05  # seconds: a pass that took no longer leaves so little that the committing thread can do it
 
 

@@ -166,7 +166,7 @@ class SqliteJournal:
             try:
                 batch = self._queue.get(timeout=wait)
             except queue.Empty:
-                wait = 0.0 if writer.tidy() else None
+                wait = writer.tidy()
                 continue
             if batch is None:
                 break

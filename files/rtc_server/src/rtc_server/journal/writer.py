@@ -101,7 +101,7 @@ class Writer:
 
     def settle(self) -> None:
         """File everything and close, so that the file is as others expect it."""
-        while self.fault is None and self.tidy():
+        while self.tidy() == 0.0:
             pass
         self.close()
 
@@ -257,23 +257,25 @@ class Writer:
             self._unexpected(exc)
             self._failed(exc)
 
-    def tidy(self) -> bool:
-        """Some of what can wait until nothing else is to be done; True when there is more of it."""
+    def tidy(self) -> float | None:
+        """Some of what can wait until nothing else is to be done; in how many seconds there is more of it, None for never."""
         if self.fault is not None or self._db is None:
-            return False
+            return None
         try:
             if self._ids or self._last > self._gone:
                 self._file_some(self._db)
-                return True
+                return 0.0
             if self._trash:
                 self._delete_some(self._db)
-                return True
+                return 0.0
+            if self._logged > checkpoint.SMALL and not self._passes.near():
+                return 0.05
             if self._logged:
                 self._checkpoint(self._db)
         except Exception as exc:
             self._unexpected(exc)
             self._failed(exc)
-        return False
+        return None
 
     def _file_some(self, db: sqlite3.Connection) -> int:
         """File a few changes; delete the batches that are filed whole. Returns how many."""
