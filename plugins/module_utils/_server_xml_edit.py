@@ -18,6 +18,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._connectors import (
 
 _ATTRIBUTE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*\Z")
 
+
 class EditRefused(ServerXmlError):  # noqa: N818 - the name says what happened
     """The edit cannot be made, or would not be exactly what was asked. The file is as it was."""
 

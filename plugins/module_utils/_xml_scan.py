@@ -174,8 +174,10 @@ def _codec(declared: str, name: str, any_width: bool = False) -> str:
     except (LookupError, UnicodeError, TypeError):
         usable = False
     if not usable:
-        raise IllFormed(f"{name}: the encoding {declared} of its XML declaration is not usable here.",
-                       "Convert the file to UTF-8 and declare that.", 1, 1)  # fmt: skip
+        raise IllFormed(
+            f"{name}: the encoding {declared} of its XML declaration is not usable here.",
+            "Convert the file to UTF-8 and declare that.", 1, 1,
+        )  # fmt: skip
     return codec
 
 
