@@ -115,8 +115,11 @@ class Control:
         master = self.master()
         if not master:
             return "its master process is gone."
-        if before and self.backend.loaded(master) - before < _CLOCK_SLACK:
+        loaded = self.backend.loaded(master)
+        if before and loaded - before < _CLOCK_SLACK:
             return "it still runs with the configuration from before."
+        if 0 <= time.time() - loaded <= 2 * _CLOCK_SLACK:  # else a file that changes next would not count as newer
+            return "it has loaded its configuration this very moment."
         sockets = listening()
         for address, port in listens:
             if not any(self._ours(item) and meets(address, port, item) for item in sockets):
