@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "files/rt
 
 from rtc_figures import FIGURES, line
 from rtc_support import BREACHES, Server, Site, running
+
+from rtc_server.journal import sqlite, writer
 
 try:
     from hypothesis import settings
@@ -51,6 +53,28 @@ def server(tmp_path: Path) -> Iterator[Server]:
     yield server
     if server.process is not None and server.process.poll() is None:
         server.kill()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Of a journal's file."""
+    return tmp_path / "journal.db"
+
+
+@pytest.fixture
+def unfiled(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Nothing is filed by itself in this test until what is returned is called."""
+    real = writer.Writer.tidy
+    held = [True]
+    monkeypatch.setattr(writer.Writer, "tidy", lambda self: None if held[0] else real(self))
+    return lambda: held.__setitem__(0, False)
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A journal that failed tries again at once."""
+    monkeypatch.setattr(writer, "RETRY", 0.02)
+    monkeypatch.setattr(sqlite, "RETRY", 0.02)
 
 
 # --- the figures of `make test-rtc` ----------------------------------------------------------------

@@ -9,123 +9,33 @@ import asyncio
 import contextlib
 import itertools
 import json
-import os
-import shutil
 import sqlite3
 import subprocess
 import sys
-import tempfile
-import traceback
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from journal_support import ALL, a_history, as_acknowledged, batches, change, copied, filed, opened
 from rtc_support import SOURCE, eventually
 
-from rtc_server.journal import Change, Compact, JournalError, Outcome, Snapshot, Submission, arrivals, schema, sqlite, transfer, writer
+from rtc_server.journal import Change, Compact, JournalError, Outcome, Snapshot, arrivals, schema, sqlite, transfer, writer
 from rtc_server.journal.base import label
-from rtc_server.journal.sqlite import SqliteJournal
 from rtc_server.wire import dumps
 
 pytest.importorskip("hypothesis")
 from hypothesis import given
 from hypothesis import strategies as st
 
-ALL = 10**9  # more than any test has, in changes and in bytes
-
-
-class Log:
-    """A started journal with what it answered."""
-
-    def __init__(self, path: Path) -> None:
-        self.journal = SqliteJournal(str(path))
-        self.outcomes: list[Outcome] = []
-
-    async def keep(self, *requests: Submission | Compact) -> list[Outcome]:
-        """Submit in one turn and wait for all outcomes."""
-        seen = len(self.outcomes)
-        for request in requests:
-            assert self.journal.submit(request)
-        await self.journal.idle()
-        return self.outcomes[seen:]
-
-    async def ids(self, project: str = "p", since: int = 0) -> list[str]:
-        changes = await self.journal.changes(project, since, ALL, ALL)
-        assert [c.revision for c in changes] == list(range(since + 1, since + 1 + len(changes)))
-        return [c.id for c in changes]
-
-    def take(self, outcomes: Sequence[Outcome]) -> None:
-        self.outcomes += outcomes
-
-
-@contextlib.asynccontextmanager
-async def opened(path: Path) -> AsyncIterator[Log]:
-    log = Log(path)
-    await log.journal.start(log.take)
-    try:
-        yield log
-    finally:
-        await log.journal.close()
-
-
-def change(number: int, project: str = "p", data: Any = None, user: str = "ann") -> Submission:
-    return Submission(project, f"c{number}", user, dumps(number if data is None else data))
-
-
-def batches(path: Path) -> int:
-    """Rows of the table that arrivals are written to."""
-    return ask(path, "SELECT count(*) FROM batch")
-
-
-def filed(path: Path) -> int:
-    return ask(path, "SELECT count(*) FROM change")
-
-
-def ask(path: Path, query: str) -> int:
-    with contextlib.closing(sqlite3.connect(path)) as db:
-        return int(db.execute(query).fetchone()[0])
-
-
-def alter(path: Path, *statements: str) -> None:
-    with contextlib.closing(sqlite3.connect(path)) as db:
-        for statement in statements:
-            db.execute(statement)
-        db.commit()
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "journal.db"
-
-
-@pytest.fixture(autouse=True)
-def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A journal that failed tries again at once."""
-    monkeypatch.setattr(writer, "RETRY", 0.02)
-    monkeypatch.setattr(sqlite, "RETRY", 0.02)
-
-
-@pytest.fixture
-def unfiled(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Nothing is filed by itself in this test until what is returned is called."""
-    real = writer.Writer.tidy
-    held = [True]
-    monkeypatch.setattr(writer.Writer, "tidy", lambda self: None if held[0] else real(self))
-    return lambda: held.__setitem__(0, False)
-
-
-def copied(path: Path, to: Path) -> Path:
-    """What the disk has at this moment, as after a kill: the file and SQLite's log."""
-    to.mkdir()
-    for name in (path.name, path.name + "-wal"):
-        shutil.copy(path.parent / name, to / name)
-    return to / path.name
+pytestmark = pytest.mark.usefixtures("soon")
 
 
 # --- the text of a batch ------------------------------------------------------------------------------
 
-TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30) | st.sampled_from(["", "\n", "a\nb\r\x0b\x1c\x85\u2028\u2029\0", '"\\" 1 2'])
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30) | st.sampled_from(
+    ["", "\n", "a\nb\r\x0b\x1c\x85\u2028\u2029\0", '"\\" 1 2']
+)
 JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,
                     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3), max_leaves=4)  # fmt: skip
 CHANGES = st.builds(Change, st.integers(1, 1 << 39), TEXTS, TEXTS, st.integers(0, 1 << 50), JSON.map(dumps))
@@ -177,21 +87,6 @@ def test_filing_in_pieces_of_any_size() -> None:
 
 
 # --- kill -9 -------------------------------------------------------------------------------------------
-
-PEOPLE = ["ann", "Zoë\u2028", 'a "b" \\', "\U0001f600"]
-
-
-def a_history() -> list[Submission]:
-    """Changes of two projects by people with odd names."""
-    return [Submission("pq"[i % 2], f"c{i}", PEOPLE[i % 4], dumps({"i": i, "text": "é😀\u2028\n"})) for i in range(600)]
-
-
-async def as_acknowledged(log: Log, outcomes: list[Outcome]) -> None:
-    """Head and changes are what was told."""
-    for project in {o.request.project for o in outcomes}:
-        told = [(o.revision, o.request.id, o.request.user, o.time, o.request.data) for o in outcomes if o.request.project == project]  # type: ignore[union-attr]
-        assert [tuple(c) for c in await log.journal.changes(project, 0, ALL, ALL)] == told
-        assert (await log.journal.head(project)).revision == len(told)
 
 
 async def test_what_was_acknowledged_is_there_after_a_kill(path: Path, tmp_path: Path, unfiled: Callable[[], None]) -> None:
@@ -276,7 +171,9 @@ async def test_a_process_that_is_killed_while_it_commits(path: Path) -> None:
         ids = await log.ids()
         assert ids[: len(told)] == [t[0] for t in told] and len(ids) <= len(told) + 14  # what was durable and not told yet
         outcomes = await log.keep(*[change(i, data=i) for i in range(1, len(ids) + 2)])
-        assert [o.duplicate for o in outcomes] == [True] * len(ids) + [False] and [o.revision for o in outcomes] == list(range(1, len(ids) + 2))
+        assert [o.duplicate for o in outcomes] == [True] * len(ids) + [False] and [o.revision for o in outcomes] == list(
+            range(1, len(ids) + 2)
+        )
     assert transfer.verify(str(path))[0] == [] and batches(path) == 0
 
 
@@ -349,129 +246,6 @@ async def test_a_snapshot_amid_filing_leaves_no_batch_behind(path: Path, unfiled
         log.journal._queue.put(())  # a turn of the committing thread; nothing new is written
         await eventually(lambda: batches(path) == 0)
         assert await log.ids() == [f"c{i}" for i in range(600)]
-
-
-# --- files that cannot be written, and filing that fails --------------------------------------------------
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another user")
-@pytest.mark.parametrize("with_log", [False, True])
-def test_a_file_that_cannot_be_written_is_read_with_what_is_not_filed(with_log: bool) -> None:
-    """As another user. ``with_log``: SQLite's log is there, too, as after a kill."""
-
-    async def main(directory: Path) -> None:
-        path = directory / "journal.db"
-        writer.Writer.tidy = lambda self: None  # type: ignore[method-assign] # this is a process of its own
-        keeping = Log(path)
-        await keeping.journal.start(keeping.take)
-        outcomes = await keeping.keep(*a_history())
-        assert filed(path) == 0
-        if with_log:
-            copy = copied(path, directory / "killed")
-            with contextlib.closing(sqlite3.connect(copy)) as db:  # makes -shm, which cannot be made later
-                assert db.execute("SELECT count(*) FROM batch").fetchone() == (1,)
-                for name in ("-wal", "-shm"):
-                    shutil.copy(f"{copy}{name}", f"{directory}/kept{name}")
-            for name in ("-wal", "-shm"):
-                os.replace(f"{directory}/kept{name}", f"{copy}{name}")
-        else:
-            await keeping.journal.close()
-            copy = directory / "killed" / "journal.db"
-            copy.parent.mkdir()
-            shutil.copy(path, copy)
-        for file in copy.parent.iterdir():
-            file.chmod(0o444)
-        copy.parent.chmod(0o555)
-        async with opened(copy) as log:
-            assert log.journal.fault is not None
-            await as_acknowledged(log, outcomes)
-            assert (await log.keep(change(1000)))[0].code == "unavailable"
-        assert transfer.verify(str(copy)) == ([], {"projects": 2, "changes": 600, "snapshots": 0})
-        async with opened(copy) as log:
-            copy.parent.chmod(0o777)
-            for file in copy.parent.iterdir():
-                file.chmod(0o644)
-            await eventually(lambda: log.journal.fault is None)
-            await as_acknowledged(log, outcomes)
-            assert (await log.keep(change(1000)))[0].revision == 301
-        if with_log:
-            os._exit(0)
-
-    with tempfile.TemporaryDirectory() as name:
-        os.chown(name, 65534, 65534)
-        child = os.fork()
-        if child == 0:
-            status = 1
-            try:
-                os.setgroups([])
-                os.setgid(65534)
-                os.setuid(65534)
-                asyncio.run(main(Path(name)))
-                status = 0
-            except BaseException:
-                traceback.print_exc()
-            finally:
-                os._exit(status)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-
-
-FAULTS = [sqlite3.OperationalError("disk I/O error"), sqlite3.DatabaseError("database disk image is malformed"), OSError(28, "No space left"),
-          RuntimeError("a bug")]  # fmt: skip
-
-
-@pytest.mark.parametrize("fault", FAULTS, ids=str)
-@pytest.mark.parametrize("where", ["keep_up", "tidy"])
-@pytest.mark.parametrize("half", [False, True])
-async def test_filing_that_fails_loses_nothing(path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception, where: str, half: bool) -> None:
-    """Before its transaction has done anything, and after it has done all but the COMMIT."""
-    real = arrivals.file
-    attempts: list[int] = []
-
-    def failing(db: sqlite3.Connection, pending: Any, most: int) -> Any:
-        attempts.append(most)
-        if len(attempts) <= 2:
-            if half:
-                real(db, pending, most)
-            raise fault
-        return real(db, pending, most)
-
-    monkeypatch.setattr(arrivals, "file", failing)
-    monkeypatch.setattr(sqlite, "_IDLE", 0.005)
-    if where == "keep_up":
-        monkeypatch.setattr(writer, "MAX_PENDING", 10)
-    async with opened(path) as log:
-        outcomes = await log.keep(*a_history()[:100])
-        assert [o.code for o in outcomes] == [""] * 100  # they were durable before
-        await eventually(lambda: len(attempts) > 2)  # it was mended twice
-        assert log.journal.fault is None
-        await as_acknowledged(log, outcomes)
-        again = await log.keep(*a_history()[:100], change(1000))
-        assert [(o.code, o.revision, o.duplicate) for o in again[:100]] == [("", o.revision, True) for o in outcomes]
-        assert again[100].revision == 51
-        await eventually(lambda: batches(path) == 0)
-        await as_acknowledged(log, [*outcomes, again[100]])
-    assert transfer.verify(str(path))[0] == [] and filed(path) == 101
-
-
-async def test_reading_goes_on_while_filing_fails(path: Path, monkeypatch: pytest.MonkeyPatch, unfiled: Callable[[], None]) -> None:
-    async with opened(path) as log:
-        outcomes = await log.keep(*a_history())
-
-        def failing(*_: Any) -> Any:
-            raise sqlite3.OperationalError("disk I/O error")
-
-        real = schema.connect
-        monkeypatch.setattr(arrivals, "file", failing)
-        unfiled()
-        log.journal._queue.put(())
-        await eventually(lambda: log.journal.fault is not None)
-        monkeypatch.setattr(schema, "connect", lambda path, write=False, **o: failing() if write else real(path, write=write, **o))
-        await as_acknowledged(log, outcomes)
-        assert (await log.keep(change(1000)))[0].code == "unavailable"
-        monkeypatch.undo()
-        await eventually(lambda: log.journal.fault is None)
-        assert (await log.keep(change(1000)))[0].revision == 301
-        await as_acknowledged(log, [*outcomes, log.outcomes[-1]])
 
 
 # --- bounds ----------------------------------------------------------------------------------------------
@@ -573,101 +347,3 @@ async def test_reading_page_by_page_across_what_is_filed_and_what_is_not(path: P
                 assert len(page) <= limit and (len(page) == 1 or sum(len(c.data) for c in page) <= size)
                 seen += [c.revision for c in page]
             assert seen == list(range(1, 401))
-
-
-# --- damage ------------------------------------------------------------------------------------------------
-
-DAMAGE = {
-    "emptied": "UPDATE batch SET changes='' WHERE number=2",
-    "cut short": "UPDATE batch SET changes=substr(changes, 1, length(changes) - 3) WHERE number=2",
-    "cut at a line": "UPDATE batch SET changes=substr(changes, 1, instr(changes, char(10))) WHERE number=2",
-    "not text": "UPDATE batch SET changes=x'00ff' WHERE number=2",
-    "not UTF-8": "UPDATE batch SET changes=CAST(x'31ff0a31' AS TEXT) WHERE number=2",
-    "not ours": "UPDATE batch SET changes='hello' || char(10) || 'world' || char(10) WHERE number=2",
-    "no label": "UPDATE batch SET changes='1 3 5 7' || char(10) || '1' || char(10) WHERE number=2",
-    "half a label": "UPDATE batch SET changes=replace(changes, '\"user\"', '\"usr\"') WHERE number=2",
-    "no such project": "UPDATE batch SET changes=replace(changes, '1 3 ', '99 3 ') WHERE number=2",
-    "gone": "DELETE FROM batch WHERE number=2",
-    "in another order": "UPDATE batch SET number=9 WHERE number=2",
-}
-
-
-@pytest.mark.parametrize("damage", DAMAGE)
-async def test_a_damaged_batch(path: Path, tmp_path: Path, unfiled: Callable[[], None], damage: str) -> None:
-    """It is told by name, nothing is kept on top of it, and the server lives."""
-    async with opened(path) as log:
-        for i in range(0, 6, 2):
-            await log.keep(change(i), change(i + 1))
-        copy = copied(path, tmp_path / "killed")
-    good = path.read_bytes()
-    alter(copy, DAMAGE[damage])
-    with contextlib.suppress(JournalError):  # what SQLite itself finds: not UTF-8
-        assert any("batch" in wrong and "damaged" in wrong for wrong in transfer.verify(str(copy))[0])
-    with pytest.raises(JournalError, match=r"batch \d of the journal is damaged: restore|decode to UTF-8"):
-        transfer.new_epoch(str(copy))
-    with pytest.raises(JournalError, match=r"batch \d of the journal is damaged: restore|decode to UTF-8"):
-        list(transfer.export_project(str(copy), "p"))
-    async with opened(copy) as log:
-        assert log.journal.fault is not None and ("damaged: restore" in log.journal.fault or "UTF-8" in log.journal.fault)
-        (outcome,) = await log.keep(change(9))
-        assert outcome.code == "unavailable"
-        with pytest.raises(JournalError):
-            await log.journal.changes("p", 0, ALL, ALL)
-        for name in ("", "-wal", "-shm"):
-            Path(f"{copy}{name}").unlink(missing_ok=True)
-        copy.write_bytes(good)
-        await eventually(lambda: log.journal.fault is None)
-        (outcome,) = await log.keep(change(9))
-        assert outcome.revision == 7
-    assert transfer.verify(str(copy))[0] == []
-
-
-async def test_data_of_a_batch_that_are_no_json(path: Path, unfiled: Callable[[], None]) -> None:
-    async with opened(path) as log:
-        await log.keep(change(1), change(2, data={"a": 1}))
-    alter(path, "UPDATE batch SET changes=replace(changes, '{\"a\":1}', '{\"a\":')")
-    assert any("revision 2: is not JSON" in wrong for wrong in transfer.verify(str(path))[0])
-
-
-# --- files of version 1 --------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def old(path: Path) -> Iterator[Path]:
-    """A file as the version before wrote it: no table ``batch``."""
-
-    async def fill() -> None:
-        async with opened(path) as log:
-            await log.keep(*a_history(), Compact("p", Snapshot(100, '"s"'), keep=0))
-
-    asyncio.run(fill())
-    alter(path, "DROP TABLE batch", "DELETE FROM change WHERE key<=(1<<40)+100", "PRAGMA user_version=1")
-    yield path
-
-
-def test_a_file_of_version_1_is_read_as_it_is(old: Path) -> None:
-    assert transfer.verify(str(old)) == ([], {"projects": 2, "changes": 500, "snapshots": 1})
-    assert len(list(transfer.export_project(str(old), "q"))) == 302
-    assert ask(old, "PRAGMA user_version") == 1
-
-
-def test_a_file_of_version_1_is_brought_up_to_date(old: Path) -> None:
-    async def main() -> None:
-        async with opened(old) as log:
-            assert log.journal.fault is None
-            assert len(await log.ids("q")) == 300 and len(await log.ids("p", 100)) == 200
-            again = await log.keep(*a_history())
-            assert all(o.duplicate for o in again)
-            assert (await log.keep(change(1000)))[0].revision == 301
-
-    asyncio.run(main())
-    assert ask(old, "PRAGMA user_version") == schema.VERSION and batches(old) == 0
-    assert transfer.verify(str(old)) == ([], {"projects": 2, "changes": 501, "snapshots": 1})
-
-
-@pytest.mark.parametrize("work", [transfer.new_epoch, lambda path: transfer.import_project(path, [], name="x")])
-def test_a_file_of_version_1_that_is_worked_on(old: Path, work: Callable[[str], Any]) -> None:
-    with contextlib.suppress(JournalError):
-        work(str(old))
-    assert ask(old, "PRAGMA user_version") == schema.VERSION
-    assert transfer.verify(str(old))[0] == []

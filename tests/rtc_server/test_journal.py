@@ -11,55 +11,15 @@ import os
 import sqlite3
 import tempfile
 import traceback
-from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from journal_support import Log, change, opened
 from rtc_support import config_text, eventually
 
 from rtc_server import cli
-from rtc_server.journal import Compact, JournalError, JournalInUse, Outcome, Snapshot, Submission, schema, transfer
-from rtc_server.journal.sqlite import SqliteJournal
-from rtc_server.wire import dumps
-
-
-class Log:
-    """A started journal with what it answered."""
-
-    def __init__(self, path: Path) -> None:
-        self.journal = SqliteJournal(str(path))
-        self.outcomes: list[Outcome] = []
-
-    async def keep(self, *requests: Submission | Compact) -> list[Outcome]:
-        """Submit in one turn and wait for all outcomes."""
-        seen = len(self.outcomes)
-        for request in requests:
-            assert self.journal.submit(request)
-        await self.journal.idle()
-        return self.outcomes[seen:]
-
-    def take(self, outcomes: Sequence[Outcome]) -> None:
-        self.outcomes += outcomes
-
-
-@contextlib.asynccontextmanager
-async def opened(path: Path) -> AsyncIterator[Log]:
-    log = Log(path)
-    await log.journal.start(log.take)
-    try:
-        yield log
-    finally:
-        await log.journal.close()
-
-
-def change(number: int, project: str = "p", data: Any = None, user: str = "ann") -> Submission:
-    return Submission(project, f"c{number}", user, dumps(number if data is None else data))
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "journal.db"
+from rtc_server.journal import Compact, JournalError, JournalInUse, Snapshot, schema, transfer
 
 
 async def test_revisions_count_up_for_each_project(path: Path) -> None:

@@ -339,8 +339,8 @@ async def test_a_handshake_with_a_body(hall: Hall) -> None:
 
 async def test_pings_of_a_client_that_does_not_read_take_no_more_than_they_may(hall: Hall) -> None:
     raw = await hall.enter(buffer=4096)
-    out = raw.session.out
-    assert out is not None
+    assert raw.session.ws is not None
+    out = raw.session.ws.transport
     seen: list[Any] = []
     hall.engine.on_message = lambda _session, packet: seen.append(packet)  # type: ignore[method-assign,assignment]
     out.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
@@ -410,8 +410,9 @@ async def test_no_data_follow_our_answer_to_a_close(hall: Hall) -> None:
     """Also when the client has not taken yet what was before it, so that the connection stays for a while."""
     hall.engine.linger = PATIENCE
     raw = await hall.enter(buffer=4096)
-    session, out = raw.session, raw.session.out
-    assert out is not None
+    session = raw.session
+    assert session.ws is not None
+    out = session.ws.transport
     await until(lambda: session.send("4" + "x" * 50_000) or out.get_write_buffer_size())
     raw.say(close(1000))
     await until(lambda: session.closed)

@@ -128,7 +128,7 @@ class Engine:
     def _check_lag(self) -> None:
         """Cut the members that hold most, until all together are below the budget again."""
         self._lag_timer = None
-        lagging = [(s.backlog, s) for s in self._lagging if s.out is not None or not s.closed]
+        lagging = [(s.backlog, s) for s in self._lagging if s.ws is not None or not s.closed]
         self._lagging = {s for size, s in lagging if size}
         total = sum([size for size, _ in lagging])
         if total > self.total_buffer_limit:

@@ -57,7 +57,6 @@ class Session:
         "engine",
         "handshake",
         "id",
-        "out",
         "own",
         "poll",
         "poll_limit",
@@ -83,7 +82,6 @@ class Session:
         self.own: list[tuple[int, Parcel]] = []  # hub: sends of this turn
         self.rooms: dict[Room, None] = {}
         self.ws: WebSocket | None = None
-        self.out: asyncio.Transport | None = None
         self.poll: asyncio.Future[None] | None = None
         self._poll_request: web.BaseRequest | None = None
         self.posting = False
@@ -156,8 +154,8 @@ class Session:
 
     def overflow(self) -> None:
         """The shared budget of all members is spent, and this one holds the most of it."""
-        if self.closed and self.out is not None:
-            self.out.abort()  # it had its time to read
+        if self.closed and self.ws is not None:
+            self.ws.transport.abort()  # it had its time to read
         elif not self._slow and not self.closed:
             self._overflow(self.backlog)
 
@@ -203,7 +201,7 @@ class Session:
 
     def attach(self, ws: WebSocket) -> None:
         """Make a WebSocket the transport and move the polling buffer over to it."""
-        self.ws, self.out = ws, ws.transport
+        self.ws = ws
         self.upgrading = self.probed = False
         packets, self.buffer, self.buffered = self.buffer, [], 0
         if packets:
@@ -325,7 +323,7 @@ class Session:
                 self.buffer += farewell.packets
             self.buffer.append(poll_answer)
             self._wake_poll()
-        if self.ws is not None and self.out is not None and not lost:
+        if self.ws is not None and not lost:
             if farewell is not None:
                 self.ws.write(join_frames((farewell,), self.revision))
             self.engine.spawn(self._end(self.ws))

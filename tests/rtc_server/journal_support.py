@@ -1,0 +1,102 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the journal's tests share: a started journal, requests, and looks into its file."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from rtc_server.journal import Compact, Outcome, Submission
+from rtc_server.journal.sqlite import SqliteJournal
+from rtc_server.wire import dumps
+
+ALL = 10**9  # more than any test has, in changes and in bytes
+
+
+class Log:
+    """A started journal with what it answered."""
+
+    def __init__(self, path: Path) -> None:
+        self.journal = SqliteJournal(str(path))
+        self.outcomes: list[Outcome] = []
+
+    async def keep(self, *requests: Submission | Compact) -> list[Outcome]:
+        """Submit in one turn and wait for all outcomes."""
+        seen = len(self.outcomes)
+        for request in requests:
+            assert self.journal.submit(request)
+        await self.journal.idle()
+        return self.outcomes[seen:]
+
+    async def ids(self, project: str = "p", since: int = 0) -> list[str]:
+        changes = await self.journal.changes(project, since, ALL, ALL)
+        assert [c.revision for c in changes] == list(range(since + 1, since + 1 + len(changes)))
+        return [c.id for c in changes]
+
+    def take(self, outcomes: Sequence[Outcome]) -> None:
+        self.outcomes += outcomes
+
+
+@contextlib.asynccontextmanager
+async def opened(path: Path) -> AsyncIterator[Log]:
+    log = Log(path)
+    await log.journal.start(log.take)
+    try:
+        yield log
+    finally:
+        await log.journal.close()
+
+
+def change(number: int, project: str = "p", data: Any = None, user: str = "ann") -> Submission:
+    return Submission(project, f"c{number}", user, dumps(number if data is None else data))
+
+
+def batches(path: Path) -> int:
+    """Rows of the table that arrivals are written to."""
+    return ask(path, "SELECT count(*) FROM batch")
+
+
+def filed(path: Path) -> int:
+    return ask(path, "SELECT count(*) FROM change")
+
+
+def ask(path: Path, query: str) -> int:
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        return int(db.execute(query).fetchone()[0])
+
+
+def alter(path: Path, *statements: str) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        for statement in statements:
+            db.execute(statement)
+        db.commit()
+
+
+def copied(path: Path, to: Path) -> Path:
+    """What the disk has at this moment, as after a kill: the file and SQLite's log."""
+    to.mkdir()
+    for name in (path.name, path.name + "-wal"):
+        shutil.copy(path.parent / name, to / name)
+    return to / path.name
+
+
+PEOPLE = ["ann", "Zoë\u2028", 'a "b" \\', "\U0001f600"]
+
+
+def a_history() -> list[Submission]:
+    """Changes of two projects by people with odd names."""
+    return [Submission("pq"[i % 2], f"c{i}", PEOPLE[i % 4], dumps({"i": i, "text": "é😀\u2028\n"})) for i in range(600)]
+
+
+async def as_acknowledged(log: Log, outcomes: list[Outcome]) -> None:
+    """Head and changes are what was told."""
+    for project in {o.request.project for o in outcomes}:
+        told = [(o.revision, o.request.id, o.request.user, o.time, o.request.data) for o in outcomes if o.request.project == project]  # type: ignore[union-attr]
+        assert [tuple(c) for c in await log.journal.changes(project, 0, ALL, ALL)] == told
+        assert (await log.journal.head(project)).revision == len(told)
