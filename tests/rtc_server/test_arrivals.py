@@ -41,10 +41,16 @@ JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_
 CHANGES = st.builds(Change, st.integers(1, 1 << 39), TEXTS, TEXTS, st.integers(0, 1 << 50), JSON.map(dumps))
 
 
+def row_of(number: int, change: Change) -> str:
+    return arrivals.row(number, change.revision, change.time, label(change.id, change.user), change.data)
+
+
 @given(st.lists(st.tuples(st.integers(1, 1 << 22), CHANGES), max_size=6))
 def test_what_is_written_is_read(kept: list[tuple[int, Change]]) -> None:
-    text = "".join(arrivals.row(number, c, label(c.id, c.user)) for number, c in kept)
-    assert list(arrivals.rows(text)) == kept
+    rows = [row_of(number, change) for number, change in kept]
+    assert arrivals.rows("".join(rows)) == rows
+    assert [arrivals.parsed(row) for row in rows] == kept
+    assert [arrivals.key_of(row) for row in rows] == [f"{number} {label(c.id, c.user)}" for number, c in kept]
 
 
 @given(st.lists(st.tuples(TEXTS, TEXTS, JSON), min_size=1, max_size=5, unique_by=lambda kept: kept[:2]))
@@ -53,8 +59,9 @@ def test_any_text_survives_the_file_and_filing(kept: list[tuple[str, str, Any]])
         schema.prepare(db, "memory")
         db.execute("INSERT INTO project (name) VALUES ('p')")
         changes = [Change(i, id, user, i, dumps(data)) for i, (id, user, data) in enumerate(kept, 1)]
-        db.execute("INSERT INTO batch VALUES (1,?)", ("".join(arrivals.row(1, c, label(c.id, c.user)) for c in changes),))
-        assert arrivals.load(db) == ({"p": changes}, 1)
+        db.execute("INSERT INTO batch VALUES (1,?)", ("".join(row_of(1, c) for c in changes),))
+        pending, last = arrivals.load(db)
+        assert (list(pending), last, arrivals.changes(pending["p"])) == (["p"], 1, changes)
         arrivals.file_all(db)
         rows = db.execute("SELECT key - ?, id, user, time, data FROM change ORDER BY key", (schema.SPAN,))
         assert [Change(*row) for row in rows] == changes
@@ -74,7 +81,7 @@ def test_filing_in_pieces_of_any_size() -> None:
         with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
             schema.prepare(db, "memory")
             db.execute("INSERT INTO project (name) VALUES ('p'), ('q')")
-            pending = {name: [Change(i, f"{name}{i}", "u", 0, "0") for i in range(1, 8)] for name in "pq"}
+            pending = {name: [row_of(n, Change(i, f"{name}{i}", "u", 0, "0")) for i in range(1, 8)] for n, name in enumerate("pq", 1)}
             while pending:
                 moved = arrivals.file(db, pending, most)
                 assert 0 < sum(n for _, n in moved) <= most
@@ -241,7 +248,7 @@ async def test_a_snapshot_amid_filing_leaves_no_batch_behind(path: Path, unfiled
         w = log.journal._writer
         w._file_some(w.open())
         await log.keep(Compact("p", Snapshot(600, '"s"'), keep=600))
-        assert not w._ids and batches(path) == 1
+        assert not w._known and batches(path) == 1
         unfiled()
         log.journal._queue.put(())  # a turn of the committing thread; nothing new is written
         await eventually(lambda: batches(path) == 0)
@@ -264,11 +271,11 @@ async def test_under_load_what_is_not_filed_stays_within_bounds(path: Path, monk
         numbers = itertools.count()
         for _ in range(turns):
             await log.keep(*[change(next(numbers), "pqr"[i % 3], "x" * (size - 2)) for i in range(count)])
-            pending.append(w._bytes if limit == "MAX_PENDING_BYTES" else len(w._ids))
+            pending.append(w._bytes if limit == "MAX_PENDING_BYTES" else len(w._known))
             rows.append(batches(path))
         assert max(pending[50:]) <= most + 2 * count * (size if limit == "MAX_PENDING_BYTES" else 1)
         assert max(rows) <= 3 * 200 // count  # those that are being filed, and as many that came meanwhile
-        await eventually(lambda: sum(len(v) for part in w._pending for v in part.values()) == len(w._ids))
+        await eventually(lambda: sum(len(v) for part in w._pending for v in part.values()) == len(w._known))
         assert sum([len(await log.ids(p)) for p in "pqr"]) == turns * count
     assert transfer.verify(str(path))[0] == [] and batches(path) == 0 and filed(path) == turns * count
 
@@ -278,7 +285,7 @@ async def test_filing_brings_everything_into_tables_when_there_is_time(path: Pat
         outcomes = await log.keep(*a_history())
         await eventually(lambda: batches(path) == 0)
         w = log.journal._writer
-        assert filed(path) == 600 and w._ids == {} and w._bytes == 0 and w._pending == ({}, {})
+        assert filed(path) == 600 and w._known == {} and w._bytes == 0 and w._pending == ({}, {})
         await as_acknowledged(log, outcomes)
         (new,) = await log.keep(change(1000))
         await eventually(lambda: batches(path) == 0)

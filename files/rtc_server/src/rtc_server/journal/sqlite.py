@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from . import arrivals, schema
+from .arrivals import Row
 from .base import Change, Head, JournalError, JournalInUse, OnOutcomes, Outcome, Snapshot, Submission
 from .schema import SPAN
 from .writer import RETRY, Request, Writer
@@ -187,7 +188,7 @@ class SqliteJournal:
     async def changes(self, project: str, since: int, limit: int, max_bytes: int) -> list[Change]:
         """Changes after ``since``, in order. Raises JournalError."""
 
-        def read(db: sqlite3.Connection, project: str, pending: list[Change]) -> list[Change]:
+        def read(db: sqlite3.Connection, project: str, pending: list[Row]) -> list[Change]:
             return _read_changes(db, project, pending, since, limit, max_bytes)
 
         return await self._read(read, project)
@@ -196,7 +197,7 @@ class SqliteJournal:
         """The latest snapshot. Raises JournalError."""
         return await self._read(_read_snapshot, project)
 
-    async def _read(self, function: Callable[[sqlite3.Connection, str, list[Change]], _T], project: str) -> _T:
+    async def _read(self, function: Callable[[sqlite3.Connection, str, list[Row]], _T], project: str) -> _T:
         """Call the function on the reading thread, with what is not filed yet; the file is read after that."""
 
         def run() -> _T:
@@ -221,19 +222,19 @@ class SqliteJournal:
             self._read_db = None
 
 
-def _read_head(db: sqlite3.Connection, project: str, pending: list[Change]) -> Head:
+def _read_head(db: sqlite3.Connection, project: str, pending: list[Row]) -> Head:
     epoch = db.execute("SELECT value FROM meta WHERE key='epoch'").fetchone()[0]
     row = db.execute(
         "SELECT epoch, revision, base, snapshot_revision FROM project WHERE name=?", (project,)
     ).fetchone()
     if row is None:
         return Head(epoch, 0, 0, 0)
-    last = pending[-1].revision if pending else 0
+    last = arrivals.parsed(pending[-1])[1].revision if pending else 0
     return Head(row[0] or epoch, max(row[1], last), row[2], row[3])
 
 
 def _read_changes(
-    db: sqlite3.Connection, project: str, pending: list[Change], since: int, limit: int, max_bytes: int
+    db: sqlite3.Connection, project: str, pending: list[Row], since: int, limit: int, max_bytes: int
 ) -> list[Change]:
     row = db.execute("SELECT number FROM project WHERE name=?", (project,)).fetchone()
     if row is None:
@@ -246,7 +247,8 @@ def _read_changes(
         (low + since, low + SPAN, limit),
     )
     filed = (Change(key - low, *rest) for key, *rest in cursor)
-    for change in itertools.chain(filed, pending):
+    unfiled = (arrivals.parsed(row)[1] for row in itertools.islice(pending, _position(pending, since + 1), None))
+    for change in itertools.chain(filed, unfiled):
         if len(found) == limit:
             break
         if change.revision <= since:  # filed since the list of pending ones was made
@@ -260,6 +262,11 @@ def _read_changes(
     return found
 
 
-def _read_snapshot(db: sqlite3.Connection, project: str, _pending: list[Change]) -> Snapshot | None:
+def _position(pending: list[Row], revision: int) -> int:
+    """Where that revision is, or would be: they follow one another."""
+    return max(0, revision - arrivals.parsed(pending[0])[1].revision) if pending else 0
+
+
+def _read_snapshot(db: sqlite3.Connection, project: str, _pending: list[Row]) -> Snapshot | None:
     row = db.execute("SELECT snapshot_revision, snapshot FROM project WHERE name=?", (project,)).fetchone()
     return None if row is None or row[1] is None else Snapshot(row[0], row[1])

@@ -43,7 +43,7 @@ def export_project(path: str, project: str) -> Iterator[str]:
         if row is None:
             raise JournalError(f"{path} has no project {project!r}")
         number, revision, base, at, snapshot = row
-        pending = arrivals.load(db)[0].get(project, [])
+        pending = arrivals.changes(arrivals.load(db)[0].get(project, []))
         revision += len(pending)
         low = number * SPAN
         kept = "null" if snapshot is None else f'{{"revision":{at},"data":{snapshot}}}'
@@ -163,7 +163,7 @@ def verify(path: str) -> tuple[list[str], dict[str, int]]:
                 counts["snapshots"] += 1
                 wrong += _bad_json(f"{where}: snapshot", snapshot)
             changes, complaints = _verify_changes(db, number, where, revision, base)
-            pending = arrivals_of.get(name, [])
+            pending = arrivals.changes(arrivals_of.get(name, []))
             complaints += _verify_pending(pending, where, revision)
             counts["changes"] += changes + len(pending)
             wrong += complaints

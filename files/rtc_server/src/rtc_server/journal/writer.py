@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterable, Sequence
 
 from . import arrivals, checkpoint, schema
-from .arrivals import Key
+from .arrivals import Row
 from .base import Change, Compact, JournalError, JournalInUse, Outcome, Submission
 from .checkpoint import Checkpoint
 from .schema import ORDERED, SPAN, SYNCED
@@ -54,9 +54,9 @@ class Writer:
         self._heads: dict[str, _Head] = {}
         # What is not filed, by project: changes of the batches up to ``_last_old``, which are being filed, and of later ones.
         # One pair, so that a reader never sees one without the other.
-        self._pending: tuple[dict[str, list[Change]], dict[str, list[Change]]] = ({}, {})
+        self._pending: tuple[dict[str, list[Row]], dict[str, list[Row]]] = ({}, {})
         self._last_old = self._last = self._gone = 0  # batches up to ``_gone`` are deleted
-        self._ids: dict[Key, Change] = {}  # of all of those
+        self._known: dict[str, Row] = {}  # all of those, by key
         self._bytes = 0
         self._logged = 0  # bytes, roughly, in SQLite's log
         self._passes = Checkpoint(path)
@@ -85,8 +85,8 @@ class Writer:
         young, self._last = arrivals.load(db)
         self._last_old = self._gone = self._log_size = 0
         self._pending = ({}, young)
-        self._ids = {(name, c.user, c.id): c for name, changes in young.items() for c in changes}
-        self._bytes = sum(len(c.data) for c in self._ids.values())
+        self._known = {arrivals.key_of(row): row for rows in young.values() for row in rows}
+        self._bytes = sum(map(len, self._known.values()))
         self._heads.clear()
 
     def close(self) -> None:
@@ -111,10 +111,10 @@ class Writer:
             os.close(self._lock)
             self._lock = None
 
-    def pending(self, project: str) -> list[Change] | None:
+    def pending(self, project: str) -> list[Row] | None:
         """A project's changes that may not be filed yet, in order; for any thread, before it reads the file.
         None when nobody knows: the file has not been opened for writing."""
-        if self._db is None and self.fault is not None and not self._ids:
+        if self._db is None and self.fault is not None and not self._known:
             return None
         old, young = self._pending
         return [*old.get(project, ()), *young.get(project, ())]
@@ -173,52 +173,61 @@ class Writer:
                 row = (db.execute("INSERT INTO project (name) VALUES (?)", (name,)).lastrowid, 0)
             old, young = self._pending
             waiting = young.get(name) or old.get(name)
-            revision = waiting[-1].revision if waiting else row[1]
+            revision = arrivals.parsed(waiting[-1])[1].revision if waiting else row[1]
             head = self._heads[name] = _Head(row[0], revision, row[1] > 0)
         return head
 
     def _accept(self, db: sqlite3.Connection, requests: list[Submission]) -> list[Outcome]:
         """Number the changes that are new, and write them as one row."""
         heads = [self._head(db, request.project) for request in requests]
-        filed = self._filed(db, requests, heads)
-        new: dict[Key, Change] = {}
+        keys = [f"{head.number} {request.label}" for head, request in zip(heads, requests, strict=True)]
+        filed = self._filed(db, requests, heads, keys)
+        known = self._known
+        new: dict[str, Row] = {}
+        projects: list[str] = []
         outcomes: list[Outcome] = []
-        texts: list[str] = []
         now = int(time.time() * 1000)
-        for request, head in zip(requests, heads, strict=True):
-            key = (request.project, request.user, request.id)
-            change = new.get(key) or self._ids.get(key) or filed.get(key)
-            if change is not None:
-                outcomes.append(_duplicate(request, change))
+        for request, head, key in zip(requests, heads, keys, strict=True):
+            row = known.get(key) or new.get(key)
+            if row is not None or key in filed:
+                outcomes.append(_duplicate(request, filed[key] if row is None else arrivals.parsed(row)[1]))
                 continue
-            head.revision += 1
-            change = new[key] = Change(head.revision, request.id, request.user, now, request.data)
-            texts.append(arrivals.row(head.number, change, request.label))
-            outcomes.append(Outcome(request, head.revision, now))
+            head.revision = revision = head.revision + 1
+            new[key] = arrivals.row(head.number, revision, now, request.label, request.data)
+            projects.append(request.project)
+            outcomes.append(Outcome(request, revision, now))
         if new:
-            text = "".join(texts)
-            db.execute("INSERT INTO batch VALUES (?,?)", (self._last + 1, text))
-            self._last += 1
-            self._logged += len(text) + 3 * _PAGE  # what is not filled of the last page, its neighbour, the tree's root
-            self._ids.update(new)
-            young = self._pending[1]
-            for (project, _user, _id), change in new.items():
-                self._bytes += len(change.data)
-                young.setdefault(project, []).append(change)
+            self._write(db, new, projects)
         return outcomes
 
-    def _filed(self, db: sqlite3.Connection, requests: list[Submission], heads: list[_Head]) -> dict[Key, Change]:
-        """Those of the requested changes that are kept and filed already."""
-        names: dict[int, str] = {}
-        asked = []
-        for request, head in zip(requests, heads, strict=True):
-            if head.filed and (request.project, request.user, request.id) not in self._ids:
-                names[head.number] = request.project
-                asked.append((head.number, request.user, request.id))
-        found: dict[Key, Change] = {}
-        for number, user, id, revision in arrivals.known(db, asked) if asked else ():
+    def _write(self, db: sqlite3.Connection, new: dict[str, Row], projects: list[str]) -> None:
+        """Commit new changes, given with their projects."""
+        text = "".join(new.values())
+        db.execute("INSERT INTO batch VALUES (?,?)", (self._last + 1, text))
+        self._last += 1
+        self._logged += len(text) + 3 * _PAGE  # what is not filled of the last page, its neighbour, the tree's root
+        self._known.update(new)
+        self._bytes += len(text)
+        young = self._pending[1]
+        for project, row in zip(projects, new.values(), strict=True):
+            waiting = young.get(project)
+            if waiting is None:
+                young[project] = [row]
+            else:
+                waiting.append(row)
+
+    def _filed(
+        self, db: sqlite3.Connection, requests: list[Submission], heads: list[_Head], keys: list[str]
+    ) -> dict[str, Change]:
+        """Those of the requested changes that are kept and filed already, by key."""
+        asked: dict[tuple[int, str, str], str] = {}
+        for request, head, key in zip(requests, heads, keys, strict=True):
+            if head.filed and key not in self._known:
+                asked[head.number, request.user, request.id] = key
+        found: dict[str, Change] = {}
+        for number, user, id, revision in arrivals.known(db, list(asked)) if asked else ():
             row = db.execute("SELECT time, data FROM change WHERE key=?", (number * SPAN + revision,)).fetchone()
-            found[names[number], user, id] = Change(revision, id, user, *(row or (0, "")))  # compacted: what it was is unknown
+            found[asked[number, user, id]] = Change(revision, id, user, *(row or (0, "")))  # compacted: what it was is unknown
         return found
 
     def _compact(self, db: sqlite3.Connection, request: Compact) -> Outcome:
@@ -248,7 +257,7 @@ class Writer:
             return
         left = 2 * count
         try:
-            while left > 0 and (len(self._ids) > MAX_PENDING or self._bytes > MAX_PENDING_BYTES):
+            while left > 0 and (len(self._known) > MAX_PENDING or self._bytes > MAX_PENDING_BYTES):
                 left -= self._file_some(self._db)
             if self._logged > checkpoint.BEGIN and self._passes.near():
                 self._checkpoint(self._db)
@@ -262,7 +271,7 @@ class Writer:
         if self.fault is not None or self._db is None:
             return None
         try:
-            if self._ids or self._last > self._gone:
+            if self._known or self._last > self._gone:
                 self._file_some(self._db)
                 return 0.0
             if self._trash:
@@ -290,18 +299,18 @@ class Writer:
             self._gone = self._last_old
         return moved
 
-    def _file(self, db: sqlite3.Connection, waiting: dict[str, list[Change]], some: dict[str, list[Change]]) -> int:
+    def _file(self, db: sqlite3.Connection, waiting: dict[str, list[Row]], some: dict[str, list[Row]]) -> int:
         with _ordered(db):
             moved = arrivals.file(db, some, arrivals.FILED_AT_ONCE)
         total = 0
         for name, count in moved:
-            changes = waiting[name]
-            for change in changes[:count]:
-                del self._ids[name, change.user, change.id]
-                self._bytes -= len(change.data)
-                self._logged += len(change.data) + _PAGE
-            del changes[:count]
-            if not changes:
+            rows = waiting[name]
+            for row in rows[:count]:
+                del self._known[arrivals.key_of(row)]
+                self._bytes -= len(row)
+                self._logged += len(row) + _PAGE
+            del rows[:count]
+            if not rows:
                 del waiting[name]
             if name in self._heads:
                 self._heads[name].filed = True
