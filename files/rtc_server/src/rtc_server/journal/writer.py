@@ -179,6 +179,8 @@ class Writer:
 
     def _accept(self, db: sqlite3.Connection, requests: list[Submission]) -> list[Outcome]:
         """Number the changes that are new, and write them as one row."""
+        if not self._heads.keys() >= {request.project for request in requests}:
+            db.execute("BEGIN IMMEDIATE")  # new projects are written with their first changes
         heads = [self._head(db, request.project) for request in requests]
         keys = [f"{head.number} {request.label}" for head, request in zip(heads, requests, strict=True)]
         filed = self._filed(db, requests, heads, keys)
@@ -198,12 +200,16 @@ class Writer:
             outcomes.append(Outcome(request, revision, now))
         if new:
             self._write(db, new, projects)
+        elif db.in_transaction:
+            db.execute("COMMIT")
         return outcomes
 
     def _write(self, db: sqlite3.Connection, new: dict[str, Row], projects: list[str]) -> None:
         """Commit new changes, given with their projects."""
         text = "".join(new.values())
         db.execute("INSERT INTO batch VALUES (?,?)", (self._last + 1, text))
+        if db.in_transaction:
+            db.execute("COMMIT")
         self._last += 1
         self._logged += len(text) + 3 * _PAGE  # what is not filled of the last page, its neighbour, the tree's root
         self._known.update(new)
