@@ -94,7 +94,7 @@ async def running(directory: Path, *, pings: Any = None, **sections: dict[str, A
     """A server in this process for as long as the block runs."""
     config = parse(config_text(directory, free_port(), **sections))
     service = Service(config, make_tokens(config), SqliteJournal(config.journal.path))
-    await service.journal.start(service.projects.on_outcomes, service.hub.not_before)
+    await service.journal.start(service.projects.on_outcomes)
     service.linger = 0.5
     runner = web.AppRunner(make_app(service), access_log=None, handler_cancellation=True, shutdown_timeout=0.2)
     await runner.setup()

@@ -28,7 +28,7 @@ class NoJournal:
         self._revisions: dict[str, int] = {}
         self._waiting: list[Outcome] = []
 
-    async def start(self, on_outcomes: OnOutcomes, _not_before: object = None) -> None:
+    async def start(self, on_outcomes: OnOutcomes) -> None:
         self._loop = asyncio.get_running_loop()
         self._on_outcomes = on_outcomes
 

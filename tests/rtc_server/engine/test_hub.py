@@ -58,7 +58,7 @@ def test_everyone_gets_the_models_sequence_in_one_write_a_turn(revisions: list[i
 
 
 async def _run(revisions: list[int], schedule: Any) -> None:
-    hub = Hub(max_pause=0)
+    hub = Hub()
     index: dict[str, Room] = {}
     members = [Member(r) for r in revisions]
     count = 0

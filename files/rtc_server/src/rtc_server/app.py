@@ -131,7 +131,7 @@ async def serve(config: Config, journal: Journal | None = None) -> None:
     tls = Renewable(config.tls)
     journal = journal or SqliteJournal(config.journal.path)
     service = Service(config, tokens, journal)
-    await journal.start(service.projects.on_outcomes, service.hub.not_before)
+    await journal.start(service.projects.on_outcomes)
     silence = Silence(config.limits.connect_seconds)
     runner = web.AppRunner(
         make_app(service, silence.middleware), access_log=None, handle_signals=False, handler_cancellation=True, shutdown_timeout=2.0

@@ -153,7 +153,7 @@ class Server:
     path: str = _option("/socket.io/", _url_path)
     origins: tuple[str, ...] = _option((), _origins)
     trusted_proxies: tuple[Network, ...] = _option((), _networks)
-    loop: str = _option("asyncio", _one_of("asyncio", "uvloop", "auto"))
+    loop: str = _option("auto", _one_of("auto", "uvloop", "asyncio"))
     drain_seconds: float = _option(10.0, _number(0, 600))
 
 

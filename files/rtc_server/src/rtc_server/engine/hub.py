@@ -11,7 +11,6 @@ member gets its own batch, merged by number, so acks, direct sends and room mess
 from __future__ import annotations
 
 import asyncio
-import time
 from bisect import bisect_left
 from collections.abc import Collection, Iterator
 from itertools import accumulate
@@ -19,9 +18,6 @@ from operator import itemgetter
 from typing import Protocol
 
 from .eio_codec import Packet, frame, frame_packet
-
-_LOOK = 0.04  # seconds between looks at the load
-_FULL, _FREE = 0.93, 0.85  # of a processor: no time left, time left
 
 
 class Parcel:
@@ -117,33 +113,15 @@ class Room:
 
 
 class Hub:
-    """Collects sends and publishes, flushes them once a turn.
+    """Collects sends and publishes, flushes them once a turn."""
 
-    Pacing: a flush of n writes earns a pause of ``n * write_cost`` seconds, at most ``max_pause``, before
-    the next; idle servers flush at once, busy ones batch more (a system call costs more than its bytes).
-    A process that has no processor time left stretches the pause up to ``max_stretch`` times, which lets it
-    keep up with several times as many messages; when there is time again, the pause shrinks.
-    """
-
-    def __init__(self, *, write_cost: float = 15e-6, max_pause: float = 0.005, max_stretch: float = 4.0) -> None:
-        self.write_cost = write_cost
-        self.max_pause = max_pause
-        self.max_stretch = max_stretch
-        self._stretch = 1.0
-        self._looked = 0.0  # when the load was looked at, and the processor time that was used until then
-        self._used = 0.0
+    def __init__(self) -> None:
         self.flushes = 0
         self.writes = 0
         self._number = 0
         self._scheduled = False
-        self._rested = 0.0  # when the pause after the last flush ends, or ended
         self._rooms: list[Room] = []
         self._owners: list[Member] = []
-        self._loop: asyncio.AbstractEventLoop | None = None
-
-    def not_before(self) -> float:
-        """From which time of the loop on something can be flushed."""
-        return self._rested
 
     # --- queueing ---------------------------------------------------------------------------
 
@@ -197,15 +175,8 @@ class Hub:
     # --- flushing ---------------------------------------------------------------------------
 
     def _schedule(self) -> None:
-        loop = self._loop
-        if loop is None:
-            loop = self._loop = asyncio.get_running_loop()
         self._scheduled = True
-        wait = self._rested - loop.time()
-        if wait < 0.0005:  # timers tick in milliseconds
-            loop.call_soon(self.flush)
-        else:
-            loop.call_later(wait, self.flush)
+        asyncio.get_running_loop().call_soon(self.flush)
 
     @staticmethod
     def _share(room: Room, member: Member) -> list[tuple[int, Parcel]]:
@@ -237,7 +208,6 @@ class Hub:
     def flush(self) -> None:
         """Write everything queued, once for each member; ``deliver`` never calls application code."""
         self._scheduled = False
-        before = self.writes
         rooms, self._rooms = self._rooms, []
         owners, self._owners = self._owners, []
         rest: dict[Member, None] = dict.fromkeys(owners)
@@ -273,18 +243,3 @@ class Hub:
         for room in rooms:
             room.parcels, room.numbers, room.skips = [], [], {}
         self.flushes += 1
-        assert self._loop is not None
-        now = self._loop.time()
-        if now - self._looked > _LOOK:
-            self._adapt(now)
-        self._rested = now + min(self.max_pause, (self.writes - before) * self.write_cost) * self._stretch
-
-    def _adapt(self, now: float) -> None:
-        """Stretch the pauses while the process uses a whole processor, shrink them when it does not."""
-        used = time.process_time()
-        load = (used - self._used) / (now - self._looked)
-        self._looked, self._used = now, used
-        if load > _FULL:
-            self._stretch = min(self.max_stretch, self._stretch * 1.3)
-        elif load < _FREE:
-            self._stretch = max(1.0, self._stretch / 1.3)

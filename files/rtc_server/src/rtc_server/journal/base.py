@@ -121,9 +121,8 @@ class Journal(Protocol):
     def alive(self) -> bool:
         """Whether it can still answer at all; if not, the process is to be started anew."""
 
-    async def start(self, on_outcomes: OnOutcomes, not_before: Callable[[], float]) -> None:
-        """Open the store. ``on_outcomes`` is called on the loop with each durable batch. ``not_before`` tells from which
-        time of the loop on another one can be delivered: what comes until then may as well be in it."""
+    async def start(self, on_outcomes: OnOutcomes) -> None:
+        """Open the store. ``on_outcomes`` is called on the loop with each durable batch."""
 
     def submit(self, request: Submission | Compact) -> bool:
         """Queue for the next batch; False when too much is waiting already."""

@@ -30,7 +30,6 @@ _T = TypeVar("_T")
 MAX_BATCH = 4096  # requests handed over at once
 MAX_WAITING = 50_000  # requests waiting for a batch
 MAX_WAITING_BYTES = 64 << 20
-_COLLECT = 0.001  # seconds that the first request of a batch waits for others at most
 _IDLE = 0.1  # seconds without a batch, after which changes are filed
 
 
@@ -49,8 +48,6 @@ class SqliteJournal:
         self._reader = ThreadPoolExecutor(1, "journal-reader")
         self._read_db: sqlite3.Connection | None = None
         self._started = False
-        self._handed_over = 0.0
-        self._took = 0.0  # seconds from handing a batch over to its outcomes, on average
         self.batches = 0
         self.requests = 0
 
@@ -66,12 +63,11 @@ class SqliteJournal:
 
     # --- start and end ------------------------------------------------------------------------
 
-    async def start(self, on_outcomes: OnOutcomes, not_before: Callable[[], float] = lambda: 0.0) -> None:
+    async def start(self, on_outcomes: OnOutcomes) -> None:
         """Lock and open the file. Raises JournalError when another server holds it; any other trouble
         becomes a fault, which is looked at again every second."""
         self._loop = asyncio.get_running_loop()
         self._on_outcomes = on_outcomes
-        self._not_before = not_before
         self._idle.set()
         await self._loop.run_in_executor(self._reader, self._writer.probe)
         if self._writer.in_use:
@@ -118,24 +114,8 @@ class SqliteJournal:
         if not self._busy:
             self._busy = True
             self._idle.clear()
-            self._hand_over_soon()
+            self._loop.call_soon(self._hand_over)
         return True
-
-    def _hand_over_soon(self) -> None:
-        now = self._loop.time()
-        wait = self._not_before() - self._took - now
-        if wait < 0.0005:  # timers tick in milliseconds
-            self._loop.call_soon(self._collect, len(self._waiting), now + _COLLECT)
-        else:
-            self._loop.call_later(wait, self._hand_over)
-
-    def _collect(self, seen: int, until: float) -> None:
-        """Requests often come in waves: as long as each turn of the loop brings more, they become one batch."""
-        waiting = len(self._waiting)
-        if waiting > seen and self._loop.time() < until:
-            self._loop.call_soon(self._collect, waiting, until)
-        else:
-            self._hand_over()
 
     def _hand_over(self) -> None:
         batch = self._waiting
@@ -143,18 +123,16 @@ class SqliteJournal:
             batch, self._waiting = batch[:MAX_BATCH], batch[MAX_BATCH:]
         else:
             self._waiting, self._waiting_bytes = [], 0
-        self._handed_over = self._loop.time()
         self._queue.put(batch)
 
     def _done(self, outcomes: list[Outcome]) -> None:
         self.batches += 1
         self.requests += len(outcomes)
-        self._took += (self._loop.time() - self._handed_over - self._took) / 8
         try:
             self._on_outcomes(outcomes)
         finally:
             if self._waiting:
-                self._loop.call_soon(self._hand_over_soon)  # after the flush of these: its pause counts
+                self._loop.call_soon(self._hand_over)
             else:
                 self._busy = False
                 self._idle.set()

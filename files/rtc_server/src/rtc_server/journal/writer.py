@@ -24,10 +24,11 @@ log = logging.getLogger(__name__)
 Request = Submission | Compact
 
 RETRY = 1.0  # seconds between attempts to write again after a failure
-MAX_PENDING = 50_000  # changes, and
-MAX_PENDING_BYTES = 24 << 20  # of data: with more, each commit is followed by filing
+MAX_PENDING = 200_000  # changes, and
+MAX_PENDING_BYTES = 64 << 20  # of data: with more, each commit is followed by filing
 _DELETE_ROWS = 5_000  # compacted changes deleted between two batches
 _PAGE = 4096
+_LOG_LOOK = 128 << 10  # bytes written to the log between looks at its size
 _MAX_HEADS = 100_000
 
 
@@ -60,7 +61,8 @@ class Writer:
         self._bytes = 0
         self._logged = 0  # bytes, roughly, in SQLite's log
         self._passes = Checkpoint(path)
-        self._log_size = 0  # of its file
+        self._log_size = 0  # of its file, when it was looked at: as ``_logged`` was ``_log_seen``
+        self._log_seen = 0
         self._trash: list[tuple[int, int]] = []  # number, base: rows below it can go
         self._retry_at = 0.0
         self._suspect = False  # the file is damaged, until a check finds that it is not
@@ -83,7 +85,7 @@ class Writer:
     def _load(self, db: sqlite3.Connection) -> None:
         """The file knows what became of a commit that failed."""
         young, self._last = arrivals.load(db)
-        self._last_old = self._gone = self._log_size = 0
+        self._last_old = self._gone = self._log_size = self._log_seen = 0
         self._pending = ({}, young)
         self._known = {arrivals.key_of(row): row for rows in young.values() for row in rows}
         self._bytes = sum(map(len, self._known.values()))
@@ -267,7 +269,9 @@ class Writer:
                 left -= self._file_some(self._db)
             if self._logged > checkpoint.BEGIN and self._passes.near():
                 self._checkpoint(self._db)
-            self._log_size = schema.extend_log(self.path, self._log_size)
+            if self._logged - self._log_seen > _LOG_LOOK or self._logged < self._log_seen:
+                self._log_seen = self._logged
+                self._log_size = schema.extend_log(self.path, self._log_size)
         except Exception as exc:
             self._unexpected(exc)
             self._failed(exc)
