@@ -27,7 +27,7 @@ sys.path.insert(0, str(HERE.parents[2] / "files/rtc_server/src"))
 
 import report  # noqa: E402
 import tls  # noqa: E402
-from measure import QUICK, ROWS, Effort, GeneratorLimitError, at_load, closed_loop, connections, fan_out, storm, under_load  # noqa: E402
+from measure import DEPLOYED, QUICK, ROWS, Effort, GeneratorLimitError, at_load, closed_loop, connections, fan_out, storm, under_load  # noqa: E402
 from servers import CACHE, KINDS, Kind, OverloadedError, UnavailableError, generator, running  # noqa: E402
 
 OTHER_ROWS = ("idle", "storm", "tls", "loops")
@@ -150,7 +150,7 @@ def options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="a smoke test: short, few servers and rows; figures mean little")
     parser.add_argument("--servers", default=os.environ.get("BENCH_SERVERS", ""), help=f"some of {','.join(KINDS)}")
     parser.add_argument("--rows", default=os.environ.get("BENCH_ROWS", ""), help=f"some of {','.join((*ROWS, *OTHER_ROWS))}")
-    parser.add_argument("--loop", default="asyncio", choices=("asyncio", "uvloop"), help="event loop of ours; asyncio is what is deployed")
+    parser.add_argument("--loop", default=DEPLOYED, choices=LOOPS, help="event loop of ours; uvloop is what is deployed")
     chosen = parser.parse_args(arguments)
     chosen.servers = (chosen.servers or ("ours_durable,python" if chosen.quick else ",".join(KINDS))).split(",")
     default = [row for row in (*ROWS, *OTHER_ROWS) if row not in OURS_ALONE or "ours_durable" in chosen.servers]

@@ -259,7 +259,7 @@ def serving(title: str, command: list[str], port: int, log: Path) -> Iterator[in
 
 
 @contextlib.contextmanager
-def running(kind: Kind, loop: str = "asyncio", sections: Callable[[Path], str] = lambda _folder: "") -> Iterator[Running]:
+def running(kind: Kind, loop: str = "uvloop", sections: Callable[[Path], str] = lambda _folder: "") -> Iterator[Running]:
     """A fresh server for as long as the block runs. Raises UnavailableError when it does not start.
 
     ``sections``: given the server's folder, returns further sections of the configuration, and may put files there.

@@ -148,7 +148,8 @@ async def serve(config: Config, journal: Journal | None = None) -> None:
             loop.add_signal_handler(number, stop.set)
         loop.add_signal_handler(signal.SIGHUP, tls.reload)
         scheme = "https" if tls.context else "http"
-        log.info("rtc-server %s listens on %s://%s:%d", __version__, scheme, listen.address, listen.port)
+        kind = type(loop).__module__.partition(".")[0]  # uvloop or asyncio
+        log.info("rtc-server %s listens on %s://%s:%d (%s)", __version__, scheme, listen.address, listen.port, kind)
         # what lives now lives as long as the process: collections need not look at it
         gc.collect()
         gc.freeze()
