@@ -27,7 +27,8 @@ sys.path.insert(0, str(HERE.parents[2] / "files/rtc_server/src"))
 
 import report  # noqa: E402
 import tls  # noqa: E402
-from measure import DEPLOYED, QUICK, ROWS, Effort, GeneratorLimitError, at_load, closed_loop, connections, fan_out, storm, under_load  # noqa: E402
+from measure import DEPLOYED, QUICK, ROWS, Effort, GeneratorLimitError, at_load, closed_loop, connections, fresh_closed_loop, open_loop  # noqa: E402
+from measure import storm, under_load  # noqa: E402
 from servers import CACHE, KINDS, Kind, OverloadedError, UnavailableError, generator, running  # noqa: E402
 
 OTHER_ROWS = ("idle", "storm", "tls", "loops")
@@ -67,8 +68,10 @@ class Bench:
         """One row for all servers, then all at half of what Node can."""
         found: dict[str, dict[str, Any]] = {}
         for kind in self.kinds:
-            figures = self._try(f"{name}, {kind.title}", fan_out, kind, ROWS[name], self.effort, self.loop) or {}
-            found[kind.name] = figures
+            what, shape = f"{name}, {kind.title}", ROWS[name]
+            closed = self._try(what, fresh_closed_loop, kind, shape, self.effort, self.loop)
+            best = self._try(what, open_loop, kind, shape, self.effort, self.loop, closed["sent_s"]) if closed else None
+            figures = found[kind.name] = {"closed": closed, "open": best} if closed else {}
             tell(f"  {name:<14}{kind.title:<28}" + report.fan_out_text(figures))
         row = self.rows[name] = report.fan_out_row(found)
         node = (found.get("node") or {}).get("open")

@@ -125,12 +125,16 @@ class Search:
         return best
 
 
-def fan_out(kind: Kind, row: Row, effort: Effort, loop: str = DEPLOYED) -> dict[str, Any]:
-    """Closed loop, then open loop from there. Raises GeneratorLimitError."""
+def fresh_closed_loop(kind: Kind, row: Row, effort: Effort, loop: str = DEPLOYED) -> dict[str, Any]:
+    """Closed loop of a fresh server. Raises GeneratorLimitError."""
     with running(kind, loop) as run:
-        closed = closed_loop(run, row, effort)
-    guess = effort.begin * closed["sent_s"] * (2.0 if kind.contract else 1.0)
-    return {"closed": closed, "open": Search(kind, row, effort, loop).best(guess)}
+        return closed_loop(run, row, effort)
+
+
+def open_loop(kind: Kind, row: Row, effort: Effort, loop: str, sent_s: float) -> dict[str, Any] | None:
+    """The highest rate kept up with, looked for from the closed loop's messages a second. Raises GeneratorLimitError."""
+    guess = effort.begin * sent_s * (2.0 if kind.contract else 1.0)
+    return Search(kind, row, effort, loop).best(guess)
 
 
 def under_load(run: Running, row: Row, rate: float, effort: Effort) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 from matplotlib import pyplot
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 NAMES = {
     "ours": "ours, journal off", "ours_durable": "ours, journal on", "node": "Node, ws", "node_uws": "Node, uWebSockets",
@@ -31,7 +31,7 @@ def bars(axes: Any, title: str, unit: str, groups: dict[str, dict[str, float | N
         values = [group.get(kind) or 0 for group in groups.values()]
         places = [n + (at - (len(kinds) - 1) / 2) * width for n in range(len(groups))]
         drawn = axes.bar(places, values, width, label=NAMES[kind], color=COLOURS[kind])
-        axes.bar_label(drawn, [short(v) for v in values], fontsize=6, rotation=90, padding=2)
+        axes.bar_label(drawn, [short(v) if v else "none" for v in values], fontsize=6, rotation=90, padding=2)
     axes.set_title(title, fontsize=10)
     axes.set_ylabel(unit, fontsize=8)
     axes.set_xticks(range(len(groups)), list(groups), fontsize=8)
@@ -39,7 +39,7 @@ def bars(axes: Any, title: str, unit: str, groups: dict[str, dict[str, float | N
     if log and kinds:
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _at: short(value)))
-        axes.yaxis.set_minor_formatter(FuncFormatter(lambda value, _at: short(value)))
+        axes.yaxis.set_minor_formatter(NullFormatter())
     axes.margins(y=0.2)
     axes.spines[["top", "right"]].set_visible(False)
 

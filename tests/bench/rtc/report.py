@@ -163,9 +163,10 @@ def table(rows: Mapping[str, dict[str, Any]], kinds: Mapping[str, Kind]) -> str:
                           f"{'at equal load: p50':>20}{'p99':>8}{'p99.9':>8}{'CPU':>6}"]  # fmt: skip
             for kind in row["closed"]:
                 best, closed, load = row[kind], row["closed"][kind], row.get("equal_load", {}).get(kind)
+                rates = [f"{rate:,.0f}" if rate else "refused" for rate in (best, closed)]
                 lines.append(
-                    f"  {kinds[kind].title:<28}{best or 0:>12,.0f}{_ratio(best, row.get('node')) or '-':>8}"
-                    f"{closed or 0:>15,.0f}{_ratio(closed, row['closed'].get('node')) or '-':>8}"
+                    f"  {kinds[kind].title:<28}{rates[0]:>12}{_ratio(best, row.get('node')) or '-':>8}"
+                    f"{rates[1]:>15}{_ratio(closed, row['closed'].get('node')) or '-':>8}"
                     + (f"{load['p50_ms']:>20.2f}{load['p99_ms']:>8.2f}{load['p999_ms']:>8.2f}{load['server_cpu']:>6.0%}"
                        if load else "")
                 )
