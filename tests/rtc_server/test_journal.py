@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from journal_support import Log, change, opened
+from journal_support import Log, ask, change, opened
 from rtc_support import config_text, eventually
 
 from rtc_server import cli
@@ -166,6 +166,21 @@ async def test_a_commit_that_fails_counts_for_nobody(path: Path) -> None:
         await eventually(lambda: log.journal.fault is None)
         outcomes = await log.keep(change(3), change(2, data="x" * 100_000))
         assert [(o.revision, o.duplicate) for o in outcomes] == [(2, False), (3, False)]
+    assert transfer.verify(str(path))[0] == []
+
+
+async def test_new_projects_are_committed_with_their_first_changes(path: Path) -> None:
+    """Not before: each would be synced by itself, and a commit that fails would leave projects without a change."""
+    async with opened(path) as log:
+        await log.keep(change(1))
+        log.journal._writer.open().execute("PRAGMA max_page_count=1")  # full; undone when the file is opened anew
+        await log.keep(*[change(2, project=f"new{i}") for i in range(20)], change(3, project="big", data="x" * 100_000))
+        assert ask(path, "SELECT count(*) FROM project") == 1
+        await eventually(lambda: log.journal.fault is None)
+        changes: list[int] = []
+        log.journal._writer.open().set_trace_callback(lambda text: changes.append(text == "COMMIT"))
+        outcomes = await log.keep(*[change(2, project=f"new{i}") for i in range(20)])
+        assert [o.revision for o in outcomes] == [1] * 20 and sum(changes) == 1
     assert transfer.verify(str(path))[0] == []
 
 

@@ -90,6 +90,18 @@ async def test_draining_is_told(server: Server) -> None:
     await ann.close()
 
 
+@pytest.mark.parametrize(("loop", "told"), [("auto", "uvloop"), ("uvloop", "uvloop"), ("asyncio", "asyncio")])
+async def test_the_event_loop_that_is_configured(tmp_path: Path, loop: str, told: str) -> None:
+    pytest.importorskip("uvloop")
+    server = Server(tmp_path, server={"loop": loop}, log={"level": "info"})
+    server.start()
+    try:
+        await (await Client.open(server.url)).close()
+    finally:
+        assert await asyncio.to_thread(server.stop) == 0
+    assert f"listens on {server.url} ({told})" in server.log.read_text()
+
+
 async def test_idle_server_stops_at_once(server: Server) -> None:
     assert await asyncio.to_thread(server.stop) == 0
     assert server.log.read_text() == ""  # nothing to warn of

@@ -27,8 +27,20 @@ sys.path.insert(0, str(HERE.parents[2] / "files/rtc_server/src"))
 
 import report  # noqa: E402
 import tls  # noqa: E402
-from measure import DEPLOYED, QUICK, ROWS, Effort, GeneratorLimitError, at_load, closed_loop, connections, fresh_closed_loop, open_loop  # noqa: E402
-from measure import storm, under_load  # noqa: E402
+from measure import (  # noqa: E402
+    DEPLOYED,
+    QUICK,
+    ROWS,
+    Effort,
+    GeneratorLimitError,
+    at_load,
+    closed_loop,
+    connections,
+    fresh_closed_loop,
+    open_loop,
+    storm,
+    under_load,
+)  # fmt: skip
 from servers import CACHE, KINDS, Kind, OverloadedError, UnavailableError, generator, running  # noqa: E402
 
 OTHER_ROWS = ("idle", "storm", "tls", "loops")

@@ -31,7 +31,7 @@ def bars(axes: Any, title: str, unit: str, groups: dict[str, dict[str, float | N
         values = [group.get(kind) or 0 for group in groups.values()]
         places = [n + (at - (len(kinds) - 1) / 2) * width for n in range(len(groups))]
         drawn = axes.bar(places, values, width, label=NAMES[kind], color=COLOURS[kind])
-        axes.bar_label(drawn, [short(v) if v else "none" for v in values], fontsize=6, rotation=90, padding=2)
+        axes.bar_label(drawn, [short(v) for v in values], fontsize=6, rotation=90, padding=2)
     axes.set_title(title, fontsize=10)
     axes.set_ylabel(unit, fontsize=8)
     axes.set_xticks(range(len(groups)), list(groups), fontsize=8)
