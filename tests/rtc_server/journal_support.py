@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import os
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+import tempfile
+import traceback
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,3 +104,23 @@ async def as_acknowledged(log: Log, outcomes: list[Outcome]) -> None:
         told = [(o.revision, o.request.id, o.request.user, o.time, o.request.data) for o in outcomes if o.request.project == project]  # type: ignore[union-attr]
         assert [tuple(c) for c in await log.journal.changes(project, 0, ALL, ALL)] == told
         assert (await log.journal.head(project)).revision == len(told)
+
+
+def as_nobody(main: Callable[[Path], Coroutine[Any, Any, None]]) -> None:
+    """Run it in a process of its own, as a user for whom the file system says no, with a directory that is that user's."""
+    with tempfile.TemporaryDirectory() as name:
+        os.chown(name, 65534, 65534)
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                os.setgroups([])
+                os.setgid(65534)
+                os.setuid(65534)
+                asyncio.run(main(Path(name)))
+                status = 0
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(status)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

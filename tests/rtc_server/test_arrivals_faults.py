@@ -10,14 +10,12 @@ import contextlib
 import os
 import shutil
 import sqlite3
-import tempfile
-import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from journal_support import ALL, Log, a_history, alter, as_acknowledged, ask, batches, change, copied, filed, opened
+from journal_support import ALL, Log, a_history, alter, as_acknowledged, as_nobody, ask, batches, change, copied, filed, opened
 from rtc_support import eventually
 
 from rtc_server.journal import Compact, JournalError, Snapshot, arrivals, schema, sqlite, transfer, writer
@@ -71,22 +69,7 @@ def test_a_file_that_cannot_be_written_is_read_with_what_is_not_filed(with_log: 
         if with_log:
             os._exit(0)
 
-    with tempfile.TemporaryDirectory() as name:
-        os.chown(name, 65534, 65534)
-        child = os.fork()
-        if child == 0:
-            status = 1
-            try:
-                os.setgroups([])
-                os.setgid(65534)
-                os.setuid(65534)
-                asyncio.run(main(Path(name)))
-                status = 0
-            except BaseException:
-                traceback.print_exc()
-            finally:
-                os._exit(status)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    as_nobody(main)
 
 
 FAULTS = [sqlite3.OperationalError("disk I/O error"), sqlite3.DatabaseError("database disk image is malformed"), OSError(28, "No space left"),

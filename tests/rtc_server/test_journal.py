@@ -9,13 +9,11 @@ import asyncio
 import contextlib
 import os
 import sqlite3
-import tempfile
-import traceback
 from pathlib import Path
 from typing import Any
 
 import pytest
-from journal_support import Log, ask, change, opened
+from journal_support import Log, as_nobody, ask, change, opened
 from rtc_support import config_text, eventually
 
 from rtc_server import cli
@@ -202,22 +200,7 @@ def test_a_read_only_directory() -> None:
 
             await refused_then_taken(log, mend, "readonly")
 
-    with tempfile.TemporaryDirectory() as name:
-        os.chown(name, 65534, 65534)
-        child = os.fork()
-        if child == 0:
-            status = 1
-            try:
-                os.setgroups([])
-                os.setgid(65534)
-                os.setuid(65534)
-                asyncio.run(main(Path(name, "journal.db")))
-                status = 0
-            except BaseException:
-                traceback.print_exc()
-            finally:
-                os._exit(status)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    as_nobody(lambda directory: main(directory / "journal.db"))
 
 
 # --- migrations -------------------------------------------------------------------------------------
