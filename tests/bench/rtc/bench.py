@@ -28,7 +28,6 @@ sys.path.insert(0, str(HERE.parents[2] / "files/rtc_server/src"))
 import report  # noqa: E402
 import tls  # noqa: E402
 from measure import (  # noqa: E402
-    DEPLOYED,
     QUICK,
     ROWS,
     Effort,
@@ -40,8 +39,8 @@ from measure import (  # noqa: E402
     open_loop,
     storm,
     under_load,
-)  # fmt: skip
-from servers import CACHE, KINDS, Kind, OverloadedError, UnavailableError, generator, running  # noqa: E402
+)
+from servers import CACHE, DEPLOYED, KINDS, Kind, OverloadedError, UnavailableError, generator, running  # noqa: E402
 
 OTHER_ROWS = ("idle", "storm", "tls", "loops")
 OURS_ALONE = ("tls", "loops")  # by default left out where ours with the journal on is not asked for

@@ -10,9 +10,8 @@ import time
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from servers import RECOVERY, Kind, OverloadedError, Running, running
+from servers import DEPLOYED, RECOVERY, Kind, OverloadedError, Running, running
 
-DEPLOYED = "uvloop"  # event loop
 P99_LIMIT = 50.0  # ms, in open loop
 DELIVERED = 0.97  # of what was offered
 BUSY = 0.9  # of its core: then the generator may be what limits

@@ -163,7 +163,7 @@ def table(rows: Mapping[str, dict[str, Any]], kinds: Mapping[str, Kind]) -> str:
                           f"{'at equal load: p50':>20}{'p99':>8}{'p99.9':>8}{'CPU':>6}"]  # fmt: skip
             for kind in row["closed"]:
                 best, closed, load = row[kind], row["closed"][kind], row.get("equal_load", {}).get(kind)
-                rates = [f"{rate:,.0f}" if rate else "refused" for rate in (best, closed)]
+                rates = [f"{rate:,.0f}" if rate else "none" for rate in (best, closed)]
                 lines.append(
                     f"  {kinds[kind].title:<28}{rates[0]:>12}{_ratio(best, row.get('node')) or '-':>8}"
                     f"{rates[1]:>15}{_ratio(closed, row['closed'].get('node')) or '-':>8}"

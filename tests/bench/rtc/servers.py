@@ -32,6 +32,7 @@ ROOT = HERE.parents[2]
 CACHE = ROOT / ".build/bench-rtc"
 SOURCE = ROOT / "files/rtc_server/src"
 SECRET = b"a secret for the benchmark, long enough for HS256"
+DEPLOYED = "uvloop"  # event loop of ours
 SERVER_CORE, GENERATOR_CORE = "0", "1"
 
 
@@ -259,7 +260,7 @@ def serving(title: str, command: list[str], port: int, log: Path) -> Iterator[in
 
 
 @contextlib.contextmanager
-def running(kind: Kind, loop: str = "uvloop", sections: Callable[[Path], str] = lambda _folder: "") -> Iterator[Running]:
+def running(kind: Kind, loop: str = DEPLOYED, sections: Callable[[Path], str] = lambda _folder: "") -> Iterator[Running]:
     """A fresh server for as long as the block runs. Raises UnavailableError when it does not start.
 
     ``sections``: given the server's folder, returns further sections of the configuration, and may put files there.
