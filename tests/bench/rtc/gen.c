@@ -550,8 +550,7 @@ static void run_fanout(void) {
       for (int r = 0; r < rooms; r++)
         while (outstanding[r] <= (int64_t)(window - 1) * (members - 1)) send_message(r, now(), 0);
     } else {
-      for (uint64_t wanted = (uint64_t)((t - begin) / 1e9 * rate); due < wanted; due++, room = (room + 1) % rooms) {
-        uint64_t at = begin + (uint64_t)(due * 1e9 / rate);
+      for (uint64_t at; (at = begin + (uint64_t)(due * 1e9 / rate)) <= t; due++, room = (room + 1) % rooms) {
         if (t > at + 20000000) late++;
         send_message(room, at, 0);
       }

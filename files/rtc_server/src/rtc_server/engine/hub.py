@@ -6,18 +6,24 @@
 Order: each queued item takes a number. A member that is in one room, got nothing of its own and skips
 nothing is written the room's joined frames, the same bytes object for all such members; any other
 member gets its own batch, merged by number, so acks, direct sends and room messages keep their order.
+
+A write costs more than the messages in it, so rooms that cannot all be written in a short turn wait in a queue, and collect
+messages there: what comes in meanwhile is read, and nobody waits for more than the rooms before.
 """
 
 from __future__ import annotations
 
 import asyncio
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Collection, Iterator
 from itertools import accumulate
 from operator import itemgetter
 from typing import Protocol
 
 from .eio_codec import Packet, frame, frame_packet
+
+TURN = 256  # writes, after which the other rooms wait for the next turn: two or three milliseconds
 
 
 class Parcel:
@@ -99,7 +105,7 @@ class Member(Protocol):
 
 
 class Room:
-    """Members, and what was published in this turn."""
+    """Members, and what was published since it was flushed: as long as there is something of that, it is in the hub's queue."""
 
     __slots__ = ("index", "members", "name", "numbers", "parcels", "skips")
 
@@ -113,15 +119,15 @@ class Room:
 
 
 class Hub:
-    """Collects sends and publishes, flushes them once a turn."""
+    """Collects sends and publishes, flushes them at the end of a turn."""
 
     def __init__(self) -> None:
         self.flushes = 0
         self.writes = 0
         self._number = 0
         self._scheduled = False
-        self._rooms: list[Room] = []
-        self._owners: list[Member] = []
+        self._rooms: deque[Room] = deque()
+        self._owners: list[Member] = []  # that have something of their own; who waits for a room need not be here
 
     # --- queueing ---------------------------------------------------------------------------
 
@@ -160,10 +166,9 @@ class Hub:
         """Remove a member; what was published before still reaches it."""
         if member in room.members:
             if room.parcels and not member.closed:
-                if not member.own:
-                    self._owners.append(member)
                 member.own += self._share(room, member)
                 member.own.sort(key=itemgetter(0))
+                self._owners.append(member)  # even if it is there: it may have waited for the room
                 if not self._scheduled:
                     self._schedule()
             room.skips.pop(member, None)
@@ -175,6 +180,7 @@ class Hub:
     # --- flushing ---------------------------------------------------------------------------
 
     def _schedule(self) -> None:
+        """Flush when everything that is there has been read: the loop looks at its sockets before it calls this."""
         self._scheduled = True
         asyncio.get_running_loop().call_soon(self.flush)
 
@@ -206,40 +212,57 @@ class Hub:
             member.deliver([p for _, p in items], None)
 
     def flush(self) -> None:
-        """Write everything queued, once for each member; ``deliver`` never calls application code."""
+        """Write what is queued, once for each member; ``deliver`` never calls application code."""
         self._scheduled = False
-        rooms, self._rooms = self._rooms, []
         owners, self._owners = self._owners, []
-        rest: dict[Member, None] = dict.fromkeys(owners)
-        for room in rooms:
-            parcels = room.parcels
-            skips = room.skips
-            shared: list[Frames | None] = [None, None]
-            for member in list(room.members):
-                if len(member.rooms) > 1 or (member in rest and (member in skips or not member.own)):
-                    rest[member] = None
-                elif member in skips:
-                    some = parcels.copy()
-                    for at in reversed(skips[member]):
-                        del some[at]
-                    if some:
-                        self.writes += 1
-                        member.deliver(some, None)
-                else:
-                    revision = member.revision
-                    frames = shared[4 - revision]
-                    if frames is None:
-                        frames = shared[4 - revision] = Frames(room, revision)
-                    self.writes += 1
-                    own = member.own
-                    if own:
-                        member.own = []
-                        del rest[member]
-                        member.deliver(Merged(room, own), frames.merged(own, revision))
-                    else:
-                        member.deliver(parcels, frames.data)
+        rest: dict[Member, None] = {}
+        done: list[Room] = []
+        left, mixed = TURN, False
+        while self._rooms and (left > 0 or mixed):  # who is in several rooms gets what they have at once, or the order is lost
+            room = self._rooms.popleft()
+            done.append(room)
+            left -= len(room.members)
+            mixed |= self._write_room(room, rest)
         for member in rest:
             self._write_own(member)
-        for room in rooms:
+        for room in done:
             room.parcels, room.numbers, room.skips = [], [], {}
+        for member in owners:
+            if member.own and not any([room.parcels for room in member.rooms]):  # else it goes out with those
+                self._write_own(member)
         self.flushes += 1
+        if self._rooms:
+            self._schedule()
+
+    def _write_room(self, room: Room, rest: dict[Member, None]) -> bool:
+        """Write to a room's members; those that take more are put to the rest. True when some are in other rooms, too."""
+        parcels, skips = room.parcels, room.skips
+        shared: list[Frames | None] = [None, None]
+        mixed = False
+        for member in list(room.members):
+            own = member.own
+            if len(member.rooms) > 1:
+                rest[member] = None
+                mixed = True
+            elif member in skips:
+                if own:
+                    rest[member] = None
+                    continue
+                some = parcels.copy()
+                for at in reversed(skips[member]):
+                    del some[at]
+                if some:
+                    self.writes += 1
+                    member.deliver(some, None)
+            else:
+                revision = member.revision
+                frames = shared[4 - revision]
+                if frames is None:
+                    frames = shared[4 - revision] = Frames(room, revision)
+                self.writes += 1
+                if own:
+                    member.own = []
+                    member.deliver(Merged(room, own), frames.merged(own, revision))
+                else:
+                    member.deliver(parcels, frames.data)
+        return mixed
