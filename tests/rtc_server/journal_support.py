@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
-from rtc_server.journal import Compact, Outcome, Submission
+from rtc_server.journal import Compact, Outcome, Submission, arrivals, log
 from rtc_server.journal.sqlite import SqliteJournal
 from rtc_server.wire import dumps
 
@@ -62,8 +62,29 @@ def change(number: int, project: str = "p", data: Any = None, user: str = "ann")
 
 
 def batches(path: Path) -> int:
-    """Rows of the table that arrivals are written to."""
-    return ask(path, "SELECT count(*) FROM batch")
+    """Batches of the log that have something that is not filed."""
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        known = dict(db.execute("SELECT number, revision FROM project"))
+        texts = [text for _, text in log.read(db, str(path))]
+        return sum([any(c.revision > known[n] for n, c in map(arrivals.parsed, arrivals.rows(text))) for text in texts])
+
+
+def rewrite(path: Path, batches: list[str | None]) -> None:
+    """Give a journal a log of these batches, which are whole; None leaves one out."""
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        (name,) = db.execute("SELECT value FROM meta WHERE key='log'").fetchone()
+    written = log.Log(str(path), bytes.fromhex(name))
+    for text in batches:
+        written.append(text or "")
+        if text is None:  # as if it had never been written
+            written._offset -= log._BLOCK
+    written.close()
+
+
+def logged(path: Path) -> list[str]:
+    """The batches of its log."""
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        return [text for _, text in log.read(db, str(path))]
 
 
 def filed(path: Path) -> int:
@@ -83,9 +104,9 @@ def alter(path: Path, *statements: str) -> None:
 
 
 def copied(path: Path, to: Path) -> Path:
-    """What the disk has at this moment, as after a kill: the file and SQLite's log."""
+    """What the disk has at this moment, as after a kill: the file, SQLite's log and ours."""
     to.mkdir()
-    for name in (path.name, path.name + "-wal"):
+    for name in (path.name, path.name + "-wal", path.name + "-log0", path.name + "-log1"):
         shutil.copy(path.parent / name, to / name)
     return to / path.name
 

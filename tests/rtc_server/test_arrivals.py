@@ -12,6 +12,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ import pytest
 from journal_support import ALL, a_history, as_acknowledged, batches, change, copied, filed, opened
 from rtc_support import SOURCE, eventually
 
-from rtc_server.journal import Change, Compact, JournalError, Outcome, Snapshot, arrivals, schema, sqlite, transfer, writer
+from rtc_server.journal import Change, Compact, JournalError, Outcome, Snapshot, arrivals, log, schema, sqlite, transfer, writer
 from rtc_server.journal.base import label
 from rtc_server.wire import dumps
 
@@ -55,18 +56,21 @@ def test_what_is_written_is_read(kept: list[tuple[int, Change]]) -> None:
 
 @given(st.lists(st.tuples(TEXTS, TEXTS, JSON), min_size=1, max_size=5, unique_by=lambda kept: kept[:2]))
 def test_any_text_survives_the_file_and_filing(kept: list[tuple[str, str, Any]]) -> None:
-    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
+    with tempfile.TemporaryDirectory() as name, contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
+        path = f"{name}/journal.db"
         schema.prepare(db, "memory")
         db.execute("INSERT INTO project (name) VALUES ('p')")
+        written = log.Log(path, arrivals.file_all(db, path))
         changes = [Change(i, id, user, i, dumps(data)) for i, (id, user, data) in enumerate(kept, 1)]
-        db.execute("INSERT INTO batch VALUES (1,?)", ("".join(row_of(1, c) for c in changes),))
-        pending, last = arrivals.load(db)
-        assert (list(pending), last, arrivals.changes(pending["p"])) == (["p"], 1, changes)
-        arrivals.file_all(db)
+        written.append("".join(row_of(1, c) for c in changes))
+        written.close()
+        pending = arrivals.load(db, log.read(db, path))
+        assert (list(pending), arrivals.changes(pending["p"])) == (["p"], changes)
+        arrivals.file_all(db, path)
         rows = db.execute("SELECT key - ?, id, user, time, data FROM change ORDER BY key", (schema.SPAN,))
         assert [Change(*row) for row in rows] == changes
         assert sorted(arrivals.known(db, [(1, c.user, c.id) for c in changes])) == sorted((1, c.user, c.id, c.revision) for c in changes)
-        assert arrivals.load(db) == ({}, 0)
+        assert log.read(db, path) == []
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 127, 128, 129, 300])
@@ -241,18 +245,22 @@ async def test_a_snapshot_of_changes_that_are_not_filed(path: Path, tmp_path: Pa
         assert transfer.verify(str(file))[0] == []
 
 
-async def test_a_snapshot_amid_filing_leaves_no_batch_behind(path: Path, unfiled: Callable[[], None]) -> None:
-    """What was being filed is then filed by the snapshot: its batch has to go all the same."""
+async def test_a_snapshot_amid_filing(path: Path, tmp_path: Path, unfiled: Callable[[], None]) -> None:
+    """What was being filed is then filed by the snapshot: the log goes on all the same."""
     async with opened(path) as log:
         await log.keep(*[change(i) for i in range(600)])
         w = log.journal._writer
         w._file_some(w.open())
         await log.keep(Compact("p", Snapshot(600, '"s"'), keep=600))
-        assert not w._known and batches(path) == 1
-        unfiled()
-        log.journal._queue.put(())  # a turn of the committing thread; nothing new is written
-        await eventually(lambda: batches(path) == 0)
-        assert await log.ids() == [f"c{i}" for i in range(600)]
+        assert not w._known and batches(path) == 0
+        for i in range(600, 603):
+            await log.keep(change(i))
+            w._file_some(w.open())  # in the one file of the log and in the other
+        await log.keep(change(603))
+        assert await log.ids() == [f"c{i}" for i in range(604)]
+        copy = copied(path, tmp_path / "killed")
+    async with opened(copy) as log:
+        assert await log.ids() == [f"c{i}" for i in range(604)]
 
 
 # --- bounds ----------------------------------------------------------------------------------------------

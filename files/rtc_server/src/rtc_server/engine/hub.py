@@ -23,7 +23,7 @@ from typing import Protocol
 
 from .eio_codec import Packet, frame, frame_packet
 
-TURN = 256  # writes, after which the other rooms wait for the next turn: two or three milliseconds
+TURN = 64  # writes, after which the other rooms wait for the next turn: less than a millisecond
 
 
 class Parcel:
@@ -228,7 +228,7 @@ class Hub:
         for room in done:
             room.parcels, room.numbers, room.skips = [], [], {}
         for member in owners:
-            if member.own and not any([room.parcels for room in member.rooms]):  # else it goes out with those
+            if member.own and not any(room.parcels for room in member.rooms):  # else it goes out with those
                 self._write_own(member)
         self.flushes += 1
         if self._rooms:

@@ -3,22 +3,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Changes that are durable but not yet filed under their project.
 
-A commit writes one row of table ``batch``: its changes one after another, as they came. Filing puts them into the
+A commit writes one batch to the log (log.py): its changes one after another, as they came. Filing puts them into the
 tables ``change`` and ``change_id``, a project at a time. A change touches a page of each of those, and so would a
 commit that put it there: pages of 4 kB, for a change of a few hundred bytes. Filed together, a project's changes share them.
 
-Memory has all that is not filed, as ``pending`` (from the file after a start or a failure): as the text that the batches
-have of it. Python's garbage collector does not look at texts; at an object for each change it looked for 40 ms now and then,
-while everybody waited.
+Memory has all that is not filed, as the text that the batches have of it. Python's garbage collector does not look at texts; at
+an object for each change it looked for 40 ms now and then, while everybody waited.
 """
 
 from __future__ import annotations
 
 import json
+import secrets
 import sqlite3
 from collections.abc import Iterator
 
-from .base import Change, JournalError
+from . import log
+from .base import Change
 from .schema import SPAN
 
 FILED_AT_ONCE = 256  # changes in one transaction: a commit may have to wait for it
@@ -58,14 +59,13 @@ def rows(text: str) -> list[Row]:
     return [f"{lines[at]}\n{lines[at + 1]}\n" for at in range(0, len(lines) - 1, 2)]
 
 
-def load(db: sqlite3.Connection) -> tuple[dict[str, list[Row]], int]:
-    """What is not filed yet, by project and in order, and the number of the last batch. Raises JournalError."""
-    if db.execute("SELECT 1 FROM sqlite_master WHERE name='batch'").fetchone() is None:
-        return {}, 0  # a file of version 1 that nobody has opened for writing since
+def load(db: sqlite3.Connection, batches: list[tuple[int, str]]) -> dict[str, list[Row]]:
+    """What of the batches (log.py) is not filed yet, by project and in order. Raises JournalError."""
+    if not batches:
+        return {}
     projects = {number: [name, revision] for number, name, revision in db.execute("SELECT number, name, revision FROM project")}
     found: dict[str, list[Row]] = {}
-    last = 0
-    for last, text in db.execute("SELECT number, changes FROM batch ORDER BY number"):
+    for batch, text in batches:
         try:
             for row in rows(text):
                 number, change = parsed(row)
@@ -73,14 +73,14 @@ def load(db: sqlite3.Connection) -> tuple[dict[str, list[Row]], int]:
                 name, known = project
                 waiting = found.get(name)
                 if waiting is None and change.revision <= known:
-                    continue  # filed, and its batch not deleted yet
+                    continue  # filed
                 if change.revision != known + 1:
                     raise ValueError("changes are missing")
                 project[1] = change.revision
                 found.setdefault(name, []).append(row)
         except (ValueError, LookupError, TypeError) as exc:
-            raise JournalError(f"batch {last} of the journal is damaged: restore a copy or an export") from exc
-    return found, last
+            raise log.damaged(batch) from exc
+    return found
 
 
 def file(db: sqlite3.Connection, pending: dict[str, list[Row]], most: int) -> list[tuple[str, int]]:
@@ -106,15 +106,18 @@ def file(db: sqlite3.Connection, pending: dict[str, list[Row]], most: int) -> li
     return moved
 
 
-def file_all(db: sqlite3.Connection) -> None:
-    """File everything, within the caller's transaction: for those who work on the file alone."""
-    pending, last = load(db)
+def file_all(db: sqlite3.Connection, path: str) -> bytes:
+    """File everything, within the caller's transaction: for those who work on the file alone. After it the log does not count
+    any more; returns the name of the next one."""
+    pending = load(db, log.read(db, path))
     while pending:
         for name, count in file(db, pending, FILED_AT_ONCE):
             pending[name] = pending[name][count:]
             if not pending[name]:
                 del pending[name]
-    db.execute("DELETE FROM batch WHERE number<=?", (last,))
+    next_log = secrets.token_bytes(8)
+    db.execute("INSERT INTO meta VALUES ('log', ?) ON CONFLICT (key) DO UPDATE SET value=excluded.value", (next_log.hex(),))
+    return next_log
 
 
 def known(db: sqlite3.Connection, keys: list[tuple[int, str, str]]) -> list[tuple[int, str, str, int]]:

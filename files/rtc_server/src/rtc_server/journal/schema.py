@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import secrets
@@ -29,7 +28,7 @@ CREATE TABLE project (
   number INTEGER PRIMARY KEY,
   name TEXT NOT NULL UNIQUE,
   epoch TEXT,                            -- NULL: the file's own
-  revision INTEGER NOT NULL DEFAULT 0,   -- changes up to it are filed; later ones are in table batch
+  revision INTEGER NOT NULL DEFAULT 0,   -- changes up to it are filed; later ones are in the log
   base INTEGER NOT NULL DEFAULT 0,       -- changes after it are in table change
   snapshot_revision INTEGER NOT NULL DEFAULT 0,
   snapshot TEXT
@@ -52,10 +51,8 @@ CREATE TABLE change_id (
 
 # MIGRATIONS[n] brings a file of version n to version n + 1, also a new one; each runs in one transaction.
 MIGRATIONS: dict[int, str] = {
-    1: "CREATE TABLE batch (number INTEGER PRIMARY KEY, changes TEXT NOT NULL);",  # see arrivals.py
+    1: "DELETE FROM meta WHERE key='log';",  # nothing; but who knows no log (log.py) must not open a file that may have one
 }
-
-_LOG_STEP = 1 << 20  # bytes
 
 
 def connect(path: str, *, write: bool, timeout: float = 5.0) -> sqlite3.Connection:
@@ -91,22 +88,6 @@ def connect_reader(path: str) -> sqlite3.Connection:
         quoted = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
         db = sqlite3.connect(f"file:{quoted}?immutable=1", uri=True, isolation_level=None, check_same_thread=False)
     return db
-
-
-def extend_log(path: str, known: int) -> int:
-    """Append zeros to SQLite's log when it has grown beyond ``known`` bytes; returns its size.
-
-    Syncing what was written over is faster than syncing what made a file longer: on ext4 the latter writes the file
-    system's own journal, too. SQLite ends reading the log at the first frame that is not valid, and writes over the rest.
-    Only the committing thread may call this, between its transactions. A full disk is left for a commit to find.
-    """
-    name = path + "-wal"
-    with contextlib.suppress(OSError):
-        if os.stat(name).st_size > known:
-            with open(name, "ab") as log:
-                log.write(bytes(_LOG_STEP))
-            return os.stat(name).st_size
-    return known
 
 
 def prepare(db: sqlite3.Connection, path: str) -> None:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the collab.rtc authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The journal in one SQLite file: WAL, synchronous=FULL, one committing thread with group commit.
+"""The journal: a SQLite file and a log of what is not in it yet, one committing thread with group commit.
 
 All that is submitted while one batch is being synced makes up the next batch, so the price of a sync is
 shared by as many changes as come in meanwhile. Reads have a connection and a thread of their own.
@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from . import arrivals, schema
+from . import arrivals, log, schema
 from .arrivals import Row
 from .base import Change, Head, JournalError, JournalInUse, OnOutcomes, Outcome, Snapshot, Submission
 from .schema import SPAN
@@ -184,7 +184,7 @@ class SqliteJournal:
                 if self._read_db is None:
                     self._read_db = schema.connect_reader(self.path)
                 if pending is None:
-                    pending = arrivals.load(self._read_db)[0].get(project, [])
+                    pending = arrivals.load(self._read_db, log.read(self._read_db, self.path)).get(project, [])
                 return function(self._read_db, project, pending)
             except (sqlite3.Error, OSError) as exc:
                 self._close_reader()

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..engine import StdJson
-from . import arrivals, schema
+from . import arrivals, log, schema
 from .base import Change, JournalError
 from .schema import SPAN
 
@@ -36,6 +36,7 @@ def projects(path: str) -> list[str]:
 def export_project(path: str, project: str) -> Iterator[str]:
     """The lines of an export, all of one moment, also while a server writes. Raises JournalError."""
     with _reading(path) as db:
+        batches = log.read(db, path)  # first: see there
         db.execute("BEGIN")
         row = db.execute(
             "SELECT number, revision, base, snapshot_revision, snapshot FROM project WHERE name=?", (project,)
@@ -43,7 +44,7 @@ def export_project(path: str, project: str) -> Iterator[str]:
         if row is None:
             raise JournalError(f"{path} has no project {project!r}")
         number, revision, base, at, snapshot = row
-        pending = arrivals.changes(arrivals.load(db)[0].get(project, []))
+        pending = arrivals.changes(arrivals.load(db, batches).get(project, []))
         revision += len(pending)
         low = number * SPAN
         kept = "null" if snapshot is None else f'{{"revision":{at},"data":{snapshot}}}'
@@ -143,12 +144,17 @@ def verify(path: str) -> tuple[list[str], dict[str, int]]:
     wrong: list[str] = []
     counts = {"projects": 0, "changes": 0, "snapshots": 0}
     with _reading(path) as db:
+        try:
+            batches = log.read(db, path)  # first: see there
+        except JournalError as exc:
+            batches = []
+            wrong.append(str(exc))
         db.execute("BEGIN")
         wrong += [f"file: {row[0]}" for row in db.execute("PRAGMA integrity_check(20)") if row[0] != "ok"]
         rows = db.execute("SELECT number, name, revision, base, snapshot_revision, snapshot FROM project").fetchall()
         numbers = {row[0] for row in rows}
         try:
-            arrivals_of, _last = arrivals.load(db)
+            arrivals_of = arrivals.load(db, batches)
         except JournalError as exc:
             arrivals_of = {}
             wrong.append(str(exc))
@@ -200,7 +206,7 @@ def _verify_pending(pending: list[Change], where: str, revision: int) -> list[st
     wrong: list[str] = []
     for expected, change in enumerate(pending, revision + 1):
         if change.revision != expected:
-            wrong.append(f"{where}: revision {change.revision} follows {expected - 1} in the batches")
+            wrong.append(f"{where}: revision {change.revision} follows {expected - 1} in the log")
         wrong += _bad_json(f"{where}: revision {change.revision}", change.data)
     return wrong
 
@@ -222,12 +228,13 @@ def _writing(path: str) -> Iterator[sqlite3.Connection]:
             schema.prepare(db, path)
             db.execute("BEGIN IMMEDIATE")
             try:
-                arrivals.file_all(db)
+                arrivals.file_all(db, path)
                 yield db
                 db.execute("COMMIT")
             except BaseException:
                 db.execute("ROLLBACK")
                 raise
+            log.remove(path)
     except sqlite3.Error as exc:
         raise JournalError(f"{path}: {exc}") from exc
     finally:

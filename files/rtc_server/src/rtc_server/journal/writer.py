@@ -13,22 +13,22 @@ import sqlite3
 import time
 from collections.abc import Iterable, Sequence
 
-from . import arrivals, checkpoint, schema
+from . import arrivals, checkpoint, log, schema
 from .arrivals import Row
 from .base import Change, Compact, JournalError, JournalInUse, Outcome, Submission
 from .checkpoint import Checkpoint
 from .schema import ORDERED, SPAN, SYNCED
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 Request = Submission | Compact
 
 RETRY = 1.0  # seconds between attempts to write again after a failure
 MAX_PENDING = 200_000  # changes, and
-MAX_PENDING_BYTES = 64 << 20  # of data: with more, each commit is followed by filing
+MAX_PENDING_BYTES = 64 << 20  # of data, or
+MAX_LOG = 96 << 20  # bytes in a file of the log: with more, each commit is followed by filing
 _DELETE_ROWS = 5_000  # compacted changes deleted between two batches
 _PAGE = 4096
-_LOG_LOOK = 128 << 10  # bytes written to the log between looks at its size
 _MAX_HEADS = 100_000
 
 
@@ -53,16 +53,14 @@ class Writer:
         self._lock: int | None = None
         self._db: sqlite3.Connection | None = None
         self._heads: dict[str, _Head] = {}
-        # What is not filed, by project: changes of the batches up to ``_last_old``, which are being filed, and of later ones.
+        self._log: log.Log | None = None
+        # What is not filed, by project: what is being filed, and what is in the log's file that is written now.
         # One pair, so that a reader never sees one without the other.
         self._pending: tuple[dict[str, list[Row]], dict[str, list[Row]]] = ({}, {})
-        self._last_old = self._last = self._gone = 0  # batches up to ``_gone`` are deleted
         self._known: dict[str, Row] = {}  # all of those, by key
         self._bytes = 0
-        self._logged = 0  # bytes, roughly, in SQLite's log
+        self._logged = 0  # bytes, roughly, in SQLite's own log
         self._passes = Checkpoint(path)
-        self._log_size = 0  # of its file, when it was looked at: as ``_logged`` was ``_log_seen``
-        self._log_seen = 0
         self._trash: list[tuple[int, int]] = []  # number, base: rows below it can go
         self._retry_at = 0.0
         self._suspect = False  # the file is damaged, until a check finds that it is not
@@ -75,37 +73,54 @@ class Writer:
             db = schema.connect(self.path, write=True)
             try:
                 schema.prepare(db, self.path)
-                self._load(db)
+                self._begin(db)
             except BaseException:
                 db.close()
                 raise
             self._db = db
         return self._db
 
-    def _load(self, db: sqlite3.Connection) -> None:
-        """The file knows what became of a commit that failed."""
-        young, self._last = arrivals.load(db)
-        self._last_old = self._gone = self._log_size = self._log_seen = 0
-        self._pending = ({}, young)
-        self._known = {arrivals.key_of(row): row for rows in young.values() for row in rows}
-        self._bytes = sum(map(len, self._known.values()))
+    def _begin(self, db: sqlite3.Connection) -> None:
+        """File what the log has (it knows what became of a commit that failed), and begin another."""
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            name = arrivals.file_all(db, self.path)
+            db.execute("COMMIT")
+        except BaseException:
+            db.execute("ROLLBACK")
+            raise
+        self._pending = ({}, {})
+        self._known = {}
+        self._bytes = 0
         self._heads.clear()
+        self._log = log.Log(self.path, name)
 
     def close(self) -> None:
-        """Give the connection up; what is not filed stays in the file's batches."""
+        """Give the files up; what is not filed stays in the log."""
         self._passes.end()
+        if self._log is not None:
+            self._log.close()
+            self._log = None
         if self._db is not None:
             try:
                 self._db.close()
             except sqlite3.Error as exc:
-                log.warning("closing %s: %s", self.path, exc)
+                logger.warning("closing %s: %s", self.path, exc)
             self._db = None
 
     def settle(self) -> None:
         """File everything and close, so that the file is as others expect it."""
-        while self.tidy() == 0.0:
+        while self._unsettled() and self.tidy() == 0.0:
             pass
+        whole = self._db is not None and not self._known
+        if whole and self._db is not None:
+            self._db.execute("DELETE FROM meta WHERE key='log'")
         self.close()
+        if whole:
+            log.remove(self.path)
+
+    def _unsettled(self) -> bool:
+        return bool(self._known or self._trash or self._logged or (self._log is not None and self._log.used))
 
     def unlock(self) -> None:
         """Let another process have the file."""
@@ -181,9 +196,12 @@ class Writer:
 
     def _accept(self, db: sqlite3.Connection, requests: list[Submission]) -> list[Outcome]:
         """Number the changes that are new, and write them as one row."""
-        if not self._heads.keys() >= {request.project for request in requests}:
-            db.execute("BEGIN IMMEDIATE")  # new projects are written with their first changes
-        heads = [self._head(db, request.project) for request in requests]
+        if self._heads.keys() >= {request.project for request in requests}:
+            heads = [self._heads[request.project] for request in requests]
+        else:  # new projects are one transaction, before the log names their numbers
+            db.execute("BEGIN IMMEDIATE")
+            heads = [self._head(db, request.project) for request in requests]
+            db.execute("COMMIT")
         keys = [f"{head.number} {request.label}" for head, request in zip(heads, requests, strict=True)]
         filed = self._filed(db, requests, heads, keys)
         known = self._known
@@ -201,19 +219,14 @@ class Writer:
             projects.append(request.project)
             outcomes.append(Outcome(request, revision, now))
         if new:
-            self._write(db, new, projects)
-        elif db.in_transaction:
-            db.execute("COMMIT")
+            self._write(new, projects)
         return outcomes
 
-    def _write(self, db: sqlite3.Connection, new: dict[str, Row], projects: list[str]) -> None:
+    def _write(self, new: dict[str, Row], projects: list[str]) -> None:
         """Commit new changes, given with their projects."""
+        assert self._log is not None
         text = "".join(new.values())
-        db.execute("INSERT INTO batch VALUES (?,?)", (self._last + 1, text))
-        if db.in_transaction:
-            db.execute("COMMIT")
-        self._last += 1
-        self._logged += len(text) + 3 * _PAGE  # what is not filled of the last page, its neighbour, the tree's root
+        self._log.append(text)
         self._known.update(new)
         self._bytes += len(text)
         young = self._pending[1]
@@ -261,27 +274,27 @@ class Writer:
 
     def keep_up(self, count: int) -> None:
         """After a commit of so many changes: file as many as keep what is pending within bounds."""
-        if self.fault is not None or self._db is None:
+        if self.fault is not None or self._db is None or self._log is None:
             return
         left = 2 * count
         try:
-            while left > 0 and (len(self._known) > MAX_PENDING or self._bytes > MAX_PENDING_BYTES):
-                left -= self._file_some(self._db)
+            while left > 0 and (
+                len(self._known) > MAX_PENDING or self._bytes > MAX_PENDING_BYTES or self._log.used > MAX_LOG
+            ):
+                left -= max(1, self._file_some(self._db))
             if self._logged > checkpoint.BEGIN and self._passes.near():
                 self._checkpoint(self._db)
-            if self._logged - self._log_seen > _LOG_LOOK or self._logged < self._log_seen:
-                self._log_seen = self._logged
-                self._log_size = schema.extend_log(self.path, self._log_size)
+            self._log.extend()
         except Exception as exc:
             self._unexpected(exc)
             self._failed(exc)
 
     def tidy(self) -> float | None:
         """Some of what can wait until nothing else is to be done; in how many seconds there is more of it, None for never."""
-        if self.fault is not None or self._db is None:
+        if self.fault is not None or self._db is None or self._log is None:
             return None
         try:
-            if self._known or self._last > self._gone:
+            if self._known or self._log.used:
                 self._file_some(self._db)
                 return 0.0
             if self._trash:
@@ -291,22 +304,23 @@ class Writer:
                 return 0.05
             if self._logged:
                 self._checkpoint(self._db)
+            if self._log.prepare():
+                return 0.0
         except Exception as exc:
             self._unexpected(exc)
             self._failed(exc)
         return None
 
     def _file_some(self, db: sqlite3.Connection) -> int:
-        """File a few changes; delete the batches that are filed whole. Returns how many."""
+        """File a few changes. Returns how many."""
+        assert self._log is not None
         old, young = self._pending
-        if not old:
+        if not old:  # so what the log's other file has is filed for good
             self._pending = old, young = young, {}
-            self._last_old = self._last
+            self._log.turn()
         moved = self._file(db, old, old) if old else 0
-        if not old:
-            with _ordered(db):
-                db.execute("DELETE FROM batch WHERE number<=?", (self._last_old,))
-            self._gone = self._last_old
+        if not old:  # a transaction that is synced takes those before it along
+            db.execute("INSERT INTO meta VALUES ('filed', ?) ON CONFLICT (key) DO UPDATE SET value=excluded.value", (str(time.time()),))
         return moved
 
     def _file(self, db: sqlite3.Connection, waiting: dict[str, list[Row]], some: dict[str, list[Row]]) -> int:
@@ -352,7 +366,7 @@ class Writer:
     @staticmethod
     def _unexpected(exc: Exception) -> None:
         if not isinstance(exc, (sqlite3.Error, JournalError, OSError)):
-            log.error("the journal failed", exc_info=exc)
+            logger.error("the journal failed", exc_info=exc)
 
     def _failed(self, exc: Exception) -> None:
         reason = str(exc) if isinstance(exc, JournalError) else f"{self.path}: {exc}"
@@ -360,7 +374,7 @@ class Writer:
             self._suspect = True
         self.in_use = isinstance(exc, JournalInUse)
         if self.fault != reason:
-            log.error("the journal refuses changes: %s", reason)
+            logger.error("the journal refuses changes: %s", reason)
         self.fault = reason
         self._retry_at = time.monotonic() + RETRY
         self._heads.clear()
@@ -368,7 +382,7 @@ class Writer:
 
     def _mended(self) -> None:
         if self.fault is not None:
-            log.warning("the journal takes changes again")
+            logger.warning("the journal takes changes again")
             self.fault = None
             self._suspect = False
 
@@ -386,7 +400,7 @@ def _duplicate(request: Submission, change: Change) -> Outcome:
 
 
 class _ordered:  # noqa: N801 - used like a function
-    """A transaction that need not be synced: what it files is in a batch, too, until a later one deletes that."""
+    """A transaction that need not be synced: what it files is in the log, too, until a later one has been."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db

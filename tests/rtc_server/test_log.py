@@ -1,0 +1,212 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The journal's log: what is written is read, what is not whole is told, and neither is what belongs to another time."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import sqlite3
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rtc_server.journal import JournalError, log
+
+NAME = b"\x01\x02RTCB\xff\x00"  # of a log; as awkward as can be
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading that tries again need not wait."""
+    monkeypatch.setattr(log.time, "sleep", lambda _seconds: None)
+
+
+@contextlib.contextmanager
+def meta(name: bytes = NAME) -> Iterator[sqlite3.Connection]:
+    """The table that names the log."""
+    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)) as db:
+        db.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT)")
+        db.execute("INSERT INTO meta VALUES ('log', ?)", (name.hex(),))
+        yield db
+
+
+def found(path: Path, name: bytes = NAME) -> list[tuple[int, str]]:
+    with meta(name) as db:
+        return log.read(db, str(path))
+
+
+@pytest.fixture
+def written(path: Path) -> Iterator[log.Log]:
+    made = log.Log(str(path), NAME)
+    yield made
+    made.close()
+
+
+def test_what_is_written_is_read(path: Path, written: log.Log) -> None:
+    texts = ["", "a", "é\u2028\0\n", "x" * (log._BLOCK - log._START), "y" * (log._BLOCK - log._START + 1), "z" * 3_000_000, "last"]
+    for text in texts:
+        written.append(text)
+        written.extend()
+    assert found(path) == list(enumerate(texts, 1))
+    assert found(path, b"\0" * 8) == []  # another log's
+
+
+def test_no_log_at_all(path: Path) -> None:
+    assert found(path) == []
+    with contextlib.closing(sqlite3.connect(":memory:")) as db:
+        assert log.read(db, str(path)) == []
+
+
+def test_files_are_used_in_turn(path: Path, written: log.Log) -> None:
+    """What was in the file that is written now does not count, however much of it is left."""
+    number = 0
+    previous: list[tuple[int, str]] = []
+    for turn in range(6):
+        now = []
+        for _ in range(9 - turn):  # each leaves batches of an earlier use behind its end
+            number += 1
+            written.append(f"batch {number}")
+            now.append((number, f"batch {number}"))
+            assert found(path) == previous + now
+        assert written.used > 0
+        written.turn()
+        assert written.used == 0
+        previous = now
+
+
+def test_a_file_that_is_made_ready_when_there_is_time(path: Path, written: log.Log) -> None:
+    assert not written.prepare()  # nobody knows yet that anything is needed
+    for _ in range(40):
+        written.append("x" * 30_000)
+    while written.prepare():
+        pass
+    assert all(Path(name).stat().st_size >= 2 * written.used for name in log.names(str(path)))
+    assert len(found(path)) == 40
+
+
+def test_every_byte_counts(path: Path, written: log.Log) -> None:
+    """Each batch but the last: of that nobody can tell whether it was ever written."""
+    texts = [f"batch {i} of Zoë" for i in range(4)]
+    for text in texts:
+        written.append(text)
+    file = Path(log.names(str(path))[0])
+    whole = file.read_bytes()
+    size = log._START + len(texts[0].encode())
+    for at in range(size):
+        for batch in range(4):
+            broken = bytearray(whole)
+            broken[batch * log._BLOCK + at] ^= 0x10
+            file.write_bytes(bytes(broken))
+            if batch == 3:
+                assert [text for _, text in found(path)] == texts[:3]
+            else:
+                with pytest.raises(JournalError, match=f"batch {batch + 1} of the journal's log is damaged: restore"):
+                    found(path)
+    for cut in range(3 * log._BLOCK, 3 * log._BLOCK + size):  # a commit that the power cut short
+        file.write_bytes(whole[:cut] + bytes(len(whole) - cut))
+        assert [text for _, text in found(path)] == texts[:3]
+
+
+def test_a_file_that_is_gone(path: Path, written: log.Log) -> None:
+    written.append("one")
+    written.turn()
+    written.append("two")
+    Path(log.names(str(path))[0]).unlink()
+    with pytest.raises(JournalError, match="batch 1 of the journal's log is damaged"):
+        found(path)
+
+
+def forged(name: bytes) -> str:
+    """A whole block that would pass for a batch of the log of that name."""
+    heads = [log._HEAD.pack(log._MAGIC, name, number, 1, 0) for number in range(100, 1000)]
+    batch = next(head + log._sum(head, b"") for head in heads if (head + log._sum(head, b"")).isascii())
+    return batch.decode().ljust(log._BLOCK, "y")
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_data_that_look_like_a_batch(path: Path, known: bool) -> None:
+    """What clients send cannot pass for one, because they do not know the log's name. ``known``: it would, if they did."""
+    name = b"not told"
+    made = log.Log(str(path), name)
+    made.append("x" * (log._BLOCK - log._START) + forged(name if known else b"guessed!") * 3)
+    made.append("another")
+    made.turn()
+    made.turn()
+    made.append("short")
+    made.close()
+    if known:
+        with pytest.raises(JournalError, match="damaged"):
+            found(path, name)
+    else:
+        assert found(path, name) == [(3, "short")]
+
+
+def test_reading_while_a_server_writes(path: Path, written: log.Log) -> None:
+    """A reading is of one moment: all that was not filed when it began, or a later one."""
+    told = [0, 1]  # the last that was acknowledged; the first that may not be filed
+    ended = threading.Event()
+
+    def write() -> None:
+        source = random.Random(7)
+        for turn in range(60):
+            first = told[0] + 1
+            for _ in range(source.randrange(1, 30)):
+                written.append(f"{told[0] + 1} " + "x" * source.randrange(6000))
+                told[0] += 1
+            if turn % 2:
+                written.extend()
+            told[1] = first  # what was before is filed
+            written.turn()
+        ended.set()
+
+    thread = threading.Thread(target=write)
+    readings = 0
+    with meta() as db:
+        thread.start()
+        try:
+            while not ended.is_set():
+                last, _ = told
+                batches = log.read(db, str(path))
+                first = told[1]
+                numbers = [number for number, _ in batches]
+                assert numbers == list(range(numbers[0], numbers[0] + len(numbers)) if numbers else ())
+                assert all(text.startswith(f"{number} ") for number, text in batches)
+                assert last == 0 or numbers[-1] >= last or first > last
+                readings += 1
+        finally:
+            thread.join()
+    assert readings > 3
+
+
+def test_a_file_system_in_memory() -> None:
+    """Some refuse to write past the page cache."""
+    if not os.path.isdir("/dev/shm"):
+        pytest.skip("no /dev/shm")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
+        path = Path(directory) / "journal.db"
+        made = log.Log(str(path), NAME)
+        made.append("one")
+        made.close()
+        assert found(path) == [(1, "one")]
+        assert {oct(Path(name).stat().st_mode & 0o777) for name in log.names(str(path))} == {"0o600"}
+
+
+def test_a_file_system_that_refuses(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.open
+
+    def refusing(name: str, flags: int, *rest: int) -> int:
+        if flags & os.O_DIRECT:
+            raise OSError(22, "Invalid argument")
+        return real(name, flags, *rest)
+
+    monkeypatch.setattr(os, "open", refusing)
+    made = log.Log(str(path), NAME)
+    made.append("one")
+    made.close()
+    assert found(path) == [(1, "one")]
