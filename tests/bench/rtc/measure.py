@@ -137,12 +137,12 @@ def open_loop(kind: Kind, row: Row, effort: Effort, loop: str, sent_s: float) ->
 
 
 def under_load(run: Running, row: Row, rate: float, effort: Effort) -> dict[str, Any]:
-    """Latencies and CPU at that many messages a second: of two runs the one with the lower p99. Raises GeneratorLimitError."""
-    runs = [run.load(*_shape(row), "-R", f"{rate:.1f}", "-W", 0.5, "-d", effort.equal) for _ in range(2)]
-    good = [figures for figures in runs if not _limited(figures)]
+    """Latencies and CPU at that many messages a second: of three runs the one in the middle by p99. Raises GeneratorLimitError."""
+    runs = [run.load(*_shape(row), "-R", f"{rate:.1f}", "-W", 0.5, "-d", effort.equal) for _ in range(3)]
+    good = sorted([figures for figures in runs if not _limited(figures)], key=lambda figures: float(figures["p99_ms"]))
     if not good:
         raise GeneratorLimitError(f"{run.kind.title} at {rate:.0f} messages/s: {runs[0]['late']:.0%} sent late")
-    return min(good, key=lambda figures: float(figures["p99_ms"]))
+    return good[(len(good) - 1) // 2]
 
 
 def at_load(kind: Kind, row: Row, rate: float, effort: Effort, loop: str = DEPLOYED) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -110,6 +111,36 @@ def netty_peer() -> list[str]:
     return ["java", "-Xms512m", "-Xmx512m", "-cp", f"{folder / 'lib'}/*:{folder}", "Relay", "{port}"]
 
 
+def distribution_python() -> str:
+    """The Python that servers have by themselves and that ours runs on there; our own where there is none that will do.
+
+    A distribution's is built with all optimisations, as Node and the JVM are; one that was compiled by hand often is not.
+    """
+    with contextlib.suppress(OSError, subprocess.CalledProcessError):
+        subprocess.run(["/usr/bin/python3", "-Sc", "import sys; sys.exit(sys.version_info < (3, 10))"], check=True)
+        return "/usr/bin/python3"
+    return sys.executable
+
+
+PYTHON = distribution_python()
+PEER_PACKAGES = ("python-socketio", "python-engineio", "bidict", "simple-websocket", "wsproto", "h11")
+
+
+def python_packages() -> Path:
+    """What ours and python-socketio need, as locked, for that Python. Raises UnavailableError."""
+    locks = [ROOT / "files/rtc_server/requirements.txt", ROOT / "requirements/dev.txt"]
+
+    def make(folder: Path) -> None:
+        blocks = re.split(r"\n(?=\S)", locks[1].read_text(encoding="utf-8"))
+        wanted = [block for block in blocks if block.partition("==")[0] in PEER_PACKAGES]
+        (folder / "peers.txt").write_text("\n".join(wanted) + "\n", encoding="utf-8")
+        tool(sys.executable, "-m", "pip", "--python", PYTHON, "install", "--quiet", "--disable-pip-version-check", "--no-deps",
+             "--only-binary", ":all:", "--require-hashes", "--target", folder / "lib", "-r", locks[0], "-r", folder / "peers.txt",
+             cwd=folder)  # fmt: skip
+
+    return made(Path(PYTHON).resolve().name, locks, make) / "lib"
+
+
 @dataclass(frozen=True)
 class Kind:
     """A server: how it is called in tables, its command, whether it speaks our contract, seconds until it is warm."""
@@ -121,19 +152,19 @@ class Kind:
     warm: float = 1.0
 
 
-def _ours(*command: str) -> Callable[[], list[str]]:
-    return lambda: [sys.executable, *command]
+def _python(*command: str) -> Callable[[], list[str]]:
+    return lambda: ["env", f"PYTHONPATH={SOURCE}:{python_packages()}", PYTHON, *command]
 
 
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind("ours", "ours, journal off", _ours(str(HERE / "serve_ours.py"), "{config}"), contract=True),
-        Kind("ours_durable", "ours, journal on", _ours("-m", "rtc_server", "serve", "--config", "{config}"), contract=True),
+        Kind("ours", "ours, journal off", _python(str(HERE / "serve_ours.py"), "{config}"), contract=True),
+        Kind("ours_durable", "ours, journal on", _python("-m", "rtc_server", "serve", "--config", "{config}"), contract=True),
         Kind("node", "Node socket.io, ws", lambda: node_peer("ws"), warm=2.0),
         Kind("node_uws", "Node socket.io, uWebSockets", lambda: node_peer("uws"), warm=2.0),
         Kind("netty", "netty-socketio", netty_peer, warm=4.0),
-        Kind("python", "python-socketio", _ours(str(HERE / "peers/relay.py"), "{port}")),
+        Kind("python", "python-socketio", _python(str(HERE / "peers/relay.py"), "{port}")),
     )
 }
 RECOVERY = Kind("node", "Node socket.io, ws, recovery", lambda: node_peer("recovery"))
@@ -241,7 +272,7 @@ def serving(title: str, command: list[str], port: int, log: Path) -> Iterator[in
     """A process on the servers' core, once it listens on its port; its id. Raises UnavailableError when it does not start."""
     with log.open("wb") as out:
         process = subprocess.Popen(
-            _pinned(SERVER_CORE, command), env={**os.environ, "PYTHONPATH": str(SOURCE)}, stdout=out, stderr=out,
+            _pinned(SERVER_CORE, command), stdout=out, stderr=out,
             preexec_fn=_first,  # noqa: PLW1509 - there are no threads here
         )  # fmt: skip
     try:
