@@ -197,15 +197,26 @@ def test_a_file_system_in_memory() -> None:
         assert {oct(Path(name).stat().st_mode & 0o777) for name in log.names(str(path))} == {"0o600"}
 
 
-def test_a_file_system_that_refuses(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = os.open
+@pytest.mark.parametrize("late", [False, True])
+def test_a_file_system_that_refuses(path: Path, monkeypatch: pytest.MonkeyPatch, late: bool) -> None:
+    """To open such a file, or to write to it: then it is written as any other."""
+    real, real_write = os.open, os.pwrite
+    direct: set[int] = set()
 
     def refusing(name: str, flags: int, *rest: int) -> int:
-        if flags & os.O_DIRECT:
+        if flags & os.O_DIRECT and not late:
             raise OSError(22, "Invalid argument")
-        return real(name, flags, *rest)
+        file = real(name, flags, *rest)
+        (direct.add if flags & os.O_DIRECT else direct.discard)(file)
+        return file
+
+    def writing(file: int, data: bytes, offset: int) -> int:
+        if file in direct:
+            raise OSError(22, "Invalid argument")
+        return real_write(file, data, offset)
 
     monkeypatch.setattr(os, "open", refusing)
+    monkeypatch.setattr(os, "pwrite", writing)
     made = log.Log(str(path), NAME)
     made.append("one")
     made.close()

@@ -107,12 +107,20 @@ class Search:
         return None
 
     def best(self, rate: float) -> dict[str, Any] | None:
-        """Figures at the highest rate found, from a first guess; None when no rate was kept up with."""
+        """Figures at the highest rate found, from a first guess; None when no rate was kept up with. ``at_least``: what is more
+        the generator cannot offer. Raises GeneratorLimitError when it could offer nothing that was kept up with."""
         low, high = 0.0, 0.0
         best: dict[str, Any] | None = None
+        limit: GeneratorLimitError | None = None
         with self._stack:
             for _ in range(self._effort.probes):
-                figures = self._probe(rate)
+                figures = None
+                try:
+                    figures = self._probe(rate)
+                except GeneratorLimitError as exc:
+                    limit = exc
+                else:
+                    limit = limit if figures else None
                 if figures is None:
                     high = rate
                     rate = (low + high) / 2 if low else high * 0.6
@@ -121,7 +129,9 @@ class Search:
                     rate = (low + high) / 2 if high else low * 1.5
                 if high and low and high / low < 1.09:
                     break
-        return best
+        if best is None and limit is not None:
+            raise limit
+        return best and {**best, "at_least": limit is not None}
 
 
 def fresh_closed_loop(kind: Kind, row: Row, effort: Effort, loop: str = DEPLOYED) -> dict[str, Any]:

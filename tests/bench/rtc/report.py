@@ -44,7 +44,7 @@ def fan_out_text(figures: dict[str, Any]) -> str:
     if best is None:
         return text + "  open: none"
     return text + (
-        f"  open {best['deliveries_s']:>9,.0f}/s p99 {best['p99_ms']:.1f} ms"
+        f"  open {'≥ ' if best['at_least'] else ''}{best['deliveries_s']:>9,.0f}/s p99 {best['p99_ms']:.1f} ms"
         f" (server {best['server_cpu']:.0%}, generator {best['gen_cpu']:.0%})"
     )
 
@@ -64,6 +64,7 @@ def fan_out_row(found: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     row["ratio_durable_closed"] = _ratio(of("ours_durable", "closed"), of("node", "closed"))
     row["ratio_netty"] = _ratio(of("ours_durable", "open"), of("netty", "open"))
     row["ratio_netty_closed"] = _ratio(of("ours_durable", "closed"), of("netty", "closed"))
+    row["at_least"] = [name for name, f in found.items() if f and f["open"] and f["open"]["at_least"]]
     row["p99_ms"] = {name: f["open"]["p99_ms"] for name, f in found.items() if f and f["open"]}
     return row
 
@@ -164,6 +165,7 @@ def table(rows: Mapping[str, dict[str, Any]], kinds: Mapping[str, Kind]) -> str:
             for kind in row["closed"]:
                 best, closed, load = row[kind], row["closed"][kind], row.get("equal_load", {}).get(kind)
                 rates = [f"{rate:,.0f}" if rate else "none" for rate in (best, closed)]
+                rates[0] = "≥ " * (kind in row["at_least"]) + rates[0]
                 lines.append(
                     f"  {kinds[kind].title:<28}{rates[0]:>12}{_ratio(best, row.get('node')) or '-':>8}"
                     f"{rates[1]:>15}{_ratio(closed, row['closed'].get('node')) or '-':>8}"

@@ -162,11 +162,18 @@ def remove(path: str) -> None:
 def _opened(name: str) -> int:
     flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_DSYNC
     try:
-        return os.open(name, flags | os.O_DIRECT, 0o600)
+        file = os.open(name, flags | os.O_DIRECT, 0o600)
+        try:
+            with mmap.mmap(-1, _BLOCK) as zeros:
+                os.pwrite(file, zeros, 0)
+        except BaseException:
+            os.close(file)
+            raise
     except OSError as exc:
         if exc.errno != errno.EINVAL:
             raise
-        return os.open(name, flags, 0o600)  # a file system in memory
+        return os.open(name, flags, 0o600)  # some file systems refuse to write past the cache, when opening or when writing
+    return file
 
 
 def _sync_directory(path: str) -> None:

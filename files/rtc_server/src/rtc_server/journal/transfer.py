@@ -235,7 +235,7 @@ def _writing(path: str) -> Iterator[sqlite3.Connection]:
                 db.execute("ROLLBACK")
                 raise
             log.remove(path)
-    except sqlite3.Error as exc:
+    except (sqlite3.Error, OSError) as exc:
         raise JournalError(f"{path}: {exc}") from exc
     finally:
         schema.unlock(lock)
@@ -257,7 +257,7 @@ class _reading:  # noqa: N801 - used like a function
 
     def __exit__(self, _kind: object, exc: BaseException | None, _trace: object) -> None:
         self._db.close()
-        if isinstance(exc, sqlite3.Error):
+        if isinstance(exc, (sqlite3.Error, OSError)):
             raise JournalError(f"{self._path}: {exc}") from exc
 
 
