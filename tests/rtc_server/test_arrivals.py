@@ -288,6 +288,33 @@ async def test_under_load_what_is_not_filed_stays_within_bounds(path: Path, monk
     assert transfer.verify(str(path))[0] == [] and batches(path) == 0 and filed(path) == turns * count
 
 
+async def test_under_load_the_log_stays_within_bounds(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A commit of one change takes a whole block, so the log can be long when little is pending."""
+    monkeypatch.setattr(writer, "MAX_LOG", 10 * log._BLOCK)
+    monkeypatch.setattr(sqlite, "_IDLE", 1e9)  # there is never time for what can wait
+    used = []
+    async with opened(path) as keeping:
+        for i in range(100):
+            await keeping.keep(change(i))
+            used.append(keeping.journal._writer._log.used)  # type: ignore[union-attr]
+        assert 8 * log._BLOCK < max(used) <= 14 * log._BLOCK
+        assert await keeping.ids() == [f"c{i}" for i in range(100)]
+    assert transfer.verify(str(path))[0] == [] and filed(path) == 100
+
+
+async def test_a_stop_that_cannot_write(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log stays, and the next start finds that all of it is filed."""
+    async with opened(path) as keeping:
+        outcomes = await keeping.keep(*a_history())
+        await eventually(lambda: filed(path) == 600 and not keeping.journal._writer._known)
+        monkeypatch.setattr(writer.Writer, "tidy", lambda self: None)
+        keeping.journal._writer.open().execute("PRAGMA query_only=1")
+    assert Path(log.names(str(path))[0]).exists()
+    async with opened(path) as keeping:
+        await as_acknowledged(keeping, outcomes)
+    assert transfer.verify(str(path))[0] == []
+
+
 async def test_filing_brings_everything_into_tables_when_there_is_time(path: Path) -> None:
     async with opened(path) as log:
         outcomes = await log.keep(*a_history())

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 
 from . import log
 from .base import Change
-from .schema import SPAN
+from .schema import SPAN, set_meta
 
 FILED_AT_ONCE = 256  # changes in one transaction: a commit may have to wait for it
 
@@ -116,7 +116,7 @@ def file_all(db: sqlite3.Connection, path: str) -> bytes:
             if not pending[name]:
                 del pending[name]
     next_log = secrets.token_bytes(8)
-    db.execute("INSERT INTO meta VALUES ('log', ?) ON CONFLICT (key) DO UPDATE SET value=excluded.value", (next_log.hex(),))
+    set_meta(db, "log", next_log.hex())
     return next_log
 
 

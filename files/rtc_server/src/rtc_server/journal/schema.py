@@ -118,6 +118,11 @@ def prepare(db: sqlite3.Connection, path: str) -> None:
             raise
 
 
+def set_meta(db: sqlite3.Connection, key: str, value: str) -> None:
+    """Put a value into table ``meta``."""
+    db.execute("INSERT INTO meta VALUES (?,?) ON CONFLICT (key) DO UPDATE SET value=excluded.value", (key, value))
+
+
 def check(db: sqlite3.Connection, path: str, *, empty_ok: bool = False) -> int:
     """The file's schema version (0: empty). Raises JournalError when it is not for us."""
     version = int(db.execute("PRAGMA user_version").fetchone()[0])

@@ -112,9 +112,13 @@ class Writer:
         """File everything and close, so that the file is as others expect it."""
         while self._unsettled() and self.tidy() == 0.0:
             pass
-        whole = self._db is not None and not self._known
-        if whole and self._db is not None:
-            self._db.execute("DELETE FROM meta WHERE key='log'")
+        whole = False
+        if self._db is not None and not self._known:
+            try:
+                self._db.execute("DELETE FROM meta WHERE key='log'")
+                whole = True
+            except sqlite3.Error as exc:  # then the log stays; the next start finds that all of it is filed
+                logger.warning("closing %s: %s", self.path, exc)
         self.close()
         if whole:
             log.remove(self.path)
@@ -171,9 +175,7 @@ class Writer:
                 (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
                 if found != "ok":
                     raise sqlite3.DatabaseError("database disk image is malformed: restore a copy or an export")
-            db.execute(
-                "INSERT INTO meta VALUES ('probe', ?) ON CONFLICT (key) DO UPDATE SET value=excluded.value", (str(time.time()),)
-            )
+            schema.set_meta(db, "probe", str(time.time()))
         except Exception as exc:  # as in commit: the thread must live on
             self._unexpected(exc)
             self._failed(exc)
@@ -195,7 +197,7 @@ class Writer:
         return head
 
     def _accept(self, db: sqlite3.Connection, requests: list[Submission]) -> list[Outcome]:
-        """Number the changes that are new, and write them as one row."""
+        """Number the changes that are new, and write them as one batch."""
         if self._heads.keys() >= {request.project for request in requests}:
             heads = [self._heads[request.project] for request in requests]
         else:  # new projects are one transaction, before the log names their numbers
@@ -320,7 +322,7 @@ class Writer:
             self._log.turn()
         moved = self._file(db, old, old) if old else 0
         if not old:  # a transaction that is synced takes those before it along
-            db.execute("INSERT INTO meta VALUES ('filed', ?) ON CONFLICT (key) DO UPDATE SET value=excluded.value", (str(time.time()),))
+            schema.set_meta(db, "filed", str(time.time()))
         return moved
 
     def _file(self, db: sqlite3.Connection, waiting: dict[str, list[Row]], some: dict[str, list[Row]]) -> int:
