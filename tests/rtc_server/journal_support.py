@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
-from rtc_server.journal import Compact, Outcome, Submission, arrivals, log
+from rtc_server.journal import Compact, Outcome, Submission, arrivals, label, log
 from rtc_server.journal.sqlite import SqliteJournal
 from rtc_server.wire import dumps
 
@@ -58,7 +58,7 @@ async def opened(path: Path) -> AsyncIterator[Log]:
 
 
 def change(number: int, project: str = "p", data: Any = None, user: str = "ann") -> Submission:
-    return Submission(project, f"c{number}", user, dumps(number if data is None else data))
+    return Submission(project, f"c{number}", user, dumps(number if data is None else data), label(f"c{number}", user))
 
 
 def batches(path: Path) -> int:
@@ -116,7 +116,7 @@ PEOPLE = ["ann", "Zoë\u2028", 'a "b" \\', "\U0001f600"]
 
 def a_history() -> list[Submission]:
     """Changes of two projects by people with odd names."""
-    return [Submission("pq"[i % 2], f"c{i}", PEOPLE[i % 4], dumps({"i": i, "text": "é😀\u2028\n"})) for i in range(600)]
+    return [change(i, "pq"[i % 2], {"i": i, "text": "é😀\u2028\n"}, PEOPLE[i % 4]) for i in range(600)]
 
 
 async def as_acknowledged(log: Log, outcomes: list[Outcome]) -> None:

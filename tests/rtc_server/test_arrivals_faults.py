@@ -103,13 +103,13 @@ async def test_filing_that_fails_loses_nothing(
     real = arrivals.file
     attempts: list[int] = []
 
-    def failing(db: sqlite3.Connection, pending: Any, most: int) -> Any:
-        attempts.append(most)
+    def failing(db: sqlite3.Connection, pending: Any) -> Any:
+        attempts.append(len(pending))
         if len(attempts) <= 2:
             if half:
-                real(db, pending, most)
+                real(db, pending)
             raise fault
-        return real(db, pending, most)
+        return real(db, pending)
 
     monkeypatch.setattr(arrivals, "file", failing)
     monkeypatch.setattr(sqlite, "_IDLE", 0.005)

@@ -9,7 +9,7 @@ is delivered after it fit together without a gap or an overlap.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .engine import Room, Socket
 from .journal import Change, Head, Outcome, Snapshot, Submission
@@ -100,14 +100,9 @@ class Project:
             f'"user":{dumps(change.user)},"time":{change.time},"data":{change.data}}}'
         )
 
-    def committed(self, outcome: Outcome) -> str:
+    def committed(self, change: Submission, revision: int, time: int) -> str:
         """Take the next change: its JSON text, made once, is what everybody gets."""
-        request: Any = outcome.request
-        assert isinstance(request, Submission)
-        text = (
-            f'{{"project":{self.text},"revision":{outcome.revision},{request.label},'
-            f'"time":{outcome.time},"data":{request.data}}}'
-        )
+        text = f'{{"project":{self.text},"revision":{revision},{change.label},"time":{time},"data":{change.data}}}'
         self.tail.add(text)
         return text
 

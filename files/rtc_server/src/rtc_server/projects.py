@@ -22,12 +22,8 @@ log = logging.getLogger(__name__)
 ANNOUNCE_AFTER = 0.05  # seconds in which comings and goings become one event
 
 
-class Pending(NamedTuple):
-    """Who waits for the outcome of a change or snapshot."""
-
-    connection: Connection
-    project: Project
-    number: int | None
+# Who waits for the outcome of a change or snapshot, and the number of the acknowledgement: the context of a request to the journal.
+Pending = tuple[Connection, Project, int | None]
 
 
 class Page(NamedTuple):
@@ -236,7 +232,8 @@ class Projects:
         publish, parcel = namespace.hub.publish, namespace.parcel
         for outcome in outcomes:
             request = outcome.request
-            connection, project, number = request.context
+            pending: Pending = request.context
+            connection, project, number = pending
             project.holds -= 1
             socket = connection.socket
             if outcome.code:
@@ -246,7 +243,7 @@ class Projects:
                     if outcome.revision != project.tail.last + 1:
                         self._resync(project, outcome)
                     else:
-                        text = project.committed(outcome)
+                        text = project.committed(request, outcome.revision, outcome.time)
                         self.delivered += 1
                         if project.room.members:
                             publish(project.room, parcel(f'["change",{text}]'))

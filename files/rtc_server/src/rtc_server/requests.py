@@ -12,10 +12,11 @@ from .auth import EDIT
 from .config import Limits
 from .connection import Connection
 from .engine import Namespace, Socket
-from .journal import Compact, JournalError, Snapshot, Submission
+from .journal import Compact, JournalError, Snapshot, Submission, label
 from .limits import Bucket
 from .project import Member, Project
-from .projects import Page, Pending, Projects, snapshot_text
+from .projects import Page, Projects, snapshot_text
+from .quick import changes_of
 from .wire import (
     COMPACTED,
     DRAINING,
@@ -34,7 +35,6 @@ from .wire import (
     forbid,
     id_of,
     json_of,
-    plain_change,
     project_of,
     whole_of,
 )  # fmt: skip
@@ -55,7 +55,7 @@ class Requests:
         """Take the events of a namespace."""
         for name in ("join", "change", "presence", "history", "snapshot", "leave"):
             namespace.on_deferred(name, _guarded(name, getattr(self, name)))
-        namespace.quick = self.quick_change
+        namespace.quick = self._quick
 
     # --- join and leave -----------------------------------------------------------------------
 
@@ -137,31 +137,14 @@ class Requests:
         member = self._editor(connection, body)
         id = id_of(body)
         data = json_of(body, "data", self._limits.change_bytes)
-        self._spend(connection.user.changes, self._limits.changes_per_second)
+        self._spend_change(connection)
         project = member.project
-        request = Submission(
-            project.name, id, connection.identity.user, data, Pending(connection, project, number)
-        )
-        self._submit(project, request)
+        user = connection.identity.user
+        self._submit(project, Submission(project.name, id, user, data, label(id, user), (connection, project, number)))
 
-    def quick_change(self, socket: Socket, number: int | None, text: str, at: int) -> bool:
-        """As :meth:`change`, for what is plain and permitted; False leaves everything else to the long way."""
-        change = plain_change(text, at, self._limits.change_bytes)
-        connection: Connection = socket.app
-        member = None if change is None else connection.members.get(change.project)
-        if change is None or member is None or member.right != EDIT:
-            return False
-        project = member.project
-        try:
-            self._spend(connection.user.changes, self._limits.changes_per_second)
-            request = Submission(
-                project.name, change.id, connection.identity.user, change.data, Pending(connection, project, number),
-                f'"id":"{change.id}","user":{connection.user_text}',
-            )  # fmt: skip
-            self._submit(project, request)
-        except Refusal as refusal:
-            _refuse(socket, "change", number, refusal)
-        return True
+    def _quick(self, socket: Socket) -> Callable[[str], bool]:
+        """The same for what is plain and permitted; everything else is left to the long way."""
+        return changes_of(socket, self._limits.change_bytes, self._spend_change, self._submit, _refuse)
 
     def snapshot(self, connection: Connection, number: int | None, body: dict[str, Any]) -> Awaitable[None] | None:
         """With ``data``: keep the state after ``revision``. Without: give the latest."""
@@ -176,8 +159,7 @@ class Requests:
         data = json_of(body, "data", self._limits.snapshot_bytes)
         self._spend(connection.user.reads, self._limits.reads_per_second)
         kept = Snapshot(revision, data)
-        context = Pending(connection, project, number)
-        self._submit(project, Compact(project.name, kept, self._limits.keep_changes, context))
+        self._submit(project, Compact(project.name, kept, self._limits.keep_changes, (connection, project, number)))
         return None
 
     def _submit(self, project: Project, request: Submission | Compact) -> None:
@@ -254,6 +236,11 @@ class Requests:
         if member.right != EDIT:
             raise Refusal(READ_ONLY, "the right to that project is to view it")
         return member
+
+    def _spend_change(self, connection: Connection) -> None:
+        bucket = connection.user.changes
+        if not bucket.take(self._clock()):
+            raise _too_fast(self._limits.changes_per_second, bucket)
 
     def _spend(self, bucket: Bucket, rate: float) -> None:
         if not bucket.take(self._clock()):

@@ -5,16 +5,12 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 from .engine import StdJson
 
 _JSON = StdJson()
 dumps = _JSON.dumps
-
-# A change as most clients write it. What is not exactly so, or not right, is decoded as a whole.
-_CHANGE = re.compile(r'\["change",\{"project":"([^"\\\x00-\x1f]+)","id":"([ !#-\[\]-~]+)","data":')
 
 MAX_PROJECT = 200  # characters
 MAX_ID = 128
@@ -110,29 +106,3 @@ def json_of(body: dict[str, Any], name: str, limit: int) -> str:
     if size > limit:
         raise Refusal(TOO_LARGE, f"{name} has {size} bytes, {limit} are allowed", limit=limit)
     return text
-
-
-class PlainChange(NamedTuple):
-    """A ``change`` whose data were found in the event's text, and need not be encoded anew."""
-
-    project: str
-    id: str
-    data: str
-
-
-def plain_change(text: str, at: int, limit: int) -> PlainChange | None:
-    """The change that begins at ``at``; None when it has another shape, is no JSON, or is longer than ``limit`` bytes."""
-    match = _CHANGE.match(text, at)
-    if match is None or len(match[2]) > MAX_ID:
-        return None
-    start = match.end()
-    try:
-        end = _JSON.end(text, start)
-    except (ValueError, RecursionError):
-        return None
-    if end + 2 != len(text) or not text.endswith("}]"):
-        return None
-    data = text[start:end]
-    if (len(data) if data.isascii() else len(data.encode())) > limit or "\n" in data:
-        return None
-    return PlainChange(match[1], match[2], data)

@@ -151,14 +151,22 @@ def strip_type(content: bytes) -> bytes:
 # --- WebSocket frames ---------------------------------------------------------------------------
 
 
+def _head(size: int, opcode: int) -> bytes:
+    """What precedes the body of an unmasked, final frame (RFC 6455, 5.2)."""
+    if size < 126:
+        return bytes((0x80 | opcode, size))
+    if size < 65536:
+        return bytes((0x80 | opcode, 126)) + size.to_bytes(2, "big")
+    return bytes((0x80 | opcode, 127)) + size.to_bytes(8, "big")
+
+
+_TEXT_HEADS = [_head(size, 1) for size in range(2048)]  # each message has one, and most are short
+
+
 def frame(body: bytes, opcode: int = 1) -> bytes:
-    """One unmasked, final frame (RFC 6455, 5.2)."""
-    n = len(body)
-    if n < 126:
-        return bytes((0x80 | opcode, n)) + body
-    if n < 65536:
-        return bytes((0x80 | opcode, 126, n >> 8, n & 255)) + body
-    return bytes((0x80 | opcode, 127)) + n.to_bytes(8, "big") + body
+    """One frame, text unless told otherwise."""
+    size = len(body)
+    return (_TEXT_HEADS[size] if size < 2048 and opcode == 1 else _head(size, opcode)) + body
 
 
 def frame_packet(packet: Packet, revision: int) -> bytes:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from itertools import accumulate
 from operator import itemgetter
 from typing import Protocol
@@ -34,8 +34,9 @@ class Parcel:
     def __init__(self, packets: tuple[Packet, ...], volatile: bool = False) -> None:
         self.packets = packets
         self.volatile = volatile
-        if len(packets) == 1 and isinstance(packets[0], str):
-            self.frame4 = self.frame3 = frame(packets[0].encode())
+        first = packets[0]
+        if len(packets) == 1 and first.__class__ is str:
+            self.frame4 = self.frame3 = frame(first.encode())
         else:
             self.frame4 = b"".join([frame_packet(p, 4) for p in packets])
             self.frame3 = b"".join([frame_packet(p, 3) for p in packets])
@@ -46,25 +47,11 @@ def join_frames(parcels: Collection[Parcel], revision: int) -> bytes:
     return b"".join([p.frame3 for p in parcels] if revision == 3 else [p.frame4 for p in parcels])
 
 
-class Merged:
-    """A room's parcels and a member's own, in order; put together only when somebody looks."""
-
-    __slots__ = ("_numbers", "_own", "_parcels")
-
-    def __init__(self, room: Room, own: list[tuple[int, Parcel]]) -> None:
-        self._numbers, self._parcels = room.numbers, room.parcels
-        self._own = own
-
-    def __len__(self) -> int:
-        return len(self._parcels) + len(self._own)
-
-    def __iter__(self) -> Iterator[Parcel]:
-        items = [*zip(self._numbers, self._parcels, strict=True), *self._own]
-        items.sort(key=itemgetter(0))
-        return iter([p for _, p in items])
-
-    def __contains__(self, parcel: object) -> bool:
-        return any(p is parcel for p in self)
+def merged(room: Room, own: list[tuple[int, Parcel]]) -> list[Parcel]:
+    """A room's parcels and a member's own, in order."""
+    items = [*zip(room.numbers, room.parcels, strict=True), *own]
+    items.sort(key=itemgetter(0))
+    return [p for _, p in items]
 
 
 class Frames:
@@ -100,6 +87,8 @@ class Member(Protocol):
     own: list[tuple[int, Parcel]]
     rooms: dict[Room, None]
     closed: bool
+
+    def write(self, frames: bytes) -> bool: ...
 
     def deliver(self, parcels: Collection[Parcel], frames: bytes | None) -> None: ...
 
@@ -228,8 +217,12 @@ class Hub:
         for room in done:
             room.parcels, room.numbers, room.skips = [], [], {}
         for member in owners:
-            if member.own and not any(room.parcels for room in member.rooms):  # else it goes out with those
-                self._write_own(member)
+            if member.own:
+                for room in member.rooms:
+                    if room.parcels:
+                        break  # it goes out with those
+                else:
+                    self._write_own(member)
         self.flushes += 1
         if self._rooms:
             self._schedule()
@@ -260,9 +253,10 @@ class Hub:
                 if frames is None:
                     frames = shared[4 - revision] = Frames(room, revision)
                 self.writes += 1
+                data = frames.data
                 if own:
                     member.own = []
-                    member.deliver(Merged(room, own), frames.merged(own, revision))
-                else:
-                    member.deliver(parcels, frames.data)
+                    data = frames.merged(own, revision)
+                if not member.write(data):
+                    member.deliver(merged(room, own) if own else parcels, data)
         return mixed

@@ -112,8 +112,16 @@ class Session:
         """Bytes accepted for this client that the kernel has not taken yet."""
         return self.buffered if self.ws is None else self.ws.owed
 
+    def write(self, frames: bytes) -> bool:
+        """Hub: write one batch; False when it cannot go straight out, then :meth:`deliver` says what becomes of it."""
+        ws = self.ws
+        if ws is None or ws.blocked or self.closed or self._slow:
+            return False
+        ws.transport.write(frames)
+        return True
+
     def deliver(self, parcels: Collection[Parcel], frames: bytes | None) -> None:
-        """Hub: hand one batch to the transport (``frames`` is its encoding, when shared)."""
+        """Hub: hand one batch to the transport (``frames`` is its encoding, when that is known)."""
         if self.closed or self._slow:
             return
         ws = self.ws

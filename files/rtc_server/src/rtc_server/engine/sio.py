@@ -140,8 +140,8 @@ class Namespace:
         self.rooms: dict[str, Room] = {}
         self.handlers: dict[str, Handler] = {}
         self.deferred: dict[str, Handler] = {}
-        # Takes an event by its JSON text, which begins at an offset; False leaves it to the handlers.
-        self.quick: Callable[[Socket, int | None, str, int], bool] | None = None
+        # For the main namespace: makes what takes a client's packets by their text; with False they go to the handlers.
+        self.quick: Callable[[Socket], Callable[[str], bool]] | None = None
         self.authorize: Authorize | None = None
         self.on_connect: Callable[[Socket], Any] | None = None
         self.on_disconnect: Callable[[Socket, str], Any] | None = None
@@ -189,7 +189,10 @@ class Namespace:
             return
         socket.ended()
         self.sockets.pop(socket.id, None)
-        socket.session.app.sockets.pop(self.name, None)
+        client: _Client = socket.session.app
+        client.sockets.pop(self.name, None)
+        if self.name == "/":
+            client.quick = None
         for room in [r for r in socket.session.rooms if r.index is self.rooms]:
             self.hub.leave(room, socket.session)
         if self.on_disconnect is not None:
@@ -201,11 +204,12 @@ class Namespace:
 class _Client:
     """What Socket.IO keeps for one session."""
 
-    __slots__ = ("decoder", "refusals", "sockets", "timer")
+    __slots__ = ("decoder", "quick", "refusals", "sockets", "timer")
 
     def __init__(self, decoder: sio.Decoder) -> None:
         self.sockets: dict[str, Socket] = {}
         self.decoder = decoder
+        self.quick: Callable[[str], bool] | None = None  # of the main namespace
         self.timer: asyncio.TimerHandle | None = None
         self.refusals = 0
 
@@ -250,15 +254,14 @@ class SocketServer(Engine):
         decoder = client.decoder
         if packet[:2] == "42":
             text = cast(str, packet)
+            quick = client.quick
+            if quick is not None and decoder.waiting is None and quick(text):
+                return None
             at = text.find("[", 2, 18)
             digits = text[2:at]
             if at == 2 or (at > 0 and digits.isdecimal() and digits.isascii()):
                 number = int(digits) if digits else None
                 main = client.sockets.get("/")
-                if main is not None and decoder.idle:
-                    quick = main.namespace.quick
-                    if quick is not None and quick(main, number, text, at):
-                        return None
                 args = decoder.plain_event(text, at)
                 return None if main is None else self._event(main, args, number)
         decoded = decoder.text(packet) if isinstance(packet, str) else decoder.binary(packet)
@@ -350,6 +353,8 @@ class SocketServer(Engine):
             client.timer = None
         socket.connected = True
         namespace.sockets[sid] = client.sockets[name] = socket
+        if name == "/" and namespace.quick is not None:
+            client.quick = namespace.quick(socket)
         socket.send_packet(sio.CONNECT, None if old else {"sid": sid})
         if namespace.on_connect is not None:
             result = guard(namespace.on_connect, socket)

@@ -66,6 +66,7 @@ class StdJson:
 
     def __init__(self) -> None:
         self._decoder = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
+        self._scan: Callable[[str, int], tuple[Any, int]] = self._decoder.scan_once  # type: ignore[attr-defined]
         self._encode = _fast_encode(json.JSONEncoder(ensure_ascii=False, **self._options))
 
     def dumps(self, value: Any, default: Callable[[Any], Any] | None = None) -> str:
@@ -90,7 +91,10 @@ class StdJson:
 
     def end(self, text: str, at: int) -> int:
         """Where the value ends that begins at ``at``. Raises ValueError, RecursionError."""
-        return self._decoder.raw_decode(text, at)[1]
+        try:
+            return self._scan(text, at)[1]
+        except StopIteration as exc:
+            raise ValueError(f"no value at {exc.value}") from None
 
 
 class SioPacket(NamedTuple):
@@ -141,31 +145,26 @@ class Codec:
 class Decoder:
     """Per-session decoder: collects attachments ("Packet encoding", binary events and acks)."""
 
-    __slots__ = ("_limit", "_loads", "_max_attachments", "_need", "_parts", "_size", "_waiting")
+    __slots__ = ("_limit", "_loads", "_max_attachments", "_need", "_parts", "_size", "waiting")
 
     def __init__(self, codec: Codec, limit: int, max_attachments: int = 64) -> None:
         self._loads = codec.json.loads
         self._limit = limit
         self._max_attachments = max_attachments
-        self._waiting: SioPacket | None = None
+        self.waiting: SioPacket | None = None  # for its attachments
         self._parts: list[bytes] = []
         self._size = 0
         self._need = 0
 
-    @property
-    def idle(self) -> bool:
-        """Whether no attachments are due."""
-        return self._waiting is None
-
     def plain_event(self, text: str, at: int) -> list[Any]:
         """``42[…`` or ``427[…``: an event of the main namespace, by far the most frequent shape; JSON begins at ``at``."""
-        if self._waiting is not None:
+        if self.waiting is not None:
             raise ProtocolError("text while attachments are due")
         return self._event(self._json(text, at))
 
     def text(self, text: str) -> SioPacket | None:
         """Decode an Engine.IO text message (with its leading ``4``); None while attachments are due."""
-        if self._waiting is not None:
+        if self.waiting is not None:
             raise ProtocolError("text while attachments are due")
         kind = text[1:2]
         if kind not in _DIGIT_KINDS or not kind:
@@ -197,13 +196,13 @@ class Decoder:
             self._need = int(count)
             if self._need > self._max_attachments:
                 raise ProtocolError("too many attachments")
-            self._waiting, self._parts, self._size = packet, [], 0
+            self.waiting, self._parts, self._size = packet, [], 0
             return None
         return packet
 
     def binary(self, body: bytes) -> SioPacket | None:
         """Take one attachment; the packet when it was the last."""
-        packet = self._waiting
+        packet = self.waiting
         if packet is None:
             raise ProtocolError("attachment without packet")
         self._parts.append(body)
@@ -212,7 +211,7 @@ class Decoder:
             raise ProtocolError("attachments too large")
         if len(self._parts) < self._need:
             return None
-        self._waiting, parts = None, self._parts
+        self.waiting, parts = None, self._parts
         self._parts = []
         try:
             return packet._replace(data=_fill(packet.data, parts))

@@ -66,11 +66,17 @@ def accept_key(request: web.BaseRequest) -> bytes | None:
     return base64.b64encode(hashlib.sha1(key.encode() + _MAGIC, usedforsecurity=False).digest())
 
 
-def unmask(mask: bytes, data: bytes) -> bytes:
+def slow_unmask(data: bytes, mask: bytes) -> bytes:
     """Section 5.3, as one operation on long integers."""
     size = len(data)
     key = (mask * (size // 4 + 1))[:size]
     return (int.from_bytes(data, "little") ^ int.from_bytes(key, "little")).to_bytes(size, "little")
+
+
+try:
+    from websockets.speedups import apply_mask as unmask  # the same in C
+except ImportError:
+    unmask = slow_unmask  # type: ignore[assignment]  # it takes bytes only, and gets nothing else
 
 
 def _answer_to(payload: bytes) -> int:
@@ -258,7 +264,7 @@ class WebSocket(asyncio.Protocol):
             stop = start + size
             if stop > end:
                 break
-            payload = unmask(data[start - 4 : start], data[start:stop])
+            payload = unmask(data[start:stop], data[start - 4 : start])
             at = stop
             if first == _TEXT and not self._kind:
                 waiting = self._message(first & 15, payload)

@@ -3,6 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The ordered, durable log of changes: one interface (``base``), one file for each store."""
 
-from .base import Change, Compact, Head, Journal, JournalError, JournalInUse, Outcome, Snapshot, Submission
+from .base import Change, Compact, Head, Journal, JournalError, JournalInUse, Outcome, Snapshot, Submission, label
 
-__all__ = ["Change", "Compact", "Head", "Journal", "JournalError", "JournalInUse", "Outcome", "Snapshot", "Submission"]
+__all__ = ["Change", "Compact", "Head", "Journal", "JournalError", "JournalInUse", "Outcome", "Snapshot", "Submission", "label"]

@@ -13,10 +13,11 @@ an object for each change it looked for 40 ms now and then, while everybody wait
 
 from __future__ import annotations
 
+import itertools
 import json
 import secrets
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from . import log
 from .base import Change
@@ -30,12 +31,6 @@ Row = str  # a change as it stands in a batch
 def row(number: int, revision: int, time: int, label: str, data: str) -> Row:
     """A change in a batch: its numbers, id and user in one line, its data in another. JSON needs no line break."""
     return f"{number} {revision} {time} {{{label}}}\n{data}\n"
-
-
-def key_of(row: Row) -> str:
-    """Project number and label: what tells a change from all others (:class:`~rtc_server.journal.base.Submission`)."""
-    number, _revision, _time, rest = row[: row.index("\n")].split(" ", 3)
-    return f"{number} {rest[1:-1]}"
 
 
 def parsed(row: Row) -> tuple[int, Change]:
@@ -83,27 +78,31 @@ def load(db: sqlite3.Connection, batches: list[tuple[int, str]]) -> dict[str, li
     return found
 
 
-def file(db: sqlite3.Connection, pending: dict[str, list[Row]], most: int) -> list[tuple[str, int]]:
-    """File some, within the caller's transaction: the first so many of each project that is returned.
-    ``pending`` stays as it is: the transaction may fail."""
-    moved: list[tuple[str, int]] = []
+def first(pending: Mapping[str, Iterable[Row]], most: int) -> dict[str, list[Row]]:
+    """So many of what is pending, project by project."""
+    found: dict[str, list[Row]] = {}
+    for name, waiting in pending.items():
+        found[name] = list(itertools.islice(waiting, most))
+        most -= len(found[name])
+        if most <= 0:
+            break
+    return found
+
+
+def file(db: sqlite3.Connection, pending: dict[str, list[Row]]) -> None:
+    """File them, within the caller's transaction: each project's next."""
     values: list[object] = []
     ids: list[object] = []
     for name, waiting in pending.items():
-        some = changes(waiting[:most])
-        most -= len(some)
+        some = changes(waiting)
         (number,) = db.execute("SELECT number FROM project WHERE name=?", (name,)).fetchone()
         for change in some:
             values += (number * SPAN + change.revision, *change[1:])
         for change in sorted(some, key=lambda c: (c.user, c.id)):
             ids += (number, change.user, change.id, change.revision)
         db.execute("UPDATE project SET revision=? WHERE number=?", (some[-1].revision, number))
-        moved.append((name, len(some)))
-        if most <= 0:
-            break
     _insert(db, "change", 5, values)
     _insert(db, "change_id", 4, ids)
-    return moved
 
 
 def file_all(db: sqlite3.Connection, path: str) -> bytes:
@@ -111,8 +110,10 @@ def file_all(db: sqlite3.Connection, path: str) -> bytes:
     any more; returns the name of the next one."""
     pending = load(db, log.read(db, path))
     while pending:
-        for name, count in file(db, pending, FILED_AT_ONCE):
-            pending[name] = pending[name][count:]
+        some = first(pending, FILED_AT_ONCE)
+        file(db, some)
+        for name, rows in some.items():
+            pending[name] = pending[name][len(rows):]
             if not pending[name]:
                 del pending[name]
     next_log = secrets.token_bytes(8)

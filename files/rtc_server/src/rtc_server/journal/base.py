@@ -58,26 +58,22 @@ class Head(NamedTuple):
 
 
 def label(id: str, user: str) -> str:
-    """The members that tell whose change it is."""
+    """A change's members ``id`` and ``user`` as JSON text, without the braces around them."""
     return f'"id":{dumps(id)},"user":{dumps(user)}'
 
 
 @dataclass(slots=True)
 class Submission:
-    """A change to be kept. ``data`` is JSON text in one line. ``context`` is the submitter's own.
-
-    ``label``: the change's members ``id`` and ``user`` as JSON text, without the braces around them.
+    """A change to be kept. ``data`` is JSON text in one line; ``label`` is :func:`label` of id and user.
+    ``context`` is the submitter's own.
     """
 
     project: str
     id: str
     user: str
     data: str
+    label: str
     context: Any = None
-    label: str = ""
-
-    def __post_init__(self) -> None:
-        self.label = self.label or label(self.id, self.user)
 
 
 @dataclass(slots=True)

@@ -22,6 +22,7 @@ from .schema import ORDERED, SPAN, SYNCED
 logger = logging.getLogger(__name__)
 
 Request = Submission | Compact
+Waiting = dict[str, dict[str, Row]]  # what is not filed: by project, in order, with what tells it from others (Submission.label)
 
 RETRY = 1.0  # seconds between attempts to write again after a failure
 MAX_PENDING = 200_000  # changes, and
@@ -56,9 +57,8 @@ class Writer:
         self._log: log.Log | None = None
         # What is not filed, by project: what is being filed, and what is in the log's file that is written now.
         # One pair, so that a reader never sees one without the other.
-        self._pending: tuple[dict[str, list[Row]], dict[str, list[Row]]] = ({}, {})
-        self._known: dict[str, Row] = {}  # all of those, by key
-        self._bytes = 0
+        self._pending: tuple[Waiting, Waiting] = ({}, {})
+        self._count = self._bytes = 0  # of all of those
         self._logged = 0  # bytes, roughly, in SQLite's own log
         self._passes = Checkpoint(path)
         self._trash: list[tuple[int, int]] = []  # number, base: rows below it can go
@@ -90,8 +90,7 @@ class Writer:
             db.execute("ROLLBACK")
             raise
         self._pending = ({}, {})
-        self._known = {}
-        self._bytes = 0
+        self._count = self._bytes = 0
         self._heads.clear()
         self._log = log.Log(self.path, name)
 
@@ -113,7 +112,7 @@ class Writer:
         while self._unsettled() and self.tidy() == 0.0:
             pass
         whole = False
-        if self._db is not None and not self._known:
+        if self._db is not None and not self._count:
             try:
                 self._db.execute("DELETE FROM meta WHERE key='log'")
                 whole = True
@@ -124,7 +123,7 @@ class Writer:
             log.remove(self.path)
 
     def _unsettled(self) -> bool:
-        return bool(self._known or self._trash or self._logged or (self._log is not None and self._log.used))
+        return bool(self._count or self._trash or self._logged or (self._log is not None and self._log.used))
 
     def unlock(self) -> None:
         """Let another process have the file."""
@@ -135,10 +134,11 @@ class Writer:
     def pending(self, project: str) -> list[Row] | None:
         """A project's changes that may not be filed yet, in order; for any thread, before it reads the file.
         None when nobody knows: the file has not been opened for writing."""
-        if self._db is None and self.fault is not None and not self._known:
+        if self._db is None and self.fault is not None and not self._count:
             return None
         old, young = self._pending
-        return [*old.get(project, ()), *young.get(project, ())]
+        none: dict[str, Row] = {}
+        return [*old.get(project, none).values(), *young.get(project, none).values()]
 
     # --- committing -------------------------------------------------------------------------
 
@@ -192,65 +192,67 @@ class Writer:
                 row = (db.execute("INSERT INTO project (name) VALUES (?)", (name,)).lastrowid, 0)
             old, young = self._pending
             waiting = young.get(name) or old.get(name)
-            revision = arrivals.parsed(waiting[-1])[1].revision if waiting else row[1]
+            revision = arrivals.parsed(next(reversed(waiting.values())))[1].revision if waiting else row[1]
             head = self._heads[name] = _Head(row[0], revision, row[1] > 0)
         return head
 
     def _accept(self, db: sqlite3.Connection, requests: list[Submission]) -> list[Outcome]:
         """Number the changes that are new, and write them as one batch."""
-        if self._heads.keys() >= {request.project for request in requests}:
+        try:
             heads = [self._heads[request.project] for request in requests]
-        else:  # new projects are one transaction, before the log names their numbers
+        except KeyError:  # new projects are one transaction, before the log names their numbers
             db.execute("BEGIN IMMEDIATE")
             heads = [self._head(db, request.project) for request in requests]
             db.execute("COMMIT")
-        keys = [f"{head.number} {request.label}" for head, request in zip(heads, requests, strict=True)]
-        filed = self._filed(db, requests, heads, keys)
-        known = self._known
-        new: dict[str, Row] = {}
-        projects: list[str] = []
+        filed = self._filed(db, requests, heads)
+        old, young = self._pending
+        new: Waiting = {}
+        rows: list[Row] = []
         outcomes: list[Outcome] = []
         now = int(time.time() * 1000)
-        for request, head, key in zip(requests, heads, keys, strict=True):
-            row = known.get(key) or new.get(key)
-            if row is not None or key in filed:
-                outcomes.append(_duplicate(request, filed[key] if row is None else arrivals.parsed(row)[1]))
-                continue
-            head.revision = revision = head.revision + 1
-            new[key] = arrivals.row(head.number, revision, now, request.label, request.data)
-            projects.append(request.project)
-            outcomes.append(Outcome(request, revision, now))
-        if new:
-            self._write(new, projects)
+        for request, head in zip(requests, heads, strict=True):
+            project, label = request.project, request.label
+            mine = new.get(project)
+            if mine is None:
+                mine = new[project] = {}
+            row = mine.get(label)
+            if row is None and project in young:
+                row = young[project].get(label)
+            if row is None and project in old:
+                row = old[project].get(label)
+            known = arrivals.parsed(row)[1] if row is not None else filed.get((head.number, request.user, request.id)) if filed else None
+            if known is None:
+                head.revision = revision = head.revision + 1
+                mine[label] = row = arrivals.row(head.number, revision, now, label, request.data)
+                rows.append(row)
+                outcomes.append(Outcome(request, revision, now))
+            else:
+                outcomes.append(_duplicate(request, known))
+        if rows:
+            self._write(rows, new)
         return outcomes
 
-    def _write(self, new: dict[str, Row], projects: list[str]) -> None:
-        """Commit new changes, given with their projects."""
+    def _write(self, rows: list[Row], new: Waiting) -> None:
+        """Commit new changes."""
         assert self._log is not None
-        text = "".join(new.values())
+        text = "".join(rows)
         self._log.append(text)
-        self._known.update(new)
+        self._count += len(rows)
         self._bytes += len(text)
         young = self._pending[1]
-        for project, row in zip(projects, new.values(), strict=True):
-            waiting = young.get(project)
-            if waiting is None:
-                young[project] = [row]
-            else:
-                waiting.append(row)
+        for project, mine in new.items():
+            if project in young:
+                young[project].update(mine)
+            elif mine:
+                young[project] = mine
 
-    def _filed(
-        self, db: sqlite3.Connection, requests: list[Submission], heads: list[_Head], keys: list[str]
-    ) -> dict[str, Change]:
-        """Those of the requested changes that are kept and filed already, by key."""
-        asked: dict[tuple[int, str, str], str] = {}
-        for request, head, key in zip(requests, heads, keys, strict=True):
-            if head.filed and key not in self._known:
-                asked[head.number, request.user, request.id] = key
-        found: dict[str, Change] = {}
-        for number, user, id, revision in arrivals.known(db, list(asked)) if asked else ():
+    def _filed(self, db: sqlite3.Connection, requests: list[Submission], heads: list[_Head]) -> dict[tuple[int, str, str], Change]:
+        """Those of the requested changes that are kept and filed already, by project number, user and id."""
+        asked = [(h.number, request.user, request.id) for request, h in zip(requests, heads, strict=True) if h.filed]
+        found: dict[tuple[int, str, str], Change] = {}
+        for number, user, id, revision in arrivals.known(db, asked) if asked else ():
             row = db.execute("SELECT time, data FROM change WHERE key=?", (number * SPAN + revision,)).fetchone()
-            found[asked[number, user, id]] = Change(revision, id, user, *(row or (0, "")))  # compacted: what it was is unknown
+            found[number, user, id] = Change(revision, id, user, *(row or (0, "")))  # compacted: what it was is unknown
         return found
 
     def _compact(self, db: sqlite3.Connection, request: Compact) -> Outcome:
@@ -263,7 +265,7 @@ class Writer:
         base = max(base, at - request.keep)
         for waiting in self._pending:  # what is deleted below the base must have been filed
             while request.project in waiting:
-                self._file(db, waiting, {request.project: waiting[request.project]})
+                self._file(db, waiting, arrivals.first({request.project: waiting[request.project].values()}, arrivals.FILED_AT_ONCE))
         db.execute(
             "UPDATE project SET snapshot=?, snapshot_revision=?, base=? WHERE number=?",
             (request.snapshot.data, at, base, head.number),
@@ -281,7 +283,7 @@ class Writer:
         left = 2 * count
         try:
             while left > 0 and (
-                len(self._known) > MAX_PENDING or self._bytes > MAX_PENDING_BYTES or self._log.used > MAX_LOG
+                self._count > MAX_PENDING or self._bytes > MAX_PENDING_BYTES or self._log.used > MAX_LOG
             ):
                 left -= max(1, self._file_some(self._db))
             if self._logged > checkpoint.BEGIN and self._passes.near():
@@ -296,7 +298,7 @@ class Writer:
         if self.fault is not None or self._db is None or self._log is None:
             return None
         try:
-            if self._known or self._log.used:
+            if self._count or self._log.used:
                 self._file_some(self._db)
                 return 0.0
             if self._trash:
@@ -320,28 +322,27 @@ class Writer:
         if not old:  # so what the log's other file has is filed for good
             self._pending = old, young = young, {}
             self._log.turn()
-        moved = self._file(db, old, old) if old else 0
+        moved = self._file(db, old, arrivals.first({name: rows.values() for name, rows in old.items()}, arrivals.FILED_AT_ONCE))
         if not old:  # a transaction that is synced takes those before it along
             schema.set_meta(db, "filed", str(time.time()))
         return moved
 
-    def _file(self, db: sqlite3.Connection, waiting: dict[str, list[Row]], some: dict[str, list[Row]]) -> int:
+    def _file(self, db: sqlite3.Connection, waiting: Waiting, some: dict[str, list[Row]]) -> int:
+        """File those, the first of what waits. Returns how many."""
         with _ordered(db):
-            moved = arrivals.file(db, some, arrivals.FILED_AT_ONCE)
-        total = 0
-        for name, count in moved:
-            rows = waiting[name]
-            for row in rows[:count]:
-                del self._known[arrivals.key_of(row)]
+            arrivals.file(db, some)
+        for name, rows in some.items():
+            left = waiting[name]
+            for label, row in zip(list(left), rows):  # noqa: B905 - more are left than are filed
+                del left[label]
+                self._count -= 1
                 self._bytes -= len(row)
                 self._logged += len(row) + _PAGE
-            del rows[:count]
-            if not rows:
+            if not left:
                 del waiting[name]
             if name in self._heads:
                 self._heads[name].filed = True
-            total += count
-        return total
+        return sum(map(len, some.values()))
 
     def _delete_some(self, db: sqlite3.Connection) -> None:
         """Delete some compacted changes."""
