@@ -7,7 +7,8 @@ The server runs on core 0, the generator (gen.c) on core 1, a fresh server for e
 get from others; ours deliver a sender's own copy and an acknowledgement besides. Open loop is the highest rate with 97 %
 delivered and a p99 of 50 ms at most. A figure that the generator limited is refused: it is null, and the exit status is 1. Where a
 server keeps up with all that the generator can offer, the highest rate below that is given as what it is, "at least".
-Ours and python-socketio run on the distribution's Python, as on a server. Latencies at an equal load are the middle one of three runs.
+Ours and python-socketio run on the distribution's Python, as on a server. Servers are measured in turns: of rates the best
+counts, of latencies at an equal load the middle one.
 The rows tls and loops are about ours with the journal on: plain and with TLS, with asyncio and with uvloop.
 Progress goes to standard error; the table, where the plot is, and one line of JSON go to standard output.
 """
@@ -21,8 +22,11 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Callable, Mapping
+from functools import partial
+from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[2] / "files/rtc_server/src"))
@@ -34,11 +38,12 @@ from measure import (  # noqa: E402
     ROWS,
     Effort,
     GeneratorLimitError,
+    Search,
     at_load,
     closed_loop,
     connections,
     fresh_closed_loop,
-    open_loop,
+    middle,
     storm,
     under_load,
 )
@@ -49,6 +54,9 @@ OURS_ALONE = ("tls", "loops")  # by default left out where ours with the journal
 TLS_LOAD = 1_000  # messages a second: what plain and TLS have the same of
 LOOPS = ("asyncio", "uvloop")
 WITH_CATCH_UP = ("ours", "ours_durable", "node")  # the others have nothing like it
+
+
+_T = TypeVar("_T")
 
 
 def tell(text: str) -> None:
@@ -64,37 +72,67 @@ class Bench:
         self.rows: dict[str, dict[str, Any]] = {}
         self.refused: list[str] = []
 
-    def _try(self, what: str, function: Any, *arguments: Any) -> dict[str, Any] | None:
+    def _refuse(self, what: str, exc: Exception) -> None:
+        limit = "the generator was the bottleneck: " if isinstance(exc, GeneratorLimitError) else ""
+        self.refused.append(f"{what}: {limit}{exc}")
+        tell(f"  refused: {self.refused[-1]}")
+
+    def _try(self, what: str, function: Callable[..., _T], *arguments: Any) -> _T | None:
         """A measurement, or None and why there is none."""
         try:
-            figures: dict[str, Any] | None = function(*arguments)
-        except GeneratorLimitError as limit:
-            self.refused.append(f"{what}: the generator was the bottleneck: {limit}")
-        except OverloadedError as exc:
-            self.refused.append(f"{what}: {exc}")
-        else:
-            return figures
-        tell(f"  refused: {self.refused[-1]}")
-        return None
+            return function(*arguments)
+        except (GeneratorLimitError, OverloadedError) as exc:
+            self._refuse(what, exc)
+            return None
+
+    def _in_turns(self, what: str, measures: Mapping[str, Callable[[], dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
+        """Several measurements of each, in turn. What could never be measured is refused, and not among them."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        errors: dict[str, Exception] = {}
+        for turn in range(self.effort.turns):
+            for title, measure in measures.items():
+                tell(f"  {what}, {title}, {turn + 1} of {self.effort.turns}")
+                try:
+                    found.setdefault(title, []).append(measure())
+                except (GeneratorLimitError, OverloadedError) as exc:
+                    errors[title] = exc
+        for title in measures:
+            if not found.get(title):
+                self._refuse(f"{what}, {title}", errors[title])
+        return {title: runs for title, runs in found.items() if runs}
 
     def fan_out(self, name: str) -> None:
         """One row for all servers, then all at half of what Node can."""
-        found: dict[str, dict[str, Any]] = {}
-        for kind in self.kinds:
-            what, shape = f"{name}, {kind.title}", ROWS[name]
-            closed = self._try(what, fresh_closed_loop, kind, shape, self.effort, self.loop)
-            best = self._try(what, open_loop, kind, shape, self.effort, self.loop, closed["sent_s"]) if closed else None
-            figures = found[kind.name] = {"closed": closed, "open": best} if closed else {}
-            tell(f"  {name:<14}{kind.title:<28}" + report.fan_out_text(figures))
+        shape = ROWS[name]
+        closed = {
+            title: max(runs, key=itemgetter("deliveries_s"))
+            for title, runs in self._in_turns(
+                f"{name}, closed loop", {k.title: partial(fresh_closed_loop, k, shape, self.effort, self.loop) for k in self.kinds}
+            ).items()
+        }
+        searches = {k.title: Search(k, shape, self.effort, self.loop) for k in self.kinds if k.title in closed}
+        for title, search in searches.items():
+            self._try(f"{name}, {title}", search.begin, closed[title]["sent_s"])
+            tell(f"  {name:<14}{title:<28}" + report.fan_out_text(closed[title], search.best))
+        for turn in range(self.effort.turns):
+            for title, search in searches.items():
+                tell(f"  {name}, a step more, {title}, {turn + 1} of {self.effort.turns}")
+                search.again()
+        found = {k.name: {"closed": closed[k.title], "open": searches[k.title].best} if k.title in closed else {} for k in self.kinds}
         row = self.rows[name] = report.fan_out_row(found)
         node = (found.get("node") or {}).get("open")
         if node:
-            row["equal_load"] = {"messages_s": round(node["rate"] / 2)}
+            rate = node["rate"] / 2
+            row["equal_load"] = {"messages_s": round(rate)}
+            loaded = self._in_turns(
+                f"{name} at Node's half", {k.title: partial(at_load, k, shape, rate, self.effort, self.loop) for k in self.kinds}
+            )
             for kind in self.kinds:
-                what = f"{name} at Node's half, {kind.title}"
-                loaded = self._try(what, at_load, kind, ROWS[name], node["rate"] / 2, self.effort, self.loop)
-                row["equal_load"][kind.name] = report.latencies(loaded)
-                tell(f"  {name:<14}{kind.title:<28}at equal load {row['equal_load'][kind.name]}")
+                row["equal_load"][kind.name] = report.latencies(middle(loaded[kind.title]) if kind.title in loaded else None)
+        for kind in self.kinds:
+            if found[kind.name]:
+                text = report.fan_out_text(found[kind.name]["closed"], found[kind.name]["open"])
+                tell(f"  {name:<14}{kind.title:<28}{text}, at equal load {row.get('equal_load', {}).get(kind.name)}")
 
     def connections(self, number: int) -> None:
         """Memory of idle connections, and how fast they come in."""
@@ -126,8 +164,9 @@ class Bench:
             title, reach = tls.WAYS[way]
             with reach(kind, self.loop) as run:
                 closed = self._try(f"tls_20x10, {title}, closed loop", closed_loop, run, shape, self.effort)
-                loaded = self._try(f"tls_20x10, {title}, {TLS_LOAD} messages/s", under_load, run, shape, TLS_LOAD, self.effort)
-            row[way] = report.way_figures(closed, loaded, TLS_LOAD)
+                what = f"tls_20x10, {TLS_LOAD} messages/s"
+                loaded = self._in_turns(what, {title: partial(under_load, run, shape, TLS_LOAD, self.effort)}).get(title)
+            row[way] = report.way_figures(closed, middle(loaded) if loaded else None, TLS_LOAD)
             tell(f"  tls_20x10     {title:<28}{row[way]}")
         return missing
 

@@ -1,7 +1,11 @@
 # Copyright (c) 2026, the collab.rtc authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is measured of one server: fan-out in closed and open loop, at a given load, connections, a reconnect storm."""
+"""What is measured of one server: fan-out in closed and open loop, at a given load, connections, a reconnect storm.
+
+Processor and disk often have other users, who make both slower by half for seconds or minutes. So servers are measured in
+turns, each several times; of a highest rate the best counts, of a latency the middle one.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,8 @@ from servers import DEPLOYED, RECOVERY, Kind, OverloadedError, Running, running
 P99_LIMIT = 50.0  # ms, in open loop
 DELIVERED = 0.97  # of what was offered
 BUSY = 0.9  # of its core: then the generator may be what limits
-ATTEMPTS = 3  # at a rate: disk and processor have other users, and one stall is more than a p99 allows in a short probe
+ATTEMPTS = 2  # at a rate, when it is looked for: one stall is more than a p99 allows in a short probe
+STEP = 1.08  # how much more is tried in a further turn
 LATE = 0.01  # of the messages, sent more than 20 ms after they were due: then, too
 
 
@@ -42,18 +47,19 @@ ROWS = {
 @dataclass(frozen=True)
 class Effort:
     """How long to measure: seconds of a closed-loop run, of an open-loop probe, of a run at a given load, of idling; most
-    probes, and where they begin (times the closed loop's rate)."""
+    probes, and where they begin (times the closed loop's rate); turns."""
 
-    closed: float = 3.0
+    closed: float = 2.0
     probe: float = 1.5
-    equal: float = 3.0
+    equal: float = 2.0
     idle: float = 2.0
     probes: int = 8
     begin: float = 0.7
     warm: float = 1.0  # times the kind's own
+    turns: int = 4
 
 
-QUICK = Effort(closed=0.4, probe=0.4, equal=0.4, idle=0.3, probes=1, begin=0.2, warm=0.2)
+QUICK = Effort(closed=0.4, probe=0.4, equal=0.4, idle=0.3, probes=1, begin=0.2, warm=0.2, turns=1)
 
 
 def _shape(row: Row) -> tuple[object, ...]:
@@ -75,9 +81,11 @@ def closed_loop(run: Running, row: Row, effort: Effort) -> dict[str, Any]:
 
 
 class Search:
-    """The highest rate that a server keeps up with. After a failed probe the server is a fresh one."""
+    """The highest rate that a server keeps up with: figures at it in ``best``, with the ``rate``; None when there is none. ``at_least``
+    among them: what is more the generator cannot offer. After a failed probe the server is a fresh one."""
 
     def __init__(self, kind: Kind, row: Row, effort: Effort, loop: str) -> None:
+        self.best: dict[str, Any] | None = None
         self._kind, self._row, self._effort, self._loop = kind, row, effort, loop
         self._stack = contextlib.ExitStack()
         self._run: Running | None = None
@@ -88,50 +96,66 @@ class Search:
             closed_loop(self._run, self._row, Effort(closed=0.2, warm=self._effort.warm))
         return self._run
 
-    def _probe(self, rate: float) -> dict[str, Any] | None:
-        """The figures at that rate, None when it was too much. Raises GeneratorLimitError."""
+    def _stop(self) -> None:
+        self._stack.close()
+        self._run = None
+
+    def _probe(self, rate: float, attempts: int) -> bool:
+        """Whether it keeps up with that rate. Raises GeneratorLimitError."""
         limit = ""
-        for _ in range(ATTEMPTS):
+        for _ in range(attempts):
             with contextlib.suppress(OverloadedError):
                 figures = self._server().load(*_shape(self._row), "-R", f"{rate:.1f}", "-W", 0.5, "-d", self._effort.probe)
                 wanted = DELIVERED * rate * (self._row.members - 1)
                 if figures["deliveries_s"] >= wanted and figures["p99_ms"] <= P99_LIMIT:
-                    return figures
+                    self.best = {**figures, "rate": rate, "at_least": False}
+                    return True
                 limit = ""
                 if _limited(figures):
                     limit = f"generator at {figures['gen_cpu']:.0%} of its core, {figures['late']:.0%} sent late"
-            self._stack.close()
-            self._run = None
+            self._stop()
         if limit:
             raise GeneratorLimitError(f"{self._kind.title}, open loop at {rate:.0f} messages/s: {limit}")
-        return None
+        return False
 
-    def best(self, rate: float) -> dict[str, Any] | None:
-        """Figures at the highest rate found, from a first guess; None when no rate was kept up with. ``at_least``: what is more
-        the generator cannot offer. Raises GeneratorLimitError when it could offer nothing that was kept up with."""
+    def begin(self, sent_s: float) -> None:
+        """Look for it from the closed loop's messages a second. Raises GeneratorLimitError when the generator could offer
+        nothing that was kept up with."""
+        rate = self._effort.begin * sent_s * (2.0 if self._kind.contract else 1.0)
         low, high = 0.0, 0.0
-        best: dict[str, Any] | None = None
         limit: GeneratorLimitError | None = None
         with self._stack:
             for _ in range(self._effort.probes):
-                figures = None
+                kept_up = False
                 try:
-                    figures = self._probe(rate)
+                    kept_up = self._probe(rate, ATTEMPTS)
                 except GeneratorLimitError as exc:
                     limit = exc
                 else:
-                    limit = limit if figures else None
-                if figures is None:
+                    limit = limit if kept_up else None
+                if kept_up:
+                    low = rate
+                    rate = (low + high) / 2 if high else low * 1.5
+                else:
                     high = rate
                     rate = (low + high) / 2 if low else high * 0.6
-                else:
-                    low, best = rate, {**figures, "rate": rate}
-                    rate = (low + high) / 2 if high else low * 1.5
                 if high and low and high / low < 1.09:
                     break
-        if best is None and limit is not None:
+        self._stop()
+        if self.best is not None:
+            self.best["at_least"] = limit is not None
+        elif limit is not None:
             raise limit
-        return best and {**best, "at_least": limit is not None}
+
+    def again(self) -> None:
+        """Try a step more, on a fresh server."""
+        if self.best is None or self.best["at_least"]:
+            return
+        try:
+            self._probe(self.best["rate"] * STEP, 1)
+        except GeneratorLimitError:
+            self.best["at_least"] = True
+        self._stop()
 
 
 def fresh_closed_loop(kind: Kind, row: Row, effort: Effort, loop: str = DEPLOYED) -> dict[str, Any]:
@@ -140,19 +164,17 @@ def fresh_closed_loop(kind: Kind, row: Row, effort: Effort, loop: str = DEPLOYED
         return closed_loop(run, row, effort)
 
 
-def open_loop(kind: Kind, row: Row, effort: Effort, loop: str, sent_s: float) -> dict[str, Any] | None:
-    """The highest rate kept up with, looked for from the closed loop's messages a second. Raises GeneratorLimitError."""
-    guess = effort.begin * sent_s * (2.0 if kind.contract else 1.0)
-    return Search(kind, row, effort, loop).best(guess)
+def middle(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """The run in the middle by p99."""
+    return sorted(runs, key=lambda figures: float(figures["p99_ms"]))[(len(runs) - 1) // 2]
 
 
 def under_load(run: Running, row: Row, rate: float, effort: Effort) -> dict[str, Any]:
-    """Latencies and CPU at that many messages a second: of three runs the one in the middle by p99. Raises GeneratorLimitError."""
-    runs = [run.load(*_shape(row), "-R", f"{rate:.1f}", "-W", 0.5, "-d", effort.equal) for _ in range(3)]
-    good = sorted([figures for figures in runs if not _limited(figures)], key=lambda figures: float(figures["p99_ms"]))
-    if not good:
-        raise GeneratorLimitError(f"{run.kind.title} at {rate:.0f} messages/s: {runs[0]['late']:.0%} sent late")
-    return good[(len(good) - 1) // 2]
+    """Latencies and CPU at that many messages a second. Raises GeneratorLimitError."""
+    figures = run.load(*_shape(row), "-R", f"{rate:.1f}", "-W", 0.5, "-d", effort.equal)
+    if _limited(figures):
+        raise GeneratorLimitError(f"{run.kind.title} at {rate:.0f} messages/s: {figures['late']:.0%} sent late")
+    return figures
 
 
 def at_load(kind: Kind, row: Row, rate: float, effort: Effort, loop: str = DEPLOYED) -> dict[str, Any]:

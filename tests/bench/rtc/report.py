@@ -35,11 +35,8 @@ def latencies(figures: dict[str, Any] | None) -> dict[str, Any] | None:
     return {k: figures[k] for k in ("p50_ms", "p99_ms", "p999_ms", "server_cpu", "deliveries_s")}
 
 
-def fan_out_text(figures: dict[str, Any]) -> str:
+def fan_out_text(closed: dict[str, Any], best: dict[str, Any] | None) -> str:
     """One line of progress."""
-    if not figures:
-        return "no figure"
-    closed, best = figures["closed"], figures["open"]
     text = f"closed {closed['deliveries_s']:>9,.0f}/s (server {closed['server_cpu']:.0%}, generator {closed['gen_cpu']:.0%})"
     if best is None:
         return text + "  open: none"
