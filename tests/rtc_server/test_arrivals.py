@@ -50,6 +50,11 @@ def row_of(number: int, change: Change) -> str:
 def test_what_is_written_is_read(kept: list[tuple[int, Change]]) -> None:
     rows = [row_of(number, change) for number, change in kept]
     assert arrivals.rows("".join(rows)) == rows
+    assert [arrivals.label_of(row) for row in rows] == [label(c.id, c.user) for _, c in kept]
+    for number, c in kept:
+        found = arrivals.find(rows, number, label(c.id, c.user))
+        assert found == next(other for n, other in kept if (n, other.id, other.user) == (number, c.id, c.user))
+    assert arrivals.find(rows, 0, label("i", "u")) is None
     assert [arrivals.parsed(row) for row in rows] == kept
 
 
@@ -283,7 +288,7 @@ async def test_under_load_what_is_not_filed_stays_within_bounds(path: Path, monk
             rows.append(batches(path))
         assert max(pending[50:]) <= most + 2 * count * (size if limit == "MAX_PENDING_BYTES" else 1)
         assert max(rows) <= 3 * 200 // count  # those that are being filed, and as many that came meanwhile
-        await eventually(lambda: sum(len(v) for part in w._pending for v in part.values()) == w._count)
+        await eventually(lambda: sum(len(v.rows) for part in w._pending for v in part.values()) == w._count)
         assert sum([len(await log.ids(p)) for p in "pqr"]) == turns * count
     assert transfer.verify(str(path))[0] == [] and batches(path) == 0 and filed(path) == turns * count
 

@@ -237,7 +237,7 @@ class Hub:
             if len(member.rooms) > 1:
                 rest[member] = None
                 mixed = True
-            elif member in skips:
+            elif skips and member in skips:
                 if own:
                     rest[member] = None
                     continue

@@ -10,7 +10,7 @@ import inspect
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import Any
 from urllib.parse import parse_qsl
 
 from . import eio_codec as eio
@@ -252,17 +252,16 @@ class SocketServer(Engine):
     def on_message(self, session: Session, packet: eio.Packet) -> Awaitable[None] | None:
         client: _Client = session.app
         decoder = client.decoder
-        if packet[:2] == "42":
-            text = cast(str, packet)
+        if isinstance(packet, str) and packet[:2] == "42":
             quick = client.quick
-            if quick is not None and decoder.waiting is None and quick(text):
+            if quick is not None and decoder.waiting is None and quick(packet):
                 return None
-            at = text.find("[", 2, 18)
-            digits = text[2:at]
+            at = packet.find("[", 2, 18)
+            digits = packet[2:at]
             if at == 2 or (at > 0 and digits.isdecimal() and digits.isascii()):
                 number = int(digits) if digits else None
                 main = client.sockets.get("/")
-                args = decoder.plain_event(text, at)
+                args = decoder.plain_event(packet, at)
                 return None if main is None else self._event(main, args, number)
         decoded = decoder.text(packet) if isinstance(packet, str) else decoder.binary(packet)
         if decoded is None:

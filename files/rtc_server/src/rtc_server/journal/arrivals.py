@@ -33,6 +33,21 @@ def row(number: int, revision: int, time: int, label: str, data: str) -> Row:
     return f"{number} {revision} {time} {{{label}}}\n{data}\n"
 
 
+def label_of(row: Row) -> str:
+    """What tells a change from the others of its project (:class:`~rtc_server.journal.base.Submission`)."""
+    return row[row.index("{") + 1 : row.index("\n") - 1]
+
+
+def find(rows: Iterable[Row], number: int, label: str) -> Change | None:
+    """The change of that project and label."""
+    start, end = f"{number} ", f" {{{label}}}"
+    for row in rows:
+        line = row[: row.index("\n")]
+        if line.startswith(start) and line.endswith(end):
+            return parsed(row)[1]
+    return None
+
+
 def parsed(row: Row) -> tuple[int, Change]:
     """Project number and change. Raises ValueError, LookupError, TypeError when it is damaged."""
     line, data, _ = row.split("\n")

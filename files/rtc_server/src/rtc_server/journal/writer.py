@@ -22,7 +22,6 @@ from .schema import ORDERED, SPAN, SYNCED
 logger = logging.getLogger(__name__)
 
 Request = Submission | Compact
-Waiting = dict[str, dict[str, Row]]  # what is not filed: by project, in order, with what tells it from others (Submission.label)
 
 RETRY = 1.0  # seconds between attempts to write again after a failure
 MAX_PENDING = 200_000  # changes, and
@@ -31,6 +30,17 @@ MAX_LOG = 96 << 20  # bytes in a file of the log: with more, each commit is foll
 _DELETE_ROWS = 5_000  # compacted changes deleted between two batches
 _PAGE = 4096
 _MAX_HEADS = 100_000
+
+
+class _Waiting:
+    """What is not filed of a project. Nearly all changes are new, and a set knows that after one look at memory; a dict of texts takes
+    several. Only the committing thread looks at the labels: they may be ahead of what is durable."""
+
+    __slots__ = ("labels", "rows")
+
+    def __init__(self) -> None:
+        self.labels: set[str] = set()
+        self.rows: list[Row] = []
 
 
 class _Head:
@@ -57,7 +67,7 @@ class Writer:
         self._log: log.Log | None = None
         # What is not filed, by project: what is being filed, and what is in the log's file that is written now.
         # One pair, so that a reader never sees one without the other.
-        self._pending: tuple[Waiting, Waiting] = ({}, {})
+        self._pending: tuple[dict[str, _Waiting], dict[str, _Waiting]] = ({}, {})
         self._count = self._bytes = 0  # of all of those
         self._logged = 0  # bytes, roughly, in SQLite's own log
         self._passes = Checkpoint(path)
@@ -137,8 +147,8 @@ class Writer:
         if self._db is None and self.fault is not None and not self._count:
             return None
         old, young = self._pending
-        none: dict[str, Row] = {}
-        return [*old.get(project, none).values(), *young.get(project, none).values()]
+        places = [old.get(project), young.get(project)]
+        return [row for place in places if place is not None for row in place.rows.copy()]  # as it is now, whatever the other thread does
 
     # --- committing -------------------------------------------------------------------------
 
@@ -192,7 +202,7 @@ class Writer:
                 row = (db.execute("INSERT INTO project (name) VALUES (?)", (name,)).lastrowid, 0)
             old, young = self._pending
             waiting = young.get(name) or old.get(name)
-            revision = arrivals.parsed(next(reversed(waiting.values())))[1].revision if waiting else row[1]
+            revision = arrivals.parsed(waiting.rows[-1])[1].revision if waiting else row[1]
             head = self._heads[name] = _Head(row[0], revision, row[1] > 0)
         return head
 
@@ -206,45 +216,42 @@ class Writer:
             db.execute("COMMIT")
         filed = self._filed(db, requests, heads)
         old, young = self._pending
-        new: Waiting = {}
         rows: list[Row] = []
+        places: list[_Waiting] = []
         outcomes: list[Outcome] = []
         now = int(time.time() * 1000)
         for request, head in zip(requests, heads, strict=True):
             project, label = request.project, request.label
-            mine = new.get(project)
-            if mine is None:
-                mine = new[project] = {}
-            row = mine.get(label)
-            if row is None and project in young:
-                row = young[project].get(label)
-            if row is None and project in old:
-                row = old[project].get(label)
-            known = arrivals.parsed(row)[1] if row is not None else filed.get((head.number, request.user, request.id)) if filed else None
-            if known is None:
-                head.revision = revision = head.revision + 1
-                mine[label] = row = arrivals.row(head.number, revision, now, label, request.data)
-                rows.append(row)
-                outcomes.append(Outcome(request, revision, now))
-            else:
+            known: Change | None = None
+            place, earlier = young.get(project), old.get(project)
+            if (place is not None and label in place.labels) or (earlier is not None and label in earlier.labels):
+                waiting = (reversed(some.rows) for some in (place, earlier) if some is not None)
+                known = arrivals.find(itertools.chain(reversed(rows), *waiting), head.number, label)
+            elif filed:
+                known = filed.get((head.number, request.user, request.id))
+            if known is not None:
                 outcomes.append(_duplicate(request, known))
+                continue
+            if place is None:
+                place = young[project] = _Waiting()
+            place.labels.add(label)
+            places.append(place)
+            head.revision = revision = head.revision + 1
+            rows.append(arrivals.row(head.number, revision, now, label, request.data))
+            outcomes.append(Outcome(request, revision, now))
         if rows:
-            self._write(rows, new)
+            self._write(rows, places)
         return outcomes
 
-    def _write(self, rows: list[Row], new: Waiting) -> None:
-        """Commit new changes."""
+    def _write(self, rows: list[Row], places: list[_Waiting]) -> None:
+        """Commit new changes, which then belong to those places."""
         assert self._log is not None
         text = "".join(rows)
         self._log.append(text)
         self._count += len(rows)
         self._bytes += len(text)
-        young = self._pending[1]
-        for project, mine in new.items():
-            if project in young:
-                young[project].update(mine)
-            elif mine:
-                young[project] = mine
+        for place, row in zip(places, rows, strict=True):
+            place.rows.append(row)
 
     def _filed(self, db: sqlite3.Connection, requests: list[Submission], heads: list[_Head]) -> dict[tuple[int, str, str], Change]:
         """Those of the requested changes that are kept and filed already, by project number, user and id."""
@@ -265,7 +272,7 @@ class Writer:
         base = max(base, at - request.keep)
         for waiting in self._pending:  # what is deleted below the base must have been filed
             while request.project in waiting:
-                self._file(db, waiting, arrivals.first({request.project: waiting[request.project].values()}, arrivals.FILED_AT_ONCE))
+                self._file(db, waiting, {request.project: waiting[request.project].rows[: arrivals.FILED_AT_ONCE]})
         db.execute(
             "UPDATE project SET snapshot=?, snapshot_revision=?, base=? WHERE number=?",
             (request.snapshot.data, at, base, head.number),
@@ -298,6 +305,8 @@ class Writer:
         if self.fault is not None or self._db is None or self._log is None:
             return None
         try:
+            if self._log.prepare():  # first of all: with that the next commits are faster
+                return 0.0
             if self._count or self._log.used:
                 self._file_some(self._db)
                 return 0.0
@@ -308,8 +317,6 @@ class Writer:
                 return 0.05
             if self._logged:
                 self._checkpoint(self._db)
-            if self._log.prepare():
-                return 0.0
         except Exception as exc:
             self._unexpected(exc)
             self._failed(exc)
@@ -322,23 +329,24 @@ class Writer:
         if not old:  # so what the log's other file has is filed for good
             self._pending = old, young = young, {}
             self._log.turn()
-        moved = self._file(db, old, arrivals.first({name: rows.values() for name, rows in old.items()}, arrivals.FILED_AT_ONCE))
+        moved = self._file(db, old, arrivals.first({name: waiting.rows for name, waiting in old.items()}, arrivals.FILED_AT_ONCE))
         if not old:  # a transaction that is synced takes those before it along
             schema.set_meta(db, "filed", str(time.time()))
         return moved
 
-    def _file(self, db: sqlite3.Connection, waiting: Waiting, some: dict[str, list[Row]]) -> int:
+    def _file(self, db: sqlite3.Connection, waiting: dict[str, _Waiting], some: dict[str, list[Row]]) -> int:
         """File those, the first of what waits. Returns how many."""
         with _ordered(db):
             arrivals.file(db, some)
         for name, rows in some.items():
-            left = waiting[name]
-            for label, row in zip(list(left), rows):  # noqa: B905 - more are left than are filed
-                del left[label]
-                self._count -= 1
-                self._bytes -= len(row)
-                self._logged += len(row) + _PAGE
-            if not left:
+            place = waiting[name]
+            del place.rows[: len(rows)]
+            place.labels.difference_update(map(arrivals.label_of, rows))
+            size = sum(map(len, rows))
+            self._count -= len(rows)
+            self._bytes -= size
+            self._logged += size + len(rows) * _PAGE
+            if not place.rows:
                 del waiting[name]
             if name in self._heads:
                 self._heads[name].filed = True
