@@ -78,7 +78,7 @@ bench-modules: collection ## tomcat_connector and java_truststore beside communi
 	@$(BIN)/python tests/bench/run_modules.py
 
 .PHONY: bench-rtc
-bench-rtc: setup ## The RTC server beside Node, netty and python-socketio; with TLS, with uvloop (about half an hour)
+bench-rtc: setup ## The RTC server beside Node, netty and python-socketio; with TLS, with uvloop (about an hour)
 	@tools/packages
 	@$(BIN)/python tests/bench/rtc/bench.py $(ARGS)
 

@@ -57,6 +57,15 @@ def test_what_is_written_is_read(path: Path, written: log.Log) -> None:
     assert found(path, b"\0" * 8) == []  # another log's
 
 
+@pytest.mark.parametrize("value", ["", "zz", "ab" * 7, "ab" * 9, None, 5, b"ab" * 8])
+def test_a_name_that_is_damaged(path: Path, written: log.Log, value: object) -> None:
+    written.append("one")
+    with meta() as db:
+        db.execute("UPDATE meta SET value=?", (value,))
+        with pytest.raises(JournalError, match="the name of the journal's log is damaged: restore a copy"):
+            log.read(db, str(path))
+
+
 def test_no_log_at_all(path: Path) -> None:
     assert found(path) == []
     with contextlib.closing(sqlite3.connect(":memory:")) as db:

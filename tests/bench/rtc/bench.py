@@ -114,10 +114,11 @@ class Bench:
         for title, search in searches.items():
             self._try(f"{name}, {title}", search.begin, closed[title]["sent_s"])
             tell(f"  {name:<14}{title:<28}" + report.fan_out_text(closed[title], search.best))
-        for turn in range(self.effort.turns):
-            for title, search in searches.items():
-                tell(f"  {name}, a step more, {title}, {turn + 1} of {self.effort.turns}")
-                search.again()
+        for turn in range(1, 3 * self.effort.turns + 1):
+            tell(f"  {name}, a step more for each, turn {turn}")
+            rose = [title for title, search in searches.items() if search.again()]
+            if turn >= self.effort.turns and not rose:
+                break
         found = {k.name: {"closed": closed[k.title], "open": searches[k.title].best} if k.title in closed else {} for k in self.kinds}
         row = self.rows[name] = report.fan_out_row(found)
         node = (found.get("node") or {}).get("open")

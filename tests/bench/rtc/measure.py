@@ -4,7 +4,7 @@
 """What is measured of one server: fan-out in closed and open loop, at a given load, connections, a reconnect storm.
 
 Processor and disk often have other users, who make both slower by half for seconds or minutes. So servers are measured in
-turns, each several times; of a highest rate the best counts, of a latency the middle one.
+turns, each several times; of a highest rate the best counts, and is looked for until nobody rises any more; of a latency the middle one.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ ROWS = {
 @dataclass(frozen=True)
 class Effort:
     """How long to measure: seconds of a closed-loop run, of an open-loop probe, of a run at a given load, of idling; most
-    probes, and where they begin (times the closed loop's rate); turns."""
+    probes, and where they begin (times the closed loop's rate); turns, at least."""
 
     closed: float = 2.0
     probe: float = 1.5
@@ -147,15 +147,17 @@ class Search:
         elif limit is not None:
             raise limit
 
-    def again(self) -> None:
-        """Try a step more, on a fresh server."""
+    def again(self) -> bool:
+        """Try a step more, on a fresh server; whether it kept up."""
         if self.best is None or self.best["at_least"]:
-            return
+            return False
+        kept_up = False
         try:
-            self._probe(self.best["rate"] * STEP, 1)
+            kept_up = self._probe(self.best["rate"] * STEP, 1)
         except GeneratorLimitError:
             self.best["at_least"] = True
         self._stop()
+        return kept_up
 
 
 def fresh_closed_loop(kind: Kind, row: Row, effort: Effort, loop: str = DEPLOYED) -> dict[str, Any]:

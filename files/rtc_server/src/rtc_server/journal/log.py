@@ -135,8 +135,9 @@ def read(db: sqlite3.Connection, path: str) -> list[tuple[int, str]]:
     for attempt in range(5):
         row = db.execute("SELECT value FROM meta WHERE key='log'").fetchone()
         found: dict[int, tuple[int, str]] = {}
-        for file in names(path) if row is not None else ():
-            found.update(_batches(file, bytes.fromhex(row[0])))
+        if row is not None:
+            for file in names(path):
+                found.update(_batches(file, _name_of(path, row[0])))
         if not found:
             return []
         last = max(found)
@@ -145,6 +146,15 @@ def read(db: sqlite3.Connection, path: str) -> list[tuple[int, str]]:
             return [(number, found[number][1]) for number in range(found[last][0], last + 1)]
         time.sleep(0.01 * attempt)  # perhaps a file was written over while it was read
     raise damaged(missing[0])
+
+
+def _name_of(path: str, value: object) -> bytes:
+    """The log's name as table ``meta`` has it."""
+    with contextlib.suppress(TypeError, ValueError):
+        name = bytes.fromhex(value)  # type: ignore[arg-type]
+        if len(name) == 8:
+            return name
+    raise JournalError(f"{path}: table meta: the name of the journal's log is damaged: restore a copy or an export")
 
 
 def damaged(number: int) -> JournalError:

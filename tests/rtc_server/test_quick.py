@@ -1,0 +1,100 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The short way takes what the long way would take, and as the same; everything else it leaves alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("hypothesis")
+from hypothesis import given
+from hypothesis import strategies as st
+from rtc_memory import MemoryClient, MemoryServer
+
+from rtc_server.engine import ProtocolError, sio_codec
+from rtc_server.quick import plain_change
+from rtc_server.wire import MAX_ID, Refusal, body_of, id_of, json_of
+
+LIMIT = 60  # bytes of data
+PLAIN = st.characters(min_codepoint=0x20, max_codepoint=0x7E, exclude_characters='"\\')
+IDS = st.text(PLAIN, min_size=1, max_size=MAX_ID)
+TEXTS = st.text(max_size=20)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3), max_leaves=6,
+)  # fmt: skip
+BODIES = st.fixed_dictionaries({"project": TEXTS, "id": IDS | TEXTS, "data": JSON}, optional={"more": JSON})
+NUMBERS = st.sampled_from(["", "0", "7", "007", "999999999999999", "1" * 16, "-1", "x"])
+
+
+def as_the_long_way(packet: str) -> tuple[int | None, str, str, Any] | None:
+    """Number, project, id and data of a change that is right; None of anything else."""
+    try:
+        decoded = sio_codec.Decoder(sio_codec.Codec(), 1 << 20).text(packet)
+        assert decoded is not None
+        body = body_of(decoded.data)
+        data = json.loads(json_of(body, "data", 10 * LIMIT))
+        return (decoded.id, body["project"], id_of(body), data) if decoded.data[0] == "change" else None
+    except (ProtocolError, Refusal, LookupError):
+        return None
+
+
+def check(packet: str) -> None:
+    found = plain_change(packet, LIMIT)
+    if found is not None:
+        number, project, id, data = found
+        assert (number, project, id, json.loads(data)) == as_the_long_way(packet)
+        assert len(data.encode()) <= LIMIT and "\n" not in data
+
+
+@given(BODIES, NUMBERS, st.sampled_from([(",", ":"), (", ", ": "), (",\n", ":")]), st.booleans())
+def test_as_the_long_way(body: dict[str, Any], number: str, separators: tuple[str, str], ascii: bool) -> None:
+    check(f"42{number}" + json.dumps(["change", body], separators=separators, ensure_ascii=ascii))
+
+
+@given(st.dictionaries(TEXTS, st.integers(), max_size=2), st.integers(0, 80), st.text(max_size=3), st.integers(0, 3))
+def test_damaged(data: dict[str, int], at: int, put: str, cut: int) -> None:
+    packet = "427" + json.dumps(["change", {"project": "p", "id": "i", "data": data}], separators=(",", ":"))
+    check(packet[:at] + put + packet[at + cut :])
+
+
+@given(IDS, st.lists(st.integers(0, 9), max_size=5), st.sampled_from(["", "0", "12"]))
+def test_what_clients_write_is_taken(id: str, data: list[int], number: str) -> None:
+    packet = f"42{number}" + json.dumps(["change", {"project": "Zoë", "id": id, "data": data}], separators=(",", ":"), ensure_ascii=False)
+    assert plain_change(packet, LIMIT) == (int(number) if number else None, "Zoë", id, json.dumps(data, separators=(",", ":")))
+
+
+def test_the_longest_data() -> None:
+    def packet(data: str) -> str:
+        return f'42["change",{{"project":"p","id":"i","data":"{data}"}}]'
+
+    assert plain_change(packet("x" * (LIMIT - 2)), LIMIT) and not plain_change(packet("x" * (LIMIT - 1)), LIMIT)
+    assert plain_change(packet("é" * (LIMIT // 2 - 1)), LIMIT) and not plain_change(packet("é" * (LIMIT // 2)), LIMIT)
+    deep = "[" * 100_000 + "]" * 100_000
+    assert plain_change(f'42["change",{{"project":"p","id":"i","data":{deep}}}]', 1 << 20) is None
+
+
+CHANGE = '421["change",{"project":"p","id":"i","data":1}]'
+
+
+@pytest.mark.parametrize("before", ["451-9[\"presence\",{\"_placeholder\":true,\"num\":0}]", "41"], ids=["attachment due", "gone"])
+async def test_not_when_nothing_may_come(tmp_path: Path, before: str) -> None:
+    """An attachment has to come first (Socket.IO protocol, "Packet encoding"); the client has left the namespace."""
+    server = MemoryServer(tmp_path)
+    await server.start()
+    client = MemoryClient(server, "ann", "ws4")
+    await client.connect()
+    await client.request("join", {"project": "p"})
+    await client.feed(CHANGE)
+    await server.journal.idle()
+    await client.feed(before)
+    await client.feed(CHANGE.replace('"i"', '"j"'))
+    assert client.session.closed == (before != "41")
+    await server.journal.idle()
+    assert [c.id for c in await server.journal.changes("p", 0, 9, 9)] == ["i"]
+    await server.stop()
