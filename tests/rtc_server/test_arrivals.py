@@ -53,7 +53,7 @@ def test_what_is_written_is_read(kept: list[tuple[int, Change]]) -> None:
     assert [arrivals.label_of(row) for row in rows] == [label(c.id, c.user) for _, c in kept]
     for number, c in kept:
         found = arrivals.find(rows, number, label(c.id, c.user))
-        assert found == next(other for n, other in kept if (n, other.id, other.user) == (number, c.id, c.user))
+        assert found == next(row_of(n, other) for n, other in kept if (n, other.id, other.user) == (number, c.id, c.user))
     assert arrivals.find(rows, 0, label("i", "u")) is None
     assert [arrivals.parsed(row) for row in rows] == kept
 
@@ -75,6 +75,31 @@ def test_any_text_survives_the_file_and_filing(kept: list[tuple[str, str, Any]])
         assert [Change(*row) for row in rows] == changes
         assert sorted(arrivals.known(db, [(1, c.user, c.id) for c in changes])) == sorted((1, c.user, c.id, c.revision) for c in changes)
         assert log.read(db, path) == []
+
+
+STEPS = st.tuples(st.sampled_from(["add", "find", "remove"]), st.integers(0, 5))
+
+
+@given(st.lists(STEPS, max_size=40))
+def test_what_waits_is_found_until_it_is_filed(steps: list[tuple[str, int]]) -> None:
+    place = writer._Waiting()
+    made: list[str] = []
+    gone = 0
+    for what, number in steps:
+        if what == "add":
+            for _ in range(number):
+                made.append(label(f"c{len(made)}", "ann"))
+                place.labels.add(made[-1])
+                place.rows.append(arrivals.row(1, len(made), 0, made[-1], "0"))
+        elif what == "remove":
+            some = min(number, len(place.rows))
+            place.remove(some)
+            gone += some
+        elif made:
+            at = number % len(made)
+            found = place.find(made[at])
+            assert (found is None) == (at < gone) and (found is None or arrivals.label_of(found) == made[at])
+        assert place.labels == set(made[gone:]) and len(place.rows) == len(made) - gone
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 127, 128, 129, 300])

@@ -38,14 +38,10 @@ def label_of(row: Row) -> str:
     return row[row.index("{") + 1 : row.index("\n") - 1]
 
 
-def find(rows: Iterable[Row], number: int, label: str) -> Change | None:
-    """The change of that project and label."""
-    start, end = f"{number} ", f" {{{label}}}"
-    for row in rows:
-        line = row[: row.index("\n")]
-        if line.startswith(start) and line.endswith(end):
-            return parsed(row)[1]
-    return None
+def find(rows: Iterable[Row], number: int, label: str) -> Row | None:
+    """The row of that project and label."""
+    start = f"{number} "
+    return next((row for row in rows if row.startswith(start) and label_of(row) == label), None)
 
 
 def parsed(row: Row) -> tuple[int, Change]:

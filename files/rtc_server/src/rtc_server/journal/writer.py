@@ -36,11 +36,25 @@ class _Waiting:
     """What is not filed of a project. Nearly all changes are new, and a set knows that after one look at memory; a dict of texts takes
     several. Only the committing thread looks at the labels: they may be ahead of what is durable."""
 
-    __slots__ = ("labels", "rows")
+    __slots__ = ("_found", "labels", "rows")
 
     def __init__(self) -> None:
         self.labels: set[str] = set()
         self.rows: list[Row] = []
+        self._found: dict[str, Row] = {}  # the first rows by label: as many as there were when one was looked for
+
+    def find(self, label: str) -> Row | None:
+        """The row of that label. After a connection broke many are sent again, so what was gone through once is remembered."""
+        for row in self.rows[len(self._found) :]:
+            self._found[arrivals.label_of(row)] = row
+        return self._found.get(label)
+
+    def remove(self, count: int) -> None:
+        """Forget the first so many, which are filed."""
+        for label in map(arrivals.label_of, self.rows[:count]):
+            self.labels.discard(label)
+            self._found.pop(label, None)
+        del self.rows[:count]
 
 
 class _Head:
@@ -222,13 +236,13 @@ class Writer:
         now = int(time.time() * 1000)
         for request, head in zip(requests, heads, strict=True):
             project, label = request.project, request.label
-            known: Change | None = None
             place, earlier = young.get(project), old.get(project)
-            if (place is not None and label in place.labels) or (earlier is not None and label in earlier.labels):
-                waiting = (reversed(some.rows) for some in (place, earlier) if some is not None)
-                known = arrivals.find(itertools.chain(reversed(rows), *waiting), head.number, label)
-            elif filed:
-                known = filed.get((head.number, request.user, request.id))
+            row: Row | None = None
+            if place is not None and label in place.labels:
+                row = place.find(label) or arrivals.find(rows, head.number, label)
+            elif earlier is not None and label in earlier.labels:
+                row = earlier.find(label)
+            known = arrivals.parsed(row)[1] if row else filed.get((head.number, request.user, request.id)) if filed else None
             if known is not None:
                 outcomes.append(_duplicate(request, known))
                 continue
@@ -340,8 +354,7 @@ class Writer:
             arrivals.file(db, some)
         for name, rows in some.items():
             place = waiting[name]
-            del place.rows[: len(rows)]
-            place.labels.difference_update(map(arrivals.label_of, rows))
+            place.remove(len(rows))
             size = sum(map(len, rows))
             self._count -= len(rows)
             self._bytes -= size
