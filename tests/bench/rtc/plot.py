@@ -23,7 +23,7 @@ NAMES = {
 COLOURS = {"ours": "#7fb3d5", "ours_durable": "#1f618d", "node": "#e59866", "node_uws": "#f5cba7", "netty": "#7d6608", "python": "#a6acaf"}
 
 
-def bars(axes: Any, title: str, unit: str, groups: dict[str, dict[str, float | None]], log: bool = False) -> None:
+def bars(axes: Any, title: str, unit: str, groups: dict[str, dict[str, Any]], log: bool = False) -> None:
     """Groups of bars, one for each server; a figure that was refused has none."""
     kinds = [k for k in NAMES if any(group.get(k) for group in groups.values())]
     width = 0.85 / max(1, len(kinds))
@@ -31,7 +31,8 @@ def bars(axes: Any, title: str, unit: str, groups: dict[str, dict[str, float | N
         values = [group.get(kind) or 0 for group in groups.values()]
         places = [n + (at - (len(kinds) - 1) / 2) * width for n in range(len(groups))]
         drawn = axes.bar(places, values, width, label=NAMES[kind], color=COLOURS[kind])
-        axes.bar_label(drawn, [short(v) for v in values], fontsize=6, rotation=90, padding=2)
+        least = ["≥ " * (kind in (group.get("at_least") or ())) for group in groups.values()]
+        axes.bar_label(drawn, [mark + short(v) for mark, v in zip(least, values, strict=True)], fontsize=6, rotation=90, padding=2)
     axes.set_title(title, fontsize=10)
     axes.set_ylabel(unit, fontsize=8)
     axes.set_xticks(range(len(groups)), list(groups), fontsize=8)
