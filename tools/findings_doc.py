@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 
-from ansible_collections.collab.rtc.plugins.module_utils import _findings
-from ansible_collections.collab.rtc.plugins.module_utils._entry import Entry
-from ansible_collections.collab.rtc.plugins.module_utils._findings_seed import EXAMPLES, STATEMENTS
+from vendor_requirements import EXAMPLES, STATEMENTS
+
+from ansible_collections.collab.rtc.plugins.plugin_utils._finding import FindingType
+from ansible_collections.collab.rtc.plugins.plugin_utils._findings import catalog
 
 HEAD = """\
-<!-- Written by tools/generate_docs.py from plugins/module_utils/_findings_*.py. Do not edit. -->
+<!-- Written by tools/generate_docs.py from plugins/plugin_utils/_findings/catalog_*.py. Do not edit. -->
 # Findings
 
 What the plan can find, before anything is changed. An **error** stops the run before the first change. A **warning** is
@@ -34,7 +35,7 @@ A muted finding stays in the report, with the reason, and stops nothing.
 def render() -> str:
     """The whole document."""
     parts = [HEAD, _overview()]
-    for _digit, (title, entries) in sorted(_findings.TOPICS.items()):
+    for _digit, (title, entries) in sorted(catalog.TOPICS.items()):
         parts.append(f"## {title}\n\n")
         parts += [_entry(entry) for entry in entries]
     parts.append(_statements())
@@ -45,12 +46,12 @@ def _overview() -> str:
     lines = ["| id | severity | title | mended by |", "|---|---|---|---|"]
     lines += [
         f"| [{entry.id}](#{entry.id.lower()}) | {entry.severity} | {entry.title} | {_role(entry)} |"
-        for entry in sorted(_findings.CATALOGUE.values(), key=lambda item: item.id)
+        for entry in sorted(catalog.CATALOGUE.values(), key=lambda item: item.id)
     ]
     return "\n".join(lines) + "\n\n"
 
 
-def _entry(entry: Entry) -> str:
+def _entry(entry: FindingType) -> str:
     seed = f"- Vendor's statements: {', '.join(entry.seed)}\n" if entry.seed else ""
     return (
         f"### {entry.id}\n\n**{entry.title}** ({entry.severity}). {entry.meaning}\n\n"
@@ -58,7 +59,7 @@ def _entry(entry: Entry) -> str:
     )
 
 
-def _role(entry: Entry) -> str:
+def _role(entry: FindingType) -> str:
     return f"role {entry.role}" if entry.role else "nobody needs to" if entry.severity == "info" else "you"
 
 
@@ -70,7 +71,7 @@ def _statements() -> str:
         "|---|---|---|",
     ]
     for number, text in STATEMENTS.items():
-        ids = [entry.id for entry in _findings.CATALOGUE.values() if number in entry.seed]
+        ids = [entry.id for entry in catalog.CATALOGUE.values() if number in entry.seed]
         lines.append(f"| {number} | {text} | {', '.join(f'[{item}](#{item.lower()})' for item in sorted(ids))} |")
     lines += [
         "\nWhat is in its example files only, and is no advice to everyone:\n",

@@ -10,6 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MYPY = [sys.executable, "-m", "mypy", "--config-file", str(ROOT / "pyproject.toml")]
 RUNS = [
     ["-p", "ansible_collections.collab.rtc.plugins.module_utils"],
+    ["-p", "ansible_collections.collab.rtc.plugins.plugin_utils"],
     ["-p", "rtc_server"],
     ["-p", "hostlab"],
     [str(path) for path in sorted((ROOT / "tools").glob("*.py"))],

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 
-from ansible_collections.collab.rtc.plugins.module_utils._wishes import VARIABLES
+from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import VARIABLES
 
 HEAD = """\
-<!-- Written by tools/generate_docs.py from plugins/module_utils/_wishes.py. Do not edit. -->
+<!-- Written by tools/generate_docs.py from plugins/plugin_utils/_inventory/variables.py. Do not edit. -->
 # Variables of the inventory
 
 Put the hosts of the applications into the groups `confluence` and `jira`, and the hosts of proxies into `rtc_proxies`.

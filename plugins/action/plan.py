@@ -14,16 +14,12 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.collab.rtc.plugins.module_utils import (
-    _facts,
-    _findings,
-    _given_tls,
-    _landscape,
-    _planning,
-    _report_text,
-    _wishes,
-)
-from ansible_collections.collab.rtc.plugins.module_utils._topology import Landscape
+from ansible_collections.collab.rtc.plugins.module_utils import _facts
+from ansible_collections.collab.rtc.plugins.plugin_utils._findings import catalog
+from ansible_collections.collab.rtc.plugins.plugin_utils._inventory import tls_files, variables
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan import build, load_inventory
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.topology import Landscape
+from ansible_collections.collab.rtc.plugins.plugin_utils._report import text as report_text
 
 DETECTED = "rtc_detected"  # what the role topology registers on every host
 
@@ -38,18 +34,18 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
         task_vars = task_vars or {}
-        landscape, plan_file = self._landscape(task_vars)
+        landscape, plan_file = self._load(task_vars)
         if not any(landscape.groups.values()):
             raise AnsibleActionFail(
                 "No host is in the groups confluence, jira or rtc_proxies. Put the application's host into confluence or jira."
             )
-        plan = _planning.make_plan(landscape)
+        plan = build.make_plan(landscape)
         data = _facts.to_dict(plan)
         plan_file = self._task.args.get("file") or plan_file
         if plan_file and not self._task.check_mode:
             self._write(os.path.expanduser(plan_file), data)
         self._show(plan, landscape)
-        errors = _findings.errors(plan.findings)
+        errors = catalog.errors(plan.findings)
         run = task_vars.get("rtc_run") or task_vars.get("rtc_run_id") or new_run()
         result.update(
             changed=False, plan=data, sites=data["sites"], findings=data["findings"], errors=len(errors),
@@ -57,7 +53,7 @@ class ActionModule(ActionBase):
         )  # fmt: skip
         if errors and boolean(self._task.args.get("fail_on_errors", True)):
             # The errors alone: Ansible prints all that a failed task returns.
-            return {"changed": False, "failed": True, "errors": len(errors), "msg": _report_text.render_errors(errors)}
+            return {"changed": False, "failed": True, "errors": len(errors), "msg": report_text.render_errors(errors)}
         return result
 
     def _show(self, plan, landscape):
@@ -65,16 +61,16 @@ class ActionModule(ActionBase):
         if wanted not in ("nothing", "detected", "plan"):
             raise AnsibleActionFail(f"The option show is '{wanted}', and has to be nothing, detected or plan.")
         if wanted == "detected":
-            self._display.display(_report_text.render_detected(plan, landscape.facts))
+            self._display.display(report_text.render_detected(plan, landscape.facts))
         elif wanted == "plan":
-            self._display.display(_report_text.render_plan(plan))
+            self._display.display(report_text.render_plan(plan))
 
-    def _landscape(self, task_vars):
+    def _load(self, task_vars):
         hostvars, groups = task_vars["hostvars"], task_vars.get("groups", {})
         in_play = set(task_vars.get("ansible_play_hosts_all") or hostvars)
         given = self._task.args.get("facts")
         landscape = Landscape(
-            now=time.time(), groups={name: [str(host) for host in groups.get(name, [])] for name in _landscape.GROUPS}
+            now=time.time(), groups={name: [str(host) for host in groups.get(name, [])] for name in load_inventory.GROUPS}
         )
         plan_file = ""
         for host in dict.fromkeys(host for members in landscape.groups.values() for host in members):
@@ -85,7 +81,7 @@ class ActionModule(ActionBase):
                 landscape.failed[host] = why
             else:
                 continue  # left out by --limit
-            self._wishes(host, hostvars, landscape)
+            self._add_host(host, hostvars, landscape)
             plan_file = plan_file or next((item.plan_file for item in landscape.wishes[host].values()), "")
         return landscape, plan_file
 
@@ -100,9 +96,9 @@ class ActionModule(ActionBase):
             return plain(detected["topology"]), ""
         return None, str(detected.get("msg") or detected.get("module_stderr") or "it was not reached.").strip()
 
-    def _wishes(self, host, hostvars, landscape):
-        strict = any(host in landscape.groups[kind] for kind in _wishes.KINDS)
-        _landscape.add(landscape, host, *self._variables(host, hostvars, strict))
+    def _add_host(self, host, hostvars, landscape):
+        strict = any(host in landscape.groups[kind] for kind in variables.KINDS)
+        load_inventory.add(landscape, host, *self._variables(host, hostvars, strict))
         for kind, wishes in landscape.wishes[host].items() if strict else ():
             given = self._tls(wishes)
             if given:
@@ -115,9 +111,9 @@ class ActionModule(ActionBase):
         templar = self._templar.copy_with_new_env(available_variables={**raw, "hostvars": hostvars})
         values, problems = {}, []
         for name in map(str, raw):
-            if not name.startswith(_wishes.PREFIX) or name in _wishes.INTERNAL:
+            if not name.startswith(variables.PREFIX) or name in variables.INTERNAL:
                 continue
-            if name in _wishes.UNREAD:
+            if name in variables.UNREAD:
                 values[name] = None
                 continue
             try:
@@ -126,7 +122,7 @@ class ActionModule(ActionBase):
                 # A proxy's host gets variables of the group all that only make sense for an application.
                 if strict:
                     text = f"{name} cannot be evaluated: {error}"
-                    problems.append(_wishes.Problem("RTC102", name, text, "Correct the variable in the inventory."))
+                    problems.append(variables.Problem("RTC102", name, text, "Correct the variable in the inventory."))
         return values, problems
 
     def _tls(self, wishes):
@@ -137,12 +133,12 @@ class ActionModule(ActionBase):
             try:
                 texts[name] = self._read(value, wishes, name) if value else None
             except (OSError, AnsibleError) as error:
-                failed = failed or _given_tls.GivenTls(variable=_wishes.PREFIX + name, error=f"{value}: {error}")
+                failed = failed or tls_files.GivenTls(variable=variables.PREFIX + name, error=f"{value}: {error}")
         if failed:
             return failed
         if not texts["tls_certificate"] and not texts["tls_ca"]:
             return None
-        return _given_tls.inspect(texts["tls_certificate"] or "", texts["tls_key"], texts["tls_ca"])
+        return tls_files.inspect(texts["tls_certificate"] or "", texts["tls_key"], texts["tls_ca"])
 
     def _read(self, value, wishes, name):
         if "-----BEGIN" in value:

@@ -10,7 +10,9 @@ import os
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.collab.rtc.plugins.module_utils import _facts, _plan, _report_text
+from ansible_collections.collab.rtc.plugins.module_utils import _facts
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan import schema
+from ansible_collections.collab.rtc.plugins.plugin_utils._report import text as report_text
 
 
 class ActionModule(ActionBase):
@@ -28,7 +30,7 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail("There is no plan to report on. Run the role collab.rtc.topology before.")
         checks = self._checks(hostvars)
         pending = self._pending(hostvars)
-        text = _report_text.render_report(_facts.from_dict(_plan.Plan, plan), checks, pending)
+        text = report_text.render_report(_facts.from_dict(schema.Plan, plan), checks, pending)
         self._display.display(text)
         if args.get("file"):
             self._write(os.path.expanduser(args["file"]), {"plan": plan, "checks": checks, "pending": pending})

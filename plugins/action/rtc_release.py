@@ -9,8 +9,8 @@ import os
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.collab.rtc.plugins.module_utils import _bundle
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.plugin_utils._release import bundle as bundle_module
 
 SOURCE = os.path.join(os.path.dirname(__file__), "..", "..", "files", "rtc_server")
 
@@ -28,7 +28,7 @@ class ActionModule(ActionBase):
             result = self._call(dict(args, name=name), task_vars)
             if result.get("failed") or not result.get("missing") or self._task.check_mode:
                 return result
-            path = path or _bundle.build(SOURCE, args["python_version"], self._machine(args), self._cache(args))
+            path = path or bundle_module.build(SOURCE, args["python_version"], self._machine(args), self._cache(args))
         except RtcError as exc:
             raise AnsibleActionFail(str(exc)) from exc
         remote = self._connection._shell.join_path(self._make_tmp_path(), os.path.basename(path))
@@ -41,7 +41,7 @@ class ActionModule(ActionBase):
     def _release(self, args):
         bundle = args.pop("bundle", None)
         if not bundle:
-            return _bundle.release_name(SOURCE, args["python_version"], self._machine(args)), None
+            return bundle_module.release_name(SOURCE, args["python_version"], self._machine(args)), None
         path = os.path.expanduser(bundle)
         if not os.path.isfile(path):
             raise AnsibleActionFail(f"The bundle {path} is not on the controller. Build it, or leave rtc_server_bundle out.")

@@ -142,31 +142,31 @@ certificate:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.collab.rtc.plugins.module_utils import _application, _checking, _probe
+from ansible_collections.collab.rtc.plugins.module_utils._verify import application, check_module, probe
 
 
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            **_checking.CHECKING,
+            **check_module.CHECKING,
             "query": {"type": "dict", "default": {}},
             "expect": {"type": "dict", "required": True},
         },
         supports_check_mode=True,
     )
-    _checking.check_options(module)
+    check_module.check_options(module)
     options = module.params
-    with _checking.explained(module):
-        wish = _application.Wish(
+    with check_module.explained(module):
+        wish = application.Wish(
             url=options["url"],
             connect_to=options["connect_to"],
-            context=_probe.context_of(options["url"], options["ca"], system=options["system_trust"]),
+            context=probe.context_of(options["url"], options["ca"], system=options["system_trust"]),
             query=options["query"],
             expect=options["expect"],
             timeout=options["timeout"],
         )
-        _checking.finish(module, _application.check(wish))
+        check_module.finish(module, application.check(wish))
 
 
 if __name__ == "__main__":

@@ -230,16 +230,11 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.collab.rtc.plugins.module_utils import (
-    _argspec,
-    _files,
-    _jvm,
-    _tls,
-    _truststore,
-    _truststore_edit,
-    _undo,
-)
+from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _files, _undo
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.module_utils._java import keytool
+from ansible_collections.collab.rtc.plugins.module_utils._keystore import editor, reader
+from ansible_collections.collab.rtc.plugins.module_utils._x509 import server_certificate
 
 _FIELDS = ("alias", "subject", "issuer", "not_before", "not_after", "sha256", "kind")  # of a certificate that is returned
 
@@ -250,9 +245,9 @@ class Run:
     def __init__(self, module: AnsibleModule) -> None:
         self.module = module
         self.options: dict[str, Any] = module.params
-        self.path: str = self.options["path"] or _truststore.locate(self.options["jre_home"])
+        self.path: str = self.options["path"] or reader.locate(self.options["jre_home"])
         self.real_path = os.path.realpath(self.path)
-        self.keytool: _jvm.Keytool | None = None
+        self.keytool: keytool.Keytool | None = None
         self.backup_file = ""
 
     def __call__(self) -> dict[str, Any]:
@@ -268,91 +263,91 @@ class Run:
                 self._write(data, store, changes, new_file)
         return self._result(store, changes, new_file)
 
-    def _read(self, new_file: bool) -> tuple[bytes, _truststore.Store]:
+    def _read(self, new_file: bool) -> tuple[bytes, reader.Store]:
         path, password = self.path, self.options["password"]
         if new_file:
             path, password = self.options["seed_from"], self.options["seed_password"]
             if not path or self.options["state"] == "absent":
-                raise _truststore.StoreMissing(
+                raise reader.StoreMissing(
                     f"{self.path} does not exist.", "Check the path; or give seed_from to make it from another trust store."
                 )
         data = _files.read_bytes(path)
-        return data, _truststore.read(data, password, path)
+        return data, reader.read(data, password, path)
 
-    def _certificates(self, item: dict[str, Any]) -> list[_tls.Certificate]:
+    def _certificates(self, item: dict[str, Any]) -> list[server_certificate.Certificate]:
         """What an item of the option gives: certificates in the order in which they were found."""
         if item["pem"]:
-            return _tls.parse_pem(item["pem"], "certificates[].pem")
+            return server_certificate.parse_pem(item["pem"], "certificates[].pem")
         if item["src"]:
-            return _tls.parse(_files.read_bytes(item["src"]), item["src"])
+            return server_certificate.parse(_files.read_bytes(item["src"]), item["src"])
         if item["host"]:
-            return _tls.fetch_chain(item["host"], item["port"], item["server_name"], self.options["timeout"])
+            return server_certificate.fetch_chain(item["host"], item["port"], item["server_name"], self.options["timeout"])
         return []
 
-    def _plan(self, store: _truststore.Store, given: list[Any]) -> _truststore_edit.Changes:
+    def _plan(self, store: reader.Store, given: list[Any]) -> editor.Changes:
         if self.options["state"] == "absent":
             return self._plan_absent(store, given)
         # Chains are completed from the store and from the CAs of the other items, whatever the order of the items.
-        known = [*_truststore_edit.trusted(store), *(one for one in _everything(given) if one.is_ca)]
+        known = [*editor.trusted(store), *(one for one in _everything(given) if one.is_ca)]
         wanted = []
         for item, chain in given:
             _check_pin(item, chain)
-            anchors = _tls.trust_anchors(chain, known, self.options["trust"], _source(item))
+            anchors = server_certificate.trust_anchors(chain, known, self.options["trust"], _source(item))
             for number, anchor in enumerate(anchors):
                 suffix = f"-{anchor.certificate.fingerprint[:16]}" if number else ""
                 wanted.append((anchor.certificate, item["alias"] + suffix if item["alias"] else ""))
-        return _truststore_edit.plan_present(store, wanted)
+        return editor.plan_present(store, wanted)
 
-    def _plan_absent(self, store: _truststore.Store, given: list[Any]) -> _truststore_edit.Changes:
+    def _plan_absent(self, store: reader.Store, given: list[Any]) -> editor.Changes:
         aliases, fingerprints = [], []
         for item, chain in given:
             if chain:
                 # Not completed from the store: removing a chain must not remove a public root that it happens to end in.
                 try:
-                    anchors = _tls.trust_anchors(chain, [one for one in _everything(given) if one.is_ca], self.options["trust"])
-                except _tls.NoAnchor:
-                    anchors = _tls.trust_anchors(chain, (), "exact")
+                    anchors = server_certificate.trust_anchors(chain, [one for one in _everything(given) if one.is_ca], self.options["trust"])
+                except server_certificate.NoAnchor:
+                    anchors = server_certificate.trust_anchors(chain, (), "exact")
                 fingerprints += [anchor.certificate.fingerprint for anchor in anchors]
             elif item["alias"] or item["sha256"]:
                 aliases += [item["alias"]] if item["alias"] else []
                 fingerprints += [_plain(item["sha256"])] if item["sha256"] else []
             else:
                 raise RtcError("An item of certificates names no certificate.", "Each needs pem, src, host, alias or sha256.")
-        return _truststore_edit.plan_absent(store, aliases, fingerprints)
+        return editor.plan_absent(store, aliases, fingerprints)
 
-    def _warn(self, changes: _truststore_edit.Changes, given: list[Any]) -> None:
+    def _warn(self, changes: editor.Changes, given: list[Any]) -> None:
         if self.options["state"] == "absent":
             return
         certificates = [*changes.added.values(), *changes.present.values(), *_everything(given)]
-        for text in dict.fromkeys(text for one in certificates for text in _tls.problems(one)):
+        for text in dict.fromkeys(text for one in certificates for text in server_certificate.problems(one)):
             self.module.warn(text)
 
-    def _need_keytool(self, store: _truststore.Store, changes: _truststore_edit.Changes, new_file: bool) -> None:
+    def _need_keytool(self, store: reader.Store, changes: editor.Changes, new_file: bool) -> None:
         """Find keytool before anything is changed, in check mode too."""
-        if _truststore_edit.needs_keytool(store, changes):
-            path = _jvm.find_keytool(self.options["jre_home"], self.options["seed_from"] if new_file else self.path)
-            self.keytool = _jvm.Keytool(path)
+        if editor.needs_keytool(store, changes):
+            path = keytool.find_keytool(self.options["jre_home"], self.options["seed_from"] if new_file else self.path)
+            self.keytool = keytool.Keytool(path)
 
-    def _write(self, data: bytes, store: _truststore.Store, changes: _truststore_edit.Changes, new_file: bool) -> None:
+    def _write(self, data: bytes, store: reader.Store, changes: editor.Changes, new_file: bool) -> None:
         password = self.options["password"]
         directory = tempfile.mkdtemp(prefix="rtc-truststore-", dir=self.module.tmpdir)
         try:
             new = data
             if new_file:
-                new = _truststore_edit.seeded(data, store, password)
-                store = _truststore.read(new, password, self.path)
+                new = editor.seeded(data, store, password)
+                store = reader.read(new, password, self.path)
             if changes:
-                new = _truststore_edit.changed(new, store, changes, password, self.keytool, directory, self.path)
+                new = editor.changed(new, store, changes, password, self.keytool, directory, self.path)
         finally:
             shutil.rmtree(directory, ignore_errors=True)
         if not new_file and _files.read_bytes(self.real_path) != data:
-            raise _truststore.StoreError(f"{self.path} was changed by something else during the run.", "Run again.")
+            raise reader.StoreError(f"{self.path} was changed by something else during the run.", "Run again.")
         _undo.record(self.options["undo_dir"], self.path)
         if self.options["backup"] and not new_file:
             self.backup_file = _files.backup(self.path)
         _files.write_atomic(self.path, new)
 
-    def _result(self, store: _truststore.Store, changes: _truststore_edit.Changes, new_file: bool) -> dict[str, Any]:
+    def _result(self, store: reader.Store, changes: editor.Changes, new_file: bool) -> dict[str, Any]:
         trusted = sum(1 for entry in store.entries.values() if entry.kind == "trusted" or not new_file)
         result: dict[str, Any] = {
             "changed": bool(changes) or new_file,
@@ -380,11 +375,11 @@ class Run:
         return result
 
 
-def _everything(given: list[Any]) -> list[_tls.Certificate]:
+def _everything(given: list[Any]) -> list[server_certificate.Certificate]:
     return [one for _item, chain in given for one in chain]
 
 
-def _check_pin(item: dict[str, Any], chain: list[_tls.Certificate]) -> None:
+def _check_pin(item: dict[str, Any], chain: list[server_certificate.Certificate]) -> None:
     if not chain:
         raise RtcError(
             "An item of certificates names no certificate.", "With state=present each needs one of pem, src and host."
@@ -407,7 +402,7 @@ def _source(item: dict[str, Any]) -> str:
     return item["src"] or (f"The chain of {item['host']}:{item['port']}" if item["host"] else "certificates[].pem")
 
 
-def _shown(alias: str, certificate: _tls.Certificate | None) -> dict[str, str]:
+def _shown(alias: str, certificate: server_certificate.Certificate | None) -> dict[str, str]:
     if certificate is None:
         return dict(dict.fromkeys(_FIELDS, ""), alias=alias, subject="(cannot be parsed)")
     return {
@@ -444,7 +439,7 @@ def main() -> None:
             _argspec.WRITING,
             path={"type": "path"},
             jre_home={"type": "path"},
-            password={"type": "str", "default": _truststore.DEFAULT_PASSWORD, "no_log": True},
+            password={"type": "str", "default": reader.DEFAULT_PASSWORD, "no_log": True},
             certificates={
                 "type": "list", "elements": "dict", "required": True, "options": item,
                 "mutually_exclusive": [("pem", "src", "host")],
@@ -452,9 +447,9 @@ def main() -> None:
                 "required_by": {"host": ("port",), "port": ("host",), "server_name": ("host",)},
             },
             state={"type": "str", "choices": ["present", "absent"], "default": "present"},
-            trust={"type": "str", "choices": list(_tls.POLICIES), "default": "issuer"},
+            trust={"type": "str", "choices": list(server_certificate.POLICIES), "default": "issuer"},
             seed_from={"type": "path"},
-            seed_password={"type": "str", "default": _truststore.DEFAULT_PASSWORD, "no_log": True},
+            seed_password={"type": "str", "default": reader.DEFAULT_PASSWORD, "no_log": True},
             timeout={"type": "float", "default": 10},
         ),
         required_one_of=[("path", "jre_home")],

@@ -87,15 +87,11 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.collab.rtc.plugins.module_utils import (
-    _argspec,
-    _files,
-    _jvm_options,
-    _setenv_edit,
-    _truststore,
-    _undo,
-)
+from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _files, _undo
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.module_utils._java import options as jvm_options
+from ansible_collections.collab.rtc.plugins.module_utils._java import setenv
+from ansible_collections.collab.rtc.plugins.module_utils._keystore import reader
 
 
 def main() -> None:
@@ -121,14 +117,14 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     """Read, decide, write; returns what the module returns."""
     path, store, present = module.params["path"], module.params["truststore"], module.params["state"] == "present"
     old = _files.read_bytes(path).decode("utf-8", "surrogateescape")  # any bytes survive, whatever the encoding
-    new = _setenv_edit.with_store(old, store, path) if present else _setenv_edit.without_store(old, path)
+    new = setenv.with_store(old, store, path) if present else setenv.without_store(old, path)
     if present and not (module.check_mode and not os.path.exists(store)):
         look_into(module, store, old)
-    result: dict[str, Any] = {"changed": new != old, "option": _setenv_edit.option(store) if present else ""}
+    result: dict[str, Any] = {"changed": new != old, "option": setenv.option(store) if present else ""}
     if module._diff:
         result["diff"] = {
             "before_header": path, "after_header": path,
-            "before": _setenv_edit.block_of(old), "after": _setenv_edit.block_of(new),
+            "before": setenv.block_of(old), "after": setenv.block_of(new),
         }  # fmt: skip
     if new != old and not module.check_mode:
         _undo.record(module.params["undo_dir"], path)
@@ -143,10 +139,10 @@ def look_into(module: AnsibleModule, path: str, script: str) -> None:
 
     :raises RtcError: the store is missing, or the JVM would see nothing of it.
     """
-    options = _jvm_options.of_setenv(script, "", {}).properties
+    options = jvm_options.of_setenv(script, "", {}).properties
     try:
-        store = _truststore.read_file(path, options.get("javax.net.ssl.trustStorePassword") or None)
-    except _truststore.WrongPassword as exc:
+        store = reader.read_file(path, options.get("javax.net.ssl.trustStorePassword") or None)
+    except reader.WrongPassword as exc:
         raise RtcError(
             f"{path} is a PKCS#12 store with a password, of which Java sees nothing without -Djavax.net.ssl.trustStorePassword.",
             "Move it away: java_truststore with seed_from makes one that needs no password.",
@@ -154,7 +150,7 @@ def look_into(module: AnsibleModule, path: str, script: str) -> None:
     if not store.trusted():
         raise RtcError(f"{path} has no certificate that is trusted.", "Fill it with java_truststore.")
     with contextlib.suppress(RtcError):
-        before = _truststore.read_file(module.params["instead_of"], None) if module.params["instead_of"] else store
+        before = reader.read_file(module.params["instead_of"], None) if module.params["instead_of"] else store
         lost = len(set(before.trusted()) - set(store.trusted()))
         if lost:
             module.warn(f"{lost} authorities of {module.params['instead_of']} are not in {path}: the JVM will not trust them any more.")

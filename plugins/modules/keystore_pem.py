@@ -152,20 +152,14 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.collab.rtc.plugins.module_utils import (
-    _argspec,
-    _connector_key,
-    _files,
-    _jvm,
-    _jvm_options,
-    _key_material,
-    _server_xml,
-    _tls,
-    _tomcat,
-    _undo,
-)
+from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _files, _undo
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
-from ansible_collections.collab.rtc.plugins.module_utils._tree import Tree
+from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import Tree
+from ansible_collections.collab.rtc.plugins.module_utils._java import keytool as jvm_keytool
+from ansible_collections.collab.rtc.plugins.module_utils._java import options as jvm_options
+from ansible_collections.collab.rtc.plugins.module_utils._keystore import private_key
+from ansible_collections.collab.rtc.plugins.module_utils._tomcat import facts, server_xml, tls_source
+from ansible_collections.collab.rtc.plugins.module_utils._x509 import server_certificate
 
 # First line of a chain that keytool converted: what it was made of, so that an unchanged store needs no JVM.
 _STAMP = re.compile(r"\A# made of ([0-9a-f]{64})\n")
@@ -232,7 +226,7 @@ def main() -> None:
     )
     options = dict(module.params)
     # Ansible shows a module's parameters with its result, and any property may be what a password refers to.
-    module.params["properties"] = dict.fromkeys(map(str, options["properties"]), _jvm_options.MASK)
+    module.params["properties"] = dict.fromkeys(map(str, options["properties"]), jvm_options.MASK)
     try:
         result = _run(module, options)
     except RtcError as exc:
@@ -245,15 +239,15 @@ def main() -> None:
 def _run(module: AnsibleModule, options: dict[str, Any]) -> dict[str, Any]:
     source = _source(options)
     owner, group = _id(options["owner"], pwd.getpwnam, "user"), _id(options["group"], grp.getgrnam, "group")
-    keytool: _jvm.Keytool | None = None
+    keytool: jvm_keytool.Keytool | None = None
     try:
-        material, stamp = _key_material.from_source(source), ""
-    except _key_material.NeedsJava:
+        material, stamp = private_key.from_source(source), ""
+    except private_key.NeedsJava:
         stamp = _fingerprint(source)
         known = _converted_before(stamp, source, options)
         if known is None:
-            keytool = _jvm.Keytool(_jvm.find_keytool(options["jre_home"]))
-        material = known or _key_material.from_source(source, keytool)
+            keytool = jvm_keytool.Keytool(jvm_keytool.find_keytool(options["jre_home"]))
+        material = known or private_key.from_source(source, keytool)
     targets = _targets(material, f"# made of {stamp}\n" if stamp else "", options, owner, group)
     changing = [one for one in targets if one.old() != one.content or one.wrong_access()]
     _warn(module, material, options["server_name"])
@@ -277,12 +271,12 @@ def _run(module: AnsibleModule, options: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _source(options: dict[str, Any]) -> _connector_key.KeySource:
+def _source(options: dict[str, Any]) -> tls_source.KeySource:
     path = options["server_xml"]
     base = os.path.dirname(os.path.dirname(os.path.abspath(path)))
-    properties = _tomcat.known_properties(Tree(), base, _texts(options["properties"]), {})
-    model = _server_xml.parse(_files.read_bytes(path), path, properties)
-    return _connector_key.find(
+    properties = facts.known_properties(Tree(), base, _texts(options["properties"]), {})
+    model = server_xml.parse(_files.read_bytes(path), path, properties)
+    return tls_source.find(
         model, options["connector_port"], options["server_name"] or "", properties["catalina.base"], options["alias"] or ""
     )
 
@@ -303,13 +297,13 @@ def _id(name: str | None, look_up: Any, what: str) -> int:
         raise RtcError(f"There is no {what} {name} on this host.", "Create it first, or give another.") from exc
 
 
-def _fingerprint(source: _connector_key.KeySource) -> str:
+def _fingerprint(source: tls_source.KeySource) -> str:
     return hashlib.sha256(_files.read_bytes(source.store) + b"\0" + source.alias.encode("utf-8")).hexdigest()
 
 
 def _converted_before(
-    stamp: str, source: _connector_key.KeySource, options: dict[str, Any]
-) -> _key_material.KeyMaterial | None:
+    stamp: str, source: tls_source.KeySource, options: dict[str, Any]
+) -> private_key.KeyMaterial | None:
     """What the files have, when they were made of just this store and are still a pair; else ``None``."""
     paths = (options["chain_dest"], options["key_dest"])
     if not all(os.path.exists(path) for path in paths):
@@ -319,16 +313,16 @@ def _converted_before(
     if found is None or found.group(1) != stamp:
         return None
     try:
-        certificates = tuple(_tls.parse_pem(chain, options["chain_dest"]))
-        material = _key_material.KeyMaterial(_key_material.clear_key(key, "", options["key_dest"]), certificates, source.alias)
-        _key_material.check_pair(material, options["key_dest"])
+        certificates = tuple(server_certificate.parse_pem(chain, options["chain_dest"]))
+        material = private_key.KeyMaterial(private_key.clear_key(key, "", options["key_dest"]), certificates, source.alias)
+        private_key.check_pair(material, options["key_dest"])
     except RtcError:
         return None
     return material
 
 
 def _targets(
-    material: _key_material.KeyMaterial, stamp: str, options: dict[str, Any], owner: int, group: int
+    material: private_key.KeyMaterial, stamp: str, options: dict[str, Any], owner: int, group: int
 ) -> list[Target]:
     """The files, the chain first: a service that starts between the two would rather lack the key than have a wrong one."""
     chain = stamp + material.chain_pem()
@@ -348,14 +342,14 @@ def _replace(target: Target, options: dict[str, Any]) -> str:
     return kept
 
 
-def _warn(module: AnsibleModule, material: _key_material.KeyMaterial, server_name: str | None) -> None:
-    for text in dict.fromkeys(text for one in material.chain for text in _tls.problems(one)):
+def _warn(module: AnsibleModule, material: private_key.KeyMaterial, server_name: str | None) -> None:
+    for text in dict.fromkeys(text for one in material.chain for text in server_certificate.problems(one)):
         module.warn(text)
-    if server_name and not _tls.match_name(material.chain[0], server_name):
+    if server_name and not server_certificate.match_name(material.chain[0], server_name):
         module.warn(f"The certificate '{material.chain[0].subject}' is not for {server_name}: browsers will refuse it.")
 
 
-def _shown(certificate: _tls.Certificate) -> dict[str, str]:
+def _shown(certificate: server_certificate.Certificate) -> dict[str, str]:
     return {
         "subject": certificate.subject,
         "issuer": certificate.issuer,
@@ -364,7 +358,7 @@ def _shown(certificate: _tls.Certificate) -> dict[str, str]:
     }
 
 
-def _diff(target: Target, material: _key_material.KeyMaterial) -> dict[str, str]:
+def _diff(target: Target, material: private_key.KeyMaterial) -> dict[str, str]:
     """Certificates by their names; of the key only which public key it belongs to."""
     before, after = _summary(target.old(), target), _summary(target.content, target)
     if os.path.exists(target.path) and target.wrong_access():
@@ -381,7 +375,7 @@ def _summary(text: str, target: Target) -> str:
         lines.append("private key: " + hashlib.sha256((found.group(0) if found else text).encode("utf-8")).hexdigest()[:16])
     if "BEGIN CERTIFICATE" in text:
         try:
-            for one in _tls.parse_pem(text, target.path):
+            for one in server_certificate.parse_pem(text, target.path):
                 shown = _shown(one)
                 lines.append(f"certificate: {shown['subject']}, until {shown['not_after']}, sha256 {shown['sha256']}")
         except RtcError as exc:

@@ -71,9 +71,10 @@ import stat
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.collab.rtc.plugins.module_utils import _certificates, _files, _undo
+from ansible_collections.collab.rtc.plugins.module_utils import _files, _undo
 from ansible_collections.collab.rtc.plugins.module_utils._argspec import WRITING
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.module_utils._x509 import certificate
 
 
 def differs(item: dict) -> bool:
@@ -97,7 +98,7 @@ def shown(item: dict) -> dict:
 def readable(text: str) -> str:
     """A PEM file as a list of its certificates; any other text as it is."""
     try:
-        found = _certificates.parse_pem(text, "") if "-----BEGIN CERTIFICATE-----" in text else []
+        found = certificate.parse_pem(text, "") if "-----BEGIN CERTIFICATE-----" in text else []
     except RtcError:
         found = []
     return "".join(

@@ -249,10 +249,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _facts, _proxies
+from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _facts
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
-from ansible_collections.collab.rtc.plugins.module_utils._plan import VhostPlan
-from ansible_collections.collab.rtc.plugins.module_utils._proxies import _apply
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import apply, registry
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _HOST = re.compile(r"[A-Za-z0-9._:\[\]*-]+")
@@ -278,7 +278,7 @@ def main() -> None:
         module.fail_json(msg=str(exc))
     for text in (text for item in results for text in item.warnings):
         module.warn(text)
-    values = _apply.summary(results)
+    values = apply.summary(results)
     backups = [path for item in results for path in item.backups]
     if backups:
         values["backup_files"] = backups
@@ -298,7 +298,7 @@ def _vhost_spec() -> dict[str, Any]:
         "site", "server_name", "context_path", "certificate", "key", "synchrony", "upstream_ca", "upstream_name",
     )  # fmt: skip
     return {
-        "kind": {"type": "str", "choices": list(_proxies.BACKENDS), "required": True},
+        "kind": {"type": "str", "choices": list(registry.BACKENDS), "required": True},
         "name": {"type": "str", "required": True},
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "role": {"type": "str", "choices": ["rtc", "application"], "default": "rtc"},
@@ -310,20 +310,20 @@ def _vhost_spec() -> dict[str, Any]:
     }
 
 
-def _run(module: AnsibleModule) -> list[_apply.Result]:
+def _run(module: AnsibleModule) -> list[apply.Result]:
     params = module.params
-    options = _apply.Options(
+    options = apply.Options(
         check=module.check_mode, validate=params["validate"], reload=params["reload"],
         selinux=params["selinux"], firewalld=params["firewalld"], backup=params["backup"], undo_dir=params["undo_dir"],
     )  # fmt: skip
     _check(params["vhosts"])
     results = []
-    for kind in _proxies.BACKENDS:
+    for kind in registry.BACKENDS:
         items = [item for item in params["vhosts"] if item["kind"] == kind]
         if items:
             vhosts = [_facts.from_dict(VhostPlan, item) for item in items if item["state"] == "present"]
             absent = [item["name"] for item in items if item["state"] == "absent"]
-            change = _apply.Change(_proxies.backend(kind, params["config_root"]), vhosts, absent, options)
+            change = apply.Change(registry.backend(kind, params["config_root"]), vhosts, absent, options)
             results.append(change.run())
     return results
 

@@ -88,7 +88,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.collab.rtc.plugins.module_utils import _files, _rtc_service, _undo
+from ansible_collections.collab.rtc.plugins.module_utils import _files, _rtc_unit, _undo
 from ansible_collections.collab.rtc.plugins.module_utils._argspec import WRITING
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 
@@ -99,32 +99,32 @@ class Instance:
     def __init__(self, params: dict) -> None:
         self.params = params
         self.unit = f"rtc-server@{params['instance']}.service"
-        self.config_path = f"{_rtc_service.CONFIG_DIR}/{params['instance']}.toml"
+        self.config_path = f"{_rtc_unit.CONFIG_DIR}/{params['instance']}.toml"
         # In a directory of its own: as $CREDENTIALS_DIRECTORY it gives the commands what systemd gives the service.
-        self.credentials = f"{_rtc_service.CONFIG_DIR}/{params['instance']}"
+        self.credentials = f"{_rtc_unit.CONFIG_DIR}/{params['instance']}"
         self.secret_path = f"{self.credentials}/secret"
-        self.drop_in = _rtc_service.tls_drop_in(params["instance"])
+        self.drop_in = _rtc_unit.tls_drop_in(params["instance"])
         self.tls = params["state"] == "present" and bool((params["config"] or {}).get("tls"))
         self.before = {path: _content(path) for path in self.paths()}
         self.after = self._wanted()
 
     def paths(self) -> list:
         """The files that the instance is made of, the shared unit first."""
-        return [_rtc_service.UNIT, self.drop_in, self.config_path, self.secret_path]
+        return [_rtc_unit.UNIT, self.drop_in, self.config_path, self.secret_path]
 
     def _wanted(self) -> dict:
         if self.params["state"] == "absent":
             gone = dict.fromkeys((self.drop_in, self.config_path, self.secret_path))
-            return {_rtc_service.UNIT: self.before[_rtc_service.UNIT], **gone}
+            return {_rtc_unit.UNIT: self.before[_rtc_unit.UNIT], **gone}
         secret = self.params["secret"]
         if secret:
             kept = secret.encode() + b"\n"
         else:
             kept = self.before[self.secret_path] or secrets.token_urlsafe(48).encode() + b"\n"
         return {
-            _rtc_service.UNIT: _rtc_service.render_unit(self.params["python"], self.params["base"]).encode(),
-            self.drop_in: _rtc_service.render_tls().encode() if self.tls else None,
-            self.config_path: _rtc_service.render_toml(self.params["config"]).encode(),
+            _rtc_unit.UNIT: _rtc_unit.render_unit(self.params["python"], self.params["base"]).encode(),
+            self.drop_in: _rtc_unit.render_tls().encode() if self.tls else None,
+            self.config_path: _rtc_unit.render_toml(self.params["config"]).encode(),
             self.secret_path: kept,
         }
 
@@ -210,8 +210,8 @@ class Instance:
 
     def renewed(self) -> bool:
         """Whether certificate or key is another than what the running process was given."""
-        names = (_rtc_service.TLS_CERTIFICATE, _rtc_service.TLS_KEY)
-        given = f"{_rtc_service.RUN_DIR}/{self.params['instance']}"
+        names = (_rtc_unit.TLS_CERTIFICATE, _rtc_unit.TLS_KEY)
+        given = f"{_rtc_unit.RUN_DIR}/{self.params['instance']}"
         return self.tls and any(_content(f"{self.credentials}/{name}") != _content(f"{given}/{name}") for name in names)
 
     def reload(self) -> None:
@@ -278,7 +278,7 @@ def main() -> None:
             "config": {"type": "dict", "default": {}},
             "secret": {"type": "str", "no_log": True},
             "python": {"type": "path", "default": "/usr/bin/python3"},
-            "base": {"type": "path", "default": _rtc_service.BASE},
+            "base": {"type": "path", "default": _rtc_unit.BASE},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             **WRITING,
         },

@@ -192,14 +192,14 @@ transports:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.collab.rtc.plugins.module_utils import _checking, _probe
+from ansible_collections.collab.rtc.plugins.module_utils._verify import check_module, probe
 
 
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            **_checking.CHECKING,
+            **check_module.CHECKING,
             "truststore": {
                 "type": "dict",
                 "options": {
@@ -214,21 +214,21 @@ def main() -> None:
             "transports": {
                 "type": "list",
                 "elements": "str",
-                "choices": list(_probe.TRANSPORTS),
-                "default": list(_probe.TRANSPORTS),
+                "choices": list(probe.TRANSPORTS),
+                "default": list(probe.TRANSPORTS),
             },
             "origin": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
-    _checking.check_options(module)
+    check_module.check_options(module)
     options = module.params
     store = options["truststore"] or {}
-    with _checking.explained(module):
-        wish = _probe.Wish(
+    with check_module.explained(module):
+        wish = probe.Wish(
             url=options["url"],
             connect_to=options["connect_to"],
-            context=_probe.context_of(
+            context=probe.context_of(
                 options["url"], options["ca"], store.get("path") or "", store.get("password"), options["system_trust"]
             ),
             token=options["token"] or "",
@@ -239,7 +239,7 @@ def main() -> None:
             origin=options["origin"],
             timeout=options["timeout"],
         )
-        _checking.finish(module, _probe.probe(wish))
+        check_module.finish(module, probe.probe(wish))
 
 
 if __name__ == "__main__":

@@ -87,7 +87,7 @@ import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.collab.rtc.plugins.module_utils import _files, _rtc_service, _undo
+from ansible_collections.collab.rtc.plugins.module_utils import _files, _rtc_unit, _undo
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 
 
@@ -164,7 +164,7 @@ def main() -> None:
             "machine": {"type": "str", "default": "x86_64"},
             "bundle": {"type": "path"},
             "cache": {"type": "path", "default": "~/.cache/collab-rtc"},
-            "base": {"type": "path", "default": _rtc_service.BASE},
+            "base": {"type": "path", "default": _rtc_unit.BASE},
             "keep": {"type": "int", "default": 2},
             "undo_dir": {"type": "path"},
             "name": {"type": "str"},

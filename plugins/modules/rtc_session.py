@@ -122,36 +122,36 @@ revision:
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.collab.rtc.plugins.module_utils import _checking, _probe, _session
+from ansible_collections.collab.rtc.plugins.module_utils._verify import check_module, probe, session
 
 
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            **_checking.CHECKING,
+            **check_module.CHECKING,
             "token": {"type": "str", "required": True, "no_log": True},
             "project": {"type": "str", "required": True},
             "origin": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
-    for library, error in _session.IMPORT_ERRORS.items():
+    for library, error in session.IMPORT_ERRORS.items():
         module.fail_json(msg=missing_required_lib(library), exception=error)
-    _checking.check_options(module)
+    check_module.check_options(module)
     options = module.params
-    with _checking.explained(module):
-        wish = _session.Wish(
+    with check_module.explained(module):
+        wish = session.Wish(
             url=options["url"],
             token=options["token"],
             project=options["project"],
             connect_to=options["connect_to"],
-            context=_probe.context_of(options["url"], options["ca"], system=options["system_trust"]),
+            context=probe.context_of(options["url"], options["ca"], system=options["system_trust"]),
             origin=options["origin"],
             timeout=options["timeout"],
             write=not module.check_mode,
         )
-        _checking.finish(module, _session.check(wish))
+        check_module.finish(module, session.check(wish))
 
 
 if __name__ == "__main__":

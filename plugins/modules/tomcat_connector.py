@@ -148,14 +148,11 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.collab.rtc.plugins.module_utils import (
-    _argspec,
-    _connector_attributes,
-    _connectors,
-    _files,
-    _server_xml_edit,
-)
+from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _files
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.module_utils._tomcat import attributes as connector_attributes
+from ansible_collections.collab.rtc.plugins.module_utils._tomcat import connectors
+from ansible_collections.collab.rtc.plugins.module_utils._tomcat import edit as server_xml_edit
 
 _SECRET_PROPERTY = "pass|secret|token|key"  # noqa: S105 - a pattern of names
 
@@ -185,17 +182,17 @@ def _run(module: AnsibleModule, params: dict[str, Any]) -> dict[str, Any]:
     path = params["path"]
     attributes = {str(name): _text(name, value) for name, value in params["attributes"].items()}
     properties = {str(name): _text(name, value) or "" for name, value in params["properties"].items()}
-    version = params["tomcat_version"] or _connector_attributes.detect_version(path)
-    model = _connectors.read(_files.read_bytes(path), path, properties)
-    connector, reason = _connectors.choose_connector(model, params["connector_port"])
-    edit = _server_xml_edit.edit(model, connector, attributes, version)
+    version = params["tomcat_version"] or connector_attributes.detect_version(path)
+    model = connectors.read(_files.read_bytes(path), path, properties)
+    connector, reason = connectors.choose_connector(model, params["connector_port"])
+    edit = server_xml_edit.edit(model, connector, attributes, version)
     result: dict[str, Any] = {
         "changed": edit.changed,
         "reason": reason,
         "tomcat_version": version,
         "connector": {
-            "before": {"line": connector.line, "attributes": _connector_attributes.masked(edit.before)},
-            "after": {"line": connector.line, "attributes": _connector_attributes.masked(edit.after)},
+            "before": {"line": connector.line, "attributes": connector_attributes.masked(edit.before)},
+            "after": {"line": connector.line, "attributes": connector_attributes.masked(edit.after)},
         },
     }
     if module._diff:
@@ -225,9 +222,9 @@ def _text(name: Any, value: Any) -> str | None:
 
 def _hide_secrets(params: dict[str, Any]) -> None:
     """Ansible shows a module's parameters with its result: take the secrets out of those."""
-    mask = _connector_attributes.MASK
+    mask = connector_attributes.MASK
     params["attributes"] = {
-        name: mask if value and _connector_attributes.is_secret(str(name)) else value
+        name: mask if value and connector_attributes.is_secret(str(name)) else value
         for name, value in params["attributes"].items()
     }
     params["properties"] = {

@@ -206,7 +206,8 @@ topology:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.collab.rtc.plugins.module_utils import _facts, _gather
+from ansible_collections.collab.rtc.plugins.module_utils import _facts
+from ansible_collections.collab.rtc.plugins.module_utils._detect import gather
 
 
 def main():
@@ -222,7 +223,7 @@ def main():
         supports_check_mode=True,
     )
     options = module.params
-    facts = _gather.gather(
+    facts = gather.gather(
         root=options["root"],
         names=options["names"],
         install_dirs=options["install_dirs"],

@@ -33,7 +33,8 @@ from payload import loader, run  # noqa: E402
 
 loader()  # before anything of a collection is imported, or it would not find them
 
-from ansible_collections.collab.rtc.plugins.module_utils import _certificates, _truststore  # noqa: E402
+from ansible_collections.collab.rtc.plugins.module_utils._keystore import reader  # noqa: E402
+from ansible_collections.collab.rtc.plugins.module_utils._x509 import certificate  # noqa: E402
 
 DATA = ROOT / "tests" / "unit" / "data" / "truststore"
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
@@ -42,7 +43,7 @@ JAVA = "17"
 
 
 def fingerprint(name):
-    return _certificates.parse((DATA / f"{name}.pem").read_bytes(), name)[0].fingerprint
+    return certificate.parse((DATA / f"{name}.pem").read_bytes(), name)[0].fingerprint
 
 
 def ours(store, items, state):
@@ -84,7 +85,7 @@ class Bench:
         self.store = self.directory / "cacerts"
         self.log = self.directory / "starts"
         real = home / "bin" / "keytool"
-        self.original = pathlib.Path(_truststore.locate(str(home))).read_bytes()
+        self.original = pathlib.Path(reader.locate(str(home))).read_bytes()
         self.before = set(self.trusted_list(self.original))
         wrapper = self.directory / "bin" / "keytool"
         wrapper.parent.mkdir()
@@ -94,7 +95,7 @@ class Bench:
 
     @staticmethod
     def trusted_list(data):
-        entries = _truststore.read(data, PASSWORD).entries.values()
+        entries = reader.read(data, PASSWORD).entries.values()
         return [entry.fingerprint() for entry in entries if entry.kind == "trusted"]
 
     def starts(self):

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils import _certificates, _truststore
+from ansible_collections.collab.rtc.plugins.module_utils._keystore import reader
+from ansible_collections.collab.rtc.plugins.module_utils._x509 import certificate
 
 DATA = Path(__file__).resolve().parents[1] / "unit" / "data" / "truststore"
 STORES = ["trust.jks", "nopass.p12", "aes.p12", "legacy.p12"]
@@ -26,7 +27,7 @@ def content(name):
 
 
 def certificates(*names):
-    return [one for name in names for one in _certificates.parse(content(f"{name}.pem"), name)]
+    return [one for name in names for one in certificate.parse(content(f"{name}.pem"), name)]
 
 
 def default_alias(name):
@@ -55,7 +56,7 @@ def empty_of_root(jre):
 
 @pytest.mark.parametrize("name", STORES)
 def test_three_chains_start_one_jvm(run_module, jre, empty_of_root, name):
-    before = _truststore.read(empty_of_root(name), "changeit")
+    before = reader.read(empty_of_root(name), "changeit")
     arguments = {"jre_home": str(jre.home), "certificates": THREE_CHAINS}
     preview = run_module("java_truststore", arguments, check=True, diff=True)
     assert jre.starts() == []
@@ -70,7 +71,7 @@ def test_three_chains_start_one_jvm(run_module, jre, empty_of_root, name):
         "issuing": issuing.fingerprint, default_alias("plain"): plain.fingerprint, "größe2": small.fingerprint,
         "größe": own.fingerprint,
     }  # fmt: skip
-    after = _truststore.read(jre.store.read_bytes(), "changeit")
+    after = reader.read(jre.store.read_bytes(), "changeit")
     assert after.trusted() == {fingerprint: alias for alias, fingerprint in seen.items()}
     assert (after.type, after.protected, after.encrypted) == (before.type, before.protected, before.encrypted)
 
@@ -144,21 +145,21 @@ def test_a_password_of_other_letters(run_module, jre, tmp_path):
         "certificates": [{"src": str(DATA / "plain.pem")}],
     }  # fmt: skip
     assert run_module("java_truststore", arguments).get("msg") is None
-    assert len(_truststore.read_file(str(own), "pässwört-€").entries) == 3
+    assert len(reader.read_file(str(own), "pässwört-€").entries) == 3
     assert all("ssw" not in line for line in jre.starts())
 
 
 def test_the_jres_own_store_is_read(run_module, jre, tmp_path):
     """The cacerts that this JRE came with, whatever its format is: a copy, imported into and cleaned again."""
-    own = _truststore.locate(str(jre.real))
+    own = reader.locate(str(jre.real))
     jre.store.write_bytes(Path(own).read_bytes())
-    before = _truststore.read_file(str(jre.store), "changeit")
+    before = reader.read_file(str(jre.store), "changeit")
     assert len(before.entries) == len(jre.aliases())
     arguments = {"jre_home": str(jre.home), "certificates": [{"src": str(DATA / "plain.pem")}]}
     assert run_module("java_truststore", arguments)["jvm_starts"] == 1
     assert len(jre.aliases()) == len(before.entries) + 1
     assert run_module("java_truststore", dict(arguments, state="absent"))["changed"]
-    after = _truststore.read_file(str(jre.store), "changeit")
+    after = reader.read_file(str(jre.store), "changeit")
     assert after.trusted() == before.trusted()
 
 
@@ -202,7 +203,7 @@ def test_a_kill_at_any_time_leaves_the_old_or_the_new_store(jre, run_module, tmp
         after = jre.store.read_bytes()
         outcomes.append(after == old)
         if after != old:
-            assert set(_truststore.read(after, "changeit").entries) == expected
+            assert set(reader.read(after, "changeit").entries) == expected
     assert run_module("java_truststore", arguments).get("msg") is None  # and a run after all that converges
     assert set(jre.aliases()) == expected
     print(f"{KILLS} kills: {sum(outcomes)} left the old store, {KILLS - sum(outcomes)} the new one")

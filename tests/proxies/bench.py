@@ -22,8 +22,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from ansible_collections.collab.rtc.plugins.module_utils import _proxies
-from ansible_collections.collab.rtc.plugins.module_utils._proxies import _daemon
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import daemon, registry
 
 NAME = "wiki.example.com"
 TIMEOUT = 20.0
@@ -301,8 +300,8 @@ class Daemon:
 
     def _up(self, pid_file):
         assert self.process.poll() is None, (self.root / "output.log").read_text()
-        server = _proxies.backend(self.kind, str(self.root))
-        master = _daemon.read_pid(str(pid_file), server.programs)  # 0 while the file is still empty
+        server = registry.backend(self.kind, str(self.root))
+        master = daemon.read_pid(str(pid_file), server.programs)  # 0 while the file is still empty
         return master and server.loaded(master)
 
     def log(self):

@@ -16,11 +16,12 @@ sys.path.insert(0, str(Path(__file__).parents[2] / ".build" / "src"))
 
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.collab.rtc.plugins.module_utils._proxies import _apply, _service
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import apply as apply_module
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import control
 from ansible_collections.collab.rtc.plugins.modules import proxy_vhost
 
 left = iter(range(int(sys.argv[1]) - 1))
-apply = _apply._Step.apply
+apply = apply_module._Step.apply
 
 
 def die(*_args):
@@ -33,7 +34,7 @@ def apply_and_count(step):
         die()
 
 
-_apply._Step.apply = apply_and_count
-_service.Control.take_effect = die
+apply_module._Step.apply = apply_and_count
+control.Control.take_effect = die
 with patch_module_args(json.load(sys.stdin)):
     proxy_vhost.main()

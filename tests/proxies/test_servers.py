@@ -17,8 +17,7 @@ from pathlib import Path
 import pytest
 from proxies.bench import NAME, Client, echo, free_port, wait_for
 
-from ansible_collections.collab.rtc.plugins.module_utils import _proxies
-from ansible_collections.collab.rtc.plugins.module_utils._proxies import _base, _checks
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import backend, preflight, registry
 
 
 @pytest.fixture(params=["nginx", "apache", "haproxy"])
@@ -151,7 +150,7 @@ def test_a_foreign_server_of_the_same_name_and_port(site):
 
 def test_what_the_server_refuses_is_undone(site):
     """Something of others that only clashes with ours: no check beforehand can see it, the server does."""
-    guard = _base.identifier(f"listen {site.external}:{site.port}")
+    guard = backend.identifier(f"listen {site.external}:{site.port}")
     path = site.foreign({
         "nginx": "upstream collab_rtc_confluence { server 127.0.0.1:1; }\n",
         "apache": f"<IfDefine {guard}>\nNonsense on\n</IfDefine>\n",
@@ -288,7 +287,7 @@ def test_a_run_that_is_killed_is_finished_by_the_next(site, steps):
     killed = subprocess.run([sys.executable, str(Path(__file__).parent / "killed.py"), str(steps)], input=json.dumps(options),
                             text=True, capture_output=True, check=False)  # fmt: skip
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    server = _proxies.backend(site.daemon.kind, str(site.daemon.root))
+    server = registry.backend(site.daemon.kind, str(site.daemon.root))
     assert server.validate() == "", "what a kill leaves behind must start after a reboot"
     result = site.run()
     assert (result.get("changed"), result.get("reloaded")) == (True, True), result
@@ -301,7 +300,7 @@ def test_apache_before_2_4_47(site, monkeypatch):
     """The form with RewriteRule and mod_proxy_wstunnel, which current versions still understand."""
     if site.daemon.kind != "apache":
         pytest.skip("of Apache only")
-    monkeypatch.setattr(_proxies.BACKENDS["apache"], "version", lambda self: "2.4.46")
+    monkeypatch.setattr(registry.BACKENDS["apache"], "version", lambda self: "2.4.46")
     site.daemon.start()
     assert {"proxy_wstunnel", "rewrite"} <= set(site.run()["enabled_modules"])
     assert site.client().json("/socket.io/?transport=polling")["name"] == "rtc"
@@ -345,7 +344,7 @@ def test_a_server_that_does_not_take_it_gets_its_old_files_back(site, monkeypatc
     site.daemon.start()
     site.run(site.vhosts()[1:])
     before = snapshot(site)
-    monkeypatch.setattr(_checks, "ports", lambda *args: None)
+    monkeypatch.setattr(preflight, "ports", lambda *args: None)
     site.upstream(site.external, site.port)
     result = site.run()
     assert "did not take the new configuration" in result["msg"], result

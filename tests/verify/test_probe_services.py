@@ -10,8 +10,9 @@ import socketio
 from aiohttp import web
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from ansible_collections.collab.rtc.plugins.module_utils import _jks, _probe
-from ansible_collections.collab.rtc.plugins.module_utils._store import Entry
+from ansible_collections.collab.rtc.plugins.module_utils._keystore import jks
+from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import Entry
+from ansible_collections.collab.rtc.plugins.module_utils._verify import probe as probe_module
 from ansible_collections.collab.rtc.tests.unit import servers
 
 NAME = servers.NAME
@@ -21,8 +22,8 @@ ALL = {"polling": True, "websocket": True, "upgrade": True}
 
 def probe(server, pki=None, scheme="http", **more):
     url = getattr(server, "url", f"{scheme}://{NAME}:{server.port}/")
-    context = _probe.context_of(url, [pki.root.pem] if pki else [])
-    return _probe.probe(_probe.Wish(url, connect_to="127.0.0.1", context=context, timeout=5, **more))
+    context = probe_module.context_of(url, [pki.root.pem] if pki else [])
+    return probe_module.probe(probe_module.Wish(url, connect_to="127.0.0.1", context=context, timeout=5, **more))
 
 
 def names(result):
@@ -154,7 +155,7 @@ def store(pki, tmp_path):
     """A Java trust store with the root in it."""
     der = pki.root.certificate.public_bytes(Encoding.DER)
     path = tmp_path / "cacerts"
-    path.write_bytes(_jks.write([Entry("root", "trusted", (der,))], "changeit"))
+    path.write_bytes(jks.write([Entry("root", "trusted", (der,))], "changeit"))
     return {"path": str(path), "password": "changeit"}
 
 
@@ -170,7 +171,7 @@ def test_module_trusts_what_java_trusts(run_module, rtc, store):
 def test_module_with_a_store_that_lacks_the_root(run_module, rtc, store, tmp_path):
     other = servers.Authority("Another Root").certificate.public_bytes(Encoding.DER)
     path = tmp_path / "cacerts"
-    path.write_bytes(_jks.write([Entry("other", "trusted", (other,))], "changeit"))
+    path.write_bytes(jks.write([Entry("other", "trusted", (other,))], "changeit"))
     server = rtc()
     result = run_module("rtc_probe", {"url": server.url, "connect_to": "127.0.0.1", "truststore": store})
     assert "failed" not in result
@@ -181,9 +182,9 @@ def test_module_with_a_store_that_lacks_the_root(run_module, rtc, store, tmp_pat
 def test_module_trusts_the_certificate_of_a_key_in_the_store_as_java_does(run_module, start, tmp_path):
     certificate, key = servers.self_signed(NAME)
     pkcs8 = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-    entry = Entry("tomcat", "key", (certificate.public_bytes(Encoding.DER),), 0, _jks.lock(pkcs8, "changeit"))
+    entry = Entry("tomcat", "key", (certificate.public_bytes(Encoding.DER),), 0, jks.lock(pkcs8, "changeit"))
     path = tmp_path / "keystore"
-    path.write_bytes(_jks.write([entry], "changeit"))
+    path.write_bytes(jks.write([entry], "changeit"))
 
     async def make():
         app = web.Application()

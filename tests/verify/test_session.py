@@ -11,8 +11,8 @@ import pytest
 import socketio
 from aiohttp import web
 
-from ansible_collections.collab.rtc.plugins.module_utils import _probe, _session
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.module_utils._verify import probe, session
 from ansible_collections.collab.rtc.tests.unit import servers
 
 NAME = servers.NAME
@@ -20,10 +20,10 @@ ORIGIN = f"https://{NAME}"
 
 
 def check(server, pki=None, **more):
-    context = _probe.context_of(server.url, [pki.root.pem] if pki else [])
+    context = probe.context_of(server.url, [pki.root.pem] if pki else [])
     more.setdefault("token", server.token)
     more.setdefault("timeout", 5)
-    return _session.check(_session.Wish(server.url, project="check", connect_to="127.0.0.1", context=context, **more))
+    return session.check(session.Wish(server.url, project="check", connect_to="127.0.0.1", context=context, **more))
 
 
 def failed(result):
@@ -65,23 +65,23 @@ def test_only_connecting_changes_nothing(rtc, pki):
 
 def test_connect_to_another_port(rtc):
     server = rtc(tls=False)
-    wish = _session.Wish(f"http://{NAME}:9083/", server.token, "check", f"127.0.0.1:{server.port}", timeout=5)
-    assert _session.check(wish)["ok"]
+    wish = session.Wish(f"http://{NAME}:9083/", server.token, "check", f"127.0.0.1:{server.port}", timeout=5)
+    assert session.check(wish)["ok"]
 
 
 # --- what is wrong ----------------------------------------------------------------------------------
 
 
 def test_nothing_listens():
-    wish = _session.Wish(f"http://{NAME}:{servers.unused_port()}/", "a-token", "check", "127.0.0.1")
-    assert failed(_session.check(wish)) == ("connect", "connection_refused")
+    wish = session.Wish(f"http://{NAME}:{servers.unused_port()}/", "a-token", "check", "127.0.0.1")
+    assert failed(session.check(wish)) == ("connect", "connection_refused")
 
 
 def test_untrusted(rtc):
     server = rtc()
     other = servers.Authority("Other Root")
-    context = _probe.context_of(server.url, [other.pem])
-    result = _session.check(_session.Wish(server.url, server.token, "check", "127.0.0.1", context))
+    context = probe.context_of(server.url, [other.pem])
+    result = session.check(session.Wish(server.url, server.token, "check", "127.0.0.1", context))
     assert failed(result) == ("tls", "tls_untrusted")
 
 
@@ -218,7 +218,7 @@ def test_module(run_module, rtc, pki):
 
 
 def test_module_says_which_library_is_missing(run_module, monkeypatch):
-    monkeypatch.setattr(_session, "IMPORT_ERRORS", {"python-socketio": "Traceback"})
+    monkeypatch.setattr(session, "IMPORT_ERRORS", {"python-socketio": "Traceback"})
     result = run_module("rtc_session", {"url": "http://x/", "token": "a-token", "project": "p"})
     assert result["failed"]
     assert "python-socketio" in result["msg"]
@@ -226,4 +226,4 @@ def test_module_says_which_library_is_missing(run_module, monkeypatch):
 
 def test_connect_to_with_an_address_in_the_url():
     with pytest.raises(RtcError, match="connect_to"):
-        _session.check(_session.Wish("http://192.0.2.1:9083/", "a-token", "check", "127.0.0.1"))
+        session.check(session.Wish("http://192.0.2.1:9083/", "a-token", "check", "127.0.0.1"))

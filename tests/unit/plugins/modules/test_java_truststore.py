@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils import _certificates, _jks, _truststore
+from ansible_collections.collab.rtc.plugins.module_utils._keystore import jks, reader
+from ansible_collections.collab.rtc.plugins.module_utils._x509 import certificate
 
 DATA = Path(__file__).resolve().parents[2] / "data" / "truststore"
 
@@ -29,7 +30,7 @@ def pem(*names):
 
 
 def fingerprint(name):
-    return _certificates.parse(content(f"{name}.pem"), name)[0].fingerprint
+    return certificate.parse(content(f"{name}.pem"), name)[0].fingerprint
 
 
 @pytest.fixture
@@ -68,7 +69,7 @@ def test_unchanged_starts_no_jvm(run_module, jre, store):
     assert result["store"] == {
         "path": str(jre / "lib" / "security" / "cacerts"),
         "real_path": str(store_of(jre)),
-        "type": _truststore.detect(content(store)),
+        "type": reader.detect(content(store)),
         "entries": 2,
     }
     assert store_of(jre).read_bytes() == content(store)
@@ -119,9 +120,9 @@ def test_absent_starts_no_jvm(run_module, jre, store, item):
     assert (result["changed"], result["jvm_starts"], result["store"]["entries"]) == (True, 0, 1)
     assert [one["alias"] for one in result["removed"]] == ["root"]
     assert f"sha256: {fingerprint('root')}" in result["diff"]["before"]
-    after = _truststore.read(store_of(jre).read_bytes(), "changeit")
+    after = reader.read(store_of(jre).read_bytes(), "changeit")
     assert after.trusted() == {fingerprint("own"): "größe"}
-    assert after.entries["größe"] == _truststore.read(content(store), "changeit").entries["größe"]
+    assert after.entries["größe"] == reader.read(content(store), "changeit").entries["größe"]
     again = run_module("java_truststore", arguments)
     assert (again["changed"], again["removed"]) == (False, [])
 
@@ -206,10 +207,10 @@ def test_a_change_by_someone_else_is_not_overwritten(run_module, jre):
     source.write_bytes(other)
     real = store_of(jre)
     script = jre / "bin" / "keytool"
-    entries = list(_truststore.read(content("trust.jks"), "changeit").entries.values())
-    plain = _certificates.parse(content("plain.pem"), "plain")[0]
-    entries.append(_truststore.Entry(f"rtc-plain-root-{plain.fingerprint[:16]}", "trusted", (plain.der,), 1))
-    (jre / "new").write_bytes(_jks.write(entries, "changeit"))
+    entries = list(reader.read(content("trust.jks"), "changeit").entries.values())
+    plain = certificate.parse(content("plain.pem"), "plain")[0]
+    entries.append(reader.Entry(f"rtc-plain-root-{plain.fingerprint[:16]}", "trusted", (plain.der,), 1))
+    (jre / "new").write_bytes(jks.write(entries, "changeit"))
     text = f'while [ "$1" != -destkeystore ]; do shift; done\ncp {jre}/new "$2"\ncp {source} {real}\n'
     script.write_text(f"#!/bin/sh\n{text}", encoding="utf-8")
     result = run_module("java_truststore", options(jre, certificates=[{"pem": pem("plain")}]))
@@ -257,7 +258,7 @@ def test_the_chain_of_a_server(run_module, jre, server):
 
 def test_the_chain_of_a_server_that_nobody_knows(run_module, jre, server):
     port, _names = server
-    store_of(jre).write_bytes(_jks.write([], "changeit"))
+    store_of(jre).write_bytes(jks.write([], "changeit"))
     item = {"host": "127.0.0.1", "port": port}
     result = run_module("java_truststore", options(jre, certificates=[item]), check=True)
     assert [(one["sha256"], one["kind"]) for one in result["added"]] == [(fingerprint("issuing"), "intermediate")]
@@ -283,7 +284,7 @@ def test_expiry_is_told(run_module, jre):
 
 
 def test_the_order_of_the_items_does_not_matter(run_module, jre):
-    store_of(jre).write_bytes(_jks.write([], "changeit"))
+    store_of(jre).write_bytes(jks.write([], "changeit"))
     items = [{"pem": pem("leaf", "issuing")}, {"pem": pem("root"), "alias": "company"}]
     for given in (items, items[::-1]):
         result = run_module("java_truststore", options(jre, certificates=given), check=True)
@@ -300,7 +301,7 @@ def test_a_new_store_is_made_of_another(run_module, jre, tmp_path):
     assert (result["changed"], result["jvm_starts"], result["store"]["entries"]) == (True, 0, 2)
     assert result == preview
     assert "a new trust store with the 2 certificates" in result["diff"]["after"]
-    assert _truststore.read_file(str(new), "another").trusted() == _truststore.read(content("trust.jks"), None).trusted()
+    assert reader.read_file(str(new), "another").trusted() == reader.read(content("trust.jks"), None).trusted()
     assert run_module("java_truststore", arguments)["changed"] is False
 
 
@@ -354,10 +355,10 @@ def test_a_kill_at_any_moment_leaves_the_old_or_the_new_store(run_module, jre):
         after = store_of(jre).read_bytes()
         seen.add(len(after))
         if after != old:
-            assert set(_truststore.read(after, "changeit").entries) == {"größe"}
+            assert set(reader.read(after, "changeit").entries) == {"größe"}
         result = run_module("java_truststore", arguments)  # a run after it converges
         assert result["changed"] is (after == old)
-        assert set(_truststore.read(store_of(jre).read_bytes(), "changeit").entries) == {"größe"}
+        assert set(reader.read(store_of(jre).read_bytes(), "changeit").entries) == {"größe"}
         if not killed:
             break
     print(f"killed at {moment - 1} moments")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils import _certificates
+from ansible_collections.collab.rtc.plugins.module_utils._x509 import certificate
 
 DATA = Path(__file__).resolve().parents[2] / "data" / "truststore"
 FORMS = {
@@ -158,6 +158,6 @@ def test_refusals(run_module, app, form, more, reason):
 def test_the_certificates_are_those_of_the_store(run_module, app):
     app.set("host")
     result = run_module("keystore_pem", app.options)
-    expected = [_certificates.parse((DATA / name).read_bytes(), name)[0].fingerprint for name in ("leaf.pem", "issuing.pem")]
+    expected = [certificate.parse((DATA / name).read_bytes(), name)[0].fingerprint for name in ("leaf.pem", "issuing.pem")]
     assert [one["sha256"] for one in result["chain"]] == expected
-    assert [one.fingerprint for one in _certificates.parse(app.chain.read_bytes(), "chain")] == expected
+    assert [one.fingerprint for one in certificate.parse(app.chain.read_bytes(), "chain")] == expected

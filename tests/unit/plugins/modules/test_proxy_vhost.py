@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils import _proxies, _undo
-from ansible_collections.collab.rtc.plugins.module_utils._proxies import _base
+from ansible_collections.collab.rtc.plugins.module_utils import _undo
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import backend, registry
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 
 DATA = Path(__file__).parents[2] / "data" / "proxies"
 KINDS = ("nginx", "apache", "haproxy")
@@ -30,7 +31,7 @@ def vhost(kind="nginx", **changes):
 @pytest.fixture
 def run(run_module, tmp_path, monkeypatch):
     """Run on an installation below a directory, with no program to validate or reload it."""
-    monkeypatch.setattr(_base.shutil, "which", lambda *args, **options: None)
+    monkeypatch.setattr(backend.shutil, "which", lambda *args, **options: None)
 
     def call(*vhosts, check=False, diff=False, **options):
         args = {"vhosts": list(vhosts), "config_root": str(tmp_path), "validate": False, "reload": False, **options}
@@ -130,9 +131,9 @@ def test_undo_record(run, installed, tmp_path):
 
 def test_a_plan_is_taken_as_it_is(run, installed):
     """What the action ``plan`` makes has no option that the module does not know."""
-    from ansible_collections.collab.rtc.plugins.module_utils import _facts, _plan
+    from ansible_collections.collab.rtc.plugins.module_utils import _facts
 
-    planned = _facts.to_dict(_plan.VhostPlan("site", "nginx", "rtc", "x", "rtc.example.com", ["127.0.7.1"], 19083,
+    planned = _facts.to_dict(VhostPlan("site", "nginx", "rtc", "x", "rtc.example.com", ["127.0.7.1"], 19083,
                                              [{"scheme": "http", "host": "127.0.0.1", "port": 9083, "backup": False}]))  # fmt: skip
     assert run(json.loads(json.dumps(planned)))["changed"] is True
 
@@ -145,9 +146,9 @@ def test_several_kinds_in_one_call(run, installed, tmp_path):
 
 
 def test_kinds_are_those_that_exist():
-    assert tuple(_proxies.BACKENDS) == KINDS
-    with pytest.raises(_proxies.ProxyError, match="no proxy kind"):
-        _proxies.backend("lighttpd")
+    assert tuple(registry.BACKENDS) == KINDS
+    with pytest.raises(registry.ProxyError, match="no proxy kind"):
+        registry.backend("lighttpd")
 
 
 def files(directory):

@@ -1,0 +1,175 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""All that is to be known of a host, gathered in one go: the work of ``topology_info``. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from typing import Callable
+
+from ansible_collections.collab.rtc.plugins.module_utils import _rtc_unit
+from ansible_collections.collab.rtc.plugins.module_utils._detect import application as application_module
+from ansible_collections.collab.rtc.plugins.module_utils._detect import installations
+from ansible_collections.collab.rtc.plugins.module_utils._facts import Application, HostFacts, Listener, Proxy, RtcInstance, Unreadable
+from ansible_collections.collab.rtc.plugins.module_utils._host import processes, service_units, system
+from ansible_collections.collab.rtc.plugins.module_utils._host.processes import Proc
+from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import Tree
+from ansible_collections.collab.rtc.plugins.module_utils._host.system import Lookups, Runner
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import registry
+
+RTC_PORTS = (9083, 9093)  # of the add-on beside Confluence and beside Jira (the seed, "Prerequisites")
+_UNIT = "rtc-server@{}.service"
+_PROXY_PROCESSES = ("nginx", "apache2", "httpd", "haproxy")
+_PORT = re.compile(r'^\s*"?port"?\s*[=:]\s*(\d+)', re.MULTILINE)
+
+
+def gather(
+    root: str = "/",
+    names: list[str] | None = None,
+    install_dirs: list[str] | None = None,
+    rtc_ports: list[int] | None = None,
+    runner: Runner = system.run,
+    lookup: Callable[[str], list[str]] | None = None,
+    timeout: float = 5.0,
+) -> HostFacts:
+    """The facts of this host; nothing raises because a part cannot be read: it is in ``unreadable``.
+
+    :param root: what stands for ``/``; commands of the host are run only when it is ``/``.
+    :param names: names to resolve besides those that the configuration has.
+    :param install_dirs: directories to look for installations in besides the usual ones.
+    :param rtc_ports: ports on which an RTC service is looked for.
+    :param timeout: for resolving names, in seconds, all together.
+    """
+    tree = Tree(root)
+    if tree.root != "/" and runner is system.run:
+        runner = _no_commands
+    lookups = Lookups(names or [], lookup)
+    procs = processes.processes(tree)
+    facts = _system(tree, procs)
+    facts.listeners = processes.listeners(tree, procs)
+
+    starters = service_units.starters(tree)
+    found = installations.discover(tree, procs, starters, install_dirs or [])
+    instances = _instances(tree)
+    units = [application_module.unit_of(starter) for item in found for starter in item.starters]
+    units += [_UNIT.format(name) for name in instances]
+    states = service_units.states(sorted(set(units)), runner)
+    facts.applications = application_module.describe_all(tree, found, states)
+    lookups.add(_proxy_names(facts.applications))
+
+    facts.proxies = _proxies_of(tree)
+    lookups.add(_upstream_names(facts.proxies))
+    facts.rtc = _rtc(facts, tree, procs, instances, states, rtc_ports or list(RTC_PORTS))
+    if facts.selinux == "enforcing" and facts.root:
+        facts.selinux_ports = system.selinux_ports(tree, runner)
+
+    facts.resolves, late = lookups.results(timeout)
+    for name in late:
+        tree.note(f"name {name}", f"no answer within {timeout:g} seconds")
+    facts.unreadable = [Unreadable(what, reason) for what, reason in tree.unreadable.items()]
+    return facts
+
+
+def _no_commands(command: list[str], timeout: float) -> str | None:
+    return None
+
+
+def _system(tree: Tree, procs: dict[int, Proc]) -> HostFacts:
+    identity, version, family = system.system(tree)
+    python, pythons = system.pythons(tree)
+    selinux, connect = system.selinux(tree)
+    own = system.addresses(tree)
+    root = os.geteuid() == 0
+    if not root and 1 not in procs:  # the file system of /proc is mounted with hidepid
+        tree.note("processes of other users", "they are hidden: run with become")
+    return HostFacts(
+        hostname=system.hostname(tree),
+        os_id=identity,
+        os_version=version,
+        os_family=family,
+        machine=os.uname().machine,
+        python=python,
+        pythons=pythons,
+        selinux=selinux,
+        selinux_connect=connect,
+        firewall=system.firewall(tree, procs.values()),
+        root=root,
+        clock=time.time(),
+        addresses=own,
+        main_address=system.main_address(tree, own),
+    )
+
+
+def _proxy_names(applications: list[Application]) -> list[str]:
+    files = [application.server_xml for application in applications if application.server_xml]
+    return [connector.proxy_name for file in files for connector in file.connectors]
+
+
+def _upstream_names(proxies: list[Proxy]) -> list[str]:
+    routes = [route for proxy in proxies for host in proxy.hosts for route in host.routes]
+    return [upstream.host for route in routes for upstream in route.upstreams]
+
+
+def _proxies_of(tree: Tree) -> list[Proxy]:
+    try:
+        return list(registry.discover(tree.root))  # type: ignore[attr-defined,unused-ignore]
+    except Exception as exc:  # one odd file of a proxy must not hide the rest of the host
+        tree.note("proxies", f"{type(exc).__name__}: {exc}")
+        return []
+
+
+def _instances(tree: Tree) -> dict[str, int]:
+    """Our instances on the host, by name, with the port of each (0: its configuration may not be read)."""
+    found = {}
+    for name in tree.names(_rtc_unit.CONFIG_DIR):
+        stem, ending = os.path.splitext(name)
+        if ending in (".toml", ".json"):
+            match = _PORT.search(tree.text(f"{_rtc_unit.CONFIG_DIR}/{name}") or "")
+            found[stem] = int(match.group(1)) if match else 0
+    return found
+
+
+def _of_proxy(facts: HostFacts, listener: Listener) -> bool:
+    if listener.pid:
+        return listener.process in _PROXY_PROCESSES
+    hosts = [host for proxy in facts.proxies if proxy.running for host in proxy.hosts]
+    return listener.port in [listen.port for host in hosts for listen in host.listens]
+
+
+def _rtc(
+    facts: HostFacts, tree: Tree, procs: dict[int, Proc], instances: dict[str, int], states: dict[str, bool],
+    ports: list[int],
+) -> list[RtcInstance]:  # fmt: skip
+    release = os.path.basename(tree.real(_rtc_unit.BASE + "/current"))
+    release = "" if release == "current" else release
+    deployed = {}
+    for name, port in instances.items():
+        unit = _UNIT.format(name)
+        deployed[name] = RtcInstance(
+            "deployed", port, instance=name, unit=unit, active=states.get(unit, False), release=release
+        )
+    others = []
+    jvms = {item.process.pid for item in facts.applications if item.process}
+    users = {item.process.user: item.process.pid for item in facts.applications if item.process}
+    for listener in facts.listeners:
+        proc = procs.get(listener.pid)
+        unit = proc.unit if proc else ""
+        mine = next((item for item in deployed.values() if unit and item.unit == unit), None)
+        if mine is None and not proc:  # not permitted to see the process: the port and the user must do
+            mine = next((item for item in deployed.values() if item.port == listener.port and item.active), None)
+        if mine is not None:
+            if mine.port in (0, listener.port):
+                mine.port, mine.address = listener.port, listener.address
+                mine.pid, mine.process, mine.active = listener.pid, listener.process, True
+        elif listener.port in {*ports, *instances.values()} and not _of_proxy(facts, listener):
+            # Where it may not be seen which process has the socket, the user of the application must do.
+            pid = listener.pid or users.get(listener.user, 0)
+            builtin = pid in jvms
+            kind = "builtin" if builtin else "foreign"
+            others.append(RtcInstance(kind, listener.port, listener.address, active=True))
+            others[-1].process, others[-1].pid = listener.process, pid
+    return [*deployed.values(), *others]

@@ -1,0 +1,215 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is true of a host as a whole: system, addresses, names, interpreters, SELinux, firewall. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import os
+import re
+import shlex
+import socket
+import subprocess
+import threading
+import time
+from typing import Callable, Iterable, Optional
+
+from ansible_collections.collab.rtc.plugins.module_utils._host.processes import Proc
+from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import Tree
+
+Runner = Callable[["list[str]", float], Optional[str]]
+
+_FAMILIES = {"debian": "debian", "ubuntu": "debian", "rhel": "redhat", "fedora": "redhat", "centos": "redhat"}
+_PYTHON = re.compile(r"python(3\.\d+)")
+_PYTHON_DIRS = ("/usr/bin", "/usr/local/bin")
+_OLDEST_PYTHON = (3, 10)  # of the RTC server
+_HTTP_PORTS = re.compile(r"^http_port_t\s+tcp\s+(.+)$", re.MULTILINE)
+_MOST_NAMES = 64  # a bound on threads; a host that serves more names than that has them in one zone anyway
+
+
+def run(command: list[str], timeout: float) -> str | None:
+    """What a command of the host prints; ``None`` when it is not there, fails, or takes longer (seconds)."""
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        environment = {"LC_ALL": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            timeout=timeout, env=environment, check=False,
+        )  # fmt: skip
+        if done.returncode == 0:
+            return done.stdout.decode("utf-8", "replace")
+    return None
+
+
+def hostname(tree: Tree) -> str:
+    """The host's own name."""
+    return (tree.text("/proc/sys/kernel/hostname") or tree.text("/etc/hostname") or "").strip()
+
+
+def system(tree: Tree) -> tuple[str, str, str]:
+    """``ID``, ``VERSION_ID`` (os-release(5)) and the family: "debian", "redhat" or ""."""
+    text = tree.text("/etc/os-release") or tree.text("/usr/lib/os-release") or ""
+    values = {}
+    for line in text.splitlines():
+        name, _equals, value = line.partition("=")
+        with contextlib.suppress(ValueError):
+            values[name] = "".join(shlex.split(value))
+    like = [values.get("ID", ""), *values.get("ID_LIKE", "").split()]
+    family = next((_FAMILIES[name] for name in like if name in _FAMILIES), "")
+    return values.get("ID", ""), values.get("VERSION_ID", ""), family
+
+
+def pythons(tree: Tree) -> tuple[str, dict[str, str]]:
+    """The version of /usr/bin/python3 ("" for none), and the interpreters that the RTC server could run on.
+
+    Told from file names, as distributions lay them out (python3 -> python3.11), so that none is started.
+    """
+    default = _python_version(tree, "/usr/bin/python3")
+    found = {}
+    for folder in _PYTHON_DIRS:
+        for name in tree.names(folder):
+            path = f"{folder}/{name}"
+            if name != "python3" and not _PYTHON.fullmatch(name):
+                continue
+            version = _python_version(tree, path)
+            if version and tuple(map(int, version.split("."))) >= _OLDEST_PYTHON:
+                found[path] = version
+    return default, found
+
+
+def _python_version(tree: Tree, path: str) -> str:
+    info = tree.stat(path)
+    match = _PYTHON.fullmatch(os.path.basename(tree.real(path)))
+    return match.group(1) if info is not None and info.st_mode & 0o111 and match else ""
+
+
+def addresses(tree: Tree) -> list[str]:
+    """The host's own addresses, without loopback and link-local ones."""
+    found: list[str] = []
+    last = ""
+    for line in (tree.text("/proc/net/fib_trie") or "").splitlines():
+        words = line.split()
+        if words[:1] == ["|--"]:
+            last = words[1]
+        elif words[:1] == ["/32"] and words[1:3] == ["host", "LOCAL"] and last not in found:
+            found.append(last)
+    for line in (tree.text("/proc/net/if_inet6") or "").splitlines():
+        words = line.split()
+        if words and len(words[0]) == 32:
+            found.append(socket.inet_ntop(socket.AF_INET6, bytes.fromhex(words[0])))
+    return [item for item in found if _outward(item)]
+
+
+def _outward(text: str) -> bool:
+    address = ipaddress.ip_address(text)
+    return not (address.is_loopback or address.is_link_local)
+
+
+def main_address(tree: Tree, own: list[str]) -> str:
+    """The address that the default route uses; the first one of the host when there is no such route.
+
+    :param own: what :func:`addresses` said.
+    """
+    if tree.root == "/":
+        for family, target in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
+            with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+                probe.connect((target, 9))  # chooses a route; a datagram socket sends nothing by it
+                chosen = str(probe.getsockname()[0])
+                if _outward(chosen):
+                    return chosen
+    return _by_route(tree, own) or (own[0] if own else "")
+
+
+def _by_route(tree: Tree, own: list[str]) -> str:
+    rows = [line.split() for line in (tree.text("/proc/net/route") or "").splitlines()[1:]]
+    defaults = [row[0] for row in rows if len(row) > 7 and row[1] == row[7] == "00000000"]
+    for row in rows:
+        if len(row) > 7 and row[0] in defaults and row[7] != "00000000":
+            network, mask = int(row[1], 16), int(row[7], 16)
+            for address in own:
+                with contextlib.suppress(ipaddress.AddressValueError):
+                    packed = ipaddress.IPv4Address(address).packed
+                    if int.from_bytes(packed, "little") & mask == network:
+                        return address
+    return ""
+
+
+def selinux(tree: Tree) -> tuple[str, bool | None]:
+    """"enforcing", "permissive" or ""; and whether ``httpd_can_network_connect`` is on (``None``: unknown)."""
+    mode = {"1": "enforcing", "0": "permissive"}.get((tree.text("/sys/fs/selinux/enforce") or "").strip(), "")
+    state = (tree.text("/sys/fs/selinux/booleans/httpd_can_network_connect") or "").split() if mode else []
+    return mode, state[0] == "1" if state else None
+
+
+def selinux_ports(tree: Tree, runner: Runner = run) -> list[int]:
+    """The TCP ports of ``http_port_t``; empty, and noted, when they cannot be read."""
+    text = runner(["semanage", "port", "-l"], 10.0)
+    if text is None:
+        tree.note("SELinux ports", "semanage port -l does not run: install policycoreutils-python-utils, use become")
+        return []
+    return parse_selinux_ports(text)
+
+
+def parse_selinux_ports(text: str) -> list[int]:
+    """The ports of ``http_port_t`` in what ``semanage port -l`` prints; ranges are opened out."""
+    found: set[int] = set()
+    for line in _HTTP_PORTS.findall(text):
+        for part in line.split(","):
+            first, _dash, last = part.strip().partition("-")
+            if first.isdigit():
+                found.update(range(int(first), int(last or first) + 1))
+    return sorted(found)
+
+
+def firewall(tree: Tree, procs: Iterable[Proc]) -> str:
+    """"firewalld" when it runs, "ufw" or "nftables" when they are switched on, else ""."""
+    if any(any("/firewalld" in word for word in proc.args[:3]) for proc in procs):
+        return "firewalld"
+    if re.search(r"^\s*ENABLED=yes", tree.text("/etc/ufw/ufw.conf") or "", re.MULTILINE):
+        return "ufw"
+    wants = ("sysinit.target.wants", "multi-user.target.wants")
+    if any("nftables.service" in tree.names(f"/etc/systemd/system/{name}") for name in wants):
+        return "nftables"
+    return ""
+
+
+class Lookups:
+    """Names being resolved in the background, so that a slow name server costs the run its time limit at most."""
+
+    def __init__(self, names: Iterable[str], lookup: Callable[[str], list[str]] | None = None) -> None:
+        self.found: dict[str, list[str]] = {}
+        self.lookup = lookup or look_up
+        self.threads: dict[str, threading.Thread] = {}
+        self.add(names)
+
+    def add(self, names: Iterable[str]) -> None:
+        """Begin with more names; known ones, patterns and empty ones are left out."""
+        for name in names:
+            if not name or name in self.threads or re.search(r"[^\w.:-]", name) or len(self.threads) >= _MOST_NAMES:
+                continue
+            # A daemon thread: one that hangs must not keep the module from ending.
+            thread = threading.Thread(target=self._one, args=(name,), daemon=True)
+            self.threads[name] = thread
+            thread.start()
+
+    def _one(self, name: str) -> None:
+        self.found[name] = self.lookup(name)
+
+    def results(self, timeout: float) -> tuple[dict[str, list[str]], list[str]]:
+        """Name -> addresses (none: it does not resolve), and the names that took longer than ``timeout`` seconds."""
+        end = time.monotonic() + timeout
+        for thread in self.threads.values():
+            thread.join(max(0.0, end - time.monotonic()))
+        late = [name for name in self.threads if name not in self.found]
+        return {name: self.found[name] for name in self.threads if name not in late}, late
+
+
+def look_up(name: str) -> list[str]:
+    """The addresses of a name as this host resolves it (nsswitch.conf: hosts file, DNS, ...)."""
+    try:
+        rows = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return []
+    return list(dict.fromkeys(str(row[4][0]) for row in rows))

@@ -1,0 +1,190 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Apache httpd: where its files are, what they say, and ours among them. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+
+from ansible_collections.collab.rtc.plugins.module_utils import _files
+from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy, ProxyListen
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache import parser, reader, renderer
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Backend, Desired, File, Link, ProxyError, ca_file, our_text
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.listens import (
+    foreign_listens,
+    join_listens,
+    refuse_foreign,
+    targets,
+    wildcard,
+)
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
+
+
+class Apache(Backend):
+    """Apache httpd 2.4 of Debian (``apache2``) or of the RHEL family (``httpd``)."""
+
+    kind = "apache"
+    programs = ("apache2", "httpd")
+    services = ("apache2", "httpd")
+
+    def debian(self) -> bool:
+        """Whether the layout is Debian's; it is what an installation that is still to come will have."""
+        return not os.path.exists(self.path("/etc/httpd/conf/httpd.conf"))
+
+    def directory(self) -> str:
+        """The directory that relative paths of the configuration start from."""
+        return self.path("/etc/apache2" if self.debian() else "/etc/httpd")
+
+    def main(self) -> str:
+        """The main file."""
+        return f"{self.directory()}/apache2.conf" if self.debian() else f"{self.directory()}/conf/httpd.conf"
+
+    def setting(self, modules: set[str] | None = None) -> parser.Setting:
+        """What reading starts with, with further modules taken as loaded."""
+        directory = self.directory()
+        return parser.Setting(
+            directory, parser.environment(f"{directory}/envvars", directory), self.version(), modules or set(),
+            locate=self.path,
+        )  # fmt: skip
+
+    def tree(self, modules: set[str] | None = None) -> parser.Tree:
+        """The whole configuration, parsed."""
+        return parser.parse(self.main(), self.setting(modules))
+
+    def read(self) -> Proxy:
+        """All virtual hosts."""
+        tree = self.tree()
+        return Proxy("apache", config=self.main(), hosts=reader.virtual_hosts(tree), notes=tree.notes)
+
+    def serves(self) -> bool:
+        """httpd ends without a ``Listen``."""
+        return bool(reader.listens(self.tree()))
+
+    def desired(self, vhosts: list[VhostPlan], absent: list[str], current: Proxy) -> Desired:
+        """A file for each virtual host, the links that switch it on, and those of the modules it needs."""
+        available, enabled = self._directories()
+        result = Desired()
+        needed = sorted({name for vhost in vhosts for name in renderer.modules(vhost, self.version())})
+        self._modules(needed, result)
+        extra = {form for name in needed for form in (f"{name}_module", f"mod_{name}.c")}
+        tree = self.tree(extra)
+        current.hosts = reader.virtual_hosts(tree)
+        foreign = [item for item in reader.listens(tree) if not our_text(item.file)]
+        for vhost in vhosts:
+            refuse_foreign(vhost, current)
+            self._vhost(vhost, foreign, current, result, available, enabled)
+        for name in absent:
+            result.absent += [f"{enabled}/{name}.conf"] if enabled else []
+            result.absent.append(f"{available}/{name}.conf")
+        for path in [item.path for item in result.files] + result.absent:
+            if os.path.exists(path) and not our_text(path):
+                raise ProxyError(f"{path} exists and was not written by this collection.", "Rename or remove it.")
+        for item in foreign:
+            place = item.address, item.port
+            result.origins[place] = f"{item.file}:{item.line}"
+            if place not in result.listens:
+                result.listens.append(place)
+        return result
+
+    def _vhost(
+        self, vhost: VhostPlan, foreign: list[ProxyListen], current: Proxy, result: Desired, available: str, enabled: str
+    ) -> None:
+        listens = [item for item in vhost.listen or ["*"] if not self._covered(vhost, item, foreign)]
+        hosts = join_listens(vhost, foreign_listens(current, set()))
+        secure = any(item.scheme == "https" for target in targets(vhost) for item in target.upstreams)
+        text = renderer.render(vhost, hosts, listens, ca_file(vhost, self) if secure else "", self.version())
+        path = f"{available}/{vhost.name}.conf"
+        result.files.append(File(path, text.encode()))
+        result.configuration.append(path)
+        result.listens += [(item, vhost.port) for item in listens if (item, vhost.port) not in result.listens]
+        if enabled:
+            result.links.append(Link(f"{enabled}/{vhost.name}.conf", f"../sites-available/{vhost.name}.conf"))
+
+    def _covered(self, vhost: VhostPlan, address: str, foreign: list[ProxyListen]) -> bool:
+        """Whether another file listens there already. A second ``Listen`` that overlaps stops the whole server."""
+        for item in foreign:
+            if item.port != vhost.port:
+                continue
+            if wildcard(item.address) or item.address == address:
+                return True
+            if wildcard(address) and (":" in item.address) == (":" in address):
+                raise ProxyError(
+                    f"{item.file}:{item.line} listens on {item.address}:{item.port} only, "
+                    f"and {vhost.name} is to listen on all addresses.",
+                    "Name the addresses one by one in listen, or change that Listen.",
+                )
+        return False
+
+    def _directories(self) -> tuple[str, str]:
+        if self.debian():
+            return f"{self.directory()}/sites-available", f"{self.directory()}/sites-enabled"
+        return f"{self.directory()}/conf.d", ""
+
+    def _modules(self, names: list[str], result: Desired) -> None:
+        """Links in mods-enabled for what is not loaded yet, with what it depends on, as ``a2enmod`` makes them."""
+        loaded = self.tree().modules if os.path.exists(self.main()) else set()
+        todo = [name for name in names if f"{name}_module" not in loaded]
+        if todo and not self.debian():
+            packages = " and mod_ssl" if "ssl" in todo else ""
+            raise ProxyError(
+                f"Apache does not load the modules {', '.join(todo)}.",
+                f"Install the package httpd{packages}, and load them in {self.directory()}/conf.modules.d.",
+            )
+        available = f"{self.directory()}/mods-available"
+        for name in todo:  # grows while it is read
+            if not os.path.exists(f"{available}/{name}.load") and os.path.exists(self.main()):
+                raise ProxyError(f"Apache has no module {name} ({available}/{name}.load is missing).", "Install its package.")
+            depends = _depends(f"{available}/{name}.load")
+            todo += [item for item in depends if f"{item}_module" not in loaded and item not in todo]
+        for name in reversed(todo):  # what others depend on first: good at every moment
+            result.modules.append(name)
+            for suffix in ("conf", "load"):  # without its .load a .conf means nothing
+                if os.path.exists(f"{self.directory()}/mods-available/{name}.{suffix}"):
+                    link = f"{self.directory()}/mods-enabled/{name}.{suffix}"
+                    result.links.append(Link(link, f"../mods-available/{name}.{suffix}"))
+
+    def test_command(self) -> tuple[list[str], dict[str, str]]:
+        """``apache2ctl -t`` reads all files and opens certificates."""
+        if self.debian():
+            control = f"{os.path.dirname(self.program())}/apache2ctl" if self.program() else "apache2ctl"
+            return [control, "-t"], {} if self.root == "/" else {"APACHE_CONFDIR": self.directory()}
+        argv = [self.program() or "httpd", "-t"]
+        return (argv if self.root == "/" else [*argv, "-d", self.directory(), "-f", self.main()]), {}
+
+    def pid_file(self) -> str:
+        """As the main file says, with the variables of ``envvars``."""
+        found = [item.args[0] for item in self.tree().directives if item.name == "pidfile" and item.args]
+        default = "/run/apache2/apache2.pid" if self.debian() else "/run/httpd/httpd.pid"
+        path = found[-1] if found and "${" not in found[-1] else default
+        return self.path(path if path.startswith("/") else f"{self.directory()}/{path}")
+
+    def loaded(self, master: int) -> float:
+        """The time of the pid file: httpd writes it anew at each start and each graceful restart (``ap_log_pid``)."""
+        try:
+            return os.stat(self.pid_file()).st_mtime
+        except OSError:
+            return 0.0
+
+    def reload_signal(self) -> int:
+        """A graceful restart: children end when they have served what they serve."""
+        return signal.SIGUSR1
+
+    def error_log(self) -> str:
+        """The main server's."""
+        found = [item.args[0] for item in self.tree().directives if item.name == "errorlog" and item.args]
+        path = found[-1] if found else ""
+        return self.path(path) if path.startswith("/") and "${" not in path else ""
+
+
+def _depends(load: str) -> list[str]:
+    """The modules of the line ``# Depends:`` in Debian's .load files."""
+    try:
+        text = _files.read_bytes(load, 65536).decode("utf-8", "replace")
+    except RtcError:
+        return []
+    return [name for line in re.findall(r"^#\s*Depends:(.*)$", text, re.MULTILINE) for name in line.split()]

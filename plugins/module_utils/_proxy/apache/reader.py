@@ -1,0 +1,197 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What Apache httpd's configuration tree means: virtual hosts, routes, upstreams. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import re
+
+from ansible_collections.collab.rtc.plugins.module_utils._facts import ProxyListen, Route, Upstream, VirtualHost
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import backend
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache.parser import Directive, Tree
+
+_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443, "ajp": 8009, "h2": 443, "h2c": 80}
+_URL = re.compile(r"(\w+)://(\[[^\]]*\]|[^/:%$]*)(?::(\d+))?(.*)$")
+_PLACES = ("location", "locationmatch", "proxy", "if", "directory", "limit", "limitexcept", "else", "elseif")
+
+
+def virtual_hosts(tree: Tree) -> list[VirtualHost]:
+    """All ``<VirtualHost>`` sections, and the main server when it forwards something itself."""
+    main = Directive("", [], "", 0, tree.directives)
+    found = [_Host(tree, main, item).host for item in main.all("virtualhost")]
+    server = _Host(tree, main, main).host
+    if server.routes:
+        server.file, server.line = server.routes[0].file, server.routes[0].line
+        server.listens = listens(tree)
+        found.append(server)
+    return found
+
+
+def listens(tree: Tree) -> list[ProxyListen]:
+    """The ``Listen`` directives; they are of the whole server, wherever they stand."""
+    found = []
+    for item in tree.directives:
+        if item.name == "listen" and item.args:
+            address, port = split_listen(item.args[0])
+            found.append(ProxyListen(address, port, False, item.file, item.line))
+    return found
+
+
+def split_listen(text: str, port: int = 80) -> tuple[str, int]:
+    """``[address:]port``; "*" for all addresses."""
+    match = re.fullmatch(r"(?:(\[[^\]]*\]|[^:]*):)?(\d+|\*)?", text)
+    if not match:
+        return text.strip("[]"), port
+    address = (match.group(1) or "*").strip("[]")
+    number = match.group(2)
+    return address or "*", int(number) if number and number.isdigit() else port
+
+
+class _Host:
+    """One server: its own section, with the main server's directives behind it."""
+
+    def __init__(self, tree: Tree, main: Directive, section: Directive) -> None:
+        self.tree, self.main, self.section = tree, main, section
+        self.scopes = [main] if section is main else [main, section]
+        self.pools = {
+            item.args[0].rstrip("/"): item
+            for scope in self.scopes for item in scope.all("proxy") if item.args[:1] and "balancer:" in item.args[0]
+        }  # fmt: skip
+        for scope in self.scopes:
+            for item in scope.all("balancermember"):
+                if item.args and "balancer:" in item.args[0]:
+                    pool = self.pools.setdefault(item.args[0].rstrip("/"), Directive("proxy", [], item.file, item.line, []))
+                    (pool.block or []).append(Directive(item.name, item.args[1:], item.file, item.line))
+        tls = self.value("sslengine").lower() == "on"
+        self.host = VirtualHost(
+            names=self.names(), certificate=self.value("sslcertificatefile"), key=self.value("sslcertificatekeyfile"),
+            listens=[self.listen(text, tls) for text in section.args] if section is not main else [],
+            file=section.file, line=section.line, managed=bool(section.file) and backend.our_text(section.file),
+        )  # fmt: skip
+        self.routes(self.section, "/")
+        self.upgrades()
+
+    def listen(self, text: str, tls: bool) -> ProxyListen:
+        address, port = split_listen(text, 443 if tls else 80)
+        return ProxyListen("*" if address == "_default_" else address, port, tls, self.section.file, self.section.line)
+
+    def names(self) -> list[str]:
+        found = []
+        for item in self.section.all("servername", "serveralias"):
+            found += [re.sub(r"^\w+://|:\d+$", "", name) for name in item.args if not name.startswith("${")]
+        return found
+
+    def value(self, name: str, default: str = "") -> str:
+        for scope in reversed(self.scopes):
+            item = scope.last(name)
+            if item and item.args:
+                return item.args[0]
+        return default
+
+    def routes(self, scope: Directive, path: str) -> None:
+        conditions: list[Directive] = []
+        for item in scope.block or []:
+            if item.name in ("proxypass", "proxypassmatch") and item.args:
+                self.proxy_pass(item, path if scope.name in _PLACES else "")
+            elif item.name == "rewritecond":
+                conditions.append(item)
+            elif item.name == "rewriterule":
+                self.rewrite(item, conditions, path)
+                conditions = []
+            elif item.name in _PLACES and item.name != "proxy" and item.block is not None:
+                place = item.args[-1] if item.args and item.name.startswith("location") else path
+                sign = "~ " if item.name == "locationmatch" or "~" in item.args[:1] else ""
+                self.routes(item, sign + place)
+
+    def proxy_pass(self, item: Directive, place: str) -> None:
+        args = [word for word in item.args if word not in ("nocanon", "interpolate", "noquery")]
+        if not place:
+            place, args = args[0], args[1:]
+            if item.name == "proxypassmatch":
+                place = "~ " + place
+        if not args or args[0] == "!":
+            return
+        options = dict(word.split("=", 1) for word in args[1:] if "=" in word)
+        upstreams, rest, member = self.target(args[0], item)
+        if upstreams:
+            route = self.route(place, upstreams, item, {**member, **options})
+            route.upstream_path = "" if rest.rstrip("/") == place.rstrip("/") else rest
+            self.host.routes.append(route)
+
+    def route(self, path: str, upstreams: list[Upstream], item: Directive, options: dict[str, str]) -> Route:
+        timeout = options.get("timeout") or self.value("proxytimeout") or self.value("timeout", "60")
+        return Route(
+            path=path, upstreams=upstreams, file=item.file, line=item.line,
+            upgrade=upstreams[0].scheme in ("ws", "wss") or options.get("upgrade", "").lower() in ("websocket", "any"),
+            read_timeout=float(timeout) if timeout.isdigit() else 0.0,
+            forwarded_proto=self.forwarded_proto(),
+            sticky=f"cookie {options['stickysession'].split('|')[0]}" if options.get("stickysession") else "",
+            http11=not any("force-proxy-request-1.0" in item.args for item in self.section.all("setenv")),
+        )  # fmt: skip
+
+    def forwarded_proto(self) -> str:
+        found = ""
+        places = [*self.scopes, *self.section.all("location")]
+        for scope in places:
+            for item in scope.all("requestheader"):
+                args = [word for word in item.args if word.lower() != "early"]
+                if len(args) > 2 and args[0].lower() in ("set", "append", "add", "setifempty"):
+                    found = args[2] if args[1].lower().rstrip(":") == "x-forwarded-proto" else found
+        return found
+
+    def target(self, url: str, item: Directive) -> tuple[list[Upstream], str, dict[str, str]]:
+        match = _URL.match(url)
+        if not match:
+            self.tree.notes.append(f"{item.file}:{item.line}: {item.name} to {url} could not be followed.")
+            return [], "", {}
+        scheme, host, port, rest = match.groups()
+        if scheme != "balancer":
+            if not host:
+                return [], "", {}
+            return [Upstream(scheme, host.strip("[]"), int(port or _PORTS.get(scheme, 80)))], rest, {}
+        pool = self.pools.get(f"balancer://{host}")
+        if pool is None:
+            self.tree.notes.append(f"{item.file}:{item.line}: there is no balancer://{host}.")
+            return [], rest, {}
+        members, options = self.members(pool, item)
+        return members, rest, options
+
+    def members(self, pool: Directive, item: Directive) -> tuple[list[Upstream], dict[str, str]]:
+        found: list[Upstream] = []
+        options: dict[str, str] = {}
+        for member in pool.all("balancermember"):
+            given = dict(word.split("=", 1) for word in member.args[1:] if "=" in word)
+            upstreams, _rest, _options = self.target(member.args[0], member) if member.args else ([], "", {})
+            for upstream in upstreams:
+                upstream.backup = "H" in given.get("status", "").upper()
+            found += upstreams
+            options.update({key: value for key, value in given.items() if key in ("upgrade", "timeout")})
+        for setting in pool.all("proxyset"):
+            options.update(dict(word.split("=", 1) for word in setting.args if "=" in word))
+        return found, options
+
+    def rewrite(self, item: Directive, conditions: list[Directive], place: str) -> None:
+        flags = item.args[2].strip("[]").upper().split(",") if len(item.args) > 2 else []
+        if "P" not in flags and "PROXY" not in flags:
+            return
+        upstreams, _rest, options = self.target(item.args[1], item)
+        if not upstreams:
+            return
+        literal = re.match(r"\^?/?([\w./-]*)", item.args[0])
+        path = place.rstrip("/") + "/" + (literal.group(1).strip("/") if literal and item.args[0] != ".*" else "")
+        route = self.route(path if path == "/" else path.rstrip("/"), upstreams, item, options)
+        tests = " ".join(word for condition in conditions for word in condition.args).lower()
+        route.upgrade = route.upgrade or ("http:upgrade" in tests and "websocket" in tests)
+        self.host.routes.append(route)
+
+    def upgrades(self) -> None:
+        """A rule that sends WebSockets to ``ws://`` serves the plain route of the same upstream too."""
+        sockets = [route for route in self.host.routes if route.upgrade]
+        for route in self.host.routes:
+            ends = {(item.host, item.port) for item in route.upstreams}
+            for other in sockets:
+                beneath = route.path.startswith(other.path.rstrip("/")) or other.path.startswith(route.path.rstrip("/"))
+                if beneath and ends & {(item.host, item.port) for item in other.upstreams}:
+                    route.upgrade = True

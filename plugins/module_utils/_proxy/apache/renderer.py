@@ -1,0 +1,197 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Virtual hosts as Apache httpd 2.4 writes them. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+from ansible_collections.collab.rtc.plugins.module_utils._facts import Upstream
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (
+    APPLICATION_BODY_MB,
+    APPLICATION_SECONDS,
+    CIPHERS,
+    CONNECT_SECONDS,
+    RTC_BODY_MB,
+    TUNNEL_SECONDS,
+    ProxyError,
+    bracket,
+    header,
+    identifier,
+    version_tuple,
+)
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.listens import Target, targets, wildcard
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
+
+# mod_proxy_http took over the upgrade from mod_proxy_wstunnel in this version (its documentation, "upgrade=").
+_UPGRADE_SINCE = (2, 4, 47)
+
+
+def modules(vhost: VhostPlan, version: str) -> list[str]:
+    """The modules that :func:`render` counts on, without those that every distribution loads."""
+    found = ["proxy", "proxy_http", "headers"]
+    if not _knows_upgrade(version):
+        found += ["proxy_wstunnel", "rewrite"]
+    if vhost.certificate or any(item.scheme == "https" for target in targets(vhost) for item in target.upstreams):
+        found.append("ssl")
+    if any(len(target.upstreams) > 1 for target in targets(vhost)):
+        found += ["proxy_balancer", "lbmethod_byrequests", "slotmem_shm"]
+    return found
+
+
+def render(vhost: VhostPlan, hosts: list[str], listens: list[str], authorities: str, version: str) -> str:
+    """The file of one virtual host.
+
+    :param hosts: addresses of the ``<VirtualHost>``, as joined with others of this port.
+    :param listens: addresses that no one else's ``Listen`` covers.
+    :param authorities: file of certificate authorities for https upstreams, "" for http.
+    """
+    found = targets(vhost)
+    lines = [header(vhost).rstrip("\n"), ""]
+    for address in listens:
+        lines += _listen(address, vhost.port)
+    places = sorted({f"*:{vhost.port}" if wildcard(item) else f"{bracket(item)}:{vhost.port}" for item in hosts})
+    lines += [f"<VirtualHost {' '.join(places)}>"]
+    lines += [f"    {line}" if line else "" for line in _body(vhost, found, authorities, version)]
+    return "\n".join([*lines, "</VirtualHost>", ""])
+
+
+def _listen(address: str, port: int) -> list[str]:
+    # Another file of ours may need the same; the first of them to be read listens.
+    place = f"{'0.0.0.0' if address == '*' else bracket(address)}:{port}"  # noqa: S104 - the plan says so
+    guard = identifier("listen " + place)
+    return [f"<IfDefine !{guard}>", f"    Define {guard}", f"    Listen {place}", "</IfDefine>", ""]
+
+
+def _body(vhost: VhostPlan, found: list[Target], authorities: str, version: str) -> list[str]:
+    secure = any(item.scheme == "https" for target in found for item in target.upstreams)
+    body = APPLICATION_BODY_MB if vhost.role == "application" else RTC_BODY_MB
+    lines = [
+        f"ServerName {vhost.server_name}",
+        "ProxyRequests Off",
+        "ProxyPreserveHost On",
+        "AllowEncodedSlashes NoDecode",
+        f"LimitRequestBody {body * 1024 * 1024}",
+    ]
+    if vhost.role == "application":
+        lines += ["LimitRequestFieldSize 32768", "LimitRequestLine 32768"]
+    lines += [
+        f"ProxyTimeout {TUNNEL_SECONDS if vhost.role == 'rtc' else APPLICATION_SECONDS}",
+        "",
+        # mod_proxy_http itself appends to X-Forwarded-For and sets X-Forwarded-Host; what a client sends of the latter
+        # must not stand before it.
+        "RequestHeader unset X-Forwarded-Host",
+        f"RequestHeader set X-Forwarded-Proto {'https' if vhost.certificate else 'http'}",
+        f"RequestHeader set X-Forwarded-Port {vhost.port}",
+        "",
+    ]
+    if vhost.certificate:
+        lines += _tls(vhost)
+    if secure:
+        lines += _upstream_tls(vhost, authorities)
+    me = identifier(vhost.name)
+    for target in found:
+        lines += _target(vhost, me, target, version)
+    return lines + _rest(vhost)
+
+
+def _tls(vhost: VhostPlan) -> list[str]:
+    return [
+        "SSLEngine on",
+        f'SSLCertificateFile "{vhost.certificate}"',
+        f'SSLCertificateKeyFile "{vhost.key}"',
+        "SSLProtocol all -SSLv3 -TLSv1 -TLSv1.1",
+        f"SSLCipherSuite {CIPHERS}",
+        "SSLHonorCipherOrder off",
+        "SSLSessionTickets off",
+        "",
+    ]
+
+
+def _upstream_tls(vhost: VhostPlan, authorities: str) -> list[str]:
+    if vhost.upstream_name not in ("", vhost.server_name):
+        # With ProxyPreserveHost, mod_proxy sends and checks the name of the request, and nothing else can be told to it.
+        raise ProxyError(
+            f"{vhost.name}: Apache checks an upstream's certificate against {vhost.server_name} only, "
+            f"not against {vhost.upstream_name}.",
+            "Leave upstream_name empty and give the upstream a certificate with the server name, or use nginx or HAProxy.",
+        )
+    return [
+        "SSLProxyEngine on",
+        "SSLProxyVerify require",
+        "SSLProxyVerifyDepth 5",
+        f'SSLProxyCACertificateFile "{authorities}"',
+        "SSLProxyCheckPeerName on",
+        "SSLProxyCheckPeerExpire on",
+        "SSLProxyProtocol all -SSLv3 -TLSv1 -TLSv1.1",
+        "",
+    ]
+
+
+def _target(vhost: VhostPlan, me: str, target: Target, version: str) -> list[str]:
+    seconds = TUNNEL_SECONDS if target.tunnel else APPLICATION_SECONDS
+    options = f"connectiontimeout={CONNECT_SECONDS} timeout={seconds}"
+    if target.tunnel:
+        options += " flushpackets=on"
+    if not vhost.reuse:
+        options += " disablereuse=on"
+    modern = _knows_upgrade(version)
+    if modern:
+        options += " upgrade=websocket"
+    lines: list[str] = []
+    if len(target.upstreams) > 1:
+        pool = f"balancer://{me}{target.suffix}".replace("_", "-")
+        lines += _pool(me, target, pool, options)
+        base, given = pool, ""
+    else:
+        base, given = _url(target.upstreams[0]), " " + options
+    path = target.path or "/"
+    goal = base + path
+    if not modern:
+        lines += _old_upgrade(target, path)
+    return [
+        *lines,
+        f'ProxyPass "{path}" "{goal}"{given} nocanon',
+        "",
+    ]
+
+
+def _pool(me: str, target: Target, pool: str, options: str) -> list[str]:
+    lines = [f'<Proxy "{pool}">']
+    for number, item in enumerate(target.upstreams, 1):
+        backup = " status=+H" if item.backup else ""
+        lines.append(f'    BalancerMember "{_url(item)}" route=n{number} {options}{backup}')
+    cookie = f"{me.upper()}_NODE"
+    return [
+        *lines,
+        f"    ProxySet lbmethod=byrequests stickysession={cookie}",
+        "</Proxy>",
+        f'Header add Set-Cookie "{cookie}=.%{{BALANCER_WORKER_ROUTE}}e; Path=/; HttpOnly" env=BALANCER_ROUTE_CHANGED',
+    ]
+
+
+def _old_upgrade(target: Target, path: str) -> list[str]:
+    item = next(item for item in target.upstreams if not item.backup)
+    scheme = "wss" if item.scheme == "https" else "ws"
+    prefix = path.rstrip("/")
+    return [
+        "RewriteEngine On",
+        "RewriteCond %{HTTP:Upgrade} ^websocket$ [NC]",
+        "RewriteCond %{HTTP:Connection} upgrade [NC]",
+        f'RewriteRule "^{prefix}/(.*)$" "{scheme}://{bracket(item.host)}:{item.port}{prefix}/$1" [P,L]',
+    ]
+
+
+def _rest(vhost: VhostPlan) -> list[str]:
+    path = vhost.context_path.strip("/")
+    if vhost.role == "rtc" or not path:
+        return []
+    return [f'RedirectMatch 302 "^/$" "/{path}/"', 'Redirect 404 "/"']
+
+
+def _url(item: Upstream) -> str:
+    return f"{item.scheme}://{bracket(item.host)}:{item.port}"
+
+
+def _knows_upgrade(version: str) -> bool:
+    return version_tuple(version) >= _UPGRADE_SINCE

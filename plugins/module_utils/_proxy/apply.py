@@ -1,0 +1,309 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One change of a proxy server: read, refuse, write, validate, undo or reload. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import stat
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.collab.rtc.plugins.module_utils import _files, _undo
+from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import preflight, selinux_firewalld
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import MARK, Backend, Desired, File, Link, ProxyError  # fmt: skip
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.control import Control
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
+
+# Beside the pid files: gone after a reboot, when the server has loaded everything anyway.
+_RUN = "/run/collab-rtc"
+# Of HAProxy, whose one file is shared with everybody.
+_PASSWORD = re.compile(r"^(\s*(?:stats\s+auth|user\s+\S+\s+(?:insecure-)?password)\s+)\S+", re.MULTILINE)
+
+
+@dataclass
+class Options:
+    """How a change is made."""
+
+    check: bool = False
+    validate: bool = True
+    reload: bool = True
+    backup: bool = False
+    selinux: bool = True
+    firewalld: bool = True
+    undo_dir: str | None = None
+
+
+@dataclass
+class Result:
+    """What a change did, or would do."""
+
+    changed: bool = False
+    reloaded: bool = False
+    version: str = ""
+    files: list[str] = field(default_factory=list)
+    modules: list[str] = field(default_factory=list)
+    settings: list[str] = field(default_factory=list)  # of SELinux and firewalld
+    backups: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    diff: list[dict[str, str]] = field(default_factory=list)
+
+
+class Change:
+    """The change of one proxy server.
+
+    :param vhosts: those that shall be there.
+    :param absent: names of those that shall not.
+    """
+
+    def __init__(self, backend: Backend, vhosts: list[VhostPlan], absent: list[str], options: Options) -> None:
+        self.backend, self.vhosts, self.absent, self.options = backend, vhosts, absent, options
+        self.control = Control(backend)
+        self.result = Result()
+        self.marker = backend.path(f"{_RUN}/{backend.kind}.reload")
+
+    def run(self) -> Result:
+        """Make it so.
+
+        :raises RtcError: refused, or undone; nothing is left changed then.
+        """
+        if not self.backend.installed() and not self._missing():
+            return self.result
+        self.result.version = self.backend.version()
+        self._certificates()
+        self._refuse_broken()
+        current = self.backend.read()
+        desired = self.backend.desired(self.vhosts, self.absent, current)
+        steps = differences(desired)
+        self.result.files = [item.path for item in desired.files]
+        self.result.modules = [name for name in desired.modules if any(f"/{name}.load" in step.path for step in steps)]
+        self.result.diff = [step.diff() for step in steps]
+        needs = self._platform_needs()
+        self.result.changed = bool(steps or needs)
+        self.result.settings = [need.text for need in needs]
+        if self.options.check:
+            self._foresee(desired)
+            return self.result
+        if steps:
+            preflight.ports(self.backend, desired, current, self.control.master())
+        selinux_firewalld.make(needs)
+        self._apply(steps, desired)
+        return self.result
+
+    def _missing(self) -> bool:
+        # In check mode the role has not really installed the package: show what would be written.
+        if not self.vhosts:
+            return False
+        if not self.options.check:
+            package = self.backend.programs[0]
+            raise ProxyError(f"{self.backend.kind} is not installed on this host.", f"Install its package ({package}).")
+        self.result.warnings.append(f"{self.backend.kind} is not installed yet: what it would refuse is not known.")
+        return True
+
+    def _certificates(self) -> None:
+        for vhost in self.vhosts:
+            paths = [path for path in (vhost.certificate, vhost.key, vhost.upstream_ca) if path]
+            lacking = [path for path in paths if not os.path.exists(path)]
+            if self.options.check and lacking:
+                self.result.warnings.append(f"{vhost.name}: {', '.join(lacking)} is not there yet and was not checked.")
+                continue
+            self.result.warnings += preflight.certificate(vhost)
+            preflight.authorities(vhost)
+
+    def _refuse_broken(self) -> None:
+        """Stop when the configuration is broken already, unless the broken file is ours: a run that was killed."""
+        if not self.options.validate or not self.backend.program() or not os.path.exists(self.backend.main()):
+            return
+        words = self.backend.validate()
+        if words and not self.backend.blames_us(words):
+            raise ProxyError(
+                f"{self.backend.kind} refuses its present configuration, which is not of this collection: {words}",
+                "Mend that first. Nothing was changed.",
+            )
+
+    def _platform_needs(self) -> list[selinux_firewalld.Need]:
+        if self.backend.root != "/":
+            return []
+        ports = sorted({vhost.port for vhost in self.vhosts})
+        found = selinux_firewalld.selinux(self.backend.kind, ports) if self.options.selinux and ports and selinux_firewalld.enforcing() else []
+        return found + (selinux_firewalld.firewalld(ports) if self.options.firewalld else [])
+
+    def _sources(self, desired: Desired) -> list[str]:
+        paths = [*desired.configuration, *(item.path for item in desired.links), *(item.path for item in desired.files)]
+        for vhost in self.vhosts:
+            paths += [path for path in (vhost.certificate, vhost.key, vhost.upstream_ca) if path]
+        return paths
+
+    def _stale(self, desired: Desired) -> bool:
+        return os.path.exists(self.marker) or self.control.outdated(preflight.newest(self._sources(desired)))
+
+    def _foresee(self, desired: Desired) -> None:
+        state = self.control.state()
+        if self.options.reload and (self.result.changed or state in ("new", "failed") or self._stale(desired)):
+            self.result.reloaded = state != "stopped"
+            self.result.changed = self.result.changed or self.result.reloaded
+
+    def _apply(self, steps: list[_Step], desired: Desired) -> None:
+        pending = os.path.exists(self.marker)
+        if steps:
+            self._write(steps, desired, pending)
+        if not self.options.reload:
+            return
+        state = self.control.state()
+        if not self.vhosts and not self.backend.serves():
+            if steps and state == "running":
+                self.control.stop()
+                self.result.reloaded = True
+        elif state == "stopped":
+            if self.vhosts:
+                self.result.warnings.append(f"{self.control.unit} was stopped by someone and is left so.")
+        elif steps or state in ("new", "failed") or self._stale(desired):
+            if state in ("new", "failed") and not self.vhosts:
+                return
+            try:
+                self.control.take_effect(desired.listens)
+            except ProxyError:
+                self._undo(steps)
+                raise
+            self.result.reloaded = self.result.changed = True
+        with contextlib.suppress(OSError):
+            os.unlink(self.marker)
+
+    def _write(self, steps: list[_Step], desired: Desired, pending: bool) -> None:
+        for directory in desired.directories:
+            os.makedirs(directory, mode=0o700, exist_ok=True)
+        for step in steps:
+            _undo.record(self.options.undo_dir, step.path)
+            if self.options.backup and step.existed and not step.secret and not step.link:
+                self.result.backups.append(_files.backup(step.path))
+        os.makedirs(os.path.dirname(self.marker), mode=0o755, exist_ok=True)
+        _files.write_atomic(self.marker, b"The configuration was changed and not yet loaded.\n")
+        done: list[_Step] = []
+        try:
+            for step in steps:
+                done.append(step)
+                step.apply()
+            words = self.backend.validate() if self.options.validate else ""
+            if words:
+                raise ProxyError(
+                    f"{self.backend.kind} refuses the new configuration, which is undone: {words}",
+                    "Report this with the words above, or correct the virtual host's options.",
+                )
+        except BaseException:
+            for step in reversed(done):
+                step.undo()
+            if not pending:
+                os.unlink(self.marker)
+            raise
+
+    def _undo(self, steps: list[_Step]) -> None:
+        """The server did not take it: give it back what it had, and make sure that it runs with that."""
+        for step in reversed(steps):
+            step.undo()
+        if steps and self.backend.serves() and not self.backend.validate():
+            with contextlib.suppress(RtcError):
+                self.control.take_effect([])
+        with contextlib.suppress(OSError):
+            os.unlink(self.marker)
+
+
+class _Step:
+    """One path that changes, with what it was."""
+
+    def __init__(self, path: str, new: File | Link | None) -> None:
+        self.path, self.new = path, new
+        self.existed = os.path.lexists(path)
+        self.link = os.readlink(path) if os.path.islink(path) else ""
+        self.secret = isinstance(new, File) and new.secret
+        self.data = b""
+        self.mode = 0
+        if self.existed and not self.link:
+            self.data = _files.read_bytes(path)
+            self.mode = stat.S_IMODE(os.stat(path).st_mode)
+            self.owner = os.stat(path).st_uid, os.stat(path).st_gid
+
+    def apply(self) -> None:
+        if self.new is None:
+            os.unlink(self.path)
+        elif isinstance(self.new, Link):
+            _place_link(self.path, self.new.target)
+        else:
+            _files.write_atomic(self.path, self.new.data, self.new.mode)
+            if self.new.secret:
+                os.chmod(self.path, self.new.mode)
+
+    def undo(self) -> None:
+        if self.link:
+            _place_link(self.path, self.link)
+        elif self.existed:
+            _files.write_atomic(self.path, self.data, self.mode, *self.owner)
+        elif os.path.lexists(self.path):
+            os.unlink(self.path)
+
+    def diff(self) -> dict[str, str]:
+        if self.secret:
+            return {"before_header": self.path, "after_header": self.path, "before": "", "after": "(a secret)\n"}
+        before = f"link to {self.link}\n" if self.link else _masked(self.data)
+        after = ""
+        if isinstance(self.new, Link):
+            after = f"link to {self.new.target}\n"
+        elif isinstance(self.new, File):
+            after = _masked(self.new.data)
+        return {"before_header": self.path, "after_header": self.path, "before": before, "after": after}
+
+
+def differences(desired: Desired) -> list[_Step]:
+    """What is not as it shall be, in an order that is good at every moment: switched on last, off first."""
+    steps = []
+    for item in desired.files:
+        step = _Step(item.path, item)
+        loose = item.secret and step.mode != item.mode
+        if not step.existed or step.data != item.data or loose:
+            steps.append(step)
+    steps += [_Step(link.path, link) for link in desired.links if not _linked(link)]
+    steps += [_Step(path, None) for path in desired.absent if os.path.lexists(path)]
+    return steps
+
+
+def _masked(data: bytes) -> str:
+    """The text of a file for a diff; what others keep secret in it is not shown."""
+    if b"PRIVATE KEY" in data:
+        return "(a secret)\n"
+    return _PASSWORD.sub(r"\1********", data.decode("utf-8", "replace"))
+
+
+def _linked(link: Link) -> bool:
+    wanted = os.path.join(os.path.dirname(link.path), link.target)
+    return os.path.islink(link.path) and os.path.realpath(link.path) == os.path.realpath(wanted)
+
+
+def _place_link(path: str, target: str) -> None:
+    directory = os.path.dirname(path)
+    if os.path.lexists(path):
+        # Not beside it: nginx includes sites-enabled/*, and a kill must not leave a second link there.
+        temporary = os.path.join(os.path.dirname(directory), f".{os.path.basename(path)}.rtc-{os.getpid()}")
+        os.symlink(target, temporary)
+        os.rename(temporary, path)
+    else:
+        os.symlink(target, path)
+    _files.sync_directory(directory)
+
+
+def summary(results: list[Result]) -> dict[str, Any]:
+    """The results of all kinds as a module returns them."""
+    return {
+        "changed": any(item.changed for item in results),
+        "reloaded": any(item.reloaded for item in results),
+        "files": [path for item in results for path in item.files],
+        "enabled_modules": [name for item in results for name in item.modules],
+        "settings": [text for item in results for text in item.settings],
+        "version": next((item.version for item in results if item.version), ""),
+    }
+
+
+__all__ = ["MARK", "Change", "Options", "Result", "differences", "summary"]

@@ -1,0 +1,173 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Starting and reloading a proxy server, and seeing that it took effect. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import os
+import signal
+import time
+
+from ansible_collections.collab.rtc.plugins.module_utils._facts import Listener
+from ansible_collections.collab.rtc.plugins.module_utils._host import processes
+from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import Tree
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import daemon
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Backend, ProxyError, run
+
+# nginx itself tries for 2.5 seconds to bind an address; a master with hundreds of sites takes a second or two to load.
+_WAIT_SECONDS = 20.0
+_POLL_SECONDS = 0.05
+# Two clocks are compared, file times and process starts; both are good to a hundredth of a second.
+_CLOCK_SLACK = 0.03
+
+
+class Control:
+    """The service of one proxy server: systemd's, or a master process that takes signals where there is no systemd."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self.unit = backend.service() + ".service"
+        self.systemd = backend.root == "/" and os.path.isdir("/run/systemd/system")
+
+    def master(self) -> int:
+        """The process id of the running master, 0 for none."""
+        found = daemon.read_pid(self.backend.pid_file(), self.backend.programs)
+        if found or not self.systemd:
+            return found
+        text = run(["systemctl", "show", "-p", "MainPID", "--value", self.unit]).output
+        main = int(text) if text.isdigit() else 0
+        return main if daemon.name_of(main) in self.backend.programs else 0
+
+    def state(self) -> str:
+        """``running``, ``stopped`` (by someone), ``failed``, or ``new``: never started since the host is up."""
+        if self.master():
+            return "running"
+        if not self.systemd:
+            return "stopped"
+        text = run(["systemctl", "show", "-p", "ActiveState,ActiveEnterTimestampMonotonic", self.unit]).output
+        values = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+        if values.get("ActiveState") in ("active", "reloading"):
+            return "running"
+        if values.get("ActiveState") == "failed":
+            return "failed"
+        return "new" if values.get("ActiveEnterTimestampMonotonic", "0") == "0" else "stopped"
+
+    def outdated(self, newest: float) -> bool:
+        """Whether the running server loaded its configuration before a file of it changed.
+
+        So a reload that a killed run left out is made up for, and a renewed certificate is taken up.
+        """
+        master = self.master()
+        loaded = self.backend.loaded(master) if master else 0.0
+        return bool(loaded) and newest - loaded > _CLOCK_SLACK
+
+    def take_effect(self, listens: list[tuple[str, int]]) -> None:
+        """Reload, or start what does not run, and wait until it has loaded its files anew and listens.
+
+        :raises ProxyError: with the server's own words.
+        """
+        begun = time.time()
+        log = _LogTail(self.backend)
+        master = self.master()
+        before = self.backend.loaded(master) if master else 0.0
+        words = self._reload() if master else self._start()
+        deadline = time.monotonic() + _WAIT_SECONDS
+        while not words:
+            reason = self._pending(before, listens)
+            if not reason:
+                return
+            ended = bool(master) and not daemon.name_of(master)
+            if ended or self.backend.gave_up(log.text()) or time.monotonic() > deadline:
+                words = reason
+                break
+            time.sleep(_POLL_SECONDS)
+        raise ProxyError(
+            f"{self.backend.kind} did not take the new configuration: {words} {log.words(self.unit, begun)}".strip(),
+            "Mend what it complains about; the files are put back as they were.",
+        )
+
+    def stop(self) -> None:
+        """Stop a server that has nothing left to serve; no reload would be taken."""
+        if self.systemd:
+            run(["systemctl", "stop", self.unit])
+        elif self.master():
+            os.kill(self.master(), signal.SIGTERM)
+
+    def _reload(self) -> str:
+        if not self.systemd:
+            os.kill(self.master(), self.backend.reload_signal())
+            return ""
+        done = run(["systemctl", "reload", self.unit])
+        return "" if done.code == 0 else done.output
+
+    def _start(self) -> str:
+        if not self.systemd:
+            return "it does not run, and there is no systemd to start it."
+        run(["systemctl", "reset-failed", self.unit])
+        done = run(["systemctl", "start", self.unit])
+        return "" if done.code == 0 else done.output
+
+    def _pending(self, before: float, listens: list[tuple[str, int]]) -> str:
+        master = self.master()
+        if not master:
+            return "its master process is gone."
+        loaded = self.backend.loaded(master)
+        if before and loaded - before < _CLOCK_SLACK:
+            return "it still runs with the configuration from before."
+        if 0 <= time.time() - loaded <= 2 * _CLOCK_SLACK:  # else a file that changes next would not count as newer
+            return "it has loaded its configuration this very moment."
+        sockets = listening()
+        for address, port in listens:
+            if not any(self._ours(item) and meets(address, port, item) for item in sockets):
+                return f"it does not listen on {address}:{port}."
+        return ""
+
+    def _ours(self, item: Listener) -> bool:
+        return not item.pid or item.process in self.backend.programs
+
+
+class _LogTail:
+    """What the error log got since."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.path = backend.error_log()
+        self.start = 0
+        with contextlib.suppress(OSError):
+            self.start = os.path.getsize(self.path)
+
+    def text(self) -> str:
+        with contextlib.suppress(OSError), open(self.path, encoding="utf-8", errors="replace") as file:
+            file.seek(self.start)
+            return file.read(20000)
+        return ""
+
+    def words(self, unit: str, begun: float) -> str:
+        text = self.text()
+        if not text.strip() and os.path.isdir("/run/systemd/system"):
+            text = run(["journalctl", "-q", "-o", "cat", "-u", unit, f"--since=@{int(begun)}"]).output
+        lines = [line for line in text.splitlines() if line.strip()]
+        return "Its log says: " + " | ".join(lines[-6:]) if lines else ""
+
+
+def meets(address: str, port: int, item: Listener) -> bool:
+    """Whether a listening socket answers for an address."""
+    return item.port == port and (not literal(address) or daemon.overlap(address, item.address))
+
+
+def literal(address: str) -> bool:
+    """Whether this is an address, or all, and not a host name."""
+    try:
+        ipaddress.ip_address(address.strip("[]"))
+    except ValueError:
+        return address == "*"  # a host name is whatever the server resolves it to
+    return True
+
+
+def listening() -> list[Listener]:
+    """All listening TCP sockets of this machine, with their processes as far as we may see them."""
+    tree = Tree("/")
+    return processes.listeners(tree, processes.processes(tree))

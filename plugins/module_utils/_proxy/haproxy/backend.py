@@ -1,0 +1,244 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""HAProxy: where its files are, what they say, and our block among them. PRIVATE to the collection.
+
+HAProxy has no include. Which files it reads is on its command line: where that names a directory (the RHEL family), ours is
+a file of its own there. Elsewhere (Debian) it is a block in ``haproxy.cfg`` between two marks: a further ``-f`` would need a
+restart, which cuts everybody's connections, while a block comes with a graceful reload.
+
+The block keeps its virtual hosts as lines of JSON, so that one of them can be changed without the others at hand.
+"""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import re
+import signal
+
+from ansible_collections.collab.rtc.plugins.module_utils import _facts, _files
+from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import daemon
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (
+    MARK,
+    Backend,
+    Desired,
+    File,
+    ProxyError,
+    ca_file,
+    version_tuple,
+)
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy import parser, reader, renderer
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.listens import refuse_foreign, targets
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
+
+_BEGIN = f"# BEGIN collab.rtc. {MARK}: changes between these marks are lost at the next run of the playbook."
+_END = "# END collab.rtc"
+_BLOCK = re.compile(r"\n?# BEGIN collab\.rtc\.[^\n]*\n(.*?)# END collab\.rtc[^\n]*\n?", re.DOTALL)
+_VHOST = "# vhost "
+_NO_LISTENER = "no error but will not start (no listener)"
+_OLDEST = (2, 2)  # "http-request return"
+
+
+class Haproxy(Backend):
+    """HAProxy 2.2 and later."""
+
+    kind = "haproxy"
+    programs = ("haproxy",)
+    services = ("haproxy",)
+    rebinds = True  # with SO_REUSEPORT
+
+    def settings(self) -> dict[str, str]:
+        """The variables of the service: those of the distributions' files for it."""
+        values = {"CONFIG": "/etc/haproxy/haproxy.cfg", "CFGDIR": "/etc/haproxy/conf.d", "EXTRAOPTS": "", "OPTIONS": ""}
+        for path in ("/etc/default/haproxy", "/etc/sysconfig/haproxy"):
+            for match in re.finditer(r"^\s*(\w+)=(.*)$", _text(self.path(path)), re.MULTILINE):
+                values[match.group(1)] = match.group(2).strip().strip("\"'")
+        return values
+
+    def main(self) -> str:
+        """The first file."""
+        return self.path(self.settings()["CONFIG"])
+
+    def arguments(self) -> list[str]:
+        """The paths of all ``-f``: of the running process, else of the unit and its settings."""
+        master = daemon.read_pid(self.pid_file(), self.programs)
+        found = _named_files(daemon.command_line(master)) if master else []
+        if found:
+            return [self.path(item) for item in found]
+        values = self.settings()
+        units = [
+            self.path(f"{directory}/haproxy.service")
+            for directory in ("/lib/systemd/system", "/usr/lib/systemd/system", "/etc/systemd/system")
+        ]
+        commands = [line for path in units for line in re.findall(r"^ExecStart=(.+)$", _text(path), re.MULTILINE)]
+        command = commands[-1] if commands else "haproxy -f $CONFIG $EXTRAOPTS"
+        command = re.sub(r"\$\{?(\w+)\}?", lambda match: values.get(match[1], ""), command)
+        return [self.path(item) for item in _named_files(command.split())] or [self.main()]
+
+    def files(self) -> list[str]:
+        """All files that it reads; of a directory those that end in ``.cfg``, in order."""
+        found: list[str] = []
+        for path in self.arguments():
+            found += sorted(glob.glob(f"{path}/*.cfg")) if os.path.isdir(path) else [path]
+        return found
+
+    def ours(self) -> tuple[str, str]:
+        """The file that holds our block, and what it holds now ("" for a file that is not there yet)."""
+        for path in self.arguments():
+            if os.path.isdir(path):
+                return f"{path}/collab-rtc.cfg", _text(f"{path}/collab-rtc.cfg")
+        return self.main(), _text(self.main())
+
+    def read(self) -> Proxy:
+        """All frontends."""
+        tree = parser.parse(self.files(), self.settings())
+        hosts = reader.virtual_hosts(tree)
+        path, text = self.ours()
+        first, last = _lines_of_block(text)
+        for host in hosts:
+            host.managed = host.file == path and first <= host.line <= last
+        return Proxy("haproxy", config=self.main(), hosts=hosts, notes=tree.notes)
+
+    def desired(self, vhosts: list[VhostPlan], absent: list[str], current: Proxy) -> Desired:
+        """Our block, and a file with certificate and key for each virtual host that ends TLS."""
+        if self.version() and version_tuple(self.version()) < _OLDEST:
+            raise ProxyError(f"HAProxy {self.version()} is too old.", "Install 2.2 or later, or use nginx or Apache.")
+        path, text = self.ours()
+        held = {item.name: item for item in _held(path, text)}
+        gone = [name for name in absent if name in held]
+        held.update({item.name: item for item in vhosts})
+        kept = [held[name] for name in sorted(held) if name not in absent]
+        for vhost in vhosts:
+            refuse_foreign(vhost, current, any_name=True)
+        result = Desired()
+        directory = self.path("/etc/haproxy/collab-rtc")
+        pems = {item.name: f"{directory}/{item.name}.pem" for item in kept if item.certificate}
+        if pems:
+            result.directories.append(directory)
+        for item in kept:
+            # Those of an earlier run are renewed with the others. In check mode the files may not be there yet.
+            if item.certificate and os.path.exists(item.certificate) and os.path.exists(item.key):
+                result.files.append(File(pems[item.name], _joined(item), 0o600, secret=True))
+        block = _block(kept, pems, {item.name: ca_file(item, self) for item in kept if _secure(item)})
+        result.files.append(File(path, _place(text, block).encode("utf-8", "surrogateescape")))
+        result.configuration.append(path)
+        result.absent += [f"{directory}/{name}.pem" for name in gone]
+        if path != self.main() and not kept:
+            result.files = [item for item in result.files if item.path != path]
+            result.absent.append(path)
+        for port in sorted({item.port for item in vhosts}):
+            of_port = [item for item in kept if item.port == port]
+            result.listens += [(address, port) for address in renderer.addresses(of_port)]
+        return result
+
+    def serves(self) -> bool:
+        """HAProxy ends without any listener; a statistics socket is one."""
+        return _NO_LISTENER not in super().validate()
+
+    def validate(self) -> str:
+        """As every server does; but a configuration that only lacks a listener, as Debian delivers it, is in order."""
+        words = super().validate()
+        return "" if _NO_LISTENER in words else words
+
+    def blames_us(self, words: str) -> bool:
+        """Whether the server's words name a line of our block."""
+        path, text = self.ours()
+        first, last = _lines_of_block(text)
+        numbers = re.findall(re.escape(path) + r":(\d+)", words)
+        return any(first <= int(number) <= last for number in numbers)
+
+    def test_command(self) -> tuple[list[str], dict[str, str]]:
+        """``haproxy -c`` with the files of the service."""
+        named = [word for path in self.arguments() for word in ("-f", path)]
+        return [self.program() or "haproxy", "-c", *named], {}
+
+    def pid_file(self) -> str:
+        """Where the units of the distributions let it write."""
+        return self.path(self.settings().get("PIDFILE", "/run/haproxy.pid"))
+
+    def loaded(self, master: int) -> float:
+        """The start of the newest worker: each reload makes one, and the old ones stay while they have connections."""
+        found = [start for _pid, start, _command in daemon.children(master)]
+        return max(found) if found else 0.0
+
+    def reload_signal(self) -> int:
+        """The master starts a new worker, the old one ends with its last connection."""
+        return signal.SIGUSR2
+
+    def error_log(self) -> str:
+        """It has none of its own; the journal has its words."""
+        return ""
+
+
+def _named_files(arguments: list[str]) -> list[str]:
+    return [value for word, value in zip(arguments, arguments[1:]) if word == "-f"]
+
+
+def _text(path: str) -> str:
+    try:
+        return _files.read_bytes(path, 8 * 1024 * 1024).decode("utf-8", "surrogateescape")
+    except RtcError:
+        return ""
+
+
+def _lines_of_block(text: str) -> tuple[int, int]:
+    match = _BLOCK.search(text)
+    if not match:
+        return 0, -1
+    return text.count("\n", 0, match.start()) + 1, text.count("\n", 0, match.end()) + 1
+
+
+def _held(path: str, text: str) -> list[VhostPlan]:
+    """The virtual hosts that our block keeps.
+
+    :raises ProxyError: someone changed it so that it cannot be read.
+    """
+    match = _BLOCK.search(text)
+    if not match:
+        if "# BEGIN collab.rtc" in text:
+            remedy = "Put it back at the end of our block, or remove the block."
+            raise ProxyError(f"{path}: the mark '{_END}' is missing.", remedy)
+        return []
+    found = []
+    for line in match.group(1).splitlines():
+        if line.startswith(_VHOST):
+            try:
+                found.append(_facts.from_dict(VhostPlan, {"site": "", **json.loads(line[len(_VHOST) :])}))
+            except (ValueError, TypeError) as exc:
+                raise ProxyError(f"{path}: the line '{line[:40]}…' cannot be read.", "Remove our block.") from exc
+    return found
+
+
+def _block(vhosts: list[VhostPlan], pems: dict[str, str], authorities: dict[str, str]) -> str:
+    if not vhosts:
+        return ""
+    kept = []
+    for item in vhosts:
+        values = _facts.to_dict(item)
+        values.pop("site")
+        kept.append(_VHOST + json.dumps(values, sort_keys=True))
+    return "\n".join([_BEGIN, *kept, renderer.render(vhosts, pems, authorities) + _END, ""])
+
+
+def _place(text: str, block: str) -> str:
+    match = _BLOCK.search(text)
+    if match:
+        lead = "\n" if match.group().startswith("\n") and block else ""
+        return text[: match.start()] + lead + block + text[match.end() :]
+    if not block:
+        return text
+    return text + ("" if text.endswith("\n") or not text else "\n") + "\n" + block
+
+
+def _joined(vhost: VhostPlan) -> bytes:
+    parts = [_files.read_bytes(path, 1024 * 1024) for path in (vhost.certificate, vhost.key)]
+    return b"".join(part if part.endswith(b"\n") else part + b"\n" for part in parts)
+
+
+def _secure(vhost: VhostPlan) -> bool:
+    return any(item.scheme == "https" for target in targets(vhost) for item in target.upstreams)

@@ -1,0 +1,210 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What HAProxy's sections mean: virtual hosts, routes, upstreams. PRIVATE to the collection.
+
+A frontend that chooses backends by host name becomes one virtual host for each set of names. ACLs are understood as far as
+they compare the host name or the path; a condition of another kind narrows a route in a way that is not shown.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from ansible_collections.collab.rtc.plugins.module_utils._facts import ProxyListen, Route, Upstream, VirtualHost
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy.parser import Line, Section, Tree, seconds
+
+_HOST = re.compile(
+    r"(?:req\.|req_)?(?:hdr|fhdr|hdr_dom|hdr_beg|hdr_end|hdr_reg)\(host\b|(?:req\.|req_)?ssl_sni|ssl_fc_sni", re.IGNORECASE
+)
+_PATH = re.compile(r"(?:path|path_beg|path_dir|url_beg|capture\.req\.uri|base_beg|url)\b")
+_FLAGS_WITH_VALUE = ("-m", "-f", "-n", "-u")
+
+
+@dataclass
+class _Test:
+    """What an ACL, or several together, ask of a request."""
+
+    names: list[str] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
+    other: bool = False
+
+
+def virtual_hosts(tree: Tree) -> list[VirtualHost]:
+    """All frontends and listen sections that listen on an address."""
+    found: list[VirtualHost] = []
+    for section in tree.sections:
+        if section.kind in ("frontend", "listen"):
+            found += _Frontend(tree, section).hosts()
+    return found
+
+
+class _Frontend:
+    def __init__(self, tree: Tree, section: Section) -> None:
+        self.tree, self.section = tree, section
+        self.listens: list[ProxyListen] = []
+        self.certificate = ""
+        for item in section.all("bind", inherit=False):
+            self.bind(item)
+        self.acls: dict[str, list[Line]] = {}
+        for item in section.all("acl"):
+            if len(item.words) > 2:
+                self.acls.setdefault(item.words[1], []).append(item)
+
+    def bind(self, item: Line) -> None:
+        options = item.words[2:]
+        tls = "ssl" in options
+        if "crt" in options[:-1] and not self.certificate:
+            self.certificate = options[options.index("crt") + 1]
+        for place in item.words[1].split(",") if len(item.words) > 1 else []:
+            text = re.sub(r"^(?:ipv[46]|tcp[46]?|stream\+\w+)@", "", place)
+            if text.startswith(("/", "unix@", "abns@", "fd@", "sockpair@", "quic", "uxst@")):
+                continue
+            match = re.fullmatch(r"(\[[^\]]*\]|.*?):?(\d+)?(?:-\d+)?", text)
+            address = (match.group(1) if match else text).strip("[]")
+            port = int(match.group(2)) if match and match.group(2) else 0
+            self.listens.append(ProxyListen(address or "*", port, tls, item.file, item.line))
+
+    def hosts(self) -> list[VirtualHost]:
+        groups: dict[tuple[str, ...], list[Route]] = {}
+        for item in self.section.all("use_backend"):
+            if len(item.words) > 1:
+                test = self.test(item.words[2:])
+                routes = self.backend(item.words[1], item, test.paths or ["/"])
+                groups.setdefault(tuple(test.names), []).extend(routes)
+        default = self.section.last("default_backend")
+        if default and len(default.words) > 1:
+            groups.setdefault((), []).extend(self.backend(default.words[1], default, ["/"]))
+        if self.section.kind == "listen" and any(True for _server in self.section.all("server", inherit=False)):
+            groups.setdefault((), []).append(self.route(self.section, "/", None))
+        groups = groups or {(): []}
+        return [self.host(list(names), routes) for names, routes in groups.items()]
+
+    def host(self, names: list[str], routes: list[Route]) -> VirtualHost:
+        return VirtualHost(
+            names=names, listens=[ProxyListen(**vars(item)) for item in self.listens], routes=routes,
+            certificate=self.certificate, key=self.certificate, file=self.section.file, line=self.section.line,
+        )  # fmt: skip
+
+    def backend(self, name: str, item: Line, paths: list[str]) -> list[Route]:
+        section = self.tree.named(name)
+        if section is None:
+            reason = "is computed" if "%[" in name else "does not exist"
+            self.tree.notes.append(f"{item.file}:{item.line}: the backend {name} {reason}.")
+            return []
+        return [self.route(section, path, item) for path in paths]
+
+    def route(self, section: Section, path: str, item: Line | None) -> Route:
+        upstreams = self.servers(section)
+        return Route(
+            path=path, upstreams=upstreams, file=item.file if item else section.file,
+            line=item.line if item else section.line,
+            upgrade=not any(
+                line.words[1:3] == ["del-header", "Upgrade"]
+                for scope in (self.section, section) for line in scope.all("http-request")
+            ),
+            read_timeout=self.timeout(section), forwarded_proto=self.forwarded_proto(section),
+            sticky=_sticky(section) if len(upstreams) > 1 else "",
+        )  # fmt: skip
+
+    def servers(self, section: Section) -> list[Upstream]:
+        found = []
+        common = [word for item in section.all("default-server") for word in item.words[1:]]
+        mode = section.last("mode")
+        tcp = bool(mode) and mode.words[1:] == ["tcp"] if mode else False
+        for item in section.all("server", inherit=False):
+            if len(item.words) < 3 or "disabled" in item.words[3:]:
+                continue
+            options = common + item.words[3:]
+            address = re.sub(r"^ipv[46]@", "", item.words[2])
+            match = re.fullmatch(r"(\[[^\]]*\]|[^:/]*|[0-9A-Fa-f:]{3,}?):?([+-]?\d+)?", address)
+            if not match:
+                self.tree.notes.append(f"{item.file}:{item.line}: the server {address} could not be understood.")
+                continue
+            port = int(match.group(2) or 0)
+            if not match.group(2) or match.group(2)[0] in "+-":  # the port that the client came to, plus this
+                port += self.listens[0].port if self.listens else 0
+            secure = "ssl" in options and "no-ssl" not in options
+            scheme = "tcp" if tcp else "https" if secure else "http"
+            found.append(Upstream(scheme, match.group(1).strip("[]"), port, "backup" in item.words[3:]))
+        for item in section.all("server-template", inherit=False):
+            self.tree.notes.append(f"{item.file}:{item.line}: server-template is not followed.")
+        return found
+
+    def timeout(self, section: Section) -> float:
+        tunnel = section.last("timeout", "tunnel")
+        if tunnel and len(tunnel.words) > 2:
+            return seconds(tunnel.words[2])
+        limits = []
+        for scope, name in ((self.section, "client"), (section, "server")):
+            item = scope.last("timeout", name)
+            if item and len(item.words) > 2:
+                limits.append(seconds(item.words[2]))
+        return min(limits) if limits else 0.0
+
+    def forwarded_proto(self, section: Section) -> str:
+        found = ""
+        for scope in {id(item): item for item in (self.section, section)}.values():
+            for item in scope.all("http-request"):
+                if item.words[1:2] in (["set-header"], ["add-header"]) and len(item.words) > 3:
+                    found = item.words[3] if item.words[2].lower() == "x-forwarded-proto" else found
+            for item in scope.all("reqadd"):
+                match = re.match(r"X-Forwarded-Proto:\s*(\S+)", " ".join(item.words[1:]), re.IGNORECASE)
+                found = match.group(1) if match else found
+        return found
+
+    def test(self, words: list[str]) -> _Test:
+        """``if``/``unless`` and what follows: names and paths are joined over all ACLs of the condition."""
+        found = _Test()
+        if not words or words[0] != "if":
+            found.other = bool(words)
+            return found
+        inline: list[str] | None = None
+        for word in words[1:]:
+            if word == "{":
+                inline = []
+            elif word == "}" and inline is not None:
+                self.criterion(inline, found)
+                inline = None
+            elif inline is not None:
+                inline.append(word)
+            elif word in ("||", "or"):
+                continue
+            elif word.startswith("!"):
+                found.other = True
+            else:
+                for item in self.acls.get(word, []):
+                    self.criterion(item.words[2:], found)
+        return found
+
+    def criterion(self, words: list[str], found: _Test) -> None:
+        values: list[str] = []
+        rest = iter(words[1:])
+        for word in rest:
+            if word in _FLAGS_WITH_VALUE:
+                next(rest, None)
+            elif not re.fullmatch(r"-[iM-]|--", word):
+                values.append(word)
+        if words and _HOST.match(words[0]):
+            found.names = list(dict.fromkeys([*found.names, *(re.sub(r":\d+$", "", value) for value in values)]))
+        elif words and _PATH.match(words[0]):
+            found.paths = list(dict.fromkeys([*found.paths, *("/" + value.strip("/") for value in values)]))
+        else:
+            found.other = True
+
+
+def _sticky(section: Section) -> str:
+    cookie = section.last("cookie")
+    if cookie and len(cookie.words) > 1:
+        return f"cookie {cookie.words[1]}"
+    for item in section.all("stick"):
+        if item.words[1:2] in (["on"], ["match"], ["store-request"]) and len(item.words) > 2:
+            return f"stick {item.words[2]}"
+    session = section.last("appsession")
+    if session and len(session.words) > 1:
+        return f"cookie {session.words[1]}"
+    balance = section.last("balance")
+    method = " ".join(balance.words[1:]) if balance else ""
+    return method if method.startswith(("source", "uri", "hdr", "hash")) else ""

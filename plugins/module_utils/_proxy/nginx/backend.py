@@ -1,0 +1,127 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""nginx: where its files are, what they say, and ours among them. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import daemon
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (  # fmt: skip
+    Backend,
+    Desired,
+    File,
+    Link,
+    ProxyError,
+    ca_file,
+    our_text,
+)
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.listens import (  # fmt: skip
+    foreign_listens,
+    join_listens,
+    refuse_foreign,
+    targets,
+)
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx import parser, reader, renderer
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
+
+_MAIN = "/etc/nginx/nginx.conf"
+
+
+class Nginx(Backend):
+    """nginx 1.18 and later, of Debian, of the RHEL family, or of nginx.org."""
+
+    kind = "nginx"
+    programs = ("nginx",)
+    services = ("nginx",)
+
+    def main(self) -> str:
+        """The main file; distributions agree on its path."""
+        return self.path(_MAIN)
+
+    def tree(self) -> parser.Tree:
+        """The whole configuration, parsed."""
+        return parser.parse(self.main(), self.path)
+
+    def read(self) -> Proxy:
+        """All servers."""
+        tree = self.tree()
+        hosts = reader.virtual_hosts(tree)
+        return Proxy("nginx", config=self.main(), hosts=hosts, notes=tree.notes)
+
+    def desired(self, vhosts: list[VhostPlan], absent: list[str], current: Proxy) -> Desired:
+        """One file for each virtual host, where this installation includes its sites from."""
+        available, enabled = self._directories()
+        result = Desired()
+        ours = {f"{available}/{vhost.name}.conf" for vhost in vhosts}
+        foreign = foreign_listens(current, ours)
+        for vhost in vhosts:
+            refuse_foreign(vhost, current)
+            secure = any(item.scheme == "https" for target in targets(vhost) for item in target.upstreams)
+            listens = join_listens(vhost, foreign)
+            text = renderer.render(vhost, listens, ca_file(vhost, self) if secure else "")
+            result.listens += [(address, vhost.port) for address in listens]
+            path = f"{available}/{vhost.name}.conf"
+            result.files.append(File(path, text.encode()))
+            result.configuration.append(path)
+            if enabled:
+                result.links.append(Link(f"{enabled}/{vhost.name}.conf", path))
+        for name in absent:
+            result.absent += [f"{enabled}/{name}.conf"] if enabled else []
+            result.absent.append(f"{available}/{name}.conf")
+        for path in [item.path for item in result.files] + result.absent:
+            if os.path.exists(path) and not our_text(path):
+                raise ProxyError(f"{path} exists and was not written by this collection.", "Rename or remove it.")
+        return result
+
+    def _directories(self) -> tuple[str, str]:
+        # Debian's pair of directories, where its nginx.conf still includes it; conf.d elsewhere (RHEL, nginx.org).
+        included = [item.args[0] for item in parser.walk(self.tree().directives, "include") if item.args]
+        available, enabled = self.path("/etc/nginx/sites-available"), self.path("/etc/nginx/sites-enabled")
+        if any("sites-enabled/*" in item for item in included) and os.path.isdir(available):
+            return available, enabled
+        if included and not any("conf.d/*.conf" in item for item in included):
+            raise ProxyError(
+                f"{self.main()} includes neither sites-enabled/* nor conf.d/*.conf.",
+                'Add "include /etc/nginx/conf.d/*.conf;" to its http block.',
+            )
+        if not included and not os.path.exists(self.main()):  # not installed yet: as Debian will have it
+            return available, enabled
+        return self.path("/etc/nginx/conf.d"), ""
+
+    def test_command(self) -> tuple[list[str], dict[str, str]]:
+        """``nginx -t`` reads all files, opens certificates and resolves names."""
+        argv = [self.program() or "nginx", "-t", "-q"]
+        return (argv if self.root == "/" else [*argv, "-c", self.main()]), {}
+
+    def pid_file(self) -> str:
+        """As the main file says."""
+        found = next((item for item in self.tree().directives if item.name == "pid" and item.args), None)
+        return self.path(found.args[0] if found else "/run/nginx.pid")
+
+    def loaded(self, master: int) -> float:
+        """The start of the oldest worker that is not on its way out: a reload replaces them all."""
+        found = [
+            start
+            for _pid, start, command in daemon.children(master)
+            if "worker process" in command and "shutting down" not in command
+        ]
+        return min(found) if found else 0.0
+
+    def reload_signal(self) -> int:
+        """Start new workers with the new configuration, let the old ones finish."""
+        return signal.SIGHUP
+
+    def gave_up(self, log: str) -> bool:
+        """It tries five times to bind an address; any other emergency is final at once."""
+        return "still could not bind" in log or any("[emerg]" in line and "bind()" not in line for line in log.splitlines())
+
+    def error_log(self) -> str:
+        """The last ``error_log`` of the main level."""
+        found = [item.args[0] for item in self.tree().directives if item.name == "error_log" and item.args]
+        path = found[-1] if found else "/var/log/nginx/error.log"
+        return self.path(path) if path.startswith("/") else ""

@@ -1,0 +1,201 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What nginx's configuration tree means: virtual hosts, routes, upstreams. PRIVATE to the collection.
+
+Inheritance as nginx has it: a directive holds in all blocks within, until a block says otherwise; ``proxy_set_header`` is
+taken from outside only by a block that has none of its own.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ansible_collections.collab.rtc.plugins.module_utils._facts import ProxyListen, Route, Upstream, VirtualHost
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import backend
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx import parser
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx.parser import Directive, Tree
+
+_STICKY = ("ip_hash", "hash", "sticky")
+_MAIN_BLOCKS = ("events", "stream", "mail", "rtmp")  # a file that has one of them is no fragment of an http block
+# Blocks within a location whose directives hold for the same path.
+_SAME_PATH = ("if", "limit_except")
+
+
+def virtual_hosts(tree: Tree) -> list[VirtualHost]:
+    """All servers of the ``http`` and ``stream`` blocks; a fragment without them is read as if it stood in ``http``."""
+    found: list[VirtualHost] = []
+    https = list(parser.walk(tree.directives, "http"))
+    streams = list(parser.walk(tree.directives, "stream"))
+    if not https and not any(item.name in _MAIN_BLOCKS for item in tree.directives):
+        https = [Directive("http", [], "", 0, tree.directives)]
+    for http in https:
+        pools = _pools(http)
+        servers = [item for item in parser.walk(http.block or [], "server") if item.block is not None]
+        found += [_Server([http, server], pools, tree.notes).host for server in servers]
+    for stream in streams:
+        pools = _pools(stream)
+        found += [_stream_server(server, pools) for server in stream.all("server") if server.block is not None]
+    return found
+
+
+def _pools(http: Directive) -> dict[str, Directive]:
+    return {item.args[0]: item for item in parser.walk(http.block or [], "upstream") if item.args}
+
+
+def effective(scopes: list[Directive], name: str) -> Directive | None:
+    """The directive that holds in the innermost scope."""
+    for scope in reversed(scopes):
+        found = scope.first(name)
+        if found:
+            return found
+    return None
+
+
+def value(scopes: list[Directive], name: str, default: str = "") -> str:
+    """Its first word."""
+    found = effective(scopes, name)
+    return found.args[0] if found and found.args else default
+
+
+def headers(scopes: list[Directive]) -> dict[str, str]:
+    """What ``proxy_set_header`` sets, names in lower case."""
+    for scope in reversed(scopes):
+        found = {item.args[0].lower(): " ".join(item.args[1:]) for item in scope.all("proxy_set_header") if item.args}
+        if found:
+            return found
+    return {}
+
+
+def listen_of(item: Directive) -> ProxyListen | None:
+    """A ``listen`` directive; None for a local socket."""
+    text = item.args[0] if item.args else "80"
+    if text.startswith("unix:"):
+        return None
+    match = re.fullmatch(r"(?:(\[[^\]]*\]|[^:]*):)?(\d+)(?:-\d+)?", text)
+    if match:
+        address, port = (match.group(1) or "*").strip("[]"), int(match.group(2))
+    else:
+        address, port = text.strip("[]"), 80
+    return ProxyListen(address or "*", port, "ssl" in item.args[1:], item.file, item.line)
+
+
+def split_host(text: str, default: int) -> tuple[str, int]:
+    """``host:port`` with an optional port and brackets."""
+    match = re.fullmatch(r"(\[[^\]]*\]|[^:/]*)(?::(\d+))?", text)
+    if not match:
+        return text, default
+    return match.group(1).strip("[]"), int(match.group(2) or default)
+
+
+class _Server:
+    def __init__(self, scopes: list[Directive], pools: dict[str, Directive], notes: list[str]) -> None:
+        server = scopes[-1]
+        self.pools, self.notes = pools, notes
+        self.variables = {
+            item.args[0]: item.args[1]
+            for item in parser.walk(server.block or [], "set")
+            if len(item.args) == 2
+        }
+        self.host = VirtualHost(
+            names=[name for item in server.all("server_name") for name in item.args if name],
+            listens=self.listens(server),
+            certificate=value(scopes, "ssl_certificate"),
+            key=value(scopes, "ssl_certificate_key"),
+            file=server.file, line=server.line, managed=backend.our_text(server.file),
+        )  # fmt: skip
+        self.named = {item.args[0]: item for item in server.all("location") if item.args[:1] and item.args[0].startswith("@")}
+        self.routes(scopes, "/")
+
+    def listens(self, server: Directive) -> list[ProxyListen]:
+        found = [listen_of(item) for item in server.all("listen")]
+        whole = any(item.args[:1] == ["on"] for item in server.all("ssl"))  # before nginx 1.25.1
+        known = [item for item in found if item]
+        for item in known:
+            item.tls = item.tls or whole
+        return known if found else [ProxyListen("*", 80, whole, server.file, server.line)]
+
+    def routes(self, scopes: list[Directive], path: str) -> None:
+        for item in scopes[-1].block or []:
+            if item.name == "proxy_pass" and item.args:
+                self.host.routes.append(self.route(scopes, path, item))
+            elif item.name == "try_files" and item.args and item.args[-1] in self.named:
+                self.routes([*scopes[:2], self.named[item.args[-1]]], path)
+            elif item.name == "location" and item.args[:1] and item.args[0] in self.named:
+                continue  # read where it is named
+            elif item.name == "location" and item.block is not None:
+                self.routes([*scopes, item], _location(item))
+            elif item.name in _SAME_PATH and item.block is not None:
+                self.routes([*scopes, item], path)
+
+    def route(self, scopes: list[Directive], path: str, item: Directive) -> Route:
+        sent = headers(scopes)
+        upstreams, upstream_path, sticky = self.target(item)
+        return Route(
+            path=path, upstreams=upstreams, upstream_path=upstream_path, file=item.file, line=item.line,
+            upgrade="upgrade" in sent.get("upgrade", "").lower() and sent.get("connection", "") not in ("", "close"),
+            http11=value(scopes, "proxy_http_version", "1.0") != "1.0",
+            read_timeout=parser.seconds(value(scopes, "proxy_read_timeout", "60s"), 60.0),
+            forwarded_proto=sent.get("x-forwarded-proto", ""),
+            sticky=sticky,
+            buffering=value(scopes, "proxy_buffering", "on") != "off",
+        )  # fmt: skip
+
+    def target(self, item: Directive) -> tuple[list[Upstream], str, str]:
+        text = re.sub(
+            r"\$\{?(\w+)\}?", lambda found: self.variables.get("$" + found[1], found[0]), item.args[0]
+        )
+        text = re.sub(r"^(https?://[^/$]*)\$(?:request_uri|uri)\b.*", r"\1", text)  # passes the path on as it is
+        match = re.match(r"(https?)://([^/]*)(/.*)?$", text)
+        if not match or "$" in match.group(2):
+            self.notes.append(f"{item.file}:{item.line}: proxy_pass {item.args[0]} could not be followed.")
+            return [], "", ""
+        scheme, authority, path = match.group(1), match.group(2), match.group(3) or ""
+        pool = self.pools.get(authority)
+        default = 443 if scheme == "https" else 80
+        if pool is None:
+            host, port = split_host(authority, default)
+            return [Upstream(scheme, host, port)], path, ""
+        return _members(pool, scheme, default), path, _sticky(pool)
+
+
+def _location(item: Directive) -> str:
+    # "= /x" and "^~ /x" match as prefixes do here; a regular expression keeps its sign, so that nobody takes it for a path.
+    if item.args[:1] in (["="], ["^~"]) and len(item.args) > 1:
+        return item.args[1]
+    return " ".join(item.args) or "/"
+
+
+def _members(pool: Directive, scheme: str, default: int) -> list[Upstream]:
+    found = []
+    for item in pool.all("server"):
+        if not item.args or item.args[0].startswith("unix:") or "down" in item.args:
+            continue
+        host, port = split_host(item.args[0], default)
+        found.append(Upstream(scheme, host, port, "backup" in item.args))
+    return found
+
+
+def _sticky(pool: Directive) -> str:
+    found = next(pool.all(*_STICKY), None)
+    return " ".join([found.name, *found.args]) if found else ""
+
+
+def _stream_server(server: Directive, pools: dict[str, Directive]) -> VirtualHost:
+    listens = [listen_of(item) for item in server.all("listen")]
+    host = VirtualHost(
+        listens=[item for item in listens if item], certificate=value([server], "ssl_certificate"),
+        key=value([server], "ssl_certificate_key"), file=server.file, line=server.line,
+    )  # fmt: skip
+    for item in server.all("proxy_pass"):
+        pool = pools.get(item.args[0]) if item.args else None
+        name, port = split_host(item.args[0] if item.args else "", 0)
+        members = _members(pool, "tcp", 0) if pool else [Upstream("tcp", name, port)]
+        # A stream passes every byte on: the Upgrade too.
+        timeout = parser.seconds(value([server], "proxy_timeout", "10m"), 600.0)
+        host.routes.append(
+            Route("/", members, file=item.file, line=item.line, upgrade=True, read_timeout=timeout,
+                  sticky=_sticky(pool) if pool else "")
+        )  # fmt: skip
+    return host

@@ -1,0 +1,133 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Checks before a virtual host is written: its certificate, and that its port is free. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import errno
+import os
+import ssl
+
+from ansible_collections.collab.rtc.plugins.module_utils import _files
+from ansible_collections.collab.rtc.plugins.module_utils._facts import Listener, Proxy
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import control, daemon
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Backend, Desired, ProxyError
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.listens import wildcard
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
+from ansible_collections.collab.rtc.plugins.module_utils._x509 import server_certificate
+
+
+def certificate(vhost: VhostPlan) -> list[str]:
+    """Check the certificate that a virtual host presents: it is one, for this name, in its time, and the key is its own.
+
+    :returns: warnings (about to expire).
+    :raises RtcError: what is wrong, with the path.
+    """
+    if bool(vhost.certificate) != bool(vhost.key):
+        raise ProxyError(f"{vhost.name} has only one of certificate and key.", "Give both, or none for plain HTTP.")
+    if not vhost.certificate:
+        return []
+    chain = server_certificate.parse(_files.read_bytes(vhost.certificate, 1024 * 1024), vhost.certificate)
+    _files.read_bytes(vhost.key, 1024 * 1024)
+    _pair(vhost)
+    leaf = chain[0]
+    if not server_certificate.match_name(leaf, vhost.server_name):
+        held = ", ".join(leaf.dns_names) or "no name at all"
+        raise ProxyError(
+            f"The certificate {vhost.certificate} is not for {vhost.server_name}; it holds {held}.",
+            "Have one issued with that name among its alternative names.",
+        )
+    state = server_certificate.validity(leaf)
+    if state in ("expired", "not yet valid"):
+        raise ProxyError(f"{vhost.certificate}: {' '.join(server_certificate.problems(leaf))}", "Renew it, or correct the host's clock.")
+    return [f"{vhost.certificate}: {text}" for text in server_certificate.problems(leaf)]
+
+
+def authorities(vhost: VhostPlan) -> None:
+    """Check that ``upstream_ca`` is a file of certificates.
+
+    :raises RtcError: it is not.
+    """
+    if vhost.upstream_ca:
+        server_certificate.parse(_files.read_bytes(vhost.upstream_ca), vhost.upstream_ca)
+
+
+def _pair(vhost: VhostPlan) -> None:
+    def refuse() -> str:
+        raise ProxyError(f"The key {vhost.key} is encrypted with a pass phrase.", "Store it without one, mode 0600.")
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(vhost.certificate, vhost.key, password=refuse)
+    except ssl.SSLError as exc:
+        if exc.reason == "KEY_VALUES_MISMATCH":
+            raise ProxyError(
+                f"The key {vhost.key} is not that of the certificate {vhost.certificate}.",
+                "Give the key that the certificate was requested with; the leaf must be the first certificate in its file.",
+            ) from exc
+        raise ProxyError(
+            f"{vhost.certificate} and {vhost.key} cannot be used: {exc.reason or exc}.",
+            "Both must be PEM: the certificate with its chain, leaf first, and the key without a pass phrase.",
+        ) from exc
+
+
+def ports(backend: Backend, desired: Desired, current: Proxy, master: int) -> None:
+    """Check that every address is this host's and no other process listens there.
+
+    A server that finds this out itself keeps running with its old configuration at best (nginx), or stops (Apache).
+
+    :param master: process id of the running server, 0 for none.
+    :raises ProxyError: naming the address, port and process.
+    """
+    sockets = control.listening()
+    has = [item for host in current.hosts for item in host.listens] if master else []
+    for address, port in desired.listens:
+        held = [item for item in sockets if control.meets(address, port, item)]
+        # A worker that gave up root hides its sockets; then what the running server was told to listen on counts.
+        told = any(item.port == port and daemon.overlap(address, item.address) for item in has)
+        own = [item for item in held if item.process in backend.programs or (told and not item.pid)]
+        if own:
+            _reloadable(backend, address, port, own)
+            continue
+        reason = daemon.why_not_bindable(address, port)
+        if reason == errno.EADDRNOTAVAIL:
+            raise ProxyError(
+                f"{address} is not an address of this host, so {backend.kind} cannot listen on it.",
+                "Check the listen addresses of the plan, and what the server name resolves to.",
+            )
+        if reason == errno.EADDRINUSE:
+            who = ", ".join(f"{item.process or 'a process'} ({item.pid or 'hidden'}) on {item.address}" for item in held)
+            origin = desired.origins.get((address, port))
+            remedy = (
+                f"{origin} tells {backend.kind} to listen there: remove that, or stop the other process." if origin
+                else "Let that process listen on the loopback address only, or choose another port."
+            )  # fmt: skip
+            raise ProxyError(f"Port {port} on {address} is in use by {who or 'another process'}.", remedy)
+
+
+def _reloadable(backend: Backend, address: str, port: int, own: list[Listener]) -> None:
+    """A running server binds what is new beside what it has. From "*" to one address, or back, that cannot work."""
+    if backend.rebinds or any(_same(address, item.address) for item in own):
+        return
+    raise ProxyError(
+        f"{backend.kind} listens on {own[0].address}:{port} now, and cannot change to {address}:{port} without a restart.",
+        "Take the virtual host away first (state: absent) and then write it anew; or write it with reload: false, and "
+        "restart the server when users can bear it.",
+    )
+
+
+def _same(address: str, bound: str) -> bool:
+    if not control.literal(address):
+        return True
+    return address.strip("[]") == bound or (wildcard(address) and wildcard(bound))
+
+
+def newest(paths: list[str]) -> float:
+    """When the last of some files changed: the later of its content and its inode, links themselves included."""
+    times = [0.0]
+    for path in paths:
+        for info in (os.lstat(path), os.stat(path)) if os.path.exists(path) else ():
+            times += [info.st_mtime, info.st_ctime]
+    return max(times)

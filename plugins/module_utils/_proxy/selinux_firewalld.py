@@ -1,0 +1,106 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What SELinux and firewalld must allow a proxy server. PRIVATE to the collection.
+
+Written from semanage-port(8), setsebool(8), firewall-cmd(1) and the booleans of the targeted policy; not tried on a real host
+of the RHEL family yet. The settings stay when a change of files is undone: alone they do nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Command, ProxyError
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import run as run_command
+
+if TYPE_CHECKING:  # Python 3.8 cannot evaluate it
+    from collections.abc import Callable
+
+    Runner = Callable[[list[str]], Command]
+
+_TYPE = "http_port_t"
+_BOOLEANS = {"nginx": "httpd_can_network_connect", "apache": "httpd_can_network_connect", "haproxy": "haproxy_connect_any"}
+_ENFORCE = "/sys/fs/selinux/enforce"
+
+
+@dataclass
+class Need:
+    """One setting that is missing, and the commands that make it."""
+
+    text: str
+    commands: list[list[str]]
+
+
+def enforcing() -> bool:
+    """Whether SELinux refuses things now."""
+    try:
+        with open(_ENFORCE, encoding="ascii") as file:
+            return file.read().strip() == "1"
+    except OSError:
+        return False
+
+
+def selinux(kind: str, ports: list[int], run: Runner = run_command) -> list[Need]:
+    """What SELinux lacks for a server to listen on these ports and to connect to its upstreams.
+
+    :raises ProxyError: the tools to see it are missing.
+    """
+    listed = run(["semanage", "port", "-l"])
+    if listed.code != 0:
+        raise ProxyError(
+            f"SELinux is enforcing, and semanage cannot be used: {listed.output}",
+            "Install the package policycoreutils-python-utils, or set selinux to false and see to the ports yourself.",
+        )
+    types = port_types(listed.output)
+    found = []
+    for port in ports:
+        held = types.get(port, [])
+        if _TYPE not in held:
+            action = "-m" if held else "-a"  # an exact port of another type cannot be added a second time
+            command = ["semanage", "port", action, "-t", _TYPE, "-p", "tcp", str(port)]
+            found.append(Need(f"SELinux: {_TYPE} for port {port}", [command]))
+    boolean = _BOOLEANS[kind]
+    if not run(["getsebool", boolean]).output.endswith("on"):
+        found.append(Need(f"SELinux: {boolean}", [["setsebool", "-P", boolean, "on"]]))
+    return found
+
+
+def port_types(text: str) -> dict[int, list[str]]:
+    """The TCP ports that ``semanage port -l`` lists one by one, with their types. Ranges are defaults, not exact."""
+    found: dict[int, list[str]] = {}
+    for line in text.splitlines():
+        match = re.match(r"(\S+)\s+tcp\s+(.*)$", line)
+        for item in match.group(2).split(",") if match else []:
+            if match and item.strip().isdigit():
+                found.setdefault(int(item), []).append(match.group(1))
+    return found
+
+
+def firewalld(ports: list[int], run: Runner = run_command) -> list[Need]:
+    """The ports that a running firewalld keeps closed in its default zone, now or after its next start."""
+    if run(["firewall-cmd", "--state"]).output.strip() != "running":
+        return []
+    found = []
+    for port in ports:
+        scopes: list[list[str]] = [[], ["--permanent"]]
+        closed = [scope for scope in scopes if run(["firewall-cmd", *scope, f"--query-port={port}/tcp"]).code != 0]
+        commands = [["firewall-cmd", *scope, f"--add-port={port}/tcp"] for scope in closed]
+        if commands:
+            found.append(Need(f"firewalld: port {port}/tcp", commands))
+    return found
+
+
+def make(needs: list[Need], run: Runner = run_command) -> None:
+    """Run the commands.
+
+    :raises ProxyError: with the words of the one that failed.
+    """
+    for need in needs:
+        for command in need.commands:
+            done = run(command)
+            if done.code != 0:
+                raise ProxyError(f"{need.text} could not be set: {' '.join(command)}: {done.output}", "Set it by hand.")

@@ -1,0 +1,35 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A virtual host to write: what the plan asks of ``proxy_vhost``, and what the renderers read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ansible_collections.collab.rtc.plugins.module_utils import _facts
+
+
+@dataclass
+class VhostPlan:
+    """A virtual host, as options of ``proxy_vhost``."""
+
+    site: str
+    kind: str  # "nginx" | "apache" | "haproxy"
+    role: str  # "rtc" | "application"
+    name: str  # of our file: "rtc-confluence-9083"
+    server_name: str
+    listen: list[str]  # addresses, "*" for all
+    port: int
+    upstreams: list[dict[str, str | int | bool]]  # {scheme, host, port, backup}
+    context_path: str = ""
+    certificate: str = ""  # paths on the proxy host; "" for plain HTTP
+    key: str = ""
+    synchrony: str = ""  # "127.0.0.1:8091" for Confluence's own collaborative editing
+    upstream_ca: str = ""  # file of authorities on the proxy host that an https upstream is checked against; "": the system's
+    upstream_name: str = ""  # the name that the upstream's certificate must have; "": the server name
+    reuse: bool = True  # of connections to the upstreams; the add-on's own service says keep-alive and closes them
+
+
+_facts.register(VhostPlan)

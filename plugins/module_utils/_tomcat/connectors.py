@@ -1,0 +1,303 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The live connectors of Tomcat's server.xml, and which of them is meant. PRIVATE to the collection.
+
+What is live is what Tomcat's own Catalina class digests: elements at exact paths such as
+``Server/Service/Connector``; a connector in a comment, or elsewhere, does not exist. Values hold ``${...}``
+as written; ``value()`` and ``resolve()`` replace them as Tomcat does (``IntrospectionUtils.replaceProperties``).
+The other parts of the file are in ``_server_xml``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Mapping, Sequence
+
+from ansible_collections.collab.rtc.plugins.module_utils._xml import scanner
+from ansible_collections.collab.rtc.plugins.module_utils._xml.scanner import Node
+
+if TYPE_CHECKING:
+    from ansible_collections.collab.rtc.plugins.module_utils._xml.entities import ExternalPart
+
+# Of the connectors in the files that the products ship (Atlassian, "Ports used by Atlassian applications").
+DEFAULT_PORTS = {"confluence": 8090, "jira": 8080}
+ENGINE = "Server/Service/Engine"
+
+_SERVICE = "Server/Service"
+# Elements that M/Monit has and Tomcat has not; the rest of M/Monit's server.xml looks like Tomcat's.
+_FOREIGN = (ENGINE + "/ErrorLogger", ENGINE + "/License", "Server/License")
+_MAX_ROUNDS = 20  # Tomcat gives up resolving there too
+_MAX_VALUE = 65536  # characters: a property that refers to itself twice doubles in each round
+
+
+ServerXmlError = scanner.XmlError  # with ``line`` and ``column``
+IllFormed = scanner.IllFormed
+
+
+class NotTomcat(ServerXmlError):  # noqa: N818
+    """XML, but not a server.xml of Tomcat."""
+
+
+class NoConnector(ServerXmlError):  # noqa: N818
+    """No live connector fits."""
+
+
+class AmbiguousConnector(ServerXmlError):  # noqa: N818
+    """Several connectors fit; ``candidates`` are they."""
+
+    def __init__(self, message: str, remedy: str, candidates: Sequence[Connector]) -> None:
+        super().__init__(message, remedy, candidates[0].line if candidates else 0)
+        self.candidates = list(candidates)
+
+
+class ConnectorElsewhere(ServerXmlError):  # noqa: N818
+    """The connector is, or may be, in an entity rather than in the text of this file."""
+
+
+def resolve(value: str, properties: Mapping[str, str]) -> tuple[str, list[str]]:
+    """Replace ``${name}`` and ``${name:-default}`` as Tomcat does.
+
+    :returns: the text, and the names that are unknown (they stay in the text as ``${name}``), each once.
+    """
+    for _round in range(_MAX_ROUNDS):
+        text, unknown = _resolve_once(value, properties)
+        if text == value:
+            return text, unknown
+        if len(text) > _MAX_VALUE:
+            break
+        value = text
+    return value, ["a property that refers to itself"]
+
+
+def _resolve_once(value: str, properties: Mapping[str, str]) -> tuple[str, list[str]]:
+    parts: list[str] = []
+    unknown: list[str] = []
+    position = 0
+    while True:
+        start = value.find("${", position)
+        end = value.find("}", start)
+        if start < 0 or end < 0:
+            return "".join([*parts, value[position:]]), unknown
+        name = value[start + 2 : end]
+        plain, separator, default = name.partition(":-")
+        # The whole is looked up first: a property may have ":-" in its name.
+        known = properties.get(name, properties.get(plain, default if separator else None))
+        if known is None and name not in unknown:
+            unknown.append(name)
+        parts += [value[position:start], value[start : end + 1] if known is None else known]
+        position = end + 1
+
+
+# Plain classes here too: see scanner.
+class Part:
+    """An element of a server.xml: its line (1-based) and its attributes, decoded, ``${...}`` as written."""
+
+    def __init__(self, node: Node, properties: Mapping[str, str]) -> None:
+        self.node = node
+        self.properties = properties
+
+    @property
+    def line(self) -> int:
+        return self.node.line
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        return dict(self.node.attributes)
+
+    def value(self, name: str, default: str = "") -> str:
+        """An attribute with ``${...}`` replaced where the properties are known."""
+        found = self.node.attributes.get(name)
+        return default if found is None else resolve(found, self.properties)[0]
+
+    def resolved(self) -> dict[str, str]:
+        """All attributes with ``${...}`` replaced where the properties are known."""
+        return {name: self.value(name) for name in self.node.attributes}
+
+    def unresolved(self) -> list[str]:
+        """Names of the attributes whose value has a ``${...}`` that is unknown."""
+        return [name for name, value in self.node.attributes.items() if resolve(value, self.properties)[1]]
+
+    def number(self, name: str) -> int | None:
+        """An attribute as a whole number; None: absent, unresolved, or no number."""
+        text = self.value(name).strip()
+        return int(text) if text.lstrip("-").isdigit() and text.isascii() else None
+
+    def true(self, name: str) -> bool:
+        """An attribute as Java's ``Boolean.valueOf`` reads it."""
+        return self.value(name).lower() == "true"
+
+
+class Certificate(Part):
+    """A ``Certificate`` of an ``SSLHostConfig``."""
+
+
+class SslHostConfig(Part):
+    """An ``SSLHostConfig`` of a connector (Tomcat 8.5 and later)."""
+
+    @property
+    def certificates(self) -> tuple[Certificate, ...]:
+        return tuple(Certificate(found, self.properties) for found in self.node.find("Certificate"))
+
+    @property
+    def host_name(self) -> str:
+        return self.value("hostName", "_default_")
+
+
+class Connector(Part):
+    """A live connector."""
+
+    @property
+    def ssl_hosts(self) -> tuple[SslHostConfig, ...]:
+        return tuple(SslHostConfig(found, self.properties) for found in self.node.find("SSLHostConfig"))
+
+    @property
+    def port(self) -> int | None:
+        """None: no port attribute, or its property is unknown."""
+        return self.number("port")
+
+    @property
+    def protocol(self) -> str:
+        return self.value("protocol", "HTTP/1.1")
+
+    @property
+    def is_ajp(self) -> bool:
+        """Protocol ``AJP/1.3``, or a class of AJP by name (``org.apache.coyote.ajp.AjpNioProtocol``)."""
+        kind = self.protocol + " " + self.value("className")
+        return kind.startswith("AJP/") or ".ajp." in kind or "Ajp" in kind
+
+    @property
+    def is_tls(self) -> bool:
+        return self.true("SSLEnabled")
+
+    @property
+    def is_proxied(self) -> bool:
+        """Has a ``proxyName`` that is not empty."""
+        return bool(self.value("proxyName").strip())
+
+    def __str__(self) -> str:
+        port = self.value("port") or "without a port"
+        return f"line {self.line}: {'AJP ' if self.is_ajp else ''}connector {port}"
+
+
+class Connectors:
+    """A server.xml of Tomcat with its live connectors, in the order of the file."""
+
+    def __init__(self, document: scanner.Document, properties: Mapping[str, str]) -> None:
+        _check_tomcat(document)
+        self.document = document
+        self.properties = properties
+        self.connectors = tuple(Connector(node, properties) for node in self.at(_SERVICE + "/Connector"))
+
+    def at(self, path: str) -> list[Node]:
+        """The elements at a path such as ``Server/Service``."""
+        return [node for node in self.document.nodes if node.path == path]
+
+    @property
+    def name(self) -> str:
+        return self.document.source.name
+
+    @property
+    def external(self) -> list[ExternalPart]:
+        """External entities that stand where connectors could be; they are not read."""
+        return [part for part in self.document.external if part.path in ("Server", _SERVICE)]
+
+
+def read(data: bytes, name: str, properties: Mapping[str, str]) -> Connectors:
+    """As ``_server_xml.parse``, with nothing but the connectors."""
+    return Connectors(scanner.read(data, name), dict(properties))
+
+
+def _check_tomcat(document: scanner.Document) -> None:
+    """Refuse what only looks like Tomcat's file. M/Monit's has the same root; its parts are not Tomcat's."""
+    root, name = document.root, document.source.name
+    if root.name != "Server":
+        raise NotTomcat(
+            f"{name}, line {root.line}: the root is <{root.name}>, not <Server>: no server.xml of Tomcat.",
+            "Give the path of conf/server.xml.", root.line,
+        )  # fmt: skip
+    for node in document.nodes:
+        if node.path in _FOREIGN or (node.path == ENGINE + "/Realm" and "url" in node.attributes):
+            raise NotTomcat(
+                f"{name}, line {node.line}: <{node.name}> as it stands here is not Tomcat's: the file is "
+                "another server's, such as M/Monit's.", "Give the path of Tomcat's conf/server.xml.", node.line,
+            )  # fmt: skip
+
+
+def choose_connector(model: Connectors, port: int | None = None, kind: str = "") -> tuple[Connector, str]:
+    """The connector on a port, or the one that users' requests arrive at.
+
+    The rules, first that decides: the only HTTP connector; the only one with a ``proxyName`` (Atlassian tells
+    administrators to add unproxied ones for application links); the only TLS connector that a plain one
+    redirects to; the only one on the product's default port.
+
+    :param kind: ``confluence`` or ``jira``: whose default port counts; "": either's.
+    :returns: the connector, and why it was chosen.
+    :raises NoConnector: none, or only AJP; :raises AmbiguousConnector: several, none is clearly the one;
+    :raises ConnectorElsewhere: external entities hold, or may hold, connectors.
+    """
+    usable = [item for item in model.connectors if not item.is_ajp]
+    if port is not None:
+        return _by_port(model, usable, port)
+    if not usable:
+        raise _none(model, "no live HTTP connector")
+    if model.external:
+        raise _elsewhere(model, "other connectors may stand there, so that the users' one cannot be told")
+    for fitting, reason in _rules(usable, kind):
+        if len(fitting) == 1:
+            return fitting[0], reason
+    raise AmbiguousConnector(
+        f"{model.name}: {len(usable)} connectors could be the one that users arrive at ({_list(usable)}).",
+        "Name its port.", usable,
+    )  # fmt: skip
+
+
+def _rules(usable: list[Connector], kind: str) -> list[tuple[list[Connector], str]]:
+    targets = {item.number("redirectPort") for item in usable if not item.is_tls}
+    ports = [DEFAULT_PORTS[kind]] if kind in DEFAULT_PORTS else list(DEFAULT_PORTS.values())
+    return [
+        (usable, "the only HTTP connector"),
+        ([item for item in usable if item.is_proxied], "the only connector with a proxyName"),
+        (
+            [item for item in usable if item.is_tls and item.port is not None and item.port in targets],
+            "the only TLS connector that a plain one redirects to",
+        ),
+        ([item for item in usable if item.port in ports], "the only connector on the product's default port"),
+    ]
+
+
+def _by_port(model: Connectors, usable: list[Connector], port: int) -> tuple[Connector, str]:
+    fitting = [item for item in usable if item.port == port]
+    if len(fitting) == 1:
+        return fitting[0], f"the connector on port {port}"
+    if fitting:
+        raise AmbiguousConnector(
+            f"{model.name}: {len(fitting)} connectors have port {port} ({_list(fitting)}).",
+            "Give them different ports, or edit the file by hand.", fitting,
+        )  # fmt: skip
+    raise _none(model, f"no live HTTP connector on port {port}")
+
+
+def _none(model: Connectors, what: str) -> ServerXmlError:
+    if model.external:
+        return _elsewhere(model, f"{what} stands in this file itself; it may stand there")
+    found = f"it has {_list(model.connectors)}" if model.connectors else "it has no live connector at all"
+    unknown = [item for item in model.connectors if "port" in item.unresolved()]
+    remedy = "Name the port of a live connector; connectors in comments do not count."
+    if unknown:
+        remedy = "Give the JVM properties that the ports come from, or name the port of a live connector."
+    return NoConnector(f"{model.name}: {what}; {found}.", remedy)
+
+
+def _elsewhere(model: Connectors, why: str) -> ConnectorElsewhere:
+    part = model.external[0]
+    what = f"&{part.name};" if part.name else "an entity"
+    of = f" ({part.system_id})" if part.system_id else ""
+    return ConnectorElsewhere(
+        f"{model.name}, line {part.line}: {what}{of} is an external entity, which is not read: {why}.",
+        "Name the port of a connector in this file, or edit the included file by hand.", part.line,
+    )  # fmt: skip
+
+
+def _list(connectors: Sequence[Connector]) -> str:
+    return "; ".join(str(item) for item in connectors)

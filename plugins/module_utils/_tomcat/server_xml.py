@@ -1,0 +1,119 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Tomcat's server.xml as it is: connectors, contexts, valves, with line numbers. PRIVATE to the collection.
+
+What is said of the connectors, and of what is live, stands in ``_connectors``: who only edits one needs no more than that.
+"""
+
+from __future__ import annotations
+
+from typing import Mapping
+
+from ansible_collections.collab.rtc.plugins.module_utils._tomcat.connectors import (
+    ENGINE,
+    AmbiguousConnector,
+    Connector,
+    ConnectorElsewhere,
+    Connectors,
+    IllFormed,
+    NoConnector,
+    NotTomcat,
+    Part,
+    ServerXmlError,
+    SslHostConfig,
+    choose_connector,
+    resolve,
+)
+from ansible_collections.collab.rtc.plugins.module_utils._xml import scanner
+
+__all__ = [
+    "AmbiguousConnector",
+    "Connector",
+    "ConnectorElsewhere",
+    "Context",
+    "IllFormed",
+    "NoConnector",
+    "NotTomcat",
+    "Part",
+    "ServerXml",
+    "ServerXmlError",
+    "SslHostConfig",
+    "Valve",
+    "choose_connector",
+    "parse",
+    "resolve",
+]
+
+REMOTE_IP_VALVE = "org.apache.catalina.valves.RemoteIpValve"
+
+_HOST = ENGINE + "/Host"
+_CONTEXT = _HOST + "/Context"
+
+
+class Context(Part):
+    """A ``Context`` of a ``Host``."""
+
+    @property
+    def path(self) -> str:
+        """The context path as Tomcat takes it: "" is the root."""
+        path = self.value("path")
+        return "" if path == "/" else path
+
+    @property
+    def doc_base(self) -> str:
+        return self.value("docBase")
+
+
+class Valve(Part):
+    """A ``RemoteIpValve``."""
+
+    @property
+    def where(self) -> str:
+        """``Engine``, ``Host`` or ``Context``."""
+        return self.node.path.split("/")[-2]
+
+
+class ServerXml(Connectors):
+    """A Tomcat server.xml; live parts only, in the order of the file."""
+
+    @property
+    def contexts(self) -> tuple[Context, ...]:
+        return tuple(Context(node, self.properties) for node in self.at(_CONTEXT))
+
+    @property
+    def remote_ip_valves(self) -> tuple[Valve, ...]:
+        """Those of engines first, then of hosts, then of contexts."""
+        places = [self.at(place + "/Valve") for place in (ENGINE, _HOST, _CONTEXT)]
+        valves = [Valve(node, self.properties) for nodes in places for node in nodes]
+        return tuple(valve for valve in valves if valve.value("className") == REMOTE_IP_VALVE)
+
+    @property
+    def shutdown_port(self) -> int | None:
+        """8005 where none is set, -1: switched off, None: its property is unknown."""
+        server = Part(self.document.root, self.properties)
+        return server.number("port") if "port" in server.attributes else 8005
+
+    def application_context(self, kind: str = "") -> Context | None:
+        """The context of Confluence or Jira itself, or None. Confluence has a second one, for Synchrony.
+
+        :param kind: ``confluence`` or ``jira``; "": either.
+        """
+        bases = {"confluence": ("confluence",), "jira": ("atlassian-jira", "jira")}
+        wanted = bases.get(kind, ("confluence", "atlassian-jira", "jira"))
+        others = [item for item in self.contexts if not item.doc_base.rstrip("/").endswith("synchrony-proxy")]
+        named = [item for item in others if item.doc_base.rstrip("/").rsplit("/", 1)[-1] in wanted]
+        fitting = named or others
+        return fitting[0] if fitting else None
+
+
+def parse(data: bytes, name: str = "server.xml", properties: Mapping[str, str] | None = None) -> ServerXml:
+    """Read a server.xml.
+
+    :param name: its path, for messages.
+    :param properties: of the JVM (``-D`` options, catalina.properties), for ``${...}``.
+    :raises IllFormed: not well-formed XML, or an encoding that cannot be given back byte for byte.
+    :raises NotTomcat: well-formed, but something else.
+    """
+    return ServerXml(scanner.read(data, name), dict(properties or {}))

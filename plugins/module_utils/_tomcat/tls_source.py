@@ -1,0 +1,173 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Where the private key and the chain of a Tomcat connector are: what server.xml says about it. PRIVATE to the collection.
+
+Names and defaults are those of the Tomcat documentation, "The HTTP Connector", SSL support: the attributes of the connector
+itself up to 9.0, ``SSLHostConfig`` and ``Certificate`` from 8.5.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ansible_collections.collab.rtc.plugins.module_utils import _files
+from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.module_utils._tomcat import server_xml
+from ansible_collections.collab.rtc.plugins.module_utils._x509 import server_certificate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_DEFAULT_HOST = "_default_"
+_DEFAULT_PASSWORD = "changeit"  # noqa: S105 - Tomcat's own, documented
+# What a source is made of -> the attribute on the connector, and on Certificate (or SSLHostConfig in 8.5).
+_ATTRIBUTES = {
+    "store": ("keystoreFile", "certificateKeystoreFile"),
+    "store_password": ("keystorePass", "certificateKeystorePassword"),
+    "store_password_file": ("", "certificateKeystorePasswordFile"),
+    "alias": ("keyAlias", "certificateKeyAlias"),
+    "key_password": ("keyPass", "certificateKeyPassword"),
+    "key_password_file": ("", "certificateKeyPasswordFile"),
+    "certificate": ("SSLCertificateFile", "certificateFile"),
+    "key": ("SSLCertificateKeyFile", "certificateKeyFile"),
+    "chain": ("SSLCertificateChainFile", "certificateChainFile"),
+    "pem_password": ("SSLPassword", "certificateKeyPassword"),
+}
+
+
+class NoKey(RtcError):  # noqa: N818 - says what happened
+    """The connector has no key that can be told."""
+
+
+@dataclass(frozen=True)
+class KeySource:
+    """Where a key is. Either ``store`` or ``certificate`` is set; paths are absolute.
+
+    :param line: of the element in server.xml that says so, 1-based.
+    :param form: ``connector`` (its own attributes) or ``SSLHostConfig``.
+    :param alias: empty: the store's only key.
+    """
+
+    line: int
+    form: str
+    host_name: str = _DEFAULT_HOST
+    store: str = ""
+    alias: str = ""
+    store_password: str = field(default="", repr=False)
+    key_password: str = field(default="", repr=False)
+    certificate: str = ""
+    key: str = ""
+    chain: str = ""
+
+
+def find(
+    model: server_xml.ServerXml, port: int | None = None, server_name: str = "", base: str = "", alias: str = ""
+) -> KeySource:
+    """Where the key of a connector is.
+
+    :param port: the connector's; without it the only one that ends TLS, or else the one that users arrive at.
+    :param server_name: which ``SSLHostConfig``, as a client's SNI chooses it; empty: the default one.
+    :param base: CATALINA_BASE, which relative paths start from.
+    :param alias: counts more than what the file says.
+    :raises NoKey: no connector with TLS, or what names its key is unknown.
+    :raises ServerXmlError: no such connector, or several.
+    """
+    connector = _choose(model, port)
+    part, form, host_name = _part(model, connector, server_name)
+    values = {}
+    for what, names in _ATTRIBUTES.items():
+        name = names[0 if form == "connector" else 1]
+        values[what] = _value(model, part, name) if name else ""
+    if values["certificate"]:
+        return KeySource(
+            part.line, form, host_name,
+            certificate=_path(values["certificate"], base),
+            key=_path(values["key"] or values["certificate"], base),
+            chain=_path(values["chain"], base),
+            key_password=_secret(values, "pem_password", "key_password_file", base),
+        )  # fmt: skip
+    password = _secret(values, "store_password", "store_password_file", base) or _DEFAULT_PASSWORD
+    return KeySource(
+        part.line, form, host_name,
+        store=_path(values["store"], base) or _default_store(model, part),
+        alias=alias or values["alias"],
+        store_password=password,
+        key_password=_secret(values, "key_password", "key_password_file", base) or password,
+    )  # fmt: skip
+
+
+def _choose(model: server_xml.ServerXml, port: int | None) -> server_xml.Connector:
+    ending = [item for item in model.connectors if item.is_tls and not item.is_ajp]
+    if port is None and len(ending) == 1:
+        return ending[0]
+    connector = server_xml.choose_connector(model, port)[0]
+    if not connector.is_tls:
+        where = "; ".join(str(item) for item in ending)
+        raise NoKey(
+            f"{model.name}, line {connector.line}: this connector does not end TLS (SSLEnabled is not true).",
+            f"Name the port of one that does: {where}." if where else "Nothing in this file has a key.",
+        )
+    return connector
+
+
+def _part(
+    model: server_xml.ServerXml, connector: server_xml.Connector, server_name: str
+) -> tuple[server_xml.Part, str, str]:
+    """The element that names the key, its form, and the host name that it is for."""
+    default = connector.value("defaultSSLHostConfigName", _DEFAULT_HOST).lower()
+    host = _host(connector.ssl_hosts, server_certificate.to_ascii(server_name), default)
+    if host is not None:
+        # Tomcat 8.5 also takes the attributes of Certificate on SSLHostConfig itself. Of several (RSA, EC) the first.
+        return (host.certificates or (host,))[0], "SSLHostConfig", host.host_name
+    if connector.ssl_hosts and not connector.attributes.keys() & {"keystoreFile", "SSLCertificateFile"}:
+        names = ", ".join(item.host_name for item in connector.ssl_hosts)
+        raise NoKey(
+            f"{model.name}, line {connector.line}: no SSLHostConfig is for {server_name or 'the default host'}.",
+            f"It has {names}: name one of them.",
+        )
+    return connector, "connector", _DEFAULT_HOST
+
+
+def _host(hosts: Sequence[server_xml.SslHostConfig], name: str, default: str) -> server_xml.SslHostConfig | None:
+    """As Tomcat chooses it (AbstractEndpoint.getSSLHostConfig): the name, its wildcard, the default."""
+    by_name = {item.host_name.lower(): item for item in hosts}
+    wildcard = "*." + name.partition(".")[2]
+    return by_name.get(name) or by_name.get(wildcard) or by_name.get(default)
+
+
+def _value(model: server_xml.ServerXml, part: server_xml.Part, name: str) -> str:
+    if name in part.unresolved():
+        unknown = server_xml.resolve(part.attributes[name], part.properties)[1]
+        raise NoKey(
+            f"{model.name}, line {part.line}: {name} names ${{{unknown[0]}}}, which is unknown.",
+            "Give the option properties with the JVM's system properties.",
+        )
+    return part.value(name)
+
+
+def _path(value: str, base: str) -> str:
+    """A path as Tomcat takes it: relative to CATALINA_BASE, or a ``file:`` address."""
+    value = re.sub(r"^file:(//)?(?=/)", "", value)
+    return os.path.join(base, value) if value else ""
+
+
+def _secret(values: dict[str, str], name: str, file: str, base: str) -> str:
+    if not values[file]:
+        return values[name]
+    lines = _files.read_bytes(_path(values[file], base), 65536).decode("utf-8", "replace").splitlines()
+    return lines[0].strip() if lines else ""
+
+
+def _default_store(model: server_xml.ServerXml, part: server_xml.Part) -> str:
+    home = model.properties.get("user.home", "")
+    if not home:
+        raise NoKey(
+            f"{model.name}, line {part.line}: no key store and no certificate is named here.",
+            "Tomcat then takes .keystore in the home directory of its user: give properties with user.home, or name the store.",
+        )
+    return os.path.join(home, ".keystore")

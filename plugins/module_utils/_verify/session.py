@@ -1,0 +1,366 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Two clients written by others, python-socketio's, work on one project through the real path. PRIVATE to the collection.
+
+One speaks over WebSocket only, one over polling only. This runs on the controller, with the controller's Python.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import ssl
+import traceback
+import uuid
+from dataclasses import dataclass
+from typing import Any, Callable, Coroutine
+
+from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.module_utils._verify import probe
+from ansible_collections.collab.rtc.plugins.module_utils._verify.client import connection, http1, steps
+from ansible_collections.collab.rtc.plugins.module_utils._verify.client.steps import CheckError
+
+IMPORT_ERRORS: dict[str, str] = {}
+try:
+    import aiohttp
+except ImportError:
+    IMPORT_ERRORS["aiohttp"] = traceback.format_exc()
+try:
+    import socketio
+except ImportError:
+    IMPORT_ERRORS["python-socketio"] = traceback.format_exc()
+
+# Changes that each client sends at once. Events and acknowledgements together stay below 16: python-engineio's client
+# takes no more packets in one poll.
+BURST = 3
+_GOODBYE = 1.0  # seconds
+
+
+@dataclass
+class Wish:
+    """What to check; see the options of ``rtc_session``. ``timeout``: seconds for each step."""
+
+    url: str
+    token: str
+    project: str
+    connect_to: str = ""
+    context: ssl.SSLContext | None = None
+    origin: str = ""
+    timeout: float = 10.0
+    write: bool = True  # False: only connect and join
+
+
+def check(wish: Wish) -> dict[str, Any]:
+    """Run all steps; the first that fails ends the check.
+
+    :returns: the result shape of ``steps``, with ``certificate`` and ``revision``.
+    :raises RtcError: the URL is not one, or names an address while ``connect_to`` names another.
+    """
+    run = _Run(wish)
+    with contextlib.suppress(CheckError):  # recorded
+        run.route.check(run.checks).close()
+        asyncio.run(run.all())
+    return {
+        **run.checks.result(),
+        "certificate": probe.describe(run.route.certificate),
+        "revision": run.revision,
+    }
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+class _Run:
+    def __init__(self, wish: Wish) -> None:
+        endpoint = connection.parse_url(wish.url, wish.connect_to)
+        if endpoint.connect_host and _is_address(endpoint.host):
+            raise RtcError(
+                f"connect_to is of no use with an address in the URL ({endpoint.host}).",
+                "Name the server, or leave connect_to out.",
+            )
+        self.wish = wish
+        self.place = endpoint.place
+        self.checks = steps.Checks()
+        self.route = http1.Route(endpoint, wish.context, wish.timeout)
+        self.path = probe.service_path(endpoint.path)
+        self.revision = 0
+
+    async def all(self) -> None:
+        one, other = _Client(self, "websocket"), _Client(self, "polling")
+        try:
+            await self._enter(one, other)
+            if self.wish.write:
+                await self._work(one, other)
+        finally:
+            await asyncio.gather(one.drop(), other.drop())
+
+    async def _enter(self, one: _Client, other: _Client) -> None:
+        for client in (one, other):
+            with self.checks.step(f"{client.kind}: connect") as step:
+                await client.connect()
+                step.detail = f"over {client.transport}"
+        for client in (one, other):
+            with self.checks.step(f"{client.kind}: join") as step:
+                await client.join()
+                step.detail = f"revision {client.revision}, {len(client.members)} members"
+        if one.member not in other.members:
+            with self.checks.step("members"):
+                raise self.apart(f"the {other.kind} client is not told that the {one.kind} client is there")
+        self.revision = other.revision
+
+    async def _work(self, one: _Client, other: _Client) -> None:
+        start = other.revision
+        await self._both_ways(one, other, "")
+        with self.checks.step("changes at once") as step:
+            await asyncio.gather(*(client.change(number) for number in range(BURST) for client in (one, other)))
+            await self._settle(one, other)
+            step.detail = f"{2 * BURST} changes, revision {self.revision}"
+        for gone, stays in ((one, other), (other, one)):
+            with self.checks.step(f"{gone.kind}: reconnect") as step:
+                step.detail = await self._miss(gone, stays)
+        await self._both_ways(one, other, " after reconnecting")
+        with self.checks.step("order") as step:
+            self._compare(start, one, other)
+            step.detail = f"revisions {start + 1} to {self.revision}, the same for both"
+
+    async def _both_ways(self, one: _Client, other: _Client, when: str) -> None:
+        for sender, receiver in ((one, other), (other, one)):
+            with self.checks.step(f"{sender.kind} to {receiver.kind}{when}") as step:
+                revision = await sender.change("one")
+                await self._settle(one, other)
+                step.detail = f"revision {revision}"
+
+    async def _settle(self, *clients: _Client) -> None:
+        """All that was acknowledged has arrived everywhere."""
+        self.revision = max(client.acknowledged for client in clients)
+        for client in clients:
+            await client.reach(self.revision)
+
+    async def _miss(self, gone: _Client, stays: _Client) -> str:
+        """One goes, the other changes something, the one comes back and gets just what it missed."""
+        since = gone.revision
+        await gone.drop()
+        self.revision = await stays.change("meanwhile")
+        await stays.reach(self.revision)
+        await gone.connect()
+        await gone.join()
+        if gone.reset:
+            raise self.apart(f"the {gone.kind} client is told to begin anew instead of given what it missed")
+        await gone.reach(self.revision)
+        return f"missed revisions {since + 1} to {self.revision}"
+
+    def _compare(self, start: int, one: _Client, other: _Client) -> None:
+        wanted = list(range(start + 1, self.revision + 1))
+        for client in (one, other):
+            client.seen = [change for change in client.seen if start < change[0] <= self.revision]
+            got = [revision for revision, _id in client.seen]
+            if got != wanted:
+                raise self.apart(f"the {client.kind} client got the revisions {_short(got)} instead of {_short(wanted)}")
+        if one.seen != other.seen:
+            raise self.apart("the two clients got different changes under the same revisions")
+        known = dict(one.seen)
+        for client in (one, other):
+            for own, revision in client.acks.items():
+                if known.get(revision) != own:
+                    raise self.apart(f"what the {client.kind} client was told is revision {revision} came as another")
+
+    def apart(self, what: str) -> CheckError:
+        """The two clients do not see the same."""
+        return CheckError(
+            "not_shared",
+            f"{self.place}: {what}.",
+            "The clients are on two servers that share no store, or the service lost its order.",
+            "Look which upstreams the proxy has for this port: without a shared store one is active, others are backup.",
+        )
+
+    def silent(self, kind: str, what: str) -> CheckError:
+        """Something did not come in time."""
+        return CheckError(
+            "no_event",
+            f"{self.place}: the {kind} client waited {self.wish.timeout:g} s for {what}.",
+            "The connection stands, but messages are held back (a proxy that buffers), or the clients are on two servers.",
+            "Switch buffering off for the RTC port, and look which upstreams the proxy has for it.",
+        )
+
+
+def _short(revisions: list[int]) -> str:
+    return str(revisions if len(revisions) <= 20 else [*revisions[:10], "…", *revisions[-9:]])
+
+
+class _Client:
+    """A member of the project, over one transport."""
+
+    def __init__(self, run: _Run, kind: str) -> None:
+        self._run = run
+        self.kind = kind
+        self.member = ""
+        self.members: list[str] = []
+        self.revision = 0  # the last one seen
+        self.reset = False
+        self.acknowledged = 0
+        self.acks: dict[str, int] = {}  # own ids
+        self.seen: list[tuple[int, str]] = []  # revision and id, in the order of arrival
+        self._epoch: str | None = None
+        self._early: list[Any] | None = None
+        self._refusal: Any = None
+        self._arrived = asyncio.Event()
+        self._sio: Any = None
+        self._session: Any = None
+
+    @property
+    def transport(self) -> str:
+        """What is really used."""
+        return str(self._sio.transport())
+
+    # --- the connection ---------------------------------------------------------------------
+
+    async def connect(self) -> None:
+        wish, run = self._run.wish, self._run
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=wish.context or True, resolver=_resolver(run.route)),
+            cookie_jar=aiohttp.DummyCookieJar(),  # as a page on another port: no cookies
+        )
+        self._sio = socketio.AsyncClient(
+            reconnection=False, handle_sigint=False, http_session=self._session, request_timeout=wish.timeout
+        )
+        self._sio.on("change", self._change)
+        self._sio.on("connect_error", self._refused)
+        endpoint = run.route.endpoint
+        try:
+            await self._sio.connect(
+                endpoint.origin,
+                headers={"Origin": wish.origin} if wish.origin else {},
+                auth={"token": wish.token},
+                transports=[self.kind],
+                socketio_path=run.path.strip("/"),
+                wait_timeout=wish.timeout,
+            )
+        except (socketio.exceptions.ConnectionError, aiohttp.ClientError, OSError, ValueError) as exc:
+            raise await self._why(exc) from exc
+
+    def _refused(self, data: Any) -> None:
+        self._refusal = data
+
+    async def _why(self, exc: Exception) -> CheckError:
+        """This library tells little of why it could not connect: look with our own client."""
+        wish = self._run.wish
+        look = probe.Wish(
+            wish.url, wish.connect_to, wish.context, wish.token, protocol=4, transports=[self.kind], origin=wish.origin,
+            timeout=wish.timeout,
+        )  # fmt: skip
+        found = await asyncio.get_running_loop().run_in_executor(None, probe.probe, look)
+        if not found["ok"]:
+            detail = next(step["detail"] for step in found["steps"] if not step["ok"])
+            return CheckError(found["code"], detail, found["cause"], found["remedy"])
+        words = self._refusal.get("message") if isinstance(self._refusal, dict) else self._refusal
+        return CheckError(
+            "unexpected",
+            f"{self._run.place}: python-socketio could not connect over {self.kind}: {words or exc}.",
+            "It worked when it was tried again: the service restarted, or is reached only at times.",
+            "Run the check again, and look into the log of proxy and service.",
+        )
+
+    async def drop(self) -> None:
+        """Be gone, without leaving the project first; never fails.
+
+        The library waits for the end of its pending poll. A server may let that hang on, so not for long: what counts
+        is that nobody reads any more.
+        """
+        for ending in (self._sio.disconnect if self._sio else None, self._session.close if self._session else None):
+            if ending is not None:
+                with contextlib.suppress(Exception):
+                    await asyncio.wait_for(ending(), _GOODBYE)
+        self._sio = self._session = None
+
+    # --- the project ------------------------------------------------------------------------
+
+    async def join(self) -> None:
+        """Join, with what is already known."""
+        body: dict[str, Any] = {"project": self._run.wish.project}
+        if self._epoch is not None:
+            body.update(since=self.revision, epoch=self._epoch)
+        self._early = []  # what is delivered behind the answer may be handled before it
+        answer = await self._call("join", body)
+        self.member = str(answer.get("member", ""))
+        self.members = [str(item.get("member", "")) for item in answer.get("members") or []]
+        self.reset = bool(answer.get("reset"))
+        first = self._epoch is None
+        self._epoch = answer.get("epoch")
+        early, self._early = self._early, None
+        for change in [*(answer.get("changes") or []), *early]:
+            self._change(change)
+        if first:
+            self.revision = max(self.revision, int(answer.get("revision") or 0))
+
+    async def change(self, what: Any) -> int:
+        """Send a change; its revision."""
+        own = f"verify-{uuid.uuid4()}"
+        body = {"project": self._run.wish.project, "id": own, "data": {"from": self.kind, "what": what}}
+        revision = (await self._call("change", body)).get("revision")
+        if not isinstance(revision, int) or revision < 1:
+            raise probe.change_refused(self._run.place, f"a change was acknowledged without a revision: {revision!r}")
+        self.acks[own] = revision
+        self.acknowledged = max(self.acknowledged, revision)
+        return revision
+
+    def _change(self, change: Any) -> None:
+        if self._early is not None:
+            self._early.append(change)
+        elif isinstance(change, dict) and isinstance(change.get("revision"), int):
+            self.seen.append((change["revision"], str(change.get("id"))))
+            self.revision = max(self.revision, change["revision"])
+        self._arrived.set()
+
+    async def reach(self, revision: int) -> None:
+        """Wait until that revision has arrived."""
+        await self._timed(self._until(lambda: self.revision >= revision), f"revision {revision}")
+
+    async def _until(self, reached: Callable[[], bool]) -> None:
+        while not reached():
+            self._arrived.clear()
+            await self._arrived.wait()
+
+    async def _call(self, event: str, body: dict[str, Any]) -> dict[str, Any]:
+        try:
+            answer = await self._sio.call(event, body, timeout=self._run.wish.timeout)
+        except socketio.exceptions.TimeoutError as exc:
+            raise self._run.silent(self.kind, f"the answer to {event}") from exc
+        except socketio.exceptions.SocketIOError as exc:
+            raise CheckError(
+                "closed",
+                f"{self._run.place}: the {self.kind} client lost its connection before {event}: {exc}.",
+                "The proxy or the service ended it: a time limit, or a restart.",
+                "Look into the log of both; raise the proxy's time limits for this port.",
+            ) from exc
+        return probe.accepted(self._run.place, event, [answer])
+
+    async def _timed(self, waiting: Coroutine[Any, Any, Any], what: str) -> None:
+        try:
+            await asyncio.wait_for(waiting, self._run.wish.timeout)
+        except asyncio.TimeoutError as exc:
+            raise self._run.silent(self.kind, what) from exc
+
+
+def _resolver(route: http1.Route) -> Any:
+    """Names lead to the address that took the connection in the first steps, as ``connect_to`` wants it."""
+
+    class Fixed(aiohttp.abc.AbstractResolver):
+        async def resolve(self, host: str, port: int = 0, family: Any = 0) -> Any:
+            found = await asyncio.get_running_loop().getaddrinfo(route.peer, route.endpoint.connect_port or port)
+            kind, _type, proto, _name, address = found[0]
+            return [{
+                "hostname": host, "host": address[0], "port": address[1], "family": kind, "proto": proto, "flags": 0,
+            }]  # fmt: skip
+
+        async def close(self) -> None:
+            """Nothing is held."""
+
+    return Fixed()

@@ -1,0 +1,102 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Entities of an XML document: bounds on what they grow to, and what they bring from elsewhere. PRIVATE to the collection.
+
+External entities are never fetched: they are reported. The bounds stand here because old versions of expat have none.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ansible_collections.collab.rtc.plugins.module_utils._xml import scanner
+
+# What an internal entity may grow to, in characters, with all that it refers to. Real ones are a few lines.
+MAX_ENTITY_SIZE = 1024 * 1024
+MAX_ENTITIES = 200
+# What the text of a whole document may grow to: a real server.xml has 10 kB.
+MAX_CHARACTERS = 16 * 1024 * 1024
+
+_REFERENCE = re.compile("&([^#;&][^;&]*);")
+
+
+class ExternalPart:
+    """A reference to something that is not in this file.
+
+    :param name: of the entity; "" if unknown.
+    :param path: of the element that it stands in.
+    """
+
+    __slots__ = ("line", "name", "path", "system_id")
+
+    def __init__(self, name: str, system_id: str, line: int, path: str) -> None:
+        self.name = name
+        self.system_id = system_id
+        self.line = line
+        self.path = path
+
+
+def watch(parser: scanner.Parser) -> None:
+    """Have a parser, not yet run, bound the document's entities and note its external ones."""
+    entities = _Entities(parser)
+    parser.expat.buffer_text = True
+    parser.expat.CharacterDataHandler = entities.text
+    parser.expat.EntityDeclHandler = entities.declared
+    parser.expat.ExternalEntityRefHandler = entities.external
+    parser.expat.SkippedEntityHandler = entities.skipped
+
+
+class _Entities:
+    """The handlers, and what was declared so far."""
+
+    def __init__(self, parser: scanner.Parser) -> None:
+        self._parser = parser
+        self._internal: dict[str, str] = {}
+        self._system_ids: dict[str, str] = {}
+        self._characters = 0
+
+    def text(self, text: str) -> None:
+        self._characters += len(text)
+        if self._characters > MAX_CHARACTERS:
+            raise self._parser.too_large()
+
+    def declared(
+        self, name: str, parameter: int, value: str | None, _base: Any, system_id: str | None, *_: Any
+    ) -> None:
+        if parameter:
+            return
+        if value is None:
+            self._system_ids.setdefault(system_id or "", name)
+            return
+        self._internal.setdefault(name, value)  # the first declaration binds (XML 1.0, 4.2)
+        if len(self._internal) > MAX_ENTITIES:
+            raise self._parser.too_large()
+        sizes: dict[str, int] = {}
+        if max(self._size(entity, sizes, ()) for entity in self._internal) > MAX_ENTITY_SIZE:
+            raise self._parser.too_large()
+
+    def _size(self, name: str, sizes: dict[str, int], above: tuple[str, ...]) -> int:
+        """Characters of an entity fully expanded. A cycle counts nothing: expat refuses it."""
+        if name in above or name not in self._internal:
+            return 0
+        if name not in sizes:
+            value = self._internal[name]
+            parts = (self._size(part, sizes, (*above, name)) for part in _REFERENCE.findall(value))
+            sizes[name] = len(value) + sum(parts)
+        return sizes[name]
+
+    def external(self, _context: str, _base: Any, system_id: str | None, _public_id: Any) -> int:
+        self._note(self._system_ids.get(system_id or "", ""), system_id or "")
+        return 1  # go on without it: nothing is fetched
+
+    def skipped(self, name: str, parameter: int) -> None:
+        if not parameter:
+            self._note(name, "")
+
+    def _note(self, name: str, system_id: str) -> None:
+        path = self._parser.open[-1].path if self._parser.open else ""
+        line = self._parser.expat.CurrentLineNumber
+        self._parser.document.external.append(ExternalPart(name, system_id, line, path))

@@ -1,0 +1,69 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The catalogue of findings: what each id means, how it is detected and mended. PRIVATE to the collection.
+
+Ids never change their meaning and are never used again. ``docs/findings.md`` is made from here. The entries are in
+``_findings_<topic>``; the hundreds digit is the topic.
+"""
+
+from __future__ import annotations
+
+from typing import Iterable
+
+from ansible_collections.collab.rtc.plugins.plugin_utils._finding import SEVERITIES, Finding, FindingType
+from ansible_collections.collab.rtc.plugins.plugin_utils._findings import (
+    catalog_application,
+    catalog_inventory,
+    catalog_proxy,
+    catalog_service,
+    catalog_tls,
+)
+
+TOPICS = {
+    "0": ("Detection", catalog_inventory.DETECTION),
+    "1": ("Inventory", catalog_inventory.INVENTORY),
+    "2": ("Application and server.xml", catalog_application.ENTRIES),
+    "3": ("Certificates and trust", catalog_tls.ENTRIES),
+    "4": ("Reverse proxy and load balancer", catalog_proxy.ENTRIES),
+    "5": ("RTC service", catalog_service.SERVICE),
+    "6": ("Network and operating system", catalog_service.NETWORK),
+}
+CATALOGUE: dict[str, FindingType] = {entry.id: entry for _title, entries in TOPICS.values() for entry in entries}
+
+
+def make(
+    number: str,
+    host: str,
+    message: str,
+    evidence: Iterable[str] = (),
+    remedy: str = "",
+    site: str = "",
+    severity: str = "",
+) -> Finding:
+    """A finding of the catalogue.
+
+    :param message: what was found, on this host, with file and line or port.
+    :param remedy: what to do in this very case; the catalogue's text when empty.
+    :param severity: lower than the catalogue's where the run itself mends it; never higher.
+    :raises KeyError: no such id.
+    :raises ValueError: a higher severity than the catalogue's.
+    """
+    entry = CATALOGUE[number]
+    if severity and SEVERITIES.index(severity) < SEVERITIES.index(entry.severity):
+        raise ValueError(f"{number} is {entry.severity} at most")
+    return Finding(
+        id=number, severity=severity or entry.severity, host=host, message=message,
+        evidence=[item for item in evidence if item], remedy=remedy or entry.remedy, site=site,
+    )  # fmt: skip
+
+
+def order(finding: Finding) -> tuple[int, str, str, str, str]:
+    """Sort key: errors first, then by id, site and host."""
+    return SEVERITIES.index(finding.severity), finding.id, finding.site, finding.host, finding.message
+
+
+def errors(findings: Iterable[Finding]) -> list[Finding]:
+    """The findings that stop a run."""
+    return [finding for finding in findings if finding.severity == "error" and not finding.muted]

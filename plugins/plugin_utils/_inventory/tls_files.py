@@ -1,0 +1,137 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the certificate, key and authority hold that the inventory gives. PRIVATE to the collection.
+
+Runs on the controller. The result is data without secrets, so that the plan can be made and tested without any file.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from ansible_collections.collab.rtc.plugins.module_utils._x509 import server_certificate
+from ansible_collections.collab.rtc.plugins.module_utils._x509.server_certificate import Certificate, CertificateError
+
+TEST_AUTHORITY = "collab.rtc test authority"  # in the name of authorities that the lab and first steps make
+
+
+@dataclass
+class GivenTls:
+    """The given certificate, checked. ``error`` and ``variable`` say what could not be read."""
+
+    subject: str = ""
+    names: list[str] = field(default_factory=list)  # DNS names and addresses of the leaf
+    not_before: float = 0.0  # seconds since the epoch
+    not_after: float = 0.0
+    fingerprint: str = ""  # SHA-256 of the leaf, lower-case hex
+    self_signed: bool = False
+    missing: str = ""  # the issuer that is needed and neither in the file nor the authority
+    weak: str = ""  # "RSA 1024": too small for clients of today
+    test_authority: bool = False
+    key_given: bool = False
+    key_matches: bool = True
+    root_pem: str = ""  # what Java has to trust: the given authority, else the highest certificate of the chain
+    root_subject: str = ""
+    root_fingerprint: str = ""
+    variable: str = ""  # the variable that ``error`` is about
+    error: str = ""
+
+
+def inspect(certificate: str, key: str | None, authority: str | None) -> GivenTls:
+    """Look into PEM texts; never raises for what they hold.
+
+    :param certificate: leaf first, intermediate certificates after it. Empty: only an authority is given.
+    :param key: the private key, not encrypted; ``None`` when none is given.
+    :param authority: one or more certificates of authorities; ``None`` when none is given.
+    """
+    given = GivenTls(key_given=key is not None)
+    chain = _read(certificate, "rtc_tls_certificate", given) if certificate else []
+    roots = _read(authority, "rtc_tls_ca", given) if authority is not None else []
+    if chain:
+        _describe(given, chain, roots)
+        if key is not None:
+            _match(given, chain[0], key)
+    _root(given, chain, roots)
+    return given
+
+
+def _read(pem: str, variable: str, given: GivenTls) -> list[Certificate]:
+    try:
+        return server_certificate.parse_pem(pem, variable)
+    except CertificateError as error:
+        given.variable, given.error = variable, str(error)
+        if "PRIVATE KEY" in pem:
+            given.error = f"{variable} holds a private key instead of a certificate."
+        return []
+
+
+def _describe(given: GivenTls, chain: list[Certificate], roots: list[Certificate]) -> None:
+    leaf = chain[0]
+    given.subject, given.fingerprint = leaf.subject, leaf.fingerprint
+    given.names = [*leaf.dns_names, *(str(ipaddress.ip_address(item)) for item in leaf.ip_addresses)]
+    given.not_before, given.not_after = leaf.not_before.timestamp(), leaf.not_after.timestamp()
+    given.self_signed = leaf.self_signed
+    given.weak = server_certificate.weakness(leaf)
+    given.test_authority = any(TEST_AUTHORITY in item.issuer for item in chain + roots)
+    given.missing = _missing(chain, roots)
+
+
+def _missing(chain: list[Certificate], roots: list[Certificate]) -> str:
+    sent = server_certificate.climb(chain[0], chain)
+    if sent[-1].self_signed or any(server_certificate.issued(sent[-1], root) for root in roots):
+        return ""
+    # Without the authority, a chain that ends in an intermediate certificate is as complete as servers send them.
+    return sent[-1].issuer if roots or len(sent) == 1 else ""
+
+
+def _root(given: GivenTls, chain: list[Certificate], roots: list[Certificate]) -> None:
+    try:
+        anchors = [item.certificate for item in server_certificate.trust_anchors(roots or chain)]
+    except server_certificate.NoAnchor:
+        return  # only a leaf is known, and trusting a leaf ends with its renewal
+    if anchors:
+        given.root_pem = "".join(item.pem() for item in anchors)
+        given.root_subject, given.root_fingerprint = anchors[0].subject, anchors[0].fingerprint
+
+
+def _match(given: GivenTls, leaf: Certificate, key: str) -> None:
+    # Ansible itself needs cryptography on the controller; managed hosts never come here.
+    from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415
+        Encoding,
+        PublicFormat,
+        load_pem_private_key,
+    )
+
+    try:
+        private = load_pem_private_key(key.encode(), None)
+    except TypeError:
+        given.variable, given.error = "rtc_tls_key", "the key is encrypted with a pass phrase; proxies cannot read it."
+    except ValueError:
+        given.variable, given.error = "rtc_tls_key", "there is no private key in PEM form in it."
+    else:
+        public = private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        given.key_matches = public == leaf.public_key
+
+
+@dataclass
+class _Names:
+    dns_names: tuple[str, ...]
+    ip_addresses: tuple[bytes, ...]
+
+
+def names_cover(names: list[str], server_name: str) -> bool:
+    """Whether a certificate with these names is for ``server_name``."""
+    addresses = {name: packed for name, packed in ((name, _packed(name)) for name in names) if packed}
+    dns = tuple(name for name in names if name not in addresses)
+    return server_certificate.match_name(cast(Any, _Names(dns, tuple(addresses.values()))), server_name)
+
+
+def _packed(name: str) -> bytes:
+    try:
+        return ipaddress.ip_address(name).packed
+    except ValueError:
+        return b""

@@ -1,0 +1,121 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which proxy route leads to which host. PRIVATE to the collection.
+
+A proxy names its upstream by address or by name, as the *proxy's* host sees it; this module says whether that is a given
+host of the inventory.
+"""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+from dataclasses import dataclass
+from typing import FrozenSet, Tuple
+
+from ansible_collections.collab.rtc.plugins.module_utils._facts import HostFacts, Proxy, ProxyListen, Route, Upstream, VirtualHost
+
+WILDCARDS = ("", "*", "0.0.0.0", "::", "[::]")  # noqa: S104 - compared with, never bound
+
+Machine = Tuple[str, FrozenSet[str]]  # host name and addresses
+
+
+@dataclass
+class Match:
+    """A way into a proxy that ends at a host: one listener, one route, one upstream."""
+
+    host: str  # inventory name of the proxy's host
+    proxy: Proxy
+    vhost: VirtualHost
+    listen: ProxyListen
+    route: Route
+    upstream: Upstream
+
+    @property
+    def where(self) -> str:
+        """Host, file and line, for evidence."""
+        file, line = self.route.file or self.vhost.file, self.route.line or self.vhost.line
+        return f"{self.host}: {file or self.proxy.config}:{line}"
+
+
+class Ways:
+    """Every way through any proxy of the inventory, found by where it leads: a fleet has thousands."""
+
+    def __init__(self, everyone: dict[str, HostFacts]) -> None:
+        self._ways: dict[tuple[Machine | str, int], list[Match]] = {}
+        self._hosts: dict[str, list[str]] = {}  # address -> inventory names
+        for host, facts in everyone.items():
+            for address in facts.addresses:
+                self._hosts.setdefault(address, []).append(host)
+            for proxy in facts.proxies:
+                self._add(host, facts, proxy)
+
+    def _add(self, host: str, facts: HostFacts, proxy: Proxy) -> None:
+        for vhost in proxy.hosts:
+            for route in vhost.routes:
+                for upstream in route.upstreams:
+                    found = [Match(host, proxy, vhost, listen, route, upstream) for listen in vhost.listens]
+                    for goal in _goals(upstream.host.strip("[]").lower(), facts):
+                        self._ways.setdefault((goal, upstream.port), []).extend(found)
+
+    def to_node(self, node: str, target: HostFacts, port: int) -> list[Match]:
+        """Every way to ``port`` of the host ``target``, TLS listeners first."""
+        goals: list[Machine | str] = [machine(target), *sorted(names(node, target))]
+        goals += [address for address in target.addresses if not is_loopback(address)]
+        found = {id(match): match for goal in dict.fromkeys(goals) for match in self._ways.get((goal, port), [])}
+        return sorted(found.values(), key=lambda match: (not match.listen.tls, match.host))
+
+    def hosts(self, addresses: list[str]) -> list[str]:
+        """Inventory names of the hosts that have one of the addresses."""
+        return [host for address in addresses for host in self._hosts.get(address, [])]
+
+
+def _goals(name: str, seen_from: HostFacts) -> list[Machine | str]:
+    """What ``name`` (a name or an address), read on the host ``seen_from``, may stand for."""
+    if is_own(name, seen_from):
+        # Bridges of containers have the same address on every host: there, it is always the host itself.
+        return [machine(seen_from)]
+    return [name, *(item for item in seen_from.resolves.get(name, []) if item != name)]
+
+
+def machine(facts: HostFacts) -> Machine:
+    """What tells machines apart: inventory names do not, one machine may have several."""
+    return facts.hostname, frozenset(facts.addresses)
+
+
+def names(node: str, facts: HostFacts) -> set[str]:
+    """The names that a host is known by in the inventory and to itself."""
+    known = {node.lower(), facts.hostname.lower(), facts.hostname.lower().split(".")[0]}
+    return known - {""}
+
+
+def is_own(name: str, facts: HostFacts) -> bool:
+    """Whether an address (or ``localhost``) is one of this host."""
+    return name in facts.addresses or is_loopback(name)
+
+
+@functools.lru_cache(maxsize=65536)
+def is_loopback(name: str) -> bool:
+    """Whether a text is a loopback address or ``localhost``."""
+    if name.lower() in ("localhost", "ip6-localhost", "localhost.localdomain"):
+        return True
+    try:
+        return ipaddress.ip_address(name.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def same_machine(one: HostFacts, other: HostFacts) -> bool:
+    """Whether two inventory names are one machine: the same full set of addresses and the same name."""
+    return one is other or (one.hostname == other.hostname and machine(one) == machine(other))
+
+
+def covers(listen: str, address: str) -> bool:
+    """Whether a socket on ``listen`` holds the port on ``address`` too.
+
+    A wildcard counts as both families: nginx and Tomcat open ``::`` without IPV6_V6ONLY unless told otherwise.
+    """
+    listen, address = listen.strip("[]"), address.strip("[]")
+    return listen in WILDCARDS or address in WILDCARDS or listen == address

@@ -1,0 +1,138 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The desired state: what the action ``plan`` makes and the roles apply. PRIVATE to the collection.
+
+``Plan.hosts[<inventory name>]`` is all that the roles of that host read; nothing else decides what is done.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ansible_collections.collab.rtc.plugins.module_utils import _facts
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
+from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
+
+
+@dataclass
+class Site:
+    """An application as its users see it."""
+
+    name: str  # "confluence.example.com:9083": server name and RTC port
+    application: str  # "confluence" | "jira"
+    nodes: list[str]  # inventory names
+    server_name: str
+    rtc_port: int
+    protocol: str  # "HTTP" | "HTTP + SSL" | "HTTPS"
+    placement: str  # "direct" | "same_host" | "remote" | "data_center"
+    topology: str  # "T1" ... "T9"
+    proxy_host: str = ""  # inventory name; "" for none or one that nobody listed
+    proxy_kind: str = ""  # "nginx" | "apache" | "haproxy" | "aws_alb" | "unknown" | ""
+    context_path: str = ""
+    base_url: str = ""  # "https://confluence.example.com/confluence"
+    rtc_url: str = ""  # "https://confluence.example.com:9083"
+    evidence: list[str] = field(default_factory=list)
+
+
+@dataclass
+class ConnectorPlan:
+    """What ``tomcat_connector`` is to set; a null removes an attribute."""
+
+    site: str
+    path: str
+    connector_port: int
+    attributes: dict[str, str | None] = field(default_factory=dict)
+    properties: dict[str, str] = field(default_factory=dict)
+    tomcat_version: str = ""
+
+
+@dataclass
+class TrustPlan:
+    """What ``java_truststore`` is to import."""
+
+    site: str
+    path: str
+    jre_home: str
+    certificates: list[dict[str, str]] = field(default_factory=list)  # as the module's option of that name
+    seed_from: str = ""  # where ``path`` is a store of its own that may not exist yet: what it begins with
+
+
+@dataclass
+class TrustOptionPlan:
+    """What ``jvm_truststore_option`` is to write into ``setenv.sh``."""
+
+    site: str
+    path: str
+    truststore: str = ""  # "": our block goes
+    instead_of: str = ""  # the store that the JVM used until now
+
+
+@dataclass
+class RtcPlan:
+    """An RTC server instance, ``rtc-server@<instance>``."""
+
+    site: str
+    instance: str  # "confluence" | "jira"
+    service: str  # "deployed" | "builtin"
+    address: str
+    port: int
+    server_name: str
+    origins: list[str] = field(default_factory=list)
+    python: str = "/usr/bin/python3"
+    python_version: str = ""  # "3.11": which bundle
+    machine: str = "x86_64"
+    trusted_proxies: list[str] = field(default_factory=list)  # addresses whose X-Forwarded-For counts
+    config: dict[str, object] = field(default_factory=dict)  # as rtc_instance takes it: _rtc_service.server_config
+    tls_from: str = ""  # server.xml whose connector's key is to be used (T8, T9); "" for plain
+    tls_port: int = 0  # of that connector
+    tls_name: str = ""  # the name that clients, or the proxy, ask for
+    properties: dict[str, str] = field(default_factory=dict)  # of the JVM, where the key is to be read
+    jre_home: str = ""  # whose keytool converts a store that only Java can read
+
+
+@dataclass
+class RestartPlan:
+    """An application whose running JVM is older than its configuration or trust."""
+
+    site: str
+    kind: str
+    service: str
+    service_kind: str
+    port: int  # of the user connector: ready when it answers
+    address: str
+    scheme: str = "http"
+    context_path: str = ""
+    pending: list[str] = field(default_factory=list)  # reasons that exist already, before anything is changed
+
+
+@dataclass
+class HostPlan:
+    """All that the roles do on one host."""
+
+    host: str
+    connectors: list[ConnectorPlan] = field(default_factory=list)
+    trust: list[TrustPlan] = field(default_factory=list)
+    trust_options: list[TrustOptionPlan] = field(default_factory=list)
+    rtc: list[RtcPlan] = field(default_factory=list)
+    vhosts: list[VhostPlan] = field(default_factory=list)
+    restarts: list[RestartPlan] = field(default_factory=list)
+    packages: list[str] = field(default_factory=list)  # such as nginx, where it is missing
+    certificates: list[dict[str, str]] = field(default_factory=list)
+    # {src, dest, mode}: files of the controller that the proxy needs; or {variable, from, dest, mode}: PEM text in that
+    # variable of the host "from", because a private key is never part of a plan
+
+
+@dataclass
+class Plan:
+    """The plan of a run: every host, every site, everything found."""
+
+    sites: list[Site] = field(default_factory=list)
+    hosts: dict[str, HostPlan] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+
+_facts.register(
+    Site, ConnectorPlan, TrustPlan, TrustOptionPlan, RtcPlan, RestartPlan, HostPlan, Plan,
+)  # fmt: skip

@@ -1,0 +1,256 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Plan and results as text for people. Pure. PRIVATE to the collection."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any, Iterable, Mapping, Sequence
+
+from ansible_collections.collab.rtc.plugins.module_utils._facts import Application, HostFacts
+from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import HostPlan, Plan, Site
+
+WIDTH = 100
+PLACEMENTS = {
+    "direct": "no proxy",
+    "same_host": "proxy on the same host",
+    "remote": "proxy on another host",
+    "data_center": "several nodes behind one name",
+}
+MARKS = {"error": "✗", "warning": "!", "info": "·"}
+Check = Mapping[str, Any]  # {name, ok: bool | None, detail, cause, remedy, where}
+
+
+def render_plan(plan: Plan) -> str:
+    """A table for each site, what is to be done on each host, and the findings with evidence and remedy."""
+    parts = [_site(site, plan) for site in plan.sites] or ["There is no site to plan.\n"]
+    parts.append(_findings(plan.findings))
+    return "\n".join(parts)
+
+
+def render_detected(plan: Plan, facts: Mapping[str, HostFacts]) -> str:
+    """Host by host: what is there, the topology with its evidence, and the findings.
+
+    :param facts: inventory name -> what the host told; a host that told nothing has findings only.
+    """
+    parts: list[str] = []
+    explained: set[str] = set()
+    names = dict.fromkeys([*facts, *(item.host for item in plan.findings)])
+    for host in names:
+        rows = _seen(facts[host]) if host in facts else [("seen", "nothing")]
+        for site in plan.sites:
+            if host in (*site.nodes, site.proxy_host):
+                rows += _topology_rows(site, host, site.name in explained)
+                explained.add(site.name)
+        found = [item for item in plan.findings if item.host == host]
+        lines = [host, "─" * len(host), *_table(rows), *_findings_of_host(found)]
+        parts.append("\n".join(lines) + "\n")
+    total = f"{len(names)} host{'s' if len(names) != 1 else ''}: {_count([item for item in plan.findings if not item.muted])}"
+    unseen = [host for host in names if host not in facts]
+    parts.append(total + (f"\nNot seen: {', '.join(unseen)}" if unseen else ""))
+    return "\n".join(parts) + "\n"
+
+
+def render_report(plan: Plan, checks: Mapping[str, Sequence[Check]], pending: Mapping[str, Sequence[str]] | None = None) -> str:
+    """The end of a run: each site with its checks, then the findings and what is left to do.
+
+    :param checks: site name -> ``{name, ok, detail, cause, remedy, where}``; ``ok`` is ``None`` for a check that was not made.
+    :param pending: host -> reasons of restarts that are left to the administrator.
+    """
+    parts = [_result(site, checks.get(site.name, [])) for site in plan.sites] or ["There is no site to report on.\n"]
+    parts.append(_findings([item for item in plan.findings if item.severity != "info"]))
+    left = [f"  {host}: {reason}" for host, reasons in sorted((pending or {}).items()) for reason in reasons]
+    if left:
+        parts.append("\n".join(["Restarts that are left to you", *left, ""]))
+    return "\n".join(parts)
+
+
+# One host
+
+
+def _seen(facts: HostFacts) -> list[tuple[str, str]]:
+    """Rows about what is on the host, whatever it is for."""
+    rows = [(item.kind.capitalize(), _application(item)) for item in facts.applications if not item.leftover]
+    for proxy in facts.proxies:
+        rows.append((proxy.kind, f"{proxy.version or 'unknown version'}, {'runs' if proxy.running else 'does not run'}"))
+    for rtc in facts.rtc:
+        kind = {"deployed": rtc.unit or "rtc-server", "builtin": "the add-on's own"}.get(rtc.kind, rtc.process or "another process")
+        place = f"{rtc.address or '*'}:{rtc.port}"
+        rows.append(("RTC port", f"{kind}, {place}" + ("" if rtc.active else ", does not run")))
+    return rows
+
+
+def _application(item: Application) -> str:
+    details = [f"Tomcat {item.tomcat_version}"] if item.tomcat_version else []
+    details += [f"Java {item.java.version or 'of unknown version'}"] if item.java and item.java.home else []
+    ports = [str(one.port) for one in item.server_xml.connectors] if item.server_xml else []
+    details += [f"connector {', '.join(ports)}"] if ports else []
+    details += ["runs" if item.process else "does not run"]
+    return f"{item.version or 'unknown version'} in {item.install_dir}; {', '.join(details)}"
+
+
+def _topology_rows(site: Site, host: str, explained: bool) -> list[tuple[str, str]]:
+    role = "" if host in site.nodes else " (this host is its proxy)"
+    rows = [("site", f"{site.name}{role}"), ("topology", f"{site.topology}: {site.protocol}, {PLACEMENTS[site.placement]}")]
+    return rows if explained else [*rows, *(("because", text) for text in site.evidence)]
+
+
+def _findings_of_host(findings: Sequence[Finding]) -> list[str]:
+    lines = [] if findings else ["  no findings"]
+    for item in findings:
+        if item.muted:
+            lines += _wrap(f"{item.id} muted: {item.muted} ({item.message})", "  – ", "    ")
+        elif item.severity == "info":
+            lines += _wrap(f"{item.id} {item.message}", f"  {MARKS['info']} ", "    ")
+        else:
+            lines += render_finding(item, of_host=True)
+    return lines
+
+
+# One site
+
+
+def _site(site: Site, plan: Plan) -> str:
+    rows = [*_rows(site), *(("because", text) for text in site.evidence)]
+    lines = [_title(site), *_table(rows)]
+    for host in dict.fromkeys([*site.nodes, site.proxy_host]):
+        lines += _work(site, plan.hosts[host]) if host in plan.hosts else []
+    return "\n".join(lines) + "\n"
+
+
+def _title(site: Site) -> str:
+    title = f"{site.application.capitalize()} {site.name}"
+    return f"{title}\n{'─' * len(title)}"
+
+
+def _rows(site: Site) -> list[tuple[str, str]]:
+    return [
+        ("address", site.base_url),
+        ("RTC", site.rtc_url),
+        ("protocol", site.protocol),
+        ("topology", f"{site.topology}, {site.placement.replace('_', ' ')}"),
+        ("path", _path(site)),
+    ]
+
+
+def _path(site: Site) -> str:
+    """client → proxy → nodes."""
+    steps = ["client"]
+    if site.proxy_kind:
+        kind = "a proxy" if site.proxy_kind == "unknown" else site.proxy_kind
+        steps.append(f"{kind} on {site.proxy_host or 'a host that is not listed'}")
+    steps.append(", ".join(site.nodes))
+    return " → ".join(steps)
+
+
+def _table(rows: Iterable[tuple[str, str]]) -> list[str]:
+    lines, last = [], ""
+    for name, value in rows:
+        label = "" if name == last else name
+        lines += _wrap(value, f"  {label:<11}", " " * 13)
+        last = name
+    return lines
+
+
+def _wrap(text: str, first: str, others: str) -> list[str]:
+    lines: list[str] = []
+    for number, paragraph in enumerate(text.splitlines() or [""]):
+        start = first if number == 0 else others
+        indent = others + " " * (len(paragraph) - len(paragraph.lstrip()))
+        lines += textwrap.wrap(
+            paragraph, WIDTH, initial_indent=start, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False,
+            drop_whitespace=True,
+        ) or [start.rstrip()]  # fmt: skip
+    return lines
+
+
+def _work(site: Site, host: HostPlan) -> list[str]:
+    tasks: list[str] = []
+    if host.host == site.proxy_host:
+        tasks += [f"install {name}" for name in host.packages]
+        tasks += [f"file {item['dest']}" for item in host.certificates if f"/{site.server_name}/" in item["dest"]]
+    tasks += [f"trust store {item.path}: {len(item.certificates)} authority" for item in host.trust if item.site == site.name]
+    for option in host.trust_options:
+        if option.site == site.name:
+            named = f"-Djavax.net.ssl.trustStore={option.truststore}"
+            tasks.append(f"{option.path}: {named if option.truststore else 'no trust store of its own any more'}")
+    for rtc in host.rtc:
+        if rtc.site == site.name:
+            what = "RTC server" if rtc.service == "deployed" else "the add-on's own RTC service stays"
+            tasks.append(f"{what}: {rtc.instance}, {rtc.address}:{rtc.port}" + (", with TLS" if rtc.tls_from else ""))
+    for vhost in host.vhosts:
+        if vhost.site == site.name:
+            targets = ", ".join(f"{one['scheme']}://{one['host']}:{one['port']}" for one in vhost.upstreams)
+            tasks.append(f"{vhost.kind} {vhost.name}: {', '.join(vhost.listen)} port {vhost.port} → {targets}")
+    for connector in host.connectors:
+        if connector.site == site.name:
+            pairs = [f'{name}="{value}"' if value is not None else f"no {name}" for name, value in connector.attributes.items()]
+            tasks.append(f"{connector.path}, connector {connector.connector_port}: {' '.join(pairs)}")
+    for restart in host.restarts:
+        if restart.site == site.name and restart.pending:
+            tasks.append(f"restart {restart.service or restart.kind}: {'; '.join(restart.pending)}")
+    if not tasks:
+        return []
+    return [f"  on {host.host}", *(line for task in tasks for line in _wrap(task, "    - ", "      "))]
+
+
+def _result(site: Site, checks: Sequence[Check]) -> str:
+    lines = [_title(site), *_table(_rows(site))]
+    if not checks:
+        lines.append("  nothing was checked")
+    for check in checks:
+        lines += _check(check)
+    return "\n".join(lines) + "\n"
+
+
+def _check(check: Check) -> list[str]:
+    mark = {True: "✓", False: "✗"}.get(check.get("ok"), "–")  # type: ignore[arg-type]
+    where = f" ({check['where']})" if check.get("where") else ""
+    lines = _wrap(f"{check['name']}{where}", f"  {mark} ", "    ")
+    if check.get("detail"):
+        lines += _wrap(str(check["detail"]), "      ", "      ")
+    if check.get("ok") is False:
+        lines += _wrap(str(check["cause"]), "      cause:  ", "              ") if check.get("cause") else []
+        lines += _wrap(str(check["remedy"]), "      remedy: ", "              ") if check.get("remedy") else []
+    return lines
+
+
+# Findings
+
+
+def _findings(findings: Sequence[Finding]) -> str:
+    shown = [item for item in findings if not item.muted]
+    muted = [item for item in findings if item.muted]
+    if not findings:
+        return "No findings.\n"
+    lines = [f"Findings: {_count(shown)}"]
+    for item in shown:
+        lines += render_finding(item)
+    lines += [f"  – {item.id} {item.host}: muted: {item.muted}" for item in muted]
+    return "\n".join(lines) + "\n"
+
+
+def _count(findings: Sequence[Finding]) -> str:
+    counts = []
+    for severity, plural in (("error", "errors"), ("warning", "warnings"), ("info", "notes")):
+        number = sum(item.severity == severity for item in findings)
+        counts.append(f"{number} {plural if number != 1 else plural[:-1]}")
+    return ", ".join(counts)
+
+
+def render_finding(finding: Finding, of_host: bool = False) -> list[str]:
+    """One finding: id, host (unless it is clear), message, evidence, remedy."""
+    host = "" if of_host else f" {finding.host}:"
+    lines = _wrap(f"{finding.id}{host} {finding.message}", f"  {MARKS[finding.severity]} ", "    ")
+    for item in finding.evidence:
+        lines += _wrap(item, "      seen:   ", "              ")
+    return lines + (_wrap(finding.remedy, "      remedy: ", "              ") if finding.remedy else [])
+
+
+def render_errors(findings: Sequence[Finding]) -> str:
+    """The findings that stop a run, as the message of the failed task."""
+    count = f"{len(findings)} error{'s' if len(findings) != 1 else ''}; nothing was changed."
+    return "\n".join([count, *(line for item in findings for line in render_finding(item))])

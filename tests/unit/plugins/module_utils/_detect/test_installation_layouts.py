@@ -1,0 +1,548 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Layouts of installations in the field: what is found of each, and what starts it."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.collab.rtc.plugins.module_utils._detect import gather as gather_module
+from ansible_collections.collab.rtc.plugins.module_utils._java import setenv as setenv_edit
+from ansible_collections.collab.rtc.tests.unit.data.installation.hosts import Host, fingerprint, jks
+
+CONFLUENCE = "/opt/atlassian/confluence"
+JIRA = "/opt/atlassian/jira"
+VERSIONED = "/opt/atlassian/jira/atlassian-jira-software-9.4.1-standalone"
+FORKING = (
+    'Type=forking\nUser=jira\nEnvironment="JAVA_HOME=/usr/lib/jvm/java-11"\nExecStart={}/bin/start-jira.sh\n'
+)
+
+
+@pytest.fixture
+def host(tmp_path):
+    return Host(tmp_path)
+
+
+def gather(host, **options):
+    return gather_module.gather(root=host.root, lookup=lambda name: [], **options)
+
+
+def only(host, **options):
+    facts = gather(host, **options)
+    assert [item.install_dir for item in facts.applications] == [facts.applications[0].install_dir]
+    return facts.applications[0]
+
+
+# Name -> (builds the host, expected attributes of the only application)
+LAYOUTS = {
+    "installer": (
+        lambda host: host.installed_confluence(),
+        {
+            "kind": "confluence",
+            "install_dir": CONFLUENCE,
+            "version": "8.5.3",
+            "user": "confluence",
+            "home": "/var/atlassian/application-data/confluence",
+            "service": ("sysv", "confluence", False),
+            "java": (CONFLUENCE + "/jre", "setenv"),
+        },
+    ),
+    "installer, the script named after another user": (
+        lambda host: host.installed_confluence()
+        .write("/etc/init.d/confluence", "#!/bin/sh\n")
+        .write("/etc/init.d/confluence1", "#!/bin/bash\n" + host.data("sysv-confluence.txt")),
+        {"install_dir": CONFLUENCE, "service": ("sysv", "confluence1", False)},
+    ),
+    "versioned archive, link, unit by the link": (
+        lambda host: host.jira(VERSIONED)
+        .link(JIRA + "/current", VERSIONED)
+        .jre("/usr/lib/jvm/java-11")
+        .unit("jira.service", FORKING.format(JIRA + "/current")),
+        {
+            "kind": "jira",
+            "install_dir": VERSIONED,
+            "aliases": [JIRA + "/current"],
+            "version": "9.4.1",
+            "user": "jira",
+            "home": "/var/atlassian/application-data/jira",
+            "service": ("systemd", "jira", False),
+            "java": ("/usr/lib/jvm/java-11", "unit"),
+        },
+    ),
+    "archive elsewhere, known from its unit only": (
+        lambda host: host.jira("/apps/tracker").unit(
+            "tracker.service", "User=jira\nExecStart=/apps/tracker/bin/start-jira.sh -fg"
+        ),
+        {"install_dir": "/apps/tracker", "service": ("systemd", "tracker", False)},
+    ),
+    "unit with a working directory": (
+        lambda host: host.jira("/apps/t").unit(
+            "t.service", "WorkingDirectory=/apps/t/bin\nExecStart=/bin/bash ./catalina.sh run"
+        ),
+        {"install_dir": "/apps/t", "service": ("systemd", "t", False)},
+    ),
+    "unit with a variable": (
+        lambda host: host.jira("/apps/t").unit(
+            "t.service", "Environment=T=/apps/t\nExecStart=/bin/sh ${T}/bin/catalina.sh run"
+        ),
+        {"install_dir": "/apps/t", "service": ("systemd", "t", False)},
+    ),
+    "unit that runs java itself": (
+        lambda host: host.jira("/apps/t").unit(
+            "t.service",
+            "ExecStart=/usr/bin/java -Dcatalina.home=/apps/t -Dcatalina.base=/apps/t \\\n"
+            "  org.apache.catalina.startup.Bootstrap start",
+        ),
+        {"install_dir": "/apps/t", "service": ("systemd", "t", False)},
+    ),
+    "unit with a wrapper script": (
+        lambda host: host.jira("/apps/t")
+        .write(
+            "/usr/local/bin/tracker", "#!/bin/bash\nBASE=/apps/t\nexec $BASE/bin/start-jira.sh -fg\n", 0o755
+        )
+        .unit("t.service", "ExecStart=/usr/local/bin/tracker"),
+        {"install_dir": "/apps/t", "service": ("systemd", "t", False)},
+    ),
+    "unit changed by a drop-in file": (
+        lambda host: host.jira("/apps/new")
+        .unit("jira.service", "ExecStart=/apps/old/bin/start-jira.sh", "/usr/lib/systemd/system")
+        .write(
+            "/etc/systemd/system/jira.service.d/here.conf",
+            "[Service]\nExecStart=\nExecStart=/apps/new/bin/start-jira.sh\nUser=tracker\n",
+        ),
+        {"install_dir": "/apps/new", "service": ("systemd", "jira", False), "user": "tracker"},
+    ),
+    "masked unit does not count": (
+        lambda host: host.jira()
+        .unit("jira.service", FORKING.format(JIRA), "/usr/lib/systemd/system")
+        .link("/etc/systemd/system/jira.service", "/dev/null")
+        .write("/dev/null"),
+        {"install_dir": JIRA, "service": ("none", "", False)},
+    ),
+    "instance of a template": (
+        lambda host: host.jira("/apps/one")
+        .unit("jira@.service", "ExecStart=/apps/%i/bin/start-jira.sh")
+        .link(
+            "/etc/systemd/system/multi-user.target.wants/jira@one.service",
+            "/etc/systemd/system/jira@.service",
+        ),
+        {"install_dir": "/apps/one", "service": ("systemd", "jira@one", False)},
+    ),
+    "a unit that only backs it up": (
+        lambda host: host.jira().unit("backup.service", f"ExecStart=/usr/bin/rsync -a {JIRA} /backup"),
+        {"install_dir": JIRA, "service": ("none", "", False)},
+    ),
+    "script and unit of the same name: the unit": (
+        lambda host: host.installed_confluence().unit(
+            "confluence.service", f"ExecStart={CONFLUENCE}/bin/start-confluence.sh"
+        ),
+        {"service": ("systemd", "confluence", False)},
+    ),
+    "two units: the enabled one": (
+        lambda host: host.jira()
+        .unit("a-jira.service", f"ExecStart={JIRA}/bin/start-jira.sh")
+        .unit("jira.service", f"ExecStart={JIRA}/bin/start-jira.sh", enabled=True),
+        {"service": ("systemd", "jira", False)},
+    ),
+    "SysV script with variables": (
+        lambda host: host.jira("/srv/jira").write(
+            "/etc/init.d/jira",
+            '#!/bin/sh\n# not /opt/x/bin/start-jira.sh\nD="/srv/jira"\nsu jira -c "$D/bin/start-jira.sh"\n',
+        ),
+        {"install_dir": "/srv/jira", "service": ("sysv", "jira", False)},
+    ),
+    "container image, right in /opt/atlassian/jira": (
+        lambda host: host.jira().write("/opt/atlassian/etc/server.xml.j2").jre("/opt/java/openjdk", "17.0.9"),
+        {"install_dir": JIRA, "service": ("none", "", False), "java": ("/opt/java/openjdk", "system")},
+    ),
+    "usual place, a link to it in another usual place": (
+        lambda host: host.confluence("/opt/atlassian-confluence-8.5.3").link(
+            "/opt/confluence", "atlassian-confluence-8.5.3"
+        ),
+        {"install_dir": "/opt/atlassian-confluence-8.5.3", "version": "8.5.3"},
+    ),
+    "running, known from its process only": (
+        lambda host: host.confluence("/somewhere/wiki")
+        .jvm(700, "/somewhere/wiki", "-Dconfluence.home=/data/wiki", java="/usr/lib/jvm/java-17/bin/java")
+        .jre("/usr/lib/jvm/java-17", "17.0.9"),
+        {
+            "install_dir": "/somewhere/wiki",
+            "home": "/data/wiki",
+            "java": ("/usr/lib/jvm/java-17", "process"),
+            "service": ("none", "", False),
+            "user": "confluence",
+        },
+    ),
+    "running in a unit that says nothing": (
+        lambda host: host.confluence().jvm(700, CONFLUENCE, unit="wiki.service").jre(CONFLUENCE + "/jre"),
+        {"install_dir": CONFLUENCE, "service": ("systemd", "wiki", True)},
+    ),
+    "running, started by hand by way of SSH": (
+        lambda host: host.installed_confluence()
+        .jvm(700, CONFLUENCE, unit="sshd.service")
+        .write("/etc/init.d/confluence"),
+        {"install_dir": CONFLUENCE, "service": ("none", "", False)},
+    ),
+    "no Java to be found": (lambda host: host.jira(), {"java": None}),
+    "version from the installer's answers": (
+        lambda host: host.installed_confluence().write(
+            CONFLUENCE
+            + "/confluence/META-INF/maven/com.atlassian.confluence/confluence-webapp/pom.properties",
+            "",
+        ),
+        {"version": "8.5.3"},
+    ),
+    "version from a library": (
+        lambda host: host.jira(version="").write(JIRA + "/atlassian-jira/WEB-INF/lib/jira-core-9.12.2.jar"),
+        {"version": "9.12.2"},
+    ),
+    "version from the directory": (lambda host: host.jira(VERSIONED, version=""), {"version": "9.4.1"}),
+    "user from the owner of work": (
+        lambda host: host.jira().write(JIRA + "/bin/user.sh", 'JIRA_USER=""\n'),
+        {"user": "root"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_layout(host, name):
+    build, expected = LAYOUTS[name]
+    build(host)
+    found = only(host)
+    seen = {
+        "java": found.java and (found.java.home, found.java.source),
+        "service": (found.service.kind, found.service.name, found.service.active),
+    }
+    assert {key: seen[key] if key in seen else getattr(found, key) for key in expected} == expected
+    assert found.evidence and not found.leftover
+
+
+NOT_INSTALLATIONS = {
+    "Tomcat without a product": lambda host: host.tomcat("/opt/atlassian/tomcat").jvm(
+        700, "/opt/atlassian/tomcat"
+    ),
+    "what an uninstalled one leaves": lambda host: host.folder(
+        CONFLUENCE + "/logs", CONFLUENCE + "/confluence/WEB-INF"
+    ),
+    "home directory": lambda host: host.folder(
+        "/opt/atlassian/jira-home/log", "/opt/atlassian/jira-home/plugins"
+    ),
+    "unit of something removed": lambda host: host.unit("jira.service", FORKING.format("/gone")),
+    "other product": lambda host: host.tomcat("/opt/atlassian/crowd").write(
+        "/opt/atlassian/crowd/conf/server.xml", "<Server/>"
+    ),
+    "Tomcat that is being stopped": lambda host: host.process(
+        9, ["java", "-Dcatalina.base=/gone", "org.apache.catalina.startup.Bootstrap", "stop"]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NOT_INSTALLATIONS)
+def test_not_an_installation(host, name):
+    NOT_INSTALLATIONS[name](host)
+    assert gather(host).applications == []
+
+
+def test_kind_by_the_document_base_alone(host):
+    host.tomcat("/opt/jira").write("/opt/jira/conf/server.xml", host.data("jira-server.xml"))
+    assert only(host).kind == "jira"
+
+
+def test_kind_is_not_taken_from_a_comment(host):
+    text = '<Server><!-- <Context docBase="../confluence"/> --></Server>'
+    host.tomcat("/opt/jira").write("/opt/jira/conf/server.xml", text)
+    assert gather(host).applications == []
+
+
+def test_both_products_on_one_host(host):
+    host.installed_confluence().jira().jre(JIRA + "/jre")
+    assert [item.kind for item in gather(host).applications] == ["confluence", "jira"]
+
+
+def test_versions_left_behind(host):
+    old = VERSIONED.replace("9.4.1", "8.20.1")
+    host.jira(VERSIONED).jira(old, "8.20.1").unit("jira.service", FORKING.format(VERSIONED))
+    used, left = gather(host).applications
+    assert (used.install_dir, used.leftover) == (VERSIONED, "")
+    assert left.install_dir == old and VERSIONED in left.leftover
+
+
+def test_two_versions_of_which_none_is_started(host):
+    host.jira(VERSIONED).jira(VERSIONED.replace("9.4.1", "8.20.1"))
+    assert [item.leftover for item in gather(host).applications] == ["", ""]
+
+
+def test_two_that_run(host):
+    host.confluence("/apps/one").confluence("/apps/two").jvm(700, "/apps/one").jvm(701, "/apps/two")
+    assert [(item.install_dir, item.process.pid) for item in gather(host).applications] == [
+        ("/apps/one", 700), ("/apps/two", 701),
+    ]  # fmt: skip
+
+
+def test_one_that_hangs_since_before_a_restart(host):
+    host.installed_confluence().jvm(8, CONFLUENCE, age=300).jvm(9, CONFLUENCE, age=400).jvm(10, CONFLUENCE, age=200)
+    assert only(host).process.pid == 9
+
+
+def test_java_of_the_process_by_its_environment(host):
+    host.confluence().jre("/opt/jdk17", "17.0.9")
+    host.jvm(700, CONFLUENCE, java="/usr/bin/jsvc", environment={"JAVA_HOME": "/opt/jdk17"})
+    found = only(host)
+    assert (found.java.home, found.java.source) == ("/opt/jdk17", "process")
+
+
+def test_named_directories(host):
+    host.jira("/apps/tracker").confluence("/apps/wikis/red").confluence("/apps/wikis/blue")
+    assert gather(host).applications == []
+    found = gather(host, install_dirs=["/apps/tracker", "/apps/wikis"]).applications
+    assert [item.install_dir for item in found] == ["/apps/wikis/blue", "/apps/wikis/red", "/apps/tracker"]
+
+
+def test_application_of_a_container_is_not_taken_for_ours(host):
+    host.installed_confluence().jvm(700, CONFLUENCE)
+    host.write(f"/proc/700/root{CONFLUENCE}/conf/server.xml")
+    facts = gather(host)
+    assert [item.process for item in facts.applications] == [None]
+    assert any("container" in item.reason for item in facts.unreadable)
+
+
+def test_process_wins_over_setenv(host):
+    host.jira().jre(JIRA + "/jre").jvm(
+        700, JIRA, "-Djavax.net.ssl.trustStore=/etc/other.jks", "-Djira.home=/elsewhere"
+    )
+    found = only(host)
+    assert found.properties["javax.net.ssl.trustStore"] == "/etc/other.jks"
+    assert found.properties["javax.net.ssl.trustStorePassword"] == "********"
+    assert "javax.net.ssl.trustStorePassword" not in found.process.properties
+    assert found.home == "/elsewhere"
+    assert found.java.truststore.path == "/etc/other.jks"
+    assert "missing" in found.java.truststore.error
+
+
+def test_trust_option_of_setenv(host):
+    home, setenv = JIRA + "/jre", JIRA + "/bin/setenv.sh"
+    host.jira().jre(home)
+    option = only(host).java.option
+    assert (option.path, option.ours, option.elsewhere, option.otherwise, option.obstacle) == (
+        setenv, "", "/etc/ssl/wiki.jks", "/etc/ssl/wiki.jks", "",
+    )  # fmt: skip
+    host.write(setenv, setenv_edit.with_store("A=1\n", "/var/own store", setenv))
+    found = only(host)
+    assert found.java.truststore.path == "/var/own store"
+    option = found.java.option
+    assert (option.ours, option.elsewhere, option.otherwise) == ("/var/own store", "", home + "/lib/security/cacerts")
+    host.write(setenv, "exit 0\n")
+    assert "ends with 'exit 0'" in only(host).java.option.obstacle
+
+
+def test_trust_store_by_property_with_its_own_password(host):
+    host.jira().jre(JIRA + "/jre").write("/etc/ssl/wiki.jks", jks(b"only", password="s3cret"))
+    store = only(host).java.truststore
+    assert (store.source, store.path, store.certificates, store.error) == (
+        "property",
+        "/etc/ssl/wiki.jks",
+        1,
+        "",
+    )
+    assert store.fingerprints == [fingerprint(b"only")]
+
+
+def test_trust_store_with_another_password(host):
+    host.jira().jre(JIRA + "/jre").write("/etc/ssl/wiki.jks", jks(b"only", password="other"))
+    store = only(host).java.truststore
+    assert "password" in store.error and "s3cret" not in store.error and store.certificates == 0
+
+
+# Files of the JRE -> (source, path below the JRE's home, certificates)
+STORES = {
+    "cacerts": ({"lib/security/cacerts": jks(b"a")}, ("cacerts", "/jdk/lib/security/cacerts", 1)),
+    "jssecacerts": (
+        {"lib/security/cacerts": jks(b"a"), "lib/security/jssecacerts": jks(b"b", b"c")},
+        ("jssecacerts", "/jdk/lib/security/jssecacerts", 2),
+    ),
+    "JDK 8": ({"jre/lib/security/cacerts": jks(b"a")}, ("cacerts", "/jdk/jre/lib/security/cacerts", 1)),
+    "empty": ({"lib/security/cacerts": jks()}, ("cacerts", "/jdk/lib/security/cacerts", 0)),
+}
+
+
+@pytest.mark.parametrize("name", STORES)
+def test_trust_store_of_the_jre(host, name):
+    files, expected = STORES[name]
+    host.confluence().write("/jdk/bin/java", "", 0o755).write("/jdk/bin/keytool").write(
+        "/jdk/release", 'JAVA_VERSION="1.8.0_392"'
+    )
+    for path, content in files.items():
+        host.write(f"/jdk/{path}", content)
+    host.jvm(700, CONFLUENCE, java="/jdk/bin/java")
+    java = only(host).java
+    store = java.truststore
+    assert (store.source, store.path, store.certificates) == expected
+    assert (java.version, java.keytool, store.error) == ("1.8.0_392", "/jdk/bin/keytool", "")
+
+
+def test_trust_store_of_the_distribution_is_a_link(host):
+    host.confluence().jre("/usr/lib/jvm/java-17").write("/etc/ssl/certs/java/cacerts", jks(b"one"))
+    host.path("/usr/lib/jvm/java-17/lib/security/cacerts").unlink()
+    host.link("/usr/lib/jvm/java-17/lib/security/cacerts", "/etc/ssl/certs/java/cacerts")
+    host.jvm(700, CONFLUENCE, java="/usr/lib/jvm/java-17/bin/java")
+    store = only(host).java.truststore
+    assert (store.real_path, store.certificates) == ("/etc/ssl/certs/java/cacerts", 1)
+
+
+def test_damaged_trust_store(host):
+    host.installed_confluence().write(CONFLUENCE + "/jre/lib/security/cacerts", jks(b"a")[:-30])
+    store = only(host).java.truststore
+    assert store.error and store.certificates == 0
+
+
+def test_connectors_of_jira(host):
+    host.jira()
+    tls, plain = only(host).server_xml.connectors
+    assert (tls.scheme, tls.secure, tls.ssl, tls.user, plain.user) == ("https", True, True, True, False)
+    assert tls.attributes["keystorePass"] == "********"
+    assert tls.attributes["relaxedQueryChars"] == '[]|{}^\\`"<>'
+    (key,) = tls.tls
+    assert (key.form, key.keystore, key.keystore_type, key.alias) == (
+        "attributes",
+        JIRA + "/conf/wiki.p12",
+        "PKCS12",
+        "jira",
+    )
+    assert f"line {tls.line}" in plain.reason
+
+
+SSL_HOSTS = """<Server port="8005"><Service name="Catalina">
+<Connector port="8443" SSLEnabled="true" protocol="org.apache.coyote.http11.Http11NioProtocol">
+ <SSLHostConfig>
+  <Certificate certificateKeystoreFile="file:///etc/ssl/wiki.p12" certificateKeystorePassword="geheim" certificateKeyAlias="w"/>
+ </SSLHostConfig>
+ <SSLHostConfig hostName="b.example">
+  <Certificate certificateFile="conf/b.pem" certificateKeyFile="/etc/ssl/b.key" certificateChainFile="conf/chain.pem"/>
+ </SSLHostConfig>
+</Connector>
+<Engine name="Catalina"><Host name="localhost"><Context path="/jira" docBase="${catalina.home}/atlassian-jira"/></Host></Engine>
+</Service></Server>"""
+
+
+def test_ssl_host_config(host):
+    host.jira().write(JIRA + "/conf/server.xml", SSL_HOSTS)
+    file = only(host).server_xml
+    one, two = file.connectors[0].tls
+    assert (one.line, one.form, one.hostname, one.keystore, one.alias) == (
+        4,
+        "sslhostconfig",
+        "_default_",
+        "/etc/ssl/wiki.p12",
+        "w",
+    )
+    assert (two.hostname, two.certificate, two.key) == ("b.example", JIRA + "/conf/b.pem", "/etc/ssl/b.key")
+    assert two.chain == JIRA + "/conf/chain.pem"
+    assert file.context_path == "/jira"
+
+
+def test_values_from_catalina_properties_and_the_environment(host):
+    text = (
+        host.data("jira-server.xml")
+        .replace('"8080"', '"${web.port}"')
+        .replace('"8443" max', '"${NOT_KNOWN}" max')
+    )
+    host.jira().write(JIRA + "/conf/server.xml", text.replace("hunter2", "${KEY_PASS}"))
+    host.write(
+        JIRA + "/conf/catalina.properties",
+        "# x\norg.apache.tomcat.util.digester.PROPERTY_SOURCE=\\\n  org.apache.tomcat.util.digester.EnvironmentPropertySource\n"
+        "web.port = 8099\n",
+    )
+    host.jvm(700, JIRA, environment={"KEY_PASS": "geheim"})
+    tls, plain = only(host).server_xml.connectors
+    assert (plain.port, plain.unresolved) == (8099, [])
+    assert (tls.port, tls.unresolved, tls.attributes["keystorePass"]) == (0, ["port"], "********")
+
+
+def test_no_secret_leaves(host):
+    host.jira().jre(JIRA + "/jre").jvm(700, JIRA, "-Ddb.password=geheim", environment={"PASS": "geheim"})
+    text = repr(gather(host))
+    assert not any(secret in text for secret in ("geheim", "hunter2", "s3cret"))
+
+
+BROKEN = {
+    "missing": (lambda host: host.path(JIRA + "/conf/server.xml").unlink(), "no such file"),
+    "ill-formed": (lambda host: host.write(JIRA + "/conf/server.xml", "<Server>\n<Service>\n</Server>"), "3"),
+    "empty": (lambda host: host.write(JIRA + "/conf/server.xml", ""), "server.xml"),
+    "something else": (lambda host: host.write(JIRA + "/conf/server.xml", "<project/>"), "server.xml"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_broken_server_xml(host, name):
+    host.jira()
+    BROKEN[name][0](host)
+    file = only(host).server_xml
+    assert BROKEN[name][1] in file.error and file.connectors == []
+
+
+def test_ambiguous_connectors(host):
+    text = '<Server><Service name="x"><Connector port="8081"/><Connector port="8082"/></Service></Server>'
+    host.jira().write(JIRA + "/conf/server.xml", text)
+    connectors = only(host).server_xml.connectors
+    assert [item.user for item in connectors] == [False, False]
+    assert all("8081" in item.reason and "8082" in item.reason for item in connectors)
+
+
+GENERATED = {
+    "puppet": (
+        lambda host: host.write(
+            JIRA + "/conf/server.xml", "<!-- This file is managed by Puppet -->\n<Server/>"
+        ),
+        "managed by Puppet",
+    ),
+    "ansible": (
+        lambda host: host.write(JIRA + "/conf/server.xml", "<!-- Ansible managed -->\n<Server/>"),
+        "Ansible managed",
+    ),
+    "image": (lambda host: host.write("/opt/atlassian/etc/server.xml.j2", ""), "server.xml.j2"),
+    "entry point": (
+        lambda host: host.write("/entrypoint.py", "gen_cfg('server.xml.j2', x)"),
+        "/entrypoint.py",
+    ),
+    "other entry point": (lambda host: host.write("/entrypoint.py", "print()"), ""),
+    "plain comment": (
+        lambda host: host.write(JIRA + "/conf/server.xml", "<!-- A connector on 8080 -->\n<Server/>"),
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", GENERATED)
+def test_generated_file(host, name):
+    host.jira()
+    GENERATED[name][0](host)
+    evidence = only(host).server_xml.generated_by
+    assert evidence == GENERATED[name][1] or (GENERATED[name][1] and GENERATED[name][1] in evidence)
+
+
+def test_shared_home_of_confluence(host):
+    host.installed_confluence().write(
+        "/var/atlassian/application-data/confluence/confluence.cfg.xml",
+        '<a><property name="hibernate.connection.password">geheim</property>\n'
+        '<property name="confluence.cluster.home">/shared/wiki</property></a>',
+    )
+    assert only(host).shared_home == "/shared/wiki"
+
+
+def test_shared_home_of_jira(host):
+    host.jira().write(
+        "/var/atlassian/application-data/jira/cluster.properties",
+        "jira.node.id = n1\njira.shared.home = /shared/jira\n",
+    )
+    assert only(host).shared_home == "/shared/jira"
+
+
+def test_tomcat_version_of_release_notes(host):
+    host.jira().write(JIRA + "/lib/catalina.jar", b"no zip").write(
+        JIRA + "/RELEASE-NOTES", "\n   Apache Tomcat Version 8.5.78\n"
+    )
+    facts = gather(host)
+    assert facts.applications[0].tomcat_version == "8.5.78"
+    assert any(item.what.endswith("catalina.jar") for item in facts.unreadable)

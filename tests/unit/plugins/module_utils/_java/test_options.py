@@ -1,0 +1,189 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.collab.rtc.plugins.module_utils import _shell_eval
+from ansible_collections.collab.rtc.plugins.module_utils._java import options as jvm_options
+from ansible_collections.collab.rtc.tests.unit.data.installation.hosts import DATA
+
+HOME = "/opt/atlassian/jira"
+
+
+def setenv(text, environment=None, files=None, exists=None):
+    files = files or {}
+    return jvm_options.of_setenv(text, HOME, environment or {}, files.get, exists or (lambda path: path in files))
+
+
+# Script -> the value of X after it ("?" stands for what only running could tell, None for unset).
+SCRIPTS = {
+    "plain": ("X=1", "1"),
+    "double quotes": ('A=b; X="$A c"', "b c"),
+    "single quotes keep a dollar": ("X='$A'", "$A"),
+    "apostrophe within double quotes": ("X=\"it's\"", "it's"),
+    "escaped quote": (r'X="a\"b"', 'a"b'),
+    "mixed quoting": ("X=a\"b\"'c'd", "abcd"),
+    "continued line": ('X="a \\\nb"', "a b"),
+    "several lines": ('X="a\nb"', "a\nb"),
+    "appended": ("X=a\nX+=b", "ab"),
+    "default for unset": ("X=${Y:-z}", "z"),
+    "default for empty": ("Y=\nX=${Y:-z}", "z"),
+    "default not for empty without a colon": ("Y=\nX=${Y-z}", ""),
+    "default not needed": ("Y=1\nX=${Y:-z}", "1"),
+    "nested default": ("X=${Y:-${Z:-deep}}", "deep"),
+    "assigned default": (": ${X:=late}\nX=$X", "late"),
+    "alternative": ("Y=1\nX=a${Y:+b}", "ab"),
+    "prefix cut": ("Y=abc\nX=${Y#a}", "?"),
+    "output of a command": ("X=a`date`b", "a?b"),
+    "output with quotes and brackets": ('X="$(echo ")" | sed "s/a/(/")"', "?"),
+    "arithmetic": ("X=$((1 + 2))", "?"),
+    "dirname": ('X=`dirname "$0"`', HOME + "/bin"),
+    "own directory": ('X="$(cd "$(dirname "${BASH_SOURCE:-$0}")/.." && pwd)"', HOME),
+    "own directory by array": ('X=$(cd $(dirname ${BASH_SOURCE[0]})/.. >/dev/null && pwd -P)', HOME),
+    "exported": ("export X=1", "1"),
+    "several exported": ("export Y=2 X=1", "1"),
+    "for one command only": ("X=1\nX=2 echo", "1"),
+    "unset": ("X=1\nunset X", None),
+    "comment": ("X=1 # X=2\n#X=3", "1"),
+    "number sign within a word": ("X=a#b", "a#b"),
+    "if true": ('if [ "a" = "a" ]; then X=1; else X=2; fi', "1"),
+    "if false": ("if [ -n \"$NO\" ]; then X=1; else X=2; fi", "2"),
+    "if negated": ("if ! [ -n \"$NO\" ]; then X=1; else X=2; fi", "1"),
+    "elif": ("if [ a = b ]; then X=1; elif [ a = a ]; then X=2; else X=3; fi", "2"),
+    "if unknown: both, in order": ("X=0; if grep -q a /b; then X=1; else Y=1; fi", "1"),
+    "nested if in a branch that does not count": ("if false; then if true; then X=1; fi; X=2; else X=3; fi", "3"),
+    "double brackets": ('if [[ "$NO" == "" ]]; then X=1; fi', "1"),
+    "file there": ("if [ -f /there ]; then X=1; else X=2; fi", "1"),
+    "file missing": ("[ -r /missing ] && X=1 || X=2", "2"),
+    "and": ("[ -z \"$NO\" ] && X=1", "1"),
+    "or": ("[ -z \"$NO\" ] || X=1", None),
+    "case": ("Y=b; case $Y in a|b) X=1;; *) X=2;; esac", "1"),
+    "case, other": ("Y=q\ncase \"$Y\" in\n  a) X=1\n  ;;\n  *)\n  X=2 ;;\nesac", "2"),
+    "loop": ("for i in 1 2; do X=$i; done", "?"),
+    "function": ("f() {\n X=1\n}\nf", "1"),
+    "here-document": ('cat <<EOF\nX="unbalanced\nEOF\nX=1', "1"),
+    "here-string": ('read -a X2 <<< "$Y"\nX=1', "1"),
+    "here-string of a bare word": ("read X2 <<< EOF\nX=1", "1"),
+    "redirection": ("echo a 2>&1 >/dev/null; X=1", "1"),
+    "carriage returns": ("X=1\r\nY=2\r\n", "1"),
+    "unbalanced quote": ('X=1\nY="open', "1"),
+    "file read": (". /there\n", "from file"),
+    "file read under an unknown name": (". `pwd`/there\nX=1", "1"),
+}
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_variables(name):
+    script, expected = SCRIPTS[name]
+    files = {"/there": "X='from file'"}
+    start = {"0": HOME + "/bin/catalina.sh", "BASH_SOURCE": HOME + "/bin/setenv.sh"}
+    left = _shell_eval.variables(script, start, files.get, lambda path: path in files)
+    assert left.get("X") == (None if expected is None else expected.replace("?", _shell_eval.UNKNOWN))
+
+
+def test_file_that_reads_itself_ends():
+    assert _shell_eval.variables("X=1\n. /me", {}, {"/me": "X=2\n. /me"}.get)["X"] == "2"
+
+
+def test_quotes_nested_beyond_use():
+    assert _shell_eval.variables("X=1\nY=" + "${A:-" * 5000, {})["X"] == "1"
+
+
+def test_value_that_doubles():
+    text = "X=0123456789\n" + "X=$X$X\n" * 60
+    assert _shell_eval.UNKNOWN in _shell_eval.variables(text, {})["X"]
+
+
+def test_setenv_of_jira():
+    options = setenv((DATA / "jira-setenv.txt").read_text())
+    assert options.properties == {
+        "java.awt.headless": "true",
+        "atlassian.standalone": "JIRA",
+        "javax.net.ssl.trustStore": "/etc/ssl/wiki.jks",
+        "javax.net.ssl.trustStorePassword": "s3cret",
+        "jira.home": "/var/atlassian/application-data/jira",
+    }
+    assert options.environment["JRE_HOME"] == "/opt/atlassian/jira/jre/"
+
+
+def test_setenv_of_confluence_reads_setjre():
+    files = {HOME + "/bin/setjre.sh": 'JRE_HOME="/opt/java"; export JRE_HOME\n'}
+    options = setenv((DATA / "confluence-setenv.txt").read_text(), {"CATALINA_OPTS": "-Dfrom.unit=1"}, files)
+    assert options.environment["JRE_HOME"] == "/opt/java"
+    # The context path is the output of a command: unknown, so it is not claimed.
+    assert options.properties == {
+        "java.awt.headless": "true", "catalinaConnectorProxyName": "wiki.example.org", "from.unit": "1",
+    }  # fmt: skip
+
+
+def test_without_setenv_the_unit_counts():
+    options = setenv("", {"CATALINA_OPTS": '-Da="b c" -Dd', "JAVA_OPTS": "-Da=first"})
+    assert options.properties == {"a": "b c", "d": ""}
+
+
+COMMANDS = [
+    (["java", "-Da=1", "-Xmx1g", "-Da=2", "Main", "-Da=3"], {"a": "2"}),
+    (["java", "-cp", "x.jar:Main", "-Da=1", "Main"], {"a": "1"}),
+    (["java", "--add-opens", "java.base/java.lang=ALL-UNNAMED", "-Da=1", "Main"], {"a": "1"}),
+    (["java", "--add-opens=java.base/java.lang=ALL-UNNAMED", "-Da=1", "Main"], {"a": "1"}),
+    (["java", "-Da=b=c", "-D", "-jar", "x.jar", "-Dz=1"], {"a": "b=c"}),
+    (["jsvc.exec", "-java-home", "/jre", "-user", "jira", "-Da=1", "Main", "start"], {"a": "1"}),
+    (["java", "@options", "-Da=", "Main"], {"a": ""}),
+    ([], {}),
+]
+
+
+@pytest.mark.parametrize(("arguments", "expected"), COMMANDS)
+def test_command_line(arguments, expected):
+    assert jvm_options.of_command_line(arguments).properties == expected
+
+
+def test_command_line_with_options_from_the_environment():
+    environment = {"JAVA_TOOL_OPTIONS": "-Da=tool -Db=tool", "_JAVA_OPTIONS": "-Dc=last"}
+    options = jvm_options.of_command_line(["java", "-Da=line", "-Dc=line", "Main"], environment)
+    assert options.properties == {"a": "line", "b": "tool", "c": "last"}
+
+
+SECRETS = {
+    "javax.net.ssl.trustStorePassword": True, "keystorePass": True, "db.password": True, "atlassian.secret.key": True,
+    "SSLPassword": True, "ldap_bind_passwd": True, "api-key": True, "auth.token": True, "requiredSecret": True,
+    "javax.net.ssl.trustStore": False, "keystoreFile": False, "keyAlias": False, "passThrough.enabled": False,
+    "confluence.context.path": False, "tokenizer": False,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_masked(name):
+    value = jvm_options.masked({name: "value"})[name]
+    assert value == ("********" if SECRETS[name] else "value")
+
+
+def test_masked_within_an_address():
+    masked = jvm_options.masked({"proxy": "http://user:geheim@proxy:3128/", "plain": "http://proxy:3128/a@b"})
+    assert masked == {"proxy": "http://user:********@proxy:3128/", "plain": "http://proxy:3128/a@b"}
+
+
+def test_environment_file():
+    text = '# comment\n; too\nA=1\nB="two words"\nC=\'x\'\nD = spaced \n\nnonsense\nE="a\\\n b"\n'
+    assert jvm_options.of_environment_file(text) == {"A": "1", "B": "two words", "C": "x", "D": "spaced", "E": "a  b"}
+
+
+def test_environment_line():
+    assert jvm_options.of_environment_line('"A=1 2" B=3 C="4 5"') == {"A": "1 2", "B": "3", "C": "4 5"}
+
+
+def test_never_raises():
+    hypothesis = pytest.importorskip("hypothesis")
+    pieces = ["if", "then", "fi", "case", "in", ")", ";;", "esac", "[", "]", '"', "'", "`", "$(", "${X", "}", "X=", "\n",
+              ";", "&&", "\\", "<<E", "E", "for", "do", "done", ". x", "!", "#", " ", "a"]  # fmt: skip
+
+    @hypothesis.settings(max_examples=200, deadline=None)
+    @hypothesis.given(hypothesis.strategies.lists(hypothesis.strategies.sampled_from(pieces), max_size=40))
+    def check(parts):
+        left = _shell_eval.variables("".join(parts), {"X": "1"}, lambda path: "X=2")
+        assert isinstance(left, dict)
+
+    check()

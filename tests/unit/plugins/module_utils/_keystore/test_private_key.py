@@ -1,0 +1,149 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.collab.rtc.plugins.module_utils._keystore import private_key, reader
+from ansible_collections.collab.rtc.plugins.module_utils._tomcat.tls_source import KeySource
+from ansible_collections.collab.rtc.plugins.module_utils._x509 import certificate as certificates
+
+DATA = Path(__file__).resolve().parents[3] / "data" / "truststore"
+KEY_STORES = ["key.p12", "key-legacy.p12", "key-3des.p12", "key-plain.p12", "mixed.p12", "key.jks", "key.jceks"]
+
+
+def store(name, **more):
+    own = "key secret" if name.startswith("key.j") else "changeit"
+    source = KeySource(7, "connector", store=str(DATA / name), store_password="changeit", key_password=own)
+    return dataclasses.replace(source, **more)
+
+
+def numbers(pem):
+    serialization = pytest.importorskip("cryptography.hazmat.primitives.serialization")
+    return serialization.load_pem_private_key(pem.encode(), None).private_numbers()
+
+
+LEAF_KEY = (DATA / "leaf.key").read_text(encoding="ascii")
+
+
+@pytest.mark.parametrize("name", KEY_STORES)
+@pytest.mark.parametrize("alias", ["", "tomcat", "Tomcat"])
+def test_key_and_chain_of_every_store(name, alias):
+    material = private_key.from_source(store(name, alias=alias))
+    assert numbers(material.key) == numbers(LEAF_KEY)
+    assert [one.common_name for one in material.chain][:2] == ["rtc.example", "Example Issuing CA"]
+    assert material.alias == "tomcat"
+    assert "PRIVATE" not in repr(material)
+
+
+@pytest.mark.parametrize(
+    ("source", "kind", "reason"),
+    [
+        (store("key.jks", store_password="x"), reader.WrongPassword, "does not open .*key.jks"),
+        (store("key.jks", key_password="x"), reader.WrongPassword, "open the key of 'tomcat' in .*key.jks.*key's own"),
+        (store("key.jceks", key_password="x"), reader.WrongPassword, "does not open the key of 'tomcat'"),
+        (store("key.p12", store_password="x"), reader.WrongPassword, "does not open .*key.p12"),
+        (store("key.p12", alias="other"), private_key.UnusableKey, "'other' is not there.*Keys in the store: 'tomcat'"),
+        (store("mixed.p12", alias="root"), private_key.UnusableKey, "the alias 'root' is a certificate without a key"),
+        (store("trust.jks"), private_key.UnusableKey, r"has 0 keys \(none\)"),
+        (store("root.pem"), reader.DamagedStore, "is a PEM file, not a key store"),
+    ],
+)
+def test_refusals_of_stores(source, kind, reason):
+    with pytest.raises(kind, match=reason) as caught:
+        private_key.from_source(source)
+    assert "changeit" not in str(caught.value).replace("have 'changeit'", "")
+
+
+def test_a_key_password_that_java_never_uses_for_pkcs12():
+    assert private_key.from_source(store("key.p12", key_password="something else")).alias == "tomcat"
+
+
+def files(tmp_path, certificate, key, chain="", password=""):
+    (tmp_path / "key.pem").write_text(key, encoding="utf-8")
+    (tmp_path / "certificate.pem").write_text(certificate, encoding="utf-8")
+    if chain:
+        (tmp_path / "chain.pem").write_text(chain, encoding="utf-8")
+    return KeySource(
+        7, "connector", certificate=str(tmp_path / "certificate.pem"), key=str(tmp_path / "key.pem"),
+        chain=str(tmp_path / "chain.pem") if chain else "", key_password=password,
+    )  # fmt: skip
+
+
+def pem(*names):
+    return "".join((DATA / f"{name}.pem").read_text(encoding="ascii") for name in names)
+
+
+@pytest.mark.parametrize(
+    ("certificate", "chain"),
+    [
+        (pem("leaf"), pem("issuing")),
+        (pem("leaf", "issuing"), ""),
+        (pem("leaf"), pem("root", "issuing")),
+        (pem("leaf", "root"), pem("issuing")),
+    ],
+)
+def test_pem_files(tmp_path, certificate, chain):
+    material = private_key.from_source(files(tmp_path, certificate, LEAF_KEY, chain))
+    assert [one.common_name for one in material.chain][:2] == ["rtc.example", "Example Issuing CA"]
+    assert [c.der for c in certificates.parse_pem(material.chain_pem(), "x")] == [c.der for c in material.chain]
+    assert numbers(material.key) == numbers(LEAF_KEY)
+
+
+def test_key_and_certificate_that_do_not_fit(tmp_path):
+    with pytest.raises(private_key.UnusableKey, match="the key and the certificate do not belong together"):
+        private_key.from_source(files(tmp_path, pem("own"), LEAF_KEY))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["pkcs8", "-topk8", "-v2", "aes-256-cbc"],
+        ["pkcs8", "-topk8", "-v2", "aes-128-cbc", "-v2prf", "hmacWithSHA1"],
+        ["pkcs8", "-topk8", "-v2", "des3"],
+        ["pkcs8", "-topk8", "-v1", "PBE-SHA1-3DES"],
+        ["ec", "-aes256"],
+        ["ec", "-aes128"],
+        ["ec", "-des3"],
+        ["ec"],
+    ],
+)
+def test_keys_as_openssl_writes_them(tmp_path, options):
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl here")
+    path = tmp_path / "encrypted.pem"
+    subprocess.run(
+        ["openssl", *options, "-in", str(DATA / "leaf.key"), "-out", str(path), "-passout", "pass:geheim"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    text = path.read_text(encoding="ascii")
+    assert numbers(private_key.clear_key(text, "geheim", "key.pem")) == numbers(LEAF_KEY)
+    assert numbers(private_key.clear_key(text.replace("\n", "\r\n"), "geheim", "key.pem")) == numbers(LEAF_KEY)
+    if options != ["ec"]:
+        with pytest.raises(reader.WrongPassword, match=r"does not open key\.pem"):
+            private_key.clear_key(text, "wrong", "key.pem")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (pem("leaf"), "key.pem holds no private key"),
+        (LEAF_KEY.replace("-----END", "-----AND"), "key.pem holds no private key"),
+        (LEAF_KEY.replace("MIG", "M!G"), "the private key is ill-formed"),
+        (LEAF_KEY.replace("MIG", "MIH"), "the private key is ill-formed"),
+        (
+            "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: CAMELLIA-256-CBC,00\n\n"
+            "AAAA\n-----END RSA PRIVATE KEY-----",
+            "encrypted in a way that is not read here",
+        ),
+    ],
+)
+def test_refusals_of_keys(text, reason):
+    with pytest.raises(private_key.UnusableKey, match=reason):
+        private_key.clear_key(text, "x", "key.pem")

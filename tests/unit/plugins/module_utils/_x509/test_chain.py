@@ -1,0 +1,164 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.collab.rtc.plugins.module_utils._x509 import certificate as certificates
+from ansible_collections.collab.rtc.plugins.module_utils._x509 import chain as chains
+
+DATA = Path(__file__).resolve().parents[3] / "data" / "truststore"
+
+
+def load(*names):
+    return [c for name in names for c in certificates.parse((DATA / f"{name}.pem").read_bytes(), name)]
+
+
+def anchors(chain, extra=(), policy="issuer"):
+    found = chains.trust_anchors(load(*chain), load(*extra), policy)
+    return [(anchor.certificate.common_name, anchor.known) for anchor in found]
+
+
+@pytest.mark.parametrize(
+    ("chain", "extra", "expected"),
+    [
+        (["leaf", "issuing", "root"], [], [("Example Root", False)]),
+        (["leaf", "issuing"], [], [("Example Issuing CA", False)]),
+        (["leaf", "issuing"], ["root"], [("Example Root", True)]),
+        (["leaf"], ["issuing"], [("Example Issuing CA", True)]),
+        (["leaf"], ["issuing", "root"], [("Example Issuing CA", True)]),
+        (["own"], [], [("own.example", False)]),
+        (["own"], ["own"], [("own.example", True)]),
+        (["leaf"], ["leaf"], [("rtc.example", True)]),
+        (["issuing"], [], [("Example Issuing CA", False)]),
+        (["root", "plain", "own"], [], [("Example Root", False), ("Plain Root", False), ("own.example", False)]),
+        (["leaf", "issuing", "root", "own"], [], [("Example Root", False), ("own.example", False)]),
+        # A cross-certificate of the root that is there: the root counts.
+        (["leaf", "issuing", "cross", "root"], [], [("Example Root", False)]),
+        (["leaf", "issuing", "cross"], ["root"], [("Example Root", True)]),
+        (["leaf", "issuing", "cross"], [], [("Example Root", False)]),
+    ],
+)
+def test_what_to_trust_does_not_depend_on_the_order(chain, extra, expected):
+    for permuted in itertools.permutations(chain):
+        assert sorted(anchors(permuted, extra)) == sorted(expected)
+
+
+def test_the_cross_certificate_gives_way_to_the_root():
+    (anchor,) = chains.trust_anchors(load("leaf", "issuing", "cross", "root"))
+    assert anchor.certificate == load("root")[0]
+    (anchor,) = chains.trust_anchors(load("leaf", "issuing", "cross"))
+    assert anchor.certificate == load("cross")[0]
+
+
+@pytest.mark.parametrize(
+    ("policy", "chain", "expected"),
+    [
+        ("all", ["leaf", "issuing", "root"], ["Example Issuing CA", "Example Root"]),
+        ("all", ["own"], ["own.example"]),
+        ("exact", ["leaf", "issuing"], ["rtc.example", "Example Issuing CA"]),
+        ("exact", ["leaf", "leaf"], ["rtc.example"]),
+    ],
+)
+def test_other_policies(policy, chain, expected):
+    assert [name for name, _known in anchors(chain, (), policy)] == expected
+
+
+@pytest.mark.parametrize("policy", ["issuer", "all"])
+def test_a_leaf_without_its_issuer(policy):
+    with pytest.raises(chains.NoAnchor) as caught:
+        chains.trust_anchors(load("leaf"), load("plain"), policy, "/etc/leaf.pem")
+    text = str(caught.value)
+    assert text.startswith("/etc/leaf.pem ends with the certificate 'C=DE, O=Example\\, Inc., CN=rtc.example'")
+    assert "trust=exact" in text
+    assert "http://pki.example/issuing.crt" in text
+
+
+def test_the_same_name_with_another_key_is_another_issuer():
+    leaf, root, again = load("plain-leaf", "plain", "plain-again")
+    assert chains.issued(leaf, root)
+    assert not chains.issued(leaf, again)
+    assert anchors(["plain-leaf", "plain-again", "plain"]) == [("Plain Root", False), ("Plain Root", False)]
+    with pytest.raises(chains.NoAnchor):
+        chains.trust_anchors([leaf], [again])
+    (anchor,) = chains.trust_anchors([leaf], [again, root])
+    assert anchor.certificate == root
+
+
+@pytest.mark.parametrize(
+    ("certificate", "issuer", "expected"),
+    [
+        ("issuing", "root", True),
+        ("issuing", "cross", True),
+        ("root", "root", True),
+        ("leaf", "root", False),
+        ("leaf", "leaf", False),
+        ("leaf", "own", False),
+        ("plain", "plain", True),
+        ("plain", "plain-again", False),
+    ],
+)
+def test_signatures(certificate, issuer, expected):
+    assert chains.issued(*load(certificate), *load(issuer)) is expected
+
+
+def test_elliptic_signatures_need_cryptography_and_are_unknown_without(monkeypatch):
+    leaf, issuing, own = load("leaf", "issuing", "own")
+    import sys
+
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "cryptography.exceptions", None)
+        chains.signed.cache_clear()
+        assert chains.signed(leaf, issuing) is None
+        assert chains.issued(leaf, issuing)  # the names and the key identifiers say so
+    chains.signed.cache_clear()
+    pytest.importorskip("cryptography")
+    assert chains.signed(leaf, issuing) is True
+    assert chains.signed(leaf, own) is False
+
+
+def test_names_are_compared_as_java_does():
+    from ansible_collections.collab.rtc.plugins.module_utils._x509 import asn1
+
+    def name(tag, text):
+        pair = asn1.encode(asn1.SEQUENCE, asn1.encode_oid("2.5.4.3"), asn1.encode(tag, text))
+        return asn1.encode(asn1.SEQUENCE, asn1.encode(asn1.SET, pair))
+
+    assert chains._same_name(name(0x0C, b"Example  CA"), name(0x13, b"example ca "))
+    assert not chains._same_name(name(0x0C, b"Example CA"), name(0x0C, b"Example CB"))
+
+
+@pytest.mark.parametrize("permuted", list(itertools.permutations(["leaf", "issuing", "root"])))
+def test_order(permuted):
+    assert [c.common_name for c in chains.order(load(*permuted))] == ["rtc.example", "Example Issuing CA", "Example Root"]
+
+
+def test_order_of_strangers():
+    assert chains.order([]) == []
+    assert [c.common_name for c in chains.order(load("own", "leaf", "issuing"))][-2:] != []
+    assert chains.order(load("own", "own")) == load("own")
+    assert set(chains.order(load("plain", "leaf", "issuing"))) == set(load("plain", "leaf", "issuing"))
+    assert chains.order(load("plain", "leaf", "issuing"))[:2] == load("leaf", "issuing")
+
+
+def test_a_root_that_was_renewed_with_its_key_is_another_root():
+    """Bundles of CAs hold such pairs: neither issued the other, and both are to be trusted."""
+    x509 = pytest.importorskip("cryptography.x509")
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, "Renewed Root")])
+    pair = []
+    for serial in (1, 2):
+        builder = x509.CertificateBuilder(name, name, key.public_key(), serial)
+        builder = builder.not_valid_before(load("root")[0].not_before).not_valid_after(load("root")[0].not_after)
+        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        der = builder.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
+        pair.append(certificates.parse_der(der))
+    assert {anchor.certificate for anchor in chains.trust_anchors(pair)} == set(pair)

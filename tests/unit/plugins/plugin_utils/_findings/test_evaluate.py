@@ -1,0 +1,102 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The catalogue, and every finding raised and not raised by a case."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from ansible_collections.collab.rtc.plugins.plugin_utils._findings import catalog
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan import build
+from ansible_collections.collab.rtc.tools.vendor_requirements import EXAMPLES, STATEMENTS
+
+
+def test_a_case_raises_exactly_its_findings(case, landscape_of):
+    plan = build.make_plan(landscape_of(case["data"]))
+
+    raised = {item.id for item in plan.findings}
+
+    assert sorted(raised) == sorted(case.get("findings", [])), [f"{item.id} {item.message}" for item in plan.findings]
+    assert not raised & set(case.get("near_miss", []))
+
+    for item in plan.findings:
+        assert item.host and item.remedy
+        assert item.message.endswith((".", "?")) or ": " in item.message
+        assert "None" not in item.message and "  " not in item.message
+    for number, severity in case.get("severities", {}).items():
+        assert {item.severity for item in plan.findings if item.id == number} == {severity}
+    for number, text in case.get("messages", {}).items():
+        assert any(
+            text in item.message + " ".join(item.evidence) + item.remedy for item in plan.findings if item.id == number
+        )
+
+
+def test_every_finding_has_a_case_and_a_near_miss(all_cases):
+    raised = {number for case in all_cases for number in case.get("findings", [])}
+    missed = {number for case in all_cases for number in case.get("near_miss", [])}
+
+    assert set(catalog.CATALOGUE) - raised == set()
+    assert set(catalog.CATALOGUE) - missed == set()
+    assert len(all_cases) >= 60
+
+
+def test_names_of_cases_are_unique(all_cases):
+    names = [case["name"] for case in all_cases]
+    assert len(names) == len(set(names))
+
+
+def test_ids_are_unique_and_in_their_topic():
+    entries = [entry for _title, entries in catalog.TOPICS.values() for entry in entries]
+    assert len(entries) == len(catalog.CATALOGUE)
+    for digit, (_title, members) in catalog.TOPICS.items():
+        assert all(entry.id.startswith(f"RTC{digit}") and len(entry.id) == 6 for entry in members)
+        assert [entry.id for entry in members] == sorted(entry.id for entry in members)
+
+
+def test_every_statement_of_the_vendor_is_covered():
+    covered = {statement for entry in catalog.CATALOGUE.values() for statement in entry.seed}
+    assert covered == set(STATEMENTS)
+
+
+def test_what_the_examples_refer_to_exists():
+    for _text, answer in EXAMPLES:
+        assert set(re.findall(r"RTC[0-9]+", answer)) <= set(catalog.CATALOGUE)
+
+
+@pytest.mark.parametrize("entry", catalog.CATALOGUE.values(), ids=lambda entry: entry.id)
+def test_an_entry_is_complete(entry):
+    assert entry.severity in ("error", "warning", "info")
+    assert not entry.title.endswith(".")
+    for text in (entry.meaning, entry.detected, entry.remedy):
+        assert text.endswith(".") and text[0] == text[0].strip()
+
+
+def test_a_severity_can_only_be_lowered():
+    assert catalog.make("RTC401", "h", "m", severity="warning").severity == "warning"
+    with pytest.raises(ValueError, match="at most"):
+        catalog.make("RTC405", "h", "m", severity="error")
+
+
+def test_a_muted_finding_stays_visible_and_stops_nothing(base):
+    landscape = base("direct", set={
+        "facts.wiki1.resolves": {"wiki.example.com": []},
+        "vars.wiki1.rtc_ignore_findings": [{"id": "rtc601", "reason": "DNS comes on Monday"}],
+    })  # fmt: skip
+    plan = build.make_plan(landscape)
+    assert [(item.id, item.muted) for item in plan.findings] == [("RTC601", "DNS comes on Monday")]
+    assert catalog.errors(plan.findings) == []
+
+
+def test_a_mute_counts_on_its_own_host_only(base):
+    landscape = base("remote", set={
+        "facts.proxy1.proxies.0.error": "Syntax error",
+        "vars.proxy1": {"rtc_ignore_findings": [{"id": "RTC411", "reason": "known"}]},
+    })  # fmt: skip
+    assert catalog.errors(build.make_plan(landscape).findings) == []
+    landscape = base("remote", set={
+        "facts.jira1.resolves": {"jira.example.com": []}, "vars.proxy1": {"rtc_ignore_findings": [{"id": "RTC601", "reason": "elsewhere"}]},
+    })  # fmt: skip
+    assert [item.id for item in catalog.errors(build.make_plan(landscape).findings)] == ["RTC601"]

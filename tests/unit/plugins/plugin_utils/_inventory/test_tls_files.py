@@ -1,0 +1,158 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The certificate, key and authority of the inventory, with real certificates made here."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+
+import pytest
+
+from ansible_collections.collab.rtc.plugins.plugin_utils._inventory import tls_files
+
+x509 = pytest.importorskip("cryptography.x509")
+from cryptography.hazmat.primitives import hashes, serialization  # noqa: E402 - after the guard
+from cryptography.hazmat.primitives.asymmetric import ec  # noqa: E402
+
+NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
+
+
+class Issued:
+    """A certificate with its key, issued by another one or by itself."""
+
+    def __init__(self, name, issuer=None, authority=False, names=()):
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+        builder = (
+            x509.CertificateBuilder().subject_name(self.name).issuer_name(issuer.name if issuer else self.name)
+            .public_key(self.key.public_key()).serial_number(x509.random_serial_number())
+            .not_valid_before(NOW).not_valid_after(NOW + datetime.timedelta(days=90))
+            .add_extension(x509.BasicConstraints(authority, None), critical=True)
+        )  # fmt: skip
+        if names:
+            builder = builder.add_extension(x509.SubjectAlternativeName(list(names)), critical=False)
+        self.certificate = builder.sign(issuer.key if issuer else self.key, hashes.SHA256())
+        self.pem = self.certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+    def key_pem(self, password=None):
+        cipher = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
+        return self.key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, cipher).decode()
+
+
+@pytest.fixture(scope="module")
+def root():
+    return Issued("Example Root", authority=True)
+
+
+@pytest.fixture(scope="module")
+def intermediate(root):
+    return Issued("Example Issuing CA", root, authority=True)
+
+
+@pytest.fixture(scope="module")
+def leaf(intermediate):
+    names = [x509.DNSName("wiki.example.com"), x509.IPAddress(ipaddress.ip_address("10.0.0.11"))]
+    return Issued("wiki.example.com", intermediate, names=names)
+
+
+def test_a_whole_chain_with_its_authority(root, intermediate, leaf):
+    given = tls_files.inspect(leaf.pem + intermediate.pem, leaf.key_pem(), root.pem)
+    assert given.error == ""
+    assert given.names == ["wiki.example.com", "10.0.0.11"]
+    assert (given.key_given, given.key_matches, given.missing, given.self_signed, given.weak) == (
+        True,
+        True,
+        "",
+        False,
+        "",
+    )
+    assert given.root_pem == root.pem
+    assert given.root_subject == "CN=Example Root"
+    assert given.not_after - given.not_before == 90 * 86400
+
+
+def test_without_the_authority_the_highest_certificate_is_trusted(intermediate, leaf):
+    given = tls_files.inspect(leaf.pem + intermediate.pem, None, None)
+    assert (given.root_subject, given.missing, given.key_given) == ("CN=Example Issuing CA", "", False)
+
+
+def test_a_leaf_alone_is_incomplete_and_nothing_is_trusted(leaf):
+    given = tls_files.inspect(leaf.pem, None, None)
+    assert (given.missing, given.root_pem) == ("CN=Example Issuing CA", "")
+
+
+def test_a_leaf_with_the_root_lacks_what_is_between(leaf, root):
+    given = tls_files.inspect(leaf.pem, None, root.pem)
+    assert given.missing == "CN=Example Issuing CA"
+    assert given.root_subject == "CN=Example Root"
+
+
+def test_an_authority_that_is_not_the_certificates(leaf, intermediate):
+    other = Issued("Other Root", authority=True)
+    assert tls_files.inspect(leaf.pem + intermediate.pem, None, other.pem).missing == "CN=Example Root"
+
+
+def test_an_old_and_a_new_authority_are_both_trusted(leaf, intermediate, root):
+    old = Issued("Old Root", authority=True)
+    assert tls_files.inspect(leaf.pem + intermediate.pem, None, root.pem + old.pem).root_pem == root.pem + old.pem
+
+
+def test_a_self_signed_certificate_is_its_own_authority():
+    alone = Issued("wiki.example.com", names=[x509.DNSName("wiki.example.com")])
+    given = tls_files.inspect(alone.pem, alone.key_pem(), None)
+    assert (given.self_signed, given.missing, given.root_pem) == (True, "", alone.pem)
+
+
+def test_only_an_authority(root):
+    given = tls_files.inspect("", None, root.pem)
+    assert (given.fingerprint, given.root_pem) == ("", root.pem)
+
+
+def test_an_authority_made_for_tests():
+    authority = Issued(tls_files.TEST_AUTHORITY, authority=True)
+    leaf = Issued("wiki", authority, names=[x509.DNSName("wiki")])
+    assert tls_files.inspect(leaf.pem, None, authority.pem).test_authority
+
+
+@pytest.mark.parametrize(
+    ("certificate", "key", "authority", "variable", "text"),
+    [
+        ("hello", None, None, "rtc_tls_certificate", "no certificate"),
+        ("KEY", None, None, "rtc_tls_certificate", "private key instead"),
+        ("LEAF", "hello", None, "rtc_tls_key", "no private key"),
+        ("LEAF", "ENCRYPTED", None, "rtc_tls_key", "pass phrase"),
+        ("LEAF", "LEAF", None, "rtc_tls_key", "no private key"),
+        ("LEAF", None, "hello", "rtc_tls_ca", "no certificate"),
+        (
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----",
+            None,
+            None,
+            "rtc_tls_certificate",
+            "rtc_tls_certificate",
+        ),
+    ],
+)
+def test_files_that_are_something_else(leaf, certificate, key, authority, variable, text):
+    texts = {"LEAF": leaf.pem, "KEY": leaf.key_pem(), "ENCRYPTED": leaf.key_pem(b"secret")}
+    given = tls_files.inspect(*(texts.get(item, item) for item in (certificate, key, authority)))
+    assert given.variable == variable
+    assert text in given.error
+
+
+def test_a_key_of_another_certificate(leaf, intermediate):
+    assert tls_files.inspect(leaf.pem, intermediate.key_pem(), None).key_matches is False
+
+
+@pytest.mark.parametrize(
+    ("names", "name", "expected"),
+    [
+        (["wiki.example.com"], "WIKI.example.com", True), (["*.example.com"], "wiki.example.com", True),
+        (["*.example.com"], "a.wiki.example.com", False), (["*.example.com"], "example.com", False),
+        (["10.0.0.1"], "10.0.0.1", True),
+        (["wiki.example.com"], "10.0.0.1", False), ([], "wiki.example.com", False),
+    ],
+)  # fmt: skip
+def test_names_cover(names, name, expected):
+    assert tls_files.names_cover(names, name) is expected

@@ -1,0 +1,123 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reading the inventory's variables strictly."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from ansible_collections.collab.rtc.plugins.plugin_utils._inventory import variables as inventory_variables
+
+
+def read(**variables):
+    return inventory_variables.parse({f"rtc_{name}": value for name, value in variables.items()}, "confluence")
+
+
+def test_nothing_asked_is_all_defaults():
+    assert read() == (inventory_variables.Wishes(), [])
+
+
+def test_the_table_and_the_class_are_one():
+    fields = {variable.field for variable in inventory_variables.VARIABLES if variable.field}
+    assert fields == {item.name for item in dataclasses.fields(inventory_variables.Wishes)}
+    names = [variable.name for variable in inventory_variables.VARIABLES]
+    assert len(names) == len(set(names))
+    for variable in inventory_variables.VARIABLES:
+        assert variable.description.endswith("."), variable.name
+        assert variable.default
+        assert not variable.choices or variable.type == "choice"
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "expected"),
+    [
+        ("server_name", "Wiki.Example.COM", "wiki.example.com"), ("port", "9090", 9090), ("port", 1025, 1025),
+        ("port", 65535, 65535),
+        ("proxy", "none", "none"), ("protocol", "https", "HTTPS"), ("protocol", "HTTP+SSL", "HTTP + SSL"),
+        ("proxy_kind", "HAProxy", "haproxy"), ("proxy_kind", "AWS ALB", "aws_alb"),
+        ("manage_application_vhost", "yes", True),
+        ("manage_application_vhost", False, False), ("listen", "10.0.0.1", ["10.0.0.1"]),
+        ("listen", ["[2001:db8::1]", "*"], ["2001:db8::1", "*"]),
+        ("origins", "https://a, https://b", ["https://a", "https://b"]), ("install_dir", "/opt/wiki/", "/opt/wiki"),
+        ("store_url", "rediss://user:pw@s:6380/1", "rediss://user:pw@s:6380/1"),
+        ("ignore_findings", [{"id": "rtc212", "reason": "small drawings only"}], [inventory_variables.Mute("RTC212", "small drawings only")]),
+    ],
+)  # fmt: skip
+def test_values_as_people_write_them(name, given, expected):
+    wishes, problems = read(**{name: given})
+    assert problems == []
+    assert getattr(wishes, name) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "number", "text"),
+    [
+        ("port", 1024, "RTC103", "between 1025 and 65535"), ("port", 65536, "RTC103", "65536"),
+        ("port", "http", "RTC102", "'http'"),
+        ("port", True, "RTC102", "number"), ("port", [9083], "RTC102", "not a port number"),
+        ("connector_port", 0, "RTC102", "1 to 65535"),
+        ("server_name", "https://wiki", "RTC102", "without https://"), ("server_name", ["a"], "RTC102", "text"),
+        ("proxy_kind", "ngnix", "RTC102", "Did you mean nginx?"),
+        ("protocol", "TLS", "RTC102", "HTTP, HTTP + SSL, HTTPS"),
+        ("manage_application_vhost", "maybe", "RTC102", "neither true nor false"),
+        ("listen", "wiki.example.com", "RTC102", "IP address"),
+        ("install_dir", "wiki", "RTC102", "absolute path"), ("store_url", "10.0.0.1:6379", "RTC102", "redis://"),
+        ("ignore_findings", "RTC212", "RTC102", "{id, reason}"),
+        ("ignore_findings", [{"id": "RTC212", "reason": " "}], "RTC102", "reason"),
+        ("restart_application", "later", "RTC102", "when_needed, never"),
+        ("origins", [["a"]], "RTC102", "list of texts"),
+    ],
+)  # fmt: skip
+def test_values_that_cannot_be(name, given, number, text):
+    wishes, problems = read(**{name: given})
+    (problem,) = problems
+    assert (problem.id, problem.variable) == (number, f"rtc_{name}")
+    assert text in problem.message
+    assert problem.remedy
+    assert getattr(wishes, name) == getattr(inventory_variables.Wishes(), name)
+
+
+def test_a_password_in_a_value_is_never_repeated():
+    _wishes_read, (problem,) = read(store_url="redis//:hunter2@s")
+    assert "hunter2" not in problem.message + problem.remedy
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [("rtc_sever_name", "rtc_server_name"), ("rtc_tls_cert", "rtc_tls_"), ("rtc_servername", "rtc_server_name"),
+     ("rtc_proxykind", "rtc_proxy_kind"),
+     ("rtc_server_pyton", "rtc_server_python")],
+)  # fmt: skip
+def test_a_typing_mistake_names_the_nearest(name, near):
+    (problem,) = inventory_variables.unknown_variables({name: 1})
+    assert problem.id == "RTC101"
+    assert near in problem.remedy
+
+
+def test_a_name_that_is_near_nothing_is_told_where_to_look():
+    (problem,) = inventory_variables.unknown_variables({"rtc_zzz": 1})
+    assert "docs/variables.md" in problem.remedy
+
+
+@pytest.mark.parametrize(
+    "name", ["rtc_plan", "rtc_run", "rtc_detected", "rtc_server_undo_dir", "rtc_secret", "other", "_rtc_x"]
+)
+def test_names_that_are_in_order(name):
+    assert inventory_variables.unknown_variables({name: 1}) == []
+
+
+def test_secrets_are_not_read():
+    wishes, problems = read(secret={"broken": object()}, truststore_password=5)
+    assert (wishes, problems) == (inventory_variables.Wishes(), [])
+
+
+def test_a_value_for_each_application():
+    variables = {"rtc_port": {"confluence": 9100, "jira": 9200}, "rtc_server_name": {"jira": "jira.example.com"}}
+    confluence, jira = (inventory_variables.parse(variables, kind)[0] for kind in ("confluence", "jira"))
+    assert (confluence.port, jira.port) == (9100, 9200)
+    assert (confluence.server_name, jira.server_name) == ("", "jira.example.com")
+    assert not inventory_variables.common(variables, "port")
+    assert inventory_variables.common({"rtc_port": 9100}, "port")

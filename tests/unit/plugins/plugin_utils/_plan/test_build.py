@@ -1,0 +1,328 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan: what is written for each topology, and that a converged host plans to what it is."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ansible_collections.collab.rtc.plugins.module_utils import _facts
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan import build, schema
+from ansible_collections.collab.rtc.plugins.plugin_utils._report import text as report_text
+
+
+def plan_of(landscape, host="wiki1"):
+    return build.make_plan(landscape).hosts[host]
+
+
+def test_t6_from_a_pristine_host(base):
+    plan = plan_of(base("pristine"))
+
+    (connector,) = plan.connectors
+    assert connector.attributes == {
+        "address": "127.0.0.1", "proxyName": "wiki.example.com", "proxyPort": "443", "scheme": "https", "secure": "true",
+    }  # fmt: skip
+    assert (connector.path, connector.connector_port) == ("/opt/atlassian/confluence/conf/server.xml", 8090)
+    (trust,) = plan.trust
+    assert trust.path == "/opt/atlassian/confluence/jre/lib/security/cacerts"
+    assert trust.certificates[0]["pem"].startswith("-----BEGIN CERTIFICATE-----\nroot")
+    rtc, application = plan.vhosts
+    assert (rtc.role, rtc.kind, rtc.listen, rtc.port) == ("rtc", "nginx", ["10.0.0.11"], 9083)
+    assert rtc.upstreams == [{"scheme": "http", "host": "127.0.0.1", "port": 9083, "backup": False}]
+    assert (rtc.certificate, rtc.key) == (
+        "/etc/rtc-proxy/wiki.example.com/fullchain.pem", "/etc/rtc-proxy/wiki.example.com/privkey.pem",
+    )  # fmt: skip
+    assert (application.role, application.listen, application.port) == ("application", ["*"], 443)
+    assert (application.context_path, application.synchrony) == ("", "127.0.0.1:8091")
+    (service,) = plan.rtc
+    assert (service.instance, service.service, service.address, service.port) == (
+        "confluence",
+        "deployed",
+        "127.0.0.1",
+        9083,
+    )
+    assert service.origins == ["https://wiki.example.com"]
+    assert (service.python, service.python_version) == ("/usr/bin/python3", "3.11")
+    assert service.config["server"]["trusted_proxies"] == ["127.0.0.1", "::1"]
+    assert plan.packages == ["nginx"]
+    assert plan.certificates == [
+        {"src": "/pki/wiki.pem", "dest": rtc.certificate, "mode": "0644"}, {"src": "/pki/wiki.key", "dest": rtc.key, "mode": "0600"},
+    ]  # fmt: skip
+    assert plan.restarts[0].pending == []
+
+
+def test_a_converged_host_plans_to_what_it_is(base):
+    """The same wishes: first on the untouched host, then on the host as the run left it."""
+    wishes = base("pristine")
+    first = _facts.to_dict(plan_of(wishes))
+    wishes.facts = base("same_host").facts
+    second = _facts.to_dict(plan_of(wishes))
+
+    assert first.pop("packages") == ["nginx"]
+    assert second.pop("packages") == []
+    assert second == first
+
+
+def test_a_case_plans_the_same_twice_and_survives_json(case, landscape_of):
+    first = build.make_plan(landscape_of(case["data"]))
+    data = json.loads(json.dumps(_facts.to_dict(first)))
+    assert data == _facts.to_dict(build.make_plan(landscape_of(case["data"])))
+    assert _facts.from_dict(schema.Plan, data) == first
+    text = report_text.render_plan(first)
+    assert all(site.name in text for site in first.sites)
+    for host in first.hosts.values():
+        names = [vhost.name for vhost in host.vhosts]
+        assert len(names) == len(set(names))
+    assert all(item.id in text for item in first.findings)
+
+
+def test_t1_rtc_listens_where_tomcat_listens(base):
+    plan = plan_of(base("direct"))
+    assert plan.rtc[0].address == "0.0.0.0"
+    assert plan.rtc[0].origins == ["http://wiki.example.com:8090"]
+    assert (plan.connectors, plan.trust, plan.vhosts, plan.certificates, plan.packages) == ([], [], [], [], [])
+
+    plan = plan_of(base("direct", set={"facts.wiki1.applications.0.server_xml.connectors.0.address": "10.0.0.11"}))
+    assert plan.rtc[0].address == "10.0.0.11"
+
+
+def test_t1_removes_an_empty_proxy_name_and_nothing_else(base):
+    landscape = base("direct", set={"facts.wiki1.applications.0.server_xml.connectors.0.attributes": {"proxyName": ""}})
+    assert plan_of(landscape).connectors[0].attributes == {"proxyName": None}
+
+
+def test_t5_work_is_on_the_host_that_it_belongs_to(base):
+    landscape = base("remote")
+    jira, proxy = plan_of(landscape, "jira1"), plan_of(landscape, "proxy1")
+    assert jira.connectors[0].attributes == {
+        "proxyName": "jira.example.com", "proxyPort": "443", "scheme": "https", "secure": "true",
+    }  # fmt: skip
+    assert (jira.vhosts, proxy.rtc, proxy.connectors, proxy.trust) == ([], [], [], [])
+    (vhost,) = proxy.vhosts
+    assert (vhost.kind, vhost.listen, vhost.port) == ("apache", ["*"], 9093)
+    assert vhost.upstreams == [{"scheme": "http", "host": "10.0.0.21", "port": 9093, "backup": False}]
+    assert (vhost.certificate, vhost.key) == ("/etc/ssl/certs/wiki.pem", "/etc/ssl/private/wiki.key")
+    assert jira.rtc[0].trusted_proxies == ["10.0.0.9"]
+    assert jira.rtc[0].address == "0.0.0.0"
+    assert proxy.packages == []
+
+
+def test_t2_connector_has_no_https(base):
+    plan = plan_of(base("plain_remote", set={
+        "facts.wiki1.applications.0.server_xml.connectors.0.scheme": "https",
+        "facts.wiki1.applications.0.server_xml.connectors.0.secure": True,
+        "facts.proxy1.proxies.0.hosts.0.listens.0.tls": False,
+        "vars.wiki1.rtc_proxy": "proxy1",
+    }))  # fmt: skip
+    # scheme says https: that is a fact for TLS before the proxy. The proxy that is named cannot give it.
+    assert plan.connectors[0].attributes["scheme"] == "https"
+    plan = plan_of(base("plain_remote", set={"facts.wiki1.applications.0.server_xml.connectors.0.secure": True}))
+    assert plan.connectors[0].attributes == {"proxyName": "wiki.example.com", "proxyPort": "80", "secure": None}
+
+
+def test_t4_failover_without_a_store_and_all_active_with_one(base):
+    (vhost,) = plan_of(base("cluster"), "proxy1").vhosts
+    assert [(item["host"], item["backup"]) for item in vhost.upstreams] == [("10.0.0.11", False), ("10.0.0.12", True)]
+
+    store = {"vars.wiki1.rtc_store_url": "redis://s/0", "vars.wiki2.rtc_store_url": "redis://s/0"}
+    (vhost,) = plan_of(base("cluster", set=store), "proxy1").vhosts
+    assert [item["backup"] for item in vhost.upstreams] == [False, False]
+
+
+def test_t4_both_nodes_get_everything(base):
+    landscape = base("cluster")
+    for host in ("wiki1", "wiki2"):
+        plan = plan_of(landscape, host)
+        assert plan.rtc[0].instance == "confluence"
+        assert plan.connectors[0].attributes["proxyName"] == "wiki.example.com"
+
+
+def test_t8_takes_the_key_from_server_xml_and_leaves_it(base):
+    plan = plan_of(base("tomcat_tls"))
+    assert plan.rtc[0].tls_from == "/opt/atlassian/confluence/conf/server.xml"
+    assert plan.connectors == []
+    assert plan.restarts[0].scheme == "https"
+    assert plan.trust[0].certificates == [{"pem": "pem"}]
+
+
+def test_t9_encrypts_again_and_checks(base):
+    landscape = base("reencrypt", set={"vars.wiki1.rtc_upstream_name": "tomcat.internal"})
+    (vhost,) = plan_of(landscape, "proxy1").vhosts
+    assert vhost.upstreams == [{"scheme": "https", "host": "10.0.0.11", "port": 9083, "backup": False}]
+    assert (vhost.upstream_ca, vhost.upstream_name) == (
+        "/etc/rtc-proxy/wiki.example.com/upstream-ca.pem",
+        "tomcat.internal",
+    )
+    assert plan_of(landscape, "proxy1").certificates[0]["src"] == "/pki/root.pem"
+    plan = plan_of(landscape)
+    assert plan.rtc[0].tls_from.endswith("server.xml")
+    assert (plan.rtc[0].tls_port, plan.rtc[0].tls_name) == (plan.connectors[0].connector_port, "tomcat.internal")
+    assert plan.rtc[0].config["tls"] == {"certificate": "$RUNTIME_DIRECTORY/tls.crt", "key": "$RUNTIME_DIRECTORY/tls.key"}
+    assert plan.connectors[0].attributes == {
+        "proxyName": "wiki.example.com",
+        "proxyPort": "443",
+    }  # scheme and secure are ignored
+
+
+def test_builtin_service_keeps_its_place(base):
+    listener = {"facts.wiki1.listeners.+": {"address": "::", "port": 9083, "pid": 700, "process": "java"}}
+    assert plan_of(base("direct", set=listener)).rtc[0].service == "builtin"
+    listener["vars.wiki1.rtc_service"] = "deployed"
+    assert plan_of(base("direct", set=listener)).rtc[0].service == "deployed"
+
+
+@pytest.mark.parametrize(("service", "reuse"), [("builtin", False), ("deployed", True)])
+def test_connections_to_a_builtin_service_are_not_used_again(base, service, reuse):
+    vhosts = plan_of(base("remote", set={"vars.jira1.rtc_service": service}), "proxy1").vhosts
+    assert {vhost.role: vhost.reuse for vhost in vhosts} in ({"rtc": reuse}, {"rtc": reuse, "application": True})
+
+
+def test_a_foreign_virtual_host_is_not_written_over(base):
+    landscape = base("remote", set={"facts.proxy1.proxies.0.hosts.1.managed": False})
+    assert plan_of(landscape, "proxy1").vhosts == []
+
+
+def test_nothing_is_planned_at_a_proxy_that_is_not_ours(base):
+    plan = build.make_plan(base("unlisted"))
+    assert list(plan.hosts) == ["wiki1"]
+    assert plan.hosts["wiki1"].vhosts == []
+    assert plan.hosts["wiki1"].rtc[0].trusted_proxies == ["192.0.2.80"]
+
+
+@pytest.mark.parametrize(
+    ("resolved", "addresses", "expected"),
+    [
+        (["10.0.0.11"], ["10.0.0.11", "10.1.0.11"], ["10.0.0.11"]),
+        (["10.1.0.11", "10.0.0.11"], ["10.0.0.11", "10.1.0.11"], ["10.0.0.11", "10.1.0.11"]),
+        (["10.0.0.11", "2001:db8::b"], ["10.0.0.11", "2001:db8::b"], ["10.0.0.11", "2001:db8::b"]),
+        (["203.0.113.1"], ["10.0.0.11"], ["10.0.0.11"]),  # address translation outside
+        (["127.0.1.1"], ["10.0.0.11"], ["10.0.0.11", "127.0.1.1"]),  # Debian's own name in /etc/hosts
+        ([], ["10.0.0.11"], ["10.0.0.11"]),
+    ],
+)
+def test_where_the_proxy_beside_the_service_listens(base, resolved, addresses, expected):
+    landscape = base(
+        "pristine", set={"facts.wiki1.resolves": {"wiki.example.com": resolved}, "facts.wiki1.addresses": addresses}
+    )
+    assert plan_of(landscape).vhosts[0].listen == expected
+
+
+def test_a_remote_proxy_with_ipv6_listens_on_both(base):
+    landscape = base("remote", set={"facts.proxy1.addresses": ["10.0.0.9", "2001:db8::9"]})
+    assert plan_of(landscape, "proxy1").vhosts[0].listen == ["*", "::"]
+
+
+def test_a_proxy_beside_a_service_of_another_site_leaves_it_its_loopback(base):
+    """proxy1 runs Confluence's RTC on loopback itself: "*" at the same port would take it."""
+    landscape = base("plain_remote")
+    landscape.facts["proxy1"].applications = base("direct").facts["wiki1"].applications
+    landscape.facts["proxy1"].resolves["local.example.com"] = ["10.0.0.9"]
+    landscape.groups["confluence"] = ["wiki1", "proxy1"]
+    landscape.wishes["proxy1"]["confluence"].server_name = "local.example.com"
+    (vhost,) = [item for item in plan_of(landscape, "proxy1").vhosts if item.server_name == "wiki.example.com"]
+    assert vhost.listen == ["10.0.0.9"]
+
+
+def test_python_of_the_target(base):
+    newer = {
+        "facts.wiki1.python": "3.9",
+        "facts.wiki1.pythons": {"/opt/p/python3.12": "3.12.1", "/usr/local/bin/python3.10": "3.10.4"},
+    }
+    service = plan_of(base("direct", set=newer)).rtc[0]
+    assert (service.python, service.python_version) == ("/opt/p/python3.12", "3.12")
+    newer["vars.wiki1.rtc_server_python"] = "/usr/local/bin/python3.10"
+    service = plan_of(base("direct", set=newer)).rtc[0]
+    assert (service.python, service.python_version) == ("/usr/local/bin/python3.10", "3.10")
+
+
+def test_an_ipv6_node_is_reached_in_brackets(base):
+    changes = {"vars.wiki1.rtc_manage_application_vhost": True, "facts.wiki1.addresses": ["2001:db8::b"],
+               "facts.wiki1.main_address": "2001:db8::b"}  # fmt: skip
+    landscape = base("plain_remote", set=changes)
+    landscape.facts["proxy1"].proxies = []
+    landscape.wishes["wiki1"]["confluence"].proxy = "proxy1"
+    rtc, application = plan_of(landscape, "proxy1").vhosts
+    assert rtc.upstreams[0]["host"] == "2001:db8::b"
+    assert application.synchrony == "[2001:db8::b]:8091"
+    assert plan_of(landscape).rtc[0].address == "::"
+
+
+def test_a_private_key_is_never_part_of_a_plan(base):
+    text = "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n"
+    plan = plan_of(base("pristine", set={"vars.wiki1.rtc_tls_key": text}))
+    assert plan.certificates[1] == {
+        "variable": "rtc_tls_key", "from": "wiki1", "dest": "/etc/rtc-proxy/wiki.example.com/privkey.pem", "mode": "0600",
+    }  # fmt: skip
+    assert "c2VjcmV0" not in json.dumps(_facts.to_dict(plan))
+
+
+def test_a_trust_store_of_its_own_begins_with_the_one_in_use(base):
+    (trust,) = plan_of(base("remote", set={"vars.jira1.rtc_truststore_path": "/var/store"}), "jira1").trust
+    assert (trust.path, trust.seed_from) == ("/var/store", "/usr/lib/jvm/java-11-openjdk-amd64/lib/security/cacerts")
+
+
+OPTION = {"path": "/opt/jira/bin/setenv.sh", "mtime": 1700000000, "otherwise": "/jre/lib/security/cacerts"}
+OPTION_AT = "facts.jira1.applications.0.java.option"
+USED = "facts.jira1.applications.0.java.truststore.path"
+
+
+@pytest.mark.parametrize(
+    ("option", "wish", "used", "stores", "options"),
+    [
+        ({}, "/var/store", "/jre/cacerts", [("/var/store", "/jre/cacerts")], [("/var/store", "/jre/cacerts")]),
+        # Named already: the same again, which changes nothing. A store that was lost is made anew from the JRE's.
+        ({"ours": "/var/store", "mtime": 1800000000}, "/var/store", "/var/store", [("/var/store", "/jre/lib/security/cacerts")],
+         [("/var/store", "/jre/lib/security/cacerts")]),
+        # Another one was asked for before.
+        ({"ours": "/var/old"}, "/var/store", "/var/old", [("/var/store", "/jre/lib/security/cacerts")],
+         [("/var/store", "/jre/lib/security/cacerts")]),
+        # Not asked for any more: the import goes where the JVM will look without our block.
+        ({"ours": "/var/store"}, "", "/var/store", [("/jre/lib/security/cacerts", "")], [("", "")]),
+        ({}, "", "/jre/cacerts", [("/jre/cacerts", "")], []),
+        ({"elsewhere": "/etc/own"}, "/var/store", "/etc/own", [("/var/store", "/etc/own")], []),
+        ({"elsewhere": "/var/store"}, "/var/store", "/var/store", [("/var/store", "")], [("/var/store", "")]),
+        ({"obstacle": "It ends early."}, "/var/store", "/jre/cacerts", [("/var/store", "/jre/cacerts")], []),
+    ],
+)  # fmt: skip
+def test_a_trust_store_of_its_own_is_named_to_the_jvm(base, option, wish, used, stores, options):
+    changes = {OPTION_AT: {**OPTION, **option}, "vars.jira1.rtc_truststore_path": wish, USED: used}
+    plan = plan_of(base("remote", set=changes), "jira1")
+    assert [(item.path, item.seed_from) for item in plan.trust] == stores
+    assert [(item.truststore, item.instead_of) for item in plan.trust_options] == options
+    assert all(item.path == OPTION["path"] for item in plan.trust_options)
+    shown = report_text.render_plan(build.make_plan(base("remote", set=changes)))
+    texts = [f"-Djavax.net.ssl.trustStore={item.truststore}" if item.truststore else "no trust store of its own" for item in plan.trust_options]
+    assert all(f"{OPTION['path']}: {text}" in shown for text in texts)
+    assert shown.count(OPTION["path"] + ":") == len(options)
+
+
+def test_a_process_from_before_the_option_is_restarted(base):
+    changes = {
+        OPTION_AT: {**OPTION, "ours": "/var/store", "mtime": 1700000200}, "vars.jira1.rtc_truststore_path": "/var/store",
+        "facts.jira1.applications.0.process": {"pid": 7, "started": 1700000100},
+    }  # fmt: skip
+    restart = plan_of(base("remote", set=changes), "jira1").restarts[0]
+    assert restart.pending == ["/opt/jira/bin/setenv.sh is newer than the process 7"]
+    changes["facts.jira1.applications.0.process"]["properties"] = {"javax.net.ssl.trustStore": "/var/store"}
+    assert plan_of(base("remote", set=changes), "jira1").restarts[0].pending == []
+
+
+def test_the_authority_is_fetched_only_when_that_is_asked_for(base):
+    without = {"unset": ["tls", "vars.jira1.rtc_tls_ca"]}
+    assert plan_of(base("remote", **without), "jira1").trust == []
+    (trust,) = plan_of(base("remote", set={"vars.jira1.rtc_tls_fetch": True}, **without), "jira1").trust
+    assert trust.certificates == [{"host": "jira.example.com", "port": "443"}]
+
+
+def test_package_names_of_the_red_hat_family(base):
+    landscape = base("pristine", set={"facts.wiki1.os_family": "redhat", "vars.wiki1.rtc_proxy_kind": "apache"})
+    assert plan_of(landscape).packages == ["httpd", "mod_ssl"]
+
+
+def test_a_restart_that_is_due_is_in_the_plan(base):
+    restart = plan_of(base("same_host", set={"facts.wiki1.applications.0.server_xml.mtime": 1700001500})).restarts[0]
+    assert restart.pending == ["/opt/atlassian/confluence/conf/server.xml is newer than the process 700"]
+    assert (restart.service, restart.port, restart.address, restart.scheme) == ("confluence", 8090, "127.0.0.1", "http")

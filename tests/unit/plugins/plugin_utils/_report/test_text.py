@@ -1,0 +1,120 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plan and results as text for people."""
+
+from __future__ import annotations
+
+from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan import build
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import Plan
+from ansible_collections.collab.rtc.plugins.plugin_utils._report import text as report_text
+
+GOOD = {
+    "name": "two clients work on one project",
+    "ok": True,
+    "detail": "12 ms",
+    "cause": "",
+    "remedy": "",
+    "where": "controller",
+}
+BAD = {"name": "hairpin", "ok": False, "detail": "wiki.example.com:9083: certificate verify failed", "cause": "The authority is missing.",
+       "remedy": "Run the role truststore.", "where": "wiki1"}  # fmt: skip
+SKIPPED = {"name": "request page", "ok": None, "detail": "there is no such page"}
+
+
+def test_the_plan_of_t6(base):
+    text = report_text.render_plan(build.make_plan(base("pristine")))
+    for part in (
+        "Confluence wiki.example.com:9083", "HTTP + SSL", "T6, same host", "client → nginx on wiki1 → wiki1",
+        'address="127.0.0.1" proxyName="wiki.example.com"', "nginx rtc-confluence-9083: 10.0.0.11 port 9083 → http://127.0.0.1:9083",
+        "install nginx", "Findings: 0 errors, 3 warnings, 0 notes", "! RTC205 wiki1:", "remedy: The role sets",
+    ):  # fmt: skip
+        assert part in " ".join(text.split()) or part in text, part
+    assert all(len(line) <= report_text.WIDTH for line in text.splitlines())
+
+
+def test_what_was_detected_host_by_host(base):
+    landscape = base("remote", set={"facts.proxy1.proxies.0.hosts.1.routes.0.upgrade": False})
+    plan = build.make_plan(landscape)
+    text = report_text.render_detected(plan, landscape.facts)
+    jira, proxy, total = text.split("\n\n")[:3]
+    assert "Jira       9.12.2 in /opt/atlassian/jira" in jira
+    assert "topology   T5: HTTP + SSL, proxy on another host" in jira
+    assert "because    RTC port" in jira
+    assert "no findings" in jira
+    assert "jira.example.com:9093 (this host is its proxy)" in proxy
+    assert "because" not in proxy
+    assert "  ! RTC405 " in proxy
+    assert total.startswith("2 hosts: 0 errors, 1 warning")
+    assert all(len(line) <= report_text.WIDTH for line in text.splitlines())
+
+
+def test_hosts_that_told_nothing_and_muted_findings_are_shown():
+    findings = [
+        Finding("RTC001", "error", "gone", "Nothing is known about gone: timed out"),
+        Finding("RTC603", "warning", "gone", "firewalld runs.", remedy="Open it.", muted="managed elsewhere"),
+        Finding("RTC212", "info", "gone", "maxPostSize is not set.", remedy="Set it."),
+    ]
+    text = report_text.render_detected(Plan(findings=findings), {})
+    assert "✗ RTC001 Nothing is known" in text
+    assert "– RTC603 muted: managed elsewhere (firewalld runs.)" in text
+    assert "Set it." not in text
+    assert text.endswith("1 host: 1 error, 0 warnings, 1 note\nNot seen: gone\n")
+
+
+def test_the_remedy_of_several_lines_keeps_them(base):
+    text = report_text.render_plan(build.make_plan(base("unlisted")))
+    lines = [line.strip() for line in text.splitlines()]
+    assert "listen 9083 ssl;" in lines
+    assert "proxy_set_header Upgrade $http_upgrade;" in lines
+
+
+def test_checks_with_their_marks(base):
+    plan = build.make_plan(base("same_host"))
+    text = report_text.render_report(plan, {"wiki.example.com:9083": [GOOD, BAD, SKIPPED]})
+    assert "  ✓ two clients work on one project (controller)" in text
+    assert "  ✗ hairpin (wiki1)" in text
+    assert "      cause:  The authority is missing." in text
+    assert "      remedy: Run the role truststore." in text
+    assert "  – request page" in text
+
+
+def test_a_site_that_was_not_checked_does_not_look_checked(base):
+    text = report_text.render_report(build.make_plan(base("same_host")), {})
+    assert "nothing was checked" in text
+    assert "✓" not in text
+
+
+def test_restarts_that_are_left(base):
+    plan = build.make_plan(base("same_host"))
+    text = report_text.render_report(plan, {}, {"wiki1": ["server.xml is newer than the process 700"]})
+    assert "Restarts that are left to you\n  wiki1: server.xml is newer than the process 700" in text
+
+
+def test_muted_findings_stay_visible():
+    plan = Plan(
+        findings=[
+            Finding("RTC603", "warning", "proxy1", "firewalld runs.", remedy="Open it.", muted="managed elsewhere")
+        ]
+    )
+    text = report_text.render_plan(plan)
+    assert "– RTC603 proxy1: muted: managed elsewhere" in text
+    assert "0 warnings" in text
+
+
+def test_nothing_to_say():
+    text = report_text.render_plan(Plan())
+    assert "There is no site to plan." in text
+    assert "No findings." in text
+
+
+def test_the_message_of_a_stopped_run():
+    finding = Finding(
+        "RTC501", "error", "wiki1", "Port 9083 is in use by node (pid 77).", ["seen here"], "Stop that process."
+    )
+    text = report_text.render_errors([finding])
+    assert text.splitlines() == [
+        "1 error; nothing was changed.", "  ✗ RTC501 wiki1: Port 9083 is in use by node (pid 77).", "      seen:   seen here",
+        "      remedy: Stop that process.",
+    ]  # fmt: skip
