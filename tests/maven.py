@@ -25,7 +25,7 @@ class OutOfReachError(Exception):
 def coordinates(path: str) -> str:
     """``group:artifact:version:type``, and ``:classifier`` where there is one, of an artifact's path in a repository."""
     *group, artifact, version, name = path.split("/")
-    rest = name[len(f"{artifact}-{version}"):]  # .tar.gz, or -linux-x86_64.jar
+    rest = name[len(f"{artifact}-{version}") :]  # .tar.gz, or -linux-x86_64.jar
     classifier, _, kind = rest.partition(".")
     return ":".join([".".join(group), artifact, version, kind, *filter(None, [classifier.lstrip("-")])])
 

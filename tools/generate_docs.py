@@ -29,7 +29,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; fail when a document is out of date")
     check = parser.parse_args().check
-    stale = [path for path, text in documents().items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    stale = [
+        path for path, text in documents().items() if not path.exists() or path.read_text(encoding="utf-8") != text
+    ]
     for path in stale:
         name = path.relative_to(ROOT)
         if check:

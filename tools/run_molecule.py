@@ -12,6 +12,7 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 LARGE = {"fleet"}  # two dozen hosts: run by name
 
+
 def fleet_hosts() -> str:
     """The hosts of the fleet that can be made here, as a pattern of Ansible."""
     libraries = yaml.safe_load((ROOT / "molecule/fleet/vars/netty.yml").read_text())["fleet_netty"]

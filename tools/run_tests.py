@@ -142,9 +142,15 @@ def run(suite: Suite) -> Counts:
     log = LOGS / f"{suite.name}.log"
     with log.open("w") as file:
         process = subprocess.Popen(
-            suite.command(), cwd=suite.cwd, env=environment, text=True, errors="replace",
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+            suite.command(),
+            cwd=suite.cwd,
+            env=environment,
+            text=True,
+            errors="replace",
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+        )
         assert process.stdout is not None
         for line in process.stdout:
             print(line, end="", flush=True)

@@ -29,10 +29,20 @@ rtc_server_name: {confluence: wiki.example.com, jira: jira.example.com}
 """
 
 TYPES = {
-    "name": "host name", "port": "port", "anyport": "port", "choice": "choice", "path": "path", "bool": "true or false",
-    "addresses": "list of addresses", "pem": "file or PEM text", "secret_url": "URL", "list": "list",
-    "mutes": "list of {id, reason}", "secret": "secret", "text": "text",
-}  # fmt: skip
+    "name": "host name",
+    "port": "port",
+    "anyport": "port",
+    "choice": "choice",
+    "path": "path",
+    "bool": "true or false",
+    "addresses": "list of addresses",
+    "pem": "file or PEM text",
+    "secret_url": "URL",
+    "list": "list",
+    "mutes": "list of {id, reason}",
+    "secret": "secret",
+    "text": "text",
+}
 
 
 def render() -> str:

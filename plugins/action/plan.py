@@ -48,9 +48,13 @@ class ActionModule(ActionBase):
         errors = catalog.errors(plan.findings)
         run = task_vars.get("rtc_run") or task_vars.get("rtc_run_id") or new_run()
         result.update(
-            changed=False, plan=data, sites=data["sites"], findings=data["findings"], errors=len(errors),
+            changed=False,
+            plan=data,
+            sites=data["sites"],
+            findings=data["findings"],
+            errors=len(errors),
             ansible_facts={"rtc_plan": data, "rtc_run": run},
-        )  # fmt: skip
+        )
         if errors and boolean(self._task.args.get("fail_on_errors", True)):
             # The errors alone: Ansible prints all that a failed task returns.
             return {"changed": False, "failed": True, "errors": len(errors), "msg": report_text.render_errors(errors)}
@@ -70,7 +74,8 @@ class ActionModule(ActionBase):
         in_play = set(task_vars.get("ansible_play_hosts_all") or hostvars)
         given = self._task.args.get("facts")
         landscape = Landscape(
-            now=time.time(), groups={name: [str(host) for host in groups.get(name, [])] for name in load_inventory.GROUPS}
+            now=time.time(),
+            groups={name: [str(host) for host in groups.get(name, [])] for name in load_inventory.GROUPS},
         )
         plan_file = ""
         for host in dict.fromkeys(host for members in landscape.groups.values() for host in members):

@@ -52,8 +52,11 @@ class ActionModule(ActionBase):
     @staticmethod
     def _pending(hostvars):
         """Host -> restarts that the inventory leaves to the administrator."""
-        return {host: list(hostvars[host].get("application_pending") or []) for host in hostvars
-                if hostvars[host].get("application_pending")}  # fmt: skip
+        return {
+            host: list(hostvars[host].get("application_pending") or [])
+            for host in hostvars
+            if hostvars[host].get("application_pending")
+        }
 
     @staticmethod
     def _write(path, data):

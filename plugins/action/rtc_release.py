@@ -44,7 +44,9 @@ class ActionModule(ActionBase):
             return bundle_module.release_name(SOURCE, args["python_version"], self._machine(args)), None
         path = os.path.expanduser(bundle)
         if not os.path.isfile(path):
-            raise AnsibleActionFail(f"The bundle {path} is not on the controller. Build it, or leave rtc_server_bundle out.")
+            raise AnsibleActionFail(
+                f"The bundle {path} is not on the controller. Build it, or leave rtc_server_bundle out."
+            )
         return os.path.basename(path)[: -len(".tar.gz")], path
 
     def _call(self, args, task_vars):

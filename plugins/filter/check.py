@@ -50,7 +50,9 @@ def check(result, name, where):
     line.update(ok=bool(result["ok"]), seconds=round(sum(step.get("seconds") or 0.0 for step in steps), 3))
     if not line["ok"]:
         failed = next((step for step in steps if step.get("ok") is False), {})
-        line.update(detail=str(failed.get("detail", "")), cause=result.get("cause", ""), remedy=result.get("remedy", ""))
+        line.update(
+            detail=str(failed.get("detail", "")), cause=result.get("cause", ""), remedy=result.get("remedy", "")
+        )
     return line
 
 

@@ -326,6 +326,22 @@ def _classes() -> dict[str, Any]:
 
 
 register(
-    Unreadable, Listener, TlsHost, Connector, ServerXml, TrustStore, TrustOption, Java, Process, Service, Application, Upstream,
-    Route, ProxyListen, VirtualHost, Proxy, RtcInstance, HostFacts,
-)  # fmt: skip
+    Unreadable,
+    Listener,
+    TlsHost,
+    Connector,
+    ServerXml,
+    TrustStore,
+    TrustOption,
+    Java,
+    Process,
+    Service,
+    Application,
+    Upstream,
+    Route,
+    ProxyListen,
+    VirtualHost,
+    Proxy,
+    RtcInstance,
+    HostFacts,
+)

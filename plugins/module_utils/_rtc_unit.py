@@ -143,7 +143,13 @@ def _value(value: Any) -> str:
 
 
 def server_config(
-    instance: str, address: str, port: int, server_name: str, origins: list[str], trusted_proxies: list[str], tls: bool = False
+    instance: str,
+    address: str,
+    port: int,
+    server_name: str,
+    origins: list[str],
+    trusted_proxies: list[str],
+    tls: bool = False,
 ) -> dict[str, Any]:
     """The configuration of one instance, as ``rtc_instance`` takes it; limits keep the server's own defaults.
 
@@ -155,10 +161,13 @@ def server_config(
     files = {"certificate": f"$RUNTIME_DIRECTORY/{TLS_CERTIFICATE}", "key": f"$RUNTIME_DIRECTORY/{TLS_KEY}"}
     return {
         "server": {
-            "address": address, "port": port, "name": server_name, "origins": origins,
+            "address": address,
+            "port": port,
+            "name": server_name,
+            "origins": origins,
             "trusted_proxies": trusted_proxies,
         },
         "tls": files if tls else {},
         "token": {"keys": ["$CREDENTIALS_DIRECTORY/secret"]},
         "journal": {"path": f"{STATE_DIR}/{instance}/journal.db"},
-    }  # fmt: skip
+    }

@@ -70,7 +70,11 @@ def _walk(script: str) -> tuple[str, list[str]]:
         if words[:1] == ["function"] and words[-1] == "{":
             frames.append("{")
         sure = not frames and operator in (";", "\n") and piece in (";", "\n", "&&", "||")
-        if sure and words and (words[0] in ("exit", "return") or (words[0] == "exec" and not re.search("[<>]", "".join(words)))):
+        if (
+            sure
+            and words
+            and (words[0] in ("exit", "return") or (words[0] == "exec" and not re.search("[<>]", "".join(words))))
+        ):
             return " ".join(words), frames
         if piece == "(":
             frames.append(piece)

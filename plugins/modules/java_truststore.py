@@ -236,7 +236,15 @@ from ansible_collections.collab.rtc.plugins.module_utils._java import keytool
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import editor, reader
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import server_certificate
 
-_FIELDS = ("alias", "subject", "issuer", "not_before", "not_after", "sha256", "kind")  # of a certificate that is returned
+_FIELDS = (
+    "alias",
+    "subject",
+    "issuer",
+    "not_before",
+    "not_after",
+    "sha256",
+    "kind",
+)  # of a certificate that is returned
 
 
 class Run:
@@ -269,7 +277,8 @@ class Run:
             path, password = self.options["seed_from"], self.options["seed_password"]
             if not path or self.options["state"] == "absent":
                 raise reader.StoreMissing(
-                    f"{self.path} does not exist.", "Check the path; or give seed_from to make it from another trust store."
+                    f"{self.path} does not exist.",
+                    "Check the path; or give seed_from to make it from another trust store.",
                 )
         data = _files.read_bytes(path)
         return data, reader.read(data, password, path)
@@ -281,7 +290,9 @@ class Run:
         if item["src"]:
             return server_certificate.parse(_files.read_bytes(item["src"]), item["src"])
         if item["host"]:
-            return server_certificate.fetch_chain(item["host"], item["port"], item["server_name"], self.options["timeout"])
+            return server_certificate.fetch_chain(
+                item["host"], item["port"], item["server_name"], self.options["timeout"]
+            )
         return []
 
     def _plan(self, store: reader.Store, given: list[Any]) -> editor.Changes:
@@ -304,7 +315,9 @@ class Run:
             if chain:
                 # Not completed from the store: removing a chain must not remove a public root that it happens to end in.
                 try:
-                    anchors = server_certificate.trust_anchors(chain, [one for one in _everything(given) if one.is_ca], self.options["trust"])
+                    anchors = server_certificate.trust_anchors(
+                        chain, [one for one in _everything(given) if one.is_ca], self.options["trust"]
+                    )
                 except server_certificate.NoAnchor:
                     anchors = server_certificate.trust_anchors(chain, (), "exact")
                 fingerprints += [anchor.certificate.fingerprint for anchor in anchors]
@@ -312,7 +325,9 @@ class Run:
                 aliases += [item["alias"]] if item["alias"] else []
                 fingerprints += [_plain(item["sha256"])] if item["sha256"] else []
             else:
-                raise RtcError("An item of certificates names no certificate.", "Each needs pem, src, host, alias or sha256.")
+                raise RtcError(
+                    "An item of certificates names no certificate.", "Each needs pem, src, host, alias or sha256."
+                )
         return editor.plan_absent(store, aliases, fingerprints)
 
     def _warn(self, changes: editor.Changes, given: list[Any]) -> None:
@@ -365,7 +380,11 @@ class Run:
         if self.backup_file:
             result["backup_file"] = self.backup_file
         if self.module._diff:
-            seed = f"(a new trust store with the {trusted} certificates of {self.options['seed_from']})\n" if new_file else ""
+            seed = (
+                f"(a new trust store with the {trusted} certificates of {self.options['seed_from']})\n"
+                if new_file
+                else ""
+            )
             result["diff"] = {
                 "before_header": self.path,
                 "after_header": self.path,
@@ -394,7 +413,9 @@ def _check_pin(item: dict[str, Any], chain: list[server_certificate.Certificate]
 def _plain(fingerprint: str) -> str:
     plain = fingerprint.replace(":", "").replace(" ", "").lower()
     if not re.match(r"[0-9a-f]{64}\Z", plain):
-        raise RtcError(f"'{fingerprint}' is not a SHA-256 fingerprint.", "It has 64 hexadecimal digits, with or without colons.")
+        raise RtcError(
+            f"'{fingerprint}' is not a SHA-256 fingerprint.", "It has 64 hexadecimal digits, with or without colons."
+        )
     return plain
 
 
@@ -441,7 +462,10 @@ def main() -> None:
             jre_home={"type": "path"},
             password={"type": "str", "default": reader.DEFAULT_PASSWORD, "no_log": True},
             certificates={
-                "type": "list", "elements": "dict", "required": True, "options": item,
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": item,
                 "mutually_exclusive": [("pem", "src", "host")],
                 "required_one_of": [("pem", "src", "host", "alias", "sha256")],
                 "required_by": {"host": ("port",), "port": ("host",), "server_name": ("host",)},
@@ -454,7 +478,7 @@ def main() -> None:
         ),
         required_one_of=[("path", "jre_home")],
         supports_check_mode=True,
-    )  # fmt: skip
+    )
     try:
         result = Run(module)()
     except RtcError as exc:

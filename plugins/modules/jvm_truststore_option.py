@@ -123,9 +123,11 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     result: dict[str, Any] = {"changed": new != old, "option": setenv.option(store) if present else ""}
     if module._diff:
         result["diff"] = {
-            "before_header": path, "after_header": path,
-            "before": setenv.block_of(old), "after": setenv.block_of(new),
-        }  # fmt: skip
+            "before_header": path,
+            "after_header": path,
+            "before": setenv.block_of(old),
+            "after": setenv.block_of(new),
+        }
     if new != old and not module.check_mode:
         _undo.record(module.params["undo_dir"], path)
         if module.params["backup"]:
@@ -153,7 +155,9 @@ def look_into(module: AnsibleModule, path: str, script: str) -> None:
         before = reader.read_file(module.params["instead_of"], None) if module.params["instead_of"] else store
         lost = len(set(before.trusted()) - set(store.trusted()))
         if lost:
-            module.warn(f"{lost} authorities of {module.params['instead_of']} are not in {path}: the JVM will not trust them any more.")
+            module.warn(
+                f"{lost} authorities of {module.params['instead_of']} are not in {path}: the JVM will not trust them any more."
+            )
 
 
 if __name__ == "__main__":

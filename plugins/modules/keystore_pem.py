@@ -254,14 +254,17 @@ def _run(module: AnsibleModule, options: dict[str, Any]) -> dict[str, Any]:
     result: dict[str, Any] = {
         "changed": bool(changing),
         "source": {
-            "line": source.line, "form": source.form, "host_name": source.host_name,
-            "path": source.store or source.key, "alias": material.alias,
+            "line": source.line,
+            "form": source.form,
+            "host_name": source.host_name,
+            "path": source.store or source.key,
+            "alias": material.alias,
         },
         "chain": [_shown(one) for one in material.chain],
         "key_dest": options["key_dest"],
         "chain_dest": options["chain_dest"],
         "jvm_starts": keytool.starts if keytool else 0,
-    }  # fmt: skip
+    }
     if module._diff:
         result["diff"] = [_diff(one, material) for one in changing]
     if changing and not module.check_mode:
@@ -277,7 +280,11 @@ def _source(options: dict[str, Any]) -> tls_source.KeySource:
     properties = facts.known_properties(Tree(), base, _texts(options["properties"]), {})
     model = server_xml.parse(_files.read_bytes(path), path, properties)
     return tls_source.find(
-        model, options["connector_port"], options["server_name"] or "", properties["catalina.base"], options["alias"] or ""
+        model,
+        options["connector_port"],
+        options["server_name"] or "",
+        properties["catalina.base"],
+        options["alias"] or "",
     )
 
 
@@ -314,7 +321,9 @@ def _converted_before(
         return None
     try:
         certificates = tuple(server_certificate.parse_pem(chain, options["chain_dest"]))
-        material = private_key.KeyMaterial(private_key.clear_key(key, "", options["key_dest"]), certificates, source.alias)
+        material = private_key.KeyMaterial(
+            private_key.clear_key(key, "", options["key_dest"]), certificates, source.alias
+        )
         private_key.check_pair(material, options["key_dest"])
     except RtcError:
         return None
@@ -372,7 +381,9 @@ def _summary(text: str, target: Target) -> str:
     if "PRIVATE KEY-----" in text:
         # A digest of a key with a great deal of chance in it tells nothing about the key, but whether it is another.
         found = re.search(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END", text, re.DOTALL)
-        lines.append("private key: " + hashlib.sha256((found.group(0) if found else text).encode("utf-8")).hexdigest()[:16])
+        lines.append(
+            "private key: " + hashlib.sha256((found.group(0) if found else text).encode("utf-8")).hexdigest()[:16]
+        )
     if "BEGIN CERTIFICATE" in text:
         try:
             for one in server_certificate.parse_pem(text, target.path):

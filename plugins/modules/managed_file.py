@@ -101,10 +101,13 @@ def readable(text: str) -> str:
         found = certificate.parse_pem(text, "") if "-----BEGIN CERTIFICATE-----" in text else []
     except RtcError:
         found = []
-    return "".join(
-        f"{one.kind}: {one.subject}\n  issuer: {one.issuer}\n  valid until: {one.not_after:%Y-%m-%d}\n  sha256: {one.fingerprint}\n"
-        for one in found
-    ) or text
+    return (
+        "".join(
+            f"{one.kind}: {one.subject}\n  issuer: {one.issuer}\n  valid until: {one.not_after:%Y-%m-%d}\n  sha256: {one.fingerprint}\n"
+            for one in found
+        )
+        or text
+    )
 
 
 def write(item: dict, backup: bool, undo_dir) -> None:
@@ -129,7 +132,10 @@ def main() -> None:
         "mode": {"type": "str", "default": "0644"},
     }
     module = AnsibleModule(
-        argument_spec={"files": {"type": "list", "elements": "dict", "required": True, "options": file_spec}, **WRITING},
+        argument_spec={
+            "files": {"type": "list", "elements": "dict", "required": True, "options": file_spec},
+            **WRITING,
+        },
         supports_check_mode=True,
     )
     try:

@@ -295,8 +295,15 @@ def _vhost_spec() -> dict[str, Any]:
         "backup": {"type": "bool", "default": False},
     }
     texts = (
-        "site", "server_name", "context_path", "certificate", "key", "synchrony", "upstream_ca", "upstream_name",
-    )  # fmt: skip
+        "site",
+        "server_name",
+        "context_path",
+        "certificate",
+        "key",
+        "synchrony",
+        "upstream_ca",
+        "upstream_name",
+    )
     return {
         "kind": {"type": "str", "choices": list(registry.BACKENDS), "required": True},
         "name": {"type": "str", "required": True},
@@ -313,9 +320,14 @@ def _vhost_spec() -> dict[str, Any]:
 def _run(module: AnsibleModule) -> list[apply.Result]:
     params = module.params
     options = apply.Options(
-        check=module.check_mode, validate=params["validate"], reload=params["reload"],
-        selinux=params["selinux"], firewalld=params["firewalld"], backup=params["backup"], undo_dir=params["undo_dir"],
-    )  # fmt: skip
+        check=module.check_mode,
+        validate=params["validate"],
+        reload=params["reload"],
+        selinux=params["selinux"],
+        firewalld=params["firewalld"],
+        backup=params["backup"],
+        undo_dir=params["undo_dir"],
+    )
     _check(params["vhosts"])
     results = []
     for kind in registry.BACKENDS:

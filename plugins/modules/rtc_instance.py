@@ -136,12 +136,13 @@ class Instance:
         """Whole files before and after; of the secret only that it changes."""
         return [
             {
-                "before_header": path, "after_header": path,
+                "before_header": path,
+                "after_header": path,
                 "before": self._shown(path, self.before[path], "the old secret"),
                 "after": self._shown(path, self.after[path], "a new secret"),
             }
             for path in self.changed_paths()
-        ]  # fmt: skip
+        ]
 
     def _shown(self, path: str, content, words: str) -> str:
         if content is None:
@@ -184,9 +185,11 @@ class Instance:
             _files.write_atomic(os.path.join(folder, "secret"), self.after[self.secret_path], mode=0o600)
             result = subprocess.run(
                 [self.params["python"], "-I", program, "check-config", candidate],
-                capture_output=True, text=True, check=False,
+                capture_output=True,
+                text=True,
+                check=False,
                 env={**os.environ, "CREDENTIALS_DIRECTORY": folder, "RUNTIME_DIRECTORY": self.credentials},
-            )  # fmt: skip
+            )
         if result.returncode != 0:
             words = (result.stdout + result.stderr).strip().replace(candidate, self.config_path)
             raise RtcError(f"The RTC server refuses its configuration: {words}", "Nothing was changed.")
@@ -305,10 +308,13 @@ def main() -> None:
     except (RtcError, OSError, TypeError) as exc:
         module.fail_json(msg=str(exc))
     module.exit_json(
-        changed=changed or restarted or reloaded, restarted=restarted, reloaded=reloaded,
-        unit=instance.unit, config_path=instance.config_path,
+        changed=changed or restarted or reloaded,
+        restarted=restarted,
+        reloaded=reloaded,
+        unit=instance.unit,
+        config_path=instance.config_path,
         diff=instance.diff(),
-    )  # fmt: skip
+    )
 
 
 if __name__ == "__main__":

@@ -105,7 +105,11 @@ def unpack(archive: str, target: str, python: str) -> None:
     try:
         with tarfile.open(archive) as tar:
             for member in tar.getmembers():
-                if member.name.startswith(("/", "..")) or "/../" in member.name or not (member.isfile() or member.isdir()):
+                if (
+                    member.name.startswith(("/", ".."))
+                    or "/../" in member.name
+                    or not (member.isfile() or member.isdir())
+                ):
                     raise RtcError(f"{archive} is not a bundle: it holds {member.name}.", "Build the bundle again.")
             tar.extractall(folder)  # noqa: S202 - every member was checked above
         check_runs(folder, python)
@@ -129,7 +133,9 @@ def check_runs(folder: str, python: str) -> None:
             [python, "-I", os.path.join(folder, "rtc-server"), "--version"], capture_output=True, text=True, check=False
         )
     except OSError as exc:
-        raise RtcError(f"{python} cannot be started: {exc.strerror}.", "Name an interpreter in rtc_server_python.") from exc
+        raise RtcError(
+            f"{python} cannot be started: {exc.strerror}.", "Name an interpreter in rtc_server_python."
+        ) from exc
     if result.returncode != 0:
         words = result.stderr.strip().split("\n")[-1]
         raise RtcError(f"The RTC server does not start on {python}: {words}", "Check rtc_server_python.")
@@ -151,7 +157,7 @@ def prune(base: str, keep: int, wanted: list[str]) -> None:
     names = [name for name in os.listdir(folder) if not name.startswith(".")]
     names.sort(key=lambda name: os.stat(os.path.join(folder, name)).st_mtime, reverse=True)
     spare = [name for name in names if name not in wanted]
-    for name in spare[max(0, keep - len(wanted)):]:
+    for name in spare[max(0, keep - len(wanted)) :]:
         shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
 
 

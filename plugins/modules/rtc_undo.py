@@ -81,7 +81,7 @@ def newer(runs: list, run: str, path: str) -> list:
     """
     if run not in runs:
         raise RtcError(f"{path} has no record of the run {run}.", f"There are: {', '.join(runs) or 'none'}.")
-    return list(reversed(runs[runs.index(run):]))
+    return list(reversed(runs[runs.index(run) :]))
 
 
 def undo(directories: list, check: bool) -> list:

@@ -197,8 +197,11 @@ def _run(module: AnsibleModule, params: dict[str, Any]) -> dict[str, Any]:
     }
     if module._diff:
         result["diff"] = {
-            "before_header": path, "after_header": path, "before": edit.text_before, "after": edit.text_after,
-        }  # fmt: skip
+            "before_header": path,
+            "after_header": path,
+            "before": edit.text_before,
+            "after": edit.text_after,
+        }
     if edit.changed and not module.check_mode:
         if params["undo_dir"]:
             from ansible_collections.collab.rtc.plugins.module_utils import _undo  # noqa: PLC0415 - compiled only for those who want it
@@ -228,7 +231,8 @@ def _hide_secrets(params: dict[str, Any]) -> None:
         for name, value in params["attributes"].items()
     }
     params["properties"] = {
-        name: mask if re.search(_SECRET_PROPERTY, str(name), re.IGNORECASE) else value for name, value in params["properties"].items()
+        name: mask if re.search(_SECRET_PROPERTY, str(name), re.IGNORECASE) else value
+        for name, value in params["properties"].items()
     }
 
 

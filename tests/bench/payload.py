@@ -38,9 +38,13 @@ def made(module: str, arguments: str) -> bytes:
     if not found.resolved:
         raise FileNotFoundError(f"no module {module} in {os.environ['ANSIBLE_COLLECTIONS_PATH']}")
     made = modify_module(
-        module_name=found.resolved_fqcn, module_path=found.plugin_resolved_path, module_args=json.loads(arguments),
-        templar=Templar(DataLoader()), task_vars={"ansible_playbook_python": sys.executable}, remote_is_local=True,
-    )  # fmt: skip
+        module_name=found.resolved_fqcn,
+        module_path=found.plugin_resolved_path,
+        module_args=json.loads(arguments),
+        templar=Templar(DataLoader()),
+        task_vars={"ansible_playbook_python": sys.executable},
+        remote_is_local=True,
+    )
     return made.b_module_data
 
 
@@ -61,7 +65,11 @@ def run(module: str, arguments: dict) -> tuple[dict, tuple[float, float]]:
         file.flush()
         began, used = time.perf_counter(), processor()
         done = subprocess.run(
-            [sys.executable, file.name], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(LXML)}, check=False
+            [sys.executable, file.name],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(LXML)},
+            check=False,
         )
         seconds = (time.perf_counter() - began, processor() - used)
     try:

@@ -37,11 +37,22 @@ def run(script: str) -> dict:
 
 def main() -> int:
     found = [run(script) for script in BENCHES]
-    behind = [f"{bench['bench']}: {row['case']}" for bench in found for row in bench.get("rows", ()) if not row["ahead"]]
+    behind = [
+        f"{bench['bench']}: {row['case']}" for bench in found for row in bench.get("rows", ()) if not row["ahead"]
+    ]
     failed = [f"{bench['bench']}: {bench.get('error')}" for bench in found if not bench.get("rows")]
     rows = sum(len(bench.get("rows", ())) for bench in found)
     print(f"ahead on {rows - len(behind)} of {rows} rows" + "".join(f"\n  not: {one}" for one in behind + failed))
-    print(json.dumps({"bench": "modules", "ahead_everywhere": not (behind or failed), "behind": behind + failed, "benches": found}))
+    print(
+        json.dumps(
+            {
+                "bench": "modules",
+                "ahead_everywhere": not (behind or failed),
+                "behind": behind + failed,
+                "benches": found,
+            }
+        )
+    )
     return 1 if behind or failed else 0
 
 

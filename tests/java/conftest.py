@@ -40,7 +40,9 @@ class Jre:
         """Run the real keytool, not counted; returns what it says."""
         environment = dict(os.environ, LC_ALL="C.UTF-8", RTC=PASSWORD)
         command = [str(self.real / "bin" / "keytool"), *arguments, "-J-Duser.language=en", "-J-XX:TieredStopAtLevel=1"]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -68,7 +70,9 @@ def run_module(capsys):
 
     def run(name, args, check=False, diff=False):
         module = importlib.import_module(f"ansible_collections.collab.rtc.plugins.modules.{name}")
-        with testing.patch_module_args(dict(args, _ansible_check_mode=check, _ansible_diff=diff)), pytest.raises(SystemExit):
+        with testing.patch_module_args(dict(args, _ansible_check_mode=check, _ansible_diff=diff)), pytest.raises(
+            SystemExit
+        ):
             module.main()
         return json.loads(capsys.readouterr().out)
 

@@ -68,9 +68,11 @@ def test_three_chains_start_one_jvm(run_module, jre, empty_of_root, name):
     issuing, plain, small, own = certificates("issuing", "plain", "small", "own")
     seen = jre.aliases()
     assert seen == {
-        "issuing": issuing.fingerprint, default_alias("plain"): plain.fingerprint, "größe2": small.fingerprint,
+        "issuing": issuing.fingerprint,
+        default_alias("plain"): plain.fingerprint,
+        "größe2": small.fingerprint,
         "größe": own.fingerprint,
-    }  # fmt: skip
+    }
     after = reader.read(jre.store.read_bytes(), "changeit")
     assert after.trusted() == {fingerprint: alias for alias, fingerprint in seen.items()}
     assert (after.type, after.protected, after.encrypted) == (before.type, before.protected, before.encrypted)
@@ -110,8 +112,10 @@ def test_a_store_of_its_own_is_opened_by_java(run_module, jre, tmp_path, name):
     assert result["store"]["entries"] == 3
     root, own_certificate, plain = certificates("root", "own", "plain")
     assert jre.aliases(own) == {
-        "root": root.fingerprint, "größe": own_certificate.fingerprint, default_alias("plain"): plain.fingerprint,
-    }  # fmt: skip
+        "root": root.fingerprint,
+        "größe": own_certificate.fingerprint,
+        default_alias("plain"): plain.fingerprint,
+    }
     assert jre.store.read_bytes() == content(name)
     assert run_module("java_truststore", arguments)["changed"] is False
 

@@ -22,17 +22,36 @@ def app(jre, tmp_path):
     )
     jre.store = conf / "store"
     return {
-        "server_xml": str(conf / "server.xml"), "key_dest": str(tmp_path / "tls.key"), "chain_dest": str(tmp_path / "tls.crt"),
-        "jre_home": str(jre.home), "server_name": "rtc.example",
-    }  # fmt: skip
+        "server_xml": str(conf / "server.xml"),
+        "key_dest": str(tmp_path / "tls.key"),
+        "chain_dest": str(tmp_path / "tls.crt"),
+        "jre_home": str(jre.home),
+        "server_name": "rtc.example",
+    }
 
 
 def new_key(jre, kind, alias="tomcat", algorithm=("RSA", "2048")):
     jre.keytool(
-        "-genkeypair", "-alias", alias, "-keyalg", algorithm[0], "-keysize", algorithm[1],
-        "-dname", "CN=rtc.example, O=Example", "-ext", "san=dns:rtc.example",
-        "-keystore", str(jre.store), "-storetype", kind, "-storepass:env", "RTC", "-keypass:env", "RTC",
-    )  # fmt: skip
+        "-genkeypair",
+        "-alias",
+        alias,
+        "-keyalg",
+        algorithm[0],
+        "-keysize",
+        algorithm[1],
+        "-dname",
+        "CN=rtc.example, O=Example",
+        "-ext",
+        "san=dns:rtc.example",
+        "-keystore",
+        str(jre.store),
+        "-storetype",
+        kind,
+        "-storepass:env",
+        "RTC",
+        "-keypass:env",
+        "RTC",
+    )
 
 
 def new_secret_key(jre):

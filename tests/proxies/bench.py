@@ -52,9 +52,22 @@ class Certificates:
         self.directory = Path(directory)
         self.authority = self.directory / "ca.pem"
         self._openssl(
-            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30",
-            "-subj", "/CN=test authority", "-keyout", "ca.key", "-out", "ca.pem",
-        )  # fmt: skip
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-days",
+            "30",
+            "-subj",
+            "/CN=test authority",
+            "-keyout",
+            "ca.key",
+            "-out",
+            "ca.pem",
+        )
 
     def issue(self, name=NAME, days=10, begin=None, end=None):
         """Certificate and key for a name; ``begin`` and ``end`` are dates as openssl ca takes them."""
@@ -64,13 +77,35 @@ class Certificates:
             return str(certificate), str(key)
         (self.directory / "ext").write_text(f"subjectAltName=DNS:{name}\n")
         self._openssl(
-            "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", f"/CN={name}",
-            "-keyout", key.name, "-out", f"{stem}.csr",
-        )  # fmt: skip
+            "req",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-subj",
+            f"/CN={name}",
+            "-keyout",
+            key.name,
+            "-out",
+            f"{stem}.csr",
+        )
         self._openssl(
-            "x509", "-req", "-in", f"{stem}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-days", str(days),
-            "-extfile", "ext", "-out", certificate.name,
-        )  # fmt: skip
+            "x509",
+            "-req",
+            "-in",
+            f"{stem}.csr",
+            "-CA",
+            "ca.pem",
+            "-CAkey",
+            "ca.key",
+            "-days",
+            str(days),
+            "-extfile",
+            "ext",
+            "-out",
+            certificate.name,
+        )
         return str(certificate), str(key)
 
     def context(self):
@@ -115,10 +150,15 @@ class Upstream:
                     return
                 length = int(self.headers.get("Content-Length") or 0)
                 body = self.rfile.read(length)
-                answer = json.dumps({
-                    "name": name, "path": self.path, "length": len(body), "peer": self.client_address[1],
-                    "headers": {key.lower(): value for key, value in self.headers.items()},
-                }).encode()  # fmt: skip
+                answer = json.dumps(
+                    {
+                        "name": name,
+                        "path": self.path,
+                        "length": len(body),
+                        "peer": self.client_address[1],
+                        "headers": {key.lower(): value for key, value in self.headers.items()},
+                    }
+                ).encode()
                 self.send_response(200)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(answer)))
@@ -247,7 +287,8 @@ class Daemon:
         for name in ("run", "log", "tmp"):
             (root / name).mkdir()
         temporary = "".join(
-            f"    {name}_temp_path {root}/tmp/{name};\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+            f"    {name}_temp_path {root}/tmp/{name};\n"
+            for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         )
         self.write(
             "/etc/nginx/nginx.conf",
@@ -274,9 +315,13 @@ class Daemon:
             f"export APACHE_LOCK_DIR={root}/lock\nexport APACHE_LOG_DIR={root}/log\n",
         )
         self.environment.update(
-            APACHE_RUN_USER="www-data", APACHE_RUN_GROUP="www-data", APACHE_PID_FILE=f"{root}/run/apache2.pid",
-            APACHE_RUN_DIR=f"{root}/run", APACHE_LOCK_DIR=f"{root}/lock", APACHE_LOG_DIR=f"{root}/log",
-        )  # fmt: skip
+            APACHE_RUN_USER="www-data",
+            APACHE_RUN_GROUP="www-data",
+            APACHE_PID_FILE=f"{root}/run/apache2.pid",
+            APACHE_RUN_DIR=f"{root}/run",
+            APACHE_LOCK_DIR=f"{root}/lock",
+            APACHE_LOG_DIR=f"{root}/log",
+        )
 
     def _lay_out_haproxy(self):
         (self.root / "run").mkdir(parents=True)

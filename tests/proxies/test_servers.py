@@ -40,16 +40,31 @@ class Site:
 
     def vhosts(self, **changes):
         common = {
-            "kind": self.daemon.kind, "server_name": NAME, "listen": [self.external], "certificate": self.certificate,
+            "kind": self.daemon.kind,
+            "server_name": NAME,
+            "listen": [self.external],
+            "certificate": self.certificate,
             "key": self.key,
-        }  # fmt: skip
+        }
         return [
-            {**common, "name": "rtc-confluence", "role": "rtc", "port": self.port, "upstreams": [self.rtc.entry()],
-             **changes},
-            {**common, "name": "confluence", "role": "application", "port": self.tomcat.port,
-             "upstreams": [self.tomcat.entry()], "context_path": "/confluence",
-             "synchrony": f"127.0.0.1:{self.synchrony.port}"},
-        ]  # fmt: skip
+            {
+                **common,
+                "name": "rtc-confluence",
+                "role": "rtc",
+                "port": self.port,
+                "upstreams": [self.rtc.entry()],
+                **changes,
+            },
+            {
+                **common,
+                "name": "confluence",
+                "role": "application",
+                "port": self.tomcat.port,
+                "upstreams": [self.tomcat.entry()],
+                "context_path": "/confluence",
+                "synchrony": f"127.0.0.1:{self.synchrony.port}",
+            },
+        ]
 
     def run(self, vhosts=None, **options):
         check, diff = options.pop("check", False), options.pop("diff", False)
@@ -125,8 +140,13 @@ def test_upstream_connections_are_kept(site):
 
 
 def test_a_broken_configuration_of_others_is_left_alone(site):
-    path = site.foreign({"nginx": "server { listen 80 nonsense; }\n", "apache": "Nonsense on\n",
-                         "haproxy": "backend theirs\n    nonsense 1\n"})  # fmt: skip
+    path = site.foreign(
+        {
+            "nginx": "server { listen 80 nonsense; }\n",
+            "apache": "Nonsense on\n",
+            "haproxy": "backend theirs\n    nonsense 1\n",
+        }
+    )
     before = snapshot(site)
     result = site.run()
     assert result["failed"] is True
@@ -136,11 +156,13 @@ def test_a_broken_configuration_of_others_is_left_alone(site):
 
 
 def test_a_foreign_server_of_the_same_name_and_port(site):
-    path = site.foreign({
-        "nginx": f"server {{ listen {site.port}; server_name {NAME.upper()}; }}\n",
-        "apache": f"<VirtualHost *:{site.port}>\nServerName {NAME.upper()}\n</VirtualHost>\n",
-        "haproxy": f"frontend theirs\n    bind *:{site.port}\n",
-    })  # fmt: skip
+    path = site.foreign(
+        {
+            "nginx": f"server {{ listen {site.port}; server_name {NAME.upper()}; }}\n",
+            "apache": f"<VirtualHost *:{site.port}>\nServerName {NAME.upper()}\n</VirtualHost>\n",
+            "haproxy": f"frontend theirs\n    bind *:{site.port}\n",
+        }
+    )
     before = snapshot(site)
     result = site.run()
     assert result["failed"] is True
@@ -151,11 +173,13 @@ def test_a_foreign_server_of_the_same_name_and_port(site):
 def test_what_the_server_refuses_is_undone(site):
     """Something of others that only clashes with ours: no check beforehand can see it, the server does."""
     guard = backend.identifier(f"listen {site.external}:{site.port}")
-    path = site.foreign({
-        "nginx": "upstream collab_rtc_confluence { server 127.0.0.1:1; }\n",
-        "apache": f"<IfDefine {guard}>\nNonsense on\n</IfDefine>\n",
-        "haproxy": "backend collab_rtc_confluence\n    server x 127.0.0.1:1\n",
-    })  # fmt: skip
+    path = site.foreign(
+        {
+            "nginx": "upstream collab_rtc_confluence { server 127.0.0.1:1; }\n",
+            "apache": f"<IfDefine {guard}>\nNonsense on\n</IfDefine>\n",
+            "haproxy": "backend collab_rtc_confluence\n    server x 127.0.0.1:1\n",
+        }
+    )
     site.daemon.start()
     before = snapshot(site)
     result = site.run()
@@ -284,8 +308,13 @@ def test_a_run_that_is_killed_is_finished_by_the_next(site, steps):
     """SIGKILL after some of the writes (99: after all, before the reload): files are whole, and a second run converges."""
     site.daemon.start()
     options = {"vhosts": site.vhosts(), "config_root": str(site.daemon.root)}
-    killed = subprocess.run([sys.executable, str(Path(__file__).parent / "killed.py"), str(steps)], input=json.dumps(options),
-                            text=True, capture_output=True, check=False)  # fmt: skip
+    killed = subprocess.run(
+        [sys.executable, str(Path(__file__).parent / "killed.py"), str(steps)],
+        input=json.dumps(options),
+        text=True,
+        capture_output=True,
+        check=False,
+    )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     server = registry.backend(site.daemon.kind, str(site.daemon.root))
     assert server.validate() == "", "what a kill leaves behind must start after a reboot"
@@ -359,13 +388,15 @@ def test_beside_a_foreign_server_of_another_name(site):
     if site.daemon.kind == "haproxy":
         pytest.skip("frontends of HAProxy cannot share a port: see the refusal")
     certificate, key = site.certificates.issue("other.example.com")
-    site.foreign({
-        "nginx": f"server {{ listen {site.external}:{site.tomcat.port} ssl; server_name other.example.com; "
-        f"ssl_certificate {certificate}; ssl_certificate_key {key}; location / {{ return 410; }} }}\n",
-        "apache": f"LoadModule ssl_module /usr/lib/apache2/modules/mod_ssl.so\nListen {site.external}:{site.tomcat.port}\n"
-        f"<VirtualHost *:{site.tomcat.port}>\nServerName other.example.com\nSSLEngine on\n"
-        f"SSLCertificateFile {certificate}\nSSLCertificateKeyFile {key}\nRedirect 410 /\n</VirtualHost>\n",
-    })  # fmt: skip
+    site.foreign(
+        {
+            "nginx": f"server {{ listen {site.external}:{site.tomcat.port} ssl; server_name other.example.com; "
+            f"ssl_certificate {certificate}; ssl_certificate_key {key}; location / {{ return 410; }} }}\n",
+            "apache": f"LoadModule ssl_module /usr/lib/apache2/modules/mod_ssl.so\nListen {site.external}:{site.tomcat.port}\n"
+            f"<VirtualHost *:{site.tomcat.port}>\nServerName other.example.com\nSSLEngine on\n"
+            f"SSLCertificateFile {certificate}\nSSLCertificateKeyFile {key}\nRedirect 410 /\n</VirtualHost>\n",
+        }
+    )
     site.daemon.start()
     result = site.run()
     assert "failed" not in result, result

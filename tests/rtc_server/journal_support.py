@@ -122,7 +122,11 @@ def a_history() -> list[Submission]:
 async def as_acknowledged(log: Log, outcomes: list[Outcome]) -> None:
     """Head and changes are what was told."""
     for project in {o.request.project for o in outcomes}:
-        told = [(o.revision, o.request.id, o.request.user, o.time, o.request.data) for o in outcomes if o.request.project == project]  # type: ignore[union-attr]
+        told = [
+            (o.revision, o.request.id, o.request.user, o.time, o.request.data)
+            for o in outcomes
+            if o.request.project == project
+        ]  # type: ignore[union-attr]
         assert [tuple(c) for c in await log.journal.changes(project, 0, ALL, ALL)] == told
         assert (await log.journal.head(project)).revision == len(told)
 

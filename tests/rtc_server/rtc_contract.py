@@ -56,7 +56,9 @@ def fits(value: Any, *references: str) -> bool:
 def check(value: Any, *references: str) -> None:
     """Raise when a value is as none of these messages or schemas says."""
     for error in _validator(references).iter_errors(value):
-        raise AssertionError(f"not as {references} say: {value!r}: {error.message} {[e.message for e in error.context]}")
+        raise AssertionError(
+            f"not as {references} say: {value!r}: {error.message} {[e.message for e in error.context]}"
+        )
 
 
 def check_event(name: str, body: Any) -> None:

@@ -10,8 +10,15 @@ from collections import Counter
 FIGURES: Counter[str] = Counter()
 
 ORDER = (
-    "histories", "kills in histories", "kills", "acknowledged", "lost", "duplicated", "inputs fuzzed", "crashes",
-)  # fmt: skip
+    "histories",
+    "kills in histories",
+    "kills",
+    "acknowledged",
+    "lost",
+    "duplicated",
+    "inputs fuzzed",
+    "crashes",
+)
 
 
 def line(figures: Counter[str]) -> str:

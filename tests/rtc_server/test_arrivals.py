@@ -21,7 +21,19 @@ import pytest
 from journal_support import ALL, a_history, as_acknowledged, batches, change, copied, filed, opened
 from rtc_support import SOURCE, eventually
 
-from rtc_server.journal import Change, Compact, JournalError, Outcome, Snapshot, arrivals, log, schema, sqlite, transfer, writer
+from rtc_server.journal import (
+    Change,
+    Compact,
+    JournalError,
+    Outcome,
+    Snapshot,
+    arrivals,
+    log,
+    schema,
+    sqlite,
+    transfer,
+    writer,
+)
 from rtc_server.journal.base import label
 from rtc_server.wire import dumps
 
@@ -37,8 +49,11 @@ pytestmark = pytest.mark.usefixtures("soon")
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30) | st.sampled_from(
     ["", "\n", "a\nb\r\x0b\x1c\x85\u2028\u2029\0", '"\\" 1 2']
 )
-JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,
-                    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3), max_leaves=4)  # fmt: skip
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=4,
+)
 CHANGES = st.builds(Change, st.integers(1, 1 << 39), TEXTS, TEXTS, st.integers(0, 1 << 50), JSON.map(dumps))
 
 
@@ -53,14 +68,18 @@ def test_what_is_written_is_read(kept: list[tuple[int, Change]]) -> None:
     assert [arrivals.label_of(row) for row in rows] == [label(c.id, c.user) for _, c in kept]
     for number, c in kept:
         found = arrivals.find(rows, number, label(c.id, c.user))
-        assert found == next(row_of(n, other) for n, other in kept if (n, other.id, other.user) == (number, c.id, c.user))
+        assert found == next(
+            row_of(n, other) for n, other in kept if (n, other.id, other.user) == (number, c.id, c.user)
+        )
     assert arrivals.find(rows, 0, label("i", "u")) is None
     assert [arrivals.parsed(row) for row in rows] == kept
 
 
 @given(st.lists(st.tuples(TEXTS, TEXTS, JSON), min_size=1, max_size=5, unique_by=lambda kept: kept[:2]))
 def test_any_text_survives_the_file_and_filing(kept: list[tuple[str, str, Any]]) -> None:
-    with tempfile.TemporaryDirectory() as name, contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
+    with tempfile.TemporaryDirectory() as name, contextlib.closing(
+        sqlite3.connect(":memory:", isolation_level=None)
+    ) as db:
         path = f"{name}/journal.db"
         schema.prepare(db, "memory")
         db.execute("INSERT INTO project (name) VALUES ('p')")
@@ -73,7 +92,9 @@ def test_any_text_survives_the_file_and_filing(kept: list[tuple[str, str, Any]])
         arrivals.file_all(db, path)
         rows = db.execute("SELECT key - ?, id, user, time, data FROM change ORDER BY key", (schema.SPAN,))
         assert [Change(*row) for row in rows] == changes
-        assert sorted(arrivals.known(db, [(1, c.user, c.id) for c in changes])) == sorted((1, c.user, c.id, c.revision) for c in changes)
+        assert sorted(arrivals.known(db, [(1, c.user, c.id) for c in changes])) == sorted(
+            (1, c.user, c.id, c.revision) for c in changes
+        )
         assert log.read(db, path) == []
 
 
@@ -114,23 +135,34 @@ def test_filing_in_pieces_of_any_size() -> None:
         with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
             schema.prepare(db, "memory")
             db.execute("INSERT INTO project (name) VALUES ('p'), ('q')")
-            pending = {name: [row_of(n, Change(i, f"{name}{i}", "u", 0, "0")) for i in range(1, 8)] for n, name in enumerate("pq", 1)}
+            pending = {
+                name: [row_of(n, Change(i, f"{name}{i}", "u", 0, "0")) for i in range(1, 8)]
+                for n, name in enumerate("pq", 1)
+            }
             while pending:
                 some = arrivals.first(pending, most)
                 arrivals.file(db, some)
                 assert 0 < sum(map(len, some.values())) <= most
                 for name, rows in some.items():
-                    pending[name] = pending[name][len(rows):]
-                    assert db.execute("SELECT revision FROM project WHERE name=?", (name,)).fetchone() == (7 - len(pending[name]),)
+                    pending[name] = pending[name][len(rows) :]
+                    assert db.execute("SELECT revision FROM project WHERE name=?", (name,)).fetchone() == (
+                        7 - len(pending[name]),
+                    )
                     if not pending[name]:
                         del pending[name]
-            assert db.execute("SELECT count(*) FROM change").fetchone() == db.execute("SELECT count(*) FROM change_id").fetchone() == (14,)
+            assert (
+                db.execute("SELECT count(*) FROM change").fetchone()
+                == db.execute("SELECT count(*) FROM change_id").fetchone()
+                == (14,)
+            )
 
 
 # --- kill -9 -------------------------------------------------------------------------------------------
 
 
-async def test_what_was_acknowledged_is_there_after_a_kill(path: Path, tmp_path: Path, unfiled: Callable[[], None]) -> None:
+async def test_what_was_acknowledged_is_there_after_a_kill(
+    path: Path, tmp_path: Path, unfiled: Callable[[], None]
+) -> None:
     async with opened(path) as log:
         history = a_history()
         outcomes: list[Outcome] = []
@@ -139,7 +171,10 @@ async def test_what_was_acknowledged_is_there_after_a_kill(path: Path, tmp_path:
         assert batches(path) == 12 and filed(path) == 0
         copy = copied(path, tmp_path / "killed")
         exports = {project: list(transfer.export_project(str(path), project)) for project in "pq"}
-    assert transfer.verify(str(copy)) == ([], {"projects": 2, "changes": 600, "snapshots": 0})  # nobody has opened it yet
+    assert transfer.verify(str(copy)) == (
+        [],
+        {"projects": 2, "changes": 600, "snapshots": 0},
+    )  # nobody has opened it yet
     assert transfer.projects(str(copy)) == ["p", "q"]
     assert {project: list(transfer.export_project(str(copy), project)) for project in "pq"} == exports
     assert json.loads(exports["p"][0])["revision"] == 300
@@ -210,15 +245,19 @@ async def test_a_process_that_is_killed_while_it_commits(path: Path) -> None:
     assert [t[:2] for t in told] == [[f"c{i}", str(i)] for i in range(1, len(told) + 1)]
     async with opened(path) as log:
         ids = await log.ids()
-        assert ids[: len(told)] == [t[0] for t in told] and len(ids) <= len(told) + 14  # what was durable and not told yet
+        assert (
+            ids[: len(told)] == [t[0] for t in told] and len(ids) <= len(told) + 14
+        )  # what was durable and not told yet
         outcomes = await log.keep(*[change(i, data=i) for i in range(1, len(ids) + 2)])
-        assert [o.duplicate for o in outcomes] == [True] * len(ids) + [False] and [o.revision for o in outcomes] == list(
-            range(1, len(ids) + 2)
-        )
+        assert [o.duplicate for o in outcomes] == [True] * len(ids) + [False] and [
+            o.revision for o in outcomes
+        ] == list(range(1, len(ids) + 2))
     assert transfer.verify(str(path))[0] == [] and batches(path) == 0
 
 
-async def test_a_new_epoch_and_an_import_on_a_file_of_a_killed_server(path: Path, tmp_path: Path, unfiled: Callable[[], None]) -> None:
+async def test_a_new_epoch_and_an_import_on_a_file_of_a_killed_server(
+    path: Path, tmp_path: Path, unfiled: Callable[[], None]
+) -> None:
     async with opened(path) as log:
         outcomes = await log.keep(*a_history())
         epoch = (await log.journal.head("p")).epoch
@@ -245,7 +284,9 @@ async def test_a_new_epoch_and_an_import_on_a_file_of_a_killed_server(path: Path
 # --- snapshots ------------------------------------------------------------------------------------------
 
 
-async def test_a_snapshot_of_changes_that_are_not_filed(path: Path, tmp_path: Path, unfiled: Callable[[], None]) -> None:
+async def test_a_snapshot_of_changes_that_are_not_filed(
+    path: Path, tmp_path: Path, unfiled: Callable[[], None]
+) -> None:
     async with opened(path) as log:
         await log.keep(*[change(i) for i in range(700)])
         await log.keep(*[change(i, "q") for i in range(10)])
@@ -259,7 +300,9 @@ async def test_a_snapshot_of_changes_that_are_not_filed(path: Path, tmp_path: Pa
         assert transfer.verify(str(path)) == transfer.verify(str(copy)) == ([], counts)
         stale = await log.keep(Compact("p", Snapshot(600, "0"), keep=0), Compact("p", Snapshot(701, "0"), keep=0))
         assert [o.code for o in stale] == ["stale"] * 2
-        both = await log.keep(change(700), Compact("p", Snapshot(701, "0"), keep=0), change(701))  # in the order of asking
+        both = await log.keep(
+            change(700), Compact("p", Snapshot(701, "0"), keep=0), change(701)
+        )  # in the order of asking
         assert [(o.revision, o.code) for o in both] == [(701, ""), (701, ""), (702, "")]
         unfiled()
         await log.keep(change(10, "q"))
@@ -297,7 +340,9 @@ async def test_a_snapshot_amid_filing(path: Path, tmp_path: Path, unfiled: Calla
 
 
 @pytest.mark.parametrize("limit", ["MAX_PENDING", "MAX_PENDING_BYTES"])
-async def test_under_load_what_is_not_filed_stays_within_bounds(path: Path, monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
+async def test_under_load_what_is_not_filed_stays_within_bounds(
+    path: Path, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
     size, count, turns = 100, 20, 150
     most = 200 if limit == "MAX_PENDING" else 200 * size
     monkeypatch.setattr(writer, limit, most)
@@ -406,7 +451,9 @@ async def test_readers_never_see_a_gap_while_changes_are_filed(path: Path, monke
         assert len(await log.ids("p")) == told["p"] and len(await log.ids("q")) == told["q"]
 
 
-async def test_reading_page_by_page_across_what_is_filed_and_what_is_not(path: Path, unfiled: Callable[[], None]) -> None:
+async def test_reading_page_by_page_across_what_is_filed_and_what_is_not(
+    path: Path, unfiled: Callable[[], None]
+) -> None:
     async with opened(path) as log:
         await log.keep(*[change(i, data="x" * 98) for i in range(400)])
         w = log.journal._writer

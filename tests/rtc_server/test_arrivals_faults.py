@@ -128,7 +128,9 @@ async def test_filing_that_fails_loses_nothing(
     assert transfer.verify(str(path))[0] == [] and filed(path) == 101
 
 
-async def test_reading_goes_on_while_filing_fails(path: Path, monkeypatch: pytest.MonkeyPatch, unfiled: Callable[[], None]) -> None:
+async def test_reading_goes_on_while_filing_fails(
+    path: Path, monkeypatch: pytest.MonkeyPatch, unfiled: Callable[[], None]
+) -> None:
     async with opened(path) as log:
         outcomes = await log.keep(*a_history())
 
@@ -140,7 +142,9 @@ async def test_reading_goes_on_while_filing_fails(path: Path, monkeypatch: pytes
         unfiled()
         log.journal._queue.put(())
         await eventually(lambda: log.journal.fault is not None)
-        monkeypatch.setattr(schema, "connect", lambda path, write=False, **o: failing() if write else real(path, write=write, **o))
+        monkeypatch.setattr(
+            schema, "connect", lambda path, write=False, **o: failing() if write else real(path, write=write, **o)
+        )
         await as_acknowledged(log, outcomes)
         assert (await log.keep(change(1000)))[0].code == "unavailable"
         monkeypatch.undo()

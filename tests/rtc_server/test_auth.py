@@ -31,7 +31,9 @@ def signed(key: bytes = SECRET, algorithm: str = "HS256", **more: Any) -> str:
 
 
 def unsigned() -> str:
-    parts = [base64.urlsafe_b64encode(json.dumps(p).encode()).rstrip(b"=").decode() for p in ({"alg": "none"}, claims())]
+    parts = [
+        base64.urlsafe_b64encode(json.dumps(p).encode()).rstrip(b"=").decode() for p in ({"alg": "none"}, claims())
+    ]
     return ".".join(parts) + "."
 
 
@@ -66,7 +68,14 @@ def test_refused(code: str, bearer: Any) -> None:
 
 @pytest.mark.parametrize(
     "bearer",
-    [signed, lambda: signed(OLD), lambda: signed(exp=now() - 3), lambda: signed(nbf=now() + 3), lambda: signed(aud=["x", "rtc-server"]), lambda: signed(name="Ann é")],
+    [
+        signed,
+        lambda: signed(OLD),
+        lambda: signed(exp=now() - 3),
+        lambda: signed(nbf=now() + 3),
+        lambda: signed(aud=["x", "rtc-server"]),
+        lambda: signed(name="Ann é"),
+    ],
     ids=["plain", "older key", "expired within leeway", "not yet, within leeway", "one of several audiences", "name"],
 )
 def test_let_in(bearer: Any) -> None:
@@ -93,7 +102,8 @@ def test_public_keys(algorithm: str) -> None:
     }[algorithm]
     keys = [make(), make()]
     public = [
-        k.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo) for k in keys
+        k.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+        for k in keys
     ]
     tokens = Tokens(public, algorithm)
     for key in keys:

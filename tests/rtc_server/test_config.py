@@ -35,7 +35,10 @@ WRONG = [
     (GOOD.replace("port = 9083", 'port = "9083"'), "f:2: server.port: must be a whole number"),
     (GOOD.replace("port", 'address = "localhost"\nport'), "f:2: server.address: must be an IP address"),
     (GOOD.replace("port", 'origins = "https://x"\nport'), "f:2: server.origins: must be a list"),
-    (GOOD.replace("port", 'origins = ["https://x/wiki"]\nport'), "f:2: server.origins: 'https://x/wiki' is not an origin"),
+    (
+        GOOD.replace("port", 'origins = ["https://x/wiki"]\nport'),
+        "f:2: server.origins: 'https://x/wiki' is not an origin",
+    ),
     (GOOD.replace("port", 'origins = ["*"]\nport'), "f:2: server.origins: '*' is not an origin"),
     (GOOD.replace("port", 'path = "rtc"\nport'), "f:2: server.path: must begin and end with a slash"),
     (GOOD.replace("port", 'trusted_proxies = ["x"]\nport'), "f:2: server.trusted_proxies: must be a list of IP"),
@@ -69,10 +72,15 @@ def test_all_complaints_at_once() -> None:
 
 def test_the_example_has_every_option_with_its_default() -> None:
     text = EXAMPLE.read_text()
-    example = config.parse(text.replace("# [tls]", "[tls]").replace('# certificate = "$CREDENTIALS_DIRECTORY', 'certificate = "')
-                           .replace('# key = "$CREDENTIALS_DIRECTORY', 'key = "'))  # fmt: skip
+    example = config.parse(
+        text.replace("# [tls]", "[tls]")
+        .replace('# certificate = "$CREDENTIALS_DIRECTORY', 'certificate = "')
+        .replace('# key = "$CREDENTIALS_DIRECTORY', 'key = "')
+    )
     plain = config.parse(GOOD)
-    lines = config._lines(text.replace("# [tls]", "[tls]").replace("# certificate", "certificate").replace("# key =", "key ="))
+    lines = config._lines(
+        text.replace("# [tls]", "[tls]").replace("# certificate", "certificate").replace("# key =", "key =")
+    )
     for section in dataclasses.fields(config.Config):
         for option in dataclasses.fields(getattr(plain, section.name)):
             assert f"{section.name}.{option.name}" in lines, "config.example.toml leaves it out"
@@ -101,7 +109,10 @@ def test_check_config(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     (tmp_path / "token.key").write_bytes(b"short")
     assert cli.main(["check-config", str(path)]) == 1
     complaint = capsys.readouterr().err
-    assert f"{tmp_path}/token.key: token.keys: the secret has 5 bytes, it needs 32" in complaint and "short" not in complaint
+    assert (
+        f"{tmp_path}/token.key: token.keys: the secret has 5 bytes, it needs 32" in complaint
+        and "short" not in complaint
+    )
     (tmp_path / "token.key").unlink()
     assert cli.main(["check-config", str(path)]) == 1
     assert "token.key: token.keys: cannot be read: No such file" in capsys.readouterr().err

@@ -127,14 +127,14 @@ async def test_what_belongs_to_another_history_is_replaced(site: Site, void: dic
 async def test_a_long_absence_is_caught_up_page_by_page(tmp_path: Path) -> None:
     async with running(tmp_path, limits={"history_page": 10, "changes_burst": 10_000}) as site:
         ann = await arrive(site, "ann")
-        await asyncio.gather(
-            *[ann.asked("change", {"project": "p", "id": f"c{i}", "data": i}) for i in range(95)]
-        )
+        await asyncio.gather(*[ann.asked("change", {"project": "p", "id": f"c{i}", "data": i}) for i in range(95)])
         bob = await arrive(site, "bob")
         late = [ann.asked("change", {"project": "p", "id": f"late{i}", "data": i}) for i in range(30)]
         assert bob.joined["more"] is True and len(bob.joined["changes"]) == 10
         await asyncio.gather(*late)
-        await bob.until(lambda: revisions(bob)[-1:] == [125] or (bob.of("changes")[-1:] and not bob.of("changes")[-1]["more"]))
+        await bob.until(
+            lambda: revisions(bob)[-1:] == [125] or (bob.of("changes")[-1:] and not bob.of("changes")[-1]["more"])
+        )
         await ann.ask("change", {"project": "p", "id": "last", "data": 0})
         await bob.until(lambda: 126 in revisions(bob))
         seen = [c["revision"] for c in bob.joined["changes"]]
@@ -164,8 +164,10 @@ async def test_snapshot_compacts_and_nobody_is_left_behind(tmp_path: Path) -> No
             assert [c["revision"] for c in far.joined["changes"]] == [9, 10]
         assert (await ann.ask("history", {"project": "p", "since": 2}))["code"] == "compacted"
         assert await ann.ask("snapshot", {"project": "p"}) == {
-            "ok": True, "revision": 10, "snapshot": {"revision": 8, "data": {"sum": 28}},
-        }  # fmt: skip
+            "ok": True,
+            "revision": 10,
+            "snapshot": {"revision": 8, "data": {"sum": 28}},
+        }
         page = await ann.ask("history", {"project": "p", "since": 5, "limit": 2})
         assert [c["data"] for c in page["changes"]] == [5, 6] and page["more"] is True
         assert (await ann.ask("change", {"project": "p", "id": "c0", "data": 0}))["duplicate"] is True
@@ -175,9 +177,7 @@ async def test_presence_reaches_the_others_only(site: Site) -> None:
     ann, bob = await arrive(site, "ann"), await arrive(site, "bob", "polling")
     await ann.emit("presence", {"project": "p", "state": {"x": 1}})
     await bob.until(lambda: bob.of("presence"))
-    assert bob.of("presence") == [
-        {"project": "p", "member": ann.joined["member"], "user": "ann", "state": {"x": 1}}
-    ]
+    assert bob.of("presence") == [{"project": "p", "member": ann.joined["member"], "user": "ann", "state": {"x": 1}}]
     assert (await ann.ask("presence", {"project": "p", "state": 2})) == {"ok": True}
     assert ann.of("presence") == []
 
@@ -215,7 +215,9 @@ async def test_without_a_token_nothing_is_told(site: Site) -> None:
         await site.connect(token()[:-3] + "abc")
 
 
-async def test_compaction_while_somebody_reads_the_older_snapshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_compaction_while_somebody_reads_the_older_snapshot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def write(client: Client, first: int) -> None:
         for i in range(first, first + 5):
             assert (await client.ask("change", {"project": "p", "id": f"c{i}", "data": i}))["ok"]

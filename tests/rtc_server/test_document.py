@@ -54,7 +54,13 @@ async def test_its_requests_are_those_that_the_server_takes(site: Site) -> None:
 def test_the_check_can_fail() -> None:
     good = {"ok": False, "code": "rate", "message": "m", "limit": 1.5}
     rtc_contract.check_answer("change", good)
-    for bad in ({**good, "code": "other"}, {"ok": True}, {"ok": True, "revision": "1"}, None, {"ok": True, "revision": 1, "x": 1}):
+    for bad in (
+        {**good, "code": "other"},
+        {"ok": True},
+        {"ok": True, "revision": "1"},
+        None,
+        {"ok": True, "revision": 1, "x": 1},
+    ):
         with pytest.raises(AssertionError):
             rtc_contract.check_answer("change", bad)
     with pytest.raises(AssertionError):

@@ -27,18 +27,60 @@ SEED = int(os.environ.get("RTC_FUZZ_SEED", "20170601"))
 SECRET_DATA = "what only members of the secret project may know"
 
 PACKETS = [
-    '40{"token":"x"}', "41", "1", "2", "3", "5", "6", "2probe", '421["join",{"project":"secret","since":0}]',
-    '422["join",{"project":"mine","since":0,"epoch":null}]', '423["change",{"project":"secret","id":"f","data":[1,{"a":null}]}]',
-    '424["change",{"project":"mine","id":"f","data":"x"}]', '42["presence",{"project":"secret","state":{"x":1.5e3}}]',
-    '425["history",{"project":"secret","since":0,"limit":10}]', '426["snapshot",{"project":"secret","revision":1,"data":1}]',
-    '42["snapshot",{"project":"mine"}]', '427["leave",{"project":"secret"}]', '451-["change",{"_placeholder":true,"num":0}]',
-    "430[1]", '43/x,1["y"]', "40/secret,{}", '42/secret,["join",{"project":"secret"}]', "41/x,",
-]  # fmt: skip
+    '40{"token":"x"}',
+    "41",
+    "1",
+    "2",
+    "3",
+    "5",
+    "6",
+    "2probe",
+    '421["join",{"project":"secret","since":0}]',
+    '422["join",{"project":"mine","since":0,"epoch":null}]',
+    '423["change",{"project":"secret","id":"f","data":[1,{"a":null}]}]',
+    '424["change",{"project":"mine","id":"f","data":"x"}]',
+    '42["presence",{"project":"secret","state":{"x":1.5e3}}]',
+    '425["history",{"project":"secret","since":0,"limit":10}]',
+    '426["snapshot",{"project":"secret","revision":1,"data":1}]',
+    '42["snapshot",{"project":"mine"}]',
+    '427["leave",{"project":"secret"}]',
+    '451-["change",{"_placeholder":true,"num":0}]',
+    "430[1]",
+    '43/x,1["y"]',
+    "40/secret,{}",
+    '42/secret,["join",{"project":"secret"}]',
+    "41/x,",
+]
 PIECES = [
-    "", "[", "]", "{", "}", '"', ",", ":", "\\", "\x00", "\x1e", "-1", "1e999", "NaN", "null", "9" * 400, "\ud800".encode(
-        "utf-8", "surrogatepass").decode("latin-1"), "é", "😀", "[" * 3000, '{"a":' * 500, "secret", "mine", "*", "__proto__",
-    "%s%n", "../..", "\u2028",
-]  # fmt: skip
+    "",
+    "[",
+    "]",
+    "{",
+    "}",
+    '"',
+    ",",
+    ":",
+    "\\",
+    "\x00",
+    "\x1e",
+    "-1",
+    "1e999",
+    "NaN",
+    "null",
+    "9" * 400,
+    "\ud800".encode("utf-8", "surrogatepass").decode("latin-1"),
+    "é",
+    "😀",
+    "[" * 3000,
+    '{"a":' * 500,
+    "secret",
+    "mine",
+    "*",
+    "__proto__",
+    "%s%n",
+    "../..",
+    "\u2028",
+]
 
 
 def mutated(source: random.Random, text: str) -> str:
@@ -99,7 +141,9 @@ async def attacker(server: Server, source: random.Random, revision: int, transpo
     return client
 
 
-@pytest.mark.parametrize(("transport", "revision"), [("websocket", 4), ("websocket", 3), ("polling", 4), ("polling", 3)])
+@pytest.mark.parametrize(
+    ("transport", "revision"), [("websocket", 4), ("websocket", 3), ("polling", 4), ("polling", 3)]
+)
 async def test_packets(server: Server, transport: str, revision: int) -> None:
     source = random.Random(f"{SEED} {transport} {revision}")
     bearer = token("eve", {"mine": "edit"})
@@ -116,7 +160,9 @@ async def test_packets(server: Server, transport: str, revision: int) -> None:
                     assert client._ws is not None
                     await client._ws.send_bytes(packet.encode("utf-8", "surrogatepass"))
                 elif transport == "polling" and source.random() < 0.5:
-                    async with client._http.post(client._where(), data=packet.encode("utf-8", "surrogatepass")) as answer:
+                    async with client._http.post(
+                        client._where(), data=packet.encode("utf-8", "surrogatepass")
+                    ) as answer:
                         harmless(await answer.text())
                 else:
                     await client.send(packet)
@@ -141,7 +187,11 @@ async def test_websocket_frames(server: Server) -> None:
             for _ in range(source.randint(1, 4)):
                 body = mutated(source, source.choice(PACKETS)).encode("utf-8", "surrogatepass")[:100]
                 length = source.choice([len(body), source.randrange(128)])
-                writer.write(bytes((source.choice([0x81, 0x82, 0x80, 0x01, source.randrange(256)]), 0x80 | length)) + b"\0\0\0\0" + body)
+                writer.write(
+                    bytes((source.choice([0x81, 0x82, 0x80, 0x01, source.randrange(256)]), 0x80 | length))
+                    + b"\0\0\0\0"
+                    + body
+                )
                 FIGURES["inputs fuzzed"] += 1
             with contextlib.suppress(OSError):
                 writer.write_eof()
@@ -155,7 +205,9 @@ async def test_http(server: Server) -> None:
     good = "GET /socket.io/?EIO=4&transport=polling&sid=x&token=y HTTP/1.1\r\nHost: x\r\nOrigin: https://x\r\nX-Forwarded-For: 1.2.3.4\r\n"
     async with unharmed(server):
         for _ in range(COUNT // 4):
-            text = mutated(source, good) + source.choice(["\r\n", "Content-Length: 5\r\n\r\nabc", "Transfer-Encoding: chunked\r\n\r\nzz\r\n"])
+            text = mutated(source, good) + source.choice(
+                ["\r\n", "Content-Length: 5\r\n\r\nabc", "Transfer-Encoding: chunked\r\n\r\nzz\r\n"]
+            )
             reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
             with contextlib.suppress(OSError):
                 writer.write(text.encode("utf-8", "surrogatepass"))

@@ -57,8 +57,12 @@ async def test_duplicates(path: Path) -> None:
     async with opened(path) as log:
         outcomes = await log.keep(change(1), change(1), change(2), change(1, data="else"), change(1, user="bob"))
         assert [(o.revision, o.duplicate, o.code) for o in outcomes] == [
-            (1, False, ""), (1, True, ""), (2, False, ""), (0, False, "id_reused"), (3, False, ""),
-        ]  # fmt: skip
+            (1, False, ""),
+            (1, True, ""),
+            (2, False, ""),
+            (0, False, "id_reused"),
+            (3, False, ""),
+        ]
     async with opened(path) as log:
         (again,) = await log.keep(change(2))
         assert (again.revision, again.duplicate) == (2, True)
@@ -71,9 +75,7 @@ async def test_compaction_keeps_what_catching_up_needs(path: Path) -> None:
         assert (outcome.revision, outcome.base) == (15, 10)
         assert await log.journal.snapshot("p") == Snapshot(15, '"s"')
         low = schema.SPAN
-        await eventually(
-            lambda: sqlite3.connect(path).execute("SELECT min(key) FROM change").fetchone()[0] == low + 11
-        )
+        await eventually(lambda: sqlite3.connect(path).execute("SELECT min(key) FROM change").fetchone()[0] == low + 11)
         assert [c.revision for c in await log.journal.changes("p", 10, 99, 10**6)] == list(range(11, 21))
         (older,) = await log.keep(Compact("p", Snapshot(14, "0"), keep=0))
         (later,) = await log.keep(Compact("p", Snapshot(21, "0"), keep=0))
@@ -242,7 +244,9 @@ def config_file(directory: Path) -> str:
     return str(path)
 
 
-async def test_a_project_goes_out_and_comes_in_whole(path: Path, tmp_path: Path, capsysbinary: Any, monkeypatch: Any) -> None:
+async def test_a_project_goes_out_and_comes_in_whole(
+    path: Path, tmp_path: Path, capsysbinary: Any, monkeypatch: Any
+) -> None:
     config = config_file(tmp_path)
     async with opened(path) as log:
         await log.keep(*[change(i, data={"text": "é😀\u2028", "i": i}) for i in range(10)])
@@ -278,9 +282,15 @@ def test_a_bad_export_changes_nothing(path: Path, tmp_path: Path) -> None:
     asyncio.run(fill())
     lines = list(transfer.export_project(str(path), "p"))
     for bad in (
-        [], ["{}"], ["x"], lines[:-1], [lines[0], *lines[2:]], [*lines[:2], "[]", *lines[3:]], [lines[0], lines[2], lines[1], *lines[3:]],
+        [],
+        ["{}"],
+        ["x"],
+        lines[:-1],
+        [lines[0], *lines[2:]],
+        [*lines[:2], "[]", *lines[3:]],
+        [lines[0], lines[2], lines[1], *lines[3:]],
         [*lines[:3], lines[-1]],
-    ):  # fmt: skip
+    ):
         with pytest.raises(JournalError, match=r"line \d|cut short"):
             transfer.import_project(str(path), bad, name="q")
     assert transfer.projects(str(path)) == ["p"]

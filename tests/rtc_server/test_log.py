@@ -49,7 +49,15 @@ def written(path: Path) -> Iterator[log.Log]:
 
 
 def test_what_is_written_is_read(path: Path, written: log.Log) -> None:
-    texts = ["", "a", "é\u2028\0\n", "x" * (log._BLOCK - log._START), "y" * (log._BLOCK - log._START + 1), "z" * 3_000_000, "last"]
+    texts = [
+        "",
+        "a",
+        "é\u2028\0\n",
+        "x" * (log._BLOCK - log._START),
+        "y" * (log._BLOCK - log._START + 1),
+        "z" * 3_000_000,
+        "last",
+    ]
     for text in texts:
         written.append(text)
         written.extend()

@@ -52,8 +52,9 @@ STEPS = st.lists(
         st.tuples(st.just("kill")),
         st.tuples(st.just("restart")),
     ),
-    min_size=10, max_size=60,
-)  # fmt: skip
+    min_size=10,
+    max_size=60,
+)
 
 
 class Person:

@@ -49,12 +49,17 @@ async def test_a_full_disk(server: Server) -> None:
     bob = await Client.open(server.url)
     await bob.connect(token("bob"))
     assert (await bob.ask("join", {"project": "p"}))["revision"] == kept
-    assert [c["id"] for c in (await bob.ask("history", {"project": "p", "since": 3, "limit": 2}))["changes"]] == ["c3", "c4"]
+    assert [c["id"] for c in (await bob.ask("history", {"project": "p", "since": 3, "limit": 2}))["changes"]] == [
+        "c3",
+        "c4",
+    ]
     resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (hard, hard))
     while (await health(server))[0] != 200:
         await asyncio.sleep(0.05)
     for i in range(3):
-        assert (await ann.ask("change", {"project": "p", "id": f"d{i}", "data": "x" * 50_000}))["revision"] == kept + 1 + i
+        assert (await ann.ask("change", {"project": "p", "id": f"d{i}", "data": "x" * 50_000}))[
+            "revision"
+        ] == kept + 1 + i
     await bob.until(lambda: [b["id"] for b in bob.of("change")][-3:] == ["d0", "d1", "d2"])
     assert "the journal refuses changes" in server.log.read_text()
     assert await asyncio.to_thread(server.stop) == 0
@@ -120,14 +125,21 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
     now = datetime.datetime.now(datetime.timezone.utc)
     made = (
-        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1)).not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False).sign(key, hashes.SHA256())
-    )  # fmt: skip
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
     directory = tmp_path_factory.mktemp("tls")
     (directory / "crt").write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    (directory / "key").write_bytes(key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))  # fmt: skip
+    (directory / "key").write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
     return directory / "crt", directory / "key"
 
 
@@ -157,7 +169,9 @@ async def test_tls(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
                 assert '"ok":true' in (await ws.receive()).data
         old = ssl.create_default_context(cafile=crt)
         old.maximum_version = ssl.TLSVersion.TLSv1_1
-        with pytest.raises((ssl.SSLError, ConnectionError)), socket.create_connection(("localhost", server.port)) as sock:
+        with pytest.raises((ssl.SSLError, ConnectionError)), socket.create_connection(
+            ("localhost", server.port)
+        ) as sock:
             await asyncio.to_thread(old.wrap_socket, sock, server_hostname="localhost")
     finally:
         process.terminate()
@@ -169,13 +183,18 @@ async def test_origins_are_those_of_the_configuration(tmp_path: Path) -> None:
         url = f"{site.url}/socket.io/?EIO=4&transport=polling"
         async with aiohttp.ClientSession() as http:
             for origin, status in (
-                ("https://wiki.example.org", 200), ("https://evil.example", 403), ("null", 403), (site.url, 200),
-                ("https://wiki.example.org.evil.example", 403), ("https://wiki.example.org:444", 403),
-            ):  # fmt: skip
+                ("https://wiki.example.org", 200),
+                ("https://evil.example", 403),
+                ("null", 403),
+                (site.url, 200),
+                ("https://wiki.example.org.evil.example", 403),
+                ("https://wiki.example.org:444", 403),
+            ):
                 async with http.get(url, headers={"Origin": origin}) as answer:
                     assert (answer.status, answer.headers.get("Access-Control-Allow-Origin")) == (
-                        status, origin if status == 200 else None,
-                    )  # fmt: skip
+                        status,
+                        origin if status == 200 else None,
+                    )
 
 
 FORWARDED = [
@@ -198,7 +217,12 @@ async def test_addresses_behind_proxies(tmp_path: Path, trusted: list[str], head
 def serve(config: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "rtc_server", "serve", "--config", str(config)]
     return subprocess.run(
-        command, env={**os.environ, "PYTHONPATH": str(SOURCE), **environment}, capture_output=True, text=True, timeout=30, check=False
+        command,
+        env={**os.environ, "PYTHONPATH": str(SOURCE), **environment},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
     )
 
 

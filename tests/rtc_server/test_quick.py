@@ -26,8 +26,9 @@ IDS = st.text(PLAIN, min_size=1, max_size=MAX_ID)
 TEXTS = st.text(max_size=20)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3), max_leaves=6,
-)  # fmt: skip
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=6,
+)
 BODIES = st.fixed_dictionaries({"project": TEXTS, "id": IDS | TEXTS, "data": JSON}, optional={"more": JSON})
 NUMBERS = st.sampled_from(["", "0", "7", "007", "999999999999999", "1" * 16, "-1", "x"])
 
@@ -65,8 +66,15 @@ def test_damaged(data: dict[str, int], at: int, put: str, cut: int) -> None:
 
 @given(IDS, st.lists(st.integers(0, 9), max_size=5), st.sampled_from(["", "0", "12"]))
 def test_what_clients_write_is_taken(id: str, data: list[int], number: str) -> None:
-    packet = f"42{number}" + json.dumps(["change", {"project": "Zoë", "id": id, "data": data}], separators=(",", ":"), ensure_ascii=False)
-    assert plain_change(packet, LIMIT) == (int(number) if number else None, "Zoë", id, json.dumps(data, separators=(",", ":")))
+    packet = f"42{number}" + json.dumps(
+        ["change", {"project": "Zoë", "id": id, "data": data}], separators=(",", ":"), ensure_ascii=False
+    )
+    assert plain_change(packet, LIMIT) == (
+        int(number) if number else None,
+        "Zoë",
+        id,
+        json.dumps(data, separators=(",", ":")),
+    )
 
 
 def test_the_longest_data() -> None:
@@ -82,7 +90,9 @@ def test_the_longest_data() -> None:
 CHANGE = '421["change",{"project":"p","id":"i","data":1}]'
 
 
-@pytest.mark.parametrize("before", ["451-9[\"presence\",{\"_placeholder\":true,\"num\":0}]", "41"], ids=["attachment due", "gone"])
+@pytest.mark.parametrize(
+    "before", ['451-9["presence",{"_placeholder":true,"num":0}]', "41"], ids=["attachment due", "gone"]
+)
 async def test_not_when_nothing_may_come(tmp_path: Path, before: str) -> None:
     """An attachment has to come first (Socket.IO protocol, "Packet encoding"); the client has left the namespace."""
     server = MemoryServer(tmp_path)

@@ -79,8 +79,15 @@ def java() -> Path:
     def make(folder: Path) -> None:
         for version in "12":
             libraries = folder / version
-            run_tool("mvn", "-q", "-B", "-f", HERE / f"java/pom{version}.xml", "dependency:copy-dependencies",
-                     f"-DoutputDirectory={libraries}")  # fmt: skip
+            run_tool(
+                "mvn",
+                "-q",
+                "-B",
+                "-f",
+                HERE / f"java/pom{version}.xml",
+                "dependency:copy-dependencies",
+                f"-DoutputDirectory={libraries}",
+            )
             run_tool("javac", "-nowarn", "-cp", f"{libraries}/*", "-d", libraries, HERE / "java/People.java")
 
     return made_once("java", sources, make)
@@ -106,7 +113,18 @@ def js(folder: Path, server: Server, total: int, *versions: str) -> list[str]:
 
 def jvm(folder: Path, server: Server, total: int, version: str) -> list[str]:
     path = f"{folder / version}/*:{folder / version}"
-    return ["java", "-Xmx128m", "-cp", path, "People", server.url, token(f"java{version}"), str(COUNT), str(total), version]
+    return [
+        "java",
+        "-Xmx128m",
+        "-cp",
+        path,
+        "People",
+        server.url,
+        token(f"java{version}"),
+        str(COUNT),
+        str(total),
+        version,
+    ]
 
 
 def agree(everybody: list[dict[str, Any]], total: int) -> None:
@@ -165,7 +183,9 @@ async def test_javascript_java_and_python_at_once(server: Server, node: Path, ja
         assert (await client.call("join", {"project": "p"}))["ok"]
         python.append((client, seen))
     groups = await asyncio.gather(
-        people(js(node, server, total, "2", "3", "4")), people(jvm(java, server, total, "1")), people(jvm(java, server, total, "2"))
+        people(js(node, server, total, "2", "3", "4")),
+        people(jvm(java, server, total, "1")),
+        people(jvm(java, server, total, "2")),
     )
     everybody = [person for group in groups for person in group]
     assert len(everybody) == 15

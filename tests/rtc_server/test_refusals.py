@@ -45,9 +45,14 @@ async def join_without_right(site: Site, ann: Client) -> Any:
     await change(ann)
     eve = await site.connect(token("eve", {"other": "edit"}))
     for event, more in (
-        ("join", {}), ("change", {"id": "x", "data": 1}), ("presence", {"state": 1}), ("history", {}), ("snapshot", {}),
-        ("snapshot", {"revision": 1, "data": 1}), ("leave", {}),
-    ):  # fmt: skip
+        ("join", {}),
+        ("change", {"id": "x", "data": 1}),
+        ("presence", {"state": 1}),
+        ("history", {}),
+        ("snapshot", {}),
+        ("snapshot", {"revision": 1, "data": 1}),
+        ("leave", {}),
+    ):
         existing = await eve.ask(event, {"project": "p", **more})
         missing = await eve.ask(event, {"project": "no such project", **more})
         assert existing == missing and existing["code"] == wire.FORBIDDEN

@@ -130,9 +130,15 @@ def resident(server: Server) -> int:
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read from /proc")
 async def test_memory_is_bounded_under_members_that_never_read(tmp_path: Path) -> None:
     limits = {
-        "connections_per_user": 5000, "members_per_project": 5000, "reads_per_second": 10_000, "pending_per_address": 5000,
-        "buffer_bytes": 1 << 20, "total_buffer_bytes": 16 << 20, "changes_burst": 100_000, "page_bytes": 10_000,
-    }  # fmt: skip
+        "connections_per_user": 5000,
+        "members_per_project": 5000,
+        "reads_per_second": 10_000,
+        "pending_per_address": 5000,
+        "buffer_bytes": 1 << 20,
+        "total_buffer_bytes": 16 << 20,
+        "changes_burst": 100_000,
+        "page_bytes": 10_000,
+    }
     server = Server(tmp_path, limits=limits)
     server.start()
     sockets: list[socket.socket] = []

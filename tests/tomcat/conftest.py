@@ -115,9 +115,11 @@ class Tomcat:
         if data is not None:
             self.server_xml.write_bytes(data)
         environment = {
-            "PATH": os.environ["PATH"], "JAVA_HOME": self.java_home, "CATALINA_HOME": str(self.home),
+            "PATH": os.environ["PATH"],
+            "JAVA_HOME": self.java_home,
+            "CATALINA_HOME": str(self.home),
             "CATALINA_BASE": str(self.base),
-        }  # fmt: skip
+        }
         command = ["sh", str(self.home / "bin" / "catalina.sh"), "configtest"]
         done = subprocess.run(
             command, capture_output=True, text=True, errors="replace", env=environment, timeout=120, check=False

@@ -85,16 +85,45 @@ def test_the_version_is_detected(tomcat):
 
 # Attributes that the NIO connector had, each with a value it takes; those of APR are not settable here.
 ONCE_THERE = {
-    "keystoreFile": "conf/none.p12", "keystorePass": "changeit", "keystoreType": "PKCS12", "keyAlias": "a", "keyPass": "x",
-    "keystoreProvider": "SUN", "clientAuth": "false", "sslProtocol": "TLS", "sslEnabledProtocols": "TLSv1.2",
-    "ciphers": "HIGH", "truststoreFile": "conf/none.jks", "truststorePass": "x", "truststoreType": "JKS",
-    "truststoreProvider": "SUN", "truststoreAlgorithm": "PKIX", "trustMaxCertLength": "5", "crlFile": "conf/none.crl",
-    "algorithm": "SunX509", "sessionCacheSize": "1", "sessionTimeout": "1", "useServerCipherSuitesOrder": "true",
-    "acceptorThreadCount": "1", "pollerThreadCount": "1", "noCompressionStrongETag": "true",
-    "rejectIllegalHeaderName": "true", "rejectIllegalHeader": "true", "allowHostHeaderMismatch": "false",
-    "compressableMimeType": "text/html", "soTimeout": "20000", "soLinger": "-1", "backlog": "100",
-}  # fmt: skip
-STILL_THERE = {"scheme": "https", "secure": "true", "proxyName": "a.example", "proxyPort": "443", "connectionTimeout": "1000"}
+    "keystoreFile": "conf/none.p12",
+    "keystorePass": "changeit",
+    "keystoreType": "PKCS12",
+    "keyAlias": "a",
+    "keyPass": "x",
+    "keystoreProvider": "SUN",
+    "clientAuth": "false",
+    "sslProtocol": "TLS",
+    "sslEnabledProtocols": "TLSv1.2",
+    "ciphers": "HIGH",
+    "truststoreFile": "conf/none.jks",
+    "truststorePass": "x",
+    "truststoreType": "JKS",
+    "truststoreProvider": "SUN",
+    "truststoreAlgorithm": "PKIX",
+    "trustMaxCertLength": "5",
+    "crlFile": "conf/none.crl",
+    "algorithm": "SunX509",
+    "sessionCacheSize": "1",
+    "sessionTimeout": "1",
+    "useServerCipherSuitesOrder": "true",
+    "acceptorThreadCount": "1",
+    "pollerThreadCount": "1",
+    "noCompressionStrongETag": "true",
+    "rejectIllegalHeaderName": "true",
+    "rejectIllegalHeader": "true",
+    "allowHostHeaderMismatch": "false",
+    "compressableMimeType": "text/html",
+    "soTimeout": "20000",
+    "soLinger": "-1",
+    "backlog": "100",
+}
+STILL_THERE = {
+    "scheme": "https",
+    "secure": "true",
+    "proxyName": "a.example",
+    "proxyPort": "443",
+    "connectionTimeout": "1000",
+}
 
 
 def test_tomcat_agrees_about_what_is_gone(tomcat):

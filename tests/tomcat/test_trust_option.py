@@ -83,12 +83,17 @@ def started(tomcat, url):
     port = unused_port()
     tomcat.server_xml.write_text(SERVER_XML.format(port=port), encoding="ascii")
     environment = {
-        "PATH": os.environ["PATH"], "JRE_HOME": tomcat.java_home, "CATALINA_HOME": str(tomcat.home), "CATALINA_BASE": str(tomcat.base),
-    }  # fmt: skip
+        "PATH": os.environ["PATH"],
+        "JRE_HOME": tomcat.java_home,
+        "CATALINA_HOME": str(tomcat.home),
+        "CATALINA_BASE": str(tomcat.base),
+    }
     command = ["sh", str(tomcat.home / "bin" / "catalina.sh"), "run"]
     log = tomcat.base / "logs" / "out"
     with log.open("wb") as out:
-        process = subprocess.Popen(command, env=environment, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            command, env=environment, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+        )
     try:
         number, _space, said = fetched(process, port, url, log).partition(" ")
         return int(number), said
@@ -112,7 +117,12 @@ def fetched(process, port, url, log):
 
 
 # What cacerts is: the JRE's own, or a PKCS#12 store with a password. One Java is enough for that: it differs in what is made of it.
-CASES = [("11", "8.5.100", "its own"), ("17", "9.0.98", "its own"), ("17", "9.0.98", "aes.p12"), ("21", "11.0.2", "its own")]
+CASES = [
+    ("11", "8.5.100", "its own"),
+    ("17", "9.0.98", "its own"),
+    ("17", "9.0.98", "aes.p12"),
+    ("21", "11.0.2", "its own"),
+]
 
 
 @pytest.mark.parametrize("case", CASES, ids="-".join)
@@ -128,7 +138,9 @@ def test_a_named_store_outlives_the_cacerts_of_the_jre(run_module, install_tomca
     (application / "fetch.jsp").write_text(JSP, encoding="ascii")
     setenv = tomcat.base / "bin" / "setenv.sh"
     setenv.parent.mkdir()
-    setenv.write_text("CATALINA_OPTS=\"-Dour.own='a  b' ${CATALINA_OPTS}\"\nexport CATALINA_OPTS", encoding="ascii")  # no final newline
+    setenv.write_text(
+        "CATALINA_OPTS=\"-Dour.own='a  b' ${CATALINA_OPTS}\"\nexport CATALINA_OPTS", encoding="ascii"
+    )  # no final newline
     old = setenv.read_bytes()
     store = tmp_path / "a store of its own"
     root = Authority("The company's root")
@@ -137,10 +149,16 @@ def test_a_named_store_outlives_the_cacerts_of_the_jre(run_module, install_tomca
         before, said = started(tomcat, url)
         assert said.startswith("refused ")
         # Java opens its own cacerts without a password, too: of one that has a password it sees nothing.
-        assert ("unable to find valid certification path" in said, before > 0) == ((True, True) if seed == "its own" else (False, False))
+        assert ("unable to find valid certification path" in said, before > 0) == (
+            (True, True) if seed == "its own" else (False, False)
+        )
 
         made = run_module(
-            "java_truststore", path=str(store), seed_from=str(cacerts), jre_home=tomcat.java_home, certificates=[{"pem": root.pem}]
+            "java_truststore",
+            path=str(store),
+            seed_from=str(cacerts),
+            jre_home=tomcat.java_home,
+            certificates=[{"pem": root.pem}],
         )
         named = run_module("jvm_truststore_option", path=str(setenv), truststore=str(store), instead_of=str(cacerts))
         assert (made["changed"], named["changed"]) == (True, True), (made, named)

@@ -49,7 +49,9 @@ def test_a_host_by_its_address_alone_is_confluence_on_debian_12(tmp_path):
 
 
 def test_variables_win_in_ansibles_order(tmp_path):
-    path = write(tmp_path, {"a": {"ansible_host": "10.0.9.5", "lab_service": "sysv"}, "b": {"ansible_host": "10.0.9.6"}})
+    path = write(
+        tmp_path, {"a": {"ansible_host": "10.0.9.5", "lab_service": "sysv"}, "b": {"ansible_host": "10.0.9.6"}}
+    )
     for folder in ("group_vars", "host_vars"):
         (tmp_path / folder).mkdir()
     (tmp_path / "group_vars/all.yml").write_text("lab_debian: 11\nlab_service: systemd\nlab_product: jira\n")
@@ -96,7 +98,10 @@ def test_ansible_reads_the_same_from_the_labs_own_inventory():
         ({"ansible_host": "10.0.9.5", "lab_image": "windows"}, ["a:", "lab_image", "proxy"]),
         ({"ansible_host": "10.0.9.5", "lab_keystore": "PEM", "rtc_server_name": "w"}, ["a:", "lab_keystore", "JKS"]),
         ({"ansible_host": "10.0.9.5", "lab_keystore": "JKS"}, ["a:", "lab_keystore", "rtc_server_name"]),
-        ({"ansible_host": "10.0.9.5", "lab_keystore": {"jira": "JKS"}, "rtc_server_name": "w"}, ["lab_keystore", "jira"]),
+        (
+            {"ansible_host": "10.0.9.5", "lab_keystore": {"jira": "JKS"}, "rtc_server_name": "w"},
+            ["lab_keystore", "jira"],
+        ),
     ],
 )
 def test_a_wrong_variable_is_named_with_its_host(tmp_path, values, words):
@@ -107,10 +112,14 @@ def test_a_wrong_variable_is_named_with_its_host(tmp_path, values, words):
 
 def test_an_application_with_a_key_store_ends_tls_itself(tmp_path):
     host = {
-        "ansible_host": "10.0.9.5", "lab_product": ["jira", "confluence"], "lab_keystore": {"jira": "JKS"},
+        "ansible_host": "10.0.9.5",
+        "lab_product": ["jira", "confluence"],
+        "lab_keystore": {"jira": "JKS"},
         "rtc_server_name": {"confluence": "wiki.test", "jira": "jira.test"},
-    }  # fmt: skip
-    lab = inventory.read(write(tmp_path, {"a": host, "b": {**host, "ansible_host": "10.0.9.6", "lab_keystore_name": "b.test"}}))
+    }
+    lab = inventory.read(
+        write(tmp_path, {"a": host, "b": {**host, "ansible_host": "10.0.9.6", "lab_keystore_name": "b.test"}})
+    )
     assert lab.hosts["a"].ports == {"confluence": 8090, "jira": 8444}
     assert lab.hosts["a"].stores == {"jira": inventory.Store("JKS", "jira.test")}
     assert lab.hosts["b"].stores == {"jira": inventory.Store("JKS", "b.test")}

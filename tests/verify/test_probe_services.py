@@ -51,7 +51,9 @@ def test_our_service_over_tls(rtc, pki):
 def test_presence_leaves_no_trace_and_a_change_does(rtc, pki):
     server = rtc()
     wish = {"token": server.token, "project": "check", "transports": ["polling"]}
-    seen = [step["detail"] for change in (False, True, False) for step in probe(server, pki, change=change, **wish)["steps"]]
+    seen = [
+        step["detail"] for change in (False, True, False) for step in probe(server, pki, change=change, **wish)["steps"]
+    ]
     assert [detail for detail in seen if "revision" in detail] == [
         "revision 0, 1 members",
         "revision 0, 1 members",
@@ -161,7 +163,13 @@ def store(pki, tmp_path):
 
 def test_module_trusts_what_java_trusts(run_module, rtc, store):
     server = rtc()
-    args = {"url": server.url, "connect_to": "127.0.0.1", "truststore": store, "token": server.token, "project": "check"}
+    args = {
+        "url": server.url,
+        "connect_to": "127.0.0.1",
+        "truststore": store,
+        "token": server.token,
+        "project": "check",
+    }
     result = run_module("rtc_probe", args)
     assert result["ok"], result
     assert result["changed"] is False
@@ -200,9 +208,14 @@ def test_module_trusts_the_certificate_of_a_key_in_the_store_as_java_does(run_mo
 def test_module_in_check_mode_writes_nothing(run_module, rtc, pki, check):
     server = rtc()
     args = {
-        "url": server.url, "connect_to": "127.0.0.1", "ca": [pki.path], "token": server.token, "project": "check",
-        "change": True, "transports": ["polling"],
-    }  # fmt: skip
+        "url": server.url,
+        "connect_to": "127.0.0.1",
+        "ca": [pki.path],
+        "token": server.token,
+        "project": "check",
+        "change": True,
+        "transports": ["polling"],
+    }
     assert run_module("rtc_probe", args, check=check)["ok"]
     again = run_module("rtc_probe", dict(args, change=False))
     revision = next(step["detail"] for step in again["steps"] if step["name"] == "polling: join")

@@ -36,10 +36,22 @@ def test_two_clients_over_tls(rtc, pki):
     assert result["ok"], result
     names = [step["name"] for step in result["steps"]]
     assert names == [
-        "resolve", "connect", "tls", "websocket: connect", "polling: connect", "websocket: join", "polling: join",
-        "websocket to polling", "polling to websocket", "changes at once", "websocket: reconnect", "polling: reconnect",
-        "websocket to polling after reconnecting", "polling to websocket after reconnecting", "order",
-    ]  # fmt: skip
+        "resolve",
+        "connect",
+        "tls",
+        "websocket: connect",
+        "polling: connect",
+        "websocket: join",
+        "polling: join",
+        "websocket to polling",
+        "polling to websocket",
+        "changes at once",
+        "websocket: reconnect",
+        "polling: reconnect",
+        "websocket to polling after reconnecting",
+        "polling to websocket after reconnecting",
+        "order",
+    ]
     details = {step["name"]: step["detail"] for step in result["steps"]}
     assert details["websocket: connect"] == "over websocket"
     assert details["polling: connect"] == "over polling"
@@ -162,9 +174,16 @@ class Contract:
         if self.fault == "twice":
             changes = changes * 2
         return {
-            "ok": True, "revision": len(self.log), "epoch": "e", "right": "edit", "member": sid, "changes": changes,
-            "members": [{"member": one} for one in self.present], "reset": False, "more": False,
-        }  # fmt: skip
+            "ok": True,
+            "revision": len(self.log),
+            "epoch": "e",
+            "right": "edit",
+            "member": sid,
+            "changes": changes,
+            "members": [{"member": one} for one in self.present],
+            "reset": False,
+            "more": False,
+        }
 
     async def change(self, sid, body):
         revision = len(self.log) + 1
@@ -209,8 +228,12 @@ def test_fault_of_the_service(start, fault, step, code):
 def test_module(run_module, rtc, pki):
     server = rtc()
     args = {
-        "url": server.url, "connect_to": "127.0.0.1", "ca": [pki.path], "token": server.token, "project": "check",
-    }  # fmt: skip
+        "url": server.url,
+        "connect_to": "127.0.0.1",
+        "ca": [pki.path],
+        "token": server.token,
+        "project": "check",
+    }
     assert run_module("rtc_session", args, check=True)["revision"] == 0
     result = run_module("rtc_session", args)
     assert result["ok"], result

@@ -167,7 +167,9 @@ def _jre(tree: Tree, found: Found, starter: Starter | None, configured: JvmOptio
             return jre.describe(tree, home, source)
         if home.endswith("/jre") and tree.is_file(os.path.dirname(home) + "/bin/java"):
             return jre.describe(tree, home, source)
-    tree.note(f"Java of {found.path}", "neither a process, setenv.sh, a unit nor the installation names one that is there")
+    tree.note(
+        f"Java of {found.path}", "neither a process, setenv.sh, a unit nor the installation names one that is there"
+    )
     return None
 
 

@@ -14,7 +14,14 @@ from typing import Callable
 from ansible_collections.collab.rtc.plugins.module_utils import _rtc_unit
 from ansible_collections.collab.rtc.plugins.module_utils._detect import application as application_module
 from ansible_collections.collab.rtc.plugins.module_utils._detect import installations
-from ansible_collections.collab.rtc.plugins.module_utils._facts import Application, HostFacts, Listener, Proxy, RtcInstance, Unreadable
+from ansible_collections.collab.rtc.plugins.module_utils._facts import (
+    Application,
+    HostFacts,
+    Listener,
+    Proxy,
+    RtcInstance,
+    Unreadable,
+)
 from ansible_collections.collab.rtc.plugins.module_utils._host import processes, service_units, system
 from ansible_collections.collab.rtc.plugins.module_utils._host.processes import Proc
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import Tree
@@ -141,9 +148,13 @@ def _of_proxy(facts: HostFacts, listener: Listener) -> bool:
 
 
 def _rtc(
-    facts: HostFacts, tree: Tree, procs: dict[int, Proc], instances: dict[str, int], states: dict[str, bool],
+    facts: HostFacts,
+    tree: Tree,
+    procs: dict[int, Proc],
+    instances: dict[str, int],
+    states: dict[str, bool],
     ports: list[int],
-) -> list[RtcInstance]:  # fmt: skip
+) -> list[RtcInstance]:
     release = os.path.basename(tree.real(_rtc_unit.BASE + "/current"))
     release = "" if release == "current" else release
     deployed = {}

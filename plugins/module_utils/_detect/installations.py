@@ -104,7 +104,9 @@ def discover(tree: Tree, procs: dict[int, Proc], starters: list[Starter], extra:
 def jvms(procs: dict[int, Proc]) -> list[Proc]:
     """The processes that are Tomcats."""
     found = [proc for proc in procs.values() if _BOOTSTRAP in proc.args and "stop" not in proc.args[-1:]]
-    return sorted(found, key=lambda proc: proc.started, reverse=True)  # one that hangs since before a restart comes last
+    return sorted(
+        found, key=lambda proc: proc.started, reverse=True
+    )  # one that hangs since before a restart comes last
 
 
 def _add_process(tree: Tree, proc: Proc, add: object) -> None:
@@ -144,7 +146,7 @@ def _children(tree: Tree, place: str, telling: bool) -> list[str]:
 
 
 def kind_of(tree: Tree, path: str, properties: dict[str, str] | None = None) -> str:
-    """"confluence", "jira", or "" when the directory has no Tomcat with one of them.
+    """ "confluence", "jira", or "" when the directory has no Tomcat with one of them.
 
     :param properties: of the JVM that runs it.
     """

@@ -75,7 +75,9 @@ def trust_store(tree: Tree, home: str, properties: dict[str, str], folder: str) 
     info = tree.stat(store.path)
     content = tree.data(store.path, _MOST)
     if info is None or content is None:
-        reason = tree.unreadable.get(store.path, "it is missing, so that the JVM trusts nobody, or others than is meant")
+        reason = tree.unreadable.get(
+            store.path, "it is missing, so that the JVM trusts nobody, or others than is meant"
+        )
         store.error = f"{store.path} cannot be read: {reason}."
         return store
     store.mtime = info.st_mtime
@@ -121,6 +123,8 @@ def _contents(store: TrustStore, content: bytes, password: str | None) -> None:
     except RtcError as exc:
         store.error = str(exc)
         return
-    trusted = [entry.certificates[0] for entry in read.entries.values() if entry.kind == "trusted" and entry.certificates]
+    trusted = [
+        entry.certificates[0] for entry in read.entries.values() if entry.kind == "trusted" and entry.certificates
+    ]
     store.certificates = len(trusted)
     store.fingerprints = sorted({hashlib.sha256(certificate).hexdigest() for certificate in trusted})

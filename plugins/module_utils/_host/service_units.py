@@ -173,7 +173,11 @@ def _scripts(tree: Tree) -> list[Starter]:
 
 
 def _script_directories(text: str, environment: dict[str, str]) -> list[str]:
-    known = {name: value for name, value in _shell_eval.variables(text, environment).items() if _shell_eval.UNKNOWN not in value}
+    known = {
+        name: value
+        for name, value in _shell_eval.variables(text, environment).items()
+        if _shell_eval.UNKNOWN not in value
+    }
     code = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
     for _round in range(2):  # a variable within a variable
         code = re.sub(r"\$\{?([A-Za-z_]\w*)\}?", lambda match: known.get(match.group(1), match.group()), code)

@@ -35,9 +35,14 @@ def run(command: list[str], timeout: float) -> str | None:
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         environment = {"LC_ALL": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            timeout=timeout, env=environment, check=False,
-        )  # fmt: skip
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=timeout,
+            env=environment,
+            check=False,
+        )
         if done.returncode == 0:
             return done.stdout.decode("utf-8", "replace")
     return None
@@ -137,7 +142,7 @@ def _by_route(tree: Tree, own: list[str]) -> str:
 
 
 def selinux(tree: Tree) -> tuple[str, bool | None]:
-    """"enforcing", "permissive" or ""; and whether ``httpd_can_network_connect`` is on (``None``: unknown)."""
+    """ "enforcing", "permissive" or ""; and whether ``httpd_can_network_connect`` is on (``None``: unknown)."""
     mode = {"1": "enforcing", "0": "permissive"}.get((tree.text("/sys/fs/selinux/enforce") or "").strip(), "")
     state = (tree.text("/sys/fs/selinux/booleans/httpd_can_network_connect") or "").split() if mode else []
     return mode, state[0] == "1" if state else None
@@ -164,7 +169,7 @@ def parse_selinux_ports(text: str) -> list[int]:
 
 
 def firewall(tree: Tree, procs: Iterable[Proc]) -> str:
-    """"firewalld" when it runs, "ufw" or "nftables" when they are switched on, else ""."""
+    """ "firewalld" when it runs, "ufw" or "nftables" when they are switched on, else ""."""
     if any(any("/firewalld" in word for word in proc.args[:3]) for proc in procs):
         return "firewalld"
     if re.search(r"^\s*ENABLED=yes", tree.text("/etc/ufw/ufw.conf") or "", re.MULTILINE):

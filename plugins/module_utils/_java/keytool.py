@@ -103,9 +103,14 @@ class Keytool:
         self.starts += 1
         try:
             done = subprocess.run(
-                command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                timeout=self.timeout, check=False,
-            )  # fmt: skip
+                command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=self.timeout,
+                check=False,
+            )
         except OSError as exc:
             raise JvmError(f"{self.path} cannot be run: {exc.strerror}.", "Check jre_home.") from exc
         except ValueError as exc:  # a NUL character

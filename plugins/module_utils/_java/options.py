@@ -22,11 +22,31 @@ _SECRET = re.compile(
 _URL_PASSWORD = re.compile(r"(://[^/\s:@]*:)[^@/\s]+@")
 # Options of the java launcher whose value is the next word (java(1)).
 _WITH_VALUE = frozenset(
-    ["-cp", "-classpath", "--class-path", "-p", "--module-path", "--upgrade-module-path", "--add-modules",
-     "--add-exports", "--add-opens", "--add-reads", "--patch-module", "--limit-modules", "-d",
-     # of jsvc, which may run Tomcat in place of java
-     "-java-home", "-home", "-user", "-pidfile", "-wait", "-outfile", "-errfile", "-procname"]
-)  # fmt: skip
+    [
+        "-cp",
+        "-classpath",
+        "--class-path",
+        "-p",
+        "--module-path",
+        "--upgrade-module-path",
+        "--add-modules",
+        "--add-exports",
+        "--add-opens",
+        "--add-reads",
+        "--patch-module",
+        "--limit-modules",
+        "-d",
+        # of jsvc, which may run Tomcat in place of java
+        "-java-home",
+        "-home",
+        "-user",
+        "-pidfile",
+        "-wait",
+        "-outfile",
+        "-errfile",
+        "-procname",
+    ]
+)
 # Read by the JVM itself before and after the command line (Java SE troubleshooting guide; JDK_JAVA_OPTIONS: java(1), 9+).
 _BEFORE = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS")
 _AFTER = ("_JAVA_OPTIONS",)

@@ -22,7 +22,8 @@ BEGIN = "# BEGIN collab.rtc: the trust store of its own (rtc_truststore_path)"
 END = "# END collab.rtc"
 
 _BLOCK = re.compile(
-    r"^# BEGIN collab\.rtc\b[^\n]*\n(?:(?!# (?:BEGIN|END) collab\.rtc\b)[^\n]*\n)*# END collab\.rtc\b[^\n]*(?P<last>\n|\Z)", re.MULTILINE
+    r"^# BEGIN collab\.rtc\b[^\n]*\n(?:(?!# (?:BEGIN|END) collab\.rtc\b)[^\n]*\n)*# END collab\.rtc\b[^\n]*(?P<last>\n|\Z)",
+    re.MULTILINE,
 )
 _MARKER = re.compile(r"^# (?:BEGIN|END) collab\.rtc\b", re.MULTILINE)
 _OPTION = re.compile(r"^[^#\n]*-D" + re.escape(PROPERTY) + r"=", re.MULTILINE)
@@ -73,11 +74,13 @@ def obstacle(text: str, name: str) -> SetenvError | None:
     stop = _shell_eval.stops(rest)
     if stop:
         return SetenvError(
-            f"{name} ends with '{stop}' in any case, so that nothing after it is read.", f"Remove '{stop}' and run again."
+            f"{name} ends with '{stop}' in any case, so that nothing after it is read.",
+            f"Remove '{stop}' and run again.",
         )
     if rest.rstrip("\r\n").endswith("\\") or not _reads_on(rest):
         return SetenvError(
-            f"{name} ends within a command, a quotation or a here-document.", "Mend the script; a shell tells more with: bash -n"
+            f"{name} ends within a command, a quotation or a here-document.",
+            "Mend the script; a shell tells more with: bash -n",
         )
     return None
 
@@ -101,9 +104,16 @@ def with_store(text: str, store: str, name: str) -> str:
     if elsewhere != store:
         _refuse_other(_BLOCK.sub(_blank, text), elsewhere, store, name)
     found = _BLOCK.search(text)
-    new = text[: found.start()] + _block(store) + found.group("last") + text[found.end() :] if found else _appended(text, store)
+    new = (
+        text[: found.start()] + _block(store) + found.group("last") + text[found.end() :]
+        if found
+        else _appended(text, store)
+    )
     if named(new) != store:
-        raise SetenvError(f"{name}: what would be added to it does not reach the JVM.", f"Add {option(store)} to CATALINA_OPTS by hand.")
+        raise SetenvError(
+            f"{name}: what would be added to it does not reach the JVM.",
+            f"Add {option(store)} to CATALINA_OPTS by hand.",
+        )
     return new
 
 
@@ -167,5 +177,7 @@ def _appended(text: str, store: str) -> str:
 
 
 def _reads_on(text: str) -> bool:
-    mark = "RTC_READ_TO_THE_END"  # an assignment that is lost when the script ends within a quotation or a here-document
+    mark = (
+        "RTC_READ_TO_THE_END"  # an assignment that is lost when the script ends within a quotation or a here-document
+    )
     return _shell_eval.variables(f"{text}\n{mark}=1\n", {}).get(mark) == "1" and not _shell_eval.open_at_end(text)

@@ -26,8 +26,17 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.collab.rtc.plugins.module_utils import _files
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import jks, pkcs12, reader
-from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import Entry, Store, StoreError, UnsupportedStore
-from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate import Certificate, CertificateError, parse_der
+from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import (
+    Entry,
+    Store,
+    StoreError,
+    UnsupportedStore,
+)
+from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate import (
+    Certificate,
+    CertificateError,
+    parse_der,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -169,7 +178,9 @@ def seeded(data: bytes, store: Store, password: str) -> bytes:
         return data
     if store.type in ("jks", "pkcs12"):
         return jks.write(trusted, password)
-    raise UnsupportedStore(f"A new trust store cannot be made from one of the format {store.type}.", "Seed from cacerts.")
+    raise UnsupportedStore(
+        f"A new trust store cannot be made from one of the format {store.type}.", "Seed from cacerts."
+    )
 
 
 def _has_password(store: Store) -> bool:
@@ -188,7 +199,13 @@ def _entries(certificates: dict[str, Certificate]) -> list[Entry]:
 
 
 def _import(
-    data: bytes, kind: str, entries: Sequence[Entry], password: str, keytool: Keytool, directory: str, key_password: str = ""
+    data: bytes,
+    kind: str,
+    entries: Sequence[Entry],
+    password: str,
+    keytool: Keytool,
+    directory: str,
+    key_password: str = "",
 ) -> bytes:
     """One run of keytool: the entries into a copy of the store (or into a new one, when there are no bytes)."""
     source, target = os.path.join(directory, "source"), os.path.join(directory, "store")
@@ -198,10 +215,21 @@ def _import(
         if content:
             _files.write_atomic(path, content, mode=0o600)
     arguments = [
-        "-importkeystore", "-noprompt",
-        "-srckeystore", source, "-srcstoretype", "JKS", "-srcstorepass:env", "RTC_SOURCE",
-        "-destkeystore", target, "-deststoretype", kind.upper(), "-deststorepass:env", "RTC_STORE",
-    ]  # fmt: skip
+        "-importkeystore",
+        "-noprompt",
+        "-srckeystore",
+        source,
+        "-srcstoretype",
+        "JKS",
+        "-srcstorepass:env",
+        "RTC_SOURCE",
+        "-destkeystore",
+        target,
+        "-deststoretype",
+        kind.upper(),
+        "-deststorepass:env",
+        "RTC_STORE",
+    ]
     try:
         keytool.run(arguments, {"RTC_SOURCE": temporary, "RTC_STORE": password})
         return _files.read_bytes(target)

@@ -17,7 +17,13 @@ import struct
 from typing import TYPE_CHECKING
 
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import ciphers, pbe
-from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import DamagedStore, Entry, Store, UnsupportedStore, WrongPassword
+from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import (
+    DamagedStore,
+    Entry,
+    Store,
+    UnsupportedStore,
+    WrongPassword,
+)
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import asn1
 
 if TYPE_CHECKING:

@@ -10,21 +10,31 @@ import hashlib
 import hmac
 
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import ciphers
-from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import DamagedStore, UnsupportedStore, WrongPassword
+from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import (
+    DamagedStore,
+    UnsupportedStore,
+    WrongPassword,
+)
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import asn1
 
 # A store may ask for any number of rounds; Java's own limit (PKCS12KeyStore.MAX_ITERATION_COUNT) bounds the work.
 MAX_ROUNDS = 5_000_000
 
 _HASHES = {
-    "1.3.14.3.2.26": "sha1", "2.16.840.1.101.3.4.2.4": "sha224", "2.16.840.1.101.3.4.2.1": "sha256",
-    "2.16.840.1.101.3.4.2.2": "sha384", "2.16.840.1.101.3.4.2.3": "sha512",
+    "1.3.14.3.2.26": "sha1",
+    "2.16.840.1.101.3.4.2.4": "sha224",
+    "2.16.840.1.101.3.4.2.1": "sha256",
+    "2.16.840.1.101.3.4.2.2": "sha384",
+    "2.16.840.1.101.3.4.2.3": "sha512",
     "1.2.840.113549.2.5": "md5",
-}  # fmt: skip
+}
 _HMACS = {
-    "1.2.840.113549.2.7": "sha1", "1.2.840.113549.2.8": "sha224", "1.2.840.113549.2.9": "sha256",
-    "1.2.840.113549.2.10": "sha384", "1.2.840.113549.2.11": "sha512",
-}  # fmt: skip
+    "1.2.840.113549.2.7": "sha1",
+    "1.2.840.113549.2.8": "sha224",
+    "1.2.840.113549.2.9": "sha256",
+    "1.2.840.113549.2.10": "sha384",
+    "1.2.840.113549.2.11": "sha512",
+}
 _PBES2, _PBKDF2, _PBMAC1 = "1.2.840.113549.1.5.13", "1.2.840.113549.1.5.12", "1.2.840.113549.1.5.14"
 _AES = {"2.16.840.1.101.3.4.1.2": 16, "2.16.840.1.101.3.4.1.22": 24, "2.16.840.1.101.3.4.1.42": 32}  # key bytes
 _TRIPLE_DES = "1.2.840.113549.3.7"

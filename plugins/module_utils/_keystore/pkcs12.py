@@ -15,7 +15,13 @@ import hashlib
 from dataclasses import dataclass, field
 
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import pbe
-from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import DamagedStore, Entry, Store, UnsupportedStore, WrongPassword
+from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import (
+    DamagedStore,
+    Entry,
+    Store,
+    UnsupportedStore,
+    WrongPassword,
+)
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import asn1
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import certificate as certificates_module
 

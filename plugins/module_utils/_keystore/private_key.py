@@ -68,7 +68,9 @@ def from_source(source: KeySource, keytool: Keytool | None = None) -> KeyMateria
     """
     material = _from_store(source, keytool) if source.store else _from_files(source)
     if not material.chain:
-        raise UnusableKey(f"{source.store or source.certificate} has no certificate for the key.", "Import the CA's reply.")
+        raise UnusableKey(
+            f"{source.store or source.certificate} has no certificate for the key.", "Import the CA's reply."
+        )
     check_pair(material, source.store or source.key)
     return material
 
@@ -85,7 +87,9 @@ def check_pair(material: KeyMaterial, name: str) -> None:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(path)
     except ssl.SSLError as exc:
         reason = exc.reason or str(exc)
-        words = "the key and the certificate do not belong together" if "MISMATCH" in reason else f"OpenSSL says {reason}"
+        words = (
+            "the key and the certificate do not belong together" if "MISMATCH" in reason else f"OpenSSL says {reason}"
+        )
         raise UnusableKey(f"{name}: {words}.", "Check what server.xml names.") from exc
     finally:
         shutil.rmtree(directory, ignore_errors=True)
@@ -116,7 +120,8 @@ def _from_entries(store: reader.Store, source: KeySource) -> KeyMaterial:
         entry = keys[0]
     else:
         raise UnusableKey(
-            f"{source.store} has {len(keys)} keys ({there}), and no alias is named.", "Name the key's alias in server.xml."
+            f"{source.store} has {len(keys)} keys ({there}), and no alias is named.",
+            "Name the key's alias in server.xml.",
         )
     label = f"'{entry.alias}' in {source.store}"
     if store.type == "pkcs12":
@@ -176,7 +181,9 @@ def clear_key(text: str, password: str, name: str) -> str:
     """
     found = _BLOCK.search(text.replace("\r\n", "\n"))
     if found is None:
-        raise UnusableKey(f"{name} holds no private key.", "It must have a line '-----BEGIN PRIVATE KEY-----' or similar.")
+        raise UnusableKey(
+            f"{name} holds no private key.", "It must have a line '-----BEGIN PRIVATE KEY-----' or similar."
+        )
     label, content = found.groups()
     try:
         data = base64.b64decode("".join(_HEADERS.sub("", content).split()), validate=True)
@@ -198,7 +205,9 @@ def _legacy(content: str, data: bytes, password: str, name: str) -> bytes:
     dek = _DEK.search(content)
     size = _LEGACY.get(dek.group(1).upper(), 0) if dek else 0
     if dek is None or not size:
-        raise UnusableKey(f"{name}: the key is encrypted in a way that is not read here.", "Convert it: openssl pkcs8 -topk8.")
+        raise UnusableKey(
+            f"{name}: the key is encrypted in a way that is not read here.", "Convert it: openssl pkcs8 -topk8."
+        )
     iv = bytes.fromhex(dek.group(2))
     key, piece = b"", b""
     while len(key) < size:

@@ -23,9 +23,18 @@ from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import 
 )
 
 __all__ = [
-    "DamagedStore", "Entry", "Store", "StoreError", "StoreMissing", "UnsupportedStore", "WrongPassword",
-    "detect", "locate", "read", "read_file",
-]  # fmt: skip
+    "DamagedStore",
+    "Entry",
+    "Store",
+    "StoreError",
+    "StoreMissing",
+    "UnsupportedStore",
+    "WrongPassword",
+    "detect",
+    "locate",
+    "read",
+    "read_file",
+]
 
 DEFAULT_PASSWORD = "changeit"  # noqa: S105 - Java's own, documented
 # In the order in which Java looks for them (JSSE Reference Guide, "Customizing the Default Keystores and Truststores").

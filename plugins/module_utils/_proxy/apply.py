@@ -16,7 +16,14 @@ from typing import Any
 from ansible_collections.collab.rtc.plugins.module_utils import _files, _undo
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import preflight, selinux_firewalld
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import MARK, Backend, Desired, File, Link, ProxyError  # fmt: skip
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (
+    MARK,
+    Backend,
+    Desired,
+    File,
+    Link,
+    ProxyError,
+)
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.control import Control
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 
@@ -130,7 +137,11 @@ class Change:
         if self.backend.root != "/":
             return []
         ports = sorted({vhost.port for vhost in self.vhosts})
-        found = selinux_firewalld.selinux(self.backend.kind, ports) if self.options.selinux and ports and selinux_firewalld.enforcing() else []
+        found = (
+            selinux_firewalld.selinux(self.backend.kind, ports)
+            if self.options.selinux and ports and selinux_firewalld.enforcing()
+            else []
+        )
         return found + (selinux_firewalld.firewalld(ports) if self.options.firewalld else [])
 
     def _sources(self, desired: Desired) -> list[str]:

@@ -35,11 +35,19 @@ APPLICATION_BODY_MB = 100
 RTC_BODY_MB = 16
 
 # "Intermediate" of Mozilla's Server Side TLS guidelines 5.7, for TLS 1.2; TLS 1.3 has only good suites.
-CIPHERS = ":".join([
-    "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384",
-    "ECDHE-RSA-AES256-GCM-SHA384", "ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-RSA-CHACHA20-POLY1305",
-    "DHE-RSA-AES128-GCM-SHA256", "DHE-RSA-AES256-GCM-SHA384", "DHE-RSA-CHACHA20-POLY1305",
-])  # fmt: skip
+CIPHERS = ":".join(
+    [
+        "ECDHE-ECDSA-AES128-GCM-SHA256",
+        "ECDHE-RSA-AES128-GCM-SHA256",
+        "ECDHE-ECDSA-AES256-GCM-SHA384",
+        "ECDHE-RSA-AES256-GCM-SHA384",
+        "ECDHE-ECDSA-CHACHA20-POLY1305",
+        "ECDHE-RSA-CHACHA20-POLY1305",
+        "DHE-RSA-AES128-GCM-SHA256",
+        "DHE-RSA-AES256-GCM-SHA384",
+        "DHE-RSA-CHACHA20-POLY1305",
+    ]
+)
 CIPHERSUITES = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
 
 # What the distributions call the file with all certificate authorities they trust.
@@ -97,9 +105,14 @@ def run(argv: list[str], environment: dict[str, str] | None = None) -> Command:
     values = dict(os.environ, LC_ALL="C", **(environment or {}))
     try:
         done = subprocess.run(
-            argv, env=values, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            timeout=COMMAND_SECONDS, check=False,
-        )  # fmt: skip
+            argv,
+            env=values,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
     except subprocess.TimeoutExpired:
         return Command(124, f"{argv[0]} did not answer within {COMMAND_SECONDS} seconds")
     except OSError as exc:

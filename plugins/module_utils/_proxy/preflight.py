@@ -41,7 +41,10 @@ def certificate(vhost: VhostPlan) -> list[str]:
         )
     state = server_certificate.validity(leaf)
     if state in ("expired", "not yet valid"):
-        raise ProxyError(f"{vhost.certificate}: {' '.join(server_certificate.problems(leaf))}", "Renew it, or correct the host's clock.")
+        raise ProxyError(
+            f"{vhost.certificate}: {' '.join(server_certificate.problems(leaf))}",
+            "Renew it, or correct the host's clock.",
+        )
     return [f"{vhost.certificate}: {text}" for text in server_certificate.problems(leaf)]
 
 
@@ -98,12 +101,15 @@ def ports(backend: Backend, desired: Desired, current: Proxy, master: int) -> No
                 "Check the listen addresses of the plan, and what the server name resolves to.",
             )
         if reason == errno.EADDRINUSE:
-            who = ", ".join(f"{item.process or 'a process'} ({item.pid or 'hidden'}) on {item.address}" for item in held)
+            who = ", ".join(
+                f"{item.process or 'a process'} ({item.pid or 'hidden'}) on {item.address}" for item in held
+            )
             origin = desired.origins.get((address, port))
             remedy = (
-                f"{origin} tells {backend.kind} to listen there: remove that, or stop the other process." if origin
+                f"{origin} tells {backend.kind} to listen there: remove that, or stop the other process."
+                if origin
                 else "Let that process listen on the loopback address only, or choose another port."
-            )  # fmt: skip
+            )
             raise ProxyError(f"Port {port} on {address} is in use by {who or 'another process'}.", remedy)
 
 

@@ -23,7 +23,11 @@ if TYPE_CHECKING:  # Python 3.8 cannot evaluate it
     Runner = Callable[[list[str]], Command]
 
 _TYPE = "http_port_t"
-_BOOLEANS = {"nginx": "httpd_can_network_connect", "apache": "httpd_can_network_connect", "haproxy": "haproxy_connect_any"}
+_BOOLEANS = {
+    "nginx": "httpd_can_network_connect",
+    "apache": "httpd_can_network_connect",
+    "haproxy": "haproxy_connect_any",
+}
 _ENFORCE = "/sys/fs/selinux/enforce"
 
 

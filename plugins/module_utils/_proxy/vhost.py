@@ -27,7 +27,9 @@ class VhostPlan:
     certificate: str = ""  # paths on the proxy host; "" for plain HTTP
     key: str = ""
     synchrony: str = ""  # "127.0.0.1:8091" for Confluence's own collaborative editing
-    upstream_ca: str = ""  # file of authorities on the proxy host that an https upstream is checked against; "": the system's
+    upstream_ca: str = (
+        ""  # file of authorities on the proxy host that an https upstream is checked against; "": the system's
+    )
     upstream_name: str = ""  # the name that the upstream's certificate must have; "": the server name
     reuse: bool = True  # of connections to the upstreams; the add-on's own service says keep-alive and closes them
 

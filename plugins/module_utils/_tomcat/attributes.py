@@ -15,10 +15,18 @@ MASK = "********"
 # Attributes whose value nobody is to see, of any element: connectors (http.xml), SSLHostConfig, Certificate,
 # JNDI resources and realms (password, connectionPassword), AJP (secret).
 _SECRET = (
-    "keystorePass", "keyPass", "truststorePass", "SSLPassword", "certificateKeystorePassword",
-    "certificateKeyPassword", "truststorePassword", "password", "connectionPassword", "secret",
+    "keystorePass",
+    "keyPass",
+    "truststorePass",
+    "SSLPassword",
+    "certificateKeystorePassword",
+    "certificateKeyPassword",
+    "truststorePassword",
+    "password",
+    "connectionPassword",
+    "secret",
     "requiredSecret",
-)  # fmt: skip
+)
 _SECRET_NAMES = frozenset(name.lower() for name in _SECRET)
 _SECRET_IN_TEXT = r"(?is)(?<![\w.-])((?:" + "|".join(_SECRET) + r")\s*=\s*)([\"'])(?!\*{8})((?!\2).)*\2"
 

@@ -214,14 +214,17 @@ def _check_tomcat(document: scanner.Document) -> None:
     if root.name != "Server":
         raise NotTomcat(
             f"{name}, line {root.line}: the root is <{root.name}>, not <Server>: no server.xml of Tomcat.",
-            "Give the path of conf/server.xml.", root.line,
-        )  # fmt: skip
+            "Give the path of conf/server.xml.",
+            root.line,
+        )
     for node in document.nodes:
         if node.path in _FOREIGN or (node.path == ENGINE + "/Realm" and "url" in node.attributes):
             raise NotTomcat(
                 f"{name}, line {node.line}: <{node.name}> as it stands here is not Tomcat's: the file is "
-                "another server's, such as M/Monit's.", "Give the path of Tomcat's conf/server.xml.", node.line,
-            )  # fmt: skip
+                "another server's, such as M/Monit's.",
+                "Give the path of Tomcat's conf/server.xml.",
+                node.line,
+            )
 
 
 def choose_connector(model: Connectors, port: int | None = None, kind: str = "") -> tuple[Connector, str]:
@@ -248,8 +251,9 @@ def choose_connector(model: Connectors, port: int | None = None, kind: str = "")
             return fitting[0], reason
     raise AmbiguousConnector(
         f"{model.name}: {len(usable)} connectors could be the one that users arrive at ({_list(usable)}).",
-        "Name its port.", usable,
-    )  # fmt: skip
+        "Name its port.",
+        usable,
+    )
 
 
 def _rules(usable: list[Connector], kind: str) -> list[tuple[list[Connector], str]]:
@@ -273,8 +277,9 @@ def _by_port(model: Connectors, usable: list[Connector], port: int) -> tuple[Con
     if fitting:
         raise AmbiguousConnector(
             f"{model.name}: {len(fitting)} connectors have port {port} ({_list(fitting)}).",
-            "Give them different ports, or edit the file by hand.", fitting,
-        )  # fmt: skip
+            "Give them different ports, or edit the file by hand.",
+            fitting,
+        )
     raise _none(model, f"no live HTTP connector on port {port}")
 
 
@@ -295,8 +300,9 @@ def _elsewhere(model: Connectors, why: str) -> ConnectorElsewhere:
     of = f" ({part.system_id})" if part.system_id else ""
     return ConnectorElsewhere(
         f"{model.name}, line {part.line}: {what}{of} is an external entity, which is not read: {why}.",
-        "Name the port of a connector in this file, or edit the included file by hand.", part.line,
-    )  # fmt: skip
+        "Name the port of a connector in this file, or edit the included file by hand.",
+        part.line,
+    )
 
 
 def _list(connectors: Sequence[Connector]) -> str:

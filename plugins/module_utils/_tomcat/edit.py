@@ -65,8 +65,9 @@ def edit(
     if connector.node.start < 0:
         raise connectors.ConnectorElsewhere(
             f"{model.name}, line {connector.line}: this connector comes from an entity of the DOCTYPE.",
-            "Edit the entity by hand.", connector.line,
-        )  # fmt: skip
+            "Edit the entity by hand.",
+            connector.line,
+        )
     _check(model, connector, attributes, tomcat_version)
     before = connector.attributes
     wanted = {name: value for name, value in attributes.items() if not _same(connector, name, value)}
@@ -81,8 +82,9 @@ def edit(
         if wanted[name] is None and name not in written:
             raise EditRefused(
                 f"{model.name}, line {connector.line}: {name} is a default that the DOCTYPE declares.",
-                "Edit the DOCTYPE by hand.", connector.line,
-            )  # fmt: skip
+                "Edit the DOCTYPE by hand.",
+                connector.line,
+            )
         tag = start_tag.changed(source, tag, name, wanted[name])
     data = source.encode(tag.placed(source.text))
     after = _verify(model, connector, wanted, data)
@@ -92,9 +94,7 @@ def edit(
     return Edit(data, before, after, source.text, shown)
 
 
-def _check(
-    model: Connectors, connector: Connector, attributes: Mapping[str, str | None], tomcat_version: str
-) -> None:
+def _check(model: Connectors, connector: Connector, attributes: Mapping[str, str | None], tomcat_version: str) -> None:
     where = f"{model.name}, line {connector.line}"
     for name, value in attributes.items():
         if not _ATTRIBUTE_NAME.match(name):
@@ -107,8 +107,9 @@ def _check(
     for name, instead in connector_attributes.gone(set_names, tomcat_version):
         raise EditRefused(
             f"{where}: Tomcat {tomcat_version} has no attribute {name} any more and would ignore it.",
-            f"Remove {name} from what is asked; {instead}.", connector.line,
-        )  # fmt: skip
+            f"Remove {name} from what is asked; {instead}.",
+            connector.line,
+        )
 
 
 def _is_xml(char: str) -> bool:
@@ -126,9 +127,7 @@ def _same(connector: Connector, name: str, value: str | None) -> bool:
     return value in (connector.node.attributes[name], connector.value(name))
 
 
-def _verify(
-    model: Connectors, connector: Connector, wanted: Mapping[str, str | None], data: bytes
-) -> dict[str, str]:
+def _verify(model: Connectors, connector: Connector, wanted: Mapping[str, str | None], data: bytes) -> dict[str, str]:
     """Read the result back: it must differ from what was in the asked attributes only.
 
     :returns: the connector's attributes now.
@@ -155,5 +154,6 @@ def _verify(
 def _unexpected(model: Connectors, connector: Connector) -> EditRefused:
     return EditRefused(
         f"{model.name}, line {connector.line}: the edited file would differ in more than what was asked.",
-        "Edit it by hand, and report this with the file.", connector.line,
-    )  # fmt: skip
+        "Edit it by hand, and report this with the file.",
+        connector.line,
+    )

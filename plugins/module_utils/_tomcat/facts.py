@@ -133,9 +133,7 @@ def _file(value: str, base: str) -> str:
     return value if not value or value.startswith(("/", "$")) else f"{base}/{value}"
 
 
-def known_properties(
-    tree: Tree, base: str, properties: dict[str, str], environment: dict[str, str]
-) -> dict[str, str]:
+def known_properties(tree: Tree, base: str, properties: dict[str, str], environment: dict[str, str]) -> dict[str, str]:
     """What ``${...}`` in server.xml may name: properties of the JVM, then catalina.properties, which wins."""
     own = _properties_file(tree.text(base + "/conf/catalina.properties") or "")
     known = {"catalina.base": base, "catalina.home": base, **properties, **own}

@@ -85,20 +85,24 @@ def find(
         values[what] = _value(model, part, name) if name else ""
     if values["certificate"]:
         return KeySource(
-            part.line, form, host_name,
+            part.line,
+            form,
+            host_name,
             certificate=_path(values["certificate"], base),
             key=_path(values["key"] or values["certificate"], base),
             chain=_path(values["chain"], base),
             key_password=_secret(values, "pem_password", "key_password_file", base),
-        )  # fmt: skip
+        )
     password = _secret(values, "store_password", "store_password_file", base) or _DEFAULT_PASSWORD
     return KeySource(
-        part.line, form, host_name,
+        part.line,
+        form,
+        host_name,
         store=_path(values["store"], base) or _default_store(model, part),
         alias=alias or values["alias"],
         store_password=password,
         key_password=_secret(values, "key_password", "key_password_file", base) or password,
-    )  # fmt: skip
+    )
 
 
 def _choose(model: server_xml.ServerXml, port: int | None) -> server_xml.Connector:

@@ -189,4 +189,6 @@ def _of_java(detail: str, error: str) -> CheckError:
     for part, code, cause, remedy in _JAVA:
         if part in lower:
             return CheckError(code, detail, cause, remedy)
-    return CheckError("java", detail, "The application's JVM could not do it.", "Read what it says, and the application's log.")
+    return CheckError(
+        "java", detail, "The application's JVM could not do it.", "Read what it says, and the application's log."
+    )

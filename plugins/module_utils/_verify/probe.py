@@ -76,7 +76,8 @@ def context_of(
         return None
     if not (ca or store or system):
         raise RtcError(
-            f"There is nothing to trust {url} by.", "Give ca or truststore, or say system_trust: true for the system's CAs."
+            f"There is nothing to trust {url} by.",
+            "Give ca or truststore, or say system_trust: true for the system's CAs.",
         )
     given = [der for source in ca for der in connection.certificates_of(source)]
     context = connection.trust(given, system)
@@ -204,7 +205,9 @@ class _Run:
     def _settle(self, spoken: int, known: int) -> None:
         """The service speaks this revision; it must be the one that was asked for, or that it spoke before."""
         if known not in (0, spoken):
-            raise http_errors.unsupported(f"{self.route.endpoint.place} was asked for Engine.IO {known} and speaks {spoken}.")
+            raise http_errors.unsupported(
+                f"{self.route.endpoint.place} was asked for Engine.IO {known} and speaks {spoken}."
+            )
         self.revision = spoken
 
     def _use(self, kind: str, client: socketio.Client) -> None:
@@ -234,9 +237,13 @@ class _Run:
             return "presence"
         own = f"probe-{uuid.uuid4()}"
         revision = request(client, "change", {"project": project, "id": own, "data": {"probe": True}}).get("revision")
-        (event,) = client.wait_for("change", lambda args: bool(args) and isinstance(args[0], dict) and args[0].get("id") == own)
+        (event,) = client.wait_for(
+            "change", lambda args: bool(args) and isinstance(args[0], dict) and args[0].get("id") == own
+        )
         if event.get("revision") != revision:
-            raise change_refused(client.place, f"acknowledged as revision {revision}, delivered as {event.get('revision')}")
+            raise change_refused(
+                client.place, f"acknowledged as revision {revision}, delivered as {event.get('revision')}"
+            )
         return f"change, revision {revision}"
 
 

@@ -163,7 +163,9 @@ class _Run:
             client.seen = [change for change in client.seen if start < change[0] <= self.revision]
             got = [revision for revision, _id in client.seen]
             if got != wanted:
-                raise self.apart(f"the {client.kind} client got the revisions {_short(got)} instead of {_short(wanted)}")
+                raise self.apart(
+                    f"the {client.kind} client got the revisions {_short(got)} instead of {_short(wanted)}"
+                )
         if one.seen != other.seen:
             raise self.apart("the two clients got different changes under the same revisions")
         known = dict(one.seen)
@@ -253,9 +255,15 @@ class _Client:
         """This library tells little of why it could not connect: look with our own client."""
         wish = self._run.wish
         look = probe.Wish(
-            wish.url, wish.connect_to, wish.context, wish.token, protocol=4, transports=[self.kind], origin=wish.origin,
+            wish.url,
+            wish.connect_to,
+            wish.context,
+            wish.token,
+            protocol=4,
+            transports=[self.kind],
+            origin=wish.origin,
             timeout=wish.timeout,
-        )  # fmt: skip
+        )
         found = await asyncio.get_running_loop().run_in_executor(None, probe.probe, look)
         if not found["ok"]:
             detail = next(step["detail"] for step in found["steps"] if not step["ok"])
@@ -356,9 +364,16 @@ def _resolver(route: http1.Route) -> Any:
         async def resolve(self, host: str, port: int = 0, family: Any = 0) -> Any:
             found = await asyncio.get_running_loop().getaddrinfo(route.peer, route.endpoint.connect_port or port)
             kind, _type, proto, _name, address = found[0]
-            return [{
-                "hostname": host, "host": address[0], "port": address[1], "family": kind, "proto": proto, "flags": 0,
-            }]  # fmt: skip
+            return [
+                {
+                    "hostname": host,
+                    "host": address[0],
+                    "port": address[1],
+                    "family": kind,
+                    "proto": proto,
+                    "flags": 0,
+                }
+            ]
 
         async def close(self) -> None:
             """Nothing is held."""

@@ -18,8 +18,16 @@ _CONSTRUCTED = 0x20
 _MAX_DEPTH = 24
 
 # Tags of the text types and how their bytes are text. T61String (0x14) is Latin-1 in practice.
-_TEXT = {0x0C: "utf-8", 0x12: "ascii", 0x13: "ascii", 0x14: "latin-1", 0x16: "ascii", 0x1A: "ascii",
-         0x1C: "utf-32-be", 0x1E: "utf-16-be"}  # fmt: skip
+_TEXT = {
+    0x0C: "utf-8",
+    0x12: "ascii",
+    0x13: "ascii",
+    0x14: "latin-1",
+    0x16: "ascii",
+    0x1A: "ascii",
+    0x1C: "utf-32-be",
+    0x1E: "utf-16-be",
+}
 
 
 class DerError(ValueError):

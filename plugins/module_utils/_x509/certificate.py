@@ -18,15 +18,38 @@ from ansible_collections.collab.rtc.plugins.module_utils._x509 import asn1
 
 # Short names of RFC 4514 and the ones that OpenSSL and Java print beside them.
 _ATTRIBUTES = {
-    "2.5.4.3": "CN", "2.5.4.4": "SN", "2.5.4.5": "serialNumber", "2.5.4.6": "C", "2.5.4.7": "L", "2.5.4.8": "ST",
-    "2.5.4.9": "STREET", "2.5.4.10": "O", "2.5.4.11": "OU", "2.5.4.97": "organizationIdentifier",
-    "0.9.2342.19200300.100.1.25": "DC", "0.9.2342.19200300.100.1.1": "UID", "1.2.840.113549.1.9.1": "emailAddress",
-}  # fmt: skip
-_SAN, _BASIC, _SKI, _AKI, _USAGE, _AIA = "2.5.29.17", "2.5.29.19", "2.5.29.14", "2.5.29.35", "2.5.29.15", "1.3.6.1.5.5.7.1.1"
+    "2.5.4.3": "CN",
+    "2.5.4.4": "SN",
+    "2.5.4.5": "serialNumber",
+    "2.5.4.6": "C",
+    "2.5.4.7": "L",
+    "2.5.4.8": "ST",
+    "2.5.4.9": "STREET",
+    "2.5.4.10": "O",
+    "2.5.4.11": "OU",
+    "2.5.4.97": "organizationIdentifier",
+    "0.9.2342.19200300.100.1.25": "DC",
+    "0.9.2342.19200300.100.1.1": "UID",
+    "1.2.840.113549.1.9.1": "emailAddress",
+}
+_SAN, _BASIC, _SKI, _AKI, _USAGE, _AIA = (
+    "2.5.29.17",
+    "2.5.29.19",
+    "2.5.29.14",
+    "2.5.29.35",
+    "2.5.29.15",
+    "1.3.6.1.5.5.7.1.1",
+)
 _CA_ISSUERS = "1.3.6.1.5.5.7.48.2"
 _RSA, _EC, _DSA, _PSS = "1.2.840.113549.1.1.1", "1.2.840.10045.2.1", "1.2.840.10040.4.1", "1.2.840.113549.1.1.10"
 _EDWARDS = {"1.3.101.112": ("Ed25519", 256), "1.3.101.113": ("Ed448", 456)}
-_CURVES = {"1.2.840.10045.3.1.7": 256, "1.3.132.0.34": 384, "1.3.132.0.35": 521, "1.3.132.0.10": 256, "1.3.132.0.33": 224}
+_CURVES = {
+    "1.2.840.10045.3.1.7": 256,
+    "1.3.132.0.34": 384,
+    "1.3.132.0.35": 521,
+    "1.3.132.0.10": 256,
+    "1.3.132.0.33": 224,
+}
 _SIGNED_DATA = "1.2.840.113549.1.7.2"
 _MARK = re.compile(r"-----(BEGIN|END) ([A-Z0-9 ]+)-----")
 _CERTIFICATES = ("CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE")
@@ -93,7 +116,9 @@ def parse_der(data: bytes, source: str = "The certificate") -> Certificate:
     try:
         return _parse(asn1.read(data))
     except (asn1.DerError, ValueError, IndexError) as exc:
-        raise CertificateError(f"{source} is not an X.509 certificate: {exc}.", "Export it again, as PEM or DER.") from exc
+        raise CertificateError(
+            f"{source} is not an X.509 certificate: {exc}.", "Export it again, as PEM or DER."
+        ) from exc
 
 
 def names(data: bytes) -> tuple[bytes, bytes]:
@@ -156,7 +181,9 @@ def parse(data: bytes, source: str) -> list[Certificate]:
 
 def _unfinished(source: str, opened: tuple[str, int]) -> CertificateError:
     label, line = opened
-    return CertificateError(f"{source}, line {line}: BEGIN {label} without its END.", "The file is cut short: copy it whole.")
+    return CertificateError(
+        f"{source}, line {line}: BEGIN {label} without its END.", "The file is cut short: copy it whole."
+    )
 
 
 def _block(label: str, lines: list[str], source: str) -> list[Certificate]:
@@ -259,7 +286,9 @@ def _issuer_addresses(extension: bytes | None) -> tuple[str, ...]:
         return ()
     pairs = [item.children(asn1.SEQUENCE) for item in asn1.read(extension).children(asn1.SEQUENCE)]
     return tuple(
-        place.body.decode("ascii", "replace") for method, place in pairs if method.oid() == _CA_ISSUERS and place.tag == 0x86
+        place.body.decode("ascii", "replace")
+        for method, place in pairs
+        if method.oid() == _CA_ISSUERS and place.tag == 0x86
     )
 
 

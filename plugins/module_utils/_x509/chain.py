@@ -26,9 +26,11 @@ _RSA_HASHES = {  # signature algorithm -> hash and the DER of its AlgorithmIdent
     "1.2.840.113549.1.1.13": ("sha512", "2.16.840.1.101.3.4.2.3"),
 }  # fmt: skip
 _ECDSA_HASHES = {
-    "1.2.840.10045.4.3.1": "SHA224", "1.2.840.10045.4.3.2": "SHA256", "1.2.840.10045.4.3.3": "SHA384",
+    "1.2.840.10045.4.3.1": "SHA224",
+    "1.2.840.10045.4.3.2": "SHA256",
+    "1.2.840.10045.4.3.3": "SHA384",
     "1.2.840.10045.4.3.4": "SHA512",
-}  # fmt: skip
+}
 
 
 class NoAnchor(CertificateError):  # noqa: N818 - says what happened
@@ -48,7 +50,10 @@ class Anchor:
 
 
 def trust_anchors(
-    chain: Sequence[Certificate], extra: Iterable[Certificate] = (), policy: str = "issuer", source: str = "The certificate"
+    chain: Sequence[Certificate],
+    extra: Iterable[Certificate] = (),
+    policy: str = "issuer",
+    source: str = "The certificate",
 ) -> list[Anchor]:
     """What to trust so that servers with these certificates are trusted, now and after their renewal.
 

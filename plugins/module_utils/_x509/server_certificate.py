@@ -19,16 +19,46 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import tls12_hello
-from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate import Certificate, CertificateError, parse, parse_der, parse_pem
-from ansible_collections.collab.rtc.plugins.module_utils._x509.chain import POLICIES, Anchor, NoAnchor, climb, issued, order, trust_anchors
+from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate import (
+    Certificate,
+    CertificateError,
+    parse,
+    parse_der,
+    parse_pem,
+)
+from ansible_collections.collab.rtc.plugins.module_utils._x509.chain import (
+    POLICIES,
+    Anchor,
+    NoAnchor,
+    climb,
+    issued,
+    order,
+    trust_anchors,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = [
-    "POLICIES", "Anchor", "Certificate", "CertificateError", "FetchFailed", "NoAnchor", "climb", "fetch_chain", "issued",
-    "match_name", "order", "parse", "parse_der", "parse_pem", "problems", "trust_anchors", "validity", "weakness",
-]  # fmt: skip
+    "POLICIES",
+    "Anchor",
+    "Certificate",
+    "CertificateError",
+    "FetchFailed",
+    "NoAnchor",
+    "climb",
+    "fetch_chain",
+    "issued",
+    "match_name",
+    "order",
+    "parse",
+    "parse_der",
+    "parse_pem",
+    "problems",
+    "trust_anchors",
+    "validity",
+    "weakness",
+]
 
 _WEAK_BITS = {"RSA": 2048, "DSA": 2048, "EC": 224}  # below: refused by current browsers, Java or CAs (NIST SP 800-131A)
 
@@ -61,7 +91,9 @@ def problems(certificate: Certificate, now: datetime.datetime | None = None, soo
     found = []
     state = validity(certificate, now, soon_days)
     if state == "not yet valid":
-        found.append(f"'{certificate.subject}' is not yet valid: it begins on {certificate.not_before:%Y-%m-%d %H:%M} UTC.")
+        found.append(
+            f"'{certificate.subject}' is not yet valid: it begins on {certificate.not_before:%Y-%m-%d %H:%M} UTC."
+        )
     elif state == "expired":
         found.append(f"'{certificate.subject}' expired on {certificate.not_after:%Y-%m-%d %H:%M} UTC.")
     elif state:
@@ -164,9 +196,7 @@ def _by_openssl(host: str, port: int, sni: str, timeout: float) -> list[bytes]:
     command = [openssl, "s_client", "-showcerts", "-connect", f"{literal}:{port}"]
     command += ["-servername", sni] if sni else ["-noservername"]
     try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=3 * timeout, check=False
-        )
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=3 * timeout, check=False)
         return [one.der for one in parse_pem(done.stdout.decode("ascii", "replace"), "openssl s_client")]
     except (subprocess.TimeoutExpired, CertificateError):
         return []
@@ -174,7 +204,9 @@ def _by_openssl(host: str, port: int, sni: str, timeout: float) -> list[bytes]:
 
 def _unreachable(where: str, host: str, exc: OSError, timeout: float) -> FetchFailed:
     if isinstance(exc, socket.gaierror):
-        return FetchFailed(f"The name {host} does not resolve on this host.", "Check the name, or this host's resolver.")
+        return FetchFailed(
+            f"The name {host} does not resolve on this host.", "Check the name, or this host's resolver."
+        )
     if isinstance(exc, ConnectionRefusedError):
         return FetchFailed(f"Nothing listens on {where}, seen from this host.", "Start the server, or check the port.")
     return FetchFailed(f"{where} did not answer within {timeout:g} s.", "Check firewalls between this host and it.")

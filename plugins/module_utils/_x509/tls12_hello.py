@@ -23,13 +23,41 @@ _SERVER_HELLO, _CERTIFICATE, _HELLO_DONE = 2, 11, 14
 _LIMIT = 1 << 20  # bytes of a first flight that are still plausible
 # ECDHE, DHE and plain RSA with AES and ChaCha20; Triple DES for old servers; TLS_EMPTY_RENEGOTIATION_INFO_SCSV.
 _CIPHERS = (
-    0xC02B, 0xC02F, 0xC02C, 0xC030, 0xCCA9, 0xCCA8, 0xC023, 0xC027, 0xC009, 0xC013, 0xC00A, 0xC014, 0x009E, 0x009F,
-    0x0033, 0x0039, 0x009C, 0x009D, 0x003C, 0x003D, 0x002F, 0x0035, 0x000A, 0x00FF,
-)  # fmt: skip
+    0xC02B,
+    0xC02F,
+    0xC02C,
+    0xC030,
+    0xCCA9,
+    0xCCA8,
+    0xC023,
+    0xC027,
+    0xC009,
+    0xC013,
+    0xC00A,
+    0xC014,
+    0x009E,
+    0x009F,
+    0x0033,
+    0x0039,
+    0x009C,
+    0x009D,
+    0x003C,
+    0x003D,
+    0x002F,
+    0x0035,
+    0x000A,
+    0x00FF,
+)
 _GROUPS = (0x001D, 0x0017, 0x0018, 0x0019)
 _SIGNATURES = (0x0403, 0x0503, 0x0603, 0x0804, 0x0805, 0x0806, 0x0401, 0x0501, 0x0601, 0x0203, 0x0201)
-_ALERTS = {40: "handshake_failure", 70: "protocol_version", 71: "insufficient_security", 80: "internal_error",
-           86: "inappropriate_fallback", 112: "unrecognized_name"}  # fmt: skip
+_ALERTS = {
+    40: "handshake_failure",
+    70: "protocol_version",
+    71: "insufficient_security",
+    80: "internal_error",
+    86: "inappropriate_fallback",
+    112: "unrecognized_name",
+}
 
 
 class HelloError(Exception):

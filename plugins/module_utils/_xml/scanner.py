@@ -130,8 +130,10 @@ def decode(data: bytes, name: str) -> Source:
     elif declared and _codec(declared, name, any_width=True) not in _UTF16.get(codec, (codec,)):
         raise IllFormed(
             f"{name}: the first bytes say {codec.upper()}, but the XML declaration says {declared}.",
-            "Correct the encoding in the first line.", 1, 1,
-        )  # fmt: skip
+            "Correct the encoding in the first line.",
+            1,
+            1,
+        )
     body = data[len(bom) :]
     try:
         text = body.decode(codec)
@@ -139,8 +141,9 @@ def decode(data: bytes, name: str) -> Source:
         line = body[: exc.start].decode(codec, "replace").count("\n") + 1
         raise IllFormed(
             f"{name}, line {line}: the byte at offset {len(bom) + exc.start} is no valid {codec.upper()}.",
-            "Declare the right encoding in the first line of the file, or correct the text.", line,
-        ) from exc  # fmt: skip
+            "Declare the right encoding in the first line of the file, or correct the text.",
+            line,
+        ) from exc
     source = Source(name, text, codec, bom)
     if source.encode(text) != data:
         raise IllFormed(f"{name}: its {codec} text cannot be given back.", "Convert the file to UTF-8.")
@@ -176,8 +179,10 @@ def _codec(declared: str, name: str, any_width: bool = False) -> str:
     if not usable:
         raise IllFormed(
             f"{name}: the encoding {declared} of its XML declaration is not usable here.",
-            "Convert the file to UTF-8 and declare that.", 1, 1,
-        )  # fmt: skip
+            "Convert the file to UTF-8 and declare that.",
+            1,
+            1,
+        )
     return codec
 
 
@@ -207,8 +212,10 @@ class Parser:
             reason = expat.ErrorString(exc.code)
             raise IllFormed(
                 f"{source.name}, line {line}, column {column}: not well-formed XML ({reason}).",
-                _remedy(source.text, line), line, column,
-            ) from exc  # fmt: skip
+                _remedy(source.text, line),
+                line,
+                column,
+            ) from exc
         return self.document
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
@@ -235,8 +242,11 @@ class Parser:
 
     def too_large(self) -> XmlError:
         line, name = self.expat.CurrentLineNumber, self.document.source.name
-        return IllFormed(f"{name}, line {line}: it grows beyond any real server.xml.",
-                         "Check its entities, and where the file comes from.", line)  # fmt: skip
+        return IllFormed(
+            f"{name}, line {line}: it grows beyond any real server.xml.",
+            "Check its entities, and where the file comes from.",
+            line,
+        )
 
 
 def _remedy(text: str, line: int) -> str:

@@ -92,8 +92,9 @@ def read(document: Document, node: Node) -> Tag:
     if not framed or not all(_agrees(node, piece) for piece in pieces):
         raise IllFormed(
             f"{document.source.name}, line {node.line}: the two XML readers disagree about this tag.",
-            "Report this with the file.", node.line,
-        )  # fmt: skip
+            "Report this with the file.",
+            node.line,
+        )
     return Tag(node.start, end, head, tuple(pieces), tail)
 
 

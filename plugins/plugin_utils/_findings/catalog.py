@@ -54,9 +54,14 @@ def make(
     if severity and SEVERITIES.index(severity) < SEVERITIES.index(entry.severity):
         raise ValueError(f"{number} is {entry.severity} at most")
     return Finding(
-        id=number, severity=severity or entry.severity, host=host, message=message,
-        evidence=[item for item in evidence if item], remedy=remedy or entry.remedy, site=site,
-    )  # fmt: skip
+        id=number,
+        severity=severity or entry.severity,
+        host=host,
+        message=message,
+        evidence=[item for item in evidence if item],
+        remedy=remedy or entry.remedy,
+        site=site,
+    )
 
 
 def order(finding: Finding) -> tuple[int, str, str, str, str]:

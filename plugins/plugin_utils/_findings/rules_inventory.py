@@ -26,9 +26,13 @@ def hosts(landscape: Landscape) -> list[Finding]:
     for host, problems in landscape.problems.items():
         found += [make(item.id, host, item.message, [f"{host}: {item.variable}"], item.remedy) for item in problems]
     wrong = _both_wrong(landscape)
-    found += [make("RTC106", host, f"{host} is in the groups confluence and jira, but {why}.") for host, why in wrong.items()]
+    found += [
+        make("RTC106", host, f"{host} is in the groups confluence and jira, but {why}.") for host, why in wrong.items()
+    ]
     listed = {
-        kind: {routing.machine(landscape.facts[host]) for host in landscape.groups.get(kind, []) if host in landscape.facts}
+        kind: {
+            routing.machine(landscape.facts[host]) for host in landscape.groups.get(kind, []) if host in landscape.facts
+        }
         for kind in KINDS
     }
     for host, facts in landscape.facts.items():
@@ -108,7 +112,8 @@ def sites(landscape: Landscape, states: list[SiteState]) -> list[Finding]:
     """What is said about sites as the inventory wants them."""
     found = [
         make("RTC110", node.host, f"The server name of {node.kind.capitalize()} on {node.host} is unknown.")
-        for node in topology.nodes(landscape) if node.connector and not node.server_name
+        for node in topology.nodes(landscape)
+        if node.connector and not node.server_name
     ]
     found += _same_name_and_port(states)
     found += _cookies(states)

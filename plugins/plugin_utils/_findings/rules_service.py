@@ -133,4 +133,8 @@ def _deployed(state: SiteState, item: Node) -> Iterator[Finding]:
     if item.facts.machine and item.facts.machine not in MACHINES:
         yield make("RTC509", item.host, f"{item.host} is {item.facts.machine}.")
     if item.wishes.store_url:
-        yield make("RTC510", item.host, f"rtc_store_url is set for {state.site.name}; this version keeps journals in SQLite only.")
+        yield make(
+            "RTC510",
+            item.host,
+            f"rtc_store_url is set for {state.site.name}; this version keeps journals in SQLite only.",
+        )

@@ -116,7 +116,7 @@ def _upstream(state: SiteState) -> Iterator[Finding]:
 
 def _file(item: Node, variable: str) -> str:
     """The controller's file that a variable names; PEM text in the variable itself is not shown."""
-    value = str(getattr(item.wishes, variable[len("rtc_"):], "") or "")
+    value = str(getattr(item.wishes, variable[len("rtc_") :], "") or "")
     return "" if "-----BEGIN" in value else f" = {value}"
 
 

@@ -93,7 +93,9 @@ class Problem:
     remedy: str
 
 
-def _var(name: str, kind: str, default: str, description: str, choices: tuple[str, ...] = (), read: bool = True) -> Variable:
+def _var(
+    name: str, kind: str, default: str, description: str, choices: tuple[str, ...] = (), read: bool = True
+) -> Variable:
     return Variable(PREFIX + name, kind, description, name if read else "", default, choices)
 
 
@@ -211,8 +213,8 @@ def _unknown(name: str) -> list[Problem]:
 
 def _mistyped(name: str) -> bool:
     """Whether a variable that could be the role's own is one of the table with a typing mistake."""
-    rest = [known[len(ROLE_PREFIX):] for known in _BY_NAME if known.startswith(ROLE_PREFIX)]
-    return bool(difflib.get_close_matches(name[len(ROLE_PREFIX):], rest, n=1, cutoff=NEAR))
+    rest = [known[len(ROLE_PREFIX) :] for known in _BY_NAME if known.startswith(ROLE_PREFIX)]
+    return bool(difflib.get_close_matches(name[len(ROLE_PREFIX) :], rest, n=1, cutoff=NEAR))
 
 
 def _problem(variable: Variable, text: str) -> Problem:

@@ -77,19 +77,31 @@ def _rtc_vhost(state: SiteState, services: desired.Services) -> VhostPlan:
         _upstream(state, node, site.rtc_port, backup=bool(number) and not shared) for number, node in enumerate(nodes)
     ]
     return VhostPlan(
-        site=site.name, kind=site.proxy_kind, role="rtc", name=_name(state),
-        server_name=site.server_name, listen=desired.rtc_listen(state, services), port=site.rtc_port, upstreams=upstreams,
-        certificate=certificate, key=key,
-        upstream_ca=_upstream_ca(state), upstream_name=state.wishes.upstream_name,
+        site=site.name,
+        kind=site.proxy_kind,
+        role="rtc",
+        name=_name(state),
+        server_name=site.server_name,
+        listen=desired.rtc_listen(state, services),
+        port=site.rtc_port,
+        upstreams=upstreams,
+        certificate=certificate,
+        key=key,
+        upstream_ca=_upstream_ca(state),
+        upstream_name=state.wishes.upstream_name,
         reuse=not any(state.service(node) == "builtin" for node in nodes),
-    )  # fmt: skip
+    )
 
 
 def _name(state: SiteState) -> str:
     """Of the file on the proxy. A proxy of many hosts has many sites with the same port; on one host a port is there once."""
     site = state.site
     local = state.proxy and state.proxy.local and site.placement == "same_host"
-    return f"rtc-{site.application}-{site.rtc_port}" if local else f"rtc-{site.application}-{site.server_name}-{site.rtc_port}"
+    return (
+        f"rtc-{site.application}-{site.rtc_port}"
+        if local
+        else f"rtc-{site.application}-{site.server_name}-{site.rtc_port}"
+    )
 
 
 def _application_vhost(state: SiteState) -> VhostPlan:
@@ -102,11 +114,21 @@ def _application_vhost(state: SiteState) -> VhostPlan:
         synchrony = f"{_bracket(desired.upstream_host(state, first))}:{SYNCHRONY_PORT}"
     upstreams = [_upstream(state, node, node.connector.port if node.connector else 0) for node in state.nodes]
     return VhostPlan(
-        site=site.name, kind=site.proxy_kind, role="application",
-        name=f"{site.application}-{site.server_name}-{state.application_port}", server_name=site.server_name,
-        listen=listen, port=state.application_port, upstreams=upstreams, context_path=site.context_path, certificate=certificate,
-        key=key, synchrony=synchrony, upstream_ca=_upstream_ca(state), upstream_name=state.wishes.upstream_name,
-    )  # fmt: skip
+        site=site.name,
+        kind=site.proxy_kind,
+        role="application",
+        name=f"{site.application}-{site.server_name}-{state.application_port}",
+        server_name=site.server_name,
+        listen=listen,
+        port=state.application_port,
+        upstreams=upstreams,
+        context_path=site.context_path,
+        certificate=certificate,
+        key=key,
+        synchrony=synchrony,
+        upstream_ca=_upstream_ca(state),
+        upstream_name=state.wishes.upstream_name,
+    )
 
 
 def _upstream(state: SiteState, node: Node, port: int, backup: bool = False) -> dict[str, str | int | bool]:

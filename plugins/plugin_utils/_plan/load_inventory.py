@@ -17,7 +17,9 @@ GROUPS = ("confluence", "jira", "rtc_proxies")
 NOT_COMMON = ("port", "connector_port", "install_dir", "truststore_path")
 
 
-def add(landscape: Landscape, host: str, variables: Mapping[str, Any], problems: Iterable[Problem] = ()) -> list[Wishes]:
+def add(
+    landscape: Landscape, host: str, variables: Mapping[str, Any], problems: Iterable[Problem] = ()
+) -> list[Wishes]:
     """Read the variables of a host of the inventory into the landscape.
 
     :param variables: name -> value, evaluated; other variables than ours are passed over.
@@ -31,5 +33,7 @@ def add(landscape: Landscape, host: str, variables: Mapping[str, Any], problems:
         wishes, found = inventory_variables.parse(variables, kind)
         landscape.problems[host] += [item for item in found if item not in landscape.problems[host]]
         landscape.wishes[host][kind] = wishes
-    landscape.common[host] = [inventory_variables.PREFIX + name for name in NOT_COMMON if inventory_variables.common(variables, name)]
+    landscape.common[host] = [
+        inventory_variables.PREFIX + name for name in NOT_COMMON if inventory_variables.common(variables, name)
+    ]
     return list(landscape.wishes[host].values()) if kinds else []

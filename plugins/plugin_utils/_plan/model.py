@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ansible_collections.collab.rtc.plugins.module_utils._facts import Application, Connector, HostFacts, Proxy, RtcInstance
+from ansible_collections.collab.rtc.plugins.module_utils._facts import (
+    Application,
+    Connector,
+    HostFacts,
+    Proxy,
+    RtcInstance,
+)
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.tls_files import GivenTls
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import MANAGED_PROXIES, Problem, Wishes
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import schema

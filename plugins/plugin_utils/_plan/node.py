@@ -94,7 +94,9 @@ def _trust(state: SiteState, node: Node) -> TrustPlan | None:
     if not state.tls or java is None or not java.home:
         return None
     now = java.truststore.path if java.truststore else ""
-    if java.option and java.option.ours == now:  # what the JVM uses where our block goes, and what a lost store begins with
+    if (
+        java.option and java.option.ours == now
+    ):  # what the JVM uses where our block goes, and what a lost store begins with
         now = java.option.otherwise
     path = node.wishes.truststore_path or now
     certificates = trusted(state, node)
@@ -158,16 +160,26 @@ def _rtc(state: SiteState, node: Node) -> RtcPlan:
     proxies = _trusted_proxies(state, node)
     tls = state.site.protocol == "HTTPS"
     return RtcPlan(
-        site=state.site.name, instance=node.kind, service=state.service(node), address=address, port=state.site.rtc_port,
-        server_name=state.site.server_name, origins=origins, python=python or node.wishes.server_python or "/usr/bin/python3",
-        python_version=".".join(version.split(".")[:2]), machine=node.facts.machine or "x86_64", trusted_proxies=proxies,
+        site=state.site.name,
+        instance=node.kind,
+        service=state.service(node),
+        address=address,
+        port=state.site.rtc_port,
+        server_name=state.site.server_name,
+        origins=origins,
+        python=python or node.wishes.server_python or "/usr/bin/python3",
+        python_version=".".join(version.split(".")[:2]),
+        machine=node.facts.machine or "x86_64",
+        trusted_proxies=proxies,
         config=_rtc_unit.server_config(
             node.kind, address, state.site.rtc_port, state.site.server_name, origins, proxies, tls=tls
         ),
-        tls_from=node.server_xml if tls else "", tls_port=node.connector.port if tls and node.connector else 0,
+        tls_from=node.server_xml if tls else "",
+        tls_port=node.connector.port if tls and node.connector else 0,
         tls_name=(node.wishes.upstream_name or state.site.server_name) if tls else "",
-        properties=properties(node) if tls else {}, jre_home=node.application.java.home if tls and node.application.java else "",
-    )  # fmt: skip
+        properties=properties(node) if tls else {},
+        jre_home=node.application.java.home if tls and node.application.java else "",
+    )
 
 
 def _trusted_proxies(state: SiteState, node: Node) -> list[str]:
@@ -183,12 +195,16 @@ def _trusted_proxies(state: SiteState, node: Node) -> list[str]:
 def _restart(state: SiteState, node: Node) -> RestartPlan:
     service = node.application.service
     return RestartPlan(
-        site=state.site.name, kind=node.kind, service=service.name if service else "",
-        service_kind=service.kind if service else "none", port=node.connector.port if node.connector else 0,
+        site=state.site.name,
+        kind=node.kind,
+        service=service.name if service else "",
+        service_kind=service.kind if service else "none",
+        port=node.connector.port if node.connector else 0,
         address=desired.connector_address(state, node) or desired.LOOPBACK,
-        context_path=state.site.context_path, pending=pending(node),
+        context_path=state.site.context_path,
+        pending=pending(node),
         scheme="https" if node.connector and node.connector.ssl else "http",
-    )  # fmt: skip
+    )
 
 
 def pending(node: Node) -> list[str]:
@@ -216,8 +232,11 @@ def differs(state: SiteState, node: Node) -> bool:
     if connector is None:
         return False
     now = {
-        "address": connector.address, "proxyName": connector.proxy_name, "proxyPort": str(connector.proxy_port or ""),
-        "scheme": connector.scheme, "secure": str(connector.secure).lower(),
-    }  # fmt: skip
+        "address": connector.address,
+        "proxyName": connector.proxy_name,
+        "proxyPort": str(connector.proxy_port or ""),
+        "scheme": connector.scheme,
+        "secure": str(connector.secure).lower(),
+    }
     wanted = connector_attributes(state, node)
     return any(value is None or now.get(name, "") != value for name, value in wanted.items())

@@ -15,7 +15,14 @@ import ipaddress
 from dataclasses import dataclass
 from typing import FrozenSet, Tuple
 
-from ansible_collections.collab.rtc.plugins.module_utils._facts import HostFacts, Proxy, ProxyListen, Route, Upstream, VirtualHost
+from ansible_collections.collab.rtc.plugins.module_utils._facts import (
+    HostFacts,
+    Proxy,
+    ProxyListen,
+    Route,
+    Upstream,
+    VirtualHost,
+)
 
 WILDCARDS = ("", "*", "0.0.0.0", "::", "[::]")  # noqa: S104 - compared with, never bound
 

@@ -134,5 +134,12 @@ class Plan:
 
 
 _facts.register(
-    Site, ConnectorPlan, TrustPlan, TrustOptionPlan, RtcPlan, RestartPlan, HostPlan, Plan,
-)  # fmt: skip
+    Site,
+    ConnectorPlan,
+    TrustPlan,
+    TrustOptionPlan,
+    RtcPlan,
+    RestartPlan,
+    HostPlan,
+    Plan,
+)

@@ -11,11 +11,35 @@ evidence in ``Site.evidence``. Nothing is reported here: what is odd is for the 
 from __future__ import annotations
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Application, Connector, HostFacts
-from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import DEFAULT_PORTS, KINDS, NO_PROXY, Wishes
+from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import (
+    DEFAULT_PORTS,
+    KINDS,
+    NO_PROXY,
+    Wishes,
+)
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import schema, site_proxy
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import Landscape, Node, ProxyUse, SiteState, builtin, deployed, is_own
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import (
+    Landscape,
+    Node,
+    ProxyUse,
+    SiteState,
+    builtin,
+    deployed,
+    is_own,
+)
 
-__all__ = ["Landscape", "Node", "ProxyUse", "SiteState", "builtin", "choose", "classify", "context_path", "deployed", "nodes"]
+__all__ = [
+    "Landscape",
+    "Node",
+    "ProxyUse",
+    "SiteState",
+    "builtin",
+    "choose",
+    "classify",
+    "context_path",
+    "deployed",
+    "nodes",
+]
 
 TOMCAT_PORTS = {"confluence": 8090, "jira": 8080}
 TOPOLOGIES = {
@@ -149,10 +173,17 @@ def _site(members: list[Node], landscape: Landscape) -> SiteState:
     first = members[0]
     proxy = site_proxy.find(members, landscape)
     site = schema.Site(
-        name=f"{first.server_name}:{first.rtc_port}", application=first.kind, nodes=[node.host for node in members],
-        server_name=first.server_name, rtc_port=first.rtc_port, protocol="", placement="", topology="",
-        context_path=context_path(first), evidence=list(first.evidence),
-    )  # fmt: skip
+        name=f"{first.server_name}:{first.rtc_port}",
+        application=first.kind,
+        nodes=[node.host for node in members],
+        server_name=first.server_name,
+        rtc_port=first.rtc_port,
+        protocol="",
+        placement="",
+        topology="",
+        context_path=context_path(first),
+        evidence=list(first.evidence),
+    )
     state = SiteState(site, members, proxy)
     _placement(state)
     _protocol(state)
@@ -195,7 +226,9 @@ def _protocol(state: SiteState) -> None:
         state.tls = ssl
         site.protocol = "HTTPS" if ssl else "HTTP"
         why = f"{line}: SSLEnabled is {'true' if ssl else 'not true'}"
-        site.evidence.append(f"{site.protocol}: {'a guess, nothing says otherwise' if state.nodes[0].presumed else why}")
+        site.evidence.append(
+            f"{site.protocol}: {'a guess, nothing says otherwise' if state.nodes[0].presumed else why}"
+        )
     else:
         state.tls, why = tls_at_proxy(state)
         site.protocol = ("HTTPS" if ssl else "HTTP + SSL") if state.tls else "HTTP"

@@ -145,10 +145,22 @@ def _pip() -> list[str]:
 
 def _install(source: str, python_version: str, machine: str, library: str) -> None:
     command = [
-        *_pip(), "install", "--quiet", "--disable-pip-version-check", "--no-compile", "--target", library,
-        "--require-hashes", "--no-deps", "--only-binary", ":all:", "--implementation", "cp",
-        "--python-version", ".".join(python_version.split(".")[:2]),
-    ]  # fmt: skip
+        *_pip(),
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-compile",
+        "--target",
+        library,
+        "--require-hashes",
+        "--no-deps",
+        "--only-binary",
+        ":all:",
+        "--implementation",
+        "cp",
+        "--python-version",
+        ".".join(python_version.split(".")[:2]),
+    ]
     for platform in PLATFORMS:
         command += ["--platform", f"{platform}_{machine}"]
     result = _run_with_requirements(command, os.path.join(source, "requirements.txt"))

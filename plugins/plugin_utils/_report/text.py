@@ -54,7 +54,9 @@ def render_detected(plan: Plan, facts: Mapping[str, HostFacts]) -> str:
     return "\n".join(parts) + "\n"
 
 
-def render_report(plan: Plan, checks: Mapping[str, Sequence[Check]], pending: Mapping[str, Sequence[str]] | None = None) -> str:
+def render_report(
+    plan: Plan, checks: Mapping[str, Sequence[Check]], pending: Mapping[str, Sequence[str]] | None = None
+) -> str:
     """The end of a run: each site with its checks, then the findings and what is left to do.
 
     :param checks: site name -> ``{name, ok, detail, cause, remedy, where}``; ``ok`` is ``None`` for a check that was not made.
@@ -75,9 +77,13 @@ def _seen(facts: HostFacts) -> list[tuple[str, str]]:
     """Rows about what is on the host, whatever it is for."""
     rows = [(item.kind.capitalize(), _application(item)) for item in facts.applications if not item.leftover]
     for proxy in facts.proxies:
-        rows.append((proxy.kind, f"{proxy.version or 'unknown version'}, {'runs' if proxy.running else 'does not run'}"))
+        rows.append(
+            (proxy.kind, f"{proxy.version or 'unknown version'}, {'runs' if proxy.running else 'does not run'}")
+        )
     for rtc in facts.rtc:
-        kind = {"deployed": rtc.unit or "rtc-server", "builtin": "the add-on's own"}.get(rtc.kind, rtc.process or "another process")
+        kind = {"deployed": rtc.unit or "rtc-server", "builtin": "the add-on's own"}.get(
+            rtc.kind, rtc.process or "another process"
+        )
         place = f"{rtc.address or '*'}:{rtc.port}"
         rows.append(("RTC port", f"{kind}, {place}" + ("" if rtc.active else ", does not run")))
     return rows
@@ -94,7 +100,10 @@ def _application(item: Application) -> str:
 
 def _topology_rows(site: Site, host: str, explained: bool) -> list[tuple[str, str]]:
     role = "" if host in site.nodes else " (this host is its proxy)"
-    rows = [("site", f"{site.name}{role}"), ("topology", f"{site.topology}: {site.protocol}, {PLACEMENTS[site.placement]}")]
+    rows = [
+        ("site", f"{site.name}{role}"),
+        ("topology", f"{site.topology}: {site.protocol}, {PLACEMENTS[site.placement]}"),
+    ]
     return rows if explained else [*rows, *(("because", text) for text in site.evidence)]
 
 
@@ -161,9 +170,14 @@ def _wrap(text: str, first: str, others: str) -> list[str]:
         start = first if number == 0 else others
         indent = others + " " * (len(paragraph) - len(paragraph.lstrip()))
         lines += textwrap.wrap(
-            paragraph, WIDTH, initial_indent=start, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False,
+            paragraph,
+            WIDTH,
+            initial_indent=start,
+            subsequent_indent=indent,
+            break_long_words=False,
+            break_on_hyphens=False,
             drop_whitespace=True,
-        ) or [start.rstrip()]  # fmt: skip
+        ) or [start.rstrip()]
     return lines
 
 
@@ -172,7 +186,9 @@ def _work(site: Site, host: HostPlan) -> list[str]:
     if host.host == site.proxy_host:
         tasks += [f"install {name}" for name in host.packages]
         tasks += [f"file {item['dest']}" for item in host.certificates if f"/{site.server_name}/" in item["dest"]]
-    tasks += [f"trust store {item.path}: {len(item.certificates)} authority" for item in host.trust if item.site == site.name]
+    tasks += [
+        f"trust store {item.path}: {len(item.certificates)} authority" for item in host.trust if item.site == site.name
+    ]
     for option in host.trust_options:
         if option.site == site.name:
             named = f"-Djavax.net.ssl.trustStore={option.truststore}"
@@ -187,7 +203,10 @@ def _work(site: Site, host: HostPlan) -> list[str]:
             tasks.append(f"{vhost.kind} {vhost.name}: {', '.join(vhost.listen)} port {vhost.port} → {targets}")
     for connector in host.connectors:
         if connector.site == site.name:
-            pairs = [f'{name}="{value}"' if value is not None else f"no {name}" for name, value in connector.attributes.items()]
+            pairs = [
+                f'{name}="{value}"' if value is not None else f"no {name}"
+                for name, value in connector.attributes.items()
+            ]
             tasks.append(f"{connector.path}, connector {connector.connector_port}: {' '.join(pairs)}")
     for restart in host.restarts:
         if restart.site == site.name and restart.pending:

@@ -85,7 +85,9 @@ class Bench:
             self._refuse(what, exc)
             return None
 
-    def _in_turns(self, what: str, measures: Mapping[str, Callable[[], dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
+    def _in_turns(
+        self, what: str, measures: Mapping[str, Callable[[], dict[str, Any]]]
+    ) -> dict[str, list[dict[str, Any]]]:
         """Several measurements of each, in turn. What could never be measured is refused, and not among them."""
         found: dict[str, list[dict[str, Any]]] = {}
         errors: dict[str, Exception] = {}
@@ -107,7 +109,8 @@ class Bench:
         closed = {
             title: max(runs, key=itemgetter("deliveries_s"))
             for title, runs in self._in_turns(
-                f"{name}, closed loop", {k.title: partial(fresh_closed_loop, k, shape, self.effort, self.loop) for k in self.kinds}
+                f"{name}, closed loop",
+                {k.title: partial(fresh_closed_loop, k, shape, self.effort, self.loop) for k in self.kinds},
             ).items()
         }
         searches = {k.title: Search(k, shape, self.effort, self.loop) for k in self.kinds if k.title in closed}
@@ -119,17 +122,23 @@ class Bench:
             rose = [title for title, search in searches.items() if search.again()]
             if turn >= self.effort.turns and not rose:
                 break
-        found = {k.name: {"closed": closed[k.title], "open": searches[k.title].best} if k.title in closed else {} for k in self.kinds}
+        found = {
+            k.name: {"closed": closed[k.title], "open": searches[k.title].best} if k.title in closed else {}
+            for k in self.kinds
+        }
         row = self.rows[name] = report.fan_out_row(found)
         node = (found.get("node") or {}).get("open")
         if node:
             rate = node["rate"] / 2
             row["equal_load"] = {"messages_s": round(rate)}
             loaded = self._in_turns(
-                f"{name} at Node's half", {k.title: partial(at_load, k, shape, rate, self.effort, self.loop) for k in self.kinds}
+                f"{name} at Node's half",
+                {k.title: partial(at_load, k, shape, rate, self.effort, self.loop) for k in self.kinds},
             )
             for kind in self.kinds:
-                row["equal_load"][kind.name] = report.latencies(middle(loaded[kind.title]) if kind.title in loaded else None)
+                row["equal_load"][kind.name] = report.latencies(
+                    middle(loaded[kind.title]) if kind.title in loaded else None
+                )
         for kind in self.kinds:
             if found[kind.name]:
                 text = report.fan_out_text(found[kind.name]["closed"], found[kind.name]["open"])
@@ -139,10 +148,15 @@ class Bench:
         """Memory of idle connections, and how fast they come in."""
         row = self.rows[f"idle_{number}"] = {}
         for kind in self.kinds:
-            figures = self._try(f"{number} connections, {kind.title}", connections, kind, number, self.effort, self.loop)
+            figures = self._try(
+                f"{number} connections, {kind.title}", connections, kind, number, self.effort, self.loop
+            )
             if figures:
-                row[kind.name] = {"kb_each": figures["kb_each"], "connects_s": figures["per_second"],
-                                  "server_cpu_s": figures["server_cpu_s"]}  # fmt: skip
+                row[kind.name] = {
+                    "kb_each": figures["kb_each"],
+                    "connects_s": figures["per_second"],
+                    "server_cpu_s": figures["server_cpu_s"],
+                }
             tell(f"  idle_{number:<9}{kind.title:<28}{row.get(kind.name)}")
 
     def storm(self, rooms: int, members: int, missed: int) -> None:
@@ -166,7 +180,9 @@ class Bench:
             with reach(kind, self.loop) as run:
                 closed = self._try(f"tls_20x10, {title}, closed loop", closed_loop, run, shape, self.effort)
                 what = f"tls_20x10, {TLS_LOAD} messages/s"
-                loaded = self._in_turns(what, {title: partial(under_load, run, shape, TLS_LOAD, self.effort)}).get(title)
+                loaded = self._in_turns(what, {title: partial(under_load, run, shape, TLS_LOAD, self.effort)}).get(
+                    title
+                )
             row[way] = report.way_figures(closed, middle(loaded) if loaded else None, TLS_LOAD)
             tell(f"  tls_20x10     {title:<28}{row[way]}")
         return missing
@@ -182,7 +198,9 @@ class Bench:
             closed = {}
             for loop in LOOPS:
                 with running(kind, loop) as run:
-                    closed[loop] = self._try(f"loops {name}, {loop}", closed_loop, run, ROWS[f"fanout_{name}"], self.effort)
+                    closed[loop] = self._try(
+                        f"loops {name}, {loop}", closed_loop, run, ROWS[f"fanout_{name}"], self.effort
+                    )
             row[name] = report.loop_figures(closed)
             tell(f"  loops {name:<8}{row[name]}")
         return []
@@ -203,15 +221,23 @@ def choose(names: list[str]) -> tuple[list[Kind], list[str]]:
 def options(arguments: list[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a smoke test: short, few servers and rows; figures mean little")
+    parser.add_argument(
+        "--quick", action="store_true", help="a smoke test: short, few servers and rows; figures mean little"
+    )
     parser.add_argument("--servers", default=os.environ.get("BENCH_SERVERS", ""), help=f"some of {','.join(KINDS)}")
-    parser.add_argument("--rows", default=os.environ.get("BENCH_ROWS", ""), help=f"some of {','.join((*ROWS, *OTHER_ROWS))}")
-    parser.add_argument("--loop", default=DEPLOYED, choices=LOOPS, help="event loop of ours; uvloop is what is deployed")
+    parser.add_argument(
+        "--rows", default=os.environ.get("BENCH_ROWS", ""), help=f"some of {','.join((*ROWS, *OTHER_ROWS))}"
+    )
+    parser.add_argument(
+        "--loop", default=DEPLOYED, choices=LOOPS, help="event loop of ours; uvloop is what is deployed"
+    )
     chosen = parser.parse_args(arguments)
     chosen.servers = (chosen.servers or ("ours_durable,python" if chosen.quick else ",".join(KINDS))).split(",")
     default = [row for row in (*ROWS, *OTHER_ROWS) if row not in OURS_ALONE or "ours_durable" in chosen.servers]
     chosen.rows = (chosen.rows or ("fanout_20x10" if chosen.quick else ",".join(default))).split(",")
-    for name in [n for n in chosen.servers if n not in KINDS] + [n for n in chosen.rows if n not in (*ROWS, *OTHER_ROWS)]:
+    for name in [n for n in chosen.servers if n not in KINDS] + [
+        n for n in chosen.rows if n not in (*ROWS, *OTHER_ROWS)
+    ]:
         parser.error(f"there is no {name}")
     return chosen
 
@@ -245,17 +271,25 @@ def main(arguments: list[str] | None = None) -> int:
             tell(f"==> {name}")
             missing += measure()
     result = {
-        "rows": bench.rows, "refused": bench.refused, "missing": missing,
+        "rows": bench.rows,
+        "refused": bench.refused,
+        "missing": missing,
         "short_of_target": report.short_of_target(bench.rows),
         "load_average": [round(before, 1), round(os.getloadavg()[0], 1)],
-    }  # fmt: skip
+    }
     print(report.table(bench.rows, KINDS))
     if not chosen.quick and any(name.startswith(("fanout_", "idle_")) for name in bench.rows):
         print(report.plot(result))
-    for title, lines in (("Missing", missing), ("Refused", bench.refused), ("Short of the target", result["short_of_target"])):
+    for title, lines in (
+        ("Missing", missing),
+        ("Refused", bench.refused),
+        ("Short of the target", result["short_of_target"]),
+    ):
         for line in lines:
             print(f"{title}: {line}")
-    print(f"Load average of the machine before and after: {result['load_average']}; the run itself makes about 2 of it.")
+    print(
+        f"Load average of the machine before and after: {result['load_average']}; the run itself makes about 2 of it."
+    )
     print(json.dumps(result))
     return 1 if bench.refused else 0
 

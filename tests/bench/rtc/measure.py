@@ -105,7 +105,9 @@ class Search:
         limit = ""
         for _ in range(attempts):
             with contextlib.suppress(OverloadedError):
-                figures = self._server().load(*_shape(self._row), "-R", f"{rate:.1f}", "-W", 0.5, "-d", self._effort.probe)
+                figures = self._server().load(
+                    *_shape(self._row), "-R", f"{rate:.1f}", "-W", 0.5, "-d", self._effort.probe
+                )
                 wanted = DELIVERED * rate * (self._row.members - 1)
                 if figures["deliveries_s"] >= wanted and figures["p99_ms"] <= P99_LIMIT:
                     self.best = {**figures, "rate": rate, "at_least": False}

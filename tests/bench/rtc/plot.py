@@ -17,10 +17,21 @@ from matplotlib import pyplot
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 NAMES = {
-    "ours": "ours, journal off", "ours_durable": "ours, journal on", "node": "Node, ws", "node_uws": "Node, uWebSockets",
-    "netty": "netty-socketio", "python": "python-socketio",
-}  # fmt: skip
-COLOURS = {"ours": "#7fb3d5", "ours_durable": "#1f618d", "node": "#e59866", "node_uws": "#f5cba7", "netty": "#7d6608", "python": "#a6acaf"}
+    "ours": "ours, journal off",
+    "ours_durable": "ours, journal on",
+    "node": "Node, ws",
+    "node_uws": "Node, uWebSockets",
+    "netty": "netty-socketio",
+    "python": "python-socketio",
+}
+COLOURS = {
+    "ours": "#7fb3d5",
+    "ours_durable": "#1f618d",
+    "node": "#e59866",
+    "node_uws": "#f5cba7",
+    "netty": "#7d6608",
+    "python": "#a6acaf",
+}
 
 
 def bars(axes: Any, title: str, unit: str, groups: dict[str, dict[str, Any]], log: bool = False) -> None:
@@ -32,7 +43,9 @@ def bars(axes: Any, title: str, unit: str, groups: dict[str, dict[str, Any]], lo
         places = [n + (at - (len(kinds) - 1) / 2) * width for n in range(len(groups))]
         drawn = axes.bar(places, values, width, label=NAMES[kind], color=COLOURS[kind])
         least = ["≥ " * (kind in (group.get("at_least") or ())) for group in groups.values()]
-        axes.bar_label(drawn, [mark + short(v) for mark, v in zip(least, values, strict=True)], fontsize=6, rotation=90, padding=2)
+        axes.bar_label(
+            drawn, [mark + short(v) for mark, v in zip(least, values, strict=True)], fontsize=6, rotation=90, padding=2
+        )
     axes.set_title(title, fontsize=10)
     axes.set_ylabel(unit, fontsize=8)
     axes.set_xticks(range(len(groups)), list(groups), fontsize=8)
@@ -62,9 +75,17 @@ def draw(result: dict[str, Any], path: Path) -> None:
     figure, ((first, second), (third, fourth)) = pyplot.subplots(2, 2, figsize=(13, 9), layout="constrained")
     bars(first, "Open loop: highest rate with p99 at most 50 ms", "deliveries/s", fan, log=True)
     bars(second, "Closed loop", "deliveries/s", {n: row["closed"] for n, row in fan.items()}, log=True)
-    equal = {n: {k: v["p99_ms"] for k, v in row.get("equal_load", {}).items() if isinstance(v, dict)} for n, row in fan.items()}
+    equal = {
+        n: {k: v["p99_ms"] for k, v in row.get("equal_load", {}).items() if isinstance(v, dict)}
+        for n, row in fan.items()
+    }
     bars(third, "p99 at half of Node's open-loop rate", "ms", equal, log=True)
-    bars(fourth, "Memory of an idle connection", "kB", {n: {k: v["kb_each"] for k, v in row.items()} for n, row in idle.items()})
+    bars(
+        fourth,
+        "Memory of an idle connection",
+        "kB",
+        {n: {k: v["kb_each"] for k, v in row.items()} for n, row in idle.items()},
+    )
     handles, labels = first.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=6, fontsize=8, frameon=False)
     figure.suptitle("Socket.IO room servers on one core (rooms x members)", fontsize=12)

@@ -69,7 +69,11 @@ def fan_out_row(found: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
 def way_figures(closed: dict[str, Any] | None, loaded: dict[str, Any] | None, messages: int) -> dict[str, Any]:
     """Of one way to the server: deliveries in closed loop, by the second and by the second of CPU, and an equal load. CPU is
     that of server and proxy, in cores; ``proxy_cpu`` is the part of the proxy. What was refused is null."""
-    figures: dict[str, Any] = {"closed": closed["deliveries_s"] if closed else None, "per_cpu_s": _per_cpu(closed), "messages_s": messages}
+    figures: dict[str, Any] = {
+        "closed": closed["deliveries_s"] if closed else None,
+        "per_cpu_s": _per_cpu(closed),
+        "messages_s": messages,
+    }
     for name in ("deliveries_s", "p50_ms", "p99_ms", "p999_ms", "server_cpu"):
         figures[name] = loaded[name] if loaded else None
     figures["proxy_cpu"] = loaded["front_cpu"] if loaded else None
@@ -117,8 +121,11 @@ def _cell(value: float | None, form: str) -> str:
 
 def _tls_table(name: str, row: Mapping[str, dict[str, Any]]) -> list[str]:
     load = next(iter(row.values()))["messages_s"]
-    lines = ["", f"{name + ' (journal on)':<30}{'closed loop/s':>14}{'x plain':>9}{'per CPU s':>11}{'x plain':>9}"
-                 f"{f'at {load:,} messages/s: p50':>28}{'p99':>8}{'p99.9':>8}{'CPU':>6}{'proxy':>7}  protocol"]  # fmt: skip
+    lines = [
+        "",
+        f"{name + ' (journal on)':<30}{'closed loop/s':>14}{'x plain':>9}{'per CPU s':>11}{'x plain':>9}"
+        f"{f'at {load:,} messages/s: p50':>28}{'p99':>8}{'p99.9':>8}{'CPU':>6}{'proxy':>7}  protocol",
+    ]
     plain = row.get("plain", {})
     for way, f in row.items():
         ratios = {key: _cell(_ratio(f[key], plain.get(key)), ".2f") for key in ("closed", "per_cpu_s")}
@@ -132,8 +139,11 @@ def _tls_table(name: str, row: Mapping[str, dict[str, Any]]) -> list[str]:
 
 
 def _loops_table(name: str, row: Mapping[str, dict[str, Any]]) -> list[str]:
-    lines = ["", f"{name + ' (journal on)':<30}{'closed loop/s':>14}{'x asyncio':>11}{'per CPU s':>11}{'x asyncio':>11}"
-                 f"{'p50':>9}{'p99':>9}{'CPU':>6}"]  # fmt: skip
+    lines = [
+        "",
+        f"{name + ' (journal on)':<30}{'closed loop/s':>14}{'x asyncio':>11}{'per CPU s':>11}{'x asyncio':>11}"
+        f"{'p50':>9}{'p99':>9}{'CPU':>6}",
+    ]
     for shape, figures in row.items():
         for loop in ("asyncio", "uvloop"):
             f = figures[loop] or {}
@@ -157,8 +167,11 @@ def table(rows: Mapping[str, dict[str, Any]], kinds: Mapping[str, Kind]) -> str:
         elif name == "loops":
             lines += _loops_table(name, row)
         elif "closed" in row:
-            lines += ["", f"{name:<30}{'open loop/s':>12}{'x Node':>8}{'closed loop/s':>15}{'x Node':>8}"
-                          f"{'at equal load: p50':>20}{'p99':>8}{'p99.9':>8}{'CPU':>6}"]  # fmt: skip
+            lines += [
+                "",
+                f"{name:<30}{'open loop/s':>12}{'x Node':>8}{'closed loop/s':>15}{'x Node':>8}"
+                f"{'at equal load: p50':>20}{'p99':>8}{'p99.9':>8}{'CPU':>6}",
+            ]
             for kind in row["closed"]:
                 best, closed, load = row[kind], row["closed"][kind], row.get("equal_load", {}).get(kind)
                 rates = [f"{rate:,.0f}" if rate else "none" for rate in (best, closed)]
@@ -166,8 +179,11 @@ def table(rows: Mapping[str, dict[str, Any]], kinds: Mapping[str, Kind]) -> str:
                 lines.append(
                     f"  {kinds[kind].title:<28}{rates[0]:>12}{_ratio(best, row.get('node')) or '-':>8}"
                     f"{rates[1]:>15}{_ratio(closed, row['closed'].get('node')) or '-':>8}"
-                    + (f"{load['p50_ms']:>20.2f}{load['p99_ms']:>8.2f}{load['p999_ms']:>8.2f}{load['server_cpu']:>6.0%}"
-                       if load else "")
+                    + (
+                        f"{load['p50_ms']:>20.2f}{load['p99_ms']:>8.2f}{load['p999_ms']:>8.2f}{load['server_cpu']:>6.0%}"
+                        if load
+                        else ""
+                    )
                 )
         else:
             heads = list(next(iter(row.values())))
@@ -182,8 +198,18 @@ def plot(result: dict[str, Any]) -> str:
 
     def make(folder: Any) -> None:
         tool(sys.executable, "-m", "venv", folder / "venv", cwd=folder)
-        tool(folder / "venv/bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes",
-             "-r", wanted, cwd=folder)  # fmt: skip
+        tool(
+            folder / "venv/bin/python",
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--require-hashes",
+            "-r",
+            wanted,
+            cwd=folder,
+        )
 
     data, picture = CACHE / "result.json", CACHE / "bench-rtc.png"
     data.write_text(json.dumps(result), encoding="utf-8")

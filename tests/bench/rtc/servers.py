@@ -78,8 +78,18 @@ def generator(tls: bool = False) -> Path:
     sources = [HERE / "gen.c", HERE / "gen_tls.h"]
 
     def make(folder: Path) -> None:
-        tool("gcc", "-O2", "-Wall", "-Wextra", *(["-DWITH_TLS"] if tls else []), "-o", folder / "gen", sources[0],
-             *(["-lssl", "-lcrypto"] if tls else []), cwd=folder)  # fmt: skip
+        tool(
+            "gcc",
+            "-O2",
+            "-Wall",
+            "-Wextra",
+            *(["-DWITH_TLS"] if tls else []),
+            "-o",
+            folder / "gen",
+            sources[0],
+            *(["-lssl", "-lcrypto"] if tls else []),
+            cwd=folder,
+        )
 
     return made("gen-tls" if tls else "gen", sources, make) / "gen"
 
@@ -103,8 +113,16 @@ def netty_peer() -> list[str]:
     sources = [HERE / "peers/pom.xml", HERE / "peers/Relay.java"]
 
     def make(folder: Path) -> None:
-        tool("mvn", "-q", "-B", "-f", sources[0], "dependency:copy-dependencies",
-             f"-DoutputDirectory={folder / 'lib'}", cwd=folder)  # fmt: skip
+        tool(
+            "mvn",
+            "-q",
+            "-B",
+            "-f",
+            sources[0],
+            "dependency:copy-dependencies",
+            f"-DoutputDirectory={folder / 'lib'}",
+            cwd=folder,
+        )
         tool("javac", "-cp", f"{folder / 'lib'}/*", "-d", folder, sources[1], cwd=folder)
 
     folder = made("netty", sources, make)
@@ -134,9 +152,27 @@ def python_packages() -> Path:
         blocks = re.split(r"\n(?=\S)", locks[1].read_text(encoding="utf-8"))
         wanted = [block for block in blocks if block.partition("==")[0] in PEER_PACKAGES]
         (folder / "peers.txt").write_text("\n".join(wanted) + "\n", encoding="utf-8")
-        tool(sys.executable, "-m", "pip", "--python", PYTHON, "install", "--quiet", "--disable-pip-version-check", "--no-deps",
-             "--only-binary", ":all:", "--require-hashes", "--target", folder / "lib", "-r", locks[0], "-r", folder / "peers.txt",
-             cwd=folder)  # fmt: skip
+        tool(
+            sys.executable,
+            "-m",
+            "pip",
+            "--python",
+            PYTHON,
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-deps",
+            "--only-binary",
+            ":all:",
+            "--require-hashes",
+            "--target",
+            folder / "lib",
+            "-r",
+            locks[0],
+            "-r",
+            folder / "peers.txt",
+            cwd=folder,
+        )
 
     return made(Path(PYTHON).resolve().name, locks, make) / "lib"
 
@@ -160,7 +196,12 @@ KINDS = {
     kind.name: kind
     for kind in (
         Kind("ours", "ours, journal off", _python(str(HERE / "serve_ours.py"), "{config}"), contract=True),
-        Kind("ours_durable", "ours, journal on", _python("-m", "rtc_server", "serve", "--config", "{config}"), contract=True),
+        Kind(
+            "ours_durable",
+            "ours, journal on",
+            _python("-m", "rtc_server", "serve", "--config", "{config}"),
+            contract=True,
+        ),
         Kind("node", "Node socket.io, ws", lambda: node_peer("ws"), warm=2.0),
         Kind("node_uws", "Node socket.io, uWebSockets", lambda: node_peer("uws"), warm=2.0),
         Kind("netty", "netty-socketio", netty_peer, warm=4.0),
@@ -229,7 +270,9 @@ def token_file() -> Path:
     if not path.exists() or time.time() - path.stat().st_mtime > 43_200:
         tokens = Tokens([SECRET])
         part = path.with_suffix(".part")
-        part.write_text("".join(f"{tokens.make(f'user{n}', {'*': 'edit'}, 86_400)}\n" for n in range(10_000)), encoding="ascii")
+        part.write_text(
+            "".join(f"{tokens.make(f'user{n}', {'*': 'edit'}, 86_400)}\n" for n in range(10_000)), encoding="ascii"
+        )
         part.replace(path)
     return path
 
@@ -250,16 +293,28 @@ class Running:
     def load(self, *options: object) -> dict[str, Any]:
         """One run of the generator, in rooms of its own; its figures. Raises OverloadedError, BrokenError."""
         self._runs += 1
-        command = [str(generator(self.tls)), "-p", str(self.port), "-s", ",".join(map(str, self.processes)), "-n", f"run{self._runs}-"]
+        command = [
+            str(generator(self.tls)),
+            "-p",
+            str(self.port),
+            "-s",
+            ",".join(map(str, self.processes)),
+            "-n",
+            f"run{self._runs}-",
+        ]
         if self.tls:
             command.append("-T")
         if self.kind.contract:
             command += ["-c", str(token_file())]
         command += [str(option) for option in options]
         done = subprocess.run(
-            _pinned(GENERATOR_CORE, command), capture_output=True, text=True, check=False, timeout=180,
+            _pinned(GENERATOR_CORE, command),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=180,
             preexec_fn=_first,
-        )  # fmt: skip
+        )
         if done.returncode:
             error = BrokenError if done.returncode in (1, 6) else OverloadedError
             raise error(f"{self.kind.title}: {done.stderr.strip()[-400:]}")
@@ -272,9 +327,11 @@ def serving(title: str, command: list[str], port: int, log: Path) -> Iterator[in
     """A process on the servers' core, once it listens on its port; its id. Raises UnavailableError when it does not start."""
     with log.open("wb") as out:
         process = subprocess.Popen(
-            _pinned(SERVER_CORE, command), stdout=out, stderr=out,
+            _pinned(SERVER_CORE, command),
+            stdout=out,
+            stderr=out,
             preexec_fn=_first,  # noqa: PLW1509 - there are no threads here
-        )  # fmt: skip
+        )
     try:
         give_up = time.monotonic() + 60
         while True:
@@ -291,7 +348,9 @@ def serving(title: str, command: list[str], port: int, log: Path) -> Iterator[in
 
 
 @contextlib.contextmanager
-def running(kind: Kind, loop: str = DEPLOYED, sections: Callable[[Path], str] = lambda _folder: "") -> Iterator[Running]:
+def running(
+    kind: Kind, loop: str = DEPLOYED, sections: Callable[[Path], str] = lambda _folder: ""
+) -> Iterator[Running]:
     """A fresh server for as long as the block runs. Raises UnavailableError when it does not start.
 
     ``sections``: given the server's folder, returns further sections of the configuration, and may put files there.

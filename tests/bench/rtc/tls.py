@@ -64,12 +64,16 @@ def write_certificate(folder: Path) -> None:
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.datetime.now(datetime.timezone.utc)
     certificate = (
-        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1)).not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
         .sign(key, hashes.SHA256())
-    )  # fmt: skip
+    )
     private = folder / "tls.key"
     private.touch(mode=0o600)
     private.write_bytes(
@@ -122,7 +126,9 @@ def by_nginx(kind: Kind, loop: str) -> Iterator[Running]:
             give_up = time.monotonic() + 20
             while not (workers := _children(master)):  # the master listens before it has a worker
                 if time.monotonic() > give_up:
-                    raise UnavailableError(f"nginx has no worker: {(folder / 'log').read_text(errors='replace')[-400:]}")
+                    raise UnavailableError(
+                        f"nginx has no worker: {(folder / 'log').read_text(errors='replace')[-400:]}"
+                    )
                 time.sleep(0.05)
             yield Running(kind, [*run.processes, master, *workers], port, tls=True)
 

@@ -156,7 +156,9 @@ def _give_to_caller(lab: Lab) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="lab", description="Real test hosts in Podman containers.")
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--inventory", type=Path, default=DEFAULT_INVENTORY, help="Ansible inventory that describes the hosts")
+    common.add_argument(
+        "--inventory", type=Path, default=DEFAULT_INVENTORY, help="Ansible inventory that describes the hosts"
+    )
     common.add_argument("--name", help="name of the lab instead of the inventory's lab_name")
     verbs = parser.add_subparsers(dest="verb", required=True)
     for verb, text in (

@@ -190,7 +190,9 @@ def bring_up(podman: Podman, target: Wanted, current: dict[str, Any] | None, *, 
             again = podman("start", name, check=False)
             if again.returncode == 0:
                 return Outcome.RESTARTED
-            say(f"{target.host.name}: cannot be started again, making it anew: {again.stderr.strip().splitlines()[-1:]}")
+            say(
+                f"{target.host.name}: cannot be started again, making it anew: {again.stderr.strip().splitlines()[-1:]}"
+            )
         if not same:
             say(f"{target.host.name}: image or description has changed, making it anew")
         remove(podman, name)
@@ -316,4 +318,6 @@ def _why(podman: Podman, container: str, host: Host, needed: set[int]) -> str:
         script = f"systemctl status --no-pager {product}; tail -n 15 /opt/atlassian/{product}/logs/catalina.out"
         logs.append(podman("exec", container, "sh", "-c", script, check=False).stdout)
     what = f"nothing listens on {absent}" if absent else "an application answers with an error"
-    return f"{host.name}: after {READY_TIMEOUT_S:.0f} s {what}.\n{''.join(logs)}\nMake it anew: `lab reset {host.name}`."
+    return (
+        f"{host.name}: after {READY_TIMEOUT_S:.0f} s {what}.\n{''.join(logs)}\nMake it anew: `lab reset {host.name}`."
+    )

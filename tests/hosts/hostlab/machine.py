@@ -168,7 +168,9 @@ def find_mirrors() -> Mirrors:
         main = sources.get(codename, main).rstrip("/")
         security = sources.get(f"{codename}-security", security).rstrip("/")
     if not main or not security:
-        raise LabError("This machine's apt sources name no Debian mirror. Set LAB_MIRROR and LAB_SECURITY_MIRROR to URLs.")
+        raise LabError(
+            "This machine's apt sources name no Debian mirror. Set LAB_MIRROR and LAB_SECURITY_MIRROR to URLs."
+        )
     conf = []
     for name in ("Acquire::http::Proxy", "Acquire::https::Proxy", "Acquire::Check-Valid-Until"):
         value = _apt_setting(name)

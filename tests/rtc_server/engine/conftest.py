@@ -19,7 +19,9 @@ else:
     LOOPS["uvloop"] = uvloop.new_event_loop
 
 
-def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Both for those that ask for them, asyncio's own for all others."""
     marker = item.get_closest_marker("asyncio")
     return LOOPS if marker is not None and "loop_factories" in marker.kwargs else {"asyncio": LOOPS["asyncio"]}

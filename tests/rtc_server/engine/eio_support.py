@@ -118,7 +118,9 @@ class Wire:
 
 
 @contextlib.asynccontextmanager
-async def serving(engine: Engine, *, tls: ssl.SSLContext | None = None, handler_cancellation: bool = True) -> AsyncIterator[Web]:
+async def serving(
+    engine: Engine, *, tls: ssl.SSLContext | None = None, handler_cancellation: bool = True
+) -> AsyncIterator[Web]:
     """The engine on a port of its own."""
     engine.linger = 0.2
     app = web.Application()

@@ -14,13 +14,21 @@ from hypothesis import strategies as st
 from rtc_server.engine import ProtocolError, eio_codec, sio_codec
 
 # Engine.IO protocol: a text packet begins with its type; binary is always a message.
-text_packets = st.builds(lambda kind, rest: kind + rest, st.sampled_from("0123456"), st.text(alphabet=st.characters(
-    exclude_characters="\x1e", exclude_categories=["Cs"])))
+text_packets = st.builds(
+    lambda kind, rest: kind + rest,
+    st.sampled_from("0123456"),
+    st.text(alphabet=st.characters(exclude_characters="\x1e", exclude_categories=["Cs"])),
+)
 packets = st.lists(text_packets | st.binary(), min_size=1, max_size=8)
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(1 << 53), 1 << 53) | st.text() | st.floats(allow_nan=False, allow_infinity=False),
-    lambda v: st.lists(v, max_size=4) | st.dictionaries(st.text(), v, max_size=4), max_leaves=12,
-)  # fmt: skip
+    st.none()
+    | st.booleans()
+    | st.integers(-(1 << 53), 1 << 53)
+    | st.text()
+    | st.floats(allow_nan=False, allow_infinity=False),
+    lambda v: st.lists(v, max_size=4) | st.dictionaries(st.text(), v, max_size=4),
+    max_leaves=12,
+)
 
 
 def test_examples_of_engine_io_4() -> None:
@@ -90,8 +98,10 @@ def test_binary_event_of_socket_io() -> None:
     codec = sio_codec.Codec()
     wire = codec.encode(sio_codec.EVENT, "/admin", ["baz", b"\1", [b"\2"]], 7)
     assert wire == (
-        '452-/admin,7["baz",{"_placeholder":true,"num":0},[{"_placeholder":true,"num":1}]]', b"\1", b"\2",
-    )  # fmt: skip
+        '452-/admin,7["baz",{"_placeholder":true,"num":0},[{"_placeholder":true,"num":1}]]',
+        b"\1",
+        b"\2",
+    )
     decoder = sio_codec.Decoder(codec, 1000)
     assert decoder.text(wire[0]) is None  # type: ignore[arg-type]
     assert decoder.binary(b"\1") is None
@@ -106,10 +116,31 @@ def test_events_round_trip(namespace: str, args: list[object], number: int | Non
 
 
 BAD = [
-    "4", "4x", "47", "42", "42{}", "42[]", "42[1]", '42["connect"]', '42["x",NaN]', '42["x",1e999]', '42["x"',
-    "43[]", '431{"a":1}', "40[]", "401", "44", '41["x"]', '45["x"]', '451["x"]', '421-["x"]', '4599999-["x"]',
-    '4599-["x"]', "42" + "[" * 100_000, '42["x",' + "9" * 5000 + "]",
-]  # fmt: skip
+    "4",
+    "4x",
+    "47",
+    "42",
+    "42{}",
+    "42[]",
+    "42[1]",
+    '42["connect"]',
+    '42["x",NaN]',
+    '42["x",1e999]',
+    '42["x"',
+    "43[]",
+    '431{"a":1}',
+    "40[]",
+    "401",
+    "44",
+    '41["x"]',
+    '45["x"]',
+    '451["x"]',
+    '421-["x"]',
+    '4599999-["x"]',
+    '4599-["x"]',
+    "42" + "[" * 100_000,
+    '42["x",' + "9" * 5000 + "]",
+]
 
 
 @pytest.mark.parametrize("wire", BAD, ids=lambda w: w[:20])
@@ -119,7 +150,10 @@ def test_bad_packets_are_refused(wire: str) -> None:
 
 
 def test_attachments_out_of_place_are_refused() -> None:
-    for wire, then in (('451-["x",{"_placeholder":true,"num":1}]', b"x"), ('451-["x",{"_placeholder":true,"num":0}]', "42")):
+    for wire, then in (
+        ('451-["x",{"_placeholder":true,"num":1}]', b"x"),
+        ('451-["x",{"_placeholder":true,"num":0}]', "42"),
+    ):
         decoder = sio_codec.Decoder(sio_codec.Codec(), 1000)
         decoder.text(wire)
         with pytest.raises(ProtocolError):

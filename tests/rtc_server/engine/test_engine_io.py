@@ -58,8 +58,12 @@ async def test_polling_handshake(web: Web, revision: int) -> None:
     assert text[0] == "0"
     opened = json.loads(text[1:])
     assert opened == {
-        "sid": opened["sid"], "upgrades": ["websocket"], "pingInterval": 20000, "pingTimeout": 20000, "maxPayload": 1000000,
-    }  # fmt: skip
+        "sid": opened["sid"],
+        "upgrades": ["websocket"],
+        "pingInterval": 20000,
+        "pingTimeout": 20000,
+        "maxPayload": 1000000,
+    }
     assert len(opened["sid"]) >= 20
 
 
@@ -88,7 +92,9 @@ async def test_a_handshake_is_a_get(web: Web) -> None:
             assert answer.status == 400 and (await answer.json())["code"] == 2
 
 
-@pytest.mark.parametrize("query", ["transport=websocket", "EIO=9&transport=websocket", "EIO=4&transport=polling", "EIO=4"])
+@pytest.mark.parametrize(
+    "query", ["transport=websocket", "EIO=9&transport=websocket", "EIO=4&transport=polling", "EIO=4"]
+)
 async def test_bad_websocket_handshakes(web: Web, query: str) -> None:
     with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
         await web.http.ws_connect(f"{web.base}?{query}")
@@ -137,7 +143,7 @@ async def test_polling_binary_3(web: Web) -> None:
         assert await answer.read() == binary
     # with b64=1 the client wants no binary answers
     _, text = await web.get("EIO=3&transport=polling&b64=1")
-    query = f"EIO=3&transport=polling&b64=1&sid={json.loads(text[text.index('{'):])['sid']}"
+    query = f"EIO=3&transport=polling&b64=1&sid={json.loads(text[text.index('{') :])['sid']}"
     await web.post(query, "2:4a10:b4AQIDBA==")
     assert await web.get(query) == (200, "2:4a10:b4AQIDBA==")
 
@@ -465,7 +471,12 @@ async def test_origins() -> None:
             assert answer.status == 200 and answer.headers["Access-Control-Allow-Origin"] == good["Origin"]
             assert answer.headers["Vary"] == "Origin" and "Set-Cookie" not in answer.headers
             assert "Access-Control-Allow-Credentials" not in answer.headers
-        for headers in (bad, {"Origin": "null"}, {"Origin": "https://good.example.evil"}, {"Origin": "http://good.example"}):
+        for headers in (
+            bad,
+            {"Origin": "null"},
+            {"Origin": "https://good.example.evil"},
+            {"Origin": "http://good.example"},
+        ):
             for method in ("GET", "POST", "OPTIONS"):
                 async with web.http.request(method, url, headers=headers) as answer:
                     assert answer.status == 403 and "Access-Control-Allow-Origin" not in answer.headers
@@ -508,5 +519,3 @@ async def test_pongs_and_messages_do_not_mix(web: Web) -> None:
 
     got, *_ = await asyncio.gather(read(), messages(), pings())
     assert got == [f"4{i}" + "y" * (i % 300) for i in range(sent)]
-
-

@@ -60,7 +60,10 @@ turns = st.lists(st.lists(step, min_size=1, max_size=14), min_size=1, max_size=2
 
 
 @settings(deadline=None)
-@given(kinds=st.lists(st.tuples(st.sampled_from([3, 4]), st.booleans()), min_size=MEMBERS, max_size=MEMBERS), schedule=turns)
+@given(
+    kinds=st.lists(st.tuples(st.sampled_from([3, 4]), st.booleans()), min_size=MEMBERS, max_size=MEMBERS),
+    schedule=turns,
+)
 def test_everyone_gets_the_models_sequence_in_one_write_a_turn(kinds: list[tuple[int, bool]], schedule: Any) -> None:
     asyncio.run(_run(kinds, schedule))
 

@@ -151,9 +151,28 @@ async def test_unknown_events_and_namespaces_are_ignored(web: Web) -> None:
 
 
 BAD = [
-    "4abc", "4", "47", "42{}", '42""', "42abc", "42", "42[]", "42[1]", '42["connect"]', '42["disconnect",1]', "43", "43abc",
-    "431abc", "431{}", '45["x"]', "451", '421-["x"]', "44{}", '42["message",NaN]', '42["message","\x00"]',
-]  # fmt: skip
+    "4abc",
+    "4",
+    "47",
+    "42{}",
+    '42""',
+    "42abc",
+    "42",
+    "42[]",
+    "42[1]",
+    '42["connect"]',
+    '42["disconnect",1]',
+    "43",
+    "43abc",
+    "431abc",
+    "431{}",
+    '45["x"]',
+    "451",
+    '421-["x"]',
+    "44{}",
+    '42["message",NaN]',
+    '42["message","\x00"]',
+]
 
 
 @pytest.mark.parametrize("packet", BAD)

@@ -18,7 +18,22 @@ from typing import Any
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from ws_support import BINARY, CLOSE, CONTINUATION, MASK, PING, PONG, TEXT, Alone, Frame, Taker, close, frame, text, unmask_slowly
+from ws_support import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    MASK,
+    PING,
+    PONG,
+    TEXT,
+    Alone,
+    Frame,
+    Taker,
+    close,
+    frame,
+    text,
+    unmask_slowly,
+)
 
 from rtc_server.engine import ProtocolError
 from rtc_server.engine.websocket import slow_unmask, unmask
@@ -77,24 +92,33 @@ def test_reserved_opcodes(kind: int, fin: bool) -> None:
 # --- section 5.4: fragments --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("frames", [
-    frame(CONTINUATION, b"x"),
-    frame(CONTINUATION, b"x", fin=False),
-    frame(TEXT, b"a", fin=False) + frame(TEXT, b"b"),
-    frame(TEXT, b"a", fin=False) + frame(TEXT, b"b", fin=False),
-    frame(TEXT, b"a", fin=False) + frame(BINARY, b"b"),
-    frame(BINARY, b"a", fin=False) + frame(TEXT, b"b"),
-    frame(TEXT, b"", fin=False) + frame(TEXT, b"b"),
-    frame(TEXT, b"a", fin=False) + frame(CONTINUATION, b"b") + frame(CONTINUATION, b"c"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "frames",
+    [
+        frame(CONTINUATION, b"x"),
+        frame(CONTINUATION, b"x", fin=False),
+        frame(TEXT, b"a", fin=False) + frame(TEXT, b"b"),
+        frame(TEXT, b"a", fin=False) + frame(TEXT, b"b", fin=False),
+        frame(TEXT, b"a", fin=False) + frame(BINARY, b"b"),
+        frame(BINARY, b"a", fin=False) + frame(TEXT, b"b"),
+        frame(TEXT, b"", fin=False) + frame(TEXT, b"b"),
+        frame(TEXT, b"a", fin=False) + frame(CONTINUATION, b"b") + frame(CONTINUATION, b"c"),
+    ],
+)
 def test_parts_of_no_message_and_messages_within_another(frames: bytes) -> None:
     alone = Alone().feed(frames + text("never"))
     assert alone.failed_with(1002) and "never" not in alone.messages
 
 
 def test_control_frames_between_parts() -> None:
-    alone = Alone().feed(frame(TEXT, b"a", fin=False), frame(PING, b"1"), frame(PONG, b"?"), frame(CONTINUATION, b"b", fin=False),
-                         frame(PING, b"2"), frame(CONTINUATION, b""))  # fmt: skip
+    alone = Alone().feed(
+        frame(TEXT, b"a", fin=False),
+        frame(PING, b"1"),
+        frame(PONG, b"?"),
+        frame(CONTINUATION, b"b", fin=False),
+        frame(PING, b"2"),
+        frame(CONTINUATION, b""),
+    )
     assert alone.messages == ["ab"] and alone.sent == [Frame(0x8A, b"1"), Frame(0x8A, b"2")]
 
 
@@ -112,7 +136,9 @@ def test_control_frames_in_parts_or_too_long(kind: int) -> None:
     payload = b"\x03\xe8" + b"x" * 123
     assert Alone().feed(frame(kind, payload, fin=False)).failed_with(1002)
     assert Alone().feed(frame(kind, payload + b"x")).failed_with(1002)
-    head_alone = frame(kind, payload * 1000)[:20]  # of one that is larger than a message may be: nobody waits for the rest
+    head_alone = frame(kind, payload * 1000)[
+        :20
+    ]  # of one that is larger than a message may be: nobody waits for the rest
     assert Alone().feed(head_alone).failed_with(1002)
 
 
@@ -124,7 +150,9 @@ def test_a_ping_is_answered_with_what_it_brought() -> None:
 
 def test_a_control_frame_is_no_part_of_a_message() -> None:
     """A message of just the largest size, with a ping between its parts."""
-    alone = Alone(1000).feed(frame(TEXT, b"x" * 990, fin=False), frame(PING, b"p" * 125), frame(CONTINUATION, b"x" * 10))
+    alone = Alone(1000).feed(
+        frame(TEXT, b"x" * 990, fin=False), frame(PING, b"p" * 125), frame(CONTINUATION, b"x" * 10)
+    )
     assert alone.messages == ["x" * 1000] and alone.sent == [Frame(0x8A, b"p" * 125)]
 
 
@@ -142,13 +170,19 @@ VALID = [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014,
 INVALID = [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535]
 
 
-@pytest.mark.parametrize(("payload", "code"), [
-    (b"", 1000), (b"\x03", 1002),
-    *[(code.to_bytes(2, "big"), code) for code in VALID],
-    *[(code.to_bytes(2, "big") + "auf Wiedersehen ☺".encode(), code) for code in VALID],
-    *[(code.to_bytes(2, "big"), 1002) for code in INVALID],
-    (b"\x03\xe8" + b"\xff", 1007), (b"\x03\xe8" + "€".encode()[:2], 1007), (b"\x03\xe8" + b"x" * 123, 1000),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("payload", "code"),
+    [
+        (b"", 1000),
+        (b"\x03", 1002),
+        *[(code.to_bytes(2, "big"), code) for code in VALID],
+        *[(code.to_bytes(2, "big") + "auf Wiedersehen ☺".encode(), code) for code in VALID],
+        *[(code.to_bytes(2, "big"), 1002) for code in INVALID],
+        (b"\x03\xe8" + b"\xff", 1007),
+        (b"\x03\xe8" + "€".encode()[:2], 1007),
+        (b"\x03\xe8" + b"x" * 123, 1000),
+    ],
+)
 def test_a_close_frame_is_answered(payload: bytes, code: int) -> None:
     alone = Alone().feed(text("before") + frame(CLOSE, payload) + text("after") + frame(PING, b"after"))
     assert alone.messages == ["before"] and alone.failed_with(code)
@@ -201,9 +235,19 @@ def test_nothing_is_sent_after_the_end() -> None:
 # --- section 8.1: UTF-8 -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("bad", [
-    b"\xff", b"a\x80", b"\xc0\xaf", b"\xe2\x82", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xf8\x88\x80\x80\x80", b"\xce\xba\xed\xa0\x80e",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b"\xff",
+        b"a\x80",
+        b"\xc0\xaf",
+        b"\xe2\x82",
+        b"\xed\xa0\x80",
+        b"\xf4\x90\x80\x80",
+        b"\xf8\x88\x80\x80\x80",
+        b"\xce\xba\xed\xa0\x80e",
+    ],
+)
 def test_text_that_is_not_utf_8(bad: bytes) -> None:
     for frames in (frame(TEXT, bad), frame(TEXT, bad[:1], fin=False) + frame(CONTINUATION, bad[1:])):
         alone = Alone().feed(frames + text("never"))
@@ -327,10 +371,17 @@ def test_random_bytes(pieces: list[bytes]) -> None:
 
 
 FRAMES = st.builds(
-    frame, st.one_of(st.sampled_from([CONTINUATION, TEXT, TEXT, BINARY, PING, PONG, CLOSE]), st.integers(0, 15)),
-    st.one_of(st.text(max_size=30).map(str.encode), st.binary(max_size=130), st.sampled_from([b"\x03\xe8", b"\x0b\xb8ok", b"\x03\xed"])),
-    fin=st.sampled_from([True, True, False]), reserved=st.sampled_from([0] * 15 + [1]), mask=MASKS,
-)  # fmt: skip
+    frame,
+    st.one_of(st.sampled_from([CONTINUATION, TEXT, TEXT, BINARY, PING, PONG, CLOSE]), st.integers(0, 15)),
+    st.one_of(
+        st.text(max_size=30).map(str.encode),
+        st.binary(max_size=130),
+        st.sampled_from([b"\x03\xe8", b"\x0b\xb8ok", b"\x03\xed"]),
+    ),
+    fin=st.sampled_from([True, True, False]),
+    reserved=st.sampled_from([0] * 15 + [1]),
+    mask=MASKS,
+)
 
 
 @given(st.lists(FRAMES, max_size=12), SIZES)

@@ -40,9 +40,17 @@ PLAIN = pytest.mark.parametrize("kind", ["tcp"], indirect=True)  # what cannot d
 
 def handshake(path: str = OPEN, method: str = "GET", version: str = "1.1", **headers: str | None) -> bytes:
     """An opening handshake; a header given as None is left out."""
-    lines = {"Host": "x", "Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Key": KEY, "Sec-WebSocket-Version": "13"}
+    lines = {
+        "Host": "x",
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Key": KEY,
+        "Sec-WebSocket-Version": "13",
+    }
     lines |= {name.replace("_", "-"): value for name, value in headers.items()}  # type: ignore[dict-item]
-    return "\r\n".join([f"{method} {path} HTTP/{version}", *[f"{n}: {v}" for n, v in lines.items() if v is not None], "\r\n"]).encode()
+    return "\r\n".join(
+        [f"{method} {path} HTTP/{version}", *[f"{n}: {v}" for n, v in lines.items() if v is not None], "\r\n"]
+    ).encode()
 
 
 async def until(condition: Callable[[], Any], what: str = "") -> None:
@@ -132,9 +140,15 @@ def contexts(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, 
     key, now = ec.generate_private_key(ec.SECP256R1()), dt.datetime.now(dt.timezone.utc)
     name = x509.Name([x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, "localhost")])
     certificate = (
-        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
-        .not_valid_before(now - dt.timedelta(days=1)).not_valid_after(now + dt.timedelta(days=1)).sign(key, hashes.SHA256())
-    )  # fmt: skip
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
     pem = tmp_path_factory.mktemp("tls") / "pair"
     plain = serialization.NoEncryption()
     pem.write_bytes(
@@ -281,8 +295,12 @@ async def test_requests_before_the_handshake_on_the_same_connection(hall: Hall) 
 
 async def test_echo_byte_by_byte_and_in_parts(hall: Hall) -> None:
     raw = await hall.enter()
-    stream = (frame(TEXT, b"4he", fin=False) + frame(PING, b"?") + frame(CONTINUATION, "llo €".encode())
-              + frame(BINARY, b"\1" * 70_000))  # fmt: skip
+    stream = (
+        frame(TEXT, b"4he", fin=False)
+        + frame(PING, b"?")
+        + frame(CONTINUATION, "llo €".encode())
+        + frame(BINARY, b"\1" * 70_000)
+    )
     for at in range(60):
         raw.say(stream[at : at + 1])
         await raw.writer.drain()
@@ -312,7 +330,9 @@ async def test_what_ends_a_connection(hall: Hall, bytes_: bytes, code: int) -> N
     assert got.code == code and await raw.gone()
 
 
-@pytest.mark.parametrize(("bytes_", "code"), [(frame(3), 1002), (frame(TEXT, b"\xff"), 1007), (close(4321), 4321), (text("nonsense"), 1000)])
+@pytest.mark.parametrize(
+    ("bytes_", "code"), [(frame(3), 1002), (frame(TEXT, b"\xff"), 1007), (close(4321), 4321), (text("nonsense"), 1000)]
+)
 async def test_what_ends_an_upgrade_leaves_polling_alone(hall: Hall, bytes_: bytes, code: int) -> None:
     raw = await hall.dial()
     raw.say(b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\n\r\n")

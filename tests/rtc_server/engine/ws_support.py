@@ -207,5 +207,8 @@ class Alone:
 
     def failed_with(self, code: int) -> bool:
         """The connection was failed (section 7.1.7)."""
-        assert (self.code, self.transport.closed, self.taker.losses > 0) == (code, True, True), (self.sent, self.transport.closed)
+        assert (self.code, self.transport.closed, self.taker.losses > 0) == (code, True, True), (
+            self.sent,
+            self.transport.closed,
+        )
         return True

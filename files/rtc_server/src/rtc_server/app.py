@@ -32,9 +32,11 @@ log = logging.getLogger(__name__)
 class _JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         line = {
-            "time": round(record.created, 3), "level": record.levelname.lower(), "logger": record.name,
+            "time": round(record.created, 3),
+            "level": record.levelname.lower(),
+            "logger": record.name,
             "message": record.getMessage(),
-        }  # fmt: skip
+        }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line)
@@ -134,7 +136,11 @@ async def serve(config: Config, journal: Journal | None = None) -> None:
     await journal.start(service.projects.on_outcomes)
     silence = Silence(config.limits.connect_seconds)
     runner = web.AppRunner(
-        make_app(service, silence.middleware), access_log=None, handle_signals=False, handler_cancellation=True, shutdown_timeout=2.0
+        make_app(service, silence.middleware),
+        access_log=None,
+        handle_signals=False,
+        handler_cancellation=True,
+        shutdown_timeout=2.0,
     )
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

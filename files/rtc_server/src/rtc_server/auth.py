@@ -62,9 +62,13 @@ class Tokens:
         for key in self._keys:
             try:
                 claims = jwt.decode(
-                    token, key, algorithms=[self._algorithm], audience=self._audience, leeway=self.leeway,
+                    token,
+                    key,
+                    algorithms=[self._algorithm],
+                    audience=self._audience,
+                    leeway=self.leeway,
                     options={"require": ["exp", "sub", "aud"]},
-                )  # fmt: skip
+                )
             except jwt.InvalidSignatureError:
                 continue
             except jwt.ExpiredSignatureError as exc:
@@ -86,10 +90,15 @@ class Tokens:
 def _identity(claims: Mapping[str, Any]) -> Identity:
     user, name, projects = claims["sub"], claims.get("name", ""), claims.get("projects", {})
     good = (
-        isinstance(user, str) and 0 < len(user) <= MAX_NAME and user.isprintable()
-        and isinstance(name, str) and len(name) <= MAX_NAME and name.isprintable()
-        and isinstance(projects, dict) and all(right in (VIEW, EDIT) for right in projects.values())
-    )  # fmt: skip
+        isinstance(user, str)
+        and 0 < len(user) <= MAX_NAME
+        and user.isprintable()
+        and isinstance(name, str)
+        and len(name) <= MAX_NAME
+        and name.isprintable()
+        and isinstance(projects, dict)
+        and all(right in (VIEW, EDIT) for right in projects.values())
+    )
     if not good:
         raise TokenError("token_invalid", "the token is not valid")
     return Identity(user, name or user, projects, float(claims["exp"]))

@@ -238,9 +238,14 @@ class Config:
 
 
 _SECTIONS: dict[str, type] = {
-    "server": Server, "tls": Tls, "token": Token, "journal": Journal,
-    "limits": Limits, "heartbeat": Heartbeat, "log": Log,
-}  # fmt: skip
+    "server": Server,
+    "tls": Tls,
+    "token": Token,
+    "journal": Journal,
+    "limits": Limits,
+    "heartbeat": Heartbeat,
+    "log": Log,
+}
 
 
 def load(path: str) -> Config:

@@ -61,18 +61,26 @@ class Member:
         self.right = right
         self.live = False  # it has caught up and gets what is delivered
         identity = connection.identity
-        self.text = dumps(
-            {"member": connection.id, "user": identity.user, "name": identity.name, "right": right}
-        )
+        self.text = dumps({"member": connection.id, "user": identity.user, "name": identity.name, "right": right})
 
 
 class Project:
     """Members and order. ``revision`` is the last one delivered."""
 
     __slots__ = (
-        "base", "epoch", "holds", "joined", "left", "members", "name", "room", "snapshot",
-        "snapshot_revision", "tail", "text",
-    )  # fmt: skip
+        "base",
+        "epoch",
+        "holds",
+        "joined",
+        "left",
+        "members",
+        "name",
+        "room",
+        "snapshot",
+        "snapshot_revision",
+        "tail",
+        "text",
+    )
 
     def __init__(self, name: str, head: Head, room: Room) -> None:
         self.name = name

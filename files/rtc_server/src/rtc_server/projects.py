@@ -124,9 +124,7 @@ class Projects:
                 known = project.snapshot = found
         return known
 
-    def _fit(
-        self, project: Project, snapshot: Snapshot | None, start: int, found: Sequence[Change]
-    ) -> Page:
+    def _fit(self, project: Project, snapshot: Snapshot | None, start: int, found: Sequence[Change]) -> Page:
         """The journal may be ahead of what was delivered: that comes to the member by delivery. It may be
         behind, too: what was delivered while it was read is in memory."""
         kept = [c for c in found if c.revision <= project.revision]
@@ -258,9 +256,7 @@ class Projects:
                 self.release(project)
 
     @staticmethod
-    def refuse(
-        connection: Connection, number: int | None, refusal: Refusal, request: Submission | Compact
-    ) -> None:
+    def refuse(connection: Connection, number: int | None, refusal: Refusal, request: Submission | Compact) -> None:
         """Answer a request that failed in the journal."""
         if number is not None:
             connection.socket.answer_text(number, refusal.text())

@@ -46,9 +46,12 @@ def plain_change(packet: str, limit: int) -> tuple[int | None, str, str, str] | 
 
 
 def changes_of(
-    socket: Socket, limit: int, spend: Callable[[Connection], None],
-    submit: Callable[[Project, Submission], None], refuse: Callable[[Socket, str, int | None, Refusal], None],
-) -> Callable[[str], bool]:  # fmt: skip
+    socket: Socket,
+    limit: int,
+    spend: Callable[[Connection], None],
+    submit: Callable[[Project, Submission], None],
+    refuse: Callable[[Socket, str, int | None, Refusal], None],
+) -> Callable[[str], bool]:
     """What takes that client's changes, a packet at a time, and leaves others alone: then it returns False."""
     connection: Connection = socket.app
     members = connection.members

@@ -37,7 +37,7 @@ from .wire import (
     json_of,
     project_of,
     whole_of,
-)  # fmt: skip
+)
 
 Handler = Callable[[Connection, int | None, dict[str, Any]], Awaitable[None] | None]
 
@@ -84,9 +84,14 @@ class Requests:
         return self._join_later(connection, number, name, right, since, epoch)
 
     async def _join_later(
-        self, connection: Connection, number: int | None, name: str, right: str, since: int | None,
+        self,
+        connection: Connection,
+        number: int | None,
+        name: str,
+        right: str,
+        since: int | None,
         epoch: str | None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         project = await self._projects.load(name)
         project.holds += 1
         try:

@@ -32,9 +32,21 @@ UNAVAILABLE = "unavailable"
 OVERLOADED = "overloaded"
 DRAINING = "draining"
 CODES = (
-    INVALID, FORBIDDEN, READ_ONLY, NOT_JOINED, TOO_LARGE, RATE, FULL, TOO_MANY, COMPACTED, STALE, ID_REUSED,
-    UNAVAILABLE, OVERLOADED, DRAINING,
-)  # fmt: skip
+    INVALID,
+    FORBIDDEN,
+    READ_ONLY,
+    NOT_JOINED,
+    TOO_LARGE,
+    RATE,
+    FULL,
+    TOO_MANY,
+    COMPACTED,
+    STALE,
+    ID_REUSED,
+    UNAVAILABLE,
+    OVERLOADED,
+    DRAINING,
+)
 
 
 class Refusal(Exception):

@@ -14,7 +14,15 @@ from ansible_collections.collab.rtc.plugins.module_utils import _files
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy, ProxyListen
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache import parser, reader, renderer
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Backend, Desired, File, Link, ProxyError, ca_file, our_text
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (
+    Backend,
+    Desired,
+    File,
+    Link,
+    ProxyError,
+    ca_file,
+    our_text,
+)
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.listens import (
     foreign_listens,
     join_listens,
@@ -48,9 +56,12 @@ class Apache(Backend):
         """What reading starts with, with further modules taken as loaded."""
         directory = self.directory()
         return parser.Setting(
-            directory, parser.environment(f"{directory}/envvars", directory), self.version(), modules or set(),
+            directory,
+            parser.environment(f"{directory}/envvars", directory),
+            self.version(),
+            modules or set(),
             locate=self.path,
-        )  # fmt: skip
+        )
 
     def tree(self, modules: set[str] | None = None) -> parser.Tree:
         """The whole configuration, parsed."""
@@ -92,7 +103,13 @@ class Apache(Backend):
         return result
 
     def _vhost(
-        self, vhost: VhostPlan, foreign: list[ProxyListen], current: Proxy, result: Desired, available: str, enabled: str
+        self,
+        vhost: VhostPlan,
+        foreign: list[ProxyListen],
+        current: Proxy,
+        result: Desired,
+        available: str,
+        enabled: str,
     ) -> None:
         listens = [item for item in vhost.listen or ["*"] if not self._covered(vhost, item, foreign)]
         hosts = join_listens(vhost, foreign_listens(current, set()))
@@ -138,7 +155,9 @@ class Apache(Backend):
         available = f"{self.directory()}/mods-available"
         for name in todo:  # grows while it is read
             if not os.path.exists(f"{available}/{name}.load") and os.path.exists(self.main()):
-                raise ProxyError(f"Apache has no module {name} ({available}/{name}.load is missing).", "Install its package.")
+                raise ProxyError(
+                    f"Apache has no module {name} ({available}/{name}.load is missing).", "Install its package."
+                )
             depends = _depends(f"{available}/{name}.load")
             todo += [item for item in depends if f"{item}_module" not in loaded and item not in todo]
         for name in reversed(todo):  # what others depend on first: good at every moment

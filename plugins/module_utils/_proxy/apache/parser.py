@@ -211,8 +211,13 @@ def _version_holds(version: str, args: list[str]) -> bool:
         return not negated
     have, want = version_tuple(version), version_tuple(wanted)
     results = {
-        ">": have > want, ">=": have >= want, "<": have < want, "<=": have <= want, "=": have == want, "==": have == want,
-    }  # fmt: skip
+        ">": have > want,
+        ">=": have >= want,
+        "<": have < want,
+        "<=": have <= want,
+        "=": have == want,
+        "==": have == want,
+    }
     return results.get(sign, True) != negated
 
 

@@ -57,19 +57,27 @@ class _Host:
         self.scopes = [main] if section is main else [main, section]
         self.pools = {
             item.args[0].rstrip("/"): item
-            for scope in self.scopes for item in scope.all("proxy") if item.args[:1] and "balancer:" in item.args[0]
-        }  # fmt: skip
+            for scope in self.scopes
+            for item in scope.all("proxy")
+            if item.args[:1] and "balancer:" in item.args[0]
+        }
         for scope in self.scopes:
             for item in scope.all("balancermember"):
                 if item.args and "balancer:" in item.args[0]:
-                    pool = self.pools.setdefault(item.args[0].rstrip("/"), Directive("proxy", [], item.file, item.line, []))
+                    pool = self.pools.setdefault(
+                        item.args[0].rstrip("/"), Directive("proxy", [], item.file, item.line, [])
+                    )
                     (pool.block or []).append(Directive(item.name, item.args[1:], item.file, item.line))
         tls = self.value("sslengine").lower() == "on"
         self.host = VirtualHost(
-            names=self.names(), certificate=self.value("sslcertificatefile"), key=self.value("sslcertificatekeyfile"),
+            names=self.names(),
+            certificate=self.value("sslcertificatefile"),
+            key=self.value("sslcertificatekeyfile"),
             listens=[self.listen(text, tls) for text in section.args] if section is not main else [],
-            file=section.file, line=section.line, managed=bool(section.file) and backend.our_text(section.file),
-        )  # fmt: skip
+            file=section.file,
+            line=section.line,
+            managed=bool(section.file) and backend.our_text(section.file),
+        )
         self.routes(self.section, "/")
         self.upgrades()
 
@@ -123,13 +131,16 @@ class _Host:
     def route(self, path: str, upstreams: list[Upstream], item: Directive, options: dict[str, str]) -> Route:
         timeout = options.get("timeout") or self.value("proxytimeout") or self.value("timeout", "60")
         return Route(
-            path=path, upstreams=upstreams, file=item.file, line=item.line,
+            path=path,
+            upstreams=upstreams,
+            file=item.file,
+            line=item.line,
             upgrade=upstreams[0].scheme in ("ws", "wss") or options.get("upgrade", "").lower() in ("websocket", "any"),
             read_timeout=float(timeout) if timeout.isdigit() else 0.0,
             forwarded_proto=self.forwarded_proto(),
             sticky=f"cookie {options['stickysession'].split('|')[0]}" if options.get("stickysession") else "",
             http11=not any("force-proxy-request-1.0" in item.args for item in self.section.all("setenv")),
-        )  # fmt: skip
+        )
 
     def forwarded_proto(self) -> str:
         found = ""

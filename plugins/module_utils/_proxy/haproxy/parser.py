@@ -18,10 +18,28 @@ from ansible_collections.collab.rtc.plugins.module_utils import _files
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 
 _SECTIONS = {
-    "global", "defaults", "frontend", "backend", "listen", "userlist", "peers", "mailers", "resolvers", "program", "ring",
-    "cache", "http-errors", "fcgi-app", "log-forward", "crt-list", "crt-store", "log-profile", "traces", "acme",
+    "global",
+    "defaults",
+    "frontend",
+    "backend",
+    "listen",
+    "userlist",
+    "peers",
+    "mailers",
+    "resolvers",
+    "program",
+    "ring",
+    "cache",
+    "http-errors",
+    "fcgi-app",
+    "log-forward",
+    "crt-list",
+    "crt-store",
+    "log-profile",
+    "traces",
+    "acme",
     "namespace_list",
-}  # fmt: skip
+}
 _PROXIES = {"frontend", "backend", "listen"}
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
 
@@ -144,7 +162,9 @@ def parse(paths: list[str], environment: dict[str, str] | None = None) -> Tree:
                     defaults = current
                     named[current.name] = current
             elif line[0].startswith("."):
-                tree.notes.append(f"{path}:{number}: conditions ({' '.join(line)}) are not decided; all branches are read.")
+                tree.notes.append(
+                    f"{path}:{number}: conditions ({' '.join(line)}) are not decided; all branches are read."
+                )
             elif current is not None:
                 current.lines.append(Line(line, path, number))
             else:

@@ -17,7 +17,8 @@ from ansible_collections.collab.rtc.plugins.module_utils._facts import ProxyList
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy.parser import Line, Section, Tree, seconds
 
 _HOST = re.compile(
-    r"(?:req\.|req_)?(?:hdr|fhdr|hdr_dom|hdr_beg|hdr_end|hdr_reg)\(host\b|(?:req\.|req_)?ssl_sni|ssl_fc_sni", re.IGNORECASE
+    r"(?:req\.|req_)?(?:hdr|fhdr|hdr_dom|hdr_beg|hdr_end|hdr_reg)\(host\b|(?:req\.|req_)?ssl_sni|ssl_fc_sni",
+    re.IGNORECASE,
 )
 _PATH = re.compile(r"(?:path|path_beg|path_dir|url_beg|capture\.req\.uri|base_beg|url)\b")
 _FLAGS_WITH_VALUE = ("-m", "-f", "-n", "-u")
@@ -84,9 +85,14 @@ class _Frontend:
 
     def host(self, names: list[str], routes: list[Route]) -> VirtualHost:
         return VirtualHost(
-            names=names, listens=[ProxyListen(**vars(item)) for item in self.listens], routes=routes,
-            certificate=self.certificate, key=self.certificate, file=self.section.file, line=self.section.line,
-        )  # fmt: skip
+            names=names,
+            listens=[ProxyListen(**vars(item)) for item in self.listens],
+            routes=routes,
+            certificate=self.certificate,
+            key=self.certificate,
+            file=self.section.file,
+            line=self.section.line,
+        )
 
     def backend(self, name: str, item: Line, paths: list[str]) -> list[Route]:
         section = self.tree.named(name)
@@ -99,15 +105,19 @@ class _Frontend:
     def route(self, section: Section, path: str, item: Line | None) -> Route:
         upstreams = self.servers(section)
         return Route(
-            path=path, upstreams=upstreams, file=item.file if item else section.file,
+            path=path,
+            upstreams=upstreams,
+            file=item.file if item else section.file,
             line=item.line if item else section.line,
             upgrade=not any(
                 line.words[1:3] == ["del-header", "Upgrade"]
-                for scope in (self.section, section) for line in scope.all("http-request")
+                for scope in (self.section, section)
+                for line in scope.all("http-request")
             ),
-            read_timeout=self.timeout(section), forwarded_proto=self.forwarded_proto(section),
+            read_timeout=self.timeout(section),
+            forwarded_proto=self.forwarded_proto(section),
             sticky=_sticky(section) if len(upstreams) > 1 else "",
-        )  # fmt: skip
+        )
 
     def servers(self, section: Section) -> list[Upstream]:
         found = []

@@ -66,7 +66,8 @@ def _frontend(vhosts: list[VhostPlan], pems: dict[str, str]) -> list[str]:
     waiting = max(POLL_SECONDS if item.role == "rtc" else APPLICATION_SECONDS for item in vhosts)
     lines = [f"frontend collab_{port}", "    mode http"]
     lines += [
-        f"    bind {bracket(address)}:{port}{' v6only' if address == '::' else ''}{tls}" for address in addresses(vhosts)
+        f"    bind {bracket(address)}:{port}{' v6only' if address == '::' else ''}{tls}"
+        for address in addresses(vhosts)
     ]
     lines += [
         f"    timeout client {waiting}s",
@@ -139,7 +140,10 @@ def _backend(vhost: VhostPlan, target: Target, authorities: str) -> list[str]:
         # The page is of another origin than RTC (another port), and browsers send no cookies there: by address.
         lines += ["    balance source", "    hash-type consistent"]
     elif shared:
-        lines += ["    balance leastconn", f"    cookie {identifier(vhost.name).upper()}_NODE insert indirect nocache httponly"]
+        lines += [
+            "    balance leastconn",
+            f"    cookie {identifier(vhost.name).upper()}_NODE insert indirect nocache httponly",
+        ]
     for number, item in enumerate(target.upstreams, 1):
         words = f"    server n{number} {bracket(item.host)}:{item.port}"
         if item.scheme == "https":

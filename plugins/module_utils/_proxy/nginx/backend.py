@@ -11,7 +11,7 @@ import signal
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import daemon
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (  # fmt: skip
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (
     Backend,
     Desired,
     File,
@@ -20,7 +20,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (
     ca_file,
     our_text,
 )
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.listens import (  # fmt: skip
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.listens import (
     foreign_listens,
     join_listens,
     refuse_foreign,
@@ -118,7 +118,9 @@ class Nginx(Backend):
 
     def gave_up(self, log: str) -> bool:
         """It tries five times to bind an address; any other emergency is final at once."""
-        return "still could not bind" in log or any("[emerg]" in line and "bind()" not in line for line in log.splitlines())
+        return "still could not bind" in log or any(
+            "[emerg]" in line and "bind()" not in line for line in log.splitlines()
+        )
 
     def error_log(self) -> str:
         """The last ``error_log`` of the main level."""

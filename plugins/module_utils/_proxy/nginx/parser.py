@@ -58,16 +58,14 @@ class _Token:
     mark: bool = False  # one of ; { }
 
 
-_WORD = re.compile(r'''"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|''', re.DOTALL)
+_WORD = re.compile(r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|""", re.DOTALL)
 _BARE = re.compile(r"(?:\$\{[^}\s]*\}|\\.|[^\s;{}\\])+", re.DOTALL)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 
 
 def _unquote(text: str) -> str:
     simple = {"n": "\n", "t": "\t", "r": "\r"}
-    return _ESCAPE.sub(
-        lambda found: simple.get(found[1], found[1] if found[1] in "\"'\\ ;{}" else found[0]), text
-    )
+    return _ESCAPE.sub(lambda found: simple.get(found[1], found[1] if found[1] in "\"'\\ ;{}" else found[0]), text)
 
 
 def _skip_code(text: str, at: int) -> int:
@@ -141,9 +139,7 @@ class _Reader:
             found += more
         return found
 
-    def block(
-        self, stream: list[_Token], at: int, path: str, depth: int, nesting: int
-    ) -> tuple[list[Directive], int]:
+    def block(self, stream: list[_Token], at: int, path: str, depth: int, nesting: int) -> tuple[list[Directive], int]:
         found: list[Directive] = []
         words: list[_Token] = []
         while at < len(stream):

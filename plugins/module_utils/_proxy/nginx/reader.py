@@ -94,18 +94,20 @@ class _Server:
         server = scopes[-1]
         self.pools, self.notes = pools, notes
         self.variables = {
-            item.args[0]: item.args[1]
-            for item in parser.walk(server.block or [], "set")
-            if len(item.args) == 2
+            item.args[0]: item.args[1] for item in parser.walk(server.block or [], "set") if len(item.args) == 2
         }
         self.host = VirtualHost(
             names=[name for item in server.all("server_name") for name in item.args if name],
             listens=self.listens(server),
             certificate=value(scopes, "ssl_certificate"),
             key=value(scopes, "ssl_certificate_key"),
-            file=server.file, line=server.line, managed=backend.our_text(server.file),
-        )  # fmt: skip
-        self.named = {item.args[0]: item for item in server.all("location") if item.args[:1] and item.args[0].startswith("@")}
+            file=server.file,
+            line=server.line,
+            managed=backend.our_text(server.file),
+        )
+        self.named = {
+            item.args[0]: item for item in server.all("location") if item.args[:1] and item.args[0].startswith("@")
+        }
         self.routes(scopes, "/")
 
     def listens(self, server: Directive) -> list[ProxyListen]:
@@ -133,19 +135,21 @@ class _Server:
         sent = headers(scopes)
         upstreams, upstream_path, sticky = self.target(item)
         return Route(
-            path=path, upstreams=upstreams, upstream_path=upstream_path, file=item.file, line=item.line,
+            path=path,
+            upstreams=upstreams,
+            upstream_path=upstream_path,
+            file=item.file,
+            line=item.line,
             upgrade="upgrade" in sent.get("upgrade", "").lower() and sent.get("connection", "") not in ("", "close"),
             http11=value(scopes, "proxy_http_version", "1.0") != "1.0",
             read_timeout=parser.seconds(value(scopes, "proxy_read_timeout", "60s"), 60.0),
             forwarded_proto=sent.get("x-forwarded-proto", ""),
             sticky=sticky,
             buffering=value(scopes, "proxy_buffering", "on") != "off",
-        )  # fmt: skip
+        )
 
     def target(self, item: Directive) -> tuple[list[Upstream], str, str]:
-        text = re.sub(
-            r"\$\{?(\w+)\}?", lambda found: self.variables.get("$" + found[1], found[0]), item.args[0]
-        )
+        text = re.sub(r"\$\{?(\w+)\}?", lambda found: self.variables.get("$" + found[1], found[0]), item.args[0])
         text = re.sub(r"^(https?://[^/$]*)\$(?:request_uri|uri)\b.*", r"\1", text)  # passes the path on as it is
         match = re.match(r"(https?)://([^/]*)(/.*)?$", text)
         if not match or "$" in match.group(2):
@@ -185,9 +189,12 @@ def _sticky(pool: Directive) -> str:
 def _stream_server(server: Directive, pools: dict[str, Directive]) -> VirtualHost:
     listens = [listen_of(item) for item in server.all("listen")]
     host = VirtualHost(
-        listens=[item for item in listens if item], certificate=value([server], "ssl_certificate"),
-        key=value([server], "ssl_certificate_key"), file=server.file, line=server.line,
-    )  # fmt: skip
+        listens=[item for item in listens if item],
+        certificate=value([server], "ssl_certificate"),
+        key=value([server], "ssl_certificate_key"),
+        file=server.file,
+        line=server.line,
+    )
     for item in server.all("proxy_pass"):
         pool = pools.get(item.args[0]) if item.args else None
         name, port = split_host(item.args[0] if item.args else "", 0)
@@ -195,7 +202,14 @@ def _stream_server(server: Directive, pools: dict[str, Directive]) -> VirtualHos
         # A stream passes every byte on: the Upgrade too.
         timeout = parser.seconds(value([server], "proxy_timeout", "10m"), 600.0)
         host.routes.append(
-            Route("/", members, file=item.file, line=item.line, upgrade=True, read_timeout=timeout,
-                  sticky=_sticky(pool) if pool else "")
-        )  # fmt: skip
+            Route(
+                "/",
+                members,
+                file=item.file,
+                line=item.line,
+                upgrade=True,
+                read_timeout=timeout,
+                sticky=_sticky(pool) if pool else "",
+            )
+        )
     return host

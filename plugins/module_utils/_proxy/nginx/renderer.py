@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Upstream
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (  # fmt: skip
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (
     APPLICATION_BODY_MB,
     APPLICATION_SECONDS,
     CIPHERS,
@@ -87,10 +87,7 @@ def _listen(vhost: VhostPlan, listens: list[str]) -> str:
 def _general(vhost: VhostPlan) -> str:
     if vhost.role == "rtc":
         return f"    client_max_body_size {RTC_BODY_MB}m;\n"
-    return (
-        f"    client_max_body_size {APPLICATION_BODY_MB}m;\n"
-        "    large_client_header_buffers 8 32k;\n"
-    )
+    return f"    client_max_body_size {APPLICATION_BODY_MB}m;\n    large_client_header_buffers 8 32k;\n"
 
 
 def _tls(vhost: VhostPlan) -> str:
@@ -159,4 +156,8 @@ def _rest(vhost: VhostPlan) -> str:
 
 
 def _quote(text: str) -> str:
-    return text if text and not set(text) & set(" ;{}\"'$\\#") else '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return (
+        text
+        if text and not set(text) & set(" ;{}\"'$\\#")
+        else '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    )

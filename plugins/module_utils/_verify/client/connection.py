@@ -86,7 +86,9 @@ def parse_url(url: str, connect_to: str = "") -> Endpoint:
 def _split_address(text: str) -> tuple[str, int]:
     if not text:
         return "", 0
-    found = re.match(r"^\[([0-9A-Fa-f:.%\w]+)\](?::(\d{1,5}))?$|^([^:\s\[\]]+)(?::(\d{1,5}))?$|^([0-9A-Fa-f:.]+)$", text)
+    found = re.match(
+        r"^\[([0-9A-Fa-f:.%\w]+)\](?::(\d{1,5}))?$|^([^:\s\[\]]+)(?::(\d{1,5}))?$|^([0-9A-Fa-f:.]+)$", text
+    )
     if found is None:
         raise RtcError(f"connect_to: {text!r} is not an address.", "Write address, address:port or [IPv6]:port.")
     return found[1] or found[3] or found[5], int(found[2] or found[4] or 0)

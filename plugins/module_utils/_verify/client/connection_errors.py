@@ -177,7 +177,8 @@ def _verification(
         return CheckError(
             "tls_wrong_name",
             detail,
-            f"The certificate is not for {name}" + (f", but for {', '.join(names_of(own)) or own.subject}." if own else "."),
+            f"The certificate is not for {name}"
+            + (f", but for {', '.join(names_of(own)) or own.subject}." if own else "."),
             f"Use a certificate that names {name} (subject alternative name); where several virtual hosts share the address, "
             "check that the right one answers.",
         )
@@ -204,7 +205,9 @@ def _out_of_time(detail: str, code: int, chain: Sequence[Certificate]) -> CheckE
     now = datetime.datetime.now(datetime.timezone.utc)
     late = next((item for item in chain if item.not_after < now), None)
     which = f"{late.subject} ended on {late.not_after:%Y-%m-%d}" if late else "a certificate of the chain has ended"
-    return CheckError("tls_expired", detail, f"Expired: {which}.", "Renew it, install it with its chain, reload the server.")
+    return CheckError(
+        "tls_expired", detail, f"Expired: {which}.", "Renew it, install it with its chain, reload the server."
+    )
 
 
 def _not_trusted(detail: str, code: int, chain: Sequence[Certificate], whole: bool) -> CheckError:
@@ -219,7 +222,9 @@ def _not_trusted(detail: str, code: int, chain: Sequence[Certificate], whole: bo
         return _untrusted(detail, "its CA")
     top, missing = _top(chain)
     if missing and whole and len(chain) > 1 and top is not chain[-1]:
-        return _incomplete(detail, f"The server sends other certificates, but not {missing}, which signed {top.subject}.")
+        return _incomplete(
+            detail, f"The server sends other certificates, but not {missing}, which signed {top.subject}."
+        )
     if missing and len(chain) == 1:
         return _incomplete(
             detail,

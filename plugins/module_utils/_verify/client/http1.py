@@ -15,7 +15,12 @@ import ssl
 from dataclasses import dataclass, field
 from typing import Mapping
 
-from ansible_collections.collab.rtc.plugins.module_utils._verify.client import connection, connection_errors, http_errors, steps
+from ansible_collections.collab.rtc.plugins.module_utils._verify.client import (
+    connection,
+    connection_errors,
+    http_errors,
+    steps,
+)
 
 AGENT = "collab.rtc-check"
 LIMIT = 4 << 20  # bytes of a body that are read; more is cut off
@@ -120,7 +125,9 @@ class Http:
 def keeps(answer: Response) -> bool:
     """Whether the connection stays open after this answer (RFC 9112, 9.3)."""
     said = answer.headers.get("connection", "").lower()
-    delimited = "content-length" in answer.headers or "transfer-encoding" in answer.headers or answer.status in (204, 304)
+    delimited = (
+        "content-length" in answer.headers or "transfer-encoding" in answer.headers or answer.status in (204, 304)
+    )
     return delimited and "close" not in said and (not answer.http10 or "keep-alive" in said)
 
 

@@ -197,7 +197,10 @@ _STATUS: tuple[tuple[tuple[int, ...], tuple[str, str, str]], ...] = (
 
 def _not_rtc(detail: str, headers: Mapping[str, str], text: str) -> CheckError:
     page = text.lower()
-    for name, marks in (("Confluence", ("x-confluence-request-time", "confluence")), ("Jira", ("x-arequestid", "jira"))):
+    for name, marks in (
+        ("Confluence", ("x-confluence-request-time", "confluence")),
+        ("Jira", ("x-arequestid", "jira")),
+    ):
         if marks[0] in headers or marks[1] in page:
             cause = f"{name} answers on this port, not its RTC service: the virtual host of the application, or its upstream."
             break
@@ -225,7 +228,9 @@ def cors(place: str, origin: str, allowed: Sequence[str]) -> CheckError | None:
         cause = "The page and the RTC port differ in their origin, and the answer does not allow the page's."
         remedy = f"Add {origin} to the service's allowed origins; let the proxy pass Origin on and keep the answer's headers."
     shown = ", ".join(allowed) or "no such header"
-    return CheckError("origin_not_allowed", f"{place}: Access-Control-Allow-Origin for {origin}: {shown}.", cause, remedy)
+    return CheckError(
+        "origin_not_allowed", f"{place}: Access-Control-Allow-Origin for {origin}: {shown}.", cause, remedy
+    )
 
 
 def unexpected(place: str, what: str) -> CheckError:

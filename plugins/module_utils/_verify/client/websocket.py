@@ -48,7 +48,12 @@ class WebSocket:
         :raises CheckError: no 101, or one that is not the answer to our key.
         """
         key = base64.b64encode(os.urandom(16)).decode()
-        asked = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Key": key, "Sec-WebSocket-Version": "13"}
+        asked = {
+            "Upgrade": "websocket",
+            "Connection": "Upgrade",
+            "Sec-WebSocket-Key": key,
+            "Sec-WebSocket-Version": "13",
+        }
         link = route.open()
         try:
             answer = http1.exchange(link, route.endpoint, "GET", target, {**asked, **(headers or {})})

@@ -26,17 +26,25 @@ PASSWORD = "changeit"
 
 
 def name(common_name: str) -> x509.Name:
-    parts = [(NameOID.COUNTRY_NAME, "DE"), (NameOID.ORGANIZATION_NAME, "Example, Inc."), (NameOID.COMMON_NAME, common_name)]
+    parts = [
+        (NameOID.COUNTRY_NAME, "DE"),
+        (NameOID.ORGANIZATION_NAME, "Example, Inc."),
+        (NameOID.COMMON_NAME, common_name),
+    ]
     return x509.Name([x509.NameAttribute(oid, text) for oid, text in parts])
 
 
 def certificate(key, subject, issuer=None, issuer_key=None, ca=False, begin=BEGIN, end=END, names=(), ids=True, aia=""):
     builder = (
         x509.CertificateBuilder()
-        .subject_name(name(subject)).issuer_name(name(issuer or subject)).public_key(key.public_key())
-        .serial_number(x509.random_serial_number()).not_valid_before(begin).not_valid_after(end)
+        .subject_name(name(subject))
+        .issuer_name(name(issuer or subject))
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(begin)
+        .not_valid_after(end)
         .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-    )  # fmt: skip
+    )
     if ids:
         signer = (issuer_key or key).public_key()
         builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
@@ -107,21 +115,74 @@ def stores() -> None:
     kinds = {"trust.jceks": ("JCEKS",), "nopass.p12": ("PKCS12", *none), "aes.p12": ("PKCS12",),
              "legacy.p12": ("PKCS12", "-J-Dkeystore.pkcs12.legacy")}  # fmt: skip
     for path, (kind, *options) in kinds.items():
-        keytool("-importkeystore", "-srckeystore", "trust.jks", "-srcstorepass", PASSWORD, "-destkeystore", path,
-                "-deststoretype", kind, "-deststorepass", PASSWORD, *options)  # fmt: skip
+        keytool(
+            "-importkeystore",
+            "-srckeystore",
+            "trust.jks",
+            "-srcstorepass",
+            PASSWORD,
+            "-destkeystore",
+            path,
+            "-deststoretype",
+            kind,
+            "-deststorepass",
+            PASSWORD,
+            *options,
+        )
     key = ("-inkey", "leaf.key", "-in", "chain.pem", "-name", "Tomcat", "-passout", "env:RTC")
     run("openssl", "pkcs12", "-export", "-out", "key.p12", *key)
     run("openssl", "pkcs12", "-export", "-out", "key-legacy.p12", "-legacy", *key)
-    run("openssl", "pkcs12", "-export", "-out", "key-3des.p12", "-keypbe", "PBE-SHA1-3DES", "-certpbe", "PBE-SHA1-3DES",
-        "-macalg", "sha1", *key)  # fmt: skip
+    run(
+        "openssl",
+        "pkcs12",
+        "-export",
+        "-out",
+        "key-3des.p12",
+        "-keypbe",
+        "PBE-SHA1-3DES",
+        "-certpbe",
+        "PBE-SHA1-3DES",
+        "-macalg",
+        "sha1",
+        *key,
+    )
     run("openssl", "pkcs12", "-export", "-out", "key-plain.p12", "-keypbe", "NONE", "-certpbe", "NONE", *key)
-    run("openssl", "pkcs12", "-export", "-out", "certificates.p12", "-nokeys", "-in", "chain.pem", "-passout", "env:RTC")
+    run(
+        "openssl", "pkcs12", "-export", "-out", "certificates.p12", "-nokeys", "-in", "chain.pem", "-passout", "env:RTC"
+    )
     for path in ("key.jks", "key.jceks"):
-        keytool("-importkeystore", "-srckeystore", "key.p12", "-srcstorepass", PASSWORD, "-destkeystore", path,
-                "-deststoretype", path.partition(".")[2].upper(), "-deststorepass", PASSWORD, "-srcalias", "tomcat",
-                "-srckeypass", PASSWORD, "-destkeypass", "key secret")  # fmt: skip
-    keytool("-importkeystore", "-srckeystore", "key.p12", "-srcstorepass", PASSWORD, "-destkeystore", "mixed.p12",
-            "-deststoretype", "PKCS12", "-deststorepass", PASSWORD)  # fmt: skip
+        keytool(
+            "-importkeystore",
+            "-srckeystore",
+            "key.p12",
+            "-srcstorepass",
+            PASSWORD,
+            "-destkeystore",
+            path,
+            "-deststoretype",
+            path.partition(".")[2].upper(),
+            "-deststorepass",
+            PASSWORD,
+            "-srcalias",
+            "tomcat",
+            "-srckeypass",
+            PASSWORD,
+            "-destkeypass",
+            "key secret",
+        )
+    keytool(
+        "-importkeystore",
+        "-srckeystore",
+        "key.p12",
+        "-srcstorepass",
+        PASSWORD,
+        "-destkeystore",
+        "mixed.p12",
+        "-deststoretype",
+        "PKCS12",
+        "-deststorepass",
+        PASSWORD,
+    )
     keytool("-importcert", "-keystore", "mixed.p12", "-storepass", PASSWORD, "-alias", "root", "-file", "root.pem")
 
 

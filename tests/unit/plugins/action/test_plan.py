@@ -74,14 +74,20 @@ class Run:
         manager = VariableManager(loader=loader, inventory=inventory)
         task = Task()
         task.args, task.action, task.check_mode = self.options, "collab.rtc.plan", check
-        variables = {"hostvars": HostVars(inventory, manager, loader), "groups": inventory.get_groups_dict(),
-                     "ansible_play_hosts_all": hosts or [host.name for host in inventory.get_hosts()]}  # fmt: skip
+        variables = {
+            "hostvars": HostVars(inventory, manager, loader),
+            "groups": inventory.get_groups_dict(),
+            "ansible_play_hosts_all": hosts or [host.name for host in inventory.get_hosts()],
+        }
         context = PlayContext()
         module = action.ActionModule(
-            task=task, connection=connection_loader.get("local", context, os.devnull), play_context=context,
-            loader=loader, templar=Templar(loader=loader, variables=variables),
+            task=task,
+            connection=connection_loader.get("local", context, os.devnull),
+            play_context=context,
+            loader=loader,
+            templar=Templar(loader=loader, variables=variables),
             shared_loader_obj=None,
-        )  # fmt: skip
+        )
         result = module.run(task_vars=variables)
         self.text = " ".join(result.get("msg", "").split())
         return result
@@ -247,7 +253,9 @@ def test_the_variable_names_the_plan_file_too_and_check_mode_writes_none(tmp_pat
 )
 def test_what_is_printed(tmp_path, monkeypatch, show, words):
     printed = []
-    monkeypatch.setattr("ansible.utils.display.Display.display", lambda _self, text, *_args, **_more: printed.append(text))
+    monkeypatch.setattr(
+        "ansible.utils.display.Display.display", lambda _self, text, *_args, **_more: printed.append(text)
+    )
     Run(tmp_path, base("direct"), show=show)()
     assert any(words in text for text in printed) if words else printed == []
 

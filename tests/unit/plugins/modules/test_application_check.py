@@ -31,7 +31,11 @@ def ask(run_module, reply, expect=None, context=None, **more):
 
     with servers.Server(handle, context) as server:
         scheme = "https" if context else "http"
-        args = {"url": f"{scheme}://{NAME}:{server.port}/confluence/request.jsp", "connect_to": "127.0.0.1", "timeout": 5}
+        args = {
+            "url": f"{scheme}://{NAME}:{server.port}/confluence/request.jsp",
+            "connect_to": "127.0.0.1",
+            "timeout": 5,
+        }
         result = run_module("application_check", {**args, "expect": EXPECT if expect is None else expect, **more})
     result["request"] = requests[0] if requests else ""
     return result
@@ -78,7 +82,9 @@ def test_mismatch(run_module, seen, names, words):
     assert failed(result) == ("values", "mismatch")
     assert [item["name"] for item in result["mismatches"]] == names
     assert words in result["cause"]
-    assert all(item["got"] == seen[item["name"]] and item["expected"] == EXPECT[item["name"]] for item in result["mismatches"])
+    assert all(
+        item["got"] == seen[item["name"]] and item["expected"] == EXPECT[item["name"]] for item in result["mismatches"]
+    )
 
 
 def test_missing_member(run_module):

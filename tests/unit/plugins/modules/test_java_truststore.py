@@ -164,7 +164,10 @@ def test_jssecacerts_comes_first(run_module, jre):
         ({"certificates": [{"pem": pem("plain"), "sha256": "00" * 32}]}, "none of its certificates has the SHA-256"),
         ({"certificates": [{"sha256": "3a:5f"}], "state": "absent"}, "'3a:5f' is not a SHA-256 fingerprint"),
         ({"certificates": [{"alias": "", "pem": ""}], "state": "absent"}, "names no certificate"),
-        ({"certificates": [{"pem": pem("plain"), "alias": "a"}, {"pem": pem("small"), "alias": "A"}]}, "asked for by two"),
+        (
+            {"certificates": [{"pem": pem("plain"), "alias": "a"}, {"pem": pem("small"), "alias": "A"}]},
+            "asked for by two",
+        ),
         ({"certificates": [{"pem": pem("plain"), "src": "x"}]}, "mutually exclusive"),
         ({"certificates": [{"host": "localhost"}]}, "port"),
         ({"jre_home": "/nonexistent"}, "No trust store in /nonexistent/lib/security"),
@@ -307,9 +310,11 @@ def test_a_new_store_is_made_of_another(run_module, jre, tmp_path):
 
 def test_a_new_store_needs_the_seeds_password(run_module, jre, tmp_path):
     arguments = {
-        "path": str(tmp_path / "own"), "seed_from": str(jre / "lib" / "security" / "cacerts"), "seed_password": "wrong",
+        "path": str(tmp_path / "own"),
+        "seed_from": str(jre / "lib" / "security" / "cacerts"),
+        "seed_password": "wrong",
         "certificates": [{"pem": pem("root")}],
-    }  # fmt: skip
+    }
     assert "The password does not open" in run_module("java_truststore", arguments)["msg"]
     assert not (tmp_path / "own").exists()
 

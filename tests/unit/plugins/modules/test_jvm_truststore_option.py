@@ -105,7 +105,9 @@ def test_authorities_that_are_lost_are_told(run_module, place, tmp_path):
     big.write_bytes(pathlib.Path(arguments["truststore"]).read_bytes())
     arguments["instead_of"] = str(big)
     assert "warnings" not in run_module(MODULE, arguments)
-    result = run_module("java_truststore", {"path": arguments["truststore"], "state": "absent", "certificates": [{"alias": "root"}]})
+    result = run_module(
+        "java_truststore", {"path": arguments["truststore"], "state": "absent", "certificates": [{"alias": "root"}]}
+    )
     assert result["changed"]
     (warning,) = run_module(MODULE, arguments)["warnings"]
     assert f"1 authorities of {big}" in str(warning)

@@ -20,7 +20,7 @@ FORMS = {
     'certificateKeystorePassword="${{catalina.pw}}" certificateKeyPassword="key secret"/></SSLHostConfig></Connector>',
     "pem": '><SSLHostConfig><Certificate certificateFile="{data}/leaf.pem" certificateKeyFile="{data}/leaf.key" '
     'certificateChainFile="{data}/issuing.pem"/></SSLHostConfig></Connector>',
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -39,7 +39,9 @@ def app(tmp_path):
 
         def set(self, form):
             tls = '<Connector port="8443" SSLEnabled="true" ' + FORMS[form].format(data=DATA)
-            text = f'<Server port="8005"><Service name="Catalina">\n<Connector port="8090"/>\n{tls}\n</Service></Server>'
+            text = (
+                f'<Server port="8005"><Service name="Catalina">\n<Connector port="8090"/>\n{tls}\n</Service></Server>'
+            )
             (self.conf / "server.xml").write_text(text, encoding="utf-8")
 
     App.conf.mkdir(parents=True)
@@ -158,6 +160,8 @@ def test_refusals(run_module, app, form, more, reason):
 def test_the_certificates_are_those_of_the_store(run_module, app):
     app.set("host")
     result = run_module("keystore_pem", app.options)
-    expected = [certificate.parse((DATA / name).read_bytes(), name)[0].fingerprint for name in ("leaf.pem", "issuing.pem")]
+    expected = [
+        certificate.parse((DATA / name).read_bytes(), name)[0].fingerprint for name in ("leaf.pem", "issuing.pem")
+    ]
     assert [one["sha256"] for one in result["chain"]] == expected
     assert [one.fingerprint for one in certificate.parse(app.chain.read_bytes(), "chain")] == expected

@@ -23,9 +23,15 @@ KINDS = ("nginx", "apache", "haproxy")
 
 def vhost(kind="nginx", **changes):
     return {
-        "kind": kind, "name": "rtc-confluence-9083", "role": "rtc", "server_name": "rtc.example.com", "listen": ["127.0.7.1"],
-        "port": 19083, "upstreams": [{"host": "127.0.0.1", "port": 9083}], **changes,
-    }  # fmt: skip
+        "kind": kind,
+        "name": "rtc-confluence-9083",
+        "role": "rtc",
+        "server_name": "rtc.example.com",
+        "listen": ["127.0.7.1"],
+        "port": 19083,
+        "upstreams": [{"host": "127.0.0.1", "port": 9083}],
+        **changes,
+    }
 
 
 @pytest.fixture
@@ -133,8 +139,18 @@ def test_a_plan_is_taken_as_it_is(run, installed):
     """What the action ``plan`` makes has no option that the module does not know."""
     from ansible_collections.collab.rtc.plugins.module_utils import _facts
 
-    planned = _facts.to_dict(VhostPlan("site", "nginx", "rtc", "x", "rtc.example.com", ["127.0.7.1"], 19083,
-                                             [{"scheme": "http", "host": "127.0.0.1", "port": 9083, "backup": False}]))  # fmt: skip
+    planned = _facts.to_dict(
+        VhostPlan(
+            "site",
+            "nginx",
+            "rtc",
+            "x",
+            "rtc.example.com",
+            ["127.0.7.1"],
+            19083,
+            [{"scheme": "http", "host": "127.0.0.1", "port": 9083, "backup": False}],
+        )
+    )
     assert run(json.loads(json.dumps(planned)))["changed"] is True
 
 

@@ -45,8 +45,12 @@ def test_set_attributes(run_module, server_xml):
     before, after = result["connector"]["before"], result["connector"]["after"]
     assert before["line"] == after["line"] == 6
     assert after["attributes"] == {
-        **before["attributes"], "scheme": "https", "secure": "true", "proxyName": "wiki.example.com", "proxyPort": "443",
-    }  # fmt: skip
+        **before["attributes"],
+        "scheme": "https",
+        "secure": "true",
+        "proxyName": "wiki.example.com",
+        "proxyPort": "443",
+    }
     assert result["diff"]["before_header"] == str(path)
     assert "secure" not in result["diff"]["before"].split("-->")[1].split("/>")[0]
     assert 'proxyName="wiki.example.com"' in result["diff"]["after"]
@@ -73,8 +77,12 @@ def test_null_removes_and_an_empty_string_stays(run_module, server_xml):
     args = {"path": str(path), "connector_port": 8081, "attributes": {"scheme": None, "proxyName": ""}}
     result = run_module(MODULE, args)
     assert result["connector"]["after"]["attributes"] == {
-        "port": "8081", "protocol": "HTTP/1.1", "secure": "true", "proxyName": "", "proxyPort": "443",
-    }  # fmt: skip
+        "port": "8081",
+        "protocol": "HTTP/1.1",
+        "secure": "true",
+        "proxyName": "",
+        "proxyPort": "443",
+    }
     assert result["reason"] == "the connector on port 8081"
 
 
@@ -122,9 +130,12 @@ def test_no_secret_is_shown(run_module, server_xml, how):
     path.write_text(text)
     value = {"set": "new-secret", "unchanged": "old-secret", "removed": None, "refused": "new-secret"}[how]
     args = {
-        "path": str(path), "connector_port": 8080, "attributes": {"keystorePass": value, "keyPass": "second-secret"},
-        "tomcat_version": "10.1" if how == "refused" else "9.0", "properties": {"store.password": "third-secret"},
-    }  # fmt: skip
+        "path": str(path),
+        "connector_port": 8080,
+        "attributes": {"keystorePass": value, "keyPass": "second-secret"},
+        "tomcat_version": "10.1" if how == "refused" else "9.0",
+        "properties": {"store.password": "third-secret"},
+    }
     result = run_module(MODULE, args, diff=True)
     assert bool(result.get("failed")) == (how == "refused")
     assert "-secret" not in json.dumps(result)

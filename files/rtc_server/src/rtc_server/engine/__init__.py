@@ -11,6 +11,17 @@ from .sio import Namespace, Socket, SocketServer
 from .sio_codec import Json, StdJson
 
 __all__ = [
-    "ConnectRefused", "Engine", "Hub", "Json", "Namespace", "Parcel", "ProtocolError", "Room",
-    "Session", "Socket", "SocketClosed", "SocketServer", "StdJson",
-]  # fmt: skip
+    "ConnectRefused",
+    "Engine",
+    "Hub",
+    "Json",
+    "Namespace",
+    "Parcel",
+    "ProtocolError",
+    "Room",
+    "Session",
+    "Socket",
+    "SocketClosed",
+    "SocketServer",
+    "StdJson",
+]

@@ -90,7 +90,7 @@ def _decode_v3_text(body: str) -> list[Packet]:
     at = 0
     while at < len(body):
         m = _DIGITS.match(body, at)
-        if m is None or body[m.end():m.end() + 1] != ":":
+        if m is None or body[m.end() : m.end() + 1] != ":":
             raise ProtocolError("invalid payload length")
         start, at = m.end() + 1, m.end() + 1 + int(m[0])
         if at > len(body) or at == start:
@@ -122,7 +122,7 @@ def _decode_v3_binary(body: bytes) -> list[Packet]:
     at = 0
     while at < len(body):
         end = body.find(b"\xff", at + 1, at + 12)
-        digits = body[at + 1:end]
+        digits = body[at + 1 : end]
         if body[at] > 1 or end < 0 or not digits or max(digits) > 9:
             raise ProtocolError("invalid binary payload header")
         start, at = end + 1, end + 1 + int("".join(map(str, digits)))

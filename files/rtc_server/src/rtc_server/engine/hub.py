@@ -207,7 +207,9 @@ class Hub:
         rest: dict[Member, None] = {}
         done: list[Room] = []
         left, mixed = TURN, False
-        while self._rooms and (left > 0 or mixed):  # who is in several rooms gets what they have at once, or the order is lost
+        while self._rooms and (
+            left > 0 or mixed
+        ):  # who is in several rooms gets what they have at once, or the order is lost
             room = self._rooms.popleft()
             done.append(room)
             left -= len(room.members)

@@ -328,7 +328,9 @@ class Engine:
     # --- origins ----------------------------------------------------------------------------
 
     def _admits(self, origin: str, request: web.Request) -> bool:
-        if self.allowed_origins == "*" or (not isinstance(self.allowed_origins, str) and origin in self.allowed_origins):
+        if self.allowed_origins == "*" or (
+            not isinstance(self.allowed_origins, str) and origin in self.allowed_origins
+        ):
             return True
         return origin.partition("://")[2].lower() == request.headers.get(hdrs.HOST, "").lower() != ""
 
@@ -338,12 +340,15 @@ class Engine:
         return {} if origin is None else {hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: origin, hdrs.VARY: "Origin"}
 
     def _preflight(self, origin: str | None) -> web.Response:
-        return web.Response(status=204, headers={
-            **self._cors(origin),
-            hdrs.ACCESS_CONTROL_ALLOW_METHODS: "GET, POST",
-            hdrs.ACCESS_CONTROL_ALLOW_HEADERS: "Content-Type",
-            hdrs.ACCESS_CONTROL_MAX_AGE: "600",
-        })  # fmt: skip
+        return web.Response(
+            status=204,
+            headers={
+                **self._cors(origin),
+                hdrs.ACCESS_CONTROL_ALLOW_METHODS: "GET, POST",
+                hdrs.ACCESS_CONTROL_ALLOW_HEADERS: "Content-Type",
+                hdrs.ACCESS_CONTROL_MAX_AGE: "600",
+            },
+        )
 
     def _refuse(self, what: str, request: web.Request, origin: str | None) -> web.Response:
         status, code, message = _ERRORS[what]

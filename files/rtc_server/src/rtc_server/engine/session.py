@@ -67,7 +67,7 @@ class Session:
         "rooms",
         "upgrading",
         "ws",
-    )  # fmt: skip
+    )
 
     def __init__(self, engine: Engine, sid: str, revision: int, base64_only: bool, handshake: Handshake) -> None:
         self.id = sid

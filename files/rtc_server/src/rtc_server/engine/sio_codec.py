@@ -172,7 +172,7 @@ class Decoder:
         head = _HEAD.match(text, 2)
         assert head is not None  # every group is optional
         count, namespace, number = head[1], head[2] or "/", head[3]
-        rest = text[head.end():]
+        rest = text[head.end() :]
         id = int(number) if number else None
         binary = kind in (BINARY_EVENT, BINARY_ACK)
         if (count is not None) != binary:

@@ -61,7 +61,9 @@ def accept_key(request: web.BaseRequest) -> bytes | None:
     tokens = ",".join(request.headers.getall(hdrs.CONNECTION, ())).lower().split(",")
     if "upgrade" not in [token.strip() for token in tokens]:
         return None
-    if request.transport is None or request.transport.is_closing():  # TLS may have the end on its way to aiohttp already
+    if (
+        request.transport is None or request.transport.is_closing()
+    ):  # TLS may have the end on its way to aiohttp already
         return None
     return base64.b64encode(hashlib.sha1(key.encode() + _MAGIC, usedforsecurity=False).digest())
 
@@ -111,9 +113,26 @@ class WebSocket(asyncio.Protocol):
     """One connection. ``limit``: largest message, in bytes; ``linger``: seconds to wait for the client's half of the end."""
 
     __slots__ = (
-        "_closing", "_hang_up", "_held", "_held_bytes", "_kind", "_limit", "_linger", "_loop", "_need", "_parts", "_paused",
-        "_rest", "_size", "_timer", "_waiting", "blocked", "over", "receiver", "transport",
-    )  # fmt: skip
+        "_closing",
+        "_hang_up",
+        "_held",
+        "_held_bytes",
+        "_kind",
+        "_limit",
+        "_linger",
+        "_loop",
+        "_need",
+        "_parts",
+        "_paused",
+        "_rest",
+        "_size",
+        "_timer",
+        "_waiting",
+        "blocked",
+        "over",
+        "receiver",
+        "transport",
+    )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, receiver: Receiver, limit: int, linger: float) -> None:
         self.receiver = receiver
@@ -124,7 +143,9 @@ class WebSocket(asyncio.Protocol):
         self._need = 0  # bytes of it that make the frame whole
         self._waiting: asyncio.Future[None] | None = None  # what the receiver is busy with
         self._paused = False
-        self._parts = bytearray()  # of a fragmented message: parts may be of a byte each, and an object for each costs more
+        self._parts = (
+            bytearray()
+        )  # of a fragmented message: parts may be of a byte each, and an object for each costs more
         self._size = 0
         self._kind = 0  # opcode of the fragmented message
         self._closing = False  # our close frame is on its way
@@ -257,7 +278,9 @@ class WebSocket(asyncio.Protocol):
                 if stop > end:
                     break
                 size = int.from_bytes(data[at + 2 : start - 4], "big")
-            if self._size + size > self._limit and not (first & 8 and size < 126):  # a control frame is no part of a message
+            if self._size + size > self._limit and not (
+                first & 8 and size < 126
+            ):  # a control frame is no part of a message
                 if first & 8:
                     return self._fail(PROTOCOL, "a control frame that is too long")
                 return self._fail(TOO_BIG, f"a message of more than {self._limit} bytes")

@@ -5,4 +5,15 @@
 
 from .base import Change, Compact, Head, Journal, JournalError, JournalInUse, Outcome, Snapshot, Submission, label
 
-__all__ = ["Change", "Compact", "Head", "Journal", "JournalError", "JournalInUse", "Outcome", "Snapshot", "Submission", "label"]
+__all__ = [
+    "Change",
+    "Compact",
+    "Head",
+    "Journal",
+    "JournalError",
+    "JournalInUse",
+    "Outcome",
+    "Snapshot",
+    "Submission",
+    "label",
+]

@@ -69,7 +69,9 @@ def load(db: sqlite3.Connection, batches: list[tuple[int, str]]) -> dict[str, li
     """What of the batches (log.py) is not filed yet, by project and in order. Raises JournalError."""
     if not batches:
         return {}
-    projects = {number: [name, revision] for number, name, revision in db.execute("SELECT number, name, revision FROM project")}
+    projects = {
+        number: [name, revision] for number, name, revision in db.execute("SELECT number, name, revision FROM project")
+    }
     found: dict[str, list[Row]] = {}
     for batch, text in batches:
         try:
@@ -124,7 +126,7 @@ def file_all(db: sqlite3.Connection, path: str) -> bytes:
         some = first(pending, FILED_AT_ONCE)
         file(db, some)
         for name, rows in some.items():
-            pending[name] = pending[name][len(rows):]
+            pending[name] = pending[name][len(rows) :]
             if not pending[name]:
                 del pending[name]
     next_log = secrets.token_bytes(8)
@@ -140,8 +142,9 @@ def known(db: sqlite3.Connection, keys: list[tuple[int, str, str]]) -> list[tupl
         values = [value for key in keys[at : at + count] for value in key]
         found += db.execute(
             f"WITH asked(p, u, i) AS (VALUES {asked}) SELECT project, user, id, revision"  # noqa: S608 - question marks
-            " FROM asked CROSS JOIN change_id ON project=p AND user=u AND id=i", values,
-        )  # fmt: skip
+            " FROM asked CROSS JOIN change_id ON project=p AND user=u AND id=i",
+            values,
+        )
     return found
 
 

@@ -48,7 +48,9 @@ class Log:
     def __init__(self, path: str, name: bytes) -> None:
         self._name = name
         self._number = 0
-        self._first = self._kept = 1  # number of the first batch of the file that is written, and of the first that may be needed
+        self._first = self._kept = (
+            1  # number of the first batch of the file that is written, and of the first that may be needed
+        )
         self._at = 0  # the file that is written
         self._offset = 0
         self._files: list[int] = []
@@ -182,7 +184,9 @@ def _opened(name: str) -> int:
     except OSError as exc:
         if exc.errno != errno.EINVAL:
             raise
-        return os.open(name, flags, 0o600)  # some file systems refuse to write past the cache, when opening or when writing
+        return os.open(
+            name, flags, 0o600
+        )  # some file systems refuse to write past the cache, when opening or when writing
     return file
 
 

@@ -59,9 +59,7 @@ def connect(path: str, *, write: bool, timeout: float = 5.0) -> sqlite3.Connecti
     """A connection in autocommit mode (transactions are ours) that any one thread may use at a time."""
     mode = "rwc" if write else "ro"
     uri = "file:" + path.replace("%", "%25").replace("?", "%3f").replace("#", "%23") + "?mode=" + mode
-    db = sqlite3.connect(
-        uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False
-    )
+    db = sqlite3.connect(uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False)
     try:
         if write:
             db.execute("PRAGMA journal_mode=WAL")
@@ -147,7 +145,9 @@ def lock(path: str) -> int:
     try:
         fd = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as exc:
-        raise JournalError(f"{name} cannot be opened: {exc.strerror}; the server's user must own its directory") from exc
+        raise JournalError(
+            f"{name} cannot be opened: {exc.strerror}; the server's user must own its directory"
+        ) from exc
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as exc:

@@ -202,9 +202,7 @@ class SqliteJournal:
 
 def _read_head(db: sqlite3.Connection, project: str, pending: list[Row]) -> Head:
     epoch = db.execute("SELECT value FROM meta WHERE key='epoch'").fetchone()[0]
-    row = db.execute(
-        "SELECT epoch, revision, base, snapshot_revision FROM project WHERE name=?", (project,)
-    ).fetchone()
+    row = db.execute("SELECT epoch, revision, base, snapshot_revision FROM project WHERE name=?", (project,)).fetchone()
     if row is None:
         return Head(epoch, 0, 0, 0)
     last = arrivals.parsed(pending[-1])[1].revision if pending else 0

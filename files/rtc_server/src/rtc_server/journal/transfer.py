@@ -49,18 +49,16 @@ def export_project(path: str, project: str) -> Iterator[str]:
         low = number * SPAN
         kept = "null" if snapshot is None else f'{{"revision":{at},"data":{snapshot}}}'
         yield (
-            f'{{"format":"{FORMAT}","project":{_dumps(project)},"revision":{revision},"base":{base},'
-            f'"snapshot":{kept}}}'
+            f'{{"format":"{FORMAT}","project":{_dumps(project)},"revision":{revision},"base":{base},"snapshot":{kept}}}'
         )
         lines = 1
         filed = db.execute(
-            "SELECT key - ?, id, user, time, data FROM change WHERE key>? AND key<? ORDER BY key", (low, low + base, low + SPAN)
+            "SELECT key - ?, id, user, time, data FROM change WHERE key>? AND key<? ORDER BY key",
+            (low, low + base, low + SPAN),
         )
         for key, id, user, time, data in itertools.chain(filed, pending):
             lines += 1
-            yield (
-                f'{{"revision":{key},"id":{_dumps(id)},"user":{_dumps(user)},"time":{time},"data":{data}}}'
-            )
+            yield (f'{{"revision":{key},"id":{_dumps(id)},"user":{_dumps(user)},"time":{time},"data":{data}}}')
         for at, id, user in db.execute(
             "SELECT revision, id, user FROM change_id WHERE project=? AND revision<=? ORDER BY revision", (number, base)
         ):
@@ -98,7 +96,9 @@ def _import(db: sqlite3.Connection, lines: Iterable[str], name: str, replace: bo
     revision, base, snapshot = int(head["revision"]), int(head["base"]), head["snapshot"]
     row = db.execute("SELECT number FROM project WHERE name=?", (project,)).fetchone()
     if row is not None and not replace:
-        raise JournalError(f"the journal has a project {project!r} already: import it under another name, or replace it")
+        raise JournalError(
+            f"the journal has a project {project!r} already: import it under another name, or replace it"
+        )
     if row is not None:
         low = row[0] * SPAN
         db.execute("DELETE FROM change WHERE key>? AND key<?", (low, low + SPAN))
@@ -106,17 +106,23 @@ def _import(db: sqlite3.Connection, lines: Iterable[str], name: str, replace: bo
         db.execute("DELETE FROM project WHERE number=?", (row[0],))
     cursor = db.execute(
         "INSERT INTO project (name, epoch, revision, base, snapshot_revision, snapshot) VALUES (?,?,?,?,?,?)",
-        (project, secrets.token_hex(8), revision, base, *(
-            (0, None) if snapshot is None else (int(snapshot["revision"]), _dumps(snapshot["data"]))
-        )),
-    )  # fmt: skip
+        (
+            project,
+            secrets.token_hex(8),
+            revision,
+            base,
+            *((0, None) if snapshot is None else (int(snapshot["revision"]), _dumps(snapshot["data"]))),
+        ),
+    )
     number = int(cursor.lastrowid or 0)
     expected = base
     for at, text in numbered:
         line = _line(at, text)
         if "end" in line:
             if line["end"] != at - 1 or expected != revision:
-                raise JournalError(f"line {at}: the export has {at - 1} lines up to revision {expected}; some are missing")
+                raise JournalError(
+                    f"line {at}: the export has {at - 1} lines up to revision {expected}; some are missing"
+                )
             return project, revision
         if "data" in line:
             expected += 1
@@ -179,9 +185,7 @@ def verify(path: str) -> tuple[list[str], dict[str, int]]:
     return wrong, counts
 
 
-def _verify_changes(
-    db: sqlite3.Connection, number: int, where: str, revision: int, base: int
-) -> tuple[int, list[str]]:
+def _verify_changes(db: sqlite3.Connection, number: int, where: str, revision: int, base: int) -> tuple[int, list[str]]:
     wrong: list[str] = []
     low, expected, found = number * SPAN, base, 0
     for key, data, kept in db.execute(

@@ -162,7 +162,9 @@ class Writer:
             return None
         old, young = self._pending
         places = [old.get(project), young.get(project)]
-        return [row for place in places if place is not None for row in place.rows.copy()]  # as it is now, whatever the other thread does
+        return [
+            row for place in places if place is not None for row in place.rows.copy()
+        ]  # as it is now, whatever the other thread does
 
     # --- committing -------------------------------------------------------------------------
 
@@ -182,7 +184,7 @@ class Writer:
         except Exception as exc:  # also what should not happen: the thread must live on
             self._unexpected(exc)
             self._failed(exc)
-            return outcomes + self._refusals(batch[len(outcomes):])
+            return outcomes + self._refusals(batch[len(outcomes) :])
         if len(self._heads) > _MAX_HEADS:
             self._heads.clear()
         self._mended()
@@ -242,7 +244,13 @@ class Writer:
                 row = place.find(label) or arrivals.find(rows, head.number, label)
             elif earlier is not None and label in earlier.labels:
                 row = earlier.find(label)
-            known = arrivals.parsed(row)[1] if row else filed.get((head.number, request.user, request.id)) if filed else None
+            known = (
+                arrivals.parsed(row)[1]
+                if row
+                else filed.get((head.number, request.user, request.id))
+                if filed
+                else None
+            )
             if known is not None:
                 outcomes.append(_duplicate(request, known))
                 continue
@@ -267,7 +275,9 @@ class Writer:
         for place, row in zip(places, rows, strict=True):
             place.rows.append(row)
 
-    def _filed(self, db: sqlite3.Connection, requests: list[Submission], heads: list[_Head]) -> dict[tuple[int, str, str], Change]:
+    def _filed(
+        self, db: sqlite3.Connection, requests: list[Submission], heads: list[_Head]
+    ) -> dict[tuple[int, str, str], Change]:
         """Those of the requested changes that are kept and filed already, by project number, user and id."""
         asked = [(h.number, request.user, request.id) for request, h in zip(requests, heads, strict=True) if h.filed]
         found: dict[tuple[int, str, str], Change] = {}
@@ -343,7 +353,9 @@ class Writer:
         if not old:  # so what the log's other file has is filed for good
             self._pending = old, young = young, {}
             self._log.turn()
-        moved = self._file(db, old, arrivals.first({name: waiting.rows for name, waiting in old.items()}, arrivals.FILED_AT_ONCE))
+        moved = self._file(
+            db, old, arrivals.first({name: waiting.rows for name, waiting in old.items()}, arrivals.FILED_AT_ONCE)
+        )
         if not old:  # a transaction that is synced takes those before it along
             schema.set_meta(db, "filed", str(time.time()))
         return moved
@@ -418,7 +430,9 @@ class Writer:
 def _duplicate(request: Submission, change: Change) -> Outcome:
     """The change was kept before; a different one under the same id must not pass for it."""
     if change.data and change.data != request.data and json.loads(change.data) != json.loads(request.data):
-        message = f"id {request.id!r} was used for another change (revision {change.revision}): give each change its own"
+        message = (
+            f"id {request.id!r} was used for another change (revision {change.revision}): give each change its own"
+        )
         return Outcome(request, code="id_reused", message=message)
     return Outcome(request, change.revision, change.time, duplicate=True)
 

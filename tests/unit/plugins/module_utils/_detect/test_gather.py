@@ -30,9 +30,7 @@ def gather(host, **options):
 
 def deployed(host, port=9083):
     """Our service, installed and running as process 900 of user 61184, on the loopback address."""
-    host.write(
-        "/etc/rtc-server/confluence.toml", f'address = "127.0.0.1"\nport = {port}\n[limits]\nport = 1\n'
-    )
+    host.write("/etc/rtc-server/confluence.toml", f'address = "127.0.0.1"\nport = {port}\n[limits]\nport = 1\n')
     host.write("/opt/rtc-server/releases/0.1.0-abc/x").link("/opt/rtc-server/current", "releases/0.1.0-abc")
     host.process(900, ["/usr/bin/python3", "-I", "rtc-server"], uid=61184, group=OURS, inodes=[77])
     return host.listen("0100007F", port, 77, uid=61184)

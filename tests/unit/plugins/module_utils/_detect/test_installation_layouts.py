@@ -15,9 +15,7 @@ from ansible_collections.collab.rtc.tests.unit.data.installation.hosts import Ho
 CONFLUENCE = "/opt/atlassian/confluence"
 JIRA = "/opt/atlassian/jira"
 VERSIONED = "/opt/atlassian/jira/atlassian-jira-software-9.4.1-standalone"
-FORKING = (
-    'Type=forking\nUser=jira\nEnvironment="JAVA_HOME=/usr/lib/jvm/java-11"\nExecStart={}/bin/start-jira.sh\n'
-)
+FORKING = 'Type=forking\nUser=jira\nEnvironment="JAVA_HOME=/usr/lib/jvm/java-11"\nExecStart={}/bin/start-jira.sh\n'
 
 
 @pytest.fixture
@@ -50,16 +48,20 @@ LAYOUTS = {
         },
     ),
     "installer, the script named after another user": (
-        lambda host: host.installed_confluence()
-        .write("/etc/init.d/confluence", "#!/bin/sh\n")
-        .write("/etc/init.d/confluence1", "#!/bin/bash\n" + host.data("sysv-confluence.txt")),
+        lambda host: (
+            host.installed_confluence()
+            .write("/etc/init.d/confluence", "#!/bin/sh\n")
+            .write("/etc/init.d/confluence1", "#!/bin/bash\n" + host.data("sysv-confluence.txt"))
+        ),
         {"install_dir": CONFLUENCE, "service": ("sysv", "confluence1", False)},
     ),
     "versioned archive, link, unit by the link": (
-        lambda host: host.jira(VERSIONED)
-        .link(JIRA + "/current", VERSIONED)
-        .jre("/usr/lib/jvm/java-11")
-        .unit("jira.service", FORKING.format(JIRA + "/current")),
+        lambda host: (
+            host.jira(VERSIONED)
+            .link(JIRA + "/current", VERSIONED)
+            .jre("/usr/lib/jvm/java-11")
+            .unit("jira.service", FORKING.format(JIRA + "/current"))
+        ),
         {
             "kind": "jira",
             "install_dir": VERSIONED,
@@ -98,35 +100,41 @@ LAYOUTS = {
         {"install_dir": "/apps/t", "service": ("systemd", "t", False)},
     ),
     "unit with a wrapper script": (
-        lambda host: host.jira("/apps/t")
-        .write(
-            "/usr/local/bin/tracker", "#!/bin/bash\nBASE=/apps/t\nexec $BASE/bin/start-jira.sh -fg\n", 0o755
-        )
-        .unit("t.service", "ExecStart=/usr/local/bin/tracker"),
+        lambda host: (
+            host.jira("/apps/t")
+            .write("/usr/local/bin/tracker", "#!/bin/bash\nBASE=/apps/t\nexec $BASE/bin/start-jira.sh -fg\n", 0o755)
+            .unit("t.service", "ExecStart=/usr/local/bin/tracker")
+        ),
         {"install_dir": "/apps/t", "service": ("systemd", "t", False)},
     ),
     "unit changed by a drop-in file": (
-        lambda host: host.jira("/apps/new")
-        .unit("jira.service", "ExecStart=/apps/old/bin/start-jira.sh", "/usr/lib/systemd/system")
-        .write(
-            "/etc/systemd/system/jira.service.d/here.conf",
-            "[Service]\nExecStart=\nExecStart=/apps/new/bin/start-jira.sh\nUser=tracker\n",
+        lambda host: (
+            host.jira("/apps/new")
+            .unit("jira.service", "ExecStart=/apps/old/bin/start-jira.sh", "/usr/lib/systemd/system")
+            .write(
+                "/etc/systemd/system/jira.service.d/here.conf",
+                "[Service]\nExecStart=\nExecStart=/apps/new/bin/start-jira.sh\nUser=tracker\n",
+            )
         ),
         {"install_dir": "/apps/new", "service": ("systemd", "jira", False), "user": "tracker"},
     ),
     "masked unit does not count": (
-        lambda host: host.jira()
-        .unit("jira.service", FORKING.format(JIRA), "/usr/lib/systemd/system")
-        .link("/etc/systemd/system/jira.service", "/dev/null")
-        .write("/dev/null"),
+        lambda host: (
+            host.jira()
+            .unit("jira.service", FORKING.format(JIRA), "/usr/lib/systemd/system")
+            .link("/etc/systemd/system/jira.service", "/dev/null")
+            .write("/dev/null")
+        ),
         {"install_dir": JIRA, "service": ("none", "", False)},
     ),
     "instance of a template": (
-        lambda host: host.jira("/apps/one")
-        .unit("jira@.service", "ExecStart=/apps/%i/bin/start-jira.sh")
-        .link(
-            "/etc/systemd/system/multi-user.target.wants/jira@one.service",
-            "/etc/systemd/system/jira@.service",
+        lambda host: (
+            host.jira("/apps/one")
+            .unit("jira@.service", "ExecStart=/apps/%i/bin/start-jira.sh")
+            .link(
+                "/etc/systemd/system/multi-user.target.wants/jira@one.service",
+                "/etc/systemd/system/jira@.service",
+            )
         ),
         {"install_dir": "/apps/one", "service": ("systemd", "jira@one", False)},
     ),
@@ -141,9 +149,11 @@ LAYOUTS = {
         {"service": ("systemd", "confluence", False)},
     ),
     "two units: the enabled one": (
-        lambda host: host.jira()
-        .unit("a-jira.service", f"ExecStart={JIRA}/bin/start-jira.sh")
-        .unit("jira.service", f"ExecStart={JIRA}/bin/start-jira.sh", enabled=True),
+        lambda host: (
+            host.jira()
+            .unit("a-jira.service", f"ExecStart={JIRA}/bin/start-jira.sh")
+            .unit("jira.service", f"ExecStart={JIRA}/bin/start-jira.sh", enabled=True)
+        ),
         {"service": ("systemd", "jira", False)},
     ),
     "SysV script with variables": (
@@ -164,9 +174,11 @@ LAYOUTS = {
         {"install_dir": "/opt/atlassian-confluence-8.5.3", "version": "8.5.3"},
     ),
     "running, known from its process only": (
-        lambda host: host.confluence("/somewhere/wiki")
-        .jvm(700, "/somewhere/wiki", "-Dconfluence.home=/data/wiki", java="/usr/lib/jvm/java-17/bin/java")
-        .jre("/usr/lib/jvm/java-17", "17.0.9"),
+        lambda host: (
+            host.confluence("/somewhere/wiki")
+            .jvm(700, "/somewhere/wiki", "-Dconfluence.home=/data/wiki", java="/usr/lib/jvm/java-17/bin/java")
+            .jre("/usr/lib/jvm/java-17", "17.0.9")
+        ),
         {
             "install_dir": "/somewhere/wiki",
             "home": "/data/wiki",
@@ -180,16 +192,15 @@ LAYOUTS = {
         {"install_dir": CONFLUENCE, "service": ("systemd", "wiki", True)},
     ),
     "running, started by hand by way of SSH": (
-        lambda host: host.installed_confluence()
-        .jvm(700, CONFLUENCE, unit="sshd.service")
-        .write("/etc/init.d/confluence"),
+        lambda host: (
+            host.installed_confluence().jvm(700, CONFLUENCE, unit="sshd.service").write("/etc/init.d/confluence")
+        ),
         {"install_dir": CONFLUENCE, "service": ("none", "", False)},
     ),
     "no Java to be found": (lambda host: host.jira(), {"java": None}),
     "version from the installer's answers": (
         lambda host: host.installed_confluence().write(
-            CONFLUENCE
-            + "/confluence/META-INF/maven/com.atlassian.confluence/confluence-webapp/pom.properties",
+            CONFLUENCE + "/confluence/META-INF/maven/com.atlassian.confluence/confluence-webapp/pom.properties",
             "",
         ),
         {"version": "8.5.3"},
@@ -220,15 +231,11 @@ def test_layout(host, name):
 
 
 NOT_INSTALLATIONS = {
-    "Tomcat without a product": lambda host: host.tomcat("/opt/atlassian/tomcat").jvm(
-        700, "/opt/atlassian/tomcat"
-    ),
+    "Tomcat without a product": lambda host: host.tomcat("/opt/atlassian/tomcat").jvm(700, "/opt/atlassian/tomcat"),
     "what an uninstalled one leaves": lambda host: host.folder(
         CONFLUENCE + "/logs", CONFLUENCE + "/confluence/WEB-INF"
     ),
-    "home directory": lambda host: host.folder(
-        "/opt/atlassian/jira-home/log", "/opt/atlassian/jira-home/plugins"
-    ),
+    "home directory": lambda host: host.folder("/opt/atlassian/jira-home/log", "/opt/atlassian/jira-home/plugins"),
     "unit of something removed": lambda host: host.unit("jira.service", FORKING.format("/gone")),
     "other product": lambda host: host.tomcat("/opt/atlassian/crowd").write(
         "/opt/atlassian/crowd/conf/server.xml", "<Server/>"
@@ -277,8 +284,9 @@ def test_two_versions_of_which_none_is_started(host):
 def test_two_that_run(host):
     host.confluence("/apps/one").confluence("/apps/two").jvm(700, "/apps/one").jvm(701, "/apps/two")
     assert [(item.install_dir, item.process.pid) for item in gather(host).applications] == [
-        ("/apps/one", 700), ("/apps/two", 701),
-    ]  # fmt: skip
+        ("/apps/one", 700),
+        ("/apps/two", 701),
+    ]
 
 
 def test_one_that_hangs_since_before_a_restart(host):
@@ -309,9 +317,7 @@ def test_application_of_a_container_is_not_taken_for_ours(host):
 
 
 def test_process_wins_over_setenv(host):
-    host.jira().jre(JIRA + "/jre").jvm(
-        700, JIRA, "-Djavax.net.ssl.trustStore=/etc/other.jks", "-Djira.home=/elsewhere"
-    )
+    host.jira().jre(JIRA + "/jre").jvm(700, JIRA, "-Djavax.net.ssl.trustStore=/etc/other.jks", "-Djira.home=/elsewhere")
     found = only(host)
     assert found.properties["javax.net.ssl.trustStore"] == "/etc/other.jks"
     assert found.properties["javax.net.ssl.trustStorePassword"] == "********"
@@ -326,8 +332,12 @@ def test_trust_option_of_setenv(host):
     host.jira().jre(home)
     option = only(host).java.option
     assert (option.path, option.ours, option.elsewhere, option.otherwise, option.obstacle) == (
-        setenv, "", "/etc/ssl/wiki.jks", "/etc/ssl/wiki.jks", "",
-    )  # fmt: skip
+        setenv,
+        "",
+        "/etc/ssl/wiki.jks",
+        "/etc/ssl/wiki.jks",
+        "",
+    )
     host.write(setenv, setenv_edit.with_store("A=1\n", "/var/own store", setenv))
     found = only(host)
     assert found.java.truststore.path == "/var/own store"
@@ -443,11 +453,7 @@ def test_ssl_host_config(host):
 
 
 def test_values_from_catalina_properties_and_the_environment(host):
-    text = (
-        host.data("jira-server.xml")
-        .replace('"8080"', '"${web.port}"')
-        .replace('"8443" max', '"${NOT_KNOWN}" max')
-    )
+    text = host.data("jira-server.xml").replace('"8080"', '"${web.port}"').replace('"8443" max', '"${NOT_KNOWN}" max')
     host.jira().write(JIRA + "/conf/server.xml", text.replace("hunter2", "${KEY_PASS}"))
     host.write(
         JIRA + "/conf/catalina.properties",
@@ -492,9 +498,7 @@ def test_ambiguous_connectors(host):
 
 GENERATED = {
     "puppet": (
-        lambda host: host.write(
-            JIRA + "/conf/server.xml", "<!-- This file is managed by Puppet -->\n<Server/>"
-        ),
+        lambda host: host.write(JIRA + "/conf/server.xml", "<!-- This file is managed by Puppet -->\n<Server/>"),
         "managed by Puppet",
     ),
     "ansible": (

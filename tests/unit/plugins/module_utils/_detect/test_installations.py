@@ -63,7 +63,12 @@ def test_server_xml_of_confluence(host):
     assert file.remote_ip_valve == {"className": "org.apache.catalina.valves.RemoteIpValve"}
     assert file.mtime == os.stat(host.root + file.path).st_mtime
     (connector,) = file.connectors
-    assert (connector.line, connector.port, connector.proxy_name, connector.proxy_port) == (4, 8090, "wiki.example.org", 443)
+    assert (connector.line, connector.port, connector.proxy_name, connector.proxy_port) == (
+        4,
+        8090,
+        "wiki.example.org",
+        443,
+    )
     assert (connector.scheme, connector.secure, connector.ssl, connector.redirect_port) == ("https", True, False, 8443)
     assert connector.user and connector.reason and not connector.unresolved and not connector.tls
 

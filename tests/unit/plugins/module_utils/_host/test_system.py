@@ -145,9 +145,7 @@ def test_firewall(host, tree, prepare, expected):
 
 
 def test_listeners(host, tree):
-    host.process(70, ["/usr/lib/jvm/bin/java"], inodes=[900, 902]).process(
-        80, ["nginx: master"], uid=0, inodes=[901]
-    )
+    host.process(70, ["/usr/lib/jvm/bin/java"], inodes=[900, 902]).process(80, ["nginx: master"], uid=0, inodes=[901])
     host.process(81, ["nginx: worker"], uid=33, inodes=[901])
     host.listen("0100007F", 8090, 900).listen("00000000", 9083, 901, uid=0)
     rows = [
@@ -224,9 +222,7 @@ def test_process_in_a_container_means_other_files(host, tree):
 def test_process_of_a_container_by_its_control_group(host, tree):
     host.process(70, ["java"], group="/machine.slice/libpod-" + "ab" * 32 + ".scope").write("/opt/x")
     assert not processes.Proc(tree, 70).sees("/opt/x")
-    host.process(
-        1, ["init"], group="/machine.slice/libpod-" + "ab" * 32 + ".scope/init.scope"
-    )  # we are in it, too
+    host.process(1, ["init"], group="/machine.slice/libpod-" + "ab" * 32 + ".scope/init.scope")  # we are in it, too
     assert processes.Proc(tree, 70).sees("/opt/x")
 
 
@@ -278,9 +274,7 @@ def test_run(command, expected):
 
 
 def test_tree_keeps_links_beneath_the_root(host, tree):
-    host.write("/opt/a/file", "yes").link("/opt/absolute", "/opt/a").link(
-        "/opt/a/up", "../../../../opt/a/file"
-    )
+    host.write("/opt/a/file", "yes").link("/opt/absolute", "/opt/a").link("/opt/a/up", "../../../../opt/a/file")
     assert tree.real("/opt/absolute/file") == "/opt/a/file"
     assert tree.text("/opt/absolute/up") == "yes"
     assert tree.real("/opt/missing/../a") == "/opt/a"

@@ -23,7 +23,7 @@ SCRIPTS = {
     "plain": ("X=1", "1"),
     "double quotes": ('A=b; X="$A c"', "b c"),
     "single quotes keep a dollar": ("X='$A'", "$A"),
-    "apostrophe within double quotes": ("X=\"it's\"", "it's"),
+    "apostrophe within double quotes": ('X="it\'s"', "it's"),
     "escaped quote": (r'X="a\"b"', 'a"b'),
     "mixed quoting": ("X=a\"b\"'c'd", "abcd"),
     "continued line": ('X="a \\\nb"', "a b"),
@@ -42,7 +42,7 @@ SCRIPTS = {
     "arithmetic": ("X=$((1 + 2))", "?"),
     "dirname": ('X=`dirname "$0"`', HOME + "/bin"),
     "own directory": ('X="$(cd "$(dirname "${BASH_SOURCE:-$0}")/.." && pwd)"', HOME),
-    "own directory by array": ('X=$(cd $(dirname ${BASH_SOURCE[0]})/.. >/dev/null && pwd -P)', HOME),
+    "own directory by array": ("X=$(cd $(dirname ${BASH_SOURCE[0]})/.. >/dev/null && pwd -P)", HOME),
     "exported": ("export X=1", "1"),
     "several exported": ("export Y=2 X=1", "1"),
     "for one command only": ("X=1\nX=2 echo", "1"),
@@ -50,18 +50,18 @@ SCRIPTS = {
     "comment": ("X=1 # X=2\n#X=3", "1"),
     "number sign within a word": ("X=a#b", "a#b"),
     "if true": ('if [ "a" = "a" ]; then X=1; else X=2; fi', "1"),
-    "if false": ("if [ -n \"$NO\" ]; then X=1; else X=2; fi", "2"),
-    "if negated": ("if ! [ -n \"$NO\" ]; then X=1; else X=2; fi", "1"),
+    "if false": ('if [ -n "$NO" ]; then X=1; else X=2; fi', "2"),
+    "if negated": ('if ! [ -n "$NO" ]; then X=1; else X=2; fi', "1"),
     "elif": ("if [ a = b ]; then X=1; elif [ a = a ]; then X=2; else X=3; fi", "2"),
     "if unknown: both, in order": ("X=0; if grep -q a /b; then X=1; else Y=1; fi", "1"),
     "nested if in a branch that does not count": ("if false; then if true; then X=1; fi; X=2; else X=3; fi", "3"),
     "double brackets": ('if [[ "$NO" == "" ]]; then X=1; fi', "1"),
     "file there": ("if [ -f /there ]; then X=1; else X=2; fi", "1"),
     "file missing": ("[ -r /missing ] && X=1 || X=2", "2"),
-    "and": ("[ -z \"$NO\" ] && X=1", "1"),
-    "or": ("[ -z \"$NO\" ] || X=1", None),
+    "and": ('[ -z "$NO" ] && X=1', "1"),
+    "or": ('[ -z "$NO" ] || X=1', None),
     "case": ("Y=b; case $Y in a|b) X=1;; *) X=2;; esac", "1"),
-    "case, other": ("Y=q\ncase \"$Y\" in\n  a) X=1\n  ;;\n  *)\n  X=2 ;;\nesac", "2"),
+    "case, other": ('Y=q\ncase "$Y" in\n  a) X=1\n  ;;\n  *)\n  X=2 ;;\nesac', "2"),
     "loop": ("for i in 1 2; do X=$i; done", "?"),
     "function": ("f() {\n X=1\n}\nf", "1"),
     "here-document": ('cat <<EOF\nX="unbalanced\nEOF\nX=1', "1"),
@@ -115,8 +115,10 @@ def test_setenv_of_confluence_reads_setjre():
     assert options.environment["JRE_HOME"] == "/opt/java"
     # The context path is the output of a command: unknown, so it is not claimed.
     assert options.properties == {
-        "java.awt.headless": "true", "catalinaConnectorProxyName": "wiki.example.org", "from.unit": "1",
-    }  # fmt: skip
+        "java.awt.headless": "true",
+        "catalinaConnectorProxyName": "wiki.example.org",
+        "from.unit": "1",
+    }
 
 
 def test_without_setenv_the_unit_counts():
@@ -148,11 +150,22 @@ def test_command_line_with_options_from_the_environment():
 
 
 SECRETS = {
-    "javax.net.ssl.trustStorePassword": True, "keystorePass": True, "db.password": True, "atlassian.secret.key": True,
-    "SSLPassword": True, "ldap_bind_passwd": True, "api-key": True, "auth.token": True, "requiredSecret": True,
-    "javax.net.ssl.trustStore": False, "keystoreFile": False, "keyAlias": False, "passThrough.enabled": False,
-    "confluence.context.path": False, "tokenizer": False,
-}  # fmt: skip
+    "javax.net.ssl.trustStorePassword": True,
+    "keystorePass": True,
+    "db.password": True,
+    "atlassian.secret.key": True,
+    "SSLPassword": True,
+    "ldap_bind_passwd": True,
+    "api-key": True,
+    "auth.token": True,
+    "requiredSecret": True,
+    "javax.net.ssl.trustStore": False,
+    "keystoreFile": False,
+    "keyAlias": False,
+    "passThrough.enabled": False,
+    "confluence.context.path": False,
+    "tokenizer": False,
+}
 
 
 @pytest.mark.parametrize("name", SECRETS)
@@ -177,8 +190,39 @@ def test_environment_line():
 
 def test_never_raises():
     hypothesis = pytest.importorskip("hypothesis")
-    pieces = ["if", "then", "fi", "case", "in", ")", ";;", "esac", "[", "]", '"', "'", "`", "$(", "${X", "}", "X=", "\n",
-              ";", "&&", "\\", "<<E", "E", "for", "do", "done", ". x", "!", "#", " ", "a"]  # fmt: skip
+    pieces = [
+        "if",
+        "then",
+        "fi",
+        "case",
+        "in",
+        ")",
+        ";;",
+        "esac",
+        "[",
+        "]",
+        '"',
+        "'",
+        "`",
+        "$(",
+        "${X",
+        "}",
+        "X=",
+        "\n",
+        ";",
+        "&&",
+        "\\",
+        "<<E",
+        "E",
+        "for",
+        "do",
+        "done",
+        ". x",
+        "!",
+        "#",
+        " ",
+        "a",
+    ]
 
     @hypothesis.settings(max_examples=200, deadline=None)
     @hypothesis.given(hypothesis.strategies.lists(hypothesis.strategies.sampled_from(pieces), max_size=40))

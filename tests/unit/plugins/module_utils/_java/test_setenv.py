@@ -34,14 +34,27 @@ def shipped(name):
 
 CONFLUENCE, JIRA = shipped("confluence-setenv.txt"), shipped("jira-setenv.txt")
 SCRIPTS = {
-    "confluence": CONFLUENCE, "jira": JIRA, "empty": "", "no final newline": "A=1", "crlf": "A=1\r\n# b\r\n", "latin-1": "# \udcfc\n",
-    "blank lines": "A=1\n\n\n", "function": "f() { return 1; }\nfunction g {\n  return 1\n}\nf\n", "condition": "[ -r /x ] || exit 1\n",
-    "subshell": "(exit 1)\n", "case": "case $x in a) exit 1 ;; (b) exit 2 ;; esac\n", "loop": "for x in a b; do exit; done\n",
-    "redirection": "exec 2>&1\n", "comment": "# -Djavax.net.ssl.trustStore=/x\n#exit 0\n", "here-document": "cat <<E\nexit 0\nE\n",
-    "arithmetic": "HARD=$( ulimit -Hn )\nulimit -n $(( HARD > 16384  ? HARD : 16384 ))\n", "here-string": "read -a V <<< \"$X\"",
+    "confluence": CONFLUENCE,
+    "jira": JIRA,
+    "empty": "",
+    "no final newline": "A=1",
+    "crlf": "A=1\r\n# b\r\n",
+    "latin-1": "# \udcfc\n",
+    "blank lines": "A=1\n\n\n",
+    "function": "f() { return 1; }\nfunction g {\n  return 1\n}\nf\n",
+    "condition": "[ -r /x ] || exit 1\n",
+    "subshell": "(exit 1)\n",
+    "case": "case $x in a) exit 1 ;; (b) exit 2 ;; esac\n",
+    "loop": "for x in a b; do exit; done\n",
+    "redirection": "exec 2>&1\n",
+    "comment": "# -Djavax.net.ssl.trustStore=/x\n#exit 0\n",
+    "here-document": "cat <<E\nexit 0\nE\n",
+    "arithmetic": "HARD=$( ulimit -Hn )\nulimit -n $(( HARD > 16384  ? HARD : 16384 ))\n",
+    "here-string": 'read -a V <<< "$X"',
     "nested": "v=`echo \"$($J/bin/java -version 2>&1)\" | awk '{ print substr($3, 2); }'`\nif $os400; then\n  exit 1\nfi",
-    "text": "echo exit 0\necho 'a\nexit 0\n'\n", "export": "export CATALINA_OPTS='-Da=b'\n",
-}  # fmt: skip
+    "text": "echo exit 0\necho 'a\nexit 0\n'\n",
+    "export": "export CATALINA_OPTS='-Da=b'\n",
+}
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
@@ -71,16 +84,23 @@ OTHER = "-Djavax.net.ssl.trustStore=/etc/other.jks"
 REFUSED = {
     f"A=1\nJAVA_OPTS='{OTHER}'\n": "line 2: -Djavax.net.ssl.trustStore is set already, to /etc/other.jks",
     f"{BLOCK}\nCATALINA_OPTS='{OTHER}'\n": "line 5: -Djavax.net.ssl.trustStore is set already",
-    f"if [ -n \"$X\" ]; then\n  CATALINA_OPTS={OTHER}\nfi\n": "line 2: -Djavax.net.ssl.trustStore is set already.",
+    f'if [ -n "$X" ]; then\n  CATALINA_OPTS={OTHER}\nfi\n': "line 2: -Djavax.net.ssl.trustStore is set already.",
     "CATALINA_OPTS=-Djavax.net.ssl.trustStore=$(find)\n": "line 1: -Djavax.net.ssl.trustStore is set already.",
     "A=1\nexit 0\n": "ends with 'exit 0' in any case",
     "A=1; return\nB=2\n": "ends with 'return' in any case",
     "exec java -jar x.jar\n": "ends with 'exec java -jar x.jar'",
-    "A=1 \\\n": "ends within", "A=1 \\": "ends within", "A='\n": "ends within", 'A="\n': "ends within", "cat <<E\na\n": "ends within",
-    "if true; then\n": "ends within", "A=$(\n": "ends within", "f() {\n": "ends within",
-    LINES[0] + "\n": "line 1: the block of collab.rtc is not whole", "A=1\n" + LINES[3] + "\n": "line 2: the block",
+    "A=1 \\\n": "ends within",
+    "A=1 \\": "ends within",
+    "A='\n": "ends within",
+    'A="\n': "ends within",
+    "cat <<E\na\n": "ends within",
+    "if true; then\n": "ends within",
+    "A=$(\n": "ends within",
+    "f() {\n": "ends within",
+    LINES[0] + "\n": "line 1: the block of collab.rtc is not whole",
+    "A=1\n" + LINES[3] + "\n": "line 2: the block",
     f"{BLOCK}\n{BLOCK}\n": "more than once",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("text", REFUSED)
@@ -105,7 +125,22 @@ def test_a_damaged_block_is_not_removed():
 
 @pytest.mark.parametrize("shell", ["sh", "bash"])
 @pytest.mark.parametrize(
-    "path", ["/var/store", "/var/my store", "/a'b", '/a"b', "/a$HOME", "/a`id`", "/a\\b", "/a*b?", "/a  b", "/ü", "/a;b", "/a#b", "/!x"]
+    "path",
+    [
+        "/var/store",
+        "/var/my store",
+        "/a'b",
+        '/a"b',
+        "/a$HOME",
+        "/a`id`",
+        "/a\\b",
+        "/a*b?",
+        "/a  b",
+        "/ü",
+        "/a;b",
+        "/a#b",
+        "/!x",
+    ],
 )
 def test_a_real_shell_hands_the_path_to_java(shell, path, tmp_path):
     if shutil.which(shell) is None:
@@ -125,12 +160,52 @@ def test_any_script_keeps_its_bytes():
     hypothesis = pytest.importorskip("hypothesis")
     strategies = pytest.importorskip("hypothesis.strategies")
     piece = strategies.sampled_from(
-        ["A=1", "if x; then", "fi", "exit", "return 1", "\n", "\r\n", " ", "\\", "'", '"', "$", "`", "(", ")", "{", "}", "#", ";", "&&",
-         "||", "case x in", "esac", "<<E", "E", "\udcff", "\x00", "CATALINA_OPTS=", "-Djavax.net.ssl.trustStore=/y", "export ", "ü",
-         "while x; do", "done", "a)", ";;", "function f {", "exec y", "# BEGIN collab.rtc", "# END collab.rtc"]
-    )  # fmt: skip
+        [
+            "A=1",
+            "if x; then",
+            "fi",
+            "exit",
+            "return 1",
+            "\n",
+            "\r\n",
+            " ",
+            "\\",
+            "'",
+            '"',
+            "$",
+            "`",
+            "(",
+            ")",
+            "{",
+            "}",
+            "#",
+            ";",
+            "&&",
+            "||",
+            "case x in",
+            "esac",
+            "<<E",
+            "E",
+            "\udcff",
+            "\x00",
+            "CATALINA_OPTS=",
+            "-Djavax.net.ssl.trustStore=/y",
+            "export ",
+            "ü",
+            "while x; do",
+            "done",
+            "a)",
+            ";;",
+            "function f {",
+            "exec y",
+            "# BEGIN collab.rtc",
+            "# END collab.rtc",
+        ]
+    )
     scripts = strategies.lists(piece, max_size=12).map("".join)
-    paths = strategies.text(strategies.characters(min_codepoint=32, exclude_characters="\x7f", exclude_categories=["Cs", "Cc"]), min_size=1)
+    paths = strategies.text(
+        strategies.characters(min_codepoint=32, exclude_characters="\x7f", exclude_categories=["Cs", "Cc"]), min_size=1
+    )
     reached = []
 
     @hypothesis.given(scripts, paths.map("/".__add__))
@@ -153,7 +228,14 @@ def test_any_script_keeps_its_bytes():
 
 @pytest.mark.parametrize(
     ("script", "stop"),
-    [("exit", "exit"), ("A=1 && exit 1", ""), ("if a; then exit; fi", ""), ("a; exit 2; b", "exit 2"), ("a | exit", ""), ("exit &", "")],
+    [
+        ("exit", "exit"),
+        ("A=1 && exit 1", ""),
+        ("if a; then exit; fi", ""),
+        ("a; exit 2; b", "exit 2"),
+        ("a | exit", ""),
+        ("exit &", ""),
+    ],
 )
 def test_what_ends_a_script_in_any_case(script, stop):
     assert _shell_eval.stops(script) == stop

@@ -146,7 +146,9 @@ def test_pbmac1():
     version, safes = asn1.read(content("nopass.p12")).children()
     body = safes.children()[1].children()[0].octets()
     prf = asn1.encode(asn1.SEQUENCE, asn1.encode_oid("1.2.840.113549.2.9"), asn1.encode(asn1.NULL))
-    options = asn1.encode(asn1.SEQUENCE, asn1.encode(4, b"saltsalt"), asn1.encode_integer(2048), asn1.encode_integer(32), prf)
+    options = asn1.encode(
+        asn1.SEQUENCE, asn1.encode(4, b"saltsalt"), asn1.encode_integer(2048), asn1.encode_integer(32), prf
+    )
     derivation = asn1.encode(asn1.SEQUENCE, asn1.encode_oid("1.2.840.113549.1.5.12"), options)
     parameters = asn1.encode(asn1.SEQUENCE, derivation, prf)
     algorithm = asn1.encode(asn1.SEQUENCE, asn1.encode_oid("1.2.840.113549.1.5.14"), parameters)
@@ -171,7 +173,10 @@ def test_anything_is_read_or_refused():
     samples = [content(name) for name in ("nopass.p12", "trust.jks", "key-plain.p12")]
 
     @hypothesis.given(
-        strategies.sampled_from(samples), strategies.integers(0, 5000), strategies.binary(max_size=6), strategies.integers(0, 6)
+        strategies.sampled_from(samples),
+        strategies.integers(0, 5000),
+        strategies.binary(max_size=6),
+        strategies.integers(0, 6),
     )
     @hypothesis.settings(deadline=None)
     def check(data, place, piece, gone):

@@ -71,9 +71,13 @@ def files(tmp_path, certificate, key, chain="", password=""):
     if chain:
         (tmp_path / "chain.pem").write_text(chain, encoding="utf-8")
     return KeySource(
-        7, "connector", certificate=str(tmp_path / "certificate.pem"), key=str(tmp_path / "key.pem"),
-        chain=str(tmp_path / "chain.pem") if chain else "", key_password=password,
-    )  # fmt: skip
+        7,
+        "connector",
+        certificate=str(tmp_path / "certificate.pem"),
+        key=str(tmp_path / "key.pem"),
+        chain=str(tmp_path / "chain.pem") if chain else "",
+        key_password=password,
+    )
 
 
 def pem(*names):
@@ -120,8 +124,9 @@ def test_keys_as_openssl_writes_them(tmp_path, options):
     path = tmp_path / "encrypted.pem"
     subprocess.run(
         ["openssl", *options, "-in", str(DATA / "leaf.key"), "-out", str(path), "-passout", "pass:geheim"],
-        check=True, capture_output=True,
-    )  # fmt: skip
+        check=True,
+        capture_output=True,
+    )
     text = path.read_text(encoding="ascii")
     assert numbers(private_key.clear_key(text, "geheim", "key.pem")) == numbers(LEAF_KEY)
     assert numbers(private_key.clear_key(text.replace("\n", "\r\n"), "geheim", "key.pem")) == numbers(LEAF_KEY)

@@ -32,8 +32,16 @@ NAME = "wiki.example.com"
 
 
 def plan(**changes):
-    values = {"site": "", "kind": "nginx", "role": "rtc", "name": "x", "server_name": NAME, "listen": ["*"], "port": 9083,
-              "upstreams": [{"host": "127.0.0.1", "port": 9083}]}  # fmt: skip
+    values = {
+        "site": "",
+        "kind": "nginx",
+        "role": "rtc",
+        "name": "x",
+        "server_name": NAME,
+        "listen": ["*"],
+        "port": 9083,
+        "upstreams": [{"host": "127.0.0.1", "port": 9083}],
+    }
     return VhostPlan(**{**values, **changes})
 
 
@@ -124,11 +132,16 @@ def issue(tmp_path_factory):
         now = datetime.datetime.now(datetime.timezone.utc)
         subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "x")])
         certificate = (
-            x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
-            .serial_number(x509.random_serial_number()).not_valid_before(now + datetime.timedelta(days=begin))
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(subject)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now + datetime.timedelta(days=begin))
             .not_valid_after(now + datetime.timedelta(days=end))
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False).sign(key, hashes.SHA256())
-        )  # fmt: skip
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+            .sign(key, hashes.SHA256())
+        )
         stem = str(directory / f"{len(list(directory.iterdir()))}")
         locked = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()
         with open(stem + ".pem", "wb") as file:
@@ -221,7 +234,9 @@ def test_ports_of_the_server_itself(taken, monkeypatch):
 
 
 def test_who_tells_the_server_to_listen_there(taken):
-    desired = backend.Desired(listens=[("127.0.0.1", taken)], origins={("127.0.0.1", taken): "/etc/apache2/ports.conf:5"})
+    desired = backend.Desired(
+        listens=[("127.0.0.1", taken)], origins={("127.0.0.1", taken): "/etc/apache2/ports.conf:5"}
+    )
     with pytest.raises(registry.ProxyError, match=r"ports\.conf:5"):
         preflight.ports(registry.backend("apache"), desired, Proxy("apache"), 0)
 
@@ -237,7 +252,11 @@ websm_port_t                   udp      9083
 
 def answers(**others):
     """Commands of a host: what they print, or a number that they end with."""
-    known = {"semanage port -l": PORTS, "getsebool httpd_can_network_connect": "httpd_can_network_connect --> off", **others}
+    known = {
+        "semanage port -l": PORTS,
+        "getsebool httpd_can_network_connect": "httpd_can_network_connect --> off",
+        **others,
+    }
 
     def run(argv):
         answer = known.get(" ".join(argv), 0)
@@ -269,11 +288,17 @@ def test_selinux_without_its_tools():
 
 
 def test_firewalld():
-    run = answers(**{"firewall-cmd --state": "running", "firewall-cmd --query-port=9083/tcp": 1,
-                     "firewall-cmd --permanent --query-port=9083/tcp": 1})  # fmt: skip
+    run = answers(
+        **{
+            "firewall-cmd --state": "running",
+            "firewall-cmd --query-port=9083/tcp": 1,
+            "firewall-cmd --permanent --query-port=9083/tcp": 1,
+        }
+    )
     assert commands(selinux_firewalld.firewalld([443, 9083], run)) == [
-        "firewall-cmd --add-port=9083/tcp", "firewall-cmd --permanent --add-port=9083/tcp",
-    ]  # fmt: skip
+        "firewall-cmd --add-port=9083/tcp",
+        "firewall-cmd --permanent --add-port=9083/tcp",
+    ]
     assert selinux_firewalld.firewalld([9083], answers(**{"firewall-cmd --state": "not running"})) == []
 
 

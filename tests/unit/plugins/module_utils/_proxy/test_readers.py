@@ -50,7 +50,9 @@ def hosts(proxy):
 def route(item):
     ends = [f"{end.scheme}://{end.host} {end.port}{' backup' if end.backup else ''}" for end in item.upstreams]
     words = [item.path, " ".join(ends), f"{item.read_timeout:g}s"]
-    words += [word for word, on in (("upgrade", item.upgrade), ("http11", item.http11), ("buffered", item.buffering)) if on]
+    words += [
+        word for word, on in (("upgrade", item.upgrade), ("http11", item.http11), ("buffered", item.buffering)) if on
+    ]
     words += [f"proto={item.forwarded_proto}"] if item.forwarded_proto else []
     words += [f"as={item.upstream_path}"] if item.upstream_path else []
     words += [f"sticky={item.sticky}"] if item.sticky else []
@@ -250,7 +252,14 @@ def test_listen_of_apache(text, listen):
 
 @pytest.mark.parametrize(
     ("condition", "holds"),
-    [(">= 2.4", True), ("< 2.4.7", False), ("2.4.62", True), ("!2.4.62", False), ("> 2.4.62", False), ("<= 2.4.62", True)],
+    [
+        (">= 2.4", True),
+        ("< 2.4.7", False),
+        ("2.4.62", True),
+        ("!2.4.62", False),
+        ("> 2.4.62", False),
+        ("<= 2.4.62", True),
+    ],
 )
 def test_versions_of_apache(tmp_path, condition, holds):
     path = tmp_path / "x.conf"

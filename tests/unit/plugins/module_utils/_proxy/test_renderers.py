@@ -24,18 +24,28 @@ PING = 25 + 60  # seconds: interval and timeout of the add-on's service
 
 def plan(kind, **changes):
     values = {
-        "site": "x", "kind": kind, "role": "rtc", "name": "rtc-confluence-9083", "server_name": NAME,
-        "listen": ["192.0.2.10"], "port": 9083 if kind != "haproxy" else 9085,
+        "site": "x",
+        "kind": kind,
+        "role": "rtc",
+        "name": "rtc-confluence-9083",
+        "server_name": NAME,
+        "listen": ["192.0.2.10"],
+        "port": 9083 if kind != "haproxy" else 9085,
         "upstreams": [{"scheme": "http", "host": "127.0.0.1", "port": 9083, "backup": False}],
-        "certificate": "/etc/ssl/rtc.pem", "key": "/etc/ssl/rtc.key",
-    }  # fmt: skip
+        "certificate": "/etc/ssl/rtc.pem",
+        "key": "/etc/ssl/rtc.key",
+    }
     return VhostPlan(**{**values, **changes})
 
 
 APPLICATION = {
-    "role": "application", "name": "confluence", "port": 8443, "context_path": "/confluence", "synchrony": "127.0.0.1:8091",
+    "role": "application",
+    "name": "confluence",
+    "port": 8443,
+    "context_path": "/confluence",
+    "synchrony": "127.0.0.1:8091",
     "upstreams": [{"scheme": "http", "host": "127.0.0.1", "port": 8090, "backup": False}],
-}  # fmt: skip
+}
 
 
 class Host:
@@ -48,9 +58,24 @@ class Host:
         if kind == "apache":
             (root / "etc/apache2/sites-available").mkdir()
             (root / "etc/apache2/mods-available").mkdir()
-            depends = {"proxy_http": "proxy", "proxy_wstunnel": "proxy", "proxy_balancer": "proxy alias slotmem_shm",
-                       "lbmethod_byrequests": "proxy_balancer", "ssl": "setenvif mime socache_shmcb"}  # fmt: skip
-            for name in ("proxy", "headers", "rewrite", "alias", "slotmem_shm", "setenvif", "mime", "socache_shmcb", *depends):
+            depends = {
+                "proxy_http": "proxy",
+                "proxy_wstunnel": "proxy",
+                "proxy_balancer": "proxy alias slotmem_shm",
+                "lbmethod_byrequests": "proxy_balancer",
+                "ssl": "setenvif mime socache_shmcb",
+            }
+            for name in (
+                "proxy",
+                "headers",
+                "rewrite",
+                "alias",
+                "slotmem_shm",
+                "setenvif",
+                "mime",
+                "socache_shmcb",
+                *depends,
+            ):
                 text = f"# Depends: {depends[name]}\n" if name in depends else ""
                 text += f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n"
                 (root / f"etc/apache2/mods-available/{name}.load").write_text(text)
@@ -73,7 +98,9 @@ class Host:
         return [host for host in self.server.read().hosts if host.managed]
 
     def local(self, vhost):
-        paths = {name: self.server.path(getattr(vhost, name)) for name in ("certificate", "key") if getattr(vhost, name)}
+        paths = {
+            name: self.server.path(getattr(vhost, name)) for name in ("certificate", "key") if getattr(vhost, name)
+        }
         return dataclasses.replace(vhost, **paths)
 
     def text(self):
@@ -105,7 +132,10 @@ def test_rtc(host):
 def test_application(host):
     found = host.write(plan(host.kind, **APPLICATION))
     routes = {route.path.rstrip("/"): route for item in found for route in item.routes}
-    assert {path: route.upstreams[0].port for path, route in routes.items()} == {"/synchrony": 8091, "/confluence": 8090}
+    assert {path: route.upstreams[0].port for path, route in routes.items()} == {
+        "/synchrony": 8091,
+        "/confluence": 8090,
+    }
     assert all(route.upgrade and route.http11 for route in routes.values())
     assert routes["/synchrony"].read_timeout > PING
     assert "/confluence/" in host.text()
@@ -180,7 +210,14 @@ def test_two_of_one_port(host):
     port = 8443
     found = host.write(
         plan(host.kind, **APPLICATION),
-        plan(host.kind, role="application", name="jira", server_name="jira.two.example.com", port=port, context_path="/jira"),
+        plan(
+            host.kind,
+            role="application",
+            name="jira",
+            server_name="jira.two.example.com",
+            port=port,
+            context_path="/jira",
+        ),
     )
     assert {tuple(item.names) for item in found} == {(NAME,), ("jira.two.example.com",)}
     if host.kind == "haproxy":
@@ -260,7 +297,9 @@ def test_apache_switches_on_what_modules_depend_on(tmp_path, monkeypatch):
     assert os.readlink(host.root / "etc/apache2/mods-enabled/proxy.load") == "../mods-available/proxy.load"
     several = [{"scheme": "http", "host": f"192.0.2.{end}", "port": 9083} for end in (20, 21)]
     host.write(plan("apache", upstreams=several))
-    assert {"slotmem_shm.load", "alias.load", "lbmethod_byrequests.load"} <= set(os.listdir(host.root / "etc/apache2/mods-enabled"))
+    assert {"slotmem_shm.load", "alias.load", "lbmethod_byrequests.load"} <= set(
+        os.listdir(host.root / "etc/apache2/mods-enabled")
+    )
 
 
 def test_apache_module_that_is_not_installed(tmp_path, monkeypatch):
@@ -271,7 +310,8 @@ def test_apache_module_that_is_not_installed(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("version", "form"), [("2.4.47", "upgrade=websocket"), ("2.4.62", "upgrade=websocket"), ("2.4.46", "ws://"), ("2.4.6", "ws://")]
+    ("version", "form"),
+    [("2.4.47", "upgrade=websocket"), ("2.4.62", "upgrade=websocket"), ("2.4.46", "ws://"), ("2.4.6", "ws://")],
 )
 def test_apache_form_of_the_upgrade(tmp_path, monkeypatch, version, form):
     host = Host("apache", tmp_path / "root", monkeypatch, version)
@@ -324,10 +364,18 @@ def test_apache_of_the_rhel_family(tmp_path, monkeypatch):
     with pytest.raises(registry.ProxyError, match="does not load the modules headers, proxy, proxy_http, ssl"):
         host.write(plan("apache"))
     modules = ("headers", "proxy", "proxy_http", "ssl")
-    (root / "etc/httpd/conf.modules.d/00.conf").write_text("".join(f"LoadModule {name}_module m.so\n" for name in modules))
+    (root / "etc/httpd/conf.modules.d/00.conf").write_text(
+        "".join(f"LoadModule {name}_module m.so\n" for name in modules)
+    )
     assert len(host.write(plan("apache"))) == 1
     assert host.desired.configuration == [f"{root}/etc/httpd/conf.d/rtc-confluence-9083.conf"]
-    assert host.server.test_command()[0][1:] == ["-t", "-d", f"{root}/etc/httpd", "-f", f"{root}/etc/httpd/conf/httpd.conf"]
+    assert host.server.test_command()[0][1:] == [
+        "-t",
+        "-d",
+        f"{root}/etc/httpd",
+        "-f",
+        f"{root}/etc/httpd/conf/httpd.conf",
+    ]
 
 
 def test_haproxy_of_the_rhel_family(tmp_path, monkeypatch):
@@ -337,7 +385,7 @@ def test_haproxy_of_the_rhel_family(tmp_path, monkeypatch):
     (host.root / "etc/haproxy/conf.d").mkdir()
     unit = host.root / "usr/lib/systemd/system/haproxy.service"
     unit.parent.mkdir(parents=True)
-    unit.write_text('[Service]\nExecStart=/usr/sbin/haproxy -Ws -f $CONFIG -f $CFGDIR -p $PIDFILE $OPTIONS\n')
+    unit.write_text("[Service]\nExecStart=/usr/sbin/haproxy -Ws -f $CONFIG -f $CFGDIR -p $PIDFILE $OPTIONS\n")
     assert len(host.write(plan("haproxy"))) == 1
     own = host.root / "etc/haproxy/conf.d/collab-rtc.cfg"
     assert own.exists()

@@ -220,7 +220,7 @@ def test_what_is_reported():
 
 
 def test_secrets_are_masked_in_the_diff_and_changes_of_them_show():
-    tag = "<Connector port=\"1\" keystorePass='old-secret' keyPass = \"two\"/><!-- keystorePass=\"comment-secret\" -->"
+    tag = '<Connector port="1" keystorePass=\'old-secret\' keyPass = "two"/><!-- keystorePass="comment-secret" -->'
     result = edit((HEAD + tag + REST).encode(), {"keystorePass": "new-secret"})
     assert b"'new-secret'" in result.data
     assert result.text_before != result.text_after

@@ -25,18 +25,39 @@ EXAMPLES = 3000 if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 150
 SETTINGS = hypothesis.settings(max_examples=EXAMPLES, deadline=None)
 
 NAMES = [
-    "port", "address", "protocol", "scheme", "secure", "proxyName", "proxyPort", "redirectPort", "server", "maxThreads",
-    "relaxedQueryChars", "connectionTimeout", "socket.rxBufSize", "SSLEnabled", "executor",
-]  # fmt: skip
+    "port",
+    "address",
+    "protocol",
+    "scheme",
+    "secure",
+    "proxyName",
+    "proxyPort",
+    "redirectPort",
+    "server",
+    "maxThreads",
+    "relaxedQueryChars",
+    "connectionTimeout",
+    "socket.rxBufSize",
+    "SSLEnabled",
+    "executor",
+]
 SPACE = st.text(" \t\n", min_size=1, max_size=4)
 MAYBE_SPACE = st.text(" \n", max_size=2)
 # Characters that need escapes, that look like markup, and that some encodings lack.
 VALUE = st.text("aZ09 .:/-\"'<>&;#${}[]|=\t\n\\é€😀", max_size=12)
 FILLERS = [
-    "\n", "  ", "\n\t", "<!-- <Connector port='1' proxyName=\"<x>\"/> -->", "<!---->", "<!--- dash \"' -->",
-    "<?pi <Connector ?>", "<![CDATA[<Connector port='2'> ]] > ]]>", "&#x20;", "<Executor name='>\"' />",
+    "\n",
+    "  ",
+    "\n\t",
+    "<!-- <Connector port='1' proxyName=\"<x>\"/> -->",
+    "<!---->",
+    "<!--- dash \"' -->",
+    "<?pi <Connector ?>",
+    "<![CDATA[<Connector port='2'> ]] > ]]>",
+    "&#x20;",
+    "<Executor name='>\"' />",
     "<Listener className='x'>text</Listener>",
-]  # fmt: skip
+]
 FILLER = st.lists(st.sampled_from(FILLERS), max_size=4).map("".join)
 CODECS = {"utf-8": "UTF-8", "latin-1": "ISO-8859-1", "utf-16": "UTF-16", "utf-8-sig": "UTF-8"}
 

@@ -80,8 +80,9 @@ def test_tls_hosts_and_certificates():
     assert not plain.is_tls
     assert secure.is_tls
     assert [(host.host_name, host.line, len(host.certificates)) for host in secure.ssl_hosts] == [
-        ("_default_", 10, 1), ("other.example.com", 14, 2),
-    ]  # fmt: skip
+        ("_default_", 10, 1),
+        ("other.example.com", 14, 2),
+    ]
     certificate = secure.ssl_hosts[0].certificates[0]
     assert (certificate.line, certificate.value("certificateKeystoreFile")) == (11, "/srv/tomcat/conf/site.p12")
 
@@ -117,7 +118,13 @@ def test_contexts_and_valves():
     ],
 )
 def test_resolve(value, text, unknown):
-    properties = {"port": "8080", "with:-dash": "whole", "twice": "${port}", "loop": "x${loop}", "grows": "${grows}" * 30}
+    properties = {
+        "port": "8080",
+        "with:-dash": "whole",
+        "twice": "${port}",
+        "loop": "x${loop}",
+        "grows": "${grows}" * 30,
+    }
     found, names = server_xml.resolve(value, properties)
     assert names == unknown
     assert text is None or found == text
@@ -232,9 +239,7 @@ def test_an_entity_of_an_external_dtd_is_reported():
 
 
 def laughs(levels):
-    entities = "".join(
-        f'<!ENTITY e{level} "{f"&e{level - 1};" * 10 if level else "ha"}">' for level in range(levels)
-    )
+    entities = "".join(f'<!ENTITY e{level} "{f"&e{level - 1};" * 10 if level else "ha"}">' for level in range(levels))
     return f"<!DOCTYPE Server [{entities}]>"
 
 

@@ -50,9 +50,11 @@ def live_connectors(nodes, data):
     document = minidom.parseString(data)
     wanted = [
         node
-        for service in document.documentElement.childNodes if service.nodeName == "Service"
-        for node in service.childNodes if node.nodeName == "Connector"
-    ]  # fmt: skip
+        for service in document.documentElement.childNodes
+        if service.nodeName == "Service"
+        for node in service.childNodes
+        if node.nodeName == "Connector"
+    ]
     count = len(wanted)
     found = [index for index, node in enumerate(nodes) if node[0] == "Connector"]
     assert len(found) == count, "a connector outside a Service: this test cannot tell them apart"

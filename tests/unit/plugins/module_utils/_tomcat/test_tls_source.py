@@ -24,7 +24,13 @@ TLS = 'SSLEnabled="true" scheme="https" secure="true"'
     [
         (
             f'<Connector port="8443" {TLS} keystoreFile="/etc/k.jks" keystorePass="geheim"/>',
-            {"form": "connector", "store": "/etc/k.jks", "store_password": "geheim", "key_password": "geheim", "alias": ""},
+            {
+                "form": "connector",
+                "store": "/etc/k.jks",
+                "store_password": "geheim",
+                "key_password": "geheim",
+                "alias": "",
+            },
         ),
         (
             f'<Connector port="8443" {TLS} keystoreFile="conf/k.p12" keyAlias="tomcat" keyPass="own"/>',
@@ -47,7 +53,13 @@ TLS = 'SSLEnabled="true" scheme="https" secure="true"'
             f"""<Connector port="8443" {TLS}><SSLHostConfig>
             <Certificate certificateKeystoreFile="conf/k.p12" certificateKeystorePassword="geheim" certificateKeyAlias="x"/>
             </SSLHostConfig></Connector>""",
-            {"line": 3, "form": "SSLHostConfig", "store": "/opt/app/conf/k.p12", "alias": "x", "store_password": "geheim"},
+            {
+                "line": 3,
+                "form": "SSLHostConfig",
+                "store": "/opt/app/conf/k.p12",
+                "alias": "x",
+                "store_password": "geheim",
+            },
         ),
         (
             f"""<Connector port="8443" {TLS}><SSLHostConfig>
@@ -88,7 +100,14 @@ HOSTS = f"""<Connector port="8443" {TLS} defaultSSLHostConfigName="b.example">
 
 @pytest.mark.parametrize(
     ("name", "certificate"),
-    [("a.example", "/a"), ("A.EXAMPLE", "/a"), ("b.example", "/b"), ("x.c.example", "/c"), ("c.example", "/b"), ("", "/b")],
+    [
+        ("a.example", "/a"),
+        ("A.EXAMPLE", "/a"),
+        ("b.example", "/b"),
+        ("x.c.example", "/c"),
+        ("c.example", "/b"),
+        ("", "/b"),
+    ],
 )
 def test_the_host_that_a_client_gets(name, certificate):
     assert find(HOSTS, server_name=name).certificate == certificate
@@ -101,10 +120,22 @@ PLAIN = '<Connector port="8080"/>'
     ("connectors", "how", "reason"),
     [
         (PLAIN, {}, "line 2: this connector does not end TLS .*Nothing in this file has a key"),
-        (f'{PLAIN}\n<Connector port="8443" {TLS}/>', {"port": 8080}, "line 2: .*Name the port of one that does: line 3"),
-        (f'<Connector port="8443" {TLS} keystoreFile="/k" keystorePass="${{nope}}"/>', {}, r"keystorePass names \$\{nope\}"),
+        (
+            f'{PLAIN}\n<Connector port="8443" {TLS}/>',
+            {"port": 8080},
+            "line 2: .*Name the port of one that does: line 3",
+        ),
+        (
+            f'<Connector port="8443" {TLS} keystoreFile="/k" keystorePass="${{nope}}"/>',
+            {},
+            r"keystorePass names \$\{nope\}",
+        ),
         (f'<Connector port="8443" {TLS}/>', {}, "no key store and no certificate is named"),
-        (HOSTS.replace("b.example", "d.example", 1), {"server_name": "e.example"}, "no SSLHostConfig is for e.example.*a.ex"),
+        (
+            HOSTS.replace("b.example", "d.example", 1),
+            {"server_name": "e.example"},
+            "no SSLHostConfig is for e.example.*a.ex",
+        ),
     ],
 )
 def test_refusals(connectors, how, reason):

@@ -217,7 +217,10 @@ def test_https_without_anything_to_trust():
 HTML = b"<html><head><title>Dashboard - Confluence</title><style>p{}</style></head><body>Log in</body></html>"
 VERSION = b'{"code":5,"message":"Unsupported protocol version"}'
 ANSWERS = {
-    "502": (http("502 Bad Gateway", b"<html><h1>502 Bad Gateway</h1></html>", "text/html", "Server: nginx"), "upstream_down"),
+    "502": (
+        http("502 Bad Gateway", b"<html><h1>502 Bad Gateway</h1></html>", "text/html", "Server: nginx"),
+        "upstream_down",
+    ),
     "503": (http("503 Service Unavailable"), "upstream_down"),
     "504": (http("504 Gateway Time-out"), "upstream_timeout"),
     "500": (http("500 Internal Server Error"), "server_error"),
@@ -227,10 +230,19 @@ ANSWERS = {
     "redirect": (http("301 Moved", b"", "text/plain", "Location: https://wiki.example.com/"), "redirected"),
     "login": (http("401 Unauthorized"), "login"),
     "403": (http("403 Forbidden"), "forbidden"),
-    "engine forbidden": (http("403 Forbidden", b'{"code":4,"message":"Forbidden"}', "application/json"), "origin_refused"),
-    "engineio origin": (http("400 Bad Request", b'"https://wiki.example.com is not an accepted origin."'), "origin_refused"),
+    "engine forbidden": (
+        http("403 Forbidden", b'{"code":4,"message":"Forbidden"}', "application/json"),
+        "origin_refused",
+    ),
+    "engineio origin": (
+        http("400 Bad Request", b'"https://wiki.example.com is not an accepted origin."'),
+        "origin_refused",
+    ),
     "unknown sid": (http("400 Bad Request", b'{"code":1,"message":"Session ID unknown"}'), "unknown_session"),
-    "tls port": (http("400 Bad Request", b"<h1>The plain HTTP request was sent to HTTPS port</h1>"), "plain_on_tls_port"),
+    "tls port": (
+        http("400 Bad Request", b"<h1>The plain HTTP request was sent to HTTPS port</h1>"),
+        "plain_on_tls_port",
+    ),
     "version": (http("400 Bad Request", VERSION, "application/json"), "unsupported_version"),
     "ssh": (b"SSH-2.0-OpenSSH_9.2p1\r\n", "not_http"),
     "alert": (b"\x15\x03\x03\x00\x02\x02\x46", "plain_on_tls_port"),

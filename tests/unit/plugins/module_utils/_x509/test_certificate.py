@@ -51,7 +51,11 @@ def test_what_is_in_a_certificate():
 )
 def test_kinds(name, kind, self_signed, key):
     certificate = one(name)
-    assert (certificate.kind, certificate.self_signed, (certificate.key_type, certificate.key_bits)) == (kind, self_signed, key)
+    assert (certificate.kind, certificate.self_signed, (certificate.key_type, certificate.key_bits)) == (
+        kind,
+        self_signed,
+        key,
+    )
 
 
 @pytest.mark.parametrize("name", ["root.pem", "issuing.pem", "leaf.pem", "own.pem", "plain.pem"])
@@ -87,7 +91,9 @@ def test_a_chain_keeps_its_order():
     ],
 )
 def test_pem_as_people_have_it(change):
-    assert [c.fingerprint for c in certificates.parse(change(text("root.pem")).encode(), "x")] == [one("root.pem").fingerprint]
+    assert [c.fingerprint for c in certificates.parse(change(text("root.pem")).encode(), "x")] == [
+        one("root.pem").fingerprint
+    ]
 
 
 def test_other_forms():
@@ -111,12 +117,21 @@ def test_pkcs7_in_der():
     [
         (lambda pem: "", "ca.pem holds no certificate"),
         (lambda pem: text("leaf.key"), "ca.pem holds no certificate"),
-        (lambda pem: "\n\n" + pem.replace("-----END CERTIFICATE-----", ""), "line 3: BEGIN CERTIFICATE without its END"),
-        (lambda pem: pem.replace("-----END CERTIFICATE-----", "") + pem, "ca.pem, line 1: BEGIN CERTIFICATE without its END"),
+        (
+            lambda pem: "\n\n" + pem.replace("-----END CERTIFICATE-----", ""),
+            "line 3: BEGIN CERTIFICATE without its END",
+        ),
+        (
+            lambda pem: pem.replace("-----END CERTIFICATE-----", "") + pem,
+            "ca.pem, line 1: BEGIN CERTIFICATE without its END",
+        ),
         (lambda pem: pem + "-----END CERTIFICATE-----", "END CERTIFICATE without its BEGIN"),
         (lambda pem: pem.replace("MII", "M!I", 1), "ca.pem, line 1: the block is not base64"),
         (lambda pem: pem.replace("MII", "MIA", 1), "ca.pem, line 1 is not an X.509 certificate"),
-        (lambda pem: "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----", "line 1 is not an X.509 certificate"),
+        (
+            lambda pem: "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----",
+            "line 1 is not an X.509 certificate",
+        ),
         (lambda pem: "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----", "line 1 is not an X.509 certificate"),
     ],
 )

@@ -134,7 +134,11 @@ def test_names_are_compared_as_java_does():
 
 @pytest.mark.parametrize("permuted", list(itertools.permutations(["leaf", "issuing", "root"])))
 def test_order(permuted):
-    assert [c.common_name for c in chains.order(load(*permuted))] == ["rtc.example", "Example Issuing CA", "Example Root"]
+    assert [c.common_name for c in chains.order(load(*permuted))] == [
+        "rtc.example",
+        "Example Issuing CA",
+        "Example Root",
+    ]
 
 
 def test_order_of_strangers():

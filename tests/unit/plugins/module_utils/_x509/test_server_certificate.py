@@ -71,7 +71,9 @@ def wants_client(context):
     context.verify_mode = ssl.CERT_REQUIRED
 
 
-@pytest.mark.parametrize("change", [lambda context: None, only_12, wants_client, lambda c: (only_12(c), wants_client(c))])
+@pytest.mark.parametrize(
+    "change", [lambda context: None, only_12, wants_client, lambda c: (only_12(c), wants_client(c))]
+)
 def test_fetches_the_whole_chain(change):
     with tls_server(change) as (port, asked):
         chain = server_certificate.fetch_chain("127.0.0.1", port, "RTC.example.", timeout=10)
@@ -128,7 +130,9 @@ def test_what_is_not_tls(answer, monkeypatch):
         connection.recv(1)
         connection.sendall(answer)
 
-    with listening(serve) as port, pytest.raises(server_certificate.FetchFailed, match=f"127.0.0.1:{port} could not be read"):
+    with listening(serve) as port, pytest.raises(
+        server_certificate.FetchFailed, match=f"127.0.0.1:{port} could not be read"
+    ):
         server_certificate.fetch_chain("127.0.0.1", port)
 
 
@@ -140,7 +144,9 @@ def test_nobody_listens():
 
 
 def test_a_silent_server():
-    with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(server_certificate.FetchFailed, match=r"within 0\.2 s"):
+    with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(
+        server_certificate.FetchFailed, match=r"within 0\.2 s"
+    ):
         server_certificate.fetch_chain("127.0.0.1", listener.getsockname()[1], timeout=0.2)
 
 
@@ -206,7 +212,9 @@ def test_the_common_name_counts_only_when_asked():
     assert not server_certificate.match_name(one("leaf.pem"), "other", common_name=True)
 
 
-@pytest.mark.parametrize(("pattern", "name"), [("*", "example"), ("*.example", "a.example"), ("a*.b.example", "ab.b.example")])
+@pytest.mark.parametrize(
+    ("pattern", "name"), [("*", "example"), ("*.example", "a.example"), ("a*.b.example", "ab.b.example")]
+)
 def test_wildcards_that_are_too_wide(pattern, name):
     assert not server_certificate._matches(pattern, name)
 

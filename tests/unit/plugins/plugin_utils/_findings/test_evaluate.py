@@ -81,22 +81,32 @@ def test_a_severity_can_only_be_lowered():
 
 
 def test_a_muted_finding_stays_visible_and_stops_nothing(base):
-    landscape = base("direct", set={
-        "facts.wiki1.resolves": {"wiki.example.com": []},
-        "vars.wiki1.rtc_ignore_findings": [{"id": "rtc601", "reason": "DNS comes on Monday"}],
-    })  # fmt: skip
+    landscape = base(
+        "direct",
+        set={
+            "facts.wiki1.resolves": {"wiki.example.com": []},
+            "vars.wiki1.rtc_ignore_findings": [{"id": "rtc601", "reason": "DNS comes on Monday"}],
+        },
+    )
     plan = build.make_plan(landscape)
     assert [(item.id, item.muted) for item in plan.findings] == [("RTC601", "DNS comes on Monday")]
     assert catalog.errors(plan.findings) == []
 
 
 def test_a_mute_counts_on_its_own_host_only(base):
-    landscape = base("remote", set={
-        "facts.proxy1.proxies.0.error": "Syntax error",
-        "vars.proxy1": {"rtc_ignore_findings": [{"id": "RTC411", "reason": "known"}]},
-    })  # fmt: skip
+    landscape = base(
+        "remote",
+        set={
+            "facts.proxy1.proxies.0.error": "Syntax error",
+            "vars.proxy1": {"rtc_ignore_findings": [{"id": "RTC411", "reason": "known"}]},
+        },
+    )
     assert catalog.errors(build.make_plan(landscape).findings) == []
-    landscape = base("remote", set={
-        "facts.jira1.resolves": {"jira.example.com": []}, "vars.proxy1": {"rtc_ignore_findings": [{"id": "RTC601", "reason": "elsewhere"}]},
-    })  # fmt: skip
+    landscape = base(
+        "remote",
+        set={
+            "facts.jira1.resolves": {"jira.example.com": []},
+            "vars.proxy1": {"rtc_ignore_findings": [{"id": "RTC601", "reason": "elsewhere"}]},
+        },
+    )
     assert [item.id for item in catalog.errors(build.make_plan(landscape).findings)] == ["RTC601"]

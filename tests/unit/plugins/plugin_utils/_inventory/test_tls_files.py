@@ -26,11 +26,15 @@ class Issued:
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
         builder = (
-            x509.CertificateBuilder().subject_name(self.name).issuer_name(issuer.name if issuer else self.name)
-            .public_key(self.key.public_key()).serial_number(x509.random_serial_number())
-            .not_valid_before(NOW).not_valid_after(NOW + datetime.timedelta(days=90))
+            x509.CertificateBuilder()
+            .subject_name(self.name)
+            .issuer_name(issuer.name if issuer else self.name)
+            .public_key(self.key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(NOW)
+            .not_valid_after(NOW + datetime.timedelta(days=90))
             .add_extension(x509.BasicConstraints(authority, None), critical=True)
-        )  # fmt: skip
+        )
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(list(names)), critical=False)
         self.certificate = builder.sign(issuer.key if issuer else self.key, hashes.SHA256())

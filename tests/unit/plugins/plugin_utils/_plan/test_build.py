@@ -23,8 +23,12 @@ def test_t6_from_a_pristine_host(base):
 
     (connector,) = plan.connectors
     assert connector.attributes == {
-        "address": "127.0.0.1", "proxyName": "wiki.example.com", "proxyPort": "443", "scheme": "https", "secure": "true",
-    }  # fmt: skip
+        "address": "127.0.0.1",
+        "proxyName": "wiki.example.com",
+        "proxyPort": "443",
+        "scheme": "https",
+        "secure": "true",
+    }
     assert (connector.path, connector.connector_port) == ("/opt/atlassian/confluence/conf/server.xml", 8090)
     (trust,) = plan.trust
     assert trust.path == "/opt/atlassian/confluence/jre/lib/security/cacerts"
@@ -33,8 +37,9 @@ def test_t6_from_a_pristine_host(base):
     assert (rtc.role, rtc.kind, rtc.listen, rtc.port) == ("rtc", "nginx", ["10.0.0.11"], 9083)
     assert rtc.upstreams == [{"scheme": "http", "host": "127.0.0.1", "port": 9083, "backup": False}]
     assert (rtc.certificate, rtc.key) == (
-        "/etc/rtc-proxy/wiki.example.com/fullchain.pem", "/etc/rtc-proxy/wiki.example.com/privkey.pem",
-    )  # fmt: skip
+        "/etc/rtc-proxy/wiki.example.com/fullchain.pem",
+        "/etc/rtc-proxy/wiki.example.com/privkey.pem",
+    )
     assert (application.role, application.listen, application.port) == ("application", ["*"], 443)
     assert (application.context_path, application.synchrony) == ("", "127.0.0.1:8091")
     (service,) = plan.rtc
@@ -49,8 +54,9 @@ def test_t6_from_a_pristine_host(base):
     assert service.config["server"]["trusted_proxies"] == ["127.0.0.1", "::1"]
     assert plan.packages == ["nginx"]
     assert plan.certificates == [
-        {"src": "/pki/wiki.pem", "dest": rtc.certificate, "mode": "0644"}, {"src": "/pki/wiki.key", "dest": rtc.key, "mode": "0600"},
-    ]  # fmt: skip
+        {"src": "/pki/wiki.pem", "dest": rtc.certificate, "mode": "0644"},
+        {"src": "/pki/wiki.key", "dest": rtc.key, "mode": "0600"},
+    ]
     assert plan.restarts[0].pending == []
 
 
@@ -98,8 +104,11 @@ def test_t5_work_is_on_the_host_that_it_belongs_to(base):
     landscape = base("remote")
     jira, proxy = plan_of(landscape, "jira1"), plan_of(landscape, "proxy1")
     assert jira.connectors[0].attributes == {
-        "proxyName": "jira.example.com", "proxyPort": "443", "scheme": "https", "secure": "true",
-    }  # fmt: skip
+        "proxyName": "jira.example.com",
+        "proxyPort": "443",
+        "scheme": "https",
+        "secure": "true",
+    }
     assert (jira.vhosts, proxy.rtc, proxy.connectors, proxy.trust) == ([], [], [], [])
     (vhost,) = proxy.vhosts
     assert (vhost.kind, vhost.listen, vhost.port) == ("apache", ["*"], 9093)
@@ -111,12 +120,17 @@ def test_t5_work_is_on_the_host_that_it_belongs_to(base):
 
 
 def test_t2_connector_has_no_https(base):
-    plan = plan_of(base("plain_remote", set={
-        "facts.wiki1.applications.0.server_xml.connectors.0.scheme": "https",
-        "facts.wiki1.applications.0.server_xml.connectors.0.secure": True,
-        "facts.proxy1.proxies.0.hosts.0.listens.0.tls": False,
-        "vars.wiki1.rtc_proxy": "proxy1",
-    }))  # fmt: skip
+    plan = plan_of(
+        base(
+            "plain_remote",
+            set={
+                "facts.wiki1.applications.0.server_xml.connectors.0.scheme": "https",
+                "facts.wiki1.applications.0.server_xml.connectors.0.secure": True,
+                "facts.proxy1.proxies.0.hosts.0.listens.0.tls": False,
+                "vars.wiki1.rtc_proxy": "proxy1",
+            },
+        )
+    )
     # scheme says https: that is a fact for TLS before the proxy. The proxy that is named cannot give it.
     assert plan.connectors[0].attributes["scheme"] == "https"
     plan = plan_of(base("plain_remote", set={"facts.wiki1.applications.0.server_xml.connectors.0.secure": True}))
@@ -160,7 +174,10 @@ def test_t9_encrypts_again_and_checks(base):
     plan = plan_of(landscape)
     assert plan.rtc[0].tls_from.endswith("server.xml")
     assert (plan.rtc[0].tls_port, plan.rtc[0].tls_name) == (plan.connectors[0].connector_port, "tomcat.internal")
-    assert plan.rtc[0].config["tls"] == {"certificate": "$RUNTIME_DIRECTORY/tls.crt", "key": "$RUNTIME_DIRECTORY/tls.key"}
+    assert plan.rtc[0].config["tls"] == {
+        "certificate": "$RUNTIME_DIRECTORY/tls.crt",
+        "key": "$RUNTIME_DIRECTORY/tls.key",
+    }
     assert plan.connectors[0].attributes == {
         "proxyName": "wiki.example.com",
         "proxyPort": "443",
@@ -239,8 +256,11 @@ def test_python_of_the_target(base):
 
 
 def test_an_ipv6_node_is_reached_in_brackets(base):
-    changes = {"vars.wiki1.rtc_manage_application_vhost": True, "facts.wiki1.addresses": ["2001:db8::b"],
-               "facts.wiki1.main_address": "2001:db8::b"}  # fmt: skip
+    changes = {
+        "vars.wiki1.rtc_manage_application_vhost": True,
+        "facts.wiki1.addresses": ["2001:db8::b"],
+        "facts.wiki1.main_address": "2001:db8::b",
+    }
     landscape = base("plain_remote", set=changes)
     landscape.facts["proxy1"].proxies = []
     landscape.wishes["wiki1"]["confluence"].proxy = "proxy1"
@@ -254,8 +274,11 @@ def test_a_private_key_is_never_part_of_a_plan(base):
     text = "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n"
     plan = plan_of(base("pristine", set={"vars.wiki1.rtc_tls_key": text}))
     assert plan.certificates[1] == {
-        "variable": "rtc_tls_key", "from": "wiki1", "dest": "/etc/rtc-proxy/wiki.example.com/privkey.pem", "mode": "0600",
-    }  # fmt: skip
+        "variable": "rtc_tls_key",
+        "from": "wiki1",
+        "dest": "/etc/rtc-proxy/wiki.example.com/privkey.pem",
+        "mode": "0600",
+    }
     assert "c2VjcmV0" not in json.dumps(_facts.to_dict(plan))
 
 
@@ -294,16 +317,20 @@ def test_a_trust_store_of_its_own_is_named_to_the_jvm(base, option, wish, used, 
     assert [(item.truststore, item.instead_of) for item in plan.trust_options] == options
     assert all(item.path == OPTION["path"] for item in plan.trust_options)
     shown = report_text.render_plan(build.make_plan(base("remote", set=changes)))
-    texts = [f"-Djavax.net.ssl.trustStore={item.truststore}" if item.truststore else "no trust store of its own" for item in plan.trust_options]
+    texts = [
+        f"-Djavax.net.ssl.trustStore={item.truststore}" if item.truststore else "no trust store of its own"
+        for item in plan.trust_options
+    ]
     assert all(f"{OPTION['path']}: {text}" in shown for text in texts)
     assert shown.count(OPTION["path"] + ":") == len(options)
 
 
 def test_a_process_from_before_the_option_is_restarted(base):
     changes = {
-        OPTION_AT: {**OPTION, "ours": "/var/store", "mtime": 1700000200}, "vars.jira1.rtc_truststore_path": "/var/store",
+        OPTION_AT: {**OPTION, "ours": "/var/store", "mtime": 1700000200},
+        "vars.jira1.rtc_truststore_path": "/var/store",
         "facts.jira1.applications.0.process": {"pid": 7, "started": 1700000100},
-    }  # fmt: skip
+    }
     restart = plan_of(base("remote", set=changes), "jira1").restarts[0]
     assert restart.pending == ["/opt/jira/bin/setenv.sh is newer than the process 7"]
     changes["facts.jira1.applications.0.process"]["properties"] = {"javax.net.ssl.trustStore": "/var/store"}

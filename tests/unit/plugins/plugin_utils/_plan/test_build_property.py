@@ -18,7 +18,12 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._report import text
 hypothesis = pytest.importorskip("hypothesis")
 from hypothesis import strategies as st  # noqa: E402 - after the guard
 
-ODD = {str: ["", "*", "::", "127.0.0.1", "localhost", "unknown", "ä"], int: [0, 1, 80, 9083, 8090], float: [0.0, 4e9], bool: [True, False]}
+ODD = {
+    str: ["", "*", "::", "127.0.0.1", "localhost", "unknown", "ä"],
+    int: [0, 1, 80, 9083, 8090],
+    float: [0.0, 4e9],
+    bool: [True, False],
+}
 
 
 def places(value, path=()):

@@ -60,12 +60,15 @@ def test_covers(listen, address, expected):
 
 def test_an_address_of_a_container_bridge_is_always_the_host_itself(base):
     """172.17.0.1 is an address of every Docker host: a proxy that forwards to it means its own host."""
-    landscape = base("remote", set={
-        "facts.jira1.addresses": ["10.0.0.21", "172.17.0.1"],
-        "facts.proxy1.addresses": ["10.0.0.9", "172.17.0.1"],
-        "facts.proxy1.proxies.0.hosts.0.routes.0.upstreams.0.host": "172.17.0.1",
-        "facts.proxy1.proxies.0.hosts.1.routes.0.upstreams.0.host": "172.17.0.1",
-    })  # fmt: skip
+    landscape = base(
+        "remote",
+        set={
+            "facts.jira1.addresses": ["10.0.0.21", "172.17.0.1"],
+            "facts.proxy1.addresses": ["10.0.0.9", "172.17.0.1"],
+            "facts.proxy1.proxies.0.hosts.0.routes.0.upstreams.0.host": "172.17.0.1",
+            "facts.proxy1.proxies.0.hosts.1.routes.0.upstreams.0.host": "172.17.0.1",
+        },
+    )
     ways = routing.Ways(landscape.facts)
     assert ways.to_node("jira1", landscape.facts["jira1"], 8080) == []
     assert len(ways.to_node("proxy1", landscape.facts["proxy1"], 8080)) == 1

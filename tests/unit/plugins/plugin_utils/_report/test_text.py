@@ -18,18 +18,31 @@ GOOD = {
     "remedy": "",
     "where": "controller",
 }
-BAD = {"name": "hairpin", "ok": False, "detail": "wiki.example.com:9083: certificate verify failed", "cause": "The authority is missing.",
-       "remedy": "Run the role truststore.", "where": "wiki1"}  # fmt: skip
+BAD = {
+    "name": "hairpin",
+    "ok": False,
+    "detail": "wiki.example.com:9083: certificate verify failed",
+    "cause": "The authority is missing.",
+    "remedy": "Run the role truststore.",
+    "where": "wiki1",
+}
 SKIPPED = {"name": "request page", "ok": None, "detail": "there is no such page"}
 
 
 def test_the_plan_of_t6(base):
     text = report_text.render_plan(build.make_plan(base("pristine")))
     for part in (
-        "Confluence wiki.example.com:9083", "HTTP + SSL", "T6, same host", "client → nginx on wiki1 → wiki1",
-        'address="127.0.0.1" proxyName="wiki.example.com"', "nginx rtc-confluence-9083: 10.0.0.11 port 9083 → http://127.0.0.1:9083",
-        "install nginx", "Findings: 0 errors, 3 warnings, 0 notes", "! RTC205 wiki1:", "remedy: The role sets",
-    ):  # fmt: skip
+        "Confluence wiki.example.com:9083",
+        "HTTP + SSL",
+        "T6, same host",
+        "client → nginx on wiki1 → wiki1",
+        'address="127.0.0.1" proxyName="wiki.example.com"',
+        "nginx rtc-confluence-9083: 10.0.0.11 port 9083 → http://127.0.0.1:9083",
+        "install nginx",
+        "Findings: 0 errors, 3 warnings, 0 notes",
+        "! RTC205 wiki1:",
+        "remedy: The role sets",
+    ):
         assert part in " ".join(text.split()) or part in text, part
     assert all(len(line) <= report_text.WIDTH for line in text.splitlines())
 
@@ -115,6 +128,8 @@ def test_the_message_of_a_stopped_run():
     )
     text = report_text.render_errors([finding])
     assert text.splitlines() == [
-        "1 error; nothing was changed.", "  ✗ RTC501 wiki1: Port 9083 is in use by node (pid 77).", "      seen:   seen here",
+        "1 error; nothing was changed.",
+        "  ✗ RTC501 wiki1: Port 9083 is in use by node (pid 77).",
+        "      seen:   seen here",
         "      remedy: Stop that process.",
-    ]  # fmt: skip
+    ]

@@ -37,7 +37,19 @@ def test_payload(name):
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"<html>", b"9", b"6:4hell", b"3:4x", b"2:4x9", b"b!!", b"\xff\xfe", b"\x00\xff4", b"\x00\x09\xff4", b"\x01\x0a\xff"],
+    [
+        b"",
+        b"<html>",
+        b"9",
+        b"6:4hell",
+        b"3:4x",
+        b"2:4x9",
+        b"b!!",
+        b"\xff\xfe",
+        b"\x00\xff4",
+        b"\x00\x09\xff4",
+        b"\x01\x0a\xff",
+    ],
 )
 def test_ill_formed_payload(body):
     with pytest.raises(packets_module.PacketError):
@@ -188,7 +200,13 @@ def test_end_in_the_middle_of_a_frame():
         ("https://a:9083/x", "", "a:9083", "https://a:9083", "a:9083"),
         ("https://a:9083/", "192.0.2.1", "a:9083", "https://a:9083", "a:9083 (at 192.0.2.1:9083)"),
         ("https://a:9083/", "192.0.2.1:443", "a:9083", "https://a:9083", "a:9083 (at 192.0.2.1:443)"),
-        ("http://[2001:db8::1]:90/", "[::1]:1", "[2001:db8::1]:90", "http://[2001:db8::1]:90", "2001:db8::1:90 (at ::1:1)"),
+        (
+            "http://[2001:db8::1]:90/",
+            "[::1]:1",
+            "[2001:db8::1]:90",
+            "http://[2001:db8::1]:90",
+            "2001:db8::1:90 (at ::1:1)",
+        ),
         ("http://a:9083/", "::1", "a:9083", "http://a:9083", "a:9083 (at ::1:9083)"),
     ],
 )
