@@ -1,0 +1,148 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Who besides root can change what a path leads to.
+
+A program is run as root, and a file is believed, only where the answer is nobody: then nobody can exchange it between the
+look and the use either. The rules are those of path_resolution(7), unlink(2) with the sticky bit, and acl(5).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import pwd
+import stat
+import struct
+from dataclasses import dataclass
+from typing import Iterator
+
+ANYONE = -1
+_MOST_LINKS = 40  # as Linux (path_resolution(7))
+_WRITE = 2
+# Tags of an entry, and the head of the attribute: include/uapi/linux/posix_acl_xattr.h
+_ACL_USER_OBJ, _ACL_USER, _ACL_GROUP_OBJ, _ACL_GROUP, _ACL_MASK, _ACL_OTHER = 1, 2, 4, 8, 16, 32
+_ACL_VERSION = 2
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Somebody who can change what the path leads to.
+
+    :param uid: the user, or :data:`ANYONE` for a group or for everybody.
+    :param gid: the group, or :data:`ANYONE` for a user or for everybody.
+    :param where: the component of the path that he can write.
+    """
+
+    uid: int
+    gid: int
+    where: str
+
+    def __str__(self) -> str:
+        """For messages: "user confluence (/opt/atlassian/confluence/jre)"."""
+        if self.uid != ANYONE:
+            who = f"user {user_name(self.uid)}"
+        else:
+            who = f"group {self.gid}" if self.gid != ANYONE else "everybody"
+        return f"{who} ({self.where})"
+
+
+def user_name(uid: int) -> str:
+    """The name of a user, his number where he has none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def find_writers(path: str) -> list[Writer]:
+    """Everybody but root who can change or exchange what ``path`` leads to, each once, outermost component first.
+
+    Every directory on the way counts, those of symbolic links on the way too.
+
+    :param path: absolute.
+    :raises OSError: a component is missing or may not be looked at, there are too many links, or the path is relative.
+    """
+    if not path.startswith("/"):
+        raise OSError(errno.EINVAL, "not an absolute path", path)
+    found: dict[Writer, None] = {}
+    for directory, name, info in _walk(path):
+        where = directory if not name else os.path.join(directory, name)
+        if not stat.S_ISLNK(info.st_mode):
+            for writer in _writers_of(where, info):
+                found.setdefault(writer)
+        elif info.st_uid != 0:  # in a sticky directory the owner of a link can exchange it
+            found.setdefault(Writer(info.st_uid, ANYONE, where))
+    return list(found)
+
+
+def is_root_only(path: str) -> bool:
+    """Whether nobody but root can change what a path leads to.
+
+    :raises OSError: as :func:`find_writers`.
+    """
+    return not find_writers(path)
+
+
+def _walk(path: str) -> Iterator[tuple[str, str, os.stat_result]]:
+    """Every component: directory, name, and what ``lstat`` says; links are followed."""
+    current = "/"
+    yield current, "", os.lstat(current)
+    todo = [part for part in path.split("/") if part not in ("", ".")]
+    links = 0
+    while todo:
+        name = todo.pop(0)
+        if name == "..":
+            current = os.path.dirname(current)
+            continue
+        step = os.path.join(current, name)
+        info = os.lstat(step)
+        yield current, name, info
+        if stat.S_ISLNK(info.st_mode):
+            links += 1
+            if links > _MOST_LINKS:
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+            target = os.readlink(step)
+            todo = [part for part in target.split("/") if part not in ("", ".")] + todo
+            current = "/" if target.startswith("/") else current
+        else:
+            current = step
+
+
+def _writers_of(path: str, info: os.stat_result) -> list[Writer]:
+    """Who can write a file or directory. In a sticky directory of root's only owners exchange entries: they are found there."""
+    found = [] if info.st_uid == 0 else [Writer(info.st_uid, ANYONE, path)]
+    if stat.S_ISDIR(info.st_mode) and info.st_mode & stat.S_ISVTX:
+        return found
+    users, groups, others = _granted(path, info)
+    found += [Writer(uid, ANYONE, path) for uid in users if uid not in (0, info.st_uid)]
+    found += [Writer(ANYONE, gid, path) for gid in groups if gid != 0]
+    if others:
+        found.append(Writer(ANYONE, ANYONE, path))
+    return found
+
+
+def _granted(path: str, info: os.stat_result) -> tuple[list[int], list[int], bool]:
+    """Named users and groups that have the right to write, and whether all others have it."""
+    others = bool(info.st_mode & stat.S_IWOTH)
+    acl = _read_acl(path)
+    if not acl:
+        return [], [info.st_gid] if info.st_mode & stat.S_IWGRP else [], others
+    mask = next((perm for tag, perm, _id in acl if tag == _ACL_MASK), 7)
+    users = [number for tag, perm, number in acl if tag == _ACL_USER and perm & mask & _WRITE]
+    groups = [number for tag, perm, number in acl if tag == _ACL_GROUP and perm & mask & _WRITE]
+    if any(tag == _ACL_GROUP_OBJ and perm & mask & _WRITE for tag, perm, _id in acl):
+        groups.insert(0, info.st_gid)
+    return users, groups, others
+
+
+def _read_acl(path: str) -> list[tuple[int, int, int]]:
+    """The entries of a file's POSIX ACL: tag, permissions, id; none where there is no ACL."""
+    try:
+        data = os.getxattr(path, "system.posix_acl_access", follow_symlinks=False)
+    except OSError:
+        return []
+    if len(data) < 4 or struct.unpack_from("<I", data)[0] != _ACL_VERSION:
+        return []
+    return list(struct.iter_unpack("<HHI", data[4 : 4 + (len(data) - 4) // 8 * 8]))
