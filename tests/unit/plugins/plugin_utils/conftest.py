@@ -5,61 +5,12 @@
 
 from __future__ import annotations
 
-import copy
-import pathlib
-
 import pytest
-import yaml
 
-CASES = pathlib.Path(__file__).parents[2] / "data" / "cases"
+from ansible_collections.collab.rtc.tests.unit import plan_cases
 
-
-def _load():
-    bases = yaml.safe_load((CASES / "bases.yml").read_text(encoding="utf-8"))
-    cases = []
-    for path in sorted(CASES.glob("*.yml")):
-        if path.name != "bases.yml":
-            for case in yaml.safe_load(path.read_text(encoding="utf-8")):
-                case["data"] = _build(bases, case)
-                cases.append(case)
-    return bases, cases
-
-
-def _build(bases, case):
-    data = copy.deepcopy(bases["bases"][case["base"]])
-    data = _unshare(data)
-    data["now"] = bases["now"]
-    for path in case.get("unset", ()):
-        _change(data, path)
-    for path, value in case.get("set", {}).items():
-        _change(data, path, copy.deepcopy(value))
-    return data
-
-
-def _unshare(value):
-    """YAML anchors make one object of several places; a change of one place must not change the others."""
-    if isinstance(value, dict):
-        return {key: _unshare(item) for key, item in value.items()}
-    return [_unshare(item) for item in value] if isinstance(value, list) else value
-
-
-_GONE = object()
-
-
-def _change(data, path, value=_GONE):
-    """Set or remove what a dotted path names. Numbers are indexes of lists; "+" appends. File names have no place in it."""
-    *parents, last = path.split(".")
-    for name in parents:
-        data = data[int(name)] if isinstance(data, list) else data.setdefault(name, {})
-    if isinstance(data, list) and last == "+":
-        data.append(value)
-    elif value is _GONE:
-        del data[int(last) if isinstance(data, list) else last]
-    else:
-        data[int(last) if isinstance(data, list) else last] = value
-
-
-BASES, ALL = _load()
+BASES = plan_cases.load_bases()
+ALL = plan_cases.load_cases(BASES)
 
 
 def pytest_generate_tests(metafunc):
@@ -100,6 +51,6 @@ def base(landscape_of):
     """A function: name of a base and changes to it -> landscape."""
 
     def build(name, **changes):
-        return landscape_of(_build(BASES, {"base": name, **changes}))
+        return landscape_of(plan_cases.make_input(BASES, {"base": name, **changes}))
 
     return build
