@@ -32,10 +32,14 @@ SEEDS = 3000
 SHOWN = 40  # differences that are printed one by one
 
 # What was renamed on purpose since a dump of the old tree was made; the changelog names it too.
-RENAMED_KEYS: dict[str, str] = {}
-RENAMED_TEXTS: dict[str, str] = {}
+RENAMED_KEYS = {"seed_from": "copy_from"}
+RENAMED_TEXTS = {
+    "before Tomcat ends TLS": "in front of Tomcat ends TLS",
+    "which one is before ": "which one is in front of ",
+    "is not told to read": "is not configured to read",
+}
 # Remedies that were rewritten on purpose as a whole: id of the finding -> the text before the part that is new.
-REWRITTEN_REMEDIES: dict[str, str] = {}
+REWRITTEN_REMEDIES = {"RTC410": "Or configure it by hand; for "}  # the renderers write what follows
 
 Planner = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -51,13 +55,13 @@ def load_package_planner() -> Planner:
     facts = importlib.import_module(f"{COLLECTION}.module_utils._facts")
     tls_files = importlib.import_module(f"{COLLECTION}.plugin_utils._inventory.tls_files")
     load_inventory = importlib.import_module(f"{COLLECTION}.plugin_utils._plan.load_inventory")
-    topology = importlib.import_module(f"{COLLECTION}.plugin_utils._plan.topology")
-    build = importlib.import_module(f"{COLLECTION}.plugin_utils._plan.build")
+    model = importlib.import_module(f"{COLLECTION}.plugin_utils._plan.model")
+    action = importlib.import_module(f"{COLLECTION}.action.plan")
 
     def plan(data: dict[str, Any]) -> dict[str, Any]:
-        given = topology.Landscape(now=data["now"], groups=data["groups"], failed=data.get("failed", {}))
-        fill(given, data, facts, tls_files.GivenTls, load_inventory.add)
-        result: dict[str, Any] = facts.to_dict(build.make_plan(given))
+        given = model.PlanInput(now=data["now"], groups=data["groups"], failed=data.get("failed", {}))
+        fill(given, data, facts, tls_files.GivenTls, load_inventory.add_host)
+        result: dict[str, Any] = facts.to_dict(action.make_plan(given))
         return result
 
     return plan
@@ -142,7 +146,7 @@ def load(path: Path) -> dict[str, Any]:
 def rename(value: Any) -> Any:
     """A value of the old plan with the names and texts of the new one."""
     if isinstance(value, dict):
-        found: dict[str, Any] = {RENAMED_KEYS.get(key, key): rename(item) for key, item in value.items()}
+        found: dict[str, Any] = {RENAMED_KEYS.get(str(key), str(key)): rename(item) for key, item in value.items()}
         return cut_remedy(found) if "remedy" in found else found
     if isinstance(value, list):
         return [rename(item) for item in value]

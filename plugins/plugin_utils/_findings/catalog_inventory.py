@@ -94,7 +94,7 @@ INVENTORY = (
           "rtc_proxy is neither none nor an inventory host that was seen.",
           "Add the proxy to the group rtc_proxies, or correct the name. For a proxy that is not managed here, leave"
           " rtc_proxy out and set rtc_proxy_kind: other."),
-    FindingType("RTC106", "error", "Host in both groups, and its wishes are for both",
+    FindingType("RTC106", "error", "Host in both groups, and its settings are for both",
           "Confluence and Jira on one host need ports and installations of their own.",
           "A host is in confluence and jira, but only one application is there, or a variable that has to differ is"
           " one value.",
@@ -103,7 +103,7 @@ INVENTORY = (
           "One proxy cannot tell them apart.",
           "Two sites have the same server name and the same RTC port.",
           "Give one of them another rtc_port or rtc_server_name.", "", ("S08",)),
-    FindingType("RTC108", "error", "Wishes that contradict each other",
+    FindingType("RTC108", "error", "HostSettings that contradict each other",
           "No state of the site fulfils all of them. A warning where one of them just has no effect.",
           "Variables of one site are compared with each other, and between its nodes.",
           "Drop or correct one of the variables that the message names.", seed=("S06",)),

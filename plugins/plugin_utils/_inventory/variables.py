@@ -37,7 +37,7 @@ class Mute:
 
 
 @dataclass
-class Wishes:
+class HostSettings:
     """The variables of one application on one host, checked. Secrets are left out: only roles read them."""
 
     server_name: str = ""
@@ -71,7 +71,7 @@ class Wishes:
 class Variable:
     """One variable of the inventory.
 
-    ``field`` is the attribute of :class:`Wishes`; "" for what only roles and playbooks read (secrets,
+    ``field`` is the attribute of :class:`HostSettings`; "" for what only roles and playbooks read (secrets,
     batch size): the plan never evaluates these.
     """
 
@@ -169,12 +169,12 @@ _BY_NAME = {variable.name: variable for variable in VARIABLES}
 UNREAD = frozenset(variable.name for variable in VARIABLES if not variable.field)  # roles and playbooks read them
 
 
-def parse(variables: Mapping[str, Any], kind: str) -> tuple[Wishes, list[Problem]]:
-    """The wishes for the application ``kind`` of one host, with everything that is wrong in them.
+def parse(variables: Mapping[str, Any], kind: str) -> tuple[HostSettings, list[Problem]]:
+    """The settings for the application ``kind`` of one host, with everything that is wrong in them.
 
     A value may be a dictionary with the keys ``confluence`` and ``jira`` where a host carries both applications.
     """
-    wishes, problems = Wishes(), unknown_variables(variables)
+    settings, problems = HostSettings(), unknown_variables(variables)
     for variable in VARIABLES:
         if variable.name in UNREAD:
             continue
@@ -186,8 +186,8 @@ def parse(variables: Mapping[str, Any], kind: str) -> tuple[Wishes, list[Problem
         except ValueError as error:
             problems.append(_problem(variable, str(error)))
             continue
-        setattr(wishes, variable.field, read)
-    return wishes, problems
+        setattr(settings, variable.field, read)
+    return settings, problems
 
 
 def common(variables: Mapping[str, Any], name: str) -> bool:

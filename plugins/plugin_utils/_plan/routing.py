@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which proxy route leads to which host. PRIVATE to the collection.
+"""Which proxy route leads to which host. Pure.
 
 A proxy names its upstream by address or by name, as the *proxy's* host sees it; this module says whether that is a given
 host of the inventory.
@@ -30,8 +30,8 @@ Machine = Tuple[str, FrozenSet[str]]  # host name and addresses
 
 
 @dataclass
-class Match:
-    """A way into a proxy that ends at a host: one listener, one route, one upstream."""
+class ProxyRoute:
+    """A route through a proxy that ends at a host: one listener, one path, one upstream."""
 
     host: str  # inventory name of the proxy's host
     proxy: Proxy
@@ -47,11 +47,11 @@ class Match:
         return f"{self.host}: {file or self.proxy.config}:{line}"
 
 
-class Ways:
-    """Every way through any proxy of the inventory, found by where it leads: a fleet has thousands."""
+class RouteIndex:
+    """Every route through any proxy of the inventory, found by where it leads: a fleet has thousands."""
 
     def __init__(self, everyone: dict[str, HostFacts]) -> None:
-        self._ways: dict[tuple[Machine | str, int], list[Match]] = {}
+        self._routes: dict[tuple[Machine | str, int], list[ProxyRoute]] = {}
         self._hosts: dict[str, list[str]] = {}  # address -> inventory names
         for host, facts in everyone.items():
             for address in facts.addresses:
@@ -63,18 +63,18 @@ class Ways:
         for vhost in proxy.hosts:
             for route in vhost.routes:
                 for upstream in route.upstreams:
-                    found = [Match(host, proxy, vhost, listen, route, upstream) for listen in vhost.listens]
+                    found = [ProxyRoute(host, proxy, vhost, listen, route, upstream) for listen in vhost.listens]
                     for goal in _goals(upstream.host.strip("[]").lower(), facts):
-                        self._ways.setdefault((goal, upstream.port), []).extend(found)
+                        self._routes.setdefault((goal, upstream.port), []).extend(found)
 
-    def to_node(self, node: str, target: HostFacts, port: int) -> list[Match]:
-        """Every way to ``port`` of the host ``target``, TLS listeners first."""
+    def find_routes(self, node: str, target: HostFacts, port: int) -> list[ProxyRoute]:
+        """Every route to ``port`` of the host ``target``, TLS listeners first."""
         goals: list[Machine | str] = [machine(target), *sorted(names(node, target))]
         goals += [address for address in target.addresses if not is_loopback(address)]
-        found = {id(match): match for goal in dict.fromkeys(goals) for match in self._ways.get((goal, port), [])}
-        return sorted(found.values(), key=lambda match: (not match.listen.tls, match.host))
+        found = {id(item): item for goal in dict.fromkeys(goals) for item in self._routes.get((goal, port), [])}
+        return sorted(found.values(), key=lambda item: (not item.listen.tls, item.host))
 
-    def hosts(self, addresses: list[str]) -> list[str]:
+    def find_hosts(self, addresses: list[str]) -> list[str]:
         """Inventory names of the hosts that have one of the addresses."""
         return [host for address in addresses for host in self._hosts.get(address, [])]
 
@@ -122,7 +122,7 @@ def same_machine(one: HostFacts, other: HostFacts) -> bool:
 def covers(listen: str, address: str) -> bool:
     """Whether a socket on ``listen`` holds the port on ``address`` too.
 
-    A wildcard counts as both families: nginx and Tomcat open ``::`` without IPV6_V6ONLY unless told otherwise.
+    A wildcard counts as both families: nginx and Tomcat open ``::`` without IPV6_V6ONLY unless they are configured otherwise.
     """
     listen, address = listen.strip("[]"), address.strip("[]")
     return listen in WILDCARDS or address in WILDCARDS or listen == address

@@ -26,31 +26,31 @@ def all_cases():
 
 
 @pytest.fixture
-def landscape_of():
+def plan_input_of():
     """A function: data of a case -> what the plan is made from, read as the action reads the inventory."""
     from ansible_collections.collab.rtc.plugins.module_utils import _facts
     from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.tls_files import GivenTls
     from ansible_collections.collab.rtc.plugins.plugin_utils._plan import load_inventory
-    from ansible_collections.collab.rtc.plugins.plugin_utils._plan.topology import Landscape
+    from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import PlanInput
 
     def build(data):
-        landscape = Landscape(now=data["now"], groups=data["groups"], failed=data.get("failed", {}))
+        plan_input = PlanInput(now=data["now"], groups=data["groups"], failed=data.get("failed", {}))
         for host, facts in data["facts"].items():
-            landscape.facts[host] = _facts.from_dict(_facts.HostFacts, facts)
+            plan_input.facts[host] = _facts.from_dict(_facts.HostFacts, facts)
         for host in {host for members in data["groups"].values() for host in members}:
-            load_inventory.add(landscape, host, data.get("vars", {}).get(host, {}))
+            load_inventory.add_host(plan_input, host, data.get("vars", {}).get(host, {}))
         for host, kinds in data.get("tls", {}).items():
-            landscape.tls[host] = {kind: GivenTls(**given) for kind, given in kinds.items()}
-        return landscape
+            plan_input.tls[host] = {kind: GivenTls(**given) for kind, given in kinds.items()}
+        return plan_input
 
     return build
 
 
 @pytest.fixture
-def base(landscape_of):
-    """A function: name of a base and changes to it -> landscape."""
+def base(plan_input_of):
+    """A function: name of a base and changes to it -> what the plan is made from."""
 
     def build(name, **changes):
-        return landscape_of(plan_cases.make_input(BASES, {"base": name, **changes}))
+        return plan_input_of(plan_cases.make_input(BASES, {"base": name, **changes}))
 
     return build

@@ -17,12 +17,12 @@ def read(**variables):
 
 
 def test_nothing_asked_is_all_defaults():
-    assert read() == (inventory_variables.Wishes(), [])
+    assert read() == (inventory_variables.HostSettings(), [])
 
 
 def test_the_table_and_the_class_are_one():
     fields = {variable.field for variable in inventory_variables.VARIABLES if variable.field}
-    assert fields == {item.name for item in dataclasses.fields(inventory_variables.Wishes)}
+    assert fields == {item.name for item in dataclasses.fields(inventory_variables.HostSettings)}
     names = [variable.name for variable in inventory_variables.VARIABLES]
     assert len(names) == len(set(names))
     for variable in inventory_variables.VARIABLES:
@@ -47,9 +47,9 @@ def test_the_table_and_the_class_are_one():
     ],
 )  # fmt: skip
 def test_values_as_people_write_them(name, given, expected):
-    wishes, problems = read(**{name: given})
+    settings, problems = read(**{name: given})
     assert problems == []
-    assert getattr(wishes, name) == expected
+    assert getattr(settings, name) == expected
 
 
 @pytest.mark.parametrize(
@@ -72,12 +72,12 @@ def test_values_as_people_write_them(name, given, expected):
     ],
 )  # fmt: skip
 def test_values_that_cannot_be(name, given, number, text):
-    wishes, problems = read(**{name: given})
+    settings, problems = read(**{name: given})
     (problem,) = problems
     assert (problem.id, problem.variable) == (number, f"rtc_{name}")
     assert text in problem.message
     assert problem.remedy
-    assert getattr(wishes, name) == getattr(inventory_variables.Wishes(), name)
+    assert getattr(settings, name) == getattr(inventory_variables.HostSettings(), name)
 
 
 def test_a_password_in_a_value_is_never_repeated():
@@ -110,8 +110,8 @@ def test_names_that_are_in_order(name):
 
 
 def test_secrets_are_not_read():
-    wishes, problems = read(secret={"broken": object()}, truststore_password=5)
-    assert (wishes, problems) == (inventory_variables.Wishes(), [])
+    settings, problems = read(secret={"broken": object()}, truststore_password=5)
+    assert (settings, problems) == (inventory_variables.HostSettings(), [])
 
 
 def test_a_value_for_each_application():

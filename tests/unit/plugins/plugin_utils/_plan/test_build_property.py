@@ -10,9 +10,10 @@ import json
 
 import pytest
 
+from ansible_collections.collab.rtc.plugins.action.plan import make_plan
 from ansible_collections.collab.rtc.plugins.module_utils import _facts
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings import catalog
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan import build, schema
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan import schema
 from ansible_collections.collab.rtc.plugins.plugin_utils._report import text
 from ansible_collections.collab.rtc.tests.unit import plan_cases
 
@@ -22,7 +23,7 @@ from hypothesis import strategies as st  # noqa: E402 - after the guard
 
 @hypothesis.given(st.data())
 @hypothesis.settings(deadline=None, suppress_health_check=list(hypothesis.HealthCheck))
-def test_there_is_always_a_plan(landscape_of, all_cases, data):
+def test_there_is_always_a_plan(plan_input_of, all_cases, data):
     case = data.draw(st.sampled_from(all_cases), label="case")["data"]
     facts = copy.deepcopy(case["facts"])
     where = [path for path in plan_cases.list_places(facts) if len(path) > 1]
@@ -30,7 +31,7 @@ def test_there_is_always_a_plan(landscape_of, all_cases, data):
         plan_cases.change_place(facts, path, lambda values: data.draw(st.sampled_from(values)))
     hypothesis.note(json.dumps(facts))
 
-    plan = build.make_plan(landscape_of({**case, "facts": facts}))
+    plan = make_plan(plan_input_of({**case, "facts": facts}))
 
     assert _facts.from_dict(schema.Plan, json.loads(json.dumps(_facts.to_dict(plan)))) == plan
     assert all(item.id in catalog.CATALOGUE for item in plan.findings)
