@@ -7,11 +7,11 @@
 ``compare_plans.py dump OUT.json [--tree DIR] [--seeds N]``
     runs the planner of a tree (by default, of this one) over every base and case of tests/unit/data/cases, and over N
     variations of them: facts changed as the property test of the plan changes them, the same for the same seed. Both
-    dumps take their inputs from the tree that this file is in. DIR is another checkout in which ``tools/setup`` has run.
+    dumps take their inputs from the tree that this file is in. ``tools/setup`` has to have run in DIR.
 
 ``compare_plans.py diff OLD.json NEW.json``
-    prints what differs, with the renamed keys and texts below mapped, and exits with 1 when anything does. The files are
-    two dumps, or what two runs wrote by ``-e rtc_plan_file=FILE``.
+    prints what differs, with the renamed keys and texts below mapped, and exits with 1 when anything does. The files
+    are two dumps, or what two runs wrote by ``-e rtc_plan_file=FILE``.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The catalogue of findings: what each id means, how it is detected and mended. PRIVATE to the collection.
+"""The catalogue of findings: what each id means, how it is detected and mended.
 
 Ids never change their meaning and are never used again. ``docs/findings.md`` is made from here. The entries are in
 ``_findings_<topic>``; the hundreds digit is the topic.

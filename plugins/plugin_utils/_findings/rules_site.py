@@ -54,15 +54,16 @@ def check_site(classified: ClassifiedSite, wanted: DesiredSite, plan_input: Plan
 def _check_names_and_ports(sites: list[ClassifiedSite]) -> Iterator[Finding]:
     seen: dict[tuple[str, int], ClassifiedSite] = {}
     for classified in sites:
-        key = (classified.site.server_name, classified.site.rtc_port)
+        site = classified.site
+        key = (site.server_name, site.rtc_port)
         if key in seen:
             first = seen[key].site
             yield make(
                 "RTC107",
                 classified.nodes[0].host,
                 f"{first.application.capitalize()} on {', '.join(first.nodes)} and"
-                f" {classified.site.application.capitalize()} on {', '.join(classified.site.nodes)} both are {classified.site.name}.",
-                site=classified.site.name,
+                f" {site.application.capitalize()} on {', '.join(site.nodes)} both are {site.name}.",
+                site=site.name,
             )
         seen.setdefault(key, classified)
 
@@ -90,7 +91,8 @@ def _check_application_vhosts(sites: list[ClassifiedSite]) -> Iterator[Finding]:
                 yield make(
                     "RTC111",
                     classified.nodes[0].host,
-                    f"{seen[key].site.base_url} and {classified.site.base_url} would both have one at {classified.proxy.host}.",
+                    f"{seen[key].site.base_url} and {classified.site.base_url} would both have one at"
+                    f" {classified.proxy.host}.",
                     site=classified.site.name,
                 )
             seen.setdefault(key, classified)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the certificate, key and authority hold that the inventory gives. PRIVATE to the collection.
+"""What the certificate, key and authority hold that the inventory gives.
 
 Runs on the controller. The result is data without secrets, so that the plan can be made and tested without any file.
 """

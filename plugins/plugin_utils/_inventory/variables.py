@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the inventory asks for: the table of its variables, and reading them strictly. PRIVATE to the collection.
+"""What the inventory asks for: the table of its variables, and reading them strictly.
 
 :data:`VARIABLES` is the one place that says which variables exist; ``docs/variables.md`` is made from it. A variable
 with the prefix ``rtc_`` that is not in the table is an error, because a typing mistake must never be a silent default.
@@ -111,9 +111,11 @@ VARIABLES: tuple[Variable, ...] = (
          "The proxy server. V(aws_alb) and V(other) are proxies that this collection does not configure: the plan says"
          " what to set there.", (*MANAGED_PROXIES, "aws_alb", "other")),
     _var("protocol", "choice", "what is detected",
-         "What the RTC panel has to show. It is compared with what the plan leads to; a difference stops the run.", PROTOCOLS),
+         "What the RTC panel has to show. It is compared with what the plan leads to; a difference stops the"
+         " run.", PROTOCOLS),
     _var("service", "choice", "auto",
-         "V(deployed) is the server of this collection, V(builtin) the add-on's own inside the application; V(auto) takes"
+         "V(deployed) is the server of this collection, V(builtin) the add-on's own inside the application; V(auto)"
+         " takes"
          " the add-on's own where it already listens on the RTC port.", ("auto", "deployed", "builtin")),
     _var("application_port", "anyport", "443 with TLS, 80 without, or what is detected",
          "The port in the address that users type for the application itself."),
@@ -130,20 +132,25 @@ VARIABLES: tuple[Variable, ...] = (
     _var("tls_key", "pem", "the key of the application's own virtual host",
          "Private key of the certificate, without a pass phrase: a file on the controller, or PEM text."),
     _var("tls_ca", "pem", "the highest certificate of the chain",
-         "Certificate of the authority that the application's Java has to trust: a file on the controller, or PEM text."),
+         "Certificate of the authority that the application's Java has to trust: a file on the controller, or PEM"
+         " text."),
     _var("tls_fetch", "bool", "false",
-         "Take the authority to trust from the running server where O(rtc_tls_ca) is not given. Trusts what answers now."),
+         "Take the authority to trust from the running server where O(rtc_tls_ca) is not given. Trusts what answers"
+         " now."),
     _var("upstream_ca", "pem", "the authorities of the proxy's system",
          "Authority of Tomcat's own certificate, where a proxy encrypts again: a file on the controller, or PEM text."),
-    _var("upstream_name", "name", "the server name", "The name in Tomcat's own certificate, where a proxy encrypts again."),
+    _var("upstream_name", "name", "the server name",
+         "The name in Tomcat's own certificate, where a proxy encrypts again."),
     _var("store_url", "secret_url", "none: SQLite on each node",
-         "Redis or Valkey that all RTC nodes share. Not supported by the RTC server of this version: setting it is an error."),
+         "Redis or Valkey that all RTC nodes share. Not supported by the RTC server of this version: setting it is"
+         " an error."),
     _var("origins", "list", "the application's own address",
          "Origins of web pages that may connect to RTC, such as V(https://wiki.example.com)."),
     _var("server_python", "path", "the newest interpreter found that is 3.10 or later",
          "Python interpreter on the host that the RTC server runs on."),
     _var("truststore_path", "path", "the trust store that the application uses",
-         "Keep the trusted authorities in this trust store of their own instead, so that an upgrade of Java does not lose them."
+         "Keep the trusted authorities in this trust store of their own instead, so that an upgrade of Java does not"
+         " lose them."
          " It is named to the JVM in the application's C(bin/setenv.sh)."),
     _var("restart_application", "choice", "when_needed",
          "Whether the run restarts the application where its settings changed. V(never) reports the pending restart.",
@@ -152,15 +159,17 @@ VARIABLES: tuple[Variable, ...] = (
     _var("verify_address", "name", "what the server name resolves to",
          "Address that the controller connects to for the checks when it cannot resolve the server name.", read=False),
     _var("verify_request_url", "text", "none",
-         "Path, below the base URL, of a page of the application that tells how a request looks to it, for the checks.", read=False),
+         "Path, below the base URL, of a page of the application that tells how a request looks to it, for the"
+         " checks.", read=False),
     _var("verify_fetch_url", "text", "none",
-         "Path, below the base URL, of a page of the application that fetches a URL with its own Java, for the checks.", read=False),
+         "Path, below the base URL, of a page of the application that fetches a URL with its own Java, for the"
+         " checks.", read=False),
     _var("plan_file", "path", "none", "Write the plan as JSON to this file on the controller."),
     _var("backup", "bool", "false", "Keep a copy beside each file that is changed."),
     _var("secret", "secret", "made on the first run and kept", "Key that RTC tokens are signed with.", read=False),
     _var("truststore_password", "secret", "changeit", "Password of the trust store.", read=False),
-    _var("bundle", "path", "built on the controller when it is needed", "A bundle of the RTC server that was built before.",
-         read=False),
+    _var("bundle", "path", "built on the controller when it is needed",
+         "A bundle of the RTC server that was built before.", read=False),
     _var("report_file", "path", "none", "Write the report as JSON to this file on the controller.", read=False),
     _var("serial", "text", "1", "How many hosts of the application are changed at a time.", read=False),
 )  # fmt: skip

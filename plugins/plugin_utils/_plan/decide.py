@@ -4,8 +4,8 @@
 
 """From sites to their desired state. Pure.
 
-Whatever is decided about a site is decided below this function, once a run: ``decide_node`` (with ``decide_service`` and
-``decide_trust``) for each application, then ``decide_proxy`` (with ``existing_vhosts``).
+All that is decided about a site is decided below :func:`decide`, once a run: ``decide_node`` (with ``decide_service``
+and ``decide_trust``) for each application, then ``decide_proxy`` (with ``existing_vhosts``).
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ def decide_option(node: Node, java: Java | None, imports: bool, obstacle: str) -
 
 
 def find_obstacle(node: Node) -> tuple[str, str]:
-    """Why the trust store of its own cannot be named to the application's JVM, and what the administrator does about it.
+    """Why a trust store of its own cannot be named to the application's JVM, and what the administrator does about it.
 
     :returns: two sentences; empty ones when nothing is in the way.
     """

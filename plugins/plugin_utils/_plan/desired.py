@@ -4,9 +4,9 @@
 
 """The desired state of every site, as a value: the second of the three steps from input to plan.
 
-``decide`` makes it, once a run; the plan of each host and the findings only read it. The types hold text, numbers, lists,
-dictionaries and one another, no facts and no functions, so that two states can be compared with ``==`` and written as
-JSON (``_facts.to_dict`` and ``_facts.from_dict``). Nothing may be changed in a state once it is made.
+``decide`` makes it, once a run; the plan of each host and the findings only read it. The types hold text, numbers,
+lists, dictionaries and one another, but no facts and no functions. So two states can be compared with ``==``, and one
+can be kept as JSON (``_facts.to_dict`` and ``_facts.from_dict``). Nobody changes a state once it is made.
 
 ``evidence`` of a part says why: name of a field -> the fact or setting that it follows from.
 """

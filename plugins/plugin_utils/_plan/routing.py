@@ -4,8 +4,8 @@
 
 """Which proxy route leads to which host. Pure.
 
-A proxy names its upstream by address or by name, as the *proxy's* host sees it; this module says whether that is a given
-host of the inventory.
+A proxy names its upstream by address or by name, as the *proxy's* host sees it; this module says whether that is a
+given host of the inventory.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def same_machine(one: HostFacts, other: HostFacts) -> bool:
 def covers(listen: str, address: str) -> bool:
     """Whether a socket on ``listen`` holds the port on ``address`` too.
 
-    A wildcard counts as both families: nginx and Tomcat open ``::`` without IPV6_V6ONLY unless they are configured otherwise.
+    A wildcard counts as both families: by default, nginx and Tomcat open ``::`` without IPV6_V6ONLY.
     """
     listen, address = listen.strip("[]"), address.strip("[]")
     return listen in WILDCARDS or address in WILDCARDS or listen == address

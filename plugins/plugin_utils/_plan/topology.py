@@ -4,8 +4,8 @@
 
 """The classification: the facts of all hosts and the settings of the inventory become sites. Pure.
 
-A site is what the administrator means it to be: what is there, overlaid by what the inventory states. Each conclusion is
-kept with its evidence in ``Site.evidence``. Nothing is reported here: what is odd is for the findings.
+A site is what the administrator means it to be: what is there, overlaid by what the inventory states. Each conclusion
+is kept with its evidence in ``Site.evidence``. Nothing is reported here: what is odd is for the findings.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The deployment bundle: the RTC server and all it needs, as one archive. PRIVATE to the collection.
+"""The deployment bundle: the RTC server and all it needs, as one archive.
 
 Built on the controller, because the servers it goes to stand behind firewalls: the target contacts no package index and
 needs no pip, no virtual environment and no compiler. The archive holds ``lib/`` (every package, unpacked), the launcher
@@ -176,7 +176,7 @@ def _install(source: str, python_version: str, machine: str, library: str) -> No
 
 def _run_with_requirements(command: list[str], requirements: str) -> subprocess.CompletedProcess[str]:
     # pip evaluates environment markers for the interpreter that it runs on, not for --python-version. What the lock
-    # file has is therefore installed for every version; the few back-ports that an interpreter does not need do no harm.
+    # file has is therefore installed for every version; back-ports that an interpreter does not need do no harm.
     with open(requirements, encoding="utf-8") as file:
         lines = [re.sub(r"\s*;[^\\]*", " ", line) for line in file]
     with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as plain:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Plan and results as text for people. Pure. PRIVATE to the collection."""
+"""Plan and results as text for people. Pure."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def render_plan(plan: Plan) -> str:
 def render_detected(plan: Plan, facts: Mapping[str, HostFacts]) -> str:
     """Host by host: what is there, the topology with its evidence, and the findings.
 
-    :param facts: inventory name -> what the host told; a host that told nothing has findings only.
+    :param facts: inventory name -> what was detected; a host that was not reached has findings only.
     """
     parts: list[str] = []
     explained: set[str] = set()
@@ -48,7 +48,8 @@ def render_detected(plan: Plan, facts: Mapping[str, HostFacts]) -> str:
         found = [item for item in plan.findings if item.host == host]
         lines = [host, "─" * len(host), *_table(rows), *_findings_of_host(found)]
         parts.append("\n".join(lines) + "\n")
-    total = f"{len(names)} host{'s' if len(names) != 1 else ''}: {_count([item for item in plan.findings if not item.muted])}"
+    counts = _count([item for item in plan.findings if not item.muted])
+    total = f"{len(names)} host{'s' if len(names) != 1 else ''}: {counts}"
     unseen = [host for host in names if host not in facts]
     parts.append(total + (f"\nNot seen: {', '.join(unseen)}" if unseen else ""))
     return "\n".join(parts) + "\n"
@@ -59,7 +60,8 @@ def render_report(
 ) -> str:
     """The end of a run: each site with its checks, then the findings and what is left to do.
 
-    :param checks: site name -> ``{name, ok, detail, cause, remedy, where}``; ``ok`` is ``None`` for a check that was not made.
+    :param checks: site name -> ``{name, ok, detail, cause, remedy, where}``; ``ok`` is ``None`` for a check that was
+        not made.
     :param pending: host -> reasons of restarts that are left to the administrator.
     """
     parts = [_result(site, checks.get(site.name, [])) for site in plan.sites] or ["There is no site to report on.\n"]

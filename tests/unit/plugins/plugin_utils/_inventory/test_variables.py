@@ -43,7 +43,8 @@ def test_the_table_and_the_class_are_one():
         ("listen", ["[2001:db8::1]", "*"], ["2001:db8::1", "*"]),
         ("origins", "https://a, https://b", ["https://a", "https://b"]), ("install_dir", "/opt/wiki/", "/opt/wiki"),
         ("store_url", "rediss://user:pw@s:6380/1", "rediss://user:pw@s:6380/1"),
-        ("ignore_findings", [{"id": "rtc212", "reason": "small drawings only"}], [inventory_variables.Mute("RTC212", "small drawings only")]),
+        ("ignore_findings", [{"id": "rtc212", "reason": "small drawings only"}],
+         [inventory_variables.Mute("RTC212", "small drawings only")]),
     ],
 )  # fmt: skip
 def test_values_as_people_write_them(name, given, expected):

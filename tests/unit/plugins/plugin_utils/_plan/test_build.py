@@ -300,7 +300,8 @@ USED = "facts.jira1.applications.0.java.truststore.path"
     [
         ({}, "/var/store", "/jre/cacerts", [("/var/store", "/jre/cacerts")], [("/var/store", "/jre/cacerts")]),
         # Named already: the same again, which changes nothing. A store that was lost is made anew from the JRE's.
-        ({"ours": "/var/store", "mtime": 1800000000}, "/var/store", "/var/store", [("/var/store", "/jre/lib/security/cacerts")],
+        ({"ours": "/var/store", "mtime": 1800000000}, "/var/store", "/var/store",
+         [("/var/store", "/jre/lib/security/cacerts")],
          [("/var/store", "/jre/lib/security/cacerts")]),
         # Another one was asked for before.
         ({"ours": "/var/old"}, "/var/store", "/var/old", [("/var/store", "/jre/lib/security/cacerts")],
