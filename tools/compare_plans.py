@@ -37,6 +37,7 @@ RENAMED_TEXTS = {
     "before Tomcat ends TLS": "in front of Tomcat ends TLS",
     "which one is before ": "which one is in front of ",
     "is not told to read": "is not configured to read",
+    ": our instance ": ": the managed instance ",
 }
 # Remedies that were rewritten on purpose as a whole: id of the finding -> the text before the part that is new.
 REWRITTEN_REMEDIES = {"RTC410": "Or configure it by hand; for "}  # the renderers write what follows

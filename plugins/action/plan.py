@@ -66,7 +66,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
             try:
                 json_file.write_json(plan_file, data, "plan", "rtc_plan_file")
             except RtcError as error:
-                raise AnsibleActionFail(str(error)) from error
+                raise AnsibleActionFail(str(error)) from None  # Ansible repeats a cause in its message
         self._show(plan, plan_input)
         errors = catalog.errors(plan.findings)
         run = task_vars.get("rtc_run") or task_vars.get("rtc_run_id") or new_run()

@@ -13,7 +13,8 @@ author: [collab.rtc authors (@collab-rtc)]
 description:
   - Prints for each site its address, protocol and placement, each check with its result, and for a failure the likely
     cause and the remedy; then the findings and the restarts that are left to do.
-  - Reads what the roles C(plan), C(restart) and C(verify) left as facts. Runs on the controller and makes no remote call.
+  - Reads what the roles C(plan), C(restart) and C(verify) left as facts. Runs on the controller and makes no remote
+    call.
 extends_documentation_fragment: [collab.rtc.attributes]
 attributes:
   check_mode:

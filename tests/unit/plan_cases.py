@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The cases of ``tests/unit/data/cases/*.yml`` as data, and variations of them.
 
-The unit tests and ``tools/compare_plans.py`` share this file; so it imports nothing of the collection, whose tree may be
-another one than the one that this file is in.
+The unit tests and ``tools/compare_plans.py`` share this file. It imports nothing of the collection, because the tool
+may run the code of another tree than the one that this file is in.
 """
 
 from __future__ import annotations

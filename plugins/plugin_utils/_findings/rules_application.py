@@ -13,9 +13,9 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings.catalog import make
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import NO_PROXY
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import routing
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan.decide_service import parse_version
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import DesiredNode, DesiredSite
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import ClassifiedSite, Node
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.versions import parse_version
 
 POST_LIMIT = 2097152  # Tomcat's default maxPostSize in bytes
 

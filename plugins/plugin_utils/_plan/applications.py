@@ -75,8 +75,8 @@ def _complete(node: Node, route_index: RouteIndex) -> None:
         node.evidence.append(
             f"connector: port {node.connector.port} of {node.host} listens; {node.server_xml} may not be read"
         )
-    ours = (item for item in node.facts.rtc if item.kind == "deployed")
-    node.deployed = next((item for item in ours if item.instance == node.kind), None)
+    deployed = (item for item in node.facts.rtc if item.kind == "deployed")
+    node.deployed = next((item for item in deployed if item.instance == node.kind), None)
     node.rtc_port = _decide_rtc_port(node)
     node.builtin = _find_builtin(node)
     if node.connector:
@@ -107,7 +107,7 @@ def _decide_rtc_port(node: Node) -> int:
         return node.settings.port
     found = node.deployed
     if found and found.port:
-        node.evidence.append(f"RTC port {found.port}: our instance {found.instance} on {node.host} has it")
+        node.evidence.append(f"RTC port {found.port}: the managed instance {found.instance} on {node.host} has it")
         return found.port
     own = [item for item in node.facts.rtc if item.kind == "builtin" and item.pid and _is_in_jvm(item, node)]
     if len(own) == 1:

@@ -6,10 +6,9 @@
 
 from __future__ import annotations
 
-import re
-
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import DesiredConnector, DesiredService
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import ClassifiedSite, Node
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.versions import parse_version
 
 LOOPBACK = "127.0.0.1"
 ALL = "0.0.0.0"  # noqa: S104 - what the RTC server's configuration wants for all addresses
@@ -100,9 +99,3 @@ def decide_python(node: Node) -> tuple[str, str, bool, str]:
         _version, path, version = max(fit)
         return path, version, True, f"the newest of {len(known)} interpreters"
     return SYSTEM_PYTHON, facts.python, False, "no interpreter is new enough"
-
-
-def parse_version(text: str) -> tuple[int, ...]:
-    """The leading numbers of a version: "10.1.34" is (10, 1, 34)."""
-    found = re.match(r"[0-9]+(\.[0-9]+)*", text)
-    return tuple(int(item) for item in found.group().split(".")) if found else ()
