@@ -68,7 +68,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
             except RtcError as error:
                 raise AnsibleActionFail(str(error)) from None  # Ansible repeats a cause in its message
         self._show(plan, plan_input)
-        errors = catalog.errors(plan.findings)
+        errors = catalog.list_errors(plan.findings)
         run = task_vars.get("rtc_run") or task_vars.get("rtc_run_id") or new_run()
         result.update(
             changed=False,

@@ -38,7 +38,7 @@ def evaluate(plan_input: PlanInput, classification: Classification, state: Desir
             found.append(finding)
     found += rules_proxy.check_hosts(plan_input, classification, state)
     unique = {(item.id, item.host, item.site, item.message): item for item in found}
-    return sorted(unique.values(), key=catalog.order)
+    return sorted(unique.values(), key=catalog.sort_key)
 
 
 def _check_site(classified: ClassifiedSite, wanted: DesiredSite, now: float) -> Iterator[Finding]:

@@ -31,7 +31,7 @@ def check_hosts(plan_input: PlanInput, classification: Classification) -> list[F
     ]
     listed = {
         kind: {
-            routing.machine(plan_input.facts[host])
+            routing.identify(plan_input.facts[host])
             for host in plan_input.groups.get(kind, [])
             if host in plan_input.facts
         }
@@ -68,7 +68,7 @@ def _check_applications(
         there = [item for item in facts.applications if item.kind == kind]
         if not listed:
             for item in there:
-                if routing.machine(facts) not in machines[kind]:  # the same machine may be listed under another name
+                if routing.identify(facts) not in machines[kind]:  # the same machine may be listed under another name
                     yield make(
                         "RTC006",
                         host,

@@ -183,66 +183,66 @@ def parse(variables: Mapping[str, Any], kind: str) -> tuple[HostSettings, list[P
 
     A value may be a dictionary with the keys ``confluence`` and ``jira`` where a host carries both applications.
     """
-    settings, problems = HostSettings(), unknown_variables(variables)
+    settings, problems = HostSettings(), find_unknown(variables)
     for variable in VARIABLES:
         if variable.name in UNREAD:
             continue
-        value = _for_kind(variables.get(variable.name), kind)
+        value = _pick_kind(variables.get(variable.name), kind)
         if value is None or value == "":
             continue
         try:
             read = _READERS[variable.type](value, variable)
         except ValueError as error:
-            problems.append(_problem(variable, str(error)))
+            problems.append(_make_problem(variable, str(error)))
             continue
         setattr(settings, variable.field, read)
     return settings, problems
 
 
-def common(variables: Mapping[str, Any], name: str) -> bool:
+def is_common(variables: Mapping[str, Any], name: str) -> bool:
     """Whether a variable is set once for both applications of a host."""
     value = variables.get(PREFIX + name)
-    return value not in (None, "") and not _per_kind(value)
+    return value not in (None, "") and not _is_per_kind(value)
 
 
-def unknown_variables(variables: Mapping[str, Any]) -> list[Problem]:
+def find_unknown(variables: Mapping[str, Any]) -> list[Problem]:
     """Every variable with our prefix that nothing reads."""
-    return [problem for name in sorted(variables) for problem in _unknown(name)]
+    return [problem for name in sorted(variables) for problem in _check_name(name)]
 
 
-def _unknown(name: str) -> list[Problem]:
+def _check_name(name: str) -> list[Problem]:
     if not name.startswith(PREFIX) or name in _BY_NAME or name in INTERNAL:
         return []
     near = difflib.get_close_matches(name, _BY_NAME, n=1, cutoff=0.6)
-    if name.startswith(ROLE_PREFIX) and not _mistyped(name):
+    if name.startswith(ROLE_PREFIX) and not _is_mistyped(name):
         return []
     hint = f"Did you mean {near[0]}?" if near else "docs/variables.md lists the variables that exist."
     return [Problem("RTC101", name, f"The variable {name} is not one of this collection; nothing reads it.", hint)]
 
 
-def _mistyped(name: str) -> bool:
+def _is_mistyped(name: str) -> bool:
     """Whether a variable that could be the role's own is one of the table with a typing mistake."""
     rest = [known[len(ROLE_PREFIX) :] for known in _BY_NAME if known.startswith(ROLE_PREFIX)]
     return bool(difflib.get_close_matches(name[len(ROLE_PREFIX) :], rest, n=1, cutoff=NEAR))
 
 
-def _problem(variable: Variable, text: str) -> Problem:
+def _make_problem(variable: Variable, text: str) -> Problem:
     number = "RTC103" if variable.type == "port" and "between" in text else "RTC102"
     return Problem(number, variable.name, f"{variable.name}: {text}", "Correct the variable in the inventory.")
 
 
-def _per_kind(value: Any) -> bool:
+def _is_per_kind(value: Any) -> bool:
     return isinstance(value, Mapping) and bool(value) and set(value) <= set(KINDS)
 
 
-def _for_kind(value: Any, kind: str) -> Any:
-    return value.get(kind) if _per_kind(value) else value
+def _pick_kind(value: Any, kind: str) -> Any:
+    return value.get(kind) if _is_per_kind(value) else value
 
 
 # Readers: the checked value, or ValueError with a sentence. Secrets are never repeated in it.
 
 
-def _text(value: Any, _variable: Variable) -> str:
+def _read_text(value: Any, _variable: Variable) -> str:
     if isinstance(value, (Mapping, list, tuple)):
         raise ValueError("a text is expected, not a list or dictionary.")
     return str(value).strip()
@@ -251,14 +251,14 @@ def _text(value: Any, _variable: Variable) -> str:
 _NAME = re.compile(r"^[A-Za-z0-9_]([A-Za-z0-9._:-]*[A-Za-z0-9_])?$")
 
 
-def _name(value: Any, variable: Variable) -> str:
-    text = _text(value, variable)
+def _read_name(value: Any, variable: Variable) -> str:
+    text = _read_text(value, variable)
     if not _NAME.match(text):
         raise ValueError(f"'{text}' is not a host name; give the name alone, without https:// and without a path.")
     return text.lower() if variable.field == "server_name" else text
 
 
-def _number(value: Any) -> int:
+def _read_number(value: Any) -> int:
     if isinstance(value, bool):
         raise ValueError("a number is expected, not a truth value.")
     try:
@@ -267,21 +267,21 @@ def _number(value: Any) -> int:
         raise ValueError(f"'{value}' is not a port number.") from None
 
 
-def _port(value: Any, _variable: Variable) -> int:
-    number = _number(value)
+def _read_port(value: Any, _variable: Variable) -> int:
+    number = _read_number(value)
     if not 1024 < number <= 65535:
         raise ValueError(f"{number} cannot be the RTC port; it has to be between 1025 and 65535.")
     return number
 
 
-def _anyport(value: Any, _variable: Variable) -> int:
-    number = _number(value)
+def _read_anyport(value: Any, _variable: Variable) -> int:
+    number = _read_number(value)
     if not 0 < number <= 65535:
         raise ValueError(f"{number} is not a port; ports are 1 to 65535.")
     return number
 
 
-def _bool(value: Any, _variable: Variable) -> bool:
+def _read_bool(value: Any, _variable: Variable) -> bool:
     if isinstance(value, bool):
         return value
     text = str(value).strip().lower()
@@ -296,8 +296,8 @@ def _squeeze(text: str) -> str:
     return re.sub(r"[\s_-]+", "", text).lower()
 
 
-def _choice(value: Any, variable: Variable) -> str:
-    text = _text(value, variable)
+def _read_choice(value: Any, variable: Variable) -> str:
+    text = _read_text(value, variable)
     for choice in variable.choices:
         if _squeeze(choice) == _squeeze(text):
             return choice
@@ -307,25 +307,25 @@ def _choice(value: Any, variable: Variable) -> str:
     raise ValueError(f"'{text}' is not one of: {allowed}.{hint}")
 
 
-def _path(value: Any, variable: Variable) -> str:
-    text = _text(value, variable)
+def _read_path(value: Any, variable: Variable) -> str:
+    text = _read_text(value, variable)
     if variable.field in ("install_dir", "server_python", "truststore_path") and not text.startswith("/"):
         raise ValueError(f"'{text}' has to be an absolute path on the host.")
     return text.rstrip("/") or "/"
 
 
-def _pem(value: Any, variable: Variable) -> str:
-    return _text(value, variable)
+def _read_pem(value: Any, variable: Variable) -> str:
+    return _read_text(value, variable)
 
 
-def _secret_url(value: Any, variable: Variable) -> str:
-    text = _text(value, variable)
+def _read_secret_url(value: Any, variable: Variable) -> str:
+    text = _read_text(value, variable)
     if not re.match(r"^(rediss?|valkeys?|unix)://\S+$", text):
         raise ValueError("an address such as redis://host:6379/0 or rediss://host:6380/0 is expected.")
     return text
 
 
-def _list(value: Any, _variable: Variable) -> list[str]:
+def _read_list(value: Any, _variable: Variable) -> list[str]:
     items = value if isinstance(value, (list, tuple)) else str(value).split(",")
     if any(isinstance(item, (Mapping, list)) for item in items):
         raise ValueError("a list of texts is expected.")
@@ -335,15 +335,15 @@ def _list(value: Any, _variable: Variable) -> list[str]:
 _ADDRESS = re.compile(r"^(\*|[0-9.]+|\[?[0-9A-Fa-f:]+(%\w+)?\]?)$")
 
 
-def _addresses(value: Any, variable: Variable) -> list[str]:
-    addresses = _list(value, variable)
+def _read_addresses(value: Any, variable: Variable) -> list[str]:
+    addresses = _read_list(value, variable)
     wrong = [address for address in addresses if not _ADDRESS.match(address)]
     if wrong:
         raise ValueError(f"'{wrong[0]}' is not an IP address; give addresses of the proxy host, or * for all.")
     return [address.strip("[]") for address in addresses]
 
 
-def _mutes(value: Any, _variable: Variable) -> list[Mute]:
+def _read_mutes(value: Any, _variable: Variable) -> list[Mute]:
     if not isinstance(value, (list, tuple)):
         raise ValueError("a list of {id, reason} is expected.")
     mutes = []
@@ -355,15 +355,15 @@ def _mutes(value: Any, _variable: Variable) -> list[Mute]:
 
 
 _READERS: dict[str, Callable[[Any, Variable], Any]] = {
-    "name": _name,
-    "port": _port,
-    "anyport": _anyport,
-    "bool": _bool,
-    "choice": _choice,
-    "path": _path,
-    "pem": _pem,
-    "secret_url": _secret_url,
-    "list": _list,
-    "addresses": _addresses,
-    "mutes": _mutes,
+    "name": _read_name,
+    "port": _read_port,
+    "anyport": _read_anyport,
+    "bool": _read_bool,
+    "choice": _read_choice,
+    "path": _read_path,
+    "pem": _read_pem,
+    "secret_url": _read_secret_url,
+    "list": _read_list,
+    "addresses": _read_addresses,
+    "mutes": _read_mutes,
 }

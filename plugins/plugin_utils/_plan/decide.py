@@ -18,7 +18,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import Clas
 def decide(classification: Classification) -> DesiredState:
     """The desired state of all sites, in their order. Never raises for what the facts hold."""
     services = frozenset(
-        (routing.machine(node.facts), classified.site.rtc_port)
+        (routing.identify(node.facts), classified.site.rtc_port)
         for classified in classification.sites
         for node in classified.nodes
     )

@@ -154,7 +154,7 @@ def decide_upstream_host(
         return connector.address, connector.evidence["address"]
     for proxy_route in classified.proxy.application if classified.proxy else []:
         host = proxy_route.upstream.host.strip("[]").lower()
-        if host in node.facts.addresses or host in routing.names(node.host, node.facts):
+        if host in node.facts.addresses or host in routing.list_names(node.host, node.facts):
             return proxy_route.upstream.host, f"{proxy_route.where} forwards there already"
     if node.facts.main_address:
         return node.facts.main_address, f"the main address of {node.host}"

@@ -153,7 +153,7 @@ def decide_rtc_listen(classified: ClassifiedSite, proxy: ProxyUse, services: Ser
     if classified.settings.listen:
         return classified.settings.listen, "rtc_listen"
     port = classified.site.rtc_port
-    if not proxy.local and (routing.machine(facts), port) not in services:
+    if not proxy.local and (routing.identify(facts), port) not in services:
         return _list_wildcards(facts), f"no RTC service has port {port} on {proxy.host}"
     # An RTC service has the port on the loopback address: it has to stay free.
     name = classified.site.server_name

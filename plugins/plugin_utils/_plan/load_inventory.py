@@ -32,5 +32,5 @@ def add_host(plan_input: PlanInput, host: str, variables: Mapping[str, Any], pro
         plan_input.problems[host] += [item for item in found if item not in plan_input.problems[host]]
         plan_input.settings[host][kind] = settings
     plan_input.common[host] = [
-        inventory_variables.PREFIX + name for name in NOT_COMMON if inventory_variables.common(variables, name)
+        inventory_variables.PREFIX + name for name in NOT_COMMON if inventory_variables.is_common(variables, name)
     ]

@@ -13,7 +13,6 @@ from __future__ import annotations
 import functools
 import ipaddress
 from dataclasses import dataclass
-from typing import FrozenSet, Tuple
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import (
     HostFacts,
@@ -26,7 +25,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._facts import (
 
 WILDCARDS = ("", "*", "0.0.0.0", "::", "[::]")  # noqa: S104 - compared with, never bound
 
-Machine = Tuple[str, FrozenSet[str]]  # host name and addresses
+Machine = tuple[str, frozenset[str]]  # host name and addresses
 
 
 @dataclass
@@ -64,12 +63,12 @@ class RouteIndex:
             for route in vhost.routes:
                 for upstream in route.upstreams:
                     found = [ProxyRoute(host, proxy, vhost, listen, route, upstream) for listen in vhost.listens]
-                    for goal in _goals(upstream.host.strip("[]").lower(), facts):
+                    for goal in _list_goals(upstream.host.strip("[]").lower(), facts):
                         self._routes.setdefault((goal, upstream.port), []).extend(found)
 
     def find_routes(self, node: str, target: HostFacts, port: int) -> list[ProxyRoute]:
         """Every route to ``port`` of the host ``target``, TLS listeners first."""
-        goals: list[Machine | str] = [machine(target), *sorted(names(node, target))]
+        goals: list[Machine | str] = [identify(target), *sorted(list_names(node, target))]
         goals += [address for address in target.addresses if not is_loopback(address)]
         found = {id(item): item for goal in dict.fromkeys(goals) for item in self._routes.get((goal, port), [])}
         return sorted(found.values(), key=lambda item: (not item.listen.tls, item.host))
@@ -79,20 +78,20 @@ class RouteIndex:
         return [host for address in addresses for host in self._hosts.get(address, [])]
 
 
-def _goals(name: str, seen_from: HostFacts) -> list[Machine | str]:
+def _list_goals(name: str, seen_from: HostFacts) -> list[Machine | str]:
     """What ``name`` (a name or an address), read on the host ``seen_from``, may stand for."""
     if is_own(name, seen_from):
         # Bridges of containers have the same address on every host: there, it is always the host itself.
-        return [machine(seen_from)]
+        return [identify(seen_from)]
     return [name, *(item for item in seen_from.resolves.get(name, []) if item != name)]
 
 
-def machine(facts: HostFacts) -> Machine:
+def identify(facts: HostFacts) -> Machine:
     """What tells machines apart: inventory names do not, one machine may have several."""
     return facts.hostname, frozenset(facts.addresses)
 
 
-def names(node: str, facts: HostFacts) -> set[str]:
+def list_names(node: str, facts: HostFacts) -> set[str]:
     """The names that a host is known by in the inventory and to itself."""
     known = {node.lower(), facts.hostname.lower(), facts.hostname.lower().split(".")[0]}
     return known - {""}
@@ -116,7 +115,7 @@ def is_loopback(name: str) -> bool:
 
 def same_machine(one: HostFacts, other: HostFacts) -> bool:
     """Whether two inventory names are one machine: the same full set of addresses and the same name."""
-    return one is other or (one.hostname == other.hostname and machine(one) == machine(other))
+    return one is other or (one.hostname == other.hostname and identify(one) == identify(other))
 
 
 def covers(listen: str, address: str) -> bool:

@@ -90,7 +90,7 @@ def test_a_muted_finding_stays_visible_and_stops_nothing(base):
     )
     plan = make_plan(plan_input)
     assert [(item.id, item.muted) for item in plan.findings] == [("RTC601", "DNS comes on Monday")]
-    assert catalog.errors(plan.findings) == []
+    assert catalog.list_errors(plan.findings) == []
 
 
 def test_a_mute_counts_on_its_own_host_only(base):
@@ -101,7 +101,7 @@ def test_a_mute_counts_on_its_own_host_only(base):
             "vars.proxy1": {"rtc_ignore_findings": [{"id": "RTC411", "reason": "known"}]},
         },
     )
-    assert catalog.errors(make_plan(plan_input).findings) == []
+    assert catalog.list_errors(make_plan(plan_input).findings) == []
     plan_input = base(
         "remote",
         set={
@@ -109,4 +109,4 @@ def test_a_mute_counts_on_its_own_host_only(base):
             "vars.proxy1": {"rtc_ignore_findings": [{"id": "RTC601", "reason": "elsewhere"}]},
         },
     )
-    assert [item.id for item in catalog.errors(make_plan(plan_input).findings)] == ["RTC601"]
+    assert [item.id for item in catalog.list_errors(make_plan(plan_input).findings)] == ["RTC601"]

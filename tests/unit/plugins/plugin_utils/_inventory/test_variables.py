@@ -82,7 +82,7 @@ def test_values_that_cannot_be(name, given, number, text):
 
 
 def test_a_password_in_a_value_is_never_repeated():
-    _wishes_read, (problem,) = read(store_url="redis//:hunter2@s")
+    _settings, (problem,) = read(store_url="redis//:hunter2@s")
     assert "hunter2" not in problem.message + problem.remedy
 
 
@@ -93,13 +93,13 @@ def test_a_password_in_a_value_is_never_repeated():
      ("rtc_server_pyton", "rtc_server_python")],
 )  # fmt: skip
 def test_a_typing_mistake_names_the_nearest(name, near):
-    (problem,) = inventory_variables.unknown_variables({name: 1})
+    (problem,) = inventory_variables.find_unknown({name: 1})
     assert problem.id == "RTC101"
     assert near in problem.remedy
 
 
 def test_a_name_that_is_near_nothing_is_told_where_to_look():
-    (problem,) = inventory_variables.unknown_variables({"rtc_zzz": 1})
+    (problem,) = inventory_variables.find_unknown({"rtc_zzz": 1})
     assert "docs/variables.md" in problem.remedy
 
 
@@ -107,7 +107,7 @@ def test_a_name_that_is_near_nothing_is_told_where_to_look():
     "name", ["rtc_plan", "rtc_run", "rtc_detected", "rtc_server_undo_dir", "rtc_secret", "other", "_rtc_x"]
 )
 def test_names_that_are_in_order(name):
-    assert inventory_variables.unknown_variables({name: 1}) == []
+    assert inventory_variables.find_unknown({name: 1}) == []
 
 
 def test_secrets_are_not_read():
@@ -120,5 +120,5 @@ def test_a_value_for_each_application():
     confluence, jira = (inventory_variables.parse(variables, kind)[0] for kind in ("confluence", "jira"))
     assert (confluence.port, jira.port) == (9100, 9200)
     assert (confluence.server_name, jira.server_name) == ("", "jira.example.com")
-    assert not inventory_variables.common(variables, "port")
-    assert inventory_variables.common({"rtc_port": 9100}, "port")
+    assert not inventory_variables.is_common(variables, "port")
+    assert inventory_variables.is_common({"rtc_port": 9100}, "port")

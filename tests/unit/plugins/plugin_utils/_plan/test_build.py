@@ -296,7 +296,7 @@ USED = "facts.jira1.applications.0.java.truststore.path"
 
 
 @pytest.mark.parametrize(
-    ("option", "wish", "used", "stores", "options"),
+    ("option", "own", "used", "stores", "options"),
     [
         ({}, "/var/store", "/jre/cacerts", [("/var/store", "/jre/cacerts")], [("/var/store", "/jre/cacerts")]),
         # Named already: the same again, which changes nothing. A store that was lost is made anew from the JRE's.
@@ -314,8 +314,8 @@ USED = "facts.jira1.applications.0.java.truststore.path"
         ({"obstacle": "It ends early."}, "/var/store", "/jre/cacerts", [("/var/store", "/jre/cacerts")], []),
     ],
 )  # fmt: skip
-def test_a_trust_store_of_its_own_is_named_to_the_jvm(base, option, wish, used, stores, options):
-    changes = {OPTION_AT: {**OPTION, **option}, "vars.jira1.rtc_truststore_path": wish, USED: used}
+def test_a_trust_store_of_its_own_is_named_to_the_jvm(base, option, own, used, stores, options):
+    changes = {OPTION_AT: {**OPTION, **option}, "vars.jira1.rtc_truststore_path": own, USED: used}
     plan = plan_of(base("remote", set=changes), "jira1")
     assert [(item.path, item.copy_from) for item in plan.trust] == stores
     assert [(item.truststore, item.instead_of) for item in plan.trust_options] == options
