@@ -125,7 +125,7 @@ def _check_rtc(classified: ClassifiedSite, wanted: DesiredSite, proxy: DesiredPr
         for fault in item.faults:
             # What this collection wrote, it writes again; what somebody else wrote stops the run by RTC414.
             yield _report_fault(wanted, proxy, item, fault)
-        # One that is right takes the service's address all the same: RTC503 says so.
+        # One without faults that takes the service's address is not right after all: RTC503 reports it.
         if not item.managed and (item.faults or not item.takes_service_address):
             yield _report_foreign(wanted, proxy, item)
         if item.buffering and proxy.kind == "nginx":

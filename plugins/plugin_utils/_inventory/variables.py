@@ -206,7 +206,7 @@ def is_common(variables: Mapping[str, Any], name: str) -> bool:
 
 
 def find_unknown(variables: Mapping[str, Any]) -> list[Problem]:
-    """Every variable with our prefix that nothing reads."""
+    """Every variable with the prefix of this collection that nothing reads."""
     return [problem for name in sorted(variables) for problem in _check_name(name)]
 
 
