@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 import re
+import textwrap
 
-from vendor_requirements import EXAMPLES, STATEMENTS
+from vendor_requirements import EXAMPLES, REQUIREMENTS
 
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import FindingType
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings import catalog
+
+WIDTH = 120
 
 HEAD = """\
 <!-- Written by tools/generate_docs.py from plugins/plugin_utils/_findings/catalog_*.py. Do not edit. -->
@@ -38,7 +41,7 @@ def render() -> str:
     for _digit, (title, entries) in sorted(catalog.TOPICS.items()):
         parts.append(f"## {title}\n\n")
         parts += [_entry(entry) for entry in entries]
-    parts.append(_statements())
+    parts.append(_requirements())
     return "".join(parts)
 
 
@@ -52,26 +55,38 @@ def _overview() -> str:
 
 
 def _entry(entry: FindingType) -> str:
-    seed = f"- Vendor's statements: {', '.join(entry.seed)}\n" if entry.seed else ""
-    return (
-        f"### {entry.id}\n\n**{entry.title}** ({entry.severity}). {entry.meaning}\n\n"
-        f"- Detected: {entry.detected}\n- Remedy: {entry.remedy}\n- Mended by: {_role(entry)}\n{seed}\n"
+    points = [f"Detected: {entry.detected}", f"Remedy: {entry.remedy}", f"Mended by: {_role(entry)}"]
+    if entry.vendor_requirements:
+        points.append(f"Vendor's requirements: {', '.join(entry.vendor_requirements)}")
+    meaning = _wrap(f"**{entry.title}** ({entry.severity}). {entry.meaning}")
+    return f"### {entry.id}\n\n{meaning}\n\n" + "\n".join(_wrap(point, "- ") for point in points) + "\n\n"
+
+
+def _wrap(text: str, first: str = "") -> str:
+    return textwrap.fill(
+        text,
+        WIDTH,
+        initial_indent=first,
+        subsequent_indent=" " * len(first),
+        break_long_words=False,
+        break_on_hyphens=False,
     )
 
 
 def _role(entry: FindingType) -> str:
-    return f"role {entry.role}" if entry.role else "nobody needs to" if entry.severity == "info" else "you"
+    return f"role {entry.role}" if entry.role else "no action needed" if entry.severity == "info" else "you"
 
 
-def _statements() -> str:
+def _requirements() -> str:
     lines = [
         "## From the vendor's page to findings\n",
-        "What the page on the real-time collaboration service asks of an administrator, in our words, and what checks it.\n",
-        "| | statement | findings |",
+        "What the vendor's page on the real-time collaboration service requires of an administrator, in short, and what"
+        " checks it.\n",
+        "| | requirement | findings |",
         "|---|---|---|",
     ]
-    for number, text in STATEMENTS.items():
-        ids = [entry.id for entry in catalog.CATALOGUE.values() if number in entry.seed]
+    for number, text in REQUIREMENTS.items():
+        ids = [entry.id for entry in catalog.CATALOGUE.values() if number in entry.vendor_requirements]
         lines.append(f"| {number} | {text} | {', '.join(f'[{item}](#{item.lower()})' for item in sorted(ids))} |")
     lines += [
         "\nWhat is in its example files only, and is no advice to everyone:\n",

@@ -2,31 +2,31 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the vendor's page on RTC asks of an administrator, statement by statement. PRIVATE to the collection.
+"""What the vendor's page on RTC requires of an administrator, one requirement by the other.
 
-Each statement is covered by findings (``FindingType.seed``); ``docs/findings.md` shows the table, and a test wants every one covered.
+Each is covered by findings (``FindingType.vendor_requirements``): ``docs/findings.md`` has the table, and a test holds it.
 """
 
 from __future__ import annotations
 
-STATEMENTS: dict[str, str] = {
+REQUIREMENTS: dict[str, str] = {
     "S01": "Changing the proxy or opening a port needs administration access to the server.",
     "S02": "Setting RTC's server name and port in the add-on needs an administrator of the application.",
     "S03": "The page and RTC speak the same protocol: both HTTP, or both HTTPS; else the browser blocks mixed content.",
     "S04": "Where TLS ends at the proxy for the application, it ends there for RTC too.",
-    "S05": "The protocol shown for RTC (HTTP, HTTP + SSL, HTTPS) is a guess; it has to be what the network really does.",
+    "S05": "The protocol shown for RTC (HTTP, HTTP + SSL, HTTPS) is a guess; it has to be what the network does.",
     "S06": "The RTC port has to be free.",
     "S07": "The RTC port should be above 1024.",
     "S08": "The default RTC port is 9083 beside Confluence and 9093 beside Jira; it can be changed.",
     "S09": "The RTC port has to be reachable on the whole way from the client.",
-    "S10": "The full name of the server, or of the proxy before it, has to be right.",
+    "S10": "The full name of the server, or of the proxy in front of it, has to be right.",
     "S11": "The server name is usually the one of the application's base URL.",
     "S12": "A proxy has to forward the RTC port to the application host.",
     "S13": "The port at the proxy and the port of the service are the same number.",
     "S14": "The proxy's name has to resolve, and the proxy to be reachable, from the application host.",
     "S15": "With the proxy on the same host, Tomcat listens on another address, usually 127.0.0.1.",
-    "S16": "With the proxy on the same host, it has the RTC port on the external address, the service on the loopback one.",
-    "S17": "The application's own Java has to trust the certificate that users see; an unknown root has to be imported.",
+    "S16": "With the proxy on the same host, it has the RTC port on the external address, the service on loopback.",
+    "S17": "The application's Java has to trust the certificate that users see; an unknown root has to be imported.",
     "S18": "The full chain of the certificate has to be trusted, as the application connects to its own address.",
     "S19": "A self-signed certificate is for tests, and has to be imported into the application's Java.",
     "S20": "Where Tomcat ends TLS, server.xml names the certificate; RTC reads its key store from there.",
@@ -62,5 +62,6 @@ EXAMPLES: tuple[tuple[str, str], ...] = (
      "Both are understood (RTC405, RTC404); the role uses upgrade=websocket where Apache has it."),
     ("AllowEncodedSlashes is on in the virtual host of RTC.", "Not needed by Socket.IO; left as it is."),
     ("Ports other than the default are used for RTC: 8092, 9088, 9090.", "rtc_port; both sides the same (RTC402)."),
-    ("keytool imports the certificate that s_client shows, which is the leaf alone.", "RTC303; the role imports the authority."),
+    ("keytool imports the certificate that s_client shows, which is the leaf alone.",
+     "RTC303; the role imports the authority."),
 )  # fmt: skip

@@ -4,48 +4,71 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import time
 from collections.abc import Mapping
+from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.collab.rtc.plugins.module_utils import _facts
-from ansible_collections.collab.rtc.plugins.plugin_utils._findings import catalog
+from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.plugin_utils._findings import catalog, evaluate
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory import tls_files, variables
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan import build, load_inventory
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan.topology import Landscape
+from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.tls_files import GivenTls
+from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import HostSettings, Problem
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan import build, decide, load_inventory, topology
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import PlanInput
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import Plan
+from ansible_collections.collab.rtc.plugins.plugin_utils._report import json_file
 from ansible_collections.collab.rtc.plugins.plugin_utils._report import text as report_text
 
-DETECTED = "rtc_detected"  # what the role topology registers on every host
+DETECTED = "rtc_detected"  # what the role plan registers on every host
 
 
-class ActionModule(ActionBase):
+def make_plan(plan_input: PlanInput) -> Plan:
+    """From facts and settings to the plan of every host, with everything found: one way, each step once.
+
+    Never raises for what the facts hold.
+    """
+    classification = topology.classify(plan_input)
+    state = decide.decide(classification)
+    plan = build.build_plan(state, plan_input.facts)
+    plan.findings = evaluate.evaluate(plan_input, classification, state)
+    evaluate.mute(plan.findings, plan_input, state)
+    return plan
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
     """Makes the plan from the facts and variables of all hosts; no remote call."""
 
     _VALID_ARGS = frozenset({"facts", "fail_on_errors", "file", "show"})
     _requires_connection = False
     _supports_check_mode = True
 
-    def run(self, tmp=None, task_vars=None):
-        result = super().run(tmp, task_vars)
+    def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Plan, write the file, print what is asked for, and fail when an error was found."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
         task_vars = task_vars or {}
-        landscape, plan_file = self._load(task_vars)
-        if not any(landscape.groups.values()):
+        plan_input, plan_file = self._load(task_vars)
+        if not any(plan_input.groups.values()):
             raise AnsibleActionFail(
-                "No host is in the groups confluence, jira or rtc_proxies. Put the application's host into confluence or jira."
+                "No host is in the groups confluence, jira or rtc_proxies."
+                " Put the application's host into confluence or jira."
             )
-        plan = build.make_plan(landscape)
+        plan = make_plan(plan_input)
         data = _facts.to_dict(plan)
         plan_file = self._task.args.get("file") or plan_file
         if plan_file and not self._task.check_mode:
-            self._write(os.path.expanduser(plan_file), data)
-        self._show(plan, landscape)
-        errors = catalog.errors(plan.findings)
+            try:
+                json_file.write_json(plan_file, data, "plan", "rtc_plan_file")
+            except RtcError as error:
+                raise AnsibleActionFail(str(error)) from None  # Ansible repeats a cause in its message
+        self._show(plan, plan_input)
+        errors = catalog.list_errors(plan.findings)
         run = task_vars.get("rtc_run") or task_vars.get("rtc_run_id") or new_run()
         result.update(
             changed=False,
@@ -60,61 +83,63 @@ class ActionModule(ActionBase):
             return {"changed": False, "failed": True, "errors": len(errors), "msg": report_text.render_errors(errors)}
         return result
 
-    def _show(self, plan, landscape):
+    def _show(self, plan: Plan, plan_input: PlanInput) -> None:
         wanted = self._task.args.get("show", "nothing")
         if wanted not in ("nothing", "detected", "plan"):
             raise AnsibleActionFail(f"The option show is '{wanted}', and has to be nothing, detected or plan.")
         if wanted == "detected":
-            self._display.display(report_text.render_detected(plan, landscape.facts))
+            self._display.display(report_text.render_detected(plan, plan_input.facts))
         elif wanted == "plan":
             self._display.display(report_text.render_plan(plan))
 
-    def _load(self, task_vars):
+    def _load(self, task_vars: dict[str, Any]) -> tuple[PlanInput, str]:
+        """What the plan is made from, and the plan's file as the inventory names it."""
         hostvars, groups = task_vars["hostvars"], task_vars.get("groups", {})
         in_play = set(task_vars.get("ansible_play_hosts_all") or hostvars)
         given = self._task.args.get("facts")
-        landscape = Landscape(
+        plan_input = PlanInput(
             now=time.time(),
             groups={name: [str(host) for host in groups.get(name, [])] for name in load_inventory.GROUPS},
         )
         plan_file = ""
-        for host in dict.fromkeys(host for members in landscape.groups.values() for host in members):
-            topology, why = self._topology(host, hostvars, given)
-            if topology is not None:
-                landscape.facts[host] = _facts.from_dict(_facts.HostFacts, topology)
+        for host in dict.fromkeys(host for members in plan_input.groups.values() for host in members):
+            facts, why = self._read_facts(host, hostvars, given)
+            if facts is not None:
+                plan_input.facts[host] = _facts.from_dict(_facts.HostFacts, facts)
             elif given is not None or host in in_play:
-                landscape.failed[host] = why
+                plan_input.failed[host] = why
             else:
                 continue  # left out by --limit
-            self._add_host(host, hostvars, landscape)
-            plan_file = plan_file or next((item.plan_file for item in landscape.wishes[host].values()), "")
-        return landscape, plan_file
+            self._add_host(host, hostvars, plan_input)
+            plan_file = plan_file or next((item.plan_file for item in plan_input.settings[host].values()), "")
+        return plan_input, plan_file
 
     @staticmethod
-    def _topology(host, hostvars, given):
+    def _read_facts(host: str, hostvars: Any, given: Any) -> tuple[dict[str, Any] | None, str]:
         """The facts of a host, or ``None`` and the reason."""
         if given is not None:
-            topology = given.get(host)
-            return (plain(topology), "") if topology else (None, "the option facts does not have it.")
+            facts = given.get(host)
+            return (plain(facts), "") if facts else (None, "the option facts does not have it.")
         detected = hostvars[host].get(DETECTED) or {}
         if detected.get("topology"):
             return plain(detected["topology"]), ""
         return None, str(detected.get("msg") or detected.get("module_stderr") or "it was not reached.").strip()
 
-    def _add_host(self, host, hostvars, landscape):
-        strict = any(host in landscape.groups[kind] for kind in variables.KINDS)
-        load_inventory.add(landscape, host, *self._variables(host, hostvars, strict))
-        for kind, wishes in landscape.wishes[host].items() if strict else ():
-            given = self._tls(wishes)
+    def _add_host(self, host: str, hostvars: Any, plan_input: PlanInput) -> None:
+        strict = any(host in plan_input.groups[kind] for kind in variables.KINDS)
+        load_inventory.add_host(plan_input, host, *self._read_variables(host, hostvars, strict))
+        for kind, settings in plan_input.settings[host].items() if strict else ():
+            given = self._read_tls(settings)
             if given:
-                landscape.tls.setdefault(host, {})[kind] = given
+                plan_input.tls.setdefault(host, {})[kind] = given
 
-    def _variables(self, host, hostvars, strict):
-        """The variables of a host with our prefix that the plan reads, evaluated; and problems of those that cannot be."""
+    def _read_variables(self, host: str, hostvars: Any, strict: bool) -> tuple[dict[str, Any], list[Problem]]:
+        """The variables of a host that the plan reads, evaluated; and problems with those that cannot be."""
         raw = hostvars.raw_get(host) if hasattr(hostvars, "raw_get") else hostvars[host]
-        # hostvars[host] evaluates without "hostvars" itself, which inventories do use in our variables.
+        # hostvars[host] evaluates without "hostvars" itself, which inventories do use in these variables.
         templar = self._templar.copy_with_new_env(available_variables={**raw, "hostvars": hostvars})
-        values, problems = {}, []
+        values: dict[str, Any] = {}
+        problems: list[Problem] = []
         for name in map(str, raw):
             if not name.startswith(variables.PREFIX) or name in variables.INTERNAL:
                 continue
@@ -127,55 +152,44 @@ class ActionModule(ActionBase):
                 # A proxy's host gets variables of the group all that only make sense for an application.
                 if strict:
                     text = f"{name} cannot be evaluated: {error}"
-                    problems.append(variables.Problem("RTC102", name, text, "Correct the variable in the inventory."))
+                    problems.append(Problem("RTC102", name, text, "Correct the variable in the inventory."))
         return values, problems
 
-    def _tls(self, wishes):
-        """What the certificate files hold; paths in the wishes become absolute. ``None`` where nothing is given."""
-        texts, failed = {}, None
+    def _read_tls(self, settings: HostSettings) -> GivenTls | None:
+        """What the certificate files hold; paths in the settings become absolute. ``None`` where nothing is given."""
+        texts: dict[str, str | None] = {}
+        failed: GivenTls | None = None
         for name in ("tls_certificate", "tls_key", "tls_ca", "upstream_ca"):
-            value = getattr(wishes, name)
+            value = getattr(settings, name)
             try:
-                texts[name] = self._read(value, wishes, name) if value else None
+                texts[name] = self._read(value, settings, name) if value else None
             except (OSError, AnsibleError) as error:
-                failed = failed or tls_files.GivenTls(variable=variables.PREFIX + name, error=f"{value}: {error}")
+                failed = failed or GivenTls(variable=variables.PREFIX + name, error=f"{value}: {error}")
         if failed:
             return failed
         if not texts["tls_certificate"] and not texts["tls_ca"]:
             return None
         return tls_files.inspect(texts["tls_certificate"] or "", texts["tls_key"], texts["tls_ca"])
 
-    def _read(self, value, wishes, name):
+    def _read(self, value: str, settings: HostSettings, name: str) -> str:
         if "-----BEGIN" in value:
             return value
         path = self._find(value)
-        setattr(wishes, name, path)
+        setattr(settings, name, path)
         if not os.path.isfile(path):
             raise OSError("there is no such file on the controller.")
         with open(self._loader.get_real_file(path), "rb") as file:  # decrypts what is vaulted
-            return file.read().decode("utf-8", "replace")
+            content: bytes = file.read()
+        return content.decode("utf-8", "replace")
 
-    def _find(self, value):
+    def _find(self, value: str) -> str:
         """A path of the controller: as it is, beside the playbook, or where the run was started."""
         path = os.path.expanduser(value)
         candidates = [path] if os.path.isabs(path) else [self._loader.path_dwim(path), os.path.abspath(path)]
         return next((item for item in candidates if os.path.exists(item)), candidates[0])
 
-    @staticmethod
-    def _write(path, data):
-        temporary = path + ".new"
-        try:
-            # Names and addresses of a network are nobody else's business, though no secret is among them.
-            with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-                os.fchmod(file.fileno(), 0o600)
-                json.dump(data, file, indent=2, sort_keys=True)
-                file.write("\n")
-            os.replace(temporary, path)
-        except OSError as error:
-            raise AnsibleActionFail(f"The plan cannot be written to {path}: {error}. Correct rtc_plan_file.") from error
 
-
-def plain(value):
+def plain(value: Any) -> Any:
     """Nothing but exact built-in types: what Ansible hands over is tagged, lazy, or both."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
@@ -189,6 +203,6 @@ def plain(value):
     return str(value)
 
 
-def new_run():
+def new_run() -> str:
     """An id for a run that sorts by time."""
     return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(2)}"

@@ -4,64 +4,62 @@
 
 from __future__ import annotations
 
-import json
-import os
+from collections.abc import Mapping
+from typing import Any
 
 from ansible.errors import AnsibleActionFail
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.collab.rtc.plugins.module_utils import _facts
+from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import schema
+from ansible_collections.collab.rtc.plugins.plugin_utils._report import json_file
 from ansible_collections.collab.rtc.plugins.plugin_utils._report import text as report_text
 
+HostVars = Mapping[str, Mapping[str, Any]]  # inventory name -> variables and facts
 
-class ActionModule(ActionBase):
+
+class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
     """Prints the report of a run from what plan and checks left as facts of the hosts; no remote call."""
 
     _VALID_ARGS = frozenset({"file", "fail_on_failed_checks"})
     _requires_connection = False
+    _supports_check_mode = True
 
-    def run(self, tmp=None, task_vars=None):
-        result = super().run(tmp, task_vars)
+    def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Print, write the file, and fail when a check failed."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
         args = self._task.args
-        hostvars = task_vars["hostvars"]
+        hostvars: HostVars = (task_vars or {})["hostvars"]
         plan = next((hostvars[host]["rtc_plan"] for host in hostvars if "rtc_plan" in hostvars[host]), None)
         if plan is None:
-            raise AnsibleActionFail("There is no plan to report on. Run the role collab.rtc.topology before.")
-        checks = self._checks(hostvars)
-        pending = self._pending(hostvars)
-        text = report_text.render_report(_facts.from_dict(schema.Plan, plan), checks, pending)
-        self._display.display(text)
-        if args.get("file"):
-            self._write(os.path.expanduser(args["file"]), {"plan": plan, "checks": checks, "pending": pending})
+            raise AnsibleActionFail("There is no plan to report on. Run the role collab.rtc.plan before.")
+        checks = collect_checks(hostvars)
+        pending = collect_pending(hostvars)
+        self._display.display(report_text.render_report(_facts.from_dict(schema.Plan, plan), checks, pending))
+        if args.get("file") and not self._task.check_mode:
+            try:
+                data = {"plan": plan, "checks": checks, "pending": pending}
+                json_file.write_json(args["file"], data, "report", "rtc_report_file")
+            except RtcError as error:
+                raise AnsibleActionFail(str(error)) from None  # Ansible repeats a cause in its message
         failed = sum(check["ok"] is False for found in checks.values() for check in found)
         result.update(changed=False, failed_checks=failed)
-        if failed and args.get("fail_on_failed_checks", True):
+        if failed and boolean(args.get("fail_on_failed_checks", True)):
             result.update(failed=True, msg=f"{failed} checks failed; the report above says which, why, and what to do.")
         return result
 
-    @staticmethod
-    def _checks(hostvars):
-        """Site name -> results of the role verify, of all nodes of the site."""
-        merged = {}
-        for host in hostvars:
-            for site, found in (hostvars[host].get("verify_checks") or {}).items():
-                merged.setdefault(site, []).extend(found)
-        return merged
 
-    @staticmethod
-    def _pending(hostvars):
-        """Host -> restarts that the inventory leaves to the administrator."""
-        return {
-            host: list(hostvars[host].get("application_pending") or [])
-            for host in hostvars
-            if hostvars[host].get("application_pending")
-        }
+def collect_checks(hostvars: HostVars) -> dict[str, list[dict[str, Any]]]:
+    """Site name -> results of the role verify, of all nodes of the site."""
+    merged: dict[str, list[dict[str, Any]]] = {}
+    for host in hostvars:
+        for site, found in (hostvars[host].get("verify_checks") or {}).items():
+            merged.setdefault(site, []).extend(found)
+    return merged
 
-    @staticmethod
-    def _write(path, data):
-        temporary = path + ".new"
-        with open(temporary, "w", encoding="utf-8") as file:
-            json.dump(data, file, indent=2, sort_keys=True)
-            file.write("\n")
-        os.rename(temporary, path)
+
+def collect_pending(hostvars: HostVars) -> dict[str, list[str]]:
+    """Host -> restarts that the inventory leaves to the administrator."""
+    return {host: list(hostvars[host]["restart_pending"]) for host in hostvars if hostvars[host].get("restart_pending")}

@@ -11,8 +11,8 @@ short_description: Plan what every host has to be, and find what is wrong
 version_added: 0.1.0
 author: [collab.rtc authors (@collab-rtc)]
 description:
-  - Turns what M(collab.rtc.topology_info) told about all hosts, and the variables of the inventory, into sites, the desired
-    state of each host, and findings with evidence and remedy.
+  - Turns what M(collab.rtc.topology_info) reported about all hosts, and the variables of the inventory, into sites, the
+    plan of each host, and findings with evidence and remedy.
   - Plans for all hosts of the groups C(confluence), C(jira) and C(rtc_proxies) at once; use it with C(run_once).
   - Runs on the controller. It makes no remote call and changes nothing but O(file).
   - The same facts and variables always lead to the same plan.
@@ -27,7 +27,7 @@ options:
   facts:
     description:
       - Inventory name to what M(collab.rtc.topology_info) returned as C(topology).
-      - Without it, what each host registered as C(rtc_detected), as the role C(collab.rtc.topology) does.
+      - Without it, what each host registered as C(rtc_detected), as the role C(collab.rtc.plan) does.
     type: dict
   fail_on_errors:
     description:
@@ -36,15 +36,15 @@ options:
     default: true
   show:
     description:
-      - What to print. V(detected) is what is there, host by host, with topology and findings; V(plan) is what is to be done,
-        site by site.
+      - What to print. V(detected) is what is there, host by host, with topology and findings; V(plan) is what is to be
+        done, site by site.
     type: str
     choices: [nothing, detected, plan]
     default: nothing
   file:
     description:
-      - Write the plan as JSON to this file on the controller, readable by its owner only. The variable C(rtc_plan_file) does
-        the same.
+      - Write the plan as JSON to this file on the controller, readable by its owner only. The variable C(rtc_plan_file)
+        does the same.
     type: path
 seealso:
   - module: collab.rtc.topology_info
@@ -78,8 +78,8 @@ plan:
       returned: always
     hosts:
       description: >-
-        Inventory name to what is to be done there: C(connectors), C(trust), C(rtc), C(vhosts), C(restarts), C(packages),
-        C(certificates). Private keys are never in it.
+        Inventory name to what is to be done there: C(connectors), C(trust), C(trust_options), C(rtc), C(vhosts),
+        C(restarts), C(packages), C(certificates). Private keys are never in it.
       type: dict
       returned: always
     findings:

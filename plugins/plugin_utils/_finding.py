@@ -24,7 +24,7 @@ class FindingType:
     detected: str  # from which facts
     remedy: str  # what the administrator does
     role: str = ""  # the role of this collection that mends it; "" when only the administrator can
-    seed: tuple[str, ...] = ()  # ids of ``VENDOR_REQUIREMENTS`` in tools that it covers
+    vendor_requirements: tuple[str, ...] = ()  # ids in tools/vendor_requirements.py that it covers
 
 
 @dataclass

@@ -2,15 +2,15 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The catalogue of findings: what each id means, how it is detected and mended. PRIVATE to the collection.
+"""The catalogue of findings: what each id means, how it is detected and mended.
 
 Ids never change their meaning and are never used again. ``docs/findings.md`` is made from here. The entries are in
-``_findings_<topic>``; the hundreds digit is the topic.
+``catalog_<topic>``; the hundreds digit is the topic.
 """
 
 from __future__ import annotations
 
-from typing import Iterable
+from collections.abc import Iterable
 
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import SEVERITIES, Finding, FindingType
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings import (
@@ -64,11 +64,11 @@ def make(
     )
 
 
-def order(finding: Finding) -> tuple[int, str, str, str, str]:
+def sort_key(finding: Finding) -> tuple[int, str, str, str, str]:
     """Sort key: errors first, then by id, site and host."""
     return SEVERITIES.index(finding.severity), finding.id, finding.site, finding.host, finding.message
 
 
-def errors(findings: Iterable[Finding]) -> list[Finding]:
+def list_errors(findings: Iterable[Finding]) -> list[Finding]:
     """The findings that stop a run."""
     return [finding for finding in findings if finding.severity == "error" and not finding.muted]

@@ -2,117 +2,244 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Findings about reverse proxies and load balancers: RTC4xx. PRIVATE to the collection."""
+"""Findings about reverse proxies and load balancers: RTC4xx."""
 
 from __future__ import annotations
 
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import FindingType
 
 ENTRIES = (
-    FindingType("RTC401", "error", "RTC speaks another protocol than the page",
-          "A page over HTTPS may not open plain connections: the browser blocks RTC (mixed content).",
-          "The proxy's RTC listener has TLS where the application's has none, or the other way round.",
-          "Let both end TLS at the proxy, or none. The role does it where it writes the virtual host.",
-          "reverse_proxy", ("S03", "S04")),
-    FindingType("RTC402", "error", "Different RTC ports on the two sides",
-          "The add-on tells browsers the service's own port; the proxy has to have the same number.",
-          "The proxy forwards to the RTC port from another port, or from the RTC port to another one.",
-          "Use one number on both sides. The role does it where it writes the virtual host.",
-          "reverse_proxy", ("S13",)),
-    FindingType("RTC403", "warning", "The proxy does not forward the RTC port",
-          "Browsers cannot reach RTC.",
-          "No virtual host of the proxy forwards to the RTC port.",
-          "The role writes the virtual host.", "reverse_proxy", ("S12", "S09", "S34")),
-    FindingType("RTC404", "error", "RTC under a sub-path",
-          "Clients ask for /socket.io/ at the root of the RTC port, whatever path the application has.",
-          "A route to the RTC port is for a path other than /, or changes the path.",
-          "Forward / to / on the RTC port. The role does it where it writes the virtual host.",
-          "reverse_proxy", ("S21",)),
-    FindingType("RTC405", "warning", "WebSocket upgrade is not passed on",
-          "Clients fall back to polling: slower, and more load.",
-          "The route to the RTC port does not forward the Upgrade header.",
-          "nginx: map $http_upgrade and set Upgrade and Connection. Apache: upgrade=websocket (2.4.47 or later)."
-          " The role does"
-          " it where it writes the virtual host.", "reverse_proxy", ("S22", "S31")),
-    FindingType("RTC406", "warning", "HTTP/1.0 to the service",
-          "There is no Upgrade in HTTP/1.0, so no WebSocket.",
-          "The route to the RTC port does not use HTTP/1.1 (1.0 is nginx's long-standing default).",
-          "nginx: proxy_http_version 1.1. The role does it where it writes the virtual host.",
-          "reverse_proxy", ("S23",)),
-    FindingType("RTC407", "warning", "Idle connections are cut before the next ping",
-          "A quiet WebSocket carries a ping every 25 seconds and waits 20 for the answer; a shorter timeout cuts it.",
-          "The read timeout of the route to the RTC port is below 45 seconds.",
-          "nginx: proxy_read_timeout; Apache: ProxyTimeout; beyond 60 seconds. The role does it where it writes the"
-          " virtual"
-          " host.", "reverse_proxy", ("S24",)),
-    FindingType("RTC408", "warning", "HAProxy without timeout tunnel",
-          "After the upgrade HAProxy counts the client and server timeouts, unless timeout tunnel is set.",
-          "The HAProxy route to the RTC port has no tunnel timeout beyond 45 seconds.",
-          "Set timeout tunnel 1h. The role does it where it writes the frontend.", "reverse_proxy", ("S24",)),
-    FindingType("RTC409", "warning", "Several nodes without stickiness",
-          "Polling that reaches another node is answered 400 (Session ID unknown), and users of the application are"
-          " logged out.",
-          "A route to more than one active node, and nothing keeps a client at one.",
-          "nginx: ip_hash; HAProxy: cookie; Apache: stickysession. The role does it where it writes the virtual host.",
-          "reverse_proxy", ("S31",)),
-    FindingType("RTC410", "warning", "A proxy that the inventory does not list",
-          "It has to forward the RTC port, and this collection cannot configure it.",
-          "proxyName resolves to another host than any of the inventory, or the connector says that TLS ends"
-          " elsewhere.",
-          "Add the proxy's host to the group rtc_proxies and set rtc_proxy; or configure it by hand.", "",
-          ("S12", "S01")),
-    FindingType("RTC411", "error", "The proxy refuses its own configuration",
-          "It would not survive its next reload, whoever starts it. Nothing is changed before that is mended.",
-          "The daemon's own check of its whole configuration fails.",
-          "Mend what the daemon names.", "", ("S30",)),
-    FindingType("RTC412", "info", "AWS load balancer: set by hand",
-          "An Application Load Balancer needs a listener for the RTC port and an idle timeout beyond the ping"
-          " interval.",
-          "rtc_proxy_kind is aws_alb.",
-          "Add a listener on the RTC port, with the certificate, to a target group of the same port; set"
-          " idle_timeout above"
-          " 60 seconds; for several nodes turn stickiness on.", "", ("S28",)),
-    FindingType("RTC413", "info", "Synchrony is not proxied",
-          "Collaborative editing of Confluence then goes through Tomcat, or fails where its WebSocket is cut.",
-          "The virtual host of Confluence has no route for /synchrony.",
-          "Forward /synchrony to port 8091 with its WebSocket, or set rtc_manage_application_vhost.",
-          "reverse_proxy", ("S27",)),
-    FindingType("RTC414", "error", "Somebody else's virtual host has the name and port",
-          "It is not overwritten, and it does not do what RTC, or the application, needs.",
-          "A virtual host that this collection did not write serves the same name and port, and is not right.",
-          "Remove it so that the role can write its own, or mend what the other findings name.", seed=("S34",)),
-    FindingType("RTC415", "info", "A virtual host made by hand is right",
-          "It is left as it is.",
-          "A virtual host that this collection did not write forwards the name and port as needed.",
-          "Nothing to do. Remove it if the role shall write and keep its own."),
-    FindingType("RTC416", "warning", "The proxy does not run",
-          "Nobody reaches the site.",
-          "The proxy is installed and no process of it was found.",
-          "The role starts it.", "reverse_proxy", ("S09",)),
-    FindingType("RTC417", "info", "Parts of the proxy's configuration were not understood",
-          "Routes in these parts are unknown.",
-          "The reader of the configuration lists what it could not follow.",
-          "Check these parts by hand, if the site is not what you expect."),
-    FindingType("RTC418", "error", "Several proxies on the host, and no way to choose",
-          "Two proxies on one host are possible; writing to the wrong one helps nobody.",
-          "More than one kind of proxy is on the host, none of them forwards to the application, and not exactly"
-          " one runs.",
-          "Set rtc_proxy_kind."),
-    FindingType("RTC419", "info", "RTC has one active node",
-          "Without a shared store only one node serves RTC; the others take over when it fails.",
-          "Several nodes and no rtc_store_url.",
-          "Nothing is to be done. Every node active needs a shared store, which this version has not.",
-          "", ("S31",)),
-    FindingType("RTC421", "warning", "The proxy does not forward to the application",
-          "Users cannot reach the application by the server name.",
-          "No virtual host of the proxy forwards to the connector, and rtc_manage_application_vhost is not set.",
-          "Set rtc_manage_application_vhost: true, or write that virtual host by hand.", "reverse_proxy", ("S12",)),
-    FindingType("RTC422", "info", "Polling answers are buffered",
-          "Answers to clients that poll go through a buffer, or a file, of the proxy first.",
-          "The route to the RTC port has buffering on.",
-          "nginx: proxy_buffering off. The role does it where it writes the virtual host.", "reverse_proxy", ("S31",)),
-    FindingType("RTC423", "error", "One port of a proxy with TLS and without",
-          "A port speaks one protocol: sites with and without TLS cannot share it.",
-          "Two sites have the same proxy and the same port, and users speak TLS to only one of them.",
-          "Give one of the sites another rtc_port, or TLS to both.", "", ("S04", "S08")),
-)  # fmt: skip
+    FindingType(
+        id="RTC401",
+        severity="error",
+        title="RTC speaks another protocol than the page",
+        meaning="A page over HTTPS may not open plain connections: the browser blocks RTC (mixed content).",
+        detected="The proxy's RTC listener has TLS where the application's has none, or the other way round.",
+        remedy="Let both end TLS at the proxy, or none. The role does it where it writes the virtual host.",
+        role="reverse_proxy",
+        vendor_requirements=("S03", "S04"),
+    ),
+    FindingType(
+        id="RTC402",
+        severity="error",
+        title="Different RTC ports on the two sides",
+        meaning="The add-on tells browsers the service's own port; the proxy has to have the same number.",
+        detected="The proxy forwards to the RTC port from another port, or from the RTC port to another one.",
+        remedy="Use one number on both sides. The role does it where it writes the virtual host.",
+        role="reverse_proxy",
+        vendor_requirements=("S13",),
+    ),
+    FindingType(
+        id="RTC403",
+        severity="warning",
+        title="The proxy does not forward the RTC port",
+        meaning="Browsers cannot reach RTC.",
+        detected="No virtual host of the proxy forwards to the RTC port.",
+        remedy="The role writes the virtual host.",
+        role="reverse_proxy",
+        vendor_requirements=("S12", "S09", "S34"),
+    ),
+    FindingType(
+        id="RTC404",
+        severity="error",
+        title="RTC under a sub-path",
+        meaning="Clients ask for /socket.io/ at the root of the RTC port, whatever path the application has.",
+        detected="A route to the RTC port is for a path other than /, or changes the path.",
+        remedy="Forward / to / on the RTC port. The role does it where it writes the virtual host.",
+        role="reverse_proxy",
+        vendor_requirements=("S21",),
+    ),
+    FindingType(
+        id="RTC405",
+        severity="warning",
+        title="WebSocket upgrade is not passed on",
+        meaning="Clients fall back to polling: slower, and more load.",
+        detected="The route to the RTC port does not forward the Upgrade header.",
+        remedy=(
+            "nginx: map $http_upgrade and set Upgrade and Connection. Apache: upgrade=websocket (2.4.47 or later). "
+            "The role does it where it writes the virtual host."
+        ),
+        role="reverse_proxy",
+        vendor_requirements=("S22", "S31"),
+    ),
+    FindingType(
+        id="RTC406",
+        severity="warning",
+        title="HTTP/1.0 to the service",
+        meaning="There is no Upgrade in HTTP/1.0, so no WebSocket.",
+        detected="The route to the RTC port does not use HTTP/1.1 (1.0 is nginx's long-standing default).",
+        remedy="nginx: proxy_http_version 1.1. The role does it where it writes the virtual host.",
+        role="reverse_proxy",
+        vendor_requirements=("S23",),
+    ),
+    FindingType(
+        id="RTC407",
+        severity="warning",
+        title="Idle connections are cut before the next ping",
+        meaning=(
+            "A quiet WebSocket carries a ping every 25 seconds and waits 20 for the answer; a shorter timeout cuts it."
+        ),
+        detected="The read timeout of the route to the RTC port is below 45 seconds.",
+        remedy=(
+            "nginx: proxy_read_timeout; Apache: ProxyTimeout; beyond 60 seconds. The role does it where it writes the"
+            " virtual host."
+        ),
+        role="reverse_proxy",
+        vendor_requirements=("S24",),
+    ),
+    FindingType(
+        id="RTC408",
+        severity="warning",
+        title="HAProxy without timeout tunnel",
+        meaning="After the upgrade HAProxy counts the client and server timeouts, unless timeout tunnel is set.",
+        detected="The HAProxy route to the RTC port has no tunnel timeout beyond 45 seconds.",
+        remedy="Set timeout tunnel 1h. The role does it where it writes the frontend.",
+        role="reverse_proxy",
+        vendor_requirements=("S24",),
+    ),
+    FindingType(
+        id="RTC409",
+        severity="warning",
+        title="Several nodes without stickiness",
+        meaning=(
+            "Polling that reaches another node is answered 400 (Session ID unknown), and users of the application are"
+            " logged out."
+        ),
+        detected="A route to more than one active node, and nothing keeps a client at one.",
+        remedy=(
+            "nginx: ip_hash; HAProxy: cookie; Apache: stickysession. The role does it where it writes the virtual host."
+        ),
+        role="reverse_proxy",
+        vendor_requirements=("S31",),
+    ),
+    FindingType(
+        id="RTC410",
+        severity="warning",
+        title="A proxy that the inventory does not list",
+        meaning="It has to forward the RTC port, and this collection cannot configure it.",
+        detected=(
+            "proxyName resolves to another host than any of the inventory, or the connector says that TLS ends "
+            "elsewhere."
+        ),
+        remedy="Add the proxy's host to the group rtc_proxies and set rtc_proxy; or configure it by hand.",
+        vendor_requirements=("S12", "S01"),
+    ),
+    FindingType(
+        id="RTC411",
+        severity="error",
+        title="The proxy refuses its own configuration",
+        meaning="It would not survive its next reload, whoever starts it. Nothing is changed before that is mended.",
+        detected="The daemon's own check of its whole configuration fails.",
+        remedy="Mend what the daemon names.",
+        vendor_requirements=("S30",),
+    ),
+    FindingType(
+        id="RTC412",
+        severity="info",
+        title="AWS load balancer: set by hand",
+        meaning=(
+            "An Application Load Balancer needs a listener for the RTC port and an idle timeout beyond the ping "
+            "interval."
+        ),
+        detected="rtc_proxy_kind is aws_alb.",
+        remedy=(
+            "Add a listener on the RTC port, with the certificate, to a target group of the same port; set "
+            "idle_timeout above 60 seconds; for several nodes turn stickiness on."
+        ),
+        vendor_requirements=("S28",),
+    ),
+    FindingType(
+        id="RTC413",
+        severity="info",
+        title="Synchrony is not proxied",
+        meaning="Collaborative editing of Confluence then goes through Tomcat, or fails where its WebSocket is cut.",
+        detected="The virtual host of Confluence has no route for /synchrony.",
+        remedy="Forward /synchrony to port 8091 with its WebSocket, or set rtc_manage_application_vhost.",
+        role="reverse_proxy",
+        vendor_requirements=("S27",),
+    ),
+    FindingType(
+        id="RTC414",
+        severity="error",
+        title="Somebody else's virtual host has the name and port",
+        meaning="It is not overwritten, and it does not do what RTC, or the application, needs.",
+        detected="A virtual host that this collection did not write serves the same name and port, and is not right.",
+        remedy="Remove it so that the role can write its own, or mend what the other findings name.",
+        vendor_requirements=("S34",),
+    ),
+    FindingType(
+        id="RTC415",
+        severity="info",
+        title="A virtual host made by hand is right",
+        meaning="It is left as it is.",
+        detected="A virtual host that this collection did not write forwards the name and port as needed.",
+        remedy="Nothing to do. Remove it if the role shall write and keep its own.",
+    ),
+    FindingType(
+        id="RTC416",
+        severity="warning",
+        title="The proxy does not run",
+        meaning="Nobody reaches the site.",
+        detected="The proxy is installed and no process of it was found.",
+        remedy="The role starts it.",
+        role="reverse_proxy",
+        vendor_requirements=("S09",),
+    ),
+    FindingType(
+        id="RTC417",
+        severity="info",
+        title="Parts of the proxy's configuration were not understood",
+        meaning="Routes in these parts are unknown.",
+        detected="The reader of the configuration lists what it could not follow.",
+        remedy="Check these parts by hand, if the site is not what you expect.",
+    ),
+    FindingType(
+        id="RTC418",
+        severity="error",
+        title="Several proxies on the host, and no way to choose",
+        meaning="Two proxies on one host are possible; writing to the wrong one helps nobody.",
+        detected=(
+            "More than one kind of proxy is on the host, none of them forwards to the application, and not exactly "
+            "one runs."
+        ),
+        remedy="Set rtc_proxy_kind.",
+    ),
+    FindingType(
+        id="RTC419",
+        severity="info",
+        title="RTC has one active node",
+        meaning="Without a shared store only one node serves RTC; the others take over when it fails.",
+        detected="Several nodes and no rtc_store_url.",
+        remedy="Nothing is to be done. Every node active needs a shared store, which this version has not.",
+        vendor_requirements=("S31",),
+    ),
+    FindingType(
+        id="RTC421",
+        severity="warning",
+        title="The proxy does not forward to the application",
+        meaning="Users cannot reach the application by the server name.",
+        detected="No virtual host of the proxy forwards to the connector, and rtc_manage_application_vhost is not set.",
+        remedy="Set rtc_manage_application_vhost: true, or write that virtual host by hand.",
+        role="reverse_proxy",
+        vendor_requirements=("S12",),
+    ),
+    FindingType(
+        id="RTC422",
+        severity="info",
+        title="Polling answers are buffered",
+        meaning="Answers to clients that poll go through a buffer, or a file, of the proxy first.",
+        detected="The route to the RTC port has buffering on.",
+        remedy="nginx: proxy_buffering off. The role does it where it writes the virtual host.",
+        role="reverse_proxy",
+        vendor_requirements=("S31",),
+    ),
+    FindingType(
+        id="RTC423",
+        severity="error",
+        title="One port of a proxy with TLS and without",
+        meaning="A port speaks one protocol: sites with and without TLS cannot share it.",
+        detected="Two sites have the same proxy and the same port, and users speak TLS to only one of them.",
+        remedy="Give one of the sites another rtc_port, or TLS to both.",
+        vendor_requirements=("S04", "S08"),
+    ),
+)

@@ -2,38 +2,62 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every finding of a run: calls the inspections by topic. Pure. PRIVATE to the collection."""
+"""Every finding of a run, by topic; and muting. Pure.
+
+The rules read facts, sites and their desired state. They decide nothing that the plan decides.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings import (
+    catalog,
     rules_application,
     rules_inventory,
     rules_network,
     rules_proxy,
     rules_service,
+    rules_site,
     rules_tls,
 )
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan import desired, topology
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan.topology import Landscape, SiteState
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import DesiredSite, DesiredState
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import Classification, ClassifiedSite, PlanInput
 
 
-def everything(landscape: Landscape, states: list[SiteState]) -> list[Finding]:
-    """All findings, each once, in no particular order."""
-    found = [*rules_inventory.hosts(landscape), *rules_inventory.sites(landscape, states)]
-    for node in topology.nodes(landscape):
-        found += rules_application.node(node)
-    services = desired.services(states)
-    for state in states:
-        for node in state.nodes:
-            found += rules_application.in_site(state, node)
-            found += rules_service.node(state, node)
-            found += rules_network.node(state, node)
-            found += rules_tls.node(state, node)
-        found += rules_tls.site(state, landscape.now)
-        found += rules_proxy.site(state)
-        found += rules_network.site(state, services)
-    found += rules_proxy.hosts(landscape, states)
+def evaluate(plan_input: PlanInput, classification: Classification, state: DesiredState) -> list[Finding]:
+    """All findings, each once, errors first."""
+    found = [*rules_inventory.check_hosts(plan_input, classification), *rules_site.check_names(classification)]
+    for node in classification.nodes:
+        found += rules_application.check_node(node)
+    for classified, wanted in zip(classification.sites, state.sites, strict=True):
+        found += rules_site.check_site(classified, wanted, plan_input)
+        for finding in _check_site(classified, wanted, plan_input.now):
+            finding.site = wanted.site.name
+            found.append(finding)
+    found += rules_proxy.check_hosts(plan_input, classification, state)
     unique = {(item.id, item.host, item.site, item.message): item for item in found}
-    return list(unique.values())
+    return sorted(unique.values(), key=catalog.sort_key)
+
+
+def _check_site(classified: ClassifiedSite, wanted: DesiredSite, now: float) -> Iterator[Finding]:
+    for node, wanted_node in zip(classified.nodes, wanted.nodes, strict=True):
+        yield from rules_application.check_node_of_site(classified, node, wanted, wanted_node)
+        yield from rules_service.check_node(node, wanted, wanted_node)
+        yield from rules_network.check_node(classified, node, wanted_node)
+        yield from rules_tls.check_node(classified, node, wanted_node)
+    yield from rules_tls.check_site(classified, wanted, now)
+    yield from rules_proxy.check_site(classified, wanted)
+    yield from rules_network.check_site(classified, wanted)
+
+
+def mute(findings: list[Finding], plan_input: PlanInput, state: DesiredState) -> None:
+    """Note the reason at each finding that the inventory mutes: on the finding's host, or on a node of its site."""
+    nodes = {wanted.site.name: wanted.site.nodes for wanted in state.sites}
+    for finding in findings:
+        for host in [finding.host, *nodes.get(finding.site, [])]:
+            for settings in plan_input.settings.get(host, {}).values():
+                for entry in settings.ignore_findings:
+                    if entry.id == finding.id:
+                        finding.muted = entry.reason

@@ -2,54 +2,48 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What to set by hand at a proxy that this collection cannot reach. Pure. PRIVATE to the collection."""
+"""What to configure by hand at a proxy that this collection does not manage. Pure."""
 
 from __future__ import annotations
 
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan import desired
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan.topology import SiteState
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache import renderer as apache
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import ProxyError
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy import renderer as haproxy
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx import renderer as nginx
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
+
+# Where the text belongs, by kind of proxy.
+PLACES = {
+    "nginx": "nginx, in its http block",
+    "apache": "Apache httpd 2.4.47 or later, with the modules {modules}",
+    "haproxy": "HAProxy, in haproxy.cfg",
+}
+APACHE_VERSION = "2.4.62"  # the text for a current one
+HAPROXY_PEM = "/path/to/certificates-and-key.pem"  # HAProxy has certificate, chain and key in one file
 
 
-def advice(state: SiteState) -> str:
-    """The remedy for a proxy that the inventory does not list: what to do, and the text for nginx."""
+def advise(vhost: VhostPlan) -> str:
+    """The remedy for a proxy that is not managed: what to do, and the text that the role would write there.
+
+    :param vhost: the RTC virtual host of the desired state.
+    """
+    place = PLACES[vhost.kind].format(modules=", ".join(apache.modules(vhost, APACHE_VERSION)))
     return (
-        "Add the proxy's host to the group rtc_proxies and set rtc_proxy. Or configure it by hand; for nginx, in its http"
-        " block:\n" + nginx(state)
+        "Add the proxy's host to the group rtc_proxies and set rtc_proxy. Or configure it by hand; for"
+        f" {place}:\n{render(vhost)}"
     )
 
 
-def nginx(state: SiteState) -> str:
-    """A virtual host for nginx: complete, for the server name and RTC port of the site."""
-    site = state.site
-    scheme = "https" if site.protocol == "HTTPS" else "http"
-    servers = []
-    for number, node in enumerate(state.nodes):
-        backup = " backup" if number and not state.wishes.store_url else ""
-        host = desired.upstream_host(state, node)
-        servers.append(f"    server {'[' + host + ']' if ':' in host else host}:{site.rtc_port}{backup};")
-    tls = " ssl" if state.tls else ""
-    certificate = ["    ssl_certificate     /path/to/fullchain.pem;", "    ssl_certificate_key /path/to/privkey.pem;"]
-    name = f"rtc_{site.application}_{site.rtc_port}"
-    lines = [
-        "map $http_upgrade $rtc_connection { default upgrade; '' ''; }",
-        f"upstream {name} {{",
-        *(["    ip_hash;"] if len(state.nodes) > 1 and state.wishes.store_url else []),
-        *servers,
-        "}",
-        "server {",
-        f"    listen {site.rtc_port}{tls};",
-        f"    server_name {site.server_name};",
-        *(certificate if state.tls else []),
-        "    location / {",
-        f"        proxy_pass {scheme}://{name};",
-        "        proxy_http_version 1.1;",
-        "        proxy_set_header Host $host:$server_port;",
-        "        proxy_set_header Upgrade $http_upgrade;",
-        "        proxy_set_header Connection $rtc_connection;",
-        "        proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;",
-        "        proxy_read_timeout 1h;",
-        "        proxy_buffering off;",
-        "    }",
-        "}",
-    ]
-    return "\n".join(lines)
+def render(vhost: VhostPlan) -> str:
+    """The configuration for the kind of the virtual host, without the lines that claim it for this collection."""
+    try:
+        if vhost.kind == "apache":
+            text = apache.render(vhost, vhost.listen, vhost.listen, vhost.upstream_ca, APACHE_VERSION)
+        elif vhost.kind == "haproxy":
+            pems = {vhost.name: HAPROXY_PEM} if vhost.certificate else {}
+            text = haproxy.render([vhost], pems, {vhost.name: vhost.upstream_ca})
+        else:
+            text = nginx.render(vhost, vhost.listen, vhost.upstream_ca)
+    except ProxyError as error:  # such as a name that Apache cannot check an upstream's certificate against
+        return str(error)
+    return "\n".join(line for line in text.splitlines() if not line.startswith("#")).strip()

@@ -2,197 +2,203 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Inspection of the application and its server.xml: RTC2xx and RTC007. Pure. PRIVATE to the collection."""
+"""Findings about the application and its server.xml: RTC2xx and RTC007. Pure."""
 
 from __future__ import annotations
 
-from typing import Iterator
+from collections.abc import Iterator
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Connector, ServerXml
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings.catalog import make
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import NO_PROXY
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan import desired, routing
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan import node as planning_node
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan.topology import Node, SiteState
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan import routing
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import DesiredNode, DesiredSite
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import ClassifiedSite, Node
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.versions import parse_version
 
 POST_LIMIT = 2097152  # Tomcat's default maxPostSize in bytes
 
 
-def node(item: Node) -> list[Finding]:
-    """What is said about an application whatever its site is."""
+def check_node(node: Node) -> list[Finding]:
+    """Findings about an application, whatever its site is."""
     found = []
-    application = item.application
-    name = f"{application.kind.capitalize()} in {application.install_dir} on {item.host}"
+    application = node.application
+    name = f"{application.kind.capitalize()} in {application.install_dir} on {node.host}"
     if application.process is None:
-        found.append(make("RTC007", item.host, f"{name} does not run."))
+        found.append(make("RTC007", node.host, f"{name} does not run."))
     if application.java is None or not application.java.home:
-        found.append(make("RTC222", item.host, f"The Java of {name} was not found."))
+        found.append(make("RTC222", node.host, f"The Java of {name} was not found."))
     xml = application.server_xml
     if xml is None or xml.error:
-        found.append(_unread(item, xml))
-    elif item.connector is None:
-        found.append(_no_connector(item))
+        found.append(_report_unread(node, xml))
+    elif node.connector is None:
+        found.append(_report_no_connector(node))
     else:
-        found += _connector(item, item.connector)
+        found += _check_connector(node, node.connector)
     return found
 
 
-def _unread(item: Node, xml: ServerXml | None) -> Finding:
+def _report_unread(node: Node, xml: ServerXml | None) -> Finding:
     if xml is None:
-        return make("RTC201", item.host, f"{item.server_xml}: there is no such file.")
-    hidden = any(part.what == xml.path for part in item.facts.unreadable)
-    return make("RTC201", item.host, xml.error, remedy="Run with become: true." if hidden else "")
+        return make("RTC201", node.host, f"{node.server_xml}: there is no such file.")
+    hidden = any(part.what == xml.path for part in node.facts.unreadable)
+    return make("RTC201", node.host, xml.error, remedy="Run with become: true." if hidden else "")
 
 
-def _no_connector(item: Node) -> Finding:
-    connectors = item.application.server_xml.connectors if item.application.server_xml else []
-    evidence = [f"{item.server_xml}:{one.line}: port {one.port}: {one.reason}" for one in connectors]
-    wanted = item.wishes.connector_port
+def _report_no_connector(node: Node) -> Finding:
+    connectors = node.application.server_xml.connectors if node.application.server_xml else []
+    evidence = [f"{node.server_xml}:{one.line}: port {one.port}: {one.reason}" for one in connectors]
+    wanted = node.settings.connector_port
     what = f"no connector has port {wanted}" if wanted else "none of its connectors is clearly the users'"
-    return make("RTC202", item.host, f"{item.server_xml}: {what}.", evidence)
+    return make("RTC202", node.host, f"{node.server_xml}: {what}.", evidence)
 
 
-def _connector(item: Node, connector: Connector) -> Iterator[Finding]:
-    where = f"{item.server_xml}:{connector.line}"
-    xml = item.application.server_xml
+def _check_connector(node: Node, connector: Connector) -> Iterator[Finding]:
+    where = f"{node.server_xml}:{connector.line}"
+    xml = node.application.server_xml
     if connector.attributes.get("proxyName") == "":
-        yield make("RTC203", item.host, f'{where}: proxyName="".')
+        yield make("RTC203", node.host, f'{where}: proxyName="".')
     if connector.unresolved:
-        yield make("RTC213", item.host, f"{where}: the value of {', '.join(connector.unresolved)} is not known.")
+        yield make("RTC213", node.host, f"{where}: the value of {', '.join(connector.unresolved)} is not known.")
     post = connector.attributes.get("maxPostSize", "")
     if not post or (post.isdigit() and 0 < int(post) <= POST_LIMIT):
-        yield make("RTC212", item.host, f"{where}: maxPostSize is {post or 'not set'}.")
+        yield make("RTC212", node.host, f"{where}: maxPostSize is {post or 'not set'}.")
     others = [one for one in (xml.connectors if xml else []) if one is not connector]
     if others:
         ports = ", ".join(str(one.port) for one in others)
         yield make(
             "RTC218",
-            item.host,
-            f"{item.server_xml}: users arrive at port {connector.port}; port {ports} stays as it is.",
-            [f"{item.server_xml}:{one.line}: {one.reason}" for one in (connector, *others) if one.reason],
+            node.host,
+            f"{node.server_xml}: users arrive at port {connector.port}; port {ports} stays as it is.",
+            [f"{node.server_xml}:{one.line}: {one.reason}" for one in (connector, *others) if one.reason],
         )
     if connector.ssl:
-        yield from _key(item, connector, where)
+        yield from _check_key(node, connector, where)
 
 
-def _key(item: Node, connector: Connector, where: str) -> Iterator[Finding]:
+def _check_key(node: Node, connector: Connector, where: str) -> Iterator[Finding]:
     forms = {host.form for host in connector.tls if host.keystore or host.certificate}
     if not forms:
-        yield make("RTC207", item.host, f"{where}: SSLEnabled is true and no key is named.")
-    elif forms == {"attributes"} and desired.version_tuple(item.application.tomcat_version) >= (10,):
+        yield make("RTC207", node.host, f"{where}: SSLEnabled is true and no key is named.")
+    elif forms == {"attributes"} and parse_version(node.application.tomcat_version) >= (10,):
         yield make(
-            "RTC216", item.host, f"{where}: Tomcat {item.application.tomcat_version} knows no key store attributes."
+            "RTC216", node.host, f"{where}: Tomcat {node.application.tomcat_version} knows no key store attributes."
         )
 
 
-def in_site(state: SiteState, item: Node) -> list[Finding]:
-    """What is said about an application as part of its site."""
-    connector = item.connector
-    if connector is None or item.presumed:
+def check_node_of_site(
+    classified: ClassifiedSite, node: Node, wanted: DesiredSite, wanted_node: DesiredNode
+) -> list[Finding]:
+    """Findings about an application as part of its site."""
+    connector = node.connector
+    if connector is None or node.presumed:
         return []
-    where = f"{item.server_xml}:{connector.line}"
-    found = [*_proxied(state, item, connector, where), *_scheme(state, item, connector, where)]
-    found += _generated(state, item)
-    found += _addresses(state, item, connector, where)
-    reasons = planning_node.pending(item)
+    where = f"{node.server_xml}:{connector.line}"
+    found = [
+        *_check_proxy_attributes(classified, node, connector, where),
+        *_check_scheme(classified, node, connector, where),
+    ]
+    found += _check_generated(node, wanted_node)
+    found += _check_address(classified, node, wanted, wanted_node)
+    reasons = wanted_node.restart.pending
     if reasons:
         found.append(
-            make("RTC214", item.host, f"{item.kind.capitalize()} on {item.host} has to be restarted.", reasons)
+            make("RTC214", node.host, f"{node.kind.capitalize()} on {node.host} has to be restarted.", reasons)
         )
     if (
         connector.ssl
-        and desired.keeps_builtin(state, item)
+        and wanted_node.service.kind == "builtin"
         and any(host.form == "sslhostconfig" for host in connector.tls)
     ):
-        found.append(make("RTC217", item.host, f"{where}: the key is in an SSLHostConfig."))
-    for finding in found:
-        finding.site = state.site.name
+        found.append(make("RTC217", node.host, f"{where}: the key is in an SSLHostConfig."))
     return found
 
 
-def _proxied(state: SiteState, item: Node, connector: Connector, where: str) -> Iterator[Finding]:
-    site = state.site
-    if state.proxy is None:
+def _check_proxy_attributes(
+    classified: ClassifiedSite, node: Node, connector: Connector, where: str
+) -> Iterator[Finding]:
+    site = classified.site
+    if classified.proxy is None:
         if connector.proxy_name and connector.proxy_name.lower() != site.server_name:
             yield make(
                 "RTC204",
-                item.host,
+                node.host,
                 f"{where}: proxyName is {connector.proxy_name}, the server name is {site.server_name}.",
                 remedy="Correct proxyName, or rtc_server_name.",
             )
         if connector.scheme == "https" and not connector.ssl:
             yield make(
                 "RTC209",
-                item.host,
-                f"{where}: scheme is https, and nothing before Tomcat ends TLS.",
+                node.host,
+                f"{where}: scheme is https, and nothing in front of Tomcat ends TLS.",
                 remedy="Remove scheme and secure, or name the proxy with rtc_proxy.",
             )
         return
     if not connector.proxy_name:
         if "proxyName" not in connector.attributes:
-            yield make("RTC205", item.host, f"{where}: no proxyName, and {state.proxy.evidence}.")
+            yield make("RTC205", node.host, f"{where}: no proxyName, and {classified.proxy.evidence}.")
         return
     if connector.proxy_name.lower() != site.server_name:
         yield make(
-            "RTC204", item.host, f"{where}: proxyName is {connector.proxy_name}, the server name is {site.server_name}."
+            "RTC204", node.host, f"{where}: proxyName is {connector.proxy_name}, the server name is {site.server_name}."
         )
     wrong = []
-    if connector.proxy_port and connector.proxy_port != state.application_port:
-        wrong.append(f"proxyPort is {connector.proxy_port}, users come by {state.application_port}")
-    if not connector.ssl and (connector.scheme == "https") != state.tls:
-        wrong.append(f"scheme is {connector.scheme}, users speak {'https' if state.tls else 'http'}")
-    if not connector.proxy_port and state.application_port != connector.port:
-        wrong.append(f"there is no proxyPort, users come by {state.application_port}")
+    if connector.proxy_port and connector.proxy_port != classified.application_port:
+        wrong.append(f"proxyPort is {connector.proxy_port}, users come by {classified.application_port}")
+    if not connector.ssl and (connector.scheme == "https") != classified.tls:
+        wrong.append(f"scheme is {connector.scheme}, users speak {'https' if classified.tls else 'http'}")
+    if not connector.proxy_port and classified.application_port != connector.port:
+        wrong.append(f"there is no proxyPort, users come by {classified.application_port}")
     if wrong:
-        yield make("RTC209", item.host, f"{where}: {'; '.join(wrong)}.")
+        yield make("RTC209", node.host, f"{where}: {'; '.join(wrong)}.")
 
 
-def _scheme(state: SiteState, item: Node, connector: Connector, where: str) -> Iterator[Finding]:
+def _check_scheme(classified: ClassifiedSite, node: Node, connector: Connector, where: str) -> Iterator[Finding]:
     if connector.ssl:
         return
     if connector.scheme == "https" and not connector.secure:
-        yield make("RTC208", item.host, f'{where}: scheme="https" without secure="true".')
-    if connector.secure and not state.tls:
-        yield make("RTC215", item.host, f'{where}: secure="true", and users of {state.site.base_url} speak HTTP.')
-    xml = item.application.server_xml
-    if xml is None or xml.remote_ip_valve is None or state.proxy is None:
+        yield make("RTC208", node.host, f'{where}: scheme="https" without secure="true".')
+    if connector.secure and not classified.tls:
+        yield make("RTC215", node.host, f'{where}: secure="true", and users of {classified.site.base_url} speak HTTP.')
+    xml = node.application.server_xml
+    if xml is None or xml.remote_ip_valve is None or classified.proxy is None:
         return
     header = xml.remote_ip_valve.get("protocolHeader", "X-Forwarded-Proto")
     if header.lower() != "x-forwarded-proto":
         return
-    wanted = "https" if state.tls else "http"
-    for match in state.proxy.application:
-        sent = match.route.forwarded_proto
+    wanted = "https" if classified.tls else "http"
+    for proxy_route in classified.proxy.application:
+        sent = proxy_route.route.forwarded_proto
         # A variable is right by construction: it is the protocol of the request, as the proxy saw it.
-        seen = ("https" if match.listen.tls else "http") if sent in ("$scheme", "%{REQUEST_SCHEME}s") else sent
-        if match.listen.tls == state.tls and sent and seen in ("http", "https") and seen != wanted:
+        seen = ("https" if proxy_route.listen.tls else "http") if sent in ("$scheme", "%{REQUEST_SCHEME}s") else sent
+        if proxy_route.listen.tls == classified.tls and sent and seen in ("http", "https") and seen != wanted:
             yield make(
                 "RTC210",
-                item.host,
-                f"{match.where} sends {header}: {sent}, and users speak {wanted}.",
-                [f"{item.server_xml}: RemoteIpValve"],
+                node.host,
+                f"{proxy_route.where} sends {header}: {sent}, and users speak {wanted}.",
+                [f"{node.server_xml}: RemoteIpValve"],
             )
             return
 
 
-def _generated(state: SiteState, item: Node) -> Iterator[Finding]:
-    xml = item.application.server_xml
-    if xml and xml.generated_by and planning_node.differs(state, item):
-        yield make("RTC211", item.host, f"{xml.path} has to change, but is written anew: {xml.generated_by}.")
+def _check_generated(node: Node, wanted_node: DesiredNode) -> Iterator[Finding]:
+    xml = node.application.server_xml
+    if xml and xml.generated_by and wanted_node.connector.differs:
+        yield make("RTC211", node.host, f"{xml.path} has to change, but is written anew: {xml.generated_by}.")
 
 
-def _addresses(state: SiteState, item: Node, connector: Connector, where: str) -> Iterator[Finding]:
-    loopback = routing.is_loopback(connector.address)
-    if desired.is_local(state, item):
+def _check_address(
+    classified: ClassifiedSite, node: Node, wanted: DesiredSite, wanted_node: DesiredNode
+) -> Iterator[Finding]:
+    address = node.connector.address if node.connector else ""
+    what = f"{node.server_xml}:{node.connector.line if node.connector else 0}: address is {address or 'not set'}"
+    loopback = routing.is_loopback(address)
+    if wanted_node.beside_proxy:
         if not loopback:
-            yield make("RTC206", item.host, f"{where}: address is {connector.address or 'not set'}.")
-    elif state.proxy is None:
-        if loopback and item.wishes.proxy != NO_PROXY:
-            yield make("RTC220", item.host, f"{where}: address is {connector.address}.")
-    elif loopback and not desired.proxy_unseen(state):
-        yield make(
-            "RTC221",
-            item.host,
-            f"{where}: address is {connector.address}, the proxy is on {state.proxy.host or 'another host'}.",
-        )
+            yield make("RTC206", node.host, f"{what}.")
+    elif classified.proxy is None:
+        if loopback and node.settings.proxy != NO_PROXY:
+            yield make("RTC220", node.host, f"{what}.")
+    elif loopback and not wanted.proxy_unseen:
+        yield make("RTC221", node.host, f"{what}, the proxy is on {classified.proxy.host or 'another host'}.")

@@ -2,88 +2,69 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Inspection of names, addresses, firewall and SELinux: RTC6xx. Pure. PRIVATE to the collection."""
+"""Findings about names, addresses, firewall and SELinux: RTC6xx. Pure."""
 
 from __future__ import annotations
 
-from typing import Iterator
+from collections.abc import Iterator
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import HostFacts
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings.catalog import make
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan import desired, routing
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan.topology import Node, SiteState
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan import routing
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import DesiredNode, DesiredProxy, DesiredSite
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import ClassifiedSite, Node
 
 
-def node(state: SiteState, item: Node) -> list[Finding]:
-    """What is said about the server name as an application host sees it."""
-    name = state.site.server_name
-    if name not in item.facts.resolves:
-        return [
-            make("RTC608", item.host, f"{item.host} was not asked for the addresses of {name}.", site=state.site.name)
-        ]
-    addresses = item.facts.resolves[name]
+def check_node(classified: ClassifiedSite, node: Node, wanted_node: DesiredNode) -> Iterator[Finding]:
+    """Findings about the server name as an application's host sees it; one at most, the first cause."""
+    name = classified.site.server_name
+    if name not in node.facts.resolves:
+        yield make("RTC608", node.host, f"{node.host} was not asked for the addresses of {name}.")
+        return
+    addresses = node.facts.resolves[name]
     if not addresses:
-        return [make("RTC601", item.host, f"{name} does not resolve on {item.host}.", site=state.site.name)]
-    listed = ", ".join(addresses)
-    if desired.is_local(state, item):
-        service = desired.rtc_address(state, item)
-        if service in addresses:
-            return [
-                make(
-                    "RTC606",
-                    item.host,
-                    f"{name} is {service} on {item.host}, where the RTC service itself is.",
-                    site=state.site.name,
-                )
-            ]
-    expected = _expected(state, item)
+        yield make("RTC601", node.host, f"{name} does not resolve on {node.host}.")
+        return
+    service = wanted_node.service.address
+    if wanted_node.beside_proxy and service in addresses:
+        yield make("RTC606", node.host, f"{name} is {service} on {node.host}, where the RTC service itself is.")
+        return
+    expected = _find_expected(classified, node)
     if expected is not None and not any(routing.is_own(address, expected[1]) for address in addresses):
-        return [
-            make(
-                "RTC602", item.host, f"{name} is {listed} on {item.host}, and not {expected[0]}.", site=state.site.name
-            )
-        ]
-    return []
+        listed = ", ".join(addresses)
+        yield make("RTC602", node.host, f"{name} is {listed} on {node.host}, and not {expected[0]}.")
 
 
-def _expected(state: SiteState, item: Node) -> tuple[str, HostFacts] | None:
+def _find_expected(classified: ClassifiedSite, node: Node) -> tuple[str, HostFacts] | None:
     """The host that the name should lead to, where that is known."""
-    if state.proxy is None:
-        return item.host, item.facts
-    return (state.proxy.host, state.proxy.facts) if state.proxy.facts else None
+    if classified.proxy is None:
+        return node.host, node.facts
+    return (classified.proxy.host, classified.proxy.facts) if classified.proxy.facts else None
 
 
-def site(state: SiteState, others: desired.Services) -> list[Finding]:
-    """What is said about the host that users' RTC connections arrive at."""
-    found: list[Finding] = []
-    port = state.site.rtc_port
-    if state.proxy is None:
-        for item in state.nodes:
-            found += _firewall(item.host, item.facts, port)
-    elif state.proxy.facts is not None:
-        found += _firewall(state.proxy.host, state.proxy.facts, port)
-        found += _behind(state)
-        if state.proxy.managed:
-            found += _selinux(state.proxy.host, state.proxy.facts, port)
-            found += _listen(state, others)
-    for finding in found:
-        finding.site = state.site.name
-    return found
+def check_site(classified: ClassifiedSite, wanted: DesiredSite) -> Iterator[Finding]:
+    """Findings about the host that users' RTC connections arrive at, and those behind it."""
+    port, proxy = classified.site.rtc_port, classified.proxy
+    if proxy is None:
+        for node in classified.nodes:
+            yield from _check_firewall(node.host, node.facts, port)
+    elif proxy.facts is not None:
+        yield from _check_firewall(proxy.host, proxy.facts, port)
+        for node, wanted_node in zip(classified.nodes, wanted.nodes, strict=True):
+            if not wanted_node.beside_proxy:
+                yield from _check_firewall(node.host, node.facts, port)
+        if wanted.proxy and wanted.proxy.managed:
+            yield from _check_selinux(proxy.host, proxy.facts, port)
+            yield from _check_listen(wanted, wanted.proxy, proxy.facts)
 
 
-def _firewall(host: str, facts: HostFacts, port: int) -> Iterator[Finding]:
+def _check_firewall(host: str, facts: HostFacts, port: int) -> Iterator[Finding]:
     if facts.firewall:
         yield make("RTC603", host, f"{facts.firewall} runs on {host}; port {port} has to be open.")
 
 
-def _behind(state: SiteState) -> Iterator[Finding]:
-    for item in state.nodes:
-        if not desired.is_local(state, item):
-            yield from _firewall(item.host, item.facts, state.site.rtc_port)
-
-
-def _selinux(host: str, facts: HostFacts, port: int) -> Iterator[Finding]:
+def _check_selinux(host: str, facts: HostFacts, port: int) -> Iterator[Finding]:
     if facts.selinux != "enforcing":
         return
     if port not in facts.selinux_ports:
@@ -92,20 +73,13 @@ def _selinux(host: str, facts: HostFacts, port: int) -> Iterator[Finding]:
         yield make("RTC605", host, f"SELinux is enforcing on {host}, and httpd_can_network_connect is off.")
 
 
-def _listen(state: SiteState, others: desired.Services) -> Iterator[Finding]:
-    proxy = state.proxy
-    if proxy is None or proxy.facts is None:
-        return
-    addresses = desired.rtc_listen(state, others)
+def _check_listen(wanted: DesiredSite, proxy: DesiredProxy, facts: HostFacts) -> Iterator[Finding]:
+    addresses = proxy.rtc.plan.listen
+    beside = next((node for node in wanted.nodes if node.beside_proxy), None)
     if not addresses:
         yield make("RTC607", proxy.host, f"No address of {proxy.host} is known to listen on.", remedy="Set rtc_listen.")
     for address in addresses:
-        if address not in routing.WILDCARDS and not routing.is_own(address, proxy.facts):
+        if address not in routing.WILDCARDS and not routing.is_own(address, facts):
             yield make("RTC607", proxy.host, f"rtc_listen: {proxy.host} does not have the address {address}.")
-        elif proxy.local and routing.covers(address, _service_address(state)):
+        elif beside and routing.covers(address, beside.service.address):
             yield make("RTC503", proxy.host, f"rtc_listen: {address} is where the RTC service itself listens.")
-
-
-def _service_address(state: SiteState) -> str:
-    item: Node = next(one for one in state.nodes if desired.is_local(state, one))
-    return desired.rtc_address(state, item)

@@ -2,139 +2,135 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Inspection of the RTC service and its port: RTC5xx. Pure. PRIVATE to the collection."""
+"""Findings about the RTC service itself: RTC5xx. Pure."""
 
 from __future__ import annotations
 
-from typing import Iterator
+from collections.abc import Iterator
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Listener
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
-from ansible_collections.collab.rtc.plugins.plugin_utils._findings import rules_proxy
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings.catalog import make
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan import desired, routing, topology
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan.topology import Node, SiteState
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan import routing
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import DesiredNode, DesiredSite
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import Node
 
 MACHINES = ("x86_64", "aarch64")
 PROXY_PROCESSES = {"nginx": ("nginx",), "apache": ("apache2", "httpd"), "haproxy": ("haproxy",)}
 
 
-def node(state: SiteState, item: Node) -> list[Finding]:
-    """What is said about the RTC service of one application."""
-    found = [*_port(state, item), *_fight(state, item)]
-    found += _builtin(state, item) if desired.keeps_builtin(state, item) else _deployed(state, item)
-    for finding in found:
-        finding.site = state.site.name
-    return found
+def check_node(node: Node, wanted: DesiredSite, wanted_node: DesiredNode) -> Iterator[Finding]:
+    """Findings about the RTC service of one application."""
+    yield from _check_port(node, wanted, wanted_node)
+    yield from _check_fight(node, wanted, wanted_node)
+    if wanted_node.service.kind == "builtin":
+        yield from _check_builtin(node, wanted)
+    else:
+        yield from _check_deployed(node, wanted, wanted_node)
 
 
-def _port(state: SiteState, item: Node) -> Iterator[Finding]:
+def _check_port(node: Node, wanted: DesiredSite, wanted_node: DesiredNode) -> Iterator[Finding]:
     """Somebody else on the RTC port of the application host."""
-    if desired.proxy_unseen(state):
+    if wanted.proxy_unseen:
         return
-    port = state.site.rtc_port
-    wanted = desired.rtc_address(state, item)
-    for listener in item.facts.listeners:
-        if listener.port == port and _in_the_way(state, item, listener, wanted):
+    port = wanted.site.rtc_port
+    for listener in node.facts.listeners:
+        if listener.port == port and _is_in_the_way(node, listener, wanted, wanted_node):
             who = f"{listener.process or 'a process that cannot be seen'}" + (
                 f" (pid {listener.pid})" if listener.pid else ""
             )
             yield make(
                 "RTC501",
-                item.host,
-                f"Port {port} on {item.host} ({listener.address}) is in use by {who}.",
+                node.host,
+                f"Port {port} on {node.host} ({listener.address}) is in use by {who}.",
                 remedy=""
                 if listener.pid
                 else "Run as root to see the process. Then stop it, or choose another rtc_port.",
             )
             return
-    for instance in item.facts.rtc:
+    for instance in node.facts.rtc:
         if (
             instance.kind == "foreign"
             and instance.port == port
-            and not any(one.port == port for one in item.facts.listeners)
+            and not any(one.port == port for one in node.facts.listeners)
         ):
             yield make(
-                "RTC501", item.host, f"Port {port} on {item.host} is in use by {instance.process or 'another service'}."
+                "RTC501", node.host, f"Port {port} on {node.host} is in use by {instance.process or 'another service'}."
             )
             return
 
 
-def _in_the_way(state: SiteState, item: Node, listener: Listener, wanted: str) -> bool:
-    if not routing.covers(listener.address, wanted):
+def _is_in_the_way(node: Node, listener: Listener, wanted: DesiredSite, wanted_node: DesiredNode) -> bool:
+    if not routing.covers(listener.address, wanted_node.service.address):
         return False
-    process = item.application.process
+    process = node.application.process
     if process and listener.pid and listener.pid == process.pid:
         return False  # the add-on's own: RTC504 or RTC503 speak of it
-    known = [one for one in item.facts.rtc if one.port == listener.port and one.kind != "foreign" and one.active]
+    known = [one for one in node.facts.rtc if one.port == listener.port and one.kind != "foreign" and one.active]
     if any(not listener.pid or not one.pid or one.pid == listener.pid for one in known):
         return False
     # A proxy that has the port on all addresses: RTC503 says it better, where it forwards to RTC.
-    return not (_is_proxy(state, listener) and rules_proxy.same_host_conflict(state))
+    proxy = wanted.proxy
+    return not (proxy and proxy.conflicts and listener.process in PROXY_PROCESSES.get(proxy.kind, ()))
 
 
-def _is_proxy(state: SiteState, listener: Listener) -> bool:
-    return bool(state.proxy and listener.process in PROXY_PROCESSES.get(state.proxy.kind, ()))
-
-
-def _fight(state: SiteState, item: Node) -> Iterator[Finding]:
+def _check_fight(node: Node, wanted: DesiredSite, wanted_node: DesiredNode) -> Iterator[Finding]:
     """Service and proxy on one host, one of them on all addresses."""
-    if not desired.is_local(state, item):
+    if not wanted_node.beside_proxy or wanted.proxy is None:
         return
-    port = state.site.rtc_port
-    for match in rules_proxy.same_host_conflict(state):
+    port = wanted.site.rtc_port
+    for where in wanted.proxy.conflicts[:1]:
         yield make(
             "RTC503",
-            item.host,
-            f"{match.where} listens on port {port} of all addresses, and the RTC service needs it on"
-            f" {desired.rtc_address(state, item)}.",
+            node.host,
+            f"{where} listens on port {port} of all addresses, and the RTC service needs it on"
+            f" {wanted_node.service.address}.",
         )
-        break
-    service = topology.builtin(item)
-    if service and desired.keeps_builtin(state, item) and service.address in routing.WILDCARDS:
+    service = node.builtin
+    if service and wanted_node.service.kind == "builtin" and service.address in routing.WILDCARDS:
         # It follows the connector's address at its next start; before that, it is in the proxy's way.
-        moved = item.connector is not None and routing.is_loopback(item.connector.address)
+        moved = node.connector is not None and routing.is_loopback(node.connector.address)
         yield make(
             "RTC503",
-            item.host,
-            f"The add-on's RTC service listens on port {port} of all addresses of {item.host}.",
+            node.host,
+            f"The add-on's RTC service listens on port {port} of all addresses of {node.host}.",
             remedy='Set address="127.0.0.1" at the connector and restart the application; then run again.'
             if not moved
             else "",
         )
 
 
-def _builtin(state: SiteState, item: Node) -> Iterator[Finding]:
-    port = state.site.rtc_port
+def _check_builtin(node: Node, wanted: DesiredSite) -> Iterator[Finding]:
+    port = wanted.site.rtc_port
     yield make(
         "RTC505",
-        item.host,
-        f"Server name {state.site.server_name}, port {port}, expected protocol {state.site.protocol}.",
+        node.host,
+        f"Server name {wanted.site.server_name}, port {port}, expected protocol {wanted.site.protocol}.",
     )
-    if item.application.process and not topology.builtin(item):
-        yield make("RTC506", item.host, f"{item.kind.capitalize()} on {item.host} does not listen on port {port}.")
+    if node.application.process and not node.builtin:
+        yield make("RTC506", node.host, f"{node.kind.capitalize()} on {node.host} does not listen on port {port}.")
 
 
-def _deployed(state: SiteState, item: Node) -> Iterator[Finding]:
-    own = topology.builtin(item)
+def _check_deployed(node: Node, wanted: DesiredSite, wanted_node: DesiredNode) -> Iterator[Finding]:
+    own = node.builtin
     if own:
         yield make(
             "RTC504",
-            item.host,
-            f"{item.kind.capitalize()} on {item.host} (pid {own.pid}) listens on port {own.port} itself.",
+            node.host,
+            f"{node.kind.capitalize()} on {node.host} (pid {own.pid}) listens on port {own.port} itself.",
         )
-    instance = topology.deployed(item)
+    instance = node.deployed
     if instance and not instance.active:
-        yield make("RTC502", item.host, f"{instance.unit or 'The RTC server'} on {item.host} does not run.")
-    python, version = desired.python_for(item)
-    if not python:
-        what = item.wishes.server_python or "/usr/bin/python3"
-        yield make("RTC508", item.host, f"{what} on {item.host} is Python {version or 'of unknown version'}.")
-    if item.facts.machine and item.facts.machine not in MACHINES:
-        yield make("RTC509", item.host, f"{item.host} is {item.facts.machine}.")
-    if item.wishes.store_url:
+        yield make("RTC502", node.host, f"{instance.unit or 'The RTC server'} on {node.host} does not run.")
+    service = wanted_node.service
+    if not service.python_fits:
+        version = service.python_version or "of unknown version"
+        yield make("RTC508", node.host, f"{service.python} on {node.host} is Python {version}.")
+    if node.facts.machine and node.facts.machine not in MACHINES:
+        yield make("RTC509", node.host, f"{node.host} is {node.facts.machine}.")
+    if node.settings.store_url:
         yield make(
             "RTC510",
-            item.host,
-            f"rtc_store_url is set for {state.site.name}; this version keeps journals in SQLite only.",
+            node.host,
+            f"rtc_store_url is set for {wanted.site.name}; this version keeps journals in SQLite only.",
         )

@@ -2,111 +2,99 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Inspection of certificates and trust: RTC3xx. Pure. PRIVATE to the collection."""
+"""Findings about certificates and trust: RTC3xx. Pure."""
 
 from __future__ import annotations
 
 import time
-from typing import Iterator
+from collections.abc import Iterator
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import TrustStore, VirtualHost
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings.catalog import make
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.tls_files import GivenTls, names_cover
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan import desired
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan import node as planning_node
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan.topology import Node, SiteState
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import DesiredNode, DesiredSite
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import ClassifiedSite, Node
 
 SOON = 30 * 86400  # seconds
 
 
-def node(state: SiteState, item: Node) -> list[Finding]:
-    """What is said about the trust of an application's Java."""
-    java = item.application.java
-    if not state.tls or java is None or not java.home:
+def check_node(classified: ClassifiedSite, node: Node, wanted_node: DesiredNode) -> list[Finding]:
+    """Findings about the trust of an application's Java."""
+    java, trust = node.application.java, wanted_node.trust
+    if not trust.wanted or java is None:
         return []
     found: list[Finding] = []
-    store = java.truststore
-    own = item.wishes.truststore_path
-    cause, remedy = planning_node.unnamed(item) if own else ("", "")
-    if cause:
-        what = f"{item.kind.capitalize()} on {item.host} is not told to read {own}"
-        found.append(make("RTC321", item.host, f"{what}. {cause}", remedy=remedy))
+    store, own = java.truststore, node.settings.truststore_path
+    if trust.obstacle:
+        what = f"{node.kind.capitalize()} on {node.host} is not configured to read {own}"
+        found.append(make("RTC321", node.host, f"{what}. {trust.obstacle}", remedy=trust.obstacle_remedy))
     if own and (store is None or store.path != own or (store.error and not store.mtime)):
         pass  # the run makes the store
     elif store is None or store.error:
         why = store.error.rstrip(".") if store else "none was found"
-        found.append(make("RTC312", item.host, f"Trust store of {item.kind.capitalize()} on {item.host}: {why}."))
+        found.append(make("RTC312", node.host, f"Trust store of {node.kind.capitalize()} on {node.host}: {why}."))
     else:
-        found += _trust(item, store)
-    found += _store(item, store) if store and store.path != own else []
-    if not (item.given and item.given.root_pem) and not item.wishes.tls_fetch:
-        found.append(make("RTC314", item.host, f"The authority behind {state.site.base_url} was not given."))
-    for finding in found:
-        finding.site = state.site.name
+        found += _check_trust(node, store)
+    found += _check_store_kind(node, store) if store and store.path != own else []
+    if not trust.certificates:
+        found.append(make("RTC314", node.host, f"The authority behind {classified.site.base_url} was not given."))
     return found
 
 
-def _store(item: Node, store: TrustStore) -> Iterator[Finding]:
+def _check_store_kind(node: Node, store: TrustStore) -> Iterator[Finding]:
     if store.source == "property":
         yield make(
             "RTC304",
-            item.host,
-            f"Java of {item.kind.capitalize()} on {item.host} reads {store.path} only.",
+            node.host,
+            f"Java of {node.kind.capitalize()} on {node.host} reads {store.path} only.",
             [f"-Djavax.net.ssl.trustStore={store.path}"],
         )
     elif store.source == "jssecacerts":
-        yield make("RTC317", item.host, f"Java of {item.kind.capitalize()} on {item.host} reads {store.path}.")
+        yield make("RTC317", node.host, f"Java of {node.kind.capitalize()} on {node.host} reads {store.path}.")
 
 
-def _trust(item: Node, store: TrustStore) -> Iterator[Finding]:
-    given = item.given
+def _check_trust(node: Node, store: TrustStore) -> Iterator[Finding]:
+    given = node.given
     if given is None or not given.root_fingerprint or given.root_fingerprint in store.fingerprints:
         return
     if given.fingerprint and given.fingerprint in store.fingerprints:
         yield make(
-            "RTC303", item.host, f"{store.path} trusts '{given.subject}' itself, and not '{given.root_subject}'."
+            "RTC303", node.host, f"{store.path} trusts '{given.subject}' itself, and not '{given.root_subject}'."
         )
-    yield make("RTC301", item.host, f"{store.path} does not have '{given.root_subject}'.")
+    yield make("RTC301", node.host, f"{store.path} does not have '{given.root_subject}'.")
 
 
-def site(state: SiteState, now: float) -> list[Finding]:
-    """What is said about the certificates of a site, the given one and those that the proxy has."""
-    first = state.nodes[0]
-    found = [*_missing(state), *_upstream(state)]
+def check_site(classified: ClassifiedSite, wanted: DesiredSite, now: float) -> list[Finding]:
+    """Findings about the certificates of a site, the given one and those that the proxy has."""
+    first = classified.nodes[0]
+    found = [*_check_missing(wanted), *_check_upstream(classified)]
     if first.given:
-        found += _given(state, first, first.given, now)
-    if state.proxy and not state.wishes.tls_certificate:
+        found += _check_given(classified, first, first.given, now)
+    if classified.proxy and not classified.settings.tls_certificate:
         seen: list[VirtualHost] = []
-        for match in state.proxy.application + state.proxy.rtc:
-            if match.listen.tls and match.vhost not in seen:
-                seen.append(match.vhost)
-                found += _present(state, match.vhost, match.where, now)
-    for finding in found:
-        finding.site = state.site.name
+        for proxy_route in classified.proxy.application + classified.proxy.rtc:
+            if proxy_route.listen.tls and proxy_route.vhost not in seen:
+                seen.append(proxy_route.vhost)
+                found += _check_present(classified, proxy_route.vhost, proxy_route.where, now)
     return found
 
 
-def _missing(state: SiteState) -> Iterator[Finding]:
-    if (
-        state.tls
-        and state.proxy
-        and state.proxy.managed
-        and not desired.foreign_rtc(state)
-        and not desired.certificate_paths(state)[0]
-    ):
+def _check_missing(wanted: DesiredSite) -> Iterator[Finding]:
+    proxy = wanted.proxy
+    if wanted.tls and proxy and proxy.rtc.written and not proxy.rtc.plan.certificate:
         yield make(
             "RTC318",
-            state.proxy.host,
-            f"No certificate for {state.site.rtc_url} is known.",
-            [item for item in state.site.evidence if item.startswith("HTTP")],
+            proxy.host,
+            f"No certificate for {wanted.site.rtc_url} is known.",
+            [text for text in wanted.site.evidence if text.startswith("HTTP")],
         )
 
 
-def _upstream(state: SiteState) -> Iterator[Finding]:
+def _check_upstream(classified: ClassifiedSite) -> Iterator[Finding]:
     """T9: the proxy checks Tomcat's certificate, and needs its authority."""
-    proxy = state.proxy
-    if state.site.protocol == "HTTPS" and proxy and proxy.managed and not state.wishes.upstream_ca:
+    proxy = classified.proxy
+    if classified.site.protocol == "HTTPS" and proxy and proxy.managed and not classified.settings.upstream_ca:
         yield make(
             "RTC320",
             proxy.host,
@@ -114,23 +102,23 @@ def _upstream(state: SiteState) -> Iterator[Finding]:
         )
 
 
-def _file(item: Node, variable: str) -> str:
+def _name_file(node: Node, variable: str) -> str:
     """The controller's file that a variable names; PEM text in the variable itself is not shown."""
-    value = str(getattr(item.wishes, variable[len("rtc_") :], "") or "")
+    value = str(getattr(node.settings, variable[len("rtc_") :], "") or "")
     return "" if "-----BEGIN" in value else f" = {value}"
 
 
-def _given(state: SiteState, item: Node, given: GivenTls, now: float) -> Iterator[Finding]:
-    host, name = item.host, state.site.server_name
+def _check_given(classified: ClassifiedSite, node: Node, given: GivenTls, now: float) -> Iterator[Finding]:
+    host, name = node.host, classified.site.server_name
     if given.error:
         text = given.error if given.error.startswith(given.variable) else f"{given.variable}: {given.error}"
-        yield make("RTC309", host, text, [f"{host}: {given.variable}{_file(item, given.variable)}"])
+        yield make("RTC309", host, text, [f"{host}: {given.variable}{_name_file(node, given.variable)}"])
     if not given.fingerprint:
         return
     what = f"The certificate '{given.subject}'"
     if not names_cover(given.names, name):
         yield make("RTC306", host, f"{what} is for {', '.join(given.names) or 'no name'}, not for {name}.")
-    yield from _dates(host, what, given.not_before, given.not_after, now)
+    yield from _check_dates(host, what, given.not_before, given.not_after, now)
     if given.missing:
         yield make("RTC302", host, f"{what} was issued by '{given.missing}', whose certificate was not given.")
     if given.weak:
@@ -141,27 +129,27 @@ def _given(state: SiteState, item: Node, given: GivenTls, now: float) -> Iterato
         yield make("RTC305", host, f"{what} is from an authority that was made for tests.")
 
 
-def _dates(host: str, what: str, begin: float, end: float, now: float) -> Iterator[Finding]:
+def _check_dates(host: str, what: str, begin: float, end: float, now: float) -> Iterator[Finding]:
     if begin > now:
-        yield make("RTC311", host, f"{what} is valid from {_day(begin)} on.")
+        yield make("RTC311", host, f"{what} is valid from {_format_day(begin)} on.")
     elif 0 < end <= now:
-        yield make("RTC307", host, f"{what} expired on {_day(end)}.")
+        yield make("RTC307", host, f"{what} expired on {_format_day(end)}.")
     elif 0 < end <= now + SOON:
-        yield make("RTC308", host, f"{what} expires on {_day(end)}.")
+        yield make("RTC308", host, f"{what} expires on {_format_day(end)}.")
 
 
-def _present(state: SiteState, vhost: VirtualHost, where: str, now: float) -> Iterator[Finding]:
-    host = state.proxy.host if state.proxy else ""
+def _check_present(classified: ClassifiedSite, vhost: VirtualHost, where: str, now: float) -> Iterator[Finding]:
+    host = classified.proxy.host if classified.proxy else ""
     what = f"The certificate {vhost.certificate} on {host}"
-    if vhost.certificate_names and not names_cover(vhost.certificate_names, state.site.server_name):
+    if vhost.certificate_names and not names_cover(vhost.certificate_names, classified.site.server_name):
         yield make(
             "RTC306",
             host,
-            f"{what} is for {', '.join(vhost.certificate_names)}, not for {state.site.server_name}.",
+            f"{what} is for {', '.join(vhost.certificate_names)}, not for {classified.site.server_name}.",
             [where],
         )
-    yield from _dates(host, what, 0, vhost.certificate_expires, now)
+    yield from _check_dates(host, what, 0, vhost.certificate_expires, now)
 
 
-def _day(moment: float) -> str:
+def _format_day(moment: float) -> str:
     return time.strftime("%Y-%m-%d", time.gmtime(moment))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the certificate, key and authority hold that the inventory gives. PRIVATE to the collection.
+"""What the certificate, key and authority hold that the inventory gives.
 
 Runs on the controller. The result is data without secrets, so that the plan can be made and tested without any file.
 """
@@ -54,8 +54,8 @@ def inspect(certificate: str, key: str | None, authority: str | None) -> GivenTl
     if chain:
         _describe(given, chain, roots)
         if key is not None:
-            _match(given, chain[0], key)
-    _root(given, chain, roots)
+            _match_key(given, chain[0], key)
+    _set_root(given, chain, roots)
     return given
 
 
@@ -77,10 +77,10 @@ def _describe(given: GivenTls, chain: list[Certificate], roots: list[Certificate
     given.self_signed = leaf.self_signed
     given.weak = server_certificate.weakness(leaf)
     given.test_authority = any(TEST_AUTHORITY in item.issuer for item in chain + roots)
-    given.missing = _missing(chain, roots)
+    given.missing = _find_missing(chain, roots)
 
 
-def _missing(chain: list[Certificate], roots: list[Certificate]) -> str:
+def _find_missing(chain: list[Certificate], roots: list[Certificate]) -> str:
     sent = server_certificate.climb(chain[0], chain)
     if sent[-1].self_signed or any(server_certificate.issued(sent[-1], root) for root in roots):
         return ""
@@ -88,7 +88,7 @@ def _missing(chain: list[Certificate], roots: list[Certificate]) -> str:
     return sent[-1].issuer if roots or len(sent) == 1 else ""
 
 
-def _root(given: GivenTls, chain: list[Certificate], roots: list[Certificate]) -> None:
+def _set_root(given: GivenTls, chain: list[Certificate], roots: list[Certificate]) -> None:
     try:
         anchors = [item.certificate for item in server_certificate.trust_anchors(roots or chain)]
     except server_certificate.NoAnchor:
@@ -98,7 +98,7 @@ def _root(given: GivenTls, chain: list[Certificate], roots: list[Certificate]) -
         given.root_subject, given.root_fingerprint = anchors[0].subject, anchors[0].fingerprint
 
 
-def _match(given: GivenTls, leaf: Certificate, key: str) -> None:
+def _match_key(given: GivenTls, leaf: Certificate, key: str) -> None:
     # Ansible itself needs cryptography on the controller; managed hosts never come here.
     from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415
         Encoding,
@@ -125,12 +125,12 @@ class _Names:
 
 def names_cover(names: list[str], server_name: str) -> bool:
     """Whether a certificate with these names is for ``server_name``."""
-    addresses = {name: packed for name, packed in ((name, _packed(name)) for name in names) if packed}
+    addresses = {name: packed for name, packed in ((name, _pack(name)) for name in names) if packed}
     dns = tuple(name for name in names if name not in addresses)
     return server_certificate.match_name(cast(Any, _Names(dns, tuple(addresses.values()))), server_name)
 
 
-def _packed(name: str) -> bytes:
+def _pack(name: str) -> bytes:
     try:
         return ipaddress.ip_address(name).packed
     except ValueError:

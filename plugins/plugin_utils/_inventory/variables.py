@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the inventory asks for: the table of its variables, and reading them strictly. PRIVATE to the collection.
+"""What the inventory asks for: the table of its variables, and reading them strictly.
 
 :data:`VARIABLES` is the one place that says which variables exist; ``docs/variables.md`` is made from it. A variable
 with the prefix ``rtc_`` that is not in the table is an error, because a typing mistake must never be a silent default.
@@ -37,7 +37,7 @@ class Mute:
 
 
 @dataclass
-class Wishes:
+class HostSettings:
     """The variables of one application on one host, checked. Secrets are left out: only roles read them."""
 
     server_name: str = ""
@@ -71,7 +71,7 @@ class Wishes:
 class Variable:
     """One variable of the inventory.
 
-    ``field`` is the attribute of :class:`Wishes`; "" for what only roles and playbooks read (secrets,
+    ``field`` is the attribute of :class:`HostSettings`; "" for what only roles and playbooks read (secrets,
     batch size): the plan never evaluates these.
     """
 
@@ -111,9 +111,11 @@ VARIABLES: tuple[Variable, ...] = (
          "The proxy server. V(aws_alb) and V(other) are proxies that this collection does not configure: the plan says"
          " what to set there.", (*MANAGED_PROXIES, "aws_alb", "other")),
     _var("protocol", "choice", "what is detected",
-         "What the RTC panel has to show. It is compared with what the plan leads to; a difference stops the run.", PROTOCOLS),
+         "What the RTC panel has to show. It is compared with what the plan leads to; a difference stops the"
+         " run.", PROTOCOLS),
     _var("service", "choice", "auto",
-         "V(deployed) is the server of this collection, V(builtin) the add-on's own inside the application; V(auto) takes"
+         "V(deployed) is the server of this collection, V(builtin) the add-on's own inside the application; V(auto)"
+         " takes"
          " the add-on's own where it already listens on the RTC port.", ("auto", "deployed", "builtin")),
     _var("application_port", "anyport", "443 with TLS, 80 without, or what is detected",
          "The port in the address that users type for the application itself."),
@@ -130,20 +132,25 @@ VARIABLES: tuple[Variable, ...] = (
     _var("tls_key", "pem", "the key of the application's own virtual host",
          "Private key of the certificate, without a pass phrase: a file on the controller, or PEM text."),
     _var("tls_ca", "pem", "the highest certificate of the chain",
-         "Certificate of the authority that the application's Java has to trust: a file on the controller, or PEM text."),
+         "Certificate of the authority that the application's Java has to trust: a file on the controller, or PEM"
+         " text."),
     _var("tls_fetch", "bool", "false",
-         "Take the authority to trust from the running server where O(rtc_tls_ca) is not given. Trusts what answers now."),
+         "Take the authority to trust from the running server where O(rtc_tls_ca) is not given. Trusts what answers"
+         " now."),
     _var("upstream_ca", "pem", "the authorities of the proxy's system",
          "Authority of Tomcat's own certificate, where a proxy encrypts again: a file on the controller, or PEM text."),
-    _var("upstream_name", "name", "the server name", "The name in Tomcat's own certificate, where a proxy encrypts again."),
+    _var("upstream_name", "name", "the server name",
+         "The name in Tomcat's own certificate, where a proxy encrypts again."),
     _var("store_url", "secret_url", "none: SQLite on each node",
-         "Redis or Valkey that all RTC nodes share. Not supported by the RTC server of this version: setting it is an error."),
+         "Redis or Valkey that all RTC nodes share. Not supported by the RTC server of this version: setting it is"
+         " an error."),
     _var("origins", "list", "the application's own address",
          "Origins of web pages that may connect to RTC, such as V(https://wiki.example.com)."),
     _var("server_python", "path", "the newest interpreter found that is 3.10 or later",
          "Python interpreter on the host that the RTC server runs on."),
     _var("truststore_path", "path", "the trust store that the application uses",
-         "Keep the trusted authorities in this trust store of their own instead, so that an upgrade of Java does not lose them."
+         "Keep the trusted authorities in this trust store of their own instead, so that an upgrade of Java does not"
+         " lose them."
          " It is named to the JVM in the application's C(bin/setenv.sh)."),
     _var("restart_application", "choice", "when_needed",
          "Whether the run restarts the application where its settings changed. V(never) reports the pending restart.",
@@ -152,15 +159,17 @@ VARIABLES: tuple[Variable, ...] = (
     _var("verify_address", "name", "what the server name resolves to",
          "Address that the controller connects to for the checks when it cannot resolve the server name.", read=False),
     _var("verify_request_url", "text", "none",
-         "Path, below the base URL, of a page of the application that tells how a request looks to it, for the checks.", read=False),
+         "Path, below the base URL, of a page of the application that tells how a request looks to it, for the"
+         " checks.", read=False),
     _var("verify_fetch_url", "text", "none",
-         "Path, below the base URL, of a page of the application that fetches a URL with its own Java, for the checks.", read=False),
+         "Path, below the base URL, of a page of the application that fetches a URL with its own Java, for the"
+         " checks.", read=False),
     _var("plan_file", "path", "none", "Write the plan as JSON to this file on the controller."),
     _var("backup", "bool", "false", "Keep a copy beside each file that is changed."),
     _var("secret", "secret", "made on the first run and kept", "Key that RTC tokens are signed with.", read=False),
     _var("truststore_password", "secret", "changeit", "Password of the trust store.", read=False),
-    _var("bundle", "path", "built on the controller when it is needed", "A bundle of the RTC server that was built before.",
-         read=False),
+    _var("bundle", "path", "built on the controller when it is needed",
+         "A bundle of the RTC server that was built before.", read=False),
     _var("report_file", "path", "none", "Write the report as JSON to this file on the controller.", read=False),
     _var("serial", "text", "1", "How many hosts of the application are changed at a time.", read=False),
 )  # fmt: skip
@@ -169,71 +178,71 @@ _BY_NAME = {variable.name: variable for variable in VARIABLES}
 UNREAD = frozenset(variable.name for variable in VARIABLES if not variable.field)  # roles and playbooks read them
 
 
-def parse(variables: Mapping[str, Any], kind: str) -> tuple[Wishes, list[Problem]]:
-    """The wishes for the application ``kind`` of one host, with everything that is wrong in them.
+def parse(variables: Mapping[str, Any], kind: str) -> tuple[HostSettings, list[Problem]]:
+    """The settings for the application ``kind`` of one host, with everything that is wrong in them.
 
     A value may be a dictionary with the keys ``confluence`` and ``jira`` where a host carries both applications.
     """
-    wishes, problems = Wishes(), unknown_variables(variables)
+    settings, problems = HostSettings(), find_unknown(variables)
     for variable in VARIABLES:
         if variable.name in UNREAD:
             continue
-        value = _for_kind(variables.get(variable.name), kind)
+        value = _pick_kind(variables.get(variable.name), kind)
         if value is None or value == "":
             continue
         try:
             read = _READERS[variable.type](value, variable)
         except ValueError as error:
-            problems.append(_problem(variable, str(error)))
+            problems.append(_make_problem(variable, str(error)))
             continue
-        setattr(wishes, variable.field, read)
-    return wishes, problems
+        setattr(settings, variable.field, read)
+    return settings, problems
 
 
-def common(variables: Mapping[str, Any], name: str) -> bool:
+def is_common(variables: Mapping[str, Any], name: str) -> bool:
     """Whether a variable is set once for both applications of a host."""
     value = variables.get(PREFIX + name)
-    return value not in (None, "") and not _per_kind(value)
+    return value not in (None, "") and not _is_per_kind(value)
 
 
-def unknown_variables(variables: Mapping[str, Any]) -> list[Problem]:
-    """Every variable with our prefix that nothing reads."""
-    return [problem for name in sorted(variables) for problem in _unknown(name)]
+def find_unknown(variables: Mapping[str, Any]) -> list[Problem]:
+    """Every variable with the prefix of this collection that nothing reads."""
+    return [problem for name in sorted(variables) for problem in _check_name(name)]
 
 
-def _unknown(name: str) -> list[Problem]:
+def _check_name(name: str) -> list[Problem]:
     if not name.startswith(PREFIX) or name in _BY_NAME or name in INTERNAL:
         return []
     near = difflib.get_close_matches(name, _BY_NAME, n=1, cutoff=0.6)
-    if name.startswith(ROLE_PREFIX) and not _mistyped(name):
+    if name.startswith(ROLE_PREFIX) and not _is_mistyped(name):
         return []
     hint = f"Did you mean {near[0]}?" if near else "docs/variables.md lists the variables that exist."
     return [Problem("RTC101", name, f"The variable {name} is not one of this collection; nothing reads it.", hint)]
 
 
-def _mistyped(name: str) -> bool:
+def _is_mistyped(name: str) -> bool:
     """Whether a variable that could be the role's own is one of the table with a typing mistake."""
     rest = [known[len(ROLE_PREFIX) :] for known in _BY_NAME if known.startswith(ROLE_PREFIX)]
     return bool(difflib.get_close_matches(name[len(ROLE_PREFIX) :], rest, n=1, cutoff=NEAR))
 
 
-def _problem(variable: Variable, text: str) -> Problem:
+def _make_problem(variable: Variable, text: str) -> Problem:
     number = "RTC103" if variable.type == "port" and "between" in text else "RTC102"
     return Problem(number, variable.name, f"{variable.name}: {text}", "Correct the variable in the inventory.")
 
 
-def _per_kind(value: Any) -> bool:
+def _is_per_kind(value: Any) -> bool:
     return isinstance(value, Mapping) and bool(value) and set(value) <= set(KINDS)
 
 
-def _for_kind(value: Any, kind: str) -> Any:
-    return value.get(kind) if _per_kind(value) else value
+def _pick_kind(value: Any, kind: str) -> Any:
+    return value.get(kind) if _is_per_kind(value) else value
 
 
 # Readers: the checked value, or ValueError with a sentence. Secrets are never repeated in it.
 
 
-def _text(value: Any, _variable: Variable) -> str:
+def _read_text(value: Any, _variable: Variable) -> str:
     if isinstance(value, (Mapping, list, tuple)):
         raise ValueError("a text is expected, not a list or dictionary.")
     return str(value).strip()
@@ -242,14 +251,14 @@ def _text(value: Any, _variable: Variable) -> str:
 _NAME = re.compile(r"^[A-Za-z0-9_]([A-Za-z0-9._:-]*[A-Za-z0-9_])?$")
 
 
-def _name(value: Any, variable: Variable) -> str:
-    text = _text(value, variable)
+def _read_name(value: Any, variable: Variable) -> str:
+    text = _read_text(value, variable)
     if not _NAME.match(text):
         raise ValueError(f"'{text}' is not a host name; give the name alone, without https:// and without a path.")
     return text.lower() if variable.field == "server_name" else text
 
 
-def _number(value: Any) -> int:
+def _read_number(value: Any) -> int:
     if isinstance(value, bool):
         raise ValueError("a number is expected, not a truth value.")
     try:
@@ -258,21 +267,21 @@ def _number(value: Any) -> int:
         raise ValueError(f"'{value}' is not a port number.") from None
 
 
-def _port(value: Any, _variable: Variable) -> int:
-    number = _number(value)
+def _read_port(value: Any, _variable: Variable) -> int:
+    number = _read_number(value)
     if not 1024 < number <= 65535:
         raise ValueError(f"{number} cannot be the RTC port; it has to be between 1025 and 65535.")
     return number
 
 
-def _anyport(value: Any, _variable: Variable) -> int:
-    number = _number(value)
+def _read_anyport(value: Any, _variable: Variable) -> int:
+    number = _read_number(value)
     if not 0 < number <= 65535:
         raise ValueError(f"{number} is not a port; ports are 1 to 65535.")
     return number
 
 
-def _bool(value: Any, _variable: Variable) -> bool:
+def _read_bool(value: Any, _variable: Variable) -> bool:
     if isinstance(value, bool):
         return value
     text = str(value).strip().lower()
@@ -287,8 +296,8 @@ def _squeeze(text: str) -> str:
     return re.sub(r"[\s_-]+", "", text).lower()
 
 
-def _choice(value: Any, variable: Variable) -> str:
-    text = _text(value, variable)
+def _read_choice(value: Any, variable: Variable) -> str:
+    text = _read_text(value, variable)
     for choice in variable.choices:
         if _squeeze(choice) == _squeeze(text):
             return choice
@@ -298,25 +307,25 @@ def _choice(value: Any, variable: Variable) -> str:
     raise ValueError(f"'{text}' is not one of: {allowed}.{hint}")
 
 
-def _path(value: Any, variable: Variable) -> str:
-    text = _text(value, variable)
+def _read_path(value: Any, variable: Variable) -> str:
+    text = _read_text(value, variable)
     if variable.field in ("install_dir", "server_python", "truststore_path") and not text.startswith("/"):
         raise ValueError(f"'{text}' has to be an absolute path on the host.")
     return text.rstrip("/") or "/"
 
 
-def _pem(value: Any, variable: Variable) -> str:
-    return _text(value, variable)
+def _read_pem(value: Any, variable: Variable) -> str:
+    return _read_text(value, variable)
 
 
-def _secret_url(value: Any, variable: Variable) -> str:
-    text = _text(value, variable)
+def _read_secret_url(value: Any, variable: Variable) -> str:
+    text = _read_text(value, variable)
     if not re.match(r"^(rediss?|valkeys?|unix)://\S+$", text):
         raise ValueError("an address such as redis://host:6379/0 or rediss://host:6380/0 is expected.")
     return text
 
 
-def _list(value: Any, _variable: Variable) -> list[str]:
+def _read_list(value: Any, _variable: Variable) -> list[str]:
     items = value if isinstance(value, (list, tuple)) else str(value).split(",")
     if any(isinstance(item, (Mapping, list)) for item in items):
         raise ValueError("a list of texts is expected.")
@@ -326,15 +335,15 @@ def _list(value: Any, _variable: Variable) -> list[str]:
 _ADDRESS = re.compile(r"^(\*|[0-9.]+|\[?[0-9A-Fa-f:]+(%\w+)?\]?)$")
 
 
-def _addresses(value: Any, variable: Variable) -> list[str]:
-    addresses = _list(value, variable)
+def _read_addresses(value: Any, variable: Variable) -> list[str]:
+    addresses = _read_list(value, variable)
     wrong = [address for address in addresses if not _ADDRESS.match(address)]
     if wrong:
         raise ValueError(f"'{wrong[0]}' is not an IP address; give addresses of the proxy host, or * for all.")
     return [address.strip("[]") for address in addresses]
 
 
-def _mutes(value: Any, _variable: Variable) -> list[Mute]:
+def _read_mutes(value: Any, _variable: Variable) -> list[Mute]:
     if not isinstance(value, (list, tuple)):
         raise ValueError("a list of {id, reason} is expected.")
     mutes = []
@@ -346,15 +355,15 @@ def _mutes(value: Any, _variable: Variable) -> list[Mute]:
 
 
 _READERS: dict[str, Callable[[Any, Variable], Any]] = {
-    "name": _name,
-    "port": _port,
-    "anyport": _anyport,
-    "bool": _bool,
-    "choice": _choice,
-    "path": _path,
-    "pem": _pem,
-    "secret_url": _secret_url,
-    "list": _list,
-    "addresses": _addresses,
-    "mutes": _mutes,
+    "name": _read_name,
+    "port": _read_port,
+    "anyport": _read_anyport,
+    "bool": _read_bool,
+    "choice": _read_choice,
+    "path": _read_path,
+    "pem": _read_pem,
+    "secret_url": _read_secret_url,
+    "list": _read_list,
+    "addresses": _read_addresses,
+    "mutes": _read_mutes,
 }

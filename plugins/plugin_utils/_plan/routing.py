@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which proxy route leads to which host. PRIVATE to the collection.
+"""Which proxy route leads to which host. Pure.
 
-A proxy names its upstream by address or by name, as the *proxy's* host sees it; this module says whether that is a given
-host of the inventory.
+A proxy names its upstream by address or by name, as the *proxy's* host sees it; this module says whether that is a
+given host of the inventory.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from __future__ import annotations
 import functools
 import ipaddress
 from dataclasses import dataclass
-from typing import FrozenSet, Tuple
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import (
     HostFacts,
@@ -26,12 +25,12 @@ from ansible_collections.collab.rtc.plugins.module_utils._facts import (
 
 WILDCARDS = ("", "*", "0.0.0.0", "::", "[::]")  # noqa: S104 - compared with, never bound
 
-Machine = Tuple[str, FrozenSet[str]]  # host name and addresses
+Machine = tuple[str, frozenset[str]]  # host name and addresses
 
 
 @dataclass
-class Match:
-    """A way into a proxy that ends at a host: one listener, one route, one upstream."""
+class ProxyRoute:
+    """A route through a proxy that ends at a host: one listener, one path, one upstream."""
 
     host: str  # inventory name of the proxy's host
     proxy: Proxy
@@ -47,11 +46,11 @@ class Match:
         return f"{self.host}: {file or self.proxy.config}:{line}"
 
 
-class Ways:
-    """Every way through any proxy of the inventory, found by where it leads: a fleet has thousands."""
+class RouteIndex:
+    """Every route through any proxy of the inventory, found by where it leads: a fleet has thousands."""
 
     def __init__(self, everyone: dict[str, HostFacts]) -> None:
-        self._ways: dict[tuple[Machine | str, int], list[Match]] = {}
+        self._routes: dict[tuple[Machine | str, int], list[ProxyRoute]] = {}
         self._hosts: dict[str, list[str]] = {}  # address -> inventory names
         for host, facts in everyone.items():
             for address in facts.addresses:
@@ -63,36 +62,36 @@ class Ways:
         for vhost in proxy.hosts:
             for route in vhost.routes:
                 for upstream in route.upstreams:
-                    found = [Match(host, proxy, vhost, listen, route, upstream) for listen in vhost.listens]
-                    for goal in _goals(upstream.host.strip("[]").lower(), facts):
-                        self._ways.setdefault((goal, upstream.port), []).extend(found)
+                    found = [ProxyRoute(host, proxy, vhost, listen, route, upstream) for listen in vhost.listens]
+                    for goal in _list_goals(upstream.host.strip("[]").lower(), facts):
+                        self._routes.setdefault((goal, upstream.port), []).extend(found)
 
-    def to_node(self, node: str, target: HostFacts, port: int) -> list[Match]:
-        """Every way to ``port`` of the host ``target``, TLS listeners first."""
-        goals: list[Machine | str] = [machine(target), *sorted(names(node, target))]
+    def find_routes(self, node: str, target: HostFacts, port: int) -> list[ProxyRoute]:
+        """Every route to ``port`` of the host ``target``, TLS listeners first."""
+        goals: list[Machine | str] = [identify(target), *sorted(list_names(node, target))]
         goals += [address for address in target.addresses if not is_loopback(address)]
-        found = {id(match): match for goal in dict.fromkeys(goals) for match in self._ways.get((goal, port), [])}
-        return sorted(found.values(), key=lambda match: (not match.listen.tls, match.host))
+        found = {id(item): item for goal in dict.fromkeys(goals) for item in self._routes.get((goal, port), [])}
+        return sorted(found.values(), key=lambda item: (not item.listen.tls, item.host))
 
-    def hosts(self, addresses: list[str]) -> list[str]:
+    def find_hosts(self, addresses: list[str]) -> list[str]:
         """Inventory names of the hosts that have one of the addresses."""
         return [host for address in addresses for host in self._hosts.get(address, [])]
 
 
-def _goals(name: str, seen_from: HostFacts) -> list[Machine | str]:
+def _list_goals(name: str, seen_from: HostFacts) -> list[Machine | str]:
     """What ``name`` (a name or an address), read on the host ``seen_from``, may stand for."""
     if is_own(name, seen_from):
         # Bridges of containers have the same address on every host: there, it is always the host itself.
-        return [machine(seen_from)]
+        return [identify(seen_from)]
     return [name, *(item for item in seen_from.resolves.get(name, []) if item != name)]
 
 
-def machine(facts: HostFacts) -> Machine:
+def identify(facts: HostFacts) -> Machine:
     """What tells machines apart: inventory names do not, one machine may have several."""
     return facts.hostname, frozenset(facts.addresses)
 
 
-def names(node: str, facts: HostFacts) -> set[str]:
+def list_names(node: str, facts: HostFacts) -> set[str]:
     """The names that a host is known by in the inventory and to itself."""
     known = {node.lower(), facts.hostname.lower(), facts.hostname.lower().split(".")[0]}
     return known - {""}
@@ -116,13 +115,13 @@ def is_loopback(name: str) -> bool:
 
 def same_machine(one: HostFacts, other: HostFacts) -> bool:
     """Whether two inventory names are one machine: the same full set of addresses and the same name."""
-    return one is other or (one.hostname == other.hostname and machine(one) == machine(other))
+    return one is other or (one.hostname == other.hostname and identify(one) == identify(other))
 
 
 def covers(listen: str, address: str) -> bool:
     """Whether a socket on ``listen`` holds the port on ``address`` too.
 
-    A wildcard counts as both families: nginx and Tomcat open ``::`` without IPV6_V6ONLY unless told otherwise.
+    A wildcard counts as both families: by default, nginx and Tomcat open ``::`` without IPV6_V6ONLY.
     """
     listen, address = listen.strip("[]"), address.strip("[]")
     return listen in WILDCARDS or address in WILDCARDS or listen == address

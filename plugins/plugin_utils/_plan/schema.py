@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The desired state: what the action ``plan`` makes and the roles apply. PRIVATE to the collection.
+"""The plan: what the action ``plan`` returns and the roles apply, as JSON.
 
 ``Plan.hosts[<inventory name>]`` is all that the roles of that host read; nothing else decides what is done.
 """
@@ -56,7 +56,7 @@ class TrustPlan:
     path: str
     jre_home: str
     certificates: list[dict[str, str]] = field(default_factory=list)  # as the module's option of that name
-    seed_from: str = ""  # where ``path`` is a store of its own that may not exist yet: what it begins with
+    copy_from: str = ""  # where ``path`` is a store of its own that may not exist yet: the store that it begins with
 
 
 @dataclass
@@ -65,7 +65,7 @@ class TrustOptionPlan:
 
     site: str
     path: str
-    truststore: str = ""  # "": our block goes
+    truststore: str = ""  # "": the option of this collection goes
     instead_of: str = ""  # the store that the JVM used until now
 
 
@@ -84,7 +84,7 @@ class RtcPlan:
     python_version: str = ""  # "3.11": which bundle
     machine: str = "x86_64"
     trusted_proxies: list[str] = field(default_factory=list)  # addresses whose X-Forwarded-For counts
-    config: dict[str, object] = field(default_factory=dict)  # as rtc_instance takes it: _rtc_service.server_config
+    config: dict[str, object] = field(default_factory=dict)  # as rtc_instance takes it: _rtc_unit.server_config
     tls_from: str = ""  # server.xml whose connector's key is to be used (T8, T9); "" for plain
     tls_port: int = 0  # of that connector
     tls_name: str = ""  # the name that clients, or the proxy, ask for

@@ -2,81 +2,94 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which proxy is before a site, and the evidence for it. PRIVATE to the collection."""
+"""Which proxy is in front of a site, and the evidence for it. Pure."""
 
 from __future__ import annotations
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy
-from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import NO_PROXY, Wishes
+from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import NO_PROXY, HostSettings
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import routing
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import Landscape, Node, ProxyUse
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan.routing import Match
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import Node, PlanInput, ProxyUse
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.routing import ProxyRoute, RouteIndex
 
 
-def find(members: list[Node], landscape: Landscape) -> ProxyUse | None:
+def find_proxy(members: list[Node], plan_input: PlanInput, route_index: RouteIndex) -> ProxyUse | None:
     """The proxy of the site that these nodes make; ``None`` for none."""
     first = members[0]
-    if first.wishes.proxy == NO_PROXY:
+    if first.settings.proxy == NO_PROXY:
         return None
     application = [
-        match for node in members for match in _matches(node, node.connector.port if node.connector else 0, landscape)
+        proxy_route
+        for node in members
+        for proxy_route in route_index.find_routes(node.host, node.facts, node.connector.port if node.connector else 0)
     ]
-    rtc = [match for node in members for match in _matches(node, first.rtc_port, landscape)]
-    if first.wishes.proxy:
-        host, why = first.wishes.proxy, f"rtc_proxy is {first.wishes.proxy}"
+    rtc = [
+        proxy_route
+        for node in members
+        for proxy_route in route_index.find_routes(node.host, node.facts, first.rtc_port)
+    ]
+    if first.settings.proxy:
+        host, why = first.settings.proxy, f"rtc_proxy is {first.settings.proxy}"
     else:
-        host, why = _detected_host(members, application, rtc, landscape)
+        host, why = _detect_host(members, application, rtc, plan_input, route_index)
     if not why:
         return None
-    use = ProxyUse(host, "", landscape.facts.get(host), evidence=why)
-    use.application = [match for match in application if match.host == host]
-    use.rtc = [match for match in rtc if match.host == host]
+    use = ProxyUse(host, "", plan_input.facts.get(host), evidence=why)
+    use.application = [proxy_route for proxy_route in application if proxy_route.host == host]
+    use.rtc = [proxy_route for proxy_route in rtc if proxy_route.host == host]
     use.local = next((node.host for node in members if use.facts and routing.same_machine(node.facts, use.facts)), "")
-    use.kind, use.proxy = _proxy_kind(use, first.wishes, landscape.wishes_of(host, first.kind))
+    use.kind, use.proxy = _decide_kind(use, first.settings, plan_input.settings_of(host, first.kind))
     # A proxy of another kind on the same host may have routes too; they are not this site's.
-    use.application = [match for match in use.application if match.proxy.kind == use.kind]
-    use.rtc = [match for match in use.rtc if match.proxy.kind == use.kind]
+    use.application = [proxy_route for proxy_route in use.application if proxy_route.proxy.kind == use.kind]
+    use.rtc = [proxy_route for proxy_route in use.rtc if proxy_route.proxy.kind == use.kind]
     return use
 
 
-def _matches(node: Node, port: int, landscape: Landscape) -> list[Match]:
-    return landscape.ways().to_node(node.host, node.facts, port)
-
-
-def _detected_host(
-    members: list[Node], application: list[Match], rtc: list[Match], landscape: Landscape
+def _detect_host(
+    members: list[Node],
+    application: list[ProxyRoute],
+    rtc: list[ProxyRoute],
+    plan_input: PlanInput,
+    route_index: RouteIndex,
 ) -> tuple[str, str]:
     """The host of the proxy and the evidence. ("", evidence) for one that nobody listed, ("", "") for none."""
     first = members[0]
-    named = [match for match in application + rtc if first.server_name in [name.lower() for name in match.vhost.names]]
-    for match in named + application:
-        return match.host, f"{match.where} forwards to {match.upstream.host}:{match.upstream.port}"
+    named = [
+        proxy_route
+        for proxy_route in application + rtc
+        if first.server_name in [name.lower() for name in proxy_route.vhost.names]
+    ]
+    for proxy_route in named + application:
+        return (
+            proxy_route.host,
+            f"{proxy_route.where} forwards to {proxy_route.upstream.host}:{proxy_route.upstream.port}",
+        )
     connector = first.connector
     addresses = first.facts.resolves.get(first.server_name, [])
     own = [address for address in addresses if routing.is_own(address, first.facts)]
     names_proxy = bool(connector and connector.proxy_name)
     if addresses and not own:
-        listed = _host_with_address(addresses, landscape, first.host)
+        listed = _find_host(addresses, plan_input, route_index, first.host)
         if listed or names_proxy:
             where = f"{first.server_name} resolves to {', '.join(addresses)} on {first.host}"
             return listed, where + (f", which is {listed}" if listed else ", which is no host that was seen")
     if names_proxy and own:
-        return _local_guess(first)
+        return _guess_local(first)
     if names_proxy:
         where = f"{first.server_xml}:{connector.line if connector else 0}"
         return "", f"{where}: proxyName, which does not resolve on {first.host}"
     if connector and connector.scheme == "https" and not connector.ssl:
-        return "", f"{first.server_xml}:{connector.line}: scheme is https, so something before Tomcat ends TLS"
-    if first.wishes.proxy_kind in ("aws_alb", "other"):
-        return "", f"rtc_proxy_kind is {first.wishes.proxy_kind}"
-    if first.wishes.proxy_kind:
-        return first.host, f"rtc_proxy_kind is {first.wishes.proxy_kind}, and no other host is named"
+        return "", f"{first.server_xml}:{connector.line}: scheme is https, so something in front of Tomcat ends TLS"
+    if first.settings.proxy_kind in ("aws_alb", "other"):
+        return "", f"rtc_proxy_kind is {first.settings.proxy_kind}"
+    if first.settings.proxy_kind:
+        return first.host, f"rtc_proxy_kind is {first.settings.proxy_kind}, and no other host is named"
     if len(members) > 1:
         return "", "several nodes share one name, so something distributes the requests"
     return "", ""
 
 
-def _local_guess(node: Node) -> tuple[str, str]:
+def _guess_local(node: Node) -> tuple[str, str]:
     """proxyName is this very host. Something else than Tomcat on the public port is a proxy; else there is none."""
     connector = node.connector
     if connector is None or connector.proxy_port in (0, connector.port):
@@ -88,21 +101,21 @@ def _local_guess(node: Node) -> tuple[str, str]:
     return "", ""
 
 
-def _host_with_address(addresses: list[str], landscape: Landscape, besides: str) -> str:
+def _find_host(addresses: list[str], plan_input: PlanInput, route_index: RouteIndex, besides: str) -> str:
     """The host of the inventory that has the address and can be a proxy; one of the group rtc_proxies first."""
-    found = [host for host in landscape.ways().hosts(addresses) if host != besides]
-    listed = [host for host in found if host in landscape.groups.get("rtc_proxies", [])]
-    running = [host for host in found if any(item.running for item in landscape.facts[host].proxies)]
+    found = [host for host in route_index.find_hosts(addresses) if host != besides]
+    listed = [host for host in found if host in plan_input.groups.get("rtc_proxies", [])]
+    running = [host for host in found if any(item.running for item in plan_input.facts[host].proxies)]
     return next(iter(listed + running), "")
 
 
-def _proxy_kind(use: ProxyUse, wishes: Wishes, of_proxy: Wishes) -> tuple[str, Proxy | None]:
+def _decide_kind(use: ProxyUse, settings: HostSettings, of_proxy: HostSettings) -> tuple[str, Proxy | None]:
     installed = {proxy.kind: proxy for proxy in (use.facts.proxies if use.facts else [])}
-    wanted = wishes.proxy_kind or of_proxy.proxy_kind
+    wanted = settings.proxy_kind or of_proxy.proxy_kind
     if wanted:
         return wanted, installed.get(wanted)
-    for match in use.application + use.rtc:
-        return match.proxy.kind, match.proxy
+    for proxy_route in use.application + use.rtc:
+        return proxy_route.proxy.kind, proxy_route.proxy
     if not use.host:
         return "unknown", None
     running = [kind for kind, proxy in installed.items() if proxy.running]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The deployment bundle: the RTC server and all it needs, as one archive. PRIVATE to the collection.
+"""The deployment bundle: the RTC server and all it needs, as one archive.
 
 Built on the controller, because the servers it goes to stand behind firewalls: the target contacts no package index and
 needs no pip, no virtual environment and no compiler. The archive holds ``lib/`` (every package, unpacked), the launcher
@@ -64,13 +64,13 @@ def release_name(source: str, python_version: str, machine: str) -> str:
             "Install a newer interpreter there and name it in rtc_server_python.",
         )
     digest = hashlib.sha256()
-    for path in _inputs(source):
+    for path in _list_inputs(source):
         digest.update(os.path.relpath(path, source).encode() + b"\0")
         with open(path, "rb") as file:
             digest.update(hashlib.sha256(file.read()).digest())
     digest.update(LAUNCHER.encode())
     tag = "cp" + "".join(python_version.split(".")[:2])
-    return f"{_version(source)}-{tag}-{machine}-{digest.hexdigest()[:12]}"
+    return f"{_read_version(source)}-{tag}-{machine}-{digest.hexdigest()[:12]}"
 
 
 def build(source: str, python_version: str, machine: str, cache: str) -> str:
@@ -110,7 +110,7 @@ def _build(source: str, python_version: str, machine: str, target: str) -> None:
     os.rename(partial, target)
 
 
-def _inputs(source: str) -> list[str]:
+def _list_inputs(source: str) -> list[str]:
     requirements = os.path.join(source, "requirements.txt")
     package = os.path.join(source, "src", "rtc_server")
     if not os.path.isfile(requirements) or not os.path.isdir(package):
@@ -122,7 +122,7 @@ def _inputs(source: str) -> list[str]:
     return sorted(found)
 
 
-def _version(source: str) -> str:
+def _read_version(source: str) -> str:
     with open(os.path.join(source, "pyproject.toml"), encoding="utf-8") as file:
         for line in file:
             key, _equals, value = line.partition("=")
@@ -131,7 +131,7 @@ def _version(source: str) -> str:
     raise BundleError(f"{source}/pyproject.toml has no version.", "Install the collection again.")
 
 
-def _pip() -> list[str]:
+def _find_pip() -> list[str]:
     # The controller's own interpreter often has no pip (pipx, a distribution's package): then any python3 that has.
     for python in (sys.executable, "python3"):
         with contextlib.suppress(OSError):
@@ -145,7 +145,7 @@ def _pip() -> list[str]:
 
 def _install(source: str, python_version: str, machine: str, library: str) -> None:
     command = [
-        *_pip(),
+        *_find_pip(),
         "install",
         "--quiet",
         "--disable-pip-version-check",
@@ -176,7 +176,7 @@ def _install(source: str, python_version: str, machine: str, library: str) -> No
 
 def _run_with_requirements(command: list[str], requirements: str) -> subprocess.CompletedProcess[str]:
     # pip evaluates environment markers for the interpreter that it runs on, not for --python-version. What the lock
-    # file has is therefore installed for every version; the few back-ports that an interpreter does not need do no harm.
+    # file has is therefore installed for every version; back-ports that an interpreter does not need do no harm.
     with open(requirements, encoding="utf-8") as file:
         lines = [re.sub(r"\s*;[^\\]*", " ", line) for line in file]
     with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as plain:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Plan and results as text for people. Pure. PRIVATE to the collection."""
+"""Plan and results as text for people. Pure."""
 
 from __future__ import annotations
 
@@ -26,29 +26,30 @@ Check = Mapping[str, Any]  # {name, ok: bool | None, detail, cause, remedy, wher
 
 def render_plan(plan: Plan) -> str:
     """A table for each site, what is to be done on each host, and the findings with evidence and remedy."""
-    parts = [_site(site, plan) for site in plan.sites] or ["There is no site to plan.\n"]
-    parts.append(_findings(plan.findings))
+    parts = [_render_site(site, plan) for site in plan.sites] or ["There is no site to plan.\n"]
+    parts.append(_render_findings(plan.findings))
     return "\n".join(parts)
 
 
 def render_detected(plan: Plan, facts: Mapping[str, HostFacts]) -> str:
     """Host by host: what is there, the topology with its evidence, and the findings.
 
-    :param facts: inventory name -> what the host told; a host that told nothing has findings only.
+    :param facts: inventory name -> what was detected; a host that was not reached has findings only.
     """
     parts: list[str] = []
     explained: set[str] = set()
     names = dict.fromkeys([*facts, *(item.host for item in plan.findings)])
     for host in names:
-        rows = _seen(facts[host]) if host in facts else [("seen", "nothing")]
+        rows = _list_seen(facts[host]) if host in facts else [("seen", "nothing")]
         for site in plan.sites:
             if host in (*site.nodes, site.proxy_host):
-                rows += _topology_rows(site, host, site.name in explained)
+                rows += _list_topology(site, host, site.name in explained)
                 explained.add(site.name)
         found = [item for item in plan.findings if item.host == host]
-        lines = [host, "─" * len(host), *_table(rows), *_findings_of_host(found)]
+        lines = [host, "─" * len(host), *_render_table(rows), *_render_findings_of_host(found)]
         parts.append("\n".join(lines) + "\n")
-    total = f"{len(names)} host{'s' if len(names) != 1 else ''}: {_count([item for item in plan.findings if not item.muted])}"
+    counts = _count([item for item in plan.findings if not item.muted])
+    total = f"{len(names)} host{'s' if len(names) != 1 else ''}: {counts}"
     unseen = [host for host in names if host not in facts]
     parts.append(total + (f"\nNot seen: {', '.join(unseen)}" if unseen else ""))
     return "\n".join(parts) + "\n"
@@ -59,11 +60,14 @@ def render_report(
 ) -> str:
     """The end of a run: each site with its checks, then the findings and what is left to do.
 
-    :param checks: site name -> ``{name, ok, detail, cause, remedy, where}``; ``ok`` is ``None`` for a check that was not made.
+    :param checks: site name -> ``{name, ok, detail, cause, remedy, where}``; ``ok`` is ``None`` for a check that was
+        not made.
     :param pending: host -> reasons of restarts that are left to the administrator.
     """
-    parts = [_result(site, checks.get(site.name, [])) for site in plan.sites] or ["There is no site to report on.\n"]
-    parts.append(_findings([item for item in plan.findings if item.severity != "info"]))
+    parts = [_render_result(site, checks.get(site.name, [])) for site in plan.sites] or [
+        "There is no site to report on.\n"
+    ]
+    parts.append(_render_findings([item for item in plan.findings if item.severity != "info"]))
     left = [f"  {host}: {reason}" for host, reasons in sorted((pending or {}).items()) for reason in reasons]
     if left:
         parts.append("\n".join(["Restarts that are left to you", *left, ""]))
@@ -73,9 +77,9 @@ def render_report(
 # One host
 
 
-def _seen(facts: HostFacts) -> list[tuple[str, str]]:
+def _list_seen(facts: HostFacts) -> list[tuple[str, str]]:
     """Rows about what is on the host, whatever it is for."""
-    rows = [(item.kind.capitalize(), _application(item)) for item in facts.applications if not item.leftover]
+    rows = [(item.kind.capitalize(), _describe_application(item)) for item in facts.applications if not item.leftover]
     for proxy in facts.proxies:
         rows.append(
             (proxy.kind, f"{proxy.version or 'unknown version'}, {'runs' if proxy.running else 'does not run'}")
@@ -89,7 +93,7 @@ def _seen(facts: HostFacts) -> list[tuple[str, str]]:
     return rows
 
 
-def _application(item: Application) -> str:
+def _describe_application(item: Application) -> str:
     details = [f"Tomcat {item.tomcat_version}"] if item.tomcat_version else []
     details += [f"Java {item.java.version or 'of unknown version'}"] if item.java and item.java.home else []
     ports = [str(one.port) for one in item.server_xml.connectors] if item.server_xml else []
@@ -98,7 +102,7 @@ def _application(item: Application) -> str:
     return f"{item.version or 'unknown version'} in {item.install_dir}; {', '.join(details)}"
 
 
-def _topology_rows(site: Site, host: str, explained: bool) -> list[tuple[str, str]]:
+def _list_topology(site: Site, host: str, explained: bool) -> list[tuple[str, str]]:
     role = "" if host in site.nodes else " (this host is its proxy)"
     rows = [
         ("site", f"{site.name}{role}"),
@@ -107,7 +111,7 @@ def _topology_rows(site: Site, host: str, explained: bool) -> list[tuple[str, st
     return rows if explained else [*rows, *(("because", text) for text in site.evidence)]
 
 
-def _findings_of_host(findings: Sequence[Finding]) -> list[str]:
+def _render_findings_of_host(findings: Sequence[Finding]) -> list[str]:
     lines = [] if findings else ["  no findings"]
     for item in findings:
         if item.muted:
@@ -122,30 +126,30 @@ def _findings_of_host(findings: Sequence[Finding]) -> list[str]:
 # One site
 
 
-def _site(site: Site, plan: Plan) -> str:
-    rows = [*_rows(site), *(("because", text) for text in site.evidence)]
-    lines = [_title(site), *_table(rows)]
+def _render_site(site: Site, plan: Plan) -> str:
+    rows = [*_list_rows(site), *(("because", text) for text in site.evidence)]
+    lines = [_render_title(site), *_render_table(rows)]
     for host in dict.fromkeys([*site.nodes, site.proxy_host]):
-        lines += _work(site, plan.hosts[host]) if host in plan.hosts else []
+        lines += _render_work(site, plan.hosts[host]) if host in plan.hosts else []
     return "\n".join(lines) + "\n"
 
 
-def _title(site: Site) -> str:
+def _render_title(site: Site) -> str:
     title = f"{site.application.capitalize()} {site.name}"
     return f"{title}\n{'─' * len(title)}"
 
 
-def _rows(site: Site) -> list[tuple[str, str]]:
+def _list_rows(site: Site) -> list[tuple[str, str]]:
     return [
         ("address", site.base_url),
         ("RTC", site.rtc_url),
         ("protocol", site.protocol),
         ("topology", f"{site.topology}, {site.placement.replace('_', ' ')}"),
-        ("path", _path(site)),
+        ("path", _draw_path(site)),
     ]
 
 
-def _path(site: Site) -> str:
+def _draw_path(site: Site) -> str:
     """client → proxy → nodes."""
     steps = ["client"]
     if site.proxy_kind:
@@ -155,7 +159,7 @@ def _path(site: Site) -> str:
     return " → ".join(steps)
 
 
-def _table(rows: Iterable[tuple[str, str]]) -> list[str]:
+def _render_table(rows: Iterable[tuple[str, str]]) -> list[str]:
     lines, last = [], ""
     for name, value in rows:
         label = "" if name == last else name
@@ -181,7 +185,7 @@ def _wrap(text: str, first: str, others: str) -> list[str]:
     return lines
 
 
-def _work(site: Site, host: HostPlan) -> list[str]:
+def _render_work(site: Site, host: HostPlan) -> list[str]:
     tasks: list[str] = []
     if host.host == site.proxy_host:
         tasks += [f"install {name}" for name in host.packages]
@@ -216,16 +220,16 @@ def _work(site: Site, host: HostPlan) -> list[str]:
     return [f"  on {host.host}", *(line for task in tasks for line in _wrap(task, "    - ", "      "))]
 
 
-def _result(site: Site, checks: Sequence[Check]) -> str:
-    lines = [_title(site), *_table(_rows(site))]
+def _render_result(site: Site, checks: Sequence[Check]) -> str:
+    lines = [_render_title(site), *_render_table(_list_rows(site))]
     if not checks:
         lines.append("  nothing was checked")
     for check in checks:
-        lines += _check(check)
+        lines += _render_check(check)
     return "\n".join(lines) + "\n"
 
 
-def _check(check: Check) -> list[str]:
+def _render_check(check: Check) -> list[str]:
     mark = {True: "✓", False: "✗"}.get(check.get("ok"), "–")  # type: ignore[arg-type]
     where = f" ({check['where']})" if check.get("where") else ""
     lines = _wrap(f"{check['name']}{where}", f"  {mark} ", "    ")
@@ -240,7 +244,7 @@ def _check(check: Check) -> list[str]:
 # Findings
 
 
-def _findings(findings: Sequence[Finding]) -> str:
+def _render_findings(findings: Sequence[Finding]) -> str:
     shown = [item for item in findings if not item.muted]
     muted = [item for item in findings if item.muted]
     if not findings:

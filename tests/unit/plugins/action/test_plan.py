@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the collab.rtc authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The action ``plan`` on the facts of the cases, with Ansible's own inventory, variables and templates; one real playbook."""
+"""The action ``plan`` on the facts of the cases, with Ansible's inventory, variables and templates; one real run."""
 
 from __future__ import annotations
 

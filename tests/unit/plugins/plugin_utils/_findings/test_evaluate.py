@@ -9,13 +9,13 @@ import re
 
 import pytest
 
+from ansible_collections.collab.rtc.plugins.action.plan import make_plan
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings import catalog
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan import build
-from ansible_collections.collab.rtc.tools.vendor_requirements import EXAMPLES, STATEMENTS
+from ansible_collections.collab.rtc.tools.vendor_requirements import EXAMPLES, REQUIREMENTS
 
 
-def test_a_case_raises_exactly_its_findings(case, landscape_of):
-    plan = build.make_plan(landscape_of(case["data"]))
+def test_a_case_raises_exactly_its_findings(case, plan_input_of):
+    plan = make_plan(plan_input_of(case["data"]))
 
     raised = {item.id for item in plan.findings}
 
@@ -56,9 +56,9 @@ def test_ids_are_unique_and_in_their_topic():
         assert [entry.id for entry in members] == sorted(entry.id for entry in members)
 
 
-def test_every_statement_of_the_vendor_is_covered():
-    covered = {statement for entry in catalog.CATALOGUE.values() for statement in entry.seed}
-    assert covered == set(STATEMENTS)
+def test_every_requirement_of_the_vendor_is_covered():
+    covered = {number for entry in catalog.CATALOGUE.values() for number in entry.vendor_requirements}
+    assert covered == set(REQUIREMENTS)
 
 
 def test_what_the_examples_refer_to_exists():
@@ -81,32 +81,32 @@ def test_a_severity_can_only_be_lowered():
 
 
 def test_a_muted_finding_stays_visible_and_stops_nothing(base):
-    landscape = base(
+    plan_input = base(
         "direct",
         set={
             "facts.wiki1.resolves": {"wiki.example.com": []},
             "vars.wiki1.rtc_ignore_findings": [{"id": "rtc601", "reason": "DNS comes on Monday"}],
         },
     )
-    plan = build.make_plan(landscape)
+    plan = make_plan(plan_input)
     assert [(item.id, item.muted) for item in plan.findings] == [("RTC601", "DNS comes on Monday")]
-    assert catalog.errors(plan.findings) == []
+    assert catalog.list_errors(plan.findings) == []
 
 
 def test_a_mute_counts_on_its_own_host_only(base):
-    landscape = base(
+    plan_input = base(
         "remote",
         set={
             "facts.proxy1.proxies.0.error": "Syntax error",
             "vars.proxy1": {"rtc_ignore_findings": [{"id": "RTC411", "reason": "known"}]},
         },
     )
-    assert catalog.errors(build.make_plan(landscape).findings) == []
-    landscape = base(
+    assert catalog.list_errors(make_plan(plan_input).findings) == []
+    plan_input = base(
         "remote",
         set={
             "facts.jira1.resolves": {"jira.example.com": []},
             "vars.proxy1": {"rtc_ignore_findings": [{"id": "RTC601", "reason": "elsewhere"}]},
         },
     )
-    assert [item.id for item in catalog.errors(build.make_plan(landscape).findings)] == ["RTC601"]
+    assert [item.id for item in catalog.list_errors(make_plan(plan_input).findings)] == ["RTC601"]

@@ -17,12 +17,12 @@ def read(**variables):
 
 
 def test_nothing_asked_is_all_defaults():
-    assert read() == (inventory_variables.Wishes(), [])
+    assert read() == (inventory_variables.HostSettings(), [])
 
 
 def test_the_table_and_the_class_are_one():
     fields = {variable.field for variable in inventory_variables.VARIABLES if variable.field}
-    assert fields == {item.name for item in dataclasses.fields(inventory_variables.Wishes)}
+    assert fields == {item.name for item in dataclasses.fields(inventory_variables.HostSettings)}
     names = [variable.name for variable in inventory_variables.VARIABLES]
     assert len(names) == len(set(names))
     for variable in inventory_variables.VARIABLES:
@@ -43,13 +43,14 @@ def test_the_table_and_the_class_are_one():
         ("listen", ["[2001:db8::1]", "*"], ["2001:db8::1", "*"]),
         ("origins", "https://a, https://b", ["https://a", "https://b"]), ("install_dir", "/opt/wiki/", "/opt/wiki"),
         ("store_url", "rediss://user:pw@s:6380/1", "rediss://user:pw@s:6380/1"),
-        ("ignore_findings", [{"id": "rtc212", "reason": "small drawings only"}], [inventory_variables.Mute("RTC212", "small drawings only")]),
+        ("ignore_findings", [{"id": "rtc212", "reason": "small drawings only"}],
+         [inventory_variables.Mute("RTC212", "small drawings only")]),
     ],
 )  # fmt: skip
 def test_values_as_people_write_them(name, given, expected):
-    wishes, problems = read(**{name: given})
+    settings, problems = read(**{name: given})
     assert problems == []
-    assert getattr(wishes, name) == expected
+    assert getattr(settings, name) == expected
 
 
 @pytest.mark.parametrize(
@@ -72,16 +73,16 @@ def test_values_as_people_write_them(name, given, expected):
     ],
 )  # fmt: skip
 def test_values_that_cannot_be(name, given, number, text):
-    wishes, problems = read(**{name: given})
+    settings, problems = read(**{name: given})
     (problem,) = problems
     assert (problem.id, problem.variable) == (number, f"rtc_{name}")
     assert text in problem.message
     assert problem.remedy
-    assert getattr(wishes, name) == getattr(inventory_variables.Wishes(), name)
+    assert getattr(settings, name) == getattr(inventory_variables.HostSettings(), name)
 
 
 def test_a_password_in_a_value_is_never_repeated():
-    _wishes_read, (problem,) = read(store_url="redis//:hunter2@s")
+    _settings, (problem,) = read(store_url="redis//:hunter2@s")
     assert "hunter2" not in problem.message + problem.remedy
 
 
@@ -92,13 +93,13 @@ def test_a_password_in_a_value_is_never_repeated():
      ("rtc_server_pyton", "rtc_server_python")],
 )  # fmt: skip
 def test_a_typing_mistake_names_the_nearest(name, near):
-    (problem,) = inventory_variables.unknown_variables({name: 1})
+    (problem,) = inventory_variables.find_unknown({name: 1})
     assert problem.id == "RTC101"
     assert near in problem.remedy
 
 
 def test_a_name_that_is_near_nothing_is_told_where_to_look():
-    (problem,) = inventory_variables.unknown_variables({"rtc_zzz": 1})
+    (problem,) = inventory_variables.find_unknown({"rtc_zzz": 1})
     assert "docs/variables.md" in problem.remedy
 
 
@@ -106,12 +107,12 @@ def test_a_name_that_is_near_nothing_is_told_where_to_look():
     "name", ["rtc_plan", "rtc_run", "rtc_detected", "rtc_server_undo_dir", "rtc_secret", "other", "_rtc_x"]
 )
 def test_names_that_are_in_order(name):
-    assert inventory_variables.unknown_variables({name: 1}) == []
+    assert inventory_variables.find_unknown({name: 1}) == []
 
 
 def test_secrets_are_not_read():
-    wishes, problems = read(secret={"broken": object()}, truststore_password=5)
-    assert (wishes, problems) == (inventory_variables.Wishes(), [])
+    settings, problems = read(secret={"broken": object()}, truststore_password=5)
+    assert (settings, problems) == (inventory_variables.HostSettings(), [])
 
 
 def test_a_value_for_each_application():
@@ -119,5 +120,5 @@ def test_a_value_for_each_application():
     confluence, jira = (inventory_variables.parse(variables, kind)[0] for kind in ("confluence", "jira"))
     assert (confluence.port, jira.port) == (9100, 9200)
     assert (confluence.server_name, jira.server_name) == ("", "jira.example.com")
-    assert not inventory_variables.common(variables, "port")
-    assert inventory_variables.common({"rtc_port": 9100}, "port")
+    assert not inventory_variables.is_common(variables, "port")
+    assert inventory_variables.is_common({"rtc_port": 9100}, "port")

@@ -9,13 +9,14 @@ import json
 
 import pytest
 
+from ansible_collections.collab.rtc.plugins.action.plan import make_plan
 from ansible_collections.collab.rtc.plugins.module_utils import _facts
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan import build, schema
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan import schema
 from ansible_collections.collab.rtc.plugins.plugin_utils._report import text as report_text
 
 
-def plan_of(landscape, host="wiki1"):
-    return build.make_plan(landscape).hosts[host]
+def plan_of(plan_input, host="wiki1"):
+    return make_plan(plan_input).hosts[host]
 
 
 def test_t6_from_a_pristine_host(base):
@@ -61,21 +62,21 @@ def test_t6_from_a_pristine_host(base):
 
 
 def test_a_converged_host_plans_to_what_it_is(base):
-    """The same wishes: first on the untouched host, then on the host as the run left it."""
-    wishes = base("pristine")
-    first = _facts.to_dict(plan_of(wishes))
-    wishes.facts = base("same_host").facts
-    second = _facts.to_dict(plan_of(wishes))
+    """The same settings: first on the untouched host, then on the host as the run left it."""
+    settings = base("pristine")
+    first = _facts.to_dict(plan_of(settings))
+    settings.facts = base("same_host").facts
+    second = _facts.to_dict(plan_of(settings))
 
     assert first.pop("packages") == ["nginx"]
     assert second.pop("packages") == []
     assert second == first
 
 
-def test_a_case_plans_the_same_twice_and_survives_json(case, landscape_of):
-    first = build.make_plan(landscape_of(case["data"]))
+def test_a_case_plans_the_same_twice_and_survives_json(case, plan_input_of):
+    first = make_plan(plan_input_of(case["data"]))
     data = json.loads(json.dumps(_facts.to_dict(first)))
-    assert data == _facts.to_dict(build.make_plan(landscape_of(case["data"])))
+    assert data == _facts.to_dict(make_plan(plan_input_of(case["data"])))
     assert _facts.from_dict(schema.Plan, data) == first
     text = report_text.render_plan(first)
     assert all(site.name in text for site in first.sites)
@@ -96,13 +97,15 @@ def test_t1_rtc_listens_where_tomcat_listens(base):
 
 
 def test_t1_removes_an_empty_proxy_name_and_nothing_else(base):
-    landscape = base("direct", set={"facts.wiki1.applications.0.server_xml.connectors.0.attributes": {"proxyName": ""}})
-    assert plan_of(landscape).connectors[0].attributes == {"proxyName": None}
+    plan_input = base(
+        "direct", set={"facts.wiki1.applications.0.server_xml.connectors.0.attributes": {"proxyName": ""}}
+    )
+    assert plan_of(plan_input).connectors[0].attributes == {"proxyName": None}
 
 
 def test_t5_work_is_on_the_host_that_it_belongs_to(base):
-    landscape = base("remote")
-    jira, proxy = plan_of(landscape, "jira1"), plan_of(landscape, "proxy1")
+    plan_input = base("remote")
+    jira, proxy = plan_of(plan_input, "jira1"), plan_of(plan_input, "proxy1")
     assert jira.connectors[0].attributes == {
         "proxyName": "jira.example.com",
         "proxyPort": "443",
@@ -147,9 +150,9 @@ def test_t4_failover_without_a_store_and_all_active_with_one(base):
 
 
 def test_t4_both_nodes_get_everything(base):
-    landscape = base("cluster")
+    plan_input = base("cluster")
     for host in ("wiki1", "wiki2"):
-        plan = plan_of(landscape, host)
+        plan = plan_of(plan_input, host)
         assert plan.rtc[0].instance == "confluence"
         assert plan.connectors[0].attributes["proxyName"] == "wiki.example.com"
 
@@ -163,15 +166,15 @@ def test_t8_takes_the_key_from_server_xml_and_leaves_it(base):
 
 
 def test_t9_encrypts_again_and_checks(base):
-    landscape = base("reencrypt", set={"vars.wiki1.rtc_upstream_name": "tomcat.internal"})
-    (vhost,) = plan_of(landscape, "proxy1").vhosts
+    plan_input = base("reencrypt", set={"vars.wiki1.rtc_upstream_name": "tomcat.internal"})
+    (vhost,) = plan_of(plan_input, "proxy1").vhosts
     assert vhost.upstreams == [{"scheme": "https", "host": "10.0.0.11", "port": 9083, "backup": False}]
     assert (vhost.upstream_ca, vhost.upstream_name) == (
         "/etc/rtc-proxy/wiki.example.com/upstream-ca.pem",
         "tomcat.internal",
     )
-    assert plan_of(landscape, "proxy1").certificates[0]["src"] == "/pki/root.pem"
-    plan = plan_of(landscape)
+    assert plan_of(plan_input, "proxy1").certificates[0]["src"] == "/pki/root.pem"
+    plan = plan_of(plan_input)
     assert plan.rtc[0].tls_from.endswith("server.xml")
     assert (plan.rtc[0].tls_port, plan.rtc[0].tls_name) == (plan.connectors[0].connector_port, "tomcat.internal")
     assert plan.rtc[0].config["tls"] == {
@@ -198,12 +201,12 @@ def test_connections_to_a_builtin_service_are_not_used_again(base, service, reus
 
 
 def test_a_foreign_virtual_host_is_not_written_over(base):
-    landscape = base("remote", set={"facts.proxy1.proxies.0.hosts.1.managed": False})
-    assert plan_of(landscape, "proxy1").vhosts == []
+    plan_input = base("remote", set={"facts.proxy1.proxies.0.hosts.1.managed": False})
+    assert plan_of(plan_input, "proxy1").vhosts == []
 
 
 def test_nothing_is_planned_at_a_proxy_that_is_not_ours(base):
-    plan = build.make_plan(base("unlisted"))
+    plan = make_plan(base("unlisted"))
     assert list(plan.hosts) == ["wiki1"]
     assert plan.hosts["wiki1"].vhosts == []
     assert plan.hosts["wiki1"].rtc[0].trusted_proxies == ["192.0.2.80"]
@@ -221,25 +224,25 @@ def test_nothing_is_planned_at_a_proxy_that_is_not_ours(base):
     ],
 )
 def test_where_the_proxy_beside_the_service_listens(base, resolved, addresses, expected):
-    landscape = base(
+    plan_input = base(
         "pristine", set={"facts.wiki1.resolves": {"wiki.example.com": resolved}, "facts.wiki1.addresses": addresses}
     )
-    assert plan_of(landscape).vhosts[0].listen == expected
+    assert plan_of(plan_input).vhosts[0].listen == expected
 
 
 def test_a_remote_proxy_with_ipv6_listens_on_both(base):
-    landscape = base("remote", set={"facts.proxy1.addresses": ["10.0.0.9", "2001:db8::9"]})
-    assert plan_of(landscape, "proxy1").vhosts[0].listen == ["*", "::"]
+    plan_input = base("remote", set={"facts.proxy1.addresses": ["10.0.0.9", "2001:db8::9"]})
+    assert plan_of(plan_input, "proxy1").vhosts[0].listen == ["*", "::"]
 
 
 def test_a_proxy_beside_a_service_of_another_site_leaves_it_its_loopback(base):
     """proxy1 runs Confluence's RTC on loopback itself: "*" at the same port would take it."""
-    landscape = base("plain_remote")
-    landscape.facts["proxy1"].applications = base("direct").facts["wiki1"].applications
-    landscape.facts["proxy1"].resolves["local.example.com"] = ["10.0.0.9"]
-    landscape.groups["confluence"] = ["wiki1", "proxy1"]
-    landscape.wishes["proxy1"]["confluence"].server_name = "local.example.com"
-    (vhost,) = [item for item in plan_of(landscape, "proxy1").vhosts if item.server_name == "wiki.example.com"]
+    plan_input = base("plain_remote")
+    plan_input.facts["proxy1"].applications = base("direct").facts["wiki1"].applications
+    plan_input.facts["proxy1"].resolves["local.example.com"] = ["10.0.0.9"]
+    plan_input.groups["confluence"] = ["wiki1", "proxy1"]
+    plan_input.settings["proxy1"]["confluence"].server_name = "local.example.com"
+    (vhost,) = [item for item in plan_of(plan_input, "proxy1").vhosts if item.server_name == "wiki.example.com"]
     assert vhost.listen == ["10.0.0.9"]
 
 
@@ -261,13 +264,13 @@ def test_an_ipv6_node_is_reached_in_brackets(base):
         "facts.wiki1.addresses": ["2001:db8::b"],
         "facts.wiki1.main_address": "2001:db8::b",
     }
-    landscape = base("plain_remote", set=changes)
-    landscape.facts["proxy1"].proxies = []
-    landscape.wishes["wiki1"]["confluence"].proxy = "proxy1"
-    rtc, application = plan_of(landscape, "proxy1").vhosts
+    plan_input = base("plain_remote", set=changes)
+    plan_input.facts["proxy1"].proxies = []
+    plan_input.settings["wiki1"]["confluence"].proxy = "proxy1"
+    rtc, application = plan_of(plan_input, "proxy1").vhosts
     assert rtc.upstreams[0]["host"] == "2001:db8::b"
     assert application.synchrony == "[2001:db8::b]:8091"
-    assert plan_of(landscape).rtc[0].address == "::"
+    assert plan_of(plan_input).rtc[0].address == "::"
 
 
 def test_a_private_key_is_never_part_of_a_plan(base):
@@ -284,7 +287,7 @@ def test_a_private_key_is_never_part_of_a_plan(base):
 
 def test_a_trust_store_of_its_own_begins_with_the_one_in_use(base):
     (trust,) = plan_of(base("remote", set={"vars.jira1.rtc_truststore_path": "/var/store"}), "jira1").trust
-    assert (trust.path, trust.seed_from) == ("/var/store", "/usr/lib/jvm/java-11-openjdk-amd64/lib/security/cacerts")
+    assert (trust.path, trust.copy_from) == ("/var/store", "/usr/lib/jvm/java-11-openjdk-amd64/lib/security/cacerts")
 
 
 OPTION = {"path": "/opt/jira/bin/setenv.sh", "mtime": 1700000000, "otherwise": "/jre/lib/security/cacerts"}
@@ -293,11 +296,12 @@ USED = "facts.jira1.applications.0.java.truststore.path"
 
 
 @pytest.mark.parametrize(
-    ("option", "wish", "used", "stores", "options"),
+    ("option", "own", "used", "stores", "options"),
     [
         ({}, "/var/store", "/jre/cacerts", [("/var/store", "/jre/cacerts")], [("/var/store", "/jre/cacerts")]),
         # Named already: the same again, which changes nothing. A store that was lost is made anew from the JRE's.
-        ({"ours": "/var/store", "mtime": 1800000000}, "/var/store", "/var/store", [("/var/store", "/jre/lib/security/cacerts")],
+        ({"ours": "/var/store", "mtime": 1800000000}, "/var/store", "/var/store",
+         [("/var/store", "/jre/lib/security/cacerts")],
          [("/var/store", "/jre/lib/security/cacerts")]),
         # Another one was asked for before.
         ({"ours": "/var/old"}, "/var/store", "/var/old", [("/var/store", "/jre/lib/security/cacerts")],
@@ -310,13 +314,13 @@ USED = "facts.jira1.applications.0.java.truststore.path"
         ({"obstacle": "It ends early."}, "/var/store", "/jre/cacerts", [("/var/store", "/jre/cacerts")], []),
     ],
 )  # fmt: skip
-def test_a_trust_store_of_its_own_is_named_to_the_jvm(base, option, wish, used, stores, options):
-    changes = {OPTION_AT: {**OPTION, **option}, "vars.jira1.rtc_truststore_path": wish, USED: used}
+def test_a_trust_store_of_its_own_is_named_to_the_jvm(base, option, own, used, stores, options):
+    changes = {OPTION_AT: {**OPTION, **option}, "vars.jira1.rtc_truststore_path": own, USED: used}
     plan = plan_of(base("remote", set=changes), "jira1")
-    assert [(item.path, item.seed_from) for item in plan.trust] == stores
+    assert [(item.path, item.copy_from) for item in plan.trust] == stores
     assert [(item.truststore, item.instead_of) for item in plan.trust_options] == options
     assert all(item.path == OPTION["path"] for item in plan.trust_options)
-    shown = report_text.render_plan(build.make_plan(base("remote", set=changes)))
+    shown = report_text.render_plan(make_plan(base("remote", set=changes)))
     texts = [
         f"-Djavax.net.ssl.trustStore={item.truststore}" if item.truststore else "no trust store of its own"
         for item in plan.trust_options
@@ -345,8 +349,8 @@ def test_the_authority_is_fetched_only_when_that_is_asked_for(base):
 
 
 def test_package_names_of_the_red_hat_family(base):
-    landscape = base("pristine", set={"facts.wiki1.os_family": "redhat", "vars.wiki1.rtc_proxy_kind": "apache"})
-    assert plan_of(landscape).packages == ["httpd", "mod_ssl"]
+    plan_input = base("pristine", set={"facts.wiki1.os_family": "redhat", "vars.wiki1.rtc_proxy_kind": "apache"})
+    assert plan_of(plan_input).packages == ["httpd", "mod_ssl"]
 
 
 def test_a_restart_that_is_due_is_in_the_plan(base):

@@ -10,57 +10,28 @@ import json
 
 import pytest
 
+from ansible_collections.collab.rtc.plugins.action.plan import make_plan
 from ansible_collections.collab.rtc.plugins.module_utils import _facts
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings import catalog
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan import build, schema
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan import schema
 from ansible_collections.collab.rtc.plugins.plugin_utils._report import text
+from ansible_collections.collab.rtc.tests.unit import plan_cases
 
 hypothesis = pytest.importorskip("hypothesis")
 from hypothesis import strategies as st  # noqa: E402 - after the guard
 
-ODD = {
-    str: ["", "*", "::", "127.0.0.1", "localhost", "unknown", "ä"],
-    int: [0, 1, 80, 9083, 8090],
-    float: [0.0, 4e9],
-    bool: [True, False],
-}
-
-
-def places(value, path=()):
-    """Paths of all that can be changed."""
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, item in items:
-        yield (*path, key)
-        yield from places(item, (*path, key))
-
-
-def change(data, path, draw):
-    """Empty or replace what the path names, if it is still there, with a value of the same type."""
-    *parents, last = path
-    try:
-        for key in parents:
-            data = data[key]
-        value = data[last]
-    except (KeyError, IndexError, TypeError):
-        return
-    if isinstance(value, (dict, list)):
-        optional = last in ("server_xml", "java", "process", "service", "truststore", "remote_ip_valve")
-        data[last] = None if optional else type(value)() if not isinstance(data, list) else value
-    else:
-        data[last] = draw(st.sampled_from(ODD.get(type(value), [value])))
-
 
 @hypothesis.given(st.data())
 @hypothesis.settings(deadline=None, suppress_health_check=list(hypothesis.HealthCheck))
-def test_there_is_always_a_plan(landscape_of, all_cases, data):
+def test_there_is_always_a_plan(plan_input_of, all_cases, data):
     case = data.draw(st.sampled_from(all_cases), label="case")["data"]
     facts = copy.deepcopy(case["facts"])
-    where = [path for path in places(facts) if len(path) > 1]
+    where = [path for path in plan_cases.list_places(facts) if len(path) > 1]
     for path in data.draw(st.lists(st.sampled_from(where), min_size=1, max_size=6), label="changed"):
-        change(facts, path, data.draw)
+        plan_cases.change_place(facts, path, lambda values: data.draw(st.sampled_from(values)))
     hypothesis.note(json.dumps(facts))
 
-    plan = build.make_plan(landscape_of({**case, "facts": facts}))
+    plan = make_plan(plan_input_of({**case, "facts": facts}))
 
     assert _facts.from_dict(schema.Plan, json.loads(json.dumps(_facts.to_dict(plan)))) == plan
     assert all(item.id in catalog.CATALOGUE for item in plan.findings)

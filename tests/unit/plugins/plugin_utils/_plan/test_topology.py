@@ -9,15 +9,14 @@ import dataclasses
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan import routing
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan import topology as topology_module
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan import routing, topology
 
 
-def test_a_case_has_exactly_its_sites(case, landscape_of):
-    states = topology_module.classify(landscape_of(case["data"]))
+def test_a_case_has_exactly_its_sites(case, plan_input_of):
+    sites = topology.classify(plan_input_of(case["data"])).sites
     if "sites" not in case:
         return
-    found = [dataclasses.asdict(state.site) for state in states]
+    found = [dataclasses.asdict(classified.site) for classified in sites]
 
     assert len(found) == len(case["sites"]), found
     for site, wanted in zip(found, case["sites"]):
@@ -26,23 +25,23 @@ def test_a_case_has_exactly_its_sites(case, landscape_of):
 
 def test_every_row_of_the_table_is_there(all_cases):
     rows = {(site.get("topology"), site.get("proxy_kind")) for case in all_cases for site in case.get("sites", [])}
-    assert {topology for topology, _kind in rows if topology} == {f"T{number}" for number in range(1, 10)}
+    assert {name for name, _kind in rows if name} == {f"T{number}" for number in range(1, 10)}
 
 
-def test_a_conclusion_has_its_evidence(case, landscape_of):
+def test_a_conclusion_has_its_evidence(case, plan_input_of):
     """And the order of hosts does not matter."""
-    landscape = landscape_of(case["data"])
-    states = topology_module.classify(landscape)
-    landscape.facts = dict(reversed(list(landscape.facts.items())))
-    other = topology_module.classify(landscape)
-    assert [(state.site.name, state.site.topology) for state in states] == [
-        (state.site.name, state.site.topology) for state in other
+    plan_input = plan_input_of(case["data"])
+    sites = topology.classify(plan_input).sites
+    plan_input.facts = dict(reversed(list(plan_input.facts.items())))
+    other = topology.classify(plan_input).sites
+    assert [(classified.site.name, classified.site.topology) for classified in sites] == [
+        (classified.site.name, classified.site.topology) for classified in other
     ]
-    for state in states:
-        text = " ".join(state.site.evidence)
-        for word in ("RTC port", "server name:", state.site.protocol + ":"):
+    for classified in sites:
+        text = " ".join(classified.site.evidence)
+        for word in ("RTC port", "server name:", classified.site.protocol + ":"):
             assert word in text
-        assert state.proxy is None or "proxy:" in text
+        assert classified.proxy is None or "proxy:" in text
 
 
 @pytest.mark.parametrize(
@@ -60,7 +59,7 @@ def test_covers(listen, address, expected):
 
 def test_an_address_of_a_container_bridge_is_always_the_host_itself(base):
     """172.17.0.1 is an address of every Docker host: a proxy that forwards to it means its own host."""
-    landscape = base(
+    plan_input = base(
         "remote",
         set={
             "facts.jira1.addresses": ["10.0.0.21", "172.17.0.1"],
@@ -69,15 +68,15 @@ def test_an_address_of_a_container_bridge_is_always_the_host_itself(base):
             "facts.proxy1.proxies.0.hosts.1.routes.0.upstreams.0.host": "172.17.0.1",
         },
     )
-    ways = routing.Ways(landscape.facts)
-    assert ways.to_node("jira1", landscape.facts["jira1"], 8080) == []
-    assert len(ways.to_node("proxy1", landscape.facts["proxy1"], 8080)) == 1
+    route_index = routing.RouteIndex(plan_input.facts)
+    assert route_index.find_routes("jira1", plan_input.facts["jira1"], 8080) == []
+    assert len(route_index.find_routes("proxy1", plan_input.facts["proxy1"], 8080)) == 1
 
 
 def test_one_machine_under_two_inventory_names(base):
-    landscape = base("same_host")
-    landscape.facts["edge"] = landscape.facts["wiki1"]
-    landscape.groups["rtc_proxies"] = ["edge"]
-    landscape.wishes["wiki1"]["confluence"].proxy = "edge"
-    (state,) = topology_module.classify(landscape)
-    assert (state.site.placement, state.site.proxy_host) == ("same_host", "edge")
+    plan_input = base("same_host")
+    plan_input.facts["edge"] = plan_input.facts["wiki1"]
+    plan_input.groups["rtc_proxies"] = ["edge"]
+    plan_input.settings["wiki1"]["confluence"].proxy = "edge"
+    (classified,) = topology.classify(plan_input).sites
+    assert (classified.site.placement, classified.site.proxy_host) == ("same_host", "edge")

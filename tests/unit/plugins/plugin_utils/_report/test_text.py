@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
+from ansible_collections.collab.rtc.plugins.action.plan import make_plan
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan import build
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import Plan
 from ansible_collections.collab.rtc.plugins.plugin_utils._report import text as report_text
 
@@ -30,7 +30,7 @@ SKIPPED = {"name": "request page", "ok": None, "detail": "there is no such page"
 
 
 def test_the_plan_of_t6(base):
-    text = report_text.render_plan(build.make_plan(base("pristine")))
+    text = report_text.render_plan(make_plan(base("pristine")))
     for part in (
         "Confluence wiki.example.com:9083",
         "HTTP + SSL",
@@ -48,9 +48,9 @@ def test_the_plan_of_t6(base):
 
 
 def test_what_was_detected_host_by_host(base):
-    landscape = base("remote", set={"facts.proxy1.proxies.0.hosts.1.routes.0.upgrade": False})
-    plan = build.make_plan(landscape)
-    text = report_text.render_detected(plan, landscape.facts)
+    plan_input = base("remote", set={"facts.proxy1.proxies.0.hosts.1.routes.0.upgrade": False})
+    plan = make_plan(plan_input)
+    text = report_text.render_detected(plan, plan_input.facts)
     jira, proxy, total = text.split("\n\n")[:3]
     assert "Jira       9.12.2 in /opt/atlassian/jira" in jira
     assert "topology   T5: HTTP + SSL, proxy on another host" in jira
@@ -77,14 +77,14 @@ def test_hosts_that_told_nothing_and_muted_findings_are_shown():
 
 
 def test_the_remedy_of_several_lines_keeps_them(base):
-    text = report_text.render_plan(build.make_plan(base("unlisted")))
+    text = report_text.render_plan(make_plan(base("unlisted")))
     lines = [line.strip() for line in text.splitlines()]
     assert "listen 9083 ssl;" in lines
     assert "proxy_set_header Upgrade $http_upgrade;" in lines
 
 
 def test_checks_with_their_marks(base):
-    plan = build.make_plan(base("same_host"))
+    plan = make_plan(base("same_host"))
     text = report_text.render_report(plan, {"wiki.example.com:9083": [GOOD, BAD, SKIPPED]})
     assert "  ✓ two clients work on one project (controller)" in text
     assert "  ✗ hairpin (wiki1)" in text
@@ -94,13 +94,13 @@ def test_checks_with_their_marks(base):
 
 
 def test_a_site_that_was_not_checked_does_not_look_checked(base):
-    text = report_text.render_report(build.make_plan(base("same_host")), {})
+    text = report_text.render_report(make_plan(base("same_host")), {})
     assert "nothing was checked" in text
     assert "✓" not in text
 
 
 def test_restarts_that_are_left(base):
-    plan = build.make_plan(base("same_host"))
+    plan = make_plan(base("same_host"))
     text = report_text.render_report(plan, {}, {"wiki1": ["server.xml is newer than the process 700"]})
     assert "Restarts that are left to you\n  wiki1: server.xml is newer than the process 700" in text
 

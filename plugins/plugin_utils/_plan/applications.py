@@ -1,0 +1,158 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which application each host carries: installation, connector, server name, RTC port and RTC service. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ansible_collections.collab.rtc.plugins.module_utils._facts import Connector, HostFacts, RtcInstance
+from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import (
+    DEFAULT_PORTS,
+    KINDS,
+    HostSettings,
+)
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import Choice, Node, PlanInput
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.routing import RouteIndex
+
+TOMCAT_PORTS = {"confluence": 8090, "jira": 8080}
+
+
+def choose_all(plan_input: PlanInput) -> dict[tuple[str, str], Choice]:
+    """The choice for each host and kind that the inventory lists, in its order. Hosts without facts have none."""
+    return {
+        (host, kind): choose(plan_input.facts[host], kind, plan_input.settings_of(host, kind))
+        for kind in KINDS
+        for host in plan_input.groups.get(kind, [])
+        if host in plan_input.facts
+    }
+
+
+def choose(facts: HostFacts, kind: str, settings: HostSettings) -> Choice:
+    """The application of a host, and why it is that one."""
+    in_use = [item for item in facts.applications if item.kind == kind and not item.leftover]
+    if settings.install_dir:
+        named = [
+            item
+            for item in facts.applications
+            if item.kind == kind and item.install_dir.rstrip("/") == settings.install_dir
+        ]
+        if named:
+            return Choice(named[0], "rtc_install_dir names it")
+        return Choice(None, f"nothing is in {settings.install_dir}")
+    if len(in_use) <= 1:
+        return Choice(in_use[0], "the only one") if in_use else Choice(None, "none was found")
+    running = [item for item in in_use if item.process]
+    if len(running) == 1:
+        return Choice(running[0], "the only one that runs")
+    places = ", ".join(item.install_dir for item in in_use)
+    return Choice(None, f"there are several: {places}")
+
+
+def find_nodes(
+    plan_input: PlanInput, choices: dict[tuple[str, str], Choice], route_index: RouteIndex
+) -> Iterator[Node]:
+    """A node for each application that was chosen."""
+    for (host, kind), choice in choices.items():
+        if choice.application:
+            node = Node(
+                host,
+                plan_input.facts[host],
+                choice.application,
+                plan_input.settings_of(host, kind),
+                given=plan_input.tls.get(host, {}).get(kind),
+            )
+            _complete(node, route_index)
+            yield node
+
+
+def _complete(node: Node, route_index: RouteIndex) -> None:
+    """Fill in what is decided about an application for itself, before there are sites."""
+    node.connector = find_user_connector(node) or presume_connector(node)
+    if node.presumed and node.connector:
+        node.evidence.append(
+            f"connector: port {node.connector.port} of {node.host} listens; {node.server_xml} may not be read"
+        )
+    deployed = (item for item in node.facts.rtc if item.kind == "deployed")
+    node.deployed = next((item for item in deployed if item.instance == node.kind), None)
+    node.rtc_port = _decide_rtc_port(node)
+    node.builtin = _find_builtin(node)
+    if node.connector:
+        node.server_name = _decide_server_name(node, node.connector, route_index)
+
+
+def find_user_connector(node: Node) -> Connector | None:
+    """The connector that users' requests arrive at, or the one that ``rtc_connector_port`` names."""
+    connectors = node.application.server_xml.connectors if node.application.server_xml else []
+    if node.settings.connector_port:
+        return next((item for item in connectors if item.port == node.settings.connector_port), None)
+    return next((item for item in connectors if item.user), None)
+
+
+def presume_connector(node: Node) -> Connector | None:
+    """What the connector must be where server.xml may not be read: the product's port, if something listens on it."""
+    xml = node.application.server_xml
+    if xml is None or not xml.error or not any(item.what == xml.path for item in node.facts.unreadable):
+        return None
+    port = node.settings.connector_port or TOMCAT_PORTS[node.kind]
+    listener = next((item for item in node.facts.listeners if item.port == port), None)
+    return Connector(line=0, port=port, address=listener.address, user=True) if listener else None
+
+
+def _decide_rtc_port(node: Node) -> int:
+    if node.settings.port:
+        node.evidence.append(f"RTC port {node.settings.port}: rtc_port")
+        return node.settings.port
+    found = node.deployed
+    if found and found.port:
+        node.evidence.append(f"RTC port {found.port}: the managed instance {found.instance} on {node.host} has it")
+        return found.port
+    own = [item for item in node.facts.rtc if item.kind == "builtin" and item.pid and _is_in_jvm(item, node)]
+    if len(own) == 1:
+        node.evidence.append(f"RTC port {own[0].port}: the application on {node.host} (pid {own[0].pid}) listens on it")
+        return own[0].port
+    port = DEFAULT_PORTS[node.kind]
+    node.evidence.append(f"RTC port {port}: the default beside {node.kind.capitalize()}")
+    return port
+
+
+def _find_builtin(node: Node) -> RtcInstance | None:
+    """The add-on's own RTC service on the node's RTC port."""
+    xml = node.application.server_xml
+    if xml and any(item.port == node.rtc_port for item in xml.connectors):
+        return None  # Tomcat itself
+    for instance in node.facts.rtc:
+        if instance.kind == "builtin" and instance.port == node.rtc_port and _is_in_jvm(instance, node):
+            return instance
+    pid = node.application.process.pid if node.application.process else 0
+    for item in node.facts.listeners:
+        if item.port == node.rtc_port and pid and item.pid == pid:
+            return RtcInstance("builtin", item.port, item.address, active=True, process=item.process, pid=item.pid)
+    return None
+
+
+def _is_in_jvm(instance: RtcInstance, node: Node) -> bool:
+    """Whether an instance is in the JVM of the node's application, as far as processes can be seen."""
+    process = node.application.process
+    return not (instance.pid and process) or instance.pid == process.pid
+
+
+def _decide_server_name(node: Node, connector: Connector, route_index: RouteIndex) -> str:
+    if node.settings.server_name:
+        node.evidence.append("server name: rtc_server_name")
+        return node.settings.server_name
+    if connector.proxy_name:
+        node.evidence.append(f"server name: {node.server_xml}:{connector.line}: proxyName")
+        return connector.proxy_name.lower()
+    for proxy_route in route_index.find_routes(node.host, node.facts, connector.port):
+        names = proxy_route.vhost.names
+        name = next((item for item in names if "." in item and not set(item) & set("*~^_")), "")
+        if name:
+            node.evidence.append(f"server name: {proxy_route.where} forwards it here")
+            return name.lower()
+    if "." in node.facts.hostname:
+        node.evidence.append(f"server name: the full name of {node.host}")
+        return node.facts.hostname.lower()
+    return ""

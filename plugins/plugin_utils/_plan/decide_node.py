@@ -1,0 +1,192 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What each application of a site is to be: connector, how the proxy reaches it, restart. Pure.
+
+Each function decides one thing, from facts and settings, and says why. It is called once for each node of a run; who
+needs the answer later reads it from the desired state.
+"""
+
+from __future__ import annotations
+
+from ansible_collections.collab.rtc.plugins.module_utils._facts import Connector
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan import decide_service, decide_trust, routing
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.decide_service import LOOPBACK
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.decide_trust import CLOCK_SLACK
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import (
+    DesiredConnector,
+    DesiredNode,
+    DesiredRestart,
+    DesiredService,
+)
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import ClassifiedSite, Node, ProxyUse
+
+
+def decide_node(classified: ClassifiedSite, node: Node) -> DesiredNode:
+    """All that one application is to be."""
+    beside = is_beside_proxy(classified, node)
+    connector = decide_connector(classified, node, beside)
+    service = decide_service.decide_service(classified, node, connector, beside)
+    upstream, why = decide_upstream_host(classified, node, connector, service, beside)
+    return DesiredNode(
+        host=node.host,
+        application=node.kind,
+        beside_proxy=beside,
+        upstream_host=upstream,
+        connector=connector,
+        service=service,
+        trust=decide_trust.decide_trust(classified, node),
+        restart=decide_restart(node, connector),
+        evidence={"upstream_host": why},
+    )
+
+
+def is_beside_proxy(classified: ClassifiedSite, node: Node) -> bool:
+    """Whether the site's proxy is on the node's own machine."""
+    return bool(classified.proxy and classified.proxy.local == node.host)
+
+
+def decide_connector(classified: ClassifiedSite, node: Node, beside: bool) -> DesiredConnector:
+    """Address and attributes of the connector."""
+    connector = _connector_of(node)
+    address, why = decide_connector_address(classified, node, beside)
+    attributes = {} if node.presumed else decide_attributes(classified, connector, address, beside)
+    return DesiredConnector(
+        path=node.server_xml,
+        port=connector.port,
+        scheme="https" if connector.ssl else "http",
+        address=address,
+        attributes=attributes,
+        differs=_differs(connector, attributes),
+        tomcat_version=node.application.tomcat_version,
+        properties=_list_properties(node),
+        evidence={"address": why, "attributes": _explain_attributes(classified, node)},
+    )
+
+
+def _connector_of(node: Node) -> Connector:
+    """A node of a site has a connector: without one, it would not be part of a site."""
+    return node.connector or Connector(line=0, port=0)
+
+
+def decide_connector_address(classified: ClassifiedSite, node: Node, beside: bool) -> tuple[str, str]:
+    """The address that the connector is to have, "" for all; and why."""
+    connector = _connector_of(node)
+    current, here = connector.address, f"{node.server_xml}:{connector.line}"
+    loopback = routing.is_loopback(current)
+    if beside:
+        if loopback:
+            return current, f"{here}: address is {current}, and the proxy is on {node.host} itself"
+        return LOOPBACK, f"the proxy is on {node.host} itself"
+    if classified.proxy and loopback:
+        return "", f"the proxy is on {_name_host(classified.proxy)} and cannot reach {current} of {node.host}"
+    if current in routing.WILDCARDS:
+        return "", f"{here}: address is {current or 'not set'}"
+    return current, f"{here}: address is {current}"
+
+
+def _name_host(proxy: ProxyUse) -> str:
+    return proxy.host or "another host"
+
+
+def decide_attributes(
+    classified: ClassifiedSite, connector: Connector, address: str, beside: bool
+) -> dict[str, str | None]:
+    """The attributes that the site needs of the connector; ``None`` for one that has to go.
+
+    What Tomcat does by itself is left out: for plain HTTP there is no need to write scheme and secure.
+    """
+    wanted: dict[str, str | None] = {}
+    if classified.proxy is None:
+        return {"proxyName": None} if connector.attributes.get("proxyName") == "" else {}
+    if beside:
+        wanted["address"] = address
+    elif not address and routing.is_loopback(connector.address):
+        wanted["address"] = None
+    same = connector.proxy_name.lower() == classified.site.server_name
+    wanted["proxyName"] = connector.proxy_name if same else classified.site.server_name
+    wanted["proxyPort"] = str(classified.application_port)
+    if connector.ssl:
+        return wanted  # Tomcat ignores scheme and secure where SSLEnabled is true
+    if classified.tls:
+        wanted["scheme"], wanted["secure"] = "https", "true"
+        return wanted
+    if connector.scheme == "https":
+        wanted["scheme"] = None
+    if connector.secure:
+        wanted["secure"] = None
+    return wanted
+
+
+def _explain_attributes(classified: ClassifiedSite, node: Node) -> str:
+    if node.presumed:
+        return f"{node.server_xml} may not be read, so it is not edited"
+    if classified.proxy is None:
+        return "no proxy is in front of Tomcat"
+    return f"users come by {classified.site.base_url}"
+
+
+def _differs(connector: Connector, attributes: dict[str, str | None]) -> bool:
+    """Whether the connector has to be changed at all."""
+    now = {
+        "address": connector.address,
+        "proxyName": connector.proxy_name,
+        "proxyPort": str(connector.proxy_port or ""),
+        "scheme": connector.scheme,
+        "secure": str(connector.secure).lower(),
+    }
+    return any(value is None or now.get(name, "") != value for name, value in attributes.items())
+
+
+def _list_properties(node: Node) -> dict[str, str]:
+    """The system properties of the application's JVM; those that detection masked as secrets are of no use."""
+    return {name: value for name, value in node.application.properties.items() if set(value) != {"*"}}
+
+
+def decide_upstream_host(
+    classified: ClassifiedSite, node: Node, connector: DesiredConnector, service: DesiredService, beside: bool
+) -> tuple[str, str]:
+    """Name or address by which the proxy reaches the node, and why."""
+    if beside:
+        return service.address, f"the proxy is on {node.host} itself"
+    if connector.address:
+        return connector.address, connector.evidence["address"]
+    for proxy_route in classified.proxy.application if classified.proxy else []:
+        host = proxy_route.upstream.host.strip("[]").lower()
+        if host in node.facts.addresses or host in routing.list_names(node.host, node.facts):
+            return proxy_route.upstream.host, f"{proxy_route.where} forwards there already"
+    if node.facts.main_address:
+        return node.facts.main_address, f"the main address of {node.host}"
+    if node.facts.addresses:
+        return node.facts.addresses[0], f"the first address of {node.host}"
+    return node.host, "the name in the inventory; no address is known"
+
+
+def decide_restart(node: Node, connector: DesiredConnector) -> DesiredRestart:
+    """How the application is restarted, and why it should have been restarted already."""
+    service = node.application.service
+    return DesiredRestart(
+        service=service.name if service else "",
+        service_kind=service.kind if service else "none",
+        address=connector.address or LOOPBACK,
+        pending=decide_pending(node),
+    )
+
+
+def decide_pending(node: Node) -> list[str]:
+    """Why the running application should have been restarted already: what it read at its start has changed since."""
+    process = node.application.process
+    if process is None:
+        return []
+    xml, java = node.application.server_xml, node.application.java
+    store, option = (java.truststore, java.option) if java else (None, None)
+    named = process.properties.get("javax.net.ssl.trustStore", "")
+    newer = []
+    if xml and xml.mtime > process.started + CLOCK_SLACK:
+        newer.append(xml.path)
+    if store and store.mtime > process.started + CLOCK_SLACK:
+        newer.append(store.path)
+    if option and option.ours not in ("", named) and option.mtime > process.started + CLOCK_SLACK:
+        newer.append(option.path)
+    return [f"{path} is newer than the process {process.pid}" for path in newer]

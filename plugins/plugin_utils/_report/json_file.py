@@ -1,0 +1,53 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Writing plan and report as JSON on the controller."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from typing import Any
+
+from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+
+
+def write_json(path: str, data: Any, what: str, variable: str) -> None:
+    """Replace a file as a whole, readable by its owner only: names and addresses of a network are in it, no secrets.
+
+    :param path: on the controller; ``~`` is the home directory.
+    :param what: what is written, for the message of an error: "plan".
+    :param variable: the variable of the inventory that names the file, for its remedy.
+    :raises RtcError: the file cannot be written; one that was there is as it was.
+    """
+    path = os.path.expanduser(path)
+    directory = os.path.dirname(path) or "."
+    if os.path.isdir(path):
+        raise RtcError(f"The {what} cannot be written to {path}: it is a directory.", f"Correct {variable}.")
+    temporary = ""
+    try:
+        # mkstemp makes the file with mode 0600, whatever the umask is.
+        handle, temporary = tempfile.mkstemp(prefix=f".{os.path.basename(path)}.", suffix=".new", dir=directory)
+        with open(handle, "w", encoding="utf-8") as file:
+            json.dump(data, file, indent=2, sort_keys=True)
+            file.write("\n")
+        os.replace(temporary, path)
+    except OSError as error:
+        text = f"The {what} cannot be written to {path}: {_explain(error, directory)}."
+        raise RtcError(text, f"Correct {variable}.") from error
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)  # gone already where it has become the file
+
+
+def _explain(error: OSError, directory: str) -> str:
+    if isinstance(error, FileNotFoundError):
+        return f"there is no directory {directory}"
+    if isinstance(error, NotADirectoryError):
+        return f"{directory} is not a directory"
+    if isinstance(error, PermissionError):
+        return f"the user who runs Ansible may not write to {directory}"
+    return error.strerror or str(error)
