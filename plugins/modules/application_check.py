@@ -142,7 +142,7 @@ certificate:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.collab.rtc.plugins.module_utils._verify import application, check_module, probe
+from ansible_collections.collab.rtc.plugins.module_utils._verify import application, check_module, trust
 
 
 def main() -> None:
@@ -156,17 +156,17 @@ def main() -> None:
         supports_check_mode=True,
     )
     check_module.check_options(module)
-    options = module.params
+    params = module.params
     with check_module.explained(module):
-        wish = application.Wish(
-            url=options["url"],
-            connect_to=options["connect_to"],
-            context=probe.context_of(options["url"], options["ca"], system=options["system_trust"]),
-            query=options["query"],
-            expect=options["expect"],
-            timeout=options["timeout"],
+        options = application.ApplicationCheckOptions(
+            url=params["url"],
+            connect_to=params["connect_to"],
+            context=trust.context_of(params["url"], params["ca"], system=params["system_trust"]),
+            query=params["query"],
+            expect=params["expect"],
+            timeout=params["timeout"],
         )
-        check_module.finish(module, application.check(wish))
+        check_module.finish(module, application.check(options))
 
 
 if __name__ == "__main__":

@@ -234,7 +234,14 @@ from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _files
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._java import keytool
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import editor, reader
+from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import KeyStore, KeyStoreError
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import server_certificate
+from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate import (
+    Certificate,
+    parse_certificates,
+    parse_pem,
+)
+from ansible_collections.collab.rtc.plugins.module_utils._x509.chain import POLICIES, NoAnchorError, trust_anchors
 
 _FIELDS = (
     "alias",
@@ -271,31 +278,31 @@ class Run:
                 self._write(data, store, changes, new_file)
         return self._result(store, changes, new_file)
 
-    def _read(self, new_file: bool) -> tuple[bytes, reader.Store]:
+    def _read(self, new_file: bool) -> tuple[bytes, KeyStore]:
         path, password = self.path, self.options["password"]
         if new_file:
             path, password = self.options["seed_from"], self.options["seed_password"]
             if not path or self.options["state"] == "absent":
-                raise reader.StoreMissing(
+                raise reader.KeyStoreMissingError(
                     f"{self.path} does not exist.",
                     "Check the path; or give seed_from to make it from another trust store.",
                 )
         data = _files.read_bytes(path)
         return data, reader.read(data, password, path)
 
-    def _certificates(self, item: dict[str, Any]) -> list[server_certificate.Certificate]:
+    def _certificates(self, item: dict[str, Any]) -> list[Certificate]:
         """What an item of the option gives: certificates in the order in which they were found."""
         if item["pem"]:
-            return server_certificate.parse_pem(item["pem"], "certificates[].pem")
+            return parse_pem(item["pem"], "certificates[].pem")
         if item["src"]:
-            return server_certificate.parse(_files.read_bytes(item["src"]), item["src"])
+            return parse_certificates(_files.read_bytes(item["src"]), item["src"])
         if item["host"]:
             return server_certificate.fetch_chain(
                 item["host"], item["port"], item["server_name"], self.options["timeout"]
             )
         return []
 
-    def _plan(self, store: reader.Store, given: list[Any]) -> editor.Changes:
+    def _plan(self, store: KeyStore, given: list[Any]) -> editor.Changes:
         if self.options["state"] == "absent":
             return self._plan_absent(store, given)
         # Chains are completed from the store and from the CAs of the other items, whatever the order of the items.
@@ -303,23 +310,23 @@ class Run:
         wanted = []
         for item, chain in given:
             _check_pin(item, chain)
-            anchors = server_certificate.trust_anchors(chain, known, self.options["trust"], _source(item))
+            anchors = trust_anchors(chain, known, self.options["trust"], _source(item))
             for number, anchor in enumerate(anchors):
                 suffix = f"-{anchor.certificate.fingerprint[:16]}" if number else ""
                 wanted.append((anchor.certificate, item["alias"] + suffix if item["alias"] else ""))
         return editor.plan_present(store, wanted)
 
-    def _plan_absent(self, store: reader.Store, given: list[Any]) -> editor.Changes:
+    def _plan_absent(self, store: KeyStore, given: list[Any]) -> editor.Changes:
         aliases, fingerprints = [], []
         for item, chain in given:
             if chain:
                 # Not completed from the store: removing a chain must not remove a public root that it happens to end in.
                 try:
-                    anchors = server_certificate.trust_anchors(
+                    anchors = trust_anchors(
                         chain, [one for one in _everything(given) if one.is_ca], self.options["trust"]
                     )
-                except server_certificate.NoAnchor:
-                    anchors = server_certificate.trust_anchors(chain, (), "exact")
+                except NoAnchorError:
+                    anchors = trust_anchors(chain, (), "exact")
                 fingerprints += [anchor.certificate.fingerprint for anchor in anchors]
             elif item["alias"] or item["sha256"]:
                 aliases += [item["alias"]] if item["alias"] else []
@@ -337,13 +344,13 @@ class Run:
         for text in dict.fromkeys(text for one in certificates for text in server_certificate.problems(one)):
             self.module.warn(text)
 
-    def _need_keytool(self, store: reader.Store, changes: editor.Changes, new_file: bool) -> None:
+    def _need_keytool(self, store: KeyStore, changes: editor.Changes, new_file: bool) -> None:
         """Find keytool before anything is changed, in check mode too."""
         if editor.needs_keytool(store, changes):
             path = keytool.find_keytool(self.options["jre_home"], self.options["seed_from"] if new_file else self.path)
             self.keytool = keytool.Keytool(path)
 
-    def _write(self, data: bytes, store: reader.Store, changes: editor.Changes, new_file: bool) -> None:
+    def _write(self, data: bytes, store: KeyStore, changes: editor.Changes, new_file: bool) -> None:
         password = self.options["password"]
         directory = tempfile.mkdtemp(prefix="rtc-truststore-", dir=self.module.tmpdir)
         try:
@@ -356,13 +363,13 @@ class Run:
         finally:
             shutil.rmtree(directory, ignore_errors=True)
         if not new_file and _files.read_bytes(self.real_path) != data:
-            raise reader.StoreError(f"{self.path} was changed by something else during the run.", "Run again.")
+            raise KeyStoreError(f"{self.path} was changed by something else during the run.", "Run again.")
         _undo.record(self.options["undo_dir"], self.path)
         if self.options["backup"] and not new_file:
             self.backup_file = _files.backup(self.path)
         _files.write_atomic(self.path, new)
 
-    def _result(self, store: reader.Store, changes: editor.Changes, new_file: bool) -> dict[str, Any]:
+    def _result(self, store: KeyStore, changes: editor.Changes, new_file: bool) -> dict[str, Any]:
         trusted = sum(1 for entry in store.entries.values() if entry.kind == "trusted" or not new_file)
         result: dict[str, Any] = {
             "changed": bool(changes) or new_file,
@@ -394,11 +401,11 @@ class Run:
         return result
 
 
-def _everything(given: list[Any]) -> list[server_certificate.Certificate]:
+def _everything(given: list[Any]) -> list[Certificate]:
     return [one for _item, chain in given for one in chain]
 
 
-def _check_pin(item: dict[str, Any], chain: list[server_certificate.Certificate]) -> None:
+def _check_pin(item: dict[str, Any], chain: list[Certificate]) -> None:
     if not chain:
         raise RtcError(
             "An item of certificates names no certificate.", "With state=present each needs one of pem, src and host."
@@ -423,7 +430,7 @@ def _source(item: dict[str, Any]) -> str:
     return item["src"] or (f"The chain of {item['host']}:{item['port']}" if item["host"] else "certificates[].pem")
 
 
-def _shown(alias: str, certificate: server_certificate.Certificate | None) -> dict[str, str]:
+def _shown(alias: str, certificate: Certificate | None) -> dict[str, str]:
     if certificate is None:
         return dict(dict.fromkeys(_FIELDS, ""), alias=alias, subject="(cannot be parsed)")
     return {
@@ -471,7 +478,7 @@ def main() -> None:
                 "required_by": {"host": ("port",), "port": ("host",), "server_name": ("host",)},
             },
             state={"type": "str", "choices": ["present", "absent"], "default": "present"},
-            trust={"type": "str", "choices": list(server_certificate.POLICIES), "default": "issuer"},
+            trust={"type": "str", "choices": list(POLICIES), "default": "issuer"},
             seed_from={"type": "path"},
             seed_password={"type": "str", "default": reader.DEFAULT_PASSWORD, "no_log": True},
             timeout={"type": "float", "default": 10},

@@ -92,6 +92,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._java import options as jvm_options
 from ansible_collections.collab.rtc.plugins.module_utils._java import setenv
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import reader
+from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import WrongPasswordError
 
 
 def main() -> None:
@@ -144,7 +145,7 @@ def look_into(module: AnsibleModule, path: str, script: str) -> None:
     options = jvm_options.of_setenv(script, "", {}).properties
     try:
         store = reader.read_file(path, options.get("javax.net.ssl.trustStorePassword") or None)
-    except reader.WrongPassword as exc:
+    except WrongPasswordError as exc:
         raise RtcError(
             f"{path} is a PKCS#12 store with a password, of which Java sees nothing without -Djavax.net.ssl.trustStorePassword.",
             "Move it away: java_truststore with seed_from makes one that needs no password.",

@@ -160,6 +160,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._java import options as
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import private_key
 from ansible_collections.collab.rtc.plugins.module_utils._tomcat import facts, server_xml, tls_source
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import server_certificate
+from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate import Certificate, parse_pem
 
 # First line of a chain that keytool converted: what it was made of, so that an unchanged store needs no JVM.
 _STAMP = re.compile(r"\A# made of ([0-9a-f]{64})\n")
@@ -242,7 +243,7 @@ def _run(module: AnsibleModule, options: dict[str, Any]) -> dict[str, Any]:
     keytool: jvm_keytool.Keytool | None = None
     try:
         material, stamp = private_key.from_source(source), ""
-    except private_key.NeedsJava:
+    except private_key.NeedsJavaError:
         stamp = _fingerprint(source)
         known = _converted_before(stamp, source, options)
         if known is None:
@@ -320,7 +321,7 @@ def _converted_before(
     if found is None or found.group(1) != stamp:
         return None
     try:
-        certificates = tuple(server_certificate.parse_pem(chain, options["chain_dest"]))
+        certificates = tuple(parse_pem(chain, options["chain_dest"]))
         material = private_key.KeyMaterial(
             private_key.clear_key(key, "", options["key_dest"]), certificates, source.alias
         )
@@ -358,7 +359,7 @@ def _warn(module: AnsibleModule, material: private_key.KeyMaterial, server_name:
         module.warn(f"The certificate '{material.chain[0].subject}' is not for {server_name}: browsers will refuse it.")
 
 
-def _shown(certificate: server_certificate.Certificate) -> dict[str, str]:
+def _shown(certificate: Certificate) -> dict[str, str]:
     return {
         "subject": certificate.subject,
         "issuer": certificate.issuer,
@@ -386,7 +387,7 @@ def _summary(text: str, target: Target) -> str:
         )
     if "BEGIN CERTIFICATE" in text:
         try:
-            for one in server_certificate.parse_pem(text, target.path):
+            for one in parse_pem(text, target.path):
                 shown = _shown(one)
                 lines.append(f"certificate: {shown['subject']}, until {shown['not_after']}, sha256 {shown['sha256']}")
         except RtcError as exc:

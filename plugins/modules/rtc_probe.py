@@ -192,7 +192,7 @@ transports:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.collab.rtc.plugins.module_utils._verify import check_module, probe
+from ansible_collections.collab.rtc.plugins.module_utils._verify import check_module, probe, truststore
 
 
 def main() -> None:
@@ -222,24 +222,24 @@ def main() -> None:
         supports_check_mode=True,
     )
     check_module.check_options(module)
-    options = module.params
-    store = options["truststore"] or {}
+    params = module.params
+    store = params["truststore"] or {}
     with check_module.explained(module):
-        wish = probe.Wish(
-            url=options["url"],
-            connect_to=options["connect_to"],
-            context=probe.context_of(
-                options["url"], options["ca"], store.get("path") or "", store.get("password"), options["system_trust"]
+        options = probe.ProbeOptions(
+            url=params["url"],
+            connect_to=params["connect_to"],
+            context=truststore.context_of(
+                params["url"], params["ca"], store.get("path") or "", store.get("password"), params["system_trust"]
             ),
-            token=options["token"] or "",
-            project=options["project"] or "",
-            change=options["change"] and not module.check_mode,
-            protocol=0 if options["protocol"] == "auto" else int(options["protocol"]),
-            transports=options["transports"],
-            origin=options["origin"],
-            timeout=options["timeout"],
+            token=params["token"] or "",
+            project=params["project"] or "",
+            change=params["change"] and not module.check_mode,
+            protocol=0 if params["protocol"] == "auto" else int(params["protocol"]),
+            transports=params["transports"],
+            origin=params["origin"],
+            timeout=params["timeout"],
         )
-        check_module.finish(module, probe.probe(wish))
+        check_module.finish(module, probe.check(options))
 
 
 if __name__ == "__main__":

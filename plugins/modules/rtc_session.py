@@ -122,7 +122,7 @@ revision:
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.collab.rtc.plugins.module_utils._verify import check_module, probe, session
+from ansible_collections.collab.rtc.plugins.module_utils._verify import check_module, session, trust
 
 
 def main() -> None:
@@ -139,19 +139,19 @@ def main() -> None:
     for library, error in session.IMPORT_ERRORS.items():
         module.fail_json(msg=missing_required_lib(library), exception=error)
     check_module.check_options(module)
-    options = module.params
+    params = module.params
     with check_module.explained(module):
-        wish = session.Wish(
-            url=options["url"],
-            token=options["token"],
-            project=options["project"],
-            connect_to=options["connect_to"],
-            context=probe.context_of(options["url"], options["ca"], system=options["system_trust"]),
-            origin=options["origin"],
-            timeout=options["timeout"],
+        options = session.SessionOptions(
+            url=params["url"],
+            token=params["token"],
+            project=params["project"],
+            connect_to=params["connect_to"],
+            context=trust.context_of(params["url"], params["ca"], system=params["system_trust"]),
+            origin=params["origin"],
+            timeout=params["timeout"],
             write=not module.check_mode,
         )
-        check_module.finish(module, session.check(wish))
+        check_module.finish(module, session.check(options))
 
 
 if __name__ == "__main__":

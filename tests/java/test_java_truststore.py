@@ -27,7 +27,7 @@ def content(name):
 
 
 def certificates(*names):
-    return [one for name in names for one in certificate.parse(content(f"{name}.pem"), name)]
+    return [one for name in names for one in certificate.parse_certificates(content(f"{name}.pem"), name)]
 
 
 def default_alias(name):

@@ -25,7 +25,7 @@ class JvmError(RtcError):
     """No keytool, or it failed."""
 
 
-class KeytoolFailed(JvmError):  # noqa: N818 - says what happened
+class KeytoolError(JvmError):
     """keytool ended with an error; ``output`` is what it said."""
 
     def __init__(self, message: str, remedy: str = "", output: str = "") -> None:
@@ -95,7 +95,7 @@ class Keytool:
 
         :param arguments: its arguments; a password is named as ``-storepass:env NAME``, with NAME a key of ``secrets``.
         :returns: what it printed.
-        :raises KeytoolFailed: it ended with an error.
+        :raises KeytoolError: it ended with an error.
         """
         environment = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
         environment.update(secrets, LC_ALL="C.UTF-8")
@@ -122,7 +122,7 @@ class Keytool:
             output = output.replace(secret, "********") if len(secret) > 3 else output
         # keytool ends with 0 after some of its errors, so the words count too.
         if done.returncode != 0 or output.startswith("keytool error:"):
-            raise KeytoolFailed(f"{self.path} failed: {_last_words(output)}", _remedy(output), output)
+            raise KeytoolError(f"{self.path} failed: {_last_words(output)}", _remedy(output), output)
         return output
 
 

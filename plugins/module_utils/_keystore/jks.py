@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import ciphers, pbe
 from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import (
-    DamagedStore,
-    Entry,
-    Store,
-    UnsupportedStore,
-    WrongPassword,
+    DamagedKeyStoreError,
+    KeyStore,
+    KeyStoreEntry,
+    UnsupportedKeyStoreError,
+    WrongPasswordError,
 )
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import asn1
 
@@ -48,7 +48,9 @@ class _Reader:
     def take(self, count: int) -> bytes:
         end = self.position + count
         if count < 0 or end > len(self.data):
-            raise DamagedStore(f"{self.name} is cut short at byte {len(self.data)}.", "Restore it from a backup.")
+            raise DamagedKeyStoreError(
+                f"{self.name} is cut short at byte {len(self.data)}.", "Restore it from a backup."
+            )
         piece = self.data[self.position : end]
         self.position = end
         return piece
@@ -60,23 +62,25 @@ class _Reader:
         return _from_java(self.take(self.number(2)))
 
 
-def read(data: bytes, password: str | None, name: str = "The key store") -> Store:
+def read(data: bytes, password: str | None, name: str = "The key store") -> KeyStore:
     """Read a JKS or JCEKS store.
 
     :param password: its integrity is checked with it; ``None`` reads without the check, as Java does.
     :param name: how errors call the store, usually its path.
-    :raises DamagedStore: cut short, or something in it cannot be.
-    :raises WrongPassword: the integrity check fails.
-    :raises UnsupportedStore: it holds a secret key (JCEKS), whose length only Java knows.
+    :raises DamagedKeyStoreError: cut short, or something in it cannot be.
+    :raises WrongPasswordError: the integrity check fails.
+    :raises UnsupportedKeyStoreError: it holds a secret key (JCEKS), whose length only Java knows.
     """
     kind = MAGIC.get(data[:4])
     if kind is None:
-        raise DamagedStore(f"{name} is not a JKS key store.", "Check the path.")
+        raise DamagedKeyStoreError(f"{name} is not a JKS key store.", "Check the path.")
     reader = _Reader(data, name)
     reader.take(4)
     version = reader.number(4)
     if version not in (1, 2):
-        raise DamagedStore(f"{name} says that its format has the version {version}.", "Restore it from a backup.")
+        raise DamagedKeyStoreError(
+            f"{name} says that its format has the version {version}.", "Restore it from a backup."
+        )
     entries = {}
     for _number in range(reader.number(4)):
         entry = _read_entry(reader, version)
@@ -84,16 +88,18 @@ def read(data: bytes, password: str | None, name: str = "The key store") -> Stor
     end = reader.position
     digest = reader.take(_DIGEST)
     if reader.position != len(data):
-        raise DamagedStore(f"{name} goes on after its end at byte {reader.position}.", "Restore it from a backup.")
+        raise DamagedKeyStoreError(
+            f"{name} goes on after its end at byte {reader.position}.", "Restore it from a backup."
+        )
     if password is not None and not hmac.compare_digest(_digest(data[:end], password), digest):
-        raise WrongPassword(
+        raise WrongPasswordError(
             f"The password does not open {name} (or the file was changed by something that is not Java).",
             "Give the store's password; Java's own trust stores have 'changeit'.",
         )
-    return Store(kind, entries)
+    return KeyStore(kind, entries)
 
 
-def write(entries: Iterable[Entry], password: str, kind: str = "jks") -> bytes:
+def write(entries: Iterable[KeyStoreEntry], password: str, kind: str = "jks") -> bytes:
     """The bytes of a store (version 2) with these entries, in this order. Keys are written as they are.
 
     Aliases are written in lower case, as Java does.
@@ -108,8 +114,8 @@ def unlock(protected: bytes, password: str, name: str = "the key") -> bytes:
     """The PrivateKeyInfo (PKCS#8 DER) in a key entry of JKS or JCEKS.
 
     :param name: how errors call the entry.
-    :raises WrongPassword: this is not the key's password.
-    :raises UnsupportedStore: it is encrypted in another way.
+    :raises WrongPasswordError: this is not the key's password.
+    :raises UnsupportedKeyStoreError: it is encrypted in another way.
     """
     try:
         algorithm, octets = asn1.read(protected).children(asn1.SEQUENCE)
@@ -118,9 +124,11 @@ def unlock(protected: bytes, password: str, name: str = "the key") -> bytes:
     except ciphers.CipherError:
         clear = None
     except (asn1.DerError, ValueError, IndexError) as exc:
-        raise DamagedStore(f"The encrypted key of {name} is ill-formed: {exc}.", "Restore it from a backup.") from exc
+        raise DamagedKeyStoreError(
+            f"The encrypted key of {name} is ill-formed: {exc}.", "Restore it from a backup."
+        ) from exc
     if clear is None:
-        raise WrongPassword(f"The password does not open the key of {name}.", "Give the key's own password.")
+        raise WrongPasswordError(f"The password does not open the key of {name}.", "Give the key's own password.")
     return clear
 
 
@@ -136,7 +144,7 @@ def _unlocked(oid: str, parameters: list[asn1.Value], data: bytes, password: str
         derived = _jce_key(password.encode("utf-8"), fields[0].octets(), fields[1].integer())
         clear = ciphers.triple_des(derived[:24], derived[24:], data)
         return clear if clear[:1] == b"\x30" else None
-    raise UnsupportedStore(f"The key is encrypted with {oid}, which is not read natively.")
+    raise UnsupportedKeyStoreError(f"The key is encrypted with {oid}, which is not read natively.")
 
 
 def _jce_key(secret: bytes, salt: bytes, rounds: int) -> bytes:
@@ -169,25 +177,29 @@ def _masked(data: bytes, secret: bytes, salt: bytes) -> bytes:
     return bytes(left ^ right for left, right in zip(data, stream))
 
 
-def _read_entry(reader: _Reader, version: int) -> Entry:
+def _read_entry(reader: _Reader, version: int) -> KeyStoreEntry:
     start = reader.position
     tag = reader.number(4)
     alias = reader.text()
     created = reader.number(8)
     if tag == _TRUSTED:
-        return Entry(alias, "trusted", (_read_certificate(reader, version),), created)
+        return KeyStoreEntry(alias, "trusted", (_read_certificate(reader, version),), created)
     if tag == _KEY:
         key = reader.take(reader.number(4))
         count = reader.number(4)
         if count > 1000:  # a damaged count must not make us read for ever
-            raise DamagedStore(f"{reader.name} has an ill-formed entry at byte {start}.", "Restore it from a backup.")
-        return Entry(alias, "key", tuple(_read_certificate(reader, version) for _number in range(count)), created, key)
+            raise DamagedKeyStoreError(
+                f"{reader.name} has an ill-formed entry at byte {start}.", "Restore it from a backup."
+            )
+        return KeyStoreEntry(
+            alias, "key", tuple(_read_certificate(reader, version) for _number in range(count)), created, key
+        )
     if tag == _SECRET:
-        raise UnsupportedStore(
+        raise UnsupportedKeyStoreError(
             f"{reader.name} holds the secret key '{alias}', which only Java can read.",
             "Use a store that holds certificates only.",
         )
-    raise DamagedStore(f"{reader.name} has an ill-formed entry at byte {start}.", "Restore it from a backup.")
+    raise DamagedKeyStoreError(f"{reader.name} has an ill-formed entry at byte {start}.", "Restore it from a backup.")
 
 
 def _read_certificate(reader: _Reader, version: int) -> bytes:
@@ -196,7 +208,7 @@ def _read_certificate(reader: _Reader, version: int) -> bytes:
     return reader.take(reader.number(4))
 
 
-def _written(entry: Entry) -> bytes:
+def _written(entry: KeyStoreEntry) -> bytes:
     alias = _to_java(entry.alias.lower())
     head = struct.pack(">H", len(alias)) + alias + struct.pack(">Q", entry.created_ms)
     certificates = b"".join(b"\x00\x05X.509" + struct.pack(">I", len(der)) + der for der in entry.certificates)

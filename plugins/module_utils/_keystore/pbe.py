@@ -11,9 +11,9 @@ import hmac
 
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import ciphers
 from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import (
-    DamagedStore,
-    UnsupportedStore,
-    WrongPassword,
+    DamagedKeyStoreError,
+    UnsupportedKeyStoreError,
+    WrongPasswordError,
 )
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import asn1
 
@@ -48,8 +48,8 @@ def decrypt(algorithm: asn1.Value, data: bytes, password: str, name: str) -> byt
     """Decrypt what an AlgorithmIdentifier says how.
 
     :param name: how errors call the store.
-    :raises WrongPassword: the padding is wrong with this password.
-    :raises UnsupportedStore: another algorithm.
+    :raises WrongPasswordError: the padding is wrong with this password.
+    :raises UnsupportedKeyStoreError: another algorithm.
     """
     fields = algorithm.children(asn1.SEQUENCE)
     oid = fields[0].oid()
@@ -59,16 +59,16 @@ def decrypt(algorithm: asn1.Value, data: bytes, password: str, name: str) -> byt
         if oid.startswith(_PBE):
             return _pbe(oid[len(_PBE) :], fields[1], data, password)
     except ciphers.CipherError as exc:
-        raise WrongPassword(f"The password does not open {name}.", "Give the store's password.") from exc
+        raise WrongPasswordError(f"The password does not open {name}.", "Give the store's password.") from exc
     except IndexError as exc:
-        raise DamagedStore(f"{name} has an ill-formed algorithm.", "Restore it from a backup.") from exc
+        raise DamagedKeyStoreError(f"{name} has an ill-formed algorithm.", "Restore it from a backup.") from exc
     raise _unsupported(oid)
 
 
 def check_mac(mac: asn1.Value, content: bytes, password: str, name: str) -> None:
     """Check the integrity of a store with the password (MacData of RFC 7292, PBMAC1 of RFC 9579).
 
-    :raises WrongPassword: it does not match.
+    :raises WrongPasswordError: it does not match.
     """
     fields = mac.children(asn1.SEQUENCE)
     info = fields[0].children(asn1.SEQUENCE)
@@ -85,7 +85,7 @@ def check_mac(mac: asn1.Value, content: bytes, password: str, name: str) -> None
     else:
         raise _unsupported(oid)
     if not any(hmac.compare_digest(one, wanted) for one in found):
-        raise WrongPassword(
+        raise WrongPasswordError(
             f"The password does not open {name} (or the file was changed by something that is not Java).",
             "Give the store's password; Java's own trust stores have 'changeit'.",
         )
@@ -184,9 +184,11 @@ def _pbkdf2(derivation: asn1.Value, password: str, size: int) -> bytes:
 
 def _rounds(number: int) -> int:
     if not 1 <= number <= MAX_ROUNDS:
-        raise DamagedStore(f"The key store asks for {number} rounds of key derivation; Java takes 1 to {MAX_ROUNDS}.")
+        raise DamagedKeyStoreError(
+            f"The key store asks for {number} rounds of key derivation; Java takes 1 to {MAX_ROUNDS}."
+        )
     return number
 
 
-def _unsupported(oid: str) -> UnsupportedStore:
-    return UnsupportedStore(f"The key store uses the algorithm {oid}, which is not read natively.")
+def _unsupported(oid: str) -> UnsupportedKeyStoreError:
+    return UnsupportedKeyStoreError(f"The key store uses the algorithm {oid}, which is not read natively.")

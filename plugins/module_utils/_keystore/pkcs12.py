@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import pbe
 from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import (
-    DamagedStore,
-    Entry,
-    Store,
-    UnsupportedStore,
-    WrongPassword,
+    DamagedKeyStoreError,
+    KeyStore,
+    KeyStoreEntry,
+    UnsupportedKeyStoreError,
+    WrongPasswordError,
 )
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import asn1
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import certificate as certificates_module
@@ -57,30 +57,32 @@ class _Contents:
     protected: bool = False
 
 
-def read(data: bytes, password: str | None, name: str = "The key store") -> Store:
+def read(data: bytes, password: str | None, name: str = "The key store") -> KeyStore:
     """Read a PKCS#12 store.
 
     :param password: ``None`` reads a store without encryption, unchecked.
     :param name: how errors call the store, usually its path.
-    :raises DamagedStore: ill-formed.
-    :raises WrongPassword: the integrity check or the decryption fails, or there is no password to decrypt with.
-    :raises UnsupportedStore: an algorithm or a kind of content that is not read natively.
+    :raises DamagedKeyStoreError: ill-formed.
+    :raises WrongPasswordError: the integrity check or the decryption fails, or there is no password to decrypt with.
+    :raises UnsupportedKeyStoreError: an algorithm or a kind of content that is not read natively.
     """
     try:
         contents = _open(data, password, name)
         return _store(contents)
     except (asn1.DerError, ValueError, IndexError) as exc:
-        raise DamagedStore(f"{name} is not a whole PKCS#12 key store: {exc}.", "Restore it from a backup.") from exc
+        raise DamagedKeyStoreError(
+            f"{name} is not a whole PKCS#12 key store: {exc}.", "Restore it from a backup."
+        ) from exc
 
 
 def without(data: bytes, aliases: set[str], name: str = "The key store") -> bytes:
     """The bytes of a store that has neither password nor encryption, without some trusted entries; the rest as it was.
 
-    :raises UnsupportedStore: the store has a password, which its integrity check would need.
+    :raises UnsupportedKeyStoreError: the store has a password, which its integrity check would need.
     """
     version, content, *mac = asn1.read(data).children(asn1.SEQUENCE)
     if mac:
-        raise UnsupportedStore(f"{name} has a password: only Java can write it.")
+        raise UnsupportedKeyStoreError(f"{name} has a password: only Java can write it.")
     infos = []
     taken = _Names()
     for info in asn1.read(_content(content)).children(asn1.SEQUENCE):
@@ -94,10 +96,10 @@ def without(data: bytes, aliases: set[str], name: str = "The key store") -> byte
     return asn1.encode(asn1.SEQUENCE, version.raw, _wrapped(asn1.encode(asn1.SEQUENCE, *infos)))
 
 
-def unlock(entry: Entry, password: str, name: str = "the key") -> bytes:
+def unlock(entry: KeyStoreEntry, password: str, name: str = "the key") -> bytes:
     """The PrivateKeyInfo (PKCS#8 DER) of a key entry.
 
-    :raises WrongPassword: this is not the key's password.
+    :raises WrongPasswordError: this is not the key's password.
     """
     if not entry.key_encrypted:
         return entry.key
@@ -105,18 +107,20 @@ def unlock(entry: Entry, password: str, name: str = "the key") -> bytes:
         algorithm, octets = asn1.read(entry.key).children(asn1.SEQUENCE)
         clear = pbe.decrypt(algorithm, octets.octets(), password, name)
     except (asn1.DerError, ValueError) as exc:
-        raise DamagedStore(f"The encrypted key of {name} is ill-formed: {exc}.", "Restore it from a backup.") from exc
+        raise DamagedKeyStoreError(
+            f"The encrypted key of {name} is ill-formed: {exc}.", "Restore it from a backup."
+        ) from exc
     try:
         asn1.read(clear).children(asn1.SEQUENCE)
     except asn1.DerError as exc:  # one wrong password in 256 yields a padding that happens to be right
-        raise WrongPassword(f"The password does not open {name}.", "Give the key's own password.") from exc
+        raise WrongPasswordError(f"The password does not open {name}.", "Give the key's own password.") from exc
     return clear
 
 
 def _open(data: bytes, password: str | None, name: str) -> _Contents:
     version, content, *mac = asn1.read(data).children(asn1.SEQUENCE)
     if version.integer() != 3:
-        raise DamagedStore(f"{name} is not a PKCS#12 key store of version 3.", "Check the path.")
+        raise DamagedKeyStoreError(f"{name} is not a PKCS#12 key store of version 3.", "Check the path.")
     safes = _content(content)
     found = _Contents(protected=bool(mac))
     if mac and password is not None:
@@ -131,7 +135,7 @@ def _open(data: bytes, password: str | None, name: str) -> _Contents:
             found.bags += _bags(asn1.read(clear))
         except asn1.DerError:
             if found.encrypted and not mac:  # without a check of integrity, a wrong password may yield any bytes
-                raise WrongPassword(f"The password does not open {name}.", "Give the store's password.") from None
+                raise WrongPasswordError(f"The password does not open {name}.", "Give the store's password.") from None
             raise
     return found
 
@@ -141,13 +145,13 @@ def _content(info: asn1.Value) -> bytes:
     fields = info.children(asn1.SEQUENCE)
     oid = fields[0].oid()
     if oid != _DATA:
-        raise UnsupportedStore(f"The key store holds content of the type {oid}, which is not read natively.")
+        raise UnsupportedKeyStoreError(f"The key store holds content of the type {oid}, which is not read natively.")
     return fields[1].children(_EXPLICIT)[0].octets()
 
 
 def _decrypted(info: asn1.Value, password: str | None, name: str) -> bytes:
     if password is None:
-        raise WrongPassword(f"{name} is encrypted: reading it needs its password.", "Give the store's password.")
+        raise WrongPasswordError(f"{name} is encrypted: reading it needs its password.", "Give the store's password.")
     encrypted = info.children()[1].children(_EXPLICIT)[0].children(asn1.SEQUENCE)[1]
     _type, algorithm, octets = encrypted.children(asn1.SEQUENCE)
     if octets.tag == _EXPLICIT:  # constructed: the octets in pieces
@@ -203,25 +207,25 @@ def _is_entry(bag: _Bag) -> bool:
     return bag.kind in _KEY_BAGS or (bag.kind == _CERT_BAG and bag.trusted and bool(bag.value))
 
 
-def _store(contents: _Contents) -> Store:
+def _store(contents: _Contents) -> KeyStore:
     names = _Names()
-    entries: dict[str, Entry] = {}
+    entries: dict[str, KeyStoreEntry] = {}
     certificates = [bag for bag in contents.bags if bag.kind == _CERT_BAG and bag.value]
     keys = [bag for bag in contents.bags if bag.kind in _KEY_BAGS]
     used = set()
     for bag in contents.bags:
         alias = names.alias(bag) if _is_entry(bag) else ""
         if alias and bag.kind == _CERT_BAG:
-            entries[alias] = Entry(alias, "trusted", (bag.value,))
+            entries[alias] = KeyStoreEntry(alias, "trusted", (bag.value,))
             used.add(bag.value)
         elif alias:
             chain = _chain(bag, certificates, len(keys) == 1)
-            entries[alias] = Entry(alias, "key", chain, 0, bag.value, bag.kind == _SHROUDED_KEY_BAG)
+            entries[alias] = KeyStoreEntry(alias, "key", chain, 0, bag.value, bag.kind == _SHROUDED_KEY_BAG)
             used.update(chain)
         elif bag.kind == _SECRET_BAG:
-            raise UnsupportedStore("The key store holds a secret key, which is not read natively.")
+            raise UnsupportedKeyStoreError("The key store holds a secret key, which is not read natively.")
     ignored = tuple(bag.value for bag in certificates if bag.value not in used)
-    return Store("pkcs12", entries, contents.protected, contents.encrypted, ignored)
+    return KeyStore("pkcs12", entries, contents.protected, contents.encrypted, ignored)
 
 
 def _chain(key: _Bag, certificates: list[_Bag], only: bool) -> tuple[bytes, ...]:
@@ -232,7 +236,7 @@ def _chain(key: _Bag, certificates: list[_Bag], only: bool) -> tuple[bytes, ...]
     if not own:
         return ()
     chain = [own[0].value]
-    names = {hashlib.sha256(bag.value).digest(): certificates_module.names(bag.value) for bag in certificates}
+    names = {hashlib.sha256(bag.value).digest(): certificates_module.read_names(bag.value) for bag in certificates}
     while True:
         subject, issuer = names[hashlib.sha256(chain[-1]).digest()]
         above = [bag.value for bag in certificates if names[hashlib.sha256(bag.value).digest()][0] == issuer]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Asking a page of the application for what it sees, and comparing. PRIVATE to the collection."""
+"""Asking a page of the application for what it sees, and comparing."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any, Mapping
 from urllib.parse import urlencode
 
-from ansible_collections.collab.rtc.plugins.module_utils._verify import probe
-from ansible_collections.collab.rtc.plugins.module_utils._verify.client import connection, http1, http_errors, steps
-from ansible_collections.collab.rtc.plugins.module_utils._verify.client.steps import CheckError
+from ansible_collections.collab.rtc.plugins.module_utils._verify import trust
+from ansible_collections.collab.rtc.plugins.module_utils._verify.client import http_errors
+from ansible_collections.collab.rtc.plugins.module_utils._verify.client.connection import Endpoint, parse_url
+from ansible_collections.collab.rtc.plugins.module_utils._verify.client.http1 import Dialer, Http, Response
+from ansible_collections.collab.rtc.plugins.module_utils._verify.client.steps import CheckError, Checks
 
 _STATUS = {
     "not_found": (
@@ -43,7 +45,7 @@ _STATUS = {
 
 
 @dataclass
-class Wish:
+class ApplicationCheckOptions:
     """What to ask and what is expected; ``timeout``: seconds for each step."""
 
     url: str
@@ -54,43 +56,43 @@ class Wish:
     timeout: float = 10.0
 
 
-def check(wish: Wish) -> dict[str, Any]:
+def check(options: ApplicationCheckOptions) -> dict[str, Any]:
     """Fetch and compare.
 
     :returns: the result shape of ``steps``, with ``got``, ``mismatches``, ``status`` and ``certificate``.
     :raises RtcError: the URL is not one.
     """
-    endpoint = connection.parse_url(wish.url, wish.connect_to)
-    route = http1.Route(endpoint, wish.context, wish.timeout)
-    checks = steps.Checks()
+    endpoint = parse_url(options.url, options.connect_to)
+    dialer = Dialer(endpoint, options.context, options.timeout)
+    checks = Checks()
     found: dict[str, Any] = {"got": {}, "mismatches": [], "status": 0}
-    http: http1.Http | None = None
+    http: Http | None = None
     try:
-        http = http1.Http(route, route.check(checks))
+        http = Http(dialer, dialer.check(checks))
         with checks.step("request") as step:
-            answer = http.request("GET", _target(endpoint, wish.query), {"Accept": "application/json"})
+            answer = http.request("GET", _build_target(endpoint, options.query), {"Accept": "application/json"})
             found["status"] = answer.status
-            found["got"] = _read(route.endpoint.place, answer)
+            found["got"] = _read_json(endpoint.place, answer)
             step.detail = f"{answer.status}, {len(answer.body)} bytes"
         with checks.step("values") as step:
-            found["mismatches"] = compare(found["got"], wish.expect)
-            _explain(endpoint.place, found["got"], found["mismatches"])
-            step.detail = ", ".join(f"{name}={wish.expect[name]}" for name in wish.expect)
+            found["mismatches"] = compare(found["got"], options.expect)
+            _explain_mismatches(endpoint.place, found["got"], found["mismatches"])
+            step.detail = ", ".join(f"{name}={options.expect[name]}" for name in options.expect)
     except CheckError:
         pass  # recorded
     finally:
         if http is not None:
             http.close()
-    return {**checks.result(), **found, "certificate": probe.describe(route.certificate)}
+    return {**checks.result(), **found, "certificate": trust.describe(dialer.certificate)}
 
 
-def _target(endpoint: connection.Endpoint, query: Mapping[str, Any]) -> str:
+def _build_target(endpoint: Endpoint, query: Mapping[str, Any]) -> str:
     parts = [endpoint.query, urlencode(query, doseq=True)]
     joined = "&".join(part for part in parts if part)
     return endpoint.path + (f"?{joined}" if joined else "")
 
 
-def _read(place: str, answer: http1.Response) -> dict[str, Any]:
+def _read_json(place: str, answer: Response) -> dict[str, Any]:
     if answer.status == 200:
         try:
             data = json.loads(answer.body.decode("utf-8", "replace"))
@@ -125,7 +127,7 @@ def same(got: Any, wanted: Any) -> bool:
     return type(got) is type(wanted) and bool(got == wanted)
 
 
-def _explain(place: str, got: Mapping[str, Any], mismatches: list[dict[str, Any]]) -> None:
+def _explain_mismatches(place: str, got: Mapping[str, Any], mismatches: list[dict[str, Any]]) -> None:
     if not mismatches:
         return
     detail = f"{place}: " + "; ".join(
@@ -133,7 +135,7 @@ def _explain(place: str, got: Mapping[str, Any], mismatches: list[dict[str, Any]
     )
     error = got.get("error")
     if isinstance(error, str) and error:
-        raise _of_java(f"{detail}: {error}.", error)
+        raise _explain_java_error(f"{detail}: {error}.", error)
     names = {item["name"] for item in mismatches}
     for wanted, cause, remedy in _CONNECTOR:
         if names & wanted:
@@ -184,7 +186,7 @@ _JAVA = (
 )  # fmt: skip
 
 
-def _of_java(detail: str, error: str) -> CheckError:
+def _explain_java_error(detail: str, error: str) -> CheckError:
     lower = error.lower()
     for part, code, cause, remedy in _JAVA:
         if part in lower:

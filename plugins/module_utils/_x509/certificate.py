@@ -10,6 +10,7 @@ import base64
 import binascii
 import datetime
 import hashlib
+import ipaddress
 import re
 from dataclasses import dataclass, field
 
@@ -100,6 +101,12 @@ class Certificate:
             return "leaf"
         return "root" if self.self_signed else "intermediate"
 
+    @property
+    def alternative_names(self) -> list[str]:
+        """The DNS names and addresses that the certificate is for (``subjectAltName``), as text."""
+        addresses = (str(ipaddress.ip_address(raw)) for raw in self.ip_addresses if len(raw) in (4, 16))
+        return [*self.dns_names, *addresses]
+
     def pem(self) -> str:
         """The certificate as PEM text."""
         text = base64.b64encode(self.der).decode("ascii")
@@ -121,7 +128,7 @@ def parse_der(data: bytes, source: str = "The certificate") -> Certificate:
         ) from exc
 
 
-def names(data: bytes) -> tuple[bytes, bytes]:
+def read_names(data: bytes) -> tuple[bytes, bytes]:
     """Subject and issuer of a certificate as DER, without reading the rest.
 
     :raises DerError: ill-formed.
@@ -164,7 +171,7 @@ def parse_pem(text: str, source: str) -> list[Certificate]:
     return found
 
 
-def parse(data: bytes, source: str) -> list[Certificate]:
+def parse_certificates(data: bytes, source: str) -> list[Certificate]:
     """All certificates of a file: PEM, DER, or PKCS#7 in either form.
 
     :raises CertificateError: as :func:`parse_pem`.

@@ -33,7 +33,7 @@ _ECDSA_HASHES = {
 }
 
 
-class NoAnchor(CertificateError):  # noqa: N818 - says what happened
+class NoAnchorError(CertificateError):
     """A chain has no certificate that would still be right after the next renewal."""
 
 
@@ -62,7 +62,7 @@ def trust_anchors(
     :param policy: ``issuer``: of each chain the root, or the highest CA there is, and a leaf only when it is self-signed.
         ``all``: every CA, and a self-signed leaf. ``exact``: every certificate given, as it is.
     :param source: how errors call the chain.
-    :raises NoAnchor: ``issuer`` or ``all``, and the chain is a leaf whose issuer is not there.
+    :raises NoAnchorError: ``issuer`` or ``all``, and the chain is a leaf whose issuer is not there.
     """
     given = list(dict.fromkeys(chain))
     known = {one.fingerprint: one for one in extra}
@@ -153,9 +153,9 @@ def _issuer(
     return candidates[0] if candidates else None
 
 
-def _no_anchor(top: Certificate, source: str) -> NoAnchor:
+def _no_anchor(top: Certificate, source: str) -> NoAnchorError:
     where = f" Its CA publishes it at {top.ca_issuers[0]}." if top.ca_issuers else ""
-    return NoAnchor(
+    return NoAnchorError(
         f"{source} ends with the certificate '{top.subject}'; its issuer '{top.issuer}' is neither given nor in the store.",
         "Trusting the server's own certificate would last until its next renewal. Give the certificate of the issuing CA"
         f" (or let the server send its whole chain), or ask for trust=exact.{where}",

@@ -2,10 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Certificates of servers in one place: fetching and checking them. PRIVATE to the collection.
-
-Reading certificates is in ``_certificates``, chains are in ``_chains``; what others use of them is here too.
-"""
+"""Certificates of servers: fetching them, and checking their dates, keys and names."""
 
 from __future__ import annotations
 
@@ -22,48 +19,17 @@ from ansible_collections.collab.rtc.plugins.module_utils._x509 import tls12_hell
 from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate import (
     Certificate,
     CertificateError,
-    parse,
     parse_der,
     parse_pem,
-)
-from ansible_collections.collab.rtc.plugins.module_utils._x509.chain import (
-    POLICIES,
-    Anchor,
-    NoAnchor,
-    climb,
-    issued,
-    order,
-    trust_anchors,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = [
-    "POLICIES",
-    "Anchor",
-    "Certificate",
-    "CertificateError",
-    "FetchFailed",
-    "NoAnchor",
-    "climb",
-    "fetch_chain",
-    "issued",
-    "match_name",
-    "order",
-    "parse",
-    "parse_der",
-    "parse_pem",
-    "problems",
-    "trust_anchors",
-    "validity",
-    "weakness",
-]
-
 _WEAK_BITS = {"RSA": 2048, "DSA": 2048, "EC": 224}  # below: refused by current browsers, Java or CAs (NIST SP 800-131A)
 
 
-class FetchFailed(RtcError):  # noqa: N818 - says what happened
+class FetchError(RtcError):
     """The certificates of a server could not be fetched."""
 
 
@@ -137,7 +103,7 @@ def fetch_chain(host: str, port: int, server_name: str | None = None, timeout: f
 
     :param server_name: what to ask for with SNI; the host when not given. An address is never asked for.
     :param timeout: seconds for each step of the connection.
-    :raises FetchFailed: not reachable, not TLS, or this Python cannot see the whole chain of this server.
+    :raises FetchError: not reachable, not TLS, or this Python cannot see the whole chain of this server.
     """
     where = f"{host}:{port}"
     name = server_name or host
@@ -153,7 +119,7 @@ def fetch_chain(host: str, port: int, server_name: str | None = None, timeout: f
             continue
         if found:
             return [parse_der(der, f"The certificate of {where}") for der in found]
-    raise FetchFailed(
+    raise FetchError(
         f"The certificates of {where} could not be read: {'; '.join(dict.fromkeys(reasons)) or 'no way to see the chain'}.",
         "Check that the port speaks TLS. A server of TLS 1.3 alone needs Python 3.10 or openssl on this host;"
         " or give its CA with 'pem' or 'src'.",
@@ -202,14 +168,12 @@ def _by_openssl(host: str, port: int, sni: str, timeout: float) -> list[bytes]:
         return []
 
 
-def _unreachable(where: str, host: str, exc: OSError, timeout: float) -> FetchFailed:
+def _unreachable(where: str, host: str, exc: OSError, timeout: float) -> FetchError:
     if isinstance(exc, socket.gaierror):
-        return FetchFailed(
-            f"The name {host} does not resolve on this host.", "Check the name, or this host's resolver."
-        )
+        return FetchError(f"The name {host} does not resolve on this host.", "Check the name, or this host's resolver.")
     if isinstance(exc, ConnectionRefusedError):
-        return FetchFailed(f"Nothing listens on {where}, seen from this host.", "Start the server, or check the port.")
-    return FetchFailed(f"{where} did not answer within {timeout:g} s.", "Check firewalls between this host and it.")
+        return FetchError(f"Nothing listens on {where}, seen from this host.", "Start the server, or check the port.")
+    return FetchError(f"{where} did not answer within {timeout:g} s.", "Check firewalls between this host and it.")
 
 
 def _address(name: str) -> bytes | None:

@@ -2,16 +2,15 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From how a connection failed to why: causes and remedies. PRIVATE to the collection.
+"""From how a connection failed to why: causes and remedies.
 
-Pure functions: an exception goes in, a :class:`CheckError` comes out. What an HTTP answer says is in ``_answers``.
+Pure functions: an exception goes in, a :class:`CheckError` comes out. What an HTTP answer means is in ``http_errors``.
 """
 
 from __future__ import annotations
 
 import datetime
 import errno
-import ipaddress
 import socket
 import ssl
 from typing import Sequence
@@ -178,7 +177,7 @@ def _verification(
             "tls_wrong_name",
             detail,
             f"The certificate is not for {name}"
-            + (f", but for {', '.join(names_of(own)) or own.subject}." if own else "."),
+            + (f", but for {', '.join(own.alternative_names) or own.subject}." if own else "."),
             f"Use a certificate that names {name} (subject alternative name); where several virtual hosts share the address, "
             "check that the right one answers.",
         )
@@ -269,11 +268,5 @@ def _untrusted(detail: str, signer: str) -> CheckError:
 
 def describe(item: Certificate) -> str:
     """A certificate in a few words."""
-    names = f" for {', '.join(names_of(item))}" if names_of(item) else ""
+    names = f" for {', '.join(item.alternative_names)}" if item.alternative_names else ""
     return f"{item.subject}{names}, signed by {item.issuer}, until {item.not_after:%Y-%m-%d}"
-
-
-def names_of(item: Certificate) -> list[str]:
-    """The names and addresses that a certificate is for, as text."""
-    texts = [str(ipaddress.ip_address(raw)) for raw in item.ip_addresses if len(raw) in (4, 16)]
-    return [*item.dns_names, *texts]

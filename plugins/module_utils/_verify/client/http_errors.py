@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What an answer of HTTP says when it is not the one of an RTC service. PRIVATE to the collection.
+"""What an answer of HTTP says when it is not the one of an RTC service.
 
 Pure functions: an answer goes in, a :class:`CheckError` with likely cause and remedy comes out.
 """

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Packets of Engine.IO 3 and 4 and of Socket.IO, as a client reads and writes them. PRIVATE to the collection.
+"""Packets of Engine.IO 3 and 4 and of Socket.IO, as a client reads and writes them.
 
 A packet of Engine.IO is text with its type digit (``"4hello"``), or bytes: the body of a binary message. Rules are those
 of the Engine.IO protocol documents, revisions 3 and 4, and of the Socket.IO protocol, revision 5 and its older dialect.

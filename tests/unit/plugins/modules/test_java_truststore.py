@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import jks, reader
+from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import KeyStoreEntry
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import certificate
 
 DATA = Path(__file__).resolve().parents[2] / "data" / "truststore"
@@ -30,7 +31,7 @@ def pem(*names):
 
 
 def fingerprint(name):
-    return certificate.parse(content(f"{name}.pem"), name)[0].fingerprint
+    return certificate.parse_certificates(content(f"{name}.pem"), name)[0].fingerprint
 
 
 @pytest.fixture
@@ -211,8 +212,8 @@ def test_a_change_by_someone_else_is_not_overwritten(run_module, jre):
     real = store_of(jre)
     script = jre / "bin" / "keytool"
     entries = list(reader.read(content("trust.jks"), "changeit").entries.values())
-    plain = certificate.parse(content("plain.pem"), "plain")[0]
-    entries.append(reader.Entry(f"rtc-plain-root-{plain.fingerprint[:16]}", "trusted", (plain.der,), 1))
+    plain = certificate.parse_certificates(content("plain.pem"), "plain")[0]
+    entries.append(KeyStoreEntry(f"rtc-plain-root-{plain.fingerprint[:16]}", "trusted", (plain.der,), 1))
     (jre / "new").write_bytes(jks.write(entries, "changeit"))
     text = f'while [ "$1" != -destkeystore ]; do shift; done\ncp {jre}/new "$2"\ncp {source} {real}\n'
     script.write_text(f"#!/bin/sh\n{text}", encoding="utf-8")

@@ -66,14 +66,14 @@ def test_secrets_go_by_the_environment_only(tmp_path, monkeypatch):
 def test_keytools_own_words_are_passed_on(tmp_path):
     words = "keytool error: java.io.IOException: Keystore was tampered with, or password was incorrect"
     path = program(tmp_path / "keytool", f"print('warning'); print({words!r}); raise SystemExit(1)")
-    with pytest.raises(jvm_keytool.KeytoolFailed) as caught:
+    with pytest.raises(jvm_keytool.KeytoolError) as caught:
         jvm_keytool.Keytool(path).run([], {})
     assert str(caught.value) == f"{path} failed: {words} Give the store's password."
 
 
 def test_an_error_with_status_0_is_an_error(tmp_path):
     path = program(tmp_path / "keytool", "print('keytool error: something')")
-    with pytest.raises(jvm_keytool.KeytoolFailed, match="keytool error: something"):
+    with pytest.raises(jvm_keytool.KeytoolError, match="keytool error: something"):
         jvm_keytool.Keytool(path).run([], {})
 
 

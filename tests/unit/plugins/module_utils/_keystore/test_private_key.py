@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils._keystore import private_key, reader
+from ansible_collections.collab.rtc.plugins.module_utils._keystore import private_key
+from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import DamagedKeyStoreError, WrongPasswordError
 from ansible_collections.collab.rtc.plugins.module_utils._tomcat.tls_source import KeySource
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import certificate as certificates
 
@@ -45,14 +46,26 @@ def test_key_and_chain_of_every_store(name, alias):
 @pytest.mark.parametrize(
     ("source", "kind", "reason"),
     [
-        (store("key.jks", store_password="x"), reader.WrongPassword, "does not open .*key.jks"),
-        (store("key.jks", key_password="x"), reader.WrongPassword, "open the key of 'tomcat' in .*key.jks.*key's own"),
-        (store("key.jceks", key_password="x"), reader.WrongPassword, "does not open the key of 'tomcat'"),
-        (store("key.p12", store_password="x"), reader.WrongPassword, "does not open .*key.p12"),
-        (store("key.p12", alias="other"), private_key.UnusableKey, "'other' is not there.*Keys in the store: 'tomcat'"),
-        (store("mixed.p12", alias="root"), private_key.UnusableKey, "the alias 'root' is a certificate without a key"),
-        (store("trust.jks"), private_key.UnusableKey, r"has 0 keys \(none\)"),
-        (store("root.pem"), reader.DamagedStore, "is a PEM file, not a key store"),
+        (store("key.jks", store_password="x"), WrongPasswordError, "does not open .*key.jks"),
+        (
+            store("key.jks", key_password="x"),
+            WrongPasswordError,
+            "open the key of 'tomcat' in .*key.jks.*key's own",
+        ),
+        (store("key.jceks", key_password="x"), WrongPasswordError, "does not open the key of 'tomcat'"),
+        (store("key.p12", store_password="x"), WrongPasswordError, "does not open .*key.p12"),
+        (
+            store("key.p12", alias="other"),
+            private_key.UnusableKeyError,
+            "'other' is not there.*Keys in the store: 'tomcat'",
+        ),
+        (
+            store("mixed.p12", alias="root"),
+            private_key.UnusableKeyError,
+            "the alias 'root' is a certificate without a key",
+        ),
+        (store("trust.jks"), private_key.UnusableKeyError, r"has 0 keys \(none\)"),
+        (store("root.pem"), DamagedKeyStoreError, "is a PEM file, not a key store"),
     ],
 )
 def test_refusals_of_stores(source, kind, reason):
@@ -101,7 +114,7 @@ def test_pem_files(tmp_path, certificate, chain):
 
 
 def test_key_and_certificate_that_do_not_fit(tmp_path):
-    with pytest.raises(private_key.UnusableKey, match="the key and the certificate do not belong together"):
+    with pytest.raises(private_key.UnusableKeyError, match="the key and the certificate do not belong together"):
         private_key.from_source(files(tmp_path, pem("own"), LEAF_KEY))
 
 
@@ -131,7 +144,7 @@ def test_keys_as_openssl_writes_them(tmp_path, options):
     assert numbers(private_key.clear_key(text, "geheim", "key.pem")) == numbers(LEAF_KEY)
     assert numbers(private_key.clear_key(text.replace("\n", "\r\n"), "geheim", "key.pem")) == numbers(LEAF_KEY)
     if options != ["ec"]:
-        with pytest.raises(reader.WrongPassword, match=r"does not open key\.pem"):
+        with pytest.raises(WrongPasswordError, match=r"does not open key\.pem"):
             private_key.clear_key(text, "wrong", "key.pem")
 
 
@@ -150,5 +163,5 @@ def test_keys_as_openssl_writes_them(tmp_path, options):
     ],
 )
 def test_refusals_of_keys(text, reason):
-    with pytest.raises(private_key.UnusableKey, match=reason):
+    with pytest.raises(private_key.UnusableKeyError, match=reason):
         private_key.clear_key(text, "x", "key.pem")

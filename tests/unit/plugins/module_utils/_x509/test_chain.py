@@ -15,7 +15,7 @@ DATA = Path(__file__).resolve().parents[3] / "data" / "truststore"
 
 
 def load(*names):
-    return [c for name in names for c in certificates.parse((DATA / f"{name}.pem").read_bytes(), name)]
+    return [c for name in names for c in certificates.parse_certificates((DATA / f"{name}.pem").read_bytes(), name)]
 
 
 def anchors(chain, extra=(), policy="issuer"):
@@ -70,7 +70,7 @@ def test_other_policies(policy, chain, expected):
 
 @pytest.mark.parametrize("policy", ["issuer", "all"])
 def test_a_leaf_without_its_issuer(policy):
-    with pytest.raises(chains.NoAnchor) as caught:
+    with pytest.raises(chains.NoAnchorError) as caught:
         chains.trust_anchors(load("leaf"), load("plain"), policy, "/etc/leaf.pem")
     text = str(caught.value)
     assert text.startswith("/etc/leaf.pem ends with the certificate 'C=DE, O=Example\\, Inc., CN=rtc.example'")
@@ -83,7 +83,7 @@ def test_the_same_name_with_another_key_is_another_issuer():
     assert chains.issued(leaf, root)
     assert not chains.issued(leaf, again)
     assert anchors(["plain-leaf", "plain-again", "plain"]) == [("Plain Root", False), ("Plain Root", False)]
-    with pytest.raises(chains.NoAnchor):
+    with pytest.raises(chains.NoAnchorError):
         chains.trust_anchors([leaf], [again])
     (anchor,) = chains.trust_anchors([leaf], [again, root])
     assert anchor.certificate == root

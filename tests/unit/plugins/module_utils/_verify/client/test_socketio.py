@@ -9,9 +9,9 @@ import pytest
 
 pytest.importorskip("cryptography")  # of the helper module
 
-from ansible_collections.collab.rtc.plugins.module_utils._verify.client import connection as connection_module
-from ansible_collections.collab.rtc.plugins.module_utils._verify.client import http1, websocket
-from ansible_collections.collab.rtc.plugins.module_utils._verify.client import packets as packets_module
+from ansible_collections.collab.rtc.plugins.module_utils._verify.client import packets, websocket
+from ansible_collections.collab.rtc.plugins.module_utils._verify.client.connection import parse_url
+from ansible_collections.collab.rtc.plugins.module_utils._verify.client.http1 import Dialer
 from ansible_collections.collab.rtc.plugins.module_utils._verify.client.steps import CheckError
 from ansible_collections.collab.rtc.tests.unit import servers
 
@@ -31,8 +31,8 @@ PAYLOADS = {
 
 @pytest.mark.parametrize("name", PAYLOADS)
 def test_payload(name):
-    body, revision, packets = PAYLOADS[name]
-    assert packets_module.decode_payload(body) == (revision, packets)
+    body, revision, wanted = PAYLOADS[name]
+    assert packets.decode_payload(body) == (revision, wanted)
 
 
 @pytest.mark.parametrize(
@@ -52,14 +52,14 @@ def test_payload(name):
     ],
 )
 def test_ill_formed_payload(body):
-    with pytest.raises(packets_module.PacketError):
-        packets_module.decode_payload(body)
+    with pytest.raises(packets.PacketError):
+        packets.decode_payload(body)
 
 
 @pytest.mark.parametrize("revision", [3, 4])
 def test_payload_that_is_posted_reads_back(revision):
-    packets = ["2probe", "4ä€\U0001f600", '42["x",1]']
-    assert packets_module.decode_payload(packets_module.encode_payload(packets, revision)) == (revision, packets)
+    posted = ["2probe", "4ä€\U0001f600", '42["x",1]']
+    assert packets.decode_payload(packets.encode_payload(posted, revision)) == (revision, posted)
 
 
 # --- Socket.IO ----------------------------------------------------------------------------------------
@@ -83,20 +83,20 @@ PACKETS = {
 
 @pytest.mark.parametrize("text", PACKETS)
 def test_packet(text):
-    assert packets_module.decode(text) == PACKETS[text]
+    assert packets.decode(text) == PACKETS[text]
 
 
 @pytest.mark.parametrize("text", ["4", "49", "42", '42{"a":1}', "42[", "42[]", "43", "4x"])
 def test_ill_formed_packet(text):
-    with pytest.raises(packets_module.PacketError):
-        packets_module.decode(text)
+    with pytest.raises(packets.PacketError):
+        packets.decode(text)
 
 
 def test_packet_that_is_sent():
-    assert packets_module.encode(packets_module.CONNECT, {"token": "t"}) == '40{"token":"t"}'
-    assert packets_module.encode(packets_module.EVENT, ["a", {"b": None}], 5) == '425["a",{"b":null}]'
+    assert packets.encode(packets.CONNECT, {"token": "t"}) == '40{"token":"t"}'
+    assert packets.encode(packets.EVENT, ["a", {"b": None}], 5) == '425["a",{"b":null}]'
     with pytest.raises(ValueError, match="Out of range"):
-        packets_module.encode(packets_module.EVENT, ["a", float("nan")])
+        packets.encode(packets.EVENT, ["a", float("nan")])
 
 
 # --- WebSocket ----------------------------------------------------------------------------------------
@@ -120,8 +120,8 @@ def talk(script):
 
     server = servers.Server(handle)
     server.__enter__()
-    route = http1.Route(connection_module.parse_url(f"http://127.0.0.1:{server.port}/"), None, 5)
-    return server, websocket.WebSocket.open(route, "/")
+    dialer = Dialer(parse_url(f"http://127.0.0.1:{server.port}/"), None, 5)
+    return server, websocket.WebSocket.open(dialer, "/")
 
 
 def read_frame(connection):
@@ -211,5 +211,5 @@ def test_end_in_the_middle_of_a_frame():
     ],
 )
 def test_endpoint(url, connect_to, authority, origin, place):
-    endpoint = connection_module.parse_url(url, connect_to)
+    endpoint = parse_url(url, connect_to)
     assert (endpoint.authority, endpoint.origin, endpoint.place) == (authority, origin, place)
