@@ -91,7 +91,7 @@ options:
     type: str
     choices: [issuer, all, exact]
     default: issuer
-  seed_from:
+  copy_from:
     description:
       - When O(path) does not exist, make it with the trusted certificates of this store, such as the C(cacerts) of the JRE.
       - Together with the option C(-Djavax.net.ssl.trustStore) of the application's JVM this keeps what was imported when an
@@ -100,9 +100,11 @@ options:
         PKCS#12 store with a password it sees nothing unless the JVM also has C(-Djavax.net.ssl.trustStorePassword).
       - M(collab.rtc.jvm_truststore_option) adds that option.
     type: path
-  seed_password:
-    description: Password of O(seed_from).
+    aliases: [seed_from]
+  copy_password:
+    description: Password of O(copy_from).
     type: str
+    aliases: [seed_password]
     default: changeit
   timeout:
     description: Seconds for each step of fetching from a server.
@@ -119,7 +121,7 @@ attributes:
   idempotent:
     support: full
 notes:
-  - A store made with O(seed_from) is the administrator's from then on. Certificates that a later JRE brings are not added.
+  - A store made with O(copy_from) is the administrator's from then on. Certificates that a later JRE brings are not added.
   - A running JVM reads its trust store once. It must be restarted to trust what was added.
 """
 
@@ -140,7 +142,7 @@ EXAMPLES = r"""
 - name: Keep a trust store that no upgrade replaces
   collab.rtc.java_truststore:
     path: /var/atlassian/truststore
-    seed_from: /opt/atlassian/jira/jre/lib/security/cacerts
+    copy_from: /opt/atlassian/jira/jre/lib/security/cacerts
     jre_home: /opt/atlassian/jira/jre
     certificates:
       - pem: "{{ lookup('ansible.builtin.file', 'ca.pem') }}"
@@ -281,11 +283,11 @@ class Run:
     def _read(self, new_file: bool) -> tuple[bytes, KeyStore]:
         path, password = self.path, self.options["password"]
         if new_file:
-            path, password = self.options["seed_from"], self.options["seed_password"]
+            path, password = self.options["copy_from"], self.options["copy_password"]
             if not path or self.options["state"] == "absent":
                 raise reader.KeyStoreMissingError(
                     f"{self.path} does not exist.",
-                    "Check the path; or give seed_from to make it from another trust store.",
+                    "Check the path; or give copy_from to make it from another trust store.",
                 )
         data = _files.read_bytes(path)
         return data, reader.read(data, password, path)
@@ -306,7 +308,7 @@ class Run:
         if self.options["state"] == "absent":
             return self._plan_absent(store, given)
         # Chains are completed from the store and from the CAs of the other items, whatever the order of the items.
-        known = [*editor.trusted(store), *(one for one in _everything(given) if one.is_ca)]
+        known = [*editor.trusted_certificates(store), *(one for one in _everything(given) if one.is_ca)]
         wanted = []
         for item, chain in given:
             _check_pin(item, chain)
@@ -347,7 +349,7 @@ class Run:
     def _need_keytool(self, store: KeyStore, changes: editor.Changes, new_file: bool) -> None:
         """Find keytool before anything is changed, in check mode too."""
         if editor.needs_keytool(store, changes):
-            path = keytool.find_keytool(self.options["jre_home"], self.options["seed_from"] if new_file else self.path)
+            path = keytool.find_keytool(self.options["jre_home"], self.options["copy_from"] if new_file else self.path)
             self.keytool = keytool.Keytool(path)
 
     def _write(self, data: bytes, store: KeyStore, changes: editor.Changes, new_file: bool) -> None:
@@ -356,10 +358,10 @@ class Run:
         try:
             new = data
             if new_file:
-                new = editor.seeded(data, store, password)
+                new = editor.copy_trusted(data, store, password)
                 store = reader.read(new, password, self.path)
             if changes:
-                new = editor.changed(new, store, changes, password, self.keytool, directory, self.path)
+                new = editor.apply_changes(new, store, changes, password, self.keytool, directory, self.path)
         finally:
             shutil.rmtree(directory, ignore_errors=True)
         if not new_file and _files.read_bytes(self.real_path) != data:
@@ -387,8 +389,8 @@ class Run:
         if self.backup_file:
             result["backup_file"] = self.backup_file
         if self.module._diff:
-            seed = (
-                f"(a new trust store with the {trusted} certificates of {self.options['seed_from']})\n"
+            copied = (
+                f"(a new trust store with the {trusted} certificates of {self.options['copy_from']})\n"
                 if new_file
                 else ""
             )
@@ -396,7 +398,7 @@ class Run:
                 "before_header": self.path,
                 "after_header": self.path,
                 "before": _listing(result["removed"]),
-                "after": seed + _listing(result["added"]),
+                "after": copied + _listing(result["added"]),
             }
         return result
 
@@ -479,8 +481,13 @@ def main() -> None:
             },
             state={"type": "str", "choices": ["present", "absent"], "default": "present"},
             trust={"type": "str", "choices": list(POLICIES), "default": "issuer"},
-            seed_from={"type": "path"},
-            seed_password={"type": "str", "default": reader.DEFAULT_PASSWORD, "no_log": True},
+            copy_from={"type": "path", "aliases": ["seed_from"]},
+            copy_password={
+                "type": "str",
+                "default": reader.DEFAULT_PASSWORD,
+                "no_log": True,
+                "aliases": ["seed_password"],
+            },
             timeout={"type": "float", "default": 10},
         ),
         required_one_of=[("path", "jre_home")],

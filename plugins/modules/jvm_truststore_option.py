@@ -38,7 +38,7 @@ options:
     required: true
   truststore:
     description:
-      - Absolute path of the trust store. It has to exist; M(collab.rtc.java_truststore) with O(collab.rtc.java_truststore#module:seed_from)
+      - Absolute path of the trust store. It has to exist; M(collab.rtc.java_truststore) with O(collab.rtc.java_truststore#module:copy_from)
         makes it.
       - Needed with O(state=present).
     type: str
@@ -148,7 +148,7 @@ def look_into(module: AnsibleModule, path: str, script: str) -> None:
     except WrongPasswordError as exc:
         raise RtcError(
             f"{path} is a PKCS#12 store with a password, of which Java sees nothing without -Djavax.net.ssl.trustStorePassword.",
-            "Move it away: java_truststore with seed_from makes one that needs no password.",
+            "Move it away: java_truststore with copy_from makes one that needs no password.",
         ) from exc
     if not store.trusted():
         raise RtcError(f"{path} has no certificate that is trusted.", "Fill it with java_truststore.")

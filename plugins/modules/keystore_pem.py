@@ -242,13 +242,13 @@ def _run(module: AnsibleModule, options: dict[str, Any]) -> dict[str, Any]:
     owner, group = _id(options["owner"], pwd.getpwnam, "user"), _id(options["group"], grp.getgrnam, "group")
     keytool: jvm_keytool.Keytool | None = None
     try:
-        material, stamp = private_key.from_source(source), ""
+        material, stamp = private_key.read_key_material(source), ""
     except private_key.NeedsJavaError:
         stamp = _fingerprint(source)
         known = _converted_before(stamp, source, options)
         if known is None:
             keytool = jvm_keytool.Keytool(jvm_keytool.find_keytool(options["jre_home"]))
-        material = known or private_key.from_source(source, keytool)
+        material = known or private_key.read_key_material(source, keytool)
     targets = _targets(material, f"# made of {stamp}\n" if stamp else "", options, owner, group)
     changing = [one for one in targets if one.old() != one.content or one.wrong_access()]
     _warn(module, material, options["server_name"])
@@ -323,7 +323,7 @@ def _converted_before(
     try:
         certificates = tuple(parse_pem(chain, options["chain_dest"]))
         material = private_key.KeyMaterial(
-            private_key.clear_key(key, "", options["key_dest"]), certificates, source.alias
+            private_key.decrypt_pem_key(key, "", options["key_dest"]), certificates, source.alias
         )
         private_key.check_pair(material, options["key_dest"])
     except RtcError:

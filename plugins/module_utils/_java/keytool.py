@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Finding the programs of a JRE, and running its keytool without a secret on the command line. PRIVATE to the collection."""
+"""Finding the programs of a JRE, and running its keytool without a secret on the command line."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def find_keytool(jre_home: str | None = None, store: str | None = None) -> str:
     :raises JvmError: there is none; with ``jre_home``, no other JRE's is taken.
     """
     if jre_home:
-        found = _in_home(jre_home)
+        found = _find_in_home(jre_home)
         if not found:
             raise JvmError(
                 f"{jre_home} has no bin/keytool.", "Give jre_home as the java.home of a JRE that has its keytool."
@@ -65,7 +65,7 @@ def find_keytool(jre_home: str | None = None, store: str | None = None) -> str:
         if security.endswith(os.path.join("lib", "security")):
             homes.insert(0, os.path.dirname(os.path.dirname(security)))
     for home in homes:
-        found = _in_home(home) if home else ""
+        found = _find_in_home(home) if home else ""
         if found:
             return found
     found = shutil.which("keytool") or ""
@@ -74,7 +74,7 @@ def find_keytool(jre_home: str | None = None, store: str | None = None) -> str:
     return found
 
 
-def _in_home(home: str) -> str:
+def _find_in_home(home: str) -> str:
     for parts in (("bin", "keytool"), ("jre", "bin", "keytool")):
         path = os.path.join(home, *parts)
         if os.access(path, os.X_OK):
@@ -122,17 +122,17 @@ class Keytool:
             output = output.replace(secret, "********") if len(secret) > 3 else output
         # keytool ends with 0 after some of its errors, so the words count too.
         if done.returncode != 0 or output.startswith("keytool error:"):
-            raise KeytoolError(f"{self.path} failed: {_last_words(output)}", _remedy(output), output)
+            raise KeytoolError(f"{self.path} failed: {_extract_error(output)}", _suggest_remedy(output), output)
         return output
 
 
-def _last_words(output: str) -> str:
+def _extract_error(output: str) -> str:
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("keytool error:")]
     return (errors or lines or ["it said nothing."])[-1]
 
 
-def _remedy(output: str) -> str:
+def _suggest_remedy(output: str) -> str:
     if "password was incorrect" in output or "tampered" in output:
         return "Give the store's password."
     if "NoSuchAlgorithm" in output or "Unrecognized keystore format" in output:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Changing a trust store: what is to be added or removed, and the new bytes. PRIVATE to the collection.
+"""Changing a trust store: what is to be added or removed, and the new bytes.
 
 Who writes what, and why:
 
@@ -96,7 +96,7 @@ def plan_present(store: KeyStore, wanted: Iterable[tuple[Certificate, str]]) -> 
         if old is not None and old.kind != "trusted":
             raise AliasTakenError(f"The alias '{alias}' belongs to a private key.", "Give another alias.")
         if old is not None:
-            changes.removed[old.alias] = describe(old)
+            changes.removed[old.alias] = parse_entry(old)
         changes.added[alias] = certificate
     return changes
 
@@ -115,14 +115,14 @@ def plan_absent(store: KeyStore, aliases: Iterable[str], fingerprints: Iterable[
                 f"The alias '{alias}' belongs to a private key.", "Remove it by hand if that is meant."
             )
         if entry is not None:
-            changes.removed[entry.alias] = describe(entry)
+            changes.removed[entry.alias] = parse_entry(entry)
     for entry in store.entries.values():
         if entry.kind == "trusted" and entry.fingerprint() in unwanted:
-            changes.removed[entry.alias] = describe(entry)
+            changes.removed[entry.alias] = parse_entry(entry)
     return changes
 
 
-def describe(entry: KeyStoreEntry) -> Certificate | None:
+def parse_entry(entry: KeyStoreEntry) -> Certificate | None:
     """The entry's certificate; ``None`` when it cannot be parsed (a store may hold anything)."""
     try:
         return parse_der(entry.certificates[0])
@@ -130,9 +130,9 @@ def describe(entry: KeyStoreEntry) -> Certificate | None:
         return None
 
 
-def trusted(store: KeyStore) -> list[Certificate]:
+def trusted_certificates(store: KeyStore) -> list[Certificate]:
     """The trusted certificates of a store that can be parsed."""
-    found = [describe(entry) for entry in store.entries.values() if entry.kind == "trusted"]
+    found = [parse_entry(entry) for entry in store.entries.values() if entry.kind == "trusted"]
     return [one for one in found if one is not None]
 
 
@@ -141,7 +141,7 @@ def needs_keytool(store: KeyStore, changes: Changes) -> bool:
     return bool(changes.added) or (bool(changes.removed) and _has_password(store))
 
 
-def changed(
+def apply_changes(
     data: bytes, store: KeyStore, changes: Changes, password: str, keytool: Keytool | None, directory: str, name: str
 ) -> bytes:
     """The bytes of the store after the changes.
@@ -154,26 +154,26 @@ def changed(
     :raises JvmError: keytool failed.
     """
     if changes.added:
-        new = _import(data, store.type, _entries(changes.added), password, _needed(keytool), directory)
+        new = _import_entries(data, store.type, _make_entries(changes.added), password, _require(keytool), directory)
     elif _has_password(store):
-        new = _rebuilt(store, changes, password, _needed(keytool), directory)
+        new = _rebuild(store, changes, password, _require(keytool), directory)
     elif store.type == "pkcs12":
         new = pkcs12.without(data, set(changes.removed), name)
     else:
         kept = [entry for alias, entry in store.entries.items() if alias not in changes.removed]
         new = jks.write(kept, password, store.type)
-    _verify(new, store, changes, password, name)
+    _check_result(new, store, changes, password, name)
     return new
 
 
-def seeded(data: bytes, store: KeyStore, password: str) -> bytes:
-    """A new store with the trusted certificates of another: one that Java opens without being told a password.
+def copy_trusted(data: bytes, store: KeyStore, password: str) -> bytes:
+    """A new store with the trusted certificates of another: one that Java opens without a given password.
 
     A JVM that has ``-Djavax.net.ssl.trustStore`` and no ``trustStorePassword`` sees nothing, without a word, in a PKCS#12 store
     with a password (Java 11, 17, 21); the password would be on a command line. So a PKCS#12 store without a password is
     copied as it is, and any other becomes a JKS store, with this password.
 
-    :raises UnsupportedKeyStoreError: the seed is a JCEKS store.
+    :raises UnsupportedKeyStoreError: the other is a JCEKS store.
     """
     trusted = [entry for entry in store.entries.values() if entry.kind == "trusted"]
     if store.type == "pkcs12" and not (store.protected or store.encrypted):
@@ -181,7 +181,7 @@ def seeded(data: bytes, store: KeyStore, password: str) -> bytes:
     if store.type in ("jks", "pkcs12"):
         return jks.write(trusted, password)
     raise UnsupportedKeyStoreError(
-        f"A new trust store cannot be made from one of the format {store.type}.", "Seed from cacerts."
+        f"A new trust store cannot be made from one of the format {store.type}.", "Give cacerts as copy_from."
     )
 
 
@@ -189,18 +189,18 @@ def _has_password(store: KeyStore) -> bool:
     return store.type == "pkcs12" and (store.protected or store.encrypted)
 
 
-def _needed(keytool: Keytool | None) -> Keytool:
+def _require(keytool: Keytool | None) -> Keytool:
     if keytool is None:
         raise NotWrittenError("This change needs keytool.", "Give jre_home.")
     return keytool
 
 
-def _entries(certificates: dict[str, Certificate]) -> list[KeyStoreEntry]:
+def _make_entries(certificates: dict[str, Certificate]) -> list[KeyStoreEntry]:
     now = int(time.time() * 1000)
     return [KeyStoreEntry(alias, "trusted", (one.der,), now) for alias, one in certificates.items()]
 
 
-def _import(
+def _import_entries(
     data: bytes,
     kind: str,
     entries: Sequence[KeyStoreEntry],
@@ -241,7 +241,7 @@ def _import(
                 os.unlink(path)
 
 
-def _rebuilt(store: KeyStore, changes: Changes, password: str, keytool: Keytool, directory: str) -> bytes:
+def _rebuild(store: KeyStore, changes: Changes, password: str, keytool: Keytool, directory: str) -> bytes:
     kept = []
     for alias, entry in store.entries.items():
         if alias in changes.removed:
@@ -249,10 +249,10 @@ def _rebuilt(store: KeyStore, changes: Changes, password: str, keytool: Keytool,
         if entry.kind == "key":  # Java wants the keys of a PKCS#12 store under the store's own password
             entry = replace(entry, key=jks.lock(pkcs12.unlock(entry, password, f"'{alias}'"), password))  # noqa: PLW2901
         kept.append(entry)
-    return _import(b"", store.type, kept, password, keytool, directory, password)
+    return _import_entries(b"", store.type, kept, password, keytool, directory, password)
 
 
-def _verify(new: bytes, store: KeyStore, changes: Changes, password: str, name: str) -> None:
+def _check_result(new: bytes, store: KeyStore, changes: Changes, password: str, name: str) -> None:
     after = reader.read(new, password, f"The new {name}")
     kept = {alias: entry for alias, entry in store.entries.items() if alias not in changes.removed}
     expected = {(alias.lower(), entry.fingerprint()) for alias, entry in kept.items()}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reading and writing Java's own key store format, JKS, and reading JCEKS. PRIVATE to the collection.
+"""Reading and writing Java's own key store format, JKS, and reading JCEKS.
 
 The format is what ``sun.security.provider.JavaKeyStore`` of OpenJDK reads and writes; it has no specification. Big-endian:
 magic, version (1 or 2), count, entries, and SHA-1 of the password (UTF-16BE), a salt text and all that comes before.
@@ -59,7 +59,7 @@ class _Reader:
         return int.from_bytes(self.take(size), "big")
 
     def text(self) -> str:
-        return _from_java(self.take(self.number(2)))
+        return _decode_text(self.take(self.number(2)))
 
 
 def read(data: bytes, password: str | None, name: str = "The key store") -> KeyStore:
@@ -91,7 +91,7 @@ def read(data: bytes, password: str | None, name: str = "The key store") -> KeyS
         raise DamagedKeyStoreError(
             f"{name} goes on after its end at byte {reader.position}.", "Restore it from a backup."
         )
-    if password is not None and not hmac.compare_digest(_digest(data[:end], password), digest):
+    if password is not None and not hmac.compare_digest(_compute_digest(data[:end], password), digest):
         raise WrongPasswordError(
             f"The password does not open {name} (or the file was changed by something that is not Java).",
             "Give the store's password; Java's own trust stores have 'changeit'.",
@@ -106,8 +106,8 @@ def write(entries: Iterable[KeyStoreEntry], password: str, kind: str = "jks") ->
     """
     items = list(entries)
     magic = next(magic for magic, name in MAGIC.items() if name == kind)
-    body = magic + struct.pack(">II", 2, len(items)) + b"".join(_written(entry) for entry in items)
-    return body + _digest(body, password)
+    body = magic + struct.pack(">II", 2, len(items)) + b"".join(_encode_entry(entry) for entry in items)
+    return body + _compute_digest(body, password)
 
 
 def unlock(protected: bytes, password: str, name: str = "the key") -> bytes:
@@ -120,7 +120,7 @@ def unlock(protected: bytes, password: str, name: str = "the key") -> bytes:
     try:
         algorithm, octets = asn1.read(protected).children(asn1.SEQUENCE)
         oid, *parameters = algorithm.children(asn1.SEQUENCE)
-        clear = _unlocked(oid.oid(), parameters, octets.octets(), password)
+        clear = _decrypt_key(oid.oid(), parameters, octets.octets(), password)
     except ciphers.CipherError:
         clear = None
     except (asn1.DerError, ValueError, IndexError) as exc:
@@ -132,22 +132,22 @@ def unlock(protected: bytes, password: str, name: str = "the key") -> bytes:
     return clear
 
 
-def _unlocked(oid: str, parameters: list[asn1.Value], data: bytes, password: str) -> bytes | None:
+def _decrypt_key(oid: str, parameters: list[asn1.Value], data: bytes, password: str) -> bytes | None:
     """The clear key; ``None`` or a CipherError: another password."""
     if oid == KEY_PROTECTOR and len(data) >= 2 * _DIGEST:  # sun.security.provider.KeyProtector
         secret = password.encode("utf-16-be")
         salt, hidden, check = data[:_DIGEST], data[_DIGEST:-_DIGEST], data[-_DIGEST:]
-        clear = _masked(hidden, secret, salt)
+        clear = _apply_keystream(hidden, secret, salt)
         return clear if hmac.compare_digest(hashlib.sha1(secret + clear).digest(), check) else None  # noqa: S324 - the format
     if oid == _JCE_PROTECTOR:  # com.sun.crypto.provider.KeyProtector
         fields = parameters[0].children(asn1.SEQUENCE)
-        derived = _jce_key(password.encode("utf-8"), fields[0].octets(), fields[1].integer())
+        derived = _derive_jce_key(password.encode("utf-8"), fields[0].octets(), fields[1].integer())
         clear = ciphers.triple_des(derived[:24], derived[24:], data)
         return clear if clear[:1] == b"\x30" else None
     raise UnsupportedKeyStoreError(f"The key is encrypted with {oid}, which is not read natively.")
 
 
-def _jce_key(secret: bytes, salt: bytes, rounds: int) -> bytes:
+def _derive_jce_key(secret: bytes, salt: bytes, rounds: int) -> bytes:
     """Key and initialisation vector of PBEWithMD5AndTripleDES (``com.sun.crypto.provider.PBES1Core``): 32 bytes."""
     if len(salt) != 8 or not 1 <= rounds <= pbe.MAX_ROUNDS:
         raise ValueError("parameters that cannot be")
@@ -164,12 +164,12 @@ def _jce_key(secret: bytes, salt: bytes, rounds: int) -> bytes:
 def lock(key: bytes, password: str) -> bytes:
     """The opposite of :func:`unlock`, with a new salt."""
     secret, salt = password.encode("utf-16-be"), os.urandom(_DIGEST)
-    blob = salt + _masked(key, secret, salt) + hashlib.sha1(secret + key).digest()  # noqa: S324 - what the format is
+    blob = salt + _apply_keystream(key, secret, salt) + hashlib.sha1(secret + key).digest()  # noqa: S324 - what the format is
     algorithm = asn1.encode(asn1.SEQUENCE, asn1.encode_oid(KEY_PROTECTOR), asn1.encode(asn1.NULL))
     return asn1.encode(asn1.SEQUENCE, algorithm, asn1.encode(asn1.OCTET_STRING, blob))
 
 
-def _masked(data: bytes, secret: bytes, salt: bytes) -> bytes:
+def _apply_keystream(data: bytes, secret: bytes, salt: bytes) -> bytes:
     stream = bytearray()
     while len(stream) < len(data):
         salt = hashlib.sha1(secret + salt).digest()  # noqa: S324 - what the format is
@@ -208,8 +208,8 @@ def _read_certificate(reader: _Reader, version: int) -> bytes:
     return reader.take(reader.number(4))
 
 
-def _written(entry: KeyStoreEntry) -> bytes:
-    alias = _to_java(entry.alias.lower())
+def _encode_entry(entry: KeyStoreEntry) -> bytes:
+    alias = _encode_text(entry.alias.lower())
     head = struct.pack(">H", len(alias)) + alias + struct.pack(">Q", entry.created_ms)
     certificates = b"".join(b"\x00\x05X.509" + struct.pack(">I", len(der)) + der for der in entry.certificates)
     if entry.kind == "trusted":
@@ -218,17 +218,17 @@ def _written(entry: KeyStoreEntry) -> bytes:
     return struct.pack(">I", _KEY) + head + key + struct.pack(">I", len(entry.certificates)) + certificates
 
 
-def _digest(body: bytes, password: str) -> bytes:
+def _compute_digest(body: bytes, password: str) -> bytes:
     return hashlib.sha1(password.encode("utf-16-be", "surrogatepass") + _SALT + body).digest()  # noqa: S324 - the format
 
 
-def _from_java(raw: bytes) -> str:
+def _decode_text(raw: bytes) -> str:
     """Java's modified UTF-8: NUL in two bytes, characters beyond the first plane as two surrogates of three bytes."""
     text = raw.replace(b"\xc0\x80", b"\x00").decode("utf-8", "surrogatepass")
     return text.encode("utf-16-be", "surrogatepass").decode("utf-16-be", "replace")
 
 
-def _to_java(text: str) -> bytes:
+def _encode_text(text: str) -> bytes:
     units = text.encode("utf-16-be", "surrogatepass")
     pieces = (units[i : i + 2].decode("utf-16-be", "surrogatepass") for i in range(0, len(units), 2))
     return b"".join(piece.encode("utf-8", "surrogatepass") for piece in pieces).replace(b"\x00", b"\xc0\x80")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a Java key store holds, whatever its format; and the errors of reading one. PRIVATE to the collection."""
+"""What a Java key store holds, whatever its format; and the errors of reading one."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Private keys and their chains out of key stores and PEM files, as PEM. PRIVATE to the collection."""
+"""Private keys and their chains out of key stores and PEM files, as PEM."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class KeyMaterial:
         return "".join(one.pem() for one in self.chain)
 
 
-def from_source(source: KeySource, keytool: Keytool | None = None) -> KeyMaterial:
+def read_key_material(source: KeySource, keytool: Keytool | None = None) -> KeyMaterial:
     """Read what a connector uses.
 
     :param keytool: for stores that only Java can read.
@@ -78,7 +78,7 @@ def from_source(source: KeySource, keytool: Keytool | None = None) -> KeyMateria
     :raises UnusableKeyError: no such alias, not a key, or the key does not fit the certificate.
     :raises CertificateError: a certificate cannot be read.
     """
-    material = _from_store(source, keytool) if source.store else _from_files(source)
+    material = _read_store(source, keytool) if source.store else _read_files(source)
     if not material.chain:
         raise UnusableKeyError(
             f"{source.store or source.certificate} has no certificate for the key.", "Import the CA's reply."
@@ -107,18 +107,18 @@ def check_pair(material: KeyMaterial, name: str) -> None:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _from_store(source: KeySource, keytool: Keytool | None) -> KeyMaterial:
+def _read_store(source: KeySource, keytool: Keytool | None) -> KeyMaterial:
     name, password = source.store, source.store_password
     data = _files.read_bytes(name)
     try:
-        return _from_entries(reader.read(data, password, name), source)
+        return _pick_entry(reader.read(data, password, name), source)
     except UnsupportedKeyStoreError as exc:
         if keytool is None:
             raise NeedsJavaError(str(exc), "Give jre_home: its keytool can convert the store.") from exc
-    return _by_keytool(source, keytool)
+    return _convert_by_keytool(source, keytool)
 
 
-def _from_entries(store: KeyStore, source: KeySource) -> KeyMaterial:
+def _pick_entry(store: KeyStore, source: KeySource) -> KeyMaterial:
     keys = [entry for entry in store.entries.values() if entry.kind == "key"]
     there = ", ".join(f"'{entry.alias}'" for entry in keys) or "none"
     if source.alias:
@@ -141,7 +141,7 @@ def _from_entries(store: KeyStore, source: KeySource) -> KeyMaterial:
     else:
         key = jks.unlock(entry.key, source.key_password, label)
     chain = tuple(parse_der(der, f"A certificate of {label}") for der in entry.certificates)
-    return KeyMaterial(pem("PRIVATE KEY", key), chain, entry.alias)
+    return KeyMaterial(encode_pem("PRIVATE KEY", key), chain, entry.alias)
 
 
 def _unlock_pkcs12(entry: KeyStoreEntry, source: KeySource, label: str) -> bytes:
@@ -154,7 +154,7 @@ def _unlock_pkcs12(entry: KeyStoreEntry, source: KeySource, label: str) -> bytes
         return pkcs12.unlock(entry, source.store_password, label)
 
 
-def _by_keytool(source: KeySource, keytool: Keytool) -> KeyMaterial:
+def _convert_by_keytool(source: KeySource, keytool: Keytool) -> KeyMaterial:
     """Let Java convert the store to PKCS#12, under a password of this moment, and read that."""
     directory = tempfile.mkdtemp(prefix="rtc-key-")
     target, password = os.path.join(directory, "store.p12"), secrets.token_hex(16)
@@ -172,20 +172,20 @@ def _by_keytool(source: KeySource, keytool: Keytool) -> KeyMaterial:
     if len(keys) != 1:
         raise UnusableKeyError(f"{source.store} has {len(keys)} keys.", "Name the key's alias in server.xml.")
     chain = tuple(parse_der(der, f"A certificate of {source.store}") for der in keys[0].certificates)
-    return KeyMaterial(pem("PRIVATE KEY", pkcs12.unlock(keys[0], password, source.store)), chain, keys[0].alias)
+    return KeyMaterial(encode_pem("PRIVATE KEY", pkcs12.unlock(keys[0], password, source.store)), chain, keys[0].alias)
 
 
-def _from_files(source: KeySource) -> KeyMaterial:
+def _read_files(source: KeySource) -> KeyMaterial:
     chain = parse_certificates(_files.read_bytes(source.certificate), source.certificate)
     if source.chain:
         chain += parse_certificates(_files.read_bytes(source.chain), source.chain)
     text = _files.read_bytes(source.key).decode("utf-8-sig", "replace")
     # The first certificate is the server's; the rest is put in order behind it.
     rest = [one for one in order(chain) if one != chain[0]]
-    return KeyMaterial(clear_key(text, source.key_password, source.key), (chain[0], *rest))
+    return KeyMaterial(decrypt_pem_key(text, source.key_password, source.key), (chain[0], *rest))
 
 
-def clear_key(text: str, password: str, name: str) -> str:
+def decrypt_pem_key(text: str, password: str, name: str) -> str:
     """The first private key of a PEM text, decrypted.
 
     :raises WrongPasswordError: the password does not open it.
@@ -203,16 +203,16 @@ def clear_key(text: str, password: str, name: str) -> str:
             algorithm, octets = asn1.read(data).children(asn1.SEQUENCE)
             data, label = pbe.decrypt(algorithm, octets.octets(), password, name), "PRIVATE KEY"
         elif "ENCRYPTED" in content:
-            data = _legacy(content, data, password, name)
+            data = _decrypt_rfc_1421(content, data, password, name)
         asn1.read(data).children(asn1.SEQUENCE)
     except (binascii.Error, asn1.DerError, ValueError) as exc:
         if "ENCRYPTED" in found.group(0):
             raise WrongPasswordError(f"The password does not open {name}.", "Correct it in server.xml.") from exc
         raise UnusableKeyError(f"{name}: the private key is ill-formed: {exc}.", "Copy the whole file.") from exc
-    return pem(label, data)
+    return encode_pem(label, data)
 
 
-def _legacy(content: str, data: bytes, password: str, name: str) -> bytes:
+def _decrypt_rfc_1421(content: str, data: bytes, password: str, name: str) -> bytes:
     """Decrypt a PEM block with headers (RFC 1421) as OpenSSL writes it: the key is MD5 of password and salt, repeated."""
     dek = _DEK.search(content)
     size = _LEGACY.get(dek.group(1).upper(), 0) if dek else 0
@@ -230,7 +230,7 @@ def _legacy(content: str, data: bytes, password: str, name: str) -> bytes:
     return ciphers.aes(key[:size], iv, data)
 
 
-def pem(label: str, data: bytes) -> str:
+def encode_pem(label: str, data: bytes) -> str:
     """A PEM block."""
     text = base64.b64encode(data).decode("ascii")
     lines = [text[i : i + 64] for i in range(0, len(text), 64)]

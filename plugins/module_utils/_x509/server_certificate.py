@@ -77,7 +77,7 @@ def match_name(certificate: Certificate, name: str, common_name: bool = False) -
 
     :param common_name: take the common name when the certificate has no alternative names at all, as Java still does.
     """
-    address = _address(name)
+    address = _parse_address(name)
     if address is not None:
         return address in certificate.ip_addresses
     patterns: Sequence[str] = certificate.dns_names
@@ -107,13 +107,13 @@ def fetch_chain(host: str, port: int, server_name: str | None = None, timeout: f
     """
     where = f"{host}:{port}"
     name = server_name or host
-    sni = "" if _address(name) is not None else to_ascii(name)
+    sni = "" if _parse_address(name) is not None else to_ascii(name)
     reasons = []
-    for way in (_by_ssl, _by_hello, _by_openssl):
+    for way in (fetch_by_ssl, fetch_by_hello, fetch_by_openssl):
         try:
             found = way(host, port, sni, timeout)
         except (socket.gaierror, ConnectionRefusedError, socket.timeout) as exc:
-            raise _unreachable(where, host, exc, timeout) from exc
+            raise _explain_unreachable(where, host, exc, timeout) from exc
         except (ssl.SSLError, tls12_hello.HelloError, OSError) as exc:
             reasons.append(str(exc))
             continue
@@ -126,7 +126,7 @@ def fetch_chain(host: str, port: int, server_name: str | None = None, timeout: f
     )
 
 
-def _by_ssl(host: str, port: int, sni: str, timeout: float) -> list[bytes]:
+def fetch_by_ssl(host: str, port: int, sni: str, timeout: float) -> list[bytes]:
     """The chain as the ssl module has it: public from Python 3.13, private from 3.10, not at all before."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
@@ -149,12 +149,14 @@ def _has_private_chain() -> bool:
     return hasattr(getattr(_ssl, "_SSLSocket", None), "get_unverified_chain")
 
 
-def _by_hello(host: str, port: int, sni: str, timeout: float) -> list[bytes]:
+def fetch_by_hello(host: str, port: int, sni: str, timeout: float) -> list[bytes]:
+    """The chain that a server of TLS 1.2 sends in the clear: see ``tls12_hello``."""
     with socket.create_connection((host, port), timeout) as plain:
         return tls12_hello.read_chain(plain, sni)
 
 
-def _by_openssl(host: str, port: int, sni: str, timeout: float) -> list[bytes]:
+def fetch_by_openssl(host: str, port: int, sni: str, timeout: float) -> list[bytes]:
+    """The chain as the program ``openssl`` prints it; nothing where there is no such program."""
     openssl = shutil.which("openssl")
     if openssl is None:
         return []
@@ -168,7 +170,7 @@ def _by_openssl(host: str, port: int, sni: str, timeout: float) -> list[bytes]:
         return []
 
 
-def _unreachable(where: str, host: str, exc: OSError, timeout: float) -> FetchError:
+def _explain_unreachable(where: str, host: str, exc: OSError, timeout: float) -> FetchError:
     if isinstance(exc, socket.gaierror):
         return FetchError(f"The name {host} does not resolve on this host.", "Check the name, or this host's resolver.")
     if isinstance(exc, ConnectionRefusedError):
@@ -176,7 +178,7 @@ def _unreachable(where: str, host: str, exc: OSError, timeout: float) -> FetchEr
     return FetchError(f"{where} did not answer within {timeout:g} s.", "Check firewalls between this host and it.")
 
 
-def _address(name: str) -> bytes | None:
+def _parse_address(name: str) -> bytes | None:
     try:
         return ipaddress.ip_address(name.strip("[]")).packed
     except ValueError:

@@ -34,7 +34,7 @@ def unresolved(name: str, exc: Exception) -> CheckError:
 
 def unreachable(place: str, errors: Sequence[tuple[str, OSError]], timeout: float) -> CheckError:
     """No address took the connection; the last error decides, all are told."""
-    told = "; ".join(f"{address}: {_reason(exc)}" for address, exc in errors) or "there is no address"
+    told = "; ".join(f"{address}: {_show_reason(exc)}" for address, exc in errors) or "there is no address"
     detail = f"No connection to {place}: {told}."
     last: OSError = errors[-1][1] if errors else OSError(errno.EHOSTUNREACH, "no address")
     if isinstance(last, ConnectionRefusedError):
@@ -61,7 +61,7 @@ def unreachable(place: str, errors: Sequence[tuple[str, OSError]], timeout: floa
     )
 
 
-def _reason(exc: BaseException) -> str:
+def _show_reason(exc: BaseException) -> str:
     if isinstance(exc, socket.timeout):
         return "no answer"
     return getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
@@ -77,10 +77,10 @@ def interrupted(place: str, exc: OSError, timeout: float) -> CheckError:
             "Check from the proxy that the service answers on its port, and that proxy buffering is off for it.",
         )
     if isinstance(exc, ssl.SSLError) and not isinstance(exc, ssl.SSLEOFError):
-        return _alert(place, exc)
+        return _explain_alert(place, exc)
     return CheckError(
         "reset",
-        f"{place} broke the connection: {_reason(exc)}.",
+        f"{place} broke the connection: {_show_reason(exc)}.",
         "The service or the proxy ended the connection: it restarted, or it speaks another protocol on this port.",
         "Look into the log of the proxy and of the service; check that http and https agree with the port.",
     )
@@ -99,9 +99,13 @@ def closed(place: str, tls: bool) -> CheckError:
 
 # --- TLS ----------------------------------------------------------------------------------------------
 
-# X.509 verification results of OpenSSL (x509_vfy.h).
-_NOT_YET, _EXPIRED, _SELF_SIGNED, _SELF_IN_CHAIN, _NO_ISSUER = 9, 10, 18, 19, (2, 20, 21)
-_NAME, _ADDRESS = 62, 64
+# Verification results of OpenSSL, X509_V_ERR_... (x509_vfy.h).
+_NOT_YET_VALID = 9
+_EXPIRED = 10
+_SELF_SIGNED = 18  # DEPTH_ZERO_SELF_SIGNED_CERT
+_SELF_SIGNED_IN_CHAIN = 19
+_NO_ISSUER = (2, 20, 21)  # UNABLE_TO_GET_ISSUER_CERT, ..._LOCALLY, UNABLE_TO_VERIFY_LEAF_SIGNATURE
+_NAME_MISMATCH = (62, 64)  # HOSTNAME_MISMATCH, IP_ADDRESS_MISMATCH
 
 
 def tls(place: str, name: str, exc: Exception, chain: Sequence[Certificate], whole: bool = True) -> CheckError:
@@ -111,7 +115,7 @@ def tls(place: str, name: str, exc: Exception, chain: Sequence[Certificate], who
     :param whole: all of it could be seen, not only its first certificate.
     """
     if isinstance(exc, ssl.SSLCertVerificationError):
-        return _verification(place, name, exc.verify_code, exc.verify_message, chain, whole)
+        return _explain_verification(place, name, exc.verify_code, exc.verify_message, chain, whole)
     if isinstance(exc, socket.timeout):
         return CheckError(
             "no_answer",
@@ -120,10 +124,10 @@ def tls(place: str, name: str, exc: Exception, chain: Sequence[Certificate], who
             "Check that the port's virtual host has TLS switched on, or use http.",
         )
     if isinstance(exc, ssl.SSLError) and not isinstance(exc, ssl.SSLEOFError):
-        return _alert(place, exc)
+        return _explain_alert(place, exc)
     return CheckError(
         "tls_not_spoken",
-        f"{place} closed the connection during the TLS handshake: {_reason(exc)}.",
+        f"{place} closed the connection during the TLS handshake: {_show_reason(exc)}.",
         "The service on this port does not speak TLS, or it knows no certificate for this name.",
         "Check that the virtual host of this port has TLS and this server name, or use http.",
     )
@@ -134,7 +138,7 @@ _NOT_TLS = ("WRONG_VERSION", "HTTP_REQUEST", "RECORD_LAYER", "UNKNOWN_PROTOCOL",
 _OLD_TLS = ("PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL", "NO_PROTOCOLS", "VERSION_TOO_LOW")
 
 
-def _alert(place: str, exc: ssl.SSLError) -> CheckError:
+def _explain_alert(place: str, exc: ssl.SSLError) -> CheckError:
     reason = (exc.reason or str(exc)).upper()
     detail = f"TLS with {place} failed: {exc.reason or exc}."
     if any(word in reason for word in _NOT_TLS):
@@ -166,13 +170,13 @@ def _alert(place: str, exc: ssl.SSLError) -> CheckError:
     )
 
 
-def _verification(
+def _explain_verification(
     place: str, name: str, code: int, words: str, chain: Sequence[Certificate], whole: bool
 ) -> CheckError:
     own = chain[0] if chain else None
     shown = f" It shows: {describe(own)}." if own else ""
     detail = f"The certificate of {place} is not accepted: {words}.{shown}"
-    if code in (_NAME, _ADDRESS):
+    if code in _NAME_MISMATCH:
         return CheckError(
             "tls_wrong_name",
             detail,
@@ -181,10 +185,10 @@ def _verification(
             f"Use a certificate that names {name} (subject alternative name); where several virtual hosts share the address, "
             "check that the right one answers.",
         )
-    if code in (_EXPIRED, _NOT_YET):
-        return _out_of_time(detail, code, chain)
-    if code in (_SELF_SIGNED, _SELF_IN_CHAIN, *_NO_ISSUER):
-        return _not_trusted(detail, code, chain, whole)
+    if code in (_EXPIRED, _NOT_YET_VALID):
+        return _explain_dates(detail, code, chain)
+    if code in (_SELF_SIGNED, _SELF_SIGNED_IN_CHAIN, *_NO_ISSUER):
+        return _explain_trust(detail, code, chain, whole)
     return CheckError(
         "tls_untrusted",
         detail,
@@ -193,8 +197,8 @@ def _verification(
     )
 
 
-def _out_of_time(detail: str, code: int, chain: Sequence[Certificate]) -> CheckError:
-    if code == _NOT_YET:
+def _explain_dates(detail: str, code: int, chain: Sequence[Certificate]) -> CheckError:
+    if code == _NOT_YET_VALID:
         return CheckError(
             "tls_not_yet_valid",
             detail,
@@ -209,7 +213,7 @@ def _out_of_time(detail: str, code: int, chain: Sequence[Certificate]) -> CheckE
     )
 
 
-def _not_trusted(detail: str, code: int, chain: Sequence[Certificate], whole: bool) -> CheckError:
+def _explain_trust(detail: str, code: int, chain: Sequence[Certificate], whole: bool) -> CheckError:
     if code == _SELF_SIGNED:
         return CheckError(
             "tls_self_signed",
@@ -219,7 +223,7 @@ def _not_trusted(detail: str, code: int, chain: Sequence[Certificate], whole: bo
         )
     if not chain:
         return _untrusted(detail, "its CA")
-    top, missing = _top(chain)
+    top, missing = _find_top(chain)
     if missing and whole and len(chain) > 1 and top is not chain[-1]:
         return _incomplete(
             detail, f"The server sends other certificates, but not {missing}, which signed {top.subject}."
@@ -234,7 +238,7 @@ def _not_trusted(detail: str, code: int, chain: Sequence[Certificate], whole: bo
     return _untrusted(detail, missing or top.subject)
 
 
-def _top(chain: Sequence[Certificate]) -> tuple[Certificate, str]:
+def _find_top(chain: Sequence[Certificate]) -> tuple[Certificate, str]:
     # Up from the server's own certificate, in whatever order the rest was sent.
     by_name = {item.subject_der: item for item in chain[1:]}
     top = chain[0]

@@ -43,8 +43,8 @@ def answer(place: str, status: int, headers: Mapping[str, str], body: bytes, web
     :param websocket: a WebSocket was asked for (so 101 was wanted).
     """
     text = body[:4096].decode("utf-8", "replace")
-    detail = f"{place} answered {status}{_excerpt(text)}{_by(headers)}."
-    known = _of_engine(detail, status, text, websocket) or _of_status(detail, status, headers, text)
+    detail = f"{place} answered {status}{_quote_text(text)}{_name_server(headers)}."
+    known = _explain_engine_error(detail, status, text, websocket) or _explain_status(detail, status, headers, text)
     if known is not None:
         return known
     html = "text/html" in headers.get("content-type", "") or text.lstrip()[:1] == "<"
@@ -71,17 +71,17 @@ def upgrade_refused(detail: str) -> CheckError:
     )
 
 
-def _excerpt(text: str) -> str:
+def _quote_text(text: str) -> str:
     plain = re.sub(r"\s+", " ", re.sub(r"<(style|script)\b.*?</\1>|<[^>]*>", " ", text, flags=re.S | re.I)).strip()
     return f": {plain[:160]}" if plain else ""
 
 
-def _by(headers: Mapping[str, str]) -> str:
+def _name_server(headers: Mapping[str, str]) -> str:
     server = headers.get("server", "")
     return f" (Server: {server[:60]})" if server else ""
 
 
-def _of_engine(detail: str, status: int, text: str, websocket: bool) -> CheckError | None:
+def _explain_engine_error(detail: str, status: int, text: str, websocket: bool) -> CheckError | None:
     code, message = engine_error(text)
     lower = message.lower()
     if code == _EIO_VERSION or "unsupported version" in lower or "unsupported protocol" in lower:
@@ -128,7 +128,7 @@ def engine_error(text: str) -> tuple[int, str]:
     return -1, data if isinstance(data, str) else ""
 
 
-def _of_status(detail: str, status: int, headers: Mapping[str, str], text: str) -> CheckError | None:
+def _explain_status(detail: str, status: int, headers: Mapping[str, str], text: str) -> CheckError | None:
     if status in (301, 302, 303, 307, 308):
         return CheckError(
             "redirected",

@@ -215,10 +215,6 @@ class Client:
                 return list(packet.data)
             self._keep(packet)
 
-    def emit(self, event: str, *args: Any) -> None:
-        """Emit an event that asks for no acknowledgement."""
-        self._post(packets.encode(packets.EVENT, [event, *args]))
-
     def wait_for(self, event: str, wanted: Callable[[list[Any]], bool] = lambda _args: True) -> list[Any]:
         """The arguments of the first event of that name which is wanted, also of those that came before.
 

@@ -297,8 +297,8 @@ def test_the_order_of_the_items_does_not_matter(run_module, jre):
 
 def test_a_new_store_is_made_of_another(run_module, jre, tmp_path):
     new = tmp_path / "own store"
-    seed = str(jre / "lib" / "security" / "cacerts")
-    arguments = {"path": str(new), "seed_from": seed, "certificates": [{"pem": pem("root")}], "password": "another"}
+    cacerts = str(jre / "lib" / "security" / "cacerts")
+    arguments = {"path": str(new), "copy_from": cacerts, "certificates": [{"pem": pem("root")}], "password": "another"}
     preview = run_module("java_truststore", arguments, check=True, diff=True)
     assert not new.exists()
     result = run_module("java_truststore", arguments, diff=True)
@@ -309,11 +309,11 @@ def test_a_new_store_is_made_of_another(run_module, jre, tmp_path):
     assert run_module("java_truststore", arguments)["changed"] is False
 
 
-def test_a_new_store_needs_the_seeds_password(run_module, jre, tmp_path):
+def test_a_new_store_needs_the_password_of_the_copied_one(run_module, jre, tmp_path):
     arguments = {
         "path": str(tmp_path / "own"),
-        "seed_from": str(jre / "lib" / "security" / "cacerts"),
-        "seed_password": "wrong",
+        "copy_from": str(jre / "lib" / "security" / "cacerts"),
+        "copy_password": "wrong",
         "certificates": [{"pem": pem("root")}],
     }
     assert "The password does not open" in run_module("java_truststore", arguments)["msg"]

@@ -208,6 +208,7 @@ def test_any_script_keeps_its_bytes():
     )
     reached = []
 
+    @hypothesis.settings(deadline=None)  # a busy machine is no fault of the code
     @hypothesis.given(scripts, paths.map("/".__add__))
     def check(text, path):
         try:

@@ -20,6 +20,10 @@ DATA = Path(__file__).resolve().parents[3] / "data" / "truststore"
 KEY_STORES = ["key.p12", "key-legacy.p12", "key-3des.p12", "key-plain.p12"]
 
 
+def integer(number):
+    return asn1.encode(asn1.INTEGER, number.to_bytes(number.bit_length() // 8 + 1, "big", signed=True))
+
+
 def content(name):
     return (DATA / name).read_bytes()
 
@@ -134,7 +138,7 @@ def test_a_store_cut_short(name):
 def test_absurd_rounds_are_refused():
     version, safes, mac = asn1.read(content("aes.p12")).children()
     info, salt, _rounds = mac.children()
-    mac = asn1.encode(asn1.SEQUENCE, info.raw, salt.raw, asn1.encode_integer(2**40))
+    mac = asn1.encode(asn1.SEQUENCE, info.raw, salt.raw, integer(2**40))
     with pytest.raises(DamagedKeyStoreError, match="rounds of key derivation"):
         reader.read(asn1.encode(asn1.SEQUENCE, version.raw, safes.raw, mac), "changeit")
 
@@ -152,15 +156,13 @@ def test_pbmac1():
     version, safes = asn1.read(content("nopass.p12")).children()
     body = safes.children()[1].children()[0].octets()
     prf = asn1.encode(asn1.SEQUENCE, asn1.encode_oid("1.2.840.113549.2.9"), asn1.encode(asn1.NULL))
-    options = asn1.encode(
-        asn1.SEQUENCE, asn1.encode(4, b"saltsalt"), asn1.encode_integer(2048), asn1.encode_integer(32), prf
-    )
+    options = asn1.encode(asn1.SEQUENCE, asn1.encode(4, b"saltsalt"), integer(2048), integer(32), prf)
     derivation = asn1.encode(asn1.SEQUENCE, asn1.encode_oid("1.2.840.113549.1.5.12"), options)
     parameters = asn1.encode(asn1.SEQUENCE, derivation, prf)
     algorithm = asn1.encode(asn1.SEQUENCE, asn1.encode_oid("1.2.840.113549.1.5.14"), parameters)
     digest = hmac.new(hashlib.pbkdf2_hmac("sha256", b"changeit", b"saltsalt", 2048, 32), body, "sha256").digest()
     info = asn1.encode(asn1.SEQUENCE, algorithm, asn1.encode(4, digest))
-    mac = asn1.encode(asn1.SEQUENCE, info, asn1.encode(4, b"ignored"), asn1.encode_integer(1))
+    mac = asn1.encode(asn1.SEQUENCE, info, asn1.encode(4, b"ignored"), integer(1))
     data = asn1.encode(asn1.SEQUENCE, version.raw, safes.raw, mac)
     assert len(reader.read(data, "changeit").entries) == 2
     with pytest.raises(WrongPasswordError):

@@ -36,7 +36,7 @@ LEAF_KEY = (DATA / "leaf.key").read_text(encoding="ascii")
 @pytest.mark.parametrize("name", KEY_STORES)
 @pytest.mark.parametrize("alias", ["", "tomcat", "Tomcat"])
 def test_key_and_chain_of_every_store(name, alias):
-    material = private_key.from_source(store(name, alias=alias))
+    material = private_key.read_key_material(store(name, alias=alias))
     assert numbers(material.key) == numbers(LEAF_KEY)
     assert [one.common_name for one in material.chain][:2] == ["rtc.example", "Example Issuing CA"]
     assert material.alias == "tomcat"
@@ -70,12 +70,12 @@ def test_key_and_chain_of_every_store(name, alias):
 )
 def test_refusals_of_stores(source, kind, reason):
     with pytest.raises(kind, match=reason) as caught:
-        private_key.from_source(source)
+        private_key.read_key_material(source)
     assert "changeit" not in str(caught.value).replace("have 'changeit'", "")
 
 
 def test_a_key_password_that_java_never_uses_for_pkcs12():
-    assert private_key.from_source(store("key.p12", key_password="something else")).alias == "tomcat"
+    assert private_key.read_key_material(store("key.p12", key_password="something else")).alias == "tomcat"
 
 
 def files(tmp_path, certificate, key, chain="", password=""):
@@ -107,7 +107,7 @@ def pem(*names):
     ],
 )
 def test_pem_files(tmp_path, certificate, chain):
-    material = private_key.from_source(files(tmp_path, certificate, LEAF_KEY, chain))
+    material = private_key.read_key_material(files(tmp_path, certificate, LEAF_KEY, chain))
     assert [one.common_name for one in material.chain][:2] == ["rtc.example", "Example Issuing CA"]
     assert [c.der for c in certificates.parse_pem(material.chain_pem(), "x")] == [c.der for c in material.chain]
     assert numbers(material.key) == numbers(LEAF_KEY)
@@ -115,7 +115,7 @@ def test_pem_files(tmp_path, certificate, chain):
 
 def test_key_and_certificate_that_do_not_fit(tmp_path):
     with pytest.raises(private_key.UnusableKeyError, match="the key and the certificate do not belong together"):
-        private_key.from_source(files(tmp_path, pem("own"), LEAF_KEY))
+        private_key.read_key_material(files(tmp_path, pem("own"), LEAF_KEY))
 
 
 @pytest.mark.parametrize(
@@ -141,11 +141,11 @@ def test_keys_as_openssl_writes_them(tmp_path, options):
         capture_output=True,
     )
     text = path.read_text(encoding="ascii")
-    assert numbers(private_key.clear_key(text, "geheim", "key.pem")) == numbers(LEAF_KEY)
-    assert numbers(private_key.clear_key(text.replace("\n", "\r\n"), "geheim", "key.pem")) == numbers(LEAF_KEY)
+    assert numbers(private_key.decrypt_pem_key(text, "geheim", "key.pem")) == numbers(LEAF_KEY)
+    assert numbers(private_key.decrypt_pem_key(text.replace("\n", "\r\n"), "geheim", "key.pem")) == numbers(LEAF_KEY)
     if options != ["ec"]:
         with pytest.raises(WrongPasswordError, match=r"does not open key\.pem"):
-            private_key.clear_key(text, "wrong", "key.pem")
+            private_key.decrypt_pem_key(text, "wrong", "key.pem")
 
 
 @pytest.mark.parametrize(
@@ -164,4 +164,4 @@ def test_keys_as_openssl_writes_them(tmp_path, options):
 )
 def test_refusals_of_keys(text, reason):
     with pytest.raises(private_key.UnusableKeyError, match=reason):
-        private_key.clear_key(text, "x", "key.pem")
+        private_key.decrypt_pem_key(text, "x", "key.pem")

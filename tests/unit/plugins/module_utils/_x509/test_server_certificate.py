@@ -86,8 +86,8 @@ def test_fetches_the_whole_chain(change):
 @pytest.mark.parametrize("change", [lambda context: None, only_12, wants_client])
 def test_fetches_without_the_help_of_ssl_or_openssl(change, monkeypatch):
     """What Python 3.8 and 3.9 do."""
-    monkeypatch.setattr(server_certificate, "_by_ssl", lambda *_: [])
-    monkeypatch.setattr(server_certificate, "_by_openssl", lambda *_: pytest.fail("openssl was not needed"))
+    monkeypatch.setattr(server_certificate, "fetch_by_ssl", lambda *_: [])
+    monkeypatch.setattr(server_certificate, "fetch_by_openssl", lambda *_: pytest.fail("openssl was not needed"))
     with tls_server(change) as (port, asked):
         chain = server_certificate.fetch_chain("127.0.0.1", port, "bücher.example")
     assert len(chain) == 2
@@ -97,13 +97,13 @@ def test_fetches_without_the_help_of_ssl_or_openssl(change, monkeypatch):
 def test_tls_13_by_openssl(monkeypatch):
     if server_certificate.shutil.which("openssl") is None:
         pytest.skip("no openssl here")
-    monkeypatch.setattr(server_certificate, "_by_ssl", lambda *_: [])
+    monkeypatch.setattr(server_certificate, "fetch_by_ssl", lambda *_: [])
     with tls_server(only_13) as (port, _names):
         assert len(server_certificate.fetch_chain("127.0.0.1", port, "rtc.example")) == 2
 
 
 def test_says_that_it_cannot_see_the_chain(monkeypatch):
-    monkeypatch.setattr(server_certificate, "_by_ssl", lambda *_: [])
+    monkeypatch.setattr(server_certificate, "fetch_by_ssl", lambda *_: [])
     monkeypatch.setattr(server_certificate.shutil, "which", lambda _name: None)
     words = r"alert protocol_version.*Python 3\.10 or openssl"
     with tls_server(only_13) as (port, _names), pytest.raises(server_certificate.FetchError, match=words):
@@ -126,7 +126,7 @@ def test_an_address_is_not_asked_for():
     ],
 )
 def test_what_is_not_tls(answer, monkeypatch):
-    monkeypatch.setattr(server_certificate, "_by_openssl", lambda *_: [])
+    monkeypatch.setattr(server_certificate, "fetch_by_openssl", lambda *_: [])
 
     def serve(connection):
         connection.recv(1)
