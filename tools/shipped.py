@@ -2,7 +2,8 @@
 """What Ansible sends to a host for each module: its helpers and their lines.
 
 Ansible follows every import of ``plugins/module_utils``, also one inside a function or under ``if TYPE_CHECKING:``
-(``ansible.executor.module_common.recursive_finder``). A helper that a rare option needs is therefore sent with each call.
+(``ansible.executor.module_common.recursive_finder``). A helper that a rare option needs is therefore sent with each
+call.
 
     tools/shipped.py            # one line for each module
     tools/shipped.py rtc_probe  # the helpers of this module
@@ -25,8 +26,8 @@ def shipped(module: str, root: Path = ROOT) -> dict[str, int]:
     """The files of this collection that are sent with a module, itself among them.
 
     :param module: its name without the collection: ``rtc_probe``.
-    :returns: path below ``root`` (``plugins/module_utils/_errors.py``) -> lines. Synthetic, empty ``__init__`` files and
-        Ansible's own helpers are left out.
+    :returns: path below ``root`` (``plugins/module_utils/_errors.py``) -> lines. Synthetic, empty ``__init__`` files
+        and Ansible's own helpers are left out.
     :raises FileNotFoundError: there is no such module.
     """
     found: dict[str, int] = {}
@@ -41,7 +42,7 @@ def shipped(module: str, root: Path = ROOT) -> dict[str, int]:
 
 
 def imported(text: str, root: Path = ROOT) -> set[str]:
-    """The helpers that a file imports anywhere in it, as paths below ``root``, with the ``__init__`` files above them."""
+    """The helpers that a file imports anywhere, as paths below ``root``, and the ``__init__`` files above them."""
     return {path for name in _names(ast.parse(text)) for path in _files(name, root)}
 
 

@@ -10,9 +10,9 @@ module: rtc_session
 short_description: Check that two users can work on one project through the real address
 version_added: 0.1.0
 description:
-  - Two clients of the library python-socketio, one over WebSocket only and one over polling only, join a project of an RTC
-    service of this collection. What one changes must reach the other, both ways, with the revision of its acknowledgement and
-    in the same order for both.
+  - Two clients of the library python-socketio, one over WebSocket only and one over polling only, join a project of an
+    RTC service of this collection. What one changes must reach the other, both ways, with the revision of its
+    acknowledgement and in the same order for both.
   - Then each of them goes, misses a change, comes back with the revision it knows, and must get just what it missed.
   - For the first step that fails it says the likely cause and the remedy.
   - Run it on the controller, with O(ignore:delegate_to=localhost) and C(ansible_python_interpreter) set to
@@ -93,17 +93,18 @@ steps:
       description: What was seen.
       type: str
 failed_step:
-  description: Name of the step that failed; empty when none did.
+  description: Name of the first step that failed; empty when none did.
   returned: always
   type: str
 code:
   description:
-    - Kind of the failure, for programs; empty when there is none. Beside those of M(collab.rtc.rtc_probe) there is
-      C(not_shared), which means that the two clients do not see the same.
+    - Kind of the first failure, for programs; empty when there is none.
+    - Beside those of M(collab.rtc.rtc_probe) there is C(not_shared), which means that the two clients do not see the
+      same.
   returned: always
   type: str
 cause:
-  description: The likely cause of the failure.
+  description: The likely cause of the first failure.
   returned: always
   type: str
 remedy:
@@ -111,7 +112,9 @@ remedy:
   returned: always
   type: str
 certificate:
-  description: The server's certificate as in RV(collab.rtc.rtc_probe#module:certificate).
+  description:
+    - The server's certificate; empty without TLS.
+    - It has the members of RV(collab.rtc.rtc_probe#module:certificate).
   returned: always
   type: dict
 revision:

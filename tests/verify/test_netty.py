@@ -20,7 +20,8 @@ from ansible_collections.collab.rtc.tests.unit import servers
 CACHE = pathlib.Path(__file__).parents[2] / ".build" / "netty-socketio"
 POM = """<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
 <groupId>tests</groupId><artifactId>tests</artifactId><version>1</version><dependencies>
-<dependency><groupId>com.corundumstudio.socketio</groupId><artifactId>netty-socketio</artifactId><version>{0}</version></dependency>
+<dependency><groupId>com.corundumstudio.socketio</groupId>
+<artifactId>netty-socketio</artifactId><version>{0}</version></dependency>
 <dependency><groupId>org.slf4j</groupId><artifactId>slf4j-nop</artifactId><version>1.7.36</version></dependency>
 </dependencies></project>
 """

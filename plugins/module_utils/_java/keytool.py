@@ -13,9 +13,9 @@ import subprocess
 
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 
-# A short run of a JVM: no optimising compiler, no parallel collector. Other JVMs than HotSpot ignore what they do not know.
+# A short run of a JVM: no optimising compiler, no parallel collector. JVMs other than HotSpot ignore unknown options.
 _QUICK = ("-J-XX:+IgnoreUnrecognizedVMOptions", "-J-XX:TieredStopAtLevel=1", "-J-XX:+UseSerialGC", "-J-Xshare:auto")
-_LANGUAGE = ("-J-Duser.language=en", "-J-Duser.country=US")  # messages that we can recognise
+_LANGUAGE = ("-J-Duser.language=en", "-J-Duser.country=US")  # messages that are recognised below
 # Options of the application's JVM do not belong in keytool's, and Java announces them on stderr.
 _FOREIGN = ("JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "JDK_JAVA_OPTIONS", "CLASSPATH")
 _RELEASE = re.compile(r'^JAVA_VERSION="?([^"\n]+)"?', re.MULTILINE)
@@ -47,7 +47,7 @@ def version(jre_home: str) -> str:
 
 
 def find_keytool(jre_home: str | None = None, store: str | None = None) -> str:
-    """The path of a keytool: of this JRE; or of the JRE that a trust store lies in; or of ``JAVA_HOME``; or on ``PATH``.
+    """The path of a keytool: of this JRE, else of the JRE that a trust store lies in, of ``JAVA_HOME``, or on ``PATH``.
 
     :param store: path of a trust store as the administrator names it, links not resolved.
     :raises JvmError: there is none; with ``jre_home``, no other JRE's is taken.
@@ -129,7 +129,7 @@ class Keytool:
 def _extract_error(output: str) -> str:
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("keytool error:")]
-    return (errors or lines or ["it said nothing."])[-1]
+    return (errors or lines or ["it printed nothing."])[-1]
 
 
 def _suggest_remedy(output: str) -> str:

@@ -15,8 +15,8 @@ from ansible_collections.collab.rtc.plugins.module_utils import _shell_eval
 MASK = "********"
 
 _SECRET = re.compile(
-    r"pass(word|wd|phrase)?$|password|passwd|passphrase|(store|key|trust|bind)_?pass|secret|token$|credential|api[._-]?key"
-    r"|private[._-]?key",
+    r"pass(word|wd|phrase)?$|password|passwd|passphrase|(store|key|trust|bind)_?pass|secret|token$|credential"
+    r"|api[._-]?key|private[._-]?key",
     re.IGNORECASE,
 )
 _URL_PASSWORD = re.compile(r"(://[^/\s:@]*:)[^@/\s]+@")
@@ -47,7 +47,7 @@ _WITH_VALUE = frozenset(
         "-procname",
     ]
 )
-# Read by the JVM itself before and after the command line (Java SE troubleshooting guide; JDK_JAVA_OPTIONS: java(1), 9+).
+# Read by the JVM itself, before and after the command line (Java SE troubleshooting guide; java(1) from 9 on).
 _BEFORE = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS")
 _AFTER = ("_JAVA_OPTIONS",)
 

@@ -4,8 +4,8 @@
 
 """Naming a trust store in bin/setenv.sh by one marked block at its end; pure.
 
-Everything outside of the block stays byte for byte. What is written is read back with the reader of ``options`` before it
-is handed out, so that the plan of the next run sees what a JVM will see.
+Everything outside of the block stays byte for byte. What is written is read back with the reader of ``options`` before
+it is handed out, so that the plan of the next run sees what a JVM will see.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ BEGIN = "# BEGIN collab.rtc: the trust store of its own (rtc_truststore_path)"
 END = "# END collab.rtc"
 
 _BLOCK = re.compile(
-    r"^# BEGIN collab\.rtc\b[^\n]*\n(?:(?!# (?:BEGIN|END) collab\.rtc\b)[^\n]*\n)*# END collab\.rtc\b[^\n]*(?P<last>\n|\Z)",
+    r"^# BEGIN collab\.rtc\b[^\n]*\n(?:(?!# (?:BEGIN|END) collab\.rtc\b)[^\n]*\n)*"
+    r"# END collab\.rtc\b[^\n]*(?P<last>\n|\Z)",
     re.MULTILINE,
 )
 _MARKER = re.compile(r"^# (?:BEGIN|END) collab\.rtc\b", re.MULTILINE)
@@ -133,7 +134,8 @@ def _find_damage(text: str, name: str) -> SetenvError | None:
     if len(markers) == (2 if block_of(text) else 0):
         return None
     return SetenvError(
-        f"{name}, line {_count_line(text, markers[0])}: the block of collab.rtc is not whole, or is there more than once.",
+        f"{name}, line {_count_line(text, markers[0])}: the block of collab.rtc is not whole, or is there more than "
+        "once.",
         "Remove its lines, from '# BEGIN collab.rtc' to '# END collab.rtc', and run again.",
     )
 

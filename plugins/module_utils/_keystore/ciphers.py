@@ -4,11 +4,11 @@
 
 """Decrypting what key stores hold: AES, Triple DES and RC2 in CBC mode.
 
-Why DES and RC2, and why in Python: old PKCS#12 stores are encrypted with them (certificates with RC2 of 40 bits, keys with
-Triple DES: what Java wrote by default before 16, OpenSSL before 3.0), and a run that finds such a store unchanged
-must start no JVM. The distribution's ``cryptography`` cannot list the aliases of a PKCS#12 store (before 36), has no RC2
-(before 44), and is often not installed. These functions only *decrypt* files of this host with a password that the caller
-has; they never encrypt, and they are not meant to resist an attacker who measures time on the same machine.
+Why DES and RC2, and why in Python: old PKCS#12 stores are encrypted with them (certificates with RC2 of 40 bits, keys
+with Triple DES: what Java wrote by default before 16, OpenSSL before 3.0), and a run that finds such a store unchanged
+must start no JVM. The distribution's ``cryptography`` cannot list the aliases of a PKCS#12 store (before 36), has no
+RC2 (before 44), and is often not installed. These functions only *decrypt* files of this host with a password that the
+caller has; they never encrypt, and they are not meant to resist an attacker who measures time on the same machine.
 """
 
 from __future__ import annotations

@@ -8,9 +8,9 @@ Who writes what, and why:
 
 - *Adding*: one run of the store's own keytool (``-importkeystore`` of a temporary JKS that we write), however many
   certificates there are. What that JRE has written itself, in its own way of today, it will read.
-- *Removing*: ``keytool -delete`` takes one alias for each JVM. A JKS store and a PKCS#12 store without a password are therefore
-  written here, with no JVM: the remaining entries stay byte for byte. A PKCS#12 store with a password is built anew by one
-  run of keytool from the remaining entries.
+- *Removing*: ``keytool -delete`` takes one alias for each JVM. A JKS store and a PKCS#12 store without a password are
+  therefore written here, with no JVM: the remaining entries stay byte for byte. A PKCS#12 store with a password is
+  built anew by one run of keytool from the remaining entries.
 
 Whoever wrote it, the result is read back and compared with what was asked before it replaces the store.
 """
@@ -66,7 +66,7 @@ class Changes:
 
 
 def default_alias(certificate: Certificate) -> str:
-    """``rtc-<common name>-<first 16 digits of the SHA-256>``: the same on every host, in lower case as Java keeps it."""
+    """``rtc-<common name>-<first 16 digits of SHA-256>``: the same on every host, in lower case as Java keeps it."""
     name = re.sub(r"[^a-z0-9.]+", "-", certificate.common_name.lower()).strip("-.")[:40]
     return "-".join(part for part in ("rtc", name, certificate.fingerprint[:16]) if part)
 
@@ -102,7 +102,7 @@ def plan_present(store: KeyStore, wanted: Iterable[tuple[Certificate, str]]) -> 
 
 
 def plan_absent(store: KeyStore, aliases: Iterable[str], fingerprints: Iterable[str]) -> Changes:
-    """What to do so that certificates are not trusted: those of the aliases, and all copies of those of the fingerprints.
+    """What to do so that certificates are not trusted: those of the aliases, and every copy of the fingerprints'.
 
     :raises AliasTakenError: an alias is that of a key, which this module does not remove.
     """
@@ -169,9 +169,9 @@ def apply_changes(
 def copy_trusted(data: bytes, store: KeyStore, password: str) -> bytes:
     """A new store with the trusted certificates of another: one that Java opens without a given password.
 
-    A JVM that has ``-Djavax.net.ssl.trustStore`` and no ``trustStorePassword`` sees nothing, without a word, in a PKCS#12 store
-    with a password (Java 11, 17, 21); the password would be on a command line. So a PKCS#12 store without a password is
-    copied as it is, and any other becomes a JKS store, with this password.
+    A JVM that has ``-Djavax.net.ssl.trustStore`` and no ``trustStorePassword`` silently sees nothing in a PKCS#12
+    store with a password (Java 11, 17, 21); the password would be on a command line. So a PKCS#12 store without
+    a password is copied as it is, and any other becomes a JKS store, with this password.
 
     :raises UnsupportedKeyStoreError: the other is a JCEKS store.
     """

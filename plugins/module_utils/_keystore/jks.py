@@ -4,8 +4,9 @@
 
 """Reading and writing Java's own key store format, JKS, and reading JCEKS.
 
-The format is what ``sun.security.provider.JavaKeyStore`` of OpenJDK reads and writes; it has no specification. Big-endian:
-magic, version (1 or 2), count, entries, and SHA-1 of the password (UTF-16BE), a salt text and all that comes before.
+The format is what ``sun.security.provider.JavaKeyStore`` of OpenJDK reads and writes; it has no specification.
+Big-endian: magic, version (1 or 2), count, entries, and SHA-1 of the password (UTF-16BE), a salt text and all that
+comes before.
 """
 
 from __future__ import annotations

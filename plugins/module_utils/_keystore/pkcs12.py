@@ -4,9 +4,9 @@
 
 """Reading PKCS#12 key stores, and removing from those that have no password.
 
-The format is RFC 7292; what Java reads into it is ``sun.security.pkcs12.PKCS12KeyStore``: a certificate is a *trusted entry*
-only when it carries Oracle's attribute (a PKCS#12 file of certificates that OpenSSL made looks empty to Java). Java's own
-``cacerts`` is, since Java 18, such a file without any password or encryption.
+The format is RFC 7292; what Java reads into it is ``sun.security.pkcs12.PKCS12KeyStore``: a certificate is a *trusted
+entry* only when it carries Oracle's attribute (a PKCS#12 file of certificates that OpenSSL made looks empty to Java).
+Java's own ``cacerts`` is, since Java 18, such a file without any password or encryption.
 """
 
 from __future__ import annotations

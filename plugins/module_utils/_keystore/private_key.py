@@ -46,7 +46,7 @@ _LEGACY = {"AES-128-CBC": 16, "AES-192-CBC": 24, "AES-256-CBC": 32, "DES-EDE3-CB
 
 
 class UnusableKeyError(RtcError):
-    """A key cannot be had."""
+    """There is no such key, or it cannot be used."""
 
 
 class NeedsJavaError(UnusableKeyError):
@@ -145,7 +145,7 @@ def _pick_entry(store: KeyStore, source: KeySource) -> KeyMaterial:
 
 
 def _unlock_pkcs12(entry: KeyStoreEntry, source: KeySource, label: str) -> bytes:
-    """Keys of PKCS#12 nearly always have the store's password; some administrators name another that Java never uses."""
+    """Keys of PKCS#12 nearly always have the store's password; some files name another, which Java never uses."""
     try:
         return pkcs12.unlock(entry, source.key_password, label)
     except WrongPasswordError:
@@ -213,7 +213,7 @@ def decrypt_pem_key(text: str, password: str, name: str) -> str:
 
 
 def _decrypt_rfc_1421(content: str, data: bytes, password: str, name: str) -> bytes:
-    """Decrypt a PEM block with headers (RFC 1421) as OpenSSL writes it: the key is MD5 of password and salt, repeated."""
+    """Decrypt a PEM block with headers (RFC 1421) as OpenSSL writes it; its key is MD5 of password and salt."""
     dek = _DEK.search(content)
     size = _LEGACY.get(dek.group(1).upper(), 0) if dek else 0
     if dek is None or not size:

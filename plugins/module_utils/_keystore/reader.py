@@ -73,7 +73,9 @@ def read_file(path: str, password: str | None) -> KeyStore:
 
 
 def locate(jre_home: str) -> str:
-    """The trust store that a JRE uses by default: ``jssecacerts`` when it is there, else ``cacerts``. Links are not followed.
+    """The trust store that a JRE uses by default: ``jssecacerts`` when it is there, else ``cacerts``.
+
+    Links are not followed.
 
     :param jre_home: home directory of a JRE or JDK.
     :raises KeyStoreMissingError: the JRE has none, or there is no JRE.

@@ -27,14 +27,14 @@ _STATUS = {
         "The application or the proxy sends elsewhere: to a login, to set-up, or to another name or protocol.",
         "Ask for the address that it points to, or correct proxyName, proxyPort and scheme of the connector.",
     ),
-    "login": ("A login stands before the page.", "Allow this page without one, or check another."),
+    "login": ("A login stands in front of the page.", "Allow this page without one, or check another."),
     "forbidden": (
         "The proxy or the application does not admit this request.",
         "Look into the access rules of the proxy and of the application.",
     ),
     "upstream_down": (
-        "The proxy answers, but cannot reach the application: it is not running or still starting, it listens on another "
-        "address or port, or http and https are mixed up.",
+        "The proxy answers, but cannot reach the application: it is not running or still starting, it listens on "
+        "another address or port, or http and https are mixed up.",
         "Start the application, compare its connector with the proxy's upstream, and read the proxy's error log.",
     ),
     "upstream_timeout": (
@@ -146,49 +146,82 @@ def _explain_mismatches(place: str, got: Mapping[str, Any], mismatches: list[dic
 _CONNECTOR = (
     (
         {"scheme", "secure"},
-        "The application does not see the protocol that users use: scheme and secure of the connector do not say it, users' "
-        "requests arrive at another connector, or a RemoteIpValve follows another X-Forwarded-Proto.",
-        "Set scheme and secure of the connector that the proxy forwards to, let the proxy send X-Forwarded-Proto, and restart "
-        "the application: it reads server.xml when it starts.",
+        "The application does not see the protocol that users use: scheme and secure of the connector do not say it, "
+        "users' requests arrive at another connector, or a RemoteIpValve follows another X-Forwarded-Proto.",
+        "Set scheme and secure of the connector that the proxy forwards to, let the proxy send X-Forwarded-Proto, and "
+        "restart the application: it reads server.xml when it starts.",
     ),
     (
         {"serverName", "serverPort"},
-        "The application does not see the name and port that users use: proxyName and proxyPort of the connector do not say "
-        "them, or users' requests arrive at another connector.",
-        "Set proxyName and proxyPort of the connector that the proxy forwards to, and restart the application: it reads "
-        "server.xml when it starts.",
+        "The application does not see the name and port that users use: proxyName and proxyPort of the connector do "
+        "not say them, or users' requests arrive at another connector.",
+        "Set proxyName and proxyPort of the connector that the proxy forwards to, and restart the application: it "
+        "reads server.xml when it starts.",
     ),
 )
 
-# Parts of what Java says, lower case -> (code, cause, remedy).
-_JAVA = (
-    ("pkix path building failed", "tls_untrusted", "The application's JRE does not trust the certificate: its CA is not in the "
-     "trust store that the JVM uses, the JVM started before it was imported, or the server does not send its intermediate CA.",
-     "Import the CA into the trust store that the JVM really uses (-Djavax.net.ssl.trustStore beats jssecacerts beats "
-     "cacerts), and restart the application."),
-    ("trustanchors parameter must be non-empty", "tls_untrusted", "The JVM found its trust store empty or not at all.",
-     "Check -Djavax.net.ssl.trustStore, its password, and that the run user may read the file."),
-    ("expired", "tls_expired", "The certificate has ended.", "Renew it, install it with its chain, reload the server."),
-    ("no subject alternative", "tls_wrong_name", "The certificate is not for this name.",
-     "Use a certificate that names the server."),
-    ("no name matching", "tls_wrong_name", "The certificate is not for this name.", "Use a certificate that names the server."),
-    ("unknownhost", "name_unresolved", "The name does not resolve on the application's host.",
-     "Add it to the DNS that this host uses, or to its /etc/hosts."),
-    ("connection refused", "connection_refused", "From the application's host nothing listens at that address and port.",
-     "Let the proxy listen on the address that the name resolves to there, and start the service."),
-    ("timed out", "connect_timeout", "From the application's host the address does not answer: a firewall, or a router that "
-     "does not send packets back inside (hairpin).",
-     "Open the port, or let the name resolve to the inner address on this host."),
-    ("noroutetohost", "unreachable", "There is no route from the application's host.", "Check address, route and firewall."),
-    ("handshake", "tls_refused", "The JVM and the server do not agree on TLS: version, cipher or name.",
-     "Check the TLS versions of both, and the certificate of the virtual host."),
-    ("unsupported or unrecognized ssl", "tls_not_spoken", "The port answers without TLS.", "Use TLS on this port, or http."),
-)  # fmt: skip
+# Parts of what Java says, in lower case -> (code, cause, remedy).
+_JAVA = {
+    "pkix path building failed": (
+        "tls_untrusted",
+        "The application's JRE does not trust the certificate: its CA is not in the trust store that the JVM uses, "
+        "the JVM started before it was imported, or the server does not send its intermediate CA.",
+        "Import the CA into the trust store that the JVM really uses (-Djavax.net.ssl.trustStore beats jssecacerts "
+        "beats cacerts), and restart the application.",
+    ),
+    "trustanchors parameter must be non-empty": (
+        "tls_untrusted",
+        "The JVM found its trust store empty or not at all.",
+        "Check -Djavax.net.ssl.trustStore, its password, and that the run user may read the file.",
+    ),
+    "expired": ("tls_expired", "The certificate has ended.", "Renew it, install it with its chain, reload the server."),
+    "no subject alternative": (
+        "tls_wrong_name",
+        "The certificate is not for this name.",
+        "Use a certificate that names the server.",
+    ),
+    "no name matching": (
+        "tls_wrong_name",
+        "The certificate is not for this name.",
+        "Use a certificate that names the server.",
+    ),
+    "unknownhost": (
+        "name_unresolved",
+        "The name does not resolve on the application's host.",
+        "Add it to the DNS that this host uses, or to its /etc/hosts.",
+    ),
+    "connection refused": (
+        "connection_refused",
+        "From the application's host nothing listens at that address and port.",
+        "Let the proxy listen on the address that the name resolves to there, and start the service.",
+    ),
+    "timed out": (
+        "connect_timeout",
+        "From the application's host the address does not answer: a firewall, or a router that does not send packets "
+        "back inside (hairpin).",
+        "Open the port, or let the name resolve to the inner address on this host.",
+    ),
+    "noroutetohost": (
+        "unreachable",
+        "There is no route from the application's host.",
+        "Check address, route and firewall.",
+    ),
+    "handshake": (
+        "tls_refused",
+        "The JVM and the server do not agree on TLS: version, cipher or name.",
+        "Check the TLS versions of both, and the certificate of the virtual host.",
+    ),
+    "unsupported or unrecognized ssl": (
+        "tls_not_spoken",
+        "The port answers without TLS.",
+        "Use TLS on this port, or http.",
+    ),
+}
 
 
 def _explain_java_error(detail: str, error: str) -> CheckError:
     lower = error.lower()
-    for part, code, cause, remedy in _JAVA:
+    for part, (code, cause, remedy) in _JAVA.items():
         if part in lower:
             return CheckError(code, detail, cause, remedy)
     return CheckError(

@@ -181,7 +181,8 @@ class _Run:
             "not_shared",
             f"{self.place}: {what}.",
             "The clients are on two servers that share no store, or the service lost its order.",
-            "Look which upstreams the proxy has for this port: without a shared store one is active, others are backup.",
+            "Look which upstreams the proxy has for this port: without a shared store one is active, others are "
+            "backup.",
         )
 
     def silent(self, kind: str, what: str) -> CheckError:
@@ -189,7 +190,8 @@ class _Run:
         return CheckError(
             "no_event",
             f"{self.place}: the {kind} client waited {self.options.timeout:g} s for {what}.",
-            "The connection stands, but messages are held back (a proxy that buffers), or the clients are on two servers.",
+            "The connection stands, but messages are held back (a proxy that buffers), or the clients are on two "
+            "servers.",
             "Switch buffering off for the RTC port, and look which upstreams the proxy has for it.",
         )
 

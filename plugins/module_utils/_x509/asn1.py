@@ -89,7 +89,7 @@ class Value:
         return dotted(self.expect(OID).body)
 
     def text(self) -> str:
-        """The text of any of the string types; undecodable bytes are replaced, a name is only shown or compared as DER."""
+        """The text of any string type, with undecodable bytes replaced: names are shown so, and compared as DER."""
         if self.tag not in _TEXT:
             raise DerError(f"expected a text, found ASN.1 tag 0x{self.tag:02x}")
         return self.body.decode(_TEXT[self.tag], "replace")

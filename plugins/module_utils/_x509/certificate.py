@@ -64,7 +64,8 @@ class Certificate:
     """What matters of a certificate. Two are equal when their bytes are.
 
     Names are texts for people (RFC 4514 order reversed: as they stand in the certificate); ``subject_der`` and
-    ``issuer_der`` are what is compared. Times are in UTC. ``ski`` and ``aki`` are the key identifiers of subject and issuer.
+    ``issuer_der`` are what is compared. Times are in UTC. ``ski`` and ``aki`` are the key identifiers of subject and
+    issuer.
     """
 
     der: bytes = field(repr=False)

@@ -59,8 +59,8 @@ def trust_anchors(
 
     :param chain: what was given or fetched: one chain or several, in any order.
     :param extra: what is trusted already; it completes chains whose root was not sent.
-    :param policy: ``issuer``: of each chain the root, or the highest CA there is, and a leaf only when it is self-signed.
-        ``all``: every CA, and a self-signed leaf. ``exact``: every certificate given, as it is.
+    :param policy: ``issuer``: of each chain the root, or the highest CA there is, and a leaf only when it is
+        self-signed. ``all``: every CA, and a self-signed leaf. ``exact``: every certificate given, as it is.
     :param source: how errors call the chain.
     :raises NoAnchorError: ``issuer`` or ``all``, and the chain is a leaf whose issuer is not there.
     """
@@ -158,9 +158,10 @@ def _find_issuer(
 def _no_anchor(top: Certificate, source: str) -> NoAnchorError:
     where = f" Its CA publishes it at {top.ca_issuers[0]}." if top.ca_issuers else ""
     return NoAnchorError(
-        f"{source} ends with the certificate '{top.subject}'; its issuer '{top.issuer}' is neither given nor in the store.",
-        "Trusting the server's own certificate would last until its next renewal. Give the certificate of the issuing CA"
-        f" (or let the server send its whole chain), or ask for trust=exact.{where}",
+        f"{source} ends with the certificate '{top.subject}'; its issuer '{top.issuer}' is neither given nor in the "
+        "store.",
+        "Trusting the server's own certificate would last until its next renewal. Give the certificate of the issuing "
+        f"CA (or let the server send its whole chain), or ask for trust=exact.{where}",
     )
 
 

@@ -120,7 +120,8 @@ def fetch_chain(host: str, port: int, server_name: str | None = None, timeout: f
         if found:
             return [parse_der(der, f"The certificate of {where}") for der in found]
     raise FetchError(
-        f"The certificates of {where} could not be read: {'; '.join(dict.fromkeys(reasons)) or 'no way to see the chain'}.",
+        f"The certificates of {where} could not be read: "
+        f"{'; '.join(dict.fromkeys(reasons)) or 'no way to see the chain'}.",
         "Check that the port speaks TLS. A server of TLS 1.3 alone needs Python 3.10 or openssl on this host;"
         " or give its CA with 'pem' or 'src'.",
     )

@@ -4,9 +4,10 @@
 
 """The certificates that a TLS 1.2 server sends, read from its first flight.
 
-Why: before Python 3.10 the ``ssl`` module shows a program the leaf only; and a server that wants a client certificate ends
-the handshake before anything is shown. Up to TLS 1.2 (RFC 5246) a server sends its chain in the clear, so that a ClientHello
-and a reader of records are enough. Nothing is verified and no secret is exchanged: this reads a public thing.
+Why: before Python 3.10 the ``ssl`` module shows a program the leaf only; and a server that wants a client certificate
+ends the handshake before anything is shown. Up to TLS 1.2 (RFC 5246) a server sends its chain in the clear, so that a
+ClientHello and a reader of records are enough. Nothing is verified and no secret is exchanged: this reads a public
+thing.
 """
 
 from __future__ import annotations

@@ -33,18 +33,18 @@ def unresolved(name: str, exc: Exception) -> CheckError:
 
 
 def unreachable(place: str, errors: Sequence[tuple[str, OSError]], timeout: float) -> CheckError:
-    """No address took the connection; the last error decides, all are told."""
-    told = "; ".join(f"{address}: {_show_reason(exc)}" for address, exc in errors) or "there is no address"
-    detail = f"No connection to {place}: {told}."
+    """No address took the connection; the last error decides the cause, the message names all."""
+    reasons = "; ".join(f"{address}: {_show_reason(exc)}" for address, exc in errors) or "there is no address"
+    detail = f"No connection to {place}: {reasons}."
     last: OSError = errors[-1][1] if errors else OSError(errno.EHOSTUNREACH, "no address")
     if isinstance(last, ConnectionRefusedError):
         return CheckError(
             "connection_refused",
             detail,
-            "Nothing listens there: the service (or the proxy's virtual host for this port) is not running, or it listens "
-            "on another address or port; a firewall that rejects looks the same.",
-            "Look at what listens (ss -tlnp), start the service or enable the virtual host; the port must be the same number "
-            "on the proxy and on the application's host.",
+            "Nothing listens there: the service (or the proxy's virtual host for this port) is not running, or it "
+            "listens on another address or port; a firewall that rejects looks the same.",
+            "Look at what listens (ss -tlnp), start the service or enable the virtual host; the port must be the same "
+            "number on the proxy and on the application's host.",
         )
     if isinstance(last, socket.timeout) or last.errno == errno.ETIMEDOUT:
         return CheckError(
@@ -73,7 +73,8 @@ def interrupted(place: str, exc: OSError, timeout: float) -> CheckError:
         return CheckError(
             "no_answer",
             f"{place} takes the connection, but gave no (whole) answer within {timeout:g} s.",
-            "The proxy waits for a service that hangs or is behind a firewall, or something holds the answer back (buffering).",
+            "The proxy waits for a service that hangs or is behind a firewall, or something holds the answer back "
+            "(buffering).",
             "Check from the proxy that the service answers on its port, and that proxy buffering is off for it.",
         )
     if isinstance(exc, ssl.SSLError) and not isinstance(exc, ssl.SSLEOFError):
@@ -90,7 +91,7 @@ def closed(place: str, tls: bool) -> CheckError:
     """The connection ended before an answer began."""
     if tls:
         cause = "The proxy or the service closed it; for a proxy in TCP mode: its backend is down."
-        remedy = "Look into the log of the proxy, and check that the service runs and that its protocol is the one proxied to."
+        remedy = "Look into the proxy's log, and check that the service runs and speaks the upstream's protocol."
     else:
         cause = "The port may want https while http was spoken, or a proxy in TCP mode has no backend that is up."
         remedy = "Check that page, proxy and service all use http, or all https; check that the service runs."
@@ -165,7 +166,8 @@ def _explain_alert(place: str, exc: ssl.SSLError) -> CheckError:
     return CheckError(
         "tls_refused",
         detail,
-        "The server ended the handshake: it has no certificate for this name, no cipher in common, or its key is missing.",
+        "The server ended the handshake: it has no certificate for this name, no cipher in common, or its key is "
+        "missing.",
         "Check the server name and the certificate of the virtual host, and the server's log.",
     )
 
@@ -182,8 +184,8 @@ def _explain_verification(
             detail,
             f"The certificate is not for {name}"
             + (f", but for {', '.join(own.alternative_names) or own.subject}." if own else "."),
-            f"Use a certificate that names {name} (subject alternative name); where several virtual hosts share the address, "
-            "check that the right one answers.",
+            f"Use a certificate that names {name} (subject alternative name); where several virtual hosts share the "
+            "address, check that the right one answers.",
         )
     if code in (_EXPIRED, _NOT_YET_VALID):
         return _explain_dates(detail, code, chain)
@@ -232,8 +234,8 @@ def _explain_trust(detail: str, code: int, chain: Sequence[Certificate], whole: 
         return _incomplete(
             detail,
             ("The server sends only its own certificate" if whole else "The server's certificate is")
-            + f", signed by {missing}. Either that is an intermediate CA, which the server must send (incomplete chain), "
-            "or it is a CA that is not trusted here.",
+            + f", signed by {missing}. Either that is an intermediate CA, which the server must send (incomplete "
+            "chain), or it is a CA that is not trusted here.",
         )
     return _untrusted(detail, missing or top.subject)
 
@@ -256,8 +258,8 @@ def _incomplete(detail: str, cause: str) -> CheckError:
         "tls_incomplete_chain",
         detail,
         cause,
-        "Let the server send its certificate with all intermediate CAs (nginx: the full chain in ssl_certificate); browsers "
-        "may hide this, Java does not. If the signer is the root itself, import it into the trust store.",
+        "Let the server send its certificate with all intermediate CAs (nginx: the full chain in ssl_certificate); "
+        "browsers may hide this, Java does not. If the signer is the root itself, import it into the trust store.",
     )
 
 

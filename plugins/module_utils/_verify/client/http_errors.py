@@ -66,8 +66,9 @@ def upgrade_refused(detail: str) -> CheckError:
         "upgrade_refused",
         detail,
         "The request arrived as an ordinary one: a proxy on the way does not pass Upgrade on, or speaks HTTP/1.0.",
-        "nginx: proxy_http_version 1.1, Upgrade and Connection headers; Apache: upgrade=websocket (2.4.47 and later) or "
-        "mod_proxy_wstunnel; HAProxy: mode http or tcp without closing; load balancers: an HTTP listener that knows WebSocket.",
+        "nginx: proxy_http_version 1.1, Upgrade and Connection headers; Apache: upgrade=websocket (2.4.47 and later) "
+        "or mod_proxy_wstunnel; HAProxy: mode http or tcp without closing; load balancers: an HTTP listener that "
+        "knows WebSocket.",
     )
 
 
@@ -91,14 +92,16 @@ def _explain_engine_error(detail: str, status: int, text: str, websocket: bool) 
             "origin_refused",
             detail,
             "The service does not admit pages of this origin.",
-            "Add the origin of the application's page (scheme, name and port, as in the address bar) to the allowed origins.",
+            "Add the origin of the application's page (scheme, name and port, as in the address bar) to the allowed "
+            "origins.",
         )
     if code == _EIO_UNKNOWN_SID and status == 400:
         return CheckError(
             "unknown_session",
             detail,
             "Two requests of one session went to two servers (no stickiness), or the service restarted in between.",
-            "Make the load balancer keep a client on one node for this port (by source address), or list the others as backup.",
+            "Make the load balancer keep a client on one node for this port (by source address), or list the others "
+            "as backup.",
         )
     if websocket and status == 400 and (code == _EIO_BAD_REQUEST or "upgrade" in lower):
         return upgrade_refused(detail)
@@ -202,10 +205,12 @@ def _not_rtc(detail: str, headers: Mapping[str, str], text: str) -> CheckError:
         ("Jira", ("x-arequestid", "jira")),
     ):
         if marks[0] in headers or marks[1] in page:
-            cause = f"{name} answers on this port, not its RTC service: the virtual host of the application, or its upstream."
+            cause = (
+                f"{name} answers on this port, not its RTC service: the application's virtual host, or its upstream."
+            )
             break
     else:
-        cause = "A web page came back: another virtual host (perhaps the server's default one) answers for this name and port."
+        cause = "A web page came back: another virtual host (perhaps the default one) answers for this name and port."
     return CheckError(
         "not_rtc",
         detail,
@@ -218,7 +223,10 @@ def _not_rtc(detail: str, headers: Mapping[str, str], text: str) -> CheckError:
 
 
 def cors(place: str, origin: str, allowed: Sequence[str]) -> CheckError | None:
-    """Whether a browser page of ``origin`` may read the answer; ``allowed``: all Access-Control-Allow-Origin headers."""
+    """Why a browser page of ``origin`` may not read the answer; ``None`` when it may.
+
+    :param allowed: the values of all ``Access-Control-Allow-Origin`` headers.
+    """
     if len(allowed) == 1 and allowed[0].strip() in ("*", origin):
         return None
     if len(allowed) > 1 or (allowed and "," in allowed[0]):
@@ -226,7 +234,9 @@ def cors(place: str, origin: str, allowed: Sequence[str]) -> CheckError | None:
         remedy = "Take the header out of the proxy's configuration: the service sends it."
     else:
         cause = "The page and the RTC port differ in their origin, and the answer does not allow the page's."
-        remedy = f"Add {origin} to the service's allowed origins; let the proxy pass Origin on and keep the answer's headers."
+        remedy = (
+            f"Add {origin} to the service's allowed origins; let the proxy pass Origin on, and the answer's headers."
+        )
     shown = ", ".join(allowed) or "no such header"
     return CheckError(
         "origin_not_allowed", f"{place}: Access-Control-Allow-Origin for {origin}: {shown}.", cause, remedy

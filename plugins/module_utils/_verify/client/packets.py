@@ -4,8 +4,9 @@
 
 """Packets of Engine.IO 3 and 4 and of Socket.IO, as a client reads and writes them.
 
-A packet of Engine.IO is text with its type digit (``"4hello"``), or bytes: the body of a binary message. Rules are those
-of the Engine.IO protocol documents, revisions 3 and 4, and of the Socket.IO protocol, revision 5 and its older dialect.
+A packet of Engine.IO is text with its type digit (``"4hello"``), or bytes: the body of a binary message. Rules are
+those of the Engine.IO protocol documents, revisions 3 and 4, and of the Socket.IO protocol, revision 5 and its older
+dialect.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Packet(NamedTuple):
 
 
 def decode_payload(body: bytes) -> tuple[int, list[str | bytes]]:
-    """The packets of an answer to a poll, and which revision's form it is in (a server may answer in another than asked).
+    """The packets of an answer to a poll, and the revision whose form it has (which may not be the one asked for).
 
     :raises PacketError: neither form.
     """

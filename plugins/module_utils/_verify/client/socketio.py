@@ -176,7 +176,8 @@ class Client:
     def connect(self) -> str:
         """Join the main namespace with the token; returns the socket's id ("" in the old dialect).
 
-        A server of the old dialect joins by itself: its packet without id tells that it is one (``revision`` is 3 then).
+        A server of the old dialect joins by itself: its packet without id tells that it is one (``revision`` is 3
+        then).
         """
         if self.revision == 4:
             self._post(packets.encode(packets.CONNECT, {"token": self._token} if self._token else None))

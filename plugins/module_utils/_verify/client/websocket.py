@@ -135,9 +135,10 @@ class WebSocket:
         return CheckError(
             "websocket_closed",
             f"{self.place} opened a WebSocket and closed it {how}.",
-            "A device on the way admits the handshake but not the WebSocket itself (proxy with a time limit or an inspecting "
-            "firewall), or the service restarted or refused the session.",
-            "Look into the service's log; raise the proxy's time limits (proxy_read_timeout, ProxyTimeout, timeout tunnel).",
+            "A device on the way admits the handshake but not the WebSocket itself (proxy with a time limit or an "
+            "inspecting firewall), or the service restarted or refused the session.",
+            "Look into the service's log; raise the proxy's time limits (proxy_read_timeout, ProxyTimeout, timeout "
+            "tunnel).",
         )
 
     def close(self) -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import ciphers as ciphers_module
 
-# (cipher, key, iv, encrypted, clear). AES: NIST SP 800-38A, F.2 (CBC, four blocks) with the block of padding that openssl
-# appends; Triple DES and RC2: openssl enc.
+# (cipher, key, iv, encrypted, clear). AES: NIST SP 800-38A, F.2 (CBC, four blocks) with the block of padding that
+# openssl appends; Triple DES and RC2: openssl enc.
 AES_CLEAR = bytes.fromhex(
     "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e5130c81c46a35ce411e5fbc1191a0a52eff69f2445df4f9b17ad2b417be66c3710"
 )
