@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 
@@ -18,7 +17,6 @@ _QUICK = ("-J-XX:+IgnoreUnrecognizedVMOptions", "-J-XX:TieredStopAtLevel=1", "-J
 _LANGUAGE = ("-J-Duser.language=en", "-J-Duser.country=US")  # messages that are recognised below
 # Options of the application's JVM do not belong in keytool's, and Java announces them on stderr.
 _FOREIGN = ("JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "JDK_JAVA_OPTIONS", "CLASSPATH")
-_RELEASE = re.compile(r'^JAVA_VERSION="?([^"\n]+)"?', re.MULTILINE)
 
 
 class JvmError(RtcError):
@@ -31,19 +29,6 @@ class KeytoolError(JvmError):
     def __init__(self, message: str, remedy: str = "", output: str = "") -> None:
         super().__init__(message, remedy)
         self.output = output
-
-
-def version(jre_home: str) -> str:
-    """The version in the JRE's ``release`` file, such as ``17.0.9``; empty when there is none."""
-    for path in (os.path.join(jre_home, "release"), os.path.join(jre_home, os.pardir, "release")):
-        try:
-            with open(path, encoding="utf-8", errors="replace") as file:
-                found = _RELEASE.search(file.read(65536))
-        except OSError:
-            continue
-        if found:
-            return found.group(1)
-    return ""
 
 
 def find_keytool(jre_home: str | None = None, store: str | None = None) -> str:

@@ -25,7 +25,7 @@ class CipherError(ValueError):
     """The padding is wrong, which nearly always means: another password."""
 
 
-def aes(key: bytes, iv: bytes, data: bytes) -> bytes:
+def decrypt_aes(key: bytes, iv: bytes, data: bytes) -> bytes:
     """AES-CBC with PKCS#7 padding (FIPS 197; RFC 5652, 6.3). The key has 16, 24 or 32 bytes.
 
     :raises CipherError: the padding is wrong.
@@ -33,14 +33,14 @@ def aes(key: bytes, iv: bytes, data: bytes) -> bytes:
     return _decrypt_cbc(_make_aes_block(key), 16, iv, data)
 
 
-def triple_des(key: bytes, iv: bytes, data: bytes) -> bytes:
+def decrypt_triple_des(key: bytes, iv: bytes, data: bytes) -> bytes:
     """DES-EDE3-CBC with PKCS#7 padding (FIPS 46-3). The key has 24 bytes, or 16 for two-key Triple DES."""
     if len(key) == 16:
         key += key[:8]
     return _decrypt_cbc(_make_triple_des_block(key), 8, iv, data)
 
 
-def rc2(key: bytes, effective_bits: int, iv: bytes, data: bytes) -> bytes:
+def decrypt_rc2(key: bytes, effective_bits: int, iv: bytes, data: bytes) -> bytes:
     """RC2-CBC with PKCS#7 padding (RFC 2268)."""
     return _decrypt_cbc(_make_rc2_block(key, effective_bits), 8, iv, data)
 

@@ -247,8 +247,10 @@ def _rebuild(store: KeyStore, changes: Changes, password: str, keytool: Keytool,
         if alias in changes.removed:
             continue
         if entry.kind == "key":  # Java wants the keys of a PKCS#12 store under the store's own password
-            entry = replace(entry, key=jks.lock(pkcs12.unlock(entry, password, f"'{alias}'"), password))  # noqa: PLW2901
-        kept.append(entry)
+            key = jks.lock(pkcs12.unlock(entry, password, f"'{alias}'"), password)
+            kept.append(replace(entry, key=key))
+        else:
+            kept.append(entry)
     return _import_entries(b"", store.type, kept, password, keytool, directory, password)
 
 

@@ -139,11 +139,12 @@ def _decrypt_key(oid: str, parameters: list[asn1.Value], data: bytes, password: 
         secret = password.encode("utf-16-be")
         salt, hidden, check = data[:_DIGEST], data[_DIGEST:-_DIGEST], data[-_DIGEST:]
         clear = _apply_keystream(hidden, secret, salt)
-        return clear if hmac.compare_digest(hashlib.sha1(secret + clear).digest(), check) else None  # noqa: S324 - the format
+        found = hashlib.sha1(secret + clear).digest()  # noqa: S324 - what the format is
+        return clear if hmac.compare_digest(found, check) else None
     if oid == _JCE_PROTECTOR:  # com.sun.crypto.provider.KeyProtector
         fields = parameters[0].children(asn1.SEQUENCE)
         derived = _derive_jce_key(password.encode("utf-8"), fields[0].octets(), fields[1].integer())
-        clear = ciphers.triple_des(derived[:24], derived[24:], data)
+        clear = ciphers.decrypt_triple_des(derived[:24], derived[24:], data)
         return clear if clear[:1] == b"\x30" else None
     raise UnsupportedKeyStoreError(f"The key is encrypted with {oid}, which is not read natively.")
 
@@ -165,7 +166,8 @@ def _derive_jce_key(secret: bytes, salt: bytes, rounds: int) -> bytes:
 def lock(key: bytes, password: str) -> bytes:
     """The opposite of :func:`unlock`, with a new salt."""
     secret, salt = password.encode("utf-16-be"), os.urandom(_DIGEST)
-    blob = salt + _apply_keystream(key, secret, salt) + hashlib.sha1(secret + key).digest()  # noqa: S324 - what the format is
+    check = hashlib.sha1(secret + key).digest()  # noqa: S324 - what the format is
+    blob = salt + _apply_keystream(key, secret, salt) + check
     algorithm = asn1.encode(asn1.SEQUENCE, asn1.encode_oid(KEY_PROTECTOR), asn1.encode(asn1.NULL))
     return asn1.encode(asn1.SEQUENCE, algorithm, asn1.encode(asn1.OCTET_STRING, blob))
 
@@ -220,7 +222,8 @@ def _encode_entry(entry: KeyStoreEntry) -> bytes:
 
 
 def _compute_digest(body: bytes, password: str) -> bytes:
-    return hashlib.sha1(password.encode("utf-16-be", "surrogatepass") + _SALT + body).digest()  # noqa: S324 - the format
+    secret = password.encode("utf-16-be", "surrogatepass")
+    return hashlib.sha1(secret + _SALT + body).digest()  # noqa: S324 - what the format is
 
 
 def _decode_text(raw: bytes) -> str:

@@ -137,8 +137,8 @@ def _decrypt_pbe(number: str, parameters: asn1.Value, data: bytes, password: str
         key, iv = derive(secret, salt, _KEY, rounds, size), derive(secret, salt, _IV, rounds, 8)
         try:
             if number in _PBE_DES:
-                return ciphers.triple_des(key, iv, data)
-            return ciphers.rc2(key, size * 8, iv, data)
+                return ciphers.decrypt_triple_des(key, iv, data)
+            return ciphers.decrypt_rc2(key, size * 8, iv, data)
         except ciphers.CipherError as exc:
             failure = exc
     raise failure
@@ -152,7 +152,7 @@ def _decrypt_pbes2(parameters: asn1.Value, data: bytes, password: str) -> bytes:
     if not size:
         raise _unsupported(oid)
     key = _derive_pbkdf2(derivation, password, size)
-    return ciphers.triple_des(key, iv, data) if oid == _TRIPLE_DES else ciphers.aes(key, iv, data)
+    return ciphers.decrypt_triple_des(key, iv, data) if oid == _TRIPLE_DES else ciphers.decrypt_aes(key, iv, data)
 
 
 def _compute_pbmac1(parameters: asn1.Value, content: bytes, password: str) -> bytes:

@@ -226,8 +226,8 @@ def _decrypt_rfc_1421(content: str, data: bytes, password: str, name: str) -> by
         piece = hashlib.md5(piece + password.encode("utf-8") + iv[:8]).digest()  # noqa: S324 - what the format is
         key += piece
     if dek.group(1).upper().startswith("DES"):
-        return ciphers.triple_des(key[:24], iv, data)
-    return ciphers.aes(key[:size], iv, data)
+        return ciphers.decrypt_triple_des(key[:24], iv, data)
+    return ciphers.decrypt_aes(key[:size], iv, data)
 
 
 def encode_pem(label: str, data: bytes) -> str:

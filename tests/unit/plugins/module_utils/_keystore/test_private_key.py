@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import private_key
 from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import DamagedKeyStoreError, WrongPasswordError
 from ansible_collections.collab.rtc.plugins.module_utils._tomcat.tls_source import KeySource
-from ansible_collections.collab.rtc.plugins.module_utils._x509 import certificate as certificates
+from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate import parse_pem
 
 DATA = Path(__file__).resolve().parents[3] / "data" / "truststore"
 KEY_STORES = ["key.p12", "key-legacy.p12", "key-3des.p12", "key-plain.p12", "mixed.p12", "key.jks", "key.jceks"]
@@ -109,7 +109,7 @@ def pem(*names):
 def test_pem_files(tmp_path, certificate, chain):
     material = private_key.read_key_material(files(tmp_path, certificate, LEAF_KEY, chain))
     assert [one.common_name for one in material.chain][:2] == ["rtc.example", "Example Issuing CA"]
-    assert [c.der for c in certificates.parse_pem(material.chain_pem(), "x")] == [c.der for c in material.chain]
+    assert [c.der for c in parse_pem(material.chain_pem(), "x")] == [c.der for c in material.chain]
     assert numbers(material.key) == numbers(LEAF_KEY)
 
 
