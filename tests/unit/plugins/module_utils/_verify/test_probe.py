@@ -209,11 +209,6 @@ def test_http_on_a_tls_port(tmp_path, pki):
     assert result["code"] in ("plain_on_tls_port", "closed", "reset")
 
 
-def test_https_without_anything_to_trust():
-    with pytest.raises(RtcError, match="nothing to trust"):
-        trust.context_of("https://wiki.example.com/", [])
-
-
 # --- answers ----------------------------------------------------------------------------------------
 
 HTML = b"<html><head><title>Dashboard - Confluence</title><style>p{}</style></head><body>Log in</body></html>"
