@@ -17,7 +17,7 @@ description:
   - It refuses, and leaves the file untouched, when the script sets the option itself to another store, ends before its
     last line (C(exit), C(return)), or ends within a command.
   - It refuses a store of which the JVM would see nothing. Java reads a JKS store and a PKCS#12 store without a password
-    as it is. Of a PKCS#12 store with a password it sees nothing, without a word, unless the script also sets
+    as it is. Of a PKCS#12 store with a password it silently sees nothing, unless the script also sets
     C(-Djavax.net.ssl.trustStorePassword). This module never writes a password, because everyone on the host can read
     the command line of a process.
   - C(catalina.sh) reads the file when it starts. This module restarts nothing.

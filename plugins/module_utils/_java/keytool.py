@@ -72,7 +72,7 @@ class Keytool:
 
     def __init__(self, path: str, timeout: float = 120.0) -> None:
         self.path = path
-        self.timeout = timeout  # seconds; a keytool that waits for an answer would wait for ever
+        self.timeout = timeout  # seconds; a keytool that asks for input would never end
         self.starts = 0
 
     def run(self, arguments: list[str], secrets: dict[str, str]) -> str:

@@ -81,7 +81,7 @@ def obstacle(text: str, name: str) -> SetenvError | None:
     if rest.rstrip("\r\n").endswith("\\") or not _reads_on(rest):
         return SetenvError(
             f"{name} ends within a command, a quotation or a here-document.",
-            "Mend the script; a shell tells more with: bash -n",
+            "Correct the script; bash -n shows where it is wrong.",
         )
     return None
 
@@ -149,7 +149,7 @@ def _blank_out(block: re.Match[str]) -> str:
 
 
 def _refuse_other(rest: str, elsewhere: str, store: str, name: str) -> None:
-    """Raise when a script names a trust store itself, if only under some condition; ``rest`` is without our block."""
+    """Raise when a script names a trust store itself, if only under some condition; ``rest`` is without the block."""
     found = _OPTION.search(rest)
     if not elsewhere and not found:
         return

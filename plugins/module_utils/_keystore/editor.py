@@ -6,13 +6,13 @@
 
 Who writes what, and why:
 
-- *Adding*: one run of the store's own keytool (``-importkeystore`` of a temporary JKS that we write), however many
-  certificates there are. What that JRE has written itself, in its own way of today, it will read.
-- *Removing*: ``keytool -delete`` takes one alias for each JVM. A JKS store and a PKCS#12 store without a password are
-  therefore written here, with no JVM: the remaining entries stay byte for byte. A PKCS#12 store with a password is
-  built anew by one run of keytool from the remaining entries.
+- *Adding*: one run of the store's own keytool (``-importkeystore`` of a temporary JKS that is written here), however
+many certificates there are. What that JRE has written itself, in its own way of today, it will read. - *Removing*:
+``keytool -delete`` takes one alias for each JVM. A JKS store and a PKCS#12 store without a password are therefore
+written here, with no JVM: the remaining entries stay byte for byte. A PKCS#12 store with a password is built anew by
+one run of keytool from the remaining entries.
 
-Whoever wrote it, the result is read back and compared with what was asked before it replaces the store.
+In either case the result is read back and compared with what was asked before it replaces the store.
 """
 
 from __future__ import annotations

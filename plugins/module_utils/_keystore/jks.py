@@ -190,7 +190,7 @@ def _read_entry(reader: _Reader, version: int) -> KeyStoreEntry:
     if tag == _KEY:
         key = reader.take(reader.number(4))
         count = reader.number(4)
-        if count > 1000:  # a damaged count must not make us read for ever
+        if count > 1000:  # a damaged count must not make this loop run for hours
             raise DamagedKeyStoreError(
                 f"{reader.name} has an ill-formed entry at byte {start}.", "Restore it from a backup."
             )

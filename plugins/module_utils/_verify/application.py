@@ -27,7 +27,7 @@ _STATUS = {
         "The application or the proxy sends elsewhere: to a login, to set-up, or to another name or protocol.",
         "Ask for the address that it points to, or correct proxyName, proxyPort and scheme of the connector.",
     ),
-    "login": ("A login stands in front of the page.", "Allow this page without one, or check another."),
+    "login": ("A login is in front of the page.", "Allow this page without one, or check another."),
     "forbidden": (
         "The proxy or the application does not admit this request.",
         "Look into the access rules of the proxy and of the application.",
@@ -38,7 +38,7 @@ _STATUS = {
         "Start the application, compare its connector with the proxy's upstream, and read the proxy's error log.",
     ),
     "upstream_timeout": (
-        "The proxy waited for the application in vain: it hangs or is still starting, or a firewall drops packets.",
+        "The application did not answer the proxy in time: it hangs or is still starting, or a firewall drops packets.",
         "Look into the application's log, and check from the proxy's host that its connector answers.",
     ),
 }

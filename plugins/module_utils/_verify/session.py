@@ -114,7 +114,7 @@ class _Run:
                 step.detail = f"revision {client.revision}, {len(client.members)} members"
         if one.member not in other.members:
             with self.checks.step("members"):
-                raise self.apart(f"the {other.kind} client is not told that the {one.kind} client is there")
+                raise self.apart(f"the {other.kind} client does not learn that the {one.kind} client is there")
         self.revision = other.revision
 
     async def _work(self, one: _Client, other: _Client) -> None:
@@ -154,7 +154,7 @@ class _Run:
         await gone.connect()
         await gone.join()
         if gone.reset:
-            raise self.apart(f"the {gone.kind} client is told to begin anew instead of given what it missed")
+            raise self.apart(f"the {gone.kind} client has to begin anew instead of getting what it missed")
         await gone.reach(self.revision)
         return f"missed revisions {since + 1} to {self.revision}"
 
@@ -173,7 +173,9 @@ class _Run:
         for client in (one, other):
             for own, revision in client.acks.items():
                 if known.get(revision) != own:
-                    raise self.apart(f"what the {client.kind} client was told is revision {revision} came as another")
+                    raise self.apart(
+                        f"a change of the {client.kind} client was acknowledged as {revision} and delivered as another"
+                    )
 
     def apart(self, what: str) -> CheckError:
         """The two clients do not see the same."""
@@ -255,7 +257,7 @@ class _Client:
         self._refusal = data
 
     async def _explain(self, exc: Exception) -> CheckError:
-        """This library tells little of why it could not connect: look with our own client."""
+        """The library says little about why it could not connect: look again with the client of this package."""
         options = self._run.options
         again = probe.ProbeOptions(
             options.url,
@@ -283,7 +285,7 @@ class _Client:
         """Be gone, without leaving the project first; never fails.
 
         The library waits for the end of its pending poll. A server may let that hang on, so not for long: what counts
-        is that nobody reads any more.
+        is that nothing is read any more.
         """
         for ending in (self._sio.disconnect if self._sio else None, self._session.close if self._session else None):
             if ending is not None:

@@ -120,7 +120,7 @@ def issued(certificate: Certificate, issuer: Certificate) -> bool:
 def signed(certificate: Certificate, issuer: Certificate) -> bool | None:
     """Whether the signature of the first was made with the key of the second.
 
-    :returns: ``None`` when it cannot be told: an elliptic curve or another algorithm, and no ``cryptography`` here.
+    :returns: ``None`` when it cannot be checked: an elliptic curve or another algorithm, and no ``cryptography`` here.
     """
     try:
         tbs, algorithm, signature = asn1.read(certificate.der).children(asn1.SEQUENCE)

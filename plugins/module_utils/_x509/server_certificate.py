@@ -131,7 +131,7 @@ def fetch_by_ssl(host: str, port: int, sni: str, timeout: float) -> list[bytes]:
     """The chain as the ssl module has it: public from Python 3.13, private from 3.10, not at all before."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE  # the certificates are what we come for; nothing is sent over this connection
+    context.verify_mode = ssl.CERT_NONE  # only the certificates are read; nothing is sent over this connection
     if not hasattr(ssl.SSLSocket, "get_unverified_chain") and not _has_private_chain():
         return []
     connection = socket.create_connection((host, port), timeout)

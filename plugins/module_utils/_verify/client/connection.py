@@ -162,7 +162,7 @@ def presented(address: str, port: int, name: str, timeout: float) -> tuple[list[
     try:
         return server_certificate.fetch_chain(address, port, name, timeout), True
     except RtcError:
-        pass  # a server of TLS 1.3 alone, and an old Python without the program openssl: the leaf is to be had
+        pass  # a server of TLS 1.3 alone, an old Python and no openssl: at least the leaf can be seen
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False  # nothing is sent or believed: it is only looked at
     context.verify_mode = ssl.CERT_NONE

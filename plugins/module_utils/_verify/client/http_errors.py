@@ -165,12 +165,12 @@ _STATUS: tuple[tuple[tuple[int, ...], tuple[str, str, str]], ...] = (
     )),
     ((504,), (
         "upstream_timeout",
-        "The proxy waited for the service in vain: it hangs, or a firewall between them drops packets.",
+        "The service did not answer the proxy in time: it hangs, or a firewall between them drops packets.",
         "Check from the proxy's host that the service answers, and the proxy's time limits.",
     )),
     ((401, 407), (
         "login",
-        "A login of the proxy or of a single sign-on stands before the RTC port.",
+        "A login of the proxy or of a single sign-on is in front of the RTC port.",
         "Exclude the RTC port from it: the service checks its own tokens.",
     )),
     ((403,), (

@@ -45,7 +45,7 @@ class WebSocket:
     def open(cls, dialer: http1.Dialer, target: str, headers: Mapping[str, str] | None = None) -> WebSocket:
         """Shake hands on a new connection.
 
-        :raises CheckError: no 101, or one that is not the answer to our key.
+        :raises CheckError: no 101, or one that does not answer the key.
         """
         key = base64.b64encode(os.urandom(16)).decode()
         asked = {
@@ -60,7 +60,7 @@ class WebSocket:
             if answer.status != 101:
                 raise http_errors.answer(connection.place, answer.status, answer.headers, answer.body, websocket=True)
             if answer.headers.get("sec-websocket-accept", "").strip() != accept_key(key):
-                raise http_errors.unexpected(connection.place, "the 101 does not answer our Sec-WebSocket-Key")
+                raise http_errors.unexpected(connection.place, "the 101 does not answer the Sec-WebSocket-Key")
         except CheckError:
             connection.close()
             raise
