@@ -11,7 +11,8 @@ class ModuleDocFragment:
 options:
   url:
     description:
-      - The address, as users have it. Its name is what the certificate must be for, and what is asked for by SNI and C(Host).
+      - The address, as users have it. Its name is what the certificate must be for, and what is asked for by SNI and
+        C(Host).
     type: str
     required: true
   connect_to:

@@ -12,7 +12,8 @@ version_added: 0.1.0
 description:
   - Fetches an address that answers with a JSON object, and compares members of it with what is expected.
   - With a page that tells how a request looks to the application, this proves that the connector has the name, port and
-    protocol that users use. With one that fetches an address by the application's own JVM, it proves the JVM's trust store.
+    protocol that users use. With one that fetches an address by the application's own JVM, it proves the JVM's trust
+    store.
   - Redirections are not followed. They are answers of their own.
 requirements:
   - Python 3.8 or later on the managed host; nothing else.
@@ -75,7 +76,9 @@ ok:
   returned: always
   type: bool
 steps:
-  description: What was done, in order. These are C(resolve), C(connect), C(tls), C(request) and C(values).
+  description:
+    - What was done, in order.
+    - The steps are C(resolve), C(connect), C(tls), C(request) and C(values).
   returned: always
   type: list
   elements: dict
@@ -93,18 +96,18 @@ steps:
       description: What was seen.
       type: str
 failed_step:
-  description: Name of the step that failed; empty when none did.
+  description: Name of the first step that failed; empty when none did.
   returned: always
   type: str
 code:
   description:
-    - Kind of the failure, for programs; empty when there is none. Beside those of M(collab.rtc.rtc_probe) there are
-      C(not_json), C(mismatch) for other values than expected, and C(java) for an error of the application's JVM that is of
-      no known kind.
+    - Kind of the first failure, for programs; empty when there is none.
+    - Beside those of M(collab.rtc.rtc_probe) there are C(not_json), C(mismatch) for other values than expected, and
+      C(java) for an error of the application's JVM that is of no known kind.
   returned: always
   type: str
 cause:
-  description: The likely cause of the failure.
+  description: The likely cause of the first failure.
   returned: always
   type: str
 remedy:
@@ -135,14 +138,16 @@ status:
   returned: always
   type: int
 certificate:
-  description: The server's certificate as in RV(collab.rtc.rtc_probe#module:certificate).
+  description:
+    - The server's certificate; empty without TLS.
+    - It has the members of RV(collab.rtc.rtc_probe#module:certificate).
   returned: always
   type: dict
 """
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.collab.rtc.plugins.module_utils._verify import application, check_module, probe
+from ansible_collections.collab.rtc.plugins.module_utils._verify import application, check_module, trust
 
 
 def main() -> None:
@@ -156,17 +161,17 @@ def main() -> None:
         supports_check_mode=True,
     )
     check_module.check_options(module)
-    options = module.params
+    params = module.params
     with check_module.explained(module):
-        wish = application.Wish(
-            url=options["url"],
-            connect_to=options["connect_to"],
-            context=probe.context_of(options["url"], options["ca"], system=options["system_trust"]),
-            query=options["query"],
-            expect=options["expect"],
-            timeout=options["timeout"],
+        options = application.ApplicationCheckOptions(
+            url=params["url"],
+            connect_to=params["connect_to"],
+            context=trust.context_of(params["url"], params["ca"], system=params["system_trust"]),
+            query=params["query"],
+            expect=params["expect"],
+            timeout=params["timeout"],
         )
-        check_module.finish(module, application.check(wish))
+        check_module.finish(module, application.check(options))
 
 
 if __name__ == "__main__":

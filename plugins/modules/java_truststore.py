@@ -13,12 +13,12 @@ author:
   - collab.rtc authors (@collab-rtc)
 description:
   - Makes a set of certificates present in, or absent from, the trust store of a JRE or a trust store of its own.
-  - Reads JKS and PKCS#12 stores itself, those without a password too. A run that changes nothing starts no JVM; adding any
-    number of certificates starts one, that of the store's own C(keytool).
+  - Reads JKS and PKCS#12 stores itself, those without a password too. A run that changes nothing starts no JVM; adding
+    any number of certificates starts one, that of the store's own C(keytool).
   - Of a chain it trusts the certificate that will still be right after the next renewal, see O(trust).
   - A certificate that is there under another alias is not added again.
-  - The store is replaced as a whole. Whenever the run is interrupted, the old or the new store is there. A symbolic link is
-    followed and stays a link; owner, mode, ACL and SELinux context stay.
+  - The store is replaced as a whole. Whenever the run is interrupted, the old or the new store is there. A symbolic
+    link is followed and stays a link; owner, mode, ACL and SELinux context stay.
   - The password is on no command line and in no output.
 options:
   path:
@@ -46,7 +46,7 @@ options:
     required: true
     suboptions:
       pem:
-        description: One or more certificates as PEM text, such as a whole chain. Keys and comments in it are passed over.
+        description: One or more certificates as PEM text, such as a whole chain. Keys and comments in it are skipped.
         type: str
       src:
         description: A file on the managed host with certificates, PEM, DER or PKCS#7 (C(.p7b)).
@@ -83,26 +83,29 @@ options:
   trust:
     description:
       - Which certificates of a chain are meant.
-      - V(issuer) is the root, or else the highest CA there is; a server's own certificate only when it is self-signed. When the
-        store has the issuer already, there is nothing to do. A server certificate whose issuer is not there is refused,
-        as it would be trusted until its next renewal only.
+      - V(issuer) is the root, or else the highest CA there is; a server's own certificate only when it is self-signed.
+        When the store has the issuer already, there is nothing to do. A server certificate whose issuer is not there is
+        refused, as it would be trusted until its next renewal only.
       - V(all) is every CA of the chain, or the certificate itself when it is self-signed.
       - V(exact) is every certificate as it is given.
     type: str
     choices: [issuer, all, exact]
     default: issuer
-  seed_from:
+  copy_from:
     description:
-      - When O(path) does not exist, make it with the trusted certificates of this store, such as the C(cacerts) of the JRE.
-      - Together with the option C(-Djavax.net.ssl.trustStore) of the application's JVM this keeps what was imported when an
-        upgrade replaces the JRE.
+      - When O(path) does not exist, make it with the trusted certificates of this store, such as the C(cacerts) of the
+        JRE.
+      - Together with the option C(-Djavax.net.ssl.trustStore) of the application's JVM this keeps what was imported
+        when an upgrade replaces the JRE.
       - The new store is a JKS store, or PKCS#12 without a password where this one is. Java opens both as they are; of a
         PKCS#12 store with a password it sees nothing unless the JVM also has C(-Djavax.net.ssl.trustStorePassword).
       - M(collab.rtc.jvm_truststore_option) adds that option.
     type: path
-  seed_password:
-    description: Password of O(seed_from).
+    aliases: [seed_from]
+  copy_password:
+    description: Password of O(copy_from).
     type: str
+    aliases: [seed_password]
     default: changeit
   timeout:
     description: Seconds for each step of fetching from a server.
@@ -119,7 +122,8 @@ attributes:
   idempotent:
     support: full
 notes:
-  - A store made with O(seed_from) is the administrator's from then on. Certificates that a later JRE brings are not added.
+  - A store made with O(copy_from) is the administrator's from then on. Certificates that a later JRE brings are not
+    added.
   - A running JVM reads its trust store once. It must be restarted to trust what was added.
 """
 
@@ -140,7 +144,7 @@ EXAMPLES = r"""
 - name: Keep a trust store that no upgrade replaces
   collab.rtc.java_truststore:
     path: /var/atlassian/truststore
-    seed_from: /opt/atlassian/jira/jre/lib/security/cacerts
+    copy_from: /opt/atlassian/jira/jre/lib/security/cacerts
     jre_home: /opt/atlassian/jira/jre
     certificates:
       - pem: "{{ lookup('ansible.builtin.file', 'ca.pem') }}"
@@ -232,19 +236,19 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _files, _undo
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
-from ansible_collections.collab.rtc.plugins.module_utils._java import keytool
+from ansible_collections.collab.rtc.plugins.module_utils._java.keytool import Keytool, find_keytool
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import editor, reader
+from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import KeyStore, KeyStoreError
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import server_certificate
+from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate import (
+    Certificate,
+    parse_certificates,
+    parse_pem,
+)
+from ansible_collections.collab.rtc.plugins.module_utils._x509.chain import POLICIES, NoAnchorError, trust_anchors
 
-_FIELDS = (
-    "alias",
-    "subject",
-    "issuer",
-    "not_before",
-    "not_after",
-    "sha256",
-    "kind",
-)  # of a certificate that is returned
+# Members of a certificate that is returned.
+_FIELDS = ("alias", "subject", "issuer", "not_before", "not_after", "sha256", "kind")
 
 
 class Run:
@@ -255,75 +259,74 @@ class Run:
         self.options: dict[str, Any] = module.params
         self.path: str = self.options["path"] or reader.locate(self.options["jre_home"])
         self.real_path = os.path.realpath(self.path)
-        self.keytool: keytool.Keytool | None = None
+        self.keytool: Keytool | None = None
         self.backup_file = ""
 
     def __call__(self) -> dict[str, Any]:
         """Do it; returns what the module returns."""
         new_file = not os.path.exists(self.real_path)
         data, store = self._read(new_file)
-        given = [(item, self._certificates(item)) for item in self.options["certificates"]]
-        changes = self._plan(store, given)
+        given = [(item, self._read_certificates(item)) for item in self.options["certificates"]]
+        changes = self._plan_changes(store, given)
         self._warn(changes, given)
         if changes or new_file:
-            self._need_keytool(store, changes, new_file)
+            self._find_keytool(store, changes, new_file)
             if not self.module.check_mode:
                 self._write(data, store, changes, new_file)
-        return self._result(store, changes, new_file)
+        return self._make_result(store, changes, new_file)
 
-    def _read(self, new_file: bool) -> tuple[bytes, reader.Store]:
+    def _read(self, new_file: bool) -> tuple[bytes, KeyStore]:
         path, password = self.path, self.options["password"]
         if new_file:
-            path, password = self.options["seed_from"], self.options["seed_password"]
+            path, password = self.options["copy_from"], self.options["copy_password"]
             if not path or self.options["state"] == "absent":
-                raise reader.StoreMissing(
+                raise reader.KeyStoreMissingError(
                     f"{self.path} does not exist.",
-                    "Check the path; or give seed_from to make it from another trust store.",
+                    "Check the path; or give copy_from to make it from another trust store.",
                 )
         data = _files.read_bytes(path)
         return data, reader.read(data, password, path)
 
-    def _certificates(self, item: dict[str, Any]) -> list[server_certificate.Certificate]:
+    def _read_certificates(self, item: dict[str, Any]) -> list[Certificate]:
         """What an item of the option gives: certificates in the order in which they were found."""
         if item["pem"]:
-            return server_certificate.parse_pem(item["pem"], "certificates[].pem")
+            return parse_pem(item["pem"], "certificates[].pem")
         if item["src"]:
-            return server_certificate.parse(_files.read_bytes(item["src"]), item["src"])
+            return parse_certificates(_files.read_bytes(item["src"]), item["src"])
         if item["host"]:
             return server_certificate.fetch_chain(
                 item["host"], item["port"], item["server_name"], self.options["timeout"]
             )
         return []
 
-    def _plan(self, store: reader.Store, given: list[Any]) -> editor.Changes:
+    def _plan_changes(self, store: KeyStore, given: list[Any]) -> editor.Changes:
         if self.options["state"] == "absent":
             return self._plan_absent(store, given)
         # Chains are completed from the store and from the CAs of the other items, whatever the order of the items.
-        known = [*editor.trusted(store), *(one for one in _everything(given) if one.is_ca)]
+        known = [*editor.trusted_certificates(store), *(one for one in _flatten(given) if one.is_ca)]
         wanted = []
         for item, chain in given:
             _check_pin(item, chain)
-            anchors = server_certificate.trust_anchors(chain, known, self.options["trust"], _source(item))
+            anchors = trust_anchors(chain, known, self.options["trust"], _name_source(item))
             for number, anchor in enumerate(anchors):
                 suffix = f"-{anchor.certificate.fingerprint[:16]}" if number else ""
                 wanted.append((anchor.certificate, item["alias"] + suffix if item["alias"] else ""))
         return editor.plan_present(store, wanted)
 
-    def _plan_absent(self, store: reader.Store, given: list[Any]) -> editor.Changes:
+    def _plan_absent(self, store: KeyStore, given: list[Any]) -> editor.Changes:
         aliases, fingerprints = [], []
         for item, chain in given:
             if chain:
-                # Not completed from the store: removing a chain must not remove a public root that it happens to end in.
+                # Not completed from the store: removing a chain must not remove a public root that it happens to end
+                # in.
                 try:
-                    anchors = server_certificate.trust_anchors(
-                        chain, [one for one in _everything(given) if one.is_ca], self.options["trust"]
-                    )
-                except server_certificate.NoAnchor:
-                    anchors = server_certificate.trust_anchors(chain, (), "exact")
+                    anchors = trust_anchors(chain, [one for one in _flatten(given) if one.is_ca], self.options["trust"])
+                except NoAnchorError:
+                    anchors = trust_anchors(chain, (), "exact")
                 fingerprints += [anchor.certificate.fingerprint for anchor in anchors]
             elif item["alias"] or item["sha256"]:
                 aliases += [item["alias"]] if item["alias"] else []
-                fingerprints += [_plain(item["sha256"])] if item["sha256"] else []
+                fingerprints += [_normalise_fingerprint(item["sha256"])] if item["sha256"] else []
             else:
                 raise RtcError(
                     "An item of certificates names no certificate.", "Each needs pem, src, host, alias or sha256."
@@ -333,36 +336,36 @@ class Run:
     def _warn(self, changes: editor.Changes, given: list[Any]) -> None:
         if self.options["state"] == "absent":
             return
-        certificates = [*changes.added.values(), *changes.present.values(), *_everything(given)]
+        certificates = [*changes.added.values(), *changes.present.values(), *_flatten(given)]
         for text in dict.fromkeys(text for one in certificates for text in server_certificate.problems(one)):
             self.module.warn(text)
 
-    def _need_keytool(self, store: reader.Store, changes: editor.Changes, new_file: bool) -> None:
+    def _find_keytool(self, store: KeyStore, changes: editor.Changes, new_file: bool) -> None:
         """Find keytool before anything is changed, in check mode too."""
         if editor.needs_keytool(store, changes):
-            path = keytool.find_keytool(self.options["jre_home"], self.options["seed_from"] if new_file else self.path)
-            self.keytool = keytool.Keytool(path)
+            path = find_keytool(self.options["jre_home"], self.options["copy_from"] if new_file else self.path)
+            self.keytool = Keytool(path)
 
-    def _write(self, data: bytes, store: reader.Store, changes: editor.Changes, new_file: bool) -> None:
+    def _write(self, data: bytes, store: KeyStore, changes: editor.Changes, new_file: bool) -> None:
         password = self.options["password"]
         directory = tempfile.mkdtemp(prefix="rtc-truststore-", dir=self.module.tmpdir)
         try:
             new = data
             if new_file:
-                new = editor.seeded(data, store, password)
+                new = editor.copy_trusted(data, store, password)
                 store = reader.read(new, password, self.path)
             if changes:
-                new = editor.changed(new, store, changes, password, self.keytool, directory, self.path)
+                new = editor.apply_changes(new, store, changes, password, self.keytool, directory, self.path)
         finally:
             shutil.rmtree(directory, ignore_errors=True)
         if not new_file and _files.read_bytes(self.real_path) != data:
-            raise reader.StoreError(f"{self.path} was changed by something else during the run.", "Run again.")
+            raise KeyStoreError(f"{self.path} was changed by something else during the run.", "Run again.")
         _undo.record(self.options["undo_dir"], self.path)
         if self.options["backup"] and not new_file:
             self.backup_file = _files.backup(self.path)
         _files.write_atomic(self.path, new)
 
-    def _result(self, store: reader.Store, changes: editor.Changes, new_file: bool) -> dict[str, Any]:
+    def _make_result(self, store: KeyStore, changes: editor.Changes, new_file: bool) -> dict[str, Any]:
         trusted = sum(1 for entry in store.entries.values() if entry.kind == "trusted" or not new_file)
         result: dict[str, Any] = {
             "changed": bool(changes) or new_file,
@@ -372,45 +375,46 @@ class Run:
                 "type": "jks" if new_file and (store.protected or store.encrypted) else store.type,
                 "entries": trusted - len(changes.removed) + len(changes.added),
             },
-            "added": [_shown(alias, one) for alias, one in changes.added.items()],
-            "removed": [_shown(alias, one) for alias, one in changes.removed.items()],
-            "present": [_shown(alias, one) for alias, one in changes.present.items()],
+            "added": [_describe(alias, one) for alias, one in changes.added.items()],
+            "removed": [_describe(alias, one) for alias, one in changes.removed.items()],
+            "present": [_describe(alias, one) for alias, one in changes.present.items()],
             "jvm_starts": self.keytool.starts if self.keytool else 0,
         }
         if self.backup_file:
             result["backup_file"] = self.backup_file
         if self.module._diff:
-            seed = (
-                f"(a new trust store with the {trusted} certificates of {self.options['seed_from']})\n"
+            copied = (
+                f"(a new trust store with the {trusted} certificates of {self.options['copy_from']})\n"
                 if new_file
                 else ""
             )
             result["diff"] = {
                 "before_header": self.path,
                 "after_header": self.path,
-                "before": _listing(result["removed"]),
-                "after": seed + _listing(result["added"]),
+                "before": _format_listing(result["removed"]),
+                "after": copied + _format_listing(result["added"]),
             }
         return result
 
 
-def _everything(given: list[Any]) -> list[server_certificate.Certificate]:
+def _flatten(given: list[Any]) -> list[Certificate]:
     return [one for _item, chain in given for one in chain]
 
 
-def _check_pin(item: dict[str, Any], chain: list[server_certificate.Certificate]) -> None:
+def _check_pin(item: dict[str, Any], chain: list[Certificate]) -> None:
     if not chain:
         raise RtcError(
             "An item of certificates names no certificate.", "With state=present each needs one of pem, src and host."
         )
-    if item["sha256"] and _plain(item["sha256"]) not in [one.fingerprint for one in chain]:
+    if item["sha256"] and _normalise_fingerprint(item["sha256"]) not in [one.fingerprint for one in chain]:
         raise RtcError(
-            f"{_source(item)}: none of its certificates has the SHA-256 fingerprint {_plain(item['sha256'])}.",
+            f"{_name_source(item)}: none of its certificates has the SHA-256 fingerprint "
+            f"{_normalise_fingerprint(item['sha256'])}.",
             "Find out which certificate is right before trusting it.",
         )
 
 
-def _plain(fingerprint: str) -> str:
+def _normalise_fingerprint(fingerprint: str) -> str:
     plain = fingerprint.replace(":", "").replace(" ", "").lower()
     if not re.match(r"[0-9a-f]{64}\Z", plain):
         raise RtcError(
@@ -419,11 +423,11 @@ def _plain(fingerprint: str) -> str:
     return plain
 
 
-def _source(item: dict[str, Any]) -> str:
+def _name_source(item: dict[str, Any]) -> str:
     return item["src"] or (f"The chain of {item['host']}:{item['port']}" if item["host"] else "certificates[].pem")
 
 
-def _shown(alias: str, certificate: server_certificate.Certificate | None) -> dict[str, str]:
+def _describe(alias: str, certificate: Certificate | None) -> dict[str, str]:
     if certificate is None:
         return dict(dict.fromkeys(_FIELDS, ""), alias=alias, subject="(cannot be parsed)")
     return {
@@ -437,7 +441,7 @@ def _shown(alias: str, certificate: server_certificate.Certificate | None) -> di
     }
 
 
-def _listing(items: list[dict[str, str]]) -> str:
+def _format_listing(items: list[dict[str, str]]) -> str:
     return "".join(
         f"{one['alias']}\n  subject: {one['subject']}\n  issuer: {one['issuer']}\n"
         f"  valid: {one['not_before']} to {one['not_after']}\n  sha256: {one['sha256']}\n"
@@ -446,6 +450,7 @@ def _listing(items: list[dict[str, str]]) -> str:
 
 
 def main() -> None:
+    """Run the module."""
     item = {
         "pem": {"type": "str", "no_log": True},  # a pasted file may have the private key beside its certificate
         "src": {"type": "path"},
@@ -471,9 +476,14 @@ def main() -> None:
                 "required_by": {"host": ("port",), "port": ("host",), "server_name": ("host",)},
             },
             state={"type": "str", "choices": ["present", "absent"], "default": "present"},
-            trust={"type": "str", "choices": list(server_certificate.POLICIES), "default": "issuer"},
-            seed_from={"type": "path"},
-            seed_password={"type": "str", "default": reader.DEFAULT_PASSWORD, "no_log": True},
+            trust={"type": "str", "choices": list(POLICIES), "default": "issuer"},
+            copy_from={"type": "path", "aliases": ["seed_from"]},
+            copy_password={
+                "type": "str",
+                "default": reader.DEFAULT_PASSWORD,
+                "no_log": True,
+                "aliases": ["seed_password"],
+            },
             timeout={"type": "float", "default": 10},
         ),
         required_one_of=[("path", "jre_home")],

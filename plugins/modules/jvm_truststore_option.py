@@ -12,14 +12,14 @@ version_added: 0.1.0
 author:
   - collab.rtc authors (@collab-rtc)
 description:
-  - Adds C(-Djavax.net.ssl.trustStore) to E(CATALINA_OPTS) by one marked block at the end of Tomcat's C(bin/setenv.sh), or removes
-    that block. Every other byte of the file stays as it was.
-  - It refuses, and leaves the file untouched, when the script sets the option itself to another store, ends before its last line
-    (C(exit), C(return)), or ends within a command.
-  - It refuses a store of which the JVM would see nothing. Java reads a JKS store and a PKCS#12 store without a password as it is.
-    Of a PKCS#12 store with a password it sees nothing, without a word, unless the script also sets
-    C(-Djavax.net.ssl.trustStorePassword). This module never writes a password, because everyone on the host can read the
-    command line of a process.
+  - Adds C(-Djavax.net.ssl.trustStore) to E(CATALINA_OPTS) by one marked block at the end of Tomcat's C(bin/setenv.sh),
+    or removes that block. Every other byte of the file stays as it was.
+  - It refuses, and leaves the file untouched, when the script sets the option itself to another store, ends before its
+    last line (C(exit), C(return)), or ends within a command.
+  - It refuses a store of which the JVM would see nothing. Java reads a JKS store and a PKCS#12 store without a password
+    as it is. Of a PKCS#12 store with a password it silently sees nothing, unless the script also sets
+    C(-Djavax.net.ssl.trustStorePassword). This module never writes a password, because everyone on the host can read
+    the command line of a process.
   - C(catalina.sh) reads the file when it starts. This module restarts nothing.
 extends_documentation_fragment: [collab.rtc.attributes, collab.rtc.writing]
 attributes:
@@ -38,14 +38,14 @@ options:
     required: true
   truststore:
     description:
-      - Absolute path of the trust store. It has to exist; M(collab.rtc.java_truststore) with O(collab.rtc.java_truststore#module:seed_from)
-        makes it.
+      - Absolute path of the trust store. It has to exist; M(collab.rtc.java_truststore) with
+        O(collab.rtc.java_truststore#module:copy_from) makes it.
       - Needed with O(state=present).
     type: str
   instead_of:
     description:
-      - The trust store that the JVM used until now, such as the C(cacerts) of the JRE. A warning tells when it has authorities that
-        O(truststore) has not. It is passed over when it cannot be read without a password.
+      - The trust store that the JVM used until now, such as the C(cacerts) of the JRE. A warning tells when it has
+        authorities that O(truststore) has not. It is passed over when it cannot be read without a password.
     type: path
   state:
     description: Whether the option is to be there.
@@ -89,13 +89,14 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _files, _undo
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
-from ansible_collections.collab.rtc.plugins.module_utils._java import options as jvm_options
 from ansible_collections.collab.rtc.plugins.module_utils._java import setenv
+from ansible_collections.collab.rtc.plugins.module_utils._java.options import of_setenv
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import reader
+from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import WrongPasswordError
 
 
 def main() -> None:
-    """Entry point."""
+    """Run the module."""
     module = AnsibleModule(
         argument_spec={
             "path": {"type": "path", "required": True},
@@ -119,7 +120,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     old = _files.read_bytes(path).decode("utf-8", "surrogateescape")  # any bytes survive, whatever the encoding
     new = setenv.with_store(old, store, path) if present else setenv.without_store(old, path)
     if present and not (module.check_mode and not os.path.exists(store)):
-        look_into(module, store, old)
+        check_truststore(module, store, old)
     result: dict[str, Any] = {"changed": new != old, "option": setenv.option(store) if present else ""}
     if module._diff:
         result["diff"] = {
@@ -136,18 +137,19 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     return result
 
 
-def look_into(module: AnsibleModule, path: str, script: str) -> None:
+def check_truststore(module: AnsibleModule, path: str, script: str) -> None:
     """Make sure that a JVM trusts something with this store.
 
     :raises RtcError: the store is missing, or the JVM would see nothing of it.
     """
-    options = jvm_options.of_setenv(script, "", {}).properties
+    options = of_setenv(script, "", {}).properties
     try:
         store = reader.read_file(path, options.get("javax.net.ssl.trustStorePassword") or None)
-    except reader.WrongPassword as exc:
+    except WrongPasswordError as exc:
         raise RtcError(
-            f"{path} is a PKCS#12 store with a password, of which Java sees nothing without -Djavax.net.ssl.trustStorePassword.",
-            "Move it away: java_truststore with seed_from makes one that needs no password.",
+            f"{path} is a PKCS#12 store with a password, of which Java sees nothing without "
+            "-Djavax.net.ssl.trustStorePassword.",
+            "Move it away: java_truststore with copy_from makes one that needs no password.",
         ) from exc
     if not store.trusted():
         raise RtcError(f"{path} has no certificate that is trusted.", "Fill it with java_truststore.")
@@ -156,7 +158,8 @@ def look_into(module: AnsibleModule, path: str, script: str) -> None:
         lost = len(set(before.trusted()) - set(store.trusted()))
         if lost:
             module.warn(
-                f"{lost} authorities of {module.params['instead_of']} are not in {path}: the JVM will not trust them any more."
+                f"{lost} authorities of {module.params['instead_of']} are not in {path}: the JVM will not trust them "
+                "any more."
             )
 
 

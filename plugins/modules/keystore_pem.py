@@ -12,14 +12,15 @@ version_added: 0.1.0
 author:
   - collab.rtc authors (@collab-rtc)
 description:
-  - Finds in C(server.xml) which key a TLS connector uses, and writes the key and its chain as PEM files for another service
-    on the same host, such as the RTC server when it ends TLS itself.
-  - Understands the attributes of the connector (Tomcat up to 9.0) and C(SSLHostConfig) with C(Certificate) (from 8.5); JKS,
-    JCEKS and PKCS#12 stores with an alias and a separate key password, PEM files, encrypted ones too, password files, and
-    C(${...}) from O(properties) and C(catalina.properties).
+  - Finds in C(server.xml) which key a TLS connector uses, and writes the key and its chain as PEM files for another
+    service on the same host, such as the RTC server when it ends TLS itself.
+  - Understands the attributes of the connector (Tomcat up to 9.0) and C(SSLHostConfig) with C(Certificate) (from 8.5);
+    JKS, JCEKS and PKCS#12 stores with an alias and a separate key password, PEM files, encrypted ones too, password
+    files, and C(${...}) from O(properties) and C(catalina.properties).
   - Reads the stores itself, without a JVM. A store that only Java can read is converted by one run of C(keytool), and
     again only when the store has changed.
-  - The pair is loaded as a TLS server would load it before it is written. Files are changed only when their content does.
+  - The pair is loaded as a TLS server would load it before it is written. Files are changed only when their content
+    does.
   - The key file is readable by O(owner) alone. Keys and passwords are in no output, diff or command line.
 options:
   server_xml:
@@ -155,18 +156,19 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _files, _undo
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import Tree
-from ansible_collections.collab.rtc.plugins.module_utils._java import keytool as jvm_keytool
-from ansible_collections.collab.rtc.plugins.module_utils._java import options as jvm_options
+from ansible_collections.collab.rtc.plugins.module_utils._java.keytool import Keytool, find_keytool
+from ansible_collections.collab.rtc.plugins.module_utils._java.options import MASK
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import private_key
 from ansible_collections.collab.rtc.plugins.module_utils._tomcat import facts, server_xml, tls_source
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import server_certificate
+from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate import Certificate, parse_pem
 
 # First line of a chain that keytool converted: what it was made of, so that an unchanged store needs no JVM.
 _STAMP = re.compile(r"\A# made of ([0-9a-f]{64})\n")
 
 
 @dataclass
-class Target:
+class OutputFile:
     """A file to be written."""
 
     path: str
@@ -207,6 +209,7 @@ class Target:
 
 
 def main() -> None:
+    """Run the module."""
     module = AnsibleModule(
         argument_spec=dict(
             _argspec.WRITING,
@@ -226,7 +229,7 @@ def main() -> None:
     )
     options = dict(module.params)
     # Ansible shows a module's parameters with its result, and any property may be what a password refers to.
-    module.params["properties"] = dict.fromkeys(map(str, options["properties"]), jvm_options.MASK)
+    module.params["properties"] = dict.fromkeys(map(str, options["properties"]), MASK)
     try:
         result = _run(module, options)
     except RtcError as exc:
@@ -237,18 +240,21 @@ def main() -> None:
 
 
 def _run(module: AnsibleModule, options: dict[str, Any]) -> dict[str, Any]:
-    source = _source(options)
-    owner, group = _id(options["owner"], pwd.getpwnam, "user"), _id(options["group"], grp.getgrnam, "group")
-    keytool: jvm_keytool.Keytool | None = None
+    source = _find_source(options)
+    owner, group = (
+        _look_up_id(options["owner"], pwd.getpwnam, "user"),
+        _look_up_id(options["group"], grp.getgrnam, "group"),
+    )
+    keytool: Keytool | None = None
     try:
-        material, stamp = private_key.from_source(source), ""
-    except private_key.NeedsJava:
-        stamp = _fingerprint(source)
-        known = _converted_before(stamp, source, options)
+        material, stamp = private_key.read_key_material(source), ""
+    except private_key.NeedsJavaError:
+        stamp = _hash_source(source)
+        known = _find_converted(stamp, source, options)
         if known is None:
-            keytool = jvm_keytool.Keytool(jvm_keytool.find_keytool(options["jre_home"]))
-        material = known or private_key.from_source(source, keytool)
-    targets = _targets(material, f"# made of {stamp}\n" if stamp else "", options, owner, group)
+            keytool = Keytool(find_keytool(options["jre_home"]))
+        material = known or private_key.read_key_material(source, keytool)
+    targets = _make_files(material, f"# made of {stamp}\n" if stamp else "", options, owner, group)
     changing = [one for one in targets if one.old() != one.content or one.wrong_access()]
     _warn(module, material, options["server_name"])
     result: dict[str, Any] = {
@@ -260,13 +266,13 @@ def _run(module: AnsibleModule, options: dict[str, Any]) -> dict[str, Any]:
             "path": source.store or source.key,
             "alias": material.alias,
         },
-        "chain": [_shown(one) for one in material.chain],
+        "chain": [_describe(one) for one in material.chain],
         "key_dest": options["key_dest"],
         "chain_dest": options["chain_dest"],
         "jvm_starts": keytool.starts if keytool else 0,
     }
     if module._diff:
-        result["diff"] = [_diff(one, material) for one in changing]
+        result["diff"] = [_make_diff(one) for one in changing]
     if changing and not module.check_mode:
         backups = [_replace(one, options) for one in changing]
         if options["backup"]:
@@ -274,10 +280,10 @@ def _run(module: AnsibleModule, options: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _source(options: dict[str, Any]) -> tls_source.KeySource:
+def _find_source(options: dict[str, Any]) -> tls_source.KeySource:
     path = options["server_xml"]
     base = os.path.dirname(os.path.dirname(os.path.abspath(path)))
-    properties = facts.known_properties(Tree(), base, _texts(options["properties"]), {})
+    properties = facts.known_properties(Tree(), base, _to_texts(options["properties"]), {})
     model = server_xml.parse(_files.read_bytes(path), path, properties)
     return tls_source.find(
         model,
@@ -288,11 +294,11 @@ def _source(options: dict[str, Any]) -> tls_source.KeySource:
     )
 
 
-def _texts(properties: dict[str, Any]) -> dict[str, str]:
+def _to_texts(properties: dict[str, Any]) -> dict[str, str]:
     return {str(name): "" if value is None else str(value) for name, value in properties.items()}
 
 
-def _id(name: str | None, look_up: Any, what: str) -> int:
+def _look_up_id(name: str | None, look_up: Any, what: str) -> int:
     """The number of a user or group; -1 for none."""
     if not name:
         return -1
@@ -304,11 +310,11 @@ def _id(name: str | None, look_up: Any, what: str) -> int:
         raise RtcError(f"There is no {what} {name} on this host.", "Create it first, or give another.") from exc
 
 
-def _fingerprint(source: tls_source.KeySource) -> str:
+def _hash_source(source: tls_source.KeySource) -> str:
     return hashlib.sha256(_files.read_bytes(source.store) + b"\0" + source.alias.encode("utf-8")).hexdigest()
 
 
-def _converted_before(
+def _find_converted(
     stamp: str, source: tls_source.KeySource, options: dict[str, Any]
 ) -> private_key.KeyMaterial | None:
     """What the files have, when they were made of just this store and are still a pair; else ``None``."""
@@ -320,9 +326,9 @@ def _converted_before(
     if found is None or found.group(1) != stamp:
         return None
     try:
-        certificates = tuple(server_certificate.parse_pem(chain, options["chain_dest"]))
+        certificates = tuple(parse_pem(chain, options["chain_dest"]))
         material = private_key.KeyMaterial(
-            private_key.clear_key(key, "", options["key_dest"]), certificates, source.alias
+            private_key.decrypt_pem_key(key, "", options["key_dest"]), certificates, source.alias
         )
         private_key.check_pair(material, options["key_dest"])
     except RtcError:
@@ -330,20 +336,20 @@ def _converted_before(
     return material
 
 
-def _targets(
+def _make_files(
     material: private_key.KeyMaterial, stamp: str, options: dict[str, Any], owner: int, group: int
-) -> list[Target]:
-    """The files, the chain first: a service that starts between the two would rather lack the key than have a wrong one."""
+) -> list[OutputFile]:
+    """The files, the chain first: a service that starts in between had better lack the key than have a wrong one."""
     chain = stamp + material.chain_pem()
     if options["chain_dest"] == options["key_dest"]:
-        return [Target(options["key_dest"], stamp + material.key + material.chain_pem(), True, owner, group)]
+        return [OutputFile(options["key_dest"], stamp + material.key + material.chain_pem(), True, owner, group)]
     return [
-        Target(options["chain_dest"], chain, False, owner, group),
-        Target(options["key_dest"], material.key, True, owner, group),
+        OutputFile(options["chain_dest"], chain, False, owner, group),
+        OutputFile(options["key_dest"], material.key, True, owner, group),
     ]
 
 
-def _replace(target: Target, options: dict[str, Any]) -> str:
+def _replace(target: OutputFile, options: dict[str, Any]) -> str:
     _undo.record(options["undo_dir"], target.path)
     target.mend_access()
     kept = _files.backup(target.path) if options["backup"] and os.path.exists(target.path) else ""
@@ -358,7 +364,7 @@ def _warn(module: AnsibleModule, material: private_key.KeyMaterial, server_name:
         module.warn(f"The certificate '{material.chain[0].subject}' is not for {server_name}: browsers will refuse it.")
 
 
-def _shown(certificate: server_certificate.Certificate) -> dict[str, str]:
+def _describe(certificate: Certificate) -> dict[str, str]:
     return {
         "subject": certificate.subject,
         "issuer": certificate.issuer,
@@ -367,27 +373,27 @@ def _shown(certificate: server_certificate.Certificate) -> dict[str, str]:
     }
 
 
-def _diff(target: Target, material: private_key.KeyMaterial) -> dict[str, str]:
+def _make_diff(target: OutputFile) -> dict[str, str]:
     """Certificates by their names; of the key only which public key it belongs to."""
-    before, after = _summary(target.old(), target), _summary(target.content, target)
+    before, after = _summarise(target.old(), target), _summarise(target.content, target)
     if os.path.exists(target.path) and target.wrong_access():
         before = f"mode: {stat.S_IMODE(os.stat(target.path).st_mode):04o}\n{before}"
         after = f"mode: {target.mode:04o}\n{after}"
     return {"before_header": target.path, "after_header": target.path, "before": before, "after": after}
 
 
-def _summary(text: str, target: Target) -> str:
+def _summarise(text: str, target: OutputFile) -> str:
     lines = []
     if "PRIVATE KEY-----" in text:
-        # A digest of a key with a great deal of chance in it tells nothing about the key, but whether it is another.
+        # A digest of a random key reveals nothing of it, but whether it is another one.
         found = re.search(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END", text, re.DOTALL)
         lines.append(
             "private key: " + hashlib.sha256((found.group(0) if found else text).encode("utf-8")).hexdigest()[:16]
         )
     if "BEGIN CERTIFICATE" in text:
         try:
-            for one in server_certificate.parse_pem(text, target.path):
-                shown = _shown(one)
+            for one in parse_pem(text, target.path):
+                shown = _describe(one)
                 lines.append(f"certificate: {shown['subject']}, until {shown['not_after']}, sha256 {shown['sha256']}")
         except RtcError as exc:
             lines.append(exc.message)

@@ -10,12 +10,12 @@ module: rtc_probe
 short_description: Check step by step that an RTC service can be used from here
 version_added: 0.1.0
 description:
-  - Resolves the name, connects, verifies TLS, and opens a session over each transport with Engine.IO and Socket.IO, as a
-    browser does; with a project it also joins it and sends something there.
+  - Resolves the name, connects, verifies TLS, and opens a session over each transport with Engine.IO and Socket.IO, as
+    a browser does; with a project it also joins it and sends something there.
   - Each step is timed. For the first one that fails it says the likely cause and the remedy. A transport that
     fails does not keep the others from being tried.
-  - It runs where the service is to be seen from, such as the application's own host, and can trust just what the application's
-    JRE trusts.
+  - It runs where the service is to be seen from, such as the application's own host, and can trust just what the
+    application's JRE trusts.
   - It changes nothing, unless O(change) is set.
 requirements:
   - Python 3.8 or later on the managed host; nothing else.
@@ -49,13 +49,13 @@ options:
     type: str
   project:
     description:
-      - Project to join, for a service of this collection. Without it the check ends with the connection, which is all that
-        an add-on's own service can be asked for.
+      - Project to join, for a service of this collection. Without it the check ends with the connection, which is all
+        that an add-on's own service can be asked for.
     type: str
   change:
     description:
-      - Write a change into O(project), wait for it to come back, and compare its revision. Else C(presence) is sent, which is
-        not kept.
+      - Write a change into O(project), wait for it to come back, and compare its revision. Else C(presence) is sent,
+        which is not kept.
     type: bool
     default: false
   protocol:
@@ -73,8 +73,8 @@ options:
     default: [polling, websocket, upgrade]
   origin:
     description:
-      - Origin of the page that a browser would show, such as V(https://wiki.example.com). It is sent, and the answers must
-        allow it. The port makes the page's origin another than that of the RTC service.
+      - Origin of the page that a browser would show, such as V(https://wiki.example.com). It is sent, and the answers
+        must allow it. The port makes the page's origin another than that of the RTC service.
     type: str
     default: ''
 seealso:
@@ -112,8 +112,9 @@ ok:
   type: bool
 steps:
   description:
-    - What was done, in order. C(resolve), C(connect) and C(tls) come first, then for each transport its handshake under the
-      name of the transport, and C(<transport>:) followed by C(connect), C(ping) (Engine.IO 3), C(join) and C(echo).
+    - What was done, in order.
+    - C(resolve), C(connect) and C(tls) come first, then for each transport its handshake under the name of the
+      transport, and C(<transport>:) followed by C(connect), C(ping) (Engine.IO 3), C(join) and C(echo).
   returned: always
   type: list
   elements: dict
@@ -136,13 +137,15 @@ failed_step:
   type: str
 code:
   description:
-    - Kind of the first failure, for programs; empty when there is none. One of C(name_unresolved), C(connection_refused),
-      C(connect_timeout), C(unreachable), C(no_answer), C(closed), C(reset), C(tls_untrusted), C(tls_incomplete_chain),
+    - Kind of the first failure, for programs; empty when there is none.
+    - One of C(name_unresolved), C(connection_refused), C(connect_timeout), C(unreachable), C(no_answer), C(closed),
+      C(reset), C(tls_untrusted), C(tls_incomplete_chain),
       C(tls_self_signed), C(tls_wrong_name), C(tls_expired), C(tls_not_yet_valid), C(tls_not_spoken), C(tls_refused),
       C(tls_protocol), C(plain_on_tls_port), C(not_http), C(wrong_protocol), C(unsupported_version), C(unknown_session),
-      C(origin_refused), C(origin_not_allowed), C(forbidden), C(login), C(redirected), C(not_found), C(too_large), C(too_many),
-      C(upstream_down), C(upstream_timeout), C(server_error), C(not_rtc), C(upgrade_refused), C(websocket_closed),
-      C(probe_refused), C(connect_refused), C(join_refused), C(change_refused), C(no_event), C(unexpected).
+      C(origin_refused), C(origin_not_allowed), C(forbidden), C(login), C(redirected), C(not_found), C(too_large),
+      C(too_many), C(upstream_down), C(upstream_timeout), C(server_error), C(not_rtc), C(upgrade_refused),
+      C(websocket_closed), C(probe_refused), C(connect_refused), C(join_refused), C(change_refused), C(no_event),
+      C(unexpected).
   returned: always
   type: str
 cause:
@@ -154,7 +157,9 @@ remedy:
   returned: always
   type: str
 certificate:
-  description: The server's certificate; empty without TLS. It was verified unless the step C(tls) failed.
+  description:
+    - The server's certificate; empty without TLS.
+    - It was verified unless the step C(tls) failed.
   returned: always
   type: dict
   contains:
@@ -192,7 +197,7 @@ transports:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.collab.rtc.plugins.module_utils._verify import check_module, probe
+from ansible_collections.collab.rtc.plugins.module_utils._verify import check_module, probe, truststore
 
 
 def main() -> None:
@@ -222,24 +227,24 @@ def main() -> None:
         supports_check_mode=True,
     )
     check_module.check_options(module)
-    options = module.params
-    store = options["truststore"] or {}
+    params = module.params
+    store = params["truststore"] or {}
     with check_module.explained(module):
-        wish = probe.Wish(
-            url=options["url"],
-            connect_to=options["connect_to"],
-            context=probe.context_of(
-                options["url"], options["ca"], store.get("path") or "", store.get("password"), options["system_trust"]
+        options = probe.ProbeOptions(
+            url=params["url"],
+            connect_to=params["connect_to"],
+            context=truststore.context_of(
+                params["url"], params["ca"], store.get("path") or "", store.get("password"), params["system_trust"]
             ),
-            token=options["token"] or "",
-            project=options["project"] or "",
-            change=options["change"] and not module.check_mode,
-            protocol=0 if options["protocol"] == "auto" else int(options["protocol"]),
-            transports=options["transports"],
-            origin=options["origin"],
-            timeout=options["timeout"],
+            token=params["token"] or "",
+            project=params["project"] or "",
+            change=params["change"] and not module.check_mode,
+            protocol=0 if params["protocol"] == "auto" else int(params["protocol"]),
+            transports=params["transports"],
+            origin=params["origin"],
+            timeout=params["timeout"],
         )
-        check_module.finish(module, probe.probe(wish))
+        check_module.finish(module, probe.check(options))
 
 
 if __name__ == "__main__":

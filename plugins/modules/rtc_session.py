@@ -10,9 +10,9 @@ module: rtc_session
 short_description: Check that two users can work on one project through the real address
 version_added: 0.1.0
 description:
-  - Two clients of the library python-socketio, one over WebSocket only and one over polling only, join a project of an RTC
-    service of this collection. What one changes must reach the other, both ways, with the revision of its acknowledgement and
-    in the same order for both.
+  - Two clients of the library python-socketio, one over WebSocket only and one over polling only, join a project of an
+    RTC service of this collection. What one changes must reach the other, both ways, with the revision of its
+    acknowledgement and in the same order for both.
   - Then each of them goes, misses a change, comes back with the revision it knows, and must get just what it missed.
   - For the first step that fails it says the likely cause and the remedy.
   - Run it on the controller, with O(ignore:delegate_to=localhost) and C(ansible_python_interpreter) set to
@@ -93,17 +93,18 @@ steps:
       description: What was seen.
       type: str
 failed_step:
-  description: Name of the step that failed; empty when none did.
+  description: Name of the first step that failed; empty when none did.
   returned: always
   type: str
 code:
   description:
-    - Kind of the failure, for programs; empty when there is none. Beside those of M(collab.rtc.rtc_probe) there is
-      C(not_shared), which means that the two clients do not see the same.
+    - Kind of the first failure, for programs; empty when there is none.
+    - Beside those of M(collab.rtc.rtc_probe) there is C(not_shared), which means that the two clients do not see the
+      same.
   returned: always
   type: str
 cause:
-  description: The likely cause of the failure.
+  description: The likely cause of the first failure.
   returned: always
   type: str
 remedy:
@@ -111,7 +112,9 @@ remedy:
   returned: always
   type: str
 certificate:
-  description: The server's certificate as in RV(collab.rtc.rtc_probe#module:certificate).
+  description:
+    - The server's certificate; empty without TLS.
+    - It has the members of RV(collab.rtc.rtc_probe#module:certificate).
   returned: always
   type: dict
 revision:
@@ -122,7 +125,7 @@ revision:
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.collab.rtc.plugins.module_utils._verify import check_module, probe, session
+from ansible_collections.collab.rtc.plugins.module_utils._verify import check_module, session, trust
 
 
 def main() -> None:
@@ -139,19 +142,19 @@ def main() -> None:
     for library, error in session.IMPORT_ERRORS.items():
         module.fail_json(msg=missing_required_lib(library), exception=error)
     check_module.check_options(module)
-    options = module.params
+    params = module.params
     with check_module.explained(module):
-        wish = session.Wish(
-            url=options["url"],
-            token=options["token"],
-            project=options["project"],
-            connect_to=options["connect_to"],
-            context=probe.context_of(options["url"], options["ca"], system=options["system_trust"]),
-            origin=options["origin"],
-            timeout=options["timeout"],
+        options = session.SessionOptions(
+            url=params["url"],
+            token=params["token"],
+            project=params["project"],
+            connect_to=params["connect_to"],
+            context=trust.context_of(params["url"], params["ca"], system=params["system_trust"]),
+            origin=params["origin"],
+            timeout=params["timeout"],
             write=not module.check_mode,
         )
-        check_module.finish(module, session.check(wish))
+        check_module.finish(module, session.check(options))
 
 
 if __name__ == "__main__":

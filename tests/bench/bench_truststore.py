@@ -43,7 +43,7 @@ JAVA = "17"
 
 
 def fingerprint(name):
-    return certificate.parse((DATA / f"{name}.pem").read_bytes(), name)[0].fingerprint
+    return certificate.parse_certificates((DATA / f"{name}.pem").read_bytes(), name)[0].fingerprint
 
 
 def ours(store, items, state):

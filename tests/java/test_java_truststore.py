@@ -27,7 +27,7 @@ def content(name):
 
 
 def certificates(*names):
-    return [one for name in names for one in certificate.parse(content(f"{name}.pem"), name)]
+    return [one for name in names for one in certificate.parse_certificates(content(f"{name}.pem"), name)]
 
 
 def default_alias(name):
@@ -104,7 +104,7 @@ def test_a_store_of_its_own_is_opened_by_java(run_module, jre, tmp_path, name):
     jre.store.write_bytes(content(name))
     own = tmp_path / "own"
     arguments = {
-        "path": str(own), "jre_home": str(jre.home), "seed_from": str(jre.home / "lib" / "security" / "cacerts"),
+        "path": str(own), "jre_home": str(jre.home), "copy_from": str(jre.home / "lib" / "security" / "cacerts"),
         "certificates": [{"src": str(DATA / "plain.pem")}],
     }  # fmt: skip
     result = run_module("java_truststore", arguments)
@@ -145,7 +145,7 @@ def test_a_password_of_other_letters(run_module, jre, tmp_path):
     jre.store.write_bytes(content("trust.jks"))
     own = tmp_path / "own"
     arguments = {
-        "path": str(own), "jre_home": str(jre.home), "seed_from": str(jre.store), "password": "pässwört-€",
+        "path": str(own), "jre_home": str(jre.home), "copy_from": str(jre.store), "password": "pässwört-€",
         "certificates": [{"src": str(DATA / "plain.pem")}],
     }  # fmt: skip
     assert run_module("java_truststore", arguments).get("msg") is None

@@ -127,12 +127,12 @@ CASES = [
 
 @pytest.mark.parametrize("case", CASES, ids="-".join)
 def test_a_named_store_outlives_the_cacerts_of_the_jre(run_module, install_tomcat, tmp_path, case):
-    *java_and_tomcat, seed = case
+    *java_and_tomcat, original = case
     tomcat = install_tomcat(*java_and_tomcat, tmp_path)
     cacerts = own_jre(pathlib.Path(tomcat.java_home), tmp_path / "jre")
     tomcat.java_home = str(tmp_path / "jre")
-    if seed != "its own":
-        replace(cacerts, (DATA / "truststore" / seed).read_bytes())
+    if original != "its own":
+        replace(cacerts, (DATA / "truststore" / original).read_bytes())
     application = tomcat.base / "webapps" / "ROOT"
     application.mkdir()
     (application / "fetch.jsp").write_text(JSP, encoding="ascii")
@@ -150,13 +150,13 @@ def test_a_named_store_outlives_the_cacerts_of_the_jre(run_module, install_tomca
         assert said.startswith("refused ")
         # Java opens its own cacerts without a password, too: of one that has a password it sees nothing.
         assert ("unable to find valid certification path" in said, before > 0) == (
-            (True, True) if seed == "its own" else (False, False)
+            (True, True) if original == "its own" else (False, False)
         )
 
         made = run_module(
             "java_truststore",
             path=str(store),
-            seed_from=str(cacerts),
+            copy_from=str(cacerts),
             jre_home=tomcat.java_home,
             certificates=[{"pem": root.pem}],
         )
@@ -166,7 +166,7 @@ def test_a_named_store_outlives_the_cacerts_of_the_jre(run_module, install_tomca
 
         # The upgrade: the JRE comes with other authorities, and without ours.
         replace(cacerts, (DATA / "truststore" / "trust.jks").read_bytes())
-        if seed == "its own":
+        if original == "its own":
             assert made["store"]["entries"] == before + 1
         assert started(tomcat, url) == (made["store"]["entries"], "status 200")
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the collab.rtc authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Real services for the checks to look at: ours, python-socketio's, and proxies before them, each in a thread of its own."""
+"""Real services for the checks to look at: ours, python-socketio's, and proxies in front, each in its own thread."""
 
 from __future__ import annotations
 

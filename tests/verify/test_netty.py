@@ -14,13 +14,14 @@ import subprocess
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils._verify import probe as probe_module
+from ansible_collections.collab.rtc.plugins.module_utils._verify import probe
 from ansible_collections.collab.rtc.tests.unit import servers
 
 CACHE = pathlib.Path(__file__).parents[2] / ".build" / "netty-socketio"
 POM = """<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
 <groupId>tests</groupId><artifactId>tests</artifactId><version>1</version><dependencies>
-<dependency><groupId>com.corundumstudio.socketio</groupId><artifactId>netty-socketio</artifactId><version>{0}</version></dependency>
+<dependency><groupId>com.corundumstudio.socketio</groupId>
+<artifactId>netty-socketio</artifactId><version>{0}</version></dependency>
 <dependency><groupId>org.slf4j</groupId><artifactId>slf4j-nop</artifactId><version>1.7.36</version></dependency>
 </dependencies></project>
 """
@@ -76,7 +77,7 @@ def netty(request):
 def test_proxy_that_drops_upgrade(netty, plain_proxy):
     """Such a service does not refuse then: it takes the request for a WebSocket, or does not answer at all."""
     proxy = plain_proxy(netty[1])
-    result = probe_module.probe(probe_module.Wish(f"http://{servers.NAME}:{proxy.port}/", "127.0.0.1", timeout=5))
+    result = probe.check(probe.ProbeOptions(f"http://{servers.NAME}:{proxy.port}/", "127.0.0.1", timeout=5))
     assert result["transports"] == {"polling": True, "websocket": False, "upgrade": False}
     assert result["code"] == "upgrade_refused"
     assert result["failed_step"].startswith("websocket")
@@ -86,14 +87,19 @@ def test_netty_socketio(netty):
     version, port = netty
     own = 3 if version.startswith("1.") else 4
 
-    def probe(**more):
-        return probe_module.probe(probe_module.Wish(f"http://{servers.NAME}:{port}/", "127.0.0.1", timeout=20, **more))
+    def run_probe(**more):
+        return probe.check(probe.ProbeOptions(f"http://{servers.NAME}:{port}/", "127.0.0.1", timeout=20, **more))
 
-    for wish in ({}, {"transports": ["websocket"]}, {"transports": ["upgrade"]}, {"origin": f"http://{servers.NAME}"}):
-        result = probe(**wish)
-        assert result["ok"], (wish, result)
+    for options in (
+        {},
+        {"transports": ["websocket"]},
+        {"transports": ["upgrade"]},
+        {"origin": f"http://{servers.NAME}"},
+    ):
+        result = run_probe(**options)
+        assert result["ok"], (options, result)
         assert (result["protocol"], result["ping_interval"]) == (own, 25)
-    assert probe(protocol=3)["ok"]
-    newest = probe(protocol=4)
+    assert run_probe(protocol=3)["ok"]
+    newest = run_probe(protocol=4)
     assert newest["ok"] == (own == 4)
     assert newest["code"] == ("unsupported_version" if own == 3 else "")

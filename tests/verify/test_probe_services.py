@@ -11,8 +11,8 @@ from aiohttp import web
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import jks
-from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import Entry
-from ansible_collections.collab.rtc.plugins.module_utils._verify import probe as probe_module
+from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import KeyStoreEntry
+from ansible_collections.collab.rtc.plugins.module_utils._verify import probe, trust
 from ansible_collections.collab.rtc.tests.unit import servers
 
 NAME = servers.NAME
@@ -20,10 +20,10 @@ ORIGIN = f"https://{NAME}"
 ALL = {"polling": True, "websocket": True, "upgrade": True}
 
 
-def probe(server, pki=None, scheme="http", **more):
+def run_probe(server, pki=None, scheme="http", **more):
     url = getattr(server, "url", f"{scheme}://{NAME}:{server.port}/")
-    context = probe_module.context_of(url, [pki.root.pem] if pki else [])
-    return probe_module.probe(probe_module.Wish(url, connect_to="127.0.0.1", context=context, timeout=5, **more))
+    context = trust.context_of(url, [pki.root.pem] if pki else [])
+    return probe.check(probe.ProbeOptions(url, connect_to="127.0.0.1", context=context, timeout=5, **more))
 
 
 def names(result):
@@ -32,7 +32,7 @@ def names(result):
 
 def test_our_service_over_tls(rtc, pki):
     server = rtc()
-    result = probe(server, pki, token=server.token, project="check", origin=ORIGIN)
+    result = run_probe(server, pki, token=server.token, project="check", origin=ORIGIN)
     assert result["ok"], result
     assert names(result) == ["resolve", "connect", "tls"] + [
         name
@@ -50,9 +50,11 @@ def test_our_service_over_tls(rtc, pki):
 
 def test_presence_leaves_no_trace_and_a_change_does(rtc, pki):
     server = rtc()
-    wish = {"token": server.token, "project": "check", "transports": ["polling"]}
+    options = {"token": server.token, "project": "check", "transports": ["polling"]}
     seen = [
-        step["detail"] for change in (False, True, False) for step in probe(server, pki, change=change, **wish)["steps"]
+        step["detail"]
+        for change in (False, True, False)
+        for step in run_probe(server, pki, change=change, **options)["steps"]
     ]
     assert [detail for detail in seen if "revision" in detail] == [
         "revision 0, 1 members",
@@ -64,7 +66,7 @@ def test_presence_leaves_no_trace_and_a_change_does(rtc, pki):
 
 def test_older_dialect_of_our_service(rtc, pki):
     server = rtc()
-    result = probe(server, pki, token=server.token, project="check", change=True, protocol=3)
+    result = run_probe(server, pki, token=server.token, project="check", change=True, protocol=3)
     assert result["ok"], result
     assert result["protocol"] == 3
     assert {"polling: ping", "websocket: ping", "upgrade: ping"} <= set(names(result))
@@ -73,43 +75,43 @@ def test_older_dialect_of_our_service(rtc, pki):
 
 @pytest.mark.parametrize("transports", [["polling"], ["websocket"], ["upgrade"], ["polling", "websocket", "upgrade"]])
 def test_revision_is_found_out(engine, transports):
-    result = probe(engine(revisions=(3,)), transports=transports)
+    result = run_probe(engine(revisions=(3,)), transports=transports)
     assert result["ok"], result
     assert result["protocol"] == 3
 
 
 def test_asked_revision_is_not_changed(engine):
-    result = probe(engine(revisions=(3,)), protocol=4, transports=["polling"])
+    result = run_probe(engine(revisions=(3,)), protocol=4, transports=["polling"])
     assert result["code"] == "unsupported_version"
     assert result["protocol"] == 0
 
 
 def test_service_that_speaks_neither_revision(engine):
-    result = probe(engine(revisions=()))
+    result = run_probe(engine(revisions=()))
     assert result["code"] == "unsupported_version"
     assert result["transports"] == dict.fromkeys(ALL, False)
 
 
 def test_python_socketio(python_socketio):
-    result = probe(python_socketio(cors_allowed_origins=[ORIGIN]), origin=ORIGIN)
+    result = run_probe(python_socketio(cors_allowed_origins=[ORIGIN]), origin=ORIGIN)
     assert result["ok"], result
     assert result["transports"] == ALL
     assert result["protocol"] == 4
 
 
 def test_python_socketio_knows_no_revision_3(python_socketio):
-    result = probe(python_socketio(), protocol=3)
+    result = run_probe(python_socketio(), protocol=3)
     assert result["code"] == "unsupported_version"
 
 
 def test_python_socketio_refuses_a_foreign_origin_by_default(python_socketio):
-    result = probe(python_socketio(), origin=ORIGIN)
+    result = run_probe(python_socketio(), origin=ORIGIN)
     assert (result["failed_step"], result["code"]) == ("polling", "origin_refused")
 
 
 def test_origin_that_is_not_on_our_list(rtc, pki):
     server = rtc(origins=["https://jira.example.com"])
-    result = probe(server, pki, token=server.token, origin=ORIGIN)
+    result = run_probe(server, pki, token=server.token, origin=ORIGIN)
     assert (result["failed_step"], result["code"]) == ("polling", "origin_refused")
     assert "allowed origins" in result["remedy"]
 
@@ -118,7 +120,7 @@ def test_proxy_that_drops_upgrade(rtc, plain_proxy):
     server = rtc(tls=False)
     proxy = plain_proxy(server.port)
     proxy.url = f"http://{NAME}:{proxy.port}/"
-    result = probe(proxy, token=server.token, project="check")
+    result = run_probe(proxy, token=server.token, project="check")
     assert result["transports"] == {"polling": True, "websocket": False, "upgrade": False}
     assert (result["failed_step"], result["code"]) == ("websocket", "upgrade_refused")
     assert "proxy_http_version 1.1" in result["remedy"]
@@ -129,7 +131,7 @@ def test_token_that_is_refused(rtc, pki, bearer):
     server = rtc()
     if bearer == "expired":
         bearer = server.tokens.make("probe", {"check": "edit"}, -60)
-    result = probe(server, pki, token=bearer, transports=["websocket"])
+    result = run_probe(server, pki, token=bearer, transports=["websocket"])
     assert (result["failed_step"], result["code"]) == ("websocket: connect", "connect_refused")
     if bearer:
         assert bearer not in str(result)
@@ -137,15 +139,15 @@ def test_token_that_is_refused(rtc, pki, bearer):
 
 def test_project_that_the_token_does_not_name(rtc, pki):
     server = rtc()
-    result = probe(server, pki, token=server.token, project="other")
+    result = run_probe(server, pki, token=server.token, project="other")
     assert (result["failed_step"], result["code"]) == ("polling: join", "join_refused")
 
 
 def test_right_to_view_only(rtc, pki):
     server = rtc()
     viewer = server.tokens.make("probe", {"check": "view"}, 300)
-    assert probe(server, pki, token=viewer, project="check")["ok"]
-    result = probe(server, pki, token=viewer, project="check", change=True)
+    assert run_probe(server, pki, token=viewer, project="check")["ok"]
+    result = run_probe(server, pki, token=viewer, project="check", change=True)
     assert (result["failed_step"], result["code"]) == ("polling: echo", "change_refused")
 
 
@@ -157,7 +159,7 @@ def store(pki, tmp_path):
     """A Java trust store with the root in it."""
     der = pki.root.certificate.public_bytes(Encoding.DER)
     path = tmp_path / "cacerts"
-    path.write_bytes(jks.write([Entry("root", "trusted", (der,))], "changeit"))
+    path.write_bytes(jks.write([KeyStoreEntry("root", "trusted", (der,))], "changeit"))
     return {"path": str(path), "password": "changeit"}
 
 
@@ -179,7 +181,7 @@ def test_module_trusts_what_java_trusts(run_module, rtc, store):
 def test_module_with_a_store_that_lacks_the_root(run_module, rtc, store, tmp_path):
     other = servers.Authority("Another Root").certificate.public_bytes(Encoding.DER)
     path = tmp_path / "cacerts"
-    path.write_bytes(jks.write([Entry("other", "trusted", (other,))], "changeit"))
+    path.write_bytes(jks.write([KeyStoreEntry("other", "trusted", (other,))], "changeit"))
     server = rtc()
     result = run_module("rtc_probe", {"url": server.url, "connect_to": "127.0.0.1", "truststore": store})
     assert "failed" not in result
@@ -190,7 +192,7 @@ def test_module_with_a_store_that_lacks_the_root(run_module, rtc, store, tmp_pat
 def test_module_trusts_the_certificate_of_a_key_in_the_store_as_java_does(run_module, start, tmp_path):
     certificate, key = servers.self_signed(NAME)
     pkcs8 = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-    entry = Entry("tomcat", "key", (certificate.public_bytes(Encoding.DER),), 0, jks.lock(pkcs8, "changeit"))
+    entry = KeyStoreEntry("tomcat", "key", (certificate.public_bytes(Encoding.DER),), 0, jks.lock(pkcs8, "changeit"))
     path = tmp_path / "keystore"
     path.write_bytes(jks.write([entry], "changeit"))
 

@@ -12,7 +12,7 @@ import socketio
 from aiohttp import web
 
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
-from ansible_collections.collab.rtc.plugins.module_utils._verify import probe, session
+from ansible_collections.collab.rtc.plugins.module_utils._verify import session, trust
 from ansible_collections.collab.rtc.tests.unit import servers
 
 NAME = servers.NAME
@@ -20,10 +20,12 @@ ORIGIN = f"https://{NAME}"
 
 
 def check(server, pki=None, **more):
-    context = probe.context_of(server.url, [pki.root.pem] if pki else [])
+    context = trust.context_of(server.url, [pki.root.pem] if pki else [])
     more.setdefault("token", server.token)
     more.setdefault("timeout", 5)
-    return session.check(session.Wish(server.url, project="check", connect_to="127.0.0.1", context=context, **more))
+    return session.check(
+        session.SessionOptions(server.url, project="check", connect_to="127.0.0.1", context=context, **more)
+    )
 
 
 def failed(result):
@@ -77,23 +79,25 @@ def test_only_connecting_changes_nothing(rtc, pki):
 
 def test_connect_to_another_port(rtc):
     server = rtc(tls=False)
-    wish = session.Wish(f"http://{NAME}:9083/", server.token, "check", f"127.0.0.1:{server.port}", timeout=5)
-    assert session.check(wish)["ok"]
+    options = session.SessionOptions(
+        f"http://{NAME}:9083/", server.token, "check", f"127.0.0.1:{server.port}", timeout=5
+    )
+    assert session.check(options)["ok"]
 
 
 # --- what is wrong ----------------------------------------------------------------------------------
 
 
 def test_nothing_listens():
-    wish = session.Wish(f"http://{NAME}:{servers.unused_port()}/", "a-token", "check", "127.0.0.1")
-    assert failed(session.check(wish)) == ("connect", "connection_refused")
+    options = session.SessionOptions(f"http://{NAME}:{servers.unused_port()}/", "a-token", "check", "127.0.0.1")
+    assert failed(session.check(options)) == ("connect", "connection_refused")
 
 
 def test_untrusted(rtc):
     server = rtc()
     other = servers.Authority("Other Root")
-    context = probe.context_of(server.url, [other.pem])
-    result = session.check(session.Wish(server.url, server.token, "check", "127.0.0.1", context))
+    context = trust.context_of(server.url, [other.pem])
+    result = session.check(session.SessionOptions(server.url, server.token, "check", "127.0.0.1", context))
     assert failed(result) == ("tls", "tls_untrusted")
 
 
@@ -249,4 +253,4 @@ def test_module_says_which_library_is_missing(run_module, monkeypatch):
 
 def test_connect_to_with_an_address_in_the_url():
     with pytest.raises(RtcError, match="connect_to"):
-        session.check(session.Wish("http://192.0.2.1:9083/", "a-token", "check", "127.0.0.1"))
+        session.check(session.SessionOptions("http://192.0.2.1:9083/", "a-token", "check", "127.0.0.1"))

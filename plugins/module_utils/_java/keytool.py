@@ -2,30 +2,28 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Finding the programs of a JRE, and running its keytool without a secret on the command line. PRIVATE to the collection."""
+"""Finding the programs of a JRE, and running its keytool without a secret on the command line."""
 
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 
-# A short run of a JVM: no optimising compiler, no parallel collector. Other JVMs than HotSpot ignore what they do not know.
+# A short run of a JVM: no optimising compiler, no parallel collector. JVMs other than HotSpot ignore unknown options.
 _QUICK = ("-J-XX:+IgnoreUnrecognizedVMOptions", "-J-XX:TieredStopAtLevel=1", "-J-XX:+UseSerialGC", "-J-Xshare:auto")
-_LANGUAGE = ("-J-Duser.language=en", "-J-Duser.country=US")  # messages that we can recognise
+_LANGUAGE = ("-J-Duser.language=en", "-J-Duser.country=US")  # messages that are recognised below
 # Options of the application's JVM do not belong in keytool's, and Java announces them on stderr.
 _FOREIGN = ("JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "JDK_JAVA_OPTIONS", "CLASSPATH")
-_RELEASE = re.compile(r'^JAVA_VERSION="?([^"\n]+)"?', re.MULTILINE)
 
 
 class JvmError(RtcError):
     """No keytool, or it failed."""
 
 
-class KeytoolFailed(JvmError):  # noqa: N818 - says what happened
+class KeytoolError(JvmError):
     """keytool ended with an error; ``output`` is what it said."""
 
     def __init__(self, message: str, remedy: str = "", output: str = "") -> None:
@@ -33,27 +31,14 @@ class KeytoolFailed(JvmError):  # noqa: N818 - says what happened
         self.output = output
 
 
-def version(jre_home: str) -> str:
-    """The version in the JRE's ``release`` file, such as ``17.0.9``; empty when there is none."""
-    for path in (os.path.join(jre_home, "release"), os.path.join(jre_home, os.pardir, "release")):
-        try:
-            with open(path, encoding="utf-8", errors="replace") as file:
-                found = _RELEASE.search(file.read(65536))
-        except OSError:
-            continue
-        if found:
-            return found.group(1)
-    return ""
-
-
 def find_keytool(jre_home: str | None = None, store: str | None = None) -> str:
-    """The path of a keytool: of this JRE; or of the JRE that a trust store lies in; or of ``JAVA_HOME``; or on ``PATH``.
+    """The path of a keytool: of this JRE, else of the JRE that a trust store lies in, of ``JAVA_HOME``, or on ``PATH``.
 
     :param store: path of a trust store as the administrator names it, links not resolved.
     :raises JvmError: there is none; with ``jre_home``, no other JRE's is taken.
     """
     if jre_home:
-        found = _in_home(jre_home)
+        found = _find_in_home(jre_home)
         if not found:
             raise JvmError(
                 f"{jre_home} has no bin/keytool.", "Give jre_home as the java.home of a JRE that has its keytool."
@@ -65,7 +50,7 @@ def find_keytool(jre_home: str | None = None, store: str | None = None) -> str:
         if security.endswith(os.path.join("lib", "security")):
             homes.insert(0, os.path.dirname(os.path.dirname(security)))
     for home in homes:
-        found = _in_home(home) if home else ""
+        found = _find_in_home(home) if home else ""
         if found:
             return found
     found = shutil.which("keytool") or ""
@@ -74,7 +59,7 @@ def find_keytool(jre_home: str | None = None, store: str | None = None) -> str:
     return found
 
 
-def _in_home(home: str) -> str:
+def _find_in_home(home: str) -> str:
     for parts in (("bin", "keytool"), ("jre", "bin", "keytool")):
         path = os.path.join(home, *parts)
         if os.access(path, os.X_OK):
@@ -87,7 +72,7 @@ class Keytool:
 
     def __init__(self, path: str, timeout: float = 120.0) -> None:
         self.path = path
-        self.timeout = timeout  # seconds; a keytool that waits for an answer would wait for ever
+        self.timeout = timeout  # seconds; a keytool that asks for input would never end
         self.starts = 0
 
     def run(self, arguments: list[str], secrets: dict[str, str]) -> str:
@@ -95,7 +80,7 @@ class Keytool:
 
         :param arguments: its arguments; a password is named as ``-storepass:env NAME``, with NAME a key of ``secrets``.
         :returns: what it printed.
-        :raises KeytoolFailed: it ended with an error.
+        :raises KeytoolError: it ended with an error.
         """
         environment = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
         environment.update(secrets, LC_ALL="C.UTF-8")
@@ -122,17 +107,17 @@ class Keytool:
             output = output.replace(secret, "********") if len(secret) > 3 else output
         # keytool ends with 0 after some of its errors, so the words count too.
         if done.returncode != 0 or output.startswith("keytool error:"):
-            raise KeytoolFailed(f"{self.path} failed: {_last_words(output)}", _remedy(output), output)
+            raise KeytoolError(f"{self.path} failed: {_extract_error(output)}", _suggest_remedy(output), output)
         return output
 
 
-def _last_words(output: str) -> str:
+def _extract_error(output: str) -> str:
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("keytool error:")]
-    return (errors or lines or ["it said nothing."])[-1]
+    return (errors or lines or ["it printed nothing."])[-1]
 
 
-def _remedy(output: str) -> str:
+def _suggest_remedy(output: str) -> str:
     if "password was incorrect" in output or "tampered" in output:
         return "Give the store's password."
     if "NoSuchAlgorithm" in output or "Unrecognized keystore format" in output:

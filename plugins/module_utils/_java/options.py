@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The options of an application's JVM, read from setenv.sh, units and command lines. PRIVATE to the collection."""
+"""The options of an application's JVM, read from setenv.sh, units and command lines."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from ansible_collections.collab.rtc.plugins.module_utils import _shell_eval
 MASK = "********"
 
 _SECRET = re.compile(
-    r"pass(word|wd|phrase)?$|password|passwd|passphrase|(store|key|trust|bind)_?pass|secret|token$|credential|api[._-]?key"
-    r"|private[._-]?key",
+    r"pass(word|wd|phrase)?$|password|passwd|passphrase|(store|key|trust|bind)_?pass|secret|token$|credential"
+    r"|api[._-]?key|private[._-]?key",
     re.IGNORECASE,
 )
 _URL_PASSWORD = re.compile(r"(://[^/\s:@]*:)[^@/\s]+@")
@@ -47,7 +47,7 @@ _WITH_VALUE = frozenset(
         "-procname",
     ]
 )
-# Read by the JVM itself before and after the command line (Java SE troubleshooting guide; JDK_JAVA_OPTIONS: java(1), 9+).
+# Read by the JVM itself, before and after the command line (Java SE troubleshooting guide; java(1) from 9 on).
 _BEFORE = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS")
 _AFTER = ("_JAVA_OPTIONS",)
 
@@ -114,21 +114,6 @@ def of_command_line(arguments: list[str], environment: dict[str, str] | None = N
     before = [word for name in _BEFORE for word in split_options(environment.get(name, ""))]
     after = [word for name in _AFTER for word in split_options(environment.get(name, ""))]
     return JvmOptions(properties([*before, *options, *after]), environment)
-
-
-def main_class(arguments: list[str]) -> str:
-    """The class that a ``java`` command line runs, "" for a jar or none."""
-    following = False
-    for argument in arguments[1:]:
-        if following:
-            following = False
-        elif argument in _WITH_VALUE:
-            following = True
-        elif not argument.startswith(("-", "@")):
-            return argument
-        elif argument == "-jar":
-            return ""
-    return ""
 
 
 def of_setenv(

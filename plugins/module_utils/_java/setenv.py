@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Naming a trust store in bin/setenv.sh by one marked block at its end; pure. PRIVATE to the collection.
+"""Naming a trust store in bin/setenv.sh by one marked block at its end; pure.
 
-Everything outside of the block stays byte for byte. What is written is read back with the reader of ``options`` before it
-is handed out, so that the plan of the next run sees what a JVM will see.
+Everything outside of the block stays byte for byte. What is written is read back with the reader of ``options`` before
+it is handed out, so that the plan of the next run sees what a JVM will see.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ BEGIN = "# BEGIN collab.rtc: the trust store of its own (rtc_truststore_path)"
 END = "# END collab.rtc"
 
 _BLOCK = re.compile(
-    r"^# BEGIN collab\.rtc\b[^\n]*\n(?:(?!# (?:BEGIN|END) collab\.rtc\b)[^\n]*\n)*# END collab\.rtc\b[^\n]*(?P<last>\n|\Z)",
+    r"^# BEGIN collab\.rtc\b[^\n]*\n(?:(?!# (?:BEGIN|END) collab\.rtc\b)[^\n]*\n)*"
+    r"# END collab\.rtc\b[^\n]*(?P<last>\n|\Z)",
     re.MULTILINE,
 )
 _MARKER = re.compile(r"^# (?:BEGIN|END) collab\.rtc\b", re.MULTILINE)
@@ -67,7 +68,7 @@ def obstacle(text: str, name: str) -> SetenvError | None:
 
     :param name: how the error calls the script, usually its path.
     """
-    damage = _damage(text, name)
+    damage = _find_damage(text, name)
     if damage:
         return damage
     rest = without_block(text)
@@ -80,7 +81,7 @@ def obstacle(text: str, name: str) -> SetenvError | None:
     if rest.rstrip("\r\n").endswith("\\") or not _reads_on(rest):
         return SetenvError(
             f"{name} ends within a command, a quotation or a here-document.",
-            "Mend the script; a shell tells more with: bash -n",
+            "Correct the script; bash -n shows where it is wrong.",
         )
     return None
 
@@ -102,12 +103,12 @@ def with_store(text: str, store: str, name: str) -> str:
     if elsewhere == store and rest == text:
         return text
     if elsewhere != store:
-        _refuse_other(_BLOCK.sub(_blank, text), elsewhere, store, name)
+        _refuse_other(_BLOCK.sub(_blank_out, text), elsewhere, store, name)
     found = _BLOCK.search(text)
     new = (
-        text[: found.start()] + _block(store) + found.group("last") + text[found.end() :]
+        text[: found.start()] + _format_block(store) + found.group("last") + text[found.end() :]
         if found
-        else _appended(text, store)
+        else _append(text, store)
     )
     if named(new) != store:
         raise SetenvError(
@@ -122,36 +123,37 @@ def without_store(text: str, name: str) -> str:
 
     :raises SetenvError: the block is damaged.
     """
-    problem = _damage(text, name)
+    problem = _find_damage(text, name)
     if problem:
         raise problem
     return without_block(text)
 
 
-def _damage(text: str, name: str) -> SetenvError | None:
+def _find_damage(text: str, name: str) -> SetenvError | None:
     markers = list(_MARKER.finditer(text))
     if len(markers) == (2 if block_of(text) else 0):
         return None
     return SetenvError(
-        f"{name}, line {_line(text, markers[0])}: the block of collab.rtc is not whole, or is there more than once.",
+        f"{name}, line {_count_line(text, markers[0])}: the block of collab.rtc is not whole, or is there more than "
+        "once.",
         "Remove its lines, from '# BEGIN collab.rtc' to '# END collab.rtc', and run again.",
     )
 
 
-def _line(text: str, found: re.Match[str]) -> int:
+def _count_line(text: str, found: re.Match[str]) -> int:
     return text.count("\n", 0, found.start()) + 1
 
 
-def _blank(block: re.Match[str]) -> str:
+def _blank_out(block: re.Match[str]) -> str:
     return "\n" * block.group().count("\n")  # the lines after it keep their numbers
 
 
 def _refuse_other(rest: str, elsewhere: str, store: str, name: str) -> None:
-    """Raise when a script names a trust store itself, if only under some condition; ``rest`` is without our block."""
+    """Raise when a script names a trust store itself, if only under some condition; ``rest`` is without the block."""
     found = _OPTION.search(rest)
     if not elsewhere and not found:
         return
-    line = f", line {_line(rest, found)}" if found else ""
+    line = f", line {_count_line(rest, found)}" if found else ""
     raise SetenvError(
         f"{name}{line}: -D{PROPERTY} is set already{f', to {elsewhere}' if elsewhere else ''}.",
         f"Remove that option, or set rtc_truststore_path to the path that it names; {store} was asked for.",
@@ -163,17 +165,17 @@ def option(store: str) -> str:
     return shlex.quote(f"-D{PROPERTY}={store}")
 
 
-def _block(store: str) -> str:
+def _format_block(store: str) -> str:
     # catalina.sh hands the value to eval, so it is quoted once for that, and once more for the assignment.
     quoted = re.sub(r'([\\"$`])', r"\\\1", option(store))
     # No carriage returns even in a script that has them: the shell would take them for a part of the path.
     return f'{BEGIN}\nCATALINA_OPTS="$CATALINA_OPTS {quoted}"\nexport CATALINA_OPTS\n{END}'
 
 
-def _appended(text: str, store: str) -> str:
+def _append(text: str, store: str) -> str:
     if not text or text.endswith("\n"):
-        return text + _block(store) + "\n"
-    return text + "\n" + _block(store)
+        return text + _format_block(store) + "\n"
+    return text + "\n" + _format_block(store)
 
 
 def _reads_on(text: str) -> bool:

@@ -2,12 +2,13 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Decrypting what key stores hold: AES, Triple DES and RC2 in CBC mode. PRIVATE to the collection.
+"""Decrypting what key stores hold: AES, Triple DES and RC2 in CBC mode.
 
-Why here: the distribution's ``cryptography`` cannot list the aliases of a PKCS#12 store (before 36), has no RC2 (before 44),
-and is often not installed; starting a JVM costs more than decrypting a store. These functions only *decrypt* files of
-this host with a password that the caller has; they never encrypt and they are not meant to resist an attacker who
-measures time on the same machine.
+Why DES and RC2, and why in Python: old PKCS#12 stores are encrypted with them (certificates with RC2 of 40 bits, keys
+with Triple DES: what Java wrote by default before 16, OpenSSL before 3.0), and a run that finds such a store unchanged
+must start no JVM. The distribution's ``cryptography`` cannot list the aliases of a PKCS#12 store (before 36), has no
+RC2 (before 44), and is often not installed. These functions only *decrypt* files of this host with a password that the
+caller has; they never encrypt, and they are not meant to resist an attacker who measures time on the same machine.
 """
 
 from __future__ import annotations
@@ -24,27 +25,27 @@ class CipherError(ValueError):
     """The padding is wrong, which nearly always means: another password."""
 
 
-def aes(key: bytes, iv: bytes, data: bytes) -> bytes:
+def decrypt_aes(key: bytes, iv: bytes, data: bytes) -> bytes:
     """AES-CBC with PKCS#7 padding (FIPS 197; RFC 5652, 6.3). The key has 16, 24 or 32 bytes.
 
     :raises CipherError: the padding is wrong.
     """
-    return _cbc(_aes_block(key), 16, iv, data)
+    return _decrypt_cbc(_make_aes_block(key), 16, iv, data)
 
 
-def triple_des(key: bytes, iv: bytes, data: bytes) -> bytes:
+def decrypt_triple_des(key: bytes, iv: bytes, data: bytes) -> bytes:
     """DES-EDE3-CBC with PKCS#7 padding (FIPS 46-3). The key has 24 bytes, or 16 for two-key Triple DES."""
     if len(key) == 16:
         key += key[:8]
-    return _cbc(_triple_des_block(key), 8, iv, data)
+    return _decrypt_cbc(_make_triple_des_block(key), 8, iv, data)
 
 
-def rc2(key: bytes, effective_bits: int, iv: bytes, data: bytes) -> bytes:
+def decrypt_rc2(key: bytes, effective_bits: int, iv: bytes, data: bytes) -> bytes:
     """RC2-CBC with PKCS#7 padding (RFC 2268)."""
-    return _cbc(_rc2_block(key, effective_bits), 8, iv, data)
+    return _decrypt_cbc(_make_rc2_block(key, effective_bits), 8, iv, data)
 
 
-def _cbc(block: Callable[[bytes], int], size: int, iv: bytes, data: bytes) -> bytes:
+def _decrypt_cbc(block: Callable[[bytes], int], size: int, iv: bytes, data: bytes) -> bytes:
     if not data or len(data) % size or len(iv) != size:
         raise CipherError("the encrypted data is not whole blocks")
     clear = bytearray()
@@ -76,7 +77,7 @@ def _multiply(left: int, right: int) -> int:
     return product
 
 
-def _aes_boxes() -> tuple[bytes, bytes]:
+def _make_aes_boxes() -> tuple[bytes, bytes]:
     box = [0] * 256
     p = q = 1
     while True:  # p runs through all non-zero field elements, q through their inverses
@@ -96,49 +97,54 @@ def _aes_boxes() -> tuple[bytes, bytes]:
     return bytes(box), bytes(inverse)
 
 
-_SBOX, _INVERSE = _aes_boxes()
+_SBOX, _INVERSE = _make_aes_boxes()
 
 
-def _mixed(byte: int) -> int:
+def _mix_column(byte: int) -> int:
     return _multiply(byte, 14) << 24 | _multiply(byte, 9) << 16 | _multiply(byte, 13) << 8 | _multiply(byte, 11)
 
 
-def _turned(word: int, bits: int) -> int:
+def _rotate_right(word: int, bits: int) -> int:
     return (word >> bits | word << (32 - bits)) & 0xFFFFFFFF
 
 
-def _aes_key_words(key: bytes) -> list[int]:
+def _expand_aes_key(key: bytes) -> list[int]:
     count = len(key) // 4
     words = list(struct.unpack(f">{count}I", key))
     constant = 1
     for index in range(count, 4 * (count + 7)):
         word = words[-1]
         if index % count == 0:
-            word = _substituted(_turned(word, 24)) ^ constant << 24
+            word = _substitute(_rotate_right(word, 24)) ^ constant << 24
             constant = _double(constant)
         elif count > 6 and index % count == 4:
-            word = _substituted(word)
+            word = _substitute(word)
         words.append(words[-count] ^ word)
     return words
 
 
-def _substituted(word: int) -> int:
+def _substitute(word: int) -> int:
     return int.from_bytes(bytes(_SBOX[byte] for byte in word.to_bytes(4, "big")), "big")
 
 
-def _aes_block(key: bytes) -> Callable[[bytes], int]:
+def _make_aes_block(key: bytes) -> Callable[[bytes], int]:
     if len(key) not in (16, 24, 32):
         raise CipherError("not a key of AES")
-    mixed = [_mixed(byte) for byte in range(256)]  # InvMixColumns of one byte
+    mixed = [_mix_column(byte) for byte in range(256)]  # InvMixColumns of one byte
     t0 = [mixed[_INVERSE[byte]] for byte in range(256)]
-    t1, t2, t3 = ([_turned(word, bits) for word in t0] for bits in (8, 16, 24))
-    words = _aes_key_words(key)
+    t1, t2, t3 = ([_rotate_right(word, bits) for word in t0] for bits in (8, 16, 24))
+    words = _expand_aes_key(key)
     last, first = words[:4], words[-4:]
     middle = []
     for position in range(len(words) - 8, 0, -4):
         for word in words[position : position + 4]:
             b = word.to_bytes(4, "big")
-            middle.append(mixed[b[0]] ^ _turned(mixed[b[1]], 8) ^ _turned(mixed[b[2]], 16) ^ _turned(mixed[b[3]], 24))
+            middle.append(
+                mixed[b[0]]
+                ^ _rotate_right(mixed[b[1]], 8)
+                ^ _rotate_right(mixed[b[2]], 16)
+                ^ _rotate_right(mixed[b[3]], 24)
+            )
     box = _INVERSE
 
     def block(piece: bytes) -> int:
@@ -165,147 +171,21 @@ def _aes_block(key: bytes) -> Callable[[bytes], int]:
 _INITIAL = [58 - 8 * (i % 8) + (2 * (i // 8) if i < 32 else 2 * (i // 8) - 9) for i in range(64)]
 _FINAL = [_INITIAL.index(i) + 1 for i in range(1, 65)]
 _P = [
-    16,
-    7,
-    20,
-    21,
-    29,
-    12,
-    28,
-    17,
-    1,
-    15,
-    23,
-    26,
-    5,
-    18,
-    31,
-    10,
-    2,
-    8,
-    24,
-    14,
-    32,
-    27,
-    3,
-    9,
-    19,
-    13,
-    30,
-    6,
-    22,
-    11,
-    4,
-    25,
-]
+    16,  7, 20, 21, 29, 12, 28, 17,  1, 15, 23, 26,  5, 18, 31, 10,
+     2,  8, 24, 14, 32, 27,  3,  9, 19, 13, 30,  6, 22, 11,  4, 25,
+]  # fmt: skip
 _PC1 = [
-    57,
-    49,
-    41,
-    33,
-    25,
-    17,
-    9,
-    1,
-    58,
-    50,
-    42,
-    34,
-    26,
-    18,
-    10,
-    2,
-    59,
-    51,
-    43,
-    35,
-    27,
-    19,
-    11,
-    3,
-    60,
-    52,
-    44,
-    36,
-    63,
-    55,
-    47,
-    39,
-    31,
-    23,
-    15,
-    7,
-    62,
-    54,
-    46,
-    38,
-    30,
-    22,
-    14,
-    6,
-    61,
-    53,
-    45,
-    37,
-    29,
-    21,
-    13,
-    5,
-    28,
-    20,
-    12,
-    4,
-]
+    57, 49, 41, 33, 25, 17,  9,  1, 58, 50, 42, 34, 26, 18,
+    10,  2, 59, 51, 43, 35, 27, 19, 11,  3, 60, 52, 44, 36,
+    63, 55, 47, 39, 31, 23, 15,  7, 62, 54, 46, 38, 30, 22,
+    14,  6, 61, 53, 45, 37, 29, 21, 13,  5, 28, 20, 12,  4,
+]  # fmt: skip
 _PC2 = [
-    14,
-    17,
-    11,
-    24,
-    1,
-    5,
-    3,
-    28,
-    15,
-    6,
-    21,
-    10,
-    23,
-    19,
-    12,
-    4,
-    26,
-    8,
-    16,
-    7,
-    27,
-    20,
-    13,
-    2,
-    41,
-    52,
-    31,
-    37,
-    47,
-    55,
-    30,
-    40,
-    51,
-    45,
-    33,
-    48,
-    44,
-    49,
-    39,
-    56,
-    34,
-    53,
-    46,
-    42,
-    50,
-    36,
-    29,
-    32,
-]
+    14, 17, 11, 24,  1,  5,  3, 28, 15,  6, 21, 10,
+    23, 19, 12,  4, 26,  8, 16,  7, 27, 20, 13,  2,
+    41, 52, 31, 37, 47, 55, 30, 40, 51, 45, 33, 48,
+    44, 49, 39, 56, 34, 53, 46, 42, 50, 36, 29, 32,
+]  # fmt: skip
 _SHIFTS = (1, 1, 2, 2, 2, 2, 2, 2, 1, 2, 2, 2, 2, 2, 2, 1)
 _S = (  # each box as its four rows of sixteen hexadecimal digits
     "e4d12fb83a6c59070f74e2d1a6cb953841e8d62bfc973a50fc8249175b3ea06d",
@@ -319,7 +199,7 @@ _S = (  # each box as its four rows of sixteen hexadecimal digits
 )
 
 
-def _permuted(value: int, width: int, table: Sequence[int]) -> int:
+def _permute(value: int, width: int, table: Sequence[int]) -> int:
     """The bits of a value of ``width`` bits in the order of the table; bit 1 is the leftmost."""
     out = 0
     for position in table:
@@ -328,45 +208,45 @@ def _permuted(value: int, width: int, table: Sequence[int]) -> int:
 
 
 @lru_cache(maxsize=None)
-def _spread(final: bool) -> list[list[int]]:
+def _make_permutation(final: bool) -> list[list[int]]:
     """The initial or final permutation as one table for each of the eight bytes."""
     table = _FINAL if final else _INITIAL
-    return [[_permuted(byte << (56 - 8 * place), 64, table) for byte in range(256)] for place in range(8)]
+    return [[_permute(byte << (56 - 8 * place), 64, table) for byte in range(256)] for place in range(8)]
 
 
 @lru_cache(maxsize=None)
-def _substitutions() -> list[list[int]]:
+def _make_des_boxes() -> list[list[int]]:
     """The eight boxes with the permutation P already done, by the six input bits."""
     boxes = []
     for number, digits in enumerate(_S):
         box = []
         for bits in range(64):
             row, column = bits >> 4 & 2 | bits & 1, bits >> 1 & 15
-            box.append(_permuted(int(digits[16 * row + column], 16) << (28 - 4 * number), 32, _P))
+            box.append(_permute(int(digits[16 * row + column], 16) << (28 - 4 * number), 32, _P))
         boxes.append(box)
     return boxes
 
 
-def _des_keys(key: bytes) -> list[tuple[int, ...]]:
+def _expand_des_key(key: bytes) -> list[tuple[int, ...]]:
     """The sixteen round keys, each as eight pieces of six bits."""
-    both = _permuted(int.from_bytes(key, "big"), 64, _PC1)
+    both = _permute(int.from_bytes(key, "big"), 64, _PC1)
     left, right = both >> 28, both & 0xFFFFFFF
     keys = []
     for shift in _SHIFTS:
         left = (left << shift | left >> (28 - shift)) & 0xFFFFFFF
         right = (right << shift | right >> (28 - shift)) & 0xFFFFFFF
-        round_key = _permuted(left << 28 | right, 56, _PC2)
+        round_key = _permute(left << 28 | right, 56, _PC2)
         keys.append(tuple(round_key >> (42 - 6 * piece) & 63 for piece in range(8)))
     return keys
 
 
-def _triple_des_block(key: bytes) -> Callable[[bytes], int]:
+def _make_triple_des_block(key: bytes) -> Callable[[bytes], int]:
     if len(key) != 24:
         raise CipherError("not a key of Triple DES")
-    one, two, three = (_des_keys(key[start : start + 8]) for start in (0, 8, 16))
+    one, two, three = (_expand_des_key(key[start : start + 8]) for start in (0, 8, 16))
     passes = (three[::-1], two, one[::-1])  # decrypt with the third, encrypt with the second, decrypt with the first
-    start, end = _spread(False), _spread(True)
-    s0, s1, s2, s3, s4, s5, s6, s7 = _substitutions()
+    start, end = _make_permutation(False), _make_permutation(True)
+    s0, s1, s2, s3, s4, s5, s6, s7 = _make_des_boxes()
 
     def block(piece: bytes) -> int:
         state = 0
@@ -411,7 +291,7 @@ _PI = bytes.fromhex(
 )
 
 
-def _rc2_words(key: bytes, effective_bits: int) -> tuple[int, ...]:
+def _expand_rc2_key(key: bytes, effective_bits: int) -> tuple[int, ...]:
     size = (effective_bits + 7) // 8
     mask = 0xFF >> (8 * size - effective_bits)
     table = list(key)
@@ -423,10 +303,10 @@ def _rc2_words(key: bytes, effective_bits: int) -> tuple[int, ...]:
     return struct.unpack("<64H", bytes(table))
 
 
-def _rc2_block(key: bytes, effective_bits: int) -> Callable[[bytes], int]:
+def _make_rc2_block(key: bytes, effective_bits: int) -> Callable[[bytes], int]:
     if not 1 <= len(key) <= 128 or not 1 <= effective_bits <= 1024:
         raise CipherError("not a key of RC2")
-    k = _rc2_words(key, effective_bits)
+    k = _expand_rc2_key(key, effective_bits)
 
     def block(piece: bytes) -> int:
         a, b, c, d = struct.unpack("<4H", piece)

@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reading and writing Java's own key store format, JKS, and reading JCEKS. PRIVATE to the collection.
+"""Reading and writing Java's own key store format, JKS, and reading JCEKS.
 
-The format is what ``sun.security.provider.JavaKeyStore`` of OpenJDK reads and writes; it has no specification. Big-endian:
-magic, version (1 or 2), count, entries, and SHA-1 of the password (UTF-16BE), a salt text and all that comes before.
+The format is what ``sun.security.provider.JavaKeyStore`` of OpenJDK reads and writes; it has no specification.
+Big-endian: magic, version (1 or 2), count, entries, and SHA-1 of the password (UTF-16BE), a salt text and all that
+comes before.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import ciphers, pbe
 from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import (
-    DamagedStore,
-    Entry,
-    Store,
-    UnsupportedStore,
-    WrongPassword,
+    DamagedKeyStoreError,
+    KeyStore,
+    KeyStoreEntry,
+    UnsupportedKeyStoreError,
+    WrongPasswordError,
 )
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import asn1
 
@@ -48,7 +49,9 @@ class _Reader:
     def take(self, count: int) -> bytes:
         end = self.position + count
         if count < 0 or end > len(self.data):
-            raise DamagedStore(f"{self.name} is cut short at byte {len(self.data)}.", "Restore it from a backup.")
+            raise DamagedKeyStoreError(
+                f"{self.name} is cut short at byte {len(self.data)}.", "Restore it from a backup."
+            )
         piece = self.data[self.position : end]
         self.position = end
         return piece
@@ -57,26 +60,28 @@ class _Reader:
         return int.from_bytes(self.take(size), "big")
 
     def text(self) -> str:
-        return _from_java(self.take(self.number(2)))
+        return _decode_text(self.take(self.number(2)))
 
 
-def read(data: bytes, password: str | None, name: str = "The key store") -> Store:
+def read(data: bytes, password: str | None, name: str = "The key store") -> KeyStore:
     """Read a JKS or JCEKS store.
 
     :param password: its integrity is checked with it; ``None`` reads without the check, as Java does.
     :param name: how errors call the store, usually its path.
-    :raises DamagedStore: cut short, or something in it cannot be.
-    :raises WrongPassword: the integrity check fails.
-    :raises UnsupportedStore: it holds a secret key (JCEKS), whose length only Java knows.
+    :raises DamagedKeyStoreError: cut short, or something in it cannot be.
+    :raises WrongPasswordError: the integrity check fails.
+    :raises UnsupportedKeyStoreError: it holds a secret key (JCEKS), whose length only Java knows.
     """
     kind = MAGIC.get(data[:4])
     if kind is None:
-        raise DamagedStore(f"{name} is not a JKS key store.", "Check the path.")
+        raise DamagedKeyStoreError(f"{name} is not a JKS key store.", "Check the path.")
     reader = _Reader(data, name)
     reader.take(4)
     version = reader.number(4)
     if version not in (1, 2):
-        raise DamagedStore(f"{name} says that its format has the version {version}.", "Restore it from a backup.")
+        raise DamagedKeyStoreError(
+            f"{name} says that its format has the version {version}.", "Restore it from a backup."
+        )
     entries = {}
     for _number in range(reader.number(4)):
         entry = _read_entry(reader, version)
@@ -84,62 +89,67 @@ def read(data: bytes, password: str | None, name: str = "The key store") -> Stor
     end = reader.position
     digest = reader.take(_DIGEST)
     if reader.position != len(data):
-        raise DamagedStore(f"{name} goes on after its end at byte {reader.position}.", "Restore it from a backup.")
-    if password is not None and not hmac.compare_digest(_digest(data[:end], password), digest):
-        raise WrongPassword(
+        raise DamagedKeyStoreError(
+            f"{name} goes on after its end at byte {reader.position}.", "Restore it from a backup."
+        )
+    if password is not None and not hmac.compare_digest(_compute_digest(data[:end], password), digest):
+        raise WrongPasswordError(
             f"The password does not open {name} (or the file was changed by something that is not Java).",
             "Give the store's password; Java's own trust stores have 'changeit'.",
         )
-    return Store(kind, entries)
+    return KeyStore(kind, entries)
 
 
-def write(entries: Iterable[Entry], password: str, kind: str = "jks") -> bytes:
+def write(entries: Iterable[KeyStoreEntry], password: str, kind: str = "jks") -> bytes:
     """The bytes of a store (version 2) with these entries, in this order. Keys are written as they are.
 
     Aliases are written in lower case, as Java does.
     """
     items = list(entries)
     magic = next(magic for magic, name in MAGIC.items() if name == kind)
-    body = magic + struct.pack(">II", 2, len(items)) + b"".join(_written(entry) for entry in items)
-    return body + _digest(body, password)
+    body = magic + struct.pack(">II", 2, len(items)) + b"".join(_encode_entry(entry) for entry in items)
+    return body + _compute_digest(body, password)
 
 
 def unlock(protected: bytes, password: str, name: str = "the key") -> bytes:
     """The PrivateKeyInfo (PKCS#8 DER) in a key entry of JKS or JCEKS.
 
     :param name: how errors call the entry.
-    :raises WrongPassword: this is not the key's password.
-    :raises UnsupportedStore: it is encrypted in another way.
+    :raises WrongPasswordError: this is not the key's password.
+    :raises UnsupportedKeyStoreError: it is encrypted in another way.
     """
     try:
         algorithm, octets = asn1.read(protected).children(asn1.SEQUENCE)
         oid, *parameters = algorithm.children(asn1.SEQUENCE)
-        clear = _unlocked(oid.oid(), parameters, octets.octets(), password)
+        clear = _decrypt_key(oid.oid(), parameters, octets.octets(), password)
     except ciphers.CipherError:
         clear = None
     except (asn1.DerError, ValueError, IndexError) as exc:
-        raise DamagedStore(f"The encrypted key of {name} is ill-formed: {exc}.", "Restore it from a backup.") from exc
+        raise DamagedKeyStoreError(
+            f"The encrypted key of {name} is ill-formed: {exc}.", "Restore it from a backup."
+        ) from exc
     if clear is None:
-        raise WrongPassword(f"The password does not open the key of {name}.", "Give the key's own password.")
+        raise WrongPasswordError(f"The password does not open the key of {name}.", "Give the key's own password.")
     return clear
 
 
-def _unlocked(oid: str, parameters: list[asn1.Value], data: bytes, password: str) -> bytes | None:
+def _decrypt_key(oid: str, parameters: list[asn1.Value], data: bytes, password: str) -> bytes | None:
     """The clear key; ``None`` or a CipherError: another password."""
     if oid == KEY_PROTECTOR and len(data) >= 2 * _DIGEST:  # sun.security.provider.KeyProtector
         secret = password.encode("utf-16-be")
         salt, hidden, check = data[:_DIGEST], data[_DIGEST:-_DIGEST], data[-_DIGEST:]
-        clear = _masked(hidden, secret, salt)
-        return clear if hmac.compare_digest(hashlib.sha1(secret + clear).digest(), check) else None  # noqa: S324 - the format
+        clear = _apply_keystream(hidden, secret, salt)
+        found = hashlib.sha1(secret + clear).digest()  # noqa: S324 - what the format is
+        return clear if hmac.compare_digest(found, check) else None
     if oid == _JCE_PROTECTOR:  # com.sun.crypto.provider.KeyProtector
         fields = parameters[0].children(asn1.SEQUENCE)
-        derived = _jce_key(password.encode("utf-8"), fields[0].octets(), fields[1].integer())
-        clear = ciphers.triple_des(derived[:24], derived[24:], data)
+        derived = _derive_jce_key(password.encode("utf-8"), fields[0].octets(), fields[1].integer())
+        clear = ciphers.decrypt_triple_des(derived[:24], derived[24:], data)
         return clear if clear[:1] == b"\x30" else None
-    raise UnsupportedStore(f"The key is encrypted with {oid}, which is not read natively.")
+    raise UnsupportedKeyStoreError(f"The key is encrypted with {oid}, which is not read natively.")
 
 
-def _jce_key(secret: bytes, salt: bytes, rounds: int) -> bytes:
+def _derive_jce_key(secret: bytes, salt: bytes, rounds: int) -> bytes:
     """Key and initialisation vector of PBEWithMD5AndTripleDES (``com.sun.crypto.provider.PBES1Core``): 32 bytes."""
     if len(salt) != 8 or not 1 <= rounds <= pbe.MAX_ROUNDS:
         raise ValueError("parameters that cannot be")
@@ -156,12 +166,13 @@ def _jce_key(secret: bytes, salt: bytes, rounds: int) -> bytes:
 def lock(key: bytes, password: str) -> bytes:
     """The opposite of :func:`unlock`, with a new salt."""
     secret, salt = password.encode("utf-16-be"), os.urandom(_DIGEST)
-    blob = salt + _masked(key, secret, salt) + hashlib.sha1(secret + key).digest()  # noqa: S324 - what the format is
+    check = hashlib.sha1(secret + key).digest()  # noqa: S324 - what the format is
+    blob = salt + _apply_keystream(key, secret, salt) + check
     algorithm = asn1.encode(asn1.SEQUENCE, asn1.encode_oid(KEY_PROTECTOR), asn1.encode(asn1.NULL))
     return asn1.encode(asn1.SEQUENCE, algorithm, asn1.encode(asn1.OCTET_STRING, blob))
 
 
-def _masked(data: bytes, secret: bytes, salt: bytes) -> bytes:
+def _apply_keystream(data: bytes, secret: bytes, salt: bytes) -> bytes:
     stream = bytearray()
     while len(stream) < len(data):
         salt = hashlib.sha1(secret + salt).digest()  # noqa: S324 - what the format is
@@ -169,25 +180,29 @@ def _masked(data: bytes, secret: bytes, salt: bytes) -> bytes:
     return bytes(left ^ right for left, right in zip(data, stream))
 
 
-def _read_entry(reader: _Reader, version: int) -> Entry:
+def _read_entry(reader: _Reader, version: int) -> KeyStoreEntry:
     start = reader.position
     tag = reader.number(4)
     alias = reader.text()
     created = reader.number(8)
     if tag == _TRUSTED:
-        return Entry(alias, "trusted", (_read_certificate(reader, version),), created)
+        return KeyStoreEntry(alias, "trusted", (_read_certificate(reader, version),), created)
     if tag == _KEY:
         key = reader.take(reader.number(4))
         count = reader.number(4)
-        if count > 1000:  # a damaged count must not make us read for ever
-            raise DamagedStore(f"{reader.name} has an ill-formed entry at byte {start}.", "Restore it from a backup.")
-        return Entry(alias, "key", tuple(_read_certificate(reader, version) for _number in range(count)), created, key)
+        if count > 1000:  # a damaged count must not make this loop run for hours
+            raise DamagedKeyStoreError(
+                f"{reader.name} has an ill-formed entry at byte {start}.", "Restore it from a backup."
+            )
+        return KeyStoreEntry(
+            alias, "key", tuple(_read_certificate(reader, version) for _number in range(count)), created, key
+        )
     if tag == _SECRET:
-        raise UnsupportedStore(
+        raise UnsupportedKeyStoreError(
             f"{reader.name} holds the secret key '{alias}', which only Java can read.",
             "Use a store that holds certificates only.",
         )
-    raise DamagedStore(f"{reader.name} has an ill-formed entry at byte {start}.", "Restore it from a backup.")
+    raise DamagedKeyStoreError(f"{reader.name} has an ill-formed entry at byte {start}.", "Restore it from a backup.")
 
 
 def _read_certificate(reader: _Reader, version: int) -> bytes:
@@ -196,8 +211,8 @@ def _read_certificate(reader: _Reader, version: int) -> bytes:
     return reader.take(reader.number(4))
 
 
-def _written(entry: Entry) -> bytes:
-    alias = _to_java(entry.alias.lower())
+def _encode_entry(entry: KeyStoreEntry) -> bytes:
+    alias = _encode_text(entry.alias.lower())
     head = struct.pack(">H", len(alias)) + alias + struct.pack(">Q", entry.created_ms)
     certificates = b"".join(b"\x00\x05X.509" + struct.pack(">I", len(der)) + der for der in entry.certificates)
     if entry.kind == "trusted":
@@ -206,17 +221,18 @@ def _written(entry: Entry) -> bytes:
     return struct.pack(">I", _KEY) + head + key + struct.pack(">I", len(entry.certificates)) + certificates
 
 
-def _digest(body: bytes, password: str) -> bytes:
-    return hashlib.sha1(password.encode("utf-16-be", "surrogatepass") + _SALT + body).digest()  # noqa: S324 - the format
+def _compute_digest(body: bytes, password: str) -> bytes:
+    secret = password.encode("utf-16-be", "surrogatepass")
+    return hashlib.sha1(secret + _SALT + body).digest()  # noqa: S324 - what the format is
 
 
-def _from_java(raw: bytes) -> str:
+def _decode_text(raw: bytes) -> str:
     """Java's modified UTF-8: NUL in two bytes, characters beyond the first plane as two surrogates of three bytes."""
     text = raw.replace(b"\xc0\x80", b"\x00").decode("utf-8", "surrogatepass")
     return text.encode("utf-16-be", "surrogatepass").decode("utf-16-be", "replace")
 
 
-def _to_java(text: str) -> bytes:
+def _encode_text(text: str) -> bytes:
     units = text.encode("utf-16-be", "surrogatepass")
     pieces = (units[i : i + 2].decode("utf-16-be", "surrogatepass") for i in range(0, len(units), 2))
     return b"".join(piece.encode("utf-8", "surrogatepass") for piece in pieces).replace(b"\x00", b"\xc0\x80")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a Java key store holds, whatever its format; and the errors of reading one. PRIVATE to the collection."""
+"""What a Java key store holds, whatever its format; and the errors of reading one."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from dataclasses import dataclass, field
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 
 
-class StoreError(RtcError):
+class KeyStoreError(RtcError):
     """A key store cannot be read or changed."""
 
 
-class WrongPassword(StoreError):  # noqa: N818 - says what happened
+class WrongPasswordError(KeyStoreError):
     """The password does not open the store, or a key in it."""
 
 
-class DamagedStore(StoreError):  # noqa: N818 - says what happened
+class DamagedKeyStoreError(KeyStoreError):
     """The bytes are not a whole key store."""
 
 
-class UnsupportedStore(StoreError):  # noqa: N818 - says what happened
+class UnsupportedKeyStoreError(KeyStoreError):
     """A format or an algorithm that is not read natively."""
 
 
 @dataclass(frozen=True)
-class Entry:
+class KeyStoreEntry:
     """One entry.
 
     :param kind: ``trusted`` (a certificate to be trusted) or ``key`` (a private key with its chain, leaf first).
@@ -52,7 +52,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Store:
+class KeyStore:
     """A key store as it was read.
 
     :param type: ``jks``, ``jceks`` or ``pkcs12``.
@@ -63,7 +63,7 @@ class Store:
     """
 
     type: str
-    entries: dict[str, Entry]
+    entries: dict[str, KeyStoreEntry]
     protected: bool = True
     encrypted: bool = False
     ignored: tuple[bytes, ...] = ()
@@ -76,7 +76,7 @@ class Store:
                 found.setdefault(entry.fingerprint(), alias)
         return found
 
-    def find(self, alias: str) -> Entry | None:
+    def find(self, alias: str) -> KeyStoreEntry | None:
         """The entry of an alias, as Java finds it: without regard to case."""
         exact = self.entries.get(alias)
         if exact is not None:

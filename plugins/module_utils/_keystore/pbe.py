@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Password-based encryption and integrity of PKCS#12: RFC 7292 (appendix B), RFC 8018, RFC 9579. PRIVATE to the collection."""
+"""Password-based encryption and integrity of PKCS#12: RFC 7292 (appendix B), RFC 8018, RFC 9579."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import hmac
 
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import ciphers
 from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import (
-    DamagedStore,
-    UnsupportedStore,
-    WrongPassword,
+    DamagedKeyStoreError,
+    UnsupportedKeyStoreError,
+    WrongPasswordError,
 )
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import asn1
 
@@ -48,44 +48,44 @@ def decrypt(algorithm: asn1.Value, data: bytes, password: str, name: str) -> byt
     """Decrypt what an AlgorithmIdentifier says how.
 
     :param name: how errors call the store.
-    :raises WrongPassword: the padding is wrong with this password.
-    :raises UnsupportedStore: another algorithm.
+    :raises WrongPasswordError: the padding is wrong with this password.
+    :raises UnsupportedKeyStoreError: another algorithm.
     """
     fields = algorithm.children(asn1.SEQUENCE)
     oid = fields[0].oid()
     try:
         if oid == _PBES2:
-            return _pbes2(fields[1], data, password)
+            return _decrypt_pbes2(fields[1], data, password)
         if oid.startswith(_PBE):
-            return _pbe(oid[len(_PBE) :], fields[1], data, password)
+            return _decrypt_pbe(oid[len(_PBE) :], fields[1], data, password)
     except ciphers.CipherError as exc:
-        raise WrongPassword(f"The password does not open {name}.", "Give the store's password.") from exc
+        raise WrongPasswordError(f"The password does not open {name}.", "Give the store's password.") from exc
     except IndexError as exc:
-        raise DamagedStore(f"{name} has an ill-formed algorithm.", "Restore it from a backup.") from exc
+        raise DamagedKeyStoreError(f"{name} has an ill-formed algorithm.", "Restore it from a backup.") from exc
     raise _unsupported(oid)
 
 
 def check_mac(mac: asn1.Value, content: bytes, password: str, name: str) -> None:
     """Check the integrity of a store with the password (MacData of RFC 7292, PBMAC1 of RFC 9579).
 
-    :raises WrongPassword: it does not match.
+    :raises WrongPasswordError: it does not match.
     """
     fields = mac.children(asn1.SEQUENCE)
     info = fields[0].children(asn1.SEQUENCE)
     algorithm = info[0].children(asn1.SEQUENCE)
     oid, wanted = algorithm[0].oid(), info[1].octets()
     if oid == _PBMAC1:
-        found = [_pbmac1(algorithm[1], content, password)]
+        found = [_compute_pbmac1(algorithm[1], content, password)]
     elif oid in _HASHES:
-        rounds = _rounds(fields[2].integer()) if len(fields) > 2 else 1
+        rounds = _check_rounds(fields[2].integer()) if len(fields) > 2 else 1
         digest = _HASHES[oid]
         size = hashlib.new(digest).digest_size
-        keys = [derive(secret, fields[1].octets(), _MAC, rounds, size, digest) for secret in _bmp(password)]
+        keys = [derive(secret, fields[1].octets(), _MAC, rounds, size, digest) for secret in _encode_password(password)]
         found = [hmac.new(key, content, digest).digest() for key in keys]
     else:
         raise _unsupported(oid)
     if not any(hmac.compare_digest(one, wanted) for one in found):
-        raise WrongPassword(
+        raise WrongPasswordError(
             f"The password does not open {name} (or the file was changed by something that is not Java).",
             "Give the store's password; Java's own trust stores have 'changeit'.",
         )
@@ -100,7 +100,7 @@ def derive(secret: bytes, salt: bytes, purpose: int, rounds: int, size: int, dig
     """
     block = hashlib.new(digest).block_size
     whole = 1 << (8 * block)
-    blocks = _filled(salt, block) + _filled(secret, block)
+    blocks = _repeat_to_blocks(salt, block) + _repeat_to_blocks(secret, block)
     out = b""
     while True:
         piece = hashlib.new(digest, bytes([purpose]) * block + blocks).digest()
@@ -109,62 +109,62 @@ def derive(secret: bytes, salt: bytes, purpose: int, rounds: int, size: int, dig
         out += piece
         if len(out) >= size:
             return out[:size]
-        add = int.from_bytes(_filled(piece, block)[:block], "big") + 1
+        add = int.from_bytes(_repeat_to_blocks(piece, block)[:block], "big") + 1
         parts = (int.from_bytes(blocks[i : i + block], "big") for i in range(0, len(blocks), block))
         blocks = b"".join(((part + add) % whole).to_bytes(block, "big") for part in parts)
 
 
-def _filled(data: bytes, block: int) -> bytes:
+def _repeat_to_blocks(data: bytes, block: int) -> bytes:
     """The data repeated until it is whole blocks; nothing stays nothing."""
     size = -(-len(data) // block) * block
     return (data * (size // len(data) + 1))[:size] if data else b""
 
 
-def _bmp(password: str) -> list[bytes]:
+def _encode_password(password: str) -> list[bytes]:
     """The password as PKCS#12 wants it. Programs disagree on the empty one, so both readings are tried."""
     secret = password.encode("utf-16-be", "surrogatepass") + b"\x00\x00"
     return [secret] if password else [secret, b""]
 
 
-def _pbe(number: str, parameters: asn1.Value, data: bytes, password: str) -> bytes:
+def _decrypt_pbe(number: str, parameters: asn1.Value, data: bytes, password: str) -> bytes:
     fields = parameters.children(asn1.SEQUENCE)
-    salt, rounds = fields[0].octets(), _rounds(fields[1].integer())
+    salt, rounds = fields[0].octets(), _check_rounds(fields[1].integer())
     size = _PBE_DES.get(number) or _PBE_RC2.get(number, 0) // 8
     if not size:
         raise _unsupported(_PBE + number)
     failure = ciphers.CipherError("no password")
-    for secret in _bmp(password):
+    for secret in _encode_password(password):
         key, iv = derive(secret, salt, _KEY, rounds, size), derive(secret, salt, _IV, rounds, 8)
         try:
             if number in _PBE_DES:
-                return ciphers.triple_des(key, iv, data)
-            return ciphers.rc2(key, size * 8, iv, data)
+                return ciphers.decrypt_triple_des(key, iv, data)
+            return ciphers.decrypt_rc2(key, size * 8, iv, data)
         except ciphers.CipherError as exc:
             failure = exc
     raise failure
 
 
-def _pbes2(parameters: asn1.Value, data: bytes, password: str) -> bytes:
+def _decrypt_pbes2(parameters: asn1.Value, data: bytes, password: str) -> bytes:
     derivation, cipher = parameters.children(asn1.SEQUENCE)
     fields = cipher.children(asn1.SEQUENCE)
     oid, iv = fields[0].oid(), fields[1].octets()
     size = 24 if oid == _TRIPLE_DES else _AES.get(oid, 0)
     if not size:
         raise _unsupported(oid)
-    key = _pbkdf2(derivation, password, size)
-    return ciphers.triple_des(key, iv, data) if oid == _TRIPLE_DES else ciphers.aes(key, iv, data)
+    key = _derive_pbkdf2(derivation, password, size)
+    return ciphers.decrypt_triple_des(key, iv, data) if oid == _TRIPLE_DES else ciphers.decrypt_aes(key, iv, data)
 
 
-def _pbmac1(parameters: asn1.Value, content: bytes, password: str) -> bytes:
+def _compute_pbmac1(parameters: asn1.Value, content: bytes, password: str) -> bytes:
     derivation, mac = parameters.children(asn1.SEQUENCE)
     oid = mac.children(asn1.SEQUENCE)[0].oid()
     if oid not in _HMACS:
         raise _unsupported(oid)
     size = hashlib.new(_HMACS[oid]).digest_size
-    return hmac.new(_pbkdf2(derivation, password, size), content, _HMACS[oid]).digest()
+    return hmac.new(_derive_pbkdf2(derivation, password, size), content, _HMACS[oid]).digest()
 
 
-def _pbkdf2(derivation: asn1.Value, password: str, size: int) -> bytes:
+def _derive_pbkdf2(derivation: asn1.Value, password: str, size: int) -> bytes:
     fields = derivation.children(asn1.SEQUENCE)
     if fields[0].oid() != _PBKDF2:
         raise _unsupported(fields[0].oid())
@@ -179,14 +179,16 @@ def _pbkdf2(derivation: asn1.Value, password: str, size: int) -> bytes:
                 raise _unsupported(oid)
             digest = _HMACS[oid]
     secret = password.encode("utf-8", "surrogatepass")
-    return hashlib.pbkdf2_hmac(digest, secret, salt.octets(), _rounds(rounds.integer()), size)
+    return hashlib.pbkdf2_hmac(digest, secret, salt.octets(), _check_rounds(rounds.integer()), size)
 
 
-def _rounds(number: int) -> int:
+def _check_rounds(number: int) -> int:
     if not 1 <= number <= MAX_ROUNDS:
-        raise DamagedStore(f"The key store asks for {number} rounds of key derivation; Java takes 1 to {MAX_ROUNDS}.")
+        raise DamagedKeyStoreError(
+            f"The key store asks for {number} rounds of key derivation; Java takes 1 to {MAX_ROUNDS}."
+        )
     return number
 
 
-def _unsupported(oid: str) -> UnsupportedStore:
-    return UnsupportedStore(f"The key store uses the algorithm {oid}, which is not read natively.")
+def _unsupported(oid: str) -> UnsupportedKeyStoreError:
+    return UnsupportedKeyStoreError(f"The key store uses the algorithm {oid}, which is not read natively.")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Private keys and their chains out of key stores and PEM files, as PEM. PRIVATE to the collection."""
+"""Private keys and their chains out of key stores and PEM files, as PEM."""
 
 from __future__ import annotations
 
@@ -21,7 +21,19 @@ from typing import TYPE_CHECKING
 from ansible_collections.collab.rtc.plugins.module_utils import _files
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import ciphers, jks, pbe, pkcs12, reader
-from ansible_collections.collab.rtc.plugins.module_utils._x509 import asn1, server_certificate
+from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import (
+    KeyStore,
+    KeyStoreEntry,
+    UnsupportedKeyStoreError,
+    WrongPasswordError,
+)
+from ansible_collections.collab.rtc.plugins.module_utils._x509 import asn1
+from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate import (
+    Certificate,
+    parse_certificates,
+    parse_der,
+)
+from ansible_collections.collab.rtc.plugins.module_utils._x509.chain import order
 
 if TYPE_CHECKING:
     from ansible_collections.collab.rtc.plugins.module_utils._java.keytool import Keytool
@@ -33,11 +45,11 @@ _DEK = re.compile(r"^DEK-Info:\s*([A-Z0-9-]+),([0-9A-F]+)", re.MULTILINE | re.IG
 _LEGACY = {"AES-128-CBC": 16, "AES-192-CBC": 24, "AES-256-CBC": 32, "DES-EDE3-CBC": 24}  # key bytes
 
 
-class UnusableKey(RtcError):  # noqa: N818 - says what happened
-    """A key cannot be had."""
+class UnusableKeyError(RtcError):
+    """There is no such key, or it cannot be used."""
 
 
-class NeedsJava(UnusableKey):
+class NeedsJavaError(UnusableKeyError):
     """The store is of a kind that only a JRE can read, and none is given."""
 
 
@@ -49,7 +61,7 @@ class KeyMaterial:
     """
 
     key: str = field(repr=False)
-    chain: tuple[server_certificate.Certificate, ...]
+    chain: tuple[Certificate, ...]
     alias: str = ""
 
     def chain_pem(self) -> str:
@@ -57,18 +69,18 @@ class KeyMaterial:
         return "".join(one.pem() for one in self.chain)
 
 
-def from_source(source: KeySource, keytool: Keytool | None = None) -> KeyMaterial:
+def read_key_material(source: KeySource, keytool: Keytool | None = None) -> KeyMaterial:
     """Read what a connector uses.
 
     :param keytool: for stores that only Java can read.
-    :raises NeedsJava: it is such a store, and there is no keytool.
-    :raises WrongPassword: of the store or of the key; says which.
-    :raises UnusableKey: no such alias, not a key, or the key does not fit the certificate.
+    :raises NeedsJavaError: it is such a store, and there is no keytool.
+    :raises WrongPasswordError: of the store or of the key; says which.
+    :raises UnusableKeyError: no such alias, not a key, or the key does not fit the certificate.
     :raises CertificateError: a certificate cannot be read.
     """
-    material = _from_store(source, keytool) if source.store else _from_files(source)
+    material = _read_store(source, keytool) if source.store else _read_files(source)
     if not material.chain:
-        raise UnusableKey(
+        raise UnusableKeyError(
             f"{source.store or source.certificate} has no certificate for the key.", "Import the CA's reply."
         )
     check_pair(material, source.store or source.key)
@@ -78,7 +90,7 @@ def from_source(source: KeySource, keytool: Keytool | None = None) -> KeyMateria
 def check_pair(material: KeyMaterial, name: str) -> None:
     """Load key and chain as a TLS server does.
 
-    :raises UnusableKey: they do not fit together, or OpenSSL cannot use them.
+    :raises UnusableKeyError: they do not fit together, or OpenSSL cannot use them.
     """
     directory = tempfile.mkdtemp(prefix="rtc-key-")
     path = os.path.join(directory, "pair.pem")
@@ -90,36 +102,36 @@ def check_pair(material: KeyMaterial, name: str) -> None:
         words = (
             "the key and the certificate do not belong together" if "MISMATCH" in reason else f"OpenSSL says {reason}"
         )
-        raise UnusableKey(f"{name}: {words}.", "Check what server.xml names.") from exc
+        raise UnusableKeyError(f"{name}: {words}.", "Check what server.xml names.") from exc
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _from_store(source: KeySource, keytool: Keytool | None) -> KeyMaterial:
+def _read_store(source: KeySource, keytool: Keytool | None) -> KeyMaterial:
     name, password = source.store, source.store_password
     data = _files.read_bytes(name)
     try:
-        return _from_entries(reader.read(data, password, name), source)
-    except reader.UnsupportedStore as exc:
+        return _pick_entry(reader.read(data, password, name), source)
+    except UnsupportedKeyStoreError as exc:
         if keytool is None:
-            raise NeedsJava(str(exc), "Give jre_home: its keytool can convert the store.") from exc
-    return _by_keytool(source, keytool)
+            raise NeedsJavaError(str(exc), "Give jre_home: its keytool can convert the store.") from exc
+    return _convert_by_keytool(source, keytool)
 
 
-def _from_entries(store: reader.Store, source: KeySource) -> KeyMaterial:
+def _pick_entry(store: KeyStore, source: KeySource) -> KeyMaterial:
     keys = [entry for entry in store.entries.values() if entry.kind == "key"]
     there = ", ".join(f"'{entry.alias}'" for entry in keys) or "none"
     if source.alias:
         entry = store.find(source.alias)
         if entry is None or entry.kind != "key":
             what = "is a certificate without a key" if entry else "is not there"
-            raise UnusableKey(
+            raise UnusableKeyError(
                 f"{source.store}: the alias '{source.alias}' {what}.", f"Keys in the store: {there}. Correct the alias."
             )
     elif len(keys) == 1:
         entry = keys[0]
     else:
-        raise UnusableKey(
+        raise UnusableKeyError(
             f"{source.store} has {len(keys)} keys ({there}), and no alias is named.",
             "Name the key's alias in server.xml.",
         )
@@ -128,21 +140,21 @@ def _from_entries(store: reader.Store, source: KeySource) -> KeyMaterial:
         key = _unlock_pkcs12(entry, source, label)
     else:
         key = jks.unlock(entry.key, source.key_password, label)
-    chain = tuple(server_certificate.parse_der(der, f"A certificate of {label}") for der in entry.certificates)
-    return KeyMaterial(pem("PRIVATE KEY", key), chain, entry.alias)
+    chain = tuple(parse_der(der, f"A certificate of {label}") for der in entry.certificates)
+    return KeyMaterial(encode_pem("PRIVATE KEY", key), chain, entry.alias)
 
 
-def _unlock_pkcs12(entry: reader.Entry, source: KeySource, label: str) -> bytes:
-    """Keys of PKCS#12 nearly always have the store's password; some administrators name another that Java never uses."""
+def _unlock_pkcs12(entry: KeyStoreEntry, source: KeySource, label: str) -> bytes:
+    """Keys of PKCS#12 nearly always have the store's password; some files name another, which Java never uses."""
     try:
         return pkcs12.unlock(entry, source.key_password, label)
-    except reader.WrongPassword:
+    except WrongPasswordError:
         if source.key_password == source.store_password:
             raise
         return pkcs12.unlock(entry, source.store_password, label)
 
 
-def _by_keytool(source: KeySource, keytool: Keytool) -> KeyMaterial:
+def _convert_by_keytool(source: KeySource, keytool: Keytool) -> KeyMaterial:
     """Let Java convert the store to PKCS#12, under a password of this moment, and read that."""
     directory = tempfile.mkdtemp(prefix="rtc-key-")
     target, password = os.path.join(directory, "store.p12"), secrets.token_hex(16)
@@ -158,30 +170,30 @@ def _by_keytool(source: KeySource, keytool: Keytool) -> KeyMaterial:
         shutil.rmtree(directory, ignore_errors=True)
     keys = [entry for entry in store.entries.values() if entry.kind == "key"]
     if len(keys) != 1:
-        raise UnusableKey(f"{source.store} has {len(keys)} keys.", "Name the key's alias in server.xml.")
-    chain = tuple(server_certificate.parse_der(der, f"A certificate of {source.store}") for der in keys[0].certificates)
-    return KeyMaterial(pem("PRIVATE KEY", pkcs12.unlock(keys[0], password, source.store)), chain, keys[0].alias)
+        raise UnusableKeyError(f"{source.store} has {len(keys)} keys.", "Name the key's alias in server.xml.")
+    chain = tuple(parse_der(der, f"A certificate of {source.store}") for der in keys[0].certificates)
+    return KeyMaterial(encode_pem("PRIVATE KEY", pkcs12.unlock(keys[0], password, source.store)), chain, keys[0].alias)
 
 
-def _from_files(source: KeySource) -> KeyMaterial:
-    chain = server_certificate.parse(_files.read_bytes(source.certificate), source.certificate)
+def _read_files(source: KeySource) -> KeyMaterial:
+    chain = parse_certificates(_files.read_bytes(source.certificate), source.certificate)
     if source.chain:
-        chain += server_certificate.parse(_files.read_bytes(source.chain), source.chain)
+        chain += parse_certificates(_files.read_bytes(source.chain), source.chain)
     text = _files.read_bytes(source.key).decode("utf-8-sig", "replace")
     # The first certificate is the server's; the rest is put in order behind it.
-    rest = [one for one in server_certificate.order(chain) if one != chain[0]]
-    return KeyMaterial(clear_key(text, source.key_password, source.key), (chain[0], *rest))
+    rest = [one for one in order(chain) if one != chain[0]]
+    return KeyMaterial(decrypt_pem_key(text, source.key_password, source.key), (chain[0], *rest))
 
 
-def clear_key(text: str, password: str, name: str) -> str:
+def decrypt_pem_key(text: str, password: str, name: str) -> str:
     """The first private key of a PEM text, decrypted.
 
-    :raises WrongPassword: the password does not open it.
-    :raises UnusableKey: there is none, or its encryption is unknown here.
+    :raises WrongPasswordError: the password does not open it.
+    :raises UnusableKeyError: there is none, or its encryption is unknown here.
     """
     found = _BLOCK.search(text.replace("\r\n", "\n"))
     if found is None:
-        raise UnusableKey(
+        raise UnusableKeyError(
             f"{name} holds no private key.", "It must have a line '-----BEGIN PRIVATE KEY-----' or similar."
         )
     label, content = found.groups()
@@ -191,21 +203,21 @@ def clear_key(text: str, password: str, name: str) -> str:
             algorithm, octets = asn1.read(data).children(asn1.SEQUENCE)
             data, label = pbe.decrypt(algorithm, octets.octets(), password, name), "PRIVATE KEY"
         elif "ENCRYPTED" in content:
-            data = _legacy(content, data, password, name)
+            data = _decrypt_rfc_1421(content, data, password, name)
         asn1.read(data).children(asn1.SEQUENCE)
     except (binascii.Error, asn1.DerError, ValueError) as exc:
         if "ENCRYPTED" in found.group(0):
-            raise reader.WrongPassword(f"The password does not open {name}.", "Correct it in server.xml.") from exc
-        raise UnusableKey(f"{name}: the private key is ill-formed: {exc}.", "Copy the whole file.") from exc
-    return pem(label, data)
+            raise WrongPasswordError(f"The password does not open {name}.", "Correct it in server.xml.") from exc
+        raise UnusableKeyError(f"{name}: the private key is ill-formed: {exc}.", "Copy the whole file.") from exc
+    return encode_pem(label, data)
 
 
-def _legacy(content: str, data: bytes, password: str, name: str) -> bytes:
-    """Decrypt a PEM block with headers (RFC 1421) as OpenSSL writes it: the key is MD5 of password and salt, repeated."""
+def _decrypt_rfc_1421(content: str, data: bytes, password: str, name: str) -> bytes:
+    """Decrypt a PEM block with headers (RFC 1421) as OpenSSL writes it; its key is MD5 of password and salt."""
     dek = _DEK.search(content)
     size = _LEGACY.get(dek.group(1).upper(), 0) if dek else 0
     if dek is None or not size:
-        raise UnusableKey(
+        raise UnusableKeyError(
             f"{name}: the key is encrypted in a way that is not read here.", "Convert it: openssl pkcs8 -topk8."
         )
     iv = bytes.fromhex(dek.group(2))
@@ -214,11 +226,11 @@ def _legacy(content: str, data: bytes, password: str, name: str) -> bytes:
         piece = hashlib.md5(piece + password.encode("utf-8") + iv[:8]).digest()  # noqa: S324 - what the format is
         key += piece
     if dek.group(1).upper().startswith("DES"):
-        return ciphers.triple_des(key[:24], iv, data)
-    return ciphers.aes(key[:size], iv, data)
+        return ciphers.decrypt_triple_des(key[:24], iv, data)
+    return ciphers.decrypt_aes(key[:size], iv, data)
 
 
-def pem(label: str, data: bytes) -> str:
+def encode_pem(label: str, data: bytes) -> str:
     """A PEM block."""
     text = base64.b64encode(data).decode("ascii")
     lines = [text[i : i + 64] for i in range(0, len(text), 64)]

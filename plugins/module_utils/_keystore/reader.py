@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Java trust stores and key stores: which one a JRE uses, and what is in it, without starting a JVM. PRIVATE to the collection.
+"""Java trust stores and key stores: which one a JRE uses, and what is in it, without starting a JVM.
 
-The formats are in ``jks`` and ``pkcs12``; what they have in common is in ``_store``.
+The formats are in ``jks`` and ``pkcs12``; what they have in common is in ``model``.
 """
 
 from __future__ import annotations
@@ -14,27 +14,10 @@ import os
 from ansible_collections.collab.rtc.plugins.module_utils import _files
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import jks, pkcs12
 from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import (
-    DamagedStore,
-    Entry,
-    Store,
-    StoreError,
-    UnsupportedStore,
-    WrongPassword,
+    DamagedKeyStoreError,
+    KeyStore,
+    KeyStoreError,
 )
-
-__all__ = [
-    "DamagedStore",
-    "Entry",
-    "Store",
-    "StoreError",
-    "StoreMissing",
-    "UnsupportedStore",
-    "WrongPassword",
-    "detect",
-    "locate",
-    "read",
-    "read_file",
-]
 
 DEFAULT_PASSWORD = "changeit"  # noqa: S105 - Java's own, documented
 # In the order in which Java looks for them (JSSE Reference Guide, "Customizing the Default Keystores and Truststores").
@@ -42,14 +25,14 @@ _NAMES = ("jssecacerts", "cacerts")
 _DIRECTORIES = (("lib", "security"), ("jre", "lib", "security"))  # the second: a JDK 8
 
 
-class StoreMissing(StoreError):  # noqa: N818 - says what happened
+class KeyStoreMissingError(KeyStoreError):
     """There is no such trust store."""
 
 
 def detect(data: bytes, name: str = "The key store") -> str:
     """The format: ``jks``, ``jceks`` or ``pkcs12``.
 
-    :raises DamagedStore: none of them.
+    :raises DamagedKeyStoreError: none of them.
     """
     kind = jks.MAGIC.get(data[:4])
     if kind:
@@ -57,31 +40,31 @@ def detect(data: bytes, name: str = "The key store") -> str:
     if data[:1] == b"\x30":
         return "pkcs12"
     if not data:
-        raise DamagedStore(f"{name} is empty.", "Restore it from a backup, or remove the file.")
+        raise DamagedKeyStoreError(f"{name} is empty.", "Restore it from a backup, or remove the file.")
     if b"-----BEGIN" in data[:4096]:
-        raise DamagedStore(f"{name} is a PEM file, not a key store.", "Give the path of the key store.")
-    raise DamagedStore(f"{name} is neither a JKS nor a PKCS#12 key store.", "Check the path.")
+        raise DamagedKeyStoreError(f"{name} is a PEM file, not a key store.", "Give the path of the key store.")
+    raise DamagedKeyStoreError(f"{name} is neither a JKS nor a PKCS#12 key store.", "Check the path.")
 
 
-def read(data: bytes, password: str | None, name: str = "The key store") -> Store:
+def read(data: bytes, password: str | None, name: str = "The key store") -> KeyStore:
     """Read a key store of any format that Java's own tools make by default.
 
     :param password: checked against the store's integrity check when it has one; ``None`` reads without the check what
         is not encrypted.
     :param name: how errors call the store, usually its path.
-    :raises WrongPassword: see :class:`Store`.
-    :raises DamagedStore: cut short, altered, or another kind of file.
-    :raises UnsupportedStore: only Java can read it; the message says why.
+    :raises WrongPasswordError: see :class:`KeyStore`.
+    :raises DamagedKeyStoreError: cut short, altered, or another kind of file.
+    :raises UnsupportedKeyStoreError: only Java can read it; the message says why.
     """
     if detect(data, name) == "pkcs12":
         return pkcs12.read(data, password, name)
     try:
         return jks.read(data, password, name)
     except ValueError as exc:  # an alias that is no text
-        raise DamagedStore(f"{name} has an ill-formed entry: {exc}.", "Restore it from a backup.") from exc
+        raise DamagedKeyStoreError(f"{name} has an ill-formed entry: {exc}.", "Restore it from a backup.") from exc
 
 
-def read_file(path: str, password: str | None) -> Store:
+def read_file(path: str, password: str | None) -> KeyStore:
     """Read the key store at a path (links followed); see :func:`read`.
 
     :raises FileError: the file is missing or unreadable.
@@ -90,10 +73,12 @@ def read_file(path: str, password: str | None) -> Store:
 
 
 def locate(jre_home: str) -> str:
-    """The trust store that a JRE uses by default: ``jssecacerts`` when it is there, else ``cacerts``. Links are not followed.
+    """The trust store that a JRE uses by default: ``jssecacerts`` when it is there, else ``cacerts``.
+
+    Links are not followed.
 
     :param jre_home: home directory of a JRE or JDK.
-    :raises StoreMissing: the JRE has none, or there is no JRE.
+    :raises KeyStoreMissingError: the JRE has none, or there is no JRE.
     """
     for name in _NAMES:
         for directory in _DIRECTORIES:
@@ -101,4 +86,6 @@ def locate(jre_home: str) -> str:
             if os.path.exists(path):
                 return path
     places = " and ".join(os.path.join(jre_home, *directory) for directory in _DIRECTORIES)
-    raise StoreMissing(f"No trust store in {places}.", "Give jre_home as the java.home of the application's JVM.")
+    raise KeyStoreMissingError(
+        f"No trust store in {places}.", "Give jre_home as the java.home of the application's JVM."
+    )

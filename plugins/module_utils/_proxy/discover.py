@@ -14,7 +14,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy, VirtualHost
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import daemon
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Backend
-from ansible_collections.collab.rtc.plugins.module_utils._x509 import server_certificate
+from ansible_collections.collab.rtc.plugins.module_utils._x509 import certificate
 
 _MOST = 256 * 1024  # bytes; a certificate file is smaller
 
@@ -49,7 +49,7 @@ def _certificate(server: Backend, proxy: Proxy, host: VirtualHost, seen: dict[st
     if known is None:
         seen[path] = host
         try:
-            leaf = server_certificate.parse(_files.read_bytes(server.path(path), _MOST), path)[0]
+            leaf = certificate.parse_certificates(_files.read_bytes(server.path(path), _MOST), path)[0]
         except RtcError as exc:
             proxy.notes.append(f"{host.file}:{host.line}: {exc.message}")
             return

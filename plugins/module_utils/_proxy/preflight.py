@@ -17,6 +17,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import B
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.listens import wildcard
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import server_certificate
+from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate import parse_certificates
 
 
 def certificate(vhost: VhostPlan) -> list[str]:
@@ -29,7 +30,7 @@ def certificate(vhost: VhostPlan) -> list[str]:
         raise ProxyError(f"{vhost.name} has only one of certificate and key.", "Give both, or none for plain HTTP.")
     if not vhost.certificate:
         return []
-    chain = server_certificate.parse(_files.read_bytes(vhost.certificate, 1024 * 1024), vhost.certificate)
+    chain = parse_certificates(_files.read_bytes(vhost.certificate, 1024 * 1024), vhost.certificate)
     _files.read_bytes(vhost.key, 1024 * 1024)
     _pair(vhost)
     leaf = chain[0]
@@ -54,7 +55,7 @@ def authorities(vhost: VhostPlan) -> None:
     :raises RtcError: it is not.
     """
     if vhost.upstream_ca:
-        server_certificate.parse(_files.read_bytes(vhost.upstream_ca), vhost.upstream_ca)
+        parse_certificates(_files.read_bytes(vhost.upstream_ca), vhost.upstream_ca)
 
 
 def _pair(vhost: VhostPlan) -> None:

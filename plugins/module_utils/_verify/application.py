@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Asking a page of the application for what it sees, and comparing. PRIVATE to the collection."""
+"""Asking a page of the application for what it sees, and comparing."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any, Mapping
 from urllib.parse import urlencode
 
-from ansible_collections.collab.rtc.plugins.module_utils._verify import probe
-from ansible_collections.collab.rtc.plugins.module_utils._verify.client import connection, http1, http_errors, steps
-from ansible_collections.collab.rtc.plugins.module_utils._verify.client.steps import CheckError
+from ansible_collections.collab.rtc.plugins.module_utils._verify import trust
+from ansible_collections.collab.rtc.plugins.module_utils._verify.client import http_errors
+from ansible_collections.collab.rtc.plugins.module_utils._verify.client.connection import Endpoint, parse_url
+from ansible_collections.collab.rtc.plugins.module_utils._verify.client.http1 import Dialer, Http, Response
+from ansible_collections.collab.rtc.plugins.module_utils._verify.client.steps import CheckError, Checks
 
 _STATUS = {
     "not_found": (
@@ -25,25 +27,25 @@ _STATUS = {
         "The application or the proxy sends elsewhere: to a login, to set-up, or to another name or protocol.",
         "Ask for the address that it points to, or correct proxyName, proxyPort and scheme of the connector.",
     ),
-    "login": ("A login stands before the page.", "Allow this page without one, or check another."),
+    "login": ("A login is in front of the page.", "Allow this page without one, or check another."),
     "forbidden": (
         "The proxy or the application does not admit this request.",
         "Look into the access rules of the proxy and of the application.",
     ),
     "upstream_down": (
-        "The proxy answers, but cannot reach the application: it is not running or still starting, it listens on another "
-        "address or port, or http and https are mixed up.",
+        "The proxy answers, but cannot reach the application: it is not running or still starting, it listens on "
+        "another address or port, or http and https are mixed up.",
         "Start the application, compare its connector with the proxy's upstream, and read the proxy's error log.",
     ),
     "upstream_timeout": (
-        "The proxy waited for the application in vain: it hangs or is still starting, or a firewall drops packets.",
+        "The application did not answer the proxy in time: it hangs or is still starting, or a firewall drops packets.",
         "Look into the application's log, and check from the proxy's host that its connector answers.",
     ),
 }
 
 
 @dataclass
-class Wish:
+class ApplicationCheckOptions:
     """What to ask and what is expected; ``timeout``: seconds for each step."""
 
     url: str
@@ -54,43 +56,43 @@ class Wish:
     timeout: float = 10.0
 
 
-def check(wish: Wish) -> dict[str, Any]:
+def check(options: ApplicationCheckOptions) -> dict[str, Any]:
     """Fetch and compare.
 
     :returns: the result shape of ``steps``, with ``got``, ``mismatches``, ``status`` and ``certificate``.
     :raises RtcError: the URL is not one.
     """
-    endpoint = connection.parse_url(wish.url, wish.connect_to)
-    route = http1.Route(endpoint, wish.context, wish.timeout)
-    checks = steps.Checks()
+    endpoint = parse_url(options.url, options.connect_to)
+    dialer = Dialer(endpoint, options.context, options.timeout)
+    checks = Checks()
     found: dict[str, Any] = {"got": {}, "mismatches": [], "status": 0}
-    http: http1.Http | None = None
+    http: Http | None = None
     try:
-        http = http1.Http(route, route.check(checks))
+        http = Http(dialer, dialer.check(checks))
         with checks.step("request") as step:
-            answer = http.request("GET", _target(endpoint, wish.query), {"Accept": "application/json"})
+            answer = http.request("GET", _build_target(endpoint, options.query), {"Accept": "application/json"})
             found["status"] = answer.status
-            found["got"] = _read(route.endpoint.place, answer)
+            found["got"] = _read_json(endpoint.place, answer)
             step.detail = f"{answer.status}, {len(answer.body)} bytes"
         with checks.step("values") as step:
-            found["mismatches"] = compare(found["got"], wish.expect)
-            _explain(endpoint.place, found["got"], found["mismatches"])
-            step.detail = ", ".join(f"{name}={wish.expect[name]}" for name in wish.expect)
+            found["mismatches"] = compare(found["got"], options.expect)
+            _explain_mismatches(endpoint.place, found["got"], found["mismatches"])
+            step.detail = ", ".join(f"{name}={options.expect[name]}" for name in options.expect)
     except CheckError:
         pass  # recorded
     finally:
         if http is not None:
             http.close()
-    return {**checks.result(), **found, "certificate": probe.describe(route.certificate)}
+    return {**checks.result(), **found, "certificate": trust.describe(dialer.certificate)}
 
 
-def _target(endpoint: connection.Endpoint, query: Mapping[str, Any]) -> str:
+def _build_target(endpoint: Endpoint, query: Mapping[str, Any]) -> str:
     parts = [endpoint.query, urlencode(query, doseq=True)]
     joined = "&".join(part for part in parts if part)
     return endpoint.path + (f"?{joined}" if joined else "")
 
 
-def _read(place: str, answer: http1.Response) -> dict[str, Any]:
+def _read_json(place: str, answer: Response) -> dict[str, Any]:
     if answer.status == 200:
         try:
             data = json.loads(answer.body.decode("utf-8", "replace"))
@@ -125,7 +127,7 @@ def same(got: Any, wanted: Any) -> bool:
     return type(got) is type(wanted) and bool(got == wanted)
 
 
-def _explain(place: str, got: Mapping[str, Any], mismatches: list[dict[str, Any]]) -> None:
+def _explain_mismatches(place: str, got: Mapping[str, Any], mismatches: list[dict[str, Any]]) -> None:
     if not mismatches:
         return
     detail = f"{place}: " + "; ".join(
@@ -133,7 +135,7 @@ def _explain(place: str, got: Mapping[str, Any], mismatches: list[dict[str, Any]
     )
     error = got.get("error")
     if isinstance(error, str) and error:
-        raise _of_java(f"{detail}: {error}.", error)
+        raise _explain_java_error(f"{detail}: {error}.", error)
     names = {item["name"] for item in mismatches}
     for wanted, cause, remedy in _CONNECTOR:
         if names & wanted:
@@ -144,49 +146,82 @@ def _explain(place: str, got: Mapping[str, Any], mismatches: list[dict[str, Any]
 _CONNECTOR = (
     (
         {"scheme", "secure"},
-        "The application does not see the protocol that users use: scheme and secure of the connector do not say it, users' "
-        "requests arrive at another connector, or a RemoteIpValve follows another X-Forwarded-Proto.",
-        "Set scheme and secure of the connector that the proxy forwards to, let the proxy send X-Forwarded-Proto, and restart "
-        "the application: it reads server.xml when it starts.",
+        "The application does not see the protocol that users use: scheme and secure of the connector do not say it, "
+        "users' requests arrive at another connector, or a RemoteIpValve follows another X-Forwarded-Proto.",
+        "Set scheme and secure of the connector that the proxy forwards to, let the proxy send X-Forwarded-Proto, and "
+        "restart the application: it reads server.xml when it starts.",
     ),
     (
         {"serverName", "serverPort"},
-        "The application does not see the name and port that users use: proxyName and proxyPort of the connector do not say "
-        "them, or users' requests arrive at another connector.",
-        "Set proxyName and proxyPort of the connector that the proxy forwards to, and restart the application: it reads "
-        "server.xml when it starts.",
+        "The application does not see the name and port that users use: proxyName and proxyPort of the connector do "
+        "not say them, or users' requests arrive at another connector.",
+        "Set proxyName and proxyPort of the connector that the proxy forwards to, and restart the application: it "
+        "reads server.xml when it starts.",
     ),
 )
 
-# Parts of what Java says, lower case -> (code, cause, remedy).
-_JAVA = (
-    ("pkix path building failed", "tls_untrusted", "The application's JRE does not trust the certificate: its CA is not in the "
-     "trust store that the JVM uses, the JVM started before it was imported, or the server does not send its intermediate CA.",
-     "Import the CA into the trust store that the JVM really uses (-Djavax.net.ssl.trustStore beats jssecacerts beats "
-     "cacerts), and restart the application."),
-    ("trustanchors parameter must be non-empty", "tls_untrusted", "The JVM found its trust store empty or not at all.",
-     "Check -Djavax.net.ssl.trustStore, its password, and that the run user may read the file."),
-    ("expired", "tls_expired", "The certificate has ended.", "Renew it, install it with its chain, reload the server."),
-    ("no subject alternative", "tls_wrong_name", "The certificate is not for this name.",
-     "Use a certificate that names the server."),
-    ("no name matching", "tls_wrong_name", "The certificate is not for this name.", "Use a certificate that names the server."),
-    ("unknownhost", "name_unresolved", "The name does not resolve on the application's host.",
-     "Add it to the DNS that this host uses, or to its /etc/hosts."),
-    ("connection refused", "connection_refused", "From the application's host nothing listens at that address and port.",
-     "Let the proxy listen on the address that the name resolves to there, and start the service."),
-    ("timed out", "connect_timeout", "From the application's host the address does not answer: a firewall, or a router that "
-     "does not send packets back inside (hairpin).",
-     "Open the port, or let the name resolve to the inner address on this host."),
-    ("noroutetohost", "unreachable", "There is no route from the application's host.", "Check address, route and firewall."),
-    ("handshake", "tls_refused", "The JVM and the server do not agree on TLS: version, cipher or name.",
-     "Check the TLS versions of both, and the certificate of the virtual host."),
-    ("unsupported or unrecognized ssl", "tls_not_spoken", "The port answers without TLS.", "Use TLS on this port, or http."),
-)  # fmt: skip
+# Parts of what Java says, in lower case -> (code, cause, remedy).
+_JAVA = {
+    "pkix path building failed": (
+        "tls_untrusted",
+        "The application's JRE does not trust the certificate: its CA is not in the trust store that the JVM uses, "
+        "the JVM started before it was imported, or the server does not send its intermediate CA.",
+        "Import the CA into the trust store that the JVM really uses (-Djavax.net.ssl.trustStore beats jssecacerts "
+        "beats cacerts), and restart the application.",
+    ),
+    "trustanchors parameter must be non-empty": (
+        "tls_untrusted",
+        "The JVM found its trust store empty or not at all.",
+        "Check -Djavax.net.ssl.trustStore, its password, and that the run user may read the file.",
+    ),
+    "expired": ("tls_expired", "The certificate has ended.", "Renew it, install it with its chain, reload the server."),
+    "no subject alternative": (
+        "tls_wrong_name",
+        "The certificate is not for this name.",
+        "Use a certificate that names the server.",
+    ),
+    "no name matching": (
+        "tls_wrong_name",
+        "The certificate is not for this name.",
+        "Use a certificate that names the server.",
+    ),
+    "unknownhost": (
+        "name_unresolved",
+        "The name does not resolve on the application's host.",
+        "Add it to the DNS that this host uses, or to its /etc/hosts.",
+    ),
+    "connection refused": (
+        "connection_refused",
+        "From the application's host nothing listens at that address and port.",
+        "Let the proxy listen on the address that the name resolves to there, and start the service.",
+    ),
+    "timed out": (
+        "connect_timeout",
+        "From the application's host the address does not answer: a firewall, or a router that does not send packets "
+        "back inside (hairpin).",
+        "Open the port, or let the name resolve to the inner address on this host.",
+    ),
+    "noroutetohost": (
+        "unreachable",
+        "There is no route from the application's host.",
+        "Check address, route and firewall.",
+    ),
+    "handshake": (
+        "tls_refused",
+        "The JVM and the server do not agree on TLS: version, cipher or name.",
+        "Check the TLS versions of both, and the certificate of the virtual host.",
+    ),
+    "unsupported or unrecognized ssl": (
+        "tls_not_spoken",
+        "The port answers without TLS.",
+        "Use TLS on this port, or http.",
+    ),
+}
 
 
-def _of_java(detail: str, error: str) -> CheckError:
+def _explain_java_error(detail: str, error: str) -> CheckError:
     lower = error.lower()
-    for part, code, cause, remedy in _JAVA:
+    for part, (code, cause, remedy) in _JAVA.items():
         if part in lower:
             return CheckError(code, detail, cause, remedy)
     return CheckError(

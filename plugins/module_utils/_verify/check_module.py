@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Options and endings of the modules that check; documented by the fragment of the same name. PRIVATE to the collection."""
+"""Options and endings of the modules that check; documented by the fragment of the same name."""
 
 from __future__ import annotations
 

@@ -2,40 +2,32 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The probe: one session over each transport, step by step, from this host. PRIVATE to the collection."""
+"""The probe: one session over each transport, step by step, from this host."""
 
 from __future__ import annotations
 
 import contextlib
-import datetime
 import ssl
 import uuid
 from dataclasses import dataclass, field
 from typing import Any, Iterator, Sequence
 
-from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
-from ansible_collections.collab.rtc.plugins.module_utils._keystore import reader
-from ansible_collections.collab.rtc.plugins.module_utils._verify.client import (
-    connection,
-    connection_errors,
-    http1,
-    http_errors,
-    socketio,
-    steps,
-)
-from ansible_collections.collab.rtc.plugins.module_utils._verify.client.steps import CheckError
-from ansible_collections.collab.rtc.plugins.module_utils._x509 import certificate as certificates
+from ansible_collections.collab.rtc.plugins.module_utils._verify import trust
+from ansible_collections.collab.rtc.plugins.module_utils._verify.client import http_errors, socketio
+from ansible_collections.collab.rtc.plugins.module_utils._verify.client.connection import Connection, parse_url
+from ansible_collections.collab.rtc.plugins.module_utils._verify.client.http1 import Dialer
+from ansible_collections.collab.rtc.plugins.module_utils._verify.client.steps import CheckError, Checks
 
 POLLING, WEBSOCKET, UPGRADE = TRANSPORTS = ("polling", "websocket", "upgrade")
 PATH = "socket.io/"
-_SILENCE = ("no_answer", "closed", "reset", "upstream_timeout")
+_NO_ANSWER = ("no_answer", "closed", "reset", "upstream_timeout")  # codes of steps
 
 
 @dataclass
-class Wish:
+class ProbeOptions:
     """What to probe.
 
-    :param context: for https: what is trusted, of :func:`context_of`.
+    :param context: for https: what is trusted, of :func:`trust.context_of`.
     :param protocol: revision of Engine.IO, 3 or 4; 0 finds out.
     :param change: also write a change into the project and wait for it to come back.
     :param timeout: seconds for each step.
@@ -54,7 +46,7 @@ class Wish:
 
 
 @dataclass
-class Findings:
+class ProbeResult:
     """What the probe learns beside its steps."""
 
     certificate: dict[str, Any] = field(default_factory=dict)
@@ -63,62 +55,19 @@ class Findings:
     transports: dict[str, bool] = field(default_factory=dict)
 
 
-def context_of(
-    url: str, ca: Sequence[str], store: str = "", password: str | None = None, system: bool = False
-) -> ssl.SSLContext | None:
-    """What a check of this URL trusts; None for http, which needs no trust.
-
-    :param ca: PEM texts or paths.
-    :param store: path of a Java trust store.
-    :raises RtcError: unreadable, wrong password, or https and nothing to trust.
-    """
-    if not url.lower().startswith("https:"):
-        return None
-    if not (ca or store or system):
-        raise RtcError(
-            f"There is nothing to trust {url} by.",
-            "Give ca or truststore, or say system_trust: true for the system's CAs.",
-        )
-    given = [der for source in ca for der in connection.certificates_of(source)]
-    context = connection.trust(given, system)
-    if store:
-        entries = reader.read_file(store, password).entries.values()
-        # Java trusts the first certificate of a private key too (sun.security.validator.TrustStoreUtil).
-        connection.trust_more(context, [entry.certificates[0] for entry in entries if entry.certificates])
-    return context
-
-
 def service_path(path: str) -> str:
     """The path of the service under a URL's path: ``/`` gives ``/socket.io/``."""
     base = path if path.endswith("/") else path + "/"
     return base if base.endswith("/" + PATH) else base + PATH
 
 
-def describe(der: bytes) -> dict[str, Any]:
-    """A certificate for people: ``{subject, issuer, names, expires, days_left}``; empty when there is none."""
-    if not der:
-        return {}
-    try:
-        item = certificates.parse_der(der)
-    except certificates.CertificateError:
-        return {}
-    left = item.not_after - datetime.datetime.now(datetime.timezone.utc)
-    return {
-        "subject": item.subject,
-        "issuer": item.issuer,
-        "names": connection_errors.names_of(item),
-        "expires": item.not_after.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "days_left": left.days,
-    }
-
-
-def probe(wish: Wish) -> dict[str, Any]:
+def check(options: ProbeOptions) -> dict[str, Any]:
     """Run all steps; one transport that fails does not keep the others from being tried.
 
     :returns: the result shape of ``steps``, with ``certificate``, ``protocol``, ``ping_interval`` and ``transports``.
     :raises RtcError: the URL is not one.
     """
-    run = _Run(wish)
+    run = _Run(options)
     run.all()
     found = run.found
     return {
@@ -131,63 +80,63 @@ def probe(wish: Wish) -> dict[str, Any]:
 
 
 class _Run:
-    def __init__(self, wish: Wish) -> None:
-        endpoint = connection.parse_url(wish.url, wish.connect_to)
-        self.wish = wish
-        self.checks = steps.Checks()
-        self.revision = wish.protocol  # 0 until it is known
-        self.found = Findings(transports=dict.fromkeys(wish.transports, False))
+    def __init__(self, options: ProbeOptions) -> None:
+        endpoint = parse_url(options.url, options.connect_to)
+        self.options = options
+        self.checks = Checks()
+        self.revision = options.protocol  # 0 until it is known
+        self.found = ProbeResult(transports=dict.fromkeys(options.transports, False))
         self.path = service_path(endpoint.path)
-        self.route = http1.Route(endpoint, wish.context, wish.timeout)
+        self.dialer = Dialer(endpoint, options.context, options.timeout)
 
     def all(self) -> None:
         try:
-            link: connection.Link | None = self.route.check(self.checks)
+            first: Connection | None = self.dialer.check(self.checks)
         except CheckError:
             return
         finally:
-            self.found.certificate = describe(self.route.certificate)
-        for kind in self.wish.transports:
-            if kind == WEBSOCKET and link is not None:
-                link.close()  # a WebSocket begins on a connection of its own
-                link = None
+            self.found.certificate = trust.describe(self.dialer.certificate)
+        for kind in self.options.transports:
+            if kind == WEBSOCKET and first is not None:
+                first.close()  # a WebSocket begins on a connection of its own
+                first = None
             try:
-                self._session(kind, link)
+                self._use_transport(kind, first)
                 self.found.transports[kind] = True
             except CheckError:
                 continue  # recorded
             finally:
-                link = None
+                first = None
 
-    def _session(self, kind: str, link: connection.Link | None) -> None:
+    def _use_transport(self, kind: str, connection: Connection | None) -> None:
         client: socketio.Client | None = None
         try:
             with self.checks.step(kind) as step, self._only_websocket(kind):
-                client = self._open(WEBSOCKET if kind == WEBSOCKET else POLLING, link)
+                client = self._open(WEBSOCKET if kind == WEBSOCKET else POLLING, connection)
                 if kind == UPGRADE:
                     client.upgrade()
                 step.detail = f"Engine.IO {client.revision}"
-            self._use(kind, client)
+            self._exchange_messages(kind, client)
         finally:
             if client is not None:
                 client.close()
 
     @contextlib.contextmanager
     def _only_websocket(self, kind: str) -> Iterator[None]:
-        """Silence on a path where polling works: a service that gets no Upgrade may also just not answer."""
+        """No answer on a path where polling works: a service that gets no Upgrade may also just not answer."""
         try:
             yield
         except CheckError as exc:
-            if exc.code not in _SILENCE or kind == POLLING or not self.found.transports.get(POLLING):
+            if exc.code not in _NO_ANSWER or kind == POLLING or not self.found.transports.get(POLLING):
                 raise
             raise http_errors.upgrade_refused(f"{exc.message} Polling works on the same path.") from exc
 
-    def _open(self, transport: str, link: connection.Link | None) -> socketio.Client:
+    def _open(self, transport: str, connection: Connection | None) -> socketio.Client:
         """A session in the asked revision, or in the one that the server turns out to speak."""
         known = self.revision
-        client = socketio.Client(self.route, self.path, known or 4, self.wish.origin, self.wish.token)
+        client = socketio.Client(self.dialer, self.path, known or 4, self.options.origin, self.options.token)
         try:
-            client.open(transport, link)
+            client.open(transport, connection)
         except CheckError as exc:
             client.close()
             if known or exc.code != "unsupported_version":
@@ -196,43 +145,43 @@ class _Run:
         if client.spoken != client.revision:
             client.revision = client.spoken  # so that it takes leave in the right form
             client.close()
-            self._settle(client.spoken, known)
+            self._settle_revision(client.spoken, known)
             return self._open(transport, None)
         self.found.protocol = client.revision
-        self.found.ping_interval = _seconds(client.handshake.get("pingInterval"))
+        self.found.ping_interval = _to_seconds(client.handshake.get("pingInterval"))
         return client
 
-    def _settle(self, spoken: int, known: int) -> None:
+    def _settle_revision(self, spoken: int, known: int) -> None:
         """The service speaks this revision; it must be the one that was asked for, or that it spoke before."""
         if known not in (0, spoken):
             raise http_errors.unsupported(
-                f"{self.route.endpoint.place} was asked for Engine.IO {known} and speaks {spoken}."
+                f"{self.dialer.endpoint.place} was asked for Engine.IO {known} and speaks {spoken}."
             )
         self.revision = spoken
 
-    def _use(self, kind: str, client: socketio.Client) -> None:
+    def _exchange_messages(self, kind: str, client: socketio.Client) -> None:
         """Messages both ways over the session, as far as was asked."""
         with self.checks.step(f"{kind}: connect") as step, self._only_websocket(kind):
             client.connect()
-            self._settle(client.revision, self.wish.protocol)  # a WebSocket shows it only now
+            self._settle_revision(client.revision, self.options.protocol)  # a WebSocket shows it only now
             self.found.protocol = client.revision
             step.detail = f"over {client.transport}"
         if client.revision == 3:
             with self.checks.step(f"{kind}: ping"), self._only_websocket(kind):
                 client.ping()
-        if not self.wish.project:
+        if not self.options.project:
             return
-        asked = {"project": self.wish.project}
+        body = {"project": self.options.project}
         with self.checks.step(f"{kind}: join") as step:
-            answer = request(client, "join", asked)
+            answer = request(client, "join", body)
             step.detail = f"revision {answer.get('revision')}, {len(answer.get('members') or [])} members"
         with self.checks.step(f"{kind}: echo") as step:
-            step.detail = self._echo(client)
-        request(client, "leave", asked)
+            step.detail = self._exchange_echo(client)
+        request(client, "leave", body)
 
-    def _echo(self, client: socketio.Client) -> str:
-        project = self.wish.project
-        if not self.wish.change:
+    def _exchange_echo(self, client: socketio.Client) -> str:
+        project = self.options.project
+        if not self.options.change:
             request(client, "presence", {"project": project, "state": {"probe": True}})
             return "presence"
         own = f"probe-{uuid.uuid4()}"
@@ -247,12 +196,12 @@ class _Run:
         return f"change, revision {revision}"
 
 
-def _seconds(milliseconds: Any) -> float:
+def _to_seconds(milliseconds: Any) -> float:
     return milliseconds / 1000 if isinstance(milliseconds, (int, float)) else 0.0
 
 
 def request(client: socketio.Client, event: str, body: dict[str, Any]) -> dict[str, Any]:
-    """A request of our contract and its answer.
+    """A request of the contract of this collection's service, and its answer.
 
     :raises CheckError: the answer is not ``{ok: true}``.
     """

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Two clients written by others, python-socketio's, work on one project through the real path. PRIVATE to the collection.
+"""Two clients written by others, python-socketio's, work on one project through the real path.
 
 One speaks over WebSocket only, one over polling only. This runs on the controller, with the controller's Python.
 """
@@ -19,9 +19,10 @@ from dataclasses import dataclass
 from typing import Any, Callable, Coroutine
 
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
-from ansible_collections.collab.rtc.plugins.module_utils._verify import probe
-from ansible_collections.collab.rtc.plugins.module_utils._verify.client import connection, http1, steps
-from ansible_collections.collab.rtc.plugins.module_utils._verify.client.steps import CheckError
+from ansible_collections.collab.rtc.plugins.module_utils._verify import probe, trust
+from ansible_collections.collab.rtc.plugins.module_utils._verify.client.connection import parse_url
+from ansible_collections.collab.rtc.plugins.module_utils._verify.client.http1 import Dialer
+from ansible_collections.collab.rtc.plugins.module_utils._verify.client.steps import CheckError, Checks
 
 IMPORT_ERRORS: dict[str, str] = {}
 try:
@@ -40,7 +41,7 @@ _GOODBYE = 1.0  # seconds
 
 
 @dataclass
-class Wish:
+class SessionOptions:
     """What to check; see the options of ``rtc_session``. ``timeout``: seconds for each step."""
 
     url: str
@@ -53,19 +54,19 @@ class Wish:
     write: bool = True  # False: only connect and join
 
 
-def check(wish: Wish) -> dict[str, Any]:
+def check(options: SessionOptions) -> dict[str, Any]:
     """Run all steps; the first that fails ends the check.
 
     :returns: the result shape of ``steps``, with ``certificate`` and ``revision``.
     :raises RtcError: the URL is not one, or names an address while ``connect_to`` names another.
     """
-    run = _Run(wish)
+    run = _Run(options)
     with contextlib.suppress(CheckError):  # recorded
-        run.route.check(run.checks).close()
+        run.dialer.check(run.checks).close()
         asyncio.run(run.all())
     return {
         **run.checks.result(),
-        "certificate": probe.describe(run.route.certificate),
+        "certificate": trust.describe(run.dialer.certificate),
         "revision": run.revision,
     }
 
@@ -79,17 +80,17 @@ def _is_address(host: str) -> bool:
 
 
 class _Run:
-    def __init__(self, wish: Wish) -> None:
-        endpoint = connection.parse_url(wish.url, wish.connect_to)
+    def __init__(self, options: SessionOptions) -> None:
+        endpoint = parse_url(options.url, options.connect_to)
         if endpoint.connect_host and _is_address(endpoint.host):
             raise RtcError(
                 f"connect_to is of no use with an address in the URL ({endpoint.host}).",
                 "Name the server, or leave connect_to out.",
             )
-        self.wish = wish
+        self.options = options
         self.place = endpoint.place
-        self.checks = steps.Checks()
-        self.route = http1.Route(endpoint, wish.context, wish.timeout)
+        self.checks = Checks()
+        self.dialer = Dialer(endpoint, options.context, options.timeout)
         self.path = probe.service_path(endpoint.path)
         self.revision = 0
 
@@ -97,7 +98,7 @@ class _Run:
         one, other = _Client(self, "websocket"), _Client(self, "polling")
         try:
             await self._enter(one, other)
-            if self.wish.write:
+            if self.options.write:
                 await self._work(one, other)
         finally:
             await asyncio.gather(one.drop(), other.drop())
@@ -113,7 +114,7 @@ class _Run:
                 step.detail = f"revision {client.revision}, {len(client.members)} members"
         if one.member not in other.members:
             with self.checks.step("members"):
-                raise self.apart(f"the {other.kind} client is not told that the {one.kind} client is there")
+                raise self.apart(f"the {other.kind} client does not learn that the {one.kind} client is there")
         self.revision = other.revision
 
     async def _work(self, one: _Client, other: _Client) -> None:
@@ -153,7 +154,7 @@ class _Run:
         await gone.connect()
         await gone.join()
         if gone.reset:
-            raise self.apart(f"the {gone.kind} client is told to begin anew instead of given what it missed")
+            raise self.apart(f"the {gone.kind} client has to begin anew instead of getting what it missed")
         await gone.reach(self.revision)
         return f"missed revisions {since + 1} to {self.revision}"
 
@@ -164,7 +165,7 @@ class _Run:
             got = [revision for revision, _id in client.seen]
             if got != wanted:
                 raise self.apart(
-                    f"the {client.kind} client got the revisions {_short(got)} instead of {_short(wanted)}"
+                    f"the {client.kind} client got the revisions {_shorten(got)} instead of {_shorten(wanted)}"
                 )
         if one.seen != other.seen:
             raise self.apart("the two clients got different changes under the same revisions")
@@ -172,7 +173,9 @@ class _Run:
         for client in (one, other):
             for own, revision in client.acks.items():
                 if known.get(revision) != own:
-                    raise self.apart(f"what the {client.kind} client was told is revision {revision} came as another")
+                    raise self.apart(
+                        f"a change of the {client.kind} client was acknowledged as {revision} and delivered as another"
+                    )
 
     def apart(self, what: str) -> CheckError:
         """The two clients do not see the same."""
@@ -180,20 +183,22 @@ class _Run:
             "not_shared",
             f"{self.place}: {what}.",
             "The clients are on two servers that share no store, or the service lost its order.",
-            "Look which upstreams the proxy has for this port: without a shared store one is active, others are backup.",
+            "Look which upstreams the proxy has for this port: without a shared store one is active, others are "
+            "backup.",
         )
 
     def silent(self, kind: str, what: str) -> CheckError:
         """Something did not come in time."""
         return CheckError(
             "no_event",
-            f"{self.place}: the {kind} client waited {self.wish.timeout:g} s for {what}.",
-            "The connection stands, but messages are held back (a proxy that buffers), or the clients are on two servers.",
+            f"{self.place}: the {kind} client waited {self.options.timeout:g} s for {what}.",
+            "The connection stands, but messages are held back (a proxy that buffers), or the clients are on two "
+            "servers.",
             "Switch buffering off for the RTC port, and look which upstreams the proxy has for it.",
         )
 
 
-def _short(revisions: list[int]) -> str:
+def _shorten(revisions: list[int]) -> str:
     return str(revisions if len(revisions) <= 20 else [*revisions[:10], "…", *revisions[-9:]])
 
 
@@ -225,46 +230,46 @@ class _Client:
     # --- the connection ---------------------------------------------------------------------
 
     async def connect(self) -> None:
-        wish, run = self._run.wish, self._run
+        run, options = self._run, self._run.options
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=wish.context or True, resolver=_resolver(run.route)),
+            connector=aiohttp.TCPConnector(ssl=options.context or True, resolver=_make_resolver(run.dialer)),
             cookie_jar=aiohttp.DummyCookieJar(),  # as a page on another port: no cookies
         )
         self._sio = socketio.AsyncClient(
-            reconnection=False, handle_sigint=False, http_session=self._session, request_timeout=wish.timeout
+            reconnection=False, handle_sigint=False, http_session=self._session, request_timeout=options.timeout
         )
         self._sio.on("change", self._change)
         self._sio.on("connect_error", self._refused)
-        endpoint = run.route.endpoint
+        endpoint = run.dialer.endpoint
         try:
             await self._sio.connect(
                 endpoint.origin,
-                headers={"Origin": wish.origin} if wish.origin else {},
-                auth={"token": wish.token},
+                headers={"Origin": options.origin} if options.origin else {},
+                auth={"token": options.token},
                 transports=[self.kind],
                 socketio_path=run.path.strip("/"),
-                wait_timeout=wish.timeout,
+                wait_timeout=options.timeout,
             )
         except (socketio.exceptions.ConnectionError, aiohttp.ClientError, OSError, ValueError) as exc:
-            raise await self._why(exc) from exc
+            raise await self._explain(exc) from exc
 
     def _refused(self, data: Any) -> None:
         self._refusal = data
 
-    async def _why(self, exc: Exception) -> CheckError:
-        """This library tells little of why it could not connect: look with our own client."""
-        wish = self._run.wish
-        look = probe.Wish(
-            wish.url,
-            wish.connect_to,
-            wish.context,
-            wish.token,
+    async def _explain(self, exc: Exception) -> CheckError:
+        """The library says little about why it could not connect: look again with the client of this package."""
+        options = self._run.options
+        again = probe.ProbeOptions(
+            options.url,
+            options.connect_to,
+            options.context,
+            options.token,
             protocol=4,
             transports=[self.kind],
-            origin=wish.origin,
-            timeout=wish.timeout,
+            origin=options.origin,
+            timeout=options.timeout,
         )
-        found = await asyncio.get_running_loop().run_in_executor(None, probe.probe, look)
+        found = await asyncio.get_running_loop().run_in_executor(None, probe.check, again)
         if not found["ok"]:
             detail = next(step["detail"] for step in found["steps"] if not step["ok"])
             return CheckError(found["code"], detail, found["cause"], found["remedy"])
@@ -280,7 +285,7 @@ class _Client:
         """Be gone, without leaving the project first; never fails.
 
         The library waits for the end of its pending poll. A server may let that hang on, so not for long: what counts
-        is that nobody reads any more.
+        is that nothing is read any more.
         """
         for ending in (self._sio.disconnect if self._sio else None, self._session.close if self._session else None):
             if ending is not None:
@@ -292,7 +297,7 @@ class _Client:
 
     async def join(self) -> None:
         """Join, with what is already known."""
-        body: dict[str, Any] = {"project": self._run.wish.project}
+        body: dict[str, Any] = {"project": self._run.options.project}
         if self._epoch is not None:
             body.update(since=self.revision, epoch=self._epoch)
         self._early = []  # what is delivered behind the answer may be handled before it
@@ -311,7 +316,7 @@ class _Client:
     async def change(self, what: Any) -> int:
         """Send a change; its revision."""
         own = f"verify-{uuid.uuid4()}"
-        body = {"project": self._run.wish.project, "id": own, "data": {"from": self.kind, "what": what}}
+        body = {"project": self._run.options.project, "id": own, "data": {"from": self.kind, "what": what}}
         revision = (await self._call("change", body)).get("revision")
         if not isinstance(revision, int) or revision < 1:
             raise probe.change_refused(self._run.place, f"a change was acknowledged without a revision: {revision!r}")
@@ -338,7 +343,7 @@ class _Client:
 
     async def _call(self, event: str, body: dict[str, Any]) -> dict[str, Any]:
         try:
-            answer = await self._sio.call(event, body, timeout=self._run.wish.timeout)
+            answer = await self._sio.call(event, body, timeout=self._run.options.timeout)
         except socketio.exceptions.TimeoutError as exc:
             raise self._run.silent(self.kind, f"the answer to {event}") from exc
         except socketio.exceptions.SocketIOError as exc:
@@ -352,17 +357,17 @@ class _Client:
 
     async def _timed(self, waiting: Coroutine[Any, Any, Any], what: str) -> None:
         try:
-            await asyncio.wait_for(waiting, self._run.wish.timeout)
+            await asyncio.wait_for(waiting, self._run.options.timeout)
         except asyncio.TimeoutError as exc:
             raise self._run.silent(self.kind, what) from exc
 
 
-def _resolver(route: http1.Route) -> Any:
+def _make_resolver(dialer: Dialer) -> Any:
     """Names lead to the address that took the connection in the first steps, as ``connect_to`` wants it."""
 
     class Fixed(aiohttp.abc.AbstractResolver):
         async def resolve(self, host: str, port: int = 0, family: Any = 0) -> Any:
-            found = await asyncio.get_running_loop().getaddrinfo(route.peer, route.endpoint.connect_port or port)
+            found = await asyncio.get_running_loop().getaddrinfo(dialer.peer, dialer.endpoint.connect_port or port)
             kind, _type, proto, _name, address = found[0]
             return [
                 {

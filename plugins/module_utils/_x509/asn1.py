@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reading and writing ASN.1 values in DER, and reading BER as old key store tools write it. PRIVATE to the collection.
+"""Reading and writing ASN.1 values in DER, and reading BER as old key store tools write it.
 
 Only what certificates and key stores need (X.690): tags of one byte, definite and indefinite lengths.
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 import datetime
 
 BOOLEAN, INTEGER, BIT_STRING, OCTET_STRING, NULL, OID = 0x01, 0x02, 0x03, 0x04, 0x05, 0x06
-UTF8_STRING, BMP_STRING, UTC_TIME, GENERALIZED_TIME = 0x0C, 0x1E, 0x17, 0x18
+UTC_TIME, GENERALIZED_TIME = 0x17, 0x18
 SEQUENCE, SET = 0x30, 0x31
 _CONSTRUCTED = 0x20
 _MAX_DEPTH = 24
@@ -89,7 +89,7 @@ class Value:
         return dotted(self.expect(OID).body)
 
     def text(self) -> str:
-        """The text of any of the string types; undecodable bytes are replaced, a name is only shown or compared as DER."""
+        """The text of any string type, with undecodable bytes replaced: names are shown so, and compared as DER."""
         if self.tag not in _TEXT:
             raise DerError(f"expected a text, found ASN.1 tag 0x{self.tag:02x}")
         return self.body.decode(_TEXT[self.tag], "replace")
@@ -153,11 +153,6 @@ def encode_oid(text: str) -> bytes:
         groups = range(max(arc.bit_length() - 1, 0) // 7, -1, -1)  # of seven bits, the highest first
         body += bytes(arc >> 7 * group & 0x7F | (0x80 if group else 0) for group in groups)
     return encode(OID, bytes(body))
-
-
-def encode_integer(number: int) -> bytes:
-    """The INTEGER of a number."""
-    return encode(INTEGER, number.to_bytes(number.bit_length() // 8 + 1, "big", signed=True))
 
 
 def _parse(data: bytes, position: int, depth: int) -> tuple[Value, int]:

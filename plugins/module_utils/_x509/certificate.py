@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""X.509 certificates: reading them from PEM, DER and PKCS#7, and what is in them (RFC 5280). PRIVATE to the collection."""
+"""X.509 certificates: reading them from PEM, DER and PKCS#7, and what is in them (RFC 5280)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import base64
 import binascii
 import datetime
 import hashlib
+import ipaddress
 import re
 from dataclasses import dataclass, field
 
@@ -32,14 +33,12 @@ _ATTRIBUTES = {
     "0.9.2342.19200300.100.1.1": "UID",
     "1.2.840.113549.1.9.1": "emailAddress",
 }
-_SAN, _BASIC, _SKI, _AKI, _USAGE, _AIA = (
-    "2.5.29.17",
-    "2.5.29.19",
-    "2.5.29.14",
-    "2.5.29.35",
-    "2.5.29.15",
-    "1.3.6.1.5.5.7.1.1",
-)
+# Extensions (RFC 5280, 4.2).
+_SAN = "2.5.29.17"  # subjectAltName
+_BASIC_CONSTRAINTS = "2.5.29.19"
+_SKI = "2.5.29.14"  # subjectKeyIdentifier
+_AKI = "2.5.29.35"  # authorityKeyIdentifier
+_AIA = "1.3.6.1.5.5.7.1.1"  # authorityInfoAccess
 _CA_ISSUERS = "1.3.6.1.5.5.7.48.2"
 _RSA, _EC, _DSA, _PSS = "1.2.840.113549.1.1.1", "1.2.840.10045.2.1", "1.2.840.10040.4.1", "1.2.840.113549.1.1.10"
 _EDWARDS = {"1.3.101.112": ("Ed25519", 256), "1.3.101.113": ("Ed448", 456)}
@@ -65,7 +64,8 @@ class Certificate:
     """What matters of a certificate. Two are equal when their bytes are.
 
     Names are texts for people (RFC 4514 order reversed: as they stand in the certificate); ``subject_der`` and
-    ``issuer_der`` are what is compared. Times are in UTC. ``ski`` and ``aki`` are the key identifiers of subject and issuer.
+    ``issuer_der`` are what is compared. Times are in UTC. ``ski`` and ``aki`` are the key identifiers of subject and
+    issuer.
     """
 
     der: bytes = field(repr=False)
@@ -100,6 +100,12 @@ class Certificate:
             return "leaf"
         return "root" if self.self_signed else "intermediate"
 
+    @property
+    def alternative_names(self) -> list[str]:
+        """The DNS names and addresses that the certificate is for (``subjectAltName``), as text."""
+        addresses = (str(ipaddress.ip_address(raw)) for raw in self.ip_addresses if len(raw) in (4, 16))
+        return [*self.dns_names, *addresses]
+
     def pem(self) -> str:
         """The certificate as PEM text."""
         text = base64.b64encode(self.der).decode("ascii")
@@ -114,19 +120,19 @@ def parse_der(data: bytes, source: str = "The certificate") -> Certificate:
     :raises CertificateError: the bytes are not a certificate.
     """
     try:
-        return _parse(asn1.read(data))
+        return _build_certificate(asn1.read(data))
     except (asn1.DerError, ValueError, IndexError) as exc:
         raise CertificateError(
             f"{source} is not an X.509 certificate: {exc}.", "Export it again, as PEM or DER."
         ) from exc
 
 
-def names(data: bytes) -> tuple[bytes, bytes]:
+def read_names(data: bytes) -> tuple[bytes, bytes]:
     """Subject and issuer of a certificate as DER, without reading the rest.
 
     :raises DerError: ill-formed.
     """
-    fields, start = _fields(asn1.read(data))
+    fields, start = _split_fields(asn1.read(data))
     return fields[start + 5].raw, fields[start + 3].raw
 
 
@@ -151,7 +157,7 @@ def parse_pem(text: str, source: str) -> list[Certificate]:
                 raise _unfinished(source, opened)
             opened = (label, number)
         elif opened[0] == label:
-            found += _block(label, lines[opened[1] : number - 1], f"{source}, line {opened[1]}")
+            found += _parse_block(label, lines[opened[1] : number - 1], f"{source}, line {opened[1]}")
             opened = ("", 0)
         else:
             raise CertificateError(f"{source}, line {number}: END {label} without its BEGIN.", "Copy the whole block.")
@@ -164,7 +170,7 @@ def parse_pem(text: str, source: str) -> list[Certificate]:
     return found
 
 
-def parse(data: bytes, source: str) -> list[Certificate]:
+def parse_certificates(data: bytes, source: str) -> list[Certificate]:
     """All certificates of a file: PEM, DER, or PKCS#7 in either form.
 
     :raises CertificateError: as :func:`parse_pem`.
@@ -172,7 +178,9 @@ def parse(data: bytes, source: str) -> list[Certificate]:
     if data[:1] == b"\x30" and b"-----BEGIN" not in data[:1024]:
         try:
             value = asn1.read(data)
-            return _signed_data(value, source) if value.children()[0].tag == asn1.OID else [parse_der(data, source)]
+            return (
+                _parse_signed_data(value, source) if value.children()[0].tag == asn1.OID else [parse_der(data, source)]
+            )
         except (ValueError, IndexError) as exc:  # DerError is a ValueError
             raise CertificateError(f"{source} is not an X.509 certificate: {exc}.", "Export it again.") from exc
     encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
@@ -186,7 +194,7 @@ def _unfinished(source: str, opened: tuple[str, int]) -> CertificateError:
     )
 
 
-def _block(label: str, lines: list[str], source: str) -> list[Certificate]:
+def _parse_block(label: str, lines: list[str], source: str) -> list[Certificate]:
     if label not in _CERTIFICATES and label not in _PKCS7:
         return []
     content = "".join(line.strip() for line in lines if ":" not in line)  # RFC 1421 headers have a colon
@@ -196,7 +204,7 @@ def _block(label: str, lines: list[str], source: str) -> list[Certificate]:
         raise CertificateError(f"{source}: the block is not base64: {exc}.", "Copy the whole block.") from exc
     try:
         if label in _PKCS7:
-            return _signed_data(asn1.read(data), source)
+            return _parse_signed_data(asn1.read(data), source)
         if label == "TRUSTED CERTIFICATE":  # OpenSSL's own: its trust settings follow the certificate
             data = asn1.read_first(data).raw
     except (ValueError, IndexError) as exc:
@@ -204,7 +212,7 @@ def _block(label: str, lines: list[str], source: str) -> list[Certificate]:
     return [parse_der(data, source)]
 
 
-def _signed_data(value: asn1.Value, source: str) -> list[Certificate]:
+def _parse_signed_data(value: asn1.Value, source: str) -> list[Certificate]:
     """The certificates of a PKCS#7 SignedData (RFC 5652, 5.1)."""
     oid, content = value.children(asn1.SEQUENCE)[:2]
     if oid.oid() != _SIGNED_DATA:
@@ -216,25 +224,25 @@ def _signed_data(value: asn1.Value, source: str) -> list[Certificate]:
     return [parse_der(item.raw, source) for item in certificates[0].children() if item.tag == asn1.SEQUENCE]
 
 
-def _fields(value: asn1.Value) -> tuple[list[asn1.Value], int]:
+def _split_fields(value: asn1.Value) -> tuple[list[asn1.Value], int]:
     """The fields of the TBSCertificate, and where the serial number is minus one (the version is optional)."""
     fields = value.children(asn1.SEQUENCE)[0].children(asn1.SEQUENCE)
     return fields, 0 if fields[0].tag == 0xA0 else -1
 
 
-def _parse(value: asn1.Value) -> Certificate:
-    fields, start = _fields(value)
+def _build_certificate(value: asn1.Value) -> Certificate:
+    fields, start = _split_fields(value)
     serial, _algorithm, issuer, validity, subject, key = fields[start + 1 : start + 7]
     not_before, not_after = (moment.time() for moment in validity.children(asn1.SEQUENCE))
-    extensions = _extensions(fields[start + 7 :])
-    key_type, key_bits = _key(key)
-    dns, addresses = _alternative_names(extensions.get(_SAN))
+    extensions = _read_extensions(fields[start + 7 :])
+    key_type, key_bits = _read_key(key)
+    dns, addresses = _read_alternative_names(extensions.get(_SAN))
     return Certificate(
         der=value.raw,
         fingerprint=hashlib.sha256(value.raw).hexdigest(),
-        subject=_name(subject),
-        issuer=_name(issuer),
-        common_name=_common_name(subject),
+        subject=_format_name(subject),
+        issuer=_format_name(issuer),
+        common_name=_find_common_name(subject),
         serial=serial.integer(),
         not_before=not_before,
         not_after=not_after,
@@ -243,16 +251,16 @@ def _parse(value: asn1.Value) -> Certificate:
         is_ca=_is_ca(extensions, version_1=start < 0, self_issued=subject.raw == issuer.raw),
         key_type=key_type,
         key_bits=key_bits,
-        ca_issuers=_issuer_addresses(extensions.get(_AIA)),
+        ca_issuers=_read_issuer_addresses(extensions.get(_AIA)),
         subject_der=subject.raw,
         issuer_der=issuer.raw,
         public_key=key.raw,
         ski=asn1.read(extensions[_SKI]).octets() if _SKI in extensions else b"",
-        aki=_authority_key(extensions.get(_AKI)),
+        aki=_read_authority_key(extensions.get(_AKI)),
     )
 
 
-def _extensions(fields: list[asn1.Value]) -> dict[str, bytes]:
+def _read_extensions(fields: list[asn1.Value]) -> dict[str, bytes]:
     found = {}
     for item in fields:
         if item.tag == 0xA3:
@@ -263,25 +271,25 @@ def _extensions(fields: list[asn1.Value]) -> dict[str, bytes]:
 
 
 def _is_ca(extensions: dict[str, bytes], version_1: bool, self_issued: bool) -> bool:
-    if _BASIC not in extensions:
+    if _BASIC_CONSTRAINTS not in extensions:
         return version_1 and self_issued  # old roots have no extensions at all
-    first = asn1.read(extensions[_BASIC]).children(asn1.SEQUENCE)[:1]
+    first = asn1.read(extensions[_BASIC_CONSTRAINTS]).children(asn1.SEQUENCE)[:1]
     return bool(first) and first[0].tag == asn1.BOOLEAN and first[0].body != b"\x00"
 
 
-def _authority_key(extension: bytes | None) -> bytes:
+def _read_authority_key(extension: bytes | None) -> bytes:
     if extension is None:
         return b""
     return next((item.body for item in asn1.read(extension).children(asn1.SEQUENCE) if item.tag == 0x80), b"")
 
 
-def _alternative_names(extension: bytes | None) -> tuple[tuple[str, ...], tuple[bytes, ...]]:
+def _read_alternative_names(extension: bytes | None) -> tuple[tuple[str, ...], tuple[bytes, ...]]:
     items = asn1.read(extension).children(asn1.SEQUENCE) if extension is not None else []
     dns = tuple(item.body.decode("ascii", "replace") for item in items if item.tag == 0x82)
     return dns, tuple(item.body for item in items if item.tag == 0x87)
 
 
-def _issuer_addresses(extension: bytes | None) -> tuple[str, ...]:
+def _read_issuer_addresses(extension: bytes | None) -> tuple[str, ...]:
     if extension is None:
         return ()
     pairs = [item.children(asn1.SEQUENCE) for item in asn1.read(extension).children(asn1.SEQUENCE)]
@@ -292,7 +300,7 @@ def _issuer_addresses(extension: bytes | None) -> tuple[str, ...]:
     )
 
 
-def _key(info: asn1.Value) -> tuple[str, int]:
+def _read_key(info: asn1.Value) -> tuple[str, int]:
     algorithm, bits = info.children(asn1.SEQUENCE)
     fields = algorithm.children(asn1.SEQUENCE)
     oid = fields[0].oid()
@@ -305,7 +313,7 @@ def _key(info: asn1.Value) -> tuple[str, int]:
     return _EDWARDS.get(oid, (oid, 0))
 
 
-def _pairs(name: asn1.Value) -> list[list[tuple[str, asn1.Value]]]:
+def _read_attributes(name: asn1.Value) -> list[list[tuple[str, asn1.Value]]]:
     """The attributes of a name, one list for each of its parts."""
     return [
         [(pair[0].oid(), pair[1]) for pair in (item.children(asn1.SEQUENCE) for item in part.children(asn1.SET))]
@@ -313,26 +321,26 @@ def _pairs(name: asn1.Value) -> list[list[tuple[str, asn1.Value]]]:
     ]
 
 
-def _shown(value: asn1.Value) -> str:
+def _show_value(value: asn1.Value) -> str:
     try:
         return value.text()
     except asn1.DerError:
         return "#" + value.raw.hex()
 
 
-def _name(name: asn1.Value) -> str:
+def _format_name(name: asn1.Value) -> str:
     parts = []
-    for attributes in _pairs(name):
-        texts = (f"{_ATTRIBUTES.get(oid, oid)}={_escaped(_shown(value))}" for oid, value in attributes)
+    for attributes in _read_attributes(name):
+        texts = (f"{_ATTRIBUTES.get(oid, oid)}={_escape(_show_value(value))}" for oid, value in attributes)
         parts.append("+".join(texts))
     return ", ".join(parts)
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     text = re.sub(r'([,+"\\<>;])', r"\\\1", text)
     return "".join(character if character.isprintable() else f"\\{ord(character):02X}" for character in text)
 
 
-def _common_name(name: asn1.Value) -> str:
-    values = [_shown(value) for part in _pairs(name) for oid, value in part if oid == "2.5.4.3"]
+def _find_common_name(name: asn1.Value) -> str:
+    values = [_show_value(value) for part in _read_attributes(name) for oid, value in part if oid == "2.5.4.3"]
     return values[-1] if values else ""

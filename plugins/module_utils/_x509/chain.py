@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Certificate chains: who issued whom, in which order, and which certificate to trust. PRIVATE to the collection."""
+"""Certificate chains: who issued whom, in which order, and which certificate to trust."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _ECDSA_HASHES = {
 }
 
 
-class NoAnchor(CertificateError):  # noqa: N818 - says what happened
+class NoAnchorError(CertificateError):
     """A chain has no certificate that would still be right after the next renewal."""
 
 
@@ -59,17 +59,17 @@ def trust_anchors(
 
     :param chain: what was given or fetched: one chain or several, in any order.
     :param extra: what is trusted already; it completes chains whose root was not sent.
-    :param policy: ``issuer``: of each chain the root, or the highest CA there is, and a leaf only when it is self-signed.
-        ``all``: every CA, and a self-signed leaf. ``exact``: every certificate given, as it is.
+    :param policy: ``issuer``: of each chain the root, or the highest CA there is, and a leaf only when it is
+        self-signed. ``all``: every CA, and a self-signed leaf. ``exact``: every certificate given, as it is.
     :param source: how errors call the chain.
-    :raises NoAnchor: ``issuer`` or ``all``, and the chain is a leaf whose issuer is not there.
+    :raises NoAnchorError: ``issuer`` or ``all``, and the chain is a leaf whose issuer is not there.
     """
     given = list(dict.fromkeys(chain))
     known = {one.fingerprint: one for one in extra}
     if policy == "exact":
         return [Anchor(one, one.fingerprint in known) for one in given]
     tops = {}
-    for leaf in _ends(given):
+    for leaf in _find_ends(given):
         top = climb(leaf, given, list(known.values()))[-1]
         if not top.is_ca and not top.self_signed and top.fingerprint not in known:
             raise _no_anchor(top, source)
@@ -84,7 +84,7 @@ def climb(leaf: Certificate, given: Sequence[Certificate], extra: Sequence[Certi
     """The chain from a certificate up to a self-signed one, or as far as the certificates reach. The leaf is first."""
     path = [leaf]
     while not path[-1].self_signed:
-        issuer = _issuer(path[-1], given, extra, path)
+        issuer = _find_issuer(path[-1], given, extra, path)
         if issuer is None:
             break
         path.append(issuer)
@@ -101,7 +101,7 @@ def order(certificates: Sequence[Certificate]) -> list[Certificate]:
     given = list(dict.fromkeys(certificates))
     if not given:
         return []
-    ends = _ends(given)
+    ends = _find_ends(given)
     leaf = next((one for one in ends if not one.is_ca), ends[0])
     path = climb(leaf, given)
     return path + [one for one in given if one not in path]
@@ -109,7 +109,7 @@ def order(certificates: Sequence[Certificate]) -> list[Certificate]:
 
 def issued(certificate: Certificate, issuer: Certificate) -> bool:
     """Whether the second issued the first, by name, key identifiers and, where it can be checked here, signature."""
-    if not issuer.is_ca or not _same_name(certificate.issuer_der, issuer.subject_der):
+    if not issuer.is_ca or not same_name(certificate.issuer_der, issuer.subject_der):
         return False
     if certificate.aki and issuer.ski and certificate.aki != issuer.ski:
         return False
@@ -120,21 +120,23 @@ def issued(certificate: Certificate, issuer: Certificate) -> bool:
 def signed(certificate: Certificate, issuer: Certificate) -> bool | None:
     """Whether the signature of the first was made with the key of the second.
 
-    :returns: ``None`` when it cannot be told: an elliptic curve or another algorithm, and no ``cryptography`` here.
+    :returns: ``None`` when it cannot be checked: an elliptic curve or another algorithm, and no ``cryptography`` here.
     """
     try:
         tbs, algorithm, signature = asn1.read(certificate.der).children(asn1.SEQUENCE)
         oid = algorithm.children(asn1.SEQUENCE)[0].oid()
         if oid in _RSA_HASHES:
-            return issuer.key_type == "RSA" and _rsa(issuer.public_key, tbs.raw, signature.bits(), *_RSA_HASHES[oid])
+            return issuer.key_type == "RSA" and _verify_rsa(
+                issuer.public_key, tbs.raw, signature.bits(), *_RSA_HASHES[oid]
+            )
         if oid in _ECDSA_HASHES:
-            return _ecdsa(issuer, tbs.raw, signature.bits(), _ECDSA_HASHES[oid])
+            return _verify_ecdsa(issuer, tbs.raw, signature.bits(), _ECDSA_HASHES[oid])
     except (asn1.DerError, ValueError, IndexError):
         return False
     return None
 
 
-def _ends(given: Sequence[Certificate]) -> list[Certificate]:
+def _find_ends(given: Sequence[Certificate]) -> list[Certificate]:
     """The certificates that issued none of the others: where chains start. In a ring of cross-certificates: all.
 
     A self-signed one has no issuer but itself: two roots of the same name and key did not issue each other.
@@ -144,7 +146,7 @@ def _ends(given: Sequence[Certificate]) -> list[Certificate]:
     return ends or list(given)
 
 
-def _issuer(
+def _find_issuer(
     certificate: Certificate, given: Sequence[Certificate], extra: Sequence[Certificate], path: Sequence[Certificate]
 ) -> Certificate | None:
     # A root is better than a cross-certificate of the same CA, which leads to a root that may be long gone.
@@ -153,17 +155,18 @@ def _issuer(
     return candidates[0] if candidates else None
 
 
-def _no_anchor(top: Certificate, source: str) -> NoAnchor:
+def _no_anchor(top: Certificate, source: str) -> NoAnchorError:
     where = f" Its CA publishes it at {top.ca_issuers[0]}." if top.ca_issuers else ""
-    return NoAnchor(
-        f"{source} ends with the certificate '{top.subject}'; its issuer '{top.issuer}' is neither given nor in the store.",
-        "Trusting the server's own certificate would last until its next renewal. Give the certificate of the issuing CA"
-        f" (or let the server send its whole chain), or ask for trust=exact.{where}",
+    return NoAnchorError(
+        f"{source} ends with the certificate '{top.subject}'; its issuer '{top.issuer}' is neither given nor in the "
+        "store.",
+        "Trusting the server's own certificate would last until its next renewal. Give the certificate of the issuing "
+        f"CA (or let the server send its whole chain), or ask for trust=exact.{where}",
     )
 
 
 @lru_cache(maxsize=4096)
-def _normal(name: bytes) -> tuple[tuple[tuple[str, str], ...], ...]:
+def _normalise_name(name: bytes) -> tuple[tuple[tuple[str, str], ...], ...]:
     """A name for comparison: neither case, spaces nor the type of string count (RFC 5280, 7.1, as Java does it)."""
     parts = []
     for part in asn1.read(name).children(asn1.SEQUENCE):
@@ -179,11 +182,12 @@ def _normal(name: bytes) -> tuple[tuple[tuple[str, str], ...], ...]:
     return tuple(parts)
 
 
-def _same_name(left: bytes, right: bytes) -> bool:
-    return left == right or _normal(left) == _normal(right)
+def same_name(left: bytes, right: bytes) -> bool:
+    """Whether two names (DER) are equal; case, spaces and the type of string do not count (RFC 5280, 7.1)."""
+    return left == right or _normalise_name(left) == _normalise_name(right)
 
 
-def _rsa(key: bytes, message: bytes, signature: bytes, digest: str, oid: str) -> bool:
+def _verify_rsa(key: bytes, message: bytes, signature: bytes, digest: str, oid: str) -> bool:
     """RSASSA-PKCS1-v1_5 (RFC 8017, 8.2.2): the expected block is built and compared, not parsed."""
     numbers = asn1.read(asn1.read(key).children()[1].bits()).children(asn1.SEQUENCE)
     modulus, exponent = (number.integer() for number in numbers)
@@ -197,7 +201,7 @@ def _rsa(key: bytes, message: bytes, signature: bytes, digest: str, oid: str) ->
     return False
 
 
-def _ecdsa(issuer: Certificate, message: bytes, signature: bytes, digest: str) -> bool | None:
+def _verify_ecdsa(issuer: Certificate, message: bytes, signature: bytes, digest: str) -> bool | None:
     try:
         from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - optional
         from cryptography.hazmat.primitives import hashes  # noqa: PLC0415

@@ -2,10 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Certificates of servers in one place: fetching and checking them. PRIVATE to the collection.
-
-Reading certificates is in ``_certificates``, chains are in ``_chains``; what others use of them is here too.
-"""
+"""Certificates of servers: fetching them, and checking their dates, keys and names."""
 
 from __future__ import annotations
 
@@ -22,48 +19,17 @@ from ansible_collections.collab.rtc.plugins.module_utils._x509 import tls12_hell
 from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate import (
     Certificate,
     CertificateError,
-    parse,
     parse_der,
     parse_pem,
-)
-from ansible_collections.collab.rtc.plugins.module_utils._x509.chain import (
-    POLICIES,
-    Anchor,
-    NoAnchor,
-    climb,
-    issued,
-    order,
-    trust_anchors,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = [
-    "POLICIES",
-    "Anchor",
-    "Certificate",
-    "CertificateError",
-    "FetchFailed",
-    "NoAnchor",
-    "climb",
-    "fetch_chain",
-    "issued",
-    "match_name",
-    "order",
-    "parse",
-    "parse_der",
-    "parse_pem",
-    "problems",
-    "trust_anchors",
-    "validity",
-    "weakness",
-]
-
 _WEAK_BITS = {"RSA": 2048, "DSA": 2048, "EC": 224}  # below: refused by current browsers, Java or CAs (NIST SP 800-131A)
 
 
-class FetchFailed(RtcError):  # noqa: N818 - says what happened
+class FetchError(RtcError):
     """The certificates of a server could not be fetched."""
 
 
@@ -111,7 +77,7 @@ def match_name(certificate: Certificate, name: str, common_name: bool = False) -
 
     :param common_name: take the common name when the certificate has no alternative names at all, as Java still does.
     """
-    address = _address(name)
+    address = _parse_address(name)
     if address is not None:
         return address in certificate.ip_addresses
     patterns: Sequence[str] = certificate.dns_names
@@ -137,34 +103,35 @@ def fetch_chain(host: str, port: int, server_name: str | None = None, timeout: f
 
     :param server_name: what to ask for with SNI; the host when not given. An address is never asked for.
     :param timeout: seconds for each step of the connection.
-    :raises FetchFailed: not reachable, not TLS, or this Python cannot see the whole chain of this server.
+    :raises FetchError: not reachable, not TLS, or this Python cannot see the whole chain of this server.
     """
     where = f"{host}:{port}"
     name = server_name or host
-    sni = "" if _address(name) is not None else to_ascii(name)
+    sni = "" if _parse_address(name) is not None else to_ascii(name)
     reasons = []
-    for way in (_by_ssl, _by_hello, _by_openssl):
+    for way in (fetch_by_ssl, fetch_by_hello, fetch_by_openssl):
         try:
             found = way(host, port, sni, timeout)
         except (socket.gaierror, ConnectionRefusedError, socket.timeout) as exc:
-            raise _unreachable(where, host, exc, timeout) from exc
+            raise _explain_unreachable(where, host, exc, timeout) from exc
         except (ssl.SSLError, tls12_hello.HelloError, OSError) as exc:
             reasons.append(str(exc))
             continue
         if found:
             return [parse_der(der, f"The certificate of {where}") for der in found]
-    raise FetchFailed(
-        f"The certificates of {where} could not be read: {'; '.join(dict.fromkeys(reasons)) or 'no way to see the chain'}.",
+    raise FetchError(
+        f"The certificates of {where} could not be read: "
+        f"{'; '.join(dict.fromkeys(reasons)) or 'no way to see the chain'}.",
         "Check that the port speaks TLS. A server of TLS 1.3 alone needs Python 3.10 or openssl on this host;"
         " or give its CA with 'pem' or 'src'.",
     )
 
 
-def _by_ssl(host: str, port: int, sni: str, timeout: float) -> list[bytes]:
+def fetch_by_ssl(host: str, port: int, sni: str, timeout: float) -> list[bytes]:
     """The chain as the ssl module has it: public from Python 3.13, private from 3.10, not at all before."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE  # the certificates are what we come for; nothing is sent over this connection
+    context.verify_mode = ssl.CERT_NONE  # only the certificates are read; nothing is sent over this connection
     if not hasattr(ssl.SSLSocket, "get_unverified_chain") and not _has_private_chain():
         return []
     connection = socket.create_connection((host, port), timeout)
@@ -183,12 +150,14 @@ def _has_private_chain() -> bool:
     return hasattr(getattr(_ssl, "_SSLSocket", None), "get_unverified_chain")
 
 
-def _by_hello(host: str, port: int, sni: str, timeout: float) -> list[bytes]:
+def fetch_by_hello(host: str, port: int, sni: str, timeout: float) -> list[bytes]:
+    """The chain that a server of TLS 1.2 sends in the clear: see ``tls12_hello``."""
     with socket.create_connection((host, port), timeout) as plain:
         return tls12_hello.read_chain(plain, sni)
 
 
-def _by_openssl(host: str, port: int, sni: str, timeout: float) -> list[bytes]:
+def fetch_by_openssl(host: str, port: int, sni: str, timeout: float) -> list[bytes]:
+    """The chain as the program ``openssl`` prints it; nothing where there is no such program."""
     openssl = shutil.which("openssl")
     if openssl is None:
         return []
@@ -202,17 +171,15 @@ def _by_openssl(host: str, port: int, sni: str, timeout: float) -> list[bytes]:
         return []
 
 
-def _unreachable(where: str, host: str, exc: OSError, timeout: float) -> FetchFailed:
+def _explain_unreachable(where: str, host: str, exc: OSError, timeout: float) -> FetchError:
     if isinstance(exc, socket.gaierror):
-        return FetchFailed(
-            f"The name {host} does not resolve on this host.", "Check the name, or this host's resolver."
-        )
+        return FetchError(f"The name {host} does not resolve on this host.", "Check the name, or this host's resolver.")
     if isinstance(exc, ConnectionRefusedError):
-        return FetchFailed(f"Nothing listens on {where}, seen from this host.", "Start the server, or check the port.")
-    return FetchFailed(f"{where} did not answer within {timeout:g} s.", "Check firewalls between this host and it.")
+        return FetchError(f"Nothing listens on {where}, seen from this host.", "Start the server, or check the port.")
+    return FetchError(f"{where} did not answer within {timeout:g} s.", "Check firewalls between this host and it.")
 
 
-def _address(name: str) -> bytes | None:
+def _parse_address(name: str) -> bytes | None:
     try:
         return ipaddress.ip_address(name.strip("[]")).packed
     except ValueError:

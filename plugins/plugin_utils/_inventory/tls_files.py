@@ -13,8 +13,13 @@ import ipaddress
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from ansible_collections.collab.rtc.plugins.module_utils._x509 import chain as chains
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import server_certificate
-from ansible_collections.collab.rtc.plugins.module_utils._x509.server_certificate import Certificate, CertificateError
+from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate import (
+    Certificate,
+    CertificateError,
+    parse_pem,
+)
 
 TEST_AUTHORITY = "collab.rtc test authority"  # in the name of authorities that the lab and first steps make
 
@@ -61,7 +66,7 @@ def inspect(certificate: str, key: str | None, authority: str | None) -> GivenTl
 
 def _read(pem: str, variable: str, given: GivenTls) -> list[Certificate]:
     try:
-        return server_certificate.parse_pem(pem, variable)
+        return parse_pem(pem, variable)
     except CertificateError as error:
         given.variable, given.error = variable, str(error)
         if "PRIVATE KEY" in pem:
@@ -81,8 +86,8 @@ def _describe(given: GivenTls, chain: list[Certificate], roots: list[Certificate
 
 
 def _find_missing(chain: list[Certificate], roots: list[Certificate]) -> str:
-    sent = server_certificate.climb(chain[0], chain)
-    if sent[-1].self_signed or any(server_certificate.issued(sent[-1], root) for root in roots):
+    sent = chains.climb(chain[0], chain)
+    if sent[-1].self_signed or any(chains.issued(sent[-1], root) for root in roots):
         return ""
     # Without the authority, a chain that ends in an intermediate certificate is as complete as servers send them.
     return sent[-1].issuer if roots or len(sent) == 1 else ""
@@ -90,8 +95,8 @@ def _find_missing(chain: list[Certificate], roots: list[Certificate]) -> str:
 
 def _set_root(given: GivenTls, chain: list[Certificate], roots: list[Certificate]) -> None:
     try:
-        anchors = [item.certificate for item in server_certificate.trust_anchors(roots or chain)]
-    except server_certificate.NoAnchor:
+        anchors = [item.certificate for item in chains.trust_anchors(roots or chain)]
+    except chains.NoAnchorError:
         return  # only a leaf is known, and trusting a leaf ends with its renewal
     if anchors:
         given.root_pem = "".join(item.pem() for item in anchors)

@@ -2,26 +2,27 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Connections for checks: an address, a TCP connection, TLS that trusts what it is told to. PRIVATE to the collection."""
+"""Connections for checks: from a URL to an address, a TCP connection and TLS."""
 
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import re
 import socket
 import ssl
 import time
 from dataclasses import dataclass
-from typing import Iterable
 from urllib.parse import urlsplit
 
-from ansible_collections.collab.rtc.plugins.module_utils import _files
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._verify.client import connection_errors
 from ansible_collections.collab.rtc.plugins.module_utils._verify.client.steps import CheckError
-from ansible_collections.collab.rtc.plugins.module_utils._x509 import certificate, server_certificate
+from ansible_collections.collab.rtc.plugins.module_utils._x509 import server_certificate
+from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate import Certificate, parse_der
 
-_PARTIAL_CHAIN = 0x80000  # X509_V_FLAG_PARTIAL_CHAIN; ssl names it from Python 3.10 on
+_HOST = re.compile(r"[^:\s\[\]]+")  # a name or an IPv4 address
+_PORT = re.compile(r"[0-9]{1,5}")
 
 
 @dataclass(frozen=True)
@@ -84,59 +85,26 @@ def parse_url(url: str, connect_to: str = "") -> Endpoint:
 
 
 def _split_address(text: str) -> tuple[str, int]:
-    if not text:
-        return "", 0
-    found = re.match(
-        r"^\[([0-9A-Fa-f:.%\w]+)\](?::(\d{1,5}))?$|^([^:\s\[\]]+)(?::(\d{1,5}))?$|^([0-9A-Fa-f:.]+)$", text
-    )
-    if found is None:
+    """Host (name or address) and port of ``connect_to``; "" and 0 for what it leaves out."""
+    if not text or _is_ipv6(text):
+        return text, 0  # an IPv6 address alone: its colons belong to it
+    host, colon, port = text.rpartition(":")
+    if not colon or text.endswith("]"):
+        host, port = text, "0"
+    bracketed = host[:1] == "[" and host[-1:] == "]"
+    host = host[1:-1] if bracketed else host
+    fits = _is_ipv6(host) if bracketed else _HOST.fullmatch(host)
+    if not fits or not _PORT.fullmatch(port):
         raise RtcError(f"connect_to: {text!r} is not an address.", "Write address, address:port or [IPv6]:port.")
-    return found[1] or found[3] or found[5], int(found[2] or found[4] or 0)
+    return host, int(port)
 
 
-# --- trust ------------------------------------------------------------------------------------------
-
-
-def certificates_of(source: str) -> list[bytes]:
-    """The certificates (DER) of a PEM text, or of a file in PEM, DER or PKCS#7.
-
-    :raises RtcError: unreadable, or no certificate in it.
-    """
-    if "-----BEGIN" in source:
-        found = certificate.parse_pem(source, "ca")
-    else:
-        found = certificate.parse(_files.read_bytes(source, 4 << 20), source)
-    return [item.der for item in found]
-
-
-def trust(certificates: Iterable[bytes], system: bool = False) -> ssl.SSLContext:
-    """A TLS client that trusts these certificates (DER), and the system's only when asked.
-
-    Each of them is trusted as it stands, an issuing CA or a server's own certificate too: so does Java.
-
-    :raises RtcError: one of them is not a certificate that OpenSSL reads.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # checks the chain and the name
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.verify_flags |= ssl.VerifyFlags(_PARTIAL_CHAIN)
-    if system:
-        context.load_default_certs()
+def _is_ipv6(text: str) -> bool:
     try:
-        for der in certificates:
-            context.load_verify_locations(cadata=der)
-    except (ssl.SSLError, ValueError) as exc:
-        raise RtcError(f"ca: a certificate cannot be read: {exc}.", "Give PEM certificates.") from exc
-    return context
-
-
-def trust_more(context: ssl.SSLContext, certificates: Iterable[bytes]) -> None:
-    """Trust these too, as far as OpenSSL can read them: a Java trust store holds whatever was put into it."""
-    for der in certificates:
-        with contextlib.suppress(ssl.SSLError, ValueError):
-            context.load_verify_locations(cadata=der)
-
-
-# --- connections ------------------------------------------------------------------------------------
+        ipaddress.IPv6Address(text.partition("%")[0])  # before Python 3.9 it takes no zone
+    except ValueError:
+        return False
+    return True
 
 
 def resolve(endpoint: Endpoint) -> list[str]:
@@ -180,7 +148,7 @@ def start_tls(sock: socket.socket, endpoint: Endpoint, context: ssl.SSLContext) 
         return context.wrap_socket(sock, server_hostname=endpoint.host)
     except (OSError, ValueError) as exc:
         sock.close()
-        chain: list[certificate.Certificate] = []
+        chain: list[Certificate] = []
         whole = True
         if isinstance(exc, ssl.SSLCertVerificationError):
             chain, whole = presented(address, port, endpoint.host, timeout)
@@ -189,12 +157,12 @@ def start_tls(sock: socket.socket, endpoint: Endpoint, context: ssl.SSLContext) 
         raise failed from exc
 
 
-def presented(address: str, port: int, name: str, timeout: float) -> tuple[list[certificate.Certificate], bool]:
+def presented(address: str, port: int, name: str, timeout: float) -> tuple[list[Certificate], bool]:
     """What the server presents, read without believing it (``[]``: cannot be seen), and whether that is all of it."""
     try:
         return server_certificate.fetch_chain(address, port, name, timeout), True
     except RtcError:
-        pass  # a server of TLS 1.3 alone, and an old Python without the program openssl: the leaf is to be had
+        pass  # a server of TLS 1.3 alone, an old Python and no openssl: at least the leaf can be seen
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False  # nothing is sent or believed: it is only looked at
     context.verify_mode = ssl.CERT_NONE
@@ -202,12 +170,12 @@ def presented(address: str, port: int, name: str, timeout: float) -> tuple[list[
         with socket.create_connection((address, port), timeout) as sock, context.wrap_socket(
             sock, server_hostname=name
         ) as tls:
-            return [certificate.parse_der(tls.getpeercert(True) or b"")], False
+            return [parse_der(tls.getpeercert(True) or b"")], False
     except (OSError, ValueError, RtcError):
         return [], False
 
 
-class Link:
+class Connection:
     """A connection that is read with one time limit for all of an answer, not for each piece of it."""
 
     def __init__(self, sock: socket.socket, place: str, timeout: float) -> None:

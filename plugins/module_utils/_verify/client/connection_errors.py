@@ -2,16 +2,15 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From how a connection failed to why: causes and remedies. PRIVATE to the collection.
+"""From how a connection failed to why: causes and remedies.
 
-Pure functions: an exception goes in, a :class:`CheckError` comes out. What an HTTP answer says is in ``_answers``.
+Pure functions: an exception goes in, a :class:`CheckError` comes out. What an HTTP answer means is in ``http_errors``.
 """
 
 from __future__ import annotations
 
 import datetime
 import errno
-import ipaddress
 import socket
 import ssl
 from typing import Sequence
@@ -34,18 +33,18 @@ def unresolved(name: str, exc: Exception) -> CheckError:
 
 
 def unreachable(place: str, errors: Sequence[tuple[str, OSError]], timeout: float) -> CheckError:
-    """No address took the connection; the last error decides, all are told."""
-    told = "; ".join(f"{address}: {_reason(exc)}" for address, exc in errors) or "there is no address"
-    detail = f"No connection to {place}: {told}."
+    """No address took the connection; the last error decides the cause, the message names all."""
+    reasons = "; ".join(f"{address}: {_show_reason(exc)}" for address, exc in errors) or "there is no address"
+    detail = f"No connection to {place}: {reasons}."
     last: OSError = errors[-1][1] if errors else OSError(errno.EHOSTUNREACH, "no address")
     if isinstance(last, ConnectionRefusedError):
         return CheckError(
             "connection_refused",
             detail,
-            "Nothing listens there: the service (or the proxy's virtual host for this port) is not running, or it listens "
-            "on another address or port; a firewall that rejects looks the same.",
-            "Look at what listens (ss -tlnp), start the service or enable the virtual host; the port must be the same number "
-            "on the proxy and on the application's host.",
+            "Nothing listens there: the service (or the proxy's virtual host for this port) is not running, or it "
+            "listens on another address or port; a firewall that rejects looks the same.",
+            "Look at what listens (ss -tlnp), start the service or enable the virtual host; the port must be the same "
+            "number on the proxy and on the application's host.",
         )
     if isinstance(last, socket.timeout) or last.errno == errno.ETIMEDOUT:
         return CheckError(
@@ -62,7 +61,7 @@ def unreachable(place: str, errors: Sequence[tuple[str, OSError]], timeout: floa
     )
 
 
-def _reason(exc: BaseException) -> str:
+def _show_reason(exc: BaseException) -> str:
     if isinstance(exc, socket.timeout):
         return "no answer"
     return getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
@@ -74,14 +73,15 @@ def interrupted(place: str, exc: OSError, timeout: float) -> CheckError:
         return CheckError(
             "no_answer",
             f"{place} takes the connection, but gave no (whole) answer within {timeout:g} s.",
-            "The proxy waits for a service that hangs or is behind a firewall, or something holds the answer back (buffering).",
+            "The proxy waits for a service that hangs or is behind a firewall, or something holds the answer back "
+            "(buffering).",
             "Check from the proxy that the service answers on its port, and that proxy buffering is off for it.",
         )
     if isinstance(exc, ssl.SSLError) and not isinstance(exc, ssl.SSLEOFError):
-        return _alert(place, exc)
+        return _explain_alert(place, exc)
     return CheckError(
         "reset",
-        f"{place} broke the connection: {_reason(exc)}.",
+        f"{place} broke the connection: {_show_reason(exc)}.",
         "The service or the proxy ended the connection: it restarted, or it speaks another protocol on this port.",
         "Look into the log of the proxy and of the service; check that http and https agree with the port.",
     )
@@ -91,7 +91,7 @@ def closed(place: str, tls: bool) -> CheckError:
     """The connection ended before an answer began."""
     if tls:
         cause = "The proxy or the service closed it; for a proxy in TCP mode: its backend is down."
-        remedy = "Look into the log of the proxy, and check that the service runs and that its protocol is the one proxied to."
+        remedy = "Look into the proxy's log, and check that the service runs and speaks the upstream's protocol."
     else:
         cause = "The port may want https while http was spoken, or a proxy in TCP mode has no backend that is up."
         remedy = "Check that page, proxy and service all use http, or all https; check that the service runs."
@@ -100,9 +100,13 @@ def closed(place: str, tls: bool) -> CheckError:
 
 # --- TLS ----------------------------------------------------------------------------------------------
 
-# X.509 verification results of OpenSSL (x509_vfy.h).
-_NOT_YET, _EXPIRED, _SELF_SIGNED, _SELF_IN_CHAIN, _NO_ISSUER = 9, 10, 18, 19, (2, 20, 21)
-_NAME, _ADDRESS = 62, 64
+# Verification results of OpenSSL, X509_V_ERR_... (x509_vfy.h).
+_NOT_YET_VALID = 9
+_EXPIRED = 10
+_SELF_SIGNED = 18  # DEPTH_ZERO_SELF_SIGNED_CERT
+_SELF_SIGNED_IN_CHAIN = 19
+_NO_ISSUER = (2, 20, 21)  # UNABLE_TO_GET_ISSUER_CERT, ..._LOCALLY, UNABLE_TO_VERIFY_LEAF_SIGNATURE
+_NAME_MISMATCH = (62, 64)  # HOSTNAME_MISMATCH, IP_ADDRESS_MISMATCH
 
 
 def tls(place: str, name: str, exc: Exception, chain: Sequence[Certificate], whole: bool = True) -> CheckError:
@@ -112,7 +116,7 @@ def tls(place: str, name: str, exc: Exception, chain: Sequence[Certificate], who
     :param whole: all of it could be seen, not only its first certificate.
     """
     if isinstance(exc, ssl.SSLCertVerificationError):
-        return _verification(place, name, exc.verify_code, exc.verify_message, chain, whole)
+        return _explain_verification(place, name, exc.verify_code, exc.verify_message, chain, whole)
     if isinstance(exc, socket.timeout):
         return CheckError(
             "no_answer",
@@ -121,10 +125,10 @@ def tls(place: str, name: str, exc: Exception, chain: Sequence[Certificate], who
             "Check that the port's virtual host has TLS switched on, or use http.",
         )
     if isinstance(exc, ssl.SSLError) and not isinstance(exc, ssl.SSLEOFError):
-        return _alert(place, exc)
+        return _explain_alert(place, exc)
     return CheckError(
         "tls_not_spoken",
-        f"{place} closed the connection during the TLS handshake: {_reason(exc)}.",
+        f"{place} closed the connection during the TLS handshake: {_show_reason(exc)}.",
         "The service on this port does not speak TLS, or it knows no certificate for this name.",
         "Check that the virtual host of this port has TLS and this server name, or use http.",
     )
@@ -135,7 +139,7 @@ _NOT_TLS = ("WRONG_VERSION", "HTTP_REQUEST", "RECORD_LAYER", "UNKNOWN_PROTOCOL",
 _OLD_TLS = ("PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL", "NO_PROTOCOLS", "VERSION_TOO_LOW")
 
 
-def _alert(place: str, exc: ssl.SSLError) -> CheckError:
+def _explain_alert(place: str, exc: ssl.SSLError) -> CheckError:
     reason = (exc.reason or str(exc)).upper()
     detail = f"TLS with {place} failed: {exc.reason or exc}."
     if any(word in reason for word in _NOT_TLS):
@@ -162,30 +166,31 @@ def _alert(place: str, exc: ssl.SSLError) -> CheckError:
     return CheckError(
         "tls_refused",
         detail,
-        "The server ended the handshake: it has no certificate for this name, no cipher in common, or its key is missing.",
+        "The server ended the handshake: it has no certificate for this name, no cipher in common, or its key is "
+        "missing.",
         "Check the server name and the certificate of the virtual host, and the server's log.",
     )
 
 
-def _verification(
+def _explain_verification(
     place: str, name: str, code: int, words: str, chain: Sequence[Certificate], whole: bool
 ) -> CheckError:
     own = chain[0] if chain else None
     shown = f" It shows: {describe(own)}." if own else ""
     detail = f"The certificate of {place} is not accepted: {words}.{shown}"
-    if code in (_NAME, _ADDRESS):
+    if code in _NAME_MISMATCH:
         return CheckError(
             "tls_wrong_name",
             detail,
             f"The certificate is not for {name}"
-            + (f", but for {', '.join(names_of(own)) or own.subject}." if own else "."),
-            f"Use a certificate that names {name} (subject alternative name); where several virtual hosts share the address, "
-            "check that the right one answers.",
+            + (f", but for {', '.join(own.alternative_names) or own.subject}." if own else "."),
+            f"Use a certificate that names {name} (subject alternative name); where several virtual hosts share the "
+            "address, check that the right one answers.",
         )
-    if code in (_EXPIRED, _NOT_YET):
-        return _out_of_time(detail, code, chain)
-    if code in (_SELF_SIGNED, _SELF_IN_CHAIN, *_NO_ISSUER):
-        return _not_trusted(detail, code, chain, whole)
+    if code in (_EXPIRED, _NOT_YET_VALID):
+        return _explain_dates(detail, code, chain)
+    if code in (_SELF_SIGNED, _SELF_SIGNED_IN_CHAIN, *_NO_ISSUER):
+        return _explain_trust(detail, code, chain, whole)
     return CheckError(
         "tls_untrusted",
         detail,
@@ -194,8 +199,8 @@ def _verification(
     )
 
 
-def _out_of_time(detail: str, code: int, chain: Sequence[Certificate]) -> CheckError:
-    if code == _NOT_YET:
+def _explain_dates(detail: str, code: int, chain: Sequence[Certificate]) -> CheckError:
+    if code == _NOT_YET_VALID:
         return CheckError(
             "tls_not_yet_valid",
             detail,
@@ -210,7 +215,7 @@ def _out_of_time(detail: str, code: int, chain: Sequence[Certificate]) -> CheckE
     )
 
 
-def _not_trusted(detail: str, code: int, chain: Sequence[Certificate], whole: bool) -> CheckError:
+def _explain_trust(detail: str, code: int, chain: Sequence[Certificate], whole: bool) -> CheckError:
     if code == _SELF_SIGNED:
         return CheckError(
             "tls_self_signed",
@@ -220,7 +225,7 @@ def _not_trusted(detail: str, code: int, chain: Sequence[Certificate], whole: bo
         )
     if not chain:
         return _untrusted(detail, "its CA")
-    top, missing = _top(chain)
+    top, missing = _find_top(chain)
     if missing and whole and len(chain) > 1 and top is not chain[-1]:
         return _incomplete(
             detail, f"The server sends other certificates, but not {missing}, which signed {top.subject}."
@@ -229,13 +234,13 @@ def _not_trusted(detail: str, code: int, chain: Sequence[Certificate], whole: bo
         return _incomplete(
             detail,
             ("The server sends only its own certificate" if whole else "The server's certificate is")
-            + f", signed by {missing}. Either that is an intermediate CA, which the server must send (incomplete chain), "
-            "or it is a CA that is not trusted here.",
+            + f", signed by {missing}. Either that is an intermediate CA, which the server must send (incomplete "
+            "chain), or it is a CA that is not trusted here.",
         )
     return _untrusted(detail, missing or top.subject)
 
 
-def _top(chain: Sequence[Certificate]) -> tuple[Certificate, str]:
+def _find_top(chain: Sequence[Certificate]) -> tuple[Certificate, str]:
     # Up from the server's own certificate, in whatever order the rest was sent.
     by_name = {item.subject_der: item for item in chain[1:]}
     top = chain[0]
@@ -253,8 +258,8 @@ def _incomplete(detail: str, cause: str) -> CheckError:
         "tls_incomplete_chain",
         detail,
         cause,
-        "Let the server send its certificate with all intermediate CAs (nginx: the full chain in ssl_certificate); browsers "
-        "may hide this, Java does not. If the signer is the root itself, import it into the trust store.",
+        "Let the server send its certificate with all intermediate CAs (nginx: the full chain in ssl_certificate); "
+        "browsers may hide this, Java does not. If the signer is the root itself, import it into the trust store.",
     )
 
 
@@ -269,11 +274,5 @@ def _untrusted(detail: str, signer: str) -> CheckError:
 
 def describe(item: Certificate) -> str:
     """A certificate in a few words."""
-    names = f" for {', '.join(names_of(item))}" if names_of(item) else ""
+    names = f" for {', '.join(item.alternative_names)}" if item.alternative_names else ""
     return f"{item.subject}{names}, signed by {item.issuer}, until {item.not_after:%Y-%m-%d}"
-
-
-def names_of(item: Certificate) -> list[str]:
-    """The names and addresses that a certificate is for, as text."""
-    texts = [str(ipaddress.ip_address(raw)) for raw in item.ip_addresses if len(raw) in (4, 16)]
-    return [*item.dns_names, *texts]

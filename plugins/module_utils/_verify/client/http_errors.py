@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What an answer of HTTP says when it is not the one of an RTC service. PRIVATE to the collection.
+"""What an answer of HTTP says when it is not the one of an RTC service.
 
 Pure functions: an answer goes in, a :class:`CheckError` with likely cause and remedy comes out.
 """
@@ -43,8 +43,8 @@ def answer(place: str, status: int, headers: Mapping[str, str], body: bytes, web
     :param websocket: a WebSocket was asked for (so 101 was wanted).
     """
     text = body[:4096].decode("utf-8", "replace")
-    detail = f"{place} answered {status}{_excerpt(text)}{_by(headers)}."
-    known = _of_engine(detail, status, text, websocket) or _of_status(detail, status, headers, text)
+    detail = f"{place} answered {status}{_quote_text(text)}{_name_server(headers)}."
+    known = _explain_engine_error(detail, status, text, websocket) or _explain_status(detail, status, headers, text)
     if known is not None:
         return known
     html = "text/html" in headers.get("content-type", "") or text.lstrip()[:1] == "<"
@@ -66,22 +66,23 @@ def upgrade_refused(detail: str) -> CheckError:
         "upgrade_refused",
         detail,
         "The request arrived as an ordinary one: a proxy on the way does not pass Upgrade on, or speaks HTTP/1.0.",
-        "nginx: proxy_http_version 1.1, Upgrade and Connection headers; Apache: upgrade=websocket (2.4.47 and later) or "
-        "mod_proxy_wstunnel; HAProxy: mode http or tcp without closing; load balancers: an HTTP listener that knows WebSocket.",
+        "nginx: proxy_http_version 1.1, Upgrade and Connection headers; Apache: upgrade=websocket (2.4.47 and later) "
+        "or mod_proxy_wstunnel; HAProxy: mode http or tcp without closing; load balancers: an HTTP listener that "
+        "knows WebSocket.",
     )
 
 
-def _excerpt(text: str) -> str:
+def _quote_text(text: str) -> str:
     plain = re.sub(r"\s+", " ", re.sub(r"<(style|script)\b.*?</\1>|<[^>]*>", " ", text, flags=re.S | re.I)).strip()
     return f": {plain[:160]}" if plain else ""
 
 
-def _by(headers: Mapping[str, str]) -> str:
+def _name_server(headers: Mapping[str, str]) -> str:
     server = headers.get("server", "")
     return f" (Server: {server[:60]})" if server else ""
 
 
-def _of_engine(detail: str, status: int, text: str, websocket: bool) -> CheckError | None:
+def _explain_engine_error(detail: str, status: int, text: str, websocket: bool) -> CheckError | None:
     code, message = engine_error(text)
     lower = message.lower()
     if code == _EIO_VERSION or "unsupported version" in lower or "unsupported protocol" in lower:
@@ -91,14 +92,16 @@ def _of_engine(detail: str, status: int, text: str, websocket: bool) -> CheckErr
             "origin_refused",
             detail,
             "The service does not admit pages of this origin.",
-            "Add the origin of the application's page (scheme, name and port, as in the address bar) to the allowed origins.",
+            "Add the origin of the application's page (scheme, name and port, as in the address bar) to the allowed "
+            "origins.",
         )
     if code == _EIO_UNKNOWN_SID and status == 400:
         return CheckError(
             "unknown_session",
             detail,
             "Two requests of one session went to two servers (no stickiness), or the service restarted in between.",
-            "Make the load balancer keep a client on one node for this port (by source address), or list the others as backup.",
+            "Make the load balancer keep a client on one node for this port (by source address), or list the others "
+            "as backup.",
         )
     if websocket and status == 400 and (code == _EIO_BAD_REQUEST or "upgrade" in lower):
         return upgrade_refused(detail)
@@ -128,7 +131,7 @@ def engine_error(text: str) -> tuple[int, str]:
     return -1, data if isinstance(data, str) else ""
 
 
-def _of_status(detail: str, status: int, headers: Mapping[str, str], text: str) -> CheckError | None:
+def _explain_status(detail: str, status: int, headers: Mapping[str, str], text: str) -> CheckError | None:
     if status in (301, 302, 303, 307, 308):
         return CheckError(
             "redirected",
@@ -162,12 +165,12 @@ _STATUS: tuple[tuple[tuple[int, ...], tuple[str, str, str]], ...] = (
     )),
     ((504,), (
         "upstream_timeout",
-        "The proxy waited for the service in vain: it hangs, or a firewall between them drops packets.",
+        "The service did not answer the proxy in time: it hangs, or a firewall between them drops packets.",
         "Check from the proxy's host that the service answers, and the proxy's time limits.",
     )),
     ((401, 407), (
         "login",
-        "A login of the proxy or of a single sign-on stands before the RTC port.",
+        "A login of the proxy or of a single sign-on is in front of the RTC port.",
         "Exclude the RTC port from it: the service checks its own tokens.",
     )),
     ((403,), (
@@ -202,10 +205,12 @@ def _not_rtc(detail: str, headers: Mapping[str, str], text: str) -> CheckError:
         ("Jira", ("x-arequestid", "jira")),
     ):
         if marks[0] in headers or marks[1] in page:
-            cause = f"{name} answers on this port, not its RTC service: the virtual host of the application, or its upstream."
+            cause = (
+                f"{name} answers on this port, not its RTC service: the application's virtual host, or its upstream."
+            )
             break
     else:
-        cause = "A web page came back: another virtual host (perhaps the server's default one) answers for this name and port."
+        cause = "A web page came back: another virtual host (perhaps the default one) answers for this name and port."
     return CheckError(
         "not_rtc",
         detail,
@@ -218,7 +223,10 @@ def _not_rtc(detail: str, headers: Mapping[str, str], text: str) -> CheckError:
 
 
 def cors(place: str, origin: str, allowed: Sequence[str]) -> CheckError | None:
-    """Whether a browser page of ``origin`` may read the answer; ``allowed``: all Access-Control-Allow-Origin headers."""
+    """Why a browser page of ``origin`` may not read the answer; ``None`` when it may.
+
+    :param allowed: the values of all ``Access-Control-Allow-Origin`` headers.
+    """
     if len(allowed) == 1 and allowed[0].strip() in ("*", origin):
         return None
     if len(allowed) > 1 or (allowed and "," in allowed[0]):
@@ -226,7 +234,9 @@ def cors(place: str, origin: str, allowed: Sequence[str]) -> CheckError | None:
         remedy = "Take the header out of the proxy's configuration: the service sends it."
     else:
         cause = "The page and the RTC port differ in their origin, and the answer does not allow the page's."
-        remedy = f"Add {origin} to the service's allowed origins; let the proxy pass Origin on and keep the answer's headers."
+        remedy = (
+            f"Add {origin} to the service's allowed origins; let the proxy pass Origin on, and the answer's headers."
+        )
     shown = ", ".join(allowed) or "no such header"
     return CheckError(
         "origin_not_allowed", f"{place}: Access-Control-Allow-Origin for {origin}: {shown}.", cause, remedy

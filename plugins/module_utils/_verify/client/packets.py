@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Packets of Engine.IO 3 and 4 and of Socket.IO, as a client reads and writes them. PRIVATE to the collection.
+"""Packets of Engine.IO 3 and 4 and of Socket.IO, as a client reads and writes them.
 
-A packet of Engine.IO is text with its type digit (``"4hello"``), or bytes: the body of a binary message. Rules are those
-of the Engine.IO protocol documents, revisions 3 and 4, and of the Socket.IO protocol, revision 5 and its older dialect.
+A packet of Engine.IO is text with its type digit (``"4hello"``), or bytes: the body of a binary message. Rules are
+those of the Engine.IO protocol documents, revisions 3 and 4, and of the Socket.IO protocol, revision 5 and its older
+dialect.
 """
 
 from __future__ import annotations
@@ -16,8 +17,21 @@ import json
 import re
 from typing import Any, NamedTuple
 
-OPEN, CLOSE, PING, PONG, MESSAGE, UPGRADE, NOOP = "0123456"
-CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT, BINARY_ACK = "0123456"
+# Types of packets of Engine.IO; 6 (noop) is only ever passed over.
+OPEN = "0"
+CLOSE = "1"
+PING = "2"
+PONG = "3"
+MESSAGE = "4"
+UPGRADE = "5"
+# Types of packets of Socket.IO.
+CONNECT = "0"
+DISCONNECT = "1"
+EVENT = "2"
+ACK = "3"
+CONNECT_ERROR = "4"
+BINARY_EVENT = "5"
+BINARY_ACK = "6"
 _SEPARATOR = "\x1e"
 _HEAD = re.compile(r"([0-6])(?:\d+-)?(?:(/[^,]*),?)?(\d+)?", re.ASCII)
 
@@ -36,22 +50,22 @@ class Packet(NamedTuple):
 
 
 def decode_payload(body: bytes) -> tuple[int, list[str | bytes]]:
-    """The packets of an answer to a poll, and which revision's form it is in (a server may answer in another than asked).
+    """The packets of an answer to a poll, and the revision whose form it has (which may not be the one asked for).
 
     :raises PacketError: neither form.
     """
     if body[:1] in (b"\0", b"\1"):
-        return 3, _binary_v3(body)
+        return 3, _split_binary_v3(body)
     try:
         text = body.decode()
     except UnicodeDecodeError as exc:
         raise PacketError("the payload is not UTF-8") from exc
     if re.match(r"\d+:", text):
-        return 3, _text_v3(text)
-    return 4, [_unbase64(part[1:]) if part[:1] == "b" else _checked(part) for part in text.split(_SEPARATOR)]
+        return 3, _split_text_v3(text)
+    return 4, [_decode_base64(part[1:]) if part[:1] == "b" else _check_packet(part) for part in text.split(_SEPARATOR)]
 
 
-def _text_v3(text: str) -> list[str | bytes]:
+def _split_text_v3(text: str) -> list[str | bytes]:
     # Lengths count UTF-16 code units.
     units = text.encode("utf-16-le")
     packets: list[str | bytes] = []
@@ -65,12 +79,12 @@ def _text_v3(text: str) -> list[str | bytes]:
         if end > len(units):
             raise PacketError("the payload is cut short")
         part = units[at:end].decode("utf-16-le", "replace")
-        packets.append(_unbase64(part[2:]) if part[:2] == "b4" else _checked(part))
+        packets.append(_decode_base64(part[2:]) if part[:2] == "b4" else _check_packet(part))
         at = end
     return packets
 
 
-def _binary_v3(body: bytes) -> list[str | bytes]:
+def _split_binary_v3(body: bytes) -> list[str | bytes]:
     packets: list[str | bytes] = []
     at = 0
     while at < len(body):
@@ -85,19 +99,19 @@ def _binary_v3(body: bytes) -> list[str | bytes]:
             packets.append(body[mark + 2 : end])  # behind its type byte
         else:
             # Lengths of text count characters in some servers and bytes in others; ASCII is all that a check meets.
-            packets.append(_checked(body[mark + 1 : end].decode("utf-8", "replace")))
+            packets.append(_check_packet(body[mark + 1 : end].decode("utf-8", "replace")))
         at = end
     return packets
 
 
-def _unbase64(text: str) -> bytes:
+def _decode_base64(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except binascii.Error as exc:
         raise PacketError("ill-formed base64") from exc
 
 
-def _checked(text: str) -> str:
+def _check_packet(text: str) -> str:
     if text[:1] not in tuple("0123456"):
         raise PacketError(f"not an Engine.IO packet: {text[:40]!r}")
     return text

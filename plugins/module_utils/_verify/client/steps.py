@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Checks in steps, and the one shape of their result. PRIVATE to the collection.
+"""Checks in steps, and the one shape of their result.
 
 ``rtc_probe``, ``rtc_session`` and ``application_check`` all return it, so that the role ``verify`` and the report treat
 them alike: ``{ok, steps: [{name, ok, seconds, detail}], failed_step, code, cause, remedy}``.

@@ -105,10 +105,10 @@ def test_texts_may_stand_for_numbers(run_module, got, wanted, equal):
 
 
 JAVA = {
-    "javax.net.ssl.SSLHandshakeException: PKIX path building failed: unable to find valid certification path": "tls_untrusted",
+    "javax.net.ssl.SSLHandshakeException: PKIX path building failed: unable to find valid path": "tls_untrusted",
     "java.security.InvalidAlgorithmParameterException: the trustAnchors parameter must be non-empty": "tls_untrusted",
     "javax.net.ssl.SSLHandshakeException: NotAfter: Sun … certificate expired": "tls_expired",
-    "javax.net.ssl.SSLHandshakeException: No subject alternative DNS name matching wiki.example.com found.": "tls_wrong_name",
+    "javax.net.ssl.SSLHandshakeException: No subject alternative DNS name matching x.example found.": "tls_wrong_name",
     "java.net.UnknownHostException: wiki.example.com": "name_unresolved",
     "java.net.ConnectException: Connection refused": "connection_refused",
     "java.net.SocketTimeoutException: connect timed out": "connect_timeout",

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import jks, reader
+from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import KeyStoreEntry
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import certificate
 
 DATA = Path(__file__).resolve().parents[2] / "data" / "truststore"
@@ -30,7 +31,7 @@ def pem(*names):
 
 
 def fingerprint(name):
-    return certificate.parse(content(f"{name}.pem"), name)[0].fingerprint
+    return certificate.parse_certificates(content(f"{name}.pem"), name)[0].fingerprint
 
 
 @pytest.fixture
@@ -211,8 +212,8 @@ def test_a_change_by_someone_else_is_not_overwritten(run_module, jre):
     real = store_of(jre)
     script = jre / "bin" / "keytool"
     entries = list(reader.read(content("trust.jks"), "changeit").entries.values())
-    plain = certificate.parse(content("plain.pem"), "plain")[0]
-    entries.append(reader.Entry(f"rtc-plain-root-{plain.fingerprint[:16]}", "trusted", (plain.der,), 1))
+    plain = certificate.parse_certificates(content("plain.pem"), "plain")[0]
+    entries.append(KeyStoreEntry(f"rtc-plain-root-{plain.fingerprint[:16]}", "trusted", (plain.der,), 1))
     (jre / "new").write_bytes(jks.write(entries, "changeit"))
     text = f'while [ "$1" != -destkeystore ]; do shift; done\ncp {jre}/new "$2"\ncp {source} {real}\n'
     script.write_text(f"#!/bin/sh\n{text}", encoding="utf-8")
@@ -296,8 +297,8 @@ def test_the_order_of_the_items_does_not_matter(run_module, jre):
 
 def test_a_new_store_is_made_of_another(run_module, jre, tmp_path):
     new = tmp_path / "own store"
-    seed = str(jre / "lib" / "security" / "cacerts")
-    arguments = {"path": str(new), "seed_from": seed, "certificates": [{"pem": pem("root")}], "password": "another"}
+    cacerts = str(jre / "lib" / "security" / "cacerts")
+    arguments = {"path": str(new), "copy_from": cacerts, "certificates": [{"pem": pem("root")}], "password": "another"}
     preview = run_module("java_truststore", arguments, check=True, diff=True)
     assert not new.exists()
     result = run_module("java_truststore", arguments, diff=True)
@@ -308,11 +309,11 @@ def test_a_new_store_is_made_of_another(run_module, jre, tmp_path):
     assert run_module("java_truststore", arguments)["changed"] is False
 
 
-def test_a_new_store_needs_the_seeds_password(run_module, jre, tmp_path):
+def test_a_new_store_needs_the_password_of_the_copied_one(run_module, jre, tmp_path):
     arguments = {
         "path": str(tmp_path / "own"),
-        "seed_from": str(jre / "lib" / "security" / "cacerts"),
-        "seed_password": "wrong",
+        "copy_from": str(jre / "lib" / "security" / "cacerts"),
+        "copy_password": "wrong",
         "certificates": [{"pem": pem("root")}],
     }
     assert "The password does not open" in run_module("java_truststore", arguments)["msg"]

@@ -161,7 +161,8 @@ def test_the_certificates_are_those_of_the_store(run_module, app):
     app.set("host")
     result = run_module("keystore_pem", app.options)
     expected = [
-        certificate.parse((DATA / name).read_bytes(), name)[0].fingerprint for name in ("leaf.pem", "issuing.pem")
+        certificate.parse_certificates((DATA / name).read_bytes(), name)[0].fingerprint
+        for name in ("leaf.pem", "issuing.pem")
     ]
     assert [one["sha256"] for one in result["chain"]] == expected
-    assert [one.fingerprint for one in certificate.parse(app.chain.read_bytes(), "chain")] == expected
+    assert [one.fingerprint for one in certificate.parse_certificates(app.chain.read_bytes(), "chain")] == expected

@@ -8,7 +8,12 @@ import sys
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils._java import keytool as jvm_keytool
+from ansible_collections.collab.rtc.plugins.module_utils._java.keytool import (
+    JvmError,
+    Keytool,
+    KeytoolError,
+    find_keytool,
+)
 
 
 def program(path, text):
@@ -18,34 +23,26 @@ def program(path, text):
     return str(path)
 
 
-def test_the_version_is_in_the_release_file(tmp_path):
-    assert jvm_keytool.version(str(tmp_path)) == ""
-    (tmp_path / "release").write_text('IMPLEMENTOR="x"\nJAVA_VERSION="17.0.9"\nOS="y"\n', encoding="utf-8")
-    assert jvm_keytool.version(str(tmp_path)) == "17.0.9"
-    (tmp_path / "jre").mkdir()
-    assert jvm_keytool.version(str(tmp_path / "jre")) == "17.0.9"  # a JDK 8 has it above its jre
-
-
 def test_which_keytool(tmp_path, monkeypatch):
     own = program(tmp_path / "jre" / "bin" / "keytool", "")
     other = program(tmp_path / "other" / "bin" / "keytool", "")
     old = program(tmp_path / "jdk8" / "jre" / "bin" / "keytool", "")
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
     monkeypatch.delenv("JAVA_HOME", raising=False)
-    assert jvm_keytool.find_keytool(str(tmp_path / "jre")) == own
-    assert jvm_keytool.find_keytool(str(tmp_path / "jdk8")) == old
+    assert find_keytool(str(tmp_path / "jre")) == own
+    assert find_keytool(str(tmp_path / "jdk8")) == old
     store = str(tmp_path / "jre" / "lib" / "security" / "cacerts")
-    assert jvm_keytool.find_keytool(None, store) == own
-    with pytest.raises(jvm_keytool.JvmError, match="No keytool was found"):
-        jvm_keytool.find_keytool(None, "/var/truststore")
+    assert find_keytool(None, store) == own
+    with pytest.raises(JvmError, match="No keytool was found"):
+        find_keytool(None, "/var/truststore")
     monkeypatch.setenv("JAVA_HOME", str(tmp_path / "other"))
-    assert jvm_keytool.find_keytool(None, "/var/truststore") == other
-    assert jvm_keytool.find_keytool(None, store) == own
+    assert find_keytool(None, "/var/truststore") == other
+    assert find_keytool(None, store) == own
     monkeypatch.delenv("JAVA_HOME")
     monkeypatch.setenv("PATH", str(tmp_path / "other" / "bin"))
-    assert jvm_keytool.find_keytool() == other
-    with pytest.raises(jvm_keytool.JvmError, match=r"has no bin/keytool"):
-        jvm_keytool.find_keytool(str(tmp_path / "nothing"))
+    assert find_keytool() == other
+    with pytest.raises(JvmError, match=r"has no bin/keytool"):
+        find_keytool(str(tmp_path / "nothing"))
 
 
 def test_secrets_go_by_the_environment_only(tmp_path, monkeypatch):
@@ -58,7 +55,7 @@ def test_secrets_go_by_the_environment_only(tmp_path, monkeypatch):
         "assert sys.stdin.read() == ''\n"
         "print('opened with', os.environ['STORE'])\n",
     )
-    keytool = jvm_keytool.Keytool(path)
+    keytool = Keytool(path)
     assert keytool.run(["-list", "-storepass:env", "STORE"], {"STORE": "geheim"}) == "opened with ********"
     assert keytool.starts == 1
 
@@ -66,21 +63,21 @@ def test_secrets_go_by_the_environment_only(tmp_path, monkeypatch):
 def test_keytools_own_words_are_passed_on(tmp_path):
     words = "keytool error: java.io.IOException: Keystore was tampered with, or password was incorrect"
     path = program(tmp_path / "keytool", f"print('warning'); print({words!r}); raise SystemExit(1)")
-    with pytest.raises(jvm_keytool.KeytoolFailed) as caught:
-        jvm_keytool.Keytool(path).run([], {})
+    with pytest.raises(KeytoolError) as caught:
+        Keytool(path).run([], {})
     assert str(caught.value) == f"{path} failed: {words} Give the store's password."
 
 
 def test_an_error_with_status_0_is_an_error(tmp_path):
     path = program(tmp_path / "keytool", "print('keytool error: something')")
-    with pytest.raises(jvm_keytool.KeytoolFailed, match="keytool error: something"):
-        jvm_keytool.Keytool(path).run([], {})
+    with pytest.raises(KeytoolError, match="keytool error: something"):
+        Keytool(path).run([], {})
 
 
 def test_a_keytool_that_does_not_end_is_ended(tmp_path):
     path = program(tmp_path / "keytool", "import threading; threading.Event().wait()")
-    keytool = jvm_keytool.Keytool(path, timeout=0.5)
-    with pytest.raises(jvm_keytool.JvmError, match=r"did not end within"):
+    keytool = Keytool(path, timeout=0.5)
+    with pytest.raises(JvmError, match=r"did not end within"):
         keytool.run([], {})
     assert keytool.starts == 1
 
@@ -89,6 +86,6 @@ def test_a_keytool_that_cannot_be_run(tmp_path):
     path = tmp_path / "keytool"
     path.write_bytes(b"\x7fELF nonsense")
     path.chmod(0o755)
-    with pytest.raises(jvm_keytool.JvmError, match="cannot be run"):
-        jvm_keytool.Keytool(str(path)).run([], {})
+    with pytest.raises(JvmError, match="cannot be run"):
+        Keytool(str(path)).run([], {})
     assert os.path.exists(path)

@@ -51,7 +51,8 @@ SCRIPTS = {
     "here-document": "cat <<E\nexit 0\nE\n",
     "arithmetic": "HARD=$( ulimit -Hn )\nulimit -n $(( HARD > 16384  ? HARD : 16384 ))\n",
     "here-string": 'read -a V <<< "$X"',
-    "nested": "v=`echo \"$($J/bin/java -version 2>&1)\" | awk '{ print substr($3, 2); }'`\nif $os400; then\n  exit 1\nfi",
+    "nested": "v=`echo \"$($J/bin/java -version 2>&1)\" | awk '{ print substr($3, 2); }'`\n"
+    "if $os400; then\n  exit 1\nfi",
     "text": "echo exit 0\necho 'a\nexit 0\n'\n",
     "export": "export CATALINA_OPTS='-Da=b'\n",
 }
@@ -208,6 +209,7 @@ def test_any_script_keeps_its_bytes():
     )
     reached = []
 
+    @hypothesis.settings(deadline=None)  # a busy machine is no fault of the code
     @hypothesis.given(scripts, paths.map("/".__add__))
     def check(text, path):
         try:

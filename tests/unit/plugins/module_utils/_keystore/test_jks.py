@@ -9,6 +9,12 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import jks, reader
+from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import (
+    DamagedKeyStoreError,
+    KeyStoreEntry,
+    UnsupportedKeyStoreError,
+    WrongPasswordError,
+)
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import certificate
 
 DATA = Path(__file__).resolve().parents[3] / "data" / "truststore"
@@ -19,7 +25,7 @@ def content(name):
 
 
 def fingerprint(name):
-    return certificate.parse(content(name), name)[0].fingerprint
+    return certificate.parse_certificates(content(name), name)[0].fingerprint
 
 
 @pytest.mark.parametrize(("name", "kind"), [("trust.jks", "jks"), ("trust.jceks", "jceks")])
@@ -37,7 +43,7 @@ def test_finds_an_alias_without_regard_to_case():
 
 
 def test_a_wrong_password_is_said_as_such():
-    with pytest.raises(reader.WrongPassword, match=r"does not open /a/cacerts.*'changeit'"):
+    with pytest.raises(WrongPasswordError, match=r"does not open /a/cacerts.*'changeit'"):
         reader.read(content("trust.jks"), "wrong", "/a/cacerts")
 
 
@@ -45,14 +51,14 @@ def test_without_a_password_nothing_is_checked():
     data = bytearray(content("trust.jks"))
     data[-1] ^= 1
     assert len(reader.read(bytes(data), None).entries) == 2
-    with pytest.raises(reader.WrongPassword):
+    with pytest.raises(WrongPasswordError):
         reader.read(bytes(data), "changeit")
 
 
 def test_a_changed_byte_is_noticed():
     data = bytearray(content("trust.jks"))
     data[len(data) // 2] ^= 1
-    with pytest.raises(reader.WrongPassword, match="or the file was changed"):
+    with pytest.raises(WrongPasswordError, match="or the file was changed"):
         reader.read(bytes(data), "changeit")
 
 
@@ -67,19 +73,19 @@ def test_a_changed_byte_is_noticed():
     ],
 )
 def test_damage_is_said_with_its_place(data, reason):
-    with pytest.raises(reader.DamagedStore, match=reason):
+    with pytest.raises(DamagedKeyStoreError, match=reason):
         reader.read(data, "changeit")
 
 
 @pytest.mark.parametrize("cut", [5, 11, 13, 17, 30, 100, 1000, 1420])
 def test_a_store_cut_short(cut):
-    with pytest.raises(reader.DamagedStore, match="cut short"):
+    with pytest.raises(DamagedKeyStoreError, match="cut short"):
         reader.read(content("trust.jks")[:cut], "changeit")
 
 
 def test_a_secret_key_needs_java():
     data = b"\xce\xce\xce\xce" + struct.pack(">II", 2, 1) + b"\0\0\0\3\0\1a" + bytes(8) + bytes(100)
-    with pytest.raises(reader.UnsupportedStore, match="secret key 'a'"):
+    with pytest.raises(UnsupportedKeyStoreError, match="secret key 'a'"):
         reader.read(data, "changeit")
 
 
@@ -90,7 +96,7 @@ def test_writing_what_was_read_gives_the_same_bytes():
 
 @pytest.mark.parametrize("alias", ["plain", "größe", "nul\0in it", "beyond \U0001f510 the plane", ""])
 def test_aliases_come_back(alias):
-    entry = reader.Entry(alias, "trusted", (b"der",), 1234)
+    entry = KeyStoreEntry(alias, "trusted", (b"der",), 1234)
     store = reader.read(jks.write([entry], "päss\U0001f510"), "päss\U0001f510")
     assert store.entries == {alias: entry}
 
@@ -100,7 +106,7 @@ def test_a_key_with_its_own_password(name):
     (entry,) = reader.read(content(name), "changeit").entries.values()
     assert (entry.alias, entry.kind, len(entry.certificates)) == ("tomcat", "key", 2)
     assert "key=" not in repr(entry)
-    with pytest.raises(reader.WrongPassword, match="the key of 'tomcat'"):
+    with pytest.raises(WrongPasswordError, match="the key of 'tomcat'"):
         jks.unlock(entry.key, "changeit", "'tomcat'")
     key = jks.unlock(entry.key, "key secret")
     serialization = pytest.importorskip("cryptography.hazmat.primitives.serialization")
@@ -117,7 +123,7 @@ def test_locked_keys_open_again():
 
 def test_keys_of_other_algorithms():
     (entry,) = reader.read(content("key-3des.p12"), "changeit").entries.values()
-    with pytest.raises(reader.UnsupportedStore, match=r"1\.2\.840\.113549\.1\.12\.1\.3"):
+    with pytest.raises(UnsupportedKeyStoreError, match=r"1\.2\.840\.113549\.1\.12\.1\.3"):
         jks.unlock(entry.key, "changeit")
-    with pytest.raises(reader.DamagedStore):
+    with pytest.raises(DamagedKeyStoreError):
         jks.unlock(b"nothing", "key secret")

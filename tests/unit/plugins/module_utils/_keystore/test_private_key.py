@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils._keystore import private_key, reader
+from ansible_collections.collab.rtc.plugins.module_utils._keystore import private_key
+from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import DamagedKeyStoreError, WrongPasswordError
 from ansible_collections.collab.rtc.plugins.module_utils._tomcat.tls_source import KeySource
-from ansible_collections.collab.rtc.plugins.module_utils._x509 import certificate as certificates
+from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate import parse_pem
 
 DATA = Path(__file__).resolve().parents[3] / "data" / "truststore"
 KEY_STORES = ["key.p12", "key-legacy.p12", "key-3des.p12", "key-plain.p12", "mixed.p12", "key.jks", "key.jceks"]
@@ -35,7 +36,7 @@ LEAF_KEY = (DATA / "leaf.key").read_text(encoding="ascii")
 @pytest.mark.parametrize("name", KEY_STORES)
 @pytest.mark.parametrize("alias", ["", "tomcat", "Tomcat"])
 def test_key_and_chain_of_every_store(name, alias):
-    material = private_key.from_source(store(name, alias=alias))
+    material = private_key.read_key_material(store(name, alias=alias))
     assert numbers(material.key) == numbers(LEAF_KEY)
     assert [one.common_name for one in material.chain][:2] == ["rtc.example", "Example Issuing CA"]
     assert material.alias == "tomcat"
@@ -45,24 +46,36 @@ def test_key_and_chain_of_every_store(name, alias):
 @pytest.mark.parametrize(
     ("source", "kind", "reason"),
     [
-        (store("key.jks", store_password="x"), reader.WrongPassword, "does not open .*key.jks"),
-        (store("key.jks", key_password="x"), reader.WrongPassword, "open the key of 'tomcat' in .*key.jks.*key's own"),
-        (store("key.jceks", key_password="x"), reader.WrongPassword, "does not open the key of 'tomcat'"),
-        (store("key.p12", store_password="x"), reader.WrongPassword, "does not open .*key.p12"),
-        (store("key.p12", alias="other"), private_key.UnusableKey, "'other' is not there.*Keys in the store: 'tomcat'"),
-        (store("mixed.p12", alias="root"), private_key.UnusableKey, "the alias 'root' is a certificate without a key"),
-        (store("trust.jks"), private_key.UnusableKey, r"has 0 keys \(none\)"),
-        (store("root.pem"), reader.DamagedStore, "is a PEM file, not a key store"),
+        (store("key.jks", store_password="x"), WrongPasswordError, "does not open .*key.jks"),
+        (
+            store("key.jks", key_password="x"),
+            WrongPasswordError,
+            "open the key of 'tomcat' in .*key.jks.*key's own",
+        ),
+        (store("key.jceks", key_password="x"), WrongPasswordError, "does not open the key of 'tomcat'"),
+        (store("key.p12", store_password="x"), WrongPasswordError, "does not open .*key.p12"),
+        (
+            store("key.p12", alias="other"),
+            private_key.UnusableKeyError,
+            "'other' is not there.*Keys in the store: 'tomcat'",
+        ),
+        (
+            store("mixed.p12", alias="root"),
+            private_key.UnusableKeyError,
+            "the alias 'root' is a certificate without a key",
+        ),
+        (store("trust.jks"), private_key.UnusableKeyError, r"has 0 keys \(none\)"),
+        (store("root.pem"), DamagedKeyStoreError, "is a PEM file, not a key store"),
     ],
 )
 def test_refusals_of_stores(source, kind, reason):
     with pytest.raises(kind, match=reason) as caught:
-        private_key.from_source(source)
+        private_key.read_key_material(source)
     assert "changeit" not in str(caught.value).replace("have 'changeit'", "")
 
 
 def test_a_key_password_that_java_never_uses_for_pkcs12():
-    assert private_key.from_source(store("key.p12", key_password="something else")).alias == "tomcat"
+    assert private_key.read_key_material(store("key.p12", key_password="something else")).alias == "tomcat"
 
 
 def files(tmp_path, certificate, key, chain="", password=""):
@@ -94,15 +107,15 @@ def pem(*names):
     ],
 )
 def test_pem_files(tmp_path, certificate, chain):
-    material = private_key.from_source(files(tmp_path, certificate, LEAF_KEY, chain))
+    material = private_key.read_key_material(files(tmp_path, certificate, LEAF_KEY, chain))
     assert [one.common_name for one in material.chain][:2] == ["rtc.example", "Example Issuing CA"]
-    assert [c.der for c in certificates.parse_pem(material.chain_pem(), "x")] == [c.der for c in material.chain]
+    assert [c.der for c in parse_pem(material.chain_pem(), "x")] == [c.der for c in material.chain]
     assert numbers(material.key) == numbers(LEAF_KEY)
 
 
 def test_key_and_certificate_that_do_not_fit(tmp_path):
-    with pytest.raises(private_key.UnusableKey, match="the key and the certificate do not belong together"):
-        private_key.from_source(files(tmp_path, pem("own"), LEAF_KEY))
+    with pytest.raises(private_key.UnusableKeyError, match="the key and the certificate do not belong together"):
+        private_key.read_key_material(files(tmp_path, pem("own"), LEAF_KEY))
 
 
 @pytest.mark.parametrize(
@@ -128,11 +141,11 @@ def test_keys_as_openssl_writes_them(tmp_path, options):
         capture_output=True,
     )
     text = path.read_text(encoding="ascii")
-    assert numbers(private_key.clear_key(text, "geheim", "key.pem")) == numbers(LEAF_KEY)
-    assert numbers(private_key.clear_key(text.replace("\n", "\r\n"), "geheim", "key.pem")) == numbers(LEAF_KEY)
+    assert numbers(private_key.decrypt_pem_key(text, "geheim", "key.pem")) == numbers(LEAF_KEY)
+    assert numbers(private_key.decrypt_pem_key(text.replace("\n", "\r\n"), "geheim", "key.pem")) == numbers(LEAF_KEY)
     if options != ["ec"]:
-        with pytest.raises(reader.WrongPassword, match=r"does not open key\.pem"):
-            private_key.clear_key(text, "wrong", "key.pem")
+        with pytest.raises(WrongPasswordError, match=r"does not open key\.pem"):
+            private_key.decrypt_pem_key(text, "wrong", "key.pem")
 
 
 @pytest.mark.parametrize(
@@ -150,5 +163,5 @@ def test_keys_as_openssl_writes_them(tmp_path, options):
     ],
 )
 def test_refusals_of_keys(text, reason):
-    with pytest.raises(private_key.UnusableKey, match=reason):
-        private_key.clear_key(text, "x", "key.pem")
+    with pytest.raises(private_key.UnusableKeyError, match=reason):
+        private_key.decrypt_pem_key(text, "x", "key.pem")

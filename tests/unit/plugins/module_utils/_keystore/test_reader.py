@@ -9,6 +9,7 @@ import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils import _files
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import reader
+from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import DamagedKeyStoreError
 
 DATA = Path(__file__).resolve().parents[3] / "data" / "truststore"
 
@@ -23,7 +24,7 @@ DATA = Path(__file__).resolve().parents[3] / "data" / "truststore"
     ],
 )
 def test_other_files_are_named(data, reason):
-    with pytest.raises(reader.DamagedStore, match=reason):
+    with pytest.raises(DamagedKeyStoreError, match=reason):
         reader.read(data, "changeit", "/a/store")
 
 
@@ -35,7 +36,7 @@ def test_a_missing_file(tmp_path):
 def test_a_certificate_in_der_is_not_a_store():
     pem = (DATA / "root.pem").read_text(encoding="ascii")
     certificates = pytest.importorskip("ansible_collections.collab.rtc.plugins.module_utils._x509.certificate")
-    with pytest.raises(reader.DamagedStore, match="not a whole PKCS#12"):
+    with pytest.raises(DamagedKeyStoreError, match="not a whole PKCS#12"):
         reader.read(certificates.parse_pem(pem, "root.pem")[0].der, "changeit")
 
 
@@ -65,5 +66,5 @@ def test_a_link_to_the_store_is_not_resolved(tmp_path):
 
 
 def test_a_jre_without_a_store(tmp_path):
-    with pytest.raises(reader.StoreMissing, match=r"No trust store in .*java\.home"):
+    with pytest.raises(reader.KeyStoreMissingError, match=r"No trust store in .*java\.home"):
         reader.locate(str(tmp_path))

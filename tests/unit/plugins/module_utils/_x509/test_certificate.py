@@ -8,7 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils._x509 import certificate as certificates
+from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate import (
+    CertificateError,
+    parse_certificates,
+    parse_pem,
+    read_names,
+)
 
 DATA = Path(__file__).resolve().parents[3] / "data" / "truststore"
 UTC = datetime.timezone.utc
@@ -19,7 +24,7 @@ def text(name):
 
 
 def one(name):
-    (certificate,) = certificates.parse_pem(text(name), name)
+    (certificate,) = parse_pem(text(name), name)
     return certificate
 
 
@@ -67,12 +72,12 @@ def test_agrees_with_cryptography(name):
     assert ours.serial == theirs.serial_number
     assert ours.subject_der == theirs.subject.public_bytes()
     assert ours.issuer_der == theirs.issuer.public_bytes()
-    assert certificates.names(ours.der) == (ours.subject_der, ours.issuer_der)
+    assert read_names(ours.der) == (ours.subject_der, ours.issuer_der)
     assert ours.pem() == text(name)
 
 
 def test_a_chain_keeps_its_order():
-    chain = certificates.parse_pem(text("chain.pem"), "chain.pem")
+    chain = parse_pem(text("chain.pem"), "chain.pem")
     assert [c.common_name for c in chain] == ["rtc.example", "Example Issuing CA"]
 
 
@@ -91,25 +96,25 @@ def test_a_chain_keeps_its_order():
     ],
 )
 def test_pem_as_people_have_it(change):
-    assert [c.fingerprint for c in certificates.parse(change(text("root.pem")).encode(), "x")] == [
+    assert [c.fingerprint for c in parse_certificates(change(text("root.pem")).encode(), "x")] == [
         one("root.pem").fingerprint
     ]
 
 
 def test_other_forms():
     root = one("root.pem")
-    assert certificates.parse(root.der, "root.der") == [root]
+    assert parse_certificates(root.der, "root.der") == [root]
     assert one("trusted.pem") == root
-    assert certificates.parse(text("root.pem").encode("utf-16"), "x") == [root]
-    chain = certificates.parse_pem(text("chain.pem"), "chain.pem")
-    assert sorted(c.der for c in certificates.parse_pem(text("chain.p7b"), "chain.p7b")) == sorted(c.der for c in chain)
+    assert parse_certificates(text("root.pem").encode("utf-16"), "x") == [root]
+    chain = parse_pem(text("chain.pem"), "chain.pem")
+    assert sorted(c.der for c in parse_pem(text("chain.p7b"), "chain.p7b")) == sorted(c.der for c in chain)
 
 
 def test_pkcs7_in_der():
     import base64
 
     data = base64.b64decode("".join(text("chain.p7b").splitlines()[1:-1]))
-    assert len(certificates.parse(data, "chain.p7b")) == 2
+    assert len(parse_certificates(data, "chain.p7b")) == 2
 
 
 @pytest.mark.parametrize(
@@ -136,14 +141,14 @@ def test_pkcs7_in_der():
     ],
 )
 def test_what_is_not_a_certificate_is_said_with_its_line(change, reason):
-    with pytest.raises(certificates.CertificateError, match=reason):
-        certificates.parse_pem(change(text("root.pem")), "ca.pem")
+    with pytest.raises(CertificateError, match=reason):
+        parse_pem(change(text("root.pem")), "ca.pem")
 
 
 @pytest.mark.parametrize("data", [b"\x30\x00", b"\x30\x03\x02\x01\x01", b"\x30\x82\x01\x01", b"\x30\x03\x06\x01\x2a"])
 def test_what_is_not_der(data):
-    with pytest.raises(certificates.CertificateError, match=r"ca\.der"):
-        certificates.parse(data, "ca.der")
+    with pytest.raises(CertificateError, match=r"ca\.der"):
+        parse_certificates(data, "ca.der")
 
 
 def test_anything_is_read_or_refused():
@@ -155,8 +160,8 @@ def test_anything_is_read_or_refused():
     @hypothesis.settings(deadline=None)
     def check(place, piece, gone):
         try:
-            certificates.parse(der[:place] + piece + der[place + gone :], "x")
-        except certificates.CertificateError as exc:
+            parse_certificates(der[:place] + piece + der[place + gone :], "x")
+        except CertificateError as exc:
             assert "x" in exc.message
 
     check()

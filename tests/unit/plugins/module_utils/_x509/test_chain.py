@@ -8,18 +8,25 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils._x509 import certificate as certificates
-from ansible_collections.collab.rtc.plugins.module_utils._x509 import chain as chains
+from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate import parse_certificates, parse_der
+from ansible_collections.collab.rtc.plugins.module_utils._x509.chain import (
+    NoAnchorError,
+    issued,
+    order,
+    same_name,
+    signed,
+    trust_anchors,
+)
 
 DATA = Path(__file__).resolve().parents[3] / "data" / "truststore"
 
 
 def load(*names):
-    return [c for name in names for c in certificates.parse((DATA / f"{name}.pem").read_bytes(), name)]
+    return [c for name in names for c in parse_certificates((DATA / f"{name}.pem").read_bytes(), name)]
 
 
 def anchors(chain, extra=(), policy="issuer"):
-    found = chains.trust_anchors(load(*chain), load(*extra), policy)
+    found = trust_anchors(load(*chain), load(*extra), policy)
     return [(anchor.certificate.common_name, anchor.known) for anchor in found]
 
 
@@ -49,9 +56,9 @@ def test_what_to_trust_does_not_depend_on_the_order(chain, extra, expected):
 
 
 def test_the_cross_certificate_gives_way_to_the_root():
-    (anchor,) = chains.trust_anchors(load("leaf", "issuing", "cross", "root"))
+    (anchor,) = trust_anchors(load("leaf", "issuing", "cross", "root"))
     assert anchor.certificate == load("root")[0]
-    (anchor,) = chains.trust_anchors(load("leaf", "issuing", "cross"))
+    (anchor,) = trust_anchors(load("leaf", "issuing", "cross"))
     assert anchor.certificate == load("cross")[0]
 
 
@@ -70,8 +77,8 @@ def test_other_policies(policy, chain, expected):
 
 @pytest.mark.parametrize("policy", ["issuer", "all"])
 def test_a_leaf_without_its_issuer(policy):
-    with pytest.raises(chains.NoAnchor) as caught:
-        chains.trust_anchors(load("leaf"), load("plain"), policy, "/etc/leaf.pem")
+    with pytest.raises(NoAnchorError) as caught:
+        trust_anchors(load("leaf"), load("plain"), policy, "/etc/leaf.pem")
     text = str(caught.value)
     assert text.startswith("/etc/leaf.pem ends with the certificate 'C=DE, O=Example\\, Inc., CN=rtc.example'")
     assert "trust=exact" in text
@@ -80,12 +87,12 @@ def test_a_leaf_without_its_issuer(policy):
 
 def test_the_same_name_with_another_key_is_another_issuer():
     leaf, root, again = load("plain-leaf", "plain", "plain-again")
-    assert chains.issued(leaf, root)
-    assert not chains.issued(leaf, again)
+    assert issued(leaf, root)
+    assert not issued(leaf, again)
     assert anchors(["plain-leaf", "plain-again", "plain"]) == [("Plain Root", False), ("Plain Root", False)]
-    with pytest.raises(chains.NoAnchor):
-        chains.trust_anchors([leaf], [again])
-    (anchor,) = chains.trust_anchors([leaf], [again, root])
+    with pytest.raises(NoAnchorError):
+        trust_anchors([leaf], [again])
+    (anchor,) = trust_anchors([leaf], [again, root])
     assert anchor.certificate == root
 
 
@@ -103,7 +110,7 @@ def test_the_same_name_with_another_key_is_another_issuer():
     ],
 )
 def test_signatures(certificate, issuer, expected):
-    assert chains.issued(*load(certificate), *load(issuer)) is expected
+    assert issued(*load(certificate), *load(issuer)) is expected
 
 
 def test_elliptic_signatures_need_cryptography_and_are_unknown_without(monkeypatch):
@@ -112,13 +119,13 @@ def test_elliptic_signatures_need_cryptography_and_are_unknown_without(monkeypat
 
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "cryptography.exceptions", None)
-        chains.signed.cache_clear()
-        assert chains.signed(leaf, issuing) is None
-        assert chains.issued(leaf, issuing)  # the names and the key identifiers say so
-    chains.signed.cache_clear()
+        signed.cache_clear()
+        assert signed(leaf, issuing) is None
+        assert issued(leaf, issuing)  # the names and the key identifiers say so
+    signed.cache_clear()
     pytest.importorskip("cryptography")
-    assert chains.signed(leaf, issuing) is True
-    assert chains.signed(leaf, own) is False
+    assert signed(leaf, issuing) is True
+    assert signed(leaf, own) is False
 
 
 def test_names_are_compared_as_java_does():
@@ -128,13 +135,13 @@ def test_names_are_compared_as_java_does():
         pair = asn1.encode(asn1.SEQUENCE, asn1.encode_oid("2.5.4.3"), asn1.encode(tag, text))
         return asn1.encode(asn1.SEQUENCE, asn1.encode(asn1.SET, pair))
 
-    assert chains._same_name(name(0x0C, b"Example  CA"), name(0x13, b"example ca "))
-    assert not chains._same_name(name(0x0C, b"Example CA"), name(0x0C, b"Example CB"))
+    assert same_name(name(0x0C, b"Example  CA"), name(0x13, b"example ca "))
+    assert not same_name(name(0x0C, b"Example CA"), name(0x0C, b"Example CB"))
 
 
 @pytest.mark.parametrize("permuted", list(itertools.permutations(["leaf", "issuing", "root"])))
 def test_order(permuted):
-    assert [c.common_name for c in chains.order(load(*permuted))] == [
+    assert [c.common_name for c in order(load(*permuted))] == [
         "rtc.example",
         "Example Issuing CA",
         "Example Root",
@@ -142,11 +149,11 @@ def test_order(permuted):
 
 
 def test_order_of_strangers():
-    assert chains.order([]) == []
-    assert [c.common_name for c in chains.order(load("own", "leaf", "issuing"))][-2:] != []
-    assert chains.order(load("own", "own")) == load("own")
-    assert set(chains.order(load("plain", "leaf", "issuing"))) == set(load("plain", "leaf", "issuing"))
-    assert chains.order(load("plain", "leaf", "issuing"))[:2] == load("leaf", "issuing")
+    assert order([]) == []
+    assert [c.common_name for c in order(load("own", "leaf", "issuing"))][-2:] != []
+    assert order(load("own", "own")) == load("own")
+    assert set(order(load("plain", "leaf", "issuing"))) == set(load("plain", "leaf", "issuing"))
+    assert order(load("plain", "leaf", "issuing"))[:2] == load("leaf", "issuing")
 
 
 def test_a_root_that_was_renewed_with_its_key_is_another_root():
@@ -164,5 +171,5 @@ def test_a_root_that_was_renewed_with_its_key_is_another_root():
         builder = builder.not_valid_before(load("root")[0].not_before).not_valid_after(load("root")[0].not_after)
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         der = builder.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
-        pair.append(certificates.parse_der(der))
-    assert {anchor.certificate for anchor in chains.trust_anchors(pair)} == set(pair)
+        pair.append(parse_der(der))
+    assert {anchor.certificate for anchor in trust_anchors(pair)} == set(pair)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 import socket
 import ssl
@@ -13,13 +14,14 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import server_certificate, tls12_hello
+from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate import parse_certificates
 
 DATA = Path(__file__).resolve().parents[3] / "data" / "truststore"
 UTC = datetime.timezone.utc
 
 
 def one(name):
-    return server_certificate.parse((DATA / name).read_bytes(), name)[0]
+    return parse_certificates((DATA / name).read_bytes(), name)[0]
 
 
 @contextlib.contextmanager
@@ -84,8 +86,8 @@ def test_fetches_the_whole_chain(change):
 @pytest.mark.parametrize("change", [lambda context: None, only_12, wants_client])
 def test_fetches_without_the_help_of_ssl_or_openssl(change, monkeypatch):
     """What Python 3.8 and 3.9 do."""
-    monkeypatch.setattr(server_certificate, "_by_ssl", lambda *_: [])
-    monkeypatch.setattr(server_certificate, "_by_openssl", lambda *_: pytest.fail("openssl was not needed"))
+    monkeypatch.setattr(server_certificate, "fetch_by_ssl", lambda *_: [])
+    monkeypatch.setattr(server_certificate, "fetch_by_openssl", lambda *_: pytest.fail("openssl was not needed"))
     with tls_server(change) as (port, asked):
         chain = server_certificate.fetch_chain("127.0.0.1", port, "bücher.example")
     assert len(chain) == 2
@@ -95,16 +97,16 @@ def test_fetches_without_the_help_of_ssl_or_openssl(change, monkeypatch):
 def test_tls_13_by_openssl(monkeypatch):
     if server_certificate.shutil.which("openssl") is None:
         pytest.skip("no openssl here")
-    monkeypatch.setattr(server_certificate, "_by_ssl", lambda *_: [])
+    monkeypatch.setattr(server_certificate, "fetch_by_ssl", lambda *_: [])
     with tls_server(only_13) as (port, _names):
         assert len(server_certificate.fetch_chain("127.0.0.1", port, "rtc.example")) == 2
 
 
 def test_says_that_it_cannot_see_the_chain(monkeypatch):
-    monkeypatch.setattr(server_certificate, "_by_ssl", lambda *_: [])
+    monkeypatch.setattr(server_certificate, "fetch_by_ssl", lambda *_: [])
     monkeypatch.setattr(server_certificate.shutil, "which", lambda _name: None)
     words = r"alert protocol_version.*Python 3\.10 or openssl"
-    with tls_server(only_13) as (port, _names), pytest.raises(server_certificate.FetchFailed, match=words):
+    with tls_server(only_13) as (port, _names), pytest.raises(server_certificate.FetchError, match=words):
         server_certificate.fetch_chain("127.0.0.1", port)
 
 
@@ -124,14 +126,14 @@ def test_an_address_is_not_asked_for():
     ],
 )
 def test_what_is_not_tls(answer, monkeypatch):
-    monkeypatch.setattr(server_certificate, "_by_openssl", lambda *_: [])
+    monkeypatch.setattr(server_certificate, "fetch_by_openssl", lambda *_: [])
 
     def serve(connection):
         connection.recv(1)
         connection.sendall(answer)
 
     with listening(serve) as port, pytest.raises(
-        server_certificate.FetchFailed, match=f"127.0.0.1:{port} could not be read"
+        server_certificate.FetchError, match=f"127.0.0.1:{port} could not be read"
     ):
         server_certificate.fetch_chain("127.0.0.1", port)
 
@@ -139,19 +141,19 @@ def test_what_is_not_tls(answer, monkeypatch):
 def test_nobody_listens():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    with pytest.raises(server_certificate.FetchFailed, match=f"Nothing listens on 127.0.0.1:{port}"):
+    with pytest.raises(server_certificate.FetchError, match=f"Nothing listens on 127.0.0.1:{port}"):
         server_certificate.fetch_chain("127.0.0.1", port)
 
 
 def test_a_silent_server():
     with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(
-        server_certificate.FetchFailed, match=r"within 0\.2 s"
+        server_certificate.FetchError, match=r"within 0\.2 s"
     ):
         server_certificate.fetch_chain("127.0.0.1", listener.getsockname()[1], timeout=0.2)
 
 
 def test_a_name_that_does_not_resolve():
-    with pytest.raises(server_certificate.FetchFailed, match=r"nowhere\.invalid does not resolve"):
+    with pytest.raises(server_certificate.FetchError, match=r"nowhere\.invalid does not resolve"):
         server_certificate.fetch_chain("nowhere.invalid", 443)
 
 
@@ -216,7 +218,8 @@ def test_the_common_name_counts_only_when_asked():
     ("pattern", "name"), [("*", "example"), ("*.example", "a.example"), ("a*.b.example", "ab.b.example")]
 )
 def test_wildcards_that_are_too_wide(pattern, name):
-    assert not server_certificate._matches(pattern, name)
+    leaf = dataclasses.replace(one("leaf.pem"), dns_names=(pattern,))
+    assert not server_certificate.match_name(leaf, name)
 
 
 @pytest.mark.parametrize(
