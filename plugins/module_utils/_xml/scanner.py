@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Lossless reading of XML: elements with the place where they start, and the exact text. PRIVATE to the collection.
+"""Lossless reading of XML: elements with the place where they start, and the exact text.
 
 Expat (``xml.parsers.expat``) says whether it is well-formed, what it means, and where each start tag begins; what stands
-in a tag is read by ``_xml_tag``, entities are watched by ``entities``. Rules: XML 1.0, fifth edition,
+in a tag is read by ``start_tag``, entities are watched by ``entities``. Rules: XML 1.0, fifth edition,
 https://www.w3.org/TR/xml/.
 
 A module is compiled on the host at each run, which costs more than its work. So the classes here are plain ones (to make a
@@ -202,9 +202,10 @@ class Parser:
     def run(self) -> Document:
         source = self.document.source
         if "<!DOCTYPE" in source.text:  # or there is no entity of its own
-            from ansible_collections.collab.rtc.plugins.module_utils._xml import entities  # noqa: PLC0415 - few files need it
+            # Imported here: few files need it.
+            from ansible_collections.collab.rtc.plugins.module_utils._xml import entities  # noqa: PLC0415
 
-            entities.watch(self)
+            entities.EntityWatch(self.expat, self.document.external, self.path, self.too_large)
         try:
             self.expat.Parse(self.bytes, True)
         except expat.ExpatError as exc:
@@ -221,7 +222,7 @@ class Parser:
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         if len(self.document.nodes) >= MAX_ELEMENTS or len(self.open) >= MAX_DEPTH:
             raise self.too_large()
-        path = f"{self.open[-1].path}/{name}" if self.open else name
+        path = f"{self.path()}/{name}" if self.open else name
         node = Node(name, attributes, self.expat.CurrentLineNumber, path, self._position())
         if self.open:
             self.open[-1].children.append(node)
@@ -239,6 +240,10 @@ class Parser:
 
     def _end(self, _name: str) -> None:
         self.open.pop()
+
+    def path(self) -> str:
+        """The path of the element that is being read, "" outside of the root."""
+        return self.open[-1].path if self.open else ""
 
     def too_large(self) -> XmlError:
         line, name = self.expat.CurrentLineNumber, self.document.source.name
