@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What one host tells the controller: plain data, made by ``topology_info``, read by the plan. PRIVATE to the collection.
+"""What one host tells the controller: plain data, made by ``topology_info``, read by the plan.
 
 Every class is JSON through :func:`to_dict` and :func:`from_dict`. An empty string, ``None`` or an empty list means "not
 there"; what could not be seen is in ``HostFacts.unreadable`` with its reason, never silently left out.

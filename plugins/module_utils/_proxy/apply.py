@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One change of a proxy server: read, refuse, write, validate, undo or reload. PRIVATE to the collection."""
+"""One change of a proxy server: read, refuse, write, validate, undo or reload."""
 
 from __future__ import annotations
 

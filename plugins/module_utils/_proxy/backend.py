@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the three proxy servers have in common: words, limits and the interface of a kind. PRIVATE to the collection.
+"""What the three proxy servers have in common: words, limits and the interface of a kind.
 
 A kind is one subclass of :class:`Backend`: it reads the server's configuration, renders virtual hosts for it, and knows
 how the server's own program checks a configuration and when it last loaded one.

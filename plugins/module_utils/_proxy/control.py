@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Starting and reloading a proxy server, and seeing that it took effect. PRIVATE to the collection."""
+"""Starting and reloading a proxy server, and seeing that it took effect."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import time
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Listener
 from ansible_collections.collab.rtc.plugins.module_utils._host import processes
-from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import Tree
+from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import daemon
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Backend, ProxyError, run
 
@@ -169,5 +169,5 @@ def literal(address: str) -> bool:
 
 def listening() -> list[Listener]:
     """All listening TCP sockets of this machine, with their processes as far as we may see them."""
-    tree = Tree("/")
-    return processes.listeners(tree, processes.processes(tree))
+    rootfs = RootFs("/")
+    return processes.listeners(rootfs, processes.processes(rootfs))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Addresses and processes of a running proxy server. PRIVATE to the collection."""
+"""Addresses and processes of a running proxy server."""
 
 from __future__ import annotations
 

@@ -2,9 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What rendering for every kind begins with: where paths go, and how our addresses join those of others. PRIVATE to the
-collection.
-"""
+"""What rendering for every kind begins with: where paths go, and how our addresses join those of others."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Checks before a virtual host is written: its certificate, and that its port is free. PRIVATE to the collection."""
+"""Checks before a virtual host is written: its certificate, and that its port is free."""
 
 from __future__ import annotations
 

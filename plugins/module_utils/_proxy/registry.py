@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""nginx, Apache httpd and HAProxy: reading, writing and reloading, one file set for each kind. PRIVATE to the collection."""
+"""nginx, Apache httpd and HAProxy: reading, writing and reloading, one file set for each kind."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What SELinux and firewalld must allow a proxy server. PRIVATE to the collection.
+"""What SELinux and firewalld must allow a proxy server.
 
 Written from semanage-port(8), setsebool(8), firewall-cmd(1) and the booleans of the targeted policy; not tried on a real host
 of the RHEL family yet. The settings stay when a change of files is undone: alone they do nothing.

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is known of connector attributes: which are secret, and to which Tomcat they belong. PRIVATE to the collection."""
+"""What is known of connector attributes: which are secret, and to which Tomcat they belong."""
 
 from __future__ import annotations
 

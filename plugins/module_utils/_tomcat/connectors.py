@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The live connectors of Tomcat's server.xml, and which of them is meant. PRIVATE to the collection.
+"""The live connectors of Tomcat's server.xml, and which of them is meant.
 
 What is live is what Tomcat's own Catalina class digests: elements at exact paths such as
 ``Server/Service/Connector``; a connector in a comment, or elsewhere, does not exist. Values hold ``${...}``

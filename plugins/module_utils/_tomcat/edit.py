@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Setting and removing attributes of one connector; every other byte stays. PRIVATE to the collection."""
+"""Setting and removing attributes of one connector; every other byte stays."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Attributes of connectors that newer Tomcats no longer have. PRIVATE to the collection."""
+"""Attributes of connectors that newer Tomcats no longer have."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Tomcat's server.xml as it is: connectors, contexts, valves, with line numbers. PRIVATE to the collection.
+"""Tomcat's server.xml as it is: connectors, contexts, valves, with line numbers.
 
 What is said of the connectors, and of what is live, stands in ``_connectors``: who only edits one needs no more than that.
 """

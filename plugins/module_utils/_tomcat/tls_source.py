@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where the private key and the chain of a Tomcat connector are: what server.xml says about it. PRIVATE to the collection.
+"""Where the private key and the chain of a Tomcat connector are: what server.xml says about it.
 
 Names and defaults are those of the Tomcat documentation, "The HTTP Connector", SSL support: the attributes of the connector
 itself up to 9.0, ``SSLHostConfig`` and ``Certificate`` from 8.5.

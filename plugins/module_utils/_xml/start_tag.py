@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A start tag as it stands in a file: read, and changed in its own style. PRIVATE to the collection."""
+"""A start tag as it stands in a file: read, and changed in its own style."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Apache httpd: where its files are, what they say, and ours among them. PRIVATE to the collection."""
+"""Apache httpd: where its files are, what they say, and ours among them."""
 
 from __future__ import annotations
 

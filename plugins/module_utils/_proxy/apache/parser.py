@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Apache httpd's configuration as a tree: includes followed, defines and conditions decided. PRIVATE to the collection.
+"""Apache httpd's configuration as a tree: includes followed, defines and conditions decided.
 
 Lines as ``server/config.c`` takes them: a backslash at the end continues a line, a comment is a line of its own, names are
 not case-sensitive. ``<IfModule>``, ``<IfDefine>``, ``<IfVersion>`` and ``<IfFile>`` are decided while reading, in order, as

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What Apache httpd's configuration tree means: virtual hosts, routes, upstreams. PRIVATE to the collection."""
+"""What Apache httpd's configuration tree means: virtual hosts, routes, upstreams."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Virtual hosts as Apache httpd 2.4 writes them. PRIVATE to the collection."""
+"""Virtual hosts as Apache httpd 2.4 writes them."""
 
 from __future__ import annotations
 

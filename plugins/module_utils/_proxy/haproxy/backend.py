@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""HAProxy: where its files are, what they say, and our block among them. PRIVATE to the collection.
+"""HAProxy: where its files are, what they say, and our block among them.
 
 HAProxy has no include. Which files it reads is on its command line: where that names a directory (the RHEL family), ours is
 a file of its own there. Elsewhere (Debian) it is a block in ``haproxy.cfg`` between two marks: a further ``-f`` would need a

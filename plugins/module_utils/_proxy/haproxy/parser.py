@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""HAProxy's configuration as sections of lines. PRIVATE to the collection.
+"""HAProxy's configuration as sections of lines.
 
 Words as section 2.2 of its configuration manual says: blanks part them, a backslash escapes, single quotes keep everything,
 double quotes keep all but backslashes and ``${VARIABLE}``; ``#`` starts a comment. Nothing here raises.

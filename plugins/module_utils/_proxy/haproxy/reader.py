@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What HAProxy's sections mean: virtual hosts, routes, upstreams. PRIVATE to the collection.
+"""What HAProxy's sections mean: virtual hosts, routes, upstreams.
 
 A frontend that chooses backends by host name becomes one virtual host for each set of names. ACLs are understood as far as
 they compare the host name or the path; a condition of another kind narrows a route in a way that is not shown.

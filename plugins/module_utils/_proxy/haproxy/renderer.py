@@ -2,8 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Virtual hosts as HAProxy writes them, 2.2 and later: one frontend for each port, a backend for each goal. PRIVATE to the
-collection.
+"""Virtual hosts as HAProxy writes them, 2.2 and later: one frontend for each port, a backend for each goal.
 
 Two frontends must not bind the same address (the kernel would deal connections to both at random), so all virtual hosts of
 a port share one, and it chooses by host name.

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""nginx's configuration language as a tree, includes followed. PRIVATE to the collection.
+"""nginx's configuration language as a tree, includes followed.
 
 The grammar is that of ``ngx_conf_file.c``: words in blanks, single or double quotes; ``;`` ends a directive, ``{`` opens a
 block; ``#`` starts a comment at the start of a word. Nothing here raises: what is odd becomes a note.

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What nginx's configuration tree means: virtual hosts, routes, upstreams. PRIVATE to the collection.
+"""What nginx's configuration tree means: virtual hosts, routes, upstreams.
 
 Inheritance as nginx has it: a directive holds in all blocks within, until a block says otherwise; ``proxy_set_header`` is
 taken from outside only by a block that has none of its own.

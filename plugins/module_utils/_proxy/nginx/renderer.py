@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Virtual hosts as nginx writes them, 1.18 and later. PRIVATE to the collection."""
+"""Virtual hosts as nginx writes them, 1.18 and later."""
 
 from __future__ import annotations
 
