@@ -168,7 +168,7 @@ def kind_of(rootfs: RootFs, path: str, properties: dict[str, str] | None = None)
 def product_version(rootfs: RootFs, kind: str, path: str) -> str:
     """The version of the product: of the web application's own metadata, else of what the installer wrote, else of
     the directory's name; "" when unknown."""
-    version = facts.properties_file(rootfs, f"{path}/{_POM[kind]}").get("version", "")
+    version = facts.read_properties_file(rootfs, f"{path}/{_POM[kind]}").get("version", "")
     if version:
         return version
     for name in rootfs.names(f"{path}/{WEBAPPS[kind]}/WEB-INF/lib"):
@@ -190,12 +190,12 @@ def home(rootfs: RootFs, kind: str, path: str, options: jvm_options.JvmOptions) 
     """
     classes = f"{path}/{WEBAPPS[kind]}/WEB-INF/classes"
     pointer = {"confluence": "confluence-init.properties", "jira": "jira-application.properties"}[kind]
-    answers = facts.properties_file(rootfs, f"{path}/{_RESPONSE}")
+    answers = facts.read_properties_file(rootfs, f"{path}/{_RESPONSE}")
     usual = f"/var/atlassian/application-data/{kind}"
     return (
         options.properties.get(HOME_PROPERTY[kind])
         or options.environment.get(HOME_VARIABLE[kind])
-        or facts.properties_file(rootfs, f"{classes}/{pointer}").get(HOME_PROPERTY[kind])
+        or facts.read_properties_file(rootfs, f"{classes}/{pointer}").get(HOME_PROPERTY[kind])
         or answers.get({"confluence": "app.confHome", "jira": "app.jiraHome"}[kind])
         or (usual if rootfs.is_dir(usual) else "")
     ).rstrip("/")
@@ -206,7 +206,7 @@ def shared_home(rootfs: RootFs, kind: str, folder: str) -> str:
     if not folder:
         return ""
     if kind == "jira":
-        return facts.properties_file(rootfs, folder + "/cluster.properties").get("jira.shared.home", "")
+        return facts.read_properties_file(rootfs, folder + "/cluster.properties").get("jira.shared.home", "")
     text = rootfs.text(folder + "/confluence.cfg.xml") or ""
     found = re.search(r'<property name="confluence\.cluster\.home">\s*([^<]+?)\s*</property>', text)
     return found.group(1).replace("&amp;", "&") if found else ""

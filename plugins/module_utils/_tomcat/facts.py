@@ -60,12 +60,12 @@ def describe(
     if model.remote_ip_valves:
         facts.remote_ip_valve = model.remote_ip_valves[0].resolved()
     facts.shutdown_port = model.shutdown_port or 0
-    facts.connectors = [_connector(item, base) for item in model.connectors]
+    facts.connectors = [_describe_connector(item, base) for item in model.connectors]
     _choose(facts, model, kind)
     return facts
 
 
-def _choose(facts: ServerXml, model: server_xml.ServerXml, kind: str) -> None:
+def _choose(facts: ServerXml, model: server_xml.ServerXmlModel, kind: str) -> None:
     try:
         chosen, reason = server_xml.choose_connector(model, kind=kind)
     except RtcError as exc:
@@ -77,7 +77,7 @@ def _choose(facts: ServerXml, model: server_xml.ServerXml, kind: str) -> None:
         item.reason = reason if item.user else f"users arrive at the connector in line {chosen.line}: {reason}"
 
 
-def _connector(model: server_xml.Connector, base: str) -> Connector:
+def _describe_connector(model: server_xml.ConnectorElement, base: str) -> Connector:
     tls = model.is_tls
     return Connector(
         line=model.line,
@@ -93,22 +93,22 @@ def _connector(model: server_xml.Connector, base: str) -> Connector:
         redirect_port=model.number("redirectPort") or 0,
         attributes=options.masked(model.resolved()),
         unresolved=model.unresolved(),
-        tls=_tls_hosts(model, base) if tls else [],
+        tls=_describe_tls_hosts(model, base) if tls else [],
     )
 
 
-def _tls_hosts(model: server_xml.Connector, base: str) -> list[TlsHost]:
+def _describe_tls_hosts(model: server_xml.ConnectorElement, base: str) -> list[TlsHost]:
     hosts = [
         TlsHost(
             line=certificate.line,
             form="sslhostconfig",
             hostname=host.host_name,
-            keystore=_file(certificate.value("certificateKeystoreFile"), base),
+            keystore=server_xml.resolve_path(certificate.value("certificateKeystoreFile"), base),
             keystore_type=certificate.value("certificateKeystoreType"),
             alias=certificate.value("certificateKeyAlias"),
-            certificate=_file(certificate.value("certificateFile"), base),
-            key=_file(certificate.value("certificateKeyFile"), base),
-            chain=_file(certificate.value("certificateChainFile"), base),
+            certificate=server_xml.resolve_path(certificate.value("certificateFile"), base),
+            key=server_xml.resolve_path(certificate.value("certificateKeyFile"), base),
+            chain=server_xml.resolve_path(certificate.value("certificateChainFile"), base),
         )
         for host in model.ssl_hosts
         # Tomcat 8.5 also takes the certificate* attributes on SSLHostConfig itself.
@@ -117,33 +117,27 @@ def _tls_hosts(model: server_xml.Connector, base: str) -> list[TlsHost]:
     own = TlsHost(
         line=model.line,
         form="attributes",
-        keystore=_file(model.value("keystoreFile"), base),
+        keystore=server_xml.resolve_path(model.value("keystoreFile"), base),
         keystore_type=model.value("keystoreType"),
         alias=model.value("keyAlias"),
-        certificate=_file(model.value("SSLCertificateFile"), base),
-        key=_file(model.value("SSLCertificateKeyFile"), base),
-        chain=_file(model.value("SSLCertificateChainFile"), base),
+        certificate=server_xml.resolve_path(model.value("SSLCertificateFile"), base),
+        key=server_xml.resolve_path(model.value("SSLCertificateKeyFile"), base),
+        chain=server_xml.resolve_path(model.value("SSLCertificateChainFile"), base),
     )
     return [own, *hosts] if own.keystore or own.certificate or not hosts else hosts
-
-
-def _file(value: str, base: str) -> str:
-    """A path as Tomcat takes it: relative to CATALINA_BASE, or a ``file:`` address."""
-    value = re.sub(r"^file:(//)?(?=/)", "", value)
-    return value if not value or value.startswith(("/", "$")) else f"{base}/{value}"
 
 
 def known_properties(
     rootfs: RootFs, base: str, properties: dict[str, str], environment: dict[str, str]
 ) -> dict[str, str]:
     """What ``${...}`` in server.xml may name: properties of the JVM, then catalina.properties, which wins."""
-    own = _properties_file(rootfs.text(base + "/conf/catalina.properties") or "")
+    own = _parse_properties(rootfs.text(base + "/conf/catalina.properties") or "")
     known = {"catalina.base": base, "catalina.home": base, **properties, **own}
     source = known.get("org.apache.tomcat.util.digester.PROPERTY_SOURCE", "")
     return {**environment, **known} if _ENVIRONMENT_SOURCE in source else known
 
 
-def _properties_file(text: str) -> dict[str, str]:
+def _parse_properties(text: str) -> dict[str, str]:
     found = {}
     for line in re.sub(r"\\\r?\n[ \t]*", "", text).splitlines():
         match = re.match(r"\s*([^#!\s=:][^\s=:]*)\s*[=:\s]\s*(.*)", line)
@@ -152,9 +146,9 @@ def _properties_file(text: str) -> dict[str, str]:
     return found
 
 
-def properties_file(rootfs: RootFs, path: str) -> dict[str, str]:
+def read_properties_file(rootfs: RootFs, path: str) -> dict[str, str]:
     """A Java properties file; escapes other than continued lines are left as they are."""
-    return _properties_file(rootfs.text(path) or "")
+    return _parse_properties(rootfs.text(path) or "")
 
 
 def generated_by(rootfs: RootFs, text: str) -> str:

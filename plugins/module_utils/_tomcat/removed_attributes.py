@@ -13,7 +13,7 @@ from typing import Iterable
 # Connector, Http11NioProtocol, Http11AprProtocol and their endpoints in the jars of 8.5.100, 9.0.98, 10.1.34
 # and 11.0.2; the TLS ones are gone from 10.0 already (webapps/docs/config/http.xml of that branch).
 _TLS = "put an SSLHostConfig with a Certificate inside the connector instead"
-_TLS_GONE = (
+_TLS_REMOVED = (
     "algorithm",
     "ciphers",
     "clientAuth",
@@ -55,8 +55,8 @@ _TLS_GONE = (
     "SSLVerifyClient",
     "SSLVerifyDepth",
 )
-GONE: dict[str, tuple[tuple[int, int], str]] = {
-    **dict.fromkeys(_TLS_GONE, ((10, 0), _TLS)),
+REMOVED: dict[str, tuple[tuple[int, int], str]] = {
+    **dict.fromkeys(_TLS_REMOVED, ((10, 0), _TLS)),
     "compressableMimeType": ((9, 0), "use compressibleMimeType"),
     "soTimeout": ((9, 0), "use connectionTimeout"),
     "soLinger": ((9, 0), "use connectionLinger"),
@@ -80,9 +80,9 @@ def parse_version(version: str) -> tuple[int, int] | None:
     return (int(match.group(1)), int(match.group(2))) if match else None
 
 
-def gone(names: Iterable[str], version: str) -> list[tuple[str, str]]:
+def find_removed(names: Iterable[str], version: str) -> list[tuple[str, str]]:
     """Which of the attributes this Tomcat no longer has, each with what to do. Unknown version: none."""
     known = parse_version(version)
     if known is None:
         return []
-    return [(name, GONE[name][1]) for name in names if name in GONE and GONE[name][0] <= known]
+    return [(name, REMOVED[name][1]) for name in names if name in REMOVED and REMOVED[name][0] <= known]
