@@ -251,7 +251,13 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _facts
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
-from ansible_collections.collab.rtc.plugins.module_utils._proxy import apply, registry
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.apply import (
+    ChangeOptions,
+    ChangeResult,
+    ProxyChange,
+    summarize,
+)
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.registry import BACKENDS, make_backend
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -278,7 +284,7 @@ def main() -> None:
         module.fail_json(msg=str(exc))
     for text in (text for item in results for text in item.warnings):
         module.warn(text)
-    values = apply.summary(results)
+    values = summarize(results)
     backups = [path for item in results for path in item.backups]
     if backups:
         values["backup_files"] = backups
@@ -305,7 +311,7 @@ def _vhost_spec() -> dict[str, Any]:
         "upstream_name",
     )
     return {
-        "kind": {"type": "str", "choices": list(registry.BACKENDS), "required": True},
+        "kind": {"type": "str", "choices": list(BACKENDS), "required": True},
         "name": {"type": "str", "required": True},
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "role": {"type": "str", "choices": ["rtc", "application"], "default": "rtc"},
@@ -317,9 +323,9 @@ def _vhost_spec() -> dict[str, Any]:
     }
 
 
-def _run(module: AnsibleModule) -> list[apply.Result]:
+def _run(module: AnsibleModule) -> list[ChangeResult]:
     params = module.params
-    options = apply.Options(
+    options = ChangeOptions(
         check=module.check_mode,
         validate=params["validate"],
         reload=params["reload"],
@@ -330,12 +336,12 @@ def _run(module: AnsibleModule) -> list[apply.Result]:
     )
     _check(params["vhosts"])
     results = []
-    for kind in registry.BACKENDS:
+    for kind in BACKENDS:
         items = [item for item in params["vhosts"] if item["kind"] == kind]
         if items:
             vhosts = [_facts.from_dict(VhostPlan, item) for item in items if item["state"] == "present"]
             absent = [item["name"] for item in items if item["state"] == "absent"]
-            change = apply.Change(registry.backend(kind, params["config_root"]), vhosts, absent, options)
+            change = ProxyChange(make_backend(kind, params["config_root"]), vhosts, absent, options)
             results.append(change.run())
     return results
 

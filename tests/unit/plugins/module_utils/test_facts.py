@@ -12,6 +12,7 @@ import json
 import pathlib
 
 import pytest
+
 from ansible_collections.collab.rtc.plugins.module_utils import _facts
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import vhost
 

@@ -15,6 +15,7 @@ import time
 
 import pytest
 
+from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy, ProxyListen, VirtualHost
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import (
     backend,
@@ -24,8 +25,10 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy import (
     listens,
     preflight,
     registry,
+    rendering,
     selinux_firewalld,
 )
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import ProxyError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 
 NAME = "wiki.example.com"
@@ -94,7 +97,7 @@ def test_join_listens(mine, theirs, joined):
 def test_refuse_foreign(host, refused):
     host.file, host.line = "/etc/x.conf", 7
     current = Proxy("nginx", hosts=[host])
-    with pytest.raises(registry.ProxyError, match=r"/etc/x\.conf:7") if refused else contextlib.nullcontext():
+    with pytest.raises(ProxyError, match=r"/etc/x\.conf:7") if refused else contextlib.nullcontext():
         listens.refuse_foreign(plan(listen=["192.0.2.1"]), current)
 
 
@@ -108,13 +111,13 @@ def test_refuse_foreign(host, refused):
     ],
 )
 def test_bad_targets(changes, words):
-    with pytest.raises(registry.ProxyError, match=words):
-        listens.targets(plan(**changes))
+    with pytest.raises(ProxyError, match=words):
+        rendering.forwarded_paths(plan(**changes))
 
 
 def test_names_never_meet():
     names = ["rtc-a", "rtc_a", "a", "rtc.a", "rtc-confluence", "confluence"]
-    found = [backend.identifier(name) for name in names]
+    found = [rendering.identifier(name) for name in names]
     assert len(set(found)) == len(names)
 
 
@@ -155,15 +158,15 @@ def issue(tmp_path_factory):
 
 def test_good_certificate(issue):
     certificate, key = issue()
-    assert preflight.certificate(plan(certificate=certificate, key=key)) == []
+    assert preflight.check_certificate(plan(certificate=certificate, key=key)) == []
     wildcard, key = issue("*.example.com")
-    assert preflight.certificate(plan(certificate=wildcard, key=key)) == []
-    assert preflight.certificate(plan()) == []
+    assert preflight.check_certificate(plan(certificate=wildcard, key=key)) == []
+    assert preflight.check_certificate(plan()) == []
 
 
 def test_certificate_that_ends_soon(issue):
     certificate, key = issue(end=5)
-    (warning,) = preflight.certificate(plan(certificate=certificate, key=key))
+    (warning,) = preflight.check_certificate(plan(certificate=certificate, key=key))
     assert certificate in warning
 
 
@@ -191,15 +194,15 @@ def test_bad_certificates(issue, tmp_path, kind, words):
         "one": {"key": ""}, "mismatch": {"key": issue()[1]}, "text": {"certificate": str(text)},
         "missing": {"certificate": str(tmp_path / "gone")}, "no key": {"key": str(text)},
     }.get(kind, {})  # fmt: skip
-    with pytest.raises(backend.RtcError, match=words):
-        preflight.certificate(plan(**{"certificate": certificate, "key": key, **changes}))
+    with pytest.raises(RtcError, match=words):
+        preflight.check_certificate(plan(**{"certificate": certificate, "key": key, **changes}))
 
 
 def test_upstream_ca(issue, tmp_path):
-    preflight.authorities(plan(upstream_ca=issue()[0]))
+    preflight.check_authorities(plan(upstream_ca=issue()[0]))
     (tmp_path / "x").write_text("hello")
-    with pytest.raises(backend.RtcError, match="holds no certificate"):
-        preflight.authorities(plan(upstream_ca=str(tmp_path / "x")))
+    with pytest.raises(RtcError, match="holds no certificate"):
+        preflight.check_authorities(plan(upstream_ca=str(tmp_path / "x")))
 
 
 @pytest.fixture
@@ -219,26 +222,26 @@ def taken():
     ],
 )  # fmt: skip
 def test_ports(taken, address, words):
-    desired = backend.Desired(listens=[(address, taken)])
-    with pytest.raises(registry.ProxyError, match=words) if words else contextlib.nullcontext():
-        preflight.ports(registry.backend("nginx"), desired, Proxy("nginx"), 0)
+    desired = backend.DesiredState(listens=[(address, taken)])
+    with pytest.raises(ProxyError, match=words) if words else contextlib.nullcontext():
+        preflight.check_ports(registry.make_backend("nginx"), desired, Proxy("nginx"), 0)
 
 
 def test_ports_of_the_server_itself(taken, monkeypatch):
-    server = registry.backend("nginx")
+    server = registry.make_backend("nginx")
     (item,) = [item for item in control.listening() if item.port == taken]
     monkeypatch.setattr(type(server), "programs", (item.process,))
-    preflight.ports(server, backend.Desired(listens=[("127.0.0.1", taken)]), Proxy("nginx"), 0)
-    with pytest.raises(registry.ProxyError, match="without a restart"):
-        preflight.ports(server, backend.Desired(listens=[("*", taken)]), Proxy("nginx"), 0)
+    preflight.check_ports(server, backend.DesiredState(listens=[("127.0.0.1", taken)]), Proxy("nginx"), 0)
+    with pytest.raises(ProxyError, match="without a restart"):
+        preflight.check_ports(server, backend.DesiredState(listens=[("*", taken)]), Proxy("nginx"), 0)
 
 
 def test_who_tells_the_server_to_listen_there(taken):
-    desired = backend.Desired(
+    desired = backend.DesiredState(
         listens=[("127.0.0.1", taken)], origins={("127.0.0.1", taken): "/etc/apache2/ports.conf:5"}
     )
-    with pytest.raises(registry.ProxyError, match=r"ports\.conf:5"):
-        preflight.ports(registry.backend("apache"), desired, Proxy("apache"), 0)
+    with pytest.raises(ProxyError, match=r"ports\.conf:5"):
+        preflight.check_ports(registry.make_backend("apache"), desired, Proxy("apache"), 0)
 
 
 PORTS = """SELinux Port Type              Proto    Port Number
@@ -270,7 +273,7 @@ def commands(needs):
 
 
 def test_selinux():
-    assert commands(selinux_firewalld.selinux("nginx", [443, 9083, 9090], answers())) == [
+    assert commands(selinux_firewalld.find_selinux_needs("nginx", [443, 9083, 9090], answers())) == [
         "semanage port -a -t http_port_t -p tcp 9083",
         "semanage port -m -t http_port_t -p tcp 9090",
         "setsebool -P httpd_can_network_connect on",
@@ -279,12 +282,12 @@ def test_selinux():
 
 def test_selinux_that_is_ready():
     run = answers(**{"getsebool haproxy_connect_any": "haproxy_connect_any --> on"})
-    assert selinux_firewalld.selinux("haproxy", [443], run) == []
+    assert selinux_firewalld.find_selinux_needs("haproxy", [443], run) == []
 
 
 def test_selinux_without_its_tools():
-    with pytest.raises(registry.ProxyError, match="policycoreutils"):
-        selinux_firewalld.selinux("nginx", [443], answers(**{"semanage port -l": 127}))
+    with pytest.raises(ProxyError, match="policycoreutils"):
+        selinux_firewalld.find_selinux_needs("nginx", [443], answers(**{"semanage port -l": 127}))
 
 
 def test_firewalld():
@@ -295,17 +298,17 @@ def test_firewalld():
             "firewall-cmd --permanent --query-port=9083/tcp": 1,
         }
     )
-    assert commands(selinux_firewalld.firewalld([443, 9083], run)) == [
+    assert commands(selinux_firewalld.find_firewalld_needs([443, 9083], run)) == [
         "firewall-cmd --add-port=9083/tcp",
         "firewall-cmd --permanent --add-port=9083/tcp",
     ]
-    assert selinux_firewalld.firewalld([9083], answers(**{"firewall-cmd --state": "not running"})) == []
+    assert selinux_firewalld.find_firewalld_needs([9083], answers(**{"firewall-cmd --state": "not running"})) == []
 
 
 def test_a_setting_that_fails():
     need = selinux_firewalld.Need("SELinux: x", [["setsebool", "-P", "x", "on"]])
-    with pytest.raises(registry.ProxyError, match="SELinux: x could not be set"):
-        selinux_firewalld.make([need], lambda argv: backend.Command(1, "no policy"))
+    with pytest.raises(ProxyError, match="SELinux: x could not be set"):
+        selinux_firewalld.apply_needs([need], lambda argv: backend.Command(1, "no policy"))
 
 
 def test_a_command_that_is_not_there():
@@ -321,7 +324,7 @@ def test_discover_reads_certificates(issue, tmp_path):
         "events {}\nhttp { ssl_certificate x.pem; server { listen 443 ssl; } server { listen 444 ssl; }\n"
         "server { listen 445 ssl; ssl_certificate gone.pem; } }\n"
     )
-    (proxy,) = discover.facts([registry.backend(kind, str(tmp_path)) for kind in registry.BACKENDS])
+    (proxy,) = discover.describe_servers([registry.make_backend(kind, str(tmp_path)) for kind in registry.BACKENDS])
     assert [host.certificate_names for host in proxy.hosts] == [[NAME], [NAME], []]
     assert proxy.hosts[0].certificate_expires == proxy.hosts[1].certificate_expires > 0
     assert any("gone.pem" in note for note in proxy.notes)
@@ -331,9 +334,9 @@ def test_discover_reads_certificates(issue, tmp_path):
 def test_discover_survives_a_reader_that_fails(tmp_path, monkeypatch):
     (tmp_path / "etc/nginx").mkdir(parents=True)
     (tmp_path / "etc/nginx/nginx.conf").write_text("events {}\n")
-    server = registry.backend("nginx", str(tmp_path))
+    server = registry.make_backend("nginx", str(tmp_path))
     monkeypatch.setattr(type(server), "read", lambda self: 1 / 0)
-    (proxy,) = discover.facts([server])
+    (proxy,) = discover.describe_servers([server])
     assert any("ZeroDivisionError" in note for note in proxy.notes)
 
 

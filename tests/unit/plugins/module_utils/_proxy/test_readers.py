@@ -19,6 +19,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy import p
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy import reader as haproxy_reader
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx import parser as nginx_parser
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx import reader as nginx_reader
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.parsed_config import Directive
 
 DATA = Path(__file__).parents[3] / "data" / "proxies"
 
@@ -29,7 +30,7 @@ def read(tmp_path):
 
     def run(kind):
         shutil.copytree(DATA / kind, tmp_path / kind)
-        return registry.backend(kind, str(tmp_path / kind)).read()
+        return registry.make_backend(kind, str(tmp_path / kind)).read()
 
     return run
 
@@ -127,8 +128,8 @@ def test_listen_of_apache_depends_on_modules(tmp_path):
     shutil.copytree(DATA / "apache", tmp_path / "apache")
     (tmp_path / "apache/etc/apache2/mods-enabled/ssl.load").unlink()
     server = registry.BACKENDS["apache"](str(tmp_path / "apache"))
-    ports = [item.port for item in apache_reader.listens(server.tree())]
-    with_ssl = [item.port for item in apache_reader.listens(server.tree({"ssl_module", "mod_ssl.c"}))]
+    ports = [item.port for item in apache_reader.listens(server.parse_config())]
+    with_ssl = [item.port for item in apache_reader.listens(server.parse_config({"ssl_module", "mod_ssl.c"}))]
     assert (ports, with_ssl) == ([80], [80, 443])
     assert server.pid_file() == f"{tmp_path}/apache/var/run/apache2/apache2.pid"
     assert server.error_log() == f"{tmp_path}/apache/var/log/apache2/error.log"
@@ -212,7 +213,7 @@ def test_times_of_nginx(text, seconds):
     ],
 )
 def test_listen_of_nginx(text, listen):
-    found = nginx_reader.listen_of(nginx_parser.Directive("listen", text.split(), "f", 1))
+    found = nginx_reader.listen_of(Directive("listen", text.split(), "f", 1))
     assert (found and (found.address, found.port, found.tls)) == listen
 
 
@@ -264,7 +265,7 @@ def test_listen_of_apache(text, listen):
 def test_versions_of_apache(tmp_path, condition, holds):
     path = tmp_path / "x.conf"
     path.write_text(f"<IfVersion {condition}>\nListen 80\n</IfVersion>\n")
-    tree = apache_parser.parse(str(path), apache_parser.Setting(version="2.4.62"))
+    tree = apache_parser.parse(str(path), apache_parser.ParserOptions(version="2.4.62"))
     assert bool(tree.directives) is holds
 
 
@@ -326,7 +327,7 @@ def everything(path, data):
         path.write_bytes(data)
     tree = nginx_parser.parse(str(path))
     nginx_reader.virtual_hosts(tree)
-    tree = apache_parser.parse(str(path), apache_parser.Setting(server_root=str(path.parent), every_module=True))
+    tree = apache_parser.parse(str(path), apache_parser.ParserOptions(server_root=str(path.parent), every_module=True))
     apache_reader.virtual_hosts(tree)
     haproxy_reader.virtual_hosts(haproxy_parser.parse([str(path)]))
 
@@ -353,5 +354,5 @@ def corpus_hosts(kind, path):
     if kind == "nginx":
         return nginx_reader.virtual_hosts(nginx_parser.parse(path))
     if kind == "apache":
-        return apache_reader.virtual_hosts(apache_parser.parse(path, apache_parser.Setting(every_module=True)))
+        return apache_reader.virtual_hosts(apache_parser.parse(path, apache_parser.ParserOptions(every_module=True)))
     return haproxy_reader.virtual_hosts(haproxy_parser.parse([path]))
