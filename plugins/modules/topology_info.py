@@ -207,10 +207,10 @@ topology:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.collab.rtc.plugins.module_utils import _facts
-from ansible_collections.collab.rtc.plugins.module_utils._detect import gather
+from ansible_collections.collab.rtc.plugins.module_utils._detect.gather import gather
 
 
-def main():
+def main() -> None:
     """Entry point of the module."""
     module = AnsibleModule(
         argument_spec={
@@ -223,7 +223,7 @@ def main():
         supports_check_mode=True,
     )
     options = module.params
-    facts = gather.gather(
+    facts = gather(
         root=options["root"],
         names=options["names"],
         install_dirs=options["install_dirs"],

@@ -21,6 +21,8 @@ import javas
 import maven
 import pytest
 
+from ansible_collections.collab.rtc.tests.unit import module_runner
+
 # Version -> SHA-256 of what Maven Central has.
 VERSIONS = {
     "8.5.100": "163abe51289dd09dc375791888d6f2d5508c06050548dc4fc7700251f4bebaca",
@@ -58,6 +60,12 @@ def tomcat_on_each_java(request, tmp_path):
 def install_tomcat():
     """A function: Java, version of Tomcat and directory -> that Tomcat on that Java."""
     return installed
+
+
+@pytest.fixture
+def run_module(capsys, monkeypatch):
+    """Run a module in this process as Ansible would; see ``module_runner``."""
+    return module_runner.make_run_module(capsys, monkeypatch)
 
 
 def installed(java, version, directory):

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import codecs
-import pathlib
 import re
 import socket
 
@@ -15,8 +14,9 @@ import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils._tomcat import attributes, server_xml
 from ansible_collections.collab.rtc.plugins.module_utils._tomcat.edit import edit_connector
+from ansible_collections.collab.rtc.tests.unit import paths
 
-DATA = pathlib.Path(__file__).parents[1] / "unit" / "data" / "server_xml"
+DATA = paths.DATA / "server_xml"
 NOT_SET = re.compile(r"failed to set property \[(\w+)\]")
 FORMS = {
     "as it is": lambda text: text.encode(),

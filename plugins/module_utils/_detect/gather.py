@@ -12,8 +12,8 @@ import time
 from typing import Callable
 
 from ansible_collections.collab.rtc.plugins.module_utils import _rtc_unit
-from ansible_collections.collab.rtc.plugins.module_utils._detect import application as application_module
 from ansible_collections.collab.rtc.plugins.module_utils._detect import installations
+from ansible_collections.collab.rtc.plugins.module_utils._detect.application import describe_all, unit_of
 from ansible_collections.collab.rtc.plugins.module_utils._facts import (
     Application,
     HostFacts,
@@ -28,7 +28,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import Roo
 from ansible_collections.collab.rtc.plugins.module_utils._host.system import Lookups, Runner
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import registry
 
-RTC_PORTS = (9083, 9093)  # of the add-on beside Confluence and beside Jira (the seed, "Prerequisites")
+RTC_PORTS = (9083, 9093)  # of the add-on beside Confluence and beside Jira (the vendor's page, "Prerequisites")
 _UNIT = "rtc-server@{}.service"
 _PROXY_PROCESSES = ("nginx", "apache2", "httpd", "haproxy")
 _PORT = re.compile(r'^\s*"?port"?\s*[=:]\s*(\d+)', re.MULTILINE)
@@ -62,10 +62,10 @@ def gather(
     starters = service_units.starters(rootfs)
     found = installations.discover(rootfs, procs, starters, install_dirs or [])
     instances = _find_instances(rootfs)
-    units = [application_module.unit_of(starter) for item in found for starter in item.starters]
+    units = [unit_of(starter) for item in found for starter in item.starters]
     units += [_UNIT.format(name) for name in instances]
     states = service_units.states(sorted(set(units)), runner)
-    facts.applications = application_module.describe_all(rootfs, found, states)
+    facts.applications = describe_all(rootfs, found, states)
     lookups.add(_collect_proxy_names(facts.applications))
 
     facts.proxies = _discover_proxies(rootfs)
@@ -123,14 +123,14 @@ def _collect_upstream_names(proxies: list[Proxy]) -> list[str]:
 
 def _discover_proxies(rootfs: RootFs) -> list[Proxy]:
     try:
-        return list(registry.discover(rootfs.root))  # type: ignore[attr-defined,unused-ignore]
+        return registry.discover(rootfs.root)
     except Exception as exc:  # one odd file of a proxy must not hide the rest of the host
         rootfs.note("proxies", f"{type(exc).__name__}: {exc}")
         return []
 
 
 def _find_instances(rootfs: RootFs) -> dict[str, int]:
-    """Our instances on the host, by name, with the port of each (0: its configuration may not be read)."""
+    """The deployed instances of the host, by name, with the port of each (0: its configuration may not be read)."""
     found = {}
     for name in rootfs.names(_rtc_unit.CONFIG_DIR):
         stem, ending = os.path.splitext(name)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import Callable
 
 from ansible_collections.collab.rtc.plugins.module_utils import _shell_eval
 from ansible_collections.collab.rtc.plugins.module_utils._host.processes import Proc
@@ -109,7 +110,7 @@ def jvms(procs: dict[int, Proc]) -> list[Proc]:
     )  # one that hangs since before a restart comes last
 
 
-def _add_process(rootfs: RootFs, proc: Proc, add: object) -> None:
+def _add_process(rootfs: RootFs, proc: Proc, add: Callable[[str, str, str], Installation | None]) -> None:
     properties = jvm_options.of_command_line(proc.args).properties
     base = properties.get("catalina.base") or properties.get("catalina.home", "")
     if not base.startswith("/"):
@@ -120,7 +121,7 @@ def _add_process(rootfs: RootFs, proc: Proc, add: object) -> None:
     if not proc.sees(base):
         rootfs.note(f"process {proc.pid}", f"a {kind} in a container that has {base} for itself: manage the container")
         return
-    item = add(base, f"process {proc.pid} runs with -Dcatalina.base={base}", kind)  # type: ignore[operator]
+    item = add(base, f"process {proc.pid} runs with -Dcatalina.base={base}", kind)
     if item is not None and item.proc is None:
         item.proc = proc
 

@@ -13,7 +13,7 @@ import re
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Java, TrustOption, TrustStore
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
-from ansible_collections.collab.rtc.plugins.module_utils._java import setenv as setenv_edit
+from ansible_collections.collab.rtc.plugins.module_utils._java import setenv
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import reader
 
 _DEFAULT_PASSWORD = "changeit"  # noqa: S105 - of every cacerts as it is delivered
@@ -95,21 +95,21 @@ def _locate_store(rootfs: RootFs, home: str, named: str, folder: str) -> TrustSt
     return TrustStore(path=security + "/cacerts", source="cacerts")
 
 
-def trust_option(rootfs: RootFs, home: str, setenv: str, elsewhere: str, folder: str) -> TrustOption | None:
+def trust_option(rootfs: RootFs, home: str, script: str, elsewhere: str, folder: str) -> TrustOption | None:
     """What our block in a setenv.sh says, or could say.
 
-    :param setenv: path of the script.
+    :param script: path of the setenv.sh.
     :param elsewhere: the trust store that is named to the next JVM without our block, "" for none.
     :param folder: the directory of the process, for a relative path.
     """
-    text, info = rootfs.text(setenv), rootfs.stat(setenv)
+    text, info = rootfs.text(script), rootfs.stat(script)
     if text is None or info is None:
         return None
-    problem = setenv_edit.obstacle(text, setenv)
+    problem = setenv.obstacle(text, script)
     return TrustOption(
-        path=setenv,
+        path=script,
         mtime=info.st_mtime,
-        ours=setenv_edit.named(setenv_edit.block_of(text)),
+        ours=setenv.named(setenv.block_of(text)),
         elsewhere=elsewhere,
         otherwise=_locate_store(rootfs, home, elsewhere, folder).path,
         obstacle=str(problem) if problem else "",

@@ -17,8 +17,9 @@ from ansible_collections.collab.rtc.plugins.module_utils import _undo
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import backend, registry
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import ProxyError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
+from ansible_collections.collab.rtc.tests.unit import paths
 
-DATA = Path(__file__).parents[2] / "data" / "proxies"
+DATA = paths.DATA / "proxies"
 KINDS = ("nginx", "apache", "haproxy")
 
 

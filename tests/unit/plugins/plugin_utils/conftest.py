@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import copy
-import pathlib
 
 import pytest
 import yaml
 
-CASES = pathlib.Path(__file__).parents[2] / "data" / "cases"
+from ansible_collections.collab.rtc.tests.unit import paths
+
+CASES = paths.DATA / "cases"
 
 
 def _load():

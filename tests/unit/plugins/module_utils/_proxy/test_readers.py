@@ -20,8 +20,9 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy import r
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx import parser as nginx_parser
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx import reader as nginx_reader
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.parsed_config import Directive
+from ansible_collections.collab.rtc.tests.unit import paths
 
-DATA = Path(__file__).parents[3] / "data" / "proxies"
+DATA = paths.DATA / "proxies"
 
 
 @pytest.fixture

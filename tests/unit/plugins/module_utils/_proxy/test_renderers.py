@@ -16,8 +16,9 @@ import pytest
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import apply, registry
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import ProxyError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
+from ansible_collections.collab.rtc.tests.unit import paths
 
-DATA = Path(__file__).parents[3] / "data" / "proxies"
+DATA = paths.DATA / "proxies"
 KINDS = ("nginx", "apache", "haproxy")
 NAME = "rtc.example.com"  # the test data serves other names
 PING = 25 + 60  # seconds: interval and timeout of the add-on's service

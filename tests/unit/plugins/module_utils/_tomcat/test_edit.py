@@ -7,15 +7,15 @@
 from __future__ import annotations
 
 import codecs
-import pathlib
 
 import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils._tomcat import server_xml
 from ansible_collections.collab.rtc.plugins.module_utils._tomcat.edit import EditRefused, edit_connector
 from ansible_collections.collab.rtc.plugins.module_utils._xml import start_tag
+from ansible_collections.collab.rtc.tests.unit import paths
 
-DATA = pathlib.Path(__file__).parents[3] / "data" / "server_xml"
+DATA = paths.DATA / "server_xml"
 HEAD, REST = '<Server><Service name="S">\n  ', "\n</Service></Server>"
 PROXY = {"scheme": "https", "secure": "true", "proxyName": "wiki.example.com", "proxyPort": "443"}
 
