@@ -7,8 +7,8 @@
 Every class is JSON through :func:`to_dict` and :func:`from_dict`. An empty string, ``None`` or an empty list means "not
 there"; what could not be seen is in ``HostFacts.unreadable`` with its reason, never silently left out.
 
-The annotations are evaluated by :func:`from_dict`, on hosts with Python 3.8 too: hence ``List[str]`` and ``Optional[str]``,
-as in every dataclass that a module on a host makes from JSON.
+The annotations are evaluated by :func:`from_dict`, on hosts with Python 3.8 too: hence ``List[str]`` and
+``Optional[str]``, as in every dataclass that a module on a host makes from JSON.
 """
 # ruff: noqa: UP006, UP045
 
@@ -112,7 +112,7 @@ class TrustStore:
 
 @dataclass
 class TrustOption:
-    """What ``bin/setenv.sh`` says about the trust store of the next JVM, and whether this collection may say it there."""
+    """Which trust store ``bin/setenv.sh`` names to the next JVM, and whether this collection may name one there."""
 
     path: str  # of setenv.sh
     mtime: float = 0.0  # seconds since the epoch
@@ -302,7 +302,7 @@ def from_dict(cls: type[T], data: dict[str, Any]) -> T:
 
 @functools.lru_cache(maxsize=None)
 def _resolve_types(cls: Any) -> dict[str, Any]:
-    """The type of each field: annotations are text (PEP 563), and evaluating them takes longer than restoring a value."""
+    """The type of each field, evaluated once: annotations are text (PEP 563)."""
     return typing.get_type_hints(cls)
 
 

@@ -4,9 +4,10 @@
 
 """What variables a shell script such as setenv.sh leaves, found without running it.
 
-A small part of the POSIX shell: assignments, quoting, parameter expansion, ``if``, ``case``, ``&&``/``||``, the tests of
-``[``, and files read with ``.``. What only running could tell (the output of commands) becomes :data:`UNKNOWN` inside the
-value. A branch whose condition is unknown is taken, as is the body of a loop, once. Never raises on odd scripts.
+A small part of the POSIX shell: assignments, quoting, parameter expansion, ``if``, ``case``, ``&&``/``||``, the tests
+of ``[``, and files read with ``.``. What only running could tell (the output of commands) becomes :data:`UNKNOWN`
+inside the value. A branch whose condition is unknown is taken, as is the body of a loop, once. Never raises on odd
+scripts.
 """
 
 from __future__ import annotations

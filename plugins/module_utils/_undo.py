@@ -4,9 +4,9 @@
 
 """The undo record of a run: what each file was before we first touched it.
 
-A record is a directory, one for each run and host. ``manifest.jsonl`` has one JSON object for each file, in the order in
-which they were first touched: ``{"path", "existed", "copy", "kind", "target"}``; ``copy`` is the name of the saved file
-in the directory, ``kind`` is ``file``, ``link`` or ``missing``.
+A record is a directory, one for each run and host. ``manifest.jsonl`` has one JSON object for each file, in the order
+in which they were first touched: ``{"path", "kind", "copy", "target"}``; ``copy`` is the name of the saved
+file in the directory, ``kind`` is ``file``, ``link`` or ``missing``.
 """
 
 from __future__ import annotations

@@ -153,8 +153,8 @@ options:
       reuse:
         description:
           - Whether connections to the upstreams are used again for other requests.
-          - Not with an add-on's own service of netty-socketio. It announces that it keeps a connection, and closes it after
-            each answer, so that a request that is sent meanwhile would be answered with 502.
+          - Not with an add-on's own service of netty-socketio. It announces that it keeps a connection, and closes it
+            after each answer, so that a request that is sent meanwhile would be answered with 502.
         type: bool
         default: true
   validate:
@@ -169,8 +169,8 @@ options:
     default: true
   selinux:
     description:
-      - Where SELinux is enforcing, give the ports the type C(http_port_t), and switch on the boolean that lets the server
-        connect to its upstreams.
+      - Where SELinux is enforcing, give the ports the type C(http_port_t), and switch on the boolean that lets the
+        server connect to its upstreams.
     type: bool
     default: true
   firewalld:
@@ -347,7 +347,7 @@ def _run(module: AnsibleModule) -> list[ChangeResult]:
 
 
 def _check(vhosts: list[dict[str, Any]]) -> None:
-    """What the argument specification cannot say. Every text goes into a configuration file, so none may break out of it."""
+    """What the argument specification cannot say: every text goes into a configuration file and must not break out."""
     seen = set()
     for item in vhosts:
         name = item["name"]

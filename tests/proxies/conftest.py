@@ -4,8 +4,8 @@
 
 """Real proxy servers of Debian's packages, run below a directory of the test, on loopback addresses.
 
-Each test has its own 127.x.y.z addresses, so that tests never meet; a service that "holds the port on loopback" stands on
-127.0.0.1 as it does on real hosts.
+Each test has its own 127.x.y.z addresses, so that tests never meet; a service that "holds the port on loopback" stands
+on 127.0.0.1 as it does on real hosts.
 """
 
 from __future__ import annotations

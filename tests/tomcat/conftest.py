@@ -4,8 +4,8 @@
 
 """Real Tomcats of four generations, fetched once from Maven Central into ``.build/tomcat``.
 
-They run on the Javas of ``tests/javas.py``: one test on every pair, the others on some; ``RTC_TOMCAT_PAIRS=all`` runs all on
-every pair. Skipped, and said so, where Maven Central does not answer.
+They run on the Javas of ``tests/javas.py``: one test on every pair, the others on some; ``RTC_TOMCAT_PAIRS=all`` runs
+all on every pair. Skipped, and said so, where Maven Central does not answer.
 """
 
 from __future__ import annotations

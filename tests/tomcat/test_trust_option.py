@@ -101,7 +101,8 @@ def fetched(process, port, url, log):
     raise AssertionError(log.read_text(encoding="utf-8", errors="replace"))
 
 
-# What cacerts is: the JRE's own, or a PKCS#12 store with a password. One Java is enough for that: it differs in what is made of it.
+# What cacerts is: the JRE's own, or a PKCS#12 store with a password. One Java is enough for that: it differs in what is
+# made of it.
 CASES = [
     ("11", "8.5.100", "its own"),
     ("17", "9.0.98", "its own"),

@@ -59,8 +59,9 @@ def version(rootfs: RootFs, home: str) -> str:
 def trust_store(rootfs: RootFs, home: str, properties: dict[str, str], folder: str) -> TrustStore:
     """The trust store that a JVM with these properties uses (JSSE Reference Guide, "The cacerts Certificates File").
 
-    ``-Djavax.net.ssl.trustStore`` beats ``jssecacerts`` beats ``cacerts``. A property that names a missing file is an error
-    here: the guide says that the JVM then trusts nobody, and Java 11, 17 and 21 read ``cacerts`` instead, as tried.
+    ``-Djavax.net.ssl.trustStore`` beats ``jssecacerts`` beats ``cacerts``. A property that names a missing file is an
+    error here: the guide says that the JVM then trusts nobody, and Java 11, 17 and 21 read ``cacerts`` instead, as
+    tried.
 
     :param properties: unmasked, for the password.
     :param folder: the directory of the process, for a relative path.

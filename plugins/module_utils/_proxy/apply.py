@@ -123,7 +123,7 @@ class ProxyChange:
             preflight.check_authorities(vhost)
 
     def _refuse_broken(self) -> None:
-        """Stop when the configuration is broken already, unless the broken file is a managed one: a run that was killed."""
+        """Stop when the configuration is broken already, unless by a managed file: a run that was killed."""
         if not self.options.validate or not self.backend.program() or not os.path.exists(self.backend.main()):
             return
         words = self.backend.validate()

@@ -20,8 +20,9 @@ def is_wildcard(address: str) -> bool:
 def join_listens(vhost: VhostPlan, foreign: list[ProxyListen]) -> list[str]:
     """The addresses to write, so that nobody's requests are drawn away from where they went before.
 
-    nginx and Apache choose by address first and by name second: a virtual host on the exact address hides all that listen
-    on every address, and is hidden by others there in turn. So a managed one stands beside those of the same port.
+    nginx and Apache choose by address first and by name second: a virtual host on the exact address hides all that
+    listen on every address, and is hidden by others there in turn. So a managed one stands beside those of the same
+    port.
     """
     theirs = {item.address for item in foreign if item.port == vhost.port}
     found: list[str] = []
@@ -70,7 +71,8 @@ def refuse_foreign(vhost: VhostPlan, current: Proxy, any_name: bool = False) -> 
             if item.tls != bool(vhost.certificate):
                 words = ("with TLS", "without TLS") if item.tls else ("without TLS", "with TLS")
                 raise ProxyError(
-                    f"{where} listens on {item.address}:{item.port} {words[0]}, {vhost.name} is to listen there {words[1]}.",
+                    f"{where} listens on {item.address}:{item.port} {words[0]}, "
+                    f"{vhost.name} is to listen there {words[1]}.",
                     "One port speaks one protocol: use another port or address, or change that virtual host.",
                 )
 

@@ -20,7 +20,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._x509 import server_cer
 
 
 def check_certificate(vhost: VhostPlan) -> list[str]:
-    """Check the certificate that a virtual host presents: it is one, for this name, in its time, and the key is its own.
+    """Check the certificate that a virtual host presents: it is for this name, in its time, and the key is its own.
 
     :returns: warnings (about to expire).
     :raises RtcError: what is wrong, with the path.
@@ -68,7 +68,8 @@ def _check_pair(vhost: VhostPlan) -> None:
         if exc.reason == "KEY_VALUES_MISMATCH":
             raise ProxyError(
                 f"The key {vhost.key} is not that of the certificate {vhost.certificate}.",
-                "Give the key that the certificate was requested with; the leaf must be the first certificate in its file.",
+                "Give the key that the certificate was requested with; "
+                "the leaf must be the first certificate in its file.",
             ) from exc
         raise ProxyError(
             f"{vhost.certificate} and {vhost.key} cannot be used: {exc.reason or exc}.",
@@ -118,7 +119,8 @@ def _check_reloadable(backend: Backend, address: str, port: int, own: list[Liste
     if backend.rebinds or any(_is_same_address(address, item.address) for item in own):
         return
     raise ProxyError(
-        f"{backend.kind} listens on {own[0].address}:{port} now, and cannot change to {address}:{port} without a restart.",
+        f"{backend.kind} listens on {own[0].address}:{port} now, "
+        f"and cannot change to {address}:{port} without a restart.",
         "Take the virtual host away first (state: absent) and then write it anew; or write it with reload: false, and "
         "restart the server when users can bear it.",
     )

@@ -4,8 +4,8 @@
 
 """What SELinux and firewalld must allow a proxy server.
 
-Written from semanage-port(8), setsebool(8), firewall-cmd(1) and the booleans of the targeted policy; not tried on a real host
-of the RHEL family yet. The settings stay when a change of files is undone: alone they do nothing.
+Written from semanage-port(8), setsebool(8), firewall-cmd(1) and the booleans of the targeted policy; not tried on a
+real host of the RHEL family yet. The settings stay when a change of files is undone: alone they do nothing.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ def detect_version(server_xml: str) -> str:
 def _read_jar(path: str) -> str:
     if not os.path.exists(path):
         return ""
-    import zipfile  # noqa: PLC0415 - costs a run more than the rest of its work, and few files have a Tomcat beside them
+    import zipfile  # noqa: PLC0415 - costs more than all the rest, and few files have a Tomcat beside them
 
     try:
         with zipfile.ZipFile(path) as jar:

@@ -4,7 +4,8 @@
 
 """Tomcat's server.xml as it is: connectors, contexts, valves, with line numbers.
 
-What is said of the connectors, and of what is live, stands in ``connectors``: who only edits one needs no more than that.
+What is said of the connectors, and of what is live, stands in ``connectors``: who only edits one needs no more than
+that.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@
 
 """Where the private key and the chain of a Tomcat connector are: what server.xml says about it.
 
-Names and defaults are those of the Tomcat documentation, "The HTTP Connector", SSL support: the attributes of the connector
-itself up to 9.0, ``SSLHostConfig`` and ``Certificate`` from 8.5.
+Names and defaults are those of the Tomcat documentation, "The HTTP Connector", SSL support: the attributes of the
+connector itself up to 9.0, ``SSLHostConfig`` and ``Certificate`` from 8.5.
 """
 
 from __future__ import annotations
@@ -169,6 +169,7 @@ def _find_default_store(model: server_xml.ServerXmlModel, part: server_xml.Eleme
     if not home:
         raise NoKey(
             f"{model.name}, line {part.line}: no key store and no certificate is named here.",
-            "Tomcat then takes .keystore in the home directory of its user: give properties with user.home, or name the store.",
+            "Tomcat then takes .keystore in the home directory of its user: "
+            "give properties with user.home, or name the store.",
         )
     return os.path.join(home, ".keystore")

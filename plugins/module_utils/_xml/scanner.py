@@ -4,12 +4,12 @@
 
 """Lossless reading of XML: elements with the place where they start, and the exact text.
 
-Expat (``xml.parsers.expat``) says whether it is well-formed, what it means, and where each start tag begins; what stands
-in a tag is read by ``start_tag``, entities are watched by ``entities``. Rules: XML 1.0, fifth edition,
+Expat (``xml.parsers.expat``) says whether it is well-formed, what it means, and where each start tag begins; what
+stands in a tag is read by ``start_tag``, entities are watched by ``entities``. Rules: XML 1.0, fifth edition,
 https://www.w3.org/TR/xml/.
 
-A module is compiled on the host at each run, which costs more than its work. So the classes here are plain ones (to make a
-dataclass costs as much as reading a whole server.xml), and what few files need is in modules of its own.
+A module is compiled on the host at each run, which costs more than its work. So the classes here are plain ones (to
+make a dataclass costs as much as reading a whole server.xml), and what few files need is in modules of its own.
 """
 
 from __future__ import annotations

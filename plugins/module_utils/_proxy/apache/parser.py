@@ -4,9 +4,9 @@
 
 """Apache httpd's configuration as a tree: includes followed, defines and conditions decided.
 
-Lines as ``server/config.c`` takes them: a backslash at the end continues a line, a comment is a line of its own, names are
-not case-sensitive. ``<IfModule>``, ``<IfDefine>``, ``<IfVersion>`` and ``<IfFile>`` are decided while reading, in order, as
-httpd does; modules count from their ``LoadModule`` on. Nothing here raises: what is odd becomes a note.
+Lines as ``server/config.c`` takes them: a backslash at the end continues a line, a comment is a line of its own, names
+are not case-sensitive. ``<IfModule>``, ``<IfDefine>``, ``<IfVersion>`` and ``<IfFile>`` are decided while reading, in
+order, as httpd does; modules count from their ``LoadModule`` on. Nothing here raises: what is odd becomes a note.
 """
 
 from __future__ import annotations

@@ -100,11 +100,13 @@ def _render_tls(vhost: VhostPlan) -> list[str]:
 
 def _render_upstream_tls(vhost: VhostPlan, authorities: str) -> list[str]:
     if vhost.upstream_name not in ("", vhost.server_name):
-        # With ProxyPreserveHost, mod_proxy sends and checks the name of the request, and nothing else can be told to it.
+        # With ProxyPreserveHost, mod_proxy sends and checks the name of the request, and there is no setting for another
+        # one.
         raise ProxyError(
             f"{vhost.name}: Apache checks an upstream's certificate against {vhost.server_name} only, "
             f"not against {vhost.upstream_name}.",
-            "Leave upstream_name empty and give the upstream a certificate with the server name, or use nginx or HAProxy.",
+            "Leave upstream_name empty and give the upstream a certificate with the server name, "
+            "or use nginx or HAProxy.",
         )
     return [
         "SSLProxyEngine on",

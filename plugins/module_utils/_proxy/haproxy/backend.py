@@ -4,9 +4,9 @@
 
 """HAProxy: where its files are, what they say, and the managed block.
 
-HAProxy has no include. Which files it reads is on its command line: where that names a directory (the RHEL family), the managed
-part is a file of its own there. Elsewhere (Debian) it is a block in ``haproxy.cfg`` between two marks: a further ``-f`` would need a
-restart, which cuts everybody's connections, while a block comes with a graceful reload.
+HAProxy has no include. Which files it reads is on its command line: where that names a directory (the RHEL family), the
+managed part is a file of its own there. Elsewhere (Debian) it is a block in ``haproxy.cfg`` between two marks: a
+further ``-f`` would need a restart, which cuts everybody's connections, while a block comes with a graceful reload.
 
 The block keeps its virtual hosts as lines of JSON, so that one of them can be changed without the others at hand.
 """

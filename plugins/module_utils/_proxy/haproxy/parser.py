@@ -4,8 +4,8 @@
 
 """HAProxy's configuration as sections of lines.
 
-Words as section 2.2 of its configuration manual says: blanks part them, a backslash escapes, single quotes keep everything,
-double quotes keep all but backslashes and ``${VARIABLE}``; ``#`` starts a comment. Nothing here raises.
+Words as section 2.2 of its configuration manual says: blanks part them, a backslash escapes, single quotes keep
+everything, double quotes keep all but backslashes and ``${VARIABLE}``; ``#`` starts a comment. Nothing here raises.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ _SECTIONS = {
 }
 _PROXIES = {"frontend", "backend", "listen"}
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
-# A line is made of these; what stands side by side without a blank is one word. A quote that is not closed ends with the
-# line, and a backslash at the end is itself.
+# A line is made of these; what stands side by side without a blank is one word. A quote that is not closed ends with
+# the line, and a backslash at the end is itself.
 _PIECE = re.compile(
     r"""
       (?P<blank>\s+)

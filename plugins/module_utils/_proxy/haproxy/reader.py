@@ -4,8 +4,8 @@
 
 """What HAProxy's sections mean: virtual hosts, routes, upstreams.
 
-A frontend that chooses backends by host name becomes one virtual host for each set of names. ACLs are understood as far as
-they compare the host name or the path; a condition of another kind narrows a route in a way that is not shown.
+A frontend that chooses backends by host name becomes one virtual host for each set of names. ACLs are understood as far
+as they compare the host name or the path; a condition of another kind narrows a route in a way that is not shown.
 """
 
 from __future__ import annotations

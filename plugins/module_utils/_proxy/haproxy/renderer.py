@@ -4,8 +4,8 @@
 
 """Virtual hosts as HAProxy writes them, 2.2 and later: one frontend for each port, a backend for each goal.
 
-Two frontends must not bind the same address (the kernel would deal connections to both at random), so all virtual hosts of
-a port share one, and it chooses by host name.
+Two frontends must not bind the same address (the kernel would deal connections to both at random), so all virtual hosts
+of a port share one, and it chooses by host name.
 """
 
 from __future__ import annotations
@@ -138,7 +138,8 @@ def _render_backend(vhost: VhostPlan, target: ForwardedPath, authorities: str) -
         words = f"    server n{number} {rendering.bracket(item.host)}:{item.port}"
         if item.scheme == "https":
             name = vhost.upstream_name or vhost.server_name
-            words += f" ssl verify required ca-file {_escape(authorities)} sni str({name}) verifyhost {name} ssl-min-ver TLSv1.2"
+            words += f" ssl verify required ca-file {_escape(authorities)} sni str({name}) verifyhost {name}"
+            words += " ssl-min-ver TLSv1.2"
             words += f" check-sni {name}" if several else ""
         words += " check" if several else ""
         words += f" cookie n{number}" if shared and vhost.role != "rtc" else ""

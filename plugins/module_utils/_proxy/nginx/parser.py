@@ -4,8 +4,8 @@
 
 """nginx's configuration language as a tree, includes followed.
 
-The grammar is that of ``ngx_conf_file.c``: words in blanks, single or double quotes; ``;`` ends a directive, ``{`` opens a
-block; ``#`` starts a comment at the start of a word. Nothing here raises: what is odd becomes a note.
+The grammar is that of ``ngx_conf_file.c``: words in blanks, single or double quotes; ``;`` ends a directive, ``{``
+opens a block; ``#`` starts a comment at the start of a word. Nothing here raises: what is odd becomes a note.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@
 
 """What nginx's configuration means: virtual hosts, routes, upstreams.
 
-Inheritance as nginx has it: a directive holds in all blocks within, until a block says otherwise; ``proxy_set_header`` is
-taken from outside only by a block that has none of its own.
+Inheritance as nginx has it: a directive holds in all blocks within, until a block says otherwise; ``proxy_set_header``
+is taken from outside only by a block that has none of its own.
 """
 
 from __future__ import annotations
@@ -166,7 +166,8 @@ class _ServerReader:
 
 
 def _format_location(item: Directive) -> str:
-    # "= /x" and "^~ /x" match as prefixes do here; a regular expression keeps its sign, so that nobody takes it for a path.
+    # "= /x" and "^~ /x" match as prefixes do here; a regular expression keeps its sign, so that nobody takes it for a
+    # path.
     if item.args[:1] in (["="], ["^~"]) and len(item.args) > 1:
         return item.args[1]
     return " ".join(item.args) or "/"
