@@ -145,7 +145,7 @@ class Process:
 
 
 @dataclass
-class Service:
+class ServiceUnit:
     """What starts and stops the application."""
 
     kind: str  # "systemd" | "sysv" | "none"
@@ -167,7 +167,7 @@ class Application:
     properties: Dict[str, str] = field(default_factory=dict)  # -D options of setenv.sh, unit and process together
     server_xml: Optional[ServerXml] = None
     java: Optional[Java] = None
-    service: Optional[Service] = None
+    service: Optional[ServiceUnit] = None
     process: Optional[Process] = None
     evidence: List[str] = field(default_factory=list)
     aliases: List[str] = field(default_factory=list)  # other paths to it, by symbolic links

@@ -12,7 +12,7 @@ from typing import Callable
 
 from ansible_collections.collab.rtc.plugins.module_utils._detect import installations, jre
 from ansible_collections.collab.rtc.plugins.module_utils._detect.installations import Installation
-from ansible_collections.collab.rtc.plugins.module_utils._facts import Application, Java, Process, Service
+from ansible_collections.collab.rtc.plugins.module_utils._facts import Application, Java, Process, ServiceUnit
 from ansible_collections.collab.rtc.plugins.module_utils._host import service_units
 from ansible_collections.collab.rtc.plugins.module_utils._host.processes import Proc, user_name
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
@@ -134,7 +134,7 @@ def unit_of(starter: Starter) -> str:
     return starter.name if starter.kind == "systemd" else starter.name + ".service"
 
 
-def _describe_service(found: Installation, starter: Starter | None, states: dict[str, bool]) -> Service:
+def _describe_service(found: Installation, starter: Starter | None, states: dict[str, bool]) -> ServiceUnit:
     unit = found.proc.unit if found.proc else ""
     if starter is not None:
         name = unit_of(starter)
@@ -143,11 +143,11 @@ def _describe_service(found: Installation, starter: Starter | None, states: dict
         if len(found.starters) > 1:
             others = ", ".join(item.path for item in found.starters if item is not starter)
             found.evidence.append(f"{starter.path} is taken for what starts it; {others} could, too")
-        return Service(starter.kind, short, states.get(name, belongs))
+        return ServiceUnit(starter.kind, short, states.get(name, belongs))
     if unit and not _SESSIONS.match(unit):
         found.evidence.append(f"its process belongs to the unit {unit}")
-        return Service("systemd", unit[: -len(".service")], states.get(unit, True))
-    return Service("none", "", False)
+        return ServiceUnit("systemd", unit[: -len(".service")], states.get(unit, True))
+    return ServiceUnit("none", "", False)
 
 
 def _find_user(rootfs: RootFs, found: Installation, starter: Starter | None) -> str:

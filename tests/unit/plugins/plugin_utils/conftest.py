@@ -6,13 +6,12 @@
 from __future__ import annotations
 
 import copy
+import pathlib
 
 import pytest
 import yaml
 
-from ansible_collections.collab.rtc.tests.unit import paths
-
-CASES = paths.DATA / "cases"
+CASES = pathlib.Path(__file__).parents[2] / "data" / "cases"
 
 
 def _load():

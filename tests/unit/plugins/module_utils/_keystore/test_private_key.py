@@ -6,15 +6,15 @@ from __future__ import annotations
 import dataclasses
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import private_key, reader
 from ansible_collections.collab.rtc.plugins.module_utils._tomcat.tls_source import KeySource
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import certificate as certificates
-from ansible_collections.collab.rtc.tests.unit import paths
 
-DATA = paths.DATA / "truststore"
+DATA = Path(__file__).resolve().parents[3] / "data" / "truststore"
 KEY_STORES = ["key.p12", "key-legacy.p12", "key-3des.p12", "key-plain.p12", "mixed.p12", "key.jks", "key.jceks"]
 
 

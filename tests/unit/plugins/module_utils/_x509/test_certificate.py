@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import datetime
+from pathlib import Path
 
 import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import certificate as certificates
-from ansible_collections.collab.rtc.tests.unit import paths
 
-DATA = paths.DATA / "truststore"
+DATA = Path(__file__).resolve().parents[3] / "data" / "truststore"
 UTC = datetime.timezone.utc
 
 

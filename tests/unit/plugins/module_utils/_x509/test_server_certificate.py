@@ -8,13 +8,13 @@ import datetime
 import socket
 import ssl
 import threading
+from pathlib import Path
 
 import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import server_certificate, tls12_hello
-from ansible_collections.collab.rtc.tests.unit import paths
 
-DATA = paths.DATA / "truststore"
+DATA = Path(__file__).resolve().parents[3] / "data" / "truststore"
 UTC = datetime.timezone.utc
 
 
