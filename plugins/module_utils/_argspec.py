@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Options that several modules share; documented by the fragments of the same names. PRIVATE to the collection."""
+"""Options that several modules share; documented by the fragments of the same names."""
 
 from __future__ import annotations
 

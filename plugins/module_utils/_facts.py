@@ -2,17 +2,23 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What one host tells the controller: plain data, made by ``topology_info``, read by the plan. PRIVATE to the collection.
+"""What one host reports to the controller: plain data, made by ``topology_info``, read by the plan.
 
 Every class is JSON through :func:`to_dict` and :func:`from_dict`. An empty string, ``None`` or an empty list means "not
 there"; what could not be seen is in ``HostFacts.unreadable`` with its reason, never silently left out.
+
+The annotations are evaluated by :func:`from_dict`, on hosts with Python 3.8 too: hence ``List[str]`` and
+``Optional[str]``, as in every dataclass that a module on a host makes from JSON.
 """
+# ruff: noqa: UP006, UP045
 
 from __future__ import annotations
 
 import dataclasses
+import functools
+import typing
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Dict, List, Optional, TypeVar
 
 SCHEMA = 1
 
@@ -67,9 +73,9 @@ class Connector:
     proxy_name: str = ""
     proxy_port: int = 0  # 0: not set
     redirect_port: int = 0
-    attributes: dict[str, str] = field(default_factory=dict)  # all of them, secrets replaced by "********"
-    unresolved: list[str] = field(default_factory=list)  # names of attributes whose ${...} is unknown
-    tls: list[TlsHost] = field(default_factory=list)
+    attributes: Dict[str, str] = field(default_factory=dict)  # all of them, secrets replaced by "********"
+    unresolved: List[str] = field(default_factory=list)  # names of attributes whose ${...} is unknown
+    tls: List[TlsHost] = field(default_factory=list)
     user: bool = False  # users' requests arrive here
     reason: str = ""  # why it is, or is not
 
@@ -81,10 +87,10 @@ class ServerXml:
     path: str
     mtime: float = 0.0  # seconds since the epoch
     sha256: str = ""
-    connectors: list[Connector] = field(default_factory=list)
+    connectors: List[Connector] = field(default_factory=list)
     context_path: str = ""  # "" is "/"
     context_line: int = 0
-    remote_ip_valve: dict[str, str] | None = None
+    remote_ip_valve: Optional[Dict[str, str]] = None
     shutdown_port: int = 0
     generated_by: str = ""  # evidence that a program writes this file anew at each start
     error: str = ""  # why it could not be read or parsed, with line
@@ -100,13 +106,13 @@ class TrustStore:
     source: str = ""  # "property" | "jssecacerts" | "cacerts"
     mtime: float = 0.0
     certificates: int = 0
-    fingerprints: list[str] = field(default_factory=list)  # SHA-256 of each trusted certificate, lower-case hex
+    fingerprints: List[str] = field(default_factory=list)  # SHA-256 of each trusted certificate, lower-case hex
     error: str = ""
 
 
 @dataclass
 class TrustOption:
-    """What ``bin/setenv.sh`` says about the trust store of the next JVM, and whether this collection may say it there."""
+    """Which trust store ``bin/setenv.sh`` names to the next JVM, and whether this collection may name one there."""
 
     path: str  # of setenv.sh
     mtime: float = 0.0  # seconds since the epoch
@@ -124,8 +130,8 @@ class Java:
     version: str = ""  # "17.0.9"
     source: str = ""  # "process" | "setenv" | "unit" | "install" | ...
     keytool: str = ""
-    truststore: TrustStore | None = None
-    option: TrustOption | None = None  # None: there is no setenv.sh
+    truststore: Optional[TrustStore] = None
+    option: Optional[TrustOption] = None  # None: there is no setenv.sh
 
 
 @dataclass
@@ -135,11 +141,11 @@ class Process:
     pid: int
     started: float  # seconds since the epoch
     user: str = ""
-    properties: dict[str, str] = field(default_factory=dict)  # -D options, secrets replaced
+    properties: Dict[str, str] = field(default_factory=dict)  # -D options, secrets replaced
 
 
 @dataclass
-class Service:
+class ServiceUnit:
     """What starts and stops the application."""
 
     kind: str  # "systemd" | "sysv" | "none"
@@ -158,13 +164,13 @@ class Application:
     shared_home: str = ""
     user: str = ""
     tomcat_version: str = ""
-    properties: dict[str, str] = field(default_factory=dict)  # -D options of setenv.sh, unit and process together
-    server_xml: ServerXml | None = None
-    java: Java | None = None
-    service: Service | None = None
-    process: Process | None = None
-    evidence: list[str] = field(default_factory=list)
-    aliases: list[str] = field(default_factory=list)  # other paths to it, by symbolic links
+    properties: Dict[str, str] = field(default_factory=dict)  # -D options of setenv.sh, unit and process together
+    server_xml: Optional[ServerXml] = None
+    java: Optional[Java] = None
+    service: Optional[ServiceUnit] = None
+    process: Optional[Process] = None
+    evidence: List[str] = field(default_factory=list)
+    aliases: List[str] = field(default_factory=list)  # other paths to it, by symbolic links
     leftover: str = ""  # why this is an unused installation, such as an earlier version; "" when it is in use
 
 
@@ -183,7 +189,7 @@ class Route:
     """Where a virtual host forwards a path."""
 
     path: str  # "/" | "/confluence" | ...
-    upstreams: list[Upstream] = field(default_factory=list)
+    upstreams: List[Upstream] = field(default_factory=list)
     upstream_path: str = ""  # what the path becomes, "" when it is passed on as it is
     file: str = ""
     line: int = 0
@@ -210,13 +216,13 @@ class ProxyListen:
 class VirtualHost:
     """A server block, VirtualHost or frontend."""
 
-    names: list[str] = field(default_factory=list)
-    listens: list[ProxyListen] = field(default_factory=list)
-    routes: list[Route] = field(default_factory=list)
+    names: List[str] = field(default_factory=list)
+    listens: List[ProxyListen] = field(default_factory=list)
+    routes: List[Route] = field(default_factory=list)
     certificate: str = ""
     key: str = ""
     certificate_expires: float = 0.0  # seconds since the epoch, 0: unknown
-    certificate_names: list[str] = field(default_factory=list)
+    certificate_names: List[str] = field(default_factory=list)
     file: str = ""
     line: int = 0
     managed: bool = False  # written by this collection
@@ -230,9 +236,9 @@ class Proxy:
     version: str = ""
     config: str = ""  # main file
     running: bool = False
-    hosts: list[VirtualHost] = field(default_factory=list)
+    hosts: List[VirtualHost] = field(default_factory=list)
     error: str = ""  # the daemon's own words when it refuses its configuration
-    notes: list[str] = field(default_factory=list)  # what the reader could not follow
+    notes: List[str] = field(default_factory=list)  # what the reader could not follow
 
 
 @dataclass
@@ -260,88 +266,56 @@ class HostFacts:
     os_family: str = ""  # "debian" | "redhat" | ""
     machine: str = ""  # "x86_64", "aarch64"
     python: str = ""  # version of /usr/bin/python3, which the RTC server would run on: "3.11"
-    pythons: dict[str, str] = field(default_factory=dict)  # path -> "3.11" of all usable interpreters found
+    pythons: Dict[str, str] = field(default_factory=dict)  # path -> "3.11" of all usable interpreters found
     selinux: str = ""  # "enforcing" | "permissive" | "" for none
-    selinux_ports: list[int] = field(default_factory=list)  # of http_port_t, when SELinux is on
-    selinux_connect: bool | None = None  # httpd_can_network_connect
+    selinux_ports: List[int] = field(default_factory=list)  # of http_port_t, when SELinux is on
+    selinux_connect: Optional[bool] = None  # httpd_can_network_connect
     firewall: str = ""  # "firewalld" | "nftables" | "" ; running only
     root: bool = False
     clock: float = 0.0  # seconds since the epoch on the host
-    addresses: list[str] = field(default_factory=list)  # of the host, without loopback
+    addresses: List[str] = field(default_factory=list)  # of the host, without loopback
     main_address: str = ""  # the one that the default route uses
-    resolves: dict[str, list[str]] = field(default_factory=dict)  # name -> addresses, as this host sees it
-    applications: list[Application] = field(default_factory=list)
-    proxies: list[Proxy] = field(default_factory=list)
-    listeners: list[Listener] = field(default_factory=list)
-    rtc: list[RtcInstance] = field(default_factory=list)
-    unreadable: list[Unreadable] = field(default_factory=list)
+    resolves: Dict[str, List[str]] = field(default_factory=dict)  # name -> addresses, as this host sees it
+    applications: List[Application] = field(default_factory=list)
+    proxies: List[Proxy] = field(default_factory=list)
+    listeners: List[Listener] = field(default_factory=list)
+    rtc: List[RtcInstance] = field(default_factory=list)
+    unreadable: List[Unreadable] = field(default_factory=list)
     schema: int = SCHEMA
 
 
 def to_dict(value: Any) -> dict[str, Any]:
-    """A dataclass of this module, or of ``_plan``, as JSON-ready data."""
+    """A dataclass, with those within, as JSON-ready data."""
     return dataclasses.asdict(value)
 
 
 def from_dict(cls: type[T], data: dict[str, Any]) -> T:
-    """The dataclass back from JSON. Unknown keys are ignored, so that a newer host may talk to an older controller.
+    """A dataclass back from JSON, with those that its fields hold, alone or in lists and dictionaries.
+
+    Unknown keys are ignored, so that a newer host may talk to an older controller.
 
     :raises TypeError: a field that has no default is missing.
     """
-    values = {}
-    for name, kind in _fields(cls).items():
-        if name in data:
-            values[name] = _restore(kind, data[name])
-    return cls(**values)
+    types = _resolve_types(cls)  # type: ignore[arg-type] # mypy doubts that classes are hashable
+    return cls(**{name: _restore(types[name], value) for name, value in data.items() if name in types})
 
 
-def _fields(cls: Any) -> dict[str, str]:
-    return {item.name: str(item.type) for item in dataclasses.fields(cls)}
+@functools.lru_cache(maxsize=None)
+def _resolve_types(cls: Any) -> dict[str, Any]:
+    """The type of each field, evaluated once: annotations are text (PEP 563)."""
+    return typing.get_type_hints(cls)
 
 
-def _restore(kind: str, value: Any) -> Any:
-    # The annotations are text (PEP 563) and of few shapes; evaluating them would need Python 3.9 on the host.
+def _restore(kind: Any, value: Any) -> Any:
     if value is None:
         return None
-    for name, cls in _classes().items():
-        if kind in (name, f"{name} | None"):
-            return from_dict(cls, value)
-        if kind == f"list[{name}]":
-            return [from_dict(cls, item) for item in value]
-        if kind == f"dict[str, {name}]":
-            return {key: from_dict(cls, item) for key, item in value.items()}
+    if dataclasses.is_dataclass(kind):
+        return from_dict(typing.cast("type[Any]", kind), value)
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is list:
+        return [_restore(arguments[0], item) for item in value]
+    if origin is dict:
+        return {key: _restore(arguments[1], item) for key, item in value.items()}
+    if type(None) in arguments:  # Optional[...]
+        return _restore(arguments[0], value)
     return value
-
-
-_REGISTRY: dict[str, Any] = {}
-
-
-def register(*classes: Any) -> None:
-    """Make dataclasses of another module known to :func:`from_dict`."""
-    _REGISTRY.update({cls.__name__: cls for cls in classes})
-
-
-def _classes() -> dict[str, Any]:
-    return _REGISTRY
-
-
-register(
-    Unreadable,
-    Listener,
-    TlsHost,
-    Connector,
-    ServerXml,
-    TrustStore,
-    TrustOption,
-    Java,
-    Process,
-    Service,
-    Application,
-    Upstream,
-    Route,
-    ProxyListen,
-    VirtualHost,
-    Proxy,
-    RtcInstance,
-    HostFacts,
-)

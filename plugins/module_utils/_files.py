@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whole or not at all: reading and replacing files that belong to others. PRIVATE to the collection."""
+"""Whole or not at all: reading and replacing files that belong to others."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def read_bytes(path: str, limit: int = 64 * 1024 * 1024) -> bytes:
                 raise FileError(f"{path} is not a regular file.", "Name a file.")
             data = file.read(limit + 1)
     except OSError as exc:
-        raise FileError(f"{path} cannot be read: {exc.strerror}.", _remedy(exc)) from exc
+        raise FileError(f"{path} cannot be read: {exc.strerror}.", _suggest_remedy(exc)) from exc
     if len(data) > limit:
         raise FileError(f"{path} is larger than {limit} bytes.", "Check that this is the right file.")
     return data
@@ -47,17 +47,21 @@ def write_atomic(path: str, data: bytes, mode: int = 0o644, owner: int = -1, gro
     A symbolic link is followed and stays: the file that it names is replaced. An existing file keeps its owner,
     mode, SELinux context and ACL.
 
-    :param mode: permission bits of a file that did not exist; likewise ``owner`` and ``group`` (ids, -1: ours).
+    ``AnsibleModule.atomic_move`` does less: it syncs nothing to the disk, replaces a link by a file, gives a new file
+    the mode of the umask for a moment (here are private keys), and sets the SELinux context after the rename, when a
+    daemon may have read the file already. It also needs a module, which these helpers are not given.
+
+    :param mode: permission bits of a file that did not exist; likewise ``owner`` and ``group`` (ids, -1: those of this process).
     :returns: the path really written (links resolved).
     :raises FileError: the directory is missing, read-only or full; the old file is untouched then.
     """
     real = os.path.realpath(path)
-    old = _stat(real)
+    old = _stat_regular(real)
     directory = os.path.dirname(real)
     try:
         handle, temporary = tempfile.mkstemp(prefix="." + os.path.basename(real) + ".", suffix=".new", dir=directory)
     except OSError as exc:
-        raise FileError(f"{directory} cannot be written: {exc.strerror}.", _remedy(exc)) from exc
+        raise FileError(f"{directory} cannot be written: {exc.strerror}.", _suggest_remedy(exc)) from exc
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -69,7 +73,7 @@ def write_atomic(path: str, data: bytes, mode: int = 0o644, owner: int = -1, gro
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         if isinstance(exc, OSError):
-            raise FileError(f"{real} cannot be written: {exc.strerror}.", _remedy(exc)) from exc
+            raise FileError(f"{real} cannot be written: {exc.strerror}.", _suggest_remedy(exc)) from exc
         raise
     sync_directory(directory)
     return real
@@ -110,13 +114,13 @@ def copy_attributes(source: str, target: str) -> None:
             os.setxattr(target, name, os.getxattr(source, name))
 
 
-def _stat(path: str) -> os.stat_result | None:
+def _stat_regular(path: str) -> os.stat_result | None:
     try:
         info = os.lstat(path)
     except FileNotFoundError:
         return None
     except OSError as exc:
-        raise FileError(f"{path} cannot be read: {exc.strerror}.", _remedy(exc)) from exc
+        raise FileError(f"{path} cannot be read: {exc.strerror}.", _suggest_remedy(exc)) from exc
     if not stat.S_ISREG(info.st_mode):
         raise FileError(f"{path} is not a regular file.", "Name a file.")
     return info
@@ -136,7 +140,7 @@ def _adopt(handle: int, real: str, old: os.stat_result | None, mode: int, owner:
             os.setxattr(handle, name, os.getxattr(real, name))
 
 
-def _remedy(exc: OSError) -> str:
+def _suggest_remedy(exc: OSError) -> str:
     remedies = {
         errno.ENOENT: "Check the path.",
         errno.EACCES: "Run with become, or as the owner of the file.",

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The service of one RTC server instance: unit, configuration, paths. PRIVATE to the collection."""
+"""The service of one RTC server instance: unit, configuration, paths."""
 
 from __future__ import annotations
 
@@ -74,8 +74,9 @@ WantedBy=multi-user.target
 """
 
 
-# Credentials are given once, at the start. A renewed key has to reach a process that runs, so that nobody is cut off: root
-# copies the pair to the service's own directory in memory, and tells it. Root's part runs outside of the sandbox ("+").
+# Credentials are given once, at the start. A renewed key has to reach a process that runs, so that nobody is cut off:
+# root copies the pair to the service's own directory in memory, and tells it. Root's part runs outside of the sandbox
+# ("+").
 _TLS = """\
 # Written by collab.rtc; changes are overwritten by its next run.
 [Service]
@@ -119,17 +120,17 @@ def render_toml(values: dict[str, Any]) -> str:
     plain = {key: value for key, value in values.items() if not isinstance(value, dict)}
     tables = {key: value for key, value in values.items() if isinstance(value, dict) and value}
     lines = ["# Written by collab.rtc; changes are overwritten by its next run."]
-    lines += _assignments(plain)
+    lines += _format_assignments(plain)
     for name, table in tables.items():
-        lines += ["", f"[{name}]", *_assignments(table)]
+        lines += ["", f"[{name}]", *_format_assignments(table)]
     return "\n".join(lines) + "\n"
 
 
-def _assignments(values: dict[str, Any]) -> list[str]:
-    return [f"{key} = {_value(value)}" for key, value in values.items() if value is not None]
+def _format_assignments(values: dict[str, Any]) -> list[str]:
+    return [f"{key} = {_format_value(value)}" for key, value in values.items() if value is not None]
 
 
-def _value(value: Any) -> str:
+def _format_value(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (int, float)):
@@ -138,7 +139,7 @@ def _value(value: Any) -> str:
         # JSON's text form is TOML's basic string, except for DEL, which TOML wants escaped.
         return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(_value(item) for item in value) + "]"
+        return "[" + ", ".join(_format_value(item) for item in value) + "]"
     raise TypeError(f"{type(value).__name__} has no place in a configuration file.")
 
 

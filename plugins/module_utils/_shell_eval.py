@@ -2,11 +2,12 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What variables a shell script such as setenv.sh leaves, found without running it. PRIVATE to the collection.
+"""What variables a shell script such as setenv.sh leaves, found without running it.
 
-A small part of the POSIX shell: assignments, quoting, parameter expansion, ``if``, ``case``, ``&&``/``||``, the tests of
-``[``, and files read with ``.``. What only running could tell (the output of commands) becomes :data:`UNKNOWN` inside the
-value. A branch whose condition is unknown is taken, as is the body of a loop, once. Never raises on odd scripts.
+A small part of the POSIX shell: assignments, quoting, parameter expansion, ``if``, ``case``, ``&&``/``||``, the tests
+of ``[``, and files read with ``.``. What only running could tell (the output of commands) becomes :data:`UNKNOWN`
+inside the value. A branch whose condition is unknown is taken, as is the body of a loop, once. Never raises on odd
+scripts.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def _walk(script: str) -> tuple[str, list[str]]:
     frames: list[str] = []
     words: list[str] = []
     operator = "\n"
-    for piece in _tokens(script):
+    for piece in _split_tokens(script):
         if piece not in _OPERATORS:
             words.append(piece)
             continue
@@ -108,34 +109,34 @@ class _Run:
         status: bool | None = True
         operator = "\n"
         words: list[str] = []
-        for piece in _tokens(text):
+        for piece in _split_tokens(text):
             if piece not in _OPERATORS:
                 words.append(piece)
                 continue
             while words and words[0] in _KEYWORDS:
-                words = self._keyword(frames, words)
+                words = self._handle_keyword(frames, words)
             if frames and frames[-1].label:
                 frames[-1].patterns += words
                 if piece == ")":
                     frames[-1].begin_branch(self)
             elif words:
-                status = self._simple(frames, words, operator, status)
+                status = self._run_simple(frames, words, operator, status)
             if piece == ";;" and frames and frames[-1].kind == "case":
                 frames[-1].end_branch()
             words = []
             operator = piece
 
-    def _keyword(self, frames: list[_Frame], words: list[str]) -> list[str]:
+    def _handle_keyword(self, frames: list[_Frame], words: list[str]) -> list[str]:
         word = words[0]
         if word in ("if", "while", "until"):
-            frames.append(_Frame(word, _active(frames)))
+            frames.append(_Frame(word, _is_active(frames)))
         elif word == "for":
-            frames.append(_Frame("for", _active(frames)))
-            if _active(frames) and len(words) > 1:
+            frames.append(_Frame("for", _is_active(frames)))
+            if _is_active(frames) and len(words) > 1:
                 self.variables[words[1]] = UNKNOWN
             return []
         elif word == "case":
-            frames.append(_Frame("case", _active(frames), self.expand(words[1]) if len(words) > 1 else UNKNOWN))
+            frames.append(_Frame("case", _is_active(frames), self.expand(words[1]) if len(words) > 1 else UNKNOWN))
             return words[words.index("in") + 1 :] if "in" in words else []
         elif frames and word in ("elif", "else", "then"):
             frames[-1].turn(word)
@@ -143,19 +144,19 @@ class _Run:
             frames.pop()
         return words[1:]
 
-    def _simple(self, frames: list[_Frame], words: list[str], operator: str, status: bool | None) -> bool | None:
-        if not _active(frames):
+    def _run_simple(self, frames: list[_Frame], words: list[str], operator: str, status: bool | None) -> bool | None:
+        if not _is_active(frames):
             return status
         if (operator == "&&" and status is False) or (operator == "||" and status is True):
             return status
-        result = self._command(words)
+        result = self._run_command(words)
         if operator in ("&&", "||") and status is None:
             result = None
         if frames and frames[-1].testing:
             frames[-1].condition = result
         return result
 
-    def _command(self, words: list[str]) -> bool | None:
+    def _run_command(self, words: list[str]) -> bool | None:
         negate = words[0] == "!"
         words = words[1:] if negate else words
         assignments = [word for word in words if _ASSIGNMENT.match(word)]
@@ -163,7 +164,7 @@ class _Run:
             for word in words:
                 self._assign(word)
             return True
-        words = [word for index, word in enumerate(words) if index >= _first_command(words)]
+        words = [word for index, word in enumerate(words) if index >= _find_first_command(words)]
         name = self.expand(words[0]) if words else ""
         if name in _EXPORTS:
             for word in assignments:
@@ -173,9 +174,9 @@ class _Run:
             for word in words[1:]:
                 self.variables.pop(word, None)
         elif name in (".", "source") and len(words) > 1:
-            self._source(self.expand(words[1]))
+            self._read_source(self.expand(words[1]))
         elif name in ("[", "[[", "test"):
-            result = self._test([self.expand(word) for word in words[1:] if word not in ("]", "]]")])
+            result = self._evaluate_test([self.expand(word) for word in words[1:] if word not in ("]", "]]")])
             return result if result is None or not negate else not result
         else:
             for word in words[1:]:  # as in ": ${NAME:=default}"
@@ -190,7 +191,7 @@ class _Run:
             before = self.variables.get(match.group(1), "") if match.group(2) else ""
             self.variables[match.group(1)] = before + value if len(before + value) <= _LONGEST else UNKNOWN
 
-    def _source(self, path: str) -> None:
+    def _read_source(self, path: str) -> None:
         if UNKNOWN in path or self.depth >= _DEEPEST:
             return
         text = self.read(path)
@@ -199,9 +200,9 @@ class _Run:
             self.script(text)
             self.depth -= 1
 
-    def _test(self, args: list[str]) -> bool | None:
+    def _evaluate_test(self, args: list[str]) -> bool | None:
         if args and args[0] == "!":
-            inner = self._test(args[1:])
+            inner = self._evaluate_test(args[1:])
             return None if inner is None else not inner
         if any(UNKNOWN in arg for arg in args):
             return None
@@ -229,27 +230,27 @@ class _Run:
                     out.append(following if not quoted or following in '$`"\\' else "\\" + following)
                 index += 2
             elif char == "'" and not quoted:
-                end = _end(word, index)
+                end = _find_end(word, index)
                 out.append(word[index + 1 : end - 1])
                 index = end
             elif char == '"':
                 quoted = not quoted
                 index += 1
             elif char == "`" or word.startswith("$(", index):
-                end = _end(word, index)
-                out.append(self._output(word[index:end].strip("`") if char == "`" else word[index + 2 : end - 1]))
+                end = _find_end(word, index)
+                out.append(self._guess_output(word[index:end].strip("`") if char == "`" else word[index + 2 : end - 1]))
                 index = end
             elif char == "$":
-                text, index = self._parameter(word, index)
+                text, index = self._expand_parameter(word, index)
                 out.append(text)
             else:
                 out.append(char)
                 index += 1
         return "".join(out)
 
-    def _output(self, command: str) -> str:
+    def _guess_output(self, command: str) -> str:
         """What the usual ways of a script to find its own directory print."""
-        words = [word for word in _tokens(command) if word != "\n" and ">" not in word]
+        words = [word for word in _split_tokens(command) if word != "\n" and ">" not in word]
         paths = [self.expand(word) for word in words[1:2]]
         if not paths or UNKNOWN in paths[0]:
             return UNKNOWN
@@ -262,10 +263,10 @@ class _Run:
             return posixpath.normpath(path)
         return UNKNOWN
 
-    def _parameter(self, word: str, index: int) -> tuple[str, int]:
+    def _expand_parameter(self, word: str, index: int) -> tuple[str, int]:
         if word.startswith("${", index):
-            end = _end(word, index)
-            return self._braced(word[index + 2 : end - 1]), end
+            end = _find_end(word, index)
+            return self._expand_braced(word[index + 2 : end - 1]), end
         match = _NAME.match(word, index + 1)
         if match:
             return self.variables.get(match.group(), ""), match.end()
@@ -275,7 +276,7 @@ class _Run:
             return UNKNOWN, index + 2
         return "$", index + 1
 
-    def _braced(self, body: str) -> str:
+    def _expand_braced(self, body: str) -> str:
         match = _NAME.match(body)
         if not match:
             return UNKNOWN
@@ -340,18 +341,18 @@ _KEYWORDS = frozenset(
 )
 
 
-def _active(frames: list[_Frame]) -> bool:
+def _is_active(frames: list[_Frame]) -> bool:
     return not frames or (frames[-1].outer and frames[-1].here)
 
 
-def _first_command(words: list[str]) -> int:
+def _find_first_command(words: list[str]) -> int:
     for index, word in enumerate(words):
         if not _ASSIGNMENT.match(word):
             return index
     return len(words)
 
 
-def _tokens(text: str) -> Iterator[str]:
+def _split_tokens(text: str) -> Iterator[str]:
     """Words, raw, and operators; comments and the bodies of here-documents left out; ends with a line break."""
     text = text.replace("\r\n", "\n")
     word = ""
@@ -363,7 +364,7 @@ def _tokens(text: str) -> Iterator[str]:
         if char == "\\" and text[index + 1 : index + 2] == "\n":
             index += 2
         elif char == "#" and not word:
-            index = _line_end(text, index)
+            index = _find_line_end(text, index)
         elif operator and not (char == "&" and (word.endswith(("<", ">")) or text[index + 1 : index + 2] == ">")):
             if word:
                 yield word
@@ -372,7 +373,7 @@ def _tokens(text: str) -> Iterator[str]:
             index += len(operator)
             if operator == "\n":
                 for name in heredocs:
-                    index = _after_heredoc(text, index, name)
+                    index = _skip_heredoc(text, index, name)
                 heredocs = []
         elif char in " \t":
             if word:
@@ -383,7 +384,7 @@ def _tokens(text: str) -> Iterator[str]:
             heredocs.append(match.group(1))
             index = match.end()
         else:
-            end = _end(text, index)
+            end = _find_end(text, index)
             word += text[index:end]
             index = end
     if word:
@@ -391,7 +392,7 @@ def _tokens(text: str) -> Iterator[str]:
     yield "\n"
 
 
-def _end(text: str, index: int) -> int:
+def _find_end(text: str, index: int) -> int:
     """The index after the quoted or substituted piece, or the character, that begins here."""
     char = text[index]
     if char == "\\":
@@ -402,29 +403,29 @@ def _end(text: str, index: int) -> int:
             if opener in ("'", "$(("):  # nothing within these is special
                 end = text.find(closer, start)
                 return len(text) if end < 0 else end + len(closer)
-            return _closing(text, start, closer)
+            return _find_closing(text, start, closer)
     return index + 1
 
 
-def _closing(text: str, index: int, closer: str) -> int:
+def _find_closing(text: str, index: int, closer: str) -> int:
     while index < len(text):
         if text[index] == closer:
             return index + 1
         if closer == '"' and text[index] == "'":  # an apostrophe within double quotes is itself
             index += 1
         else:
-            index = _end(text, index)
+            index = _find_end(text, index)
     return len(text)
 
 
-def _line_end(text: str, index: int) -> int:
+def _find_line_end(text: str, index: int) -> int:
     end = text.find("\n", index)
     return len(text) if end < 0 else end
 
 
-def _after_heredoc(text: str, index: int, name: str) -> int:
+def _skip_heredoc(text: str, index: int, name: str) -> int:
     while index < len(text):
-        end = _line_end(text, index)
+        end = _find_line_end(text, index)
         line = text[index:end].strip()
         index = end + 1
         if line == name:

@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The undo record of a run: what each file was before we first touched it. PRIVATE to the collection.
+"""The undo record of a run: what each file was before we first touched it.
 
-A record is a directory, one for each run and host. ``manifest.jsonl`` has one JSON object for each file, in the order in
-which they were first touched: ``{"path", "existed", "copy", "kind", "target"}``; ``copy`` is the name of the saved file
-in the directory, ``kind`` is ``file``, ``link`` or ``missing``.
+A record is a directory, one for each run and host. ``manifest.jsonl`` has one JSON object for each file, in the order
+in which they were first touched: ``{"path", "kind", "copy", "target"}``; ``copy`` is the name of the saved
+file in the directory, ``kind`` is ``file``, ``link`` or ``missing``.
 """
 
 from __future__ import annotations
@@ -84,10 +84,10 @@ def differs(directory: str, entry: dict[str, Any]) -> bool:
     if not os.path.isfile(path):
         return True
     copy = os.path.join(directory, entry["copy"])
-    return _identity(path) != _identity(copy) or _files.read_bytes(path) != _files.read_bytes(copy)
+    return _read_identity(path) != _read_identity(copy) or _files.read_bytes(path) != _files.read_bytes(copy)
 
 
-def _identity(path: str) -> tuple[int, int, int]:
+def _read_identity(path: str) -> tuple[int, int, int]:
     info = os.stat(path)
     return stat.S_IMODE(info.st_mode), info.st_uid, info.st_gid
 

@@ -155,7 +155,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _files, _undo
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
-from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import Tree
+from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
 from ansible_collections.collab.rtc.plugins.module_utils._java.keytool import Keytool, find_keytool
 from ansible_collections.collab.rtc.plugins.module_utils._java.options import MASK
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import private_key
@@ -283,7 +283,7 @@ def _run(module: AnsibleModule, options: dict[str, Any]) -> dict[str, Any]:
 def _find_source(options: dict[str, Any]) -> tls_source.KeySource:
     path = options["server_xml"]
     base = os.path.dirname(os.path.dirname(os.path.abspath(path)))
-    properties = facts.known_properties(Tree(), base, _to_texts(options["properties"]), {})
+    properties = facts.known_properties(RootFs(), base, _to_texts(options["properties"]), {})
     model = server_xml.parse(_files.read_bytes(path), path, properties)
     return tls_source.find(
         model,

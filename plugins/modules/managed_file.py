@@ -11,8 +11,10 @@ short_description: Write small files as a whole, with an undo record
 version_added: 0.1.0
 author: [collab.rtc authors (@collab-rtc)]
 description:
-  - Writes several small files in one remote call, such as a certificate and its key, from text or from files of the controller.
-  - Unlike M(ansible.builtin.copy) it records what was there in the undo record of the run, and shows no secret in a diff.
+  - Writes several small files in one remote call, such as a certificate and its key, from text or from files of the
+    controller.
+  - Unlike M(ansible.builtin.copy) it records what was there in the undo record of the run, and shows no secret in a
+    diff.
 extends_documentation_fragment: [collab.rtc.attributes, collab.rtc.writing]
 attributes:
   check_mode: {support: full}
@@ -68,6 +70,7 @@ paths:
 
 import os
 import stat
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -77,7 +80,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import certificate
 
 
-def differs(item: dict) -> bool:
+def differs(item: dict[str, Any]) -> bool:
     """Whether a file is not yet what it is to be, its mode included."""
     if not os.path.exists(item["path"]):
         return True
@@ -85,32 +88,34 @@ def differs(item: dict) -> bool:
     return mode != int(item["mode"], 8) or _files.read_bytes(item["path"]) != item["content"].encode()
 
 
-def shown(item: dict) -> dict:
+def make_diff(item: dict[str, Any]) -> dict[str, str]:
     """The diff of one file: certificates by what they say, secrets not at all."""
     old = _files.read_bytes(item["path"]).decode(errors="replace") if os.path.exists(item["path"]) else ""
     if int(item["mode"], 8) & 0o077 == 0:
         before, after = ("(old content, not shown)\n" if old else ""), "(new content, not shown)\n"
     else:
-        before, after = readable(old), readable(item["content"])
+        before, after = summarize(old), summarize(item["content"])
     return {"before_header": item["path"], "after_header": item["path"], "before": before, "after": after}
 
 
-def readable(text: str) -> str:
+def summarize(text: str) -> str:
     """A PEM file as a list of its certificates; any other text as it is."""
     try:
         found = certificate.parse_pem(text, "") if "-----BEGIN CERTIFICATE-----" in text else []
     except RtcError:
         found = []
+    return "".join(map(describe, found)) or text
+
+
+def describe(one: certificate.Certificate) -> str:
+    """A certificate in four lines."""
     return (
-        "".join(
-            f"{one.kind}: {one.subject}\n  issuer: {one.issuer}\n  valid until: {one.not_after:%Y-%m-%d}\n  sha256: {one.fingerprint}\n"
-            for one in found
-        )
-        or text
+        f"{one.kind}: {one.subject}\n  issuer: {one.issuer}\n"
+        f"  valid until: {one.not_after:%Y-%m-%d}\n  sha256: {one.fingerprint}\n"
     )
 
 
-def write(item: dict, backup: bool, undo_dir) -> None:
+def write(item: dict[str, Any], backup: bool, undo_dir: str | None) -> None:
     """Record, then write one file."""
     path = item["path"]
     _undo.record(undo_dir, path)
@@ -140,7 +145,7 @@ def main() -> None:
     )
     try:
         changes = [item for item in module.params["files"] if differs(item)]
-        diff = [shown(item) for item in changes]
+        diff = [make_diff(item) for item in changes]
         if not module.check_mode:
             for item in changes:
                 write(item, module.params["backup"], module.params["undo_dir"])

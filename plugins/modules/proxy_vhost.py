@@ -153,8 +153,8 @@ options:
       reuse:
         description:
           - Whether connections to the upstreams are used again for other requests.
-          - Not with an add-on's own service of netty-socketio. It announces that it keeps a connection, and closes it after
-            each answer, so that a request that is sent meanwhile would be answered with 502.
+          - Not with an add-on's own service of netty-socketio. It announces that it keeps a connection, and closes it
+            after each answer, so that a request that is sent meanwhile would be answered with 502.
         type: bool
         default: true
   validate:
@@ -169,8 +169,8 @@ options:
     default: true
   selinux:
     description:
-      - Where SELinux is enforcing, give the ports the type C(http_port_t), and switch on the boolean that lets the server
-        connect to its upstreams.
+      - Where SELinux is enforcing, give the ports the type C(http_port_t), and switch on the boolean that lets the
+        server connect to its upstreams.
     type: bool
     default: true
   firewalld:
@@ -251,7 +251,13 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _facts
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
-from ansible_collections.collab.rtc.plugins.module_utils._proxy import apply, registry
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.apply import (
+    ChangeOptions,
+    ChangeResult,
+    ProxyChange,
+    summarize,
+)
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.registry import BACKENDS, make_backend
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -278,7 +284,7 @@ def main() -> None:
         module.fail_json(msg=str(exc))
     for text in (text for item in results for text in item.warnings):
         module.warn(text)
-    values = apply.summary(results)
+    values = summarize(results)
     backups = [path for item in results for path in item.backups]
     if backups:
         values["backup_files"] = backups
@@ -305,7 +311,7 @@ def _vhost_spec() -> dict[str, Any]:
         "upstream_name",
     )
     return {
-        "kind": {"type": "str", "choices": list(registry.BACKENDS), "required": True},
+        "kind": {"type": "str", "choices": list(BACKENDS), "required": True},
         "name": {"type": "str", "required": True},
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "role": {"type": "str", "choices": ["rtc", "application"], "default": "rtc"},
@@ -317,9 +323,9 @@ def _vhost_spec() -> dict[str, Any]:
     }
 
 
-def _run(module: AnsibleModule) -> list[apply.Result]:
+def _run(module: AnsibleModule) -> list[ChangeResult]:
     params = module.params
-    options = apply.Options(
+    options = ChangeOptions(
         check=module.check_mode,
         validate=params["validate"],
         reload=params["reload"],
@@ -330,18 +336,18 @@ def _run(module: AnsibleModule) -> list[apply.Result]:
     )
     _check(params["vhosts"])
     results = []
-    for kind in registry.BACKENDS:
+    for kind in BACKENDS:
         items = [item for item in params["vhosts"] if item["kind"] == kind]
         if items:
             vhosts = [_facts.from_dict(VhostPlan, item) for item in items if item["state"] == "present"]
             absent = [item["name"] for item in items if item["state"] == "absent"]
-            change = apply.Change(registry.backend(kind, params["config_root"]), vhosts, absent, options)
+            change = ProxyChange(make_backend(kind, params["config_root"]), vhosts, absent, options)
             results.append(change.run())
     return results
 
 
 def _check(vhosts: list[dict[str, Any]]) -> None:
-    """What the argument specification cannot say. Every text goes into a configuration file, so none may break out of it."""
+    """What the argument specification cannot say: every text goes into a configuration file and must not break out."""
     seen = set()
     for item in vhosts:
         name = item["name"]

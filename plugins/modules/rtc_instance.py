@@ -11,12 +11,13 @@ short_description: Run one instance of the RTC server
 version_added: 0.1.0
 author: [collab.rtc authors (@collab-rtc)]
 description:
-  - Writes the unit, the configuration and the secret of C(rtc-server@INSTANCE), and starts or restarts it when one of them,
-    or the release, is newer than the running process.
-  - Where O(config) has a section C(tls), the service gets C(tls.crt) and C(tls.key) from C(/etc/rtc-server/INSTANCE), where
-    M(collab.rtc.keystore_pem) puts them. When only these were renewed, the service reads them anew and nobody is cut off.
-  - The configuration is checked by the server itself before it takes the place of the old one. When the service does not come
-    up, the old files are given back and the old service is started again.
+  - Writes the unit, the configuration and the secret of C(rtc-server@INSTANCE), and starts or restarts it when one of
+    them, or the release, is newer than the running process.
+  - Where O(config) has a section C(tls), the service gets C(tls.crt) and C(tls.key) from C(/etc/rtc-server/INSTANCE),
+    where M(collab.rtc.keystore_pem) puts them. When only these were renewed, the service reads them anew and nobody is
+    cut off.
+  - The configuration is checked by the server itself before it takes the place of the old one. When the service does
+    not come up, the old files are given back and the old service is started again.
 extends_documentation_fragment: [collab.rtc.attributes, collab.rtc.writing]
 attributes:
   check_mode: {support: full}
@@ -85,6 +86,7 @@ import secrets
 import subprocess
 import tempfile
 import time
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -96,7 +98,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 class Instance:
     """The files and the unit of one instance."""
 
-    def __init__(self, params: dict) -> None:
+    def __init__(self, params: dict[str, Any]) -> None:
         self.params = params
         self.unit = f"rtc-server@{params['instance']}.service"
         self.config_path = f"{_rtc_unit.CONFIG_DIR}/{params['instance']}.toml"
@@ -105,14 +107,14 @@ class Instance:
         self.secret_path = f"{self.credentials}/secret"
         self.drop_in = _rtc_unit.tls_drop_in(params["instance"])
         self.tls = params["state"] == "present" and bool((params["config"] or {}).get("tls"))
-        self.before = {path: _content(path) for path in self.paths()}
-        self.after = self._wanted()
+        self.before = {path: _read(path) for path in self.paths()}
+        self.after = self._render()
 
-    def paths(self) -> list:
+    def paths(self) -> list[str]:
         """The files that the instance is made of, the shared unit first."""
         return [_rtc_unit.UNIT, self.drop_in, self.config_path, self.secret_path]
 
-    def _wanted(self) -> dict:
+    def _render(self) -> dict[str, bytes | None]:
         if self.params["state"] == "absent":
             gone = dict.fromkeys((self.drop_in, self.config_path, self.secret_path))
             return {_rtc_unit.UNIT: self.before[_rtc_unit.UNIT], **gone}
@@ -128,23 +130,23 @@ class Instance:
             self.secret_path: kept,
         }
 
-    def changed_paths(self) -> list:
+    def changed_paths(self) -> list[str]:
         """The files whose content is not what it is to be."""
         return [path for path in self.paths() if self.before[path] != self.after[path]]
 
-    def diff(self) -> list:
+    def diff(self) -> list[dict[str, str]]:
         """Whole files before and after; of the secret only that it changes."""
         return [
             {
                 "before_header": path,
                 "after_header": path,
-                "before": self._shown(path, self.before[path], "the old secret"),
-                "after": self._shown(path, self.after[path], "a new secret"),
+                "before": self._show(path, self.before[path], "the old secret"),
+                "after": self._show(path, self.after[path], "a new secret"),
             }
             for path in self.changed_paths()
         ]
 
-    def _shown(self, path: str, content, words: str) -> str:
+    def _show(self, path: str, content: bytes | None, words: str) -> str:
         if content is None:
             return ""
         return f"({words}, not shown)\n" if path == self.secret_path else content.decode()
@@ -169,7 +171,7 @@ class Instance:
         for path in self.changed_paths():
             self._put(path, self.before[path])
 
-    def _put(self, path: str, content) -> None:
+    def _put(self, path: str, content: bytes | None) -> None:
         if content is None:
             if os.path.exists(path):
                 os.unlink(path)
@@ -181,8 +183,8 @@ class Instance:
         program = os.path.join(self.params["base"], "current", "rtc-server")
         with tempfile.TemporaryDirectory() as folder:  # readable by us alone
             candidate = os.path.join(folder, "config.toml")
-            _files.write_atomic(candidate, self.after[self.config_path])
-            _files.write_atomic(os.path.join(folder, "secret"), self.after[self.secret_path], mode=0o600)
+            _files.write_atomic(candidate, self.after[self.config_path] or b"")
+            _files.write_atomic(os.path.join(folder, "secret"), self.after[self.secret_path] or b"", mode=0o600)
             result = subprocess.run(
                 [self.params["python"], "-I", program, "check-config", candidate],
                 capture_output=True,
@@ -215,7 +217,7 @@ class Instance:
         """Whether certificate or key is another than what the running process was given."""
         names = (_rtc_unit.TLS_CERTIFICATE, _rtc_unit.TLS_KEY)
         given = f"{_rtc_unit.RUN_DIR}/{self.params['instance']}"
-        return self.tls and any(_content(f"{self.credentials}/{name}") != _content(f"{given}/{name}") for name in names)
+        return self.tls and any(_read(f"{self.credentials}/{name}") != _read(f"{given}/{name}") for name in names)
 
     def reload(self) -> None:
         """Let the running process read certificate and key anew.
@@ -245,11 +247,11 @@ class Instance:
         _run(["systemctl", "disable", "--now", self.unit])
 
 
-def _content(path: str):
+def _read(path: str) -> bytes | None:
     return _files.read_bytes(path) if os.path.exists(path) else None
 
 
-def _run(command: list) -> subprocess.CompletedProcess:
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 

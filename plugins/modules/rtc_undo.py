@@ -67,14 +67,14 @@ from ansible_collections.collab.rtc.plugins.module_utils import _undo
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 
 
-def list_runs(path: str) -> list:
+def list_runs(path: str) -> list[str]:
     """Names of the runs that changed something, oldest first (names begin with the time)."""
     if not os.path.isdir(path):
         return []
     return sorted(name for name in os.listdir(path) if _undo.entries(os.path.join(path, name)))
 
 
-def newer(runs: list, run: str, path: str) -> list:
+def list_newer(runs: list[str], run: str, path: str) -> list[str]:
     """The run and all after it, newest first.
 
     :raises RtcError: there is no record of it.
@@ -84,7 +84,7 @@ def newer(runs: list, run: str, path: str) -> list:
     return list(reversed(runs[runs.index(run) :]))
 
 
-def undo(directories: list, check: bool) -> list:
+def undo(directories: list[str], check: bool) -> list[str]:
     """Undo the records in this order; returns the paths that were, or would be, given back."""
     paths = []
     for directory in directories:
@@ -111,7 +111,7 @@ def main() -> None:
             run = runs[-1] if runs else ""
         if not run:
             module.exit_json(changed=False, run="", runs=runs, paths=[], removed=[])
-        paths = undo([os.path.join(path, name) for name in newer(runs, run, path)], module.check_mode)
+        paths = undo([os.path.join(path, name) for name in list_newer(runs, run, path)], module.check_mode)
     except (RtcError, OSError) as exc:
         module.fail_json(msg=str(exc))
     listing = "".join(f"{item}\n" for item in paths)

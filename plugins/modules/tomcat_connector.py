@@ -150,9 +150,9 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _files
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
-from ansible_collections.collab.rtc.plugins.module_utils._tomcat import attributes as connector_attributes
 from ansible_collections.collab.rtc.plugins.module_utils._tomcat import connectors
-from ansible_collections.collab.rtc.plugins.module_utils._tomcat import edit as server_xml_edit
+from ansible_collections.collab.rtc.plugins.module_utils._tomcat.attributes import MASK, detect_version, is_secret, mask
+from ansible_collections.collab.rtc.plugins.module_utils._tomcat.edit import edit_connector
 
 _SECRET_PROPERTY = "pass|secret|token|key"  # noqa: S105 - a pattern of names
 
@@ -182,17 +182,17 @@ def _run(module: AnsibleModule, params: dict[str, Any]) -> dict[str, Any]:
     path = params["path"]
     attributes = {str(name): _text(name, value) for name, value in params["attributes"].items()}
     properties = {str(name): _text(name, value) or "" for name, value in params["properties"].items()}
-    version = params["tomcat_version"] or connector_attributes.detect_version(path)
+    version = params["tomcat_version"] or detect_version(path)
     model = connectors.read(_files.read_bytes(path), path, properties)
     connector, reason = connectors.choose_connector(model, params["connector_port"])
-    edit = server_xml_edit.edit(model, connector, attributes, version)
+    edit = edit_connector(model, connector, attributes, version)
     result: dict[str, Any] = {
         "changed": edit.changed,
         "reason": reason,
         "tomcat_version": version,
         "connector": {
-            "before": {"line": connector.line, "attributes": connector_attributes.masked(edit.before)},
-            "after": {"line": connector.line, "attributes": connector_attributes.masked(edit.after)},
+            "before": {"line": connector.line, "attributes": mask(edit.before)},
+            "after": {"line": connector.line, "attributes": mask(edit.after)},
         },
     }
     if module._diff:
@@ -204,7 +204,8 @@ def _run(module: AnsibleModule, params: dict[str, Any]) -> dict[str, Any]:
         }
     if edit.changed and not module.check_mode:
         if params["undo_dir"]:
-            from ansible_collections.collab.rtc.plugins.module_utils import _undo  # noqa: PLC0415 - compiled only for those who want it
+            # Imported here: compiled only for those who want it.
+            from ansible_collections.collab.rtc.plugins.module_utils import _undo  # noqa: PLC0415
 
             _undo.record(params["undo_dir"], path)
         if params["backup"]:
@@ -225,13 +226,11 @@ def _text(name: Any, value: Any) -> str | None:
 
 def _hide_secrets(params: dict[str, Any]) -> None:
     """Ansible shows a module's parameters with its result: take the secrets out of those."""
-    mask = connector_attributes.MASK
     params["attributes"] = {
-        name: mask if value and connector_attributes.is_secret(str(name)) else value
-        for name, value in params["attributes"].items()
+        name: MASK if value and is_secret(str(name)) else value for name, value in params["attributes"].items()
     }
     params["properties"] = {
-        name: mask if re.search(_SECRET_PROPERTY, str(name), re.IGNORECASE) else value
+        name: MASK if re.search(_SECRET_PROPERTY, str(name), re.IGNORECASE) else value
         for name, value in params["properties"].items()
     }
 

@@ -13,8 +13,8 @@ description:
   - Finds the Confluence and Jira installations of a host, how their Tomcat is wired, the JRE and the trust store
     that the application really uses, the reverse proxies and what they forward, the sockets that listen, and how
     names resolve here. It is what the plan of this collection is made from.
-  - Only reads files, C(/proc), and what C(systemctl show), C(semanage port -l) and the proxies print about their version.
-    It starts no JVM. One call is all the gathering that the collection does.
+  - Only reads files, C(/proc), and what C(systemctl show), C(semanage port -l) and the proxies print about their
+    version. It starts no JVM. One call is all the gathering that the collection does.
   - Never fails because a part cannot be read. Such parts are in RV(topology.unreadable), each with its reason.
   - Works without root as far as permissions allow. The processes behind sockets and files of other users are then
     not seen.
@@ -168,16 +168,17 @@ topology:
       sample: {"wiki.example.org": ["192.0.2.10"]}
     applications:
       description:
-        - The Confluence and Jira installations. Each has its C(kind), C(install_dir), C(version), C(home), C(shared_home),
-          C(user), C(tomcat_version), C(properties) of the JVM, C(server_xml) with its C(connectors), C(java) with its
-          C(truststore), C(service), C(process), the C(evidence) for it, and in C(leftover) why it seems unused.
+        - The Confluence and Jira installations. Each has its C(kind), C(install_dir), C(version), C(home),
+          C(shared_home), C(user), C(tomcat_version), C(properties) of the JVM, C(server_xml) with its C(connectors),
+          C(java) with its C(truststore), C(service), C(process), the C(evidence) for it, and in C(leftover) why it
+          seems unused.
       type: list
       elements: dict
       returned: always
     proxies:
       description:
-        - nginx, Apache httpd and HAProxy. Each has its C(kind), C(version), C(config), whether it is C(running), and its
-          virtual C(hosts) with what they listen on and forward.
+        - nginx, Apache httpd and HAProxy. Each has its C(kind), C(version), C(config), whether it is C(running), and
+          its virtual C(hosts) with what they listen on and forward.
       type: list
       elements: dict
       returned: always
@@ -188,8 +189,8 @@ topology:
       returned: always
     rtc:
       description:
-        - The RTC services. C(kind) is V(deployed) for the one of this collection, V(builtin) for the add-on's own one in the
-          application's JVM, V(foreign) for another process on one of O(rtc_ports).
+        - The RTC services. C(kind) is V(deployed) for the one of this collection, V(builtin) for the add-on's own one
+          in the application's JVM, V(foreign) for another process on one of O(rtc_ports).
       type: list
       elements: dict
       returned: always
@@ -207,10 +208,10 @@ topology:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.collab.rtc.plugins.module_utils import _facts
-from ansible_collections.collab.rtc.plugins.module_utils._detect import gather
+from ansible_collections.collab.rtc.plugins.module_utils._detect.gather import gather
 
 
-def main():
+def main() -> None:
     """Entry point of the module."""
     module = AnsibleModule(
         argument_spec={
@@ -223,7 +224,7 @@ def main():
         supports_check_mode=True,
     )
     options = module.params
-    facts = gather.gather(
+    facts = gather(
         root=options["root"],
         names=options["names"],
         install_dirs=options["install_dirs"],

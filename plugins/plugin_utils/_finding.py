@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ansible_collections.collab.rtc.plugins.module_utils import _facts
-
 SEVERITIES = ("error", "warning", "info")
 
 
@@ -39,6 +37,3 @@ class Finding:
     remedy: str = ""
     site: str = ""
     muted: str = ""  # the reason, when the inventory mutes it
-
-
-_facts.register(Finding)

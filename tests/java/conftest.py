@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import importlib
-import json
 import os
 import subprocess
 
 import javas
 import pytest
+
+from ansible_collections.collab.rtc.tests.unit import module_runner
 
 PASSWORD = "changeit"
 
@@ -64,16 +64,6 @@ def jre(request, tmp_path):
 
 
 @pytest.fixture
-def run_module(capsys):
-    """Run a module in this process as Ansible would; see tests/unit/conftest.py."""
-    testing = pytest.importorskip("ansible.module_utils.testing")
-
-    def run(name, args, check=False, diff=False):
-        module = importlib.import_module(f"ansible_collections.collab.rtc.plugins.modules.{name}")
-        with testing.patch_module_args(dict(args, _ansible_check_mode=check, _ansible_diff=diff)), pytest.raises(
-            SystemExit
-        ):
-            module.main()
-        return json.loads(capsys.readouterr().out)
-
-    return run
+def run_module(capsys, monkeypatch):
+    """Run a module in this process as Ansible would; see ``module_runner``."""
+    return module_runner.make_run_module(capsys, monkeypatch)

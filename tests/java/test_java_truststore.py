@@ -16,8 +16,9 @@ import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import reader
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import certificate
+from ansible_collections.collab.rtc.tests.unit import paths
 
-DATA = Path(__file__).resolve().parents[1] / "unit" / "data" / "truststore"
+DATA = paths.DATA / "truststore"
 STORES = ["trust.jks", "nopass.p12", "aes.p12", "legacy.p12"]
 KILLS = int(os.environ.get("RTC_KILLS", "12"))  # a thorough run: RTC_KILLS=300
 

@@ -345,7 +345,7 @@ class Daemon:
 
     def _up(self, pid_file):
         assert self.process.poll() is None, (self.root / "output.log").read_text()
-        server = registry.backend(self.kind, str(self.root))
+        server = registry.make_backend(self.kind, str(self.root))
         master = daemon.read_pid(str(pid_file), server.programs)  # 0 while the file is still empty
         return master and server.loaded(master)
 

@@ -4,19 +4,19 @@
 
 """Real proxy servers of Debian's packages, run below a directory of the test, on loopback addresses.
 
-Each test has its own 127.x.y.z addresses, so that tests never meet; a service that "holds the port on loopback" stands on
-127.0.0.1 as it does on real hosts.
+Each test has its own 127.x.y.z addresses, so that tests never meet; a service that "holds the port on loopback" stands
+on 127.0.0.1 as it does on real hosts.
 """
 
 from __future__ import annotations
 
-import importlib
-import json
 import os
 import shutil
 
 import pytest
 from proxies.bench import Certificates, Daemon, Upstream, free_port
+
+from ansible_collections.collab.rtc.tests.unit import module_runner
 
 PROGRAMS = {"nginx": "nginx", "apache": "apache2", "haproxy": "haproxy"}
 _SEARCH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
@@ -66,15 +66,6 @@ def daemon(request, tmp_path):
 
 
 @pytest.fixture
-def run_module(capsys):
-    """Run a module in this process as Ansible would, and return what it printed."""
-    from ansible.module_utils.testing import patch_module_args
-
-    def run(name, args, check=False, diff=False):
-        module = importlib.import_module(f"ansible_collections.collab.rtc.plugins.modules.{name}")
-        args = dict(args, _ansible_check_mode=check, _ansible_diff=diff)
-        with patch_module_args(args), pytest.raises(SystemExit):
-            module.main()
-        return json.loads(capsys.readouterr().out)
-
-    return run
+def run_module(capsys, monkeypatch):
+    """Run a module in this process as Ansible would; see ``module_runner``."""
+    return module_runner.make_run_module(capsys, monkeypatch)

@@ -10,18 +10,14 @@ import json
 import os
 import signal
 import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[2] / ".build" / "src"))
 
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.collab.rtc.plugins.module_utils._proxy import apply as apply_module
-from ansible_collections.collab.rtc.plugins.module_utils._proxy import control
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import apply, control
 from ansible_collections.collab.rtc.plugins.modules import proxy_vhost
 
 left = iter(range(int(sys.argv[1]) - 1))
-apply = apply_module._Step.apply
+apply_step = apply.Step.apply
 
 
 def die(*_args):
@@ -29,12 +25,12 @@ def die(*_args):
 
 
 def apply_and_count(step):
-    apply(step)
+    apply_step(step)
     if next(left, None) is None:
         die()
 
 
-apply_module._Step.apply = apply_and_count
+apply.Step.apply = apply_and_count
 control.Control.take_effect = die
 with patch_module_args(json.load(sys.stdin)):
     proxy_vhost.main()

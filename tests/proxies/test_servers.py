@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from proxies.bench import NAME, Client, echo, free_port, wait_for
 
-from ansible_collections.collab.rtc.plugins.module_utils._proxy import backend, preflight, registry
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import preflight, registry, rendering
 
 
 @pytest.fixture(params=["nginx", "apache", "haproxy"])
@@ -172,7 +172,7 @@ def test_a_foreign_server_of_the_same_name_and_port(site):
 
 def test_what_the_server_refuses_is_undone(site):
     """Something of others that only clashes with ours: no check beforehand can see it, the server does."""
-    guard = backend.identifier(f"listen {site.external}:{site.port}")
+    guard = rendering.identifier(f"listen {site.external}:{site.port}")
     path = site.foreign(
         {
             "nginx": "upstream collab_rtc_confluence { server 127.0.0.1:1; }\n",
@@ -314,9 +314,10 @@ def test_a_run_that_is_killed_is_finished_by_the_next(site, steps):
         text=True,
         capture_output=True,
         check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    server = registry.backend(site.daemon.kind, str(site.daemon.root))
+    server = registry.make_backend(site.daemon.kind, str(site.daemon.root))
     assert server.validate() == "", "what a kill leaves behind must start after a reboot"
     result = site.run()
     assert (result.get("changed"), result.get("reloaded")) == (True, True), result
@@ -373,7 +374,7 @@ def test_a_server_that_does_not_take_it_gets_its_old_files_back(site, monkeypatc
     site.daemon.start()
     site.run(site.vhosts()[1:])
     before = snapshot(site)
-    monkeypatch.setattr(preflight, "ports", lambda *args: None)
+    monkeypatch.setattr(preflight, "check_ports", lambda *args: None)
     site.upstream(site.external, site.port)
     result = site.run()
     assert "did not take the new configuration" in result["msg"], result

@@ -4,8 +4,8 @@
 
 """Real Tomcats of four generations, fetched once from Maven Central into ``.build/tomcat``.
 
-They run on the Javas of ``tests/javas.py``: one test on every pair, the others on some; ``RTC_TOMCAT_PAIRS=all`` runs all on
-every pair. Skipped, and said so, where Maven Central does not answer.
+They run on the Javas of ``tests/javas.py``: one test on every pair, the others on some; ``RTC_TOMCAT_PAIRS=all`` runs
+all on every pair. Skipped, and said so, where Maven Central does not answer.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ import tarfile
 import javas
 import maven
 import pytest
+
+from ansible_collections.collab.rtc.tests.unit import module_runner
 
 # Version -> SHA-256 of what Maven Central has.
 VERSIONS = {
@@ -58,6 +60,12 @@ def tomcat_on_each_java(request, tmp_path):
 def install_tomcat():
     """A function: Java, version of Tomcat and directory -> that Tomcat on that Java."""
     return installed
+
+
+@pytest.fixture
+def run_module(capsys, monkeypatch):
+    """Run a module in this process as Ansible would; see ``module_runner``."""
+    return module_runner.make_run_module(capsys, monkeypatch)
 
 
 def installed(java, version, directory):

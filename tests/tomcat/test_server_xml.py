@@ -7,16 +7,16 @@
 from __future__ import annotations
 
 import codecs
-import pathlib
 import re
 import socket
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils._tomcat import attributes as connector_attributes
-from ansible_collections.collab.rtc.plugins.module_utils._tomcat import edit, server_xml
+from ansible_collections.collab.rtc.plugins.module_utils._tomcat import attributes, server_xml
+from ansible_collections.collab.rtc.plugins.module_utils._tomcat.edit import edit_connector
+from ansible_collections.collab.rtc.tests.unit import paths
 
-DATA = pathlib.Path(__file__).parents[1] / "unit" / "data" / "server_xml"
+DATA = paths.DATA / "server_xml"
 NOT_SET = re.compile(r"failed to set property \[(\w+)\]")
 FORMS = {
     "as it is": lambda text: text.encode(),
@@ -42,7 +42,7 @@ def edited(data, attributes, version="", port=None):
     model = server_xml.parse(data)
     connector, _reason = server_xml.choose_connector(model, port)
     asked = {"port": str(free_port()), "address": "127.0.0.1", **attributes}
-    return edit.edit(model, connector, asked, version).data
+    return edit_connector(model, connector, asked, version).data
 
 
 PROXY = {"scheme": "https", "secure": "true", "proxyName": "wiki.example.com", "proxyPort": "443"}
@@ -79,8 +79,8 @@ def test_configtest_can_refuse(tomcat):
 
 def test_the_version_is_detected(tomcat):
     (tomcat.base / "lib").symlink_to(tomcat.home / "lib")
-    assert connector_attributes.detect_version(str(tomcat.server_xml)).startswith(tomcat.version)
-    assert connector_attributes.detect_version(str(tomcat.home / "conf" / "server.xml")).startswith(tomcat.version)
+    assert attributes.detect_version(str(tomcat.server_xml)).startswith(tomcat.version)
+    assert attributes.detect_version(str(tomcat.home / "conf" / "server.xml")).startswith(tomcat.version)
 
 
 # Attributes that the NIO connector had, each with a value it takes; those of APR are not settable here.
@@ -130,5 +130,5 @@ def test_tomcat_agrees_about_what_is_gone(tomcat):
     text = b"<Server port='-1'><Service name='S'><Connector port='1'/><Engine name='E' defaultHost='h'/></Service></Server>"
     data = edited(text, {**ONCE_THERE, **STILL_THERE})  # no version: nothing is refused
     _code, said = tomcat.configtest(data)
-    ours = {name for name, _instead in connector_attributes.gone([*ONCE_THERE, *STILL_THERE], tomcat.version)}
+    ours = {name for name, _instead in attributes.find_removed([*ONCE_THERE, *STILL_THERE], tomcat.version)}
     assert set(NOT_SET.findall(said)) == ours

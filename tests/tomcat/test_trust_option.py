@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import importlib
-import json
 import os
 import pathlib
 import shutil
@@ -19,10 +17,11 @@ import urllib.parse
 
 import pytest
 
+from ansible_collections.collab.rtc.tests.unit import paths
 from ansible_collections.collab.rtc.tests.unit.servers import Authority, Server, answering, server_context, unused_port
 from ansible_collections.collab.rtc.tests.unit.servers import http as answer
 
-DATA = pathlib.Path(__file__).parents[1] / "unit" / "data"
+DATA = paths.DATA
 START = 180  # seconds that Tomcat may take at most
 SERVER_XML = """<Server port="-1"><Service name="S">
   <Connector port="{port}" address="127.0.0.1"/>
@@ -41,20 +40,6 @@ JSP = """<%@ page trimDirectiveWhitespaces="true" import="java.net.*, java.secur
   out.print(((X509TrustManager) factory.getTrustManagers()[0]).getAcceptedIssuers().length + " " + said);
 %>
 """
-
-
-@pytest.fixture
-def run_module(capsys):
-    """Run a module in this process as Ansible would; see tests/unit/conftest.py."""
-    testing = pytest.importorskip("ansible.module_utils.testing")
-
-    def run(name, **args):
-        module = importlib.import_module(f"ansible_collections.collab.rtc.plugins.modules.{name}")
-        with testing.patch_module_args(args), pytest.raises(SystemExit):
-            module.main()
-        return json.loads(capsys.readouterr().out)
-
-    return run
 
 
 def own_jre(home, target):
@@ -116,7 +101,8 @@ def fetched(process, port, url, log):
     raise AssertionError(log.read_text(encoding="utf-8", errors="replace"))
 
 
-# What cacerts is: the JRE's own, or a PKCS#12 store with a password. One Java is enough for that: it differs in what is made of it.
+# What cacerts is: the JRE's own, or a PKCS#12 store with a password. One Java is enough for that: it differs in what is
+# made of it.
 CASES = [
     ("11", "8.5.100", "its own"),
     ("17", "9.0.98", "its own"),
@@ -153,14 +139,10 @@ def test_a_named_store_outlives_the_cacerts_of_the_jre(run_module, install_tomca
             (True, True) if original == "its own" else (False, False)
         )
 
-        made = run_module(
-            "java_truststore",
-            path=str(store),
-            copy_from=str(cacerts),
-            jre_home=tomcat.java_home,
-            certificates=[{"pem": root.pem}],
-        )
-        named = run_module("jvm_truststore_option", path=str(setenv), truststore=str(store), instead_of=str(cacerts))
+        options = {"path": str(store), "copy_from": str(cacerts), "jre_home": tomcat.java_home}
+        made = run_module("java_truststore", {**options, "certificates": [{"pem": root.pem}]})
+        options = {"path": str(setenv), "truststore": str(store), "instead_of": str(cacerts)}
+        named = run_module("jvm_truststore_option", options)
         assert (made["changed"], named["changed"]) == (True, True), (made, named)
         assert "warnings" not in named
 
@@ -170,6 +152,6 @@ def test_a_named_store_outlives_the_cacerts_of_the_jre(run_module, install_tomca
             assert made["store"]["entries"] == before + 1
         assert started(tomcat, url) == (made["store"]["entries"], "status 200")
 
-        assert run_module("jvm_truststore_option", path=str(setenv), state="absent")["changed"]
+        assert run_module("jvm_truststore_option", {"path": str(setenv), "state": "absent"})["changed"]
         assert setenv.read_bytes() == old
         assert started(tomcat, url)[1].startswith("refused ")

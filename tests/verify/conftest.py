@@ -15,8 +15,7 @@ import pytest
 import socketio
 from aiohttp import web
 
-from ansible_collections.collab.rtc.tests.unit import servers
-from ansible_collections.collab.rtc.tests.unit.conftest import run_module  # noqa: F401 - a fixture
+from ansible_collections.collab.rtc.tests.unit import module_runner, servers
 from rtc_server.app import make_app, make_tokens
 from rtc_server.config import parse
 from rtc_server.engine import SocketServer
@@ -69,6 +68,12 @@ class Running:
         asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
+
+
+@pytest.fixture
+def run_module(capsys, monkeypatch):
+    """Run a module in this process as Ansible would; see ``module_runner``."""
+    return module_runner.make_run_module(capsys, monkeypatch)
 
 
 @pytest.fixture

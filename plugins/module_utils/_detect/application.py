@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An installation in full: its Tomcat, JVM, home, user and service as facts. PRIVATE to the collection."""
+"""An installation in full: its Tomcat, JVM, home, user and service as facts."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import re
 from typing import Callable
 
 from ansible_collections.collab.rtc.plugins.module_utils._detect import installations, jre
-from ansible_collections.collab.rtc.plugins.module_utils._detect.installations import Found
-from ansible_collections.collab.rtc.plugins.module_utils._facts import Application, Java, Process, Service
+from ansible_collections.collab.rtc.plugins.module_utils._detect.installations import Installation
+from ansible_collections.collab.rtc.plugins.module_utils._facts import Application, Java, Process, ServiceUnit
 from ansible_collections.collab.rtc.plugins.module_utils._host import service_units
 from ansible_collections.collab.rtc.plugins.module_utils._host.processes import Proc, user_name
-from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import Tree
+from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
 from ansible_collections.collab.rtc.plugins.module_utils._host.service_units import Starter
 from ansible_collections.collab.rtc.plugins.module_utils._java import options as jvm_options
 from ansible_collections.collab.rtc.plugins.module_utils._java import setenv
@@ -26,30 +26,30 @@ from ansible_collections.collab.rtc.plugins.module_utils._tomcat import facts
 _SESSIONS = re.compile(r"^(user@|session|ssh|sshd|cron|crond|atd|getty|serial-getty|systemd-|podman|docker|containerd)")
 
 
-def describe_all(tree: Tree, found: list[Found], states: dict[str, bool]) -> list[Application]:
+def describe_all(rootfs: RootFs, found: list[Installation], states: dict[str, bool]) -> list[Application]:
     """The facts of all installations, those in use first.
 
     :param states: unit -> active, as :func:`service_units.states` says; empty when systemd was not asked.
     """
-    applications = [describe(tree, item, states) for item in found]
+    applications = [describe(rootfs, item, states) for item in found]
     for application in applications:
-        others = [item for item in applications if item.kind == application.kind and _used(item)]
-        if others and not _used(application):
+        others = [item for item in applications if item.kind == application.kind and _is_used(item)]
+        if others and not _is_used(application):
             application.leftover = (
                 f"nothing starts it, and {others[0].install_dir} is the {application.kind} of this host that is started"
             )
     return sorted(applications, key=lambda item: (item.kind, bool(item.leftover), item.install_dir))
 
 
-def _used(application: Application) -> bool:
+def _is_used(application: Application) -> bool:
     started = application.service is not None and application.service.kind != "none"
     return application.process is not None or started
 
 
-def describe(tree: Tree, found: Found, states: dict[str, bool]) -> Application:
+def describe(rootfs: RootFs, found: Installation, states: dict[str, bool]) -> Application:
     """The facts of one installation."""
-    starter = _starter(tree, found, states)
-    configured = _configured(tree, found, starter)
+    starter = _choose_starter(rootfs, found, states)
+    configured = _read_configuration(rootfs, found, starter)
     running = jvm_options.of_command_line(found.proc.args, found.proc.environment) if found.proc else JvmOptions()
     options = JvmOptions(
         {**configured.properties, **running.properties}, {**configured.environment, **running.environment}
@@ -57,25 +57,27 @@ def describe(tree: Tree, found: Found, states: dict[str, bool]) -> Application:
     application = Application(
         kind=found.kind,
         install_dir=found.path,
-        version=installations.product_version(tree, found.kind, found.path),
-        home=installations.home(tree, found.kind, found.path, options),
-        tomcat_version=facts.tomcat_version(tree, _tomcat_home(tree, found.path, options)),
+        version=installations.product_version(rootfs, found.kind, found.path),
+        home=installations.home(rootfs, found.kind, found.path, options),
+        tomcat_version=facts.tomcat_version(rootfs, _find_tomcat_home(rootfs, found.path, options)),
         properties=jvm_options.masked(options.properties),
-        service=_service(found, starter, states),
+        service=_describe_service(found, starter, states),
         evidence=list(found.evidence),
         aliases=list(found.aliases),
     )
-    application.shared_home = installations.shared_home(tree, found.kind, application.home)
-    application.user = _user(tree, found, starter)
-    application.java = _jre(tree, found, starter, configured)
+    application.shared_home = installations.shared_home(rootfs, found.kind, application.home)
+    application.user = _find_user(rootfs, found, starter)
+    application.java = _find_jre(rootfs, found, starter, configured)
     if application.java is not None:
         folder = (found.proc.cwd if found.proc else "") or found.path + "/bin"
-        application.java.truststore = jre.trust_store(tree, application.java.home, options.properties, folder)
-        elsewhere = _configured(tree, found, starter, setenv.without_block).properties.get(setenv.PROPERTY, "")
-        application.java.option = jre.trust_option(
-            tree, application.java.home, found.path + "/bin/setenv.sh", elsewhere, folder
+        application.java.truststore = jre.trust_store(rootfs, application.java.home, options.properties, folder)
+        elsewhere = _read_configuration(rootfs, found, starter, setenv.without_block).properties.get(
+            setenv.PROPERTY, ""
         )
-    application.server_xml = facts.describe(tree, found.path, found.kind, options.properties, options.environment)
+        application.java.option = jre.trust_option(
+            rootfs, application.java.home, found.path + "/bin/setenv.sh", elsewhere, folder
+        )
+    application.server_xml = facts.describe(rootfs, found.path, found.kind, options.properties, options.environment)
     if found.proc is not None:
         application.process = Process(
             pid=found.proc.pid,
@@ -86,29 +88,29 @@ def describe(tree: Tree, found: Found, states: dict[str, bool]) -> Application:
     return application
 
 
-def _tomcat_home(tree: Tree, path: str, options: JvmOptions) -> str:
+def _find_tomcat_home(rootfs: RootFs, path: str, options: JvmOptions) -> str:
     """CATALINA_HOME: another directory than the installation where several share one Tomcat."""
     named = options.properties.get("catalina.home") or options.environment.get("CATALINA_HOME") or path
-    return named if tree.is_file(named + "/lib/catalina.jar") else path
+    return named if rootfs.is_file(named + "/lib/catalina.jar") else path
 
 
-def _configured(
-    tree: Tree, found: Found, starter: Starter | None, edit: Callable[[str], str] = lambda text: text
+def _read_configuration(
+    rootfs: RootFs, found: Installation, starter: Starter | None, edit: Callable[[str], str] = lambda text: text
 ) -> JvmOptions:
     """What the next start would use: the unit's environment and bin/setenv.sh.
 
     :param edit: what is done to the text of setenv.sh before it is read.
     """
     return jvm_options.of_setenv(
-        edit(tree.text(found.path + "/bin/setenv.sh") or ""),
+        edit(rootfs.text(found.path + "/bin/setenv.sh") or ""),
         found.path,
         starter.environment if starter else {},
-        tree.text,
-        lambda path: tree.stat(path) is not None,
+        rootfs.text,
+        lambda path: rootfs.stat(path) is not None,
     )
 
 
-def _starter(tree: Tree, found: Found, states: dict[str, bool]) -> Starter | None:
+def _choose_starter(rootfs: RootFs, found: Installation, states: dict[str, bool]) -> Starter | None:
     """The unit or script that really starts it: the one that its process belongs to, else the active one, else the
     enabled one, units before scripts."""
     unit = found.proc.unit if found.proc else ""
@@ -119,7 +121,7 @@ def _starter(tree: Tree, found: Found, states: dict[str, bool]) -> Starter | Non
         found.starters,
         key=lambda item: (
             not states.get(unit_of(item), False),
-            not service_units.enabled(tree, item.name),
+            not service_units.enabled(rootfs, item.name),
             item.kind != "systemd",
             item.name,
         ),
@@ -132,7 +134,7 @@ def unit_of(starter: Starter) -> str:
     return starter.name if starter.kind == "systemd" else starter.name + ".service"
 
 
-def _service(found: Found, starter: Starter | None, states: dict[str, bool]) -> Service:
+def _describe_service(found: Installation, starter: Starter | None, states: dict[str, bool]) -> ServiceUnit:
     unit = found.proc.unit if found.proc else ""
     if starter is not None:
         name = unit_of(starter)
@@ -141,55 +143,55 @@ def _service(found: Found, starter: Starter | None, states: dict[str, bool]) -> 
         if len(found.starters) > 1:
             others = ", ".join(item.path for item in found.starters if item is not starter)
             found.evidence.append(f"{starter.path} is taken for what starts it; {others} could, too")
-        return Service(starter.kind, short, states.get(name, belongs))
+        return ServiceUnit(starter.kind, short, states.get(name, belongs))
     if unit and not _SESSIONS.match(unit):
         found.evidence.append(f"its process belongs to the unit {unit}")
-        return Service("systemd", unit[: -len(".service")], states.get(unit, True))
-    return Service("none", "", False)
+        return ServiceUnit("systemd", unit[: -len(".service")], states.get(unit, True))
+    return ServiceUnit("none", "", False)
 
 
-def _user(tree: Tree, found: Found, starter: Starter | None) -> str:
+def _find_user(rootfs: RootFs, found: Installation, starter: Starter | None) -> str:
     if found.proc is not None and found.proc.user:
         return found.proc.user
-    named = (starter.user if starter else "") or installations.user_of_scripts(tree, found.kind, found.path)
+    named = (starter.user if starter else "") or installations.user_of_scripts(rootfs, found.kind, found.path)
     if named:
         return named
     for name in ("work", "logs", "temp"):  # what the running application must be able to write
-        info = tree.stat(f"{found.path}/{name}")
+        info = rootfs.stat(f"{found.path}/{name}")
         if info is not None:
-            return user_name(tree, info.st_uid)
+            return user_name(rootfs, info.st_uid)
     return ""
 
 
-def _jre(tree: Tree, found: Found, starter: Starter | None, configured: JvmOptions) -> Java | None:
-    for home, source in _jre_candidates(tree, found, found.proc, starter, configured):
-        if home and tree.is_file(home + "/bin/java"):
-            return jre.describe(tree, home, source)
-        if home.endswith("/jre") and tree.is_file(os.path.dirname(home) + "/bin/java"):
-            return jre.describe(tree, home, source)
-    tree.note(
+def _find_jre(rootfs: RootFs, found: Installation, starter: Starter | None, configured: JvmOptions) -> Java | None:
+    for home, source in _list_jres(rootfs, found, found.proc, starter, configured):
+        if home and rootfs.is_file(home + "/bin/java"):
+            return jre.describe(rootfs, home, source)
+        if home.endswith("/jre") and rootfs.is_file(os.path.dirname(home) + "/bin/java"):
+            return jre.describe(rootfs, home, source)
+    rootfs.note(
         f"Java of {found.path}", "neither a process, setenv.sh, a unit nor the installation names one that is there"
     )
     return None
 
 
-def _jre_candidates(
-    tree: Tree, found: Found, proc: Proc | None, starter: Starter | None, configured: JvmOptions
+def _list_jres(
+    rootfs: RootFs, found: Installation, proc: Proc | None, starter: Starter | None, configured: JvmOptions
 ) -> list[tuple[str, str]]:
     candidates = []
     if proc is not None:
-        candidates += [(jre.home_of(tree, proc.exe), "process"), (jre.home_of(tree, proc.args[0]), "process")]
+        candidates += [(jre.home_of(rootfs, proc.exe), "process"), (jre.home_of(rootfs, proc.args[0]), "process")]
         environment = proc.environment
         for name in ("JRE_HOME", "JAVA_HOME"):
             if environment.get(name, "").startswith("/"):
-                candidates.append((jre.java_home(tree, tree.real(environment[name])), "process"))
+                candidates.append((jre.java_home(rootfs, rootfs.real(environment[name])), "process"))
     for name in ("JRE_HOME", "JAVA_HOME"):  # the order of Tomcat's bin/setclasspath.sh
         value = configured.environment.get(name, "")
         given = (starter.environment if starter else {}).get(name)
         if value.startswith("/"):
-            candidates.append((jre.java_home(tree, tree.real(value)), "unit" if value == given else "setenv"))
-    candidates.append((jre.java_home(tree, found.path + "/jre"), "install"))
+            candidates.append((jre.java_home(rootfs, rootfs.real(value)), "unit" if value == given else "setenv"))
+    candidates.append((jre.java_home(rootfs, found.path + "/jre"), "install"))
     for path in ("/opt/java/openjdk", "/usr/lib/jvm/default-java"):
-        candidates.append((jre.java_home(tree, tree.real(path)), "system"))
-    candidates.append((jre.home_of(tree, "/usr/bin/java"), "system"))
+        candidates.append((jre.java_home(rootfs, rootfs.real(path)), "system"))
+    candidates.append((jre.home_of(rootfs, "/usr/bin/java"), "system"))
     return candidates

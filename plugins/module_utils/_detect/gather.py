@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""All that is to be known of a host, gathered in one go: the work of ``topology_info``. PRIVATE to the collection."""
+"""All that is to be known of a host, gathered in one go: the work of ``topology_info``."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import time
 from typing import Callable
 
 from ansible_collections.collab.rtc.plugins.module_utils import _rtc_unit
-from ansible_collections.collab.rtc.plugins.module_utils._detect import application as application_module
 from ansible_collections.collab.rtc.plugins.module_utils._detect import installations
+from ansible_collections.collab.rtc.plugins.module_utils._detect.application import describe_all, unit_of
 from ansible_collections.collab.rtc.plugins.module_utils._facts import (
     Application,
     HostFacts,
@@ -24,11 +24,11 @@ from ansible_collections.collab.rtc.plugins.module_utils._facts import (
 )
 from ansible_collections.collab.rtc.plugins.module_utils._host import processes, service_units, system
 from ansible_collections.collab.rtc.plugins.module_utils._host.processes import Proc
-from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import Tree
+from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
 from ansible_collections.collab.rtc.plugins.module_utils._host.system import Lookups, Runner
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import registry
 
-RTC_PORTS = (9083, 9093)  # of the add-on beside Confluence and beside Jira (the seed, "Prerequisites")
+RTC_PORTS = (9083, 9093)  # of the add-on beside Confluence and beside Jira (the vendor's page, "Prerequisites")
 _UNIT = "rtc-server@{}.service"
 _PROXY_PROCESSES = ("nginx", "apache2", "httpd", "haproxy")
 _PORT = re.compile(r'^\s*"?port"?\s*[=:]\s*(\d+)', re.MULTILINE)
@@ -51,50 +51,50 @@ def gather(
     :param rtc_ports: ports on which an RTC service is looked for.
     :param timeout: for resolving names, in seconds, all together.
     """
-    tree = Tree(root)
-    if tree.root != "/" and runner is system.run:
-        runner = _no_commands
+    rootfs = RootFs(root)
+    if rootfs.root != "/" and runner is system.run:
+        runner = _run_nothing
     lookups = Lookups(names or [], lookup)
-    procs = processes.processes(tree)
-    facts = _system(tree, procs)
-    facts.listeners = processes.listeners(tree, procs)
+    procs = processes.processes(rootfs)
+    facts = _describe_system(rootfs, procs)
+    facts.listeners = processes.listeners(rootfs, procs)
 
-    starters = service_units.starters(tree)
-    found = installations.discover(tree, procs, starters, install_dirs or [])
-    instances = _instances(tree)
-    units = [application_module.unit_of(starter) for item in found for starter in item.starters]
+    starters = service_units.starters(rootfs)
+    found = installations.discover(rootfs, procs, starters, install_dirs or [])
+    instances = _find_instances(rootfs)
+    units = [unit_of(starter) for item in found for starter in item.starters]
     units += [_UNIT.format(name) for name in instances]
     states = service_units.states(sorted(set(units)), runner)
-    facts.applications = application_module.describe_all(tree, found, states)
-    lookups.add(_proxy_names(facts.applications))
+    facts.applications = describe_all(rootfs, found, states)
+    lookups.add(_collect_proxy_names(facts.applications))
 
-    facts.proxies = _proxies_of(tree)
-    lookups.add(_upstream_names(facts.proxies))
-    facts.rtc = _rtc(facts, tree, procs, instances, states, rtc_ports or list(RTC_PORTS))
+    facts.proxies = _discover_proxies(rootfs)
+    lookups.add(_collect_upstream_names(facts.proxies))
+    facts.rtc = _find_rtc(facts, rootfs, procs, instances, states, rtc_ports or list(RTC_PORTS))
     if facts.selinux == "enforcing" and facts.root:
-        facts.selinux_ports = system.selinux_ports(tree, runner)
+        facts.selinux_ports = system.selinux_ports(rootfs, runner)
 
     facts.resolves, late = lookups.results(timeout)
     for name in late:
-        tree.note(f"name {name}", f"no answer within {timeout:g} seconds")
-    facts.unreadable = [Unreadable(what, reason) for what, reason in tree.unreadable.items()]
+        rootfs.note(f"name {name}", f"no answer within {timeout:g} seconds")
+    facts.unreadable = [Unreadable(what, reason) for what, reason in rootfs.unreadable.items()]
     return facts
 
 
-def _no_commands(command: list[str], timeout: float) -> str | None:
+def _run_nothing(command: list[str], timeout: float) -> str | None:
     return None
 
 
-def _system(tree: Tree, procs: dict[int, Proc]) -> HostFacts:
-    identity, version, family = system.system(tree)
-    python, pythons = system.pythons(tree)
-    selinux, connect = system.selinux(tree)
-    own = system.addresses(tree)
+def _describe_system(rootfs: RootFs, procs: dict[int, Proc]) -> HostFacts:
+    identity, version, family = system.system(rootfs)
+    python, pythons = system.pythons(rootfs)
+    selinux, connect = system.selinux(rootfs)
+    own = system.addresses(rootfs)
     root = os.geteuid() == 0
     if not root and 1 not in procs:  # the file system of /proc is mounted with hidepid
-        tree.note("processes of other users", "they are hidden: run with become")
+        rootfs.note("processes of other users", "they are hidden: run with become")
     return HostFacts(
-        hostname=system.hostname(tree),
+        hostname=system.hostname(rootfs),
         os_id=identity,
         os_version=version,
         os_family=family,
@@ -103,59 +103,59 @@ def _system(tree: Tree, procs: dict[int, Proc]) -> HostFacts:
         pythons=pythons,
         selinux=selinux,
         selinux_connect=connect,
-        firewall=system.firewall(tree, procs.values()),
+        firewall=system.firewall(rootfs, procs.values()),
         root=root,
         clock=time.time(),
         addresses=own,
-        main_address=system.main_address(tree, own),
+        main_address=system.main_address(rootfs, own),
     )
 
 
-def _proxy_names(applications: list[Application]) -> list[str]:
+def _collect_proxy_names(applications: list[Application]) -> list[str]:
     files = [application.server_xml for application in applications if application.server_xml]
     return [connector.proxy_name for file in files for connector in file.connectors]
 
 
-def _upstream_names(proxies: list[Proxy]) -> list[str]:
+def _collect_upstream_names(proxies: list[Proxy]) -> list[str]:
     routes = [route for proxy in proxies for host in proxy.hosts for route in host.routes]
     return [upstream.host for route in routes for upstream in route.upstreams]
 
 
-def _proxies_of(tree: Tree) -> list[Proxy]:
+def _discover_proxies(rootfs: RootFs) -> list[Proxy]:
     try:
-        return list(registry.discover(tree.root))  # type: ignore[attr-defined,unused-ignore]
+        return registry.discover(rootfs.root)
     except Exception as exc:  # one odd file of a proxy must not hide the rest of the host
-        tree.note("proxies", f"{type(exc).__name__}: {exc}")
+        rootfs.note("proxies", f"{type(exc).__name__}: {exc}")
         return []
 
 
-def _instances(tree: Tree) -> dict[str, int]:
-    """Our instances on the host, by name, with the port of each (0: its configuration may not be read)."""
+def _find_instances(rootfs: RootFs) -> dict[str, int]:
+    """The deployed instances of the host, by name, with the port of each (0: its configuration may not be read)."""
     found = {}
-    for name in tree.names(_rtc_unit.CONFIG_DIR):
+    for name in rootfs.names(_rtc_unit.CONFIG_DIR):
         stem, ending = os.path.splitext(name)
         if ending in (".toml", ".json"):
-            match = _PORT.search(tree.text(f"{_rtc_unit.CONFIG_DIR}/{name}") or "")
+            match = _PORT.search(rootfs.text(f"{_rtc_unit.CONFIG_DIR}/{name}") or "")
             found[stem] = int(match.group(1)) if match else 0
     return found
 
 
-def _of_proxy(facts: HostFacts, listener: Listener) -> bool:
+def _belongs_to_proxy(facts: HostFacts, listener: Listener) -> bool:
     if listener.pid:
         return listener.process in _PROXY_PROCESSES
     hosts = [host for proxy in facts.proxies if proxy.running for host in proxy.hosts]
     return listener.port in [listen.port for host in hosts for listen in host.listens]
 
 
-def _rtc(
+def _find_rtc(
     facts: HostFacts,
-    tree: Tree,
+    rootfs: RootFs,
     procs: dict[int, Proc],
     instances: dict[str, int],
     states: dict[str, bool],
     ports: list[int],
 ) -> list[RtcInstance]:
-    release = os.path.basename(tree.real(_rtc_unit.BASE + "/current"))
+    release = os.path.basename(rootfs.real(_rtc_unit.BASE + "/current"))
     release = "" if release == "current" else release
     deployed = {}
     for name, port in instances.items():
@@ -176,7 +176,7 @@ def _rtc(
             if mine.port in (0, listener.port):
                 mine.port, mine.address = listener.port, listener.address
                 mine.pid, mine.process, mine.active = listener.pid, listener.process, True
-        elif listener.port in {*ports, *instances.values()} and not _of_proxy(facts, listener):
+        elif listener.port in {*ports, *instances.values()} and not _belongs_to_proxy(facts, listener):
             # Where it may not be seen which process has the socket, the user of the application must do.
             pid = listener.pid or users.get(listener.user, 0)
             builtin = pid in jvms

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where Confluence and Jira are installed on a host, found by every dependable sign. PRIVATE to the collection.
+"""Where Confluence and Jira are installed on a host, found by every dependable sign.
 
 Signs: running JVMs, units and SysV scripts that start one, the usual directories (the installer's, versioned ones of
 archives, those of container images), directories that the caller names. One installation that is reached by several
@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import Callable
 
 from ansible_collections.collab.rtc.plugins.module_utils import _shell_eval
 from ansible_collections.collab.rtc.plugins.module_utils._host.processes import Proc
-from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import Tree
+from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
 from ansible_collections.collab.rtc.plugins.module_utils._host.service_units import Starter
 from ansible_collections.collab.rtc.plugins.module_utils._java import options as jvm_options
 from ansible_collections.collab.rtc.plugins.module_utils._tomcat import facts
@@ -54,7 +55,7 @@ _RESPONSE_TITLE = re.compile(r"response file for (\D+?) (\d+(?:\.\d+)+)", re.IGN
 
 
 @dataclass
-class Found:
+class Installation:
     """An installation."""
 
     kind: str
@@ -65,20 +66,20 @@ class Found:
     proc: Proc | None = None
 
 
-def discover(tree: Tree, procs: dict[int, Proc], starters: list[Starter], extra: list[str]) -> list[Found]:
+def discover(rootfs: RootFs, procs: dict[int, Proc], starters: list[Starter], extra: list[str]) -> list[Installation]:
     """All installations, by kind and path.
 
     :param extra: directories to look at besides the usual ones: installations, or directories of installations.
     """
-    found: dict[str, Found] = {}
+    found: dict[str, Installation] = {}
 
-    def add(path: str, evidence: str, kind: str = "") -> Found | None:
-        real = tree.real(path)
+    def add(path: str, evidence: str, kind: str = "") -> Installation | None:
+        real = rootfs.real(path)
         if real not in found:
-            kind = kind or kind_of(tree, real)
+            kind = kind or kind_of(rootfs, real)
             if not kind:
                 return None
-            found[real] = Found(kind, real)
+            found[real] = Installation(kind, real)
         path = path.rstrip("/")
         found[real].evidence.append(evidence if path == real else f"{evidence} (by the path {path})")
         if path not in (real, *found[real].aliases):
@@ -86,15 +87,15 @@ def discover(tree: Tree, procs: dict[int, Proc], starters: list[Starter], extra:
         return found[real]
 
     for proc in jvms(procs):
-        _add_process(tree, proc, add)
+        _add_process(rootfs, proc, add)
     for starter in starters:
         for folder in dict.fromkeys(starter.directories):
             item = add(folder, f"started by {starter.path}")
             if item is not None and starter not in item.starters:
                 item.starters.append(starter)
-    for path in _candidates(tree, extra):
+    for path in _list_candidates(rootfs, extra):
         item = add(path, "found in one of the usual places" if path not in extra else "named by install_dirs")
-        if item is not None and tree.is_file(f"{item.path}/{_RESPONSE}"):
+        if item is not None and rootfs.is_file(f"{item.path}/{_RESPONSE}"):
             item.evidence.append(f"the installer's answers are in {item.path}/{_RESPONSE}")
     for item in found.values():
         item.evidence = list(dict.fromkeys(item.evidence))
@@ -109,80 +110,80 @@ def jvms(procs: dict[int, Proc]) -> list[Proc]:
     )  # one that hangs since before a restart comes last
 
 
-def _add_process(tree: Tree, proc: Proc, add: object) -> None:
+def _add_process(rootfs: RootFs, proc: Proc, add: Callable[[str, str, str], Installation | None]) -> None:
     properties = jvm_options.of_command_line(proc.args).properties
     base = properties.get("catalina.base") or properties.get("catalina.home", "")
     if not base.startswith("/"):
         return
-    kind = kind_of(tree, tree.real(base), properties)
+    kind = kind_of(rootfs, rootfs.real(base), properties)
     if not kind:
         return
     if not proc.sees(base):
-        tree.note(f"process {proc.pid}", f"a {kind} in a container that has {base} for itself: manage the container")
+        rootfs.note(f"process {proc.pid}", f"a {kind} in a container that has {base} for itself: manage the container")
         return
-    item = add(base, f"process {proc.pid} runs with -Dcatalina.base={base}", kind)  # type: ignore[operator]
+    item = add(base, f"process {proc.pid} runs with -Dcatalina.base={base}", kind)
     if item is not None and item.proc is None:
         item.proc = proc
 
 
-def _candidates(tree: Tree, extra: list[str]) -> list[str]:
+def _list_candidates(rootfs: RootFs, extra: list[str]) -> list[str]:
     found: list[str] = []
     for path in extra:
-        found += [path, *_children(tree, path, False)]
+        found += [path, *_list_children(rootfs, path, False)]
     for place, telling in _PLACES:
-        if kind_of(tree, place):  # container images with the files right in /opt/atlassian
+        if kind_of(rootfs, place):  # container images with the files right in /opt/atlassian
             found.append(place)
-        for path in _children(tree, place, telling):
+        for path in _list_children(rootfs, place, telling):
             found.append(path)
-            if not kind_of(tree, tree.real(path)):
-                found += _children(tree, path, False)
+            if not kind_of(rootfs, rootfs.real(path)):
+                found += _list_children(rootfs, path, False)
     return list(dict.fromkeys(found))
 
 
-def _children(tree: Tree, place: str, telling: bool) -> list[str]:
-    names = tree.names(place)[:_MOST_CHILDREN]
+def _list_children(rootfs: RootFs, place: str, telling: bool) -> list[str]:
+    names = rootfs.names(place)[:_MOST_CHILDREN]
     paths = [f"{place.rstrip('/')}/{name}" for name in names if not telling or _TELLING.search(name)]
-    return [path for path in paths if tree.is_dir(path)]
+    return [path for path in paths if rootfs.is_dir(path)]
 
 
-def kind_of(tree: Tree, path: str, properties: dict[str, str] | None = None) -> str:
+def kind_of(rootfs: RootFs, path: str, properties: dict[str, str] | None = None) -> str:
     """ "confluence", "jira", or "" when the directory has no Tomcat with one of them.
 
     :param properties: of the JVM that runs it.
     """
-    if not (tree.is_dir(path + "/conf") and (tree.is_dir(path + "/bin") or properties)):
+    if not (rootfs.is_dir(path + "/conf") and (rootfs.is_dir(path + "/bin") or properties)):
         return ""
     for kind, webapp in WEBAPPS.items():
-        if tree.is_dir(f"{path}/{webapp}/WEB-INF") or tree.is_file(f"{path}/bin/start-{kind}.sh"):
+        if rootfs.is_dir(f"{path}/{webapp}/WEB-INF") or rootfs.is_file(f"{path}/bin/start-{kind}.sh"):
             return kind
     for kind in WEBAPPS:
         if properties and HOME_PROPERTY[kind] in properties:
             return kind
-    text = re.sub(r"<!--.*?-->", "", tree.text(path + "/conf/server.xml") or "", flags=re.DOTALL)
+    text = re.sub(r"<!--.*?-->", "", rootfs.text(path + "/conf/server.xml") or "", flags=re.DOTALL)
     for kind, webapp in WEBAPPS.items():
         if re.search(rf"""docBase\s*=\s*["'](?:[^"']*/)?{webapp}/?["']""", text):
             return kind
     return ""
 
 
-def product_version(tree: Tree, kind: str, path: str) -> str:
+def product_version(rootfs: RootFs, kind: str, path: str) -> str:
     """The version of the product: of the web application's own metadata, else of what the installer wrote, else of
     the directory's name; "" when unknown."""
-    version = facts.properties_file(tree, f"{path}/{_POM[kind]}").get("version", "")
+    version = facts.read_properties_file(rootfs, f"{path}/{_POM[kind]}").get("version", "")
     if version:
         return version
-    for name in tree.names(f"{path}/{WEBAPPS[kind]}/WEB-INF/lib"):
+    for name in rootfs.names(f"{path}/{WEBAPPS[kind]}/WEB-INF/lib"):
         found = _JAR[kind].fullmatch(name)
         if found:
             return found.group(1)
-    title = _RESPONSE_TITLE.search(tree.text(f"{path}/{_RESPONSE}") or "")
+    title = _RESPONSE_TITLE.search(rootfs.text(f"{path}/{_RESPONSE}") or "")
     if title and title.group(1).lower().startswith(kind):
         return title.group(2)
     named = re.search(rf"{kind}[a-z-]*-(\d+(?:\.\d+)+)", path.rsplit("/", 1)[-1])
     return named.group(1) if named else ""
 
 
-def home(tree: Tree, kind: str, path: str, options: jvm_options.JvmOptions) -> str:
+def home(rootfs: RootFs, kind: str, path: str, options: jvm_options.JvmOptions) -> str:
     """The home directory, "" when nothing names it.
 
     The JVM's property beats the environment beats the pointer file within the web application beats the installer's
@@ -190,31 +191,31 @@ def home(tree: Tree, kind: str, path: str, options: jvm_options.JvmOptions) -> s
     """
     classes = f"{path}/{WEBAPPS[kind]}/WEB-INF/classes"
     pointer = {"confluence": "confluence-init.properties", "jira": "jira-application.properties"}[kind]
-    answers = facts.properties_file(tree, f"{path}/{_RESPONSE}")
+    answers = facts.read_properties_file(rootfs, f"{path}/{_RESPONSE}")
     usual = f"/var/atlassian/application-data/{kind}"
     return (
         options.properties.get(HOME_PROPERTY[kind])
         or options.environment.get(HOME_VARIABLE[kind])
-        or facts.properties_file(tree, f"{classes}/{pointer}").get(HOME_PROPERTY[kind])
+        or facts.read_properties_file(rootfs, f"{classes}/{pointer}").get(HOME_PROPERTY[kind])
         or answers.get({"confluence": "app.confHome", "jira": "app.jiraHome"}[kind])
-        or (usual if tree.is_dir(usual) else "")
+        or (usual if rootfs.is_dir(usual) else "")
     ).rstrip("/")
 
 
-def shared_home(tree: Tree, kind: str, folder: str) -> str:
+def shared_home(rootfs: RootFs, kind: str, folder: str) -> str:
     """The home that the nodes of a cluster share, "" when there is none or it cannot be seen."""
     if not folder:
         return ""
     if kind == "jira":
-        return facts.properties_file(tree, folder + "/cluster.properties").get("jira.shared.home", "")
-    text = tree.text(folder + "/confluence.cfg.xml") or ""
+        return facts.read_properties_file(rootfs, folder + "/cluster.properties").get("jira.shared.home", "")
+    text = rootfs.text(folder + "/confluence.cfg.xml") or ""
     found = re.search(r'<property name="confluence\.cluster\.home">\s*([^<]+?)\s*</property>', text)
     return found.group(1).replace("&amp;", "&") if found else ""
 
 
-def user_of_scripts(tree: Tree, kind: str, path: str) -> str:
+def user_of_scripts(rootfs: RootFs, kind: str, path: str) -> str:
     """The user that bin/user.sh of the installer names, "" for none."""
-    text = tree.text(path + "/bin/user.sh") or ""
+    text = rootfs.text(path + "/bin/user.sh") or ""
     values = _shell_eval.variables(text, {})
     names = ("CONF_USER", "CONFLUENCE_USER") if kind == "confluence" else ("JIRA_USER",)
     return next((values[name] for name in names if values.get(name)), "")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The JRE of an application, and the trust store that its JVM really uses. PRIVATE to the collection."""
+"""The JRE of an application, and the trust store that its JVM really uses."""
 
 from __future__ import annotations
 
@@ -12,111 +12,112 @@ import re
 
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Java, TrustOption, TrustStore
-from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import Tree
-from ansible_collections.collab.rtc.plugins.module_utils._java import setenv as setenv_edit
+from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
+from ansible_collections.collab.rtc.plugins.module_utils._java import setenv
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import reader
 
 _DEFAULT_PASSWORD = "changeit"  # noqa: S105 - of every cacerts as it is delivered
 _MOST = 32 * 1024 * 1024  # bytes
 
 
-def home_of(tree: Tree, executable: str) -> str:
+def home_of(rootfs: RootFs, executable: str) -> str:
     """The ``java.home`` of a ``java`` executable: two directories up, links followed; "" for none.
 
     The ``bin/java`` of a JDK 8 runs the JRE within it (``jre/``), which has the trust store.
     """
     if not executable.startswith("/") or os.path.basename(executable) != "java":
         return ""
-    folder = tree.real(executable).rsplit("/", 2)[0]
-    return java_home(tree, folder)
+    folder = rootfs.real(executable).rsplit("/", 2)[0]
+    return java_home(rootfs, folder)
 
 
-def java_home(tree: Tree, folder: str) -> str:
+def java_home(rootfs: RootFs, folder: str) -> str:
     """The directory that has ``lib/security`` for a JDK's or JRE's directory."""
     folder = "/" + folder.strip("/")
-    return folder + "/jre" if tree.is_dir(folder + "/jre/lib/security") else folder
+    return folder + "/jre" if rootfs.is_dir(folder + "/jre/lib/security") else folder
 
 
-def describe(tree: Tree, home: str, source: str) -> Java:
+def describe(rootfs: RootFs, home: str, source: str) -> Java:
     """A JRE as it is on the disk; no JVM is started."""
-    java = Java(home=home, source=source, version=version(tree, home))
+    java = Java(home=home, source=source, version=version(rootfs, home))
     places = [home, home[: -len("/jre")]] if home.endswith("/jre") else [home]
     tools = [f"{place}/bin/keytool" for place in places]
-    java.keytool = next((path for path in tools if tree.is_file(path)), "")
+    java.keytool = next((path for path in tools if rootfs.is_file(path)), "")
     return java
 
 
-def version(tree: Tree, home: str) -> str:
+def version(rootfs: RootFs, home: str) -> str:
     """The version that the file ``release`` names ("17.0.9", "1.8.0_392"), "" when there is none."""
     places = [home, home[: -len("/jre")]] if home.endswith("/jre") else [home]
     for place in places:
-        found = re.search(r'^JAVA_VERSION="?([^"\n]+)"?', tree.text(place + "/release") or "", re.MULTILINE)
+        found = re.search(r'^JAVA_VERSION="?([^"\n]+)"?', rootfs.text(place + "/release") or "", re.MULTILINE)
         if found:
             return found.group(1)
     return ""
 
 
-def trust_store(tree: Tree, home: str, properties: dict[str, str], folder: str) -> TrustStore:
+def trust_store(rootfs: RootFs, home: str, properties: dict[str, str], folder: str) -> TrustStore:
     """The trust store that a JVM with these properties uses (JSSE Reference Guide, "The cacerts Certificates File").
 
-    ``-Djavax.net.ssl.trustStore`` beats ``jssecacerts`` beats ``cacerts``. A property that names a missing file is an error
-    here: the guide says that the JVM then trusts nobody, and Java 11, 17 and 21 read ``cacerts`` instead, as tried.
+    ``-Djavax.net.ssl.trustStore`` beats ``jssecacerts`` beats ``cacerts``. A property that names a missing file is an
+    error here: the guide says that the JVM then trusts nobody, and Java 11, 17 and 21 read ``cacerts`` instead, as
+    tried.
 
     :param properties: unmasked, for the password.
     :param folder: the directory of the process, for a relative path.
     """
     named = properties.get("javax.net.ssl.trustStore", "")
-    store = _named(tree, home, named, folder)
-    store.real_path = tree.real(store.path)
+    store = _locate_store(rootfs, home, named, folder)
+    store.real_path = rootfs.real(store.path)
     if named == "NONE":
         store.path = store.real_path = "NONE"
         store.error = "-Djavax.net.ssl.trustStore=NONE: the JVM takes its trust from somewhere other than a file."
         return store
-    info = tree.stat(store.path)
-    content = tree.data(store.path, _MOST)
+    info = rootfs.stat(store.path)
+    content = rootfs.data(store.path, _MOST)
     if info is None or content is None:
-        reason = tree.unreadable.get(
+        reason = rootfs.unreadable.get(
             store.path, "it is missing, so that the JVM trusts nobody, or others than is meant"
         )
         store.error = f"{store.path} cannot be read: {reason}."
         return store
     store.mtime = info.st_mtime
     password = properties.get("javax.net.ssl.trustStorePassword") or (None if named else _DEFAULT_PASSWORD)
-    _contents(store, content, password)
+    _read_contents(store, content, password)
     return store
 
 
-def _named(tree: Tree, home: str, named: str, folder: str) -> TrustStore:
+def _locate_store(rootfs: RootFs, home: str, named: str, folder: str) -> TrustStore:
     security = home + "/lib/security"
     if named:
         return TrustStore(path=named if named.startswith("/") else f"{folder}/{named}", source="property")
-    if tree.is_file(security + "/jssecacerts"):
+    if rootfs.is_file(security + "/jssecacerts"):
         return TrustStore(path=security + "/jssecacerts", source="jssecacerts")
     return TrustStore(path=security + "/cacerts", source="cacerts")
 
 
-def trust_option(tree: Tree, home: str, setenv: str, elsewhere: str, folder: str) -> TrustOption | None:
+def trust_option(rootfs: RootFs, home: str, script: str, elsewhere: str, folder: str) -> TrustOption | None:
     """What our block in a setenv.sh says, or could say.
 
-    :param setenv: path of the script.
+    :param script: path of the setenv.sh.
     :param elsewhere: the trust store that is named to the next JVM without our block, "" for none.
     :param folder: the directory of the process, for a relative path.
     """
-    text, info = tree.text(setenv), tree.stat(setenv)
+    text, info = rootfs.text(script), rootfs.stat(script)
     if text is None or info is None:
         return None
-    problem = setenv_edit.obstacle(text, setenv)
+    problem = setenv.obstacle(text, script)
     return TrustOption(
-        path=setenv,
+        path=script,
         mtime=info.st_mtime,
-        ours=setenv_edit.named(setenv_edit.block_of(text)),
+        ours=setenv.named(setenv.block_of(text)),
         elsewhere=elsewhere,
-        otherwise=_named(tree, home, elsewhere, folder).path,
+        otherwise=_locate_store(rootfs, home, elsewhere, folder).path,
         obstacle=str(problem) if problem else "",
     )
 
 
-def _contents(store: TrustStore, content: bytes, password: str | None) -> None:
+def _read_contents(store: TrustStore, content: bytes, password: str | None) -> None:
     try:
         store.type = reader.detect(content, store.path)
         read = reader.read(content, password, store.path)

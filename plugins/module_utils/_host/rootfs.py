@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reading a host's files beneath a root, remembering what could not be read. PRIVATE to the collection.
+"""Reading a host's files beneath a root, remembering what could not be read.
 
 All paths that go in and come out are the host's (``/opt/...``), whatever the root is; so tests build a host under a
 temporary directory. Nothing here raises because a file is missing, unreadable or odd.
@@ -17,7 +17,7 @@ LIMIT = 4 * 1024 * 1024  # bytes; configuration is smaller, anything larger is n
 _MOST_LINKS = 40  # as Linux (path_resolution(7))
 
 
-class Tree:
+class RootFs:
     """The files of a host.
 
     :param root: the directory that stands for ``/``.
@@ -63,9 +63,9 @@ class Tree:
     def stat(self, path: str) -> os.stat_result | None:
         """What ``stat`` says, links followed; ``None`` when there is nothing or it may not be seen (noted)."""
         try:
-            return os.stat(self._followed(path))
+            return os.stat(self._follow(path))
         except PermissionError as exc:
-            self._refused(path, exc)
+            self._note_refusal(path, exc)
         except (OSError, ValueError):
             pass
         return None
@@ -83,9 +83,9 @@ class Tree:
     def names(self, path: str) -> list[str]:
         """The sorted names in a directory; empty when it is missing or may not be read (noted)."""
         try:
-            return sorted(os.listdir(self._followed(path)))
+            return sorted(os.listdir(self._follow(path)))
         except PermissionError as exc:
-            self._refused(path, exc)
+            self._note_refusal(path, exc)
         except (OSError, ValueError):
             pass
         return []
@@ -94,9 +94,9 @@ class Tree:
         """The bytes of a regular file, at most ``limit``; ``None`` when missing or unreadable (noted)."""
         try:
             # Not blocking: a named pipe in place of a file must not hang the run.
-            handle = os.open(self._followed(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            handle = os.open(self._follow(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except PermissionError as exc:
-            self._refused(path, exc)
+            self._note_refusal(path, exc)
             return None
         except (OSError, ValueError):
             return None
@@ -126,9 +126,9 @@ class Tree:
         except (OSError, ValueError):
             return ""
 
-    def _followed(self, path: str) -> str:
+    def _follow(self, path: str) -> str:
         """The path to hand to the operating system, links followed beneath the root."""
         return path if self.root == "/" else self.disk(self.real(path))
 
-    def _refused(self, path: str, exc: OSError) -> None:
+    def _note_refusal(self, path: str, exc: OSError) -> None:
         self.note(path, f"{exc.strerror}: run with become to see it")

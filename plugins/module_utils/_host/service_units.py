@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What starts an application: systemd units and SysV scripts, read from their files. PRIVATE to the collection."""
+"""What starts an application: systemd units and SysV scripts, read from their files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 
 from ansible_collections.collab.rtc.plugins.module_utils import _shell_eval
-from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import Tree
+from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
 from ansible_collections.collab.rtc.plugins.module_utils._host.system import Runner, run
 from ansible_collections.collab.rtc.plugins.module_utils._java import options
 
@@ -46,45 +46,45 @@ class Starter:
     environment: dict[str, str] = field(default_factory=dict)
 
 
-def starters(tree: Tree) -> list[Starter]:
+def starters(rootfs: RootFs) -> list[Starter]:
     """All units and scripts that start a Tomcat, units first."""
-    found = [*_units(tree), *_scripts(tree)]
+    found = [*_read_units(rootfs), *_read_scripts(rootfs)]
     units = {item.name for item in found if item.kind == "systemd"}
     # A unit of the same name is what systemd starts; the script is left alone (systemd-sysv-generator(8)).
     return [item for item in found if item.kind == "systemd" or item.name + ".service" not in units]
 
 
-def _units(tree: Tree) -> list[Starter]:
+def _read_units(rootfs: RootFs) -> list[Starter]:
     found = []
     folders: dict[str, str] = {}  # unit -> the directory that wins
     dropins: dict[str, list[str]] = {}  # unit -> directories of its drop-in files
     for folder in UNIT_DIRS:
-        for name in tree.names(folder):
+        for name in rootfs.names(folder):
             if name.endswith(".service"):
                 folders.setdefault(name, folder)
             elif name.endswith(".service.d"):
                 dropins.setdefault(name[: -len(".d")], []).append(f"{folder}/{name}")
-    links = _enabled(tree)
+    links = _list_enabled(rootfs)
     for name, folder in folders.items():
-        text = _unit_text(tree, f"{folder}/{name}", dropins.get(name, []))
+        text = _read_unit_text(rootfs, f"{folder}/{name}", dropins.get(name, []))
         if text:
-            for full in _instances(links, name):
-                starter = _unit(tree, f"{folder}/{name}", full, text)
+            for full in _list_instances(links, name):
+                starter = _parse_unit(rootfs, f"{folder}/{name}", full, text)
                 if starter.directories:
                     found.append(starter)
     return found
 
 
-def _unit_text(tree: Tree, path: str, dropins: list[str]) -> str:
+def _read_unit_text(rootfs: RootFs, path: str, dropins: list[str]) -> str:
     """A unit with its drop-in files behind it, in the order in which systemd takes them."""
-    if tree.real(path).rsplit("/", 1)[-1] != path.rsplit("/", 1)[-1]:  # masked, or another name of a unit
+    if rootfs.real(path).rsplit("/", 1)[-1] != path.rsplit("/", 1)[-1]:  # masked, or another name of a unit
         return ""
-    found = {name: f"{folder}/{name}" for folder in reversed(dropins) for name in tree.names(folder)}
+    found = {name: f"{folder}/{name}" for folder in reversed(dropins) for name in rootfs.names(folder)}
     paths = [path, *(found[name] for name in sorted(found) if name.endswith(".conf"))]
-    return "\n".join(tree.text(path, _SMALL) or "" for path in paths)
+    return "\n".join(rootfs.text(path, _SMALL) or "" for path in paths)
 
 
-def _instances(links: set[str], name: str) -> list[str]:
+def _list_instances(links: set[str], name: str) -> list[str]:
     """A unit's name; of a template, the names of its enabled instances."""
     if not name.endswith("@.service"):
         return [name]
@@ -92,13 +92,13 @@ def _instances(links: set[str], name: str) -> list[str]:
     return sorted(item for item in links if item.startswith(stem) and item != name)
 
 
-def _enabled(tree: Tree) -> set[str]:
+def _list_enabled(rootfs: RootFs) -> set[str]:
     """The names of the units that are started at boot."""
-    folders = [name for name in tree.names(UNIT_DIRS[0]) if name.endswith((".wants", ".requires"))]
-    return {name for folder in folders for name in tree.names(f"{UNIT_DIRS[0]}/{folder}")}
+    folders = [name for name in rootfs.names(UNIT_DIRS[0]) if name.endswith((".wants", ".requires"))]
+    return {name for folder in folders for name in rootfs.names(f"{UNIT_DIRS[0]}/{folder}")}
 
 
-def _unit(tree: Tree, path: str, name: str, text: str) -> Starter:
+def _parse_unit(rootfs: RootFs, path: str, name: str, text: str) -> Starter:
     starter = Starter("systemd", name, path)
     instance = name.partition("@")[2][: -len(".service")] if "@" in name else ""
     commands: list[str] = []
@@ -112,16 +112,18 @@ def _unit(tree: Tree, path: str, name: str, text: str) -> Starter:
         elif key == "Environment":
             starter.environment = {**starter.environment, **options.of_environment_line(value)} if value else {}
         elif key == "EnvironmentFile":
-            content = tree.text(value.lstrip("-"), _SMALL) if value else None
+            content = rootfs.text(value.lstrip("-"), _SMALL) if value else None
             starter.environment.update(options.of_environment_file(content or ""))
         elif key == "ExecStart":
             commands = [*commands, value.lstrip(_PREFIX)] if value else []
     known = starter.environment
     for command in commands:
         line = re.sub(r"\$\{?(\w+)\}?", lambda match: known.get(match.group(1), match.group()), command)
-        starter.directories += _directories(f"cd {folder}\n{line}" if folder else line)
+        starter.directories += _find_directories(f"cd {folder}\n{line}" if folder else line)
         if not starter.directories:  # a wrapper: a script of the administrator's, or the one of SysV
-            starter.directories += [item for word in line.split()[:3] for item in _wrapped(tree, word, known)]
+            starter.directories += [
+                item for word in line.split()[:3] for item in _look_into_wrapper(rootfs, word, known)
+            ]
     if not starter.directories and commands and known.get("CATALINA_BASE", known.get("CATALINA_HOME")):
         starter.directories.append(known.get("CATALINA_BASE") or known["CATALINA_HOME"])
     return starter
@@ -140,39 +142,39 @@ def settings(text: str) -> list[tuple[str, str]]:
     return found
 
 
-def _wrapped(tree: Tree, word: str, environment: dict[str, str]) -> list[str]:
+def _look_into_wrapper(rootfs: RootFs, word: str, environment: dict[str, str]) -> list[str]:
     if not word.startswith("/") or word.startswith(_SYSTEM_DIRS):
         return []
-    content = tree.data(word, _SMALL) if tree.is_file(word) and _size(tree, word) <= _SMALL else None
+    content = rootfs.data(word, _SMALL) if rootfs.is_file(word) and _measure(rootfs, word) <= _SMALL else None
     if content is None or not content.startswith(b"#!") or not _TELLTALE.search(content):
         return []
-    return _script_directories(content.decode("utf-8", "replace"), environment)
+    return _find_script_directories(content.decode("utf-8", "replace"), environment)
 
 
-def _size(tree: Tree, path: str) -> int:
-    info = tree.stat(path)
+def _measure(rootfs: RootFs, path: str) -> int:
+    info = rootfs.stat(path)
     return info.st_size if info else 0
 
 
-def _scripts(tree: Tree) -> list[Starter]:
+def _read_scripts(rootfs: RootFs) -> list[Starter]:
     found = []
     seen = set()
     for folder in _INIT_DIRS:
-        for name in tree.names(folder):
+        for name in rootfs.names(folder):
             path = f"{folder}/{name}"
-            if tree.real(path) in seen or not tree.is_file(path) or name.startswith((".", "README")):
+            if rootfs.real(path) in seen or not rootfs.is_file(path) or name.startswith((".", "README")):
                 continue
-            seen.add(tree.real(path))
-            text = tree.text(path, _SMALL) or ""
+            seen.add(rootfs.real(path))
+            text = rootfs.text(path, _SMALL) or ""
             if not _TELLTALE.search(text.encode()):
                 continue
-            directories = _script_directories(text, {})
+            directories = _find_script_directories(text, {})
             if directories:
                 found.append(Starter("sysv", name, path, directories))
     return found
 
 
-def _script_directories(text: str, environment: dict[str, str]) -> list[str]:
+def _find_script_directories(text: str, environment: dict[str, str]) -> list[str]:
     known = {
         name: value
         for name, value in _shell_eval.variables(text, environment).items()
@@ -181,10 +183,10 @@ def _script_directories(text: str, environment: dict[str, str]) -> list[str]:
     code = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
     for _round in range(2):  # a variable within a variable
         code = re.sub(r"\$\{?([A-Za-z_]\w*)\}?", lambda match: known.get(match.group(1), match.group()), code)
-    return _directories(code)
+    return _find_directories(code)
 
 
-def _directories(code: str) -> list[str]:
+def _find_directories(code: str) -> list[str]:
     """The installations that commands start: by path, after ``cd``, or by ``-Dcatalina.base=``."""
     found = [match.replace('"', "") for match in _START.findall(code)]
     found += _CATALINA.findall(code)
@@ -193,11 +195,11 @@ def _directories(code: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def enabled(tree: Tree, name: str) -> bool:
+def enabled(rootfs: RootFs, name: str) -> bool:
     """Whether a unit, or a SysV script, is started at boot."""
-    if name in _enabled(tree):
+    if name in _list_enabled(rootfs):
         return True
-    levels = [item for level in "2345" for item in tree.names(f"/etc/rc{level}.d")]
+    levels = [item for level in "2345" for item in rootfs.names(f"/etc/rc{level}.d")]
     return any(re.fullmatch(r"S\d\d" + re.escape(name), item) for item in levels)
 
 

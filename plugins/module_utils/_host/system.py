@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is true of a host as a whole: system, addresses, names, interpreters, SELinux, firewall. PRIVATE to the collection."""
+"""What is true of a host as a whole: system, addresses, names, interpreters, SELinux, firewall."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import time
 from typing import Callable, Iterable, Optional
 
 from ansible_collections.collab.rtc.plugins.module_utils._host.processes import Proc
-from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import Tree
+from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
 
 Runner = Callable[["list[str]", float], Optional[str]]
 
@@ -48,14 +48,14 @@ def run(command: list[str], timeout: float) -> str | None:
     return None
 
 
-def hostname(tree: Tree) -> str:
+def hostname(rootfs: RootFs) -> str:
     """The host's own name."""
-    return (tree.text("/proc/sys/kernel/hostname") or tree.text("/etc/hostname") or "").strip()
+    return (rootfs.text("/proc/sys/kernel/hostname") or rootfs.text("/etc/hostname") or "").strip()
 
 
-def system(tree: Tree) -> tuple[str, str, str]:
+def system(rootfs: RootFs) -> tuple[str, str, str]:
     """``ID``, ``VERSION_ID`` (os-release(5)) and the family: "debian", "redhat" or ""."""
-    text = tree.text("/etc/os-release") or tree.text("/usr/lib/os-release") or ""
+    text = rootfs.text("/etc/os-release") or rootfs.text("/usr/lib/os-release") or ""
     values = {}
     for line in text.splitlines():
         name, _equals, value = line.partition("=")
@@ -66,69 +66,69 @@ def system(tree: Tree) -> tuple[str, str, str]:
     return values.get("ID", ""), values.get("VERSION_ID", ""), family
 
 
-def pythons(tree: Tree) -> tuple[str, dict[str, str]]:
+def pythons(rootfs: RootFs) -> tuple[str, dict[str, str]]:
     """The version of /usr/bin/python3 ("" for none), and the interpreters that the RTC server could run on.
 
     Told from file names, as distributions lay them out (python3 -> python3.11), so that none is started.
     """
-    default = _python_version(tree, "/usr/bin/python3")
+    default = _read_python_version(rootfs, "/usr/bin/python3")
     found = {}
     for folder in _PYTHON_DIRS:
-        for name in tree.names(folder):
+        for name in rootfs.names(folder):
             path = f"{folder}/{name}"
             if name != "python3" and not _PYTHON.fullmatch(name):
                 continue
-            version = _python_version(tree, path)
+            version = _read_python_version(rootfs, path)
             if version and tuple(map(int, version.split("."))) >= _OLDEST_PYTHON:
                 found[path] = version
     return default, found
 
 
-def _python_version(tree: Tree, path: str) -> str:
-    info = tree.stat(path)
-    match = _PYTHON.fullmatch(os.path.basename(tree.real(path)))
+def _read_python_version(rootfs: RootFs, path: str) -> str:
+    info = rootfs.stat(path)
+    match = _PYTHON.fullmatch(os.path.basename(rootfs.real(path)))
     return match.group(1) if info is not None and info.st_mode & 0o111 and match else ""
 
 
-def addresses(tree: Tree) -> list[str]:
+def addresses(rootfs: RootFs) -> list[str]:
     """The host's own addresses, without loopback and link-local ones."""
     found: list[str] = []
     last = ""
-    for line in (tree.text("/proc/net/fib_trie") or "").splitlines():
+    for line in (rootfs.text("/proc/net/fib_trie") or "").splitlines():
         words = line.split()
         if words[:1] == ["|--"]:
             last = words[1]
         elif words[:1] == ["/32"] and words[1:3] == ["host", "LOCAL"] and last not in found:
             found.append(last)
-    for line in (tree.text("/proc/net/if_inet6") or "").splitlines():
+    for line in (rootfs.text("/proc/net/if_inet6") or "").splitlines():
         words = line.split()
         if words and len(words[0]) == 32:
             found.append(socket.inet_ntop(socket.AF_INET6, bytes.fromhex(words[0])))
-    return [item for item in found if _outward(item)]
+    return [item for item in found if _is_outward(item)]
 
 
-def _outward(text: str) -> bool:
+def _is_outward(text: str) -> bool:
     address = ipaddress.ip_address(text)
     return not (address.is_loopback or address.is_link_local)
 
 
-def main_address(tree: Tree, own: list[str]) -> str:
+def main_address(rootfs: RootFs, own: list[str]) -> str:
     """The address that the default route uses; the first one of the host when there is no such route.
 
     :param own: what :func:`addresses` said.
     """
-    if tree.root == "/":
+    if rootfs.root == "/":
         for family, target in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
             with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
                 probe.connect((target, 9))  # chooses a route; a datagram socket sends nothing by it
                 chosen = str(probe.getsockname()[0])
-                if _outward(chosen):
+                if _is_outward(chosen):
                     return chosen
-    return _by_route(tree, own) or (own[0] if own else "")
+    return _choose_by_route(rootfs, own) or (own[0] if own else "")
 
 
-def _by_route(tree: Tree, own: list[str]) -> str:
-    rows = [line.split() for line in (tree.text("/proc/net/route") or "").splitlines()[1:]]
+def _choose_by_route(rootfs: RootFs, own: list[str]) -> str:
+    rows = [line.split() for line in (rootfs.text("/proc/net/route") or "").splitlines()[1:]]
     defaults = [row[0] for row in rows if len(row) > 7 and row[1] == row[7] == "00000000"]
     for row in rows:
         if len(row) > 7 and row[0] in defaults and row[7] != "00000000":
@@ -141,18 +141,18 @@ def _by_route(tree: Tree, own: list[str]) -> str:
     return ""
 
 
-def selinux(tree: Tree) -> tuple[str, bool | None]:
+def selinux(rootfs: RootFs) -> tuple[str, bool | None]:
     """ "enforcing", "permissive" or ""; and whether ``httpd_can_network_connect`` is on (``None``: unknown)."""
-    mode = {"1": "enforcing", "0": "permissive"}.get((tree.text("/sys/fs/selinux/enforce") or "").strip(), "")
-    state = (tree.text("/sys/fs/selinux/booleans/httpd_can_network_connect") or "").split() if mode else []
+    mode = {"1": "enforcing", "0": "permissive"}.get((rootfs.text("/sys/fs/selinux/enforce") or "").strip(), "")
+    state = (rootfs.text("/sys/fs/selinux/booleans/httpd_can_network_connect") or "").split() if mode else []
     return mode, state[0] == "1" if state else None
 
 
-def selinux_ports(tree: Tree, runner: Runner = run) -> list[int]:
+def selinux_ports(rootfs: RootFs, runner: Runner = run) -> list[int]:
     """The TCP ports of ``http_port_t``; empty, and noted, when they cannot be read."""
     text = runner(["semanage", "port", "-l"], 10.0)
     if text is None:
-        tree.note("SELinux ports", "semanage port -l does not run: install policycoreutils-python-utils, use become")
+        rootfs.note("SELinux ports", "semanage port -l does not run: install policycoreutils-python-utils, use become")
         return []
     return parse_selinux_ports(text)
 
@@ -168,14 +168,14 @@ def parse_selinux_ports(text: str) -> list[int]:
     return sorted(found)
 
 
-def firewall(tree: Tree, procs: Iterable[Proc]) -> str:
+def firewall(rootfs: RootFs, procs: Iterable[Proc]) -> str:
     """ "firewalld" when it runs, "ufw" or "nftables" when they are switched on, else ""."""
     if any(any("/firewalld" in word for word in proc.args[:3]) for proc in procs):
         return "firewalld"
-    if re.search(r"^\s*ENABLED=yes", tree.text("/etc/ufw/ufw.conf") or "", re.MULTILINE):
+    if re.search(r"^\s*ENABLED=yes", rootfs.text("/etc/ufw/ufw.conf") or "", re.MULTILINE):
         return "ufw"
     wants = ("sysinit.target.wants", "multi-user.target.wants")
-    if any("nftables.service" in tree.names(f"/etc/systemd/system/{name}") for name in wants):
+    if any("nftables.service" in rootfs.names(f"/etc/systemd/system/{name}") for name in wants):
         return "nftables"
     return ""
 
@@ -195,11 +195,11 @@ class Lookups:
             if not name or name in self.threads or re.search(r"[^\w.:-]", name) or len(self.threads) >= _MOST_NAMES:
                 continue
             # A daemon thread: one that hangs must not keep the module from ending.
-            thread = threading.Thread(target=self._one, args=(name,), daemon=True)
+            thread = threading.Thread(target=self._resolve, args=(name,), daemon=True)
             self.threads[name] = thread
             thread.start()
 
-    def _one(self, name: str) -> None:
+    def _resolve(self, name: str) -> None:
         self.found[name] = self.lookup(name)
 
     def results(self, timeout: float) -> tuple[dict[str, list[str]], list[str]]:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One change of a proxy server: read, refuse, write, validate, undo or reload. PRIVATE to the collection."""
+"""One change of a proxy server: read, refuse, write, validate, undo or reload."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ from ansible_collections.collab.rtc.plugins.module_utils import _files, _undo
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import preflight, selinux_firewalld
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (
-    MARK,
     Backend,
-    Desired,
-    File,
-    Link,
+    DesiredFile,
+    DesiredLink,
+    DesiredState,
     ProxyError,
 )
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.control import Control
@@ -34,7 +33,7 @@ _PASSWORD = re.compile(r"^(\s*(?:stats\s+auth|user\s+\S+\s+(?:insecure-)?passwor
 
 
 @dataclass
-class Options:
+class ChangeOptions:
     """How a change is made."""
 
     check: bool = False
@@ -47,7 +46,7 @@ class Options:
 
 
 @dataclass
-class Result:
+class ChangeResult:
     """What a change did, or would do."""
 
     changed: bool = False
@@ -61,48 +60,49 @@ class Result:
     diff: list[dict[str, str]] = field(default_factory=list)
 
 
-class Change:
+class ProxyChange:
     """The change of one proxy server.
 
     :param vhosts: those that shall be there.
     :param absent: names of those that shall not.
     """
 
-    def __init__(self, backend: Backend, vhosts: list[VhostPlan], absent: list[str], options: Options) -> None:
+    def __init__(self, backend: Backend, vhosts: list[VhostPlan], absent: list[str], options: ChangeOptions) -> None:
         self.backend, self.vhosts, self.absent, self.options = backend, vhosts, absent, options
         self.control = Control(backend)
-        self.result = Result()
+        self.result = ChangeResult()
         self.marker = backend.path(f"{_RUN}/{backend.kind}.reload")
 
-    def run(self) -> Result:
+    def run(self) -> ChangeResult:
         """Make it so.
 
         :raises RtcError: refused, or undone; nothing is left changed then.
         """
-        if not self.backend.installed() and not self._missing():
+        if not self.backend.installed() and not self._accepts_missing():
             return self.result
         self.result.version = self.backend.version()
-        self._certificates()
+        self._check_certificates()
         self._refuse_broken()
         current = self.backend.read()
-        desired = self.backend.desired(self.vhosts, self.absent, current)
-        steps = differences(desired)
+        desired = self.backend.build_desired_state(self.vhosts, self.absent, current)
+        steps = find_differences(desired)
         self.result.files = [item.path for item in desired.files]
         self.result.modules = [name for name in desired.modules if any(f"/{name}.load" in step.path for step in steps)]
         self.result.diff = [step.diff() for step in steps]
-        needs = self._platform_needs()
+        needs = self._find_platform_needs()
         self.result.changed = bool(steps or needs)
         self.result.settings = [need.text for need in needs]
         if self.options.check:
             self._foresee(desired)
             return self.result
         if steps:
-            preflight.ports(self.backend, desired, current, self.control.master())
-        selinux_firewalld.make(needs)
+            preflight.check_ports(self.backend, desired, current, self.control.master())
+        selinux_firewalld.apply_needs(needs)
         self._apply(steps, desired)
         return self.result
 
-    def _missing(self) -> bool:
+    def _accepts_missing(self) -> bool:
+        """Whether to go on although the server is not installed."""
         # In check mode the role has not really installed the package: show what would be written.
         if not self.vhosts:
             return False
@@ -112,54 +112,54 @@ class Change:
         self.result.warnings.append(f"{self.backend.kind} is not installed yet: what it would refuse is not known.")
         return True
 
-    def _certificates(self) -> None:
+    def _check_certificates(self) -> None:
         for vhost in self.vhosts:
             paths = [path for path in (vhost.certificate, vhost.key, vhost.upstream_ca) if path]
             lacking = [path for path in paths if not os.path.exists(path)]
             if self.options.check and lacking:
                 self.result.warnings.append(f"{vhost.name}: {', '.join(lacking)} is not there yet and was not checked.")
                 continue
-            self.result.warnings += preflight.certificate(vhost)
-            preflight.authorities(vhost)
+            self.result.warnings += preflight.check_certificate(vhost)
+            preflight.check_authorities(vhost)
 
     def _refuse_broken(self) -> None:
-        """Stop when the configuration is broken already, unless the broken file is ours: a run that was killed."""
+        """Stop when the configuration is broken already, unless by a managed file: a run that was killed."""
         if not self.options.validate or not self.backend.program() or not os.path.exists(self.backend.main()):
             return
         words = self.backend.validate()
-        if words and not self.backend.blames_us(words):
+        if words and not self.backend.blames_managed(words):
             raise ProxyError(
                 f"{self.backend.kind} refuses its present configuration, which is not of this collection: {words}",
                 "Mend that first. Nothing was changed.",
             )
 
-    def _platform_needs(self) -> list[selinux_firewalld.Need]:
+    def _find_platform_needs(self) -> list[selinux_firewalld.Need]:
         if self.backend.root != "/":
             return []
         ports = sorted({vhost.port for vhost in self.vhosts})
         found = (
-            selinux_firewalld.selinux(self.backend.kind, ports)
-            if self.options.selinux and ports and selinux_firewalld.enforcing()
+            selinux_firewalld.find_selinux_needs(self.backend.kind, ports)
+            if self.options.selinux and ports and selinux_firewalld.is_enforcing()
             else []
         )
-        return found + (selinux_firewalld.firewalld(ports) if self.options.firewalld else [])
+        return found + (selinux_firewalld.find_firewalld_needs(ports) if self.options.firewalld else [])
 
-    def _sources(self, desired: Desired) -> list[str]:
+    def _list_sources(self, desired: DesiredState) -> list[str]:
         paths = [*desired.configuration, *(item.path for item in desired.links), *(item.path for item in desired.files)]
         for vhost in self.vhosts:
             paths += [path for path in (vhost.certificate, vhost.key, vhost.upstream_ca) if path]
         return paths
 
-    def _stale(self, desired: Desired) -> bool:
-        return os.path.exists(self.marker) or self.control.outdated(preflight.newest(self._sources(desired)))
+    def _is_stale(self, desired: DesiredState) -> bool:
+        return os.path.exists(self.marker) or self.control.outdated(preflight.find_newest(self._list_sources(desired)))
 
-    def _foresee(self, desired: Desired) -> None:
+    def _foresee(self, desired: DesiredState) -> None:
         state = self.control.state()
-        if self.options.reload and (self.result.changed or state in ("new", "failed") or self._stale(desired)):
+        if self.options.reload and (self.result.changed or state in ("new", "failed") or self._is_stale(desired)):
             self.result.reloaded = state != "stopped"
             self.result.changed = self.result.changed or self.result.reloaded
 
-    def _apply(self, steps: list[_Step], desired: Desired) -> None:
+    def _apply(self, steps: list[Step], desired: DesiredState) -> None:
         pending = os.path.exists(self.marker)
         if steps:
             self._write(steps, desired, pending)
@@ -173,7 +173,7 @@ class Change:
         elif state == "stopped":
             if self.vhosts:
                 self.result.warnings.append(f"{self.control.unit} was stopped by someone and is left so.")
-        elif steps or state in ("new", "failed") or self._stale(desired):
+        elif steps or state in ("new", "failed") or self._is_stale(desired):
             if state in ("new", "failed") and not self.vhosts:
                 return
             try:
@@ -185,7 +185,7 @@ class Change:
         with contextlib.suppress(OSError):
             os.unlink(self.marker)
 
-    def _write(self, steps: list[_Step], desired: Desired, pending: bool) -> None:
+    def _write(self, steps: list[Step], desired: DesiredState, pending: bool) -> None:
         for directory in desired.directories:
             os.makedirs(directory, mode=0o700, exist_ok=True)
         for step in steps:
@@ -194,7 +194,7 @@ class Change:
                 self.result.backups.append(_files.backup(step.path))
         os.makedirs(os.path.dirname(self.marker), mode=0o755, exist_ok=True)
         _files.write_atomic(self.marker, b"The configuration was changed and not yet loaded.\n")
-        done: list[_Step] = []
+        done: list[Step] = []
         try:
             for step in steps:
                 done.append(step)
@@ -212,7 +212,7 @@ class Change:
                 os.unlink(self.marker)
             raise
 
-    def _undo(self, steps: list[_Step]) -> None:
+    def _undo(self, steps: list[Step]) -> None:
         """The server did not take it: give it back what it had, and make sure that it runs with that."""
         for step in reversed(steps):
             step.undo()
@@ -223,14 +223,14 @@ class Change:
             os.unlink(self.marker)
 
 
-class _Step:
+class Step:
     """One path that changes, with what it was."""
 
-    def __init__(self, path: str, new: File | Link | None) -> None:
+    def __init__(self, path: str, new: DesiredFile | DesiredLink | None) -> None:
         self.path, self.new = path, new
         self.existed = os.path.lexists(path)
         self.link = os.readlink(path) if os.path.islink(path) else ""
-        self.secret = isinstance(new, File) and new.secret
+        self.secret = isinstance(new, DesiredFile) and new.secret
         self.data = b""
         self.mode = 0
         if self.existed and not self.link:
@@ -241,7 +241,7 @@ class _Step:
     def apply(self) -> None:
         if self.new is None:
             os.unlink(self.path)
-        elif isinstance(self.new, Link):
+        elif isinstance(self.new, DesiredLink):
             _place_link(self.path, self.new.target)
         else:
             _files.write_atomic(self.path, self.new.data, self.new.mode)
@@ -259,36 +259,36 @@ class _Step:
     def diff(self) -> dict[str, str]:
         if self.secret:
             return {"before_header": self.path, "after_header": self.path, "before": "", "after": "(a secret)\n"}
-        before = f"link to {self.link}\n" if self.link else _masked(self.data)
+        before = f"link to {self.link}\n" if self.link else _mask(self.data)
         after = ""
-        if isinstance(self.new, Link):
+        if isinstance(self.new, DesiredLink):
             after = f"link to {self.new.target}\n"
-        elif isinstance(self.new, File):
-            after = _masked(self.new.data)
+        elif isinstance(self.new, DesiredFile):
+            after = _mask(self.new.data)
         return {"before_header": self.path, "after_header": self.path, "before": before, "after": after}
 
 
-def differences(desired: Desired) -> list[_Step]:
+def find_differences(desired: DesiredState) -> list[Step]:
     """What is not as it shall be, in an order that is good at every moment: switched on last, off first."""
     steps = []
     for item in desired.files:
-        step = _Step(item.path, item)
+        step = Step(item.path, item)
         loose = item.secret and step.mode != item.mode
         if not step.existed or step.data != item.data or loose:
             steps.append(step)
-    steps += [_Step(link.path, link) for link in desired.links if not _linked(link)]
-    steps += [_Step(path, None) for path in desired.absent if os.path.lexists(path)]
+    steps += [Step(link.path, link) for link in desired.links if not _is_linked(link)]
+    steps += [Step(path, None) for path in desired.absent if os.path.lexists(path)]
     return steps
 
 
-def _masked(data: bytes) -> str:
+def _mask(data: bytes) -> str:
     """The text of a file for a diff; what others keep secret in it is not shown."""
     if b"PRIVATE KEY" in data:
         return "(a secret)\n"
     return _PASSWORD.sub(r"\1********", data.decode("utf-8", "replace"))
 
 
-def _linked(link: Link) -> bool:
+def _is_linked(link: DesiredLink) -> bool:
     wanted = os.path.join(os.path.dirname(link.path), link.target)
     return os.path.islink(link.path) and os.path.realpath(link.path) == os.path.realpath(wanted)
 
@@ -305,7 +305,7 @@ def _place_link(path: str, target: str) -> None:
     _files.sync_directory(directory)
 
 
-def summary(results: list[Result]) -> dict[str, Any]:
+def summarize(results: list[ChangeResult]) -> dict[str, Any]:
     """The results of all kinds as a module returns them."""
     return {
         "changed": any(item.changed for item in results),
@@ -315,6 +315,3 @@ def summary(results: list[Result]) -> dict[str, Any]:
         "settings": [text for item in results for text in item.settings],
         "version": next((item.version for item in results if item.version), ""),
     }
-
-
-__all__ = ["MARK", "Change", "Options", "Result", "differences", "summary"]

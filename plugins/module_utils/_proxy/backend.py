@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the three proxy servers have in common: words, limits and the interface of a kind. PRIVATE to the collection.
+"""What the three proxy servers have in common: the interface of a kind, and what a change of one leaves behind.
 
 A kind is one subclass of :class:`Backend`: it reads the server's configuration, renders virtual hosts for it, and knows
 how the server's own program checks a configuration and when it last loaded one.
@@ -23,33 +23,6 @@ from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 
 MARK = "Managed by collab.rtc"
-# The add-on's service pings every 25 s and gives up 60 s later (netty-socketio's defaults). Whatever is idle for less than
-# this long must never be cut by a proxy; an hour also outlives a suspended notebook's short naps.
-TUNNEL_SECONDS = 3600
-# One long poll lasts a ping interval and its timeout at most.
-POLL_SECONDS = 120
-# An export or a bulk change of Confluence or Jira may take minutes before its first byte.
-APPLICATION_SECONDS = 300
-CONNECT_SECONDS = 10
-APPLICATION_BODY_MB = 100
-RTC_BODY_MB = 16
-
-# "Intermediate" of Mozilla's Server Side TLS guidelines 5.7, for TLS 1.2; TLS 1.3 has only good suites.
-CIPHERS = ":".join(
-    [
-        "ECDHE-ECDSA-AES128-GCM-SHA256",
-        "ECDHE-RSA-AES128-GCM-SHA256",
-        "ECDHE-ECDSA-AES256-GCM-SHA384",
-        "ECDHE-RSA-AES256-GCM-SHA384",
-        "ECDHE-ECDSA-CHACHA20-POLY1305",
-        "ECDHE-RSA-CHACHA20-POLY1305",
-        "DHE-RSA-AES128-GCM-SHA256",
-        "DHE-RSA-AES256-GCM-SHA384",
-        "DHE-RSA-CHACHA20-POLY1305",
-    ]
-)
-CIPHERSUITES = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
-
 # What the distributions call the file with all certificate authorities they trust.
 CA_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 
@@ -61,7 +34,7 @@ class ProxyError(RtcError):
 
 
 @dataclass
-class File:
+class DesiredFile:
     """A file as it shall be."""
 
     path: str
@@ -71,7 +44,7 @@ class File:
 
 
 @dataclass
-class Link:
+class DesiredLink:
     """A symbolic link as it shall be."""
 
     path: str
@@ -79,22 +52,22 @@ class Link:
 
 
 @dataclass
-class Desired:
+class DesiredState:
     """Everything that one change of a proxy server leaves behind; applied in this order."""
 
     directories: list[str] = field(default_factory=list)  # made with mode 0700 where missing
-    files: list[File] = field(default_factory=list)
-    links: list[Link] = field(default_factory=list)
-    absent: list[str] = field(default_factory=list)  # our files and links
+    files: list[DesiredFile] = field(default_factory=list)
+    links: list[DesiredLink] = field(default_factory=list)
+    absent: list[str] = field(default_factory=list)  # managed files and links to remove
     modules: list[str] = field(default_factory=list)  # of Apache: those that are switched on by this change
     listens: list[tuple[str, int]] = field(default_factory=list)  # addresses and ports that must be had afterwards
-    origins: dict[tuple[str, int], str] = field(default_factory=dict)  # of those that are not ours: "file:line"
+    origins: dict[tuple[str, int], str] = field(default_factory=dict)  # of those that are not managed: "file:line"
     configuration: list[str] = field(default_factory=list)  # paths of the configuration files that hold the hosts
 
 
 @dataclass
 class Command:
-    """What a command said."""
+    """What a command printed, and its exit code."""
 
     code: int
     output: str  # standard output and error together
@@ -176,9 +149,9 @@ class Backend(abc.ABC):
         """Whether anything is left to listen on; a server that has nothing at all does not run."""
         return True
 
-    def blames_us(self, words: str) -> bool:
-        """Whether the server's words about its configuration name a file of ours."""
-        return any(our_text(path) for path in paths_in(words))
+    def blames_managed(self, words: str) -> bool:
+        """Whether the server's words about its configuration name a managed file."""
+        return any(is_managed(path) for path in paths_in(words))
 
     @abc.abstractmethod
     def main(self) -> str:
@@ -189,10 +162,10 @@ class Backend(abc.ABC):
         """What the configuration files say; what could not be followed is in ``notes``. Never raises."""
 
     @abc.abstractmethod
-    def desired(self, vhosts: list[VhostPlan], absent: list[str], current: Proxy) -> Desired:
+    def build_desired_state(self, vhosts: list[VhostPlan], absent: list[str], current: Proxy) -> DesiredState:
         """The files that make these virtual hosts, and take away those of the names in ``absent``.
 
-        :raises ProxyError: what is asked cannot be had from this server, or a file of ours is someone else's.
+        :raises ProxyError: what is asked cannot be had from this server, or the file to write is someone else's.
         """
 
     @abc.abstractmethod
@@ -225,7 +198,7 @@ def version_tuple(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version)[:3]) or (99,)
 
 
-def our_text(path: str) -> bool:
+def is_managed(path: str) -> bool:
     """Whether the file at a path was written by this collection (its first lines say so)."""
     try:
         return MARK.encode() in _files.read_bytes(path)[:400]
@@ -241,26 +214,6 @@ def paths_in(words: str) -> list[str]:
         if path.startswith("/") and os.path.isfile(path):
             found.append(path)
     return found
-
-
-def header(vhost: VhostPlan) -> str:
-    """The first lines of a file of ours."""
-    what = "collaboration service (RTC)" if vhost.role == "rtc" else "application"
-    return (
-        f"# {MARK}: {what} of {vhost.server_name}, port {vhost.port}.\n"
-        "# Changes made here are lost at the next run of the playbook.\n"
-    )
-
-
-def identifier(name: str) -> str:
-    """A name that every configuration language takes for a variable or a section."""
-    signs = {"-": "_", ".": "__", "_": "___"}  # "rtc-a", "rtc.a" and "rtc_a" stay three names
-    return "collab_" + re.sub(r"[^A-Za-z0-9]", lambda found: signs.get(found[0], "_"), name)
-
-
-def bracket(host: str) -> str:
-    """A host as it stands before a port: IPv6 addresses in brackets."""
-    return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
 
 def ca_file(vhost: VhostPlan, backend: Backend) -> str:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Starting and reloading a proxy server, and seeing that it took effect. PRIVATE to the collection."""
+"""Starting and reloading a proxy server, and seeing that it took effect."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import time
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Listener
 from ansible_collections.collab.rtc.plugins.module_utils._host import processes
-from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import Tree
+from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import daemon
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Backend, ProxyError, run
 
@@ -77,7 +77,7 @@ class Control:
         words = self._reload() if master else self._start()
         deadline = time.monotonic() + _WAIT_SECONDS
         while not words:
-            reason = self._pending(before, listens)
+            reason = self._explain_pending(before, listens)
             if not reason:
                 return
             ended = bool(master) and not daemon.name_of(master)
@@ -111,7 +111,7 @@ class Control:
         done = run(["systemctl", "start", self.unit])
         return "" if done.code == 0 else done.output
 
-    def _pending(self, before: float, listens: list[tuple[str, int]]) -> str:
+    def _explain_pending(self, before: float, listens: list[tuple[str, int]]) -> str:
         master = self.master()
         if not master:
             return "its master process is gone."
@@ -122,11 +122,11 @@ class Control:
             return "it has loaded its configuration this very moment."
         sockets = listening()
         for address, port in listens:
-            if not any(self._ours(item) and meets(address, port, item) for item in sockets):
+            if not any(self._may_be_server(item) and meets(address, port, item) for item in sockets):
                 return f"it does not listen on {address}:{port}."
         return ""
 
-    def _ours(self, item: Listener) -> bool:
+    def _may_be_server(self, item: Listener) -> bool:
         return not item.pid or item.process in self.backend.programs
 
 
@@ -155,10 +155,10 @@ class _LogTail:
 
 def meets(address: str, port: int, item: Listener) -> bool:
     """Whether a listening socket answers for an address."""
-    return item.port == port and (not literal(address) or daemon.overlap(address, item.address))
+    return item.port == port and (not is_literal(address) or daemon.overlap(address, item.address))
 
 
-def literal(address: str) -> bool:
+def is_literal(address: str) -> bool:
     """Whether this is an address, or all, and not a host name."""
     try:
         ipaddress.ip_address(address.strip("[]"))
@@ -169,5 +169,5 @@ def literal(address: str) -> bool:
 
 def listening() -> list[Listener]:
     """All listening TCP sockets of this machine, with their processes as far as we may see them."""
-    tree = Tree("/")
-    return processes.listeners(tree, processes.processes(tree))
+    rootfs = RootFs("/")
+    return processes.listeners(rootfs, processes.processes(rootfs))

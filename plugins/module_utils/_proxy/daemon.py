@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Addresses and processes of a running proxy server. PRIVATE to the collection."""
+"""Addresses and processes of a running proxy server."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def children(parent: int) -> list[tuple[int, float, str]]:
                 # The name is in parentheses and may hold spaces; what follows are numbers.
                 fields = file.read().rpartition(")")[2].split()
             if int(fields[1]) == parent:
-                found.append((pid, _started(int(fields[19])), " ".join(command_line(pid))))
+                found.append((pid, _compute_start(int(fields[19])), " ".join(command_line(pid))))
         except (OSError, IndexError, ValueError):
             continue
     return found
@@ -93,7 +93,7 @@ def command_line(pid: int) -> list[str]:
         return []
 
 
-def _started(ticks: int) -> float:
+def _compute_start(ticks: int) -> float:
     # Not from btime of /proc/stat: that is good to a second only, and a reload follows a write within milliseconds.
     with open("/proc/uptime", encoding="ascii") as file:
         uptime = float(file.read().split()[0])

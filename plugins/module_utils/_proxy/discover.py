@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The proxy servers of a host, as facts. PRIVATE to the collection."""
+"""The proxy servers of a host, as facts."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from ansible_collections.collab.rtc.plugins.module_utils._x509 import certificat
 _MOST = 256 * 1024  # bytes; a certificate file is smaller
 
 
-def facts(servers: Iterable[Backend]) -> list[Proxy]:
-    """What each installed server says; see :func:`_proxies.discover`."""
-    return [_facts(server) for server in servers if server.installed()]
+def describe_servers(servers: Iterable[Backend]) -> list[Proxy]:
+    """What each installed server says; never raises, changes nothing."""
+    return [_describe(server) for server in servers if server.installed()]
 
 
-def _facts(server: Backend) -> Proxy:
+def _describe(server: Backend) -> Proxy:
     try:
         proxy = server.read()
     except Exception as exc:
@@ -36,11 +36,11 @@ def _facts(server: Backend) -> Proxy:
         proxy.error = server.validate()
     seen: dict[str, VirtualHost] = {}
     for host in proxy.hosts:
-        _certificate(server, proxy, host, seen)
+        _read_certificate(server, proxy, host, seen)
     return proxy
 
 
-def _certificate(server: Backend, proxy: Proxy, host: VirtualHost, seen: dict[str, VirtualHost]) -> None:
+def _read_certificate(server: Backend, proxy: Proxy, host: VirtualHost, seen: dict[str, VirtualHost]) -> None:
     """Names and expiry of the certificate of a virtual host, where it can be read."""
     if not host.certificate or "$" in host.certificate:
         return

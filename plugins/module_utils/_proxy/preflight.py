@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Checks before a virtual host is written: its certificate, and that its port is free. PRIVATE to the collection."""
+"""Checks before a virtual host is written: its certificate, and that its port is free."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ import ssl
 from ansible_collections.collab.rtc.plugins.module_utils import _files
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Listener, Proxy
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import control, daemon
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Backend, Desired, ProxyError
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.listens import wildcard
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Backend, DesiredState, ProxyError
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.listens import is_wildcard
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import server_certificate
 from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate import parse_certificates
 
 
-def certificate(vhost: VhostPlan) -> list[str]:
-    """Check the certificate that a virtual host presents: it is one, for this name, in its time, and the key is its own.
+def check_certificate(vhost: VhostPlan) -> list[str]:
+    """Check the certificate that a virtual host presents: it is for this name, in its time, and the key is its own.
 
     :returns: warnings (about to expire).
     :raises RtcError: what is wrong, with the path.
@@ -32,7 +32,7 @@ def certificate(vhost: VhostPlan) -> list[str]:
         return []
     chain = parse_certificates(_files.read_bytes(vhost.certificate, 1024 * 1024), vhost.certificate)
     _files.read_bytes(vhost.key, 1024 * 1024)
-    _pair(vhost)
+    _check_pair(vhost)
     leaf = chain[0]
     if not server_certificate.match_name(leaf, vhost.server_name):
         held = ", ".join(leaf.dns_names) or "no name at all"
@@ -49,7 +49,7 @@ def certificate(vhost: VhostPlan) -> list[str]:
     return [f"{vhost.certificate}: {text}" for text in server_certificate.problems(leaf)]
 
 
-def authorities(vhost: VhostPlan) -> None:
+def check_authorities(vhost: VhostPlan) -> None:
     """Check that ``upstream_ca`` is a file of certificates.
 
     :raises RtcError: it is not.
@@ -58,7 +58,7 @@ def authorities(vhost: VhostPlan) -> None:
         parse_certificates(_files.read_bytes(vhost.upstream_ca), vhost.upstream_ca)
 
 
-def _pair(vhost: VhostPlan) -> None:
+def _check_pair(vhost: VhostPlan) -> None:
     def refuse() -> str:
         raise ProxyError(f"The key {vhost.key} is encrypted with a pass phrase.", "Store it without one, mode 0600.")
 
@@ -69,7 +69,8 @@ def _pair(vhost: VhostPlan) -> None:
         if exc.reason == "KEY_VALUES_MISMATCH":
             raise ProxyError(
                 f"The key {vhost.key} is not that of the certificate {vhost.certificate}.",
-                "Give the key that the certificate was requested with; the leaf must be the first certificate in its file.",
+                "Give the key that the certificate was requested with; "
+                "the leaf must be the first certificate in its file.",
             ) from exc
         raise ProxyError(
             f"{vhost.certificate} and {vhost.key} cannot be used: {exc.reason or exc}.",
@@ -77,7 +78,7 @@ def _pair(vhost: VhostPlan) -> None:
         ) from exc
 
 
-def ports(backend: Backend, desired: Desired, current: Proxy, master: int) -> None:
+def check_ports(backend: Backend, desired: DesiredState, current: Proxy, master: int) -> None:
     """Check that every address is this host's and no other process listens there.
 
     A server that finds this out itself keeps running with its old configuration at best (nginx), or stops (Apache).
@@ -93,7 +94,7 @@ def ports(backend: Backend, desired: Desired, current: Proxy, master: int) -> No
         told = any(item.port == port and daemon.overlap(address, item.address) for item in has)
         own = [item for item in held if item.process in backend.programs or (told and not item.pid)]
         if own:
-            _reloadable(backend, address, port, own)
+            _check_reloadable(backend, address, port, own)
             continue
         reason = daemon.why_not_bindable(address, port)
         if reason == errno.EADDRNOTAVAIL:
@@ -114,24 +115,25 @@ def ports(backend: Backend, desired: Desired, current: Proxy, master: int) -> No
             raise ProxyError(f"Port {port} on {address} is in use by {who or 'another process'}.", remedy)
 
 
-def _reloadable(backend: Backend, address: str, port: int, own: list[Listener]) -> None:
+def _check_reloadable(backend: Backend, address: str, port: int, own: list[Listener]) -> None:
     """A running server binds what is new beside what it has. From "*" to one address, or back, that cannot work."""
-    if backend.rebinds or any(_same(address, item.address) for item in own):
+    if backend.rebinds or any(_is_same_address(address, item.address) for item in own):
         return
     raise ProxyError(
-        f"{backend.kind} listens on {own[0].address}:{port} now, and cannot change to {address}:{port} without a restart.",
+        f"{backend.kind} listens on {own[0].address}:{port} now, "
+        f"and cannot change to {address}:{port} without a restart.",
         "Take the virtual host away first (state: absent) and then write it anew; or write it with reload: false, and "
         "restart the server when users can bear it.",
     )
 
 
-def _same(address: str, bound: str) -> bool:
-    if not control.literal(address):
+def _is_same_address(address: str, bound: str) -> bool:
+    if not control.is_literal(address):
         return True
-    return address.strip("[]") == bound or (wildcard(address) and wildcard(bound))
+    return address.strip("[]") == bound or (is_wildcard(address) and is_wildcard(bound))
 
 
-def newest(paths: list[str]) -> float:
+def find_newest(paths: list[str]) -> float:
     """When the last of some files changed: the later of its content and its inode, links themselves included."""
     times = [0.0]
     for path in paths:

@@ -2,24 +2,22 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""nginx, Apache httpd and HAProxy: reading, writing and reloading, one file set for each kind. PRIVATE to the collection."""
+"""nginx, Apache httpd and HAProxy: the kinds of proxy servers that the collection reads and writes."""
 
 from __future__ import annotations
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy
-from ansible_collections.collab.rtc.plugins.module_utils._proxy import discover as discover_module
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache.backend import Apache
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Backend, ProxyError
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.discover import describe_servers
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy.backend import Haproxy
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx.backend import Nginx
 
 # A fourth kind is one more subclass of Backend, and a line here.
 BACKENDS: dict[str, type[Backend]] = {"nginx": Nginx, "apache": Apache, "haproxy": Haproxy}
 
-__all__ = ["BACKENDS", "Backend", "ProxyError", "backend", "discover"]
 
-
-def backend(kind: str, root: str = "/") -> Backend:
+def make_backend(kind: str, root: str = "/") -> Backend:
     """The interface to one kind of proxy server.
 
     :param kind: ``nginx``, ``apache`` or ``haproxy``.
@@ -36,4 +34,4 @@ def discover(root: str = "/") -> list[Proxy]:
 
     As root it also lets each server check its configuration. Below another root nothing is run.
     """
-    return discover_module.facts(backend(kind, root) for kind in BACKENDS)
+    return describe_servers(make_backend(kind, root) for kind in BACKENDS)

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What SELinux and firewalld must allow a proxy server. PRIVATE to the collection.
+"""What SELinux and firewalld must allow a proxy server.
 
-Written from semanage-port(8), setsebool(8), firewall-cmd(1) and the booleans of the targeted policy; not tried on a real host
-of the RHEL family yet. The settings stay when a change of files is undone: alone they do nothing.
+Written from semanage-port(8), setsebool(8), firewall-cmd(1) and the booleans of the targeted policy; not tried on a
+real host of the RHEL family yet. The settings stay when a change of files is undone: alone they do nothing.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Command, ProxyError
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import run as run_command
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Command, ProxyError, run
 
 if TYPE_CHECKING:  # Python 3.8 cannot evaluate it
     from collections.abc import Callable
@@ -39,7 +38,7 @@ class Need:
     commands: list[list[str]]
 
 
-def enforcing() -> bool:
+def is_enforcing() -> bool:
     """Whether SELinux refuses things now."""
     try:
         with open(_ENFORCE, encoding="ascii") as file:
@@ -48,12 +47,12 @@ def enforcing() -> bool:
         return False
 
 
-def selinux(kind: str, ports: list[int], run: Runner = run_command) -> list[Need]:
+def find_selinux_needs(kind: str, ports: list[int], runner: Runner = run) -> list[Need]:
     """What SELinux lacks for a server to listen on these ports and to connect to its upstreams.
 
     :raises ProxyError: the tools to see it are missing.
     """
-    listed = run(["semanage", "port", "-l"])
+    listed = runner(["semanage", "port", "-l"])
     if listed.code != 0:
         raise ProxyError(
             f"SELinux is enforcing, and semanage cannot be used: {listed.output}",
@@ -68,7 +67,7 @@ def selinux(kind: str, ports: list[int], run: Runner = run_command) -> list[Need
             command = ["semanage", "port", action, "-t", _TYPE, "-p", "tcp", str(port)]
             found.append(Need(f"SELinux: {_TYPE} for port {port}", [command]))
     boolean = _BOOLEANS[kind]
-    if not run(["getsebool", boolean]).output.endswith("on"):
+    if not runner(["getsebool", boolean]).output.endswith("on"):
         found.append(Need(f"SELinux: {boolean}", [["setsebool", "-P", boolean, "on"]]))
     return found
 
@@ -84,27 +83,27 @@ def port_types(text: str) -> dict[int, list[str]]:
     return found
 
 
-def firewalld(ports: list[int], run: Runner = run_command) -> list[Need]:
+def find_firewalld_needs(ports: list[int], runner: Runner = run) -> list[Need]:
     """The ports that a running firewalld keeps closed in its default zone, now or after its next start."""
-    if run(["firewall-cmd", "--state"]).output.strip() != "running":
+    if runner(["firewall-cmd", "--state"]).output.strip() != "running":
         return []
     found = []
     for port in ports:
         scopes: list[list[str]] = [[], ["--permanent"]]
-        closed = [scope for scope in scopes if run(["firewall-cmd", *scope, f"--query-port={port}/tcp"]).code != 0]
+        closed = [scope for scope in scopes if runner(["firewall-cmd", *scope, f"--query-port={port}/tcp"]).code != 0]
         commands = [["firewall-cmd", *scope, f"--add-port={port}/tcp"] for scope in closed]
         if commands:
             found.append(Need(f"firewalld: port {port}/tcp", commands))
     return found
 
 
-def make(needs: list[Need], run: Runner = run_command) -> None:
+def apply_needs(needs: list[Need], runner: Runner = run) -> None:
     """Run the commands.
 
     :raises ProxyError: with the words of the one that failed.
     """
     for need in needs:
         for command in need.commands:
-            done = run(command)
+            done = runner(command)
             if done.code != 0:
                 raise ProxyError(f"{need.text} could not be set: {' '.join(command)}: {done.output}", "Set it by hand.")

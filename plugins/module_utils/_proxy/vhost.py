@@ -3,12 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """A virtual host to write: what the plan asks of ``proxy_vhost``, and what the renderers read."""
+# ruff: noqa: UP006, UP007 - evaluated by _facts.from_dict, with Python 3.8 too
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-from ansible_collections.collab.rtc.plugins.module_utils import _facts
+from typing import Dict, List, Union
 
 
 @dataclass
@@ -18,20 +18,16 @@ class VhostPlan:
     site: str
     kind: str  # "nginx" | "apache" | "haproxy"
     role: str  # "rtc" | "application"
-    name: str  # of our file: "rtc-confluence-9083"
+    name: str  # of its file: "rtc-confluence-9083"
     server_name: str
-    listen: list[str]  # addresses, "*" for all
+    listen: List[str]  # addresses, "*" for all
     port: int
-    upstreams: list[dict[str, str | int | bool]]  # {scheme, host, port, backup}
+    upstreams: List[Dict[str, Union[str, int, bool]]]  # {scheme, host, port, backup}
     context_path: str = ""
     certificate: str = ""  # paths on the proxy host; "" for plain HTTP
     key: str = ""
     synchrony: str = ""  # "127.0.0.1:8091" for Confluence's own collaborative editing
-    upstream_ca: str = (
-        ""  # file of authorities on the proxy host that an https upstream is checked against; "": the system's
-    )
+    # File of authorities on the proxy host that an https upstream is checked against; "": the system's.
+    upstream_ca: str = ""
     upstream_name: str = ""  # the name that the upstream's certificate must have; "": the server name
     reuse: bool = True  # of connections to the upstreams; the add-on's own service says keep-alive and closes them
-
-
-_facts.register(VhostPlan)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is known of connector attributes: which are secret, and to which Tomcat they belong. PRIVATE to the collection."""
+"""What is known of connector attributes: which are secret, and to which Tomcat they belong."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def is_secret(name: str) -> bool:
     return name.lower() in _SECRET_NAMES
 
 
-def masked(attributes: dict[str, str]) -> dict[str, str]:
+def mask(attributes: dict[str, str]) -> dict[str, str]:
     """Attributes with the secret values replaced."""
     return {name: MASK if is_secret(name) and value else value for name, value in attributes.items()}
 
@@ -46,13 +46,13 @@ def mask_text(text: str) -> str:
     return re.sub(_SECRET_IN_TEXT, rf"\1\g<2>{MASK}\2", text)
 
 
-def gone(names: Iterable[str], version: str) -> list[tuple[str, str]]:
+def find_removed(names: Iterable[str], version: str) -> list[tuple[str, str]]:
     """Which of the attributes this Tomcat no longer has, each with what to do. Unknown version: none."""
     if not version:
         return []
-    from ansible_collections.collab.rtc.plugins.module_utils._tomcat import removed_attributes  # noqa: PLC0415 - only for a known Tomcat
+    from ansible_collections.collab.rtc.plugins.module_utils._tomcat import removed_attributes  # noqa: PLC0415 - lazy
 
-    return removed_attributes.gone(names, version)
+    return removed_attributes.find_removed(names, version)
 
 
 def detect_version(server_xml: str) -> str:
@@ -63,16 +63,16 @@ def detect_version(server_xml: str) -> str:
     """
     for path in (os.path.abspath(server_xml), os.path.realpath(server_xml)):
         install = os.path.dirname(os.path.dirname(path))
-        found = _from_jar(os.path.join(install, "lib", "catalina.jar")) or _from_notes(install)
+        found = _read_jar(os.path.join(install, "lib", "catalina.jar")) or _read_notes(install)
         if found:
             return found
     return ""
 
 
-def _from_jar(path: str) -> str:
+def _read_jar(path: str) -> str:
     if not os.path.exists(path):
         return ""
-    import zipfile  # noqa: PLC0415 - costs a run more than the rest of its work, and few files have a Tomcat beside them
+    import zipfile  # noqa: PLC0415 - costs more than all the rest, and few files have a Tomcat beside them
 
     try:
         with zipfile.ZipFile(path) as jar:
@@ -83,7 +83,7 @@ def _from_jar(path: str) -> str:
     return match.group(1).strip(".") if match else ""
 
 
-def _from_notes(install: str) -> str:
+def _read_notes(install: str) -> str:
     try:
         with open(os.path.join(install, "RELEASE-NOTES"), encoding="latin-1") as file:
             match = re.search(r"Apache Tomcat Version (\d[\d.]*)", file.read(4096))

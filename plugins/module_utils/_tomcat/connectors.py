@@ -2,12 +2,12 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The live connectors of Tomcat's server.xml, and which of them is meant. PRIVATE to the collection.
+"""The live connectors of Tomcat's server.xml, and which of them is meant.
 
 What is live is what Tomcat's own Catalina class digests: elements at exact paths such as
 ``Server/Service/Connector``; a connector in a comment, or elsewhere, does not exist. Values hold ``${...}``
 as written; ``value()`` and ``resolve()`` replace them as Tomcat does (``IntrospectionUtils.replaceProperties``).
-The other parts of the file are in ``_server_xml``.
+The other parts of the file are in ``server_xml``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Mapping, Sequence
 
 from ansible_collections.collab.rtc.plugins.module_utils._xml import scanner
-from ansible_collections.collab.rtc.plugins.module_utils._xml.scanner import Node
+from ansible_collections.collab.rtc.plugins.module_utils._xml.scanner import XmlNode
 
 if TYPE_CHECKING:
     from ansible_collections.collab.rtc.plugins.module_utils._xml.entities import ExternalPart
@@ -46,7 +46,7 @@ class NoConnector(ServerXmlError):  # noqa: N818
 class AmbiguousConnector(ServerXmlError):  # noqa: N818
     """Several connectors fit; ``candidates`` are they."""
 
-    def __init__(self, message: str, remedy: str, candidates: Sequence[Connector]) -> None:
+    def __init__(self, message: str, remedy: str, candidates: Sequence[ConnectorElement]) -> None:
         super().__init__(message, remedy, candidates[0].line if candidates else 0)
         self.candidates = list(candidates)
 
@@ -90,10 +90,10 @@ def _resolve_once(value: str, properties: Mapping[str, str]) -> tuple[str, list[
 
 
 # Plain classes here too: see scanner.
-class Part:
+class Element:
     """An element of a server.xml: its line (1-based) and its attributes, decoded, ``${...}`` as written."""
 
-    def __init__(self, node: Node, properties: Mapping[str, str]) -> None:
+    def __init__(self, node: XmlNode, properties: Mapping[str, str]) -> None:
         self.node = node
         self.properties = properties
 
@@ -128,28 +128,28 @@ class Part:
         return self.value(name).lower() == "true"
 
 
-class Certificate(Part):
+class CertificateElement(Element):
     """A ``Certificate`` of an ``SSLHostConfig``."""
 
 
-class SslHostConfig(Part):
+class SslHostConfigElement(Element):
     """An ``SSLHostConfig`` of a connector (Tomcat 8.5 and later)."""
 
     @property
-    def certificates(self) -> tuple[Certificate, ...]:
-        return tuple(Certificate(found, self.properties) for found in self.node.find("Certificate"))
+    def certificates(self) -> tuple[CertificateElement, ...]:
+        return tuple(CertificateElement(found, self.properties) for found in self.node.find("Certificate"))
 
     @property
     def host_name(self) -> str:
         return self.value("hostName", "_default_")
 
 
-class Connector(Part):
+class ConnectorElement(Element):
     """A live connector."""
 
     @property
-    def ssl_hosts(self) -> tuple[SslHostConfig, ...]:
-        return tuple(SslHostConfig(found, self.properties) for found in self.node.find("SSLHostConfig"))
+    def ssl_hosts(self) -> tuple[SslHostConfigElement, ...]:
+        return tuple(SslHostConfigElement(found, self.properties) for found in self.node.find("SSLHostConfig"))
 
     @property
     def port(self) -> int | None:
@@ -180,16 +180,16 @@ class Connector(Part):
         return f"line {self.line}: {'AJP ' if self.is_ajp else ''}connector {port}"
 
 
-class Connectors:
+class ConnectorModel:
     """A server.xml of Tomcat with its live connectors, in the order of the file."""
 
     def __init__(self, document: scanner.Document, properties: Mapping[str, str]) -> None:
         _check_tomcat(document)
         self.document = document
         self.properties = properties
-        self.connectors = tuple(Connector(node, properties) for node in self.at(_SERVICE + "/Connector"))
+        self.connectors = tuple(ConnectorElement(node, properties) for node in self.at(_SERVICE + "/Connector"))
 
-    def at(self, path: str) -> list[Node]:
+    def at(self, path: str) -> list[XmlNode]:
         """The elements at a path such as ``Server/Service``."""
         return [node for node in self.document.nodes if node.path == path]
 
@@ -203,9 +203,9 @@ class Connectors:
         return [part for part in self.document.external if part.path in ("Server", _SERVICE)]
 
 
-def read(data: bytes, name: str, properties: Mapping[str, str]) -> Connectors:
-    """As ``_server_xml.parse``, with nothing but the connectors."""
-    return Connectors(scanner.read(data, name), dict(properties))
+def read(data: bytes, name: str, properties: Mapping[str, str]) -> ConnectorModel:
+    """As ``server_xml.parse``, with nothing but the connectors."""
+    return ConnectorModel(scanner.read(data, name), dict(properties))
 
 
 def _check_tomcat(document: scanner.Document) -> None:
@@ -227,7 +227,7 @@ def _check_tomcat(document: scanner.Document) -> None:
             )
 
 
-def choose_connector(model: Connectors, port: int | None = None, kind: str = "") -> tuple[Connector, str]:
+def choose_connector(model: ConnectorModel, port: int | None = None, kind: str = "") -> tuple[ConnectorElement, str]:
     """The connector on a port, or the one that users' requests arrive at.
 
     The rules, first that decides: the only HTTP connector; the only one with a ``proxyName`` (Atlassian tells
@@ -241,22 +241,22 @@ def choose_connector(model: Connectors, port: int | None = None, kind: str = "")
     """
     usable = [item for item in model.connectors if not item.is_ajp]
     if port is not None:
-        return _by_port(model, usable, port)
+        return _choose_by_port(model, usable, port)
     if not usable:
-        raise _none(model, "no live HTTP connector")
+        raise _explain_none(model, "no live HTTP connector")
     if model.external:
-        raise _elsewhere(model, "other connectors may stand there, so that the users' one cannot be told")
-    for fitting, reason in _rules(usable, kind):
+        raise _explain_elsewhere(model, "other connectors may stand there, so that the users' one cannot be told")
+    for fitting, reason in _apply_rules(usable, kind):
         if len(fitting) == 1:
             return fitting[0], reason
     raise AmbiguousConnector(
-        f"{model.name}: {len(usable)} connectors could be the one that users arrive at ({_list(usable)}).",
+        f"{model.name}: {len(usable)} connectors could be the one that users arrive at ({_format_list(usable)}).",
         "Name its port.",
         usable,
     )
 
 
-def _rules(usable: list[Connector], kind: str) -> list[tuple[list[Connector], str]]:
+def _apply_rules(usable: list[ConnectorElement], kind: str) -> list[tuple[list[ConnectorElement], str]]:
     targets = {item.number("redirectPort") for item in usable if not item.is_tls}
     ports = [DEFAULT_PORTS[kind]] if kind in DEFAULT_PORTS else list(DEFAULT_PORTS.values())
     return [
@@ -270,23 +270,23 @@ def _rules(usable: list[Connector], kind: str) -> list[tuple[list[Connector], st
     ]
 
 
-def _by_port(model: Connectors, usable: list[Connector], port: int) -> tuple[Connector, str]:
+def _choose_by_port(model: ConnectorModel, usable: list[ConnectorElement], port: int) -> tuple[ConnectorElement, str]:
     fitting = [item for item in usable if item.port == port]
     if len(fitting) == 1:
         return fitting[0], f"the connector on port {port}"
     if fitting:
         raise AmbiguousConnector(
-            f"{model.name}: {len(fitting)} connectors have port {port} ({_list(fitting)}).",
+            f"{model.name}: {len(fitting)} connectors have port {port} ({_format_list(fitting)}).",
             "Give them different ports, or edit the file by hand.",
             fitting,
         )
-    raise _none(model, f"no live HTTP connector on port {port}")
+    raise _explain_none(model, f"no live HTTP connector on port {port}")
 
 
-def _none(model: Connectors, what: str) -> ServerXmlError:
+def _explain_none(model: ConnectorModel, what: str) -> ServerXmlError:
     if model.external:
-        return _elsewhere(model, f"{what} stands in this file itself; it may stand there")
-    found = f"it has {_list(model.connectors)}" if model.connectors else "it has no live connector at all"
+        return _explain_elsewhere(model, f"{what} stands in this file itself; it may stand there")
+    found = f"it has {_format_list(model.connectors)}" if model.connectors else "it has no live connector at all"
     unknown = [item for item in model.connectors if "port" in item.unresolved()]
     remedy = "Name the port of a live connector; connectors in comments do not count."
     if unknown:
@@ -294,7 +294,7 @@ def _none(model: Connectors, what: str) -> ServerXmlError:
     return NoConnector(f"{model.name}: {what}; {found}.", remedy)
 
 
-def _elsewhere(model: Connectors, why: str) -> ConnectorElsewhere:
+def _explain_elsewhere(model: ConnectorModel, why: str) -> ConnectorElsewhere:
     part = model.external[0]
     what = f"&{part.name};" if part.name else "an entity"
     of = f" ({part.system_id})" if part.system_id else ""
@@ -305,5 +305,5 @@ def _elsewhere(model: Connectors, why: str) -> ConnectorElsewhere:
     )
 
 
-def _list(connectors: Sequence[Connector]) -> str:
+def _format_list(connectors: Sequence[ConnectorElement]) -> str:
     return "; ".join(str(item) for item in connectors)

@@ -2,21 +2,21 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Setting and removing attributes of one connector; every other byte stays. PRIVATE to the collection."""
+"""Setting and removing attributes of one connector; every other byte stays."""
 
 from __future__ import annotations
 
 import re
-from typing import Mapping
+from typing import Mapping, Optional
 
-from ansible_collections.collab.rtc.plugins.module_utils._tomcat import attributes as connector_attributes
-from ansible_collections.collab.rtc.plugins.module_utils._tomcat import connectors
-from ansible_collections.collab.rtc.plugins.module_utils._tomcat.connectors import Connector, Connectors, ServerXmlError
+from ansible_collections.collab.rtc.plugins.module_utils._tomcat import attributes, connectors
+from ansible_collections.collab.rtc.plugins.module_utils._tomcat.connectors import ConnectorElement, ConnectorModel
 
+Wanted = Mapping[str, Optional[str]]  # attribute -> value; None removes it
 _ATTRIBUTE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*\Z")
 
 
-class EditRefused(ServerXmlError):  # noqa: N818 - the name says what happened
+class EditRefused(connectors.ServerXmlError):
     """The edit cannot be made, or would not be exactly what was asked. The file is as it was."""
 
 
@@ -42,16 +42,14 @@ class Edit:
     @property
     def text_before(self) -> str:
         """For a diff: the whole file, secrets masked."""
-        return connector_attributes.mask_text(self._old)
+        return attributes.mask_text(self._old)
 
     @property
     def text_after(self) -> str:
-        return connector_attributes.mask_text(self._new)
+        return attributes.mask_text(self._new)
 
 
-def edit(
-    model: Connectors, connector: Connector, attributes: Mapping[str, str | None], tomcat_version: str = ""
-) -> Edit:
+def edit_connector(model: ConnectorModel, connector: ConnectorElement, asked: Wanted, tomcat_version: str = "") -> Edit:
     """Set attributes of one connector, or remove them (value None).
 
     A value that already says the same, references and ``${...}`` resolved, stays byte for byte.
@@ -68,43 +66,43 @@ def edit(
             "Edit the entity by hand.",
             connector.line,
         )
-    _check(model, connector, attributes, tomcat_version)
+    _check(model, connector, asked, tomcat_version)
     before = connector.attributes
-    wanted = {name: value for name, value in attributes.items() if not _same(connector, name, value)}
+    wanted = {name: value for name, value in asked.items() if not _is_same(connector, name, value)}
     if not wanted:
         return Edit(source.encode(source.text), before, before, source.text, source.text)
 
-    from ansible_collections.collab.rtc.plugins.module_utils._xml import start_tag  # noqa: PLC0415 - an unchanged file needs none
+    from ansible_collections.collab.rtc.plugins.module_utils._xml import start_tag  # noqa: PLC0415 - only for a change
 
     tag = start_tag.read(model.document, connector.node)
     written = {piece.name for piece in tag.pieces}
-    for name in start_tag.ordered(wanted):
+    for name in start_tag.order(wanted):
         if wanted[name] is None and name not in written:
             raise EditRefused(
                 f"{model.name}, line {connector.line}: {name} is a default that the DOCTYPE declares.",
                 "Edit the DOCTYPE by hand.",
                 connector.line,
             )
-        tag = start_tag.changed(source, tag, name, wanted[name])
+        tag = start_tag.change(source, tag, name, wanted[name])
     data = source.encode(tag.placed(source.text))
     after = _verify(model, connector, wanted, data)
     # For the diff, a secret that changed is masked differently, so that the change shows.
-    secret = [name for name in wanted if connector_attributes.is_secret(name)]
-    shown = start_tag.masked(tag, secret, connector_attributes.MASK + " (new)").placed(source.text)
+    secret = [name for name in wanted if attributes.is_secret(name)]
+    shown = start_tag.mask(tag, secret, attributes.MASK + " (new)").placed(source.text)
     return Edit(data, before, after, source.text, shown)
 
 
-def _check(model: Connectors, connector: Connector, attributes: Mapping[str, str | None], tomcat_version: str) -> None:
+def _check(model: ConnectorModel, connector: ConnectorElement, asked: Wanted, tomcat_version: str) -> None:
     where = f"{model.name}, line {connector.line}"
-    for name, value in attributes.items():
+    for name, value in asked.items():
         if not _ATTRIBUTE_NAME.match(name):
             raise EditRefused(f"{where}: '{name}' is not the name of an attribute.", "Correct the name.")
         if value is not None and not all(map(_is_xml, value)):
             raise EditRefused(f"{where}: the value of {name} has a character that XML has not.", "Remove it.")
     if not _is_tomcats_own(connector):
         return
-    set_names = [name for name, value in attributes.items() if value is not None]
-    for name, instead in connector_attributes.gone(set_names, tomcat_version):
+    set_names = [name for name, value in asked.items() if value is not None]
+    for name, instead in attributes.find_removed(set_names, tomcat_version):
         raise EditRefused(
             f"{where}: Tomcat {tomcat_version} has no attribute {name} any more and would ignore it.",
             f"Remove {name} from what is asked; {instead}.",
@@ -117,25 +115,25 @@ def _is_xml(char: str) -> bool:
     return char in "\t\n\r" or " " <= char <= "\ud7ff" or "\ue000" <= char <= "\ufffd" or char >= "\U00010000"
 
 
-def _is_tomcats_own(connector: Connector) -> bool:
+def _is_tomcats_own(connector: ConnectorElement) -> bool:
     return connector.protocol.startswith(("HTTP/", "AJP/", "org.apache.coyote."))
 
 
-def _same(connector: Connector, name: str, value: str | None) -> bool:
+def _is_same(connector: ConnectorElement, name: str, value: str | None) -> bool:
     if value is None or name not in connector.node.attributes:
         return value is None and name not in connector.node.attributes
     return value in (connector.node.attributes[name], connector.value(name))
 
 
-def _verify(model: Connectors, connector: Connector, wanted: Mapping[str, str | None], data: bytes) -> dict[str, str]:
+def _verify(model: ConnectorModel, connector: ConnectorElement, wanted: Wanted, data: bytes) -> dict[str, str]:
     """Read the result back: it must differ from what was in the asked attributes only.
 
     :returns: the connector's attributes now.
     """
     try:
         new = connectors.read(data, model.name, model.properties)
-    except ServerXmlError as exc:
-        raise _unexpected(model, connector) from exc
+    except connectors.ServerXmlError as exc:
+        raise _explain_unexpected(model, connector) from exc
     old_nodes, new_nodes = model.document.nodes, new.document.nodes
     index = old_nodes.index(connector.node)
     expected = dict(connector.node.attributes)
@@ -147,11 +145,11 @@ def _verify(model: Connectors, connector: Connector, wanted: Mapping[str, str | 
     shapes = [[(node.path, node.attributes) for node in nodes] for nodes in (old_nodes, new_nodes)]
     shapes[0][index] = (connector.node.path, expected)
     if shapes[0] != shapes[1]:
-        raise _unexpected(model, connector)
+        raise _explain_unexpected(model, connector)
     return dict(new_nodes[index].attributes)
 
 
-def _unexpected(model: Connectors, connector: Connector) -> EditRefused:
+def _explain_unexpected(model: ConnectorModel, connector: ConnectorElement) -> EditRefused:
     return EditRefused(
         f"{model.name}, line {connector.line}: the edited file would differ in more than what was asked.",
         "Edit it by hand, and report this with the file.",

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A ``server.xml`` as facts: values resolved, secrets replaced, the users' connector chosen. PRIVATE to the collection."""
+"""A ``server.xml`` as facts: values resolved, secrets replaced, the users' connector chosen."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import zipfile
 
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Connector, ServerXml, TlsHost
-from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import Tree
+from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
 from ansible_collections.collab.rtc.plugins.module_utils._java import options
 from ansible_collections.collab.rtc.plugins.module_utils._tomcat import server_xml
 
@@ -30,7 +30,7 @@ _SERVER_INFO = "org/apache/catalina/util/ServerInfo.properties"
 
 
 def describe(
-    tree: Tree, base: str, kind: str, properties: dict[str, str], environment: dict[str, str] | None = None
+    rootfs: RootFs, base: str, kind: str, properties: dict[str, str], environment: dict[str, str] | None = None
 ) -> ServerXml:
     """The facts of ``conf/server.xml``; a file that cannot be read or parsed has its reason in ``error``.
 
@@ -40,16 +40,16 @@ def describe(
     """
     path = base + "/conf/server.xml"
     facts = ServerXml(path=path)
-    content = tree.data(path)
-    info = tree.stat(path)
+    content = rootfs.data(path)
+    info = rootfs.stat(path)
     if content is None or info is None:
-        facts.error = f"{path} cannot be read: {tree.unreadable.get(path, 'there is no such file')}."
+        facts.error = f"{path} cannot be read: {rootfs.unreadable.get(path, 'there is no such file')}."
         return facts
     facts.mtime = info.st_mtime
     facts.sha256 = hashlib.sha256(content).hexdigest()
-    facts.generated_by = generated_by(tree, content.decode("utf-8", "replace"))
+    facts.generated_by = generated_by(rootfs, content.decode("utf-8", "replace"))
     try:
-        model = server_xml.parse(content, path, known_properties(tree, base, properties, environment or {}))
+        model = server_xml.parse(content, path, known_properties(rootfs, base, properties, environment or {}))
     except RtcError as exc:
         facts.error = str(exc)
         return facts
@@ -60,12 +60,12 @@ def describe(
     if model.remote_ip_valves:
         facts.remote_ip_valve = model.remote_ip_valves[0].resolved()
     facts.shutdown_port = model.shutdown_port or 0
-    facts.connectors = [_connector(item, base) for item in model.connectors]
+    facts.connectors = [_describe_connector(item, base) for item in model.connectors]
     _choose(facts, model, kind)
     return facts
 
 
-def _choose(facts: ServerXml, model: server_xml.ServerXml, kind: str) -> None:
+def _choose(facts: ServerXml, model: server_xml.ServerXmlModel, kind: str) -> None:
     try:
         chosen, reason = server_xml.choose_connector(model, kind=kind)
     except RtcError as exc:
@@ -77,7 +77,7 @@ def _choose(facts: ServerXml, model: server_xml.ServerXml, kind: str) -> None:
         item.reason = reason if item.user else f"users arrive at the connector in line {chosen.line}: {reason}"
 
 
-def _connector(model: server_xml.Connector, base: str) -> Connector:
+def _describe_connector(model: server_xml.ConnectorElement, base: str) -> Connector:
     tls = model.is_tls
     return Connector(
         line=model.line,
@@ -93,22 +93,22 @@ def _connector(model: server_xml.Connector, base: str) -> Connector:
         redirect_port=model.number("redirectPort") or 0,
         attributes=options.masked(model.resolved()),
         unresolved=model.unresolved(),
-        tls=_tls_hosts(model, base) if tls else [],
+        tls=_describe_tls_hosts(model, base) if tls else [],
     )
 
 
-def _tls_hosts(model: server_xml.Connector, base: str) -> list[TlsHost]:
+def _describe_tls_hosts(model: server_xml.ConnectorElement, base: str) -> list[TlsHost]:
     hosts = [
         TlsHost(
             line=certificate.line,
             form="sslhostconfig",
             hostname=host.host_name,
-            keystore=_file(certificate.value("certificateKeystoreFile"), base),
+            keystore=server_xml.resolve_path(certificate.value("certificateKeystoreFile"), base),
             keystore_type=certificate.value("certificateKeystoreType"),
             alias=certificate.value("certificateKeyAlias"),
-            certificate=_file(certificate.value("certificateFile"), base),
-            key=_file(certificate.value("certificateKeyFile"), base),
-            chain=_file(certificate.value("certificateChainFile"), base),
+            certificate=server_xml.resolve_path(certificate.value("certificateFile"), base),
+            key=server_xml.resolve_path(certificate.value("certificateKeyFile"), base),
+            chain=server_xml.resolve_path(certificate.value("certificateChainFile"), base),
         )
         for host in model.ssl_hosts
         # Tomcat 8.5 also takes the certificate* attributes on SSLHostConfig itself.
@@ -117,31 +117,27 @@ def _tls_hosts(model: server_xml.Connector, base: str) -> list[TlsHost]:
     own = TlsHost(
         line=model.line,
         form="attributes",
-        keystore=_file(model.value("keystoreFile"), base),
+        keystore=server_xml.resolve_path(model.value("keystoreFile"), base),
         keystore_type=model.value("keystoreType"),
         alias=model.value("keyAlias"),
-        certificate=_file(model.value("SSLCertificateFile"), base),
-        key=_file(model.value("SSLCertificateKeyFile"), base),
-        chain=_file(model.value("SSLCertificateChainFile"), base),
+        certificate=server_xml.resolve_path(model.value("SSLCertificateFile"), base),
+        key=server_xml.resolve_path(model.value("SSLCertificateKeyFile"), base),
+        chain=server_xml.resolve_path(model.value("SSLCertificateChainFile"), base),
     )
     return [own, *hosts] if own.keystore or own.certificate or not hosts else hosts
 
 
-def _file(value: str, base: str) -> str:
-    """A path as Tomcat takes it: relative to CATALINA_BASE, or a ``file:`` address."""
-    value = re.sub(r"^file:(//)?(?=/)", "", value)
-    return value if not value or value.startswith(("/", "$")) else f"{base}/{value}"
-
-
-def known_properties(tree: Tree, base: str, properties: dict[str, str], environment: dict[str, str]) -> dict[str, str]:
+def known_properties(
+    rootfs: RootFs, base: str, properties: dict[str, str], environment: dict[str, str]
+) -> dict[str, str]:
     """What ``${...}`` in server.xml may name: properties of the JVM, then catalina.properties, which wins."""
-    own = _properties_file(tree.text(base + "/conf/catalina.properties") or "")
+    own = _parse_properties(rootfs.text(base + "/conf/catalina.properties") or "")
     known = {"catalina.base": base, "catalina.home": base, **properties, **own}
     source = known.get("org.apache.tomcat.util.digester.PROPERTY_SOURCE", "")
     return {**environment, **known} if _ENVIRONMENT_SOURCE in source else known
 
 
-def _properties_file(text: str) -> dict[str, str]:
+def _parse_properties(text: str) -> dict[str, str]:
     found = {}
     for line in re.sub(r"\\\r?\n[ \t]*", "", text).splitlines():
         match = re.match(r"\s*([^#!\s=:][^\s=:]*)\s*[=:\s]\s*(.*)", line)
@@ -150,12 +146,12 @@ def _properties_file(text: str) -> dict[str, str]:
     return found
 
 
-def properties_file(tree: Tree, path: str) -> dict[str, str]:
+def read_properties_file(rootfs: RootFs, path: str) -> dict[str, str]:
     """A Java properties file; escapes other than continued lines are left as they are."""
-    return _properties_file(tree.text(path) or "")
+    return _parse_properties(rootfs.text(path) or "")
 
 
-def generated_by(tree: Tree, text: str) -> str:
+def generated_by(rootfs: RootFs, text: str) -> str:
     """Evidence that a program writes the file anew, so that a change would be lost; "" for none."""
     for comment in _COMMENT.findall(text):
         found = _MANAGED.search(comment)
@@ -163,26 +159,26 @@ def generated_by(tree: Tree, text: str) -> str:
             words = " ".join(found.group().split())
             return f'a comment in the file says "{words}"'
     for template in _TEMPLATES:
-        if tree.is_file(template):
+        if rootfs.is_file(template):
             return f"{template}: the container renders the file when it starts"
     for path in _ENTRY_POINTS:
-        script = tree.text(path, 256 * 1024) or ""
+        script = rootfs.text(path, 256 * 1024) or ""
         if "server.xml" in script:
             return f"{path} writes the file when the container starts"
     return ""
 
 
-def tomcat_version(tree: Tree, home: str) -> str:
+def tomcat_version(rootfs: RootFs, home: str) -> str:
     """The version of the Tomcat in a directory: of lib/catalina.jar, else of RELEASE-NOTES; "" when unknown."""
     jar = home + "/lib/catalina.jar"
-    if tree.is_file(jar):
+    if rootfs.is_file(jar):
         try:
-            with zipfile.ZipFile(tree.disk(tree.real(jar))) as archive:
+            with zipfile.ZipFile(rootfs.disk(rootfs.real(jar))) as archive:
                 text = archive.read(_SERVER_INFO).decode("utf-8", "replace")
             found = re.search(r"server\.info=Apache Tomcat/(\S+)", text)
             if found:
                 return found.group(1)
         except (OSError, KeyError, zipfile.BadZipFile) as exc:
-            tree.note(jar, f"the version of Tomcat cannot be read: {exc}")
-    found = re.search(r"Apache Tomcat Version (\d\S*)", tree.text(home + "/RELEASE-NOTES") or "")
+            rootfs.note(jar, f"the version of Tomcat cannot be read: {exc}")
+    found = re.search(r"Apache Tomcat Version (\d\S*)", rootfs.text(home + "/RELEASE-NOTES") or "")
     return found.group(1) if found else ""

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Attributes of connectors that newer Tomcats no longer have. PRIVATE to the collection."""
+"""Attributes of connectors that newer Tomcats no longer have."""
 
 from __future__ import annotations
 
@@ -13,50 +13,18 @@ from typing import Iterable
 # Connector, Http11NioProtocol, Http11AprProtocol and their endpoints in the jars of 8.5.100, 9.0.98, 10.1.34
 # and 11.0.2; the TLS ones are gone from 10.0 already (webapps/docs/config/http.xml of that branch).
 _TLS = "put an SSLHostConfig with a Certificate inside the connector instead"
-_TLS_GONE = (
-    "algorithm",
-    "ciphers",
-    "clientAuth",
-    "crlFile",
-    "keyAlias",
-    "keyPass",
-    "keyPassFile",
-    "keystoreFile",
-    "keystorePass",
-    "keystorePassFile",
-    "keystoreProvider",
-    "keystoreType",
-    "sessionCacheSize",
-    "sessionTimeout",
-    "sslEnabledProtocols",
-    "sslProtocol",
-    "trustManagerClassName",
-    "trustMaxCertLength",
-    "truststoreAlgorithm",
-    "truststoreFile",
-    "truststorePass",
-    "truststoreProvider",
-    "truststoreType",
-    "useServerCipherSuitesOrder",
-    "SSLCACertificateFile",
-    "SSLCACertificatePath",
-    "SSLCARevocationFile",
-    "SSLCARevocationPath",
-    "SSLCertificateChainFile",
-    "SSLCertificateFile",
-    "SSLCertificateKeyFile",
-    "SSLCipherSuite",
-    "SSLDisableCompression",
-    "SSLDisableSessionTickets",
-    "SSLHonorCipherOrder",
-    "SSLPassword",
-    "SSLPasswordFile",
-    "SSLProtocol",
-    "SSLVerifyClient",
-    "SSLVerifyDepth",
-)
-GONE: dict[str, tuple[tuple[int, int], str]] = {
-    **dict.fromkeys(_TLS_GONE, ((10, 0), _TLS)),
+_TLS_REMOVED = (
+    "algorithm", "ciphers", "clientAuth", "crlFile", "keyAlias", "keyPass", "keyPassFile", "keystoreFile",
+    "keystorePass", "keystorePassFile", "keystoreProvider", "keystoreType", "sessionCacheSize", "sessionTimeout",
+    "sslEnabledProtocols", "sslProtocol", "trustManagerClassName", "trustMaxCertLength", "truststoreAlgorithm",
+    "truststoreFile", "truststorePass", "truststoreProvider", "truststoreType", "useServerCipherSuitesOrder",
+    "SSLCACertificateFile", "SSLCACertificatePath", "SSLCARevocationFile", "SSLCARevocationPath",
+    "SSLCertificateChainFile", "SSLCertificateFile", "SSLCertificateKeyFile", "SSLCipherSuite", "SSLDisableCompression",
+    "SSLDisableSessionTickets", "SSLHonorCipherOrder", "SSLPassword", "SSLPasswordFile", "SSLProtocol",
+    "SSLVerifyClient", "SSLVerifyDepth",
+)  # fmt: skip
+REMOVED: dict[str, tuple[tuple[int, int], str]] = {
+    **dict.fromkeys(_TLS_REMOVED, ((10, 0), _TLS)),
     "compressableMimeType": ((9, 0), "use compressibleMimeType"),
     "soTimeout": ((9, 0), "use connectionTimeout"),
     "soLinger": ((9, 0), "use connectionLinger"),
@@ -80,9 +48,9 @@ def parse_version(version: str) -> tuple[int, int] | None:
     return (int(match.group(1)), int(match.group(2))) if match else None
 
 
-def gone(names: Iterable[str], version: str) -> list[tuple[str, str]]:
+def find_removed(names: Iterable[str], version: str) -> list[tuple[str, str]]:
     """Which of the attributes this Tomcat no longer has, each with what to do. Unknown version: none."""
     known = parse_version(version)
     if known is None:
         return []
-    return [(name, GONE[name][1]) for name in names if name in GONE and GONE[name][0] <= known]
+    return [(name, REMOVED[name][1]) for name in names if name in REMOVED and REMOVED[name][0] <= known]

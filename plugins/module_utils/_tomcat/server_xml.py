@@ -2,27 +2,30 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Tomcat's server.xml as it is: connectors, contexts, valves, with line numbers. PRIVATE to the collection.
+"""Tomcat's server.xml as it is: connectors, contexts, valves, with line numbers.
 
-What is said of the connectors, and of what is live, stands in ``_connectors``: who only edits one needs no more than that.
+What is said of the connectors, and of what is live, stands in ``connectors``: who only edits one needs no more than
+that.
 """
 
 from __future__ import annotations
 
+import os
+import re
 from typing import Mapping
 
 from ansible_collections.collab.rtc.plugins.module_utils._tomcat.connectors import (
     ENGINE,
     AmbiguousConnector,
-    Connector,
+    ConnectorElement,
     ConnectorElsewhere,
-    Connectors,
+    ConnectorModel,
+    Element,
     IllFormed,
     NoConnector,
     NotTomcat,
-    Part,
     ServerXmlError,
-    SslHostConfig,
+    SslHostConfigElement,
     choose_connector,
     resolve,
 )
@@ -30,20 +33,21 @@ from ansible_collections.collab.rtc.plugins.module_utils._xml import scanner
 
 __all__ = [
     "AmbiguousConnector",
-    "Connector",
+    "ConnectorElement",
     "ConnectorElsewhere",
-    "Context",
+    "ContextElement",
+    "Element",
     "IllFormed",
     "NoConnector",
     "NotTomcat",
-    "Part",
-    "ServerXml",
     "ServerXmlError",
-    "SslHostConfig",
-    "Valve",
+    "ServerXmlModel",
+    "SslHostConfigElement",
+    "ValveElement",
     "choose_connector",
     "parse",
     "resolve",
+    "resolve_path",
 ]
 
 REMOTE_IP_VALVE = "org.apache.catalina.valves.RemoteIpValve"
@@ -52,7 +56,7 @@ _HOST = ENGINE + "/Host"
 _CONTEXT = _HOST + "/Context"
 
 
-class Context(Part):
+class ContextElement(Element):
     """A ``Context`` of a ``Host``."""
 
     @property
@@ -66,7 +70,7 @@ class Context(Part):
         return self.value("docBase")
 
 
-class Valve(Part):
+class ValveElement(Element):
     """A ``RemoteIpValve``."""
 
     @property
@@ -75,27 +79,27 @@ class Valve(Part):
         return self.node.path.split("/")[-2]
 
 
-class ServerXml(Connectors):
+class ServerXmlModel(ConnectorModel):
     """A Tomcat server.xml; live parts only, in the order of the file."""
 
     @property
-    def contexts(self) -> tuple[Context, ...]:
-        return tuple(Context(node, self.properties) for node in self.at(_CONTEXT))
+    def contexts(self) -> tuple[ContextElement, ...]:
+        return tuple(ContextElement(node, self.properties) for node in self.at(_CONTEXT))
 
     @property
-    def remote_ip_valves(self) -> tuple[Valve, ...]:
+    def remote_ip_valves(self) -> tuple[ValveElement, ...]:
         """Those of engines first, then of hosts, then of contexts."""
         places = [self.at(place + "/Valve") for place in (ENGINE, _HOST, _CONTEXT)]
-        valves = [Valve(node, self.properties) for nodes in places for node in nodes]
+        valves = [ValveElement(node, self.properties) for nodes in places for node in nodes]
         return tuple(valve for valve in valves if valve.value("className") == REMOTE_IP_VALVE)
 
     @property
     def shutdown_port(self) -> int | None:
         """8005 where none is set, -1: switched off, None: its property is unknown."""
-        server = Part(self.document.root, self.properties)
+        server = Element(self.document.root, self.properties)
         return server.number("port") if "port" in server.attributes else 8005
 
-    def application_context(self, kind: str = "") -> Context | None:
+    def application_context(self, kind: str = "") -> ContextElement | None:
         """The context of Confluence or Jira itself, or None. Confluence has a second one, for Synchrony.
 
         :param kind: ``confluence`` or ``jira``; "": either.
@@ -108,7 +112,7 @@ class ServerXml(Connectors):
         return fitting[0] if fitting else None
 
 
-def parse(data: bytes, name: str = "server.xml", properties: Mapping[str, str] | None = None) -> ServerXml:
+def parse(data: bytes, name: str = "server.xml", properties: Mapping[str, str] | None = None) -> ServerXmlModel:
     """Read a server.xml.
 
     :param name: its path, for messages.
@@ -116,4 +120,10 @@ def parse(data: bytes, name: str = "server.xml", properties: Mapping[str, str] |
     :raises IllFormed: not well-formed XML, or an encoding that cannot be given back byte for byte.
     :raises NotTomcat: well-formed, but something else.
     """
-    return ServerXml(scanner.read(data, name), dict(properties or {}))
+    return ServerXmlModel(scanner.read(data, name), dict(properties or {}))
+
+
+def resolve_path(value: str, base: str) -> str:
+    """A path as Tomcat takes it: relative to CATALINA_BASE, or a ``file:`` address; an unresolved ``${...}`` stays."""
+    value = re.sub(r"^file:(//)?(?=/)", "", value)
+    return value if not value or value.startswith("$") else os.path.join(base, value)

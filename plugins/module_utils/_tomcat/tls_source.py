@@ -2,16 +2,15 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where the private key and the chain of a Tomcat connector are: what server.xml says about it. PRIVATE to the collection.
+"""Where the private key and the chain of a Tomcat connector are: what server.xml says about it.
 
-Names and defaults are those of the Tomcat documentation, "The HTTP Connector", SSL support: the attributes of the connector
-itself up to 9.0, ``SSLHostConfig`` and ``Certificate`` from 8.5.
+Names and defaults are those of the Tomcat documentation, "The HTTP Connector", SSL support: the attributes of the
+connector itself up to 9.0, ``SSLHostConfig`` and ``Certificate`` from 8.5.
 """
 
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -66,7 +65,7 @@ class KeySource:
 
 
 def find(
-    model: server_xml.ServerXml, port: int | None = None, server_name: str = "", base: str = "", alias: str = ""
+    model: server_xml.ServerXmlModel, port: int | None = None, server_name: str = "", base: str = "", alias: str = ""
 ) -> KeySource:
     """Where the key of a connector is.
 
@@ -78,34 +77,34 @@ def find(
     :raises ServerXmlError: no such connector, or several.
     """
     connector = _choose(model, port)
-    part, form, host_name = _part(model, connector, server_name)
+    part, form, host_name = _choose_element(model, connector, server_name)
     values = {}
     for what, names in _ATTRIBUTES.items():
         name = names[0 if form == "connector" else 1]
-        values[what] = _value(model, part, name) if name else ""
+        values[what] = _read_value(model, part, name) if name else ""
     if values["certificate"]:
         return KeySource(
             part.line,
             form,
             host_name,
-            certificate=_path(values["certificate"], base),
-            key=_path(values["key"] or values["certificate"], base),
-            chain=_path(values["chain"], base),
-            key_password=_secret(values, "pem_password", "key_password_file", base),
+            certificate=server_xml.resolve_path(values["certificate"], base),
+            key=server_xml.resolve_path(values["key"] or values["certificate"], base),
+            chain=server_xml.resolve_path(values["chain"], base),
+            key_password=_read_secret(values, "pem_password", "key_password_file", base),
         )
-    password = _secret(values, "store_password", "store_password_file", base) or _DEFAULT_PASSWORD
+    password = _read_secret(values, "store_password", "store_password_file", base) or _DEFAULT_PASSWORD
     return KeySource(
         part.line,
         form,
         host_name,
-        store=_path(values["store"], base) or _default_store(model, part),
+        store=server_xml.resolve_path(values["store"], base) or _find_default_store(model, part),
         alias=alias or values["alias"],
         store_password=password,
-        key_password=_secret(values, "key_password", "key_password_file", base) or password,
+        key_password=_read_secret(values, "key_password", "key_password_file", base) or password,
     )
 
 
-def _choose(model: server_xml.ServerXml, port: int | None) -> server_xml.Connector:
+def _choose(model: server_xml.ServerXmlModel, port: int | None) -> server_xml.ConnectorElement:
     ending = [item for item in model.connectors if item.is_tls and not item.is_ajp]
     if port is None and len(ending) == 1:
         return ending[0]
@@ -119,12 +118,12 @@ def _choose(model: server_xml.ServerXml, port: int | None) -> server_xml.Connect
     return connector
 
 
-def _part(
-    model: server_xml.ServerXml, connector: server_xml.Connector, server_name: str
-) -> tuple[server_xml.Part, str, str]:
+def _choose_element(
+    model: server_xml.ServerXmlModel, connector: server_xml.ConnectorElement, server_name: str
+) -> tuple[server_xml.Element, str, str]:
     """The element that names the key, its form, and the host name that it is for."""
     default = connector.value("defaultSSLHostConfigName", _DEFAULT_HOST).lower()
-    host = _host(connector.ssl_hosts, server_certificate.to_ascii(server_name), default)
+    host = _choose_host(connector.ssl_hosts, server_certificate.to_ascii(server_name), default)
     if host is not None:
         # Tomcat 8.5 also takes the attributes of Certificate on SSLHostConfig itself. Of several (RSA, EC) the first.
         return (host.certificates or (host,))[0], "SSLHostConfig", host.host_name
@@ -137,14 +136,16 @@ def _part(
     return connector, "connector", _DEFAULT_HOST
 
 
-def _host(hosts: Sequence[server_xml.SslHostConfig], name: str, default: str) -> server_xml.SslHostConfig | None:
+def _choose_host(
+    hosts: Sequence[server_xml.SslHostConfigElement], name: str, default: str
+) -> server_xml.SslHostConfigElement | None:
     """As Tomcat chooses it (AbstractEndpoint.getSSLHostConfig): the name, its wildcard, the default."""
     by_name = {item.host_name.lower(): item for item in hosts}
     wildcard = "*." + name.partition(".")[2]
     return by_name.get(name) or by_name.get(wildcard) or by_name.get(default)
 
 
-def _value(model: server_xml.ServerXml, part: server_xml.Part, name: str) -> str:
+def _read_value(model: server_xml.ServerXmlModel, part: server_xml.Element, name: str) -> str:
     if name in part.unresolved():
         unknown = server_xml.resolve(part.attributes[name], part.properties)[1]
         raise NoKey(
@@ -154,24 +155,21 @@ def _value(model: server_xml.ServerXml, part: server_xml.Part, name: str) -> str
     return part.value(name)
 
 
-def _path(value: str, base: str) -> str:
-    """A path as Tomcat takes it: relative to CATALINA_BASE, or a ``file:`` address."""
-    value = re.sub(r"^file:(//)?(?=/)", "", value)
-    return os.path.join(base, value) if value else ""
-
-
-def _secret(values: dict[str, str], name: str, file: str, base: str) -> str:
+def _read_secret(values: dict[str, str], name: str, file: str, base: str) -> str:
     if not values[file]:
         return values[name]
-    lines = _files.read_bytes(_path(values[file], base), 65536).decode("utf-8", "replace").splitlines()
+    lines = (
+        _files.read_bytes(server_xml.resolve_path(values[file], base), 65536).decode("utf-8", "replace").splitlines()
+    )
     return lines[0].strip() if lines else ""
 
 
-def _default_store(model: server_xml.ServerXml, part: server_xml.Part) -> str:
+def _find_default_store(model: server_xml.ServerXmlModel, part: server_xml.Element) -> str:
     home = model.properties.get("user.home", "")
     if not home:
         raise NoKey(
             f"{model.name}, line {part.line}: no key store and no certificate is named here.",
-            "Tomcat then takes .keystore in the home directory of its user: give properties with user.home, or name the store.",
+            "Tomcat then takes .keystore in the home directory of its user: "
+            "give properties with user.home, or name the store.",
         )
     return os.path.join(home, ".keystore")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Entities of an XML document: bounds on what they grow to, and what they bring from elsewhere. PRIVATE to the collection.
+"""Entities of an XML document: bounds on what they grow to, and what they bring from elsewhere.
 
 External entities are never fetched: they are reported. The bounds stand here because old versions of expat have none.
 """
@@ -10,9 +10,7 @@ External entities are never fetched: they are reported. The bounds stand here be
 from __future__ import annotations
 
 import re
-from typing import Any
-
-from ansible_collections.collab.rtc.plugins.module_utils._xml import scanner
+from typing import Any, Callable
 
 # What an internal entity may grow to, in characters, with all that it refers to. Real ones are a few lines.
 MAX_ENTITY_SIZE = 1024 * 1024
@@ -39,29 +37,31 @@ class ExternalPart:
         self.path = path
 
 
-def watch(parser: scanner.Parser) -> None:
-    """Have a parser, not yet run, bound the document's entities and note its external ones."""
-    entities = _Entities(parser)
-    parser.expat.buffer_text = True
-    parser.expat.CharacterDataHandler = entities.text
-    parser.expat.EntityDeclHandler = entities.declared
-    parser.expat.ExternalEntityRefHandler = entities.external
-    parser.expat.SkippedEntityHandler = entities.skipped
+class EntityWatch:
+    """Bounds the entities of a document that an expat parser is about to read, and notes its external ones.
 
+    :param external: where the external ones are noted.
+    :param path: gives the path of the element that is being read.
+    :param too_large: makes the error for a document that grows beyond the bounds.
+    """
 
-class _Entities:
-    """The handlers, and what was declared so far."""
-
-    def __init__(self, parser: scanner.Parser) -> None:
-        self._parser = parser
+    def __init__(
+        self, parser: Any, external: list[ExternalPart], path: Callable[[], str], too_large: Callable[[], Exception]
+    ) -> None:
+        self._parser, self._external, self._path, self._too_large = parser, external, path, too_large
         self._internal: dict[str, str] = {}
         self._system_ids: dict[str, str] = {}
         self._characters = 0
+        parser.buffer_text = True
+        parser.CharacterDataHandler = self.text
+        parser.EntityDeclHandler = self.declared
+        parser.ExternalEntityRefHandler = self.external
+        parser.SkippedEntityHandler = self.skipped
 
     def text(self, text: str) -> None:
         self._characters += len(text)
         if self._characters > MAX_CHARACTERS:
-            raise self._parser.too_large()
+            raise self._too_large()
 
     def declared(
         self, name: str, parameter: int, value: str | None, _base: Any, system_id: str | None, *_: Any
@@ -73,18 +73,18 @@ class _Entities:
             return
         self._internal.setdefault(name, value)  # the first declaration binds (XML 1.0, 4.2)
         if len(self._internal) > MAX_ENTITIES:
-            raise self._parser.too_large()
+            raise self._too_large()
         sizes: dict[str, int] = {}
-        if max(self._size(entity, sizes, ()) for entity in self._internal) > MAX_ENTITY_SIZE:
-            raise self._parser.too_large()
+        if max(self._measure(entity, sizes, ()) for entity in self._internal) > MAX_ENTITY_SIZE:
+            raise self._too_large()
 
-    def _size(self, name: str, sizes: dict[str, int], above: tuple[str, ...]) -> int:
+    def _measure(self, name: str, sizes: dict[str, int], above: tuple[str, ...]) -> int:
         """Characters of an entity fully expanded. A cycle counts nothing: expat refuses it."""
         if name in above or name not in self._internal:
             return 0
         if name not in sizes:
             value = self._internal[name]
-            parts = (self._size(part, sizes, (*above, name)) for part in _REFERENCE.findall(value))
+            parts = (self._measure(part, sizes, (*above, name)) for part in _REFERENCE.findall(value))
             sizes[name] = len(value) + sum(parts)
         return sizes[name]
 
@@ -97,6 +97,4 @@ class _Entities:
             self._note(name, "")
 
     def _note(self, name: str, system_id: str) -> None:
-        path = self._parser.open[-1].path if self._parser.open else ""
-        line = self._parser.expat.CurrentLineNumber
-        self._parser.document.external.append(ExternalPart(name, system_id, line, path))
+        self._external.append(ExternalPart(name, system_id, self._parser.CurrentLineNumber, self._path()))

@@ -2,14 +2,14 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Lossless reading of XML: elements with the place where they start, and the exact text. PRIVATE to the collection.
+"""Lossless reading of XML: elements with the place where they start, and the exact text.
 
-Expat (``xml.parsers.expat``) says whether it is well-formed, what it means, and where each start tag begins; what stands
-in a tag is read by ``_xml_tag``, entities are watched by ``entities``. Rules: XML 1.0, fifth edition,
+Expat (``xml.parsers.expat``) says whether it is well-formed, what it means, and where each start tag begins; what
+stands in a tag is read by ``start_tag``, entities are watched by ``entities``. Rules: XML 1.0, fifth edition,
 https://www.w3.org/TR/xml/.
 
-A module is compiled on the host at each run, which costs more than its work. So the classes here are plain ones (to make a
-dataclass costs as much as reading a whole server.xml), and what few files need is in modules of its own.
+A module is compiled on the host at each run, which costs more than its work. So the classes here are plain ones (to
+make a dataclass costs as much as reading a whole server.xml), and what few files need is in modules of its own.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Source:
         return self.bom + text.encode(self.codec)
 
 
-class Node:
+class XmlNode:
     """An element.
 
     :param attributes: decoded; defaults of an ATTLIST included.
@@ -87,9 +87,9 @@ class Node:
         self.line = line
         self.path = path
         self.start = start
-        self.children: list[Node] = []
+        self.children: list[XmlNode] = []
 
-    def find(self, name: str) -> list[Node]:
+    def find(self, name: str) -> list[XmlNode]:
         """Children of that name."""
         return [child for child in self.children if child.name == name]
 
@@ -101,11 +101,11 @@ class Document:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.nodes: list[Node] = []
+        self.nodes: list[XmlNode] = []
         self.external: list[ExternalPart] = []
 
     @property
-    def root(self) -> Node:
+    def root(self) -> XmlNode:
         return self.nodes[0]
 
 
@@ -123,11 +123,11 @@ def decode(data: bytes, name: str) -> Source:
 
     :raises IllFormed: unknown encoding, bytes that are invalid in it, or that contradict the declaration.
     """
-    bom, codec = _family(data, name)
-    declared = _declared(data[len(bom) : len(bom) + 400].decode(codec or "latin-1", "replace"))
+    bom, codec = _detect_family(data, name)
+    declared = _find_declared_encoding(data[len(bom) : len(bom) + 400].decode(codec or "latin-1", "replace"))
     if not codec:
-        codec = _codec(declared or "utf-8", name)
-    elif declared and _codec(declared, name, any_width=True) not in _UTF16.get(codec, (codec,)):
+        codec = _find_codec(declared or "utf-8", name)
+    elif declared and _find_codec(declared, name, any_width=True) not in _UTF16.get(codec, (codec,)):
         raise IllFormed(
             f"{name}: the first bytes say {codec.upper()}, but the XML declaration says {declared}.",
             "Correct the encoding in the first line.",
@@ -150,7 +150,7 @@ def decode(data: bytes, name: str) -> Source:
     return source
 
 
-def _family(data: bytes, name: str) -> tuple[bytes, str]:
+def _detect_family(data: bytes, name: str) -> tuple[bytes, str]:
     """The byte-order mark, and the encoding where the first bytes alone decide it."""
     if data.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
         raise IllFormed(f"{name}: the file is UTF-32.", "Convert it to UTF-8.", 1, 1)
@@ -164,12 +164,12 @@ def _family(data: bytes, name: str) -> tuple[bytes, str]:
     return b"", ""
 
 
-def _declared(head: str) -> str:
+def _find_declared_encoding(head: str) -> str:
     match = re.match(_DECLARATION, head) if head.startswith("<?xml") else None
     return match.group(1) or "" if match else ""
 
 
-def _codec(declared: str, name: str, any_width: bool = False) -> str:
+def _find_codec(declared: str, name: str, any_width: bool = False) -> str:
     """Python's name of a declared encoding; its ASCII part must be ASCII unless ``any_width``."""
     try:
         codec = codecs.lookup(declared).name
@@ -192,19 +192,19 @@ class Parser:
     def __init__(self, source: Source) -> None:
         self.document = Document(source)
         self.bytes = source.text.encode("utf-8")
-        self.open: list[Node] = []
+        self.open: list[XmlNode] = []
         self._place = (0, 0)  # the same place in bytes and in characters
         # The text is given as UTF-8 whatever the file is, and that overrides the declaration.
         self.expat = expat.ParserCreate("utf-8")
-        self.expat.StartElementHandler = self._start
-        self.expat.EndElementHandler = self._end
+        self.expat.StartElementHandler = self._open_element
+        self.expat.EndElementHandler = self._close_element
 
     def run(self) -> Document:
         source = self.document.source
         if "<!DOCTYPE" in source.text:  # or there is no entity of its own
-            from ansible_collections.collab.rtc.plugins.module_utils._xml import entities  # noqa: PLC0415 - few files need it
+            from ansible_collections.collab.rtc.plugins.module_utils._xml import entities  # noqa: PLC0415 - seldom
 
-            entities.watch(self)
+            entities.EntityWatch(self.expat, self.document.external, self.path, self.too_large)
         try:
             self.expat.Parse(self.bytes, True)
         except expat.ExpatError as exc:
@@ -212,23 +212,23 @@ class Parser:
             reason = expat.ErrorString(exc.code)
             raise IllFormed(
                 f"{source.name}, line {line}, column {column}: not well-formed XML ({reason}).",
-                _remedy(source.text, line),
+                _suggest_remedy(source.text, line),
                 line,
                 column,
             ) from exc
         return self.document
 
-    def _start(self, name: str, attributes: dict[str, str]) -> None:
+    def _open_element(self, name: str, attributes: dict[str, str]) -> None:
         if len(self.document.nodes) >= MAX_ELEMENTS or len(self.open) >= MAX_DEPTH:
             raise self.too_large()
-        path = f"{self.open[-1].path}/{name}" if self.open else name
-        node = Node(name, attributes, self.expat.CurrentLineNumber, path, self._position())
+        path = f"{self.path()}/{name}" if self.open else name
+        node = XmlNode(name, attributes, self.expat.CurrentLineNumber, path, self._find_position())
         if self.open:
             self.open[-1].children.append(node)
         self.document.nodes.append(node)
         self.open.append(node)
 
-    def _position(self) -> int:
+    def _find_position(self) -> int:
         """Where the start tag stands in the text; -1 in an entity: expat is at the "&" of the reference then."""
         index = self.expat.CurrentByteIndex
         if self.bytes[index : index + 1] != b"<":
@@ -237,8 +237,12 @@ class Parser:
         self._place = (index, characters + len(self.bytes[done:index].decode("utf-8")))
         return self._place[1]
 
-    def _end(self, _name: str) -> None:
+    def _close_element(self, _name: str) -> None:
         self.open.pop()
+
+    def path(self) -> str:
+        """The path of the element that is being read, "" outside of the root."""
+        return self.open[-1].path if self.open else ""
 
     def too_large(self) -> XmlError:
         line, name = self.expat.CurrentLineNumber, self.document.source.name
@@ -249,7 +253,7 @@ class Parser:
         )
 
 
-def _remedy(text: str, line: int) -> str:
+def _suggest_remedy(text: str, line: int) -> str:
     lines = re.split("\r\n|\r|\n", text)
     near = lines[line - 1] if 0 < line <= len(lines) else ""
     if re.search("=[ \t]*(\"[^\"<]*<|'[^'<]*<)", near):

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ansible_collections.collab.rtc.plugins.module_utils import _facts
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import Site
 
@@ -170,18 +169,3 @@ class DesiredState:
     """All sites of a run, ordered by name."""
 
     sites: list[DesiredSite] = field(default_factory=list)
-
-
-_facts.register(
-    DesiredConnector,
-    DesiredService,
-    DesiredTrust,
-    DesiredRestart,
-    DesiredNode,
-    ExistingVhost,
-    MisplacedRoute,
-    DesiredVhost,
-    DesiredProxy,
-    DesiredSite,
-    DesiredState,
-)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ansible_collections.collab.rtc.plugins.module_utils import _facts
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
 
@@ -131,15 +130,3 @@ class Plan:
     sites: list[Site] = field(default_factory=list)
     hosts: dict[str, HostPlan] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
-
-
-_facts.register(
-    Site,
-    ConnectorPlan,
-    TrustPlan,
-    TrustOptionPlan,
-    RtcPlan,
-    RestartPlan,
-    HostPlan,
-    Plan,
-)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Apache httpd: where its files are, what they say, and ours among them. PRIVATE to the collection."""
+"""Apache httpd: where its files are, what they say, and the managed ones."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy, Pr
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache import parser, reader, renderer
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (
     Backend,
-    Desired,
-    File,
-    Link,
+    DesiredFile,
+    DesiredLink,
+    DesiredState,
     ProxyError,
     ca_file,
-    our_text,
+    is_managed,
 )
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.listens import (
     foreign_listens,
+    is_wildcard,
     join_listens,
     refuse_foreign,
-    targets,
-    wildcard,
 )
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.rendering import has_tls_upstream
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 
 
@@ -52,10 +52,10 @@ class Apache(Backend):
         """The main file."""
         return f"{self.directory()}/apache2.conf" if self.debian() else f"{self.directory()}/conf/httpd.conf"
 
-    def setting(self, modules: set[str] | None = None) -> parser.Setting:
+    def parser_options(self, modules: set[str] | None = None) -> parser.ParserOptions:
         """What reading starts with, with further modules taken as loaded."""
         directory = self.directory()
-        return parser.Setting(
+        return parser.ParserOptions(
             directory,
             parser.environment(f"{directory}/envvars", directory),
             self.version(),
@@ -63,37 +63,37 @@ class Apache(Backend):
             locate=self.path,
         )
 
-    def tree(self, modules: set[str] | None = None) -> parser.Tree:
+    def parse_config(self, modules: set[str] | None = None) -> parser.ApacheConfig:
         """The whole configuration, parsed."""
-        return parser.parse(self.main(), self.setting(modules))
+        return parser.parse(self.main(), self.parser_options(modules))
 
     def read(self) -> Proxy:
         """All virtual hosts."""
-        tree = self.tree()
-        return Proxy("apache", config=self.main(), hosts=reader.virtual_hosts(tree), notes=tree.notes)
+        config = self.parse_config()
+        return Proxy("apache", config=self.main(), hosts=reader.virtual_hosts(config), notes=config.notes)
 
     def serves(self) -> bool:
         """httpd ends without a ``Listen``."""
-        return bool(reader.listens(self.tree()))
+        return bool(reader.listens(self.parse_config()))
 
-    def desired(self, vhosts: list[VhostPlan], absent: list[str], current: Proxy) -> Desired:
+    def build_desired_state(self, vhosts: list[VhostPlan], absent: list[str], current: Proxy) -> DesiredState:
         """A file for each virtual host, the links that switch it on, and those of the modules it needs."""
-        available, enabled = self._directories()
-        result = Desired()
+        available, enabled = self._find_directories()
+        result = DesiredState()
         needed = sorted({name for vhost in vhosts for name in renderer.modules(vhost, self.version())})
-        self._modules(needed, result)
+        self._enable_modules(needed, result)
         extra = {form for name in needed for form in (f"{name}_module", f"mod_{name}.c")}
-        tree = self.tree(extra)
-        current.hosts = reader.virtual_hosts(tree)
-        foreign = [item for item in reader.listens(tree) if not our_text(item.file)]
+        config = self.parse_config(extra)
+        current.hosts = reader.virtual_hosts(config)
+        foreign = [item for item in reader.listens(config) if not is_managed(item.file)]
         for vhost in vhosts:
             refuse_foreign(vhost, current)
-            self._vhost(vhost, foreign, current, result, available, enabled)
+            self._add_vhost(vhost, foreign, current, result, available, enabled)
         for name in absent:
             result.absent += [f"{enabled}/{name}.conf"] if enabled else []
             result.absent.append(f"{available}/{name}.conf")
         for path in [item.path for item in result.files] + result.absent:
-            if os.path.exists(path) and not our_text(path):
+            if os.path.exists(path) and not is_managed(path):
                 raise ProxyError(f"{path} exists and was not written by this collection.", "Rename or remove it.")
         for item in foreign:
             place = item.address, item.port
@@ -102,34 +102,35 @@ class Apache(Backend):
                 result.listens.append(place)
         return result
 
-    def _vhost(
+    def _add_vhost(
         self,
         vhost: VhostPlan,
         foreign: list[ProxyListen],
         current: Proxy,
-        result: Desired,
+        result: DesiredState,
         available: str,
         enabled: str,
     ) -> None:
-        listens = [item for item in vhost.listen or ["*"] if not self._covered(vhost, item, foreign)]
+        listens = [item for item in vhost.listen or ["*"] if not self._is_covered(vhost, item, foreign)]
         hosts = join_listens(vhost, foreign_listens(current, set()))
-        secure = any(item.scheme == "https" for target in targets(vhost) for item in target.upstreams)
-        text = renderer.render(vhost, hosts, listens, ca_file(vhost, self) if secure else "", self.version())
+        text = renderer.render(
+            vhost, hosts, listens, ca_file(vhost, self) if has_tls_upstream(vhost) else "", self.version()
+        )
         path = f"{available}/{vhost.name}.conf"
-        result.files.append(File(path, text.encode()))
+        result.files.append(DesiredFile(path, text.encode()))
         result.configuration.append(path)
         result.listens += [(item, vhost.port) for item in listens if (item, vhost.port) not in result.listens]
         if enabled:
-            result.links.append(Link(f"{enabled}/{vhost.name}.conf", f"../sites-available/{vhost.name}.conf"))
+            result.links.append(DesiredLink(f"{enabled}/{vhost.name}.conf", f"../sites-available/{vhost.name}.conf"))
 
-    def _covered(self, vhost: VhostPlan, address: str, foreign: list[ProxyListen]) -> bool:
+    def _is_covered(self, vhost: VhostPlan, address: str, foreign: list[ProxyListen]) -> bool:
         """Whether another file listens there already. A second ``Listen`` that overlaps stops the whole server."""
         for item in foreign:
             if item.port != vhost.port:
                 continue
-            if wildcard(item.address) or item.address == address:
+            if is_wildcard(item.address) or item.address == address:
                 return True
-            if wildcard(address) and (":" in item.address) == (":" in address):
+            if is_wildcard(address) and (":" in item.address) == (":" in address):
                 raise ProxyError(
                     f"{item.file}:{item.line} listens on {item.address}:{item.port} only, "
                     f"and {vhost.name} is to listen on all addresses.",
@@ -137,14 +138,14 @@ class Apache(Backend):
                 )
         return False
 
-    def _directories(self) -> tuple[str, str]:
+    def _find_directories(self) -> tuple[str, str]:
         if self.debian():
             return f"{self.directory()}/sites-available", f"{self.directory()}/sites-enabled"
         return f"{self.directory()}/conf.d", ""
 
-    def _modules(self, names: list[str], result: Desired) -> None:
+    def _enable_modules(self, names: list[str], result: DesiredState) -> None:
         """Links in mods-enabled for what is not loaded yet, with what it depends on, as ``a2enmod`` makes them."""
-        loaded = self.tree().modules if os.path.exists(self.main()) else set()
+        loaded = self.parse_config().modules if os.path.exists(self.main()) else set()
         todo = [name for name in names if f"{name}_module" not in loaded]
         if todo and not self.debian():
             packages = " and mod_ssl" if "ssl" in todo else ""
@@ -158,14 +159,14 @@ class Apache(Backend):
                 raise ProxyError(
                     f"Apache has no module {name} ({available}/{name}.load is missing).", "Install its package."
                 )
-            depends = _depends(f"{available}/{name}.load")
+            depends = _read_depends(f"{available}/{name}.load")
             todo += [item for item in depends if f"{item}_module" not in loaded and item not in todo]
         for name in reversed(todo):  # what others depend on first: good at every moment
             result.modules.append(name)
             for suffix in ("conf", "load"):  # without its .load a .conf means nothing
                 if os.path.exists(f"{self.directory()}/mods-available/{name}.{suffix}"):
                     link = f"{self.directory()}/mods-enabled/{name}.{suffix}"
-                    result.links.append(Link(link, f"../mods-available/{name}.{suffix}"))
+                    result.links.append(DesiredLink(link, f"../mods-available/{name}.{suffix}"))
 
     def test_command(self) -> tuple[list[str], dict[str, str]]:
         """``apache2ctl -t`` reads all files and opens certificates."""
@@ -177,7 +178,7 @@ class Apache(Backend):
 
     def pid_file(self) -> str:
         """As the main file says, with the variables of ``envvars``."""
-        found = [item.args[0] for item in self.tree().directives if item.name == "pidfile" and item.args]
+        found = [item.args[0] for item in self.parse_config().directives if item.name == "pidfile" and item.args]
         default = "/run/apache2/apache2.pid" if self.debian() else "/run/httpd/httpd.pid"
         path = found[-1] if found and "${" not in found[-1] else default
         return self.path(path if path.startswith("/") else f"{self.directory()}/{path}")
@@ -195,12 +196,12 @@ class Apache(Backend):
 
     def error_log(self) -> str:
         """The main server's."""
-        found = [item.args[0] for item in self.tree().directives if item.name == "errorlog" and item.args]
+        found = [item.args[0] for item in self.parse_config().directives if item.name == "errorlog" and item.args]
         path = found[-1] if found else ""
         return self.path(path) if path.startswith("/") and "${" not in path else ""
 
 
-def _depends(load: str) -> list[str]:
+def _read_depends(load: str) -> list[str]:
     """The modules of the line ``# Depends:`` in Debian's .load files."""
     try:
         text = _files.read_bytes(load, 65536).decode("utf-8", "replace")

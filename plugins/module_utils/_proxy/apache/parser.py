@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Apache httpd's configuration as a tree: includes followed, defines and conditions decided. PRIVATE to the collection.
+"""Apache httpd's configuration as a tree: includes followed, defines and conditions decided.
 
-Lines as ``server/config.c`` takes them: a backslash at the end continues a line, a comment is a line of its own, names are
-not case-sensitive. ``<IfModule>``, ``<IfDefine>``, ``<IfVersion>`` and ``<IfFile>`` are decided while reading, in order, as
-httpd does; modules count from their ``LoadModule`` on. Nothing here raises: what is odd becomes a note.
+Lines as ``server/config.c`` takes them: a backslash at the end continues a line, a comment is a line of its own, names
+are not case-sensitive. ``<IfModule>``, ``<IfDefine>``, ``<IfVersion>`` and ``<IfFile>`` are decided while reading, in
+order, as httpd does; modules count from their ``LoadModule`` on. Nothing here raises: what is odd becomes a note.
 """
 
 from __future__ import annotations
@@ -20,48 +20,25 @@ from dataclasses import dataclass, field
 from ansible_collections.collab.rtc.plugins.module_utils import _files
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import version_tuple
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.parsed_config import Directive, ParsedConfig
 
-_MAX_FILES = 2000
-_MAX_DEPTH = 40
 _BUILT_IN = {"core.c", "mod_so.c", "http_core.c", "mod_log_config.c", "mod_logio.c", "mod_version.c", "mod_unixd.c"}
 _CONDITIONS = ("ifmodule", "ifdefine", "ifversion", "iffile")
 _WORD = re.compile(r'"((?:[^"\\]|\\.)*)"?|\'((?:[^\'\\]|\\.)*)\'?|(\S+)')
 
 
 @dataclass
-class Directive:
-    """One directive (``block`` is None) or section; ``name`` in lower case."""
-
-    name: str
-    args: list[str]
-    file: str
-    line: int
-    block: list[Directive] | None = None
-
-    def all(self, *names: str) -> Iterator[Directive]:
-        """All directives of these names directly within the section."""
-        return (item for item in self.block or [] if item.name in names)
-
-    def last(self, name: str) -> Directive | None:
-        """The last one of a name: with httpd the last word counts."""
-        found = list(self.all(name))
-        return found[-1] if found else None
-
-
-@dataclass
-class Tree:
-    """A whole configuration."""
+class ApacheConfig(ParsedConfig):
+    """httpd's whole configuration; names of directives and sections are in lower case."""
 
     directives: list[Directive] = field(default_factory=list)
-    files: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
     modules: set[str] = field(default_factory=set)  # "ssl_module" and "mod_ssl.c" of each that is loaded
     defines: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
-class Setting:
-    """What reading starts with."""
+class ParserOptions:
+    """What parsing starts with."""
 
     server_root: str = "/etc/apache2"
     environment: dict[str, str] = field(default_factory=dict)  # of envvars
@@ -80,30 +57,24 @@ def words(text: str) -> list[str]:
     return found
 
 
-class _Reader:
-    def __init__(self, setting: Setting) -> None:
-        self.setting = setting
-        self.root = setting.server_root
-        self.tree = Tree(modules=set(setting.modules))
+class _Parser:
+    def __init__(self, options: ParserOptions) -> None:
+        self.options = options
+        self.root = options.server_root
+        self.config = ApacheConfig(modules=set(options.modules))
         # What is being read: the open sections, and for each open condition whether it holds.
         self.stack: list[Directive] = [Directive("", [], "", 0, [])]
         self.conditions: list[bool] = []
 
     def file(self, path: str, depth: int) -> None:
-        if depth > _MAX_DEPTH or len(self.tree.files) >= _MAX_FILES:
-            self.tree.notes.append(f"{path}: too many files include each other; not read.")
+        text = self.config.read(path, depth)
+        if text is None:
             return
-        try:
-            text = _files.read_bytes(path, 8 * 1024 * 1024).decode("utf-8", "surrogateescape")
-        except RtcError as exc:
-            self.tree.notes.append(exc.message)
-            return
-        self.tree.files.append(path)
         open_sections, open_conditions = len(self.stack), len(self.conditions)
-        for number, line in _lines(text.replace("\ufeff", "")):
+        for number, line in _split_lines(text):
             self.line(path, number, line, depth)
         if len(self.stack) > open_sections:
-            self.tree.notes.append(f"{path}:{self.stack[-1].line}: <{self.stack[-1].name}> is not closed.")
+            self.config.notes.append(f"{path}:{self.stack[-1].line}: <{self.stack[-1].name}> is not closed.")
         del self.stack[open_sections:]
         del self.conditions[open_conditions:]
 
@@ -137,43 +108,43 @@ class _Reader:
         elif len(self.stack) > 1 and self.stack[-1].name == name:
             self.stack.pop()
         else:
-            self.tree.notes.append(f"{path}:{number}: </{name}> closes nothing.")
+            self.config.notes.append(f"{path}:{number}: </{name}> closes nothing.")
 
     def holds(self, name: str, args: list[str]) -> bool:
         text = args[0] if args else ""
         negated, plain = text.startswith("!"), text.lstrip("!")
         if name == "ifmodule":
-            return (self.setting.every_module or plain in self.tree.modules | _BUILT_IN) != negated
+            return (self.options.every_module or plain in self.config.modules | _BUILT_IN) != negated
         if name == "ifdefine":
-            return (plain in self.tree.defines) != negated
+            return (plain in self.config.defines) != negated
         if name == "iffile":
-            return os.path.exists(self.setting.locate(os.path.join(self.root, plain))) != negated
-        return _version_holds(self.setting.version, args)
+            return os.path.exists(self.options.locate(os.path.join(self.root, plain))) != negated
+        return _version_holds(self.options.version, args)
 
     def directive(self, name: str, args: list[str], path: str, number: int, depth: int) -> None:
-        tree = self.tree
+        config = self.config
         if name == "define" and args:
-            tree.defines[args[0]] = args[1] if len(args) > 1 else ""
+            config.defines[args[0]] = args[1] if len(args) > 1 else ""
         elif name == "undefine" and args:
-            tree.defines.pop(args[0], None)
+            config.defines.pop(args[0], None)
         elif name == "loadmodule" and len(args) > 1:
-            tree.modules |= {args[0], os.path.basename(args[1]).replace(".so", ".c")}
+            config.modules |= {args[0], os.path.basename(args[1]).replace(".so", ".c")}
         elif name == "serverroot" and args:
             self.root = args[0]
         elif name in ("include", "includeoptional") and args:
             self.include(args[0], path, number, depth)
             return
         elif name == "use":
-            tree.notes.append(f"{path}:{number}: macros (Use {' '.join(args)}) are not followed.")
+            config.notes.append(f"{path}:{number}: macros (Use {' '.join(args)}) are not followed.")
         block = self.stack[-1].block
         if block is not None:
             block.append(Directive(name, args, path, number))
 
     def include(self, pattern: str, path: str, number: int, depth: int) -> None:
         if "${" in pattern:
-            self.tree.notes.append(f"{path}:{number}: Include {pattern} could not be resolved.")
+            self.config.notes.append(f"{path}:{number}: Include {pattern} could not be resolved.")
             return
-        full = self.setting.locate(os.path.join(self.root, pattern))
+        full = self.options.locate(os.path.join(self.root, pattern))
         if os.path.isdir(full):  # a directory means every file below it
             full = os.path.join(full, "*")
         if not glob.has_magic(full):
@@ -184,12 +155,12 @@ class _Reader:
                 self.file(item, depth + 1)
 
     def expand(self, text: str) -> str:
-        known = self.tree.defines
-        environment = self.setting.environment
+        known = self.config.defines
+        environment = self.options.environment
         return re.sub(r"\$\{([^}:]+)\}", lambda found: known.get(found[1], environment.get(found[1], found[0])), text)
 
 
-def _lines(text: str) -> Iterator[tuple[int, str]]:
+def _split_lines(text: str) -> Iterator[tuple[int, str]]:
     held, start = "", 0
     for number, raw in enumerate(text.split("\n"), 1):
         line = raw.rstrip("\r")
@@ -221,12 +192,12 @@ def _version_holds(version: str, args: list[str]) -> bool:
     return results.get(sign, True) != negated
 
 
-def parse(path: str, setting: Setting) -> Tree:
+def parse(path: str, options: ParserOptions) -> ApacheConfig:
     """A main configuration file and all that it includes."""
-    reader = _Reader(setting)
-    reader.file(path, 0)
-    reader.tree.directives = reader.stack[0].block or []
-    return reader.tree
+    parser = _Parser(options)
+    parser.file(path, 0)
+    parser.config.directives = parser.stack[0].block or []
+    return parser.config
 
 
 def environment(path: str, confdir: str) -> dict[str, str]:

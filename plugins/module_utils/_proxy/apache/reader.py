@@ -2,37 +2,38 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What Apache httpd's configuration tree means: virtual hosts, routes, upstreams. PRIVATE to the collection."""
+"""What Apache httpd's configuration means: virtual hosts, routes, upstreams."""
 
 from __future__ import annotations
 
 import re
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import ProxyListen, Route, Upstream, VirtualHost
-from ansible_collections.collab.rtc.plugins.module_utils._proxy import backend
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache.parser import Directive, Tree
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache.parser import ApacheConfig
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import is_managed
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.parsed_config import Directive
 
 _PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443, "ajp": 8009, "h2": 443, "h2c": 80}
 _URL = re.compile(r"(\w+)://(\[[^\]]*\]|[^/:%$]*)(?::(\d+))?(.*)$")
 _PLACES = ("location", "locationmatch", "proxy", "if", "directory", "limit", "limitexcept", "else", "elseif")
 
 
-def virtual_hosts(tree: Tree) -> list[VirtualHost]:
+def virtual_hosts(config: ApacheConfig) -> list[VirtualHost]:
     """All ``<VirtualHost>`` sections, and the main server when it forwards something itself."""
-    main = Directive("", [], "", 0, tree.directives)
-    found = [_Host(tree, main, item).host for item in main.all("virtualhost")]
-    server = _Host(tree, main, main).host
+    main = Directive("", [], "", 0, config.directives)
+    found = [_HostReader(config, main, item).host for item in main.all("virtualhost")]
+    server = _HostReader(config, main, main).host
     if server.routes:
         server.file, server.line = server.routes[0].file, server.routes[0].line
-        server.listens = listens(tree)
+        server.listens = listens(config)
         found.append(server)
     return found
 
 
-def listens(tree: Tree) -> list[ProxyListen]:
+def listens(config: ApacheConfig) -> list[ProxyListen]:
     """The ``Listen`` directives; they are of the whole server, wherever they stand."""
     found = []
-    for item in tree.directives:
+    for item in config.directives:
         if item.name == "listen" and item.args:
             address, port = split_listen(item.args[0])
             found.append(ProxyListen(address, port, False, item.file, item.line))
@@ -49,11 +50,11 @@ def split_listen(text: str, port: int = 80) -> tuple[str, int]:
     return address or "*", int(number) if number and number.isdigit() else port
 
 
-class _Host:
+class _HostReader:
     """One server: its own section, with the main server's directives behind it."""
 
-    def __init__(self, tree: Tree, main: Directive, section: Directive) -> None:
-        self.tree, self.main, self.section = tree, main, section
+    def __init__(self, config: ApacheConfig, main: Directive, section: Directive) -> None:
+        self.config, self.main, self.section = config, main, section
         self.scopes = [main] if section is main else [main, section]
         self.pools = {
             item.args[0].rstrip("/"): item
@@ -76,7 +77,7 @@ class _Host:
             listens=[self.listen(text, tls) for text in section.args] if section is not main else [],
             file=section.file,
             line=section.line,
-            managed=bool(section.file) and backend.our_text(section.file),
+            managed=bool(section.file) and is_managed(section.file),
         )
         self.routes(self.section, "/")
         self.upgrades()
@@ -155,7 +156,7 @@ class _Host:
     def target(self, url: str, item: Directive) -> tuple[list[Upstream], str, dict[str, str]]:
         match = _URL.match(url)
         if not match:
-            self.tree.notes.append(f"{item.file}:{item.line}: {item.name} to {url} could not be followed.")
+            self.config.notes.append(f"{item.file}:{item.line}: {item.name} to {url} could not be followed.")
             return [], "", {}
         scheme, host, port, rest = match.groups()
         if scheme != "balancer":
@@ -164,7 +165,7 @@ class _Host:
             return [Upstream(scheme, host.strip("[]"), int(port or _PORTS.get(scheme, 80)))], rest, {}
         pool = self.pools.get(f"balancer://{host}")
         if pool is None:
-            self.tree.notes.append(f"{item.file}:{item.line}: there is no balancer://{host}.")
+            self.config.notes.append(f"{item.file}:{item.line}: there is no balancer://{host}.")
             return [], rest, {}
         members, options = self.members(pool, item)
         return members, rest, options

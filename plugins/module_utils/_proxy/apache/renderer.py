@@ -2,25 +2,15 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Virtual hosts as Apache httpd 2.4 writes them. PRIVATE to the collection."""
+"""Virtual hosts as Apache httpd 2.4 writes them."""
 
 from __future__ import annotations
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Upstream
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (
-    APPLICATION_BODY_MB,
-    APPLICATION_SECONDS,
-    CIPHERS,
-    CONNECT_SECONDS,
-    RTC_BODY_MB,
-    TUNNEL_SECONDS,
-    ProxyError,
-    bracket,
-    header,
-    identifier,
-    version_tuple,
-)
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.listens import Target, targets, wildcard
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import rendering
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import ProxyError, version_tuple
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.listens import is_wildcard
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.rendering import ForwardedPath, forwarded_paths
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 
 # mod_proxy_http took over the upgrade from mod_proxy_wstunnel in this version (its documentation, "upgrade=").
@@ -32,9 +22,9 @@ def modules(vhost: VhostPlan, version: str) -> list[str]:
     found = ["proxy", "proxy_http", "headers"]
     if not _knows_upgrade(version):
         found += ["proxy_wstunnel", "rewrite"]
-    if vhost.certificate or any(item.scheme == "https" for target in targets(vhost) for item in target.upstreams):
+    if vhost.certificate or rendering.has_tls_upstream(vhost):
         found.append("ssl")
-    if any(len(target.upstreams) > 1 for target in targets(vhost)):
+    if any(len(target.upstreams) > 1 for target in forwarded_paths(vhost)):
         found += ["proxy_balancer", "lbmethod_byrequests", "slotmem_shm"]
     return found
 
@@ -46,37 +36,37 @@ def render(vhost: VhostPlan, hosts: list[str], listens: list[str], authorities: 
     :param listens: addresses that no one else's ``Listen`` covers.
     :param authorities: file of certificate authorities for https upstreams, "" for http.
     """
-    found = targets(vhost)
-    lines = [header(vhost).rstrip("\n"), ""]
+    found = forwarded_paths(vhost)
+    lines = [rendering.header(vhost).rstrip("\n"), ""]
     for address in listens:
-        lines += _listen(address, vhost.port)
-    places = sorted({f"*:{vhost.port}" if wildcard(item) else f"{bracket(item)}:{vhost.port}" for item in hosts})
+        lines += _render_listen(address, vhost.port)
+    places = sorted(
+        {f"*:{vhost.port}" if is_wildcard(item) else f"{rendering.bracket(item)}:{vhost.port}" for item in hosts}
+    )
     lines += [f"<VirtualHost {' '.join(places)}>"]
-    lines += [f"    {line}" if line else "" for line in _body(vhost, found, authorities, version)]
+    lines += [f"    {line}" if line else "" for line in _render_body(vhost, found, authorities, version)]
     return "\n".join([*lines, "</VirtualHost>", ""])
 
 
-def _listen(address: str, port: int) -> list[str]:
+def _render_listen(address: str, port: int) -> list[str]:
     # Another file of ours may need the same; the first of them to be read listens.
-    place = f"{'0.0.0.0' if address == '*' else bracket(address)}:{port}"  # noqa: S104 - the plan says so
-    guard = identifier("listen " + place)
+    place = f"{'0.0.0.0' if address == '*' else rendering.bracket(address)}:{port}"  # noqa: S104 - the plan says so
+    guard = rendering.identifier("listen " + place)
     return [f"<IfDefine !{guard}>", f"    Define {guard}", f"    Listen {place}", "</IfDefine>", ""]
 
 
-def _body(vhost: VhostPlan, found: list[Target], authorities: str, version: str) -> list[str]:
-    secure = any(item.scheme == "https" for target in found for item in target.upstreams)
-    body = APPLICATION_BODY_MB if vhost.role == "application" else RTC_BODY_MB
+def _render_body(vhost: VhostPlan, found: list[ForwardedPath], authorities: str, version: str) -> list[str]:
     lines = [
         f"ServerName {vhost.server_name}",
         "ProxyRequests Off",
         "ProxyPreserveHost On",
         "AllowEncodedSlashes NoDecode",
-        f"LimitRequestBody {body * 1024 * 1024}",
+        f"LimitRequestBody {rendering.body_megabytes(vhost) * 1024 * 1024}",
     ]
     if vhost.role == "application":
         lines += ["LimitRequestFieldSize 32768", "LimitRequestLine 32768"]
     lines += [
-        f"ProxyTimeout {TUNNEL_SECONDS if vhost.role == 'rtc' else APPLICATION_SECONDS}",
+        f"ProxyTimeout {rendering.TUNNEL_SECONDS if vhost.role == 'rtc' else rendering.APPLICATION_SECONDS}",
         "",
         # mod_proxy_http itself appends to X-Forwarded-For and sets X-Forwarded-Host; what a client sends of the latter
         # must not stand before it.
@@ -86,35 +76,37 @@ def _body(vhost: VhostPlan, found: list[Target], authorities: str, version: str)
         "",
     ]
     if vhost.certificate:
-        lines += _tls(vhost)
-    if secure:
-        lines += _upstream_tls(vhost, authorities)
-    me = identifier(vhost.name)
+        lines += _render_tls(vhost)
+    if rendering.has_tls_upstream(vhost):
+        lines += _render_upstream_tls(vhost, authorities)
+    me = rendering.identifier(vhost.name)
     for target in found:
-        lines += _target(vhost, me, target, version)
-    return lines + _rest(vhost)
+        lines += _render_path(vhost, me, target, version)
+    return lines + _render_rest(vhost)
 
 
-def _tls(vhost: VhostPlan) -> list[str]:
+def _render_tls(vhost: VhostPlan) -> list[str]:
     return [
         "SSLEngine on",
         f'SSLCertificateFile "{vhost.certificate}"',
         f'SSLCertificateKeyFile "{vhost.key}"',
         "SSLProtocol all -SSLv3 -TLSv1 -TLSv1.1",
-        f"SSLCipherSuite {CIPHERS}",
+        f"SSLCipherSuite {rendering.CIPHERS}",
         "SSLHonorCipherOrder off",
         "SSLSessionTickets off",
         "",
     ]
 
 
-def _upstream_tls(vhost: VhostPlan, authorities: str) -> list[str]:
+def _render_upstream_tls(vhost: VhostPlan, authorities: str) -> list[str]:
     if vhost.upstream_name not in ("", vhost.server_name):
-        # With ProxyPreserveHost, mod_proxy sends and checks the name of the request, and nothing else can be told to it.
+        # With ProxyPreserveHost, mod_proxy sends and checks the name of the request, and there is no setting for another
+        # one.
         raise ProxyError(
             f"{vhost.name}: Apache checks an upstream's certificate against {vhost.server_name} only, "
             f"not against {vhost.upstream_name}.",
-            "Leave upstream_name empty and give the upstream a certificate with the server name, or use nginx or HAProxy.",
+            "Leave upstream_name empty and give the upstream a certificate with the server name, "
+            "or use nginx or HAProxy.",
         )
     return [
         "SSLProxyEngine on",
@@ -128,9 +120,8 @@ def _upstream_tls(vhost: VhostPlan, authorities: str) -> list[str]:
     ]
 
 
-def _target(vhost: VhostPlan, me: str, target: Target, version: str) -> list[str]:
-    seconds = TUNNEL_SECONDS if target.tunnel else APPLICATION_SECONDS
-    options = f"connectiontimeout={CONNECT_SECONDS} timeout={seconds}"
+def _render_path(vhost: VhostPlan, me: str, target: ForwardedPath, version: str) -> list[str]:
+    options = f"connectiontimeout={rendering.CONNECT_SECONDS} timeout={target.seconds}"
     if target.tunnel:
         options += " flushpackets=on"
     if not vhost.reuse:
@@ -141,14 +132,14 @@ def _target(vhost: VhostPlan, me: str, target: Target, version: str) -> list[str
     lines: list[str] = []
     if len(target.upstreams) > 1:
         pool = f"balancer://{me}{target.suffix}".replace("_", "-")
-        lines += _pool(me, target, pool, options)
+        lines += _render_pool(me, target, pool, options)
         base, given = pool, ""
     else:
-        base, given = _url(target.upstreams[0]), " " + options
+        base, given = _format_url(target.upstreams[0]), " " + options
     path = target.path or "/"
     goal = base + path
     if not modern:
-        lines += _old_upgrade(target, path)
+        lines += _render_old_upgrade(target, path)
     return [
         *lines,
         f'ProxyPass "{path}" "{goal}"{given} nocanon',
@@ -156,11 +147,11 @@ def _target(vhost: VhostPlan, me: str, target: Target, version: str) -> list[str
     ]
 
 
-def _pool(me: str, target: Target, pool: str, options: str) -> list[str]:
+def _render_pool(me: str, target: ForwardedPath, pool: str, options: str) -> list[str]:
     lines = [f'<Proxy "{pool}">']
     for number, item in enumerate(target.upstreams, 1):
         backup = " status=+H" if item.backup else ""
-        lines.append(f'    BalancerMember "{_url(item)}" route=n{number} {options}{backup}')
+        lines.append(f'    BalancerMember "{_format_url(item)}" route=n{number} {options}{backup}')
     cookie = f"{me.upper()}_NODE"
     return [
         *lines,
@@ -170,27 +161,27 @@ def _pool(me: str, target: Target, pool: str, options: str) -> list[str]:
     ]
 
 
-def _old_upgrade(target: Target, path: str) -> list[str]:
-    item = next(item for item in target.upstreams if not item.backup)
+def _render_old_upgrade(target: ForwardedPath, path: str) -> list[str]:
+    item = target.primaries[0]
     scheme = "wss" if item.scheme == "https" else "ws"
     prefix = path.rstrip("/")
     return [
         "RewriteEngine On",
         "RewriteCond %{HTTP:Upgrade} ^websocket$ [NC]",
         "RewriteCond %{HTTP:Connection} upgrade [NC]",
-        f'RewriteRule "^{prefix}/(.*)$" "{scheme}://{bracket(item.host)}:{item.port}{prefix}/$1" [P,L]',
+        f'RewriteRule "^{prefix}/(.*)$" "{scheme}://{rendering.bracket(item.host)}:{item.port}{prefix}/$1" [P,L]',
     ]
 
 
-def _rest(vhost: VhostPlan) -> list[str]:
-    path = vhost.context_path.strip("/")
-    if vhost.role == "rtc" or not path:
+def _render_rest(vhost: VhostPlan) -> list[str]:
+    path = rendering.context_redirect(vhost)
+    if not path:
         return []
-    return [f'RedirectMatch 302 "^/$" "/{path}/"', 'Redirect 404 "/"']
+    return [f'RedirectMatch 302 "^/$" "{path}"', 'Redirect 404 "/"']
 
 
-def _url(item: Upstream) -> str:
-    return f"{item.scheme}://{bracket(item.host)}:{item.port}"
+def _format_url(item: Upstream) -> str:
+    return f"{item.scheme}://{rendering.bracket(item.host)}:{item.port}"
 
 
 def _knows_upgrade(version: str) -> bool:

@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""HAProxy: where its files are, what they say, and our block among them. PRIVATE to the collection.
+"""HAProxy: where its files are, what they say, and the managed block.
 
-HAProxy has no include. Which files it reads is on its command line: where that names a directory (the RHEL family), ours is
-a file of its own there. Elsewhere (Debian) it is a block in ``haproxy.cfg`` between two marks: a further ``-f`` would need a
-restart, which cuts everybody's connections, while a block comes with a graceful reload.
+HAProxy has no include. Which files it reads is on its command line: where that names a directory (the RHEL family), the
+managed part is a file of its own there. Elsewhere (Debian) it is a block in ``haproxy.cfg`` between two marks: a
+further ``-f`` would need a restart, which cuts everybody's connections, while a block comes with a graceful reload.
 
 The block keeps its virtual hosts as lines of JSON, so that one of them can be changed without the others at hand.
 """
@@ -26,14 +26,15 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy import daemon
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (
     MARK,
     Backend,
-    Desired,
-    File,
+    DesiredFile,
+    DesiredState,
     ProxyError,
     ca_file,
     version_tuple,
 )
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy import parser, reader, renderer
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.listens import refuse_foreign, targets
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.listens import refuse_foreign
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.rendering import has_tls_upstream
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 
 _BEGIN = f"# BEGIN collab.rtc. {MARK}: changes between these marks are lost at the next run of the playbook."
@@ -56,7 +57,7 @@ class Haproxy(Backend):
         """The variables of the service: those of the distributions' files for it."""
         values = {"CONFIG": "/etc/haproxy/haproxy.cfg", "CFGDIR": "/etc/haproxy/conf.d", "EXTRAOPTS": "", "OPTIONS": ""}
         for path in ("/etc/default/haproxy", "/etc/sysconfig/haproxy"):
-            for match in re.finditer(r"^\s*(\w+)=(.*)$", _text(self.path(path)), re.MULTILINE):
+            for match in re.finditer(r"^\s*(\w+)=(.*)$", _read_text(self.path(path)), re.MULTILINE):
                 values[match.group(1)] = match.group(2).strip().strip("\"'")
         return values
 
@@ -67,7 +68,7 @@ class Haproxy(Backend):
     def arguments(self) -> list[str]:
         """The paths of all ``-f``: of the running process, else of the unit and its settings."""
         master = daemon.read_pid(self.pid_file(), self.programs)
-        found = _named_files(daemon.command_line(master)) if master else []
+        found = _find_named_files(daemon.command_line(master)) if master else []
         if found:
             return [self.path(item) for item in found]
         values = self.settings()
@@ -75,10 +76,10 @@ class Haproxy(Backend):
             self.path(f"{directory}/haproxy.service")
             for directory in ("/lib/systemd/system", "/usr/lib/systemd/system", "/etc/systemd/system")
         ]
-        commands = [line for path in units for line in re.findall(r"^ExecStart=(.+)$", _text(path), re.MULTILINE)]
+        commands = [line for path in units for line in re.findall(r"^ExecStart=(.+)$", _read_text(path), re.MULTILINE)]
         command = commands[-1] if commands else "haproxy -f $CONFIG $EXTRAOPTS"
         command = re.sub(r"\$\{?(\w+)\}?", lambda match: values.get(match[1], ""), command)
-        return [self.path(item) for item in _named_files(command.split())] or [self.main()]
+        return [self.path(item) for item in _find_named_files(command.split())] or [self.main()]
 
     def files(self) -> list[str]:
         """All files that it reads; of a directory those that end in ``.cfg``, in order."""
@@ -87,35 +88,35 @@ class Haproxy(Backend):
             found += sorted(glob.glob(f"{path}/*.cfg")) if os.path.isdir(path) else [path]
         return found
 
-    def ours(self) -> tuple[str, str]:
-        """The file that holds our block, and what it holds now ("" for a file that is not there yet)."""
+    def managed_file(self) -> tuple[str, str]:
+        """The file that holds the managed block, and what it holds now ("" for a file that is not there yet)."""
         for path in self.arguments():
             if os.path.isdir(path):
-                return f"{path}/collab-rtc.cfg", _text(f"{path}/collab-rtc.cfg")
-        return self.main(), _text(self.main())
+                return f"{path}/collab-rtc.cfg", _read_text(f"{path}/collab-rtc.cfg")
+        return self.main(), _read_text(self.main())
 
     def read(self) -> Proxy:
         """All frontends."""
-        tree = parser.parse(self.files(), self.settings())
-        hosts = reader.virtual_hosts(tree)
-        path, text = self.ours()
-        first, last = _lines_of_block(text)
+        config = parser.parse(self.files(), self.settings())
+        hosts = reader.virtual_hosts(config)
+        path, text = self.managed_file()
+        first, last = _locate_block(text)
         for host in hosts:
             host.managed = host.file == path and first <= host.line <= last
-        return Proxy("haproxy", config=self.main(), hosts=hosts, notes=tree.notes)
+        return Proxy("haproxy", config=self.main(), hosts=hosts, notes=config.notes)
 
-    def desired(self, vhosts: list[VhostPlan], absent: list[str], current: Proxy) -> Desired:
-        """Our block, and a file with certificate and key for each virtual host that ends TLS."""
+    def build_desired_state(self, vhosts: list[VhostPlan], absent: list[str], current: Proxy) -> DesiredState:
+        """The managed block, and a file with certificate and key for each virtual host that ends TLS."""
         if self.version() and version_tuple(self.version()) < _OLDEST:
             raise ProxyError(f"HAProxy {self.version()} is too old.", "Install 2.2 or later, or use nginx or Apache.")
-        path, text = self.ours()
-        held = {item.name: item for item in _held(path, text)}
+        path, text = self.managed_file()
+        held = {item.name: item for item in _read_block(path, text)}
         gone = [name for name in absent if name in held]
         held.update({item.name: item for item in vhosts})
         kept = [held[name] for name in sorted(held) if name not in absent]
         for vhost in vhosts:
             refuse_foreign(vhost, current, any_name=True)
-        result = Desired()
+        result = DesiredState()
         directory = self.path("/etc/haproxy/collab-rtc")
         pems = {item.name: f"{directory}/{item.name}.pem" for item in kept if item.certificate}
         if pems:
@@ -123,9 +124,9 @@ class Haproxy(Backend):
         for item in kept:
             # Those of an earlier run are renewed with the others. In check mode the files may not be there yet.
             if item.certificate and os.path.exists(item.certificate) and os.path.exists(item.key):
-                result.files.append(File(pems[item.name], _joined(item), 0o600, secret=True))
-        block = _block(kept, pems, {item.name: ca_file(item, self) for item in kept if _secure(item)})
-        result.files.append(File(path, _place(text, block).encode("utf-8", "surrogateescape")))
+                result.files.append(DesiredFile(pems[item.name], _join_pem(item), 0o600, secret=True))
+        block = _render_block(kept, pems, {item.name: ca_file(item, self) for item in kept if has_tls_upstream(item)})
+        result.files.append(DesiredFile(path, _insert_block(text, block).encode("utf-8", "surrogateescape")))
         result.configuration.append(path)
         result.absent += [f"{directory}/{name}.pem" for name in gone]
         if path != self.main() and not kept:
@@ -145,10 +146,10 @@ class Haproxy(Backend):
         words = super().validate()
         return "" if _NO_LISTENER in words else words
 
-    def blames_us(self, words: str) -> bool:
-        """Whether the server's words name a line of our block."""
-        path, text = self.ours()
-        first, last = _lines_of_block(text)
+    def blames_managed(self, words: str) -> bool:
+        """Whether the server's words name a line of the managed block."""
+        path, text = self.managed_file()
+        first, last = _locate_block(text)
         numbers = re.findall(re.escape(path) + r":(\d+)", words)
         return any(first <= int(number) <= last for number in numbers)
 
@@ -175,26 +176,26 @@ class Haproxy(Backend):
         return ""
 
 
-def _named_files(arguments: list[str]) -> list[str]:
+def _find_named_files(arguments: list[str]) -> list[str]:
     return [value for word, value in zip(arguments, arguments[1:]) if word == "-f"]
 
 
-def _text(path: str) -> str:
+def _read_text(path: str) -> str:
     try:
         return _files.read_bytes(path, 8 * 1024 * 1024).decode("utf-8", "surrogateescape")
     except RtcError:
         return ""
 
 
-def _lines_of_block(text: str) -> tuple[int, int]:
+def _locate_block(text: str) -> tuple[int, int]:
     match = _BLOCK.search(text)
     if not match:
         return 0, -1
     return text.count("\n", 0, match.start()) + 1, text.count("\n", 0, match.end()) + 1
 
 
-def _held(path: str, text: str) -> list[VhostPlan]:
-    """The virtual hosts that our block keeps.
+def _read_block(path: str, text: str) -> list[VhostPlan]:
+    """The virtual hosts that the managed block keeps.
 
     :raises ProxyError: someone changed it so that it cannot be read.
     """
@@ -214,7 +215,7 @@ def _held(path: str, text: str) -> list[VhostPlan]:
     return found
 
 
-def _block(vhosts: list[VhostPlan], pems: dict[str, str], authorities: dict[str, str]) -> str:
+def _render_block(vhosts: list[VhostPlan], pems: dict[str, str], authorities: dict[str, str]) -> str:
     if not vhosts:
         return ""
     kept = []
@@ -225,7 +226,7 @@ def _block(vhosts: list[VhostPlan], pems: dict[str, str], authorities: dict[str,
     return "\n".join([_BEGIN, *kept, renderer.render(vhosts, pems, authorities) + _END, ""])
 
 
-def _place(text: str, block: str) -> str:
+def _insert_block(text: str, block: str) -> str:
     match = _BLOCK.search(text)
     if match:
         lead = "\n" if match.group().startswith("\n") and block else ""
@@ -235,10 +236,6 @@ def _place(text: str, block: str) -> str:
     return text + ("" if text.endswith("\n") or not text else "\n") + "\n" + block
 
 
-def _joined(vhost: VhostPlan) -> bytes:
+def _join_pem(vhost: VhostPlan) -> bytes:
     parts = [_files.read_bytes(path, 1024 * 1024) for path in (vhost.certificate, vhost.key)]
     return b"".join(part if part.endswith(b"\n") else part + b"\n" for part in parts)
-
-
-def _secure(vhost: VhostPlan) -> bool:
-    return any(item.scheme == "https" for target in targets(vhost) for item in target.upstreams)

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""HAProxy's configuration as sections of lines. PRIVATE to the collection.
+"""HAProxy's configuration as sections of lines.
 
-Words as section 2.2 of its configuration manual says: blanks part them, a backslash escapes, single quotes keep everything,
-double quotes keep all but backslashes and ``${VARIABLE}``; ``#`` starts a comment. Nothing here raises.
+Words as section 2.2 of its configuration manual says: blanks part them, a backslash escapes, single quotes keep
+everything, double quotes keep all but backslashes and ``${VARIABLE}``; ``#`` starts a comment. Nothing here raises.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ansible_collections.collab.rtc.plugins.module_utils import _files
-from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.parsed_config import ParsedConfig
 
 _SECTIONS = {
     "global",
@@ -42,6 +41,20 @@ _SECTIONS = {
 }
 _PROXIES = {"frontend", "backend", "listen"}
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
+# A line is made of these; what stands side by side without a blank is one word. A quote that is not closed ends with
+# the line, and a backslash at the end is itself.
+_PIECE = re.compile(
+    r"""
+      (?P<blank>\s+)
+    | (?P<comment>\#.*)
+    | '(?P<single>[^']*)'?
+    | "(?P<double>(?:[^"\\]|\\.)*)"?
+    | \\(?P<escaped>.)
+    | (?P<plain>[^\s\#'"\\]+|\\\Z)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_IN_DOUBLE_QUOTES = re.compile(r"\\(.)|\$\{?(\w+)\}?", re.DOTALL)
 
 
 @dataclass
@@ -90,12 +103,10 @@ class Section:
 
 
 @dataclass
-class Tree:
-    """A whole configuration."""
+class HaproxyConfig(ParsedConfig):
+    """HAProxy's whole configuration."""
 
     sections: list[Section] = field(default_factory=list)
-    files: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
 
     def named(self, name: str) -> Section | None:
         """A backend (or listen section) by its name."""
@@ -105,74 +116,64 @@ class Tree:
 def words(text: str, environment: dict[str, str]) -> list[str]:
     """The words of a line."""
     found: list[str] = []
-    current: str | None = None
-    quote = ""
-    at = 0
-    while at < len(text):
-        char = text[at]
-        if quote == "'":
-            quote, current = ("", current) if char == "'" else (quote, (current or "") + char)
-        elif char == "\\" and at + 1 < len(text):
-            at += 1
-            current = (current or "") + _ESCAPES.get(text[at], text[at])
-        elif quote == '"' and char == '"':
-            quote = ""
-        elif char == "$" and quote == '"' and (match := re.match(r"\$\{?(\w+)\}?", text[at:])):
-            current = (current or "") + environment.get(match.group(1), match.group())
-            at += len(match.group()) - 1
-        elif quote:
-            current = (current or "") + char
-        elif char in "\"'":
-            quote, current = char, current or ""
-        elif char == "#":
+    word: str | None = None  # None between two words; a pair of quotes alone makes an empty one
+    for piece in _PIECE.finditer(text):
+        kind = piece.lastgroup or ""
+        value = piece[kind]
+        if kind == "comment":
             break
-        elif char.isspace():
-            if current is not None:
-                found.append(current)
-            current = None
-        else:
-            current = (current or "") + char
-        at += 1
-    if current is not None:
-        found.append(current)
-    return found
+        if kind == "blank":
+            found += [] if word is None else [word]
+            word = None
+            continue
+        if kind == "double":
+            value = _IN_DOUBLE_QUOTES.sub(lambda match: _replace(match, environment), value)
+        elif kind == "escaped":
+            value = _ESCAPES.get(value, value)
+        word = (word or "") + value
+    return found if word is None else [*found, word]
 
 
-def parse(paths: list[str], environment: dict[str, str] | None = None) -> Tree:
+def _replace(match: re.Match[str], environment: dict[str, str]) -> str:
+    """What an escape or a variable within double quotes stands for."""
+    char, name = match.groups()
+    return environment.get(name, match[0]) if name else _ESCAPES.get(char, char)
+
+
+def parse(paths: list[str], environment: dict[str, str] | None = None) -> HaproxyConfig:
     """Several files, in order, as with several ``-f``: ``defaults`` hold beyond the end of their file."""
-    tree = Tree()
+    config = HaproxyConfig()
     defaults: Section | None = None
     named: dict[str, Section] = {}
     for path in paths:
-        try:
-            text = _files.read_bytes(path, 8 * 1024 * 1024).decode("utf-8", "surrogateescape")
-        except RtcError as exc:
-            tree.notes.append(exc.message)
+        text = config.read(path)
+        if text is None:
             continue
-        tree.files.append(path)
         current: Section | None = None
-        for number, raw in enumerate(text.replace("\ufeff", "").splitlines(), 1):
+        for number, raw in enumerate(text.splitlines(), 1):
             line = words(raw, environment or {})
             if not line:
                 continue
             if line[0] in _SECTIONS:
-                current = _section(line, path, number, defaults, named)
-                tree.sections.append(current)
+                current = _open_section(line, path, number, defaults, named)
+                config.sections.append(current)
                 if current.kind == "defaults":
                     defaults = current
                     named[current.name] = current
             elif line[0].startswith("."):
-                tree.notes.append(
+                config.notes.append(
                     f"{path}:{number}: conditions ({' '.join(line)}) are not decided; all branches are read."
                 )
             elif current is not None:
                 current.lines.append(Line(line, path, number))
             else:
-                tree.notes.append(f"{path}:{number}: {line[0]} stands in no section.")
-    return tree
+                config.notes.append(f"{path}:{number}: {line[0]} stands in no section.")
+    return config
 
 
-def _section(line: list[str], path: str, number: int, defaults: Section | None, named: dict[str, Section]) -> Section:
+def _open_section(
+    line: list[str], path: str, number: int, defaults: Section | None, named: dict[str, Section]
+) -> Section:
     kind, rest = line[0], line[1:]
     source = ""
     if "from" in rest:

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What HAProxy's sections mean: virtual hosts, routes, upstreams. PRIVATE to the collection.
+"""What HAProxy's sections mean: virtual hosts, routes, upstreams.
 
-A frontend that chooses backends by host name becomes one virtual host for each set of names. ACLs are understood as far as
-they compare the host name or the path; a condition of another kind narrows a route in a way that is not shown.
+A frontend that chooses backends by host name becomes one virtual host for each set of names. ACLs are understood as far
+as they compare the host name or the path; a condition of another kind narrows a route in a way that is not shown.
 """
 
 from __future__ import annotations
@@ -14,7 +14,12 @@ import re
 from dataclasses import dataclass, field
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import ProxyListen, Route, Upstream, VirtualHost
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy.parser import Line, Section, Tree, seconds
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy.parser import (
+    HaproxyConfig,
+    Line,
+    Section,
+    seconds,
+)
 
 _HOST = re.compile(
     r"(?:req\.|req_)?(?:hdr|fhdr|hdr_dom|hdr_beg|hdr_end|hdr_reg)\(host\b|(?:req\.|req_)?ssl_sni|ssl_fc_sni",
@@ -33,18 +38,18 @@ class _Test:
     other: bool = False
 
 
-def virtual_hosts(tree: Tree) -> list[VirtualHost]:
+def virtual_hosts(config: HaproxyConfig) -> list[VirtualHost]:
     """All frontends and listen sections that listen on an address."""
     found: list[VirtualHost] = []
-    for section in tree.sections:
+    for section in config.sections:
         if section.kind in ("frontend", "listen"):
-            found += _Frontend(tree, section).hosts()
+            found += _FrontendReader(config, section).hosts()
     return found
 
 
-class _Frontend:
-    def __init__(self, tree: Tree, section: Section) -> None:
-        self.tree, self.section = tree, section
+class _FrontendReader:
+    def __init__(self, config: HaproxyConfig, section: Section) -> None:
+        self.config, self.section = config, section
         self.listens: list[ProxyListen] = []
         self.certificate = ""
         for item in section.all("bind", inherit=False):
@@ -95,10 +100,10 @@ class _Frontend:
         )
 
     def backend(self, name: str, item: Line, paths: list[str]) -> list[Route]:
-        section = self.tree.named(name)
+        section = self.config.named(name)
         if section is None:
             reason = "is computed" if "%[" in name else "does not exist"
-            self.tree.notes.append(f"{item.file}:{item.line}: the backend {name} {reason}.")
+            self.config.notes.append(f"{item.file}:{item.line}: the backend {name} {reason}.")
             return []
         return [self.route(section, path, item) for path in paths]
 
@@ -116,7 +121,7 @@ class _Frontend:
             ),
             read_timeout=self.timeout(section),
             forwarded_proto=self.forwarded_proto(section),
-            sticky=_sticky(section) if len(upstreams) > 1 else "",
+            sticky=_describe_stickiness(section) if len(upstreams) > 1 else "",
         )
 
     def servers(self, section: Section) -> list[Upstream]:
@@ -131,7 +136,7 @@ class _Frontend:
             address = re.sub(r"^ipv[46]@", "", item.words[2])
             match = re.fullmatch(r"(\[[^\]]*\]|[^:/]*|[0-9A-Fa-f:]{3,}?):?([+-]?\d+)?", address)
             if not match:
-                self.tree.notes.append(f"{item.file}:{item.line}: the server {address} could not be understood.")
+                self.config.notes.append(f"{item.file}:{item.line}: the server {address} could not be understood.")
                 continue
             port = int(match.group(2) or 0)
             if not match.group(2) or match.group(2)[0] in "+-":  # the port that the client came to, plus this
@@ -140,7 +145,7 @@ class _Frontend:
             scheme = "tcp" if tcp else "https" if secure else "http"
             found.append(Upstream(scheme, match.group(1).strip("[]"), port, "backup" in item.words[3:]))
         for item in section.all("server-template", inherit=False):
-            self.tree.notes.append(f"{item.file}:{item.line}: server-template is not followed.")
+            self.config.notes.append(f"{item.file}:{item.line}: server-template is not followed.")
         return found
 
     def timeout(self, section: Section) -> float:
@@ -205,7 +210,7 @@ class _Frontend:
             found.other = True
 
 
-def _sticky(section: Section) -> str:
+def _describe_stickiness(section: Section) -> str:
     cookie = section.last("cookie")
     if cookie and len(cookie.words) > 1:
         return f"cookie {cookie.words[1]}"

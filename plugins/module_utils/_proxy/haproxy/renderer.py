@@ -2,42 +2,32 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Virtual hosts as HAProxy writes them, 2.2 and later: one frontend for each port, a backend for each goal. PRIVATE to the
-collection.
+"""Virtual hosts as HAProxy writes them, 2.2 and later: one frontend for each port, a backend for each goal.
 
-Two frontends must not bind the same address (the kernel would deal connections to both at random), so all virtual hosts of
-a port share one, and it chooses by host name.
+Two frontends must not bind the same address (the kernel would deal connections to both at random), so all virtual hosts
+of a port share one, and it chooses by host name.
 """
 
 from __future__ import annotations
 
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (
-    APPLICATION_SECONDS,
-    CIPHERS,
-    CIPHERSUITES,
-    CONNECT_SECONDS,
-    POLL_SECONDS,
-    TUNNEL_SECONDS,
-    ProxyError,
-    bracket,
-    identifier,
-)
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.listens import Target, targets
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import rendering
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import ProxyError
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.rendering import ForwardedPath, forwarded_paths
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 
 
 def render(vhosts: list[VhostPlan], pems: dict[str, str], authorities: dict[str, str]) -> str:
-    """The sections of all our virtual hosts.
+    """The sections of all managed virtual hosts.
 
     :param pems: name of a virtual host -> path of its certificate with key.
     :param authorities: name of a virtual host -> file of authorities for its https upstreams.
     """
     lines: list[str] = []
     for port in sorted({item.port for item in vhosts}):
-        lines += _frontend([item for item in vhosts if item.port == port], pems)
+        lines += _render_frontend([item for item in vhosts if item.port == port], pems)
     for vhost in vhosts:
-        for target in targets(vhost):
-            lines += _backend(vhost, target, authorities.get(vhost.name, ""))
+        for target in forwarded_paths(vhost):
+            lines += _render_backend(vhost, target, authorities.get(vhost.name, ""))
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
@@ -51,29 +41,29 @@ def addresses(vhosts: list[VhostPlan]) -> list[str]:
     return found
 
 
-def _frontend(vhosts: list[VhostPlan], pems: dict[str, str]) -> list[str]:
+def _render_frontend(vhosts: list[VhostPlan], pems: dict[str, str]) -> list[str]:
     port = vhosts[0].port
     if len({bool(item.certificate) for item in vhosts}) > 1:
         names = " and ".join(item.name for item in vhosts)
         raise ProxyError(f"{names} share port {port}, one with TLS and one without.", "One port speaks one protocol.")
     tls = ""
     if vhosts[0].certificate:
-        certificates = "".join(f" crt {_word(pems[item.name])}" for item in vhosts)
+        certificates = "".join(f" crt {_escape(pems[item.name])}" for item in vhosts)
         tls = (
-            f" ssl{certificates} alpn http/1.1 ssl-min-ver TLSv1.2 no-tls-tickets ciphers {CIPHERS} "
-            f"ciphersuites {CIPHERSUITES}"
+            f" ssl{certificates} alpn http/1.1 ssl-min-ver TLSv1.2 no-tls-tickets ciphers {rendering.CIPHERS} "
+            f"ciphersuites {rendering.CIPHERSUITES}"
         )
-    waiting = max(POLL_SECONDS if item.role == "rtc" else APPLICATION_SECONDS for item in vhosts)
+    waiting = max(rendering.POLL_SECONDS if item.role == "rtc" else rendering.APPLICATION_SECONDS for item in vhosts)
     lines = [f"frontend collab_{port}", "    mode http"]
     lines += [
-        f"    bind {bracket(address)}:{port}{' v6only' if address == '::' else ''}{tls}"
+        f"    bind {rendering.bracket(address)}:{port}{' v6only' if address == '::' else ''}{tls}"
         for address in addresses(vhosts)
     ]
     lines += [
         f"    timeout client {waiting}s",
         "    timeout client-fin 30s",
         "    timeout http-request 30s",
-        f"    timeout http-keep-alive {POLL_SECONDS}s",
+        f"    timeout http-keep-alive {rendering.POLL_SECONDS}s",
         "    option forwardfor",
         f"    http-request set-header X-Forwarded-Proto {'https' if tls else 'http'}",
         f"    http-request set-header X-Forwarded-Port {port}",
@@ -82,34 +72,34 @@ def _frontend(vhosts: list[VhostPlan], pems: dict[str, str]) -> list[str]:
     shared = len(vhosts) > 1
     rules: list[str] = []
     for vhost in vhosts:
-        me = identifier(vhost.name)
+        me = rendering.identifier(vhost.name)
         if shared:
             lines.append(f"    acl {me} req.hdr(host) -i {vhost.server_name} {vhost.server_name}:{port}")
-        lines += _paths(vhost, me, f"{me} " if shared else "")
-        rules += _choices(vhost, me, f"{me} " if shared else "")
+        lines += _render_paths(vhost, me, f"{me} " if shared else "")
+        rules += _render_choices(vhost, me, f"{me} " if shared else "")
     return [*lines, *rules, ""]
 
 
-def _paths(vhost: VhostPlan, me: str, condition: str) -> list[str]:
+def _render_paths(vhost: VhostPlan, me: str, condition: str) -> list[str]:
     """The ACLs of the paths that are served, the redirect to the context path, and the answer for the rest."""
     lines = []
-    served = [target for target in targets(vhost) if target.path]
+    served = [target for target in forwarded_paths(vhost) if target.path]
     for target in served:
         name = f"{me}_at{target.suffix}"
         lines += [f"    acl {name} path {target.path}", f"    acl {name} path_beg {target.path}/"]
-    path = vhost.context_path.strip("/")
-    if vhost.role == "application" and path:
+    path = rendering.context_redirect(vhost)
+    if path:
         scheme = "https" if vhost.certificate else "http"
-        goal = f"{scheme}://%[req.hdr(host)]/{path}/"
+        goal = f"{scheme}://%[req.hdr(host)]{path}"
         lines.append(f"    http-request redirect code 302 location {goal} if {condition}{{ path / }}")
         others = " ".join(f"!{me}_at{target.suffix}" for target in served)
         lines.append(f"    http-request return status 404 if {condition}{others}")
     return lines
 
 
-def _choices(vhost: VhostPlan, me: str, condition: str) -> list[str]:
+def _render_choices(vhost: VhostPlan, me: str, condition: str) -> list[str]:
     lines = []
-    for target in targets(vhost):
+    for target in forwarded_paths(vhost):
         name = f"{me}{target.suffix}"
         if target.path:
             lines.append(f"    use_backend {name} if {condition}{me}_at{target.suffix}")
@@ -120,17 +110,17 @@ def _choices(vhost: VhostPlan, me: str, condition: str) -> list[str]:
     return lines
 
 
-def _backend(vhost: VhostPlan, target: Target, authorities: str) -> list[str]:
+def _render_backend(vhost: VhostPlan, target: ForwardedPath, authorities: str) -> list[str]:
     several = len(target.upstreams) > 1
-    shared = len([item for item in target.upstreams if not item.backup]) > 1
-    waiting = POLL_SECONDS if vhost.role == "rtc" else APPLICATION_SECONDS
+    shared = len(target.primaries) > 1
+    waiting = rendering.POLL_SECONDS if vhost.role == "rtc" else rendering.APPLICATION_SECONDS
     lines = [
-        f"backend {identifier(vhost.name)}{target.suffix}",
+        f"backend {rendering.identifier(vhost.name)}{target.suffix}",
         "    mode http",
-        f"    timeout connect {CONNECT_SECONDS}s",
+        f"    timeout connect {rendering.CONNECT_SECONDS}s",
         f"    timeout server {waiting}s",
         "    timeout server-fin 30s",
-        f"    timeout tunnel {TUNNEL_SECONDS}s",
+        f"    timeout tunnel {rendering.TUNNEL_SECONDS}s",
     ]
     if not vhost.reuse:
         lines.append("    option http-server-close")
@@ -142,13 +132,14 @@ def _backend(vhost: VhostPlan, target: Target, authorities: str) -> list[str]:
     elif shared:
         lines += [
             "    balance leastconn",
-            f"    cookie {identifier(vhost.name).upper()}_NODE insert indirect nocache httponly",
+            f"    cookie {rendering.identifier(vhost.name).upper()}_NODE insert indirect nocache httponly",
         ]
     for number, item in enumerate(target.upstreams, 1):
-        words = f"    server n{number} {bracket(item.host)}:{item.port}"
+        words = f"    server n{number} {rendering.bracket(item.host)}:{item.port}"
         if item.scheme == "https":
             name = vhost.upstream_name or vhost.server_name
-            words += f" ssl verify required ca-file {_word(authorities)} sni str({name}) verifyhost {name} ssl-min-ver TLSv1.2"
+            words += f" ssl verify required ca-file {_escape(authorities)} sni str({name}) verifyhost {name}"
+            words += " ssl-min-ver TLSv1.2"
             words += f" check-sni {name}" if several else ""
         words += " check" if several else ""
         words += f" cookie n{number}" if shared and vhost.role != "rtc" else ""
@@ -156,5 +147,5 @@ def _backend(vhost: VhostPlan, target: Target, authorities: str) -> list[str]:
     return [*lines, ""]
 
 
-def _word(text: str) -> str:
+def _escape(text: str) -> str:
     return "".join(f"\\{char}" if char in " #\\\"'" else char for char in text)

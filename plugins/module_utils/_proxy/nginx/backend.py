@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""nginx: where its files are, what they say, and ours among them. PRIVATE to the collection."""
+"""nginx: where its files are, what they say, and the managed ones."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import daemon
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (
     Backend,
-    Desired,
-    File,
-    Link,
+    DesiredFile,
+    DesiredLink,
+    DesiredState,
     ProxyError,
     ca_file,
-    our_text,
+    is_managed,
 )
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.listens import (
     foreign_listens,
     join_listens,
     refuse_foreign,
-    targets,
 )
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx import parser, reader, renderer
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.rendering import has_tls_upstream
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 
 _MAIN = "/etc/nginx/nginx.conf"
@@ -43,44 +43,42 @@ class Nginx(Backend):
         """The main file; distributions agree on its path."""
         return self.path(_MAIN)
 
-    def tree(self) -> parser.Tree:
+    def parse_config(self) -> parser.NginxConfig:
         """The whole configuration, parsed."""
         return parser.parse(self.main(), self.path)
 
     def read(self) -> Proxy:
         """All servers."""
-        tree = self.tree()
-        hosts = reader.virtual_hosts(tree)
-        return Proxy("nginx", config=self.main(), hosts=hosts, notes=tree.notes)
+        config = self.parse_config()
+        return Proxy("nginx", config=self.main(), hosts=reader.virtual_hosts(config), notes=config.notes)
 
-    def desired(self, vhosts: list[VhostPlan], absent: list[str], current: Proxy) -> Desired:
+    def build_desired_state(self, vhosts: list[VhostPlan], absent: list[str], current: Proxy) -> DesiredState:
         """One file for each virtual host, where this installation includes its sites from."""
-        available, enabled = self._directories()
-        result = Desired()
-        ours = {f"{available}/{vhost.name}.conf" for vhost in vhosts}
-        foreign = foreign_listens(current, ours)
+        available, enabled = self._find_directories()
+        result = DesiredState()
+        managed = {f"{available}/{vhost.name}.conf" for vhost in vhosts}
+        foreign = foreign_listens(current, managed)
         for vhost in vhosts:
             refuse_foreign(vhost, current)
-            secure = any(item.scheme == "https" for target in targets(vhost) for item in target.upstreams)
             listens = join_listens(vhost, foreign)
-            text = renderer.render(vhost, listens, ca_file(vhost, self) if secure else "")
+            text = renderer.render(vhost, listens, ca_file(vhost, self) if has_tls_upstream(vhost) else "")
             result.listens += [(address, vhost.port) for address in listens]
             path = f"{available}/{vhost.name}.conf"
-            result.files.append(File(path, text.encode()))
+            result.files.append(DesiredFile(path, text.encode()))
             result.configuration.append(path)
             if enabled:
-                result.links.append(Link(f"{enabled}/{vhost.name}.conf", path))
+                result.links.append(DesiredLink(f"{enabled}/{vhost.name}.conf", path))
         for name in absent:
             result.absent += [f"{enabled}/{name}.conf"] if enabled else []
             result.absent.append(f"{available}/{name}.conf")
         for path in [item.path for item in result.files] + result.absent:
-            if os.path.exists(path) and not our_text(path):
+            if os.path.exists(path) and not is_managed(path):
                 raise ProxyError(f"{path} exists and was not written by this collection.", "Rename or remove it.")
         return result
 
-    def _directories(self) -> tuple[str, str]:
+    def _find_directories(self) -> tuple[str, str]:
         # Debian's pair of directories, where its nginx.conf still includes it; conf.d elsewhere (RHEL, nginx.org).
-        included = [item.args[0] for item in parser.walk(self.tree().directives, "include") if item.args]
+        included = [item.args[0] for item in parser.walk(self.parse_config().directives, "include") if item.args]
         available, enabled = self.path("/etc/nginx/sites-available"), self.path("/etc/nginx/sites-enabled")
         if any("sites-enabled/*" in item for item in included) and os.path.isdir(available):
             return available, enabled
@@ -100,7 +98,7 @@ class Nginx(Backend):
 
     def pid_file(self) -> str:
         """As the main file says."""
-        found = next((item for item in self.tree().directives if item.name == "pid" and item.args), None)
+        found = next((item for item in self.parse_config().directives if item.name == "pid" and item.args), None)
         return self.path(found.args[0] if found else "/run/nginx.pid")
 
     def loaded(self, master: int) -> float:
@@ -124,6 +122,6 @@ class Nginx(Backend):
 
     def error_log(self) -> str:
         """The last ``error_log`` of the main level."""
-        found = [item.args[0] for item in self.tree().directives if item.name == "error_log" and item.args]
+        found = [item.args[0] for item in self.parse_config().directives if item.name == "error_log" and item.args]
         path = found[-1] if found else "/var/log/nginx/error.log"
         return self.path(path) if path.startswith("/") else ""

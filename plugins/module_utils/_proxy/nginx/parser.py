@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""nginx's configuration language as a tree, includes followed. PRIVATE to the collection.
+"""nginx's configuration language as a tree, includes followed.
 
-The grammar is that of ``ngx_conf_file.c``: words in blanks, single or double quotes; ``;`` ends a directive, ``{`` opens a
-block; ``#`` starts a comment at the start of a word. Nothing here raises: what is odd becomes a note.
+The grammar is that of ``ngx_conf_file.c``: words in blanks, single or double quotes; ``;`` ends a directive, ``{``
+opens a block; ``#`` starts a comment at the start of a word. Nothing here raises: what is odd becomes a note.
 """
 
 from __future__ import annotations
@@ -16,39 +16,14 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from ansible_collections.collab.rtc.plugins.module_utils import _files
-from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
-
-_MAX_FILES = 2000
-_MAX_DEPTH = 40
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.parsed_config import MAX_DEPTH, Directive, ParsedConfig
 
 
 @dataclass
-class Directive:
-    """One directive; ``block`` is None for those that end with a semicolon."""
-
-    name: str
-    args: list[str]
-    file: str
-    line: int
-    block: list[Directive] | None = None
-
-    def first(self, name: str) -> Directive | None:
-        """The first directive of this name within the block."""
-        return next(self.all(name), None)
-
-    def all(self, *names: str) -> Iterator[Directive]:
-        """All directives of these names directly within the block."""
-        return (item for item in self.block or [] if item.name in names)
-
-
-@dataclass
-class Tree:
-    """A whole configuration."""
+class NginxConfig(ParsedConfig):
+    """nginx's whole configuration."""
 
     directives: list[Directive] = field(default_factory=list)
-    files: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -69,7 +44,7 @@ def _unquote(text: str) -> str:
 
 
 def _skip_code(text: str, at: int) -> int:
-    # Code of another language (Lua, njs) in a block: only its braces matter to us.
+    # Code of another language (Lua, njs) in a block: only its braces matter.
     depth = 0
     while at < len(text):
         if text[at] == "{":
@@ -115,26 +90,20 @@ def tokens(text: str) -> Iterator[_Token]:
             at = match.end()
 
 
-class _Reader:
+class _Parser:
     def __init__(self, prefix: str, locate: Callable[[str], str]) -> None:
         self.prefix = prefix  # relative includes start here: the main file's directory
         self.locate = locate
-        self.tree = Tree()
+        self.config = NginxConfig()
 
     def file(self, path: str, depth: int) -> list[Directive]:
-        if depth > _MAX_DEPTH or len(self.tree.files) >= _MAX_FILES:
-            self.tree.notes.append(f"{path}: too many files include each other; not read.")
+        text = self.config.read(path, depth)
+        if text is None:
             return []
-        try:
-            text = _files.read_bytes(path, 8 * 1024 * 1024).decode("utf-8", "surrogateescape")
-        except RtcError as exc:
-            self.tree.notes.append(exc.message)
-            return []
-        self.tree.files.append(path)
-        stream = list(tokens(text.replace("\ufeff", "")))
+        stream = list(tokens(text))
         found, rest = self.block(stream, 0, path, depth, 0)
         while rest < len(stream):  # a closing brace too many
-            self.tree.notes.append(f"{path}:{stream[rest].line}: unexpected }}.")
+            self.config.notes.append(f"{path}:{stream[rest].line}: unexpected }}.")
             more, rest = self.block(stream, rest + 1, path, depth, 0)
             found += more
         return found
@@ -151,8 +120,8 @@ class _Reader:
             elif token.text == ";":
                 found += self.directive(words, path, depth)
                 words = []
-            elif nesting > _MAX_DEPTH:
-                self.tree.notes.append(f"{path}:{token.line}: too many nested blocks; not read.")
+            elif nesting > MAX_DEPTH:
+                self.config.notes.append(f"{path}:{token.line}: too many nested blocks; not read.")
                 return found, len(stream)
             else:
                 inner, at = self.block(stream, at + 1, path, depth, nesting + 1)
@@ -162,7 +131,7 @@ class _Reader:
                 words = []
             at += 1
         if words:
-            self.tree.notes.append(f"{path}:{words[0].line}: {words[0].text} is not ended by a semicolon.")
+            self.config.notes.append(f"{path}:{words[0].line}: {words[0].text} is not ended by a semicolon.")
         return found, at
 
     def directive(self, words: list[_Token], path: str, depth: int) -> list[Directive]:
@@ -180,14 +149,14 @@ class _Reader:
         return found
 
 
-def parse(path: str, locate: Callable[[str], str] = str) -> Tree:
+def parse(path: str, locate: Callable[[str], str] = str) -> NginxConfig:
     """A main configuration file and all that it includes.
 
     :param locate: turns a path that the configuration names into the path to open (for another root directory).
     """
-    reader = _Reader(os.path.dirname(path), locate)
-    reader.tree.directives = reader.file(path, 0)
-    return reader.tree
+    parser = _Parser(os.path.dirname(path), locate)
+    parser.config.directives = parser.file(path, 0)
+    return parser.config
 
 
 def walk(directives: list[Directive], *names: str) -> Iterator[Directive]:

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What nginx's configuration tree means: virtual hosts, routes, upstreams. PRIVATE to the collection.
+"""What nginx's configuration means: virtual hosts, routes, upstreams.
 
-Inheritance as nginx has it: a directive holds in all blocks within, until a block says otherwise; ``proxy_set_header`` is
-taken from outside only by a block that has none of its own.
+Inheritance as nginx has it: a directive holds in all blocks within, until a block says otherwise; ``proxy_set_header``
+is taken from outside only by a block that has none of its own.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from __future__ import annotations
 import re
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import ProxyListen, Route, Upstream, VirtualHost
-from ansible_collections.collab.rtc.plugins.module_utils._proxy import backend
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import is_managed
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx import parser
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx.parser import Directive, Tree
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx.parser import NginxConfig
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.parsed_config import Directive
 
 _STICKY = ("ip_hash", "hash", "sticky")
 _MAIN_BLOCKS = ("events", "stream", "mail", "rtmp")  # a file that has one of them is no fragment of an http block
@@ -23,24 +24,24 @@ _MAIN_BLOCKS = ("events", "stream", "mail", "rtmp")  # a file that has one of th
 _SAME_PATH = ("if", "limit_except")
 
 
-def virtual_hosts(tree: Tree) -> list[VirtualHost]:
+def virtual_hosts(config: NginxConfig) -> list[VirtualHost]:
     """All servers of the ``http`` and ``stream`` blocks; a fragment without them is read as if it stood in ``http``."""
     found: list[VirtualHost] = []
-    https = list(parser.walk(tree.directives, "http"))
-    streams = list(parser.walk(tree.directives, "stream"))
-    if not https and not any(item.name in _MAIN_BLOCKS for item in tree.directives):
-        https = [Directive("http", [], "", 0, tree.directives)]
+    https = list(parser.walk(config.directives, "http"))
+    streams = list(parser.walk(config.directives, "stream"))
+    if not https and not any(item.name in _MAIN_BLOCKS for item in config.directives):
+        https = [Directive("http", [], "", 0, config.directives)]
     for http in https:
-        pools = _pools(http)
+        pools = _find_pools(http)
         servers = [item for item in parser.walk(http.block or [], "server") if item.block is not None]
-        found += [_Server([http, server], pools, tree.notes).host for server in servers]
+        found += [_ServerReader([http, server], pools, config.notes).host for server in servers]
     for stream in streams:
-        pools = _pools(stream)
-        found += [_stream_server(server, pools) for server in stream.all("server") if server.block is not None]
+        pools = _find_pools(stream)
+        found += [_read_stream_server(server, pools) for server in stream.all("server") if server.block is not None]
     return found
 
 
-def _pools(http: Directive) -> dict[str, Directive]:
+def _find_pools(http: Directive) -> dict[str, Directive]:
     return {item.args[0]: item for item in parser.walk(http.block or [], "upstream") if item.args}
 
 
@@ -89,7 +90,7 @@ def split_host(text: str, default: int) -> tuple[str, int]:
     return match.group(1).strip("[]"), int(match.group(2) or default)
 
 
-class _Server:
+class _ServerReader:
     def __init__(self, scopes: list[Directive], pools: dict[str, Directive], notes: list[str]) -> None:
         server = scopes[-1]
         self.pools, self.notes = pools, notes
@@ -103,7 +104,7 @@ class _Server:
             key=value(scopes, "ssl_certificate_key"),
             file=server.file,
             line=server.line,
-            managed=backend.our_text(server.file),
+            managed=is_managed(server.file),
         )
         self.named = {
             item.args[0]: item for item in server.all("location") if item.args[:1] and item.args[0].startswith("@")
@@ -127,7 +128,7 @@ class _Server:
             elif item.name == "location" and item.args[:1] and item.args[0] in self.named:
                 continue  # read where it is named
             elif item.name == "location" and item.block is not None:
-                self.routes([*scopes, item], _location(item))
+                self.routes([*scopes, item], _format_location(item))
             elif item.name in _SAME_PATH and item.block is not None:
                 self.routes([*scopes, item], path)
 
@@ -161,17 +162,18 @@ class _Server:
         if pool is None:
             host, port = split_host(authority, default)
             return [Upstream(scheme, host, port)], path, ""
-        return _members(pool, scheme, default), path, _sticky(pool)
+        return _list_members(pool, scheme, default), path, _describe_stickiness(pool)
 
 
-def _location(item: Directive) -> str:
-    # "= /x" and "^~ /x" match as prefixes do here; a regular expression keeps its sign, so that nobody takes it for a path.
+def _format_location(item: Directive) -> str:
+    # "= /x" and "^~ /x" match as prefixes do here; a regular expression keeps its sign, so that nobody takes it for a
+    # path.
     if item.args[:1] in (["="], ["^~"]) and len(item.args) > 1:
         return item.args[1]
     return " ".join(item.args) or "/"
 
 
-def _members(pool: Directive, scheme: str, default: int) -> list[Upstream]:
+def _list_members(pool: Directive, scheme: str, default: int) -> list[Upstream]:
     found = []
     for item in pool.all("server"):
         if not item.args or item.args[0].startswith("unix:") or "down" in item.args:
@@ -181,12 +183,12 @@ def _members(pool: Directive, scheme: str, default: int) -> list[Upstream]:
     return found
 
 
-def _sticky(pool: Directive) -> str:
+def _describe_stickiness(pool: Directive) -> str:
     found = next(pool.all(*_STICKY), None)
     return " ".join([found.name, *found.args]) if found else ""
 
 
-def _stream_server(server: Directive, pools: dict[str, Directive]) -> VirtualHost:
+def _read_stream_server(server: Directive, pools: dict[str, Directive]) -> VirtualHost:
     listens = [listen_of(item) for item in server.all("listen")]
     host = VirtualHost(
         listens=[item for item in listens if item],
@@ -198,7 +200,7 @@ def _stream_server(server: Directive, pools: dict[str, Directive]) -> VirtualHos
     for item in server.all("proxy_pass"):
         pool = pools.get(item.args[0]) if item.args else None
         name, port = split_host(item.args[0] if item.args else "", 0)
-        members = _members(pool, "tcp", 0) if pool else [Upstream("tcp", name, port)]
+        members = _list_members(pool, "tcp", 0) if pool else [Upstream("tcp", name, port)]
         # A stream passes every byte on: the Upgrade too.
         timeout = parser.seconds(value([server], "proxy_timeout", "10m"), 600.0)
         host.routes.append(
@@ -209,7 +211,7 @@ def _stream_server(server: Directive, pools: dict[str, Directive]) -> VirtualHos
                 line=item.line,
                 upgrade=True,
                 read_timeout=timeout,
-                sticky=_sticky(pool) if pool else "",
+                sticky=_describe_stickiness(pool) if pool else "",
             )
         )
     return host

@@ -2,26 +2,16 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Virtual hosts as nginx writes them, 1.18 and later. PRIVATE to the collection."""
+"""Virtual hosts as nginx writes them, 1.18 and later."""
 
 from __future__ import annotations
 
 import hashlib
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Upstream
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (
-    APPLICATION_BODY_MB,
-    APPLICATION_SECONDS,
-    CIPHERS,
-    CONNECT_SECONDS,
-    RTC_BODY_MB,
-    TUNNEL_SECONDS,
-    ProxyError,
-    bracket,
-    header,
-    identifier,
-)
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.listens import Target, targets
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import rendering
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import ProxyError
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.rendering import ForwardedPath, forwarded_paths
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 
 
@@ -31,35 +21,34 @@ def render(vhost: VhostPlan, listens: list[str], authorities: str) -> str:
     :param listens: addresses, as joined with what else listens on this port.
     :param authorities: file of certificate authorities for https upstreams, "" for http.
     """
-    me = identifier(vhost.name)
-    parts = [header(vhost), _map(me, vhost.reuse)]
-    found = targets(vhost)
-    parts += [_upstream(me, target, vhost.reuse) for target in found]
-    body = [_listen(vhost, listens), _general(vhost)]
+    me = rendering.identifier(vhost.name)
+    parts = [rendering.header(vhost), _render_map(me, vhost.reuse)]
+    found = forwarded_paths(vhost)
+    parts += [_render_upstream(me, target, vhost.reuse) for target in found]
+    body = [_render_listen(vhost, listens), _render_general(vhost)]
     if vhost.certificate:
-        body.append(_tls(vhost))
-    body += [_location(vhost, me, target, authorities) for target in found]
-    body.append(_rest(vhost))
+        body.append(_render_tls(vhost))
+    body += [_render_location(vhost, me, target, authorities) for target in found]
+    body.append(_render_rest(vhost))
     return "\n".join(parts) + "\nserver {\n" + "\n".join(part for part in body if part) + "}\n"
 
 
-def _map(me: str, reuse: bool) -> str:
+def _render_map(me: str, reuse: bool) -> str:
     # A name of our own, so that it never meets a map of someone else. The empty value keeps upstream connections of
     # plain requests alive, which a constant "upgrade" would not.
     plain = "''" if reuse else "close"
-    return f"map $http_upgrade ${_variable(me)} {{\n    default upgrade;\n    '' {plain};\n}}\n"
+    return f"map $http_upgrade ${_name_variable(me)} {{\n    default upgrade;\n    '' {plain};\n}}\n"
 
 
-def _variable(me: str) -> str:
+def _name_variable(me: str) -> str:
     # Short whatever the site is called: nginx keeps names of variables in buckets of 64 bytes and does not start when
     # one does not fit (variables_hash_bucket_size).
     return "rtc_upgrade_" + hashlib.sha256(me.encode()).hexdigest()[:8]
 
 
-def _upstream(me: str, target: Target, reuse: bool) -> str:
-    primary = [item for item in target.upstreams if not item.backup]
-    several = len(primary) > 1
-    if several and len(primary) < len(target.upstreams):
+def _render_upstream(me: str, target: ForwardedPath, reuse: bool) -> str:
+    several = len(target.primaries) > 1
+    if several and len(target.primaries) < len(target.upstreams):
         raise ProxyError(
             "nginx cannot keep each client at one of several upstreams and have a backup for them.",
             "Make all but one of the upstreams backups, or none.",
@@ -67,35 +56,34 @@ def _upstream(me: str, target: Target, reuse: bool) -> str:
     lines = [f"upstream {me}{target.suffix} {{"]
     if several:
         lines.append("    hash $remote_addr consistent;")
-    lines += [f"    server {_server(item)};" for item in target.upstreams]
+    lines += [f"    server {_format_server(item)};" for item in target.upstreams]
     if reuse:
         lines.append("    keepalive 32;")
     return "\n".join([*lines, "}", ""])
 
 
-def _server(item: Upstream) -> str:
-    return f"{bracket(item.host)}:{item.port}" + (" backup" if item.backup else "")
+def _format_server(item: Upstream) -> str:
+    return f"{rendering.bracket(item.host)}:{item.port}" + (" backup" if item.backup else "")
 
 
-def _listen(vhost: VhostPlan, listens: list[str]) -> str:
+def _render_listen(vhost: VhostPlan, listens: list[str]) -> str:
     tls = " ssl" if vhost.certificate else ""
-    places = [f"{vhost.port}" if item == "*" else f"{bracket(item)}:{vhost.port}" for item in listens]
+    places = [f"{vhost.port}" if item == "*" else f"{rendering.bracket(item)}:{vhost.port}" for item in listens]
     lines = [f"    listen {place}{tls};" for place in places]
     return "\n".join([*lines, f"    server_name {vhost.server_name};", ""])
 
 
-def _general(vhost: VhostPlan) -> str:
-    if vhost.role == "rtc":
-        return f"    client_max_body_size {RTC_BODY_MB}m;\n"
-    return f"    client_max_body_size {APPLICATION_BODY_MB}m;\n    large_client_header_buffers 8 32k;\n"
+def _render_general(vhost: VhostPlan) -> str:
+    limit = f"    client_max_body_size {rendering.body_megabytes(vhost)}m;\n"
+    return limit if vhost.role == "rtc" else limit + "    large_client_header_buffers 8 32k;\n"
 
 
-def _tls(vhost: VhostPlan) -> str:
+def _render_tls(vhost: VhostPlan) -> str:
     return (
         f"    ssl_certificate {_quote(vhost.certificate)};\n"
         f"    ssl_certificate_key {_quote(vhost.key)};\n"
         "    ssl_protocols TLSv1.2 TLSv1.3;\n"
-        f"    ssl_ciphers {CIPHERS};\n"
+        f"    ssl_ciphers {rendering.CIPHERS};\n"
         "    ssl_prefer_server_ciphers off;\n"
         "    ssl_session_cache shared:collab_rtc:2m;\n"
         "    ssl_session_timeout 1d;\n"
@@ -103,30 +91,29 @@ def _tls(vhost: VhostPlan) -> str:
     )
 
 
-def _location(vhost: VhostPlan, me: str, target: Target, authorities: str) -> str:
+def _render_location(vhost: VhostPlan, me: str, target: ForwardedPath, authorities: str) -> str:
     # A prefix that ends with a slash also answers the path without it, by a redirect to the one with it.
     path = target.path.rstrip("/") + "/"
     if target.suffix:
         path = target.path
     scheme = target.upstreams[0].scheme
-    long = target.tunnel
     lines = [
         f"proxy_pass {scheme}://{me}{target.suffix};",
         "proxy_http_version 1.1;",
         "proxy_set_header Host $http_host;",
         "proxy_set_header Upgrade $http_upgrade;",
-        f"proxy_set_header Connection ${_variable(me)};",
+        f"proxy_set_header Connection ${_name_variable(me)};",
         "proxy_set_header X-Real-IP $remote_addr;",
         "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;",
         "proxy_set_header X-Forwarded-Proto $scheme;",
         "proxy_set_header X-Forwarded-Host $http_host;",
         "proxy_set_header X-Forwarded-Port $server_port;",
         "proxy_redirect off;",
-        f"proxy_connect_timeout {CONNECT_SECONDS}s;",
-        f"proxy_read_timeout {TUNNEL_SECONDS if long else APPLICATION_SECONDS}s;",
-        f"proxy_send_timeout {TUNNEL_SECONDS if long else APPLICATION_SECONDS}s;",
+        f"proxy_connect_timeout {rendering.CONNECT_SECONDS}s;",
+        f"proxy_read_timeout {target.seconds}s;",
+        f"proxy_send_timeout {target.seconds}s;",
     ]
-    if long:
+    if target.tunnel:
         lines.append("proxy_buffering off;")
     else:
         lines += ["proxy_buffer_size 32k;", "proxy_buffers 16 32k;", "proxy_busy_buffers_size 64k;"]
@@ -142,12 +129,13 @@ def _location(vhost: VhostPlan, me: str, target: Target, authorities: str) -> st
     return f"    location {path} {{\n" + "".join(f"        {line}\n" for line in lines) + "    }\n"
 
 
-def _rest(vhost: VhostPlan) -> str:
-    if vhost.role == "rtc" or not vhost.context_path.strip("/"):
+def _render_rest(vhost: VhostPlan) -> str:
+    path = rendering.context_redirect(vhost)
+    if not path:
         return ""
     return (
         "    location = / {\n"
-        f"        return 302 $scheme://$http_host/{vhost.context_path.strip('/')}/;\n"
+        f"        return 302 $scheme://$http_host{path};\n"
         "    }\n\n"
         "    location / {\n"
         "        return 404;\n"

@@ -24,8 +24,9 @@ from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
 
 from ansible_collections.collab.rtc.plugins.action import plan as action
+from ansible_collections.collab.rtc.tests.unit import paths
 
-CASES = pathlib.Path(__file__).parents[2] / "data" / "cases" / "bases.yml"
+CASES = paths.DATA / "cases" / "bases.yml"
 ROOT = str(pathlib.Path(action.__file__).parents[5])
 LATER = 4102444800  # 2100-01-01: the action reads the clock, so the certificates of the bases must not end before
 

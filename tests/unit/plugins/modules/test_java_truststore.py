@@ -18,8 +18,9 @@ import pytest
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import jks, reader
 from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import KeyStoreEntry
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import certificate
+from ansible_collections.collab.rtc.tests.unit import paths
 
-DATA = Path(__file__).resolve().parents[2] / "data" / "truststore"
+DATA = paths.DATA / "truststore"
 
 
 def content(name):

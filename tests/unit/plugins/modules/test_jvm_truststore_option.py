@@ -12,8 +12,9 @@ import stat
 import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils import _undo
+from ansible_collections.collab.rtc.tests.unit import paths
 
-DATA = pathlib.Path(__file__).parents[2] / "data"
+DATA = paths.DATA
 MODULE = "jvm_truststore_option"
 OLD = b"# \xfc: Latin-1\nCATALINA_OPTS='-Ddb.password=s3cret'\nA=1"
 

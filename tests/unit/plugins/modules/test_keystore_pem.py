@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import certificate
+from ansible_collections.collab.rtc.tests.unit import paths
 
-DATA = Path(__file__).resolve().parents[2] / "data" / "truststore"
+DATA = paths.DATA / "truststore"
 FORMS = {
     "attributes": 'keystoreFile="{data}/key.jks" keystorePass="${{pw}}" keyAlias="Tomcat" keyPass="key secret" />',
     "pkcs12": 'keystoreFile="{data}/key.p12" keystorePass="changeit" keystoreType="PKCS12"/>',

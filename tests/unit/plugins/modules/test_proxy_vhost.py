@@ -15,9 +15,11 @@ import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils import _undo
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import backend, registry
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import ProxyError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
+from ansible_collections.collab.rtc.tests.unit import paths
 
-DATA = Path(__file__).parents[2] / "data" / "proxies"
+DATA = paths.DATA / "proxies"
 KINDS = ("nginx", "apache", "haproxy")
 
 
@@ -163,8 +165,8 @@ def test_several_kinds_in_one_call(run, installed, tmp_path):
 
 def test_kinds_are_those_that_exist():
     assert tuple(registry.BACKENDS) == KINDS
-    with pytest.raises(registry.ProxyError, match="no proxy kind"):
-        registry.backend("lighttpd")
+    with pytest.raises(ProxyError, match="no proxy kind"):
+        registry.make_backend("lighttpd")
 
 
 def files(directory):

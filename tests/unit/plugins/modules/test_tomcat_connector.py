@@ -14,7 +14,9 @@ import zipfile
 
 import pytest
 
-DATA = pathlib.Path(__file__).parents[2] / "data" / "server_xml"
+from ansible_collections.collab.rtc.tests.unit import paths
+
+DATA = paths.DATA / "server_xml"
 MODULE = "tomcat_connector"
 PROXY = {"scheme": "https", "secure": True, "proxyName": "wiki.example.com", "proxyPort": 443}
 

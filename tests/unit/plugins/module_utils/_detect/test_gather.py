@@ -8,24 +8,17 @@ from __future__ import annotations
 
 import os
 
-import pytest
-
 from ansible_collections.collab.rtc.plugins.module_utils import _facts
-from ansible_collections.collab.rtc.plugins.module_utils._detect import gather as gather_module
-from ansible_collections.collab.rtc.plugins.module_utils._host import service_units
-from ansible_collections.collab.rtc.tests.unit.data.installation.hosts import Host
+from ansible_collections.collab.rtc.plugins.module_utils._detect.gather import gather
+from ansible_collections.collab.rtc.plugins.module_utils._host.system import Lookups
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import registry
 
 CONFLUENCE = "/opt/atlassian/confluence"
 OURS = "/system.slice/system-rtc\\x2dserver.slice/rtc-server@confluence.service"
 
 
-@pytest.fixture
-def host(tmp_path):
-    return Host(tmp_path)
-
-
-def gather(host, **options):
-    return gather_module.gather(root=host.root, lookup=lambda name: ["192.0.2.7"], **options)
+def facts_of(host, **options):
+    return gather(root=host.root, lookup=lambda name: ["192.0.2.7"], **options)
 
 
 def deployed(host, port=9083):
@@ -41,7 +34,7 @@ def rtc(facts):
 
 
 def test_our_service(host):
-    facts = gather(deployed(host))
+    facts = facts_of(deployed(host))
     assert rtc(facts) == [("deployed", 9083, "127.0.0.1", True, 900)]
     ours = facts.rtc[0]
     assert (ours.instance, ours.unit, ours.release) == (
@@ -52,12 +45,12 @@ def test_our_service(host):
 
 
 def test_our_service_on_another_port(host):
-    assert rtc(gather(deployed(host, 9999))) == [("deployed", 9999, "127.0.0.1", True, 900)]
+    assert rtc(facts_of(deployed(host, 9999))) == [("deployed", 9999, "127.0.0.1", True, 900)]
 
 
 def test_our_service_stopped(host):
     host.write("/etc/rtc-server/confluence.toml", "port = 9083\n")
-    facts = gather(host)
+    facts = facts_of(host)
     assert rtc(facts) == [("deployed", 9083, "", False, 0)]
     assert facts.rtc[0].release == ""
 
@@ -65,7 +58,7 @@ def test_our_service_stopped(host):
 def test_our_service_and_the_proxy_before_it(host):
     deployed(host).process(80, ["nginx: master"], uid=0, inodes=[5]).write("/proc/80/comm", "nginx\n")
     host.listen("070200C0", 9083, 5, uid=0)
-    facts = gather(host)
+    facts = facts_of(host)
     assert rtc(facts) == [("deployed", 9083, "127.0.0.1", True, 900)]
     assert len(facts.listeners) == 2
 
@@ -73,49 +66,49 @@ def test_our_service_and_the_proxy_before_it(host):
 def test_the_service_of_the_add_on(host):
     host.installed_confluence().jvm(700, CONFLUENCE, unit="confluence.service", inodes=[5, 6])
     host.listen("00000000", 8090, 5).listen("00000000", 9083, 6)
-    assert rtc(gather(host)) == [("builtin", 9083, "0.0.0.0", True, 700)]
+    assert rtc(facts_of(host)) == [("builtin", 9083, "0.0.0.0", True, 700)]
 
 
 def test_the_service_of_the_add_on_where_files_of_processes_are_hidden(host):
     host.installed_confluence().jvm(700, CONFLUENCE).process(701, ["java", "-jar", "synchrony.jar"])
     host.listen("00000000", 9083, 6)
-    assert rtc(gather(host)) == [("builtin", 9083, "0.0.0.0", True, 700)]
+    assert rtc(facts_of(host)) == [("builtin", 9083, "0.0.0.0", True, 700)]
 
 
 def test_a_proxy_whose_process_is_hidden_is_not_foreign(host, monkeypatch):
     listen = _facts.ProxyListen("*", 9083)
     proxy = _facts.Proxy("nginx", running=True, hosts=[_facts.VirtualHost(listens=[listen])])
-    monkeypatch.setattr(gather_module.registry, "discover", lambda root: [proxy])
+    monkeypatch.setattr(registry, "discover", lambda root: [proxy])
     host.listen("00000000", 9083, 5, uid=0)
-    assert rtc(gather(host)) == []
+    assert rtc(facts_of(host)) == []
     proxy.running = False
-    assert rtc(gather(host)) == [("foreign", 9083, "0.0.0.0", True, 0)]
+    assert rtc(facts_of(host)) == [("foreign", 9083, "0.0.0.0", True, 0)]
 
 
 def test_something_foreign(host):
     host.process(40, ["/usr/bin/prometheus"], uid=1002, inodes=[6]).listen("00000000", 9093, 6, uid=1002)
-    facts = gather(host)
+    facts = facts_of(host)
     assert rtc(facts) == [("foreign", 9093, "0.0.0.0", True, 40)]
     assert facts.rtc[0].process == "prometheus"
 
 
 def test_another_port_to_look_at(host):
     host.process(40, ["/usr/bin/other"], uid=1002, inodes=[6]).listen("00000000", 9500, 6, uid=1002)
-    assert rtc(gather(host)) == []
-    assert rtc(gather(host, rtc_ports=[9500])) == [("foreign", 9500, "0.0.0.0", True, 40)]
+    assert rtc(facts_of(host)) == []
+    assert rtc(facts_of(host, rtc_ports=[9500])) == [("foreign", 9500, "0.0.0.0", True, 40)]
 
 
 def test_names(host):
     host.installed_confluence()
-    assert gather(host, names=["rtc.example.org"]).resolves == {
+    assert facts_of(host, names=["rtc.example.org"]).resolves == {
         "rtc.example.org": ["192.0.2.7"],
         "wiki.example.org": ["192.0.2.7"],
     }
 
 
 def test_names_that_take_too_long_are_noted(host, monkeypatch):
-    monkeypatch.setattr(gather_module.Lookups, "results", lambda self, timeout: ({}, list(self.threads)))
-    facts = gather(host, names=["slow.example"], timeout=2.5)
+    monkeypatch.setattr(Lookups, "results", lambda self, timeout: ({}, list(self.threads)))
+    facts = facts_of(host, names=["slow.example"], timeout=2.5)
     assert [(item.what, item.reason) for item in facts.unreadable] == [
         ("name slow.example", "no answer within 2.5 seconds")
     ]
@@ -126,14 +119,14 @@ def test_proxies(host):
         "/etc/nginx/nginx.conf",
         "events {}\nhttp {\n server {\n  listen 9083;\n  location / { proxy_pass http://app.example:9083; }\n }\n}\n",
     )
-    facts = gather(host)
+    facts = facts_of(host)
     assert [proxy.kind for proxy in facts.proxies] == ["nginx"]
     assert facts.resolves == {"app.example": ["192.0.2.7"]}  # the planner finds the application's host by it
 
 
 def test_json_and_back(host):
     host.installed_confluence().jira().jvm(700, CONFLUENCE, unit="confluence.service")
-    facts = gather(deployed(host))
+    facts = facts_of(deployed(host))
     data = _facts.to_dict(facts)
     assert _facts.from_dict(_facts.HostFacts, data) == facts
 
@@ -149,7 +142,7 @@ def test_unreadable_files_are_reported(host, monkeypatch):
         return really(path, *rest)
 
     monkeypatch.setattr(os, "open", refuse)
-    facts = gather(host)
+    facts = facts_of(host)
     (found,) = facts.applications
     assert "become" in found.server_xml.error
     assert found.version == "8.5.3"
@@ -165,44 +158,7 @@ def test_states_of_units_asked_of_systemd(host):
         return "Id=confluence.service\nActiveState=active\n\nId=rtc-server@x.service\nActiveState=failed\n"
 
     host.write("/etc/rtc-server/x.toml", "port = 9083")
-    facts = gather(host, runner=runner)
+    facts = facts_of(host, runner=runner)
     assert facts.applications[0].service.active
     assert not facts.rtc[0].active
     assert len(asked) == 1 and asked[0][-2:] == ["confluence.service", "rtc-server@x.service"]
-
-
-STATES = [
-    ("Id=a.service\nActiveState=activating\n", {"a.service": True}),
-    (
-        "Id=a.service\nActiveState=inactive\n\nId=b.service\nActiveState=reloading\n",
-        {"a.service": False, "b.service": True},
-    ),
-    (None, {}),
-    ("System has not been booted with systemd", {}),
-]
-
-
-@pytest.mark.parametrize(("text", "expected"), STATES)
-def test_states(text, expected):
-    assert service_units.states(["a.service"], lambda command, timeout: text) == expected
-
-
-def test_states_of_none_asks_nobody():
-    assert service_units.states([], lambda command, timeout: pytest.fail("asked")) == {}
-
-
-UNIT = """[Unit]
-User=not-this
-[Service]
-# comment
-User = jira
-ExecStart=/a \\
-  b
-; other
-[Install]
-User=nor-this
-"""
-
-
-def test_settings():
-    assert service_units.settings(UNIT) == [("User", "jira"), ("ExecStart", "/a    b")]

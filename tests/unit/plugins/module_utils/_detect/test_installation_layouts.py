@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils._detect import gather as gather_module
-from ansible_collections.collab.rtc.plugins.module_utils._java import setenv as setenv_edit
-from ansible_collections.collab.rtc.tests.unit.data.installation.hosts import Host, fingerprint, jks
+from ansible_collections.collab.rtc.plugins.module_utils._detect.gather import gather
+from ansible_collections.collab.rtc.plugins.module_utils._java.setenv import with_store
+from ansible_collections.collab.rtc.tests.unit.data.installation.hosts import fingerprint, jks
 
 CONFLUENCE = "/opt/atlassian/confluence"
 JIRA = "/opt/atlassian/jira"
@@ -18,17 +18,12 @@ VERSIONED = "/opt/atlassian/jira/atlassian-jira-software-9.4.1-standalone"
 FORKING = 'Type=forking\nUser=jira\nEnvironment="JAVA_HOME=/usr/lib/jvm/java-11"\nExecStart={}/bin/start-jira.sh\n'
 
 
-@pytest.fixture
-def host(tmp_path):
-    return Host(tmp_path)
-
-
-def gather(host, **options):
-    return gather_module.gather(root=host.root, lookup=lambda name: [], **options)
+def facts_of(host, **options):
+    return gather(root=host.root, lookup=lambda name: [], **options)
 
 
 def only(host, **options):
-    facts = gather(host, **options)
+    facts = facts_of(host, **options)
     assert [item.install_dir for item in facts.applications] == [facts.applications[0].install_dir]
     return facts.applications[0]
 
@@ -249,7 +244,7 @@ NOT_INSTALLATIONS = {
 @pytest.mark.parametrize("name", NOT_INSTALLATIONS)
 def test_not_an_installation(host, name):
     NOT_INSTALLATIONS[name](host)
-    assert gather(host).applications == []
+    assert facts_of(host).applications == []
 
 
 def test_kind_by_the_document_base_alone(host):
@@ -260,30 +255,30 @@ def test_kind_by_the_document_base_alone(host):
 def test_kind_is_not_taken_from_a_comment(host):
     text = '<Server><!-- <Context docBase="../confluence"/> --></Server>'
     host.tomcat("/opt/jira").write("/opt/jira/conf/server.xml", text)
-    assert gather(host).applications == []
+    assert facts_of(host).applications == []
 
 
 def test_both_products_on_one_host(host):
     host.installed_confluence().jira().jre(JIRA + "/jre")
-    assert [item.kind for item in gather(host).applications] == ["confluence", "jira"]
+    assert [item.kind for item in facts_of(host).applications] == ["confluence", "jira"]
 
 
 def test_versions_left_behind(host):
     old = VERSIONED.replace("9.4.1", "8.20.1")
     host.jira(VERSIONED).jira(old, "8.20.1").unit("jira.service", FORKING.format(VERSIONED))
-    used, left = gather(host).applications
+    used, left = facts_of(host).applications
     assert (used.install_dir, used.leftover) == (VERSIONED, "")
     assert left.install_dir == old and VERSIONED in left.leftover
 
 
 def test_two_versions_of_which_none_is_started(host):
     host.jira(VERSIONED).jira(VERSIONED.replace("9.4.1", "8.20.1"))
-    assert [item.leftover for item in gather(host).applications] == ["", ""]
+    assert [item.leftover for item in facts_of(host).applications] == ["", ""]
 
 
 def test_two_that_run(host):
     host.confluence("/apps/one").confluence("/apps/two").jvm(700, "/apps/one").jvm(701, "/apps/two")
-    assert [(item.install_dir, item.process.pid) for item in gather(host).applications] == [
+    assert [(item.install_dir, item.process.pid) for item in facts_of(host).applications] == [
         ("/apps/one", 700),
         ("/apps/two", 701),
     ]
@@ -303,15 +298,15 @@ def test_java_of_the_process_by_its_environment(host):
 
 def test_named_directories(host):
     host.jira("/apps/tracker").confluence("/apps/wikis/red").confluence("/apps/wikis/blue")
-    assert gather(host).applications == []
-    found = gather(host, install_dirs=["/apps/tracker", "/apps/wikis"]).applications
+    assert facts_of(host).applications == []
+    found = facts_of(host, install_dirs=["/apps/tracker", "/apps/wikis"]).applications
     assert [item.install_dir for item in found] == ["/apps/wikis/blue", "/apps/wikis/red", "/apps/tracker"]
 
 
 def test_application_of_a_container_is_not_taken_for_ours(host):
     host.installed_confluence().jvm(700, CONFLUENCE)
     host.write(f"/proc/700/root{CONFLUENCE}/conf/server.xml")
-    facts = gather(host)
+    facts = facts_of(host)
     assert [item.process for item in facts.applications] == [None]
     assert any("container" in item.reason for item in facts.unreadable)
 
@@ -338,7 +333,7 @@ def test_trust_option_of_setenv(host):
         "/etc/ssl/wiki.jks",
         "",
     )
-    host.write(setenv, setenv_edit.with_store("A=1\n", "/var/own store", setenv))
+    host.write(setenv, with_store("A=1\n", "/var/own store", setenv))
     found = only(host)
     assert found.java.truststore.path == "/var/own store"
     option = found.java.option
@@ -468,7 +463,7 @@ def test_values_from_catalina_properties_and_the_environment(host):
 
 def test_no_secret_leaves(host):
     host.jira().jre(JIRA + "/jre").jvm(700, JIRA, "-Ddb.password=geheim", environment={"PASS": "geheim"})
-    text = repr(gather(host))
+    text = repr(facts_of(host))
     assert not any(secret in text for secret in ("geheim", "hunter2", "s3cret"))
 
 
@@ -547,6 +542,6 @@ def test_tomcat_version_of_release_notes(host):
     host.jira().write(JIRA + "/lib/catalina.jar", b"no zip").write(
         JIRA + "/RELEASE-NOTES", "\n   Apache Tomcat Version 8.5.78\n"
     )
-    facts = gather(host)
+    facts = facts_of(host)
     assert facts.applications[0].tomcat_version == "8.5.78"
     assert any(item.what.endswith("catalina.jar") for item in facts.unreadable)

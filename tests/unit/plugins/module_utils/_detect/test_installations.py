@@ -6,25 +6,18 @@ from __future__ import annotations
 
 import os
 
-import pytest
-
-from ansible_collections.collab.rtc.plugins.module_utils._detect import gather as gather_module
-from ansible_collections.collab.rtc.tests.unit.data.installation.hosts import Host, fingerprint
+from ansible_collections.collab.rtc.plugins.module_utils._detect.gather import gather
+from ansible_collections.collab.rtc.tests.unit.data.installation.hosts import fingerprint
 
 CONFLUENCE = "/opt/atlassian/confluence"
 
 
-@pytest.fixture
-def host(tmp_path):
-    return Host(tmp_path)
-
-
-def gather(host, **options):
-    return gather_module.gather(root=host.root, lookup=lambda name: ["192.0.2.7"], **options)
+def facts_of(host, **options):
+    return gather(root=host.root, lookup=lambda name: ["192.0.2.7"], **options)
 
 
 def only(host, **options):
-    facts = gather(host, **options)
+    facts = facts_of(host, **options)
     assert len(facts.applications) == 1
     return facts.applications[0]
 
@@ -74,6 +67,6 @@ def test_server_xml_of_confluence(host):
 
 
 def test_nothing_there(host):
-    facts = gather(host)
+    facts = facts_of(host)
     assert (facts.applications, facts.rtc, facts.listeners) == ([], [], [])
     assert (facts.hostname, facts.os_id, facts.os_version, facts.os_family) == ("app1", "debian", "12", "debian")

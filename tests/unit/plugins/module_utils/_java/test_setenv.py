@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import pathlib
 import shutil
 import subprocess
 
@@ -14,8 +13,9 @@ import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils import _shell_eval
 from ansible_collections.collab.rtc.plugins.module_utils._java import options, setenv
+from ansible_collections.collab.rtc.tests.unit import paths
 
-DATA = pathlib.Path(__file__).parents[3] / "data" / "installation"
+DATA = paths.DATA / "installation"
 STORE = "/var/atlassian/truststore"
 LINES = [
     "# BEGIN collab.rtc: the trust store of its own (rtc_truststore_path)",

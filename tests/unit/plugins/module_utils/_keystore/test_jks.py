@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import struct
-from pathlib import Path
 
 import pytest
 
@@ -16,8 +15,9 @@ from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import 
     WrongPasswordError,
 )
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import certificate
+from ansible_collections.collab.rtc.tests.unit import paths
 
-DATA = Path(__file__).resolve().parents[3] / "data" / "truststore"
+DATA = paths.DATA / "truststore"
 
 
 def content(name):

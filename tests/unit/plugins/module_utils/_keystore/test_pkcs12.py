@@ -3,8 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import pbe, pkcs12, reader
@@ -15,8 +13,9 @@ from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import 
     WrongPasswordError,
 )
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import asn1, certificate
+from ansible_collections.collab.rtc.tests.unit import paths
 
-DATA = Path(__file__).resolve().parents[3] / "data" / "truststore"
+DATA = paths.DATA / "truststore"
 KEY_STORES = ["key.p12", "key-legacy.p12", "key-3des.p12", "key-plain.p12"]
 
 

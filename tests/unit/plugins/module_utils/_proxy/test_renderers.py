@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import apply, registry
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import ProxyError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
+from ansible_collections.collab.rtc.tests.unit import paths
 
-DATA = Path(__file__).parents[3] / "data" / "proxies"
+DATA = paths.DATA / "proxies"
 KINDS = ("nginx", "apache", "haproxy")
 NAME = "rtc.example.com"  # the test data serves other names
 PING = 25 + 60  # seconds: interval and timeout of the add-on's service
@@ -83,16 +85,16 @@ class Host:
         for name in ("rtc.pem", "rtc.key"):
             (root / "etc/ssl" / name).write_text(f"{name}\n")
         self.kind, self.root = kind, root
-        self.server = registry.backend(kind, str(root))
+        self.server = registry.make_backend(kind, str(root))
         monkeypatch.setattr(type(self.server), "version", lambda self: version)
 
     def write(self, *vhosts, absent=()):
         """Make it so, and return what the reader finds of ours."""
         vhosts = [self.local(item) for item in vhosts]
-        desired = self.server.desired(vhosts, list(absent), self.server.read())
+        desired = self.server.build_desired_state(vhosts, list(absent), self.server.read())
         for directory in desired.directories:
             os.makedirs(directory, exist_ok=True)
-        for step in apply.differences(desired):
+        for step in apply.find_differences(desired):
             step.apply()
         self.desired = desired
         return [host for host in self.server.read().hosts if host.managed]
@@ -178,7 +180,7 @@ def test_https_upstream_is_verified(host):
 
 def test_https_upstream_without_any_authority(host, monkeypatch):
     secure = [{"scheme": "https", "host": "192.0.2.20", "port": 9083, "backup": False}]
-    with pytest.raises(registry.ProxyError, match="no file of certificate authorities"):
+    with pytest.raises(ProxyError, match="no file of certificate authorities"):
         host.write(plan(host.kind, upstreams=secure))
 
 
@@ -245,8 +247,8 @@ def test_one_goes_the_other_stays(host):
 def test_writing_again_differs_in_nothing(host):
     vhosts = [plan(host.kind), plan(host.kind, **APPLICATION)]
     host.write(*vhosts)
-    desired = host.server.desired([host.local(item) for item in vhosts], [], host.server.read())
-    assert apply.differences(desired) == []
+    desired = host.server.build_desired_state([host.local(item) for item in vhosts], [], host.server.read())
+    assert apply.find_differences(desired) == []
 
 
 def test_a_link_of_ours_that_points_elsewhere_is_mended(tmp_path, monkeypatch):
@@ -261,14 +263,14 @@ def test_a_link_of_ours_that_points_elsewhere_is_mended(tmp_path, monkeypatch):
 
 
 def test_absent_of_nothing(host):
-    desired = host.server.desired([], ["rtc-confluence-9083"], host.server.read())
-    assert apply.differences(desired) == []
+    desired = host.server.build_desired_state([], ["rtc-confluence-9083"], host.server.read())
+    assert apply.find_differences(desired) == []
 
 
 def test_foreign_of_the_same_name(host):
     taken = {"nginx": 80, "apache": 80, "haproxy": 443}[host.kind]
     vhost = plan(host.kind, server_name="WIKI.example.com", port=taken, listen=["192.0.2.10"], certificate="", key="")
-    with pytest.raises(registry.ProxyError) as caught:
+    with pytest.raises(ProxyError) as caught:
         host.write(vhost)
     line = {"nginx": "sites-enabled/confluence:2", "apache": "wiki.conf:1", "haproxy": "haproxy.cfg:11"}[host.kind]
     assert line in str(caught.value)
@@ -276,7 +278,7 @@ def test_foreign_of_the_same_name(host):
 
 def test_foreign_speaks_another_protocol(host):
     vhost = plan(host.kind, server_name="new.example.com", port=80)
-    with pytest.raises(registry.ProxyError, match=r"without TLS|every name|wiki\.example\.com"):
+    with pytest.raises(ProxyError, match=r"without TLS|every name|wiki\.example\.com"):
         host.write(vhost)
 
 
@@ -305,7 +307,7 @@ def test_apache_switches_on_what_modules_depend_on(tmp_path, monkeypatch):
 def test_apache_module_that_is_not_installed(tmp_path, monkeypatch):
     host = Host("apache", tmp_path / "root", monkeypatch)
     (host.root / "etc/apache2/mods-available/proxy_http.load").unlink()
-    with pytest.raises(registry.ProxyError, match="no module proxy_http"):
+    with pytest.raises(ProxyError, match="no module proxy_http"):
         host.write(plan("apache"))
 
 
@@ -324,14 +326,14 @@ def test_apache_form_of_the_upgrade(tmp_path, monkeypatch, version, form):
 def test_apache_cannot_check_another_name(tmp_path, monkeypatch):
     host = Host("apache", tmp_path / "root", monkeypatch)
     secure = [{"scheme": "https", "host": "192.0.2.20", "port": 9083}]
-    with pytest.raises(registry.ProxyError, match="only, not against tomcat"):
+    with pytest.raises(ProxyError, match="only, not against tomcat"):
         host.write(plan("apache", upstreams=secure, upstream_ca="/ca.pem", upstream_name="tomcat.example.com"))
 
 
 def test_nginx_cannot_mix_several_and_backup(tmp_path, monkeypatch):
     host = Host("nginx", tmp_path / "root", monkeypatch)
     several = [{"scheme": "http", "host": f"192.0.2.{end}", "port": 9083, "backup": end == 22} for end in (20, 21, 22)]
-    with pytest.raises(registry.ProxyError, match="backup"):
+    with pytest.raises(ProxyError, match="backup"):
         host.write(plan("nginx", upstreams=several))
 
 
@@ -348,7 +350,7 @@ def test_nginx_of_other_packagers(tmp_path, monkeypatch):
 def test_nginx_that_includes_nothing(tmp_path, monkeypatch):
     host = Host("nginx", tmp_path / "root", monkeypatch)
     (host.root / "etc/nginx/nginx.conf").write_text("events {}\nhttp { include mime.types; }\n")
-    with pytest.raises(registry.ProxyError, match="includes neither"):
+    with pytest.raises(ProxyError, match="includes neither"):
         host.write(plan("nginx"))
 
 
@@ -361,7 +363,7 @@ def test_apache_of_the_rhel_family(tmp_path, monkeypatch):
     (root / "etc/httpd/conf/httpd.conf").write_text(
         'ServerRoot "/etc/httpd"\nListen 80\nInclude conf.modules.d/*.conf\nIncludeOptional conf.d/*.conf\n'
     )
-    with pytest.raises(registry.ProxyError, match="does not load the modules headers, proxy, proxy_http, ssl"):
+    with pytest.raises(ProxyError, match="does not load the modules headers, proxy, proxy_http, ssl"):
         host.write(plan("apache"))
     modules = ("headers", "proxy", "proxy_http", "ssl")
     (root / "etc/httpd/conf.modules.d/00.conf").write_text(
@@ -401,7 +403,9 @@ def test_haproxy_key_file_is_private(tmp_path, monkeypatch):
     assert pem.read_text() == "rtc.pem\nrtc.key\n"
     assert pem.stat().st_mode & 0o777 == 0o600
     pem.chmod(0o644)
-    (step,) = apply.differences(host.server.desired([host.local(plan("haproxy"))], [], host.server.read()))
+    (step,) = apply.find_differences(
+        host.server.build_desired_state([host.local(plan("haproxy"))], [], host.server.read())
+    )
     assert "rtc.key" not in str(step.diff())
     step.apply()
     assert pem.stat().st_mode & 0o777 == 0o600
@@ -411,8 +415,8 @@ def test_haproxy_diff_hides_passwords_of_others(tmp_path, monkeypatch):
     host = Host("haproxy", tmp_path / "root", monkeypatch)
     with open(host.server.main(), "a") as file:
         file.write("listen stats\n    stats auth admin:hunter2\nuserlist u\n    user joe insecure-password hunter2\n")
-    desired = host.server.desired([host.local(plan("haproxy"))], [], host.server.read())
-    shown = str([step.diff() for step in apply.differences(desired)])
+    desired = host.server.build_desired_state([host.local(plan("haproxy"))], [], host.server.read())
+    shown = str([step.diff() for step in apply.find_differences(desired)])
     assert "stats auth ****" in shown
     assert "hunter2" not in shown
 
@@ -422,11 +426,11 @@ def test_haproxy_block_that_someone_cut(tmp_path, monkeypatch):
     host.write(plan("haproxy"))
     main = Path(host.server.main())
     main.write_text(main.read_text().replace("# END collab.rtc", ""))
-    with pytest.raises(registry.ProxyError, match=r"END collab\.rtc"):
+    with pytest.raises(ProxyError, match=r"END collab\.rtc"):
         host.write(plan("haproxy"))
 
 
 def test_haproxy_that_is_too_old(tmp_path, monkeypatch):
     host = Host("haproxy", tmp_path / "root", monkeypatch, "1.8.27")
-    with pytest.raises(registry.ProxyError, match="too old"):
+    with pytest.raises(ProxyError, match="too old"):
         host.write(plan("haproxy"))

@@ -10,8 +10,7 @@ import zipfile
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils._tomcat import attributes as known
-from ansible_collections.collab.rtc.plugins.module_utils._tomcat import removed_attributes
+from ansible_collections.collab.rtc.plugins.module_utils._tomcat import attributes, removed_attributes
 
 
 @pytest.mark.parametrize(
@@ -32,8 +31,8 @@ def test_parse_version(text, version):
     ],
 )
 def test_gone(name, last, first):
-    assert known.gone([name, "scheme"], last) == []
-    assert [found for found, _instead in known.gone([name, "scheme"], first)] == [name]
+    assert attributes.find_removed([name, "scheme"], last) == []
+    assert [found for found, _instead in attributes.find_removed([name, "scheme"], first)] == [name]
 
 
 @pytest.mark.parametrize(
@@ -48,13 +47,18 @@ def test_gone(name, last, first):
     ],
 )
 def test_mask_text(text, masked):
-    assert known.mask_text(text) == masked
+    assert attributes.mask_text(text) == masked
 
 
 def test_masked_attributes():
     asked = {"port": "1", "keystorePass": "x", "certificateKeystorePassword": "y", "keyPass": ""}
-    expected = {"port": "1", "keystorePass": known.MASK, "certificateKeystorePassword": known.MASK, "keyPass": ""}
-    assert known.masked(asked) == expected
+    expected = {
+        "port": "1",
+        "keystorePass": attributes.MASK,
+        "certificateKeystorePassword": attributes.MASK,
+        "keyPass": "",
+    }
+    assert attributes.mask(asked) == expected
 
 
 def install(path, version):
@@ -67,13 +71,13 @@ def install(path, version):
 
 
 def test_version_from_the_jar(tmp_path):
-    assert known.detect_version(str(install(tmp_path, "9.0.98"))) == "9.0.98.0"
+    assert attributes.detect_version(str(install(tmp_path, "9.0.98"))) == "9.0.98.0"
 
 
 def test_version_behind_a_link(tmp_path):
     real = install(tmp_path / "real", "10.1.34")
     (tmp_path / "server.xml").symlink_to(real)
-    assert known.detect_version(str(tmp_path / "server.xml")) == "10.1.34.0"
+    assert attributes.detect_version(str(tmp_path / "server.xml")) == "10.1.34.0"
 
 
 @pytest.mark.parametrize("jar", [None, b"no zip", b""])
@@ -83,8 +87,8 @@ def test_version_from_the_release_notes(tmp_path, jar):
     (tmp_path / "lib" / "catalina.jar").unlink()
     if jar is not None:
         (tmp_path / "lib" / "catalina.jar").write_bytes(jar)
-    assert known.detect_version(str(path)) == "8.5.100"
+    assert attributes.detect_version(str(path)) == "8.5.100"
 
 
 def test_version_unknown(tmp_path):
-    assert known.detect_version(str(tmp_path / "conf" / "server.xml")) == ""
+    assert attributes.detect_version(str(tmp_path / "conf" / "server.xml")) == ""

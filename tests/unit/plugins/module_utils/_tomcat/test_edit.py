@@ -7,15 +7,15 @@
 from __future__ import annotations
 
 import codecs
-import pathlib
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils._tomcat import edit as server_xml_edit
 from ansible_collections.collab.rtc.plugins.module_utils._tomcat import server_xml
+from ansible_collections.collab.rtc.plugins.module_utils._tomcat.edit import EditRefused, edit_connector
 from ansible_collections.collab.rtc.plugins.module_utils._xml import start_tag
+from ansible_collections.collab.rtc.tests.unit import paths
 
-DATA = pathlib.Path(__file__).parents[3] / "data" / "server_xml"
+DATA = paths.DATA / "server_xml"
 HEAD, REST = '<Server><Service name="S">\n  ', "\n</Service></Server>"
 PROXY = {"scheme": "https", "secure": "true", "proxyName": "wiki.example.com", "proxyPort": "443"}
 
@@ -23,7 +23,7 @@ PROXY = {"scheme": "https", "secure": "true", "proxyName": "wiki.example.com", "
 def edit(data, attributes, port=None, version="", properties=None):
     model = server_xml.parse(data, "server.xml", properties)
     connector, _reason = server_xml.choose_connector(model, port)
-    return server_xml_edit.edit(model, connector, attributes, version)
+    return edit_connector(model, connector, attributes, version)
 
 
 def edit_tag(tag, attributes, properties=None):
@@ -148,7 +148,7 @@ def test_only_the_connector_changes(name, newline, final, attributes):
     text = (text if final else text.rstrip("\n")).replace("\n", newline)
     model = server_xml.parse(text.encode(), name)
     connector, _reason = server_xml.choose_connector(model)
-    new = server_xml_edit.edit(model, connector, attributes).data.decode()
+    new = edit_connector(model, connector, attributes).data.decode()
     tag = start_tag.read(model.document, connector.node)
     assert new.startswith(text[: tag.start])
     assert new.endswith(text[tag.end :])
@@ -236,7 +236,7 @@ def test_secrets_are_masked_in_the_diff_and_changes_of_them_show():
 @pytest.mark.parametrize("version", ["10", "10.1.34", "11.0.2"])
 def test_tls_attributes_are_gone_from_tomcat_10(version):
     data = (HEAD + ONE_LINE + REST).encode()
-    with pytest.raises(server_xml_edit.EditRefused, match=r"has no attribute keystoreFile.*SSLHostConfig") as caught:
+    with pytest.raises(EditRefused, match=r"has no attribute keystoreFile.*SSLHostConfig") as caught:
         edit(data, {"keystoreFile": "conf/x.p12"}, version=version)
     assert caught.value.line == 2
 
@@ -259,13 +259,13 @@ def test_a_protocol_of_others_may_have_any_attribute():
 
 @pytest.mark.parametrize("name", ["", "a b", 'a"', "1a", "a=b", "é", "a:b", "a\n"])
 def test_names_that_are_no_names(name):
-    with pytest.raises(server_xml_edit.EditRefused, match="not the name of an attribute"):
+    with pytest.raises(EditRefused, match="not the name of an attribute"):
         edit((HEAD + ONE_LINE + REST).encode(), {name: "x"})
 
 
 @pytest.mark.parametrize("value", ["a\0", "\x1b", "\ufffe", "\ud800"])
 def test_values_that_xml_cannot_hold(value):
-    with pytest.raises(server_xml_edit.EditRefused, match="a character that XML has not"):
+    with pytest.raises(EditRefused, match="a character that XML has not"):
         edit((HEAD + ONE_LINE + REST).encode(), {"server": value})
 
 
@@ -279,11 +279,11 @@ def test_a_default_of_the_doctype_is_not_removed():
     text = '<!DOCTYPE Server [<!ATTLIST Connector scheme CDATA "https">]>' + HEAD + '<Connector port="1"/>' + REST
     assert edit(text.encode(), {"scheme": "https"}).data == text.encode()
     assert b'scheme="http"' in edit(text.encode(), {"scheme": "http"}).data
-    with pytest.raises(server_xml_edit.EditRefused, match="scheme is a default that the DOCTYPE declares"):
+    with pytest.raises(EditRefused, match="scheme is a default that the DOCTYPE declares"):
         edit(text.encode(), {"scheme": None})
 
 
 def test_a_removal_that_uncovers_a_default_is_refused():
     text = '<!DOCTYPE Server [<!ATTLIST Connector scheme CDATA "https">]>' + HEAD + '<Connector scheme="x"/>' + REST
-    with pytest.raises(server_xml_edit.EditRefused, match="differ in more than what was asked"):
+    with pytest.raises(EditRefused, match="differ in more than what was asked"):
         edit(text.encode(), {"scheme": None})

@@ -16,7 +16,8 @@ from xml.dom import minidom
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils._tomcat import edit, server_xml
+from ansible_collections.collab.rtc.plugins.module_utils._tomcat import server_xml
+from ansible_collections.collab.rtc.plugins.module_utils._tomcat.edit import edit_connector
 
 hypothesis = pytest.importorskip("hypothesis")
 st = pytest.importorskip("hypothesis.strategies")
@@ -112,7 +113,7 @@ def apply(parts, asked):
     data = (before + tag + after).encode(codec)
     model = server_xml.parse(data)
     (connector,) = model.connectors
-    return data, edit.edit(model, connector, asked).data
+    return data, edit_connector(model, connector, asked).data
 
 
 @SETTINGS
@@ -149,7 +150,7 @@ def written(tag):
 def test_asking_again_changes_no_byte(parts, asked):
     _old, new = apply(parts, asked)
     model = server_xml.parse(new)
-    assert edit.edit(model, model.connectors[0], asked).data == new
+    assert edit_connector(model, model.connectors[0], asked).data == new
 
 
 @SETTINGS
@@ -159,7 +160,7 @@ def test_asking_for_what_is_there_changes_no_byte(parts):
     data = (before + tag + after).encode(codec)
     model = server_xml.parse(data)
     (connector,) = model.connectors
-    assert edit.edit(model, connector, connector.attributes).data == data
+    assert edit_connector(model, connector, connector.attributes).data == data
 
 
 @SETTINGS

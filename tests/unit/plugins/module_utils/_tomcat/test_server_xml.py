@@ -6,14 +6,13 @@
 
 from __future__ import annotations
 
-import pathlib
-
 import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils._tomcat import server_xml
 from ansible_collections.collab.rtc.plugins.module_utils._xml import start_tag
+from ansible_collections.collab.rtc.tests.unit import paths
 
-DATA = pathlib.Path(__file__).parents[3] / "data" / "server_xml"
+DATA = paths.DATA / "server_xml"
 ONE = '<Server><Service name="S">{}</Service></Server>'
 
 

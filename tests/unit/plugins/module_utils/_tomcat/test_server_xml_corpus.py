@@ -18,7 +18,8 @@ from xml.parsers import expat
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils._tomcat import edit, server_xml
+from ansible_collections.collab.rtc.plugins.module_utils._tomcat import server_xml
+from ansible_collections.collab.rtc.plugins.module_utils._tomcat.edit import edit_connector
 
 CORPUS = os.environ.get("RTC_CORPUS", "")
 pytestmark = pytest.mark.skipif(not CORPUS, reason="RTC_CORPUS is not set: no corpus of real files")
@@ -81,7 +82,7 @@ def check_file(path):
     for connector, index in zip(model.connectors, indexes):
         assert connector.attributes == nodes[index][2]
         for asked in [] if connector.is_ajp else EDITS:
-            new = edit.edit(model, connector, asked).data
+            new = edit_connector(model, connector, asked).data
             check_edit(data, new, nodes, index, asked)
             checked += 1
     return checked

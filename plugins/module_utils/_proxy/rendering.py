@@ -1,0 +1,123 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the renderers of the three servers share: limits, names, and where the paths of a virtual host go."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ansible_collections.collab.rtc.plugins.module_utils._facts import Upstream
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import MARK, ProxyError
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
+
+# The add-on's service pings every 25 s and gives up 60 s later (netty-socketio's defaults). Whatever is idle for less
+# than this must never be cut by a proxy; an hour also outlives a suspended notebook's short naps.
+TUNNEL_SECONDS = 3600
+# One long poll lasts a ping interval and its timeout at most.
+POLL_SECONDS = 120
+# An export or a bulk change of Confluence or Jira may take minutes before its first byte.
+APPLICATION_SECONDS = 300
+CONNECT_SECONDS = 10
+_APPLICATION_BODY_MB = 100
+_RTC_BODY_MB = 16
+
+# "Intermediate" of Mozilla's Server Side TLS guidelines 5.7, for TLS 1.2; TLS 1.3 has only good suites.
+CIPHERS = ":".join(
+    [
+        "ECDHE-ECDSA-AES128-GCM-SHA256",
+        "ECDHE-RSA-AES128-GCM-SHA256",
+        "ECDHE-ECDSA-AES256-GCM-SHA384",
+        "ECDHE-RSA-AES256-GCM-SHA384",
+        "ECDHE-ECDSA-CHACHA20-POLY1305",
+        "ECDHE-RSA-CHACHA20-POLY1305",
+        "DHE-RSA-AES128-GCM-SHA256",
+        "DHE-RSA-AES256-GCM-SHA384",
+        "DHE-RSA-CHACHA20-POLY1305",
+    ]
+)
+CIPHERSUITES = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
+
+
+@dataclass
+class ForwardedPath:
+    """A path of a virtual host and where it goes."""
+
+    path: str  # without a slash at its end, "" for all
+    suffix: str  # of the pool's name
+    upstreams: list[Upstream]  # all of one scheme
+    tunnel: bool  # WebSockets are its main use
+
+    @property
+    def primaries(self) -> list[Upstream]:
+        """The upstreams that are not backups."""
+        return [item for item in self.upstreams if not item.backup]
+
+    @property
+    def seconds(self) -> int:
+        """How long the upstream may be silent."""
+        return TUNNEL_SECONDS if self.tunnel else APPLICATION_SECONDS
+
+
+def forwarded_paths(vhost: VhostPlan) -> list[ForwardedPath]:
+    """The paths of a virtual host, the most special first.
+
+    :raises ProxyError: no upstream, upstreams of different schemes, or an ill-formed ``synchrony``.
+    """
+    upstreams = [
+        Upstream(str(item.get("scheme") or "http"), str(item["host"]), int(item["port"]), bool(item.get("backup")))
+        for item in vhost.upstreams
+    ]
+    if not upstreams or all(item.backup for item in upstreams):
+        raise ProxyError(f"{vhost.name} has no upstream that is not a backup.", "Name at least one in upstreams.")
+    if len({item.scheme for item in upstreams}) > 1:
+        raise ProxyError(f"{vhost.name} mixes http and https upstreams.", "Use one scheme for all of them.")
+    if vhost.role == "rtc":
+        return [ForwardedPath("", "", upstreams, True)]
+    found = []
+    if vhost.synchrony:
+        host, _colon, port = vhost.synchrony.rpartition(":")
+        if not host or not port.isdigit():
+            raise ProxyError(f"{vhost.name}: synchrony is not host:port: {vhost.synchrony}.", "Write 127.0.0.1:8091.")
+        synchrony = Upstream("http", host.strip("[]"), int(port))
+        found.append(ForwardedPath("/synchrony", "_synchrony", [synchrony], True))
+    path = vhost.context_path.strip("/")
+    return [*found, ForwardedPath("/" + path if path else "", "", upstreams, False)]
+
+
+def has_tls_upstream(vhost: VhostPlan) -> bool:
+    """Whether an upstream is reached over TLS, so that its certificate is to be checked."""
+    return any(item.scheme == "https" for forwarded in forwarded_paths(vhost) for item in forwarded.upstreams)
+
+
+def context_redirect(vhost: VhostPlan) -> str:
+    """The path that "/" redirects to, "" for none: the application's context path where it has one."""
+    path = vhost.context_path.strip("/")
+    return f"/{path}/" if path and vhost.role == "application" else ""
+
+
+def body_megabytes(vhost: VhostPlan) -> int:
+    """The largest request body that is passed on, in MiB."""
+    return _APPLICATION_BODY_MB if vhost.role == "application" else _RTC_BODY_MB
+
+
+def header(vhost: VhostPlan) -> str:
+    """The first lines of a managed file, which name it so."""
+    what = "collaboration service (RTC)" if vhost.role == "rtc" else "application"
+    return (
+        f"# {MARK}: {what} of {vhost.server_name}, port {vhost.port}.\n"
+        "# Changes made here are lost at the next run of the playbook.\n"
+    )
+
+
+def identifier(name: str) -> str:
+    """A name that every configuration language takes for a variable or a section."""
+    signs = {"-": "_", ".": "__", "_": "___"}  # "rtc-a", "rtc.a" and "rtc_a" stay three names
+    return "collab_" + re.sub(r"[^A-Za-z0-9]", lambda found: signs.get(found[0], "_"), name)
+
+
+def bracket(host: str) -> str:
+    """A host as it stands before a port: IPv6 addresses in brackets."""
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host

@@ -1,0 +1,62 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""An installation of nginx with includes."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx import reader
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.parsed_config import Directive
+
+
+def test_an_installation(read, hosts):
+    proxy = read("nginx")
+    assert hosts(proxy) == [
+        {
+            "at": "confluence:2",
+            "names": ["wiki.example.com", "www.wiki.example.com"],
+            "listens": ["* 80", ":: 80"],
+            "routes": [
+                "/confluence, http://127.0.0.1 8090, 90s, buffered, proto=$scheme, as=/confluence",
+                # Own proxy_set_header: nothing is inherited, X-Forwarded-Proto is gone.
+                "/synchrony, http://127.0.0.1 8091, 90s, upgrade, http11, buffered, as=/synchrony",
+                "/, http://127.0.0.1 8099, 90s, proto=$scheme",
+                "/computed, , 90s, buffered, proto=$scheme",
+            ],
+        },
+        {
+            "at": "confluence:19",
+            "names": ["wiki.example.com"],
+            "listens": ["192.0.2.10 9083 tls"],
+            "routes": ["/, http://127.0.0.1 9083 http://2001:db8::7 9083, 5400s, upgrade, http11, sticky=ip_hash"],
+        },
+        {
+            "at": "nginx.conf:14",
+            "names": [],
+            "listens": ["* 9093"],
+            "routes": ["/, tcp://192.0.2.5 9093 tcp://192.0.2.6 9093 backup, 7200s, upgrade, http11"],
+        },
+    ]
+    assert (proxy.hosts[1].certificate, proxy.hosts[1].key) == ("/etc/ssl/wiki.pem", "/etc/ssl/wiki.key")
+    assert any("gone.conf" in note for note in proxy.notes)
+    assert any("confluence:17" in note and "$arg_host" in note for note in proxy.notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "listen"),
+    [
+        ("80", ("*", 80, False)),
+        ("*:80 default_server", ("*", 80, False)),
+        ("192.0.2.1", ("192.0.2.1", 80, False)),
+        ("wiki.example.com:443 ssl", ("wiki.example.com", 443, True)),
+        ("[::]:443 ssl http2 ipv6only=on", ("::", 443, True)),
+        ("[2001:db8::1]", ("2001:db8::1", 80, False)),
+        ("unix:/run/x.sock", None),
+    ],
+)
+def test_listen(text, listen):
+    found = reader.listen_of(Directive("listen", text.split(), "f", 1))
+    assert (found and (found.address, found.port, found.tls)) == listen
