@@ -54,7 +54,7 @@ def test_the_reader_of_each_kind_understands_it(base, tmp_path, kind):
     path, around = AROUND[kind]
     (tmp_path / path.lstrip("/")).parent.mkdir(parents=True)
     (tmp_path / path.lstrip("/")).write_text(around % text, encoding="utf-8")
-    (host,) = registry.backend(kind, str(tmp_path)).read().hosts
+    (host,) = registry.make_backend(kind, str(tmp_path)).read().hosts
     assert [(listen.port, listen.tls) for listen in host.listens] == [(9083, True)]
     (route,) = [item for item in host.routes if item.path in ("", "/")]
     assert [(item.host, item.port) for item in route.upstreams] == [("10.0.0.11", 9083)]
