@@ -13,7 +13,7 @@ import ssl
 from ansible_collections.collab.rtc.plugins.module_utils import _files
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Listener, Proxy
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import control, daemon
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Backend, DesiredState, ProxyError
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Backend, DesiredLayout, ProxyError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.listens import is_wildcard
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import server_certificate
@@ -77,7 +77,7 @@ def _check_pair(vhost: VhostPlan) -> None:
         ) from exc
 
 
-def check_ports(backend: Backend, desired: DesiredState, current: Proxy, master: int) -> None:
+def check_ports(backend: Backend, desired: DesiredLayout, current: Proxy, master: int) -> None:
     """Check that every address is this host's and no other process listens there.
 
     A server that finds this out itself keeps running with its old configuration at best (nginx), or stops (Apache).

@@ -85,7 +85,7 @@ def taken():
     ],
 )  # fmt: skip
 def test_ports(taken, address, words):
-    desired = backend.DesiredState(listens=[(address, taken)])
+    desired = backend.DesiredLayout(listens=[(address, taken)])
     with pytest.raises(ProxyError, match=words) if words else contextlib.nullcontext():
         preflight.check_ports(registry.make_backend("nginx"), desired, Proxy("nginx"), 0)
 
@@ -94,13 +94,13 @@ def test_ports_of_the_server_itself(taken, monkeypatch):
     server = registry.make_backend("nginx")
     (item,) = [item for item in control.listening() if item.port == taken]
     monkeypatch.setattr(type(server), "programs", (item.process,))
-    preflight.check_ports(server, backend.DesiredState(listens=[("127.0.0.1", taken)]), Proxy("nginx"), 0)
+    preflight.check_ports(server, backend.DesiredLayout(listens=[("127.0.0.1", taken)]), Proxy("nginx"), 0)
     with pytest.raises(ProxyError, match="without a restart"):
-        preflight.check_ports(server, backend.DesiredState(listens=[("*", taken)]), Proxy("nginx"), 0)
+        preflight.check_ports(server, backend.DesiredLayout(listens=[("*", taken)]), Proxy("nginx"), 0)
 
 
 def test_who_tells_the_server_to_listen_there(taken):
-    desired = backend.DesiredState(
+    desired = backend.DesiredLayout(
         listens=[("127.0.0.1", taken)], origins={("127.0.0.1", taken): "/etc/apache2/ports.conf:5"}
     )
     with pytest.raises(ProxyError, match=r"ports\.conf:5"):
