@@ -89,9 +89,9 @@ def check_ports(backend: Backend, desired: DesiredLayout, current: Proxy, master
     has = [item for host in current.hosts for item in host.listens] if master else []
     for address, port in desired.listens:
         held = [item for item in sockets if control.meets(address, port, item)]
-        # A worker that gave up root hides its sockets; then what the running server was told to listen on counts.
-        told = any(item.port == port and daemon.overlap(address, item.address) for item in has)
-        own = [item for item in held if item.process in backend.programs or (told and not item.pid)]
+        # A worker that gave up root hides its sockets; then what its configuration says counts.
+        configured = any(item.port == port and daemon.overlap(address, item.address) for item in has)
+        own = [item for item in held if item.process in backend.programs or (configured and not item.pid)]
         if own:
             _check_reloadable(backend, address, port, own)
             continue
@@ -107,7 +107,7 @@ def check_ports(backend: Backend, desired: DesiredLayout, current: Proxy, master
             )
             origin = desired.origins.get((address, port))
             remedy = (
-                f"{origin} tells {backend.kind} to listen there: remove that, or stop the other process."
+                f"{origin} makes {backend.kind} listen there: remove that, or stop the other process."
                 if origin
                 else "Let that process listen on the loopback address only, or choose another port."
             )

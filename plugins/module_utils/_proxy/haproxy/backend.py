@@ -202,7 +202,7 @@ def _read_block(path: str, text: str) -> list[VhostPlan]:
     match = _BLOCK.search(text)
     if not match:
         if "# BEGIN collab.rtc" in text:
-            remedy = "Put it back at the end of our block, or remove the block."
+            remedy = "Put it back at the end of the managed block, or remove the block."
             raise ProxyError(f"{path}: the mark '{_END}' is missing.", remedy)
         return []
     found = []
@@ -211,7 +211,9 @@ def _read_block(path: str, text: str) -> list[VhostPlan]:
             try:
                 found.append(_facts.from_dict(VhostPlan, {"site": "", **json.loads(line[len(_VHOST) :])}))
             except (ValueError, TypeError) as exc:
-                raise ProxyError(f"{path}: the line '{line[:40]}…' cannot be read.", "Remove our block.") from exc
+                raise ProxyError(
+                    f"{path}: the line '{line[:40]}…' cannot be read.", "Remove the managed block."
+                ) from exc
     return found
 
 
