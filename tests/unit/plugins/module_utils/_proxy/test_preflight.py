@@ -36,7 +36,8 @@ def test_certificate_that_ends_soon(plan, issue):
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        ("one", "only one of"), ("name", "is not for wiki.example.com; it holds other.example.com"), ("expired", "expired"),
+        ("one", "only one of"), ("name", "is not for wiki.example.com; it holds other.example.com"),
+        ("expired", "expired"),
         ("early", "not yet valid"), ("mismatch", "is not that of the certificate"), ("text", "holds no certificate"),
         ("missing", "No such file"), ("no key", "cannot be used"), ("locked", "pass phrase"),
     ],
@@ -80,7 +81,8 @@ def taken():
 @pytest.mark.parametrize(
     ("address", "words"),
     [
-        ("127.0.0.1", "in use by"), ("*", "in use by"), ("127.0.0.2", ""), ("192.0.2.77", "is not an address of this host"),
+        ("127.0.0.1", "in use by"), ("*", "in use by"), ("127.0.0.2", ""),
+        ("192.0.2.77", "is not an address of this host"),
         ("no-such-name.invalid", "is not an address of this host"),
     ],
 )  # fmt: skip

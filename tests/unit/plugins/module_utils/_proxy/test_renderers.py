@@ -157,7 +157,7 @@ def test_plain_http(host):
 
 
 def test_connections_to_an_add_ons_own_service_are_not_used_again(host):
-    """Seen with netty-socketio 1.7.18 and 2.0.9: "connection: keep-alive" in the answer, and the connection is closed."""
+    """Seen with netty-socketio 1.7.18 and 2.0.9: the answer says "connection: keep-alive", the connection is closed."""
     host.write(plan(host.kind))
     again = host.text()
     (route,) = host.write(plan(host.kind, reuse=False))[0].routes
