@@ -116,10 +116,10 @@ class TrustOption:
 
     path: str  # of setenv.sh
     mtime: float = 0.0  # seconds since the epoch
-    ours: str = ""  # the trust store that our block in it names
-    elsewhere: str = ""  # the one that is named to the JVM without our block
-    otherwise: str = ""  # the one that the JVM would use without our block: elsewhere, jssecacerts or cacerts
-    obstacle: str = ""  # why our block cannot be written
+    ours: str = ""  # the trust store that the managed block in it names
+    elsewhere: str = ""  # the one that is named to the JVM without that block
+    otherwise: str = ""  # the one that the JVM would use without it: elsewhere, jssecacerts or cacerts
+    obstacle: str = ""  # why the managed block cannot be written
 
 
 @dataclass
@@ -245,10 +245,10 @@ class Proxy:
 class RtcInstance:
     """An RTC service found on the host."""
 
-    kind: str  # "deployed": ours | "builtin": in the application's JVM | "foreign"
+    kind: str  # "deployed": by this collection | "builtin": in the application's JVM | "foreign"
     port: int
     address: str = ""
-    instance: str = ""  # "confluence" | "jira" for ours
+    instance: str = ""  # "confluence" | "jira" for a deployed one
     unit: str = ""
     active: bool = False
     release: str = ""

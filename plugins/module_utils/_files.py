@@ -132,7 +132,9 @@ def _adopt(handle: int, real: str, old: os.stat_result | None, mode: int, owner:
             os.fchown(handle, owner, group)
         os.fchmod(handle, mode)
         return
-    with contextlib.suppress(PermissionError):  # not root: the file is ours already, or stays readable by its group
+    with contextlib.suppress(
+        PermissionError
+    ):  # not root: the file has this owner already, or stays readable by its group
         os.fchown(handle, old.st_uid, old.st_gid)
     os.fchmod(handle, stat.S_IMODE(old.st_mode))
     for name in _ATTRIBUTES:

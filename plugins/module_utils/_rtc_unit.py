@@ -75,7 +75,7 @@ WantedBy=multi-user.target
 
 
 # Credentials are given once, at the start. A renewed key has to reach a process that runs, so that nobody is cut off:
-# root copies the pair to the service's own directory in memory, and tells it. Root's part runs outside of the sandbox
+# root copies the pair to the service's own directory in memory, and signals it. Root's part runs outside of the sandbox
 # ("+").
 _TLS = """\
 # Written by collab.rtc; changes are overwritten by its next run.

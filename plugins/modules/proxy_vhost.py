@@ -19,8 +19,9 @@ description:
     and the key must be theirs.
   - After writing, the server itself checks the whole configuration. If it refuses, every file is put back and its
     words are the error.
-  - The server is reloaded, never restarted, when a file changed, and also when a file or certificate is newer than what
-    the running server has loaded. A service that was never started is started. One that was stopped is left stopped.
+  - The server is reloaded, never restarted, when a file changed, and also when a file or certificate is newer than
+    what the running server has loaded. A service that was never started is started. One that was stopped is left
+    stopped.
   - Layouts are those of Debian, and of the RHEL family. The latter has not been tried on a real host yet.
 requirements:
   - Python 3.8 or later on the managed host; nothing else.
@@ -191,24 +192,14 @@ EXAMPLES = r"""
 - name: Forward RTC on the external address, while the service has the same port on loopback
   collab.rtc.proxy_vhost:
     vhosts:
-      - kind: nginx
-        name: rtc-confluence-9083
-        role: rtc
-        server_name: wiki.example.com
-        listen: [192.0.2.10]
-        port: 9083
-        upstreams:
-          - host: 127.0.0.1
-            port: 9083
-        certificate: /etc/ssl/wiki.example.com.pem
-        key: /etc/ssl/private/wiki.example.com.key
+      - kind: nginx name: rtc-confluence-9083 role: rtc server_name: wiki.example.com listen: [192.0.2.10] port: 9083
+        upstreams: - host: 127.0.0.1 port: 9083 certificate: /etc/ssl/wiki.example.com.pem key:
+        /etc/ssl/private/wiki.example.com.key
 
 - name: Take it away again
   collab.rtc.proxy_vhost:
     vhosts:
-      - kind: nginx
-        name: rtc-confluence-9083
-        state: absent
+      - kind: nginx name: rtc-confluence-9083 state: absent
 """
 
 RETURN = r"""

@@ -72,7 +72,7 @@ restarted:
   returned: success
   type: bool
 reloaded:
-  description: Whether the running service was told of a renewed certificate.
+  description: Whether the running service was made to read a renewed certificate.
   returned: success
   type: bool
 config_path:

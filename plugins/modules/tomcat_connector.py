@@ -16,8 +16,8 @@ description:
   - New attributes are placed beside related ones, in the style of the file.
   - What is written is read back first. The file is replaced as a whole; its owner, mode, SELinux context and a
     symbolic link to it stay.
-  - It refuses, and leaves the file untouched, when the file is not well-formed or is not Tomcat's, when no connector or
-    several fit, when the connector stands in an entity, and when this Tomcat no longer has an attribute.
+  - It refuses, and leaves the file untouched, when the file is not well-formed or is not Tomcat's, when no connector
+    or several fit, when the connector stands in an entity, and when this Tomcat no longer has an attribute.
   - Tomcat reads the file when it starts. This module restarts nothing.
 requirements:
   - Python 3.8 or later on the managed host; nothing else.
@@ -40,10 +40,10 @@ options:
   connector_port:
     description:
       - Port of the connector. A C(${...}) in the file is replaced by O(properties) before it is compared.
-      - Without it the connector that users' requests arrive at is taken, by the first rule that finds exactly one.
-        The rules are the only HTTP connector; the only one with a C(proxyName), because unproxied ones are for
-        application links; the only TLS connector that a plain one redirects to; the only one on the default port of
-        Confluence or Jira. If no rule does, the module fails and lists the candidates with their lines.
+      - Without it the connector that users' requests arrive at is taken, by the first rule that finds exactly one. The
+        rules are the only HTTP connector; the only one with a C(proxyName), because unproxied ones are for application
+        links; the only TLS connector that a plain one redirects to; the only one on the default port of Confluence or
+        Jira. If no rule does, the module fails and lists the candidates with their lines.
     type: int
   attributes:
     description:
@@ -55,8 +55,8 @@ options:
   tomcat_version:
     description:
       - Version of Tomcat, such as V(9.0.98), to refuse attributes that it no longer has.
-      - Read from C(lib/catalina.jar) or C(RELEASE-NOTES) above the C(conf) directory where it is not given.
-        If it is unknown, all attributes are taken.
+      - Read from C(lib/catalina.jar) or C(RELEASE-NOTES) above the C(conf) directory where it is not given. If it is
+        unknown, all attributes are taken.
     type: str
   properties:
     description:

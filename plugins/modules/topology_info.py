@@ -10,14 +10,14 @@ module: topology_info
 short_description: Tell how Confluence or Jira, its Tomcat, Java and reverse proxies are set up on a host
 version_added: 0.1.0
 description:
-  - Finds the Confluence and Jira installations of a host, how their Tomcat is wired, the JRE and the trust store
-    that the application really uses, the reverse proxies and what they forward, the sockets that listen, and how
-    names resolve here. It is what the plan of this collection is made from.
+  - Finds the Confluence and Jira installations of a host, how their Tomcat is wired, the JRE and the trust store that
+    the application really uses, the reverse proxies and what they forward, the sockets that listen, and how names
+    resolve here. It is what the plan of this collection is made from.
   - Only reads files, C(/proc), and what C(systemctl show), C(semanage port -l) and the proxies print about their
     version. It starts no JVM. One call is all the gathering that the collection does.
   - Never fails because a part cannot be read. Such parts are in RV(topology.unreadable), each with its reason.
-  - Works without root as far as permissions allow. The processes behind sockets and files of other users are then
-    not seen.
+  - Works without root as far as permissions allow. The processes behind sockets and files of other users are then not
+    seen.
   - Passwords are never returned. Values of properties and attributes that hold one are V(********).
 author:
   - collab.rtc authors (@collab-rtc)
@@ -80,7 +80,7 @@ EXAMPLES = r"""
   ansible.builtin.debug:
     var: found.topology.applications
 
-- name: Look in a directory of our own, and ask what a name resolves to there
+- name: Look in another directory too, and ask what a name resolves to there
   collab.rtc.topology_info:
     install_dirs: [/apps/wiki]
     names: [wiki.example.org]

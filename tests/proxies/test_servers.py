@@ -305,7 +305,7 @@ def test_the_backup_answers_when_the_first_is_gone(site, upstream):
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 99])
 def test_a_run_that_is_killed_is_finished_by_the_next(site, steps):
-    """SIGKILL after some of the writes (99: after all, before the reload): files are whole, and a second run converges."""
+    """SIGKILL after some of the writes (99: after all, before the reload): files are whole, a second run converges."""
     site.daemon.start()
     options = {"vhosts": site.vhosts(), "config_root": str(site.daemon.root)}
     killed = subprocess.run(
@@ -393,7 +393,8 @@ def test_beside_a_foreign_server_of_another_name(site):
         {
             "nginx": f"server {{ listen {site.external}:{site.tomcat.port} ssl; server_name other.example.com; "
             f"ssl_certificate {certificate}; ssl_certificate_key {key}; location / {{ return 410; }} }}\n",
-            "apache": f"LoadModule ssl_module /usr/lib/apache2/modules/mod_ssl.so\nListen {site.external}:{site.tomcat.port}\n"
+            "apache": "LoadModule ssl_module /usr/lib/apache2/modules/mod_ssl.so\n"
+            f"Listen {site.external}:{site.tomcat.port}\n"
             f"<VirtualHost *:{site.tomcat.port}>\nServerName other.example.com\nSSLEngine on\n"
             f"SSLCertificateFile {certificate}\nSSLCertificateKeyFile {key}\nRedirect 410 /\n</VirtualHost>\n",
         }

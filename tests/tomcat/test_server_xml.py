@@ -127,7 +127,8 @@ STILL_THERE = {
 
 
 def test_tomcat_agrees_about_what_is_gone(tomcat):
-    text = b"<Server port='-1'><Service name='S'><Connector port='1'/><Engine name='E' defaultHost='h'/></Service></Server>"
+    service = b"<Service name='S'><Connector port='1'/><Engine name='E' defaultHost='h'/></Service>"
+    text = b"<Server port='-1'>" + service + b"</Server>"
     data = edited(text, {**ONCE_THERE, **STILL_THERE})  # no version: nothing is refused
     _code, said = tomcat.configtest(data)
     ours = {name for name, _instead in attributes.find_removed([*ONCE_THERE, *STILL_THERE], tomcat.version)}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A trust store of its own, named in setenv.sh: what a web application of a real Tomcat, started by catalina.sh, trusts."""
+"""A trust store of its own, named in setenv.sh: what a web application of a real Tomcat trusts."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ JSP = """<%@ page trimDirectiveWhitespaces="true" import="java.net.*, java.secur
 
 
 def own_jre(home, target):
-    """A runtime whose cacerts can be replaced; all else is shared with the one in the cache where the disk allows it."""
+    """A runtime whose cacerts can be replaced; all else is shared with the one in the cache where that is possible."""
 
     def link(source, copy):
         try:

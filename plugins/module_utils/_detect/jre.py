@@ -97,10 +97,10 @@ def _locate_store(rootfs: RootFs, home: str, named: str, folder: str) -> TrustSt
 
 
 def trust_option(rootfs: RootFs, home: str, script: str, elsewhere: str, folder: str) -> TrustOption | None:
-    """What our block in a setenv.sh says, or could say.
+    """Which trust store the managed block in a setenv.sh names, or could name.
 
     :param script: path of the setenv.sh.
-    :param elsewhere: the trust store that is named to the next JVM without our block, "" for none.
+    :param elsewhere: the trust store that is named to the next JVM without that block, "" for none.
     :param folder: the directory of the process, for a relative path.
     """
     text, info = rootfs.text(script), rootfs.stat(script)

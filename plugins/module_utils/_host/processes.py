@@ -92,14 +92,14 @@ class Proc:
 
     def sees(self, path: str) -> bool:
         """Whether the process means the same file by a path as we do; it does not when it runs in a container."""
-        ours = self.rootfs.stat(path)
-        if ours is None:
+        own = self.rootfs.stat(path)
+        if own is None:
             return False
         try:
             theirs = os.stat(self.rootfs.disk(f"/proc/{self.pid}/root") + path)
         except OSError:
             return self._find_container() == Proc(self.rootfs, 1)._find_container()
-        return (theirs.st_dev, theirs.st_ino) == (ours.st_dev, ours.st_ino)
+        return (theirs.st_dev, theirs.st_ino) == (own.st_dev, own.st_ino)
 
     def _find_container(self) -> str:
         found = _CONTAINER.findall(self.rootfs.text(f"/proc/{self.pid}/cgroup") or "")
@@ -189,7 +189,7 @@ def _find_holders(rootfs: RootFs, pids: list[int], wanted: set[str]) -> dict[str
         folder = rootfs.disk(f"/proc/{pid}/fd")
         try:
             descriptors = os.listdir(folder)
-        except OSError:  # not ours, or gone
+        except OSError:  # of another user, or gone
             continue
         for descriptor in descriptors:
             with contextlib.suppress(OSError):

@@ -19,8 +19,8 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy import preflight
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (
     Backend,
     DesiredFile,
+    DesiredLayout,
     DesiredLink,
-    DesiredState,
     ProxyError,
 )
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.control import Control
@@ -84,7 +84,7 @@ class ProxyChange:
         self._check_certificates()
         self._refuse_broken()
         current = self.backend.read()
-        desired = self.backend.build_desired_state(self.vhosts, self.absent, current)
+        desired = self.backend.build_layout(self.vhosts, self.absent, current)
         steps = find_differences(desired)
         self.result.files = [item.path for item in desired.files]
         self.result.modules = [name for name in desired.modules if any(f"/{name}.load" in step.path for step in steps)]
@@ -144,22 +144,22 @@ class ProxyChange:
         )
         return found + (selinux_firewalld.find_firewalld_needs(ports) if self.options.firewalld else [])
 
-    def _list_sources(self, desired: DesiredState) -> list[str]:
+    def _list_sources(self, desired: DesiredLayout) -> list[str]:
         paths = [*desired.configuration, *(item.path for item in desired.links), *(item.path for item in desired.files)]
         for vhost in self.vhosts:
             paths += [path for path in (vhost.certificate, vhost.key, vhost.upstream_ca) if path]
         return paths
 
-    def _is_stale(self, desired: DesiredState) -> bool:
+    def _is_stale(self, desired: DesiredLayout) -> bool:
         return os.path.exists(self.marker) or self.control.outdated(preflight.find_newest(self._list_sources(desired)))
 
-    def _foresee(self, desired: DesiredState) -> None:
+    def _foresee(self, desired: DesiredLayout) -> None:
         state = self.control.state()
         if self.options.reload and (self.result.changed or state in ("new", "failed") or self._is_stale(desired)):
             self.result.reloaded = state != "stopped"
             self.result.changed = self.result.changed or self.result.reloaded
 
-    def _apply(self, steps: list[Step], desired: DesiredState) -> None:
+    def _apply(self, steps: list[Step], desired: DesiredLayout) -> None:
         pending = os.path.exists(self.marker)
         if steps:
             self._write(steps, desired, pending)
@@ -185,7 +185,7 @@ class ProxyChange:
         with contextlib.suppress(OSError):
             os.unlink(self.marker)
 
-    def _write(self, steps: list[Step], desired: DesiredState, pending: bool) -> None:
+    def _write(self, steps: list[Step], desired: DesiredLayout, pending: bool) -> None:
         for directory in desired.directories:
             os.makedirs(directory, mode=0o700, exist_ok=True)
         for step in steps:
@@ -268,7 +268,7 @@ class Step:
         return {"before_header": self.path, "after_header": self.path, "before": before, "after": after}
 
 
-def find_differences(desired: DesiredState) -> list[Step]:
+def find_differences(desired: DesiredLayout) -> list[Step]:
     """What is not as it shall be, in an order that is good at every moment: switched on last, off first."""
     steps = []
     for item in desired.files:

@@ -52,7 +52,7 @@ class DesiredLink:
 
 
 @dataclass
-class DesiredState:
+class DesiredLayout:
     """Everything that one change of a proxy server leaves behind; applied in this order."""
 
     directories: list[str] = field(default_factory=list)  # made with mode 0700 where missing
@@ -162,7 +162,7 @@ class Backend(abc.ABC):
         """What the configuration files say; what could not be followed is in ``notes``. Never raises."""
 
     @abc.abstractmethod
-    def build_desired_state(self, vhosts: list[VhostPlan], absent: list[str], current: Proxy) -> DesiredState:
+    def build_layout(self, vhosts: list[VhostPlan], absent: list[str], current: Proxy) -> DesiredLayout:
         """The files that make these virtual hosts, and take away those of the names in ``absent``.
 
         :raises ProxyError: what is asked cannot be had from this server, or the file to write is someone else's.

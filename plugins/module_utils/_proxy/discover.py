@@ -32,7 +32,7 @@ def _describe(server: Backend) -> Proxy:
     on_host = server.root == "/"
     proxy.version = server.version() if on_host else ""
     proxy.running = bool(daemon.read_pid(server.pid_file(), server.programs))
-    if on_host and server.program() and os.geteuid() == 0:  # others may not read its keys, and would be told so
+    if on_host and server.program() and os.geteuid() == 0:  # others may not read its keys, and would see only that
         proxy.error = server.validate()
     seen: dict[str, VirtualHost] = {}
     for host in proxy.hosts:

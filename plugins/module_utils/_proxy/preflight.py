@@ -13,7 +13,7 @@ import ssl
 from ansible_collections.collab.rtc.plugins.module_utils import _files
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Listener, Proxy
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import control, daemon
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Backend, DesiredState, ProxyError
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Backend, DesiredLayout, ProxyError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.listens import is_wildcard
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import server_certificate
@@ -78,7 +78,7 @@ def _check_pair(vhost: VhostPlan) -> None:
         ) from exc
 
 
-def check_ports(backend: Backend, desired: DesiredState, current: Proxy, master: int) -> None:
+def check_ports(backend: Backend, desired: DesiredLayout, current: Proxy, master: int) -> None:
     """Check that every address is this host's and no other process listens there.
 
     A server that finds this out itself keeps running with its old configuration at best (nginx), or stops (Apache).
@@ -90,9 +90,9 @@ def check_ports(backend: Backend, desired: DesiredState, current: Proxy, master:
     has = [item for host in current.hosts for item in host.listens] if master else []
     for address, port in desired.listens:
         held = [item for item in sockets if control.meets(address, port, item)]
-        # A worker that gave up root hides its sockets; then what the running server was told to listen on counts.
-        told = any(item.port == port and daemon.overlap(address, item.address) for item in has)
-        own = [item for item in held if item.process in backend.programs or (told and not item.pid)]
+        # A worker that gave up root hides its sockets; then what its configuration says counts.
+        configured = any(item.port == port and daemon.overlap(address, item.address) for item in has)
+        own = [item for item in held if item.process in backend.programs or (configured and not item.pid)]
         if own:
             _check_reloadable(backend, address, port, own)
             continue
@@ -108,7 +108,7 @@ def check_ports(backend: Backend, desired: DesiredState, current: Proxy, master:
             )
             origin = desired.origins.get((address, port))
             remedy = (
-                f"{origin} tells {backend.kind} to listen there: remove that, or stop the other process."
+                f"{origin} makes {backend.kind} listen there: remove that, or stop the other process."
                 if origin
                 else "Let that process listen on the loopback address only, or choose another port."
             )

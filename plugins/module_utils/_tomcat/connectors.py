@@ -245,7 +245,7 @@ def choose_connector(model: ConnectorModel, port: int | None = None, kind: str =
     if not usable:
         raise _explain_none(model, "no live HTTP connector")
     if model.external:
-        raise _explain_elsewhere(model, "other connectors may stand there, so that the users' one cannot be told")
+        raise _explain_elsewhere(model, "other connectors may stand there, so that the users' one cannot be known")
     for fitting, reason in _apply_rules(usable, kind):
         if len(fitting) == 1:
             return fitting[0], reason

@@ -36,7 +36,7 @@ def describe(
 
     :param base: the CATALINA_BASE.
     :param properties: of the JVM, unmasked.
-    :param environment: of the process; used where Tomcat is told to take values from it.
+    :param environment: of the process; used where Tomcat is configured to take values from it.
     """
     path = base + "/conf/server.xml"
     facts = ServerXml(path=path)

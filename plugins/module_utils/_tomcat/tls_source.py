@@ -40,7 +40,7 @@ _ATTRIBUTES = {
 
 
 class NoKey(RtcError):  # noqa: N818 - says what happened
-    """The connector has no key that can be told."""
+    """The connector has no key, or what names it is unknown."""
 
 
 @dataclass(frozen=True)

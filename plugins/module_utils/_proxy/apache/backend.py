@@ -17,8 +17,8 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache import pa
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (
     Backend,
     DesiredFile,
+    DesiredLayout,
     DesiredLink,
-    DesiredState,
     ProxyError,
     ca_file,
     is_managed,
@@ -76,10 +76,10 @@ class Apache(Backend):
         """httpd ends without a ``Listen``."""
         return bool(reader.listens(self.parse_config()))
 
-    def build_desired_state(self, vhosts: list[VhostPlan], absent: list[str], current: Proxy) -> DesiredState:
+    def build_layout(self, vhosts: list[VhostPlan], absent: list[str], current: Proxy) -> DesiredLayout:
         """A file for each virtual host, the links that switch it on, and those of the modules it needs."""
         available, enabled = self._find_directories()
-        result = DesiredState()
+        result = DesiredLayout()
         needed = sorted({name for vhost in vhosts for name in renderer.modules(vhost, self.version())})
         self._enable_modules(needed, result)
         extra = {form for name in needed for form in (f"{name}_module", f"mod_{name}.c")}
@@ -107,7 +107,7 @@ class Apache(Backend):
         vhost: VhostPlan,
         foreign: list[ProxyListen],
         current: Proxy,
-        result: DesiredState,
+        result: DesiredLayout,
         available: str,
         enabled: str,
     ) -> None:
@@ -143,7 +143,7 @@ class Apache(Backend):
             return f"{self.directory()}/sites-available", f"{self.directory()}/sites-enabled"
         return f"{self.directory()}/conf.d", ""
 
-    def _enable_modules(self, names: list[str], result: DesiredState) -> None:
+    def _enable_modules(self, names: list[str], result: DesiredLayout) -> None:
         """Links in mods-enabled for what is not loaded yet, with what it depends on, as ``a2enmod`` makes them."""
         loaded = self.parse_config().modules if os.path.exists(self.main()) else set()
         todo = [name for name in names if f"{name}_module" not in loaded]

@@ -49,7 +49,7 @@ def render(vhost: VhostPlan, hosts: list[str], listens: list[str], authorities: 
 
 
 def _render_listen(address: str, port: int) -> list[str]:
-    # Another file of ours may need the same; the first of them to be read listens.
+    # Another managed file may need the same; the first of them to be read listens.
     place = f"{'0.0.0.0' if address == '*' else rendering.bracket(address)}:{port}"  # noqa: S104 - the plan says so
     guard = rendering.identifier("listen " + place)
     return [f"<IfDefine !{guard}>", f"    Define {guard}", f"    Listen {place}", "</IfDefine>", ""]

@@ -27,7 +27,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (
     MARK,
     Backend,
     DesiredFile,
-    DesiredState,
+    DesiredLayout,
     ProxyError,
     ca_file,
     version_tuple,
@@ -105,7 +105,7 @@ class Haproxy(Backend):
             host.managed = host.file == path and first <= host.line <= last
         return Proxy("haproxy", config=self.main(), hosts=hosts, notes=config.notes)
 
-    def build_desired_state(self, vhosts: list[VhostPlan], absent: list[str], current: Proxy) -> DesiredState:
+    def build_layout(self, vhosts: list[VhostPlan], absent: list[str], current: Proxy) -> DesiredLayout:
         """The managed block, and a file with certificate and key for each virtual host that ends TLS."""
         if self.version() and version_tuple(self.version()) < _OLDEST:
             raise ProxyError(f"HAProxy {self.version()} is too old.", "Install 2.2 or later, or use nginx or Apache.")
@@ -116,7 +116,7 @@ class Haproxy(Backend):
         kept = [held[name] for name in sorted(held) if name not in absent]
         for vhost in vhosts:
             refuse_foreign(vhost, current, any_name=True)
-        result = DesiredState()
+        result = DesiredLayout()
         directory = self.path("/etc/haproxy/collab-rtc")
         pems = {item.name: f"{directory}/{item.name}.pem" for item in kept if item.certificate}
         if pems:
@@ -202,7 +202,7 @@ def _read_block(path: str, text: str) -> list[VhostPlan]:
     match = _BLOCK.search(text)
     if not match:
         if "# BEGIN collab.rtc" in text:
-            remedy = "Put it back at the end of our block, or remove the block."
+            remedy = "Put it back at the end of the managed block, or remove the block."
             raise ProxyError(f"{path}: the mark '{_END}' is missing.", remedy)
         return []
     found = []
@@ -211,7 +211,9 @@ def _read_block(path: str, text: str) -> list[VhostPlan]:
             try:
                 found.append(_facts.from_dict(VhostPlan, {"site": "", **json.loads(line[len(_VHOST) :])}))
             except (ValueError, TypeError) as exc:
-                raise ProxyError(f"{path}: the line '{line[:40]}…' cannot be read.", "Remove our block.") from exc
+                raise ProxyError(
+                    f"{path}: the line '{line[:40]}…' cannot be read.", "Remove the managed block."
+                ) from exc
     return found
 
 

@@ -14,8 +14,8 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy import daemon
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (
     Backend,
     DesiredFile,
+    DesiredLayout,
     DesiredLink,
-    DesiredState,
     ProxyError,
     ca_file,
     is_managed,
@@ -52,10 +52,10 @@ class Nginx(Backend):
         config = self.parse_config()
         return Proxy("nginx", config=self.main(), hosts=reader.virtual_hosts(config), notes=config.notes)
 
-    def build_desired_state(self, vhosts: list[VhostPlan], absent: list[str], current: Proxy) -> DesiredState:
+    def build_layout(self, vhosts: list[VhostPlan], absent: list[str], current: Proxy) -> DesiredLayout:
         """One file for each virtual host, where this installation includes its sites from."""
         available, enabled = self._find_directories()
-        result = DesiredState()
+        result = DesiredLayout()
         managed = {f"{available}/{vhost.name}.conf" for vhost in vhosts}
         foreign = foreign_listens(current, managed)
         for vhost in vhosts:

@@ -34,7 +34,7 @@ def render(vhost: VhostPlan, listens: list[str], authorities: str) -> str:
 
 
 def _render_map(me: str, reuse: bool) -> str:
-    # A name of our own, so that it never meets a map of someone else. The empty value keeps upstream connections of
+    # A name of its own, so that it never meets a map of someone else. The empty value keeps upstream connections of
     # plain requests alive, which a constant "upgrade" would not.
     plain = "''" if reuse else "close"
     return f"map $http_upgrade ${_name_variable(me)} {{\n    default upgrade;\n    '' {plain};\n}}\n"

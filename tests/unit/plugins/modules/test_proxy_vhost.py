@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The module without any proxy server: options, check mode before installation, files, undo. tests/proxies has the rest."""
+"""The module without a proxy server: options, check mode before installation, files, undo; see tests/proxies."""
 
 from __future__ import annotations
 

@@ -452,7 +452,8 @@ def test_values_from_catalina_properties_and_the_environment(host):
     host.jira().write(JIRA + "/conf/server.xml", text.replace("hunter2", "${KEY_PASS}"))
     host.write(
         JIRA + "/conf/catalina.properties",
-        "# x\norg.apache.tomcat.util.digester.PROPERTY_SOURCE=\\\n  org.apache.tomcat.util.digester.EnvironmentPropertySource\n"
+        "# x\norg.apache.tomcat.util.digester.PROPERTY_SOURCE=\\\n"
+        "  org.apache.tomcat.util.digester.EnvironmentPropertySource\n"
         "web.port = 8099\n",
     )
     host.jvm(700, JIRA, environment={"KEY_PASS": "geheim"})

@@ -18,7 +18,8 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy import daemon
 @pytest.mark.parametrize(
     ("one", "two", "meet"),
     [
-        ("*", "0.0.0.0", True), ("*", "192.0.2.1", True), ("192.0.2.1", "192.0.2.1", True), ("192.0.2.1", "192.0.2.2", False),
+        ("*", "0.0.0.0", True), ("*", "192.0.2.1", True), ("192.0.2.1", "192.0.2.1", True),
+        ("192.0.2.1", "192.0.2.2", False),
         ("*", "::", True), ("192.0.2.1", "::", False), ("::", "2001:db8::1", True), ("[::]", "::", True),
         ("*", "2001:db8::1", False), ("127.0.0.1", "192.0.2.1", False),
     ],

@@ -36,7 +36,8 @@ def test_certificate_that_ends_soon(plan, issue):
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        ("one", "only one of"), ("name", "is not for wiki.example.com; it holds other.example.com"), ("expired", "expired"),
+        ("one", "only one of"), ("name", "is not for wiki.example.com; it holds other.example.com"),
+        ("expired", "expired"),
         ("early", "not yet valid"), ("mismatch", "is not that of the certificate"), ("text", "holds no certificate"),
         ("missing", "No such file"), ("no key", "cannot be used"), ("locked", "pass phrase"),
     ],
@@ -80,12 +81,13 @@ def taken():
 @pytest.mark.parametrize(
     ("address", "words"),
     [
-        ("127.0.0.1", "in use by"), ("*", "in use by"), ("127.0.0.2", ""), ("192.0.2.77", "is not an address of this host"),
+        ("127.0.0.1", "in use by"), ("*", "in use by"), ("127.0.0.2", ""),
+        ("192.0.2.77", "is not an address of this host"),
         ("no-such-name.invalid", "is not an address of this host"),
     ],
 )  # fmt: skip
 def test_ports(taken, address, words):
-    desired = backend.DesiredState(listens=[(address, taken)])
+    desired = backend.DesiredLayout(listens=[(address, taken)])
     with pytest.raises(ProxyError, match=words) if words else contextlib.nullcontext():
         preflight.check_ports(registry.make_backend("nginx"), desired, Proxy("nginx"), 0)
 
@@ -94,13 +96,13 @@ def test_ports_of_the_server_itself(taken, monkeypatch):
     server = registry.make_backend("nginx")
     (item,) = [item for item in control.listening() if item.port == taken]
     monkeypatch.setattr(type(server), "programs", (item.process,))
-    preflight.check_ports(server, backend.DesiredState(listens=[("127.0.0.1", taken)]), Proxy("nginx"), 0)
+    preflight.check_ports(server, backend.DesiredLayout(listens=[("127.0.0.1", taken)]), Proxy("nginx"), 0)
     with pytest.raises(ProxyError, match="without a restart"):
-        preflight.check_ports(server, backend.DesiredState(listens=[("*", taken)]), Proxy("nginx"), 0)
+        preflight.check_ports(server, backend.DesiredLayout(listens=[("*", taken)]), Proxy("nginx"), 0)
 
 
 def test_who_tells_the_server_to_listen_there(taken):
-    desired = backend.DesiredState(
+    desired = backend.DesiredLayout(
         listens=[("127.0.0.1", taken)], origins={("127.0.0.1", taken): "/etc/apache2/ports.conf:5"}
     )
     with pytest.raises(ProxyError, match=r"ports\.conf:5"):

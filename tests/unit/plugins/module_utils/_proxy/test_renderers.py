@@ -91,7 +91,7 @@ class Host:
     def write(self, *vhosts, absent=()):
         """Make it so, and return what the reader finds of ours."""
         vhosts = [self.local(item) for item in vhosts]
-        desired = self.server.build_desired_state(vhosts, list(absent), self.server.read())
+        desired = self.server.build_layout(vhosts, list(absent), self.server.read())
         for directory in desired.directories:
             os.makedirs(directory, exist_ok=True)
         for step in apply.find_differences(desired):
@@ -157,7 +157,7 @@ def test_plain_http(host):
 
 
 def test_connections_to_an_add_ons_own_service_are_not_used_again(host):
-    """Seen with netty-socketio 1.7.18 and 2.0.9: "connection: keep-alive" in the answer, and the connection is closed."""
+    """Seen with netty-socketio 1.7.18 and 2.0.9: the answer says "connection: keep-alive", the connection is closed."""
     host.write(plan(host.kind))
     again = host.text()
     (route,) = host.write(plan(host.kind, reuse=False))[0].routes
@@ -247,7 +247,7 @@ def test_one_goes_the_other_stays(host):
 def test_writing_again_differs_in_nothing(host):
     vhosts = [plan(host.kind), plan(host.kind, **APPLICATION)]
     host.write(*vhosts)
-    desired = host.server.build_desired_state([host.local(item) for item in vhosts], [], host.server.read())
+    desired = host.server.build_layout([host.local(item) for item in vhosts], [], host.server.read())
     assert apply.find_differences(desired) == []
 
 
@@ -263,7 +263,7 @@ def test_a_link_of_ours_that_points_elsewhere_is_mended(tmp_path, monkeypatch):
 
 
 def test_absent_of_nothing(host):
-    desired = host.server.build_desired_state([], ["rtc-confluence-9083"], host.server.read())
+    desired = host.server.build_layout([], ["rtc-confluence-9083"], host.server.read())
     assert apply.find_differences(desired) == []
 
 
@@ -403,9 +403,7 @@ def test_haproxy_key_file_is_private(tmp_path, monkeypatch):
     assert pem.read_text() == "rtc.pem\nrtc.key\n"
     assert pem.stat().st_mode & 0o777 == 0o600
     pem.chmod(0o644)
-    (step,) = apply.find_differences(
-        host.server.build_desired_state([host.local(plan("haproxy"))], [], host.server.read())
-    )
+    (step,) = apply.find_differences(host.server.build_layout([host.local(plan("haproxy"))], [], host.server.read()))
     assert "rtc.key" not in str(step.diff())
     step.apply()
     assert pem.stat().st_mode & 0o777 == 0o600
@@ -415,7 +413,7 @@ def test_haproxy_diff_hides_passwords_of_others(tmp_path, monkeypatch):
     host = Host("haproxy", tmp_path / "root", monkeypatch)
     with open(host.server.main(), "a") as file:
         file.write("listen stats\n    stats auth admin:hunter2\nuserlist u\n    user joe insecure-password hunter2\n")
-    desired = host.server.build_desired_state([host.local(plan("haproxy"))], [], host.server.read())
+    desired = host.server.build_layout([host.local(plan("haproxy"))], [], host.server.read())
     shown = str([step.diff() for step in apply.find_differences(desired)])
     assert "stats auth ****" in shown
     assert "hunter2" not in shown

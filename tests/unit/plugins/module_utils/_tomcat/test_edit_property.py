@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The editing rule, for any file: parse(edit(x)) differs from parse(x) in the asked attributes only, and so do the bytes.
+"""The editing rule, for any file: parse(edit(x)) differs from parse(x) in the asked attributes only, so do the bytes.
 
 The judge is independent of the code under test: ``xml.dom.minidom`` for the meaning, and the pieces that a file was
 put together from for the bytes.
