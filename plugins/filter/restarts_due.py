@@ -13,8 +13,8 @@ short_description: The applications of a host that must be restarted
 version_added: 0.1.0
 author: collab.rtc authors (@collab-rtc)
 description:
-  - An application must be restarted when this run changed something that only a new process reads, or when the plan found
-    that its process is older than its configuration or trust.
+  - An application must be restarted when this run changed something that only a new process reads, or when the plan
+    found that its process is older than its configuration or trust.
 options:
   _input:
     description: The C(restarts) part of the plan of the host.

@@ -16,8 +16,8 @@ short_description: The services of a host that must stop, restart or reload afte
 version_added: 0.1.0
 author: collab.rtc authors (@collab-rtc)
 description:
-  - M(collab.rtc.rtc_undo) restores files. What reads them must start again, and an RTC server whose configuration is gone
-    must stop.
+  - M(collab.rtc.rtc_undo) restores files. What reads them must start again, and an RTC server whose configuration is
+    gone must stop.
 options:
   _input:
     description: What M(collab.rtc.rtc_undo) returned.

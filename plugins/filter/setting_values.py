@@ -13,8 +13,8 @@ short_description: The values of an inventory variable that may differ between t
 version_added: 0.1.0
 author: collab.rtc authors (@collab-rtc)
 description:
-  - On a host with both applications, a variable such as C(rtc_port) has one value for both, or a dictionary with one for
-    C(confluence) and one for C(jira). This gives the values in either case.
+  - On a host with both applications, a variable such as C(rtc_port) has one value for both, or a dictionary with one
+    for C(confluence) and one for C(jira). This gives the values in either case.
 options:
   _input:
     description: The variable.

@@ -13,8 +13,8 @@ short_description: The checks of a site for the report, from the results of the 
 version_added: 0.1.0
 author: collab.rtc authors (@collab-rtc)
 description:
-  - Takes what M(collab.rtc.rtc_probe), M(collab.rtc.rtc_session) and M(collab.rtc.application_check) returned in the role
-    C(collab.rtc.verify). A check that was skipped is left out.
+  - Takes what M(collab.rtc.rtc_probe), M(collab.rtc.rtc_session) and M(collab.rtc.application_check) returned in the
+    role C(collab.rtc.verify). A check that was skipped is left out.
 options:
   _input:
     description:

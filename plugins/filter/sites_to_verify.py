@@ -14,7 +14,7 @@ short_description: The sites of a host, each with what its checks need
 version_added: 0.1.0
 author: collab.rtc authors (@collab-rtc)
 description:
-  - Joins what the plan says of the sites that a host is a node of, what it says of the host, and what was detected there.
+  - Joins the sites of the plan that a host is a node of, the plan of the host, and what was detected there.
 options:
   _input:
     description: The plan, as M(collab.rtc.plan) returned it.
@@ -48,7 +48,7 @@ _value:
   elements: dict
   contains:
     deployed:
-      description: Whether the service is the RTC server of this collection. Only that one makes tokens and has projects.
+      description: Whether the RTC server of this collection serves the site. Only that server has tokens and projects.
       type: bool
     instance:
       description: Instance of the RTC server, C(confluence) or C(jira).
