@@ -17,7 +17,7 @@ description:
     variables of the inventory. This takes a variable from the first host that has it.
 options:
   _input:
-    description: The variable C(hostvars).
+    description: The variable C(hostvars), which is undefined while only the syntax is checked.
     type: dict
     required: true
   name:
@@ -33,7 +33,7 @@ options:
 EXAMPLES = r"""
 - name: Change one host at a time, or as many as the inventory says
   hosts: confluence
-  serial: "{{ hostvars | collab.rtc.from_any_host('rtc_serial', default=1) }}"
+  serial: "{{ hostvars | default({}) | collab.rtc.from_any_host('rtc_serial', default=1) }}"
 """
 
 RETURN = r"""
