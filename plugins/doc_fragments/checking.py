@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    # Options of all modules that check something over the network.
+    # Options and action group of all modules that check something over the network.
     DOCUMENTATION = r"""
 options:
   url:
@@ -45,4 +45,10 @@ options:
       - Bad options always fail it.
     type: bool
     default: false
+attributes:
+  action_group:
+    description: Use C(group/collab.rtc.checking) in C(module_defaults) to set the options that all checks have.
+    support: full
+    membership:
+      - collab.rtc.checking
 """

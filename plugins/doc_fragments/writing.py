@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    # Options of all modules that change a file.
+    # Options and action groups of all modules that change a file.
     DOCUMENTATION = r"""
 options:
   backup:
@@ -17,6 +17,31 @@ options:
   undo_dir:
     description:
       - Directory of the undo record of this run on the managed host. The file is recorded there before its first change.
-      - The playbooks of this collection set it, and C(playbooks/rollback.yml) reads it.
+      - The playbooks of this collection set it, and M(collab.rtc.rtc_undo) reads it.
     type: path
+attributes:
+  action_group:
+    description:
+      - Use C(group/collab.rtc.undoable) in C(module_defaults) to set O(undo_dir) for all modules that have it, and
+        C(group/collab.rtc.writing) to set O(backup).
+    support: full
+    membership:
+      - collab.rtc.undoable
+      - collab.rtc.writing
+"""
+
+    # The same for a module that records what it changes and has no copy to keep beside it.
+    UNDOABLE = r"""
+options:
+  undo_dir:
+    description:
+      - Directory of the undo record of this run on the managed host. What is changed is recorded there before.
+      - The playbooks of this collection set it, and M(collab.rtc.rtc_undo) reads it.
+    type: path
+attributes:
+  action_group:
+    description: Use C(group/collab.rtc.undoable) in C(module_defaults) to set O(undo_dir) for all modules that have it.
+    support: full
+    membership:
+      - collab.rtc.undoable
 """

@@ -14,7 +14,7 @@ description:
   - Unpacks a release of the RTC server beside the running one and switches to it in one step.
   - The bundle is built on the controller and holds everything. The managed host contacts no package index.
   - When the release is there already, nothing is sent.
-extends_documentation_fragment: [collab.rtc.attributes]
+extends_documentation_fragment: [collab.rtc.attributes, collab.rtc.writing.undoable]
 attributes:
   check_mode: {support: full}
   diff_mode: {support: full}
@@ -47,9 +47,6 @@ options:
     description: How many releases stay on the host, the running one included.
     type: int
     default: 2
-  undo_dir:
-    description: Directory of the undo record of this run on the managed host.
-    type: path
   name:
     description: Name of the release. Set by the action of this module.
     type: str

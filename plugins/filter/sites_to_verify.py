@@ -1,0 +1,127 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+DOCUMENTATION = r"""
+name: sites_to_verify
+short_description: The sites of a host, each with what its checks need
+version_added: 0.1.0
+author: collab.rtc authors (@collab-rtc)
+description:
+  - Joins the sites of the plan that a host is a node of, the plan of the host, and what was detected there.
+options:
+  _input:
+    description: The plan, as M(collab.rtc.plan) returned it.
+    type: dict
+    required: true
+  host:
+    description: Inventory name of the host.
+    type: str
+    required: true
+  topology:
+    description: What M(collab.rtc.topology_info) returned as C(topology) for this host.
+    type: dict
+    required: true
+  truststore_password:
+    description: Password of the trust store that the application's JVM reads.
+    type: str
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Show the addresses that are checked from this host
+  ansible.builtin.debug:
+    msg: "{{ rtc_plan | collab.rtc.sites_to_verify(inventory_hostname, rtc_detected.topology, 'changeit')
+             | map(attribute='rtc_url') }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The sites of the plan, each with the keys below besides its own.
+  type: list
+  elements: dict
+  contains:
+    deployed:
+      description: Whether the RTC server of this collection serves the site. Only that server has tokens and projects.
+      type: bool
+    instance:
+      description: Instance of the RTC server, C(confluence) or C(jira).
+      type: str
+    python:
+      description: The interpreter that it runs on.
+      type: str
+    origin:
+      description: Origin of the application's pages, as browsers send it.
+      type: str
+    ca:
+      description: Certificates to trust on the controller, in PEM. Where there are none, the system's count.
+      type: list
+      elements: str
+    truststore:
+      description: C(path) and C(password) of the application's trust store; empty for a site without TLS.
+      type: dict
+    expected_request:
+      description: How the application must see a request, as the option C(expect) of M(collab.rtc.application_check).
+      type: dict
+"""
+
+PORTS = {"http": 80, "https": 443}
+
+
+def list_sites_to_verify(
+    plan: Mapping[str, Any], host: str, topology: Mapping[str, Any], truststore_password: str
+) -> list[dict[str, Any]]:
+    """The sites that the host is a node of, each with what its checks need."""
+    sites = [site for site in plan["sites"] if host in site["nodes"]]
+    return [describe_site(site, plan["hosts"][host], topology, truststore_password) for site in sites]
+
+
+def describe_site(
+    site: Mapping[str, Any], host: Mapping[str, Any], topology: Mapping[str, Any], truststore_password: str
+) -> dict[str, Any]:
+    """A site of the plan with what its checks need.
+
+    :param host: the plan of one of its nodes.
+    """
+    rtc = next(item for item in host["rtc"] if item["site"] == site["name"])
+    trust = [item for item in host["trust"] if item["site"] == site["name"]]
+    store = trust[0]["path"] if trust else find_truststore(topology.get("applications", []), site["application"])
+    address = urlsplit(site["base_url"])
+    return {
+        **site,
+        "deployed": rtc["service"] == "deployed",
+        "instance": rtc["instance"],
+        "python": rtc["python"],
+        "origin": f"{address.scheme}://{address.netloc}",
+        "ca": [certificate["pem"] for item in trust for certificate in item["certificates"]],
+        "truststore": (
+            {"path": store, "password": truststore_password} if store and site["rtc_url"].startswith("https:") else {}
+        ),
+        "expected_request": {
+            "scheme": address.scheme,
+            "serverName": site["server_name"],
+            "serverPort": address.port or PORTS[address.scheme],
+            "secure": address.scheme == "https",
+        },
+    }
+
+
+def find_truststore(applications: Iterable[Mapping[str, Any]], kind: str) -> str:
+    """Path of the trust store that the JVM of an application (``confluence`` or ``jira``) reads; "" for none."""
+    javas = (item["java"] or {} for item in applications if item["kind"] == kind and not item["leftover"])
+    stores = (java.get("truststore") or {} for java in javas)
+    return next((str(store["path"]) for store in stores if store), "")
+
+
+class FilterModule:
+    """The filter of this file."""
+
+    def filters(self) -> dict[str, Callable[..., object]]:
+        """Name and function."""
+        return {"sites_to_verify": list_sites_to_verify}

@@ -1,0 +1,25 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from ansible_collections.collab.rtc.plugins.filter import from_any_host
+
+
+def test_the_first_host_that_has_the_variable():
+    hostvars = {"one": {"other": 1}, "two": {"rtc_serial": "50%"}, "three": {"rtc_serial": 3}}
+    assert from_any_host.take_from_any_host(hostvars, "rtc_serial", 1) == "50%"
+
+
+def test_a_value_that_is_false_counts():
+    assert from_any_host.take_from_any_host({"one": {"rtc_serial": 0}}, "rtc_serial", 1) == 0
+
+
+def test_the_default_where_no_host_has_it():
+    assert from_any_host.take_from_any_host({"one": {}}, "rtc_serial", 1) == 1
+    assert from_any_host.take_from_any_host({}, "rtc_serial", 1) == 1
+
+
+def test_filter_name():
+    assert set(from_any_host.FilterModule().filters()) == {"from_any_host"}
