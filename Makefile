@@ -75,7 +75,7 @@ test-all: collection ## `make test`, and the long scenarios: seeded faults, ever
 
 .PHONY: bench-modules
 bench-modules: collection ## tomcat_connector and java_truststore beside community.general, last line JSON
-	@$(BIN)/python tests/bench/run_modules.py
+	@cd tests && $(CURDIR)/$(BIN)/python -m bench.run_modules
 
 .PHONY: bench-rtc
 bench-rtc: setup ## The RTC server beside Node, netty and python-socketio; with TLS, with uvloop (about an hour)

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Who may import whom, that nothing goes in circles, and how much source a module sends to a host.
 
-Every import counts, lazy ones and those for types too: Ansible ships what stands in an import statement, wherever it stands.
-The RTC server has a test of its own (``tests/rtc_server``).
+Every import counts, lazy ones and those for types too: Ansible ships whatever an import statement names, wherever it
+stands. The RTC server has a test of its own (``tests/rtc_server``).
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ OPTIONAL = {
     "module_utils._x509.chain": {"cryptography"},  # signatures on elliptic curves are left unchecked without it
     "module_utils._verify.session": {"aiohttp", "socketio"},  # runs on the controller
 }
-# Lines of source that Ansible sends with a module, at most, its own file included. A host compiles them at every run: raise a
-# bound only when the module really does more.
+# Lines of source that Ansible sends with a module, at most, its own file included. A host compiles them at every run, so
+# raise a bound only when the module really does more.
 SHIPPED_LINES = {
     "application_check": 2850,
     "java_truststore": 3700,
