@@ -1,7 +1,10 @@
 # Copyright (c) 2026, the collab.rtc authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write the documents in docs/ that are made from tables in the code, or check that they are current (``--check``)."""
+"""Write the documents in docs/ that are made from tables in the code, or check that they are current (``--check``).
+
+Needs ``PYTHONPATH=.build/src``, as ``make docs`` sets it: the collection under its full name.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,14 @@ import argparse
 import pathlib
 import sys
 
+import findings_doc
+import variables_doc
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / ".build" / "src"), str(ROOT / "tools")]
 
 
 def documents() -> dict[pathlib.Path, str]:
     """Path -> text of each generated document."""
-    import findings_doc  # noqa: PLC0415 - after sys.path is set
-    import variables_doc  # noqa: PLC0415
-
     return {
         ROOT / "docs" / "findings.md": findings_doc.render(),
         ROOT / "docs" / "variables.md": variables_doc.render(),
