@@ -16,7 +16,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._release import bundle 
 SOURCE = os.path.join(os.path.dirname(__file__), "..", "..", "files", "rtc_server")
 
 
-class ActionModule(ActionBase):
+class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
     """Builds the bundle and sends it, when the host does not have the release: one remote call when it has."""
 
     TRANSFERS_FILES = True
