@@ -45,9 +45,9 @@ def check_with_vermin(paths: list[Path]) -> list[str]:
 
     Annotations are not evaluated: every file has ``from __future__ import annotations``.
     """
-    vermin = str(Path(sys.executable).with_name("vermin"))
+    vermin = [sys.executable, "-c", "import vermin; vermin.main()"]
     options = [f"--target={VERSION}-", "--violations", "--no-eval-annotations", "--no-tips", "--format", "parsable"]
-    done = subprocess.run([vermin, *options, *map(str, paths)], capture_output=True, text=True, check=False)
+    done = subprocess.run([*vermin, *options, *map(str, paths)], capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return []
     # file:line:column:python 2:python 3:feature; a line without a feature sums up a file

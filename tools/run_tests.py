@@ -120,7 +120,7 @@ SUITES = [
     Suite("docs", "generated documents are current", tool("python", "tools/generate_docs.py", "--check"), read_gate,
           environment={"PYTHONPATH": str(SOURCES)}),
     Suite("changelog", "fragments are well-formed", tool("antsibull-changelog", "lint"), read_gate),
-    Suite("unit", "pure functions and modules", pytest("tests/unit", "tests/tools", "tests/hosts"), read_pytest,
+    Suite("unit", "pure functions and modules", pytest("tests/unit"), read_pytest,
           covers=("plugins", 88.0)),
     Suite("rtc-server", "the RTC server, short forms", pytest("tests/rtc_server"), read_pytest,
           covers=("files/rtc_server/src", 92.0)),

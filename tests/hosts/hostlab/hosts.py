@@ -20,13 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hostlab import ssh
-from hostlab.console import say, step
-from hostlab.errors import LabError
-from hostlab.images import Image
-from hostlab.inventory import Host, Lab
-from hostlab.machine import run
-from hostlab.podman import LEASES, Podman
+from . import ssh
+from .console import say, step
+from .errors import LabError
+from .images import Image
+from .inventory import Host, Lab
+from .machine import run
+from .podman import LEASES, Podman
 
 LABEL = "rtc.lab"
 STATE_LABEL = "rtc.lab.state"

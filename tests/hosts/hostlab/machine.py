@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from hostlab.console import say, step
-from hostlab.errors import LabError
+from .console import say, step
+from .errors import LabError
 
 # What the lab calls -> the package of Debian and Ubuntu that has it.
 NEEDED = {

@@ -14,7 +14,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from hostlab.machine import run
+from .machine import run
 
 CONF = Path(__file__).resolve().parent.parent / "containers.conf"
 

@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
-import check_hosts_python
 import pytest
+
+from ansible_collections.collab.rtc.tools import check_hosts_python
+
+pytest.importorskip("vermin")
 
 FUTURE = "from __future__ import annotations\n"
 MATCH = "def f(x):\n    match x:\n        case 1:\n            return 2\n"

@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 import yaml
 from cryptography import x509
-from hostlab import images, inventory, pki
-from hostlab.errors import LabError
-from hostlab.machine import Mirrors
+
+from ansible_collections.collab.rtc.tests.hosts.hostlab import images, inventory, pki
+from ansible_collections.collab.rtc.tests.hosts.hostlab.errors import LabError
+from ansible_collections.collab.rtc.tests.hosts.hostlab.machine import Mirrors
 
 ALL = {"lab_name": "try", "lab_subnet": "10.0.9.0/24", "lab_state": "state"}
 
