@@ -136,7 +136,7 @@ SUITES = [
     Suite("units", "ansible-test units", tool("ansible-test", "units", "--local", "--python", "3.11"),
           read_pytest, TREE, prepare=prepare_ansible_test),
     Suite("molecule", "one site on a real host", tool("python", "tools/run_molecule.py", "default"), read_molecule),
-    Suite("faults", "each seeded fault is diagnosed", tool("python", "tools/run_molecule.py", "faults"),
+    Suite("faults", "each fault is diagnosed", tool("python", "tools/run_molecule.py", "faults"),
           read_molecule, extra="make molecule SCENARIO=faults"),
     Suite("fleet", "every topology on real hosts", tool("python", "tools/run_molecule.py", "fleet"),
           read_molecule, extra="make molecule SCENARIO=fleet"),
@@ -202,7 +202,7 @@ def show_left_out(chosen: list[Suite]) -> None:
     left_out = {suite.about: suite.extra for suite in SUITES if suite.extra and suite not in chosen}
     print("\nNot run here:")
     for about, command in {**left_out, **ELSEWHERE}.items():
-        print(f"  {command:<30}{about}")
+        print(f"  {command:<32}{about}")
 
 
 def main(arguments: list[str]) -> int:
