@@ -39,7 +39,7 @@ preview: collection lab ## The same with --check --diff: shows every change, mak
 	@$(BIN)/ansible-playbook -i $(INVENTORY) site.yml --check --diff $(ARGS)
 
 .PHONY: test
-test: collection ## Everything but the long suites, which it lists: gates, unit tests, RTC server, real daemons, Molecule
+test: collection ## All but the long suites, which it lists: gates, unit tests, RTC server, real daemons, Molecule
 	@tools/packages
 	@$(BIN)/python tools/run_tests.py --coverage
 

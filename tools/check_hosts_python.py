@@ -1,8 +1,8 @@
 """What goes to managed hosts runs on Python 3.8: ``plugins/modules`` and ``plugins/module_utils``.
 
-Three checks, each of which sees what the others miss. vermin knows the syntax and the standard library of every version.
-``check_source`` looks for what vermin cannot tell without types: methods, ``X | Y`` and ``list[int]`` outside annotations.
-And where the machine has a real Python 3.8 (on PATH, or pyenv's), that one imports every file.
+Three checks, each of which sees what the others miss. vermin knows the syntax and the standard library of every
+version. ``check_source`` looks for what vermin cannot tell without types: methods, ``X | Y`` and ``list[int]`` outside
+annotations. And where the machine has a real Python 3.8 (on PATH, or pyenv's), that one imports every file.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Run the suites, fast ones first, and close with one line that counts: ``N passed, N failed, N skipped``.
 
-Without names all suites run but the long ones (``extra``), and what was left out is listed; with names only those; ``all``
-is every suite. ``--coverage`` measures the suites that have a floor, and fails below it. The output of a suite goes to the
-terminal as it comes and to ``.build/logs/<suite>.log``. The exit status is 1 when anything failed.
+Without names all suites run but the long ones (``extra``), and what was left out is listed; with names only those;
+``all`` is every suite. ``--coverage`` measures the suites that have a floor, and fails below it. The output of a suite
+goes to the terminal as it comes and to ``.build/logs/<suite>.log``. The exit status is 1 when anything failed.
 """
 
 from __future__ import annotations

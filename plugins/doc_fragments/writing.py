@@ -16,7 +16,7 @@ options:
     default: false
   undo_dir:
     description:
-      - Directory of the undo record of this run on the managed host. The file is recorded there before its first change.
+      - Directory of the undo record of this run on the managed host. It gets the file before its first change.
       - The playbooks of this collection set it, and C(playbooks/rollback.yml) reads it.
     type: path
 """

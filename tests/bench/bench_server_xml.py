@@ -8,8 +8,8 @@
 
 The work sets four attributes (scheme, secure, proxyName, proxyPort) of one connector; the file is once new to it and
 once has them already. Each task is one process that runs what Ansible sends to a managed host (see payload.py); the
-time of a connection, which every task costs too, is not in it. Times are the fastest of several rounds, by the clock and
-of the processor; the processor's decide which module is ahead, since the machine's other work disturbs them least.
+time of a connection, which every task costs too, is not in it. Times are the fastest of several rounds, by the clock
+and of the processor; the processor's decide which module is ahead, since the machine's other work disturbs them least.
 
 ``bytes_beyond``: bytes that differ between the files before and after, the asked attributes taken out of both.
 The peer comes from PyPI (the ``ansible`` wheel) with ``lxml``, which it needs; both are kept in ``.build/bench``.

@@ -13,8 +13,8 @@ that both find counts the JVM starts. Times are the fastest of several rounds, b
 
 ``right``: afterwards the store trusts what it should and nothing else, as read from its bytes; of a chain that is the
 CA, because the server's own certificate is another one after its next renewal. ``diff``: in diff mode the module named
-the certificate's subject and fingerprint. The peer comes from PyPI, see bench_server_xml. The last line of the output is
-JSON.
+the certificate's subject and fingerprint. The peer comes from PyPI, see bench_server_xml. The last line of the output
+is JSON.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class Bench:
         return len(self.log.read_text(encoding="ascii").splitlines()) if self.log.exists() else 0
 
     def measure(self, work, there, items, state, expected):
-        """The work once on a fresh store: tasks, seconds, cpu, JVM starts, whether it was right, and whether the diff was."""
+        """The work once on a fresh store: tasks, seconds, cpu, JVM starts, and whether store and diff were right."""
         self.store.write_bytes(self.original)
         if there:
             work(self.store, there, "present")
