@@ -1,4 +1,4 @@
-# `make site` and `make test` do all set-up themselves; `make help` lists the rest.
+# Every target does its own set-up; `make help` lists them all.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -39,21 +39,25 @@ preview: collection lab ## The same with --check --diff: shows every change, mak
 	@$(BIN)/ansible-playbook -i $(INVENTORY) site.yml --check --diff $(ARGS)
 
 .PHONY: test
-test: collection ## Everything: gates, unit tests, RTC server, real daemons, Molecule
+test: collection ## All but the long suites, which it lists: gates, unit tests, RTC server, real daemons, Molecule
 	@tools/packages
-	@$(BIN)/python tools/run_tests.py
+	@$(BIN)/python tools/run_tests.py --coverage
 
 .PHONY: quick
-quick: collection ## The tests that take seconds: gates without ansible-test, unit tests
-	@$(BIN)/python tools/run_tests.py ruff mypy docs unit
+quick: setup ## For a start: gates and unit tests, no root, no lab, under two minutes
+	@$(BIN)/python tools/run_tests.py ruff format python38 mypy docs changelog unit
 
 .PHONY: lint
-lint: collection ## ruff, mypy, generated documents, ansible-lint (production profile)
-	@$(BIN)/python tools/run_tests.py ruff mypy docs ansible-lint
+lint: collection ## All gates: ruff, mypy, Python 3.8, documents, changelog, ansible-lint (production profile)
+	@$(BIN)/python tools/run_tests.py ruff format python38 mypy docs changelog ansible-lint
 
 .PHONY: unit
-unit: collection ## Unit tests of modules and their helpers
+unit: setup ## Unit tests of modules and their helpers
 	@$(BIN)/python tools/run_tests.py unit
+
+.PHONY: coverage
+coverage: setup ## Unit tests and RTC server with the lines that they run; fails below the floors of tools/run_tests.py
+	@$(BIN)/python tools/run_tests.py --coverage unit rtc-server
 
 .PHONY: sanity
 sanity: collection ## ansible-test sanity and units
@@ -69,13 +73,17 @@ molecule: collection ## A Molecule scenario on real hosts: SCENARIO=default, fau
 	@$(BIN)/python tools/run_tests.py $(subst default,molecule,$(or $(SCENARIO),default))
 
 .PHONY: test-all
-test-all: collection ## `make test`, and the long scenarios: seeded faults, every topology
+test-all: collection ## make test, and the long scenarios: faults, every topology
 	@tools/packages
-	@$(BIN)/python tools/run_tests.py all
+	@$(BIN)/python tools/run_tests.py --coverage all
+
+.PHONY: count-calls
+count-calls: site ## Remote calls and bytes sent of one more run on the lab, for each host; last line JSON
+	@tools/count_remote_calls.py -i $(INVENTORY) $(ARGS)
 
 .PHONY: bench-modules
 bench-modules: collection ## tomcat_connector and java_truststore beside community.general, last line JSON
-	@$(BIN)/python tests/bench/run_modules.py
+	@cd tests && $(CURDIR)/$(BIN)/python -m bench.run_modules
 
 .PHONY: bench-rtc
 bench-rtc: setup ## The RTC server beside Node, netty and python-socketio; with TLS, with uvloop (about an hour)
@@ -84,14 +92,18 @@ bench-rtc: setup ## The RTC server beside Node, netty and python-socketio; with 
 
 .PHONY: docs
 docs: setup ## Write the generated references in docs/
-	@$(BIN)/python tools/generate_docs.py
+	@PYTHONPATH=$(BUILD)/src $(BIN)/python tools/generate_docs.py
+
+.PHONY: changelog
+changelog: setup ## Write CHANGELOG.rst from changelogs/changelog.yaml
+	@$(BIN)/antsibull-changelog generate
 
 .PHONY: lock
-lock: setup ## Pin the requirements anew (requirements/*.txt, files/rtc_server/requirements.txt)
-	@tools/lock
+lock: setup ## Pin the requirements with hashes; ARGS=--upgrade takes the newest versions
+	@tools/lock $(ARGS)
 
 .PHONY: clean
-clean: ## Remove lab hosts, images of ours, virtual environment and everything built
+clean: ## Remove the hosts and images of the lab, the virtual environment and everything built
 	@if [ -x $(BIN)/python ]; then $(BIN)/python tests/hosts/lab.py clean --all; fi
 	@rm -rf $(BUILD) .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@echo "Clean."

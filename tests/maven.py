@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Artifacts of Maven Central, by Maven itself (which knows where to get them), checked by their SHA-256.
 
-``python tests/maven.py DIRECTORY PATH=SHA256 ...`` fetches several; a PATH is an artifact's path in a repository, such as
+``python tests/maven.py DIRECTORY PATH=SHA256 ...`` fetches several; a PATH is an artifact's path in a repository, as in
 ``org/apache/tomcat/tomcat/9.0.98/tomcat-9.0.98.tar.gz``.
 """
 
@@ -23,7 +23,7 @@ class OutOfReachError(Exception):
 
 
 def coordinates(path: str) -> str:
-    """``group:artifact:version:type``, and ``:classifier`` where there is one, of an artifact's path in a repository."""
+    """``group:artifact:version:type``, and ``:classifier`` if there is one, of an artifact's path in a repository."""
     *group, artifact, version, name = path.split("/")
     rest = name[len(f"{artifact}-{version}") :]  # .tar.gz, or -linux-x86_64.jar
     classifier, _, kind = rest.partition(".")

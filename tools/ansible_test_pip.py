@@ -15,8 +15,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-SCRIPT = '''"""pip's own wheel, started without being installed."""
-import base64, os, sys, tempfile
+SCRIPT = '''"""pip's own wheel, started without being installed: Python runs the package in it."""
+import base64, os, subprocess, sys, tempfile
 
 WHEEL = "{wheel}"
 DATA = "{data}"
@@ -25,15 +25,14 @@ with tempfile.TemporaryDirectory() as folder:
     path = os.path.join(folder, WHEEL)
     with open(path, "wb") as file:
         file.write(base64.b64decode(DATA))
-    sys.path.insert(0, path)
-    from pip._internal.cli.main import main
-    sys.exit(main(["install", "--upgrade", "--force-reinstall"]
-                  + [a for a in sys.argv[1:] if a not in ("--no-setuptools", "--no-wheel")]))
+    arguments = [a for a in sys.argv[1:] if a not in ("--no-setuptools", "--no-wheel")]
+    pip = [sys.executable, os.path.join(path, "pip"), "install", "--upgrade", "--force-reinstall"]
+    sys.exit(subprocess.call(pip + arguments))
 '''
 
 
 def wanted_versions() -> list[str]:
-    """The pip versions that the installed ansible-test names (``pip='24.2'`` in its table of infrastructure packages)."""
+    """The versions of pip that the installed ansible-test names (``pip='24.2'`` in its table of packages)."""
     spec = importlib.util.find_spec("ansible_test")
     assert spec is not None and spec.origin is not None
     source = Path(spec.origin).parent / "_internal/python_requirements.py"

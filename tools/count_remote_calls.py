@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """What a run costs: remote calls, and the bytes that Ansible sends with them, for each host.
 
-Runs the playbook of the collection as ``make site`` does, with a stand-in for ``ssh`` that counts. Run it on hosts that have
-converged: what is left is what every further run costs. The last line is JSON.
+Runs the playbook of the collection as ``make site`` does, with a stand-in for ``ssh`` that counts. Run it on hosts that
+have converged: what is left is what every further run costs. The last line is JSON.
 
     tools/count_remote_calls.py [-i INVENTORY] [PLAYBOOK] [arguments of ansible-playbook]
 """

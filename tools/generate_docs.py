@@ -4,6 +4,7 @@
 """Write the documents that are made from tables in the code and from the roles' argument specifications.
 
 With ``--check``: fail when one is out of date, and write nothing.
+Needs ``PYTHONPATH=.build/src``, as ``make docs`` sets it: the collection under its full name.
 """
 
 from __future__ import annotations
@@ -12,16 +13,15 @@ import argparse
 import pathlib
 import sys
 
+import findings_doc
+import roles_doc
+import variables_doc
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / ".build" / "src"), str(ROOT / "tools")]
 
 
 def documents() -> dict[pathlib.Path, str]:
     """Path -> text of each generated document."""
-    import findings_doc  # noqa: PLC0415 - after sys.path is set
-    import roles_doc  # noqa: PLC0415
-    import variables_doc  # noqa: PLC0415
-
     return {
         ROOT / "docs" / "findings.md": findings_doc.render(),
         ROOT / "docs" / "variables.md": variables_doc.render(),

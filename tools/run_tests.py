@@ -1,23 +1,26 @@
 """Run the suites, fast ones first, and close with one line that counts: ``N passed, N failed, N skipped``.
 
-Without arguments all suites run but the long ones (``extra``); with arguments only those named. The output of a suite
+Without names all suites run but the long ones (``extra``), and what was left out is listed; with names only those;
+``all`` is every suite. ``--coverage`` measures the suites that have a floor, and fails below it. The output of a suite
 goes to the terminal as it comes and to ``.build/logs/<suite>.log``. The exit status is 1 when anything failed.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / ".build/logs"
 BIN = ROOT / ".venv/bin"
+SOURCES = ROOT / ".build/src"  # made by tools/setup: the collection under its full name
 TREE = ROOT / ".build/tree/ansible_collections/collab/rtc"  # made by tools/collection
 
 
@@ -91,7 +94,8 @@ class Suite:
     cwd: Path = ROOT
     environment: dict[str, str] = field(default_factory=dict)
     prepare: Callable[[], None] | None = None
-    extra: bool = False  # runs only when it is named: it takes longer than all the others
+    extra: str = ""  # the command to run it with; it takes longer than all the others, so it runs only when it is named
+    covers: tuple[str, float] | None = None  # a directory, and the least percentage of its lines that the suite runs
 
 
 def tool(name: str, *arguments: str) -> Callable[[], list[str]]:
@@ -110,26 +114,50 @@ def prepare_ansible_test() -> None:
 
 SUITES = [
     Suite("ruff", "style and likely mistakes", tool("ruff", "check", "."), read_gate),
+    Suite("format", "layout as ruff writes it", tool("ruff", "format", "--check", "."), read_gate),
+    Suite("python38", "modules run on Python 3.8", tool("python", "tools/check_hosts_python.py"), read_gate),
     Suite("mypy", "types, strict", tool("python", "tools/run_mypy.py"), read_gate),
-    Suite("docs", "generated documents are current", tool("python", "tools/generate_docs.py", "--check"), read_gate),
-    Suite("unit", "pure functions and modules", pytest("tests/unit"), read_pytest),
-    Suite("rtc-server", "the RTC server, short forms", pytest("tests/rtc_server"), read_pytest),
+    Suite("docs", "generated documents are current", tool("python", "tools/generate_docs.py", "--check"), read_gate,
+          environment={"PYTHONPATH": str(SOURCES)}),
+    Suite("changelog", "fragments are well-formed", tool("antsibull-changelog", "lint"), read_gate),
+    Suite("unit", "pure functions and modules", pytest("tests/unit"), read_pytest,
+          covers=("plugins", 88.0)),
+    Suite("rtc-server", "the RTC server, short forms", pytest("tests/rtc_server"), read_pytest,
+          covers=("files/rtc_server/src", 92.0)),
     Suite("verify", "probe and session checks", pytest("tests/verify"), read_pytest),
     Suite("java", "trust stores and real keytool", pytest("tests/java"), read_pytest),
     Suite("tomcat", "server.xml and real Tomcats", pytest("tests/tomcat", workers="0"), read_pytest),
     Suite("proxies", "real nginx, Apache, HAProxy", pytest("tests/proxies", workers="0"), read_pytest),
     Suite("bench", "the benchmarks start, in small", pytest("tests/bench", workers="0"), read_pytest),
     Suite("ansible-lint", "production profile", tool("ansible-lint", "--offline"), read_gate),
-    Suite("sanity", "ansible-test sanity", tool("ansible-test", "sanity", "--local", "--python", "3.11", "plugins/", "tests/unit/"),
+    Suite("sanity", "ansible-test sanity",
+          tool("ansible-test", "sanity", "--local", "--python", "3.11", "plugins/", "tests/unit/"),
           read_sanity, TREE, prepare=prepare_ansible_test),
     Suite("units", "ansible-test units", tool("ansible-test", "units", "--local", "--python", "3.11"),
           read_pytest, TREE, prepare=prepare_ansible_test),
     Suite("molecule", "one site on a real host", tool("python", "tools/run_molecule.py", "default"), read_molecule),
-    Suite("faults", "each seeded fault is diagnosed", tool("python", "tools/run_molecule.py", "faults"),
-          read_molecule, extra=True),
+    Suite("faults", "each fault is diagnosed", tool("python", "tools/run_molecule.py", "faults"),
+          read_molecule, extra="make molecule SCENARIO=faults"),
     Suite("fleet", "every topology on real hosts", tool("python", "tools/run_molecule.py", "fleet"),
-          read_molecule, extra=True),
+          read_molecule, extra="make molecule SCENARIO=fleet"),
 ]  # fmt: skip
+
+# What is no suite of this table, and its command.
+ELSEWHERE = {
+    "the RTC server in its long form, half an hour": "make test-rtc",
+    "modules beside their peers": "make bench-modules",
+    "the RTC server beside its peers, an hour": "make bench-rtc",
+}
+
+
+def with_coverage(suite: Suite) -> Suite:
+    """The same suite, measured; nothing to measure: as it is."""
+    if suite.covers is None:
+        return suite
+    source, floor = suite.covers
+    options = [f"--cov={source}", "--cov-report=term", f"--cov-fail-under={floor}"]
+    data = {"COVERAGE_FILE": str(LOGS / f"{suite.name}.coverage")}
+    return replace(suite, command=lambda: [*suite.command(), *options], environment={**suite.environment, **data})
 
 
 def run(suite: Suite) -> Counts:
@@ -162,26 +190,46 @@ def run(suite: Suite) -> Counts:
     return counts
 
 
-def main(names: list[str]) -> int:
+def choose(names: list[str]) -> list[Suite]:
+    """The suites to run, in the order of the table."""
     if names == ["all"]:
-        names = [suite.name for suite in SUITES]
-    unknown = set(names) - {suite.name for suite in SUITES}
+        return SUITES
+    return [suite for suite in SUITES if suite.name in names or (not names and not suite.extra)]
+
+
+def show_left_out(chosen: list[Suite]) -> None:
+    """List what a run of everything did not run, with the command for each."""
+    left_out = {suite.about: suite.extra for suite in SUITES if suite.extra and suite not in chosen}
+    print("\nNot run here:")
+    for about, command in {**left_out, **ELSEWHERE}.items():
+        print(f"  {command:<32}{about}")
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--coverage", action="store_true", help="measure coverage, and fail below the floor")
+    parser.add_argument(
+        "names", nargs="*", metavar="SUITE", help=f"all, or any of: {', '.join(s.name for s in SUITES)}"
+    )
+    options = parser.parse_args(arguments)
+    names: list[str] = options.names
+    unknown = set(names) - {suite.name for suite in SUITES} - {"all"}
     if unknown:
-        print(f"No such suite: {', '.join(sorted(unknown))}. Known: {', '.join(s.name for s in SUITES)}.")
-        return 2
+        parser.error(f"no such suite: {', '.join(sorted(unknown))}")
+    chosen = choose(names)
     LOGS.mkdir(parents=True, exist_ok=True)
     total = Counts()
     rows = []
-    for suite in SUITES:
-        if suite.name not in names and (names or suite.extra):
-            continue
+    for suite in chosen:
         started = time.monotonic()
-        counts = run(suite)
+        counts = run(with_coverage(suite) if options.coverage else suite)
         rows.append((suite.name, counts, time.monotonic() - started))
         total.add(counts)
     print(f"\n{'suite':<14}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>9}")
     for name, counts, seconds in rows:
         print(f"{name:<14}{counts.passed:>8}{counts.failed:>8}{counts.skipped:>9}{seconds:>9.0f}")
+    if names in ([], ["all"]):
+        show_left_out(chosen)
     print(f"\n{total.passed} passed, {total.failed} failed, {total.skipped} skipped")
     return 1 if total.failed else 0
 

@@ -4,7 +4,7 @@
 
 """What the vendor's page on RTC requires of an administrator, one requirement by the other.
 
-Each is covered by findings (``FindingType.vendor_requirements``): ``docs/findings.md`` has the table, and a test holds it.
+Each is covered by findings (``FindingType.vendor_requirements``): ``docs/findings.md`` has the table, a test holds it.
 """
 
 from __future__ import annotations

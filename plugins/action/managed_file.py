@@ -4,20 +4,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 
 
-class ActionModule(ActionBase):
+class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
     """Reads the content of files that are on the controller, and sends all of them in one call."""
 
-    def run(self, tmp=None, task_vars=None):
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
         args = dict(self._task.args)
-        args["files"] = [self._with_content(dict(item), task_vars) for item in args.get("files") or []]
-        return self._execute_module(module_name="collab.rtc.managed_file", module_args=args, task_vars=task_vars)
+        args["files"] = [self._with_content(dict(item), task_vars or {}) for item in args.get("files") or []]
+        result: dict[str, Any] = self._execute_module(
+            module_name="collab.rtc.managed_file", module_args=args, task_vars=task_vars
+        )
+        return result
 
-    def _with_content(self, item, task_vars):
+    def _with_content(self, item: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         if item.get("content") is not None:
             return item
         source, variable, host = item.pop("src", None), item.pop("variable", None), item.pop("from", None)
@@ -29,7 +34,7 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(f"{item.get('path')}: give content, src, or variable and from.")
         return item
 
-    def _read(self, source):
+    def _read(self, source: str) -> str:
         try:
             # Decrypts what is vaulted; the clear text is a temporary file that the loader removes.
             with open(self._loader.get_real_file(self._loader.path_dwim(source)), encoding="utf-8") as file:

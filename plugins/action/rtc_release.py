@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
@@ -15,12 +16,12 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._release import bundle 
 SOURCE = os.path.join(os.path.dirname(__file__), "..", "..", "files", "rtc_server")
 
 
-class ActionModule(ActionBase):
+class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
     """Builds the bundle and sends it, when the host does not have the release: one remote call when it has."""
 
     TRANSFERS_FILES = True
 
-    def run(self, tmp=None, task_vars=None):
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
         args = dict(self._task.args)
         try:
@@ -38,7 +39,7 @@ class ActionModule(ActionBase):
         finally:
             self._remove_tmp_path(self._connection._shell.tmpdir)
 
-    def _release(self, args):
+    def _release(self, args: dict[str, Any]) -> tuple[str, str | None]:
         bundle = args.pop("bundle", None)
         if not bundle:
             return bundle_module.release_name(SOURCE, args["python_version"], self._machine(args)), None
@@ -49,13 +50,16 @@ class ActionModule(ActionBase):
             )
         return os.path.basename(path)[: -len(".tar.gz")], path
 
-    def _call(self, args, task_vars):
-        return self._execute_module(module_name="collab.rtc.rtc_release", module_args=args, task_vars=task_vars)
+    def _call(self, args: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
+        result: dict[str, Any] = self._execute_module(
+            module_name="collab.rtc.rtc_release", module_args=args, task_vars=task_vars
+        )
+        return result
 
     @staticmethod
-    def _machine(args):
-        return args.get("machine", "x86_64")
+    def _machine(args: dict[str, Any]) -> str:
+        return str(args.get("machine", "x86_64"))
 
     @staticmethod
-    def _cache(args):
-        return os.path.expanduser(args.get("cache", "~/.cache/collab-rtc"))
+    def _cache(args: dict[str, Any]) -> str:
+        return os.path.expanduser(str(args.get("cache", "~/.cache/collab-rtc")))

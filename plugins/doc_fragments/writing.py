@@ -16,7 +16,7 @@ options:
     default: false
   undo_dir:
     description:
-      - Directory of the undo record of this run on the managed host. The file is recorded there before its first change.
+      - Directory of the undo record of this run on the managed host. The file is saved there before its first change.
       - The playbooks of this collection set it, and M(collab.rtc.rtc_undo) reads it.
     type: path
 attributes:

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Errors that say the cause and the remedy. PRIVATE to the collection."""
+"""Errors that name the cause and the remedy.
+
+PRIVATE to the collection, as all of ``module_utils`` and ``plugin_utils``: it changes without notice.
+"""
 
 from __future__ import annotations
 

@@ -51,7 +51,8 @@ def write_atomic(path: str, data: bytes, mode: int = 0o644, owner: int = -1, gro
     the mode of the umask for a moment (here are private keys), and sets the SELinux context after the rename, when a
     daemon may have read the file already. It also needs a module, which these helpers are not given.
 
-    :param mode: permission bits of a file that did not exist; likewise ``owner`` and ``group`` (ids, -1: those of this process).
+    :param mode: permission bits of a file that did not exist; likewise ``owner`` and ``group`` (ids, -1: those of this
+        process).
     :returns: the path really written (links resolved).
     :raises FileError: the directory is missing, read-only or full; the old file is untouched then.
     """

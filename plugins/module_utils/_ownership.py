@@ -4,8 +4,8 @@
 
 """Who besides root can change what a path leads to.
 
-A program is run as root, and a file is believed, only where the answer is nobody: then nobody can exchange it between the
-look and the use either. The rules are those of path_resolution(7), unlink(2) with the sticky bit, and acl(5).
+A program is run as root, and a file is believed, only where the answer is nobody: then nobody can exchange it between
+the look and the use either. The rules are those of path_resolution(7), unlink(2) with the sticky bit, and acl(5).
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def _walk(path: str) -> Iterator[tuple[str, str, os.stat_result]]:
 
 
 def _writers_of(path: str, info: os.stat_result) -> list[Writer]:
-    """Who can write a file or directory. In a sticky directory of root's only owners exchange entries: they are found there."""
+    """Who can write a file or directory. In root's sticky directory only owners exchange entries: found there."""
     found = [] if info.st_uid == 0 else [Writer(info.st_uid, ANYONE, path)]
     if stat.S_ISDIR(info.st_mode) and info.st_mode & stat.S_ISVTX:
         return found

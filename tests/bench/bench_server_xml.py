@@ -4,12 +4,12 @@
 
 """tomcat_connector beside community.general.xml, on the same work: put one connector behind a proxy.
 
-    python tests/bench/bench_server_xml.py
+    cd tests && python -m bench.bench_server_xml
 
 The work sets four attributes (scheme, secure, proxyName, proxyPort) of one connector; the file is once new to it and
-once has them already. Each task is one process that runs what Ansible sends to a managed host (see payload.py); the time
-of a connection, which every task costs too, is not in it. Times are the fastest of several rounds, by the clock
-and of the processor; who is ahead is told by the processor's, which the machine's other work disturbs least.
+once has them already. Each task is one process that runs what Ansible sends to a managed host (see payload.py); the
+time of a connection, which every task costs too, is not in it. Times are the fastest of several rounds, by the clock
+and of the processor; the processor's decide which module is ahead, since the machine's other work disturbs them least.
 
 ``bytes_beyond``: bytes that differ between the files before and after, the asked attributes taken out of both.
 The peer comes from PyPI (the ``ansible`` wheel) with ``lxml``, which it needs; both are kept in ``.build/bench``.
@@ -28,7 +28,7 @@ import sys
 import tempfile
 import zipfile
 
-from payload import CACHE, LXML, PEERS, ROOT, run
+from bench.payload import CACHE, LXML, PEERS, ROOT, run
 
 ANSIBLE = "ansible==12.3.0"
 DATA = ROOT / "tests" / "unit" / "data" / "server_xml"
@@ -144,16 +144,16 @@ def fastest(runs, part, clock):
 TOOLS = {"tomcat_connector": ours, "community.general.xml": peers}
 
 
-# How much more processor time than the peer's still counts as level: the fastest of a few rounds varies by about that much.
+# How much more processor time than the peer's counts as level: the fastest of a few rounds varies by about as much.
 LEVEL = 1.05
 
 
 def ahead(mine, theirs):
-    """Whether ours did the work, changed no byte beyond it (the peer did), and took no more processor time than the peer.
+    """Whether ours did the work, changed no byte beyond it (the peer did), and took no more processor time.
 
-    A twentieth more counts as level. It matters where the peer needs one task too: both processes spend nine tenths of their
-    time on Ansible's own start then, and ours executes some 3 % more instructions than the peer's (valgrind, Python 3.11). A
-    peer that failed is behind.
+    A twentieth more counts as level. It matters where the peer needs one task too: both processes spend nine tenths of
+    their time on Ansible's own start then, and ours executes some 3 % more instructions than the peer's (valgrind,
+    Python 3.11). A peer that failed is behind.
     """
     if not mine["ok"] or mine["bytes_beyond"]:
         return False

@@ -4,15 +4,17 @@
 
 """java_truststore beside community.general.java_cert, on the same work, in a copy of a JRE's own trust store.
 
-    python tests/bench/bench_truststore.py
+    cd tests && python -m bench.bench_truststore
 
-Each task is one process that runs what Ansible sends to a managed host (see payload.py); the time of a connection, which
-every task costs too, is not in it. The keytool is that of a pinned Java 17 (tests/javas.py). A wrapper of keytool that both find counts the JVM starts. Times are the
-fastest of several rounds, by the clock and of the processor (children included).
+Each task is one process that runs what Ansible sends to a managed host (see payload.py); the time of a connection,
+which every task costs too, is not in it. The keytool is that of a pinned Java 17 (tests/javas.py). A wrapper of keytool
+that both find counts the JVM starts. Times are the fastest of several rounds, by the clock and of the processor
+(children included).
 
-``right``: afterwards the store trusts what it should and nothing else, as read from its bytes; of a chain that is the CA,
-because the server's own certificate is another one after its next renewal. ``diff``: in diff mode the module named the
-certificate's subject and fingerprint. The peer comes from PyPI, see bench_server_xml. The last line of the output is JSON.
+``right``: afterwards the store trusts what it should and nothing else, as read from its bytes; of a chain that is the
+CA, because the server's own certificate is another one after its next renewal. ``diff``: in diff mode the module named
+the certificate's subject and fingerprint. The peer comes from PyPI, see bench_server_xml. The last line of the output
+is JSON.
 """
 
 from __future__ import annotations
@@ -24,12 +26,10 @@ import stat
 import sys
 import tempfile
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / ".build" / "src"), str(ROOT / "tests"), str(pathlib.Path(__file__).resolve().parent)]
+import javas
 
-import javas  # noqa: E402
-from bench_server_xml import fetch_peers  # noqa: E402
-from payload import loader, run  # noqa: E402
+from bench.bench_server_xml import fetch_peers
+from bench.payload import ROOT, loader, run
 
 loader()  # before anything of a collection is imported, or it would not find them
 
@@ -102,7 +102,7 @@ class Bench:
         return len(self.log.read_text(encoding="ascii").splitlines()) if self.log.exists() else 0
 
     def measure(self, work, there, items, state, expected):
-        """The work once on a fresh store: tasks, seconds, cpu, JVM starts, whether it was right, whether its diff tells."""
+        """The work once on a fresh store: tasks, seconds, cpu, JVM starts, and whether store and diff were right."""
         self.store.write_bytes(self.original)
         if there:
             work(self.store, there, "present")

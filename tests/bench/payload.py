@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A task as Ansible sends it to a managed host: the module with all that it imports, in one file of Python (AnsiballZ).
 
-Made by ansible-core itself. Running it unpacks nothing and keeps no bytecode, so that what a module imports costs what it costs
-on a host.
+Made by ansible-core itself. Running it unpacks nothing and keeps no bytecode, so that what a module imports costs what
+it costs on a host.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, the collab.rtc authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Both benchmarks of modules that edit what belongs to others, against the modules that people use today: ``make bench-modules``.
+"""Both benchmarks of modules that edit files of others, beside what people use today: ``make bench-modules``.
 
-Progress is shown as it comes; the last line is JSON with the rows of both. The exit status is 1 when ours is not ahead on
-every row, or when a benchmark could not run. ``BENCH_ROUNDS`` sets how often each is measured.
+Progress is shown as it comes; the last line is JSON with the rows of both. The exit status is 1 when ours is not ahead
+on every row, or when a benchmark could not run. ``BENCH_ROUNDS`` sets how often each is measured.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-BENCHES = ("bench_server_xml.py", "bench_truststore.py")
+TESTS = Path(__file__).resolve().parents[1]
+BENCHES = ("bench.bench_server_xml", "bench.bench_truststore")
 
 
-def run(script: str) -> dict:
+def run(name: str) -> dict:
     """Run one benchmark, show its table, and return the JSON of its last line."""
-    print(f"==> {script}", flush=True)
-    process = subprocess.Popen([sys.executable, str(HERE / script)], stdout=subprocess.PIPE, text=True)
+    print(f"==> {name}", flush=True)
+    process = subprocess.Popen([sys.executable, "-m", name], cwd=TESTS, stdout=subprocess.PIPE, text=True)
     last = ""
     for line in process.stdout or ():
         if last:
@@ -32,7 +32,7 @@ def run(script: str) -> dict:
         return {**json.loads(last), "status": status}
     except ValueError:
         print(last, end="", flush=True)
-        return {"bench": script, "status": status or 1, "error": "it ended without its figures"}
+        return {"bench": name, "status": status or 1, "error": "it ended without its figures"}
 
 
 def main() -> int:

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The benchmark of the RTC server works: one short row, idle connections, a storm, and TLS. No figure is judged.
 
-The generator checks while it measures that every answer is ok, that revisions come without a gap and that who comes back
-gets all that was missed; the run fails if not.
+The generator checks while it measures that every answer is ok, that revisions come without a gap, and that a client that
+reconnects gets all that it missed; the run fails if not.
 """
 
 from __future__ import annotations

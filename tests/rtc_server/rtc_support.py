@@ -177,7 +177,7 @@ async def hang_up() -> None:
         await client.close()
 
 
-class Closed(Exception):  # noqa: N818 - what happened, not an error
+class Closed(Exception):
     """The server ended the connection."""
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the collab.rtc authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Real servers on loopback for tests of what connects: certificates, TLS, and servers that answer wrongly on purpose."""
+"""Real servers on loopback for tests of clients: certificates, TLS, and servers that answer wrongly on purpose."""
 
 from __future__ import annotations
 

@@ -13,17 +13,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
+from cryptography import x509
 
-if sys.version_info < (3, 11):
-    pytest.skip("the lab runs on the controller, with Python 3.11", allow_module_level=True)
-yaml = pytest.importorskip("yaml")
-x509 = pytest.importorskip("cryptography.x509")
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "hosts"))
-
-from hostlab import images, inventory, pki  # noqa: E402 (found by the path above)
-from hostlab.errors import LabError  # noqa: E402
-from hostlab.machine import Mirrors  # noqa: E402
+from ansible_collections.collab.rtc.tests.hosts.hostlab import images, inventory, pki
+from ansible_collections.collab.rtc.tests.hosts.hostlab.errors import LabError
+from ansible_collections.collab.rtc.tests.hosts.hostlab.machine import Mirrors
 
 ALL = {"lab_name": "try", "lab_subnet": "10.0.9.0/24", "lab_state": "state"}
 

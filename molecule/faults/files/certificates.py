@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the collab.rtc authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Certificates with faults, from the lab's own authority: expired.pem, other.pem, leaf.pem, and their common key faults.key."""
+"""Faulty certificates of the lab's own authority: expired.pem, other.pem, leaf.pem, and their common key faults.key."""
 
 from __future__ import annotations
 

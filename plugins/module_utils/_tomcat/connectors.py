@@ -35,15 +35,15 @@ ServerXmlError = scanner.XmlError  # with ``line`` and ``column``
 IllFormed = scanner.IllFormed
 
 
-class NotTomcat(ServerXmlError):  # noqa: N818
+class NotTomcat(ServerXmlError):
     """XML, but not a server.xml of Tomcat."""
 
 
-class NoConnector(ServerXmlError):  # noqa: N818
+class NoConnector(ServerXmlError):
     """No live connector fits."""
 
 
-class AmbiguousConnector(ServerXmlError):  # noqa: N818
+class AmbiguousConnector(ServerXmlError):
     """Several connectors fit; ``candidates`` are they."""
 
     def __init__(self, message: str, remedy: str, candidates: Sequence[ConnectorElement]) -> None:
@@ -51,7 +51,7 @@ class AmbiguousConnector(ServerXmlError):  # noqa: N818
         self.candidates = list(candidates)
 
 
-class ConnectorElsewhere(ServerXmlError):  # noqa: N818
+class ConnectorElsewhere(ServerXmlError):
     """The connector is, or may be, in an entity rather than in the text of this file."""
 
 

@@ -39,7 +39,7 @@ _ATTRIBUTES = {
 }
 
 
-class NoKey(RtcError):  # noqa: N818 - says what happened
+class NoKey(RtcError):
     """The connector has no key, or what names it is unknown."""
 
 

@@ -45,7 +45,7 @@ class XmlError(RtcError):
         self.column = column
 
 
-class IllFormed(XmlError):  # noqa: N818 - the name says what is wrong
+class IllFormed(XmlError):
     """Not well-formed XML, or not readable without loss."""
 
 

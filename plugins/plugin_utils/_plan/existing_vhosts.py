@@ -29,7 +29,7 @@ class _Candidate:
 def judge_rtc(
     classified: ClassifiedSite, proxy: ProxyUse
 ) -> tuple[list[ExistingVhost], list[MisplacedRoute], list[str]]:
-    """What is there for RTC: virtual hosts on its port, routes that begin elsewhere, takers of the service's address."""
+    """What is there for RTC: virtual hosts on its port, routes from elsewhere, takers of the service's address."""
     candidates = _find_candidates(classified, proxy, classified.site.rtc_port, proxy.rtc)
     conflicts = _find_conflicts(classified, proxy)
     existing = []

@@ -13,12 +13,12 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from hostlab import hosts, images, inventory, machine, pki, ssh
-from hostlab.console import say
-from hostlab.errors import LabError
-from hostlab.inventory import Host, Lab
-from hostlab.machine import alone
-from hostlab.podman import Podman, forget_the_last_boot, refresh_names
+from . import hosts, images, inventory, machine, pki, ssh
+from .console import say
+from .errors import LabError
+from .inventory import Host, Lab
+from .machine import alone
+from .podman import Podman, forget_the_last_boot, refresh_names
 
 REPOSITORY_ROOT = Path(__file__).resolve().parents[3]
 DEFAULT_INVENTORY = REPOSITORY_ROOT / "inventories/lab/hosts.yml"

@@ -20,13 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hostlab import ssh
-from hostlab.console import say, step
-from hostlab.errors import LabError
-from hostlab.images import Image
-from hostlab.inventory import Host, Lab
-from hostlab.machine import run
-from hostlab.podman import LEASES, Podman
+from . import ssh
+from .console import say, step
+from .errors import LabError
+from .images import Image
+from .inventory import Host, Lab
+from .machine import run
+from .podman import LEASES, Podman
 
 LABEL = "rtc.lab"
 STATE_LABEL = "rtc.lab.state"
@@ -129,7 +129,7 @@ def network_is_right(podman: Podman, lab: Lab) -> bool:
 
 
 def make_network(podman: Podman, lab: Lab) -> None:
-    """Make the lab's network anew. Its containers go: without their network they reach nothing, and are soon made again."""
+    """Make the lab's network anew. Its containers go: without it they reach nothing, and are soon made again."""
     for container in podman.containers(f"{LABEL}={lab.name}"):
         remove(podman, container)
     podman("network", "rm", "--force", lab.name, check=False)
@@ -140,8 +140,8 @@ def make_network(podman: Podman, lab: Lab) -> None:
         made = podman(*create, check=False)
     if made.returncode:
         raise LabError(
-            f"Cannot make the network {lab.name} with {lab.subnet}: {made.stderr.strip()}\nIf the subnet is taken on this "
-            "machine, choose another one in the inventory (lab_subnet, and ansible_host of its hosts)."
+            f"Cannot make the network {lab.name} with {lab.subnet}: {made.stderr.strip()}\nIf the subnet is taken on "
+            "this machine, choose another one in the inventory (lab_subnet, and ansible_host of its hosts)."
         )
 
 

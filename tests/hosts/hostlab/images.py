@@ -18,11 +18,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from hostlab.console import say, step
-from hostlab.errors import LabError
-from hostlab.inventory import RELEASES, Host
-from hostlab.machine import Mirrors, alone, run
-from hostlab.podman import Podman
+from .console import say, step
+from .errors import LabError
+from .inventory import RELEASES, Host
+from .machine import Mirrors, alone, run
+from .podman import Podman
 
 RECIPES = Path(__file__).resolve().parent.parent / "images"
 LABEL = "rtc.lab.image"

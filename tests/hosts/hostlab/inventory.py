@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from hostlab.errors import LabError
+from .errors import LabError
 
 IMAGES = ("application", "proxy")
 PRODUCTS = ("confluence", "jira")

@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from hostlab.console import say, step
-from hostlab.errors import LabError
+from .console import say, step
+from .errors import LabError
 
 # What the lab calls -> the package of Debian and Ubuntu that has it.
 NEEDED = {
@@ -156,7 +156,7 @@ def _apt_setting(name: str) -> str:
 
 
 def find_mirrors() -> Mirrors:
-    """The Debian mirrors in this machine's own apt sources, or in LAB_MIRROR and LAB_SECURITY_MIRROR. Raises LabError."""
+    """The Debian mirrors in this machine's apt sources, or in LAB_MIRROR and LAB_SECURITY_MIRROR. Raises LabError."""
     release = _os_release()
     main, security = os.environ.get("LAB_MIRROR", ""), os.environ.get("LAB_SECURITY_MIRROR", "")
     if release.get("ID") == "debian" and shutil.which("apt-get"):

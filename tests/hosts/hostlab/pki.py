@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from hostlab.console import say
+from .console import say
 
 ROOT_DAYS = 3650
 INTERMEDIATE_DAYS = 1825

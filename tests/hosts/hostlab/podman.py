@@ -14,7 +14,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from hostlab.machine import run
+from .machine import run
 
 CONF = Path(__file__).resolve().parent.parent / "containers.conf"
 
@@ -47,8 +47,8 @@ def forget_the_last_boot() -> bool:
 def refresh_names() -> None:
     """Let every name server of Podman read its files anew.
 
-    It tells only the one whose process id it wrote down, and two that were started at the same moment share the networks:
-    the names of some are then answered by one that is never told.
+    Podman notifies only the one whose process id it wrote down. Two that were started at the same moment share the
+    networks, and some names are then answered by the one that is never notified.
     """
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):

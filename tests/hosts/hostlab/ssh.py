@@ -8,8 +8,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from hostlab.inventory import Lab
-from hostlab.machine import run
+from .inventory import Lab
+from .machine import run
 
 USER_KEY = "ssh/id_ed25519"
 HOST_KEY = "ssh_host_ed25519_key"

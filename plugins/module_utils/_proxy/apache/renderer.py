@@ -100,8 +100,7 @@ def _render_tls(vhost: VhostPlan) -> list[str]:
 
 def _render_upstream_tls(vhost: VhostPlan, authorities: str) -> list[str]:
     if vhost.upstream_name not in ("", vhost.server_name):
-        # With ProxyPreserveHost, mod_proxy sends and checks the name of the request, and there is no setting for another
-        # one.
+        # With ProxyPreserveHost, mod_proxy sends and checks the name of the request; no setting names another one.
         raise ProxyError(
             f"{vhost.name}: Apache checks an upstream's certificate against {vhost.server_name} only, "
             f"not against {vhost.upstream_name}.",
