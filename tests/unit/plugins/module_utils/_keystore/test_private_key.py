@@ -6,7 +6,6 @@ from __future__ import annotations
 import dataclasses
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -14,8 +13,9 @@ from ansible_collections.collab.rtc.plugins.module_utils._keystore import privat
 from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import DamagedKeyStoreError, WrongPasswordError
 from ansible_collections.collab.rtc.plugins.module_utils._tomcat.tls_source import KeySource
 from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate import parse_pem
+from ansible_collections.collab.rtc.tests.unit import paths
 
-DATA = Path(__file__).resolve().parents[3] / "data" / "truststore"
+DATA = paths.DATA / "truststore"
 KEY_STORES = ["key.p12", "key-legacy.p12", "key-3des.p12", "key-plain.p12", "mixed.p12", "key.jks", "key.jceks"]
 
 

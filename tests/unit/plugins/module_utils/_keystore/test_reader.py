@@ -3,15 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils import _files
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import reader
 from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import DamagedKeyStoreError
+from ansible_collections.collab.rtc.tests.unit import paths
 
-DATA = Path(__file__).resolve().parents[3] / "data" / "truststore"
+DATA = paths.DATA / "truststore"
 
 
 @pytest.mark.parametrize(

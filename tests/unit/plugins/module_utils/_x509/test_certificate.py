@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import datetime
-from pathlib import Path
 
 import pytest
 
@@ -14,8 +13,9 @@ from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate impor
     parse_pem,
     read_names,
 )
+from ansible_collections.collab.rtc.tests.unit import paths
 
-DATA = Path(__file__).resolve().parents[3] / "data" / "truststore"
+DATA = paths.DATA / "truststore"
 UTC = datetime.timezone.utc
 
 

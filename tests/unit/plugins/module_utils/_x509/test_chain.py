@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import itertools
-from pathlib import Path
 
 import pytest
 
@@ -17,8 +16,9 @@ from ansible_collections.collab.rtc.plugins.module_utils._x509.chain import (
     signed,
     trust_anchors,
 )
+from ansible_collections.collab.rtc.tests.unit import paths
 
-DATA = Path(__file__).resolve().parents[3] / "data" / "truststore"
+DATA = paths.DATA / "truststore"
 
 
 def load(*names):

@@ -9,14 +9,14 @@ import datetime
 import socket
 import ssl
 import threading
-from pathlib import Path
 
 import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import server_certificate, tls12_hello
 from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate import parse_certificates
+from ansible_collections.collab.rtc.tests.unit import paths
 
-DATA = Path(__file__).resolve().parents[3] / "data" / "truststore"
+DATA = paths.DATA / "truststore"
 UTC = datetime.timezone.utc
 
 
