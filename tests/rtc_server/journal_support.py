@@ -18,7 +18,7 @@ from typing import Any
 
 from rtc_server.journal import Compact, Outcome, Submission, arrivals, label, log
 from rtc_server.journal.sqlite import SqliteJournal
-from rtc_server.wire import dumps
+from rtc_server.strict_json import dumps
 
 ALL = 10**9  # more than any test has, in changes and in bytes
 

@@ -35,7 +35,7 @@ from rtc_server.journal import (
     writer,
 )
 from rtc_server.journal.base import label
-from rtc_server.wire import dumps
+from rtc_server.strict_json import dumps
 
 pytest.importorskip("hypothesis")
 from hypothesis import given

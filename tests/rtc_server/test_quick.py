@@ -18,6 +18,7 @@ from rtc_memory import MemoryClient, MemoryServer
 
 from rtc_server.engine import ProtocolError, sio_codec
 from rtc_server.quick import plain_change
+from rtc_server.strict_json import JSON as STRICT
 from rtc_server.wire import MAX_ID, Refusal, body_of, id_of, json_of
 
 LIMIT = 60  # bytes of data
@@ -36,7 +37,7 @@ NUMBERS = st.sampled_from(["", "0", "7", "007", "999999999999999", "1" * 16, "-1
 def as_the_long_way(packet: str) -> tuple[int | None, str, str, Any] | None:
     """Number, project, id and data of a change that is right; None of anything else."""
     try:
-        decoded = sio_codec.Decoder(sio_codec.Codec(), 1 << 20).text(packet)
+        decoded = sio_codec.Decoder(sio_codec.Codec(STRICT), 1 << 20).text(packet)
         assert decoded is not None
         body = body_of(decoded.data)
         data = json.loads(json_of(body, "data", 10 * LIMIT))

@@ -16,6 +16,7 @@ import aiohttp
 from aiohttp import web
 
 from rtc_server.engine import ConnectRefused, Engine, Session, Socket, SocketServer
+from rtc_server.strict_json import JSON
 
 PATIENCE = 10.0
 
@@ -29,7 +30,7 @@ class Echo(Engine):
 
 def socket_server(**options: Any) -> SocketServer:
     """Socket.IO: the events that a conformance test needs, in ``/`` and ``/custom``."""
-    server = SocketServer(**options)
+    server = SocketServer(json=JSON, **options)
 
     def authorize(_socket: Socket, auth: dict[str, Any]) -> None:
         if auth.get("refuse"):

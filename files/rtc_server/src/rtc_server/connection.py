@@ -12,7 +12,7 @@ from .auth import Identity
 from .engine import Socket
 from .limits import Bucket
 from .project import Member
-from .wire import dumps
+from .strict_json import dumps
 
 
 class User:

@@ -11,19 +11,19 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from .config import Limits
-from .connection import Connection
-from .engine import Engine, Namespace
+from .engine import Engine, Namespace, Socket
 from .journal import Change, Compact, Journal, JournalError, Outcome, Snapshot, Submission
-from .project import Member, Project, is_member
-from .wire import UNAVAILABLE, Refusal, dumps
+from .project import Member, Project
+from .strict_json import dumps
+from .wire import UNAVAILABLE, Refusal
 
 log = logging.getLogger(__name__)
 
 ANNOUNCE_AFTER = 0.05  # seconds in which comings and goings become one event
 
-
-# Who waits for the outcome of a change or snapshot, and the number of the acknowledgement: the context of a request to the journal.
-Pending = tuple[Connection, Project, int | None]
+# The context of a request to the journal: who waits for its outcome, the project, the number of the acknowledgement if
+# one was asked for.
+Pending = tuple[Socket, Project, int | None]
 
 
 class Page(NamedTuple):
@@ -139,22 +139,22 @@ class Projects:
     def go_live(self, member: Member) -> None:
         """From here on the member gets what is delivered. It must have everything before."""
         member.live = True
-        self._namespace.hub.join(member.project.room, member.connection.socket.session)
+        self._namespace.hub.join(member.project.room, member.socket.session)
 
     def stream(self, member: Member, start: int) -> None:
         """Send the pages after ``start`` one after another, then go live."""
         self._engine.spawn(self._stream(member, start))
 
     async def _stream(self, member: Member, start: int) -> None:
-        project, socket = member.project, member.connection.socket
+        project, socket = member.project, member.socket
         project.holds += 1
         try:
-            while is_member(socket, member):
+            while member.is_joined():
                 if socket.session.backlog > self._limits.page_bytes:  # at the reader's pace
                     await asyncio.sleep(0.02)
                     continue
                 page = await self.page(project, start)
-                if not is_member(socket, member):
+                if not member.is_joined():
                     return
                 start = page.end
                 more = start < project.revision
@@ -169,9 +169,9 @@ class Projects:
                     self.go_live(member)
                     return
         except Refusal as refusal:
-            if is_member(socket, member):
+            if member.is_joined():
                 socket.send_text(refusal.event("join"))
-                self.send_away(member.connection, "resync")
+                self.send_away(socket, "resync")
         finally:
             project.holds -= 1
             self.release(project)
@@ -180,30 +180,27 @@ class Projects:
 
     def enter(self, member: Member) -> None:
         """Count a member in, and tell the others soon."""
-        member.connection.members[member.project.name] = member
         member.project.add(member)
         self._soon(member.project)
 
     def leave(self, member: Member) -> None:
         """Count a member out; what was delivered before still reaches it."""
         project = member.project
-        if member.connection.members.get(project.name) is member:
-            del member.connection.members[project.name]
         if member.live:
-            self._namespace.hub.leave(project.room, member.connection.socket.session)
+            self._namespace.hub.leave(project.room, member.socket.session)
         project.remove(member)
         self._soon(project)
         self.release(project)
 
     def present(self, member: Member, state: str) -> None:
         """Tell the other members a member's state; dropped for those who read too slowly."""
-        connection, project = member.connection, member.project
+        project = member.project
         body = (
-            f'["presence",{{"project":{project.text},"member":"{connection.id}","user":{connection.user_text},'
+            f'["presence",{{"project":{project.text},"member":"{member.id}","user":{member.user_text},'
             f'"state":{state}}}]'
         )
         parcel = self._namespace.parcel(body, volatile=True)
-        self._namespace.hub.publish(project.room, parcel, connection.socket.session)
+        self._namespace.hub.publish(project.room, parcel, member.socket.session)
 
     def _soon(self, project: Project) -> None:
         if not self._announce:
@@ -217,10 +214,11 @@ class Projects:
             if body is not None and project.room.members:
                 self._namespace.hub.publish(project.room, self._namespace.parcel(body))
 
-    def send_away(self, connection: Connection, reason: str, retry_after: float = 0.0) -> None:
+    @staticmethod
+    def send_away(socket: Socket, reason: str) -> None:
         """Tell a client why, and close its connection; it comes back by itself from its revision."""
-        connection.socket.send_text(closing_text(reason, retry_after))
-        connection.socket.session.close(reason)
+        socket.send_text(closing_text(reason))
+        socket.session.close(reason)
 
     # --- outcomes -----------------------------------------------------------------------------
 
@@ -231,11 +229,10 @@ class Projects:
         for outcome in outcomes:
             request = outcome.request
             pending: Pending = request.context
-            connection, project, number = pending
+            socket, project, number = pending
             project.holds -= 1
-            socket = connection.socket
             if outcome.code:
-                self.refuse(connection, number, Refusal(outcome.code, outcome.message), request)
+                self._refuse(socket, number, Refusal(outcome.code, outcome.message), request)
             elif isinstance(request, Submission):
                 if not outcome.duplicate:
                     if outcome.revision != project.tail.last + 1:
@@ -256,12 +253,12 @@ class Projects:
                 self.release(project)
 
     @staticmethod
-    def refuse(connection: Connection, number: int | None, refusal: Refusal, request: Submission | Compact) -> None:
+    def _refuse(socket: Socket, number: int | None, refusal: Refusal, request: Submission | Compact) -> None:
         """Answer a request that failed in the journal."""
         if number is not None:
-            connection.socket.answer_text(number, refusal.text())
+            socket.answer_text(number, refusal.text())
         else:
-            connection.socket.send_text(refusal.event("change" if isinstance(request, Submission) else "snapshot"))
+            socket.send_text(refusal.event("change" if isinstance(request, Submission) else "snapshot"))
 
     def _resync(self, project: Project, outcome: Outcome) -> None:
         """The journal holds changes that were never delivered (a commit that failed half-way, another
@@ -271,7 +268,7 @@ class Projects:
         if self.loaded.get(project.name) is project:
             del self.loaded[project.name]
         for member in list(project.members.values()):
-            self.send_away(member.connection, "resync")
+            self.send_away(member.socket, "resync")
 
 
 def snapshot_text(snapshot: Snapshot) -> str:

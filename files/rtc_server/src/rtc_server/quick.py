@@ -14,15 +14,16 @@ from collections.abc import Callable
 
 from .auth import EDIT
 from .connection import Connection
-from .engine import Socket, StdJson
+from .engine import Socket
 from .journal import Submission
 from .project import Project
+from .strict_json import JSON
 from .wire import MAX_ID, Refusal
 
 _CHANGE = re.compile(  # an event of the main namespace
     r'42([1-9][0-9]{0,14}|0|)\["change",\{"project":"([^"\\\x00-\x1f]+)","id":"([ !#-\[\]-~]+)","data":'
 )
-_end = StdJson().end
+_end = JSON.end
 
 
 def plain_change(packet: str, limit: int) -> tuple[int | None, str, str, str] | None:
@@ -68,7 +69,7 @@ def changes_of(
         project = member.project
         try:
             spend(connection)
-            submit(project, Submission(name, id, user, data, f'"id":"{id}{whose}', (connection, project, number)))
+            submit(project, Submission(name, id, user, data, f'"id":"{id}{whose}', (socket, project, number)))
         except Refusal as refusal:
             refuse(socket, "change", number, refusal)
         return True

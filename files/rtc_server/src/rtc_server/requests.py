@@ -70,7 +70,7 @@ class Requests:
         self._spend(connection.user.reads, self._limits.reads_per_second)
         old = connection.members.get(name)
         if old is not None:
-            self._projects.leave(old)
+            self._leave(connection, old)
         if len(connection.members) >= self._limits.projects_per_connection:
             limit = self._limits.projects_per_connection
             raise Refusal(TOO_MANY, f"a connection can join {limit} projects", limit=limit)
@@ -111,7 +111,8 @@ class Requests:
         limit = self._limits.members_per_project
         if len(project.members) >= limit:
             raise Refusal(FULL, f"the project has {limit} members already", limit=limit)
-        member = Member(connection, project, right)
+        member = Member(connection.id, connection.socket, connection.identity, project, right)
+        connection.members[project.name] = member
         self._projects.enter(member)
         more = page.end < project.revision
         state = "" if page.snapshot is None else snapshot_text(page.snapshot)
@@ -132,8 +133,12 @@ class Requests:
 
     def leave(self, connection: Connection, number: int | None, body: dict[str, Any]) -> None:
         """Be a member no longer."""
-        self._projects.leave(self._member(connection, body))
+        self._leave(connection, self._member(connection, body))
         _done(connection.socket, number)
+
+    def _leave(self, connection: Connection, member: Member) -> None:
+        del connection.members[member.project.name]
+        self._projects.leave(member)
 
     # --- writing ------------------------------------------------------------------------------
 
@@ -145,7 +150,9 @@ class Requests:
         self._spend_change(connection)
         project = member.project
         user = connection.identity.user
-        self._submit(project, Submission(project.name, id, user, data, label(id, user), (connection, project, number)))
+        self._submit(
+            project, Submission(project.name, id, user, data, label(id, user), (connection.socket, project, number))
+        )
 
     def _quick(self, socket: Socket) -> Callable[[str], bool]:
         """The same for what is plain and permitted; everything else is left to the long way."""
@@ -164,7 +171,9 @@ class Requests:
         data = json_of(body, "data", self._limits.snapshot_bytes)
         self._spend(connection.user.reads, self._limits.reads_per_second)
         kept = Snapshot(revision, data)
-        self._submit(project, Compact(project.name, kept, self._limits.keep_changes, (connection, project, number)))
+        self._submit(
+            project, Compact(project.name, kept, self._limits.keep_changes, (connection.socket, project, number))
+        )
         return None
 
     def _submit(self, project: Project, request: Submission | Compact) -> None:

@@ -25,6 +25,7 @@ from .journal import Journal
 from .limits import Bucket, Buckets, Counter
 from .projects import Projects, closing_text
 from .requests import Requests
+from .strict_json import JSON
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ class Service(SocketServer):
     def __init__(self, config: Config, tokens: Tokens, journal: Journal) -> None:
         limits = config.limits
         super().__init__(
+            json=JSON,
             ping_interval=config.heartbeat.interval,
             ping_timeout=config.heartbeat.timeout,
             max_payload=limits.payload_bytes,
@@ -157,8 +159,9 @@ class Service(SocketServer):
         connection: Connection = socket.app
         if connection.expiry is not None:
             connection.expiry.cancel()
-        for member in list(connection.members.values()):
+        for member in connection.members.values():
             self.projects.leave(member)
+        connection.members.clear()
         connection.user.connections -= 1
         log.debug("user %s disconnected: %s", connection.identity.user, reason)
 

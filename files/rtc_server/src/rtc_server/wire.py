@@ -7,10 +7,7 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-from .engine import StdJson
-
-_JSON = StdJson()
-dumps = _JSON.dumps
+from .strict_json import dumps
 
 MAX_PROJECT = 200  # characters
 MAX_ID = 128

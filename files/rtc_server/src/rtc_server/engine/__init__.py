@@ -8,7 +8,7 @@ from .hub import Hub, Parcel, Room
 from .server import Engine
 from .session import Session
 from .sio import Namespace, Socket, SocketServer
-from .sio_codec import Json, StdJson
+from .sio_codec import Json
 
 __all__ = [
     "ConnectRefused",
@@ -23,5 +23,4 @@ __all__ = [
     "Socket",
     "SocketClosed",
     "SocketServer",
-    "StdJson",
 ]

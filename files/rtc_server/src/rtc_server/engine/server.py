@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import secrets
 from collections.abc import Awaitable, Collection
@@ -17,7 +18,6 @@ from . import eio_codec as eio
 from .errors import ProtocolError
 from .hub import Hub
 from .session import Handshake, Probe, Session
-from .sio_codec import StdJson
 from .websocket import Receiver, WebSocket, accept_key
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,6 @@ _ERRORS = {
     "draining": (503, 3, "Server is going away"),
 }
 _OCTETS = "application/octet-stream"
-_JSON = StdJson()
 _TAKEN = web.Response()  # what a handler returns for a connection that is a WebSocket's now; nobody sends it
 
 
@@ -233,7 +232,7 @@ class Engine:
             "pingTimeout": round(self.ping_timeout * 1000),
             "maxPayload": self.max_payload,
         }
-        session.buffer.append(eio.OPEN + _JSON.dumps(parameters))
+        session.buffer.append(eio.OPEN + json.dumps(parameters, separators=(",", ":")))
         return session
 
     async def _opened(self, session: Session) -> None:

@@ -8,17 +8,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Collection
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from aiohttp import web
 
 from . import eio_codec as eio
 from .errors import ProtocolError
-from .hub import Parcel, Room, join_frames
+from .hub import Hub, Parcel, Room, join_frames
 from .websocket import WebSocket
-
-if TYPE_CHECKING:
-    from .server import Engine
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +34,35 @@ class Handshake(NamedTuple):
     user_agent: str
 
 
+class SessionHost(Protocol):
+    """What a session needs of the engine that created it."""
+
+    loop: asyncio.AbstractEventLoop
+    hub: Hub
+    ping_interval: float  # seconds, as are the other times
+    ping_timeout: float
+    upgrade_timeout: float
+    linger: float  # that a closed session has to take what was written to it
+    buffer_limit: int  # bytes that may wait for one client
+    volatile_limit: int  # bytes with which no volatile message is added
+    total_buffer_limit: int  # bytes that may wait for all slow clients together
+    lag: int
+
+    def on_message(self, session: Session, packet: eio.Packet) -> Awaitable[None] | None: ...
+
+    def on_slow(self, session: Session, backlog: int) -> None: ...
+
+    def poll_limit(self, handshake: Handshake) -> int: ...
+
+    def lags(self, session: Session) -> None: ...
+
+    def spawn(self, work: Awaitable[Any]) -> None: ...
+
+    def forget(self, session: Session) -> None: ...
+
+
 class Session:
-    """A client, whichever transport it is on. Created and looked up by :class:`Engine`."""
+    """A client, whichever transport it is on."""
 
     __slots__ = (
         "_awaiting_pong",
@@ -69,7 +93,7 @@ class Session:
         "ws",
     )
 
-    def __init__(self, engine: Engine, sid: str, revision: int, base64_only: bool, handshake: Handshake) -> None:
+    def __init__(self, engine: SessionHost, sid: str, revision: int, base64_only: bool, handshake: Handshake) -> None:
         self.id = sid
         self.revision = revision
         self.base64_only = base64_only

@@ -220,10 +220,10 @@ class SocketServer(Engine):
     def __init__(
         self,
         *,
+        json: sio.Json,
         connect_timeout: float = 45.0,
         handler_timeout: float = 30.0,
         connect_attempts: int = 10,
-        json: sio.Json | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)

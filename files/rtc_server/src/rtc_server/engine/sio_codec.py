@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
@@ -30,73 +28,6 @@ class Json(Protocol):
     def loads(self, text: str, at: int = 0) -> Any: ...
 
 
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError("number out of range")
-    return value
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _fast_encode(plain: json.JSONEncoder) -> Callable[[Any], str]:
-    """``plain.encode`` without its preparations, which cost more than a small message. What is encoded came from
-    JSON and has no circles. Where the interpreter has no such thing it is ``plain.encode`` itself."""
-    try:
-        make = json.encoder.c_make_encoder  # type: ignore[attr-defined]
-        encode = json.encoder.encode_basestring
-        pieces = make(None, plain.default, encode, None, ":", ",", False, False, False)
-        if "".join(pieces({"\u00e9": [1, None]}, 0)) != '{"\u00e9":[1,null]}':
-            return plain.encode
-    except (AttributeError, TypeError):
-        return plain.encode
-    return lambda value: "".join(pieces(value, 0))
-
-
-class StdJson:
-    """The standard library, kept to what every JavaScript peer can parse.
-
-    NaN and Infinity are refused both ways: one such number, relayed to a room, makes each browser in
-    it close its connection. A lone surrogate (``"\\ud800"``) is valid JSON but not UTF-8: escaped then.
-    """
-
-    _options: dict[str, Any] = {"separators": (",", ":"), "allow_nan": False}
-
-    def __init__(self) -> None:
-        self._decoder = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
-        self._scan: Callable[[str, int], tuple[Any, int]] = self._decoder.scan_once  # type: ignore[attr-defined]
-        self._encode = _fast_encode(json.JSONEncoder(ensure_ascii=False, **self._options))
-
-    def dumps(self, value: Any, default: Callable[[Any], Any] | None = None) -> str:
-        if default is not None:
-            return json.JSONEncoder(default=default, **self._options).encode(value)
-        text = self._encode(value)
-        if not text.isascii():
-            try:
-                text.encode()
-            except UnicodeEncodeError:
-                return json.JSONEncoder(**self._options).encode(value)
-        return text
-
-    def loads(self, text: str, at: int = 0) -> Any:
-        """The value that begins at ``at`` and ends with the text. Raises ValueError, RecursionError."""
-        if text[at : at + 1] in " \t\r\n":
-            return self._decoder.decode(text[at:])
-        value, end = self._decoder.raw_decode(text, at)
-        if end != len(text) and text[end:].strip(" \t\r\n"):
-            raise ValueError("more than one value")
-        return value
-
-    def end(self, text: str, at: int) -> int:
-        """Where the value ends that begins at ``at``. Raises ValueError, RecursionError."""
-        try:
-            return self._scan(text, at)[1]
-        except StopIteration as exc:
-            raise ValueError(f"no value at {exc.value}") from None
-
-
 class SioPacket(NamedTuple):
     """A decoded packet; kinds are reduced to their text forms (EVENT, ACK)."""
 
@@ -109,8 +40,8 @@ class SioPacket(NamedTuple):
 class Codec:
     """Encoder, and decoder factory, around one JSON library."""
 
-    def __init__(self, json_library: Json | None = None) -> None:
-        self.json: Json = json_library or StdJson()
+    def __init__(self, json_library: Json) -> None:
+        self.json = json_library
 
     def event(self, namespace: str, args: list[Any]) -> tuple[Packet, ...]:
         """An EVENT that asks for no acknowledgement."""

@@ -14,9 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from ..engine import StdJson
-
-dumps = StdJson().dumps
+from ..strict_json import dumps
 
 
 class JournalError(Exception):

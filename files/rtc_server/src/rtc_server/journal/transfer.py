@@ -17,14 +17,12 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ..engine import StdJson
+from ..strict_json import dumps, loads
 from . import arrivals, log, schema
 from .base import Change, JournalError
 from .schema import SPAN
 
 FORMAT = "rtc-journal/1"
-_dumps = StdJson().dumps
-_loads = StdJson().loads
 
 
 def projects(path: str) -> list[str]:
@@ -49,7 +47,7 @@ def export_project(path: str, project: str) -> Iterator[str]:
         low = number * SPAN
         kept = "null" if snapshot is None else f'{{"revision":{at},"data":{snapshot}}}'
         yield (
-            f'{{"format":"{FORMAT}","project":{_dumps(project)},"revision":{revision},"base":{base},"snapshot":{kept}}}'
+            f'{{"format":"{FORMAT}","project":{dumps(project)},"revision":{revision},"base":{base},"snapshot":{kept}}}'
         )
         lines = 1
         filed = db.execute(
@@ -58,12 +56,12 @@ def export_project(path: str, project: str) -> Iterator[str]:
         )
         for key, id, user, time, data in itertools.chain(filed, pending):
             lines += 1
-            yield (f'{{"revision":{key},"id":{_dumps(id)},"user":{_dumps(user)},"time":{time},"data":{data}}}')
+            yield (f'{{"revision":{key},"id":{dumps(id)},"user":{dumps(user)},"time":{time},"data":{data}}}')
         for at, id, user in db.execute(
             "SELECT revision, id, user FROM change_id WHERE project=? AND revision<=? ORDER BY revision", (number, base)
         ):
             lines += 1
-            yield _dumps({"revision": at, "id": id, "user": user})
+            yield dumps({"revision": at, "id": id, "user": user})
         yield f'{{"end":{lines}}}'
 
 
@@ -111,7 +109,7 @@ def _import(db: sqlite3.Connection, lines: Iterable[str], name: str, replace: bo
             secrets.token_hex(8),
             revision,
             base,
-            *((0, None) if snapshot is None else (int(snapshot["revision"]), _dumps(snapshot["data"]))),
+            *((0, None) if snapshot is None else (int(snapshot["revision"]), dumps(snapshot["data"]))),
         ),
     )
     number = int(cursor.lastrowid or 0)
@@ -128,7 +126,7 @@ def _import(db: sqlite3.Connection, lines: Iterable[str], name: str, replace: bo
             expected += 1
             if line["revision"] != expected:
                 raise JournalError(f"line {at}: revision {line['revision']} where {expected} is due")
-            values = (number * SPAN + expected, line["id"], line["user"], int(line["time"]), _dumps(line["data"]))
+            values = (number * SPAN + expected, line["id"], line["user"], int(line["time"]), dumps(line["data"]))
             db.execute("INSERT INTO change VALUES (?,?,?,?,?)", values)
         db.execute("INSERT INTO change_id VALUES (?,?,?,?)", (number, line["user"], line["id"], line["revision"]))
     raise JournalError("the export is cut short: its last line is missing")
@@ -136,7 +134,7 @@ def _import(db: sqlite3.Connection, lines: Iterable[str], name: str, replace: bo
 
 def _line(number: int, text: str) -> dict[str, Any]:
     try:
-        line = _loads(text)
+        line = loads(text)
     except (ValueError, RecursionError) as exc:
         raise JournalError(f"line {number}: is not JSON: {exc}") from exc
     if not isinstance(line, dict):
@@ -217,7 +215,7 @@ def _verify_pending(pending: list[Change], where: str, revision: int) -> list[st
 
 def _bad_json(where: str, text: str) -> list[str]:
     try:
-        _loads(text)
+        loads(text)
     except (ValueError, RecursionError, TypeError) as exc:
         return [f"{where}: is not JSON: {exc}"]
     return []
