@@ -30,7 +30,7 @@ from hypothesis import strategies as st
 from rtc_figures import FIGURES
 from rtc_memory import MemoryClient, MemoryServer
 
-from rtc_server.journal import transfer
+from rtc_server.journal.verify import verify_journal
 
 KINDS = ("ws4", "poll4", "ws3", "poll3")
 CLIENTS = len(KINDS)
@@ -277,7 +277,7 @@ async def _finish(server: MemoryServer, people: list[Person], stranger: MemoryCl
         assert person.unsure == []
     assert _seen_by(stranger) == []
     await server.stop()
-    wrong, _counts = transfer.verify(server.config.journal.path)
+    wrong, _counts = verify_journal(server.config.journal.path)
     assert wrong == []
     final = people[0].seen
     assert len(set(final)) == len(final), "a change twice"

@@ -4,8 +4,8 @@
 """Real clients of three generations in one project: socket.io-client 2, 3 and 4 (Node.js), the Java client 1 and 2,
 python-socketio; each over WebSocket, polling and the upgrade from one to the other.
 
-Packages are fetched once into .build/rtc-clients, at the versions that the files in clients/ pin. Where Node.js or a JDK
-with Maven is missing, the tests that need it are skipped and say so.
+Packages are fetched once into .build/rtc-clients, at the versions that the files in clients/ pin. Where Node.js or a
+JDK with Maven is missing, the tests that need it are skipped and say so.
 """
 
 from __future__ import annotations
@@ -166,9 +166,9 @@ async def test_they_come_back_by_themselves(server: Server, node: Path) -> None:
 
 def kept(server: Server) -> int:
     """How many changes the journal has."""
-    from rtc_server.journal import transfer
+    from rtc_server.journal.verify import verify_journal
 
-    return transfer.verify(str(server.directory / "journal.db"))[1]["changes"]
+    return verify_journal(str(server.directory / "journal.db"))[1]["changes"]
 
 
 async def test_javascript_java_and_python_at_once(server: Server, node: Path, java: Path) -> None:

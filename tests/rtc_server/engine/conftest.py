@@ -1,7 +1,8 @@
 # Copyright (c) 2026, the collab.rtc authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Event loops of the engine's tests: a test that names its loops (``pytest.mark.asyncio(loop_factories=[…])``) runs on each of them."""
+"""Event loops of the engine's tests: a test that names its loops (``pytest.mark.asyncio(loop_factories=[…])``) runs on
+each of them."""
 
 from __future__ import annotations
 

@@ -15,7 +15,16 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from rtc_server.engine import ConnectRefused, Engine, Session, Socket, SocketServer
+from rtc_server.engine import (
+    ConnectRefused,
+    Engine,
+    Namespace,
+    PreparedMessage,
+    Session,
+    Socket,
+    SocketServer,
+    sio_codec,
+)
 from rtc_server.strict_json import JSON
 
 PATIENCE = 10.0
@@ -55,6 +64,12 @@ def socket_server(**options: Any) -> SocketServer:
         namespace.on("slow")(slow)
         namespace.on("failing")(failing)
     return server
+
+
+def publish(namespace: Namespace, room: str, event: str, *args: Any) -> None:
+    """Send an event to a room's members."""
+    packets = namespace.codec.encode(sio_codec.EVENT, namespace.name, [event, *args])
+    namespace.hub.publish(namespace.room(room), PreparedMessage(packets))
 
 
 class Web:

@@ -11,15 +11,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
 from eio_support import Echo, Web, Wire, serving
 
 BOTH = pytest.mark.parametrize("revision", [4, 3])
@@ -33,7 +29,7 @@ async def web() -> AsyncIterator[Web]:
 
 
 @pytest.fixture
-async def quick() -> AsyncIterator[Web]:
+async def impatient() -> AsyncIterator[Web]:
     """An echo server with a sub-second heartbeat."""
     async with serving(Echo(ping_interval=0.2, ping_timeout=0.15, upgrade_timeout=0.2)) as web:
         yield web
@@ -74,10 +70,17 @@ async def test_websocket_handshake(web: Web, revision: int) -> None:
 
 
 BAD_HANDSHAKES = [
-    ("EIO=4", 400, 0), ("EIO=4&transport=carrier", 400, 0), ("transport=polling", 400, 5), ("EIO=5&transport=polling", 400, 5),
-    ("EIO=abc&transport=polling", 400, 5), ("EIO=2&transport=polling", 400, 5), ("EIO=4&transport=polling&sid=unknown", 400, 1),
-    ("EIO=4&transport=websocket", 400, 3), ("EIO=4&transport=polling&j=0", 400, 3), ("EIO=3&transport=polling&j=0", 400, 3),
-]  # fmt: skip
+    ("EIO=4", 400, 0),
+    ("EIO=4&transport=carrier", 400, 0),
+    ("transport=polling", 400, 5),
+    ("EIO=5&transport=polling", 400, 5),
+    ("EIO=abc&transport=polling", 400, 5),
+    ("EIO=2&transport=polling", 400, 5),
+    ("EIO=4&transport=polling&sid=unknown", 400, 1),
+    ("EIO=4&transport=websocket", 400, 3),
+    ("EIO=4&transport=polling&j=0", 400, 3),
+    ("EIO=3&transport=polling&j=0", 400, 3),
+]
 
 
 @pytest.mark.parametrize(("query", "status", "code"), BAD_HANDSHAKES)
@@ -149,10 +152,31 @@ async def test_polling_binary_3(web: Web) -> None:
 
 
 BAD_PAYLOADS = [
-    (4, "abc"), (4, ""), (4, "4a\x1e"), (4, "4a\x1ex"), (4, "b!!"), (4, "bA"), (4, b"\xff\xfe"), (4, "2"), (4, "0"), (4, "7"),
-    (3, "abc"), (3, ""), (3, "3:4a"), (3, "1:"), (3, "x:4a"), (3, ":"), (3, "99999999999:4a"), (3, "1:9"),
-    (3, "2:b1"), (3, "1:3"), (3, b"\x00\x01"), (3, b"\x00\x01\xff9"), (3, b"\x01\x02\xff\x05\x01"), (3, b"\x00\x09\x09\xff4"),
-]  # fmt: skip
+    (4, "abc"),
+    (4, ""),
+    (4, "4a\x1e"),
+    (4, "4a\x1ex"),
+    (4, "b!!"),
+    (4, "bA"),
+    (4, b"\xff\xfe"),
+    (4, "2"),
+    (4, "0"),
+    (4, "7"),
+    (3, "abc"),
+    (3, ""),
+    (3, "3:4a"),
+    (3, "1:"),
+    (3, "x:4a"),
+    (3, ":"),
+    (3, "99999999999:4a"),
+    (3, "1:9"),
+    (3, "2:b1"),
+    (3, "1:3"),
+    (3, b"\x00\x01"),
+    (3, b"\x00\x01\xff9"),
+    (3, b"\x01\x02\xff\x05\x01"),
+    (3, b"\x00\x09\x09\xff4"),
+]
 
 
 @pytest.mark.parametrize(("revision", "body"), BAD_PAYLOADS)
@@ -226,13 +250,13 @@ async def test_a_lost_poll_is_noticed(web: Web) -> None:
     assert reader is not None
 
 
-async def test_a_payload_that_does_not_come_to_its_end(quick: Web) -> None:
-    query = await quick.open()
-    host, _, rest = quick.base.removeprefix("http://").partition("/")
+async def test_a_payload_that_does_not_come_to_its_end(impatient: Web) -> None:
+    query = await impatient.open()
+    host, _, rest = impatient.base.removeprefix("http://").partition("/")
     reader, writer = await asyncio.open_connection(*host.split(":"))
     writer.write(f"POST /{rest}?{query} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n4half".encode())
     assert await asyncio.wait_for(reader.read(), 10) == b""
-    assert quick.engine.sessions == {}
+    assert impatient.engine.sessions == {}
     writer.close()
 
 
@@ -338,8 +362,8 @@ async def test_what_was_said_before_closing_arrives(web: Web) -> None:
 # --- Heartbeat ---------------------------------------------------------------------------------------
 
 
-async def test_heartbeat_4_over_websocket(quick: Web) -> None:
-    wire = await quick.ws()
+async def test_heartbeat_4_over_websocket(impatient: Web) -> None:
+    wire = await impatient.ws()
     wire.mute = True
     for _ in range(3):
         assert await wire.take() == "2"
@@ -348,19 +372,19 @@ async def test_heartbeat_4_over_websocket(quick: Web) -> None:
     assert await wire.closes()  # no pong
 
 
-async def test_heartbeat_4_over_polling(quick: Web) -> None:
-    query = await quick.open()
+async def test_heartbeat_4_over_polling(impatient: Web) -> None:
+    query = await impatient.open()
     for _ in range(3):
-        assert await quick.get(query) == (200, "2")
-        assert await quick.post(query, "3") == (200, "ok")
-    assert await quick.get(query) == (200, "2")
-    assert await quick.get(query) == (200, "1")  # no pong: closed while polling
-    assert (await quick.get(query))[0] == 400
+        assert await impatient.get(query) == (200, "2")
+        assert await impatient.post(query, "3") == (200, "ok")
+    assert await impatient.get(query) == (200, "2")
+    assert await impatient.get(query) == (200, "1")  # no pong: closed while polling
+    assert (await impatient.get(query))[0] == 400
 
 
 @pytest.mark.parametrize("packet", ["2", "2probe"])
-async def test_heartbeat_3_over_websocket(quick: Web, packet: str) -> None:
-    wire = await quick.ws("EIO=3&transport=websocket")
+async def test_heartbeat_3_over_websocket(impatient: Web, packet: str) -> None:
+    wire = await impatient.ws("EIO=3&transport=websocket")
     wire.mute = True
     for _ in range(3):
         await wire.send(packet)
@@ -368,19 +392,19 @@ async def test_heartbeat_3_over_websocket(quick: Web, packet: str) -> None:
     assert await wire.closes()  # no ping
 
 
-async def test_heartbeat_3_over_polling(quick: Web) -> None:
-    query = await quick.open(3)
+async def test_heartbeat_3_over_polling(impatient: Web) -> None:
+    query = await impatient.open(3)
     for _ in range(3):
-        await quick.post(query, "1:2")
-        assert await quick.get(query) == (200, "1:3")
-    assert await quick.get(query) == (200, "1:1")
-    assert (await quick.get(query))[0] == 400
+        await impatient.post(query, "1:2")
+        assert await impatient.get(query) == (200, "1:3")
+    assert await impatient.get(query) == (200, "1:1")
+    assert (await impatient.get(query))[0] == 400
 
 
 @BOTH
-async def test_a_session_nobody_takes_up_goes(quick: Web, revision: int) -> None:
-    await quick.open(revision)
-    while quick.engine.sessions:
+async def test_a_session_nobody_takes_up_goes(impatient: Web, revision: int) -> None:
+    await impatient.open(revision)
+    while impatient.engine.sessions:
         await asyncio.sleep(0.01)
 
 
@@ -427,16 +451,16 @@ async def test_upgrade(web: Web, revision: int) -> None:
     assert (await web.post(query, payload(revision, "4x")))[0] == 400
 
 
-async def test_an_upgrade_that_stops_half_way_leaves_polling_alone(quick: Web) -> None:
+async def test_an_upgrade_that_stops_half_way_leaves_polling_alone(impatient: Web) -> None:
     for first in ("nonsense", "5", "3probe", None):
-        query = await quick.open()
-        wire = await quick.ws(query.replace("polling", "websocket"))
+        query = await impatient.open()
+        wire = await impatient.ws(query.replace("polling", "websocket"))
         if first is not None:
             await wire.send(first)
         assert await wire.closes()  # None: the time for it ran out
-        while "2" in (got := await quick.get(query))[1] or got == (200, "6"):
-            await quick.post(query, "3")
-            await quick.post(query, "4x")
+        while "2" in (got := await impatient.get(query))[1] or got == (200, "6"):
+            await impatient.post(query, "3")
+            await impatient.post(query, "4x")
         assert got[0] == 200 and got[1].startswith("4x")
 
 

@@ -12,12 +12,9 @@ import asyncio
 import itertools
 import logging
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
 from ws_support import (
     BINARY,
     CLOSE,
@@ -158,9 +155,9 @@ def test_a_control_frame_is_no_part_of_a_message() -> None:
 
 def test_pings_of_a_client_that_does_not_read_are_not_answered() -> None:
     alone = Alone()
-    alone.transport.owed = 64 << 10
+    alone.transport.buffered_amount = 64 << 10
     assert alone.feed(frame(PING, b"x") * 1000).sent == []
-    alone.transport.owed = 0
+    alone.transport.buffered_amount = 0
     assert alone.feed(frame(PING, b"y")).sent == [Frame(0x8A, b"y")]
 
 

@@ -1,7 +1,8 @@
 # Copyright (c) 2026, the collab.rtc authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""WebSockets over real sockets, with and without TLS, on asyncio's loop and on uvloop: the handshake, the end, what is left behind."""
+"""WebSockets over real sockets, with and without TLS, on asyncio's loop and on uvloop: the handshake, the end, what is
+left behind."""
 
 from __future__ import annotations
 
@@ -13,9 +14,7 @@ import gc
 import logging
 import socket
 import ssl
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import aiohttp.web
@@ -23,8 +22,6 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
 from eio_support import PATIENCE, Echo, Web, serving
 from ws_support import BINARY, CONTINUATION, PING, TEXT, Frame, close, frame, patience, text
 
@@ -228,14 +225,32 @@ async def test_the_example_of_the_rfc(hall: Hall) -> None:
 
 @ONCE
 @PLAIN
-@pytest.mark.parametrize("change", [
-    {"Sec_WebSocket_Key": None}, {"Sec_WebSocket_Key": ""}, {"Sec_WebSocket_Key": "short"}, {"Sec_WebSocket_Key": KEY[:-1]},
-    {"Sec_WebSocket_Key": base64.b64encode(bytes(15)).decode()}, {"Sec_WebSocket_Key": base64.b64encode(bytes(17)).decode()},
-    {"Sec_WebSocket_Key": "*" + KEY[1:]}, {"Sec_WebSocket_Key": "é" + KEY[1:]}, {"Sec_WebSocket_Version": None},
-    {"Sec_WebSocket_Version": "8"}, {"Sec_WebSocket_Version": "14"}, {"Sec_WebSocket_Version": "x"}, {"method": "POST"},
-    {"method": "PUT"}, {"Connection": None}, {"Connection": "keep-alive"}, {"Connection": "notupgrade"}, {"Upgrade": None},
-    {"Upgrade": "h2c"}, {"Upgrade": "websockets"},
-], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"Sec_WebSocket_Key": None},
+        {"Sec_WebSocket_Key": ""},
+        {"Sec_WebSocket_Key": "short"},
+        {"Sec_WebSocket_Key": KEY[:-1]},
+        {"Sec_WebSocket_Key": base64.b64encode(bytes(15)).decode()},
+        {"Sec_WebSocket_Key": base64.b64encode(bytes(17)).decode()},
+        {"Sec_WebSocket_Key": "*" + KEY[1:]},
+        {"Sec_WebSocket_Key": "é" + KEY[1:]},
+        {"Sec_WebSocket_Version": None},
+        {"Sec_WebSocket_Version": "8"},
+        {"Sec_WebSocket_Version": "14"},
+        {"Sec_WebSocket_Version": "x"},
+        {"method": "POST"},
+        {"method": "PUT"},
+        {"Connection": None},
+        {"Connection": "keep-alive"},
+        {"Connection": "notupgrade"},
+        {"Upgrade": None},
+        {"Upgrade": "h2c"},
+        {"Upgrade": "websockets"},
+    ],
+    ids=str,
+)
 async def test_what_is_no_handshake(hall: Hall, change: dict[str, str | None]) -> None:
     raw = await hall.dial()
     raw.say(handshake(**change))  # type: ignore[arg-type]
@@ -243,10 +258,16 @@ async def test_what_is_no_handshake(hall: Hall, change: dict[str, str | None]) -
 
 
 @PLAIN
-@pytest.mark.parametrize("change", [
-    {"Connection": "keep-alive, Upgrade"}, {"Connection": "UPGRADE"}, {"Upgrade": "WebSocket"},
-    {"Sec_WebSocket_Extensions": "permessage-deflate; client_max_window_bits"}, {"Sec_WebSocket_Protocol": "chat, superchat"},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"Connection": "keep-alive, Upgrade"},
+        {"Connection": "UPGRADE"},
+        {"Upgrade": "WebSocket"},
+        {"Sec_WebSocket_Extensions": "permessage-deflate; client_max_window_bits"},
+        {"Sec_WebSocket_Protocol": "chat, superchat"},
+    ],
+)
 async def test_what_browsers_and_proxies_make_of_it(hall: Hall, change: dict[str, str]) -> None:
     raw = await hall.dial()
     raw.say(handshake(**change))
@@ -311,12 +332,24 @@ async def test_echo_byte_by_byte_and_in_parts(hall: Hall) -> None:
 
 
 FAILURES = [
-    (frame(TEXT, b"4x", mask=None) + bytes(9), 1002), (frame(TEXT, b"4x", reserved=4), 1002), (frame(3), 1002), (frame(11), 1002),
-    (frame(PING, b"x", fin=False), 1002), (frame(PING, b"x" * 126), 1002), (frame(CONTINUATION, b"x"), 1002),
-    (frame(TEXT, b"4a", fin=False) + text("4b"), 1002), (frame(TEXT, b"4\xff"), 1007), (frame(BINARY, bytes(100_001)), 1009),
-    (frame(BINARY, bytes(60_000), fin=False) + frame(CONTINUATION, bytes(60_000)), 1009), (close(1005), 1002), (close(999), 1002),
-    (frame(8, b"\x03"), 1002), (close(1000, b"\xff"), 1007), (close(4321, b"bye"), 4321), (close(None), 1000),
-]  # fmt: skip
+    (frame(TEXT, b"4x", mask=None) + bytes(9), 1002),
+    (frame(TEXT, b"4x", reserved=4), 1002),
+    (frame(3), 1002),
+    (frame(11), 1002),
+    (frame(PING, b"x", fin=False), 1002),
+    (frame(PING, b"x" * 126), 1002),
+    (frame(CONTINUATION, b"x"), 1002),
+    (frame(TEXT, b"4a", fin=False) + text("4b"), 1002),
+    (frame(TEXT, b"4\xff"), 1007),
+    (frame(BINARY, bytes(100_001)), 1009),
+    (frame(BINARY, bytes(60_000), fin=False) + frame(CONTINUATION, bytes(60_000)), 1009),
+    (close(1005), 1002),
+    (close(999), 1002),
+    (frame(8, b"\x03"), 1002),
+    (close(1000, b"\xff"), 1007),
+    (close(4321, b"bye"), 4321),
+    (close(None), 1000),
+]
 
 
 @pytest.mark.parametrize(("bytes_", "code"), FAILURES)

@@ -90,7 +90,7 @@ class NoteTransport:
 
     def __init__(self) -> None:
         self.written = bytearray()
-        self.owed = 0  # bytes that the peer has not taken
+        self.buffered_amount = 0  # bytes that the peer has not taken
         self.closed = self.aborted = self.paused = False
         self.pauses = 0
 
@@ -98,7 +98,7 @@ class NoteTransport:
         self.written += data
 
     def get_write_buffer_size(self) -> int:
-        return self.owed
+        return self.buffered_amount
 
     def is_closing(self) -> bool:
         return self.closed or self.aborted

@@ -75,7 +75,7 @@ class Tokens:
                 raise TokenError("token_expired", "the token has expired") from exc
             except (jwt.InvalidTokenError, ValueError, TypeError, RecursionError, OverflowError) as exc:
                 raise TokenError("token_invalid", "the token is not valid") from exc
-            return _identity(claims)
+            return _read_identity(claims)
         raise TokenError("token_invalid", "the token is not valid")
 
     def make(self, user: str, projects: Mapping[str, str], ttl: float, name: str = "") -> str:
@@ -87,7 +87,7 @@ class Tokens:
         return jwt.encode(claims, self._keys[0], algorithm=self._algorithm)
 
 
-def _identity(claims: Mapping[str, Any]) -> Identity:
+def _read_identity(claims: Mapping[str, Any]) -> Identity:
     user, name, projects = claims["sub"], claims.get("name", ""), claims.get("projects", {})
     good = (
         isinstance(user, str)

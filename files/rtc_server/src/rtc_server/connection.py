@@ -10,7 +10,7 @@ import secrets
 
 from .auth import Identity
 from .engine import Socket
-from .limits import Bucket
+from .limits import TokenBucket
 from .project import Member
 from .strict_json import dumps
 
@@ -20,7 +20,7 @@ class User:
 
     __slots__ = ("changes", "connections", "reads")
 
-    def __init__(self, changes: Bucket, reads: Bucket) -> None:
+    def __init__(self, changes: TokenBucket, reads: TokenBucket) -> None:
         self.changes = changes
         self.reads = reads
         self.connections = 0
@@ -32,7 +32,7 @@ class Connection:
 
     __slots__ = ("expiry", "id", "identity", "members", "presence", "socket", "user", "user_text")
 
-    def __init__(self, socket: Socket, identity: Identity, user: User, presence: Bucket) -> None:
+    def __init__(self, socket: Socket, identity: Identity, user: User, presence: TokenBucket) -> None:
         self.id = secrets.token_urlsafe(9)
         self.socket = socket
         self.identity = identity

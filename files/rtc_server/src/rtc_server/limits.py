@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 K = TypeVar("K")
 
 
-class Bucket:
+class TokenBucket:
     """A token bucket: ``rate`` a second on average, ``burst`` at once."""
 
     __slots__ = ("_at", "_left", "burst", "rate")
@@ -71,13 +71,13 @@ class Counter(Generic[K]):
             self._held.pop(key, None)
 
 
-class Buckets(Generic[K]):
+class TokenBuckets(Generic[K]):
     """One bucket for each key; keys that took nothing lately cost nothing."""
 
     def __init__(self, rate: float, burst: float) -> None:
         self._rate = rate
         self._burst = burst
-        self._buckets: dict[K, Bucket] = {}
+        self._buckets: dict[K, TokenBucket] = {}
         self._sweep_at = 1024
 
     def take(self, key: K, now: float) -> bool:
@@ -87,7 +87,7 @@ class Buckets(Generic[K]):
             if len(self._buckets) >= self._sweep_at:
                 self._buckets = {k: b for k, b in self._buckets.items() if not b.full(now)}
                 self._sweep_at = max(1024, 2 * len(self._buckets))
-            bucket = self._buckets[key] = Bucket(self._rate, self._burst, now)
+            bucket = self._buckets[key] = TokenBucket(self._rate, self._burst, now)
         return bucket.take(now)
 
     def __len__(self) -> int:

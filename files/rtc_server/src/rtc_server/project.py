@@ -102,25 +102,25 @@ class Project:
         """The last revision delivered to members."""
         return self.tail.last
 
-    def change_text(self, change: Change) -> str:
+    def format_change(self, change: Change) -> str:
         """The JSON text of a change that was read from the journal."""
         return (
             f'{{"project":{self.text},"revision":{change.revision},"id":{dumps(change.id)},'
             f'"user":{dumps(change.user)},"time":{change.time},"data":{change.data}}}'
         )
 
-    def committed(self, change: Submission, revision: int, time: int) -> str:
+    def add_committed(self, change: Submission, revision: int, time: int) -> str:
         """Take the next change: its JSON text, made once, is what everybody gets."""
         text = f'{{"project":{self.text},"revision":{revision},{change.label},"time":{time},"data":{change.data}}}'
         self.tail.add(text)
         return text
 
-    def compacted(self, outcome: Outcome, snapshot: Snapshot) -> None:
+    def note_compaction(self, outcome: Outcome, snapshot: Snapshot) -> None:
         """A snapshot was kept."""
         self.snapshot, self.snapshot_revision = snapshot, snapshot.revision
         self.base = max(self.base, outcome.base)
 
-    def start_of(self, since: int | None, epoch: str | None) -> tuple[int, bool]:
+    def find_start(self, since: int | None, epoch: str | None) -> tuple[int, bool]:
         """From which revision a member is to be served, and whether what it has is void.
 
         Void is what belongs to another history: another epoch, or a revision that was never given.
@@ -135,7 +135,7 @@ class Project:
         """Whether catching up from there takes the snapshot: changes are gone, or it is the shorter way."""
         return start < self.base or (start == 0 and self.snapshot_revision > 0)
 
-    def member_texts(self) -> str:
+    def join_member_texts(self) -> str:
         """All members as a JSON array."""
         return "[" + ",".join([m.text for m in self.members.values()]) + "]"
 
@@ -152,7 +152,7 @@ class Project:
             self.joined.pop(member.id, None)
             self.left[member.id] = None  # even if it was not announced: somebody's answer may have named it
 
-    def announcement(self) -> str | None:
+    def take_announcement(self) -> str | None:
         """The event that tells who came and went since the last one, or None."""
         if not self.joined and not self.left:
             return None

@@ -11,18 +11,18 @@ from collections.abc import Callable
 from typing import Any
 
 
-def _finite(text: str) -> float:
+def _parse_finite(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
         raise ValueError("number out of range")
     return value
 
 
-def _no_constant(name: str) -> Any:
+def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-def _fast_encode(plain: json.JSONEncoder) -> Callable[[Any], str]:
+def _make_fast_encoder(plain: json.JSONEncoder) -> Callable[[Any], str]:
     """``plain.encode`` without its preparations, which cost more than a small message. What is encoded came from
     JSON and has no circles. Where the interpreter has no such thing it is ``plain.encode`` itself."""
     try:
@@ -46,9 +46,9 @@ class StrictJson:
     _options: dict[str, Any] = {"separators": (",", ":"), "allow_nan": False}
 
     def __init__(self) -> None:
-        self._decoder = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
+        self._decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_parse_finite)
         self._scan: Callable[[str, int], tuple[Any, int]] = self._decoder.scan_once  # type: ignore[attr-defined]
-        self._encode = _fast_encode(json.JSONEncoder(ensure_ascii=False, **self._options))
+        self._encode = _make_fast_encoder(json.JSONEncoder(ensure_ascii=False, **self._options))
 
     def dumps(self, value: Any, default: Callable[[Any], Any] | None = None) -> str:
         if default is not None:

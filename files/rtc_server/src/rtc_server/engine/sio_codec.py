@@ -12,16 +12,23 @@ from typing import Any, NamedTuple, Protocol
 from .eio_codec import MESSAGE, Packet
 from .errors import ProtocolError
 
-# Socket.IO protocol 5, "Packet types".
-CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT, BINARY_ACK = "0123456"
+# Socket.IO protocol 5, "Packet types": characters of the packet's text, as those of Engine.IO are.
+CONNECT = "0"
+DISCONNECT = "1"
+EVENT = "2"
+ACK = "3"
+CONNECT_ERROR = "4"
+BINARY_EVENT = "5"
+BINARY_ACK = "6"
+_KINDS = frozenset((CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT, BINARY_ACK))
 
 RESERVED = frozenset({"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"})
-_HEAD = re.compile(r"(?:(\d{1,4})-)?(?:(/[^,]*)(?:,|$))?(\d{1,15})?", re.ASCII)
-_DIGIT_KINDS = frozenset("0123456")
+_HEADER = re.compile(r"(?:(\d{1,4})-)?(?:(/[^,]*)(?:,|$))?(\d{1,15})?", re.ASCII)
 
 
 class Json(Protocol):
-    """What the codec needs of a JSON library: strict both ways; without ``default``, bytes are a TypeError."""
+    """What the codec needs of a JSON library, which must refuse both ways what is not JSON. Without ``default``, bytes
+    are a TypeError."""
 
     def dumps(self, value: Any, default: Callable[[Any], Any] | None = None) -> str: ...
 
@@ -42,14 +49,6 @@ class Codec:
 
     def __init__(self, json_library: Json) -> None:
         self.json = json_library
-
-    def event(self, namespace: str, args: list[Any]) -> tuple[Packet, ...]:
-        """An EVENT that asks for no acknowledgement."""
-        try:
-            body = self.json.dumps(args)
-        except TypeError:  # something that is not JSON: perhaps binary
-            return self.encode(EVENT, namespace, args)
-        return (f"42{body}" if namespace == "/" else f"42{namespace},{body}",)
 
     def encode(self, kind: str, namespace: str, data: Any = None, id: int | None = None) -> tuple[Packet, ...]:
         """Engine.IO packets of one Socket.IO packet: text, then its attachments in order."""
@@ -87,20 +86,21 @@ class Decoder:
         self._size = 0
         self._need = 0
 
-    def plain_event(self, text: str, at: int) -> list[Any]:
-        """``42[…`` or ``427[…``: an event of the main namespace, by far the most frequent shape; JSON begins at ``at``."""
+    def decode_plain_event(self, text: str, at: int) -> list[Any]:
+        """The arguments of ``42[…`` or ``427[…``, an event of the main namespace and by far the most frequent packet.
+        Its JSON begins at ``at``."""
         if self.waiting is not None:
             raise ProtocolError("text while attachments are due")
-        return self._event(self._json(text, at))
+        return self._check_event(self._parse_json(text, at))
 
-    def text(self, text: str) -> SioPacket | None:
+    def decode_text(self, text: str) -> SioPacket | None:
         """Decode an Engine.IO text message (with its leading ``4``); None while attachments are due."""
         if self.waiting is not None:
             raise ProtocolError("text while attachments are due")
         kind = text[1:2]
-        if kind not in _DIGIT_KINDS or not kind:
+        if kind not in _KINDS:
             raise ProtocolError("unknown Socket.IO packet type")
-        head = _HEAD.match(text, 2)
+        head = _HEADER.match(text, 2)
         assert head is not None  # every group is optional
         count, namespace, number = head[1], head[2] or "/", head[3]
         rest = text[head.end() :]
@@ -108,9 +108,9 @@ class Decoder:
         binary = kind in (BINARY_EVENT, BINARY_ACK)
         if (count is not None) != binary:
             raise ProtocolError("attachment count misplaced")
-        data = self._json(rest) if rest else None
+        data = self._parse_json(rest) if rest else None
         if kind in (EVENT, BINARY_EVENT):
-            packet = SioPacket(EVENT, namespace, id, self._event(data))
+            packet = SioPacket(EVENT, namespace, id, self._check_event(data))
         elif kind in (ACK, BINARY_ACK):
             if id is None or not isinstance(data, list):
                 raise ProtocolError("invalid acknowledgement")
@@ -131,7 +131,7 @@ class Decoder:
             return None
         return packet
 
-    def binary(self, body: bytes) -> SioPacket | None:
+    def decode_binary(self, body: bytes) -> SioPacket | None:
         """Take one attachment; the packet when it was the last."""
         packet = self.waiting
         if packet is None:
@@ -145,32 +145,32 @@ class Decoder:
         self.waiting, parts = None, self._parts
         self._parts = []
         try:
-            return packet._replace(data=_fill(packet.data, parts))
+            return packet._replace(data=_fill_placeholders(packet.data, parts))
         except RecursionError as exc:
             raise ProtocolError("nested too deep") from exc
 
-    def _json(self, text: str, at: int = 0) -> Any:
+    def _parse_json(self, text: str, at: int = 0) -> Any:
         try:
             return self._loads(text, at)
         except (ValueError, RecursionError) as exc:
             raise ProtocolError("invalid JSON") from exc
 
     @staticmethod
-    def _event(data: Any) -> list[Any]:
+    def _check_event(data: Any) -> list[Any]:
         if not isinstance(data, list) or not data or not isinstance(data[0], str) or data[0] in RESERVED:
             raise ProtocolError("invalid event")
         return data
 
 
-def _fill(value: Any, parts: list[bytes]) -> Any:
+def _fill_placeholders(value: Any, parts: list[bytes]) -> Any:
     """Put attachments in the place of their placeholders."""
     if isinstance(value, list):
-        return [_fill(v, parts) for v in value]
+        return [_fill_placeholders(v, parts) for v in value]
     if isinstance(value, dict):
         if value.get("_placeholder") is True:
             num = value.get("num")
             if type(num) is not int or not 0 <= num < len(parts):
                 raise ProtocolError("placeholder without attachment")
             return parts[num]
-        return {k: _fill(v, parts) for k, v in value.items()}
+        return {k: _fill_placeholders(v, parts) for k, v in value.items()}
     return value

@@ -55,14 +55,14 @@ class Head(NamedTuple):
     snapshot: int
 
 
-def label(id: str, user: str) -> str:
+def make_label(id: str, user: str) -> str:
     """A change's members ``id`` and ``user`` as JSON text, without the braces around them."""
     return f'"id":{dumps(id)},"user":{dumps(user)}'
 
 
 @dataclass(slots=True)
 class Submission:
-    """A change to be kept. ``data`` is JSON text in one line; ``label`` is :func:`label` of id and user.
+    """A change to be kept. ``data`` is JSON text in one line; ``label`` is :func:`make_label` of id and user.
     ``context`` is the submitter's own.
     """
 
