@@ -94,7 +94,9 @@ def test_files_are_used_in_turn(path: Path, written: wal.Wal) -> None:
         assert written.used > 0
         written.rotate()
         assert written.used == 0
-        previous = now
+        number += 1
+        previous = [*now, (number, "")]  # the batch which says that those before are not needed
+        assert found(path) == previous
 
 
 def test_a_file_that_is_made_ready_when_there_is_time(path: Path, written: wal.Wal) -> None:
@@ -132,6 +134,23 @@ def test_every_byte_counts(path: Path, written: wal.Wal) -> None:
         assert [text for _, text in found(path)] == texts[:3]
 
 
+@pytest.mark.parametrize("reached", range(7))
+def test_a_power_cut_amid_the_first_batch_after_a_rotation(path: Path, written: wal.Wal, reached: int) -> None:
+    """It writes over batches that are flushed, whichever of its three blocks reach the disk: none of them is missed."""
+    for text in ("one", "two", "three"):
+        written.append(text)
+    written.rotate()
+    written.append("four")
+    written.rotate()  # so the first file is flushed
+    file = Path(wal.file_names(str(path))[0])
+    before = file.read_bytes()
+    written.append("x" * 3 * (wal.BLOCK - wal.TEXT_OFFSET))
+    after = file.read_bytes()
+    blocks = [(after if reached & 1 << at else before)[at * wal.BLOCK : (at + 1) * wal.BLOCK] for at in range(3)]
+    file.write_bytes(b"".join(blocks) + after[3 * wal.BLOCK :])
+    assert [text for _, text in found(path) if text] == ["four"]
+
+
 def test_a_file_that_is_gone(path: Path, written: wal.Wal) -> None:
     written.append("one")
     written.rotate()
@@ -163,7 +182,7 @@ def test_data_that_look_like_a_batch(path: Path, known: bool) -> None:
         with pytest.raises(JournalError, match="damaged"):
             found(path, log_id)
     else:
-        assert found(path, log_id) == [(3, "short")]
+        assert found(path, log_id) == [(4, "short")]
 
 
 def test_reading_while_a_server_writes(path: Path, written: wal.Wal) -> None:
@@ -182,6 +201,7 @@ def test_reading_while_a_server_writes(path: Path, written: wal.Wal) -> None:
                 written.extend()
             told[1] = first  # what was before is flushed
             written.rotate()
+            told[0] += 1  # by an empty batch
         ended.set()
 
     thread = threading.Thread(target=write)
@@ -195,7 +215,7 @@ def test_reading_while_a_server_writes(path: Path, written: wal.Wal) -> None:
                 first = told[1]
                 numbers = [number for number, _ in batches]
                 assert numbers == list(range(numbers[0], numbers[0] + len(numbers)) if numbers else ())
-                assert all(text.startswith(f"{number} ") for number, text in batches)
+                assert all(text.startswith(f"{number} ") or not text for number, text in batches)
                 assert last == 0 or numbers[-1] >= last or first > last
                 readings += 1
         finally:

@@ -347,8 +347,8 @@ class Writer:
         assert self._wal is not None
         flushing, active = self._memtables
         if not flushing:  # then the other file of the log is flushed for good
-            self._memtables = flushing, active = active, {}
             self._wal.rotate()
+            self._memtables = flushing, active = active, {}
         waiting = {name: records.records for name, records in flushing.items()}
         flushed = self._flush(db, flushing, memtable.take_first(waiting, flush.FLUSH_BATCH))
         if not flushing:
