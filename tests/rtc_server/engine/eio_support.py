@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
+import pytest
 from aiohttp import web
 
 from rtc_server.engine import (
@@ -28,6 +29,7 @@ from rtc_server.engine import (
 from rtc_server.strict_json import JSON
 
 PATIENCE = 10.0
+BOTH = pytest.mark.parametrize("revision", [4, 3])
 
 
 class Echo(Engine):
@@ -72,6 +74,12 @@ def publish(namespace: Namespace, room: str, event: str, *args: Any) -> None:
     namespace.hub.publish(namespace.room(room), PreparedMessage(packets))
 
 
+def encode_payload(revision: int, *texts: str) -> str:
+    if revision == 4:
+        return "\x1e".join(texts)
+    return "".join(f"{len(t.encode('utf-16-le')) // 2}:{t}" for t in texts)
+
+
 class Web:
     """Bare requests to one server."""
 
@@ -96,14 +104,14 @@ class Web:
         sid = json.loads(text[text.index("{") : text.rindex("}") + 1])["sid"]
         return f"EIO={revision}&transport=polling&sid={sid}"
 
-    async def ws(self, query: str = "EIO=4&transport=websocket", **options: Any) -> Wire:
-        wire = Wire(await self.http.ws_connect(f"{self.base}?{query}", max_msg_size=0, **options))
+    async def ws(self, query: str = "EIO=4&transport=websocket", **options: Any) -> WsClient:
+        wire = WsClient(await self.http.ws_connect(f"{self.base}?{query}", max_msg_size=0, **options))
         if "sid=" not in query:
             wire.opened = json.loads((await wire.take())[1:])
         return wire
 
 
-class Wire:
+class WsClient:
     """A WebSocket to the engine. Pings of Engine.IO are answered unless ``mute``."""
 
     def __init__(self, ws: aiohttp.ClientWebSocketResponse) -> None:

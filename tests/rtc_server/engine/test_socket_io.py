@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from eio_support import Web, Wire, publish, serving, socket_server
+from eio_support import Web, WsClient, publish, serving, socket_server
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ async def web() -> AsyncIterator[Web]:
         yield web
 
 
-async def connected(web: Web, revision: int = 4) -> Wire:
+async def connected(web: Web, revision: int = 4) -> WsClient:
     """A WebSocket that has joined the main namespace."""
     wire = await web.ws(f"EIO={revision}&transport=websocket")
     if revision == 4:

@@ -21,6 +21,8 @@ else:  # aiohttp brings it there
     patience = async_timeout.timeout
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
+# Close codes that a client may send (RFC 6455 sections 7.4.1, 7.4.2).
+VALID_CODES = [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999]
 MASK = b"\x37\xfa\x21\x3d"  # of the examples in RFC 6455 section 5.7
 
 

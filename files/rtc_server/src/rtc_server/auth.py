@@ -36,7 +36,7 @@ class Identity(NamedTuple):
     expires: float
 
     def right(self, project: str) -> str | None:
-        """``edit``, ``view`` or None; what is said of the project itself beats ``*``."""
+        """``edit``, ``view`` or None; the project's own entry takes precedence over ``*``."""
         return self.projects.get(project) or self.projects.get(ANY_PROJECT)
 
 
@@ -79,7 +79,7 @@ class Tokens:
         raise TokenError("token_invalid", "the token is not valid")
 
     def make(self, user: str, projects: Mapping[str, str], ttl: float, name: str = "") -> str:
-        """A token of our own, for ``ttl`` seconds. Only where the configured key can sign."""
+        """A signed token, valid for ``ttl`` seconds. The first key must be able to sign."""
         now = int(time.time())
         claims = {"sub": user, "projects": dict(projects), "aud": self._audience, "iat": now, "exp": now + int(ttl)}
         if name:

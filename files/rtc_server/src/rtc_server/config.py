@@ -316,8 +316,8 @@ def _explain_syntax_error(path: str, message: str, text: str) -> str:
 
 
 def find_lines(text: str) -> dict[str, int]:
-    """Where each section and each ``section.key`` stands. The parser does not tell, so this looks for
-    headers and assignments at the beginning of lines; in a text over several lines it may err by a few."""
+    """The line of each section and each ``section.key``. The parser does not report them, so this looks for headers and
+    assignments at the beginning of lines; in a string over several lines it may be off by a few."""
     found: dict[str, int] = {}
     section = ""
     for number, line in enumerate(text.splitlines(), 1):

@@ -27,8 +27,8 @@ class User:
 
 
 class Connection:
-    """A client that has shown a token. ``id`` is public: the ids of Socket.IO and Engine.IO are not told,
-    whoever knows them can read and write in that client's place over polling."""
+    """A client that has shown a token. Other clients learn its ``id``, and never the ids of Socket.IO and Engine.IO:
+    with those they could read and write in its place over polling."""
 
     __slots__ = ("expiry", "id", "identity", "members", "presence", "socket", "user", "user_text")
 

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Counting what users and addresses take.
 
-Behind one address there may be a whole company (NAT), so an address is only charged for what has not
-shown a valid token yet; from then on it is the user who is charged.
+A whole company may be behind one address (NAT). So an address is charged only for clients that have not shown a valid
+token yet; from then on the user is charged.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ class TokenBucket:
         return True
 
     def wait(self) -> float:
-        """Seconds until there is one again, after :meth:`take` said no."""
+        """Seconds until there is one again, after :meth:`take` returned False."""
         return (1.0 - self._left) / self.rate if self.rate > 0 else 60.0
 
     def full(self, now: float) -> bool:
-        """Whether nothing was taken lately (it can be forgotten)."""
+        """Whether nothing was taken lately, so that the bucket can be forgotten."""
         return self._left + (now - self._at) * self.rate >= self.burst
 
 
@@ -72,7 +72,7 @@ class Counter(Generic[K]):
 
 
 class TokenBuckets(Generic[K]):
-    """One bucket for each key; keys that took nothing lately cost nothing."""
+    """One bucket for each key. A key that took nothing lately has none, and costs no memory."""
 
     def __init__(self, rate: float, burst: float) -> None:
         self._rate = rate

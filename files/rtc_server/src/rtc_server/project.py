@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One project as this server knows it: members, delivered revision, the latest changes.
 
-Everything here runs on the event loop between two awaits, so what a member is given on joining and what
-is delivered after it fit together without a gap or an overlap.
+Everything here runs on the event loop between two awaits, so what a member gets on joining and what is delivered to it
+afterwards fit together without a gap or an overlap.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ TAIL_BYTES = 512 << 10
 
 
 class Tail:
-    """The latest changes of a project as JSON texts, without gaps: most who come back need only these."""
+    """The latest changes of a project as JSON texts, without gaps. Most clients that come back need only these."""
 
     __slots__ = ("_items", "_size", "last")
 
@@ -150,10 +150,10 @@ class Project:
         if self.members.get(member.id) is member:
             del self.members[member.id]
             self.joined.pop(member.id, None)
-            self.left[member.id] = None  # even if it was not announced: somebody's answer may have named it
+            self.left[member.id] = None  # even if it was not announced: the answer to another join may have named it
 
     def take_announcement(self) -> str | None:
-        """The event that tells who came and went since the last one, or None."""
+        """The event with those who came and went since the last one, or None."""
         if not self.joined and not self.left:
             return None
         joined = ",".join([m.text for m in self.joined.values()])

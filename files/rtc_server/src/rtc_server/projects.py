@@ -69,12 +69,12 @@ class Projects:
         finally:
             del self._loading[name]
         project = self.loaded[name] = Project(name, head, self._namespace.room(name))
-        # whoever asked for it takes hold of it in this turn or the next ones; else it goes again
+        # those who asked for it take hold of it in this turn or the next ones; otherwise it goes again
         self._engine.loop.call_later(5.0, self.release, project)
         return project
 
     def release(self, project: Project) -> None:
-        """Forget a project that nobody uses."""
+        """Forget a project without members and requests."""
         if not project.members and not project.holds and self.loaded.get(project.name) is project:
             del self.loaded[project.name]
 
@@ -106,7 +106,7 @@ class Projects:
                 found = await self.journal.changes(
                     project.name, start, self._limits.history_page, self._limits.page_bytes
                 )
-                if found[0].revision == start + 1 if found else start >= project.revision:
+                if _follows(found, start, project):
                     return self._fit_page(project, snapshot, start, found)
                 snapshot = await self._read_snapshot(project, anew=True)  # compacted just now
         except JournalError as exc:
@@ -125,8 +125,8 @@ class Projects:
         return known
 
     def _fit_page(self, project: Project, snapshot: Snapshot | None, start: int, found: Sequence[Change]) -> Page:
-        """The journal may be ahead of what was delivered: that comes to the member by delivery. It may be
-        behind, too: what was delivered while it was read is in memory."""
+        """A page of what was read. The journal may be ahead of what was delivered: that reaches the member by delivery.
+        It may be behind, too: what was delivered while it was read is in memory."""
         kept = [c for c in found if c.revision <= project.revision]
         texts = [project.format_change(c) for c in kept]
         end = kept[-1].revision if kept else start
@@ -179,12 +179,12 @@ class Projects:
     # --- members ------------------------------------------------------------------------------
 
     def enter(self, member: Member) -> None:
-        """Count a member in, and tell the others soon."""
+        """Add a member, and announce it to the others soon."""
         member.project.add(member)
         self._announce_soon(member.project)
 
     def leave(self, member: Member) -> None:
-        """Count a member out; what was delivered before still reaches it."""
+        """Remove a member; what was delivered before still reaches it."""
         project = member.project
         if member.live:
             self._namespace.hub.leave(project.room, member.socket.session)
@@ -193,7 +193,7 @@ class Projects:
         self.release(project)
 
     def publish_presence(self, member: Member, state: str) -> None:
-        """Tell the other members a member's state; dropped for those who read too slowly."""
+        """Send a member's state to the other members; it is dropped for slow ones."""
         project = member.project
         body = (
             f'["presence",{{"project":{project.text},"member":"{member.id}","user":{member.user_text},'
@@ -216,7 +216,8 @@ class Projects:
 
     @staticmethod
     def send_away(socket: Socket, reason: str) -> None:
-        """Tell a client why, and close its connection; it comes back by itself from its revision."""
+        """Send a client the reason and close its connection; it comes back by itself and catches up from its
+        revision."""
         socket.send_text(format_closing(reason))
         socket.session.close(reason)
 
@@ -262,13 +263,21 @@ class Projects:
 
     def _resync(self, project: Project, outcome: Outcome) -> None:
         """The journal holds changes that were never delivered (a commit that failed half-way, another
-        writer): whoever is in the project comes back and catches up from the journal."""
+        writer). So its members are sent away, and catch up from the journal when they come back."""
         log.warning("project: revision %d follows %d: members catch up", outcome.revision, project.revision)
         self.resyncs += 1
         if self.loaded.get(project.name) is project:
             del self.loaded[project.name]
         for member in list(project.members.values()):
             self.send_away(member.socket, "resync")
+
+
+def _follows(found: Sequence[Change], start: int, project: Project) -> bool:
+    """Whether the changes read are what follows revision ``start``. Compaction may have deleted the first ones
+    meanwhile; nothing may have been found only if nothing is missing."""
+    if not found:
+        return start >= project.revision
+    return found[0].revision == start + 1
 
 
 def format_snapshot(snapshot: Snapshot) -> str:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the collab.rtc authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Letting clients in and out: addresses, tokens, limits of connections, expiry, drain."""
+"""Admitting and dismissing clients: addresses, tokens, limits of connections, expiry, drain."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Service(SocketServer):
     # --- addresses ----------------------------------------------------------------------------
 
     def address_of(self, request: web.Request) -> str:
-        """The last address in X-Forwarded-For that is not one of our proxies; only proxies are believed."""
+        """The last address in X-Forwarded-For that is not a trusted proxy's; only trusted proxies are believed."""
         address = request.remote or ""
         if not self._proxies or not _is_within(address, self._proxies):
             return address
@@ -122,7 +122,7 @@ class Service(SocketServer):
         rate = self.limits.presence_per_second
         presence = TokenBucket(rate, max(10.0, 2 * rate), time.monotonic())
         socket.app = Connection(socket, identity, user, presence)
-        session.handshake.query.clear()  # the older clients' token stands in it
+        session.handshake.query.clear()  # older clients have their token in it
 
     def _add_user(self, name: str) -> User:
         """Users are remembered after their last connection, or reconnecting would give back what they spent."""
@@ -152,7 +152,7 @@ class Service(SocketServer):
     def _expire(self, connection: Connection) -> None:
         connection.socket.send_text(format_closing("token_expired"))
         session = connection.socket.session
-        connection.socket.disconnect("token expired")  # tells clients not to come back with the same token
+        connection.socket.disconnect("token expired")  # so that clients do not come back with the same token
         session.close("token expired")
 
     def _on_disconnected(self, socket: Socket, reason: str) -> None:
@@ -174,7 +174,8 @@ class Service(SocketServer):
     # --- the end ------------------------------------------------------------------------------
 
     async def drain(self) -> None:
-        """Let nobody in, keep and acknowledge what came, tell everybody when to come back, hang up."""
+        """Refuse new clients, keep and acknowledge what has come, let each client know when to come back, and
+        disconnect."""
         self.draining = self.requests.draining = True
         await self.journal.idle()
         spread = self.config.server.drain_seconds

@@ -97,7 +97,7 @@ class Engine:
         """A message (text with its ``4``, or binary); may return an awaitable, in order per session."""
 
     def on_close(self, session: Session) -> None:
-        """A session ended; ``session.reason`` says why."""
+        """A session ended; ``session.reason`` is the cause."""
 
     def on_slow(self, session: Session, backlog: int) -> None:
         """A client's buffer is full and data for it were dropped: it must be closed, and can resume when it comes

@@ -4,7 +4,8 @@
 """Socket.IO on the engine: namespaces, sockets, acknowledgements, rooms.
 
 The RTC server registers handlers by :meth:`Namespace.on_deferred` and sends JSON text that is made once. The general
-interface, :meth:`Namespace.on` and :meth:`Socket.emit`, is what the servers of the conformance tests need, no more.
+interface, :meth:`Namespace.on`, :meth:`Socket.emit` and :meth:`Socket.join`, is what the servers of the conformance
+tests need, no more.
 """
 
 from __future__ import annotations
@@ -90,14 +91,9 @@ class Socket:
             callback(*answer)
 
     def join(self, room: str) -> None:
-        """Enter a room: from now on, what is published there reaches this client."""
+        """Enter a room: from now on, what is published there reaches this client. For the conformance tests'
+        servers."""
         self.namespace.hub.join(self.namespace.room(room), self.session)
-
-    def leave(self, room: str) -> None:
-        """Leave a room."""
-        found = self.namespace.rooms.get(room)
-        if found is not None:
-            self.namespace.hub.leave(found, self.session)
 
     def disconnect(self, reason: str = "server disconnect") -> None:
         """Send DISCONNECT for this namespace; the connection stays."""
@@ -160,7 +156,7 @@ class Namespace:
         return room
 
     def drop(self, socket: Socket, reason: str) -> None:
-        """Forget a socket and tell the application."""
+        """Forget a socket and notify the application."""
         if not socket.connected:
             return
         socket.ended()

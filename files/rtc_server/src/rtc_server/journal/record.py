@@ -32,7 +32,7 @@ def decode_record(record: Record) -> tuple[int, Change]:
 
 
 def read_label(record: Record) -> str:
-    """What tells a change from the others of its project (:class:`~rtc_server.journal.base.Submission`)."""
+    """What distinguishes a change from the others of its project (:class:`~rtc_server.journal.base.Submission`)."""
     return record[record.index("{") + 1 : record.index("\n") - 1]
 
 

@@ -119,9 +119,9 @@ class Wal:
     def rotate(self) -> None:
         """Go on in the other file, over its batches, which must have been flushed for good.
 
-        Before, an empty batch records in the file that ends here that those are not needed any more. Otherwise a power cut
-        amid the next commit could destroy them while the last whole batch still asks for them: damage, although nothing
-        acknowledged is lost.
+        Before, an empty batch records in the file that ends here that those are not needed any more. Otherwise a power
+        cut amid the next commit could destroy them while the last whole batch still asks for them: damage, although
+        nothing acknowledged is lost.
         """
         self._first_needed = self._first_active
         if self._offset:
