@@ -165,7 +165,7 @@ class Maintenance:
 
 
 async def as_acknowledged(keeper: Keeper, outcomes: list[Outcome]) -> None:
-    """Head and changes are what was told."""
+    """Head and changes are what was acknowledged."""
     for project in {o.request.project for o in outcomes}:
         told = [
             (o.revision, o.request.id, o.request.user, o.time, o.request.data)

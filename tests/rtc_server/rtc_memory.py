@@ -98,7 +98,7 @@ class MemoryServer:
         await self.journal.start(lambda outcomes: self.service.projects.on_outcomes(outcomes) if self.alive else None)
 
     async def kill(self) -> None:
-        """As ``kill -9``: what is in the committing thread may be kept or not, nobody is told."""
+        """As ``kill -9``: what is in the committing thread may be kept or not, and is not acknowledged."""
         self.alive = False
         for session in list(self.service.sessions.values()):
             session._timer.cancel()

@@ -260,7 +260,7 @@ async def test_a_process_that_is_killed_while_it_commits(path: Path) -> None:
         ids = await keeper.ids()
         assert (
             ids[: len(told)] == [t[0] for t in told] and len(ids) <= len(told) + 14
-        )  # what was durable and not told yet
+        )  # what was durable and not acknowledged yet
         outcomes = await keeper.keep(*[change(i, data=i) for i in range(1, len(ids) + 2)])
         assert [o.duplicate for o in outcomes] == [True] * len(ids) + [False] and [
             o.revision for o in outcomes

@@ -176,7 +176,7 @@ DAMAGE: dict[str, Callable[[str], str | None]] = {
 
 @pytest.mark.parametrize("damage", DAMAGE)
 async def test_a_damaged_batch(path: Path, tmp_path: Path, maintenance: Maintenance, damage: str) -> None:
-    """It is told by name, nothing is kept on top of it, and the server lives."""
+    """It is reported by number, nothing is kept on top of it, and the server lives."""
     async with opened(path) as keeper:
         for i in range(0, 6, 2):
             await keeper.keep(change(i), change(i + 1))

@@ -6,7 +6,7 @@
 Clients of all kinds join, change, retry, take snapshots, lose their connection and come back; the server is
 killed and started again. Whatever happens, at the end:
 
-* every acknowledged change is in the journal at the revision that was told;
+* every acknowledged change is in the journal at the revision that was acknowledged;
 * no change is there twice, and all that is there was submitted as it is;
 * what each client saw, over all its connections, is the journal's sequence without gap, repetition or
   reordering (a snapshot stands for what it says it stands for);

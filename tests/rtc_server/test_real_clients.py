@@ -128,7 +128,7 @@ def jvm(folder: Path, server: Server, total: int, version: str) -> list[str]:
 
 
 def agree(everybody: list[dict[str, Any]], total: int) -> None:
-    """All saw the same, each change once, and what they were told is so."""
+    """All saw the same, each change once and at the revision that was acknowledged."""
     order = everybody[0]["seen"]
     assert len(order) == total == len(set(order))
     for person in everybody:

@@ -100,7 +100,7 @@ def test_files_are_used_in_turn(path: Path, written: wal.Wal) -> None:
 
 
 def test_a_file_that_is_made_ready_when_there_is_time(path: Path, written: wal.Wal) -> None:
-    assert not written.preallocate()  # nobody knows yet that anything is needed
+    assert not written.preallocate()  # nothing shows yet how much is needed
     for _ in range(40):
         written.append("x" * 30_000)
     while written.preallocate():
@@ -110,7 +110,7 @@ def test_a_file_that_is_made_ready_when_there_is_time(path: Path, written: wal.W
 
 
 def test_every_byte_counts(path: Path, written: wal.Wal) -> None:
-    """Each batch but the last: of that nobody can tell whether it was ever written."""
+    """Each batch but the last, which may never have been acknowledged."""
     texts = [f"batch {i} of Zoë" for i in range(4)]
     for text in texts:
         written.append(text)

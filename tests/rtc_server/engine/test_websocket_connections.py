@@ -190,7 +190,7 @@ async def test_no_data_follow_our_answer_to_a_close(hall: Hall) -> None:
 
 
 class Careful(Echo):
-    """Handles messages one at a time, each when it is told to."""
+    """Handles messages one at a time, each when it is allowed to."""
 
     def __init__(self) -> None:
         super().__init__(max_payload=100_000)

@@ -141,7 +141,7 @@ class NoteTimer:
 
 
 class Taker:
-    """A receiver that keeps what it is told. ``busy``: how many turns of the loop the handling of a message takes."""
+    """A receiver that keeps what it is given. ``busy``: how many turns of the loop the handling of a message takes."""
 
     def __init__(self, busy: Callable[[str | bytes], int] = lambda _message: 0) -> None:
         self.messages: list[str | bytes] = []
@@ -176,7 +176,7 @@ class Taker:
 
 
 class Alone:
-    """A WebSocket without a socket, its transport and what it told."""
+    """A WebSocket without a socket, its transport and its receiver."""
 
     def __init__(self, limit: int = 1000, taker: Taker | None = None, loop: Any = None) -> None:
         self.loop = NoteLoop()
