@@ -11,7 +11,6 @@ gives the same answers and explains what is wrong.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from .contract import MAX_ID
 from .strict_json import JSON
@@ -22,14 +21,9 @@ _CHANGE = re.compile(  # an event of the main namespace
 _find_end = JSON.end
 
 
-class PlainChange(NamedTuple):
-    """A change as its packet has it. ``number`` is that of the acknowledgement, None when none was asked for; ``id``
-    and ``project`` need no escape in JSON; ``data`` is JSON text without a line break."""
-
-    number: int | None
-    project: str
-    id: str
-    data: str
+# A change as its packet has it: the number of the acknowledgement, None when none was asked for; project and id, neither
+# of which needs an escape in JSON; data, as JSON text without a line break. A plain tuple, as most packets are changes.
+PlainChange = tuple[int | None, str, str, str]
 
 
 def parse_change(packet: str, limit: int) -> PlainChange | None:
@@ -49,4 +43,4 @@ def parse_change(packet: str, limit: int) -> PlainChange | None:
     if (len(data) if data.isascii() else len(data.encode())) > limit or "\n" in data:
         return None
     number, project, id = match.groups()
-    return None if len(id) > MAX_ID else PlainChange(int(number) if number else None, project, id, data)
+    return None if len(id) > MAX_ID else (int(number) if number else None, project, id, data)
