@@ -88,7 +88,7 @@ bench-modules: collection ## tomcat_connector and java_truststore beside communi
 .PHONY: bench-rtc
 bench-rtc: setup ## The RTC server beside Node, netty and python-socketio; with TLS, with uvloop (about an hour)
 	@tools/packages
-	@$(BIN)/python tests/bench/rtc/bench.py $(ARGS)
+	@PYTHONPATH=files/rtc_server/src $(BIN)/python tests/bench/rtc/bench.py $(ARGS)
 
 .PHONY: docs
 docs: setup ## Write the generated references in docs/

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 BENCH = Path(__file__).resolve().parent / "rtc/bench.py"
+SOURCE = BENCH.parents[3] / "files/rtc_server/src"
 
 
 def short_run(rows: str) -> dict[str, Any]:
@@ -30,7 +31,12 @@ def short_run(rows: str) -> dict[str, Any]:
         pytest.skip("the benchmark needs two processor cores")
     command = [sys.executable, str(BENCH), "--quick", "--servers", "ours_durable", "--rows", rows]
     done = subprocess.run(
-        command, env={**os.environ, "BENCH_POLITE": "1"}, capture_output=True, text=True, check=False, timeout=180
+        command,
+        env={**os.environ, "BENCH_POLITE": "1", "PYTHONPATH": str(SOURCE)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=180,
     )
     assert done.stdout, done.stderr
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

@@ -6,15 +6,11 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "files/rtc_server/src"))
-
+from journal_support import Maintenance
 from rtc_figures import FIGURES, line
 from rtc_support import BREACHES, Server, Site, running
 
@@ -62,12 +58,9 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def unfiled(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Nothing is filed by itself in this test until what is returned is called."""
-    real = writer.Writer.tidy
-    held = [True]
-    monkeypatch.setattr(writer.Writer, "tidy", lambda self: None if held[0] else real(self))
-    return lambda: held.__setitem__(0, False)
+def maintenance(monkeypatch: pytest.MonkeyPatch) -> Maintenance:
+    """Nothing is flushed by itself in this test until this is released."""
+    return Maintenance(monkeypatch)
 
 
 @pytest.fixture

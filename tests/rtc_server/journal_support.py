@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the collab.rtc authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the journal's tests share: a started journal, requests, and looks into its file."""
+"""What the journal's tests share: a started journal, requests, and looks into its files."""
 
 from __future__ import annotations
 
@@ -16,18 +16,24 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
-from rtc_server.journal import Compact, Outcome, Submission, arrivals, label, log
+import pytest
+from rtc_support import eventually
+
+from rtc_server.journal import Compact, Outcome, Submission, flush, make_label, wal
+from rtc_server.journal.record import decode_record, split_batch
 from rtc_server.journal.sqlite import SqliteJournal
-from rtc_server.wire import dumps
+from rtc_server.journal.writer import Writer
+from rtc_server.strict_json import dumps
 
 ALL = 10**9  # more than any test has, in changes and in bytes
 
 
-class Log:
+class Keeper:
     """A started journal with what it answered."""
 
     def __init__(self, path: Path) -> None:
-        self.journal = SqliteJournal(str(path))
+        self.writer = Writer(str(path))
+        self.journal = SqliteJournal(str(path), self.writer)
         self.outcomes: list[Outcome] = []
 
     async def keep(self, *requests: Submission | Compact) -> list[Outcome]:
@@ -48,46 +54,50 @@ class Log:
 
 
 @contextlib.asynccontextmanager
-async def opened(path: Path) -> AsyncIterator[Log]:
-    log = Log(path)
-    await log.journal.start(log.take)
+async def opened(path: Path) -> AsyncIterator[Keeper]:
+    keeper = Keeper(path)
+    await keeper.journal.start(keeper.take)
     try:
-        yield log
+        yield keeper
     finally:
-        await log.journal.close()
+        await keeper.journal.close()
 
 
 def change(number: int, project: str = "p", data: Any = None, user: str = "ann") -> Submission:
-    return Submission(project, f"c{number}", user, dumps(number if data is None else data), label(f"c{number}", user))
+    return Submission(
+        project, f"c{number}", user, dumps(number if data is None else data), make_label(f"c{number}", user)
+    )
 
 
 def batches(path: Path) -> int:
-    """Batches of the log that have something that is not filed."""
+    """How many batches of the write-ahead log have changes that are not flushed."""
     with contextlib.closing(sqlite3.connect(path)) as db:
         known = dict(db.execute("SELECT number, revision FROM project"))
-        texts = [text for _, text in log.read(db, str(path))]
-        return sum([any(c.revision > known[n] for n, c in map(arrivals.parsed, arrivals.rows(text))) for text in texts])
+        texts = [text for _, text in wal.read_batches(db, str(path))]
+        return sum([any(c.revision > known[n] for n, c in map(decode_record, split_batch(text))) for text in texts])
 
 
 def rewrite(path: Path, batches: list[str | None]) -> None:
-    """Give a journal a log of these batches, which are whole; None leaves one out."""
+    """Give a journal a write-ahead log of these batches, which are whole; None leaves one out."""
     with contextlib.closing(sqlite3.connect(path)) as db:
-        (name,) = db.execute("SELECT value FROM meta WHERE key='log'").fetchone()
-    written = log.Log(str(path), bytes.fromhex(name))
-    for text in batches:
-        written.append(text or "")
-        if text is None:  # as if it had never been written
-            written._offset -= log._BLOCK
-    written.close()
+        (log_id,) = db.execute("SELECT value FROM meta WHERE key='log'").fetchone()
+    content = b""
+    for number, text in enumerate(batches, 1):
+        if text is not None:
+            batch = wal.encode_batch(bytes.fromhex(log_id), number, 1, text)
+            content += batch + bytes(-len(batch) % wal.BLOCK)
+    first, second = wal.file_names(str(path))
+    Path(first).write_bytes(content)
+    Path(second).write_bytes(b"")
 
 
 def logged(path: Path) -> list[str]:
-    """The batches of its log."""
+    """The texts of the batches in its write-ahead log."""
     with contextlib.closing(sqlite3.connect(path)) as db:
-        return [text for _, text in log.read(db, str(path))]
+        return [text for _, text in wal.read_batches(db, str(path))]
 
 
-def filed(path: Path) -> int:
+def flushed(path: Path) -> int:
     return ask(path, "SELECT count(*) FROM change")
 
 
@@ -104,7 +114,7 @@ def alter(path: Path, *statements: str) -> None:
 
 
 def copied(path: Path, to: Path) -> Path:
-    """What the disk has at this moment, as after a kill: the file, SQLite's log and ours."""
+    """What the disk has at this moment, as after a kill: the file, SQLite's WAL and the write-ahead log."""
     to.mkdir()
     for name in (path.name, path.name + "-wal", path.name + "-log0", path.name + "-log1"):
         shutil.copy(path.parent / name, to / name)
@@ -119,20 +129,56 @@ def a_history() -> list[Submission]:
     return [change(i, "pq"[i % 2], {"i": i, "text": "é😀\u2028\n"}, PEOPLE[i % 4]) for i in range(600)]
 
 
-async def as_acknowledged(log: Log, outcomes: list[Outcome]) -> None:
-    """Head and changes are what was told."""
+class Maintenance:
+    """Holds the maintenance of all journals until it is released; :meth:`flush_once` lets one flush pass."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._real_run, self._real_flush = Writer.run_maintenance, flush.flush
+        self._released = False
+        self._flushes = 0
+        self._wanted = False
+        monkeypatch.setattr(flush, "flush", self._flush)
+        # a function, as a bound method would not get the writer
+        monkeypatch.setattr(Writer, "run_maintenance", lambda writer: self._run(writer))  # noqa: PLW0108
+
+    def release(self) -> None:
+        """From now on everything is done when there is time."""
+        self._released = True
+
+    async def flush_once(self) -> None:
+        """Let the committing thread flush once: FLUSH_BATCH changes, or what is left of one file of the log."""
+        self._wanted = True
+        await eventually(lambda: not self._wanted)
+
+    def _flush(self, *arguments: Any) -> None:
+        self._real_flush(*arguments)
+        self._flushes += 1
+
+    def _run(self, writer: Writer) -> float | None:
+        if self._released:
+            return self._real_run(writer)
+        if self._wanted:
+            before = self._flushes
+            self._real_run(writer)
+            self._wanted = self._flushes == before
+        return 0.002
+
+
+async def as_acknowledged(keeper: Keeper, outcomes: list[Outcome]) -> None:
+    """Head and changes are what was acknowledged."""
     for project in {o.request.project for o in outcomes}:
         told = [
             (o.revision, o.request.id, o.request.user, o.time, o.request.data)
             for o in outcomes
             if o.request.project == project
         ]  # type: ignore[union-attr]
-        assert [tuple(c) for c in await log.journal.changes(project, 0, ALL, ALL)] == told
-        assert (await log.journal.head(project)).revision == len(told)
+        assert [tuple(c) for c in await keeper.journal.changes(project, 0, ALL, ALL)] == told
+        assert (await keeper.journal.head(project)).revision == len(told)
 
 
 def as_nobody(main: Callable[[Path], Coroutine[Any, Any, None]]) -> None:
-    """Run it in a process of its own, as a user for whom the file system says no, with a directory that is that user's."""
+    """Run it in a process of its own, as a user for whom the file system says no, with a directory that is that
+    user's."""
     with tempfile.TemporaryDirectory() as name:
         os.chown(name, 65534, 65534)
         child = os.fork()

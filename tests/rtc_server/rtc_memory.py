@@ -21,6 +21,7 @@ from rtc_server.config import parse
 from rtc_server.engine import ProtocolError, Session, eio_codec
 from rtc_server.engine.session import Handshake
 from rtc_server.journal.sqlite import SqliteJournal
+from rtc_server.journal.writer import Writer
 from rtc_server.service import Service
 
 
@@ -42,7 +43,7 @@ class Pipe:
         return self.stuck
 
     @property
-    def owed(self) -> int:
+    def buffered_amount(self) -> int:
         return self.stuck
 
     @property
@@ -88,7 +89,8 @@ class MemoryServer:
         self.service: Service
 
     async def start(self) -> None:
-        self.journal = SqliteJournal(self.config.journal.path)
+        self.writer = Writer(self.config.journal.path)
+        self.journal = SqliteJournal(self.config.journal.path, self.writer)
         self.service = Service(self.config, self.tokens, self.journal)
         self.service.loop = asyncio.get_running_loop()
         self.service.linger = 0.0
@@ -96,7 +98,7 @@ class MemoryServer:
         await self.journal.start(lambda outcomes: self.service.projects.on_outcomes(outcomes) if self.alive else None)
 
     async def kill(self) -> None:
-        """As ``kill -9``: what is in the committing thread may be kept or not, nobody is told."""
+        """As ``kill -9``: what is in the committing thread may be kept or not, and is not acknowledged."""
         self.alive = False
         for session in list(self.service.sessions.values()):
             session._timer.cancel()
@@ -109,7 +111,7 @@ class MemoryServer:
         self.journal._waiting.clear()
         self.journal._busy = False
         self.journal._idle.set()
-        self.journal._writer.settle = self.journal._writer.close  # type: ignore[method-assign]  # changes stay in batches
+        self.writer.flush_and_close = self.writer.close  # type: ignore[method-assign]  # changes stay in batches
         await self.journal.close()
 
     async def stop(self) -> None:
@@ -156,7 +158,8 @@ class MemoryClient:
             self.session.close("parse error")
 
     async def request(self, event: str, body: Any) -> int:
-        """Send a request, by turns as browsers write JSON and as Python does; the number under which its answer will be found."""
+        """Send a request, by turns as browsers write JSON and as Python does; the number under which its answer will be
+        found."""
         self._number += 1
         separators = (",", ":") if self._number % 2 else None
         await self.feed(f"42{self._number}" + json.dumps([event, body], separators=separators))
@@ -190,4 +193,4 @@ class MemoryClient:
         """The connection breaks: what was sent and not received is lost."""
         self.session.close("transport close")
         with contextlib.suppress(Exception):
-            await self.service.settled(timeout=1)
+            await self.service.wait_closed(timeout=1)

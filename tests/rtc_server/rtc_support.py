@@ -33,6 +33,7 @@ from rtc_server.auth import Tokens
 from rtc_server.config import Config, parse
 from rtc_server.engine import eio_codec
 from rtc_server.journal.sqlite import SqliteJournal
+from rtc_server.journal.writer import Writer
 from rtc_server.service import Service
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -76,8 +77,9 @@ def config_text(directory: Path, port: int = 9083, **sections: dict[str, Any]) -
 class Site:
     """A server in this process."""
 
-    def __init__(self, config: Config, service: Service, runner: web.AppRunner) -> None:
+    def __init__(self, config: Config, service: Service, runner: web.AppRunner, writer: Writer) -> None:
         self.config = config
+        self.writer = writer
         self.service = service
         self.runner = runner
         self.url = f"http://127.0.0.1:{config.server.port}"
@@ -93,14 +95,15 @@ class Site:
 async def running(directory: Path, *, pings: Any = None, **sections: dict[str, Any]) -> AsyncIterator[Site]:
     """A server in this process for as long as the block runs."""
     config = parse(config_text(directory, free_port(), **sections))
-    service = Service(config, make_tokens(config), SqliteJournal(config.journal.path))
+    writer = Writer(config.journal.path)
+    service = Service(config, make_tokens(config), SqliteJournal(config.journal.path, writer))
     await service.journal.start(service.projects.on_outcomes)
     service.linger = 0.5
     runner = web.AppRunner(make_app(service), access_log=None, handler_cancellation=True, shutdown_timeout=0.2)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", config.server.port).start()
     try:
-        yield Site(config, service, runner)
+        yield Site(config, service, runner, writer)
     finally:
         await hang_up()
         for session in list(service.sessions.values()):

@@ -6,9 +6,9 @@
 
 python tests/rtc_server/run_all.py [pytest options]
 
-The long form plays 3,000 histories of the model, kills the server 60 times under load, has 1,000 members that never read,
-and tries some 20,000 hostile inputs. Set HYPOTHESIS_PROFILE, RTC_KILLS, RTC_SILENT or RTC_FUZZ for other numbers; plain
-``pytest tests/rtc_server`` is the short form.
+The long form plays 3,000 histories of the model, kills the server 60 times under load, has 1,000 members that never
+read, and tries some 20,000 hostile inputs. Set HYPOTHESIS_PROFILE, RTC_KILLS, RTC_SILENT or RTC_FUZZ for other numbers;
+plain ``pytest tests/rtc_server`` is the short form.
 """
 
 from __future__ import annotations

@@ -43,20 +43,37 @@ def now() -> int:
 
 # made when they are needed: a token's time goes on while other tests run
 REFUSED = [
-    ("token_missing", None), ("token_missing", ""), ("token_missing", 5), ("token_missing", ["x"]),
-    ("token_invalid", "x"), ("token_invalid", "a.b.c"), ("token_invalid", "é" * 100), ("token_invalid", "x" * 9000),
+    ("token_missing", None),
+    ("token_missing", ""),
+    ("token_missing", 5),
+    ("token_missing", ["x"]),
+    ("token_invalid", "x"),
+    ("token_invalid", "a.b.c"),
+    ("token_invalid", "é" * 100),
+    ("token_invalid", "x" * 9000),
     ("token_invalid", unsigned()),
     ("token_invalid", lambda: signed(b"a secret nobody knows of 0123456789abcdef")),
     ("token_invalid", lambda: signed(algorithm="HS512", key=SECRET + b"0" * 32)),
-    ("token_invalid", lambda: signed(b"a secret nobody knows of 0123456789abcdef", exp=now() - 100)),  # no news about a forgery
+    (
+        "token_invalid",
+        lambda: signed(b"a secret nobody knows of 0123456789abcdef", exp=now() - 100),
+    ),  # no news about a forgery
     ("token_expired", lambda: signed(exp=now() - 100)),
     ("token_invalid", lambda: signed(nbf=now() + 100)),
-    ("token_invalid", lambda: signed(aud="another service")), ("token_invalid", lambda: signed(aud=...)),
-    ("token_invalid", lambda: signed(exp=...)), ("token_invalid", lambda: signed(sub=...)),
-    ("token_invalid", lambda: signed(sub="")), ("token_invalid", lambda: signed(sub="a\nb")), ("token_invalid", lambda: signed(sub="x" * 201)),
-    ("token_invalid", lambda: signed(name=5)), ("token_invalid", lambda: signed(projects=["p"])), ("token_invalid", lambda: signed(projects={"p": "own"})),
-    ("token_invalid", lambda: signed(projects={"p": ["edit"]})), ("token_invalid", lambda: signed(exp="soon")), ("token_invalid", lambda: signed(exp=float("inf"))),
-]  # fmt: skip
+    ("token_invalid", lambda: signed(aud="another service")),
+    ("token_invalid", lambda: signed(aud=...)),
+    ("token_invalid", lambda: signed(exp=...)),
+    ("token_invalid", lambda: signed(sub=...)),
+    ("token_invalid", lambda: signed(sub="")),
+    ("token_invalid", lambda: signed(sub="a\nb")),
+    ("token_invalid", lambda: signed(sub="x" * 201)),
+    ("token_invalid", lambda: signed(name=5)),
+    ("token_invalid", lambda: signed(projects=["p"])),
+    ("token_invalid", lambda: signed(projects={"p": "own"})),
+    ("token_invalid", lambda: signed(projects={"p": ["edit"]})),
+    ("token_invalid", lambda: signed(exp="soon")),
+    ("token_invalid", lambda: signed(exp=float("inf"))),
+]
 
 
 @pytest.mark.parametrize(("code", "bearer"), REFUSED)

@@ -78,7 +78,7 @@ def test_the_example_has_every_option_with_its_default() -> None:
         .replace('# key = "$CREDENTIALS_DIRECTORY', 'key = "')
     )
     plain = config.parse(GOOD)
-    lines = config._lines(
+    lines = config.find_lines(
         text.replace("# [tls]", "[tls]").replace("# certificate", "certificate").replace("# key =", "key =")
     )
     for section in dataclasses.fields(config.Config):

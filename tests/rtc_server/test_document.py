@@ -86,5 +86,5 @@ def test_the_source_uses_only_reasons_of_the_contract() -> None:
     source = Path(rtc_contract.PATH).parent.parent / "files/rtc_server/src/rtc_server"
     used = set()
     for path in source.glob("*.py"):
-        used |= set(re.findall(r'(?:closing_text\(|send_away\([^,()]+(?:\.\w+)*, )"(\w+)"', path.read_text()))
+        used |= set(re.findall(r'(?:format_closing\(|send_away\([^,()]+(?:\.\w+)*, )"(\w+)"', path.read_text()))
     assert used == set(schema["enum"])

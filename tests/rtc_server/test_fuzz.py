@@ -181,7 +181,8 @@ async def test_websocket_frames(server: Server) -> None:
         for _ in range(COUNT // 4):
             reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
             writer.write(
-                b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\n"
+                b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
                 b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
             )
             for _ in range(source.randint(1, 4)):
@@ -202,7 +203,10 @@ async def test_websocket_frames(server: Server) -> None:
 async def test_http(server: Server) -> None:
     """Methods, paths, queries, headers, bodies."""
     source = random.Random(SEED)
-    good = "GET /socket.io/?EIO=4&transport=polling&sid=x&token=y HTTP/1.1\r\nHost: x\r\nOrigin: https://x\r\nX-Forwarded-For: 1.2.3.4\r\n"
+    good = (
+        "GET /socket.io/?EIO=4&transport=polling&sid=x&token=y HTTP/1.1\r\nHost: x\r\n"
+        "Origin: https://x\r\nX-Forwarded-For: 1.2.3.4\r\n"
+    )
     async with unharmed(server):
         for _ in range(COUNT // 4):
             text = mutated(source, good) + source.choice(

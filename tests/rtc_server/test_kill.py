@@ -22,7 +22,8 @@ import pytest
 from rtc_figures import FIGURES
 from rtc_support import Client, Closed, Server, eventually, token
 
-from rtc_server.journal import transfer
+from rtc_server.journal import export_import
+from rtc_server.journal.verify import verify_journal
 
 KINDS = [("websocket", 4), ("polling", 4), ("websocket", 3), ("polling", 3), ("websocket", 4), ("websocket", 4)]
 WINDOW = 8  # changes of one writer that wait for an acknowledgement
@@ -140,7 +141,7 @@ async def test_nothing_acknowledged_is_lost(server: Server, kills: int) -> None:
 
 def _account(server: Server, writers: list[Writer]) -> None:
     path = str(server.directory / "journal.db")
-    wrong, _ = transfer.verify(path)
+    wrong, _ = verify_journal(path)
     assert wrong == []
     for project in "pq":
         final = _ids(path, project)
@@ -158,7 +159,7 @@ def _account(server: Server, writers: list[Writer]) -> None:
 
 
 def _ids(path: str, project: str) -> list[str]:
-    lines = [json.loads(line) for line in transfer.export_project(path, project)]
+    lines = [json.loads(line) for line in export_import.export_project(path, project)]
     return [line["id"] for line in lines if "data" in line]
 
 

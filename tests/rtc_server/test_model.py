@@ -6,7 +6,7 @@
 Clients of all kinds join, change, retry, take snapshots, lose their connection and come back; the server is
 killed and started again. Whatever happens, at the end:
 
-* every acknowledged change is in the journal at the revision that was told;
+* every acknowledged change is in the journal at the revision that was acknowledged;
 * no change is there twice, and all that is there was submitted as it is;
 * what each client saw, over all its connections, is the journal's sequence without gap, repetition or
   reordering (a snapshot stands for what it says it stands for);
@@ -30,7 +30,7 @@ from hypothesis import strategies as st
 from rtc_figures import FIGURES
 from rtc_memory import MemoryClient, MemoryServer
 
-from rtc_server.journal import transfer
+from rtc_server.journal.verify import verify_journal
 
 KINDS = ("ws4", "poll4", "ws3", "poll3")
 CLIENTS = len(KINDS)
@@ -43,7 +43,7 @@ STEPS = st.lists(
         st.tuples(st.just("change"), who, st.integers(1, 6)),
         st.tuples(st.just("retry"), who),
         st.tuples(st.just("receive"), who),
-        st.tuples(st.just("settle")),
+        st.tuples(st.just("wait until idle")),
         st.tuples(st.just("turn")),
         st.tuples(st.just("lose"), who),
         st.tuples(st.just("rejoin"), who),
@@ -166,7 +166,7 @@ def test_every_history_agrees_with_the_model(steps: list[Any], page: int, keep: 
     FIGURES["histories"] += 1
 
 
-async def _settle(server: MemoryServer) -> None:
+async def _wait_until_idle(server: MemoryServer) -> None:
     """Let everything that was begun come to its end."""
     for _ in range(3):
         await server.journal.idle()
@@ -195,8 +195,8 @@ async def _history(directory: Path, steps: list[Any], page: int, keep: int) -> N
                 other.gone()
             await server.start()
             stranger = await _stranger(server)
-        elif step[0] == "settle":
-            await _settle(server)
+        elif step[0] == "wait until idle":
+            await _wait_until_idle(server)
         elif step[0] == "turn":
             await asyncio.sleep(0)
         elif person is not None:
@@ -231,11 +231,11 @@ async def _act(server: MemoryServer, person: Person, step: Any) -> None:
         person.receive()
         await person.join()
     elif what == "leave":
-        await _settle(server)
+        await _wait_until_idle(server)
         person.receive()
         person.joined = False  # an acknowledgement may come without a copy now
         await person.client.request("leave", {"project": "p"})
-        await _settle(server)
+        await _wait_until_idle(server)
         person.receive()  # what was delivered before still counts
         person.catching = False
     elif what == "change":
@@ -251,33 +251,33 @@ async def _act(server: MemoryServer, person: Person, step: Any) -> None:
 
 async def _finish(server: MemoryServer, people: list[Person], stranger: MemoryClient, directory: Path) -> None:
     """Everybody comes back, sends again what is unsure, and must end with the journal's sequence."""
-    await _settle(server)
+    await _wait_until_idle(server)
     for person in people:
         person.receive()
         if person.client is not None:
             await person.client.lose()
             person.gone()
         await person.arrive(server)
-    await _settle(server)
+    await _wait_until_idle(server)
     for person in people:
         person.receive()
     for _ in range(200):
         if not any(p.catching or not p.joined for p in people):
             break
-        await _settle(server)
+        await _wait_until_idle(server)
         for person in people:
             person.receive()
     for person in people:
         assert person.joined and not person.catching
         for id in list(person.unsure):
             await person.change(id)
-    await _settle(server)
+    await _wait_until_idle(server)
     for person in people:
         person.receive()
         assert person.unsure == []
     assert _seen_by(stranger) == []
     await server.stop()
-    wrong, _counts = transfer.verify(server.config.journal.path)
+    wrong, _counts = verify_journal(server.config.journal.path)
     assert wrong == []
     final = people[0].seen
     assert len(set(final)) == len(final), "a change twice"

@@ -19,7 +19,7 @@ import aiohttp
 import pytest
 from rtc_support import SECRET, SOURCE, Client, Server, running, token
 
-from rtc_server.journal import transfer
+from rtc_server.journal.verify import verify_journal
 
 
 async def health(server: Server, name: str = "readyz") -> tuple[int, dict[str, Any]]:
@@ -63,7 +63,7 @@ async def test_a_full_disk(server: Server) -> None:
     await bob.until(lambda: [b["id"] for b in bob.of("change")][-3:] == ["d0", "d1", "d2"])
     assert "the journal refuses changes" in server.log.read_text()
     assert await asyncio.to_thread(server.stop) == 0
-    assert transfer.verify(str(server.directory / "journal.db"))[0] == []
+    assert verify_journal(str(server.directory / "journal.db"))[0] == []
     for client in (ann, bob):
         await client.close()
 
@@ -201,10 +201,13 @@ FORWARDED = [
     (["127.0.0.1"], "203.0.113.9", "203.0.113.9"),
     (["127.0.0.1"], "198.51.100.1, 203.0.113.9", "203.0.113.9"),  # what a client adds itself is not believed
     (["127.0.0.1", "203.0.113.0/24"], "198.51.100.1, 203.0.113.9", "198.51.100.1"),
-    (["127.0.0.1"], "nonsense", "127.0.0.1"), (["127.0.0.1"], "198.51.100.1, nonsense", "127.0.0.1"), (["127.0.0.1"], None, "127.0.0.1"),
+    (["127.0.0.1"], "nonsense", "127.0.0.1"),
+    (["127.0.0.1"], "198.51.100.1, nonsense", "127.0.0.1"),
+    (["127.0.0.1"], None, "127.0.0.1"),
     (["127.0.0.1"], "2001:db8::1", "2001:db8::1"),
-    ([], "203.0.113.9", "127.0.0.1"), (["192.0.2.1"], "203.0.113.9", "127.0.0.1"),
-]  # fmt: skip
+    ([], "203.0.113.9", "127.0.0.1"),
+    (["192.0.2.1"], "203.0.113.9", "127.0.0.1"),
+]
 
 
 @pytest.mark.parametrize(("trusted", "header", "address"), FORWARDED)

@@ -4,8 +4,8 @@
 """Real clients of three generations in one project: socket.io-client 2, 3 and 4 (Node.js), the Java client 1 and 2,
 python-socketio; each over WebSocket, polling and the upgrade from one to the other.
 
-Packages are fetched once into .build/rtc-clients, at the versions that the files in clients/ pin. Where Node.js or a JDK
-with Maven is missing, the tests that need it are skipped and say so.
+Packages are fetched once into .build/rtc-clients, at the versions that the files in clients/ pin. Where Node.js or a
+JDK with Maven is missing, the tests that need it are skipped and say so.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def jvm(folder: Path, server: Server, total: int, version: str) -> list[str]:
 
 
 def agree(everybody: list[dict[str, Any]], total: int) -> None:
-    """All saw the same, each change once, and what they were told is so."""
+    """All saw the same, each change once and at the revision that was acknowledged."""
     order = everybody[0]["seen"]
     assert len(order) == total == len(set(order))
     for person in everybody:
@@ -166,9 +166,9 @@ async def test_they_come_back_by_themselves(server: Server, node: Path) -> None:
 
 def kept(server: Server) -> int:
     """How many changes the journal has."""
-    from rtc_server.journal import transfer
+    from rtc_server.journal.verify import verify_journal
 
-    return transfer.verify(str(server.directory / "journal.db"))[1]["changes"]
+    return verify_journal(str(server.directory / "journal.db"))[1]["changes"]
 
 
 async def test_javascript_java_and_python_at_once(server: Server, node: Path, java: Path) -> None:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the collab.rtc authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""TLS that the server ends itself: a renewed certificate reaches new connections, and nobody is cut off."""
+"""TLS that the server ends itself: a renewed certificate reaches new connections, and no client is cut off."""
 
 from __future__ import annotations
 
@@ -109,6 +109,6 @@ def test_a_pair_that_cannot_be_used_leaves_the_old_one(server, tmp_path: Path) -
     port, process, log = server
     (tmp_path / "tls.key").write_text("not a key")
     process.send_signal(signal.SIGHUP)
-    until(lambda: "the old certificate stays" in log.read_text(), "the fault is told")
+    until(lambda: "the old certificate stays" in log.read_text(), "the fault is reported")
     connection, serial = connect(port)
     assert (serial, status(connection)) == (1, 200)

@@ -1,16 +1,16 @@
 # Copyright (c) 2026, the collab.rtc authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Our RTC server beside those that people use, in one run: ``make bench-rtc``.
+"""The RTC server beside those that people use, in one run: ``make bench-rtc``, which sets PYTHONPATH.
 
-The server runs on core 0, the generator (gen.c) on core 1, a fresh server for each row. Deliveries are counted as what members
-get from others; ours deliver a sender's own copy and an acknowledgement besides. Open loop is the highest rate with 97 %
-delivered and a p99 of 50 ms at most. A figure that the generator limited is refused: it is null, and the exit status is 1. Where a
-server keeps up with all that the generator can offer, the highest rate below that is given as what it is, "at least".
-Ours and python-socketio run on the distribution's Python, as on a server. Servers are measured in turns: of rates the best
-counts, of latencies at an equal load the middle one.
-The rows tls and loops are about ours with the journal on: plain and with TLS, with asyncio and with uvloop.
-Progress goes to standard error; the table, where the plot is, and one line of JSON go to standard output.
+The server runs on core 0, the generator (gen.c) on core 1, a fresh server for each row. Deliveries are counted as what
+members get from others; ours deliver a sender's own copy and an acknowledgement besides. Open loop is the highest rate
+with 97 % delivered and a p99 of 50 ms at most. A figure that the generator limited is refused: it is null, and the exit
+status is 1. Where a server keeps up with all that the generator can offer, the highest rate below that is given as what
+it is, "at least". Ours and python-socketio run on the distribution's Python, as on a server. Servers are measured in
+turns: of rates the best counts, of latencies at an equal load the middle one. The rows tls and loops are about ours
+with the journal on: plain and with TLS, with asyncio and with uvloop. Progress goes to standard error; the table, where
+the plot is, and one line of JSON go to standard output.
 """
 
 from __future__ import annotations
@@ -25,15 +25,11 @@ import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from operator import itemgetter
-from pathlib import Path
 from typing import Any, TypeVar
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parents[2] / "files/rtc_server/src"))
-
-import report  # noqa: E402
-import tls  # noqa: E402
-from measure import (  # noqa: E402
+import report
+import tls
+from measure import (
     QUICK,
     ROWS,
     Effort,
@@ -47,7 +43,7 @@ from measure import (  # noqa: E402
     storm,
     under_load,
 )
-from servers import CACHE, DEPLOYED, KINDS, Kind, OverloadedError, UnavailableError, generator, running  # noqa: E402
+from servers import CACHE, DEPLOYED, KINDS, Kind, OverloadedError, UnavailableError, generator, running
 
 OTHER_ROWS = ("idle", "storm", "tls", "loops")
 OURS_ALONE = ("tls", "loops")  # by default left out where ours with the journal on is not asked for

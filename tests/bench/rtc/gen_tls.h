@@ -3,8 +3,8 @@
  * SPDX-License-Identifier: GPL-3.0-or-later
  *
  * How gen.c reaches the server: plain TCP, or TLS when it was compiled with -DWITH_TLS and was given -T.
- * net_send and net_recv answer as send(2) and recv(2) do on a non-blocking socket. Certificates are not verified: this is a
- * load generator on one machine. Without WITH_TLS nothing but the system calls is left, so the plain figures cost nothing. */
+ * net_send and net_recv answer as send(2) and recv(2) do on a non-blocking socket. Certificates are not verified: this
+ * is a load generator on one machine. Without WITH_TLS only system calls are left, so plain figures cost nothing. */
 #ifdef WITH_TLS
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -17,7 +17,8 @@ static char tls_name[100]; /* version and cipher that were agreed on */
 static void net_use_tls(size_t read_ahead) {
   signal(SIGPIPE, SIG_IGN); /* SSL_write writes without MSG_NOSIGNAL */
   tls_context = SSL_CTX_new(TLS_client_method());
-  if (!tls_context || !SSL_CTX_set_min_proto_version(tls_context, TLS1_2_VERSION)) fail(1, "-T: OpenSSL does not start");
+  if (!tls_context || !SSL_CTX_set_min_proto_version(tls_context, TLS1_2_VERSION))
+    fail(1, "-T: OpenSSL does not start");
   SSL_CTX_set_verify(tls_context, SSL_VERIFY_NONE, NULL);
   SSL_CTX_set_mode(tls_context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   SSL_CTX_set_read_ahead(tls_context, 1); /* else two system calls for each record */
@@ -78,7 +79,9 @@ static const char *net_name(void) { return tls_name; }
 
 static void net_use_tls(size_t read_ahead) { fail(1, "-T: compiled without TLS (%zu)", read_ahead); }
 
-static inline ssize_t net_send(int fd, void *tls, const void *data, size_t n) { return (void)tls, send(fd, data, n, MSG_NOSIGNAL); }
+static inline ssize_t net_send(int fd, void *tls, const void *data, size_t n) {
+  return (void)tls, send(fd, data, n, MSG_NOSIGNAL);
+}
 
 static inline ssize_t net_recv(int fd, void *tls, void *data, size_t n) { return (void)tls, recv(fd, data, n, 0); }
 

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What is measured of one server: fan-out in closed and open loop, at a given load, connections, a reconnect storm.
 
-Processor and disk often have other users, who make both slower by half for seconds or minutes. So servers are measured in
-turns, each several times; of a highest rate the best counts, and is looked for until nobody rises any more; of a latency the middle one.
+Processor and disk often have other users, who make both slower by half for seconds or minutes. So servers are measured
+in turns, each several times; of a highest rate the best counts, and is looked for until nobody rises any more; of a
+latency the middle one.
 """
 
 from __future__ import annotations
@@ -46,8 +47,8 @@ ROWS = {
 
 @dataclass(frozen=True)
 class Effort:
-    """How long to measure: seconds of a closed-loop run, of an open-loop probe, of a run at a given load, of idling; most
-    probes, and where they begin (times the closed loop's rate); turns, at least."""
+    """How long to measure: seconds of a closed-loop run, of an open-loop probe, of a run at a given load, of idling;
+    most probes, and where they begin (times the closed loop's rate); turns, at least."""
 
     closed: float = 2.0
     probe: float = 1.5
@@ -81,8 +82,9 @@ def closed_loop(run: Running, row: Row, effort: Effort) -> dict[str, Any]:
 
 
 class Search:
-    """The highest rate that a server keeps up with: figures at it in ``best``, with the ``rate``; None when there is none. ``at_least``
-    among them: what is more the generator cannot offer. After a failed probe the server is a fresh one."""
+    """The highest rate that a server keeps up with: figures at it in ``best``, with the ``rate``; None when there is
+    none. ``at_least`` among them: what is more the generator cannot offer. After a failed probe the server is a fresh
+    one."""
 
     def __init__(self, kind: Kind, row: Row, effort: Effort, loop: str) -> None:
         self.best: dict[str, Any] | None = None
@@ -121,8 +123,8 @@ class Search:
         return False
 
     def begin(self, sent_s: float) -> None:
-        """Look for it from the closed loop's messages a second. Raises GeneratorLimitError when the generator could offer
-        nothing that was kept up with."""
+        """Look for it from the closed loop's messages a second. Raises GeneratorLimitError when the generator could
+        offer nothing that was kept up with."""
         rate = self._effort.begin * sent_s * (2.0 if self._kind.contract else 1.0)
         low, high = 0.0, 0.0
         limit: GeneratorLimitError | None = None

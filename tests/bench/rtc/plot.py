@@ -1,7 +1,8 @@
 # Copyright (c) 2026, the collab.rtc authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Draw the result of bench.py: ``plot.py RESULT.json PICTURE.png``. Runs in an environment of its own with matplotlib."""
+"""Draw the result of bench.py: ``plot.py RESULT.json PICTURE.png``. Runs in an environment of its own with
+matplotlib."""
 
 from __future__ import annotations
 

@@ -37,7 +37,8 @@ def latencies(figures: dict[str, Any] | None) -> dict[str, Any] | None:
 
 def fan_out_text(closed: dict[str, Any], best: dict[str, Any] | None) -> str:
     """One line of progress."""
-    text = f"closed {closed['deliveries_s']:>9,.0f}/s (server {closed['server_cpu']:.0%}, generator {closed['gen_cpu']:.0%})"
+    cores = f"server {closed['server_cpu']:.0%}, generator {closed['gen_cpu']:.0%}"
+    text = f"closed {closed['deliveries_s']:>9,.0f}/s ({cores})"
     if best is None:
         return text + "  open: none"
     return text + (
@@ -67,8 +68,8 @@ def fan_out_row(found: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
 
 
 def way_figures(closed: dict[str, Any] | None, loaded: dict[str, Any] | None, messages: int) -> dict[str, Any]:
-    """Of one way to the server: deliveries in closed loop, by the second and by the second of CPU, and an equal load. CPU is
-    that of server and proxy, in cores; ``proxy_cpu`` is the part of the proxy. What was refused is null."""
+    """Of one way to the server: deliveries in closed loop, by the second and by the second of CPU, and an equal load.
+    CPU is that of server and proxy, in cores; ``proxy_cpu`` is the part of the proxy. What was refused is null."""
     figures: dict[str, Any] = {
         "closed": closed["deliveries_s"] if closed else None,
         "per_cpu_s": _per_cpu(closed),
@@ -82,7 +83,8 @@ def way_figures(closed: dict[str, Any] | None, loaded: dict[str, Any] | None, me
 
 
 def loop_figures(closed: Mapping[str, dict[str, Any] | None]) -> dict[str, Any]:
-    """Deliveries in closed loop for each event loop, by the second and by the second of CPU; ``ratio``: uvloop to asyncio."""
+    """Deliveries in closed loop for each event loop, by the second and by the second of CPU; ``ratio``: uvloop to
+    asyncio."""
     names = ("deliveries_s", "p50_ms", "p99_ms", "server_cpu")
     row: dict[str, Any] = {
         loop: {**{k: f[k] for k in names}, "per_cpu_s": _per_cpu(f)} if f else None for loop, f in closed.items()
@@ -151,7 +153,8 @@ def _loops_table(name: str, row: Mapping[str, dict[str, Any]]) -> list[str]:
             lines.append(
                 f"  {shape + ', ' + loop:<28}{_cell(f.get('deliveries_s'), ',.0f'):>14}{_cell(ratio, '.2f'):>11}"
                 f"{_cell(f.get('per_cpu_s'), ',.0f'):>11}{_cell(per_cpu, '.2f'):>11}"
-                f"{_cell(f.get('p50_ms'), '.2f'):>9}{_cell(f.get('p99_ms'), '.2f'):>9}{_cell(f.get('server_cpu'), '.0%'):>6}"
+                f"{_cell(f.get('p50_ms'), '.2f'):>9}{_cell(f.get('p99_ms'), '.2f'):>9}"
+                f"{_cell(f.get('server_cpu'), '.0%'):>6}"
             )
     return lines
 
@@ -176,15 +179,14 @@ def table(rows: Mapping[str, dict[str, Any]], kinds: Mapping[str, Kind]) -> str:
                 best, closed, load = row[kind], row["closed"][kind], row.get("equal_load", {}).get(kind)
                 rates = [f"{rate:,.0f}" if rate else "none" for rate in (best, closed)]
                 rates[0] = "≥ " * (kind in row["at_least"]) + rates[0]
-                lines.append(
+                line = (
                     f"  {kinds[kind].title:<28}{rates[0]:>12}{_ratio(best, row.get('node')) or '-':>8}"
                     f"{rates[1]:>15}{_ratio(closed, row['closed'].get('node')) or '-':>8}"
-                    + (
-                        f"{load['p50_ms']:>20.2f}{load['p99_ms']:>8.2f}{load['p999_ms']:>8.2f}{load['server_cpu']:>6.0%}"
-                        if load
-                        else ""
-                    )
                 )
+                if load:
+                    line += f"{load['p50_ms']:>20.2f}{load['p99_ms']:>8.2f}{load['p999_ms']:>8.2f}"
+                    line += f"{load['server_cpu']:>6.0%}"
+                lines.append(line)
         else:
             heads = list(next(iter(row.values())))
             lines += ["", f"{name:<30}" + "".join(f"{h:>14}" for h in heads)]

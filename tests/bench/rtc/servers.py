@@ -74,8 +74,9 @@ def made(name: str, sources: list[Path], make: Callable[[Path], None]) -> Path:
 
 
 def generator(tls: bool = False) -> Path:
-    """The compiled generator. The one with TLS is a program of its own: the other needs no OpenSSL. Raises UnavailableError."""
-    sources = [HERE / "gen.c", HERE / "gen_tls.h"]
+    """The compiled generator. The one with TLS is a program of its own: the other needs no OpenSSL. Raises
+    UnavailableError."""
+    sources = [HERE / "gen.c", HERE / "gen_tls.h", HERE / "gen_runs.h"]
 
     def make(folder: Path) -> None:
         tool(
@@ -132,7 +133,8 @@ def netty_peer() -> list[str]:
 def distribution_python() -> str:
     """The Python that servers have by themselves and that ours runs on there; our own where there is none that will do.
 
-    A distribution's is built with all optimisations, as Node and the JVM are; one that was compiled by hand often is not.
+    A distribution's is built with all optimisations, as Node and the JVM are; one that was compiled by hand often is
+    not.
     """
     with contextlib.suppress(OSError, subprocess.CalledProcessError):
         subprocess.run(["/usr/bin/python3", "-Sc", "import sys; sys.exit(sys.version_info < (3, 10))"], check=True)
@@ -237,7 +239,8 @@ def free_port() -> int:
 
 
 def _config(folder: Path, port: int, loop: str, more: str) -> Path:
-    """The product's configuration, with limits out of the way: one generator is many users. ``more``: further sections."""
+    """The product's configuration, with limits out of the way: one generator is many users. ``more``: further
+    sections."""
     (folder / "token.key").write_bytes(SECRET)
     path = folder / "config.toml"
     path.write_text(
@@ -324,7 +327,8 @@ class Running:
 
 @contextlib.contextmanager
 def serving(title: str, command: list[str], port: int, log: Path) -> Iterator[int]:
-    """A process on the servers' core, once it listens on its port; its id. Raises UnavailableError when it does not start."""
+    """A process on the servers' core, once it listens on its port; its id. Raises UnavailableError when it does not
+    start."""
     with log.open("wb") as out:
         process = subprocess.Popen(
             _pinned(SERVER_CORE, command),

@@ -1,7 +1,8 @@
 # Copyright (c) 2026, the collab.rtc authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Three ways to the server: plain, TLS that it ends itself, and TLS ended by nginx on the same core, with the server behind it."""
+"""Three ways to the server: plain, TLS that it ends itself, and TLS ended by nginx on the same core, with the server
+behind it."""
 
 from __future__ import annotations
 

@@ -2,9 +2,10 @@
 // GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// node people.cjs URL TOKEN COUNT TOTAL VERSION…: real clients of the given generations, each over WebSocket, polling and the
-// upgrade between them. Each joins project "p", submits COUNT changes, comes back by itself when the server goes, and is done
-// when it has seen TOTAL changes and all of its own are acknowledged. Prints one JSON line for each: what it saw and was told.
+// node people.cjs URL TOKEN COUNT TOTAL VERSION…: real clients of the given generations, each over WebSocket, polling
+// and the upgrade between them. Each joins project "p", submits COUNT changes and comes back by itself when the server
+// goes. It is done when it has seen TOTAL changes and all of its own are acknowledged. Prints one JSON line for each:
+// what it saw and which answers it got.
 "use strict";
 const [url, token, count, total, ...versions] = process.argv.slice(2);
 const TRANSPORTS = { websocket: ["websocket"], polling: ["polling"], upgrade: ["polling", "websocket"] };

@@ -13,11 +13,23 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
+import pytest
 from aiohttp import web
 
-from rtc_server.engine import ConnectRefused, Engine, Session, Socket, SocketServer
+from rtc_server.engine import (
+    ConnectRefused,
+    Engine,
+    Namespace,
+    PreparedMessage,
+    Session,
+    Socket,
+    SocketServer,
+    sio_codec,
+)
+from rtc_server.strict_json import JSON
 
 PATIENCE = 10.0
+BOTH = pytest.mark.parametrize("revision", [4, 3])
 
 
 class Echo(Engine):
@@ -29,7 +41,7 @@ class Echo(Engine):
 
 def socket_server(**options: Any) -> SocketServer:
     """Socket.IO: the events that a conformance test needs, in ``/`` and ``/custom``."""
-    server = SocketServer(**options)
+    server = SocketServer(json=JSON, **options)
 
     def authorize(_socket: Socket, auth: dict[str, Any]) -> None:
         if auth.get("refuse"):
@@ -56,6 +68,18 @@ def socket_server(**options: Any) -> SocketServer:
     return server
 
 
+def publish(namespace: Namespace, room: str, event: str, *args: Any) -> None:
+    """Send an event to a room's members."""
+    packets = namespace.codec.encode(sio_codec.EVENT, namespace.name, [event, *args])
+    namespace.hub.publish(namespace.room(room), PreparedMessage(packets))
+
+
+def encode_payload(revision: int, *texts: str) -> str:
+    if revision == 4:
+        return "\x1e".join(texts)
+    return "".join(f"{len(t.encode('utf-16-le')) // 2}:{t}" for t in texts)
+
+
 class Web:
     """Bare requests to one server."""
 
@@ -80,14 +104,14 @@ class Web:
         sid = json.loads(text[text.index("{") : text.rindex("}") + 1])["sid"]
         return f"EIO={revision}&transport=polling&sid={sid}"
 
-    async def ws(self, query: str = "EIO=4&transport=websocket", **options: Any) -> Wire:
-        wire = Wire(await self.http.ws_connect(f"{self.base}?{query}", max_msg_size=0, **options))
+    async def ws(self, query: str = "EIO=4&transport=websocket", **options: Any) -> WsClient:
+        wire = WsClient(await self.http.ws_connect(f"{self.base}?{query}", max_msg_size=0, **options))
         if "sid=" not in query:
             wire.opened = json.loads((await wire.take())[1:])
         return wire
 
 
-class Wire:
+class WsClient:
     """A WebSocket to the engine. Pings of Engine.IO are answered unless ``mute``."""
 
     def __init__(self, ws: aiohttp.ClientWebSocketResponse) -> None:

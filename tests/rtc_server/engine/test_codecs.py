@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtc_server.engine import ProtocolError, eio_codec, sio_codec
+from rtc_server.strict_json import JSON
 
 # Engine.IO protocol: a text packet begins with its type; binary is always a message.
 text_packets = st.builds(
@@ -71,7 +72,7 @@ def test_any_payload_decodes_or_is_refused(body: str | bytes) -> None:
 
 @pytest.mark.parametrize("length", [0, 125, 126, 65535, 65536])
 def test_frames_have_the_lengths_of_rfc_6455(length: int) -> None:
-    frame = eio_codec.frame(b"x" * length)
+    frame = eio_codec.encode_frame(b"x" * length)
     head = 2 if length < 126 else 4 if length < 65536 else 10
     assert len(frame) == head + length and frame[0] == 0x81
     assert int.from_bytes(frame[2:head], "big") == (length if head > 2 else 0)
@@ -91,11 +92,11 @@ SIO = [
 
 @pytest.mark.parametrize(("wire", "meaning"), SIO)
 def test_socket_io_examples(wire: str, meaning: sio_codec.SioPacket) -> None:
-    assert sio_codec.Decoder(sio_codec.Codec(), 1000).text(wire) == meaning
+    assert sio_codec.Decoder(sio_codec.Codec(JSON), 1000).decode_text(wire) == meaning
 
 
 def test_binary_event_of_socket_io() -> None:
-    codec = sio_codec.Codec()
+    codec = sio_codec.Codec(JSON)
     wire = codec.encode(sio_codec.EVENT, "/admin", ["baz", b"\1", [b"\2"]], 7)
     assert wire == (
         '452-/admin,7["baz",{"_placeholder":true,"num":0},[{"_placeholder":true,"num":1}]]',
@@ -103,16 +104,18 @@ def test_binary_event_of_socket_io() -> None:
         b"\2",
     )
     decoder = sio_codec.Decoder(codec, 1000)
-    assert decoder.text(wire[0]) is None  # type: ignore[arg-type]
-    assert decoder.binary(b"\1") is None
-    assert decoder.binary(b"\2") == sio_codec.SioPacket("2", "/admin", 7, ["baz", b"\1", [b"\2"]])
+    assert decoder.decode_text(wire[0]) is None  # type: ignore[arg-type]
+    assert decoder.decode_binary(b"\1") is None
+    assert decoder.decode_binary(b"\2") == sio_codec.SioPacket("2", "/admin", 7, ["baz", b"\1", [b"\2"]])
 
 
 @given(st.sampled_from(["/", "/a"]), st.lists(json_values, max_size=3), st.none() | st.integers(0, 999))
 def test_events_round_trip(namespace: str, args: list[object], number: int | None) -> None:
-    codec = sio_codec.Codec()
+    codec = sio_codec.Codec(JSON)
     (wire,) = codec.encode(sio_codec.EVENT, namespace, ["e", *args], number)
-    assert sio_codec.Decoder(codec, 1000).text(str(wire)) == sio_codec.SioPacket("2", namespace, number, ["e", *args])
+    assert sio_codec.Decoder(codec, 1000).decode_text(str(wire)) == sio_codec.SioPacket(
+        "2", namespace, number, ["e", *args]
+    )
 
 
 BAD = [
@@ -146,7 +149,7 @@ BAD = [
 @pytest.mark.parametrize("wire", BAD, ids=lambda w: w[:20])
 def test_bad_packets_are_refused(wire: str) -> None:
     with pytest.raises(ProtocolError):
-        sio_codec.Decoder(sio_codec.Codec(), 1000).text(wire)
+        sio_codec.Decoder(sio_codec.Codec(JSON), 1000).decode_text(wire)
 
 
 def test_attachments_out_of_place_are_refused() -> None:
@@ -154,20 +157,19 @@ def test_attachments_out_of_place_are_refused() -> None:
         ('451-["x",{"_placeholder":true,"num":1}]', b"x"),
         ('451-["x",{"_placeholder":true,"num":0}]', "42"),
     ):
-        decoder = sio_codec.Decoder(sio_codec.Codec(), 1000)
-        decoder.text(wire)
+        decoder = sio_codec.Decoder(sio_codec.Codec(JSON), 1000)
+        decoder.decode_text(wire)
         with pytest.raises(ProtocolError):
-            decoder.binary(then) if isinstance(then, bytes) else decoder.text(then)
+            decoder.decode_binary(then) if isinstance(then, bytes) else decoder.decode_text(then)
     with pytest.raises(ProtocolError):
-        sio_codec.Decoder(sio_codec.Codec(), 1000).binary(b"x")
-    decoder = sio_codec.Decoder(sio_codec.Codec(), 10)
-    decoder.text('452-["x",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]')
+        sio_codec.Decoder(sio_codec.Codec(JSON), 1000).decode_binary(b"x")
+    decoder = sio_codec.Decoder(sio_codec.Codec(JSON), 10)
+    decoder.decode_text('452-["x",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]')
     with pytest.raises(ProtocolError):
-        decoder.binary(b"x" * 11)
+        decoder.decode_binary(b"x" * 11)
 
 
 def test_what_no_json_parser_takes_is_never_sent() -> None:
-    json_library = sio_codec.StdJson()
     with pytest.raises(ValueError, match="JSON"):
-        json_library.dumps(float("nan"))
-    assert json_library.dumps("\ud800") == '"\\ud800"'  # a lone surrogate cannot be UTF-8
+        JSON.dumps(float("nan"))
+    assert JSON.dumps("\ud800") == '"\\ud800"'  # a lone surrogate cannot be UTF-8

@@ -11,39 +11,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-from eio_support import Echo, Web, Wire, serving
-
-BOTH = pytest.mark.parametrize("revision", [4, 3])
-
-
-@pytest.fixture
-async def web() -> AsyncIterator[Web]:
-    """An echo server with so long a heartbeat that no test meets it by chance."""
-    async with serving(Echo(ping_interval=20, ping_timeout=20)) as web:
-        yield web
-
-
-@pytest.fixture
-async def quick() -> AsyncIterator[Web]:
-    """An echo server with a sub-second heartbeat."""
-    async with serving(Echo(ping_interval=0.2, ping_timeout=0.15, upgrade_timeout=0.2)) as web:
-        yield web
-
-
-def payload(revision: int, *texts: str) -> str:
-    if revision == 4:
-        return "\x1e".join(texts)
-    return "".join(f"{len(t.encode('utf-16-le')) // 2}:{t}" for t in texts)
-
+from eio_support import BOTH, Echo, Web, WsClient, encode_payload, serving
 
 # --- Handshake --------------------------------------------------------------------------------------
 
@@ -74,10 +46,17 @@ async def test_websocket_handshake(web: Web, revision: int) -> None:
 
 
 BAD_HANDSHAKES = [
-    ("EIO=4", 400, 0), ("EIO=4&transport=carrier", 400, 0), ("transport=polling", 400, 5), ("EIO=5&transport=polling", 400, 5),
-    ("EIO=abc&transport=polling", 400, 5), ("EIO=2&transport=polling", 400, 5), ("EIO=4&transport=polling&sid=unknown", 400, 1),
-    ("EIO=4&transport=websocket", 400, 3), ("EIO=4&transport=polling&j=0", 400, 3), ("EIO=3&transport=polling&j=0", 400, 3),
-]  # fmt: skip
+    ("EIO=4", 400, 0),
+    ("EIO=4&transport=carrier", 400, 0),
+    ("transport=polling", 400, 5),
+    ("EIO=5&transport=polling", 400, 5),
+    ("EIO=abc&transport=polling", 400, 5),
+    ("EIO=2&transport=polling", 400, 5),
+    ("EIO=4&transport=polling&sid=unknown", 400, 1),
+    ("EIO=4&transport=websocket", 400, 3),
+    ("EIO=4&transport=polling&j=0", 400, 3),
+    ("EIO=3&transport=polling&j=0", 400, 3),
+]
 
 
 @pytest.mark.parametrize(("query", "status", "code"), BAD_HANDSHAKES)
@@ -105,153 +84,6 @@ async def test_only_the_revisions_that_are_offered() -> None:
     async with serving(Echo(revisions=(4,))) as web:
         assert (await web.get("EIO=3&transport=polling"))[0] == 400
         assert (await web.get("EIO=4&transport=polling"))[0] == 200
-
-
-# --- HTTP long-polling ------------------------------------------------------------------------------
-
-
-@BOTH
-async def test_polling_echo(web: Web, revision: int) -> None:
-    query = await web.open(revision)
-    assert await web.post(query, payload(revision, "4hello €", "4😀")) == (200, "ok")
-    assert await web.get(query) == (200, payload(revision, "4hello €", "4😀"))
-
-
-@BOTH
-async def test_a_poll_waits_for_something_to_say(web: Web, revision: int) -> None:
-    query = await web.open(revision)
-    poll = asyncio.ensure_future(web.get(query))
-    while web.engine.sessions[query[-20:]].poll is None:
-        await asyncio.sleep(0.001)
-    await web.post(query, payload(revision, "4now"))
-    assert await poll == (200, payload(revision, "4now"))
-
-
-async def test_polling_binary_4(web: Web) -> None:
-    query = await web.open()
-    assert await web.post(query, "4a\x1ebAQIDBA==\x1e4b") == (200, "ok")
-    assert await web.get(query) == (200, "4a\x1ebAQIDBA==\x1e4b")
-
-
-async def test_polling_binary_3(web: Web) -> None:
-    query = await web.open(3)
-    binary = b"\x00\x02\xff4a\x01\x05\xff\x04\x01\x02\x03\x04"
-    octets = {"Content-Type": "application/octet-stream"}
-    assert await web.post(query, binary, headers=octets) == (200, "ok")
-    async with web.http.get(f"{web.base}?{query}") as answer:
-        assert answer.content_type == "application/octet-stream"
-        assert await answer.read() == binary
-    # with b64=1 the client wants no binary answers
-    _, text = await web.get("EIO=3&transport=polling&b64=1")
-    query = f"EIO=3&transport=polling&b64=1&sid={json.loads(text[text.index('{') :])['sid']}"
-    await web.post(query, "2:4a10:b4AQIDBA==")
-    assert await web.get(query) == (200, "2:4a10:b4AQIDBA==")
-
-
-BAD_PAYLOADS = [
-    (4, "abc"), (4, ""), (4, "4a\x1e"), (4, "4a\x1ex"), (4, "b!!"), (4, "bA"), (4, b"\xff\xfe"), (4, "2"), (4, "0"), (4, "7"),
-    (3, "abc"), (3, ""), (3, "3:4a"), (3, "1:"), (3, "x:4a"), (3, ":"), (3, "99999999999:4a"), (3, "1:9"),
-    (3, "2:b1"), (3, "1:3"), (3, b"\x00\x01"), (3, b"\x00\x01\xff9"), (3, b"\x01\x02\xff\x05\x01"), (3, b"\x00\x09\x09\xff4"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("revision", "body"), BAD_PAYLOADS)
-async def test_bad_payloads_close_the_session(web: Web, revision: int, body: str | bytes) -> None:
-    query = await web.open(revision)
-    kind = "application/octet-stream" if isinstance(body, bytes) and revision == 3 else "text/plain"
-    status, _ = await web.post(query, body, headers={"Content-Type": kind})
-    assert status == 400
-    assert (await web.get(query))[0] == 400 and web.engine.sessions == {}
-
-
-@BOTH
-async def test_two_polls_at_once_close_the_session(web: Web, revision: int) -> None:
-    query = await web.open(revision)
-    first = asyncio.ensure_future(web.get(query))
-    while web.engine.sessions[query[-20:]].poll is None:
-        await asyncio.sleep(0.001)
-    assert (await web.get(query))[0] == 400
-    assert await first == (200, payload(revision, "1"))
-    assert (await web.get(query))[0] == 400
-
-
-async def test_two_posts_at_once_close_the_session(web: Web) -> None:
-    query = await web.open()
-    more = asyncio.Event()
-
-    async def slowly() -> AsyncIterator[bytes]:
-        yield b"4a"
-        await more.wait()
-        yield b"b"
-
-    first = asyncio.ensure_future(web.http.post(f"{web.base}?{query}", data=slowly()))
-    while not web.engine.sessions[query[-20:]].posting:
-        await asyncio.sleep(0.001)
-    assert (await web.post(query, "4x"))[0] == 400
-    more.set()
-    await first
-    assert web.engine.sessions == {}
-
-
-async def test_a_burst_in_one_payload_is_taken_whole(web: Web) -> None:
-    web.http.headers["User-Agent"] = "a browser"
-    query = await web.open()
-    sent = [f"4{i}" for i in range(5000)]
-    assert await web.post(query, "\x1e".join(sent)) == (200, "ok")
-    assert await web.get(query) == (200, "\x1e".join(sent))
-
-
-async def test_clients_of_python_get_so_many_packets_as_they_take(web: Web) -> None:
-    web.http.headers["User-Agent"] = "Python/3.11 aiohttp/3.14"
-    query = await web.open()
-    await web.post(query, "\x1e".join(f"4{i}" for i in range(40)))
-    got: list[str] = []
-    while len(got) < 40:
-        packets = (await web.get(query))[1].split("\x1e")
-        assert len(packets) <= 16
-        got += packets
-    assert got == [f"4{i}" for i in range(40)]
-
-
-async def test_a_lost_poll_is_noticed(web: Web) -> None:
-    query = await web.open()
-    reader, writer = await asyncio.open_connection("127.0.0.1", int(web.base.split(":")[2].split("/")[0]))
-    writer.write(f"GET /socket.io/?{query} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-    await writer.drain()
-    while web.engine.sessions[query[-20:]].poll is None:
-        await asyncio.sleep(0.001)
-    writer.close()
-    while web.engine.sessions:
-        await asyncio.sleep(0.001)
-    assert reader is not None
-
-
-async def test_a_payload_that_does_not_come_to_its_end(quick: Web) -> None:
-    query = await quick.open()
-    host, _, rest = quick.base.removeprefix("http://").partition("/")
-    reader, writer = await asyncio.open_connection(*host.split(":"))
-    writer.write(f"POST /{rest}?{query} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n4half".encode())
-    assert await asyncio.wait_for(reader.read(), 10) == b""
-    assert quick.engine.sessions == {}
-    writer.close()
-
-
-async def test_a_payload_over_the_limit() -> None:
-    async with serving(Echo(max_payload=1000)) as web:
-        query = await web.open()
-        assert (await web.post(query, "4" + "x" * 999))[0] == 200
-        assert (await web.post(query, "4" + "x" * 1000))[0] == 413
-
-        async def chunks() -> AsyncIterator[bytes]:  # without Content-Length
-            for _ in range(11):
-                yield b"x" * 100
-
-        query = await web.open()
-        async with web.http.post(f"{web.base}?{query}", data=chunks()) as answer:
-            assert answer.status == 413
-        wire = await web.ws()
-        await wire.send("4" + "x" * 1001)
-        assert await wire.closes() and web.engine.sessions == {}
 
 
 # --- WebSocket ----------------------------------------------------------------------------------------
@@ -314,8 +146,8 @@ async def test_close_packet_over_polling(web: Web, revision: int) -> None:
     poll = asyncio.ensure_future(web.get(query))
     while web.engine.sessions[query[-20:]].poll is None:
         await asyncio.sleep(0.001)
-    assert await web.post(query, payload(revision, "1")) == (200, "ok")
-    assert await poll == (200, payload(revision, "6"))
+    assert await web.post(query, encode_payload(revision, "1")) == (200, "ok")
+    assert await poll == (200, encode_payload(revision, "6"))
     assert (await web.get(query))[0] == 400
 
 
@@ -338,8 +170,8 @@ async def test_what_was_said_before_closing_arrives(web: Web) -> None:
 # --- Heartbeat ---------------------------------------------------------------------------------------
 
 
-async def test_heartbeat_4_over_websocket(quick: Web) -> None:
-    wire = await quick.ws()
+async def test_heartbeat_4_over_websocket(impatient: Web) -> None:
+    wire = await impatient.ws()
     wire.mute = True
     for _ in range(3):
         assert await wire.take() == "2"
@@ -348,19 +180,19 @@ async def test_heartbeat_4_over_websocket(quick: Web) -> None:
     assert await wire.closes()  # no pong
 
 
-async def test_heartbeat_4_over_polling(quick: Web) -> None:
-    query = await quick.open()
+async def test_heartbeat_4_over_polling(impatient: Web) -> None:
+    query = await impatient.open()
     for _ in range(3):
-        assert await quick.get(query) == (200, "2")
-        assert await quick.post(query, "3") == (200, "ok")
-    assert await quick.get(query) == (200, "2")
-    assert await quick.get(query) == (200, "1")  # no pong: closed while polling
-    assert (await quick.get(query))[0] == 400
+        assert await impatient.get(query) == (200, "2")
+        assert await impatient.post(query, "3") == (200, "ok")
+    assert await impatient.get(query) == (200, "2")
+    assert await impatient.get(query) == (200, "1")  # no pong: closed while polling
+    assert (await impatient.get(query))[0] == 400
 
 
 @pytest.mark.parametrize("packet", ["2", "2probe"])
-async def test_heartbeat_3_over_websocket(quick: Web, packet: str) -> None:
-    wire = await quick.ws("EIO=3&transport=websocket")
+async def test_heartbeat_3_over_websocket(impatient: Web, packet: str) -> None:
+    wire = await impatient.ws("EIO=3&transport=websocket")
     wire.mute = True
     for _ in range(3):
         await wire.send(packet)
@@ -368,19 +200,19 @@ async def test_heartbeat_3_over_websocket(quick: Web, packet: str) -> None:
     assert await wire.closes()  # no ping
 
 
-async def test_heartbeat_3_over_polling(quick: Web) -> None:
-    query = await quick.open(3)
+async def test_heartbeat_3_over_polling(impatient: Web) -> None:
+    query = await impatient.open(3)
     for _ in range(3):
-        await quick.post(query, "1:2")
-        assert await quick.get(query) == (200, "1:3")
-    assert await quick.get(query) == (200, "1:1")
-    assert (await quick.get(query))[0] == 400
+        await impatient.post(query, "1:2")
+        assert await impatient.get(query) == (200, "1:3")
+    assert await impatient.get(query) == (200, "1:1")
+    assert (await impatient.get(query))[0] == 400
 
 
 @BOTH
-async def test_a_session_nobody_takes_up_goes(quick: Web, revision: int) -> None:
-    await quick.open(revision)
-    while quick.engine.sessions:
+async def test_a_session_nobody_takes_up_goes(impatient: Web, revision: int) -> None:
+    await impatient.open(revision)
+    while impatient.engine.sessions:
         await asyncio.sleep(0.01)
 
 
@@ -400,7 +232,7 @@ async def test_a_stall_of_the_server_is_not_the_clients_fault() -> None:
 # --- Upgrade -----------------------------------------------------------------------------------------
 
 
-async def upgrade(web: Web, query: str) -> Wire:
+async def upgrade(web: Web, query: str) -> WsClient:
     wire = await web.ws(query.replace("polling", "websocket"))
     await wire.send("2probe")
     assert await wire.take() == "3probe"
@@ -417,26 +249,26 @@ async def test_upgrade(web: Web, revision: int) -> None:
     wire = await web.ws(query.replace("polling", "websocket"))
     await wire.send("2probe")
     assert await wire.take() == "3probe"
-    assert await poll == (200, payload(revision, "6"))  # the pending poll ends with a noop
-    assert await web.post(query, payload(revision, "4sent while upgrading")) == (200, "ok")
+    assert await poll == (200, encode_payload(revision, "6"))  # the pending poll ends with a noop
+    assert await web.post(query, encode_payload(revision, "4sent while upgrading")) == (200, "ok")
     await wire.send("5")
     assert await wire.take() == "4sent while upgrading"  # nothing is lost on the way over
     await wire.send("4after")
     assert await wire.take() == "4after"
     assert (await web.get(query))[0] == 400
-    assert (await web.post(query, payload(revision, "4x")))[0] == 400
+    assert (await web.post(query, encode_payload(revision, "4x")))[0] == 400
 
 
-async def test_an_upgrade_that_stops_half_way_leaves_polling_alone(quick: Web) -> None:
+async def test_an_upgrade_that_stops_half_way_leaves_polling_alone(impatient: Web) -> None:
     for first in ("nonsense", "5", "3probe", None):
-        query = await quick.open()
-        wire = await quick.ws(query.replace("polling", "websocket"))
+        query = await impatient.open()
+        wire = await impatient.ws(query.replace("polling", "websocket"))
         if first is not None:
             await wire.send(first)
         assert await wire.closes()  # None: the time for it ran out
-        while "2" in (got := await quick.get(query))[1] or got == (200, "6"):
-            await quick.post(query, "3")
-            await quick.post(query, "4x")
+        while "2" in (got := await impatient.get(query))[1] or got == (200, "6"):
+            await impatient.post(query, "3")
+            await impatient.post(query, "4x")
         assert got[0] == 200 and got[1].startswith("4x")
 
 

@@ -16,19 +16,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rtc_memory import frames
 
-from rtc_server.engine import Hub, Parcel, Room
+from rtc_server.engine import Hub, PreparedMessage, Room
 
 NAMES = "abc"
 MEMBERS = 6
 
 
-class Member:
+class Recipient:
     """A session as the hub sees it, with what it got and what it should have got."""
 
     def __init__(self, revision: int, straight: bool) -> None:
         self.revision = revision
         self.straight = straight  # nothing stands in the way of what is written
-        self.own: list[tuple[int, Parcel]] = []
+        self.own: list[tuple[int, PreparedMessage]] = []
         self.rooms: dict[Room, None] = {}
         self.closed = False
         self.got: list[Any] = []
@@ -41,11 +41,11 @@ class Member:
             self.deliveries += 1
         return self.straight
 
-    def deliver(self, parcels: Collection[Parcel], data: bytes | None) -> None:
-        self.got += [p.packets[0] for p in parcels]
+    def deliver(self, messages: Collection[PreparedMessage], data: bytes | None) -> None:
+        self.got += [p.packets[0] for p in messages]
         self.deliveries += 1
         if data is not None:
-            assert data == b"".join([p.frame4 for p in parcels])
+            assert data == b"".join([p.frame4 for p in messages])
 
 
 who = st.integers(0, MEMBERS - 1)
@@ -53,7 +53,7 @@ step = st.one_of(
     st.tuples(st.just("join"), who, st.sampled_from(NAMES)),
     st.tuples(st.just("leave"), who, st.sampled_from(NAMES)),
     st.tuples(st.just("send"), who),
-    st.tuples(st.just("settle"), who),
+    st.tuples(st.just("flush and leave"), who),
     st.tuples(st.just("publish"), st.sampled_from(NAMES), st.none() | who),
 )
 turns = st.lists(st.lists(step, min_size=1, max_size=14), min_size=1, max_size=20)
@@ -71,7 +71,7 @@ def test_everyone_gets_the_models_sequence_in_one_write_a_turn(kinds: list[tuple
 async def _run(kinds: list[tuple[int, bool]], schedule: Any) -> None:
     hub = Hub()
     index: dict[str, Room] = {}
-    members = [Member(*kind) for kind in kinds]
+    members = [Recipient(*kind) for kind in kinds]
     count = 0
 
     def room(name: str) -> Room:
@@ -82,7 +82,7 @@ async def _run(kinds: list[tuple[int, bool]], schedule: Any) -> None:
     for turn in schedule:
         for member in members:
             member.deliveries = 0
-        settled = set()
+        flushed = set()
         for what, *rest in turn:
             count += 1
             text = f"4{count}"
@@ -91,19 +91,19 @@ async def _run(kinds: list[tuple[int, bool]], schedule: Any) -> None:
             elif what == "leave" and rest[1] in index:
                 hub.leave(index[rest[1]], members[rest[0]])
             elif what == "send":
-                hub.send(members[rest[0]], Parcel((text,)))
+                hub.send(members[rest[0]], PreparedMessage((text,)))
                 members[rest[0]].want.append(text)
-            elif what == "settle":
-                hub.settle(members[rest[0]])
-                settled.add(rest[0])
+            elif what == "flush and leave":
+                hub.flush_and_leave(members[rest[0]])
+                flushed.add(rest[0])
             elif what == "publish" and rest[0] in index:
                 skip = None if rest[1] is None else members[rest[1]]
                 for member in index[rest[0]].members:
                     if member is not skip:
                         member.want.append(text)  # type: ignore[attr-defined]
-                hub.publish(index[rest[0]], Parcel((text,)), skip)
+                hub.publish(index[rest[0]], PreparedMessage((text,)), skip)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         for number, member in enumerate(members):
             assert member.got == member.want
-            assert member.deliveries <= 1 or number in settled
+            assert member.deliveries <= 1 or number in flushed

@@ -11,15 +11,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-from eio_support import Web, Wire, serving, socket_server
+from eio_support import Web, WsClient, publish, serving, socket_server
 
 
 @pytest.fixture
@@ -29,7 +25,7 @@ async def web() -> AsyncIterator[Web]:
         yield web
 
 
-async def connected(web: Web, revision: int = 4) -> Wire:
+async def connected(web: Web, revision: int = 4) -> WsClient:
     """A WebSocket that has joined the main namespace."""
     wire = await web.ws(f"EIO={revision}&transport=websocket")
     if revision == 4:
@@ -288,7 +284,7 @@ async def test_both_dialects_in_one_room(web: Web) -> None:
     for socket in namespace.sockets.values():
         socket.join("room")
     for i in range(3):
-        namespace.emit_to_room("room", "news", i, b"\xff", "€😀")
+        publish(namespace, "room", "news", i, b"\xff", "€😀")
     for wire, binary in ((new, b"\xff"), (old, b"\4\xff")):
         for i in range(3):
             text = await wire.take()
@@ -308,7 +304,7 @@ async def test_frames_are_shared_and_there_is_one_write_a_turn(web: Web) -> None
     hub = web.engine.hub
     before, flushes = hub.writes, hub.flushes
     for i in range(100):
-        namespace.emit_to_room("room", "n", i)
+        publish(namespace, "room", "n", i)
     for wire in wires:
         got: list[Any] = [await wire.take() for _ in range(100)]
         assert got == [f'42["n",{i}]' for i in range(100)]

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, the collab.rtc authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""RFC 6455 clause by clause against the class alone, by tables and by properties; wsproto is the second opinion.
+"""RFC 6455 clause by clause against the class alone, by tables.
 
-Over sockets: test_websocket_wire.py.
+By properties: test_websocket_properties.py. Over sockets: test_websocket_handshake.py, test_websocket_connections.py.
 """
 
 from __future__ import annotations
@@ -12,12 +12,9 @@ import asyncio
 import itertools
 import logging
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
 from ws_support import (
     BINARY,
     CLOSE,
@@ -26,6 +23,7 @@ from ws_support import (
     PING,
     PONG,
     TEXT,
+    VALID_CODES,
     Alone,
     Frame,
     Taker,
@@ -158,16 +156,15 @@ def test_a_control_frame_is_no_part_of_a_message() -> None:
 
 def test_pings_of_a_client_that_does_not_read_are_not_answered() -> None:
     alone = Alone()
-    alone.transport.owed = 64 << 10
+    alone.transport.buffered_amount = 64 << 10
     assert alone.feed(frame(PING, b"x") * 1000).sent == []
-    alone.transport.owed = 0
+    alone.transport.buffered_amount = 0
     assert alone.feed(frame(PING, b"y")).sent == [Frame(0x8A, b"y")]
 
 
 # --- sections 5.5.1, 7: the end -----------------------------------------------------------------------
 
-VALID = [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999]
-INVALID = [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535]
+INVALID_CODES = [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535]
 
 
 @pytest.mark.parametrize(
@@ -175,9 +172,9 @@ INVALID = [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535]
     [
         (b"", 1000),
         (b"\x03", 1002),
-        *[(code.to_bytes(2, "big"), code) for code in VALID],
-        *[(code.to_bytes(2, "big") + "auf Wiedersehen ☺".encode(), code) for code in VALID],
-        *[(code.to_bytes(2, "big"), 1002) for code in INVALID],
+        *[(code.to_bytes(2, "big"), code) for code in VALID_CODES],
+        *[(code.to_bytes(2, "big") + "auf Wiedersehen ☺".encode(), code) for code in VALID_CODES],
+        *[(code.to_bytes(2, "big"), 1002) for code in INVALID_CODES],
         (b"\x03\xe8" + b"\xff", 1007),
         (b"\x03\xe8" + "€".encode()[:2], 1007),
         (b"\x03\xe8" + b"x" * 123, 1000),
@@ -290,141 +287,10 @@ def test_many_small_parts_cost_no_more_than_their_bytes() -> None:
     assert alone.messages == ["x" + "y" * 50_000] and not alone.ws._parts
 
 
-# --- properties ----------------------------------------------------------------------------------------
-
-PAYLOADS = st.one_of(st.text(max_size=60), st.binary(max_size=60), st.text("aé€😀", min_size=100, max_size=200))
-MASKS = st.binary(min_size=4, max_size=4)
-
-
-@st.composite
-def conversations(draw: st.DrawFn) -> tuple[list[str | bytes], list[bytes], bytes]:
-    """Messages, pings, and the bytes that carry them: in any parts, with control frames between."""
-    messages = draw(st.lists(PAYLOADS, max_size=6))
-    pings: list[bytes] = []
-    stream: list[bytes] = []
-    for message in messages:
-        data = message.encode() if isinstance(message, str) else message
-        cuts = sorted(draw(st.lists(st.integers(0, len(data)), max_size=4)))
-        edges = [0, *cuts, len(data)]
-        for number, (start, stop) in enumerate(itertools.pairwise(edges)):
-            kind = CONTINUATION if number else TEXT if isinstance(message, str) else BINARY
-            stream.append(frame(kind, data[start:stop], fin=number == len(cuts), mask=draw(MASKS)))
-            control = draw(st.sampled_from([None, None, None, PING, PONG]))
-            if control is not None:
-                said = draw(st.binary(max_size=10))
-                stream.append(frame(control, said, mask=draw(MASKS)))
-                pings += [said] if control == PING else []
-    return messages, pings, b"".join(stream)
-
-
-def cut(data: bytes, sizes: list[int]) -> list[bytes]:
-    """Into pieces of those sizes, over and over."""
-    pieces, at = [], 0
-    for size in itertools.cycle(sizes):
-        if at >= len(data):
-            return pieces
-        pieces.append(data[at : at + size])
-        at += size
-    return pieces
-
-
-SIZES = st.one_of(st.just([1]), st.lists(st.integers(1, 50), min_size=1, max_size=5))
-
-
-@given(conversations(), SIZES)
-def test_any_parts_in_any_pieces_are_the_same_messages(conversation: Any, sizes: list[int]) -> None:
-    messages, pings, stream = conversation
-    alone = Alone().feed(*cut(stream, sizes))
-    assert alone.messages == messages and not alone.ws._rest
-    assert alone.sent == [Frame(0x8A, said) for said in pings] and not alone.transport.closed
-
-
-@given(conversations(), SIZES, st.lists(st.integers(0, 3), min_size=1, max_size=4))
-def test_messages_that_are_awaited_stay_in_order(conversation: Any, sizes: list[int], work: list[int]) -> None:
-    messages, pings, stream = conversation
-    turns = itertools.cycle(work)
-
-    async def main() -> None:
-        alone = Alone(200, Taker(lambda _message: next(turns)), asyncio.get_running_loop())
-        alone.feed(*cut(stream, sizes))
-        for _ in range(8 * len(messages) + 8):
-            await asyncio.sleep(0)
-        assert alone.taker.handled == messages
-        assert alone.sent == [Frame(0x8A, said) for said in pings]
-
-    if all(len(m.encode() if isinstance(m, str) else m) <= 200 for m in messages):
-        asyncio.run(main())
-
-
-def judged(alone: Alone, most: int) -> None:
-    """Whatever came: it goes on, or the connection was failed with a code for it; nothing grows."""
-    if alone.transport.closed:
-        assert alone.code is not None and (alone.code in VALID or 3000 <= alone.code < 5000)
-    else:
-        assert alone.code is None and not alone.taker.losses
-        assert len(alone.ws._rest) < 14 + most and len(alone.ws._parts) <= most
-
-
-@given(st.lists(st.binary(max_size=200), max_size=8))
-def test_random_bytes(pieces: list[bytes]) -> None:
-    judged(Alone(300).feed(*pieces), 300)
-
-
-FRAMES = st.builds(
-    frame,
-    st.one_of(st.sampled_from([CONTINUATION, TEXT, TEXT, BINARY, PING, PONG, CLOSE]), st.integers(0, 15)),
-    st.one_of(
-        st.text(max_size=30).map(str.encode),
-        st.binary(max_size=130),
-        st.sampled_from([b"\x03\xe8", b"\x0b\xb8ok", b"\x03\xed"]),
-    ),
-    fin=st.sampled_from([True, True, False]),
-    reserved=st.sampled_from([0] * 15 + [1]),
-    mask=MASKS,
-)
-
-
-@given(st.lists(FRAMES, max_size=12), SIZES)
-def test_wsproto_agrees(frames: list[bytes], sizes: list[int]) -> None:
-    """Messages, pongs, and with which code it ends, for whole frames good and bad."""
-    messages, pongs, code = opinion_of_wsproto(frames)
-    alone = Alone(1 << 20).feed(*cut(b"".join(frames), sizes))
-    judged(alone, 1 << 20)
-    assert alone.messages == messages
-    if code != 1007:  # it looks at each part of a text as it comes, we at the whole: other frames may come in between
-        assert ([f.payload for f in alone.sent if f.first == 0x8A], alone.code) == (pongs, code)
-
-
-def opinion_of_wsproto(frames: list[bytes]) -> tuple[list[str | bytes], list[bytes], int | None]:
-    wsproto = pytest.importorskip("wsproto")
-    from wsproto import events
-
-    connection = wsproto.connection.Connection(wsproto.ConnectionType.SERVER)
-    messages: list[str | bytes] = []
-    pongs: list[bytes] = []
-    parts: list[Any] = []
-    try:
-        for data in frames:
-            connection.receive_data(data)
-            for event in connection.events():
-                if isinstance(event, events.CloseConnection):
-                    return messages, pongs, 1000 if event.code == 1005 else event.code
-                if isinstance(event, events.Ping):
-                    pongs.append(bytes(event.payload))
-                elif isinstance(event, events.Message):
-                    parts.append(event.data)
-                    if event.message_finished:
-                        messages.append("".join(parts) if isinstance(event, events.TextMessage) else b"".join(parts))
-                        parts = []
-    except wsproto.utilities.RemoteProtocolError as exc:
-        return messages, pongs, int(exc.event_hint.code)
-    return messages, pongs, None
-
-
 # --- what is awaited -----------------------------------------------------------------------------------
 
 
-async def settled(alone: Alone) -> None:
+async def wait_until_idle(alone: Alone) -> None:
     """Until the loop has nothing more to do for it."""
     for _ in range(50):
         await asyncio.sleep(0)
@@ -465,7 +331,7 @@ async def test_a_handler_that_finds_the_protocol_broken() -> None:
             return broken() if message == "bad" else None
 
     alone = Alone(taker=Strict(), loop=asyncio.get_running_loop()).feed(text("bad") + text("next"))
-    await settled(alone)
+    await wait_until_idle(alone)
     assert [str(e) for e in alone.taker.errors] == ["as it should"]
     assert alone.messages == ["bad", "next"]  # it is the receiver's to end it
 
@@ -480,7 +346,7 @@ async def test_a_handler_that_fails_holds_up_nobody(caplog: pytest.LogCaptureFix
             return failing()
 
     alone = Alone(taker=Failing(), loop=asyncio.get_running_loop()).feed(text("a") + text("b"))
-    await settled(alone)
+    await wait_until_idle(alone)
     assert alone.messages == ["a", "b"] and alone.taker.errors == []
     assert [r.getMessage() for r in caplog.records if r.levelno >= logging.ERROR] == ["a message's handler failed"] * 2
 
@@ -495,7 +361,7 @@ async def test_a_handler_that_is_cancelled_holds_up_nobody() -> None:
 
     alone = Alone(taker=Cancelled(), loop=asyncio.get_running_loop()).feed(text("a") + text("b"))
     never.cancel()
-    await settled(alone)
+    await wait_until_idle(alone)
     assert alone.messages == ["a", "b"]
 
 
@@ -511,5 +377,5 @@ async def test_what_waits_is_thrown_away_when_the_connection_is_lost() -> None:
     alone.ws.connection_lost(None)
     alone.transport.abort()
     go_on.set()
-    await settled(alone)
+    await wait_until_idle(alone)
     assert alone.messages == ["a"] and alone.taker.losses == 1

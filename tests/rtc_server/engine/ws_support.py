@@ -21,6 +21,8 @@ else:  # aiohttp brings it there
     patience = async_timeout.timeout
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
+# Close codes that a client may send (RFC 6455 sections 7.4.1, 7.4.2).
+VALID_CODES = [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999]
 MASK = b"\x37\xfa\x21\x3d"  # of the examples in RFC 6455 section 5.7
 
 
@@ -90,7 +92,7 @@ class NoteTransport:
 
     def __init__(self) -> None:
         self.written = bytearray()
-        self.owed = 0  # bytes that the peer has not taken
+        self.buffered_amount = 0  # bytes that the peer has not taken
         self.closed = self.aborted = self.paused = False
         self.pauses = 0
 
@@ -98,7 +100,7 @@ class NoteTransport:
         self.written += data
 
     def get_write_buffer_size(self) -> int:
-        return self.owed
+        return self.buffered_amount
 
     def is_closing(self) -> bool:
         return self.closed or self.aborted
@@ -139,7 +141,7 @@ class NoteTimer:
 
 
 class Taker:
-    """A receiver that keeps what it is told. ``busy``: how many turns of the loop the handling of a message takes."""
+    """A receiver that keeps what it is given. ``busy``: how many turns of the loop the handling of a message takes."""
 
     def __init__(self, busy: Callable[[str | bytes], int] = lambda _message: 0) -> None:
         self.messages: list[str | bytes] = []
@@ -174,7 +176,7 @@ class Taker:
 
 
 class Alone:
-    """A WebSocket without a socket, its transport and what it told."""
+    """A WebSocket without a socket, its transport and its receiver."""
 
     def __init__(self, limit: int = 1000, taker: Taker | None = None, loop: Any = None) -> None:
         self.loop = NoteLoop()

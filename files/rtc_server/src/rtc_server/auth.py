@@ -36,7 +36,7 @@ class Identity(NamedTuple):
     expires: float
 
     def right(self, project: str) -> str | None:
-        """``edit``, ``view`` or None; what is said of the project itself beats ``*``."""
+        """``edit``, ``view`` or None; the project's own entry takes precedence over ``*``."""
         return self.projects.get(project) or self.projects.get(ANY_PROJECT)
 
 
@@ -75,11 +75,11 @@ class Tokens:
                 raise TokenError("token_expired", "the token has expired") from exc
             except (jwt.InvalidTokenError, ValueError, TypeError, RecursionError, OverflowError) as exc:
                 raise TokenError("token_invalid", "the token is not valid") from exc
-            return _identity(claims)
+            return _read_identity(claims)
         raise TokenError("token_invalid", "the token is not valid")
 
     def make(self, user: str, projects: Mapping[str, str], ttl: float, name: str = "") -> str:
-        """A token of our own, for ``ttl`` seconds. Only where the configured key can sign."""
+        """A signed token, valid for ``ttl`` seconds. The first key must be able to sign."""
         now = int(time.time())
         claims = {"sub": user, "projects": dict(projects), "aud": self._audience, "iat": now, "exp": now + int(ttl)}
         if name:
@@ -87,7 +87,7 @@ class Tokens:
         return jwt.encode(claims, self._keys[0], algorithm=self._algorithm)
 
 
-def _identity(claims: Mapping[str, Any]) -> Identity:
+def _read_identity(claims: Mapping[str, Any]) -> Identity:
     user, name, projects = claims["sub"], claims.get("name", ""), claims.get("projects", {})
     good = (
         isinstance(user, str)

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from . import __version__
 from .auth import EDIT, VIEW
 from .config import ConfigError, load
-from .journal import JournalError, transfer
+from .journal import JournalError, export_import
+from .journal.verify import verify_journal
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -78,11 +79,11 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from .app import make_tokens, tls_context
+    from .app import make_tls_context, make_tokens
 
     config = load(options.file)
     complaints: list[str] = []
-    for check in (lambda: make_tokens(config), lambda: tls_context(config.tls)):
+    for check in (lambda: make_tokens(config), lambda: make_tls_context(config.tls)):
         try:
             check()
         except ConfigError as exc:
@@ -111,29 +112,29 @@ def _token(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    for line in transfer.export_project(load(options.config).journal.path, options.project):
+    for line in export_import.export_project(load(options.config).journal.path, options.project):
         print(line)
     return 0
 
 
 def _import(options: argparse.Namespace) -> int:
     path = load(options.config).journal.path
-    lines = transfer.read_json_lines(sys.stdin.buffer)
-    project, revision = transfer.import_project(path, lines, name=options.project, replace=options.replace)
+    lines = export_import.read_json_lines(sys.stdin.buffer)
+    project, revision = export_import.import_project(path, lines, name=options.project, replace=options.replace)
     print(f"{project}: imported up to revision {revision}")
     return 0
 
 
 def _new_epoch(options: argparse.Namespace) -> int:
     path = load(options.config).journal.path
-    transfer.new_epoch(path)
+    export_import.new_epoch(path)
     print(f"{path}: clients will start over")
     return 0
 
 
 def _verify(options: argparse.Namespace) -> int:
     path = load(options.config).journal.path
-    wrong, counts = transfer.verify(path)
+    wrong, counts = verify_journal(path)
     for complaint in wrong:
         print(f"{path}: {complaint}", file=sys.stderr)
     counted = ", ".join([f"{number} {what}" for what, number in counts.items()])

@@ -32,88 +32,88 @@ class ConfigError(Exception):
         self.complaints = complaints
 
 
-class _Bad(Exception):
+class _BadValue(Exception):
     pass
 
 
 # --- checks of one value ------------------------------------------------------------------------
 
 
-def _text(value: Any) -> str:
+def _check_text(value: Any) -> str:
     if not isinstance(value, str) or not value:
-        raise _Bad("must be a text that is not empty")
+        raise _BadValue("must be a text that is not empty")
     return value
 
 
-def _texts(value: Any) -> tuple[str, ...]:
+def _check_texts(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(v, str) and v for v in value):
-        raise _Bad("must be a list of texts")
+        raise _BadValue("must be a list of texts")
     return tuple(value)
 
 
-def _whole(low: int, high: int) -> Callable[[Any], int]:
+def _check_whole(low: int, high: int) -> Callable[[Any], int]:
     def check(value: Any) -> int:
         if type(value) is not int or not low <= value <= high:
-            raise _Bad(f"must be a whole number from {low} to {high}")
+            raise _BadValue(f"must be a whole number from {low} to {high}")
         return value
 
     return check
 
 
-def _number(low: float, high: float) -> Callable[[Any], float]:
+def _check_number(low: float, high: float) -> Callable[[Any], float]:
     def check(value: Any) -> float:
         if type(value) not in (int, float) or not low <= value <= high:
-            raise _Bad(f"must be a number from {low:g} to {high:g}")
+            raise _BadValue(f"must be a number from {low:g} to {high:g}")
         return float(value)
 
     return check
 
 
-def _one_of(*choices: str) -> Callable[[Any], str]:
+def _check_choice(*choices: str) -> Callable[[Any], str]:
     def check(value: Any) -> str:
         if value not in choices:
-            raise _Bad("must be one of " + ", ".join(choices))
+            raise _BadValue("must be one of " + ", ".join(choices))
         return str(value)
 
     return check
 
 
-def _address(value: Any) -> str:
+def _check_address(value: Any) -> str:
     try:
-        return str(ipaddress.ip_address(_text(value)))
+        return str(ipaddress.ip_address(_check_text(value)))
     except ValueError as exc:
-        raise _Bad("must be an IP address; 127.0.0.1 behind a proxy on the same machine, 0.0.0.0 for all") from exc
+        raise _BadValue("must be an IP address; 127.0.0.1 behind a proxy on the same machine, 0.0.0.0 for all") from exc
 
 
-def _networks(value: Any) -> tuple[Network, ...]:
+def _check_networks(value: Any) -> tuple[Network, ...]:
     try:
-        return tuple(ipaddress.ip_network(v) for v in _texts(value))
+        return tuple(ipaddress.ip_network(v) for v in _check_texts(value))
     except ValueError as exc:
-        raise _Bad(f"must be a list of IP addresses or networks ({exc})") from exc
+        raise _BadValue(f"must be a list of IP addresses or networks ({exc})") from exc
 
 
-def _origins(value: Any) -> tuple[str, ...]:
-    origins = _texts(value)
+def _check_origins(value: Any) -> tuple[str, ...]:
+    origins = _check_texts(value)
     for origin in origins:
         if not re.fullmatch(r"https?://[A-Za-z0-9.\-_\[\]:]+", origin):
-            raise _Bad(f"{origin!r} is not an origin: write scheme, host and port, as in https://wiki.example.org")
+            raise _BadValue(f"{origin!r} is not an origin: write scheme, host and port, as in https://wiki.example.org")
     return tuple(origin.lower() for origin in origins)
 
 
-def _path(value: Any) -> str:
-    return expand(_text(value))
+def _check_path(value: Any) -> str:
+    return expand(_check_text(value))
 
 
-def _keys(value: Any) -> tuple[str, ...]:
-    names = _texts(value)
+def _check_keys(value: Any) -> tuple[str, ...]:
+    names = _check_texts(value)
     if not 1 <= len(names) <= 2:
-        raise _Bad("must name one key file, or two while keys are changed")
+        raise _BadValue("must name one key file, or two while keys are changed")
     return tuple(expand(name) for name in names)
 
 
-def _url_path(value: Any) -> str:
-    if not re.fullmatch(r"/([A-Za-z0-9._~-]+/)*", _text(value)):
-        raise _Bad("must begin and end with a slash, as in /socket.io/")
+def _check_url_path(value: Any) -> str:
+    if not re.fullmatch(r"/([A-Za-z0-9._~-]+/)*", _check_text(value)):
+        raise _BadValue("must begin and end with a slash, as in /socket.io/")
     return str(value)
 
 
@@ -121,19 +121,19 @@ _DIRECTORIES = ("$CREDENTIALS_DIRECTORY", "$RUNTIME_DIRECTORY")
 
 
 def expand(path: str) -> str:
-    """Replace a leading ``$CREDENTIALS_DIRECTORY`` or ``$RUNTIME_DIRECTORY`` (systemd.exec(5)). Raises _Bad."""
+    """Replace a leading ``$CREDENTIALS_DIRECTORY`` or ``$RUNTIME_DIRECTORY`` (systemd.exec(5)). Raises _BadValue."""
     name, slash, rest = path.partition("/")
     if name in _DIRECTORIES and slash:
         directory = os.environ.get(name[1:])
         if not directory:
-            raise _Bad(f"{name} is not set: start the server by its systemd unit, or name the file itself")
+            raise _BadValue(f"{name} is not set: start the server by its systemd unit, or name the file itself")
         return f"{directory}/{rest}"
     if not path.startswith("/"):
-        raise _Bad(f"must be an absolute path, or begin with one of {', '.join(_DIRECTORIES)}")
+        raise _BadValue(f"must be an absolute path, or begin with one of {', '.join(_DIRECTORIES)}")
     return path
 
 
-def _option(default: Any, check: Callable[[Any], Any]) -> Any:
+def _define_option(default: Any, check: Callable[[Any], Any]) -> Any:
     metadata = {"check": check}
     if default is ...:
         return field(metadata={**metadata, "required": True}, default=None)
@@ -144,107 +144,107 @@ def _option(default: Any, check: Callable[[Any], Any]) -> Any:
 
 
 @dataclass(frozen=True)
-class Server:
+class ServerSettings:
     """Where the server listens, and for whom."""
 
-    address: str = _option("127.0.0.1", _address)
-    port: int = _option(..., _whole(1, 65535))
-    name: str = _option("", _text)
-    path: str = _option("/socket.io/", _url_path)
-    origins: tuple[str, ...] = _option((), _origins)
-    trusted_proxies: tuple[Network, ...] = _option((), _networks)
-    loop: str = _option("auto", _one_of("auto", "uvloop", "asyncio"))
-    drain_seconds: float = _option(10.0, _number(0, 600))
+    address: str = _define_option("127.0.0.1", _check_address)
+    port: int = _define_option(..., _check_whole(1, 65535))
+    name: str = _define_option("", _check_text)
+    path: str = _define_option("/socket.io/", _check_url_path)
+    origins: tuple[str, ...] = _define_option((), _check_origins)
+    trusted_proxies: tuple[Network, ...] = _define_option((), _check_networks)
+    loop: str = _define_option("auto", _check_choice("auto", "uvloop", "asyncio"))
+    drain_seconds: float = _define_option(10.0, _check_number(0, 600))
 
 
 @dataclass(frozen=True)
-class Tls:
+class TlsSettings:
     """Files of a certificate chain and its key, PEM. Without them the server speaks plain HTTP."""
 
-    certificate: str = _option("", _path)
-    key: str = _option("", _path)
+    certificate: str = _define_option("", _check_path)
+    key: str = _define_option("", _check_path)
 
 
 @dataclass(frozen=True)
-class Token:
+class TokenSettings:
     """How tokens are checked."""
 
-    keys: tuple[str, ...] = _option(..., _keys)
-    algorithm: str = _option("HS256", _one_of(*ALGORITHMS))
-    audience: str = _option("rtc-server", _text)
-    leeway: float = _option(10.0, _number(0, 300))
+    keys: tuple[str, ...] = _define_option(..., _check_keys)
+    algorithm: str = _define_option("HS256", _check_choice(*ALGORITHMS))
+    audience: str = _define_option("rtc-server", _check_text)
+    leeway: float = _define_option(10.0, _check_number(0, 300))
 
 
 @dataclass(frozen=True)
-class Journal:
+class JournalSettings:
     """Where changes are kept."""
 
-    path: str = _option(..., _path)
+    path: str = _define_option(..., _check_path)
 
 
 @dataclass(frozen=True)
-class Limits:
+class LimitSettings:
     """What one message, connection, user, project or address may take."""
 
-    payload_bytes: int = _option(1_000_000, _whole(1_000, 64 << 20))
-    change_bytes: int = _option(256_000, _whole(100, 32 << 20))
-    snapshot_bytes: int = _option(900_000, _whole(100, 32 << 20))
-    presence_bytes: int = _option(4_000, _whole(10, 1 << 20))
-    changes_per_second: float = _option(200.0, _number(0.01, 1e6))
-    changes_burst: int = _option(1_000, _whole(1, 1_000_000))
-    presence_per_second: float = _option(60.0, _number(0.01, 1e6))
-    reads_per_second: float = _option(20.0, _number(0.01, 1e6))
-    members_per_project: int = _option(500, _whole(1, 100_000))
-    projects_per_connection: int = _option(20, _whole(1, 10_000))
-    history_page: int = _option(1_000, _whole(1, 100_000))
-    page_bytes: int = _option(1_000_000, _whole(1_000, 64 << 20))
-    keep_changes: int = _option(1_000, _whole(0, 1_000_000))
-    connections: int = _option(10_000, _whole(1, 1_000_000))
-    connections_per_user: int = _option(50, _whole(1, 1_000_000))
-    pending_per_address: int = _option(200, _whole(1, 1_000_000))
-    refused_tokens_per_minute: float = _option(60.0, _number(0.1, 1e6))
-    buffer_bytes: int = _option(1 << 20, _whole(10_000, 256 << 20))
-    total_buffer_bytes: int = _option(128 << 20, _whole(100_000, 64 << 30))
-    connect_seconds: float = _option(10.0, _number(0.1, 300))
+    payload_bytes: int = _define_option(1_000_000, _check_whole(1_000, 64 << 20))
+    change_bytes: int = _define_option(256_000, _check_whole(100, 32 << 20))
+    snapshot_bytes: int = _define_option(900_000, _check_whole(100, 32 << 20))
+    presence_bytes: int = _define_option(4_000, _check_whole(10, 1 << 20))
+    changes_per_second: float = _define_option(200.0, _check_number(0.01, 1e6))
+    changes_burst: int = _define_option(1_000, _check_whole(1, 1_000_000))
+    presence_per_second: float = _define_option(60.0, _check_number(0.01, 1e6))
+    reads_per_second: float = _define_option(20.0, _check_number(0.01, 1e6))
+    members_per_project: int = _define_option(500, _check_whole(1, 100_000))
+    projects_per_connection: int = _define_option(20, _check_whole(1, 10_000))
+    history_page: int = _define_option(1_000, _check_whole(1, 100_000))
+    page_bytes: int = _define_option(1_000_000, _check_whole(1_000, 64 << 20))
+    keep_changes: int = _define_option(1_000, _check_whole(0, 1_000_000))
+    connections: int = _define_option(10_000, _check_whole(1, 1_000_000))
+    connections_per_user: int = _define_option(50, _check_whole(1, 1_000_000))
+    pending_per_address: int = _define_option(200, _check_whole(1, 1_000_000))
+    refused_tokens_per_minute: float = _define_option(60.0, _check_number(0.1, 1e6))
+    buffer_bytes: int = _define_option(1 << 20, _check_whole(10_000, 256 << 20))
+    total_buffer_bytes: int = _define_option(128 << 20, _check_whole(100_000, 64 << 30))
+    connect_seconds: float = _define_option(10.0, _check_number(0.1, 300))
 
 
 @dataclass(frozen=True)
-class Heartbeat:
+class HeartbeatSettings:
     """Engine.IO ping; shorter than the idle timeout of every proxy on the way."""
 
-    interval: float = _option(25.0, _number(0.05, 600))
-    timeout: float = _option(20.0, _number(0.05, 600))
+    interval: float = _define_option(25.0, _check_number(0.05, 600))
+    timeout: float = _define_option(20.0, _check_number(0.05, 600))
 
 
 @dataclass(frozen=True)
-class Log:
+class LogSettings:
     """What goes to standard error."""
 
-    level: str = _option("info", _one_of("debug", "info", "warning", "error"))
-    format: str = _option("text", _one_of("text", "json"))
+    level: str = _define_option("info", _check_choice("debug", "info", "warning", "error"))
+    format: str = _define_option("text", _check_choice("text", "json"))
 
 
 @dataclass(frozen=True)
 class Config:
     """A checked configuration."""
 
-    server: Server
-    token: Token
-    journal: Journal
-    tls: Tls = field(default_factory=Tls)
-    limits: Limits = field(default_factory=Limits)
-    heartbeat: Heartbeat = field(default_factory=Heartbeat)
-    log: Log = field(default_factory=Log)
+    server: ServerSettings
+    token: TokenSettings
+    journal: JournalSettings
+    tls: TlsSettings = field(default_factory=TlsSettings)
+    limits: LimitSettings = field(default_factory=LimitSettings)
+    heartbeat: HeartbeatSettings = field(default_factory=HeartbeatSettings)
+    log: LogSettings = field(default_factory=LogSettings)
 
 
 _SECTIONS: dict[str, type] = {
-    "server": Server,
-    "tls": Tls,
-    "token": Token,
-    "journal": Journal,
-    "limits": Limits,
-    "heartbeat": Heartbeat,
-    "log": Log,
+    "server": ServerSettings,
+    "tls": TlsSettings,
+    "token": TokenSettings,
+    "journal": JournalSettings,
+    "limits": LimitSettings,
+    "heartbeat": HeartbeatSettings,
+    "log": LogSettings,
 }
 
 
@@ -263,8 +263,8 @@ def parse(text: str, path: str = "<config>") -> Config:
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:
-        raise ConfigError([_syntax(path, str(exc), text)]) from exc
-    lines = _lines(text)
+        raise ConfigError([_explain_syntax_error(path, str(exc), text)]) from exc
+    lines = find_lines(text)
     complaints: list[str] = []
 
     def complain(key: str, what: str) -> None:
@@ -274,21 +274,21 @@ def parse(text: str, path: str = "<config>") -> Config:
     for name in document:
         if name not in _SECTIONS:
             complain(name, "is not a section; there are " + ", ".join(_SECTIONS))
-    sections = {name: _section(name, kind, document.get(name, {}), complain) for name, kind in _SECTIONS.items()}
+    sections = {name: _check_section(name, kind, document.get(name, {}), complain) for name, kind in _SECTIONS.items()}
     tls = sections["tls"]
     if bool(tls.get("certificate")) != bool(tls.get("key")):
         complain("tls", "certificate and key must be given together")
     limits = sections["limits"]
     for name in ("change_bytes", "snapshot_bytes"):
-        payload = limits.get("payload_bytes", Limits.payload_bytes)
-        if limits.get(name, getattr(Limits, name)) > payload:
+        payload = limits.get("payload_bytes", LimitSettings.payload_bytes)
+        if limits.get(name, getattr(LimitSettings, name)) > payload:
             complain(f"limits.{name}", f"must not be larger than payload_bytes ({payload})")
     if complaints:
         raise ConfigError(complaints)
     return Config(**{name: _SECTIONS[name](**values) for name, values in sections.items()})
 
 
-def _section(name: str, kind: type, given: Any, complain: Callable[[str, str], None]) -> dict[str, Any]:
+def _check_section(name: str, kind: type, given: Any, complain: Callable[[str, str], None]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     if not isinstance(given, Mapping):
         complain(name, "must be a section: [" + name + "]")
@@ -300,7 +300,7 @@ def _section(name: str, kind: type, given: Any, complain: Callable[[str, str], N
             continue
         try:
             values[key] = known[key].metadata["check"](value)
-        except _Bad as exc:
+        except _BadValue as exc:
             complain(f"{name}.{key}", str(exc))
     for key, option in known.items():
         if option.metadata.get("required") and key not in given:
@@ -308,16 +308,16 @@ def _section(name: str, kind: type, given: Any, complain: Callable[[str, str], N
     return values
 
 
-def _syntax(path: str, message: str, text: str) -> str:
+def _explain_syntax_error(path: str, message: str, text: str) -> str:
     where = re.search(r"\(at line (\d+), column (\d+)\)", message)
     if where is None:  # at end of document
         return f"{path}:{len(text.splitlines()) or 1}: is not TOML: {message}"
     return f"{path}:{where[1]}: is not TOML: {message[: where.start()].strip()} (column {where[2]})"
 
 
-def _lines(text: str) -> dict[str, int]:
-    """Where each section and each ``section.key`` stands. The parser does not tell, so this looks for
-    headers and assignments at the beginning of lines; in a text over several lines it may err by a few."""
+def find_lines(text: str) -> dict[str, int]:
+    """The line of each section and each ``section.key``. The parser does not report them, so this looks for headers and
+    assignments at the beginning of lines; in a string over several lines it may be off by a few."""
     found: dict[str, int] = {}
     section = ""
     for number, line in enumerate(text.splitlines(), 1):
@@ -331,7 +331,7 @@ def _lines(text: str) -> dict[str, int]:
     return found
 
 
-def read_keys(token: Token) -> list[bytes]:
+def read_keys(token: TokenSettings) -> list[bytes]:
     """The contents of the key files. Raises ConfigError that names the file, never its content."""
     keys: list[bytes] = []
     complaints: list[str] = []

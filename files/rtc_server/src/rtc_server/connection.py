@@ -10,9 +10,9 @@ import secrets
 
 from .auth import Identity
 from .engine import Socket
-from .limits import Bucket
+from .limits import TokenBucket
 from .project import Member
-from .wire import dumps
+from .strict_json import dumps
 
 
 class User:
@@ -20,19 +20,19 @@ class User:
 
     __slots__ = ("changes", "connections", "reads")
 
-    def __init__(self, changes: Bucket, reads: Bucket) -> None:
+    def __init__(self, changes: TokenBucket, reads: TokenBucket) -> None:
         self.changes = changes
         self.reads = reads
         self.connections = 0
 
 
 class Connection:
-    """A client that has shown a token. ``id`` is public: the ids of Socket.IO and Engine.IO are not told,
-    whoever knows them can read and write in that client's place over polling."""
+    """A client that has shown a token. Other clients learn its ``id``, and never the ids of Socket.IO and Engine.IO:
+    with those they could read and write in its place over polling."""
 
     __slots__ = ("expiry", "id", "identity", "members", "presence", "socket", "user", "user_text")
 
-    def __init__(self, socket: Socket, identity: Identity, user: User, presence: Bucket) -> None:
+    def __init__(self, socket: Socket, identity: Identity, user: User, presence: TokenBucket) -> None:
         self.id = secrets.token_urlsafe(9)
         self.socket = socket
         self.identity = identity

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Counting what users and addresses take.
 
-Behind one address there may be a whole company (NAT), so an address is only charged for what has not
-shown a valid token yet; from then on it is the user who is charged.
+A whole company may be behind one address (NAT). So an address is charged only for clients that have not shown a valid
+token yet; from then on the user is charged.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 K = TypeVar("K")
 
 
-class Bucket:
+class TokenBucket:
     """A token bucket: ``rate`` a second on average, ``burst`` at once."""
 
     __slots__ = ("_at", "_left", "burst", "rate")
@@ -38,11 +38,11 @@ class Bucket:
         return True
 
     def wait(self) -> float:
-        """Seconds until there is one again, after :meth:`take` said no."""
+        """Seconds until there is one again, after :meth:`take` returned False."""
         return (1.0 - self._left) / self.rate if self.rate > 0 else 60.0
 
     def full(self, now: float) -> bool:
-        """Whether nothing was taken lately (it can be forgotten)."""
+        """Whether nothing was taken lately, so that the bucket can be forgotten."""
         return self._left + (now - self._at) * self.rate >= self.burst
 
 
@@ -71,13 +71,13 @@ class Counter(Generic[K]):
             self._held.pop(key, None)
 
 
-class Buckets(Generic[K]):
-    """One bucket for each key; keys that took nothing lately cost nothing."""
+class TokenBuckets(Generic[K]):
+    """One bucket for each key. A key that took nothing lately has none, and costs no memory."""
 
     def __init__(self, rate: float, burst: float) -> None:
         self._rate = rate
         self._burst = burst
-        self._buckets: dict[K, Bucket] = {}
+        self._buckets: dict[K, TokenBucket] = {}
         self._sweep_at = 1024
 
     def take(self, key: K, now: float) -> bool:
@@ -87,7 +87,7 @@ class Buckets(Generic[K]):
             if len(self._buckets) >= self._sweep_at:
                 self._buckets = {k: b for k, b in self._buckets.items() if not b.full(now)}
                 self._sweep_at = max(1024, 2 * len(self._buckets))
-            bucket = self._buckets[key] = Bucket(self._rate, self._burst, now)
+            bucket = self._buckets[key] = TokenBucket(self._rate, self._burst, now)
         return bucket.take(now)
 
     def __len__(self) -> int:

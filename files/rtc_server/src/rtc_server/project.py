@@ -3,27 +3,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One project as this server knows it: members, delivered revision, the latest changes.
 
-Everything here runs on the event loop between two awaits, so what a member is given on joining and what
-is delivered after it fit together without a gap or an overlap.
+Everything here runs on the event loop between two awaits, so what a member gets on joining and what is delivered to it
+afterwards fit together without a gap or an overlap.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from .auth import Identity
 from .engine import Room, Socket
 from .journal import Change, Head, Outcome, Snapshot, Submission
-from .wire import dumps
-
-if TYPE_CHECKING:
-    from .connection import Connection
+from .strict_json import dumps
 
 TAIL_CHANGES = 1_024
 TAIL_BYTES = 512 << 10
 
 
 class Tail:
-    """The latest changes of a project as JSON texts, without gaps: most who come back need only these."""
+    """The latest changes of a project as JSON texts, without gaps. Most clients that come back need only these."""
 
     __slots__ = ("_items", "_size", "last")
 
@@ -51,17 +47,22 @@ class Tail:
 
 
 class Member:
-    """A connection in a project."""
+    """A client in a project. ``id`` is its connection's public id: the same in every project that it joins."""
 
-    __slots__ = ("connection", "live", "project", "right", "text")
+    __slots__ = ("id", "live", "project", "right", "socket", "text", "user_text")
 
-    def __init__(self, connection: Connection, project: Project, right: str) -> None:
-        self.connection = connection
+    def __init__(self, id: str, socket: Socket, identity: Identity, project: Project, right: str) -> None:
+        self.id = id
+        self.socket = socket
         self.project = project
         self.right = right
         self.live = False  # it has caught up and gets what is delivered
-        identity = connection.identity
-        self.text = dumps({"member": connection.id, "user": identity.user, "name": identity.name, "right": right})
+        self.user_text = dumps(identity.user)
+        self.text = dumps({"member": id, "user": identity.user, "name": identity.name, "right": right})
+
+    def is_joined(self) -> bool:
+        """Whether it has neither left nor joined anew, nor lost its connection."""
+        return self.socket.connected and self.project.members.get(self.id) is self
 
 
 class Project:
@@ -91,7 +92,7 @@ class Project:
         self.snapshot_revision = head.snapshot
         self.snapshot: Snapshot | None = None  # kept once it was read
         self.tail = Tail(head.revision)
-        self.members: dict[str, Member] = {}  # by connection id
+        self.members: dict[str, Member] = {}  # by their ids
         self.holds = 0  # changes on their way, joins in progress: reasons to stay loaded
         self.joined: dict[str, Member] = {}  # not announced yet
         self.left: dict[str, None] = {}
@@ -101,25 +102,25 @@ class Project:
         """The last revision delivered to members."""
         return self.tail.last
 
-    def change_text(self, change: Change) -> str:
+    def format_change(self, change: Change) -> str:
         """The JSON text of a change that was read from the journal."""
         return (
             f'{{"project":{self.text},"revision":{change.revision},"id":{dumps(change.id)},'
             f'"user":{dumps(change.user)},"time":{change.time},"data":{change.data}}}'
         )
 
-    def committed(self, change: Submission, revision: int, time: int) -> str:
+    def add_committed(self, change: Submission, revision: int, time: int) -> str:
         """Take the next change: its JSON text, made once, is what everybody gets."""
         text = f'{{"project":{self.text},"revision":{revision},{change.label},"time":{time},"data":{change.data}}}'
         self.tail.add(text)
         return text
 
-    def compacted(self, outcome: Outcome, snapshot: Snapshot) -> None:
+    def note_compaction(self, outcome: Outcome, snapshot: Snapshot) -> None:
         """A snapshot was kept."""
         self.snapshot, self.snapshot_revision = snapshot, snapshot.revision
         self.base = max(self.base, outcome.base)
 
-    def start_of(self, since: int | None, epoch: str | None) -> tuple[int, bool]:
+    def find_start(self, since: int | None, epoch: str | None) -> tuple[int, bool]:
         """From which revision a member is to be served, and whether what it has is void.
 
         Void is what belongs to another history: another epoch, or a revision that was never given.
@@ -134,35 +135,28 @@ class Project:
         """Whether catching up from there takes the snapshot: changes are gone, or it is the shorter way."""
         return start < self.base or (start == 0 and self.snapshot_revision > 0)
 
-    def member_texts(self) -> str:
+    def join_member_texts(self) -> str:
         """All members as a JSON array."""
         return "[" + ",".join([m.text for m in self.members.values()]) + "]"
 
     def add(self, member: Member) -> None:
         """A member joined."""
-        key = member.connection.id
-        self.left.pop(key, None)
-        self.joined[key] = member
-        self.members[key] = member
+        self.left.pop(member.id, None)
+        self.joined[member.id] = member
+        self.members[member.id] = member
 
     def remove(self, member: Member) -> None:
         """A member left."""
-        key = member.connection.id
-        if self.members.get(key) is member:
-            del self.members[key]
-            self.joined.pop(key, None)
-            self.left[key] = None  # even if it was not announced: somebody's answer may have named it
+        if self.members.get(member.id) is member:
+            del self.members[member.id]
+            self.joined.pop(member.id, None)
+            self.left[member.id] = None  # even if it was not announced: the answer to another join may have named it
 
-    def announcement(self) -> str | None:
-        """The event that tells who came and went since the last one, or None."""
+    def take_announcement(self) -> str | None:
+        """The event with those who came and went since the last one, or None."""
         if not self.joined and not self.left:
             return None
         joined = ",".join([m.text for m in self.joined.values()])
         body = f'["members",{{"project":{self.text},"joined":[{joined}],"left":{dumps(list(self.left))}}}]'
         self.joined, self.left = {}, {}
         return body
-
-
-def is_member(socket: Socket, member: Member) -> bool:
-    """Whether the member has neither left nor joined anew."""
-    return socket.connected and member.connection.members.get(member.project.name) is member

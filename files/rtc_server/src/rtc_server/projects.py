@@ -10,20 +10,20 @@ import logging
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .config import Limits
-from .connection import Connection
-from .engine import Engine, Namespace
+from .config import LimitSettings
+from .contract import UNAVAILABLE, Refusal
+from .engine import Engine, Namespace, Socket
 from .journal import Change, Compact, Journal, JournalError, Outcome, Snapshot, Submission
-from .project import Member, Project, is_member
-from .wire import UNAVAILABLE, Refusal, dumps
+from .project import Member, Project
+from .strict_json import dumps
 
 log = logging.getLogger(__name__)
 
 ANNOUNCE_AFTER = 0.05  # seconds in which comings and goings become one event
 
-
-# Who waits for the outcome of a change or snapshot, and the number of the acknowledgement: the context of a request to the journal.
-Pending = tuple[Connection, Project, int | None]
+# The context of a request to the journal: who waits for its outcome, the project, the number of the acknowledgement if
+# one was asked for.
+Pending = tuple[Socket, Project, int | None]
 
 
 class Page(NamedTuple):
@@ -37,14 +37,14 @@ class Page(NamedTuple):
 class Projects:
     """All projects that have members, or will have at once."""
 
-    def __init__(self, engine: Engine, namespace: Namespace, journal: Journal, limits: Limits) -> None:
+    def __init__(self, engine: Engine, namespace: Namespace, journal: Journal, limits: LimitSettings) -> None:
         self._engine = engine
         self._namespace = namespace
         self.journal = journal
         self._limits = limits
         self.loaded: dict[str, Project] = {}
         self._loading: dict[str, asyncio.Future[Project]] = {}
-        self._announce: dict[Project, None] = {}
+        self._unannounced: dict[Project, None] = {}
         self.delivered = 0
         self.resyncs = 0
 
@@ -69,18 +69,18 @@ class Projects:
         finally:
             del self._loading[name]
         project = self.loaded[name] = Project(name, head, self._namespace.room(name))
-        # whoever asked for it takes hold of it in this turn or the next ones; else it goes again
+        # those who asked for it take hold of it in this turn or the next ones; otherwise it goes again
         self._engine.loop.call_later(5.0, self.release, project)
         return project
 
     def release(self, project: Project) -> None:
-        """Forget a project that nobody uses."""
+        """Forget a project without members and requests."""
         if not project.members and not project.holds and self.loaded.get(project.name) is project:
             del self.loaded[project.name]
 
     # --- catching up --------------------------------------------------------------------------
 
-    def page_now(self, project: Project, start: int) -> Page | None:
+    def page_from_memory(self, project: Project, start: int) -> Page | None:
         """All that is missing after ``start``, when memory has it and it is no more than a page."""
         if project.wants_snapshot(start):
             return None
@@ -91,31 +91,31 @@ class Projects:
             return None
         return Page(None, texts, project.revision)
 
-    async def page(self, project: Project, start: int) -> Page:
+    async def read_page(self, project: Project, start: int) -> Page:
         """The next page after ``start``. Raises Refusal when the journal cannot be read."""
-        page = self.page_now(project, start)
+        page = self.page_from_memory(project, start)
         if page is not None:
             return page
         snapshot: Snapshot | None = None
         try:
             if project.wants_snapshot(start):
-                snapshot = await self._snapshot(project)
+                snapshot = await self._read_snapshot(project)
             for _ in range(3):
                 if snapshot is not None:
                     start = snapshot.revision
                 found = await self.journal.changes(
                     project.name, start, self._limits.history_page, self._limits.page_bytes
                 )
-                if found[0].revision == start + 1 if found else start >= project.revision:
-                    return self._fit(project, snapshot, start, found)
-                snapshot = await self._snapshot(project, anew=True)  # compacted just now
+                if _follows(found, start, project):
+                    return self._fit_page(project, snapshot, start, found)
+                snapshot = await self._read_snapshot(project, anew=True)  # compacted just now
         except JournalError as exc:
             log.error("project cannot be read: %s", exc)
             raise Refusal(UNAVAILABLE, "the project cannot be read at present; try again") from exc
         log.error("the journal of a project has a gap after revision %d: run verify-journal", start)
         raise Refusal(UNAVAILABLE, "the project's journal is damaged")
 
-    async def _snapshot(self, project: Project, anew: bool = False) -> Snapshot | None:
+    async def _read_snapshot(self, project: Project, anew: bool = False) -> Snapshot | None:
         known = project.snapshot
         if anew or known is None or known.revision < project.snapshot_revision:
             found = await self.journal.snapshot(project.name)
@@ -124,11 +124,11 @@ class Projects:
                 known = project.snapshot = found
         return known
 
-    def _fit(self, project: Project, snapshot: Snapshot | None, start: int, found: Sequence[Change]) -> Page:
-        """The journal may be ahead of what was delivered: that comes to the member by delivery. It may be
-        behind, too: what was delivered while it was read is in memory."""
+    def _fit_page(self, project: Project, snapshot: Snapshot | None, start: int, found: Sequence[Change]) -> Page:
+        """A page of what was read. The journal may be ahead of what was delivered: that reaches the member by delivery.
+        It may be behind, too: what was delivered while it was read is in memory."""
         kept = [c for c in found if c.revision <= project.revision]
-        texts = [project.change_text(c) for c in kept]
+        texts = [project.format_change(c) for c in kept]
         end = kept[-1].revision if kept else start
         meanwhile = project.tail.after(end) or []
         if len(texts) + len(meanwhile) <= self._limits.history_page:
@@ -139,39 +139,39 @@ class Projects:
     def go_live(self, member: Member) -> None:
         """From here on the member gets what is delivered. It must have everything before."""
         member.live = True
-        self._namespace.hub.join(member.project.room, member.connection.socket.session)
+        self._namespace.hub.join(member.project.room, member.socket.session)
 
     def stream(self, member: Member, start: int) -> None:
         """Send the pages after ``start`` one after another, then go live."""
-        self._engine.spawn(self._stream(member, start))
+        self._engine.spawn(self._stream_pages(member, start))
 
-    async def _stream(self, member: Member, start: int) -> None:
-        project, socket = member.project, member.connection.socket
+    async def _stream_pages(self, member: Member, start: int) -> None:
+        project, socket = member.project, member.socket
         project.holds += 1
         try:
-            while is_member(socket, member):
+            while member.is_joined():
                 if socket.session.backlog > self._limits.page_bytes:  # at the reader's pace
                     await asyncio.sleep(0.02)
                     continue
-                page = await self.page(project, start)
-                if not is_member(socket, member):
+                page = await self.read_page(project, start)
+                if not member.is_joined():
                     return
                 start = page.end
                 more = start < project.revision
-                state = "" if page.snapshot is None else snapshot_text(page.snapshot)
+                state = "" if page.snapshot is None else format_snapshot(page.snapshot)
                 socket.send_text(
                     f'["changes",{{"project":{project.text},{state}"changes":[{",".join(page.changes)}],'
                     f'"more":{"true" if more else "false"}}}]'
                 )
                 if not more:
-                    everybody = project.member_texts()
+                    everybody = project.join_member_texts()
                     socket.send_text(f'["members",{{"project":{project.text},"members":{everybody}}}]')
                     self.go_live(member)
                     return
         except Refusal as refusal:
-            if is_member(socket, member):
+            if member.is_joined():
                 socket.send_text(refusal.event("join"))
-                self.send_away(member.connection, "resync")
+                self.send_away(socket, "resync")
         finally:
             project.holds -= 1
             self.release(project)
@@ -179,106 +179,112 @@ class Projects:
     # --- members ------------------------------------------------------------------------------
 
     def enter(self, member: Member) -> None:
-        """Count a member in, and tell the others soon."""
-        member.connection.members[member.project.name] = member
+        """Add a member, and announce it to the others soon."""
         member.project.add(member)
-        self._soon(member.project)
+        self._announce_soon(member.project)
 
     def leave(self, member: Member) -> None:
-        """Count a member out; what was delivered before still reaches it."""
+        """Remove a member; what was delivered before still reaches it."""
         project = member.project
-        if member.connection.members.get(project.name) is member:
-            del member.connection.members[project.name]
         if member.live:
-            self._namespace.hub.leave(project.room, member.connection.socket.session)
+            self._namespace.hub.leave(project.room, member.socket.session)
         project.remove(member)
-        self._soon(project)
+        self._announce_soon(project)
         self.release(project)
 
-    def present(self, member: Member, state: str) -> None:
-        """Tell the other members a member's state; dropped for those who read too slowly."""
-        connection, project = member.connection, member.project
+    def publish_presence(self, member: Member, state: str) -> None:
+        """Send a member's state to the other members; it is dropped for slow ones."""
+        project = member.project
         body = (
-            f'["presence",{{"project":{project.text},"member":"{connection.id}","user":{connection.user_text},'
+            f'["presence",{{"project":{project.text},"member":"{member.id}","user":{member.user_text},'
             f'"state":{state}}}]'
         )
-        parcel = self._namespace.parcel(body, volatile=True)
-        self._namespace.hub.publish(project.room, parcel, connection.socket.session)
+        message = self._namespace.prepare(body, volatile=True)
+        self._namespace.hub.publish(project.room, message, member.socket.session)
 
-    def _soon(self, project: Project) -> None:
-        if not self._announce:
-            self._engine.loop.call_later(ANNOUNCE_AFTER, self._tell)
-        self._announce[project] = None
+    def _announce_soon(self, project: Project) -> None:
+        if not self._unannounced:
+            self._engine.loop.call_later(ANNOUNCE_AFTER, self._announce_members)
+        self._unannounced[project] = None
 
-    def _tell(self) -> None:
-        projects, self._announce = self._announce, {}
+    def _announce_members(self) -> None:
+        projects, self._unannounced = self._unannounced, {}
         for project in projects:
-            body = project.announcement()
+            body = project.take_announcement()
             if body is not None and project.room.members:
-                self._namespace.hub.publish(project.room, self._namespace.parcel(body))
+                self._namespace.hub.publish(project.room, self._namespace.prepare(body))
 
-    def send_away(self, connection: Connection, reason: str, retry_after: float = 0.0) -> None:
-        """Tell a client why, and close its connection; it comes back by itself from its revision."""
-        connection.socket.send_text(closing_text(reason, retry_after))
-        connection.socket.session.close(reason)
+    @staticmethod
+    def send_away(socket: Socket, reason: str) -> None:
+        """Send a client the reason and close its connection; it comes back by itself and catches up from its
+        revision."""
+        socket.send_text(format_closing(reason))
+        socket.session.close(reason)
 
     # --- outcomes -----------------------------------------------------------------------------
 
     def on_outcomes(self, outcomes: Sequence[Outcome]) -> None:
         """The journal made a batch durable (or could not): deliver, then acknowledge, all in one turn."""
         namespace = self._namespace
-        publish, parcel = namespace.hub.publish, namespace.parcel
+        publish, prepare = namespace.hub.publish, namespace.prepare
         for outcome in outcomes:
             request = outcome.request
             pending: Pending = request.context
-            connection, project, number = pending
+            socket, project, number = pending
             project.holds -= 1
-            socket = connection.socket
             if outcome.code:
-                self.refuse(connection, number, Refusal(outcome.code, outcome.message), request)
+                self._refuse(socket, number, Refusal(outcome.code, outcome.message), request)
             elif isinstance(request, Submission):
                 if not outcome.duplicate:
                     if outcome.revision != project.tail.last + 1:
                         self._resync(project, outcome)
                     else:
-                        text = project.committed(request, outcome.revision, outcome.time)
+                        text = project.add_committed(request, outcome.revision, outcome.time)
                         self.delivered += 1
                         if project.room.members:
-                            publish(project.room, parcel(f'["change",{text}]'))
+                            publish(project.room, prepare(f'["change",{text}]'))
                 if number is not None:
                     more = ',"duplicate":true' if outcome.duplicate else ""
                     socket.answer_text(number, f'[{{"ok":true,"revision":{outcome.revision}{more}}}]')
             else:
-                project.compacted(outcome, request.snapshot)
+                project.note_compaction(outcome, request.snapshot)
                 if number is not None:
                     socket.answer_text(number, f'[{{"ok":true,"revision":{outcome.revision},"base":{outcome.base}}}]')
             if not project.holds:
                 self.release(project)
 
     @staticmethod
-    def refuse(connection: Connection, number: int | None, refusal: Refusal, request: Submission | Compact) -> None:
+    def _refuse(socket: Socket, number: int | None, refusal: Refusal, request: Submission | Compact) -> None:
         """Answer a request that failed in the journal."""
         if number is not None:
-            connection.socket.answer_text(number, refusal.text())
+            socket.answer_text(number, refusal.text())
         else:
-            connection.socket.send_text(refusal.event("change" if isinstance(request, Submission) else "snapshot"))
+            socket.send_text(refusal.event("change" if isinstance(request, Submission) else "snapshot"))
 
     def _resync(self, project: Project, outcome: Outcome) -> None:
         """The journal holds changes that were never delivered (a commit that failed half-way, another
-        writer): whoever is in the project comes back and catches up from the journal."""
+        writer). So its members are sent away, and catch up from the journal when they come back."""
         log.warning("project: revision %d follows %d: members catch up", outcome.revision, project.revision)
         self.resyncs += 1
         if self.loaded.get(project.name) is project:
             del self.loaded[project.name]
         for member in list(project.members.values()):
-            self.send_away(member.connection, "resync")
+            self.send_away(member.socket, "resync")
 
 
-def snapshot_text(snapshot: Snapshot) -> str:
+def _follows(found: Sequence[Change], start: int, project: Project) -> bool:
+    """Whether the changes read are what follows revision ``start``. Compaction may have deleted the first ones
+    meanwhile; nothing may have been found only if nothing is missing."""
+    if not found:
+        return start >= project.revision
+    return found[0].revision == start + 1
+
+
+def format_snapshot(snapshot: Snapshot) -> str:
     """The members ``snapshot`` of an answer, with a comma after it."""
     return f'"snapshot":{{"revision":{snapshot.revision},"data":{snapshot.data}}},'
 
 
-def closing_text(reason: str, retry_after: float = 0.0) -> str:
+def format_closing(reason: str, retry_after: float = 0.0) -> str:
     """The event that precedes the end of a connection."""
     return dumps(["closing", {"reason": reason, "retry_after": round(retry_after, 2)}])

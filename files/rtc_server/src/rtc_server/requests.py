@@ -9,15 +9,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from .auth import EDIT
-from .config import Limits
+from .config import LimitSettings
 from .connection import Connection
-from .engine import Namespace, Socket
-from .journal import Compact, JournalError, Snapshot, Submission, label
-from .limits import Bucket
-from .project import Member, Project
-from .projects import Page, Projects, snapshot_text
-from .quick import changes_of
-from .wire import (
+from .contract import (
     COMPACTED,
     DRAINING,
     FULL,
@@ -31,13 +25,19 @@ from .wire import (
     TOO_MANY,
     UNAVAILABLE,
     Refusal,
-    body_of,
     forbid,
-    id_of,
-    json_of,
-    project_of,
-    whole_of,
+    read_body,
+    read_id,
+    read_json,
+    read_project,
+    read_whole,
 )
+from .engine import Namespace, Socket
+from .fast_path import parse_change
+from .journal import Compact, JournalError, Snapshot, Submission, make_label
+from .limits import TokenBucket
+from .project import Member, Project
+from .projects import Page, Projects, format_snapshot
 
 Handler = Callable[[Connection, int | None, dict[str, Any]], Awaitable[None] | None]
 
@@ -45,7 +45,7 @@ Handler = Callable[[Connection, int | None, dict[str, Any]], Awaitable[None] | N
 class Requests:
     """Handlers of all events that clients send."""
 
-    def __init__(self, projects: Projects, limits: Limits, clock: Callable[[], float]) -> None:
+    def __init__(self, projects: Projects, limits: LimitSettings, clock: Callable[[], float]) -> None:
         self._projects = projects
         self._limits = limits
         self._clock = clock
@@ -54,32 +54,32 @@ class Requests:
     def register(self, namespace: Namespace) -> None:
         """Take the events of a namespace."""
         for name in ("join", "change", "presence", "history", "snapshot", "leave"):
-            namespace.on_deferred(name, _guarded(name, getattr(self, name)))
-        namespace.quick = self._quick
+            namespace.on_deferred(name, _answer_refusals(name, getattr(self, name)))
+        namespace.fast_path = self._make_fast_path
 
     # --- join and leave -----------------------------------------------------------------------
 
     def join(self, connection: Connection, number: int | None, body: dict[str, Any]) -> Awaitable[None] | None:
-        """Become a member, and get what was missed since a known revision."""
-        name = project_of(body)
+        """Make the client a member, and give it what it missed since a revision that it knows."""
+        name = read_project(body)
         right = connection.identity.right(name) or forbid()
-        since = whole_of(body, "since")
+        since = read_whole(body, "since")
         epoch = body.get("epoch")
         if epoch is not None and not isinstance(epoch, str):
             raise Refusal(INVALID, "epoch must be a text")
         self._spend(connection.user.reads, self._limits.reads_per_second)
         old = connection.members.get(name)
         if old is not None:
-            self._projects.leave(old)
+            self._leave(connection, old)
         if len(connection.members) >= self._limits.projects_per_connection:
             limit = self._limits.projects_per_connection
             raise Refusal(TOO_MANY, f"a connection can join {limit} projects", limit=limit)
         project = self._projects.loaded.get(name)
         if project is not None:
-            start, reset = project.start_of(since, epoch)
-            page = self._projects.page_now(project, start)
+            start, reset = project.find_start(since, epoch)
+            page = self._projects.page_from_memory(project, start)
             if page is not None:
-                self._enter(connection, number, project, right, page, reset)
+                self._add_member(connection, number, project, right, page, reset)
                 return None
         return self._join_later(connection, number, name, right, since, epoch)
 
@@ -95,29 +95,30 @@ class Requests:
         project = await self._projects.load(name)
         project.holds += 1
         try:
-            start, reset = project.start_of(since, epoch)
-            page = await self._projects.page(project, start)
+            start, reset = project.find_start(since, epoch)
+            page = await self._projects.read_page(project, start)
             if connection.socket.connected:
                 if self._projects.loaded.get(name) is not project:
                     raise Refusal(UNAVAILABLE, "the project was loaded anew; try again")
-                self._enter(connection, number, project, right, page, reset)
+                self._add_member(connection, number, project, right, page, reset)
         finally:
             project.holds -= 1
             self._projects.release(project)
 
-    def _enter(
+    def _add_member(
         self, connection: Connection, number: int | None, project: Project, right: str, page: Page, reset: bool
     ) -> None:
         limit = self._limits.members_per_project
         if len(project.members) >= limit:
             raise Refusal(FULL, f"the project has {limit} members already", limit=limit)
-        member = Member(connection, project, right)
+        member = Member(connection.id, connection.socket, connection.identity, project, right)
+        connection.members[project.name] = member
         self._projects.enter(member)
         more = page.end < project.revision
-        state = "" if page.snapshot is None else snapshot_text(page.snapshot)
+        state = "" if page.snapshot is None else format_snapshot(page.snapshot)
         answer = (
             f'[{{"ok":true,"project":{project.text},"revision":{project.revision},"epoch":"{project.epoch}",'
-            f'"right":"{right}","member":"{connection.id}","members":{project.member_texts()},'
+            f'"right":"{right}","member":"{connection.id}","members":{project.join_member_texts()},'
             f'"reset":{"true" if reset else "false"},{state}"changes":[{",".join(page.changes)}],'
             f'"more":{"true" if more else "false"}}}]'
         )
@@ -131,40 +132,72 @@ class Requests:
             self._projects.go_live(member)
 
     def leave(self, connection: Connection, number: int | None, body: dict[str, Any]) -> None:
-        """Be a member no longer."""
-        self._projects.leave(self._member(connection, body))
-        _done(connection.socket, number)
+        """End a membership."""
+        self._leave(connection, self._find_member(connection, body))
+        _confirm(connection.socket, number)
+
+    def _leave(self, connection: Connection, member: Member) -> None:
+        del connection.members[member.project.name]
+        self._projects.leave(member)
 
     # --- writing ------------------------------------------------------------------------------
 
     def change(self, connection: Connection, number: int | None, body: dict[str, Any]) -> None:
-        """Submit a change: acknowledged and delivered once the journal has it."""
-        member = self._editor(connection, body)
-        id = id_of(body)
-        data = json_of(body, "data", self._limits.change_bytes)
+        """Submit a change; it is acknowledged and delivered once it is durable."""
+        member = self._find_editor(connection, body)
+        id = read_id(body)
+        data = read_json(body, "data", self._limits.change_bytes)
         self._spend_change(connection)
         project = member.project
         user = connection.identity.user
-        self._submit(project, Submission(project.name, id, user, data, label(id, user), (connection, project, number)))
+        self._submit(
+            project,
+            Submission(project.name, id, user, data, make_label(id, user), (connection.socket, project, number)),
+        )
 
-    def _quick(self, socket: Socket) -> Callable[[str], bool]:
-        """The same for what is plain and permitted; everything else is left to the long way."""
-        return changes_of(socket, self._limits.change_bytes, self._spend_change, self._submit, _refuse)
+    def _make_fast_path(self, socket: Socket) -> Callable[[str], bool]:
+        """What :meth:`change` does, for packets of that client. The function returns False for a packet that it leaves
+        to the general path: one that is no plain change, or is not permitted."""
+        connection: Connection = socket.app
+        members = connection.members
+        limit = self._limits.change_bytes
+        user, label_end = connection.identity.user, f'","user":{connection.user_text}'
+
+        def submit_change(packet: str) -> bool:
+            change = parse_change(packet, limit)
+            if change is None:
+                return False
+            number, name, id, data = change
+            member = members.get(name)
+            if member is None or member.right != EDIT:
+                return False
+            project = member.project
+            try:
+                self._spend_change(connection)
+                label = f'"id":"{id}{label_end}'
+                self._submit(project, Submission(name, id, user, data, label, (socket, project, number)))
+            except Refusal as refusal:
+                _refuse(socket, "change", number, refusal)
+            return True
+
+        return submit_change
 
     def snapshot(self, connection: Connection, number: int | None, body: dict[str, Any]) -> Awaitable[None] | None:
-        """With ``data``: keep the state after ``revision``. Without: give the latest."""
+        """With ``data``: keep them as the state after ``revision``. Without: answer with the latest snapshot."""
         if "data" not in body:
-            member = self._member(connection, body)
+            member = self._find_member(connection, body)
             self._spend(connection.user.reads, self._limits.reads_per_second)
             return self._give_snapshot(connection, number, member.project)
-        project = self._editor(connection, body).project
-        revision = whole_of(body, "revision", low=1)
+        project = self._find_editor(connection, body).project
+        revision = read_whole(body, "revision", low=1)
         if revision is None or revision > project.revision:
             raise Refusal(STALE, f"revision must be one that was delivered, up to {project.revision}")
-        data = json_of(body, "data", self._limits.snapshot_bytes)
+        data = read_json(body, "data", self._limits.snapshot_bytes)
         self._spend(connection.user.reads, self._limits.reads_per_second)
         kept = Snapshot(revision, data)
-        self._submit(project, Compact(project.name, kept, self._limits.keep_changes, (connection, project, number)))
+        self._submit(
+            project, Compact(project.name, kept, self._limits.keep_changes, (connection.socket, project, number))
+        )
         return None
 
     def _submit(self, project: Project, request: Submission | Compact) -> None:
@@ -184,15 +217,15 @@ class Requests:
         except JournalError as exc:
             raise Refusal(UNAVAILABLE, "the project cannot be read at present; try again") from exc
         if number is not None:
-            state = "" if snapshot is None else "," + snapshot_text(snapshot)[:-1]
+            state = "" if snapshot is None else "," + format_snapshot(snapshot)[:-1]
             connection.socket.answer_text(number, f'[{{"ok":true,"revision":{project.revision}{state}}}]')
 
     async def history(self, connection: Connection, number: int | None, body: dict[str, Any]) -> None:
         """A page of changes after a revision."""
-        project = self._member(connection, body).project
-        since = whole_of(body, "since", 0) or 0
+        project = self._find_member(connection, body).project
+        since = read_whole(body, "since", 0) or 0
         most = self._limits.history_page
-        limit = whole_of(body, "limit", most, low=1) or most
+        limit = read_whole(body, "limit", most, low=1) or most
         if limit > most:
             raise Refusal(INVALID, f"limit is {most} at most", limit=most)
         self._spend(connection.user.reads, self._limits.reads_per_second)
@@ -204,7 +237,7 @@ class Requests:
             raise Refusal(COMPACTED, f"changes up to {project.base} are in the snapshot", base=project.base)
         found = [c for c in found if c.revision <= project.revision]
         end = found[-1].revision if found else since
-        texts = ",".join([project.change_text(c) for c in found])
+        texts = ",".join([project.format_change(c) for c in found])
         if number is not None:
             more = "true" if end < project.revision else "false"
             connection.socket.answer_text(
@@ -214,21 +247,21 @@ class Requests:
     # --- presence -----------------------------------------------------------------------------
 
     def presence(self, connection: Connection, number: int | None, body: dict[str, Any]) -> None:
-        """Tell the others where one is; may be lost, is not kept."""
-        member = self._member(connection, body)
-        state = json_of(body, "state", self._limits.presence_bytes)
+        """Pass a member's state on to the others; it may be lost and is not kept."""
+        member = self._find_member(connection, body)
+        state = read_json(body, "state", self._limits.presence_bytes)
         if not connection.presence.take(self._clock()):
             if number is None:
-                return  # volatile: the next one tells more than this
-            raise _too_fast(self._limits.presence_per_second, connection.presence)
-        self._projects.present(member, state)
-        _done(connection.socket, number)
+                return  # volatile: the next state replaces this one
+            raise _make_rate_refusal(self._limits.presence_per_second, connection.presence)
+        self._projects.publish_presence(member, state)
+        _confirm(connection.socket, number)
 
     # --- checks -------------------------------------------------------------------------------
 
     @staticmethod
-    def _member(connection: Connection, body: dict[str, Any]) -> Member:
-        name = project_of(body)
+    def _find_member(connection: Connection, body: dict[str, Any]) -> Member:
+        name = read_project(body)
         member = connection.members.get(name)
         if member is None:
             if connection.identity.right(name) is None:
@@ -236,8 +269,8 @@ class Requests:
             raise Refusal(NOT_JOINED, "join the project first")
         return member
 
-    def _editor(self, connection: Connection, body: dict[str, Any]) -> Member:
-        member = self._member(connection, body)
+    def _find_editor(self, connection: Connection, body: dict[str, Any]) -> Member:
+        member = self._find_member(connection, body)
         if member.right != EDIT:
             raise Refusal(READ_ONLY, "the right to that project is to view it")
         return member
@@ -245,18 +278,18 @@ class Requests:
     def _spend_change(self, connection: Connection) -> None:
         bucket = connection.user.changes
         if not bucket.take(self._clock()):
-            raise _too_fast(self._limits.changes_per_second, bucket)
+            raise _make_rate_refusal(self._limits.changes_per_second, bucket)
 
-    def _spend(self, bucket: Bucket, rate: float) -> None:
+    def _spend(self, bucket: TokenBucket, rate: float) -> None:
         if not bucket.take(self._clock()):
-            raise _too_fast(rate, bucket)
+            raise _make_rate_refusal(rate, bucket)
 
 
-def _too_fast(rate: float, bucket: Bucket) -> Refusal:
+def _make_rate_refusal(rate: float, bucket: TokenBucket) -> Refusal:
     return Refusal(RATE, f"{rate:g} a second are allowed", limit=rate, retry_after=round(bucket.wait(), 3))
 
 
-def _done(socket: Socket, number: int | None) -> None:
+def _confirm(socket: Socket, number: int | None) -> None:
     if number is not None:
         socket.answer_text(number, OK)
 
@@ -268,7 +301,7 @@ def _refuse(socket: Socket, name: str, number: int | None, refusal: Refusal) -> 
         socket.send_text(refusal.event(name))
 
 
-def _guarded(name: str, handler: Handler) -> Callable[[Socket, int | None, list[Any]], Awaitable[None] | None]:
+def _answer_refusals(name: str, handler: Handler) -> Callable[[Socket, int | None, list[Any]], Awaitable[None] | None]:
     """Turn a Refusal into the answer, however late it comes."""
 
     async def wait(socket: Socket, number: int | None, waiting: Awaitable[None]) -> None:
@@ -279,7 +312,7 @@ def _guarded(name: str, handler: Handler) -> Callable[[Socket, int | None, list[
 
     def handle(socket: Socket, number: int | None, args: list[Any]) -> Awaitable[None] | None:
         try:
-            waiting = handler(socket.app, number, body_of(args))
+            waiting = handler(socket.app, number, read_body(args))
         except Refusal as refusal:
             _refuse(socket, name, number, refusal)
             return None

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the collab.rtc authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Letting clients in and out: addresses, tokens, limits of connections, expiry, drain."""
+"""Admitting and dismissing clients: addresses, tokens, limits of connections, expiry, drain."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ from .connection import Connection, User
 from .engine import ConnectRefused, Session, Socket, SocketServer
 from .engine.session import Handshake
 from .journal import Journal
-from .limits import Bucket, Buckets, Counter
-from .projects import Projects, closing_text
+from .limits import Counter, TokenBucket, TokenBuckets
+from .projects import Projects, format_closing
 from .requests import Requests
+from .strict_json import JSON
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ class Service(SocketServer):
     def __init__(self, config: Config, tokens: Tokens, journal: Journal) -> None:
         limits = config.limits
         super().__init__(
+            json=JSON,
             ping_interval=config.heartbeat.interval,
             ping_timeout=config.heartbeat.timeout,
             max_payload=limits.payload_bytes,
@@ -51,9 +53,9 @@ class Service(SocketServer):
         self.journal = journal
         main = self.namespace("/")
         main.authorize = self._authorize
-        main.on_connect = self._connected
-        main.on_disconnect = self._disconnected
-        main.on_slow = self._slow
+        main.on_connect = self._on_connected
+        main.on_disconnect = self._on_disconnected
+        main.on_slow = self._on_slow
         self.projects = Projects(self, main, journal, limits)
         self.requests = Requests(self.projects, limits, time.monotonic)
         self.requests.register(main)
@@ -61,22 +63,22 @@ class Service(SocketServer):
         self._sweep_at = 1024  # users at which those are forgotten who are away and have spent nothing
         self._pending: set[Session] = set()
         self._pending_of: Counter[str] = Counter()
-        self._bad_tokens = Buckets[str](limits.refused_tokens_per_minute / 60, limits.refused_tokens_per_minute)
+        self._bad_tokens = TokenBuckets[str](limits.refused_tokens_per_minute / 60, limits.refused_tokens_per_minute)
         self._proxies = config.server.trusted_proxies
 
     # --- addresses ----------------------------------------------------------------------------
 
     def address_of(self, request: web.Request) -> str:
-        """The last address in X-Forwarded-For that is not one of our proxies; only proxies are believed."""
+        """The last address in X-Forwarded-For that is not a trusted proxy's; only trusted proxies are believed."""
         address = request.remote or ""
-        if not self._proxies or not _within(address, self._proxies):
+        if not self._proxies or not _is_within(address, self._proxies):
             return address
         for entry in reversed(",".join(request.headers.getall("X-Forwarded-For", [])).split(",")[-20:]):
             candidate = entry.strip()
             if not _is_address(candidate):
                 break
             address = candidate
-            if not _within(address, self._proxies):
+            if not _is_within(address, self._proxies):
                 break
         return address
 
@@ -94,10 +96,10 @@ class Service(SocketServer):
         return super().on_open(session)
 
     def on_close(self, session: Session) -> None:
-        self._no_longer_pending(session)
+        self._forget_pending(session)
         super().on_close(session)
 
-    def _no_longer_pending(self, session: Session) -> None:
+    def _forget_pending(self, session: Session) -> None:
         if session in self._pending:
             self._pending.discard(session)
             self._pending_of.remove(session.handshake.remote)
@@ -112,30 +114,30 @@ class Service(SocketServer):
             if not self._bad_tokens.take(session.handshake.remote, time.monotonic()):
                 session.close("too many refused tokens")
             raise ConnectRefused(str(exc), {"code": exc.code}) from exc
-        user = self.users.get(identity.user) or self._new_user(identity.user)
+        user = self.users.get(identity.user) or self._add_user(identity.user)
         limit = self.limits.connections_per_user
         if user.connections >= limit:
             raise ConnectRefused(f"a user can have {limit} connections", {"code": "too_many", "limit": limit})
         user.connections += 1
         rate = self.limits.presence_per_second
-        presence = Bucket(rate, max(10.0, 2 * rate), time.monotonic())
+        presence = TokenBucket(rate, max(10.0, 2 * rate), time.monotonic())
         socket.app = Connection(socket, identity, user, presence)
-        session.handshake.query.clear()  # the older clients' token stands in it
+        session.handshake.query.clear()  # older clients have their token in it
 
-    def _new_user(self, name: str) -> User:
+    def _add_user(self, name: str) -> User:
         """Users are remembered after their last connection, or reconnecting would give back what they spent."""
         now, limits = time.monotonic(), self.limits
         if len(self.users) >= self._sweep_at:
             self.users = {n: u for n, u in self.users.items() if u.connections or not u.changes.full(now)}
             self._sweep_at = max(1024, 2 * len(self.users))
         user = self.users[name] = User(
-            Bucket(limits.changes_per_second, max(limits.changes_burst, limits.changes_per_second), now),
-            Bucket(limits.reads_per_second, max(100.0, 5 * limits.reads_per_second), now),
+            TokenBucket(limits.changes_per_second, max(limits.changes_burst, limits.changes_per_second), now),
+            TokenBucket(limits.reads_per_second, max(100.0, 5 * limits.reads_per_second), now),
         )
         return user
 
-    def _connected(self, socket: Socket) -> None:
-        self._no_longer_pending(socket.session)
+    def _on_connected(self, socket: Socket) -> None:
+        self._forget_pending(socket.session)
         connection: Connection = socket.app
         self._watch_expiry(connection)
         log.debug("user %s connected from %s", connection.identity.user, socket.session.handshake.remote)
@@ -148,47 +150,49 @@ class Service(SocketServer):
             connection.expiry = self.loop.call_later(min(left, 3600.0), self._watch_expiry, connection)
 
     def _expire(self, connection: Connection) -> None:
-        connection.socket.send_text(closing_text("token_expired"))
+        connection.socket.send_text(format_closing("token_expired"))
         session = connection.socket.session
-        connection.socket.disconnect("token expired")  # tells clients not to come back with the same token
+        connection.socket.disconnect("token expired")  # so that clients do not come back with the same token
         session.close("token expired")
 
-    def _disconnected(self, socket: Socket, reason: str) -> None:
+    def _on_disconnected(self, socket: Socket, reason: str) -> None:
         connection: Connection = socket.app
         if connection.expiry is not None:
             connection.expiry.cancel()
-        for member in list(connection.members.values()):
+        for member in connection.members.values():
             self.projects.leave(member)
+        connection.members.clear()
         connection.user.connections -= 1
         log.debug("user %s disconnected: %s", connection.identity.user, reason)
 
     @staticmethod
-    def _slow(socket: Socket) -> str:
+    def _on_slow(socket: Socket) -> str:
         connection: Connection = socket.app
         log.info("user %s reads too slowly and is disconnected", connection.identity.user)
-        return closing_text("slow")
+        return format_closing("slow")
 
     # --- the end ------------------------------------------------------------------------------
 
     async def drain(self) -> None:
-        """Let nobody in, keep and acknowledge what came, tell everybody when to come back, hang up."""
+        """Refuse new clients, keep and acknowledge what has come, let each client know when to come back, and
+        disconnect."""
         self.draining = self.requests.draining = True
         await self.journal.idle()
         spread = self.config.server.drain_seconds
         for session in list(self.sessions.values()):
             for socket in list(session.app.sockets.values()) if session.app else ():
-                socket.send_text(closing_text("restart", random.uniform(0, spread)))
+                socket.send_text(format_closing("restart", random.uniform(0, spread)))
             session.close("server restart")
-        await self.settled(timeout=self.linger + 1)
+        await self.wait_closed(timeout=self.linger + 1)
 
-    async def settled(self, timeout: float) -> None:
+    async def wait_closed(self, timeout: float) -> None:
         """Wait until the closed connections are gone."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=timeout)
 
 
 @lru_cache(maxsize=4096)
-def _within(address: str, networks: tuple[Network, ...]) -> bool:
+def _is_within(address: str, networks: tuple[Network, ...]) -> bool:
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

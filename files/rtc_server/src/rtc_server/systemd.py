@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the collab.rtc authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What systemd wants to hear (sd_notify(3)), in a few lines."""
+"""Notifications for systemd (sd_notify(3))."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def watchdog_interval() -> float:
 
 
 async def watchdog(alive: Callable[[], bool]) -> None:
-    """Send signs of life from the event loop for as long as ``alive`` says so."""
+    """Send signs of life from the event loop for as long as ``alive`` returns True."""
     interval = watchdog_interval()
     while interval > 0:
         if alive():

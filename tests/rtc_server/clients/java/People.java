@@ -15,7 +15,7 @@ import org.json.JSONArray;
 import org.json.JSONObject;
 
 /**
- * {@code People URL TOKEN COUNT TOTAL VERSION}: Java clients over WebSocket, polling and the upgrade, as people.cjs does it.
+ * {@code People URL TOKEN COUNT TOTAL VERSION}: Java clients over WebSocket, polling and the upgrade, as in people.cjs.
  * VERSION is 1 (token in the query) or 2 (token in the CONNECT payload).
  */
 public final class People {
@@ -42,7 +42,8 @@ public final class People {
         List<People> people = new ArrayList<>();
         for (String[] way : ways) {
             String name = way.length > 1 ? "upgrade" : way[0];
-            People person = new People("java" + args[4] + "-" + name, Integer.parseInt(args[2]), Integer.parseInt(args[3]));
+            People person = new People("java" + args[4] + "-" + name, Integer.parseInt(args[2]),
+                    Integer.parseInt(args[3]));
             person.start(args[0], args[1], way, args[4]);
             people.add(person);
         }
@@ -95,7 +96,8 @@ public final class People {
             for (int i = 0; i < count; i++) {
                 String id = me + "-" + i;
                 open.add(id);
-                JSONObject data = new JSONObject().put("id", id).put("text", TEXT).put("bytes", new JSONArray("[1,255]"));
+                JSONObject data = new JSONObject().put("id", id).put("text", TEXT)
+                        .put("bytes", new JSONArray("[1,255]"));
                 JSONObject body = new JSONObject().put("project", "p").put("id", id).put("data", data);
                 socket.emit("change", body, (Ack) args -> answered(id, (JSONObject) args[0]));
             }

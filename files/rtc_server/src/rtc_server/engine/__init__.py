@@ -1,14 +1,14 @@
 # Copyright (c) 2026, the collab.rtc authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A Socket.IO 5 (and 4) server engine for aiohttp: exact protocol, one write per member and turn."""
+"""A Socket.IO 5 (and 4) server engine for aiohttp: exact protocol, one write for each client and turn."""
 
-from .errors import ConnectRefused, ProtocolError, SocketClosed
-from .hub import Hub, Parcel, Room
+from .errors import ConnectRefused, ProtocolError
+from .hub import Hub, PreparedMessage, Room
 from .server import Engine
 from .session import Session
 from .sio import Namespace, Socket, SocketServer
-from .sio_codec import Json, StdJson
+from .sio_codec import Json
 
 __all__ = [
     "ConnectRefused",
@@ -16,12 +16,10 @@ __all__ = [
     "Hub",
     "Json",
     "Namespace",
-    "Parcel",
+    "PreparedMessage",
     "ProtocolError",
     "Room",
     "Session",
     "Socket",
-    "SocketClosed",
     "SocketServer",
-    "StdJson",
 ]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the collab.rtc authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Engine.IO packet, payload and WebSocket frame encoding, protocol revisions 3 and 4.
+"""Engine.IO packets, polling payloads and WebSocket frames, protocol revisions 3 and 4.
 
 A packet is held in the form in which WebSocket text carries it: ``str`` is a text packet with its
 type digit (``"4hello"``), ``bytes`` is the body of a binary message (always of type MESSAGE).
@@ -18,9 +18,18 @@ from .errors import ProtocolError
 
 Packet = str | bytes
 
-# Engine.IO protocol, "Packet types".
-OPEN, CLOSE, PING, PONG, MESSAGE, UPGRADE, NOOP = "0123456"
-TYPES = frozenset("0123456")
+# Engine.IO protocol, "Packet types". A type is a character of the packet's text, compared for every packet: so these
+# are plain strings, not members of an Enum.
+OPEN = "0"
+CLOSE = "1"
+PING = "2"
+PONG = "3"
+MESSAGE = "4"
+UPGRADE = "5"
+NOOP = "6"
+TYPES = frozenset((OPEN, CLOSE, PING, PONG, MESSAGE, UPGRADE, NOOP))
+
+_TEXT, _BINARY = 1, 2  # opcodes of WebSocket frames (RFC 6455, 5.2)
 
 SEPARATOR = "\x1e"  # Engine.IO 4, "Packet encoding / HTTP long-polling": the record separator
 _ASTRAL = re.compile("[\U00010000-\U0010ffff]")
@@ -34,7 +43,7 @@ def check_packet(packet: Packet) -> Packet:
     return packet
 
 
-def _unbase64(text: str) -> bytes:
+def _decode_base64(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as exc:
@@ -51,13 +60,13 @@ def encode_payload_v4(packets: Iterable[Packet]) -> str:
 
 def decode_payload_v4(body: str) -> list[Packet]:
     """Split a POST body into packets; every one must be valid."""
-    return [_unbase64(p[1:]) if p[:1] == "b" else check_packet(p) for p in body.split(SEPARATOR)]
+    return [_decode_base64(p[1:]) if p[:1] == "b" else check_packet(p) for p in body.split(SEPARATOR)]
 
 
 # --- Engine.IO 3 polling payloads -------------------------------------------------------------
 
 
-def _units(text: str) -> int:
+def _count_utf16_units(text: str) -> int:
     """Length in UTF-16 code units: what Engine.IO 3 counts ("Payload encoding, XHR1")."""
     return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
@@ -74,7 +83,7 @@ def encode_payload_v3(packets: Sequence[Packet], *, base64_only: bool) -> Packet
             out += content
         return bytes(out)
     texts = [p if isinstance(p, str) else "b4" + base64.b64encode(p).decode() for p in packets]
-    return "".join([f"{_units(t)}:{t}" for t in texts])
+    return "".join([f"{_count_utf16_units(t)}:{t}" for t in texts])
 
 
 def decode_payload_v3(body: Packet) -> list[Packet]:
@@ -85,7 +94,7 @@ def decode_payload_v3(body: Packet) -> list[Packet]:
 def _decode_v3_text(body: str) -> list[Packet]:
     paired = _ASTRAL.search(body) is not None
     if paired:
-        body = _split_pairs(body)  # lengths count code units: one surrogate per str element
+        body = _split_surrogates(body)  # lengths count code units: one surrogate per str element
     packets: list[Packet] = []
     at = 0
     while at < len(body):
@@ -101,7 +110,7 @@ def _decode_v3_text(body: str) -> list[Packet]:
         if text[0] == "b":
             if text[1:2] != MESSAGE:
                 raise ProtocolError("binary packet is not a message")
-            packets.append(_unbase64(text[2:]))
+            packets.append(_decode_base64(text[2:]))
         else:
             packets.append(check_packet(text))
     if not packets:
@@ -109,7 +118,7 @@ def _decode_v3_text(body: str) -> list[Packet]:
     return packets
 
 
-def _split_pairs(text: str) -> str:
+def _split_surrogates(text: str) -> str:
     def pair(m: re.Match[str]) -> str:
         high, low = divmod(ord(m[0]) - 0x10000, 0x400)
         return chr(0xD800 + high) + chr(0xDC00 + low)
@@ -151,7 +160,7 @@ def strip_type(content: bytes) -> bytes:
 # --- WebSocket frames ---------------------------------------------------------------------------
 
 
-def _head(size: int, opcode: int) -> bytes:
+def _make_frame_header(size: int, opcode: int) -> bytes:
     """What precedes the body of an unmasked, final frame (RFC 6455, 5.2)."""
     if size < 126:
         return bytes((0x80 | opcode, size))
@@ -160,17 +169,17 @@ def _head(size: int, opcode: int) -> bytes:
     return bytes((0x80 | opcode, 127)) + size.to_bytes(8, "big")
 
 
-_TEXT_HEADS = [_head(size, 1) for size in range(2048)]  # each message has one, and most are short
+_TEXT_HEADERS = [_make_frame_header(size, _TEXT) for size in range(2048)]  # each message has one, and most are short
 
 
-def frame(body: bytes, opcode: int = 1) -> bytes:
-    """One frame, text unless told otherwise."""
+def encode_frame(body: bytes, opcode: int = _TEXT) -> bytes:
+    """One unmasked, final frame."""
     size = len(body)
-    return (_TEXT_HEADS[size] if size < 2048 and opcode == 1 else _head(size, opcode)) + body
+    return (_TEXT_HEADERS[size] if size < 2048 and opcode == _TEXT else _make_frame_header(size, opcode)) + body
 
 
-def frame_packet(packet: Packet, revision: int) -> bytes:
+def encode_packet_frame(packet: Packet, revision: int) -> bytes:
     """The frame of one packet; text is UTF-8, binary carries its type byte only in revision 3."""
     if isinstance(packet, str):
-        return frame(packet.encode())
-    return frame(b"\x04" + packet if revision == 3 else packet, 2)
+        return encode_frame(packet.encode())
+    return encode_frame(b"\x04" + packet if revision == 3 else packet, _BINARY)

@@ -9,7 +9,7 @@ from typing import Any
 
 
 class ProtocolError(ValueError):
-    """The peer broke the wire protocol; its session is closed."""
+    """The peer violated the protocol; its session is closed."""
 
 
 class ConnectRefused(Exception):
@@ -19,7 +19,3 @@ class ConnectRefused(Exception):
         super().__init__(message)
         self.message = message
         self.data = data
-
-
-class SocketClosed(ConnectionError):
-    """The socket went away before its peer acknowledged a call."""

@@ -1,14 +1,14 @@
 # Copyright (c) 2026, the collab.rtc authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fan-out: everything sent in one turn of the event loop leaves as one write for each member.
+"""Fan-out: everything sent in one turn of the event loop leaves as one write for each recipient.
 
-Order: each queued item takes a number. A member that is in one room, got nothing of its own and skips
-nothing is written the room's joined frames, the same bytes object for all such members; any other
-member gets its own batch, merged by number, so acks, direct sends and room messages keep their order.
+Order: each queued message takes a number. A recipient that is in one room, was sent nothing of its own and skips
+nothing is written the room's joined frames, the same bytes object for all such recipients. Any other recipient gets a
+batch of its own, merged by number, so acknowledgements, direct sends and room messages keep their order.
 
-A write costs more than the messages in it, so rooms that cannot all be written in a short turn wait in a queue, and collect
-messages there: what comes in meanwhile is read, and nobody waits for more than the rooms before.
+A write costs more than the messages in it. Rooms that cannot all be written in a short turn therefore wait in a queue
+and collect messages there: what comes in meanwhile is read, and no room waits for longer than the rooms before it take.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from itertools import accumulate
 from operator import itemgetter
 from typing import Protocol
 
-from .eio_codec import Packet, frame, frame_packet
+from .eio_codec import Packet, encode_frame, encode_packet_frame
 
-TURN = 64  # writes, after which the other rooms wait for the next turn: less than a millisecond
+FLUSH_BUDGET = 64  # writes, after which the remaining rooms wait for the next turn: less than a millisecond
 
 
-class Parcel:
-    """One message, encoded once for each dialect and shared by all who get it."""
+class PreparedMessage:
+    """One message, encoded once for each protocol revision and shared by all who get it."""
 
     __slots__ = ("frame3", "frame4", "packets", "volatile")
 
@@ -36,75 +36,79 @@ class Parcel:
         self.volatile = volatile
         first = packets[0]
         if len(packets) == 1 and first.__class__ is str:
-            self.frame4 = self.frame3 = frame(first.encode())
+            self.frame4 = self.frame3 = encode_frame(first.encode())
         else:
-            self.frame4 = b"".join([frame_packet(p, 4) for p in packets])
-            self.frame3 = b"".join([frame_packet(p, 3) for p in packets])
+            self.frame4 = b"".join([encode_packet_frame(p, 4) for p in packets])
+            self.frame3 = b"".join([encode_packet_frame(p, 3) for p in packets])
 
 
-def join_frames(parcels: Collection[Parcel], revision: int) -> bytes:
-    """The bytes a WebSocket member of that protocol revision is written."""
-    return b"".join([p.frame3 for p in parcels] if revision == 3 else [p.frame4 for p in parcels])
+Numbered = tuple[int, PreparedMessage]  # a message with its place in the order of everything that was queued
 
 
-def merged(room: Room, own: list[tuple[int, Parcel]]) -> list[Parcel]:
-    """A room's parcels and a member's own, in order."""
-    items = [*zip(room.numbers, room.parcels, strict=True), *own]
-    items.sort(key=itemgetter(0))
-    return [p for _, p in items]
+def join_frames(messages: Collection[PreparedMessage], revision: int) -> bytes:
+    """The bytes that a WebSocket of that protocol revision is written."""
+    return b"".join([m.frame3 for m in messages] if revision == 3 else [m.frame4 for m in messages])
 
 
-class Frames:
-    """A room's frames of one turn in one revision: joined once, cut where a member's own ones go."""
+def merge_messages(room: Room, own: list[Numbered]) -> list[PreparedMessage]:
+    """A room's messages and a recipient's own, in order."""
+    numbered = [*zip(room.numbers, room.messages, strict=True), *own]
+    numbered.sort(key=itemgetter(0))
+    return [message for _, message in numbered]
+
+
+class RoomFrames:
+    """A room's frames of one turn in one protocol revision: joined once, cut where a recipient's own frames go."""
 
     __slots__ = ("_ends", "_numbers", "_view", "data")
 
     def __init__(self, room: Room, revision: int) -> None:
-        frames = [p.frame3 for p in room.parcels] if revision == 3 else [p.frame4 for p in room.parcels]
+        frames = [m.frame3 for m in room.messages] if revision == 3 else [m.frame4 for m in room.messages]
         self.data = frames[0] if len(frames) == 1 else b"".join(frames)
         self._numbers = room.numbers
         self._ends = [0, *accumulate([len(f) for f in frames])]
         self._view = memoryview(self.data)
 
-    def merged(self, own: list[tuple[int, Parcel]], revision: int) -> bytes:
-        """The bytes for a member that has something of its own among them."""
+    def merge(self, own: list[Numbered], revision: int) -> bytes:
+        """The bytes for a recipient that has messages of its own among them."""
         pieces: list[bytes | memoryview] = []
         done = 0
-        for number, parcel in own:
+        for number, message in own:
             end = self._ends[bisect_left(self._numbers, number)]
             if end > done:
                 pieces.append(self._view[done:end])
                 done = end
-            pieces.append(parcel.frame3 if revision == 3 else parcel.frame4)
+            pieces.append(message.frame3 if revision == 3 else message.frame4)
         pieces.append(self._view[done:])
         return b"".join(pieces)
 
 
-class Member(Protocol):
+class Recipient(Protocol):
     """What the hub needs of a session."""
 
     revision: int
-    own: list[tuple[int, Parcel]]
+    own: list[Numbered]  # sent to it alone and not written yet
     rooms: dict[Room, None]
     closed: bool
 
     def write(self, frames: bytes) -> bool: ...
 
-    def deliver(self, parcels: Collection[Parcel], frames: bytes | None) -> None: ...
+    def deliver(self, messages: Collection[PreparedMessage], frames: bytes | None) -> None: ...
 
 
 class Room:
-    """Members, and what was published since it was flushed: as long as there is something of that, it is in the hub's queue."""
+    """Recipients, and the messages published since the room was flushed. As long as it has messages, it is in the hub's
+    queue."""
 
-    __slots__ = ("index", "members", "name", "numbers", "parcels", "skips")
+    __slots__ = ("index", "members", "messages", "name", "numbers", "skips")
 
     def __init__(self, name: str, index: dict[str, Room]) -> None:
         self.name = name
         self.index = index  # where it is listed until its last member leaves
-        self.members: dict[Member, None] = {}
-        self.parcels: list[Parcel] = []
-        self.numbers: list[int] = []
-        self.skips: dict[Member, list[int]] = {}  # positions, ascending, a member is not to get
+        self.members: dict[Recipient, None] = {}
+        self.messages: list[PreparedMessage] = []
+        self.numbers: list[int] = []  # of the messages
+        self.skips: dict[Recipient, list[int]] = {}  # positions of messages that a member is not to get, ascending
 
 
 class Hub:
@@ -116,149 +120,150 @@ class Hub:
         self._number = 0
         self._scheduled = False
         self._rooms: deque[Room] = deque()
-        self._owners: list[Member] = []  # that have something of their own; who waits for a room need not be here
+        # Recipients with messages of their own; one that waits for a room need not be among them.
+        self._owners: list[Recipient] = []
 
     # --- queueing ---------------------------------------------------------------------------
 
-    def send(self, member: Member, parcel: Parcel) -> None:
-        """Queue for one member, after everything queued for it before."""
-        if member.closed:
+    def send(self, recipient: Recipient, message: PreparedMessage) -> None:
+        """Queue for one recipient, after everything queued for it before."""
+        if recipient.closed:
             return
-        if not member.own:
-            self._owners.append(member)
+        if not recipient.own:
+            self._owners.append(recipient)
         self._number += 1
-        member.own.append((self._number, parcel))
+        recipient.own.append((self._number, message))
         if not self._scheduled:
             self._schedule()
 
-    def publish(self, room: Room, parcel: Parcel, skip: Member | None = None) -> None:
+    def publish(self, room: Room, message: PreparedMessage, skip: Recipient | None = None) -> None:
         """Queue for all members of a room, ``skip`` left out."""
-        if not room.parcels:
+        if not room.messages:
             self._rooms.append(room)
         if skip is not None:
-            room.skips.setdefault(skip, []).append(len(room.parcels))
+            room.skips.setdefault(skip, []).append(len(room.messages))
         self._number += 1
-        room.parcels.append(parcel)
+        room.messages.append(message)
         room.numbers.append(self._number)
         if not self._scheduled:
             self._schedule()
 
-    def join(self, room: Room, member: Member) -> None:
+    def join(self, room: Room, recipient: Recipient) -> None:
         """Add a member; it gets nothing published before, not even in this turn."""
-        if member not in room.members:
-            if room.parcels:
-                room.skips[member] = list(range(len(room.parcels)))
-            room.members[member] = None
-            member.rooms[room] = None
+        if recipient not in room.members:
+            if room.messages:
+                room.skips[recipient] = list(range(len(room.messages)))
+            room.members[recipient] = None
+            recipient.rooms[room] = None
 
-    def leave(self, room: Room, member: Member) -> None:
+    def leave(self, room: Room, recipient: Recipient) -> None:
         """Remove a member; what was published before still reaches it."""
-        if member in room.members:
-            if room.parcels and not member.closed:
-                member.own += self._share(room, member)
-                member.own.sort(key=itemgetter(0))
-                self._owners.append(member)  # even if it is there: it may have waited for the room
+        if recipient in room.members:
+            if room.messages and not recipient.closed:
+                recipient.own += self._select_for(room, recipient)
+                recipient.own.sort(key=itemgetter(0))
+                self._owners.append(recipient)  # even if it is there already: it may have waited for the room
                 if not self._scheduled:
                     self._schedule()
-            room.skips.pop(member, None)
-            del room.members[member]
-            del member.rooms[room]
+            room.skips.pop(recipient, None)
+            del room.members[recipient]
+            del recipient.rooms[room]
             if not room.members:
                 room.index.pop(room.name, None)
 
     # --- flushing ---------------------------------------------------------------------------
 
     def _schedule(self) -> None:
-        """Flush when everything that is there has been read: the loop looks at its sockets before it calls this."""
+        """Flush once everything that has arrived is read: the loop looks at its sockets before it makes this call."""
         self._scheduled = True
         asyncio.get_running_loop().call_soon(self.flush)
 
     @staticmethod
-    def _share(room: Room, member: Member) -> list[tuple[int, Parcel]]:
-        items = list(zip(room.numbers, room.parcels, strict=True))
-        for at in reversed(room.skips.get(member, ())):
-            del items[at]
-        return items
+    def _select_for(room: Room, recipient: Recipient) -> list[Numbered]:
+        """The room's messages that the recipient is to get."""
+        numbered = list(zip(room.numbers, room.messages, strict=True))
+        for at in reversed(room.skips.get(recipient, ())):
+            del numbered[at]
+        return numbered
 
-    def settle(self, member: Member) -> None:
-        """Leave all rooms and write what is queued for the member now (before it is closed)."""
-        for room in list(member.rooms):
-            self.leave(room, member)
-        self._write_own(member)
+    def flush_and_leave(self, recipient: Recipient) -> None:
+        """Leave all rooms and write what is queued for the recipient now (before it is closed)."""
+        for room in list(recipient.rooms):
+            self.leave(room, recipient)
+        self._write_all_of(recipient)
 
-    def _write_own(self, member: Member) -> None:
-        items = member.own
-        sources = 1 if items else 0
-        for room in member.rooms:
-            if room.parcels:
-                items = items + self._share(room, member)
+    def _write_all_of(self, recipient: Recipient) -> None:
+        """Write a recipient's own messages and those of its rooms."""
+        numbered = recipient.own
+        sources = 1 if numbered else 0
+        for room in recipient.rooms:
+            if room.messages:
+                numbered = numbered + self._select_for(room, recipient)
                 sources += 1
-        member.own = []
-        if items and not member.closed:
+        recipient.own = []
+        if numbered and not recipient.closed:
             if sources > 1:
-                items.sort(key=itemgetter(0))
+                numbered.sort(key=itemgetter(0))
             self.writes += 1
-            member.deliver([p for _, p in items], None)
+            recipient.deliver([message for _, message in numbered], None)
 
     def flush(self) -> None:
-        """Write what is queued, once for each member; ``deliver`` never calls application code."""
+        """Write what is queued, once for each recipient; ``deliver`` never calls application code."""
         self._scheduled = False
         owners, self._owners = self._owners, []
-        rest: dict[Member, None] = {}
-        done: list[Room] = []
-        left, mixed = TURN, False
-        while self._rooms and (
-            left > 0 or mixed
-        ):  # who is in several rooms gets what they have at once, or the order is lost
+        remaining: dict[Recipient, None] = {}
+        flushed: list[Room] = []
+        budget, overlapping = FLUSH_BUDGET, False
+        # A recipient in several rooms is written the messages of all of them at once, or their order would be lost:
+        # with one such recipient, all rooms are flushed.
+        while self._rooms and (budget > 0 or overlapping):
             room = self._rooms.popleft()
-            done.append(room)
-            left -= len(room.members)
-            mixed |= self._write_room(room, rest)
-        for member in rest:
-            self._write_own(member)
-        for room in done:
-            room.parcels, room.numbers, room.skips = [], [], {}
-        for member in owners:
-            if member.own:
-                for room in member.rooms:
-                    if room.parcels:
-                        break  # it goes out with those
-                else:
-                    self._write_own(member)
+            flushed.append(room)
+            budget -= len(room.members)
+            overlapping |= self._write_room(room, remaining)
+        for recipient in remaining:
+            self._write_all_of(recipient)
+        for room in flushed:
+            room.messages, room.numbers, room.skips = [], [], {}
+        for recipient in owners:
+            # What is queued in one of its rooms takes its own messages along.
+            if recipient.own and not any(room.messages for room in recipient.rooms):
+                self._write_all_of(recipient)
         self.flushes += 1
         if self._rooms:
             self._schedule()
 
-    def _write_room(self, room: Room, rest: dict[Member, None]) -> bool:
-        """Write to a room's members; those that take more are put to the rest. True when some are in other rooms, too."""
-        parcels, skips = room.parcels, room.skips
-        shared: list[Frames | None] = [None, None]
-        mixed = False
-        for member in list(room.members):
-            own = member.own
-            if len(member.rooms) > 1:
-                rest[member] = None
-                mixed = True
-            elif skips and member in skips:
+    def _write_room(self, room: Room, remaining: dict[Recipient, None]) -> bool:
+        """Write to a room's members; those that take more than the room's frames are added to the remaining ones.
+        True when some are in other rooms, too."""
+        messages, skips = room.messages, room.skips
+        frames_by_revision: dict[int, RoomFrames] = {}
+        overlapping = False
+        for recipient in list(room.members):
+            own = recipient.own
+            if len(recipient.rooms) > 1:
+                remaining[recipient] = None
+                overlapping = True
+            elif skips and recipient in skips:
                 if own:
-                    rest[member] = None
+                    remaining[recipient] = None
                     continue
-                some = parcels.copy()
-                for at in reversed(skips[member]):
+                some = messages.copy()
+                for at in reversed(skips[recipient]):
                     del some[at]
                 if some:
                     self.writes += 1
-                    member.deliver(some, None)
+                    recipient.deliver(some, None)
             else:
-                revision = member.revision
-                frames = shared[4 - revision]
+                revision = recipient.revision
+                frames = frames_by_revision.get(revision)
                 if frames is None:
-                    frames = shared[4 - revision] = Frames(room, revision)
+                    frames = frames_by_revision[revision] = RoomFrames(room, revision)
                 self.writes += 1
                 data = frames.data
                 if own:
-                    member.own = []
-                    data = frames.merged(own, revision)
-                if not member.write(data):
-                    member.deliver(merged(room, own) if own else parcels, data)
-        return mixed
+                    recipient.own = []
+                    data = frames.merge(own, revision)
+                if not recipient.write(data):
+                    recipient.deliver(merge_messages(room, own) if own else messages, data)
+        return overlapping

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import secrets
 from collections.abc import Awaitable, Collection
@@ -17,7 +18,6 @@ from . import eio_codec as eio
 from .errors import ProtocolError
 from .hub import Hub
 from .session import Handshake, Probe, Session
-from .sio_codec import StdJson
 from .websocket import Receiver, WebSocket, accept_key
 
 log = logging.getLogger(__name__)
@@ -35,9 +35,9 @@ _ERRORS = {
     "busy": (503, 3, "Too many sessions"),
     "draining": (503, 3, "Server is going away"),
 }
+_COUNT_INTERVAL = 0.02  # seconds between two counts of what waits for slow clients
 _OCTETS = "application/octet-stream"
-_JSON = StdJson()
-_TAKEN = web.Response()  # what a handler returns for a connection that is a WebSocket's now; nobody sends it
+_TAKEN_OVER = web.Response()  # what a handler returns for a connection that is a WebSocket's now; it is never sent
 
 
 class Engine:
@@ -71,8 +71,8 @@ class Engine:
         self.max_payload = max_payload
         self.buffer_limit = buffer_limit
         self.volatile_limit = volatile_limit
-        self.total_buffer_limit = total_buffer_limit  # of all members that lag, together
-        self.linger = linger  # seconds a closed session has to take what was written to it
+        self.total_buffer_limit = total_buffer_limit  # bytes that may wait for all slow clients together
+        self.linger = linger  # seconds that a closed session has to take what was written to it
         self.max_sessions = max_sessions  # 0: any number
         self.max_poll_packets = max_poll_packets  # packets of one poll answer; 0: any number
         # python-engineio's client loses a poll answer of more than 16 packets
@@ -84,9 +84,9 @@ class Engine:
         self.sessions: dict[str, Session] = {}
         self.loop: asyncio.AbstractEventLoop = None  # type: ignore[assignment]  # set by the first request
         self._tasks: set[asyncio.Future[Any]] = set()
-        self.lag = 0  # bytes that wait for members that lag: counted now and then, added to in between
-        self._lagging: set[Session] = set()
-        self._lag_timer: asyncio.TimerHandle | None = None
+        self.slow_bytes = 0  # that wait for slow clients: counted now and then, added to in between
+        self._slow_sessions: set[Session] = set()
+        self._slow_timer: asyncio.TimerHandle | None = None
 
     # --- for the layer above ----------------------------------------------------------------
 
@@ -97,14 +97,15 @@ class Engine:
         """A message (text with its ``4``, or binary); may return an awaitable, in order per session."""
 
     def on_close(self, session: Session) -> None:
-        """A session ended; ``session.reason`` says why."""
+        """A session ended; ``session.reason`` is the cause."""
 
     def on_slow(self, session: Session, backlog: int) -> None:
-        """A member's buffer is full and data for it was dropped: it must be closed (to resume elsewhere)."""
+        """A client's buffer is full and data for it were dropped: it must be closed, and can resume when it comes
+        back."""
         session.close("slow consumer")
 
     def address_of(self, request: web.Request) -> str:
-        """The client's address; override where a proxy stands before the server."""
+        """The client's address; override where a proxy stands in front of the server."""
         return request.remote or ""
 
     def admit(self, handshake: Handshake) -> tuple[int, str] | None:
@@ -117,38 +118,38 @@ class Engine:
             return 16
         return self.max_poll_packets
 
-    # --- the shared budget of members that read too slowly ------------------------------------
+    # --- the limit that all slow clients share ------------------------------------------------
 
-    def lags(self, session: Session) -> None:
-        """Session: something waits for it that the peer has not taken."""
-        self._lagging.add(session)
-        if self._lag_timer is None:
-            self._lag_timer = self.loop.call_later(0.02, self._check_lag)
+    def track_slow(self, session: Session) -> None:
+        """Session: bytes wait for it that its client has not taken."""
+        self._slow_sessions.add(session)
+        if self._slow_timer is None:
+            self._slow_timer = self.loop.call_later(_COUNT_INTERVAL, self._enforce_total_limit)
 
-    def _check_lag(self) -> None:
-        """Cut the members that hold most, until all together are below the budget again."""
-        self._lag_timer = None
-        lagging = [(s.backlog, s) for s in self._lagging if s.ws is not None or not s.closed]
-        self._lagging = {s for size, s in lagging if size}
-        total = sum([size for size, _ in lagging])
+    def _enforce_total_limit(self) -> None:
+        """Count what waits for slow clients, and cut off those with most until all together are within the limit."""
+        self._slow_timer = None
+        slow = [(s.backlog, s) for s in self._slow_sessions if s.ws is not None or not s.closed]
+        self._slow_sessions = {s for size, s in slow if size}
+        total = sum([size for size, _ in slow])
         if total > self.total_buffer_limit:
-            lagging.sort(key=lambda item: (item[1].closed, item[0]))  # first those that are being closed
-            while lagging and total > self.total_buffer_limit:
-                size, session = lagging.pop()
-                session.overflow()
+            slow.sort(key=lambda item: (item[1].closed, item[0]))  # the last ones go first: those that are being closed
+            while slow and total > self.total_buffer_limit:
+                size, session = slow.pop()
+                session.cut_off()
                 total -= size
-        self.lag = total
-        if self._lagging:
-            self._lag_timer = self.loop.call_later(0.02, self._check_lag)
+        self.slow_bytes = total
+        if self._slow_sessions:
+            self._slow_timer = self.loop.call_later(_COUNT_INTERVAL, self._enforce_total_limit)
 
     # --- routing ----------------------------------------------------------------------------
 
     def attach(self, app: web.Application, path: str) -> None:
         """Serve under ``path``, and close all sessions when the application shuts down."""
         app.router.add_route("*", path, self.handle)
-        app.on_shutdown.append(self._shutdown)
+        app.on_shutdown.append(self._shut_down)
 
-    async def _shutdown(self, _app: web.Application) -> None:
+    async def _shut_down(self, _app: web.Application) -> None:
         for session in list(self.sessions.values()):
             session.close("server shutting down")
         if self._tasks:
@@ -159,10 +160,10 @@ class Engine:
         if self.loop is None:
             self.loop = asyncio.get_running_loop()
         origin = request.headers.get(hdrs.ORIGIN)
-        if origin is not None and not self._admits(origin, request):
+        if origin is not None and not self._allows_origin(origin, request):
             return self._refuse("forbidden", request, None)
         if request.method == hdrs.METH_OPTIONS:
-            return self._preflight(origin)
+            return self._answer_preflight(origin)
         query = request.rel_url.query
         transport, sid = query.get("transport"), query.get("sid")
         if transport not in ("polling", "websocket"):
@@ -179,16 +180,16 @@ class Engine:
                 return self._refuse("version", request, origin)
             if request.method != hdrs.METH_GET:
                 return self._refuse("method", request, origin)
-            refused = self._refused(request, origin)
+            refused = self._check_handshake(request, origin)
             if not isinstance(refused, Handshake):
                 return refused
             if accept is not None:
                 return self._open_websocket(request, accept, revision, refused)
             session = self._open(refused, revision, query.get("b64") in ("1", "true"), ["websocket"])
-            await self._opened(session)
-            return self._payload(session.drain(), origin)
+            await self._announce_open(session)
+            return self._answer_payload(session.drain(), origin)
         session_or_none = self.sessions.get(sid)
-        if session_or_none is not None and session_or_none.expired():
+        if session_or_none is not None and session_or_none.is_expired():
             session_or_none.close("ping timeout")
             session_or_none = None
         if session_or_none is None:
@@ -200,17 +201,17 @@ class Engine:
             return self._refuse("request", request, origin)
         if request.method == hdrs.METH_GET:
             if session.poll is not None:  # "HTTP long-polling": one GET at a time
-                session.close("transport error" if session.poll_lost() else "overlapping polls")
+                session.close("transport error" if session.is_poll_lost() else "overlapping polls")
                 return self._refuse("request", request, origin)
-            return self._payload(await session.wait_poll(request), origin)
+            return self._answer_payload(await session.wait_poll(request), origin)
         if request.method == hdrs.METH_POST:
             return await self._post(request, session, origin)
         return self._refuse("request", request, origin)
 
     # --- handshake --------------------------------------------------------------------------
 
-    def _refused(self, request: web.Request, origin: str | None) -> web.Response | Handshake:
-        """What is to be kept of an admitted handshake, or the answer that refuses it."""
+    def _check_handshake(self, request: web.Request, origin: str | None) -> web.Response | Handshake:
+        """What is to be kept of an admitted handshake, or else the answer that refuses it."""
         if self.draining:
             return self._refuse("draining", request, origin)
         if self.max_sessions and len(self.sessions) >= self.max_sessions:
@@ -218,10 +219,13 @@ class Engine:
         headers = request.headers
         agent = headers.get(hdrs.USER_AGENT, "")[:200]
         handshake = Handshake(dict(request.rel_url.query), self.address_of(request), origin, agent)
-        no = self.admit(handshake)
-        if no is None:
+        refusal = self.admit(handshake)
+        if refusal is None:
             return handshake
-        return web.json_response({"code": 3, "message": no[1]}, status=no[0], headers=self._cors(origin))
+        status, message = refusal
+        return web.json_response(
+            {"code": 3, "message": message}, status=status, headers=self._make_cors_headers(origin)
+        )
 
     def _open(self, handshake: Handshake, revision: int, base64_only: bool, upgrades: list[str]) -> Session:
         session = Session(self, secrets.token_urlsafe(15), revision, base64_only, handshake)
@@ -233,10 +237,10 @@ class Engine:
             "pingTimeout": round(self.ping_timeout * 1000),
             "maxPayload": self.max_payload,
         }
-        session.buffer.append(eio.OPEN + _JSON.dumps(parameters))
+        session.buffer.append(eio.OPEN + json.dumps(parameters, separators=(",", ":")))
         return session
 
-    async def _opened(self, session: Session) -> None:
+    async def _announce_open(self, session: Session) -> None:
         waiting = self.on_open(session)
         if waiting is not None:
             await waiting
@@ -245,14 +249,14 @@ class Engine:
         self, request: web.Request, accept: bytes, revision: int, handshake: Handshake
     ) -> web.StreamResponse:
         session = self._open(handshake, revision, False, [])
-        ws = self._websocket(request, accept, session)
+        ws = self._make_websocket(request, accept, session)
         session.attach(ws)
         waiting = self.on_open(session)
         if waiting is not None:
             ws.wait(waiting)
-        return _TAKEN
+        return _TAKEN_OVER
 
-    def _websocket(self, request: web.Request, accept: bytes, receiver: Receiver) -> WebSocket:
+    def _make_websocket(self, request: web.Request, accept: bytes, receiver: Receiver) -> WebSocket:
         ws = WebSocket(self.loop, receiver, self.max_payload, self.linger)
         ws.take_over(request, accept)
         return ws
@@ -260,12 +264,12 @@ class Engine:
     def _upgrade(self, request: web.Request, accept: bytes, session: Session) -> web.StreamResponse:
         """ "Upgrade". A second attempt is opened and closed at once."""
         probe = Probe(session)
-        ws = self._websocket(request, accept, probe)
+        ws = self._make_websocket(request, accept, probe)
         if session.ws is not None or session.upgrading or session.closed:
             ws.close()
         else:
             probe.begin(ws)
-        return _TAKEN
+        return _TAKEN_OVER
 
     # --- polling ----------------------------------------------------------------------------
 
@@ -275,7 +279,7 @@ class Engine:
             return self._refuse("request", request, origin)
         session.posting = True
         try:
-            body = await self._body(request)
+            body = await self._read_body(request)
             if body is None:
                 session.close("payload too large")
                 return self._refuse("size", request, origin)
@@ -289,10 +293,11 @@ class Engine:
             return self._refuse("request", request, origin)
         finally:
             session.posting = False
-        return web.Response(text="ok", headers=self._cors(origin))
+        return web.Response(text="ok", headers=self._make_cors_headers(origin))
 
-    async def _body(self, request: web.Request) -> bytes | None:
-        """The request body, or None when it is larger than ``maxPayload``. Who is slower than the heartbeat is hung up on."""
+    async def _read_body(self, request: web.Request) -> bytes | None:
+        """The request body, or None when it is larger than ``maxPayload``. A client that takes longer than its
+        heartbeat may is disconnected."""
         if (request.content_length or 0) > self.max_payload:
             return None
         chunks: list[bytes] = []
@@ -319,31 +324,32 @@ class Engine:
             raise ProtocolError("invalid UTF-8") from exc
         return eio.decode_payload_v3(text) if revision == 3 else eio.decode_payload_v4(text)
 
-    def _payload(self, payload: eio.Packet, origin: str | None) -> web.Response:
-        headers = {**self._cors(origin), hdrs.CACHE_CONTROL: "no-store"}
+    def _answer_payload(self, payload: eio.Packet, origin: str | None) -> web.Response:
+        headers = {**self._make_cors_headers(origin), hdrs.CACHE_CONTROL: "no-store"}
         if isinstance(payload, bytes):
             return web.Response(body=payload, content_type=_OCTETS, headers=headers)
         return web.Response(text=payload, headers=headers)
 
     # --- origins ----------------------------------------------------------------------------
 
-    def _admits(self, origin: str, request: web.Request) -> bool:
-        if self.allowed_origins == "*" or (
-            not isinstance(self.allowed_origins, str) and origin in self.allowed_origins
-        ):
+    def _allows_origin(self, origin: str, request: web.Request) -> bool:
+        allowed = self.allowed_origins
+        if allowed == "*" or (not isinstance(allowed, str) and origin in allowed):
             return True
-        return origin.partition("://")[2].lower() == request.headers.get(hdrs.HOST, "").lower() != ""
+        host = request.headers.get(hdrs.HOST, "").lower()
+        origin_host = origin.partition("://")[2].lower()
+        return host != "" and origin_host == host
 
     @staticmethod
-    def _cors(origin: str | None) -> dict[str, str]:
+    def _make_cors_headers(origin: str | None) -> dict[str, str]:
         # no Allow-Credentials: sessions know no cookies
         return {} if origin is None else {hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: origin, hdrs.VARY: "Origin"}
 
-    def _preflight(self, origin: str | None) -> web.Response:
+    def _answer_preflight(self, origin: str | None) -> web.Response:
         return web.Response(
             status=204,
             headers={
-                **self._cors(origin),
+                **self._make_cors_headers(origin),
                 hdrs.ACCESS_CONTROL_ALLOW_METHODS: "GET, POST",
                 hdrs.ACCESS_CONTROL_ALLOW_HEADERS: "Content-Type",
                 hdrs.ACCESS_CONTROL_MAX_AGE: "600",
@@ -352,7 +358,7 @@ class Engine:
 
     def _refuse(self, what: str, request: web.Request, origin: str | None) -> web.Response:
         status, code, message = _ERRORS[what]
-        headers = self._cors(origin)
+        headers = self._make_cors_headers(origin)
         if status == 503:
             headers[hdrs.RETRY_AFTER] = "5"
         return web.json_response({"code": code, "message": message}, status=status, headers=headers)
@@ -360,7 +366,7 @@ class Engine:
     # --- end of sessions --------------------------------------------------------------------
 
     def spawn(self, work: Awaitable[Any]) -> None:
-        """Run the end of a session beside everything else (no message ever costs a task)."""
+        """Run work beside everything else, such as the end of a session; a message must never cost a task."""
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -8,46 +8,74 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Collection
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from aiohttp import web
 
 from . import eio_codec as eio
 from .errors import ProtocolError
-from .hub import Parcel, Room, join_frames
+from .hub import Hub, Numbered, PreparedMessage, Room, join_frames
 from .websocket import WebSocket
-
-if TYPE_CHECKING:
-    from .server import Engine
 
 log = logging.getLogger(__name__)
 
-_PING = Parcel((eio.PING,))
-_PONG = Parcel((eio.PONG,))
+_PING = PreparedMessage((eio.PING,))
+_PONG = PreparedMessage((eio.PONG,))
 
-_LATE = 0.1  # a heartbeat timer later than this means that the loop stalled
+_LATE = 0.1  # seconds: a heartbeat timer later than this means that the loop stalled
+
+# Between two counts, ``slow_bytes`` is only added to, although clients read meanwhile. So a sum over the limit means
+# nothing before the next count; a sum of twice the limit stops delivery at once, because memory must stay bounded.
+_UNCOUNTED_FACTOR = 2
 
 
 class Handshake(NamedTuple):
-    """What is kept of the request that opened a session (not the request: it holds its connection)."""
+    """What is kept of the request that opened a session (not the request itself, which would hold its connection)."""
 
     query: dict[str, str]
-    remote: str  # the client's address, as :meth:`Engine.address_of` sees it
+    remote: str  # the client's address
     origin: str | None
     user_agent: str
 
 
+class SessionHost(Protocol):
+    """What a session needs of the engine that created it."""
+
+    loop: asyncio.AbstractEventLoop
+    hub: Hub
+    ping_interval: float  # seconds, as are the other times
+    ping_timeout: float
+    upgrade_timeout: float
+    linger: float  # that a closed session has to take what was written to it
+    buffer_limit: int  # bytes that may wait for one client
+    volatile_limit: int  # bytes with which no volatile message is added
+    total_buffer_limit: int  # bytes that may wait for all slow clients together
+    slow_bytes: int  # that wait for slow clients: counted now and then, added to in between
+
+    def on_message(self, session: Session, packet: eio.Packet) -> Awaitable[None] | None: ...
+
+    def on_slow(self, session: Session, backlog: int) -> None: ...
+
+    def poll_limit(self, handshake: Handshake) -> int: ...
+
+    def track_slow(self, session: Session) -> None: ...
+
+    def spawn(self, work: Awaitable[Any]) -> None: ...
+
+    def forget(self, session: Session) -> None: ...
+
+
 class Session:
-    """A client, whichever transport it is on. Created and looked up by :class:`Engine`."""
+    """A client, whichever transport it is on."""
 
     __slots__ = (
         "_awaiting_pong",
         "_deadline",
+        "_delivery_stopped",
         "_due",
         "_last_seen",
         "_next_ping",
         "_poll_request",
-        "_slow",
         "_timer",
         "app",
         "base64_only",
@@ -69,7 +97,7 @@ class Session:
         "ws",
     )
 
-    def __init__(self, engine: Engine, sid: str, revision: int, base64_only: bool, handshake: Handshake) -> None:
+    def __init__(self, engine: SessionHost, sid: str, revision: int, base64_only: bool, handshake: Handshake) -> None:
         self.id = sid
         self.revision = revision
         self.base64_only = base64_only
@@ -79,7 +107,7 @@ class Session:
         self.handshake = handshake
         self.closed = False
         self.reason = ""
-        self.own: list[tuple[int, Parcel]] = []  # hub: sends of this turn
+        self.own: list[Numbered] = []  # hub: sends of this turn
         self.rooms: dict[Room, None] = {}
         self.ws: WebSocket | None = None
         self.poll: asyncio.Future[None] | None = None
@@ -89,7 +117,7 @@ class Session:
         self.probed = False  # it has been probed: polls end at once
         self.buffer: list[eio.Packet] = []  # for the next poll
         self.buffered = 0
-        self._slow = False
+        self._delivery_stopped = False
         self._last_seen = engine.loop.time()
         self._awaiting_pong = False
         self._next_ping = self._last_seen + engine.ping_interval
@@ -105,70 +133,76 @@ class Session:
 
     def send(self, *packets: eio.Packet) -> None:
         """Queue whole packets (text with type digit, or binary) for the end of this turn."""
-        self.engine.hub.send(self, Parcel(packets))
+        self.engine.hub.send(self, PreparedMessage(packets))
 
     @property
     def backlog(self) -> int:
         """Bytes accepted for this client that the kernel has not taken yet."""
-        return self.buffered if self.ws is None else self.ws.owed
+        return self.buffered if self.ws is None else self.ws.buffered_amount
 
     def write(self, frames: bytes) -> bool:
-        """Hub: write one batch; False when it cannot go straight out, then :meth:`deliver` says what becomes of it."""
+        """Hub: write one batch; False when it cannot go straight out and :meth:`deliver` is to decide."""
         ws = self.ws
-        if ws is None or ws.blocked or self.closed or self._slow:
+        if ws is None or ws.blocked or self.closed or self._delivery_stopped:
             return False
         ws.transport.write(frames)
         return True
 
-    def deliver(self, parcels: Collection[Parcel], frames: bytes | None) -> None:
+    def deliver(self, messages: Collection[PreparedMessage], frames: bytes | None) -> None:
         """Hub: hand one batch to the transport (``frames`` is its encoding, when that is known)."""
-        if self.closed or self._slow:
+        if self.closed or self._delivery_stopped:
             return
         ws = self.ws
         if ws is None:
-            self._buffer(parcels)
-            return
-        if not ws.blocked:
-            ws.transport.write(join_frames(parcels, self.revision) if frames is None else frames)
-            return
-        backlog = ws.owed  # the peer reads slower than we write
-        self.engine.lags(self)
-        if backlog > self.engine.volatile_limit:
-            kept = [p for p in parcels if not p.volatile]
-            if len(kept) != len(parcels):
-                parcels, frames = kept, None
-        if frames is None:
-            frames = join_frames(parcels, self.revision)
-        size = len(frames)
-        self.engine.lag += size
-        if backlog + size > self.engine.buffer_limit or self.engine.lag > 2 * self.engine.total_buffer_limit:
-            self._overflow(backlog)
-            return
-        ws.write(frames)
+            self._buffer_for_poll(messages)
+        elif not ws.blocked:
+            ws.transport.write(join_frames(messages, self.revision) if frames is None else frames)
+        else:
+            self._write_to_slow(ws, messages, frames)
 
-    def _buffer(self, parcels: Collection[Parcel]) -> None:
+    def _write_to_slow(self, ws: WebSocket, messages: Collection[PreparedMessage], frames: bytes | None) -> None:
+        """Write to a client that reads slower than it is written to, or stop delivery when too much waits already."""
+        engine = self.engine
+        backlog = ws.buffered_amount
+        engine.track_slow(self)
+        if backlog > engine.volatile_limit:
+            kept = [message for message in messages if not message.volatile]
+            if len(kept) != len(messages):
+                messages, frames = kept, None
+        if frames is None:
+            frames = join_frames(messages, self.revision)
+        engine.slow_bytes += len(frames)
+        own_limit_reached = backlog + len(frames) > engine.buffer_limit
+        total_limit_reached = engine.slow_bytes > _UNCOUNTED_FACTOR * engine.total_buffer_limit
+        if own_limit_reached or total_limit_reached:
+            self._stop_delivery(backlog)
+        else:
+            ws.write(frames)
+
+    def _buffer_for_poll(self, messages: Collection[PreparedMessage]) -> None:
         if self.buffered:
-            self.engine.lags(self)
+            self.engine.track_slow(self)
         if self.buffered > self.engine.volatile_limit:
-            parcels = [p for p in parcels if not p.volatile]
-        size = sum([len(p.frame4) for p in parcels])
+            messages = [message for message in messages if not message.volatile]
+        size = sum([len(message.frame4) for message in messages])
         if self.buffered and self.buffered + size > self.engine.buffer_limit:
-            self._overflow(self.buffered)
+            self._stop_delivery(self.buffered)
             return
-        for parcel in parcels:
-            self.buffer += parcel.packets
+        for message in messages:
+            self.buffer += message.packets
         self.buffered += size
         self._wake_poll()
 
-    def overflow(self) -> None:
-        """The shared budget of all members is spent, and this one holds the most of it."""
+    def cut_off(self) -> None:
+        """Engine: slow clients have reached their total limit, and this one holds the most of it."""
         if self.closed and self.ws is not None:
             self.ws.transport.abort()  # it had its time to read
-        elif not self._slow and not self.closed:
-            self._overflow(self.backlog)
+        elif not self._delivery_stopped and not self.closed:
+            self._stop_delivery(self.backlog)
 
-    def _overflow(self, backlog: int) -> None:
-        self._slow = True  # nothing more is delivered: a gap must not be followed by data
+    def _stop_delivery(self, backlog: int) -> None:
+        """Deliver nothing more, as data must not follow a gap, and have the client closed."""
+        self._delivery_stopped = True
         self.engine.loop.call_soon(self.engine.on_slow, self, backlog)
 
     # --- polling ----------------------------------------------------------------------------
@@ -177,12 +211,12 @@ class Session:
         if self.poll is not None and not self.poll.done():
             self.poll.set_result(None)
 
-    def poll_lost(self) -> bool:
+    def is_poll_lost(self) -> bool:
         """Whether the connection of the pending poll is gone."""
         return self._poll_request is not None and self._poll_request.transport is None
 
     def drain(self) -> eio.Packet:
-        """The payload of a poll answer; NOOP when there is nothing to say."""
+        """The payload of a poll answer; a NOOP packet when nothing is buffered."""
         packets, self.buffer, self.buffered = self.buffer or [eio.NOOP], [], 0
         most = self.poll_limit
         if 0 < most < len(packets):
@@ -193,7 +227,7 @@ class Session:
         return eio.encode_payload_v3(packets, base64_only=self.base64_only)
 
     async def wait_poll(self, request: web.BaseRequest) -> eio.Packet:
-        """Answer a GET: what is buffered, or what comes."""
+        """The payload that answers a GET: what is buffered, or else what comes next."""
         if not self.buffer and not self.probed and not self.closed:
             self.poll, self._poll_request = self.engine.loop.create_future(), request
             try:
@@ -213,7 +247,7 @@ class Session:
         self.upgrading = self.probed = False
         packets, self.buffer, self.buffered = self.buffer, [], 0
         if packets:
-            ws.write(b"".join([eio.frame_packet(p, self.revision) for p in packets]))
+            ws.write(b"".join([eio.encode_packet_frame(p, self.revision) for p in packets]))
         self._wake_poll()
 
     def begin_probe(self) -> None:
@@ -224,7 +258,7 @@ class Session:
     # --- receiving --------------------------------------------------------------------------
 
     def received(self, message: eio.Packet) -> Awaitable[None] | None:
-        """WebSocket: a packet. What breaks the protocol ends the session."""
+        """WebSocket: a packet. A violation of the protocol ends the session."""
         try:
             if message.__class__ is str:
                 if message[:1] == eio.MESSAGE and not self.closed:
@@ -256,9 +290,9 @@ class Session:
             return self.engine.on_message(self, packet)
         self._last_seen = self.engine.loop.time()
         if kind == eio.PONG and self.revision == 4:
-            self._ponged()
+            self._handle_pong()
         elif kind == eio.PING and self.revision == 3:
-            self.engine.hub.send(self, _PONG if packet == eio.PING else Parcel((eio.PONG + str(packet[1:]),)))
+            self.engine.hub.send(self, _PONG if packet == eio.PING else PreparedMessage((eio.PONG + str(packet[1:]),)))
         elif kind == eio.CLOSE:
             self.close("client closed", eio.NOOP)
         elif kind not in eio.TYPES or kind in (eio.OPEN, eio.PING, eio.PONG):
@@ -267,7 +301,7 @@ class Session:
 
     # --- heartbeat --------------------------------------------------------------------------
 
-    def expired(self) -> bool:
+    def is_expired(self) -> bool:
         """Whether the heartbeat is overdue now, even if its timer has not run yet."""
         now = self.engine.loop.time()
         if self.revision == 4:
@@ -276,19 +310,19 @@ class Session:
 
     def _arm(self, when: float) -> None:
         self._due = when
-        self._timer = self.engine.loop.call_at(when, self._beat)
+        self._timer = self.engine.loop.call_at(when, self._check_heartbeat)
 
-    def _beat(self) -> None:
-        """Revision 4: the server pings ("Heartbeat"). Revision 3: the client does, we only watch."""
+    def _check_heartbeat(self) -> None:
+        """Ping in revision 4 ("Heartbeat"); in revision 3 the client pings. End the session when it is overdue."""
         now = self.engine.loop.time()
         late = now - self._due
-        if self.poll_lost():
+        if self.is_poll_lost():
             self.close("transport error")
         elif late > _LATE:  # what came while the loop stalled has not been read yet
             self._deadline += late
             self._last_seen += late
             self._arm(now + _LATE)
-        elif self.expired():
+        elif self.is_expired():
             self.close("ping timeout")
         elif self.revision == 3:
             self._arm(self._last_seen + self.engine.ping_interval + self.engine.ping_timeout)
@@ -301,7 +335,7 @@ class Session:
             self.engine.hub.send(self, _PING)
             self._arm(self._deadline)
 
-    def _ponged(self) -> None:
+    def _handle_pong(self) -> None:
         if not self._awaiting_pong:
             return
         self._awaiting_pong = False
@@ -313,38 +347,38 @@ class Session:
 
     # --- end --------------------------------------------------------------------------------
 
-    def close(self, reason: str, poll_answer: str = eio.CLOSE, farewell: Parcel | None = None) -> None:
-        """End the session: what is queued goes out first, then ``farewell``.
+    def close(self, reason: str, poll_answer: str = eio.CLOSE, final_message: PreparedMessage | None = None) -> None:
+        """End the session: what is queued goes out first, then ``final_message``.
 
-        A client that does not read gets ``engine.linger`` seconds to take what is already written.
+        A client that does not read gets ``engine.linger`` seconds to take what is written already.
         """
         if self.closed:
             return
         lost = self.ws is not None and self.ws.over
-        if not self._slow and not lost:
-            self.engine.hub.settle(self)
+        if not self._delivery_stopped and not lost:
+            self.engine.hub.flush_and_leave(self)
         self.closed, self.reason = True, reason
         self._timer.cancel()
-        self.engine.hub.settle(self)
+        self.engine.hub.flush_and_leave(self)
         if self.poll is not None:
-            if farewell is not None:
-                self.buffer += farewell.packets
+            if final_message is not None:
+                self.buffer += final_message.packets
             self.buffer.append(poll_answer)
             self._wake_poll()
         if self.ws is not None and not lost:
-            if farewell is not None:
-                self.ws.write(join_frames((farewell,), self.revision))
-            self.engine.spawn(self._end(self.ws))
+            if final_message is not None:
+                self.ws.write(join_frames((final_message,), self.revision))
+            self.engine.spawn(self._close_when_read(self.ws))
         self.engine.forget(self)
 
-    async def _end(self, ws: WebSocket) -> None:
+    async def _close_when_read(self, ws: WebSocket) -> None:
         loop = self.engine.loop
         give_up = loop.time() + self.engine.linger
-        if ws.owed:
-            self.engine.lags(self)
-        while ws.owed and loop.time() < give_up:
+        if ws.buffered_amount:
+            self.engine.track_slow(self)
+        while ws.buffered_amount and loop.time() < give_up:
             await asyncio.sleep(0.05)
-        if ws.owed:
+        if ws.buffered_amount:
             ws.transport.abort()
         else:
             ws.close()
@@ -366,13 +400,13 @@ class Probe:
         self._timer = engine.loop.call_later(engine.upgrade_timeout, self._stop)
 
     def received(self, message: eio.Packet) -> None:
-        """Nothing but a probe or two, then the upgrade."""
+        """Accept a probe or two and then the upgrade, nothing else."""
         session, ws = self._session, self._ws
         if ws is None:
             return
         self._packets += 1
         if message == eio.PING + "probe" and self._packets < 3 and not session.closed:
-            ws.write(eio.frame(b"3probe"))
+            ws.write(eio.encode_frame(b"3probe"))
             session.begin_probe()
         elif message == eio.UPGRADE and session.probed and not session.closed:
             self._ws = None
@@ -383,10 +417,10 @@ class Probe:
             self._stop()
 
     def failed(self, error: ProtocolError) -> None:
-        """Nothing here is awaited."""
+        """Never called: :meth:`received` returns nothing to await."""
 
     def lost(self) -> None:
-        """The client hung up: it goes on with polling."""
+        """The client hung up; it goes on with polling."""
         self._stop()
 
     def _stop(self) -> None:

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
@@ -14,87 +12,27 @@ from typing import Any, NamedTuple, Protocol
 from .eio_codec import MESSAGE, Packet
 from .errors import ProtocolError
 
-# Socket.IO protocol 5, "Packet types".
-CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT, BINARY_ACK = "0123456"
+# Socket.IO protocol 5, "Packet types": characters of the packet's text, as those of Engine.IO are.
+CONNECT = "0"
+DISCONNECT = "1"
+EVENT = "2"
+ACK = "3"
+CONNECT_ERROR = "4"
+BINARY_EVENT = "5"
+BINARY_ACK = "6"
+_KINDS = frozenset((CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT, BINARY_ACK))
 
 RESERVED = frozenset({"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"})
-_HEAD = re.compile(r"(?:(\d{1,4})-)?(?:(/[^,]*)(?:,|$))?(\d{1,15})?", re.ASCII)
-_DIGIT_KINDS = frozenset("0123456")
+_HEADER = re.compile(r"(?:(\d{1,4})-)?(?:(/[^,]*)(?:,|$))?(\d{1,15})?", re.ASCII)
 
 
 class Json(Protocol):
-    """What the codec needs of a JSON library: strict both ways; without ``default``, bytes are a TypeError."""
+    """What the codec needs of a JSON library, which must refuse both ways what is not JSON. Without ``default``, bytes
+    are a TypeError."""
 
     def dumps(self, value: Any, default: Callable[[Any], Any] | None = None) -> str: ...
 
     def loads(self, text: str, at: int = 0) -> Any: ...
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError("number out of range")
-    return value
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _fast_encode(plain: json.JSONEncoder) -> Callable[[Any], str]:
-    """``plain.encode`` without its preparations, which cost more than a small message. What is encoded came from
-    JSON and has no circles. Where the interpreter has no such thing it is ``plain.encode`` itself."""
-    try:
-        make = json.encoder.c_make_encoder  # type: ignore[attr-defined]
-        encode = json.encoder.encode_basestring
-        pieces = make(None, plain.default, encode, None, ":", ",", False, False, False)
-        if "".join(pieces({"\u00e9": [1, None]}, 0)) != '{"\u00e9":[1,null]}':
-            return plain.encode
-    except (AttributeError, TypeError):
-        return plain.encode
-    return lambda value: "".join(pieces(value, 0))
-
-
-class StdJson:
-    """The standard library, kept to what every JavaScript peer can parse.
-
-    NaN and Infinity are refused both ways: one such number, relayed to a room, makes each browser in
-    it close its connection. A lone surrogate (``"\\ud800"``) is valid JSON but not UTF-8: escaped then.
-    """
-
-    _options: dict[str, Any] = {"separators": (",", ":"), "allow_nan": False}
-
-    def __init__(self) -> None:
-        self._decoder = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
-        self._scan: Callable[[str, int], tuple[Any, int]] = self._decoder.scan_once  # type: ignore[attr-defined]
-        self._encode = _fast_encode(json.JSONEncoder(ensure_ascii=False, **self._options))
-
-    def dumps(self, value: Any, default: Callable[[Any], Any] | None = None) -> str:
-        if default is not None:
-            return json.JSONEncoder(default=default, **self._options).encode(value)
-        text = self._encode(value)
-        if not text.isascii():
-            try:
-                text.encode()
-            except UnicodeEncodeError:
-                return json.JSONEncoder(**self._options).encode(value)
-        return text
-
-    def loads(self, text: str, at: int = 0) -> Any:
-        """The value that begins at ``at`` and ends with the text. Raises ValueError, RecursionError."""
-        if text[at : at + 1] in " \t\r\n":
-            return self._decoder.decode(text[at:])
-        value, end = self._decoder.raw_decode(text, at)
-        if end != len(text) and text[end:].strip(" \t\r\n"):
-            raise ValueError("more than one value")
-        return value
-
-    def end(self, text: str, at: int) -> int:
-        """Where the value ends that begins at ``at``. Raises ValueError, RecursionError."""
-        try:
-            return self._scan(text, at)[1]
-        except StopIteration as exc:
-            raise ValueError(f"no value at {exc.value}") from None
 
 
 class SioPacket(NamedTuple):
@@ -109,16 +47,8 @@ class SioPacket(NamedTuple):
 class Codec:
     """Encoder, and decoder factory, around one JSON library."""
 
-    def __init__(self, json_library: Json | None = None) -> None:
-        self.json: Json = json_library or StdJson()
-
-    def event(self, namespace: str, args: list[Any]) -> tuple[Packet, ...]:
-        """An EVENT that asks for no acknowledgement."""
-        try:
-            body = self.json.dumps(args)
-        except TypeError:  # something that is not JSON: perhaps binary
-            return self.encode(EVENT, namespace, args)
-        return (f"42{body}" if namespace == "/" else f"42{namespace},{body}",)
+    def __init__(self, json_library: Json) -> None:
+        self.json = json_library
 
     def encode(self, kind: str, namespace: str, data: Any = None, id: int | None = None) -> tuple[Packet, ...]:
         """Engine.IO packets of one Socket.IO packet: text, then its attachments in order."""
@@ -156,20 +86,21 @@ class Decoder:
         self._size = 0
         self._need = 0
 
-    def plain_event(self, text: str, at: int) -> list[Any]:
-        """``42[…`` or ``427[…``: an event of the main namespace, by far the most frequent shape; JSON begins at ``at``."""
+    def decode_plain_event(self, text: str, at: int) -> list[Any]:
+        """The arguments of ``42[…`` or ``427[…``, an event of the main namespace and by far the most frequent packet.
+        Its JSON begins at ``at``."""
         if self.waiting is not None:
             raise ProtocolError("text while attachments are due")
-        return self._event(self._json(text, at))
+        return self._check_event(self._parse_json(text, at))
 
-    def text(self, text: str) -> SioPacket | None:
+    def decode_text(self, text: str) -> SioPacket | None:
         """Decode an Engine.IO text message (with its leading ``4``); None while attachments are due."""
         if self.waiting is not None:
             raise ProtocolError("text while attachments are due")
         kind = text[1:2]
-        if kind not in _DIGIT_KINDS or not kind:
+        if kind not in _KINDS:
             raise ProtocolError("unknown Socket.IO packet type")
-        head = _HEAD.match(text, 2)
+        head = _HEADER.match(text, 2)
         assert head is not None  # every group is optional
         count, namespace, number = head[1], head[2] or "/", head[3]
         rest = text[head.end() :]
@@ -177,9 +108,9 @@ class Decoder:
         binary = kind in (BINARY_EVENT, BINARY_ACK)
         if (count is not None) != binary:
             raise ProtocolError("attachment count misplaced")
-        data = self._json(rest) if rest else None
+        data = self._parse_json(rest) if rest else None
         if kind in (EVENT, BINARY_EVENT):
-            packet = SioPacket(EVENT, namespace, id, self._event(data))
+            packet = SioPacket(EVENT, namespace, id, self._check_event(data))
         elif kind in (ACK, BINARY_ACK):
             if id is None or not isinstance(data, list):
                 raise ProtocolError("invalid acknowledgement")
@@ -200,7 +131,7 @@ class Decoder:
             return None
         return packet
 
-    def binary(self, body: bytes) -> SioPacket | None:
+    def decode_binary(self, body: bytes) -> SioPacket | None:
         """Take one attachment; the packet when it was the last."""
         packet = self.waiting
         if packet is None:
@@ -214,32 +145,32 @@ class Decoder:
         self.waiting, parts = None, self._parts
         self._parts = []
         try:
-            return packet._replace(data=_fill(packet.data, parts))
+            return packet._replace(data=_fill_placeholders(packet.data, parts))
         except RecursionError as exc:
             raise ProtocolError("nested too deep") from exc
 
-    def _json(self, text: str, at: int = 0) -> Any:
+    def _parse_json(self, text: str, at: int = 0) -> Any:
         try:
             return self._loads(text, at)
         except (ValueError, RecursionError) as exc:
             raise ProtocolError("invalid JSON") from exc
 
     @staticmethod
-    def _event(data: Any) -> list[Any]:
+    def _check_event(data: Any) -> list[Any]:
         if not isinstance(data, list) or not data or not isinstance(data[0], str) or data[0] in RESERVED:
             raise ProtocolError("invalid event")
         return data
 
 
-def _fill(value: Any, parts: list[bytes]) -> Any:
+def _fill_placeholders(value: Any, parts: list[bytes]) -> Any:
     """Put attachments in the place of their placeholders."""
     if isinstance(value, list):
-        return [_fill(v, parts) for v in value]
+        return [_fill_placeholders(v, parts) for v in value]
     if isinstance(value, dict):
         if value.get("_placeholder") is True:
             num = value.get("num")
             if type(num) is not int or not 0 <= num < len(parts):
                 raise ProtocolError("placeholder without attachment")
             return parts[num]
-        return {k: _fill(v, parts) for k, v in value.items()}
+        return {k: _fill_placeholders(v, parts) for k, v in value.items()}
     return value

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The server's side of WebSocket (RFC 6455), without extensions, on a connection taken over from aiohttp.
 
-aiohttp reads the request. From the answer on, the transport is ours: a message goes from the socket to its receiver
-without a task, a queue or a future between, and a connection that idles holds neither request nor handler.
+aiohttp reads the request. From the answer on, the transport belongs to this module: a message goes from the socket to
+its receiver without a task, a queue or a future between, and an idle connection holds neither request nor handler.
 """
 
 from __future__ import annotations
@@ -24,32 +24,71 @@ from .errors import ProtocolError
 
 log = logging.getLogger(__name__)
 
-NORMAL, PROTOCOL, NOT_UTF8, TOO_BIG = 1000, 1002, 1007, 1009  # RFC 6455 section 7.4.1
-_CODES = frozenset((1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014))  # that a client may send
+# Close codes (RFC 6455 section 7.4.1), and those that a client may send.
+NORMAL = 1000
+PROTOCOL = 1002
+NOT_UTF8 = 1007
+TOO_BIG = 1009
+_CLIENT_CODES = frozenset((1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014))
 
-_MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
-_TEXT, _CLOSE, _PING, _PONG = 0x81, 0x88, 0x89, 0x8A  # first byte: FIN and opcode
-_NOTHING = bytearray()  # shared by all who wait for nothing: it is never added to
-_OWED = 64 << 10  # bytes that a client leaves unread, after which its pings are not answered
-_AHEAD = 256 << 10  # bytes that come while a message is handled, after which reading pauses
+# Opcodes (section 5.2). Plain numbers, as they are compared for every frame.
+_CONTINUATION = 0x0
+_TEXT = 0x1
+_BINARY = 0x2
+_CLOSE = 0x8
+_PING = 0x9
+_PONG = 0xA
+_CONTROL = 0x8  # the bit that control frames have in their opcode
+_OPCODES = frozenset((_CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG))
+_FIN = 0x80
+_MAX_CONTROL = 125  # bytes (section 5.5)
+
+_MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # section 1.3
+_NOTHING = bytearray()  # shared by all connections with nothing to keep; it is never added to
+_PONG_LIMIT = 64 << 10  # unread bytes of a client with which its pings are not answered
+_READ_AHEAD = 256 << 10  # bytes that may come while a message is handled before reading pauses
 
 
 class Receiver(Protocol):
-    """Who is told what a client says."""
+    """Where the messages of a client go."""
 
     def received(self, message: str | bytes) -> Awaitable[None] | None:
-        """A message. While what is returned is awaited, no other message is handed over."""
+        """A message. While the awaitable that this returns is awaited, no other message is handed over."""
 
     def failed(self, error: ProtocolError) -> None:
-        """What was awaited says that the client broke the protocol."""
+        """What was awaited found that the client violated the protocol."""
 
     def lost(self) -> None:
-        """The connection is over, or about to end: nothing more is sent or handed over. May be told twice."""
+        """The connection is over, or about to end: nothing more is sent or handed over. May be called twice."""
+
+
+# A frame's header (section 5.2): FIN, RSV1 to RSV3 (bits, where they are in the first byte), opcode, mask (four bytes, or
+# none when the frame is not masked), bytes of payload, bytes of the header itself. A plain tuple, unpacked where it is
+# used: every message has a frame, and a tuple with names takes half a microsecond to make.
+FrameHeader = tuple[bool, int, int, bytes, int, int]
+_SMALLEST_HEADER = 6  # bytes: two, and the mask
+
+
+def parse_header(data: bytes, at: int) -> FrameHeader | None:
+    """The header of the frame at ``at``, of which at least six bytes must be there; None when it is longer than ``data``.
+
+    A frame that is not masked violates the protocol whatever follows: its extended length is not waited for.
+    """
+    first, second = data[at], data[at + 1]
+    length, size = second & 0x7F, _SMALLEST_HEADER
+    if second < 0x80:
+        return first >= _FIN, first & 0x70, first & 0x0F, b"", length, size - 4
+    if length > 125:
+        size += 2 if length == 126 else 8
+        if len(data) - at < size:
+            return None
+        length = int.from_bytes(data[at + 2 : at + size - 4], "big")
+    return first >= _FIN, first & 0x70, first & 0x0F, data[at + size - 4 : at + size], length, size
 
 
 def accept_key(request: web.BaseRequest) -> bytes | None:
-    """What answers the request's key (section 4.2.2); None when it is no opening handshake of version 13,
-    or when the client has hung up already."""
+    """The answer to the request's key (section 4.2.2); None when the request is no opening handshake of version 13, or
+    the client has hung up already."""
     key = request.headers.get(hdrs.SEC_WEBSOCKET_KEY, "")
     try:
         if len(base64.b64decode(key, validate=True)) != 16:
@@ -61,9 +100,8 @@ def accept_key(request: web.BaseRequest) -> bytes | None:
     tokens = ",".join(request.headers.getall(hdrs.CONNECTION, ())).lower().split(",")
     if "upgrade" not in [token.strip() for token in tokens]:
         return None
-    if (
-        request.transport is None or request.transport.is_closing()
-    ):  # TLS may have the end on its way to aiohttp already
+    # TLS may know that the connection has ended before aiohttp does.
+    if request.transport is None or request.transport.is_closing():
         return None
     return base64.b64encode(hashlib.sha1(key.encode() + _MAGIC, usedforsecurity=False).digest())
 
@@ -81,12 +119,12 @@ except ImportError:
     unmask = slow_unmask  # type: ignore[assignment]  # it takes bytes only, and gets nothing else
 
 
-def _answer_to(payload: bytes) -> int:
-    """The code of our close frame after a client's with that payload (sections 5.5.1, 7.4, 8.1)."""
+def _choose_close_code(payload: bytes) -> int:
+    """The code of the close frame that answers a client's with that payload (sections 5.5.1, 7.4, 8.1)."""
     if not payload:
         return NORMAL
     code = int.from_bytes(payload[:2], "big")
-    if len(payload) == 1 or not (code in _CODES or 3000 <= code < 5000):
+    if len(payload) == 1 or not (code in _CLIENT_CODES or 3000 <= code < 5000):
         return PROTOCOL
     try:
         payload[2:].decode()
@@ -95,7 +133,7 @@ def _answer_to(payload: bytes) -> int:
     return code
 
 
-class _Early:
+class _EarlyData:
     """Takes what a client sent without waiting for the answer to its handshake (RFC 6455 section 4.1 forbids it)."""
 
     def __init__(self, ws: WebSocket) -> None:
@@ -110,14 +148,15 @@ class _Early:
 
 
 class WebSocket(asyncio.Protocol):
-    """One connection. ``limit``: largest message, in bytes; ``linger``: seconds to wait for the client's half of the end."""
+    """One connection. ``limit`` is the largest message in bytes, ``linger`` the seconds to wait for the client's close
+    frame."""
 
     __slots__ = (
         "_closing",
+        "_fragmented",
         "_hang_up",
         "_held",
         "_held_bytes",
-        "_kind",
         "_limit",
         "_linger",
         "_loop",
@@ -143,12 +182,12 @@ class WebSocket(asyncio.Protocol):
         self._need = 0  # bytes of it that make the frame whole
         self._waiting: asyncio.Future[None] | None = None  # what the receiver is busy with
         self._paused = False
-        self._parts = (
-            bytearray()
-        )  # of a fragmented message: parts may be of a byte each, and an object for each costs more
+        # Of a fragmented message: its payload so far (one buffer, as parts may be of a byte each), its size as it
+        # counts against the limit, and its opcode.
+        self._parts = bytearray()
         self._size = 0
-        self._kind = 0  # opcode of the fragmented message
-        self._closing = False  # our close frame is on its way
+        self._fragmented = 0
+        self._closing = False  # the server's close frame is on its way
         self.blocked = False  # the kernel has not taken all that was written: what is written now is held here
         self._held: deque[bytes] | None = None
         self._held_bytes = 0
@@ -157,12 +196,13 @@ class WebSocket(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
 
     def take_over(self, request: web.Request, accept: bytes) -> None:
-        """Answer the handshake; the connection is over for aiohttp, and goes on here. The handler has to return at once."""
+        """Answer the handshake. For aiohttp the connection is over, and it goes on here; the handler has to return at
+        once."""
         transport = request.transport
         assert transport is not None
         self.transport = transport
         old = request.protocol
-        old.set_parser(_Early(self))  # type: ignore[arg-type]  # of a parser it calls only these methods
+        old.set_parser(_EarlyData(self))  # type: ignore[arg-type]  # of a parser it calls only these methods
         transport.set_protocol(self)
         transport.set_write_buffer_limits(high=1)  # with 0 asyncio's TLS takes nothing for something
         old.transport = None  # or it would close it
@@ -175,8 +215,8 @@ class WebSocket(asyncio.Protocol):
             self._loop.call_soon(self._resume)
 
     @property
-    def owed(self) -> int:
-        """Bytes written that the kernel has not taken yet."""
+    def buffered_amount(self) -> int:
+        """Bytes written that the kernel has not taken yet (as ``bufferedAmount`` of the browsers' WebSocket)."""
         try:
             return 0 if self.over else self.transport.get_write_buffer_size() + self._held_bytes
         except AttributeError:  # TLS of asyncio before Python 3.11, in the turn in which the connection ends
@@ -185,8 +225,8 @@ class WebSocket(asyncio.Protocol):
     # --- writing ----------------------------------------------------------------------------
 
     def write(self, data: bytes) -> None:
-        """Send whole frames. A transport may copy what it cannot send at once; what is shared by many members is not held
-        by its transport then, but here."""
+        """Send whole frames. A transport may copy what it cannot send at once. So while it is blocked, frames are held
+        here, where slow clients share one buffer."""
         if not self.blocked:
             self.transport.write(data)
         elif not self.over:
@@ -196,35 +236,36 @@ class WebSocket(asyncio.Protocol):
             self._held_bytes += len(data)
 
     def pause_writing(self) -> None:
-        """Transport: something is left."""
+        """Transport: it holds bytes that the kernel has not taken."""
         self.blocked = True
 
     def resume_writing(self) -> None:
-        """Transport: nothing is left."""
+        """Transport: the kernel has taken everything."""
         self.blocked = False
         while self._held and not self.blocked:
             data = self._held.popleft()
             self._held_bytes -= len(data)
             self.transport.write(data)
         if self._hang_up and not self._held:
-            self._loop.call_soon(self.transport.close)  # asyncio would end it twice if it were closed in here
+            self._loop.call_soon(self.transport.close)  # closed right here, asyncio would end it twice
 
     # --- the end ----------------------------------------------------------------------------
 
     def close(self, code: int = NORMAL) -> None:
-        """Say good-bye and wait for the client to say it too, or to hang up; but not for long (section 7.1)."""
+        """Send a close frame and wait ``linger`` seconds for the client's, or for the end of the connection (section
+        7.1)."""
         if not self._closing:
             self._closing = True
-            self._say(code)
+            self._send_close(code)
 
-    def _say(self, code: int) -> None:
-        self.write(bytes((_CLOSE, 2)) + code.to_bytes(2, "big"))
+    def _send_close(self, code: int) -> None:
+        self.write(bytes((_FIN | _CLOSE, 2)) + code.to_bytes(2, "big"))
         self._timer = self._loop.call_later(self._linger, self.transport.abort)
 
     def _answer_close(self, payload: bytes) -> None:
-        """The client's half: if it was the first, ours follows."""
+        """The client's close frame: answer it unless it is an answer itself."""
         if not self._closing:
-            self._end(_answer_to(payload))
+            self._end_with(_choose_close_code(payload))
         self._close_transport()
 
     def _close_transport(self) -> None:
@@ -233,11 +274,11 @@ class WebSocket(asyncio.Protocol):
         else:
             self.transport.close()
 
-    def _end(self, code: int) -> None:
-        """The receiver is told before our close frame goes out: nothing may be sent after it (section 5.5.1)."""
+    def _end_with(self, code: int) -> None:
+        """Send a close frame. The receiver learns of it before, as nothing may be sent after it (section 5.5.1)."""
         self._closing = True  # it may want to close, too
         self.receiver.lost()
-        self._say(code)
+        self._send_close(code)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._timer is not None:
@@ -259,77 +300,78 @@ class WebSocket(asyncio.Protocol):
             self._read(data)
         else:
             rest = self._rest = bytearray(data)
-        if self._waiting is not None and len(rest) > _AHEAD + self._limit and not self._paused:
+        if self._waiting is not None and len(rest) > _READ_AHEAD + self._limit and not self._paused:
             self._paused = True
             self.transport.pause_reading()
 
     def _read(self, data: bytes) -> None:
-        """Hand over the whole frames; keep the rest, and how much it takes to be a frame: it may come byte by byte."""
-        at, end, stop = 0, len(data), 0
-        while end - at >= 6:  # two bytes, and the mask
-            first, size = data[at], data[at + 1]
-            start = at + 6
-            if size < 128:
-                return self._fail(PROTOCOL, "a frame without mask")
-            size -= 128
-            if size > 125:
-                start += 2 if size == 126 else 8
-                stop = start
-                if stop > end:
-                    break
-                size = int.from_bytes(data[at + 2 : start - 4], "big")
-            if self._size + size > self._limit and not (
-                first & 8 and size < 126
-            ):  # a control frame is no part of a message
-                if first & 8:
-                    return self._fail(PROTOCOL, "a control frame that is too long")
-                return self._fail(TOO_BIG, f"a message of more than {self._limit} bytes")
-            stop = start + size
-            if stop > end:
+        """Hand over the messages in whole frames, and keep the rest until more of it has come, perhaps byte by byte."""
+        at, end = 0, len(data)
+        need = _SMALLEST_HEADER
+        while end - at >= _SMALLEST_HEADER:
+            header = parse_header(data, at)
+            if header is None:
+                need = end - at + 1  # the next byte may make it whole
                 break
-            payload = unmask(data[start:stop], data[start - 4 : start])
-            at = stop
-            if first == _TEXT and not self._kind:
-                waiting = self._message(first & 15, payload)
+            fin, reserved, opcode, mask, length, size = header
+            if not mask:
+                return self._fail(PROTOCOL, "a frame without mask")
+            if opcode & _CONTROL:
+                if length > _MAX_CONTROL:
+                    return self._fail(PROTOCOL, "a control frame that is too long")
+            elif self._size + length > self._limit:
+                return self._fail(TOO_BIG, f"a message of more than {self._limit} bytes")
+            need = size + length
+            if end - at < need:
+                break
+            payload = unmask(data[at + size : at + need], mask)
+            at += need
+            need = _SMALLEST_HEADER
+            if fin and opcode == _TEXT and not reserved and not self._fragmented:  # by far the most frequent one
+                waiting = self._hand_over(opcode, payload)
             else:
-                waiting = self._other(first, payload)
+                waiting = self._handle_frame(fin, reserved, opcode, payload)
             if waiting is not None:
                 self._rest = bytearray(data[at:])
-                self._wait(waiting)
+                self._wait_for(waiting)
                 return None
         if at < end:
             self._rest = bytearray(data[at:])
-            self._need = max(stop, at + 6) - at
+            self._need = need
         return None
 
-    def _other(self, first: int, payload: bytes) -> Awaitable[None] | None:
-        """Everything but a text in one frame (sections 5.4, 5.5)."""
-        kind = first & 15
-        if first & 0x70 or kind not in (0, 1, 2, 8, 9, 10):
+    def _handle_frame(self, fin: bool, reserved: int, opcode: int, payload: bytes) -> Awaitable[None] | None:
+        """Sections 5.4 (fragmentation) and 5.5 (control frames)."""
+        if reserved or opcode not in _OPCODES:
             self._fail(PROTOCOL, "reserved bits or opcode")
-        elif kind >= 8:
-            if first < 128 or len(payload) > 125:
-                self._fail(PROTOCOL, "a control frame in parts, or too long")
-            elif first == _CLOSE:
-                self._answer_close(payload)
-            elif first == _PING and not self._closing and self.owed < _OWED:
-                self.write(bytes((_PONG, len(payload))) + payload)
-        elif (kind == 0) == (self._kind == 0):
+        elif opcode & _CONTROL:
+            self._handle_control(fin, opcode, payload)
+        elif (opcode == _CONTINUATION) != (self._fragmented != 0):
             self._fail(PROTOCOL, "a part of no message, or a message within another")
+        elif fin and not self._fragmented:
+            return self._hand_over(opcode, payload)
         else:
-            self._kind = self._kind or kind
+            self._fragmented = self._fragmented or opcode
             self._parts += payload
             self._size += len(payload) or 1  # so that empty parts do not go on for ever
-            if first >= 128:
-                payload, kind = bytes(self._parts), self._kind
-                self._parts, self._size, self._kind = bytearray(), 0, 0
-                return self._message(kind, payload)
+            if fin:
+                opcode, payload = self._fragmented, bytes(self._parts)
+                self._parts, self._size, self._fragmented = bytearray(), 0, 0
+                return self._hand_over(opcode, payload)
         return None
 
-    def _message(self, kind: int, payload: bytes) -> Awaitable[None] | None:
+    def _handle_control(self, fin: bool, opcode: int, payload: bytes) -> None:
+        if not fin:
+            self._fail(PROTOCOL, "a control frame in parts")
+        elif opcode == _CLOSE:
+            self._answer_close(payload)
+        elif opcode == _PING and not self._closing and self.buffered_amount < _PONG_LIMIT:
+            self.write(bytes((_FIN | _PONG, len(payload))) + payload)
+
+    def _hand_over(self, opcode: int, payload: bytes) -> Awaitable[None] | None:
         if self._closing:
             return None
-        if kind == 2:
+        if opcode == _BINARY:
             return self.receiver.received(payload)
         try:
             text = payload.decode()
@@ -342,16 +384,16 @@ class WebSocket(asyncio.Protocol):
         """Section 7.1.7: no more is read."""
         if not self._closing:
             log.info("WebSocket: %s", why)
-            self._end(code)
+            self._end_with(code)
         self._close_transport()
 
     # --- waiting for the receiver -----------------------------------------------------------
 
     def wait(self, waiting: Awaitable[None]) -> None:
         """Hand over nothing before this is done."""
-        self._wait(waiting)
+        self._wait_for(waiting)
 
-    def _wait(self, waiting: Awaitable[None]) -> None:
+    def _wait_for(self, waiting: Awaitable[None]) -> None:
         self._waiting = asyncio.ensure_future(waiting)
         self._waiting.add_done_callback(self._go_on)
 

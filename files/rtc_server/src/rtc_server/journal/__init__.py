@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The ordered, durable log of changes: one interface (``base``), one file for each store."""
 
-from .base import Change, Compact, Head, Journal, JournalError, JournalInUse, Outcome, Snapshot, Submission, label
+from .base import Change, Compact, Head, Journal, JournalError, JournalInUse, Outcome, Snapshot, Submission, make_label
 
 __all__ = [
     "Change",
@@ -15,5 +15,5 @@ __all__ = [
     "Outcome",
     "Snapshot",
     "Submission",
-    "label",
+    "make_label",
 ]

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the server asks of a journal.
 
-A journal is the sequencer: it gives each change of a project the next revision (1, 2, 3, …) and keeps it
-before it says so. Outcomes arrive in the order in which they became durable; that order is the order of
-delivery, so a journal shared by several servers can be put behind the same interface.
+A journal is the sequencer: it gives each change of a project the next revision (1, 2, 3, …) and makes it durable before
+it reports the outcome. Outcomes arrive in the order in which the changes became durable, which is the order of
+delivery; so a journal that several servers share can be put behind the same interface.
 """
 
 from __future__ import annotations
@@ -14,9 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from ..engine import StdJson
-
-dumps = StdJson().dumps
+from ..strict_json import dumps
 
 
 class JournalError(Exception):
@@ -57,14 +55,14 @@ class Head(NamedTuple):
     snapshot: int
 
 
-def label(id: str, user: str) -> str:
+def make_label(id: str, user: str) -> str:
     """A change's members ``id`` and ``user`` as JSON text, without the braces around them."""
     return f'"id":{dumps(id)},"user":{dumps(user)}'
 
 
 @dataclass(slots=True)
 class Submission:
-    """A change to be kept. ``data`` is JSON text in one line; ``label`` is :func:`label` of id and user.
+    """A change to be kept. ``data`` is JSON text in one line; ``label`` is :func:`make_label` of id and user.
     ``context`` is the submitter's own.
     """
 
@@ -88,7 +86,7 @@ class Compact:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of a submission.
+    """What became of a request.
 
     ``code`` is empty when it is durable; ``duplicate`` means that it was before: nothing new is to be
     delivered. Otherwise ``code`` is an error code of the contract and ``message`` says why.
@@ -115,7 +113,7 @@ class Journal(Protocol):
 
     @property
     def alive(self) -> bool:
-        """Whether it can still answer at all; if not, the process is to be started anew."""
+        """Whether it can answer at all; if not, the process has to be restarted."""
 
     async def start(self, on_outcomes: OnOutcomes) -> None:
         """Open the store. ``on_outcomes`` is called on the loop with each durable batch."""

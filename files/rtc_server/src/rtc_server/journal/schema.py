@@ -5,18 +5,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import secrets
 import sqlite3
+from collections.abc import Iterator
 
 from .base import JournalError, JournalInUse
 
 APPLICATION_ID = 0x52544331  # "RTC1": PRAGMA application_id
 VERSION = 2  # PRAGMA user_version
 
-# PRAGMA synchronous. SYNCED: the log is synced before COMMIT returns, so an acknowledged change survives power loss.
-# ORDERED: it is not, but a later transaction never survives without an earlier one.
+# PRAGMA synchronous. SYNCED: SQLite syncs its own WAL before COMMIT returns, so the transaction survives power loss.
+# ORDERED: it does not, but a later transaction never survives without an earlier one.
 SYNCED, ORDERED = "FULL", "NORMAL"
 
 # A change's key is project number * SPAN + revision: one B-tree, read in order, without a second index.
@@ -27,8 +29,8 @@ CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE project (
   number INTEGER PRIMARY KEY,
   name TEXT NOT NULL UNIQUE,
-  epoch TEXT,                            -- NULL: the file's own
-  revision INTEGER NOT NULL DEFAULT 0,   -- changes up to it are filed; later ones are in the log
+  epoch TEXT,                            -- NULL: that of the file, in table meta
+  revision INTEGER NOT NULL DEFAULT 0,   -- changes up to it are flushed; later ones are in the log
   base INTEGER NOT NULL DEFAULT 0,       -- changes after it are in table change
   snapshot_revision INTEGER NOT NULL DEFAULT 0,
   snapshot TEXT
@@ -51,15 +53,17 @@ CREATE TABLE change_id (
 
 # MIGRATIONS[n] brings a file of version n to version n + 1, also a new one; each runs in one transaction.
 MIGRATIONS: dict[int, str] = {
-    1: "DELETE FROM meta WHERE key='log';",  # nothing; but who knows no log (log.py) must not open a file that may have one
+    # Changes no table: a server that knows no write-ahead log (wal.py) must not open a file that may have one.
+    1: "DELETE FROM meta WHERE key='log';",
 }
 
 
 def connect(path: str, *, write: bool, timeout: float = 5.0) -> sqlite3.Connection:
-    """A connection in autocommit mode (transactions are ours) that any one thread may use at a time."""
+    """A connection in autocommit mode (see :func:`transaction`) that any one thread may use at a time."""
     mode = "rwc" if write else "ro"
-    uri = "file:" + path.replace("%", "%25").replace("?", "%3f").replace("#", "%23") + "?mode=" + mode
-    db = sqlite3.connect(uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False)
+    db = sqlite3.connect(
+        _make_uri(path, "mode=" + mode), uri=True, timeout=timeout, isolation_level=None, check_same_thread=False
+    )
     try:
         if write:
             db.execute("PRAGMA journal_mode=WAL")
@@ -80,40 +84,59 @@ def connect_reader(path: str) -> sqlite3.Connection:
         db.execute("SELECT value FROM meta WHERE key='epoch'").fetchone()
     except sqlite3.OperationalError:
         db.close()
-        wal = path + "-wal"
-        if os.path.exists(wal) and os.path.getsize(wal) > 0:
-            raise  # without its log the file would show an older state
-        quoted = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-        db = sqlite3.connect(f"file:{quoted}?immutable=1", uri=True, isolation_level=None, check_same_thread=False)
+        sqlite_wal = path + "-wal"
+        if os.path.exists(sqlite_wal) and os.path.getsize(sqlite_wal) > 0:
+            raise  # without SQLite's own WAL the file would show an older state
+        db = sqlite3.connect(_make_uri(path, "immutable=1"), uri=True, isolation_level=None, check_same_thread=False)
     return db
 
 
+def _make_uri(path: str, options: str) -> str:
+    """SQLite's name for a file, "URI Filenames"."""
+    return "file:" + path.replace("%", "%25").replace("?", "%3f").replace("#", "%23") + "?" + options
+
+
+@contextlib.contextmanager
+def open_for_reading(path: str) -> Iterator[sqlite3.Connection]:
+    """A reading connection to a journal for the block; errors of SQLite and the system become JournalErrors."""
+    try:
+        with contextlib.closing(connect_reader(path)) as db:
+            check(db, path)
+            yield db
+    except (sqlite3.Error, OSError) as exc:
+        raise JournalError(f"{path}: {exc}") from exc
+
+
+@contextlib.contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """All of the block or nothing. The block may rely on what it reads: no one else writes meanwhile."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        # After some errors SQLite has rolled back by itself ("Transactions", 3): then only the error itself matters.
+        with contextlib.suppress(sqlite3.Error):
+            db.execute("ROLLBACK")
+        raise
+
+
 def prepare(db: sqlite3.Connection, path: str) -> None:
-    """Create or migrate the tables. Raises JournalError for a file that is not ours or is newer than us."""
+    """Create or migrate the tables. Raises JournalError for a file that is no journal, or of a newer version."""
     version = check(db, path, empty_ok=True)
     if version == 0:
         epoch = secrets.token_hex(8)
-        db.execute("BEGIN IMMEDIATE")
-        try:
-            for statement in _statements(_CREATE):
+        with transaction(db):
+            for statement in _split_statements(_CREATE):
                 db.execute(statement)
             db.execute("INSERT INTO meta VALUES ('epoch', ?)", (epoch,))
             db.execute(f"PRAGMA application_id={APPLICATION_ID}")
             db.execute("PRAGMA user_version=1")
-            db.execute("COMMIT")
-        except BaseException:
-            db.execute("ROLLBACK")
-            raise
     for old in range(max(version, 1), VERSION):
-        db.execute("BEGIN IMMEDIATE")
-        try:
-            for statement in _statements(MIGRATIONS[old]):
+        with transaction(db):
+            for statement in _split_statements(MIGRATIONS[old]):
                 db.execute(statement)
             db.execute(f"PRAGMA user_version={old + 1}")
-            db.execute("COMMIT")
-        except BaseException:
-            db.execute("ROLLBACK")
-            raise
 
 
 def set_meta(db: sqlite3.Connection, key: str, value: str) -> None:
@@ -122,7 +145,7 @@ def set_meta(db: sqlite3.Connection, key: str, value: str) -> None:
 
 
 def check(db: sqlite3.Connection, path: str, *, empty_ok: bool = False) -> int:
-    """The file's schema version (0: empty). Raises JournalError when it is not for us."""
+    """The file's schema version (0: empty). Raises JournalError when it is no journal, or of a newer version."""
     version = int(db.execute("PRAGMA user_version").fetchone()[0])
     application = int(db.execute("PRAGMA application_id").fetchone()[0])
     tables = int(db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
@@ -160,10 +183,10 @@ def lock(path: str) -> int:
 
 
 def unlock(fd: int) -> None:
-    """Give the journal free. The lock's file stays: removing it would let two processes hold different ones."""
+    """Release the journal. The lock's file stays: removing it would let two processes hold different ones."""
     os.close(fd)
 
 
-def _statements(script: str) -> list[str]:
+def _split_statements(script: str) -> list[str]:
     lines = [line.partition("--")[0] for line in script.splitlines()]
     return [part for part in "\n".join(lines).split(";") if part.strip()]

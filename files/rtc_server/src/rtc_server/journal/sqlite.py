@@ -1,10 +1,10 @@
 # Copyright (c) 2026, the collab.rtc authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The journal: a SQLite file and a log of what is not in it yet, one committing thread with group commit.
+"""The journal on SQLite: a file, a write-ahead log of what is not in it yet, one committing thread with group commit.
 
-All that is submitted while one batch is being synced makes up the next batch, so the price of a sync is
-shared by as many changes as come in meanwhile. Reads have a connection and a thread of their own.
+Everything that is submitted while one batch is being synced makes up the next batch, so that as many changes as come in
+meanwhile share the price of a sync. Reads have a connection and a thread of their own.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from . import arrivals, log, schema
-from .arrivals import Row
+from . import memtable, schema, wal
 from .base import Change, Head, JournalError, JournalInUse, OnOutcomes, Outcome, Snapshot, Submission
+from .record import Record, decode_record
 from .schema import SPAN
 from .writer import RETRY, Request, Writer
 
@@ -30,15 +30,16 @@ _T = TypeVar("_T")
 MAX_BATCH = 4096  # requests handed over at once
 MAX_WAITING = 50_000  # requests waiting for a batch
 MAX_WAITING_BYTES = 64 << 20
-_IDLE = 0.1  # seconds without a batch, after which changes are filed
+_IDLE = 0.1  # seconds without a batch, after which maintenance runs
 
 
 class SqliteJournal:
-    """:class:`~rtc_server.journal.base.Journal` in one file."""
+    """:class:`~rtc_server.journal.base.Journal` on the file at ``path``. Tests pass a writer that they can look
+    into."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, writer: Writer | None = None) -> None:
         self.path = os.path.abspath(path)
-        self._writer = Writer(self.path)
+        self._writer = writer or Writer(self.path)
         self._queue: queue.SimpleQueue[Sequence[Request] | None] = queue.SimpleQueue()
         self._waiting: list[Request] = []
         self._waiting_bytes = 0
@@ -64,8 +65,8 @@ class SqliteJournal:
     # --- start and end ------------------------------------------------------------------------
 
     async def start(self, on_outcomes: OnOutcomes) -> None:
-        """Lock and open the file. Raises JournalError when another server holds it; any other trouble
-        becomes a fault, which is looked at again every second."""
+        """Lock and open the file. Raises JournalInUse when another server holds it; anything else that goes wrong
+        becomes a fault, and is tried again every second."""
         self._loop = asyncio.get_running_loop()
         self._on_outcomes = on_outcomes
         self._idle.set()
@@ -89,7 +90,7 @@ class SqliteJournal:
         await self.idle()
         self._closing = True
         self._probe_timer.cancel()
-        # the writer last: it then folds the log into the file, which so is whole by itself after a stop
+        # the writer last: the last connection puts SQLite's own WAL into the file, which is then complete by itself
         await self._loop.run_in_executor(self._reader, self._close_reader)
         self._queue.put(None)
         await self._loop.run_in_executor(None, self._thread.join)
@@ -140,12 +141,12 @@ class SqliteJournal:
     def _run(self) -> None:
         """The committing thread."""
         writer = self._writer
-        wait: float | None = 0.0  # seconds until there is time for what can wait; None: nothing does
+        wait: float | None = 0.0  # seconds until maintenance; None: there is none to do
         while True:
             try:
                 batch = self._queue.get(timeout=wait)
             except queue.Empty:
-                wait = writer.tidy()
+                wait = writer.run_maintenance()
                 continue
             if batch is None:
                 break
@@ -153,9 +154,9 @@ class SqliteJournal:
                 writer.probe()
             else:
                 self._loop.call_soon_threadsafe(self._done, writer.commit(batch))
-                writer.keep_up(len(batch))
+                writer.enforce_backlog_limit(len(batch))
             wait = _IDLE
-        writer.settle()
+        writer.flush_and_close()
 
     # --- reading ------------------------------------------------------------------------------
 
@@ -166,8 +167,8 @@ class SqliteJournal:
     async def changes(self, project: str, since: int, limit: int, max_bytes: int) -> list[Change]:
         """Changes after ``since``, in order. Raises JournalError."""
 
-        def read(db: sqlite3.Connection, project: str, pending: list[Row]) -> list[Change]:
-            return _read_changes(db, project, pending, since, limit, max_bytes)
+        def read(db: sqlite3.Connection, project: str, unflushed: list[Record]) -> list[Change]:
+            return _read_changes(db, project, unflushed, since, limit, max_bytes)
 
         return await self._read(read, project)
 
@@ -175,17 +176,19 @@ class SqliteJournal:
         """The latest snapshot. Raises JournalError."""
         return await self._read(_read_snapshot, project)
 
-    async def _read(self, function: Callable[[sqlite3.Connection, str, list[Row]], _T], project: str) -> _T:
-        """Call the function on the reading thread, with what is not filed yet; the file is read after that."""
+    async def _read(self, function: Callable[[sqlite3.Connection, str, list[Record]], _T], project: str) -> _T:
+        """Call the function on the reading thread. The unflushed records that it gets were taken before it reads
+        tables."""
 
         def run() -> _T:
             try:
-                pending = self._writer.pending(project)
+                unflushed = self._writer.unflushed(project)
                 if self._read_db is None:
                     self._read_db = schema.connect_reader(self.path)
-                if pending is None:
-                    pending = arrivals.load(self._read_db, log.read(self._read_db, self.path)).get(project, [])
-                return function(self._read_db, project, pending)
+                if unflushed is None:
+                    batches = wal.read_batches(self._read_db, self.path)
+                    unflushed = memtable.load_unflushed(self._read_db, batches).get(project, [])
+                return function(self._read_db, project, unflushed)
             except (sqlite3.Error, OSError) as exc:
                 self._close_reader()
                 raise JournalError(f"{self.path}: {exc}") from exc
@@ -200,17 +203,17 @@ class SqliteJournal:
             self._read_db = None
 
 
-def _read_head(db: sqlite3.Connection, project: str, pending: list[Row]) -> Head:
+def _read_head(db: sqlite3.Connection, project: str, unflushed: list[Record]) -> Head:
     epoch = db.execute("SELECT value FROM meta WHERE key='epoch'").fetchone()[0]
     row = db.execute("SELECT epoch, revision, base, snapshot_revision FROM project WHERE name=?", (project,)).fetchone()
     if row is None:
         return Head(epoch, 0, 0, 0)
-    last = arrivals.parsed(pending[-1])[1].revision if pending else 0
+    last = decode_record(unflushed[-1])[1].revision if unflushed else 0
     return Head(row[0] or epoch, max(row[1], last), row[2], row[3])
 
 
 def _read_changes(
-    db: sqlite3.Connection, project: str, pending: list[Row], since: int, limit: int, max_bytes: int
+    db: sqlite3.Connection, project: str, unflushed: list[Record], since: int, limit: int, max_bytes: int
 ) -> list[Change]:
     row = db.execute("SELECT number FROM project WHERE name=?", (project,)).fetchone()
     if row is None:
@@ -222,12 +225,12 @@ def _read_changes(
         "SELECT key, id, user, time, data FROM change WHERE key>? AND key<? ORDER BY key LIMIT ?",
         (low + since, low + SPAN, limit),
     )
-    filed = (Change(key - low, *rest) for key, *rest in cursor)
-    unfiled = (arrivals.parsed(row)[1] for row in itertools.islice(pending, _position(pending, since + 1), None))
-    for change in itertools.chain(filed, unfiled):
+    flushed = (Change(key - low, *rest) for key, *rest in cursor)
+    later = itertools.islice(unflushed, _find_position(unflushed, since + 1), None)
+    for change in itertools.chain(flushed, (decode_record(record)[1] for record in later)):
         if len(found) == limit:
             break
-        if change.revision <= since:  # filed since the list of pending ones was made
+        if change.revision <= since:  # flushed since the unflushed records were taken
             continue
         size += len(change.data)
         if found and size > max_bytes:
@@ -238,11 +241,11 @@ def _read_changes(
     return found
 
 
-def _position(pending: list[Row], revision: int) -> int:
-    """Where that revision is, or would be: they follow one another."""
-    return max(0, revision - arrivals.parsed(pending[0])[1].revision) if pending else 0
+def _find_position(records: list[Record], revision: int) -> int:
+    """Where the record of that revision is or would be: revisions follow one another."""
+    return max(0, revision - decode_record(records[0])[1].revision) if records else 0
 
 
-def _read_snapshot(db: sqlite3.Connection, project: str, _pending: list[Row]) -> Snapshot | None:
+def _read_snapshot(db: sqlite3.Connection, project: str, _unflushed: list[Record]) -> Snapshot | None:
     row = db.execute("SELECT snapshot_revision, snapshot FROM project WHERE name=?", (project,)).fetchone()
     return None if row is None or row[1] is None else Snapshot(row[0], row[1])

@@ -5,18 +5,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import logging
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from . import arrivals, checkpoint, log, schema
-from .arrivals import Row
+from . import checkpoint, flush, memtable, schema, wal
 from .base import Change, Compact, JournalError, JournalInUse, Outcome, Submission
 from .checkpoint import Checkpoint
+from .memtable import MemTable, ProjectRecords
+from .record import Record, decode_record, encode_record, find_record
 from .schema import ORDERED, SPAN, SYNCED
 
 logger = logging.getLogger(__name__)
@@ -24,52 +26,29 @@ logger = logging.getLogger(__name__)
 Request = Submission | Compact
 
 RETRY = 1.0  # seconds between attempts to write again after a failure
-MAX_PENDING = 200_000  # changes, and
-MAX_PENDING_BYTES = 64 << 20  # of data, or
-MAX_LOG = 96 << 20  # bytes in a file of the log: with more, each commit is followed by filing
-_DELETE_ROWS = 5_000  # compacted changes deleted between two batches
-_PAGE = 4096
-_MAX_HEADS = 100_000
+# The backlog: with more unflushed changes than this, or more of their bytes, or more bytes of batches in one file of
+# the write-ahead log, every commit is followed by flushes.
+MAX_UNFLUSHED = 200_000
+MAX_UNFLUSHED_BYTES = 64 << 20
+MAX_WAL_BYTES = 96 << 20
+_DELETE_BATCH = 5_000  # compacted changes deleted between two commits
+_PAGE = 4096  # bytes that SQLite writes at least for a change
+_MAX_PROJECTS = 100_000
 
 
-class _Waiting:
-    """What is not filed of a project. Nearly all changes are new, and a set knows that after one look at memory; a dict of texts takes
-    several. Only the committing thread looks at the labels: they may be ahead of what is durable."""
+class _ProjectState:
+    """A project's number, its last revision, and whether some of its changes are flushed."""
 
-    __slots__ = ("_found", "labels", "rows")
+    __slots__ = ("flushed", "number", "revision")
 
-    def __init__(self) -> None:
-        self.labels: set[str] = set()
-        self.rows: list[Row] = []
-        self._found: dict[str, Row] = {}  # the first rows by label: as many as there were when one was looked for
-
-    def find(self, label: str) -> Row | None:
-        """The row of that label. After a connection broke many are sent again, so what was gone through once is remembered."""
-        for row in self.rows[len(self._found) :]:
-            self._found[arrivals.label_of(row)] = row
-        return self._found.get(label)
-
-    def remove(self, count: int) -> None:
-        """Forget the first so many, which are filed."""
-        for label in map(arrivals.label_of, self.rows[:count]):
-            self.labels.discard(label)
-            self._found.pop(label, None)
-        del self.rows[:count]
-
-
-class _Head:
-    """A project: its number, its last revision, and whether some of its changes are filed."""
-
-    __slots__ = ("filed", "number", "revision")
-
-    def __init__(self, number: int, revision: int, filed: bool) -> None:
+    def __init__(self, number: int, revision: int, flushed: bool) -> None:
         self.number = number
         self.revision = revision
-        self.filed = filed
+        self.flushed = flushed
 
 
 class Writer:
-    """One file. Only the committing thread calls it, apart from :meth:`pending`."""
+    """One journal. Only the committing thread calls it, apart from :meth:`unflushed`."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -77,15 +56,15 @@ class Writer:
         self.in_use = False
         self._lock: int | None = None
         self._db: sqlite3.Connection | None = None
-        self._heads: dict[str, _Head] = {}
-        self._log: log.Log | None = None
-        # What is not filed, by project: what is being filed, and what is in the log's file that is written now.
-        # One pair, so that a reader never sees one without the other.
-        self._pending: tuple[dict[str, _Waiting], dict[str, _Waiting]] = ({}, {})
-        self._count = self._bytes = 0  # of all of those
-        self._logged = 0  # bytes, roughly, in SQLite's own log
-        self._passes = Checkpoint(path)
-        self._trash: list[tuple[int, int]] = []  # number, base: rows below it can go
+        self._projects: dict[str, _ProjectState] = {}
+        self._wal: wal.Wal | None = None
+        # What is being flushed, which the other file of the write-ahead log has, and what is in the file that is
+        # written. One pair, so that a reader never sees one without the other.
+        self._memtables: tuple[MemTable, MemTable] = ({}, {})
+        self._unflushed = self._unflushed_bytes = 0  # changes in both memtables, and bytes of their records
+        self._sqlite_wal_bytes = 0  # roughly, in SQLite's own WAL
+        self._checkpoint = Checkpoint(path)
+        self._compacted: list[tuple[int, int]] = []  # number, base: changes up to the base can be deleted
         self._retry_at = 0.0
         self._suspect = False  # the file is damaged, until a check finds that it is not
 
@@ -97,33 +76,28 @@ class Writer:
             db = schema.connect(self.path, write=True)
             try:
                 schema.prepare(db, self.path)
-                self._begin(db)
+                self._recover(db)
             except BaseException:
                 db.close()
                 raise
             self._db = db
         return self._db
 
-    def _begin(self, db: sqlite3.Connection) -> None:
-        """File what the log has (it knows what became of a commit that failed), and begin another."""
-        db.execute("BEGIN IMMEDIATE")
-        try:
-            name = arrivals.file_all(db, self.path)
-            db.execute("COMMIT")
-        except BaseException:
-            db.execute("ROLLBACK")
-            raise
-        self._pending = ({}, {})
-        self._count = self._bytes = 0
-        self._heads.clear()
-        self._log = log.Log(self.path, name)
+    def _recover(self, db: sqlite3.Connection) -> None:
+        """Flush what the write-ahead log has (it knows what became of a commit that failed), and begin another log."""
+        with schema.transaction(db):
+            log_id = flush.flush_all(db, self.path)
+        self._memtables = ({}, {})
+        self._unflushed = self._unflushed_bytes = 0
+        self._projects.clear()
+        self._wal = wal.Wal(self.path, log_id)
 
     def close(self) -> None:
-        """Give the files up; what is not filed stays in the log."""
-        self._passes.end()
-        if self._log is not None:
-            self._log.close()
-            self._log = None
+        """Close the files; what is not flushed stays in the write-ahead log."""
+        self._checkpoint.wait()
+        if self._wal is not None:
+            self._wal.close()
+            self._wal = None
         if self._db is not None:
             try:
                 self._db.close()
@@ -131,48 +105,52 @@ class Writer:
                 logger.warning("closing %s: %s", self.path, exc)
             self._db = None
 
-    def settle(self) -> None:
-        """File everything and close, so that the file is as others expect it."""
-        while self._unsettled() and self.tidy() == 0.0:
+    def flush_and_close(self) -> None:
+        """Flush everything and close, so that the file alone is the whole journal."""
+        while self._has_maintenance() and self.run_maintenance() == 0.0:
             pass
-        whole = False
-        if self._db is not None and not self._count:
+        complete = False
+        if self._db is not None and not self._unflushed:
             try:
                 self._db.execute("DELETE FROM meta WHERE key='log'")
-                whole = True
-            except sqlite3.Error as exc:  # then the log stays; the next start finds that all of it is filed
+                complete = True
+            except sqlite3.Error as exc:  # then the log stays; the next start finds that all of it is flushed
                 logger.warning("closing %s: %s", self.path, exc)
         self.close()
-        if whole:
-            log.remove(self.path)
+        if complete:
+            wal.remove(self.path)
 
-    def _unsettled(self) -> bool:
-        return bool(self._count or self._trash or self._logged or (self._log is not None and self._log.used))
+    def _has_maintenance(self) -> bool:
+        wal_used = self._wal is not None and self._wal.used > 0
+        return bool(self._unflushed or self._compacted or self._sqlite_wal_bytes or wal_used)
 
     def unlock(self) -> None:
-        """Let another process have the file."""
+        """Let another process have the journal."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
-    def pending(self, project: str) -> list[Row] | None:
-        """A project's changes that may not be filed yet, in order; for any thread, before it reads the file.
-        None when nobody knows: the file has not been opened for writing."""
-        if self._db is None and self.fault is not None and not self._count:
+    def unflushed(self, project: str) -> list[Record] | None:
+        """A project's changes that may not be flushed yet, in order; for any thread, before it reads the tables.
+        None when the writer does not know: it has not been able to open the journal."""
+        if self._db is None and self.fault is not None and not self._unflushed:
             return None
-        old, young = self._pending
-        places = [old.get(project), young.get(project)]
+        flushing, active = self._memtables
+        # copies, because the committing thread adds and removes meanwhile
         return [
-            row for place in places if place is not None for row in place.rows.copy()
-        ]  # as it is now, whatever the other thread does
+            record
+            for records in (flushing.get(project), active.get(project))
+            if records is not None
+            for record in records.records.copy()
+        ]
 
     # --- committing -------------------------------------------------------------------------
 
     def commit(self, batch: Sequence[Request]) -> list[Outcome]:
-        """All changes that follow one another are one transaction; when it fails, nothing of it and of what follows
-        counts, and every request learns why."""
+        """Make requests durable. Changes that follow one another are one transaction; when it fails, neither it nor
+        what follows counts, and every request of it learns why."""
         if self.fault is not None and (self._suspect or time.monotonic() < self._retry_at):
-            return self._refusals(batch)
+            return self._refuse(batch)
         outcomes: list[Outcome] = []
         try:
             db = self.open()
@@ -182,12 +160,11 @@ class Writer:
                 else:
                     outcomes += [self._compact(db, request) for request in group]  # type: ignore[arg-type]
         except Exception as exc:  # also what should not happen: the thread must live on
-            self._unexpected(exc)
-            self._failed(exc)
-            return outcomes + self._refusals(batch[len(outcomes) :])
-        if len(self._heads) > _MAX_HEADS:
-            self._heads.clear()
-        self._mended()
+            self._fail(exc)
+            return outcomes + self._refuse(batch[len(outcomes) :])
+        if len(self._projects) > _MAX_PROJECTS:
+            self._projects.clear()
+        self._clear_fault()
         return outcomes
 
     def probe(self) -> None:
@@ -203,208 +180,226 @@ class Writer:
                     raise sqlite3.DatabaseError("database disk image is malformed: restore a copy or an export")
             schema.set_meta(db, "probe", str(time.time()))
         except Exception as exc:  # as in commit: the thread must live on
-            self._unexpected(exc)
-            self._failed(exc)
+            self._fail(exc)
             now = time.monotonic()
             self._retry_at = max(self._retry_at, now + 10 * (now - started))  # checking a big file takes long
         else:
-            self._mended()
+            self._clear_fault()
 
-    def _head(self, db: sqlite3.Connection, name: str) -> _Head:
-        head = self._heads.get(name)
-        if head is None:
+    def _load_state(self, db: sqlite3.Connection, name: str) -> _ProjectState:
+        state = self._projects.get(name)
+        if state is None:
             row = db.execute("SELECT number, revision FROM project WHERE name=?", (name,)).fetchone()
             if row is None:
                 row = (db.execute("INSERT INTO project (name) VALUES (?)", (name,)).lastrowid, 0)
-            old, young = self._pending
-            waiting = young.get(name) or old.get(name)
-            revision = arrivals.parsed(waiting.rows[-1])[1].revision if waiting else row[1]
-            head = self._heads[name] = _Head(row[0], revision, row[1] > 0)
-        return head
+            number, flushed_revision = row
+            flushing, active = self._memtables
+            waiting = active.get(name) or flushing.get(name)
+            revision = decode_record(waiting.records[-1])[1].revision if waiting else flushed_revision
+            state = self._projects[name] = _ProjectState(number, revision, flushed_revision > 0)
+        return state
 
     def _accept(self, db: sqlite3.Connection, requests: list[Submission]) -> list[Outcome]:
         """Number the changes that are new, and write them as one batch."""
         try:
-            heads = [self._heads[request.project] for request in requests]
-        except KeyError:  # new projects are one transaction, before the log names their numbers
-            db.execute("BEGIN IMMEDIATE")
-            heads = [self._head(db, request.project) for request in requests]
-            db.execute("COMMIT")
-        filed = self._filed(db, requests, heads)
-        old, young = self._pending
-        rows: list[Row] = []
-        places: list[_Waiting] = []
+            states = [self._projects[request.project] for request in requests]
+        except KeyError:  # new projects are one transaction, before a batch refers to their numbers
+            with schema.transaction(db):
+                states = [self._load_state(db, request.project) for request in requests]
+        flushed = self._find_flushed(db, requests, states)
+        _, active = self._memtables
+        batch: list[Record] = []
+        destinations: list[ProjectRecords] = []  # of the records in the batch
         outcomes: list[Outcome] = []
         now = int(time.time() * 1000)
-        for request, head in zip(requests, heads, strict=True):
-            project, label = request.project, request.label
-            place, earlier = young.get(project), old.get(project)
-            row: Row | None = None
-            if place is not None and label in place.labels:
-                row = place.find(label) or arrivals.find(rows, head.number, label)
-            elif earlier is not None and label in earlier.labels:
-                row = earlier.find(label)
-            known = (
-                arrivals.parsed(row)[1]
-                if row
-                else filed.get((head.number, request.user, request.id))
-                if filed
-                else None
-            )
-            if known is not None:
-                outcomes.append(_duplicate(request, known))
+        for request, state in zip(requests, states, strict=True):
+            earlier = self._find_earlier(request, state.number, batch, flushed)
+            if earlier is not None:
+                outcomes.append(_answer_again(request, earlier))
                 continue
-            if place is None:
-                place = young[project] = _Waiting()
-            place.labels.add(label)
-            places.append(place)
-            head.revision = revision = head.revision + 1
-            rows.append(arrivals.row(head.number, revision, now, label, request.data))
+            records = active.get(request.project)
+            if records is None:
+                records = active[request.project] = ProjectRecords()
+            records.labels.add(request.label)
+            destinations.append(records)
+            state.revision = revision = state.revision + 1
+            batch.append(encode_record(state.number, revision, now, request.label, request.data))
             outcomes.append(Outcome(request, revision, now))
-        if rows:
-            self._write(rows, places)
+        if batch:
+            self._write(batch, destinations)
         return outcomes
 
-    def _write(self, rows: list[Row], places: list[_Waiting]) -> None:
-        """Commit new changes, which then belong to those places."""
-        assert self._log is not None
-        text = "".join(rows)
-        self._log.append(text)
-        self._count += len(rows)
-        self._bytes += len(text)
-        for place, row in zip(places, rows, strict=True):
-            place.rows.append(row)
+    def _find_earlier(
+        self,
+        request: Submission,
+        number: int,
+        batch: Sequence[Record],
+        flushed: dict[tuple[int, str, str], Change],
+    ) -> Change | None:
+        """The change that was accepted before under the request's id and user: in the memtable that is written (the
+        batch in hand included), in the one that is being flushed, or in the tables."""
+        flushing, active = self._memtables
+        project, label = request.project, request.label
+        record: Record | None = None
+        records = active.get(project)
+        if records is not None and label in records.labels:
+            record = records.find(label) or find_record(batch, number, label)
+        else:
+            records = flushing.get(project)
+            if records is not None and label in records.labels:
+                record = records.find(label)
+        if record is not None:
+            return decode_record(record)[1]
+        return flushed.get((number, request.user, request.id)) if flushed else None
 
-    def _filed(
-        self, db: sqlite3.Connection, requests: list[Submission], heads: list[_Head]
+    def _write(self, batch: list[Record], destinations: list[ProjectRecords]) -> None:
+        """Commit new changes, and then keep each in its project's memtable."""
+        assert self._wal is not None
+        text = "".join(batch)
+        self._wal.append(text)
+        self._unflushed += len(batch)
+        self._unflushed_bytes += len(text)
+        for records, record in zip(destinations, batch, strict=True):
+            records.records.append(record)
+
+    def _find_flushed(
+        self, db: sqlite3.Connection, requests: list[Submission], states: list[_ProjectState]
     ) -> dict[tuple[int, str, str], Change]:
-        """Those of the requested changes that are kept and filed already, by project number, user and id."""
-        asked = [(h.number, request.user, request.id) for request, h in zip(requests, heads, strict=True) if h.filed]
+        """Those of the requested changes that are flushed already, by project number, user and id."""
+        keys = [(s.number, request.user, request.id) for request, s in zip(requests, states, strict=True) if s.flushed]
         found: dict[tuple[int, str, str], Change] = {}
-        for number, user, id, revision in arrivals.known(db, asked) if asked else ():
+        for number, user, id, revision in flush.find_flushed(db, keys) if keys else ():
             row = db.execute("SELECT time, data FROM change WHERE key=?", (number * SPAN + revision,)).fetchone()
-            found[number, user, id] = Change(revision, id, user, *(row or (0, "")))  # compacted: what it was is unknown
+            # compacted: what the change was is unknown
+            found[number, user, id] = Change(revision, id, user, *(row or (0, "")))
         return found
 
     def _compact(self, db: sqlite3.Connection, request: Compact) -> Outcome:
-        head = self._head(db, request.project)
+        state = self._load_state(db, request.project)
         at = request.snapshot.revision
-        base, last = db.execute("SELECT base, snapshot_revision FROM project WHERE number=?", (head.number,)).fetchone()
-        if not last < at <= head.revision:
-            message = f"a snapshot is of a revision after {last} and not after {head.revision}"
+        base, last = db.execute(
+            "SELECT base, snapshot_revision FROM project WHERE number=?", (state.number,)
+        ).fetchone()
+        if not last < at <= state.revision:
+            message = f"a snapshot is of a revision after {last} and not after {state.revision}"
             return Outcome(request, code="stale", message=message)
         base = max(base, at - request.keep)
-        for waiting in self._pending:  # what is deleted below the base must have been filed
-            while request.project in waiting:
-                self._file(db, waiting, {request.project: waiting[request.project].rows[: arrivals.FILED_AT_ONCE]})
+        for table in self._memtables:  # what is deleted up to the base must have been flushed
+            while request.project in table:
+                records = table[request.project].records[: flush.FLUSH_BATCH]
+                self._flush(db, table, {request.project: records})
         db.execute(
             "UPDATE project SET snapshot=?, snapshot_revision=?, base=? WHERE number=?",
-            (request.snapshot.data, at, base, head.number),
+            (request.snapshot.data, at, base, state.number),
         )
-        self._logged += len(request.snapshot.data)
-        self._trash.append((head.number, base))
+        self._sqlite_wal_bytes += len(request.snapshot.data)
+        self._compacted.append((state.number, base))
         return Outcome(request, at, base=base)
 
-    # --- filing, and what else can wait -----------------------------------------------------
+    # --- flushing, and what else can wait ---------------------------------------------------
 
-    def keep_up(self, count: int) -> None:
-        """After a commit of so many changes: file as many as keep what is pending within bounds."""
-        if self.fault is not None or self._db is None or self._log is None:
+    def enforce_backlog_limit(self, committed: int) -> None:
+        """After a commit of so many changes: flush as many as keep the backlog within its limits, up to twice that
+        many."""
+        if self.fault is not None or self._db is None or self._wal is None:
             return
-        left = 2 * count
+        left = 2 * committed
         try:
-            while left > 0 and (
-                self._count > MAX_PENDING or self._bytes > MAX_PENDING_BYTES or self._log.used > MAX_LOG
-            ):
-                left -= max(1, self._file_some(self._db))
-            if self._logged > checkpoint.BEGIN and self._passes.near():
-                self._checkpoint(self._db)
-            self._log.extend()
+            while left > 0 and self._is_over_limit(self._wal):
+                left -= max(1, self._flush_some(self._db))
+            if self._sqlite_wal_bytes > checkpoint.BEGIN and self._checkpoint.advance():
+                self._finish_checkpoint(self._db)
+            self._wal.extend()
         except Exception as exc:
-            self._unexpected(exc)
-            self._failed(exc)
+            self._fail(exc)
 
-    def tidy(self) -> float | None:
-        """Some of what can wait until nothing else is to be done; in how many seconds there is more of it, None for never."""
-        if self.fault is not None or self._db is None or self._log is None:
+    def _is_over_limit(self, log: wal.Wal) -> bool:
+        return (
+            self._unflushed > MAX_UNFLUSHED or self._unflushed_bytes > MAX_UNFLUSHED_BYTES or log.used > MAX_WAL_BYTES
+        )
+
+    def run_maintenance(self) -> float | None:
+        """Do one piece of what can wait until there is nothing else to do.
+
+        Returns the seconds after which there is more of it, None when nothing is left.
+        """
+        if self.fault is not None or self._db is None or self._wal is None:
             return None
         try:
-            if self._log.prepare():  # first of all: with that the next commits are faster
+            if self._wal.preallocate():  # first of all: it makes the next commits faster
                 return 0.0
-            if self._count or self._log.used:
-                self._file_some(self._db)
+            if self._unflushed or self._wal.used:
+                self._flush_some(self._db)
                 return 0.0
-            if self._trash:
+            if self._compacted:
                 self._delete_some(self._db)
                 return 0.0
-            if self._logged > checkpoint.SMALL and not self._passes.near():
+            if self._sqlite_wal_bytes > checkpoint.SMALL and not self._checkpoint.advance():
                 return 0.05
-            if self._logged:
-                self._checkpoint(self._db)
+            if self._sqlite_wal_bytes:
+                self._finish_checkpoint(self._db)
         except Exception as exc:
-            self._unexpected(exc)
-            self._failed(exc)
+            self._fail(exc)
         return None
 
-    def _file_some(self, db: sqlite3.Connection) -> int:
-        """File a few changes. Returns how many."""
-        assert self._log is not None
-        old, young = self._pending
-        if not old:  # so what the log's other file has is filed for good
-            self._pending = old, young = young, {}
-            self._log.turn()
-        moved = self._file(
-            db, old, arrivals.first({name: waiting.rows for name, waiting in old.items()}, arrivals.FILED_AT_ONCE)
-        )
-        if not old:  # a transaction that is synced takes those before it along
+    def _flush_some(self, db: sqlite3.Connection) -> int:
+        """Flush a few changes. Returns how many."""
+        assert self._wal is not None
+        flushing, active = self._memtables
+        if not flushing:  # then the other file of the log is flushed for good
+            self._wal.rotate()
+            self._memtables = flushing, active = active, {}
+        waiting = {name: records.records for name, records in flushing.items()}
+        flushed = self._flush(db, flushing, memtable.take_first(waiting, flush.FLUSH_BATCH))
+        if not flushing:
+            # A synced transaction takes the unsynced ones before it along. The key's name is the format's; its value is
+            # of no use.
             schema.set_meta(db, "filed", str(time.time()))
-        return moved
+        return flushed
 
-    def _file(self, db: sqlite3.Connection, waiting: dict[str, _Waiting], some: dict[str, list[Row]]) -> int:
-        """File those, the first of what waits. Returns how many."""
-        with _ordered(db):
-            arrivals.file(db, some)
-        for name, rows in some.items():
-            place = waiting[name]
-            place.remove(len(rows))
-            size = sum(map(len, rows))
-            self._count -= len(rows)
-            self._bytes -= size
-            self._logged += size + len(rows) * _PAGE
-            if not place.rows:
-                del waiting[name]
-            if name in self._heads:
-                self._heads[name].filed = True
+    def _flush(self, db: sqlite3.Connection, table: MemTable, some: dict[str, list[Record]]) -> int:
+        """Flush those records, the first ones of the memtable's projects. Returns how many."""
+        with _open_unsynced_transaction(db):
+            flush.flush(db, some)
+        for name, flushed in some.items():
+            records = table[name]
+            records.remove(len(flushed))
+            size = sum(map(len, flushed))
+            self._unflushed -= len(flushed)
+            self._unflushed_bytes -= size
+            self._sqlite_wal_bytes += size + len(flushed) * _PAGE
+            if not records.records:
+                del table[name]
+            if name in self._projects:
+                self._projects[name].flushed = True
         return sum(map(len, some.values()))
 
     def _delete_some(self, db: sqlite3.Connection) -> None:
         """Delete some compacted changes."""
-        number, base = self._trash[0]
+        number, base = self._compacted[0]
         low = number * SPAN
         row = db.execute(
             "SELECT max(key) FROM (SELECT key FROM change WHERE key>? AND key<=? ORDER BY key LIMIT ?)",
-            (low, low + base, _DELETE_ROWS),
+            (low, low + base, _DELETE_BATCH),
         ).fetchone()
         if row[0] is None:
-            del self._trash[0]
+            del self._compacted[0]
         else:
-            with _ordered(db):
+            with _open_unsynced_transaction(db):
                 db.execute("DELETE FROM change WHERE key>? AND key<=?", (low, row[0]))
 
-    def _checkpoint(self, db: sqlite3.Connection) -> None:
-        """Write the log to the file."""
-        self._passes.end()
-        self._logged = 0
+    def _finish_checkpoint(self, db: sqlite3.Connection) -> None:
+        """Checkpoint what the passes have left of SQLite's own WAL."""
+        self._checkpoint.wait()
+        self._sqlite_wal_bytes = 0
         db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
     # --- failure ------------------------------------------------------------------------------
 
-    @staticmethod
-    def _unexpected(exc: Exception) -> None:
+    def _fail(self, exc: Exception) -> None:
+        """Refuse changes from here on, and let the next attempt open the journal anew: it then sees what is there."""
         if not isinstance(exc, (sqlite3.Error, JournalError, OSError)):
             logger.error("the journal failed", exc_info=exc)
-
-    def _failed(self, exc: Exception) -> None:
         reason = str(exc) if isinstance(exc, JournalError) else f"{self.path}: {exc}"
         if isinstance(exc, sqlite3.DatabaseError) and not isinstance(exc, sqlite3.OperationalError):
             self._suspect = True
@@ -413,22 +408,22 @@ class Writer:
             logger.error("the journal refuses changes: %s", reason)
         self.fault = reason
         self._retry_at = time.monotonic() + RETRY
-        self._heads.clear()
-        self.close()  # rolls back; the next attempt opens anew and so sees what is really there
+        self._projects.clear()
+        self.close()  # rolls back
 
-    def _mended(self) -> None:
+    def _clear_fault(self) -> None:
         if self.fault is not None:
             logger.warning("the journal takes changes again")
             self.fault = None
             self._suspect = False
 
-    def _refusals(self, batch: Iterable[Request]) -> list[Outcome]:
+    def _refuse(self, batch: Iterable[Request]) -> list[Outcome]:
         message = "changes cannot be kept at present; try again"
         return [Outcome(r, code="unavailable", message=message) for r in batch]
 
 
-def _duplicate(request: Submission, change: Change) -> Outcome:
-    """The change was kept before; a different one under the same id must not pass for it."""
+def _answer_again(request: Submission, change: Change) -> Outcome:
+    """The outcome of a change that was accepted before; a different change under the same id must not pass for it."""
     if change.data and change.data != request.data and json.loads(change.data) != json.loads(request.data):
         message = (
             f"id {request.id!r} was used for another change (revision {change.revision}): give each change its own"
@@ -437,16 +432,12 @@ def _duplicate(request: Submission, change: Change) -> Outcome:
     return Outcome(request, change.revision, change.time, duplicate=True)
 
 
-class _ordered:  # noqa: N801 - used like a function
-    """A transaction that need not be synced: what it files is in the log, too, until a later one has been."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-
-    def __enter__(self) -> None:
-        self._db.execute("PRAGMA synchronous=" + ORDERED)
-        self._db.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: object, _exc: object, _trace: object) -> None:
-        self._db.execute("COMMIT" if kind is None else "ROLLBACK")
-        self._db.execute("PRAGMA synchronous=" + SYNCED)
+@contextlib.contextmanager
+def _open_unsynced_transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """A transaction that need not be synced: until a later one has been, the write-ahead log has its changes, too."""
+    db.execute("PRAGMA synchronous=" + ORDERED)
+    try:
+        with schema.transaction(db):
+            yield
+    finally:
+        db.execute("PRAGMA synchronous=" + SYNCED)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the collab.rtc authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The journal's log: what is written is read, what is not whole is told, and neither is what belongs to another time."""
+"""The write-ahead log: what is written is read, damage is reported, and batches of another time do not count."""
 
 from __future__ import annotations
 
@@ -16,45 +16,45 @@ from pathlib import Path
 
 import pytest
 
-from rtc_server.journal import JournalError, log
+from rtc_server.journal import JournalError, wal
 
-NAME = b"\x01\x02RTCB\xff\x00"  # of a log; as awkward as can be
+LOG_ID = b"\x01\x02RTCB\xff\x00"  # as awkward as can be
 
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reading that tries again need not wait."""
-    monkeypatch.setattr(log.time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(wal.time, "sleep", lambda _seconds: None)
 
 
 @contextlib.contextmanager
-def meta(name: bytes = NAME) -> Iterator[sqlite3.Connection]:
-    """The table that names the log."""
+def meta(log_id: bytes = LOG_ID) -> Iterator[sqlite3.Connection]:
+    """The table that has the log's id."""
     with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)) as db:
         db.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT)")
-        db.execute("INSERT INTO meta VALUES ('log', ?)", (name.hex(),))
+        db.execute("INSERT INTO meta VALUES ('log', ?)", (log_id.hex(),))
         yield db
 
 
-def found(path: Path, name: bytes = NAME) -> list[tuple[int, str]]:
-    with meta(name) as db:
-        return log.read(db, str(path))
+def found(path: Path, log_id: bytes = LOG_ID) -> list[tuple[int, str]]:
+    with meta(log_id) as db:
+        return wal.read_batches(db, str(path))
 
 
 @pytest.fixture
-def written(path: Path) -> Iterator[log.Log]:
-    made = log.Log(str(path), NAME)
+def written(path: Path) -> Iterator[wal.Wal]:
+    made = wal.Wal(str(path), LOG_ID)
     yield made
     made.close()
 
 
-def test_what_is_written_is_read(path: Path, written: log.Log) -> None:
+def test_what_is_written_is_read(path: Path, written: wal.Wal) -> None:
     texts = [
         "",
         "a",
         "é\u2028\0\n",
-        "x" * (log._BLOCK - log._START),
-        "y" * (log._BLOCK - log._START + 1),
+        "x" * (wal.BLOCK - wal.TEXT_OFFSET),
+        "y" * (wal.BLOCK - wal.TEXT_OFFSET + 1),
         "z" * 3_000_000,
         "last",
     ]
@@ -66,21 +66,21 @@ def test_what_is_written_is_read(path: Path, written: log.Log) -> None:
 
 
 @pytest.mark.parametrize("value", ["", "zz", "ab" * 7, "ab" * 9, None, 5, b"ab" * 8])
-def test_a_name_that_is_damaged(path: Path, written: log.Log, value: object) -> None:
+def test_an_id_that_is_damaged(path: Path, written: wal.Wal, value: object) -> None:
     written.append("one")
     with meta() as db:
         db.execute("UPDATE meta SET value=?", (value,))
-        with pytest.raises(JournalError, match="the name of the journal's log is damaged: restore a copy"):
-            log.read(db, str(path))
+        with pytest.raises(JournalError, match="the id of the write-ahead log is damaged: restore a copy"):
+            wal.read_batches(db, str(path))
 
 
 def test_no_log_at_all(path: Path) -> None:
     assert found(path) == []
     with contextlib.closing(sqlite3.connect(":memory:")) as db:
-        assert log.read(db, str(path)) == []
+        assert wal.read_batches(db, str(path)) == []
 
 
-def test_files_are_used_in_turn(path: Path, written: log.Log) -> None:
+def test_files_are_used_in_turn(path: Path, written: wal.Wal) -> None:
     """What was in the file that is written now does not count, however much of it is left."""
     number = 0
     previous: list[tuple[int, str]] = []
@@ -92,81 +92,102 @@ def test_files_are_used_in_turn(path: Path, written: log.Log) -> None:
             now.append((number, f"batch {number}"))
             assert found(path) == previous + now
         assert written.used > 0
-        written.turn()
+        written.rotate()
         assert written.used == 0
-        previous = now
+        number += 1
+        previous = [*now, (number, "")]  # the batch which says that those before are not needed
+        assert found(path) == previous
 
 
-def test_a_file_that_is_made_ready_when_there_is_time(path: Path, written: log.Log) -> None:
-    assert not written.prepare()  # nobody knows yet that anything is needed
+def test_a_file_that_is_made_ready_when_there_is_time(path: Path, written: wal.Wal) -> None:
+    assert not written.preallocate()  # nothing shows yet how much is needed
     for _ in range(40):
         written.append("x" * 30_000)
-    while written.prepare():
+    while written.preallocate():
         pass
-    assert all(Path(name).stat().st_size >= 2 * written.used for name in log.names(str(path)))
+    assert all(Path(name).stat().st_size >= 2 * written.used for name in wal.file_names(str(path)))
     assert len(found(path)) == 40
 
 
-def test_every_byte_counts(path: Path, written: log.Log) -> None:
-    """Each batch but the last: of that nobody can tell whether it was ever written."""
+def test_every_byte_counts(path: Path, written: wal.Wal) -> None:
+    """Each batch but the last, which may never have been acknowledged."""
     texts = [f"batch {i} of Zoë" for i in range(4)]
     for text in texts:
         written.append(text)
-    file = Path(log.names(str(path))[0])
+    file = Path(wal.file_names(str(path))[0])
     whole = file.read_bytes()
-    size = log._START + len(texts[0].encode())
+    size = wal.TEXT_OFFSET + len(texts[0].encode())
     for at in range(size):
         for batch in range(4):
             broken = bytearray(whole)
-            broken[batch * log._BLOCK + at] ^= 0x10
+            broken[batch * wal.BLOCK + at] ^= 0x10
             file.write_bytes(bytes(broken))
             if batch == 3:
                 assert [text for _, text in found(path)] == texts[:3]
             else:
-                with pytest.raises(JournalError, match=f"batch {batch + 1} of the journal's log is damaged: restore"):
+                with pytest.raises(
+                    JournalError, match=f"batch {batch + 1} of the journal's write-ahead log is damaged: restore"
+                ):
                     found(path)
-    for cut in range(3 * log._BLOCK, 3 * log._BLOCK + size):  # a commit that the power cut short
+    for cut in range(3 * wal.BLOCK, 3 * wal.BLOCK + size):  # a commit that the power cut short
         file.write_bytes(whole[:cut] + bytes(len(whole) - cut))
         assert [text for _, text in found(path)] == texts[:3]
 
 
-def test_a_file_that_is_gone(path: Path, written: log.Log) -> None:
+@pytest.mark.parametrize("reached", range(7))
+def test_a_power_cut_amid_the_first_batch_after_a_rotation(path: Path, written: wal.Wal, reached: int) -> None:
+    """It writes over batches that are flushed, whichever of its three blocks reach the disk: none of them is missed."""
+    for text in ("one", "two", "three"):
+        written.append(text)
+    written.rotate()
+    written.append("four")
+    written.rotate()  # so the first file is flushed
+    file = Path(wal.file_names(str(path))[0])
+    before = file.read_bytes()
+    written.append("x" * 3 * (wal.BLOCK - wal.TEXT_OFFSET))
+    after = file.read_bytes()
+    blocks = [(after if reached & 1 << at else before)[at * wal.BLOCK : (at + 1) * wal.BLOCK] for at in range(3)]
+    file.write_bytes(b"".join(blocks) + after[3 * wal.BLOCK :])
+    assert [text for _, text in found(path) if text] == ["four"]
+
+
+def test_a_file_that_is_gone(path: Path, written: wal.Wal) -> None:
     written.append("one")
-    written.turn()
+    written.rotate()
     written.append("two")
-    Path(log.names(str(path))[0]).unlink()
-    with pytest.raises(JournalError, match="batch 1 of the journal's log is damaged"):
+    Path(wal.file_names(str(path))[0]).unlink()
+    with pytest.raises(JournalError, match="batch 1 of the journal's write-ahead log is damaged"):
         found(path)
 
 
-def forged(name: bytes) -> str:
-    """A whole block that would pass for a batch of the log of that name."""
-    heads = [log._HEAD.pack(log._MAGIC, name, number, 1, 0) for number in range(100, 1000)]
-    batch = next(head + log._sum(head, b"") for head in heads if (head + log._sum(head, b"")).isascii())
-    return batch.decode().ljust(log._BLOCK, "y")
+def forge(log_id: bytes) -> str:
+    """A whole block that would pass for a batch of the log of that id."""
+    batches = [wal.encode_batch(log_id, number, 1, "") for number in range(100, 1000)]
+    return next(batch for batch in batches if batch.isascii()).decode().ljust(wal.BLOCK, "y")
 
 
 @pytest.mark.parametrize("known", [False, True])
 def test_data_that_look_like_a_batch(path: Path, known: bool) -> None:
-    """What clients send cannot pass for one, because they do not know the log's name. ``known``: it would, if they did."""
-    name = b"not told"
-    made = log.Log(str(path), name)
-    made.append("x" * (log._BLOCK - log._START) + forged(name if known else b"guessed!") * 3)
+    """What clients send cannot pass for a batch, because they do not know the log's id. ``known``: it would, if they
+    did."""
+    log_id = b"not told"
+    made = wal.Wal(str(path), log_id)
+    made.append("x" * (wal.BLOCK - wal.TEXT_OFFSET) + forge(log_id if known else b"guessed!") * 3)
     made.append("another")
-    made.turn()
-    made.turn()
+    made.rotate()
+    made.rotate()
     made.append("short")
     made.close()
     if known:
         with pytest.raises(JournalError, match="damaged"):
-            found(path, name)
+            found(path, log_id)
     else:
-        assert found(path, name) == [(3, "short")]
+        assert found(path, log_id) == [(4, "short")]
 
 
-def test_reading_while_a_server_writes(path: Path, written: log.Log) -> None:
-    """A reading is of one moment: all that was not filed when it began, or a later one."""
-    told = [0, 1]  # the last that was acknowledged; the first that may not be filed
+def test_reading_while_a_server_writes(path: Path, written: wal.Wal) -> None:
+    """A reading is of one moment: all that was not flushed when it began, or a later one."""
+    told = [0, 1]  # the last that was acknowledged; the first that may not be flushed
     ended = threading.Event()
 
     def write() -> None:
@@ -178,8 +199,9 @@ def test_reading_while_a_server_writes(path: Path, written: log.Log) -> None:
                 told[0] += 1
             if turn % 2:
                 written.extend()
-            told[1] = first  # what was before is filed
-            written.turn()
+            told[1] = first  # what was before is flushed
+            written.rotate()
+            told[0] += 1  # by an empty batch
         ended.set()
 
     thread = threading.Thread(target=write)
@@ -189,11 +211,11 @@ def test_reading_while_a_server_writes(path: Path, written: log.Log) -> None:
         try:
             while not ended.is_set():
                 last, _ = told
-                batches = log.read(db, str(path))
+                batches = wal.read_batches(db, str(path))
                 first = told[1]
                 numbers = [number for number, _ in batches]
                 assert numbers == list(range(numbers[0], numbers[0] + len(numbers)) if numbers else ())
-                assert all(text.startswith(f"{number} ") for number, text in batches)
+                assert all(text.startswith(f"{number} ") or not text for number, text in batches)
                 assert last == 0 or numbers[-1] >= last or first > last
                 readings += 1
         finally:
@@ -207,11 +229,11 @@ def test_a_file_system_in_memory() -> None:
         pytest.skip("no /dev/shm")
     with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
         path = Path(directory) / "journal.db"
-        made = log.Log(str(path), NAME)
+        made = wal.Wal(str(path), LOG_ID)
         made.append("one")
         made.close()
         assert found(path) == [(1, "one")]
-        assert {oct(Path(name).stat().st_mode & 0o777) for name in log.names(str(path))} == {"0o600"}
+        assert {oct(Path(name).stat().st_mode & 0o777) for name in wal.file_names(str(path))} == {"0o600"}
 
 
 @pytest.mark.parametrize("late", [False, True])
@@ -234,7 +256,7 @@ def test_a_file_system_that_refuses(path: Path, monkeypatch: pytest.MonkeyPatch,
 
     monkeypatch.setattr(os, "open", refusing)
     monkeypatch.setattr(os, "pwrite", writing)
-    made = log.Log(str(path), NAME)
+    made = wal.Wal(str(path), LOG_ID)
     made.append("one")
     made.close()
     assert found(path) == [(1, "one")]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the collab.rtc authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The short way takes what the long way would take, and as the same; everything else it leaves alone."""
+"""The fast path takes what the general path would take, and as the same; everything else it leaves alone."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rtc_memory import MemoryClient, MemoryServer
 
+from rtc_server.contract import MAX_ID, Refusal, read_body, read_id, read_json
 from rtc_server.engine import ProtocolError, sio_codec
-from rtc_server.quick import plain_change
-from rtc_server.wire import MAX_ID, Refusal, body_of, id_of, json_of
+from rtc_server.fast_path import parse_change
+from rtc_server.strict_json import JSON as STRICT
 
 LIMIT = 60  # bytes of data
 PLAIN = st.characters(min_codepoint=0x20, max_codepoint=0x7E, exclude_characters='"\\')
@@ -33,28 +34,28 @@ BODIES = st.fixed_dictionaries({"project": TEXTS, "id": IDS | TEXTS, "data": JSO
 NUMBERS = st.sampled_from(["", "0", "7", "007", "999999999999999", "1" * 16, "-1", "x"])
 
 
-def as_the_long_way(packet: str) -> tuple[int | None, str, str, Any] | None:
+def read_by_general_path(packet: str) -> tuple[int | None, str, str, Any] | None:
     """Number, project, id and data of a change that is right; None of anything else."""
     try:
-        decoded = sio_codec.Decoder(sio_codec.Codec(), 1 << 20).text(packet)
+        decoded = sio_codec.Decoder(sio_codec.Codec(STRICT), 1 << 20).decode_text(packet)
         assert decoded is not None
-        body = body_of(decoded.data)
-        data = json.loads(json_of(body, "data", 10 * LIMIT))
-        return (decoded.id, body["project"], id_of(body), data) if decoded.data[0] == "change" else None
+        body = read_body(decoded.data)
+        data = json.loads(read_json(body, "data", 10 * LIMIT))
+        return (decoded.id, body["project"], read_id(body), data) if decoded.data[0] == "change" else None
     except (ProtocolError, Refusal, LookupError):
         return None
 
 
 def check(packet: str) -> None:
-    found = plain_change(packet, LIMIT)
+    found = parse_change(packet, LIMIT)
     if found is not None:
         number, project, id, data = found
-        assert (number, project, id, json.loads(data)) == as_the_long_way(packet)
+        assert (number, project, id, json.loads(data)) == read_by_general_path(packet)
         assert len(data.encode()) <= LIMIT and "\n" not in data
 
 
 @given(BODIES, NUMBERS, st.sampled_from([(",", ":"), (", ", ": "), (",\n", ":")]), st.booleans())
-def test_as_the_long_way(body: dict[str, Any], number: str, separators: tuple[str, str], ascii: bool) -> None:
+def test_read_by_general_path(body: dict[str, Any], number: str, separators: tuple[str, str], ascii: bool) -> None:
     check(f"42{number}" + json.dumps(["change", body], separators=separators, ensure_ascii=ascii))
 
 
@@ -69,7 +70,7 @@ def test_what_clients_write_is_taken(id: str, data: list[int], number: str) -> N
     packet = f"42{number}" + json.dumps(
         ["change", {"project": "Zoë", "id": id, "data": data}], separators=(",", ":"), ensure_ascii=False
     )
-    assert plain_change(packet, LIMIT) == (
+    assert parse_change(packet, LIMIT) == (
         int(number) if number else None,
         "Zoë",
         id,
@@ -81,10 +82,10 @@ def test_the_longest_data() -> None:
     def packet(data: str) -> str:
         return f'42["change",{{"project":"p","id":"i","data":"{data}"}}]'
 
-    assert plain_change(packet("x" * (LIMIT - 2)), LIMIT) and not plain_change(packet("x" * (LIMIT - 1)), LIMIT)
-    assert plain_change(packet("é" * (LIMIT // 2 - 1)), LIMIT) and not plain_change(packet("é" * (LIMIT // 2)), LIMIT)
+    assert parse_change(packet("x" * (LIMIT - 2)), LIMIT) and not parse_change(packet("x" * (LIMIT - 1)), LIMIT)
+    assert parse_change(packet("é" * (LIMIT // 2 - 1)), LIMIT) and not parse_change(packet("é" * (LIMIT // 2)), LIMIT)
     deep = "[" * 100_000 + "]" * 100_000
-    assert plain_change(f'42["change",{{"project":"p","id":"i","data":{deep}}}]', 1 << 20) is None
+    assert parse_change(f'42["change",{{"project":"p","id":"i","data":{deep}}}]', 1 << 20) is None
 
 
 CHANGE = '421["change",{"project":"p","id":"i","data":1}]'

@@ -7,10 +7,7 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-from .engine import StdJson
-
-_JSON = StdJson()
-dumps = _JSON.dumps
+from .strict_json import dumps
 
 MAX_PROJECT = 200  # characters
 MAX_ID = 128
@@ -71,14 +68,14 @@ def forbid() -> NoReturn:
     raise Refusal(FORBIDDEN, "no right to that project")
 
 
-def body_of(args: list[Any]) -> dict[str, Any]:
+def read_body(args: list[Any]) -> dict[str, Any]:
     """The one object that every event carries after its name. Raises Refusal."""
     if len(args) != 2 or not isinstance(args[1], dict):
         raise Refusal(INVALID, "the event takes one object")
     return args[1]
 
 
-def project_of(body: dict[str, Any]) -> str:
+def read_project(body: dict[str, Any]) -> str:
     """The project's name: 1 to 200 characters, no control characters. Raises Refusal."""
     name = body.get("project")
     if isinstance(name, str) and 0 < len(name) <= MAX_PROJECT and name.isprintable():
@@ -86,7 +83,7 @@ def project_of(body: dict[str, Any]) -> str:
     raise Refusal(INVALID, f"project must be a text of 1 to {MAX_PROJECT} printable characters", limit=MAX_PROJECT)
 
 
-def id_of(body: dict[str, Any]) -> str:
+def read_id(body: dict[str, Any]) -> str:
     """The client's own id of a change: 1 to 128 printable ASCII characters. Raises Refusal."""
     value = body.get("id")
     if isinstance(value, str) and 0 < len(value) <= MAX_ID and value.isascii() and value.isprintable():
@@ -94,7 +91,7 @@ def id_of(body: dict[str, Any]) -> str:
     raise Refusal(INVALID, f"id must be 1 to {MAX_ID} printable ASCII characters", limit=MAX_ID)
 
 
-def whole_of(body: dict[str, Any], name: str, default: int | None = None, low: int = 0) -> int | None:
+def read_whole(body: dict[str, Any], name: str, default: int | None = None, low: int = 0) -> int | None:
     """A whole number of at least ``low``, or the default when it is absent or null. Raises Refusal."""
     value = body.get(name)
     if value is None:
@@ -104,7 +101,7 @@ def whole_of(body: dict[str, Any], name: str, default: int | None = None, low: i
     raise Refusal(INVALID, f"{name} must be a whole number, {low} or more")
 
 
-def json_of(body: dict[str, Any], name: str, limit: int) -> str:
+def read_json(body: dict[str, Any], name: str, limit: int) -> str:
     """A member of any JSON type as JSON text of at most ``limit`` bytes. Raises Refusal."""
     if name not in body:
         raise Refusal(INVALID, f"{name} is missing")

@@ -1,0 +1,82 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""JSON as every JavaScript peer can parse it: one encoder and decoder for the contract, the engine and the journal."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+
+def _parse_finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("number out of range")
+    return value
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _make_fast_encoder(plain: json.JSONEncoder) -> Callable[[Any], str]:
+    """``plain.encode`` without its preparations, which cost more than a small message. What is encoded came from
+    JSON and has no circles. Where the interpreter has no such thing it is ``plain.encode`` itself."""
+    try:
+        make = json.encoder.c_make_encoder  # type: ignore[attr-defined]
+        encode = json.encoder.encode_basestring
+        pieces = make(None, plain.default, encode, None, ":", ",", False, False, False)
+        if "".join(pieces({"\u00e9": [1, None]}, 0)) != '{"\u00e9":[1,null]}':
+            return plain.encode
+    except (AttributeError, TypeError):
+        return plain.encode
+    return lambda value: "".join(pieces(value, 0))
+
+
+class StrictJson:
+    """The standard library, kept to what every JavaScript peer can parse.
+
+    NaN and Infinity are refused both ways: one such number, relayed to a room, makes each browser in
+    it close its connection. A lone surrogate (``"\\ud800"``) is valid JSON but not UTF-8: escaped then.
+    """
+
+    _options: dict[str, Any] = {"separators": (",", ":"), "allow_nan": False}
+
+    def __init__(self) -> None:
+        self._decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_parse_finite)
+        self._scan: Callable[[str, int], tuple[Any, int]] = self._decoder.scan_once  # type: ignore[attr-defined]
+        self._encode = _make_fast_encoder(json.JSONEncoder(ensure_ascii=False, **self._options))
+
+    def dumps(self, value: Any, default: Callable[[Any], Any] | None = None) -> str:
+        if default is not None:
+            return json.JSONEncoder(default=default, **self._options).encode(value)
+        text = self._encode(value)
+        if not text.isascii():
+            try:
+                text.encode()
+            except UnicodeEncodeError:
+                return json.JSONEncoder(**self._options).encode(value)
+        return text
+
+    def loads(self, text: str, at: int = 0) -> Any:
+        """The value that begins at ``at`` and ends with the text. Raises ValueError, RecursionError."""
+        if text[at : at + 1] in " \t\r\n":
+            return self._decoder.decode(text[at:])
+        value, end = self._decoder.raw_decode(text, at)
+        if end != len(text) and text[end:].strip(" \t\r\n"):
+            raise ValueError("more than one value")
+        return value
+
+    def end(self, text: str, at: int) -> int:
+        """Where the value ends that begins at ``at``. Raises ValueError, RecursionError."""
+        try:
+            return self._scan(text, at)[1]
+        except StopIteration as exc:
+            raise ValueError(f"no value at {exc.value}") from None
+
+
+JSON = StrictJson()
+dumps, loads = JSON.dumps, JSON.loads

@@ -1,0 +1,62 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who may import whom in the server: no circle, and the engine and the journal stand on their own."""
+
+from __future__ import annotations
+
+import ast
+
+from graphlib import TopologicalSorter
+from rtc_support import SOURCE
+
+
+def module_of(file: str) -> str:
+    return file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+FILES = {module_of(str(path.relative_to(SOURCE))): path for path in SOURCE.rglob("*.py")}
+
+
+def imports_of(module: str) -> set[str]:
+    """The server's modules that a module imports anywhere: at its head, in a function, for type checking only."""
+    package = module if FILES[module].name == "__init__.py" else module.rpartition(".")[0]
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(FILES[module].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            parents = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            source = ".".join([*parents, *filter(None, [node.module])])
+            names = {f"{source}.{alias.name}" for alias in node.names}
+            found |= names if names <= FILES.keys() else {source} | names
+    return found & FILES.keys()
+
+
+GRAPH = {module: imports_of(module) for module in FILES}
+
+
+def outside(package: str) -> set[str]:
+    """What the modules of a package import from elsewhere in the server."""
+    inside = {module for module in GRAPH if module == package or module.startswith(package + ".")}
+    return set().union(*(GRAPH[module] for module in inside)) - inside
+
+
+def test_no_circle() -> None:
+    TopologicalSorter(GRAPH).prepare()  # raises CycleError, which names the circle
+    assert GRAPH["rtc_server.projects"] >= {"rtc_server.engine", "rtc_server.project"}  # imports are seen at all
+
+
+def test_the_engine_knows_nothing_of_projects() -> None:
+    assert outside("rtc_server.engine") == set()
+
+
+def test_the_journal_knows_nothing_of_the_engine() -> None:
+    assert outside("rtc_server.journal") == {"rtc_server.strict_json"}
+
+
+def test_only_the_wiring_chooses_a_store() -> None:
+    stores = {"rtc_server.journal.sqlite"}
+    assert {m for m, used in GRAPH.items() if used & stores and not m.startswith("rtc_server.journal.")} == {
+        "rtc_server.app"
+    }
