@@ -33,7 +33,7 @@ HEADER = sum(size for _, size in FIELDS.values())
 BLOCK = 4096
 
 
-class Damage(Exception):  # noqa: N818 - the document's word
+class Damage(Exception):
     """Section 8."""
 
 

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import ast
-
 from graphlib import TopologicalSorter
+
 from rtc_support import SOURCE
 
 

@@ -21,8 +21,8 @@ _CHANGE = re.compile(  # an event of the main namespace
 _find_end = JSON.end
 
 
-# A change as its packet has it: the number of the acknowledgement, None when none was asked for; project and id, neither
-# of which needs an escape in JSON; data, as JSON text without a line break. A plain tuple, as most packets are changes.
+# A change as its packet has it: the number of the acknowledgement (None: none was asked for); project and id, neither
+# of which needs an escape in JSON; data, as JSON text on one line. A plain tuple, as most packets are changes.
 PlainChange = tuple[int | None, str, str, str]
 
 

@@ -62,7 +62,7 @@ class Receiver(Protocol):
         """The connection is over, or about to end: nothing more is sent or handed over. May be called twice."""
 
 
-# A frame's header (section 5.2): FIN, RSV1 to RSV3 (bits, where they are in the first byte), opcode, mask (four bytes, or
+# A frame's header (section 5.2): FIN, RSV1 to RSV3 (bits, where they are in the first byte), opcode, mask (four bytes;
 # none when the frame is not masked), bytes of payload, bytes of the header itself. A plain tuple, unpacked where it is
 # used: every message has a frame, and a tuple with names takes half a microsecond to make.
 FrameHeader = tuple[bool, int, int, bytes, int, int]
@@ -70,7 +70,7 @@ _SMALLEST_HEADER = 6  # bytes: two, and the mask
 
 
 def parse_header(data: bytes, at: int) -> FrameHeader | None:
-    """The header of the frame at ``at``, of which at least six bytes must be there; None when it is longer than ``data``.
+    """The header of the frame at ``at``; None when it is longer than ``data``. At least six bytes of it must be there.
 
     A frame that is not masked violates the protocol whatever follows: its extended length is not waited for.
     """
