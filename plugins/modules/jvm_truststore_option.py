@@ -90,7 +90,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _files, _undo
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._java import setenv
-from ansible_collections.collab.rtc.plugins.module_utils._java.options import of_setenv
+from ansible_collections.collab.rtc.plugins.module_utils._java.options import read_setenv
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import reader
 from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import WrongPasswordError
 
@@ -142,7 +142,7 @@ def check_truststore(module: AnsibleModule, path: str, script: str) -> None:
 
     :raises RtcError: the store is missing, or the JVM would see nothing of it.
     """
-    options = of_setenv(script, "", {}).properties
+    options = read_setenv(script, "", {}).properties
     try:
         store = reader.read_file(path, options.get("javax.net.ssl.trustStorePassword") or None)
     except WrongPasswordError as exc:

@@ -17,9 +17,13 @@ from ansible_collections.collab.rtc.plugins.module_utils._host import service_un
 from ansible_collections.collab.rtc.plugins.module_utils._host.processes import Proc, user_name
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
 from ansible_collections.collab.rtc.plugins.module_utils._host.service_units import Starter
-from ansible_collections.collab.rtc.plugins.module_utils._java import options as jvm_options
 from ansible_collections.collab.rtc.plugins.module_utils._java import setenv
-from ansible_collections.collab.rtc.plugins.module_utils._java.options import JvmOptions
+from ansible_collections.collab.rtc.plugins.module_utils._java.options import (
+    JvmOptions,
+    mask,
+    read_command_line,
+    read_setenv,
+)
 from ansible_collections.collab.rtc.plugins.module_utils._tomcat import facts
 
 # Services in whose control group a process is found that somebody started by hand.
@@ -50,7 +54,7 @@ def describe(rootfs: RootFs, found: Installation, states: dict[str, bool]) -> Ap
     """The facts of one installation."""
     starter = _choose_starter(rootfs, found, states)
     configured = _read_configuration(rootfs, found, starter)
-    running = jvm_options.of_command_line(found.proc.args, found.proc.environment) if found.proc else JvmOptions()
+    running = read_command_line(found.proc.args, found.proc.environment) if found.proc else JvmOptions()
     options = JvmOptions(
         {**configured.properties, **running.properties}, {**configured.environment, **running.environment}
     )
@@ -60,7 +64,7 @@ def describe(rootfs: RootFs, found: Installation, states: dict[str, bool]) -> Ap
         version=installations.product_version(rootfs, found.kind, found.path),
         home=installations.home(rootfs, found.kind, found.path, options),
         tomcat_version=facts.tomcat_version(rootfs, _find_tomcat_home(rootfs, found.path, options)),
-        properties=jvm_options.masked(options.properties),
+        properties=mask(options.properties),
         service=_describe_service(found, starter, states),
         evidence=list(found.evidence),
         aliases=list(found.aliases),
@@ -83,7 +87,7 @@ def describe(rootfs: RootFs, found: Installation, states: dict[str, bool]) -> Ap
             pid=found.proc.pid,
             started=found.proc.started,
             user=found.proc.user,
-            properties=jvm_options.masked(running.properties),
+            properties=mask(running.properties),
         )
     return application
 
@@ -101,7 +105,7 @@ def _read_configuration(
 
     :param edit: what is done to the text of setenv.sh before it is read.
     """
-    return jvm_options.of_setenv(
+    return read_setenv(
         edit(rootfs.text(found.path + "/bin/setenv.sh") or ""),
         found.path,
         starter.environment if starter else {},

@@ -19,7 +19,7 @@ from ansible_collections.collab.rtc.plugins.module_utils import _shell_eval
 from ansible_collections.collab.rtc.plugins.module_utils._host.processes import Proc
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
 from ansible_collections.collab.rtc.plugins.module_utils._host.service_units import Starter
-from ansible_collections.collab.rtc.plugins.module_utils._java import options as jvm_options
+from ansible_collections.collab.rtc.plugins.module_utils._java.options import JvmOptions, read_command_line
 from ansible_collections.collab.rtc.plugins.module_utils._tomcat import facts
 
 WEBAPPS = {"confluence": "confluence", "jira": "atlassian-jira"}
@@ -111,7 +111,7 @@ def jvms(procs: dict[int, Proc]) -> list[Proc]:
 
 
 def _add_process(rootfs: RootFs, proc: Proc, add: Callable[[str, str, str], Installation | None]) -> None:
-    properties = jvm_options.of_command_line(proc.args).properties
+    properties = read_command_line(proc.args).properties
     base = properties.get("catalina.base") or properties.get("catalina.home", "")
     if not base.startswith("/"):
         return
@@ -183,7 +183,7 @@ def product_version(rootfs: RootFs, kind: str, path: str) -> str:
     return named.group(1) if named else ""
 
 
-def home(rootfs: RootFs, kind: str, path: str, options: jvm_options.JvmOptions) -> str:
+def home(rootfs: RootFs, kind: str, path: str, options: JvmOptions) -> str:
     """The home directory, "" when nothing names it.
 
     The JVM's property beats the environment beats the pointer file within the web application beats the installer's

@@ -110,10 +110,10 @@ def _parse_unit(rootfs: RootFs, path: str, name: str, text: str) -> Starter:
         elif key == "WorkingDirectory":
             folder = value.lstrip("-")
         elif key == "Environment":
-            starter.environment = {**starter.environment, **options.of_environment_line(value)} if value else {}
+            starter.environment = {**starter.environment, **options.parse_environment_line(value)} if value else {}
         elif key == "EnvironmentFile":
             content = rootfs.text(value.lstrip("-"), _SMALL) if value else None
-            starter.environment.update(options.of_environment_file(content or ""))
+            starter.environment.update(options.parse_environment_file(content or ""))
         elif key == "ExecStart":
             commands = [*commands, value.lstrip(_PREFIX)] if value else []
     known = starter.environment

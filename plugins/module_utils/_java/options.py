@@ -65,7 +65,7 @@ def is_secret(name: str) -> bool:
     return bool(_SECRET.search(name))
 
 
-def masked(values: dict[str, str]) -> dict[str, str]:
+def mask(values: dict[str, str]) -> dict[str, str]:
     """The values with secrets replaced; passwords within URLs too."""
     return {
         name: MASK if is_secret(name) and value else _URL_PASSWORD.sub(r"\g<1>" + MASK + "@", value)
@@ -93,7 +93,7 @@ def properties(options: list[str]) -> dict[str, str]:
     return found
 
 
-def of_command_line(arguments: list[str], environment: dict[str, str] | None = None) -> JvmOptions:
+def read_command_line(arguments: list[str], environment: dict[str, str] | None = None) -> JvmOptions:
     """The options of a running ``java``.
 
     :param arguments: its command line, the executable first.
@@ -116,7 +116,7 @@ def of_command_line(arguments: list[str], environment: dict[str, str] | None = N
     return JvmOptions(properties([*before, *options, *after]), environment)
 
 
-def of_setenv(
+def read_setenv(
     text: str,
     install_dir: str,
     environment: dict[str, str],
@@ -151,7 +151,7 @@ def of_setenv(
     return JvmOptions(properties(words), known)
 
 
-def of_environment_file(text: str) -> dict[str, str]:
+def parse_environment_file(text: str) -> dict[str, str]:
     """The variables of a systemd ``EnvironmentFile=`` (systemd.exec(5))."""
     found: dict[str, str] = {}
     for line in text.replace("\\\n", " ").splitlines():
@@ -166,7 +166,7 @@ def of_environment_file(text: str) -> dict[str, str]:
     return found
 
 
-def of_environment_line(text: str) -> dict[str, str]:
+def parse_environment_line(text: str) -> dict[str, str]:
     """The variables of a systemd ``Environment=`` line: words ``NAME=value``, each quoted as a whole or not."""
     found = {}
     for word in split_options(text):

@@ -60,7 +60,7 @@ def named(text: str, environment: dict[str, str] | None = None) -> str:
 
     :param environment: of the service that runs it.
     """
-    return options.of_setenv(text, "", environment or {}).properties.get(PROPERTY, "")
+    return options.read_setenv(text, "", environment or {}).properties.get(PROPERTY, "")
 
 
 def obstacle(text: str, name: str) -> SetenvError | None:

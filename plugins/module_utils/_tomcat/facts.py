@@ -91,7 +91,7 @@ def _describe_connector(model: server_xml.ConnectorElement, base: str) -> Connec
         proxy_name=model.value("proxyName").strip(),
         proxy_port=model.number("proxyPort") or 0,
         redirect_port=model.number("redirectPort") or 0,
-        attributes=options.masked(model.resolved()),
+        attributes=options.mask(model.resolved()),
         unresolved=model.unresolved(),
         tls=_describe_tls_hosts(model, base) if tls else [],
     )

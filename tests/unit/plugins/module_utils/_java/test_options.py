@@ -8,11 +8,11 @@ import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils import _shell_eval
 from ansible_collections.collab.rtc.plugins.module_utils._java.options import (
-    masked,
-    of_command_line,
-    of_environment_file,
-    of_environment_line,
-    of_setenv,
+    mask,
+    parse_environment_file,
+    parse_environment_line,
+    read_command_line,
+    read_setenv,
 )
 from ansible_collections.collab.rtc.tests.unit.data.installation.hosts import DATA
 
@@ -21,7 +21,7 @@ HOME = "/opt/atlassian/jira"
 
 def setenv(text, environment=None, files=None, exists=None):
     files = files or {}
-    return of_setenv(text, HOME, environment or {}, files.get, exists or (lambda path: path in files))
+    return read_setenv(text, HOME, environment or {}, files.get, exists or (lambda path: path in files))
 
 
 # Script -> the value of X after it ("?" stands for what only running could tell, None for unset).
@@ -146,12 +146,12 @@ COMMANDS = [
 
 @pytest.mark.parametrize(("arguments", "expected"), COMMANDS)
 def test_command_line(arguments, expected):
-    assert of_command_line(arguments).properties == expected
+    assert read_command_line(arguments).properties == expected
 
 
 def test_command_line_with_options_from_the_environment():
     environment = {"JAVA_TOOL_OPTIONS": "-Da=tool -Db=tool", "_JAVA_OPTIONS": "-Dc=last"}
-    options = of_command_line(["java", "-Da=line", "-Dc=line", "Main"], environment)
+    options = read_command_line(["java", "-Da=line", "-Dc=line", "Main"], environment)
     assert options.properties == {"a": "line", "b": "tool", "c": "last"}
 
 
@@ -176,22 +176,22 @@ SECRETS = {
 
 @pytest.mark.parametrize("name", SECRETS)
 def test_masked(name):
-    value = masked({name: "value"})[name]
+    value = mask({name: "value"})[name]
     assert value == ("********" if SECRETS[name] else "value")
 
 
 def test_masked_within_an_address():
-    shown = masked({"proxy": "http://user:geheim@proxy:3128/", "plain": "http://proxy:3128/a@b"})
+    shown = mask({"proxy": "http://user:geheim@proxy:3128/", "plain": "http://proxy:3128/a@b"})
     assert shown == {"proxy": "http://user:********@proxy:3128/", "plain": "http://proxy:3128/a@b"}
 
 
 def test_environment_file():
     text = '# comment\n; too\nA=1\nB="two words"\nC=\'x\'\nD = spaced \n\nnonsense\nE="a\\\n b"\n'
-    assert of_environment_file(text) == {"A": "1", "B": "two words", "C": "x", "D": "spaced", "E": "a  b"}
+    assert parse_environment_file(text) == {"A": "1", "B": "two words", "C": "x", "D": "spaced", "E": "a  b"}
 
 
 def test_environment_line():
-    assert of_environment_line('"A=1 2" B=3 C="4 5"') == {"A": "1 2", "B": "3", "C": "4 5"}
+    assert parse_environment_line('"A=1 2" B=3 C="4 5"') == {"A": "1 2", "B": "3", "C": "4 5"}
 
 
 def test_never_raises():

@@ -67,7 +67,7 @@ def test_the_block_comes_at_the_end_and_goes_without_a_trace(name):
     assert setenv.with_store(new, STORE, "setenv.sh") == new
     assert setenv.without_store(new, "setenv.sh") == text
     assert setenv.without_store(text, "setenv.sh") == text
-    assert options.of_setenv(new, "/opt/x", {}).properties["javax.net.ssl.trustStore"] == STORE
+    assert options.read_setenv(new, "/opt/x", {}).properties["javax.net.ssl.trustStore"] == STORE
 
 
 def test_another_store_takes_the_place_of_the_first():
