@@ -21,6 +21,7 @@ from rtc_server.config import parse
 from rtc_server.engine import SocketServer
 from rtc_server.journal.sqlite import SqliteJournal
 from rtc_server.service import Service
+from rtc_server.strict_json import JSON
 
 NAME = servers.NAME
 ORIGIN = f"https://{NAME}"
@@ -144,7 +145,7 @@ def engine(start):
     def begin(**options):
         async def make():
             app = web.Application()
-            server = SocketServer(**options)
+            server = SocketServer(json=JSON, **options)
             server.namespace("/")
             server.attach(app, "/socket.io/")
             return app

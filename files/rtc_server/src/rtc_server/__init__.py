@@ -3,8 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The RTC server: durable, ordered collaboration over Socket.IO.
 
-Layers, no import upwards: ``engine`` (bytes and rooms) <- ``project`` and ``journal`` (order and
-durability) <- ``service`` (the events of the contract) <- ``app`` (wiring) <- ``cli``.
+Layers, from the bottom; none imports a higher one, and tests/rtc_server/test_layers.py holds that: ``strict_json``,
+``auth``, ``limits``; ``engine`` (bytes and rooms, nothing else of the server) and ``journal`` (order and durability);
+``project``, ``projects`` (members, delivery); ``connection``, ``requests`` (the events of the contract); ``service``
+(who is let in); ``app`` (wiring); ``cli``.
 """
 
 __version__ = "0.1.0"
