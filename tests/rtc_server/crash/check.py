@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rtc_server.journal import Change, JournalError
+from rtc_server.journal import Change, Compact, JournalError, Submission
 
 from . import journal_driver as jd
-from .journal_driver import Driver, Kept, Refused
+from .journal_driver import Driver, Kept, RefusedError
 
 PROBLEMS = ("refuses", "lost", "doubled", "disordered", "altered", "verify", "rejects", "unstable", "died")
 
@@ -90,7 +90,7 @@ def check(path: Path, wanted: Expected) -> list[Problem]:
             if when == "again":
                 driver.stop()
         problems += [Problem("verify", f"after a stop: {text}") for text in jd.verify(path)]
-    except Refused as exc:
+    except RefusedError as exc:
         problems.append(Problem("refuses", str(exc)))
     except (JournalError, sqlite3.Error, OSError) as exc:
         problems.append(Problem("refuses", f"{type(exc).__name__}: {exc}"))
@@ -160,7 +160,8 @@ def _snapshot(name: str, kept: Kept, wanted: Project) -> list[Problem]:
 def _goes_on(driver: Driver, wanted: Expected) -> Expected | Problem:
     """Submit something new, all that had no answer, and the last that had one: as clients do that come back.
     Returns what is to be there then."""
-    requests, more = [], dict[str, Project]()
+    requests: list[Submission | Compact] = []
+    more: Expected = {}
     for name in [*wanted, "new"]:
         project = wanted.get(name, Project())
         requests += [jd.change(name, asked.id, asked.user, asked.data) for asked in project.asked]
@@ -168,13 +169,15 @@ def _goes_on(driver: Driver, wanted: Expected) -> Expected | Problem:
             last = project.acknowledged[max(project.acknowledged)]
             requests.append(jd.change(name, last.id, last.user, last.data))
         requests.append(jd.change(name, "new", "new", '"new"'))
-    for outcome in driver.commit(list(requests)):
+    for outcome in driver.commit(requests):
         request = outcome.request
-        assert not isinstance(request, jd.Compact)
+        assert isinstance(request, Submission)
         if outcome.code:
             return Problem("rejects", f"{request.project}: {request.id}: {outcome.code}: {outcome.message}")
         project = wanted.get(request.project, Project())
-        place = more.setdefault(request.project, Project(dict(project.acknowledged), [], project.snapshot, project.snapshots))
+        place = more.setdefault(
+            request.project, Project(dict(project.acknowledged), [], project.snapshot, project.snapshots)
+        )
         change = Change(outcome.revision, request.id, request.user, outcome.time, request.data)
         known = place.acknowledged.get(outcome.revision)
         if known is not None and (known.id, known.user) != (request.id, request.user):

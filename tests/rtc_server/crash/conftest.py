@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from crash import trace
 
 FIGURES: Counter[str] = Counter()
@@ -60,6 +61,12 @@ def pytest_testnodedown(node: object) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print them when there are any."""
     if FIGURES:
-        names = ("crash states opened", "acknowledged lost", "doubled", "journals that refuse", "otherwise wrong")
+        names: tuple[str, ...] = (
+            "crash states opened",
+            "acknowledged lost",
+            "doubled",
+            "journals that refuse",
+            "otherwise wrong",
+        )
         names += tuple(sorted(set(FIGURES) - set(names)))
         terminalreporter.write_line("journal: " + ", ".join(f"{name} {FIGURES[name]:,}" for name in names))

@@ -20,7 +20,7 @@ _KEEP_SIZE = 1  # FALLOC_FL_KEEP_SIZE
 Files = dict[str, bytes]
 
 
-class Unsupported(Exception):
+class UnsupportedError(Exception):
     """The program did something to its files that the model does not know."""
 
 
@@ -112,31 +112,34 @@ class Disk:
         """What the call asks for may be on the disk from now on. Returns the write, if it is one."""
         if call.error and call.mode != Mode.AFTER and not call.data:
             return None
-        match call.op:
-            case Op.UNSEEN:
-                raise Unsupported(call.data.decode())
-            case Op.OPEN:
-                self._opened(call)
-            case Op.DUP:
-                self._open[call.result] = self._open[call.fd]
-            case Op.CLOSE:
-                self._open.pop(call.fd, None)
-            case Op.WRITE if call.data and not self._volatile(call):
-                return self._written(call)
-            case Op.TRUNCATE if not self._volatile(call):
-                self._resize(self._inode(call), call.offset)
-            case Op.ALLOCATE if not self._volatile(call) and not call.flags & _KEEP_SIZE:
-                if call.flags:
-                    raise Unsupported(f"fallocate with flags {call.flags}")
-                self._resize(self._inode(call), call.offset + call.result, grow=True)
-            case Op.MAP if not self._volatile(call):
-                raise Unsupported(f"{self._open[call.fd][2]} is written by mmap")
-            case Op.SYMLINK:
-                raise Unsupported("symbolic link")
-            case Op.RENAME | Op.LINK | Op.UNLINK:
-                self._renamed(call)
-            case _:
-                pass
+        if call.op is Op.UNSEEN:
+            raise UnsupportedError(call.data.decode())
+        if call.op is Op.SYMLINK:
+            raise UnsupportedError("symbolic link")
+        if call.op is Op.OPEN:
+            self._opened(call)
+        elif call.op is Op.DUP:
+            self._open[call.result] = self._open[call.fd]
+        elif call.op is Op.CLOSE:
+            self._open.pop(call.fd, None)
+        elif call.op in (Op.RENAME, Op.LINK, Op.UNLINK):
+            self._renamed(call)
+        elif call.op in (Op.WRITE, Op.TRUNCATE, Op.ALLOCATE, Op.MAP) and not self._volatile(call):
+            return self._changed(call)
+        return None
+
+    def _changed(self, call: Call) -> Data | None:
+        """The bytes or the size of a file."""
+        if call.op is Op.WRITE:
+            return self._written(call) if call.data else None
+        if call.op is Op.MAP:
+            raise UnsupportedError(f"{self._open[call.fd][2]} is written by mmap")
+        if call.op is Op.TRUNCATE:
+            self._resize(self._inode(call), call.offset)
+        elif call.flags & ~_KEEP_SIZE:
+            raise UnsupportedError(f"fallocate with flags {call.flags}")
+        elif not call.flags:
+            self._resize(self._inode(call), call.offset + call.result, grow=True)
         return None
 
     def complete(self, call: Call) -> None:
@@ -225,7 +228,7 @@ class Disk:
             item = Name(call.path, None)
         else:
             if not call.path or not call.other or (call.op is Op.RENAME and call.flags):
-                raise Unsupported(str(call))
+                raise UnsupportedError(str(call))
             inode = self.live_names[call.path]
             self.live_names[call.other] = inode
             item = Name(call.other, inode, call.path if call.op is Op.RENAME else "")
@@ -304,4 +307,3 @@ def _set_size(data: bytearray, size: int) -> None:
 
 def _dropped(item: Item) -> bool:
     return isinstance(item, Data) and item.dropped
-

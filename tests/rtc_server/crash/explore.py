@@ -29,7 +29,7 @@ from .record import JOURNAL, Recording
 from .states import Builder, Limits, State, states
 from .trace import Op, marks
 
-PROCESSES = max(1, min(2, os.cpu_count() or 1))
+PROCESSES = 1 if "PYTEST_XDIST_WORKER" in os.environ else max(1, min(2, os.cpu_count() or 1))
 _RUBBISH = bytes(range(1, 251)) * 132  # for SQLite's shared memory, which no one is to believe after a crash
 _SECONDS = 30  # that opening one state may take
 _T = TypeVar("_T")
@@ -63,6 +63,7 @@ class Report:
     distinct: int = 0
     opened: int = 0
     seconds: float = 0.0
+    cpu: float = 0.0  # seconds of all processes together
     kinds: Counter[str] = field(default_factory=Counter)  # of opened states
     failures: list[Failure] = field(default_factory=list)
 
@@ -71,7 +72,8 @@ class Report:
         self.enumerated += other.enumerated
         self.distinct += other.distinct
         self.opened += other.opened
-        self.seconds = max(self.seconds, other.seconds)
+        self.seconds += other.seconds
+        self.cpu += other.cpu
         self.kinds += other.kinds
         self.failures += other.failures
 
@@ -101,17 +103,18 @@ def in_processes(work: Callable[[int], _T], count: int = PROCESSES) -> list[_T]:
             try:
                 os.close(inward)
                 try:
-                    result: tuple[bool, Any] = True, work(number)
+                    answer: tuple[bool, Any] = True, work(number)
                 except BaseException:
-                    result = False, traceback.format_exc()
+                    answer = False, traceback.format_exc()
                 with os.fdopen(outward, "wb") as out:
-                    pickle.dump(result, out)
+                    pickle.dump(answer, out)
                 status = 0
             finally:
                 os._exit(status)
         os.close(outward)
         pipes.append((child, inward))
-    found = []
+    found: list[_T] = []
+    result: Any
     for child, inward in pipes:
         with os.fdopen(inward, "rb") as into:
             raw = into.read()
@@ -129,6 +132,7 @@ def _part(recording: Recording, limits: Limits, directory: Path, most: int | Non
     jd.hurry()
     jd.small_limits()
     report = Report()
+    begun = time.process_time()
     chosen = _mine(recording, limits, number, report)
     if most is not None and len(chosen) > most // PROCESSES:
         chosen = _sample(chosen, most // PROCESSES)
@@ -139,8 +143,11 @@ def _part(recording: Recording, limits: Limits, directory: Path, most: int | Non
         report.kinds[state.kind] += 1
         problems = open_state(place, files, said)
         if problems:
-            failure = Failure(recording.scenario, describe(disk, recording, state), _missing(disk, state), problems, state)
+            failure = Failure(
+                recording.scenario, describe(disk, recording, state), _missing(disk, state), problems, state
+            )
             report.failures.append(failure)
+    report.cpu = time.process_time() - begun
     return report
 
 

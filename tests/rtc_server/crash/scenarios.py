@@ -91,7 +91,17 @@ def first_start(script: Script) -> None:
 def busy(script: Script) -> None:
     """Batch after batch, of one block and of many, no time for anything else."""
     script.open()
-    for count, size in ((1, 100), (2, 1800), (1, 2 * BLOCK), (6, 900), (1, 5 * BLOCK), (12, 300), (3, 100), (9, 1000), (1, 1)):
+    for count, size in (
+        (1, 100),
+        (2, 1800),
+        (1, 2 * BLOCK),
+        (6, 900),
+        (1, 5 * BLOCK),
+        (12, 300),
+        (3, 100),
+        (9, 1000),
+        (1, 1),
+    ):
         script.commit(*(script.change("pqr"[n % 3], size) for n in range(count)))
 
 

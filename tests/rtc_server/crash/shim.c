@@ -51,6 +51,7 @@ static long counts[OPS];
 void rtc_arm(int op, long nth, int error, int mode, int lasting) {
   pthread_mutex_lock(&lock);
   memset(&fault, 0, sizeof fault);
+  memset(counts, 0, sizeof counts);
   fault.op = op, fault.nth = nth, fault.error = error, fault.mode = mode, fault.lasting = lasting;
   pthread_mutex_unlock(&lock);
 }

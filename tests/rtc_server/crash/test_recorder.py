@@ -11,12 +11,13 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from crash import old, record, trace
 from crash.disk import Disk, volatile
 from crash.scenarios import SCENARIOS
 from crash.trace import Mode, Op
 
-EVERY_CALL = '''
+EVERY_CALL = """
 import ctypes, mmap, os, sys
 from pathlib import Path
 from crash.trace import Mode, Op, Shim
@@ -55,7 +56,7 @@ for mode in Mode:
     assert shim.disarm() == 1
 shim.stop()
 os.write(file, b"not seen")
-'''
+"""
 
 
 def _played(calls: list[trace.Call], before: dict[str, bytes]) -> Disk:
@@ -78,7 +79,10 @@ def test_every_way_to_write(library: Path, tmp_path: Path) -> None:
     for name in real.keys() - {"a"}:
         assert seen[name] == real[name], name
     place_of_the_last = real["a"].index(b"not seen")
-    assert seen["a"] == real["a"][:place_of_the_last] + seen["a"][place_of_the_last:][:8] + real["a"][place_of_the_last + 8 :]
+    assert (
+        seen["a"]
+        == real["a"][:place_of_the_last] + seen["a"][place_of_the_last:][:8] + real["a"][place_of_the_last + 8 :]
+    )
     assert [call.mode for call in calls if call.mode] == list(Mode)
     assert {Op.OPEN, Op.WRITE, Op.TRUNCATE, Op.SYNC, Op.RENAME, Op.UNLINK, Op.LINK, Op.ALLOCATE, Op.CLOSE, Op.DUP} <= {
         call.op for call in calls

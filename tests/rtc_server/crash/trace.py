@@ -143,5 +143,5 @@ class Shim:
         return int(self._library.rtc_fired())
 
     def count(self, op: int) -> int:
-        """Calls of that kind since the start."""
+        """Calls of that kind since the start or since something was armed."""
         return int(self._library.rtc_count(op))

@@ -1,0 +1,31 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Failures of today's journal that are known: by scenario, what kind of failure is not yet an error, and why.
+
+Empty tables are the aim: then every failure is one.
+"""
+
+from __future__ import annotations
+
+# A torn commit over the older one of two filed batches: the next start misses that batch and refuses for ever.
+_J1 = {"refuses": "a torn commit damages a batch that was filed long ago"}
+
+CRASHES: dict[str, dict[str, str]] = dict.fromkeys(
+    ("busy", "idle", "rotating", "flushing", "compacting", "checkpointing", "clean_stop", "killed"), _J1
+)
+
+# What tests of errors accept: patterns of "kind: text".
+ERRORS: dict[str, str] = {
+    r"refuses: .*is in use by process unknown": "the lock stays taken by the process itself when its number cannot be written",
+    r"refuses: batch \d+ of the journal's log is damaged": "as above: a short write",
+    r"died: .*-log\d'": "a stop ends in a traceback when the log cannot be deleted",
+}
+CRASHES_AFTER_ERRORS = {
+    "lost": "what a failed sync left in the page cache is only synced again, which does not write it",
+    "refuses": "as above: a torn commit",
+}
+MEMBERS: dict[str, str] = {
+    r"members: .* saw \d+ of \d+ kept changes": "a change that was kept although its commit failed is answered as a duplicate and never delivered",
+}
+FULL_DISK = ("log is damaged", "is in use by process")
