@@ -31,7 +31,7 @@ from .trace import Op, marks
 
 PROCESSES = 1 if "PYTEST_XDIST_WORKER" in os.environ else max(1, min(2, os.cpu_count() or 1))
 _RUBBISH = bytes(range(1, 251)) * 132  # for SQLite's shared memory, which no one is to believe after a crash
-_SECONDS = 30  # that opening one state may take
+_SECONDS = 120  # that opening one state may take, on a machine that is busy
 _T = TypeVar("_T")
 
 

@@ -19,7 +19,7 @@ from crash.explore import Report, explore, grouped
 from crash.scenarios import SCENARIOS
 
 IS_LONG = os.environ.get("RTC_CRASH") == "long"
-MOST = None if IS_LONG else 400  # states of a scenario
+MOST = None if IS_LONG else 300  # states of a scenario
 LIMITS = states.LONG if IS_LONG else states.SHORT
 
 
@@ -49,12 +49,12 @@ def test_every_crash(scenario: str, library: Path, memory: Path, figures: Counte
     accepted = known.CRASHES.get(scenario, {})
     report.failures = [failure for failure in report.failures if failure.kind not in accepted]
     assert not report.failures, told(report)
-    assert report.opened >= (1000 if IS_LONG else 300)
+    assert report.opened >= (300 if IS_LONG else 250)
 
 
 @pytest.mark.parametrize("broken", journal_driver.BREAKAGES)
 def test_a_journal_that_forgets_is_found_out(broken: str, library: Path, memory: Path) -> None:
     """What finds nothing in a journal that is broken on purpose finds nothing at all."""
     scenario = "first_start" if "directory" in broken else "rotating"
-    report = explore(record.recorded(scenario, library, memory, broken), states.SHORT, memory, 1200)
+    report = explore(record.recorded(scenario, library, memory, broken), states.SHORT, memory, 600)
     assert report.failed("lost") or report.failed("refuses") > 100, told(report)
