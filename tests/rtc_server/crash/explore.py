@@ -184,13 +184,14 @@ def _mine(recording: Recording, limits: Limits, number: int, report: Report) -> 
 
 
 def _sample(chosen: list[State], most: int) -> list[State]:
-    """Some of them, of each kind about as many."""
+    """Some of them: for one half torn writes, for the other of each kind about as many."""
     kinds: dict[str, list[State]] = {}
     for state in chosen:
         kinds.setdefault(state.kind, []).append(state)
     chance = random.Random(1)
-    kept: list[State] = []
-    for left, (_, some) in enumerate(sorted(kinds.items(), key=lambda item: len(item[1])), -len(kinds)):
+    torn = kinds.pop("torn", [])
+    kept = chance.sample(torn, min(len(torn), most // 2))
+    for left, some in enumerate(sorted(kinds.values(), key=len), -len(kinds)):
         kept += chance.sample(some, min(len(some), (most - len(kept)) // -left))
     return kept
 
