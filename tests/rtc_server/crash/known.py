@@ -11,9 +11,7 @@ from __future__ import annotations
 # A torn commit over the older one of two filed batches: the next start misses that batch and refuses for ever.
 _J1 = {"refuses": "a torn commit damages a batch that was filed long ago"}
 
-CRASHES: dict[str, dict[str, str]] = {
-    name: _J1 for name in ("idle", "rotating", "flushing", "compacting", "checkpointing")
-}
+CRASHES: dict[str, dict[str, str]] = dict.fromkeys(("idle", "rotating", "flushing", "compacting", "checkpointing"), _J1)
 
 # What tests of errors accept: patterns of "kind: text".
 ERRORS: dict[str, str] = {

@@ -96,7 +96,7 @@ async def run(shim: Shim, place: Path, case: Case | None = None) -> tuple[list[s
     ann, bob = Member(server, "ann"), Member(server, "bob")
     await ann.join()
     await bob.join()
-    fired = case is None
+    fired, wrong = case is None, list[str]()
     if case is None:
         case = _NONE
     shim.arm(case.op, case.nth, case.error, case.mode, lasting=case.lasting)
@@ -111,23 +111,25 @@ async def run(shim: Shim, place: Path, case: Case | None = None) -> tuple[list[s
                 await asyncio.sleep(0.005 * attempt)
             else:
                 return [f"change {number} is never taken: {answer}"], True
-            await asyncio.sleep(0.002)
+            wrong += await _compare(server, ann, bob)
             if number == 1:
                 await asyncio.sleep(0.13)  # so long that it is filed
         fired |= shim.disarm() > 0
-        await server.journal.idle()
-        for member in (ann, bob):
-            await member.settle()
-        kept = [(c.revision, c.id) for c in await server.journal.changes("p", 0, _ALL, _ALL)]
-        wrong = ann.wrong + bob.wrong
-        for member in (ann, bob):
-            if member.seen != kept:
-                wrong.append(f"{member.user} saw {len(member.seen)} of {len(kept)} kept changes")
         return wrong, fired
     finally:
         shim.disarm()
         shim.stop()
         await server.kill()
+
+
+async def _compare(server: MemoryServer, *members: Member) -> list[str]:
+    """What they saw beside what is kept, at any moment at which nothing is under way."""
+    await server.journal.idle()
+    for member in members:
+        await member.settle()
+    kept = [(c.revision, c.id) for c in await server.journal.changes("p", 0, _ALL, _ALL)]
+    wrong = [text for member in members for text in member.wrong]
+    return wrong + [f"{m.user} saw {len(m.seen)} of {len(kept)} kept changes" for m in members if m.seen != kept]
 
 
 def sweep(shim: Shim, directory: Path, limit: int) -> Result:
