@@ -72,7 +72,7 @@ def expected(said: list[Any]) -> Expected:
 def check(path: Path, wanted: Expected) -> list[Problem]:
     """Everything that is asked of a journal after a crash. The journal is used up by it."""
     any_acknowledged = any(project.acknowledged for project in wanted.values())
-    problems = [Problem("verify", text) for text in (jd.verify(path) if any_acknowledged else [])]
+    problems = [Problem("verify", text) for text in (jd.verify_journal(path) if any_acknowledged else [])]
     driver = Driver(path)
     try:
         driver.open()
@@ -89,7 +89,7 @@ def check(path: Path, wanted: Expected) -> list[Problem]:
             problems += [Problem("unstable", f"{when}: {p.kind}: {p.text}") for p in compare(driver, more)]
             if when == "again":
                 driver.stop()
-        problems += [Problem("verify", f"after a stop: {text}") for text in jd.verify(path)]
+        problems += [Problem("verify", f"after a stop: {text}") for text in jd.verify_journal(path)]
     except RefusedError as exc:
         problems.append(Problem("refuses", str(exc)))
     except (JournalError, sqlite3.Error, OSError) as exc:

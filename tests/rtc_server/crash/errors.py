@@ -187,11 +187,11 @@ def _judge(script: Faulty, calls: list[Call]) -> list[Problem]:
     wanted = expected(marks(calls))
     found = compare(script.driver, wanted)
     script.driver.kill()
-    found += [Problem("verify", text) for text in jd.verify(script.path)]
+    found += [Problem("verify", text) for text in jd.verify_journal(script.path)]
     script.open()
     found += [Problem("unstable", f"{p.kind}: {p.text}") for p in compare(script.driver, wanted)]
     script.driver.stop()
-    found += [Problem("verify", f"after a stop: {text}") for text in jd.verify(script.path)]
+    found += [Problem("verify", f"after a stop: {text}") for text in jd.verify_journal(script.path)]
     return found
 
 

@@ -22,12 +22,12 @@ from rtc_server.journal import (
     Outcome,
     Snapshot,
     Submission,
-    arrivals,
     checkpoint,
-    label,
-    log,
+    flush,
+    make_label,
     schema,
-    transfer,
+    verify,
+    wal,
 )
 from rtc_server.journal import sqlite as reading
 from rtc_server.journal import writer as writing
@@ -77,13 +77,13 @@ class Driver:
     def commit(self, requests: list[Submission | Compact]) -> list[Outcome]:
         """One batch, and what the committing thread does at once after it."""
         outcomes = self._writer.commit(requests)
-        self._writer.keep_up(len(requests))
+        self._writer.enforce_backlog_limit(len(requests))
         return outcomes
 
     def rest(self, steps: int = _ALL) -> None:
         """What the thread does while nothing is submitted: so many steps of it, or all."""
         for _ in range(steps):
-            wait = self._writer.tidy()
+            wait = self._writer.run_maintenance()
             if wait is None:
                 return
             _sleep(wait)
@@ -95,7 +95,7 @@ class Driver:
     def stop(self) -> None:
         """As when a server stops."""
         self._close_reader()
-        self._writer.settle()
+        self._writer.flush_and_close()
         self._writer.unlock()
 
     def kill(self) -> None:
@@ -111,11 +111,11 @@ class Driver:
         """What members are given. Raises JournalError, sqlite3.Error, OSError."""
         found: dict[str, Kept] = {}
         for project in projects:
-            pending = self._writer.pending(project) or []
+            unflushed = self._writer.unflushed(project) or []
             db = self._connection()
-            head = reading._read_head(db, project, pending)
-            changes = reading._read_changes(db, project, pending, head.base, _ALL, _ALL)
-            snapshot = reading._read_snapshot(db, project, pending)
+            head = reading._read_head(db, project, unflushed)
+            changes = reading._read_changes(db, project, unflushed, head.base, _ALL, _ALL)
+            snapshot = reading._read_snapshot(db, project, unflushed)
             found[project] = Kept(head.base, changes, snapshot, head.revision)
         return found
 
@@ -132,7 +132,7 @@ class Driver:
 
 def change(project: str, id: str, user: str, data: str) -> Submission:
     """A change to be submitted."""
-    return Submission(project, id, user, data, label(id, user))
+    return Submission(project, id, user, data, make_label(id, user))
 
 
 def compaction(project: str, revision: int, data: str, keep: int) -> Compact:
@@ -140,10 +140,10 @@ def compaction(project: str, revision: int, data: str, keep: int) -> Compact:
     return Compact(project, Snapshot(revision, data), keep)
 
 
-def verify(path: Path) -> list[str]:
+def verify_journal(path: Path) -> list[str]:
     """What ``rtc-server verify-journal`` finds wrong."""
     try:
-        return transfer.verify(str(path))[0]
+        return verify.verify_journal(str(path))[0]
     except JournalError as exc:
         return [str(exc)]
 
@@ -151,28 +151,28 @@ def verify(path: Path) -> list[str]:
 def hurry() -> None:
     """No waiting in this process: not before another attempt, not while a log is read again."""
     writing.RETRY = 0.0
-    vars(log)["time"] = SimpleNamespace(sleep=lambda _seconds: None)
+    vars(wal)["time"] = SimpleNamespace(sleep=lambda _seconds: None)
     logging.disable(logging.CRITICAL)
 
 
 def small_limits() -> None:
     """Bounds at which everything happens that else takes 96 MB."""
-    writing.MAX_LOG = 48 << 10
-    writing.MAX_PENDING = 40
-    writing._DELETE_ROWS = 4
-    log._STEP, log._AHEAD = 32 << 10, 8 << 10
-    arrivals.FILED_AT_ONCE = 8
+    writing.MAX_WAL_BYTES = 48 << 10
+    writing.MAX_UNFLUSHED = 40
+    writing._DELETE_BATCH = 4
+    wal._GROWTH, wal._LOW_WATER = 32 << 10, 8 << 10
+    flush.FLUSH_BATCH = 8
     checkpoint.BEGIN, checkpoint.SMALL = 64 << 10, 32 << 10
 
 
 def _no_synchronous_log() -> None:
     quick = ModuleType("os")
     quick.__dict__.update(os.__dict__, O_DSYNC=0)
-    vars(log)["os"] = quick
+    vars(wal)["os"] = quick
 
 
 def _no_synchronous_directory() -> None:
-    vars(log)["_sync_directory"] = lambda _path: None
+    vars(wal)["_sync_directory"] = lambda _path: None
 
 
 def _no_synchronous_filing() -> None:
