@@ -6,9 +6,10 @@
 
 python tests/rtc_server/run_all.py [pytest options]
 
-The long form plays 3,000 histories of the model, kills the server 60 times under load, has 1,000 members that never
-read, and tries some 20,000 hostile inputs. Set HYPOTHESIS_PROFILE, RTC_KILLS, RTC_SILENT or RTC_FUZZ for other numbers;
-plain ``pytest tests/rtc_server`` is the short form.
+The long form plays 3,000 histories of the model, kills the server 60 times under load, has 1,000 members that never read,
+tries some 20,000 hostile inputs, and opens each state that a crash can leave of the journal (crash/README.md). Set
+HYPOTHESIS_PROFILE, RTC_KILLS, RTC_SILENT or RTC_FUZZ for other numbers, RTC_CRASH for another form; plain
+``pytest tests/rtc_server`` is the short form.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-LONG = {"HYPOTHESIS_PROFILE": "thorough", "RTC_KILLS": "60", "RTC_SILENT": "1000", "RTC_FUZZ": "4000"}
+LONG = {"HYPOTHESIS_PROFILE": "thorough", "RTC_KILLS": "60", "RTC_SILENT": "1000", "RTC_FUZZ": "4000", "RTC_CRASH": "long"}
 
 
 def main() -> int:
