@@ -56,24 +56,24 @@ class Application:
     def option(self, number):
         store = self.arena.root / "truststore"
         shutil.copy(DATA / "truststore/trust.jks", store)
-        return "jvm_truststore_option", dict(
-            path=str(self.setenv), truststore=str(store), state=["present", "absent"][number % 2],
-            undo_dir=str(self.arena.undo / str(number)),
-        )  # fmt: skip
+        return "jvm_truststore_option", {
+            "path": str(self.setenv), "truststore": str(store), "state": ["present", "absent"][number % 2],
+            "undo_dir": str(self.arena.undo / str(number)),
+        }  # fmt: skip
 
     def trust(self, number):
         certificates = [{"src": str(DATA / "truststore/root.pem"), "alias": "one"}]
-        return "java_truststore", dict(
-            path=str(self.cacerts), jre_home=str(self.keytool.parents[1]), certificates=certificates, trust="exact",
-            state=["present", "absent"][number % 2], undo_dir=str(self.arena.undo / str(number)),
-        )  # fmt: skip
+        return "java_truststore", {
+            "path": str(self.cacerts), "jre_home": str(self.keytool.parents[1]), "certificates": certificates, "trust": "exact",
+            "state": ["present", "absent"][number % 2], "undo_dir": str(self.arena.undo / str(number)),
+        }  # fmt: skip
 
     def key(self, number):
-        return "keystore_pem", dict(
-            server_xml=str(self.xml), connector_port=8443, key_dest=str(self.arena.root / "tls.key"),
-            chain_dest=str(self.arena.root / "tls.crt"), jre_home=str(self.keytool.parents[1]),
-            undo_dir=str(self.arena.undo / str(number)),
-        )  # fmt: skip
+        return "keystore_pem", {
+            "server_xml": str(self.xml), "connector_port": 8443, "key_dest": str(self.arena.root / "tls.key"),
+            "chain_dest": str(self.arena.root / "tls.crt"), "jre_home": str(self.keytool.parents[1]),
+            "undo_dir": str(self.arena.undo / str(number)),
+        }  # fmt: skip
 
     def undo(self, number):
         return "rtc_undo", {"path": str(self.arena.undo)}

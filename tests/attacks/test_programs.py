@@ -143,7 +143,7 @@ def impostors(arena, folder):
         "a relative base": (java, [os.fsencode(java), b"-Dcatalina.base=.", attackers.TOMCAT, b"start"]),
         "not text": (java, line(java, base, b"-Dx=\xff\xfe\n\x1b[2J")),
         "very long": (java, line(java, base, b"-Dx=" + b"A" * 100_000)),
-        "no name": (java, [b"", b"-Dcatalina.base=" + os.fsencode(base), attackers.TOMCAT, b"start"]),
+        "no name": (java, [b"-", b"-Dcatalina.base=" + os.fsencode(base), attackers.TOMCAT, b"start"]),
         "control characters": (java, line(java, base + "\n\x1b]0;x\x07")),
     }
 

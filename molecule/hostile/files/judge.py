@@ -62,10 +62,20 @@ def main(folder: Path) -> None:
     lines = [
         *(f"{name}: status {run['status']} in {run['seconds']} s" for name, run in runs.items()),
         f"samples of processes and temporary files: {host['samples']}",
-        *sorted(host["attackers"]),
+        *summary(host["attackers"]),
         figures,
     ]
     print(json.dumps({"lines": lines, "wrong": [figures, *wrong] if wrong else []}))
+
+
+def summary(attackers: list[str]) -> list[str]:
+    """What was tried, those of one kind together."""
+    counts: dict[str, int] = {}
+    for line in attackers:
+        name, _colon, number = line.rpartition(": ")
+        kind = re.sub(r"^(impostor|kind|between) .*", r"\1", name)
+        counts[kind] = counts.get(kind, 0) + int(number)
+    return [f"  {name}: {number}" for name, number in sorted(counts.items())]
 
 
 def unreported(folder: Path) -> list[str]:

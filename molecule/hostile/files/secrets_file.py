@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import sys
 import textwrap
 from pathlib import Path
@@ -25,7 +26,8 @@ NAMES = (
 
 def main(folder: Path, pki: Path) -> None:
     os.umask(0o077)
-    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     made = {name: secrets.token_hex(20) for name in NAMES}
     password = secrets.token_hex(16)
     vault = VaultLib([("default", VaultSecret(password.encode()))])
@@ -37,9 +39,9 @@ def main(folder: Path, pki: Path) -> None:
     lines = [
         f"rtc_secret: {vaulted(made['rtc_secret'])}",
         f"rtc_truststore_password: {vaulted(made['truststore_password'])}",
-        f"hostile_key: {vaulted(key)}",
-        'rtc_tls_key: {confluence: "{{ hostile_key }}"}',
+        'rtc_tls_key: {confluence: "' + str(folder.resolve() / "proxy.key") + '"}',
     ]
+    (folder / "proxy.key").write_bytes(vault.encrypt(key))
     # A line from the middle of each private key stands for the key.
     made["proxy_key"] = key.splitlines()[2]
     made["connector_key"] = (pki / "jira.lab.test/privkey.pem").read_text().splitlines()[2]
