@@ -300,11 +300,11 @@ class Planter:
         watches = [Watch(folder, _IN_DELETE) for folder in sorted({os.path.dirname(path) for path in self.paths})]
         try:
             while not ending:
-                # As soon as one is removed; all of them every few milliseconds.
-                watches[0].read(0.002) if watches else time.sleep(0.002)
+                # As soon as one is removed; otherwise a few times a second, for these are not to be the load of the machine.
+                watches[0].read(0.05) if watches else time.sleep(0.05)
                 now = time.monotonic()
                 guesses = self._guesses() if now > due else []
-                due = now + 0.02 if guesses else due
+                due = now + 0.1 if guesses else due
                 for path in [*self.paths, *guesses]:
                     with contextlib.suppress(OSError):
                         os.symlink(self.victim, path)

@@ -109,7 +109,8 @@ def keep(path: Path) -> None:
     """A copy of what an attack may lose, for the next round."""
     copy = STATE / "kept" / str(path).replace("/", "_")
     copy.parent.mkdir(mode=0o700, exist_ok=True)
-    if path.is_file() and not path.is_symlink():
+    # Not what an attack has put there: more names of root's file, or what it grew to.
+    if path.is_file() and not path.is_symlink() and path.stat().st_nlink == 1 and path.stat().st_size < 1 << 24:
         shutil.copy2(path, copy)
         shutil.chown(copy, *owner(path.owner()))
 
@@ -188,7 +189,6 @@ def start(name: str, secrets: dict[str, str]) -> None:
         snipe("jira", cacerts, "/etc/cron.d/cacerts", (2,))
         planters()
     elif name == "again":
-        impostors()
         swap_kinds("confluence", xml, "/root/canary", KINDS, *rare)
         snipe("jira", jira_xml, "/root/canary", (2, 3))
         snipe("jira", setenv, "/etc/profile.d/setenv.sh", (2,))
@@ -311,7 +311,8 @@ def main() -> None:
     elif verb == "between":
         between(more[0])
     elif verb == "kind":
-        kind(*more)
+        for path in more[1:]:
+            kind(more[0], path)
     elif verb == "report":
         print(json.dumps(report(secrets())))
 

@@ -160,6 +160,7 @@ def give_by_acl(path: Path, uid: int) -> None:
 
 
 def canaries(secrets: dict[str, str]) -> None:
+    Path("/root/.ansible/tmp").mkdir(parents=True, exist_ok=True)  # Ansible's own, which would change /root
     for path, mode in CANARIES.items():
         Path(path).write_text(f"{secrets['canary']}\n", encoding="ascii")
         Path(path).chmod(mode)
