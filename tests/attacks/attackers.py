@@ -40,7 +40,7 @@ def exchange(one: str, other: str) -> None:
 # Bait: what is put in place of a file.
 
 
-class NoBait(Exception):  # noqa: N818 - says what happened
+class NoBait(Exception):
     """The kernel, or the lack of a right, does not let this user make such a thing."""
 
 

@@ -53,7 +53,7 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.write_line(", ".join(f"{name} {number}" for name, number in _totals.items()))
 
 
-class Slow(Exception):  # noqa: N818 - says what happened
+class Slow(Exception):
     """A call did not end in time."""
 
 

@@ -9,7 +9,8 @@
     director.py between NAME  what a run user does between two runs
     director.py report        the figures as JSON
 
-Attackers are children of whoever logged in, as a local user's processes are: not of a unit, which would lend them a name.
+Attackers are children of whoever logged in, as a local user's processes are: not of a unit, which would lend them
+a name.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ def own(path: Path, user: str) -> None:
 
 
 def unfold(path: Path) -> None:
-    """Copy a directory, so that it lies in the upper layer of the container alone: directories below cannot be exchanged."""
+    """Bring a directory into the upper layer of the container: those of layers below cannot be exchanged."""
     copy = path.with_name(path.name + ".copy")
     subprocess.run(["cp", "-a", str(path), str(copy)], check=True)
     shutil.rmtree(path)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the collab.rtc authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes the secrets of one run of the scenario: ``secrets.json`` for the host and the search, ``vars.yml`` with vaulted ones.
+"""Makes the secrets of one run: ``secrets.json`` for the host and the search, ``vars.yml`` with vaulted ones.
 
 secrets_file.py FOLDER PKI
 """
