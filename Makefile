@@ -69,7 +69,7 @@ test-rtc: collection ## The RTC server's tests in their long form, with their fi
 	@$(BIN)/python tests/rtc_server/run_all.py
 
 .PHONY: molecule
-molecule: collection ## A Molecule scenario on real hosts: SCENARIO=default, faults or fleet
+molecule: collection ## A Molecule scenario on real hosts: SCENARIO=default, hostile, faults or fleet
 	@$(BIN)/python tools/run_tests.py $(subst default,molecule,$(or $(SCENARIO),default))
 
 .PHONY: test-all

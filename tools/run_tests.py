@@ -128,6 +128,7 @@ SUITES = [
     Suite("java", "trust stores and real keytool", pytest("tests/java"), read_pytest),
     Suite("tomcat", "server.xml and real Tomcats", pytest("tests/tomcat", workers="0"), read_pytest),
     Suite("proxies", "real nginx, Apache, HAProxy", pytest("tests/proxies", workers="0"), read_pytest),
+    Suite("attacks", "root's files under attack", pytest("tests/attacks", workers="0"), read_pytest),
     Suite("bench", "the benchmarks start, in small", pytest("tests/bench", workers="0"), read_pytest),
     Suite("ansible-lint", "production profile", tool("ansible-lint", "--offline"), read_gate),
     Suite("sanity", "ansible-test sanity",
@@ -136,6 +137,9 @@ SUITES = [
     Suite("units", "ansible-test units", tool("ansible-test", "units", "--local", "--python", "3.11"),
           read_pytest, TREE, prepare=prepare_ansible_test),
     Suite("molecule", "one site on a real host", tool("python", "tools/run_molecule.py", "default"), read_molecule),
+    # Not in `make test` as long as attacks succeed.
+    Suite("hostile", "attacks on a real host while it runs", tool("python", "tools/run_molecule.py", "hostile"),
+          read_molecule, extra="make molecule SCENARIO=hostile"),
     Suite("faults", "each fault is diagnosed", tool("python", "tools/run_molecule.py", "faults"),
           read_molecule, extra="make molecule SCENARIO=faults"),
     Suite("fleet", "every topology on real hosts", tool("python", "tools/run_molecule.py", "fleet"),
