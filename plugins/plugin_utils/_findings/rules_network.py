@@ -56,7 +56,7 @@ def check_site(classified: ClassifiedSite, wanted: DesiredSite) -> Iterator[Find
                 yield from _check_firewall(node.host, node.facts, port)
         if wanted.proxy and wanted.proxy.managed:
             yield from _check_selinux(proxy.host, proxy.facts, port)
-            yield from _check_listen(wanted, wanted.proxy, proxy.facts)
+            yield from _check_listen(wanted.proxy, proxy.facts)
 
 
 def _check_firewall(host: str, facts: HostFacts, port: int) -> Iterator[Finding]:
@@ -73,13 +73,10 @@ def _check_selinux(host: str, facts: HostFacts, port: int) -> Iterator[Finding]:
         yield make("RTC605", host, f"SELinux is enforcing on {host}, and httpd_can_network_connect is off.")
 
 
-def _check_listen(wanted: DesiredSite, proxy: DesiredProxy, facts: HostFacts) -> Iterator[Finding]:
+def _check_listen(proxy: DesiredProxy, facts: HostFacts) -> Iterator[Finding]:
     addresses = proxy.rtc.plan.listen
-    beside = next((node for node in wanted.nodes if node.beside_proxy), None)
     if not addresses:
         yield make("RTC607", proxy.host, f"No address of {proxy.host} is known to listen on.", remedy="Set rtc_listen.")
     for address in addresses:
         if address not in routing.WILDCARDS and not routing.is_own(address, facts):
             yield make("RTC607", proxy.host, f"rtc_listen: {proxy.host} does not have the address {address}.")
-        elif beside and routing.covers(address, beside.service.address):
-            yield make("RTC503", proxy.host, f"rtc_listen: {address} is where the RTC service itself listens.")
