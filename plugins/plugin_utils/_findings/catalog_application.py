@@ -147,8 +147,8 @@ ENTRIES = (
     FindingType(
         id="RTC214",
         severity="warning",
-        title="A restart is pending",
-        meaning="The running application still has the settings of before.",
+        title="A restart is due",
+        meaning="The running application still has its previous settings.",
         detected="server.xml or the trust store is newer than the application's process.",
         remedy="The run restarts it, unless rtc_restart_application is never: then restart it when it suits.",
         role="restart",

@@ -114,7 +114,7 @@ def check_node_of_site(
     ]
     found += _check_generated(node, wanted_node)
     found += _check_address(classified, node, wanted, wanted_node)
-    reasons = wanted_node.restart.pending
+    reasons = wanted_node.restart.reasons
     if reasons:
         found.append(
             make("RTC214", node.host, f"{node.kind.capitalize()} on {node.host} has to be restarted.", reasons)

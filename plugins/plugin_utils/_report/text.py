@@ -22,6 +22,7 @@ PLACEMENTS = {
 }
 MARKS = {"error": "✗", "warning": "!", "info": "·"}
 Check = Mapping[str, Any]  # {name, ok: bool | None, detail, cause, remedy, where}
+Restart = Mapping[str, Any]  # {service: str, reasons: list[str]}
 
 
 def render_plan(plan: Plan) -> str:
@@ -56,19 +57,24 @@ def render_detected(plan: Plan, facts: Mapping[str, HostFacts]) -> str:
 
 
 def render_report(
-    plan: Plan, checks: Mapping[str, Sequence[Check]], pending: Mapping[str, Sequence[str]] | None = None
+    plan: Plan, checks: Mapping[str, Sequence[Check]], restarts_left: Mapping[str, Sequence[Restart]] | None = None
 ) -> str:
     """The end of a run: each site with its checks, then the findings and what is left to do.
 
     :param checks: site name -> ``{name, ok, detail, cause, remedy, where}``; ``ok`` is ``None`` for a check that was
         not made.
-    :param pending: host -> reasons of restarts that are left to the administrator.
+    :param restarts_left: host -> restarts that are left to the administrator: ``{service, reasons}``.
     """
     parts = [_render_result(site, checks.get(site.name, [])) for site in plan.sites] or [
         "There is no site to report on.\n"
     ]
     parts.append(_render_findings([item for item in plan.findings if item.severity != "info"]))
-    left = [f"  {host}: {reason}" for host, reasons in sorted((pending or {}).items()) for reason in reasons]
+    left = [
+        line
+        for host, restarts in sorted((restarts_left or {}).items())
+        for restart in restarts
+        for line in _wrap(f"{host}: {restart['service']}: {'; '.join(restart['reasons'])}", "  ", "    ")
+    ]
     if left:
         parts.append("\n".join(["Restarts that are left to you", *left, ""]))
     return "\n".join(parts)
@@ -213,8 +219,8 @@ def _render_work(site: Site, host: HostPlan) -> list[str]:
             ]
             tasks.append(f"{connector.path}, connector {connector.connector_port}: {' '.join(pairs)}")
     for restart in host.restarts:
-        if restart.site == site.name and restart.pending:
-            tasks.append(f"restart {restart.service or restart.kind}: {'; '.join(restart.pending)}")
+        if restart.site == site.name and restart.reasons:
+            tasks.append(f"restart {restart.service or restart.kind}: {'; '.join(restart.reasons)}")
     if not tasks:
         return []
     return [f"  on {host.host}", *(line for task in tasks for line in _wrap(task, "    - ", "      "))]

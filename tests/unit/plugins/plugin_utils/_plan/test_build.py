@@ -58,7 +58,7 @@ def test_t6_from_a_pristine_host(base):
         {"src": "/pki/wiki.pem", "dest": rtc.certificate, "mode": "0644"},
         {"src": "/pki/wiki.key", "dest": rtc.key, "mode": "0600"},
     ]
-    assert plan.restarts[0].pending == []
+    assert plan.restarts[0].reasons == []
 
 
 def test_a_converged_host_plans_to_what_it_is(base):
@@ -336,9 +336,9 @@ def test_a_process_from_before_the_option_is_restarted(base):
         "facts.jira1.applications.0.process": {"pid": 7, "started": 1700000100},
     }
     restart = plan_of(base("remote", set=changes), "jira1").restarts[0]
-    assert restart.pending == ["/opt/jira/bin/setenv.sh is newer than the process 7"]
+    assert restart.reasons == ["/opt/jira/bin/setenv.sh is newer than the process 7"]
     changes["facts.jira1.applications.0.process"]["properties"] = {"javax.net.ssl.trustStore": "/var/store"}
-    assert plan_of(base("remote", set=changes), "jira1").restarts[0].pending == []
+    assert plan_of(base("remote", set=changes), "jira1").restarts[0].reasons == []
 
 
 def test_the_authority_is_fetched_only_when_that_is_asked_for(base):
@@ -355,5 +355,5 @@ def test_package_names_of_the_red_hat_family(base):
 
 def test_a_restart_that_is_due_is_in_the_plan(base):
     restart = plan_of(base("same_host", set={"facts.wiki1.applications.0.server_xml.mtime": 1700001500})).restarts[0]
-    assert restart.pending == ["/opt/atlassian/confluence/conf/server.xml is newer than the process 700"]
+    assert restart.reasons == ["/opt/atlassian/confluence/conf/server.xml is newer than the process 700"]
     assert (restart.service, restart.port, restart.address, restart.scheme) == ("confluence", 8090, "127.0.0.1", "http")
