@@ -54,7 +54,7 @@ def select_restarts_due(
 ) -> list[Mapping[str, Any]]:
     """The restarts whose site a task changed, or that were due before the run, each with all its reasons."""
     changed = {item["item"]["site"] for result in results for item in result.get("results", []) if item.get("changed")}
-    due = []
+    due: list[Mapping[str, Any]] = []
     for restart in restarts:
         reasons = [*restart["reasons"], *([CHANGED_NOW] if restart["site"] in changed else [])]
         if reasons:

@@ -5,7 +5,8 @@
 """What SELinux and firewalld must allow a proxy server.
 
 Written from semanage-port(8), setsebool(8), firewall-cmd(1) and the booleans of the targeted policy; not tried on a
-real host of the RHEL family yet. The settings stay when a change of files is undone: alone they do nothing.
+real host of the RHEL family yet. A rollback does not revert these settings: whether something else on the host relies
+on them is not known.
 """
 
 from __future__ import annotations
@@ -100,7 +101,7 @@ def find_firewalld_needs(ports: list[int], runner: Runner = run) -> list[Need]:
 def apply_needs(needs: list[Need], runner: Runner = run) -> None:
     """Run the commands.
 
-    :raises ProxyError: with the words of the one that failed.
+    :raises ProxyError: with the error message of the one that failed.
     """
     for need in needs:
         for command in need.commands:
