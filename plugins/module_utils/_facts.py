@@ -269,7 +269,8 @@ class HostFacts:
     pythons: Dict[str, str] = field(default_factory=dict)  # path -> "3.11" of all usable interpreters found
     selinux: str = ""  # "enforcing" | "permissive" | "" for none
     selinux_ports: List[int] = field(default_factory=list)  # of http_port_t, when SELinux is on
-    selinux_connect: Optional[bool] = None  # httpd_can_network_connect
+    selinux_connect: Optional[bool] = None  # httpd_can_network_connect: nginx, Apache
+    selinux_haproxy_connect: Optional[bool] = None  # haproxy_connect_any
     firewall: str = ""  # "firewalld" | "nftables" | "" ; running only
     root: bool = False
     clock: float = 0.0  # seconds since the epoch on the host

@@ -23,7 +23,8 @@ if TYPE_CHECKING:  # Python 3.8 cannot evaluate it
     Runner = Callable[[list[str]], Command]
 
 _TYPE = "http_port_t"
-_BOOLEANS = {
+# Kind of proxy -> the boolean of the policy that lets it connect to any port.
+BOOLEANS = {
     "nginx": "httpd_can_network_connect",
     "apache": "httpd_can_network_connect",
     "haproxy": "haproxy_connect_any",
@@ -67,7 +68,7 @@ def find_selinux_needs(kind: str, ports: list[int], runner: Runner = run) -> lis
             action = "-m" if held else "-a"  # an exact port of another type cannot be added a second time
             command = ["semanage", "port", action, "-t", _TYPE, "-p", "tcp", str(port)]
             found.append(Need(f"SELinux: {_TYPE} for port {port}", [command]))
-    boolean = _BOOLEANS[kind]
+    boolean = BOOLEANS[kind]
     if not runner(["getsebool", boolean]).output.endswith("on"):
         found.append(Need(f"SELinux: {boolean}", [["setsebool", "-P", boolean, "on"]]))
     return found

@@ -64,8 +64,11 @@ ENTRIES = (
         severity="warning",
         title="SELinux forbids the proxy to connect",
         meaning="The proxy answers 502: permission denied while connecting to upstream.",
-        detected="SELinux is enforcing on the proxy host and httpd_can_network_connect is off.",
-        remedy="setsebool -P httpd_can_network_connect on. The role does it.",
+        detected=(
+            "SELinux is enforcing on the proxy host and the boolean for the kind of proxy is off: "
+            "httpd_can_network_connect for nginx and Apache, haproxy_connect_any for HAProxy."
+        ),
+        remedy="setsebool -P httpd_can_network_connect on, or haproxy_connect_any for HAProxy. The role does it.",
         role="reverse_proxy",
         vendor_requirements=("S09",),
     ),

@@ -93,7 +93,7 @@ ENTRIES = (
         title="HAProxy without timeout tunnel",
         meaning="After the upgrade HAProxy counts the client and server timeouts, unless timeout tunnel is set.",
         detected="The HAProxy route to the RTC port has no tunnel timeout beyond 45 seconds.",
-        remedy="Set timeout tunnel 1h. The role does it where it writes the frontend.",
+        remedy="Set timeout tunnel 1h. The role does it in the backends that it writes.",
         role="reverse_proxy",
         vendor_requirements=("S24",),
     ),
