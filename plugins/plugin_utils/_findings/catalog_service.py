@@ -24,14 +24,14 @@ ENTRIES = (
         title="The RTC service does not run",
         meaning="The panel shows DOWN.",
         detected="The unit of the RTC server exists and is not active.",
-        remedy="The role starts it. Its journal says why it stopped: journalctl -u rtc-server@confluence.",
+        remedy="The role starts it. Its log says why it stopped: journalctl -u rtc-server@confluence.",
         role="rtc_server",
         vendor_requirements=("S09", "S33"),
     ),
     FindingType(
         id="RTC503",
         severity="error",
-        title="The service and the proxy fight for one address",
+        title="The service and the proxy compete for one address",
         meaning=(
             "On one host the service has the port on loopback and the proxy has it on the external address; neither "
             "may have it on all."
