@@ -237,7 +237,7 @@ class Proxy:
     config: str = ""  # main file
     running: bool = False
     hosts: List[VirtualHost] = field(default_factory=list)
-    error: str = ""  # the daemon's own words when it refuses its configuration
+    error: str = ""  # the error message with which it refuses its configuration
     notes: List[str] = field(default_factory=list)  # what the reader could not follow
 
 

@@ -51,7 +51,7 @@ def make(
 
     :param message: what was found, on this host, with file and line or port.
     :param remedy: what to do in this very case; the catalogue's text when empty.
-    :param severity: lower than the catalogue's where the run itself mends it; never higher.
+    :param severity: lower than the catalogue's where the run itself fixes it; never higher.
     :raises KeyError: no such id.
     :raises ValueError: a higher severity than the catalogue's.
     """

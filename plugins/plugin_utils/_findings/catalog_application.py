@@ -15,7 +15,7 @@ ENTRIES = (
         title="server.xml is missing or ill-formed",
         meaning="Tomcat would not start with it, and it cannot be edited safely.",
         detected="server.xml could not be read, or does not parse as XML.",
-        remedy="Mend the line that the message names, or restore the file from a backup.",
+        remedy="Fix the line that the message names, or restore the file from a backup.",
         vendor_requirements=("S32",),
     ),
     FindingType(

@@ -128,9 +128,9 @@ ENTRIES = (
         id="RTC411",
         severity="error",
         title="The proxy refuses its own configuration",
-        meaning="It would not survive its next reload, whoever starts it. Nothing is changed before that is mended.",
+        meaning="It would not survive its next reload, whoever starts it. Nothing is changed before that is fixed.",
         detected="The daemon's own check of its whole configuration fails.",
-        remedy="Mend what the daemon names.",
+        remedy="Fix what the daemon names.",
         vendor_requirements=("S30",),
     ),
     FindingType(
@@ -164,7 +164,7 @@ ENTRIES = (
         title="Somebody else's virtual host has the name and port",
         meaning="It is not overwritten, and it does not do what RTC, or the application, needs.",
         detected="A virtual host that this collection did not write serves the same name and port, and is not right.",
-        remedy="Remove it so that the role can write its own, or mend what the other findings name.",
+        remedy="Remove it so that the role can write its own, or fix what the other findings name.",
         vendor_requirements=("S34",),
     ),
     FindingType(
