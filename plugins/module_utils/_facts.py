@@ -116,9 +116,9 @@ class TrustOption:
 
     path: str  # of setenv.sh
     mtime: float = 0.0  # seconds since the epoch
-    ours: str = ""  # the trust store that the managed block in it names
-    elsewhere: str = ""  # the one that is named to the JVM without that block
-    otherwise: str = ""  # the one that the JVM would use without it: elsewhere, jssecacerts or cacerts
+    managed_store: str = ""  # the trust store that the managed block in it names
+    store_without_block: str = ""  # the one that is named to the JVM without that block
+    effective_store_without_block: str = ""  # the one that the JVM uses then: that one, jssecacerts or cacerts
     obstacle: str = ""  # why the managed block cannot be written
 
 

@@ -187,6 +187,6 @@ def find_restart_reasons(node: Node) -> list[str]:
         newer.append(xml.path)
     if store and store.mtime > process.started + CLOCK_SLACK:
         newer.append(store.path)
-    if option and option.ours not in ("", named) and option.mtime > process.started + CLOCK_SLACK:
+    if option and option.managed_store not in ("", named) and option.mtime > process.started + CLOCK_SLACK:
         newer.append(option.path)
     return [f"{path} is newer than the process {process.pid}" for path in newer]

@@ -80,9 +80,6 @@ def render_report(
     return "\n".join(parts)
 
 
-# One host
-
-
 def _list_seen(facts: HostFacts) -> list[tuple[str, str]]:
     """Rows about what is on the host, whatever it is for."""
     rows = [(item.kind.capitalize(), _describe_application(item)) for item in facts.applications if not item.leftover]
@@ -127,9 +124,6 @@ def _render_findings_of_host(findings: Sequence[Finding]) -> list[str]:
         else:
             lines += render_finding(item, of_host=True)
     return lines
-
-
-# One site
 
 
 def _render_site(site: Site, plan: Plan) -> str:
@@ -196,9 +190,10 @@ def _render_work(site: Site, host: HostPlan) -> list[str]:
     if host.host == site.proxy_host:
         tasks += [f"install {name}" for name in host.packages]
         tasks += [f"file {item['dest']}" for item in host.certificates if f"/{site.server_name}/" in item["dest"]]
-    tasks += [
-        f"trust store {item.path}: {len(item.certificates)} authority" for item in host.trust if item.site == site.name
-    ]
+    for item in host.trust:
+        if item.site == site.name:
+            count = len(item.certificates)
+            tasks.append(f"trust store {item.path}: {count} {'authority' if count == 1 else 'authorities'}")
     for option in host.trust_options:
         if option.site == site.name:
             named = f"-Djavax.net.ssl.trustStore={option.truststore}"
@@ -245,9 +240,6 @@ def _render_check(check: Check) -> list[str]:
         lines += _wrap(str(check["cause"]), "      cause:  ", "              ") if check.get("cause") else []
         lines += _wrap(str(check["remedy"]), "      remedy: ", "              ") if check.get("remedy") else []
     return lines
-
-
-# Findings
 
 
 def _render_findings(findings: Sequence[Finding]) -> str:
