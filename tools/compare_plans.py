@@ -31,7 +31,7 @@ SEEDS = 3000
 SHOWN = 40  # differences that are printed one by one
 
 # What was renamed on purpose since a dump of the old tree was made; the changelog names it too.
-RENAMED_KEYS = {"seed_from": "copy_from"}
+RENAMED_KEYS = {"seed_from": "copy_from", "pending": "reasons"}
 RENAMED_TEXTS = {
     "before Tomcat ends TLS": "in front of Tomcat ends TLS",
     "which one is before ": "which one is in front of ",

@@ -20,7 +20,7 @@ HEAD = """\
 # Findings
 
 What the plan can find, before anything is changed. An **error** stops the run before the first change. A **warning** is
-mended by the role that is named, or is for you to decide. An **info** is good to know. An id never changes its meaning.
+fixed by the role that is named, or is for you to decide. An **info** is good to know. An id never changes its meaning.
 
 To mute a finding on a host, say why:
 
@@ -46,7 +46,7 @@ def render() -> str:
 
 
 def _overview() -> str:
-    lines = ["| id | severity | title | mended by |", "|---|---|---|---|"]
+    lines = ["| id | severity | title | fixed by |", "|---|---|---|---|"]
     lines += [
         f"| [{entry.id}](#{entry.id.lower()}) | {entry.severity} | {entry.title} | {_role(entry)} |"
         for entry in sorted(catalog.CATALOGUE.values(), key=lambda item: item.id)
@@ -55,7 +55,7 @@ def _overview() -> str:
 
 
 def _entry(entry: FindingType) -> str:
-    points = [f"Detected: {entry.detected}", f"Remedy: {entry.remedy}", f"Mended by: {_role(entry)}"]
+    points = [f"Detected: {entry.detected}", f"Remedy: {entry.remedy}", f"Fixed by: {_role(entry)}"]
     if entry.vendor_requirements:
         points.append(f"Vendor's requirements: {', '.join(entry.vendor_requirements)}")
     meaning = _wrap(f"**{entry.title}** ({entry.severity}). {entry.meaning}")

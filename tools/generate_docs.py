@@ -15,6 +15,7 @@ import sys
 
 import findings_doc
 import roles_doc
+import topologies_doc
 import variables_doc
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -24,6 +25,7 @@ def documents() -> dict[pathlib.Path, str]:
     """Path -> text of each generated document."""
     return {
         ROOT / "docs" / "findings.md": findings_doc.render(),
+        ROOT / "docs" / "topologies.md": topologies_doc.render(),
         ROOT / "docs" / "variables.md": variables_doc.render(),
         **roles_doc.render_all(),
     }

@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 HEAD = "<!-- Written by tools/generate_docs.py from meta/argument_specs.yml. Do not edit. -->"
 LABELS = {"Requirements": "Requirements", "Changes": "What it changes", "Undo": "How it is undone"}  # label -> heading
 WIDTH = 120
+UNTESTED = {"EL": " (SELinux and firewalld untested)"}  # platform -> what was not tried on a real host of it
 # Action group -> the option that a play sets with it, its value in playbooks/site.yml, and what it is for.
 DEFAULTS = {
     "undoable": (
@@ -90,7 +91,9 @@ def _wrap(text: str, indent: str = "") -> str:
 
 def _requirements(meta: dict[str, Any]) -> str:
     info = meta["galaxy_info"]
-    platforms = "; ".join(f"{item['name']} {', '.join(item['versions'])}" for item in info["platforms"])
+    platforms = "; ".join(
+        f"{item['name']} {', '.join(item['versions'])}{UNTESTED.get(item['name'], '')}" for item in info["platforms"]
+    )
     lines = [f"- ansible-core {info['min_ansible_version']} or newer", f"- {platforms}"]
     names = [item["role"].rpartition(".")[2] for item in meta["dependencies"]]
     lines += [

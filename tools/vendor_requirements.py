@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the vendor's page on RTC requires of an administrator, one requirement by the other.
+"""What the vendor's page on RTC requires of an administrator, one by one.
 
 Each is covered by findings (``FindingType.vendor_requirements``): ``docs/findings.md`` has the table, a test holds it.
 """

@@ -36,11 +36,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         if plan is None:
             raise AnsibleActionFail("There is no plan to report on. Run the role collab.rtc.plan before.")
         checks = collect_checks(hostvars)
-        pending = collect_pending(hostvars)
-        self._display.display(report_text.render_report(_facts.from_dict(schema.Plan, plan), checks, pending))
+        restarts_left = collect_restarts_left(hostvars)
+        text = report_text.render_report(_facts.from_dict(schema.Plan, plan), checks, restarts_left)
+        self._display.display(text)
         if args.get("file") and not self._task.check_mode:
             try:
-                data = {"plan": plan, "checks": checks, "pending": pending}
+                data = {"plan": plan, "checks": checks, "restarts_left": restarts_left}
                 json_file.write_json(args["file"], data, "report", "rtc_report_file")
             except RtcError as error:
                 raise AnsibleActionFail(str(error)) from None  # Ansible repeats a cause in its message
@@ -60,6 +61,11 @@ def collect_checks(hostvars: HostVars) -> dict[str, list[dict[str, Any]]]:
     return merged
 
 
-def collect_pending(hostvars: HostVars) -> dict[str, list[str]]:
-    """Host -> restarts that the inventory leaves to the administrator."""
-    return {host: list(hostvars[host]["restart_pending"]) for host in hostvars if hostvars[host].get("restart_pending")}
+def collect_restarts_left(hostvars: HostVars) -> dict[str, list[dict[str, Any]]]:
+    """Host -> service and reasons of each restart that the inventory leaves to the administrator."""
+    left = {host: hostvars[host].get("restart_left") or [] for host in hostvars}
+    return {
+        host: [{"service": item["service"] or item["kind"], "reasons": list(item["reasons"])} for item in items]
+        for host, items in left.items()
+        if items
+    }

@@ -40,18 +40,26 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: Those items of the input that are due.
+  description: Those items of the input that are due. C(reasons) of each says why; what this run changed is among them.
   type: list
   elements: dict
 """
 
 
+CHANGED_NOW = "this run changed its server.xml or its trust"
+
+
 def select_restarts_due(
     restarts: Iterable[Mapping[str, Any]], results: Iterable[Mapping[str, Any]]
 ) -> list[Mapping[str, Any]]:
-    """The restarts whose site a task changed, or that were pending before the run."""
+    """The restarts whose site a task changed, or that were due before the run, each with all its reasons."""
     changed = {item["item"]["site"] for result in results for item in result.get("results", []) if item.get("changed")}
-    return [restart for restart in restarts if restart["site"] in changed or restart["pending"]]
+    due: list[Mapping[str, Any]] = []
+    for restart in restarts:
+        reasons = [*restart["reasons"], *([CHANGED_NOW] if restart["site"] in changed else [])]
+        if reasons:
+            due.append({**restart, "reasons": reasons})
+    return due
 
 
 class FilterModule:

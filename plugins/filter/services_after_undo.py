@@ -12,12 +12,13 @@ from ansible_collections.collab.rtc.plugins.module_utils import _rtc_unit
 
 DOCUMENTATION = r"""
 name: services_after_undo
-short_description: The services of a host that must stop, restart or reload after an undo
+short_description: The services of a host to stop, restart or reload after an undo
 version_added: 0.1.0
 author: collab.rtc authors (@collab-rtc)
 description:
   - M(collab.rtc.rtc_undo) restores files. What reads them must start again, and an RTC server whose configuration is
     gone must stop.
+  - All RTC servers, running proxies and applications of the host are named, whichever of their files the undo changed.
 options:
   _input:
     description: What M(collab.rtc.rtc_undo) returned.
@@ -45,7 +46,7 @@ _value:
   type: dict
   contains:
     removed_rtc:
-      description: RTC servers that the undone runs had brought. They must stop.
+      description: RTC servers that the undone runs installed. They must stop.
       type: list
       elements: str
     rtc:
@@ -68,7 +69,11 @@ APACHE_SERVICES = {"debian": "apache2", "redhat": "httpd"}  # OS family -> servi
 
 
 def find_services_after_undo(undone: Mapping[str, Any], topology: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The services whose files an undo changed, by what must be done with them."""
+    """The services of a host to act on after an undo, by what must be done with them.
+
+    Those to stop lost their configuration. The others are all RTC servers, running proxies and applications of the
+    host, whichever of their files the undo changed.
+    """
     configurations = map(RTC_CONFIGURATION.fullmatch, undone.get("removed", []))
     removed = [name_rtc_service(match.group(1)) for match in configurations if match]
     deployed = [name_rtc_service(item["instance"]) for item in topology.get("rtc", []) if item["kind"] == "deployed"]

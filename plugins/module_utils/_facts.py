@@ -116,9 +116,9 @@ class TrustOption:
 
     path: str  # of setenv.sh
     mtime: float = 0.0  # seconds since the epoch
-    ours: str = ""  # the trust store that the managed block in it names
-    elsewhere: str = ""  # the one that is named to the JVM without that block
-    otherwise: str = ""  # the one that the JVM would use without it: elsewhere, jssecacerts or cacerts
+    managed_store: str = ""  # the trust store that the managed block in it names
+    store_without_block: str = ""  # the one that is named to the JVM without that block
+    effective_store_without_block: str = ""  # the one that the JVM uses then: that one, jssecacerts or cacerts
     obstacle: str = ""  # why the managed block cannot be written
 
 
@@ -237,7 +237,7 @@ class Proxy:
     config: str = ""  # main file
     running: bool = False
     hosts: List[VirtualHost] = field(default_factory=list)
-    error: str = ""  # the daemon's own words when it refuses its configuration
+    error: str = ""  # the error message with which it refuses its configuration
     notes: List[str] = field(default_factory=list)  # what the reader could not follow
 
 
@@ -269,7 +269,8 @@ class HostFacts:
     pythons: Dict[str, str] = field(default_factory=dict)  # path -> "3.11" of all usable interpreters found
     selinux: str = ""  # "enforcing" | "permissive" | "" for none
     selinux_ports: List[int] = field(default_factory=list)  # of http_port_t, when SELinux is on
-    selinux_connect: Optional[bool] = None  # httpd_can_network_connect
+    selinux_connect: Optional[bool] = None  # httpd_can_network_connect: nginx, Apache
+    selinux_haproxy_connect: Optional[bool] = None  # haproxy_connect_any
     firewall: str = ""  # "firewalld" | "nftables" | "" ; running only
     root: bool = False
     clock: float = 0.0  # seconds since the epoch on the host

@@ -4,8 +4,9 @@
 
 """Who besides root can change what a path leads to.
 
-A program is run as root, and a file is believed, only where the answer is nobody: then nobody can exchange it between
-the look and the use either. The rules are those of path_resolution(7), unlink(2) with the sticky bit, and acl(5).
+A program is run as root, and a file is trusted, only if nobody but root can change it. This rules out a
+time-of-check/time-of-use race: nobody can replace the file between the check and its use. The rules are those of
+path_resolution(7), unlink(2) with the sticky bit, and acl(5).
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Writer:
 
     :param uid: the user, or :data:`ANYONE` for a group or for everybody.
     :param gid: the group, or :data:`ANYONE` for a user or for everybody.
-    :param where: the component of the path that he can write.
+    :param where: the component of the path that they can write.
     """
 
     uid: int
@@ -49,7 +50,7 @@ class Writer:
 
 
 def user_name(uid: int) -> str:
-    """The name of a user, his number where he has none."""
+    """The name of a user, or the numeric id where there is none."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:

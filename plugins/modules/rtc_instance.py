@@ -270,7 +270,7 @@ def make_present(instance: Instance, changed: bool) -> bool:
             instance.give_back()
             if instance.was_whole():
                 instance.start()
-                remedy = "The configuration of before was put back, and the service runs with it."
+                remedy = "The previous configuration was restored, and the service runs with it."
         raise RtcError(exc.message, exc.remedy or remedy) from exc
     return True
 

@@ -123,7 +123,7 @@ def unpack(archive: str, target: str, python: str) -> None:
 def check_runs(folder: str, python: str) -> None:
     """Start the unpacked server once: a bundle for another interpreter is refused before anything is switched.
 
-    :raises RtcError: with the interpreter's own words.
+    :raises RtcError: with the interpreter's error message.
     """
     try:
         result = subprocess.run(

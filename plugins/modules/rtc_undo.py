@@ -11,7 +11,7 @@ short_description: Undo runs of this collection on a host
 version_added: 0.1.0
 author: [collab.rtc authors (@collab-rtc)]
 description:
-  - Gives every file that a run changed the bytes, owner and mode of before; files that the run made are removed.
+  - Gives every file that a run changed its previous bytes, owner and mode; files that the run made are removed.
   - Runs after it are undone first, so that the host is as it was before the run that is named.
   - Restarting what reads those files is left to C(playbooks/rollback.yml).
 extends_documentation_fragment: [collab.rtc.attributes]

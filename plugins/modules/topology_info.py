@@ -137,7 +137,11 @@ topology:
       elements: int
       returned: always
     selinux_connect:
-      description: The state of C(httpd_can_network_connect), V(null) when there is none.
+      description: The state of C(httpd_can_network_connect), V(null) when there is none. For nginx and Apache.
+      type: bool
+      returned: always
+    selinux_haproxy_connect:
+      description: The state of C(haproxy_connect_any), V(null) when there is none.
       type: bool
       returned: always
     firewall:

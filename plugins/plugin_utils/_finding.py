@@ -21,13 +21,13 @@ class FindingType:
     meaning: str  # why it matters
     detected: str  # from which facts
     remedy: str  # what the administrator does
-    role: str = ""  # the role of this collection that mends it; "" when only the administrator can
+    role: str = ""  # the role of this collection that fixes it; "" when only the administrator can
     vendor_requirements: tuple[str, ...] = ()  # ids in tools/vendor_requirements.py that it covers
 
 
 @dataclass
 class Finding:
-    """Something to know or to mend; the catalogue (``_findings``) says what an id means."""
+    """Something to know or to fix; the catalogue (``_findings``) says what an id means."""
 
     id: str  # "RTC101"
     severity: str  # "error" | "warning" | "info"

@@ -95,7 +95,7 @@ async def test_two_servers_cannot_have_one_journal(path: Path) -> None:
         pass
 
 
-# --- bad files: changes are refused, reading goes on, and it mends when the cause is gone -----------
+# --- bad files: changes are refused, reading goes on, and it recovers when the cause is gone -----------
 
 
 async def refused_then_taken(keeper: Keeper, mend: Any, match: str) -> None:

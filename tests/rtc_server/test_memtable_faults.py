@@ -125,7 +125,7 @@ async def test_a_flush_that_fails_loses_nothing(
     async with opened(path) as keeper:
         outcomes = await keeper.keep(*a_history()[:100])
         assert [o.code for o in outcomes] == [""] * 100  # they were durable before
-        await eventually(lambda: len(attempts) > 2 and keeper.journal.fault is None)  # it was mended twice
+        await eventually(lambda: len(attempts) > 2 and keeper.journal.fault is None)  # it recovered twice
         await as_acknowledged(keeper, outcomes)
         again = await keeper.keep(*a_history()[:100], change(1000))
         assert [(o.code, o.revision, o.duplicate) for o in again[:100]] == [("", o.revision, True) for o in outcomes]

@@ -171,7 +171,7 @@ async def change_over_what_may_wait(site: Site, ann: Client) -> Any:
 
 @case(contract.DRAINING)
 async def change_while_draining(site: Site, ann: Client) -> Any:
-    site.service.requests.draining = True
+    site.service.handlers.draining = True
     return await change(ann)
 
 

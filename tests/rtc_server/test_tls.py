@@ -101,7 +101,7 @@ def test_a_renewed_certificate_cuts_nobody_off(server, tmp_path: Path, kind: str
     until(lambda: "read anew" in log.read_text(), "the files were read")
     new, serial = connect(port)
     assert (serial, status(new)) == (2, 200)
-    assert status(old) == 200  # on the connection of before: http.client would tell a new one by an error of the old
+    assert status(old) == 200  # on the earlier connection: http.client would tell a new one by an error of the old
     assert old.sock is not None
 
 

@@ -86,7 +86,7 @@ def test_files_are_used_in_turn(path: Path, written: wal.Wal) -> None:
     previous: list[tuple[int, str]] = []
     for turn in range(6):
         now = []
-        for _ in range(9 - turn):  # each leaves batches of an earlier use behind its end
+        for _ in range(9 - turn):  # each leaves batches of an earlier use after its end
             number += 1
             written.append(f"batch {number}")
             now.append((number, f"batch {number}"))

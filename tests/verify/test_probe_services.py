@@ -75,19 +75,19 @@ def test_older_dialect_of_our_service(rtc, pki):
 
 @pytest.mark.parametrize("transports", [["polling"], ["websocket"], ["upgrade"], ["polling", "websocket", "upgrade"]])
 def test_revision_is_found_out(engine, transports):
-    result = run_probe(engine(revisions=(3,)), transports=transports)
+    result = run_probe(engine(eio_versions=(3,)), transports=transports)
     assert result["ok"], result
     assert result["protocol"] == 3
 
 
 def test_asked_revision_is_not_changed(engine):
-    result = run_probe(engine(revisions=(3,)), protocol=4, transports=["polling"])
+    result = run_probe(engine(eio_versions=(3,)), protocol=4, transports=["polling"])
     assert result["code"] == "unsupported_version"
     assert result["protocol"] == 0
 
 
 def test_service_that_speaks_neither_revision(engine):
-    result = run_probe(engine(revisions=()))
+    result = run_probe(engine(eio_versions=()))
     assert result["code"] == "unsupported_version"
     assert result["transports"] == dict.fromkeys(ALL, False)
 

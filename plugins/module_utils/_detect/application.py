@@ -75,12 +75,10 @@ def describe(rootfs: RootFs, found: Installation, states: dict[str, bool]) -> Ap
     if application.java is not None:
         folder = (found.proc.cwd if found.proc else "") or found.path + "/bin"
         application.java.truststore = jre.trust_store(rootfs, application.java.home, options.properties, folder)
-        elsewhere = _read_configuration(rootfs, found, starter, setenv.without_block).properties.get(
-            setenv.PROPERTY, ""
-        )
-        application.java.option = jre.trust_option(
-            rootfs, application.java.home, found.path + "/bin/setenv.sh", elsewhere, folder
-        )
+        unmanaged = _read_configuration(rootfs, found, starter, setenv.without_block)
+        named = unmanaged.properties.get(setenv.PROPERTY, "")
+        script = found.path + "/bin/setenv.sh"
+        application.java.option = jre.trust_option(rootfs, application.java.home, script, named, folder)
     application.server_xml = facts.describe(rootfs, found.path, found.kind, options.properties, options.environment)
     if found.proc is not None:
         application.process = Process(

@@ -88,7 +88,6 @@ def _run_nothing(command: list[str], timeout: float) -> str | None:
 def _describe_system(rootfs: RootFs, procs: dict[int, Proc]) -> HostFacts:
     identity, version, family = system.system(rootfs)
     python, pythons = system.pythons(rootfs)
-    selinux, connect = system.selinux(rootfs)
     own = system.addresses(rootfs)
     root = os.geteuid() == 0
     if not root and 1 not in procs:  # the file system of /proc is mounted with hidepid
@@ -101,8 +100,9 @@ def _describe_system(rootfs: RootFs, procs: dict[int, Proc]) -> HostFacts:
         machine=os.uname().machine,
         python=python,
         pythons=pythons,
-        selinux=selinux,
-        selinux_connect=connect,
+        selinux=system.selinux(rootfs),
+        selinux_connect=system.read_selinux_boolean(rootfs, "httpd_can_network_connect"),
+        selinux_haproxy_connect=system.read_selinux_boolean(rootfs, "haproxy_connect_any"),
         firewall=system.firewall(rootfs, procs.values()),
         root=root,
         clock=time.time(),

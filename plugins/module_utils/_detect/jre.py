@@ -96,11 +96,11 @@ def _locate_store(rootfs: RootFs, home: str, named: str, folder: str) -> TrustSt
     return TrustStore(path=security + "/cacerts", source="cacerts")
 
 
-def trust_option(rootfs: RootFs, home: str, script: str, elsewhere: str, folder: str) -> TrustOption | None:
+def trust_option(rootfs: RootFs, home: str, script: str, named: str, folder: str) -> TrustOption | None:
     """Which trust store the managed block in a setenv.sh names, or could name.
 
     :param script: path of the setenv.sh.
-    :param elsewhere: the trust store that is named to the next JVM without that block, "" for none.
+    :param named: the trust store that is named to the next JVM without that block, "" for none.
     :param folder: the directory of the process, for a relative path.
     """
     text, info = rootfs.text(script), rootfs.stat(script)
@@ -110,9 +110,9 @@ def trust_option(rootfs: RootFs, home: str, script: str, elsewhere: str, folder:
     return TrustOption(
         path=script,
         mtime=info.st_mtime,
-        ours=setenv.named(setenv.block_of(text)),
-        elsewhere=elsewhere,
-        otherwise=_locate_store(rootfs, home, elsewhere, folder).path,
+        managed_store=setenv.named(setenv.block_of(text)),
+        store_without_block=named,
+        effective_store_without_block=_locate_store(rootfs, home, named, folder).path,
         obstacle=str(problem) if problem else "",
     )
 

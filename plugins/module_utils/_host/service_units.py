@@ -76,7 +76,7 @@ def _read_units(rootfs: RootFs) -> list[Starter]:
 
 
 def _read_unit_text(rootfs: RootFs, path: str, dropins: list[str]) -> str:
-    """A unit with its drop-in files behind it, in the order in which systemd takes them."""
+    """A unit followed by its drop-in files, in the order in which systemd takes them."""
     if rootfs.real(path).rsplit("/", 1)[-1] != path.rsplit("/", 1)[-1]:  # masked, or another name of a unit
         return ""
     found = {name: f"{folder}/{name}" for folder in reversed(dropins) for name in rootfs.names(folder)}

@@ -141,11 +141,15 @@ def _choose_by_route(rootfs: RootFs, own: list[str]) -> str:
     return ""
 
 
-def selinux(rootfs: RootFs) -> tuple[str, bool | None]:
-    """ "enforcing", "permissive" or ""; and whether ``httpd_can_network_connect`` is on (``None``: unknown)."""
-    mode = {"1": "enforcing", "0": "permissive"}.get((rootfs.text("/sys/fs/selinux/enforce") or "").strip(), "")
-    state = (rootfs.text("/sys/fs/selinux/booleans/httpd_can_network_connect") or "").split() if mode else []
-    return mode, state[0] == "1" if state else None
+def selinux(rootfs: RootFs) -> str:
+    """ "enforcing", "permissive" or ""."""
+    return {"1": "enforcing", "0": "permissive"}.get((rootfs.text("/sys/fs/selinux/enforce") or "").strip(), "")
+
+
+def read_selinux_boolean(rootfs: RootFs, name: str) -> bool | None:
+    """Whether a boolean of the policy is on now; ``None``: the policy does not have it."""
+    state = (rootfs.text(f"/sys/fs/selinux/booleans/{name}") or "").split()  # its value, and the one that is pending
+    return state[0] == "1" if state else None
 
 
 def selinux_ports(rootfs: RootFs, runner: Runner = run) -> list[int]:

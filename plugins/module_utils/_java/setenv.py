@@ -179,7 +179,6 @@ def _append(text: str, store: str) -> str:
 
 
 def _reads_on(text: str) -> bool:
-    mark = (
-        "RTC_READ_TO_THE_END"  # an assignment that is lost when the script ends within a quotation or a here-document
-    )
+    # This assignment is lost when the script ends within a quotation or a here-document.
+    mark = "RTC_READ_TO_THE_END"
     return _shell_eval.variables(f"{text}\n{mark}=1\n", {}).get(mark) == "1" and not _shell_eval.open_at_end(text)

@@ -180,7 +180,7 @@ def _read_files(source: KeySource) -> KeyMaterial:
     if source.chain:
         chain += parse_certificates(_files.read_bytes(source.chain), source.chain)
     text = _files.read_bytes(source.key).decode("utf-8-sig", "replace")
-    # The first certificate is the server's; the rest is put in order behind it.
+    # The first certificate is the server's; the rest is put in order after it.
     rest = [one for one in order(chain) if one != chain[0]]
     return KeyMaterial(decrypt_pem_key(text, source.key_password, source.key), (chain[0], *rest))
 

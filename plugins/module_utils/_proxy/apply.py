@@ -130,7 +130,7 @@ class ProxyChange:
         if words and not self.backend.blames_managed(words):
             raise ProxyError(
                 f"{self.backend.kind} refuses its present configuration, which is not of this collection: {words}",
-                "Mend that first. Nothing was changed.",
+                "Fix that first. Nothing was changed.",
             )
 
     def _find_platform_needs(self) -> list[selinux_firewalld.Need]:

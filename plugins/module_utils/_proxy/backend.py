@@ -140,7 +140,7 @@ class Backend(abc.ABC):
         return self.services[0]
 
     def validate(self) -> str:
-        """Let the server check its whole configuration: its own words, or an empty string when it is content."""
+        """Let the server check its whole configuration: its error message, or an empty string when there is none."""
         argv, environment = self.test_command()
         done = run(argv, environment)
         return "" if done.code == 0 else done.output or f"{' '.join(argv)} ended with code {done.code}"

@@ -68,7 +68,7 @@ class Control:
     def take_effect(self, listens: list[tuple[str, int]]) -> None:
         """Reload, or start what does not run, and wait until it has loaded its files anew and listens.
 
-        :raises ProxyError: with the server's own words.
+        :raises ProxyError: with the server's error message.
         """
         begun = time.time()
         log = _LogTail(self.backend)
@@ -87,7 +87,7 @@ class Control:
             time.sleep(_POLL_SECONDS)
         raise ProxyError(
             f"{self.backend.kind} did not take the new configuration: {words} {log.words(self.unit, begun)}".strip(),
-            "Mend what it complains about; the files are put back as they were.",
+            "Fix what it complains about; the files were restored.",
         )
 
     def stop(self) -> None:

@@ -5,7 +5,8 @@
 """What SELinux and firewalld must allow a proxy server.
 
 Written from semanage-port(8), setsebool(8), firewall-cmd(1) and the booleans of the targeted policy; not tried on a
-real host of the RHEL family yet. The settings stay when a change of files is undone: alone they do nothing.
+real host of the RHEL family yet. A rollback does not revert these settings: whether something else on the host relies
+on them is not known.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ if TYPE_CHECKING:  # Python 3.8 cannot evaluate it
     Runner = Callable[[list[str]], Command]
 
 _TYPE = "http_port_t"
-_BOOLEANS = {
+# Kind of proxy -> the boolean of the policy that lets it connect to any port.
+BOOLEANS = {
     "nginx": "httpd_can_network_connect",
     "apache": "httpd_can_network_connect",
     "haproxy": "haproxy_connect_any",
@@ -66,7 +68,7 @@ def find_selinux_needs(kind: str, ports: list[int], runner: Runner = run) -> lis
             action = "-m" if held else "-a"  # an exact port of another type cannot be added a second time
             command = ["semanage", "port", action, "-t", _TYPE, "-p", "tcp", str(port)]
             found.append(Need(f"SELinux: {_TYPE} for port {port}", [command]))
-    boolean = _BOOLEANS[kind]
+    boolean = BOOLEANS[kind]
     if not runner(["getsebool", boolean]).output.endswith("on"):
         found.append(Need(f"SELinux: {boolean}", [["setsebool", "-P", boolean, "on"]]))
     return found
@@ -100,7 +102,7 @@ def find_firewalld_needs(ports: list[int], runner: Runner = run) -> list[Need]:
 def apply_needs(needs: list[Need], runner: Runner = run) -> None:
     """Run the commands.
 
-    :raises ProxyError: with the words of the one that failed.
+    :raises ProxyError: with the error message of the one that failed.
     """
     for need in needs:
         for command in need.commands:

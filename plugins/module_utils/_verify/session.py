@@ -300,7 +300,7 @@ class _Client:
         body: dict[str, Any] = {"project": self._run.options.project}
         if self._epoch is not None:
             body.update(since=self.revision, epoch=self._epoch)
-        self._early = []  # what is delivered behind the answer may be handled before it
+        self._early = []  # what is delivered after the answer may be handled before it
         answer = await self._call("join", body)
         self.member = str(answer.get("member", ""))
         self.members = [str(item.get("member", "")) for item in answer.get("members") or []]

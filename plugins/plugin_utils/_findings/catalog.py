@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The catalogue of findings: what each id means, how it is detected and mended.
+"""The catalogue of findings: what each id means, how it is detected and fixed.
 
-Ids never change their meaning and are never used again. ``docs/findings.md`` is made from here. The entries are in
-``catalog_<topic>``; the hundreds digit is the topic.
+Ids never change their meaning and are never used again. ``docs/findings.md`` is made from here. The hundreds digit is
+the topic: its entries are in ``catalog_<topic>``, what raises them in ``rules_<topic>``, their tests in
+``tests/unit/data/cases/<topic>.yml``.
 """
 
 from __future__ import annotations
@@ -15,21 +16,25 @@ from collections.abc import Iterable
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import SEVERITIES, Finding, FindingType
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings import (
     catalog_application,
+    catalog_detection,
     catalog_inventory,
+    catalog_network,
     catalog_proxy,
     catalog_service,
     catalog_tls,
 )
 
 TOPICS = {
-    "0": ("Detection", catalog_inventory.DETECTION),
-    "1": ("Inventory", catalog_inventory.INVENTORY),
+    "0": ("Detection", catalog_detection.ENTRIES),
+    "1": ("Inventory", catalog_inventory.ENTRIES),
     "2": ("Application and server.xml", catalog_application.ENTRIES),
     "3": ("Certificates and trust", catalog_tls.ENTRIES),
     "4": ("Reverse proxy and load balancer", catalog_proxy.ENTRIES),
-    "5": ("RTC service", catalog_service.SERVICE),
-    "6": ("Network and operating system", catalog_service.NETWORK),
+    "5": ("RTC service", catalog_service.ENTRIES),
+    "6": ("Network and operating system", catalog_network.ENTRIES),
 }
+# Ids of findings that no longer exist. The next free id of a topic is the one after its highest, these included.
+RETIRED = ("RTC109", "RTC313", "RTC315", "RTC316", "RTC420", "RTC507")
 CATALOGUE: dict[str, FindingType] = {entry.id: entry for _title, entries in TOPICS.values() for entry in entries}
 
 
@@ -46,7 +51,7 @@ def make(
 
     :param message: what was found, on this host, with file and line or port.
     :param remedy: what to do in this very case; the catalogue's text when empty.
-    :param severity: lower than the catalogue's where the run itself mends it; never higher.
+    :param severity: lower than the catalogue's where the run itself fixes it; never higher.
     :raises KeyError: no such id.
     :raises ValueError: a higher severity than the catalogue's.
     """

@@ -15,7 +15,7 @@ ENTRIES = (
         title="server.xml is missing or ill-formed",
         meaning="Tomcat would not start with it, and it cannot be edited safely.",
         detected="server.xml could not be read, or does not parse as XML.",
-        remedy="Mend the line that the message names, or restore the file from a backup.",
+        remedy="Fix the line that the message names, or restore the file from a backup.",
         vendor_requirements=("S32",),
     ),
     FindingType(
@@ -147,8 +147,8 @@ ENTRIES = (
     FindingType(
         id="RTC214",
         severity="warning",
-        title="A restart is pending",
-        meaning="The running application still has the settings of before.",
+        title="A restart is due",
+        meaning="The running application still has its previous settings.",
         detected="server.xml or the trust store is newer than the application's process.",
         remedy="The run restarts it, unless rtc_restart_application is never: then restart it when it suits.",
         role="restart",

@@ -114,7 +114,7 @@ ENTRIES = (
         title="The trust store cannot be read",
         meaning="Trust cannot be checked, nor anything imported.",
         detected="The trust store in use is missing, damaged, or has another password.",
-        remedy="Mend the path in -Djavax.net.ssl.trustStore, or give rtc_truststore_password.",
+        remedy="Correct the path in -Djavax.net.ssl.trustStore, or give rtc_truststore_password.",
         vendor_requirements=("S17",),
     ),
     FindingType(

@@ -15,11 +15,11 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings import (
     catalog,
     rules_application,
+    rules_detection,
     rules_inventory,
     rules_network,
     rules_proxy,
     rules_service,
-    rules_site,
     rules_tls,
 )
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import DesiredSite, DesiredState
@@ -28,11 +28,17 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import Clas
 
 def evaluate(plan_input: PlanInput, classification: Classification, state: DesiredState) -> list[Finding]:
     """All findings, each once, errors first."""
-    found = [*rules_inventory.check_hosts(plan_input, classification), *rules_site.check_names(classification)]
+    found = [
+        *rules_detection.check_hosts(plan_input, classification),
+        *rules_inventory.check_hosts(plan_input),
+        *rules_inventory.check_names(classification),
+        *rules_application.check_cookies(classification.sites),
+    ]
     for node in classification.nodes:
+        found += rules_detection.check_node(node)
         found += rules_application.check_node(node)
     for classified, wanted in zip(classification.sites, state.sites, strict=True):
-        found += rules_site.check_site(classified, wanted, plan_input)
+        found += rules_inventory.check_site(classified, wanted, plan_input)
         for finding in _check_site(classified, wanted, plan_input.now):
             finding.site = wanted.site.name
             found.append(finding)
@@ -49,6 +55,7 @@ def _check_site(classified: ClassifiedSite, wanted: DesiredSite, now: float) -> 
         yield from rules_tls.check_node(classified, node, wanted_node)
     yield from rules_tls.check_site(classified, wanted, now)
     yield from rules_proxy.check_site(classified, wanted)
+    yield from rules_service.check_site(classified, wanted)
     yield from rules_network.check_site(classified, wanted)
 
 

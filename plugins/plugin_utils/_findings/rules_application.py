@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Findings about the application and its server.xml: RTC2xx and RTC007. Pure."""
+"""Findings about the application and its server.xml: RTC2xx. Pure."""
 
 from __future__ import annotations
 
@@ -25,8 +25,6 @@ def check_node(node: Node) -> list[Finding]:
     found = []
     application = node.application
     name = f"{application.kind.capitalize()} in {application.install_dir} on {node.host}"
-    if application.process is None:
-        found.append(make("RTC007", node.host, f"{name} does not run."))
     if application.java is None or not application.java.home:
         found.append(make("RTC222", node.host, f"The Java of {name} was not found."))
     xml = application.server_xml
@@ -37,6 +35,21 @@ def check_node(node: Node) -> list[Finding]:
     else:
         found += _check_connector(node, node.connector)
     return found
+
+
+def check_cookies(sites: list[ClassifiedSite]) -> Iterator[Finding]:
+    """Two applications under one name and path."""
+    seen: dict[tuple[str, str], ClassifiedSite] = {}
+    for classified in sites:
+        key = (classified.site.server_name, classified.site.context_path)
+        if key in seen and classified.site.application != seen[key].site.application:
+            yield make(
+                "RTC219",
+                classified.nodes[0].host,
+                f"{seen[key].site.base_url} and {classified.site.base_url} differ by the port only.",
+                site=classified.site.name,
+            )
+        seen.setdefault(key, classified)
 
 
 def _report_unread(node: Node, xml: ServerXml | None) -> Finding:
@@ -101,7 +114,7 @@ def check_node_of_site(
     ]
     found += _check_generated(node, wanted_node)
     found += _check_address(classified, node, wanted, wanted_node)
-    reasons = wanted_node.restart.pending
+    reasons = wanted_node.restart.reasons
     if reasons:
         found.append(
             make("RTC214", node.host, f"{node.kind.capitalize()} on {node.host} has to be restarted.", reasons)

@@ -2,90 +2,54 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Findings about hosts: what detection saw, and what the inventory says of them (RTC0xx, RTC1xx). Pure."""
+"""Findings about the inventory: its variables, its groups, and sites as it wants them (RTC1xx). Pure.
+
+What a variable's value alone shows (RTC101 to RTC103) is found in ``_inventory/variables.py`` and handed on here.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ansible_collections.collab.rtc.plugins.module_utils._facts import HostFacts
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings.catalog import CATALOGUE, make
-from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import KINDS
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan import routing
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import Classification, PlanInput
+from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import KINDS, MANAGED_PROXIES, NO_PROXY
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import DesiredSite
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import (
+    Classification,
+    ClassifiedSite,
+    Node,
+    PlanInput,
+)
 
-SHOWN = 5  # so many unreadable parts are listed one by one
+SHARED = (  # settings that all nodes of a site have in common
+    "proxy",
+    "proxy_kind",
+    "protocol",
+    "application_port",
+    "store_url",
+    "manage_application_vhost",
+    "tls_certificate",
+)
 
 
-def check_hosts(plan_input: PlanInput, classification: Classification) -> list[Finding]:
-    """Findings about hosts, whatever their sites are."""
-    found = []
-    for host, why in plan_input.failed.items():
-        found.append(make("RTC001", host, f"Nothing is known about {host}: {why}"))
-    for host, problems in plan_input.problems.items():
-        found += [make(item.id, host, item.message, [f"{host}: {item.variable}"], item.remedy) for item in problems]
-    wrong = _list_misplaced(plan_input)
-    found += [
-        make("RTC106", host, f"{host} is in the groups confluence and jira, but {why}.") for host, why in wrong.items()
+def check_hosts(plan_input: PlanInput) -> list[Finding]:
+    """Findings about the variables and groups of hosts."""
+    found = [
+        make(item.id, host, item.message, [f"{host}: {item.variable}"], item.remedy)
+        for host, problems in plan_input.problems.items()
+        for item in problems
     ]
-    listed = {
-        kind: {
-            routing.identify(plan_input.facts[host])
-            for host in plan_input.groups.get(kind, [])
-            if host in plan_input.facts
-        }
-        for kind in KINDS
-    }
-    for host, facts in plan_input.facts.items():
-        found += _check_visibility(host, facts)
-        if host not in wrong:
-            found += _check_applications(host, plan_input, classification, listed)
+    found += [
+        make("RTC106", host, f"{host} is in the groups confluence and jira, but {why}.")
+        for host, why in list_misplaced(plan_input).items()
+    ]
+    for host in plan_input.facts:
         found += _check_mutes(host, plan_input)
     return found
 
 
-def _check_visibility(host: str, facts: HostFacts) -> Iterator[Finding]:
-    parts = [f"{item.what}: {item.reason}" for item in facts.unreadable]
-    if parts:
-        more = f" and {len(parts) - SHOWN} more" if len(parts) > SHOWN else ""
-        yield make(
-            "RTC002",
-            host,
-            f"{len(parts)} part{'s' if len(parts) > 1 else ''} of {host} could not be seen.",
-            [*parts[:SHOWN], more.strip()],
-        )
-    if not facts.root:
-        yield make("RTC003", host, f"Detection on {host} ran without root.")
-
-
-def _check_applications(
-    host: str, plan_input: PlanInput, classification: Classification, machines: dict[str, set[routing.Machine]]
-) -> Iterator[Finding]:
-    facts = plan_input.facts[host]
-    for kind in KINDS:
-        listed = host in plan_input.groups.get(kind, [])
-        there = [item for item in facts.applications if item.kind == kind]
-        if not listed:
-            for item in there:
-                if routing.identify(facts) not in machines[kind]:  # the same machine may be listed under another name
-                    yield make(
-                        "RTC006",
-                        host,
-                        f"{kind.capitalize()} in {item.install_dir} on {host} is left alone.",
-                        item.evidence,
-                    )
-            continue
-        choice = classification.choices[host, kind]
-        if choice.application:
-            continue
-        if len(there) > 1 and not plan_input.settings_of(host, kind).install_dir:
-            yield make("RTC005", host, f"{host} has several installations of {kind.capitalize()}; {choice.reason}.")
-        else:
-            yield make("RTC004", host, f"{host} is in the group {kind}, but {choice.reason}.")
-
-
-def _list_misplaced(plan_input: PlanInput) -> dict[str, str]:
+def list_misplaced(plan_input: PlanInput) -> dict[str, str]:
     """Hosts in both groups that cannot be both, with the reason."""
     wrong = {}
     for host in sorted(set(plan_input.groups.get("confluence", [])) & set(plan_input.groups.get("jira", []))):
@@ -110,4 +74,170 @@ def _check_mutes(host: str, plan_input: PlanInput) -> Iterator[Finding]:
             f"rtc_ignore_findings: there is no finding {number}.",
             [f"{host}: rtc_ignore_findings"],
             "docs/findings.md lists the findings.",
+        )
+
+
+def check_names(classification: Classification) -> list[Finding]:
+    """Findings about server names: unknown ones, and those that several sites share."""
+    found = [
+        make("RTC110", node.host, f"The server name of {node.kind.capitalize()} on {node.host} is unknown.")
+        for node in classification.nodes
+        if node.connector and not node.server_name
+    ]
+    found += _check_names_and_ports(classification.sites)
+    found += _check_application_vhosts(classification.sites)
+    return found
+
+
+def check_site(classified: ClassifiedSite, wanted: DesiredSite, plan_input: PlanInput) -> Iterator[Finding]:
+    """Findings about the settings of one site."""
+    yield from _check_protocol(classified)
+    yield from _check_proxy(classified, plan_input)
+    yield from _check_contradictions(classified)
+    yield from _check_nodes(classified, wanted)
+
+
+def _check_names_and_ports(sites: list[ClassifiedSite]) -> Iterator[Finding]:
+    seen: dict[tuple[str, int], ClassifiedSite] = {}
+    for classified in sites:
+        site = classified.site
+        key = (site.server_name, site.rtc_port)
+        if key in seen:
+            first = seen[key].site
+            yield make(
+                "RTC107",
+                classified.nodes[0].host,
+                f"{first.application.capitalize()} on {', '.join(first.nodes)} and"
+                f" {site.application.capitalize()} on {', '.join(site.nodes)} both are {site.name}.",
+                site=site.name,
+            )
+        seen.setdefault(key, classified)
+
+
+def _check_application_vhosts(sites: list[ClassifiedSite]) -> Iterator[Finding]:
+    seen: dict[tuple[str, str, int], ClassifiedSite] = {}
+    for classified in sites:
+        if classified.proxy and classified.proxy.managed and classified.settings.manage_application_vhost:
+            key = (classified.proxy.host, classified.site.server_name, classified.application_port)
+            if key in seen:
+                yield make(
+                    "RTC111",
+                    classified.nodes[0].host,
+                    f"{seen[key].site.base_url} and {classified.site.base_url} would both have one at"
+                    f" {classified.proxy.host}.",
+                    site=classified.site.name,
+                )
+            seen.setdefault(key, classified)
+
+
+def _check_protocol(classified: ClassifiedSite) -> Iterator[Finding]:
+    wanted, site = classified.settings.protocol, classified.site
+    if wanted and wanted != site.protocol:
+        # The last sentences of the evidence are those about proxy, placement and protocol.
+        yield make(
+            "RTC104",
+            classified.nodes[0].host,
+            f"rtc_protocol is {wanted}, but {site.name} is {site.protocol}.",
+            [item for item in site.evidence if not item.startswith(("RTC port", "server name"))],
+            site=site.name,
+        )
+
+
+def _check_proxy(classified: ClassifiedSite, plan_input: PlanInput) -> Iterator[Finding]:
+    wanted = classified.settings.proxy
+    if wanted and wanted != NO_PROXY and wanted not in plan_input.facts and wanted not in plan_input.failed:
+        host = classified.nodes[0].host
+        if any(wanted in members for members in plan_input.groups.values()):
+            yield make(
+                "RTC105",
+                host,
+                f"rtc_proxy is {wanted}, and this run does not look at that host.",
+                [f"{host}: rtc_proxy"],
+                f"Run without --limit, or with both hosts in it: --limit {host},{wanted}.",
+                classified.site.name,
+            )
+            return
+        yield make(
+            "RTC105",
+            classified.nodes[0].host,
+            f"rtc_proxy is {wanted}, and no host of that name was seen.",
+            [f"{classified.nodes[0].host}: rtc_proxy"],
+            site=classified.site.name,
+        )
+
+
+def _check_contradictions(classified: ClassifiedSite) -> Iterator[Finding]:
+    for text in list_contradictions(classified):
+        yield make("RTC108", classified.nodes[0].host, text, site=classified.site.name)
+    if classified.proxy is None:
+        settings = classified.settings
+        for name in ("tls_certificate", "manage_application_vhost"):
+            if getattr(settings, name):
+                yield make(
+                    "RTC108",
+                    classified.nodes[0].host,
+                    f"rtc_{name} has no effect: {classified.site.name} has no proxy.",
+                    site=classified.site.name,
+                    severity="warning",
+                )
+
+
+def list_contradictions(classified: ClassifiedSite) -> list[str]:
+    """Sentences about settings of one site that exclude each other."""
+    settings, proxied = classified.settings, bool(classified.proxy)
+    found: list[str] = []
+    if settings.proxy == NO_PROXY and settings.proxy_kind:
+        found.append(f"rtc_proxy is none, and rtc_proxy_kind is {settings.proxy_kind}.")
+    if settings.tls_key and not settings.tls_certificate:
+        found.append("rtc_tls_key is given without rtc_tls_certificate.")
+    managed = proxied and classified.proxy is not None and classified.proxy.kind in MANAGED_PROXIES
+    if settings.tls_certificate and not settings.tls_key and managed:
+        found.append("rtc_tls_certificate is given without rtc_tls_key.")
+    if settings.service == "builtin" and settings.store_url:
+        found.append("rtc_store_url is for the server of this collection, and rtc_service is builtin.")
+    if settings.application_port and proxied and settings.application_port == classified.site.rtc_port:
+        found.append(f"rtc_application_port and the RTC port are both {classified.site.rtc_port}.")
+    connector = classified.nodes[0].connector
+    if connector and connector.port == classified.site.rtc_port:
+        found.append(f"The RTC port {classified.site.rtc_port} is the port of Tomcat's own connector.")
+    if proxied and connector and connector.ssl and not classified.tls:
+        found.append(
+            "Users speak HTTP to the proxy, and Tomcat's connector speaks TLS; give rtc_tls_certificate for the proxy."
+        )
+    return found
+
+
+def _check_nodes(classified: ClassifiedSite, wanted: DesiredSite) -> Iterator[Finding]:
+    first = classified.nodes[0]
+    for number, node in enumerate(classified.nodes[1:], 1):
+        for name in SHARED:
+            if getattr(node.settings, name) != getattr(first.settings, name):
+                yield make(
+                    "RTC108",
+                    node.host,
+                    f"{first.host} and {node.host} are nodes of {classified.site.name} and differ in rtc_{name}.",
+                    site=classified.site.name,
+                )
+        yield from _check_wiring(classified, first, node)
+        if wanted.nodes[0].service.kind != wanted.nodes[number].service.kind:
+            yield make(
+                "RTC108",
+                node.host,
+                f"The RTC service of {first.host} and {node.host} is not of the same kind.",
+                remedy="Set rtc_service to deployed or builtin for all nodes.",
+                site=classified.site.name,
+            )
+
+
+def _check_wiring(classified: ClassifiedSite, first: Node, node: Node) -> Iterator[Finding]:
+    if first.connector and node.connector and first.connector.ssl != node.connector.ssl:
+        yield make(
+            "RTC108",
+            node.host,
+            f"Tomcat speaks TLS on one of {first.host} and {node.host} only.",
+            site=classified.site.name,
+        )
+    if first.context_path != node.context_path:
+        yield make(
+            "RTC108", node.host, f"The context paths of {first.host} and {node.host} differ.", site=classified.site.name
         )

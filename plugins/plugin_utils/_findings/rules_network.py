@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import HostFacts
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.selinux_firewalld import BOOLEANS
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings.catalog import make
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import routing
@@ -55,8 +56,8 @@ def check_site(classified: ClassifiedSite, wanted: DesiredSite) -> Iterator[Find
             if not wanted_node.beside_proxy:
                 yield from _check_firewall(node.host, node.facts, port)
         if wanted.proxy and wanted.proxy.managed:
-            yield from _check_selinux(proxy.host, proxy.facts, port)
-            yield from _check_listen(wanted, wanted.proxy, proxy.facts)
+            yield from _check_selinux(wanted.proxy, proxy.facts, port)
+            yield from _check_listen(wanted.proxy, proxy.facts)
 
 
 def _check_firewall(host: str, facts: HostFacts, port: int) -> Iterator[Finding]:
@@ -64,22 +65,22 @@ def _check_firewall(host: str, facts: HostFacts, port: int) -> Iterator[Finding]
         yield make("RTC603", host, f"{facts.firewall} runs on {host}; port {port} has to be open.")
 
 
-def _check_selinux(host: str, facts: HostFacts, port: int) -> Iterator[Finding]:
+def _check_selinux(proxy: DesiredProxy, facts: HostFacts, port: int) -> Iterator[Finding]:
     if facts.selinux != "enforcing":
         return
+    host, boolean = proxy.host, BOOLEANS[proxy.kind]
     if port not in facts.selinux_ports:
         yield make("RTC604", host, f"SELinux is enforcing on {host}, and port {port} is not of type http_port_t.")
-    if facts.selinux_connect is False:
-        yield make("RTC605", host, f"SELinux is enforcing on {host}, and httpd_can_network_connect is off.")
+    may_connect = facts.selinux_haproxy_connect if proxy.kind == "haproxy" else facts.selinux_connect
+    if may_connect is False:
+        remedy = f"setsebool -P {boolean} on. The role does it."
+        yield make("RTC605", host, f"SELinux is enforcing on {host}, and {boolean} is off.", remedy=remedy)
 
 
-def _check_listen(wanted: DesiredSite, proxy: DesiredProxy, facts: HostFacts) -> Iterator[Finding]:
+def _check_listen(proxy: DesiredProxy, facts: HostFacts) -> Iterator[Finding]:
     addresses = proxy.rtc.plan.listen
-    beside = next((node for node in wanted.nodes if node.beside_proxy), None)
     if not addresses:
         yield make("RTC607", proxy.host, f"No address of {proxy.host} is known to listen on.", remedy="Set rtc_listen.")
     for address in addresses:
         if address not in routing.WILDCARDS and not routing.is_own(address, facts):
             yield make("RTC607", proxy.host, f"rtc_listen: {proxy.host} does not have the address {address}.")
-        elif beside and routing.covers(address, beside.service.address):
-            yield make("RTC503", proxy.host, f"rtc_listen: {address} is where the RTC service itself listens.")

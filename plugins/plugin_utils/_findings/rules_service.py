@@ -13,7 +13,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings.catalog import make
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import routing
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import DesiredNode, DesiredSite
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import Node
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import ClassifiedSite, Node
 
 MACHINES = ("x86_64", "aarch64")
 PROXY_PROCESSES = {"nginx": ("nginx",), "apache": ("apache2", "httpd"), "haproxy": ("haproxy",)}
@@ -22,11 +22,23 @@ PROXY_PROCESSES = {"nginx": ("nginx",), "apache": ("apache2", "httpd"), "haproxy
 def check_node(node: Node, wanted: DesiredSite, wanted_node: DesiredNode) -> Iterator[Finding]:
     """Findings about the RTC service of one application."""
     yield from _check_port(node, wanted, wanted_node)
-    yield from _check_fight(node, wanted, wanted_node)
+    yield from _check_address_conflict(node, wanted, wanted_node)
     if wanted_node.service.kind == "builtin":
         yield from _check_builtin(node, wanted)
     else:
         yield from _check_deployed(node, wanted, wanted_node)
+
+
+def check_site(classified: ClassifiedSite, wanted: DesiredSite) -> Iterator[Finding]:
+    """Findings about addresses that the proxy is to have and the service beside it has."""
+    proxy, seen = wanted.proxy, classified.proxy
+    beside = next((node for node in wanted.nodes if node.beside_proxy), None)
+    if not proxy or not proxy.managed or not beside or seen is None or seen.facts is None:
+        return
+    for address in proxy.rtc.plan.listen:
+        is_there = address in routing.WILDCARDS or routing.is_own(address, seen.facts)  # else: RTC607
+        if is_there and routing.covers(address, beside.service.address):
+            yield make("RTC503", proxy.host, f"rtc_listen: {address} is where the RTC service itself listens.")
 
 
 def _check_port(node: Node, wanted: DesiredSite, wanted_node: DesiredNode) -> Iterator[Finding]:
@@ -65,7 +77,7 @@ def _is_in_the_way(node: Node, listener: Listener, wanted: DesiredSite, wanted_n
         return False
     process = node.application.process
     if process and listener.pid and listener.pid == process.pid:
-        return False  # the add-on's own: RTC504 or RTC503 speak of it
+        return False  # the add-on's own: covered by RTC504 or RTC503
     known = [one for one in node.facts.rtc if one.port == listener.port and one.kind != "foreign" and one.active]
     if any(not listener.pid or not one.pid or one.pid == listener.pid for one in known):
         return False
@@ -74,7 +86,7 @@ def _is_in_the_way(node: Node, listener: Listener, wanted: DesiredSite, wanted_n
     return not (proxy and proxy.conflicts and listener.process in PROXY_PROCESSES.get(proxy.kind, ()))
 
 
-def _check_fight(node: Node, wanted: DesiredSite, wanted_node: DesiredNode) -> Iterator[Finding]:
+def _check_address_conflict(node: Node, wanted: DesiredSite, wanted_node: DesiredNode) -> Iterator[Finding]:
     """Service and proxy on one host, one of them on all addresses."""
     if not wanted_node.beside_proxy or wanted.proxy is None:
         return

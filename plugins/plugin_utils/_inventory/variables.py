@@ -153,7 +153,7 @@ VARIABLES: tuple[Variable, ...] = (
          " lose them."
          " It is named to the JVM in the application's C(bin/setenv.sh)."),
     _var("restart_application", "choice", "when_needed",
-         "Whether the run restarts the application where its settings changed. V(never) reports the pending restart.",
+         "Whether the run restarts the application where its settings changed. V(never): reports say what is left.",
          ("when_needed", "never")),
     _var("ignore_findings", "mutes", "none", "Findings to mute on this host: a list of C({id, reason})."),
     _var("verify_address", "name", "what the server name resolves to",

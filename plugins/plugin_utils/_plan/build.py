@@ -73,7 +73,7 @@ def _add_node(host: HostPlan, wanted: DesiredSite, node: DesiredNode) -> None:
             port=connector.port,
             address=node.restart.address,
             context_path=site.context_path,
-            pending=node.restart.pending,
+            reasons=node.restart.reasons,
             scheme=connector.scheme,
         )
     )

@@ -170,11 +170,11 @@ def decide_restart(node: Node, connector: DesiredConnector) -> DesiredRestart:
         service=service.name if service else "",
         service_kind=service.kind if service else "none",
         address=connector.address or LOOPBACK,
-        pending=decide_pending(node),
+        reasons=find_restart_reasons(node),
     )
 
 
-def decide_pending(node: Node) -> list[str]:
+def find_restart_reasons(node: Node) -> list[str]:
     """Why the running application should have been restarted already: what it read at its start has changed since."""
     process = node.application.process
     if process is None:
@@ -187,6 +187,6 @@ def decide_pending(node: Node) -> list[str]:
         newer.append(xml.path)
     if store and store.mtime > process.started + CLOCK_SLACK:
         newer.append(store.path)
-    if option and option.ours not in ("", named) and option.mtime > process.started + CLOCK_SLACK:
+    if option and option.managed_store not in ("", named) and option.mtime > process.started + CLOCK_SLACK:
         newer.append(option.path)
     return [f"{path} is newer than the process {process.pid}" for path in newer]

@@ -43,9 +43,9 @@ def decide_trust(classified: ClassifiedSite, node: Node) -> DesiredTrust:
 def decide_store(node: Node, java: Java) -> tuple[str, str, str]:
     """The trust store to import into, the one that it begins with ("" for itself), and why it is that one."""
     used = java.truststore.path if java.truststore else ""
-    if java.option and java.option.ours == used:
+    if java.option and java.option.managed_store == used:
         # The store that the JVM would use without this collection's option: what a lost store begins with, too.
-        used = java.option.otherwise
+        used = java.option.effective_store_without_block
     own = node.settings.truststore_path
     if own:
         return own, used if own != used else "", "rtc_truststore_path"
@@ -67,7 +67,7 @@ def decide_option(node: Node, java: Java | None, imports: bool, obstacle: str) -
     option, own = java.option if java else None, node.settings.truststore_path
     if option is None:
         return "", ""
-    if not own and option.ours and not option.obstacle:
+    if not own and option.managed_store and not option.obstacle:
         return option.path, ""
     if own and imports and not obstacle:
         return option.path, own
@@ -88,7 +88,7 @@ def find_obstacle(node: Node) -> tuple[str, str]:
         return f"{node.application.install_dir}/bin/setenv.sh is not there or cannot be read.", by_hand
     running = process.properties.get("javax.net.ssl.trustStore", "") if process else ""
     current = process is not None and option.mtime <= process.started - CLOCK_SLACK
-    other = option.elsewhere or (running if current and running not in (option.ours, own) else "")
+    other = option.store_without_block or (running if current and running not in (option.managed_store, own) else "")
     if other and other != own:
         return (
             f"The option -Djavax.net.ssl.trustStore={other} is set already, not by this collection.",
@@ -96,6 +96,6 @@ def find_obstacle(node: Node) -> tuple[str, str]:
         )
     if option.obstacle:
         return option.obstacle, ""
-    if process and current and option.ours == own and running != own:
+    if process and current and option.managed_store == own and running != own:
         return f"Process {process.pid} was started without what {option.path} says.", by_hand
     return "", ""

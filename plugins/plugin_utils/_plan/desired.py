@@ -76,7 +76,7 @@ class DesiredRestart:
     service: str
     service_kind: str  # "systemd" | "sysv" | "none"
     address: str  # where the connector answers when it is ready
-    pending: list[str]  # reasons that exist before anything is changed
+    reasons: list[str]  # why it is due before anything is changed
 
 
 @dataclass(frozen=True)

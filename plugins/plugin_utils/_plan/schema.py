@@ -103,7 +103,7 @@ class RestartPlan:
     address: str
     scheme: str = "http"
     context_path: str = ""
-    pending: list[str] = field(default_factory=list)  # reasons that exist already, before anything is changed
+    reasons: list[str] = field(default_factory=list)  # why it is due already, before anything is changed
 
 
 @dataclass

@@ -20,6 +20,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import (
 )
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.routing import RouteIndex
 
+# Protocol and placement -> topology. docs/topologies.md is made from here.
 TOPOLOGIES = {
     ("HTTP", "direct"): "T1",
     ("HTTP", "remote"): "T2",
@@ -29,7 +30,7 @@ TOPOLOGIES = {
     ("HTTP + SSL", "same_host"): "T6",
     ("HTTP + SSL", "data_center"): "T7",
     ("HTTPS", "direct"): "T8",
-    # Re-encryption is one row of the table, wherever the proxy stands.
+    # A proxy that encrypts again is one topology, T9, whatever the placement.
     ("HTTPS", "remote"): "T9",
     ("HTTPS", "same_host"): "T9",
     ("HTTPS", "data_center"): "T9",

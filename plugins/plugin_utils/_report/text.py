@@ -22,6 +22,7 @@ PLACEMENTS = {
 }
 MARKS = {"error": "✗", "warning": "!", "info": "·"}
 Check = Mapping[str, Any]  # {name, ok: bool | None, detail, cause, remedy, where}
+Restart = Mapping[str, Any]  # {service: str, reasons: list[str]}
 
 
 def render_plan(plan: Plan) -> str:
@@ -56,25 +57,27 @@ def render_detected(plan: Plan, facts: Mapping[str, HostFacts]) -> str:
 
 
 def render_report(
-    plan: Plan, checks: Mapping[str, Sequence[Check]], pending: Mapping[str, Sequence[str]] | None = None
+    plan: Plan, checks: Mapping[str, Sequence[Check]], restarts_left: Mapping[str, Sequence[Restart]] | None = None
 ) -> str:
     """The end of a run: each site with its checks, then the findings and what is left to do.
 
     :param checks: site name -> ``{name, ok, detail, cause, remedy, where}``; ``ok`` is ``None`` for a check that was
         not made.
-    :param pending: host -> reasons of restarts that are left to the administrator.
+    :param restarts_left: host -> restarts that are left to the administrator: ``{service, reasons}``.
     """
     parts = [_render_result(site, checks.get(site.name, [])) for site in plan.sites] or [
         "There is no site to report on.\n"
     ]
     parts.append(_render_findings([item for item in plan.findings if item.severity != "info"]))
-    left = [f"  {host}: {reason}" for host, reasons in sorted((pending or {}).items()) for reason in reasons]
+    left = [
+        line
+        for host, restarts in sorted((restarts_left or {}).items())
+        for restart in restarts
+        for line in _wrap(f"{host}: {restart['service']}: {'; '.join(restart['reasons'])}", "  ", "    ")
+    ]
     if left:
         parts.append("\n".join(["Restarts that are left to you", *left, ""]))
     return "\n".join(parts)
-
-
-# One host
 
 
 def _list_seen(facts: HostFacts) -> list[tuple[str, str]]:
@@ -121,9 +124,6 @@ def _render_findings_of_host(findings: Sequence[Finding]) -> list[str]:
         else:
             lines += render_finding(item, of_host=True)
     return lines
-
-
-# One site
 
 
 def _render_site(site: Site, plan: Plan) -> str:
@@ -190,9 +190,10 @@ def _render_work(site: Site, host: HostPlan) -> list[str]:
     if host.host == site.proxy_host:
         tasks += [f"install {name}" for name in host.packages]
         tasks += [f"file {item['dest']}" for item in host.certificates if f"/{site.server_name}/" in item["dest"]]
-    tasks += [
-        f"trust store {item.path}: {len(item.certificates)} authority" for item in host.trust if item.site == site.name
-    ]
+    for item in host.trust:
+        if item.site == site.name:
+            count = len(item.certificates)
+            tasks.append(f"trust store {item.path}: {count} {'authority' if count == 1 else 'authorities'}")
     for option in host.trust_options:
         if option.site == site.name:
             named = f"-Djavax.net.ssl.trustStore={option.truststore}"
@@ -213,8 +214,8 @@ def _render_work(site: Site, host: HostPlan) -> list[str]:
             ]
             tasks.append(f"{connector.path}, connector {connector.connector_port}: {' '.join(pairs)}")
     for restart in host.restarts:
-        if restart.site == site.name and restart.pending:
-            tasks.append(f"restart {restart.service or restart.kind}: {'; '.join(restart.pending)}")
+        if restart.site == site.name and restart.reasons:
+            tasks.append(f"restart {restart.service or restart.kind}: {'; '.join(restart.reasons)}")
     if not tasks:
         return []
     return [f"  on {host.host}", *(line for task in tasks for line in _wrap(task, "    - ", "      "))]
@@ -239,9 +240,6 @@ def _render_check(check: Check) -> list[str]:
         lines += _wrap(str(check["cause"]), "      cause:  ", "              ") if check.get("cause") else []
         lines += _wrap(str(check["remedy"]), "      remedy: ", "              ") if check.get("remedy") else []
     return lines
-
-
-# Findings
 
 
 def _render_findings(findings: Sequence[Finding]) -> str:

@@ -29,7 +29,7 @@ from rtc_server.engine import (
 from rtc_server.strict_json import JSON
 
 PATIENCE = 10.0
-BOTH = pytest.mark.parametrize("revision", [4, 3])
+BOTH = pytest.mark.parametrize("eio_version", [4, 3])
 
 
 class Echo(Engine):
@@ -74,8 +74,8 @@ def publish(namespace: Namespace, room: str, event: str, *args: Any) -> None:
     namespace.hub.publish(namespace.room(room), PreparedMessage(packets))
 
 
-def encode_payload(revision: int, *texts: str) -> str:
-    if revision == 4:
+def encode_payload(eio_version: int, *texts: str) -> str:
+    if eio_version == 4:
         return "\x1e".join(texts)
     return "".join(f"{len(t.encode('utf-16-le')) // 2}:{t}" for t in texts)
 
@@ -98,11 +98,11 @@ class Web:
         async with self.http.post(f"{self.base}?{query}", data=body, **options) as answer:
             return answer.status, await answer.text()
 
-    async def open(self, revision: int = 4) -> str:
+    async def open(self, eio_version: int = 4) -> str:
         """A polling session; the query that names it."""
-        _, text = await self.get(f"EIO={revision}&transport=polling")
+        _, text = await self.get(f"EIO={eio_version}&transport=polling")
         sid = json.loads(text[text.index("{") : text.rindex("}") + 1])["sid"]
-        return f"EIO={revision}&transport=polling&sid={sid}"
+        return f"EIO={eio_version}&transport=polling&sid={sid}"
 
     async def ws(self, query: str = "EIO=4&transport=websocket", **options: Any) -> WsClient:
         wire = WsClient(await self.http.ws_connect(f"{self.base}?{query}", max_msg_size=0, **options))

@@ -21,10 +21,10 @@ from eio_support import BOTH, Echo, Web, WsClient, encode_payload, serving
 
 
 @BOTH
-async def test_polling_handshake(web: Web, revision: int) -> None:
-    status, text = await web.get(f"EIO={revision}&transport=polling")
+async def test_polling_handshake(web: Web, eio_version: int) -> None:
+    status, text = await web.get(f"EIO={eio_version}&transport=polling")
     assert status == 200
-    if revision == 3:
+    if eio_version == 3:
         length, _, text = text.partition(":")
         assert int(length) == len(text)
     assert text[0] == "0"
@@ -40,8 +40,8 @@ async def test_polling_handshake(web: Web, revision: int) -> None:
 
 
 @BOTH
-async def test_websocket_handshake(web: Web, revision: int) -> None:
-    wire = await web.ws(f"EIO={revision}&transport=websocket")
+async def test_websocket_handshake(web: Web, eio_version: int) -> None:
+    wire = await web.ws(f"EIO={eio_version}&transport=websocket")
     assert wire.opened["upgrades"] == [] and wire.opened["sid"] in web.engine.sessions
 
 
@@ -81,7 +81,7 @@ async def test_bad_websocket_handshakes(web: Web, query: str) -> None:
 
 
 async def test_only_the_revisions_that_are_offered() -> None:
-    async with serving(Echo(revisions=(4,))) as web:
+    async with serving(Echo(eio_versions=(4,))) as web:
         assert (await web.get("EIO=3&transport=polling"))[0] == 400
         assert (await web.get("EIO=4&transport=polling"))[0] == 200
 
@@ -141,19 +141,19 @@ async def test_a_websocket_session_has_no_polling(web: Web) -> None:
 
 
 @BOTH
-async def test_close_packet_over_polling(web: Web, revision: int) -> None:
-    query = await web.open(revision)
+async def test_close_packet_over_polling(web: Web, eio_version: int) -> None:
+    query = await web.open(eio_version)
     poll = asyncio.ensure_future(web.get(query))
     while web.engine.sessions[query[-20:]].poll is None:
         await asyncio.sleep(0.001)
-    assert await web.post(query, encode_payload(revision, "1")) == (200, "ok")
-    assert await poll == (200, encode_payload(revision, "6"))
+    assert await web.post(query, encode_payload(eio_version, "1")) == (200, "ok")
+    assert await poll == (200, encode_payload(eio_version, "6"))
     assert (await web.get(query))[0] == 400
 
 
 @BOTH
-async def test_close_packet_over_websocket(web: Web, revision: int) -> None:
-    wire = await web.ws(f"EIO={revision}&transport=websocket")
+async def test_close_packet_over_websocket(web: Web, eio_version: int) -> None:
+    wire = await web.ws(f"EIO={eio_version}&transport=websocket")
     await wire.send("1")
     assert await wire.closes() and web.engine.sessions == {}
 
@@ -210,8 +210,8 @@ async def test_heartbeat_3_over_polling(impatient: Web) -> None:
 
 
 @BOTH
-async def test_a_session_nobody_takes_up_goes(impatient: Web, revision: int) -> None:
-    await impatient.open(revision)
+async def test_a_session_nobody_takes_up_goes(impatient: Web, eio_version: int) -> None:
+    await impatient.open(eio_version)
     while impatient.engine.sessions:
         await asyncio.sleep(0.01)
 
@@ -241,22 +241,22 @@ async def upgrade(web: Web, query: str) -> WsClient:
 
 
 @BOTH
-async def test_upgrade(web: Web, revision: int) -> None:
-    query = await web.open(revision)
+async def test_upgrade(web: Web, eio_version: int) -> None:
+    query = await web.open(eio_version)
     poll = asyncio.ensure_future(web.get(query))
     while web.engine.sessions[query[-20:]].poll is None:
         await asyncio.sleep(0.001)
     wire = await web.ws(query.replace("polling", "websocket"))
     await wire.send("2probe")
     assert await wire.take() == "3probe"
-    assert await poll == (200, encode_payload(revision, "6"))  # the pending poll ends with a noop
-    assert await web.post(query, encode_payload(revision, "4sent while upgrading")) == (200, "ok")
+    assert await poll == (200, encode_payload(eio_version, "6"))  # the pending poll ends with a noop
+    assert await web.post(query, encode_payload(eio_version, "4sent while upgrading")) == (200, "ok")
     await wire.send("5")
     assert await wire.take() == "4sent while upgrading"  # nothing is lost on the way over
     await wire.send("4after")
     assert await wire.take() == "4after"
     assert (await web.get(query))[0] == 400
-    assert (await web.post(query, encode_payload(revision, "4x")))[0] == 400
+    assert (await web.post(query, encode_payload(eio_version, "4x")))[0] == 400
 
 
 async def test_an_upgrade_that_stops_half_way_leaves_polling_alone(impatient: Web) -> None:

@@ -14,20 +14,20 @@ from eio_support import BOTH, Echo, Web, encode_payload, serving
 
 
 @BOTH
-async def test_polling_echo(web: Web, revision: int) -> None:
-    query = await web.open(revision)
-    assert await web.post(query, encode_payload(revision, "4hello €", "4😀")) == (200, "ok")
-    assert await web.get(query) == (200, encode_payload(revision, "4hello €", "4😀"))
+async def test_polling_echo(web: Web, eio_version: int) -> None:
+    query = await web.open(eio_version)
+    assert await web.post(query, encode_payload(eio_version, "4hello €", "4😀")) == (200, "ok")
+    assert await web.get(query) == (200, encode_payload(eio_version, "4hello €", "4😀"))
 
 
 @BOTH
-async def test_a_poll_waits_for_something_to_say(web: Web, revision: int) -> None:
-    query = await web.open(revision)
+async def test_a_poll_waits_for_something_to_say(web: Web, eio_version: int) -> None:
+    query = await web.open(eio_version)
     poll = asyncio.ensure_future(web.get(query))
     while web.engine.sessions[query[-20:]].poll is None:
         await asyncio.sleep(0.001)
-    await web.post(query, encode_payload(revision, "4now"))
-    assert await poll == (200, encode_payload(revision, "4now"))
+    await web.post(query, encode_payload(eio_version, "4now"))
+    assert await poll == (200, encode_payload(eio_version, "4now"))
 
 
 async def test_polling_binary_4(web: Web) -> None:
@@ -79,23 +79,23 @@ BAD_PAYLOADS = [
 ]
 
 
-@pytest.mark.parametrize(("revision", "body"), BAD_PAYLOADS)
-async def test_bad_payloads_close_the_session(web: Web, revision: int, body: str | bytes) -> None:
-    query = await web.open(revision)
-    kind = "application/octet-stream" if isinstance(body, bytes) and revision == 3 else "text/plain"
+@pytest.mark.parametrize(("eio_version", "body"), BAD_PAYLOADS)
+async def test_bad_payloads_close_the_session(web: Web, eio_version: int, body: str | bytes) -> None:
+    query = await web.open(eio_version)
+    kind = "application/octet-stream" if isinstance(body, bytes) and eio_version == 3 else "text/plain"
     status, _ = await web.post(query, body, headers={"Content-Type": kind})
     assert status == 400
     assert (await web.get(query))[0] == 400 and web.engine.sessions == {}
 
 
 @BOTH
-async def test_two_polls_at_once_close_the_session(web: Web, revision: int) -> None:
-    query = await web.open(revision)
+async def test_two_polls_at_once_close_the_session(web: Web, eio_version: int) -> None:
+    query = await web.open(eio_version)
     first = asyncio.ensure_future(web.get(query))
     while web.engine.sessions[query[-20:]].poll is None:
         await asyncio.sleep(0.001)
     assert (await web.get(query))[0] == 400
-    assert await first == (200, encode_payload(revision, "1"))
+    assert await first == (200, encode_payload(eio_version, "1"))
     assert (await web.get(query))[0] == 400
 
 

@@ -25,8 +25,8 @@ MEMBERS = 6
 class Recipient:
     """A session as the hub sees it, with what it got and what it should have got."""
 
-    def __init__(self, revision: int, straight: bool) -> None:
-        self.revision = revision
+    def __init__(self, eio_version: int, straight: bool) -> None:
+        self.eio_version = eio_version
         self.straight = straight  # nothing stands in the way of what is written
         self.own: list[tuple[int, PreparedMessage]] = []
         self.rooms: dict[Room, None] = {}
@@ -53,7 +53,7 @@ step = st.one_of(
     st.tuples(st.just("join"), who, st.sampled_from(NAMES)),
     st.tuples(st.just("leave"), who, st.sampled_from(NAMES)),
     st.tuples(st.just("send"), who),
-    st.tuples(st.just("flush and leave"), who),
+    st.tuples(st.just("deliver and leave"), who),
     st.tuples(st.just("publish"), st.sampled_from(NAMES), st.none() | who),
 )
 turns = st.lists(st.lists(step, min_size=1, max_size=14), min_size=1, max_size=20)
@@ -82,7 +82,7 @@ async def _run(kinds: list[tuple[int, bool]], schedule: Any) -> None:
     for turn in schedule:
         for member in members:
             member.deliveries = 0
-        flushed = set()
+        delivered_alone = set()
         for what, *rest in turn:
             count += 1
             text = f"4{count}"
@@ -93,9 +93,9 @@ async def _run(kinds: list[tuple[int, bool]], schedule: Any) -> None:
             elif what == "send":
                 hub.send(members[rest[0]], PreparedMessage((text,)))
                 members[rest[0]].want.append(text)
-            elif what == "flush and leave":
-                hub.flush_and_leave(members[rest[0]])
-                flushed.add(rest[0])
+            elif what == "deliver and leave":
+                hub.deliver_and_leave(members[rest[0]])
+                delivered_alone.add(rest[0])
             elif what == "publish" and rest[0] in index:
                 skip = None if rest[1] is None else members[rest[1]]
                 for member in index[rest[0]].members:
@@ -106,4 +106,4 @@ async def _run(kinds: list[tuple[int, bool]], schedule: Any) -> None:
         await asyncio.sleep(0)
         for number, member in enumerate(members):
             assert member.got == member.want
-            assert member.deliveries <= 1 or number in flushed
+            assert member.deliveries <= 1 or number in delivered_alone

@@ -25,10 +25,10 @@ async def web() -> AsyncIterator[Web]:
         yield web
 
 
-async def connected(web: Web, revision: int = 4) -> WsClient:
+async def connected(web: Web, eio_version: int = 4) -> WsClient:
     """A WebSocket that has joined the main namespace."""
-    wire = await web.ws(f"EIO={revision}&transport=websocket")
-    if revision == 4:
+    wire = await web.ws(f"EIO={eio_version}&transport=websocket")
+    if eio_version == 4:
         await wire.send("40")
     assert (await wire.take())[:2] == "40"
     assert await wire.take() == '42["hello","/"]'
@@ -302,10 +302,10 @@ async def test_frames_are_shared_and_there_is_one_write_a_turn(web: Web) -> None
         socket.join("room")
     await asyncio.sleep(0.02)
     hub = web.engine.hub
-    before, flushes = hub.writes, hub.flushes
+    before, turns = hub.writes, hub.turns
     for i in range(100):
         publish(namespace, "room", "n", i)
     for wire in wires:
         got: list[Any] = [await wire.take() for _ in range(100)]
         assert got == [f'42["n",{i}]' for i in range(100)]
-    assert hub.writes - before == 10 and hub.flushes - flushes == 1
+    assert hub.writes - before == 10 and hub.turns - turns == 1

@@ -26,7 +26,7 @@ from .journal import Journal, JournalError
 from .journal.sqlite import SqliteJournal
 from .service import Service
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class _JsonLines(logging.Formatter):
@@ -90,9 +90,9 @@ class ReloadableTls:
         systemd.notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
         try:
             self._newest = make_tls_context(self._options)
-            log.info("certificate and key were read anew")
+            logger.info("certificate and key were read anew")
         except ConfigError as exc:
-            log.error("the old certificate stays: %s", exc)
+            logger.error("the old certificate stays: %s", exc)
         systemd.notify("READY=1")
 
 
@@ -155,7 +155,7 @@ async def serve(config: Config, journal: Journal | None = None) -> None:
         loop.add_signal_handler(signal.SIGHUP, tls.reload)
         scheme = "https" if tls.context else "http"
         kind = type(loop).__module__.partition(".")[0]  # uvloop or asyncio
-        log.info("rtc-server %s listens on %s://%s:%d (%s)", __version__, scheme, listen.address, listen.port, kind)
+        logger.info("rtc-server %s listens on %s://%s:%d (%s)", __version__, scheme, listen.address, listen.port, kind)
         # What lives now lives as long as the process, so collections need not look at it. 5,000 objects take them 3 ms.
         gc.collect()
         gc.freeze()
@@ -165,14 +165,14 @@ async def serve(config: Config, journal: Journal | None = None) -> None:
         watching = asyncio.ensure_future(systemd.watchdog(lambda: journal.alive))
         await stop.wait()
         systemd.notify("STOPPING=1")
-        log.info("draining")
+        logger.info("draining")
         watching.cancel()
         await service.drain()
     finally:
         idle_connections.end()
         await runner.cleanup()
         await journal.close()
-    log.info("stopped")
+    logger.info("stopped")
 
 
 def run(config: Config, journal: Journal | None = None) -> int:

@@ -4,7 +4,7 @@
 """Reading a change straight from the text of its packet, in the form in which most clients write it.
 
 A server has most of its work with changes. The fast path parses a packet once, by pattern, and passes the data on as
-they are instead of decoding and encoding them. A packet in any other form takes the general path (requests.py), which
+they are instead of decoding and encoding them. A packet in any other form takes the general path (handlers.py), which
 gives the same answers and explains what is wrong.
 """
 

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -62,5 +62,5 @@ class IdleConnections:
         for protocol in overdue:
             protocol.force_close()
         if overdue:
-            log.info("%d idle connections closed", len(overdue))
+            logger.info("%d idle connections closed", len(overdue))
         self._idle = idle

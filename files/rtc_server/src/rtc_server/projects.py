@@ -17,7 +17,7 @@ from .journal import Change, Compact, Journal, JournalError, Outcome, Snapshot, 
 from .project import Member, Project
 from .strict_json import dumps
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 ANNOUNCE_AFTER = 0.05  # seconds in which comings and goings become one event
 
@@ -64,7 +64,7 @@ class Projects:
         try:
             head = await self.journal.head(name)
         except JournalError as exc:
-            log.error("project cannot be read: %s", exc)
+            logger.error("project cannot be read: %s", exc)
             raise Refusal(UNAVAILABLE, "the project cannot be read at present; try again") from exc
         finally:
             del self._loading[name]
@@ -110,9 +110,9 @@ class Projects:
                     return self._fit_page(project, snapshot, start, found)
                 snapshot = await self._read_snapshot(project, anew=True)  # compacted just now
         except JournalError as exc:
-            log.error("project cannot be read: %s", exc)
+            logger.error("project cannot be read: %s", exc)
             raise Refusal(UNAVAILABLE, "the project cannot be read at present; try again") from exc
-        log.error("the journal of a project has a gap after revision %d: run verify-journal", start)
+        logger.error("the journal of a project has a gap after revision %d: run verify-journal", start)
         raise Refusal(UNAVAILABLE, "the project's journal is damaged")
 
     async def _read_snapshot(self, project: Project, anew: bool = False) -> Snapshot | None:
@@ -264,7 +264,7 @@ class Projects:
     def _resync(self, project: Project, outcome: Outcome) -> None:
         """The journal holds changes that were never delivered (a commit that failed half-way, another
         writer). So its members are sent away, and catch up from the journal when they come back."""
-        log.warning("project: revision %d follows %d: members catch up", outcome.revision, project.revision)
+        logger.warning("project: revision %d follows %d: members catch up", outcome.revision, project.revision)
         self.resyncs += 1
         if self.loaded.get(project.name) is project:
             del self.loaded[project.name]

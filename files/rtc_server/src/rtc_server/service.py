@@ -21,13 +21,13 @@ from .config import Config, Network
 from .connection import Connection, User
 from .engine import ConnectRefused, Session, Socket, SocketServer
 from .engine.session import Handshake
+from .handlers import Handlers
 from .journal import Journal
 from .limits import Counter, TokenBucket, TokenBuckets
 from .projects import Projects, format_closing
-from .requests import Requests
 from .strict_json import JSON
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class Service(SocketServer):
@@ -57,8 +57,8 @@ class Service(SocketServer):
         main.on_disconnect = self._on_disconnected
         main.on_slow = self._on_slow
         self.projects = Projects(self, main, journal, limits)
-        self.requests = Requests(self.projects, limits, time.monotonic)
-        self.requests.register(main)
+        self.handlers = Handlers(self.projects, limits, time.monotonic)
+        self.handlers.register(main)
         self.users: dict[str, User] = {}
         self._sweep_at = 1024  # users at which those are forgotten who are away and have spent nothing
         self._pending: set[Session] = set()
@@ -140,7 +140,7 @@ class Service(SocketServer):
         self._forget_pending(socket.session)
         connection: Connection = socket.app
         self._watch_expiry(connection)
-        log.debug("user %s connected from %s", connection.identity.user, socket.session.handshake.remote)
+        logger.debug("user %s connected from %s", connection.identity.user, socket.session.handshake.remote)
 
     def _watch_expiry(self, connection: Connection) -> None:
         left = connection.identity.expires + self.tokens.leeway - time.time()
@@ -163,12 +163,12 @@ class Service(SocketServer):
             self.projects.leave(member)
         connection.members.clear()
         connection.user.connections -= 1
-        log.debug("user %s disconnected: %s", connection.identity.user, reason)
+        logger.debug("user %s disconnected: %s", connection.identity.user, reason)
 
     @staticmethod
     def _on_slow(socket: Socket) -> str:
         connection: Connection = socket.app
-        log.info("user %s reads too slowly and is disconnected", connection.identity.user)
+        logger.info("user %s reads too slowly and is disconnected", connection.identity.user)
         return format_closing("slow")
 
     # --- the end ------------------------------------------------------------------------------
@@ -176,7 +176,7 @@ class Service(SocketServer):
     async def drain(self) -> None:
         """Refuse new clients, keep and acknowledge what has come, let each client know when to come back, and
         disconnect."""
-        self.draining = self.requests.draining = True
+        self.draining = self.handlers.draining = True
         await self.journal.idle()
         spread = self.config.server.drain_seconds
         for session in list(self.sessions.values()):

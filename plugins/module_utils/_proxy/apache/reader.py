@@ -51,7 +51,7 @@ def split_listen(text: str, port: int = 80) -> tuple[str, int]:
 
 
 class _HostReader:
-    """One server: its own section, with the main server's directives behind it."""
+    """One server: its own section, followed by the main server's directives."""
 
     def __init__(self, config: ApacheConfig, main: Directive, section: Directive) -> None:
         self.config, self.main, self.section = config, main, section

@@ -4,8 +4,8 @@
 
 """HTTP/1.1 over a :class:`connection.Connection`, as little as checks need.
 
-Not ``http.client``: a WebSocket begins as an HTTP answer and goes on with the bytes behind it, the whole answer has one
-time limit, and each failure has to be explained.
+Not ``http.client``: a WebSocket begins as an HTTP answer and continues with the bytes after it, the whole answer has
+one time limit, and each failure has to be explained.
 """
 
 from __future__ import annotations

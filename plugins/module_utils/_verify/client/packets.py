@@ -96,7 +96,7 @@ def _split_binary_v3(body: bytes) -> list[str | bytes]:
         if end > len(body):
             raise PacketError("the payload is cut short")
         if body[at] == 1:
-            packets.append(body[mark + 2 : end])  # behind its type byte
+            packets.append(body[mark + 2 : end])  # after its type byte
         else:
             # Lengths of text count characters in some servers and bytes in others; ASCII is all that a check meets.
             packets.append(_check_packet(body[mark + 1 : end].decode("utf-8", "replace")))

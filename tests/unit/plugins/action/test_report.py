@@ -24,6 +24,12 @@ NAME = "wiki.example.com:9083"
 PLAN = _facts.to_dict(
     Plan([Site(NAME, "confluence", ["wiki1", "wiki2"], "wiki.example.com", 9083, "HTTP", "data_center", "T4")])
 )
+RESTART = {
+    "site": NAME,
+    "kind": "confluence",
+    "service": "confluence",
+    "reasons": ["server.xml is newer", "the store is newer"],
+}
 
 
 def check(ok):
@@ -90,17 +96,27 @@ def test_a_failed_check_fails_the_task_after_printing(run, printed, option, fail
 
 
 def test_restarts_that_are_left_to_the_administrator(run, printed):
-    run(hosts(restart_pending=["confluence"]))
-    assert "Restarts that are left to you\n  wiki1: confluence" in printed[0]
+    run(hosts(restart_left=[RESTART]))
+    assert "Restarts that are left to you\n  wiki1: confluence: server.xml is newer; the store is newer" in printed[0]
+
+
+def test_an_application_without_a_service_is_named_by_its_kind(run, printed):
+    run(hosts(restart_left=[{**RESTART, "service": "", "kind": "jira"}]))
+    assert "  wiki1: jira: server.xml is newer" in printed[0]
+
+
+def test_nothing_is_said_when_no_restart_is_left(run, printed):
+    run(hosts(restart_left=[]))
+    assert "Restarts" not in printed[0]
 
 
 def test_the_file_has_plan_checks_and_restarts_and_is_the_owners_alone(run, tmp_path):
     path = tmp_path / "report.json"
-    run(hosts(verify_checks={NAME: [check(True)]}, restart_pending=["confluence"]), file=str(path))
+    run(hosts(verify_checks={NAME: [check(True)]}, restart_left=[RESTART]), file=str(path))
     assert json.loads(path.read_text(encoding="utf-8")) == {
         "plan": PLAN,
         "checks": {NAME: [check(True)]},
-        "pending": {"wiki1": ["confluence"]},
+        "restarts_left": {"wiki1": [{"service": "confluence", "reasons": RESTART["reasons"]}]},
     }
     assert path.stat().st_mode & 0o777 == 0o600
 

@@ -8,9 +8,10 @@ import pytest
 
 from ansible_collections.collab.rtc.plugins.filter import restarts_due
 
-WIKI = {"site": "wiki.example.com:9083", "service": "confluence", "pending": []}
-JIRA = {"site": "jira.example.com:9093", "service": "jira", "pending": []}
-STALE = {**JIRA, "pending": ["server.xml is newer than the process"]}
+WIKI = {"site": "wiki.example.com:9083", "service": "confluence", "reasons": []}
+JIRA = {"site": "jira.example.com:9093", "service": "jira", "reasons": []}
+STALE = {**JIRA, "reasons": ["server.xml is newer than the process"]}
+NOW = restarts_due.CHANGED_NOW
 
 
 def loop(*items: tuple[str, bool]) -> dict:
@@ -28,12 +29,16 @@ SKIPPED = {"results": [{"item": {"site": WIKI["site"]}, "skipped": True}], "skip
         ([WIKI, JIRA], [], []),
         ([WIKI, JIRA], [{}, {}, {}], []),
         ([WIKI, JIRA], [loop((WIKI["site"], False), (JIRA["site"], False))], []),
-        ([WIKI, JIRA], [loop((WIKI["site"], False), (JIRA["site"], True))], [JIRA]),
-        ([WIKI, JIRA], [{}, loop((WIKI["site"], True)), loop((WIKI["site"], True))], [WIKI]),
+        ([WIKI, JIRA], [loop((WIKI["site"], False), (JIRA["site"], True))], [{**JIRA, "reasons": [NOW]}]),
+        ([WIKI, JIRA], [{}, loop((WIKI["site"], True)), loop((WIKI["site"], True))], [{**WIKI, "reasons": [NOW]}]),
         ([WIKI, JIRA], [SKIPPED], []),
         ([WIKI, JIRA], [{"results": [], "skipped": True}], []),
         ([WIKI, STALE], [{}], [STALE]),
-        ([WIKI, STALE], [loop((WIKI["site"], True), (JIRA["site"], True))], [WIKI, STALE]),
+        (
+            [WIKI, STALE],
+            [loop((WIKI["site"], True), (JIRA["site"], True))],
+            [{**WIKI, "reasons": [NOW]}, {**STALE, "reasons": [*STALE["reasons"], NOW]}],
+        ),
         ([WIKI], [loop(("other.example.com:9083", True))], []),
     ],
 )

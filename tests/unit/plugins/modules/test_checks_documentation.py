@@ -22,7 +22,7 @@ def documented(name):
 
 
 def in_common(member):
-    """What has to agree. Paragraphs of the description behind the first are the module's own."""
+    """What has to agree. Paragraphs of the description after the first are the module's own."""
     description = member["description"]
     first = description if isinstance(description, str) else description[0]
     return {

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the collab.rtc authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Engine.IO packets, polling payloads and WebSocket frames, protocol revisions 3 and 4.
+"""Engine.IO packets, polling payloads and WebSocket frames, protocol versions 3 and 4.
 
 A packet is held in the form in which WebSocket text carries it: ``str`` is a text packet with its
 type digit (``"4hello"``), ``bytes`` is the body of a binary message (always of type MESSAGE).
@@ -178,8 +178,8 @@ def encode_frame(body: bytes, opcode: int = _TEXT) -> bytes:
     return (_TEXT_HEADERS[size] if size < 2048 and opcode == _TEXT else _make_frame_header(size, opcode)) + body
 
 
-def encode_packet_frame(packet: Packet, revision: int) -> bytes:
-    """The frame of one packet; text is UTF-8, binary carries its type byte only in revision 3."""
+def encode_packet_frame(packet: Packet, eio_version: int) -> bytes:
+    """The frame of one packet; text is UTF-8, binary carries its type byte only in version 3."""
     if isinstance(packet, str):
         return encode_frame(packet.encode())
-    return encode_frame(b"\x04" + packet if revision == 3 else packet, _BINARY)
+    return encode_frame(b"\x04" + packet if eio_version == 3 else packet, _BINARY)

@@ -23,11 +23,11 @@ from typing import Protocol
 
 from .eio_codec import Packet, encode_frame, encode_packet_frame
 
-FLUSH_BUDGET = 64  # writes, after which the remaining rooms wait for the next turn: less than a millisecond
+DELIVERY_BUDGET = 64  # writes, after which the remaining rooms wait for the next turn: less than a millisecond
 
 
 class PreparedMessage:
-    """One message, encoded once for each protocol revision and shared by all who get it."""
+    """One message, encoded once for each version of Engine.IO and shared by all who get it."""
 
     __slots__ = ("frame3", "frame4", "packets", "volatile")
 
@@ -45,9 +45,9 @@ class PreparedMessage:
 Numbered = tuple[int, PreparedMessage]  # a message with its place in the order of everything that was queued
 
 
-def join_frames(messages: Collection[PreparedMessage], revision: int) -> bytes:
-    """The bytes that a WebSocket of that protocol revision is written."""
-    return b"".join([m.frame3 for m in messages] if revision == 3 else [m.frame4 for m in messages])
+def join_frames(messages: Collection[PreparedMessage], eio_version: int) -> bytes:
+    """The bytes that a WebSocket of that version of Engine.IO is written."""
+    return b"".join([m.frame3 for m in messages] if eio_version == 3 else [m.frame4 for m in messages])
 
 
 def merge_messages(room: Room, own: list[Numbered]) -> list[PreparedMessage]:
@@ -58,18 +58,18 @@ def merge_messages(room: Room, own: list[Numbered]) -> list[PreparedMessage]:
 
 
 class RoomFrames:
-    """A room's frames of one turn in one protocol revision: joined once, cut where a recipient's own frames go."""
+    """A room's frames of one turn in one version of Engine.IO: joined once, cut where a recipient's own frames go."""
 
     __slots__ = ("_ends", "_numbers", "_view", "data")
 
-    def __init__(self, room: Room, revision: int) -> None:
-        frames = [m.frame3 for m in room.messages] if revision == 3 else [m.frame4 for m in room.messages]
+    def __init__(self, room: Room, eio_version: int) -> None:
+        frames = [m.frame3 for m in room.messages] if eio_version == 3 else [m.frame4 for m in room.messages]
         self.data = frames[0] if len(frames) == 1 else b"".join(frames)
         self._numbers = room.numbers
         self._ends = [0, *accumulate([len(f) for f in frames])]
         self._view = memoryview(self.data)
 
-    def merge(self, own: list[Numbered], revision: int) -> bytes:
+    def merge(self, own: list[Numbered], eio_version: int) -> bytes:
         """The bytes for a recipient that has messages of its own among them."""
         pieces: list[bytes | memoryview] = []
         done = 0
@@ -78,7 +78,7 @@ class RoomFrames:
             if end > done:
                 pieces.append(self._view[done:end])
                 done = end
-            pieces.append(message.frame3 if revision == 3 else message.frame4)
+            pieces.append(message.frame3 if eio_version == 3 else message.frame4)
         pieces.append(self._view[done:])
         return b"".join(pieces)
 
@@ -86,7 +86,7 @@ class RoomFrames:
 class Recipient(Protocol):
     """What the hub needs of a session."""
 
-    revision: int
+    eio_version: int
     own: list[Numbered]  # sent to it alone and not written yet
     rooms: dict[Room, None]
     closed: bool
@@ -97,8 +97,8 @@ class Recipient(Protocol):
 
 
 class Room:
-    """Recipients, and the messages published since the room was flushed. As long as it has messages, it is in the hub's
-    queue."""
+    """Recipients, and the messages published since the last delivery. As long as a room has messages, it is in the
+    hub's queue."""
 
     __slots__ = ("index", "members", "messages", "name", "numbers", "skips")
 
@@ -112,10 +112,10 @@ class Room:
 
 
 class Hub:
-    """Collects sends and publishes, flushes them at the end of a turn."""
+    """Collects sends and publishes, delivers them at the end of a turn."""
 
     def __init__(self) -> None:
-        self.flushes = 0
+        self.turns = 0
         self.writes = 0
         self._number = 0
         self._scheduled = False
@@ -171,12 +171,12 @@ class Hub:
             if not room.members:
                 room.index.pop(room.name, None)
 
-    # --- flushing ---------------------------------------------------------------------------
+    # --- delivering -------------------------------------------------------------------------
 
     def _schedule(self) -> None:
-        """Flush once everything that has arrived is read: the loop looks at its sockets before it makes this call."""
+        """Deliver once everything that has arrived is read: the loop looks at its sockets before it makes this call."""
         self._scheduled = True
-        asyncio.get_running_loop().call_soon(self.flush)
+        asyncio.get_running_loop().call_soon(self.deliver)
 
     @staticmethod
     def _select_for(room: Room, recipient: Recipient) -> list[Numbered]:
@@ -186,7 +186,7 @@ class Hub:
             del numbered[at]
         return numbered
 
-    def flush_and_leave(self, recipient: Recipient) -> None:
+    def deliver_and_leave(self, recipient: Recipient) -> None:
         """Leave all rooms and write what is queued for the recipient now (before it is closed)."""
         for room in list(recipient.rooms):
             self.leave(room, recipient)
@@ -207,29 +207,29 @@ class Hub:
             self.writes += 1
             recipient.deliver([message for _, message in numbered], None)
 
-    def flush(self) -> None:
+    def deliver(self) -> None:
         """Write what is queued, once for each recipient; ``deliver`` never calls application code."""
         self._scheduled = False
         owners, self._owners = self._owners, []
         remaining: dict[Recipient, None] = {}
-        flushed: list[Room] = []
-        budget, overlapping = FLUSH_BUDGET, False
+        written: list[Room] = []
+        budget, overlapping = DELIVERY_BUDGET, False
         # A recipient in several rooms is written the messages of all of them at once, or their order would be lost:
-        # with one such recipient, all rooms are flushed.
+        # with one such recipient, all rooms are written.
         while self._rooms and (budget > 0 or overlapping):
             room = self._rooms.popleft()
-            flushed.append(room)
+            written.append(room)
             budget -= len(room.members)
             overlapping |= self._write_room(room, remaining)
         for recipient in remaining:
             self._write_all_of(recipient)
-        for room in flushed:
+        for room in written:
             room.messages, room.numbers, room.skips = [], [], {}
         for recipient in owners:
             # What is queued in one of its rooms takes its own messages along.
             if recipient.own and not any(room.messages for room in recipient.rooms):
                 self._write_all_of(recipient)
-        self.flushes += 1
+        self.turns += 1
         if self._rooms:
             self._schedule()
 
@@ -237,7 +237,7 @@ class Hub:
         """Write to a room's members; those that take more than the room's frames are added to the remaining ones.
         True when some are in other rooms, too."""
         messages, skips = room.messages, room.skips
-        frames_by_revision: dict[int, RoomFrames] = {}
+        frames_by_version: dict[int, RoomFrames] = {}
         overlapping = False
         for recipient in list(room.members):
             own = recipient.own
@@ -255,15 +255,15 @@ class Hub:
                     self.writes += 1
                     recipient.deliver(some, None)
             else:
-                revision = recipient.revision
-                frames = frames_by_revision.get(revision)
+                eio_version = recipient.eio_version
+                frames = frames_by_version.get(eio_version)
                 if frames is None:
-                    frames = frames_by_revision[revision] = RoomFrames(room, revision)
+                    frames = frames_by_version[eio_version] = RoomFrames(room, eio_version)
                 self.writes += 1
                 data = frames.data
                 if own:
                     recipient.own = []
-                    data = frames.merge(own, revision)
+                    data = frames.merge(own, eio_version)
                 if not recipient.write(data):
                     recipient.deliver(merge_messages(room, own) if own else messages, data)
         return overlapping

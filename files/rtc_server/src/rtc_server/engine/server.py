@@ -20,7 +20,7 @@ from .hub import Hub
 from .session import Handshake, Probe, Session
 from .websocket import Receiver, WebSocket, accept_key
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 # Error bodies of the reference server: code, message.
 _ERRORS = {
@@ -62,7 +62,7 @@ class Engine:
         max_sessions: int = 0,
         max_poll_packets: int = 0,
         short_poll_agents: tuple[str, ...] = ("Python/", "python-"),
-        revisions: Collection[int] = (3, 4),
+        eio_versions: Collection[int] = (3, 4),
         hub: Hub | None = None,
     ) -> None:
         self.ping_interval = ping_interval
@@ -79,7 +79,7 @@ class Engine:
         self.short_poll_agents = short_poll_agents
         self.draining = False  # no new sessions
         self.allowed_origins = allowed_origins
-        self.revisions = {str(r): r for r in revisions}
+        self.eio_versions = {str(r): r for r in eio_versions}
         self.hub = hub or Hub()
         self.sessions: dict[str, Session] = {}
         self.loop: asyncio.AbstractEventLoop = None  # type: ignore[assignment]  # set by the first request
@@ -175,8 +175,8 @@ class Engine:
         if (transport == "websocket") != (accept is not None):
             return self._refuse("request", request, origin)
         if sid is None:
-            revision = self.revisions.get(query.get("EIO", ""))
-            if revision is None:
+            eio_version = self.eio_versions.get(query.get("EIO", ""))
+            if eio_version is None:
                 return self._refuse("version", request, origin)
             if request.method != hdrs.METH_GET:
                 return self._refuse("method", request, origin)
@@ -184,8 +184,8 @@ class Engine:
             if not isinstance(refused, Handshake):
                 return refused
             if accept is not None:
-                return self._open_websocket(request, accept, revision, refused)
-            session = self._open(refused, revision, query.get("b64") in ("1", "true"), ["websocket"])
+                return self._open_websocket(request, accept, eio_version, refused)
+            session = self._open(refused, eio_version, query.get("b64") in ("1", "true"), ["websocket"])
             await self._announce_open(session)
             return self._answer_payload(session.drain(), origin)
         session_or_none = self.sessions.get(sid)
@@ -227,8 +227,8 @@ class Engine:
             {"code": 3, "message": message}, status=status, headers=self._make_cors_headers(origin)
         )
 
-    def _open(self, handshake: Handshake, revision: int, base64_only: bool, upgrades: list[str]) -> Session:
-        session = Session(self, secrets.token_urlsafe(15), revision, base64_only, handshake)
+    def _open(self, handshake: Handshake, eio_version: int, base64_only: bool, upgrades: list[str]) -> Session:
+        session = Session(self, secrets.token_urlsafe(15), eio_version, base64_only, handshake)
         self.sessions[session.id] = session
         parameters = {
             "sid": session.id,
@@ -246,9 +246,9 @@ class Engine:
             await waiting
 
     def _open_websocket(
-        self, request: web.Request, accept: bytes, revision: int, handshake: Handshake
+        self, request: web.Request, accept: bytes, eio_version: int, handshake: Handshake
     ) -> web.StreamResponse:
-        session = self._open(handshake, revision, False, [])
+        session = self._open(handshake, eio_version, False, [])
         ws = self._make_websocket(request, accept, session)
         session.attach(ws)
         waiting = self.on_open(session)
@@ -283,12 +283,12 @@ class Engine:
             if body is None:
                 session.close("payload too large")
                 return self._refuse("size", request, origin)
-            for packet in self._decode(body, request, session.revision):
+            for packet in self._decode(body, request, session.eio_version):
                 waiting = session.feed(packet)
                 if waiting is not None:
                     await waiting
         except ProtocolError as exc:
-            log.info("session %s: %s", session.id, exc)
+            logger.info("session %s: %s", session.id, exc)
             session.close("parse error")
             return self._refuse("request", request, origin)
         finally:
@@ -315,14 +315,14 @@ class Engine:
         return b"".join(chunks)
 
     @staticmethod
-    def _decode(body: bytes, request: web.Request, revision: int) -> list[eio.Packet]:
-        if revision == 3 and request.content_type == _OCTETS and body[:1] in (b"\0", b"\1"):
+    def _decode(body: bytes, request: web.Request, eio_version: int) -> list[eio.Packet]:
+        if eio_version == 3 and request.content_type == _OCTETS and body[:1] in (b"\0", b"\1"):
             return eio.decode_payload_v3(body)
         try:
             text = body.decode()
         except UnicodeDecodeError as exc:
             raise ProtocolError("invalid UTF-8") from exc
-        return eio.decode_payload_v3(text) if revision == 3 else eio.decode_payload_v4(text)
+        return eio.decode_payload_v3(text) if eio_version == 3 else eio.decode_payload_v4(text)
 
     def _answer_payload(self, payload: eio.Packet, origin: str | None) -> web.Response:
         headers = {**self._make_cors_headers(origin), hdrs.CACHE_CONTROL: "no-store"}

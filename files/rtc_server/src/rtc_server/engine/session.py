@@ -17,7 +17,7 @@ from .errors import ProtocolError
 from .hub import Hub, Numbered, PreparedMessage, Room, join_frames
 from .websocket import WebSocket
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 _PING = PreparedMessage((eio.PING,))
 _PONG = PreparedMessage((eio.PONG,))
@@ -82,6 +82,7 @@ class Session:
         "buffer",
         "buffered",
         "closed",
+        "eio_version",
         "engine",
         "handshake",
         "id",
@@ -91,15 +92,16 @@ class Session:
         "posting",
         "probed",
         "reason",
-        "revision",
         "rooms",
         "upgrading",
         "ws",
     )
 
-    def __init__(self, engine: SessionHost, sid: str, revision: int, base64_only: bool, handshake: Handshake) -> None:
+    def __init__(
+        self, engine: SessionHost, sid: str, eio_version: int, base64_only: bool, handshake: Handshake
+    ) -> None:
         self.id = sid
-        self.revision = revision
+        self.eio_version = eio_version
         self.base64_only = base64_only
         self.poll_limit = engine.poll_limit(handshake)
         self.engine = engine
@@ -122,7 +124,7 @@ class Session:
         self._awaiting_pong = False
         self._next_ping = self._last_seen + engine.ping_interval
         self._deadline = self._next_ping + engine.ping_timeout
-        self._arm(self._next_ping if revision == 4 else self._deadline)
+        self._arm(self._next_ping if eio_version == 4 else self._deadline)
 
     @property
     def transport(self) -> str:
@@ -156,7 +158,7 @@ class Session:
         if ws is None:
             self._buffer_for_poll(messages)
         elif not ws.blocked:
-            ws.transport.write(join_frames(messages, self.revision) if frames is None else frames)
+            ws.transport.write(join_frames(messages, self.eio_version) if frames is None else frames)
         else:
             self._write_to_slow(ws, messages, frames)
 
@@ -170,7 +172,7 @@ class Session:
             if len(kept) != len(messages):
                 messages, frames = kept, None
         if frames is None:
-            frames = join_frames(messages, self.revision)
+            frames = join_frames(messages, self.eio_version)
         engine.slow_bytes += len(frames)
         own_limit_reached = backlog + len(frames) > engine.buffer_limit
         total_limit_reached = engine.slow_bytes > _UNCOUNTED_FACTOR * engine.total_buffer_limit
@@ -222,7 +224,7 @@ class Session:
         if 0 < most < len(packets):
             packets, self.buffer = packets[:most], packets[most:]
             self.buffered = sum([len(p) for p in self.buffer])
-        if self.revision == 4:
+        if self.eio_version == 4:
             return eio.encode_payload_v4(packets)
         return eio.encode_payload_v3(packets, base64_only=self.base64_only)
 
@@ -247,7 +249,7 @@ class Session:
         self.upgrading = self.probed = False
         packets, self.buffer, self.buffered = self.buffer, [], 0
         if packets:
-            ws.write(b"".join([eio.encode_packet_frame(p, self.revision) for p in packets]))
+            ws.write(b"".join([eio.encode_packet_frame(p, self.eio_version) for p in packets]))
         self._wake_poll()
 
     def begin_probe(self) -> None:
@@ -263,7 +265,7 @@ class Session:
             if message.__class__ is str:
                 if message[:1] == eio.MESSAGE and not self.closed:
                     return self.engine.on_message(self, message)
-            elif self.revision == 3:
+            elif self.eio_version == 3:
                 message = eio.strip_type(message)  # type: ignore[arg-type]  # bytes
             return self.feed(message)
         except ProtocolError as exc:
@@ -272,7 +274,7 @@ class Session:
 
     def failed(self, error: ProtocolError) -> None:
         """End the session of a client that broke the protocol."""
-        log.info("session %s: %s", self.id, error)
+        logger.info("session %s: %s", self.id, error)
         self.close("parse error")
 
     def lost(self) -> None:
@@ -289,9 +291,9 @@ class Session:
         if kind == eio.MESSAGE:
             return self.engine.on_message(self, packet)
         self._last_seen = self.engine.loop.time()
-        if kind == eio.PONG and self.revision == 4:
+        if kind == eio.PONG and self.eio_version == 4:
             self._handle_pong()
-        elif kind == eio.PING and self.revision == 3:
+        elif kind == eio.PING and self.eio_version == 3:
             self.engine.hub.send(self, _PONG if packet == eio.PING else PreparedMessage((eio.PONG + str(packet[1:]),)))
         elif kind == eio.CLOSE:
             self.close("client closed", eio.NOOP)
@@ -304,7 +306,7 @@ class Session:
     def is_expired(self) -> bool:
         """Whether the heartbeat is overdue now, even if its timer has not run yet."""
         now = self.engine.loop.time()
-        if self.revision == 4:
+        if self.eio_version == 4:
             return now >= self._deadline
         return now >= self._last_seen + self.engine.ping_interval + self.engine.ping_timeout
 
@@ -313,7 +315,7 @@ class Session:
         self._timer = self.engine.loop.call_at(when, self._check_heartbeat)
 
     def _check_heartbeat(self) -> None:
-        """Ping in revision 4 ("Heartbeat"); in revision 3 the client pings. End the session when it is overdue."""
+        """Ping in version 4 ("Heartbeat"); in version 3 the client pings. End the session when it is overdue."""
         now = self.engine.loop.time()
         late = now - self._due
         if self.is_poll_lost():
@@ -324,7 +326,7 @@ class Session:
             self._arm(now + _LATE)
         elif self.is_expired():
             self.close("ping timeout")
-        elif self.revision == 3:
+        elif self.eio_version == 3:
             self._arm(self._last_seen + self.engine.ping_interval + self.engine.ping_timeout)
         elif self._awaiting_pong:
             self._arm(self._deadline)
@@ -356,10 +358,10 @@ class Session:
             return
         lost = self.ws is not None and self.ws.over
         if not self._delivery_stopped and not lost:
-            self.engine.hub.flush_and_leave(self)
+            self.engine.hub.deliver_and_leave(self)
         self.closed, self.reason = True, reason
         self._timer.cancel()
-        self.engine.hub.flush_and_leave(self)
+        self.engine.hub.deliver_and_leave(self)
         if self.poll is not None:
             if final_message is not None:
                 self.buffer += final_message.packets
@@ -367,7 +369,7 @@ class Session:
             self._wake_poll()
         if self.ws is not None and not lost:
             if final_message is not None:
-                self.ws.write(join_frames((final_message,), self.revision))
+                self.ws.write(join_frames((final_message,), self.eio_version))
             self.engine.spawn(self._close_when_read(self.ws))
         self.engine.forget(self)
 

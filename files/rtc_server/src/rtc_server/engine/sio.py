@@ -25,7 +25,7 @@ from .hub import Hub, PreparedMessage, Room
 from .server import Engine
 from .session import Session
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 Handler = Callable[..., Any]
 
@@ -35,7 +35,7 @@ def guard(function: Callable[..., Any], *args: Any) -> Any:
     try:
         return function(*args)
     except Exception:
-        log.exception("hook failed")
+        logger.exception("hook failed")
         return None
 
 
@@ -216,7 +216,7 @@ class SocketServer(Engine):
 
     def on_open(self, session: Session) -> Awaitable[None] | None:
         client = session.app = _Client(sio.Decoder(self.codec, self.max_payload))
-        if session.revision == 3:  # older dialect: the main namespace is joined without asking
+        if session.eio_version == 3:  # older dialect: the main namespace is joined without asking
             return self._connect(session, client, "/", session.handshake.query)
         self._expect_connect(session, client)
         return None
@@ -249,7 +249,7 @@ class SocketServer(Engine):
         elif kind == sio.DISCONNECT:
             if socket is not None:
                 socket.namespace.drop(socket, "client disconnect")
-        elif session.revision == 3:
+        elif session.eio_version == 3:
             name, _, query = name.partition("?")
             if name != "/":  # already joined
                 return self._connect(session, client, name, dict(parse_qsl(query)))
@@ -304,7 +304,7 @@ class SocketServer(Engine):
         namespace.sockets[socket.id] = client.sockets[name] = socket
         if name == "/" and namespace.fast_path is not None:
             client.fast_path = namespace.fast_path(socket)
-        socket.send_packet(sio.CONNECT, None if session.revision == 3 else {"sid": socket.id})
+        socket.send_packet(sio.CONNECT, None if session.eio_version == 3 else {"sid": socket.id})
         if namespace.on_connect is not None:
             result = guard(namespace.on_connect, socket)
             if inspect.isawaitable(result):
@@ -325,7 +325,7 @@ class SocketServer(Engine):
         except ConnectRefused:
             raise
         except Exception as exc:
-            log.exception("authorize hook failed")
+            logger.exception("authorize hook failed")
             raise ConnectRefused("Internal error") from exc
         return socket
 
@@ -334,7 +334,7 @@ class SocketServer(Engine):
         error: Any = {"message": refusal.message}
         if refusal.data is not None:
             error["data"] = refusal.data
-        if session.revision == 3:  # ERROR of the older dialect: any JSON
+        if session.eio_version == 3:  # ERROR of the older dialect: any JSON
             error = refusal.message if refusal.data is None else refusal.data
         self.hub.send(session, PreparedMessage(self.codec.encode(sio.CONNECT_ERROR, name, error)))
         client.refusals += 1
@@ -362,7 +362,7 @@ class SocketServer(Engine):
                     return None
             return self._await_handler(socket, answer, number)
         except Exception:
-            log.exception("handler of %r failed", name)
+            logger.exception("handler of %r failed", name)
         return None
 
     async def _await_handler(self, socket: Socket, waiting: Awaitable[Any], number: int | None) -> None:
@@ -370,10 +370,10 @@ class SocketServer(Engine):
         try:
             answer = await asyncio.wait_for(waiting, self.handler_timeout)
         except asyncio.TimeoutError:
-            log.error("a handler took longer than %g s: its session is closed", self.handler_timeout)
+            logger.error("a handler took longer than %g s: its session is closed", self.handler_timeout)
             socket.session.close("handler timeout")
         except Exception:
-            log.exception("handler failed")
+            logger.exception("handler failed")
         else:
             if number is not None:
                 self._answer(socket, number, answer)
@@ -387,6 +387,6 @@ class SocketServer(Engine):
 
 def _make_socket_id(session: Session, namespace: str) -> str:
     """In the older dialect a client derives the id from its session's, in Socket.IO 5 it is random."""
-    if session.revision == 4:
+    if session.eio_version == 4:
         return secrets.token_urlsafe(15)
     return session.id if namespace == "/" else f"{namespace}#{session.id}"

@@ -22,7 +22,7 @@ from aiohttp import hdrs, web
 
 from .errors import ProtocolError
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 # Close codes (RFC 6455 section 7.4.1), and those that a client may send.
 NORMAL = 1000
@@ -383,7 +383,7 @@ class WebSocket(asyncio.Protocol):
     def _fail(self, code: int, why: str) -> None:
         """Section 7.1.7: no more is read."""
         if not self._closing:
-            log.info("WebSocket: %s", why)
+            logger.info("WebSocket: %s", why)
             self._end_with(code)
         self._close_transport()
 
@@ -403,7 +403,7 @@ class WebSocket(asyncio.Protocol):
         if isinstance(error, ProtocolError):
             self.receiver.failed(error)
         elif error is not None:
-            log.error("a message's handler failed", exc_info=error)
+            logger.error("a message's handler failed", exc_info=error)
         if self._paused and not self.over and not self.transport.is_closing():
             self._paused = False
             self.transport.resume_reading()

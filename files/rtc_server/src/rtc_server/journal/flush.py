@@ -35,7 +35,7 @@ def flush(db: sqlite3.Connection, records: dict[str, list[Record]]) -> None:
 def flush_all(db: sqlite3.Connection, path: str) -> bytes:
     """Flush everything, within the caller's transaction, which has the journal to itself.
 
-    Returns the id of the next write-ahead log; once the transaction is committed, the present log counts no more.
+    Returns the id of the next write-ahead log; once the transaction is committed, the present log no longer counts.
     Raises JournalError when a batch is damaged.
     """
     unflushed = memtable.load_unflushed(db, wal.read_batches(db, path))

@@ -23,7 +23,7 @@ from . import memtable, schema, wal
 from .base import Change, Head, JournalError, JournalInUse, OnOutcomes, Outcome, Snapshot, Submission
 from .record import Record, decode_record
 from .schema import SPAN
-from .writer import RETRY, Request, Writer
+from .writer import RETRY, JournalRequest, Writer
 
 _T = TypeVar("_T")
 
@@ -40,8 +40,8 @@ class SqliteJournal:
     def __init__(self, path: str, writer: Writer | None = None) -> None:
         self.path = os.path.abspath(path)
         self._writer = writer or Writer(self.path)
-        self._queue: queue.SimpleQueue[Sequence[Request] | None] = queue.SimpleQueue()
-        self._waiting: list[Request] = []
+        self._queue: queue.SimpleQueue[Sequence[JournalRequest] | None] = queue.SimpleQueue()
+        self._waiting: list[JournalRequest] = []
         self._waiting_bytes = 0
         self._busy = False
         self._closing = False
@@ -105,7 +105,7 @@ class SqliteJournal:
 
     # --- writing ------------------------------------------------------------------------------
 
-    def submit(self, request: Request) -> bool:
+    def submit(self, request: JournalRequest) -> bool:
         """Queue for the next batch; False when too much is waiting already."""
         size = len(request.data if isinstance(request, Submission) else request.snapshot.data)
         if len(self._waiting) >= MAX_WAITING or (self._waiting and self._waiting_bytes + size > MAX_WAITING_BYTES):

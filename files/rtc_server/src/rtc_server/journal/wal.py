@@ -223,7 +223,7 @@ def _checksum(header: bytes, data: bytes) -> bytes:
 def _scan_file(name: str, log_id: bytes) -> dict[int, tuple[int, str]]:
     """The batches of that log in a file: first batch needed and text, by number.
 
-    The scan goes on behind a batch that is not whole. Batches found there are either left of an earlier use of the
+    The scan continues after a batch that is not whole. Batches found there are either left from an earlier use of the
     file, and do no harm, or they reveal that the damaged one is missing.
     """
     try:

@@ -23,7 +23,7 @@ from .schema import ORDERED, SPAN, SYNCED
 
 logger = logging.getLogger(__name__)
 
-Request = Submission | Compact
+JournalRequest = Submission | Compact
 
 RETRY = 1.0  # seconds between attempts to write again after a failure
 # The backlog: with more unflushed changes than this, or more of their bytes, or more bytes of batches in one file of
@@ -146,7 +146,7 @@ class Writer:
 
     # --- committing -------------------------------------------------------------------------
 
-    def commit(self, batch: Sequence[Request]) -> list[Outcome]:
+    def commit(self, batch: Sequence[JournalRequest]) -> list[Outcome]:
         """Make requests durable. Changes that follow one another are one transaction; when it fails, neither it nor
         what follows counts, and every request of it learns why."""
         if self.fault is not None and (self._suspect or time.monotonic() < self._retry_at):
@@ -417,7 +417,7 @@ class Writer:
             self.fault = None
             self._suspect = False
 
-    def _refuse(self, batch: Iterable[Request]) -> list[Outcome]:
+    def _refuse(self, batch: Iterable[JournalRequest]) -> list[Outcome]:
         message = "changes cannot be kept at present; try again"
         return [Outcome(r, code="unavailable", message=message) for r in batch]
 

@@ -328,7 +328,13 @@ def test_trust_option_of_setenv(host):
     home, setenv = JIRA + "/jre", JIRA + "/bin/setenv.sh"
     host.jira().jre(home)
     option = only(host).java.option
-    assert (option.path, option.ours, option.elsewhere, option.otherwise, option.obstacle) == (
+    assert (
+        option.path,
+        option.managed_store,
+        option.store_without_block,
+        option.effective_store_without_block,
+        option.obstacle,
+    ) == (
         setenv,
         "",
         "/etc/ssl/wiki.jks",
@@ -339,7 +345,11 @@ def test_trust_option_of_setenv(host):
     found = only(host)
     assert found.java.truststore.path == "/var/own store"
     option = found.java.option
-    assert (option.ours, option.elsewhere, option.otherwise) == ("/var/own store", "", home + "/lib/security/cacerts")
+    assert (option.managed_store, option.store_without_block, option.effective_store_without_block) == (
+        "/var/own store",
+        "",
+        home + "/lib/security/cacerts",
+    )
     host.write(setenv, "exit 0\n")
     assert "ends with 'exit 0'" in only(host).java.option.obstacle
 

@@ -87,16 +87,21 @@ def test_pythons(host, rootfs):
     assert system.pythons(rootfs) == ("3.9", {"/usr/bin/python3.12": "3.12"})
 
 
-SELINUX = [({}, ("", None)), ({"enforce": "1"}, ("enforcing", None)),
-           ({"enforce": "0", "booleans/httpd_can_network_connect": "0 0"}, ("permissive", False)),
-           ({"enforce": "1\n", "booleans/httpd_can_network_connect": "1 1"}, ("enforcing", True))]  # fmt: skip
-
-
-@pytest.mark.parametrize(("files", "expected"), SELINUX)
-def test_selinux(host, rootfs, files, expected):
-    for name, text in files.items():
-        host.write(f"/sys/fs/selinux/{name}", text)
+@pytest.mark.parametrize(
+    ("text", "expected"), [(None, ""), ("1", "enforcing"), ("1\n", "enforcing"), ("0", "permissive")]
+)
+def test_selinux(host, rootfs, text, expected):
+    if text is not None:
+        host.write("/sys/fs/selinux/enforce", text)
     assert system.selinux(rootfs) == expected
+
+
+@pytest.mark.parametrize(("text", "expected"), [(None, None), ("0 0", False), ("0 1", False), ("1 1", True)])
+def test_selinux_boolean(host, rootfs, text, expected):
+    host.write("/sys/fs/selinux/booleans/another", "1 1")
+    if text is not None:
+        host.write("/sys/fs/selinux/booleans/haproxy_connect_any", text)
+    assert system.read_selinux_boolean(rootfs, "haproxy_connect_any") is expected
 
 
 def test_selinux_ports(rootfs):

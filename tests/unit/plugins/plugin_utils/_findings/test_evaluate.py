@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import re
 
 import pytest
@@ -12,6 +13,17 @@ import pytest
 from ansible_collections.collab.rtc.plugins.action.plan import make_plan
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings import catalog
 from ansible_collections.collab.rtc.tools.vendor_requirements import EXAMPLES, REQUIREMENTS
+
+# Hundreds digit of an id -> topic, as in the names of its files.
+TOPIC_FILES = {
+    "0": "detection",
+    "1": "inventory",
+    "2": "application",
+    "3": "tls",
+    "4": "proxy",
+    "5": "service",
+    "6": "network",
+}
 
 
 def test_a_case_raises_exactly_its_findings(case, plan_input_of):
@@ -34,13 +46,12 @@ def test_a_case_raises_exactly_its_findings(case, plan_input_of):
         )
 
 
-def test_every_finding_has_a_case_and_a_near_miss(all_cases):
-    raised = {number for case in all_cases for number in case.get("findings", [])}
-    missed = {number for case in all_cases for number in case.get("near_miss", [])}
+@pytest.mark.parametrize("key", ["findings", "near_miss"])
+def test_every_finding_has_a_case_and_a_near_miss_in_the_file_of_its_topic(all_cases, key):
+    there = {(case["topic"], number) for case in all_cases for number in case.get(key, [])}
+    wanted = {(TOPIC_FILES[number[3]], number) for number in catalog.CATALOGUE}
 
-    assert set(catalog.CATALOGUE) - raised == set()
-    assert set(catalog.CATALOGUE) - missed == set()
-    assert len(all_cases) >= 60
+    assert wanted - there == set()
 
 
 def test_names_of_cases_are_unique(all_cases):
@@ -54,6 +65,27 @@ def test_ids_are_unique_and_in_their_topic():
     for digit, (_title, members) in catalog.TOPICS.items():
         assert all(entry.id.startswith(f"RTC{digit}") and len(entry.id) == 6 for entry in members)
         assert [entry.id for entry in members] == sorted(entry.id for entry in members)
+
+
+def test_every_id_up_to_the_highest_of_its_topic_is_in_use_or_retired():
+    assert not set(catalog.RETIRED) & set(catalog.CATALOGUE)
+    for digit in catalog.TOPICS:
+        known = {int(number[3:]) for number in [*catalog.CATALOGUE, *catalog.RETIRED] if number[3] == digit}
+        assert known == set(range(int(digit) * 100 + 1, max(known) + 1))
+
+
+@pytest.mark.parametrize("digit", sorted(TOPIC_FILES))
+def test_catalogue_and_rules_of_a_topic_have_its_ids_only(digit):
+    folder = pathlib.Path(catalog.__file__).parent
+    for kind in ("catalog", "rules"):
+        text = (folder / f"{kind}_{TOPIC_FILES[digit]}.py").read_text(encoding="utf-8")
+        assert set(re.findall(r'"RTC([0-9])[0-9]{2}"', text)) == {digit}
+
+
+def test_there_are_no_files_of_other_topics():
+    files = pathlib.Path(catalog.__file__).parent.glob("*_*.py")
+    topics = {path.stem.split("_", 1)[1] for path in files if path.stem.startswith(("catalog_", "rules_"))}
+    assert topics == set(TOPIC_FILES.values())
 
 
 def test_every_requirement_of_the_vendor_is_covered():

@@ -58,7 +58,7 @@ def test_t6_from_a_pristine_host(base):
         {"src": "/pki/wiki.pem", "dest": rtc.certificate, "mode": "0644"},
         {"src": "/pki/wiki.key", "dest": rtc.key, "mode": "0600"},
     ]
-    assert plan.restarts[0].pending == []
+    assert plan.restarts[0].reasons == []
 
 
 def test_a_converged_host_plans_to_what_it_is(base):
@@ -290,7 +290,11 @@ def test_a_trust_store_of_its_own_begins_with_the_one_in_use(base):
     assert (trust.path, trust.copy_from) == ("/var/store", "/usr/lib/jvm/java-11-openjdk-amd64/lib/security/cacerts")
 
 
-OPTION = {"path": "/opt/jira/bin/setenv.sh", "mtime": 1700000000, "otherwise": "/jre/lib/security/cacerts"}
+OPTION = {
+    "path": "/opt/jira/bin/setenv.sh",
+    "mtime": 1700000000,
+    "effective_store_without_block": "/jre/lib/security/cacerts",
+}
 OPTION_AT = "facts.jira1.applications.0.java.option"
 USED = "facts.jira1.applications.0.java.truststore.path"
 
@@ -300,17 +304,17 @@ USED = "facts.jira1.applications.0.java.truststore.path"
     [
         ({}, "/var/store", "/jre/cacerts", [("/var/store", "/jre/cacerts")], [("/var/store", "/jre/cacerts")]),
         # Named already: the same again, which changes nothing. A store that was lost is made anew from the JRE's.
-        ({"ours": "/var/store", "mtime": 1800000000}, "/var/store", "/var/store",
+        ({"managed_store": "/var/store", "mtime": 1800000000}, "/var/store", "/var/store",
          [("/var/store", "/jre/lib/security/cacerts")],
          [("/var/store", "/jre/lib/security/cacerts")]),
         # Another one was asked for before.
-        ({"ours": "/var/old"}, "/var/store", "/var/old", [("/var/store", "/jre/lib/security/cacerts")],
+        ({"managed_store": "/var/old"}, "/var/store", "/var/old", [("/var/store", "/jre/lib/security/cacerts")],
          [("/var/store", "/jre/lib/security/cacerts")]),
         # Not asked for any more: the import goes where the JVM will look without our block.
-        ({"ours": "/var/store"}, "", "/var/store", [("/jre/lib/security/cacerts", "")], [("", "")]),
+        ({"managed_store": "/var/store"}, "", "/var/store", [("/jre/lib/security/cacerts", "")], [("", "")]),
         ({}, "", "/jre/cacerts", [("/jre/cacerts", "")], []),
-        ({"elsewhere": "/etc/own"}, "/var/store", "/etc/own", [("/var/store", "/etc/own")], []),
-        ({"elsewhere": "/var/store"}, "/var/store", "/var/store", [("/var/store", "")], [("/var/store", "")]),
+        ({"store_without_block": "/etc/own"}, "/var/store", "/etc/own", [("/var/store", "/etc/own")], []),
+        ({"store_without_block": "/var/store"}, "/var/store", "/var/store", [("/var/store", "")], [("/var/store", "")]),
         ({"obstacle": "It ends early."}, "/var/store", "/jre/cacerts", [("/var/store", "/jre/cacerts")], []),
     ],
 )  # fmt: skip
@@ -331,14 +335,14 @@ def test_a_trust_store_of_its_own_is_named_to_the_jvm(base, option, own, used, s
 
 def test_a_process_from_before_the_option_is_restarted(base):
     changes = {
-        OPTION_AT: {**OPTION, "ours": "/var/store", "mtime": 1700000200},
+        OPTION_AT: {**OPTION, "managed_store": "/var/store", "mtime": 1700000200},
         "vars.jira1.rtc_truststore_path": "/var/store",
         "facts.jira1.applications.0.process": {"pid": 7, "started": 1700000100},
     }
     restart = plan_of(base("remote", set=changes), "jira1").restarts[0]
-    assert restart.pending == ["/opt/jira/bin/setenv.sh is newer than the process 7"]
+    assert restart.reasons == ["/opt/jira/bin/setenv.sh is newer than the process 7"]
     changes["facts.jira1.applications.0.process"]["properties"] = {"javax.net.ssl.trustStore": "/var/store"}
-    assert plan_of(base("remote", set=changes), "jira1").restarts[0].pending == []
+    assert plan_of(base("remote", set=changes), "jira1").restarts[0].reasons == []
 
 
 def test_the_authority_is_fetched_only_when_that_is_asked_for(base):
@@ -355,5 +359,5 @@ def test_package_names_of_the_red_hat_family(base):
 
 def test_a_restart_that_is_due_is_in_the_plan(base):
     restart = plan_of(base("same_host", set={"facts.wiki1.applications.0.server_xml.mtime": 1700001500})).restarts[0]
-    assert restart.pending == ["/opt/atlassian/confluence/conf/server.xml is newer than the process 700"]
+    assert restart.reasons == ["/opt/atlassian/confluence/conf/server.xml is newer than the process 700"]
     assert (restart.service, restart.port, restart.address, restart.scheme) == ("confluence", 8090, "127.0.0.1", "http")

@@ -101,8 +101,9 @@ def test_a_site_that_was_not_checked_does_not_look_checked(base):
 
 def test_restarts_that_are_left(base):
     plan = make_plan(base("same_host"))
-    text = report_text.render_report(plan, {}, {"wiki1": ["server.xml is newer than the process 700"]})
-    assert "Restarts that are left to you\n  wiki1: server.xml is newer than the process 700" in text
+    left = {"wiki1": [{"service": "confluence", "reasons": ["server.xml is newer than the process 700"]}]}
+    text = report_text.render_report(plan, {}, left)
+    assert "Restarts that are left to you\n  wiki1: confluence: server.xml is newer than the process 700" in text
 
 
 def test_muted_findings_stay_visible():

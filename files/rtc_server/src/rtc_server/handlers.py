@@ -42,7 +42,7 @@ from .projects import Page, Projects, format_snapshot
 Handler = Callable[[Connection, int | None, dict[str, Any]], Awaitable[None] | None]
 
 
-class Requests:
+class Handlers:
     """Handlers of all events that clients send."""
 
     def __init__(self, projects: Projects, limits: LimitSettings, clock: Callable[[], float]) -> None:

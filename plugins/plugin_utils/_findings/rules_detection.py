@@ -1,0 +1,86 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Findings about what detection saw on hosts: RTC0xx. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ansible_collections.collab.rtc.plugins.module_utils._facts import HostFacts
+from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
+from ansible_collections.collab.rtc.plugins.plugin_utils._findings.catalog import make
+from ansible_collections.collab.rtc.plugins.plugin_utils._findings.rules_inventory import list_misplaced
+from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import KINDS
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan import routing
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import Classification, Node, PlanInput
+
+SHOWN = 5  # so many unreadable parts are listed one by one
+
+
+def check_hosts(plan_input: PlanInput, classification: Classification) -> list[Finding]:
+    """Findings about hosts, whatever their sites are."""
+    found = [make("RTC001", host, f"Nothing is known about {host}: {why}") for host, why in plan_input.failed.items()]
+    misplaced = list_misplaced(plan_input)
+    listed = {
+        kind: {
+            routing.identify(plan_input.facts[host])
+            for host in plan_input.groups.get(kind, [])
+            if host in plan_input.facts
+        }
+        for kind in KINDS
+    }
+    for host, facts in plan_input.facts.items():
+        found += _check_visibility(host, facts)
+        if host not in misplaced:
+            found += _check_applications(host, plan_input, classification, listed)
+    return found
+
+
+def check_node(node: Node) -> Iterator[Finding]:
+    """Findings about an application, whatever its site is."""
+    application = node.application
+    if application.process is None:
+        name = f"{application.kind.capitalize()} in {application.install_dir} on {node.host}"
+        yield make("RTC007", node.host, f"{name} does not run.")
+
+
+def _check_visibility(host: str, facts: HostFacts) -> Iterator[Finding]:
+    parts = [f"{item.what}: {item.reason}" for item in facts.unreadable]
+    if parts:
+        more = f" and {len(parts) - SHOWN} more" if len(parts) > SHOWN else ""
+        yield make(
+            "RTC002",
+            host,
+            f"{len(parts)} part{'s' if len(parts) > 1 else ''} of {host} could not be seen.",
+            [*parts[:SHOWN], more.strip()],
+        )
+    if not facts.root:
+        yield make("RTC003", host, f"Detection on {host} ran without root.")
+
+
+def _check_applications(
+    host: str, plan_input: PlanInput, classification: Classification, machines: dict[str, set[routing.Machine]]
+) -> Iterator[Finding]:
+    facts = plan_input.facts[host]
+    for kind in KINDS:
+        listed = host in plan_input.groups.get(kind, [])
+        there = [item for item in facts.applications if item.kind == kind]
+        if not listed:
+            for item in there:
+                if routing.identify(facts) not in machines[kind]:  # the same machine may be listed under another name
+                    yield make(
+                        "RTC006",
+                        host,
+                        f"{kind.capitalize()} in {item.install_dir} on {host} is left alone.",
+                        item.evidence,
+                    )
+            continue
+        choice = classification.choices[host, kind]
+        if choice.application:
+            continue
+        if len(there) > 1 and not plan_input.settings_of(host, kind).install_dir:
+            yield make("RTC005", host, f"{host} has several installations of {kind.capitalize()}; {choice.reason}.")
+        else:
+            yield make("RTC004", host, f"{host} is in the group {kind}, but {choice.reason}.")

@@ -1,0 +1,44 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""docs/topologies.md from the table of topologies. ``tools/generate_docs.py`` writes and checks it."""
+
+from __future__ import annotations
+
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.topology import TOPOLOGIES
+
+HEAD = """\
+<!-- Written by tools/generate_docs.py from TOPOLOGIES in plugins/plugin_utils/_plan/topology.py. Do not edit. -->
+# Topologies
+
+A topology is the protocol of a site and the placement of its proxy. The plan and the report name it, T1 to T9, with
+the evidence for both.
+
+"""
+PLACEMENTS = {
+    "direct": "`direct`: no proxy, users reach Tomcat and the RTC service themselves",
+    "same_host": "`same_host`: the proxy is on the application's host",
+    "remote": "`remote`: the proxy is on another host",
+    "data_center": "`data_center`: several nodes behind one name, wherever the proxy or load balancer is",
+}
+PROTOCOLS = {
+    "HTTP": "`HTTP`: no TLS",
+    "HTTP + SSL": "`HTTP + SSL`: TLS ends at the proxy; there is none without a proxy",
+    "HTTPS": "`HTTPS`: TLS ends at Tomcat; a proxy in front of it encrypts again",
+}
+
+
+def render() -> str:
+    """The whole document."""
+    lines = [
+        f"| | {' | '.join(f'`{name}`' for name in PROTOCOLS)} |",
+        "|---|" + "---|" * len(PROTOCOLS),
+    ]
+    for placement in PLACEMENTS:
+        cells = [TOPOLOGIES.get((protocol, placement), "–") for protocol in PROTOCOLS]
+        lines.append(f"| `{placement}` | {' | '.join(cells)} |")
+    lines += ["", "Protocol, as the RTC panel of the add-on shows it:", ""]
+    lines += [f"- {text}" for text in PROTOCOLS.values()]
+    lines += ["", "Placement:", ""]
+    lines += [f"- {text}" for text in PLACEMENTS.values()]
+    return HEAD + "\n".join(lines) + "\n"
