@@ -69,6 +69,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
                 raise AnsibleActionFail(str(error)) from None  # Ansible repeats a cause in its message
         self._show(plan, plan_input)
         errors = catalog.list_errors(plan.findings)
+        # The fact is not rtc_run_id: a rollback that is given no id has to undo the latest run, not the one it is in.
         run = task_vars.get("rtc_run") or task_vars.get("rtc_run_id") or new_run()
         result.update(
             changed=False,

@@ -20,8 +20,6 @@ import typing
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional, TypeVar
 
-SCHEMA = 1
-
 T = TypeVar("T")
 
 
@@ -245,7 +243,7 @@ class Proxy:
 class RtcInstance:
     """An RTC service found on the host."""
 
-    kind: str  # "deployed": by this collection | "builtin": in the application's JVM | "foreign"
+    kind: str  # "deployed": by this collection | "builtin": in the application's JVM | "foreign": another process
     port: int
     address: str = ""
     instance: str = ""  # "confluence" | "jira" for a deployed one
@@ -282,7 +280,6 @@ class HostFacts:
     listeners: List[Listener] = field(default_factory=list)
     rtc: List[RtcInstance] = field(default_factory=list)
     unreadable: List[Unreadable] = field(default_factory=list)
-    schema: int = SCHEMA
 
 
 def to_dict(value: Any) -> dict[str, Any]:

@@ -203,10 +203,6 @@ topology:
       type: list
       elements: dict
       returned: always
-    schema:
-      description: The version of this structure.
-      type: int
-      returned: always
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -39,7 +39,7 @@ CATALOGUE: dict[str, FindingType] = {entry.id: entry for _title, entries in TOPI
 
 
 def make(
-    number: str,
+    finding_id: str,
     host: str,
     message: str,
     evidence: Iterable[str] = (),
@@ -55,11 +55,11 @@ def make(
     :raises KeyError: no such id.
     :raises ValueError: a higher severity than the catalogue's.
     """
-    entry = CATALOGUE[number]
+    entry = CATALOGUE[finding_id]
     if severity and SEVERITIES.index(severity) < SEVERITIES.index(entry.severity):
-        raise ValueError(f"{number} is {entry.severity} at most")
+        raise ValueError(f"{finding_id} is {entry.severity} at most")
     return Finding(
-        id=number,
+        id=finding_id,
         severity=severity or entry.severity,
         host=host,
         message=message,

@@ -132,8 +132,8 @@ def _check_rtc(classified: ClassifiedSite, wanted: DesiredSite, proxy: DesiredPr
             yield make("RTC422", proxy.host, f"{item.where}: proxy_buffering is on.")
     for route in proxy.misplaced:
         what = f"{route.path} of port {route.port}" if route.fault == "RTC404" else f"port {route.port}"
-        goal = "the RTC port" if route.fault == "RTC404" else f"the RTC port {site.rtc_port}"
-        yield make(route.fault, proxy.host, f"{route.where} forwards {what} to {goal}.", severity="warning")
+        target = "the RTC port" if route.fault == "RTC404" else f"the RTC port {site.rtc_port}"
+        yield make(route.fault, proxy.host, f"{route.where} forwards {what} to {target}.", severity="warning")
 
 
 def _report_fault(wanted: DesiredSite, proxy: DesiredProxy, item: ExistingVhost, fault: str) -> Finding:

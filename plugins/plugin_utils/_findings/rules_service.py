@@ -60,16 +60,6 @@ def _check_port(node: Node, wanted: DesiredSite, wanted_node: DesiredNode) -> It
                 else "Run as root to see the process. Then stop it, or choose another rtc_port.",
             )
             return
-    for instance in node.facts.rtc:
-        if (
-            instance.kind == "foreign"
-            and instance.port == port
-            and not any(one.port == port for one in node.facts.listeners)
-        ):
-            yield make(
-                "RTC501", node.host, f"Port {port} on {node.host} is in use by {instance.process or 'another service'}."
-            )
-            return
 
 
 def _is_in_the_way(node: Node, listener: Listener, wanted: DesiredSite, wanted_node: DesiredNode) -> bool:

@@ -63,14 +63,14 @@ class RouteIndex:
             for route in vhost.routes:
                 for upstream in route.upstreams:
                     found = [ProxyRoute(host, proxy, vhost, listen, route, upstream) for listen in vhost.listens]
-                    for goal in _list_goals(upstream.host.strip("[]").lower(), facts):
-                        self._routes.setdefault((goal, upstream.port), []).extend(found)
+                    for name in _list_target_names(upstream.host.strip("[]").lower(), facts):
+                        self._routes.setdefault((name, upstream.port), []).extend(found)
 
     def find_routes(self, node: str, target: HostFacts, port: int) -> list[ProxyRoute]:
         """Every route to ``port`` of the host ``target``, TLS listeners first."""
-        goals: list[Machine | str] = [identify(target), *sorted(list_names(node, target))]
-        goals += [address for address in target.addresses if not is_loopback(address)]
-        found = {id(item): item for goal in dict.fromkeys(goals) for item in self._routes.get((goal, port), [])}
+        names: list[Machine | str] = [identify(target), *sorted(list_names(node, target))]
+        names += [address for address in target.addresses if not is_loopback(address)]
+        found = {id(item): item for name in dict.fromkeys(names) for item in self._routes.get((name, port), [])}
         return sorted(found.values(), key=lambda item: (not item.listen.tls, item.host))
 
     def find_hosts(self, addresses: list[str]) -> list[str]:
@@ -78,7 +78,7 @@ class RouteIndex:
         return [host for address in addresses for host in self._hosts.get(address, [])]
 
 
-def _list_goals(name: str, seen_from: HostFacts) -> list[Machine | str]:
+def _list_target_names(name: str, seen_from: HostFacts) -> list[Machine | str]:
     """What ``name`` (a name or an address), read on the host ``seen_from``, may stand for."""
     if is_own(name, seen_from):
         # Bridges of containers have the same address on every host: there, it is always the host itself.

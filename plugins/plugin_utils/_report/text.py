@@ -190,10 +190,11 @@ def _render_work(site: Site, host: HostPlan) -> list[str]:
     if host.host == site.proxy_host:
         tasks += [f"install {name}" for name in host.packages]
         tasks += [f"file {item['dest']}" for item in host.certificates if f"/{site.server_name}/" in item["dest"]]
-    for item in host.trust:
-        if item.site == site.name:
-            count = len(item.certificates)
-            tasks.append(f"trust store {item.path}: {count} {'authority' if count == 1 else 'authorities'}")
+    tasks += [
+        f"trust store {item.path}: {_count_authorities(len(item.certificates))}"
+        for item in host.trust
+        if item.site == site.name
+    ]
     for option in host.trust_options:
         if option.site == site.name:
             named = f"-Djavax.net.ssl.trustStore={option.truststore}"
@@ -219,6 +220,10 @@ def _render_work(site: Site, host: HostPlan) -> list[str]:
     if not tasks:
         return []
     return [f"  on {host.host}", *(line for task in tasks for line in _wrap(task, "    - ", "      "))]
+
+
+def _count_authorities(count: int) -> str:
+    return f"{count} {'authority' if count == 1 else 'authorities'}"
 
 
 def _render_result(site: Site, checks: Sequence[Check]) -> str:

@@ -136,12 +136,12 @@ def _render_path(vhost: VhostPlan, me: str, target: ForwardedPath, version: str)
     else:
         base, given = _format_url(target.upstreams[0]), " " + options
     path = target.path or "/"
-    goal = base + path
+    target = base + path
     if not modern:
         lines += _render_old_upgrade(target, path)
     return [
         *lines,
-        f'ProxyPass "{path}" "{goal}"{given} nocanon',
+        f'ProxyPass "{path}" "{target}"{given} nocanon',
         "",
     ]
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Virtual hosts as HAProxy writes them, 2.2 and later: one frontend for each port, a backend for each goal.
+"""Virtual hosts as HAProxy writes them, 2.2 and later: one frontend for each port, a backend for each upstream.
 
 Two frontends must not bind the same address (the kernel would deal connections to both at random), so all virtual hosts
 of a port share one, and it chooses by host name.
@@ -90,8 +90,8 @@ def _render_paths(vhost: VhostPlan, me: str, condition: str) -> list[str]:
     path = rendering.context_redirect(vhost)
     if path:
         scheme = "https" if vhost.certificate else "http"
-        goal = f"{scheme}://%[req.hdr(host)]{path}"
-        lines.append(f"    http-request redirect code 302 location {goal} if {condition}{{ path / }}")
+        context = f"{scheme}://%[req.hdr(host)]{path}"
+        lines.append(f"    http-request redirect code 302 location {context} if {condition}{{ path / }}")
         others = " ".join(f"!{me}_at{target.suffix}" for target in served)
         lines.append(f"    http-request return status 404 if {condition}{others}")
     return lines

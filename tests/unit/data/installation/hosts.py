@@ -13,7 +13,11 @@ import struct
 import zipfile
 from pathlib import Path
 
+from ansible_collections.collab.rtc.plugins.module_utils._detect.gather import gather
+
 DATA = Path(__file__).parent
+CONFLUENCE = "/opt/atlassian/confluence"
+JIRA = "/opt/atlassian/jira"
 BOOTSTRAP = "org.apache.catalina.startup.Bootstrap"
 
 
@@ -32,6 +36,17 @@ def jks(*certificates, password="changeit"):
 
 def fingerprint(certificate):
     return hashlib.sha256(certificate).hexdigest()
+
+
+def facts_of(host, **options):
+    """What detection finds on a host."""
+    return gather(root=host.root, lookup=lambda name: [], **options)
+
+
+def only(host, **options):
+    """The only application that detection finds there."""
+    (application,) = facts_of(host, **options).applications
+    return application
 
 
 class Host:

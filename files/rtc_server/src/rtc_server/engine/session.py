@@ -38,7 +38,7 @@ class Handshake(NamedTuple):
     user_agent: str
 
 
-class SessionHost(Protocol):
+class SessionOwner(Protocol):
     """What a session needs of the engine that created it."""
 
     loop: asyncio.AbstractEventLoop
@@ -98,7 +98,7 @@ class Session:
     )
 
     def __init__(
-        self, engine: SessionHost, sid: str, eio_version: int, base64_only: bool, handshake: Handshake
+        self, engine: SessionOwner, sid: str, eio_version: int, base64_only: bool, handshake: Handshake
     ) -> None:
         self.id = sid
         self.eio_version = eio_version

@@ -9,7 +9,6 @@ import contextlib
 import itertools
 import json
 import logging
-import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -127,7 +126,7 @@ class Writer:
     def unlock(self) -> None:
         """Let another process have the journal."""
         if self._lock is not None:
-            os.close(self._lock)
+            schema.unlock(self._lock)
             self._lock = None
 
     def unflushed(self, project: str) -> list[Record] | None:

@@ -1,0 +1,157 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The server.xml of an application and what else describes it, as detection finds it."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.collab.rtc.tests.unit.data.installation.hosts import JIRA, facts_of, only
+
+
+def test_connectors_of_jira(host):
+    host.jira()
+    tls, plain = only(host).server_xml.connectors
+    assert (tls.scheme, tls.secure, tls.ssl, tls.user, plain.user) == ("https", True, True, True, False)
+    assert tls.attributes["keystorePass"] == "********"
+    assert tls.attributes["relaxedQueryChars"] == '[]|{}^\\`"<>'
+    (key,) = tls.tls
+    assert (key.form, key.keystore, key.keystore_type, key.alias) == (
+        "attributes",
+        JIRA + "/conf/wiki.p12",
+        "PKCS12",
+        "jira",
+    )
+    assert f"line {tls.line}" in plain.reason
+
+
+SSL_HOSTS = """<Server port="8005"><Service name="Catalina">
+<Connector port="8443" SSLEnabled="true" protocol="org.apache.coyote.http11.Http11NioProtocol">
+ <SSLHostConfig>
+  <Certificate certificateKeystoreFile="file:///etc/ssl/wiki.p12" certificateKeystorePassword="geheim" certificateKeyAlias="w"/>
+ </SSLHostConfig>
+ <SSLHostConfig hostName="b.example">
+  <Certificate certificateFile="conf/b.pem" certificateKeyFile="/etc/ssl/b.key" certificateChainFile="conf/chain.pem"/>
+ </SSLHostConfig>
+</Connector>
+<Engine name="Catalina"><Host name="localhost"><Context path="/jira" docBase="${catalina.home}/atlassian-jira"/></Host></Engine>
+</Service></Server>"""
+
+
+def test_ssl_host_config(host):
+    host.jira().write(JIRA + "/conf/server.xml", SSL_HOSTS)
+    file = only(host).server_xml
+    one, two = file.connectors[0].tls
+    assert (one.line, one.form, one.hostname, one.keystore, one.alias) == (
+        4,
+        "sslhostconfig",
+        "_default_",
+        "/etc/ssl/wiki.p12",
+        "w",
+    )
+    assert (two.hostname, two.certificate, two.key) == ("b.example", JIRA + "/conf/b.pem", "/etc/ssl/b.key")
+    assert two.chain == JIRA + "/conf/chain.pem"
+    assert file.context_path == "/jira"
+
+
+def test_values_from_catalina_properties_and_the_environment(host):
+    text = host.data("jira-server.xml").replace('"8080"', '"${web.port}"').replace('"8443" max', '"${NOT_KNOWN}" max')
+    host.jira().write(JIRA + "/conf/server.xml", text.replace("hunter2", "${KEY_PASS}"))
+    host.write(
+        JIRA + "/conf/catalina.properties",
+        "# x\norg.apache.tomcat.util.digester.PROPERTY_SOURCE=\\\n"
+        "  org.apache.tomcat.util.digester.EnvironmentPropertySource\n"
+        "web.port = 8099\n",
+    )
+    host.jvm(700, JIRA, environment={"KEY_PASS": "geheim"})
+    tls, plain = only(host).server_xml.connectors
+    assert (plain.port, plain.unresolved) == (8099, [])
+    assert (tls.port, tls.unresolved, tls.attributes["keystorePass"]) == (0, ["port"], "********")
+
+
+def test_no_secret_leaves(host):
+    host.jira().jre(JIRA + "/jre").jvm(700, JIRA, "-Ddb.password=geheim", environment={"PASS": "geheim"})
+    text = repr(facts_of(host))
+    assert not any(secret in text for secret in ("geheim", "hunter2", "s3cret"))
+
+
+BROKEN = {
+    "missing": (lambda host: host.path(JIRA + "/conf/server.xml").unlink(), "no such file"),
+    "ill-formed": (lambda host: host.write(JIRA + "/conf/server.xml", "<Server>\n<Service>\n</Server>"), "3"),
+    "empty": (lambda host: host.write(JIRA + "/conf/server.xml", ""), "server.xml"),
+    "something else": (lambda host: host.write(JIRA + "/conf/server.xml", "<project/>"), "server.xml"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_broken_server_xml(host, name):
+    host.jira()
+    BROKEN[name][0](host)
+    file = only(host).server_xml
+    assert BROKEN[name][1] in file.error and file.connectors == []
+
+
+def test_ambiguous_connectors(host):
+    text = '<Server><Service name="x"><Connector port="8081"/><Connector port="8082"/></Service></Server>'
+    host.jira().write(JIRA + "/conf/server.xml", text)
+    connectors = only(host).server_xml.connectors
+    assert [item.user for item in connectors] == [False, False]
+    assert all("8081" in item.reason and "8082" in item.reason for item in connectors)
+
+
+GENERATED = {
+    "puppet": (
+        lambda host: host.write(JIRA + "/conf/server.xml", "<!-- This file is managed by Puppet -->\n<Server/>"),
+        "managed by Puppet",
+    ),
+    "ansible": (
+        lambda host: host.write(JIRA + "/conf/server.xml", "<!-- Ansible managed -->\n<Server/>"),
+        "Ansible managed",
+    ),
+    "image": (lambda host: host.write("/opt/atlassian/etc/server.xml.j2", ""), "server.xml.j2"),
+    "entry point": (
+        lambda host: host.write("/entrypoint.py", "gen_cfg('server.xml.j2', x)"),
+        "/entrypoint.py",
+    ),
+    "other entry point": (lambda host: host.write("/entrypoint.py", "print()"), ""),
+    "plain comment": (
+        lambda host: host.write(JIRA + "/conf/server.xml", "<!-- A connector on 8080 -->\n<Server/>"),
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", GENERATED)
+def test_generated_file(host, name):
+    host.jira()
+    GENERATED[name][0](host)
+    evidence = only(host).server_xml.generated_by
+    assert evidence == GENERATED[name][1] or (GENERATED[name][1] and GENERATED[name][1] in evidence)
+
+
+def test_shared_home_of_confluence(host):
+    host.installed_confluence().write(
+        "/var/atlassian/application-data/confluence/confluence.cfg.xml",
+        '<a><property name="hibernate.connection.password">geheim</property>\n'
+        '<property name="confluence.cluster.home">/shared/wiki</property></a>',
+    )
+    assert only(host).shared_home == "/shared/wiki"
+
+
+def test_shared_home_of_jira(host):
+    host.jira().write(
+        "/var/atlassian/application-data/jira/cluster.properties",
+        "jira.node.id = n1\njira.shared.home = /shared/jira\n",
+    )
+    assert only(host).shared_home == "/shared/jira"
+
+
+def test_tomcat_version_of_release_notes(host):
+    host.jira().write(JIRA + "/lib/catalina.jar", b"no zip").write(
+        JIRA + "/RELEASE-NOTES", "\n   Apache Tomcat Version 8.5.78\n"
+    )
+    facts = facts_of(host)
+    assert facts.applications[0].tomcat_version == "8.5.78"
+    assert any(item.what.endswith("catalina.jar") for item in facts.unreadable)
