@@ -42,11 +42,17 @@ def read_bytes(path: str, limit: int = LIMIT) -> bytes:
 
 def read_existing(path: str, limit: int = LIMIT) -> bytes | None:
     """As :func:`read_bytes`; ``None`` where there is nothing."""
+    found = read_state(path, limit)
+    return None if found is None else found[0]
+
+
+def read_state(path: str, limit: int = LIMIT) -> tuple[bytes, os.stat_result] | None:
+    """Content and ``fstat`` of one and the same file, as :func:`read_bytes`; ``None`` where there is nothing."""
     with Place(path) as place:
         if place.info is None:
             return None
         with place.opened() as (handle, info):
-            return _read(place, handle, info, limit)
+            return _read(place, handle, info, limit), info
 
 
 def read_whole(place: Place) -> tuple[bytes, os.stat_result, dict[str, bytes]]:
@@ -55,13 +61,24 @@ def read_whole(place: Place) -> tuple[bytes, os.stat_result, dict[str, bytes]]:
         return _read(place, handle, info, LIMIT), info, read_attributes(handle)
 
 
+def read_owned(path: str, limit: int = LIMIT) -> tuple[bytes, int]:
+    """The content of a regular file, and the user id of its owner, of one and the same file.
+
+    :raises FileError: as :func:`read_bytes`.
+    """
+    with Place(path) as place, place.opened() as (handle, info):
+        return _read(place, handle, info, limit), info.st_uid
+
+
 @contextlib.contextmanager
-def open_file(path: str) -> Iterator[IO[bytes]]:
+def open_file(path: str, limit: int = LIMIT) -> Iterator[IO[bytes]]:
     """A regular file to read from piece by piece, such as an archive: it may change while it is read.
 
     :raises FileError: as :func:`read_bytes`.
     """
-    with Place(path) as place, place.opened() as (handle, _info), open(handle, "rb", closefd=False) as file:
+    with Place(path) as place, place.opened() as (handle, info), open(handle, "rb", closefd=False) as file:
+        if info.st_size > limit:
+            raise _too_large(place, limit)
         yield file
 
 
@@ -102,8 +119,8 @@ def write_atomic(
         is untouched then.
     """
     with Place(path) as place:
-        if place.missing > 1:
-            raise FileError(f"{path} cannot be written: its directory is missing.", "Check the path.")
+        if len(place.missing) > 1:
+            raise FileError(f"{os.path.dirname(path)} cannot be written: it is missing.", "Check the path.")
         attributes = None
         if place.info is not None:
             with place.opened(alone=True) as (handle, info):
@@ -203,7 +220,7 @@ def _read(place: Place, handle: int, info: os.stat_result, limit: int) -> bytes:
         pieces.append(piece)
         size += len(piece)
     else:
-        raise FileError(f"{place.path} is larger than {limit} bytes.", "Check that this is the right file.")
+        raise _too_large(place, limit)
     after = os.fstat(handle)
     if (info.st_size, info.st_mtime_ns, info.st_ctime_ns) != (after.st_size, after.st_mtime_ns, after.st_ctime_ns):
         raise changed(place.path)
@@ -231,3 +248,7 @@ def _fill(handle: int, data: bytes, mode: int, owner: int, group: int, attribute
                 os.setxattr(handle, _LABEL, attributes[_LABEL])
     os.fchmod(handle, mode)
     os.fsync(handle)
+
+
+def _too_large(place: Place, limit: int) -> FileError:
+    return FileError(f"{place.path} is larger than {limit} bytes.", "Check that this is the right file.")

@@ -36,7 +36,7 @@ def make_directory(path: str, mode: int = 0o755) -> bool:
                 raise FileError(f"{place.path} is not a directory.", "Rename or remove it.")
             return False
         missing = place.missing
-    if missing > 1:
+    if len(missing) > 1:
         make_directory(os.path.dirname(path.rstrip("/")))
     with Place(path) as place, explained(path, "made"):
         _make(place, place.name, mode)
@@ -83,6 +83,12 @@ def list_directory(path: str) -> list[str]:
                 return sorted(os.listdir(handle))
             finally:
                 os.close(handle)
+
+
+def is_directory(path: str) -> bool:
+    """Whether a directory is there."""
+    with Place(path) as place:
+        return place.info is not None and stat.S_ISDIR(place.info.st_mode)
 
 
 def read_link(path: str) -> str:

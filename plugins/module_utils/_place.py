@@ -39,17 +39,22 @@ class FileError(RtcError):
     """A file could not be read or written, or is not touched because of who owns what leads to it."""
 
 
+class LinkError(FileError):
+    """A link that is not followed."""
+
+
 class Place:
     """A path that was walked; a context manager, which closes what it opened.
 
     :param path: relative ones start from the working directory.
     :param follow: whether a link that is the last name is followed.
     :param root: the directory that stands for ``/``, for tests.
-    :raises FileError: a link that is not followed, a directory that is none or may not be entered.
+    :raises LinkError: a link that is not followed.
+    :raises FileError: a directory that is none or may not be entered.
 
     ``path`` is the real path, ``name`` its last name, ``directory`` the descriptor that the name is relative to (for
-    nothing but ``dir_fd``). ``info`` is the ``lstat`` of what was found under the name, or ``None``; ``missing`` counts
-    the names that were not found, so more than 1 says that the directory is missing too. ``steps`` has owner and inode
+    nothing but ``dir_fd``). ``info`` is the ``lstat`` of what was found under the name, or ``None``; ``missing`` has
+    the names that were not found: more than one says that the directory is missing too. ``steps`` has owner and inode
     of what each name of the given path led to.
     """
 
@@ -57,7 +62,7 @@ class Place:
         self.asked = path
         self.name = "."
         self.info: os.stat_result | None = None
-        self.missing = 0
+        self.missing: list[str] = []
         self.steps: list[tuple[int, int]] = []
         self._passed: list[tuple[int, os.stat_result, str]] = []  # the directories: descriptor, lstat, name
         self._links = 0
@@ -144,7 +149,7 @@ class Place:
         try:
             info = self._look(name, self.directory)
         except FileNotFoundError:
-            self.name, self.missing = name, 1 + len(todo)
+            self.name, self.missing = name, [name, *reversed(todo)]
             todo.clear()
             return self._passed[-1][1]  # what is made there is for the directory's owner to decide
         if stat.S_ISLNK(info.st_mode) and (todo or follow):
@@ -260,7 +265,7 @@ def _check_link(owner: int, path: str, target: str, found: int) -> None:
         from pwd import getpwall  # noqa: PLC0415 - not needed in a good run
 
         names = {one.pw_uid: one.pw_name for one in getpwall()}
-        raise FileError(
+        raise LinkError(
             f"{path} is a link of user {names.get(owner, owner)} to {target}, which belongs to "
             f"{names.get(found, found)}, and is not followed.",
             "Let root make the link, or give the link and what it leads to one owner.",

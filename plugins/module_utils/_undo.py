@@ -133,7 +133,7 @@ def _differs(place: Place, directory: str, entry: dict[str, Any]) -> bool:
     if entry["kind"] == "missing":
         return place.info is not None
     if entry["kind"] == "link":
-        return place.target != entry["target"]
+        return bool(place.target != entry["target"])
     if place.info is None or not stat.S_ISREG(place.info.st_mode):
         return True
     with Place(os.path.join(directory, entry["copy"])) as copy:
@@ -151,7 +151,7 @@ def _give_back(directory: str, entry: dict[str, Any], notes: list[str] | None) -
     with _reach(entry, notes) as place:
         if not _differs(place, directory, entry):
             return False
-        if place.missing > 1:
+        if len(place.missing) > 1:
             raise FileError(f"{place.asked} is not given back: its directory is gone.", "Make the directory first.")
         if entry["kind"] == "file":
             with Place(os.path.join(directory, entry["copy"])) as copy:
