@@ -2,154 +2,253 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whole or not at all: reading and replacing files that belong to others."""
+"""The one way to the content of a host's files, for root in directories that others may write.
+
+Which links are followed says ``_place``. Only regular files are read, at once and up to a limit, and only those with
+one name: a second name may be another user's way to have root change a file. Files are replaced as a whole or not at
+all. Directories, links and removing: ``_files_tree``.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
-import stat
-import tempfile
 import time
+from typing import IO, Iterator
 
-from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.module_utils._place import (
+    FileError,
+    Place,
+    changed,
+    explained,
+)
 
-# Copied from the replaced file: the SELinux label (so that a confined daemon may still read it) and the POSIX ACL.
-_ATTRIBUTES = ("security.selinux", "system.posix_acl_access")
+LIMIT = 64 * 1024 * 1024  # bytes
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+# Kept when a file is replaced: the SELinux label (so that a confined daemon may still read it) and the POSIX ACL.
+_LABEL, _ACL = "security.selinux", "system.posix_acl_access"
 
 
-class FileError(RtcError):
-    """A file could not be read or written."""
-
-
-def read_bytes(path: str, limit: int = 64 * 1024 * 1024) -> bytes:
+def read_bytes(path: str, limit: int = LIMIT) -> bytes:
     """The content of a regular file.
 
     :param limit: largest size taken, in bytes; a larger file is refused (it is not what it is said to be).
-    :raises FileError: missing, unreadable, not a regular file, or larger than the limit.
+    :raises FileError: missing, unreadable, not a regular file, larger than the limit, changed during the reading, with
+        more than one name, or behind a link that is not followed.
     """
-    try:
-        with open(path, "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise FileError(f"{path} is not a regular file.", "Name a file.")
-            data = file.read(limit + 1)
-    except OSError as exc:
-        raise FileError(f"{path} cannot be read: {exc.strerror}.", _suggest_remedy(exc)) from exc
-    if len(data) > limit:
-        raise FileError(f"{path} is larger than {limit} bytes.", "Check that this is the right file.")
-    return data
+    with Place(path) as place, place.opened() as (handle, info):
+        return _read(place, handle, info, limit)
 
 
-def write_atomic(path: str, data: bytes, mode: int = 0o644, owner: int = -1, group: int = -1) -> str:
+def read_existing(path: str, limit: int = LIMIT) -> bytes | None:
+    """As :func:`read_bytes`; ``None`` where there is nothing."""
+    found = read_state(path, limit)
+    return None if found is None else found[0]
+
+
+def read_state(path: str, limit: int = LIMIT) -> tuple[bytes, os.stat_result] | None:
+    """Content and ``fstat`` of one and the same file, as :func:`read_bytes`; ``None`` where there is nothing."""
+    with Place(path) as place:
+        if place.info is None:
+            return None
+        with place.opened() as (handle, info):
+            return _read(place, handle, info, limit), info
+
+
+def read_whole(place: Place) -> tuple[bytes, os.stat_result, dict[str, bytes]]:
+    """Content, ``fstat``, and label and ACL of a file; all of one file, whatever takes its name meanwhile."""
+    with place.opened() as (handle, info):
+        return _read(place, handle, info, LIMIT), info, read_attributes(handle)
+
+
+def read_owned(path: str, limit: int = LIMIT) -> tuple[bytes, int]:
+    """The content of a regular file, and the user id of its owner, of one and the same file.
+
+    :raises FileError: as :func:`read_bytes`.
+    """
+    with Place(path) as place, place.opened() as (handle, info):
+        return _read(place, handle, info, limit), info.st_uid
+
+
+@contextlib.contextmanager
+def open_file(path: str, limit: int = LIMIT) -> Iterator[IO[bytes]]:
+    """A regular file to read from piece by piece, such as an archive: it may change while it is read.
+
+    :raises FileError: as :func:`read_bytes`.
+    """
+    with Place(path) as place, place.opened() as (handle, info), open(handle, "rb", closefd=False) as file:
+        if info.st_size > limit:
+            raise _too_large(place, limit)
+        yield file
+
+
+def look(path: str, follow: bool = True) -> os.stat_result | None:
+    """The ``stat`` of what is there, ``None`` for nothing.
+
+    :param follow: whether a link that is the last name is followed (if it may be).
+    """
+    with Place(path, follow) as place:
+        return place.info
+
+
+def write_atomic(
+    path: str,
+    data: bytes,
+    mode: int = 0o644,
+    owner: int = -1,
+    group: int = -1,
+    exact: bool = False,
+    expected: bytes | None = None,
+) -> str:
     """Replace a file as a whole: write beside it, sync, rename. A kill leaves the old or the new file.
 
-    A symbolic link is followed and stays: the file that it names is replaced. An existing file keeps its owner,
-    mode, SELinux context and ACL.
+    A symbolic link that is followed stays: the file that it names is replaced. An existing file keeps its owner, mode
+    (without set-id bits), SELinux context and ACL; all are given to the new one before it takes the name.
 
-    ``AnsibleModule.atomic_move`` does less: it syncs nothing to the disk, replaces a link by a file, gives a new file
-    the mode of the umask for a moment (here are private keys), and sets the SELinux context after the rename, when a
-    daemon may have read the file already. It also needs a module, which these helpers are not given.
+    ``AnsibleModule.atomic_move`` does less: it syncs nothing to the disk, replaces a link by a file, follows
+    directories that others exchange, gives a new file the mode of the umask for a moment (here are private keys), and
+    sets the SELinux context after the rename, when a daemon may have read the file already. It also needs a module,
+    which these helpers are not given.
 
     :param mode: permission bits of a file that did not exist; likewise ``owner`` and ``group`` (ids, -1: those of this
         process).
+    :param exact: mode, and owner and group where given, count for an existing file too.
+    :param expected: what an existing file must still hold: the content that ``data`` was made from.
     :returns: the path really written (links resolved).
-    :raises FileError: the directory is missing, read-only or full; the old file is untouched then.
+    :raises FileError: the directory is missing, read-only or full, or what is there must not be touched; the old file
+        is untouched then.
     """
-    real = os.path.realpath(path)
-    old = _stat_regular(real)
-    directory = os.path.dirname(real)
-    try:
-        handle, temporary = tempfile.mkstemp(prefix="." + os.path.basename(real) + ".", suffix=".new", dir=directory)
-    except OSError as exc:
-        raise FileError(f"{directory} cannot be written: {exc.strerror}.", _suggest_remedy(exc)) from exc
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            _adopt(file.fileno(), real, old, mode, owner, group)
-            os.fsync(file.fileno())
-        os.rename(temporary, real)
-    except BaseException as exc:
+    with Place(path) as place:
+        if len(place.missing) > 1:
+            raise FileError(f"{os.path.dirname(path)} cannot be written: it is missing.", "Check the path.")
+        attributes = None
+        if place.info is not None:
+            with place.opened(alone=True) as (handle, info):
+                if expected is not None and _read(place, handle, info, LIMIT) != expected:
+                    raise changed(place.path)
+                attributes = read_attributes(handle)
+            if exact:
+                owner, group = (owner if owner >= 0 else info.st_uid), (group if group >= 0 else info.st_gid)
+            else:
+                mode, owner, group = info.st_mode & 0o777, info.st_uid, info.st_gid
+        elif expected is not None:
+            raise changed(place.path)
+        create(place, place.name, data, mode, owner, group, attributes)
+        return place.path
+
+
+def backup(path: str) -> str:
+    """Copy a file beside itself as Ansible names backups (``path.pid.date@time~``), owner, mode, label and ACL kept.
+
+    :returns: the path of the copy.
+    """
+    with Place(path) as place:
+        name = f"{place.name}.{os.getpid()}.{time.strftime('%Y-%m-%d@%H:%M:%S~')}"
+        put_copy(place, name, read_whole(place))
+        return place.path_of(name)
+
+
+def copy_file(source: str, target: str) -> None:
+    """Copy bytes, owner, mode, SELinux context and ACL; the copy appears whole, in the place of whatever was there."""
+    with Place(source) as place:
+        whole = read_whole(place)
+    with Place(target, follow=False) as place:
+        put_copy(place, place.name, whole)
+
+
+def create(
+    place: Place,
+    name: str,
+    data: bytes,
+    mode: int,
+    owner: int,
+    group: int,
+    attributes: dict[str, bytes] | None = None,
+) -> None:
+    """Put a whole file in the place of a name in the directory of ``place``, whatever that was.
+
+    :param attributes: the label and ACL it is to have; ``None`` leaves to it what the directory gives.
+    """
+    temporary = make_temporary_name(name)
+    with explained(place.path_of(name), "written"):
+        handle = os.open(temporary, _CREATE, 0o600, dir_fd=place.directory)
+        try:
+            try:
+                _fill(handle, data, mode, owner, group, attributes)
+            finally:
+                os.close(handle)
+            os.rename(temporary, name, src_dir_fd=place.directory, dst_dir_fd=place.directory)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary, dir_fd=place.directory)
+            raise
+    place.sync()
+
+
+def put_copy(place: Place, name: str, whole: tuple[bytes, os.stat_result, dict[str, bytes]]) -> None:
+    """As :func:`create`, with what :func:`read_whole` returned: bytes, owner, mode, label and ACL of another file."""
+    data, info, attributes = whole
+    create(place, name, data, info.st_mode & 0o777, info.st_uid, info.st_gid, attributes)
+
+
+def read_attributes(handle: int) -> dict[str, bytes]:
+    """The SELinux label and the ACL of a file, those that it has."""
+    found = {}
+    for name in (_LABEL, _ACL):
         with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        if isinstance(exc, OSError):
-            raise FileError(f"{real} cannot be written: {exc.strerror}.", _suggest_remedy(exc)) from exc
-        raise
-    sync_directory(directory)
-    return real
+            found[name] = os.getxattr(handle, name)
+    return found
+
+
+def make_temporary_name(name: str) -> str:
+    """Hidden, so that daemons that read whole directories pass it by, should a kill leave it; nobody can guess it."""
+    return f".{name[:40]}.{os.urandom(8).hex()}.new"
 
 
 def sync_directory(directory: str) -> None:
     """Make a rename in a directory durable; file systems that cannot are left alone."""
-    with contextlib.suppress(OSError):
-        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    with contextlib.suppress(FileError), Place(os.path.join(directory, ".x"), follow=False) as place:
+        place.sync()
+
+
+def _read(place: Place, handle: int, info: os.stat_result, limit: int) -> bytes:
+    pieces, size = [], 0
+    while info.st_size <= limit and size <= limit:
+        piece = os.read(handle, min(limit + 1 - size, 1024 * 1024))
+        if not piece:
+            break
+        pieces.append(piece)
+        size += len(piece)
+    else:
+        raise _too_large(place, limit)
+    after = os.fstat(handle)
+    if (info.st_size, info.st_mtime_ns, info.st_ctime_ns) != (after.st_size, after.st_mtime_ns, after.st_ctime_ns):
+        raise changed(place.path)
+    return b"".join(pieces)
+
+
+def _fill(handle: int, data: bytes, mode: int, owner: int, group: int, attributes: dict[str, bytes] | None) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(handle, view) :]
+    info = os.fstat(handle)
+    if owner not in (-1, info.st_uid) or group not in (-1, info.st_gid):
         try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
-def backup(path: str) -> str:
-    """Copy a file beside itself as Ansible names backups (``path.pid.date@time~``), owner and mode kept.
-
-    :returns: the path of the copy.
-    """
-    real = os.path.realpath(path)
-    copy = f"{real}.{os.getpid()}.{time.strftime('%Y-%m-%d@%H:%M:%S~')}"
-    copy_file(real, copy)
-    return copy
-
-
-def copy_file(source: str, target: str) -> None:
-    """Copy bytes, owner, mode, SELinux context and ACL; the copy appears whole."""
-    info = os.stat(source)
-    write_atomic(target, read_bytes(source), stat.S_IMODE(info.st_mode), info.st_uid, info.st_gid)
-    copy_attributes(source, target)
-
-
-def copy_attributes(source: str, target: str) -> None:
-    """Copy the SELinux context and the ACL where the file system has them."""
-    for name in _ATTRIBUTES:
-        with contextlib.suppress(OSError):
-            os.setxattr(target, name, os.getxattr(source, name))
-
-
-def _stat_regular(path: str) -> os.stat_result | None:
-    try:
-        info = os.lstat(path)
-    except FileNotFoundError:
-        return None
-    except OSError as exc:
-        raise FileError(f"{path} cannot be read: {exc.strerror}.", _suggest_remedy(exc)) from exc
-    if not stat.S_ISREG(info.st_mode):
-        raise FileError(f"{path} is not a regular file.", "Name a file.")
-    return info
-
-
-def _adopt(handle: int, real: str, old: os.stat_result | None, mode: int, owner: int, group: int) -> None:
-    if old is None:
-        if owner >= 0 or group >= 0:
             os.fchown(handle, owner, group)
-        os.fchmod(handle, mode)
-        return
-    with contextlib.suppress(
-        PermissionError
-    ):  # not root: the file has this owner already, or stays readable by its group
-        os.fchown(handle, old.st_uid, old.st_gid)
-    os.fchmod(handle, stat.S_IMODE(old.st_mode))
-    for name in _ATTRIBUTES:
+        except PermissionError:
+            if os.geteuid() == 0:  # else it is this user's file already, or stays readable by its group
+                raise
+    if attributes is not None:
         with contextlib.suppress(OSError):
-            os.setxattr(handle, name, os.getxattr(real, name))
+            os.removexattr(handle, _ACL)  # from a default ACL of the directory: the old file's counts, or none
+        if _ACL in attributes:
+            os.setxattr(handle, _ACL, attributes[_ACL])
+        if _LABEL in attributes:
+            with contextlib.suppress(OSError):
+                os.setxattr(handle, _LABEL, attributes[_LABEL])
+    os.fchmod(handle, mode)
+    os.fsync(handle)
 
 
-def _suggest_remedy(exc: OSError) -> str:
-    remedies = {
-        errno.ENOENT: "Check the path.",
-        errno.EACCES: "Run with become, or as the owner of the file.",
-        errno.EPERM: "Run with become, or as the owner of the file.",
-        errno.EROFS: "The file system is mounted read-only: remount it, or name another path.",
-        errno.ENOSPC: "The disk is full: free some space.",
-        errno.EDQUOT: "The disk quota is used up: free some space.",
-    }
-    return remedies.get(exc.errno or 0, "")
+def _too_large(place: Place, limit: int) -> FileError:
+    return FileError(f"{place.path} is larger than {limit} bytes.", "Check that this is the right file.")

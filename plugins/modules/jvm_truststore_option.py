@@ -117,7 +117,8 @@ def main() -> None:
 def run(module: AnsibleModule) -> dict[str, Any]:
     """Read, decide, write; returns what the module returns."""
     path, store, present = module.params["path"], module.params["truststore"], module.params["state"] == "present"
-    old = _files.read_bytes(path).decode("utf-8", "surrogateescape")  # any bytes survive, whatever the encoding
+    data = _files.read_bytes(path)
+    old = data.decode("utf-8", "surrogateescape")  # any bytes survive, whatever the encoding
     new = setenv.with_store(old, store, path) if present else setenv.without_store(old, path)
     if present and not (module.check_mode and not os.path.exists(store)):
         check_truststore(module, store, old)
@@ -133,7 +134,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         _undo.record(module.params["undo_dir"], path)
         if module.params["backup"]:
             result["backup_file"] = _files.backup(path)
-        _files.write_atomic(path, new.encode("utf-8", "surrogateescape"))
+        _files.write_atomic(path, new.encode("utf-8", "surrogateescape"), expected=data)
     return result
 
 

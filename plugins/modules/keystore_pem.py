@@ -181,31 +181,22 @@ class OutputFile:
     def mode(self) -> int:
         return 0o600 if self.secret else 0o644
 
-    def old(self) -> str:
-        """What the file has now; empty when it is not there."""
-        return _files.read_bytes(self.path).decode("utf-8", "replace") if os.path.exists(self.path) else ""
+    def __post_init__(self) -> None:
+        found = _files.read_state(self.path)
+        self.old = found[0].decode("utf-8", "replace") if found else ""
+        self.info = found[1] if found else None
 
     def wrong_access(self) -> bool:
         """Whether an existing file has another owner, group or mode than it must have."""
-        if not os.path.exists(self.path):
-            return False
-        info = os.stat(self.path)
-        return (
-            stat.S_IMODE(info.st_mode) != self.mode
-            or (self.owner >= 0 and info.st_uid != self.owner)
-            or (self.group >= 0 and info.st_gid != self.group)
+        return self.info is not None and (
+            stat.S_IMODE(self.info.st_mode) != self.mode
+            or (self.owner >= 0 and self.info.st_uid != self.owner)
+            or (self.group >= 0 and self.info.st_gid != self.group)
         )
 
-    def mend_access(self) -> None:
-        """Before the content is written, so that a key is never in a file that others can read."""
-        if self.wrong_access():
-            os.chmod(self.path, self.mode)
-            os.chown(self.path, self.owner, self.group)
-
     def write(self) -> None:
-        """Write the file, unless it is right."""
-        if self.old() != self.content:
-            _files.write_atomic(self.path, self.content.encode("ascii"), self.mode, self.owner, self.group)
+        """Write the file with its owner and mode, so that a key is never in a file that others can read."""
+        _files.write_atomic(self.path, self.content.encode("ascii"), self.mode, self.owner, self.group, exact=True)
 
 
 def main() -> None:
@@ -255,7 +246,7 @@ def _run(module: AnsibleModule, options: dict[str, Any]) -> dict[str, Any]:
             keytool = Keytool(find_keytool(options["jre_home"]))
         material = known or private_key.read_key_material(source, keytool)
     targets = _make_files(material, f"# made of {stamp}\n" if stamp else "", options, owner, group)
-    changing = [one for one in targets if one.old() != one.content or one.wrong_access()]
+    changing = [one for one in targets if one.old != one.content or one.wrong_access()]
     _warn(module, material, options["server_name"])
     result: dict[str, Any] = {
         "changed": bool(changing),
@@ -319,9 +310,7 @@ def _find_converted(
 ) -> private_key.KeyMaterial | None:
     """What the files have, when they were made of just this store and are still a pair; else ``None``."""
     paths = (options["chain_dest"], options["key_dest"])
-    if not all(os.path.exists(path) for path in paths):
-        return None
-    chain, key = (_files.read_bytes(path).decode("utf-8", "replace") for path in paths)
+    chain, key = ((_files.read_existing(path) or b"").decode("utf-8", "replace") for path in paths)
     found = _STAMP.match(chain)
     if found is None or found.group(1) != stamp:
         return None
@@ -351,8 +340,7 @@ def _make_files(
 
 def _replace(target: OutputFile, options: dict[str, Any]) -> str:
     _undo.record(options["undo_dir"], target.path)
-    target.mend_access()
-    kept = _files.backup(target.path) if options["backup"] and os.path.exists(target.path) else ""
+    kept = _files.backup(target.path) if options["backup"] and target.info is not None else ""
     target.write()
     return kept
 
@@ -375,9 +363,9 @@ def _describe(certificate: Certificate) -> dict[str, str]:
 
 def _make_diff(target: OutputFile) -> dict[str, str]:
     """Certificates by their names; of the key only which public key it belongs to."""
-    before, after = _summarise(target.old(), target), _summarise(target.content, target)
-    if os.path.exists(target.path) and target.wrong_access():
-        before = f"mode: {stat.S_IMODE(os.stat(target.path).st_mode):04o}\n{before}"
+    before, after = _summarise(target.old, target), _summarise(target.content, target)
+    if target.info is not None and target.wrong_access():
+        before = f"mode: {stat.S_IMODE(target.info.st_mode):04o}\n{before}"
         after = f"mode: {target.mode:04o}\n{after}"
     return {"before_header": target.path, "after_header": target.path, "before": before, "after": after}
 

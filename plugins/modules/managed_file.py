@@ -69,12 +69,11 @@ paths:
 """
 
 import os
-import stat
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.collab.rtc.plugins.module_utils import _files, _undo
+from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree, _undo
 from ansible_collections.collab.rtc.plugins.module_utils._argspec import WRITING
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import certificate
@@ -82,16 +81,16 @@ from ansible_collections.collab.rtc.plugins.module_utils._x509 import certificat
 
 def differs(item: dict[str, Any]) -> bool:
     """Whether a file is not yet what it is to be, its mode included."""
-    if not os.path.exists(item["path"]):
-        return True
-    mode = stat.S_IMODE(os.stat(item["path"]).st_mode)
-    return mode != int(item["mode"], 8) or _files.read_bytes(item["path"]) != item["content"].encode()
+    old = _files.read_state(item["path"])
+    return old is None or old[0] != item["content"].encode() or old[1].st_mode & 0o7777 != int(item["mode"], 8)
 
 
 def make_diff(item: dict[str, Any]) -> dict[str, str]:
     """The diff of one file: certificates by what they say, secrets not at all."""
-    old = _files.read_bytes(item["path"]).decode(errors="replace") if os.path.exists(item["path"]) else ""
-    if int(item["mode"], 8) & 0o077 == 0:
+    found = _files.read_state(item["path"])
+    old = found[0].decode(errors="replace") if found else ""
+    # What others could not read until now is not shown either.
+    if int(item["mode"], 8) & 0o077 == 0 or (found and found[1].st_mode & 0o077 == 0):
         before, after = ("(old content, not shown)\n" if old else ""), "(new content, not shown)\n"
     else:
         before, after = summarize(old), summarize(item["content"])
@@ -119,11 +118,10 @@ def write(item: dict[str, Any], backup: bool, undo_dir: str | None) -> None:
     """Record, then write one file."""
     path = item["path"]
     _undo.record(undo_dir, path)
-    if backup and os.path.exists(path):
+    if backup and _files.look(path) is not None:
         _files.backup(path)
-    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-    real = _files.write_atomic(path, item["content"].encode(), mode=int(item["mode"], 8))
-    os.chmod(real, int(item["mode"], 8))
+    _files_tree.make_directory(os.path.dirname(path))
+    _files.write_atomic(path, item["content"].encode(), mode=int(item["mode"], 8), exact=True)
 
 
 def main() -> None:

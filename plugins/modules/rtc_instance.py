@@ -84,15 +84,16 @@ config_path:
 import os
 import secrets
 import subprocess
-import tempfile
 import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.collab.rtc.plugins.module_utils import _files, _rtc_unit, _undo
+from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree, _rtc_unit, _undo
 from ansible_collections.collab.rtc.plugins.module_utils._argspec import WRITING
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+
+_CHECKS = "/run"
 
 
 class Instance:
@@ -107,7 +108,7 @@ class Instance:
         self.secret_path = f"{self.credentials}/secret"
         self.drop_in = _rtc_unit.tls_drop_in(params["instance"])
         self.tls = params["state"] == "present" and bool((params["config"] or {}).get("tls"))
-        self.before = {path: _read(path) for path in self.paths()}
+        self.before = {path: _files.read_existing(path) for path in self.paths()}
         self.after = self._render()
 
     def paths(self) -> list[str]:
@@ -153,7 +154,7 @@ class Instance:
 
     def apply(self) -> None:
         """Put the files in place, after the server itself accepted the new configuration."""
-        os.makedirs(self.credentials, mode=0o700, exist_ok=True)
+        _files_tree.make_directory(self.credentials, 0o700)
         if self.params["state"] == "present":
             self._check_config()
         for path in self.changed_paths():
@@ -173,15 +174,15 @@ class Instance:
 
     def _put(self, path: str, content: bytes | None) -> None:
         if content is None:
-            if os.path.exists(path):
-                os.unlink(path)
+            _files_tree.remove(path)
         else:
-            os.makedirs(os.path.dirname(path), exist_ok=True)
+            _files_tree.make_directory(os.path.dirname(path))
             _files.write_atomic(path, content, mode=0o600 if path == self.secret_path else 0o644)
 
     def _check_config(self) -> None:
         program = os.path.join(self.params["base"], "current", "rtc-server")
-        with tempfile.TemporaryDirectory() as folder:  # readable by us alone
+        folder = _files_tree.make_hidden_directory(_CHECKS, "rtc-server")  # readable by us alone, gone with a reboot
+        try:
             candidate = os.path.join(folder, "config.toml")
             _files.write_atomic(candidate, self.after[self.config_path] or b"")
             _files.write_atomic(os.path.join(folder, "secret"), self.after[self.secret_path] or b"", mode=0o600)
@@ -192,6 +193,8 @@ class Instance:
                 check=False,
                 env={**os.environ, "CREDENTIALS_DIRECTORY": folder, "RUNTIME_DIRECTORY": self.credentials},
             )
+        finally:
+            _files_tree.remove_tree(folder)
         if result.returncode != 0:
             words = (result.stdout + result.stderr).strip().replace(candidate, self.config_path)
             raise RtcError(f"The RTC server refuses its configuration: {words}", "Nothing was changed.")
@@ -217,7 +220,10 @@ class Instance:
         """Whether certificate or key is another than what the running process was given."""
         names = (_rtc_unit.TLS_CERTIFICATE, _rtc_unit.TLS_KEY)
         given = f"{_rtc_unit.RUN_DIR}/{self.params['instance']}"
-        return self.tls and any(_read(f"{self.credentials}/{name}") != _read(f"{given}/{name}") for name in names)
+        return self.tls and any(
+            _files.read_existing(f"{self.credentials}/{name}") != _files.read_existing(f"{given}/{name}")
+            for name in names
+        )
 
     def reload(self) -> None:
         """Let the running process read certificate and key anew.
@@ -245,10 +251,6 @@ class Instance:
     def stop(self) -> None:
         """Stop and disable the unit."""
         _run(["systemctl", "disable", "--now", self.unit])
-
-
-def _read(path: str) -> bytes | None:
-    return _files.read_bytes(path) if os.path.exists(path) else None
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:

@@ -76,31 +76,32 @@ missing:
   type: bool
 """
 
+import contextlib
 import os
-import shutil
 import subprocess
 import tarfile
-import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.collab.rtc.plugins.module_utils import _files, _rtc_unit, _undo
+from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree, _rtc_unit, _undo
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+
+_MOST_BUNDLE = 1 << 30  # bytes
 
 
 def current_release(base: str) -> str:
     """The name of the release that ``current`` names, or an empty string."""
-    link = os.path.join(base, "current")
-    return os.path.basename(os.readlink(link)) if os.path.islink(link) else ""
+    return os.path.basename(_files_tree.read_link(os.path.join(base, "current")))
 
 
 def unpack(archive: str, target: str, python: str) -> None:
     """Unpack a bundle beside its place, compile it, and rename it into place."""
     parent = os.path.dirname(target)
-    os.makedirs(parent, mode=0o755, exist_ok=True)
-    folder = tempfile.mkdtemp(prefix=".unpack-", dir=parent)
+    _files_tree.make_directory(parent)
+    _files_tree.require_own(parent, "A release")  # so nobody else changes what is unpacked, and run, below
+    folder = _files_tree.make_hidden_directory(parent, "unpack", 0o755)  # programs are for everyone to read
     try:
-        with tarfile.open(archive) as tar:
+        with _files.open_file(archive, _MOST_BUNDLE) as file, tarfile.open(fileobj=file) as tar:
             for member in tar.getmembers():
                 if (
                     member.name.startswith(("/", ".."))
@@ -112,12 +113,10 @@ def unpack(archive: str, target: str, python: str) -> None:
         check_runs(folder, python)
         # The service runs in a read-only file system: compiled once here, not at each start.
         subprocess.run([python, "-m", "compileall", "-q", "-j", "0", folder], check=False, capture_output=True)
-        os.chmod(folder, 0o755)  # noqa: S103 - programs are for everyone to read
-        os.rename(folder, target)
+        _files_tree.rename(folder, os.path.basename(target))
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        _files_tree.remove_tree(folder)
         raise
-    _files.sync_directory(parent)
 
 
 def check_runs(folder: str, python: str) -> None:
@@ -140,22 +139,18 @@ def check_runs(folder: str, python: str) -> None:
 
 def switch(base: str, name: str) -> None:
     """Point ``current`` at a release, in one step."""
-    temporary = os.path.join(base, ".current.new")
-    if os.path.lexists(temporary):
-        os.unlink(temporary)
-    os.symlink(os.path.join("releases", name), temporary)
-    os.rename(temporary, os.path.join(base, "current"))
-    _files.sync_directory(base)
+    _files_tree.replace_link(os.path.join(base, "current"), os.path.join("releases", name))
 
 
 def prune(base: str, keep: int, wanted: list[str]) -> None:
     """Remove the oldest releases; those in ``wanted`` stay whatever their age."""
     folder = os.path.join(base, "releases")
-    names = [name for name in os.listdir(folder) if not name.startswith(".")]
+    names = [name for name in _files_tree.list_directory(folder) if not name.startswith(".")]
     names.sort(key=lambda name: os.stat(os.path.join(folder, name)).st_mtime, reverse=True)
     spare = [name for name in names if name not in wanted]
     for name in spare[max(0, keep - len(wanted)) :]:
-        shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
+        with contextlib.suppress(RtcError):
+            _files_tree.remove_tree(os.path.join(folder, name))
 
 
 def main() -> None:

@@ -63,15 +63,14 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.collab.rtc.plugins.module_utils import _undo
+from ansible_collections.collab.rtc.plugins.module_utils import _files_tree, _undo
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 
 
 def list_runs(path: str) -> list[str]:
     """Names of the runs that changed something, oldest first (names begin with the time)."""
-    if not os.path.isdir(path):
-        return []
-    return sorted(name for name in os.listdir(path) if _undo.entries(os.path.join(path, name)))
+    names = [name for name in _files_tree.list_directory(path) if _files_tree.is_directory(os.path.join(path, name))]
+    return [name for name in names if _undo.entries(os.path.join(path, name))]
 
 
 def list_newer(runs: list[str], run: str, path: str) -> list[str]:
@@ -84,14 +83,24 @@ def list_newer(runs: list[str], run: str, path: str) -> list[str]:
     return list(reversed(runs[runs.index(run) :]))
 
 
-def undo(directories: list[str], check: bool) -> list[str]:
-    """Undo the records in this order; returns the paths that were, or would be, given back."""
+def undo(directories: list[str], check: bool, notes: list[str]) -> list[str]:
+    """Undo the records in this order; returns the paths that were, or would be, given back.
+
+    :param notes: gets what is worth knowing.
+    :raises RtcError: some paths must not be touched any more; everything else was given back.
+    """
     paths = []
+    refused = []
     for directory in directories:
-        if check:
-            paths += [entry["path"] for entry in _undo.entries(directory) if _undo.differs(directory, entry)]
-        else:
-            paths += _undo.restore(directory)
+        try:
+            if check:
+                paths += [entry["path"] for entry in _undo.entries(directory) if _undo.differs(directory, entry)]
+            else:
+                paths += _undo.restore(directory, notes)
+        except RtcError as exc:
+            refused.append(exc)
+    if refused:
+        raise RtcError(" ".join(exc.message for exc in refused), refused[0].remedy)
     return list(dict.fromkeys(paths))
 
 
@@ -111,7 +120,10 @@ def main() -> None:
             run = runs[-1] if runs else ""
         if not run:
             module.exit_json(changed=False, run="", runs=runs, paths=[], removed=[])
-        paths = undo([os.path.join(path, name) for name in list_newer(runs, run, path)], module.check_mode)
+        notes: list[str] = []
+        paths = undo([os.path.join(path, name) for name in list_newer(runs, run, path)], module.check_mode, notes)
+        for note in dict.fromkeys(notes):
+            module.warn(note)
     except (RtcError, OSError) as exc:
         module.fail_json(msg=str(exc))
     listing = "".join(f"{item}\n" for item in paths)

@@ -183,7 +183,8 @@ def _run(module: AnsibleModule, params: dict[str, Any]) -> dict[str, Any]:
     attributes = {str(name): _text(name, value) for name, value in params["attributes"].items()}
     properties = {str(name): _text(name, value) or "" for name, value in params["properties"].items()}
     version = params["tomcat_version"] or detect_version(path)
-    model = connectors.read(_files.read_bytes(path), path, properties)
+    old = _files.read_bytes(path)
+    model = connectors.read(old, path, properties)
     connector, reason = connectors.choose_connector(model, params["connector_port"])
     edit = edit_connector(model, connector, attributes, version)
     result: dict[str, Any] = {
@@ -210,7 +211,7 @@ def _run(module: AnsibleModule, params: dict[str, Any]) -> dict[str, Any]:
             _undo.record(params["undo_dir"], path)
         if params["backup"]:
             result["backup_file"] = _files.backup(path)
-        _files.write_atomic(path, edit.data)
+        _files.write_atomic(path, edit.data, expected=old)
     return result
 
 

@@ -10,11 +10,14 @@ temporary directory. Nothing here raises because a file is missing, unreadable o
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
+from ansible_collections.collab.rtc.plugins.module_utils._place import FileError, LinkError, Place
+
 LIMIT = 4 * 1024 * 1024  # bytes; configuration is smaller, anything larger is not what it is said to be
-_MOST_LINKS = 40  # as Linux (path_resolution(7))
+_LOOK = getattr(os, "O_PATH", os.O_NONBLOCK) | os.O_CLOEXEC
 
 
 class RootFs:
@@ -36,38 +39,27 @@ class RootFs:
         return path if self.root == "/" else self.root + "/" + path.lstrip("/")
 
     def real(self, path: str) -> str:
-        """The host's path with symbolic links followed, an absolute link taken as beneath the root."""
-        if self.root == "/":
-            return os.path.realpath(path)
-        done = "/"
-        todo = [part for part in path.split("/") if part]
-        links = 0
-        while todo:
-            part = todo.pop(0)
-            if part in (".", ".."):
-                done = os.path.dirname(done) if part == ".." else done
-                continue
-            step = os.path.join(done, part)
-            try:
-                target = os.readlink(self.disk(step))
-            except OSError:
-                done = step
-                continue
-            links += 1
-            if links > _MOST_LINKS:
-                return path
-            todo = [piece for piece in target.split("/") if piece] + todo
-            done = "/" if target.startswith("/") else done
-        return done
+        """The host's path with symbolic links followed, an absolute link taken as beneath the root.
+
+        A link that another user made to what is not his is not followed (noted): the path stays as it is then.
+        """
+        if self.root == "/" and os.path.realpath(path) == path:
+            return path
+        try:
+            with Place(path, root=self.root) as place:
+                return os.path.normpath(os.path.join(place.path, *place.missing[1:]))
+        except LinkError as exc:
+            self.note(path, str(exc))
+        except FileError:
+            pass
+        return os.path.normpath(path)
 
     def stat(self, path: str) -> os.stat_result | None:
         """What ``stat`` says, links followed; ``None`` when there is nothing or it may not be seen (noted)."""
         try:
-            return os.stat(self._follow(path))
-        except PermissionError as exc:
+            return os.stat(path if self.root == "/" else self.disk(self.real(path)))
+        except (OSError, ValueError) as exc:
             self._note_refusal(path, exc)
-        except (OSError, ValueError):
-            pass
         return None
 
     def is_dir(self, path: str) -> bool:
@@ -83,22 +75,23 @@ class RootFs:
     def names(self, path: str) -> list[str]:
         """The sorted names in a directory; empty when it is missing or may not be read (noted)."""
         try:
-            return sorted(os.listdir(self._follow(path)))
-        except PermissionError as exc:
+            handle = self._open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except (OSError, ValueError, FileError) as exc:
             self._note_refusal(path, exc)
-        except (OSError, ValueError):
-            pass
-        return []
+            return []
+        try:
+            return sorted(os.listdir(handle))
+        except OSError:
+            return []
+        finally:
+            os.close(handle)
 
     def data(self, path: str, limit: int = LIMIT) -> bytes | None:
         """The bytes of a regular file, at most ``limit``; ``None`` when missing or unreadable (noted)."""
         try:
-            # Not blocking: a named pipe in place of a file must not hang the run.
-            handle = os.open(self._follow(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        except PermissionError as exc:
+            handle = self._open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        except (OSError, ValueError, FileError) as exc:
             self._note_refusal(path, exc)
-            return None
-        except (OSError, ValueError):
             return None
         try:
             with os.fdopen(handle, "rb") as file:
@@ -126,9 +119,49 @@ class RootFs:
         except (OSError, ValueError):
             return ""
 
-    def _follow(self, path: str) -> str:
-        """The path to hand to the operating system, links followed beneath the root."""
-        return path if self.root == "/" else self.disk(self.real(path))
+    def _open(self, path: str, flags: int) -> int:
+        """A descriptor of a directory or regular file, by the rules of ``_files`` about links and names.
 
-    def _note_refusal(self, path: str, exc: OSError) -> None:
-        self.note(path, f"{exc.strerror}: run with become to see it")
+        What is read here is shown, so root reads nothing for a user who may not read it himself.
+
+        :raises OSError: there is nothing, or it may not be read.
+        :raises FileError: a link that is not followed, more than one name, or neither directory nor file.
+        """
+        if self.root != "/":
+            return self._open_by_walk(path, flags)
+        if path.startswith("/proc/") and path.count("/") < 4 and ".." not in path:  # the kernel's
+            return os.open(path, flags | os.O_NOFOLLOW)
+        handle = os.open(path, _LOOK)  # opens nothing yet: no device reacts, no FIFO waits
+        try:
+            info = os.fstat(handle)
+            opened = f"/proc/self/fd/{handle}"
+            if _names(opened) == path and (info.st_nlink == 1 or stat.S_ISDIR(info.st_mode)):
+                if not stat.S_ISREG(info.st_mode) and not stat.S_ISDIR(info.st_mode):
+                    raise FileError(f"{path} is neither a file nor a directory.")
+                return os.open(opened, flags)  # no link led here
+        finally:
+            os.close(handle)
+        return self._open_by_walk(path, flags)
+
+    def _open_by_walk(self, path: str, flags: int) -> int:
+        with Place(path, root=self.root) as place:
+            if place.info is not None and stat.S_ISDIR(place.info.st_mode):
+                return os.open(place.name, flags | os.O_NOFOLLOW, dir_fd=place.directory)
+            if place.info is None:
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+            with place.opened() as (handle, _info):
+                return os.dup(handle)
+
+    def _note_refusal(self, path: str, exc: Exception) -> None:
+        cause = exc if isinstance(exc, OSError) else exc.__cause__
+        if isinstance(cause, PermissionError):
+            self.note(path, f"{cause.strerror}: run with become to see it")
+        elif isinstance(exc, FileError) and not isinstance(cause, OSError):  # not just missing
+            self.note(path, str(exc))
+
+
+def _names(link: str) -> str:
+    try:
+        return os.readlink(link)
+    except OSError:  # no /proc
+        return ""

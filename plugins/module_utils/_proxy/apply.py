@@ -13,7 +13,7 @@ import stat
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.collab.rtc.plugins.module_utils import _files, _undo
+from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree, _undo
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import preflight, selinux_firewalld
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (
@@ -182,17 +182,17 @@ class ProxyChange:
                 self._undo(steps)
                 raise
             self.result.reloaded = self.result.changed = True
-        with contextlib.suppress(OSError):
-            os.unlink(self.marker)
+        with contextlib.suppress(RtcError):
+            _files_tree.remove(self.marker)
 
     def _write(self, steps: list[Step], desired: DesiredLayout, pending: bool) -> None:
         for directory in desired.directories:
-            os.makedirs(directory, mode=0o700, exist_ok=True)
+            _files_tree.make_directory(directory, 0o700)
         for step in steps:
             _undo.record(self.options.undo_dir, step.path)
             if self.options.backup and step.existed and not step.secret and not step.link:
                 self.result.backups.append(_files.backup(step.path))
-        os.makedirs(os.path.dirname(self.marker), mode=0o755, exist_ok=True)
+        _files_tree.make_directory(os.path.dirname(self.marker))
         _files.write_atomic(self.marker, b"The configuration was changed and not yet loaded.\n")
         done: list[Step] = []
         try:
@@ -209,7 +209,7 @@ class ProxyChange:
             for step in reversed(done):
                 step.undo()
             if not pending:
-                os.unlink(self.marker)
+                _files_tree.remove(self.marker)
             raise
 
     def _undo(self, steps: list[Step]) -> None:
@@ -219,8 +219,8 @@ class ProxyChange:
         if steps and self.backend.serves() and not self.backend.validate():
             with contextlib.suppress(RtcError):
                 self.control.take_effect([])
-        with contextlib.suppress(OSError):
-            os.unlink(self.marker)
+        with contextlib.suppress(RtcError):
+            _files_tree.remove(self.marker)
 
 
 class Step:
@@ -228,33 +228,32 @@ class Step:
 
     def __init__(self, path: str, new: DesiredFile | DesiredLink | None) -> None:
         self.path, self.new = path, new
-        self.existed = os.path.lexists(path)
-        self.link = os.readlink(path) if os.path.islink(path) else ""
+        self.link = _files_tree.read_link(path)
         self.secret = isinstance(new, DesiredFile) and new.secret
         self.data = b""
         self.mode = 0
-        if self.existed and not self.link:
-            self.data = _files.read_bytes(path)
-            self.mode = stat.S_IMODE(os.stat(path).st_mode)
-            self.owner = os.stat(path).st_uid, os.stat(path).st_gid
+        found = None if self.link else _files.read_state(path)
+        self.existed = bool(self.link or found)
+        if found:
+            self.data, info = found
+            self.mode = stat.S_IMODE(info.st_mode)
+            self.owner = info.st_uid, info.st_gid
 
     def apply(self) -> None:
         if self.new is None:
-            os.unlink(self.path)
+            _files_tree.remove(self.path)
         elif isinstance(self.new, DesiredLink):
-            _place_link(self.path, self.new.target)
+            _files_tree.replace_link(self.path, self.new.target)
         else:
-            _files.write_atomic(self.path, self.new.data, self.new.mode)
-            if self.new.secret:
-                os.chmod(self.path, self.new.mode)
+            _files.write_atomic(self.path, self.new.data, self.new.mode, exact=self.new.secret)
 
     def undo(self) -> None:
         if self.link:
-            _place_link(self.path, self.link)
+            _files_tree.replace_link(self.path, self.link)
         elif self.existed:
-            _files.write_atomic(self.path, self.data, self.mode, *self.owner)
-        elif os.path.lexists(self.path):
-            os.unlink(self.path)
+            _files.write_atomic(self.path, self.data, self.mode, *self.owner, exact=True)
+        else:
+            _files_tree.remove(self.path)
 
     def diff(self) -> dict[str, str]:
         if self.secret:
@@ -291,18 +290,6 @@ def _mask(data: bytes) -> str:
 def _is_linked(link: DesiredLink) -> bool:
     wanted = os.path.join(os.path.dirname(link.path), link.target)
     return os.path.islink(link.path) and os.path.realpath(link.path) == os.path.realpath(wanted)
-
-
-def _place_link(path: str, target: str) -> None:
-    directory = os.path.dirname(path)
-    if os.path.lexists(path):
-        # Not beside it: nginx includes sites-enabled/*, and a kill must not leave a second link there.
-        temporary = os.path.join(os.path.dirname(directory), f".{os.path.basename(path)}.rtc-{os.getpid()}")
-        os.symlink(target, temporary)
-        os.rename(temporary, path)
-    else:
-        os.symlink(target, path)
-    _files.sync_directory(directory)
 
 
 def summarize(results: list[ChangeResult]) -> dict[str, Any]:

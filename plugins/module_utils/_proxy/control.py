@@ -12,6 +12,8 @@ import os
 import signal
 import time
 
+from ansible_collections.collab.rtc.plugins.module_utils import _files
+from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Listener
 from ansible_collections.collab.rtc.plugins.module_utils._host import processes
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
@@ -21,6 +23,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import B
 # nginx itself tries for 2.5 seconds to bind an address; a master with hundreds of sites takes a second or two to load.
 _WAIT_SECONDS = 20.0
 _POLL_SECONDS = 0.05
+_MOST_LOG = 1 << 50  # bytes: only the end of a log is read, so it may be as large as it likes
 # Two clocks are compared, file times and process starts; both are good to a hundredth of a second.
 _CLOCK_SLACK = 0.03
 
@@ -140,9 +143,9 @@ class _LogTail:
             self.start = os.path.getsize(self.path)
 
     def text(self) -> str:
-        with contextlib.suppress(OSError), open(self.path, encoding="utf-8", errors="replace") as file:
+        with contextlib.suppress(RtcError, OSError), _files.open_file(self.path, _MOST_LOG) as file:
             file.seek(self.start)
-            return file.read(20000)
+            return file.read(20000).decode("utf-8", "replace")
         return ""
 
     def words(self, unit: str, begun: float) -> str:

@@ -11,6 +11,9 @@ import os
 import socket
 import time
 
+from ansible_collections.collab.rtc.plugins.module_utils import _files
+from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+
 WILD4, WILD6 = "0.0.0.0", "::"  # noqa: S104
 
 
@@ -62,9 +65,8 @@ def name_of(pid: int) -> str:
 def read_pid(path: str, names: tuple[str, ...]) -> int:
     """The process of a pid file when it lives and is one of these programs, else 0."""
     try:
-        with open(path, encoding="ascii") as file:
-            pid = int(file.read().split()[0])
-    except (OSError, ValueError, IndexError):
+        pid = int(_files.read_bytes(path, 4096).split()[0])
+    except (RtcError, ValueError, IndexError):
         return 0
     return pid if name_of(pid) in names else 0
 

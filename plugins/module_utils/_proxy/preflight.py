@@ -10,7 +10,7 @@ import errno
 import os
 import ssl
 
-from ansible_collections.collab.rtc.plugins.module_utils import _files
+from ansible_collections.collab.rtc.plugins.module_utils import _files, _memory_file
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Listener, Proxy
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import control, daemon
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Backend, DesiredLayout, ProxyError
@@ -30,9 +30,9 @@ def check_certificate(vhost: VhostPlan) -> list[str]:
         raise ProxyError(f"{vhost.name} has only one of certificate and key.", "Give both, or none for plain HTTP.")
     if not vhost.certificate:
         return []
-    chain = parse_certificates(_files.read_bytes(vhost.certificate, 1024 * 1024), vhost.certificate)
-    _files.read_bytes(vhost.key, 1024 * 1024)
-    _check_pair(vhost)
+    data = _files.read_bytes(vhost.certificate, 1024 * 1024)
+    chain = parse_certificates(data, vhost.certificate)
+    _check_pair(vhost, data, _files.read_bytes(vhost.key, 1024 * 1024))
     leaf = chain[0]
     if not server_certificate.match_name(leaf, vhost.server_name):
         held = ", ".join(leaf.dns_names) or "no name at all"
@@ -58,13 +58,14 @@ def check_authorities(vhost: VhostPlan) -> None:
         parse_certificates(_files.read_bytes(vhost.upstream_ca), vhost.upstream_ca)
 
 
-def _check_pair(vhost: VhostPlan) -> None:
+def _check_pair(vhost: VhostPlan, certificate: bytes, key: bytes) -> None:
     def refuse() -> str:
         raise ProxyError(f"The key {vhost.key} is encrypted with a pass phrase.", "Store it without one, mode 0600.")
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
-        context.load_cert_chain(vhost.certificate, vhost.key, password=refuse)
+        with _memory_file.hold(certificate) as first, _memory_file.hold(key) as second:  # OpenSSL wants paths
+            context.load_cert_chain(_memory_file.path_of(first), _memory_file.path_of(second), refuse)
     except ssl.SSLError as exc:
         if exc.reason == "KEY_VALUES_MISMATCH":
             raise ProxyError(

@@ -10,7 +10,12 @@ import os
 import re
 from typing import Iterable
 
+from ansible_collections.collab.rtc.plugins.module_utils import _files
+from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+
 MASK = "********"
+_SERVER_INFO = "org/apache/catalina/util/ServerInfo.properties"
+_MOST = 4096  # bytes read of a file that has the version
 
 # Attributes whose value nobody is to see, of any element: connectors (http.xml), SSLHostConfig, Certificate,
 # JNDI resources and realms (password, connectionPassword), AJP (secret).
@@ -73,11 +78,12 @@ def _read_jar(path: str) -> str:
     if not os.path.exists(path):
         return ""
     import zipfile  # noqa: PLC0415 - costs more than all the rest, and few files have a Tomcat beside them
+    import zlib  # noqa: PLC0415
 
     try:
-        with zipfile.ZipFile(path) as jar:
-            text = jar.read("org/apache/catalina/util/ServerInfo.properties").decode("latin-1")
-    except (OSError, KeyError, zipfile.BadZipFile):
+        with _files.open_file(path) as file, zipfile.ZipFile(file) as jar, jar.open(_SERVER_INFO) as member:
+            text = member.read(_MOST).decode("latin-1")
+    except (RtcError, OSError, KeyError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error):
         return ""
     match = re.search(r"^server\.number\s*=\s*([\d.]+)", text, re.MULTILINE)
     return match.group(1).strip(".") if match else ""
@@ -85,8 +91,8 @@ def _read_jar(path: str) -> str:
 
 def _read_notes(install: str) -> str:
     try:
-        with open(os.path.join(install, "RELEASE-NOTES"), encoding="latin-1") as file:
-            match = re.search(r"Apache Tomcat Version (\d[\d.]*)", file.read(4096))
-    except OSError:
+        with _files.open_file(os.path.join(install, "RELEASE-NOTES")) as file:
+            match = re.search(r"Apache Tomcat Version (\d[\d.]*)", file.read(_MOST).decode("latin-1"))
+    except (RtcError, OSError):
         return ""
     return match.group(1).strip(".") if match else ""

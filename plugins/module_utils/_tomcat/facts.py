@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import re
 import zipfile
+import zlib
 
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Connector, ServerXml, TlsHost
@@ -26,6 +28,7 @@ _MANAGED = re.compile(
 _TEMPLATES = ("/opt/atlassian/etc/server.xml.j2", "/opt/atlassian/support/server.xml.j2")
 _ENTRY_POINTS = ("/entrypoint.py", "/entrypoint.sh", "/docker-entrypoint.sh", "/usr/local/bin/docker-entrypoint.sh")
 _ENVIRONMENT_SOURCE = "org.apache.tomcat.util.digester.EnvironmentPropertySource"
+_MOST_JAR, _MOST_INFO = 32 * 1024 * 1024, 64 * 1024  # bytes read of the jar, and of this file in it
 _SERVER_INFO = "org/apache/catalina/util/ServerInfo.properties"
 
 
@@ -171,14 +174,15 @@ def generated_by(rootfs: RootFs, text: str) -> str:
 def tomcat_version(rootfs: RootFs, home: str) -> str:
     """The version of the Tomcat in a directory: of lib/catalina.jar, else of RELEASE-NOTES; "" when unknown."""
     jar = home + "/lib/catalina.jar"
-    if rootfs.is_file(jar):
+    content = rootfs.data(jar, _MOST_JAR)
+    if content is not None:
         try:
-            with zipfile.ZipFile(rootfs.disk(rootfs.real(jar))) as archive:
-                text = archive.read(_SERVER_INFO).decode("utf-8", "replace")
+            with zipfile.ZipFile(io.BytesIO(content)) as archive, archive.open(_SERVER_INFO) as member:
+                text = member.read(_MOST_INFO).decode("utf-8", "replace")
             found = re.search(r"server\.info=Apache Tomcat/(\S+)", text)
             if found:
                 return found.group(1)
-        except (OSError, KeyError, zipfile.BadZipFile) as exc:
+        except (OSError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as exc:
             rootfs.note(jar, f"the version of Tomcat cannot be read: {exc}")
     found = re.search(r"Apache Tomcat Version (\d\S*)", rootfs.text(home + "/RELEASE-NOTES") or "")
     return found.group(1) if found else ""

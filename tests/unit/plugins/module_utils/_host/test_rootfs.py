@@ -42,7 +42,7 @@ def test_rootfs_notes_what_is_not_permitted(host, rootfs):
 
 
 def test_rootfs_notes_a_refusal(host, rootfs, monkeypatch):
-    def refuse(path, *rest):
+    def refuse(path, *rest, **more):
         raise PermissionError(13, "Permission denied", path)
 
     host.write("/secret", "x")
