@@ -2,13 +2,14 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Decrypting what key stores hold: AES, Triple DES and RC2 in CBC mode.
+"""What key stores are encrypted with: AES, Triple DES and RC2 in CBC mode.
 
 Why DES and RC2, and why in Python: old PKCS#12 stores are encrypted with them (certificates with RC2 of 40 bits, keys
-with Triple DES: what Java wrote by default before 16, OpenSSL before 3.0), and a run that finds such a store unchanged
-must start no JVM. The distribution's ``cryptography`` cannot list the aliases of a PKCS#12 store (before 36), has no
-RC2 (before 44), and is often not installed. These functions only *decrypt* files of this host with a password that the
-caller has; they never encrypt, and they are not meant to resist an attacker who measures time on the same machine.
+with Triple DES: what Java wrote by default before 16, OpenSSL before 3.0), and no run on a trust store may start a JVM:
+its keytool may belong to somebody else. The distribution's ``cryptography`` cannot list the aliases of a PKCS#12 store
+(before 36), has no RC2 (before 44), and is often not installed. A store is encrypted as it was before, so that the Java
+that reads it can go on reading it; nothing new is ever encrypted with DES or RC2. The functions are not meant to resist
+an attacker who measures time on the same machine.
 """
 
 from __future__ import annotations
@@ -33,16 +34,29 @@ def decrypt_aes(key: bytes, iv: bytes, data: bytes) -> bytes:
     return _decrypt_cbc(_make_aes_block(key), 16, iv, data)
 
 
+def encrypt_aes(key: bytes, iv: bytes, clear: bytes) -> bytes:
+    """The opposite of :func:`decrypt_aes`."""
+    return _encrypt_cbc(_make_aes_forward_block(key), 16, iv, clear)
+
+
 def decrypt_triple_des(key: bytes, iv: bytes, data: bytes) -> bytes:
     """DES-EDE3-CBC with PKCS#7 padding (FIPS 46-3). The key has 24 bytes, or 16 for two-key Triple DES."""
-    if len(key) == 16:
-        key += key[:8]
-    return _decrypt_cbc(_make_triple_des_block(key), 8, iv, data)
+    return _decrypt_cbc(_make_triple_des_block(key, forward=False), 8, iv, data)
+
+
+def encrypt_triple_des(key: bytes, iv: bytes, clear: bytes) -> bytes:
+    """The opposite of :func:`decrypt_triple_des`."""
+    return _encrypt_cbc(_make_triple_des_block(key, forward=True), 8, iv, clear)
 
 
 def decrypt_rc2(key: bytes, effective_bits: int, iv: bytes, data: bytes) -> bytes:
     """RC2-CBC with PKCS#7 padding (RFC 2268)."""
     return _decrypt_cbc(_make_rc2_block(key, effective_bits), 8, iv, data)
+
+
+def encrypt_rc2(key: bytes, effective_bits: int, iv: bytes, clear: bytes) -> bytes:
+    """The opposite of :func:`decrypt_rc2`."""
+    return _encrypt_cbc(_make_rc2_forward_block(key, effective_bits), 8, iv, clear)
 
 
 def _decrypt_cbc(block: Callable[[bytes], int], size: int, iv: bytes, data: bytes) -> bytes:
@@ -60,7 +74,21 @@ def _decrypt_cbc(block: Callable[[bytes], int], size: int, iv: bytes, data: byte
     return bytes(clear[:-pad])
 
 
-# --- AES: the inverse cipher with one table of 32-bit words for each byte of a column (FIPS 197, 5.3.5) ---
+def _encrypt_cbc(block: Callable[[bytes], int], size: int, iv: bytes, clear: bytes) -> bytes:
+    if len(iv) != size:
+        raise CipherError("the initialisation vector is not a block")
+    pad = size - len(clear) % size
+    clear += bytes([pad]) * pad
+    out = bytearray()
+    before = int.from_bytes(iv, "big")
+    for start in range(0, len(clear), size):
+        before ^= int.from_bytes(clear[start : start + size], "big")
+        before = block(before.to_bytes(size, "big"))
+        out += before.to_bytes(size, "big")
+    return bytes(out)
+
+
+# --- AES: one table of 32-bit words for each byte of a column; the inverse cipher as in FIPS 197, 5.3.5 ---
 
 
 def _double(byte: int) -> int:
@@ -166,6 +194,35 @@ def _make_aes_block(key: bytes) -> Callable[[bytes], int]:
     return block
 
 
+def _make_aes_forward_block(key: bytes) -> Callable[[bytes], int]:
+    if len(key) not in (16, 24, 32):
+        raise CipherError("not a key of AES")
+    box = _SBOX
+    # MixColumns of one substituted byte
+    t0 = [_double(box[i]) << 24 | box[i] << 16 | box[i] << 8 | _double(box[i]) ^ box[i] for i in range(256)]
+    t1, t2, t3 = ([_rotate_right(word, bits) for word in t0] for bits in (8, 16, 24))
+    words = _expand_aes_key(key)
+    first, middle, last = words[:4], words[4:-4], words[-4:]
+
+    def block(piece: bytes) -> int:
+        a, b, c, d = struct.unpack(">4I", piece)
+        a, b, c, d = a ^ first[0], b ^ first[1], c ^ first[2], d ^ first[3]
+        for i in range(0, len(middle), 4):
+            a, b, c, d = (
+                t0[a >> 24] ^ t1[b >> 16 & 255] ^ t2[c >> 8 & 255] ^ t3[d & 255] ^ middle[i],
+                t0[b >> 24] ^ t1[c >> 16 & 255] ^ t2[d >> 8 & 255] ^ t3[a & 255] ^ middle[i + 1],
+                t0[c >> 24] ^ t1[d >> 16 & 255] ^ t2[a >> 8 & 255] ^ t3[b & 255] ^ middle[i + 2],
+                t0[d >> 24] ^ t1[a >> 16 & 255] ^ t2[b >> 8 & 255] ^ t3[c & 255] ^ middle[i + 3],
+            )
+        out = 0
+        for word, (w, x, y, z) in zip(last, ((a, b, c, d), (b, c, d, a), (c, d, a, b), (d, a, b, c))):
+            plain = box[w >> 24] << 24 | box[x >> 16 & 255] << 16 | box[y >> 8 & 255] << 8 | box[z & 255]
+            out = out << 32 | plain ^ word
+        return out
+
+    return block
+
+
 # --- DES, with the tables of FIPS 46-3 ---
 
 _INITIAL = [58 - 8 * (i % 8) + (2 * (i // 8) if i < 32 else 2 * (i // 8) - 9) for i in range(64)]
@@ -240,11 +297,14 @@ def _expand_des_key(key: bytes) -> list[tuple[int, ...]]:
     return keys
 
 
-def _make_triple_des_block(key: bytes) -> Callable[[bytes], int]:
+def _make_triple_des_block(key: bytes, forward: bool) -> Callable[[bytes], int]:
+    if len(key) == 16:
+        key += key[:8]
     if len(key) != 24:
         raise CipherError("not a key of Triple DES")
     one, two, three = (_expand_des_key(key[start : start + 8]) for start in (0, 8, 16))
-    passes = (three[::-1], two, one[::-1])  # decrypt with the third, encrypt with the second, decrypt with the first
+    # Encrypt with the first, decrypt with the second, encrypt with the third; a key reversed is its opposite.
+    passes = (one, two[::-1], three) if forward else (three[::-1], two, one[::-1])
     start, end = _make_permutation(False), _make_permutation(True)
     s0, s1, s2, s3, s4, s5, s6, s7 = _make_des_boxes()
 
@@ -320,6 +380,32 @@ def _make_rc2_block(key: bytes, effective_bits: int) -> Callable[[bytes], int]:
                 c = (c - k[b & 63]) & 0xFFFF
                 b = (b - k[a & 63]) & 0xFFFF
                 a = (a - k[d & 63]) & 0xFFFF
+        return int.from_bytes(struct.pack("<4H", a, b, c, d), "big")
+
+    return block
+
+
+def _make_rc2_forward_block(key: bytes, effective_bits: int) -> Callable[[bytes], int]:
+    if not 1 <= len(key) <= 128 or not 1 <= effective_bits <= 1024:
+        raise CipherError("not a key of RC2")
+    k = _expand_rc2_key(key, effective_bits)
+
+    def block(piece: bytes) -> int:
+        a, b, c, d = struct.unpack("<4H", piece)
+        for j in range(0, 64, 4):
+            a = a + k[j] + (d & c) + (~d & b) & 0xFFFF
+            a = (a << 1 | a >> 15) & 0xFFFF
+            b = b + k[j + 1] + (a & d) + (~a & c) & 0xFFFF
+            b = (b << 2 | b >> 14) & 0xFFFF
+            c = c + k[j + 2] + (b & a) + (~b & d) & 0xFFFF
+            c = (c << 3 | c >> 13) & 0xFFFF
+            d = d + k[j + 3] + (c & b) + (~c & a) & 0xFFFF
+            d = (d << 5 | d >> 11) & 0xFFFF
+            if j in (16, 40):  # RFC 2268, 3.2: mashing after five and after eleven of the sixteen rounds
+                a = (a + k[d & 63]) & 0xFFFF
+                b = (b + k[a & 63]) & 0xFFFF
+                c = (c + k[b & 63]) & 0xFFFF
+                d = (d + k[c & 63]) & 0xFFFF
         return int.from_bytes(struct.pack("<4H", a, b, c, d), "big")
 
     return block

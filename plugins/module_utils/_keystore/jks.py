@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reading and writing Java's own key store format, JKS, and reading JCEKS.
+"""Reading and writing Java's own key store format, JKS, and JCEKS, which differs in what keys are encrypted with.
 
 The format is what ``sun.security.provider.JavaKeyStore`` of OpenJDK reads and writes; it has no specification.
 Big-endian: magic, version (1 or 2), count, entries, and SHA-1 of the password (UTF-16BE), a salt text and all that
@@ -28,7 +28,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import 
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import asn1
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 MAGIC = {b"\xfe\xed\xfe\xed": "jks", b"\xce\xce\xce\xce": "jceks"}
 KEY_PROTECTOR = "1.3.6.1.4.1.42.2.17.1.1"  # OID of the algorithm of JKS for private keys
@@ -76,16 +76,7 @@ def read(data: bytes, password: str | None, name: str = "The key store") -> KeyS
     if kind is None:
         raise DamagedKeyStoreError(f"{name} is not a JKS key store.", "Check the path.")
     reader = _Reader(data, name)
-    reader.take(4)
-    version = reader.number(4)
-    if version not in (1, 2):
-        raise DamagedKeyStoreError(
-            f"{name} says that its format has the version {version}.", "Restore it from a backup."
-        )
-    entries = {}
-    for _number in range(reader.number(4)):
-        entry = _read_entry(reader, version)
-        entries[entry.alias] = entry
+    entries = {entry.alias: entry for entry, _raw in _read_entries(reader)}
     end = reader.position
     digest = reader.take(_DIGEST)
     if reader.position != len(data):
@@ -108,6 +99,20 @@ def write(entries: Iterable[KeyStoreEntry], password: str, kind: str = "jks") ->
     items = list(entries)
     magic = next(magic for magic, name in MAGIC.items() if name == kind)
     body = magic + struct.pack(">II", 2, len(items)) + b"".join(_encode_entry(entry) for entry in items)
+    return body + _compute_digest(body, password)
+
+
+def edit(data: bytes, removed: set[str], added: Iterable[KeyStoreEntry], password: str) -> bytes:
+    """The bytes of a store without some entries and with others at its end; what stays, stays byte for byte.
+
+    :param data: a store that :func:`read` takes, of version 1 or 2: it stays what it is.
+    :param removed: aliases as they are in the file.
+    :param password: the store's.
+    """
+    version = int.from_bytes(data[4:8], "big")
+    kept = [raw for entry, raw in _read_entries(_Reader(data, "The key store")) if entry.alias not in removed]
+    kept += [_encode_entry(entry, version) for entry in added]
+    body = data[:8] + struct.pack(">I", len(kept)) + b"".join(kept)
     return body + _compute_digest(body, password)
 
 
@@ -180,6 +185,20 @@ def _apply_keystream(data: bytes, secret: bytes, salt: bytes) -> bytes:
     return bytes(left ^ right for left, right in zip(data, stream))
 
 
+def _read_entries(reader: _Reader) -> Iterator[tuple[KeyStoreEntry, bytes]]:
+    """The entries, each with its bytes; the reader is at the end of the last one afterwards."""
+    reader.take(4)
+    version = reader.number(4)
+    if version not in (1, 2):
+        raise DamagedKeyStoreError(
+            f"{reader.name} says that its format has the version {version}.", "Restore it from a backup."
+        )
+    for _number in range(reader.number(4)):
+        start = reader.position
+        entry = _read_entry(reader, version)
+        yield entry, reader.data[start : reader.position]
+
+
 def _read_entry(reader: _Reader, version: int) -> KeyStoreEntry:
     start = reader.position
     tag = reader.number(4)
@@ -207,14 +226,15 @@ def _read_entry(reader: _Reader, version: int) -> KeyStoreEntry:
 
 def _read_certificate(reader: _Reader, version: int) -> bytes:
     if version == 2:
-        reader.text()  # "X.509"; version 1 has no other
+        reader.text()  # "X.509"
     return reader.take(reader.number(4))
 
 
-def _encode_entry(entry: KeyStoreEntry) -> bytes:
+def _encode_entry(entry: KeyStoreEntry, version: int = 2) -> bytes:
     alias = _encode_text(entry.alias.lower())
     head = struct.pack(">H", len(alias)) + alias + struct.pack(">Q", entry.created_ms)
-    certificates = b"".join(b"\x00\x05X.509" + struct.pack(">I", len(der)) + der for der in entry.certificates)
+    form = b"\x00\x05X.509" if version == 2 else b""  # version 1 has no other
+    certificates = b"".join(form + struct.pack(">I", len(der)) + der for der in entry.certificates)
     if entry.kind == "trusted":
         return struct.pack(">I", _TRUSTED) + head + certificates
     key = struct.pack(">I", len(entry.key)) + entry.key

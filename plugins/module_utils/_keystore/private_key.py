@@ -124,7 +124,9 @@ def _pick_entry(store: KeyStore, source: KeySource) -> KeyMaterial:
     if source.alias:
         entry = store.find(source.alias)
         if entry is None or entry.kind != "key":
-            what = "is a certificate without a key" if entry else "is not there"
+            what = "is not there"
+            if entry is not None:
+                what = "is a secret key" if entry.kind == "secret" else "is a certificate without a key"
             raise UnusableKeyError(
                 f"{source.store}: the alias '{source.alias}' {what}.", f"Keys in the store: {there}. Correct the alias."
             )
