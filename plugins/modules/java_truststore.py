@@ -13,8 +13,8 @@ author:
   - collab.rtc authors (@collab-rtc)
 description:
   - Makes a set of certificates present in, or absent from, the trust store of a JRE or a trust store of its own.
-  - Reads and writes JKS, JCEKS and PKCS#12 stores itself, those without a password too. It starts no JVM, so that it does
-    not matter who may write the JRE that the store belongs to. A PKCS#12 store stays encrypted as it was.
+  - Reads and writes JKS, JCEKS and PKCS#12 stores itself, those without a password too. It starts no JVM, so that it
+    does not matter who may write the JRE that the store belongs to. A PKCS#12 store stays encrypted as it was.
   - Of a chain it trusts the certificate that will still be right after the next renewal, see O(trust).
   - A certificate that is there under another alias is not added again.
   - The store is replaced as a whole. Whenever the run is interrupted, the old or the new store is there. A symbolic
@@ -29,8 +29,8 @@ options:
     type: path
   jre_home:
     description:
-      - Home directory of the JRE that the application runs on (its C(java.home)). Its trust store is meant, unless O(path)
-        names another.
+      - Home directory of the JRE that the application runs on (its C(java.home)). Its trust store is meant, unless
+        O(path) names another.
     type: path
   password:
     description:

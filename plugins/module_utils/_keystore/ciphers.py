@@ -2,14 +2,13 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What key stores are encrypted with: AES, Triple DES and RC2 in CBC mode.
+"""Decrypting what key stores hold: AES, Triple DES and RC2 in CBC mode. The opposite is in ``encrypting``.
 
 Why DES and RC2, and why in Python: old PKCS#12 stores are encrypted with them (certificates with RC2 of 40 bits, keys
 with Triple DES: what Java wrote by default before 16, OpenSSL before 3.0), and no run on a trust store may start a JVM:
 its keytool may belong to somebody else. The distribution's ``cryptography`` cannot list the aliases of a PKCS#12 store
-(before 36), has no RC2 (before 44), and is often not installed. A store is encrypted as it was before, so that the Java
-that reads it can go on reading it; nothing new is ever encrypted with DES or RC2. The functions are not meant to resist
-an attacker who measures time on the same machine.
+(before 36), has no RC2 (before 44), and is often not installed. These functions are not meant to resist an attacker who
+measures time on the same machine.
 """
 
 from __future__ import annotations
@@ -34,29 +33,14 @@ def decrypt_aes(key: bytes, iv: bytes, data: bytes) -> bytes:
     return _decrypt_cbc(_make_aes_block(key), 16, iv, data)
 
 
-def encrypt_aes(key: bytes, iv: bytes, clear: bytes) -> bytes:
-    """The opposite of :func:`decrypt_aes`."""
-    return _encrypt_cbc(_make_aes_forward_block(key), 16, iv, clear)
-
-
 def decrypt_triple_des(key: bytes, iv: bytes, data: bytes) -> bytes:
     """DES-EDE3-CBC with PKCS#7 padding (FIPS 46-3). The key has 24 bytes, or 16 for two-key Triple DES."""
-    return _decrypt_cbc(_make_triple_des_block(key, forward=False), 8, iv, data)
-
-
-def encrypt_triple_des(key: bytes, iv: bytes, clear: bytes) -> bytes:
-    """The opposite of :func:`decrypt_triple_des`."""
-    return _encrypt_cbc(_make_triple_des_block(key, forward=True), 8, iv, clear)
+    return _decrypt_cbc(make_triple_des_block(key, forward=False), 8, iv, data)
 
 
 def decrypt_rc2(key: bytes, effective_bits: int, iv: bytes, data: bytes) -> bytes:
     """RC2-CBC with PKCS#7 padding (RFC 2268)."""
     return _decrypt_cbc(_make_rc2_block(key, effective_bits), 8, iv, data)
-
-
-def encrypt_rc2(key: bytes, effective_bits: int, iv: bytes, clear: bytes) -> bytes:
-    """The opposite of :func:`decrypt_rc2`."""
-    return _encrypt_cbc(_make_rc2_forward_block(key, effective_bits), 8, iv, clear)
 
 
 def _decrypt_cbc(block: Callable[[bytes], int], size: int, iv: bytes, data: bytes) -> bytes:
@@ -74,24 +58,10 @@ def _decrypt_cbc(block: Callable[[bytes], int], size: int, iv: bytes, data: byte
     return bytes(clear[:-pad])
 
 
-def _encrypt_cbc(block: Callable[[bytes], int], size: int, iv: bytes, clear: bytes) -> bytes:
-    if len(iv) != size:
-        raise CipherError("the initialisation vector is not a block")
-    pad = size - len(clear) % size
-    clear += bytes([pad]) * pad
-    out = bytearray()
-    before = int.from_bytes(iv, "big")
-    for start in range(0, len(clear), size):
-        before ^= int.from_bytes(clear[start : start + size], "big")
-        before = block(before.to_bytes(size, "big"))
-        out += before.to_bytes(size, "big")
-    return bytes(out)
-
-
 # --- AES: one table of 32-bit words for each byte of a column; the inverse cipher as in FIPS 197, 5.3.5 ---
 
 
-def _double(byte: int) -> int:
+def double(byte: int) -> int:
     byte <<= 1
     return byte ^ 0x11B if byte & 0x100 else byte
 
@@ -101,7 +71,7 @@ def _multiply(left: int, right: int) -> int:
     while right:
         if right & 1:
             product ^= left
-        left, right = _double(left), right >> 1
+        left, right = double(left), right >> 1
     return product
 
 
@@ -109,7 +79,7 @@ def _make_aes_boxes() -> tuple[bytes, bytes]:
     box = [0] * 256
     p = q = 1
     while True:  # p runs through all non-zero field elements, q through their inverses
-        p ^= _double(p)
+        p ^= double(p)
         q ^= q << 1
         q ^= q << 2
         q ^= q << 4
@@ -125,26 +95,26 @@ def _make_aes_boxes() -> tuple[bytes, bytes]:
     return bytes(box), bytes(inverse)
 
 
-_SBOX, _INVERSE = _make_aes_boxes()
+SBOX, _INVERSE = _make_aes_boxes()
 
 
 def _mix_column(byte: int) -> int:
     return _multiply(byte, 14) << 24 | _multiply(byte, 9) << 16 | _multiply(byte, 13) << 8 | _multiply(byte, 11)
 
 
-def _rotate_right(word: int, bits: int) -> int:
+def rotate_right(word: int, bits: int) -> int:
     return (word >> bits | word << (32 - bits)) & 0xFFFFFFFF
 
 
-def _expand_aes_key(key: bytes) -> list[int]:
+def expand_aes_key(key: bytes) -> list[int]:
     count = len(key) // 4
     words = list(struct.unpack(f">{count}I", key))
     constant = 1
     for index in range(count, 4 * (count + 7)):
         word = words[-1]
         if index % count == 0:
-            word = _substitute(_rotate_right(word, 24)) ^ constant << 24
-            constant = _double(constant)
+            word = _substitute(rotate_right(word, 24)) ^ constant << 24
+            constant = double(constant)
         elif count > 6 and index % count == 4:
             word = _substitute(word)
         words.append(words[-count] ^ word)
@@ -152,7 +122,7 @@ def _expand_aes_key(key: bytes) -> list[int]:
 
 
 def _substitute(word: int) -> int:
-    return int.from_bytes(bytes(_SBOX[byte] for byte in word.to_bytes(4, "big")), "big")
+    return int.from_bytes(bytes(SBOX[byte] for byte in word.to_bytes(4, "big")), "big")
 
 
 def _make_aes_block(key: bytes) -> Callable[[bytes], int]:
@@ -160,8 +130,8 @@ def _make_aes_block(key: bytes) -> Callable[[bytes], int]:
         raise CipherError("not a key of AES")
     mixed = [_mix_column(byte) for byte in range(256)]  # InvMixColumns of one byte
     t0 = [mixed[_INVERSE[byte]] for byte in range(256)]
-    t1, t2, t3 = ([_rotate_right(word, bits) for word in t0] for bits in (8, 16, 24))
-    words = _expand_aes_key(key)
+    t1, t2, t3 = ([rotate_right(word, bits) for word in t0] for bits in (8, 16, 24))
+    words = expand_aes_key(key)
     last, first = words[:4], words[-4:]
     middle = []
     for position in range(len(words) - 8, 0, -4):
@@ -169,9 +139,9 @@ def _make_aes_block(key: bytes) -> Callable[[bytes], int]:
             b = word.to_bytes(4, "big")
             middle.append(
                 mixed[b[0]]
-                ^ _rotate_right(mixed[b[1]], 8)
-                ^ _rotate_right(mixed[b[2]], 16)
-                ^ _rotate_right(mixed[b[3]], 24)
+                ^ rotate_right(mixed[b[1]], 8)
+                ^ rotate_right(mixed[b[2]], 16)
+                ^ rotate_right(mixed[b[3]], 24)
             )
     box = _INVERSE
 
@@ -187,35 +157,6 @@ def _make_aes_block(key: bytes) -> Callable[[bytes], int]:
             )
         out = 0
         for word, (w, x, y, z) in zip(last, ((a, d, c, b), (b, a, d, c), (c, b, a, d), (d, c, b, a))):
-            plain = box[w >> 24] << 24 | box[x >> 16 & 255] << 16 | box[y >> 8 & 255] << 8 | box[z & 255]
-            out = out << 32 | plain ^ word
-        return out
-
-    return block
-
-
-def _make_aes_forward_block(key: bytes) -> Callable[[bytes], int]:
-    if len(key) not in (16, 24, 32):
-        raise CipherError("not a key of AES")
-    box = _SBOX
-    # MixColumns of one substituted byte
-    t0 = [_double(box[i]) << 24 | box[i] << 16 | box[i] << 8 | _double(box[i]) ^ box[i] for i in range(256)]
-    t1, t2, t3 = ([_rotate_right(word, bits) for word in t0] for bits in (8, 16, 24))
-    words = _expand_aes_key(key)
-    first, middle, last = words[:4], words[4:-4], words[-4:]
-
-    def block(piece: bytes) -> int:
-        a, b, c, d = struct.unpack(">4I", piece)
-        a, b, c, d = a ^ first[0], b ^ first[1], c ^ first[2], d ^ first[3]
-        for i in range(0, len(middle), 4):
-            a, b, c, d = (
-                t0[a >> 24] ^ t1[b >> 16 & 255] ^ t2[c >> 8 & 255] ^ t3[d & 255] ^ middle[i],
-                t0[b >> 24] ^ t1[c >> 16 & 255] ^ t2[d >> 8 & 255] ^ t3[a & 255] ^ middle[i + 1],
-                t0[c >> 24] ^ t1[d >> 16 & 255] ^ t2[a >> 8 & 255] ^ t3[b & 255] ^ middle[i + 2],
-                t0[d >> 24] ^ t1[a >> 16 & 255] ^ t2[b >> 8 & 255] ^ t3[c & 255] ^ middle[i + 3],
-            )
-        out = 0
-        for word, (w, x, y, z) in zip(last, ((a, b, c, d), (b, c, d, a), (c, d, a, b), (d, a, b, c))):
             plain = box[w >> 24] << 24 | box[x >> 16 & 255] << 16 | box[y >> 8 & 255] << 8 | box[z & 255]
             out = out << 32 | plain ^ word
         return out
@@ -297,7 +238,7 @@ def _expand_des_key(key: bytes) -> list[tuple[int, ...]]:
     return keys
 
 
-def _make_triple_des_block(key: bytes, forward: bool) -> Callable[[bytes], int]:
+def make_triple_des_block(key: bytes, forward: bool) -> Callable[[bytes], int]:
     if len(key) == 16:
         key += key[:8]
     if len(key) != 24:
@@ -351,7 +292,7 @@ _PI = bytes.fromhex(
 )
 
 
-def _expand_rc2_key(key: bytes, effective_bits: int) -> tuple[int, ...]:
+def expand_rc2_key(key: bytes, effective_bits: int) -> tuple[int, ...]:
     size = (effective_bits + 7) // 8
     mask = 0xFF >> (8 * size - effective_bits)
     table = list(key)
@@ -366,7 +307,7 @@ def _expand_rc2_key(key: bytes, effective_bits: int) -> tuple[int, ...]:
 def _make_rc2_block(key: bytes, effective_bits: int) -> Callable[[bytes], int]:
     if not 1 <= len(key) <= 128 or not 1 <= effective_bits <= 1024:
         raise CipherError("not a key of RC2")
-    k = _expand_rc2_key(key, effective_bits)
+    k = expand_rc2_key(key, effective_bits)
 
     def block(piece: bytes) -> int:
         a, b, c, d = struct.unpack("<4H", piece)
@@ -380,32 +321,6 @@ def _make_rc2_block(key: bytes, effective_bits: int) -> Callable[[bytes], int]:
                 c = (c - k[b & 63]) & 0xFFFF
                 b = (b - k[a & 63]) & 0xFFFF
                 a = (a - k[d & 63]) & 0xFFFF
-        return int.from_bytes(struct.pack("<4H", a, b, c, d), "big")
-
-    return block
-
-
-def _make_rc2_forward_block(key: bytes, effective_bits: int) -> Callable[[bytes], int]:
-    if not 1 <= len(key) <= 128 or not 1 <= effective_bits <= 1024:
-        raise CipherError("not a key of RC2")
-    k = _expand_rc2_key(key, effective_bits)
-
-    def block(piece: bytes) -> int:
-        a, b, c, d = struct.unpack("<4H", piece)
-        for j in range(0, 64, 4):
-            a = a + k[j] + (d & c) + (~d & b) & 0xFFFF
-            a = (a << 1 | a >> 15) & 0xFFFF
-            b = b + k[j + 1] + (a & d) + (~a & c) & 0xFFFF
-            b = (b << 2 | b >> 14) & 0xFFFF
-            c = c + k[j + 2] + (b & a) + (~b & d) & 0xFFFF
-            c = (c << 3 | c >> 13) & 0xFFFF
-            d = d + k[j + 3] + (c & b) + (~c & a) & 0xFFFF
-            d = (d << 5 | d >> 11) & 0xFFFF
-            if j in (16, 40):  # RFC 2268, 3.2: mashing after five and after eleven of the sixteen rounds
-                a = (a + k[d & 63]) & 0xFFFF
-                b = (b + k[a & 63]) & 0xFFFF
-                c = (c + k[b & 63]) & 0xFFFF
-                d = (d + k[c & 63]) & 0xFFFF
         return int.from_bytes(struct.pack("<4H", a, b, c, d), "big")
 
     return block

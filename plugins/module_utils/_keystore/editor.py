@@ -4,9 +4,9 @@
 
 """Changing a trust store: what is to be added or removed, and the new bytes.
 
-All is written here, and no JVM is started: a keytool may belong to somebody who must not become root by it. Entries that
-are not concerned stay byte for byte (``jks.edit``, ``pkcs12_edit.edit``). The result is read back and compared with what
-was asked before it replaces the store.
+All is written here, and no JVM is started: a keytool may belong to somebody who must not become root by it. Entries
+that are not concerned stay byte for byte (``jks.edit``, ``pkcs12_edit.edit``). The result is read back and compared
+with what was asked before it replaces the store.
 """
 
 from __future__ import annotations

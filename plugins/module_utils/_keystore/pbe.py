@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import ciphers
 from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import (
@@ -18,8 +17,8 @@ from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import 
 )
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import asn1
 
-# A store may ask for any number of rounds; Java's own limit (PKCS12KeyStore.MAX_ITERATION_COUNT) bounds the work. Here it
-# is the limit of a whole store too: whoever may write one may not keep root busy for hours.
+# A store may ask for any number of rounds; Java's own limit (PKCS12KeyStore.MAX_ITERATION_COUNT) bounds the work. Here
+# it is the limit of a whole store too: whoever may write one may not keep root busy for hours.
 MAX_ROUNDS = 5_000_000
 # Bytes that are decrypted here; Triple DES takes half a minute for them. The authorities of a JRE are 200 kB.
 MAX_ENCRYPTED = 4 * 1024 * 1024
@@ -39,9 +38,9 @@ _HMACS = {
     "1.2.840.113549.2.10": "sha384",
     "1.2.840.113549.2.11": "sha512",
 }
-_PBES2, _PBKDF2, _PBMAC1 = "1.2.840.113549.1.5.13", "1.2.840.113549.1.5.12", "1.2.840.113549.1.5.14"
+PBES2, _PBKDF2, PBMAC1 = "1.2.840.113549.1.5.13", "1.2.840.113549.1.5.12", "1.2.840.113549.1.5.14"
 _AES = {"2.16.840.1.101.3.4.1.2": 16, "2.16.840.1.101.3.4.1.22": 24, "2.16.840.1.101.3.4.1.42": 32}  # key bytes
-_TRIPLE_DES = "1.2.840.113549.3.7"
+TRIPLE_DES = "1.2.840.113549.3.7"
 _PBE = "1.2.840.113549.1.12.1."  # + number: RFC 7292, appendix C
 _PBE_DES = {"3": 24, "4": 16}  # key bytes
 _PBE_RC2 = {"5": 128, "6": 40}  # key bits
@@ -59,9 +58,9 @@ def decrypt(algorithm: asn1.Value, data: bytes, password: str, name: str) -> byt
         raise UnsupportedKeyStoreError(f"{name} has more than {MAX_ENCRYPTED} encrypted bytes.")
     failure = ciphers.CipherError("no password")
     try:
-        for secret in _encode_password(password):
+        for secret in encode_password(password):
             try:
-                return _Cipher(algorithm, password, secret).decrypt(data)
+                return Cipher(algorithm, password, secret).decrypt(data)
             except ciphers.CipherError as exc:
                 failure = exc
     except IndexError as exc:
@@ -69,61 +68,23 @@ def decrypt(algorithm: asn1.Value, data: bytes, password: str, name: str) -> byt
     raise WrongPasswordError(f"The password does not open {name}.", "Give the store's password.") from failure
 
 
-def encrypt_again(algorithm: asn1.Value, data: bytes, clear: bytes, password: str) -> tuple[bytes, bytes]:
-    """Encrypt other content as some was: the same algorithms and rounds, a new salt and initialisation vector.
-
-    :param algorithm: the AlgorithmIdentifier of what was there, which has been decrypted with the password.
-    :param data: what was there, encrypted.
-    :param clear: what is to be there.
-    :returns: the AlgorithmIdentifier (DER), and the encrypted content.
-    """
-    secrets = _encode_password(password)
-    secret = secrets[0] if len(secrets) == 1 else next(one for one in secrets if _opens(algorithm, data, password, one))
-    fresh = _renew_salt(algorithm)
-    return fresh, _Cipher(asn1.read(fresh), password, secret).encrypt(clear)
-
-
 def check_mac(mac: asn1.Value, content: bytes, password: str, name: str) -> None:
     """Check the integrity of a store with the password (MacData of RFC 7292, PBMAC1 of RFC 9579).
 
     :raises WrongPasswordError: it does not match.
     """
-    if not any(_matches(mac, content, password, secret) for secret in _encode_password(password)):
+    if not any(matches(mac, content, password, secret) for secret in encode_password(password)):
         raise WrongPasswordError(
             f"The password does not open {name} (or the file was changed by something that is not Java).",
             "Give the store's password; Java's own trust stores have 'changeit'.",
         )
 
 
-def renew_mac(mac: asn1.Value, old: bytes, content: bytes, password: str) -> bytes:
-    """The MacData (DER) of other content, by the same algorithm and number of rounds, with a new salt.
-
-    :param old: the content that ``mac`` is of; it has been checked with the password.
-    """
-    info, *rest = mac.children(asn1.SEQUENCE)
-    algorithm = info.children(asn1.SEQUENCE)[0]
-    secret = next(one for one in _encode_password(password) if _matches(mac, old, password, one))
-    if algorithm.children(asn1.SEQUENCE)[0].oid() == _PBMAC1:
-        # The salt is that of PBKDF2; the one beside it is not used (RFC 9579, 4).
-        oid, parameters = algorithm.children()
-        derivation, *others = parameters.children(asn1.SEQUENCE)
-        parameters_der = asn1.encode(asn1.SEQUENCE, _renew_pbkdf2_salt(derivation), *(one.raw for one in others))
-        algorithm_der = asn1.encode(asn1.SEQUENCE, oid.raw, parameters_der)
-        rest_der = [one.raw for one in rest]
-    else:
-        algorithm_der = algorithm.raw
-        rest_der = [_make_salt(rest[0]), *(one.raw for one in rest[1:])]
-    unsigned = asn1.encode(asn1.SEQUENCE, algorithm_der, asn1.encode(asn1.OCTET_STRING, b""))
-    digest = _compute_mac(asn1.read(asn1.encode(asn1.SEQUENCE, unsigned, *rest_der)), content, password, secret)
-    signed = asn1.encode(asn1.SEQUENCE, algorithm_der, asn1.encode(asn1.OCTET_STRING, digest))
-    return asn1.encode(asn1.SEQUENCE, signed, *rest_der)
-
-
 def count_rounds(algorithm: asn1.Value) -> int:
     """The rounds of key derivation that an algorithm of encryption asks for; 0 where it is not one known here."""
     fields = algorithm.children(asn1.SEQUENCE)
     oid = fields[0].oid()
-    if oid == _PBES2:
+    if oid == PBES2:
         return _count_pbkdf2_rounds(fields[1].children(asn1.SEQUENCE)[0])
     return fields[1].children(asn1.SEQUENCE)[1].integer() if oid.startswith(_PBE) else 0
 
@@ -132,7 +93,7 @@ def count_mac_rounds(mac: asn1.Value) -> int:
     """The rounds of key derivation that the integrity check asks for."""
     fields = mac.children(asn1.SEQUENCE)
     algorithm = fields[0].children(asn1.SEQUENCE)[0].children(asn1.SEQUENCE)
-    if algorithm[0].oid() == _PBMAC1:
+    if algorithm[0].oid() == PBMAC1:
         return _count_pbkdf2_rounds(algorithm[1].children(asn1.SEQUENCE)[0])
     return fields[2].integer() if len(fields) > 2 else 1
 
@@ -166,27 +127,27 @@ def _repeat_to_blocks(data: bytes, block: int) -> bytes:
     return (data * (size // len(data) + 1))[:size] if data else b""
 
 
-def _encode_password(password: str) -> list[bytes]:
+def encode_password(password: str) -> list[bytes]:
     """The password as PKCS#12 wants it. Programs disagree on the empty one, so both readings are tried."""
     secret = password.encode("utf-16-be", "surrogatepass") + b"\x00\x00"
     return [secret] if password else [secret, b""]
 
 
-class _Cipher:
+class Cipher:
     """An algorithm of encryption with its key and initialisation vector.
 
-    :param secret: the password as :func:`_encode_password` has it; PBES2 takes the password itself.
+    :param secret: the password as :func:`encode_password` has it; PBES2 takes the password itself.
     """
 
     def __init__(self, algorithm: asn1.Value, password: str, secret: bytes) -> None:
         fields = algorithm.children(asn1.SEQUENCE)
         oid = fields[0].oid()
         self.rc2_bits = 0
-        if oid == _PBES2:
+        if oid == PBES2:
             derivation, cipher = fields[1].children(asn1.SEQUENCE)
             cipher_fields = cipher.children(asn1.SEQUENCE)
             self.oid, self.iv = cipher_fields[0].oid(), cipher_fields[1].octets()
-            size = 24 if self.oid == _TRIPLE_DES else _AES.get(self.oid, 0)
+            size = 24 if self.oid == TRIPLE_DES else _AES.get(self.oid, 0)
             if not size:
                 raise _unsupported(self.oid)
             self.key = _derive_pbkdf2(derivation, password, size)
@@ -198,68 +159,27 @@ class _Cipher:
             raise _unsupported(oid)
         salt, rounds = fields[1].children(asn1.SEQUENCE)
         count = _check_rounds(rounds.integer())
-        self.oid = "" if self.rc2_bits else _TRIPLE_DES
+        self.oid = "" if self.rc2_bits else TRIPLE_DES
         self.key = derive(secret, salt.octets(), _KEY, count, size)
         self.iv = derive(secret, salt.octets(), _IV, count, 8)
 
     def decrypt(self, data: bytes) -> bytes:
         if self.rc2_bits:
             return ciphers.decrypt_rc2(self.key, self.rc2_bits, self.iv, data)
-        decrypt_block = ciphers.decrypt_triple_des if self.oid == _TRIPLE_DES else ciphers.decrypt_aes
+        decrypt_block = ciphers.decrypt_triple_des if self.oid == TRIPLE_DES else ciphers.decrypt_aes
         return decrypt_block(self.key, self.iv, data)
 
-    def encrypt(self, clear: bytes) -> bytes:
-        if self.rc2_bits:
-            return ciphers.encrypt_rc2(self.key, self.rc2_bits, self.iv, clear)
-        encrypt_block = ciphers.encrypt_triple_des if self.oid == _TRIPLE_DES else ciphers.encrypt_aes
-        return encrypt_block(self.key, self.iv, clear)
 
-
-def _opens(algorithm: asn1.Value, data: bytes, password: str, secret: bytes) -> bool:
-    try:
-        _Cipher(algorithm, password, secret).decrypt(data)
-    except ciphers.CipherError:
-        return False
-    return True
-
-
-def _renew_salt(algorithm: asn1.Value) -> bytes:
-    """The AlgorithmIdentifier with another salt and, in PBES2, another initialisation vector."""
-    oid, parameters = algorithm.children(asn1.SEQUENCE)
-    first, second, *others = parameters.children(asn1.SEQUENCE)
-    if oid.oid() == _PBES2:
-        cipher, iv, *more = second.children(asn1.SEQUENCE)
-        fresh_iv = asn1.encode(asn1.OCTET_STRING, os.urandom(len(iv.octets())))
-        second_der = asn1.encode(asn1.SEQUENCE, cipher.raw, fresh_iv, *(one.raw for one in more))
-        pieces = [_renew_pbkdf2_salt(first), second_der]
-    else:
-        pieces = [_make_salt(first), second.raw]
-    parameters_der = asn1.encode(asn1.SEQUENCE, *pieces, *(one.raw for one in others))
-    return asn1.encode(asn1.SEQUENCE, oid.raw, parameters_der)
-
-
-def _renew_pbkdf2_salt(derivation: asn1.Value) -> bytes:
-    oid, parameters = derivation.children(asn1.SEQUENCE)
-    salt, *others = parameters.children(asn1.SEQUENCE)
-    parameters_der = asn1.encode(asn1.SEQUENCE, _make_salt(salt), *(one.raw for one in others))
-    return asn1.encode(asn1.SEQUENCE, oid.raw, parameters_der)
-
-
-def _make_salt(old: asn1.Value) -> bytes:
-    """A new salt (DER) as long as the old one, and eight bytes at least (RFC 8018, 4.1)."""
-    return asn1.encode(asn1.OCTET_STRING, os.urandom(max(len(old.octets()), 8)))
-
-
-def _matches(mac: asn1.Value, content: bytes, password: str, secret: bytes) -> bool:
+def matches(mac: asn1.Value, content: bytes, password: str, secret: bytes) -> bool:
     wanted = mac.children(asn1.SEQUENCE)[0].children(asn1.SEQUENCE)[1].octets()
-    return hmac.compare_digest(_compute_mac(mac, content, password, secret), wanted)
+    return hmac.compare_digest(compute_mac(mac, content, password, secret), wanted)
 
 
-def _compute_mac(mac: asn1.Value, content: bytes, password: str, secret: bytes) -> bytes:
+def compute_mac(mac: asn1.Value, content: bytes, password: str, secret: bytes) -> bytes:
     fields = mac.children(asn1.SEQUENCE)
     algorithm = fields[0].children(asn1.SEQUENCE)[0].children(asn1.SEQUENCE)
     oid = algorithm[0].oid()
-    if oid == _PBMAC1:
+    if oid == PBMAC1:
         return _compute_pbmac1(algorithm[1], content, password)
     if oid not in _HASHES:
         raise _unsupported(oid)

@@ -275,7 +275,7 @@ class _Chains:
         self.by_subject: dict[bytes, bytes] = {}
 
     def build(self, key: Bag) -> tuple[bytes, ...]:
-        """The key's certificate (same local key id; or the first one, when there is one key and no id) and its issuers."""
+        """The key's certificate (same local key id; or the first, when there is one key and no id) and its issuers."""
         own = next(
             (bag for bag in self.certificates if not bag.trusted and key.key_id and bag.key_id == key.key_id), None
         )

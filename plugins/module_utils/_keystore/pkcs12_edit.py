@@ -5,8 +5,8 @@
 """Adding trusted certificates to a PKCS#12 key store, and removing them.
 
 What is not concerned stays byte for byte: other bags with all their attributes, their order, and whole safes. The safe
-that is changed is encrypted as it was (RFC 7292, appendix B; RFC 8018), with a new salt, and the integrity check is made
-anew by the file's own algorithm and number of rounds. So whatever opened the store before opens it afterwards.
+that is changed is encrypted as it was, with a new salt, and the integrity check is made anew by the file's own algorithm
+and number of rounds. So whatever opened the store before opens it afterwards.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ansible_collections.collab.rtc.plugins.module_utils._keystore import pbe, pkcs12
+from ansible_collections.collab.rtc.plugins.module_utils._keystore import pbe_renew, pkcs12
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import asn1
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ def edit(
 ) -> bytes:
     """The bytes of a store after trusted certificates were removed and others added.
 
-    A certificate that a private key's chain needs stays in the file, but is no longer trusted: Java's keytool leaves the
-    key its chain too.
+    A certificate that a private key's chain needs stays in the file, but is no longer trusted: Java's keytool leaves
+    the key its chain too.
 
     :param data: the store's bytes; ``store`` is what they hold, read with this password.
     :param removed: aliases of trusted entries.
@@ -66,7 +66,7 @@ def edit(
         # Nothing in the file says how certificates are to be encrypted, and they are no secret.
         infos.append(_wrap_data(asn1.encode(asn1.SEQUENCE, *new_bags)))
     new = asn1.encode(asn1.SEQUENCE, *infos)
-    macs = [pbe.renew_mac(one, authenticated, new, password) for one in mac]
+    macs = [pbe_renew.renew_mac(one, authenticated, new, password) for one in mac]
     return asn1.encode(asn1.SEQUENCE, version.raw, _wrap_data(new), *macs)
 
 
@@ -146,7 +146,7 @@ def _close(safe: _Safe, contents: bytes, password: str) -> bytes:
     old = safe.encrypted
     if old is None:
         return _wrap_data(contents)
-    algorithm, data = pbe.encrypt_again(old.algorithm, old.data, contents, password)
+    algorithm, data = pbe_renew.encrypt_again(old.algorithm, old.data, contents, password)
     inner = asn1.encode(asn1.SEQUENCE, old.type.raw, algorithm, asn1.encode(pkcs12.IMPLICIT, data))
     content = asn1.encode(pkcs12.EXPLICIT, asn1.encode(asn1.SEQUENCE, old.version.raw, inner))
     return asn1.encode(asn1.SEQUENCE, asn1.encode_oid(pkcs12.ENCRYPTED_DATA), content)
