@@ -41,6 +41,24 @@ def read_bytes(path: str, limit: int = 64 * 1024 * 1024) -> bytes:
     return data
 
 
+def read_owned(path: str, limit: int = 64 * 1024 * 1024) -> tuple[bytes, int]:
+    """The content of a regular file, and the user id of its owner, of one and the same file.
+
+    :raises FileError: as :func:`read_bytes`.
+    """
+    try:
+        with open(path, "rb") as file:
+            info = os.fstat(file.fileno())
+            if not stat.S_ISREG(info.st_mode):
+                raise FileError(f"{path} is not a regular file.", "Name a file.")
+            data = file.read(limit + 1)
+    except OSError as exc:
+        raise FileError(f"{path} cannot be read: {exc.strerror}.", _suggest_remedy(exc)) from exc
+    if len(data) > limit:
+        raise FileError(f"{path} is larger than {limit} bytes.", "Check that this is the right file.")
+    return data, info.st_uid
+
+
 def write_atomic(path: str, data: bytes, mode: int = 0o644, owner: int = -1, group: int = -1) -> str:
     """Replace a file as a whole: write beside it, sync, rename. A kill leaves the old or the new file.
 

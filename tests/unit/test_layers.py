@@ -23,7 +23,7 @@ PREFIX = "ansible_collections.collab.rtc.plugins."
 
 # From the bottom up. A package imports from packages below its own row; files of the bottom row from each other too.
 HOST_LAYERS = [
-    {"_errors", "_argspec", "_facts", "_files", "_undo", "_ownership", "_rtc_unit", "_shell_eval"},
+    {"_errors", "_argspec", "_facts", "_files", "_memory_file", "_undo", "_ownership", "_rtc_unit", "_shell_eval"},
     {"_xml", "_x509", "_java"},
     {"_host"},
     {"_tomcat", "_proxy"},

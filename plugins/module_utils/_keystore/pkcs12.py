@@ -38,6 +38,9 @@ X509_CERTIFICATE = "1.2.840.113549.1.9.22.1"
 FRIENDLY_NAME = "1.2.840.113549.1.9.20"
 _LOCAL_KEY_ID = "1.2.840.113549.1.9.21"
 TRUSTED_KEY_USAGE = "2.16.840.1.113894.746875.1.1"
+_LONGEST_CHAIN = 100
+# A store without entries and without a password.
+EMPTY = bytes.fromhex("3016020103301106092a864886f70d010701a00404023000")
 EXPLICIT = 0xA0  # [0] EXPLICIT, or [0] IMPLICIT of something constructed
 IMPLICIT = 0x80  # [0] IMPLICIT
 
@@ -270,27 +273,30 @@ class _Chains:
 
     def __init__(self, certificates: list[Bag], only: bool) -> None:
         self.certificates = certificates
-        self.only = only  # there is one key
+        untrusted = [bag for bag in reversed(certificates) if not bag.trusted]  # of several the first one counts
+        self.by_key_id = {bag.key_id: bag.value for bag in untrusted}
+        # With one key and no id, the first certificate is the key's.
+        self.first = untrusted[-1].value if only and untrusted else None
         self.names: dict[bytes, tuple[bytes, bytes]] = {}
         self.by_subject: dict[bytes, bytes] = {}
 
     def build(self, key: Bag) -> tuple[bytes, ...]:
-        """The key's certificate (same local key id; or the first, when there is one key and no id) and its issuers."""
-        own = next(
-            (bag for bag in self.certificates if not bag.trusted and key.key_id and bag.key_id == key.key_id), None
-        )
-        if own is None and self.only and not key.key_id:
-            own = next((bag for bag in self.certificates if not bag.trusted), None)
+        """The key's certificate and its issuers.
+
+        :raises DamagedKeyStoreError: there are more than a chain can be long.
+        """
+        own = self.by_key_id.get(key.key_id) if key.key_id else self.first
         if own is None:
             return ()
         self._read_names()
-        chain = {own.value: None}  # in order, and quick to ask
-        while True:
-            subject, issuer = self.names[next(reversed(chain))]
+        chain = [own]
+        while len(chain) <= _LONGEST_CHAIN:
+            subject, issuer = self.names[chain[-1]]
             above = self.by_subject.get(issuer)
             if subject == issuer or above is None or above in chain:
                 return tuple(chain)
-            chain[above] = None
+            chain.append(above)
+        raise DamagedKeyStoreError(f"A key in the key store has a chain of more than {_LONGEST_CHAIN} certificates.")
 
     def _read_names(self) -> None:
         if not self.names:

@@ -5,8 +5,8 @@
 """Adding trusted certificates to a PKCS#12 key store, and removing them.
 
 What is not concerned stays byte for byte: other bags with all their attributes, their order, and whole safes. The safe
-that is changed is encrypted as it was, with a new salt, and the integrity check is made anew by the file's own algorithm
-and number of rounds. So whatever opened the store before opens it afterwards.
+that is changed is encrypted as it was, with a new salt, and the integrity check is made anew by the file's own
+algorithm and number of rounds. So whatever opened the store before opens it afterwards.
 """
 
 from __future__ import annotations
@@ -80,15 +80,10 @@ def _open(info: asn1.Value, password: str, name: str) -> _Safe:
 
 def _find_target(safes: list[_Safe]) -> _Safe | None:
     """The safe for new certificates: where trusted ones are, else certificates at all, else an empty one."""
-    for fits in (
-        lambda safe: any(bag.trusted for bag in safe.bags),
-        lambda safe: any(bag.kind == pkcs12.CERT_BAG for bag in safe.bags),
-        lambda safe: not safe.contents.children(asn1.SEQUENCE),
-    ):
-        for safe in safes:
-            if fits(safe):
-                return safe
-    return None
+    trusting = [safe for safe in safes if any(bag.trusted for bag in safe.bags)]
+    certificates = [safe for safe in safes if any(bag.kind == pkcs12.CERT_BAG for bag in safe.bags)]
+    empty = [safe for safe in safes if not safe.contents.body]
+    return next(iter([*trusting, *certificates, *empty]), None)
 
 
 def _is_nest(bag: asn1.Value) -> bool:
