@@ -5,8 +5,8 @@
 """Changing a trust store: what is to be added or removed, and the new bytes.
 
 All is written here, and no JVM is started: a keytool may belong to somebody who must not become root by it. Entries
-that are not concerned stay byte for byte (``jks.edit``, ``pkcs12_edit.edit``). The result is read back and compared
-with what was asked before it replaces the store.
+that are not concerned stay byte for byte (``jks_edit``, ``pkcs12_edit``). The result is read back and compared with
+what was asked before it replaces the store.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ansible_collections.collab.rtc.plugins.module_utils._keystore import jks, pkcs12_edit, reader
+from ansible_collections.collab.rtc.plugins.module_utils._keystore import jks_edit, pkcs12_edit, reader
 from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import (
     KeyStore,
     KeyStoreEntry,
@@ -137,7 +137,7 @@ def apply_changes(data: bytes, store: KeyStore, changes: Changes, password: str,
         added = {alias: certificate.der for alias, certificate in changes.added.items()}
         new = pkcs12_edit.edit(data, store, removed, added, password, name)
     else:
-        new = jks.edit(data, removed, _make_entries(changes.added), password)
+        new = jks_edit.edit(data, removed, _make_entries(changes.added), password)
     _check_result(new, store, changes, password, name)
     return new
 
@@ -155,7 +155,7 @@ def copy_trusted(data: bytes, store: KeyStore, password: str) -> bytes:
     if store.type == "pkcs12" and not (store.protected or store.encrypted):
         return data
     if store.type in ("jks", "pkcs12"):
-        return jks.write(trusted, password)
+        return jks_edit.write(trusted, password)
     raise UnsupportedKeyStoreError(
         f"A new trust store cannot be made from one of the format {store.type}.", "Give cacerts as copy_from."
     )

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils._keystore import editor, jks, reader
+from ansible_collections.collab.rtc.plugins.module_utils._keystore import editor, jks_edit, reader
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import certificate
 from ansible_collections.collab.rtc.tests.unit import paths
 
@@ -215,7 +215,7 @@ def test_an_import_starts_no_jvm(run_module, jre, store):
 def test_a_result_that_is_not_what_was_asked_changes_nothing(run_module, jre, store, monkeypatch):
     """It is read back before it replaces the store."""
     store_of(jre).write_bytes(content(store))
-    monkeypatch.setattr(editor.jks, "edit", lambda data, *_rest: data)
+    monkeypatch.setattr(editor.jks_edit, "edit", lambda data, *_rest: data)
     monkeypatch.setattr(editor.pkcs12_edit, "edit", lambda data, *_rest: data)
     result = run_module("java_truststore", options(jre, certificates=[{"pem": pem("plain")}]))
     assert "1 entries too few and 0 too many" in result["msg"]
@@ -277,7 +277,7 @@ def test_the_chain_of_a_server(run_module, jre, server):
 
 def test_the_chain_of_a_server_that_nobody_knows(run_module, jre, server):
     port, _names = server
-    store_of(jre).write_bytes(jks.write([], "changeit"))
+    store_of(jre).write_bytes(jks_edit.write([], "changeit"))
     item = {"host": "127.0.0.1", "port": port}
     result = run_module("java_truststore", options(jre, certificates=[item]), check=True)
     assert [(one["sha256"], one["kind"]) for one in result["added"]] == [(fingerprint("issuing"), "intermediate")]
@@ -303,7 +303,7 @@ def test_expiry_is_told(run_module, jre):
 
 
 def test_the_order_of_the_items_does_not_matter(run_module, jre):
-    store_of(jre).write_bytes(jks.write([], "changeit"))
+    store_of(jre).write_bytes(jks_edit.write([], "changeit"))
     items = [{"pem": pem("leaf", "issuing")}, {"pem": pem("root"), "alias": "company"}]
     for given in (items, items[::-1]):
         result = run_module("java_truststore", options(jre, certificates=given), check=True)
