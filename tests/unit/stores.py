@@ -96,6 +96,18 @@ def name_only(subject: int, issuer: int) -> bytes:
     return sequence(sequence(explicit(integer(2)), *fields), sequence(), asn1.encode(asn1.BIT_STRING, b"\0"))
 
 
+def lock_jks_key(key: bytes, password: str) -> bytes:
+    """A private key as JKS encrypts it (``sun.security.provider.KeyProtector``)."""
+    secret, salt = password.encode("utf-16-be"), b"twenty bytes of salt"
+    stream, piece = b"", salt
+    while len(stream) < len(key):
+        piece = hashlib.sha1(secret + piece).digest()
+        stream += piece
+    hidden = bytes(left ^ right for left, right in zip(key, stream, strict=False))
+    algorithm = sequence(asn1.encode_oid("1.3.6.1.4.1.42.2.17.1.1"), asn1.encode(asn1.NULL))
+    return sequence(algorithm, asn1.encode(4, salt + hidden + hashlib.sha1(secret + key).digest()))
+
+
 SECRET_BAG = make_bag(5, sequence(asn1.encode_oid("1.2.3"), explicit(asn1.encode(4, b"secret"))))
 UNKNOWN_BAG = make_bag(4, sequence(asn1.encode_oid("1.2.4"), explicit(asn1.encode(4, b"a CRL"))))
 UNKNOWN_ATTRIBUTE = make_attribute("1.2.3.4.5", asn1.encode(0x0C, b"of somebody else"))

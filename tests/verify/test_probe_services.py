@@ -10,10 +10,10 @@ import socketio
 from aiohttp import web
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from ansible_collections.collab.rtc.plugins.module_utils._keystore import jks, jks_edit
+from ansible_collections.collab.rtc.plugins.module_utils._keystore import jks_edit
 from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import KeyStoreEntry
 from ansible_collections.collab.rtc.plugins.module_utils._verify import probe, trust
-from ansible_collections.collab.rtc.tests.unit import servers
+from ansible_collections.collab.rtc.tests.unit import servers, stores
 
 NAME = servers.NAME
 ORIGIN = f"https://{NAME}"
@@ -192,7 +192,9 @@ def test_module_with_a_store_that_lacks_the_root(run_module, rtc, store, tmp_pat
 def test_module_trusts_the_certificate_of_a_key_in_the_store_as_java_does(run_module, start, tmp_path):
     certificate, key = servers.self_signed(NAME)
     pkcs8 = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-    entry = KeyStoreEntry("tomcat", "key", (certificate.public_bytes(Encoding.DER),), 0, jks.lock(pkcs8, "changeit"))
+    entry = KeyStoreEntry(
+        "tomcat", "key", (certificate.public_bytes(Encoding.DER),), 0, stores.lock_jks_key(pkcs8, "changeit")
+    )
     path = tmp_path / "keystore"
     path.write_bytes(jks_edit.write([entry], "changeit"))
 

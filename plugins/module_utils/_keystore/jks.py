@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAGIC = {b"\xfe\xed\xfe\xed": "jks", b"\xce\xce\xce\xce": "jceks"}
-KEY_PROTECTOR = "1.3.6.1.4.1.42.2.17.1.1"  # OID of the algorithm of JKS for private keys
+_KEY_PROTECTOR = "1.3.6.1.4.1.42.2.17.1.1"  # OID of the algorithm of JKS for private keys
 _JCE_PROTECTOR = "1.3.6.1.4.1.42.2.19.1"  # PBEWithMD5AndTripleDES, that of JCEKS
 _SALT = b"Mighty Aphrodite"
 KEY, TRUSTED, _SECRET = 1, 2, 3  # kinds of entries
@@ -113,7 +113,7 @@ def unlock(protected: bytes, password: str, name: str = "the key") -> bytes:
 
 def _decrypt_key(oid: str, parameters: list[asn1.Value], data: bytes, password: str) -> bytes | None:
     """The clear key; ``None`` or a CipherError: another password."""
-    if oid == KEY_PROTECTOR and len(data) >= 2 * _DIGEST:  # sun.security.provider.KeyProtector
+    if oid == _KEY_PROTECTOR and len(data) >= 2 * _DIGEST:  # sun.security.provider.KeyProtector
         secret = password.encode("utf-16-be")
         salt, hidden, check = data[:_DIGEST], data[_DIGEST:-_DIGEST], data[-_DIGEST:]
         clear = _apply_keystream(hidden, secret, salt)

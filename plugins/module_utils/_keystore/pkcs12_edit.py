@@ -59,15 +59,16 @@ def edit(
     for safe in safes:
         bags = list(_keep(safe.contents, removed, chains - untrusted, taken))
         contents = asn1.encode(asn1.SEQUENCE, *bags, *(new_bags if safe is target else []))
+        contents = _make_definite(asn1.read(contents))
         # Compared by their bags: a safe in BER that nothing concerns stays BER.
         changed = safe is target or bags != [bag.raw for bag in safe.contents.children(asn1.SEQUENCE)]
         infos.append(_close(safe, contents, password) if changed else safe.info.raw)
     if added and target is None:
         # Nothing in the file says how certificates are to be encrypted, and they are no secret.
         infos.append(_wrap_data(asn1.encode(asn1.SEQUENCE, *new_bags)))
-    new = asn1.encode(asn1.SEQUENCE, *infos)
+    new = _make_definite(asn1.read(asn1.encode(asn1.SEQUENCE, *infos)))
     macs = [pbe_renew.renew_mac(one, authenticated, new, password) for one in mac]
-    return asn1.encode(asn1.SEQUENCE, version.raw, _wrap_data(new), *macs)
+    return _make_definite(asn1.read(asn1.encode(asn1.SEQUENCE, version.raw, _wrap_data(new), *macs)))
 
 
 def _open(info: asn1.Value, password: str, name: str) -> _Safe:
@@ -76,6 +77,19 @@ def _open(info: asn1.Value, password: str, name: str) -> _Safe:
     safe = _Safe(info, encrypted, asn1.read(clear))
     safe.bags = [pkcs12.read_bag(bag) for bag in safe.contents.children(asn1.SEQUENCE) if not _is_nest(bag)]
     return safe
+
+
+def _make_definite(value: asn1.Value) -> bytes:
+    """The value without indefinite lengths; the same bytes where there are none.
+
+    Java takes a value with an indefinite length (BER) only where the one around it has one too.
+    """
+    if not value.tag & 0x20:
+        return value.raw
+    children = value.children()
+    inner = [_make_definite(one) for one in children]
+    same = value.raw[1] != 0x80 and inner == [one.raw for one in children]
+    return value.raw if same else asn1.encode(value.tag, *inner)
 
 
 def _find_target(safes: list[_Safe]) -> _Safe | None:

@@ -15,7 +15,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import 
     WrongPasswordError,
 )
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import certificate
-from ansible_collections.collab.rtc.tests.unit import paths
+from ansible_collections.collab.rtc.tests.unit import paths, stores
 
 DATA = paths.DATA / "truststore"
 
@@ -136,6 +136,11 @@ def test_a_store_of_version_1_stays_one():
     assert {alias: one.certificates for alias, one in entries.items()} == {"OLD": (b"der",), "new": (b"more",)}
     assert jks_edit.edit(new, {"new"}, [], "changeit") == data
     assert list(reader.read(jks_edit.edit(new, {"OLD"}, [], "changeit"), "changeit").entries) == ["new"]
+
+
+def test_a_locked_key_opens_again():
+    key = bytes(range(77))
+    assert jks.unlock(stores.lock_jks_key(key, "geheim"), "geheim") == key
 
 
 def test_keys_of_other_algorithms():
