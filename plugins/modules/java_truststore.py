@@ -13,8 +13,8 @@ author:
   - collab.rtc authors (@collab-rtc)
 description:
   - Makes a set of certificates present in, or absent from, the trust store of a JRE or a trust store of its own.
-  - Reads JKS and PKCS#12 stores itself, those without a password too. A run that changes nothing starts no JVM; adding
-    any number of certificates starts one, that of the store's own C(keytool).
+  - Reads and writes JKS, JCEKS and PKCS#12 stores itself, those without a password too. It starts no JVM, so that it
+    does not matter who may write the JRE that the store belongs to. A PKCS#12 store stays encrypted as it was.
   - Of a chain it trusts the certificate that will still be right after the next renewal, see O(trust).
   - A certificate that is there under another alias is not added again.
   - The store is replaced as a whole. Whenever the run is interrupted, the old or the new store is there. A symbolic
@@ -29,8 +29,8 @@ options:
     type: path
   jre_home:
     description:
-      - Home directory of the JRE that the application runs on (its C(java.home)). Its C(keytool) is used.
-      - Without it, the keytool of the JRE that O(path) lies in, else of E(JAVA_HOME), else on E(PATH).
+      - Home directory of the JRE that the application runs on (its C(java.home)). Its trust store is meant, unless
+        O(path) names another.
     type: path
   password:
     description:
@@ -217,7 +217,7 @@ present:
   elements: dict
   contains: *certificate
 jvm_starts:
-  description: How many JVMs the run started.
+  description: How many JVMs the run started, which is always V(0).
   returned: success
   type: int
 backup_file:
@@ -228,15 +228,12 @@ backup_file:
 
 import os
 import re
-import shutil
-import tempfile
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _files, _undo
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
-from ansible_collections.collab.rtc.plugins.module_utils._java.keytool import Keytool, find_keytool
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import editor, reader
 from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import KeyStore, KeyStoreError
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import server_certificate
@@ -259,7 +256,6 @@ class Run:
         self.options: dict[str, Any] = module.params
         self.path: str = self.options["path"] or reader.locate(self.options["jre_home"])
         self.real_path = os.path.realpath(self.path)
-        self.keytool: Keytool | None = None
         self.backup_file = ""
 
     def __call__(self) -> dict[str, Any]:
@@ -269,10 +265,8 @@ class Run:
         given = [(item, self._read_certificates(item)) for item in self.options["certificates"]]
         changes = self._plan_changes(store, given)
         self._warn(changes, given)
-        if changes or new_file:
-            self._find_keytool(store, changes, new_file)
-            if not self.module.check_mode:
-                self._write(data, store, changes, new_file)
+        if (changes or new_file) and not self.module.check_mode:
+            self._write(data, store, changes, new_file)
         return self._make_result(store, changes, new_file)
 
     def _read(self, new_file: bool) -> tuple[bytes, KeyStore]:
@@ -340,24 +334,14 @@ class Run:
         for text in dict.fromkeys(text for one in certificates for text in server_certificate.problems(one)):
             self.module.warn(text)
 
-    def _find_keytool(self, store: KeyStore, changes: editor.Changes, new_file: bool) -> None:
-        """Find keytool before anything is changed, in check mode too."""
-        if editor.needs_keytool(store, changes):
-            path = find_keytool(self.options["jre_home"], self.options["copy_from"] if new_file else self.path)
-            self.keytool = Keytool(path)
-
     def _write(self, data: bytes, store: KeyStore, changes: editor.Changes, new_file: bool) -> None:
         password = self.options["password"]
-        directory = tempfile.mkdtemp(prefix="rtc-truststore-", dir=self.module.tmpdir)
-        try:
-            new = data
-            if new_file:
-                new = editor.copy_trusted(data, store, password)
-                store = reader.read(new, password, self.path)
-            if changes:
-                new = editor.apply_changes(new, store, changes, password, self.keytool, directory, self.path)
-        finally:
-            shutil.rmtree(directory, ignore_errors=True)
+        new = data
+        if new_file:
+            new = editor.copy_trusted(data, store, password)
+            store = reader.read(new, password, self.path)
+        if changes:
+            new = editor.apply_changes(new, store, changes, password, self.path)
         if not new_file and _files.read_bytes(self.real_path) != data:
             raise KeyStoreError(f"{self.path} was changed by something else during the run.", "Run again.")
         _undo.record(self.options["undo_dir"], self.path)
@@ -378,7 +362,7 @@ class Run:
             "added": [_describe(alias, one) for alias, one in changes.added.items()],
             "removed": [_describe(alias, one) for alias, one in changes.removed.items()],
             "present": [_describe(alias, one) for alias, one in changes.present.items()],
-            "jvm_starts": self.keytool.starts if self.keytool else 0,
+            "jvm_starts": 0,
         }
         if self.backup_file:
             result["backup_file"] = self.backup_file

@@ -17,8 +17,9 @@ description:
   - Understands the attributes of the connector (Tomcat up to 9.0) and C(SSLHostConfig) with C(Certificate) (from 8.5);
     JKS, JCEKS and PKCS#12 stores with an alias and a separate key password, PEM files, encrypted ones too, password
     files, and C(${...}) from O(properties) and C(catalina.properties).
-  - Reads the stores itself, without a JVM. A store that only Java can read is converted by one run of C(keytool), and
-    again only when the store has changed.
+  - Reads the stores itself, without a JVM. A store that only Java can read, such as JCEKS with a secret key, is
+    converted by one run of C(keytool), and again only when the store has changed. Root does not run C(keytool) as root,
+    but as a user id that nobody has, on a copy of the store in memory, with bounds on time, memory and output.
   - The pair is loaded as a TLS server would load it before it is written. Files are changed only when their content
     does.
   - The key file is readable by O(owner) alone. Keys and passwords are in no output, diff or command line.
@@ -44,7 +45,9 @@ options:
     type: dict
     default: {}
   jre_home:
-    description: Home directory of the JRE whose C(keytool) converts a store that only Java can read.
+    description:
+      - Home directory of the JRE whose C(keytool) converts a store that only Java can read.
+      - Beside root only the owner of the key store may be able to change this JRE, as whoever can would learn the key.
     type: path
   key_dest:
     description: Where the private key is written, not encrypted.

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 
 import pytest
@@ -54,10 +55,10 @@ def new_key(jre, kind, alias="tomcat", algorithm=("RSA", "2048")):
     )
 
 
-def new_secret_key(jre):
-    """What makes the store one that only Java reads."""
-    arguments = ("-alias", "secret", "-keyalg", "AES", "-keysize", "256", "-storepass:env", "RTC")
-    jre.keytool("-genseckey", "-keystore", str(jre.store), *arguments)
+def new_secret_key(jre, kind="JCEKS"):
+    """In JCEKS it makes the store one that only Java reads."""
+    arguments = ("-alias", "secret", "-keyalg", "AES", "-keysize", "256", "-storetype", kind, "-storepass:env", "RTC")
+    jre.keytool("-genseckey", "-keystore", str(jre.store), *arguments, "-keypass:env", "RTC")
 
 
 def loads(options):
@@ -74,11 +75,17 @@ def test_every_store_of_this_jre_is_read_without_it(run_module, jre, app, kind, 
     assert run_module("keystore_pem", app)["changed"] is False
 
 
-def test_a_store_that_only_java_reads_is_converted_once(run_module, jre, app):
+def test_a_secret_key_in_pkcs12_needs_no_java(run_module, jre, app):
     new_key(jre, "PKCS12")
+    new_secret_key(jre, "PKCS12")
+    result = run_module("keystore_pem", app)
+    assert (result.get("msg"), result["changed"], result["jvm_starts"], jre.starts()) == (None, True, 0, [])
+    loads(app)
+
+
+def test_a_store_that_only_java_reads_is_converted_once(run_module, jre, app):
+    new_key(jre, "JCEKS")
     new_secret_key(jre)
-    without = run_module("keystore_pem", {name: value for name, value in app.items() if name != "jre_home"}, check=True)
-    assert without.get("failed") or without["jvm_starts"] == 1  # another keytool of this machine may do it
     first = run_module("keystore_pem", app)
     assert (first.get("msg"), first["changed"], first["jvm_starts"], len(jre.starts())) == (None, True, 1, 1)
     assert "changeit" not in jre.starts()[0]
@@ -86,16 +93,46 @@ def test_a_store_that_only_java_reads_is_converted_once(run_module, jre, app):
     again = run_module("keystore_pem", app)
     assert (again["changed"], again["jvm_starts"], len(jre.starts())) == (False, 0, 1)
 
-    jre.keytool("-delete", "-alias", "tomcat", "-keystore", str(jre.store), "-storepass:env", "RTC")
-    new_key(jre, "PKCS12")
+    options = ("-keystore", str(jre.store), "-storetype", "JCEKS", "-storepass:env", "RTC")
+    jre.keytool("-delete", "-alias", "tomcat", *options)
+    new_key(jre, "JCEKS")
     renewed = run_module("keystore_pem", app)
     assert (renewed["changed"], renewed["jvm_starts"], len(jre.starts())) == (True, 1, 2)
     assert renewed["chain"] != first["chain"]
     loads(app)
 
 
+def test_whom_keytool_runs_as(run_module, jre, app):
+    """Not as root, though the JRE is root's alone: what it reads may be made to harm it."""
+    new_key(jre, "JCEKS")
+    new_secret_key(jre)
+    wrapper = jre.home / "bin" / "keytool"
+
+    lines = wrapper.read_text(encoding="utf-8").splitlines()
+    lines[1:1] = [f"(id -u; env; cat /proc/self/status) >> {jre.log}"]
+    wrapper.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert run_module("keystore_pem", app).get("msg") is None
+    said = jre.starts()
+    if os.geteuid() == 0:
+        assert said[0] not in ("0", "65534")
+    assert "NoNewPrivs:\t1" in said
+    assert not any("changeit" in line for line in said)
+    loads(app)
+
+
+def test_the_jre_of_somebody_else_is_not_given_the_key(run_module, jre, app):
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a file to somebody else")
+    new_key(jre, "JCEKS")
+    new_secret_key(jre)
+    os.chown(jre.home / "bin" / "keytool", 4711, 0)
+    result = run_module("keystore_pem", app)
+    assert "can be changed by user 4711" in result["msg"]
+    assert jre.starts() == []
+
+
 def test_a_wrong_alias_in_a_store_that_only_java_reads(run_module, jre, app):
-    new_key(jre, "PKCS12")
+    new_key(jre, "JCEKS")
     new_secret_key(jre)
     result = run_module("keystore_pem", dict(app, alias="other"))
     assert result["failed"]

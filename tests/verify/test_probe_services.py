@@ -10,10 +10,10 @@ import socketio
 from aiohttp import web
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from ansible_collections.collab.rtc.plugins.module_utils._keystore import jks
+from ansible_collections.collab.rtc.plugins.module_utils._keystore import jks_edit
 from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import KeyStoreEntry
 from ansible_collections.collab.rtc.plugins.module_utils._verify import probe, trust
-from ansible_collections.collab.rtc.tests.unit import servers
+from ansible_collections.collab.rtc.tests.unit import servers, stores
 
 NAME = servers.NAME
 ORIGIN = f"https://{NAME}"
@@ -159,7 +159,7 @@ def store(pki, tmp_path):
     """A Java trust store with the root in it."""
     der = pki.root.certificate.public_bytes(Encoding.DER)
     path = tmp_path / "cacerts"
-    path.write_bytes(jks.write([KeyStoreEntry("root", "trusted", (der,))], "changeit"))
+    path.write_bytes(jks_edit.write([KeyStoreEntry("root", "trusted", (der,))], "changeit"))
     return {"path": str(path), "password": "changeit"}
 
 
@@ -181,7 +181,7 @@ def test_module_trusts_what_java_trusts(run_module, rtc, store):
 def test_module_with_a_store_that_lacks_the_root(run_module, rtc, store, tmp_path):
     other = servers.Authority("Another Root").certificate.public_bytes(Encoding.DER)
     path = tmp_path / "cacerts"
-    path.write_bytes(jks.write([KeyStoreEntry("other", "trusted", (other,))], "changeit"))
+    path.write_bytes(jks_edit.write([KeyStoreEntry("other", "trusted", (other,))], "changeit"))
     server = rtc()
     result = run_module("rtc_probe", {"url": server.url, "connect_to": "127.0.0.1", "truststore": store})
     assert "failed" not in result
@@ -192,9 +192,11 @@ def test_module_with_a_store_that_lacks_the_root(run_module, rtc, store, tmp_pat
 def test_module_trusts_the_certificate_of_a_key_in_the_store_as_java_does(run_module, start, tmp_path):
     certificate, key = servers.self_signed(NAME)
     pkcs8 = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-    entry = KeyStoreEntry("tomcat", "key", (certificate.public_bytes(Encoding.DER),), 0, jks.lock(pkcs8, "changeit"))
+    entry = KeyStoreEntry(
+        "tomcat", "key", (certificate.public_bytes(Encoding.DER),), 0, stores.lock_jks_key(pkcs8, "changeit")
+    )
     path = tmp_path / "keystore"
-    path.write_bytes(jks.write([entry], "changeit"))
+    path.write_bytes(jks_edit.write([entry], "changeit"))
 
     async def make():
         app = web.Application()

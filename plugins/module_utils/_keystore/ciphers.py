@@ -2,13 +2,13 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Decrypting what key stores hold: AES, Triple DES and RC2 in CBC mode.
+"""Decrypting what key stores hold: AES, Triple DES and RC2 in CBC mode. The opposite is in ``encrypting``.
 
 Why DES and RC2, and why in Python: old PKCS#12 stores are encrypted with them (certificates with RC2 of 40 bits, keys
-with Triple DES: what Java wrote by default before 16, OpenSSL before 3.0), and a run that finds such a store unchanged
-must start no JVM. The distribution's ``cryptography`` cannot list the aliases of a PKCS#12 store (before 36), has no
-RC2 (before 44), and is often not installed. These functions only *decrypt* files of this host with a password that the
-caller has; they never encrypt, and they are not meant to resist an attacker who measures time on the same machine.
+with Triple DES: what Java wrote by default before 16, OpenSSL before 3.0), and no run on a trust store may start a JVM:
+its keytool may belong to somebody else. The distribution's ``cryptography`` cannot list the aliases of a PKCS#12 store
+(before 36), has no RC2 (before 44), and is often not installed. These functions are not meant to resist an attacker who
+measures time on the same machine.
 """
 
 from __future__ import annotations
@@ -35,9 +35,7 @@ def decrypt_aes(key: bytes, iv: bytes, data: bytes) -> bytes:
 
 def decrypt_triple_des(key: bytes, iv: bytes, data: bytes) -> bytes:
     """DES-EDE3-CBC with PKCS#7 padding (FIPS 46-3). The key has 24 bytes, or 16 for two-key Triple DES."""
-    if len(key) == 16:
-        key += key[:8]
-    return _decrypt_cbc(_make_triple_des_block(key), 8, iv, data)
+    return _decrypt_cbc(make_triple_des_block(key, forward=False), 8, iv, data)
 
 
 def decrypt_rc2(key: bytes, effective_bits: int, iv: bytes, data: bytes) -> bytes:
@@ -60,10 +58,10 @@ def _decrypt_cbc(block: Callable[[bytes], int], size: int, iv: bytes, data: byte
     return bytes(clear[:-pad])
 
 
-# --- AES: the inverse cipher with one table of 32-bit words for each byte of a column (FIPS 197, 5.3.5) ---
+# --- AES: one table of 32-bit words for each byte of a column; the inverse cipher as in FIPS 197, 5.3.5 ---
 
 
-def _double(byte: int) -> int:
+def double(byte: int) -> int:
     byte <<= 1
     return byte ^ 0x11B if byte & 0x100 else byte
 
@@ -73,7 +71,7 @@ def _multiply(left: int, right: int) -> int:
     while right:
         if right & 1:
             product ^= left
-        left, right = _double(left), right >> 1
+        left, right = double(left), right >> 1
     return product
 
 
@@ -81,7 +79,7 @@ def _make_aes_boxes() -> tuple[bytes, bytes]:
     box = [0] * 256
     p = q = 1
     while True:  # p runs through all non-zero field elements, q through their inverses
-        p ^= _double(p)
+        p ^= double(p)
         q ^= q << 1
         q ^= q << 2
         q ^= q << 4
@@ -97,26 +95,26 @@ def _make_aes_boxes() -> tuple[bytes, bytes]:
     return bytes(box), bytes(inverse)
 
 
-_SBOX, _INVERSE = _make_aes_boxes()
+SBOX, _INVERSE = _make_aes_boxes()
 
 
 def _mix_column(byte: int) -> int:
     return _multiply(byte, 14) << 24 | _multiply(byte, 9) << 16 | _multiply(byte, 13) << 8 | _multiply(byte, 11)
 
 
-def _rotate_right(word: int, bits: int) -> int:
+def rotate_right(word: int, bits: int) -> int:
     return (word >> bits | word << (32 - bits)) & 0xFFFFFFFF
 
 
-def _expand_aes_key(key: bytes) -> list[int]:
+def expand_aes_key(key: bytes) -> list[int]:
     count = len(key) // 4
     words = list(struct.unpack(f">{count}I", key))
     constant = 1
     for index in range(count, 4 * (count + 7)):
         word = words[-1]
         if index % count == 0:
-            word = _substitute(_rotate_right(word, 24)) ^ constant << 24
-            constant = _double(constant)
+            word = _substitute(rotate_right(word, 24)) ^ constant << 24
+            constant = double(constant)
         elif count > 6 and index % count == 4:
             word = _substitute(word)
         words.append(words[-count] ^ word)
@@ -124,7 +122,7 @@ def _expand_aes_key(key: bytes) -> list[int]:
 
 
 def _substitute(word: int) -> int:
-    return int.from_bytes(bytes(_SBOX[byte] for byte in word.to_bytes(4, "big")), "big")
+    return int.from_bytes(bytes(SBOX[byte] for byte in word.to_bytes(4, "big")), "big")
 
 
 def _make_aes_block(key: bytes) -> Callable[[bytes], int]:
@@ -132,8 +130,8 @@ def _make_aes_block(key: bytes) -> Callable[[bytes], int]:
         raise CipherError("not a key of AES")
     mixed = [_mix_column(byte) for byte in range(256)]  # InvMixColumns of one byte
     t0 = [mixed[_INVERSE[byte]] for byte in range(256)]
-    t1, t2, t3 = ([_rotate_right(word, bits) for word in t0] for bits in (8, 16, 24))
-    words = _expand_aes_key(key)
+    t1, t2, t3 = ([rotate_right(word, bits) for word in t0] for bits in (8, 16, 24))
+    words = expand_aes_key(key)
     last, first = words[:4], words[-4:]
     middle = []
     for position in range(len(words) - 8, 0, -4):
@@ -141,9 +139,9 @@ def _make_aes_block(key: bytes) -> Callable[[bytes], int]:
             b = word.to_bytes(4, "big")
             middle.append(
                 mixed[b[0]]
-                ^ _rotate_right(mixed[b[1]], 8)
-                ^ _rotate_right(mixed[b[2]], 16)
-                ^ _rotate_right(mixed[b[3]], 24)
+                ^ rotate_right(mixed[b[1]], 8)
+                ^ rotate_right(mixed[b[2]], 16)
+                ^ rotate_right(mixed[b[3]], 24)
             )
     box = _INVERSE
 
@@ -240,11 +238,14 @@ def _expand_des_key(key: bytes) -> list[tuple[int, ...]]:
     return keys
 
 
-def _make_triple_des_block(key: bytes) -> Callable[[bytes], int]:
+def make_triple_des_block(key: bytes, forward: bool) -> Callable[[bytes], int]:
+    if len(key) == 16:
+        key += key[:8]
     if len(key) != 24:
         raise CipherError("not a key of Triple DES")
     one, two, three = (_expand_des_key(key[start : start + 8]) for start in (0, 8, 16))
-    passes = (three[::-1], two, one[::-1])  # decrypt with the third, encrypt with the second, decrypt with the first
+    # Encrypt with the first, decrypt with the second, encrypt with the third; a key reversed is its opposite.
+    passes = (one, two[::-1], three) if forward else (three[::-1], two, one[::-1])
     start, end = _make_permutation(False), _make_permutation(True)
     s0, s1, s2, s3, s4, s5, s6, s7 = _make_des_boxes()
 
@@ -291,7 +292,7 @@ _PI = bytes.fromhex(
 )
 
 
-def _expand_rc2_key(key: bytes, effective_bits: int) -> tuple[int, ...]:
+def expand_rc2_key(key: bytes, effective_bits: int) -> tuple[int, ...]:
     size = (effective_bits + 7) // 8
     mask = 0xFF >> (8 * size - effective_bits)
     table = list(key)
@@ -306,7 +307,7 @@ def _expand_rc2_key(key: bytes, effective_bits: int) -> tuple[int, ...]:
 def _make_rc2_block(key: bytes, effective_bits: int) -> Callable[[bytes], int]:
     if not 1 <= len(key) <= 128 or not 1 <= effective_bits <= 1024:
         raise CipherError("not a key of RC2")
-    k = _expand_rc2_key(key, effective_bits)
+    k = expand_rc2_key(key, effective_bits)
 
     def block(piece: bytes) -> int:
         a, b, c, d = struct.unpack("<4H", piece)

@@ -4,28 +4,19 @@
 
 """Changing a trust store: what is to be added or removed, and the new bytes.
 
-Who writes what, and why:
-
-- *Adding*: one run of the store's own keytool (``-importkeystore`` of a temporary JKS that is written here), however
-many certificates there are. What that JRE has written itself, in its own way of today, it will read. - *Removing*:
-``keytool -delete`` takes one alias for each JVM. A JKS store and a PKCS#12 store without a password are therefore
-written here, with no JVM: the remaining entries stay byte for byte. A PKCS#12 store with a password is built anew by
-one run of keytool from the remaining entries.
-
-In either case the result is read back and compared with what was asked before it replaces the store.
+All is written here, and no JVM is started: a keytool may belong to somebody who must not become root by it. Entries
+that are not concerned stay byte for byte (``jks_edit``, ``pkcs12_edit``). The result is read back and compared with
+what was asked before it replaces the store.
 """
 
 from __future__ import annotations
 
-import os
 import re
-import secrets
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ansible_collections.collab.rtc.plugins.module_utils import _files
-from ansible_collections.collab.rtc.plugins.module_utils._keystore import jks, pkcs12, reader
+from ansible_collections.collab.rtc.plugins.module_utils._keystore import jks_edit, pkcs12_edit, reader
 from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import (
     KeyStore,
     KeyStoreEntry,
@@ -39,9 +30,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate impor
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from ansible_collections.collab.rtc.plugins.module_utils._java.keytool import Keytool
+    from collections.abc import Iterable
 
 
 class AliasTakenError(KeyStoreError):
@@ -94,7 +83,7 @@ def plan_present(store: KeyStore, wanted: Iterable[tuple[Certificate, str]]) -> 
             raise AliasTakenError(f"The alias '{alias}' is asked for by two certificates.", "Give each its own alias.")
         old = store.find(alias)
         if old is not None and old.kind != "trusted":
-            raise AliasTakenError(f"The alias '{alias}' belongs to a private key.", "Give another alias.")
+            raise AliasTakenError(f"The alias '{alias}' belongs to a {_name_kind(old)}.", "Give another alias.")
         if old is not None:
             changes.removed[old.alias] = parse_entry(old)
         changes.added[alias] = certificate
@@ -112,7 +101,7 @@ def plan_absent(store: KeyStore, aliases: Iterable[str], fingerprints: Iterable[
         entry = store.find(alias)
         if entry is not None and entry.kind != "trusted":
             raise AliasTakenError(
-                f"The alias '{alias}' belongs to a private key.", "Remove it by hand if that is meant."
+                f"The alias '{alias}' belongs to a {_name_kind(entry)}.", "Remove it by hand if that is meant."
             )
         if entry is not None:
             changes.removed[entry.alias] = parse_entry(entry)
@@ -136,32 +125,19 @@ def trusted_certificates(store: KeyStore) -> list[Certificate]:
     return [one for one in found if one is not None]
 
 
-def needs_keytool(store: KeyStore, changes: Changes) -> bool:
-    """Whether a JVM must be started."""
-    return bool(changes.added) or (bool(changes.removed) and _has_password(store))
-
-
-def apply_changes(
-    data: bytes, store: KeyStore, changes: Changes, password: str, keytool: Keytool | None, directory: str, name: str
-) -> bytes:
+def apply_changes(data: bytes, store: KeyStore, changes: Changes, password: str, name: str) -> bytes:
     """The bytes of the store after the changes.
 
-    :param data: the store's bytes; ``store`` is what they hold.
-    :param keytool: needed as :func:`needs_keytool` says.
-    :param directory: a private directory for temporary files; the caller removes it.
+    :param data: the store's bytes; ``store`` is what they hold, read with the password.
     :param name: how errors call the store.
     :raises NotWrittenError: the result is not exactly what was asked.
-    :raises JvmError: keytool failed.
     """
-    if changes.added:
-        new = _import_entries(data, store.type, _make_entries(changes.added), password, _require(keytool), directory)
-    elif _has_password(store):
-        new = _rebuild(store, changes, password, _require(keytool), directory)
-    elif store.type == "pkcs12":
-        new = pkcs12.without(data, set(changes.removed), name)
+    removed = set(changes.removed)
+    if store.type == "pkcs12":
+        added = {alias: certificate.der for alias, certificate in changes.added.items()}
+        new = pkcs12_edit.edit(data, store, removed, added, password, name)
     else:
-        kept = [entry for alias, entry in store.entries.items() if alias not in changes.removed]
-        new = jks.write(kept, password, store.type)
+        new = jks_edit.edit(data, removed, _make_entries(changes.added), password)
     _check_result(new, store, changes, password, name)
     return new
 
@@ -179,20 +155,10 @@ def copy_trusted(data: bytes, store: KeyStore, password: str) -> bytes:
     if store.type == "pkcs12" and not (store.protected or store.encrypted):
         return data
     if store.type in ("jks", "pkcs12"):
-        return jks.write(trusted, password)
+        return jks_edit.write(trusted, password)
     raise UnsupportedKeyStoreError(
         f"A new trust store cannot be made from one of the format {store.type}.", "Give cacerts as copy_from."
     )
-
-
-def _has_password(store: KeyStore) -> bool:
-    return store.type == "pkcs12" and (store.protected or store.encrypted)
-
-
-def _require(keytool: Keytool | None) -> Keytool:
-    if keytool is None:
-        raise NotWrittenError("This change needs keytool.", "Give jre_home.")
-    return keytool
 
 
 def _make_entries(certificates: dict[str, Certificate]) -> list[KeyStoreEntry]:
@@ -200,69 +166,26 @@ def _make_entries(certificates: dict[str, Certificate]) -> list[KeyStoreEntry]:
     return [KeyStoreEntry(alias, "trusted", (one.der,), now) for alias, one in certificates.items()]
 
 
-def _import_entries(
-    data: bytes,
-    kind: str,
-    entries: Sequence[KeyStoreEntry],
-    password: str,
-    keytool: Keytool,
-    directory: str,
-    key_password: str = "",
-) -> bytes:
-    """One run of keytool: the entries into a copy of the store (or into a new one, when there are no bytes)."""
-    source, target = os.path.join(directory, "source"), os.path.join(directory, "store")
-    # A key entry can only go along when its password is the source's.
-    temporary = key_password or secrets.token_hex(16)
-    for path, content in ((source, jks.write(entries, temporary)), (target, data)):
-        if content:
-            _files.write_atomic(path, content, mode=0o600)
-    arguments = [
-        "-importkeystore",
-        "-noprompt",
-        "-srckeystore",
-        source,
-        "-srcstoretype",
-        "JKS",
-        "-srcstorepass:env",
-        "RTC_SOURCE",
-        "-destkeystore",
-        target,
-        "-deststoretype",
-        kind.upper(),
-        "-deststorepass:env",
-        "RTC_STORE",
-    ]
-    try:
-        keytool.run(arguments, {"RTC_SOURCE": temporary, "RTC_STORE": password})
-        return _files.read_bytes(target)
-    finally:
-        for path in (source, target):
-            if os.path.exists(path):
-                os.unlink(path)
-
-
-def _rebuild(store: KeyStore, changes: Changes, password: str, keytool: Keytool, directory: str) -> bytes:
-    kept = []
-    for alias, entry in store.entries.items():
-        if alias in changes.removed:
-            continue
-        if entry.kind == "key":  # Java wants the keys of a PKCS#12 store under the store's own password
-            key = jks.lock(pkcs12.unlock(entry, password, f"'{alias}'"), password)
-            kept.append(replace(entry, key=key))
-        else:
-            kept.append(entry)
-    return _import_entries(b"", store.type, kept, password, keytool, directory, password)
-
-
 def _check_result(new: bytes, store: KeyStore, changes: Changes, password: str, name: str) -> None:
     after = reader.read(new, password, f"The new {name}")
-    kept = {alias: entry for alias, entry in store.entries.items() if alias not in changes.removed}
-    expected = {(alias.lower(), entry.fingerprint()) for alias, entry in kept.items()}
-    expected |= {(alias, certificate.fingerprint) for alias, certificate in changes.added.items()}
-    found = {(alias.lower(), entry.fingerprint()) for alias, entry in after.entries.items()}
-    if found != expected:
+    kept = [entry for alias, entry in store.entries.items() if alias not in changes.removed]
+    expected = {_identify(entry) for entry in kept}
+    expected |= {(alias, "trusted", certificate.fingerprint, b"") for alias, certificate in changes.added.items()}
+    found = {_identify(entry) for entry in after.entries.values()}
+    # A key may have more of its chain afterwards, where its issuer was added, but never less.
+    chains = {entry.alias: entry.certificates for entry in after.entries.values()}
+    shorter = [one.alias for one in kept if one.certificates != chains.get(one.alias, ())[: len(one.certificates)]]
+    if found != expected or shorter or (after.protected, after.encrypted) != (store.protected, store.encrypted):
         missing, surplus = len(expected - found), len(found - expected)
         raise NotWrittenError(
             f"The new store has {missing} entries too few and {surplus} too many; {name} was left as it is.",
-            "Please report this with the version of the JRE.",
+            "Please report this, with the program that made the store.",
         )
+
+
+def _identify(entry: KeyStoreEntry) -> tuple[str, str, str, bytes]:
+    return entry.alias.lower(), entry.kind, entry.fingerprint(), entry.key
+
+
+def _name_kind(entry: KeyStoreEntry) -> str:
+    return "secret key" if entry.kind == "secret" else "private key"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reading and writing Java's own key store format, JKS, and reading JCEKS.
+"""Reading Java's own key store format, JKS, and JCEKS, where keys are encrypted otherwise. ``jks_edit`` writes them.
 
 The format is what ``sun.security.provider.JavaKeyStore`` of OpenJDK reads and writes; it has no specification.
 Big-endian: magic, version (1 or 2), count, entries, and SHA-1 of the password (UTF-16BE), a salt text and all that
@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
-import struct
 from typing import TYPE_CHECKING
 
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import ciphers, pbe
@@ -28,17 +26,17 @@ from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import 
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import asn1
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
 
 MAGIC = {b"\xfe\xed\xfe\xed": "jks", b"\xce\xce\xce\xce": "jceks"}
-KEY_PROTECTOR = "1.3.6.1.4.1.42.2.17.1.1"  # OID of the algorithm of JKS for private keys
+_KEY_PROTECTOR = "1.3.6.1.4.1.42.2.17.1.1"  # OID of the algorithm of JKS for private keys
 _JCE_PROTECTOR = "1.3.6.1.4.1.42.2.19.1"  # PBEWithMD5AndTripleDES, that of JCEKS
 _SALT = b"Mighty Aphrodite"
-_KEY, _TRUSTED, _SECRET = 1, 2, 3
+KEY, TRUSTED, _SECRET = 1, 2, 3  # kinds of entries
 _DIGEST = 20  # bytes of SHA-1
 
 
-class _Reader:
+class Reader:
     """A position in the bytes."""
 
     def __init__(self, data: bytes, name: str) -> None:
@@ -75,40 +73,20 @@ def read(data: bytes, password: str | None, name: str = "The key store") -> KeyS
     kind = MAGIC.get(data[:4])
     if kind is None:
         raise DamagedKeyStoreError(f"{name} is not a JKS key store.", "Check the path.")
-    reader = _Reader(data, name)
-    reader.take(4)
-    version = reader.number(4)
-    if version not in (1, 2):
-        raise DamagedKeyStoreError(
-            f"{name} says that its format has the version {version}.", "Restore it from a backup."
-        )
-    entries = {}
-    for _number in range(reader.number(4)):
-        entry = _read_entry(reader, version)
-        entries[entry.alias] = entry
+    reader = Reader(data, name)
+    entries = {entry.alias: entry for entry, _raw in read_entries(reader)}
     end = reader.position
     digest = reader.take(_DIGEST)
     if reader.position != len(data):
         raise DamagedKeyStoreError(
             f"{name} goes on after its end at byte {reader.position}.", "Restore it from a backup."
         )
-    if password is not None and not hmac.compare_digest(_compute_digest(data[:end], password), digest):
+    if password is not None and not hmac.compare_digest(compute_digest(data[:end], password), digest):
         raise WrongPasswordError(
             f"The password does not open {name} (or the file was changed by something that is not Java).",
             "Give the store's password; Java's own trust stores have 'changeit'.",
         )
     return KeyStore(kind, entries)
-
-
-def write(entries: Iterable[KeyStoreEntry], password: str, kind: str = "jks") -> bytes:
-    """The bytes of a store (version 2) with these entries, in this order. Keys are written as they are.
-
-    Aliases are written in lower case, as Java does.
-    """
-    items = list(entries)
-    magic = next(magic for magic, name in MAGIC.items() if name == kind)
-    body = magic + struct.pack(">II", 2, len(items)) + b"".join(_encode_entry(entry) for entry in items)
-    return body + _compute_digest(body, password)
 
 
 def unlock(protected: bytes, password: str, name: str = "the key") -> bytes:
@@ -135,7 +113,7 @@ def unlock(protected: bytes, password: str, name: str = "the key") -> bytes:
 
 def _decrypt_key(oid: str, parameters: list[asn1.Value], data: bytes, password: str) -> bytes | None:
     """The clear key; ``None`` or a CipherError: another password."""
-    if oid == KEY_PROTECTOR and len(data) >= 2 * _DIGEST:  # sun.security.provider.KeyProtector
+    if oid == _KEY_PROTECTOR and len(data) >= 2 * _DIGEST:  # sun.security.provider.KeyProtector
         secret = password.encode("utf-16-be")
         salt, hidden, check = data[:_DIGEST], data[_DIGEST:-_DIGEST], data[-_DIGEST:]
         clear = _apply_keystream(hidden, secret, salt)
@@ -163,15 +141,6 @@ def _derive_jce_key(secret: bytes, salt: bytes, rounds: int) -> bytes:
     return derived
 
 
-def lock(key: bytes, password: str) -> bytes:
-    """The opposite of :func:`unlock`, with a new salt."""
-    secret, salt = password.encode("utf-16-be"), os.urandom(_DIGEST)
-    check = hashlib.sha1(secret + key).digest()  # noqa: S324 - what the format is
-    blob = salt + _apply_keystream(key, secret, salt) + check
-    algorithm = asn1.encode(asn1.SEQUENCE, asn1.encode_oid(KEY_PROTECTOR), asn1.encode(asn1.NULL))
-    return asn1.encode(asn1.SEQUENCE, algorithm, asn1.encode(asn1.OCTET_STRING, blob))
-
-
 def _apply_keystream(data: bytes, secret: bytes, salt: bytes) -> bytes:
     stream = bytearray()
     while len(stream) < len(data):
@@ -180,14 +149,28 @@ def _apply_keystream(data: bytes, secret: bytes, salt: bytes) -> bytes:
     return bytes(left ^ right for left, right in zip(data, stream))
 
 
-def _read_entry(reader: _Reader, version: int) -> KeyStoreEntry:
+def read_entries(reader: Reader) -> Iterator[tuple[KeyStoreEntry, bytes]]:
+    """The entries, each with its bytes; the reader is at the end of the last one afterwards."""
+    reader.take(4)
+    version = reader.number(4)
+    if version not in (1, 2):
+        raise DamagedKeyStoreError(
+            f"{reader.name} says that its format has the version {version}.", "Restore it from a backup."
+        )
+    for _number in range(reader.number(4)):
+        start = reader.position
+        entry = _read_entry(reader, version)
+        yield entry, reader.data[start : reader.position]
+
+
+def _read_entry(reader: Reader, version: int) -> KeyStoreEntry:
     start = reader.position
     tag = reader.number(4)
     alias = reader.text()
     created = reader.number(8)
-    if tag == _TRUSTED:
+    if tag == TRUSTED:
         return KeyStoreEntry(alias, "trusted", (_read_certificate(reader, version),), created)
-    if tag == _KEY:
+    if tag == KEY:
         key = reader.take(reader.number(4))
         count = reader.number(4)
         if count > 1000:  # a damaged count must not make this loop run for hours
@@ -205,23 +188,14 @@ def _read_entry(reader: _Reader, version: int) -> KeyStoreEntry:
     raise DamagedKeyStoreError(f"{reader.name} has an ill-formed entry at byte {start}.", "Restore it from a backup.")
 
 
-def _read_certificate(reader: _Reader, version: int) -> bytes:
+def _read_certificate(reader: Reader, version: int) -> bytes:
     if version == 2:
-        reader.text()  # "X.509"; version 1 has no other
+        reader.text()  # "X.509"
     return reader.take(reader.number(4))
 
 
-def _encode_entry(entry: KeyStoreEntry) -> bytes:
-    alias = _encode_text(entry.alias.lower())
-    head = struct.pack(">H", len(alias)) + alias + struct.pack(">Q", entry.created_ms)
-    certificates = b"".join(b"\x00\x05X.509" + struct.pack(">I", len(der)) + der for der in entry.certificates)
-    if entry.kind == "trusted":
-        return struct.pack(">I", _TRUSTED) + head + certificates
-    key = struct.pack(">I", len(entry.key)) + entry.key
-    return struct.pack(">I", _KEY) + head + key + struct.pack(">I", len(entry.certificates)) + certificates
-
-
-def _compute_digest(body: bytes, password: str) -> bytes:
+def compute_digest(body: bytes, password: str) -> bytes:
+    """What is at the end of a store: its integrity check."""
     secret = password.encode("utf-16-be", "surrogatepass")
     return hashlib.sha1(secret + _SALT + body).digest()  # noqa: S324 - what the format is
 
@@ -230,9 +204,3 @@ def _decode_text(raw: bytes) -> str:
     """Java's modified UTF-8: NUL in two bytes, characters beyond the first plane as two surrogates of three bytes."""
     text = raw.replace(b"\xc0\x80", b"\x00").decode("utf-8", "surrogatepass")
     return text.encode("utf-16-be", "surrogatepass").decode("utf-16-be", "replace")
-
-
-def _encode_text(text: str) -> bytes:
-    units = text.encode("utf-16-be", "surrogatepass")
-    pieces = (units[i : i + 2].decode("utf-16-be", "surrogatepass") for i in range(0, len(units), 2))
-    return b"".join(piece.encode("utf-8", "surrogatepass") for piece in pieces).replace(b"\x00", b"\xc0\x80")

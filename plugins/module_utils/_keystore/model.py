@@ -32,7 +32,8 @@ class UnsupportedKeyStoreError(KeyStoreError):
 class KeyStoreEntry:
     """One entry.
 
-    :param kind: ``trusted`` (a certificate to be trusted) or ``key`` (a private key with its chain, leaf first).
+    :param kind: ``trusted`` (a certificate to be trusted), ``key`` (a private key with its chain, leaf first) or
+        ``secret`` (a secret key: PKCS#12 only; nothing here looks into it).
     :param certificates: DER; of a trusted entry exactly one.
     :param created_ms: milliseconds since the epoch; 0 where the format does not say (PKCS#12).
     :param key: DER of the EncryptedPrivateKeyInfo, or of the PrivateKeyInfo where the store does not encrypt it.

@@ -17,8 +17,11 @@ from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import 
 )
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import asn1
 
-# A store may ask for any number of rounds; Java's own limit (PKCS12KeyStore.MAX_ITERATION_COUNT) bounds the work.
+# A store may ask for any number of rounds; Java's own limit (PKCS12KeyStore.MAX_ITERATION_COUNT) bounds the work. Here
+# it is the limit of a whole store too: whoever may write one may not keep root busy for hours.
 MAX_ROUNDS = 5_000_000
+# Bytes that are decrypted here; Triple DES takes half a minute for them. The authorities of a JRE are 200 kB.
+MAX_ENCRYPTED = 4 * 1024 * 1024
 
 _HASHES = {
     "1.3.14.3.2.26": "sha1",
@@ -35,9 +38,9 @@ _HMACS = {
     "1.2.840.113549.2.10": "sha384",
     "1.2.840.113549.2.11": "sha512",
 }
-_PBES2, _PBKDF2, _PBMAC1 = "1.2.840.113549.1.5.13", "1.2.840.113549.1.5.12", "1.2.840.113549.1.5.14"
+PBES2, _PBKDF2, PBMAC1 = "1.2.840.113549.1.5.13", "1.2.840.113549.1.5.12", "1.2.840.113549.1.5.14"
 _AES = {"2.16.840.1.101.3.4.1.2": 16, "2.16.840.1.101.3.4.1.22": 24, "2.16.840.1.101.3.4.1.42": 32}  # key bytes
-_TRIPLE_DES = "1.2.840.113549.3.7"
+TRIPLE_DES = "1.2.840.113549.3.7"
 _PBE = "1.2.840.113549.1.12.1."  # + number: RFC 7292, appendix C
 _PBE_DES = {"3": 24, "4": 16}  # key bytes
 _PBE_RC2 = {"5": 128, "6": 40}  # key bits
@@ -49,20 +52,20 @@ def decrypt(algorithm: asn1.Value, data: bytes, password: str, name: str) -> byt
 
     :param name: how errors call the store.
     :raises WrongPasswordError: the padding is wrong with this password.
-    :raises UnsupportedKeyStoreError: another algorithm.
+    :raises UnsupportedKeyStoreError: another algorithm, or more data than is decrypted here.
     """
-    fields = algorithm.children(asn1.SEQUENCE)
-    oid = fields[0].oid()
+    if len(data) > MAX_ENCRYPTED:
+        raise UnsupportedKeyStoreError(f"{name} has more than {MAX_ENCRYPTED} encrypted bytes.")
+    failure = ciphers.CipherError("no password")
     try:
-        if oid == _PBES2:
-            return _decrypt_pbes2(fields[1], data, password)
-        if oid.startswith(_PBE):
-            return _decrypt_pbe(oid[len(_PBE) :], fields[1], data, password)
-    except ciphers.CipherError as exc:
-        raise WrongPasswordError(f"The password does not open {name}.", "Give the store's password.") from exc
+        for secret in encode_password(password):
+            try:
+                return Cipher(algorithm, password, secret).decrypt(data)
+            except ciphers.CipherError as exc:
+                failure = exc
     except IndexError as exc:
         raise DamagedKeyStoreError(f"{name} has an ill-formed algorithm.", "Restore it from a backup.") from exc
-    raise _unsupported(oid)
+    raise WrongPasswordError(f"The password does not open {name}.", "Give the store's password.") from failure
 
 
 def check_mac(mac: asn1.Value, content: bytes, password: str, name: str) -> None:
@@ -70,25 +73,29 @@ def check_mac(mac: asn1.Value, content: bytes, password: str, name: str) -> None
 
     :raises WrongPasswordError: it does not match.
     """
-    fields = mac.children(asn1.SEQUENCE)
-    info = fields[0].children(asn1.SEQUENCE)
-    algorithm = info[0].children(asn1.SEQUENCE)
-    oid, wanted = algorithm[0].oid(), info[1].octets()
-    if oid == _PBMAC1:
-        found = [_compute_pbmac1(algorithm[1], content, password)]
-    elif oid in _HASHES:
-        rounds = _check_rounds(fields[2].integer()) if len(fields) > 2 else 1
-        digest = _HASHES[oid]
-        size = hashlib.new(digest).digest_size
-        keys = [derive(secret, fields[1].octets(), _MAC, rounds, size, digest) for secret in _encode_password(password)]
-        found = [hmac.new(key, content, digest).digest() for key in keys]
-    else:
-        raise _unsupported(oid)
-    if not any(hmac.compare_digest(one, wanted) for one in found):
+    if not any(matches(mac, content, password, secret) for secret in encode_password(password)):
         raise WrongPasswordError(
             f"The password does not open {name} (or the file was changed by something that is not Java).",
             "Give the store's password; Java's own trust stores have 'changeit'.",
         )
+
+
+def count_rounds(algorithm: asn1.Value) -> int:
+    """The rounds of key derivation that an algorithm of encryption asks for; 0 where it is not one known here."""
+    fields = algorithm.children(asn1.SEQUENCE)
+    oid = fields[0].oid()
+    if oid == PBES2:
+        return _count_pbkdf2_rounds(fields[1].children(asn1.SEQUENCE)[0])
+    return fields[1].children(asn1.SEQUENCE)[1].integer() if oid.startswith(_PBE) else 0
+
+
+def count_mac_rounds(mac: asn1.Value) -> int:
+    """The rounds of key derivation that the integrity check asks for."""
+    fields = mac.children(asn1.SEQUENCE)
+    algorithm = fields[0].children(asn1.SEQUENCE)[0].children(asn1.SEQUENCE)
+    if algorithm[0].oid() == PBMAC1:
+        return _count_pbkdf2_rounds(algorithm[1].children(asn1.SEQUENCE)[0])
+    return fields[2].integer() if len(fields) > 2 else 1
 
 
 def derive(secret: bytes, salt: bytes, purpose: int, rounds: int, size: int, digest: str = "sha1") -> bytes:
@@ -120,39 +127,66 @@ def _repeat_to_blocks(data: bytes, block: int) -> bytes:
     return (data * (size // len(data) + 1))[:size] if data else b""
 
 
-def _encode_password(password: str) -> list[bytes]:
+def encode_password(password: str) -> list[bytes]:
     """The password as PKCS#12 wants it. Programs disagree on the empty one, so both readings are tried."""
     secret = password.encode("utf-16-be", "surrogatepass") + b"\x00\x00"
     return [secret] if password else [secret, b""]
 
 
-def _decrypt_pbe(number: str, parameters: asn1.Value, data: bytes, password: str) -> bytes:
-    fields = parameters.children(asn1.SEQUENCE)
-    salt, rounds = fields[0].octets(), _check_rounds(fields[1].integer())
-    size = _PBE_DES.get(number) or _PBE_RC2.get(number, 0) // 8
-    if not size:
-        raise _unsupported(_PBE + number)
-    failure = ciphers.CipherError("no password")
-    for secret in _encode_password(password):
-        key, iv = derive(secret, salt, _KEY, rounds, size), derive(secret, salt, _IV, rounds, 8)
-        try:
-            if number in _PBE_DES:
-                return ciphers.decrypt_triple_des(key, iv, data)
-            return ciphers.decrypt_rc2(key, size * 8, iv, data)
-        except ciphers.CipherError as exc:
-            failure = exc
-    raise failure
+class Cipher:
+    """An algorithm of encryption with its key and initialisation vector.
+
+    :param secret: the password as :func:`encode_password` has it; PBES2 takes the password itself.
+    """
+
+    def __init__(self, algorithm: asn1.Value, password: str, secret: bytes) -> None:
+        fields = algorithm.children(asn1.SEQUENCE)
+        oid = fields[0].oid()
+        self.rc2_bits = 0
+        if oid == PBES2:
+            derivation, cipher = fields[1].children(asn1.SEQUENCE)
+            cipher_fields = cipher.children(asn1.SEQUENCE)
+            self.oid, self.iv = cipher_fields[0].oid(), cipher_fields[1].octets()
+            size = 24 if self.oid == TRIPLE_DES else _AES.get(self.oid, 0)
+            if not size:
+                raise _unsupported(self.oid)
+            self.key = _derive_pbkdf2(derivation, password, size)
+            return
+        number = oid[len(_PBE) :] if oid.startswith(_PBE) else ""
+        self.rc2_bits = _PBE_RC2.get(number, 0)
+        size = _PBE_DES.get(number) or self.rc2_bits // 8
+        if not size:
+            raise _unsupported(oid)
+        salt, rounds = fields[1].children(asn1.SEQUENCE)
+        count = _check_rounds(rounds.integer())
+        self.oid = "" if self.rc2_bits else TRIPLE_DES
+        self.key = derive(secret, salt.octets(), _KEY, count, size)
+        self.iv = derive(secret, salt.octets(), _IV, count, 8)
+
+    def decrypt(self, data: bytes) -> bytes:
+        if self.rc2_bits:
+            return ciphers.decrypt_rc2(self.key, self.rc2_bits, self.iv, data)
+        decrypt_block = ciphers.decrypt_triple_des if self.oid == TRIPLE_DES else ciphers.decrypt_aes
+        return decrypt_block(self.key, self.iv, data)
 
 
-def _decrypt_pbes2(parameters: asn1.Value, data: bytes, password: str) -> bytes:
-    derivation, cipher = parameters.children(asn1.SEQUENCE)
-    fields = cipher.children(asn1.SEQUENCE)
-    oid, iv = fields[0].oid(), fields[1].octets()
-    size = 24 if oid == _TRIPLE_DES else _AES.get(oid, 0)
-    if not size:
+def matches(mac: asn1.Value, content: bytes, password: str, secret: bytes) -> bool:
+    wanted = mac.children(asn1.SEQUENCE)[0].children(asn1.SEQUENCE)[1].octets()
+    return hmac.compare_digest(compute_mac(mac, content, password, secret), wanted)
+
+
+def compute_mac(mac: asn1.Value, content: bytes, password: str, secret: bytes) -> bytes:
+    fields = mac.children(asn1.SEQUENCE)
+    algorithm = fields[0].children(asn1.SEQUENCE)[0].children(asn1.SEQUENCE)
+    oid = algorithm[0].oid()
+    if oid == PBMAC1:
+        return _compute_pbmac1(algorithm[1], content, password)
+    if oid not in _HASHES:
         raise _unsupported(oid)
-    key = _derive_pbkdf2(derivation, password, size)
-    return ciphers.decrypt_triple_des(key, iv, data) if oid == _TRIPLE_DES else ciphers.decrypt_aes(key, iv, data)
+    rounds = _check_rounds(fields[2].integer()) if len(fields) > 2 else 1
+    digest = _HASHES[oid]
+    key = derive(secret, fields[1].octets(), _MAC, rounds, hashlib.new(digest).digest_size, digest)
+    return hmac.new(key, content, digest).digest()
 
 
 def _compute_pbmac1(parameters: asn1.Value, content: bytes, password: str) -> bytes:
@@ -162,6 +196,11 @@ def _compute_pbmac1(parameters: asn1.Value, content: bytes, password: str) -> by
         raise _unsupported(oid)
     size = hashlib.new(_HMACS[oid]).digest_size
     return hmac.new(_derive_pbkdf2(derivation, password, size), content, _HMACS[oid]).digest()
+
+
+def _count_pbkdf2_rounds(derivation: asn1.Value) -> int:
+    oid, parameters = derivation.children(asn1.SEQUENCE)
+    return parameters.children(asn1.SEQUENCE)[1].integer() if oid.oid() == _PBKDF2 else 0
 
 
 def _derive_pbkdf2(derivation: asn1.Value, password: str, size: int) -> bytes:

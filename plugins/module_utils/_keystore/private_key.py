@@ -9,16 +9,13 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import os
 import re
 import secrets
-import shutil
 import ssl
-import tempfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ansible_collections.collab.rtc.plugins.module_utils import _files
+from ansible_collections.collab.rtc.plugins.module_utils import _files, _memory_file
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import ciphers, jks, pbe, pkcs12, reader
 from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import (
@@ -42,6 +39,7 @@ if TYPE_CHECKING:
 _BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----\s*(.*?)-----END \1-----", re.DOTALL)
 _HEADERS = re.compile(r"^(?:[A-Za-z-]+:.*\n)+\s*\n", re.MULTILINE)
 _DEK = re.compile(r"^DEK-Info:\s*([A-Z0-9-]+),([0-9A-F]+)", re.MULTILINE | re.IGNORECASE)
+_MAX_STORE = 16 * 1024 * 1024  # bytes
 _LEGACY = {"AES-128-CBC": 16, "AES-192-CBC": 24, "AES-256-CBC": 32, "DES-EDE3-CBC": 24}  # key bytes
 
 
@@ -92,30 +90,26 @@ def check_pair(material: KeyMaterial, name: str) -> None:
 
     :raises UnusableKeyError: they do not fit together, or OpenSSL cannot use them.
     """
-    directory = tempfile.mkdtemp(prefix="rtc-key-")
-    path = os.path.join(directory, "pair.pem")
     try:
-        _files.write_atomic(path, (material.key + material.chain_pem()).encode("ascii"), mode=0o600)
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(path)
+        with _memory_file.hold((material.key + material.chain_pem()).encode("ascii")) as handle:  # OpenSSL wants a path
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(_memory_file.path_of(handle))
     except ssl.SSLError as exc:
         reason = exc.reason or str(exc)
         words = (
             "the key and the certificate do not belong together" if "MISMATCH" in reason else f"OpenSSL says {reason}"
         )
         raise UnusableKeyError(f"{name}: {words}.", "Check what server.xml names.") from exc
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _read_store(source: KeySource, keytool: Keytool | None) -> KeyMaterial:
     name, password = source.store, source.store_password
-    data = _files.read_bytes(name)
+    data, owner = _files.read_owned(name, _MAX_STORE)
     try:
         return _pick_entry(reader.read(data, password, name), source)
     except UnsupportedKeyStoreError as exc:
         if keytool is None:
             raise NeedsJavaError(str(exc), "Give jre_home: its keytool can convert the store.") from exc
-    return _convert_by_keytool(source, keytool)
+    return _convert_by_keytool(data, owner, source, keytool)
 
 
 def _pick_entry(store: KeyStore, source: KeySource) -> KeyMaterial:
@@ -124,7 +118,9 @@ def _pick_entry(store: KeyStore, source: KeySource) -> KeyMaterial:
     if source.alias:
         entry = store.find(source.alias)
         if entry is None or entry.kind != "key":
-            what = "is a certificate without a key" if entry else "is not there"
+            what = "is not there"
+            if entry is not None:
+                what = "is a secret key" if entry.kind == "secret" else "is a certificate without a key"
             raise UnusableKeyError(
                 f"{source.store}: the alias '{source.alias}' {what}.", f"Keys in the store: {there}. Correct the alias."
             )
@@ -154,25 +150,37 @@ def _unlock_pkcs12(entry: KeyStoreEntry, source: KeySource, label: str) -> bytes
         return pkcs12.unlock(entry, source.store_password, label)
 
 
-def _convert_by_keytool(source: KeySource, keytool: Keytool) -> KeyMaterial:
+def _convert_by_keytool(data: bytes, owner: int, source: KeySource, keytool: Keytool) -> KeyMaterial:
     """Let Java convert the store to PKCS#12, under a password of this moment, and read that."""
-    directory = tempfile.mkdtemp(prefix="rtc-key-")
-    target, password = os.path.join(directory, "store.p12"), secrets.token_hex(16)
-    arguments = ["-importkeystore", "-noprompt", "-srckeystore", source.store, "-srcstorepass:env", "RTC_STORE"]
-    arguments += ["-destkeystore", target, "-deststoretype", "PKCS12", "-deststorepass:env", "RTC_TARGET"]
+    password = secrets.token_hex(16)
+    # keytool refuses to write into an empty file.
+    files = {
+        "source": data,
+        "target": pkcs12.EMPTY,
+        "source-password": _encode_secret(source.store_password, source.store),
+        "target-password": _encode_secret(password, source.store),
+        "key-password": _encode_secret(source.key_password, source.store),
+    }
+    arguments = ["-importkeystore", "-noprompt", "-srckeystore", "{source}", "-srcstorepass:file", "{source-password}"]
+    if data[:4] in jks.MAGIC:  # Java 8 tries JKS and PKCS#12 by itself, and no more
+        arguments += ["-srcstoretype", jks.MAGIC[data[:4]].upper()]
+    arguments += ["-destkeystore", "{target}", "-deststoretype", "PKCS12", "-deststorepass:file", "{target-password}"]
     if source.alias:
-        arguments += ["-srcalias", source.alias, "-srckeypass:env", "RTC_KEY", "-destkeypass:env", "RTC_TARGET"]
-    words = {"RTC_STORE": source.store_password, "RTC_KEY": source.key_password, "RTC_TARGET": password}
-    try:
-        keytool.run(arguments, words)
-        store = reader.read_file(target, password)
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
+        arguments += ["-srcalias", source.alias, "-srckeypass:file", "{key-password}"]
+        arguments += ["-destkeypass:file", "{target-password}"]
+    store = reader.read(keytool.run(arguments, files, owner, _MAX_STORE)["target"], password, "What keytool wrote")
     keys = [entry for entry in store.entries.values() if entry.kind == "key"]
     if len(keys) != 1:
         raise UnusableKeyError(f"{source.store} has {len(keys)} keys.", "Name the key's alias in server.xml.")
     chain = tuple(parse_der(der, f"A certificate of {source.store}") for der in keys[0].certificates)
     return KeyMaterial(encode_pem("PRIVATE KEY", pkcs12.unlock(keys[0], password, source.store)), chain, keys[0].alias)
+
+
+def _encode_secret(text: str, name: str) -> bytes:
+    """A password as keytool reads it from a file: one line."""
+    if "\n" in text or "\r" in text:
+        raise UnusableKeyError(f"{name}: its password has a line break, which keytool cannot be given.")
+    return text.encode("utf-8", "surrogateescape") + b"\n"
 
 
 def _read_files(source: KeySource) -> KeyMaterial:

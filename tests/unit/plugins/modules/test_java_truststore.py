@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the collab.rtc authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the module does without a JVM; with one: tests/java."""
+"""What the module does; how Java sees it: tests/java."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils._keystore import jks, reader
-from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import KeyStoreEntry
+from ansible_collections.collab.rtc.plugins.module_utils._keystore import editor, jks_edit, reader
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import certificate
 from ansible_collections.collab.rtc.tests.unit import paths
 
@@ -36,7 +35,7 @@ def fingerprint(name):
 
 
 @pytest.fixture
-def jre(tmp_path):
+def jre(tmp_path, monkeypatch):
     """A JRE whose cacerts is a link, as Debian has it, and whose keytool must not be started."""
     security = tmp_path / "jre" / "lib" / "security"
     security.mkdir(parents=True)
@@ -49,6 +48,7 @@ def jre(tmp_path):
     keytool.parent.mkdir()
     keytool.write_text("#!/bin/sh\necho 'keytool error: it was started'\nexit 1\n", encoding="ascii")
     keytool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(keytool.parent))
     return tmp_path / "jre"
 
 
@@ -190,37 +190,51 @@ def test_refusals_change_nothing(run_module, jre, more, reason, check):
     assert os.listdir(store_of(jre).parent) == ["cacerts"]
 
 
-def test_a_failing_keytool_changes_nothing(run_module, jre):
-    result = run_module("java_truststore", options(jre, certificates=[{"pem": pem("plain")}]))
-    assert result["failed"]
-    assert "keytool error: it was started" in result["msg"]
-    assert store_of(jre).read_bytes() == content("trust.jks")
+@pytest.mark.parametrize("store", ["trust.jks", "trust.jceks", "nopass.p12", "aes.p12", "legacy.p12", "mixed.p12"])
+def test_an_import_starts_no_jvm(run_module, jre, store):
+    """The JRE's keytool would fail, and so would any other: there is none on the path."""
+    store_of(jre).write_bytes(content(store))
+    before = reader.read(content(store), "changeit")
+    arguments = options(jre, certificates=[{"pem": pem("plain"), "alias": "Company"}, {"pem": pem("small")}])
+    preview = run_module("java_truststore", arguments, check=True, diff=True)
+    assert store_of(jre).read_bytes() == content(store)
+    result = run_module("java_truststore", arguments, diff=True)
+    assert result == preview
+    assert (result["changed"], result["jvm_starts"], len(result["added"])) == (True, 0, 2)
+    after = reader.read(store_of(jre).read_bytes(), "changeit")
+    assert {alias: one for alias, one in after.entries.items() if alias in before.entries} == before.entries
+    assert after.entries["company"].fingerprint() == fingerprint("plain")
+    assert (after.type, after.protected, after.encrypted) == (before.type, before.protected, before.encrypted)
+    assert run_module("java_truststore", arguments)["changed"] is False
+    removed = run_module("java_truststore", dict(arguments, state="absent"))
+    assert (removed["changed"], removed["jvm_starts"]) == (True, 0)
+    assert reader.read(store_of(jre).read_bytes(), "changeit") == before
 
 
-def test_a_keytool_that_writes_something_else_changes_nothing(run_module, jre):
-    """keytool may end with 0 and not have done what was asked: the result is read back before it is taken."""
-    (jre / "bin" / "keytool").write_text("#!/bin/sh\nexit 0\n", encoding="ascii")
+@pytest.mark.parametrize("store", ["trust.jks", "aes.p12"])
+def test_a_result_that_is_not_what_was_asked_changes_nothing(run_module, jre, store, monkeypatch):
+    """It is read back before it replaces the store."""
+    store_of(jre).write_bytes(content(store))
+    monkeypatch.setattr(editor.jks_edit, "edit", lambda data, *_rest: data)
+    monkeypatch.setattr(editor.pkcs12_edit, "edit", lambda data, *_rest: data)
     result = run_module("java_truststore", options(jre, certificates=[{"pem": pem("plain")}]))
     assert "1 entries too few and 0 too many" in result["msg"]
-    assert store_of(jre).read_bytes() == content("trust.jks")
+    assert store_of(jre).read_bytes() == content(store)
 
 
-def test_a_change_by_someone_else_is_not_overwritten(run_module, jre):
-    """The keytool of this JRE also changes the store itself, as another program might during the run."""
+def test_a_change_by_someone_else_is_not_overwritten(run_module, jre, monkeypatch):
+    """Another program may write the store during the run."""
     other = content("nopass.p12")
-    source = jre / "other"
-    source.write_bytes(other)
-    real = store_of(jre)
-    script = jre / "bin" / "keytool"
-    entries = list(reader.read(content("trust.jks"), "changeit").entries.values())
-    plain = certificate.parse_certificates(content("plain.pem"), "plain")[0]
-    entries.append(KeyStoreEntry(f"rtc-plain-root-{plain.fingerprint[:16]}", "trusted", (plain.der,), 1))
-    (jre / "new").write_bytes(jks.write(entries, "changeit"))
-    text = f'while [ "$1" != -destkeystore ]; do shift; done\ncp {jre}/new "$2"\ncp {source} {real}\n'
-    script.write_text(f"#!/bin/sh\n{text}", encoding="utf-8")
+    apply_changes = editor.apply_changes
+
+    def apply_slowly(*arguments):
+        store_of(jre).write_bytes(other)
+        return apply_changes(*arguments)
+
+    monkeypatch.setattr(editor, "apply_changes", apply_slowly)
     result = run_module("java_truststore", options(jre, certificates=[{"pem": pem("plain")}]))
     assert "was changed by something else during the run" in result["msg"]
-    assert real.read_bytes() == other
+    assert store_of(jre).read_bytes() == other
 
 
 @pytest.fixture
@@ -263,7 +277,7 @@ def test_the_chain_of_a_server(run_module, jre, server):
 
 def test_the_chain_of_a_server_that_nobody_knows(run_module, jre, server):
     port, _names = server
-    store_of(jre).write_bytes(jks.write([], "changeit"))
+    store_of(jre).write_bytes(jks_edit.write([], "changeit"))
     item = {"host": "127.0.0.1", "port": port}
     result = run_module("java_truststore", options(jre, certificates=[item]), check=True)
     assert [(one["sha256"], one["kind"]) for one in result["added"]] == [(fingerprint("issuing"), "intermediate")]
@@ -289,7 +303,7 @@ def test_expiry_is_told(run_module, jre):
 
 
 def test_the_order_of_the_items_does_not_matter(run_module, jre):
-    store_of(jre).write_bytes(jks.write([], "changeit"))
+    store_of(jre).write_bytes(jks_edit.write([], "changeit"))
     items = [{"pem": pem("leaf", "issuing")}, {"pem": pem("root"), "alias": "company"}]
     for given in (items, items[::-1]):
         result = run_module("java_truststore", options(jre, certificates=given), check=True)
@@ -370,4 +384,4 @@ def test_a_kill_at_any_moment_leaves_the_old_or_the_new_store(run_module, jre):
             break
     print(f"killed at {moment - 1} moments")
     assert len(seen) == 2  # moments before and after the change were among them
-    assert moment > 10
+    assert moment > 5

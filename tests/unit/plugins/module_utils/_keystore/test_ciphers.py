@@ -11,6 +11,11 @@ from ansible_collections.collab.rtc.plugins.module_utils._keystore.ciphers impor
     decrypt_rc2,
     decrypt_triple_des,
 )
+from ansible_collections.collab.rtc.plugins.module_utils._keystore.encrypting import (
+    encrypt_aes,
+    encrypt_rc2,
+    encrypt_triple_des,
+)
 
 # (cipher, key, iv, encrypted, clear). AES: NIST SP 800-38A, F.2 (CBC, four blocks) with the block of padding that
 # openssl appends; Triple DES and RC2: openssl enc.
@@ -39,19 +44,41 @@ def test_aes_against_cryptography(key_size, size):
     encryptor = ciphers.Cipher(ciphers.algorithms.AES(key), ciphers.modes.CBC(AES_IV)).encryptor()
     encrypted = encryptor.update(clear + bytes([pad]) * pad) + encryptor.finalize()
     assert decrypt_aes(key, AES_IV, encrypted) == clear
+    assert encrypt_aes(key, AES_IV, clear) == encrypted
+
+
+TEXT = b"a text of more than two blocks"
 
 
 @pytest.mark.parametrize(
-    ("decrypt", "encrypted"),
+    ("decrypt", "encrypt", "arguments", "encrypted"),
     [
-        (lambda data: decrypt_triple_des(bytes(range(24)), b"12345678", data), "TRIPLE"),
-        (lambda data: decrypt_triple_des(bytes(range(16)), b"12345678", data), "TWO"),
-        (lambda data: decrypt_rc2(bytes(range(5)), 40, b"12345678", data), "RC2_40"),
-        (lambda data: decrypt_rc2(bytes(range(16)), 128, b"12345678", data), "RC2_128"),
+        (decrypt_triple_des, encrypt_triple_des, (bytes(range(24)), b"12345678"), "TRIPLE"),
+        (decrypt_triple_des, encrypt_triple_des, (bytes(range(16)), b"12345678"), "TWO"),
+        (decrypt_rc2, encrypt_rc2, (bytes(range(5)), 40, b"12345678"), "RC2_40"),
+        (decrypt_rc2, encrypt_rc2, (bytes(range(16)), 128, b"12345678"), "RC2_128"),
     ],
 )
-def test_old_ciphers_match_openssl(decrypt, encrypted):
-    assert decrypt(bytes.fromhex(OPENSSL[encrypted])) == b"a text of more than two blocks"
+def test_old_ciphers_match_openssl(decrypt, encrypt, arguments, encrypted):
+    assert decrypt(*arguments, bytes.fromhex(OPENSSL[encrypted])) == TEXT
+    assert encrypt(*arguments, TEXT) == bytes.fromhex(OPENSSL[encrypted])
+
+
+def test_what_is_encrypted_is_decrypted():
+    """Any key, any text: decryption is compared with other programs above."""
+    hypothesis = pytest.importorskip("hypothesis")
+    binary = pytest.importorskip("hypothesis.strategies").binary
+
+    @hypothesis.given(binary(min_size=32, max_size=32), binary(min_size=16, max_size=16), binary(max_size=40))
+    @hypothesis.settings(deadline=None, max_examples=30)
+    def check(key, iv, text):
+        assert decrypt_aes(key, iv, encrypt_aes(key, iv, text)) == text
+        assert decrypt_triple_des(key[:24], iv[:8], encrypt_triple_des(key[:24], iv[:8], text)) == text
+        assert decrypt_triple_des(key[:16], iv[:8], encrypt_triple_des(key[:16], iv[:8], text)) == text
+        for bits in (40, 63, 64, 128):
+            assert decrypt_rc2(key[:8], bits, iv[:8], encrypt_rc2(key[:8], bits, iv[:8], text)) == text
+
+    check()
 
 
 OPENSSL = {
@@ -72,6 +99,10 @@ OPENSSL = {
         lambda: decrypt_aes(bytes(16), bytes(8), bytes(16)),
         lambda: decrypt_triple_des(bytes(8), bytes(8), bytes(8)),
         lambda: decrypt_rc2(b"", 40, bytes(8), bytes(8)),
+        lambda: encrypt_aes(bytes(15), bytes(16), b""),
+        lambda: encrypt_aes(bytes(16), bytes(8), b""),
+        lambda: encrypt_triple_des(bytes(8), bytes(8), b""),
+        lambda: encrypt_rc2(b"", 40, bytes(8), b""),
     ],
 )
 def test_refusals(call):

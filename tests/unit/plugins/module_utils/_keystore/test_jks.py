@@ -7,7 +7,7 @@ import struct
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils._keystore import jks, reader
+from ansible_collections.collab.rtc.plugins.module_utils._keystore import jks, jks_edit, reader
 from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import (
     DamagedKeyStoreError,
     KeyStoreEntry,
@@ -15,7 +15,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import 
     WrongPasswordError,
 )
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import certificate
-from ansible_collections.collab.rtc.tests.unit import paths
+from ansible_collections.collab.rtc.tests.unit import paths, stores
 
 DATA = paths.DATA / "truststore"
 
@@ -91,13 +91,13 @@ def test_a_secret_key_needs_java():
 
 def test_writing_what_was_read_gives_the_same_bytes():
     data = content("trust.jks")
-    assert jks.write(reader.read(data, "changeit").entries.values(), "changeit") == data
+    assert jks_edit.write(reader.read(data, "changeit").entries.values(), "changeit") == data
 
 
 @pytest.mark.parametrize("alias", ["plain", "größe", "nul\0in it", "beyond \U0001f510 the plane", ""])
 def test_aliases_come_back(alias):
     entry = KeyStoreEntry(alias, "trusted", (b"der",), 1234)
-    store = reader.read(jks.write([entry], "päss\U0001f510"), "päss\U0001f510")
+    store = reader.read(jks_edit.write([entry], "päss\U0001f510"), "päss\U0001f510")
     assert store.entries == {alias: entry}
 
 
@@ -114,11 +114,33 @@ def test_a_key_with_its_own_password(name):
     assert loaded.private_numbers() == serialization.load_pem_private_key(content("leaf.key"), None).private_numbers()
 
 
-def test_locked_keys_open_again():
+@pytest.mark.parametrize("name", ["trust.jks", "trust.jceks", "key.jks", "key.jceks"])
+def test_what_stays_stays_to_the_byte(name):
+    data = content(name)
+    entry = KeyStoreEntry("New", "trusted", (b"der",), 1234)
+    new = jks_edit.edit(data, set(), [entry], "changeit")
+    assert new[12 : len(data) - 20] == data[12:-20]
+    assert list(reader.read(new, "changeit").entries)[-1] == "new"
+    assert jks_edit.edit(new, {"new"}, [], "changeit") == data
+
+
+def test_a_store_of_version_1_stays_one():
+    """Java 1.1 wrote no certificate type; other tools wrote aliases in capitals, and other types."""
+    head = b"\xfe\xed\xfe\xed" + struct.pack(">II", 1, 1)
+    old = struct.pack(">I", 2) + b"\x00\x03OLD" + struct.pack(">QI", 7, 3) + b"der"
+    data = head + old + jks.compute_digest(head + old, "changeit")
+    new = jks_edit.edit(data, set(), [KeyStoreEntry("new", "trusted", (b"more",), 8)], "changeit")
+    assert new[4:8] == struct.pack(">I", 1)
+    assert old in new
+    entries = reader.read(new, "changeit").entries
+    assert {alias: one.certificates for alias, one in entries.items()} == {"OLD": (b"der",), "new": (b"more",)}
+    assert jks_edit.edit(new, {"new"}, [], "changeit") == data
+    assert list(reader.read(jks_edit.edit(new, {"OLD"}, [], "changeit"), "changeit").entries) == ["new"]
+
+
+def test_a_locked_key_opens_again():
     key = bytes(range(77))
-    locked = jks.lock(key, "geheim")
-    assert jks.unlock(locked, "geheim") == key
-    assert locked != jks.lock(key, "geheim")  # a new salt each time
+    assert jks.unlock(stores.lock_jks_key(key, "geheim"), "geheim") == key
 
 
 def test_keys_of_other_algorithms():

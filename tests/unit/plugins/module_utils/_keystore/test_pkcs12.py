@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import pbe, pkcs12, reader
@@ -13,14 +15,10 @@ from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import 
     WrongPasswordError,
 )
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import asn1, certificate
-from ansible_collections.collab.rtc.tests.unit import paths
+from ansible_collections.collab.rtc.tests.unit import paths, stores
 
 DATA = paths.DATA / "truststore"
 KEY_STORES = ["key.p12", "key-legacy.p12", "key-3des.p12", "key-plain.p12"]
-
-
-def integer(number):
-    return asn1.encode(asn1.INTEGER, number.to_bytes(number.bit_length() // 8 + 1, "big", signed=True))
 
 
 def content(name):
@@ -94,36 +92,10 @@ def test_keys_and_trusted_certificates_together():
     assert {alias: entry.kind for alias, entry in store.entries.items()} == {"tomcat": "key", "root": "trusted"}
 
 
-def test_removing_keeps_the_rest_as_it_was():
-    data = content("nopass.p12")
-    new = pkcs12.without(data, {"root"})
-    store = reader.read(new, None)
-    assert list(store.entries) == ["größe"]
-    assert store.entries["größe"] == reader.read(data, None).entries["größe"]
-    assert pkcs12.without(data, set()) == data
-
-
-def test_a_store_with_a_password_is_not_written_here():
-    with pytest.raises(UnsupportedKeyStoreError, match="only Java can write it"):
-        pkcs12.without(content("aes.p12"), {"root"})
-
-
-def indefinite(value):
-    """The same value as old tools write it (BER): indefinite lengths, octets in two pieces."""
-    if value.tag == asn1.OCTET_STRING and len(value.body) > 8:
-        half = len(value.body) // 2
-        return b"\x24\x80" + asn1.encode(4, value.body[:half]) + asn1.encode(4, value.body[half:]) + b"\x00\x00"
-    if value.tag == 0x80 and len(value.body) > 8:  # the encrypted content, [0] IMPLICIT
-        return b"\xa0\x80" + asn1.encode(4, value.body) + b"\x00\x00"
-    if value.tag & 0x20:
-        return bytes([value.tag]) + b"\x80" + b"".join(indefinite(one) for one in value.children()) + b"\x00\x00"
-    return value.raw
-
-
 @pytest.mark.parametrize("name", ["nopass.p12", "aes.p12", "legacy.p12", "key.p12", "mixed.p12"])
 def test_reads_ber(name):
     data = content(name)
-    assert reader.read(indefinite(asn1.read(data)), "changeit") == reader.read(data, "changeit")
+    assert reader.read(stores.write_as_ber(asn1.read(data)), "changeit") == reader.read(data, "changeit")
 
 
 @pytest.mark.parametrize("name", ["nopass.p12", "aes.p12", "key-3des.p12"])
@@ -137,7 +109,7 @@ def test_a_store_cut_short(name):
 def test_absurd_rounds_are_refused():
     version, safes, mac = asn1.read(content("aes.p12")).children()
     info, salt, _rounds = mac.children()
-    mac = asn1.encode(asn1.SEQUENCE, info.raw, salt.raw, integer(2**40))
+    mac = asn1.encode(asn1.SEQUENCE, info.raw, salt.raw, stores.integer(2**40))
     with pytest.raises(DamagedKeyStoreError, match="rounds of key derivation"):
         reader.read(asn1.encode(asn1.SEQUENCE, version.raw, safes.raw, mac), "changeit")
 
@@ -150,19 +122,8 @@ def test_other_algorithms_are_named():
 
 
 def test_pbmac1():
-    """RFC 9579: HMAC with a key from PBKDF2, as Java 26 and OpenSSL 3.4 write it on request; built here by the RFC."""
-    hashlib, hmac = pytest.importorskip("hashlib"), pytest.importorskip("hmac")
-    version, safes = asn1.read(content("nopass.p12")).children()
-    body = safes.children()[1].children()[0].octets()
-    prf = asn1.encode(asn1.SEQUENCE, asn1.encode_oid("1.2.840.113549.2.9"), asn1.encode(asn1.NULL))
-    options = asn1.encode(asn1.SEQUENCE, asn1.encode(4, b"saltsalt"), integer(2048), integer(32), prf)
-    derivation = asn1.encode(asn1.SEQUENCE, asn1.encode_oid("1.2.840.113549.1.5.12"), options)
-    parameters = asn1.encode(asn1.SEQUENCE, derivation, prf)
-    algorithm = asn1.encode(asn1.SEQUENCE, asn1.encode_oid("1.2.840.113549.1.5.14"), parameters)
-    digest = hmac.new(hashlib.pbkdf2_hmac("sha256", b"changeit", b"saltsalt", 2048, 32), body, "sha256").digest()
-    info = asn1.encode(asn1.SEQUENCE, algorithm, asn1.encode(4, digest))
-    mac = asn1.encode(asn1.SEQUENCE, info, asn1.encode(4, b"ignored"), integer(1))
-    data = asn1.encode(asn1.SEQUENCE, version.raw, safes.raw, mac)
+    """RFC 9579, as Java 26 and OpenSSL 3.4 write it on request."""
+    data = stores.add_pbmac1(content("nopass.p12"), "changeit")
     assert len(reader.read(data, "changeit").entries) == 2
     with pytest.raises(WrongPasswordError):
         reader.read(data, "wrong")
@@ -194,3 +155,51 @@ def test_anything_is_read_or_refused():
             assert exc.message
 
     check()
+
+
+def test_secret_keys_are_entries_that_nobody_looks_into():
+    data = stores.add_bag(content("nopass.p12"), stores.SECRET_BAG)
+    store = reader.read(data, None)
+    assert {alias: entry.kind for alias, entry in store.entries.items()} == {
+        "root": "trusted",
+        "größe": "trusted",
+        "1": "secret",
+    }
+
+
+def test_rounds_are_bounded_for_the_whole_store():
+    """Many safes, each with a number that Java takes: hours of work."""
+    version, safes, mac = asn1.read(content("aes.p12")).children()
+    (safe,) = asn1.read(safes.children()[1].children()[0].octets()).children()
+    many = stores.wrap(asn1.encode(asn1.SEQUENCE, *[safe.raw] * 600))  # 10,000 rounds each
+    began = time.process_time()
+    with pytest.raises(DamagedKeyStoreError, match="6010000 rounds of key derivation; 5000000 are the most"):
+        reader.read(asn1.encode(asn1.SEQUENCE, version.raw, many, mac.raw), "changeit")
+    assert time.process_time() - began < 2
+
+
+def test_encrypted_data_is_bounded(monkeypatch):
+    monkeypatch.setattr(pbe, "MAX_ENCRYPTED", 1000)
+    with pytest.raises(UnsupportedKeyStoreError, match="more than 1000 encrypted bytes"):
+        reader.read(content("aes.p12"), "changeit")
+
+
+def make_store(*bags):
+    safe = stores.wrap(asn1.encode(asn1.SEQUENCE, *bags))
+    return asn1.encode(asn1.SEQUENCE, stores.integer(3), stores.wrap(asn1.encode(asn1.SEQUENCE, safe)))
+
+
+def test_many_keys_and_certificates_take_no_square_of_time():
+    """5,000 certificates, each the issuer of the next, and 5,000 keys with the same one."""
+    keys = [stores.make_key_bag(b"1") for _number in range(5_000)]
+    names = [stores.make_certificate_bag(stores.name_only(n + 1, n), b"1" if n == 50 else b"") for n in range(5_000)]
+    began = time.process_time()
+    store = reader.read(make_store(*keys, *names), None)
+    assert {len(entry.certificates) for entry in store.entries.values()} == {51}
+    assert time.process_time() - began < 10
+
+
+def test_a_chain_without_end_is_refused():
+    names = [stores.make_certificate_bag(stores.name_only(n, n + 1), b"1" if n == 0 else b"") for n in range(102)]
+    with pytest.raises(DamagedKeyStoreError, match="a chain of more than 100"):
+        reader.read(make_store(stores.make_key_bag(b"1"), *names), None)
