@@ -234,7 +234,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _files, _undo
+from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _files, _undo, _undo_prune
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._java.keytool import Keytool, find_keytool
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import editor, reader
@@ -493,6 +493,7 @@ def main() -> None:
         result = Run(module)()
     except RtcError as exc:
         module.fail_json(msg=str(exc))
+    _undo_prune.prune_after(module)
     module.exit_json(**result)
 
 
