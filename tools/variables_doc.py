@@ -17,8 +17,9 @@ Put the hosts of the applications into the groups `confluence` and `jira`, and t
 All variables are optional: without one, what is detected counts. A variable that begins with `rtc_` and is not in this
 table is an error.
 
-They belong to the host of the application. Only `rtc_listen`, `rtc_proxy_kind` and `rtc_ignore_findings` mean something
-for the host of a proxy too. On a host with both applications a value may be given for each:
+They belong to the host of the application. Only `rtc_listen`, `rtc_proxy_kind`, `rtc_ignore_findings`, `rtc_backup`,
+`rtc_undo_keep` and `rtc_undo_days` mean something for the host of a proxy too. On a host with both applications a value
+may be given for each:
 
 ```yaml
 rtc_server_name: {confluence: wiki.example.com, jira: jira.example.com}
@@ -29,6 +30,7 @@ rtc_server_name: {confluence: wiki.example.com, jira: jira.example.com}
 """
 
 TYPES = {
+    "number": "number",
     "name": "host name",
     "port": "port",
     "anyport": "port",

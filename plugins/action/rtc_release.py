@@ -19,8 +19,6 @@ SOURCE = os.path.join(os.path.dirname(__file__), "..", "..", "files", "rtc_serve
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
     """Builds the bundle and sends it, when the host does not have the release: one remote call when it has."""
 
-    TRANSFERS_FILES = True
-
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
         args = dict(self._task.args)
@@ -32,12 +30,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
             path = path or bundle_module.build(SOURCE, args["python_version"], self._machine(args), self._cache(args))
         except RtcError as exc:
             raise AnsibleActionFail(str(exc)) from exc
-        remote = self._connection._shell.join_path(self._make_tmp_path(), os.path.basename(path))
+        # The first call may have made the directory, to put the module there. Only the last one made is ever removed
+        # (by "cleanup", which Ansible calls in every case), so there must be no second. TRANSFERS_FILES would have one
+        # made and removed at each run, also where nothing is sent.
+        tmpdir = self._connection._shell.tmpdir or self._make_tmp_path()
+        remote = self._connection._shell.join_path(tmpdir, os.path.basename(path))
         self._transfer_file(path, remote)
-        try:
-            return self._call(dict(args, name=name, src=remote), task_vars)
-        finally:
-            self._remove_tmp_path(self._connection._shell.tmpdir)
+        return self._call(dict(args, name=name, src=remote), task_vars)
 
     def _release(self, args: dict[str, Any]) -> tuple[str, str | None]:
         bundle = args.pop("bundle", None)

@@ -19,6 +19,17 @@ options:
       - Directory of the undo record of this run on the managed host. The file is saved there before its first change.
       - The playbooks of this collection set it, and M(collab.rtc.rtc_undo) reads it.
     type: path
+  undo_keep:
+    description:
+      - How many undo records stay in the directory of O(undo_dir), the newest ones. V(0) sets no limit.
+      - The record that is the first for one of its files always stays. Only directories named as the playbooks name
+        runs are looked at.
+    type: int
+    default: 20
+  undo_days:
+    description: After how many days an undo record goes even so. V(0) sets no limit.
+    type: int
+    default: 400
 attributes:
   action_group:
     description:
@@ -38,6 +49,17 @@ options:
       - Directory of the undo record of this run on the managed host. What is changed is recorded there before.
       - The playbooks of this collection set it, and M(collab.rtc.rtc_undo) reads it.
     type: path
+  undo_keep:
+    description:
+      - How many undo records stay in the directory of O(undo_dir), the newest ones. V(0) sets no limit.
+      - The record that is the first for one of its files always stays. Only directories named as the playbooks name
+        runs are looked at.
+    type: int
+    default: 20
+  undo_days:
+    description: After how many days an undo record goes even so. V(0) sets no limit.
+    type: int
+    default: 400
 attributes:
   action_group:
     description: Use C(group/collab.rtc.undoable) in C(module_defaults) to set O(undo_dir) for all modules that have it.

@@ -9,7 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 # Documented in plugins/doc_fragments/writing.py.
-WRITING: dict[str, dict[str, Any]] = {
-    "backup": {"type": "bool", "default": False},
+UNDOABLE: dict[str, dict[str, Any]] = {
     "undo_dir": {"type": "path"},
+    "undo_keep": {"type": "int", "default": 20},
+    "undo_days": {"type": "int", "default": 400},
 }
+WRITING: dict[str, dict[str, Any]] = {"backup": {"type": "bool", "default": False}, **UNDOABLE}

@@ -7,15 +7,21 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 BASE = "/opt/rtc-server"
 CONFIG_DIR = "/etc/rtc-server"
 UNIT = "/etc/systemd/system/rtc-server@.service"
 STATE_DIR = "/var/lib/rtc-server"
+# It becomes a part of paths and, after "rtc-", of the name of a user, which has 31 characters (systemd's
+# USER_NAMES.md, "strict mode").
+INSTANCE = re.compile(r"[a-z0-9][a-z0-9_-]{0,26}\Z")
 
 # systemd.exec(5). The server needs the network, its state directory and nothing else of the host. PrivateUsers= is left
-# out: hardened kernels have no user namespaces, and the unit would not start there.
+# out: hardened kernels have no user namespaces, and the unit would not start there. Each instance has a user of its
+# own, or one could read the other's key and journal. systemd makes the users, and at each start gives them what is in
+# their directories: an instance that had another user before needs nothing but the restart.
 _UNIT = """\
 # Written by collab.rtc; changes are overwritten by its next run.
 [Unit]
@@ -36,7 +42,7 @@ TimeoutStopSec=30
 LimitNOFILE=65536
 
 DynamicUser=yes
-User=rtc-server
+User=rtc-%i
 StateDirectory=rtc-server/%i
 StateDirectoryMode=0700
 LoadCredential=secret:{config}/%i/secret

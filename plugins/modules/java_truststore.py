@@ -232,7 +232,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _files, _undo
+from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _files, _undo, _undo_prune
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import editor, reader
 from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import KeyStore, KeyStoreError
@@ -477,6 +477,7 @@ def main() -> None:
         result = Run(module)()
     except RtcError as exc:
         module.fail_json(msg=str(exc))
+    _undo_prune.prune_after(module)
     module.exit_json(**result)
 
 

@@ -87,7 +87,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _files, _undo
+from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _files, _undo, _undo_prune
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._java import setenv
 from ansible_collections.collab.rtc.plugins.module_utils._java.options import read_setenv
@@ -109,9 +109,11 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        module.exit_json(**run(module))
+        result = run(module)
     except RtcError as exc:
         module.fail_json(msg=str(exc))
+    _undo_prune.prune_after(module)
+    module.exit_json(**result)
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:

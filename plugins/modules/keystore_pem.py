@@ -156,7 +156,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _files, _undo
+from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _files, _undo, _undo_prune
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
 from ansible_collections.collab.rtc.plugins.module_utils._java.keytool import Keytool, find_keytool
@@ -230,6 +230,7 @@ def main() -> None:
         module.fail_json(msg=str(exc))
     except OSError as exc:
         module.fail_json(msg=f"{exc.filename}: {exc.strerror}. Run with become.")
+    _undo_prune.prune_after(module)
     module.exit_json(**result)
 
 
@@ -268,6 +269,7 @@ def _run(module: AnsibleModule, options: dict[str, Any]) -> dict[str, Any]:
     if module._diff:
         result["diff"] = [_make_diff(one) for one in changing]
     if changing and not module.check_mode:
+        _record(changing, options["undo_dir"])
         backups = [_replace(one, options) for one in changing]
         if options["backup"]:
             result["backup_files"] = [path for path in backups if path]
@@ -341,8 +343,20 @@ def _make_files(
     ]
 
 
+def _record(changing: list[OutputFile], undo_dir: str | None) -> None:
+    """Save what the files are, unless a run of this collection made them all.
+
+    Then they are copies of what is in the key store, which no run changes: undoing has no use for an older pair, and an
+    old private key had better not lie about.
+    """
+    entries = _undo_prune.read_entries(undo_dir)
+    if all(_undo_prune.was_made(entries, os.path.realpath(one.path)) for one in changing):
+        return
+    for one in changing:
+        _undo.record(undo_dir, one.path)
+
+
 def _replace(target: OutputFile, options: dict[str, Any]) -> str:
-    _undo.record(options["undo_dir"], target.path)
     kept = _files.backup(target.path) if options["backup"] and target.info is not None else ""
     target.write()
     return kept

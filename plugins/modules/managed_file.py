@@ -73,7 +73,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree, _undo
+from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree, _undo, _undo_prune
 from ansible_collections.collab.rtc.plugins.module_utils._argspec import WRITING
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import certificate
@@ -149,6 +149,7 @@ def main() -> None:
                 write(item, module.params["backup"], module.params["undo_dir"])
     except (RtcError, OSError, ValueError) as exc:
         module.fail_json(msg=str(exc))
+    _undo_prune.prune_after(module)
     module.exit_json(changed=bool(changes), paths=[item["path"] for item in changes], diff=diff)
 
 

@@ -240,7 +240,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _facts
+from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _facts, _undo_prune
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.apply import (
     ChangeOptions,
@@ -281,6 +281,7 @@ def main() -> None:
         values["backup_files"] = backups
     if module._diff:
         values["diff"] = [part for item in results for part in item.diff]
+    _undo_prune.prune_after(module)
     module.exit_json(**values)
 
 

@@ -27,7 +27,9 @@ attributes:
   idempotent: {support: full}
 options:
   instance:
-    description: Name of the instance, such as V(confluence).
+    description:
+      - Name of the instance, such as V(confluence). Small letters, digits, C(-) and C(_), at most 27.
+      - The service runs as the user C(rtc-INSTANCE), which systemd makes and which no other instance has.
     type: str
     required: true
   config:
@@ -89,7 +91,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree, _rtc_unit, _undo
+from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree, _rtc_unit, _undo, _undo_prune
 from ansible_collections.collab.rtc.plugins.module_utils._argspec import WRITING
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 
@@ -292,6 +294,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = module.params
+    if not _rtc_unit.INSTANCE.match(params["instance"]):
+        module.fail_json(msg="The name of an instance has small letters, digits, - and _, and at most 27 of them.")
     if params["secret"] and len(params["secret"]) < 32:
         module.fail_json(msg="rtc_secret has fewer than 32 characters. Make a longer one: openssl rand -base64 48.")
     try:
@@ -311,6 +315,7 @@ def main() -> None:
                 instance.apply()
     except (RtcError, OSError, TypeError) as exc:
         module.fail_json(msg=str(exc))
+    _undo_prune.prune_after(module)
     module.exit_json(
         changed=changed or restarted or reloaded,
         restarted=restarted,

@@ -44,7 +44,9 @@ options:
     type: path
     default: /opt/rtc-server
   keep:
-    description: How many releases stay on the host, the running one included.
+    description:
+      - How many releases stay on the host, the running one included.
+      - Those that undoing a run would make current again stay besides; see O(undo_keep).
     type: int
     default: 2
   name:
@@ -83,7 +85,14 @@ import tarfile
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree, _rtc_unit, _undo
+from ansible_collections.collab.rtc.plugins.module_utils import (
+    _argspec,
+    _files,
+    _files_tree,
+    _rtc_unit,
+    _undo,
+    _undo_prune,
+)
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 
 _MOST_BUNDLE = 1 << 30  # bytes
@@ -142,7 +151,7 @@ def switch(base: str, name: str) -> None:
     _files_tree.replace_link(os.path.join(base, "current"), os.path.join("releases", name))
 
 
-def prune(base: str, keep: int, wanted: list[str]) -> None:
+def prune(base: str, keep: int, wanted: set[str]) -> None:
     """Remove the oldest releases; those in ``wanted`` stay whatever their age."""
     folder = os.path.join(base, "releases")
     names = [name for name in _files_tree.list_directory(folder) if not name.startswith(".")]
@@ -164,7 +173,7 @@ def main() -> None:
             "cache": {"type": "path", "default": "~/.cache/collab-rtc"},
             "base": {"type": "path", "default": _rtc_unit.BASE},
             "keep": {"type": "int", "default": 2},
-            "undo_dir": {"type": "path"},
+            **_argspec.UNDOABLE,
             "name": {"type": "str"},
             "src": {"type": "path"},
         },
@@ -188,7 +197,10 @@ def main() -> None:
             unpack(module.params["src"], target, module.params["python"])
         _undo.record(module.params["undo_dir"], os.path.join(base, "current"))
         switch(base, name)
-        prune(base, module.params["keep"], [item for item in (name, before) if item])
+        _undo_prune.prune_after(module)
+        entries = _undo_prune.read_entries(module.params["undo_dir"])
+        wanted = {name, before, *_undo_prune.find_releases(entries, os.path.join(base, "current"))}
+        prune(base, module.params["keep"], wanted - {""})
     except (RtcError, OSError, tarfile.TarError) as exc:
         module.fail_json(msg=str(exc))
     module.exit_json(**result)

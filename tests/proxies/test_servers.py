@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -405,6 +407,64 @@ def test_beside_a_foreign_server_of_another_name(site):
     theirs = Client(site.external, site.tomcat.port, site.certificates.context(), "other.example.com")
     assert theirs.request()[0].status == 410
     assert site.client(site.tomcat.port).json("/confluence/")["name"] == "tomcat"
+
+
+SECRET = "a-token-in-the-query"
+
+
+def switch_logs_on(site, tmp_path):
+    """Log as the packages do; returns a function that reads what was logged."""
+    daemon = site.daemon
+    if daemon.kind == "haproxy":
+        receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        receiver.bind(str(tmp_path / "log"))
+        receiver.setblocking(False)
+        lines = []
+
+        def read():
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    lines.append(receiver.recv(65536).decode())
+            return "\n".join(lines)
+
+        config = daemon.config.read_text().replace("global\n", f"global\n    log {tmp_path}/log local0\n")
+        daemon.config.write_text(config.replace("defaults\n", "defaults\n    log global\n    option httplog\n"))
+        return read
+    path = daemon.root / "log/access.log"
+    if daemon.kind == "nginx":
+        daemon.config.write_text(daemon.config.read_text().replace("access_log off", f"access_log {path} combined"))
+    else:
+        daemon.write("/etc/apache2/conf-enabled/log.conf", "CustomLog ${APACHE_LOG_DIR}/access.log vhost_combined\n")
+    return lambda: path.read_text() if path.exists() else ""
+
+
+@pytest.mark.parametrize("version", ["", "2.4.46"], ids=["", "older-apache"])
+def test_access_logs_have_no_query(site, tmp_path, monkeypatch, version):
+    """Clients of Engine.IO 3 have their token there; pages of the application are named in the Referer of the next."""
+    if version:
+        if site.daemon.kind != "apache":
+            pytest.skip("of Apache only")
+        monkeypatch.setattr(registry.BACKENDS["apache"], "version", lambda self: version)
+    read = switch_logs_on(site, tmp_path)
+    site.daemon.start()
+    assert site.run().get("changed") is True
+    rtc, application = site.client(), site.client(site.tomcat.port)
+    referer = {"Referer": f"https://{NAME}/confluence/x?{SECRET}"}
+    rtc.json(f"/socket.io/?EIO=3&transport=polling&token={SECRET}", headers=referer)
+    rtc.json(f"/socket.io/?EIO=3&transport=polling&token={SECRET}", method="POST", body=b"1:4")
+    with rtc.websocket(f"/socket.io/?EIO=3&transport=websocket&token={SECRET}") as sock:
+        assert echo(sock)
+    application.json(f"/confluence/page?token={SECRET}", headers=referer)
+    assert application.request(f"/?token={SECRET}")[0].status in (301, 302)
+    assert application.request(f"/elsewhere?token={SECRET}", headers=referer)[0].status == 404
+    site.rtc.close()
+    assert rtc.request(f"/gone/?token={SECRET}", headers=referer)[0].status in (502, 503)
+    words = ["GET /socket.io/ HTTP/1.1", "POST /socket.io/ HTTP/1.1", "GET /confluence/page HTTP/1.1"]
+    words += ["GET / HTTP/1.1", "GET /elsewhere HTTP/1.1", "GET /gone/ HTTP/1.1"]
+    wait_for(lambda: all(item in read() for item in words), "all requests are logged")
+    wait_for(lambda: read().count("/socket.io/ ") == 3, "the WebSocket is logged when it ends")
+    assert SECRET not in read()
+    assert site.run()["changed"] is False
 
 
 def refused(site):

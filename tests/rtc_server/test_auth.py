@@ -161,3 +161,28 @@ async def test_nothing_before_connect_is_heard(site: Site) -> None:
     await client.connect(token())
     answer = await client.ask("join", {"project": "p"})
     assert answer["revision"] == 0 and client.events == []
+
+
+@pytest.mark.parametrize(("ttl", "valid"), [(300, True), (301, False), (86400, False)])
+def test_a_token_that_is_made_to_live_long_is_not_valid_in_a_query(ttl: int, valid: bool) -> None:
+    tokens = Tokens([SECRET])
+    made = tokens.make("ann", {"p": "edit"}, ttl)
+    assert tokens.check(made).user == "ann"
+    if valid:
+        assert tokens.check(made, in_query=True).user == "ann"
+        return
+    with pytest.raises(TokenError, match="not valid in a query") as caught:
+        tokens.check(made, in_query=True)
+    assert caught.value.code == "token_invalid"
+
+
+@pytest.mark.parametrize("revision", [3, 4])
+async def test_only_clients_of_the_older_dialect_have_their_token_in_the_query(site: Site, revision: int) -> None:
+    long = token("ann", ttl=3600)
+    client = await Client.open(site.url, revision=revision, query=f"&token={long}" if revision == 3 else "")
+    if revision == 4:
+        await client.connect(long)
+        assert (await client.ask("join", {"project": "p"}))["ok"]
+        return
+    with pytest.raises(Closed, match="token_invalid"):
+        await client.connect(long)

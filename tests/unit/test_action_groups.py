@@ -54,8 +54,8 @@ def members(group: str) -> set[str]:
 @pytest.mark.parametrize(
     ("group", "options"),
     [
-        ("writing", {"backup", "undo_dir"}),
-        ("undoable", {"undo_dir"}),
+        ("writing", {"backup", "undo_dir", "undo_keep", "undo_days"}),
+        ("undoable", {"undo_dir", "undo_keep", "undo_days"}),
         ("checking", {"url", "connect_to", "ca", "system_trust", "timeout", "fail"}),
     ],
 )

@@ -32,6 +32,7 @@ HOST_LAYERS = [
         "_memory_file",
         "_place",
         "_undo",
+        "_undo_prune",
         "_ownership",
         "_rtc_unit",
         "_shell_eval",
@@ -66,19 +67,19 @@ OPTIONAL = {
 # raise a bound only when the module really does more.
 SHIPPED_LINES = {
     "application_check": 2700,
-    "java_truststore": 3600,
-    "jvm_truststore_option": 3100,
-    "keystore_pem": 5750,
-    "managed_file": 1050,
+    "java_truststore": 3790,
+    "jvm_truststore_option": 3290,
+    "keystore_pem": 5940,
+    "managed_file": 1240,
     "plan": 150,  # documentation: the action does the work
-    "proxy_vhost": 6200,
+    "proxy_vhost": 6390,
     "report": 60,  # documentation: the action does the work
-    "rtc_instance": 850,
+    "rtc_instance": 1040,
     "rtc_probe": 4650,
-    "rtc_release": 720,
+    "rtc_release": 910,
     "rtc_session": 3700,
     "rtc_undo": 450,
-    "tomcat_connector": 1850,
+    "tomcat_connector": 2040,
     "topology_info": 9200,
 }
 

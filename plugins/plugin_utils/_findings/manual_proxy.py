@@ -19,6 +19,7 @@ PLACES = {
     "haproxy": "HAProxy, in haproxy.cfg",
 }
 APACHE_VERSION = "2.4.62"  # the text for a current one
+APACHE_LOG = "/var/log/apache2/access.log"
 HAPROXY_PEM = "/path/to/certificates-and-key.pem"  # HAProxy has certificate, chain and key in one file
 
 
@@ -38,12 +39,12 @@ def render(vhost: VhostPlan) -> str:
     """The configuration for the kind of the virtual host, without the lines that claim it for this collection."""
     try:
         if vhost.kind == "apache":
-            text = apache.render(vhost, vhost.listen, vhost.listen, vhost.upstream_ca, APACHE_VERSION)
+            text = apache.render(vhost, vhost.listen, vhost.listen, vhost.upstream_ca, APACHE_VERSION, [[APACHE_LOG]])
         elif vhost.kind == "haproxy":
             pems = {vhost.name: HAPROXY_PEM} if vhost.certificate else {}
-            text = haproxy.render([vhost], pems, {vhost.name: vhost.upstream_ca})
+            text = haproxy.render([vhost], pems, {vhost.name: vhost.upstream_ca}, logs=True)
         else:
-            text = nginx.render(vhost, vhost.listen, vhost.upstream_ca)
+            text = nginx.render(vhost, vhost.listen, vhost.upstream_ca, [[nginx.ACCESS_LOG]])
     except ProxyError as error:  # such as a name that Apache cannot check an upstream's certificate against
         return str(error)
     return "\n".join(line for line in text.splitlines() if not line.startswith("#")).strip()

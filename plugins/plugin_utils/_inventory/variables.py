@@ -166,6 +166,10 @@ VARIABLES: tuple[Variable, ...] = (
          " checks.", read=False),
     _var("plan_file", "path", "none", "Write the plan as JSON to this file on the controller."),
     _var("backup", "bool", "false", "Keep a copy beside each file that is changed."),
+    _var("undo_keep", "number", "20",
+         "How many undo records stay on a host, the newest ones; V(0): all. A record that is the first for one of its"
+         " files always stays, and so does a release of the RTC server that a record names.", read=False),
+    _var("undo_days", "number", "400", "After how many days an undo record goes even so; V(0): never.", read=False),
     _var("secret", "secret", "made on the first run and kept", "Key that RTC tokens are signed with.", read=False),
     _var("truststore_password", "secret", "changeit", "Password of the trust store.", read=False),
     _var("bundle", "path", "built on the controller when it is needed",

@@ -15,6 +15,7 @@ VIEW, EDIT = "view", "edit"
 ANY_PROJECT = "*"
 MAX_TOKEN = 8192  # characters; a longer one is refused unread
 MAX_NAME = 200
+QUERY_SECONDS = 300  # life of a token that may travel in a query, where proxies and other logs keep it
 MIN_SECRET = 32  # bytes; RFC 7518 section 3.2: a key of the size of the hash or larger
 
 
@@ -53,8 +54,11 @@ class Tokens:
         self.leeway = leeway
         self._keys = [jwt.get_algorithm_by_name(algorithm).prepare_key(k) for k in keys]
 
-    def check(self, token: Any) -> Identity:
-        """The bearer of a token. Raises TokenError; a token is called expired only if its signature is right."""
+    def check(self, token: Any, in_query: bool = False) -> Identity:
+        """The bearer of a token. Raises TokenError; a token is called expired only if its signature is right.
+
+        ``in_query``: it came in a query. A token whose claim ``query`` is false is not valid there.
+        """
         if not isinstance(token, str) or not token:
             raise TokenError("token_missing", "a token is needed")
         if len(token) > MAX_TOKEN:
@@ -75,15 +79,22 @@ class Tokens:
                 raise TokenError("token_expired", "the token has expired") from exc
             except (jwt.InvalidTokenError, ValueError, TypeError, RecursionError, OverflowError) as exc:
                 raise TokenError("token_invalid", "the token is not valid") from exc
+            if in_query and claims.get("query") is False:
+                raise TokenError("token_invalid", "the token is not valid in a query")
             return _read_identity(claims)
         raise TokenError("token_invalid", "the token is not valid")
 
     def make(self, user: str, projects: Mapping[str, str], ttl: float, name: str = "") -> str:
-        """A signed token, valid for ``ttl`` seconds. The first key must be able to sign."""
+        """A signed token, valid for ``ttl`` seconds. The first key must be able to sign.
+
+        One that is valid for more than :data:`QUERY_SECONDS` is not valid in a query.
+        """
         now = int(time.time())
         claims = {"sub": user, "projects": dict(projects), "aud": self._audience, "iat": now, "exp": now + int(ttl)}
         if name:
             claims["name"] = name
+        if ttl > QUERY_SECONDS:
+            claims["query"] = False
         return jwt.encode(claims, self._keys[0], algorithm=self._algorithm)
 
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from . import __version__
-from .auth import EDIT, VIEW
+from .auth import EDIT, QUERY_SECONDS, VIEW
 from .config import ConfigError, load
 from .journal import JournalError, export_import
 from .journal.verify import verify_journal
@@ -46,7 +46,13 @@ def _parser() -> argparse.ArgumentParser:
     token.add_argument("--name", default="", help="the name that others see")
     token.add_argument("--project", required=True, action="append", help="may be repeated; * is every project")
     token.add_argument("--right", choices=(EDIT, VIEW), default=VIEW)
-    token.add_argument("--ttl", type=int, default=120, metavar="SECONDS")
+    token.add_argument(
+        "--ttl",
+        type=int,
+        default=120,
+        metavar="SECONDS",
+        help=f"120; beyond {QUERY_SECONDS} the token is not valid in a query (clients of Engine.IO 3)",
+    )
     token.set_defaults(run=_token)
 
     export = commands.add_parser("export", help="print a project's journal as JSON lines (the server may run)")

@@ -109,7 +109,7 @@ class Service(SocketServer):
     def _authorize(self, socket: Socket, auth: dict[str, Any]) -> None:
         session = socket.session
         try:
-            identity = self.tokens.check(auth.get("token"))
+            identity = self.tokens.check(auth.get("token"), in_query=session.eio_version == 3)
         except TokenError as exc:
             if not self._bad_tokens.take(session.handshake.remote, time.monotonic()):
                 session.close("too many refused tokens")

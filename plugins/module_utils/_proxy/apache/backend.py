@@ -86,9 +86,10 @@ class Apache(Backend):
         config = self.parse_config(extra)
         current.hosts = reader.virtual_hosts(config)
         foreign = [item for item in reader.listens(config) if not is_managed(item.file)]
+        logs = [item.args for item in config.directives if item.name in ("customlog", "transferlog") and item.args]
         for vhost in vhosts:
             refuse_foreign(vhost, current)
-            self._add_vhost(vhost, foreign, current, result, available, enabled)
+            self._add_vhost(vhost, foreign, current, result, available, enabled, logs)
         for name in absent:
             result.absent += [f"{enabled}/{name}.conf"] if enabled else []
             result.absent.append(f"{available}/{name}.conf")
@@ -110,12 +111,12 @@ class Apache(Backend):
         result: DesiredLayout,
         available: str,
         enabled: str,
+        logs: list[list[str]],
     ) -> None:
         listens = [item for item in vhost.listen or ["*"] if not self._is_covered(vhost, item, foreign)]
         hosts = join_listens(vhost, foreign_listens(current, set()))
-        text = renderer.render(
-            vhost, hosts, listens, ca_file(vhost, self) if has_tls_upstream(vhost) else "", self.version()
-        )
+        authorities = ca_file(vhost, self) if has_tls_upstream(vhost) else ""
+        text = renderer.render(vhost, hosts, listens, authorities, self.version(), logs)
         path = f"{available}/{vhost.name}.conf"
         result.files.append(DesiredFile(path, text.encode()))
         result.configuration.append(path)

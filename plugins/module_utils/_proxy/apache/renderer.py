@@ -6,12 +6,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Upstream
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import rendering
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import ProxyError, version_tuple
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.listens import is_wildcard
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.rendering import ForwardedPath, forwarded_paths
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
+
+# "combined" without queries: that of the address, which is %r, %q or %f, and that of the page that led here.
+_LOG_FORMAT = '%h %l %u %t "%m %U %H" %>s %b "-" "%{User-Agent}i"'
+_VHOST_FORMAT = "vhost_combined"  # the same of several servers in one file, as Debian names it
 
 # mod_proxy_http took over the upgrade from mod_proxy_wstunnel in this version (its documentation, "upgrade=").
 _UPGRADE_SINCE = (2, 4, 47)
@@ -29,12 +35,20 @@ def modules(vhost: VhostPlan, version: str) -> list[str]:
     return found
 
 
-def render(vhost: VhostPlan, hosts: list[str], listens: list[str], authorities: str, version: str) -> str:
+def render(
+    vhost: VhostPlan,
+    hosts: list[str],
+    listens: list[str],
+    authorities: str,
+    version: str,
+    logs: Sequence[Sequence[str]] = (),
+) -> str:
     """The file of one virtual host.
 
     :param hosts: addresses of the ``<VirtualHost>``, as joined with others of this port.
     :param listens: addresses that no one else's ``Listen`` covers.
     :param authorities: file of certificate authorities for https upstreams, "" for http.
+    :param logs: arguments of each ``CustomLog`` that holds for virtual hosts with none of their own.
     """
     found = forwarded_paths(vhost)
     lines = [rendering.header(vhost).rstrip("\n"), ""]
@@ -44,7 +58,7 @@ def render(vhost: VhostPlan, hosts: list[str], listens: list[str], authorities: 
         {f"*:{vhost.port}" if is_wildcard(item) else f"{rendering.bracket(item)}:{vhost.port}" for item in hosts}
     )
     lines += [f"<VirtualHost {' '.join(places)}>"]
-    lines += [f"    {line}" if line else "" for line in _render_body(vhost, found, authorities, version)]
+    lines += [f"    {line}" if line else "" for line in _render_body(vhost, found, authorities, version, logs)]
     return "\n".join([*lines, "</VirtualHost>", ""])
 
 
@@ -55,9 +69,12 @@ def _render_listen(address: str, port: int) -> list[str]:
     return [f"<IfDefine !{guard}>", f"    Define {guard}", f"    Listen {place}", "</IfDefine>", ""]
 
 
-def _render_body(vhost: VhostPlan, found: list[ForwardedPath], authorities: str, version: str) -> list[str]:
+def _render_body(
+    vhost: VhostPlan, found: list[ForwardedPath], authorities: str, version: str, logs: Sequence[Sequence[str]]
+) -> list[str]:
     lines = [
         f"ServerName {vhost.server_name}",
+        *(_render_log(log) for log in logs),
         "ProxyRequests Off",
         "ProxyPreserveHost On",
         "AllowEncodedSlashes NoDecode",
@@ -83,6 +100,15 @@ def _render_body(vhost: VhostPlan, found: list[ForwardedPath], authorities: str,
     for target in found:
         lines += _render_path(vhost, me, target, version)
     return lines + _render_rest(vhost)
+
+
+def _render_log(log: Sequence[str]) -> str:
+    words = [log[0], ("%v:%p " if log[1:2] == [_VHOST_FORMAT] else "") + _LOG_FORMAT, *log[2:]]
+    return "CustomLog " + " ".join(_quote(word) for word in words)
+
+
+def _quote(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _render_tls(vhost: VhostPlan) -> list[str]:
@@ -136,12 +162,12 @@ def _render_path(vhost: VhostPlan, me: str, target: ForwardedPath, version: str)
     else:
         base, given = _format_url(target.upstreams[0]), " " + options
     path = target.path or "/"
-    target = base + path
+    url = base + path
     if not modern:
         lines += _render_old_upgrade(target, path)
     return [
         *lines,
-        f'ProxyPass "{path}" "{target}"{given} nocanon',
+        f'ProxyPass "{path}" "{url}"{given} nocanon',
         "",
     ]
 

@@ -125,7 +125,8 @@ class Haproxy(Backend):
             # Those of an earlier run are renewed with the others. In check mode the files may not be there yet.
             if item.certificate and os.path.exists(item.certificate) and os.path.exists(item.key):
                 result.files.append(DesiredFile(pems[item.name], _join_pem(item), 0o600, secret=True))
-        block = _render_block(kept, pems, {item.name: ca_file(item, self) for item in kept if has_tls_upstream(item)})
+        authorities = {item.name: ca_file(item, self) for item in kept if has_tls_upstream(item)}
+        block = _render_block(kept, pems, authorities, self._logs_requests())
         result.files.append(DesiredFile(path, _insert_block(text, block).encode("utf-8", "surrogateescape")))
         result.configuration.append(path)
         result.absent += [f"{directory}/{name}.pem" for name in gone]
@@ -136,6 +137,10 @@ class Haproxy(Backend):
             of_port = [item for item in kept if item.port == port]
             result.listens += [(address, port) for address in renderer.addresses(of_port)]
         return result
+
+    def _logs_requests(self) -> bool:
+        sections = parser.parse(self.files(), self.settings()).sections
+        return any(section.last("log") for section in sections if section.kind == "defaults")
 
     def serves(self) -> bool:
         """HAProxy ends without any listener; a statistics socket is one."""
@@ -217,7 +222,7 @@ def _read_block(path: str, text: str) -> list[VhostPlan]:
     return found
 
 
-def _render_block(vhosts: list[VhostPlan], pems: dict[str, str], authorities: dict[str, str]) -> str:
+def _render_block(vhosts: list[VhostPlan], pems: dict[str, str], authorities: dict[str, str], logs: bool) -> str:
     if not vhosts:
         return ""
     kept = []
@@ -225,7 +230,7 @@ def _render_block(vhosts: list[VhostPlan], pems: dict[str, str], authorities: di
         values = _facts.to_dict(item)
         values.pop("site")
         kept.append(_VHOST + json.dumps(values, sort_keys=True))
-    return "\n".join([_BEGIN, *kept, renderer.render(vhosts, pems, authorities) + _END, ""])
+    return "\n".join([_BEGIN, *kept, renderer.render(vhosts, pems, authorities, logs) + _END, ""])
 
 
 def _insert_block(text: str, block: str) -> str:

@@ -15,16 +15,23 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import P
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.rendering import ForwardedPath, forwarded_paths
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 
+# That of "option httplog" (Configuration Manual, 8.2.3), with the path in place of the request, which has the query.
+_LOG_FORMAT = (
+    r"%ci:%cp\ [%tr]\ %ft\ %b/%s\ %TR/%Tw/%Tc/%Tr/%Ta\ %ST\ %B\ %CC\ %CS\ %tsc\ %ac/%fc/%bc/%sc/%rc\ %sq/%bq\ "
+    r"%hr\ %hs\ \"%HM\ %HP\ %HV\""
+)
 
-def render(vhosts: list[VhostPlan], pems: dict[str, str], authorities: dict[str, str]) -> str:
+
+def render(vhosts: list[VhostPlan], pems: dict[str, str], authorities: dict[str, str], logs: bool) -> str:
     """The sections of all managed virtual hosts.
 
     :param pems: name of a virtual host -> path of its certificate with key.
     :param authorities: name of a virtual host -> file of authorities for its https upstreams.
+    :param logs: whether ``defaults`` have requests logged; HAProxy warns of a format that nothing uses.
     """
     lines: list[str] = []
     for port in sorted({item.port for item in vhosts}):
-        lines += _render_frontend([item for item in vhosts if item.port == port], pems)
+        lines += _render_frontend([item for item in vhosts if item.port == port], pems, logs)
     for vhost in vhosts:
         for target in forwarded_paths(vhost):
             lines += _render_backend(vhost, target, authorities.get(vhost.name, ""))
@@ -41,7 +48,7 @@ def addresses(vhosts: list[VhostPlan]) -> list[str]:
     return found
 
 
-def _render_frontend(vhosts: list[VhostPlan], pems: dict[str, str]) -> list[str]:
+def _render_frontend(vhosts: list[VhostPlan], pems: dict[str, str], logs: bool) -> list[str]:
     port = vhosts[0].port
     if len({bool(item.certificate) for item in vhosts}) > 1:
         names = " and ".join(item.name for item in vhosts)
@@ -59,6 +66,8 @@ def _render_frontend(vhosts: list[VhostPlan], pems: dict[str, str]) -> list[str]
         f"    bind {rendering.bracket(address)}:{port}{' v6only' if address == '::' else ''}{tls}"
         for address in addresses(vhosts)
     ]
+    if logs:
+        lines.append(f"    log-format {_LOG_FORMAT}")
     lines += [
         f"    timeout client {waiting}s",
         "    timeout client-fin 30s",

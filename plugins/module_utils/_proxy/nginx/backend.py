@@ -61,7 +61,8 @@ class Nginx(Backend):
         for vhost in vhosts:
             refuse_foreign(vhost, current)
             listens = join_listens(vhost, foreign)
-            text = renderer.render(vhost, listens, ca_file(vhost, self) if has_tls_upstream(vhost) else "")
+            authorities = ca_file(vhost, self) if has_tls_upstream(vhost) else ""
+            text = renderer.render(vhost, listens, authorities, self._find_access_logs())
             result.listens += [(address, vhost.port) for address in listens]
             path = f"{available}/{vhost.name}.conf"
             result.files.append(DesiredFile(path, text.encode()))
@@ -75,6 +76,14 @@ class Nginx(Backend):
             if os.path.exists(path) and not is_managed(path):
                 raise ProxyError(f"{path} exists and was not written by this collection.", "Rename or remove it.")
         return result
+
+    def _find_access_logs(self) -> list[list[str]]:
+        """Arguments of each ``access_log`` of the http level; none where that is off."""
+        http = next((item for item in self.parse_config().directives if item.name == "http"), None)
+        found = [item.args for item in http.all("access_log") if item.args] if http else []
+        if any(args[0] == "off" for args in found):
+            return []
+        return found or [[self.path(renderer.ACCESS_LOG)]]
 
     def _find_directories(self) -> tuple[str, str]:
         # Debian's pair of directories, where its nginx.conf still includes it; conf.d elsewhere (RHEL, nginx.org).

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Upstream
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import rendering
@@ -14,18 +15,32 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import P
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.rendering import ForwardedPath, forwarded_paths
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 
+# Where the packages have it; the path that is compiled in where they have none is relative.
+ACCESS_LOG = "/var/log/nginx/access.log"
 
-def render(vhost: VhostPlan, listens: list[str], authorities: str) -> str:
+# "combined", the format that is built in, without queries: that of the address, which is $request or $request_uri, and
+# that of the page that led here.
+_LOG_FORMAT = (
+    '$remote_addr - $remote_user [$time_local] "$request_method $uri $server_protocol" $status $body_bytes_sent "-" '
+    '"$http_user_agent"'
+)
+
+
+def render(vhost: VhostPlan, listens: list[str], authorities: str, logs: Sequence[Sequence[str]] = ()) -> str:
     """The file of one virtual host, to be included in ``http``.
 
     :param listens: addresses, as joined with what else listens on this port.
     :param authorities: file of certificate authorities for https upstreams, "" for http.
+    :param logs: arguments of each ``access_log`` that holds for servers with none of their own; none where nothing is
+        logged.
     """
     me = rendering.identifier(vhost.name)
     parts = [rendering.header(vhost), _render_map(me, vhost.reuse)]
+    if logs:
+        parts.append(f"log_format {me} '{_LOG_FORMAT}';\n")
     found = forwarded_paths(vhost)
     parts += [_render_upstream(me, target, vhost.reuse) for target in found]
-    body = [_render_listen(vhost, listens), _render_general(vhost)]
+    body = [_render_listen(vhost, listens), _render_logs(me, logs), _render_general(vhost)]
     if vhost.certificate:
         body.append(_render_tls(vhost))
     body += [_render_location(vhost, me, target, authorities) for target in found]
@@ -71,6 +86,11 @@ def _render_listen(vhost: VhostPlan, listens: list[str]) -> str:
     places = [f"{vhost.port}" if item == "*" else f"{rendering.bracket(item)}:{vhost.port}" for item in listens]
     lines = [f"    listen {place}{tls};" for place in places]
     return "\n".join([*lines, f"    server_name {vhost.server_name};", ""])
+
+
+def _render_logs(me: str, logs: Sequence[Sequence[str]]) -> str:
+    # The same file, with the same buffer: nginx refuses another one for a file that it has open.
+    return "".join(f"    access_log {' '.join([_quote(log[0]), me, *map(_quote, log[2:])])};\n" for log in logs)
 
 
 def _render_general(vhost: VhostPlan) -> str:

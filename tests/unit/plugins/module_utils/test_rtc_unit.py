@@ -39,6 +39,7 @@ def test_the_unit_names_interpreter_and_instance():
     unit = _rtc_unit.render_unit("/opt/python/bin/python3")
     assert "ExecStart=/opt/python/bin/python3 -I /opt/rtc-server/current/rtc-server serve" in unit
     assert "/etc/rtc-server/%i.toml" in unit
+    assert "User=rtc-%i" in unit  # one instance must not read another's key or journal
     assert "{" not in unit
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.collab.rtc.plugins.module_utils import _undo
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import certificate
 from ansible_collections.collab.rtc.tests.unit import paths
 
@@ -106,6 +107,37 @@ def test_a_new_key_is_told_without_showing_it(run_module, app, tmp_path):
     kept = [Path(path).read_text(encoding="ascii") for path in result["backup_files"]]
     assert kept == [(DATA / name).read_text(encoding="ascii") for name in ("own.pem", "own.key")]
     assert (tmp_path / "undo" / "manifest.jsonl").exists()
+
+
+def test_an_old_key_is_recorded_only_where_undoing_needs_it(run_module, app, tmp_path):
+    """What a run of ours made is a copy of the key store's: undone as a whole, and never exchanged for an older pair."""
+    undo = tmp_path / "undo"
+    for number, form in enumerate(("pem", "own")):
+        app.set("pem")
+        if form == "own":
+            path = app.conf / "server.xml"
+            path.write_text(
+                path.read_text().replace("leaf.", "own.").replace(f'certificateChainFile="{DATA}/issuing.pem"', "")
+            )
+        options = dict(app.options, undo_dir=str(undo / f"2026010{number + 1}T000000Z-aaaa"))
+        assert run_module("keystore_pem", options)["changed"]
+    assert os.listdir(undo) == ["20260101T000000Z-aaaa"]
+    record = str(undo / "20260101T000000Z-aaaa")
+    assert [entry["kind"] for entry in _undo.entries(record)] == ["missing", "missing"]
+    assert (undo / "20260101T000000Z-aaaa").stat().st_mode & 0o777 == 0o700
+    _undo.restore(record)
+    assert not app.key.exists()
+
+
+def test_an_old_key_of_others_is_recorded_for_root_alone(run_module, app, tmp_path):
+    app.set("pem")
+    app.key.write_text((DATA / "own.key").read_text(encoding="ascii"), encoding="ascii")
+    app.key.chmod(0o600)
+    undo = tmp_path / "undo/20260101T000000Z-aaaa"
+    run_module("keystore_pem", dict(app.options, undo_dir=str(undo)))
+    (copy,) = [entry["copy"] for entry in _undo.entries(str(undo)) if entry["kind"] == "file"]
+    assert "PRIVATE KEY" in (undo / copy).read_text(encoding="ascii")
+    assert [path.stat().st_mode & 0o777 for path in (undo, undo / copy)] == [0o700, 0o600]
 
 
 def test_access_that_is_too_wide_is_mended(run_module, app):

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import apply, registry
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import ProxyError
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import MARK, ProxyError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 from ansible_collections.collab.rtc.tests.unit import paths
 
@@ -432,3 +433,53 @@ def test_haproxy_that_is_too_old(tmp_path, monkeypatch):
     host = Host("haproxy", tmp_path / "root", monkeypatch, "1.8.27")
     with pytest.raises(ProxyError, match="too old"):
         host.write(plan("haproxy"))
+
+
+LOGS = {  # the main file, and the line after which the settings of logs are read
+    "nginx": ("/etc/nginx/nginx.conf", "http {\n"),
+    "apache": ("/etc/apache2/apache2.conf", ""),
+    "haproxy": ("/etc/haproxy/haproxy.cfg", "defaults\n"),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "written"),
+    [
+        ("nginx", ["access_log off;"], []),
+        ("nginx", [], ["access_log ROOT/var/log/nginx/access.log collab_rtc_confluence_9083;"]),
+        (
+            "nginx",
+            ["access_log /var/log/a.log main buffer=32k if=$loggable;", "access_log syslog:server=unix:/dev/log;"],
+            [
+                'access_log /var/log/a.log collab_rtc_confluence_9083 buffer=32k "if=$loggable";',
+                "access_log syslog:server=unix:/dev/log collab_rtc_confluence_9083;",
+            ],
+        ),
+        ("apache", [], []),
+        (
+            "apache",
+            ["CustomLog logs/a.log combined env=!quiet", r'TransferLog "|/usr/bin/rotate \"a b\""'],
+            ['CustomLog "logs/a.log" "%h FORMAT" "env=!quiet"', r'CustomLog "|/usr/bin/rotate \"a b\"" "%h FORMAT"'],
+        ),
+        ("apache", ["CustomLog /var/log/o.log vhost_combined"], ['CustomLog "/var/log/o.log" "%v:%p %h FORMAT"']),
+        ("haproxy", [], []),
+        ("haproxy", ["log global", "option httplog"], [r"log-format FORMAT \"%HM\ %HP\ %HV\""]),
+    ],
+)
+def test_requests_are_logged_where_the_server_logs_them(tmp_path, monkeypatch, kind, given, written):
+    host = Host(kind, tmp_path / "root", monkeypatch)
+    name, after = LOGS[kind]
+    path = host.root / name.lstrip("/")
+    text = path.read_text() + "".join(f"{line}\n" for line in given if not after)
+    path.write_text(text.replace(after, after + "".join(f"    {line}\n" for line in given), 1) if after else text)
+    host.write(plan(kind))
+    ours = host.text()[host.text().index(MARK) :]
+    found = [
+        line.strip()
+        for line in ours.splitlines()
+        if line.split()[:1] in (["access_log"], ["CustomLog"], ["log-format"])
+    ]
+    assert [
+        re.sub(r"%l .*\{User-Agent\}i\\?\"|%ci.*%hs\\", "FORMAT", line).replace(str(host.root), "ROOT")
+        for line in found
+    ] == written

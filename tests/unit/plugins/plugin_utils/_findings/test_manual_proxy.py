@@ -34,7 +34,7 @@ def vhost_of(plan_input):
 
 def test_it_is_what_the_role_would_write(base):
     vhost = vhost_of(base("unlisted"))
-    written = nginx.render(vhost, ["*"], "")
+    written = nginx.render(vhost, ["*"], "", [[nginx.ACCESS_LOG]])
     text = remedy_of(base("unlisted")).partition("http block:\n")[2]
     assert text
     assert text in written
