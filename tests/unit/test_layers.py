@@ -68,18 +68,18 @@ SHIPPED_LINES = {
     "application_check": 2700,
     "java_truststore": 3600,
     "jvm_truststore_option": 3100,
-    "keystore_pem": 5750,
+    "keystore_pem": 5900,
     "managed_file": 1050,
     "plan": 150,  # documentation: the action does the work
-    "proxy_vhost": 6200,
+    "proxy_vhost": 6450,
     "report": 60,  # documentation: the action does the work
-    "rtc_instance": 850,
+    "rtc_instance": 1050,
     "rtc_probe": 4650,
-    "rtc_release": 720,
+    "rtc_release": 900,
     "rtc_session": 3700,
     "rtc_undo": 450,
     "tomcat_connector": 1850,
-    "topology_info": 9200,
+    "topology_info": 9800,
 }
 
 
