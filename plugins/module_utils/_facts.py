@@ -128,6 +128,7 @@ class Java:
     version: str = ""  # "17.0.9"
     source: str = ""  # "process" | "setenv" | "unit" | "install" | ...
     keytool: str = ""
+    writers: List[str] = field(default_factory=list)  # who besides root can change its java: "user jira (/opt/jira)"
     truststore: Optional[TrustStore] = None
     option: Optional[TrustOption] = None  # None: there is no setenv.sh
 
@@ -169,7 +170,24 @@ class Application:
     process: Optional[Process] = None
     evidence: List[str] = field(default_factory=list)
     aliases: List[str] = field(default_factory=list)  # other paths to it, by symbolic links
+    writers: List[str] = field(default_factory=list)  # who besides root can change or exchange the installation
     leftover: str = ""  # why this is an unused installation, such as an earlier version; "" when it is in use
+
+
+@dataclass
+class Doubted:
+    """What looks like a part of an application and does not count, because others than root vouch for it.
+
+    Nothing of it is in other facts, and nothing that it names is used.
+    """
+
+    what: str  # "installation" | "process" | "starter": a unit or SysV script
+    path: str  # of the installation, or of the unit or script; control characters escaped
+    reason: str
+    kind: str = ""  # "confluence" | "jira"
+    pid: int = 0  # of the first process where there are several
+    user: str = ""  # of the process; the owner where there is none
+    evidence: List[str] = field(default_factory=list)
 
 
 @dataclass
@@ -279,6 +297,7 @@ class HostFacts:
     proxies: List[Proxy] = field(default_factory=list)
     listeners: List[Listener] = field(default_factory=list)
     rtc: List[RtcInstance] = field(default_factory=list)
+    doubted: List[Doubted] = field(default_factory=list)
     unreadable: List[Unreadable] = field(default_factory=list)
 
 

@@ -12,12 +12,17 @@ path_resolution(7), unlink(2) with the sticky bit, and acl(5).
 from __future__ import annotations
 
 import errno
+import grp
 import os
 import pwd
 import stat
 import struct
 from dataclasses import dataclass
-from typing import Iterator
+from typing import Callable, Iterator
+
+from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+
+Lstat = Callable[[str], os.stat_result]
 
 ANYONE = -1
 _MOST_LINKS = 40  # as Linux (path_resolution(7))
@@ -45,8 +50,12 @@ class Writer:
         if self.uid != ANYONE:
             who = f"user {user_name(self.uid)}"
         else:
-            who = f"group {self.gid}" if self.gid != ANYONE else "everybody"
+            who = f"group {group_name(self.gid)}" if self.gid != ANYONE else "everybody"
         return f"{who} ({self.where})"
+
+
+class UnsafeProgramError(RtcError):
+    """Somebody besides root can change a program that root was about to run."""
 
 
 def user_name(uid: int) -> str:
@@ -57,24 +66,39 @@ def user_name(uid: int) -> str:
         return str(uid)
 
 
-def find_writers(path: str) -> list[Writer]:
+def group_name(gid: int) -> str:
+    """The name of a group, its number where it has none."""
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)
+
+
+def find_writers(path: str, entries: bool = False, root: str = "/", lstat: Lstat = os.lstat) -> list[Writer]:
     """Everybody but root who can change or exchange what ``path`` leads to, each once, outermost component first.
 
     Every directory on the way counts, those of symbolic links on the way too.
 
     :param path: absolute.
+    :param entries: the path is a directory, and who can only make new entries in it counts too: in a sticky one.
+    :param root: the directory that stands for ``/``; absolute links lead below it.
+    :param lstat: says what is there, and whose; for tests.
     :raises OSError: a component is missing or may not be looked at, there are too many links, or the path is relative.
     """
     if not path.startswith("/"):
         raise OSError(errno.EINVAL, "not an absolute path", path)
     found: dict[Writer, None] = {}
-    for directory, name, info in _walk(path):
-        where = directory if not name else os.path.join(directory, name)
+    where = "/"
+    info: os.stat_result | None = None
+    for where, info in _walk(path, root, lstat):
         if not stat.S_ISLNK(info.st_mode):
-            for writer in _writers_of(where, info):
+            for writer in _writers_of(where, info, root):
                 found.setdefault(writer)
         elif info.st_uid != 0:  # in a sticky directory the owner of a link can exchange it
             found.setdefault(Writer(info.st_uid, ANYONE, where))
+    if entries and info is not None:
+        for writer in _writers_of(where, info, root, sticky=False):
+            found.setdefault(writer)
     return list(found)
 
 
@@ -86,10 +110,28 @@ def is_root_only(path: str) -> bool:
     return not find_writers(path)
 
 
-def _walk(path: str) -> Iterator[tuple[str, str, os.stat_result]]:
-    """Every component: directory, name, and what ``lstat`` says; links are followed."""
+def check_program(path: str) -> None:
+    """Refuse a program that root must not run, because somebody else could exchange it. Other users run what they like.
+
+    :raises UnsafeProgramError: with who can, and where.
+    """
+    if os.geteuid() != 0:
+        return
+    try:
+        writers = find_writers(path)
+    except OSError as exc:
+        raise UnsafeProgramError(f"{path} cannot be looked at: {exc.strerror}.") from exc
+    if writers:
+        raise UnsafeProgramError(
+            f"{path} is not run as root: {', '.join(map(str, writers))} can change it.",
+            "Give what stands in parentheses to root and take the right to write from others (chown, chmod go-w).",
+        )
+
+
+def _walk(path: str, root: str, lstat: Lstat) -> Iterator[tuple[str, os.stat_result]]:
+    """Every component and what ``lstat`` says of it; links are followed."""
     current = "/"
-    yield current, "", os.lstat(current)
+    yield current, lstat(_disk(current, root))
     todo = [part for part in path.split("/") if part not in ("", ".")]
     links = 0
     while todo:
@@ -98,25 +140,29 @@ def _walk(path: str) -> Iterator[tuple[str, str, os.stat_result]]:
             current = os.path.dirname(current)
             continue
         step = os.path.join(current, name)
-        info = os.lstat(step)
-        yield current, name, info
+        info = lstat(_disk(step, root))
+        yield step, info
         if stat.S_ISLNK(info.st_mode):
             links += 1
             if links > _MOST_LINKS:
                 raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
-            target = os.readlink(step)
+            target = os.readlink(_disk(step, root))
             todo = [part for part in target.split("/") if part not in ("", ".")] + todo
             current = "/" if target.startswith("/") else current
         else:
             current = step
 
 
-def _writers_of(path: str, info: os.stat_result) -> list[Writer]:
+def _disk(path: str, root: str) -> str:
+    return path if root == "/" else root + path
+
+
+def _writers_of(path: str, info: os.stat_result, root: str, sticky: bool = True) -> list[Writer]:
     """Who can write a file or directory. In root's sticky directory only owners exchange entries: found there."""
     found = [] if info.st_uid == 0 else [Writer(info.st_uid, ANYONE, path)]
-    if stat.S_ISDIR(info.st_mode) and info.st_mode & stat.S_ISVTX:
+    if sticky and stat.S_ISDIR(info.st_mode) and info.st_mode & stat.S_ISVTX:
         return found
-    users, groups, others = _granted(path, info)
+    users, groups, others = _granted(_disk(path, root), info)
     found += [Writer(uid, ANYONE, path) for uid in users if uid not in (0, info.st_uid)]
     found += [Writer(ANYONE, gid, path) for gid in groups if gid != 0]
     if others:

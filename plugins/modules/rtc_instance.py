@@ -85,13 +85,21 @@ config_path:
 
 import os
 import secrets
+import shutil
 import subprocess
 import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree, _rtc_unit, _undo, _undo_prune
+from ansible_collections.collab.rtc.plugins.module_utils import (
+    _files,
+    _files_tree,
+    _ownership,
+    _rtc_unit,
+    _undo,
+    _undo_prune,
+)
 from ansible_collections.collab.rtc.plugins.module_utils._argspec import WRITING
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 
@@ -182,6 +190,7 @@ class Instance:
             _files.write_atomic(path, content, mode=0o600 if path == self.secret_path else 0o644)
 
     def _check_config(self) -> None:
+        _ownership.check_program(self.params["python"])
         program = os.path.join(self.params["base"], "current", "rtc-server")
         folder = _files_tree.make_hidden_directory(_CHECKS, "rtc-server")  # readable by us alone, gone with a reboot
         try:
@@ -256,6 +265,9 @@ class Instance:
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    program = shutil.which(command[0])
+    if program:
+        _ownership.check_program(program)
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 

@@ -89,6 +89,7 @@ from ansible_collections.collab.rtc.plugins.module_utils import (
     _argspec,
     _files,
     _files_tree,
+    _ownership,
     _rtc_unit,
     _undo,
     _undo_prune,
@@ -105,6 +106,7 @@ def current_release(base: str) -> str:
 
 def unpack(archive: str, target: str, python: str) -> None:
     """Unpack a bundle beside its place, compile it, and rename it into place."""
+    _ownership.check_program(python)
     parent = os.path.dirname(target)
     _files_tree.make_directory(parent)
     _files_tree.require_own(parent, "A release")  # so nobody else changes what is unpacked, and run, below

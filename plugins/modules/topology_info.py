@@ -44,7 +44,9 @@ options:
   install_dirs:
     description:
       - Directories to look for installations in, besides the usual ones. Each is an installation or holds some.
-      - Installations that run, or that a unit or SysV script starts, are found wherever they are.
+      - An installation that is named here counts, whoever may write the directories above it. Otherwise it counts if a
+        unit or SysV script that only root may write starts it, or if only root may write the directories above it.
+      - A process counts for an installation if its user is the one that the installation runs as, its owner, or root.
     type: list
     elements: path
     default: []
@@ -175,7 +177,7 @@ topology:
         - The Confluence and Jira installations. Each has its C(kind), C(install_dir), C(version), C(home),
           C(shared_home), C(user), C(tomcat_version), C(properties) of the JVM, C(server_xml) with its C(connectors),
           C(java) with its C(truststore), C(service), C(process), the C(evidence) for it, and in C(leftover) why it
-          seems unused.
+          seems unused. C(writers), of the application and of its C(java), says who besides root can change them.
       type: list
       elements: dict
       returned: always
@@ -195,6 +197,14 @@ topology:
       description:
         - The RTC services. C(kind) is V(deployed) for the one of this collection, V(builtin) for the add-on's own one
           in the application's JVM, V(foreign) for another process on one of O(rtc_ports).
+      type: list
+      elements: dict
+      returned: always
+    doubted:
+      description:
+        - What looks like an application and does not count, because others than root vouch for it. Each has in C(what)
+          V(installation), V(process) or V(starter) (a unit or SysV script), the C(path), C(kind), C(pid) and C(user),
+          the C(reason) and the C(evidence). Nothing that it names is used.
       type: list
       elements: dict
       returned: always

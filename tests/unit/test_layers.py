@@ -72,15 +72,15 @@ SHIPPED_LINES = {
     "keystore_pem": 7190,
     "managed_file": 2020,
     "plan": 150,  # documentation: the action does the work
-    "proxy_vhost": 7310,
+    "proxy_vhost": 7540,
     "report": 60,  # documentation: the action does the work
-    "rtc_instance": 1830,
+    "rtc_instance": 1890,
     "rtc_probe": 5120,
     "rtc_release": 1710,
     "rtc_session": 4110,
     "rtc_undo": 1260,
     "tomcat_connector": 2810,
-    "topology_info": 9810,
+    "topology_info": 10600,
 }
 
 

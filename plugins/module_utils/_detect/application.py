@@ -11,10 +11,11 @@ import re
 from typing import Callable
 
 from ansible_collections.collab.rtc.plugins.module_utils._detect import installations, jre
-from ansible_collections.collab.rtc.plugins.module_utils._detect.installations import Installation
+from ansible_collections.collab.rtc.plugins.module_utils._detect.doubts import Installation, list_run_users
+from ansible_collections.collab.rtc.plugins.module_utils._detect.installations import unit_of
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Application, Java, Process, ServiceUnit
 from ansible_collections.collab.rtc.plugins.module_utils._host import service_units
-from ansible_collections.collab.rtc.plugins.module_utils._host.processes import Proc, user_name
+from ansible_collections.collab.rtc.plugins.module_utils._host.processes import Proc
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
 from ansible_collections.collab.rtc.plugins.module_utils._host.service_units import Starter
 from ansible_collections.collab.rtc.plugins.module_utils._java import setenv
@@ -71,6 +72,7 @@ def describe(rootfs: RootFs, found: Installation, states: dict[str, bool]) -> Ap
     )
     application.shared_home = installations.shared_home(rootfs, found.kind, application.home)
     application.user = _find_user(rootfs, found, starter)
+    application.writers = jre.list_writers(rootfs, found.path)
     application.java = _find_jre(rootfs, found, starter, configured)
     if application.java is not None:
         folder = (found.proc.cwd if found.proc else "") or found.path + "/bin"
@@ -131,11 +133,6 @@ def _choose_starter(rootfs: RootFs, found: Installation, states: dict[str, bool]
     return ranked[0] if ranked else None
 
 
-def unit_of(starter: Starter) -> str:
-    """The name under which systemd knows a starter; it wraps SysV scripts in units."""
-    return starter.name if starter.kind == "systemd" else starter.name + ".service"
-
-
 def _describe_service(found: Installation, starter: Starter | None, states: dict[str, bool]) -> ServiceUnit:
     unit = found.proc.unit if found.proc else ""
     if starter is not None:
@@ -155,14 +152,10 @@ def _describe_service(found: Installation, starter: Starter | None, states: dict
 def _find_user(rootfs: RootFs, found: Installation, starter: Starter | None) -> str:
     if found.proc is not None and found.proc.user:
         return found.proc.user
-    named = (starter.user if starter else "") or installations.user_of_scripts(rootfs, found.kind, found.path)
-    if named:
-        return named
-    for name in ("work", "logs", "temp"):  # what the running application must be able to write
-        info = rootfs.stat(f"{found.path}/{name}")
-        if info is not None:
-            return user_name(rootfs, info.st_uid)
-    return ""
+    if starter is not None and starter.user:
+        return starter.user
+    users = list_run_users(rootfs, found)
+    return users[0][0] if users else ""
 
 
 def _find_jre(rootfs: RootFs, found: Installation, starter: Starter | None, configured: JvmOptions) -> Java | None:

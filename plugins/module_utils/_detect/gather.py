@@ -13,7 +13,8 @@ from typing import Callable
 
 from ansible_collections.collab.rtc.plugins.module_utils import _rtc_unit
 from ansible_collections.collab.rtc.plugins.module_utils._detect import installations
-from ansible_collections.collab.rtc.plugins.module_utils._detect.application import describe_all, unit_of
+from ansible_collections.collab.rtc.plugins.module_utils._detect.application import describe_all
+from ansible_collections.collab.rtc.plugins.module_utils._detect.installations import unit_of
 from ansible_collections.collab.rtc.plugins.module_utils._facts import (
     Application,
     HostFacts,
@@ -26,11 +27,13 @@ from ansible_collections.collab.rtc.plugins.module_utils._host import processes,
 from ansible_collections.collab.rtc.plugins.module_utils._host.processes import Proc
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
 from ansible_collections.collab.rtc.plugins.module_utils._host.system import Lookups, Runner
+from ansible_collections.collab.rtc.plugins.module_utils._ownership import Lstat
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import registry
 
 RTC_PORTS = (9083, 9093)  # of the add-on beside Confluence and beside Jira (the vendor's page, "Prerequisites")
 _UNIT = "rtc-server@{}.service"
 _PROXY_PROCESSES = ("nginx", "apache2", "httpd", "haproxy")
+_PROXY_USERS = ("root", "nginx", "www-data", "apache", "httpd", "haproxy")  # of sockets: root, as a rule
 _PORT = re.compile(r'^\s*"?port"?\s*[=:]\s*(\d+)', re.MULTILINE)
 
 
@@ -39,9 +42,10 @@ def gather(
     names: list[str] | None = None,
     install_dirs: list[str] | None = None,
     rtc_ports: list[int] | None = None,
-    runner: Runner = system.run,
+    runner: Runner | None = None,
     lookup: Callable[[str], list[str]] | None = None,
     timeout: float = 5.0,
+    lstat: Lstat = os.lstat,
 ) -> HostFacts:
     """The facts of this host; nothing raises because a part cannot be read: it is in ``unreadable``.
 
@@ -50,17 +54,17 @@ def gather(
     :param install_dirs: directories to look for installations in besides the usual ones.
     :param rtc_ports: ports on which an RTC service is looked for.
     :param timeout: for resolving names, in seconds, all together.
+    :param lstat: says whose files are; for tests.
     """
-    rootfs = RootFs(root)
-    if rootfs.root != "/" and runner is system.run:
-        runner = _run_nothing
+    rootfs = RootFs(root, lstat)
+    runner = runner or system.make_runner(rootfs)
     lookups = Lookups(names or [], lookup)
     procs = processes.processes(rootfs)
     facts = _describe_system(rootfs, procs)
     facts.listeners = processes.listeners(rootfs, procs)
 
     starters = service_units.starters(rootfs)
-    found = installations.discover(rootfs, procs, starters, install_dirs or [])
+    found, facts.doubted = installations.discover(rootfs, procs, starters, install_dirs or [])
     instances = _find_instances(rootfs)
     units = [unit_of(starter) for item in found for starter in item.starters]
     units += [_UNIT.format(name) for name in instances]
@@ -81,10 +85,6 @@ def gather(
     return facts
 
 
-def _run_nothing(command: list[str], timeout: float) -> str | None:
-    return None
-
-
 def _describe_system(rootfs: RootFs, procs: dict[int, Proc]) -> HostFacts:
     identity, version, family = system.system(rootfs)
     python, pythons = system.pythons(rootfs)
@@ -92,6 +92,8 @@ def _describe_system(rootfs: RootFs, procs: dict[int, Proc]) -> HostFacts:
     root = os.geteuid() == 0
     if not root and 1 not in procs:  # the file system of /proc is mounted with hidepid
         rootfs.note("processes of other users", "they are hidden: run with become")
+    elif rootfs.root == "/" and 1 not in procs:
+        rootfs.note("processes", "/proc is not mounted, or shows none but this one's")
     return HostFacts(
         hostname=system.hostname(rootfs),
         os_id=identity,
@@ -123,7 +125,7 @@ def _collect_upstream_names(proxies: list[Proxy]) -> list[str]:
 
 def _discover_proxies(rootfs: RootFs) -> list[Proxy]:
     try:
-        return registry.discover(rootfs.root)
+        return registry.discover(rootfs.root, rootfs.note)
     except Exception as exc:  # one odd file of a proxy must not hide the rest of the host
         rootfs.note("proxies", f"{type(exc).__name__}: {exc}")
         return []
@@ -142,7 +144,8 @@ def _find_instances(rootfs: RootFs) -> dict[str, int]:
 
 def _belongs_to_proxy(facts: HostFacts, listener: Listener) -> bool:
     if listener.pid:
-        return listener.process in _PROXY_PROCESSES
+        # The name alone is what any program may give itself.
+        return listener.process in _PROXY_PROCESSES and listener.user in _PROXY_USERS
     hosts = [host for proxy in facts.proxies if proxy.running for host in proxy.hosts]
     return listener.port in [listen.port for host in hosts for listen in host.listens]
 

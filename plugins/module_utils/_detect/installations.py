@@ -6,16 +6,24 @@
 
 Signs: running JVMs, units and SysV scripts that start one, the usual directories (the installer's, versioned ones of
 archives, those of container images), directories that the caller names. One installation that is reached by several
-paths is one, by its real path.
+paths is one, by its real path. What root does not vouch for does not count: see ``doubts``.
 """
 
 from __future__ import annotations
 
+import os
 import re
-from dataclasses import dataclass, field
-from typing import Callable
 
-from ansible_collections.collab.rtc.plugins.module_utils import _shell_eval
+from ansible_collections.collab.rtc.plugins.module_utils._detect.doubts import (
+    Doubts,
+    Installation,
+    explain_installation,
+    explain_process,
+    find_exchangers,
+    find_false_link,
+    printable,
+)
+from ansible_collections.collab.rtc.plugins.module_utils._facts import Doubted
 from ansible_collections.collab.rtc.plugins.module_utils._host.processes import Proc
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
 from ansible_collections.collab.rtc.plugins.module_utils._host.service_units import Starter
@@ -54,89 +62,187 @@ _RESPONSE = ".install4j/response.varfile"
 _RESPONSE_TITLE = re.compile(r"response file for (\D+?) (\d+(?:\.\d+)+)", re.IGNORECASE)
 
 
-@dataclass
-class Installation:
-    """An installation."""
-
-    kind: str
-    path: str  # real
-    evidence: list[str] = field(default_factory=list)
-    aliases: list[str] = field(default_factory=list)  # other paths to it
-    starters: list[Starter] = field(default_factory=list)
-    proc: Proc | None = None
-
-
-def discover(rootfs: RootFs, procs: dict[int, Proc], starters: list[Starter], extra: list[str]) -> list[Installation]:
-    """All installations, by kind and path.
+def discover(
+    rootfs: RootFs, procs: dict[int, Proc], starters: list[Starter], extra: list[str]
+) -> tuple[list[Installation], list[Doubted]]:
+    """All installations that count, by kind and path; and what does not count.
 
     :param extra: directories to look at besides the usual ones: installations, or directories of installations.
     """
-    found: dict[str, Installation] = {}
-
-    def add(path: str, evidence: str, kind: str = "") -> Installation | None:
-        real = rootfs.real(path)
-        if real not in found:
-            kind = kind or kind_of(rootfs, real)
-            if not kind:
-                return None
-            found[real] = Installation(kind, real)
-        path = path.rstrip("/")
-        found[real].evidence.append(evidence if path == real else f"{evidence} (by the path {path})")
-        if path not in (real, *found[real].aliases):
-            found[real].aliases.append(path)
-        return found[real]
-
-    for proc in jvms(procs):
-        _add_process(rootfs, proc, add)
+    search = _Search(rootfs, extra)
     for starter in starters:
+        search.add_starter(starter)
+    for path, named in _list_candidates(rootfs, extra):
+        search.add_place(path, named)
+    search.sift()
+    for proc in jvms(procs):
+        search.add_process(proc)
+    for item in search.found.values():
+        item.evidence = list(dict.fromkeys(item.evidence))
+    return sorted(search.found.values(), key=lambda item: (item.kind, item.path)), search.doubts.list_all()
+
+
+class _Search:
+    """What was found so far, by real path."""
+
+    def __init__(self, rootfs: RootFs, extra: list[str]) -> None:
+        self.rootfs = rootfs
+        self.extra = extra
+        self.doubts = Doubts(rootfs)
+        self.found: dict[str, Installation] = {}
+        self.named: dict[str, str] = {}  # real path -> the directory of ``extra`` that it is, or is in
+        self.refused: set[str] = set()
+
+    def add_starter(self, starter: Starter) -> None:
+        """The installations that a unit or script starts, if only root may write it."""
         for folder in dict.fromkeys(starter.directories):
-            item = add(folder, f"started by {starter.path}")
+            kind = kind_of(self.rootfs, self.rootfs.real(folder))
+            if not kind:
+                continue
+            false = find_false_link(self.rootfs, folder)
+            if starter.writers or false:
+                reason = false or f"{', '.join(starter.writers)} can change it"
+                self.doubts.add("starter", starter.path, reason, kind, [f"it starts {folder}"])
+                continue
+            item = self._add(folder, f"started by {starter.path}")
             if item is not None and starter not in item.starters:
                 item.starters.append(starter)
-    for path in _list_candidates(rootfs, extra):
-        item = add(path, "found in one of the usual places" if path not in extra else "named by install_dirs")
-        if item is not None and rootfs.is_file(f"{item.path}/{_RESPONSE}"):
+
+    def add_place(self, path: str, named: str) -> None:
+        """A directory that may be an installation.
+
+        :param named: the directory of ``extra`` that it is, or is in; "" for one of the usual places.
+        """
+        false = find_false_link(self.rootfs, path) if named else ""
+        if false:
+            kind = kind_of(self.rootfs, self.rootfs.real(path))
+            if kind:
+                self.doubts.add("installation", path, false, kind, [f"install_dirs names {named}"])
+            return
+        item = self._add(path, f"named by install_dirs ({named})" if named else "found in one of the usual places")
+        if item is None:
+            return
+        if named:
+            known = self.named.get(item.path, "")
+            self.named[item.path] = known if known and self.rootfs.real(known) == item.path else named
+        if self.rootfs.is_file(f"{item.path}/{_RESPONSE}"):
             item.evidence.append(f"the installer's answers are in {item.path}/{_RESPONSE}")
-    for item in found.values():
-        item.evidence = list(dict.fromkeys(item.evidence))
-    return sorted(found.values(), key=lambda item: (item.kind, item.path))
+
+    def sift(self) -> None:
+        """Keep what counts."""
+        for path, item in list(self.found.items()):
+            if not self._counts(item, None):
+                self.refused.add(path)
+                del self.found[path]
+
+    def add_process(self, proc: Proc) -> None:
+        """What a Tomcat that runs says of an installation, if both count."""
+        if not proc.settle():
+            proc = Proc(self.rootfs, proc.pid)
+            if not proc.settle() and not proc.has_ended() and is_tomcat(proc):
+                self.doubts.add("process", "", "it changes while it is looked at", "", [_name(proc)], proc)
+                return
+            if not is_tomcat(proc):
+                return
+        properties = read_command_line(proc.args).properties
+        base = properties.get("catalina.base") or properties.get("catalina.home", "")
+        if not base.startswith("/"):
+            return
+        path = self.rootfs.real(base)
+        kind = kind_of(self.rootfs, path) or kind_of(self.rootfs, path, properties)
+        if not kind or not self._is_here(proc, base, path, kind):
+            return
+        item = self.found.get(path) or Installation(kind, path)
+        if path not in self.found and not self._counts(item, proc):
+            return
+        why, doubt = explain_process(self.rootfs, item, proc)
+        if doubt:
+            self.doubts.add("process", item.path, doubt, kind, [_name(proc)], proc)
+            return
+        self.found[path] = item
+        item.evidence.append(f"process {proc.pid} runs with -Dcatalina.base={printable(base)}, {why}")
+        base = base.rstrip("/")
+        if base not in (path, *item.aliases) and os.path.normpath(base) == printable(base):
+            item.aliases.append(base)
+        if item.proc is None or (_is_started(item, proc) and not _is_started(item, item.proc)):
+            item.proc = proc
+
+    def _add(self, path: str, evidence: str) -> Installation | None:
+        real = self.rootfs.real(path)
+        if real not in self.found:
+            kind = kind_of(self.rootfs, real)
+            if not kind:
+                return None
+            self.found[real] = Installation(kind, real)
+        path = path.rstrip("/")
+        item = self.found[real]
+        item.evidence.append(evidence if path == real else f"{evidence} (by the path {path})")
+        if path not in (real, *item.aliases):
+            item.aliases.append(path)
+        return item
+
+    def _counts(self, item: Installation, proc: Proc | None) -> bool:
+        """Whether an installation counts; if not, that is remembered.
+
+        :param proc: the process by which alone it is known.
+        """
+        why = explain_installation(self.rootfs, item, self.named.get(item.path, ""))
+        if why:
+            item.evidence.append(f"it counts: {why}")
+            return True
+        writers = ", ".join(map(str, find_exchangers(self.rootfs, item.path)))
+        reason = f"nothing that only root may write starts it, and {writers} can exchange it"
+        self.doubts.add("installation", item.path, reason, item.kind, [_name(proc)] if proc else item.evidence, proc)
+        return False
+
+    def _is_here(self, proc: Proc, base: str, path: str, kind: str) -> bool:
+        """Whether a process means the directory that we see; if not, that is remembered."""
+        starters = self.found[path].starters if path in self.found else []
+        if proc.unit and proc.unit in {unit_of(starter) for starter in starters}:
+            return True  # systemd may have given the service namespaces of its own
+        if not proc.is_apart() and proc.sees(base):
+            return True
+        if not proc.has_ended():
+            reason = f"it is in a container or a namespace of its own, where {base} is another directory"
+            self.doubts.add("process", path, reason, kind, [_name(proc)], proc)
+        return False
+
+
+def _name(proc: Proc) -> str:
+    return f"process {proc.pid} of user {proc.user}: {proc.exe or proc.args[0]}"
+
+
+def _is_started(item: Installation, proc: Proc) -> bool:
+    return proc.unit in {unit_of(starter) for starter in item.starters}
+
+
+def unit_of(starter: Starter) -> str:
+    """The name under which systemd knows a starter; it wraps SysV scripts in units."""
+    return starter.name if starter.kind == "systemd" else starter.name + ".service"
 
 
 def jvms(procs: dict[int, Proc]) -> list[Proc]:
-    """The processes that are Tomcats."""
-    found = [proc for proc in procs.values() if _BOOTSTRAP in proc.args and "stop" not in proc.args[-1:]]
-    return sorted(
-        found, key=lambda proc: proc.started, reverse=True
-    )  # one that hangs since before a restart comes last
+    """The processes that say they are Tomcats, the newest first: one that hangs since before a restart comes last."""
+    return sorted(filter(is_tomcat, procs.values()), key=lambda proc: proc.started, reverse=True)
 
 
-def _add_process(rootfs: RootFs, proc: Proc, add: Callable[[str, str, str], Installation | None]) -> None:
-    properties = read_command_line(proc.args).properties
-    base = properties.get("catalina.base") or properties.get("catalina.home", "")
-    if not base.startswith("/"):
-        return
-    kind = kind_of(rootfs, rootfs.real(base), properties)
-    if not kind:
-        return
-    if not proc.sees(base):
-        rootfs.note(f"process {proc.pid}", f"a {kind} in a container that has {base} for itself: manage the container")
-        return
-    item = add(base, f"process {proc.pid} runs with -Dcatalina.base={base}", kind)
-    if item is not None and item.proc is None:
-        item.proc = proc
+def is_tomcat(proc: Proc) -> bool:
+    """Whether the command line is that of a Tomcat, not of one that is being stopped."""
+    return _BOOTSTRAP in proc.args and "stop" not in proc.args[-1:]
 
 
-def _list_candidates(rootfs: RootFs, extra: list[str]) -> list[str]:
-    found: list[str] = []
+def _list_candidates(rootfs: RootFs, extra: list[str]) -> list[tuple[str, str]]:
+    """Directories that may be installations, each with the directory of ``extra`` that it is, or is in."""
+    found: list[tuple[str, str]] = []
     for path in extra:
-        found += [path, *_list_children(rootfs, path, False)]
+        found += [(path, path), *((child, path) for child in _list_children(rootfs, path, False))]
     for place, telling in _PLACES:
         if kind_of(rootfs, place):  # container images with the files right in /opt/atlassian
-            found.append(place)
+            found.append((place, ""))
         for path in _list_children(rootfs, place, telling):
-            found.append(path)
+            found.append((path, ""))
             if not kind_of(rootfs, rootfs.real(path)):
-                found += _list_children(rootfs, path, False)
+                found += [(child, "") for child in _list_children(rootfs, path, False)]
     return list(dict.fromkeys(found))
 
 
@@ -159,7 +265,9 @@ def kind_of(rootfs: RootFs, path: str, properties: dict[str, str] | None = None)
     for kind in WEBAPPS:
         if properties and HOME_PROPERTY[kind] in properties:
             return kind
-    text = re.sub(r"<!--.*?-->", "", rootfs.text(path + "/conf/server.xml") or "", flags=re.DOTALL)
+    text = rootfs.text(path + "/conf/server.xml") or ""
+    closed = text.rfind("-->") + 3  # without a search to the end for each comment that is not closed
+    text = re.sub(r"<!--.*?-->", "", text[:closed], flags=re.DOTALL) + text[closed:]
     for kind, webapp in WEBAPPS.items():
         if re.search(rf"""docBase\s*=\s*["'](?:[^"']*/)?{webapp}/?["']""", text):
             return kind
@@ -211,11 +319,3 @@ def shared_home(rootfs: RootFs, kind: str, folder: str) -> str:
     text = rootfs.text(folder + "/confluence.cfg.xml") or ""
     found = re.search(r'<property name="confluence\.cluster\.home">\s*([^<]+?)\s*</property>', text)
     return found.group(1).replace("&amp;", "&") if found else ""
-
-
-def user_of_scripts(rootfs: RootFs, kind: str, path: str) -> str:
-    """The user that bin/user.sh of the installer names, "" for none."""
-    text = rootfs.text(path + "/bin/user.sh") or ""
-    values = _shell_eval.variables(text, {})
-    names = ("CONF_USER", "CONFLUENCE_USER") if kind == "confluence" else ("JIRA_USER",)
-    return next((values[name] for name in names if values.get(name)), "")

@@ -43,7 +43,17 @@ def describe(rootfs: RootFs, home: str, source: str) -> Java:
     places = [home, home[: -len("/jre")]] if home.endswith("/jre") else [home]
     tools = [f"{place}/bin/keytool" for place in places]
     java.keytool = next((path for path in tools if rootfs.is_file(path)), "")
+    programs = [f"{place}/bin/java" for place in places]
+    java.writers = list_writers(rootfs, next((path for path in programs if rootfs.is_file(path)), home))
     return java
+
+
+def list_writers(rootfs: RootFs, path: str) -> list[str]:
+    """Who besides root can change what a path leads to, in words."""
+    try:
+        return list(map(str, rootfs.writers(path)))
+    except OSError as exc:
+        return [f"somebody, perhaps ({exc.strerror})"]
 
 
 def version(rootfs: RootFs, home: str) -> str:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import pwd
 import re
@@ -18,7 +19,6 @@ from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import Roo
 
 _LISTEN = "0A"  # TCP_LISTEN, proc(5)
 _SOCKET = re.compile(r"socket:\[(\d+)\]")
-_UNIT = re.compile(r"/([^/\s]+\.service)")
 _CONTAINER = re.compile(r"[0-9a-f]{64}")  # docker, podman, containerd and CRI-O name control groups by such an id
 
 
@@ -28,8 +28,7 @@ class Proc:
     def __init__(self, rootfs: RootFs, pid: int) -> None:
         self.rootfs = rootfs
         self.pid = pid
-        content = rootfs.data(f"/proc/{pid}/cmdline") or b""
-        self.args = content.decode("utf-8", "replace").rstrip("\0").split("\0") if content else []
+        self.args = self._read_arguments()
 
     @property
     def name(self) -> str:
@@ -39,35 +38,41 @@ class Proc:
     @property
     def uid(self) -> int:
         """The effective user id, -1 when the process has ended."""
-        status = self.rootfs.text(f"/proc/{self.pid}/status") or ""
-        found = re.search(r"^Uid:\s+\d+\s+(\d+)", status, re.MULTILINE)
-        return int(found.group(1)) if found else -1
+        return self.uids[1] if self.uids else -1
+
+    @functools.cached_property
+    def uids(self) -> tuple[int, ...]:
+        """Real, effective, saved and file system's user id (credentials(7)); empty when the process has ended.
+
+        Who starts a program with the set-user-ID bit gives it its command line, so only four equal ones are a user.
+        """
+        return self._read_uids()
 
     @property
     def user(self) -> str:
         """The name of the effective user."""
         return user_name(self.rootfs, self.uid)
 
-    @property
+    @functools.cached_property
     def exe(self) -> str:
         """The path of the executable; "" when that may not be seen."""
         return re.sub(r" \(deleted\)$", "", self.rootfs.link(f"/proc/{self.pid}/exe"))
 
-    @property
+    @functools.cached_property
     def cwd(self) -> str:
         """The working directory; "" when that may not be seen."""
         return self.rootfs.link(f"/proc/{self.pid}/cwd")
 
-    @property
+    @functools.cached_property
     def started(self) -> float:
         """When it was started, in seconds since the epoch, good to a second; 0 when unknown."""
-        stat = (self.rootfs.text(f"/proc/{self.pid}/stat") or "").rpartition(")")[2].split()
+        ticks = self._read_start()
         boot = re.search(r"^btime (\d+)", self.rootfs.text("/proc/stat") or "", re.MULTILINE)
-        if len(stat) < 20 or boot is None:
+        if ticks < 0 or boot is None:
             return 0.0
-        return int(boot.group(1)) + int(stat[19]) / os.sysconf("SC_CLK_TCK")
+        return int(boot.group(1)) + ticks / os.sysconf("SC_CLK_TCK")
 
-    @property
+    @functools.cached_property
     def environment(self) -> dict[str, str]:
         """Its environment; empty when that may not be seen (only root and its user may)."""
         with contextlib.suppress(OSError):
@@ -77,28 +82,90 @@ class Proc:
             return dict(word.split("=", 1) for word in words if "=" in word)
         return {}
 
-    @property
+    @functools.cached_property
     def unit(self) -> str:
-        """The systemd service that it belongs to, such as ``confluence.service``; "" for none (a login session)."""
-        groups = self.rootfs.text(f"/proc/{self.pid}/cgroup") or ""
-        for line in groups.splitlines():
+        """The service of the system's manager that it belongs to, such as ``confluence.service``; "" for none.
+
+        A service of a user's own manager may have any name: for it, this is ``user@1000.service``. The same holds for
+        control groups that a service makes below its own (systemd.resource-control(5), ``Delegate=``).
+        """
+        above = Proc(self.rootfs, 1)._read_control_groups()
+        for hierarchy, path in self._read_control_groups().items():
+            own = re.sub(r"/init\.scope$", "", above.get(hierarchy, ""))  # in a container: what that belongs to
+            inner = path[len(own) :] if path.startswith(own + "/") else path
+            found = next((name for name in inner.split("/") if name.endswith(".service")), "")
+            if found:
+                return found
+        return ""
+
+    def _read_control_groups(self) -> dict[str, str]:
+        """systemd's hierarchy of control groups, of version 1 or 2, and the path in it (cgroups(7))."""
+        found = {}
+        for line in (self.rootfs.text(f"/proc/{self.pid}/cgroup") or "").splitlines():
             number, _colon, rest = line.partition(":")
             controllers, _colon, path = rest.partition(":")
             if controllers == "name=systemd" or (number == "0" and not controllers):
-                found = _UNIT.findall(path)
-                if found:
-                    return str(found[-1])
-        return ""
+                found[controllers] = path
+        return found
+
+    def settle(self) -> bool:
+        """Read all that is asked of it later, and say whether it was one and the same program all the while.
+
+        Between two looks a process may end and another get its number, or it may become another program.
+        """
+        before = self._identify()
+        for name in ("exe", "cwd", "environment", "unit", "started", "uids"):
+            self.__dict__.pop(name, None)
+            getattr(self, name)  # is kept from here on
+        after = self._identify()
+        return before == after and after[1:] == (self.args, self.uids)
+
+    def _identify(self) -> tuple[int, list[str], tuple[int, ...]]:
+        return self._read_start(), self._read_arguments(), self._read_uids()
+
+    def _read_start(self) -> int:
+        """When it was started, in ticks since the host was; -1 when the process has ended."""
+        fields = (self.rootfs.text(f"/proc/{self.pid}/stat") or "").rpartition(")")[2].split()
+        return int(fields[19]) if len(fields) > 19 else -1
+
+    def _read_arguments(self) -> list[str]:
+        content = self.rootfs.data(f"/proc/{self.pid}/cmdline") or b""
+        return content.decode("utf-8", "replace").rstrip("\0").split("\0") if content else []
+
+    def _read_uids(self) -> tuple[int, ...]:
+        status = self.rootfs.text(f"/proc/{self.pid}/status") or ""
+        found = re.search(r"^Uid:\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+)", status, re.MULTILINE)
+        return tuple(map(int, found.groups())) if found else ()
+
+    def has_ended(self) -> bool:
+        """Whether it is gone, or its number is another's by now."""
+        return self._read_start() < 0 or self._read_arguments() != self.args
+
+    def is_apart(self) -> bool:
+        """Whether it has a user or process namespace of its own (namespaces(7)): that of a container, or of a user.
+
+        Where its namespaces may not be seen, the answer is no.
+        """
+        for name in ("user", "pid"):
+            theirs, own = (self.rootfs.link(f"/proc/{which}/ns/{name}") for which in (self.pid, "self"))
+            if theirs and own and theirs != own:
+                return True
+        return False
 
     def sees(self, path: str) -> bool:
-        """Whether the process means the same file by a path as we do; it does not when it runs in a container."""
+        """Whether the process means the same file by a path as we do; it does not when it runs in a container.
+
+        Not to be asked of one that :meth:`is_apart`: its user may have mounted there what never answers.
+        """
         own = self.rootfs.stat(path)
         if own is None:
             return False
         try:
             theirs = os.stat(self.rootfs.disk(f"/proc/{self.pid}/root") + path)
-        except OSError:
+        except PermissionError:
             return self._find_container() == Proc(self.rootfs, 1)._find_container()
+        except OSError:
+            return False
         return (theirs.st_dev, theirs.st_ino) == (own.st_dev, own.st_ino)
 
     def _find_container(self) -> str:
@@ -119,6 +186,21 @@ def user_name(rootfs: RootFs, uid: int) -> str:
         if len(parts) > 2 and parts[2] == str(uid):
             return parts[0]
     return str(uid)
+
+
+def user_id(rootfs: RootFs, name: str) -> int:
+    """The id of a user of the host, -1 when there is none; a number is one."""
+    if name.isdigit():
+        return int(name)
+    if rootfs.root == "/":
+        with contextlib.suppress(KeyError, ValueError):
+            return pwd.getpwnam(name).pw_uid
+        return -1
+    for line in (rootfs.text("/etc/passwd") or "").splitlines():
+        parts = line.split(":")
+        if len(parts) > 2 and parts[0] == name and parts[2].isdigit():
+            return int(parts[2])
+    return -1
 
 
 def processes(rootfs: RootFs) -> dict[int, Proc]:

@@ -14,6 +14,8 @@ import errno
 import os
 import stat
 
+from ansible_collections.collab.rtc.plugins.module_utils import _ownership
+from ansible_collections.collab.rtc.plugins.module_utils._ownership import Lstat, Writer
 from ansible_collections.collab.rtc.plugins.module_utils._place import FileError, LinkError, Place
 
 LIMIT = 4 * 1024 * 1024  # bytes; configuration is smaller, anything larger is not what it is said to be
@@ -24,10 +26,13 @@ class RootFs:
     """The files of a host.
 
     :param root: the directory that stands for ``/``.
+    :param lstat: says whose a file is; tests have another one, because they cannot give files away.
     """
 
-    def __init__(self, root: str = "/") -> None:
+    def __init__(self, root: str = "/", lstat: Lstat = os.lstat) -> None:
         self.root = os.path.abspath(root)
+        self._lstat = lstat
+        self._writers: dict[tuple[str, bool], list[Writer]] = {}
         self.unreadable: dict[str, str] = {}  # path or part -> reason
 
     def note(self, what: str, reason: str) -> None:
@@ -61,6 +66,29 @@ class RootFs:
         except (OSError, ValueError) as exc:
             self._note_refusal(path, exc)
         return None
+
+    def lstat(self, path: str) -> os.stat_result | None:
+        """What is at the path itself, a link not followed; ``None`` when there is nothing or it may not be seen."""
+        folder, name = os.path.split(path.rstrip("/"))
+        try:
+            return self._lstat(os.path.join(self.disk(self.real(folder or "/")), name))
+        except (OSError, ValueError):
+            return None
+
+    def owner(self, path: str) -> int:
+        """The user id of the owner of what a path leads to, -1 when there is nothing or it may not be seen."""
+        # Links that real() does not follow, too: this is how it is told whose they lead to.
+        info = self.lstat(os.path.realpath(path) if self.root == "/" else self.real(path))
+        return info.st_uid if info else -1
+
+    def writers(self, path: str, entries: bool = False) -> list[Writer]:
+        """Who besides root can change what a path leads to, as :func:`_ownership.find_writers` says; asked once.
+
+        :raises OSError: a component is missing or may not be looked at.
+        """
+        if (path, entries) not in self._writers:
+            self._writers[path, entries] = _ownership.find_writers(path, entries, self.root, self._lstat)
+        return self._writers[path, entries]
 
     def is_dir(self, path: str) -> bool:
         """Whether a directory is there."""

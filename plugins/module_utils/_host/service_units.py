@@ -44,14 +44,31 @@ class Starter:
     directories: list[str] = field(default_factory=list)  # installations that it starts, links not followed
     user: str = ""
     environment: dict[str, str] = field(default_factory=dict)
+    files: list[str] = field(default_factory=list)  # all that it consists of: unit, drop-in files, wrapper scripts
+    writers: list[str] = field(default_factory=list)  # who besides root can change one of them: it does not count then
 
 
 def starters(rootfs: RootFs) -> list[Starter]:
-    """All units and scripts that start a Tomcat, units first."""
+    """All units and scripts that start a Tomcat, units first.
+
+    Units of users (``~/.config/systemd``) and what generators make are not among them: not root wrote those.
+    """
     found = [*_read_units(rootfs), *_read_scripts(rootfs)]
+    for item in found:
+        item.writers = _find_writers(rootfs, item.files)
     units = {item.name for item in found if item.kind == "systemd"}
     # A unit of the same name is what systemd starts; the script is left alone (systemd-sysv-generator(8)).
     return [item for item in found if item.kind == "systemd" or item.name + ".service" not in units]
+
+
+def _find_writers(rootfs: RootFs, files: list[str]) -> list[str]:
+    found: dict[str, None] = {}
+    for path in files:
+        try:
+            found.update(dict.fromkeys(map(str, rootfs.writers(path))))
+        except OSError as exc:
+            found[f"whoever made {path}, which cannot be looked at ({exc.strerror})"] = None
+    return list(found)
 
 
 def _read_units(rootfs: RootFs) -> list[Starter]:
@@ -66,22 +83,23 @@ def _read_units(rootfs: RootFs) -> list[Starter]:
                 dropins.setdefault(name[: -len(".d")], []).append(f"{folder}/{name}")
     links = _list_enabled(rootfs)
     for name, folder in folders.items():
-        text = _read_unit_text(rootfs, f"{folder}/{name}", dropins.get(name, []))
-        if text:
+        files = _list_unit_files(rootfs, f"{folder}/{name}", dropins.get(name, []))
+        text = "\n".join(rootfs.text(path, _SMALL) or "" for path in files)
+        if text.strip():
             for full in _list_instances(links, name):
                 starter = _parse_unit(rootfs, f"{folder}/{name}", full, text)
+                starter.files += [*files, *dropins.get(name, [])]
                 if starter.directories:
                     found.append(starter)
     return found
 
 
-def _read_unit_text(rootfs: RootFs, path: str, dropins: list[str]) -> str:
+def _list_unit_files(rootfs: RootFs, path: str, dropins: list[str]) -> list[str]:
     """A unit followed by its drop-in files, in the order in which systemd takes them."""
     if rootfs.real(path).rsplit("/", 1)[-1] != path.rsplit("/", 1)[-1]:  # masked, or another name of a unit
-        return ""
+        return []
     found = {name: f"{folder}/{name}" for folder in reversed(dropins) for name in rootfs.names(folder)}
-    paths = [path, *(found[name] for name in sorted(found) if name.endswith(".conf"))]
-    return "\n".join(rootfs.text(path, _SMALL) or "" for path in paths)
+    return [path, *(found[name] for name in sorted(found) if name.endswith(".conf"))]
 
 
 def _list_instances(links: set[str], name: str) -> list[str]:
@@ -103,6 +121,8 @@ def _parse_unit(rootfs: RootFs, path: str, name: str, text: str) -> Starter:
     instance = name.partition("@")[2][: -len(".service")] if "@" in name else ""
     commands: list[str] = []
     folder = ""
+    known: dict[str, str] = {}  # as the environment, without what others than root may write
+    doubtful: list[str] = []
     for key, written in settings(text):
         value = written.replace("%i", instance).replace("%I", instance).replace("%%", "%")
         if key == "User":
@@ -110,23 +130,41 @@ def _parse_unit(rootfs: RootFs, path: str, name: str, text: str) -> Starter:
         elif key == "WorkingDirectory":
             folder = value.lstrip("-")
         elif key == "Environment":
-            starter.environment = {**starter.environment, **options.parse_environment_line(value)} if value else {}
-        elif key == "EnvironmentFile":
-            content = rootfs.text(value.lstrip("-"), _SMALL) if value else None
-            starter.environment.update(options.parse_environment_file(content or ""))
+            given = options.parse_environment_line(value)
+            starter.environment = {**starter.environment, **given} if value else {}
+            known = {**known, **given} if value else {}
+        elif key == "EnvironmentFile" and value:
+            file = value.lstrip("-")
+            given = options.parse_environment_file(rootfs.text(file, _SMALL) or "")
+            starter.environment.update(given)
+            if given and _find_writers(rootfs, [file]):
+                doubtful.append(file)
+            else:
+                known.update(given)
         elif key == "ExecStart":
             commands = [*commands, value.lstrip(_PREFIX)] if value else []
-    known = starter.environment
+    _find_started(rootfs, starter, commands, folder, known)
+    if not starter.directories and doubtful:
+        _find_started(rootfs, starter, commands, folder, starter.environment)
+        starter.files += doubtful
+    return starter
+
+
+def _find_started(
+    rootfs: RootFs, starter: Starter, commands: list[str], folder: str, environment: dict[str, str]
+) -> None:
+    """Fill in the directories that a unit's commands start, and the scripts that they are read from."""
     for command in commands:
-        line = re.sub(r"\$\{?(\w+)\}?", lambda match: known.get(match.group(1), match.group()), command)
+        line = re.sub(r"\$\{?(\w+)\}?", lambda match: environment.get(match.group(1), match.group()), command)
         starter.directories += _find_directories(f"cd {folder}\n{line}" if folder else line)
         if not starter.directories:  # a wrapper: a script of the administrator's, or the one of SysV
-            starter.directories += [
-                item for word in line.split()[:3] for item in _look_into_wrapper(rootfs, word, known)
-            ]
-    if not starter.directories and commands and known.get("CATALINA_BASE", known.get("CATALINA_HOME")):
-        starter.directories.append(known.get("CATALINA_BASE") or known["CATALINA_HOME"])
-    return starter
+            for word in line.split()[:3]:
+                found = _look_into_wrapper(rootfs, word, environment)
+                starter.directories += found
+                starter.files += [word] if found else []
+    named = environment.get("CATALINA_BASE") or environment.get("CATALINA_HOME")
+    if not starter.directories and commands and named:
+        starter.directories.append(named)
 
 
 def settings(text: str) -> list[tuple[str, str]]:
@@ -170,7 +208,7 @@ def _read_scripts(rootfs: RootFs) -> list[Starter]:
                 continue
             directories = _find_script_directories(text, {})
             if directories:
-                found.append(Starter("sysv", name, path, directories))
+                found.append(Starter("sysv", name, path, directories, files=[path]))
     return found
 
 

@@ -11,16 +11,21 @@ import ipaddress
 import os
 import re
 import shlex
+import shutil
 import socket
 import subprocess
 import threading
 import time
 from typing import Callable, Iterable, Optional
 
+from ansible_collections.collab.rtc.plugins.module_utils import _ownership
 from ansible_collections.collab.rtc.plugins.module_utils._host.processes import Proc
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
 
 Runner = Callable[["list[str]", float], Optional[str]]
+Note = Callable[[str, str], None]
+
+_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 _FAMILIES = {"debian": "debian", "ubuntu": "debian", "rhel": "redhat", "fedora": "redhat", "centos": "redhat"}
 _PYTHON = re.compile(r"python(3\.\d+)")
@@ -30,22 +35,40 @@ _HTTP_PORTS = re.compile(r"^http_port_t\s+tcp\s+(.+)$", re.MULTILINE)
 _MOST_NAMES = 64  # a bound on threads; a host that serves more names than that has them in one zone anyway
 
 
-def run(command: list[str], timeout: float) -> str | None:
-    """What a command of the host prints; ``None`` when it is not there, fails, or takes longer (seconds)."""
+def run(command: list[str], timeout: float, note: Note | None = None) -> str | None:
+    """What a command of the host prints; ``None`` when it is not there, fails, or takes longer (seconds).
+
+    :param note: is given a program that root must not run, because others could exchange it, and the reason.
+    """
+    program = shutil.which(command[0], path=_PATH)
+    if program is None:
+        return None
+    try:
+        _ownership.check_program(program)
+    except _ownership.UnsafeProgramError as exc:
+        if note:
+            note(f"what {command[0]} says", exc.message)
+        return None
     with contextlib.suppress(OSError, subprocess.SubprocessError):
-        environment = {"LC_ALL": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
         done = subprocess.run(
-            command,
+            [program, *command[1:]],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             timeout=timeout,
-            env=environment,
+            env={"LC_ALL": "C", "PATH": _PATH},
             check=False,
         )
         if done.returncode == 0:
             return done.stdout.decode("utf-8", "replace")
     return None
+
+
+def make_runner(rootfs: RootFs) -> Runner:
+    """What runs commands of a host; none are run where a directory stands for it."""
+    if rootfs.root != "/":
+        return lambda command, timeout: None
+    return lambda command, timeout: run(command, timeout, rootfs.note)
 
 
 def hostname(rootfs: RootFs) -> str:
@@ -69,7 +92,8 @@ def system(rootfs: RootFs) -> tuple[str, str, str]:
 def pythons(rootfs: RootFs) -> tuple[str, dict[str, str]]:
     """The version of /usr/bin/python3 ("" for none), and the interpreters that the RTC server could run on.
 
-    Told from file names, as distributions lay them out (python3 -> python3.11), so that none is started.
+    Their versions are those of file names, as distributions lay them out (python3 -> python3.11): none is started. One
+    that others than root may write is left out, and noted.
     """
     default = _read_python_version(rootfs, "/usr/bin/python3")
     found = {}
@@ -87,7 +111,14 @@ def pythons(rootfs: RootFs) -> tuple[str, dict[str, str]]:
 def _read_python_version(rootfs: RootFs, path: str) -> str:
     info = rootfs.stat(path)
     match = _PYTHON.fullmatch(os.path.basename(rootfs.real(path)))
-    return match.group(1) if info is not None and info.st_mode & 0o111 and match else ""
+    if info is None or not info.st_mode & 0o111 or not match:
+        return ""
+    with contextlib.suppress(OSError):
+        writers = rootfs.writers(path)
+        if not writers:
+            return match.group(1)
+        rootfs.note(path, f"not used: {', '.join(map(str, writers))} can change it")
+    return ""
 
 
 def addresses(rootfs: RootFs) -> list[str]:
@@ -174,7 +205,7 @@ def parse_selinux_ports(text: str) -> list[int]:
 
 def firewall(rootfs: RootFs, procs: Iterable[Proc]) -> str:
     """ "firewalld" when it runs, "ufw" or "nftables" when they are switched on, else ""."""
-    if any(any("/firewalld" in word for word in proc.args[:3]) for proc in procs):
+    if any(any("/firewalld" in word for word in proc.args[:3]) and proc.uid == 0 for proc in procs):
         return "firewalld"
     if re.search(r"^\s*ENABLED=yes", rootfs.text("/etc/ufw/ufw.conf") or "", re.MULTILINE):
         return "ufw"

@@ -11,15 +11,19 @@ how the server's own program checks a configuration and when it last loaded one.
 from __future__ import annotations
 
 import abc
+import contextlib
+import errno
+import functools
 import os
 import re
 import shutil
 import subprocess
 from dataclasses import dataclass, field
 
-from ansible_collections.collab.rtc.plugins.module_utils import _files
+from ansible_collections.collab.rtc.plugins.module_utils import _files, _ownership
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy
+from ansible_collections.collab.rtc.plugins.module_utils._ownership import UnsafeProgramError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 
 MARK = "Managed by collab.rtc"
@@ -74,11 +78,19 @@ class Command:
 
 
 def run(argv: list[str], environment: dict[str, str] | None = None) -> Command:
-    """Run a program of the host; a program that is missing or hangs is a result too, never an exception."""
+    """Run a program of the host; a program that is missing or hangs is a result too.
+
+    :raises UnsafeProgramError: root is asked to run one that others could exchange.
+    """
     values = dict(os.environ, LC_ALL="C", **(environment or {}))
+    values["PATH"] = search_path(safe=True)
+    program = shutil.which(argv[0], path=values["PATH"])
+    if program is None:
+        return Command(127, f"{argv[0]}: {os.strerror(errno.ENOENT)}")
+    _ownership.check_program(program)
     try:
         done = subprocess.run(
-            argv,
+            [program, *argv[1:]],
             env=values,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -91,6 +103,26 @@ def run(argv: list[str], environment: dict[str, str] | None = None) -> Command:
     except OSError as exc:
         return Command(127, f"{argv[0]}: {exc.strerror}")
     return Command(done.returncode, done.stdout.decode("utf-8", "replace").strip())
+
+
+def search_path(safe: bool) -> str:
+    """Where programs are looked for: ``PATH`` and the administrator's directories.
+
+    :param safe: for root, only those that are root's alone.
+    """
+    named = [*os.environ.get("PATH", "").split(os.pathsep), "/usr/sbin", "/usr/local/sbin", "/sbin", "/usr/bin", "/bin"]
+    found = [item for item in dict.fromkeys(named) if item.startswith("/")]
+    return os.pathsep.join(item for item in found if not safe or _is_safe_directory(item))
+
+
+@functools.lru_cache(maxsize=64)
+def _is_safe_directory(path: str) -> bool:
+    if os.geteuid() != 0:
+        return True
+    try:
+        return not _ownership.find_writers(path, entries=True)
+    except OSError:
+        return False
 
 
 class Backend(abc.ABC):
@@ -112,12 +144,12 @@ class Backend(abc.ABC):
         return self.root + "/" + path.lstrip("/")
 
     def program(self) -> str:
-        """The server's program, or an empty string."""
-        search = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin", "/sbin", "/usr/bin"])
-        for name in self.programs:
-            found = shutil.which(name, path=search)
-            if found:
-                return found
+        """The server's program, or an empty string; one that root must not run only where there is no other."""
+        for safe in (True, False):
+            for name in self.programs:
+                found = shutil.which(name, path=search_path(safe))
+                if found:
+                    return found
         return ""
 
     def installed(self) -> bool:
@@ -125,10 +157,12 @@ class Backend(abc.ABC):
         return bool(self.program()) if self.root == "/" else os.path.exists(self.main())
 
     def version(self) -> str:
-        """The version of the installed program ("2.4.62"), by running it; empty where it cannot be run."""
+        """The version of the installed program ("2.4.62"), by running it; empty where it cannot or must not be run."""
         if not self._version and self.program():
-            match = re.search(r"(?:nginx/|Apache/|version )(\d+(?:\.\d+)+)", run([self.program(), "-v"]).output)
-            self._version = match.group(1) if match else ""
+            with contextlib.suppress(UnsafeProgramError):
+                words = run([self.program(), "-v"]).output
+                match = re.search(r"(?:nginx/|Apache/|version )(\d+(?:\.\d+)+)", words)
+                self._version = match.group(1) if match else ""
         return self._version
 
     def service(self) -> str:
@@ -140,7 +174,10 @@ class Backend(abc.ABC):
         return self.services[0]
 
     def validate(self) -> str:
-        """Let the server check its whole configuration: its error message, or an empty string when there is none."""
+        """Let the server check its whole configuration: its error message, or an empty string when there is none.
+
+        :raises UnsafeProgramError: others could exchange the server's program.
+        """
         argv, environment = self.test_command()
         done = run(argv, environment)
         return "" if done.code == 0 else done.output or f"{' '.join(argv)} ended with code {done.code}"

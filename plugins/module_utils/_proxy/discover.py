@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from typing import Callable
 
 from ansible_collections.collab.rtc.plugins.module_utils import _files
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy, VirtualHost
+from ansible_collections.collab.rtc.plugins.module_utils._ownership import UnsafeProgramError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import daemon
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Backend
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import certificate
@@ -19,12 +21,15 @@ from ansible_collections.collab.rtc.plugins.module_utils._x509 import certificat
 _MOST = 256 * 1024  # bytes; a certificate file is smaller
 
 
-def describe_servers(servers: Iterable[Backend]) -> list[Proxy]:
-    """What each installed server says; never raises, changes nothing."""
-    return [_describe(server) for server in servers if server.installed()]
+def describe_servers(servers: Iterable[Backend], note: Callable[[str, str], None]) -> list[Proxy]:
+    """What each installed server says; never raises, changes nothing.
+
+    :param note: is given what could not be seen, and the reason.
+    """
+    return [_describe(server, note) for server in servers if server.installed()]
 
 
-def _describe(server: Backend) -> Proxy:
+def _describe(server: Backend, note: Callable[[str, str], None]) -> Proxy:
     try:
         proxy = server.read()
     except Exception as exc:
@@ -33,7 +38,10 @@ def _describe(server: Backend) -> Proxy:
     proxy.version = server.version() if on_host else ""
     proxy.running = bool(daemon.read_pid(server.pid_file(), server.programs))
     if on_host and server.program() and os.geteuid() == 0:  # others may not read its keys, and would see only that
-        proxy.error = server.validate()
+        try:
+            proxy.error = server.validate()
+        except UnsafeProgramError as exc:
+            note(f"what {server.kind} says of its configuration", exc.message)
     seen: dict[str, VirtualHost] = {}
     for host in proxy.hosts:
         _read_certificate(server, proxy, host, seen)

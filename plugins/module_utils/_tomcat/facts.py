@@ -156,7 +156,8 @@ def read_properties_file(rootfs: RootFs, path: str) -> dict[str, str]:
 
 def generated_by(rootfs: RootFs, text: str) -> str:
     """Evidence that a program writes the file anew, so that a change would be lost; "" for none."""
-    for comment in _COMMENT.findall(text):
+    # Up to the last end of one: without a search to the end of the file for each comment that is not closed.
+    for comment in _COMMENT.findall(text[: text.rfind("-->") + 3]):
         found = _MANAGED.search(comment)
         if found:
             words = " ".join(found.group().split())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import os
 import shutil
 import socket
 import ssl
@@ -158,7 +159,8 @@ def fetch_by_hello(host: str, port: int, sni: str, timeout: float) -> list[bytes
 
 def fetch_by_openssl(host: str, port: int, sni: str, timeout: float) -> list[bytes]:
     """The chain as the program ``openssl`` prints it; nothing where there is no such program."""
-    openssl = shutil.which("openssl")
+    # Root runs the system's own, whatever PATH says.
+    openssl = shutil.which("openssl", path=None if os.geteuid() else "/usr/bin:/bin")
     if openssl is None:
         return []
     literal = f"[{host}]" if ":" in host else host

@@ -230,4 +230,18 @@ ENTRIES = (
         remedy="Set JAVA_HOME in setenv.sh or in the unit, or start the application.",
         vendor_requirements=("S17",),
     ),
+    FindingType(
+        id="RTC223",
+        severity="warning",
+        title="Others can change the application or its Java",
+        meaning=(
+            "Whoever may write a directory on the way can put another application in its place, which then runs as the"
+            " application's user. Root runs nothing there."
+        ),
+        detected=(
+            "The installation, its Java or a directory above them can be written by somebody who is neither root nor"
+            " the user that the application runs as."
+        ),
+        remedy="Take the right to write from those that the evidence names, at the path in parentheses: chmod go-w.",
+    ),
 )

@@ -68,4 +68,44 @@ ENTRIES = (
         remedy="Start the application and run again.",
         vendor_requirements=("S33",),
     ),
+    FindingType(
+        id="RTC008",
+        severity="warning",
+        title="An installation that does not count",
+        meaning=(
+            "Every user can make a directory that looks like Confluence or Jira. Root must not do what such a directory"
+            " says, so it is left alone: no Java, file or port of it is used."
+        ),
+        detected=(
+            "No unit or SysV script that only root may write starts the installation, others than root may write a"
+            " directory above it, and rtc_install_dir does not name it."
+        ),
+        remedy="If it is the application, name it with rtc_install_dir. If not, ask its owner what it is for.",
+    ),
+    FindingType(
+        id="RTC009",
+        severity="warning",
+        title="A process that does not count",
+        meaning=(
+            "Every user can start a process that calls itself Tomcat and names an installation. What such a process"
+            " says (its Java, properties, user, ports) is not used."
+        ),
+        detected=(
+            "The process names an installation, and its user is neither the one that the installation runs as, nor its"
+            " owner, nor root; or it runs in a container."
+        ),
+        remedy="If it is the application, start it by its unit or script. If not, ask its user what it is for.",
+    ),
+    FindingType(
+        id="RTC010",
+        severity="warning",
+        title="A unit or SysV script that others than root may write",
+        meaning=(
+            "Root runs what it says at the next start, so whoever may write it can become root. What it says of the"
+            " application (directory, user, environment) is not used."
+        ),
+        detected="A unit, drop-in file or script that starts Confluence or Jira is not root's alone."
+        " The directories above it and targets of links count.",
+        remedy="Give the file and its directories to root, and take the right to write from others: chmod go-w.",
+    ),
 )

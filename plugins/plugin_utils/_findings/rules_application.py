@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ansible_collections.collab.rtc.plugins.module_utils._facts import Connector, ServerXml
+from ansible_collections.collab.rtc.plugins.module_utils._facts import Application, Connector, ServerXml
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings.catalog import make
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import NO_PROXY
@@ -27,6 +27,9 @@ def check_node(node: Node) -> list[Finding]:
     name = f"{application.kind.capitalize()} in {application.install_dir} on {node.host}"
     if application.java is None or not application.java.home:
         found.append(make("RTC222", node.host, f"The Java of {name} was not found."))
+    others = _list_other_writers(application)
+    if others:
+        found.append(make("RTC223", node.host, f"{name} can be changed by others.", others))
     xml = application.server_xml
     if xml is None or xml.error:
         found.append(_report_unread(node, xml))
@@ -50,6 +53,13 @@ def check_cookies(sites: list[ClassifiedSite]) -> Iterator[Finding]:
                 site=classified.site.name,
             )
         seen.setdefault(key, classified)
+
+
+def _list_other_writers(application: Application) -> list[str]:
+    """Who besides root and the user that it runs as, with his group, can change an application or its Java."""
+    own = tuple(f"{kind} {application.user} (" for kind in ("user", "group") if application.user)
+    writers = [*application.writers, *(application.java.writers if application.java else [])]
+    return [item for item in dict.fromkeys(writers) if not item.startswith(own)]
 
 
 def _report_unread(node: Node, xml: ServerXml | None) -> Finding:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ansible_collections.collab.rtc.plugins.module_utils._facts import HostFacts
+from ansible_collections.collab.rtc.plugins.module_utils._facts import Doubted, HostFacts
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings.catalog import make
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings.rules_inventory import list_misplaced
@@ -33,6 +33,7 @@ def check_hosts(plan_input: PlanInput, classification: Classification) -> list[F
     }
     for host, facts in plan_input.facts.items():
         found += _check_visibility(host, facts)
+        found += [_report_doubted(host, item) for item in facts.doubted]
         if host not in misplaced:
             found += _check_applications(host, plan_input, classification, listed)
     return found
@@ -43,7 +44,11 @@ def check_node(node: Node) -> Iterator[Finding]:
     application = node.application
     if application.process is None:
         name = f"{application.kind.capitalize()} in {application.install_dir} on {node.host}"
-        yield make("RTC007", node.host, f"{name} does not run.")
+        doubted = [
+            item for item in node.facts.doubted if item.what == "process" and item.path == application.install_dir
+        ]
+        others = [f"process {item.pid} of user {item.user} does not count (RTC009)" for item in doubted]
+        yield make("RTC007", node.host, f"{name} does not run.", others)
 
 
 def _check_visibility(host: str, facts: HostFacts) -> Iterator[Finding]:
@@ -58,6 +63,25 @@ def _check_visibility(host: str, facts: HostFacts) -> Iterator[Finding]:
         )
     if not facts.root:
         yield make("RTC003", host, f"Detection on {host} ran without root.")
+
+
+def _report_doubted(host: str, item: Doubted) -> Finding:
+    if item.what == "starter":
+        return make("RTC010", host, f"{item.path} on {host} does not count: {item.reason}.", item.evidence)
+    if item.what == "process":
+        whose = f" for {item.path}" if item.path else ""
+        return make(
+            "RTC009",
+            host,
+            f"Process {item.pid} of user {item.user} on {host} does not count{whose}: {item.reason}.",
+            item.evidence,
+        )
+    name = f"{item.kind.capitalize()} in {item.path} on {host}, owned by {item.user}"
+    remedy = (
+        f"If it is the application, set rtc_install_dir: {item.path} (or give the directories above it to root alone)."
+        " If not, ask its owner what it is for."
+    )
+    return make("RTC008", host, f"{name}, does not count: {item.reason}.", item.evidence, remedy)
 
 
 def _check_applications(

@@ -122,7 +122,8 @@ VARIABLES: tuple[Variable, ...] = (
     _var("connector_port", "anyport", "the connector that users' requests arrive at",
          "Port of the Tomcat connector to use where C(server.xml) has several."),
     _var("install_dir", "path", "the only, or the running, installation",
-         "Installation directory of the application where a host has several of one kind."),
+         "Installation directory of the application where a host has several of one kind, or where others than root may"
+         " write a directory above it and no unit starts it (RTC008)."),
     _var("manage_application_vhost", "bool", "false",
          "Also write the application's own virtual host on the proxy, with Confluence's Synchrony."),
     _var("listen", "addresses", "the addresses of the server name on the proxy host, or all",

@@ -37,18 +37,23 @@ def choose(facts: HostFacts, kind: str, settings: HostSettings) -> Choice:
         named = [
             item
             for item in facts.applications
-            if item.kind == kind and item.install_dir.rstrip("/") == settings.install_dir
+            if item.kind == kind and settings.install_dir in (item.install_dir.rstrip("/"), *item.aliases)
         ]
         if named:
             return Choice(named[0], "rtc_install_dir names it")
-        return Choice(None, f"nothing is in {settings.install_dir}")
+        return Choice(None, f"nothing{_explain_doubts(facts, kind)} is in {settings.install_dir}")
     if len(in_use) <= 1:
-        return Choice(in_use[0], "the only one") if in_use else Choice(None, "none was found")
+        missing = f"none{_explain_doubts(facts, kind)} was found"
+        return Choice(in_use[0], "the only one") if in_use else Choice(None, missing)
     running = [item for item in in_use if item.process]
     if len(running) == 1:
         return Choice(running[0], "the only one that runs")
     places = ", ".join(item.install_dir for item in in_use)
     return Choice(None, f"there are several: {places}")
+
+
+def _explain_doubts(facts: HostFacts, kind: str) -> str:
+    return " that counts" if any(item.what == "installation" and item.kind == kind for item in facts.doubted) else ""
 
 
 def find_nodes(

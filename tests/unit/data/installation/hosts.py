@@ -40,7 +40,7 @@ def fingerprint(certificate):
 
 def facts_of(host, **options):
     """What detection finds on a host."""
-    return gather(root=host.root, lookup=lambda name: [], **options)
+    return gather(root=host.root, lstat=host.lstat, lookup=lambda name: [], **options)
 
 
 def only(host, **options):
@@ -50,11 +50,16 @@ def only(host, **options):
 
 
 class Host:
-    """A host under a directory; all paths are the host's."""
+    """A host under a directory; all paths are the host's.
+
+    Whoever runs the tests owns the files. Detection is told by ``lstat`` that they are root's, but for those in ``owners``,
+    with all that is below them.
+    """
 
     def __init__(self, root):
         self.root = str(root)
         self.sockets = []
+        self.owners = {}  # path -> user id, or (user id, group id)
         self.write(
             "/etc/passwd", "root:x:0:0::/root:/bin/sh\nconfluence:x:1001:1001::/:/bin/sh\njira:x:1002:1002::/:/bin/sh\n"
         )
@@ -65,6 +70,27 @@ class Host:
 
     def path(self, path):
         return Path(self.root + path)
+
+    def own(self, uid, *paths, gid=0):
+        """Give files away."""
+        self.owners.update(dict.fromkeys(paths, (uid, gid)))
+        return self
+
+    def owner(self, path):
+        """User and group of a file."""
+        folders = [path, *map(str, Path(path).parents)]
+        return next((self.owners[folder] for folder in folders if folder in self.owners), (0, 0))
+
+    def lstat(self, path):
+        """As ``os.lstat``, with the owners of the host."""
+        info = list(os.lstat(path))
+        info[4:6] = self.owner(path[len(self.root) :] or "/")
+        return os.stat_result(info)
+
+    def chmod(self, mode, *paths):
+        for path in paths:
+            self.path(path).chmod(mode)
+        return self
 
     def write(self, path, content="", mode=0o644):
         target = self.path(path)
@@ -83,6 +109,14 @@ class Host:
         os.symlink(target, self.path(path))
         return self
 
+    def remove(self, path):
+        target = self.path(path)
+        if target.is_dir() and not target.is_symlink():
+            target.rmdir()
+        else:
+            target.unlink()
+        return self
+
     def data(self, name):
         return (DATA / name).read_text()
 
@@ -93,6 +127,7 @@ class Host:
 
     def tomcat(self, install, version="9.0.82"):
         self.folder(*(f"{install}/{name}" for name in ("bin", "conf", "lib", "logs", "temp", "work")))
+        self.own(1001, *(f"{install}/{name}" for name in ("logs", "temp", "work")))
         self.write(f"{install}/bin/catalina.sh", "#!/bin/sh\n", 0o755)
         jar = io.BytesIO()
         with zipfile.ZipFile(jar, "w") as archive:
@@ -131,7 +166,7 @@ class Host:
 
     def jira(self, install="/opt/atlassian/jira", version="9.4.1"):
         """An archive of Jira, unpacked."""
-        self.tomcat(install)
+        self.tomcat(install).own(1002, *(f"{install}/{name}" for name in ("logs", "temp", "work")))
         self.write(f"{install}/bin/start-jira.sh", "#!/bin/bash\n", 0o755)
         self.write(f"{install}/bin/setenv.sh", self.data("jira-setenv.txt"))
         self.write(f"{install}/bin/user.sh", 'JIRA_USER="jira"\n')
@@ -153,14 +188,24 @@ class Host:
         self.write(f"{folder}/cgroup", f"0::{group}\n")
         self.write(f"{folder}/environ", "\0".join(f"{key}={value}" for key, value in (environment or {}).items()))
         self.folder(f"{folder}/fd")
+        if not self.path(f"{folder}/root").is_symlink():
+            self.link(f"{folder}/root", self.root)
         if exe:
             self.link(f"{folder}/exe", exe)
         for number, inode in enumerate(inodes):
             self.link(f"{folder}/fd/{number}", f"socket:[{inode}]")
         return self
 
+    def contain(self, pid, *paths):
+        """Give a process a root directory of its own, with these files."""
+        self.path(f"/proc/{pid}/root").unlink()
+        for path in paths:
+            self.write(f"/proc/{pid}/root{path}")
+        return self.folder(f"/proc/{pid}/root")
+
     def jvm(self, pid, install, *options, java="", unit="", **more):
-        """A running Tomcat; ``unit`` is the systemd service that it belongs to."""
+        """A running Tomcat, of the user that owns ``work``; ``unit`` is the systemd service that it belongs to."""
+        more.setdefault("uid", self.owner(f"{install}/work")[0])
         java = java or f"{install}/jre/bin/java"
         group = f"/system.slice/{unit}" if unit else "/user.slice/user-0.slice/session-3.scope"
         args = [java, "-Xmx1g", *options, "-classpath", f"{install}/bin/bootstrap.jar"]

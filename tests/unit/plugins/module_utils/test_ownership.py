@@ -10,7 +10,14 @@ import struct
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils._ownership import ANYONE, Writer, find_writers, is_root_only
+from ansible_collections.collab.rtc.plugins.module_utils._ownership import (
+    ANYONE,
+    UnsafeProgramError,
+    Writer,
+    check_program,
+    find_writers,
+    is_root_only,
+)
 
 USER, GROUP = 12345, 23456
 
@@ -145,3 +152,35 @@ def test_a_writer_in_words(place):
     assert str(Writer(0, ANYONE, "/x")) == "user root (/x)"
     assert str(Writer(99999, ANYONE, "/x")) == "user 99999 (/x)"
     assert str(Writer(ANYONE, ANYONE, "/x")) == "everybody (/x)"
+
+
+def test_who_can_make_entries_in_a_sticky_directory(place):
+    sticky = make_dir(f"{place}/tmp", 0o1777)
+    assert find_writers(sticky) == []
+    assert find_writers(sticky, entries=True) == [Writer(ANYONE, ANYONE, sticky)]
+    below = make_dir(f"{sticky}/of-root")
+    assert find_writers(below, entries=True) == []
+
+
+def test_below_a_directory_that_stands_for_the_root(place):
+    make_dir(f"{place}/opt")
+    make(f"{place}/opt/file", uid=USER)
+    os.symlink("/opt/file", f"{place}/link")
+    assert find_writers("/link", root=place) == [Writer(USER, ANYONE, "/opt/file")]
+    assert find_writers("/../../opt", root=place) == []
+
+
+def test_a_program_that_root_must_not_run(place):
+    path = make(f"{place}/program", 0o755)
+    check_program(path)
+    os.chmod(path, 0o775)
+    os.chown(path, 0, GROUP)
+    with pytest.raises(UnsafeProgramError, match=f"group {GROUP} .{path}. can change it"):
+        check_program(path)
+    with pytest.raises(UnsafeProgramError, match="cannot be looked at"):
+        check_program(f"{place}/missing")
+
+
+def test_who_is_not_root_runs_what_he_likes(place, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: USER)
+    check_program(make(f"{place}/program", 0o777))

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from pathlib import Path
@@ -11,10 +12,19 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils import _facts
+from ansible_collections.collab.rtc.plugins.module_utils._detect.gather import gather
 from ansible_collections.collab.rtc.plugins.modules import topology_info
 from ansible_collections.collab.rtc.tests.unit.data.installation.hosts import Host
 
 yaml = pytest.importorskip("yaml")
+
+
+@pytest.fixture
+def host(tmp_path, monkeypatch):
+    """A host below a directory, whose files are root's for the module, whoever runs the tests."""
+    made = Host(tmp_path)
+    monkeypatch.setattr(topology_info, "gather", functools.partial(gather, lstat=made.lstat))
+    return made
 
 
 def snapshot(root):
@@ -31,8 +41,8 @@ def snapshot(root):
 
 
 @pytest.mark.parametrize("check", [False, True])
-def test_returns_facts_and_changes_nothing(run_module, tmp_path, check):
-    Host(tmp_path).installed_confluence().jvm(700, "/opt/atlassian/confluence", unit="confluence.service")
+def test_returns_facts_and_changes_nothing(run_module, host, tmp_path, check):
+    host.installed_confluence().jvm(700, "/opt/atlassian/confluence", unit="confluence.service")
     before = snapshot(tmp_path)
     result = run_module("topology_info", {"root": str(tmp_path), "names": ["localhost"]}, check=check)
     assert result["changed"] is False
@@ -55,17 +65,18 @@ def test_this_very_machine(run_module):
     assert result["topology"]["clock"] > 0
 
 
-def test_options(run_module, tmp_path):
-    host = Host(tmp_path).jira("/apps/tracker")
-    host.process(40, ["/usr/bin/other"], uid=1002, inodes=[6]).listen("00000000", 9500, 6, uid=1002)
+def test_options(run_module, host):
+    host.jira("/apps/tracker").process(40, ["/usr/bin/other"], uid=1002, inodes=[6]).listen(
+        "00000000", 9500, 6, uid=1002
+    )
     options = {"root": host.root, "install_dirs": ["/apps"], "rtc_ports": [9500]}
     found = run_module("topology_info", options)["topology"]
     assert [item["install_dir"] for item in found["applications"]] == ["/apps/tracker"]
     assert [item["kind"] for item in found["rtc"]] == ["foreign"]
 
 
-def test_no_secret_is_returned(run_module, tmp_path):
-    Host(tmp_path).jira().jvm(700, "/opt/atlassian/jira", "-Ddb.password=geheim")
+def test_no_secret_is_returned(run_module, host, tmp_path):
+    host.jira().jvm(700, "/opt/atlassian/jira", "-Ddb.password=geheim")
     text = json.dumps(run_module("topology_info", {"root": str(tmp_path)}))
     assert not any(secret in text for secret in ("geheim", "hunter2", "s3cret"))
 

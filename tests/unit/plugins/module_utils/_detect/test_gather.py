@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import os
 
-from ansible_collections.collab.rtc.plugins.module_utils import _facts
+import pytest
+
+from ansible_collections.collab.rtc.plugins.module_utils import _facts, _ownership
 from ansible_collections.collab.rtc.plugins.module_utils._detect.gather import gather
+from ansible_collections.collab.rtc.plugins.module_utils._host import processes, system
 from ansible_collections.collab.rtc.plugins.module_utils._host.system import Lookups
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import registry
 
@@ -18,7 +21,7 @@ OURS = "/system.slice/system-rtc\\x2dserver.slice/rtc-server@confluence.service"
 
 
 def facts_of(host, **options):
-    return gather(root=host.root, lookup=lambda name: ["192.0.2.7"], **options)
+    return gather(root=host.root, lstat=host.lstat, lookup=lambda name: ["192.0.2.7"], **options)
 
 
 def deployed(host, port=9083):
@@ -78,7 +81,7 @@ def test_the_service_of_the_add_on_where_files_of_processes_are_hidden(host):
 def test_a_proxy_whose_process_is_hidden_is_not_foreign(host, monkeypatch):
     listen = _facts.ProxyListen("*", 9083)
     proxy = _facts.Proxy("nginx", running=True, hosts=[_facts.VirtualHost(listens=[listen])])
-    monkeypatch.setattr(registry, "discover", lambda root: [proxy])
+    monkeypatch.setattr(registry, "discover", lambda root, note: [proxy])
     host.listen("00000000", 9083, 5, uid=0)
     assert rtc(facts_of(host)) == []
     proxy.running = False
@@ -161,3 +164,24 @@ def test_states_of_units_asked_of_systemd(host):
     assert facts.applications[0].service.active
     assert not facts.rtc[0].active
     assert len(asked) == 1 and asked[0][-2:] == ["confluence.service", "rtc-server@x.service"]
+
+
+@pytest.mark.parametrize(("user", "what"), [(0, "processes"), (4000, "processes of other users")])
+def test_processes_that_are_not_shown(monkeypatch, user, what):
+    """hidepid, or /proc is not mounted."""
+    monkeypatch.setattr(processes, "processes", lambda rootfs: {})
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    monkeypatch.setattr(registry, "discover", lambda root, note: [])
+    facts = gather(lookup=lambda name: [], runner=lambda command, timeout: None)
+    assert what in [item.what for item in facts.unreadable]
+
+
+def test_units_are_asked_of_systemctl_only_where_it_is_root_s(monkeypatch):
+    noted = []
+    monkeypatch.setattr(_ownership, "check_program", _refuse)
+    assert system.run(["sh", "-c", "echo x"], 5.0, lambda what, reason: noted.append(what)) is None
+    assert noted == ["what sh says"]
+
+
+def _refuse(path):
+    raise _ownership.UnsafeProgramError(f"{path} is not run as root")

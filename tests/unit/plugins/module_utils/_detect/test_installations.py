@@ -13,7 +13,7 @@ CONFLUENCE = "/opt/atlassian/confluence"
 
 
 def facts_of(host, **options):
-    return gather(root=host.root, lookup=lambda name: ["192.0.2.7"], **options)
+    return gather(root=host.root, lstat=host.lstat, lookup=lambda name: ["192.0.2.7"], **options)
 
 
 def only(host, **options):

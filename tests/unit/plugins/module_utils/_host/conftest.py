@@ -19,4 +19,4 @@ def host(tmp_path):
 
 @pytest.fixture
 def rootfs(host):
-    return RootFs(host.root)
+    return RootFs(host.root, host.lstat)

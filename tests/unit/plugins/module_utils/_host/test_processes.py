@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils._host import processes
@@ -55,7 +57,7 @@ UNITS = [
     ("0::/system.slice/confluence.service", "confluence.service"),
     ("12:cpu:/a.service\n1:name=systemd:/libpod/abc/system.slice/jira.service\n0::/", "jira.service"),
     ("0::/system.slice/system-rtc.slice/rtc-server@jira.service", "rtc-server@jira.service"),
-    ("0::/user.slice/user-0.slice/user@0.service/app.slice/x.service", "x.service"),
+    ("0::/user.slice/user-0.slice/user@0.service/app.slice/x.service", "user@0.service"),  # a user's own
     ("0::/user.slice/user-0.slice/session-3.scope", ""),
     ("", ""),
 ]
@@ -82,12 +84,24 @@ def test_process_that_has_ended(rootfs):
 
 
 def test_process_in_a_container_means_other_files(host, rootfs):
-    host.process(70, ["java"]).write("/opt/x").write("/proc/70/root/opt/x")
+    host.process(70, ["java"]).write("/opt/x")
+    assert processes.Proc(rootfs, 70).sees("/opt/x")
+    host.contain(70)
+    assert not processes.Proc(rootfs, 70).sees("/opt/x")
+    host.write("/proc/70/root/opt/x")
     assert not processes.Proc(rootfs, 70).sees("/opt/x")
 
 
-def test_process_of_a_container_by_its_control_group(host, rootfs):
+def test_process_of_a_container_by_its_control_group_where_its_root_may_not_be_seen(host, rootfs, monkeypatch):
+    really = os.stat
+
+    def refuse(path, **more):
+        if "/proc/70/root" in str(path):
+            raise PermissionError(13, "Permission denied", path)
+        return really(path, **more)
+
     host.process(70, ["java"], group="/machine.slice/libpod-" + "ab" * 32 + ".scope").write("/opt/x")
+    monkeypatch.setattr(os, "stat", refuse)
     assert not processes.Proc(rootfs, 70).sees("/opt/x")
     host.process(1, ["init"], group="/machine.slice/libpod-" + "ab" * 32 + ".scope/init.scope")  # we are in it, too
     assert processes.Proc(rootfs, 70).sees("/opt/x")

@@ -6,6 +6,10 @@
 
 from __future__ import annotations
 
+import os
+import pathlib
+import shutil
+import tempfile
 import threading
 
 import pytest
@@ -187,3 +191,28 @@ COMMANDS = [
 @pytest.mark.parametrize(("command", "expected"), COMMANDS)
 def test_run(command, expected):
     assert system.run(command, 0.2 if command[0] == "sleep" else 20.0) == expected
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving files away needs root, and only root is refused anything")
+def test_run_refuses_what_others_may_exchange(monkeypatch):
+    folder = pathlib.Path(tempfile.mkdtemp(dir="/var/lib"))
+    try:
+        folder.chmod(0o755)
+        (folder / "semanage").write_text(f"#!/bin/sh\n: >{folder}/ran\n")
+        (folder / "semanage").chmod(0o755)
+        monkeypatch.setattr(system, "_PATH", str(folder))
+        notes = {}
+        assert system.run(["semanage"], 20.0, notes.__setitem__) == ""
+        assert (folder / "ran").exists() and notes == {}
+        (folder / "ran").unlink()
+        (folder / "semanage").chmod(0o757)
+        assert system.run(["semanage"], 20.0, notes.__setitem__) is None
+        assert not (folder / "ran").exists()
+        assert notes["what semanage says"].endswith(f"everybody ({folder}/semanage) can change it.")
+    finally:
+        shutil.rmtree(folder)
+
+
+def test_firewalld_is_what_root_runs(host, rootfs):
+    host.process(50, ["/tmp/firewalld"], uid=1001)
+    assert system.firewall(rootfs, processes.processes(rootfs).values()) == ""

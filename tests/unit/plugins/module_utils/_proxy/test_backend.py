@@ -6,8 +6,62 @@
 
 from __future__ import annotations
 
-from ansible_collections.collab.rtc.plugins.module_utils._proxy import backend
+import os
+import pathlib
+import shutil
+import tempfile
+
+import pytest
+
+from ansible_collections.collab.rtc.plugins.module_utils._ownership import UnsafeProgramError
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import backend, discover, registry
 
 
 def test_a_command_that_is_not_there():
     assert backend.run(["/no/such/program"]).code == 127
+
+
+@pytest.fixture
+def programs(monkeypatch):
+    """A directory with programs that somebody else may exchange, first in PATH; and one of root's."""
+    if os.geteuid() != 0:
+        pytest.skip("giving files away needs root, and only root is refused anything")
+    top = pathlib.Path(tempfile.mkdtemp(dir="/var/lib"))
+    top.chmod(0o755)
+    for name, uid in (("theirs", 12345), ("roots", 0)):
+        (top / name).mkdir()
+        for program in ("nginx", "systemctl", "python3.12"):
+            path = top / name / program
+            path.write_text(f"#!/bin/sh\necho nginx/1.2.3 {name} $(id -u) >>{top}/ran\necho nginx/1.2.3\n")
+            path.chmod(0o755)
+        os.chown(top / name, uid, uid)
+    monkeypatch.setenv("PATH", f"{top}/theirs:/usr/bin:/bin")
+    yield top
+    shutil.rmtree(top)
+
+
+def test_root_runs_no_program_that_others_may_exchange(programs):
+    with pytest.raises(UnsafeProgramError, match=f"user 12345 .{programs}/theirs. can change it"):
+        backend.run([f"{programs}/theirs/nginx", "-v"])
+    backend.run(["nginx", "-v"])  # not that of PATH, in any case
+    (programs / "theirs/link").symlink_to(programs / "roots/nginx")
+    with pytest.raises(UnsafeProgramError):
+        backend.run([f"{programs}/theirs/link"])
+    assert not (programs / "ran").exists()
+    assert backend.run([f"{programs}/roots/nginx", "-v"]).output == "nginx/1.2.3"
+    assert str(programs) not in backend.search_path(safe=True)
+
+
+def test_a_server_that_root_must_not_run_is_seen_and_said(programs, tmp_path, monkeypatch):
+    server = registry.make_backend("nginx")
+    found = {False: f"{programs}/theirs", True: "/nowhere"}
+    monkeypatch.setattr(backend, "search_path", lambda safe: found[safe])
+    monkeypatch.setattr(type(server), "main", lambda self: str(tmp_path / "nginx.conf"))
+    (tmp_path / "nginx.conf").write_text("events {}\n")
+    notes = []
+    (proxy,) = discover.describe_servers([server], lambda what, reason: notes.append((what, reason)))
+    assert (proxy.kind, proxy.version, proxy.error) == ("nginx", "", "")
+    assert len(notes) == 1 and "is not run as root" in notes[0][1]
+    found[True] = f"{programs}/roots"
+    assert registry.make_backend("nginx").program() == f"{programs}/roots/nginx"
+    assert not (programs / "ran").exists()

@@ -11,6 +11,10 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy import discover,
 NAME = "wiki.example.com"
 
 
+def note(what, reason):
+    raise AssertionError(f"{what}: {reason}")
+
+
 def test_discover_reads_certificates(issue, tmp_path):
     certificate, _key = issue(end=60)
     (tmp_path / "etc/nginx").mkdir(parents=True)
@@ -20,7 +24,9 @@ def test_discover_reads_certificates(issue, tmp_path):
         "events {}\nhttp { ssl_certificate x.pem; server { listen 443 ssl; } server { listen 444 ssl; }\n"
         "server { listen 445 ssl; ssl_certificate gone.pem; } }\n"
     )
-    (proxy,) = discover.describe_servers([registry.make_backend(kind, str(tmp_path)) for kind in registry.BACKENDS])
+    (proxy,) = discover.describe_servers(
+        (registry.make_backend(kind, str(tmp_path)) for kind in registry.BACKENDS), note
+    )
     assert [host.certificate_names for host in proxy.hosts] == [[NAME], [NAME], []]
     assert proxy.hosts[0].certificate_expires == proxy.hosts[1].certificate_expires > 0
     assert any("gone.pem" in note for note in proxy.notes)
@@ -32,5 +38,5 @@ def test_discover_survives_a_reader_that_fails(tmp_path, monkeypatch):
     (tmp_path / "etc/nginx/nginx.conf").write_text("events {}\n")
     server = registry.make_backend("nginx", str(tmp_path))
     monkeypatch.setattr(type(server), "read", lambda self: 1 / 0)
-    (proxy,) = discover.describe_servers([server])
+    (proxy,) = discover.describe_servers([server], note)
     assert any("ZeroDivisionError" in note for note in proxy.notes)

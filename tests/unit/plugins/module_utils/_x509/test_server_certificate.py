@@ -104,7 +104,7 @@ def test_tls_13_by_openssl(monkeypatch):
 
 def test_says_that_it_cannot_see_the_chain(monkeypatch):
     monkeypatch.setattr(server_certificate, "fetch_by_ssl", lambda *_: [])
-    monkeypatch.setattr(server_certificate.shutil, "which", lambda _name: None)
+    monkeypatch.setattr(server_certificate.shutil, "which", lambda _name, path: None)
     words = r"alert protocol_version.*Python 3\.10 or openssl"
     with tls_server(only_13) as (port, _names), pytest.raises(server_certificate.FetchError, match=words):
         server_certificate.fetch_chain("127.0.0.1", port)

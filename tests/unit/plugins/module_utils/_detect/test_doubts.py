@@ -1,0 +1,510 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What counts and what does not: as an attacker, and as an administrator with an odd but honest set-up."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.collab.rtc.plugins.module_utils._detect import doubts
+from ansible_collections.collab.rtc.plugins.module_utils._host import processes
+from ansible_collections.collab.rtc.tests.unit.data.installation.hosts import CONFLUENCE, JIRA, facts_of
+
+VERSIONED = "/opt/atlassian/jira/atlassian-jira-software-9.4.1-standalone"
+EVE, RUN_USER, JIRA_USER, STAFF = 4000, 1001, 1002, 50
+START = "User=confluence\nExecStart={}/bin/start-confluence.sh\n"
+
+
+@pytest.fixture
+def host(host):
+    host.write(
+        "/etc/passwd",
+        "root:x:0:0::/root:/bin/sh\nconfluence:x:1001:1001::/:/bin/sh\njira:x:1002:1002::/:/bin/sh\n"
+        "eve:x:4000:4000::/home/eve:/bin/sh\n",
+    )
+    return host.folder("/home/eve").own(EVE, "/home/eve")
+
+
+def doubted(facts):
+    return [(item.what, item.path, item.user) for item in facts.doubted]
+
+
+def fake(host, path="/home/eve/confluence", pid=4711):
+    """An installation of Eve's, with a Java of hers, that runs as her."""
+    host.confluence(path).own(EVE, path, *(f"{path}/{name}" for name in ("work", "logs", "temp"))).jre(path + "/jre")
+    return host.jvm(pid, path, age=900) if pid else host
+
+
+# As an attacker
+
+
+def test_an_installation_in_a_home_directory(host):
+    host.installed_confluence()
+    before = facts_of(host)
+    facts = facts_of(fake(host))
+    assert [item.install_dir for item in facts.applications] == [CONFLUENCE]
+    assert facts.applications == before.applications
+    assert doubted(facts) == [("installation", "/home/eve/confluence", "eve")]
+    (item,) = facts.doubted
+    assert (item.pid, item.kind) == (4711, "confluence")
+    assert "(/home/eve) can exchange it" in item.reason
+    assert "process 4711 of user eve: /home/eve/confluence/jre/bin/java" in item.evidence
+
+
+FAKES = {
+    "in a directory where everybody may make one": ("/tmp/confluence", lambda host: host.chmod(0o1777, "/tmp")),
+    "in a usual place that a group may write": (
+        "/srv/confluence-new",
+        lambda host: host.own(0, "/srv", gid=STAFF).chmod(0o2775, "/srv"),
+    ),
+    "in a usual place that everybody may write": ("/data/confluence", lambda host: host.chmod(0o777, "/data")),
+    "in a usual place of another user": ("/var/www/confluence", lambda host: host.own(33, "/var/www")),
+    "in a home directory with a telling name": ("/home/jira/confluence", lambda host: host.own(EVE, "/home/jira")),
+    "in a directory of hers below root's": ("/srv/eve/confluence", lambda host: host.own(EVE, "/srv/eve")),
+}
+
+
+@pytest.mark.parametrize("name", FAKES)
+def test_a_fake_installation(host, name):
+    path, prepare = FAKES[name]
+    prepare(fake(host, path))
+    facts = facts_of(host)
+    assert facts.applications == []
+    assert doubted(facts) == [("installation", path, "eve")]
+
+
+EVIL = "/home/eve/evil/bin/java"
+
+
+def impostor(host, base=CONFLUENCE, *options, pid=4711, **more):
+    values = {"java": EVIL, "uid": EVE, "age": 900, **more}
+    return host.jvm(pid, base, *options, **values)
+
+
+PROCESSES = {
+    "her own Java": impostor,
+    "root's Java": lambda host: impostor(host, java=CONFLUENCE + "/jre/bin/java"),
+    "by another path": lambda host: impostor(host, CONFLUENCE + "/../confluence/"),
+    "by a link of hers": lambda host: impostor(host.link("/home/eve/link", CONFLUENCE), "/home/eve/link"),
+    "another trust store and home": lambda host: impostor(
+        host, CONFLUENCE, "-Djavax.net.ssl.trustStore=/home/eve/ts", "-Dconfluence.home=/etc"
+    ),
+    "another Java in its environment": lambda host: impostor(host, environment={"JAVA_HOME": "/home/eve/evil"}),
+    "in a unit of her own manager, named as the real one": lambda host: impostor(
+        host, unit="../user.slice/user-4000.slice/user@4000.service/app.slice/confluence.service"
+    ),
+    "a program with the set-user-ID bit": lambda host: impostor(host).write(
+        "/proc/4711/status", f"Uid:\t{EVE}\t0\t0\t0\n"
+    ),
+    "a deleted program": lambda host: impostor(host, java=EVIL + " (deleted)"),
+    "in namespaces of her own": lambda host: (
+        impostor(host)
+        .link("/proc/self/ns/user", "user:[1]")
+        .link("/proc/4711/ns/user", "user:[2]")
+        .contain(4711, CONFLUENCE + "/conf/x")
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+@pytest.mark.parametrize("running", [False, True])
+def test_an_impostor_decides_nothing(host, name, running):
+    host.installed_confluence().jre("/home/eve/evil").unit("confluence.service", START.format(CONFLUENCE))
+    if running:
+        host.jvm(700, CONFLUENCE, unit="confluence.service")
+    before = facts_of(host)
+    PROCESSES[name](host)
+    facts = facts_of(host)
+    assert facts.applications == before.applications
+    assert [(item.what, item.path, item.pid) for item in facts.doubted] == [("process", CONFLUENCE, 4711)]
+    assert facts.doubted[0].reason
+
+
+def test_a_plain_tomcat_that_another_user_calls_confluence(host):
+    """That it is one is only what her process says, so there is nothing there."""
+    host.tomcat("/var/lib/tomcat").own(0, *(f"/var/lib/tomcat/{name}" for name in ("work", "logs", "temp")))
+    facts = facts_of(impostor(host, "/var/lib/tomcat", "-Dconfluence.home=/etc"))
+    assert facts.applications == []
+    assert [(item.what, item.path) for item in facts.doubted] == [("process", "/var/lib/tomcat")]
+
+
+def test_a_thousand_processes_are_a_few_lines(host):
+    host.installed_confluence()
+    for number in range(70):
+        impostor(host, pid=5000 + number)
+        fake(host, f"/home/eve/x{number}", pid=6000 + number)
+    facts = facts_of(host)
+    assert len(facts.doubted) == 50
+    assert len(facts.doubted[0].evidence) <= 5
+    assert [item.reason for item in facts.unreadable if item.what == "what does not count"] == [
+        "21 more are not listed"
+    ]
+
+
+def test_control_characters_do_not_reach_a_terminal(host):
+    path = "/home/eve/\x1b]0;x\x07confluence\n"
+    facts = facts_of(fake(host, path))
+    (item,) = facts.doubted
+    assert item.path == "/home/eve/\\x1b]0;x\\x07confluence\\n"
+    assert all(line.isprintable() for line in [item.reason, item.user, *item.evidence])
+    assert len(doubts.printable("x" * 100_000)) < 400
+
+
+def test_a_link_that_another_user_made_on_the_way_of_a_unit(host):
+    """The unit starts what Eve's link leads to; so it says nothing about Jira, which her link names."""
+    host.jira().link("/home/eve/wiki", JIRA).own(EVE, "/home/eve/wiki")
+    host.unit("wiki.service", "User=eve\nExecStart=/home/eve/wiki/bin/start-jira.sh")
+    impostor(host, JIRA)
+    facts = facts_of(host)
+    (found,) = facts.applications
+    assert (found.install_dir, found.service.kind, found.user, found.process) == (JIRA, "none", "jira", None)
+    assert [item.what for item in facts.doubted] == ["starter", "process"]
+    assert "the link /home/eve/wiki of user eve" in facts.doubted[0].reason
+
+
+def test_a_link_that_another_user_made_on_the_way_of_the_inventory(host):
+    host.jira("/apps/jira").own(JIRA_USER, "/apps").link("/home/eve/wiki", "/apps/jira").own(EVE, "/home/eve/wiki")
+    facts = facts_of(host, install_dirs=["/home/eve/wiki"])
+    assert facts.applications == []
+    assert [(item.what, "/home/eve/wiki of user eve" in item.reason) for item in facts.doubted] == [
+        ("installation", True)
+    ]
+
+
+STARTERS = {
+    "a unit of another user's": lambda host: host.own(EVE, "/etc/systemd/system/confluence.service"),
+    "a unit that everybody may write": lambda host: host.chmod(0o666, "/etc/systemd/system/confluence.service"),
+    "a drop-in file": lambda host: host.write(
+        "/etc/systemd/system/confluence.service.d/x.conf", "[Service]\nUser=eve\n"
+    ).own(EVE, "/etc/systemd/system/confluence.service.d/x.conf"),
+    "a directory of drop-in files": lambda host: host.folder("/etc/systemd/system/confluence.service.d").own(
+        EVE, "/etc/systemd/system/confluence.service.d"
+    ),
+    "a directory of units": lambda host: host.chmod(0o777, "/etc/systemd/system"),
+    "a linked unit": lambda host: (
+        host.write("/home/eve/confluence.service", host.path("/etc/systemd/system/confluence.service").read_text())
+        .remove("/etc/systemd/system/confluence.service")
+        .link("/etc/systemd/system/confluence.service", "/home/eve/confluence.service")
+    ),
+    "a wrapper": lambda host: host.write(
+        "/home/eve/run", f"#!/bin/sh\nexec {CONFLUENCE}/bin/start-confluence.sh -fg\n", 0o755
+    ).unit("confluence.service", "User=eve\nExecStart=/home/eve/run"),
+    "a file of its environment, which names the directory": lambda host: host.write(
+        "/home/eve/env", f"WIKI={CONFLUENCE}\n"
+    ).unit("confluence.service", "User=eve\nEnvironmentFile=/home/eve/env\nExecStart=${WIKI}/bin/start-confluence.sh"),
+}
+
+
+@pytest.mark.parametrize("name", STARTERS)
+def test_a_unit_that_others_may_write(host, name):
+    """It says neither which directory counts, nor who runs it."""
+    host.confluence().unit("confluence.service", START.format(CONFLUENCE) + 'Environment="JAVA_HOME=/home/eve/evil"')
+    host.jre("/home/eve/evil")
+    STARTERS[name](host)
+    impostor(host)
+    facts = facts_of(host)
+    (found,) = facts.applications
+    assert (found.service.kind, found.user, found.java, found.process) == ("none", "confluence", None, None)
+    assert [(item.what, item.path) for item in facts.doubted] == [
+        ("starter", "/etc/systemd/system/confluence.service"),
+        ("process", CONFLUENCE),
+    ]
+
+
+UNREAD = {
+    "of a user": "/home/eve/.config/systemd/user",
+    "of all users' managers": "/etc/systemd/user",
+    "transient": "/run/systemd/transient",
+    "made by a generator": "/run/systemd/generator",
+    "made by a generator, late": "/run/systemd/generator.late",
+}
+
+
+@pytest.mark.parametrize("name", UNREAD)
+def test_units_that_say_nothing(host, name):
+    fake(host, pid=0).unit("confluence.service", START.format("/home/eve/confluence"), UNREAD[name])
+    facts = facts_of(host)
+    assert (facts.applications, facts.doubted) == ([], [])  # nothing that is looked at leads there
+
+
+def test_a_user_script_of_another_user(host):
+    host.confluence().write(CONFLUENCE + "/bin/user.sh", 'CONF_USER="eve"\n').own(RUN_USER, CONFLUENCE + "/bin/user.sh")
+    facts = facts_of(impostor(host))
+    (found,) = facts.applications
+    assert (found.user, found.process) == ("confluence", None)
+
+
+def test_where_everybody_may_write_the_owner_of_its_files_says_nothing(host):
+    host.confluence().chmod(0o777, CONFLUENCE).own(EVE, CONFLUENCE + "/work")
+    facts = facts_of(impostor(host))
+    (found,) = facts.applications
+    assert (found.user, found.process) == ("", None)
+    assert found.writers == [f"everybody ({CONFLUENCE})"]
+
+
+def test_a_link_in_place_of_its_files(host):
+    """The run user's own link to what is another's makes the other no run user."""
+    host.confluence().remove(CONFLUENCE + "/work").link(CONFLUENCE + "/work", "/home/eve").own(
+        RUN_USER, CONFLUENCE + "/work"
+    )
+    facts = facts_of(impostor(host))
+    assert facts.applications[0].process is None
+    assert "run by user confluence" in facts.doubted[0].reason
+
+
+def test_a_listener_that_calls_itself_nginx(host):
+    host.process(40, ["nginx"], uid=EVE, inodes=[6]).listen("00000000", 9083, 6, uid=EVE)
+    assert [(item.kind, item.pid) for item in facts_of(host).rtc] == [("foreign", 40)]
+
+
+def test_a_unit_of_a_user_that_calls_itself_the_rtc_server(host):
+    host.write("/etc/rtc-server/confluence.toml", "port = 9083\n")
+    host.process(
+        40,
+        ["python3"],
+        uid=EVE,
+        group="/user.slice/user-4000.slice/user@4000.service/app.slice/rtc-server@confluence.service",
+        inodes=[6],
+    ).listen("00000000", 9083, 6, uid=EVE)
+    assert [(item.kind, item.active, item.pid) for item in facts_of(host).rtc] == [
+        ("deployed", False, 0),
+        ("foreign", True, 40),
+    ]
+
+
+@pytest.mark.parametrize("text", ["<!--" * 300_000, "<!-- x" * 300_000 + "-->" + "<!--" * 300_000])
+def test_a_file_that_takes_a_reader_for_ever(host, text):
+    host.tomcat("/opt/wiki-confluence").write("/opt/wiki-confluence/conf/server.xml", text)
+    assert facts_of(host).applications == []
+
+
+# Races
+
+
+def test_a_number_that_another_process_has_by_now(host, monkeypatch):
+    """Eve's process ends after its command line was read, and one of the run user gets its number."""
+    host.installed_confluence()
+    impostor(host, CONFLUENCE, "-Djavax.net.ssl.trustStore=/home/eve/ts")
+    really = processes.processes
+
+    def read_and_replace(rootfs):
+        found = really(rootfs)
+        found[4711].args
+        host.remove("/proc/4711/exe").process(4711, ["/bin/sh", "-c", "work"], uid=RUN_USER, age=901)
+        return found
+
+    monkeypatch.setattr(processes, "processes", read_and_replace)
+    facts = facts_of(host)
+    assert (facts.applications[0].process, facts.doubted) == (None, [])
+
+
+def test_a_process_that_becomes_another_while_it_is_read(host, monkeypatch):
+    """Its command line is read while it is Eve's; then it becomes a program that root runs."""
+    host.installed_confluence()
+    impostor(host)
+    really = processes.Proc._read_uids
+    monkeypatch.setattr(
+        processes.Proc, "_read_uids", lambda self: (EVE,) * 4 if self.args and counted() % 2 else really(self)
+    )
+    numbers = iter(range(1, 10**6))
+
+    def counted():
+        return next(numbers)
+
+    host.write("/proc/4711/status", "Uid:\t0\t0\t0\t0\n")
+    facts = facts_of(host)
+    assert facts.applications[0].process is None
+    assert [(item.what, "changes" in item.reason) for item in facts.doubted] == [("process", True)]
+
+
+def test_a_process_that_ends_while_it_is_read(host, monkeypatch):
+    host.installed_confluence().jvm(700, CONFLUENCE)
+    really = processes.Proc.settle
+
+    def end_and_settle(self):
+        for name in ("stat", "status", "cmdline"):
+            host.remove(f"/proc/700/{name}") if host.path(f"/proc/700/{name}").exists() else None
+        return really(self)
+
+    monkeypatch.setattr(processes.Proc, "settle", end_and_settle)
+    facts = facts_of(host)
+    assert (facts.applications[0].process, facts.doubted) == (None, [])
+
+
+# As an administrator with an odd but honest set-up
+
+
+def evidence(application, words):
+    return any(words in line for line in application.evidence)
+
+
+def test_the_installer_s_directory_may_be_root_s_or_the_run_user_s(host):
+    host.installed_confluence().jvm(700, CONFLUENCE)
+    (found,) = facts_of(host).applications
+    assert found.process.pid == 700 and found.writers == found.java.writers == []
+    assert evidence(found, f"process 700 runs with -Dcatalina.base={CONFLUENCE}, as user confluence, the user that")
+    host.own(RUN_USER, CONFLUENCE)
+    (found,) = facts_of(host).applications
+    assert (found.process.pid, found.user) == (700, "confluence")
+    assert len(found.writers) == 1 and f"({CONFLUENCE})" in found.writers[0]
+    assert found.java.writers[0] == found.writers[0]
+
+
+HONEST = {
+    "an archive whose directory is the run user's": (
+        lambda host: host.jira(VERSIONED).own(JIRA_USER, VERSIONED),
+        VERSIONED,
+        "every directory above it is root's alone",
+    ),
+    "an image whose /opt/atlassian is the run user's": (
+        lambda host: host.jira().own(JIRA_USER, "/opt/atlassian"),
+        JIRA,
+        "root gave /opt/atlassian to user jira",
+    ),
+    "an image whose /opt/atlassian is the run user's, the product root's": (
+        lambda host: host.jira().own(JIRA_USER, "/opt/atlassian").own(0, JIRA),
+        JIRA,
+        "root gave /opt/atlassian to user jira",
+    ),
+    "archives in a directory of the run user's": (
+        lambda host: host.jira(VERSIONED).own(JIRA_USER, JIRA),
+        VERSIONED,
+        f"root gave {JIRA} to user jira",
+    ),
+    "a second administrator's /opt, and a unit": (
+        lambda host: (
+            host.jira()
+            .own(0, "/opt", gid=STAFF)
+            .own(0, "/opt/atlassian")
+            .chmod(0o2775, "/opt")
+            .unit("jira.service", f"User=jira\nExecStart={JIRA}/bin/start-jira.sh")
+        ),
+        JIRA,
+        "only root may write /etc/systemd/system/jira.service",
+    ),
+    "a home directory, and a script of SysV": (
+        lambda host: (
+            host.jira("/home/eve/jira")
+            .own(EVE, "/home/eve/jira")
+            .write("/etc/init.d/jira", '#!/bin/sh\nsu eve -c "/home/eve/jira/bin/start-jira.sh"\n')
+        ),
+        "/home/eve/jira",
+        "only root may write /etc/init.d/jira",
+    ),
+    "a unit below /lib": (
+        lambda host: (
+            host.jira("/data2/x")
+            .own(JIRA_USER, "/data2")
+            .unit("jira.service", "User=jira\nExecStart=/data2/x/bin/start-jira.sh", "/lib/systemd/system")
+        ),
+        "/data2/x",
+        "only root may write /lib/systemd/system/jira.service",
+    ),
+    "a link of the run user's between versions of his": (
+        lambda host: (
+            host.jira("/data2/jira-9")
+            .link("/data2/current", "jira-9")
+            .own(JIRA_USER, "/data2")
+            .unit("jira.service", "User=jira\nExecStart=/data2/current/bin/start-jira.sh")
+        ),
+        "/data2/jira-9",
+        "only root may write",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HONEST)
+def test_an_honest_set_up(host, name):
+    build, path, why = HONEST[name]
+    build(host)
+    uid = host.owner(path + "/work")[0]
+    facts = facts_of(host.jvm(700, path, uid=uid))
+    (found,) = facts.applications
+    assert (found.install_dir, found.process.pid, facts.doubted) == (path, 700, [])
+    assert evidence(found, why)
+
+
+def test_a_second_administrator_s_opt_without_a_unit_needs_a_name(host):
+    host.jira().own(0, "/opt", gid=STAFF).own(0, "/opt/atlassian").chmod(0o2775, "/opt").jvm(700, JIRA)
+    facts = facts_of(host)
+    assert facts.applications == []
+    (item,) = facts.doubted
+    assert (item.what, item.path) == ("installation", JIRA)
+    assert "(/opt) can exchange it" in item.reason and "group" in item.reason
+    (found,) = facts_of(host, install_dirs=[JIRA]).applications
+    assert found.process.pid == 700
+    assert evidence(found, f"install_dirs names {JIRA}")
+    assert len(found.writers) == 1 and "(/opt)" in found.writers[0]
+
+
+def test_named_directories_below_what_others_may_write(host):
+    """The name is for the directory itself; for those in it only as far as root made them."""
+    host.jira("/home/eve/apps/jira").own(0, "/home/eve/apps").jira("/home/eve/other/jira").own(EVE, "/home/eve/other")
+    facts = facts_of(host, install_dirs=["/home/eve/apps", "/home/eve/other"])
+    assert [item.install_dir for item in facts.applications] == ["/home/eve/apps/jira"]
+    assert doubted(facts) == [("installation", "/home/eve/other/jira", "eve")]
+    facts = facts_of(host, install_dirs=["/home/eve/other/jira/"])
+    assert [item.install_dir for item in facts.applications] == ["/home/eve/other/jira"]
+
+
+USERS = {
+    "root": (0, "as user root"),
+    "the user of the unit": (4001, "as user 4001, the user of /etc/systemd/system/jira.service"),
+    "the owner of work": (JIRA_USER, f"as user jira, the owner of {JIRA}/work"),
+    "the owner of the installation": (4002, f"as user 4002, the owner of {JIRA}"),
+}
+
+
+@pytest.mark.parametrize("name", USERS)
+def test_whose_process_counts(host, name):
+    uid, why = USERS[name]
+    host.jira().unit("jira.service", f"User=4001\nExecStart={JIRA}/bin/start-jira.sh").jvm(700, JIRA, uid=uid)
+    host.own(4002, JIRA).own(0, JIRA + "/bin")
+    (found,) = facts_of(host).applications
+    assert found.process.pid == 700
+    assert evidence(found, why)
+
+
+def test_files_that_root_moved_to_another_disk(host):
+    host.confluence().write(CONFLUENCE + "/bin/user.sh", "").own(RUN_USER, "/disk2")
+    for name in ("work", "logs", "temp"):
+        host.remove(f"{CONFLUENCE}/{name}").own(0, f"{CONFLUENCE}/{name}").link(
+            f"{CONFLUENCE}/{name}", f"/disk2/{name}"
+        )
+        host.folder(f"/disk2/{name}")
+    (found,) = facts_of(host.jvm(700, CONFLUENCE, uid=RUN_USER)).applications
+    assert (found.user, found.process.pid) == ("confluence", 700)
+
+
+def test_a_service_with_namespaces_of_its_own(host):
+    """PrivateUsers=, PrivatePIDs=: the control group says that it is the unit's."""
+    host.confluence().unit("confluence.service", START.format(CONFLUENCE))
+    host.jvm(700, CONFLUENCE, unit="confluence.service").link("/proc/self/ns/user", "user:[1]")
+    host.link("/proc/700/ns/user", "user:[2]")
+    assert facts_of(host).applications[0].process.pid == 700
+
+
+def test_the_process_of_the_unit_comes_before_a_newer_one_beside_it(host):
+    host.confluence().unit("confluence.service", START.format(CONFLUENCE))
+    host.jvm(700, CONFLUENCE, unit="confluence.service", age=100).jvm(701, CONFLUENCE, age=200)
+    assert facts_of(host).applications[0].process.pid == 700
+
+
+def test_variables_of_a_file_that_the_run_user_may_write_are_read_still(host):
+    host.confluence().jre("/usr/lib/jvm/java-17").write("/opt/env", "JAVA_HOME=/usr/lib/jvm/java-17\n").own(
+        RUN_USER, "/opt/env"
+    )
+    host.unit("confluence.service", START.format(CONFLUENCE) + "EnvironmentFile=-/opt/env\n")
+    facts = facts_of(host)
+    assert (facts.applications[0].java.home, facts.doubted) == ("/usr/lib/jvm/java-17", [])
+
+
+def test_interpreters_that_others_may_write_are_left_out(host):
+    host.write("/usr/bin/python3.11", "#!", 0o755).write("/usr/local/bin/python3.12", "#!", 0o755)
+    host.own(0, "/usr/local/bin", gid=STAFF).chmod(0o2775, "/usr/local/bin")
+    facts = facts_of(host)
+    assert facts.pythons == {"/usr/bin/python3.11": "3.11"}
+    (note,) = facts.unreadable
+    assert note.what == "/usr/local/bin/python3.12" and "not used" in note.reason
