@@ -110,7 +110,8 @@ class Place:
         """What a link that was not followed says; "" for anything else."""
         if self.info is None or not stat.S_ISLNK(self.info.st_mode):
             return ""
-        return os.readlink("", dir_fd=self._found) if _PATH else os.readlink(self.name, dir_fd=self.directory)
+        with explained(self.path, "read"):
+            return os.readlink("", dir_fd=self._found) if _PATH else os.readlink(self.name, dir_fd=self.directory)
 
     def directories(self) -> list[tuple[int, int]]:
         """Owner and inode of each directory below ``/`` on the real path."""

@@ -11,16 +11,14 @@ that is still there gives the same files as if all were there; only the runs tha
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
-import shutil
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any, Sequence
 
-from ansible_collections.collab.rtc.plugins.module_utils import _files, _undo
+from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree, _undo
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 
 _RUN = re.compile(r"(\d{8}T\d{6}Z)-[0-9a-f]+\Z")
@@ -122,9 +120,8 @@ def prune(undo_dir: str, keep: int, days: int) -> None:
         directory = os.path.join(root, removal.name)
         if removal.heir:
             _hand_over(directory, os.path.join(root, removal.heir), removal.left)
-        with contextlib.suppress(FileNotFoundError):  # first: what a kill leaves then is no record
-            os.unlink(os.path.join(directory, _undo.MANIFEST))
-        shutil.rmtree(directory)
+        _files_tree.remove(os.path.join(directory, _undo.MANIFEST))  # first: what a kill leaves then is no record
+        _files_tree.remove_tree(directory)
 
 
 def prune_after(module: Any) -> None:
@@ -153,7 +150,7 @@ def _hand_over(directory: str, heir: str, paths: Sequence[str]) -> None:
 
 
 def _list_runs(root: str) -> list[str]:
-    return sorted(name for name in os.listdir(root) if is_run(name)) if os.path.isdir(root) else []
+    return [name for name in _files_tree.list_directory(root) if is_run(name)]
 
 
 def _read_time(name: str) -> datetime | None:

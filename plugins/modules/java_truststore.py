@@ -342,12 +342,12 @@ class Run:
             store = reader.read(new, password, self.path)
         if changes:
             new = editor.apply_changes(new, store, changes, password, self.path)
-        if not new_file and _files.read_bytes(self.real_path) != data:
+        if not new_file and _files.read_bytes(self.path) != data:
             raise KeyStoreError(f"{self.path} was changed by something else during the run.", "Run again.")
         _undo.record(self.options["undo_dir"], self.path)
         if self.options["backup"] and not new_file:
             self.backup_file = _files.backup(self.path)
-        _files.write_atomic(self.path, new)
+        _files.write_atomic(self.path, new, expected=None if new_file else data)
 
     def _make_result(self, store: KeyStore, changes: editor.Changes, new_file: bool) -> dict[str, Any]:
         trusted = sum(1 for entry in store.entries.values() if entry.kind == "trusted" or not new_file)

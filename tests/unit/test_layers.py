@@ -173,6 +173,43 @@ def test_hosts_need_nothing_but_python():
     assert wrong == []
 
 
+# What touches a host's files by path, and where it may be used all the same. Looking (``os.path.exists``) is no harm.
+BY_PATH = {
+    "os": {"rename", "replace", "link", "symlink", "unlink", "remove", "rmdir", "removedirs", "mkdir", "makedirs", "chmod",
+           "chown", "lchown", "truncate", "open", "setxattr", "removexattr", "mkfifo", "mknod", "utime"},
+    "shutil": {"copy", "copy2", "copyfile", "copyfileobj", "copytree", "copymode", "copystat", "move", "rmtree", "chown"},
+    "tempfile": {"mkstemp", "mkdtemp", "mktemp", "NamedTemporaryFile", "TemporaryFile", "TemporaryDirectory",
+                 "SpooledTemporaryFile"},
+}  # fmt: skip
+MAY_USE_PATHS = {
+    "module_utils._place", "module_utils._files", "module_utils._files_tree",  # this is what they are for
+    "module_utils._host.rootfs",  # reads by the same rules
+    "module_utils._host.processes", "module_utils._proxy.daemon", "module_utils._proxy.selinux_firewalld",  # /proc, /sys
+}  # fmt: skip
+
+
+def list_calls_by_path(path: Path) -> set[str]:
+    """Calls that reach a host's files by their paths, with lines."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Call):
+            continue
+        function = node.func
+        if isinstance(function, ast.Name) and function.id == "open":
+            found.add(f"{node.lineno}: open")
+        elif isinstance(function, ast.Attribute):
+            owner = function.value.id if isinstance(function.value, ast.Name) else ""
+            if function.attr in BY_PATH.get(owner, ()):
+                found.add(f"{node.lineno}: {owner}.{function.attr}")
+    return found
+
+
+def test_files_of_a_host_are_touched_by_descriptors_only():
+    names = [name for name in FILES if name.split(".")[0] in ("modules", "module_utils")]
+    wrong = {name: found for name in names if (found := list_calls_by_path(FILES[name]))}
+    assert {name: found for name, found in wrong.items() if name not in MAY_USE_PATHS} == {}
+
+
 def test_every_module_has_a_bound():
     assert {name.split(".")[1] for name in FILES if name.startswith("modules.")} == set(SHIPPED_LINES)
 

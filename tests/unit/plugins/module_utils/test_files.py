@@ -7,7 +7,11 @@
 from __future__ import annotations
 
 import os
+import socket
 import stat
+import struct
+import subprocess
+import sys
 
 import pytest
 
@@ -92,3 +96,162 @@ def test_a_backup_is_a_copy_beside_the_file(tmp_path):
     assert os.path.dirname(copy) == str(tmp_path)
     assert _files.read_bytes(copy) == b"content"
     assert stat.S_IMODE(os.stat(copy).st_mode) == 0o640
+
+
+# What others may have put there.
+
+
+@pytest.mark.parametrize("kind", ["fifo", "socket", "directory", "device", "loop", "nothing", "hard link", "huge"])
+@pytest.mark.parametrize("act", ["read", "write", "backup", "open"])
+def test_what_is_no_plain_file_is_refused_at_once(tmp_path, kind, act):
+    path = tmp_path / "file"
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as end:
+            end.bind(os.path.relpath(path))
+    elif kind == "directory":
+        path.mkdir()
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    elif kind == "loop":
+        path.symlink_to("file")
+    elif kind == "hard link":
+        (tmp_path / "other").write_bytes(b"of somebody")
+        (tmp_path / "other").chmod(0o600)
+        path.hardlink_to(tmp_path / "other")
+        tmp_path.chmod(0o777)  # somebody else may have made it
+    elif kind == "huge":
+        path.write_bytes(b"")
+        os.truncate(path, 1 << 40)
+    if (kind, act) in (("nothing", "write"), ("huge", "write")):
+        pytest.skip("may be written")
+    before = sorted(os.listdir(tmp_path))
+    with pytest.raises(_files.FileError) as error:
+        if act == "read":
+            _files.read_bytes(str(path))
+        elif act == "write":
+            _files.write_atomic(str(path), b"new")
+        elif act == "backup":
+            _files.backup(str(path))
+        else:
+            with _files.open_file(str(path)):
+                pass
+    assert error.value.remedy or kind == "loop"
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_more_names_are_read_where_only_root_can_have_made_them(tmp_path, monkeypatch):
+    (tmp_path / "file").write_bytes(b"x")
+    (tmp_path / "other").hardlink_to(tmp_path / "file")
+    monkeypatch.setattr(_files.Place, "is_own", lambda place: True)
+    assert _files.read_bytes(str(tmp_path / "file")) == b"x"
+    with pytest.raises(_files.FileError, match="2 names"):  # or the two names would part
+        _files.write_atomic(str(tmp_path / "file"), b"new")
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    path.write_bytes(b"12")
+    really = os.read
+
+    def read(handle, size):
+        with open(path, "ab") as file:
+            file.write(b"3")
+        return really(handle, 1)
+
+    monkeypatch.setattr(os, "read", read)
+    with pytest.raises(_files.FileError, match=r"larger than|changed by something else"):
+        _files.read_bytes(str(path), limit=100)
+
+
+def test_only_what_was_read_is_replaced(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"by somebody else")
+    for expected in (b"as read", b"by somebody else, longer"):
+        with pytest.raises(_files.FileError, match="changed by something else"):
+            _files.write_atomic(str(path), b"new", expected=expected)
+    _files.write_atomic(str(path), b"new", expected=b"by somebody else")
+    path.unlink()
+    with pytest.raises(_files.FileError, match="changed by something else"):
+        _files.write_atomic(str(path), b"new", expected=b"new")
+    assert os.listdir(tmp_path) == []
+
+
+def test_exact_access_of_an_existing_file(tmp_path):
+    path = tmp_path / "key"
+    path.write_bytes(b"old")
+    path.chmod(0o644)
+    _files.write_atomic(str(path), b"new", mode=0o600, exact=True)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_set_id_bits_do_not_stay(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    path.chmod(0o6755)
+    _files.write_atomic(str(path), b"new")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o755
+
+
+def make_acl(uid, rights):
+    """user::rw-, user:uid:rights, group::r--, mask::rw-, other::--- (acl(5))."""
+    entries = [(1, 6, 0xFFFFFFFF), (2, rights, uid), (4, 4, 0xFFFFFFFF), (16, 6, 0xFFFFFFFF), (32, 0, 0xFFFFFFFF)]
+    return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+
+
+def set_acl(path, name, data):
+    try:
+        os.setxattr(path, name, data)
+    except OSError as exc:
+        pytest.skip(f"no ACLs on this file system: {exc.strerror}")
+
+
+def test_the_acl_stays_and_the_directory_adds_none(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    path.chmod(0o640)
+    set_acl(path, "system.posix_acl_access", make_acl(4711, 4))
+    kept = os.getxattr(path, "system.posix_acl_access")
+    _files.write_atomic(str(path), b"new")
+    assert os.getxattr(path, "system.posix_acl_access") == kept
+    other = tmp_path / "other"
+    other.write_bytes(b"old")
+    other.chmod(0o660)
+    set_acl(tmp_path, "system.posix_acl_default", make_acl(4711, 6))  # whoever has the directory can set it
+    _files.write_atomic(str(other), b"new")
+    with pytest.raises(OSError, match="No data"):
+        os.getxattr(other, "system.posix_acl_access")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_an_owner_that_cannot_be_kept_is_an_error_for_root(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    os.chown(path, 65534, 65534)
+
+    def refuse(*_arguments):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "fchown", refuse)
+    with pytest.raises(_files.FileError, match="Operation not permitted"):
+        _files.write_atomic(str(path), b"new")
+    assert (path.read_bytes(), os.listdir(tmp_path)) == (b"old", ["file"])
+
+
+def test_a_lease_does_not_make_us_wait(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"x")
+    child = subprocess.Popen(
+        [sys.executable, "-c",
+         "import fcntl, os, signal, sys\nsignal.signal(signal.SIGIO, signal.SIG_IGN)\n"
+         f"handle = os.open({str(path)!r}, os.O_RDWR)\nfcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_WRLCK)\n"
+         "print('held', flush=True)\nsys.stdin.read()"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        assert child.stdout.readline() == b"held\n"
+        with pytest.raises(_files.FileError, match="lease"):
+            _files.read_bytes(str(path))
+    finally:
+        child.communicate(timeout=10)

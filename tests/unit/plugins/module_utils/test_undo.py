@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 
@@ -81,3 +82,115 @@ def test_without_a_directory_nothing_is_recorded(tmp_path):
     path.write_bytes(b"1")
     _undo.record(None, str(path))
     assert os.listdir(tmp_path) == ["file"]
+
+
+# Directories that are others than when the record was made.
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, who gives files to others")
+
+
+@pytest.fixture
+def changed(tmp_path):
+    """A file of another user in his directory, recorded and changed: the record and the file."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    file = folder / "setenv.sh"
+    file.write_bytes(b"before")
+    for path in (folder, file):
+        os.chown(path, 65534, 65534)
+    _undo.record(str(tmp_path / "undo"), str(file))
+    file.write_bytes(b"after")
+    return str(tmp_path / "undo"), file
+
+
+def strip_walk(record):
+    """As 0.1.0 wrote it."""
+    lines = []
+    for entry in _undo.entries(record):
+        entry.pop("walk")
+        entry.pop("owner", None)
+        lines.append(json.dumps(entry) + "\n")
+    with open(os.path.join(record, _undo.MANIFEST), "w", encoding="ascii") as file:
+        file.writelines(lines)
+
+
+@needs_root
+def test_another_directory_of_the_same_owner_is_only_reported(changed):
+    record, file = changed
+    file.parent.rename(file.parent.with_name("old"))
+    file.parent.mkdir()
+    os.chown(file.parent, 65534, 65534)
+    notes = []
+    assert _undo.restore(record, notes) == [str(file)]
+    assert notes == [f"{file.parent} is another directory than when {file} was recorded."]
+    assert (file.read_bytes(), file.stat().st_uid) == (b"before", 65534)
+
+
+@needs_root
+@pytest.mark.parametrize("old", [False, True], ids=["record", "record of 0.1.0"])
+def test_a_link_to_a_directory_of_another_gets_nothing(changed, tmp_path, old):
+    record, file = changed
+    if old:
+        strip_walk(record)
+    file.parent.rename(file.parent.with_name("old"))
+    (tmp_path / "profile.d").mkdir()
+    file.parent.symlink_to(tmp_path / "profile.d")
+    os.chown(file.parent, 65534, -1, follow_symlinks=False)
+    for act in (_undo.restore, lambda record: _undo.differs(record, _undo.entries(record)[0])):
+        with pytest.raises(RtcError, match="is not followed"):
+            act(record)
+    assert os.listdir(tmp_path / "profile.d") == []
+
+
+@needs_root
+def test_a_directory_of_another_owner_gets_nothing_and_the_rest_is_given_back(changed, tmp_path):
+    record, file = changed
+    other = tmp_path / "other"
+    other.write_bytes(b"before")
+    _undo.record(record, str(other))
+    other.write_bytes(b"after")
+    os.chown(file.parent, 0, 0)
+    with pytest.raises(RtcError, match=rf"{file.parent} belongs to root now.*Given back: {other}"):
+        _undo.restore(record)
+    assert (file.read_bytes(), other.read_bytes()) == (b"after", b"before")
+
+
+@needs_root
+def test_a_record_of_0_1_0_is_given_back(changed):
+    record, file = changed
+    strip_walk(record)
+    assert _undo.restore(record) == [str(file)]
+
+
+@needs_root
+def test_a_link_is_given_back_to_its_owner(tmp_path):
+    record, link = str(tmp_path / "undo"), tmp_path / "link"
+    link.symlink_to("/nowhere")
+    os.chown(link, 65534, -1, follow_symlinks=False)
+    with pytest.raises(RtcError):  # it leads to where he has nothing; but as a link it is recorded before that
+        _undo.record(record, str(link))
+    link.unlink()
+    link.symlink_to("/elsewhere")
+    assert _undo.restore(record) == [str(link)]
+    assert (os.readlink(link), os.lstat(link).st_uid) == ("/nowhere", 65534)
+
+
+@needs_root
+def test_a_record_that_others_can_change_is_not_used(changed):
+    record, file = changed
+    os.chown(record, 65534, 65534)
+    for act in (_undo.restore, lambda record: _undo.record(record, str(file.parent / "new"))):
+        with pytest.raises(RtcError, match="can change it"):
+            act(record)
+    assert file.read_bytes() == b"after"
+
+
+def test_a_link_in_the_place_of_the_file_is_replaced_not_followed(tmp_path):
+    record, file, other = str(tmp_path / "undo"), tmp_path / "file", tmp_path / "other"
+    file.write_bytes(b"before")
+    _undo.record(record, str(file))
+    file.unlink()
+    other.write_bytes(b"of somebody")
+    file.symlink_to(other)
+    assert _undo.restore(record) == [str(file)]
+    assert (file.is_symlink(), file.read_bytes(), other.read_bytes()) == (False, b"before", b"of somebody")
