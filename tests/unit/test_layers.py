@@ -78,7 +78,7 @@ SHIPPED_LINES = {
     "rtc_probe": 5120,
     "rtc_release": 1710,
     "rtc_session": 4110,
-    "rtc_undo": 1260,
+    "rtc_undo": 1280,
     "tomcat_connector": 2810,
     "topology_info": 10600,
 }

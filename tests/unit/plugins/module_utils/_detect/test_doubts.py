@@ -6,10 +6,16 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
+
 import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils._detect import doubts
+from ansible_collections.collab.rtc.plugins.module_utils._detect.gather import gather
 from ansible_collections.collab.rtc.plugins.module_utils._host import processes
+from ansible_collections.collab.rtc.tests.unit.data.installation import hosts
 from ansible_collections.collab.rtc.tests.unit.data.installation.hosts import CONFLUENCE, JIRA, facts_of
 
 VERSIONED = "/opt/atlassian/jira/atlassian-jira-software-9.4.1-standalone"
@@ -508,3 +514,33 @@ def test_interpreters_that_others_may_write_are_left_out(host):
     assert facts.pythons == {"/usr/bin/python3.11": "3.11"}
     (note,) = facts.unreadable
     assert note.what == "/usr/local/bin/python3.12" and "not used" in note.reason
+
+
+# With real owners: where the rules about links of ``RootFs`` are at work as well
+
+
+@pytest.fixture
+def place():
+    """A directory below one that only root can write; pytest's own is below /tmp."""
+    if os.geteuid() != 0:
+        pytest.skip("giving files away needs root")
+    path = tempfile.mkdtemp(dir="/var/lib")
+    os.chmod(path, 0o755)
+    yield path
+    shutil.rmtree(path)
+
+
+def test_real_links_of_others(place):
+    made = hosts.Host(place).jira("/theirs/jira").folder("/eve")
+    os.chown(f"{place}/theirs", JIRA_USER, JIRA_USER)
+    os.chown(f"{place}/eve", EVE, EVE)
+    os.symlink(f"{place}/theirs/jira", f"{place}/eve/link")
+    os.lchown(f"{place}/eve/link", EVE, EVE)
+    os.symlink(f"{place}/theirs/jira", f"{place}/of-root")
+    facts = gather(lookup=lambda name: [], install_dirs=[f"{place}/eve/link"])
+    assert [item.path for item in facts.doubted if item.path.startswith(place)] == [f"{place}/eve/link"]
+    assert f"the link {place}/eve/link of user" in facts.doubted[0].reason
+    assert [item for item in facts.applications if item.install_dir.startswith(place)] == []
+    facts = gather(lookup=lambda name: [], install_dirs=[f"{place}/of-root"])
+    assert [item.install_dir for item in facts.applications] == [f"{made.root}/theirs/jira"]
+    assert facts.applications[0].aliases == [f"{place}/of-root"]
