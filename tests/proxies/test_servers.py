@@ -174,7 +174,7 @@ def test_a_foreign_server_of_the_same_name_and_port(site):
 
 def test_what_the_server_refuses_is_undone(site):
     """Something of others that only clashes with ours: no check beforehand can see it, the server does."""
-    guard = rendering.identifier(f"listen {site.external}:{site.port}")
+    guard = rendering.make_identifier(f"listen {site.external}:{site.port}")
     path = site.foreign(
         {
             "nginx": "upstream collab_rtc_confluence { server 127.0.0.1:1; }\n",

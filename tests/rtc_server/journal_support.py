@@ -41,11 +41,11 @@ class Keeper:
         seen = len(self.outcomes)
         for request in requests:
             assert self.journal.submit(request)
-        await self.journal.idle()
+        await self.journal.wait_idle()
         return self.outcomes[seen:]
 
     async def ids(self, project: str = "p", since: int = 0) -> list[str]:
-        changes = await self.journal.changes(project, since, ALL, ALL)
+        changes = await self.journal.read_changes(project, since, ALL, ALL)
         assert [c.revision for c in changes] == list(range(since + 1, since + 1 + len(changes)))
         return [c.id for c in changes]
 
@@ -172,8 +172,8 @@ async def as_acknowledged(keeper: Keeper, outcomes: list[Outcome]) -> None:
             for o in outcomes
             if o.request.project == project
         ]  # type: ignore[union-attr]
-        assert [tuple(c) for c in await keeper.journal.changes(project, 0, ALL, ALL)] == told
-        assert (await keeper.journal.head(project)).revision == len(told)
+        assert [tuple(c) for c in await keeper.journal.read_changes(project, 0, ALL, ALL)] == told
+        assert (await keeper.journal.read_head(project)).revision == len(told)
 
 
 def as_nobody(main: Callable[[Path], Coroutine[Any, Any, None]]) -> None:

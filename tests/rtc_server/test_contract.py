@@ -228,7 +228,7 @@ async def test_compaction_while_somebody_reads_the_older_snapshot(
     async with running(tmp_path, limits={"keep_changes": 0}) as site:
         ann = await arrive(site, "ann", since=5)
         journal, go_on, reading = site.service.journal, asyncio.Event(), asyncio.Event()
-        read = journal.snapshot
+        read = journal.read_snapshot
 
         async def slowly(project: str) -> object:
             found = await read(project)
@@ -236,7 +236,7 @@ async def test_compaction_while_somebody_reads_the_older_snapshot(
             await go_on.wait()
             return found
 
-        monkeypatch.setattr(journal, "snapshot", slowly)
+        monkeypatch.setattr(journal, "read_snapshot", slowly)
         coming = asyncio.ensure_future(arrive(site, "bob"))
         await reading.wait()
         await write(ann, 6)

@@ -102,10 +102,10 @@ async def test_not_when_nothing_may_come(tmp_path: Path, before: str) -> None:
     await client.connect()
     await client.request("join", {"project": "p"})
     await client.feed(CHANGE)
-    await server.journal.idle()
+    await server.journal.wait_idle()
     await client.feed(before)
     await client.feed(CHANGE.replace('"i"', '"j"'))
     assert client.session.closed == (before != "41")
-    await server.journal.idle()
-    assert [c.id for c in await server.journal.changes("p", 0, 9, 9)] == ["i"]
+    await server.journal.wait_idle()
+    assert [c.id for c in await server.journal.read_changes("p", 0, 9, 9)] == ["i"]
     await server.stop()

@@ -27,11 +27,11 @@ async def test_revisions_count_up_for_each_project(path: Path) -> None:
     async with opened(path) as keeper:
         outcomes = await keeper.keep(*[change(i, "pq"[i % 2]) for i in range(10)])
         assert [(o.request.project, o.revision) for o in outcomes] == [("pq"[i % 2], i // 2 + 1) for i in range(10)]
-        assert [c.data for c in await keeper.journal.changes("q", 2, 2, 10**6)] == ["5", "7"]
-        assert await keeper.journal.changes("none", 0, 9, 10**6) == []
-        head = await keeper.journal.head("p")
+        assert [c.data for c in await keeper.journal.read_changes("q", 2, 2, 10**6)] == ["5", "7"]
+        assert await keeper.journal.read_changes("none", 0, 9, 10**6) == []
+        head = await keeper.journal.read_head("p")
         assert (head.revision, head.base, head.snapshot) == (5, 0, 0)
-        assert (await keeper.journal.head("none")) == (head.epoch, 0, 0, 0)
+        assert (await keeper.journal.read_head("none")) == (head.epoch, 0, 0, 0)
 
 
 async def test_what_comes_in_one_turn_is_one_batch(path: Path) -> None:
@@ -50,8 +50,8 @@ async def test_it_syncs_before_it_says_so(path: Path) -> None:
 async def test_a_page_is_bounded_in_bytes_but_never_empty(path: Path) -> None:
     async with opened(path) as keeper:
         await keeper.keep(*[change(i, data="x" * 100) for i in range(10)])
-        assert len(await keeper.journal.changes("p", 0, 99, 350)) == 3
-        assert len(await keeper.journal.changes("p", 0, 99, 1)) == 1
+        assert len(await keeper.journal.read_changes("p", 0, 99, 350)) == 3
+        assert len(await keeper.journal.read_changes("p", 0, 99, 1)) == 1
 
 
 async def test_duplicates(path: Path) -> None:
@@ -74,10 +74,10 @@ async def test_compaction_keeps_what_catching_up_needs(path: Path) -> None:
         await keeper.keep(*[change(i) for i in range(20)])
         (outcome,) = await keeper.keep(Compact("p", Snapshot(15, '"s"'), keep=5))
         assert (outcome.revision, outcome.base) == (15, 10)
-        assert await keeper.journal.snapshot("p") == Snapshot(15, '"s"')
+        assert await keeper.journal.read_snapshot("p") == Snapshot(15, '"s"')
         low = schema.SPAN
         await eventually(lambda: sqlite3.connect(path).execute("SELECT min(key) FROM change").fetchone()[0] == low + 11)
-        assert [c.revision for c in await keeper.journal.changes("p", 10, 99, 10**6)] == list(range(11, 21))
+        assert [c.revision for c in await keeper.journal.read_changes("p", 10, 99, 10**6)] == list(range(11, 21))
         (older,) = await keeper.keep(Compact("p", Snapshot(14, "0"), keep=0))
         (later,) = await keeper.keep(Compact("p", Snapshot(21, "0"), keep=0))
         assert older.code == later.code == "stale"
@@ -118,7 +118,7 @@ async def test_a_file_of_a_newer_version_is_read_but_not_written(path: Path) -> 
 
     version(schema.VERSION + 1)
     async with opened(path) as keeper:
-        assert [c.id for c in await keeper.journal.changes("p", 0, 9, 10**6)] == ["c1"]
+        assert [c.id for c in await keeper.journal.read_changes("p", 0, 9, 10**6)] == ["c1"]
         await refused_then_taken(keeper, lambda: version(schema.VERSION), "newer rtc-server")
 
 
@@ -130,7 +130,7 @@ async def test_a_file_that_is_no_journal(path: Path) -> None:
     path.write_bytes(b"This is not a database at all. " * 100)
     async with opened(path) as keeper:
         with pytest.raises(JournalError, match="not a database"):
-            await keeper.journal.head("p")
+            await keeper.journal.read_head("p")
         await refused_then_taken(keeper, path.unlink, "not a database")
 
 
@@ -150,13 +150,13 @@ async def test_a_corrupt_file(path: Path) -> None:
         (outcome,) = await keeper.keep(change(501))
         assert outcome.code == "unavailable" and keeper.journal.fault
         with pytest.raises(JournalError):
-            await keeper.journal.changes("p", 0, 999, 10**9)
+            await keeper.journal.read_changes("p", 0, 999, 10**9)
 
         def mend() -> None:
             path.write_bytes(whole)
 
         await refused_then_taken(keeper, mend, str(path))
-        assert len(await keeper.journal.changes("p", 0, 999, 10**9)) == 501
+        assert len(await keeper.journal.read_changes("p", 0, 999, 10**9)) == 501
     assert verify_journal(str(path))[0] == []
 
 
@@ -204,7 +204,7 @@ def test_a_read_only_directory() -> None:
         path.chmod(0o444)
         path.parent.chmod(0o555)
         async with opened(path) as keeper:
-            assert [c.id for c in await keeper.journal.changes("p", 0, 9, 10**6)] == ["c1"]
+            assert [c.id for c in await keeper.journal.read_changes("p", 0, 9, 10**6)] == ["c1"]
 
             def mend() -> None:
                 path.parent.chmod(0o777)
@@ -252,7 +252,7 @@ async def test_a_project_goes_out_and_comes_in_whole(
     async with opened(path) as keeper:
         await keeper.keep(*[change(i, data={"text": "é😀\u2028", "i": i}) for i in range(10)])
         await keeper.keep(Compact("p", Snapshot(6, '{"s":1}'), keep=2))
-        epoch = (await keeper.journal.head("p")).epoch
+        epoch = (await keeper.journal.read_head("p")).epoch
         assert cli.main(["export", "--config", config, "--project", "p"]) == 0  # while the journal is in use
         exported = capsysbinary.readouterr().out
         assert cli.main(["import", "--config", config]) == 1
@@ -270,7 +270,7 @@ async def test_a_project_goes_out_and_comes_in_whole(
     again = "\n".join(export_import.export_project(str(path), "copy")).replace('"copy"', '"p"') + "\n"
     assert again == exported.decode()
     async with opened(path) as keeper:
-        assert (await keeper.journal.head("p")).epoch != epoch  # clients that knew the old history start over
+        assert (await keeper.journal.read_head("p")).epoch != epoch  # clients that knew the old history start over
         (retry,) = await keeper.keep(change(2, data="compacted, so what it was is not known any more"))
         assert (retry.revision, retry.duplicate) == (3, True)
 

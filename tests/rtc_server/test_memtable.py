@@ -243,7 +243,7 @@ async def main():
         for _ in range(7):
             number += 1
             journal.submit(Submission("p", f"c{number}", "ann", str(number), make_label(f"c{number}", "ann")))
-        await journal.idle()
+        await journal.wait_idle()
 asyncio.run(main())
 """
 
@@ -273,14 +273,14 @@ async def test_a_new_epoch_and_an_import_on_a_file_of_a_killed_server(
 ) -> None:
     async with opened(path) as keeper:
         outcomes = await keeper.keep(*a_history())
-        epoch = (await keeper.journal.head("p")).epoch
+        epoch = (await keeper.journal.read_head("p")).epoch
         first, second, third = (copied(path, tmp_path / name) for name in ("first", "second", "third"))
         exported = list(export_import.export_project(str(path), "p"))
     maintenance.release()
     export_import.new_epoch(str(first))
     assert batches(first) == 0 and verify_journal(str(first))[0] == []
     async with opened(first) as keeper:
-        assert (await keeper.journal.head("p")).epoch != epoch
+        assert (await keeper.journal.read_head("p")).epoch != epoch
         await as_acknowledged(keeper, outcomes)
     with pytest.raises(JournalError, match="has a project 'p' already"):
         export_import.import_project(str(second), exported)
@@ -303,7 +303,7 @@ async def test_a_snapshot_of_changes_that_are_not_flushed(path: Path, tmp_path: 
         await keeper.keep(*[change(i, "q") for i in range(10)])
         (outcome,) = await keeper.keep(Compact("p", Snapshot(600, '"s"'), keep=100))
         assert (outcome.revision, outcome.base, outcome.code) == (600, 500, "")
-        head = await keeper.journal.head("p")
+        head = await keeper.journal.read_head("p")
         assert (head.revision, head.base, head.snapshot) == (700, 500, 600)
         assert await keeper.ids(since=500) == [f"c{i}" for i in range(500, 700)]
         copy = copied(path, tmp_path / "killed")
@@ -403,7 +403,7 @@ async def test_everything_is_flushed_when_there_is_time(path: Path) -> None:
     async with opened(path) as keeper:
         outcomes = await keeper.keep(*a_history())
         await eventually(lambda: batches(path) == 0)
-        await eventually(lambda: not any(keeper.writer.unflushed(project) for project in "pq"))
+        await eventually(lambda: not any(keeper.writer.copy_unflushed(project) for project in "pq"))
         assert flushed(path) == 600
         await as_acknowledged(keeper, outcomes)
         (new,) = await keeper.keep(change(1000))
@@ -447,11 +447,11 @@ async def test_readers_never_see_a_gap_while_changes_are_flushed(path: Path, mon
             while writing:
                 known = told[project]
                 since = max(0, known - back)
-                found = await keeper.journal.changes(project, since, ALL, ALL)
+                found = await keeper.journal.read_changes(project, since, ALL, ALL)
                 assert [c.revision for c in found] == list(range(since + 1, since + 1 + len(found)))
                 assert since + len(found) >= known
-                assert (await keeper.journal.head(project)).revision >= known
-                page = await keeper.journal.changes(project, since, 5, ALL)
+                assert (await keeper.journal.read_head(project)).revision >= known
+                page = await keeper.journal.read_changes(project, since, 5, ALL)
                 assert [c.revision for c in page] == list(range(since + 1, since + 1 + len(page)))
                 readings += 1
 
@@ -470,7 +470,7 @@ async def test_reading_page_by_page_across_what_is_flushed_and_what_is_not(
         assert 0 < boundary < 400
         for limit, size in ((7, ALL), (ALL, 750), (1, ALL), (ALL, 1)):
             seen: list[int] = []
-            while page := await keeper.journal.changes("p", len(seen), limit, size):
+            while page := await keeper.journal.read_changes("p", len(seen), limit, size):
                 assert len(page) <= limit and (len(page) == 1 or sum(len(c.data) for c in page) <= size)
                 seen += [c.revision for c in page]
             assert seen == list(range(1, 401))

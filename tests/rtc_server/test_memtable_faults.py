@@ -198,7 +198,7 @@ async def test_a_damaged_batch(path: Path, tmp_path: Path, maintenance: Maintena
         (outcome,) = await keeper.keep(change(9))
         assert outcome.code == "unavailable"
         with pytest.raises(JournalError):
-            await keeper.journal.changes("p", 0, ALL, ALL)
+            await keeper.journal.read_changes("p", 0, ALL, ALL)
         for name in ("", "-wal", "-shm"):
             Path(f"{copy}{name}").unlink(missing_ok=True)
         copy.write_bytes(good)  # the log is not its own, so it does not count

@@ -169,7 +169,7 @@ def test_every_history_agrees_with_the_model(steps: list[Any], page: int, keep: 
 async def _wait_until_idle(server: MemoryServer) -> None:
     """Let everything that was begun come to its end."""
     for _ in range(3):
-        await server.journal.idle()
+        await server.journal.wait_idle()
         if server.service._tasks:
             await asyncio.wait(set(server.service._tasks), timeout=0.2)
         await asyncio.sleep(0.006)  # the hub's longest pause

@@ -31,7 +31,7 @@ async def member(server: MemoryServer, user: str, kind: str = "ws4", **body: Any
 
 async def change(server: MemoryServer, client: MemoryClient, number: int, size: int = 1000) -> None:
     await client.request("change", {"project": "p", "id": f"c{number}", "data": "x" * size})
-    await server.journal.idle()
+    await server.journal.wait_idle()
     await asyncio.sleep(0.006)
 
 

@@ -61,7 +61,7 @@ class ForwardedPath:
         return TUNNEL_SECONDS if self.tunnel else APPLICATION_SECONDS
 
 
-def forwarded_paths(vhost: VhostPlan) -> list[ForwardedPath]:
+def list_forwarded_paths(vhost: VhostPlan) -> list[ForwardedPath]:
     """The paths of a virtual host, the most special first.
 
     :raises ProxyError: no upstream, upstreams of different schemes, or an ill-formed ``synchrony``.
@@ -89,21 +89,21 @@ def forwarded_paths(vhost: VhostPlan) -> list[ForwardedPath]:
 
 def has_tls_upstream(vhost: VhostPlan) -> bool:
     """Whether an upstream is reached over TLS, so that its certificate is to be checked."""
-    return any(item.scheme == "https" for forwarded in forwarded_paths(vhost) for item in forwarded.upstreams)
+    return any(item.scheme == "https" for forwarded in list_forwarded_paths(vhost) for item in forwarded.upstreams)
 
 
-def context_redirect(vhost: VhostPlan) -> str:
+def find_context_redirect(vhost: VhostPlan) -> str:
     """The path that "/" redirects to, "" for none: the application's context path where it has one."""
     path = vhost.context_path.strip("/")
     return f"/{path}/" if path and vhost.role == "application" else ""
 
 
-def body_megabytes(vhost: VhostPlan) -> int:
+def compute_body_limit(vhost: VhostPlan) -> int:
     """The largest request body that is passed on, in MiB."""
     return _APPLICATION_BODY_MB if vhost.role == "application" else _RTC_BODY_MB
 
 
-def header(vhost: VhostPlan) -> str:
+def render_header(vhost: VhostPlan) -> str:
     """The first lines of a managed file, which name it so."""
     what = "collaboration service (RTC)" if vhost.role == "rtc" else "application"
     return (
@@ -112,7 +112,7 @@ def header(vhost: VhostPlan) -> str:
     )
 
 
-def identifier(name: str) -> str:
+def make_identifier(name: str) -> str:
     """A name that every configuration language takes for a variable or a section."""
     signs = {"-": "_", ".": "__", "_": "___"}  # "rtc-a", "rtc.a" and "rtc_a" stay three names
     return "collab_" + re.sub(r"[^A-Za-z0-9]", lambda found: signs.get(found[0], "_"), name)

@@ -68,7 +68,7 @@ def check(options: ProbeOptions) -> dict[str, Any]:
     :raises RtcError: the URL is not one.
     """
     run = _Run(options)
-    run.all()
+    run.run_steps()
     found = run.found
     return {
         **run.checks.result(),
@@ -89,7 +89,7 @@ class _Run:
         self.path = service_path(endpoint.path)
         self.dialer = Dialer(endpoint, options.context, options.timeout)
 
-    def all(self) -> None:
+    def run_steps(self) -> None:
         try:
             first: Connection | None = self.dialer.check(self.checks)
         except CheckError:

@@ -63,7 +63,7 @@ def check(options: SessionOptions) -> dict[str, Any]:
     run = _Run(options)
     with contextlib.suppress(CheckError):  # recorded
         run.dialer.check(run.checks).close()
-        asyncio.run(run.all())
+        asyncio.run(run.run_steps())
     return {
         **run.checks.result(),
         "certificate": trust.describe(run.dialer.certificate),
@@ -94,7 +94,7 @@ class _Run:
         self.path = probe.service_path(endpoint.path)
         self.revision = 0
 
-    async def all(self) -> None:
+    async def run_steps(self) -> None:
         one, other = _Client(self, "websocket"), _Client(self, "polling")
         try:
             await self._enter(one, other)
@@ -114,25 +114,27 @@ class _Run:
                 step.detail = f"revision {client.revision}, {len(client.members)} members"
         if one.member not in other.members:
             with self.checks.step("members"):
-                raise self.apart(f"the {other.kind} client does not learn that the {one.kind} client is there")
+                raise self.make_divergence_error(
+                    f"the {other.kind} client does not learn that the {one.kind} client is there"
+                )
         self.revision = other.revision
 
     async def _work(self, one: _Client, other: _Client) -> None:
         start = other.revision
-        await self._both_ways(one, other, "")
+        await self._check_both_directions(one, other, "")
         with self.checks.step("changes at once") as step:
             await asyncio.gather(*(client.change(number) for number in range(BURST) for client in (one, other)))
             await self._settle(one, other)
             step.detail = f"{2 * BURST} changes, revision {self.revision}"
         for gone, stays in ((one, other), (other, one)):
             with self.checks.step(f"{gone.kind}: reconnect") as step:
-                step.detail = await self._miss(gone, stays)
-        await self._both_ways(one, other, " after reconnecting")
+                step.detail = await self._check_reconnect(gone, stays)
+        await self._check_both_directions(one, other, " after reconnecting")
         with self.checks.step("order") as step:
             self._compare(start, one, other)
             step.detail = f"revisions {start + 1} to {self.revision}, the same for both"
 
-    async def _both_ways(self, one: _Client, other: _Client, when: str) -> None:
+    async def _check_both_directions(self, one: _Client, other: _Client, when: str) -> None:
         for sender, receiver in ((one, other), (other, one)):
             with self.checks.step(f"{sender.kind} to {receiver.kind}{when}") as step:
                 revision = await sender.change("one")
@@ -145,7 +147,7 @@ class _Run:
         for client in clients:
             await client.reach(self.revision)
 
-    async def _miss(self, gone: _Client, stays: _Client) -> str:
+    async def _check_reconnect(self, gone: _Client, stays: _Client) -> str:
         """One goes, the other changes something, the one comes back and gets just what it missed."""
         since = gone.revision
         await gone.drop()
@@ -154,7 +156,9 @@ class _Run:
         await gone.connect()
         await gone.join()
         if gone.reset:
-            raise self.apart(f"the {gone.kind} client has to begin anew instead of getting what it missed")
+            raise self.make_divergence_error(
+                f"the {gone.kind} client has to begin anew instead of getting what it missed"
+            )
         await gone.reach(self.revision)
         return f"missed revisions {since + 1} to {self.revision}"
 
@@ -164,20 +168,20 @@ class _Run:
             client.seen = [change for change in client.seen if start < change[0] <= self.revision]
             got = [revision for revision, _id in client.seen]
             if got != wanted:
-                raise self.apart(
+                raise self.make_divergence_error(
                     f"the {client.kind} client got the revisions {_shorten(got)} instead of {_shorten(wanted)}"
                 )
         if one.seen != other.seen:
-            raise self.apart("the two clients got different changes under the same revisions")
+            raise self.make_divergence_error("the two clients got different changes under the same revisions")
         known = dict(one.seen)
         for client in (one, other):
             for own, revision in client.acks.items():
                 if known.get(revision) != own:
-                    raise self.apart(
+                    raise self.make_divergence_error(
                         f"a change of the {client.kind} client was acknowledged as {revision} and delivered as another"
                     )
 
-    def apart(self, what: str) -> CheckError:
+    def make_divergence_error(self, what: str) -> CheckError:
         """The two clients do not see the same."""
         return CheckError(
             "not_shared",
@@ -187,7 +191,7 @@ class _Run:
             "backup.",
         )
 
-    def silent(self, kind: str, what: str) -> CheckError:
+    def make_timeout_error(self, kind: str, what: str) -> CheckError:
         """Something did not come in time."""
         return CheckError(
             "no_event",
@@ -345,7 +349,7 @@ class _Client:
         try:
             answer = await self._sio.call(event, body, timeout=self._run.options.timeout)
         except socketio.exceptions.TimeoutError as exc:
-            raise self._run.silent(self.kind, f"the answer to {event}") from exc
+            raise self._run.make_timeout_error(self.kind, f"the answer to {event}") from exc
         except socketio.exceptions.SocketIOError as exc:
             raise CheckError(
                 "closed",
@@ -359,7 +363,7 @@ class _Client:
         try:
             await asyncio.wait_for(waiting, self._run.options.timeout)
         except asyncio.TimeoutError as exc:
-            raise self._run.silent(self.kind, what) from exc
+            raise self._run.make_timeout_error(self.kind, what) from exc
 
 
 def _make_resolver(dialer: Dialer) -> Any:

@@ -46,16 +46,16 @@ class NoJournal:
         waiting, self._waiting = self._waiting, []
         self._on_outcomes(waiting)
 
-    async def head(self, project: str) -> Head:
+    async def read_head(self, project: str) -> Head:
         return Head("no journal", self._revisions.get(project, 0), 0, 0)
 
-    async def changes(self, project: str, since: int, limit: int, max_bytes: int) -> list[Change]:
+    async def read_changes(self, project: str, since: int, limit: int, max_bytes: int) -> list[Change]:
         return []
 
-    async def snapshot(self, project: str) -> Snapshot | None:
+    async def read_snapshot(self, project: str) -> Snapshot | None:
         return None
 
-    async def idle(self) -> None:
+    async def wait_idle(self) -> None:
         return None
 
     async def close(self) -> None:

@@ -111,7 +111,7 @@ class Driver:
         """What members are given. Raises JournalError, sqlite3.Error, OSError."""
         found: dict[str, Kept] = {}
         for project in projects:
-            unflushed = self._writer.unflushed(project) or []
+            unflushed = self._writer.copy_unflushed(project) or []
             db = self._connection()
             head = reading._read_head(db, project, unflushed)
             changes = reading._read_changes(db, project, unflushed, head.base, _ALL, _ALL)

@@ -124,10 +124,10 @@ async def run(shim: Shim, place: Path, case: Case | None = None) -> tuple[list[s
 
 async def _compare(server: MemoryServer, *members: Member) -> list[str]:
     """What they saw beside what is kept, at any moment at which nothing is under way."""
-    await server.journal.idle()
+    await server.journal.wait_idle()
     for member in members:
         await member.settle()
-    kept = [(c.revision, c.id) for c in await server.journal.changes("p", 0, _ALL, _ALL)]
+    kept = [(c.revision, c.id) for c in await server.journal.read_changes("p", 0, _ALL, _ALL)]
     wrong = [text for member in members for text in member.wrong]
     return wrong + [f"{m.user} saw {len(m.seen)} of {len(kept)} kept changes" for m in members if m.seen != kept]
 

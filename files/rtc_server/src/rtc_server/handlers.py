@@ -213,7 +213,7 @@ class Handlers:
 
     async def _give_snapshot(self, connection: Connection, number: int | None, project: Project) -> None:
         try:
-            snapshot = await self._projects.journal.snapshot(project.name)
+            snapshot = await self._projects.journal.read_snapshot(project.name)
         except JournalError as exc:
             raise Refusal(UNAVAILABLE, "the project cannot be read at present; try again") from exc
         if number is not None:
@@ -230,7 +230,7 @@ class Handlers:
             raise Refusal(INVALID, f"limit is {most} at most", limit=most)
         self._spend(connection.user.reads, self._limits.reads_per_second)
         try:
-            found = await self._projects.journal.changes(project.name, since, limit, self._limits.page_bytes)
+            found = await self._projects.journal.read_changes(project.name, since, limit, self._limits.page_bytes)
         except JournalError as exc:
             raise Refusal(UNAVAILABLE, "the project cannot be read at present; try again") from exc
         if since < project.base or (found and found[0].revision != since + 1):

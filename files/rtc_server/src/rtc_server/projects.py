@@ -62,7 +62,7 @@ class Projects:
 
     async def _load(self, name: str) -> Project:
         try:
-            head = await self.journal.head(name)
+            head = await self.journal.read_head(name)
         except JournalError as exc:
             logger.error("project cannot be read: %s", exc)
             raise Refusal(UNAVAILABLE, "the project cannot be read at present; try again") from exc
@@ -103,7 +103,7 @@ class Projects:
             for _ in range(3):
                 if snapshot is not None:
                     start = snapshot.revision
-                found = await self.journal.changes(
+                found = await self.journal.read_changes(
                     project.name, start, self._limits.history_page, self._limits.page_bytes
                 )
                 if _follows(found, start, project):
@@ -118,7 +118,7 @@ class Projects:
     async def _read_snapshot(self, project: Project, anew: bool = False) -> Snapshot | None:
         known = project.snapshot
         if anew or known is None or known.revision < project.snapshot_revision:
-            found = await self.journal.snapshot(project.name)
+            found = await self.journal.read_snapshot(project.name)
             known = project.snapshot  # a later one may have come while this was read
             if found is not None and (known is None or found.revision > known.revision):
                 known = project.snapshot = found

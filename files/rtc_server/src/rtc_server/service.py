@@ -177,7 +177,7 @@ class Service(SocketServer):
         """Refuse new clients, keep and acknowledge what has come, let each client know when to come back, and
         disconnect."""
         self.draining = self.handlers.draining = True
-        await self.journal.idle()
+        await self.journal.wait_idle()
         spread = self.config.server.drain_seconds
         for session in list(self.sessions.values()):
             for socket in list(session.app.sockets.values()) if session.app else ():

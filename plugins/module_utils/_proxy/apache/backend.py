@@ -70,11 +70,11 @@ class Apache(Backend):
     def read(self) -> Proxy:
         """All virtual hosts."""
         config = self.parse_config()
-        return Proxy("apache", config=self.main(), hosts=reader.virtual_hosts(config), notes=config.notes)
+        return Proxy("apache", config=self.main(), hosts=reader.read_virtual_hosts(config), notes=config.notes)
 
     def serves(self) -> bool:
         """httpd ends without a ``Listen``."""
-        return bool(reader.listens(self.parse_config()))
+        return bool(reader.read_listens(self.parse_config()))
 
     def build_layout(self, vhosts: list[VhostPlan], absent: list[str], current: Proxy) -> DesiredLayout:
         """A file for each virtual host, the links that switch it on, and those of the modules it needs."""
@@ -84,8 +84,8 @@ class Apache(Backend):
         self._enable_modules(needed, result)
         extra = {form for name in needed for form in (f"{name}_module", f"mod_{name}.c")}
         config = self.parse_config(extra)
-        current.hosts = reader.virtual_hosts(config)
-        foreign = [item for item in reader.listens(config) if not is_managed(item.file)]
+        current.hosts = reader.read_virtual_hosts(config)
+        foreign = [item for item in reader.read_listens(config) if not is_managed(item.file)]
         logs = [item.args for item in config.directives if item.name in ("customlog", "transferlog") and item.args]
         for vhost in vhosts:
             refuse_foreign(vhost, current)

@@ -18,19 +18,19 @@ _URL = re.compile(r"(\w+)://(\[[^\]]*\]|[^/:%$]*)(?::(\d+))?(.*)$")
 _PLACES = ("location", "locationmatch", "proxy", "if", "directory", "limit", "limitexcept", "else", "elseif")
 
 
-def virtual_hosts(config: ApacheConfig) -> list[VirtualHost]:
+def read_virtual_hosts(config: ApacheConfig) -> list[VirtualHost]:
     """All ``<VirtualHost>`` sections, and the main server when it forwards something itself."""
     main = Directive("", [], "", 0, config.directives)
     found = [_HostReader(config, main, item).host for item in main.all("virtualhost")]
     server = _HostReader(config, main, main).host
     if server.routes:
         server.file, server.line = server.routes[0].file, server.routes[0].line
-        server.listens = listens(config)
+        server.listens = read_listens(config)
         found.append(server)
     return found
 
 
-def listens(config: ApacheConfig) -> list[ProxyListen]:
+def read_listens(config: ApacheConfig) -> list[ProxyListen]:
     """The ``Listen`` directives; they are of the whole server, wherever they stand."""
     found = []
     for item in config.directives:
@@ -69,52 +69,52 @@ class _HostReader:
                         item.args[0].rstrip("/"), Directive("proxy", [], item.file, item.line, [])
                     )
                     (pool.block or []).append(Directive(item.name, item.args[1:], item.file, item.line))
-        tls = self.value("sslengine").lower() == "on"
+        tls = self.read_value("sslengine").lower() == "on"
         self.host = VirtualHost(
-            names=self.names(),
-            certificate=self.value("sslcertificatefile"),
-            key=self.value("sslcertificatekeyfile"),
-            listens=[self.listen(text, tls) for text in section.args] if section is not main else [],
+            names=self.read_names(),
+            certificate=self.read_value("sslcertificatefile"),
+            key=self.read_value("sslcertificatekeyfile"),
+            listens=[self.read_listen(text, tls) for text in section.args] if section is not main else [],
             file=section.file,
             line=section.line,
             managed=bool(section.file) and is_managed(section.file),
         )
-        self.routes(self.section, "/")
-        self.upgrades()
+        self.read_routes(self.section, "/")
+        self.read_upgrades()
 
-    def listen(self, text: str, tls: bool) -> ProxyListen:
+    def read_listen(self, text: str, tls: bool) -> ProxyListen:
         address, port = split_listen(text, 443 if tls else 80)
         return ProxyListen("*" if address == "_default_" else address, port, tls, self.section.file, self.section.line)
 
-    def names(self) -> list[str]:
+    def read_names(self) -> list[str]:
         found = []
         for item in self.section.all("servername", "serveralias"):
             found += [re.sub(r"^\w+://|:\d+$", "", name) for name in item.args if not name.startswith("${")]
         return found
 
-    def value(self, name: str, default: str = "") -> str:
+    def read_value(self, name: str, default: str = "") -> str:
         for scope in reversed(self.scopes):
             item = scope.last(name)
             if item and item.args:
                 return item.args[0]
         return default
 
-    def routes(self, scope: Directive, path: str) -> None:
+    def read_routes(self, scope: Directive, path: str) -> None:
         conditions: list[Directive] = []
         for item in scope.block or []:
             if item.name in ("proxypass", "proxypassmatch") and item.args:
-                self.proxy_pass(item, path if scope.name in _PLACES else "")
+                self.read_proxy_pass(item, path if scope.name in _PLACES else "")
             elif item.name == "rewritecond":
                 conditions.append(item)
             elif item.name == "rewriterule":
-                self.rewrite(item, conditions, path)
+                self.read_rewrite(item, conditions, path)
                 conditions = []
             elif item.name in _PLACES and item.name != "proxy" and item.block is not None:
                 place = item.args[-1] if item.args and item.name.startswith("location") else path
                 sign = "~ " if item.name == "locationmatch" or "~" in item.args[:1] else ""
-                self.routes(item, sign + place)
+                self.read_routes(item, sign + place)
 
-    def proxy_pass(self, item: Directive, place: str) -> None:
+    def read_proxy_pass(self, item: Directive, place: str) -> None:
         args = [word for word in item.args if word not in ("nocanon", "interpolate", "noquery")]
         if not place:
             place, args = args[0], args[1:]
@@ -123,14 +123,14 @@ class _HostReader:
         if not args or args[0] == "!":
             return
         options = dict(word.split("=", 1) for word in args[1:] if "=" in word)
-        upstreams, rest, member = self.target(args[0], item)
+        upstreams, rest, member = self.read_target(args[0], item)
         if upstreams:
-            route = self.route(place, upstreams, item, {**member, **options})
+            route = self.read_route(place, upstreams, item, {**member, **options})
             route.upstream_path = "" if rest.rstrip("/") == place.rstrip("/") else rest
             self.host.routes.append(route)
 
-    def route(self, path: str, upstreams: list[Upstream], item: Directive, options: dict[str, str]) -> Route:
-        timeout = options.get("timeout") or self.value("proxytimeout") or self.value("timeout", "60")
+    def read_route(self, path: str, upstreams: list[Upstream], item: Directive, options: dict[str, str]) -> Route:
+        timeout = options.get("timeout") or self.read_value("proxytimeout") or self.read_value("timeout", "60")
         return Route(
             path=path,
             upstreams=upstreams,
@@ -138,12 +138,12 @@ class _HostReader:
             line=item.line,
             upgrade=upstreams[0].scheme in ("ws", "wss") or options.get("upgrade", "").lower() in ("websocket", "any"),
             read_timeout=float(timeout) if timeout.isdigit() else 0.0,
-            forwarded_proto=self.forwarded_proto(),
+            forwarded_proto=self.read_forwarded_proto(),
             sticky=f"cookie {options['stickysession'].split('|')[0]}" if options.get("stickysession") else "",
             http11=not any("force-proxy-request-1.0" in item.args for item in self.section.all("setenv")),
         )
 
-    def forwarded_proto(self) -> str:
+    def read_forwarded_proto(self) -> str:
         found = ""
         places = [*self.scopes, *self.section.all("location")]
         for scope in places:
@@ -153,7 +153,7 @@ class _HostReader:
                     found = args[2] if args[1].lower().rstrip(":") == "x-forwarded-proto" else found
         return found
 
-    def target(self, url: str, item: Directive) -> tuple[list[Upstream], str, dict[str, str]]:
+    def read_target(self, url: str, item: Directive) -> tuple[list[Upstream], str, dict[str, str]]:
         match = _URL.match(url)
         if not match:
             self.config.notes.append(f"{item.file}:{item.line}: {item.name} to {url} could not be followed.")
@@ -167,15 +167,15 @@ class _HostReader:
         if pool is None:
             self.config.notes.append(f"{item.file}:{item.line}: there is no balancer://{host}.")
             return [], rest, {}
-        members, options = self.members(pool, item)
+        members, options = self.read_members(pool, item)
         return members, rest, options
 
-    def members(self, pool: Directive, item: Directive) -> tuple[list[Upstream], dict[str, str]]:
+    def read_members(self, pool: Directive, item: Directive) -> tuple[list[Upstream], dict[str, str]]:
         found: list[Upstream] = []
         options: dict[str, str] = {}
         for member in pool.all("balancermember"):
             given = dict(word.split("=", 1) for word in member.args[1:] if "=" in word)
-            upstreams, _rest, _options = self.target(member.args[0], member) if member.args else ([], "", {})
+            upstreams, _rest, _options = self.read_target(member.args[0], member) if member.args else ([], "", {})
             for upstream in upstreams:
                 upstream.backup = "H" in given.get("status", "").upper()
             found += upstreams
@@ -184,21 +184,21 @@ class _HostReader:
             options.update(dict(word.split("=", 1) for word in setting.args if "=" in word))
         return found, options
 
-    def rewrite(self, item: Directive, conditions: list[Directive], place: str) -> None:
+    def read_rewrite(self, item: Directive, conditions: list[Directive], place: str) -> None:
         flags = item.args[2].strip("[]").upper().split(",") if len(item.args) > 2 else []
         if "P" not in flags and "PROXY" not in flags:
             return
-        upstreams, _rest, options = self.target(item.args[1], item)
+        upstreams, _rest, options = self.read_target(item.args[1], item)
         if not upstreams:
             return
         literal = re.match(r"\^?/?([\w./-]*)", item.args[0])
         path = place.rstrip("/") + "/" + (literal.group(1).strip("/") if literal and item.args[0] != ".*" else "")
-        route = self.route(path if path == "/" else path.rstrip("/"), upstreams, item, options)
+        route = self.read_route(path if path == "/" else path.rstrip("/"), upstreams, item, options)
         tests = " ".join(word for condition in conditions for word in condition.args).lower()
         route.upgrade = route.upgrade or ("http:upgrade" in tests and "websocket" in tests)
         self.host.routes.append(route)
 
-    def upgrades(self) -> None:
+    def read_upgrades(self) -> None:
         """A rule that sends WebSockets to ``ws://`` serves the plain route of the same upstream too."""
         sockets = [route for route in self.host.routes if route.upgrade]
         for route in self.host.routes:

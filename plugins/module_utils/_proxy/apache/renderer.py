@@ -12,7 +12,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._facts import Upstream
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import rendering
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import ProxyError, version_tuple
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.listens import is_wildcard
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.rendering import ForwardedPath, forwarded_paths
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.rendering import ForwardedPath, list_forwarded_paths
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 
 # "combined" without queries: that of the address, which is %r, %q or %f, and that of the page that led here.
@@ -30,7 +30,7 @@ def modules(vhost: VhostPlan, version: str) -> list[str]:
         found += ["proxy_wstunnel", "rewrite"]
     if vhost.certificate or rendering.has_tls_upstream(vhost):
         found.append("ssl")
-    if any(len(target.upstreams) > 1 for target in forwarded_paths(vhost)):
+    if any(len(target.upstreams) > 1 for target in list_forwarded_paths(vhost)):
         found += ["proxy_balancer", "lbmethod_byrequests", "slotmem_shm"]
     return found
 
@@ -50,8 +50,8 @@ def render(
     :param authorities: file of certificate authorities for https upstreams, "" for http.
     :param logs: arguments of each ``CustomLog`` that holds for virtual hosts with none of their own.
     """
-    found = forwarded_paths(vhost)
-    lines = [rendering.header(vhost).rstrip("\n"), ""]
+    found = list_forwarded_paths(vhost)
+    lines = [rendering.render_header(vhost).rstrip("\n"), ""]
     for address in listens:
         lines += _render_listen(address, vhost.port)
     places = sorted(
@@ -65,7 +65,7 @@ def render(
 def _render_listen(address: str, port: int) -> list[str]:
     # Another managed file may need the same; the first of them to be read listens.
     place = f"{'0.0.0.0' if address == '*' else rendering.bracket(address)}:{port}"  # noqa: S104 - the plan says so
-    guard = rendering.identifier("listen " + place)
+    guard = rendering.make_identifier("listen " + place)
     return [f"<IfDefine !{guard}>", f"    Define {guard}", f"    Listen {place}", "</IfDefine>", ""]
 
 
@@ -78,7 +78,7 @@ def _render_body(
         "ProxyRequests Off",
         "ProxyPreserveHost On",
         "AllowEncodedSlashes NoDecode",
-        f"LimitRequestBody {rendering.body_megabytes(vhost) * 1024 * 1024}",
+        f"LimitRequestBody {rendering.compute_body_limit(vhost) * 1024 * 1024}",
     ]
     if vhost.role == "application":
         lines += ["LimitRequestFieldSize 32768", "LimitRequestLine 32768"]
@@ -96,7 +96,7 @@ def _render_body(
         lines += _render_tls(vhost)
     if rendering.has_tls_upstream(vhost):
         lines += _render_upstream_tls(vhost, authorities)
-    me = rendering.identifier(vhost.name)
+    me = rendering.make_identifier(vhost.name)
     for target in found:
         lines += _render_path(vhost, me, target, version)
     return lines + _render_rest(vhost)
@@ -199,7 +199,7 @@ def _render_old_upgrade(target: ForwardedPath, path: str) -> list[str]:
 
 
 def _render_rest(vhost: VhostPlan) -> list[str]:
-    path = rendering.context_redirect(vhost)
+    path = rendering.find_context_redirect(vhost)
     if not path:
         return []
     return [f'RedirectMatch 302 "^/$" "{path}"', 'Redirect 404 "/"']

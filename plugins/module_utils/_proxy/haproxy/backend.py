@@ -98,7 +98,7 @@ class Haproxy(Backend):
     def read(self) -> Proxy:
         """All frontends."""
         config = parser.parse(self.files(), self.settings())
-        hosts = reader.virtual_hosts(config)
+        hosts = reader.read_virtual_hosts(config)
         path, text = self.managed_file()
         first, last = _locate_block(text)
         for host in hosts:

@@ -38,12 +38,12 @@ class _Test:
     other: bool = False
 
 
-def virtual_hosts(config: HaproxyConfig) -> list[VirtualHost]:
+def read_virtual_hosts(config: HaproxyConfig) -> list[VirtualHost]:
     """All frontends and listen sections that listen on an address."""
     found: list[VirtualHost] = []
     for section in config.sections:
         if section.kind in ("frontend", "listen"):
-            found += _FrontendReader(config, section).hosts()
+            found += _FrontendReader(config, section).read_hosts()
     return found
 
 
@@ -53,13 +53,13 @@ class _FrontendReader:
         self.listens: list[ProxyListen] = []
         self.certificate = ""
         for item in section.all("bind", inherit=False):
-            self.bind(item)
+            self.read_bind(item)
         self.acls: dict[str, list[Line]] = {}
         for item in section.all("acl"):
             if len(item.words) > 2:
                 self.acls.setdefault(item.words[1], []).append(item)
 
-    def bind(self, item: Line) -> None:
+    def read_bind(self, item: Line) -> None:
         options = item.words[2:]
         tls = "ssl" in options
         if "crt" in options[:-1] and not self.certificate:
@@ -73,22 +73,22 @@ class _FrontendReader:
             port = int(match.group(2)) if match and match.group(2) else 0
             self.listens.append(ProxyListen(address or "*", port, tls, item.file, item.line))
 
-    def hosts(self) -> list[VirtualHost]:
+    def read_hosts(self) -> list[VirtualHost]:
         groups: dict[tuple[str, ...], list[Route]] = {}
         for item in self.section.all("use_backend"):
             if len(item.words) > 1:
-                test = self.test(item.words[2:])
-                routes = self.backend(item.words[1], item, test.paths or ["/"])
+                test = self.read_test(item.words[2:])
+                routes = self.read_backend(item.words[1], item, test.paths or ["/"])
                 groups.setdefault(tuple(test.names), []).extend(routes)
         default = self.section.last("default_backend")
         if default and len(default.words) > 1:
-            groups.setdefault((), []).extend(self.backend(default.words[1], default, ["/"]))
+            groups.setdefault((), []).extend(self.read_backend(default.words[1], default, ["/"]))
         if self.section.kind == "listen" and any(True for _server in self.section.all("server", inherit=False)):
-            groups.setdefault((), []).append(self.route(self.section, "/", None))
+            groups.setdefault((), []).append(self.read_route(self.section, "/", None))
         groups = groups or {(): []}
-        return [self.host(list(names), routes) for names, routes in groups.items()]
+        return [self.make_host(list(names), routes) for names, routes in groups.items()]
 
-    def host(self, names: list[str], routes: list[Route]) -> VirtualHost:
+    def make_host(self, names: list[str], routes: list[Route]) -> VirtualHost:
         return VirtualHost(
             names=names,
             listens=[ProxyListen(**vars(item)) for item in self.listens],
@@ -99,16 +99,16 @@ class _FrontendReader:
             line=self.section.line,
         )
 
-    def backend(self, name: str, item: Line, paths: list[str]) -> list[Route]:
+    def read_backend(self, name: str, item: Line, paths: list[str]) -> list[Route]:
         section = self.config.named(name)
         if section is None:
             reason = "is computed" if "%[" in name else "does not exist"
             self.config.notes.append(f"{item.file}:{item.line}: the backend {name} {reason}.")
             return []
-        return [self.route(section, path, item) for path in paths]
+        return [self.read_route(section, path, item) for path in paths]
 
-    def route(self, section: Section, path: str, item: Line | None) -> Route:
-        upstreams = self.servers(section)
+    def read_route(self, section: Section, path: str, item: Line | None) -> Route:
+        upstreams = self.read_servers(section)
         return Route(
             path=path,
             upstreams=upstreams,
@@ -119,12 +119,12 @@ class _FrontendReader:
                 for scope in (self.section, section)
                 for line in scope.all("http-request")
             ),
-            read_timeout=self.timeout(section),
-            forwarded_proto=self.forwarded_proto(section),
+            read_timeout=self.read_timeout(section),
+            forwarded_proto=self.read_forwarded_proto(section),
             sticky=_describe_stickiness(section) if len(upstreams) > 1 else "",
         )
 
-    def servers(self, section: Section) -> list[Upstream]:
+    def read_servers(self, section: Section) -> list[Upstream]:
         found = []
         common = [word for item in section.all("default-server") for word in item.words[1:]]
         mode = section.last("mode")
@@ -148,7 +148,7 @@ class _FrontendReader:
             self.config.notes.append(f"{item.file}:{item.line}: server-template is not followed.")
         return found
 
-    def timeout(self, section: Section) -> float:
+    def read_timeout(self, section: Section) -> float:
         tunnel = section.last("timeout", "tunnel")
         if tunnel and len(tunnel.words) > 2:
             return seconds(tunnel.words[2])
@@ -159,7 +159,7 @@ class _FrontendReader:
                 limits.append(seconds(item.words[2]))
         return min(limits) if limits else 0.0
 
-    def forwarded_proto(self, section: Section) -> str:
+    def read_forwarded_proto(self, section: Section) -> str:
         found = ""
         for scope in {id(item): item for item in (self.section, section)}.values():
             for item in scope.all("http-request"):
@@ -170,7 +170,7 @@ class _FrontendReader:
                 found = match.group(1) if match else found
         return found
 
-    def test(self, words: list[str]) -> _Test:
+    def read_test(self, words: list[str]) -> _Test:
         """``if``/``unless`` and what follows: names and paths are joined over all ACLs of the condition."""
         found = _Test()
         if not words or words[0] != "if":
@@ -181,7 +181,7 @@ class _FrontendReader:
             if word == "{":
                 inline = []
             elif word == "}" and inline is not None:
-                self.criterion(inline, found)
+                self.read_criterion(inline, found)
                 inline = None
             elif inline is not None:
                 inline.append(word)
@@ -191,10 +191,10 @@ class _FrontendReader:
                 found.other = True
             else:
                 for item in self.acls.get(word, []):
-                    self.criterion(item.words[2:], found)
+                    self.read_criterion(item.words[2:], found)
         return found
 
-    def criterion(self, words: list[str], found: _Test) -> None:
+    def read_criterion(self, words: list[str], found: _Test) -> None:
         values: list[str] = []
         rest = iter(words[1:])
         for word in rest:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import rendering
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import ProxyError
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.rendering import ForwardedPath, forwarded_paths
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.rendering import ForwardedPath, list_forwarded_paths
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 
 # That of "option httplog" (Configuration Manual, 8.2.3), with the path in place of the request, which has the query.
@@ -33,7 +33,7 @@ def render(vhosts: list[VhostPlan], pems: dict[str, str], authorities: dict[str,
     for port in sorted({item.port for item in vhosts}):
         lines += _render_frontend([item for item in vhosts if item.port == port], pems, logs)
     for vhost in vhosts:
-        for target in forwarded_paths(vhost):
+        for target in list_forwarded_paths(vhost):
             lines += _render_backend(vhost, target, authorities.get(vhost.name, ""))
     return "\n".join(lines).rstrip("\n") + "\n"
 
@@ -81,7 +81,7 @@ def _render_frontend(vhosts: list[VhostPlan], pems: dict[str, str], logs: bool) 
     shared = len(vhosts) > 1
     rules: list[str] = []
     for vhost in vhosts:
-        me = rendering.identifier(vhost.name)
+        me = rendering.make_identifier(vhost.name)
         if shared:
             lines.append(f"    acl {me} req.hdr(host) -i {vhost.server_name} {vhost.server_name}:{port}")
         lines += _render_paths(vhost, me, f"{me} " if shared else "")
@@ -92,11 +92,11 @@ def _render_frontend(vhosts: list[VhostPlan], pems: dict[str, str], logs: bool) 
 def _render_paths(vhost: VhostPlan, me: str, condition: str) -> list[str]:
     """The ACLs of the paths that are served, the redirect to the context path, and the answer for the rest."""
     lines = []
-    served = [target for target in forwarded_paths(vhost) if target.path]
+    served = [target for target in list_forwarded_paths(vhost) if target.path]
     for target in served:
         name = f"{me}_at{target.suffix}"
         lines += [f"    acl {name} path {target.path}", f"    acl {name} path_beg {target.path}/"]
-    path = rendering.context_redirect(vhost)
+    path = rendering.find_context_redirect(vhost)
     if path:
         scheme = "https" if vhost.certificate else "http"
         context = f"{scheme}://%[req.hdr(host)]{path}"
@@ -108,7 +108,7 @@ def _render_paths(vhost: VhostPlan, me: str, condition: str) -> list[str]:
 
 def _render_choices(vhost: VhostPlan, me: str, condition: str) -> list[str]:
     lines = []
-    for target in forwarded_paths(vhost):
+    for target in list_forwarded_paths(vhost):
         name = f"{me}{target.suffix}"
         if target.path:
             lines.append(f"    use_backend {name} if {condition}{me}_at{target.suffix}")
@@ -124,7 +124,7 @@ def _render_backend(vhost: VhostPlan, target: ForwardedPath, authorities: str) -
     shared = len(target.primaries) > 1
     waiting = rendering.POLL_SECONDS if vhost.role == "rtc" else rendering.APPLICATION_SECONDS
     lines = [
-        f"backend {rendering.identifier(vhost.name)}{target.suffix}",
+        f"backend {rendering.make_identifier(vhost.name)}{target.suffix}",
         "    mode http",
         f"    timeout connect {rendering.CONNECT_SECONDS}s",
         f"    timeout server {waiting}s",
@@ -141,7 +141,7 @@ def _render_backend(vhost: VhostPlan, target: ForwardedPath, authorities: str) -
     elif shared:
         lines += [
             "    balance leastconn",
-            f"    cookie {rendering.identifier(vhost.name).upper()}_NODE insert indirect nocache httponly",
+            f"    cookie {rendering.make_identifier(vhost.name).upper()}_NODE insert indirect nocache httponly",
         ]
     for number, item in enumerate(target.upstreams, 1):
         words = f"    server n{number} {rendering.bracket(item.host)}:{item.port}"

@@ -50,7 +50,7 @@ class Nginx(Backend):
     def read(self) -> Proxy:
         """All servers."""
         config = self.parse_config()
-        return Proxy("nginx", config=self.main(), hosts=reader.virtual_hosts(config), notes=config.notes)
+        return Proxy("nginx", config=self.main(), hosts=reader.read_virtual_hosts(config), notes=config.notes)
 
     def build_layout(self, vhosts: list[VhostPlan], absent: list[str], current: Proxy) -> DesiredLayout:
         """One file for each virtual host, where this installation includes its sites from."""

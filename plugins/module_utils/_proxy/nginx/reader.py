@@ -24,7 +24,7 @@ _MAIN_BLOCKS = ("events", "stream", "mail", "rtmp")  # a file that has one of th
 _SAME_PATH = ("if", "limit_except")
 
 
-def virtual_hosts(config: NginxConfig) -> list[VirtualHost]:
+def read_virtual_hosts(config: NginxConfig) -> list[VirtualHost]:
     """All servers of the ``http`` and ``stream`` blocks; a fragment without them is read as if it stood in ``http``."""
     found: list[VirtualHost] = []
     https = list(parser.walk(config.directives, "http"))
@@ -45,7 +45,7 @@ def _find_pools(http: Directive) -> dict[str, Directive]:
     return {item.args[0]: item for item in parser.walk(http.block or [], "upstream") if item.args}
 
 
-def effective(scopes: list[Directive], name: str) -> Directive | None:
+def find_effective(scopes: list[Directive], name: str) -> Directive | None:
     """The directive that holds in the innermost scope."""
     for scope in reversed(scopes):
         found = scope.first(name)
@@ -54,13 +54,13 @@ def effective(scopes: list[Directive], name: str) -> Directive | None:
     return None
 
 
-def value(scopes: list[Directive], name: str, default: str = "") -> str:
+def read_value(scopes: list[Directive], name: str, default: str = "") -> str:
     """Its first word."""
-    found = effective(scopes, name)
+    found = find_effective(scopes, name)
     return found.args[0] if found and found.args else default
 
 
-def headers(scopes: list[Directive]) -> dict[str, str]:
+def read_headers(scopes: list[Directive]) -> dict[str, str]:
     """What ``proxy_set_header`` sets, names in lower case."""
     for scope in reversed(scopes):
         found = {item.args[0].lower(): " ".join(item.args[1:]) for item in scope.all("proxy_set_header") if item.args}
@@ -69,7 +69,7 @@ def headers(scopes: list[Directive]) -> dict[str, str]:
     return {}
 
 
-def listen_of(item: Directive) -> ProxyListen | None:
+def read_listen(item: Directive) -> ProxyListen | None:
     """A ``listen`` directive; None for a local socket."""
     text = item.args[0] if item.args else "80"
     if text.startswith("unix:"):
@@ -99,9 +99,9 @@ class _ServerReader:
         }
         self.host = VirtualHost(
             names=[name for item in server.all("server_name") for name in item.args if name],
-            listens=self.listens(server),
-            certificate=value(scopes, "ssl_certificate"),
-            key=value(scopes, "ssl_certificate_key"),
+            listens=self.read_listens(server),
+            certificate=read_value(scopes, "ssl_certificate"),
+            key=read_value(scopes, "ssl_certificate_key"),
             file=server.file,
             line=server.line,
             managed=is_managed(server.file),
@@ -109,32 +109,32 @@ class _ServerReader:
         self.named = {
             item.args[0]: item for item in server.all("location") if item.args[:1] and item.args[0].startswith("@")
         }
-        self.routes(scopes, "/")
+        self.read_routes(scopes, "/")
 
-    def listens(self, server: Directive) -> list[ProxyListen]:
-        found = [listen_of(item) for item in server.all("listen")]
+    def read_listens(self, server: Directive) -> list[ProxyListen]:
+        found = [read_listen(item) for item in server.all("listen")]
         whole = any(item.args[:1] == ["on"] for item in server.all("ssl"))  # before nginx 1.25.1
         known = [item for item in found if item]
         for item in known:
             item.tls = item.tls or whole
         return known if found else [ProxyListen("*", 80, whole, server.file, server.line)]
 
-    def routes(self, scopes: list[Directive], path: str) -> None:
+    def read_routes(self, scopes: list[Directive], path: str) -> None:
         for item in scopes[-1].block or []:
             if item.name == "proxy_pass" and item.args:
-                self.host.routes.append(self.route(scopes, path, item))
+                self.host.routes.append(self.read_route(scopes, path, item))
             elif item.name == "try_files" and item.args and item.args[-1] in self.named:
-                self.routes([*scopes[:2], self.named[item.args[-1]]], path)
+                self.read_routes([*scopes[:2], self.named[item.args[-1]]], path)
             elif item.name == "location" and item.args[:1] and item.args[0] in self.named:
                 continue  # read where it is named
             elif item.name == "location" and item.block is not None:
-                self.routes([*scopes, item], _format_location(item))
+                self.read_routes([*scopes, item], _format_location(item))
             elif item.name in _SAME_PATH and item.block is not None:
-                self.routes([*scopes, item], path)
+                self.read_routes([*scopes, item], path)
 
-    def route(self, scopes: list[Directive], path: str, item: Directive) -> Route:
-        sent = headers(scopes)
-        upstreams, upstream_path, sticky = self.target(item)
+    def read_route(self, scopes: list[Directive], path: str, item: Directive) -> Route:
+        sent = read_headers(scopes)
+        upstreams, upstream_path, sticky = self.read_target(item)
         return Route(
             path=path,
             upstreams=upstreams,
@@ -142,14 +142,14 @@ class _ServerReader:
             file=item.file,
             line=item.line,
             upgrade="upgrade" in sent.get("upgrade", "").lower() and sent.get("connection", "") not in ("", "close"),
-            http11=value(scopes, "proxy_http_version", "1.0") != "1.0",
-            read_timeout=parser.seconds(value(scopes, "proxy_read_timeout", "60s"), 60.0),
+            http11=read_value(scopes, "proxy_http_version", "1.0") != "1.0",
+            read_timeout=parser.seconds(read_value(scopes, "proxy_read_timeout", "60s"), 60.0),
             forwarded_proto=sent.get("x-forwarded-proto", ""),
             sticky=sticky,
-            buffering=value(scopes, "proxy_buffering", "on") != "off",
+            buffering=read_value(scopes, "proxy_buffering", "on") != "off",
         )
 
-    def target(self, item: Directive) -> tuple[list[Upstream], str, str]:
+    def read_target(self, item: Directive) -> tuple[list[Upstream], str, str]:
         text = re.sub(r"\$\{?(\w+)\}?", lambda found: self.variables.get("$" + found[1], found[0]), item.args[0])
         text = re.sub(r"^(https?://[^/$]*)\$(?:request_uri|uri)\b.*", r"\1", text)  # passes the path on as it is
         match = re.match(r"(https?)://([^/]*)(/.*)?$", text)
@@ -189,11 +189,11 @@ def _describe_stickiness(pool: Directive) -> str:
 
 
 def _read_stream_server(server: Directive, pools: dict[str, Directive]) -> VirtualHost:
-    listens = [listen_of(item) for item in server.all("listen")]
+    listens = [read_listen(item) for item in server.all("listen")]
     host = VirtualHost(
         listens=[item for item in listens if item],
-        certificate=value([server], "ssl_certificate"),
-        key=value([server], "ssl_certificate_key"),
+        certificate=read_value([server], "ssl_certificate"),
+        key=read_value([server], "ssl_certificate_key"),
         file=server.file,
         line=server.line,
     )
@@ -202,7 +202,7 @@ def _read_stream_server(server: Directive, pools: dict[str, Directive]) -> Virtu
         name, port = split_host(item.args[0] if item.args else "", 0)
         members = _list_members(pool, "tcp", 0) if pool else [Upstream("tcp", name, port)]
         # A stream passes every byte on: the Upgrade too.
-        timeout = parser.seconds(value([server], "proxy_timeout", "10m"), 600.0)
+        timeout = parser.seconds(read_value([server], "proxy_timeout", "10m"), 600.0)
         host.routes.append(
             Route(
                 "/",

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Upstream
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import rendering
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import ProxyError
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.rendering import ForwardedPath, forwarded_paths
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.rendering import ForwardedPath, list_forwarded_paths
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 
 # Where the packages have it; the path that is compiled in where they have none is relative.
@@ -34,11 +34,11 @@ def render(vhost: VhostPlan, listens: list[str], authorities: str, logs: Sequenc
     :param logs: arguments of each ``access_log`` that holds for servers with none of their own; none where nothing is
         logged.
     """
-    me = rendering.identifier(vhost.name)
-    parts = [rendering.header(vhost), _render_map(me, vhost.reuse)]
+    me = rendering.make_identifier(vhost.name)
+    parts = [rendering.render_header(vhost), _render_map(me, vhost.reuse)]
     if logs:
         parts.append(f"log_format {me} '{_LOG_FORMAT}';\n")
-    found = forwarded_paths(vhost)
+    found = list_forwarded_paths(vhost)
     parts += [_render_upstream(me, target, vhost.reuse) for target in found]
     body = [_render_listen(vhost, listens), _render_logs(me, logs), _render_general(vhost)]
     if vhost.certificate:
@@ -94,7 +94,7 @@ def _render_logs(me: str, logs: Sequence[Sequence[str]]) -> str:
 
 
 def _render_general(vhost: VhostPlan) -> str:
-    limit = f"    client_max_body_size {rendering.body_megabytes(vhost)}m;\n"
+    limit = f"    client_max_body_size {rendering.compute_body_limit(vhost)}m;\n"
     return limit if vhost.role == "rtc" else limit + "    large_client_header_buffers 8 32k;\n"
 
 
@@ -150,7 +150,7 @@ def _render_location(vhost: VhostPlan, me: str, target: ForwardedPath, authoriti
 
 
 def _render_rest(vhost: VhostPlan) -> str:
-    path = rendering.context_redirect(vhost)
+    path = rendering.find_context_redirect(vhost)
     if not path:
         return ""
     return (

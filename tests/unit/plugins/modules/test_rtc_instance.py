@@ -1,11 +1,241 @@
 # Copyright (c) 2026, the collab.rtc authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What ``rtc_instance`` refuses before it touches anything; with systemd it is tried by the Molecule scenarios."""
+"""rtc_instance with real files below a directory. Programs stand for systemd and for the server's check of its
+configuration; the scenarios of Molecule run the real ones."""
 
 from __future__ import annotations
 
+import os
+import stat
+import sys
+
 import pytest
+
+from ansible_collections.collab.rtc.plugins.module_utils import _rtc_unit, _undo
+
+SECRET = "x" * 40
+CONFIG = {"server": {"address": "127.0.0.1", "port": 9083}}
+TLS = {**CONFIG, "tls": {"certificate": "tls.crt", "key": "tls.key"}}
+
+# Notes what it is asked, knows one unit, and does not start it while its configuration has the word "broken".
+SYSTEMCTL = """\
+#!{python} -IS
+import os, sys, time
+os.chdir({root!r})
+words = sys.argv[1:]
+with open("calls", "a") as file:
+    print(*words, file=file)
+if words[0] == "show":
+    running = os.path.exists("started")
+    if running:
+        print("ExecMainStartTimestampMonotonic=" + open("started").read())
+    print("ActiveState=" + ("active" if running else "inactive"))
+elif words[0] == "restart":
+    if "broken" in open("etc/confluence.toml").read():
+        os.unlink("started") if os.path.exists("started") else None
+        sys.exit("Job failed.")
+    open("started", "w").write(str(int(time.monotonic() * 1e6)))
+elif words[0] == "disable" and os.path.exists("started"):
+    os.unlink("started")
+"""
+JOURNALCTL = "#!/bin/sh\necho cannot listen\n"
+# python -I .../current/rtc-server check-config FILE
+CHECK = """\
+#!/bin/sh
+[ "$3" = check-config ] || exit 3
+[ "$(stat -c %a "$CREDENTIALS_DIRECTORY/secret")" = 600 ] || exit 4
+if grep -q refused "$4"; then echo "$4: server.port: no port" >&2; exit 1; fi
+"""
+
+
+class Machine:
+    """A host below a directory."""
+
+    def __init__(self, root, run_module):
+        self.root, self._run_module = root, run_module
+        self.unit, self.drop_in = root / "systemd/rtc-server@.service", root / "systemd/confluence.d/tls.conf"
+        self.config, self.secret = root / "etc/confluence.toml", root / "etc/confluence/secret"
+        self.calls_file = root / "calls"
+
+    def write(self, name, text, mode=0o644):
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(mode)
+        return path
+
+    def run(self, check=False, **options):
+        """Run the module; the calls of systemctl that changed something are in ``calls`` of the result."""
+        self.calls_file.unlink(missing_ok=True)
+        arguments = {"instance": "confluence", "config": CONFIG, "python": str(self.root / "bin/python3"),
+                     "base": str(self.root / "opt"), **options}  # fmt: skip
+        result = self._run_module("rtc_instance", arguments, check=check, diff=True)
+        lines = self.calls_file.read_text().splitlines() if self.calls_file.exists() else []
+        result["calls"] = [
+            line.replace("rtc-server@confluence.service", "UNIT") for line in lines if "show" not in line
+        ]
+        return result
+
+    def files(self):
+        return {
+            path: path.read_bytes() for path in (self.unit, self.drop_in, self.config, self.secret) if path.exists()
+        }
+
+    def age_process(self, seconds):
+        """Let the running process have started earlier."""
+        state = self.root / "started"
+        state.write_text(str(int(state.read_text()) - int(seconds * 1e6)))
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch, run_module):
+    machine = Machine(tmp_path, run_module)
+    monkeypatch.setattr(_rtc_unit, "CONFIG_DIR", str(tmp_path / "etc"))
+    monkeypatch.setattr(_rtc_unit, "RUN_DIR", str(tmp_path / "run"))
+    monkeypatch.setattr(_rtc_unit, "UNIT", str(machine.unit))
+    monkeypatch.setattr(_rtc_unit, "tls_drop_in", lambda _instance: str(machine.drop_in))
+    machine.write("bin/systemctl", SYSTEMCTL.format(python=sys.executable, root=str(tmp_path)), 0o755)
+    machine.write("bin/journalctl", JOURNALCTL, 0o755)
+    machine.write("bin/python3", CHECK, 0o755)
+    machine.write("opt/releases/one/rtc-server", "")
+    (tmp_path / "opt/current").symlink_to("releases/one")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    return machine
+
+
+STARTED = ["daemon-reload", "reset-failed UNIT", "enable UNIT", "restart UNIT"]
+
+
+def test_a_new_instance_is_written_and_started_and_then_left_alone(machine):
+    result = machine.run()
+    assert (result["changed"], result["restarted"], result["reloaded"]) == (True, True, False)
+    assert result["calls"] == STARTED
+    assert "port = 9083" in machine.config.read_text()
+    assert f"{machine.root}/opt/current/rtc-server serve" in machine.unit.read_text()
+    assert len(machine.secret.read_text().strip()) >= 32
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (machine.config, machine.secret, machine.secret.parent)] == [
+        0o644,
+        0o600,
+        0o700,
+    ]
+    before = machine.files()
+    result = machine.run()
+    assert (result["changed"], result["calls"], machine.files()) == (False, [], before)
+
+
+def test_a_secret_that_is_given_takes_the_place_of_the_old_one_and_is_never_shown(machine):
+    machine.run()
+    old = machine.secret.read_text().strip()
+    result = machine.run(secret=SECRET)
+    assert machine.secret.read_text() == SECRET + "\n"
+    assert result["restarted"]
+    assert SECRET not in str(result) and old not in str(result)
+    assert "a new secret, not shown" in str(result["diff"])
+
+
+def test_a_short_secret_is_refused(machine):
+    result = machine.run(secret="too short")
+    assert result["failed"] and "fewer than 32 characters" in result["msg"]
+    assert machine.files() == {}
+
+
+def test_check_mode_writes_and_starts_nothing(machine):
+    result = machine.run(check=True)
+    assert (result["changed"], result["restarted"], result["calls"]) == (True, True, [])
+    assert machine.files() == {}
+    assert {item["after_header"] for item in result["diff"]} == {
+        str(path) for path in (machine.unit, machine.config, machine.secret)
+    }
+
+
+def test_what_the_server_refuses_takes_no_place(machine):
+    machine.run()
+    before = machine.files()
+    result = machine.run(config={"server": {"address": "refused"}})
+    assert result["failed"] and result["calls"] == []
+    assert f"{machine.config}: server.port: no port" in result["msg"]
+    assert machine.files() == before
+
+
+def test_a_service_that_does_not_come_up_gets_its_previous_files_and_runs_with_them(machine):
+    machine.run()
+    before = machine.files()
+    result = machine.run(config={"server": {"address": "broken"}})
+    assert result["failed"]
+    assert "does not start: Job failed. Its log: cannot listen" in result["msg"]
+    assert "The previous configuration was restored, and the service runs with it." in result["msg"]
+    assert machine.files() == before
+    assert result["calls"] == [*STARTED, "disable --now UNIT", *STARTED]
+    assert machine.run()["changed"] is False
+
+
+def test_a_first_start_that_fails_leaves_nothing(machine):
+    result = machine.run(config={"server": {"address": "broken"}})
+    assert result["failed"] and "The service was left stopped." in result["msg"]
+    assert result["calls"] == [*STARTED, "disable --now UNIT"]
+    assert machine.files() == {}
+
+
+@pytest.mark.parametrize("newer", ["etc/confluence.toml", "opt/current"])
+def test_a_process_older_than_its_files_is_restarted(machine, newer):
+    machine.run()
+    machine.age_process(3600)
+    for path in (machine.unit, machine.config, machine.secret, machine.root / "opt/current"):
+        os.utime(path, (1, 1), follow_symlinks=False)
+    assert machine.run()["changed"] is False
+    os.utime(machine.root / newer, follow_symlinks=False)
+    result = machine.run()
+    assert (result["changed"], result["restarted"], result["diff"]) == (True, True, [])
+
+
+def test_a_process_that_does_not_run_is_started(machine):
+    machine.run()
+    (machine.root / "started").unlink()
+    assert machine.run()["calls"] == STARTED
+
+
+def test_a_renewed_certificate_is_reloaded_without_a_restart(machine):
+    for name in ("tls.crt", "tls.key"):
+        machine.write(f"etc/confluence/{name}", "old")
+        machine.write(f"run/confluence/{name}", "old")
+    assert machine.run(config=TLS)["restarted"]
+    assert "ExecReload" in machine.drop_in.read_text()
+    assert machine.run(config=TLS)["changed"] is False
+    machine.write("etc/confluence/tls.crt", "new")
+    result = machine.run(config=TLS)
+    assert (result["changed"], result["restarted"], result["reloaded"]) == (True, False, True)
+    assert result["calls"] == ["reload UNIT"]
+    assert machine.run(check=True, config=TLS)["reloaded"]
+
+
+def test_without_tls_there_is_no_drop_in(machine):
+    machine.run(config=TLS)
+    result = machine.run()
+    assert result["restarted"] and not machine.drop_in.exists()
+
+
+def test_an_absent_instance_is_stopped_and_its_configuration_removed(machine):
+    machine.run(config=TLS)
+    result = machine.run(state="absent")
+    assert (result["changed"], result["restarted"], result["calls"]) == (True, False, ["disable --now UNIT"])
+    assert set(machine.files()) == {machine.unit}  # other instances have the same one
+    result = machine.run(state="absent")
+    assert (result["changed"], result["calls"]) == (False, [])
+
+
+def test_every_file_is_recorded_for_undo_and_backed_up_on_demand(machine):
+    machine.run()
+    before = machine.files()
+    record = machine.root / "undo"
+    other = {"server": {"address": "127.0.0.1", "port": 9084}}
+    machine.run(config=other, secret=SECRET, undo_dir=str(record), backup=True)
+    kinds = {item["path"]: item["kind"] for item in _undo.entries(str(record))}
+    assert kinds == {str(machine.config): "file", str(machine.secret): "file"}
+    copies = [path for path in machine.config.parent.iterdir() if path.name.startswith("confluence.toml.")]
+    assert [path.read_bytes() for path in copies] == [before[machine.config]]
+    (copy,) = [path for path in machine.secret.parent.iterdir() if path.name.startswith("secret.")]
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize("name", ["", "../confluence", "a/b", "Wiki", "a b", "-a", "a\n", "a" * 28, "%i"])
@@ -13,8 +243,3 @@ def test_a_name_that_is_no_part_of_a_user(run_module, name):
     result = run_module("rtc_instance", {"instance": name})
     assert result["failed"]
     assert "name of an instance" in result["msg"]
-
-
-def test_a_short_secret(run_module):
-    result = run_module("rtc_instance", {"instance": "confluence", "secret": "short"})
-    assert "fewer than 32 characters" in result["msg"]

@@ -121,17 +121,17 @@ class Journal(Protocol):
     def submit(self, request: Submission | Compact) -> bool:
         """Queue for the next batch; False when too much is waiting already."""
 
-    async def head(self, project: str) -> Head:
+    async def read_head(self, project: str) -> Head:
         """Where the project stands. Raises JournalError."""
 
-    async def changes(self, project: str, since: int, limit: int, max_bytes: int) -> list[Change]:
+    async def read_changes(self, project: str, since: int, limit: int, max_bytes: int) -> list[Change]:
         """At most ``limit`` changes after revision ``since``, in order, at least one if there is one,
         and no more once their data exceeds ``max_bytes``. Raises JournalError."""
 
-    async def snapshot(self, project: str) -> Snapshot | None:
+    async def read_snapshot(self, project: str) -> Snapshot | None:
         """The latest snapshot. Raises JournalError."""
 
-    async def idle(self) -> None:
+    async def wait_idle(self) -> None:
         """Wait until everything submitted has had its outcome."""
 
     async def close(self) -> None:

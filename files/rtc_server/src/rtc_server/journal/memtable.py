@@ -72,7 +72,7 @@ def load_unflushed(db: sqlite3.Connection, batches: list[tuple[int, str]]) -> di
                 project[1] = change.revision
                 unflushed.setdefault(name, []).append(record)
         except (ValueError, LookupError, TypeError) as exc:
-            raise wal.damage_error(batch) from exc
+            raise wal.make_damage_error(batch) from exc
     return unflushed
 
 

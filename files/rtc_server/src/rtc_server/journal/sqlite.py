@@ -79,7 +79,7 @@ class SqliteJournal:
         self._thread.start()
         self._probe_timer = self._loop.call_later(RETRY, self._probe)
 
-    async def idle(self) -> None:
+    async def wait_idle(self) -> None:
         """Wait until everything submitted has had its outcome."""
         await self._idle.wait()
 
@@ -87,7 +87,7 @@ class SqliteJournal:
         """Commit what was submitted, then close the file."""
         if self._closing or not self._started:
             return
-        await self.idle()
+        await self.wait_idle()
         self._closing = True
         self._probe_timer.cancel()
         # the writer last: the last connection puts SQLite's own WAL into the file, which is then complete by itself
@@ -160,11 +160,11 @@ class SqliteJournal:
 
     # --- reading ------------------------------------------------------------------------------
 
-    async def head(self, project: str) -> Head:
+    async def read_head(self, project: str) -> Head:
         """Where the project stands. Raises JournalError."""
         return await self._read(_read_head, project)
 
-    async def changes(self, project: str, since: int, limit: int, max_bytes: int) -> list[Change]:
+    async def read_changes(self, project: str, since: int, limit: int, max_bytes: int) -> list[Change]:
         """Changes after ``since``, in order. Raises JournalError."""
 
         def read(db: sqlite3.Connection, project: str, unflushed: list[Record]) -> list[Change]:
@@ -172,7 +172,7 @@ class SqliteJournal:
 
         return await self._read(read, project)
 
-    async def snapshot(self, project: str) -> Snapshot | None:
+    async def read_snapshot(self, project: str) -> Snapshot | None:
         """The latest snapshot. Raises JournalError."""
         return await self._read(_read_snapshot, project)
 
@@ -182,7 +182,7 @@ class SqliteJournal:
 
         def run() -> _T:
             try:
-                unflushed = self._writer.unflushed(project)
+                unflushed = self._writer.copy_unflushed(project)
                 if self._read_db is None:
                     self._read_db = schema.connect_reader(self.path)
                 if unflushed is None:

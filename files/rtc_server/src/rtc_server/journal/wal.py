@@ -165,7 +165,7 @@ def read_batches(db: sqlite3.Connection, path: str) -> list[tuple[int, str]]:
         if not missing:
             return [(number, found[number][1]) for number in range(first_needed, last + 1)]
         time.sleep(0.01 * attempt)  # perhaps a file was written over while it was read
-    raise damage_error(missing[0])
+    raise make_damage_error(missing[0])
 
 
 def remove(path: str) -> None:
@@ -175,7 +175,7 @@ def remove(path: str) -> None:
             os.unlink(name)
 
 
-def damage_error(number: int) -> JournalError:
+def make_damage_error(number: int) -> JournalError:
     """The error that reports a batch which is missing or not as it was written."""
     return JournalError(f"batch {number} of the journal's write-ahead log is damaged: restore a copy or an export")
 

@@ -47,7 +47,7 @@ class _ProjectState:
 
 
 class Writer:
-    """One journal. Only the committing thread calls it, apart from :meth:`unflushed`."""
+    """One journal. Only the committing thread calls it, apart from :meth:`copy_unflushed`."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -129,7 +129,7 @@ class Writer:
             schema.unlock(self._lock)
             self._lock = None
 
-    def unflushed(self, project: str) -> list[Record] | None:
+    def copy_unflushed(self, project: str) -> list[Record] | None:
         """A project's changes that may not be flushed yet, in order; for any thread, before it reads the tables.
         None when the writer does not know: it has not been able to open the journal."""
         if self._db is None and self.fault is not None and not self._unflushed:

@@ -75,10 +75,10 @@ def everything(path, data):
     if data is not None:
         path.write_bytes(data)
     tree = nginx_parser.parse(str(path))
-    nginx_reader.virtual_hosts(tree)
+    nginx_reader.read_virtual_hosts(tree)
     tree = apache_parser.parse(str(path), apache_parser.ParserOptions(server_root=str(path.parent), every_module=True))
-    apache_reader.virtual_hosts(tree)
-    haproxy_reader.virtual_hosts(haproxy_parser.parse([str(path)]))
+    apache_reader.read_virtual_hosts(tree)
+    haproxy_reader.read_virtual_hosts(haproxy_parser.parse([str(path)]))
 
 
 def test_corpus(tmp_path):
@@ -101,7 +101,9 @@ def test_corpus(tmp_path):
 
 def corpus_hosts(kind, path):
     if kind == "nginx":
-        return nginx_reader.virtual_hosts(nginx_parser.parse(path))
+        return nginx_reader.read_virtual_hosts(nginx_parser.parse(path))
     if kind == "apache":
-        return apache_reader.virtual_hosts(apache_parser.parse(path, apache_parser.ParserOptions(every_module=True)))
-    return haproxy_reader.virtual_hosts(haproxy_parser.parse([path]))
+        return apache_reader.read_virtual_hosts(
+            apache_parser.parse(path, apache_parser.ParserOptions(every_module=True))
+        )
+    return haproxy_reader.read_virtual_hosts(haproxy_parser.parse([path]))

@@ -25,10 +25,10 @@ NAME = "wiki.example.com"
 )
 def test_bad_targets(plan, changes, words):
     with pytest.raises(ProxyError, match=words):
-        rendering.forwarded_paths(plan(**changes))
+        rendering.list_forwarded_paths(plan(**changes))
 
 
 def test_names_never_meet():
     names = ["rtc-a", "rtc_a", "a", "rtc.a", "rtc-confluence", "confluence"]
-    found = [rendering.identifier(name) for name in names]
+    found = [rendering.make_identifier(name) for name in names]
     assert len(set(found)) == len(names)

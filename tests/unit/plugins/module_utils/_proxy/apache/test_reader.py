@@ -52,8 +52,8 @@ def test_listen_depends_on_modules(tmp_path):
     shutil.copytree(DATA / "apache", tmp_path / "apache")
     (tmp_path / "apache/etc/apache2/mods-enabled/ssl.load").unlink()
     server = registry.BACKENDS["apache"](str(tmp_path / "apache"))
-    ports = [item.port for item in reader.listens(server.parse_config())]
-    with_ssl = [item.port for item in reader.listens(server.parse_config({"ssl_module", "mod_ssl.c"}))]
+    ports = [item.port for item in reader.read_listens(server.parse_config())]
+    with_ssl = [item.port for item in reader.read_listens(server.parse_config({"ssl_module", "mod_ssl.c"}))]
     assert (ports, with_ssl) == ([80], [80, 443])
     assert server.pid_file() == f"{tmp_path}/apache/var/run/apache2/apache2.pid"
     assert server.error_log() == f"{tmp_path}/apache/var/log/apache2/error.log"

@@ -58,5 +58,5 @@ def test_an_installation(read, hosts):
     ],
 )
 def test_listen(text, listen):
-    found = reader.listen_of(Directive("listen", text.split(), "f", 1))
+    found = reader.read_listen(Directive("listen", text.split(), "f", 1))
     assert (found and (found.address, found.port, found.tls)) == listen
