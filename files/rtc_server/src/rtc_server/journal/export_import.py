@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..strict_json import dumps, loads
-from . import flush, memtable, schema, wal
+from . import checkpoint, flush, memtable, schema, wal
 from .base import JournalError
 from .record import decode_record
 from .schema import SPAN
@@ -143,6 +143,7 @@ def _open_exclusively(path: str) -> Iterator[sqlite3.Connection]:
     """One transaction in a journal that no server uses: all of the block or nothing. Raises JournalError."""
     lock = schema.lock(path)
     try:
+        checkpoint.rewrite(path)
         with contextlib.closing(schema.connect(path, write=True)) as db:
             schema.prepare(db, path)
             with schema.transaction(db):

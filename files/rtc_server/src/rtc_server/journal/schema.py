@@ -66,11 +66,24 @@ def connect(path: str, *, write: bool, timeout: float = 5.0) -> sqlite3.Connecti
     )
     try:
         if write:
-            db.execute("PRAGMA journal_mode=WAL")
+            (mode,) = db.execute("PRAGMA journal_mode=WAL").fetchone()
+            if mode != "wal":  # it could not be switched on, and SQLite goes on without it
+                raise sqlite3.OperationalError(f"SQLite's own write-ahead log cannot be used, it offers {mode!r}")
             db.execute("PRAGMA synchronous=" + SYNCED)
             db.execute("PRAGMA journal_size_limit=67108864")
-            db.execute("PRAGMA wal_autocheckpoint=65536")  # pages; checkpoint.py does it before
+            db.execute("PRAGMA wal_autocheckpoint=0")  # it would hide a sync that fails; checkpoint.py does not
         db.execute("PRAGMA foreign_keys=OFF")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def connect_anchor(path: str) -> sqlite3.Connection:
+    """A connection that only keeps SQLite's own WAL in being: one that cannot write leaves it when it is closed."""
+    db = connect(path, write=False)
+    try:
+        db.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except BaseException:
         db.close()
         raise
@@ -177,8 +190,9 @@ def lock(path: str) -> int:
         holder = os.pread(fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
         os.close(fd)
         raise JournalInUse(f"{path} is in use by process {holder}: stop that server first") from exc
-    os.ftruncate(fd, 0)
-    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+    with contextlib.suppress(OSError):  # only for those who want to know who has it; the disk may be full
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
     return fd
 
 

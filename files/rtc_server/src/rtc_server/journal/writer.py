@@ -34,6 +34,7 @@ MAX_WAL_BYTES = 96 << 20
 _DELETE_BATCH = 5_000  # compacted changes deleted between two commits
 _PAGE = 4096  # bytes that SQLite writes at least for a change
 _MAX_PROJECTS = 100_000
+_MAX_PATIENCE = 60.0  # seconds between checks of a file that is damaged
 
 
 class _ProjectState:
@@ -56,6 +57,8 @@ class Writer:
         self.in_use = False
         self._lock: int | None = None
         self._db: sqlite3.Connection | None = None
+        self._anchor: sqlite3.Connection | None = None  # while it is open, closing _db is no checkpoint
+        self._distrusted = True  # SQLite's own WAL may have pages that could not be synced
         self._projects: dict[str, _ProjectState] = {}
         self._wal: wal.Wal | None = None
         # What is being flushed, which the other file of the write-ahead log has, and what is in the file that is
@@ -73,12 +76,17 @@ class Writer:
         if self._db is None:
             if self._lock is None:
                 self._lock = schema.lock(self.path)
+            if self._distrusted:
+                checkpoint.rewrite(self.path)
+                self._distrusted = False
             db = schema.connect(self.path, write=True)
             try:
+                self._anchor = schema.connect_anchor(self.path)
                 schema.prepare(db, self.path)
                 self._recover(db)
             except BaseException:
                 db.close()
+                self.close()
                 raise
             self._db = db
         return self._db
@@ -93,8 +101,12 @@ class Writer:
         self._wal = wal.Wal(self.path, log_id)
 
     def close(self) -> None:
-        """Close the files; what is not flushed stays in the write-ahead log."""
-        self._checkpoint.wait()
+        """Close the files; what is not flushed stays in the write-ahead log.
+
+        SQLite's own WAL stays, too: the last connection to close would put it into the file, although parts of it may
+        not be on the disk, and a power cut amid that would leave neither whole.
+        """
+        self._checkpoint.reset()
         if self._wal is not None:
             self._wal.close()
             self._wal = None
@@ -104,21 +116,33 @@ class Writer:
             except sqlite3.Error as exc:
                 logger.warning("closing %s: %s", self.path, exc)
             self._db = None
+        self._close_anchor()
+
+    def _close_anchor(self) -> None:
+        if self._anchor is not None:
+            self._anchor.close()
+            self._anchor = None
 
     def flush_and_close(self) -> None:
         """Flush everything and close, so that the file alone is the whole journal."""
         while self._has_maintenance() and self.run_maintenance() == 0.0:
             pass
-        complete = False
+        complete, trusted = False, self.fault is None
         if self._db is not None and not self._unflushed:
             try:
                 self._db.execute("DELETE FROM meta WHERE key='log'")
                 complete = True
             except sqlite3.Error as exc:  # then the log stays; the next start finds that all of it is flushed
+                trusted = False
                 logger.warning("closing %s: %s", self.path, exc)
+        if trusted:
+            self._close_anchor()
         self.close()
         if complete:
-            wal.remove(self.path)
+            try:
+                wal.remove(self.path)
+            except OSError as exc:  # nothing in it counts any more; the next start empties it
+                logger.warning("closing %s: %s", self.path, exc)
 
     def _has_maintenance(self) -> bool:
         wal_used = self._wal is not None and self._wal.used > 0
@@ -169,20 +193,21 @@ class Writer:
 
     def probe(self) -> None:
         """Try to write something, to learn whether the cause of a fault is gone."""
-        started = time.monotonic()
-        if started < self._retry_at:
+        if time.monotonic() < self._retry_at:
             return
+        patience = 0.0
         try:
             db = self.open()
             if self._suspect:
+                started = time.monotonic()
                 (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
+                patience = min(_MAX_PATIENCE, 10 * (time.monotonic() - started))  # checking a big file takes long
                 if found != "ok":
                     raise sqlite3.DatabaseError("database disk image is malformed: restore a copy or an export")
             schema.set_meta(db, "probe", str(time.time()))
         except Exception as exc:  # as in commit: the thread must live on
             self._fail(exc)
-            now = time.monotonic()
-            self._retry_at = max(self._retry_at, now + 10 * (now - started))  # checking a big file takes long
+            self._retry_at = max(self._retry_at, time.monotonic() + patience)
         else:
             self._clear_fault()
 
@@ -280,6 +305,9 @@ class Writer:
         base, last = db.execute(
             "SELECT base, snapshot_revision FROM project WHERE number=?", (state.number,)
         ).fetchone()
+        if at == last and self._is_snapshot(db, state.number, request.snapshot.data):
+            self._compacted.append((state.number, base))
+            return Outcome(request, at, base=base)  # it failed, and was kept all the same
         if not last < at <= state.revision:
             message = f"a snapshot is of a revision after {last} and not after {state.revision}"
             return Outcome(request, code="stale", message=message)
@@ -295,6 +323,12 @@ class Writer:
         self._sqlite_wal_bytes += len(request.snapshot.data)
         self._compacted.append((state.number, base))
         return Outcome(request, at, base=base)
+
+    @staticmethod
+    def _is_snapshot(db: sqlite3.Connection, number: int, data: str) -> bool:
+        """Whether the project's snapshot has these data."""
+        query = "SELECT 1 FROM project WHERE number=? AND snapshot=?"
+        return db.execute(query, (number, data)).fetchone() is not None
 
     # --- flushing, and what else can wait ---------------------------------------------------
 
@@ -352,9 +386,8 @@ class Writer:
         waiting = {name: records.records for name, records in flushing.items()}
         flushed = self._flush(db, flushing, memtable.take_first(waiting, flush.FLUSH_BATCH))
         if not flushing:
-            # A synced transaction takes the unsynced ones before it along. The key's name is the format's; its value is
-            # of no use.
-            schema.set_meta(db, "filed", str(time.time()))
+            # A synced transaction takes the unsynced ones before it along, so what it says is true once it is there.
+            schema.set_meta(db, "filed", self._wal.flushed)
         return flushed
 
     def _flush(self, db: sqlite3.Connection, table: MemTable, some: dict[str, list[Record]]) -> int:
@@ -403,6 +436,7 @@ class Writer:
         reason = str(exc) if isinstance(exc, JournalError) else f"{self.path}: {exc}"
         if isinstance(exc, sqlite3.DatabaseError) and not isinstance(exc, sqlite3.OperationalError):
             self._suspect = True
+        self._distrusted |= not isinstance(exc, JournalError)
         self.in_use = isinstance(exc, JournalInUse)
         if self.fault != reason:
             logger.error("the journal refuses changes: %s", reason)
