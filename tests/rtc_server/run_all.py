@@ -19,13 +19,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-LONG = {
-    "HYPOTHESIS_PROFILE": "thorough",
-    "RTC_KILLS": "60",
-    "RTC_SILENT": "1000",
-    "RTC_FUZZ": "4000",
-    "RTC_CRASH": "long",
-}
+LONG = {"HYPOTHESIS_PROFILE": "thorough", "RTC_KILLS": "60", "RTC_SILENT": "1000", "RTC_FUZZ": "4000", "RTC_CRASH": "long"}
 
 
 def main() -> int:

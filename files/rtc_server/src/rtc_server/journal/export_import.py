@@ -147,7 +147,7 @@ def _open_exclusively(path: str) -> Iterator[sqlite3.Connection]:
         with contextlib.closing(schema.connect(path, write=True)) as db:
             schema.prepare(db, path)
             with schema.transaction(db):
-                flush.flush_all(db, path)
+                flush.flush_all(db, wal.read_batches(db, path))
                 yield db
             wal.remove(path)
     except (sqlite3.Error, OSError) as exc:

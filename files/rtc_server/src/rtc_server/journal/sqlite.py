@@ -126,11 +126,11 @@ class SqliteJournal:
             self._waiting, self._waiting_bytes = [], 0
         self._queue.put(batch)
 
-    def _done(self, outcomes: list[Outcome]) -> None:
+    def _done(self, found: list[Outcome], outcomes: list[Outcome]) -> None:
         self.batches += 1
         self.requests += len(outcomes)
         try:
-            self._on_outcomes(outcomes)
+            self._on_outcomes(found + outcomes if found else outcomes)
         finally:
             if self._waiting:
                 self._loop.call_soon(self._hand_over)
@@ -152,8 +152,11 @@ class SqliteJournal:
                 break
             if not batch:
                 writer.probe()
+                if found := writer.take_found():
+                    self._loop.call_soon_threadsafe(self._on_outcomes, found)
             else:
-                self._loop.call_soon_threadsafe(self._done, writer.commit(batch))
+                outcomes = writer.commit(batch)
+                self._loop.call_soon_threadsafe(self._done, writer.take_found(), outcomes)
                 writer.enforce_backlog_limit(len(batch))
             wait = _IDLE
         writer.flush_and_close()

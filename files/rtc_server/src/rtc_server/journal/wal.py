@@ -80,6 +80,11 @@ class Wal:
         return self._offset
 
     @property
+    def last_number(self) -> int:
+        """Number of the last batch that was written whole."""
+        return self._number
+
+    @property
     def flushed(self) -> str:
         """What table ``meta`` is to say once all but the file that is written is flushed: the log's id, and the number
         of the last batch before that file."""

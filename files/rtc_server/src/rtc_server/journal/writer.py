@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from . import checkpoint, flush, memtable, schema, wal
 from .base import Change, Compact, JournalError, JournalInUse, Outcome, Submission
 from .checkpoint import Checkpoint
+from .late import LateChanges
 from .memtable import MemTable, ProjectRecords
 from .record import Record, decode_record, encode_record, find_record
 from .schema import ORDERED, SPAN, SYNCED
@@ -68,6 +69,9 @@ class Writer:
         self._sqlite_wal_bytes = 0  # roughly, in SQLite's own WAL
         self._checkpoint = Checkpoint(path)
         self._compacted: list[tuple[int, int]] = []  # number, base: changes up to the base can be deleted
+        self._known = False  # the memtables are what is not flushed
+        self._late = LateChanges()
+        self._found: list[Outcome] = []
         self._retry_at = 0.0
         self._suspect = False  # the file is damaged, until a check finds that it is not
 
@@ -94,11 +98,21 @@ class Writer:
     def _recover(self, db: sqlite3.Connection) -> None:
         """Flush what the write-ahead log has (it knows what became of a commit that failed), and begin another log."""
         with schema.transaction(db):
-            log_id = flush.flush_all(db, self.path)
+            batches = wal.read_batches(db, self.path)
+            self._late.note_batches(batches)
+            log_id = flush.flush_all(db, batches)
         self._memtables = ({}, {})
         self._unflushed = self._unflushed_bytes = 0
         self._projects.clear()
         self._wal = wal.Wal(self.path, log_id)
+        self._known = True
+        self._found += self._late.take(db)
+
+    def take_found(self) -> list[Outcome]:
+        """Changes that were refused, and that turned out to be kept when the journal was opened again: in order, before
+        all whose outcome is reported later."""
+        found, self._found = self._found, []
+        return found
 
     def close(self) -> None:
         """Close the files; what is not flushed stays in the write-ahead log.
@@ -156,8 +170,9 @@ class Writer:
 
     def unflushed(self, project: str) -> list[Record] | None:
         """A project's changes that may not be flushed yet, in order; for any thread, before it reads the tables.
-        None when the writer does not know: it has not been able to open the journal."""
-        if self._db is None and self.fault is not None and not self._unflushed:
+        None when the writer does not know: it has not been able to open the journal. After a failure they are those
+        that were acknowledged, whatever the log has."""
+        if not self._known and self.fault is not None:
             return None
         flushing, active = self._memtables
         # copies, because the committing thread adds and removes meanwhile
@@ -443,6 +458,8 @@ class Writer:
         self.fault = reason
         self._retry_at = time.monotonic() + RETRY
         self._projects.clear()
+        if self._wal is not None:
+            self._late.note_failure(self._wal)
         self.close()  # rolls back
 
     def _clear_fault(self) -> None:
