@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Changes whose commit failed and that are kept all the same.
 
-A write may fail after its bytes have reached the disk. Then the changes were refused, and only the log knows, when it is
-read again, that they are kept. They have their revisions, so they must be delivered before any later change is.
+A write may fail after its bytes have reached the disk. Then the changes were refused, and only the log knows, when it
+is read again, that they are kept. They have their revisions, so they must be delivered before any later change is.
 """
 
 from __future__ import annotations

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
 import queue
 import sqlite3
 import threading
@@ -21,6 +20,7 @@ from typing import TypeVar
 
 from . import memtable, schema, wal
 from .base import Change, Head, JournalError, JournalInUse, OnOutcomes, Outcome, Snapshot, Submission
+from .lock import resolve
 from .record import Record, decode_record
 from .schema import SPAN
 from .writer import RETRY, Request, Writer
@@ -38,7 +38,7 @@ class SqliteJournal:
     into."""
 
     def __init__(self, path: str, writer: Writer | None = None) -> None:
-        self.path = os.path.abspath(path)
+        self.path = resolve(path)
         self._writer = writer or Writer(self.path)
         self._queue: queue.SimpleQueue[Sequence[Request] | None] = queue.SimpleQueue()
         self._waiting: list[Request] = []

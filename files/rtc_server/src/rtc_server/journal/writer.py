@@ -9,7 +9,6 @@ import contextlib
 import itertools
 import json
 import logging
-import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,6 +17,7 @@ from . import checkpoint, flush, memtable, schema, wal
 from .base import Change, Compact, JournalError, JournalInUse, Outcome, Submission
 from .checkpoint import Checkpoint
 from .late import LateChanges
+from .lock import Lock, resolve
 from .memtable import MemTable, ProjectRecords
 from .record import Record, decode_record, encode_record, find_record
 from .schema import ORDERED, SPAN, SYNCED
@@ -53,10 +53,10 @@ class Writer:
     """One journal. Only the committing thread calls it, apart from :meth:`unflushed`."""
 
     def __init__(self, path: str) -> None:
-        self.path = path
+        self.path = path = resolve(path)
         self.fault: str | None = None
         self.in_use = False
-        self._lock: int | None = None
+        self._lock: Lock | None = None
         self._db: sqlite3.Connection | None = None
         self._anchor: sqlite3.Connection | None = None  # while it is open, closing _db is no checkpoint
         self._distrusted = True  # SQLite's own WAL may have pages that could not be synced
@@ -78,8 +78,10 @@ class Writer:
     def open(self) -> sqlite3.Connection:
         """The connection. Raises JournalError, sqlite3.Error, OSError."""
         if self._db is None:
+            if self._lock is not None and not self._lock.is_current():
+                self.unlock()
             if self._lock is None:
-                self._lock = schema.lock(self.path)
+                self._lock = Lock(self.path)
             if self._distrusted:
                 checkpoint.rewrite(self.path)
                 self._distrusted = False
@@ -165,7 +167,7 @@ class Writer:
     def unlock(self) -> None:
         """Let another process have the journal."""
         if self._lock is not None:
-            os.close(self._lock)
+            self._lock.release()
             self._lock = None
 
     def unflushed(self, project: str) -> list[Record] | None:
