@@ -74,7 +74,7 @@ def batch_at(content: bytes, at: int, log_id: bytes) -> tuple[Batch, int] | None
         return None
 
 
-def needed_batches(path: Path, log_id: bytes) -> list[Batch]:
+def needed_batches(path: Path, log_id: bytes, filed: str) -> list[Batch]:
     """Section 7, step 4."""
     found: dict[int, Batch] = {}
     for name in ("-log0", "-log1"):
@@ -91,9 +91,11 @@ def needed_batches(path: Path, log_id: bytes) -> list[Batch]:
     if not found:
         return []
     numbers = range(found[max(found)].first_needed, max(found) + 1)
-    if any(number not in found for number in numbers):
+    match = re.fullmatch(r"([0-9a-f]{16}) (\d+)", filed)
+    covered = int(match[2]) if match and match[1] == log_id.hex() else 0
+    if any(number not in found and number > covered for number in numbers):
         raise Damage("a batch is missing")
-    return [found[number] for number in numbers]
+    return [found[number] for number in numbers if number in found]
 
 
 def records_of(batch: Batch) -> list[tuple[int, int, tuple[str, str, int, str]]]:
@@ -117,7 +119,8 @@ def read_journal(path: Path) -> dict[str, Project]:
         assert db.execute("PRAGMA application_id").fetchone() == (0x52544331,)
         assert db.execute("PRAGMA user_version").fetchone() == (2,)
         log_id = db.execute("SELECT value FROM meta WHERE key='log'").fetchone()
-        batches = needed_batches(path, bytes.fromhex(log_id[0])) if log_id else []
+        filed = db.execute("SELECT value FROM meta WHERE key='filed'").fetchone()
+        batches = needed_batches(path, bytes.fromhex(log_id[0]), filed[0] if filed else "") if log_id else []
         db.execute("BEGIN")
         projects: dict[int, Project] = {}
         names: dict[int, str] = {}

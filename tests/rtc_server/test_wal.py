@@ -160,6 +160,30 @@ def test_a_file_that_is_gone(path: Path, written: wal.Wal) -> None:
         found(path)
 
 
+def test_a_missing_batch_that_is_flushed_is_not_missed(path: Path, written: wal.Wal) -> None:
+    """Up to the number that table ``meta`` has, but only if it is of the same log."""
+    for text in ("one", "two", "three", "four"):
+        written.append(text)
+    file = Path(wal.file_names(str(path))[0])
+    content = file.read_bytes()
+    file.write_bytes(content[: wal.BLOCK] + bytes(wal.BLOCK) + content[2 * wal.BLOCK :])
+    for filed, whole in (
+        (None, False),
+        (f"{LOG_ID.hex()} 1", False),
+        (f"{LOG_ID.hex()} 2", True),
+        (f"{bytes(8).hex()} 2", False),
+        ("1700000000.5", False),
+        (f"{LOG_ID.hex()} 2.5", False),
+    ):
+        with meta() as db:
+            db.execute("INSERT INTO meta VALUES ('filed', ?)", (filed,))
+            if whole:
+                assert wal.read_batches(db, str(path)) == [(1, "one"), (3, "three"), (4, "four")]
+            else:
+                with pytest.raises(JournalError, match="batch 2 of the journal's write-ahead log is damaged"):
+                    wal.read_batches(db, str(path))
+
+
 def forge(log_id: bytes) -> str:
     """A whole block that would pass for a batch of the log of that id."""
     batches = [wal.encode_batch(log_id, number, 1, "") for number in range(100, 1000)]

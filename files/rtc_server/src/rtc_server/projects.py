@@ -44,6 +44,7 @@ class Projects:
         self._limits = limits
         self.loaded: dict[str, Project] = {}
         self._loading: dict[str, asyncio.Future[Project]] = {}
+        self._outdated: set[str] = set()  # are being loaded, and what was read of them may be too old
         self._unannounced: dict[Project, None] = {}
         self.delivered = 0
         self.resyncs = 0
@@ -63,11 +64,15 @@ class Projects:
     async def _load(self, name: str) -> Project:
         try:
             head = await self.journal.read_head(name)
+            while name in self._outdated:
+                self._outdated.discard(name)
+                head = await self.journal.read_head(name)
         except JournalError as exc:
             logger.error("project cannot be read: %s", exc)
             raise Refusal(UNAVAILABLE, "the project cannot be read at present; try again") from exc
         finally:
             del self._loading[name]
+            self._outdated.discard(name)
         project = self.loaded[name] = Project(name, head, self._namespace.room(name))
         # those who asked for it take hold of it in this turn or the next ones; otherwise it goes again
         self._engine.loop.call_later(5.0, self.release, project)
@@ -229,20 +234,25 @@ class Projects:
         publish, prepare = namespace.hub.publish, namespace.prepare
         for outcome in outcomes:
             request = outcome.request
-            pending: Pending = request.context
+            pending: Pending | None = request.context
+            if pending is None:
+                self._deliver_found(outcome, request)
+                continue
             socket, project, number = pending
             project.holds -= 1
             if outcome.code:
                 self._refuse(socket, number, Refusal(outcome.code, outcome.message), request)
             elif isinstance(request, Submission):
-                if not outcome.duplicate:
-                    if outcome.revision != project.tail.last + 1:
+                if outcome.duplicate:
+                    if outcome.revision > project.tail.last:
                         self._resync(project, outcome)
-                    else:
-                        text = project.add_committed(request, outcome.revision, outcome.time)
-                        self.delivered += 1
-                        if project.room.members:
-                            publish(project.room, prepare(f'["change",{text}]'))
+                elif outcome.revision != project.tail.last + 1:
+                    self._resync(project, outcome)
+                else:
+                    text = project.add_committed(request, outcome.revision, outcome.time)
+                    self.delivered += 1
+                    if project.room.members:
+                        publish(project.room, prepare(f'["change",{text}]'))
                 if number is not None:
                     more = ',"duplicate":true' if outcome.duplicate else ""
                     socket.answer_text(number, f'[{{"ok":true,"revision":{outcome.revision}{more}}}]')
@@ -252,6 +262,22 @@ class Projects:
                     socket.answer_text(number, f'[{{"ok":true,"revision":{outcome.revision},"base":{outcome.base}}}]')
             if not project.holds:
                 self.release(project)
+
+    def _deliver_found(self, outcome: Outcome, request: Submission | Compact) -> None:
+        """A change was refused, and turned out to be kept: deliver it, unless those here have it already."""
+        if request.project in self._loading:
+            self._outdated.add(request.project)
+        project = self.loaded.get(request.project)
+        if project is None or isinstance(request, Compact) or outcome.revision <= project.revision:
+            return
+        if outcome.revision != project.revision + 1:
+            self._resync(project, outcome)
+            return
+        logger.warning("project: revision %d was refused, but is kept: it is delivered now", outcome.revision)
+        text = project.add_committed(request, outcome.revision, outcome.time)
+        self.delivered += 1
+        if project.room.members:
+            self._namespace.hub.publish(project.room, self._namespace.prepare(f'["change",{text}]'))
 
     @staticmethod
     def _refuse(socket: Socket, number: int | None, refusal: Refusal, request: Submission | Compact) -> None:

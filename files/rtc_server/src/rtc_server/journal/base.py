@@ -89,7 +89,9 @@ class Outcome:
     """What became of a request.
 
     ``code`` is empty when it is durable; ``duplicate`` means that it was before: nothing new is to be
-    delivered. Otherwise ``code`` is an error code of the contract and ``message`` says why.
+    delivered. A request that the journal made itself, without a context, is a change that was refused
+    (``unavailable``) and turned out to be kept: it is to be delivered, and nobody waits for it. Otherwise ``code`` is
+    an error code of the contract and ``message`` says why.
     """
 
     request: Submission | Compact

@@ -18,8 +18,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..strict_json import dumps, loads
-from . import flush, memtable, schema, wal
+from . import checkpoint, flush, memtable, schema, wal
 from .base import JournalError
+from .lock import Lock, resolve
 from .record import decode_record
 from .schema import SPAN
 
@@ -28,6 +29,7 @@ FORMAT = "rtc-journal/1"
 
 def export_project(path: str, project: str) -> Iterator[str]:
     """The lines of an export, all of one moment, also while a server writes. Raises JournalError."""
+    path = resolve(path)
     with schema.open_for_reading(path) as db:
         batches = wal.read_batches(db, path)  # before the tables: see there
         db.execute("BEGIN")
@@ -141,18 +143,20 @@ def _parse_line(number: int, text: str) -> dict[str, Any]:
 @contextlib.contextmanager
 def _open_exclusively(path: str) -> Iterator[sqlite3.Connection]:
     """One transaction in a journal that no server uses: all of the block or nothing. Raises JournalError."""
-    lock = schema.lock(path)
+    path = resolve(path)
+    lock = Lock(path)
     try:
+        checkpoint.rewrite(path)
         with contextlib.closing(schema.connect(path, write=True)) as db:
             schema.prepare(db, path)
             with schema.transaction(db):
-                flush.flush_all(db, path)
+                flush.flush_all(db, wal.read_batches(db, path))
                 yield db
             wal.remove(path)
     except (sqlite3.Error, OSError) as exc:
         raise JournalError(f"{path}: {exc}") from exc
     finally:
-        schema.unlock(lock)
+        lock.release()
 
 
 def read_json_lines(text: Iterable[bytes]) -> Iterator[str]:

@@ -9,7 +9,7 @@ import secrets
 import sqlite3
 from collections.abc import Iterator
 
-from . import memtable, wal
+from . import memtable
 from .record import Record, decode_record
 from .schema import SPAN, set_meta
 
@@ -32,13 +32,13 @@ def flush(db: sqlite3.Connection, records: dict[str, list[Record]]) -> None:
     _insert(db, "change_id", 4, ids)
 
 
-def flush_all(db: sqlite3.Connection, path: str) -> bytes:
-    """Flush everything, within the caller's transaction, which has the journal to itself.
+def flush_all(db: sqlite3.Connection, batches: list[tuple[int, str]]) -> bytes:
+    """Flush everything in the log's batches, within the caller's transaction, which has the journal to itself.
 
     Returns the id of the next write-ahead log; once the transaction is committed, the present log no longer counts.
     Raises JournalError when a batch is damaged.
     """
-    unflushed = memtable.load_unflushed(db, wal.read_batches(db, path))
+    unflushed = memtable.load_unflushed(db, batches)
     while unflushed:
         records = memtable.take_first(unflushed, FLUSH_BATCH)
         flush(db, records)

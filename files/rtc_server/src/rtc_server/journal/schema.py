@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import secrets
 import sqlite3
 from collections.abc import Iterator
 
-from .base import JournalError, JournalInUse
+from .base import JournalError
+from .lock import refuse_hard_links
 
 APPLICATION_ID = 0x52544331  # "RTC1": PRAGMA application_id
 VERSION = 2  # PRAGMA user_version
@@ -66,11 +66,24 @@ def connect(path: str, *, write: bool, timeout: float = 5.0) -> sqlite3.Connecti
     )
     try:
         if write:
-            db.execute("PRAGMA journal_mode=WAL")
+            (mode,) = db.execute("PRAGMA journal_mode=WAL").fetchone()
+            if mode != "wal":  # it could not be switched on, and SQLite goes on without it
+                raise sqlite3.OperationalError(f"SQLite's own write-ahead log cannot be used, it offers {mode!r}")
             db.execute("PRAGMA synchronous=" + SYNCED)
             db.execute("PRAGMA journal_size_limit=67108864")
-            db.execute("PRAGMA wal_autocheckpoint=65536")  # pages; checkpoint.py does it before
+            db.execute("PRAGMA wal_autocheckpoint=0")  # it would hide a sync that fails; checkpoint.py does not
         db.execute("PRAGMA foreign_keys=OFF")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def connect_anchor(path: str) -> sqlite3.Connection:
+    """A connection that only keeps SQLite's own WAL in being: one that cannot write leaves it when it is closed."""
+    db = connect(path, write=False)
+    try:
+        db.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except BaseException:
         db.close()
         raise
@@ -100,6 +113,7 @@ def _make_uri(path: str, options: str) -> str:
 def open_for_reading(path: str) -> Iterator[sqlite3.Connection]:
     """A reading connection to a journal for the block; errors of SQLite and the system become JournalErrors."""
     try:
+        refuse_hard_links(path)
         with contextlib.closing(connect_reader(path)) as db:
             check(db, path)
             yield db
@@ -159,32 +173,6 @@ def check(db: sqlite3.Connection, path: str, *, empty_ok: bool = False) -> int:
             "install that version again, or restore an export made with this one"
         )
     return version
-
-
-def lock(path: str) -> int:
-    """Hold the journal for this process (a file descriptor; the lock ends with it). Raises JournalError,
-    JournalInUse when another process holds it."""
-    name = path + ".lock"
-    try:
-        fd = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as exc:
-        raise JournalError(
-            f"{name} cannot be opened: {exc.strerror}; the server's user must own its directory"
-        ) from exc
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as exc:
-        holder = os.pread(fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
-        os.close(fd)
-        raise JournalInUse(f"{path} is in use by process {holder}: stop that server first") from exc
-    os.ftruncate(fd, 0)
-    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
-    return fd
-
-
-def unlock(fd: int) -> None:
-    """Release the journal. The lock's file stays: removing it would let two processes hold different ones."""
-    os.close(fd)
 
 
 def _split_statements(script: str) -> list[str]:

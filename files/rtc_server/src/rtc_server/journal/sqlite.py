@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
 import queue
 import sqlite3
 import threading
@@ -21,6 +20,7 @@ from typing import TypeVar
 
 from . import memtable, schema, wal
 from .base import Change, Head, JournalError, JournalInUse, OnOutcomes, Outcome, Snapshot, Submission
+from .lock import resolve
 from .record import Record, decode_record
 from .schema import SPAN
 from .writer import RETRY, JournalRequest, Writer
@@ -38,7 +38,7 @@ class SqliteJournal:
     into."""
 
     def __init__(self, path: str, writer: Writer | None = None) -> None:
-        self.path = os.path.abspath(path)
+        self.path = resolve(path)
         self._writer = writer or Writer(self.path)
         self._queue: queue.SimpleQueue[Sequence[JournalRequest] | None] = queue.SimpleQueue()
         self._waiting: list[JournalRequest] = []
@@ -126,11 +126,11 @@ class SqliteJournal:
             self._waiting, self._waiting_bytes = [], 0
         self._queue.put(batch)
 
-    def _done(self, outcomes: list[Outcome]) -> None:
+    def _done(self, found: list[Outcome], outcomes: list[Outcome]) -> None:
         self.batches += 1
         self.requests += len(outcomes)
         try:
-            self._on_outcomes(outcomes)
+            self._on_outcomes(found + outcomes if found else outcomes)
         finally:
             if self._waiting:
                 self._loop.call_soon(self._hand_over)
@@ -152,8 +152,11 @@ class SqliteJournal:
                 break
             if not batch:
                 writer.probe()
+                if found := writer.take_found():
+                    self._loop.call_soon_threadsafe(self._on_outcomes, found)
             else:
-                self._loop.call_soon_threadsafe(self._done, writer.commit(batch))
+                outcomes = writer.commit(batch)
+                self._loop.call_soon_threadsafe(self._done, writer.take_found(), outcomes)
                 writer.enforce_backlog_limit(len(batch))
             wait = _IDLE
         writer.flush_and_close()

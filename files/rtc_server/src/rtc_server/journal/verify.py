@@ -10,6 +10,7 @@ import sqlite3
 from ..strict_json import loads
 from . import memtable, schema, wal
 from .base import Change, JournalError
+from .lock import resolve
 from .record import decode_record
 from .schema import SPAN
 
@@ -21,6 +22,7 @@ def verify_journal(path: str) -> tuple[list[str], dict[str, int]]:
     """
     wrong: list[str] = []
     counts = {"projects": 0, "changes": 0, "snapshots": 0}
+    path = resolve(path)
     with schema.open_for_reading(path) as db:
         try:
             batches = wal.read_batches(db, path)  # before the tables: see there

@@ -79,6 +79,17 @@ class Wal:
         """Bytes of the batches in the file that is written."""
         return self._offset
 
+    @property
+    def last_number(self) -> int:
+        """Number of the last batch that was written whole."""
+        return self._number
+
+    @property
+    def flushed(self) -> str:
+        """What table ``meta`` is to say once all but the file that is written is flushed: the log's id, and the number
+        of the last batch before that file."""
+        return f"{self._log_id.hex()} {self._first_active - 1}"
+
     def append(self, text: str) -> None:
         """Write a batch. When this returns, the batch survives a power cut; when it raises, only reading the file tells
         whether it does."""
@@ -161,9 +172,10 @@ def read_batches(db: sqlite3.Connection, path: str) -> list[tuple[int, str]]:
             return []
         last = max(found)
         first_needed, _ = found[last]
-        missing = [number for number in range(first_needed, last) if number not in found]
+        flushed = _read_flushed(db, row[0])  # after the files: what it covers, the tables have
+        missing = [number for number in range(max(first_needed, flushed + 1), last) if number not in found]
         if not missing:
-            return [(number, found[number][1]) for number in range(first_needed, last + 1)]
+            return [(number, found[number][1]) for number in range(first_needed, last + 1) if number in found]
         time.sleep(0.01 * attempt)  # perhaps a file was written over while it was read
     raise make_damage_error(missing[0])
 
@@ -178,6 +190,13 @@ def remove(path: str) -> None:
 def make_damage_error(number: int) -> JournalError:
     """The error that reports a batch which is missing or not as it was written."""
     return JournalError(f"batch {number} of the journal's write-ahead log is damaged: restore a copy or an export")
+
+
+def _read_flushed(db: sqlite3.Connection, log_id: str) -> int:
+    """Number of the last batch that is flushed for good, as table ``meta`` has it; 0 when it has none of that log."""
+    row = db.execute("SELECT value FROM meta WHERE key='filed'").fetchone()
+    of, _, number = str(row[0] if row else "").partition(" ")
+    return int(number) if of == log_id and number.isdecimal() else 0
 
 
 def _parse_log_id(path: str, value: object) -> bytes:

@@ -16,6 +16,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from . import checkpoint, flush, memtable, schema, wal
 from .base import Change, Compact, JournalError, JournalInUse, Outcome, Submission
 from .checkpoint import Checkpoint
+from .late import LateChanges
+from .lock import Lock, resolve
 from .memtable import MemTable, ProjectRecords
 from .record import Record, decode_record, encode_record, find_record
 from .schema import ORDERED, SPAN, SYNCED
@@ -33,6 +35,7 @@ MAX_WAL_BYTES = 96 << 20
 _DELETE_BATCH = 5_000  # compacted changes deleted between two commits
 _PAGE = 4096  # bytes that SQLite writes at least for a change
 _MAX_PROJECTS = 100_000
+_MAX_PATIENCE = 60.0  # seconds between checks of a file that is damaged
 
 
 class _ProjectState:
@@ -50,11 +53,13 @@ class Writer:
     """One journal. Only the committing thread calls it, apart from :meth:`copy_unflushed`."""
 
     def __init__(self, path: str) -> None:
-        self.path = path
+        self.path = path = resolve(path)
         self.fault: str | None = None
         self.in_use = False
-        self._lock: int | None = None
+        self._lock: Lock | None = None
         self._db: sqlite3.Connection | None = None
+        self._anchor: sqlite3.Connection | None = None  # while it is open, closing _db is no checkpoint
+        self._distrusted = True  # SQLite's own WAL may have pages that could not be synced
         self._projects: dict[str, _ProjectState] = {}
         self._wal: wal.Wal | None = None
         # What is being flushed, which the other file of the write-ahead log has, and what is in the file that is
@@ -64,20 +69,30 @@ class Writer:
         self._sqlite_wal_bytes = 0  # roughly, in SQLite's own WAL
         self._checkpoint = Checkpoint(path)
         self._compacted: list[tuple[int, int]] = []  # number, base: changes up to the base can be deleted
+        self._known = False  # the memtables are what is not flushed
+        self._late = LateChanges()
+        self._found: list[Outcome] = []
         self._retry_at = 0.0
         self._suspect = False  # the file is damaged, until a check finds that it is not
 
     def open(self) -> sqlite3.Connection:
         """The connection. Raises JournalError, sqlite3.Error, OSError."""
         if self._db is None:
+            if self._lock is not None and not self._lock.is_current():
+                self.unlock()
             if self._lock is None:
-                self._lock = schema.lock(self.path)
+                self._lock = Lock(self.path)
+            if self._distrusted:
+                checkpoint.rewrite(self.path)
+                self._distrusted = False
             db = schema.connect(self.path, write=True)
             try:
+                self._anchor = schema.connect_anchor(self.path)
                 schema.prepare(db, self.path)
                 self._recover(db)
             except BaseException:
                 db.close()
+                self.close()
                 raise
             self._db = db
         return self._db
@@ -85,15 +100,29 @@ class Writer:
     def _recover(self, db: sqlite3.Connection) -> None:
         """Flush what the write-ahead log has (it knows what became of a commit that failed), and begin another log."""
         with schema.transaction(db):
-            log_id = flush.flush_all(db, self.path)
+            batches = wal.read_batches(db, self.path)
+            self._late.note_batches(batches)
+            log_id = flush.flush_all(db, batches)
         self._memtables = ({}, {})
         self._unflushed = self._unflushed_bytes = 0
         self._projects.clear()
         self._wal = wal.Wal(self.path, log_id)
+        self._known = True
+        self._found += self._late.take(db)
+
+    def take_found(self) -> list[Outcome]:
+        """Changes that were refused, and that turned out to be kept when the journal was opened again: in order, before
+        all whose outcome is reported later."""
+        found, self._found = self._found, []
+        return found
 
     def close(self) -> None:
-        """Close the files; what is not flushed stays in the write-ahead log."""
-        self._checkpoint.wait()
+        """Close the files; what is not flushed stays in the write-ahead log.
+
+        SQLite's own WAL stays, too: the last connection to close would put it into the file, although parts of it may
+        not be on the disk, and a power cut amid that would leave neither whole.
+        """
+        self._checkpoint.reset()
         if self._wal is not None:
             self._wal.close()
             self._wal = None
@@ -103,21 +132,33 @@ class Writer:
             except sqlite3.Error as exc:
                 logger.warning("closing %s: %s", self.path, exc)
             self._db = None
+        self._close_anchor()
+
+    def _close_anchor(self) -> None:
+        if self._anchor is not None:
+            self._anchor.close()
+            self._anchor = None
 
     def flush_and_close(self) -> None:
         """Flush everything and close, so that the file alone is the whole journal."""
         while self._has_maintenance() and self.run_maintenance() == 0.0:
             pass
-        complete = False
+        complete, trusted = False, self.fault is None
         if self._db is not None and not self._unflushed:
             try:
                 self._db.execute("DELETE FROM meta WHERE key='log'")
                 complete = True
             except sqlite3.Error as exc:  # then the log stays; the next start finds that all of it is flushed
+                trusted = False
                 logger.warning("closing %s: %s", self.path, exc)
+        if trusted:
+            self._close_anchor()
         self.close()
         if complete:
-            wal.remove(self.path)
+            try:
+                wal.remove(self.path)
+            except OSError as exc:  # nothing in it counts any more; the next start empties it
+                logger.warning("closing %s: %s", self.path, exc)
 
     def _has_maintenance(self) -> bool:
         wal_used = self._wal is not None and self._wal.used > 0
@@ -126,13 +167,14 @@ class Writer:
     def unlock(self) -> None:
         """Let another process have the journal."""
         if self._lock is not None:
-            schema.unlock(self._lock)
+            self._lock.release()
             self._lock = None
 
     def copy_unflushed(self, project: str) -> list[Record] | None:
         """A project's changes that may not be flushed yet, in order; for any thread, before it reads the tables.
-        None when the writer does not know: it has not been able to open the journal."""
-        if self._db is None and self.fault is not None and not self._unflushed:
+        None when the writer does not know: it has not been able to open the journal. After a failure they are those
+        that were acknowledged, whatever the log has."""
+        if not self._known and self.fault is not None:
             return None
         flushing, active = self._memtables
         # copies, because the committing thread adds and removes meanwhile
@@ -168,20 +210,21 @@ class Writer:
 
     def probe(self) -> None:
         """Try to write something, to learn whether the cause of a fault is gone."""
-        started = time.monotonic()
-        if started < self._retry_at:
+        if time.monotonic() < self._retry_at:
             return
+        patience = 0.0
         try:
             db = self.open()
             if self._suspect:
+                started = time.monotonic()
                 (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
+                patience = min(_MAX_PATIENCE, 10 * (time.monotonic() - started))  # checking a big file takes long
                 if found != "ok":
                     raise sqlite3.DatabaseError("database disk image is malformed: restore a copy or an export")
             schema.set_meta(db, "probe", str(time.time()))
         except Exception as exc:  # as in commit: the thread must live on
             self._fail(exc)
-            now = time.monotonic()
-            self._retry_at = max(self._retry_at, now + 10 * (now - started))  # checking a big file takes long
+            self._retry_at = max(self._retry_at, time.monotonic() + patience)
         else:
             self._clear_fault()
 
@@ -279,6 +322,9 @@ class Writer:
         base, last = db.execute(
             "SELECT base, snapshot_revision FROM project WHERE number=?", (state.number,)
         ).fetchone()
+        if at == last and self._is_snapshot(db, state.number, request.snapshot.data):
+            self._compacted.append((state.number, base))
+            return Outcome(request, at, base=base)  # it failed, and was kept all the same
         if not last < at <= state.revision:
             message = f"a snapshot is of a revision after {last} and not after {state.revision}"
             return Outcome(request, code="stale", message=message)
@@ -294,6 +340,12 @@ class Writer:
         self._sqlite_wal_bytes += len(request.snapshot.data)
         self._compacted.append((state.number, base))
         return Outcome(request, at, base=base)
+
+    @staticmethod
+    def _is_snapshot(db: sqlite3.Connection, number: int, data: str) -> bool:
+        """Whether the project's snapshot has these data."""
+        query = "SELECT 1 FROM project WHERE number=? AND snapshot=?"
+        return db.execute(query, (number, data)).fetchone() is not None
 
     # --- flushing, and what else can wait ---------------------------------------------------
 
@@ -351,9 +403,8 @@ class Writer:
         waiting = {name: records.records for name, records in flushing.items()}
         flushed = self._flush(db, flushing, memtable.take_first(waiting, flush.FLUSH_BATCH))
         if not flushing:
-            # A synced transaction takes the unsynced ones before it along. The key's name is the format's; its value is
-            # of no use.
-            schema.set_meta(db, "filed", str(time.time()))
+            # A synced transaction takes the unsynced ones before it along, so what it says is true once it is there.
+            schema.set_meta(db, "filed", self._wal.flushed)
         return flushed
 
     def _flush(self, db: sqlite3.Connection, table: MemTable, some: dict[str, list[Record]]) -> int:
@@ -402,12 +453,15 @@ class Writer:
         reason = str(exc) if isinstance(exc, JournalError) else f"{self.path}: {exc}"
         if isinstance(exc, sqlite3.DatabaseError) and not isinstance(exc, sqlite3.OperationalError):
             self._suspect = True
+        self._distrusted |= not isinstance(exc, JournalError)
         self.in_use = isinstance(exc, JournalInUse)
         if self.fault != reason:
             logger.error("the journal refuses changes: %s", reason)
         self.fault = reason
         self._retry_at = time.monotonic() + RETRY
         self._projects.clear()
+        if self._wal is not None:
+            self._late.note_failure(self._wal)
         self.close()  # rolls back
 
     def _clear_fault(self) -> None:
