@@ -48,7 +48,7 @@ class RootFs:
 
         A link that another user made to what is not his is not followed (noted): the path stays as it is then.
         """
-        if self.root == "/" and os.path.realpath(path) == path:
+        if self.root == "/" and _is_plain(path):
             return path
         try:
             with Place(path, root=self.root) as place:
@@ -186,6 +186,18 @@ class RootFs:
             self.note(path, f"{cause.strerror}: run with become to see it")
         elif isinstance(exc, FileError) and not isinstance(cause, OSError):  # not just missing
             self.note(path, str(exc))
+
+
+def _is_plain(path: str) -> bool:
+    """Whether a path leads to something over no link."""
+    try:
+        handle = os.open(path, _LOOK)
+    except (OSError, ValueError):
+        return False
+    try:
+        return _names(f"/proc/self/fd/{handle}") == path
+    finally:
+        os.close(handle)
 
 
 def _names(link: str) -> str:

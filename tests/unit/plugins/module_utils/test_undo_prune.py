@@ -151,7 +151,7 @@ def test_what_is_no_record_of_a_run_stays(records):
     assert sorted(os.listdir(records)) == sorted([run(2), run(0), "mine"])
 
 
-@pytest.mark.parametrize("victim", ["_hand_over", "os.unlink", "shutil.rmtree"])
+@pytest.mark.parametrize("victim", ["_hand_over", "_files_tree.remove", "_files_tree.remove_tree"])
 def test_a_kill_leaves_what_the_next_run_finishes(tmp_path, monkeypatch, victim):
     """The record in the middle goes and leaves its file to the first one; killed before each step."""
     a, b, undo = tmp_path / "a", tmp_path / "b", tmp_path / "undo"
