@@ -137,7 +137,7 @@ def test_a_bundle_that_does_not_start_is_refused_before_the_switch(host):
 
 def test_an_interpreter_that_is_not_there_is_named(host):
     result = host.run("one", host.bundle("one"), python="/nowhere/python3")
-    assert result["failed"] and "/nowhere/python3 cannot be started" in result["msg"]
+    assert result["failed"] and "/nowhere/python3 cannot be looked at" in result["msg"]
     assert host.names() == []
 
 
