@@ -13,6 +13,7 @@ from . import __version__
 from .auth import EDIT, QUERY_SECONDS, VIEW
 from .config import ConfigError, load
 from .journal import JournalError, export_import
+from .journal.repair import repair
 from .journal.verify import verify_journal
 
 
@@ -69,6 +70,13 @@ def _parser() -> argparse.ArgumentParser:
     verify = commands.add_parser("verify-journal", help="check that a journal is whole (the server may run)")
     verify.add_argument("--config", required=True, metavar="FILE")
     verify.set_defaults(run=_verify)
+
+    mend = commands.add_parser(
+        "repair", help="save what is whole of a damaged journal into a new one (no server must run on either)"
+    )
+    mend.add_argument("source", metavar="SOURCE", help="the damaged journal, which is only read")
+    mend.add_argument("target", metavar="TARGET", help="the new journal, which must not exist")
+    mend.set_defaults(run=_repair)
 
     epoch = commands.add_parser(
         "new-epoch", help="after restoring an older copy of the journal: clients start over (the server must not run)"
@@ -135,6 +143,15 @@ def _new_epoch(options: argparse.Namespace) -> int:
     path = load(options.config).journal.path
     export_import.new_epoch(path)
     print(f"{path}: clients will start over")
+    return 0
+
+
+def _repair(options: argparse.Namespace) -> int:
+    lost, counts = repair(options.source, options.target)
+    for loss in lost:
+        print(f"{options.source}: {loss}", file=sys.stderr)
+    counted = ", ".join([f"{number} {what}" for what, number in counts.items()])
+    print(f"{options.target}: saved {counted}; " + ("see above for what is lost" if lost else "nothing is lost"))
     return 0
 
 

@@ -150,8 +150,9 @@ def _open_exclusively(path: str) -> Iterator[sqlite3.Connection]:
         with contextlib.closing(schema.connect(path, write=True)) as db:
             schema.prepare(db, path)
             with schema.transaction(db):
-                flush.flush_all(db, wal.read_batches(db, path))
+                flush.flush_all(db, path)
                 yield db
+                db.execute("DELETE FROM meta WHERE key='log'")
             wal.remove(path)
     except (sqlite3.Error, OSError) as exc:
         raise JournalError(f"{path}: {exc}") from exc

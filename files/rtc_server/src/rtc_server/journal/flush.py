@@ -9,7 +9,7 @@ import secrets
 import sqlite3
 from collections.abc import Iterator
 
-from . import memtable
+from . import memtable, wal
 from .record import Record, decode_record
 from .schema import SPAN, set_meta
 
@@ -32,7 +32,12 @@ def flush(db: sqlite3.Connection, records: dict[str, list[Record]]) -> None:
     _insert(db, "change_id", 4, ids)
 
 
-def flush_all(db: sqlite3.Connection, batches: list[tuple[int, str]]) -> bytes:
+def flush_all(db: sqlite3.Connection, path: str) -> bytes:
+    """:func:`flush_batches` of what the log has. Raises JournalError when it is damaged."""
+    return flush_batches(db, wal.read_batches(db, path))
+
+
+def flush_batches(db: sqlite3.Connection, batches: list[tuple[int, str]]) -> bytes:
     """Flush everything in the log's batches, within the caller's transaction, which has the journal to itself.
 
     Returns the id of the next write-ahead log; once the transaction is committed, the present log no longer counts.

@@ -20,8 +20,11 @@ import sqlite3
 import struct
 import time
 import zlib
+from typing import NamedTuple
 
 from .base import JournalError
+from .loss import REMEDY, describe_gaps, describe_tails, survey
+from .record import decode_record
 
 BLOCK = 4096  # bytes: what any disk takes past the cache
 MAGIC = b"RTCB"
@@ -163,21 +166,72 @@ def read_batches(db: sqlite3.Connection, path: str) -> list[tuple[int, str]]:
     if db.execute("SELECT 1 FROM sqlite_master WHERE name='meta'").fetchone() is None:
         return []
     for attempt in range(5):
-        row = db.execute("SELECT value FROM meta WHERE key='log'").fetchone()
-        found: dict[int, tuple[int, str]] = {}
-        if row is not None:
-            for name in file_names(path):
-                found.update(_scan_file(name, _parse_log_id(path, row[0])))
-        if not found:
-            return []
-        last = max(found)
-        first_needed, _ = found[last]
-        flushed = _read_flushed(db, row[0])  # after the files: what it covers, the tables have
-        missing = [number for number in range(max(first_needed, flushed + 1), last) if number not in found]
-        if not missing:
-            return [(number, found[number][1]) for number in range(first_needed, last + 1) if number in found]
+        log = scan(db, path)
+        if not log.complaint:
+            return [(number, log.texts[number]) for number in sorted(log.texts)]
         time.sleep(0.01 * attempt)  # perhaps a file was written over while it was read
-    raise make_damage_error(missing[0])
+    raise JournalError(f"{log.complaint}: {REMEDY} ({_describe_loss(db, log)})")
+
+
+class Log(NamedTuple):
+    """What there is of a log: the texts of the batches that are needed and whole, by number; what is wrong with it;
+    whether something is missing that nothing tells about."""
+
+    texts: dict[int, str]
+    complaint: str = ""
+    is_cut: bool = False
+
+
+def scan(db: sqlite3.Connection, path: str) -> Log:
+    """What there is of the log that counts, at one look. Raises JournalError when its id is damaged, OSError,
+    sqlite3.Error."""
+    row = db.execute("SELECT value FROM meta WHERE key='log'").fetchone()
+    if row is None:
+        return Log({})
+    log_id = _parse_log_id(path, row[0])
+    found: dict[int, tuple[int, str]] = {}
+    gone: list[str] = []
+    foreign: list[str] = []
+    for name in file_names(path):
+        content = _read_file(name)
+        if content is None:
+            gone.append(name)
+        else:
+            found.update(_scan_content(content, log_id))
+            if content[:4] == MAGIC and content[4:12] != log_id:
+                foreign.append(name)
+    flushed = _read_flushed(db, row[0])  # after the files: what it covers, the tables have
+    last = max(found, default=0)
+    first_needed = found[last][0] if found else 1
+    texts = {number: text for number, (_, text) in found.items() if number >= first_needed}
+    if flushed is not None and gone:
+        return Log(texts, f"{' and '.join(gone)} of the journal's write-ahead log {_is(gone)} missing", True)
+    if flushed is not None and foreign:
+        return Log(texts, f"{' and '.join(foreign)} {_is(foreign)} of another write-ahead log than the journal", True)
+    if flushed is not None and last < flushed:
+        return Log(texts, f"the journal's write-ahead log ends with batch {last}, and had batch {flushed}", True)
+    for number in range(max(first_needed, (flushed or 0) + 1), last):
+        if number not in found:
+            return Log(texts, f"batch {number} of the journal's write-ahead log is damaged")
+    return Log(texts)
+
+
+def _is(names: list[str]) -> str:
+    return "is" if len(names) == 1 else "are"
+
+
+def _describe_loss(db: sqlite3.Connection, log: Log) -> str:
+    """Which projects and revisions, as far as that is known."""
+    try:
+        rows = db.execute("SELECT number, name, revision FROM project ORDER BY number").fetchall()
+    except sqlite3.DatabaseError as exc:  # also said by verify-journal
+        return f"what is lost is unknown: {exc}"
+    projects = {number: (name, revision) for number, name, revision in rows}
+    found = survey(projects, log.texts)
+    if not log.is_cut:
+        return describe_gaps(found)
+    last = {name: decode_record(records[-1])[1].revision for name, records in found.records.items()}
+    return describe_tails({number: (name, last.get(name, at)) for number, (name, at) in projects.items()})
 
 
 def remove(path: str) -> None:
@@ -188,15 +242,16 @@ def remove(path: str) -> None:
 
 
 def make_damage_error(number: int) -> JournalError:
-    """The error that reports a batch which is missing or not as it was written."""
-    return JournalError(f"batch {number} of the journal's write-ahead log is damaged: restore a copy or an export")
+    """The error that reports a batch which is whole, and not as it was written."""
+    return JournalError(f"batch {number} of the journal's write-ahead log is damaged: {REMEDY}")
 
 
-def _read_flushed(db: sqlite3.Connection, log_id: str) -> int:
-    """Number of the last batch that is flushed for good, as table ``meta`` has it; 0 when it has none of that log."""
+def _read_flushed(db: sqlite3.Connection, log_id: str) -> int | None:
+    """Number of the last batch that is flushed for good, as table ``meta`` has it. None when it has nothing of that
+    log: its files have perhaps not been made yet."""
     row = db.execute("SELECT value FROM meta WHERE key='filed'").fetchone()
     of, _, number = str(row[0] if row else "").partition(" ")
-    return int(number) if of == log_id and number.isdecimal() else 0
+    return int(number) if of == log_id and number.isdecimal() else None
 
 
 def _parse_log_id(path: str, value: object) -> bytes:
@@ -205,24 +260,31 @@ def _parse_log_id(path: str, value: object) -> bytes:
         log_id = bytes.fromhex(value)  # type: ignore[arg-type]
         if len(log_id) == 8:
             return log_id
-    raise JournalError(f"{path}: table meta: the id of the write-ahead log is damaged: restore a copy or an export")
+    raise JournalError(f"{path}: table meta: the id of the write-ahead log is damaged: {REMEDY}")
 
 
 def _open_file(name: str) -> int:
+    """A file without batches: its first block is zeros, so what is found there later is of this log or was put there
+    by somebody."""
     flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_DSYNC
     try:
-        file = os.open(name, flags | os.O_DIRECT, 0o600)
-        try:
-            with mmap.mmap(-1, BLOCK) as zeros:
-                os.pwrite(file, zeros, 0)
-        except BaseException:
-            os.close(file)
-            raise
+        return _open_zeroed(name, flags | os.O_DIRECT)
     except OSError as exc:
         if exc.errno != errno.EINVAL:
             raise
-        # some file systems refuse to write past the cache, when the file is opened or when it is written
-        return os.open(name, flags, 0o600)
+    # some file systems refuse to write past the cache, when the file is opened or when it is written
+    return _open_zeroed(name, flags)
+
+
+def _open_zeroed(name: str, flags: int) -> int:
+    file = os.open(name, flags, 0o600)
+    try:
+        with mmap.mmap(-1, BLOCK) as zeros:
+            if os.pwrite(file, zeros, 0) != BLOCK:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name)
+    except BaseException:
+        os.close(file)
+        raise
     return file
 
 
@@ -239,17 +301,21 @@ def _checksum(header: bytes, data: bytes) -> bytes:
     return zlib.crc32(data, zlib.crc32(header)).to_bytes(4, "big")
 
 
-def _scan_file(name: str, log_id: bytes) -> dict[int, tuple[int, str]]:
+def _read_file(name: str) -> bytes | None:
+    """All of a file, None when it is absent."""
+    try:
+        with open(name, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+
+
+def _scan_content(content: bytes, log_id: bytes) -> dict[int, tuple[int, str]]:
     """The batches of that log in a file: first batch needed and text, by number.
 
     The scan continues after a batch that is not whole. Batches found there are either left from an earlier use of the
     file, and do no harm, or they reveal that the damaged one is missing.
     """
-    try:
-        with open(name, "rb") as file:
-            content = file.read()
-    except FileNotFoundError:
-        return {}
     found: dict[int, tuple[int, str]] = {}
     at = 0
     while (at := content.find(MAGIC + log_id, at)) >= 0:

@@ -18,6 +18,7 @@ from .base import Change, Compact, JournalError, JournalInUse, Outcome, Submissi
 from .checkpoint import Checkpoint
 from .late import LateChanges
 from .lock import Lock, resolve
+from .loss import REMEDY
 from .memtable import MemTable, ProjectRecords
 from .record import Record, decode_record, encode_record, find_record
 from .schema import ORDERED, SPAN, SYNCED
@@ -102,11 +103,12 @@ class Writer:
         with schema.transaction(db):
             batches = wal.read_batches(db, self.path)
             self._late.note_batches(batches)
-            log_id = flush.flush_all(db, batches)
+            log_id = flush.flush_batches(db, batches)
         self._memtables = ({}, {})
         self._unflushed = self._unflushed_bytes = 0
         self._projects.clear()
         self._wal = wal.Wal(self.path, log_id)
+        schema.set_meta(db, "filed", self._wal.flushed)  # from here on, files that are gone were lost
         self._known = True
         self._found += self._late.take(db)
 
@@ -220,7 +222,7 @@ class Writer:
                 (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
                 patience = min(_MAX_PATIENCE, 10 * (time.monotonic() - started))  # checking a big file takes long
                 if found != "ok":
-                    raise sqlite3.DatabaseError("database disk image is malformed: restore a copy or an export")
+                    raise sqlite3.DatabaseError(f"database disk image is malformed: {REMEDY}")
             schema.set_meta(db, "probe", str(time.time()))
         except Exception as exc:  # as in commit: the thread must live on
             self._fail(exc)
