@@ -14,21 +14,40 @@ import contextlib
 import itertools
 import secrets
 import sqlite3
+import tempfile
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from ..strict_json import dumps, loads
 from . import checkpoint, flush, memtable, schema, wal
 from .base import JournalError
 from .lock import Lock, resolve
 from .record import decode_record
-from .schema import SPAN
+from .schema import MAX_PROJECTS, SPAN
+
+_T = TypeVar("_T")
 
 FORMAT = "rtc-journal/1"
+_IN_MEMORY = 16 << 20  # characters of an export
 
 
 def export_project(path: str, project: str) -> Iterator[str]:
-    """The lines of an export, all of one moment, also while a server writes. Raises JournalError."""
+    """The lines of an export, all of one moment, also while a server writes. Raises JournalError.
+
+    They are put aside first: while the journal is read, the server's files can only grow, and whoever takes the lines
+    may take their time.
+    """
+    with tempfile.SpooledTemporaryFile(_IN_MEMORY, "w+", encoding="utf-8", newline="\n") as aside:
+        try:
+            aside.writelines(f"{line}\n" for line in _read_project(path, project))
+            aside.seek(0)
+        except OSError as exc:
+            raise JournalError(f"the export cannot be put aside in {tempfile.gettempdir()}: {exc.strerror}") from exc
+        for line in aside:
+            yield line.removesuffix("\n")
+
+
+def _read_project(path: str, project: str) -> Iterator[str]:
     path = resolve(path)
     with schema.open_for_reading(path) as db:
         batches = wal.read_batches(db, path)  # before the tables: see there
@@ -88,29 +107,30 @@ def _import(db: sqlite3.Connection, lines: Iterable[str], name: str, replace: bo
     head = _parse_line(*next(numbered, (1, "")))
     if head.get("format") != FORMAT:
         raise JournalError(f"line 1: is not an export of a project ({FORMAT})")
-    project = name or head["project"]
-    revision, base, snapshot = int(head["revision"]), int(head["base"]), head["snapshot"]
+    project = name or _take(head, 1, "project", str)
+    revision, base = _take(head, 1, "revision", int), _take(head, 1, "base", int)
+    snapshot = head.get("snapshot")
+    at, state = 0, None
+    if snapshot is not None:
+        if not isinstance(snapshot, dict) or "data" not in snapshot:
+            raise JournalError("line 1: snapshot is not an object with revision and data")
+        at, state = _take(snapshot, 1, "revision", int), dumps(snapshot["data"])
+    if not base <= at <= revision and not base == at == 0:
+        raise JournalError(f"line 1: base {base}, snapshot {at} and revision {revision} do not fit together")
     row = db.execute("SELECT number FROM project WHERE name=?", (project,)).fetchone()
     if row is not None and not replace:
         raise JournalError(
             f"the journal has a project {project!r} already: import it under another name, or replace it"
         )
     if row is not None:
-        low = row[0] * SPAN
-        db.execute("DELETE FROM change WHERE key>? AND key<?", (low, low + SPAN))
-        db.execute("DELETE FROM change_id WHERE project=?", (row[0],))
-        db.execute("DELETE FROM project WHERE number=?", (row[0],))
-    cursor = db.execute(
-        "INSERT INTO project (name, epoch, revision, base, snapshot_revision, snapshot) VALUES (?,?,?,?,?,?)",
-        (
-            project,
-            secrets.token_hex(8),
-            revision,
-            base,
-            *((0, None) if snapshot is None else (int(snapshot["revision"]), dumps(snapshot["data"]))),
-        ),
+        delete_project(db, row[0])
+    (number,) = db.execute("SELECT coalesce(max(number), 0) + 1 FROM project").fetchone()
+    if number >= MAX_PROJECTS:
+        raise JournalError("the journal has no number left for another project")
+    db.execute(
+        "INSERT INTO project (number, name, epoch, revision, base, snapshot_revision, snapshot) VALUES (?,?,?,?,?,?,?)",
+        (number, project, secrets.token_hex(8), revision, base, at, state),
     )
-    number = int(cursor.lastrowid or 0)
     expected = base
     for at, text in numbered:
         line = _parse_line(at, text)
@@ -120,14 +140,28 @@ def _import(db: sqlite3.Connection, lines: Iterable[str], name: str, replace: bo
                     f"line {at}: the export has {at - 1} lines up to revision {expected}; some are missing"
                 )
             return project, revision
+        given, id, user = _take(line, at, "revision", int), _take(line, at, "id", str), _take(line, at, "user", str)
         if "data" in line:
             expected += 1
-            if line["revision"] != expected:
-                raise JournalError(f"line {at}: revision {line['revision']} where {expected} is due")
-            values = (number * SPAN + expected, line["id"], line["user"], int(line["time"]), dumps(line["data"]))
+            if given != expected:
+                raise JournalError(f"line {at}: revision {given} where {expected} is due")
+            values = (number * SPAN + expected, id, user, _take(line, at, "time", int), dumps(line["data"]))
             db.execute("INSERT INTO change VALUES (?,?,?,?,?)", values)
-        db.execute("INSERT INTO change_id VALUES (?,?,?,?)", (number, line["user"], line["id"], line["revision"]))
+        elif not 0 < given <= base:
+            raise JournalError(f"line {at}: revision {given} is no compacted one, and has no data")
+        try:
+            db.execute("INSERT INTO change_id VALUES (?,?,?,?)", (number, user, id, given))
+        except sqlite3.IntegrityError:
+            raise JournalError(f"line {at}: user {user!r} has had the id {id!r} before") from None
     raise JournalError("the export is cut short: its last line is missing")
+
+
+def delete_project(db: sqlite3.Connection, number: int) -> None:
+    """Delete a project's rows, within the caller's transaction. Its changes must have been flushed."""
+    low = number * SPAN
+    db.execute("DELETE FROM change WHERE key>? AND key<?", (low, low + SPAN))
+    db.execute("DELETE FROM change_id WHERE project=?", (number,))
+    db.execute("DELETE FROM project WHERE number=?", (number,))
 
 
 def _parse_line(number: int, text: str) -> dict[str, Any]:
@@ -138,6 +172,22 @@ def _parse_line(number: int, text: str) -> dict[str, Any]:
     if not isinstance(line, dict):
         raise JournalError(f"line {number}: is not an object")
     return line
+
+
+def _take(line: dict[str, Any], number: int, name: str, kind: type[_T]) -> _T:
+    """A member of a line: a text that can be kept, or a whole number from 0 to 2**53. Raises JournalError."""
+    value = line.get(name)
+    if type(value) is not kind:
+        what = "missing" if name not in line else "not a text" if kind is str else "not a whole number"
+        raise JournalError(f"line {number}: {name} is {what}")
+    if isinstance(value, int) and not 0 <= value < 1 << 53:
+        raise JournalError(f"line {number}: {name} is out of range")
+    if isinstance(value, str) and not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise JournalError(f"line {number}: {name} is no text in UTF-8") from None
+    return cast(_T, value)
 
 
 @contextlib.contextmanager

@@ -23,6 +23,7 @@ SYNCED, ORDERED = "FULL", "NORMAL"
 
 # A change's key is project number * SPAN + revision: one B-tree, read in order, without a second index.
 SPAN = 1 << 40
+MAX_PROJECTS = (1 << 23) - 1  # their numbers are below it: keys, and the key behind the last, have 63 bits
 
 _CREATE = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -117,7 +118,7 @@ def open_for_reading(path: str) -> Iterator[sqlite3.Connection]:
         with contextlib.closing(connect_reader(path)) as db:
             check(db, path)
             yield db
-    except (sqlite3.Error, OSError) as exc:
+    except (sqlite3.Error, OSError, OverflowError) as exc:
         raise JournalError(f"{path}: {exc}") from exc
 
 
@@ -133,6 +134,17 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
         with contextlib.suppress(sqlite3.Error):
             db.execute("ROLLBACK")
         raise
+
+
+@contextlib.contextmanager
+def unsynced_transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """A transaction that need not be synced: until a later one has been, the write-ahead log has its changes, too."""
+    db.execute("PRAGMA synchronous=" + ORDERED)
+    try:
+        with transaction(db):
+            yield
+    finally:
+        db.execute("PRAGMA synchronous=" + SYNCED)
 
 
 def prepare(db: sqlite3.Connection, path: str) -> None:

@@ -107,7 +107,7 @@ class SqliteJournal:
 
     def submit(self, request: JournalRequest) -> bool:
         """Queue for the next batch; False when too much is waiting already."""
-        size = len(request.data if isinstance(request, Submission) else request.snapshot.data)
+        size = _size(request)
         if len(self._waiting) >= MAX_WAITING or (self._waiting and self._waiting_bytes + size > MAX_WAITING_BYTES):
             return False
         self._waiting.append(request)
@@ -122,6 +122,7 @@ class SqliteJournal:
         batch = self._waiting
         if len(batch) > MAX_BATCH:
             batch, self._waiting = batch[:MAX_BATCH], batch[MAX_BATCH:]
+            self._waiting_bytes -= sum([_size(request) for request in batch])
         else:
             self._waiting, self._waiting_bytes = [], 0
         self._queue.put(batch)
@@ -192,7 +193,7 @@ class SqliteJournal:
                     batches = wal.read_batches(self._read_db, self.path)
                     unflushed = memtable.load_unflushed(self._read_db, batches).get(project, [])
                 return function(self._read_db, project, unflushed)
-            except (sqlite3.Error, OSError) as exc:
+            except (sqlite3.Error, OSError, OverflowError) as exc:  # a project whose number is too high
                 self._close_reader()
                 raise JournalError(f"{self.path}: {exc}") from exc
 
@@ -204,6 +205,10 @@ class SqliteJournal:
         if self._read_db is not None:
             self._read_db.close()
             self._read_db = None
+
+
+def _size(request: Request) -> int:
+    return len(request.data if isinstance(request, Submission) else request.snapshot.data)
 
 
 def _read_head(db: sqlite3.Connection, project: str, unflushed: list[Record]) -> Head:

@@ -12,7 +12,7 @@ from . import memtable, schema, wal
 from .base import Change, JournalError
 from .lock import resolve
 from .record import decode_record
-from .schema import SPAN
+from .schema import MAX_PROJECTS, SPAN
 
 
 def verify_journal(path: str) -> tuple[list[str], dict[str, int]]:
@@ -41,6 +41,9 @@ def verify_journal(path: str) -> tuple[list[str], dict[str, int]]:
         for number, name, revision, base, at, snapshot in rows:
             counts["projects"] += 1
             where = f"project {name!r}"
+            if not 0 < number < MAX_PROJECTS:
+                wrong.append(f"{where}: has the number {number}, which is none")
+                continue
             if not 0 <= base <= max(at, 0) or at > revision + len(unflushed.get(name, [])):
                 wrong.append(f"{where}: base {base}, snapshot {at}, revision {revision} do not fit together")
             if (snapshot is None) != (at == 0):

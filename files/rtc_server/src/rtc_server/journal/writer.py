@@ -5,13 +5,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import json
 import logging
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from . import checkpoint, flush, memtable, schema, wal
 from .base import Change, Compact, JournalError, JournalInUse, Outcome, Submission
@@ -21,7 +19,8 @@ from .lock import Lock, resolve
 from .loss import REMEDY
 from .memtable import MemTable, ProjectRecords
 from .record import Record, decode_record, encode_record, find_record
-from .schema import ORDERED, SPAN, SYNCED
+from .same_change import answer_again
+from .schema import MAX_PROJECTS, SPAN
 
 logger = logging.getLogger(__name__)
 
@@ -230,13 +229,19 @@ class Writer:
         else:
             self._clear_fault()
 
-    def _load_state(self, db: sqlite3.Connection, name: str) -> _ProjectState:
+    def _load_state(self, db: sqlite3.Connection, name: str) -> _ProjectState | None:
+        """What is known of a project, which is made if need be; None when there is no number for it."""
         state = self._projects.get(name)
         if state is None:
             row = db.execute("SELECT number, revision FROM project WHERE name=?", (name,)).fetchone()
             if row is None:
-                row = (db.execute("INSERT INTO project (name) VALUES (?)", (name,)).lastrowid, 0)
+                (number,) = db.execute("SELECT coalesce(max(number), 0) + 1 FROM project").fetchone()
+                if number < MAX_PROJECTS:
+                    db.execute("INSERT INTO project (number, name) VALUES (?,?)", (number, name))
+                row = number, 0
             number, flushed_revision = row
+            if number >= MAX_PROJECTS:
+                return None
             flushing, active = self._memtables
             waiting = active.get(name) or flushing.get(name)
             revision = decode_record(waiting.records[-1])[1].revision if waiting else flushed_revision
@@ -245,21 +250,24 @@ class Writer:
 
     def _accept(self, db: sqlite3.Connection, requests: list[Submission]) -> list[Outcome]:
         """Number the changes that are new, and write them as one batch."""
+        outcomes: list[Outcome] = []
         try:
             states = [self._projects[request.project] for request in requests]
         except KeyError:  # new projects are one transaction, before a batch refers to their numbers
             with schema.transaction(db):
-                states = [self._load_state(db, request.project) for request in requests]
+                loaded = [self._load_state(db, request.project) for request in requests]
+            outcomes += [_refuse_project(r) for r, state in zip(requests, loaded, strict=True) if state is None]
+            requests = [request for request, state in zip(requests, loaded, strict=True) if state is not None]
+            states = [state for state in loaded if state is not None]
         flushed = self._find_flushed(db, requests, states)
         _, active = self._memtables
         batch: list[Record] = []
         destinations: list[ProjectRecords] = []  # of the records in the batch
-        outcomes: list[Outcome] = []
         now = int(time.time() * 1000)
         for request, state in zip(requests, states, strict=True):
             earlier = self._find_earlier(request, state.number, batch, flushed)
             if earlier is not None:
-                outcomes.append(_answer_again(request, earlier))
+                outcomes.append(answer_again(request, earlier))
                 continue
             records = active.get(request.project)
             if records is None:
@@ -320,6 +328,8 @@ class Writer:
 
     def _compact(self, db: sqlite3.Connection, request: Compact) -> Outcome:
         state = self._load_state(db, request.project)
+        if state is None:
+            return _refuse_project(request)
         at = request.snapshot.revision
         base, last = db.execute(
             "SELECT base, snapshot_revision FROM project WHERE number=?", (state.number,)
@@ -411,7 +421,7 @@ class Writer:
 
     def _flush(self, db: sqlite3.Connection, table: MemTable, some: dict[str, list[Record]]) -> int:
         """Flush those records, the first ones of the memtable's projects. Returns how many."""
-        with _open_unsynced_transaction(db):
+        with schema.unsynced_transaction(db):
             flush.flush(db, some)
         for name, flushed in some.items():
             records = table[name]
@@ -437,7 +447,7 @@ class Writer:
         if row[0] is None:
             del self._compacted[0]
         else:
-            with _open_unsynced_transaction(db):
+            with schema.unsynced_transaction(db):
                 db.execute("DELETE FROM change WHERE key>? AND key<=?", (low, row[0]))
 
     def _finish_checkpoint(self, db: sqlite3.Connection) -> None:
@@ -477,22 +487,6 @@ class Writer:
         return [Outcome(r, code="unavailable", message=message) for r in batch]
 
 
-def _answer_again(request: Submission, change: Change) -> Outcome:
-    """The outcome of a change that was accepted before; a different change under the same id must not pass for it."""
-    if change.data and change.data != request.data and json.loads(change.data) != json.loads(request.data):
-        message = (
-            f"id {request.id!r} was used for another change (revision {change.revision}): give each change its own"
-        )
-        return Outcome(request, code="id_reused", message=message)
-    return Outcome(request, change.revision, change.time, duplicate=True)
-
-
-@contextlib.contextmanager
-def _open_unsynced_transaction(db: sqlite3.Connection) -> Iterator[None]:
-    """A transaction that need not be synced: until a later one has been, the write-ahead log has its changes, too."""
-    db.execute("PRAGMA synchronous=" + ORDERED)
-    try:
-        with schema.transaction(db):
-            yield
-    finally:
-        db.execute("PRAGMA synchronous=" + SYNCED)
+def _refuse_project(request: Request) -> Outcome:
+    message = "the journal has no number left for this project"
+    return Outcome(request, code="unavailable", message=message)
