@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from . import __version__
 from .auth import EDIT, QUERY_SECONDS, VIEW
 from .config import ConfigError, load
-from .journal import JournalError, export_import
+from .journal import JournalError, backup, export_import
 from .journal.repair import repair
 from .journal.verify import verify_journal
 
@@ -70,6 +70,22 @@ def _parser() -> argparse.ArgumentParser:
     verify = commands.add_parser("verify-journal", help="check that a journal is whole (the server may run)")
     verify.add_argument("--config", required=True, metavar="FILE")
     verify.set_defaults(run=_verify)
+
+    copy = commands.add_parser("backup", help="copy the journal of one moment into a new file (the server may run)")
+    copy.add_argument("--config", required=True, metavar="FILE")
+    copy.add_argument("target", metavar="TARGET", help="the copy, one file, which must not exist")
+    copy.set_defaults(run=_back_up)
+
+    projects = commands.add_parser(
+        "list-projects", help="print name, revision, kept changes and bytes of each project (the server may run)"
+    )
+    projects.add_argument("--config", required=True, metavar="FILE")
+    projects.set_defaults(run=_list_projects)
+
+    delete = commands.add_parser("delete-project", help="delete a project's data for ever (the server must not run)")
+    delete.add_argument("--config", required=True, metavar="FILE")
+    delete.add_argument("--project", required=True)
+    delete.set_defaults(run=_delete_project)
 
     mend = commands.add_parser(
         "repair", help="save what is whole of a damaged journal into a new one (no server must run on either)"
@@ -143,6 +159,25 @@ def _new_epoch(options: argparse.Namespace) -> int:
     path = load(options.config).journal.path
     export_import.new_epoch(path)
     print(f"{path}: clients will start over")
+    return 0
+
+
+def _back_up(options: argparse.Namespace) -> int:
+    path = load(options.config).journal.path
+    backup.back_up(path, options.target)
+    print(f"{options.target}: a copy of {path}")
+    return 0
+
+
+def _list_projects(options: argparse.Namespace) -> int:
+    for project in backup.list_projects(load(options.config).journal.path):
+        print(*project, sep="\t")
+    return 0
+
+
+def _delete_project(options: argparse.Namespace) -> int:
+    backup.delete_project(load(options.config).journal.path, options.project)
+    print(f"{options.project}: deleted")
     return 0
 
 

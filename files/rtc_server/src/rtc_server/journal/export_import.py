@@ -88,7 +88,7 @@ def new_epoch(path: str) -> None:
     For a file that was restored from an older copy. Clients may know revisions that the copy does not have, and the
     server will give their numbers to other changes; the epoch shows them that theirs are void.
     """
-    with _open_exclusively(path) as db:
+    with open_exclusively(path) as db:
         db.execute("UPDATE meta SET value=? WHERE key='epoch'", (secrets.token_hex(8),))
         db.execute("UPDATE project SET epoch=NULL")
 
@@ -98,7 +98,7 @@ def import_project(path: str, lines: Iterable[str], *, name: str = "", replace: 
 
     The project gets a new epoch, so clients that knew another history start over. Raises JournalError.
     """
-    with _open_exclusively(path) as db:
+    with open_exclusively(path) as db:
         return _import(db, lines, name, replace)
 
 
@@ -191,7 +191,7 @@ def _take(line: dict[str, Any], number: int, name: str, kind: type[_T]) -> _T:
 
 
 @contextlib.contextmanager
-def _open_exclusively(path: str) -> Iterator[sqlite3.Connection]:
+def open_exclusively(path: str) -> Iterator[sqlite3.Connection]:
     """One transaction in a journal that no server uses: all of the block or nothing. Raises JournalError."""
     path = resolve(path)
     lock = Lock(path)
