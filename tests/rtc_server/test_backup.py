@@ -46,7 +46,7 @@ async def test_backups_under_load(path: Path, tmp_path: Path, monkeypatch: pytes
         copy = tmp_path / f"copy{number}.db"
         assert verify_journal(str(copy))[0] == []
         async with opened(copy) as keeper:
-            head = await keeper.journal.head("p")
+            head = await keeper.journal.read_head("p")
             assert head.revision >= least
             assert await keeper.ids("p", head.base) == [f"c{i}" for i in range(head.base, head.revision)]
     assert acknowledged > 100
@@ -69,7 +69,7 @@ async def test_list_and_delete(path: Path) -> None:
     async with opened(path) as keeper:
         await keeper.keep(*[change(i) for i in range(5)], change(1, "q"), Compact("p", Snapshot(4, '"s"'), keep=2))
         assert [row[:3] for row in backup.list_projects(str(path))] == [("p", 5, 3), ("q", 1, 1)]
-        before = await keeper.journal.head("p")
+        before = await keeper.journal.read_head("p")
         with pytest.raises(JournalError, match="in use"):
             backup.delete_project(str(path), "p")
     backup.delete_project(str(path), "p")
@@ -78,6 +78,6 @@ async def test_list_and_delete(path: Path) -> None:
     assert next(iter(backup.list_projects(str(path)))) == ("p", 0, 0, 0)
     assert verify_journal(str(path)) == ([], {"projects": 2, "changes": 1, "snapshots": 0})
     async with opened(path) as keeper:
-        head = await keeper.journal.head("p")
+        head = await keeper.journal.read_head("p")
         assert (head.revision, head.base) == (0, 0) and head.epoch != before.epoch
         assert [(o.revision, o.duplicate) for o in await keeper.keep(change(1))] == [(1, False)]

@@ -41,7 +41,7 @@ async def test_no_number_is_left(path: Path) -> None:
     async with opened(path) as keeper:
         assert [o.code for o in await keeper.keep(change(1, "beyond"))] == ["unavailable"]
         with pytest.raises(JournalError):
-            await keeper.journal.changes("beyond", 0, 10, 10)
+            await keeper.journal.read_changes("beyond", 0, 10, 10)
 
 
 VALUES = ["1", "1.0", "true", "0", "-0", "-0.0", "0.0", "false", "null", '""', "[]", "{}", "[1]", "[true]", '{"a":1}']
@@ -92,7 +92,7 @@ async def test_what_was_handed_over_does_not_wait(path: Path, monkeypatch: pytes
             seen = len(keeper.outcomes)
             while len(keeper.outcomes) == seen:
                 await sqlite.asyncio.sleep(0)
-        await keeper.journal.idle()
+        await keeper.journal.wait_idle()
 
 
 async def test_an_export_that_is_not_read_to_its_end(path: Path) -> None:

@@ -207,7 +207,7 @@ class SqliteJournal:
             self._read_db = None
 
 
-def _size(request: Request) -> int:
+def _size(request: JournalRequest) -> int:
     return len(request.data if isinstance(request, Submission) else request.snapshot.data)
 
 

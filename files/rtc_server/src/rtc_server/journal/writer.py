@@ -487,6 +487,6 @@ class Writer:
         return [Outcome(r, code="unavailable", message=message) for r in batch]
 
 
-def _refuse_project(request: Request) -> Outcome:
+def _refuse_project(request: JournalRequest) -> Outcome:
     message = "the journal has no number left for this project"
     return Outcome(request, code="unavailable", message=message)
