@@ -140,6 +140,7 @@ def main() -> None:
             **WRITING,
         },
         supports_check_mode=True,
+        no_log=True,  # keeps content out of the system log: no_log of a suboption does not; results are unaffected
     )
     try:
         changes = [item for item in module.params["files"] if differs(item)]
