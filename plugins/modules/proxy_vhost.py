@@ -192,9 +192,17 @@ EXAMPLES = r"""
 - name: Forward RTC on the external address, while the service has the same port on loopback
   collab.rtc.proxy_vhost:
     vhosts:
-      - kind: nginx name: rtc-confluence-9083 role: rtc server_name: wiki.example.com listen: [192.0.2.10] port: 9083
-        upstreams: - host: 127.0.0.1 port: 9083 certificate: /etc/ssl/wiki.example.com.pem key:
-        /etc/ssl/private/wiki.example.com.key
+      - kind: nginx
+        name: rtc-confluence-9083
+        role: rtc
+        server_name: wiki.example.com
+        listen: [192.0.2.10]
+        port: 9083
+        upstreams:
+          - host: 127.0.0.1
+            port: 9083
+        certificate: /etc/ssl/wiki.example.com.pem
+        key: /etc/ssl/private/wiki.example.com.key
 
 - name: Take it away again
   collab.rtc.proxy_vhost:
