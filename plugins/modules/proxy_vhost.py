@@ -207,7 +207,9 @@ EXAMPLES = r"""
 - name: Take it away again
   collab.rtc.proxy_vhost:
     vhosts:
-      - kind: nginx name: rtc-confluence-9083 state: absent
+      - kind: nginx
+        name: rtc-confluence-9083
+        state: absent
 """
 
 RETURN = r"""
