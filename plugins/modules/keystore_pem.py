@@ -162,6 +162,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import Roo
 from ansible_collections.collab.rtc.plugins.module_utils._java.keytool import Keytool, find_keytool
 from ansible_collections.collab.rtc.plugins.module_utils._java.options import MASK
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import private_key
+from ansible_collections.collab.rtc.plugins.module_utils._quiet_module import QuietModule
 from ansible_collections.collab.rtc.plugins.module_utils._tomcat import facts, server_xml, tls_source
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import server_certificate
 from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate import Certificate, parse_pem
@@ -204,7 +205,7 @@ class OutputFile:
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = QuietModule(
         argument_spec=dict(
             _argspec.WRITING,
             server_xml={"type": "path", "required": True},
@@ -219,7 +220,6 @@ def main() -> None:
             group={"type": "str"},
         ),
         supports_check_mode=True,
-        no_log=True,  # keeps the properties out of the system log; the result is not affected
     )
     options = dict(module.params)
     # Ansible shows a module's parameters with its result, and any property may be what a password refers to.

@@ -71,11 +71,10 @@ paths:
 import os
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree, _undo, _undo_prune
 from ansible_collections.collab.rtc.plugins.module_utils._argspec import WRITING
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.module_utils._quiet_module import QuietModule
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import certificate
 
 
@@ -134,13 +133,12 @@ def main() -> None:
         "from": {"type": "str"},
         "mode": {"type": "str", "default": "0644"},
     }
-    module = AnsibleModule(
+    module = QuietModule(
         argument_spec={
             "files": {"type": "list", "elements": "dict", "required": True, "options": file_spec},
             **WRITING,
         },
         supports_check_mode=True,
-        no_log=True,  # keeps content out of the system log: no_log of a suboption does not; results are unaffected
     )
     try:
         changes = [item for item in module.params["files"] if differs(item)]

@@ -31,6 +31,7 @@ HOST_LAYERS = [
         "_files_tree",
         "_memory_file",
         "_place",
+        "_quiet_module",
         "_undo",
         "_undo_prune",
         "_ownership",
