@@ -12,7 +12,7 @@ from ansible.module_utils.basic import AnsibleModule
 class QuietModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no types
     """For arguments with secrets in lists and dictionaries.
 
-    Ansible logs such arguments as the text of the list, in which a secret of several lines does not look like itself, so
+    Ansible logs them as the text of the list, in which a secret of several lines does not look like itself, so that
     ``no_log`` of a suboption does not hide it. ``no_log`` of the module is overruled by that of the task.
     """
 
