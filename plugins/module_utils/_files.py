@@ -76,10 +76,11 @@ def open_file(path: str, limit: int = LIMIT) -> Iterator[IO[bytes]]:
 
     :raises FileError: as :func:`read_bytes`.
     """
-    with Place(path) as place, place.opened() as (handle, info), open(handle, "rb", closefd=False) as file:
+    with Place(path) as place, place.opened() as (handle, info):
         if info.st_size > limit:
             raise _too_large(place, limit)
-        yield file
+        with open(handle, "rb", closefd=False) as file:
+            yield file
 
 
 def look(path: str, follow: bool = True) -> os.stat_result | None:
