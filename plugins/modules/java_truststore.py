@@ -278,7 +278,7 @@ class Run:
                     f"{self.path} does not exist.",
                     "Check the path; or give copy_from to make it from another trust store.",
                 )
-        data = _files.read_bytes(path)
+        data = _files.read_bytes(path, reader.MAX_SIZE)
         return data, reader.read(data, password, path)
 
     def _read_certificates(self, item: dict[str, Any]) -> list[Certificate]:

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 _BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----\s*(.*?)-----END \1-----", re.DOTALL)
 _HEADERS = re.compile(r"^(?:[A-Za-z-]+:.*\n)+\s*\n", re.MULTILINE)
 _DEK = re.compile(r"^DEK-Info:\s*([A-Z0-9-]+),([0-9A-F]+)", re.MULTILINE | re.IGNORECASE)
-_MAX_STORE = 16 * 1024 * 1024  # bytes
 _LEGACY = {"AES-128-CBC": 16, "AES-192-CBC": 24, "AES-256-CBC": 32, "DES-EDE3-CBC": 24}  # key bytes
 
 
@@ -103,7 +102,7 @@ def check_pair(material: KeyMaterial, name: str) -> None:
 
 def _read_store(source: KeySource, keytool: Keytool | None) -> KeyMaterial:
     name, password = source.store, source.store_password
-    data, owner = _files.read_owned(name, _MAX_STORE)
+    data, owner = _files.read_owned(name, reader.MAX_SIZE)
     try:
         return _pick_entry(reader.read(data, password, name), source)
     except UnsupportedKeyStoreError as exc:
@@ -168,7 +167,7 @@ def _convert_by_keytool(data: bytes, owner: int, source: KeySource, keytool: Key
     if source.alias:
         arguments += ["-srcalias", source.alias, "-srckeypass:file", "{key-password}"]
         arguments += ["-destkeypass:file", "{target-password}"]
-    store = reader.read(keytool.run(arguments, files, owner, _MAX_STORE)["target"], password, "What keytool wrote")
+    store = reader.read(keytool.run(arguments, files, owner, reader.MAX_SIZE)["target"], password, "What keytool wrote")
     keys = [entry for entry in store.entries.values() if entry.kind == "key"]
     if len(keys) != 1:
         raise UnusableKeyError(f"{source.store} has {len(keys)} keys.", "Name the key's alias in server.xml.")

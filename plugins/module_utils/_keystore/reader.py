@@ -19,6 +19,8 @@ from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import 
     KeyStoreError,
 )
 
+# Bytes of a file that is read: a JRE's trust store has 200 kB, and whoever may write it may not keep root busy.
+MAX_SIZE = 16 * 1024 * 1024
 DEFAULT_PASSWORD = "changeit"  # noqa: S105 - Java's own, documented
 # In the order in which Java looks for them (JSSE Reference Guide, "Customizing the Default Keystores and Truststores").
 _NAMES = ("jssecacerts", "cacerts")
@@ -67,9 +69,9 @@ def read(data: bytes, password: str | None, name: str = "The key store") -> KeyS
 def read_file(path: str, password: str | None) -> KeyStore:
     """Read the key store at a path (links followed); see :func:`read`.
 
-    :raises FileError: the file is missing or unreadable.
+    :raises FileError: the file is missing, unreadable or larger than :data:`MAX_SIZE`.
     """
-    return read(_files.read_bytes(path), password, path)
+    return read(_files.read_bytes(path, MAX_SIZE), password, path)
 
 
 def locate(jre_home: str) -> str:

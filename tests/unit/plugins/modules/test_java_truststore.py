@@ -222,6 +222,14 @@ def test_a_result_that_is_not_what_was_asked_changes_nothing(run_module, jre, st
     assert store_of(jre).read_bytes() == content(store)
 
 
+def test_a_store_of_absurd_size_is_refused(run_module, jre):
+    with store_of(jre).open("wb") as file:
+        file.truncate(reader.MAX_SIZE + 1)
+    result = run_module("java_truststore", options(jre, certificates=[{"pem": pem("plain")}]))
+    assert result["failed"]
+    assert str(reader.MAX_SIZE) in result["msg"]
+
+
 def test_a_change_by_someone_else_is_not_overwritten(run_module, jre, monkeypatch):
     """Another program may write the store during the run."""
     other = content("nopass.p12")
