@@ -49,7 +49,8 @@ def record(directory: str | None, path: str) -> None:
             link = {"path": path, "kind": "link", "target": place.target, "owner": owner}
             _append(directory, {**link, "walk": place.steps[:-1]})
     with Place(path) as place:
-        real, walk = place.path, place.directories()
+        # Where directories are missing too, the place is the outermost of them; what is recorded is the file.
+        real, walk = "/".join([place.path, *place.missing[1:]]), place.directories()
         # A link to a directory: the link is all that we ever change.
         if real in known or (place.info is not None and stat.S_ISDIR(place.info.st_mode)):
             return

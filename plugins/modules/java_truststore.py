@@ -475,6 +475,8 @@ def main() -> None:
     )
     try:
         result = Run(module)()
+    except OSError as exc:  # looked at while somebody else exchanges it
+        module.fail_json(msg=f"{exc.filename}: {exc.strerror}. Run with become, or look who changes it.")
     except RtcError as exc:
         module.fail_json(msg=str(exc))
     _undo_prune.prune_after(module)
