@@ -49,6 +49,10 @@ def only(host, **options):
     return application
 
 
+# User ids of the hosts; group "staff" of Debian, which may write /usr/local.
+EVE, RUN_USER, JIRA_USER, STAFF = 4000, 1001, 1002, 50
+
+
 class Host:
     """A host under a directory; all paths are the host's.
 
@@ -67,6 +71,11 @@ class Host:
         self.write("/proc/stat", "cpu 1 2 3\nbtime 1700000000\n")
         self.write("/proc/sys/kernel/hostname", "app1\n")
         self.process(1, ["/sbin/init"], uid=0, group="/init.scope")
+
+    def with_eve(self):
+        """Add a user who has nothing to do with the applications, and her home directory."""
+        self.write("/etc/passwd", self.path("/etc/passwd").read_text() + "eve:x:4000:4000::/home/eve:/bin/sh\n")
+        return self.folder("/home/eve").own(EVE, "/home/eve")
 
     def path(self, path):
         return Path(self.root + path)
