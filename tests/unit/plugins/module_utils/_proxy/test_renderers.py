@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils._proxy import apply, registry
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import apply, registry, rendering
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import MARK, ProxyError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 from ansible_collections.collab.rtc.tests.unit import paths
@@ -22,7 +22,6 @@ from ansible_collections.collab.rtc.tests.unit import paths
 DATA = paths.DATA / "proxies"
 KINDS = ("nginx", "apache", "haproxy")
 NAME = "rtc.example.com"  # the test data serves other names
-PING = 25 + 60  # seconds: interval and timeout of the add-on's service
 
 
 def plan(kind, **changes):
@@ -128,7 +127,7 @@ def test_rtc(host):
     (route,) = found[0].routes
     assert (route.path, route.upgrade, route.http11, route.buffering) == ("/", True, True, False)
     assert route.forwarded_proto in ("https", "$scheme")
-    assert route.read_timeout > PING
+    assert route.read_timeout == rendering.TUNNEL_SECONDS
     assert [(item.scheme, item.host, item.port) for item in route.upstreams] == [("http", "127.0.0.1", 9083)]
 
 
@@ -140,7 +139,7 @@ def test_application(host):
         "/confluence": 8090,
     }
     assert all(route.upgrade and route.http11 for route in routes.values())
-    assert routes["/synchrony"].read_timeout > PING
+    assert routes["/synchrony"].read_timeout == rendering.TUNNEL_SECONDS
     assert "/confluence/" in host.text()
 
 
