@@ -117,15 +117,15 @@ def read_journal(path: Path) -> dict[str, Project]:
     """All projects of a journal, by name: tables and log, without writing (section 7)."""
     with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
         assert db.execute("PRAGMA application_id").fetchone() == (0x52544331,)
-        assert db.execute("PRAGMA user_version").fetchone() == (2,)
+        assert db.execute("PRAGMA user_version").fetchone() == (3,)
         log_id = db.execute("SELECT value FROM meta WHERE key='log'").fetchone()
         filed = db.execute("SELECT value FROM meta WHERE key='filed'").fetchone()
         batches = needed_batches(path, bytes.fromhex(log_id[0]), filed[0] if filed else "") if log_id else []
         db.execute("BEGIN")
         projects: dict[int, Project] = {}
         names: dict[int, str] = {}
-        for number, name, revision, base, *snapshot in db.execute(
-            "SELECT number, name, revision, base, snapshot_revision, snapshot FROM project"
+        for number, name, revision, base, forgotten, *snapshot in db.execute(
+            "SELECT number, name, revision, base, forgotten, snapshot_revision, snapshot FROM project"
         ):
             changes = {
                 key - (number << 40): (id, user, time, data)
@@ -137,8 +137,8 @@ def read_journal(path: Path) -> dict[str, Project]:
             ids = dict(
                 db.execute("SELECT revision, user || ' ' || id FROM change_id WHERE project=?", (number,)).fetchall()
             )
-            assert sorted(ids) == list(range(1, revision + 1)), "I1, and ids stay"
-            assert all(ids[at] == f"{c[1]} {c[0]}" for at, c in changes.items())
+            assert sorted(ids) == list(range(forgotten + 1, revision + 1)), "I1, and ids stay"
+            assert all(ids[at] == f"{c[1]} {c[0]}" for at, c in changes.items() if at > forgotten)
             assert 0 <= base <= snapshot[0], "I7"
             projects[number] = Project(base, revision, changes, tuple(snapshot))
             names[number] = name

@@ -131,7 +131,7 @@ async def serve(config: Config, journal: Journal | None = None) -> None:
     """Run until SIGTERM or SIGINT. Raises ConfigError, JournalError, OSError before it is ready."""
     tokens = make_tokens(config)
     tls = ReloadableTls(config.tls)
-    journal = journal or SqliteJournal(config.journal.path)
+    journal = journal or SqliteJournal(config.journal.path, keep_ids_days=config.journal.keep_ids_days)
     service = Service(config, tokens, journal)
     await journal.start(service.projects.on_outcomes)
     idle_connections = IdleConnections(config.limits.connect_seconds)

@@ -87,6 +87,12 @@ def _parser() -> argparse.ArgumentParser:
     delete.add_argument("--project", required=True)
     delete.set_defaults(run=_delete_project)
 
+    compact = commands.add_parser(
+        "compact", help="give the journal's free space back to the file system (the server must not run)"
+    )
+    compact.add_argument("--config", required=True, metavar="FILE")
+    compact.set_defaults(run=_compact)
+
     mend = commands.add_parser(
         "repair", help="save what is whole of a damaged journal into a new one (no server must run on either)"
     )
@@ -178,6 +184,13 @@ def _list_projects(options: argparse.Namespace) -> int:
 def _delete_project(options: argparse.Namespace) -> int:
     backup.delete_project(load(options.config).journal.path, options.project)
     print(f"{options.project}: deleted")
+    return 0
+
+
+def _compact(options: argparse.Namespace) -> int:
+    path = load(options.config).journal.path
+    before, after = backup.compact(path)
+    print(f"{path}: {after} bytes, {before} before")
     return 0
 
 

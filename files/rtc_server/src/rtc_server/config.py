@@ -180,6 +180,7 @@ class JournalSettings:
     """Where changes are kept."""
 
     path: str = _define_option(..., _check_path)
+    keep_ids_days: float = _define_option(30.0, _check_number(1, 36500))
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ TOO_MANY = "too_many"
 COMPACTED = "compacted"
 STALE = "stale"
 ID_REUSED = "id_reused"
+UNKNOWN_ID = "unknown_id"
 UNAVAILABLE = "unavailable"
 OVERLOADED = "overloaded"
 DRAINING = "draining"
@@ -40,6 +41,7 @@ CODES = (
     COMPACTED,
     STALE,
     ID_REUSED,
+    UNKNOWN_ID,
     UNAVAILABLE,
     OVERLOADED,
     DRAINING,

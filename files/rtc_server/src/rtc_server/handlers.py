@@ -34,7 +34,7 @@ from .contract import (
 )
 from .engine import Namespace, Socket
 from .fast_path import parse_change
-from .journal import Compact, JournalError, Snapshot, Submission, make_label
+from .journal import SENT_NOW, Compact, JournalError, Snapshot, Submission, make_label
 from .limits import TokenBucket
 from .project import Member, Project
 from .projects import Page, Projects, format_snapshot
@@ -79,7 +79,7 @@ class Handlers:
             start, reset = project.find_start(since, epoch)
             page = self._projects.page_from_memory(project, start)
             if page is not None:
-                self._add_member(connection, number, project, right, page, reset)
+                self._add_member(connection, number, project, right, page, None if reset else since, reset)
                 return None
         return self._join_later(connection, number, name, right, since, epoch)
 
@@ -100,18 +100,26 @@ class Handlers:
             if connection.socket.connected:
                 if self._projects.loaded.get(name) is not project:
                     raise Refusal(UNAVAILABLE, "the project was loaded anew; try again")
-                self._add_member(connection, number, project, right, page, reset)
+                self._add_member(connection, number, project, right, page, None if reset else since, reset)
         finally:
             project.holds -= 1
             self._projects.release(project)
 
     def _add_member(
-        self, connection: Connection, number: int | None, project: Project, right: str, page: Page, reset: bool
+        self,
+        connection: Connection,
+        number: int | None,
+        project: Project,
+        right: str,
+        page: Page,
+        since: int | None,
+        reset: bool,
     ) -> None:
         limit = self._limits.members_per_project
         if len(project.members) >= limit:
             raise Refusal(FULL, f"the project has {limit} members already", limit=limit)
         member = Member(connection.id, connection.socket, connection.identity, project, right)
+        member.since = SENT_NOW if since is None else since
         connection.members[project.name] = member
         self._projects.enter(member)
         more = page.end < project.revision
@@ -146,13 +154,14 @@ class Handlers:
         """Submit a change; it is acknowledged and delivered once it is durable."""
         member = self._find_editor(connection, body)
         id = read_id(body)
+        since = read_whole(body, "since", member.since) or 0
         data = read_json(body, "data", self._limits.change_bytes)
         self._spend_change(connection)
         project = member.project
         user = connection.identity.user
         self._submit(
             project,
-            Submission(project.name, id, user, data, make_label(id, user), (connection.socket, project, number)),
+            Submission(project.name, id, user, data, make_label(id, user), (connection.socket, project, number), since),
         )
 
     def _make_fast_path(self, socket: Socket) -> Callable[[str], bool]:
@@ -175,7 +184,7 @@ class Handlers:
             try:
                 self._spend_change(connection)
                 label = f'"id":"{id}{label_end}'
-                self._submit(project, Submission(name, id, user, data, label, (socket, project, number)))
+                self._submit(project, Submission(name, id, user, data, label, (socket, project, number), member.since))
             except Refusal as refusal:
                 _refuse(socket, "change", number, refusal)
             return True

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from .auth import Identity
 from .engine import Room, Socket
-from .journal import Change, Head, Outcome, Snapshot, Submission
+from .journal import SENT_NOW, Change, Head, Outcome, Snapshot, Submission
 from .strict_json import dumps
 
 TAIL_CHANGES = 1_024
@@ -49,13 +49,14 @@ class Tail:
 class Member:
     """A client in a project. ``id`` is its connection's public id: the same in every project that it joins."""
 
-    __slots__ = ("id", "live", "project", "right", "socket", "text", "user_text")
+    __slots__ = ("id", "live", "project", "right", "since", "socket", "text", "user_text")
 
     def __init__(self, id: str, socket: Socket, identity: Identity, project: Project, right: str) -> None:
         self.id = id
         self.socket = socket
         self.project = project
         self.right = right
+        self.since = SENT_NOW  # changes sent again were first sent after that revision, unless they say something else
         self.live = False  # it has caught up and gets what is delivered
         self.user_text = dumps(identity.user)
         self.text = dumps({"member": id, "user": identity.user, "name": identity.name, "right": right})

@@ -3,9 +3,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The ordered, durable log of changes: one interface (``base``), one file for each store."""
 
-from .base import Change, Compact, Head, Journal, JournalError, JournalInUse, Outcome, Snapshot, Submission, make_label
+from .base import (
+    SENT_NOW,
+    Change,
+    Compact,
+    Head,
+    Journal,
+    JournalError,
+    JournalInUse,
+    Outcome,
+    Snapshot,
+    Submission,
+    make_label,
+)
 
 __all__ = [
+    "SENT_NOW",
     "Change",
     "Compact",
     "Head",

@@ -1,7 +1,8 @@
 # Copyright (c) 2026, the collab.rtc authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A copy of a journal, also while a server writes; and what projects there are, and how one is deleted."""
+"""A copy of a journal, also while a server writes; what projects there are, how one is deleted, and how the space is
+given back."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 
 from . import export_import, flush, memtable, schema, wal
 from .base import JournalError
-from .lock import resolve
+from .lock import Lock, resolve
 from .schema import SPAN
 
 _ASIDE = ".part"
@@ -98,3 +99,22 @@ def delete_project(path: str, project: str) -> None:
         export_import.delete_project(db, row[0])
         epoch = secrets.token_hex(8)
         db.execute("INSERT INTO project (number, name, epoch) VALUES (?,?,?)", (row[0], project, epoch))
+
+
+def compact(path: str) -> tuple[int, int]:
+    """Write a journal that no server uses anew, without its free pages, and so that a server can give back those that
+    come. Needs as much free space as the journal has. Returns bytes before and after. Raises JournalError.
+    """
+    path = resolve(path)
+    with export_import.open_exclusively(path):
+        before = os.path.getsize(path)  # everything is flushed when this ends
+    lock = Lock(path)
+    try:
+        with contextlib.closing(schema.connect(path, write=True)) as db:
+            schema.check(db, path)
+            db.execute("VACUUM")  # all or nothing, also when it is cut short
+        return before, os.path.getsize(path)
+    except (sqlite3.Error, OSError) as exc:
+        raise JournalError(f"{path}: {exc}") from exc
+    finally:
+        lock.release()

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple, Protocol
 
 from ..strict_json import dumps
 
+SENT_NOW = 1 << 62  # later than every revision
+
 
 class JournalError(Exception):
     """The journal cannot do what was asked now; ``str()`` names the cause and the remedy."""
@@ -63,7 +65,8 @@ def make_label(id: str, user: str) -> str:
 @dataclass(slots=True)
 class Submission:
     """A change to be kept. ``data`` is JSON text in one line; ``label`` is :func:`make_label` of id and user.
-    ``context`` is the submitter's own.
+    ``since`` is a revision that the project had when the change was sent for the first time, so that its own is a later
+    one; one without it is known to be sent for the first time. ``context`` is the submitter's own.
     """
 
     project: str
@@ -72,6 +75,7 @@ class Submission:
     data: str
     label: str
     context: Any = None
+    since: int = SENT_NOW
 
 
 @dataclass(slots=True)

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Projects as text: one out of a journal, one into a journal; and a new history for a journal that was restored.
 
-An export is JSON lines: a head ``{"format", "project", "revision", "base", "snapshot"}``, then each change
+An export is JSON lines: a head ``{"format", "project", "revision", "base", "forgotten", "snapshot"}``, then each change
 ``{"revision", "id", "user", "time", "data"}`` in order, then the ids of compacted changes
-``{"revision", "id", "user"}`` (so that a retry is still known as one), then ``{"end": lines before it}``.
+``{"revision", "id", "user", "time"}`` (so that a retry is still known as one), then ``{"end": lines before it}``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import itertools
 import secrets
 import sqlite3
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar, cast
 
@@ -53,32 +54,37 @@ def _read_project(path: str, project: str) -> Iterator[str]:
         batches = wal.read_batches(db, path)  # before the tables: see there
         db.execute("BEGIN")
         row = db.execute(
-            "SELECT number, revision, base, snapshot_revision, snapshot FROM project WHERE name=?", (project,)
+            f"SELECT number, revision, base, snapshot_revision, snapshot, {schema.name_forgotten(db)}"  # noqa: S608
+            " FROM project WHERE name=?",
+            (project,),
         ).fetchone()
         if row is None:
             raise JournalError(f"{path} has no project {project!r}")
-        number, revision, base, at, snapshot = row
+        number, revision, base, at, snapshot, forgotten = row
         records = memtable.load_unflushed(db, batches).get(project, [])
         unflushed = [decode_record(record)[1] for record in records]
         revision += len(unflushed)
         low = number * SPAN
         kept = "null" if snapshot is None else f'{{"revision":{at},"data":{snapshot}}}'
         yield (
-            f'{{"format":"{FORMAT}","project":{dumps(project)},"revision":{revision},"base":{base},"snapshot":{kept}}}'
+            f'{{"format":"{FORMAT}","project":{dumps(project)},"revision":{revision},"base":{base},'
+            f'"forgotten":{forgotten},"snapshot":{kept}}}'
         )
         lines = 1
         flushed = db.execute(
             "SELECT key - ?, id, user, time, data FROM change WHERE key>? AND key<? ORDER BY key",
             (low, low + base, low + SPAN),
         )
-        for key, id, user, time, data in itertools.chain(flushed, unflushed):
+        for key, id, user, sent, data in itertools.chain(flushed, unflushed):
             lines += 1
-            yield (f'{{"revision":{key},"id":{dumps(id)},"user":{dumps(user)},"time":{time},"data":{data}}}')
-        for at, id, user in db.execute(
-            "SELECT revision, id, user FROM change_id WHERE project=? AND revision<=? ORDER BY revision", (number, base)
-        ):
+            yield (f'{{"revision":{key},"id":{dumps(id)},"user":{dumps(user)},"time":{sent},"data":{data}}}')
+        query = (
+            "SELECT i.revision, i.id, i.user, coalesce(c.time, 0) FROM change_id i LEFT JOIN change c"
+            " ON c.key = ? + i.revision WHERE i.project=? AND i.revision<=? ORDER BY i.revision"
+        )
+        for at, id, user, sent in db.execute(query, (low, number, base)):
             lines += 1
-            yield dumps({"revision": at, "id": id, "user": user})
+            yield dumps({"revision": at, "id": id, "user": user, "time": sent})
         yield f'{{"end":{lines}}}'
 
 
@@ -109,13 +115,14 @@ def _import(db: sqlite3.Connection, lines: Iterable[str], name: str, replace: bo
         raise JournalError(f"line 1: is not an export of a project ({FORMAT})")
     project = name or _take(head, 1, "project", str)
     revision, base = _take(head, 1, "revision", int), _take(head, 1, "base", int)
+    forgotten = _take(head, 1, "forgotten", int) if "forgotten" in head else 0  # older releases forget nothing
     snapshot = head.get("snapshot")
     at, state = 0, None
     if snapshot is not None:
         if not isinstance(snapshot, dict) or "data" not in snapshot:
             raise JournalError("line 1: snapshot is not an object with revision and data")
         at, state = _take(snapshot, 1, "revision", int), dumps(snapshot["data"])
-    if not base <= at <= revision and not base == at == 0:
+    if (not base <= at <= revision and not base == at == 0) or forgotten > revision:
         raise JournalError(f"line 1: base {base}, snapshot {at} and revision {revision} do not fit together")
     row = db.execute("SELECT number FROM project WHERE name=?", (project,)).fetchone()
     if row is not None and not replace:
@@ -128,8 +135,9 @@ def _import(db: sqlite3.Connection, lines: Iterable[str], name: str, replace: bo
     if number >= MAX_PROJECTS:
         raise JournalError("the journal has no number left for another project")
     db.execute(
-        "INSERT INTO project (number, name, epoch, revision, base, snapshot_revision, snapshot) VALUES (?,?,?,?,?,?,?)",
-        (number, project, secrets.token_hex(8), revision, base, at, state),
+        "INSERT INTO project (number, name, epoch, revision, base, forgotten, snapshot_revision, snapshot)"
+        " VALUES (?,?,?,?,?,?,?,?)",
+        (number, project, secrets.token_hex(8), revision, base, forgotten, at, state),
     )
     expected = base
     for at, text in numbered:
@@ -149,6 +157,11 @@ def _import(db: sqlite3.Connection, lines: Iterable[str], name: str, replace: bo
             db.execute("INSERT INTO change VALUES (?,?,?,?,?)", values)
         elif not 0 < given <= base:
             raise JournalError(f"line {at}: revision {given} is no compacted one, and has no data")
+        else:
+            sent = _take(line, at, "time", int) if line.get("time") else int(time.time() * 1000)
+            db.execute("INSERT OR IGNORE INTO change VALUES (?,?,?,?,'')", (number * SPAN + given, id, user, sent))
+        if given <= forgotten:
+            continue
         try:
             db.execute("INSERT INTO change_id VALUES (?,?,?,?)", (number, user, id, given))
         except sqlite3.IntegrityError:

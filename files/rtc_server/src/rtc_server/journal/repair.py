@@ -58,10 +58,10 @@ def _save(old: sqlite3.Connection, new: sqlite3.Connection, source: str) -> tupl
     epoch = _read_epoch(old, lost)
     if epoch:
         new.execute("UPDATE meta SET value=? WHERE key='epoch'", (epoch,))
-    query = f"SELECT {_COLUMNS} FROM project ORDER BY number"  # noqa: S608 - constants
+    query = f"SELECT {_COLUMNS}, {schema.name_forgotten(old)} FROM project ORDER BY number"  # noqa: S608 - constants
     rows = list(_read_rows(old, query, (), "table of projects", lost))
     found, unknown = _survey(old, source, {row[0]: (row[1], row[3]) for row in rows}, lost)
-    for number, name, own_epoch, revision, base, at, kept in rows:
+    for number, name, own_epoch, revision, base, at, kept, forgotten in rows:
         where = f"project {name!r}"
         before = len(lost)
         changes = list(_read_changes(old, number, where, base, revision, lost))
@@ -81,7 +81,10 @@ def _save(old: sqlite3.Connection, new: sqlite3.Connection, source: str) -> tupl
             lost.append(f"{where}: nothing can be saved without a snapshot")
             continue
         is_whole = len(lost) == before and not unknown
+        limit = min(forgotten, last)
         _write(new, (number, name, own_epoch if is_whole else secrets.token_hex(8)), last, base, at, snapshot, changes)
+        new.execute("UPDATE project SET forgotten=? WHERE number=?", (limit, number))
+        new.execute("DELETE FROM change_id WHERE project=? AND revision<=?", (number, limit))
         ids = _read_rows(
             old,
             "SELECT user, id, revision FROM change_id WHERE project=? AND revision<=?",

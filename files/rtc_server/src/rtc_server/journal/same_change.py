@@ -21,6 +21,16 @@ def answer_again(request: Submission, change: Change) -> Outcome:
     return Outcome(request, change.revision, change.time, duplicate=True)
 
 
+def refuse_unknown(request: Submission, forgotten: int) -> Outcome:
+    """The outcome of a change of which nobody can tell any more whether it was accepted: its id may be one of those
+    that are forgotten."""
+    message = (
+        f"whether id {request.id!r} was kept is not known any more: it was first sent after revision {request.since},"
+        f" and ids up to revision {forgotten} are forgotten; look at the project's state, then send it as a new change"
+    )
+    return Outcome(request, code="unknown_id", message=message)
+
+
 def is_same_json(one: str, other: str) -> bool:
     """Whether two JSON texts differ only in spaces, escapes in strings, the order of members with different names, and
     the form of a number with a fraction or an exponent.

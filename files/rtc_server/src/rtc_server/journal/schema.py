@@ -15,11 +15,13 @@ from .base import JournalError
 from .lock import refuse_hard_links
 
 APPLICATION_ID = 0x52544331  # "RTC1": PRAGMA application_id
-VERSION = 2  # PRAGMA user_version
+VERSION = 3  # PRAGMA user_version
 
 # PRAGMA synchronous. SYNCED: SQLite syncs its own WAL before COMMIT returns, so the transaction survives power loss.
 # ORDERED: it does not, but a later transaction never survives without an earlier one.
 SYNCED, ORDERED = "FULL", "NORMAL"
+
+INCREMENTAL = 2  # PRAGMA auto_vacuum: free pages can be given back, a few at a time
 
 # A change's key is project number * SPAN + revision: one B-tree, read in order, without a second index.
 SPAN = 1 << 40
@@ -56,6 +58,14 @@ CREATE TABLE change_id (
 MIGRATIONS: dict[int, str] = {
     # Changes no table: a server that knows no write-ahead log (wal.py) must not open a file that may have one.
     1: "DELETE FROM meta WHERE key='log';",
+    # Compacted changes get rows without data, from which upkeep.py learns when their ids can be forgotten. Since when
+    # they are there nobody knows any more: they count from now.
+    2: """
+ALTER TABLE project ADD COLUMN forgotten INTEGER NOT NULL DEFAULT 0;
+INSERT OR IGNORE INTO change (key, id, user, time, data)
+  SELECT i.project * 1099511627776 + i.revision, i.id, i.user, strftime('%s', 'now') * 1000, ''
+  FROM change_id i JOIN project p ON p.number = i.project WHERE i.revision <= p.base;
+""",
 }
 
 
@@ -67,6 +77,7 @@ def connect(path: str, *, write: bool, timeout: float = 5.0) -> sqlite3.Connecti
     )
     try:
         if write:
+            db.execute("PRAGMA auto_vacuum=INCREMENTAL")  # of a file that is made by this; others stay as they are
             (mode,) = db.execute("PRAGMA journal_mode=WAL").fetchone()
             if mode != "wal":  # it could not be switched on, and SQLite goes on without it
                 raise sqlite3.OperationalError(f"SQLite's own write-ahead log cannot be used, it offers {mode!r}")
@@ -163,6 +174,11 @@ def prepare(db: sqlite3.Connection, path: str) -> None:
             for statement in _split_statements(MIGRATIONS[old]):
                 db.execute(statement)
             db.execute(f"PRAGMA user_version={old + 1}")
+
+
+def name_forgotten(db: sqlite3.Connection) -> str:
+    """The column of table ``project`` with the revision up to which ids are forgotten; 0 in files without it."""
+    return "forgotten" if int(db.execute("PRAGMA user_version").fetchone()[0]) >= 3 else "0"
 
 
 def set_meta(db: sqlite3.Connection, key: str, value: str) -> None:

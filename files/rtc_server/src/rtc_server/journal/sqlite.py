@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from . import memtable, schema, wal
+from . import memtable, schema, upkeep, wal
 from .base import Change, Head, JournalError, JournalInUse, OnOutcomes, Outcome, Snapshot, Submission
 from .lock import resolve
 from .record import Record, decode_record
@@ -37,9 +37,9 @@ class SqliteJournal:
     """:class:`~rtc_server.journal.base.Journal` on the file at ``path``. Tests pass a writer that they can look
     into."""
 
-    def __init__(self, path: str, writer: Writer | None = None) -> None:
+    def __init__(self, path: str, writer: Writer | None = None, keep_ids_days: float = 30) -> None:
         self.path = resolve(path)
-        self._writer = writer or Writer(self.path)
+        self._writer = writer or Writer(self.path, keep_ids_days)
         self._queue: queue.SimpleQueue[Sequence[JournalRequest] | None] = queue.SimpleQueue()
         self._waiting: list[JournalRequest] = []
         self._waiting_bytes = 0
@@ -148,6 +148,8 @@ class SqliteJournal:
                 batch = self._queue.get(timeout=wait)
             except queue.Empty:
                 wait = writer.run_maintenance()
+                if wait is None:
+                    wait = upkeep.ROUND
                 continue
             if batch is None:
                 break
@@ -223,10 +225,10 @@ def _read_head(db: sqlite3.Connection, project: str, unflushed: list[Record]) ->
 def _read_changes(
     db: sqlite3.Connection, project: str, unflushed: list[Record], since: int, limit: int, max_bytes: int
 ) -> list[Change]:
-    row = db.execute("SELECT number FROM project WHERE name=?", (project,)).fetchone()
+    row = db.execute("SELECT number, base FROM project WHERE name=?", (project,)).fetchone()
     if row is None:
         return []
-    low = int(row[0]) * SPAN
+    low, since = int(row[0]) * SPAN, max(since, row[1])  # rows up to the base may have no data
     found: list[Change] = []
     size = 0
     cursor = db.execute(

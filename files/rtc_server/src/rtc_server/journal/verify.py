@@ -31,14 +31,18 @@ def verify_journal(path: str) -> tuple[list[str], dict[str, int]]:
             wrong.append(str(exc))
         db.execute("BEGIN")
         wrong += [f"file: {row[0]}" for row in db.execute("PRAGMA integrity_check(20)") if row[0] != "ok"]
-        rows = db.execute("SELECT number, name, revision, base, snapshot_revision, snapshot FROM project").fetchall()
+        query = (
+            "SELECT number, name, revision, base, snapshot_revision, snapshot,"  # noqa: S608 - a column's name
+            f" {schema.name_forgotten(db)} FROM project"
+        )
+        rows = db.execute(query).fetchall()
         numbers = {row[0] for row in rows}
         try:
             unflushed = memtable.load_unflushed(db, batches)
         except JournalError as exc:
             unflushed = {}
             wrong.append(str(exc))
-        for number, name, revision, base, at, snapshot in rows:
+        for number, name, revision, base, at, snapshot, forgotten in rows:
             counts["projects"] += 1
             where = f"project {name!r}"
             if not 0 < number < MAX_PROJECTS:
@@ -46,12 +50,14 @@ def verify_journal(path: str) -> tuple[list[str], dict[str, int]]:
                 continue
             if not 0 <= base <= max(at, 0) or at > revision + len(unflushed.get(name, [])):
                 wrong.append(f"{where}: base {base}, snapshot {at}, revision {revision} do not fit together")
+            if not 0 <= forgotten <= revision:
+                wrong.append(f"{where}: ids up to revision {forgotten} are forgotten, it has {revision}")
             if (snapshot is None) != (at == 0):
                 wrong.append(f"{where}: snapshot of revision {at} is {'missing' if snapshot is None else 'unexpected'}")
             if snapshot is not None:
                 counts["snapshots"] += 1
                 wrong += _check_json(f"{where}: snapshot", snapshot)
-            changes, complaints = _verify_changes(db, number, where, revision, base)
+            changes, complaints = _verify_changes(db, number, where, revision, base, forgotten)
             later = [decode_record(record)[1] for record in unflushed.get(name, [])]
             complaints += _verify_unflushed(later, where, revision)
             counts["changes"] += changes + len(later)
@@ -62,7 +68,9 @@ def verify_journal(path: str) -> tuple[list[str], dict[str, int]]:
     return wrong, counts
 
 
-def _verify_changes(db: sqlite3.Connection, number: int, where: str, revision: int, base: int) -> tuple[int, list[str]]:
+def _verify_changes(
+    db: sqlite3.Connection, number: int, where: str, revision: int, base: int, forgotten: int
+) -> tuple[int, list[str]]:
     wrong: list[str] = []
     low, expected, found = number * SPAN, base, 0
     for key, data, kept in db.execute(
@@ -75,7 +83,7 @@ def _verify_changes(db: sqlite3.Connection, number: int, where: str, revision: i
         if key - low != expected:
             wrong.append(f"{where}: revision {key - low} follows {expected - 1}")
             expected = key - low
-        if kept != expected:
+        if kept != expected and (expected > forgotten or (kept is not None and kept < expected)):
             wrong.append(f"{where}: the id of revision {expected} is kept for {kept}")
         wrong += _check_json(f"{where}: revision {expected}", data)
     if expected != revision:

@@ -19,8 +19,9 @@ from .lock import Lock, resolve
 from .loss import REMEDY
 from .memtable import MemTable, ProjectRecords
 from .record import Record, decode_record, encode_record, find_record
-from .same_change import answer_again
+from .same_change import answer_again, refuse_unknown
 from .schema import MAX_PROJECTS, SPAN
+from .upkeep import Upkeep
 
 logger = logging.getLogger(__name__)
 
@@ -32,18 +33,19 @@ RETRY = 1.0  # seconds between attempts to write again after a failure
 MAX_UNFLUSHED = 200_000
 MAX_UNFLUSHED_BYTES = 64 << 20
 MAX_WAL_BYTES = 96 << 20
-_DELETE_BATCH = 5_000  # compacted changes deleted between two commits
 _PAGE = 4096  # bytes that SQLite writes at least for a change
 _MAX_PROJECTS = 100_000
 _MAX_PATIENCE = 60.0  # seconds between checks of a file that is damaged
 
 
 class _ProjectState:
-    """A project's number, its last revision, and whether some of its changes are flushed."""
+    """A project's number, its last revision, whether some of its changes are flushed, and the revision up to which
+    ids are forgotten."""
 
-    __slots__ = ("flushed", "number", "revision")
+    __slots__ = ("flushed", "forgotten", "number", "revision")
 
-    def __init__(self, number: int, revision: int, flushed: bool) -> None:
+    def __init__(self, number: int, revision: int, flushed: bool, forgotten: int) -> None:
+        self.forgotten = forgotten
         self.number = number
         self.revision = revision
         self.flushed = flushed
@@ -52,7 +54,7 @@ class _ProjectState:
 class Writer:
     """One journal. Only the committing thread calls it, apart from :meth:`copy_unflushed`."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, keep_ids_days: float = 30) -> None:
         self.path = path = resolve(path)
         self.fault: str | None = None
         self.in_use = False
@@ -68,7 +70,8 @@ class Writer:
         self._unflushed = self._unflushed_bytes = 0  # changes in both memtables, and bytes of their records
         self._sqlite_wal_bytes = 0  # roughly, in SQLite's own WAL
         self._checkpoint = Checkpoint(path)
-        self._compacted: list[tuple[int, int]] = []  # number, base: changes up to the base can be deleted
+        self._upkeep = Upkeep(keep_ids_days)
+        self._stopping = False  # then upkeep can wait for the next start
         self._known = False  # the memtables are what is not flushed
         self._late = LateChanges()
         self._found: list[Outcome] = []
@@ -142,8 +145,10 @@ class Writer:
 
     def flush_and_close(self) -> None:
         """Flush everything and close, so that the file alone is the whole journal."""
+        self._stopping = True
         while self._has_maintenance() and self.run_maintenance() == 0.0:
             pass
+        self._stopping = False
         complete, trusted = False, self.fault is None
         if self._db is not None and not self._unflushed:
             try:
@@ -163,7 +168,7 @@ class Writer:
 
     def _has_maintenance(self) -> bool:
         wal_used = self._wal is not None and self._wal.used > 0
-        return bool(self._unflushed or self._compacted or self._sqlite_wal_bytes or wal_used)
+        return bool(self._unflushed or self._upkeep.has_compacted or self._sqlite_wal_bytes or wal_used)
 
     def unlock(self) -> None:
         """Let another process have the journal."""
@@ -233,19 +238,19 @@ class Writer:
         """What is known of a project, which is made if need be; None when there is no number for it."""
         state = self._projects.get(name)
         if state is None:
-            row = db.execute("SELECT number, revision FROM project WHERE name=?", (name,)).fetchone()
+            row = db.execute("SELECT number, revision, forgotten FROM project WHERE name=?", (name,)).fetchone()
             if row is None:
                 (number,) = db.execute("SELECT coalesce(max(number), 0) + 1 FROM project").fetchone()
                 if number < MAX_PROJECTS:
                     db.execute("INSERT INTO project (number, name) VALUES (?,?)", (number, name))
-                row = number, 0
-            number, flushed_revision = row
+                row = number, 0, 0
+            number, flushed_revision, forgotten = row
             if number >= MAX_PROJECTS:
                 return None
             flushing, active = self._memtables
             waiting = active.get(name) or flushing.get(name)
             revision = decode_record(waiting.records[-1])[1].revision if waiting else flushed_revision
-            state = self._projects[name] = _ProjectState(number, revision, flushed_revision > 0)
+            state = self._projects[name] = _ProjectState(number, revision, flushed_revision > 0, forgotten)
         return state
 
     def _accept(self, db: sqlite3.Connection, requests: list[Submission]) -> list[Outcome]:
@@ -268,6 +273,9 @@ class Writer:
             earlier = self._find_earlier(request, state.number, batch, flushed)
             if earlier is not None:
                 outcomes.append(answer_again(request, earlier))
+                continue
+            if request.since < state.forgotten:
+                outcomes.append(refuse_unknown(request, state.forgotten))
                 continue
             records = active.get(request.project)
             if records is None:
@@ -335,12 +343,12 @@ class Writer:
             "SELECT base, snapshot_revision FROM project WHERE number=?", (state.number,)
         ).fetchone()
         if at == last and self._is_snapshot(db, state.number, request.snapshot.data):
-            self._compacted.append((state.number, base))
+            self._upkeep.note_compaction(state.number, 0, base)
             return Outcome(request, at, base=base)  # it failed, and was kept all the same
         if not last < at <= state.revision:
             message = f"a snapshot is of a revision after {last} and not after {state.revision}"
             return Outcome(request, code="stale", message=message)
-        base = max(base, at - request.keep)
+        before, base = base, max(base, at - request.keep)
         for table in self._memtables:  # what is deleted up to the base must have been flushed
             while request.project in table:
                 records = table[request.project].records[: flush.FLUSH_BATCH]
@@ -350,7 +358,7 @@ class Writer:
             (request.snapshot.data, at, base, state.number),
         )
         self._sqlite_wal_bytes += len(request.snapshot.data)
-        self._compacted.append((state.number, base))
+        self._upkeep.note_compaction(state.number, before, base)
         return Outcome(request, at, base=base)
 
     @staticmethod
@@ -394,11 +402,13 @@ class Writer:
             if self._unflushed or self._wal.used:
                 self._flush_some(self._db)
                 return 0.0
-            if self._compacted:
-                self._delete_some(self._db)
+            if self._upkeep.has_compacted:
+                self._upkeep.delete_some(self._db)
                 return 0.0
             if self._sqlite_wal_bytes > checkpoint.SMALL and not self._checkpoint.advance():
                 return 0.05
+            if not self._stopping and self._run_upkeep(self._db):
+                return 0.0
             if self._sqlite_wal_bytes:
                 self._finish_checkpoint(self._db)
         except Exception as exc:
@@ -436,19 +446,15 @@ class Writer:
                 self._projects[name].flushed = True
         return sum(map(len, some.values()))
 
-    def _delete_some(self, db: sqlite3.Connection) -> None:
-        """Delete some compacted changes."""
-        number, base = self._compacted[0]
-        low = number * SPAN
-        row = db.execute(
-            "SELECT max(key) FROM (SELECT key FROM change WHERE key>? AND key<=? ORDER BY key LIMIT ?)",
-            (low, low + base, _DELETE_BATCH),
-        ).fetchone()
-        if row[0] is None:
-            del self._compacted[0]
-        else:
-            with schema.unsynced_transaction(db):
-                db.execute("DELETE FROM change WHERE key>? AND key<=?", (low, row[0]))
+    def _run_upkeep(self, db: sqlite3.Connection) -> bool:
+        """Do a piece of what keeps the file small; False when there is nothing to do."""
+        pages = self._upkeep.run(db)
+        self._sqlite_wal_bytes += pages * _PAGE
+        for name, forgotten in self._upkeep.forgotten.items():
+            if name in self._projects:
+                self._projects[name].forgotten = forgotten
+        self._upkeep.forgotten.clear()
+        return pages > 0
 
     def _finish_checkpoint(self, db: sqlite3.Connection) -> None:
         """Checkpoint what the passes have left of SQLite's own WAL."""
