@@ -28,8 +28,8 @@ def flush(db: sqlite3.Connection, records: dict[str, list[Record]]) -> None:
         for change in sorted(decoded, key=lambda c: (c.user, c.id)):
             ids += (number, change.user, change.id, change.revision)
         db.execute("UPDATE project SET revision=? WHERE number=?", (decoded[-1].revision, number))
-    _insert(db, "change", 5, changes)
-    _insert(db, "change_id", 4, ids)
+    insert_rows(db, "change", 5, changes)
+    insert_rows(db, "change_id", 4, ids)
 
 
 def flush_all(db: sqlite3.Connection, path: str) -> bytes:
@@ -70,7 +70,7 @@ def find_flushed(db: sqlite3.Connection, keys: list[tuple[int, str, str]]) -> li
     return found
 
 
-def _insert(db: sqlite3.Connection, table: str, columns: int, values: list[object]) -> None:
+def insert_rows(db: sqlite3.Connection, table: str, columns: int, values: list[object]) -> None:
     """Insert rows whose values follow one another.
 
     Python gives its lock away for each statement, and a busy event loop gives it back only after milliseconds: with one

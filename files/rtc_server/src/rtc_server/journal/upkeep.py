@@ -14,11 +14,12 @@ import sqlite3
 import time
 
 from . import schema
+from .flush import insert_rows
 from .schema import SPAN
 
 ROUND = 3600.0  # seconds between looks for ids that are old enough
 DAY = 86_400_000  # milliseconds
-DELETE_BATCH = 5_000  # compacted changes in one piece
+DELETE_BATCH = 1_000  # compacted changes in one piece
 FORGET_BATCH = 1_000  # ids in one piece
 _PROJECTS = 500  # looked at in one piece
 _PAGES = 256  # given back in one piece: a megabyte
@@ -49,17 +50,20 @@ class Upkeep:
         """Delete the data of some compacted changes."""
         number, done, base = self._compacted[0]
         low = number * SPAN
-        query = "SELECT max(key) FROM (SELECT key FROM change WHERE key>? AND key<=? ORDER BY key LIMIT ?)"
-        (last,) = db.execute(query, (low + done, low + base, DELETE_BATCH)).fetchone()
-        if last is None:
+        rows = db.execute(
+            "SELECT key, id, user, time FROM change WHERE key>? AND key<=? ORDER BY key LIMIT ?",
+            (low + done, low + base, DELETE_BATCH),
+        ).fetchall()
+        if not rows:
             del self._compacted[0]
             return
+        last = rows[-1][0]
+        (forgotten,) = db.execute("SELECT forgotten FROM project WHERE number=?", (number,)).fetchone()
         with schema.unsynced_transaction(db):
-            db.execute(
-                "DELETE FROM change WHERE key>? AND key<=min(?, ? + (SELECT forgotten FROM project WHERE number=?))",
-                (low + done, last, low, number),
-            )
-            db.execute("UPDATE change SET data='' WHERE key>? AND key<=?", (low + done, last))
+            # Deleted and inserted: SQLite does not merge pages that an UPDATE has left nearly empty.
+            db.execute("DELETE FROM change WHERE key>? AND key<=?", (low + done, last))
+            remembered = [value for row in rows if row[0] > low + forgotten for value in (*row, "")]
+            insert_rows(db, "change", 5, remembered)
         self._compacted[0] = number, last - low, base
 
     def run(self, db: sqlite3.Connection) -> int:

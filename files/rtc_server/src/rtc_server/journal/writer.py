@@ -405,12 +405,13 @@ class Writer:
             if self._upkeep.has_compacted:
                 self._upkeep.delete_some(self._db)
                 return 0.0
+            if not self._stopping and self._sqlite_wal_bytes < checkpoint.BEGIN and self._run_upkeep(self._db):
+                return 0.0
             if self._sqlite_wal_bytes > checkpoint.SMALL and not self._checkpoint.advance():
                 return 0.05
-            if not self._stopping and self._run_upkeep(self._db):
-                return 0.0
             if self._sqlite_wal_bytes:
                 self._finish_checkpoint(self._db)
+                return 0.0
         except Exception as exc:
             self._fail(exc)
         return None
