@@ -227,7 +227,12 @@ def old(path: Path) -> Iterator[Path]:
             await keeper.keep(*a_history(), Compact("p", Snapshot(100, '"s"'), keep=0))
 
     asyncio.run(fill())
-    alter(path, "DELETE FROM change WHERE key<=(1<<40)+100", "PRAGMA user_version=1")
+    alter(
+        path,
+        "DELETE FROM change WHERE key<=(1<<40)+100",
+        "ALTER TABLE project DROP COLUMN forgotten",
+        "PRAGMA user_version=1",
+    )
     yield path
 
 
