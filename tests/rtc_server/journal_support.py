@@ -98,7 +98,7 @@ def logged(path: Path) -> list[str]:
 
 
 def flushed(path: Path) -> int:
-    return ask(path, "SELECT count(*) FROM change")
+    return ask(path, "SELECT count(*) FROM change WHERE data<>''")
 
 
 def ask(path: Path, query: str) -> int:

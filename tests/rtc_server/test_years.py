@@ -17,7 +17,7 @@ from old_journal import make_old_journal
 from rtc_memory import MemoryClient, MemoryServer
 from rtc_support import eventually
 
-from rtc_server.journal import Compact, Outcome, Snapshot, Submission, backup, export_import, schema
+from rtc_server.journal import Compact, JournalLimits, Outcome, Snapshot, Submission, backup, export_import, schema
 from rtc_server.journal.verify import verify_journal
 from rtc_server.journal.writer import Writer
 
@@ -59,7 +59,7 @@ def again(number: int, since: int) -> Submission:
 
 @pytest.fixture
 def writer(tmp_path: Path, clock: Clock) -> Any:
-    made = Writer(str(tmp_path / "journal.db"), 30)
+    made = Writer(str(tmp_path / "journal.db"), JournalLimits(keep_ids_days=30))
     yield made
     made.flush_and_close()
     made.unlock()
@@ -111,7 +111,7 @@ def test_an_export_takes_along_what_is_forgotten(writer: Writer, clock: Clock, t
     other = str(tmp_path / "other.db")
     export_import.import_project(other, export_import.export_project(writer.path, "p"))
     assert verify_journal(other)[0] == []
-    copy = Writer(other, 30)
+    copy = Writer(other, JournalLimits(keep_ids_days=30))
     answers = keep(copy, again(3, 2), again(15, 2), again(18, 2))
     assert [o.code or o.duplicate for o in answers] == ["unknown_id", True, True]
     copy.flush_and_close()
@@ -120,7 +120,7 @@ def test_an_export_takes_along_what_is_forgotten(writer: Writer, clock: Clock, t
 
 def test_ids_of_an_older_schema_count_from_its_upgrade(tmp_path: Path, clock: Clock) -> None:
     path = tmp_path / "journal.db"
-    writer = Writer(str(path), 30)
+    writer = Writer(str(path), JournalLimits(keep_ids_days=30))
     keep(writer, *[change(n) for n in range(10)], Compact("p", Snapshot(10, "1"), 2))
     writer.flush_and_close()
     with contextlib.closing(sqlite3.connect(path)) as db:
@@ -220,7 +220,7 @@ def test_a_year(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     make_old_journal(str(path), 100, 20_000)
     assert verify_journal(str(path)) == ([], {"projects": 100, "changes": 20_000, "snapshots": 0})
-    writer = Writer(str(path), 30)
+    writer = Writer(str(path), JournalLimits(keep_ids_days=30))
     writer.open()
     while (wait := writer.run_maintenance()) is not None:
         time.sleep(wait)

@@ -57,6 +57,19 @@ class Head(NamedTuple):
     snapshot: int
 
 
+class JournalLimits(NamedTuple):
+    """``project_bytes``: what a project may keep; more changes are refused (``quota``) until a snapshot makes room.
+    ``reserve_bytes``: what is left free on the disk for the journal itself; 0: nothing.
+    ``keep_ids_days``: after which ids of changes are forgotten."""
+
+    project_bytes: int = 1 << 62
+    reserve_bytes: int = 0
+    keep_ids_days: float = 30
+
+
+NO_LIMITS = JournalLimits()
+
+
 def make_label(id: str, user: str) -> str:
     """A change's members ``id`` and ``user`` as JSON text, without the braces around them."""
     return f'"id":{dumps(id)},"user":{dumps(user)}'
@@ -86,6 +99,7 @@ class Compact:
     snapshot: Snapshot
     keep: int
     context: Any = None
+    user: str = ""
 
 
 @dataclass(slots=True)
@@ -95,7 +109,7 @@ class Outcome:
     ``code`` is empty when it is durable; ``duplicate`` means that it was before: nothing new is to be
     delivered. A request that the journal made itself, without a context, is a change that was refused
     (``unavailable``) and turned out to be kept: it is to be delivered, and nobody waits for it. Otherwise ``code`` is
-    an error code of the contract and ``message`` says why.
+    an error code of the contract, ``message`` says why, and ``more`` is what the answer has besides.
     """
 
     request: Submission | Compact
@@ -105,6 +119,7 @@ class Outcome:
     base: int = 0
     code: str = ""
     message: str = ""
+    more: dict[str, float] | None = None
 
 
 OnOutcomes = Callable[[Sequence[Outcome]], None]
@@ -116,6 +131,10 @@ class Journal(Protocol):
     @property
     def fault(self) -> str | None:
         """Why changes are refused at present, or None."""
+
+    @property
+    def is_disk_full(self) -> bool:
+        """Whether changes are refused because the disk is nearly full; snapshots are taken, and all can be read."""
 
     @property
     def alive(self) -> bool:

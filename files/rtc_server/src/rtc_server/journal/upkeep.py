@@ -1,11 +1,12 @@
 # Copyright (c) 2026, the collab.rtc authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What keeps a journal small over years, in pieces that a commit can wait for: the data of compacted changes go,
-ids that are old enough are forgotten, and pages that are free are given back to the file system.
+"""What keeps a journal small over years, in pieces that a commit can wait for: ids that are old enough are forgotten,
+and pages that are free are given back to the file system.
 
 Ids are forgotten in the order of revisions, project by project: the rows of table ``change`` have their times, so no
-index by age is needed. A compacted change keeps its row for that, without data, until its id is forgotten.
+index by age is needed. A compacted change keeps its row for that, without data (deletions.py), until its id is
+forgotten.
 """
 
 from __future__ import annotations
@@ -14,12 +15,10 @@ import sqlite3
 import time
 
 from . import schema
-from .flush import insert_rows
 from .schema import SPAN
 
 ROUND = 3600.0  # seconds between looks for ids that are old enough
 DAY = 86_400_000  # milliseconds
-DELETE_BATCH = 1_000  # compacted changes in one piece
 FORGET_BATCH = 1_000  # ids in one piece
 _PROJECTS = 500  # looked at in one piece
 _PAGES = 256  # given back in one piece: a megabyte
@@ -31,40 +30,10 @@ class Upkeep:
 
     def __init__(self, keep_ids_days: float) -> None:
         self._keep_ids = keep_ids_days * DAY
-        self._compacted: list[tuple[int, int, int]] = []  # number, done up to, base
         self._next_round = 0.0  # by the monotonic clock
         self._after = 0  # number of the last project that was looked at
         self._old: list[tuple[int, str, int]] = []  # number, name, forgotten: projects with ids to be forgotten
         self.forgotten: dict[str, int] = {}  # by project, what was forgotten since the caller took it
-
-    @property
-    def has_compacted(self) -> bool:
-        """Whether data of compacted changes wait to be deleted."""
-        return bool(self._compacted)
-
-    def note_compaction(self, number: int, before: int, base: int) -> None:
-        """A project's base has moved."""
-        self._compacted.append((number, before, base))
-
-    def delete_some(self, db: sqlite3.Connection) -> None:
-        """Delete the data of some compacted changes."""
-        number, done, base = self._compacted[0]
-        low = number * SPAN
-        rows = db.execute(
-            "SELECT key, id, user, time FROM change WHERE key>? AND key<=? ORDER BY key LIMIT ?",
-            (low + done, low + base, DELETE_BATCH),
-        ).fetchall()
-        if not rows:
-            del self._compacted[0]
-            return
-        last = rows[-1][0]
-        (forgotten,) = db.execute("SELECT forgotten FROM project WHERE number=?", (number,)).fetchone()
-        with schema.unsynced_transaction(db):
-            # Deleted and inserted: SQLite does not merge pages that an UPDATE has left nearly empty.
-            db.execute("DELETE FROM change WHERE key>? AND key<=?", (low + done, last))
-            remembered = [value for row in rows if row[0] > low + forgotten for value in (*row, "")]
-            insert_rows(db, "change", 5, remembered)
-        self._compacted[0] = number, last - low, base
 
     def run(self, db: sqlite3.Connection) -> int:
         """Do one piece of the rest. Returns how many pages it may have written, 0 when there is nothing to do."""
