@@ -1,7 +1,8 @@
 # Copyright (c) 2026, the collab.rtc authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a change was accepted before, under its id and user: in the memtables or in the tables."""
+"""Whether a request was accepted before: a change, under its id and user, in the memtables or in the tables; or a
+snapshot."""
 
 from __future__ import annotations
 
@@ -47,3 +48,9 @@ def find_flushed(db: sqlite3.Connection, requests: Sequence[Submission], states:
         # compacted: what the change was is unknown
         found[number, user, id] = Change(revision, id, user, *(row or (0, "")))
     return found
+
+
+def is_snapshot(db: sqlite3.Connection, number: int, data: str) -> bool:
+    """Whether the project's snapshot has these data."""
+    query = "SELECT 1 FROM project WHERE number=? AND snapshot=?"
+    return db.execute(query, (number, data)).fetchone() is not None

@@ -15,7 +15,7 @@ from . import checkpoint, flush, memtable, schema, wal
 from .base import NO_LIMITS, Compact, JournalError, JournalInUse, JournalLimits, Outcome, Submission
 from .checkpoint import Checkpoint
 from .deletions import Deletions
-from .earlier import find_earlier, find_flushed
+from .earlier import find_earlier, find_flushed, is_snapshot
 from .guard import Guard, refuse_unnumbered
 from .late import LateChanges
 from .lock import Lock, resolve
@@ -26,6 +26,7 @@ from .same_change import answer_again, refuse_unknown
 from .schema import MAX_PROJECTS
 from .sizes import ProjectSize, ProjectState, Sizes, measure_change
 from .upkeep import Upkeep
+from .watch import Watch
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ class Writer:
         self.fault: str | None = None
         self.in_use = False
         self._lock: Lock | None = None
+        self._watch: Watch | None = None  # of the files that were opened last
         self._db: sqlite3.Connection | None = None
         self._anchor: sqlite3.Connection | None = None  # while it is open, closing _db is no checkpoint
         self._distrusted = True  # SQLite's own WAL may have pages that could not be synced
@@ -80,6 +82,8 @@ class Writer:
     def open(self) -> sqlite3.Connection:
         """The connection. Raises JournalError, sqlite3.Error, OSError."""
         if self._db is None:
+            if self._watch is not None:
+                self._watch.require_main()
             if self._lock is not None and not self._lock.is_current():
                 self.unlock()
             if self._lock is None:
@@ -99,6 +103,13 @@ class Writer:
             self._db = db
         return self._db
 
+    def _open_same(self) -> sqlite3.Connection:
+        """The connection, unless the files are not those that were opened."""
+        db = self.open()
+        if self._watch is not None:
+            self._watch.look()
+        return db
+
     def _recover(self, db: sqlite3.Connection) -> None:
         """Flush what the write-ahead log has (it knows what became of a commit that failed), and begin another log."""
         with schema.transaction(db):
@@ -111,6 +122,7 @@ class Writer:
         self._sizes.clear()
         self._wal = wal.Wal(self.path, log_id)
         schema.set_meta(db, "filed", self._wal.flushed)  # from here on, files that are gone were lost
+        self._watch = Watch(self.path)
         self._known = True
         self._found += self._late.take(db)
 
@@ -160,6 +172,7 @@ class Writer:
         if trusted:
             self._close_anchor()
         self.close()
+        self._watch = None
         if complete:
             try:
                 wal.remove(self.path)
@@ -201,7 +214,7 @@ class Writer:
         outcomes: list[Outcome] = []
         guard = self._guard
         try:
-            db = self.open()
+            db = self._open_same()
             is_short = guard.begin(batch, self._unflushed_bytes, self._sqlite_wal_bytes)
             for is_change, group in itertools.groupby(batch, lambda r: isinstance(r, Submission)):
                 if is_short and (is_change or guard.space.is_nearly_gone):
@@ -324,7 +337,7 @@ class Writer:
         base, last = db.execute(
             "SELECT base, snapshot_revision FROM project WHERE number=?", (state.number,)
         ).fetchone()
-        if at == last and self._is_snapshot(db, state.number, request.snapshot.data):
+        if at == last and is_snapshot(db, state.number, request.snapshot.data):
             self._deletions.add(state.number, 0, base)
             return Outcome(request, at, base=base)  # it failed, and was kept all the same
         if not last < at <= state.revision:
@@ -344,12 +357,6 @@ class Writer:
         state.size.replace_snapshot(request.snapshot.data)
         self._deletions.add(state.number, before, base)
         return Outcome(request, at, base=base)
-
-    @staticmethod
-    def _is_snapshot(db: sqlite3.Connection, number: int, data: str) -> bool:
-        """Whether the project's snapshot has these data."""
-        query = "SELECT 1 FROM project WHERE number=? AND snapshot=?"
-        return db.execute(query, (number, data)).fetchone() is not None
 
     # --- flushing, and what else can wait ---------------------------------------------------
 
@@ -385,10 +392,9 @@ class Writer:
         if self.fault is not None or self._db is None or self._wal is None:
             return None
         try:
-            if (
-                not self._guard.space.is_scarce and self._wal.preallocate()
-            ):  # first of all: it makes the next commits faster
-                return 0.0
+            self._open_same()
+            if not self._guard.space.is_scarce and self._wal.preallocate():
+                return 0.0  # first of all: it makes the next commits faster
             if self._unflushed or self._wal.used:
                 self._flush_some(self._db)
                 return 0.0
