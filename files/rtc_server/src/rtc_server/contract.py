@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-from .strict_json import count_bytes, dumps
+from .engine import EventArgs
+from .strict_json import JSON, RawJson, count_bytes, dumps
 
 MAX_PROJECT = 200  # characters
 MAX_ID = 128
@@ -78,10 +79,14 @@ def forbid() -> NoReturn:
 
 
 def read_body(args: list[Any]) -> dict[str, Any]:
-    """The one object that every event carries after its name. Raises Refusal."""
+    """The one object that every event carries after its name. ``data`` in it are as the client wrote them, if they
+    came as text. Raises Refusal."""
     if len(args) != 2 or not isinstance(args[1], dict):
         raise Refusal(INVALID, "the event takes one object")
-    return args[1]
+    body: dict[str, Any] = args[1]
+    if isinstance(args, EventArgs) and "data" in body:
+        body["data"] = RawJson(JSON.find_argument_member(args.text, args.at, "data"))
+    return body
 
 
 def read_project(body: dict[str, Any]) -> str:
@@ -115,7 +120,8 @@ def read_json(body: dict[str, Any], name: str, limit: int) -> str:
     if name not in body:
         raise Refusal(INVALID, f"{name} is missing")
     try:
-        text = dumps(body[name])
+        value = body[name]
+        text = str(value) if type(value) is RawJson else dumps(value)
     except TypeError:
         raise Refusal(INVALID, f"{name} must be JSON: encode binary data as text") from None
     except (ValueError, RecursionError):

@@ -70,12 +70,45 @@ class StrictJson:
             raise ValueError("more than one value")
         return value
 
+    def find_argument_member(self, text: str, at: int, name: str) -> str | None:
+        """The JSON text of a member of the object that is the second item of the array at ``at``, as it is written
+        there; of the last one with that name, as a decoder takes it; None when there is none.
+
+        ``text`` is known to be JSON from ``at`` on. Line feeds, which are never part of a value, become spaces.
+        """
+        at = self._skip(text, at) + 1  # the bracket
+        at = self._skip(text, self.end(text, self._skip(text, at))) + 1  # the comma
+        at = self._skip(text, at) + 1  # the brace
+        found = None
+        while text[at := self._skip(text, at)] != "}":
+            if text[at] == ",":
+                at = self._skip(text, at + 1)
+            key, at = self._scan(text, at)
+            start = self._skip(text, self._skip(text, at) + 1)
+            at = self.end(text, start)
+            if key == name:
+                found = start, at
+        return None if found is None else text[found[0] : found[1]].replace("\n", " ")
+
+    @staticmethod
+    def _skip(text: str, at: int) -> int:
+        """Where white space ends."""
+        while text[at] in " \t\r\n":
+            at += 1
+        return at
+
     def end(self, text: str, at: int) -> int:
         """Where the value ends that begins at ``at``. Raises ValueError, RecursionError."""
         try:
             return self._scan(text, at)[1]
         except StopIteration as exc:
             raise ValueError(f"no value at {exc.value}") from None
+
+
+class RawJson(str):
+    """A value as JSON text, in the place of the value."""
+
+    __slots__ = ()
 
 
 JSON = StrictJson()

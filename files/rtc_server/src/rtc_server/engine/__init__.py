@@ -8,11 +8,12 @@ from .hub import Hub, PreparedMessage, Room
 from .server import Engine
 from .session import Session
 from .sio import Namespace, Socket, SocketServer
-from .sio_codec import Json
+from .sio_codec import EventArgs, Json
 
 __all__ = [
     "ConnectRefused",
     "Engine",
+    "EventArgs",
     "Hub",
     "Json",
     "Namespace",

@@ -44,6 +44,18 @@ class SioPacket(NamedTuple):
     data: Any
 
 
+class EventArgs(list[Any]):
+    """Name and arguments of an event that came without attachments, and the packet whose JSON, from ``at`` on, they
+    are."""
+
+    __slots__ = ("at", "text")
+
+    def __init__(self, args: list[Any], text: str, at: int) -> None:
+        super().__init__(args)
+        self.text = text
+        self.at = at
+
+
 class Codec:
     """Encoder, and decoder factory, around one JSON library."""
 
@@ -91,7 +103,7 @@ class Decoder:
         Its JSON begins at ``at``."""
         if self.waiting is not None:
             raise ProtocolError("text while attachments are due")
-        return self._check_event(self._parse_json(text, at))
+        return EventArgs(self._check_event(self._parse_json(text, at)), text, at)
 
     def decode_text(self, text: str) -> SioPacket | None:
         """Decode an Engine.IO text message (with its leading ``4``); None while attachments are due."""
@@ -110,7 +122,8 @@ class Decoder:
             raise ProtocolError("attachment count misplaced")
         data = self._parse_json(rest) if rest else None
         if kind in (EVENT, BINARY_EVENT):
-            packet = SioPacket(EVENT, namespace, id, self._check_event(data))
+            args = self._check_event(data)
+            packet = SioPacket(EVENT, namespace, id, args if binary else EventArgs(args, text, head.end()))
         elif kind in (ACK, BINARY_ACK):
             if id is None or not isinstance(data, list):
                 raise ProtocolError("invalid acknowledgement")
