@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A journal as a server leaves it after long use, made by the server's own code for moving changes into the tables.
 
-python tests/rtc_server/old_journal.py PATH [PROJECTS [CHANGES]]   (10,000 projects and 10,000,000 changes: a year)
+PYTHONPATH=files/rtc_server/src python tests/rtc_server/old_journal.py PATH [PROJECTS [CHANGES]]
+(10,000 projects and 10,000,000 changes: a year)
 """
 
 from __future__ import annotations

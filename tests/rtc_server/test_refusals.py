@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -159,6 +160,13 @@ async def change_to_a_project_at_its_quota(site: Site, ann: Client) -> Any:
 async def another_change_under_a_used_id(site: Site, ann: Client) -> Any:
     assert (await change(ann, 1, "a"))["ok"]
     return await change(ann, 1, "b")
+
+
+@case(contract.UNKNOWN_ID)
+async def change_from_before_what_is_forgotten(site: Site, ann: Client) -> Any:
+    with contextlib.closing(sqlite3.connect(site.service.projects.journal.path)) as db, db:
+        db.execute("INSERT INTO project (name, revision, base, forgotten) VALUES ('p', 5, 5, 5)")
+    return await ann.ask("change", {"project": "p", "id": "i", "data": 1, "since": 4})
 
 
 @case(contract.UNAVAILABLE)
