@@ -167,11 +167,15 @@ def _goes_on(driver: Driver, wanted: Expected) -> Expected | Problem:
         requests += [jd.change(name, asked.id, asked.user, asked.data) for asked in project.asked]
         if project.acknowledged:
             last = project.acknowledged[max(project.acknowledged)]
-            requests.append(jd.change(name, last.id, last.user, last.data))
+            again = jd.change(name, last.id, last.user, last.data)
+            again.since = max(project.acknowledged) - 1
+            requests.append(again)
         requests.append(jd.change(name, "new", "new", '"new"'))
     for outcome in driver.commit(requests):
         request = outcome.request
         assert isinstance(request, Submission)
+        if outcome.code == "unknown_id":  # some journals are old: their ids are forgotten, and nothing is kept again
+            continue
         if outcome.code:
             return Problem("rejects", f"{request.project}: {request.id}: {outcome.code}: {outcome.message}")
         project = wanted.get(request.project, Project())
