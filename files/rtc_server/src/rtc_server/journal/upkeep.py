@@ -98,7 +98,7 @@ class Upkeep:
         (free,) = db.execute("PRAGMA freelist_count").fetchone()
         if free <= _SPARE or db.execute("PRAGMA auto_vacuum").fetchone() != (schema.INCREMENTAL,):
             return 0
-        count = min(_PAGES, free - _SPARE)
+        count = min(_PAGES, int(free) - _SPARE)
         with schema.unsynced_transaction(db):
             db.execute(f"PRAGMA incremental_vacuum({count})").fetchall()
         return count
