@@ -26,7 +26,7 @@ UNTESTED = {"EL": " (SELinux and firewalld untested)"}  # platform -> what was n
 DEFAULTS = {
     "undoable": (
         "undo_dir",
-        "/var/lib/collab-rtc/undo/{{ rtc_run }}",
+        "/var/lib/collab-rtc/undo/{{ rtc_plan.run }}",
         "records each file before its first change, for `collab.rtc.rollback`",
     ),
     "writing": (

@@ -48,6 +48,7 @@ CONTROLLER_LAYERS = [
     {"_finding"},
     {"_inventory"},
     {"_plan"},
+    {"_run"},
     {"_findings", "_report", "_release"},
 ]
 # What each kind of plugin may import from.

@@ -37,10 +37,11 @@ PLAYBOOK = """
     - collab.rtc.plan:
         show: plan
       run_once: true
+      register: rtc_plan
     - ansible.builtin.assert:
         that:
           - rtc_plan.hosts[inventory_hostname].host == inventory_hostname
-          - rtc_run | length > 10
+          - rtc_plan.run | length > 10
 """
 
 
@@ -119,9 +120,10 @@ def test_a_plan_from_what_the_hosts_registered(tmp_path):
     assert (result["changed"], result["errors"], result.get("failed", False)) == (False, 0, False)
     assert [site["topology"] for site in result["sites"]] == ["T5"]
     assert [item["id"] for item in result["findings"]] == ["RTC314"]
-    assert result["plan"]["hosts"]["proxy1"]["vhosts"][0]["port"] == 9093
-    assert json.loads((tmp_path / "plan.json").read_text(encoding="utf-8")) == result["plan"]
-    assert result["ansible_facts"]["rtc_plan"] == result["plan"]
+    assert result["hosts"]["proxy1"]["vhosts"][0]["port"] == 9093
+    written = json.loads((tmp_path / "plan.json").read_text(encoding="utf-8"))
+    assert written == {name: result[name] for name in written}
+    assert {"sites", "hosts", "findings"} <= set(written)
 
 
 def test_errors_stop_the_run_and_say_what_to_do(tmp_path):
@@ -161,7 +163,7 @@ def test_a_host_outside_the_limit_is_left_out(tmp_path):
     data = base("direct")
     data["groups"]["confluence"].append("wiki2")
     result = Run(tmp_path, data)(hosts=["wiki1"])
-    assert list(result["plan"]["hosts"]) == ["wiki1"]
+    assert list(result["hosts"]) == ["wiki1"]
     assert result["findings"] == []
 
 
@@ -178,7 +180,7 @@ def test_templates_that_use_other_hosts_and_secrets_that_are_not_read(tmp_path):
         "rtc_secret": "{{ lookup('ansible.builtin.file', '/nowhere') }}",
     }
     result = Run(tmp_path, data)()
-    assert result["plan"]["hosts"]["proxy1"]["vhosts"][0]["listen"] == ["10.0.0.9"]
+    assert result["hosts"]["proxy1"]["vhosts"][0]["listen"] == ["10.0.0.9"]
 
 
 def test_a_variable_that_cannot_be_evaluated_matters_on_application_hosts_only(tmp_path):
@@ -186,7 +188,7 @@ def test_a_variable_that_cannot_be_evaluated_matters_on_application_hosts_only(t
     data["vars"]["wiki1"]["name_of_site"] = "wiki"
     data["all"] = {"rtc_origins": ["https://{{ name_of_site }}.example.com"]}
     result = Run(tmp_path, data)()
-    assert result["plan"]["hosts"]["wiki1"]["rtc"][0]["origins"] == ["https://wiki.example.com"]
+    assert result["hosts"]["wiki1"]["rtc"][0]["origins"] == ["https://wiki.example.com"]
 
     del data["vars"]["wiki1"]["name_of_site"]
     run = Run(tmp_path, data)
@@ -223,7 +225,7 @@ def test_a_path_beside_the_playbook_becomes_absolute(tmp_path):
     for name in ("wiki.pem", "wiki.key"):
         (tmp_path / "certs" / name).write_text("hello", encoding="utf-8")
     result = Run(tmp_path, data, fail_on_errors=False)()
-    sources = [item["src"] for item in result["plan"]["hosts"]["wiki1"]["certificates"]]
+    sources = [item["src"] for item in result["hosts"]["wiki1"]["certificates"]]
     assert sources == [str(tmp_path / "certs" / "wiki.pem"), str(tmp_path / "certs" / "wiki.key")]
 
 
