@@ -30,7 +30,7 @@ options:
 EXAMPLES = r"""
 - name: Note what failed
   ansible.builtin.set_fact:
-    rtc_failed: "{{ ansible_failed_result | default({}) | collab.rtc.failure_of(ansible_failed_task.name | default('')) }}"
+    rtc_failed: "{{ ansible_failed_result | default({}) | collab.rtc.failure_of(ansible_failed_task.name) }}"
 """
 
 RETURN = r"""

@@ -12,6 +12,7 @@ from typing import Any, Iterable, Mapping, Sequence
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Application, HostFacts
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import HostPlan, Plan, Site
+from ansible_collections.collab.rtc.plugins.plugin_utils._run.course import NOT_SEEN
 from ansible_collections.collab.rtc.plugins.plugin_utils._run.outcome import Outcome
 
 WIDTH = 100
@@ -65,7 +66,10 @@ def render_report(plan: Plan, outcome: Outcome, with_changes: bool = False) -> s
     :param with_changes: list what was changed, or would be, too.
     """
     parts = [_render_result(site, outcome) for site in plan.sites] or [render_no_site(plan) + "\n"]
-    parts.append(_render_findings([item for item in plan.findings if item.severity != "info"]))
+    # A host that was not seen is among those that failed.
+    repeated = [item for item in plan.findings if item.id == NOT_SEEN and item.host in outcome.failures]
+    shown = [item for item in plan.findings if item.severity != "info" and item not in repeated]
+    parts.append(_render_findings(shown))
     left = [
         line
         for host, restarts in sorted(outcome.restarts_left.items())
@@ -85,7 +89,7 @@ def render_report(plan: Plan, outcome: Outcome, with_changes: bool = False) -> s
 def render_no_site(plan: Plan) -> str:
     """Why a run has no site, and what to do."""
     if any(item.severity == "error" for item in plan.findings):
-        return "There is no site: the findings say why."
+        return "There is no site; what is said below tells why."
     text = "No application is among the hosts of this run, so there is nothing to do."
     if not plan.left_out:
         return text

@@ -82,7 +82,7 @@ def judge(plan: Mapping[str, Any], outcome: Outcome, hostvars: HostVars) -> dict
         verdicts.setdefault(host, []).append(text)
 
     for host, failure in outcome.failures.items():
-        add(host, f"{failure['step']}: {failure['cause']}")
+        add(host, f"{failure['step']}: {failure['cause'].splitlines()[0]}")
     for site in plan["sites"]:
         if site["name"] in outcome.stopped:
             for host in site["nodes"]:

@@ -4,8 +4,8 @@
 
 """The steps that change a host, and which of them failed: read from what Ansible registered. Pure.
 
-A host that is lost in the middle of a run is no failure to Ansible's ``rescue``, and in a handler ``rescue`` is not told
-what failed (before ansible-core 2.19). So every step registers its result, and the results say it.
+A host that is lost in the middle of a run is no failure to Ansible's ``rescue``, and in a handler ``rescue`` is not
+told what failed (before ansible-core 2.19). So every step registers its result, and the results say it.
 """
 
 from __future__ import annotations
