@@ -69,6 +69,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
                 " Put the application's host into confluence or jira."
             )
         plan = make_plan(plan_input)
+        before = task_vars.get(course.PLAN) or {}
+        if "stopped" in before:  # a run reads its hosts again at its end; what it left alone it left alone
+            plan.stopped = plain(before["stopped"])
         seen = {*plan_input.facts, *plan_input.failed}
         plan.left_out = [host for host in course.list_groups_hosts(plan_input.groups) if host not in seen]
         plan_file = self._task.args.get("file") or plan_file
@@ -85,7 +88,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
             # The errors alone: Ansible prints all that a failed task returns.
             return {"changed": False, "failed": True, "errors": len(errors), "msg": failed}
         # The id is not in rtc_run_id: a rollback that is given none has to undo the latest run, not the one it is in.
-        before = task_vars.get(course.PLAN) or {}
         run = before.get("run") or task_vars.get("rtc_run_id") or new_run()
         result.update(changed=False, errors=len(errors), run=run, **_facts.to_dict(plan))
         if text and not shown:
@@ -143,7 +145,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
             facts, why = self._read_facts(host, hostvars, given)
             if facts is not None:
                 plan_input.facts[host] = _facts.from_dict(_facts.HostFacts, facts)
-            elif given is not None or host in in_play:
+            elif given is not None or host in in_play or hostvars[host].get(steps.DETECTED):
                 plan_input.failed[host] = why
             else:
                 continue  # left out by --limit

@@ -31,5 +31,5 @@ def is_for_people(callback: str) -> bool:
     Those that do derive from Ansible's default: ``yaml``, ``debug``, ``unixy``. The output of ``json``, ``oneline`` or
     ``minimal`` would not be what it has to be.
     """
-    found = callback_loader.get(callback, class_only=True)
+    found = callback_loader.get(callback.removeprefix("ansible.builtin."), class_only=True)
     return isinstance(found, type) and issubclass(found, DefaultCallback)

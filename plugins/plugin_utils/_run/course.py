@@ -148,7 +148,7 @@ def choose_hosts(stage: str, groups: Mapping[str, Iterable[str]], hostvars: Host
         return NOBODY
     plan = next((hostvars[host][PLAN] for host in hostvars if "sites" in (hostvars[host].get(PLAN) or {})), None)
     if stage == "nobody":  # the play that stops a run which has no host of ours
-        looked = plan is not None or not hostvars or any(hostvars[host].get(steps.DETECTED) for host in hosts)
+        looked = plan is not None or any(hostvars[host].get(steps.DETECTED) for host in hosts if host in hostvars)
         return NOBODY if looked else ["all", "localhost"]
     if plan is not None and stage != "detect":
         hosts = _select(stage, hosts, plan, hostvars)

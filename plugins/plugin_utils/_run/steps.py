@@ -42,6 +42,7 @@ UNSAID = (
     *("the module failed to execute correctly", "module result deserialization failed"),
 )
 PREFIX = re.compile(r"^((Task|Action|Module) failed: )+")  # of ansible-core from 2.19 on
+LABELS = ("path", "dest", "instance", "service", "python")  # keys of a plan's parts
 RUN_AGAIN = "Correct what the message names, and run again: a run does what is not done yet."
 
 Result = Mapping[str, Any]  # what Ansible registered of a task
@@ -108,6 +109,8 @@ def _join_texts(result: Result) -> str:
 
 
 def _list_changed_items(result: Result) -> Iterator[str]:
-    for item in result.get("results") or []:
-        if item.get("changed"):
-            yield str(item.get("_ansible_item_label") or item.get("path") or item.get("dest") or item.get("item"))
+    """What each item of a loop is about: part of a plan, of which one of these says it."""
+    for changed in (item for item in result.get("results") or [] if item.get("changed")):
+        item = changed.get("item")
+        parts = item if isinstance(item, Mapping) else {}
+        yield str(next((parts[key] for key in LABELS if parts.get(key)), "" if parts else item))
