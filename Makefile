@@ -69,8 +69,12 @@ test-rtc: collection ## The RTC server's tests in their long form, with their fi
 	@$(BIN)/python tests/rtc_server/run_all.py
 
 .PHONY: molecule
-molecule: collection ## A Molecule scenario on real hosts: SCENARIO=default, hostile, faults or fleet
-	@$(BIN)/python tools/run_tests.py $(subst default,molecule,$(or $(SCENARIO),default))
+molecule: collection ## A Molecule scenario on real hosts: SCENARIO=default, runs, hostile, faults or fleet
+	@$(BIN)/python tools/run_tests.py $(subst runs,course-long,$(subst default,molecule,$(or $(SCENARIO),default)))
+
+.PHONY: versions
+versions: collection ## The playbooks under each supported ansible-core, with pip and the Pythons that are there
+	@$(BIN)/python tools/run_tests.py versions
 
 .PHONY: test-all
 test-all: collection ## make test, and the long scenarios: faults, every topology

@@ -75,7 +75,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         return result
 
     def _is_set(self, name: str) -> bool:
-        return boolean(self._task.args.get(name, False))
+        return bool(boolean(self._task.args.get(name, False)))
 
     def _show(self, result: dict[str, Any], plan: Any, found: outcome.Outcome) -> None:
         with_changes = self._is_set("fail_on_changes") or bool(self._task.check_mode)

@@ -73,9 +73,9 @@ SHIPPED_LINES = {
     "jvm_truststore_option": 4130,
     "keystore_pem": 7190,
     "managed_file": 2020,
-    "plan": 150,  # documentation: the action does the work
+    "plan": 170,  # documentation: the action does the work
     "proxy_vhost": 7540,
-    "report": 60,  # documentation: the action does the work
+    "report": 80,  # documentation: the action does the work
     "rtc_instance": 1890,
     "rtc_probe": 5120,
     "rtc_release": 1710,

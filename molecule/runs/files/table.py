@@ -71,6 +71,9 @@ class Row:
     short: bool = False
 
 
+# What becomes root on the controller fails where that has no sudo; also where root runs this.
+PLAIN_FACTS = {"ANSIBLE_INJECT_FACT_VARS": "false", "ANSIBLE_BECOME_ALLOW_SAME_USER": "true"}
+
 ROWS = [
     Row("strategy free, nothing fails", 0, environment={"ANSIBLE_STRATEGY": "free"},
         served={"wiki", "alone", "tracker"}),
@@ -103,8 +106,7 @@ ROWS = [
         words="cause:", untouched={"alone"}, short=True),
     Row("--start-at-task", 2, arguments=["--start-at-task", "Report"], words="choose what follows the plan with --tags",
         untouched={"tracker"}),
-    # What becomes root on the controller fails where that has no sudo.
-    Row("become for all, facts not as variables", 0, environment={"ANSIBLE_INJECT_FACT_VARS": "false"},
+    Row("become for all, facts not as variables", 0, environment=PLAIN_FACTS,
         shared={"ansible_become": True}, served={"wiki", "alone", "tracker"}),
     Row("another callback (minimal)", 0, environment={"ANSIBLE_STDOUT_CALLBACK": "minimal"},
         served={"wiki", "alone", "tracker"}),
