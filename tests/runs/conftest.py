@@ -34,7 +34,7 @@ def playbook_command(request):
     version = request.param
     if version == OWN:
         return str(Path(sys.executable).parent / "ansible-playbook")
-    known = [name for name in PYTHONS if name >= OLDEST.get(version, PYTHONS[0]) and _runs(name)]
+    known = [path for name in PYTHONS if name >= OLDEST.get(version, PYTHONS[0]) for path in _find_pythons(name)]
     if not known:
         pytest.skip(f"ansible-core {version} needs {OLDEST.get(version, PYTHONS[0])} or newer on this machine")
     place = BUILD / version
@@ -46,10 +46,15 @@ def playbook_command(request):
     return str(place / "bin/ansible-playbook")
 
 
-def _runs(python):
-    """Whether an interpreter of that name is there; a name of pyenv's may lead to none."""
-    found = shutil.which(python)
-    return bool(found) and subprocess.run([found, "-V"], capture_output=True, check=False).returncode == 0
+def _find_pythons(name):
+    """Interpreters of that name in the path, where a name of pyenv's may lead to none, and among pyenv's own."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    found = [shutil.which(name), *map(str, sorted(pyenv.glob(f"versions/*/bin/{name}")))]
+    return [
+        path
+        for path in found
+        if path and subprocess.run([path, "-V"], capture_output=True, check=False).returncode == 0
+    ]
 
 
 class Runs:

@@ -15,7 +15,7 @@ import pytest
 HERE = {"ansible_connection": "local", "ansible_python_interpreter": "/usr/bin/python3"}
 GONE = {"ansible_host": "127.0.0.1", "ansible_port": 1}  # refused at once
 PYTHONLESS = {**HERE, "ansible_python_interpreter": "/usr/bin/python3.0"}
-NOISE = ("Validating arguments", "Could not match", "is undefined", "has no attribute", "Traceback")
+NOISE = ("Validating arguments against arg spec '", "Could not match", "is undefined", "has no attribute", "Traceback")
 
 
 @pytest.fixture(autouse=True)

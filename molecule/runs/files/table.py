@@ -45,6 +45,13 @@ CUT = (
     " >/run/systemd/system/cut.service; systemctl daemon-reload; systemctl start cut.path"
 )
 MEND = "systemctl stop cut.path 2>/dev/null; systemctl start ssh"
+# A restart that is due, of an application that does not start: a handler fails.
+START = "/opt/atlassian/confluence/bin/start-confluence.sh"
+STUCK = f"touch /opt/atlassian/confluence/conf/server.xml; chmod a-x {START}"
+UNSTUCK = (
+    f"chmod a+x {START}; systemctl restart confluence;"
+    " for i in $(seq 100); do (echo >/dev/tcp/127.0.0.1/8090) 2>/dev/null && break; sleep 0.5; done"
+)
 ASKER = (
     "id asker >/dev/null 2>&1 || useradd -m -s /bin/bash -G sudo asker; echo asker:secret | chpasswd;"
     " install -d -o asker -m 0700 ~asker/.ssh; install -o asker -m 0600 ~admin/.ssh/authorized_keys ~asker/.ssh/"
@@ -91,6 +98,9 @@ ROWS = [
     Row("the proxy of a site fails", 2, setup={"front": NO_RECORD}, cleanup={"front": RECORD}, failed={"front"},
         words="its proxy front failed",
         served={"alone", "tracker"}, untouched={"wiki"}),
+    Row("an application does not start again", 2, setup={"alone": STUCK}, cleanup={"alone": UNSTUCK}, failed={"alone"},
+        arguments=["-e", "restart_timeout=6"], words="Restart the application|Wait until the application answers",
+        served={"wiki", "tracker"}),
     Row("one host is lost in the middle", 2, setup={"alone": CUT}, cleanup={"alone": MEND}, failed={"alone"},
         words="Run the RTC server", served={"wiki", "tracker"}, short=True),
     Row("one failure is the most (rtc_max_failures)", 2, setup={"alone": BLOCK}, cleanup={"alone": UNBLOCK},
