@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.collab.rtc.plugins.action.plan import make_plan
-from ansible_collections.collab.rtc.plugins.filter import failure_of, hosts_for, lost, work_for
+from ansible_collections.collab.rtc.plugins.filter import failure_of, hosts_for, out_of_run, work_for
 from ansible_collections.collab.rtc.plugins.module_utils import _facts
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import Mute
@@ -237,8 +237,15 @@ def test_cause_and_remedy(result, cause, remedy):
 
 
 def test_a_host_is_lost_only_where_a_step_did_not_reach_it():
-    assert lost.is_lost({"connector_set": LOST})
-    assert not lost.is_lost({"connector_set": BROKEN, "rtc_detected": LOST})
+    assert steps.is_lost({"connector_set": LOST})
+    assert not steps.is_lost({"connector_set": BROKEN, "rtc_detected": LOST})
+
+
+@pytest.mark.parametrize("bad", [LOST, BROKEN])
+def test_a_host_is_out_after_a_step_that_failed_or_did_not_reach_it(bad):
+    assert out_of_run.is_out({"connector_set": bad})
+    assert out_of_run.is_out({"rtc_failed": {"step": "s", "cause": "c", "remedy": "r"}})
+    assert not out_of_run.is_out({"connector_set": CHANGED, "rtc_detected": bad})
 
 
 def test_changes_name_what_they_are_about():
