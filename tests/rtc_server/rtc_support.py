@@ -15,6 +15,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -26,9 +27,8 @@ from typing import Any
 
 import aiohttp
 import rtc_contract
-from aiohttp import web
 
-from rtc_server.app import make_app, make_tokens
+from rtc_server.app import Door, make_runner, make_tokens
 from rtc_server.auth import Tokens
 from rtc_server.config import Config, parse
 from rtc_server.engine import eio_codec
@@ -40,6 +40,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 SOURCE = ROOT / "files/rtc_server/src"
 SECRET = b"a secret for tests, long enough for HS256 0123456789"
 TOKENS = Tokens([SECRET])
+_ANY_CERTIFICATE = ssl._create_unverified_context()
 PATIENCE = 20.0  # seconds until a condition that should come true is given up
 
 
@@ -77,11 +78,11 @@ def config_text(directory: Path, port: int = 9083, **sections: dict[str, Any]) -
 class Site:
     """A server in this process."""
 
-    def __init__(self, config: Config, service: Service, runner: web.AppRunner, writer: Writer) -> None:
+    def __init__(self, config: Config, service: Service, door: Door, writer: Writer) -> None:
         self.config = config
         self.writer = writer
         self.service = service
-        self.runner = runner
+        self.door = door
         self.url = f"http://127.0.0.1:{config.server.port}"
 
     async def connect(self, bearer: str | None = None, **options: Any) -> Client:
@@ -99,16 +100,18 @@ async def running(directory: Path, *, pings: Any = None, **sections: dict[str, A
     service = Service(config, make_tokens(config), SqliteJournal(config.journal.path, writer))
     await service.journal.start(service.projects.on_outcomes)
     service.linger = 0.5
-    runner = web.AppRunner(make_app(service), access_log=None, handler_cancellation=True, shutdown_timeout=0.2)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", config.server.port).start()
+    door = Door(service)
+    runner = make_runner(service, door.listener, shutdown_timeout=0.2)
+    await door.open(runner, None)
     try:
-        yield Site(config, service, runner, writer)
+        yield Site(config, service, door, writer)
     finally:
         await hang_up()
         for session in list(service.sessions.values()):
             session.close("test over")
+        door.listener.stop()
         await runner.cleanup()
+        door.listener.end()
         await service.journal.close()
 
 
@@ -118,7 +121,7 @@ class Server:
     def __init__(self, directory: Path, **sections: dict[str, Any]) -> None:
         self.directory = directory
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http{'s' if 'tls' in sections else ''}://127.0.0.1:{self.port}"
         self.config = directory / "config.toml"
         self.config.write_text(config_text(directory, self.port, **sections))
         self.process: subprocess.Popen[bytes] | None = None
@@ -139,7 +142,7 @@ class Server:
     def health(self, name: str) -> tuple[int, dict[str, Any]]:
         """Status and answer of ``/healthz`` or ``/readyz``; 0 when nobody listens."""
         try:
-            with urllib.request.urlopen(f"{self.url}/{name}", timeout=5) as answer:
+            with urllib.request.urlopen(f"{self.url}/{name}", timeout=5, context=_ANY_CERTIFICATE) as answer:
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as exc:
             return exc.code, json.load(exc)

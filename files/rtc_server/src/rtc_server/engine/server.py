@@ -109,8 +109,14 @@ class Engine:
         return request.remote or ""
 
     def admit(self, handshake: Handshake) -> tuple[int, str] | None:
-        """None, or the HTTP status and message that a new session is refused with."""
+        """None, or the HTTP status and message that a new session is refused with. May end another to make room."""
         return None
+
+    def on_request(self, session: Session, request: web.Request) -> None:
+        """A request of that session is about to be handled."""
+
+    def on_buffers_full(self, waiting: int) -> None:
+        """So many bytes wait for slow clients, which is more than may; those with most are cut off."""
 
     def poll_limit(self, handshake: Handshake) -> int:
         """Most packets in one poll answer for that client; 0: any number."""
@@ -133,6 +139,7 @@ class Engine:
         self._slow_sessions = {s for size, s in slow if size}
         total = sum([size for size, _ in slow])
         if total > self.total_buffer_limit:
+            self.on_buffers_full(total)
             slow.sort(key=lambda item: (item[1].closed, item[0]))  # the last ones go first: those that are being closed
             while slow and total > self.total_buffer_limit:
                 size, session = slow.pop()
@@ -186,6 +193,7 @@ class Engine:
             if accept is not None:
                 return self._open_websocket(request, accept, eio_version, refused)
             session = self._open(refused, eio_version, query.get("b64") in ("1", "true"), ["websocket"])
+            self.on_request(session, request)
             await self._announce_open(session)
             return self._answer_payload(session.drain(), origin)
         session_or_none = self.sessions.get(sid)
@@ -195,6 +203,7 @@ class Engine:
         if session_or_none is None:
             return self._refuse("sid", request, origin)
         session = session_or_none
+        self.on_request(session, request)
         if accept is not None:
             return self._upgrade(request, accept, session)
         if session.ws is not None:
@@ -214,12 +223,12 @@ class Engine:
         """What is to be kept of an admitted handshake, or else the answer that refuses it."""
         if self.draining:
             return self._refuse("draining", request, origin)
-        if self.max_sessions and len(self.sessions) >= self.max_sessions:
-            return self._refuse("busy", request, origin)
         headers = request.headers
         agent = headers.get(hdrs.USER_AGENT, "")[:200]
         handshake = Handshake(dict(request.rel_url.query), self.address_of(request), origin, agent)
         refusal = self.admit(handshake)
+        if self.max_sessions and len(self.sessions) >= self.max_sessions:
+            return self._refuse("busy", request, origin)
         if refusal is None:
             return handshake
         status, message = refusal
@@ -249,6 +258,7 @@ class Engine:
         self, request: web.Request, accept: bytes, eio_version: int, handshake: Handshake
     ) -> web.StreamResponse:
         session = self._open(handshake, eio_version, False, [])
+        self.on_request(session, request)
         ws = self._make_websocket(request, accept, session)
         session.attach(ws)
         waiting = self.on_open(session)

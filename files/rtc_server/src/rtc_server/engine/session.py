@@ -77,6 +77,7 @@ class Session:
         "_next_ping",
         "_poll_request",
         "_timer",
+        "admitted",
         "app",
         "base64_only",
         "buffer",
@@ -107,6 +108,7 @@ class Session:
         self.engine = engine
         self.app: Any = None  # what the layer above keeps here
         self.handshake = handshake
+        self.admitted = False  # the layer above has let the client in
         self.closed = False
         self.reason = ""
         self.own: list[Numbered] = []  # hub: sends of this turn

@@ -126,6 +126,7 @@ class Namespace:
         self.on_connect: Callable[[Socket], Any] | None = None
         self.on_disconnect: Callable[[Socket, str], Any] | None = None
         self.on_slow: Callable[[Socket], str | None] | None = None
+        self.on_last: Callable[[Session], None] | None = None  # a session has left its last namespace, and stays
 
     def on(self, event: str) -> Callable[[Handler], Handler]:
         """Register ``handler(socket, *args)``; what it returns is the acknowledgement. For the conformance tests'
@@ -171,6 +172,10 @@ class Namespace:
             result = guard(self.on_disconnect, socket, reason)
             if inspect.isawaitable(result):
                 socket.session.engine.spawn(result)
+        if not client.sockets:
+            socket.session.admitted = False
+            if self.on_last is not None and not socket.session.closed:
+                self.on_last(socket.session)
 
 
 class _Client:
@@ -210,15 +215,16 @@ class SocketServer(Engine):
         found = self.namespaces.get(name)
         if found is None:
             found = self.namespaces[name] = Namespace(name, self.hub, self.codec)
+            found.on_last = self.expect_connect
         return found
 
     # --- Engine -----------------------------------------------------------------------------
 
     def on_open(self, session: Session) -> Awaitable[None] | None:
         client = session.app = _Client(sio.Decoder(self.codec, self.max_payload))
+        self.expect_connect(session)
         if session.eio_version == 3:  # older dialect: the main namespace is joined without asking
             return self._connect(session, client, "/", session.handshake.query)
-        self._expect_connect(session, client)
         return None
 
     def on_message(self, session: Session, packet: eio.Packet) -> Awaitable[None] | None:
@@ -280,11 +286,16 @@ class SocketServer(Engine):
 
     # --- packets ----------------------------------------------------------------------------
 
-    def _expect_connect(self, session: Session, client: _Client) -> None:
+    def expect_connect(self, session: Session) -> None:
+        """A session without a socket, new or left, ends after ``connect_timeout`` seconds, whatever it sends."""
+        client: _Client = session.app
+
         def give_up() -> None:
             if not client.sockets:
                 session.close("no CONNECT")
 
+        if client.timer is not None:
+            client.timer.cancel()
         client.timer = self.loop.call_later(self.connect_timeout, give_up)
 
     async def _connect(self, session: Session, client: _Client, name: str, auth: dict[str, Any]) -> None:
@@ -302,6 +313,7 @@ class SocketServer(Engine):
         namespace = socket.namespace
         socket.connected = True
         namespace.sockets[socket.id] = client.sockets[name] = socket
+        session.admitted = True
         if name == "/" and namespace.fast_path is not None:
             client.fast_path = namespace.fast_path(socket)
         socket.send_packet(sio.CONNECT, None if session.eio_version == 3 else {"sid": socket.id})

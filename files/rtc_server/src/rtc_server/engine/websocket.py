@@ -62,6 +62,19 @@ class Receiver(Protocol):
         """The connection is over, or about to end: nothing more is sent or handed over. May be called twice."""
 
 
+class Peer(Protocol):
+    """What whoever accepted the connection keeps of it."""
+
+    def admitted(self) -> None:
+        """Its session was admitted."""
+
+    def dismissed(self) -> None:
+        """Its session is not any more."""
+
+    def lost(self) -> None:
+        """It is over."""
+
+
 # A frame's header (section 5.2): FIN, RSV1 to RSV3 (bits, where they are in the first byte), opcode, mask (four bytes;
 # none when the frame is not masked), bytes of payload, bytes of the header itself. A plain tuple, unpacked where it is
 # used: every message has a frame, and a tuple with names takes half a microsecond to make.
@@ -169,6 +182,7 @@ class WebSocket(asyncio.Protocol):
         "_waiting",
         "blocked",
         "over",
+        "peer",
         "receiver",
         "transport",
     )
@@ -194,6 +208,7 @@ class WebSocket(asyncio.Protocol):
         self._hang_up = False  # once nothing is held
         self.over = False  # the connection is lost: its transport may not even be asked
         self._timer: asyncio.TimerHandle | None = None
+        self.peer: Peer | None = None
 
     def take_over(self, request: web.Request, accept: bytes) -> None:
         """Answer the handshake. For aiohttp the connection is over, and it goes on here; the handler has to return at
@@ -286,6 +301,8 @@ class WebSocket(asyncio.Protocol):
         self._closing = self.over = True
         self._held = None
         self._rest = _NOTHING
+        if self.peer is not None:
+            self.peer.lost()
         self.receiver.lost()
 
     # --- reading ----------------------------------------------------------------------------
