@@ -101,7 +101,7 @@ async def running(directory: Path, *, pings: Any = None, **sections: dict[str, A
     await service.journal.start(service.projects.on_outcomes)
     service.linger = 0.5
     door = Door(service)
-    runner = make_runner(service, door.listener, shutdown_timeout=0.2)
+    runner = make_runner(service, door.peers, shutdown_timeout=0.2)
     await door.open(runner, None)
     try:
         yield Site(config, service, door, writer)
@@ -111,7 +111,7 @@ async def running(directory: Path, *, pings: Any = None, **sections: dict[str, A
             session.close("test over")
         door.listener.stop()
         await runner.cleanup()
-        door.listener.end()
+        door.peers.end()
         await service.journal.close()
 
 
@@ -124,6 +124,7 @@ class Server:
         self.url = f"http{'s' if 'tls' in sections else ''}://127.0.0.1:{self.port}"
         self.config = directory / "config.toml"
         self.config.write_text(config_text(directory, self.port, **sections))
+        self.descriptors = 0  # that the process may open; 0: as many as this one
         self.process: subprocess.Popen[bytes] | None = None
         self.log = directory / "server.log"
 
@@ -131,6 +132,8 @@ class Server:
         """Start and wait until it is ready."""
         environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
         command = [sys.executable, "-m", "rtc_server", "serve", "--config", str(self.config)]
+        if self.descriptors:
+            command = ["sh", "-c", f'ulimit -n {self.descriptors} && exec "$@"', "sh", *command]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         give_up = time.monotonic() + PATIENCE

@@ -268,8 +268,8 @@ async def test_clients_with_a_token_keep_their_connections(site: Site) -> None:
     await bob.upgrade()
     old = await Client.open(site.url, "polling", 3, query=f"&token={token('old')}")
     await old.connect(token("old"))
-    listener = site.door.listener
-    await eventually(lambda: len(listener.strangers) == 0)
+    peers = site.door.peers
+    await eventually(lambda: len(peers.strangers) == 0)
     for _ in range(3):
         stranger = await Client.open(site.url)
         await stranger.closed.wait()

@@ -24,7 +24,8 @@ from .capacity import ASIDE, LEAST, Capacity, count_open, needed_descriptors, pl
 from .config import Config, ConfigError, LogSettings, TlsSettings, read_keys
 from .journal import Journal, JournalError
 from .journal.sqlite import SqliteJournal
-from .listener import Listener, Times
+from .listener import Listener
+from .peers import Peers, Times
 from .service import Service
 
 logger = logging.getLogger(__name__)
@@ -151,7 +152,7 @@ class Door:
                 capacity.sessions, capacity.strangers, limits.connections, limits.pending, needed,
             )  # fmt: skip
         beat = heartbeat.interval + heartbeat.timeout
-        self.listener = Listener(
+        self.peers = Peers(
             Times(limits.connect_seconds, beat + limits.connect_seconds),
             self._measure,
             limits.pending_per_address,
@@ -160,6 +161,7 @@ class Door:
             service.is_proxy,
             service.rarely,
         )
+        self.listener = Listener(self.peers, service.rarely)
 
     def _measure(self) -> Capacity:
         """Anew each time, as an administrator can change the limit of a running process (prlimit(1))."""
@@ -175,13 +177,14 @@ class Door:
         self.listener.listen(server.address, server.port)
         await runner.setup()
         assert runner.server is not None
-        self.listener.begin(runner.server, tls)
+        self.peers.begin(runner.server)
+        self.listener.begin(tls)
 
 
-def make_runner(service: Service, listener: Listener, shutdown_timeout: float = 2.0) -> web.AppRunner:
-    """The HTTP server. Connections come from the listener."""
+def make_runner(service: Service, peers: Peers, shutdown_timeout: float = 2.0) -> web.AppRunner:
+    """The HTTP server. Its connections are those of the peers."""
     return web.AppRunner(
-        make_app(service, listener.middleware),
+        make_app(service, peers.middleware),
         access_log=None,
         handle_signals=False,
         handler_cancellation=True,
@@ -202,7 +205,7 @@ async def serve(config: Config, journal: Journal | None = None) -> None:
     runner: web.AppRunner | None = None
     try:
         door = Door(service)
-        runner = make_runner(service, door.listener)
+        runner = make_runner(service, door.peers)
         await door.open(runner, tls.context)
         listen = config.server
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -229,7 +232,7 @@ async def serve(config: Config, journal: Journal | None = None) -> None:
         if runner is not None:
             await runner.cleanup()
         if door is not None:
-            door.listener.end()
+            door.peers.end()
         await journal.close()
     logger.info("stopped")
 

@@ -23,7 +23,7 @@ from .engine.session import Handshake
 from .handlers import Handlers
 from .journal import Journal
 from .limits import TokenBucket, TokenBuckets
-from .listener import peer_of
+from .peers import peer_of
 from .projects import Projects, format_closing
 from .rarely import Rarely
 from .strangers import Strangers, group_of
