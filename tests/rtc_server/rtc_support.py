@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -41,6 +42,7 @@ SOURCE = ROOT / "files/rtc_server/src"
 SECRET = b"a secret for tests, long enough for HS256 0123456789"
 TOKENS = Tokens([SECRET])
 _ANY_CERTIFICATE = ssl._create_unverified_context()
+_PORTS = itertools.count(os.getpid() * 211)
 PATIENCE = 20.0  # seconds until a condition that should come true is given up
 
 
@@ -50,10 +52,13 @@ def token(user: str = "ann", projects: dict[str, str] | None = None, ttl: float 
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    """A port that nobody uses now, outside the range from which the kernel gives ports to clients (ip(7)): until the
+    server listens, any connection of another test could get it. Processes begin in different places."""
+    while True:
+        port = 12_000 + next(_PORTS) % 20_000
+        with socket.socket() as sock, contextlib.suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return port
 
 
 def config_text(directory: Path, port: int = 9083, **sections: dict[str, Any]) -> str:

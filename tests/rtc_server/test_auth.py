@@ -37,6 +37,11 @@ def unsigned() -> str:
     return ".".join(parts) + "."
 
 
+def forged(payload: str) -> str:
+    """A token with the right signature over any text."""
+    return jwt.api_jws.encode(payload.encode("latin-1"), SECRET, algorithm="HS256")
+
+
 def now() -> int:
     return int(time.time())
 
@@ -73,7 +78,36 @@ REFUSED = [
     ("token_invalid", lambda: signed(projects={"p": ["edit"]})),
     ("token_invalid", lambda: signed(exp="soon")),
     ("token_invalid", lambda: signed(exp=float("inf"))),
-]
+    *[
+        ("token_invalid", lambda name=name, value=value: signed(**{name: value}))
+        for name in ("exp", "nbf", "iat")
+        for value in (
+            10**400, 10**30, -1, -0.5, -(10**400), float("nan"), float("inf"), float("-inf"), True, False, "", "9" * 300,
+            "1e400", str(2**40), None, [], [2**40], {}, {"exp": 1},
+        )
+    ],
+    ("token_invalid", lambda: signed(iat=now() + 100)),
+    ("token_expired", lambda: signed(exp=0)),
+    ("token_expired", lambda: signed(exp=1.5)),
+    *[
+        ("token_invalid", lambda name=name, value=value: signed(**{name: value}))
+        for name in ("sub", "aud", "projects")
+        for value in (None, True, 5, 10**400, 1.5, float("nan"), [], [[]], {"a": {"b": 1}}, "x" * 300, ["x", 5])
+        # no project and no audience but one of several are what they are
+        if (name, value) not in (("projects", []),)
+    ],
+    ("token_invalid", lambda: signed(projects={"p": None})),
+    ("token_invalid", lambda: signed(projects={"p": True})),
+    ("token_invalid", lambda: signed(name=["x"])),
+    ("token_invalid", lambda: signed(name={"x": 1})),
+    ("token_invalid", lambda: signed(projects={f"p{i}": "edit" for i in range(40_000)})),  # 1 MB
+    ("token_invalid", lambda: forged('{"exp":1e400,"sub":"ann","aud":"rtc-server"}')),
+    ("token_invalid", lambda: forged('{"exp":' + "9" * 5000 + ',"sub":"ann","aud":"rtc-server"}')),
+    ("token_invalid", lambda: forged("[" * 3000)),
+    ("token_invalid", lambda: forged("[1]")),
+    ("token_invalid", lambda: forged("5")),
+    ("token_invalid", lambda: forged("\xff")),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("code", "bearer"), REFUSED)
