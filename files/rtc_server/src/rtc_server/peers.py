@@ -77,6 +77,7 @@ class Peer(asyncio.Protocol):
         "counted",
         "deadline",
         "group",
+        "is_over",
         "transport",
     )
 
@@ -87,6 +88,7 @@ class Peer(asyncio.Protocol):
         self._http: web.RequestHandler | None = None
         self._session: SessionLike | None = None  # whose request it has, or had last
         self._busy = False  # a request is being handled
+        self.is_over = False
         self._held = 0  # bytes that came in this stage, and may be in memory still
         self.counted = 0  # of them: those that count as a stranger's
         self._most = _HEAD_BYTES  # of them; 0 for a body, which the engine limits
@@ -248,9 +250,10 @@ class Peer(asyncio.Protocol):
 
     def lost(self) -> None:
         """The connection is over, or as good as that."""
-        self.transport = None
-        self._session = None
-        self._peers.forget(self)
+        self.transport = self._session = None
+        if not self.is_over:
+            self.is_over = True
+            self._peers.forget(self)
 
 
 class Peers:
@@ -281,7 +284,7 @@ class Peers:
         self._sockets, total, _ = capacity()
         self.strangers = Strangers[Peer](each, total, times.stranger / 5, self.now)
         self.watched: set[Peer] = set()  # all but WebSockets of those who have shown a token
-        self._all: set[Peer] = set()
+        self._number = 0  # of all
         self._held_bytes = held_bytes
         self._held = 0
         self.address_of = address_of
@@ -290,7 +293,7 @@ class Peers:
         self._timer: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
-        return len(self._all)
+        return self._number
 
     def begin(self, make_handler: Callable[[], web.RequestHandler]) -> None:
         """Look at deadlines from now on, until :meth:`end`."""
@@ -298,10 +301,10 @@ class Peers:
         self._sweep()
 
     def end(self) -> None:
-        """Hang up on everybody."""
+        """Hang up on everybody but WebSockets of clients with a token, which end with their sessions."""
         if self._timer is not None:
             self._timer.cancel()
-        for peer in list(self._all):
+        for peer in list(self.watched):
             peer.end()
 
     def add(self, address: str) -> Peer:
@@ -311,14 +314,14 @@ class Peers:
         if not self._end_surplus(group) and self.strangers.is_full():
             self._tell_full()
             self.evict()
-        if len(self._all) >= self._sockets:
+        if self._number >= self._sockets:
             if len(self.strangers) < _RESERVE:  # so many get in whatever those with a token have taken
                 self._tell(_TAKEN, self._sockets)
                 self._evict_idle()
             else:
                 self.evict()
         peer = Peer(self, is_proxy, group)
-        self._all.add(peer)
+        self._number += 1
         self.watch(peer)
         return peer
 
@@ -369,7 +372,7 @@ class Peers:
     def _end_stranger(self, peer: Peer) -> bool:
         """False when it has shown a token meanwhile: another of its client's connections has brought it."""
         peer.check(self.now())
-        if peer in self._all and peer not in self.strangers:
+        if not peer.is_over and peer not in self.strangers:
             return False
         peer.end()
         return True
@@ -417,7 +420,7 @@ class Peers:
         """The connection is over."""
         self.release(peer)
         self.strangers.discard(peer)
-        self._all.discard(peer)
+        self._number -= 1
         self.watched.discard(peer)
 
     # --- for the application ------------------------------------------------------------------
