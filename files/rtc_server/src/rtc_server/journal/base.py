@@ -82,6 +82,7 @@ class Compact:
     snapshot: Snapshot
     keep: int
     context: Any = None
+    user: str = ""
 
 
 @dataclass(slots=True)

@@ -19,17 +19,19 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from . import memtable, schema, wal
-from .base import Change, Head, JournalError, JournalInUse, OnOutcomes, Outcome, Snapshot, Submission
+from .base import Change, Head, JournalError, JournalInUse, OnOutcomes, Outcome, Snapshot
 from .lock import resolve
 from .record import Record, decode_record
 from .schema import SPAN
+from .waiting import Waiting
 from .writer import RETRY, JournalRequest, Writer
 
 _T = TypeVar("_T")
 
-MAX_BATCH = 4096  # requests handed over at once
+MAX_BATCH = 1024  # requests handed over at once
+MAX_BATCH_BYTES = 1 << 20  # of them: what a disk writes within some milliseconds
 MAX_WAITING = 50_000  # requests waiting for a batch
-MAX_WAITING_BYTES = 64 << 20
+MAX_WAITING_BYTES = 32 << 20
 _IDLE = 0.1  # seconds without a batch, after which maintenance runs
 
 
@@ -41,8 +43,7 @@ class SqliteJournal:
         self.path = resolve(path)
         self._writer = writer or Writer(self.path)
         self._queue: queue.SimpleQueue[Sequence[JournalRequest] | None] = queue.SimpleQueue()
-        self._waiting: list[JournalRequest] = []
-        self._waiting_bytes = 0
+        self._waiting = Waiting()
         self._busy = False
         self._closing = False
         self._idle = asyncio.Event()
@@ -106,12 +107,9 @@ class SqliteJournal:
     # --- writing ------------------------------------------------------------------------------
 
     def submit(self, request: JournalRequest) -> bool:
-        """Queue for the next batch; False when too much is waiting already."""
-        size = _size(request)
-        if len(self._waiting) >= MAX_WAITING or (self._waiting and self._waiting_bytes + size > MAX_WAITING_BYTES):
+        """Queue for the next batch; False when too much is waiting, of everybody or of this user."""
+        if not self._waiting.add(request, MAX_WAITING, MAX_WAITING_BYTES):
             return False
-        self._waiting.append(request)
-        self._waiting_bytes += size
         if not self._busy:
             self._busy = True
             self._idle.clear()
@@ -119,13 +117,7 @@ class SqliteJournal:
         return True
 
     def _hand_over(self) -> None:
-        batch = self._waiting
-        if len(batch) > MAX_BATCH:
-            batch, self._waiting = batch[:MAX_BATCH], batch[MAX_BATCH:]
-            self._waiting_bytes -= sum([_size(request) for request in batch])
-        else:
-            self._waiting, self._waiting_bytes = [], 0
-        self._queue.put(batch)
+        self._queue.put(self._waiting.take(MAX_BATCH, MAX_BATCH_BYTES))
 
     def _done(self, found: list[Outcome], outcomes: list[Outcome]) -> None:
         self.batches += 1
@@ -205,10 +197,6 @@ class SqliteJournal:
         if self._read_db is not None:
             self._read_db.close()
             self._read_db = None
-
-
-def _size(request: JournalRequest) -> int:
-    return len(request.data if isinstance(request, Submission) else request.snapshot.data)
 
 
 def _read_head(db: sqlite3.Connection, project: str, unflushed: list[Record]) -> Head:

@@ -343,8 +343,8 @@ class Writer:
         base = max(base, at - request.keep)
         for table in self._memtables:  # what is deleted up to the base must have been flushed
             while request.project in table:
-                records = table[request.project].records[: flush.FLUSH_BATCH]
-                self._flush(db, table, {request.project: records})
+                records = {request.project: table[request.project].records}
+                self._flush(db, table, memtable.take_first(records, flush.FLUSH_BATCH, flush.FLUSH_BYTES))
         db.execute(
             "UPDATE project SET snapshot=?, snapshot_revision=?, base=? WHERE number=?",
             (request.snapshot.data, at, base, state.number),
@@ -413,7 +413,7 @@ class Writer:
             self._wal.rotate()
             self._memtables = flushing, active = active, {}
         waiting = {name: records.records for name, records in flushing.items()}
-        flushed = self._flush(db, flushing, memtable.take_first(waiting, flush.FLUSH_BATCH))
+        flushed = self._flush(db, flushing, memtable.take_first(waiting, flush.FLUSH_BATCH, flush.FLUSH_BYTES))
         if not flushing:
             # A synced transaction takes the unsynced ones before it along, so what it says is true once it is there.
             schema.set_meta(db, "filed", self._wal.flushed)
