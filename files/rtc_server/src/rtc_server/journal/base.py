@@ -92,7 +92,7 @@ class Outcome:
     ``code`` is empty when it is durable; ``duplicate`` means that it was before: nothing new is to be
     delivered. A request that the journal made itself, without a context, is a change that was refused
     (``unavailable``) and turned out to be kept: it is to be delivered, and nobody waits for it. Otherwise ``code`` is
-    an error code of the contract and ``message`` says why.
+    an error code of the contract, ``message`` says why, and ``more`` is what the answer has besides.
     """
 
     request: Submission | Compact
@@ -102,6 +102,7 @@ class Outcome:
     base: int = 0
     code: str = ""
     message: str = ""
+    more: dict[str, float] | None = None
 
 
 OnOutcomes = Callable[[Sequence[Outcome]], None]
