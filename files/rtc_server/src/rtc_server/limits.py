@@ -26,16 +26,16 @@ class TokenBucket:
         self._left = burst
         self._at = now
 
-    def take(self, now: float) -> bool:
-        """Take one; False when there is none."""
+    def take(self, now: float, amount: float = 1.0) -> bool:
+        """Take so many; False when there are fewer."""
         left = self._left + (now - self._at) * self.rate
         self._at = now
         if left > self.burst:
             left = self.burst
-        if left < 1.0:
+        if left < amount:
             self._left = left
             return False
-        self._left = left - 1.0
+        self._left = left - amount
         return True
 
     def wait(self) -> float:
@@ -48,11 +48,13 @@ class TokenBucket:
 
 
 class Shortage(NamedTuple):
-    """Why something was refused: the limit, what it counts, and the seconds until it is worth trying again."""
+    """Why something was refused: the limit, what it counts, the seconds until it is worth trying again, and the bytes
+    that were wanted."""
 
     limit: float
     unit: str
     wait: float
+    wanted: int
 
 
 class Allowance:
@@ -102,8 +104,8 @@ class Allowance:
         count = _find_wait(1.0 - self._left, self.rate)
         bytes_ = _find_wait(min(self._wanted, self.byte_burst) - self._bytes, self.byte_rate)
         if bytes_ > count:
-            return Shortage(self.byte_rate, "bytes", bytes_)
-        return Shortage(self.rate, "requests", count)
+            return Shortage(self.byte_rate, "bytes", bytes_, self._wanted)
+        return Shortage(self.rate, "requests", count, self._wanted)
 
     def find_debt(self, now: float) -> float:
         """Seconds until the balance of bytes is not negative; 0 when it is not."""

@@ -20,6 +20,7 @@ from .limits import Allowance
 logger = logging.getLogger(__name__)
 
 _NO_FAULT = frozenset((DRAINING, OVERLOADED, UNAVAILABLE))
+_WEIGHT = 16 << 10  # bytes that cost as much as a refusal: they were read and decoded
 _DROPS = 16  # presence messages dropped without a word that count as one refusal
 
 
@@ -28,7 +29,7 @@ class RateRefusal(Refusal):
     before."""
 
     def __init__(self, allowance: Allowance, now: float) -> None:
-        limit, unit, wait = allowance.find_shortage()
+        limit, unit, wait, self.wanted = allowance.find_shortage()
         super().__init__(RATE, f"{limit:g} {unit} a second are allowed", limit=limit, retry_after=wait)
         self.was_told = now < allowance.again
         allowance.again = now + wait
@@ -40,7 +41,10 @@ def refuse(socket: Socket, name: str, number: int | None, refusal: Refusal, now:
         socket.answer_text(number, refusal.text())
     else:
         socket.send_text(refusal.event(name))
-    if refusal.code not in _NO_FAULT and (not isinstance(refusal, RateRefusal) or refusal.was_told):
+    if isinstance(refusal, RateRefusal):
+        if refusal.was_told:
+            charge_refusal(socket, now, 1.0 + refusal.wanted / _WEIGHT)
+    elif refusal.code not in _NO_FAULT:
         charge_refusal(socket, now)
 
 
@@ -51,10 +55,10 @@ def note_dropped(connection: Connection, now: float) -> None:
         charge_refusal(connection.socket, now)
 
 
-def charge_refusal(socket: Socket, now: float) -> None:
+def charge_refusal(socket: Socket, now: float, weight: float = 1.0) -> None:
     """Count a refusal, and close the connection of a user who causes too many."""
     connection: Connection | None = socket.app
-    if connection is None or not socket.connected or connection.user.refusals.take(now):
+    if connection is None or not socket.connected or connection.user.refusals.take(now, weight):
         return
     refusals = connection.user.refusals
     logger.info("user %s goes on with requests that are refused, and is disconnected", connection.identity.user)
