@@ -28,7 +28,7 @@ import aiohttp
 import rtc_contract
 from aiohttp import web
 
-from rtc_server.app import make_app, make_tokens
+from rtc_server.app import make_app, make_journal_limits, make_tokens
 from rtc_server.auth import Tokens
 from rtc_server.config import Config, parse
 from rtc_server.engine import eio_codec
@@ -95,7 +95,7 @@ class Site:
 async def running(directory: Path, *, pings: Any = None, **sections: dict[str, Any]) -> AsyncIterator[Site]:
     """A server in this process for as long as the block runs."""
     config = parse(config_text(directory, free_port(), **sections))
-    writer = Writer(config.journal.path)
+    writer = Writer(config.journal.path, make_journal_limits(config))
     service = Service(config, make_tokens(config), SqliteJournal(config.journal.path, writer))
     await service.journal.start(service.projects.on_outcomes)
     service.linger = 0.5

@@ -55,6 +55,17 @@ class Head(NamedTuple):
     snapshot: int
 
 
+class JournalLimits(NamedTuple):
+    """``project_bytes``: what a project may keep; more changes are refused (``quota``) until a snapshot makes room.
+    ``reserve_bytes``: what is left free on the disk for the journal itself; 0: nothing."""
+
+    project_bytes: int = 1 << 62
+    reserve_bytes: int = 0
+
+
+NO_LIMITS = JournalLimits()
+
+
 def make_label(id: str, user: str) -> str:
     """A change's members ``id`` and ``user`` as JSON text, without the braces around them."""
     return f'"id":{dumps(id)},"user":{dumps(user)}'
@@ -114,6 +125,10 @@ class Journal(Protocol):
     @property
     def fault(self) -> str | None:
         """Why changes are refused at present, or None."""
+
+    @property
+    def is_disk_full(self) -> bool:
+        """Whether changes are refused because the disk is nearly full; snapshots are taken, and all can be read."""
 
     @property
     def alive(self) -> bool:

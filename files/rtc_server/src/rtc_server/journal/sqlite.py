@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from . import memtable, schema, wal
-from .base import Change, Head, JournalError, JournalInUse, OnOutcomes, Outcome, Snapshot
+from .base import NO_LIMITS, Change, Head, JournalError, JournalInUse, JournalLimits, OnOutcomes, Outcome, Snapshot
 from .lock import resolve
 from .record import Record, decode_record
 from .schema import SPAN
@@ -39,9 +39,9 @@ class SqliteJournal:
     """:class:`~rtc_server.journal.base.Journal` on the file at ``path``. Tests pass a writer that they can look
     into."""
 
-    def __init__(self, path: str, writer: Writer | None = None) -> None:
+    def __init__(self, path: str, writer: Writer | None = None, limits: JournalLimits = NO_LIMITS) -> None:
         self.path = resolve(path)
-        self._writer = writer or Writer(self.path)
+        self._writer = writer or Writer(self.path, limits)
         self._queue: queue.SimpleQueue[Sequence[JournalRequest] | None] = queue.SimpleQueue()
         self._waiting = Waiting()
         self._busy = False
@@ -57,6 +57,11 @@ class SqliteJournal:
     def fault(self) -> str | None:
         """Why changes are refused at present, or None."""
         return self._writer.fault
+
+    @property
+    def is_disk_full(self) -> bool:
+        """Whether changes are refused because the disk is nearly full."""
+        return self._writer.is_disk_full
 
     @property
     def alive(self) -> bool:
@@ -99,7 +104,7 @@ class SqliteJournal:
         self._writer.unlock()
 
     def _probe(self) -> None:
-        if self.fault is not None and not self._busy:
+        if (self.fault is not None or self.is_disk_full) and not self._busy:
             self._queue.put(())
         if not self._closing:
             self._probe_timer = self._loop.call_later(RETRY, self._probe)
