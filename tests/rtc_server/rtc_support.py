@@ -124,14 +124,14 @@ class Server:
         self.process: subprocess.Popen[bytes] | None = None
         self.log = directory / "server.log"
 
-    def start(self) -> None:
-        """Start and wait until it is ready."""
+    def start(self, status: int = 200) -> None:
+        """Start and wait until ``/readyz`` answers with that status."""
         environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
         command = [sys.executable, "-m", "rtc_server", "serve", "--config", str(self.config)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         give_up = time.monotonic() + PATIENCE
-        while self.health("readyz")[0] != 200:
+        while self.health("readyz")[0] != status:
             if self.process.poll() is not None or time.monotonic() > give_up:
                 raise AssertionError(f"the server did not start: {self.log.read_text()}")
             time.sleep(0.02)

@@ -21,6 +21,7 @@ else:
     import tomli as tomllib  # type: ignore[import-not-found,unused-ignore]
 
 ALGORITHMS = ("HS256", "HS384", "HS512", "RS256", "ES256", "EdDSA")
+_ABSURD = 900  # characters of a line: an array nested so deep, or a number so long, is too much for the parser
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -40,13 +41,13 @@ class _BadValue(Exception):
 
 
 def _check_text(value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise _BadValue("must be a text that is not empty")
+    if not isinstance(value, str) or not value.isprintable() or not value:
+        raise _BadValue("must be a text of printable characters that is not empty")
     return value
 
 
 def _check_texts(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(v, str) and v for v in value):
+    if not isinstance(value, list) or not all(isinstance(v, str) and v and v.isprintable() for v in value):
         raise _BadValue("must be a list of texts")
     return tuple(value)
 
@@ -82,7 +83,9 @@ def _check_address(value: Any) -> str:
     try:
         return str(ipaddress.ip_address(_check_text(value)))
     except ValueError as exc:
-        raise _BadValue("must be an IP address; 127.0.0.1 behind a proxy on the same machine, 0.0.0.0 for all") from exc
+        raise _BadValue(
+            "must be an IP address; 127.0.0.1 behind a proxy on the same machine, 0.0.0.0 for all of IPv4"
+        ) from exc
 
 
 def _check_networks(value: Any) -> tuple[Network, ...]:
@@ -269,7 +272,7 @@ def parse(text: str, path: str = "<config>") -> Config:
     """Check the text of a configuration file. Raises ConfigError with every complaint."""
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as exc:
+    except (ValueError, RecursionError) as exc:  # ValueError alone: a number of thousands of digits
         raise ConfigError([_explain_syntax_error(path, str(exc), text)]) from exc
     lines = find_lines(text)
     complaints: list[str] = []
@@ -317,8 +320,11 @@ def _check_section(name: str, kind: type, given: Any, complain: Callable[[str, s
 
 def _explain_syntax_error(path: str, message: str, text: str) -> str:
     where = re.search(r"\(at line (\d+), column (\d+)\)", message)
-    if where is None:  # at end of document
-        return f"{path}:{len(text.splitlines()) or 1}: is not TOML: {message}"
+    if where is None:  # at end of document, or the parser gave up on a line that is absurd
+        lines = text.splitlines() or [""]
+        longest = max(range(len(lines)), key=lambda at: len(lines[at]))
+        number = longest if len(lines[longest]) > _ABSURD else len(lines) - 1
+        return f"{path}:{number + 1}: is not TOML: {message}"
     return f"{path}:{where[1]}: is not TOML: {message[: where.start()].strip()} (column {where[2]})"
 
 

@@ -143,7 +143,8 @@ class Projects:
         texts = [project.format_change(c) for c in kept]
         end = kept[-1].revision if kept else start
         meanwhile = project.tail.after(end) or []
-        if len(texts) + len(meanwhile) <= self._limits.history_page:
+        size = sum(map(len, texts)) + sum(map(len, meanwhile))
+        if len(texts) + len(meanwhile) <= self._limits.history_page and size <= self._limits.page_bytes:
             texts += meanwhile
             end += len(meanwhile)
         return Page(snapshot, texts, end)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from ..rarely import Rarely
 from .base import Compact, JournalLimits, Outcome, Submission
-from .space import Space
+from .space import COPIES, Space
 
 logger = logging.getLogger(__name__)
 
@@ -26,13 +26,13 @@ class Guard:
         self.refused_project = False  # in this batch: one was at its quota
         self._said = Rarely()
 
-    def begin(self, batch: Iterable[Submission | Compact], unflushed: int) -> bool:
-        """Begin a batch, with so many bytes unflushed before it: whether its changes are to be refused, as space is
-        short. That is logged once a minute, and when it is over."""
+    def begin(self, batch: Iterable[Submission | Compact], unflushed: int, unchecked: int) -> bool:
+        """Begin a batch, with so many bytes unflushed before it, and in SQLite's own WAL (``unchecked``): whether its
+        changes are to be refused, as space is short. That is logged once a minute, and when it is over."""
         self.refused_project = False
         space, was_short = self.space, self.space.is_short
         if space.reserve:
-            space.look(sum([len(r.data) for r in batch if isinstance(r, Submission)]), unflushed)
+            space.look(sum([len(r.data) for r in batch if isinstance(r, Submission)]), COPIES * unflushed + unchecked)
         if space.is_short:
             self._said.log(logger, logging.ERROR, "space", "%s", space.describe())
         elif was_short:

@@ -14,7 +14,7 @@ import time
 
 _INTERVAL = 0.25  # seconds between looks at the file system
 _PART = 10  # of a small file system, a tenth is reserved
-_COPIES = 3  # of an unflushed change that may be written yet: into SQLite's own WAL, the tables, the index of ids
+COPIES = 3  # of an unflushed change that may be written yet: into SQLite's own WAL, the tables, and what is around it
 _OFTEN = 4  # looks while what is reserved would be written
 
 
@@ -43,8 +43,9 @@ class Space:
         """Whether even a snapshot, after which old changes can go, takes too much."""
         return 2 * self.free < self._needed
 
-    def look(self, coming: int, unflushed: int) -> None:
-        """Before ``coming`` bytes are written, with that many bytes unflushed: find out whether space is short.
+    def look(self, coming: int, pending: int) -> None:
+        """Before ``coming`` bytes are committed, with ``pending`` bytes of earlier ones that are to be written yet:
+        find out whether space is short.
 
         The file system is asked now and then only: to ask it costs the interpreter's lock.
         """
@@ -58,7 +59,7 @@ class Space:
                 return
             self.free = found.f_bavail * found.f_frsize
             small = min(self.reserve, found.f_blocks * found.f_frsize // _PART)
-            self._needed = small + _COPIES * (unflushed + coming)
+            self._needed = small + COPIES * coming + pending
             self.is_short = self.free < self._needed
 
     def describe(self) -> str:

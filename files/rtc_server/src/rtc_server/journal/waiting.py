@@ -37,7 +37,8 @@ class Waiting:
 
     def __init__(self) -> None:
         self._new: list[Request] = []  # not put into lanes yet: few need to be
-        self._lanes: dict[str, _Lane] = {}  # by user; the first one has its turn next
+        self._fresh: dict[str, _Lane] = {}  # by user: those who have not had a turn since nothing of theirs waited
+        self._lanes: dict[str, _Lane] = {}  # the others; the first one has its turn next
         self._in_lanes = 0
         self.bytes = 0
 
@@ -46,23 +47,35 @@ class Waiting:
 
     def clear(self) -> None:
         """Forget everything."""
-        self._new, self._lanes, self._in_lanes, self.bytes = [], {}, 0, 0
+        self._new, self._fresh, self._lanes, self._in_lanes, self.bytes = [], {}, {}, 0, 0
 
     def add(self, request: Request, most: int, most_bytes: int) -> bool:
         """Queue a request; False when ``most`` requests or ``most_bytes`` are waiting, or when the request's user
-        has more waiting than its share, which leaves one for who comes next."""
+        has its share of that already. Who has nothing waiting may find twice as much."""
         size = measure(request)
         total, count = self.bytes + size, len(self._new) + self._in_lanes
-        if _PLENTY * total > most_bytes or _PLENTY * count >= most:
-            if count >= most or (count and total > most_bytes):
-                return False
-            self._sort_new()
-            lane, shares = self._lanes.get(request.user), len(self._lanes) + 1
-            if lane and (lane.bytes + size > most_bytes // shares or len(lane.requests) >= most // shares):
-                return False
+        if (_PLENTY * total > most_bytes or _PLENTY * count >= most) and (
+            not self._has_share(request.user, size, most, most_bytes)
+        ):
+            return False
         self._new.append(request)
         self.bytes = total
         return True
+
+    def _has_share(self, user: str, size: int, most: int, most_bytes: int) -> bool:
+        """Whether a user may have so much more waiting, now that not much room is left."""
+        self._sort_new()
+        total, count = self.bytes + size, self._in_lanes
+        lane = self._lanes.get(user) or self._fresh.get(user)
+        if lane is None:
+            return count < 2 * most and (total <= 2 * most_bytes or not count)
+        shares = len(self._lanes) + len(self._fresh) + 1
+        return (
+            count < most
+            and total <= most_bytes
+            and len(lane.requests) < most // shares
+            and lane.bytes + size <= most_bytes // shares
+        )
 
     def take(self, most: int, most_bytes: int) -> list[Request]:
         """The next batch: at most so many requests and bytes, but at least one request if one is waiting."""
@@ -72,26 +85,26 @@ class Waiting:
         self._sort_new()
         batch = []
         left = most_bytes
-        lanes = self._lanes
-        while lanes and len(batch) < most:
+        while self._in_lanes > len(batch) < most:
+            # Half of a batch is for the fresh ones. All of it, and others would wait as long as new ones come.
+            lanes = self._fresh if self._fresh and (2 * left > most_bytes or not self._lanes) else self._lanes
             user = next(iter(lanes))
-            lane = lanes.pop(user)
-            requests = lane.requests
+            lane = lanes[user]
             lane.credit += TURN_BYTES
-            while requests and len(batch) < most:
-                size = measure(requests[0])
-                if size > lane.credit and (lanes or batch):
+            while lane.requests and len(batch) < most:
+                size = measure(lane.requests[0])
+                if size > lane.credit and (batch or self._in_lanes > len(lane.requests)):
                     break
-                if size > left and batch:
-                    lane.credit -= TURN_BYTES  # its turn is not over
-                    self._lanes = {user: lane, **lanes}
+                if size > left and batch:  # its turn comes first in the next batch
+                    lane.credit -= TURN_BYTES
                     return self._finish(batch)
-                batch.append(requests.popleft())
+                batch.append(lane.requests.popleft())
                 lane.bytes -= size
                 lane.credit -= size
                 left -= size
-            if requests:
-                lanes[user] = lane
+            del lanes[user]
+            if lane.requests:
+                self._lanes[user] = lane
         return self._finish(batch)
 
     def _finish(self, batch: list[Request]) -> list[Request]:
@@ -101,11 +114,10 @@ class Waiting:
 
     def _sort_new(self) -> None:
         """Put what came into the lanes of its users."""
-        lanes = self._lanes
         for request in self._new:
-            lane = lanes.get(request.user)
+            lane = self._lanes.get(request.user) or self._fresh.get(request.user)
             if lane is None:
-                lane = lanes[request.user] = _Lane()
+                lane = self._fresh[request.user] = _Lane()
             lane.requests.append(request)
             lane.bytes += measure(request)
         self._in_lanes += len(self._new)

@@ -196,7 +196,7 @@ class Writer:
         guard = self._guard
         try:
             db = self.open()
-            is_short = guard.begin(batch, self._unflushed_bytes)
+            is_short = guard.begin(batch, self._unflushed_bytes, self._sqlite_wal_bytes)
             for is_change, group in itertools.groupby(batch, lambda r: isinstance(r, Submission)):
                 if is_short and (is_change or guard.space.is_nearly_gone):
                     outcomes += guard.refuse_for_space(group)
@@ -215,7 +215,7 @@ class Writer:
 
     def probe(self) -> None:
         """Try to write something, to learn whether the cause of a fault is gone."""
-        self._guard.begin((), self._unflushed_bytes)
+        self._guard.begin((), self._unflushed_bytes, self._sqlite_wal_bytes)
         if time.monotonic() < self._retry_at:
             return
         patience = 0.0
