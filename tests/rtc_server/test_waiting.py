@@ -33,7 +33,7 @@ def test_few_requests_are_one_batch_in_their_order() -> None:
 
 
 def test_who_sends_little_is_in_the_next_batch() -> None:
-    for heavy, size in ((1, 250_000), (4, 250_000), (20, 250_000), (20, 200), (60, 900_000)):
+    for heavy, size in ((1, 250_000), (4, 250_000), (20, 250_000), (20, 200), (30, 900_000)):
         waiting = Waiting()
         for number in range(heavy):
             assert fill(waiting, f"heavy{number}", 20_000, size) > 0

@@ -51,7 +51,7 @@ class Space:
         """
         self._written += coming
         now = time.monotonic()
-        if now >= self._look_at or _OFTEN * self._written > self._needed:
+        if now >= self._look_at or _OFTEN * COPIES * self._written > self._needed:
             self._look_at, self._written = now + _INTERVAL, coming
             try:
                 found = os.statvfs(self._directory)
