@@ -63,7 +63,6 @@ WRONG = [
     (GOOD + "[limits]\nchanges_burst = 1.0\n", "f:8: limits.changes_burst: must be a whole number"),
     (GOOD + "[limits]\nchanges_burst = " + "9" * 5000 + "\n[log]\n", "f:8: is not TOML: "),
     (GOOD + "[limits]\nchanges_burst = " + "[" * 5000 + "\n[log]\n", "f:8: is not TOML: "),
-    (GOOD + "reserve_bytes = -1\n", "f:7: journal.reserve_bytes: must be a whole number from 0"),
     (GOOD.replace('"/j"', '"/j\\u0000"'), "f:6: journal.path: must be a text of printable"),
     (GOOD + "[heartbeat]\ninterval = nan\n", "f:8: heartbeat.interval: must be a number from"),
     (GOOD + '[log]\nlevel = "loud"\n', "f:8: log.level: must be one of debug"),

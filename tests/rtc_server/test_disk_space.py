@@ -109,7 +109,7 @@ async def test_changes_are_refused_while_there_is_space_for_the_journal(server: 
     # nothing has failed, and who looks into the log knows what to do
     log = server.log.read_text()
     assert "No space left" not in log and "refuses changes" not in log and "Traceback" not in log
-    assert log.count("Free some space") == 1 and "journal.reserve_bytes" in log
+    assert log.count("Free some space") == 1 and "limits.reserve_bytes" in log
     assert server.stop() == 0
     assert not list(disk.glob("journal.db-*")), "it was not stopped in order"
     assert verify_journal(str(disk / "journal.db"))[0] == []

@@ -38,6 +38,7 @@ def decide_service(classified: ClassifiedSite, node: Node, connector: DesiredCon
         tls_port=connector.port if tls else 0,
         tls_name=(node.settings.upstream_name or site.server_name) if tls else "",
         jre_home=node.application.java.home if tls and node.application.java else "",
+        limits=node.settings.limits,
         evidence={
             "kind": why_kind,
             "address": why_address,

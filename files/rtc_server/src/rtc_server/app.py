@@ -109,7 +109,7 @@ def make_tokens(config: Config) -> Tokens:
 
 def make_journal_limits(config: Config) -> JournalLimits:
     """What the journal may take."""
-    return JournalLimits(config.limits.project_bytes, config.journal.reserve_bytes)
+    return JournalLimits(config.limits.project_bytes, config.limits.reserve_bytes)
 
 
 def make_app(service: Service, *middlewares: Any) -> web.Application:

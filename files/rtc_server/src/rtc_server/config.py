@@ -183,7 +183,6 @@ class JournalSettings:
     """Where changes are kept."""
 
     path: str = _define_option(..., _check_path)
-    reserve_bytes: int = _define_option(256 << 20, _check_whole(0, 1 << 50))
 
 
 @dataclass(frozen=True)
@@ -204,6 +203,7 @@ class LimitSettings:
     read_bytes_per_second: float = _define_option(4_000_000.0, _check_number(1_000, 1e10))
     refusals_per_second: float = _define_option(20.0, _check_number(0.1, 1e6))
     project_bytes: int = _define_option(1 << 30, _check_whole(100_000, 1 << 50))
+    reserve_bytes: int = _define_option(256 << 20, _check_whole(0, 1 << 50))
     members_per_project: int = _define_option(500, _check_whole(1, 100_000))
     projects_per_connection: int = _define_option(20, _check_whole(1, 10_000))
     history_page: int = _define_option(1_000, _check_whole(1, 100_000))

@@ -67,5 +67,5 @@ class Space:
         return (
             f"{self._directory} has {self.free >> 20} MB left, and the journal needs {-(-self._needed >> 20)} MB for "
             "itself: no changes are taken until there is more. Free some space, or give the file system more; "
-            "journal.reserve_bytes is what is kept free"
+            "limits.reserve_bytes is what is kept free"
         )
