@@ -44,6 +44,7 @@ def decide_service(classified: ClassifiedSite, node: Node, connector: DesiredCon
             "address": why_address,
             "origins": "rtc_origins" if node.settings.origins else f"users come by {site.base_url}",
             "trusted_proxies": why_proxies,
+            "limits": "rtc_limits",
             "python": why_python,
             "tls_from": f"{site.name} is {site.protocol}",
         },

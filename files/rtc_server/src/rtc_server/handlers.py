@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -37,8 +38,11 @@ from .journal import Compact, JournalError, Snapshot, Submission, make_label
 from .limits import Allowance
 from .project import Member, Project
 from .projects import Page, Projects, format_snapshot
+from .rarely import Rarely
 from .refusing import RateRefusal, note_dropped, refuse
 from .strict_json import count_bytes
+
+logger = logging.getLogger(__name__)
 
 Handler = Callable[[Connection, int | None, dict[str, Any]], Awaitable[None] | None]
 
@@ -50,6 +54,7 @@ class Handlers:
         self._projects = projects
         self._limits = limits
         self._clock = clock
+        self._said = Rarely()
         self.draining = False
 
     def register(self, namespace: Namespace) -> None:
@@ -210,6 +215,8 @@ class Handlers:
         if self._projects.journal.fault is not None:
             raise Refusal(UNAVAILABLE, "changes cannot be kept at present; try again")
         if not self._projects.journal.submit(request):
+            line = "changes wait for the journal, and some are refused (overloaded): see whether its disk is slow"
+            self._said.log(logger, logging.WARNING, "overloaded", line)
             raise Refusal(OVERLOADED, "too many changes are waiting to be kept; try again")
         project.holds += 1
 

@@ -16,8 +16,10 @@ from .connection import Connection
 from .contract import DRAINING, OVERLOADED, RATE, UNAVAILABLE, Refusal, format_closing
 from .engine import Socket
 from .limits import Allowance
+from .rarely import Rarely
 
 logger = logging.getLogger(__name__)
+_said = Rarely()
 
 _NO_FAULT = frozenset((DRAINING, OVERLOADED, UNAVAILABLE))
 _WEIGHT = 16 << 10  # bytes that cost as much as a refusal: they were read and decoded
@@ -61,6 +63,7 @@ def charge_refusal(socket: Socket, now: float, weight: float = 1.0) -> None:
     if connection is None or not socket.connected or connection.user.refusals.take(now, weight):
         return
     refusals = connection.user.refusals
-    logger.info("user %s goes on with requests that are refused, and is disconnected", connection.identity.user)
+    line = "user %s goes on with requests that are refused, and is disconnected: its client is wrong, or hostile"
+    _said.log(logger, logging.WARNING, connection.identity.user, line, connection.identity.user)
     socket.send_text(format_closing("refused", refusals.burst / refusals.rate / 2))
     socket.session.close("too many refusals")

@@ -126,4 +126,4 @@ class Waiting:
 
 def measure(request: Request) -> int:
     """The bytes that a request counts for in memory."""
-    return _OVERHEAD + len(request.data if request.__class__ is Submission else request.snapshot.data)
+    return _OVERHEAD + len(request.data if isinstance(request, Submission) else request.snapshot.data)
