@@ -29,7 +29,7 @@ from typing import Any
 import aiohttp
 import rtc_contract
 
-from rtc_server.app import Door, make_runner, make_tokens
+from rtc_server.app import Door, make_journal_limits, make_runner, make_tokens
 from rtc_server.auth import Tokens
 from rtc_server.config import Config, parse
 from rtc_server.engine import eio_codec
@@ -101,7 +101,7 @@ class Site:
 async def running(directory: Path, *, pings: Any = None, **sections: dict[str, Any]) -> AsyncIterator[Site]:
     """A server in this process for as long as the block runs."""
     config = parse(config_text(directory, free_port(), **sections))
-    writer = Writer(config.journal.path)
+    writer = Writer(config.journal.path, make_journal_limits(config))
     service = Service(config, make_tokens(config), SqliteJournal(config.journal.path, writer))
     await service.journal.start(service.projects.on_outcomes)
     service.linger = 0.5
@@ -133,8 +133,8 @@ class Server:
         self.process: subprocess.Popen[bytes] | None = None
         self.log = directory / "server.log"
 
-    def start(self) -> None:
-        """Start and wait until it is ready."""
+    def start(self, status: int = 200) -> None:
+        """Start and wait until ``/readyz`` answers with that status."""
         environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
         command = [sys.executable, "-m", "rtc_server", "serve", "--config", str(self.config)]
         if self.descriptors:
@@ -142,7 +142,7 @@ class Server:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         give_up = time.monotonic() + PATIENCE
-        while self.health("readyz")[0] != 200:
+        while self.health("readyz")[0] != status:
             if self.process.poll() is not None or time.monotonic() > give_up:
                 raise AssertionError(f"the server did not start: {self.log.read_text()}")
             time.sleep(0.02)

@@ -147,6 +147,14 @@ async def snapshot_of_the_future(site: Site, ann: Client) -> Any:
     return await ann.ask("snapshot", {"project": "p", "revision": 1, "data": 1})
 
 
+@case(contract.QUOTA, project_bytes=100_000)
+async def change_to_a_project_at_its_quota(site: Site, ann: Client) -> Any:
+    assert (await change(ann, 1, "x" * 99_000))["ok"]
+    answer = await change(ann, 2, "x" * 1000)
+    assert answer["limit"] == 100_000
+    return answer
+
+
 @case(contract.ID_REUSED)
 async def another_change_under_a_used_id(site: Site, ann: Client) -> Any:
     assert (await change(ann, 1, "a"))["ok"]

@@ -35,6 +35,7 @@ HOST_LAYERS = [
         "_undo",
         "_undo_prune",
         "_ownership",
+        "_rtc_limits",
         "_rtc_unit",
         "_shell_eval",
     },
@@ -75,7 +76,7 @@ SHIPPED_LINES = {
     "plan": 150,  # documentation: the action does the work
     "proxy_vhost": 7540,
     "report": 60,  # documentation: the action does the work
-    "rtc_instance": 1890,
+    "rtc_instance": 1990,
     "rtc_probe": 5120,
     "rtc_release": 1710,
     "rtc_session": 4110,

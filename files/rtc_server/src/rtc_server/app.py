@@ -22,7 +22,7 @@ from . import __version__, systemd
 from .auth import Tokens
 from .capacity import ASIDE, LEAST, Capacity, count_open, needed_descriptors, plan_capacity, read_limit
 from .config import Config, ConfigError, LogSettings, TlsSettings, read_keys
-from .journal import Journal, JournalError
+from .journal import Journal, JournalError, JournalLimits
 from .journal.sqlite import SqliteJournal
 from .listener import Listener
 from .peers import Peers, Times
@@ -109,6 +109,11 @@ def make_tokens(config: Config) -> Tokens:
         raise ConfigError([f"{names}: token.keys: no key of {token.algorithm}: {type(exc).__name__}"]) from exc
 
 
+def make_journal_limits(config: Config) -> JournalLimits:
+    """What the journal may take."""
+    return JournalLimits(config.limits.project_bytes, config.limits.reserve_bytes)
+
+
 def make_app(service: Service, *middlewares: Any) -> web.Application:
     """The HTTP application: Socket.IO and health."""
     started = time.time()
@@ -117,7 +122,9 @@ def make_app(service: Service, *middlewares: Any) -> web.Application:
         return web.json_response({"status": "ok", "version": __version__, "uptime": round(time.time() - started)})
 
     async def readyz(_request: web.Request) -> web.Response:
-        why = "draining" if service.draining else "journal" if service.journal.fault is not None else ""
+        journal = service.journal
+        why = "draining" if service.draining else "journal" if journal.fault is not None else ""
+        why = why or ("disk" if journal.is_disk_full else "")
         if why:  # the cause is in the log: this answer may be read by anybody
             return web.json_response({"status": "not ready", "reason": why}, status=503)
         return web.json_response({"status": "ready"})
@@ -196,7 +203,7 @@ async def serve(config: Config, journal: Journal | None = None) -> None:
     """Run until SIGTERM or SIGINT. Raises ConfigError, JournalError, OSError before it is ready."""
     tokens = make_tokens(config)
     tls = ReloadableTls(config.tls)
-    journal = journal or SqliteJournal(config.journal.path)
+    journal = journal or SqliteJournal(config.journal.path, limits=make_journal_limits(config))
     service = Service(config, tokens, journal)
     await journal.start(service.projects.on_outcomes)
     stop = asyncio.Event()

@@ -20,6 +20,9 @@ _YEAR_10000 = 253_402_300_800  # in seconds since 1970
 MIN_SECRET = 32  # bytes; RFC 7518 section 3.2: a key of the size of the hash or larger
 
 
+_LATEST = 1 << 53  # seconds since 1970: a later end of a token is no number for a clock
+
+
 class TokenError(Exception):
     """The token does not let its bearer in; ``code`` is one of the contract."""
 
@@ -133,4 +136,4 @@ def _read_identity(claims: Mapping[str, Any]) -> Identity:
     )
     if not good:
         raise TokenError("token_invalid", "the token is not valid")
-    return Identity(user, name or user, projects, float(claims["exp"]))
+    return Identity(user, name or user, projects, float(min(int(claims["exp"]), _LATEST)))

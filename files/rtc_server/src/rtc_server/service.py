@@ -17,14 +17,15 @@ from aiohttp import web
 
 from .auth import TokenError, Tokens
 from .config import Config, Network
-from .connection import Connection, User
+from .connection import Connection, User, make_presence_allowance, make_user
+from .contract import format_closing
 from .engine import ConnectRefused, Session, Socket, SocketServer
 from .engine.session import Handshake
 from .handlers import Handlers
 from .journal import Journal
-from .limits import TokenBucket, TokenBuckets
+from .limits import TokenBuckets
 from .peers import peer_of
-from .projects import Projects, format_closing
+from .projects import Projects
 from .rarely import Rarely
 from .strangers import Strangers, group_of
 from .strict_json import JSON
@@ -157,21 +158,16 @@ class Service(SocketServer):
         if user.connections >= limit:
             raise ConnectRefused(f"a user can have {limit} connections", {"code": "too_many", "limit": limit})
         user.connections += 1
-        rate = self.limits.presence_per_second
-        presence = TokenBucket(rate, max(10.0, 2 * rate), time.monotonic())
-        socket.app = Connection(socket, identity, user, presence)
+        socket.app = Connection(socket, identity, user, make_presence_allowance(self.limits, time.monotonic()))
         session.handshake.query.clear()  # older clients have their token in it
 
     def _add_user(self, name: str) -> User:
         """Users are remembered after their last connection, or reconnecting would give back what they spent."""
         now, limits = time.monotonic(), self.limits
         if len(self.users) >= self._sweep_at:
-            self.users = {n: u for n, u in self.users.items() if u.connections or not u.changes.full(now)}
+            self.users = {n: u for n, u in self.users.items() if not u.is_idle(now)}
             self._sweep_at = max(1024, 2 * len(self.users))
-        user = self.users[name] = User(
-            TokenBucket(limits.changes_per_second, max(limits.changes_burst, limits.changes_per_second), now),
-            TokenBucket(limits.reads_per_second, max(100.0, 5 * limits.reads_per_second), now),
-        )
+        user = self.users[name] = make_user(limits, now)
         return user
 
     def _on_connected(self, socket: Socket) -> None:
