@@ -9,7 +9,7 @@ import asyncio
 import json
 import logging
 import secrets
-from collections.abc import Awaitable, Collection
+from collections.abc import Awaitable, Collection, Iterator
 from typing import Any
 
 from aiohttp import hdrs, web
@@ -18,6 +18,7 @@ from . import eio_codec as eio
 from .errors import ProtocolError
 from .hub import Hub
 from .session import Handshake, Probe, Session
+from .turns import PACKET_COST, Turns
 from .websocket import Receiver, WebSocket, accept_key
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,9 @@ _ERRORS = {
 }
 _COUNT_INTERVAL = 0.02  # seconds between two counts of what waits for slow clients
 _OCTETS = "application/octet-stream"
+_PAUSE = 0.005  # seconds between the answer to a handshake and the first packet, in revision 3
+_MOST_PACKETS = 10_000  # in one POST; a client that was offline sends all at once
+_STRANGERS_PACKETS = 16
 _TAKEN_OVER = web.Response()  # what a handler returns for a connection that is a WebSocket's now; it is never sent
 
 
@@ -54,6 +58,7 @@ class Engine:
         ping_timeout: float = 20.0,
         upgrade_timeout: float = 10.0,
         max_payload: int = 1_000_000,
+        stranger_payload: int = 0,
         buffer_limit: int = 4 << 20,
         volatile_limit: int = 64 << 10,
         allowed_origins: Collection[str] | str = (),
@@ -69,6 +74,7 @@ class Engine:
         self.ping_timeout = ping_timeout
         self.upgrade_timeout = upgrade_timeout
         self.max_payload = max_payload
+        self.stranger_payload = stranger_payload or max_payload  # of a session that was not admitted
         self.buffer_limit = buffer_limit
         self.volatile_limit = volatile_limit
         self.total_buffer_limit = total_buffer_limit  # bytes that may wait for all slow clients together
@@ -81,6 +87,7 @@ class Engine:
         self.allowed_origins = allowed_origins
         self.eio_versions = {str(r): r for r in eio_versions}
         self.hub = hub or Hub()
+        self.turns = Turns()
         self.sessions: dict[str, Session] = {}
         self.loop: asyncio.AbstractEventLoop = None  # type: ignore[assignment]  # set by the first request
         self._tasks: set[asyncio.Future[Any]] = set()
@@ -259,16 +266,17 @@ class Engine:
     ) -> web.StreamResponse:
         session = self._open(handshake, eio_version, False, [])
         self.on_request(session, request)
-        ws = self._make_websocket(request, accept, session)
+        # Clients of the older revision listen for messages only once they have learned that the connection is open.
+        ws = self._make_websocket(request, accept, session, _PAUSE if eio_version == 3 else 0.0)
         session.attach(ws)
         waiting = self.on_open(session)
         if waiting is not None:
             ws.wait(waiting)
         return _TAKEN_OVER
 
-    def _make_websocket(self, request: web.Request, accept: bytes, receiver: Receiver) -> WebSocket:
-        ws = WebSocket(self.loop, receiver, self.max_payload, self.linger)
-        ws.take_over(request, accept)
+    def _make_websocket(self, request: web.Request, accept: bytes, receiver: Receiver, pause: float = 0.0) -> WebSocket:
+        ws = WebSocket(self.loop, receiver, self.stranger_payload, self.linger, self.turns)
+        ws.take_over(request, accept, pause)
         return ws
 
     def _upgrade(self, request: web.Request, accept: bytes, session: Session) -> web.StreamResponse:
@@ -289,14 +297,11 @@ class Engine:
             return self._refuse("request", request, origin)
         session.posting = True
         try:
-            body = await self._read_body(request)
+            body = await self._read_body(request, self.max_payload if session.admitted else self.stranger_payload)
             if body is None:
                 session.close("payload too large")
                 return self._refuse("size", request, origin)
-            for packet in self._decode(body, request, session.eio_version):
-                waiting = session.feed(packet)
-                if waiting is not None:
-                    await waiting
+            await self._feed_all(session, self._iterate(body, request, session.eio_version))
         except ProtocolError as exc:
             logger.info("session %s: %s", session.id, exc)
             session.close("parse error")
@@ -305,10 +310,33 @@ class Engine:
             session.posting = False
         return web.Response(text="ok", headers=self._make_cors_headers(origin))
 
-    async def _read_body(self, request: web.Request) -> bytes | None:
-        """The request body, or None when it is larger than ``maxPayload``. A client that takes longer than its
+    async def _feed_all(self, session: Session, packets: Iterator[eio.Packet]) -> None:
+        """Have a session handle packets, a share of each turn. Raises ProtocolError."""
+        turns, number = self.turns, 0
+        going_on = True
+        while going_on:
+            share = left = await turns.wait_share()
+            waiting = None
+            try:
+                while left > 0 and waiting is None:
+                    packet = next(packets, None)
+                    if packet is None or session.closed:
+                        going_on = False
+                        break
+                    number += 1
+                    if number > (_MOST_PACKETS if session.admitted else _STRANGERS_PACKETS):
+                        raise ProtocolError("too many packets at once")
+                    left -= len(packet) + PACKET_COST
+                    waiting = session.feed(packet)
+            finally:
+                turns.settle(share, share - left)
+            if waiting is not None:
+                await waiting
+
+    async def _read_body(self, request: web.Request, limit: int) -> bytes | None:
+        """The request body, or None when it is larger than the limit. A client that takes longer than its
         heartbeat may is disconnected."""
-        if (request.content_length or 0) > self.max_payload:
+        if (request.content_length or 0) > limit:
             return None
         chunks: list[bytes] = []
         size = 0
@@ -317,7 +345,7 @@ class Engine:
         try:
             while chunk := await request.content.readany():
                 size += len(chunk)
-                if size > self.max_payload:
+                if size > limit:
                     return None
                 chunks.append(chunk)
         finally:
@@ -325,14 +353,14 @@ class Engine:
         return b"".join(chunks)
 
     @staticmethod
-    def _decode(body: bytes, request: web.Request, eio_version: int) -> list[eio.Packet]:
+    def _iterate(body: bytes, request: web.Request, eio_version: int) -> Iterator[eio.Packet]:
         if eio_version == 3 and request.content_type == _OCTETS and body[:1] in (b"\0", b"\1"):
-            return eio.decode_payload_v3(body)
+            return eio.iterate_payload_v3(body)
         try:
             text = body.decode()
         except UnicodeDecodeError as exc:
             raise ProtocolError("invalid UTF-8") from exc
-        return eio.decode_payload_v3(text) if eio_version == 3 else eio.decode_payload_v4(text)
+        return eio.iterate_payload_v3(text) if eio_version == 3 else eio.iterate_payload_v4(text)
 
     def _answer_payload(self, payload: eio.Packet, origin: str | None) -> web.Response:
         headers = {**self._make_cors_headers(origin), hdrs.CACHE_CONTROL: "no-store"}

@@ -47,6 +47,8 @@ class SessionOwner(Protocol):
     ping_timeout: float
     upgrade_timeout: float
     linger: float  # that a closed session has to take what was written to it
+    max_payload: int  # bytes of a message
+    stranger_payload: int  # of one whose client was not admitted
     buffer_limit: int  # bytes that may wait for one client
     volatile_limit: int  # bytes with which no volatile message is added
     total_buffer_limit: int  # bytes that may wait for all slow clients together
@@ -248,6 +250,8 @@ class Session:
     def attach(self, ws: WebSocket) -> None:
         """Make a WebSocket the transport and move the polling buffer over to it."""
         self.ws = ws
+        if self.admitted:
+            ws.limit = self.engine.max_payload
         self.upgrading = self.probed = False
         packets, self.buffer, self.buffered = self.buffer, [], 0
         if packets:
