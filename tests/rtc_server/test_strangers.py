@@ -151,7 +151,7 @@ async def test_the_oldest_sessions_of_an_address_make_room(site: Site, transport
 
 async def test_all_sessions_taken_by_strangers_of_many_addresses(tmp_path: Path) -> None:
     """They make room even while they are new, and a session that has shown a token never does."""
-    limits = {"connections": 8, "pending": 8}
+    limits = {"connections": 8, "pending": 8, "pending_per_address": 1000}
     async with running(tmp_path, limits=limits, server={"trusted_proxies": ["127.0.0.1"]}) as site:
         inside = [await site.connect(token(f"u{i}")) for i in range(3)]
         for number in range(30):

@@ -147,7 +147,7 @@ class Door:
         limits, heartbeat = service.config.limits, service.config.heartbeat
         self._used = count_open()
         needed = needed_descriptors(self._used, limits.connections, limits.pending)
-        limit = read_limit(needed + limits.connections)
+        limit = read_limit(needed_descriptors(self._used, limits.connections, limits.pending, 2))
         capacity = self._measure()
         if capacity.sockets < LEAST:
             raise ConfigError([f"limits.connections: the process may open {limit} files (LimitNOFILE= of the unit, "

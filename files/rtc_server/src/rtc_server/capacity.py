@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 ASIDE = 96  # descriptors for journal, exports, connections that are being closed, and what else may need one
 LEAST = 16  # connections with which it is worth starting
+_LEAST_PENDING = 64  # however few may be connected: a client that polls comes with three
 _UNLIMITED = 1 << 30
 
 
@@ -24,7 +25,9 @@ class Capacity(NamedTuple):
 
 def plan_capacity(descriptors: int, used: int, connections: int, pending: int) -> Capacity:
     """What fits into so many descriptors of which so many are used for other things. ``connections`` and ``pending``
-    are those of the configuration. Strangers get a third at most, so that they take no room of those with a token."""
+    are those of the configuration. Strangers get a third at most, so that they take no room of those with a token; and
+    no more than there may be of the latter, so that a small server needs few descriptors."""
+    pending = _limit_pending(connections, pending)
     sockets = max(0, min(descriptors - used - ASIDE, 2 * connections + pending))
     strangers = min(pending, max(1, sockets // 3))
     return Capacity(sockets, strangers, max(0, min(connections, sockets - strangers)))
@@ -32,7 +35,11 @@ def plan_capacity(descriptors: int, used: int, connections: int, pending: int) -
 
 def needed_descriptors(used: int, connections: int, pending: int, sockets_each: int = 1) -> int:
     """With which nothing has to be smaller than configured, if each client has so many connections."""
-    return used + ASIDE + sockets_each * connections + pending
+    return used + ASIDE + sockets_each * connections + _limit_pending(connections, pending)
+
+
+def _limit_pending(connections: int, pending: int) -> int:
+    return min(pending, max(connections, _LEAST_PENDING))
 
 
 def read_limit(wanted: int = 0) -> int:
