@@ -78,6 +78,17 @@ def test_wrong(text: str, complaint: str, monkeypatch: pytest.MonkeyPatch) -> No
     assert str(caught.value).startswith(complaint)
 
 
+def test_limits_of_bytes_grow_with_those_of_requests() -> None:
+    given = "changes_per_second = 1000\nchanges_burst = 5000\nreads_per_second = 40\npresence_per_second = 120\n"
+    limits = config.parse(GOOD + "[limits]\n" + given).limits
+    assert (limits.change_bytes_per_second, limits.change_bytes_burst) == (5_000_000, 20_000_000)
+    assert (limits.read_bytes_per_second, limits.presence_bytes_per_second) == (8_000_000, 80_000)
+    limits = config.parse(GOOD + "[limits]\nchange_bytes_per_second = 7000\n" + given).limits
+    assert (limits.change_bytes_per_second, limits.change_bytes_burst) == (7000, 20_000_000)
+    assert config.parse(GOOD + "[limits]\nchanges_per_second = 1\n").limits.change_bytes_per_second == 1_000_000
+    assert config.parse(GOOD).limits == config.LimitSettings()
+
+
 def test_all_complaints_at_once() -> None:
     with pytest.raises(config.ConfigError) as caught:
         config.parse(GOOD.replace("9083", "0").replace("/k", "k"), "f")

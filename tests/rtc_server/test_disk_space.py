@@ -111,7 +111,10 @@ async def test_changes_are_refused_while_there_is_space_for_the_journal(server: 
     assert "No space left" not in log and "refuses changes" not in log and "Traceback" not in log
     assert log.count("Free some space") == 1 and "limits.reserve_bytes" in log
     assert server.stop() == 0
-    assert not list(disk.glob("journal.db-*")), "it was not stopped in order"
+    assert not list(disk.glob("journal.db-*")), (
+        "it was not stopped in order",
+        server.log.read_text(),
+    )
     assert verify_journal(str(disk / "journal.db"))[0] == []
 
 

@@ -260,6 +260,23 @@ _SECTIONS: dict[str, type] = {
 }
 
 
+# Limits of bytes that are not given grow with the limits of requests: an administrator who lets users send more changes
+# does not want other limits to be in the way. Bytes for each request, at which the defaults of both fit together.
+_BYTES_OF = {
+    "change_bytes_per_second": ("changes_per_second", 5_000),
+    "change_bytes_burst": ("changes_burst", 4_000),
+    "presence_bytes_per_second": ("presence_per_second", 40_000 / 60),
+    "read_bytes_per_second": ("reads_per_second", 200_000),
+}
+
+
+def _grow_bytes(limits: dict[str, Any]) -> None:
+    for name, (requests, size) in _BYTES_OF.items():
+        if requests in limits and name not in limits:
+            default = getattr(LimitSettings, name)
+            limits[name] = max(default, type(default)(limits[requests] * size))
+
+
 def load(path: str) -> Config:
     """Read and check a configuration file. Raises ConfigError."""
     try:
@@ -297,6 +314,7 @@ def parse(text: str, path: str = "<config>") -> Config:
             complain(f"limits.{name}", f"must not be larger than payload_bytes ({payload})")
     if complaints:
         raise ConfigError(complaints)
+    _grow_bytes(limits)
     return Config(**{name: _SECTIONS[name](**values) for name, values in sections.items()})
 
 

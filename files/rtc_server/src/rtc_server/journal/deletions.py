@@ -13,6 +13,7 @@ from .sizes import Sizes, fit_rows
 
 MOST_ROWS = 5_000  # deleted between two commits
 _FIRST_ROWS = 64
+_WRITTEN = 64 << 10  # bytes: what is freed is not written (schema.connect), only what refers to it
 
 
 class Deletions:
@@ -29,8 +30,9 @@ class Deletions:
         """A project's changes up to the base are not needed any more."""
         self._bases.append((number, base))
 
-    def delete_some(self, db: sqlite3.Connection, sizes: Sizes) -> None:
-        """Delete a piece. The sizes of projects are kept up. Raises sqlite3.Error."""
+    def delete_some(self, db: sqlite3.Connection, sizes: Sizes) -> int:
+        """Delete a piece. The sizes of projects are kept up. Returns the bytes that SQLite's own WAL gets, roughly.
+        Raises sqlite3.Error."""
         number, base = self._bases[0]
         low = number * SPAN
         last, count, size = db.execute(
@@ -40,10 +42,11 @@ class Deletions:
         ).fetchone()
         if last is None:
             del self._bases[0]
-            return
+            return 0
         self._rows = fit_rows(count, size)
         with schema.unsynced_transaction(db):
             project = sizes.get(number)
             if project is not None:
                 project.forget(db, low, last)
             db.execute("DELETE FROM change WHERE key>? AND key<=?", (low, last))
+        return _WRITTEN

@@ -390,7 +390,7 @@ class Writer:
             if self._sizes:
                 self._sizes.count_some(self._db)
             if self._guard.refused_project and self._deletions:  # it waits for these
-                self._deletions.delete_some(self._db, self._sizes)
+                self._sqlite_wal_bytes += self._deletions.delete_some(self._db, self._sizes)
             if self._sqlite_wal_bytes > checkpoint.BEGIN and self._checkpoint.advance():
                 self._finish_checkpoint(self._db)
             self._wal.extend()
@@ -418,7 +418,7 @@ class Writer:
                 self._flush_some(self._db)
                 return 0.0
             if self._deletions:
-                self._deletions.delete_some(self._db, self._sizes)
+                self._sqlite_wal_bytes += self._deletions.delete_some(self._db, self._sizes)
                 return 0.0
             if self._sizes:
                 self._sizes.count_some(self._db)
