@@ -174,8 +174,8 @@ class MemoryClient:
             self.pipe.written.clear()
         elif self.session.buffer:
             payload = self.session.drain()
-            decode = eio_codec.decode_payload_v4 if self.revision == 4 else eio_codec.decode_payload_v3
-            packets = decode(payload)  # type: ignore[operator, arg-type]
+            iterate = eio_codec.iterate_payload_v4 if self.revision == 4 else eio_codec.iterate_payload_v3
+            packets = list(iterate(payload))  # type: ignore[operator, arg-type]
         else:
             packets = []
         for packet in packets:

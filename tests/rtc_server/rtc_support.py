@@ -339,9 +339,9 @@ class Client:
 
     def _split(self, body: bytes, content_type: str) -> list[Any]:
         if self.revision == 4:
-            return list(eio_codec.decode_payload_v4(body.decode()))
+            return list(eio_codec.iterate_payload_v4(body.decode()))
         binary = content_type == "application/octet-stream"
-        return list(eio_codec.decode_payload_v3(body if binary else body.decode()))
+        return list(eio_codec.iterate_payload_v3(body if binary else body.decode()))
 
     async def _read(self, packets: list[Any]) -> None:
         try:

@@ -30,6 +30,8 @@ from .service import Service
 
 logger = logging.getLogger(__name__)
 
+_HEADER_BYTES = 40 << 10  # of a line of a request: cookies go to every port of a host, and applications take 32 kB
+
 
 class _JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
@@ -196,6 +198,9 @@ def make_runner(service: Service, peers: Peers, shutdown_timeout: float = 2.0) -
         handle_signals=False,
         handler_cancellation=True,
         shutdown_timeout=shutdown_timeout,
+        auto_decompress=False,  # of a client's body; nobody asks for that, and a small body may become a huge one
+        max_line_size=_HEADER_BYTES,
+        max_field_size=_HEADER_BYTES,
     )
 
 

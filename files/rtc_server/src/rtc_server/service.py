@@ -43,6 +43,7 @@ class Service(SocketServer):
             ping_interval=config.heartbeat.interval,
             ping_timeout=config.heartbeat.timeout,
             max_payload=limits.payload_bytes,
+            stranger_payload=min(limits.connect_bytes, limits.payload_bytes),
             buffer_limit=limits.buffer_bytes,
             total_buffer_limit=limits.total_buffer_bytes,
             max_sessions=limits.connections,

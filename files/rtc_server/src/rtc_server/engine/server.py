@@ -32,13 +32,13 @@ _ERRORS = {
     "forbidden": (403, 4, "Forbidden"),
     "version": (400, 5, "Unsupported protocol version"),
     "size": (413, 3, "Payload too large"),
+    "encoding": (415, 3, "Encoded bodies are not supported"),
     "jsonp": (400, 3, "JSONP is not supported"),
     "busy": (503, 3, "Too many sessions"),
     "draining": (503, 3, "Server is going away"),
 }
 _COUNT_INTERVAL = 0.02  # seconds between two counts of what waits for slow clients
 _OCTETS = "application/octet-stream"
-_PAUSE = 0.005  # seconds between the answer to a handshake and the first packet, in revision 3
 _MOST_PACKETS = 10_000  # in one POST; a client that was offline sends all at once
 _STRANGERS_PACKETS = 16
 _TAKEN_OVER = web.Response()  # what a handler returns for a connection that is a WebSocket's now; it is never sent
@@ -75,6 +75,7 @@ class Engine:
         self.upgrade_timeout = upgrade_timeout
         self.max_payload = max_payload
         self.stranger_payload = stranger_payload or max_payload  # of a session that was not admitted
+        self._most_packets = _STRANGERS_PACKETS if stranger_payload else _MOST_PACKETS
         self.buffer_limit = buffer_limit
         self.volatile_limit = volatile_limit
         self.total_buffer_limit = total_buffer_limit  # bytes that may wait for all slow clients together
@@ -266,17 +267,17 @@ class Engine:
     ) -> web.StreamResponse:
         session = self._open(handshake, eio_version, False, [])
         self.on_request(session, request)
-        # Clients of the older revision listen for messages only once they have learned that the connection is open.
-        ws = self._make_websocket(request, accept, session, _PAUSE if eio_version == 3 else 0.0)
+        ws = self._make_websocket(request, accept, session)
+        ws.rest()
         session.attach(ws)
         waiting = self.on_open(session)
         if waiting is not None:
             ws.wait(waiting)
         return _TAKEN_OVER
 
-    def _make_websocket(self, request: web.Request, accept: bytes, receiver: Receiver, pause: float = 0.0) -> WebSocket:
+    def _make_websocket(self, request: web.Request, accept: bytes, receiver: Receiver) -> WebSocket:
         ws = WebSocket(self.loop, receiver, self.stranger_payload, self.linger, self.turns)
-        ws.take_over(request, accept, pause)
+        ws.take_over(request, accept)
         return ws
 
     def _upgrade(self, request: web.Request, accept: bytes, session: Session) -> web.StreamResponse:
@@ -292,6 +293,8 @@ class Engine:
     # --- polling ----------------------------------------------------------------------------
 
     async def _post(self, request: web.Request, session: Session, origin: str | None) -> web.Response:
+        if request.headers.get(hdrs.CONTENT_ENCODING, "identity").strip().lower() != "identity":
+            return self._refuse("encoding", request, origin)
         if session.posting:  # "HTTP long-polling": one POST at a time
             session.close("overlapping posts")
             return self._refuse("request", request, origin)
@@ -324,7 +327,7 @@ class Engine:
                         going_on = False
                         break
                     number += 1
-                    if number > (_MOST_PACKETS if session.admitted else _STRANGERS_PACKETS):
+                    if number > (_MOST_PACKETS if session.admitted else self._most_packets):
                         raise ProtocolError("too many packets at once")
                     left -= len(packet) + PACKET_COST
                     waiting = session.feed(packet)

@@ -169,6 +169,9 @@ class Session:
     def _write_to_slow(self, ws: WebSocket, messages: Collection[PreparedMessage], frames: bytes | None) -> None:
         """Write to a client that reads slower than it is written to, or stop delivery when too much waits already."""
         engine = self.engine
+        if ws.resting:
+            ws.write(join_frames(messages, self.eio_version) if frames is None else frames)
+            return
         backlog = ws.buffered_amount
         engine.track_slow(self)
         if backlog > engine.volatile_limit:

@@ -330,6 +330,9 @@ class SocketServer(Engine):
         if name == "/" and namespace.fast_path is not None:
             client.fast_path = namespace.fast_path(socket)
         socket.send_packet(sio.CONNECT, None if session.eio_version == 3 else {"sid": socket.id})
+        if session.ws is not None:
+            self.hub.deliver_to(session)
+            session.ws.rest()
         if namespace.on_connect is not None:
             result = guard(namespace.on_connect, socket)
             if inspect.isawaitable(result):

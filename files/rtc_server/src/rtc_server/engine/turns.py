@@ -24,8 +24,8 @@ class Turns:
 
     __slots__ = ("_left", "_loop", "_readers", "_running", "_scheduled", "_share", "most", "used")
 
-    def __init__(self) -> None:
-        self._loop: asyncio.AbstractEventLoop | None = None
+    def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        self._loop = loop
         self._readers: deque[Callable[[], None]] = deque()
         self._left = TURN_BUDGET
         self._share = TURN_BUDGET

@@ -51,6 +51,7 @@ _PONG_LIMIT = 64 << 10  # unread bytes of a client with which its pings are not 
 _READ_AHEAD = 256 << 10  # bytes that may come, beside a message, before their turn; then reading pauses
 _CHUNK = 32 << 10  # bytes of those that are looked at in one turn, or more when a frame is longer
 _EVERYTHING = 1 << 62
+_REST = 0.002  # seconds
 
 
 class Receiver(Protocol):
@@ -176,6 +177,7 @@ class WebSocket(asyncio.Protocol):
         "_hang_up",
         "_held",
         "_held_bytes",
+        "_is_full",
         "_linger",
         "_loop",
         "_need",
@@ -192,6 +194,7 @@ class WebSocket(asyncio.Protocol):
         "over",
         "peer",
         "receiver",
+        "resting",
         "transport",
     )
 
@@ -214,7 +217,9 @@ class WebSocket(asyncio.Protocol):
         self._size = 0
         self._fragmented = 0
         self._closing = False  # the server's close frame is on its way
-        self.blocked = False  # the kernel has not taken all that was written: what is written now is held here
+        self.blocked = False  # what is written is held here, as the connection is full or rests
+        self.resting = False
+        self._is_full = False  # the kernel has not taken all that was written
         self._held: deque[bytes] | None = None
         self._held_bytes = 0
         self._hang_up = False  # once nothing is held
@@ -222,21 +227,15 @@ class WebSocket(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self.peer: Peer | None = None
 
-    def take_over(self, request: web.Request, accept: bytes, pause: float = 0.0) -> None:
+    def take_over(self, request: web.Request, accept: bytes) -> None:
         """Answer the handshake. For aiohttp the connection is over, and it goes on here; the handler has to return at
-        once.
-
-        Nothing follows the answer in the same turn, nor for ``pause`` seconds: with clients that begin to listen once
-        they learn that the connection is open, whatever came with the answer would be lost.
-        """
+        once."""
         self.transport = take_over(request, self, self._keep_early)
         self.transport.set_write_buffer_limits(high=1)  # with 0 asyncio's TLS takes nothing for something
         self.transport.write(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n"
         )
-        self.blocked = True
-        self._loop.call_later(pause, self.resume_writing)
         if self._rest:
             self._loop.call_soon(self._resume)
 
@@ -264,12 +263,29 @@ class WebSocket(asyncio.Protocol):
             self._held.append(data)
             self._held_bytes += len(data)
 
+    def rest(self) -> None:
+        """Hold back what is written in the next moment. Clients that begin to listen once they have read an answer
+        would lose what comes with it in one piece."""
+        self.resting = self.blocked = True
+        self._loop.call_later(_REST, self._end_rest)
+
+    def _end_rest(self) -> None:
+        self.resting = False
+        if not self._is_full:
+            self._let_out()
+
     def pause_writing(self) -> None:
         """Transport: it holds bytes that the kernel has not taken."""
-        self.blocked = True
+        self.blocked = self._is_full = True
 
     def resume_writing(self) -> None:
         """Transport: the kernel has taken everything."""
+        self._is_full = False
+        if not self.resting:
+            self._let_out()
+
+    def _let_out(self) -> None:
+        """Write what was held."""
         self.blocked = False
         while self._held and not self.blocked:
             data = self._held.popleft()
