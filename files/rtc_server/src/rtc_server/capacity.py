@@ -18,19 +18,20 @@ _UNLIMITED = 1 << 30
 class Capacity(NamedTuple):
     """Most of each at a time. ``sockets`` includes both kinds; a client that polls has two or more."""
 
-    sockets: int
+    sockets: int  # strangers make room in them
     strangers: int  # sockets, and sessions, that have not shown a token
     sessions: int  # all of them
 
 
 def plan_capacity(descriptors: int, used: int, connections: int, pending: int) -> Capacity:
     """What fits into so many descriptors of which so many are used for other things. ``connections`` and ``pending``
-    are those of the configuration. Strangers get a third at most, so that they take no room of those with a token; and
-    no more than there may be of the latter, so that a small server needs few descriptors."""
+    are those of the configuration. Strangers may have whatever those with a token leave, as they make room for them,
+    but never less than an eighth; and no more than there may be of the latter, so that a small server needs few
+    descriptors."""
     pending = _limit_pending(connections, pending)
     sockets = max(0, min(descriptors - used - ASIDE, 2 * connections + pending))
-    strangers = min(pending, max(1, sockets // 3))
-    return Capacity(sockets, strangers, max(0, min(connections, sockets - strangers)))
+    strangers = min(pending, sockets)
+    return Capacity(sockets, strangers, min(connections, sockets - min(pending, sockets // 8)))
 
 
 def needed_descriptors(used: int, connections: int, pending: int, sockets_each: int = 1) -> int:

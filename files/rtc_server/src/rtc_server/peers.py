@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _HEAD_BYTES = 64 << 10  # of a request without body; aiohttp alone would take megabytes
+_REQUESTS = 100  # over one connection without a token
 _END_OF_HEAD = b"\r\n\r\n"
 _RESERVE = 8  # connections for newcomers, /readyz among them, beside those that clients with a token may have
 _ORDERLY = 1.0  # seconds that an end takes which is said before
@@ -73,6 +74,7 @@ class Peer(asyncio.Protocol):
         "_is_proxy",
         "_most",
         "_peers",
+        "_requests",
         "_session",
         "counted",
         "deadline",
@@ -88,6 +90,7 @@ class Peer(asyncio.Protocol):
         self._http: web.RequestHandler | None = None
         self._session: SessionLike | None = None  # whose request it has, or had last
         self._busy = False  # a request is being handled
+        self._requests = 0
         self.is_over = False
         self._held = 0  # bytes that came in this stage, and may be in memory still
         self.counted = 0  # of them: those that count as a stranger's
@@ -152,6 +155,8 @@ class Peer(asyncio.Protocol):
             return
         peers = self._peers
         self._busy = True
+        self._requests += 1
+        peers.strangers.touch(self)
         self._set_stage(0 if request.body_exists else _HEAD_BYTES, peers.times.stranger)
         if self._is_proxy:
             self.group = group_of(peers.address_of(request))
@@ -185,6 +190,7 @@ class Peer(asyncio.Protocol):
         way."""
         self._http = None
         self._busy = False
+        self._peers.strangers.touch(self)
         self._set_stage(0, self._peers.times.stranger + _ORDERLY)
         if self._is_clients():
             self.admitted()
@@ -231,6 +237,10 @@ class Peer(asyncio.Protocol):
             return False
         self.end()
         return True
+
+    def has_asked_enough(self) -> bool:
+        """Whether a stranger has had as many requests as one connection may. Thousands may be sent ahead in one go."""
+        return self._requests >= _REQUESTS and not self._is_proxy and self in self._peers.strangers
 
     def is_idle(self) -> bool:
         """Whether it waits between two requests."""
@@ -434,7 +444,14 @@ class Peers:
             return await handler(request)
         peer.begin(request)
         try:
-            return await handler(request)
+            response = await handler(request)
+            if peer.has_asked_enough():
+                response.force_close()
+            return response
+        except web.HTTPException as response:
+            if peer.has_asked_enough():
+                response.force_close()
+            raise
         finally:
             protocol = transport.get_protocol()
             if protocol is None or protocol is peer:

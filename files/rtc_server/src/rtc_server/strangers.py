@@ -36,7 +36,8 @@ def group_of(address: str) -> str:
 
 
 class Strangers(Generic[T]):
-    """Connections, or sessions, in the order in which they came.
+    """Connections, or sessions, in the order in which they came or got further: who shows a token promptly takes its
+    steps one after another, and has the whole time for each.
 
     ``each``: most of one address; ``total``: most altogether; ``patience``: seconds for which nobody has to go because
     of the limit of its address alone. In that time an honest client shows its token, however far away it is; so a flood
@@ -61,17 +62,23 @@ class Strangers(Generic[T]):
 
     def add(self, item: T, group: str) -> None:
         """A newcomer, or one that belongs to another group from now on: a proxy's connection whose client is known."""
-        since = self._clock()
         before = self._group_of.get(item)
         if before is not None:
             if before == group:
                 return
-            since = self._groups[before][item]
             self.discard(item)
         members = self._groups.setdefault(group, OrderedDict())
-        members[item] = since
+        members[item] = self._clock()
         self._group_of[item] = group
         self._resize(group, len(members) - 1, len(members))
+
+    def touch(self, item: T) -> None:
+        """It has got further: as if it came now."""
+        group = self._group_of.get(item)
+        if group is not None:
+            members = self._groups[group]
+            members[item] = self._clock()
+            members.move_to_end(item)
 
     def discard(self, item: T) -> None:
         """It has shown a token, or is gone."""
