@@ -167,6 +167,12 @@ def test_public_keys(algorithm: str) -> None:
         tokens.make("ann", {}, 10)
 
 
+@pytest.mark.parametrize("exp", [10**400, 1e308, 1 << 64], ids=["huge", "float", "64 bits"])
+def test_a_token_for_ever(exp: float) -> None:
+    identity = Tokens([SECRET]).check(signed(exp=exp))
+    assert identity.user == "ann" and identity.expires == 1 << 53
+
+
 async def test_the_session_ends_with_its_token(tmp_path: Path) -> None:
     async with running(tmp_path, token={"leeway": 0}) as site:
         brief, long = await site.connect(token("ann", ttl=2)), await site.connect(token("bob"))
