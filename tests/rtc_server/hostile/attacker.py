@@ -42,7 +42,9 @@ async def main() -> None:
     error = None
     if work.done() and not isinstance(work.exception(), Ended):
         error = repr(work.exception()) if work.exception() else None
-    _say({"sent": target.sent, "opened": target.opened, "refused": target.refused, "left": target.left(), "error": error})
+    _say(
+        {"sent": target.sent, "opened": target.opened, "refused": target.refused, "left": target.left(), "error": error}
+    )
     listening = asyncio.ensure_future(_listen())
     await listening
     _say({"left": target.left()})

@@ -40,7 +40,7 @@ async def _pinging(target: Target, connection: Connection) -> None:
 @attack("S4: Engine.IO 3 with a token that is refused, pinging on", short=True)
 async def refused_revision_3(target: Target) -> None:
     async def one() -> None:
-        await _pinging(target, await target.websocket(3, "no token"))
+        await _pinging(target, await target.websocket(3, "no-token"))
 
     await target.at_once(target.some(150), one)
 
@@ -106,9 +106,7 @@ async def slow_heads(target: Target) -> None:
 
 @attack("S5: half-open TLS: nothing, and the first bytes of a hello", tls=True, short=True, files=400)
 async def half_open_tls(target: Target) -> None:
-    await asyncio.gather(
-        _hold(target, 300, b"", tls=False), _hold(target, 300, b"\x16\x03\x01\x02\x00\x01", tls=False)
-    )
+    await asyncio.gather(_hold(target, 300, b"", tls=False), _hold(target, 300, b"\x16\x03\x01\x02\x00\x01", tls=False))
 
 
 @attack("S5: a TLS hello, byte by byte, and what is not TLS", tls=True)

@@ -178,9 +178,7 @@ async def trickled_post(target: Target) -> None:
 
     async def one() -> None:
         session = await target.session()
-        await session.connection.send(
-            session.post_head(0).replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
-        )
+        await session.connection.send(session.post_head(0).replace(b"Content-Length: 0", b"Transfer-Encoding: chunked"))
         while True:
             await session.connection.send(data)
             await asyncio.sleep(0.02)

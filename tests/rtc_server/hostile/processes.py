@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import select
 import signal
 import socket
 import subprocess
@@ -76,7 +77,7 @@ class HostileServer:
                 env={**os.environ, **ENVIRONMENT},
                 stdout=log,
                 stderr=log,
-                preexec_fn=self._limit,
+                preexec_fn=self._limit,  # noqa: PLW1509 - there are no threads here
             )
         assert until(lambda: self.process.poll() is not None or self._listens(), PATIENCE), "it does not listen"
         assert self.process.poll() is None, self.log.read_text()
@@ -155,8 +156,6 @@ class Helper:
 
     def has_something_to_say(self) -> bool:
         """Whether :meth:`hear` would not wait."""
-        import select
-
         return bool(select.select([self._process.stdout], [], [], 0)[0])
 
     def close(self) -> None:

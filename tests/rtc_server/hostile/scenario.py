@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .attack import Attack
-from .processes import HostileServer, Helper, tokens, until
+from .processes import Helper, HostileServer, tokens, until
 
 GIVEN_BACK = 20 << 20  # bytes above what it was before that may stay in memory
 LATEST = 60.0  # seconds until what has a deadline must be over; the deadlines of the configuration are 2 and 4 s
@@ -88,9 +88,7 @@ def play(attack: Attack, loop: str, tls: tuple[Path, Path] | None, form: Form, d
     return result
 
 
-def _play(
-    server: HostileServer, good: Helper, attacker: Helper, attack: Attack, form: Form, result: Result
-) -> None:
+def _play(server: HostileServer, good: Helper, attacker: Helper, attack: Attack, form: Form, result: Result) -> None:
     time.sleep(0.5)  # the interpreter has then seen the code that a good client needs
     calm = time.monotonic()
     most: dict[str, int] = {}

@@ -134,6 +134,7 @@ class Polling:
         self.revision = revision
         self.connection = connection
         self._target = target
+        self._polls: Connection | None = None
 
     def post_head(self, length: int, headers: str = "") -> bytes:
         """The head of a POST."""
@@ -145,7 +146,9 @@ class Polling:
 
     async def poll(self) -> tuple[int, bytes]:
         """GET on a connection of its own, and its answer. Raises Ended."""
-        return await (await self._target.open()).ask(request("GET", self.path))
+        if self._polls is None or self._polls.ended.is_set():
+            self._polls = await self._target.open()
+        return await self._polls.ask(request("GET", self.path))
 
 
 class Target:
@@ -184,7 +187,10 @@ class Target:
         try:
             await loop.sock_connect(sock, ("127.0.0.1", self.port))
             _, connection = await loop.create_connection(
-                lambda: Connection(self._count), sock=sock, ssl=context, server_hostname="localhost" if context else None
+                lambda: Connection(self._count),
+                sock=sock,
+                ssl=context,
+                server_hostname="localhost" if context else None,
             )
         except OSError as exc:
             sock.close()
