@@ -73,7 +73,7 @@ async def small_changes_by_twenty(target: Target) -> None:
 @attack("E1: the same in a project for each", editor=True)
 async def projects_without_end(target: Target) -> None:
     async def one() -> None:
-        connection = await target.websocket(user=f"eve{next(users)}")
+        connection = await target.websocket(user=f"owner{next(users)}")
         for number in itertools.count():
             project = f"p{next(_number)}"
             await connection.send(event("join", {"project": project}, number))
@@ -177,7 +177,7 @@ async def unread_history(target: Target) -> None:
 
     async def one() -> None:
         connection = await _member(target, f"eve{next(users) % 20}", "mine", reads=False)
-        while True:
+        while True:  # within the rate of reads
             await connection.send(event("history", {"project": "mine", "since": 0}, 5))
             await asyncio.sleep(0.06)
 

@@ -29,7 +29,8 @@ class Member:
     """A connection whose frames are looked at."""
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+        self.connection = connection
+        connection.keeps_all = True
         self.got: dict[str, float] = {}  # id of a change to the moment when it came
         self.answered: dict[int, float] = {}
         self.wrong: list[str] = []
@@ -37,9 +38,9 @@ class Member:
 
     async def read(self) -> None:
         """Take frames until the connection ends. Raises Ended."""
-        received = self._connection.received
+        received = self.connection.received
         while True:
-            await self._connection.until(_whole_frame)
+            await self.connection.until(_whole_frame)
             now = time.monotonic()
             while size := _whole_frame(received):
                 start = 2 if received[1] < 126 else 4 if received[1] == 126 else 10
@@ -50,7 +51,7 @@ class Member:
 
     async def _take(self, text: str, now: float) -> None:
         if text == "2":
-            await self._connection.send(frame("3"))
+            await self.connection.send(frame("3"))
         elif text.startswith('42["change",'):
             body = json.loads(text[2:])[1]
             if self.revision and body["revision"] != self.revision + 1:
@@ -111,7 +112,7 @@ class GoodClient:
                 number += 1
                 self._sent[number] = time.monotonic()
                 body = {"project": "good", "id": f"g{number}", "data": "x" * 100}
-                await self.sender._connection.send(event("change", body, number))
+                await self.sender.connection.send(event("change", body, number))
                 due += EVERY
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
         give_up = time.monotonic() + PATIENCE

@@ -28,11 +28,11 @@ HEARTBEAT = {"interval": 2, "timeout": 2}
 
 
 def tokens() -> dict[str, str]:
-    """By user: the good ones, guests of their project, and editors of their own project only."""
+    """By user: the good ones, guests of their project, editors of their own project, editors of all."""
     found = {user: token(user, {"good": "edit", "other": "edit"}) for user in ("good0", "good1", "newcomer")}
     found.update({f"guest{n}": token(f"guest{n}", {"good": "view"}) for n in range(20)})
-    mine = {"mine": "edit", **{f"p{n}": "edit" for n in range(100)}}
-    found.update({f"eve{n}": token(f"eve{n}", mine) for n in range(20)})
+    found.update({f"eve{n}": token(f"eve{n}", {"mine": "edit"}) for n in range(20)})
+    found.update({f"owner{n}": token(f"owner{n}") for n in range(20)})
     return found
 
 

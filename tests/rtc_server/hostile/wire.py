@@ -13,7 +13,7 @@ import ssl
 from collections.abc import Callable
 from typing import Any
 
-_KEPT = 1 << 16  # bytes that were received and not looked at; more are dropped
+_KEPT = 1 << 16  # of what was received and not looked at: the last bytes are kept
 _UPGRADE = (
     "Upgrade: websocket\r\nConnection: Upgrade\r\n"
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
@@ -50,7 +50,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, count: Callable[[int], None]) -> None:
         self._count = count  # is told how many bytes are sent
         self.received = bytearray()
-        self.total = 0  # bytes received
+        self.keeps_all = False
         self.ended = asyncio.Event()
         self._news = asyncio.Event()
         self._writable = asyncio.Event()
@@ -62,9 +62,9 @@ class Connection(asyncio.Protocol):
         self.transport = transport
 
     def data_received(self, data: bytes) -> None:
-        self.total += len(data)
-        if len(self.received) < _KEPT:
-            self.received += data
+        self.received += data
+        if len(self.received) > 2 * _KEPT and not self.keeps_all:
+            del self.received[:-_KEPT]
         self._news.set()
 
     def pause_writing(self) -> None:
