@@ -73,7 +73,8 @@ def fan_out_row(found: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     for pair in _PAIRS:
         one, _, other = pair.partition("_to_")
         if one in found and other in found:
-            row[pair] = {kind: _ratio(of(one, kind), of(other, kind)) for kind in ("open", "closed")}
+            row[pair] = {f"{kind} loop": _ratio(of(one, kind), of(other, kind)) for kind in ("open", "closed")}
+            row[pair]["per CPU s"] = _ratio(*(_per_cpu(found[name].get("closed")) for name in (one, other)))
     row["at_least"] = [name for name, f in found.items() if f and f["open"] and f["open"]["at_least"]]
     row["p99_ms"] = {name: f["open"]["p99_ms"] for name, f in found.items() if f and f["open"]}
     return row
@@ -122,7 +123,7 @@ def short_of_target(rows: Mapping[str, dict[str, Any]]) -> list[str]:
             want(f"{name}, times netty-socketio", row["ratio_netty"], 1.0)
         for pair, least in _PAIRS.items():
             for kind, ratio in row.get(pair, {}).items():
-                want(f"{name}, {pair.replace('_to_', ' to ')}, {kind} loop", ratio, least)
+                want(f"{name}, {pair.replace('_to_', ' to ')}, {kind}", ratio, least)
         load = row.get("equal_load", {})
         ours, node = load.get("ours_durable"), load.get("node")
         if ours and node and ours["p99_ms"] > node["p99_ms"]:
@@ -206,7 +207,7 @@ def table(rows: Mapping[str, dict[str, Any]], titles: Mapping[str, str]) -> str:
                 if pair in row:
                     lines.append(
                         f"  {pair.replace('_', ' ')}: "
-                        + ", ".join(f"{kind} loop {_cell(ratio, '.2f')}" for kind, ratio in row[pair].items())
+                        + ", ".join(f"{kind} {_cell(ratio, '.2f')}" for kind, ratio in row[pair].items())
                     )
         else:
             heads = list(next(iter(row.values())))

@@ -50,8 +50,10 @@ async def polling_revision_3(target: Target) -> None:
     async def one() -> None:
         session = await target.session(3)
         while True:
-            await session.post(b"1:2")
-            await session.poll()
+            for status, _ in (await session.post(b"1:2"), await session.poll()):
+                if status != 200:
+                    raise Ended(status)
+            await asyncio.sleep(0.1)
 
     await target.at_once(target.some(100), one)
 

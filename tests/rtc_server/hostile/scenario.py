@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,18 @@ class Result:
     def as_dict(self) -> dict[str, Any]:
         """For the table."""
         return asdict(self)
+
+
+def _least(measure: Callable[[], int], limit: float) -> int:
+    """The least that was seen until it is 0, or the time is over."""
+    found: list[int] = []
+
+    def is_gone() -> bool:
+        found.append(max(0, measure()))
+        return found[-1] == 0
+
+    until(is_gone, limit)
+    return min(found)
 
 
 def _milliseconds(noted: list[list[Any]], begin: float, end: float) -> list[float]:
@@ -110,12 +123,12 @@ def _play(server: HostileServer, good: Helper, attacker: Helper, attack: Attack,
     if told["error"]:
         result.faults.append(f"attack: {told['error']}")
     if not attack.editor:
-        until(lambda: note() and server.descriptors() <= files, LATEST)
-        result.outlived = max(0, server.descriptors() - files)
+        result.outlived = _least(lambda: server.descriptors() - files, LATEST)
     attacker.go_on()
     attacker.hear()
-    until(lambda: server.descriptors() <= files and server.look()["sessions"] <= sessions, LATEST)
-    result.left = max(0, server.descriptors() - files) + max(0, server.look()["sessions"] - sessions)
+    result.left = _least(
+        lambda: max(0, server.descriptors() - files) + max(0, server.look()["sessions"] - sessions), LATEST
+    )
     until(lambda: note() and server.resident() <= before + GIVEN_BACK, LATEST / (6 if attack.editor else 2))
     result.after_mb = server.resident() / 1e6
     good.go_on()
