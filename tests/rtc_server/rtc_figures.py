@@ -55,7 +55,7 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
     lines = [f"{'attack':<26}{'server':<14}" + "".join(f"{head:>10}" for head, _, _ in _COLUMNS)]
     for row in sorted(rows, key=lambda row: (row["attack"], row["way"])):
         values = {**row, "more": row["worst"] - row["calm_worst"]}
-        text = "".join(f"{values[field]:>10{form}}" for _, field, form in _COLUMNS)
+        text = "".join(f"{format(values[field], form):>10}" for _, field, form in _COLUMNS)
         lines.append(f"{row['attack']:<26}{row['way']:<14}{text}  {'; '.join(row['faults'])}".rstrip())
     within = sum(row["worst"] - row["calm_worst"] <= WANTED for row in rows)
     lines.append(f"{within} of {len(rows)} attacks cost a good client {WANTED:.0f} ms or less (wanted: all)")
