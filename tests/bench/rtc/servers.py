@@ -301,25 +301,19 @@ OLD_CHANGES, OLD_PROJECTS = 10_000_000, 10_000
 
 
 def old_journal(root: Path) -> Path:
-    """A journal after a year: made once for each checkout's release, and then used on and on. Raises UnavailableError."""
-    program = ROOT / "tests/rtc_server/old_journal.py"
-    changes = int(os.environ.get("BENCH_OLD_CHANGES", OLD_CHANGES))
+    """A journal after a year, for that checkout: made once, and then used on and on. Raises UnavailableError."""
+    changes = os.environ.get("BENCH_OLD_CHANGES", str(OLD_CHANGES))
+    program, copier = ROOT / "tests/rtc_server/old_journal.py", HERE / "copy_journal.py"
 
     def make(folder: Path) -> None:
-        tool(
-            "env",
-            f"PYTHONPATH={root / SOURCE}:{python_packages(root)}",
-            PYTHON,
-            program,
-            folder / "journal.db",
-            "--changes",
-            str(changes),
-            "--projects",
-            str(OLD_PROJECTS),
-            cwd=folder,
-        )
+        path = folder / "journal.db"
+        if root == ROOT:
+            command = [program, path, str(OLD_PROJECTS), changes]
+        else:
+            command = [copier, old_journal(ROOT), path]
+        tool("env", f"PYTHONPATH={root / SOURCE}:{python_packages(root)}", PYTHON, *command, cwd=folder)
 
-    sources = [program, root / SOURCE / "rtc_server/journal/schema.py"]
+    sources = [program, copier, root / SOURCE / "rtc_server/journal/schema.py"]
     return made(f"old-journal-{changes}", sources, make) / "journal.db"
 
 
