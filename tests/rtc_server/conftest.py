@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from journal_support import Maintenance
-from rtc_figures import FIGURES, line
+from rtc_figures import FIGURES, HOSTILE, SOAK, line, table
 from rtc_support import BREACHES, Server, Site, running
 
 from rtc_server.journal import sqlite, writer
@@ -108,16 +108,23 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """A worker of pytest-xdist hands its figures to the controlling process."""
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
-        output["rtc_figures"] = dict(FIGURES)
+        output["rtc_figures"] = [dict(FIGURES), HOSTILE, SOAK]
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: object) -> None:
     """The controlling process adds up."""
-    FIGURES.update(getattr(node, "workeroutput", {}).get("rtc_figures", {}))
+    counts, hostile, soak = getattr(node, "workeroutput", {}).get("rtc_figures", ({}, [], []))
+    FIGURES.update(counts)
+    HOSTILE.extend(hostile)
+    SOAK.extend(soak)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print them when there are any."""
+    for text in table(HOSTILE) if HOSTILE else ():
+        terminalreporter.write_line(text)
+    for text in SOAK:
+        terminalreporter.write_line(text)
     if FIGURES:
         terminalreporter.write_line("RTC server: " + line(FIGURES))
