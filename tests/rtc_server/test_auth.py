@@ -13,7 +13,7 @@ from typing import Any
 
 import jwt
 import pytest
-from rtc_support import SECRET, Client, Closed, Site, running, token
+from rtc_support import SECRET, Client, Closed, Site, eventually, running, token
 
 from rtc_server.auth import TokenError, Tokens
 
@@ -167,12 +167,6 @@ def test_public_keys(algorithm: str) -> None:
         tokens.make("ann", {}, 10)
 
 
-@pytest.mark.parametrize("exp", [10**400, 1e308, 1 << 64], ids=["huge", "float", "64 bits"])
-def test_a_token_for_ever(exp: float) -> None:
-    identity = Tokens([SECRET]).check(signed(exp=exp))
-    assert identity.user == "ann" and identity.expires == 1 << 53
-
-
 async def test_the_session_ends_with_its_token(tmp_path: Path) -> None:
     async with running(tmp_path, token={"leeway": 0}) as site:
         brief, long = await site.connect(token("ann", ttl=2)), await site.connect(token("bob"))
@@ -199,7 +193,7 @@ async def test_connect_errors(site: Site, revision: int) -> None:
 async def test_a_client_that_begins_with_anything_but_connect_is_hung_up_on(site: Site, packet: str) -> None:
     client = await Client.open(site.url)
     await client.send(packet)
-    await client.closed()
+    await eventually(client.closed.is_set)
     assert site.service.sessions == {}
 
 

@@ -25,6 +25,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _HEAD_BYTES = 64 << 10  # of a request without body; aiohttp alone would take megabytes
 _REQUESTS = 100  # over one connection without a token
 _END_OF_HEAD = b"\r\n\r\n"
+_BODILESS = (b"GET ", b"HEAD", b"OPTI")
+_PIPELINED_BYTES = 4 << 10  # behind such a request: nobody sends the next one before its answer, but early frames come
 _RESERVE = 8  # connections for newcomers, /readyz among them, beside those that clients with a token may have
 _ORDERLY = 1.0  # seconds that an end takes which is said before
 _PROXY_SECONDS = 90.0  # between two requests of a trusted proxy: longer than nginx keeps a connection (60)
@@ -118,7 +120,7 @@ class Peer(asyncio.Protocol):
         if self._most and not self._head_ended:
             self._head_ended = _END_OF_HEAD in data or _END_OF_HEAD in self._end + data[:3]
             self._end = data[-3:]
-            if self._held > self._most and (self._busy or not self._head_ended):
+            if (self._held > self._most and (self._busy or not self._head_ended)) or _is_pipeline(data):
                 self.end()
                 return
         self._peers.hold(self, size)
@@ -157,7 +159,7 @@ class Peer(asyncio.Protocol):
         self._busy = True
         self._requests += 1
         peers.strangers.touch(self)
-        self._set_stage(0 if request.body_exists else _HEAD_BYTES, peers.times.stranger)
+        self._set_stage(0 if request.body_exists else _PIPELINED_BYTES, peers.times.stranger)
         if self._is_proxy:
             self.group = group_of(peers.address_of(request))
             peers.refile(self)
@@ -264,6 +266,14 @@ class Peer(asyncio.Protocol):
         if not self.is_over:
             self.is_over = True
             self._peers.forget(self)
+
+
+def _is_pipeline(data: bytes) -> bool:
+    """Whether more follows a request without body than may: aiohttp would make objects of all of it at once."""
+    if len(data) <= _PIPELINED_BYTES or data[:4] not in _BODILESS:
+        return False
+    end = data.find(_END_OF_HEAD)
+    return 0 <= end < len(data) - _PIPELINED_BYTES
 
 
 class Peers:
