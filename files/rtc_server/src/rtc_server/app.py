@@ -22,9 +22,11 @@ from . import __version__, systemd
 from .auth import Tokens
 from .capacity import ASIDE, LEAST, Capacity, count_open, needed_descriptors, plan_capacity, read_limit
 from .config import Config, ConfigError, LogSettings, TlsSettings, read_keys
+from .engine.takeover import check_aiohttp
 from .journal import Journal, JournalError, JournalLimits
 from .journal.sqlite import SqliteJournal
 from .listener import Listener
+from .memory import Memory
 from .peers import Peers, Times
 from .service import Service
 
@@ -231,12 +233,16 @@ async def serve(config: Config, journal: Journal | None = None) -> None:
         gc.freeze()
         gc.set_threshold(5_000, 200, 100)
         sys.setswitchinterval(0.001)  # a busy loop would keep the journal's thread waiting five times as long
+        peers = door.peers
+        memory = Memory(lambda: peers.closed, lambda: len(peers))
+        memory.begin()
         systemd.notify("READY=1")
         watching = asyncio.ensure_future(systemd.watchdog(lambda: journal.alive))
         await stop.wait()
         systemd.notify("STOPPING=1")
         logger.info("draining")
         watching.cancel()
+        memory.end()
         await service.drain()
     finally:
         if door is not None:
@@ -252,6 +258,10 @@ async def serve(config: Config, journal: Journal | None = None) -> None:
 def run(config: Config, journal: Journal | None = None) -> int:
     """Serve with the configured event loop, and with the configured journal unless one is given; the exit status."""
     set_up_logging(config.log)
+    unfit = check_aiohttp()
+    if unfit:
+        print(unfit, file=sys.stderr)
+        return 1
     factory: Any = None
     if config.server.loop != "asyncio":
         try:

@@ -305,6 +305,7 @@ class Peers:
         self.strangers = Strangers[Peer](each, total, times.stranger / 5, self.now)
         self.watched: set[Peer] = set()  # all but WebSockets of those who have shown a token
         self._number = 0  # of all
+        self.closed = 0  # since the start
         self._held_bytes = held_bytes
         self._held = 0
         self.address_of = address_of
@@ -441,6 +442,7 @@ class Peers:
         self.release(peer)
         self.strangers.discard(peer)
         self._number -= 1
+        self.closed += 1
         self.watched.discard(peer)
 
     # --- for the application ------------------------------------------------------------------
