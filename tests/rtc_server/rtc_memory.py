@@ -35,6 +35,11 @@ class Pipe:
         self.transport = self
         self.over = False
         self.peer = None
+        self.limit = 0
+        self.resting = False
+
+    def rest(self) -> None:
+        """No client reads here that something could come too early for."""
 
     def write(self, data: bytes) -> None:
         if not self.aborted:

@@ -33,3 +33,11 @@ def test_another_one_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, name: s
 def test_options_that_are_missing_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(web.RequestHandler, "__init__", no_method)
     assert "auto_decompress, max_line_size, max_field_size" in takeover.check_aiohttp()
+
+
+@pytest.mark.parametrize(
+    ("version", "refused"), [("3.14.3", True), ("3.9.5", True), ("3.14.4", False), ("3.15.0a1", False)]
+)
+def test_versions(monkeypatch: pytest.MonkeyPatch, version: str, refused: bool) -> None:
+    monkeypatch.setattr(takeover.aiohttp, "__version__", version)
+    assert ("3.14.4 or later" in takeover.check_aiohttp()) is refused

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import re
 from collections.abc import Callable
 
 import aiohttp
 from aiohttp import web
 
+_LEAST = (3, 14, 4)  # releases before it do not let go of a connection that has answered a request before
 # Of the protocol of a request: what is called or set, and the parameters that are given.
 _METHODS = {"set_parser": 1, "connection_lost": 1, "data_received": 1, "connection_made": 1, "handle_error": 4}
 _ATTRIBUTES = ("transport",)
@@ -54,6 +56,10 @@ def take_over(request: web.Request, protocol: asyncio.Protocol, keep: Callable[[
 
 def check_aiohttp() -> str:
     """Why this aiohttp cannot be used; "" when it can."""
+    version = tuple(int(part) for part in re.findall(r"\d+", aiohttp.__version__)[:3])
+    if version < _LEAST:
+        least = ".".join(map(str, _LEAST))
+        return f"aiohttp {aiohttp.__version__} cannot be used: install {least} or later"
     handler = web.RequestHandler
     missing = [name for name, number in _METHODS.items() if not _takes(getattr(handler, name, None), number)]
     missing += [name for name in _ATTRIBUTES if not hasattr(handler, name)]
