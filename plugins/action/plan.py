@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import getpass
 import os
+import platform
 import secrets
 import time
 from collections.abc import Mapping
@@ -77,7 +79,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
             sites=data["sites"],
             findings=data["findings"],
             errors=len(errors),
-            ansible_facts={"rtc_plan": data, "rtc_run": run},
+            ansible_facts={"rtc_plan": data, "rtc_run": run, "rtc_run_user": name_user()},
         )
         if errors and boolean(self._task.args.get("fail_on_errors", True)):
             # The errors alone: Ansible prints all that a failed task returns.
@@ -202,6 +204,15 @@ def plain(value: Any) -> Any:
         if isinstance(value, kind):
             return kind(value)
     return str(value)
+
+
+def name_user() -> str:
+    """Who runs this on which controller, for the undo records: ``anna@controller``."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user id that has no name
+        user = str(os.getuid())
+    return f"{user}@{platform.node()}"
 
 
 def new_run() -> str:

@@ -33,7 +33,9 @@ HOST_LAYERS = [
         "_place",
         "_quiet_module",
         "_undo",
+        "_undo_preview",
         "_undo_prune",
+        "_undo_restore",
         "_ownership",
         "_rtc_limits",
         "_rtc_unit",
@@ -49,7 +51,7 @@ CONTROLLER_LAYERS = [
     {"_finding"},
     {"_inventory"},
     {"_plan"},
-    {"_findings", "_report", "_release"},
+    {"_findings", "_report", "_release", "_runs"},
 ]
 # What each kind of plugin may import from.
 KINDS = {
@@ -80,7 +82,8 @@ SHIPPED_LINES = {
     "rtc_probe": 5120,
     "rtc_release": 1710,
     "rtc_session": 4110,
-    "rtc_undo": 1280,
+    "rtc_runs_info": 1250,
+    "rtc_undo": 1630,
     "tomcat_connector": 2810,
     "topology_info": 10600,
 }
