@@ -155,7 +155,8 @@ SUITES = [
 
 # What is no suite of this table, and its command.
 ELSEWHERE = {
-    "the RTC server in its long form, half an hour": "make test-rtc",
+    "the RTC server in its long form, an hour": "make test-rtc",
+    "the RTC server under mixed load with attacks and kills, an hour": "make soak",
     "modules beside their peers": "make bench-modules",
     "the RTC server beside its peers, an hour": "make bench-rtc",
 }

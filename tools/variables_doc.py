@@ -41,6 +41,7 @@ TYPES = {
     "pem": "file or PEM text",
     "secret_url": "URL",
     "list": "list",
+    "limits": "dictionary of numbers",
     "mutes": "list of {id, reason}",
     "secret": "secret",
     "text": "text",

@@ -39,7 +39,10 @@ Restart=always
 RestartSec=1
 WatchdogSec=30
 TimeoutStopSec=30
-LimitNOFILE=65536
+# These two are for the default limits (_rtc_limits.py).
+MemoryMax=1513M
+LimitNOFILE=20512
+TasksMax=64
 
 DynamicUser=yes
 User=rtc-%i
@@ -157,13 +160,15 @@ def server_config(
     origins: list[str],
     trusted_proxies: list[str],
     tls: bool = False,
+    limits: dict[str, float] | None = None,
 ) -> dict[str, Any]:
-    """The configuration of one instance, as ``rtc_instance`` takes it; limits keep the server's own defaults.
+    """The configuration of one instance, as ``rtc_instance`` takes it.
 
     :param address: where it listens; loopback behind a proxy on the same machine.
     :param origins: of the pages whose scripts may connect, such as ``https://wiki.example.com``.
     :param trusted_proxies: addresses whose ``X-Forwarded-For`` counts.
     :param tls: whether it ends TLS itself.
+    :param limits: those that are not the server's own defaults.
     """
     files = {"certificate": f"$RUNTIME_DIRECTORY/{TLS_CERTIFICATE}", "key": f"$RUNTIME_DIRECTORY/{TLS_KEY}"}
     return {
@@ -177,4 +182,5 @@ def server_config(
         "tls": files if tls else {},
         "token": {"keys": ["$CREDENTIALS_DIRECTORY/secret"]},
         "journal": {"path": f"{STATE_DIR}/{instance}/journal.db"},
+        **({"limits": limits} if limits else {}),
     }

@@ -127,6 +127,11 @@ run:
   returned: unless errors fail the task
   type: str
   sample: 20261122T093000Z-4f2a
+run_user:
+  description: Who runs this on which controller, for undo records.
+  returned: unless errors fail the task
+  type: str
+  sample: anna@controller
 text:
   description: What O(show) asks for, where it was not printed.
   returned: the callback of standard output writes for programs

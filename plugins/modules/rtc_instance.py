@@ -16,6 +16,7 @@ description:
   - Where O(config) has a section C(tls), the service gets C(tls.crt) and C(tls.key) from C(/etc/rtc-server/INSTANCE),
     where M(collab.rtc.keystore_pem) puts them. When only these were renewed, the service reads them anew and nobody is
     cut off.
+  - What the service may take of the host, memory and file descriptors, follows from the section C(limits) of O(config).
   - The configuration is checked by the server itself before it takes the place of the old one. When the service does
     not come up, the old files are given back and the old service is started again.
 extends_documentation_fragment: [collab.rtc.attributes, collab.rtc.writing]
@@ -96,6 +97,7 @@ from ansible_collections.collab.rtc.plugins.module_utils import (
     _files,
     _files_tree,
     _ownership,
+    _rtc_limits,
     _rtc_unit,
     _undo,
     _undo_prune,
@@ -117,25 +119,28 @@ class Instance:
         self.credentials = f"{_rtc_unit.CONFIG_DIR}/{params['instance']}"
         self.secret_path = f"{self.credentials}/secret"
         self.drop_in = _rtc_unit.tls_drop_in(params["instance"])
+        self.limits = _rtc_limits.drop_in(self.drop_in)
         self.tls = params["state"] == "present" and bool((params["config"] or {}).get("tls"))
         self.before = {path: _files.read_existing(path) for path in self.paths()}
         self.after = self._render()
 
     def paths(self) -> list[str]:
         """The files that the instance is made of, the shared unit first."""
-        return [_rtc_unit.UNIT, self.drop_in, self.config_path, self.secret_path]
+        return [_rtc_unit.UNIT, self.limits, self.drop_in, self.config_path, self.secret_path]
 
     def _render(self) -> dict[str, bytes | None]:
         if self.params["state"] == "absent":
-            gone = dict.fromkeys((self.drop_in, self.config_path, self.secret_path))
+            gone = dict.fromkeys((self.limits, self.drop_in, self.config_path, self.secret_path))
             return {_rtc_unit.UNIT: self.before[_rtc_unit.UNIT], **gone}
         secret = self.params["secret"]
         if secret:
             kept = secret.encode() + b"\n"
         else:
             kept = self.before[self.secret_path] or secrets.token_urlsafe(48).encode() + b"\n"
+        limits = _rtc_limits.render_drop_in(self.params["config"].get("limits"))
         return {
             _rtc_unit.UNIT: _rtc_unit.render_unit(self.params["python"], self.params["base"]).encode(),
+            self.limits: limits.encode() if limits else None,
             self.drop_in: _rtc_unit.render_tls().encode() if self.tls else None,
             self.config_path: _rtc_unit.render_toml(self.params["config"]).encode(),
             self.secret_path: kept,
@@ -168,14 +173,15 @@ class Instance:
         if self.params["state"] == "present":
             self._check_config()
         for path in self.changed_paths():
-            _undo.record(self.params["undo_dir"], path)
+            _undo.record(self.params["undo_dir"], path, self.after[path])
             if self.params["backup"] and self.before[path] is not None:
                 _files.backup(path)
             self._put(path, self.after[path])
 
     def was_whole(self) -> bool:
         """Whether the instance was there before."""
-        return all(content is not None for path, content in self.before.items() if path != self.drop_in)
+        needed = (_rtc_unit.UNIT, self.config_path, self.secret_path)  # the others depend on the configuration
+        return all(self.before[path] is not None for path in needed)
 
     def give_back(self) -> None:
         """Put the old files in place again."""

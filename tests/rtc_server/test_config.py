@@ -50,6 +50,20 @@ WRONG = [
     (GOOD + '[tls]\nkey = "/k"\n', "f:7: tls: certificate and key must be given together"),
     (GOOD + "[limits]\nchange_bytes = 2_000_000\n", "f:8: limits.change_bytes: must not be larger than payload_bytes"),
     (GOOD + "[limits]\nchange_bytes = -1\n", "f:8: limits.change_bytes: must be a whole number from"),
+    *(
+        (GOOD + f"[limits]\n{name} = {value}\n", f"f:8: limits.{name}: must be a")
+        for name in (f.name for f in dataclasses.fields(config.LimitSettings))
+        for value in ("true", "-1", "nan", "inf", "-inf", "1e999", "1" + "0" * 400, '"1"', "[1]", "1979-05-27", "0.001")
+    ),
+    (GOOD + "[limits]\nproject_bytes = 0\n", "f:8: limits.project_bytes: must be a whole number from 100000"),
+    (
+        GOOD + "[limits]\nchange_bytes_per_second = 0\n",
+        "f:8: limits.change_bytes_per_second: must be a number from 100",
+    ),
+    (GOOD + "[limits]\nchanges_burst = 1.0\n", "f:8: limits.changes_burst: must be a whole number"),
+    (GOOD + "[limits]\nchanges_burst = " + "9" * 5000 + "\n[log]\n", "f:8: is not TOML: "),
+    (GOOD + "[limits]\nchanges_burst = " + "[" * 5000 + "\n[log]\n", "f:8: is not TOML: "),
+    (GOOD.replace('"/j"', '"/j\\u0000"'), "f:6: journal.path: must be a text of printable"),
     (GOOD + "[heartbeat]\ninterval = nan\n", "f:8: heartbeat.interval: must be a number from"),
     (GOOD + '[log]\nlevel = "loud"\n', "f:8: log.level: must be one of debug"),
     ("journal = 1\n" + GOOD.replace('[journal]\npath = "/j"\n', ""), "f:1: journal: must be a section"),
@@ -62,6 +76,17 @@ def test_wrong(text: str, complaint: str, monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(config.ConfigError) as caught:
         config.parse(text, "f")
     assert str(caught.value).startswith(complaint)
+
+
+def test_limits_of_bytes_grow_with_those_of_requests() -> None:
+    given = "changes_per_second = 1000\nchanges_burst = 5000\nreads_per_second = 40\npresence_per_second = 120\n"
+    limits = config.parse(GOOD + "[limits]\n" + given).limits
+    assert (limits.change_bytes_per_second, limits.change_bytes_burst) == (5_000_000, 20_000_000)
+    assert (limits.read_bytes_per_second, limits.presence_bytes_per_second) == (8_000_000, 80_000)
+    limits = config.parse(GOOD + "[limits]\nchange_bytes_per_second = 7000\n" + given).limits
+    assert (limits.change_bytes_per_second, limits.change_bytes_burst) == (7000, 20_000_000)
+    assert config.parse(GOOD + "[limits]\nchanges_per_second = 1\n").limits.change_bytes_per_second == 1_000_000
+    assert config.parse(GOOD).limits == config.LimitSettings()
 
 
 def test_all_complaints_at_once() -> None:

@@ -52,7 +52,7 @@ def test_the_engine_knows_nothing_of_projects() -> None:
 
 
 def test_the_journal_knows_nothing_of_the_engine() -> None:
-    assert outside("rtc_server.journal") == {"rtc_server.strict_json"}
+    assert outside("rtc_server.journal") == {"rtc_server.strict_json", "rtc_server.rarely"}
 
 
 def test_only_the_wiring_chooses_a_store() -> None:

@@ -147,6 +147,14 @@ async def snapshot_of_the_future(site: Site, ann: Client) -> Any:
     return await ann.ask("snapshot", {"project": "p", "revision": 1, "data": 1})
 
 
+@case(contract.QUOTA, project_bytes=100_000)
+async def change_to_a_project_at_its_quota(site: Site, ann: Client) -> Any:
+    assert (await change(ann, 1, "x" * 99_000))["ok"]
+    answer = await change(ann, 2, "x" * 1000)
+    assert answer["limit"] == 100_000
+    return answer
+
+
 @case(contract.ID_REUSED)
 async def another_change_under_a_used_id(site: Site, ann: Client) -> Any:
     assert (await change(ann, 1, "a"))["ok"]
@@ -277,17 +285,6 @@ async def test_a_user_has_only_so_many_connections(tmp_path: Path) -> None:
                 break
             except Closed:
                 await asyncio.sleep(0.01)
-
-
-async def test_an_address_is_limited_only_without_tokens(tmp_path: Path) -> None:
-    async with running(tmp_path, limits={"pending_per_address": 2}) as site:
-        inside = [await site.connect(token(f"u{i}")) for i in range(6)]
-        silent = [await Client.open(site.url, "polling") for _ in range(2)]
-        with pytest.raises(Closed, match="429"):
-            await Client.open(site.url, "polling")
-        await silent[0].connect(token("late"))
-        await Client.open(site.url, "polling")
-        assert not any(c.closed.is_set() for c in inside)
 
 
 async def test_the_number_of_connections_is_limited(tmp_path: Path) -> None:

@@ -33,8 +33,11 @@ HOST_LAYERS = [
         "_place",
         "_quiet_module",
         "_undo",
+        "_undo_preview",
         "_undo_prune",
+        "_undo_restore",
         "_ownership",
+        "_rtc_limits",
         "_rtc_unit",
         "_shell_eval",
     },
@@ -49,7 +52,7 @@ CONTROLLER_LAYERS = [
     {"_inventory"},
     {"_plan"},
     {"_run"},
-    {"_findings", "_report", "_release"},
+    {"_findings", "_report", "_release", "_runs"},
 ]
 # What each kind of plugin may import from.
 KINDS = {
@@ -76,11 +79,12 @@ SHIPPED_LINES = {
     "plan": 170,  # documentation: the action does the work
     "proxy_vhost": 7540,
     "report": 80,  # documentation: the action does the work
-    "rtc_instance": 1890,
+    "rtc_instance": 1990,
     "rtc_probe": 5120,
     "rtc_release": 1710,
     "rtc_session": 4110,
-    "rtc_undo": 1280,
+    "rtc_runs_info": 1250,
+    "rtc_undo": 1630,
     "tomcat_connector": 2810,
     "topology_info": 10600,
 }

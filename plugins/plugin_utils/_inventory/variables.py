@@ -15,6 +15,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Callable, Mapping
 
+from ansible_collections.collab.rtc.plugins.plugin_utils._inventory import limits as rtc_limits
+
 KINDS = ("confluence", "jira")
 DEFAULT_PORTS = {"confluence": 9083, "jira": 9093}
 PROTOCOLS = ("HTTP", "HTTP + SSL", "HTTPS")
@@ -65,6 +67,7 @@ class HostSettings:
     store_url: str = ""
     origins: list[str] = field(default_factory=list)
     server_python: str = ""
+    limits: dict[str, float] = field(default_factory=dict)
     truststore_path: str = ""
     restart_application: str = "when_needed"
     ignore_findings: list[Mute] = field(default_factory=list)
@@ -153,6 +156,10 @@ VARIABLES: tuple[Variable, ...] = (
          " an error."),
     _var("origins", "list", "the application's own address",
          "Origins of web pages that may connect to RTC, such as V(https://wiki.example.com)."),
+    _var("limits", "limits", "those of the RTC server",
+         "Limits of the RTC server: a dictionary of names and numbers as in the section C(limits) of its configuration"
+         " (C(files/rtc_server/config.example.toml)), such as C({connections: 2000, project_bytes: 500000000}). Memory"
+         " and descriptors of its unit follow from them."),
     _var("server_python", "path", "the newest interpreter found that is 3.10 or later",
          "Python interpreter on the host that the RTC server runs on."),
     _var("truststore_path", "path", "the trust store that the application uses",
@@ -372,6 +379,10 @@ def _read_addresses(value: Any, variable: Variable) -> list[str]:
     return [address.strip("[]") for address in addresses]
 
 
+def _read_limits(value: Any, _variable: Variable) -> dict[str, float]:
+    return rtc_limits.check(value)
+
+
 def _read_mutes(value: Any, _variable: Variable) -> list[Mute]:
     if not isinstance(value, (list, tuple)):
         raise ValueError("a list of {id, reason} is expected.")
@@ -395,5 +406,6 @@ _READERS: dict[str, Callable[[Any, Variable], Any]] = {
     "secret_url": _read_secret_url,
     "list": _read_list,
     "addresses": _read_addresses,
+    "limits": _read_limits,
     "mutes": _read_mutes,
 }

@@ -102,6 +102,7 @@ def _make_rtc(wanted: DesiredSite, node: DesiredNode) -> RtcPlan:
             service.origins,
             service.trusted_proxies,
             tls=tls,
+            limits=service.limits,
         ),
         tls_from=service.tls_from,
         tls_port=service.tls_port,

@@ -38,11 +38,13 @@ def decide_service(classified: ClassifiedSite, node: Node, connector: DesiredCon
         tls_port=connector.port if tls else 0,
         tls_name=(node.settings.upstream_name or site.server_name) if tls else "",
         jre_home=node.application.java.home if tls and node.application.java else "",
+        limits=node.settings.limits,
         evidence={
             "kind": why_kind,
             "address": why_address,
             "origins": "rtc_origins" if node.settings.origins else f"users come by {site.base_url}",
             "trusted_proxies": why_proxies,
+            "limits": "rtc_limits",
             "python": why_python,
             "tls_from": f"{site.name} is {site.protocol}",
         },

@@ -50,6 +50,7 @@ class DesiredService:
     tls_port: int = 0  # of that connector
     tls_name: str = ""  # the name that clients, or the proxy, ask for
     jre_home: str = ""  # whose keytool converts a store that only Java can read
+    limits: dict[str, float] = field(default_factory=dict)  # those that are not the server's own defaults
     evidence: dict[str, str] = field(default_factory=dict)
 
 

@@ -22,6 +22,7 @@ class NoJournal:
     """Numbers changes and forgets them; who comes back is served from the projects' memory."""
 
     fault = None
+    is_disk_full = False
     alive = True
 
     def __init__(self) -> None:

@@ -23,6 +23,7 @@ from rtc_server.journal import (
     Snapshot,
     Submission,
     checkpoint,
+    deletions,
     flush,
     make_label,
     schema,
@@ -159,7 +160,7 @@ def small_limits() -> None:
     """Bounds at which everything happens that else takes 96 MB."""
     writing.MAX_WAL_BYTES = 48 << 10
     writing.MAX_UNFLUSHED = 40
-    writing._DELETE_BATCH = 4
+    deletions.MOST_ROWS = 4
     wal._GROWTH, wal._LOW_WATER = 32 << 10, 8 << 10
     flush.FLUSH_BATCH = 8
     checkpoint.BEGIN, checkpoint.SMALL = 64 << 10, 32 << 10

@@ -21,6 +21,7 @@ else:
     import tomli as tomllib  # type: ignore[import-not-found,unused-ignore]
 
 ALGORITHMS = ("HS256", "HS384", "HS512", "RS256", "ES256", "EdDSA")
+_ABSURD = 900  # characters of a line: an array nested so deep, or a number so long, is too much for the parser
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -40,13 +41,13 @@ class _BadValue(Exception):
 
 
 def _check_text(value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise _BadValue("must be a text that is not empty")
+    if not isinstance(value, str) or not value.isprintable() or not value:
+        raise _BadValue("must be a text of printable characters that is not empty")
     return value
 
 
 def _check_texts(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(v, str) and v for v in value):
+    if not isinstance(value, list) or not all(isinstance(v, str) and v and v.isprintable() for v in value):
         raise _BadValue("must be a list of texts")
     return tuple(value)
 
@@ -82,7 +83,9 @@ def _check_address(value: Any) -> str:
     try:
         return str(ipaddress.ip_address(_check_text(value)))
     except ValueError as exc:
-        raise _BadValue("must be an IP address; 127.0.0.1 behind a proxy on the same machine, 0.0.0.0 for all") from exc
+        raise _BadValue(
+            "must be an IP address; 127.0.0.1 behind a proxy on the same machine, 0.0.0.0 for all of IPv4"
+        ) from exc
 
 
 def _check_networks(value: Any) -> tuple[Network, ...]:
@@ -192,8 +195,15 @@ class LimitSettings:
     presence_bytes: int = _define_option(4_000, _check_whole(10, 1 << 20))
     changes_per_second: float = _define_option(200.0, _check_number(0.01, 1e6))
     changes_burst: int = _define_option(1_000, _check_whole(1, 1_000_000))
+    change_bytes_per_second: float = _define_option(1_000_000.0, _check_number(100, 1e10))
+    change_bytes_burst: int = _define_option(4_000_000, _check_whole(100, 64 << 30))
     presence_per_second: float = _define_option(60.0, _check_number(0.01, 1e6))
+    presence_bytes_per_second: float = _define_option(40_000.0, _check_number(10, 1e10))
     reads_per_second: float = _define_option(20.0, _check_number(0.01, 1e6))
+    read_bytes_per_second: float = _define_option(4_000_000.0, _check_number(1_000, 1e10))
+    refusals_per_second: float = _define_option(20.0, _check_number(0.1, 1e6))
+    project_bytes: int = _define_option(1 << 30, _check_whole(100_000, 1 << 50))
+    reserve_bytes: int = _define_option(256 << 20, _check_whole(0, 1 << 50))
     members_per_project: int = _define_option(500, _check_whole(1, 100_000))
     projects_per_connection: int = _define_option(20, _check_whole(1, 10_000))
     history_page: int = _define_option(1_000, _check_whole(1, 100_000))
@@ -201,10 +211,13 @@ class LimitSettings:
     keep_changes: int = _define_option(1_000, _check_whole(0, 1_000_000))
     connections: int = _define_option(10_000, _check_whole(1, 1_000_000))
     connections_per_user: int = _define_option(50, _check_whole(1, 1_000_000))
+    pending: int = _define_option(4_000, _check_whole(1, 1_000_000))
     pending_per_address: int = _define_option(200, _check_whole(1, 1_000_000))
+    pending_bytes: int = _define_option(32 << 20, _check_whole(100_000, 64 << 30))
     refused_tokens_per_minute: float = _define_option(60.0, _check_number(0.1, 1e6))
     buffer_bytes: int = _define_option(1 << 20, _check_whole(10_000, 256 << 20))
     total_buffer_bytes: int = _define_option(128 << 20, _check_whole(100_000, 64 << 30))
+    connect_bytes: int = _define_option(16_384, _check_whole(1_000, 64 << 20))
     connect_seconds: float = _define_option(10.0, _check_number(0.1, 300))
 
 
@@ -248,6 +261,23 @@ _SECTIONS: dict[str, type] = {
 }
 
 
+# Limits of bytes that are not given grow with the limits of requests: an administrator who lets users send more changes
+# does not want other limits to be in the way. Bytes for each request, at which the defaults of both fit together.
+_BYTES_OF = {
+    "change_bytes_per_second": ("changes_per_second", 5_000),
+    "change_bytes_burst": ("changes_burst", 4_000),
+    "presence_bytes_per_second": ("presence_per_second", 40_000 / 60),
+    "read_bytes_per_second": ("reads_per_second", 200_000),
+}
+
+
+def _grow_bytes(limits: dict[str, Any]) -> None:
+    for name, (requests, size) in _BYTES_OF.items():
+        if requests in limits and name not in limits:
+            default = getattr(LimitSettings, name)
+            limits[name] = max(default, type(default)(limits[requests] * size))
+
+
 def load(path: str) -> Config:
     """Read and check a configuration file. Raises ConfigError."""
     try:
@@ -262,7 +292,7 @@ def parse(text: str, path: str = "<config>") -> Config:
     """Check the text of a configuration file. Raises ConfigError with every complaint."""
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as exc:
+    except (ValueError, RecursionError) as exc:  # ValueError alone: a number of thousands of digits
         raise ConfigError([_explain_syntax_error(path, str(exc), text)]) from exc
     lines = find_lines(text)
     complaints: list[str] = []
@@ -285,6 +315,7 @@ def parse(text: str, path: str = "<config>") -> Config:
             complain(f"limits.{name}", f"must not be larger than payload_bytes ({payload})")
     if complaints:
         raise ConfigError(complaints)
+    _grow_bytes(limits)
     return Config(**{name: _SECTIONS[name](**values) for name, values in sections.items()})
 
 
@@ -310,8 +341,11 @@ def _check_section(name: str, kind: type, given: Any, complain: Callable[[str, s
 
 def _explain_syntax_error(path: str, message: str, text: str) -> str:
     where = re.search(r"\(at line (\d+), column (\d+)\)", message)
-    if where is None:  # at end of document
-        return f"{path}:{len(text.splitlines()) or 1}: is not TOML: {message}"
+    if where is None:  # at end of document, or the parser gave up on a line that is absurd
+        lines = text.splitlines() or [""]
+        longest = max(range(len(lines)), key=lambda at: len(lines[at]))
+        number = longest if len(lines[longest]) > _ABSURD else len(lines) - 1
+        return f"{path}:{number + 1}: is not TOML: {message}"
     return f"{path}:{where[1]}: is not TOML: {message[: where.start()].strip()} (column {where[2]})"
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-from .strict_json import dumps
+from .strict_json import count_bytes, dumps
 
 MAX_PROJECT = 200  # characters
 MAX_ID = 128
@@ -24,6 +24,7 @@ FULL = "full"
 TOO_MANY = "too_many"
 COMPACTED = "compacted"
 STALE = "stale"
+QUOTA = "quota"
 ID_REUSED = "id_reused"
 UNAVAILABLE = "unavailable"
 OVERLOADED = "overloaded"
@@ -39,6 +40,7 @@ CODES = (
     TOO_MANY,
     COMPACTED,
     STALE,
+    QUOTA,
     ID_REUSED,
     UNAVAILABLE,
     OVERLOADED,
@@ -61,6 +63,11 @@ class Refusal(Exception):
     def event(self, name: str) -> str:
         """The event ``refused``, for a request that asked for no acknowledgement."""
         return dumps(["refused", {"event": name, **self.answer}])
+
+
+def format_closing(reason: str, retry_after: float = 0.0) -> str:
+    """The event that precedes the end of a connection."""
+    return dumps(["closing", {"reason": reason, "retry_after": round(retry_after, 2)}])
 
 
 def forbid() -> NoReturn:
@@ -111,7 +118,7 @@ def read_json(body: dict[str, Any], name: str, limit: int) -> str:
         raise Refusal(INVALID, f"{name} must be JSON: encode binary data as text") from None
     except (ValueError, RecursionError):
         raise Refusal(INVALID, f"{name} must be JSON that is not nested too deep") from None
-    size = len(text) if text.isascii() else len(text.encode())
+    size = count_bytes(text)
     if size > limit:
         raise Refusal(TOO_LARGE, f"{name} has {size} bytes, {limit} are allowed", limit=limit)
     return text

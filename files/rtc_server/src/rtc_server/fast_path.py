@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 
 from .contract import MAX_ID
-from .strict_json import JSON
+from .strict_json import JSON, count_bytes
 
 _CHANGE = re.compile(  # an event of the main namespace
     r'42([1-9][0-9]{0,14}|0|)\["change",\{"project":"([^"\\\x00-\x1f]+)","id":"([ !#-\[\]-~]+)","data":'
@@ -40,7 +40,7 @@ def parse_change(packet: str, limit: int) -> PlainChange | None:
     if end + 2 != len(packet) or packet[end:] != "}]":
         return None
     data = packet[start:end]
-    if (len(data) if data.isascii() else len(data.encode())) > limit or "\n" in data:
+    if count_bytes(data) > limit or "\n" in data:
         return None
     number, project, id = match.groups()
     return None if len(id) > MAX_ID else (int(number) if number else None, project, id, data)

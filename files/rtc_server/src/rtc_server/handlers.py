@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -19,7 +20,6 @@ from .contract import (
     NOT_JOINED,
     OK,
     OVERLOADED,
-    RATE,
     READ_ONLY,
     STALE,
     TOO_MANY,
@@ -35,9 +35,14 @@ from .contract import (
 from .engine import Namespace, Socket
 from .fast_path import parse_change
 from .journal import Compact, JournalError, Snapshot, Submission, make_label
-from .limits import TokenBucket
+from .limits import Allowance
 from .project import Member, Project
 from .projects import Page, Projects, format_snapshot
+from .rarely import Rarely
+from .refusing import RateRefusal, note_dropped, refuse
+from .strict_json import count_bytes
+
+logger = logging.getLogger(__name__)
 
 Handler = Callable[[Connection, int | None, dict[str, Any]], Awaitable[None] | None]
 
@@ -49,12 +54,13 @@ class Handlers:
         self._projects = projects
         self._limits = limits
         self._clock = clock
+        self._said = Rarely()
         self.draining = False
 
     def register(self, namespace: Namespace) -> None:
         """Take the events of a namespace."""
         for name in ("join", "change", "presence", "history", "snapshot", "leave"):
-            namespace.on_deferred(name, _answer_refusals(name, getattr(self, name)))
+            namespace.on_deferred(name, _answer_refusals(name, getattr(self, name), self._clock))
         namespace.fast_path = self._make_fast_path
 
     # --- join and leave -----------------------------------------------------------------------
@@ -67,7 +73,7 @@ class Handlers:
         epoch = body.get("epoch")
         if epoch is not None and not isinstance(epoch, str):
             raise Refusal(INVALID, "epoch must be a text")
-        self._spend(connection.user.reads, self._limits.reads_per_second)
+        self._spend(connection.user.reads)
         old = connection.members.get(name)
         if old is not None:
             self._leave(connection, old)
@@ -114,6 +120,7 @@ class Handlers:
         member = Member(connection.id, connection.socket, connection.identity, project, right)
         connection.members[project.name] = member
         self._projects.enter(member)
+        connection.user.reads.charge(page.size)
         more = page.end < project.revision
         state = "" if page.snapshot is None else format_snapshot(page.snapshot)
         answer = (
@@ -127,7 +134,7 @@ class Handlers:
         else:
             connection.socket.send_text('["joined",' + answer[1:])
         if more:
-            self._projects.stream(member, page.end)
+            self._projects.stream(member, page.end, connection.user.reads)
         else:
             self._projects.go_live(member)
 
@@ -147,7 +154,7 @@ class Handlers:
         member = self._find_editor(connection, body)
         id = read_id(body)
         data = read_json(body, "data", self._limits.change_bytes)
-        self._spend_change(connection)
+        self._spend(connection.user.changes, count_bytes(data))
         project = member.project
         user = connection.identity.user
         self._submit(
@@ -161,6 +168,7 @@ class Handlers:
         connection: Connection = socket.app
         members = connection.members
         limit = self._limits.change_bytes
+        allowance, clock = connection.user.changes, self._clock
         user, label_end = connection.identity.user, f'","user":{connection.user_text}'
 
         def submit_change(packet: str) -> bool:
@@ -173,11 +181,12 @@ class Handlers:
                 return False
             project = member.project
             try:
-                self._spend_change(connection)
+                if not allowance.take(clock(), count_bytes(data)):
+                    raise RateRefusal(allowance, clock())
                 label = f'"id":"{id}{label_end}'
                 self._submit(project, Submission(name, id, user, data, label, (socket, project, number)))
             except Refusal as refusal:
-                _refuse(socket, "change", number, refusal)
+                refuse(socket, "change", number, refusal, clock())
             return True
 
         return submit_change
@@ -186,18 +195,18 @@ class Handlers:
         """With ``data``: keep them as the state after ``revision``. Without: answer with the latest snapshot."""
         if "data" not in body:
             member = self._find_member(connection, body)
-            self._spend(connection.user.reads, self._limits.reads_per_second)
+            self._spend(connection.user.reads)
             return self._give_snapshot(connection, number, member.project)
         project = self._find_editor(connection, body).project
         revision = read_whole(body, "revision", low=1)
         if revision is None or revision > project.revision:
             raise Refusal(STALE, f"revision must be one that was delivered, up to {project.revision}")
         data = read_json(body, "data", self._limits.snapshot_bytes)
-        self._spend(connection.user.reads, self._limits.reads_per_second)
+        self._spend(connection.user.reads)
+        self._spend(connection.user.changes, count_bytes(data))
         kept = Snapshot(revision, data)
-        self._submit(
-            project, Compact(project.name, kept, self._limits.keep_changes, (connection.socket, project, number))
-        )
+        context = connection.socket, project, number
+        self._submit(project, Compact(project.name, kept, self._limits.keep_changes, context, connection.identity.user))
         return None
 
     def _submit(self, project: Project, request: Submission | Compact) -> None:
@@ -206,6 +215,8 @@ class Handlers:
         if self._projects.journal.fault is not None:
             raise Refusal(UNAVAILABLE, "changes cannot be kept at present; try again")
         if not self._projects.journal.submit(request):
+            line = "changes wait for the journal, and some are refused (overloaded): see whether its disk is slow"
+            self._said.log(logger, logging.WARNING, "overloaded", line)
             raise Refusal(OVERLOADED, "too many changes are waiting to be kept; try again")
         project.holds += 1
 
@@ -216,6 +227,7 @@ class Handlers:
             snapshot = await self._projects.journal.read_snapshot(project.name)
         except JournalError as exc:
             raise Refusal(UNAVAILABLE, "the project cannot be read at present; try again") from exc
+        connection.user.reads.charge(0 if snapshot is None else len(snapshot.data))
         if number is not None:
             state = "" if snapshot is None else "," + format_snapshot(snapshot)[:-1]
             connection.socket.answer_text(number, f'[{{"ok":true,"revision":{project.revision}{state}}}]')
@@ -228,11 +240,12 @@ class Handlers:
         limit = read_whole(body, "limit", most, low=1) or most
         if limit > most:
             raise Refusal(INVALID, f"limit is {most} at most", limit=most)
-        self._spend(connection.user.reads, self._limits.reads_per_second)
+        self._spend(connection.user.reads)
         try:
             found = await self._projects.journal.read_changes(project.name, since, limit, self._limits.page_bytes)
         except JournalError as exc:
             raise Refusal(UNAVAILABLE, "the project cannot be read at present; try again") from exc
+        connection.user.reads.charge(sum([len(change.data) for change in found]))
         if since < project.base or (found and found[0].revision != since + 1):
             raise Refusal(COMPACTED, f"changes up to {project.base} are in the snapshot", base=project.base)
         found = [c for c in found if c.revision <= project.revision]
@@ -250,10 +263,12 @@ class Handlers:
         """Pass a member's state on to the others; it may be lost and is not kept."""
         member = self._find_member(connection, body)
         state = read_json(body, "state", self._limits.presence_bytes)
-        if not connection.presence.take(self._clock()):
-            if number is None:
-                return  # volatile: the next state replaces this one
-            raise _make_rate_refusal(self._limits.presence_per_second, connection.presence)
+        now = self._clock()
+        if number is None and not connection.presence.take(now, count_bytes(state)):
+            note_dropped(connection, now)  # volatile: the next state replaces this one
+            return
+        if number is not None:
+            self._spend(connection.presence, count_bytes(state))
         self._projects.publish_presence(member, state)
         _confirm(connection.socket, number)
 
@@ -275,18 +290,10 @@ class Handlers:
             raise Refusal(READ_ONLY, "the right to that project is to view it")
         return member
 
-    def _spend_change(self, connection: Connection) -> None:
-        bucket = connection.user.changes
-        if not bucket.take(self._clock()):
-            raise _make_rate_refusal(self._limits.changes_per_second, bucket)
-
-    def _spend(self, bucket: TokenBucket, rate: float) -> None:
-        if not bucket.take(self._clock()):
-            raise _make_rate_refusal(rate, bucket)
-
-
-def _make_rate_refusal(rate: float, bucket: TokenBucket) -> Refusal:
-    return Refusal(RATE, f"{rate:g} a second are allowed", limit=rate, retry_after=round(bucket.wait(), 3))
+    def _spend(self, allowance: Allowance, size: int = 0) -> None:
+        now = self._clock()
+        if not allowance.take(now, size):
+            raise RateRefusal(allowance, now)
 
 
 def _confirm(socket: Socket, number: int | None) -> None:
@@ -294,27 +301,22 @@ def _confirm(socket: Socket, number: int | None) -> None:
         socket.answer_text(number, OK)
 
 
-def _refuse(socket: Socket, name: str, number: int | None, refusal: Refusal) -> None:
-    if number is not None:
-        socket.answer_text(number, refusal.text())
-    else:
-        socket.send_text(refusal.event(name))
-
-
-def _answer_refusals(name: str, handler: Handler) -> Callable[[Socket, int | None, list[Any]], Awaitable[None] | None]:
+def _answer_refusals(
+    name: str, handler: Handler, clock: Callable[[], float]
+) -> Callable[[Socket, int | None, list[Any]], Awaitable[None] | None]:
     """Turn a Refusal into the answer, however late it comes."""
 
     async def wait(socket: Socket, number: int | None, waiting: Awaitable[None]) -> None:
         try:
             await waiting
         except Refusal as refusal:
-            _refuse(socket, name, number, refusal)
+            refuse(socket, name, number, refusal, clock())
 
     def handle(socket: Socket, number: int | None, args: list[Any]) -> Awaitable[None] | None:
         try:
             waiting = handler(socket.app, number, read_body(args))
         except Refusal as refusal:
-            _refuse(socket, name, number, refusal)
+            refuse(socket, name, number, refusal, clock())
             return None
         return None if waiting is None else wait(socket, number, waiting)
 

@@ -9,7 +9,8 @@ token yet; from then on the user is charged.
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+import math
+from typing import Generic, NamedTuple, TypeVar
 
 K = TypeVar("K")
 
@@ -25,16 +26,16 @@ class TokenBucket:
         self._left = burst
         self._at = now
 
-    def take(self, now: float) -> bool:
-        """Take one; False when there is none."""
+    def take(self, now: float, amount: float = 1.0) -> bool:
+        """Take so many; False when there are fewer."""
         left = self._left + (now - self._at) * self.rate
         self._at = now
         if left > self.burst:
             left = self.burst
-        if left < 1.0:
+        if left < amount:
             self._left = left
             return False
-        self._left = left - 1.0
+        self._left = left - amount
         return True
 
     def wait(self) -> float:
@@ -46,29 +47,81 @@ class TokenBucket:
         return self._left + (now - self._at) * self.rate >= self.burst
 
 
-class Counter(Generic[K]):
-    """How many of something each key holds now."""
+class Shortage(NamedTuple):
+    """Why something was refused: the limit, what it counts, the seconds until it is worth trying again, and the bytes
+    that were wanted."""
 
-    def __init__(self) -> None:
-        self._held: dict[K, int] = {}
+    limit: float
+    unit: str
+    wait: float
+    wanted: int
 
-    def __getitem__(self, key: K) -> int:
-        return self._held.get(key, 0)
 
-    def __len__(self) -> int:
-        return len(self._held)
+class Allowance:
+    """What may be taken of one kind of requests: how many, and how many bytes. Two token buckets in one, as every
+    change asks both.
 
-    def add(self, key: K) -> None:
-        """One more."""
-        self._held[key] = self._held.get(key, 0) + 1
+    More bytes than ``byte_burst`` may be taken at once when nothing else was taken lately; then there is a debt.
+    """
 
-    def remove(self, key: K) -> None:
-        """One less."""
-        left = self._held.get(key, 0) - 1
-        if left > 0:
-            self._held[key] = left
-        else:
-            self._held.pop(key, None)
+    __slots__ = ("_at", "_bytes", "_left", "_wanted", "again", "burst", "byte_burst", "byte_rate", "rate")
+
+    def __init__(self, rate: float, burst: float, byte_rate: float, byte_burst: float, now: float) -> None:
+        self.rate = rate
+        self.burst = burst
+        self.byte_rate = byte_rate
+        self.byte_burst = byte_burst
+        self.again = 0.0  # when it was said to be worth trying again, after a refusal
+        self._left = burst
+        self._bytes = byte_burst
+        self._at = now
+        self._wanted = 0  # bytes, when there were too few
+
+    def take(self, now: float, size: int = 0) -> bool:
+        """Take one request of so many bytes; False when it is one too many. With 0 bytes, as when the size is not
+        known before (:meth:`charge`), it is enough not to be in debt."""
+        passed = now - self._at
+        self._at = now
+        left = self._left + passed * self.rate
+        if left > self.burst:
+            left = self.burst
+        held = self._bytes + passed * self.byte_rate
+        if held > self.byte_burst:
+            held = self.byte_burst
+        if left < 1.0 or (held < size and held < self.byte_burst):
+            self._left, self._bytes, self._wanted = left, held, size
+            return False
+        self._left = left - 1.0
+        self._bytes = held - size
+        return True
+
+    def charge(self, size: int) -> None:
+        """Bytes of a request that was taken already."""
+        self._bytes -= size
+
+    def find_shortage(self) -> Shortage:
+        """Why :meth:`take` returned False, and when the same would be taken if nothing else is."""
+        count = _find_wait(1.0 - self._left, self.rate)
+        bytes_ = _find_wait(min(self._wanted, self.byte_burst) - self._bytes, self.byte_rate)
+        if bytes_ > count:
+            return Shortage(self.byte_rate, "bytes", bytes_, self._wanted)
+        return Shortage(self.rate, "requests", count, self._wanted)
+
+    def find_debt(self, now: float) -> float:
+        """Seconds until the balance of bytes is not negative; 0 when it is not."""
+        return max(0.0, -self._bytes / self.byte_rate - (now - self._at))
+
+    def full(self, now: float) -> bool:
+        """Whether nothing was taken lately, so that it can be forgotten."""
+        passed = now - self._at
+        return (
+            self._left + passed * self.rate >= self.burst and self._bytes + passed * self.byte_rate >= self.byte_burst
+        )
+
+
+def _find_wait(missing: float, rate: float) -> float:
+    """Seconds, in milliseconds rounded up: who waits for so long is not refused again."""
+    return math.floor(max(0.0, missing) / rate * 1000 + 1) / 1000
 
 
 class TokenBuckets(Generic[K]):

@@ -8,14 +8,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from time import monotonic
 from typing import NamedTuple
 
 from .config import LimitSettings
-from .contract import UNAVAILABLE, Refusal
+from .contract import UNAVAILABLE, Refusal, format_closing
 from .engine import Engine, Namespace, Socket
 from .journal import Change, Compact, Journal, JournalError, Outcome, Snapshot, Submission
+from .limits import Allowance
 from .project import Member, Project
-from .strict_json import dumps
+from .refusing import refuse
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +34,11 @@ class Page(NamedTuple):
     snapshot: Snapshot | None
     changes: list[str]
     end: int
+
+    @property
+    def size(self) -> int:
+        """Characters, which nearly are its bytes."""
+        return sum(map(len, self.changes)) + (0 if self.snapshot is None else len(self.snapshot.data))
 
 
 class Projects:
@@ -136,7 +143,8 @@ class Projects:
         texts = [project.format_change(c) for c in kept]
         end = kept[-1].revision if kept else start
         meanwhile = project.tail.after(end) or []
-        if len(texts) + len(meanwhile) <= self._limits.history_page:
+        size = sum(map(len, texts)) + sum(map(len, meanwhile))
+        if len(texts) + len(meanwhile) <= self._limits.history_page and size <= self._limits.page_bytes:
             texts += meanwhile
             end += len(meanwhile)
         return Page(snapshot, texts, end)
@@ -146,11 +154,11 @@ class Projects:
         member.live = True
         self._namespace.hub.join(member.project.room, member.socket.session)
 
-    def stream(self, member: Member, start: int) -> None:
-        """Send the pages after ``start`` one after another, then go live."""
-        self._engine.spawn(self._stream_pages(member, start))
+    def stream(self, member: Member, start: int, reads: Allowance) -> None:
+        """Send the pages after ``start`` one after another, as fast as its user may read, then go live."""
+        self._engine.spawn(self._stream_pages(member, start, reads))
 
-    async def _stream_pages(self, member: Member, start: int) -> None:
+    async def _stream_pages(self, member: Member, start: int, reads: Allowance) -> None:
         project, socket = member.project, member.socket
         project.holds += 1
         try:
@@ -158,9 +166,14 @@ class Projects:
                 if socket.session.backlog > self._limits.page_bytes:  # at the reader's pace
                     await asyncio.sleep(0.02)
                     continue
+                debt = reads.find_debt(monotonic())
+                if debt > 0.0:
+                    await asyncio.sleep(min(debt, 1.0))
+                    continue
                 page = await self.read_page(project, start)
                 if not member.is_joined():
                     return
+                reads.charge(page.size)
                 start = page.end
                 more = start < project.revision
                 state = "" if page.snapshot is None else format_snapshot(page.snapshot)
@@ -241,7 +254,10 @@ class Projects:
             socket, project, number = pending
             project.holds -= 1
             if outcome.code:
-                self._refuse(socket, number, Refusal(outcome.code, outcome.message), request)
+                event = "change" if isinstance(request, Submission) else "snapshot"
+                refuse(
+                    socket, event, number, Refusal(outcome.code, outcome.message, **(outcome.more or {})), monotonic()
+                )
             elif isinstance(request, Submission):
                 if outcome.duplicate:
                     if outcome.revision > project.tail.last:
@@ -279,14 +295,6 @@ class Projects:
         if project.room.members:
             self._namespace.hub.publish(project.room, self._namespace.prepare(f'["change",{text}]'))
 
-    @staticmethod
-    def _refuse(socket: Socket, number: int | None, refusal: Refusal, request: Submission | Compact) -> None:
-        """Answer a request that failed in the journal."""
-        if number is not None:
-            socket.answer_text(number, refusal.text())
-        else:
-            socket.send_text(refusal.event("change" if isinstance(request, Submission) else "snapshot"))
-
     def _resync(self, project: Project, outcome: Outcome) -> None:
         """The journal holds changes that were never delivered (a commit that failed half-way, another
         writer). So its members are sent away, and catch up from the journal when they come back."""
@@ -309,8 +317,3 @@ def _follows(found: Sequence[Change], start: int, project: Project) -> bool:
 def format_snapshot(snapshot: Snapshot) -> str:
     """The members ``snapshot`` of an answer, with a comma after it."""
     return f'"snapshot":{{"revision":{snapshot.revision},"data":{snapshot.data}}},'
-
-
-def format_closing(reason: str, retry_after: float = 0.0) -> str:
-    """The event that precedes the end of a connection."""
-    return dumps(["closing", {"reason": reason, "retry_after": round(retry_after, 2)}])

@@ -80,3 +80,8 @@ class StrictJson:
 
 JSON = StrictJson()
 dumps, loads = JSON.dumps, JSON.loads
+
+
+def count_bytes(text: str) -> int:
+    """Bytes of a text in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode())

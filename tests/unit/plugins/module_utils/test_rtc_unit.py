@@ -54,3 +54,10 @@ def test_tls_is_given_to_the_running_service_by_root_and_only_there():
     assert plain["tls"] == {}
     assert own["tls"] == {"certificate": "$RUNTIME_DIRECTORY/tls.crt", "key": "$RUNTIME_DIRECTORY/tls.key"}
     assert "[tls]" not in _rtc_unit.render_toml(plain)
+
+
+def test_limits_that_are_given_are_in_the_configuration():
+    limits = {"connections": 99, "changes_per_second": 0.5}
+    own = _rtc_unit.server_config("jira", "::", 9093, "jira.example.com", [], [], limits=limits)
+    assert tomllib.loads(_rtc_unit.render_toml(own))["limits"] == limits
+    assert "limits" not in _rtc_unit.server_config("jira", "::", 9093, "jira.example.com", [], [])

@@ -12,7 +12,7 @@ import sys
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils import _rtc_unit, _undo
+from ansible_collections.collab.rtc.plugins.module_utils import _rtc_unit, _undo, _undo_restore
 
 SECRET = "x" * 40
 CONFIG = {"server": {"address": "127.0.0.1", "port": 9083}}
@@ -55,6 +55,7 @@ class Machine:
     def __init__(self, root, run_module):
         self.root, self._run_module = root, run_module
         self.unit, self.drop_in = root / "systemd/rtc-server@.service", root / "systemd/confluence.d/tls.conf"
+        self.limits = self.drop_in.with_name("limits.conf")
         self.config, self.secret = root / "etc/confluence.toml", root / "etc/confluence/secret"
         self.calls_file = root / "calls"
 
@@ -78,9 +79,8 @@ class Machine:
         return result
 
     def files(self):
-        return {
-            path: path.read_bytes() for path in (self.unit, self.drop_in, self.config, self.secret) if path.exists()
-        }
+        paths = (self.unit, self.limits, self.drop_in, self.config, self.secret)
+        return {path: path.read_bytes() for path in paths if path.exists()}
 
     def age_process(self, seconds):
         """Let the running process have started earlier."""
@@ -213,6 +213,47 @@ def test_without_tls_there_is_no_drop_in(machine):
     machine.run(config=TLS)
     result = machine.run()
     assert result["restarted"] and not machine.drop_in.exists()
+
+
+SMALL = {**CONFIG, "limits": {"connections": 1000, "total_buffer_bytes": 1 << 20}}
+
+
+def test_limits_of_an_instance_size_its_unit(machine):
+    result = machine.run(check=True, config=SMALL)
+    assert str(machine.limits) in {item["after_header"] for item in result["diff"]} and not machine.limits.exists()
+    assert machine.run(config=SMALL)["calls"] == STARTED
+    assert "LimitNOFILE=2512\n" in machine.limits.read_text()
+    before = machine.files()
+    assert machine.run(config=SMALL)["changed"] is False
+    result = machine.run(config={**SMALL, "limits": {"connections": 1001}})
+    assert result["restarted"]
+    shown = {item["after_header"]: item for item in result["diff"]}[str(machine.limits)]
+    assert "LimitNOFILE=2512\n" in shown["before"] and "LimitNOFILE=2514\n" in shown["after"]
+    result = machine.run(config={**SMALL, "server": {"address": "broken"}, "limits": {"connections": 2}})
+    assert result["failed"] and "LimitNOFILE=2514\n" in machine.limits.read_text()
+    machine.run(config=SMALL)
+    assert machine.files() == before
+    assert machine.run()["changed"] and not machine.limits.exists()
+
+
+def test_limits_are_undone_and_removed_with_the_instance(machine, tmp_path):
+    machine.run()
+    before = machine.files()
+    record = tmp_path / "undo"
+    machine.run(config=SMALL, undo_dir=str(record))
+    assert machine.limits.exists()
+    _undo_restore.restore(str(record))
+    assert machine.files() == before
+    machine.run(config=SMALL)
+    machine.run(state="absent")
+    assert set(machine.files()) == {machine.unit}
+
+
+@pytest.mark.parametrize(
+    "limits", [1, [], "x", {"connections": "many"}, {"connections": -1}, {"x": 1}, {"connections": True}]
+)
+def test_limits_that_the_server_will_refuse_do_not_get_in_the_way(machine, limits):
+    assert machine.run(check=True, config={**CONFIG, "limits": limits}).get("failed") is not True
 
 
 def test_an_absent_instance_is_stopped_and_its_configuration_removed(machine):

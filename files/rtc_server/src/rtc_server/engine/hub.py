@@ -24,6 +24,7 @@ from typing import Protocol
 from .eio_codec import Packet, encode_frame, encode_packet_frame
 
 DELIVERY_BUDGET = 64  # writes, after which the remaining rooms wait for the next turn: less than a millisecond
+_WRITE_BYTES = 16 << 10  # that take as long as a write
 
 
 class PreparedMessage:
@@ -100,7 +101,7 @@ class Room:
     """Recipients, and the messages published since the last delivery. As long as a room has messages, it is in the
     hub's queue."""
 
-    __slots__ = ("index", "members", "messages", "name", "numbers", "skips")
+    __slots__ = ("index", "members", "messages", "name", "numbers", "size", "skips")
 
     def __init__(self, name: str, index: dict[str, Room]) -> None:
         self.name = name
@@ -108,6 +109,7 @@ class Room:
         self.members: dict[Recipient, None] = {}
         self.messages: list[PreparedMessage] = []
         self.numbers: list[int] = []  # of the messages
+        self.size = 0  # bytes of the messages, roughly
         self.skips: dict[Recipient, list[int]] = {}  # positions of messages that a member is not to get, ascending
 
 
@@ -143,6 +145,7 @@ class Hub:
         if skip is not None:
             room.skips.setdefault(skip, []).append(len(room.messages))
         self._number += 1
+        room.size += len(message.frame4)
         room.messages.append(message)
         room.numbers.append(self._number)
         if not self._scheduled:
@@ -192,6 +195,10 @@ class Hub:
             self.leave(room, recipient)
         self._write_all_of(recipient)
 
+    def deliver_to(self, recipient: Recipient) -> None:
+        """Write what is queued for the recipient now."""
+        self._write_all_of(recipient)
+
     def _write_all_of(self, recipient: Recipient) -> None:
         """Write a recipient's own messages and those of its rooms."""
         numbered = recipient.own
@@ -219,8 +226,9 @@ class Hub:
         while self._rooms and (budget > 0 or overlapping):
             room = self._rooms.popleft()
             written.append(room)
-            budget -= len(room.members)
             overlapping |= self._write_room(room, remaining)
+            budget -= len(room.members) * (1 + room.size // _WRITE_BYTES)
+            room.size = 0
         for recipient in remaining:
             self._write_all_of(recipient)
         for room in written:

@@ -3,7 +3,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The ordered, durable log of changes: one interface (``base``), one file for each store."""
 
-from .base import Change, Compact, Head, Journal, JournalError, JournalInUse, Outcome, Snapshot, Submission, make_label
+from .base import (
+    Change,
+    Compact,
+    Head,
+    Journal,
+    JournalError,
+    JournalInUse,
+    JournalLimits,
+    Outcome,
+    Snapshot,
+    Submission,
+    make_label,
+)
 
 __all__ = [
     "Change",
@@ -12,6 +24,7 @@ __all__ = [
     "Journal",
     "JournalError",
     "JournalInUse",
+    "JournalLimits",
     "Outcome",
     "Snapshot",
     "Submission",

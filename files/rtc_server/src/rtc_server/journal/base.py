@@ -55,6 +55,17 @@ class Head(NamedTuple):
     snapshot: int
 
 
+class JournalLimits(NamedTuple):
+    """``project_bytes``: what a project may keep; more changes are refused (``quota``) until a snapshot makes room.
+    ``reserve_bytes``: what is left free on the disk for the journal itself; 0: nothing."""
+
+    project_bytes: int = 1 << 62
+    reserve_bytes: int = 0
+
+
+NO_LIMITS = JournalLimits()
+
+
 def make_label(id: str, user: str) -> str:
     """A change's members ``id`` and ``user`` as JSON text, without the braces around them."""
     return f'"id":{dumps(id)},"user":{dumps(user)}'
@@ -82,6 +93,7 @@ class Compact:
     snapshot: Snapshot
     keep: int
     context: Any = None
+    user: str = ""
 
 
 @dataclass(slots=True)
@@ -91,7 +103,7 @@ class Outcome:
     ``code`` is empty when it is durable; ``duplicate`` means that it was before: nothing new is to be
     delivered. A request that the journal made itself, without a context, is a change that was refused
     (``unavailable``) and turned out to be kept: it is to be delivered, and nobody waits for it. Otherwise ``code`` is
-    an error code of the contract and ``message`` says why.
+    an error code of the contract, ``message`` says why, and ``more`` is what the answer has besides.
     """
 
     request: Submission | Compact
@@ -101,6 +113,7 @@ class Outcome:
     base: int = 0
     code: str = ""
     message: str = ""
+    more: dict[str, float] | None = None
 
 
 OnOutcomes = Callable[[Sequence[Outcome]], None]
@@ -112,6 +125,10 @@ class Journal(Protocol):
     @property
     def fault(self) -> str | None:
         """Why changes are refused at present, or None."""
+
+    @property
+    def is_disk_full(self) -> bool:
+        """Whether changes are refused because the disk is nearly full; snapshots are taken, and all can be read."""
 
     @property
     def alive(self) -> bool:

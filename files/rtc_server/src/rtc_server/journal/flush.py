@@ -14,6 +14,7 @@ from .record import Record, decode_record
 from .schema import SPAN, set_meta
 
 FLUSH_BATCH = 256  # changes in one transaction: a commit may have to wait for it
+FLUSH_BYTES = 1 << 20  # of their records, likewise
 
 
 def flush(db: sqlite3.Connection, records: dict[str, list[Record]]) -> None:
@@ -45,7 +46,7 @@ def flush_batches(db: sqlite3.Connection, batches: list[tuple[int, str]]) -> byt
     """
     unflushed = memtable.load_unflushed(db, batches)
     while unflushed:
-        records = memtable.take_first(unflushed, FLUSH_BATCH)
+        records = memtable.take_first(unflushed, FLUSH_BATCH, FLUSH_BYTES)
         flush(db, records)
         for name, flushed in records.items():
             unflushed[name] = unflushed[name][len(flushed) :]

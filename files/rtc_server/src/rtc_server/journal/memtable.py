@@ -10,7 +10,9 @@ for a change of a few hundred bytes; flushed together, the changes of a project 
 
 from __future__ import annotations
 
+import bisect
 import itertools
+import math
 import sqlite3
 from collections.abc import Iterable, Mapping
 
@@ -76,12 +78,23 @@ def load_unflushed(db: sqlite3.Connection, batches: list[tuple[int, str]]) -> di
     return unflushed
 
 
-def take_first(unflushed: Mapping[str, Iterable[Record]], count: int) -> dict[str, list[Record]]:
-    """The first ``count`` of the unflushed records, project by project."""
+def take_first(
+    unflushed: Mapping[str, Iterable[Record]], count: int, most_bytes: float = math.inf
+) -> dict[str, list[Record]]:
+    """The first ``count`` of the unflushed records, project by project; fewer when they take more than ``most_bytes``,
+    but at least one."""
     taken: dict[str, list[Record]] = {}
     for name, records in unflushed.items():
-        taken[name] = list(itertools.islice(records, count))
-        count -= len(taken[name])
+        some = taken[name] = list(itertools.islice(records, count))
+        sizes = list(itertools.accumulate(map(len, some)))
+        if sizes and sizes[-1] > most_bytes:
+            fitting = bisect.bisect_right(sizes, most_bytes)
+            del some[fitting or (1 if len(taken) == 1 else 0) :]
+            if not some:
+                del taken[name]
+            break
+        count -= len(some)
+        most_bytes -= sizes[-1] if sizes else 0
         if count <= 0:
             break
     return taken

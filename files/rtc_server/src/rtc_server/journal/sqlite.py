@@ -19,17 +19,19 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from . import memtable, schema, wal
-from .base import Change, Head, JournalError, JournalInUse, OnOutcomes, Outcome, Snapshot, Submission
+from .base import NO_LIMITS, Change, Head, JournalError, JournalInUse, JournalLimits, OnOutcomes, Outcome, Snapshot
 from .lock import resolve
 from .record import Record, decode_record
 from .schema import SPAN
+from .waiting import Waiting
 from .writer import RETRY, JournalRequest, Writer
 
 _T = TypeVar("_T")
 
-MAX_BATCH = 4096  # requests handed over at once
+MAX_BATCH = 1024  # requests handed over at once
+MAX_BATCH_BYTES = 1 << 20  # of them: what a disk writes within some milliseconds
 MAX_WAITING = 50_000  # requests waiting for a batch
-MAX_WAITING_BYTES = 64 << 20
+MAX_WAITING_BYTES = 32 << 20
 _IDLE = 0.1  # seconds without a batch, after which maintenance runs
 
 
@@ -37,12 +39,11 @@ class SqliteJournal:
     """:class:`~rtc_server.journal.base.Journal` on the file at ``path``. Tests pass a writer that they can look
     into."""
 
-    def __init__(self, path: str, writer: Writer | None = None) -> None:
+    def __init__(self, path: str, writer: Writer | None = None, limits: JournalLimits = NO_LIMITS) -> None:
         self.path = resolve(path)
-        self._writer = writer or Writer(self.path)
+        self._writer = writer or Writer(self.path, limits)
         self._queue: queue.SimpleQueue[Sequence[JournalRequest] | None] = queue.SimpleQueue()
-        self._waiting: list[JournalRequest] = []
-        self._waiting_bytes = 0
+        self._waiting = Waiting()
         self._busy = False
         self._closing = False
         self._idle = asyncio.Event()
@@ -56,6 +57,11 @@ class SqliteJournal:
     def fault(self) -> str | None:
         """Why changes are refused at present, or None."""
         return self._writer.fault
+
+    @property
+    def is_disk_full(self) -> bool:
+        """Whether changes are refused because the disk is nearly full."""
+        return self._writer.is_disk_full
 
     @property
     def alive(self) -> bool:
@@ -98,7 +104,7 @@ class SqliteJournal:
         self._writer.unlock()
 
     def _probe(self) -> None:
-        if self.fault is not None and not self._busy:
+        if (self.fault is not None or self.is_disk_full) and not self._busy:
             self._queue.put(())
         if not self._closing:
             self._probe_timer = self._loop.call_later(RETRY, self._probe)
@@ -106,12 +112,9 @@ class SqliteJournal:
     # --- writing ------------------------------------------------------------------------------
 
     def submit(self, request: JournalRequest) -> bool:
-        """Queue for the next batch; False when too much is waiting already."""
-        size = _size(request)
-        if len(self._waiting) >= MAX_WAITING or (self._waiting and self._waiting_bytes + size > MAX_WAITING_BYTES):
+        """Queue for the next batch; False when too much is waiting, of everybody or of this user."""
+        if not self._waiting.add(request, MAX_WAITING, MAX_WAITING_BYTES):
             return False
-        self._waiting.append(request)
-        self._waiting_bytes += size
         if not self._busy:
             self._busy = True
             self._idle.clear()
@@ -119,13 +122,7 @@ class SqliteJournal:
         return True
 
     def _hand_over(self) -> None:
-        batch = self._waiting
-        if len(batch) > MAX_BATCH:
-            batch, self._waiting = batch[:MAX_BATCH], batch[MAX_BATCH:]
-            self._waiting_bytes -= sum([_size(request) for request in batch])
-        else:
-            self._waiting, self._waiting_bytes = [], 0
-        self._queue.put(batch)
+        self._queue.put(self._waiting.take(MAX_BATCH, MAX_BATCH_BYTES))
 
     def _done(self, found: list[Outcome], outcomes: list[Outcome]) -> None:
         self.batches += 1
@@ -205,10 +202,6 @@ class SqliteJournal:
         if self._read_db is not None:
             self._read_db.close()
             self._read_db = None
-
-
-def _size(request: JournalRequest) -> int:
-    return len(request.data if isinstance(request, Submission) else request.snapshot.data)
 
 
 def _read_head(db: sqlite3.Connection, project: str, unflushed: list[Record]) -> Head:

@@ -12,8 +12,10 @@ import time
 from collections.abc import Iterable, Sequence
 
 from . import checkpoint, flush, memtable, schema, wal
-from .base import Change, Compact, JournalError, JournalInUse, Outcome, Submission
+from .base import NO_LIMITS, Change, Compact, JournalError, JournalInUse, JournalLimits, Outcome, Submission
 from .checkpoint import Checkpoint
+from .deletions import Deletions
+from .guard import Guard, refuse_unnumbered
 from .late import LateChanges
 from .lock import Lock, resolve
 from .loss import REMEDY
@@ -21,6 +23,7 @@ from .memtable import MemTable, ProjectRecords
 from .record import Record, decode_record, encode_record, find_record
 from .same_change import answer_again
 from .schema import MAX_PROJECTS, SPAN
+from .sizes import ProjectSize, ProjectState, Sizes, measure_change
 
 logger = logging.getLogger(__name__)
 
@@ -32,27 +35,15 @@ RETRY = 1.0  # seconds between attempts to write again after a failure
 MAX_UNFLUSHED = 200_000
 MAX_UNFLUSHED_BYTES = 64 << 20
 MAX_WAL_BYTES = 96 << 20
-_DELETE_BATCH = 5_000  # compacted changes deleted between two commits
 _PAGE = 4096  # bytes that SQLite writes at least for a change
 _MAX_PROJECTS = 100_000
 _MAX_PATIENCE = 60.0  # seconds between checks of a file that is damaged
 
 
-class _ProjectState:
-    """A project's number, its last revision, and whether some of its changes are flushed."""
-
-    __slots__ = ("flushed", "number", "revision")
-
-    def __init__(self, number: int, revision: int, flushed: bool) -> None:
-        self.number = number
-        self.revision = revision
-        self.flushed = flushed
-
-
 class Writer:
     """One journal. Only the committing thread calls it, apart from :meth:`copy_unflushed`."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, limits: JournalLimits = NO_LIMITS) -> None:
         self.path = path = resolve(path)
         self.fault: str | None = None
         self.in_use = False
@@ -60,7 +51,7 @@ class Writer:
         self._db: sqlite3.Connection | None = None
         self._anchor: sqlite3.Connection | None = None  # while it is open, closing _db is no checkpoint
         self._distrusted = True  # SQLite's own WAL may have pages that could not be synced
-        self._projects: dict[str, _ProjectState] = {}
+        self._projects: dict[str, ProjectState] = {}
         self._wal: wal.Wal | None = None
         # What is being flushed, which the other file of the write-ahead log has, and what is in the file that is
         # written. One pair, so that a reader never sees one without the other.
@@ -68,12 +59,19 @@ class Writer:
         self._unflushed = self._unflushed_bytes = 0  # changes in both memtables, and bytes of their records
         self._sqlite_wal_bytes = 0  # roughly, in SQLite's own WAL
         self._checkpoint = Checkpoint(path)
-        self._compacted: list[tuple[int, int]] = []  # number, base: changes up to the base can be deleted
+        self._deletions = Deletions()
+        self._sizes = Sizes()  # of the projects in _projects
+        self._guard = Guard(path, limits)
         self._known = False  # the memtables are what is not flushed
         self._late = LateChanges()
         self._found: list[Outcome] = []
         self._retry_at = 0.0
         self._suspect = False  # the file is damaged, until a check finds that it is not
+
+    @property
+    def is_disk_full(self) -> bool:
+        """Whether changes are refused because the journal needs the space that is left."""
+        return self._guard.space.is_short
 
     def open(self) -> sqlite3.Connection:
         """The connection. Raises JournalError, sqlite3.Error, OSError."""
@@ -106,6 +104,7 @@ class Writer:
         self._memtables = ({}, {})
         self._unflushed = self._unflushed_bytes = 0
         self._projects.clear()
+        self._sizes.clear()
         self._wal = wal.Wal(self.path, log_id)
         schema.set_meta(db, "filed", self._wal.flushed)  # from here on, files that are gone were lost
         self._known = True
@@ -163,7 +162,7 @@ class Writer:
 
     def _has_maintenance(self) -> bool:
         wal_used = self._wal is not None and self._wal.used > 0
-        return bool(self._unflushed or self._compacted or self._sqlite_wal_bytes or wal_used)
+        return bool(self._unflushed or self._deletions or self._sqlite_wal_bytes or wal_used)
 
     def unlock(self) -> None:
         """Let another process have the journal."""
@@ -194,10 +193,14 @@ class Writer:
         if self.fault is not None and (self._suspect or time.monotonic() < self._retry_at):
             return self._refuse(batch)
         outcomes: list[Outcome] = []
+        guard = self._guard
         try:
             db = self.open()
+            is_short = guard.begin(batch, self._unflushed_bytes, self._sqlite_wal_bytes)
             for is_change, group in itertools.groupby(batch, lambda r: isinstance(r, Submission)):
-                if is_change:
+                if is_short and (is_change or guard.space.is_nearly_gone):
+                    outcomes += guard.refuse_for_space(group)
+                elif is_change:
                     outcomes += self._accept(db, list(group))  # type: ignore[arg-type]
                 else:
                     outcomes += [self._compact(db, request) for request in group]  # type: ignore[arg-type]
@@ -206,11 +209,13 @@ class Writer:
             return outcomes + self._refuse(batch[len(outcomes) :])
         if len(self._projects) > _MAX_PROJECTS:
             self._projects.clear()
+            self._sizes.clear()
         self._clear_fault()
         return outcomes
 
     def probe(self) -> None:
         """Try to write something, to learn whether the cause of a fault is gone."""
+        self._guard.begin((), self._unflushed_bytes, self._sqlite_wal_bytes)
         if time.monotonic() < self._retry_at:
             return
         patience = 0.0
@@ -229,23 +234,28 @@ class Writer:
         else:
             self._clear_fault()
 
-    def _load_state(self, db: sqlite3.Connection, name: str) -> _ProjectState | None:
+    def _load_state(self, db: sqlite3.Connection, name: str) -> ProjectState | None:
         """What is known of a project, which is made if need be; None when there is no number for it."""
         state = self._projects.get(name)
         if state is None:
-            row = db.execute("SELECT number, revision FROM project WHERE name=?", (name,)).fetchone()
+            row = db.execute(
+                "SELECT number, revision, base, length(CAST(snapshot AS BLOB)) FROM project WHERE name=?", (name,)
+            ).fetchone()
             if row is None:
                 (number,) = db.execute("SELECT coalesce(max(number), 0) + 1 FROM project").fetchone()
                 if number < MAX_PROJECTS:
                     db.execute("INSERT INTO project (number, name) VALUES (?,?)", (number, name))
-                row = number, 0
-            number, flushed_revision = row
+                row = number, 0, 0, 0
+            number, flushed_revision, base, snapshot = row
             if number >= MAX_PROJECTS:
                 return None
             flushing, active = self._memtables
             waiting = active.get(name) or flushing.get(name)
             revision = decode_record(waiting.records[-1])[1].revision if waiting else flushed_revision
-            state = self._projects[name] = _ProjectState(number, revision, flushed_revision > 0)
+            unflushed = [r for records in (flushing.get(name), active.get(name)) if records for r in records.records]
+            size = ProjectSize(number, base, flushed_revision, unflushed, snapshot or 0)
+            self._sizes.add(number, size)
+            state = self._projects[name] = ProjectState(number, revision, flushed_revision > 0, size)
         return state
 
     def _accept(self, db: sqlite3.Connection, requests: list[Submission]) -> list[Outcome]:
@@ -256,19 +266,24 @@ class Writer:
         except KeyError:  # new projects are one transaction, before a batch refers to their numbers
             with schema.transaction(db):
                 loaded = [self._load_state(db, request.project) for request in requests]
-            outcomes += [_refuse_project(r) for r, state in zip(requests, loaded, strict=True) if state is None]
+            outcomes += [refuse_unnumbered(r) for r, state in zip(requests, loaded, strict=True) if state is None]
             requests = [request for request, state in zip(requests, loaded, strict=True) if state is not None]
             states = [state for state in loaded if state is not None]
         flushed = self._find_flushed(db, requests, states)
         _, active = self._memtables
         batch: list[Record] = []
         destinations: list[ProjectRecords] = []  # of the records in the batch
-        now = int(time.time() * 1000)
+        now, quota = int(time.time() * 1000), self._guard.project_bytes
         for request, state in zip(requests, states, strict=True):
             earlier = self._find_earlier(request, state.number, batch, flushed)
             if earlier is not None:
                 outcomes.append(answer_again(request, earlier))
                 continue
+            size = measure_change(request.data)
+            if state.size.bytes + size > quota:
+                outcomes.append(self._guard.refuse_project(request))
+                continue
+            state.size.bytes += size
             records = active.get(request.project)
             if records is None:
                 records = active[request.project] = ProjectRecords()
@@ -315,7 +330,7 @@ class Writer:
             records.records.append(record)
 
     def _find_flushed(
-        self, db: sqlite3.Connection, requests: list[Submission], states: list[_ProjectState]
+        self, db: sqlite3.Connection, requests: list[Submission], states: list[ProjectState]
     ) -> dict[tuple[int, str, str], Change]:
         """Those of the requested changes that are flushed already, by project number, user and id."""
         keys = [(s.number, request.user, request.id) for request, s in zip(requests, states, strict=True) if s.flushed]
@@ -329,28 +344,30 @@ class Writer:
     def _compact(self, db: sqlite3.Connection, request: Compact) -> Outcome:
         state = self._load_state(db, request.project)
         if state is None:
-            return _refuse_project(request)
+            return refuse_unnumbered(request)
         at = request.snapshot.revision
         base, last = db.execute(
             "SELECT base, snapshot_revision FROM project WHERE number=?", (state.number,)
         ).fetchone()
         if at == last and self._is_snapshot(db, state.number, request.snapshot.data):
-            self._compacted.append((state.number, base))
+            self._deletions.add(state.number, base)
             return Outcome(request, at, base=base)  # it failed, and was kept all the same
         if not last < at <= state.revision:
             message = f"a snapshot is of a revision after {last} and not after {state.revision}"
             return Outcome(request, code="stale", message=message)
-        base = max(base, at - request.keep)
+        keep = request.keep if 2 * state.size.bytes < self._guard.project_bytes else 0
+        base = max(base, at - keep)
         for table in self._memtables:  # what is deleted up to the base must have been flushed
             while request.project in table:
-                records = table[request.project].records[: flush.FLUSH_BATCH]
-                self._flush(db, table, {request.project: records})
+                records = {request.project: table[request.project].records}
+                self._flush(db, table, memtable.take_first(records, flush.FLUSH_BATCH, flush.FLUSH_BYTES))
         db.execute(
             "UPDATE project SET snapshot=?, snapshot_revision=?, base=? WHERE number=?",
             (request.snapshot.data, at, base, state.number),
         )
         self._sqlite_wal_bytes += len(request.snapshot.data)
-        self._compacted.append((state.number, base))
+        state.size.replace_snapshot(request.snapshot.data)
+        self._deletions.add(state.number, base)
         return Outcome(request, at, base=base)
 
     @staticmethod
@@ -370,6 +387,10 @@ class Writer:
         try:
             while left > 0 and self._is_over_limit(self._wal):
                 left -= max(1, self._flush_some(self._db))
+            if self._sizes:
+                self._sizes.count_some(self._db)
+            if self._guard.refused_project and self._deletions:  # it waits for these
+                self._sqlite_wal_bytes += self._deletions.delete_some(self._db, self._sizes)
             if self._sqlite_wal_bytes > checkpoint.BEGIN and self._checkpoint.advance():
                 self._finish_checkpoint(self._db)
             self._wal.extend()
@@ -389,13 +410,18 @@ class Writer:
         if self.fault is not None or self._db is None or self._wal is None:
             return None
         try:
-            if self._wal.preallocate():  # first of all: it makes the next commits faster
+            if (
+                not self._guard.space.is_scarce and self._wal.preallocate()
+            ):  # first of all: it makes the next commits faster
                 return 0.0
             if self._unflushed or self._wal.used:
                 self._flush_some(self._db)
                 return 0.0
-            if self._compacted:
-                self._delete_some(self._db)
+            if self._deletions:
+                self._sqlite_wal_bytes += self._deletions.delete_some(self._db, self._sizes)
+                return 0.0
+            if self._sizes:
+                self._sizes.count_some(self._db)
                 return 0.0
             if self._sqlite_wal_bytes > checkpoint.SMALL and not self._checkpoint.advance():
                 return 0.05
@@ -413,7 +439,7 @@ class Writer:
             self._wal.rotate()
             self._memtables = flushing, active = active, {}
         waiting = {name: records.records for name, records in flushing.items()}
-        flushed = self._flush(db, flushing, memtable.take_first(waiting, flush.FLUSH_BATCH))
+        flushed = self._flush(db, flushing, memtable.take_first(waiting, flush.FLUSH_BATCH, flush.FLUSH_BYTES))
         if not flushing:
             # A synced transaction takes the unsynced ones before it along, so what it says is true once it is there.
             schema.set_meta(db, "filed", self._wal.flushed)
@@ -435,20 +461,6 @@ class Writer:
             if name in self._projects:
                 self._projects[name].flushed = True
         return sum(map(len, some.values()))
-
-    def _delete_some(self, db: sqlite3.Connection) -> None:
-        """Delete some compacted changes."""
-        number, base = self._compacted[0]
-        low = number * SPAN
-        row = db.execute(
-            "SELECT max(key) FROM (SELECT key FROM change WHERE key>? AND key<=? ORDER BY key LIMIT ?)",
-            (low, low + base, _DELETE_BATCH),
-        ).fetchone()
-        if row[0] is None:
-            del self._compacted[0]
-        else:
-            with schema.unsynced_transaction(db):
-                db.execute("DELETE FROM change WHERE key>? AND key<=?", (low, row[0]))
 
     def _finish_checkpoint(self, db: sqlite3.Connection) -> None:
         """Checkpoint what the passes have left of SQLite's own WAL."""
@@ -472,6 +484,7 @@ class Writer:
         self.fault = reason
         self._retry_at = time.monotonic() + RETRY
         self._projects.clear()
+        self._sizes.clear()
         if self._wal is not None:
             self._late.note_failure(self._wal)
         self.close()  # rolls back
@@ -485,8 +498,3 @@ class Writer:
     def _refuse(self, batch: Iterable[JournalRequest]) -> list[Outcome]:
         message = "changes cannot be kept at present; try again"
         return [Outcome(r, code="unavailable", message=message) for r in batch]
-
-
-def _refuse_project(request: JournalRequest) -> Outcome:
-    message = "the journal has no number left for this project"
-    return Outcome(request, code="unavailable", message=message)

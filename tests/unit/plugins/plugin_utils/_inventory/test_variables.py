@@ -122,3 +122,47 @@ def test_a_value_for_each_application():
     assert (confluence.server_name, jira.server_name) == ("", "jira.example.com")
     assert not inventory_variables.is_common(variables, "port")
     assert inventory_variables.is_common({"rtc_port": 9100}, "port")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, {}),
+        ({"connections": 2000}, {"connections": 2000}),
+        ({"connections": "2000", "changes_per_second": "0.5"}, {"connections": 2000, "changes_per_second": 0.5}),
+        ({"changes_per_second": 5}, {"changes_per_second": 5}),
+        ({"confluence": {"connections": 5}, "jira": {"connections": 6}}, {"connections": 5}),
+        ({"jira": {"connections": 6}}, {}),
+        ({"reserve_bytes": 0}, {"reserve_bytes": 0}),
+        ({"payload_bytes": 200_000, "change_bytes": 1000, "snapshot_bytes": 200_000},
+         {"payload_bytes": 200_000, "change_bytes": 1000, "snapshot_bytes": 200_000}),
+    ],
+)  # fmt: skip
+def test_limits(given, expected):
+    settings, problems = read(limits=given)
+    assert (settings.limits, problems) == (expected, [])
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"conections": 5}, "'conections' is not a limit of the RTC server. Did you mean connections?"),
+        ({1: 5}, "'1' is not a limit"),
+        (["connections"], "a dictionary of limits is expected"), ("connections", "a dictionary"), (5, "a dictionary"),
+        ({"connections": 0}, "connections has to be a whole number from 1 to 1000000, not '0'"),
+        ({"connections": -1}, "not '-1'"), ({"connections": 1.5}, "whole number"), ({"connections": True}, "'True'"),
+        ({"connections": None}, "'None'"), ({"connections": "many"}, "'many'"), ({"connections": [1]}, "'[1]'"),
+        ({"connections": 10**400}, "whole number"), ({"connections": "1e3"}, "whole number"),
+        ({"changes_per_second": float("nan")}, "from 0.01 to 1000000, not 'nan'"),
+        ({"changes_per_second": "inf"}, "not 'inf'"), ({"changes_per_second": 0}, "not '0'"),
+        ({"changes_per_second": False}, "not 'False'"), ({"project_bytes": 99_999}, "from 100000 to 1125899906842624"),
+        ({"change_bytes": 2_000_000}, "change_bytes (2000000) is larger than payload_bytes (1000000)"),
+        ({"payload_bytes": 500_000}, "snapshot_bytes (900000) is larger than payload_bytes (500000)"),
+        ({"confluence": {"x": 1}, "jira": {}}, "'x' is not a limit"),
+    ],
+)  # fmt: skip
+def test_limits_that_cannot_be(given, text):
+    settings, problems = read(limits=given)
+    assert settings.limits == {}
+    assert [(p.id, p.variable) for p in problems] == [("RTC102", "rtc_limits")]
+    assert text in problems[0].message

@@ -85,6 +85,7 @@ def test_nothing_in_a_state_can_be_set_again(base):
         # One that one decision depends on, with its evidence.
         ({"vars.jira1.rtc_origins": ["https://other.example.com"]},
          {"sites.0.nodes.0.service.origins.0", "sites.0.nodes.0.service.evidence.origins"}),
+        ({"vars.jira1.rtc_limits": {"connections": 99}}, {"sites.0.nodes.0.service.limits.connections"}),
         ({"facts.jira1.applications.0.server_xml.mtime": 1700009000}, {"sites.0.nodes.0.restart.reasons.0"}),
         ({"vars.jira1.rtc_listen": ["10.0.0.9"]},
          {"sites.0.proxy.rtc.plan.listen.0", "sites.0.proxy.rtc.evidence.listen"}),
