@@ -64,13 +64,21 @@ sanity: collection ## ansible-test sanity and units
 	@$(BIN)/python tools/run_tests.py sanity units
 
 .PHONY: test-rtc
-test-rtc: collection ## The RTC server's tests in their long form, with their figures (about half an hour)
+test-rtc: collection ## The RTC server's tests in their long form, with their figures (about an hour)
 	@tools/packages
 	@$(BIN)/python tests/rtc_server/run_all.py
 
+.PHONY: soak
+soak: collection ## The RTC server under mixed load with attacks and kills: RTC_SOAK=60 minutes
+	@RTC_SOAK=$${RTC_SOAK:-60} $(BIN)/python -m pytest -q -s tests/rtc_server/test_soak.py
+
 .PHONY: molecule
-molecule: collection ## A Molecule scenario on real hosts: SCENARIO=default, hostile, faults or fleet
-	@$(BIN)/python tools/run_tests.py $(subst default,molecule,$(or $(SCENARIO),default))
+molecule: collection ## A Molecule scenario on real hosts: SCENARIO=default, runs, hostile, faults or fleet
+	@$(BIN)/python tools/run_tests.py $(subst runs,course-long,$(subst default,molecule,$(or $(SCENARIO),default)))
+
+.PHONY: versions
+versions: collection ## The playbooks under each supported ansible-core, with pip and the Pythons that are there
+	@$(BIN)/python tools/run_tests.py versions
 
 .PHONY: test-all
 test-all: collection ## make test, and the long scenarios: faults, every topology
@@ -86,7 +94,7 @@ bench-modules: collection ## tomcat_connector and java_truststore beside communi
 	@cd tests && $(CURDIR)/$(BIN)/python -m bench.run_modules
 
 .PHONY: bench-rtc
-bench-rtc: setup ## The RTC server beside Node, netty and python-socketio; with TLS, with uvloop (about an hour)
+bench-rtc: setup ## The RTC server beside Node, netty, python-socketio; with TLS, uvloop, an old journal (over an hour)
 	@tools/packages
 	@PYTHONPATH=files/rtc_server/src $(BIN)/python tests/bench/rtc/bench.py $(ARGS)
 

@@ -26,7 +26,7 @@ UNTESTED = {"EL": " (SELinux and firewalld untested)"}  # platform -> what was n
 DEFAULTS = {
     "undoable": (
         "undo_dir",
-        "/var/lib/collab-rtc/undo/{{ rtc_run }}",
+        "/var/lib/collab-rtc/undo/{{ rtc_plan.run }}",
         "records each file before its first change, for `collab.rtc.rollback`",
     ),
     "writing": (
@@ -47,7 +47,7 @@ def render(role: Path) -> str:
 
     :raises ValueError: the argument specification lacks a part of the README.
     """
-    spec = _load(role / "meta/argument_specs.yml")["argument_specs"]["main"]
+    (spec,) = _load(role / "meta/argument_specs.yml")["argument_specs"].values()
     meta = _load(role / "meta/main.yml")
     purpose, labelled = split_description(spec["description"])
     missing = [label for label in LABELS if label not in labelled] + ([] if spec.get("examples") else ["examples"])

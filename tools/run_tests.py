@@ -130,16 +130,25 @@ SUITES = [
     Suite("proxies", "real nginx, Apache, HAProxy", pytest("tests/proxies", workers="0"), read_pytest),
     Suite("attacks", "root's files under attack", pytest("tests/attacks", workers="0"), read_pytest),
     Suite("bench", "the benchmarks start, in small", pytest("tests/bench", workers="0"), read_pytest),
-    Suite("ansible-lint", "production profile", tool("ansible-lint", "--offline"), read_gate),
+    Suite("runs", "the playbooks on hosts that fail", pytest("tests/runs"), read_pytest),
+    # A home of its own: ansible-lint prefers a collection that somebody has installed in theirs.
+    Suite("ansible-lint", "production profile", tool("ansible-lint", "--offline"), read_gate,
+          environment={"ANSIBLE_HOME": str(ROOT / ".build/ansible")}),
     Suite("sanity", "ansible-test sanity",
           tool("ansible-test", "sanity", "--local", "--python", "3.11", "plugins/", "tests/unit/"),
           read_sanity, TREE, prepare=prepare_ansible_test),
     Suite("units", "ansible-test units", tool("ansible-test", "units", "--local", "--python", "3.11"),
           read_pytest, TREE, prepare=prepare_ansible_test),
     Suite("molecule", "one site on a real host", tool("python", "tools/run_molecule.py", "default"), read_molecule),
+    Suite("course", "runs on five real hosts, short form", tool("python", "tools/run_molecule.py", "runs"),
+          read_molecule, environment={"RTC_RUNS": "short"}),
     # Not in `make test` as long as attacks succeed.
     Suite("hostile", "attacks on a real host while it runs", tool("python", "tools/run_molecule.py", "hostile"),
           read_molecule, extra="make molecule SCENARIO=hostile"),
+    Suite("course-long", "each failure on five real hosts", tool("python", "tools/run_molecule.py", "runs"),
+          read_molecule, extra="make molecule SCENARIO=runs"),
+    Suite("versions", "the playbooks under ansible-core 2.16 to 2.20", pytest("tests/runs"), read_pytest,
+          environment={"RTC_ANSIBLE": "2.16 2.18 own 2.20"}, extra="make versions"),
     Suite("faults", "each fault is diagnosed", tool("python", "tools/run_molecule.py", "faults"),
           read_molecule, extra="make molecule SCENARIO=faults"),
     Suite("fleet", "every topology on real hosts", tool("python", "tools/run_molecule.py", "fleet"),
@@ -148,7 +157,8 @@ SUITES = [
 
 # What is no suite of this table, and its command.
 ELSEWHERE = {
-    "the RTC server in its long form, half an hour": "make test-rtc",
+    "the RTC server in its long form, an hour": "make test-rtc",
+    "the RTC server under mixed load with attacks and kills, an hour": "make soak",
     "modules beside their peers": "make bench-modules",
     "the RTC server beside its peers, an hour": "make bench-rtc",
 }

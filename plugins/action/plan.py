@@ -4,18 +4,21 @@
 
 from __future__ import annotations
 
+import getpass
 import os
+import platform
 import secrets
 import time
 from collections.abc import Mapping
 from typing import Any
 
-from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.errors import AnsibleActionFail, AnsibleError, AnsiblePromptInterrupt, AnsiblePromptNoninteractive
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.collab.rtc.plugins.module_utils import _facts
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings import catalog, evaluate
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory import tls_files, variables
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.tls_files import GivenTls
@@ -23,10 +26,15 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables im
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import build, decide, load_inventory, topology
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import PlanInput
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import Plan
-from ansible_collections.collab.rtc.plugins.plugin_utils._report import json_file
+from ansible_collections.collab.rtc.plugins.plugin_utils._report import json_file, show
 from ansible_collections.collab.rtc.plugins.plugin_utils._report import text as report_text
+from ansible_collections.collab.rtc.plugins.plugin_utils._run import course, steps, tags
 
-DETECTED = "rtc_detected"  # what the role plan registers on every host
+QUESTION = "Apply this plan? Type yes to go on, anything else to leave all as it is: "
+NO_TERMINAL = (
+    "rtc_confirm is true, and there is no terminal to ask at. Look at the plan with collab.rtc.plan, then run"
+    " collab.rtc.site with -e rtc_confirm=false"
+)
 
 
 def make_plan(plan_input: PlanInput) -> Plan:
@@ -39,13 +47,16 @@ def make_plan(plan_input: PlanInput) -> Plan:
     plan = build.build_plan(state, plan_input.facts)
     plan.findings = evaluate.evaluate(plan_input, classification, state)
     evaluate.mute(plan.findings, plan_input, state)
+    plan.stopped = course.stop_sites(plan, plan_input)
+    limits = [item.max_failures for known in plan_input.settings.values() for item in known.values()]
+    plan.max_failures = min((limit for limit in limits if limit), default=0)
     return plan
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
     """Makes the plan from the facts and variables of all hosts; no remote call."""
 
-    _VALID_ARGS = frozenset({"facts", "fail_on_errors", "file", "show"})
+    _VALID_ARGS = frozenset({"confirm", "facts", "fail_on_errors", "file", "show"})
     _requires_connection = False
     _supports_check_mode = True
 
@@ -60,38 +71,67 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
                 " Put the application's host into confluence or jira."
             )
         plan = make_plan(plan_input)
-        data = _facts.to_dict(plan)
+        before = task_vars.get(course.PLAN) or {}
+        if "stopped" in before:  # a run reads its hosts again at its end; what it left alone it left alone
+            plan.stopped = plain(before["stopped"])
+        seen = {*plan_input.facts, *plan_input.failed}
+        plan.left_out = [host for host in course.list_groups_hosts(plan_input.groups) if host not in seen]
         plan_file = self._task.args.get("file") or plan_file
         if plan_file and not self._task.check_mode:
             try:
-                json_file.write_json(plan_file, data, "plan", "rtc_plan_file")
+                json_file.write_json(plan_file, _facts.to_dict(plan), "plan", "rtc_plan_file")
             except RtcError as error:
                 raise AnsibleActionFail(str(error)) from None  # Ansible repeats a cause in its message
-        self._show(plan, plan_input)
+        text, shown = self._show(plan, plan_input)
+        self._confirm(plan, task_vars)
         errors = catalog.list_errors(plan.findings)
-        # The fact is not rtc_run_id: a rollback that is given no id has to undo the latest run, not the one it is in.
-        run = task_vars.get("rtc_run") or task_vars.get("rtc_run_id") or new_run()
-        result.update(
-            changed=False,
-            plan=data,
-            sites=data["sites"],
-            findings=data["findings"],
-            errors=len(errors),
-            ansible_facts={"rtc_plan": data, "rtc_run": run},
-        )
-        if errors and boolean(self._task.args.get("fail_on_errors", True)):
+        failed = boolean(self._task.args.get("fail_on_errors", True)) and self._explain_failure(plan, errors, shown)
+        if failed:
             # The errors alone: Ansible prints all that a failed task returns.
-            return {"changed": False, "failed": True, "errors": len(errors), "msg": report_text.render_errors(errors)}
+            return {"changed": False, "failed": True, "errors": len(errors), "msg": failed}
+        # The id is not in rtc_run_id: a rollback that is given none has to undo the latest run, not the one it is in.
+        run = before.get("run") or task_vars.get("rtc_run_id") or new_run()
+        result.update(changed=False, errors=len(errors), run=run, run_user=name_user(), **_facts.to_dict(plan))
+        if text and not shown:
+            result["text"] = text
         return result
 
-    def _show(self, plan: Plan, plan_input: PlanInput) -> None:
+    def _explain_failure(self, plan: Plan, errors: list[Finding], shown: bool) -> str:
+        """Why the plan fails; "" where it does not. What was printed already is not said again."""
+        if errors and shown:
+            return f"{len(errors)} error{'s' if len(errors) != 1 else ''}; see above. Nothing was changed."
+        if errors:
+            return report_text.render_errors(errors)
+        no_site = self._task.args.get("show") == "plan" and not plan.sites
+        return report_text.render_no_site(plan) if no_site else ""
+
+    def _show(self, plan: Plan, plan_input: PlanInput) -> tuple[str, bool]:
+        """What is asked for as text, and whether it was printed."""
         wanted = self._task.args.get("show", "nothing")
         if wanted not in ("nothing", "detected", "plan"):
             raise AnsibleActionFail(f"The option show is '{wanted}', and has to be nothing, detected or plan.")
+        text = ""
         if wanted == "detected":
-            self._display.display(report_text.render_detected(plan, plan_input.facts))
+            text = report_text.render_detected(plan, plan_input.facts)
         elif wanted == "plan":
-            self._display.display(report_text.render_plan(plan))
+            text = report_text.render_plan(plan)
+        return text, bool(text) and show.show(self._display, text)
+
+    def _confirm(self, plan: Plan, task_vars: dict[str, Any]) -> None:
+        """Ask whether to apply the plan; without a yes all sites are stopped."""
+        going = [site.name for site in plan.sites if site.name not in plan.stopped]
+        asked = boolean(self._task.args.get("confirm", False)) and not self._task.check_mode
+        if not asked or not going or not tags.is_chosen("apply", task_vars):
+            return
+        try:
+            answer = self._display.prompt_until(QUESTION)
+            why = "" if answer.strip().lower() == b"yes" else "the plan was not confirmed"
+        except AnsiblePromptNoninteractive:
+            why = NO_TERMINAL
+        except AnsiblePromptInterrupt:
+            why = "the question was interrupted"
+        if why:
+            plan.stopped.update(dict.fromkeys(going, why))
 
     def _load(self, task_vars: dict[str, Any]) -> tuple[PlanInput, str]:
         """What the plan is made from, and the plan's file as the inventory names it."""
@@ -107,7 +147,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
             facts, why = self._read_facts(host, hostvars, given)
             if facts is not None:
                 plan_input.facts[host] = _facts.from_dict(_facts.HostFacts, facts)
-            elif given is not None or host in in_play:
+            elif given is not None or host in in_play or hostvars[host].get(steps.DETECTED):
                 plan_input.failed[host] = why
             else:
                 continue  # left out by --limit
@@ -121,10 +161,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         if given is not None:
             facts = given.get(host)
             return (plain(facts), "") if facts else (None, "the option facts does not have it.")
-        detected = hostvars[host].get(DETECTED) or {}
+        detected = hostvars[host].get(steps.DETECTED) or {}
         if detected.get("topology"):
             return plain(detected["topology"]), ""
-        return None, str(detected.get("msg") or detected.get("module_stderr") or "it was not reached.").strip()
+        return None, steps.describe_failure(detected, steps.DETECT)["cause"] if detected else "it was not reached."
 
     def _add_host(self, host: str, hostvars: Any, plan_input: PlanInput) -> None:
         strict = any(host in plan_input.groups[kind] for kind in variables.KINDS)
@@ -202,6 +242,15 @@ def plain(value: Any) -> Any:
         if isinstance(value, kind):
             return kind(value)
     return str(value)
+
+
+def name_user() -> str:
+    """Who runs this on which controller, for the undo records: ``anna@controller``."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user id that has no name
+        user = str(os.getuid())
+    return f"{user}@{platform.node()}"
 
 
 def new_run() -> str:

@@ -12,6 +12,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.plugin_utils._release import bundle as bundle_module
+from ansible_collections.collab.rtc.plugins.plugin_utils._report import show
 
 SOURCE = os.path.join(os.path.dirname(__file__), "..", "..", "files", "rtc_server")
 
@@ -27,7 +28,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
             result = self._call(dict(args, name=name), task_vars)
             if result.get("failed") or not result.get("missing") or self._task.check_mode:
                 return result
-            path = path or bundle_module.build(SOURCE, args["python_version"], self._machine(args), self._cache(args))
+            path = path or self._build(args)
         except RtcError as exc:
             raise AnsibleActionFail(str(exc)) from exc
         # The first call may have made the directory, to put the module there. Only the last one made is ever removed
@@ -48,6 +49,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
                 f"The bundle {path} is not on the controller. Build it, or leave rtc_server_bundle out."
             )
         return os.path.basename(path)[: -len(".tar.gz")], path
+
+    def _build(self, args: dict[str, Any]) -> str:
+        """Build the bundle, or take it from the cache; say so, because pip may take minutes."""
+        version, machine = args["python_version"], self._machine(args)
+        show.show(self._display, f"The RTC server for Python {version} ({machine}) is built once on the controller.")
+        return str(bundle_module.build(SOURCE, version, machine, self._cache(args)))
 
     def _call(self, args: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
         result: dict[str, Any] = self._execute_module(

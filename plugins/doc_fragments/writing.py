@@ -30,6 +30,10 @@ options:
     description: After how many days an undo record goes even so. V(0) sets no limit.
     type: int
     default: 400
+  undo_user:
+    description: Who runs this on which controller, for the undo record.
+    type: str
+    default: ""
 attributes:
   action_group:
     description:
@@ -60,6 +64,10 @@ options:
     description: After how many days an undo record goes even so. V(0) sets no limit.
     type: int
     default: 400
+  undo_user:
+    description: Who runs this on which controller, for the undo record.
+    type: str
+    default: ""
 attributes:
   action_group:
     description: Use C(group/collab.rtc.undoable) in C(module_defaults) to set O(undo_dir) for all modules that have it.

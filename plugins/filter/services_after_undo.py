@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from ansible_collections.collab.rtc.plugins.module_utils import _rtc_unit
@@ -18,7 +19,7 @@ author: collab.rtc authors (@collab-rtc)
 description:
   - M(collab.rtc.rtc_undo) restores files. What reads them must start again, and an RTC server whose configuration is
     gone must stop.
-  - All RTC servers, running proxies and applications of the host are named, whichever of their files the undo changed.
+  - Only services that read one of the files are named.
 options:
   _input:
     description: What M(collab.rtc.rtc_undo) returned.
@@ -57,36 +58,98 @@ _value:
       description: Proxies that run. They must reload.
       type: list
       elements: str
+    stopped_proxies:
+      description: Proxies that do not run. One that failed can start again.
+      type: list
+      elements: str
     applications:
       description: Applications. They must restart.
       type: list
       elements: str
+    manual:
+      description: Applications that must restart and have no service, by their directory.
+      type: list
+      elements: str
+    unknown:
+      description: Restored files of which nobody knows who reads them.
+      type: list
+      elements: str
 """
 
-RTC_CONFIGURATION = re.compile(re.escape(_rtc_unit.CONFIG_DIR) + r"/([^/]+)\.toml")
 PROXY_SERVICES = {"nginx": "nginx", "haproxy": "haproxy"}
 APACHE_SERVICES = {"debian": "apache2", "redhat": "httpd"}  # OS family -> service
+# Where the configuration of each proxy is, and the certificates that the collection writes for any of them.
+PROXY_DIRECTORIES = {"nginx": ["/etc/nginx"], "apache": ["/etc/apache2", "/etc/httpd"], "haproxy": ["/etc/haproxy"]}
+PROXY_CERTIFICATES = "/etc/rtc-proxy"
+COMMON = (_rtc_unit.UNIT, f"{_rtc_unit.BASE}/current")  # of all RTC servers
 
 
 def find_services_after_undo(undone: Mapping[str, Any], topology: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The services of a host to act on after an undo, by what must be done with them.
-
-    Those to stop lost their configuration. The others are all RTC servers, running proxies and applications of the
-    host, whichever of their files the undo changed.
-    """
-    configurations = map(RTC_CONFIGURATION.fullmatch, undone.get("removed", []))
-    removed = [name_rtc_service(match.group(1)) for match in configurations if match]
-    deployed = [name_rtc_service(item["instance"]) for item in topology.get("rtc", []) if item["kind"] == "deployed"]
-    return {
-        "removed_rtc": removed,
-        "rtc": [name for name in deployed if name not in removed],
-        "proxies": [
-            name_proxy_service(item["kind"], topology.get("os_family", ""))
-            for item in topology.get("proxies", [])
-            if item["running"]
-        ],
-        "applications": list_application_services(topology.get("applications", [])),
+    """The services of a host to act on after an undo, by what must be done with them: those that read one of the
+    restored files."""
+    removed = [name for path in undone.get("removed", []) if (name := _read_instance(path, whole=True))]
+    found: dict[str, list[str]] = {
+        "removed_rtc": list(dict.fromkeys(name_rtc_service(name) for name in removed)),
+        "rtc": [],
+        "proxies": [],
+        "stopped_proxies": [],
+        "applications": [],
+        "manual": [],
+        "unknown": [],
     }
+    for path in undone.get("paths", []):
+        readers = list(_find_readers(path, topology, removed))
+        for kind, name in readers:
+            if name not in found[kind] and name not in found["removed_rtc"]:
+                found[kind].append(name)
+        if not readers and not _read_instance(path) and path not in COMMON:
+            found["unknown"].append(path)
+    return found
+
+
+def _find_readers(path: str, topology: Mapping[str, Any], removed: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Who reads a file, as pairs of the key in the result and the name."""
+    deployed = [item["instance"] for item in topology.get("rtc", []) if item["kind"] == "deployed"]
+    if path in COMMON:
+        yield from (("rtc", name_rtc_service(name)) for name in [*deployed, *removed])
+    instance = _read_instance(path)
+    if instance in deployed:
+        yield "rtc", name_rtc_service(instance)
+    for item in topology.get("proxies", []):
+        directories = [*PROXY_DIRECTORIES[item["kind"]], PROXY_CERTIFICATES]
+        if item["config"]:
+            directories.append(posixpath.dirname(item["config"]))
+        if any(_is_below(path, directory) for directory in directories):
+            kind = "proxies" if item["running"] else "stopped_proxies"
+            yield kind, name_proxy_service(item["kind"], topology.get("os_family", ""))
+    for item in topology.get("applications", []):
+        if _reads(item, path):
+            service = item["service"]
+            yield ("applications", service["name"]) if service and service["name"] else ("manual", item["install_dir"])
+
+
+def _reads(application: Mapping[str, Any], path: str) -> bool:
+    java = application["java"] or {}
+    store, option = java.get("truststore") or {}, java.get("option") or {}
+    directories = [application["install_dir"], *application["aliases"], application["home"], java.get("home", "")]
+    stores = (store.get("path"), store.get("real_path"), option.get("managed_store"))
+    return path in stores or any(directory and _is_below(path, directory) for directory in directories)
+
+
+def _is_below(path: str, directory: str) -> bool:
+    return path.startswith(directory.rstrip("/") + "/")
+
+
+def _read_instance(path: str, whole: bool = False) -> str:
+    """The RTC server that a file belongs to alone; ``""`` for none.
+
+    :param whole: only where it cannot be without this file: its configuration.
+    """
+    match = re.fullmatch(re.escape(_rtc_unit.CONFIG_DIR) + r"/([^/]+)\.toml", path)
+    if match is None and not whole:
+        match = re.match(re.escape(_rtc_unit.CONFIG_DIR) + "/([^/]+)/", path)
+        match = match or re.match(re.escape(_rtc_unit.UNIT).replace("@", "@([^/]+)") + r"\.d/", path)
+    return match.group(1) if match else ""
 
 
 def name_rtc_service(instance: str) -> str:
@@ -97,12 +160,6 @@ def name_rtc_service(instance: str) -> str:
 def name_proxy_service(kind: str, os_family: str) -> str:
     """The service of a proxy server (``nginx``, ``apache`` or ``haproxy``) as distributions name it."""
     return APACHE_SERVICES.get(os_family, "httpd") if kind == "apache" else PROXY_SERVICES[kind]
-
-
-def list_application_services(applications: Iterable[Mapping[str, Any]]) -> list[str]:
-    """The services of the applications; an unused installation has none."""
-    services = (item["service"] for item in applications)
-    return [service["name"] for service in services if service and service["name"]]
 
 
 class FilterModule:

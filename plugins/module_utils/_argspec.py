@@ -13,5 +13,6 @@ UNDOABLE: dict[str, dict[str, Any]] = {
     "undo_dir": {"type": "path"},
     "undo_keep": {"type": "int", "default": 20},
     "undo_days": {"type": "int", "default": 400},
+    "undo_user": {"type": "str", "default": ""},
 }
 WRITING: dict[str, dict[str, Any]] = {"backup": {"type": "bool", "default": False}, **UNDOABLE}

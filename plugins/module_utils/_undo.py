@@ -7,166 +7,139 @@
 A record is a directory, one for each run and host, that only root can change. ``manifest.jsonl`` has one JSON object
 for each file, in the order in which they were first touched: ``{"path", "kind", "copy", "target", "owner", "walk"}``;
 ``copy`` is the name of the saved file in the directory, ``kind`` is ``file``, ``link`` or ``missing``, ``owner`` is the
-link's, and ``walk`` has owner and inode of each directory on the way to the path. Records of 0.1.0 have no ``owner``
-and no ``walk``.
+link's, and ``walk`` has owner and inode of each directory on the way to the path. Lines ``{"path", "intended"}`` say
+what the run was about to make of it, each before it is done: so an edit that somebody made since can be told from what
+a run wrote, also where a kill came between. Records of 0.1.0 have no ``owner``, no ``walk`` and nothing intended.
+
+``run.json`` says who ran it, and ``undone.json`` that the run was undone, and when: it counts for nothing then.
 
 A file is given back where its path leads to directories of the same owners as then, by the rules of ``_files``. That
-they are the same directories is not demanded: an upgrade of the application exchanges them.
+they are the same directories is not demanded: an upgrade of the application exchanges them. Giving back:
+``_undo_restore``; which records go with time: ``_undo_prune``.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import stat
-from typing import Any
+from typing import Any, Sequence
 
 from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree
-from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
-from ansible_collections.collab.rtc.plugins.module_utils._ownership import user_name
-from ansible_collections.collab.rtc.plugins.module_utils._place import FileError, Place
+from ansible_collections.collab.rtc.plugins.module_utils._place import Place
 
 MANIFEST = "manifest.jsonl"
-_WHAT = "The undo record"
+UNDONE = "undone.json"
+_RUN = "run.json"
+WHAT = "The undo record"
+MISSING = "missing"
 
 
-def record(directory: str | None, path: str) -> None:
-    """Save what ``path`` is now, once a run; call it before the first change. ``None`` records nothing.
+def record(directory: str | None, path: str, intended: bytes | str | None) -> None:
+    """Save what ``path`` is now, once a run, and what it is about to become; call it before each change.
 
     A symbolic link is recorded as the link, and the file it names as a file of its own: undo gives both back.
 
+    :param directory: the record; ``None`` records nothing.
+    :param intended: the new content; for a link, where it is to lead; ``None``: it is to be removed.
     :raises RtcError: somebody else can change the record, or the path must not be touched.
     """
     if not directory:
         return
     _files_tree.make_directory(directory, 0o700)
-    _files_tree.require_own(directory, _WHAT)
+    _files_tree.require_own(directory, WHAT)
     known = {entry["path"] for entry in entries(directory)}
+    lines = []
     with Place(path, follow=False) as place:
         if place.target and path not in known:
             owner = place.info.st_uid if place.info else -1
             link = {"path": path, "kind": "link", "target": place.target, "owner": owner}
-            _append(directory, {**link, "walk": place.steps[:-1]})
+            lines.append({**link, "walk": place.steps[:-1]})
     with Place(path) as place:
         # Where directories are missing too, the place is the outermost of them; what is recorded is the file.
         real, walk = "/".join([place.path, *place.missing[1:]]), place.directories()
         # A link to a directory: the link is all that we ever change.
-        if real in known or (place.info is not None and stat.S_ISDIR(place.info.st_mode)):
-            return
-        if place.info is None:
-            _append(directory, {"path": real, "kind": "missing", "walk": walk})
-            return
-        whole = _files.read_whole(place)
-        copy = f"{len(known):04d}-{os.path.basename(real)[-200:]}"
-        with Place(os.path.join(directory, copy), follow=False) as saved:
-            _files.put_copy(saved, saved.name, whole)
-        _append(directory, {"path": real, "kind": "file", "copy": copy, "walk": walk})
+        directly = place.info is None or not stat.S_ISDIR(place.info.st_mode)
+        if directly and real not in known:
+            if place.info is None:
+                lines.append({"path": real, "kind": "missing", "walk": walk})
+            else:
+                whole = _files.read_whole(place)
+                copy = f"{len(known):04d}-{os.path.basename(real)[-200:]}"
+                with Place(os.path.join(directory, copy), follow=False) as saved:
+                    _files.put_copy(saved, saved.name, whole)
+                lines.append({"path": real, "kind": "file", "copy": copy, "walk": walk})
+    state = MISSING if intended is None else f"link:{intended}" if isinstance(intended, str) else digest(intended)
+    recorded = known | {line["path"] for line in lines}
+    lines.append({"path": real if isinstance(intended, bytes) or path not in recorded else path, "intended": state})
+    _append(directory, lines)
 
 
 def entries(directory: str) -> list[dict[str, Any]]:
-    """The record's entries, oldest first; an entry cut short by a kill was never acted on and is left out."""
+    """The record's entries, oldest first; ``intended`` of each has all that the run meant to make of the file.
+
+    An entry cut short by a kill was never acted on and is left out.
+    """
     text = (_files.read_existing(os.path.join(directory, MANIFEST)) or b"").decode("utf-8", "surrogateescape")
-    found = []
+    found: dict[str, dict[str, Any]] = {}
     for line in text.split("\n")[:-1]:
         with contextlib.suppress(ValueError):
-            found.append(json.loads(line))
-    return found
+            one = json.loads(line)
+            if "kind" in one:
+                found[one["path"]] = one
+            elif one["path"] in found:
+                found[one["path"]].setdefault("intended", []).append(one["intended"])
+    return list(found.values())
 
 
-def restore(directory: str, notes: list[str] | None = None) -> list[str]:
-    """Give every recorded file back its bytes, owner and mode, newest first; files that we made are removed.
+def list_runs(path: str) -> list[str]:
+    """Names of the runs that changed something, oldest first (names begin with the time).
 
-    :param notes: gets what is worth knowing: directories that are others than then.
-    :returns: the paths that differed and were changed.
-    :raises RtcError: there is no such record, or somebody else can change it, or a saved copy is missing (nothing is
-        changed then); or a path must not be touched any more (all others are given back).
+    :param path: the directory of all records.
     """
-    found = entries(directory)
-    if not found:
-        raise RtcError(f"{directory} holds no undo record.", "List the runs of this host, and name one of them.")
-    _files_tree.require_own(directory, _WHAT)
-    for entry in found:
-        if entry["kind"] == "file" and _files.look(os.path.join(directory, entry["copy"])) is None:
-            raise RtcError(f"The undo record {directory} has lost its copy of {entry['path']}.", "Restore it by hand.")
-    changed, refused = [], []
-    for entry in reversed(found):
-        try:
-            if _give_back(directory, entry, notes):
-                changed.append(entry["path"])
-        except RtcError as exc:
-            refused.append(exc)
-    if refused:
-        others = f" Given back: {', '.join(changed)}." if changed else ""
-        raise RtcError(" ".join(exc.message for exc in refused) + others, refused[0].remedy)
-    return changed
+    directories = {name: os.path.join(path, name) for name in _files_tree.list_directory(path)}
+    return [name for name, one in directories.items() if _files_tree.is_directory(one) and entries(one)]
 
 
-def differs(directory: str, entry: dict[str, Any]) -> bool:
-    """Whether the path of an entry is not what was recorded.
-
-    :raises RtcError: the path must not be touched any more.
-    """
-    with _reach(entry, None) as place:
-        return _differs(place, directory, entry)
+def note_run(directory: str, facts: dict[str, Any]) -> None:
+    """Keep who ran it, once a run; nothing where the run has changed nothing."""
+    path = os.path.join(directory, _RUN)
+    if _files_tree.is_directory(directory) and _files.look(path) is None:
+        _files.write_atomic(path, json.dumps(facts).encode(), 0o600)
 
 
-def _reach(entry: dict[str, Any], notes: list[str] | None) -> Place:
-    """The path of an entry, where it leads to directories of the same owners as then."""
-    place = Place(entry["path"], follow=False)
-    steps = zip(entry.get("walk", []), place.steps, entry["path"].split("/")[1:])
-    walked = ""
-    for (owner, inode), (owner_now, inode_now), name in steps:
-        walked += f"/{name}"
-        if owner != owner_now:
-            place.close()
-            raise FileError(
-                f"{entry['path']} is not given back: {walked} belongs to {user_name(owner_now)} now, and belonged to "
-                f"{user_name(owner)} when it was recorded.",
-                "Look who changed that; the saved files are in the undo record.",
-            )
-        if inode != inode_now and notes is not None:
-            notes.append(f"{walked} is another directory than when {entry['path']} was recorded.")
-    return place
+def read_run(directory: str) -> dict[str, Any]:
+    """What :func:`note_run` kept; empty where there is nothing."""
+    return _read_json(os.path.join(directory, _RUN))
 
 
-def _differs(place: Place, directory: str, entry: dict[str, Any]) -> bool:
-    if entry["kind"] == "missing":
-        return place.info is not None
-    if entry["kind"] == "link":
-        return bool(place.target != entry["target"])
-    if place.info is None or not stat.S_ISREG(place.info.st_mode):
-        return True
-    with Place(os.path.join(directory, entry["copy"])) as copy:
-        data, saved, _attributes = _files.read_whole(copy)
-    if _identity(saved) != _identity(place.info) or saved.st_size != place.info.st_size:
-        return True
-    return _files.read_whole(place)[0] != data
+def is_undone(directory: str) -> bool:
+    """Whether the run was undone."""
+    return _files.look(os.path.join(directory, UNDONE)) is not None
 
 
-def _identity(info: os.stat_result) -> tuple[int, int, int]:
-    return info.st_mode & 0o777, info.st_uid, info.st_gid
+def read_undone(directory: str) -> dict[str, Any]:
+    """When a run was undone (``at``, seconds since the epoch) and by whom; empty where it was not."""
+    return _read_json(os.path.join(directory, UNDONE))
 
 
-def _give_back(directory: str, entry: dict[str, Any], notes: list[str] | None) -> bool:
-    with _reach(entry, notes) as place:
-        if not _differs(place, directory, entry):
-            return False
-        if len(place.missing) > 1:
-            raise FileError(f"{place.asked} is not given back: its directory is gone.", "Make the directory first.")
-        if entry["kind"] == "file":
-            with Place(os.path.join(directory, entry["copy"])) as copy:
-                _files.put_copy(place, place.name, _files.read_whole(copy))
-        elif entry["kind"] == "link":
-            _files_tree.put_link(place, entry["target"], entry.get("owner", -1))
-        else:
-            _files_tree.unlink(place)
-        return True
+def digest(data: bytes) -> str:
+    """The state of a file with that content."""
+    return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
-def _append(directory: str, entry: dict[str, Any]) -> None:
+def _read_json(path: str) -> dict[str, Any]:
+    found: Any = None
+    with contextlib.suppress(ValueError):
+        found = json.loads(_files.read_existing(path) or b"{}")
+    return found if isinstance(found, dict) else {}
+
+
+def _append(directory: str, lines: Sequence[dict[str, Any]]) -> None:
     path = os.path.join(directory, MANIFEST)
     old = _files.read_existing(path) or b""
-    line = json.dumps(entry, sort_keys=True) + "\n"
-    kept = old[: old.rfind(b"\n") + 1]  # a line cut short by a kill would spoil this one
-    _files.write_atomic(path, kept + line.encode("utf-8", "surrogateescape"), 0o600)
+    text = "".join(json.dumps(line, sort_keys=True) + "\n" for line in lines)
+    kept = old[: old.rfind(b"\n") + 1]  # a line cut short by a kill would spoil these
+    _files.write_atomic(path, kept + text.encode("utf-8", "surrogateescape"), 0o600)

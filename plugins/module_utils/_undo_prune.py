@@ -26,18 +26,19 @@ _RUN = re.compile(r"(\d{8}T\d{6}Z)-[0-9a-f]+\Z")
 
 @dataclass(frozen=True)
 class Record:
-    """The record of a run: its name, which begins with the time, and the paths in it, oldest first."""
+    """The record of a run: its name, which begins with the time, the paths in it, oldest first, and its end."""
 
     name: str
     paths: tuple[str, ...]
+    undone: bool = False
 
 
 @dataclass(frozen=True)
 class Removal:
     """A record that may go.
 
-    :param heir: the record before it, which stays; "" where nothing is left to it.
-    :param left: paths whose entries go to the heir.
+    :param heir: the record before it, which stays; "" where nothing is left to it: a run that was undone.
+    :param left: paths whose entries go to the heir; of the others it has an entry, which learns what was intended.
     """
 
     name: str
@@ -63,15 +64,20 @@ def choose(records: Sequence[Record], running: str, keep: int, days: int, now: d
     stays, heir = {}, ""
     removals = []
     for record in ordered:
-        first = not known.issuperset(record.paths)
-        known.update(record.paths)
+        first = not record.undone and not known.issuperset(record.paths)
         due = record.name not in newest or _is_older(record.name, days, now)
-        if first or not due or record.name == running or not is_run(record.name):
+        kept = first or not due or record.name == running or not is_run(record.name)
+        if record.undone:  # it counts for nothing, and nothing of it is needed
+            if not kept:
+                removals.append(Removal(record.name, "", ()))
+            continue
+        known.update(record.paths)
+        if kept:
             heir = record.name
             stays[heir] = set(record.paths)
             continue
         left = tuple(path for path in record.paths if path not in stays.get(heir, ()))
-        removals.append(Removal(record.name, heir if left else "", left))
+        removals.append(Removal(record.name, heir if record.paths else "", left))
         if left:
             stays[heir].update(left)
     return removals
@@ -96,11 +102,12 @@ def was_made(entries: Sequence[dict[str, Any]], path: str) -> bool:
 
 
 def read_entries(undo_dir: str | None) -> list[dict[str, Any]]:
-    """The entries of all records beside that of the running run, and its own, oldest first."""
+    """The entries of all records beside that of the running run, and its own, oldest first; none of undone runs."""
     if not undo_dir:
         return []
     root = os.path.dirname(undo_dir.rstrip("/"))
-    return [entry for name in _list_runs(root) for entry in _undo.entries(os.path.join(root, name))]
+    directories = [os.path.join(root, name) for name in _list_runs(root)]
+    return [entry for one in directories if not _undo.is_undone(one) for entry in _undo.entries(one)]
 
 
 def prune(undo_dir: str, keep: int, days: int) -> None:
@@ -114,8 +121,9 @@ def prune(undo_dir: str, keep: int, days: int) -> None:
         return
     records = []
     for name in _list_runs(root):
-        entries = _undo.entries(os.path.join(root, name))
-        records.append(Record(name, tuple(entry["path"] for entry in entries)))
+        directory = os.path.join(root, name)
+        paths = tuple(entry["path"] for entry in _undo.entries(directory))
+        records.append(Record(name, paths, _undo.is_undone(directory)))
     for removal in choose(records, running, keep, days, datetime.now(timezone.utc)):
         directory = os.path.join(root, removal.name)
         if removal.heir:
@@ -130,6 +138,7 @@ def prune_after(module: Any) -> None:
     if not params["undo_dir"] or module.check_mode:
         return
     try:
+        _undo.note_run(params["undo_dir"], {"user": params["undo_user"]})
         prune(params["undo_dir"], params["undo_keep"], params["undo_days"])
     except (RtcError, OSError) as exc:
         module.warn(f"Old undo records were not removed: {exc}")
@@ -137,8 +146,12 @@ def prune_after(module: Any) -> None:
 
 def _hand_over(directory: str, heir: str, paths: Sequence[str]) -> None:
     entries = _undo.entries(heir)
+    known = {entry["path"]: entry for entry in entries}
     for entry in _undo.entries(directory):
         if entry["path"] not in paths:
+            # What is there now is what the later run wrote, and no edit of somebody else's.
+            if "intended" in known[entry["path"]]:
+                known[entry["path"]]["intended"] += entry.get("intended", [])
             continue
         moved = dict(entry)
         if "copy" in entry:

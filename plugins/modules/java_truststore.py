@@ -344,7 +344,7 @@ class Run:
             new = editor.apply_changes(new, store, changes, password, self.path)
         if not new_file and _files.read_bytes(self.path) != data:
             raise KeyStoreError(f"{self.path} was changed by something else during the run.", "Run again.")
-        _undo.record(self.options["undo_dir"], self.path)
+        _undo.record(self.options["undo_dir"], self.path, new)
         if self.options["backup"] and not new_file:
             self.backup_file = _files.backup(self.path)
         _files.write_atomic(self.path, new, expected=None if new_file else data)

@@ -133,10 +133,11 @@ def run(module: AnsibleModule) -> dict[str, Any]:
             "after": setenv.block_of(new),
         }
     if new != old and not module.check_mode:
-        _undo.record(module.params["undo_dir"], path)
+        written = new.encode("utf-8", "surrogateescape")
+        _undo.record(module.params["undo_dir"], path, written)
         if module.params["backup"]:
             result["backup_file"] = _files.backup(path)
-        _files.write_atomic(path, new.encode("utf-8", "surrogateescape"), expected=data)
+        _files.write_atomic(path, written, expected=data)
     return result
 
 

@@ -198,9 +198,13 @@ class OutputFile:
             or (self.group >= 0 and self.info.st_gid != self.group)
         )
 
+    @property
+    def data(self) -> bytes:
+        return self.content.encode("ascii")
+
     def write(self) -> None:
         """Write the file with its owner and mode, so that a key is never in a file that others can read."""
-        _files.write_atomic(self.path, self.content.encode("ascii"), self.mode, self.owner, self.group, exact=True)
+        _files.write_atomic(self.path, self.data, self.mode, self.owner, self.group, exact=True)
 
 
 def main() -> None:
@@ -353,7 +357,7 @@ def _record(changing: list[OutputFile], undo_dir: str | None) -> None:
     if all(_undo_prune.was_made(entries, os.path.realpath(one.path)) for one in changing):
         return
     for one in changing:
-        _undo.record(undo_dir, one.path)
+        _undo.record(undo_dir, one.path, one.data)
 
 
 def _replace(target: OutputFile, options: dict[str, Any]) -> str:

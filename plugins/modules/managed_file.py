@@ -116,11 +116,12 @@ def describe(one: certificate.Certificate) -> str:
 def write(item: dict[str, Any], backup: bool, undo_dir: str | None) -> None:
     """Record, then write one file."""
     path = item["path"]
-    _undo.record(undo_dir, path)
+    content = item["content"].encode()
+    _undo.record(undo_dir, path, content)
     if backup and _files.look(path) is not None:
         _files.backup(path)
     _files_tree.make_directory(os.path.dirname(path))
-    _files.write_atomic(path, item["content"].encode(), mode=int(item["mode"], 8), exact=True)
+    _files.write_atomic(path, content, mode=int(item["mode"], 8), exact=True)
 
 
 def main() -> None:

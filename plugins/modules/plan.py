@@ -31,13 +31,23 @@ options:
     type: dict
   fail_on_errors:
     description:
-      - Fail when there are findings of severity C(error) that are not muted. The message has each with its remedy.
+      - Fail when there are findings of severity C(error) that are not muted. The message has each with its remedy,
+        unless O(show) printed them.
+      - Without it, an error stops its sites only (RV(stopped)), and one in the inventory stops all.
+      - With O(show=plan) it also fails when no application is among the hosts of the run.
     type: bool
     default: true
+  confirm:
+    description:
+      - Ask at the terminal whether to apply the plan, unless check mode or tags leave that out anyway. Without a yes,
+        or without a terminal, all sites are stopped.
+    type: bool
+    default: false
   show:
     description:
       - What to print. V(detected) is what is there, host by host, with topology and findings; V(plan) is what is to be
         done, site by site.
+      - Where the callback of standard output writes for programs, as C(json) and C(oneline) do, it is in RV(text).
     type: str
     choices: [nothing, detected, plan]
     default: nothing
@@ -60,33 +70,17 @@ EXAMPLES = r"""
 - name: Plan
   collab.rtc.plan:
     show: plan
+  register: rtc_plan
   run_once: true
-  delegate_to: localhost
-  become: false
 """
 
 RETURN = r"""
-plan:
-  description: The plan. C(plan.hosts[inventory_hostname]) is what the roles do on a host.
+hosts:
+  description: >-
+    Inventory name to what is to be done there: C(connectors), C(trust), C(trust_options), C(rtc), C(vhosts),
+    C(restarts), C(packages), C(certificates). Private keys are never in it. The roles get their part of it.
   returned: unless errors fail the task
   type: dict
-  contains:
-    sites:
-      description: The same as RV(sites).
-      type: list
-      elements: dict
-      returned: always
-    hosts:
-      description: >-
-        Inventory name to what is to be done there: C(connectors), C(trust), C(trust_options), C(rtc), C(vhosts),
-        C(restarts), C(packages), C(certificates). Private keys are never in it.
-      type: dict
-      returned: always
-    findings:
-      description: The same as RV(findings).
-      type: list
-      elements: dict
-      returned: always
 sites:
   description: Each site with its placement, protocol and topology, and the evidence for them.
   returned: unless errors fail the task
@@ -114,18 +108,32 @@ errors:
   description: How many findings stop a run.
   returned: always
   type: int
-ansible_facts:
-  description: Facts for the roles and playbooks that follow.
+stopped:
+  description: Site to the reason why it is left alone, such as an error or a host that was not seen.
   returned: unless errors fail the task
   type: dict
-  contains:
-    rtc_plan:
-      description: The same as RV(plan).
-      type: dict
-      returned: always
-    rtc_run:
-      description: The id of this run, for undo records.
-      type: str
-      returned: always
-      sample: 20261122T093000Z-4f2a
+  sample: {'wiki.example.com:9083': 'its proxy px1 was not seen'}
+left_out:
+  description: Hosts of the three groups that this run does not look at, because of C(--limit).
+  returned: unless errors fail the task
+  type: list
+  elements: str
+max_failures:
+  description: After so many failed sites no further one is begun; 0 for no limit.
+  returned: unless errors fail the task
+  type: int
+run:
+  description: The id of this run, for undo records.
+  returned: unless errors fail the task
+  type: str
+  sample: 20261122T093000Z-4f2a
+run_user:
+  description: Who runs this on which controller, for undo records.
+  returned: unless errors fail the task
+  type: str
+  sample: anna@controller
+text:
+  description: What O(show) asks for, where it was not printed.
+  returned: the callback of standard output writes for programs
+  type: str
 """

@@ -173,7 +173,7 @@ class Instance:
         if self.params["state"] == "present":
             self._check_config()
         for path in self.changed_paths():
-            _undo.record(self.params["undo_dir"], path)
+            _undo.record(self.params["undo_dir"], path, self.after[path])
             if self.params["backup"] and self.before[path] is not None:
                 _files.backup(path)
             self._put(path, self.after[path])

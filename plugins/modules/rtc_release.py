@@ -150,7 +150,12 @@ def check_runs(folder: str, python: str) -> None:
 
 def switch(base: str, name: str) -> None:
     """Point ``current`` at a release, in one step."""
-    _files_tree.replace_link(os.path.join(base, "current"), os.path.join("releases", name))
+    _files_tree.replace_link(os.path.join(base, "current"), link_to(name))
+
+
+def link_to(name: str) -> str:
+    """Where ``current`` leads for a release."""
+    return os.path.join("releases", name)
 
 
 def prune(base: str, keep: int, wanted: set[str]) -> None:
@@ -197,7 +202,7 @@ def main() -> None:
     try:
         if missing:
             unpack(module.params["src"], target, module.params["python"])
-        _undo.record(module.params["undo_dir"], os.path.join(base, "current"))
+        _undo.record(module.params["undo_dir"], os.path.join(base, "current"), link_to(name))
         switch(base, name)
         _undo_prune.prune_after(module)
         entries = _undo_prune.read_entries(module.params["undo_dir"])

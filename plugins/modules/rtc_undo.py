@@ -7,19 +7,22 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: rtc_undo
-short_description: Undo runs of this collection on a host
+short_description: Undo a run of this collection on a host
 version_added: 0.1.0
 author: [collab.rtc authors (@collab-rtc)]
 description:
   - Gives every file that a run changed its previous bytes, owner and mode; files that the run made are removed.
   - Runs after it are undone first, so that the host is as it was before the run that is named.
+  - A file that somebody changed after the run is copied into the undo record, where no daemon reads it, before it is
+    replaced.
+  - A run that was undone is marked, so that undoing it again does nothing.
   - Restarting what reads those files is left to C(playbooks/rollback.yml).
 extends_documentation_fragment: [collab.rtc.attributes]
 attributes:
   check_mode: {support: full}
   diff_mode:
-    support: partial
-    details: Lists the paths, not their content.
+    support: full
+    details: Files that only root can read, binary ones, and the values of attributes that are secrets are not shown.
   idempotent: {support: full}
 options:
   path:
@@ -27,23 +30,35 @@ options:
     type: path
     default: /var/lib/collab-rtc/undo
   run:
-    description: The oldest run to undo, or V(latest).
+    description:
+      - The run to undo. Those after it are undone, too. V(latest) is the newest run of this host; where that was undone
+        already, nothing is done.
     type: str
     default: latest
+  undo_user:
+    description: Who undoes it on which controller, for the record.
+    type: str
+    default: ""
+seealso:
+  - module: collab.rtc.rtc_runs_info
 """
 
 EXAMPLES = r"""
 - name: Undo the latest run
   collab.rtc.rtc_undo:
+
+- name: Go back to before a certain run
+  collab.rtc.rtc_undo:
+    run: 20260214T081530Z-9f3a
 """
 
 RETURN = r"""
 run:
-  description: The oldest run that was undone.
+  description: The run that was named; empty where the host has none.
   returned: success
   type: str
 runs:
-  description: All runs that this host has a record of, newest last.
+  description: The runs that were undone now, newest first.
   returned: success
   type: list
   elements: str
@@ -57,51 +72,83 @@ removed:
   returned: success
   type: list
   elements: str
+edited:
+  description: Those of them that somebody had changed after the run.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    path:
+      description: The file.
+      type: str
+    copy:
+      description: The copy of what it was; empty in check mode.
+      type: str
 """
 
 import os
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.collab.rtc.plugins.module_utils import _files_tree, _undo
+from ansible_collections.collab.rtc.plugins.module_utils import _undo, _undo_preview, _undo_restore
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 
 
-def list_runs(path: str) -> list[str]:
-    """Names of the runs that changed something, oldest first (names begin with the time)."""
-    names = [name for name in _files_tree.list_directory(path) if _files_tree.is_directory(os.path.join(path, name))]
-    return [name for name in names if _undo.entries(os.path.join(path, name))]
-
-
-def list_newer(runs: list[str], run: str, path: str) -> list[str]:
-    """The run and all after it, newest first.
+def list_newer(path: str, run: str) -> list[str]:
+    """The run and all after it, newest first, but those that were undone already.
 
     :raises RtcError: there is no record of it.
     """
+    runs = _undo.list_runs(path)
     if run not in runs:
         raise RtcError(f"{path} has no record of the run {run}.", f"There are: {', '.join(runs) or 'none'}.")
-    return list(reversed(runs[runs.index(run) :]))
+    newer = reversed(runs[runs.index(run) :])
+    return [name for name in newer if not _undo.is_undone(os.path.join(path, name))]
 
 
-def undo(directories: list[str], check: bool, notes: list[str]) -> list[str]:
-    """Undo the records in this order; returns the paths that were, or would be, given back.
+def undo(directories: list[str], user: str, notes: list[str]) -> list[_undo_restore.Edited]:
+    """Undo the records in this order, and mark them; returns the files that others had changed.
 
     :param notes: gets what is worth knowing.
-    :raises RtcError: some paths must not be touched any more; everything else was given back.
+    :raises RtcError: some paths must not be touched any more; everything else was given back. A record with such a
+        path is not marked.
     """
-    paths = []
+    edited: list[_undo_restore.Edited] = []
     refused = []
     for directory in directories:
         try:
-            if check:
-                paths += [entry["path"] for entry in _undo.entries(directory) if _undo.differs(directory, entry)]
-            else:
-                paths += _undo.restore(directory, notes)
+            edited += _undo_restore.restore(directory, notes).edited
+            _undo_restore.mark_undone(directory, user)
         except RtcError as exc:
             refused.append(exc)
     if refused:
         raise RtcError(" ".join(exc.message for exc in refused), refused[0].remedy)
-    return list(dict.fromkeys(paths))
+    return edited
+
+
+def run_module(module: AnsibleModule) -> dict[str, Any]:
+    """Decide, undo; returns what the module returns."""
+    path, run = module.params["path"], module.params["run"]
+    if run == "latest":
+        run = next(reversed(_undo.list_runs(path)), "")
+    if not run:
+        return {"changed": False, "run": "", "runs": [], "paths": [], "removed": [], "edited": []}
+    runs = list_newer(path, run)
+    directories = [os.path.join(path, name) for name in runs]
+    changes = _undo_preview.find_changes(directories)
+    result: dict[str, Any] = {"changed": bool(runs), "run": run, "runs": runs}
+    if module._diff:
+        result["diff"] = [_undo_preview.make_diff(change) for change in changes]
+    if module.check_mode:
+        edited = [{"path": change.path, "copy": ""} for change in changes if change.edited]
+    else:
+        notes: list[str] = []
+        edited = [item._asdict() for item in undo(directories, module.params["undo_user"], notes)]
+        for note in dict.fromkeys(notes):
+            module.warn(note)
+    removed = [change.path for change in changes if change.removes]
+    return {**result, "paths": [change.path for change in changes], "removed": removed, "edited": edited}
 
 
 def main() -> None:
@@ -110,27 +157,14 @@ def main() -> None:
         argument_spec={
             "path": {"type": "path", "default": "/var/lib/collab-rtc/undo"},
             "run": {"type": "str", "default": "latest"},
+            "undo_user": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
-    path, run = module.params["path"], module.params["run"]
     try:
-        runs = list_runs(path)
-        if run == "latest":
-            run = runs[-1] if runs else ""
-        if not run:
-            module.exit_json(changed=False, run="", runs=runs, paths=[], removed=[])
-        notes: list[str] = []
-        paths = undo([os.path.join(path, name) for name in list_newer(runs, run, path)], module.check_mode, notes)
-        for note in dict.fromkeys(notes):
-            module.warn(note)
+        module.exit_json(**run_module(module))
     except (RtcError, OSError) as exc:
         module.fail_json(msg=str(exc))
-    listing = "".join(f"{item}\n" for item in paths)
-    removed = [item for item in paths if not os.path.lexists(item)]
-    module.exit_json(
-        changed=bool(paths), run=run, runs=runs, paths=paths, removed=removed, diff={"before": listing, "after": ""}
-    )
 
 
 if __name__ == "__main__":

@@ -208,7 +208,7 @@ def _run(module: AnsibleModule, params: dict[str, Any]) -> dict[str, Any]:
             # Imported here: compiled only for those who want it.
             from ansible_collections.collab.rtc.plugins.module_utils import _undo, _undo_prune  # noqa: PLC0415
 
-            _undo.record(params["undo_dir"], path)
+            _undo.record(params["undo_dir"], path, edit.data)
             _undo_prune.prune_after(module)
         if params["backup"]:
             result["backup_file"] = _files.backup(path)

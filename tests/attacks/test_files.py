@@ -11,7 +11,7 @@ import time
 import pytest
 from attacks import attackers
 
-from ansible_collections.collab.rtc.plugins.module_utils import _files, _undo
+from ansible_collections.collab.rtc.plugins.module_utils import _files, _undo, _undo_restore
 
 CALLS = 400
 ODD = ("fifo", "socket", "directory", "sparse", "device", "link to a device", "link to a process", "loop", "nowhere")
@@ -108,7 +108,7 @@ def test_record_and_give_back_while_exchanged(arena, bait):
         arena.call(_undo.record, record, str(path))
         if os.path.exists(os.path.join(record, _undo.MANIFEST)):
             arena.call(_files.write_atomic, str(path), b"new %d\n" % number)
-            arena.call(_undo.restore, record)
+            arena.call(_undo_restore.restore, record)
     arena.judge(exchanges=1000)
 
 
@@ -122,7 +122,7 @@ def test_record_and_give_back_while_a_directory_is_exchanged(arena, depth):
         record = str(arena.undo / str(number))
         arena.call(_undo.record, record, str(path))
         if os.path.exists(os.path.join(record, _undo.MANIFEST)):
-            arena.call(_undo.restore, record)
+            arena.call(_undo_restore.restore, record)
     arena.judge(exchanges=1000)
 
 
@@ -139,7 +139,7 @@ def test_what_is_no_file_is_refused_at_once(arena, bait, function):
         "read": lambda: _files.read_bytes(path),
         "write": lambda: _files.write_atomic(path, b"new"),
         "backup": lambda: _files.backup(path),
-        "record": lambda: _undo.record(str(arena.undo / "run"), path),
+        "record": lambda: _undo.record(str(arena.undo / "run"), path, b""),
     }
     arena.call(calls[function])
     assert not (arena.vault / "canary.made-by-root").exists()
@@ -157,7 +157,7 @@ def test_roots_file_under_a_name_of_his_is_refused(arena, bait, function):
         "read": lambda: _files.read_bytes(path),
         "write": lambda: _files.write_atomic(path, b"new"),
         "backup": lambda: _files.backup(path),
-        "record": lambda: _undo.record(str(arena.undo / "run"), path),
+        "record": lambda: _undo.record(str(arena.undo / "run"), path, b""),
     }
     arena.call(calls[function])
     assert arena.outcomes == {"refused": 1}
@@ -178,12 +178,12 @@ def test_give_back_into_a_directory_that_became_a_link(arena):
     path = arena.mallorys("app/bin/setenv.sh", b"id > /tmp/owned\n")
     arena.add_canary("setenv.sh")
     record = str(arena.undo / "run")
-    _undo.record(record, str(path))
+    _undo.record(record, str(path), b"")
     path.write_bytes(b"changed by the run\n")
     (arena.home / "app/bin").rename(arena.home / "app/bin.away")
     (arena.home / "app/bin").symlink_to(arena.vault)
     os.chown(arena.home / "app/bin", attackers_uid(), -1, follow_symlinks=False)
-    arena.call(_undo.restore, record)
+    arena.call(_undo_restore.restore, record)
     arena.judge()
 
 
@@ -192,11 +192,11 @@ def test_give_back_a_file_that_was_missing_from_a_directory_that_became_a_link(a
     path = arena.mallorys("app/bin/other", b"").with_name("setenv.sh")
     arena.add_canary("setenv.sh")
     record = str(arena.undo / "run")
-    _undo.record(record, str(path))
+    _undo.record(record, str(path), b"")
     (arena.home / "app/bin").rename(arena.home / "app/bin.away")
     (arena.home / "app/bin").symlink_to(arena.vault)
     os.chown(arena.home / "app/bin", attackers_uid(), -1, follow_symlinks=False)
-    arena.call(_undo.restore, record)
+    arena.call(_undo_restore.restore, record)
     arena.judge()
 
 
@@ -212,7 +212,7 @@ def test_names_of_temporary_files_that_are_planted(arena):
         record = str(arena.undo / str(number))
         arena.call(_undo.record, record, str(path))
         arena.call(_files.write_atomic, str(path), b"new %d\n" % number)
-        arena.call(_undo.restore, record)
+        arena.call(_undo_restore.restore, record)
     arena.judge(done=1)
 
 

@@ -23,16 +23,16 @@ BENCH = Path(__file__).resolve().parent / "rtc/bench.py"
 SOURCE = BENCH.parents[3] / "files/rtc_server/src"
 
 
-def short_run(rows: str) -> dict[str, Any]:
+def short_run(rows: str, *options: str) -> dict[str, Any]:
     """The result of a short run of ours; skipped where it cannot be."""
     if shutil.which("gcc") is None or shutil.which("taskset") is None:
         pytest.skip("the generator needs gcc and taskset")
     if len(os.sched_getaffinity(0)) < 2:
         pytest.skip("the benchmark needs two processor cores")
-    command = [sys.executable, str(BENCH), "--quick", "--servers", "ours_durable", "--rows", rows]
+    command = [sys.executable, str(BENCH), "--quick", "--servers", "ours_durable", "--rows", rows, *options]
     done = subprocess.run(
         command,
-        env={**os.environ, "BENCH_POLITE": "1", "PYTHONPATH": str(SOURCE)},
+        env={**os.environ, "BENCH_POLITE": "1", "BENCH_OLD_CHANGES": "20000", "PYTHONPATH": str(SOURCE)},
         capture_output=True,
         text=True,
         check=False,
@@ -52,6 +52,15 @@ def test_short_run() -> None:
     assert rows["fanout_20x10"]["closed"]["ours_durable"] or result["refused"]
     assert rows["idle_200"]["ours_durable"]["kb_each"] > 0
     assert rows["storm_40x20"]["ours_durable"]["seconds"] > 0
+
+
+def test_old_journal_and_another_checkout() -> None:
+    """The other checkout is this one: its journal is a copy all the same."""
+    result = short_run("old_20x10", "--beside", str(BENCH.parents[3]))
+    row = result["rows"]["old_20x10"]
+    assert set(row["closed"]) == {"ours_durable", "ours_durable_old", "beside", "beside_old"}, result["missing"]
+    assert all(row["closed"].values()) or result["refused"]
+    assert row["ours_durable_old_to_beside_old"]["per CPU s"] or result["refused"]
 
 
 def test_tls() -> None:

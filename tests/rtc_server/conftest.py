@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from journal_support import Maintenance
-from rtc_figures import FIGURES, line
+from rtc_figures import FIGURES, HOSTILE, SOAK, line, table
 from rtc_support import BREACHES, Server, Site, running
 
 from rtc_server.journal import sqlite, writer
@@ -70,6 +70,37 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite, "RETRY", 0.02)
 
 
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate for localhost and its key."""
+    x509 = pytest.importorskip("cryptography.x509")
+    import datetime
+
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    directory = tmp_path_factory.mktemp("tls")
+    (directory / "crt").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    (directory / "key").write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return directory / "crt", directory / "key"
+
+
 # --- the figures of `make test-rtc` ----------------------------------------------------------------
 
 
@@ -77,16 +108,23 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """A worker of pytest-xdist hands its figures to the controlling process."""
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
-        output["rtc_figures"] = dict(FIGURES)
+        output["rtc_figures"] = [dict(FIGURES), HOSTILE, SOAK]
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: object) -> None:
     """The controlling process adds up."""
-    FIGURES.update(getattr(node, "workeroutput", {}).get("rtc_figures", {}))
+    counts, hostile, soak = getattr(node, "workeroutput", {}).get("rtc_figures", ({}, [], []))
+    FIGURES.update(counts)
+    HOSTILE.extend(hostile)
+    SOAK.extend(soak)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print them when there are any."""
+    for text in table(HOSTILE) if HOSTILE else ():
+        terminalreporter.write_line(text)
+    for text in SOAK:
+        terminalreporter.write_line(text)
     if FIGURES:
         terminalreporter.write_line("RTC server: " + line(FIGURES))

@@ -34,6 +34,12 @@ class Pipe:
         self.aborted = False
         self.transport = self
         self.over = False
+        self.peer = None
+        self.limit = 0
+        self.resting = False
+
+    def rest(self) -> None:
+        """No client reads here that something could come too early for."""
 
     def write(self, data: bytes) -> None:
         if not self.aborted:
@@ -173,8 +179,8 @@ class MemoryClient:
             self.pipe.written.clear()
         elif self.session.buffer:
             payload = self.session.drain()
-            decode = eio_codec.decode_payload_v4 if self.revision == 4 else eio_codec.decode_payload_v3
-            packets = decode(payload)  # type: ignore[operator, arg-type]
+            iterate = eio_codec.iterate_payload_v4 if self.revision == 4 else eio_codec.iterate_payload_v3
+            packets = list(iterate(payload))  # type: ignore[operator, arg-type]
         else:
             packets = []
         for packet in packets:

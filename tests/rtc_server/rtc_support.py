@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -26,9 +28,8 @@ from typing import Any
 
 import aiohttp
 import rtc_contract
-from aiohttp import web
 
-from rtc_server.app import make_app, make_journal_limits, make_tokens
+from rtc_server.app import Door, make_journal_limits, make_runner, make_tokens
 from rtc_server.auth import Tokens
 from rtc_server.config import Config, parse
 from rtc_server.engine import eio_codec
@@ -40,6 +41,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 SOURCE = ROOT / "files/rtc_server/src"
 SECRET = b"a secret for tests, long enough for HS256 0123456789"
 TOKENS = Tokens([SECRET])
+_ANY_CERTIFICATE = ssl._create_unverified_context()
+_PORTS = itertools.count(os.getpid() * 211)
 PATIENCE = 20.0  # seconds until a condition that should come true is given up
 
 
@@ -49,10 +52,13 @@ def token(user: str = "ann", projects: dict[str, str] | None = None, ttl: float 
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    """A port that nobody uses now, outside the range from which the kernel gives ports to clients (ip(7)): until the
+    server listens, any connection of another test could get it. Processes begin in different places."""
+    while True:
+        port = 12_000 + next(_PORTS) % 20_000
+        with socket.socket() as sock, contextlib.suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return port
 
 
 def config_text(directory: Path, port: int = 9083, **sections: dict[str, Any]) -> str:
@@ -77,11 +83,11 @@ def config_text(directory: Path, port: int = 9083, **sections: dict[str, Any]) -
 class Site:
     """A server in this process."""
 
-    def __init__(self, config: Config, service: Service, runner: web.AppRunner, writer: Writer) -> None:
+    def __init__(self, config: Config, service: Service, door: Door, writer: Writer) -> None:
         self.config = config
         self.writer = writer
         self.service = service
-        self.runner = runner
+        self.door = door
         self.url = f"http://127.0.0.1:{config.server.port}"
 
     async def connect(self, bearer: str | None = None, **options: Any) -> Client:
@@ -99,16 +105,18 @@ async def running(directory: Path, *, pings: Any = None, **sections: dict[str, A
     service = Service(config, make_tokens(config), SqliteJournal(config.journal.path, writer))
     await service.journal.start(service.projects.on_outcomes)
     service.linger = 0.5
-    runner = web.AppRunner(make_app(service), access_log=None, handler_cancellation=True, shutdown_timeout=0.2)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", config.server.port).start()
+    door = Door(service)
+    runner = make_runner(service, door.peers, shutdown_timeout=0.2)
+    await door.open(runner, None)
     try:
-        yield Site(config, service, runner, writer)
+        yield Site(config, service, door, writer)
     finally:
         await hang_up()
         for session in list(service.sessions.values()):
             session.close("test over")
+        door.listener.stop()
         await runner.cleanup()
+        door.peers.end()
         await service.journal.close()
 
 
@@ -118,9 +126,10 @@ class Server:
     def __init__(self, directory: Path, **sections: dict[str, Any]) -> None:
         self.directory = directory
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http{'s' if 'tls' in sections else ''}://127.0.0.1:{self.port}"
         self.config = directory / "config.toml"
         self.config.write_text(config_text(directory, self.port, **sections))
+        self.descriptors = 0  # that the process may open; 0: as many as this one
         self.process: subprocess.Popen[bytes] | None = None
         self.log = directory / "server.log"
 
@@ -128,6 +137,8 @@ class Server:
         """Start and wait until ``/readyz`` answers with that status."""
         environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
         command = [sys.executable, "-m", "rtc_server", "serve", "--config", str(self.config)]
+        if self.descriptors:
+            command = ["sh", "-c", f'ulimit -n {self.descriptors} && exec "$@"', "sh", *command]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         give_up = time.monotonic() + PATIENCE
@@ -139,7 +150,7 @@ class Server:
     def health(self, name: str) -> tuple[int, dict[str, Any]]:
         """Status and answer of ``/healthz`` or ``/readyz``; 0 when nobody listens."""
         try:
-            with urllib.request.urlopen(f"{self.url}/{name}", timeout=5) as answer:
+            with urllib.request.urlopen(f"{self.url}/{name}", timeout=5, context=_ANY_CERTIFICATE) as answer:
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as exc:
             return exc.code, json.load(exc)
@@ -328,9 +339,9 @@ class Client:
 
     def _split(self, body: bytes, content_type: str) -> list[Any]:
         if self.revision == 4:
-            return list(eio_codec.decode_payload_v4(body.decode()))
+            return list(eio_codec.iterate_payload_v4(body.decode()))
         binary = content_type == "application/octet-stream"
-        return list(eio_codec.decode_payload_v3(body if binary else body.decode()))
+        return list(eio_codec.iterate_payload_v3(body if binary else body.decode()))
 
     async def _read(self, packets: list[Any]) -> None:
         try:

@@ -7,9 +7,10 @@
 python tests/rtc_server/run_all.py [pytest options]
 
 The long form plays 3,000 histories of the model, kills the server 60 times under load, has 1,000 members that never read,
-tries some 20,000 hostile inputs, and opens each state that a crash can leave of the journal (crash/README.md). Set
-HYPOTHESIS_PROFILE, RTC_KILLS, RTC_SILENT or RTC_FUZZ for other numbers, RTC_CRASH for another form; plain
-``pytest tests/rtc_server`` is the short form.
+tries some 20,000 hostile inputs, opens each state that a crash can leave of the journal (crash/README.md), plays every
+attack on both event loops (hostile/README.md), and soaks for five minutes. Set HYPOTHESIS_PROFILE, RTC_KILLS, RTC_SILENT,
+RTC_FUZZ or RTC_SOAK for other numbers, RTC_CRASH or RTC_HOSTILE for another form; plain ``pytest tests/rtc_server`` is
+the short form.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ LONG = {
     "RTC_SILENT": "1000",
     "RTC_FUZZ": "4000",
     "RTC_CRASH": "long",
+    "RTC_HOSTILE": "long",
+    "RTC_SOAK": "5",
 }
 
 

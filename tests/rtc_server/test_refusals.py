@@ -295,17 +295,6 @@ async def test_a_user_has_only_so_many_connections(tmp_path: Path) -> None:
                 await asyncio.sleep(0.01)
 
 
-async def test_an_address_is_limited_only_without_tokens(tmp_path: Path) -> None:
-    async with running(tmp_path, limits={"pending_per_address": 2}) as site:
-        inside = [await site.connect(token(f"u{i}")) for i in range(6)]
-        silent = [await Client.open(site.url, "polling") for _ in range(2)]
-        with pytest.raises(Closed, match="429"):
-            await Client.open(site.url, "polling")
-        await silent[0].connect(token("late"))
-        await Client.open(site.url, "polling")
-        assert not any(c.closed.is_set() for c in inside)
-
-
 async def test_the_number_of_connections_is_limited(tmp_path: Path) -> None:
     async with running(tmp_path, limits={"connections": 2}) as site:
         for _ in range(2):

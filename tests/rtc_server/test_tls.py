@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import http.client
 import signal
 import ssl
@@ -17,33 +16,9 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from rtc_certificates import NAME, Key, write_pair
 from rtc_support import PATIENCE, SOURCE, config_text, free_port
-
-NAME = "localhost"
-Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
-
-
-def write_pair(directory: Path, serial: int, key: Key) -> None:
-    """Certificate and key where the configuration names them; the serial number tells them apart."""
-    now = dt.datetime.now(dt.timezone.utc)
-    name = x509.Name([x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, NAME)])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(serial)
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=9))
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (directory / "tls.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (directory / "tls.key").write_bytes(private)
 
 
 def connect(port: int) -> tuple[http.client.HTTPSConnection, int]:

@@ -33,7 +33,9 @@ HOST_LAYERS = [
         "_place",
         "_quiet_module",
         "_undo",
+        "_undo_preview",
         "_undo_prune",
+        "_undo_restore",
         "_ownership",
         "_rtc_limits",
         "_rtc_unit",
@@ -49,7 +51,8 @@ CONTROLLER_LAYERS = [
     {"_finding"},
     {"_inventory"},
     {"_plan"},
-    {"_findings", "_report", "_release"},
+    {"_run"},
+    {"_findings", "_report", "_release", "_runs"},
 ]
 # What each kind of plugin may import from.
 KINDS = {
@@ -73,14 +76,15 @@ SHIPPED_LINES = {
     "jvm_truststore_option": 4130,
     "keystore_pem": 7190,
     "managed_file": 2020,
-    "plan": 150,  # documentation: the action does the work
+    "plan": 170,  # documentation: the action does the work
     "proxy_vhost": 7540,
-    "report": 60,  # documentation: the action does the work
+    "report": 80,  # documentation: the action does the work
     "rtc_instance": 1990,
     "rtc_probe": 5120,
     "rtc_release": 1710,
     "rtc_session": 4110,
-    "rtc_undo": 1280,
+    "rtc_runs_info": 1250,
+    "rtc_undo": 1630,
     "tomcat_connector": 2810,
     "topology_info": 10600,
 }

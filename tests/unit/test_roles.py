@@ -12,9 +12,16 @@ import pytest
 import yaml
 
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings import catalog
+from ansible_collections.collab.rtc.plugins.plugin_utils._run import steps
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir())
+
+
+def load_specification(role: Path) -> dict:
+    """The entry point of the role: ``main``, or what another role gets from it."""
+    (found,) = load(role / "meta/argument_specs.yml")["argument_specs"].values()
+    return found
 
 
 def load(path: Path) -> dict:
@@ -27,7 +34,7 @@ def role(request) -> Path:
 
 
 def test_defaults_are_those_of_the_specification(role):
-    options = load(role / "meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+    options = load_specification(role)["options"]
     defaults = load(role / "defaults/main.yml")
     assert set(defaults) == {name for name, option in options.items() if not option.get("required")}
     for name, value in defaults.items():
@@ -36,15 +43,15 @@ def test_defaults_are_those_of_the_specification(role):
 
 
 def test_variables_begin_with_the_name_of_the_role(role):
-    names = set(load(role / "meta/argument_specs.yml")["argument_specs"]["main"]["options"])
+    names = set(load_specification(role)["options"])
     names |= set(load(role / "vars/main.yml"))
     assert all(name.startswith(f"{role.name}_") for name in names)
 
 
 def test_the_example_uses_the_role(role):
-    plays = yaml.safe_load(load(role / "meta/argument_specs.yml")["argument_specs"]["main"]["examples"])
+    plays = yaml.safe_load(load_specification(role)["examples"])
     used = {item["role"]: item.get("vars", {}) for play in plays for item in play.get("roles", [])}
-    options = load(role / "meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+    options = load_specification(role)["options"]
     required = {name for name, option in options.items() if option.get("required")}
     assert required <= set(used[f"collab.rtc.{role.name}"])
 
@@ -52,3 +59,28 @@ def test_the_example_uses_the_role(role):
 def test_findings_name_roles_that_exist():
     named = {entry.role for entry in catalog.CATALOGUE.values() if entry.role}
     assert named <= {role.name for role in ROLES}
+
+
+def list_steps():
+    """Registered name -> task, of all tasks and handlers of roles that change a host."""
+    files = [path for role in ROLES if role.name not in ("plan", "verify") for path in role.glob("[th]a*/main.yml")]
+    tasks = [task for path in files for task in yaml.safe_load(path.read_text(encoding="utf-8"))]
+    local = ("ansible.builtin.debug", "ansible.builtin.set_fact")
+    return {task.get("register"): task["name"] for task in tasks if not any(name in task for name in local)}
+
+
+def test_every_step_that_changes_a_host_registers_its_result():
+    assert list_steps() == steps.STEPS
+
+
+PARTS = sorted((ROOT / "playbooks").rglob("*.yml"))
+
+
+@pytest.mark.parametrize("path", PARTS, ids=[path.stem for path in PARTS])
+def test_no_configuration_changes_the_course_of_a_play(path):
+    for play in yaml.safe_load(path.read_text(encoding="utf-8")):
+        if "import_playbook" not in play:
+            assert play["strategy"] == "linear"
+            assert play["gather_facts"] is False
+            assert isinstance(play["hosts"], str), "a group that nobody has would cause a warning"
+            assert "hosts_for" in play["hosts"]

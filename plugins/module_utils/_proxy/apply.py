@@ -189,7 +189,7 @@ class ProxyChange:
         for directory in desired.directories:
             _files_tree.make_directory(directory, 0o700)
         for step in steps:
-            _undo.record(self.options.undo_dir, step.path)
+            _undo.record(self.options.undo_dir, step.path, step.intended)
             if self.options.backup and step.existed and not step.secret and not step.link:
                 self.result.backups.append(_files.backup(step.path))
         _files_tree.make_directory(os.path.dirname(self.marker))
@@ -238,6 +238,13 @@ class Step:
             self.data, info = found
             self.mode = stat.S_IMODE(info.st_mode)
             self.owner = info.st_uid, info.st_gid
+
+    @property
+    def intended(self) -> bytes | str | None:
+        """What the undo record is told: the new content, or where a link is to lead."""
+        if isinstance(self.new, DesiredLink):
+            return self.new.target
+        return None if self.new is None else self.new.data
 
     def apply(self) -> None:
         if self.new is None:

@@ -12,6 +12,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._facts import Doubted, 
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings.catalog import make
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings.rules_inventory import list_misplaced
+from ansible_collections.collab.rtc.plugins.plugin_utils._inventory import reaching
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import KINDS
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import routing
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import Classification, Node, PlanInput
@@ -21,7 +22,10 @@ SHOWN = 5  # so many unreadable parts are listed one by one
 
 def check_hosts(plan_input: PlanInput, classification: Classification) -> list[Finding]:
     """Findings about hosts, whatever their sites are."""
-    found = [make("RTC001", host, f"Nothing is known about {host}: {why}") for host, why in plan_input.failed.items()]
+    found = [
+        make("RTC001", host, f"Nothing is known about {host}: {why}", remedy=reaching.find_remedy(why))
+        for host, why in plan_input.failed.items()
+    ]
     misplaced = list_misplaced(plan_input)
     listed = {
         kind: {

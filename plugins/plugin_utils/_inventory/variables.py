@@ -25,7 +25,12 @@ NO_PROXY = "none"
 
 PREFIX = "rtc_"
 # Names that playbooks and roles of this collection set themselves. A role's own variables are named after the role.
-INTERNAL = frozenset({"rtc_detected", "rtc_plan", "rtc_run", "rtc_run_id", "rtc_probe", "rtc_session", "rtc_release"})
+INTERNAL = frozenset(
+    {
+        *("rtc_detected", "rtc_plan", "rtc_run_id", "rtc_probe", "rtc_session", "rtc_release"),
+        *("rtc_work", "rtc_failed"),  # facts and variables of the playbooks
+    }
+)
 ROLE_PREFIX = "rtc_server_"  # variables of the role rtc_server
 NEAR = 0.8  # how alike two names are to be taken for a typing mistake (difflib ratio)
 
@@ -68,6 +73,7 @@ class HostSettings:
     ignore_findings: list[Mute] = field(default_factory=list)
     plan_file: str = ""
     backup: bool = False
+    max_failures: int = 0
 
 
 @dataclass(frozen=True)
@@ -184,6 +190,14 @@ VARIABLES: tuple[Variable, ...] = (
          "A bundle of the RTC server that was built before.", read=False),
     _var("report_file", "path", "none", "Write the report as JSON to this file on the controller.", read=False),
     _var("serial", "text", "1", "How many hosts of the application are changed at a time.", read=False),
+    _var("max_failures", "number", "none: a failed site does not stop the others",
+         "After so many failed sites, no further one is begun. V(1): the first failure stops everything."),
+    _var("confirm", "bool", "false",
+         "C(site) shows the plan and asks at the terminal before it changes anything. Without a terminal it changes"
+         " nothing and fails.", read=False),
+    _var("fail_on_changes", "bool", "false",
+         "C(plan), and C(site --check), try every change without making it, list those that would be made, and fail"
+         " where there is one.", read=False),
 )  # fmt: skip
 
 _BY_NAME = {variable.name: variable for variable in VARIABLES}
@@ -293,6 +307,16 @@ def _read_anyport(value: Any, _variable: Variable) -> int:
     return number
 
 
+def _read_count(value: Any, _variable: Variable) -> int:
+    try:
+        number = -1 if isinstance(value, bool) else int(str(value).strip())
+    except ValueError:
+        number = -1
+    if number < 0:
+        raise ValueError(f"'{value}' is not a number of 0 or more.")
+    return number
+
+
 def _read_bool(value: Any, _variable: Variable) -> bool:
     if isinstance(value, bool):
         return value
@@ -374,6 +398,7 @@ _READERS: dict[str, Callable[[Any, Variable], Any]] = {
     "name": _read_name,
     "port": _read_port,
     "anyport": _read_anyport,
+    "number": _read_count,
     "bool": _read_bool,
     "choice": _read_choice,
     "path": _read_path,

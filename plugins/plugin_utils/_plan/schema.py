@@ -130,3 +130,6 @@ class Plan:
     sites: list[Site] = field(default_factory=list)
     hosts: dict[str, HostPlan] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    stopped: dict[str, str] = field(default_factory=dict)  # site -> why it is left alone from the start
+    left_out: list[str] = field(default_factory=list)  # hosts of our groups that this run does not look at (--limit)
+    max_failures: int = 0  # after so many failed sites no further one is begun; 0: no limit

@@ -12,6 +12,8 @@ from typing import Any, Iterable, Mapping, Sequence
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Application, HostFacts
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import HostPlan, Plan, Site
+from ansible_collections.collab.rtc.plugins.plugin_utils._run.course import NOT_SEEN
+from ansible_collections.collab.rtc.plugins.plugin_utils._run.outcome import Outcome
 
 WIDTH = 100
 PLACEMENTS = {
@@ -22,13 +24,15 @@ PLACEMENTS = {
 }
 MARKS = {"error": "✗", "warning": "!", "info": "·"}
 Check = Mapping[str, Any]  # {name, ok: bool | None, detail, cause, remedy, where}
-Restart = Mapping[str, Any]  # {service: str, reasons: list[str]}
 
 
 def render_plan(plan: Plan) -> str:
     """A table for each site, what is to be done on each host, and the findings with evidence and remedy."""
-    parts = [_render_site(site, plan) for site in plan.sites] or ["There is no site to plan.\n"]
+    parts = [_render_site(site, plan) for site in plan.sites] or [render_no_site(plan) + "\n"]
     parts.append(_render_findings(plan.findings))
+    left_alone = [f"  {MARKS['error']} {name}: {why}" for name, why in plan.stopped.items()]
+    if left_alone:
+        parts.append("\n".join(["Sites that are left alone", *left_alone, ""]))
     return "\n".join(parts)
 
 
@@ -56,28 +60,74 @@ def render_detected(plan: Plan, facts: Mapping[str, HostFacts]) -> str:
     return "\n".join(parts) + "\n"
 
 
-def render_report(
-    plan: Plan, checks: Mapping[str, Sequence[Check]], restarts_left: Mapping[str, Sequence[Restart]] | None = None
-) -> str:
-    """The end of a run: each site with its checks, then the findings and what is left to do.
+def render_report(plan: Plan, outcome: Outcome, with_changes: bool = False) -> str:
+    """The end of a run: each site with its checks, then findings, hosts that failed, and what is left to do.
 
-    :param checks: site name -> ``{name, ok, detail, cause, remedy, where}``; ``ok`` is ``None`` for a check that was
-        not made.
-    :param restarts_left: host -> restarts that are left to the administrator: ``{service, reasons}``.
+    :param with_changes: list what was changed, or would be, too.
     """
-    parts = [_render_result(site, checks.get(site.name, [])) for site in plan.sites] or [
-        "There is no site to report on.\n"
-    ]
-    parts.append(_render_findings([item for item in plan.findings if item.severity != "info"]))
+    parts = [_render_result(site, outcome) for site in plan.sites] or [render_no_site(plan) + "\n"]
+    # A host that was not seen is among those that failed.
+    repeated = [item for item in plan.findings if item.id == NOT_SEEN and item.host in outcome.failures]
+    shown = [item for item in plan.findings if item.severity != "info" and item not in repeated]
+    parts.append(_render_findings(shown))
     left = [
         line
-        for host, restarts in sorted((restarts_left or {}).items())
+        for host, restarts in sorted(outcome.restarts_left.items())
         for restart in restarts
         for line in _wrap(f"{host}: {restart['service']}: {'; '.join(restart['reasons'])}", "  ", "    ")
     ]
     if left:
         parts.append("\n".join(["Restarts that are left to you", *left, ""]))
+    if with_changes:
+        parts.append(_render_changes(outcome))
+    if outcome.failures:
+        parts.append(_render_failures(outcome))
+    parts.append(_render_summary(plan, outcome))
     return "\n".join(parts)
+
+
+def render_no_site(plan: Plan) -> str:
+    """Why a run has no site, and what to do."""
+    if any(item.severity == "error" for item in plan.findings):
+        return "There is no site; what is said below tells why."
+    text = "No application is among the hosts of this run, so there is nothing to do."
+    if not plan.left_out:
+        return text
+    return f"{text} The limit leaves out {', '.join(plan.left_out)}. Name the application, too: --limit host,proxy."
+
+
+def _render_changes(outcome: Outcome) -> str:
+    lines = [
+        line
+        for host, steps in sorted(outcome.changes.items())
+        for line in (f"  on {host}", *(line for step in steps for line in _wrap(step, "    - ", "      ")))
+    ]
+    return "\n".join(["What would change" if lines else "Nothing would change.", *lines, ""])
+
+
+def _render_failures(outcome: Outcome) -> str:
+    lines = [f"Hosts that failed: {len(outcome.failures)}"]
+    for host, failure in sorted(outcome.failures.items()):
+        lines += _wrap(f"{host}: {failure['step']}", f"  {MARKS['error']} ", "    ")
+        lines += _wrap(failure["cause"], "      cause:  ", "              ")
+        lines += _wrap(failure["remedy"], "      remedy: ", "              ") if failure["remedy"] else []
+    return "\n".join(lines) + "\n"
+
+
+def _render_summary(plan: Plan, outcome: Outcome) -> str:
+    """One line about all sites, and one about hosts that the limit left out."""
+    bad = [
+        site.name
+        for site in plan.sites
+        if site.name in outcome.stopped or any(check["ok"] is False for check in outcome.checks.get(site.name, []))
+    ]
+    count = f"{len(plan.sites)} site{'s' if len(plan.sites) != 1 else ''}"
+    parts = [f"{count}, {len(bad)} failed"]
+    if outcome.failures:
+        parts.append(f"{len(outcome.failures)} host{'s' if len(outcome.failures) != 1 else ''} failed")
+    parts += [f"run {outcome.run}"] if outcome.run else []
+    left_out = [f"Left out by the limit: {', '.join(plan.left_out)}"] if plan.left_out and plan.sites else []
+    return "\n".join(["; ".join(parts), *left_out, ""])
 
 
 def _list_seen(facts: HostFacts) -> list[tuple[str, str]]:
@@ -226,8 +276,10 @@ def _count_authorities(count: int) -> str:
     return f"{count} {'authority' if count == 1 else 'authorities'}"
 
 
-def _render_result(site: Site, checks: Sequence[Check]) -> str:
-    lines = [_render_title(site), *_render_table(_list_rows(site))]
+def _render_result(site: Site, outcome: Outcome) -> str:
+    lines, checks = [_render_title(site), *_render_table(_list_rows(site))], outcome.checks.get(site.name, [])
+    if site.name in outcome.stopped:
+        lines += _wrap(f"not applied: {outcome.stopped[site.name]}", f"  {MARKS['error']} ", "    ")
     if not checks:
         lines.append("  nothing was checked")
     for check in checks:

@@ -9,7 +9,9 @@ with 97 % delivered and a p99 of 50 ms at most. A figure that the generator limi
 status is 1. Where a server keeps up with all that the generator can offer, the highest rate below that is given as what
 it is, "at least". Ours and python-socketio run on the distribution's Python, as on a server. Servers are measured in
 turns: of rates the best counts, of latencies at an equal load the middle one. The rows tls and loops are about ours
-with the journal on: plain and with TLS, with asyncio and with uvloop. Progress goes to standard error; the table, where
+with the journal on: plain and with TLS, with asyncio and with uvloop. The row old is about ours with a journal of
+10 million changes in 10,000 projects beside a fresh one. ``--beside`` measures the server of another checkout in turns
+with ours, in the rows of deliveries. Progress goes to standard error; the table, where
 the plot is, and one line of JSON go to standard output.
 """
 
@@ -25,15 +27,18 @@ import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from operator import itemgetter
+from pathlib import Path
 from typing import Any, TypeVar
 
 import report
 import tls
 from measure import (
+    OLD_ROWS,
     QUICK,
     ROWS,
     Effort,
     GeneratorLimitError,
+    Row,
     Search,
     at_load,
     closed_loop,
@@ -43,10 +48,25 @@ from measure import (
     storm,
     under_load,
 )
-from servers import CACHE, DEPLOYED, KINDS, Kind, OverloadedError, UnavailableError, generator, running
+from servers import (
+    CACHE,
+    DEPLOYED,
+    KINDS,
+    SOURCE,
+    Kind,
+    OverloadedError,
+    UnavailableError,
+    beside,
+    generator,
+    old_journal,
+    running,
+    with_old_journal,
+)
 
 OTHER_ROWS = ("idle", "storm", "tls", "loops")
-OURS_ALONE = ("tls", "loops")  # by default left out where ours with the journal on is not asked for
+ALL_ROWS = (*ROWS, *OLD_ROWS, *OTHER_ROWS)
+# By default left out where ours with the journal on is not asked for.
+OURS_ALONE = ("tls", "loops", *OLD_ROWS)
 TLS_LOAD = 1_000  # messages a second: what plain and TLS have the same of
 LOOPS = ("asyncio", "uvloop")
 WITH_CATCH_UP = ("ours", "ours_durable", "node")  # the others have nothing like it
@@ -99,17 +119,23 @@ class Bench:
                 self._refuse(f"{what}, {title}", errors[title])
         return {title: runs for title, runs in found.items() if runs}
 
-    def fan_out(self, name: str) -> None:
-        """One row for all servers, then all at half of what Node can."""
-        shape = ROWS[name]
+    def old(self, name: str) -> None:
+        """Ours, and the one beside it, with a fresh and with an old journal."""
+        fresh = [kind for kind in self.kinds if kind.name in ("ours_durable", "beside")]
+        for kind in fresh:  # this takes minutes, the first time
+            tell(f"  {name}: {old_journal(kind.root)}")
+        self.fan_out(name, OLD_ROWS[name], [k for kind in fresh for k in (kind, with_old_journal(kind))])
+
+    def fan_out(self, name: str, shape: Row, kinds: list[Kind]) -> None:
+        """One row for these servers, then all at half of what Node can."""
         closed = {
             title: max(runs, key=itemgetter("deliveries_s"))
             for title, runs in self._in_turns(
                 f"{name}, closed loop",
-                {k.title: partial(fresh_closed_loop, k, shape, self.effort, self.loop) for k in self.kinds},
+                {k.title: partial(fresh_closed_loop, k, shape, self.effort, self.loop) for k in kinds},
             ).items()
         }
-        searches = {k.title: Search(k, shape, self.effort, self.loop) for k in self.kinds if k.title in closed}
+        searches = {k.title: Search(k, shape, self.effort, self.loop) for k in kinds if k.title in closed}
         for title, search in searches.items():
             self._try(f"{name}, {title}", search.begin, closed[title]["sent_s"])
             tell(f"  {name:<14}{title:<28}" + report.fan_out_text(closed[title], search.best))
@@ -120,7 +146,7 @@ class Bench:
                 break
         found = {
             k.name: {"closed": closed[k.title], "open": searches[k.title].best} if k.title in closed else {}
-            for k in self.kinds
+            for k in kinds
         }
         row = self.rows[name] = report.fan_out_row(found)
         node = (found.get("node") or {}).get("open")
@@ -129,13 +155,13 @@ class Bench:
             row["equal_load"] = {"messages_s": round(rate)}
             loaded = self._in_turns(
                 f"{name} at Node's half",
-                {k.title: partial(at_load, k, shape, rate, self.effort, self.loop) for k in self.kinds},
+                {k.title: partial(at_load, k, shape, rate, self.effort, self.loop) for k in kinds},
             )
-            for kind in self.kinds:
+            for kind in kinds:
                 row["equal_load"][kind.name] = report.latencies(
                     middle(loaded[kind.title]) if kind.title in loaded else None
                 )
-        for kind in self.kinds:
+        for kind in kinds:
             if found[kind.name]:
                 text = report.fan_out_text(found[kind.name]["closed"], found[kind.name]["open"])
                 tell(f"  {name:<14}{kind.title:<28}{text}, at equal load {row.get('equal_load', {}).get(kind.name)}")
@@ -202,15 +228,15 @@ class Bench:
         return []
 
 
-def choose(names: list[str]) -> tuple[list[Kind], list[str]]:
+def choose(wanted: list[Kind]) -> tuple[list[Kind], list[str]]:
     """Servers that can be had here, and why the others cannot."""
     kinds, missing = [], []
-    for name in names:
+    for kind in wanted:
         try:
-            KINDS[name].command()
-            kinds.append(KINDS[name])
+            kind.command()
+            kinds.append(kind)
         except UnavailableError as exc:
-            missing.append(f"{KINDS[name].title}: {exc}")
+            missing.append(f"{kind.title}: {exc}")
     return kinds, missing
 
 
@@ -221,20 +247,21 @@ def options(arguments: list[str] | None) -> argparse.Namespace:
         "--quick", action="store_true", help="a smoke test: short, few servers and rows; figures mean little"
     )
     parser.add_argument("--servers", default=os.environ.get("BENCH_SERVERS", ""), help=f"some of {','.join(KINDS)}")
-    parser.add_argument(
-        "--rows", default=os.environ.get("BENCH_ROWS", ""), help=f"some of {','.join((*ROWS, *OTHER_ROWS))}"
-    )
+    parser.add_argument("--rows", default=os.environ.get("BENCH_ROWS", ""), help=f"some of {','.join(ALL_ROWS)}")
+    parser.add_argument("--beside", type=Path, metavar="TREE", help="another checkout, whose server is measured, too")
     parser.add_argument(
         "--loop", default=DEPLOYED, choices=LOOPS, help="event loop of ours; uvloop is what is deployed"
     )
     chosen = parser.parse_args(arguments)
     chosen.servers = (chosen.servers or ("ours_durable,python" if chosen.quick else ",".join(KINDS))).split(",")
-    default = [row for row in (*ROWS, *OTHER_ROWS) if row not in OURS_ALONE or "ours_durable" in chosen.servers]
+    default = [row for row in ALL_ROWS if row not in OURS_ALONE or "ours_durable" in chosen.servers]
     chosen.rows = (chosen.rows or ("fanout_20x10" if chosen.quick else ",".join(default))).split(",")
-    for name in [n for n in chosen.servers if n not in KINDS] + [
-        n for n in chosen.rows if n not in (*ROWS, *OTHER_ROWS)
-    ]:
+    for name in [n for n in chosen.servers if n not in KINDS] + [n for n in chosen.rows if n not in ALL_ROWS]:
         parser.error(f"there is no {name}")
+    if chosen.beside is not None:
+        chosen.beside = chosen.beside.resolve()
+        if not (chosen.beside / SOURCE).is_dir():
+            parser.error(f"{chosen.beside / SOURCE} is no directory")
     return chosen
 
 
@@ -247,12 +274,21 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # servers have sessions of their own: end them, too
     CACHE.mkdir(parents=True, exist_ok=True)
     generator()
-    kinds, missing = choose(chosen.servers)
+    wanted = [KINDS[name] for name in chosen.servers]
+    if chosen.beside is not None:
+        wanted.append(beside(chosen.beside))
+    kinds, missing = choose(wanted)
     before = os.getloadavg()[0]
     bench = Bench(kinds, chosen.rows, QUICK if chosen.quick else Effort(), chosen.loop)
     for name in [n for n in chosen.rows if n in ROWS]:
         tell(f"==> {name}")
-        bench.fan_out(name)
+        bench.fan_out(name, ROWS[name], kinds)
+    for name in [n for n in chosen.rows if n in OLD_ROWS]:
+        tell(f"==> {name}")
+        try:
+            bench.old(name)
+        except UnavailableError as exc:
+            missing.append(f"{name}: {exc}")
     if "idle" in chosen.rows:
         most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         for number in (200,) if chosen.quick else (2_000, 10_000):
@@ -273,8 +309,8 @@ def main(arguments: list[str] | None = None) -> int:
         "short_of_target": report.short_of_target(bench.rows),
         "load_average": [round(before, 1), round(os.getloadavg()[0], 1)],
     }
-    print(report.table(bench.rows, KINDS))
-    if not chosen.quick and any(name.startswith(("fanout_", "idle_")) for name in bench.rows):
+    print(report.table(bench.rows, {kind.name: kind.title for k in wanted for kind in (k, with_old_journal(k))}))
+    if not chosen.quick and chosen.beside is None and any(name.startswith(("fanout_", "idle_")) for name in bench.rows):
         print(report.plot(result))
     for title, lines in (
         ("Missing", missing),

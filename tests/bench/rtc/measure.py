@@ -43,6 +43,7 @@ ROWS = {
     "fanout_200x5": Row(200, 5, 4),
     "fanout_1x500": Row(1, 500, 16),
 }
+OLD_ROWS = {"old_20x10": ROWS["fanout_20x10"]}  # beside a fresh journal, one with a year of changes
 
 
 @dataclass(frozen=True)

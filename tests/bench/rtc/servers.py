@@ -22,7 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from rtc_server.auth import Tokens
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 CACHE = ROOT / ".build/bench-rtc"
-SOURCE = ROOT / "files/rtc_server/src"
+SOURCE = "files/rtc_server/src"  # of a checkout
 SECRET = b"a secret for the benchmark, long enough for HS256"
 DEPLOYED = "uvloop"  # event loop of ours
 SERVER_CORE, GENERATOR_CORE = "0", "1"
@@ -146,9 +146,9 @@ PYTHON = distribution_python()
 PEER_PACKAGES = ("python-socketio", "python-engineio", "bidict", "simple-websocket", "wsproto", "h11")
 
 
-def python_packages() -> Path:
-    """What ours and python-socketio need, as locked, for that Python. Raises UnavailableError."""
-    locks = [ROOT / "files/rtc_server/requirements.txt", ROOT / "requirements/dev.txt"]
+def python_packages(root: Path = ROOT) -> Path:
+    """What ours (of that checkout) and python-socketio need, as locked, for that Python. Raises UnavailableError."""
+    locks = [root / "files/rtc_server/requirements.txt", ROOT / "requirements/dev.txt"]
 
     def make(folder: Path) -> None:
         blocks = re.split(r"\n(?=\S)", locks[1].read_text(encoding="utf-8"))
@@ -181,17 +181,23 @@ def python_packages() -> Path:
 
 @dataclass(frozen=True)
 class Kind:
-    """A server: how it is called in tables, its command, whether it speaks our contract, seconds until it is warm."""
+    """A server: how it is called in tables, its command, whether it speaks our contract, seconds until it is warm; of
+    ours: the checkout that it comes from, and whether its journal is an old one."""
 
     name: str
     title: str
     command: Callable[[], list[str]]
     contract: bool = False
     warm: float = 1.0
+    root: Path = ROOT
+    old: bool = False
 
 
-def _python(*command: str) -> Callable[[], list[str]]:
-    return lambda: ["env", f"PYTHONPATH={SOURCE}:{python_packages()}", PYTHON, *command]
+def _python(*command: str, root: Path = ROOT) -> Callable[[], list[str]]:
+    return lambda: ["env", f"PYTHONPATH={root / SOURCE}:{python_packages(root)}", PYTHON, *command]
+
+
+_SERVE = ("-m", "rtc_server", "serve", "--config", "{config}")
 
 
 KINDS = {
@@ -201,7 +207,7 @@ KINDS = {
         Kind(
             "ours_durable",
             "ours, journal on",
-            _python("-m", "rtc_server", "serve", "--config", "{config}"),
+            _python(*_SERVE),
             contract=True,
         ),
         Kind("node", "Node socket.io, ws", lambda: node_peer("ws"), warm=2.0),
@@ -210,6 +216,18 @@ KINDS = {
         Kind("python", "python-socketio", _python(str(HERE / "peers/relay.py"), "{port}")),
     )
 }
+
+
+def beside(root: Path) -> Kind:
+    """Ours of another checkout."""
+    return Kind("beside", "beside, journal on", _python(*_SERVE, root=root), contract=True, root=root)
+
+
+def with_old_journal(kind: Kind) -> Kind:
+    """The same with a journal that has been in use for a year."""
+    return replace(kind, name=f"{kind.name}_old", title=f"{kind.title.partition(',')[0]}, old journal", old=True)
+
+
 RECOVERY = Kind("node", "Node socket.io, ws, recovery", lambda: node_peer("recovery"))
 
 
@@ -238,10 +256,26 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
-def _config(folder: Path, port: int, loop: str, more: str) -> Path:
-    """The product's configuration, with limits out of the way: one generator is many users. ``more``: further
-    sections."""
+# Limits out of the way: one generator is many users.
+_LIMITS = {
+    "changes_per_second": 1_000_000,
+    "changes_burst": 1_000_000,
+    "change_bytes_per_second": 1_000_000_000,
+    "change_bytes_burst": 1_000_000_000,
+    "reads_per_second": 100_000,
+    "read_bytes_per_second": 1_000_000_000,
+    "project_bytes": 1 << 40,
+    "connections": 20_000,
+    "pending": 20_000,
+    "pending_per_address": 20_000,
+}
+
+
+def _config(folder: Path, kind: Kind, port: int, loop: str, more: str) -> Path:
+    """The product's configuration. ``more``: further sections. Limits that a checkout does not know are left out."""
     (folder / "token.key").write_bytes(SECRET)
+    known = (kind.root / "files/rtc_server/config.example.toml").read_text(encoding="utf-8")
+    limits = "\n".join(f"{name} = {value}" for name, value in _LIMITS.items() if f"\n{name} =" in known)
     path = folder / "config.toml"
     path.write_text(
         f"""
@@ -251,13 +285,9 @@ loop = "{loop}"
 [token]
 keys = ["{folder}/token.key"]
 [journal]
-path = "{folder}/journal.db"
+path = "{old_journal(kind.root) if kind.old else folder / "journal.db"}"
 [limits]
-changes_per_second = 1000000
-changes_burst = 1000000
-reads_per_second = 100000
-connections = 20000
-pending_per_address = 20000
+{limits}
 [log]
 level = "warning"
 {more}
@@ -265,6 +295,26 @@ level = "warning"
         encoding="utf-8",
     )
     return path
+
+
+OLD_CHANGES, OLD_PROJECTS = 10_000_000, 10_000
+
+
+def old_journal(root: Path) -> Path:
+    """A journal after a year, for that checkout: made once, and then used on and on. Raises UnavailableError."""
+    changes = os.environ.get("BENCH_OLD_CHANGES", str(OLD_CHANGES))
+    program, copier = ROOT / "tests/rtc_server/old_journal.py", HERE / "copy_journal.py"
+
+    def make(folder: Path) -> None:
+        path = folder / "journal.db"
+        if root == ROOT:
+            command = [program, path, str(OLD_PROJECTS), changes]
+        else:
+            command = [copier, old_journal(ROOT), path]
+        tool("env", f"PYTHONPATH={root / SOURCE}:{python_packages(root)}", PYTHON, *command, cwd=folder)
+
+    sources = [program, copier, root / SOURCE / "rtc_server/journal/schema.py"]
+    return made(f"old-journal-{changes}", sources, make) / "journal.db"
 
 
 def token_file() -> Path:
@@ -281,7 +331,8 @@ def token_file() -> Path:
 
 
 class Running:
-    """A server process, perhaps with a proxy before it, and the generator that is pointed at it.
+    """A server process, perhaps with a proxy before it, and the generator that is pointed at it. Where the journal is an
+    old one, the rooms are projects that it has.
 
     ``processes``: ids of those whose CPU counts, the server first. ``port``: where it is reached, by TLS if ``tls``.
     """
@@ -294,7 +345,7 @@ class Running:
         self._runs = 0
 
     def load(self, *options: object) -> dict[str, Any]:
-        """One run of the generator, in rooms of its own; its figures. Raises OverloadedError, BrokenError."""
+        """One run of the generator; its figures. Raises OverloadedError, BrokenError."""
         self._runs += 1
         command = [
             str(generator(self.tls)),
@@ -303,7 +354,7 @@ class Running:
             "-s",
             ",".join(map(str, self.processes)),
             "-n",
-            f"run{self._runs}-",
+            "old" if self.kind.old else f"run{self._runs}-",
         ]
         if self.tls:
             command.append("-T")
@@ -363,7 +414,7 @@ def running(
     port = free_port()
     with tempfile.TemporaryDirectory(dir=CACHE, prefix="run-") as name:
         folder = Path(name)
-        config = _config(folder, port, loop, sections(folder))
+        config = _config(folder, kind, port, loop, sections(folder))
         command = [part.replace("{port}", str(port)).replace("{config}", str(config)) for part in command]
         with serving(kind.title, command, port, folder / "log") as process:
             yield Running(kind, [process], port)

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 from rtc_server.engine.errors import ProtocolError
+from rtc_server.engine.turns import Turns
 from rtc_server.engine.websocket import WebSocket
 
 if sys.version_info >= (3, 11):
@@ -126,6 +127,15 @@ class NoteLoop:
 
     def __init__(self) -> None:
         self.timers: list[NoteTimer] = []
+        self.soon: list[Callable[..., Any]] = []
+
+    def call_soon(self, function: Callable[..., Any]) -> None:
+        self.soon.append(function)
+
+    def run_soon(self) -> None:
+        """Turns of the loop until nothing is left to do."""
+        while self.soon:
+            self.soon.pop(0)()
 
     def call_later(self, delay: float, function: Callable[..., Any]) -> NoteTimer:
         self.timers.append(NoteTimer(delay, function))
@@ -182,7 +192,8 @@ class Alone:
         self.loop = NoteLoop()
         self.transport = NoteTransport()
         self.taker = taker or Taker()
-        self.ws = WebSocket(loop or self.loop, self.taker, limit, 7.0)  # type: ignore[arg-type]
+        self.turns = Turns(loop or self.loop)  # type: ignore[arg-type]
+        self.ws = WebSocket(loop or self.loop, self.taker, limit, 7.0, self.turns)  # type: ignore[arg-type]
         self.ws.transport = self.transport  # type: ignore[assignment]
 
     def feed(self, *pieces: bytes) -> Alone:
@@ -190,6 +201,7 @@ class Alone:
         for piece in pieces:
             if piece and not self.transport.is_closing():
                 self.ws.data_received(piece)
+                self.loop.run_soon()
         return self
 
     @property

@@ -20,13 +20,19 @@ from aiohttp.http import HttpProcessingError
 
 from . import __version__, systemd
 from .auth import Tokens
+from .capacity import ASIDE, LEAST, Capacity, count_open, needed_descriptors, plan_capacity, read_limit
 from .config import Config, ConfigError, LogSettings, TlsSettings, read_keys
-from .idle_connections import IdleConnections
+from .engine.takeover import check_aiohttp
 from .journal import Journal, JournalError, JournalLimits
 from .journal.sqlite import SqliteJournal
+from .listener import Listener
+from .memory import Memory
+from .peers import Peers, Times
 from .service import Service
 
 logger = logging.getLogger(__name__)
+
+_HEADER_BYTES = 40 << 10  # of a line of a request: cookies go to every port of a host, and applications take 32 kB
 
 
 class _JsonLines(logging.Formatter):
@@ -134,6 +140,72 @@ def make_app(service: Service, *middlewares: Any) -> web.Application:
     return app
 
 
+class Door:
+    """The listening sockets of a service, and how many connections its limits and the descriptors allow.
+
+    Raises ConfigError when there are too few descriptors for anything. To be made when everything else is open.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        limits, heartbeat = service.config.limits, service.config.heartbeat
+        self._used = count_open()
+        needed = needed_descriptors(self._used, limits.connections, limits.pending)
+        limit = read_limit(needed_descriptors(self._used, limits.connections, limits.pending, 2))
+        capacity = self._measure()
+        if capacity.sockets < LEAST:
+            raise ConfigError([f"limits.connections: the process may open {limit} files (LimitNOFILE= of the unit, "
+                               f"ulimit -n), and {self._used + ASIDE + LEAST} are the least it needs"])  # fmt: skip
+        if limit < needed:
+            logger.warning(
+                "the process may open %d files: so there can be %d connections with a token and %d without, not %d and "
+                "%d; set LimitNOFILE=%d in the unit, or lower limits.connections and limits.pending", limit,
+                capacity.sessions, capacity.strangers, limits.connections, limits.pending, needed,
+            )  # fmt: skip
+        beat = heartbeat.interval + heartbeat.timeout
+        self.peers = Peers(
+            Times(limits.connect_seconds, beat + limits.connect_seconds),
+            self._measure,
+            limits.pending_per_address,
+            limits.pending_bytes,
+            service.address_of,
+            service.is_proxy,
+            service.rarely,
+        )
+        self.listener = Listener(self.peers, service.rarely)
+
+    def _measure(self) -> Capacity:
+        """Anew each time, as an administrator can change the limit of a running process (prlimit(1))."""
+        limits, service = self._service.config.limits, self._service
+        capacity = plan_capacity(read_limit(), self._used, limits.connections, limits.pending)
+        service.max_sessions = max(1, capacity.sessions)
+        service.pending.total = capacity.strangers
+        return capacity
+
+    async def open(self, runner: web.AppRunner, tls: ssl.SSLContext | None) -> None:
+        """Listen, and hand connections to the runner's server. Raises OSError."""
+        server = self._service.config.server
+        self.listener.listen(server.address, server.port)
+        await runner.setup()
+        assert runner.server is not None
+        self.peers.begin(runner.server)
+        self.listener.begin(tls)
+
+
+def make_runner(service: Service, peers: Peers, shutdown_timeout: float = 2.0) -> web.AppRunner:
+    """The HTTP server. Its connections are those of the peers."""
+    return web.AppRunner(
+        make_app(service, peers.middleware),
+        access_log=None,
+        handle_signals=False,
+        handler_cancellation=True,
+        shutdown_timeout=shutdown_timeout,
+        auto_decompress=False,  # of a client's body; nobody asks for that, and a small body may become a huge one
+        max_line_size=_HEADER_BYTES,
+        max_field_size=_HEADER_BYTES,
+    )
+
+
 async def serve(config: Config, journal: Journal | None = None) -> None:
     """Run until SIGTERM or SIGINT. Raises ConfigError, JournalError, OSError before it is ready."""
     tokens = make_tokens(config)
@@ -141,22 +213,15 @@ async def serve(config: Config, journal: Journal | None = None) -> None:
     journal = journal or SqliteJournal(config.journal.path, limits=make_journal_limits(config))
     service = Service(config, tokens, journal)
     await journal.start(service.projects.on_outcomes)
-    idle_connections = IdleConnections(config.limits.connect_seconds)
-    runner = web.AppRunner(
-        make_app(service, idle_connections.middleware),
-        access_log=None,
-        handle_signals=False,
-        handler_cancellation=True,
-        shutdown_timeout=2.0,
-    )
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    door: Door | None = None
+    runner: web.AppRunner | None = None
     try:
-        await runner.setup()
+        door = Door(service)
+        runner = make_runner(service, door.peers)
+        await door.open(runner, tls.context)
         listen = config.server
-        await web.TCPSite(runner, listen.address, listen.port, ssl_context=tls.context, backlog=1024).start()
-        assert runner.server is not None
-        idle_connections.begin(runner.server)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         loop.add_signal_handler(signal.SIGHUP, tls.reload)
@@ -168,16 +233,24 @@ async def serve(config: Config, journal: Journal | None = None) -> None:
         gc.freeze()
         gc.set_threshold(5_000, 200, 100)
         sys.setswitchinterval(0.001)  # a busy loop would keep the journal's thread waiting five times as long
+        peers = door.peers
+        memory = Memory(lambda: peers.closed, lambda: len(peers))
+        memory.begin()
         systemd.notify("READY=1")
         watching = asyncio.ensure_future(systemd.watchdog(lambda: journal.alive))
         await stop.wait()
         systemd.notify("STOPPING=1")
         logger.info("draining")
         watching.cancel()
+        memory.end()
         await service.drain()
     finally:
-        idle_connections.end()
-        await runner.cleanup()
+        if door is not None:
+            door.listener.stop()
+        if runner is not None:
+            await runner.cleanup()
+        if door is not None:
+            door.peers.end()
         await journal.close()
     logger.info("stopped")
 
@@ -185,6 +258,10 @@ async def serve(config: Config, journal: Journal | None = None) -> None:
 def run(config: Config, journal: Journal | None = None) -> int:
     """Serve with the configured event loop, and with the configured journal unless one is given; the exit status."""
     set_up_logging(config.log)
+    unfit = check_aiohttp()
+    if unfit:
+        print(unfit, file=sys.stderr)
+        return 1
     factory: Any = None
     if config.server.loop != "asyncio":
         try:

@@ -16,6 +16,7 @@ ANY_PROJECT = "*"
 MAX_TOKEN = 8192  # characters; a longer one is refused unread
 MAX_NAME = 200
 QUERY_SECONDS = 300  # life of a token that may travel in a query, where proxies and other logs keep it
+_YEAR_10000 = 253_402_300_800  # in seconds since 1970
 MIN_SECRET = 32  # bytes; RFC 7518 section 3.2: a key of the size of the hash or larger
 
 
@@ -73,19 +74,34 @@ class Tokens:
                     key,
                     algorithms=[self._algorithm],
                     audience=self._audience,
-                    leeway=self.leeway,
-                    options={"require": ["exp", "sub", "aud"]},
+                    options={
+                        "require": ["exp", "sub", "aud"],
+                        # checked below: PyJWT takes texts, true and 1e400 for times
+                        "verify_exp": False,
+                        "verify_nbf": False,
+                        "verify_iat": False,
+                    },
                 )
             except jwt.InvalidSignatureError:
                 continue
-            except jwt.ExpiredSignatureError as exc:
-                raise TokenError("token_expired", "the token has expired") from exc
             except (jwt.InvalidTokenError, ValueError, TypeError, RecursionError, OverflowError) as exc:
                 raise TokenError("token_invalid", "the token is not valid") from exc
+            self._check_times(claims)
             if in_query and claims.get("query") is False:
                 raise TokenError("token_invalid", "the token is not valid in a query")
             return _read_identity(claims)
         raise TokenError("token_invalid", "the token is not valid")
+
+    def _check_times(self, claims: Mapping[str, Any]) -> None:
+        """Raises TokenError for a token that has expired or is not valid yet (RFC 7519 sections 4.1.4 to 4.1.6)."""
+        expires, begins, made = [claims.get(name, 0) for name in ("exp", "nbf", "iat")]
+        if not all(_is_time(value) for value in (expires, begins, made)):
+            raise TokenError("token_invalid", "the token is not valid")
+        now = time.time()
+        if max(begins, made) > now + self.leeway:
+            raise TokenError("token_invalid", "the token is not valid")
+        if expires <= now - self.leeway:
+            raise TokenError("token_expired", "the token has expired")
 
     def make(self, user: str, projects: Mapping[str, str], ttl: float, name: str = "") -> str:
         """A signed token, valid for ``ttl`` seconds. The first key must be able to sign.
@@ -99,6 +115,11 @@ class Tokens:
         if ttl > QUERY_SECONDS:
             claims["query"] = False
         return jwt.encode(claims, self._keys[0], algorithm=self._algorithm)
+
+
+def _is_time(value: Any) -> bool:
+    """Whether it is a NumericDate (RFC 7519 section 2) of a year with four digits. NaN is none, nor is true."""
+    return type(value) in (int, float) and 0 <= value < _YEAR_10000
 
 
 def _read_identity(claims: Mapping[str, Any]) -> Identity:

@@ -212,10 +212,13 @@ class LimitSettings:
     keep_changes: int = _define_option(1_000, _check_whole(0, 1_000_000))
     connections: int = _define_option(10_000, _check_whole(1, 1_000_000))
     connections_per_user: int = _define_option(50, _check_whole(1, 1_000_000))
+    pending: int = _define_option(4_000, _check_whole(1, 1_000_000))
     pending_per_address: int = _define_option(200, _check_whole(1, 1_000_000))
+    pending_bytes: int = _define_option(32 << 20, _check_whole(100_000, 64 << 30))
     refused_tokens_per_minute: float = _define_option(60.0, _check_number(0.1, 1e6))
     buffer_bytes: int = _define_option(1 << 20, _check_whole(10_000, 256 << 20))
     total_buffer_bytes: int = _define_option(128 << 20, _check_whole(100_000, 64 << 30))
+    connect_bytes: int = _define_option(16_384, _check_whole(1_000, 64 << 20))
     connect_seconds: float = _define_option(10.0, _check_number(0.1, 300))
 
 

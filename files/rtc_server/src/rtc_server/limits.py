@@ -124,31 +124,6 @@ def _find_wait(missing: float, rate: float) -> float:
     return math.floor(max(0.0, missing) / rate * 1000 + 1) / 1000
 
 
-class Counter(Generic[K]):
-    """How many of something each key holds now."""
-
-    def __init__(self) -> None:
-        self._held: dict[K, int] = {}
-
-    def __getitem__(self, key: K) -> int:
-        return self._held.get(key, 0)
-
-    def __len__(self) -> int:
-        return len(self._held)
-
-    def add(self, key: K) -> None:
-        """One more."""
-        self._held[key] = self._held.get(key, 0) + 1
-
-    def remove(self, key: K) -> None:
-        """One less."""
-        left = self._held.get(key, 0) - 1
-        if left > 0:
-            self._held[key] = left
-        else:
-            self._held.pop(key, None)
-
-
 class TokenBuckets(Generic[K]):
     """One bucket for each key. A key that took nothing lately has none, and costs no memory."""
 

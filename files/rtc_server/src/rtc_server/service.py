@@ -10,7 +10,6 @@ import ipaddress
 import logging
 import random
 import time
-from collections.abc import Awaitable
 from functools import lru_cache
 from typing import Any
 
@@ -24,8 +23,11 @@ from .engine import ConnectRefused, Session, Socket, SocketServer
 from .engine.session import Handshake
 from .handlers import Handlers
 from .journal import Journal
-from .limits import Counter, TokenBuckets
+from .limits import TokenBuckets
+from .peers import peer_of
 from .projects import Projects
+from .rarely import Rarely
+from .strangers import Strangers, group_of
 from .strict_json import JSON
 
 logger = logging.getLogger(__name__)
@@ -41,9 +43,11 @@ class Service(SocketServer):
             ping_interval=config.heartbeat.interval,
             ping_timeout=config.heartbeat.timeout,
             max_payload=limits.payload_bytes,
+            stranger_payload=min(limits.connect_bytes, limits.payload_bytes),
             buffer_limit=limits.buffer_bytes,
             total_buffer_limit=limits.total_buffer_bytes,
             max_sessions=limits.connections,
+            upgrade_timeout=limits.connect_seconds,
             allowed_origins=frozenset(config.server.origins),
             connect_timeout=limits.connect_seconds,
             connect_attempts=3,
@@ -62,8 +66,10 @@ class Service(SocketServer):
         self.handlers.register(main)
         self.users: dict[str, User] = {}
         self._sweep_at = 1024  # users at which those are forgotten who are away and have spent nothing
-        self._pending: set[Session] = set()
-        self._pending_of: Counter[str] = Counter()
+        self.rarely = Rarely()
+        self.pending = Strangers[Session](
+            limits.pending_per_address, limits.pending, limits.connect_seconds / 5, time.monotonic
+        )
         self._bad_tokens = TokenBuckets[str](limits.refused_tokens_per_minute / 60, limits.refused_tokens_per_minute)
         self._proxies = config.server.trusted_proxies
 
@@ -83,27 +89,57 @@ class Service(SocketServer):
                 break
         return address
 
+    def is_proxy(self, address: str) -> bool:
+        """Whether X-Forwarded-For of that address is believed."""
+        return bool(self._proxies) and _is_within(address, self._proxies)
+
     def admit(self, handshake: Handshake) -> tuple[int, str] | None:
-        """An address may hold only so many sessions that have not shown a token yet."""
-        if self._pending_of[handshake.remote] >= self.limits.pending_per_address:
-            return 429, "too many connections without a token from this address"
+        """Nobody is refused, or the colleagues of whoever opens many sessions would be: the one that has waited longest
+        without showing a token makes room."""
+        group = group_of(handshake.remote)
+        one = self.pending.find_surplus(group)
+        if one is not None:
+            self._tell("surplus", "%s has %d sessions without a token: the oldest make room for new ones "
+                       "(limits.pending_per_address)", group, self.pending.each)  # fmt: skip
+        elif self.pending.is_full():
+            self._tell("pending", "%d sessions are without a token: the oldest make room for new ones "
+                       "(limits.pending, LimitNOFILE= of the unit)", len(self.pending))  # fmt: skip
+            one = self.pending.find_oldest()
+        elif len(self.sessions) >= self.max_sessions:
+            self._tell("busy", "there are %d sessions, and those without a token make room for new ones; without such, "
+                       "newcomers are refused (limits.connections, LimitNOFILE= of the unit)",
+                       len(self.sessions))  # fmt: skip
+            one = self.pending.find_oldest()
+        if one is not None:
+            one.close("others want to connect")
+            if one.ws is not None:
+                one.ws.transport.abort()
         return None
+
+    def on_buffers_full(self, waiting: int) -> None:
+        self._tell("buffers", "%d bytes wait for clients that read too slowly, and those with most are disconnected "
+                   "(limits.total_buffer_bytes)", waiting)  # fmt: skip
+
+    def _tell(self, key: str, message: str, *args: object) -> None:
+        """What runs out, once a minute."""
+        self.rarely.log(logger, logging.WARNING, ("service", key), message, *args)
 
     # --- sessions -----------------------------------------------------------------------------
 
-    def on_open(self, session: Session) -> Awaitable[None] | None:
-        self._pending.add(session)
-        self._pending_of.add(session.handshake.remote)
-        return super().on_open(session)
+    def on_request(self, session: Session, request: web.Request) -> None:
+        peer = peer_of(request)
+        if peer is not None:
+            peer.serve(session)
+
+    def expect_connect(self, session: Session) -> None:
+        self.pending.add(session, group_of(session.handshake.remote))
+        if session.ws is not None and session.ws.peer is not None:
+            session.ws.peer.dismissed()
+        super().expect_connect(session)
 
     def on_close(self, session: Session) -> None:
-        self._forget_pending(session)
+        self.pending.discard(session)
         super().on_close(session)
-
-    def _forget_pending(self, session: Session) -> None:
-        if session in self._pending:
-            self._pending.discard(session)
-            self._pending_of.remove(session.handshake.remote)
 
     # --- tokens -------------------------------------------------------------------------------
 
@@ -112,7 +148,10 @@ class Service(SocketServer):
         try:
             identity = self.tokens.check(auth.get("token"), in_query=session.eio_version == 3)
         except TokenError as exc:
-            if not self._bad_tokens.take(session.handshake.remote, time.monotonic()):
+            group = group_of(session.handshake.remote)
+            self.rarely.log(logger, logging.WARNING, ("refused", group), "a token was refused: %s: %s",
+                            session.handshake.remote, exc.code)  # fmt: skip
+            if not self._bad_tokens.take(group, time.monotonic()):
                 session.close("too many refused tokens")
             raise ConnectRefused(str(exc), {"code": exc.code}) from exc
         user = self.users.get(identity.user) or self._add_user(identity.user)
@@ -133,7 +172,10 @@ class Service(SocketServer):
         return user
 
     def _on_connected(self, socket: Socket) -> None:
-        self._forget_pending(socket.session)
+        session = socket.session
+        self.pending.discard(session)
+        if session.ws is not None and session.ws.peer is not None:
+            session.ws.peer.admitted()
         connection: Connection = socket.app
         self._watch_expiry(connection)
         logger.debug("user %s connected from %s", connection.identity.user, socket.session.handshake.remote)

@@ -13,7 +13,7 @@ import sys
 
 import pytest
 import yaml
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsiblePromptInterrupt, AnsiblePromptNoninteractive
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.playbook.play_context import PlayContext
@@ -24,6 +24,7 @@ from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
 
 from ansible_collections.collab.rtc.plugins.action import plan as action
+from ansible_collections.collab.rtc.plugins.plugin_utils._report import show
 from ansible_collections.collab.rtc.tests.unit import paths
 
 CASES = paths.DATA / "cases" / "bases.yml"
@@ -37,10 +38,11 @@ PLAYBOOK = """
     - collab.rtc.plan:
         show: plan
       run_once: true
+      register: rtc_plan
     - ansible.builtin.assert:
         that:
           - rtc_plan.hosts[inventory_hostname].host == inventory_hostname
-          - rtc_run | length > 10
+          - rtc_plan.run | length > 10
 """
 
 
@@ -67,7 +69,7 @@ class Run:
         (directory / "hosts.yml").write_text(yaml.safe_dump(inventory), encoding="utf-8")
         self.text = ""
 
-    def __call__(self, hosts=None, check=False):
+    def __call__(self, hosts=None, check=False, plan=None, tags=None):
         """What the action returns; its message with single spaces is in ``text``."""
         loader = DataLoader()
         loader.set_basedir(str(self.directory))
@@ -79,6 +81,8 @@ class Run:
             "hostvars": HostVars(inventory, manager, loader),
             "groups": inventory.get_groups_dict(),
             "ansible_play_hosts_all": hosts or [host.name for host in inventory.get_hosts()],
+            "ansible_run_tags": tags or ["all"],
+            **({"rtc_plan": plan} if plan else {}),
         }
         context = PlayContext()
         module = action.ActionModule(
@@ -119,9 +123,10 @@ def test_a_plan_from_what_the_hosts_registered(tmp_path):
     assert (result["changed"], result["errors"], result.get("failed", False)) == (False, 0, False)
     assert [site["topology"] for site in result["sites"]] == ["T5"]
     assert [item["id"] for item in result["findings"]] == ["RTC314"]
-    assert result["plan"]["hosts"]["proxy1"]["vhosts"][0]["port"] == 9093
-    assert json.loads((tmp_path / "plan.json").read_text(encoding="utf-8")) == result["plan"]
-    assert result["ansible_facts"]["rtc_plan"] == result["plan"]
+    assert result["hosts"]["proxy1"]["vhosts"][0]["port"] == 9093
+    written = json.loads((tmp_path / "plan.json").read_text(encoding="utf-8"))
+    assert written == {name: result[name] for name in written}
+    assert {"sites", "hosts", "findings"} <= set(written)
 
 
 def test_errors_stop_the_run_and_say_what_to_do(tmp_path):
@@ -160,9 +165,84 @@ def test_a_host_that_was_not_reached_is_a_finding(tmp_path):
 def test_a_host_outside_the_limit_is_left_out(tmp_path):
     data = base("direct")
     data["groups"]["confluence"].append("wiki2")
+    data["vars"]["wiki2"] = {"rtc_detected": {}}
     result = Run(tmp_path, data)(hosts=["wiki1"])
-    assert list(result["plan"]["hosts"]) == ["wiki1"]
+    assert result["left_out"] == ["wiki2"]
+    assert list(result["hosts"]) == ["wiki1"]
     assert result["findings"] == []
+
+
+def test_hosts_that_are_read_again_without_those_that_were_not_seen(tmp_path):
+    """The second detection of a run leaves out who did not answer; they stay what they are, and so does what stopped."""
+    data = base("direct")
+    data["groups"]["confluence"].append("wiki2")
+    run = Run(tmp_path, data, fail_on_errors=False)
+    result = run(hosts=["wiki1"], plan={"run": "the-run", "stopped": {"wiki.example.com:9083": "its node failed"}})
+    assert [item["id"] for item in result["findings"]] == ["RTC001"]
+    assert result["stopped"] == {"wiki.example.com:9083": "its node failed"}
+    assert (result["run"], result["left_out"]) == ("the-run", [])
+
+
+def test_after_how_many_failures_a_run_ends(tmp_path):
+    data = base("direct")
+    data["all"] = {"rtc_max_failures": "2"}
+    assert Run(tmp_path, data)()["max_failures"] == 2
+    data["all"] = {"rtc_max_failures": "some"}
+    run = Run(tmp_path, data)
+    assert run()["failed"] is True
+    assert "RTC102 wiki1: rtc_max_failures: 'some' is not a number" in run.text
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (b"yes", None),
+        (b" YES\n", None),
+        (b"no", "the plan was not confirmed"),
+        (b"", "the plan was not confirmed"),
+        (AnsiblePromptInterrupt("user interrupt"), "the question was interrupted"),
+        (AnsiblePromptNoninteractive("stdin is not interactive"), "there is no terminal to ask at"),
+    ],
+)
+def test_a_plan_that_is_not_confirmed_is_not_applied(tmp_path, monkeypatch, answer, why):
+    def prompt(_self, _question):
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr("ansible.utils.display.Display.prompt_until", prompt)
+    stopped = Run(tmp_path, base("direct"), confirm=True)()["stopped"]
+    assert list(stopped) == (["wiki.example.com:9083"] if why else [])
+    assert all(why in text for text in stopped.values())
+
+
+@pytest.mark.parametrize(("check", "tags"), [(True, ["all"]), (False, ["verify"])])
+def test_nobody_is_asked_where_nothing_will_be_applied(tmp_path, monkeypatch, check, tags):
+    monkeypatch.setattr("ansible.utils.display.Display.prompt_until", lambda *_: pytest.fail("asked"))
+    assert Run(tmp_path, base("direct"), confirm=True)(check=check, tags=tags)["stopped"] == {}
+
+
+def test_what_is_shown_to_a_program_is_in_the_result(tmp_path, monkeypatch):
+    monkeypatch.setattr(show, "is_for_people", lambda _callback: False)
+    monkeypatch.setattr("ansible.utils.display.Display.display", lambda *_args, **_more: pytest.fail("printed"))
+    assert "topology   T1, direct" in Run(tmp_path, base("direct"), show="plan")()["text"]
+
+
+def test_errors_that_were_printed_are_not_repeated(tmp_path):
+    data = base("direct")
+    data["facts"]["wiki1"]["resolves"] = {"wiki.example.com": []}
+    run = Run(tmp_path, data, show="plan")
+    assert run()["failed"] is True
+    assert run.text == "1 error; see above. Nothing was changed."
+
+
+def test_a_plan_without_an_application_fails_and_says_what_the_limit_left_out(tmp_path):
+    data = base("remote")
+    data["vars"].setdefault("jira1", {})["rtc_detected"] = {}
+    run = Run(tmp_path, data, show="plan")
+    assert run(hosts=["proxy1"])["failed"] is True
+    assert "No application is among the hosts of this run" in run.text
+    assert "The limit leaves out jira1." in run.text
 
 
 def test_no_host_in_our_groups(tmp_path):
@@ -178,7 +258,7 @@ def test_templates_that_use_other_hosts_and_secrets_that_are_not_read(tmp_path):
         "rtc_secret": "{{ lookup('ansible.builtin.file', '/nowhere') }}",
     }
     result = Run(tmp_path, data)()
-    assert result["plan"]["hosts"]["proxy1"]["vhosts"][0]["listen"] == ["10.0.0.9"]
+    assert result["hosts"]["proxy1"]["vhosts"][0]["listen"] == ["10.0.0.9"]
 
 
 def test_a_variable_that_cannot_be_evaluated_matters_on_application_hosts_only(tmp_path):
@@ -186,7 +266,7 @@ def test_a_variable_that_cannot_be_evaluated_matters_on_application_hosts_only(t
     data["vars"]["wiki1"]["name_of_site"] = "wiki"
     data["all"] = {"rtc_origins": ["https://{{ name_of_site }}.example.com"]}
     result = Run(tmp_path, data)()
-    assert result["plan"]["hosts"]["wiki1"]["rtc"][0]["origins"] == ["https://wiki.example.com"]
+    assert result["hosts"]["wiki1"]["rtc"][0]["origins"] == ["https://wiki.example.com"]
 
     del data["vars"]["wiki1"]["name_of_site"]
     run = Run(tmp_path, data)
@@ -223,7 +303,7 @@ def test_a_path_beside_the_playbook_becomes_absolute(tmp_path):
     for name in ("wiki.pem", "wiki.key"):
         (tmp_path / "certs" / name).write_text("hello", encoding="utf-8")
     result = Run(tmp_path, data, fail_on_errors=False)()
-    sources = [item["src"] for item in result["plan"]["hosts"]["wiki1"]["certificates"]]
+    sources = [item["src"] for item in result["hosts"]["wiki1"]["certificates"]]
     assert sources == [str(tmp_path / "certs" / "wiki.pem"), str(tmp_path / "certs" / "wiki.key")]
 
 

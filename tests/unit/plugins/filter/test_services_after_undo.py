@@ -17,30 +17,84 @@ TOPOLOGY = {
         {"kind": "foreign", "instance": ""},
     ],
     "proxies": [
-        {"kind": "nginx", "running": True},
-        {"kind": "haproxy", "running": False},
-        {"kind": "apache", "running": True},
+        {"kind": "nginx", "running": True, "config": "/etc/nginx/nginx.conf"},
+        {"kind": "haproxy", "running": False, "config": "/usr/local/etc/haproxy.cfg"},
+        {"kind": "apache", "running": True, "config": "/etc/apache2/apache2.conf"},
     ],
     "applications": [
-        {"kind": "confluence", "service": {"kind": "systemd", "name": "confluence"}},
-        {"kind": "jira", "service": {"kind": "sysv", "name": "jira"}},
-        {"kind": "jira", "service": None},
-        {"kind": "jira", "service": {"kind": "none", "name": ""}},
+        {
+            "kind": "confluence",
+            "install_dir": "/opt/atlassian/confluence",
+            "aliases": ["/opt/confluence"],
+            "home": "/var/confluence",
+            "service": {"kind": "systemd", "name": "confluence"},
+            "java": {
+                "home": "/usr/lib/jvm/17",
+                "truststore": {"path": "/usr/lib/jvm/17/lib/security/cacerts", "real_path": "/etc/ssl/cacerts"},
+                "option": {"managed_store": "/var/stores/confluence.jks"},
+            },
+        },
+        {
+            "kind": "jira",
+            "install_dir": "/opt/atlassian/jira",
+            "aliases": [],
+            "home": "",
+            "service": {"kind": "sysv", "name": "jira"},
+            "java": None,
+        },
+        {"kind": "jira", "install_dir": "/srv/jira", "aliases": [], "home": "", "service": None, "java": None},
     ],
+}
+NOTHING = {
+    "removed_rtc": [],
+    "rtc": [],
+    "proxies": [],
+    "stopped_proxies": [],
+    "applications": [],
+    "manual": [],
+    "unknown": [],
 }
 
 
-def test_services_that_were_there_start_again():
-    assert find_services_after_undo({"removed": []}, TOPOLOGY) == {
-        "removed_rtc": [],
-        "rtc": ["rtc-server@confluence.service", "rtc-server@jira.service"],
-        "proxies": ["nginx", "apache2"],
-        "applications": ["confluence", "jira"],
-    }
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("/etc/rtc-server/confluence.toml", {"rtc": ["rtc-server@confluence.service"]}),
+        ("/etc/rtc-server/jira/secret", {"rtc": ["rtc-server@jira.service"]}),
+        ("/etc/systemd/system/rtc-server@jira.service.d/tls.conf", {"rtc": ["rtc-server@jira.service"]}),
+        (
+            "/etc/systemd/system/rtc-server@.service",
+            {"rtc": ["rtc-server@confluence.service", "rtc-server@jira.service"]},
+        ),
+        ("/opt/rtc-server/current", {"rtc": ["rtc-server@confluence.service", "rtc-server@jira.service"]}),
+        ("/etc/rtc-server/away.toml", {}),
+        ("/etc/nginx/sites-enabled/rtc", {"proxies": ["nginx"]}),
+        ("/etc/apache2/sites-enabled/rtc.conf", {"proxies": ["apache2"]}),
+        ("/usr/local/etc/rtc.cfg", {"stopped_proxies": ["haproxy"]}),
+        ("/etc/rtc-proxy/wiki/privkey.pem", {"proxies": ["nginx", "apache2"], "stopped_proxies": ["haproxy"]}),
+        ("/opt/atlassian/confluence/conf/server.xml", {"applications": ["confluence"]}),
+        ("/opt/confluence/conf/server.xml", {"applications": ["confluence"]}),
+        ("/usr/lib/jvm/17/lib/security/cacerts", {"applications": ["confluence"]}),
+        ("/etc/ssl/cacerts", {"applications": ["confluence"]}),
+        ("/var/stores/confluence.jks", {"applications": ["confluence"]}),
+        ("/opt/atlassian/jira/bin/setenv.sh", {"applications": ["jira"]}),
+        ("/opt/atlassian/jira-old/bin/setenv.sh", {"unknown": ["/opt/atlassian/jira-old/bin/setenv.sh"]}),
+        ("/srv/jira/conf/server.xml", {"manual": ["/srv/jira"]}),
+        ("/var/other/file", {"unknown": ["/var/other/file"]}),
+    ],
+)
+def test_only_those_who_read_the_file(path, found):
+    assert find_services_after_undo({"paths": [path], "removed": []}, TOPOLOGY) == {**NOTHING, **found}
 
 
-def test_an_rtc_server_without_configuration_stops():
-    found = find_services_after_undo({"removed": ["/etc/nginx/x.conf", "/etc/rtc-server/jira.toml"]}, TOPOLOGY)
+def test_nothing_was_given_back():
+    assert find_services_after_undo({"paths": [], "removed": []}, TOPOLOGY) == NOTHING
+    assert find_services_after_undo({"msg": "it failed"}, TOPOLOGY) == NOTHING
+
+
+def test_an_rtc_server_without_configuration_stops_and_does_not_restart():
+    paths = ["/etc/rtc-server/jira.toml", "/etc/rtc-server/jira/secret", "/opt/rtc-server/current"]
+    found = find_services_after_undo({"paths": paths, "removed": paths[:2]}, TOPOLOGY)
     assert found["removed_rtc"] == ["rtc-server@jira.service"]
     assert found["rtc"] == ["rtc-server@confluence.service"]
 
@@ -56,17 +110,19 @@ def test_an_rtc_server_without_configuration_stops():
     ],
 )
 def test_other_removed_files_stop_nothing(path):
-    assert find_services_after_undo({"removed": [path]}, TOPOLOGY)["removed_rtc"] == []
+    assert find_services_after_undo({"paths": [path], "removed": [path]}, TOPOLOGY)["removed_rtc"] == []
 
 
 @pytest.mark.parametrize(("family", "service"), [("debian", "apache2"), ("redhat", "httpd"), ("", "httpd")])
 def test_apache_has_the_name_of_the_distribution(family, service):
-    assert find_services_after_undo({}, {**TOPOLOGY, "os_family": family})["proxies"] == ["nginx", service]
+    found = find_services_after_undo({"paths": ["/etc/rtc-proxy/x"]}, {**TOPOLOGY, "os_family": family})
+    assert found["proxies"] == ["nginx", service]
 
 
 def test_a_host_that_could_not_be_read():
-    found = find_services_after_undo({"removed": ["/etc/rtc-server/jira.toml"]}, {})
-    assert found == {"removed_rtc": ["rtc-server@jira.service"], "rtc": [], "proxies": [], "applications": []}
+    path = "/etc/rtc-server/jira.toml"
+    found = find_services_after_undo({"paths": [path], "removed": [path]}, {})
+    assert found == {**NOTHING, "removed_rtc": ["rtc-server@jira.service"]}
 
 
 def test_filter_name():

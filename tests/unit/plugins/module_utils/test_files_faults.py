@@ -17,7 +17,7 @@ import re
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree, _place, _undo
+from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree, _place, _undo, _undo_restore
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 
 # All that _place, _files, _files_tree and _undo call of the operating system; test_every_call_is_listed holds it.
@@ -84,7 +84,7 @@ class Scene:
 
     def prepare_undo(self):
         for path in (self.path, str(self.current), str(self.folder / "made")):
-            _undo.record(str(self.record), path)
+            _undo.record(str(self.record), path, b"")
         _files.write_atomic(self.path, NEW)
         _files_tree.replace_link(str(self.current), "two")
         (self.folder / "made").write_bytes(b"x")
@@ -103,9 +103,9 @@ def act(name, scene):
     elif name == "copy":
         _files.copy_file(scene.path, str(scene.folder / "made"))
     elif name == "record":
-        _undo.record(str(scene.record), scene.path)
+        _undo.record(str(scene.record), scene.path, b"")
     elif name == "give back":
-        _undo.restore(str(scene.record))
+        _undo_restore.restore(str(scene.record))
     elif name == "replace a link":
         _files_tree.replace_link(str(scene.current), "two")
     elif name == "make a directory":

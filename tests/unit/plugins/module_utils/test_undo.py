@@ -12,7 +12,7 @@ import stat
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils import _files, _undo
+from ansible_collections.collab.rtc.plugins.module_utils import _files, _undo, _undo_restore
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 
 
@@ -25,36 +25,36 @@ def test_undo_gives_everything_back(tmp_path):
     (tmp_path / "r2").mkdir()
     linked.symlink_to("r1")
     for path in (changed, made, linked, changed):
-        _undo.record(record, str(path))
+        _undo.record(record, str(path), b"")
     _files.write_atomic(str(changed), b"after")
     changed.chmod(0o600)
     made.write_bytes(b"new")
     linked.unlink()
     linked.symlink_to("r2")
 
-    assert sorted(_undo.restore(record)) == sorted(map(str, (changed, made, linked)))
+    assert sorted(_undo_restore.restore(record).paths) == sorted(map(str, (changed, made, linked)))
     assert changed.read_bytes() == b"before"
     assert stat.S_IMODE(changed.stat().st_mode) == 0o640
     assert not made.exists()
     assert os.readlink(linked) == "r1"
-    assert _undo.restore(record) == []
+    assert _undo_restore.restore(record).paths == []
 
 
 def test_the_first_state_counts_not_the_latest(tmp_path):
     record, path = str(tmp_path / "undo"), tmp_path / "file"
     path.write_bytes(b"1")
-    _undo.record(record, str(path))
+    _undo.record(record, str(path), b"")
     path.write_bytes(b"2")
-    _undo.record(record, str(path))
+    _undo.record(record, str(path), b"")
     path.write_bytes(b"3")
-    _undo.restore(record)
+    _undo_restore.restore(record)
     assert path.read_bytes() == b"1"
 
 
 def test_an_entry_cut_short_by_a_kill_is_left_out(tmp_path):
     record, path = str(tmp_path / "undo"), tmp_path / "file"
     path.write_bytes(b"1")
-    _undo.record(record, str(path))
+    _undo.record(record, str(path), b"")
     with open(os.path.join(record, _undo.MANIFEST), "a", encoding="utf-8") as file:
         file.write('{"path": "/et')
     assert [entry["path"] for entry in _undo.entries(record)] == [str(path)]
@@ -64,23 +64,23 @@ def test_a_lost_copy_stops_the_undo_before_it_changes_anything(tmp_path):
     record, one, two = str(tmp_path / "undo"), tmp_path / "one", tmp_path / "two"
     for path in (one, two):
         path.write_bytes(b"1")
-        _undo.record(record, str(path))
+        _undo.record(record, str(path), b"")
         path.write_bytes(b"2")
     os.unlink(os.path.join(record, _undo.entries(record)[0]["copy"]))
     with pytest.raises(RtcError, match=str(one)):
-        _undo.restore(record)
+        _undo_restore.restore(record)
     assert two.read_bytes() == b"2"
 
 
 def test_no_record_is_said(tmp_path):
     with pytest.raises(RtcError, match="no undo record"):
-        _undo.restore(str(tmp_path / "none"))
+        _undo_restore.restore(str(tmp_path / "none"))
 
 
 def test_without_a_directory_nothing_is_recorded(tmp_path):
     path = tmp_path / "file"
     path.write_bytes(b"1")
-    _undo.record(None, str(path))
+    _undo.record(None, str(path), b"")
     assert os.listdir(tmp_path) == ["file"]
 
 
@@ -98,7 +98,7 @@ def changed(tmp_path):
     file.write_bytes(b"before")
     for path in (folder, file):
         os.chown(path, 65534, 65534)
-    _undo.record(str(tmp_path / "undo"), str(file))
+    _undo.record(str(tmp_path / "undo"), str(file), b"")
     file.write_bytes(b"after")
     return str(tmp_path / "undo"), file
 
@@ -121,7 +121,7 @@ def test_another_directory_of_the_same_owner_is_only_reported(changed):
     file.parent.mkdir()
     os.chown(file.parent, 65534, 65534)
     notes = []
-    assert _undo.restore(record, notes) == [str(file)]
+    assert _undo_restore.restore(record, notes).paths == [str(file)]
     assert notes == [f"{file.parent} is another directory than when {file} was recorded."]
     assert (file.read_bytes(), file.stat().st_uid) == (b"before", 65534)
 
@@ -136,7 +136,7 @@ def test_a_link_to_a_directory_of_another_gets_nothing(changed, tmp_path, old):
     (tmp_path / "profile.d").mkdir()
     file.parent.symlink_to(tmp_path / "profile.d")
     os.chown(file.parent, 65534, -1, follow_symlinks=False)
-    for act in (_undo.restore, lambda record: _undo.differs(record, _undo.entries(record)[0])):
+    for act in (_undo_restore.restore, lambda record: _undo_restore.differs(record, _undo.entries(record)[0])):
         with pytest.raises(RtcError, match="is not followed"):
             act(record)
     assert os.listdir(tmp_path / "profile.d") == []
@@ -147,11 +147,11 @@ def test_a_directory_of_another_owner_gets_nothing_and_the_rest_is_given_back(ch
     record, file = changed
     other = tmp_path / "other"
     other.write_bytes(b"before")
-    _undo.record(record, str(other))
+    _undo.record(record, str(other), b"")
     other.write_bytes(b"after")
     os.chown(file.parent, 0, 0)
     with pytest.raises(RtcError, match=rf"{file.parent} belongs to root now.*Given back: {other}"):
-        _undo.restore(record)
+        _undo_restore.restore(record)
     assert (file.read_bytes(), other.read_bytes()) == (b"after", b"before")
 
 
@@ -159,27 +159,28 @@ def test_a_directory_of_another_owner_gets_nothing_and_the_rest_is_given_back(ch
 def test_a_record_of_0_1_0_is_given_back(changed):
     record, file = changed
     strip_walk(record)
-    assert _undo.restore(record) == [str(file)]
+    assert _undo_restore.restore(record).paths == [str(file)]
 
 
 @needs_root
 def test_a_link_is_given_back_to_its_owner(tmp_path):
-    record, link = str(tmp_path / "undo"), tmp_path / "link"
-    link.symlink_to("/nowhere")
-    os.chown(link, 65534, -1, follow_symlinks=False)
-    with pytest.raises(RtcError):  # it leads to where he has nothing; but as a link it is recorded before that
-        _undo.record(record, str(link))
+    record, link, theirs = str(tmp_path / "undo"), tmp_path / "link", tmp_path / "theirs"
+    theirs.mkdir()
+    link.symlink_to("theirs")
+    for path in (theirs, link):
+        os.chown(path, 65534, -1, follow_symlinks=False)
+    _undo.record(record, str(link), "elsewhere")
     link.unlink()
-    link.symlink_to("/elsewhere")
-    assert _undo.restore(record) == [str(link)]
-    assert (os.readlink(link), os.lstat(link).st_uid) == ("/nowhere", 65534)
+    link.symlink_to("elsewhere")
+    assert _undo_restore.restore(record).paths == [str(link)]
+    assert (os.readlink(link), os.lstat(link).st_uid) == ("theirs", 65534)
 
 
 @needs_root
 def test_a_record_that_others_can_change_is_not_used(changed):
     record, file = changed
     os.chown(record, 65534, 65534)
-    for act in (_undo.restore, lambda record: _undo.record(record, str(file.parent / "new"))):
+    for act in (_undo_restore.restore, lambda record: _undo.record(record, str(file.parent / "new"), b"")):
         with pytest.raises(RtcError, match="can change it"):
             act(record)
     assert file.read_bytes() == b"after"
@@ -188,9 +189,9 @@ def test_a_record_that_others_can_change_is_not_used(changed):
 def test_a_link_in_the_place_of_the_file_is_replaced_not_followed(tmp_path):
     record, file, other = str(tmp_path / "undo"), tmp_path / "file", tmp_path / "other"
     file.write_bytes(b"before")
-    _undo.record(record, str(file))
+    _undo.record(record, str(file), b"")
     file.unlink()
     other.write_bytes(b"of somebody")
     file.symlink_to(other)
-    assert _undo.restore(record) == [str(file)]
+    assert _undo_restore.restore(record).paths == [str(file)]
     assert (file.is_symlink(), file.read_bytes(), other.read_bytes()) == (False, b"before", b"of somebody")

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.collab.rtc.plugins.module_utils import _undo, _undo_prune
+from ansible_collections.collab.rtc.plugins.module_utils import _undo, _undo_prune, _undo_restore
 from ansible_collections.collab.rtc.plugins.module_utils._undo_prune import Record, Removal
 
 NOW = datetime(2026, 6, 30, tzinfo=timezone.utc)
@@ -26,26 +26,29 @@ def run(day):
 
 
 def choose(records, running="", keep=2, days=400):
-    """Records as day -> paths, each path a letter."""
-    return _undo_prune.choose(
-        [Record(run(day), tuple(paths)) for day, paths in records.items()], running or run(0), keep, days, NOW
-    )
+    """Records as day -> paths, each path a letter; "-" says that the run was undone."""
+    found = [Record(run(day), tuple(set(paths) - {"-"}), "-" in paths) for day, paths in records.items()]
+    return _undo_prune.choose(found, running or run(0), keep, days, NOW)
 
 
 @pytest.mark.parametrize(
     ("records", "options", "gone"),
     [
         pytest.param({2: "ab", 1: "a", 0: "b"}, {"keep": 3}, [], id="as many as stay"),
-        pytest.param({3: "ab", 2: "a", 1: "b", 0: "a"}, {}, [(2, None, "")], id="too many"),
+        pytest.param({3: "ab", 2: "a", 1: "b", 0: "a"}, {}, [(2, 3, "")], id="too many"),
         pytest.param({3: "ab", 2: "a", 1: "b", 0: "a"}, {"keep": 0}, [], id="no limit of the number"),
         pytest.param({3: "a", 2: "b", 1: "a", 0: "a"}, {"keep": 1}, [(1, 2, "a")], id="the first of b stays, a is left to it"),
-        pytest.param({4: "a", 3: "b", 2: "a", 1: "a", 0: "a"}, {"keep": 1}, [(2, 3, "a"), (1, None, "")], id="the older of two counts"),
-        pytest.param({5: "ab", 4: "a", 3: "bc", 2: "a", 1: "ab", 0: "a"}, {"keep": 1}, [(4, None, ""), (2, 3, "a"), (1, None, "")], id="several"),
-        pytest.param({9: "a", 8: "a", 0: "a"}, {"keep": 20, "days": 7}, [(8, None, "")], id="too old"),
+        pytest.param({4: "a", 3: "b", 2: "a", 1: "a", 0: "a"}, {"keep": 1}, [(2, 3, "a"), (1, 3, "")], id="the older of two counts"),
+        pytest.param({5: "ab", 4: "a", 3: "bc", 2: "a", 1: "ab", 0: "a"}, {"keep": 1}, [(4, 5, ""), (2, 3, "a"), (1, 3, "")], id="several"),
+        pytest.param({9: "a", 8: "a", 0: "a"}, {"keep": 20, "days": 7}, [(8, 9, "")], id="too old"),
         pytest.param({9: "a", 7: "a", 0: "a"}, {"keep": 20, "days": 7}, [], id="just not too old"),
         pytest.param({9: "a", 8: "a", 0: "a"}, {"keep": 20, "days": 0}, [], id="no limit of the age"),
-        pytest.param({9: "a", 8: "a", 7: "a"}, {"keep": 1, "days": 5, "running": run(7)}, [(8, None, "")], id="the running run stays"),
+        pytest.param({9: "a", 8: "a", 7: "a"}, {"keep": 1, "days": 5, "running": run(7)}, [(8, 9, "")], id="the running run stays"),
         pytest.param({9: "a", 8: "", 7: "a"}, {"keep": 1}, [(8, None, "")] , id="an empty one"),
+        pytest.param({9: "a", 7: "a-", 0: "a"}, {"keep": 1}, [(7, None, "")], id="an undone one leaves nothing"),
+        pytest.param({9: "a-", 7: "a", 6: "a", 0: "a"}, {"keep": 1}, [(9, None, ""), (6, 7, "")], id="an undone one is no first one"),
+        pytest.param({9: "ab", 8: "b", 7: "a-", 6: "b", 0: "b"}, {"keep": 1}, [(8, 9, ""), (7, None, ""), (6, 9, "")], id="nothing is left to an undone one"),
+        pytest.param({9: "a", 8: "a-", 7: "b"}, {"keep": 3}, [], id="an undone one stays for its time"),
         pytest.param({}, {}, [], id="none"),
     ],
 )  # fmt: skip
@@ -109,7 +112,7 @@ def test_undoing_what_is_left_gives_the_same_files(tmp_path_factory, runs, keep,
         states[name] = read(files)
         for file, text in changes.items():
             path = files / file
-            _undo.record(str(undo / name), str(path))
+            _undo.record(str(undo / name), str(path), None if text is None else text.encode())
             if text is not None:
                 path.write_text(text)
                 path.chmod(0o600 if text == "1" else 0o640)
@@ -120,7 +123,7 @@ def test_undoing_what_is_left_gives_the_same_files(tmp_path_factory, runs, keep,
     assert name in left
     target = data.draw(st.sampled_from(left))
     for one in reversed(left[left.index(target) :]):
-        _undo.restore(str(undo / one))
+        assert _undo_restore.restore(str(undo / one)).edited == []  # nobody but the runs changed anything
     assert read(files) == states[target]
 
 
@@ -135,7 +138,7 @@ def records(tmp_path):
     path.write_text("0")
     path.chmod(0o600)
     for number in (1, 2, 3):
-        _undo.record(str(undo / run(3 - number)), str(path))
+        _undo.record(str(undo / run(3 - number)), str(path), b"")
         path.write_text(str(number))
     return undo
 
@@ -159,7 +162,7 @@ def test_a_kill_leaves_what_the_next_run_finishes(tmp_path, monkeypatch, victim)
         (b, a, b, a, b)
     ):  # the last but one is not the first of a, and before it there is only b
         path.write_text(str(number))
-        _undo.record(str(undo / run(4 - number)), str(path))
+        _undo.record(str(undo / run(4 - number)), str(path), b"")
     path.write_text("5")
 
     def killed(*_args):
@@ -173,7 +176,7 @@ def test_a_kill_leaves_what_the_next_run_finishes(tmp_path, monkeypatch, victim)
     left = sorted(os.listdir(undo))
     assert left == [run(4), run(3), run(0)]
     for name in reversed(left):
-        _undo.restore(str(undo / name))
+        _undo_restore.restore(str(undo / name))
     assert (a.read_text(), b.read_text()) == ("1", "0")
 
 

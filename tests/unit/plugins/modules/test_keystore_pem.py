@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils import _undo
+from ansible_collections.collab.rtc.plugins.module_utils import _undo, _undo_restore
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import certificate
 from ansible_collections.collab.rtc.tests.unit import paths
 
@@ -125,7 +125,7 @@ def test_an_old_key_is_recorded_only_where_undoing_needs_it(run_module, app, tmp
     record = str(undo / "20260101T000000Z-aaaa")
     assert [entry["kind"] for entry in _undo.entries(record)] == ["missing", "missing"]
     assert (undo / "20260101T000000Z-aaaa").stat().st_mode & 0o777 == 0o700
-    _undo.restore(record)
+    _undo_restore.restore(record)
     assert not app.key.exists()
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils import _undo
+from ansible_collections.collab.rtc.plugins.module_utils import _undo_restore
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import backend, registry
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import ProxyError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
@@ -133,7 +133,7 @@ def test_undo_record(run, installed, tmp_path):
     before = files(installed)
     run(vhost(), undo_dir=str(tmp_path / "undo"))
     assert files(installed) != before
-    _undo.restore(str(tmp_path / "undo"))
+    _undo_restore.restore(str(tmp_path / "undo"))
     assert files(installed) == before
 
 

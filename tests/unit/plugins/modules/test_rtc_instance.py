@@ -12,7 +12,7 @@ import sys
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils import _rtc_unit, _undo
+from ansible_collections.collab.rtc.plugins.module_utils import _rtc_unit, _undo, _undo_restore
 
 SECRET = "x" * 40
 CONFIG = {"server": {"address": "127.0.0.1", "port": 9083}}
@@ -242,7 +242,7 @@ def test_limits_are_undone_and_removed_with_the_instance(machine, tmp_path):
     record = tmp_path / "undo"
     machine.run(config=SMALL, undo_dir=str(record))
     assert machine.limits.exists()
-    _undo.restore(str(record))
+    _undo_restore.restore(str(record))
     assert machine.files() == before
     machine.run(config=SMALL)
     machine.run(state="absent")

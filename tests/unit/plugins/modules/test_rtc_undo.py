@@ -1,7 +1,8 @@
 # Copyright (c) 2026, the collab.rtc authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Undoing runs on a host."""
+
+"""Undoing and listing runs on a host."""
 
 from __future__ import annotations
 
@@ -9,14 +10,16 @@ import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils import _undo
 
+OLD, NEW = "20260101T000000Z-aaaa", "20260102T000000Z-bbbb"
+
 
 @pytest.fixture
 def host(tmp_path):
     """A file that two runs changed: 1 -> 2 -> 3."""
     file, records = tmp_path / "server.xml", tmp_path / "undo"
     file.write_text("1")
-    for run, text in (("20260101T000000Z-aaaa", "2"), ("20260102T000000Z-bbbb", "3")):
-        _undo.record(str(records / run), str(file))
+    for run, text in ((OLD, "2"), (NEW, "3")):
+        _undo.record(str(records / run), str(file), text.encode())
         file.write_text(text)
     return file, records
 
@@ -24,30 +27,94 @@ def host(tmp_path):
 def test_the_latest_run_is_undone_and_only_it(run_module, host):
     file, records = host
     result = run_module("rtc_undo", {"path": str(records)})
-    assert (result["changed"], result["paths"], file.read_text()) == (True, [str(file)], "2")
-    assert run_module("rtc_undo", {"path": str(records)})["changed"] is False
+    assert (result["changed"], result["runs"], result["paths"], file.read_text()) == (True, [NEW], [str(file)], "2")
+
+
+def test_undone_again_there_is_nothing_to_do(run_module, host):
+    file, records = host
+    run_module("rtc_undo", {"path": str(records)})
+    again = run_module("rtc_undo", {"path": str(records)})
+    assert (again["changed"], again["run"], again["runs"], file.read_text()) == (False, NEW, [], "2")
+    named = run_module("rtc_undo", {"path": str(records), "run": NEW})
+    assert (named["changed"], file.read_text()) == (False, "2")
+
+
+def test_a_run_that_is_undone_is_passed_over_on_the_way_back(run_module, host):
+    file, records = host
+    run_module("rtc_undo", {"path": str(records)})
+    result = run_module("rtc_undo", {"path": str(records), "run": OLD})
+    assert (result["runs"], result["edited"], file.read_text()) == ([OLD], [], "1")
 
 
 def test_back_to_before_an_older_run(run_module, host):
     file, records = host
-    result = run_module("rtc_undo", {"path": str(records), "run": "20260101T000000Z-aaaa"})
-    assert (result["changed"], file.read_text()) == (True, "1")
+    result = run_module("rtc_undo", {"path": str(records), "run": OLD})
+    assert (result["changed"], result["runs"], file.read_text()) == (True, [NEW, OLD], "1")
 
 
-def test_the_preview_changes_nothing(run_module, host):
+def test_the_preview_changes_nothing_and_says_all(run_module, host):
     file, records = host
-    result = run_module("rtc_undo", {"path": str(records)}, check=True)
-    assert (result["changed"], result["paths"], file.read_text()) == (True, [str(file)], "3")
+    file.write_text("3, edited")
+    result = run_module("rtc_undo", {"path": str(records), "run": OLD}, check=True, diff=True)
+    assert (result["changed"], result["paths"], file.read_text()) == (True, [str(file)], "3, edited")
+    assert result["edited"] == [{"path": str(file), "copy": ""}]
+    assert [(item["before"], item["after"]) for item in result["diff"]] == [("3, edited", "1")]
+    assert not _undo.is_undone(str(records / NEW))
+
+
+def test_an_edit_is_kept_and_named(run_module, host):
+    file, records = host
+    file.write_text("3, edited")
+    result = run_module("rtc_undo", {"path": str(records)})
+    ((edited),) = result["edited"]
+    assert edited["path"] == str(file) and edited["copy"].startswith(str(records / NEW))
 
 
 def test_an_unknown_run_is_refused_with_the_known_ones(run_module, host):
     file, records = host
     result = run_module("rtc_undo", {"path": str(records), "run": "no"})
     assert result["failed"]
-    assert "20260102T000000Z-bbbb" in result["msg"]
+    assert NEW in result["msg"]
     assert file.read_text() == "3"
+
+
+def test_a_run_that_could_not_be_undone_whole_is_not_marked(run_module, host):
+    file, records = host
+    file.unlink()
+    file.mkdir()
+    (file / "somebody's").write_text("")
+    assert run_module("rtc_undo", {"path": str(records)})["failed"]
+    assert not _undo.is_undone(str(records / NEW))
 
 
 def test_without_any_record_there_is_nothing_to_do(run_module, tmp_path):
     result = run_module("rtc_undo", {"path": str(tmp_path / "none")})
     assert (result["changed"], result["runs"]) == (False, [])
+
+
+def test_runs_are_listed_newest_first(run_module, host):
+    file, records = host
+    _undo.note_run(str(records / NEW), {"user": "anna@controller"})
+    run_module("rtc_undo", {"path": str(records), "undo_user": "berta@controller"})
+    newest, oldest = run_module("rtc_runs_info", {"path": str(records)})["runs"]
+    assert newest.pop("undone_at") > 0
+    assert newest == {
+        "run": NEW,
+        "user": "anna@controller",
+        "paths": [str(file)],
+        "undone": True,
+        "undone_by": "berta@controller",
+    }
+    assert (oldest["run"], oldest["undone"], oldest["undone_at"], oldest["user"]) == (OLD, False, 0, "")
+
+
+def test_without_any_record_no_run_is_listed(run_module, tmp_path):
+    assert run_module("rtc_runs_info", {"path": str(tmp_path / "none")})["runs"] == []
+
+
+def test_a_damaged_note_is_no_obstacle(run_module, host):
+    _file, records = host
+    for name in ("run.json", "undone.json"):
+        (records / NEW / name).write_text("[")
+    newest = run_module("rtc_runs_info", {"path": str(records)})["runs"][0]
+    assert (newest["undone"], newest["user"], newest["undone_at"]) == (True, "", 0)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from .errors import ProtocolError
 
@@ -33,6 +33,7 @@ _TEXT, _BINARY = 1, 2  # opcodes of WebSocket frames (RFC 6455, 5.2)
 
 SEPARATOR = "\x1e"  # Engine.IO 4, "Packet encoding / HTTP long-polling": the record separator
 _ASTRAL = re.compile("[\U00010000-\U0010ffff]")
+_MOST_DIGITS = 9
 _DIGITS = re.compile(r"[0-9]{1,9}")
 
 
@@ -58,9 +59,14 @@ def encode_payload_v4(packets: Iterable[Packet]) -> str:
     return SEPARATOR.join([p if isinstance(p, str) else "b" + base64.b64encode(p).decode() for p in packets])
 
 
-def decode_payload_v4(body: str) -> list[Packet]:
-    """Split a POST body into packets; every one must be valid."""
-    return [_decode_base64(p[1:]) if p[:1] == "b" else check_packet(p) for p in body.split(SEPARATOR)]
+def iterate_payload_v4(body: str) -> Iterator[Packet]:
+    """The packets of a POST body, each looked at only when it is asked for. Raises ProtocolError at an invalid one."""
+    at = 0
+    while at >= 0:
+        end = body.find(SEPARATOR, at)
+        packet = body[at:] if end < 0 else body[at:end]
+        yield _decode_base64(packet[1:]) if packet[:1] == "b" else check_packet(packet)
+        at = end + 1 if end >= 0 else -1
 
 
 # --- Engine.IO 3 polling payloads -------------------------------------------------------------
@@ -86,48 +92,43 @@ def encode_payload_v3(packets: Sequence[Packet], *, base64_only: bool) -> Packet
     return "".join([f"{_count_utf16_units(t)}:{t}" for t in texts])
 
 
-def decode_payload_v3(body: Packet) -> list[Packet]:
-    """Decode a POST body of either form."""
-    return _decode_v3_binary(body) if isinstance(body, bytes) else _decode_v3_text(body)
+def iterate_payload_v3(body: Packet) -> Iterator[Packet]:
+    """The packets of a POST body of either form, as :func:`iterate_payload_v4`."""
+    return _iterate_v3_binary(body) if isinstance(body, bytes) else _iterate_v3_text(body)
 
 
-def _decode_v3_text(body: str) -> list[Packet]:
-    paired = _ASTRAL.search(body) is not None
-    if paired:
-        body = _split_surrogates(body)  # lengths count code units: one surrogate per str element
-    packets: list[Packet] = []
+def _iterate_v3_text(body: str) -> Iterator[Packet]:
+    if not body:
+        raise ProtocolError("empty payload")
+    # Lengths count code units of UTF-16: beyond the characters of one unit each, a text of bytes finds them at once.
+    wide = body.encode("utf-16-le", "surrogatepass") if _ASTRAL.search(body) else None
+    size = len(body) if wide is None else len(wide) // 2
+
+    def cut(start: int, end: int) -> str:
+        return body[start:end] if wide is None else wide[2 * start : 2 * end].decode("utf-16-le", "replace")
+
     at = 0
-    while at < len(body):
-        m = _DIGITS.match(body, at)
-        if m is None or body[m.end() : m.end() + 1] != ":":
+    while at < size:
+        head = cut(at, at + _MOST_DIGITS + 1)
+        m = _DIGITS.match(head)
+        if m is None or head[m.end() : m.end() + 1] != ":":
             raise ProtocolError("invalid payload length")
-        start, at = m.end() + 1, m.end() + 1 + int(m[0])
-        if at > len(body) or at == start:
+        start = at + m.end() + 1
+        at = start + int(m[0])
+        if at > size or at == start:
             raise ProtocolError("payload is cut short")
-        text = body[start:at]
-        if paired:
-            text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        text = cut(start, at)
         if text[0] == "b":
             if text[1:2] != MESSAGE:
                 raise ProtocolError("binary packet is not a message")
-            packets.append(_decode_base64(text[2:]))
+            yield _decode_base64(text[2:])
         else:
-            packets.append(check_packet(text))
-    if not packets:
+            yield check_packet(text)
+
+
+def _iterate_v3_binary(body: bytes) -> Iterator[Packet]:
+    if not body:
         raise ProtocolError("empty payload")
-    return packets
-
-
-def _split_surrogates(text: str) -> str:
-    def pair(m: re.Match[str]) -> str:
-        high, low = divmod(ord(m[0]) - 0x10000, 0x400)
-        return chr(0xD800 + high) + chr(0xDC00 + low)
-
-    return _ASTRAL.sub(pair, text)
-
-
-def _decode_v3_binary(body: bytes) -> list[Packet]:
-    packets: list[Packet] = []
     at = 0
     while at < len(body):
         end = body.find(b"\xff", at + 1, at + 12)
@@ -140,14 +141,11 @@ def _decode_v3_binary(body: bytes) -> list[Packet]:
             raise ProtocolError("binary payload is cut short")
         if body[end - len(digits) - 1] == 0:
             try:
-                packets.append(check_packet(content.decode()))
+                yield check_packet(content.decode())
             except UnicodeDecodeError as exc:
                 raise ProtocolError("invalid UTF-8") from exc
         else:
-            packets.append(strip_type(content))
-    if not packets:
-        raise ProtocolError("empty payload")
-    return packets
+            yield strip_type(content)
 
 
 def strip_type(content: bytes) -> bytes:

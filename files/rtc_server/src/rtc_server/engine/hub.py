@@ -195,6 +195,10 @@ class Hub:
             self.leave(room, recipient)
         self._write_all_of(recipient)
 
+    def deliver_to(self, recipient: Recipient) -> None:
+        """Write what is queued for the recipient now."""
+        self._write_all_of(recipient)
+
     def _write_all_of(self, recipient: Recipient) -> None:
         """Write a recipient's own messages and those of its rooms."""
         numbered = recipient.own

@@ -9,7 +9,7 @@ import asyncio
 import json
 import logging
 import secrets
-from collections.abc import Awaitable, Collection
+from collections.abc import Awaitable, Collection, Iterator
 from typing import Any
 
 from aiohttp import hdrs, web
@@ -18,6 +18,7 @@ from . import eio_codec as eio
 from .errors import ProtocolError
 from .hub import Hub
 from .session import Handshake, Probe, Session
+from .turns import PACKET_COST, Turns
 from .websocket import Receiver, WebSocket, accept_key
 
 logger = logging.getLogger(__name__)
@@ -31,12 +32,15 @@ _ERRORS = {
     "forbidden": (403, 4, "Forbidden"),
     "version": (400, 5, "Unsupported protocol version"),
     "size": (413, 3, "Payload too large"),
+    "encoding": (415, 3, "Encoded bodies are not supported"),
     "jsonp": (400, 3, "JSONP is not supported"),
     "busy": (503, 3, "Too many sessions"),
     "draining": (503, 3, "Server is going away"),
 }
 _COUNT_INTERVAL = 0.02  # seconds between two counts of what waits for slow clients
 _OCTETS = "application/octet-stream"
+_MOST_PACKETS = 10_000  # in one POST; a client that was offline sends all at once
+_STRANGERS_PACKETS = 16
 _TAKEN_OVER = web.Response()  # what a handler returns for a connection that is a WebSocket's now; it is never sent
 
 
@@ -54,6 +58,7 @@ class Engine:
         ping_timeout: float = 20.0,
         upgrade_timeout: float = 10.0,
         max_payload: int = 1_000_000,
+        stranger_payload: int = 0,
         buffer_limit: int = 4 << 20,
         volatile_limit: int = 64 << 10,
         allowed_origins: Collection[str] | str = (),
@@ -69,6 +74,8 @@ class Engine:
         self.ping_timeout = ping_timeout
         self.upgrade_timeout = upgrade_timeout
         self.max_payload = max_payload
+        self.stranger_payload = stranger_payload or max_payload  # of a session that was not admitted
+        self._most_packets = _STRANGERS_PACKETS if stranger_payload else _MOST_PACKETS
         self.buffer_limit = buffer_limit
         self.volatile_limit = volatile_limit
         self.total_buffer_limit = total_buffer_limit  # bytes that may wait for all slow clients together
@@ -81,6 +88,7 @@ class Engine:
         self.allowed_origins = allowed_origins
         self.eio_versions = {str(r): r for r in eio_versions}
         self.hub = hub or Hub()
+        self.turns = Turns()
         self.sessions: dict[str, Session] = {}
         self.loop: asyncio.AbstractEventLoop = None  # type: ignore[assignment]  # set by the first request
         self._tasks: set[asyncio.Future[Any]] = set()
@@ -109,8 +117,14 @@ class Engine:
         return request.remote or ""
 
     def admit(self, handshake: Handshake) -> tuple[int, str] | None:
-        """None, or the HTTP status and message that a new session is refused with."""
+        """None, or the HTTP status and message that a new session is refused with. May end another to make room."""
         return None
+
+    def on_request(self, session: Session, request: web.Request) -> None:
+        """A request of that session is about to be handled."""
+
+    def on_buffers_full(self, waiting: int) -> None:
+        """So many bytes wait for slow clients, which is more than may; those with most are cut off."""
 
     def poll_limit(self, handshake: Handshake) -> int:
         """Most packets in one poll answer for that client; 0: any number."""
@@ -133,6 +147,7 @@ class Engine:
         self._slow_sessions = {s for size, s in slow if size}
         total = sum([size for size, _ in slow])
         if total > self.total_buffer_limit:
+            self.on_buffers_full(total)
             slow.sort(key=lambda item: (item[1].closed, item[0]))  # the last ones go first: those that are being closed
             while slow and total > self.total_buffer_limit:
                 size, session = slow.pop()
@@ -186,6 +201,7 @@ class Engine:
             if accept is not None:
                 return self._open_websocket(request, accept, eio_version, refused)
             session = self._open(refused, eio_version, query.get("b64") in ("1", "true"), ["websocket"])
+            self.on_request(session, request)
             await self._announce_open(session)
             return self._answer_payload(session.drain(), origin)
         session_or_none = self.sessions.get(sid)
@@ -195,6 +211,7 @@ class Engine:
         if session_or_none is None:
             return self._refuse("sid", request, origin)
         session = session_or_none
+        self.on_request(session, request)
         if accept is not None:
             return self._upgrade(request, accept, session)
         if session.ws is not None:
@@ -214,12 +231,12 @@ class Engine:
         """What is to be kept of an admitted handshake, or else the answer that refuses it."""
         if self.draining:
             return self._refuse("draining", request, origin)
-        if self.max_sessions and len(self.sessions) >= self.max_sessions:
-            return self._refuse("busy", request, origin)
         headers = request.headers
         agent = headers.get(hdrs.USER_AGENT, "")[:200]
         handshake = Handshake(dict(request.rel_url.query), self.address_of(request), origin, agent)
         refusal = self.admit(handshake)
+        if self.max_sessions and len(self.sessions) >= self.max_sessions:
+            return self._refuse("busy", request, origin)
         if refusal is None:
             return handshake
         status, message = refusal
@@ -249,7 +266,9 @@ class Engine:
         self, request: web.Request, accept: bytes, eio_version: int, handshake: Handshake
     ) -> web.StreamResponse:
         session = self._open(handshake, eio_version, False, [])
+        self.on_request(session, request)
         ws = self._make_websocket(request, accept, session)
+        ws.rest()
         session.attach(ws)
         waiting = self.on_open(session)
         if waiting is not None:
@@ -257,7 +276,7 @@ class Engine:
         return _TAKEN_OVER
 
     def _make_websocket(self, request: web.Request, accept: bytes, receiver: Receiver) -> WebSocket:
-        ws = WebSocket(self.loop, receiver, self.max_payload, self.linger)
+        ws = WebSocket(self.loop, receiver, self.stranger_payload, self.linger, self.turns)
         ws.take_over(request, accept)
         return ws
 
@@ -274,19 +293,18 @@ class Engine:
     # --- polling ----------------------------------------------------------------------------
 
     async def _post(self, request: web.Request, session: Session, origin: str | None) -> web.Response:
+        if request.headers.get(hdrs.CONTENT_ENCODING, "identity").strip().lower() != "identity":
+            return self._refuse("encoding", request, origin)
         if session.posting:  # "HTTP long-polling": one POST at a time
             session.close("overlapping posts")
             return self._refuse("request", request, origin)
         session.posting = True
         try:
-            body = await self._read_body(request)
+            body = await self._read_body(request, self.max_payload if session.admitted else self.stranger_payload)
             if body is None:
                 session.close("payload too large")
                 return self._refuse("size", request, origin)
-            for packet in self._decode(body, request, session.eio_version):
-                waiting = session.feed(packet)
-                if waiting is not None:
-                    await waiting
+            await self._feed_all(session, self._iterate(body, request, session.eio_version))
         except ProtocolError as exc:
             logger.info("session %s: %s", session.id, exc)
             session.close("parse error")
@@ -295,10 +313,33 @@ class Engine:
             session.posting = False
         return web.Response(text="ok", headers=self._make_cors_headers(origin))
 
-    async def _read_body(self, request: web.Request) -> bytes | None:
-        """The request body, or None when it is larger than ``maxPayload``. A client that takes longer than its
+    async def _feed_all(self, session: Session, packets: Iterator[eio.Packet]) -> None:
+        """Have a session handle packets, a share of each turn. Raises ProtocolError."""
+        turns, number = self.turns, 0
+        going_on = True
+        while going_on:
+            share = left = await turns.wait_share()
+            waiting = None
+            try:
+                while left > 0 and waiting is None:
+                    packet = next(packets, None)
+                    if packet is None or session.closed:
+                        going_on = False
+                        break
+                    number += 1
+                    if number > (_MOST_PACKETS if session.admitted else self._most_packets):
+                        raise ProtocolError("too many packets at once")
+                    left -= len(packet) + PACKET_COST
+                    waiting = session.feed(packet)
+            finally:
+                turns.settle(share, share - left)
+            if waiting is not None:
+                await waiting
+
+    async def _read_body(self, request: web.Request, limit: int) -> bytes | None:
+        """The request body, or None when it is larger than the limit. A client that takes longer than its
         heartbeat may is disconnected."""
-        if (request.content_length or 0) > self.max_payload:
+        if (request.content_length or 0) > limit:
             return None
         chunks: list[bytes] = []
         size = 0
@@ -307,7 +348,7 @@ class Engine:
         try:
             while chunk := await request.content.readany():
                 size += len(chunk)
-                if size > self.max_payload:
+                if size > limit:
                     return None
                 chunks.append(chunk)
         finally:
@@ -315,14 +356,14 @@ class Engine:
         return b"".join(chunks)
 
     @staticmethod
-    def _decode(body: bytes, request: web.Request, eio_version: int) -> list[eio.Packet]:
+    def _iterate(body: bytes, request: web.Request, eio_version: int) -> Iterator[eio.Packet]:
         if eio_version == 3 and request.content_type == _OCTETS and body[:1] in (b"\0", b"\1"):
-            return eio.decode_payload_v3(body)
+            return eio.iterate_payload_v3(body)
         try:
             text = body.decode()
         except UnicodeDecodeError as exc:
             raise ProtocolError("invalid UTF-8") from exc
-        return eio.decode_payload_v3(text) if eio_version == 3 else eio.decode_payload_v4(text)
+        return eio.iterate_payload_v3(text) if eio_version == 3 else eio.iterate_payload_v4(text)
 
     def _answer_payload(self, payload: eio.Packet, origin: str | None) -> web.Response:
         headers = {**self._make_cors_headers(origin), hdrs.CACHE_CONTROL: "no-store"}

@@ -47,6 +47,8 @@ class SessionOwner(Protocol):
     ping_timeout: float
     upgrade_timeout: float
     linger: float  # that a closed session has to take what was written to it
+    max_payload: int  # bytes of a message
+    stranger_payload: int  # of one whose client was not admitted
     buffer_limit: int  # bytes that may wait for one client
     volatile_limit: int  # bytes with which no volatile message is added
     total_buffer_limit: int  # bytes that may wait for all slow clients together
@@ -77,6 +79,7 @@ class Session:
         "_next_ping",
         "_poll_request",
         "_timer",
+        "admitted",
         "app",
         "base64_only",
         "buffer",
@@ -107,6 +110,7 @@ class Session:
         self.engine = engine
         self.app: Any = None  # what the layer above keeps here
         self.handshake = handshake
+        self.admitted = False  # the layer above has let the client in
         self.closed = False
         self.reason = ""
         self.own: list[Numbered] = []  # hub: sends of this turn
@@ -165,6 +169,9 @@ class Session:
     def _write_to_slow(self, ws: WebSocket, messages: Collection[PreparedMessage], frames: bytes | None) -> None:
         """Write to a client that reads slower than it is written to, or stop delivery when too much waits already."""
         engine = self.engine
+        if ws.resting:
+            ws.write(join_frames(messages, self.eio_version) if frames is None else frames)
+            return
         backlog = ws.buffered_amount
         engine.track_slow(self)
         if backlog > engine.volatile_limit:
@@ -246,6 +253,8 @@ class Session:
     def attach(self, ws: WebSocket) -> None:
         """Make a WebSocket the transport and move the polling buffer over to it."""
         self.ws = ws
+        if self.admitted:
+            ws.limit = self.engine.max_payload
         self.upgrading = self.probed = False
         packets, self.buffer, self.buffered = self.buffer, [], 0
         if packets:

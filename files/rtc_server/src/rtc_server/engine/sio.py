@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 Handler = Callable[..., Any]
 
+_CONNECT = eio.MESSAGE + sio.CONNECT
+
 
 def guard(function: Callable[..., Any], *args: Any) -> Any:
     """Call application code that must not end a session by raising."""
@@ -126,6 +128,7 @@ class Namespace:
         self.on_connect: Callable[[Socket], Any] | None = None
         self.on_disconnect: Callable[[Socket, str], Any] | None = None
         self.on_slow: Callable[[Socket], str | None] | None = None
+        self.on_last: Callable[[Session], None] | None = None  # a session has left its last namespace, and stays
 
     def on(self, event: str) -> Callable[[Handler], Handler]:
         """Register ``handler(socket, *args)``; what it returns is the acknowledgement. For the conformance tests'
@@ -171,12 +174,20 @@ class Namespace:
             result = guard(self.on_disconnect, socket, reason)
             if inspect.isawaitable(result):
                 socket.session.engine.spawn(result)
+            else:
+                socket.app = None  # which knows the socket, too: both go at once
+        if not client.sockets:
+            socket.session.admitted = False
+            if socket.session.ws is not None:
+                socket.session.ws.limit = socket.session.engine.stranger_payload
+            if self.on_last is not None and not socket.session.closed:
+                self.on_last(socket.session)
 
 
 class _Client:
     """What Socket.IO keeps for one session."""
 
-    __slots__ = ("decoder", "fast_path", "refusals", "sockets", "timer")
+    __slots__ = ("decoder", "fast_path", "refusals", "sockets", "timer", "was_admitted")
 
     def __init__(self, decoder: sio.Decoder) -> None:
         self.sockets: dict[str, Socket] = {}
@@ -184,6 +195,7 @@ class _Client:
         self.fast_path: Callable[[str], bool] | None = None  # of the main namespace
         self.timer: asyncio.TimerHandle | None = None
         self.refusals = 0
+        self.was_admitted = False
 
 
 class SocketServer(Engine):
@@ -210,15 +222,16 @@ class SocketServer(Engine):
         found = self.namespaces.get(name)
         if found is None:
             found = self.namespaces[name] = Namespace(name, self.hub, self.codec)
+            found.on_last = self.expect_connect
         return found
 
     # --- Engine -----------------------------------------------------------------------------
 
     def on_open(self, session: Session) -> Awaitable[None] | None:
         client = session.app = _Client(sio.Decoder(self.codec, self.max_payload))
+        self.expect_connect(session)
         if session.eio_version == 3:  # older dialect: the main namespace is joined without asking
             return self._connect(session, client, "/", session.handshake.query)
-        self._expect_connect(session, client)
         return None
 
     def on_message(self, session: Session, packet: eio.Packet) -> Awaitable[None] | None:
@@ -230,18 +243,21 @@ class SocketServer(Engine):
                 return None
             at = packet.find("[", 2, 18)
             digits = packet[2:at]
-            if at == 2 or (at > 0 and digits.isdecimal() and digits.isascii()):
+            if session.admitted and (at == 2 or (at > 0 and digits.isdecimal() and digits.isascii())):
                 number = int(digits) if digits else None
                 main = client.sockets.get("/")
                 args = decoder.decode_plain_event(packet, at)
                 return None if main is None else self._handle_event(main, args, number)
+        if not session.admitted and packet[:2] != _CONNECT:
+            if not client.was_admitted:
+                raise ProtocolError("another packet than CONNECT of a client that is not connected")
+            return None  # it may cross our DISCONNECT on its way: not an error of the client
         decoded = decoder.decode_text(packet) if isinstance(packet, str) else decoder.decode_binary(packet)
         if decoded is None:
             return None
         kind, name, number, data = decoded
         socket = client.sockets.get(name)
         if kind == sio.EVENT:
-            # a packet may cross our DISCONNECT on its way: not an error of the client
             return None if socket is None else self._handle_event(socket, data, number)
         if kind == sio.ACK:
             if socket is not None and number is not None:
@@ -277,14 +293,20 @@ class SocketServer(Engine):
                 client.timer.cancel()
             for socket in list(client.sockets.values()):
                 socket.namespace.drop(socket, session.reason)
+            session.app = None  # what it holds goes at once, and not with the next collection
 
     # --- packets ----------------------------------------------------------------------------
 
-    def _expect_connect(self, session: Session, client: _Client) -> None:
+    def expect_connect(self, session: Session) -> None:
+        """A session without a socket, new or left, ends after ``connect_timeout`` seconds, whatever it sends."""
+        client: _Client = session.app
+
         def give_up() -> None:
             if not client.sockets:
                 session.close("no CONNECT")
 
+        if client.timer is not None:
+            client.timer.cancel()
         client.timer = self.loop.call_later(self.connect_timeout, give_up)
 
     async def _connect(self, session: Session, client: _Client, name: str, auth: dict[str, Any]) -> None:
@@ -302,9 +324,15 @@ class SocketServer(Engine):
         namespace = socket.namespace
         socket.connected = True
         namespace.sockets[socket.id] = client.sockets[name] = socket
+        session.admitted = client.was_admitted = True
+        if session.ws is not None:
+            session.ws.limit = self.max_payload
         if name == "/" and namespace.fast_path is not None:
             client.fast_path = namespace.fast_path(socket)
         socket.send_packet(sio.CONNECT, None if session.eio_version == 3 else {"sid": socket.id})
+        if session.ws is not None:
+            self.hub.deliver_to(session)
+            session.ws.rest()
         if namespace.on_connect is not None:
             result = guard(namespace.on_connect, socket)
             if inspect.isawaitable(result):

@@ -93,7 +93,7 @@ class Decoder:
         self._loads = codec.json.loads
         self._limit = limit
         self._max_attachments = max_attachments
-        self.waiting: SioPacket | None = None  # for its attachments
+        self.waiting: str | None = None  # a packet whose attachments are due. As text: decoded it is many times larger
         self._parts: list[bytes] = []
         self._size = 0
         self._need = 0
@@ -114,40 +114,20 @@ class Decoder:
             raise ProtocolError("unknown Socket.IO packet type")
         head = _HEADER.match(text, 2)
         assert head is not None  # every group is optional
-        count, namespace, number = head[1], head[2] or "/", head[3]
-        rest = text[head.end() :]
-        id = int(number) if number else None
-        binary = kind in (BINARY_EVENT, BINARY_ACK)
-        if (count is not None) != binary:
+        if (head[1] is not None) != (kind in (BINARY_EVENT, BINARY_ACK)):
             raise ProtocolError("attachment count misplaced")
-        data = self._parse_json(rest) if rest else None
-        if kind in (EVENT, BINARY_EVENT):
-            args = self._check_event(data)
-            packet = SioPacket(EVENT, namespace, id, args if binary else EventArgs(args, text, head.end()))
-        elif kind in (ACK, BINARY_ACK):
-            if id is None or not isinstance(data, list):
-                raise ProtocolError("invalid acknowledgement")
-            packet = SioPacket(ACK, namespace, id, data)
-        elif kind == CONNECT:
-            if id is not None or not (data is None or isinstance(data, dict)):
-                raise ProtocolError("invalid CONNECT payload")
-            packet = SioPacket(CONNECT, namespace, None, data)
-        elif kind == DISCONNECT and id is None and data is None:
-            packet = SioPacket(DISCONNECT, namespace, None, None)
-        else:
-            raise ProtocolError("not a packet of a client")
-        if binary and int(count) > 0:
-            self._need = int(count)
+        if head[1] is not None and int(head[1]) > 0:
+            self._need = int(head[1])
             if self._need > self._max_attachments:
                 raise ProtocolError("too many attachments")
-            self.waiting, self._parts, self._size = packet, [], 0
+            self.waiting, self._parts, self._size = text, [], len(text)
             return None
-        return packet
+        return self._decode(kind, head)
 
     def decode_binary(self, body: bytes) -> SioPacket | None:
         """Take one attachment; the packet when it was the last."""
-        packet = self.waiting
-        if packet is None:
+        text = self.waiting
+        if text is None:
             raise ProtocolError("attachment without packet")
         self._parts.append(body)
         self._size += len(body)
@@ -157,10 +137,33 @@ class Decoder:
             return None
         self.waiting, parts = None, self._parts
         self._parts = []
+        head = _HEADER.match(text, 2)
+        assert head is not None
+        packet = self._decode(text[1], head)
         try:
             return packet._replace(data=_fill_placeholders(packet.data, parts))
         except RecursionError as exc:
             raise ProtocolError("nested too deep") from exc
+
+    def _decode(self, kind: str, head: re.Match[str]) -> SioPacket:
+        """A packet from the match of its header."""
+        namespace, number = head[2] or "/", head[3]
+        id = int(number) if number else None
+        data = self._parse_json(head.string, head.end()) if head.end() < len(head.string) else None
+        if kind in (EVENT, BINARY_EVENT):
+            args = self._check_event(data)
+            return SioPacket(EVENT, namespace, id, EventArgs(args, head.string, head.end()) if kind == EVENT else args)
+        if kind in (ACK, BINARY_ACK):
+            if id is None or not isinstance(data, list):
+                raise ProtocolError("invalid acknowledgement")
+            return SioPacket(ACK, namespace, id, data)
+        if kind == CONNECT:
+            if id is not None or not (data is None or isinstance(data, dict)):
+                raise ProtocolError("invalid CONNECT payload")
+            return SioPacket(CONNECT, namespace, None, data)
+        if kind == DISCONNECT and id is None and data is None:
+            return SioPacket(DISCONNECT, namespace, None, None)
+        raise ProtocolError("not a packet of a client")
 
     def _parse_json(self, text: str, at: int = 0) -> Any:
         try:

@@ -21,6 +21,8 @@ from typing import Protocol
 from aiohttp import hdrs, web
 
 from .errors import ProtocolError
+from .takeover import take_over
+from .turns import PACKET_COST, Turns
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +48,10 @@ _MAX_CONTROL = 125  # bytes (section 5.5)
 _MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # section 1.3
 _NOTHING = bytearray()  # shared by all connections with nothing to keep; it is never added to
 _PONG_LIMIT = 64 << 10  # unread bytes of a client with which its pings are not answered
-_READ_AHEAD = 256 << 10  # bytes that may come while a message is handled before reading pauses
+_READ_AHEAD = 256 << 10  # bytes that may come, beside a message, before their turn; then reading pauses
+_CHUNK = 32 << 10  # bytes of those that are looked at in one turn, or more when a frame is longer
+_EVERYTHING = 1 << 62
+_REST = 0.002  # seconds
 
 
 class Receiver(Protocol):
@@ -60,6 +65,19 @@ class Receiver(Protocol):
 
     def lost(self) -> None:
         """The connection is over, or about to end: nothing more is sent or handed over. May be called twice."""
+
+
+class Peer(Protocol):
+    """What whoever accepted the connection keeps of it."""
+
+    def admitted(self) -> None:
+        """Its session was admitted."""
+
+    def dismissed(self) -> None:
+        """Its session is not any more."""
+
+    def lost(self) -> None:
+        """It is over."""
 
 
 # A frame's header (section 5.2): FIN, RSV1 to RSV3 (bits, where they are in the first byte), opcode, mask (four bytes;
@@ -133,23 +151,25 @@ def _choose_close_code(payload: bytes) -> int:
     return code
 
 
-class _EarlyData:
-    """Takes what a client sent without waiting for the answer to its handshake (RFC 6455 section 4.1 forbids it)."""
+class _Nobody:
+    """The receiver of a connection that is over."""
 
-    def __init__(self, ws: WebSocket) -> None:
-        self._ws = ws
+    def received(self, message: str | bytes) -> None:
+        pass
 
-    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
-        self._ws._rest = bytearray(data)
-        return False, b""
+    def failed(self, error: ProtocolError) -> None:
+        pass
 
-    def feed_eof(self) -> None:
+    def lost(self) -> None:
         pass
 
 
+_NOBODY = _Nobody()
+
+
 class WebSocket(asyncio.Protocol):
-    """One connection. ``limit`` is the largest message in bytes, ``linger`` the seconds to wait for the client's close
-    frame."""
+    """One connection. ``limit`` is the largest message in bytes, and may change; ``linger`` the seconds to wait for the
+    client's close frame; ``turns`` say how much of what came may be handled at once."""
 
     __slots__ = (
         "_closing",
@@ -157,30 +177,39 @@ class WebSocket(asyncio.Protocol):
         "_hang_up",
         "_held",
         "_held_bytes",
-        "_limit",
+        "_is_full",
         "_linger",
         "_loop",
         "_need",
         "_parts",
         "_paused",
+        "_queued",
         "_rest",
         "_size",
         "_timer",
+        "_turns",
         "_waiting",
         "blocked",
+        "limit",
         "over",
+        "peer",
         "receiver",
+        "resting",
         "transport",
     )
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, receiver: Receiver, limit: int, linger: float) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, receiver: Receiver, limit: int, linger: float, turns: Turns
+    ) -> None:
         self.receiver = receiver
+        self.limit = limit
         self._loop = loop
-        self._limit = limit
         self._linger = linger
+        self._turns = turns
         self._rest = _NOTHING  # read, and not yet a whole frame, or not yet its turn
         self._need = 0  # bytes of it that make the frame whole
         self._waiting: asyncio.Future[None] | None = None  # what the receiver is busy with
+        self._queued = False  # for its turn
         self._paused = False
         # Of a fragmented message: its payload so far (one buffer, as parts may be of a byte each), its size as it
         # counts against the limit, and its opcode.
@@ -188,31 +217,30 @@ class WebSocket(asyncio.Protocol):
         self._size = 0
         self._fragmented = 0
         self._closing = False  # the server's close frame is on its way
-        self.blocked = False  # the kernel has not taken all that was written: what is written now is held here
+        self.blocked = False  # what is written is held here, as the connection is full or rests
+        self.resting = False
+        self._is_full = False  # the kernel has not taken all that was written
         self._held: deque[bytes] | None = None
         self._held_bytes = 0
         self._hang_up = False  # once nothing is held
         self.over = False  # the connection is lost: its transport may not even be asked
         self._timer: asyncio.TimerHandle | None = None
+        self.peer: Peer | None = None
 
     def take_over(self, request: web.Request, accept: bytes) -> None:
         """Answer the handshake. For aiohttp the connection is over, and it goes on here; the handler has to return at
         once."""
-        transport = request.transport
-        assert transport is not None
-        self.transport = transport
-        old = request.protocol
-        old.set_parser(_EarlyData(self))  # type: ignore[arg-type]  # of a parser it calls only these methods
-        transport.set_protocol(self)
-        transport.set_write_buffer_limits(high=1)  # with 0 asyncio's TLS takes nothing for something
-        old.transport = None  # or it would close it
-        old.connection_lost(None)
-        transport.write(
+        self.transport = take_over(request, self, self._keep_early)
+        self.transport.set_write_buffer_limits(high=1)  # with 0 asyncio's TLS takes nothing for something
+        self.transport.write(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n"
         )
         if self._rest:
             self._loop.call_soon(self._resume)
+
+    def _keep_early(self, data: bytes) -> None:
+        self._rest = bytearray(data)
 
     @property
     def buffered_amount(self) -> int:
@@ -235,12 +263,29 @@ class WebSocket(asyncio.Protocol):
             self._held.append(data)
             self._held_bytes += len(data)
 
+    def rest(self) -> None:
+        """Hold back what is written in the next moment. Clients that begin to listen once they have read an answer
+        would lose what comes with it in one piece."""
+        self.resting = self.blocked = True
+        self._loop.call_later(_REST, self._end_rest)
+
+    def _end_rest(self) -> None:
+        self.resting = False
+        if not self._is_full:
+            self._let_out()
+
     def pause_writing(self) -> None:
         """Transport: it holds bytes that the kernel has not taken."""
-        self.blocked = True
+        self.blocked = self._is_full = True
 
     def resume_writing(self) -> None:
         """Transport: the kernel has taken everything."""
+        self._is_full = False
+        if not self.resting:
+            self._let_out()
+
+    def _let_out(self) -> None:
+        """Write what was held."""
         self.blocked = False
         while self._held and not self.blocked:
             data = self._held.popleft()
@@ -286,7 +331,11 @@ class WebSocket(asyncio.Protocol):
         self._closing = self.over = True
         self._held = None
         self._rest = _NOTHING
+        if self.peer is not None:
+            self.peer.lost()
+            self.peer = None
         self.receiver.lost()
+        self.receiver = _NOBODY  # or the two would keep each other, and all that they hold, until a collection
 
     # --- reading ----------------------------------------------------------------------------
 
@@ -294,24 +343,32 @@ class WebSocket(asyncio.Protocol):
         rest = self._rest
         if rest:
             rest += data
-            if self._waiting is None and len(rest) >= self._need:
+            if self._waiting is None and not self._queued and len(rest) >= self._need:
                 self._resume()
-        elif self._waiting is None:
-            self._read(data)
+        elif self._waiting is None and not self._queued:
+            used = self._read(data)
+            if used < len(data):
+                self._rest = bytearray(data[used:] if used else data)
         else:
             rest = self._rest = bytearray(data)
-        if self._waiting is not None and len(rest) > _READ_AHEAD + self._limit and not self._paused:
+        if (self._waiting is not None or self._queued) and not self._paused and self._has_enough():
             self._paused = True
             self.transport.pause_reading()
 
-    def _read(self, data: bytes) -> None:
-        """Hand over the messages in whole frames, and keep the rest until more of it has come, perhaps byte by byte."""
+    def _has_enough(self) -> bool:
+        """Whether more has come than need be before what is there was handled."""
+        return len(self._rest) > min(_READ_AHEAD, 4 * self.limit) + self.limit
+
+    def _read(self, data: bytes) -> int:
+        """Hand over the messages in whole frames, as many as are this connection's share of the turn. Returns the bytes
+        that were used; of the rest, ``_need`` bytes are a whole frame, or may be."""
+        share = left = self._turns.take_share()
         at, end = 0, len(data)
-        need = _SMALLEST_HEADER
+        self._need = _SMALLEST_HEADER
         while end - at >= _SMALLEST_HEADER:
             header = parse_header(data, at)
             if header is None:
-                need = end - at + 1  # the next byte may make it whole
+                self._need = end - at + 1  # the next byte may make it whole
                 break
             fin, reserved, opcode, mask, length, size = header
             if not mask:
@@ -319,26 +376,29 @@ class WebSocket(asyncio.Protocol):
             if opcode & _CONTROL:
                 if length > _MAX_CONTROL:
                     return self._fail(PROTOCOL, "a control frame that is too long")
-            elif self._size + length > self._limit:
-                return self._fail(TOO_BIG, f"a message of more than {self._limit} bytes")
+            elif self._size + length > self.limit:
+                return self._fail(TOO_BIG, f"a message of more than {self.limit} bytes")
             need = size + length
             if end - at < need:
+                self._need = need
                 break
+            if left <= 0:
+                self._queued = True
+                self._turns.wait(self._take_turn)
+                break
+            left -= need + PACKET_COST
             payload = unmask(data[at + size : at + need], mask)
             at += need
-            need = _SMALLEST_HEADER
             if fin and opcode == _TEXT and not reserved and not self._fragmented:  # by far the most frequent one
                 waiting = self._hand_over(opcode, payload)
             else:
                 waiting = self._handle_frame(fin, reserved, opcode, payload)
             if waiting is not None:
-                self._rest = bytearray(data[at:])
                 self._wait_for(waiting)
-                return None
-        if at < end:
-            self._rest = bytearray(data[at:])
-            self._need = need
-        return None
+                break
+        if left != share:
+            self._turns.spend(share - left)
+        return at
 
     def _handle_frame(self, fin: bool, reserved: int, opcode: int, payload: bytes) -> Awaitable[None] | None:
         """Sections 5.4 (fragmentation) and 5.5 (control frames)."""
@@ -380,12 +440,14 @@ class WebSocket(asyncio.Protocol):
             return None
         return self.receiver.received(text)
 
-    def _fail(self, code: int, why: str) -> None:
-        """Section 7.1.7: no more is read."""
+    def _fail(self, code: int, why: str) -> int:
+        """Section 7.1.7: no more is read. Returns that everything was used."""
         if not self._closing:
             logger.info("WebSocket: %s", why)
             self._end_with(code)
         self._close_transport()
+        self._rest = _NOTHING
+        return _EVERYTHING
 
     # --- waiting for the receiver -----------------------------------------------------------
 
@@ -404,14 +466,28 @@ class WebSocket(asyncio.Protocol):
             self.receiver.failed(error)
         elif error is not None:
             logger.error("a message's handler failed", exc_info=error)
-        if self._paused and not self.over and not self.transport.is_closing():
-            self._paused = False
-            self.transport.resume_reading()
+        self._resume()
+
+    def _take_turn(self) -> None:
+        self._queued = False
         self._resume()
 
     def _resume(self) -> None:
         """Go on with what was read before its turn."""
         rest = self._rest
-        if rest and self._waiting is None:
-            self._rest = _NOTHING
-            self._read(bytes(rest))
+        if self._waiting is not None or self._queued:
+            return
+        if rest:
+            size = max(self._need, _CHUNK)
+            with memoryview(rest) as view:
+                data = bytes(view[:size])
+            used = self._read(data)
+            if self._rest is rest:  # else the connection has ended meanwhile
+                del rest[:used]
+                if self._waiting is None and not self._queued and len(rest) >= self._need:
+                    self._queued = True
+                    self._turns.wait(self._take_turn)
+        if self._paused and not self.over and not self.transport.is_closing():
+            if len(self._rest) < self._need or not self._has_enough():
+                self._paused = False
+                self.transport.resume_reading()

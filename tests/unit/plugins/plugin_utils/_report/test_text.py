@@ -9,6 +9,7 @@ from ansible_collections.collab.rtc.plugins.action.plan import make_plan
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import Plan
 from ansible_collections.collab.rtc.plugins.plugin_utils._report import text as report_text
+from ansible_collections.collab.rtc.plugins.plugin_utils._run.outcome import Outcome
 
 GOOD = {
     "name": "two clients work on one project",
@@ -85,7 +86,7 @@ def test_the_remedy_of_several_lines_keeps_them(base):
 
 def test_checks_with_their_marks(base):
     plan = make_plan(base("same_host"))
-    text = report_text.render_report(plan, {"wiki.example.com:9083": [GOOD, BAD, SKIPPED]})
+    text = report_text.render_report(plan, Outcome(checks={"wiki.example.com:9083": [GOOD, BAD, SKIPPED]}))
     assert "  ✓ two clients work on one project (controller)" in text
     assert "  ✗ hairpin (wiki1)" in text
     assert "      cause:  The authority is missing." in text
@@ -94,7 +95,7 @@ def test_checks_with_their_marks(base):
 
 
 def test_a_site_that_was_not_checked_does_not_look_checked(base):
-    text = report_text.render_report(make_plan(base("same_host")), {})
+    text = report_text.render_report(make_plan(base("same_host")), Outcome())
     assert "nothing was checked" in text
     assert "✓" not in text
 
@@ -102,7 +103,7 @@ def test_a_site_that_was_not_checked_does_not_look_checked(base):
 def test_restarts_that_are_left(base):
     plan = make_plan(base("same_host"))
     left = {"wiki1": [{"service": "confluence", "reasons": ["server.xml is newer than the process 700"]}]}
-    text = report_text.render_report(plan, {}, left)
+    text = report_text.render_report(plan, Outcome(restarts_left=left))
     assert "Restarts that are left to you\n  wiki1: confluence: server.xml is newer than the process 700" in text
 
 
@@ -119,7 +120,7 @@ def test_muted_findings_stay_visible():
 
 def test_nothing_to_say():
     text = report_text.render_plan(Plan())
-    assert "There is no site to plan." in text
+    assert "No application is among the hosts of this run" in text
     assert "No findings." in text
 
 

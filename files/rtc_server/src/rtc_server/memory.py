@@ -1,0 +1,77 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Giving memory back after a flood. What a closed connection held is free at once, but for some objects of aiohttp that
+know each other, and the C library keeps what is free for itself: both would last for as long as the process."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import gc
+import os
+import time
+from collections.abc import Callable
+
+_EVERY = 2.0  # seconds between two looks
+_GROWN = 12 << 20  # bytes above the start from which it is worth it
+_SHARE = 200  # it may take so small a part of the time
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+def read_resident() -> int:
+    """Bytes of the process in memory (proc(5), statm); 0 where that is unknown."""
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[1]) * _PAGE
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def _find_trim() -> Callable[[int], int] | None:
+    try:
+        return ctypes.CDLL(None).malloc_trim  # malloc_trim(3), of glibc
+    except (OSError, AttributeError):
+        return None
+
+
+class Memory:
+    """Looks now and then whether connections were closed that may have left something."""
+
+    def __init__(self, count_closed: Callable[[], int], count_open: Callable[[], int]) -> None:
+        """``count_closed``: connections closed since the start; ``count_open``: those that there are."""
+        self._count_closed = count_closed
+        self._count_open = count_open
+        self._trim = _find_trim()
+        self._closed = 0
+        self._not_before = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._start = 0
+
+    def begin(self) -> None:
+        """Look from now on, until :meth:`end`."""
+        self._start = read_resident()
+        self._timer = asyncio.get_running_loop().call_later(_EVERY, self._look)
+
+    def end(self) -> None:
+        """Look no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _look(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(_EVERY, self._look)
+        closed = self._count_closed()
+        if 10 * (closed - self._closed) < self._count_open() + 10 or time.monotonic() < self._not_before:
+            return
+        if read_resident() > self._start + _GROWN:
+            self._closed = closed
+            self.give_back()
+
+    def give_back(self) -> None:
+        """Free what is not used."""
+        began = time.monotonic()
+        gc.collect()
+        if self._trim is not None:
+            self._trim(0)
+        now = time.monotonic()
+        self._not_before = now + _SHARE * (now - began)

@@ -1,0 +1,73 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from ansible_collections.collab.rtc.plugins.plugin_utils._run import course
+
+DOCUMENTATION = r"""
+name: hosts_for
+short_description: The hosts of a play of this collection's playbooks
+version_added: 0.2.0
+author: collab.rtc authors (@collab-rtc)
+description:
+  - The hosts that have something to do in a stage of a run, as a pattern for C(hosts) of a play. A host that failed, or
+    whose sites are all stopped, is not among them.
+options:
+  _input:
+    description: The variable C(groups).
+    type: dict
+    required: true
+  stage:
+    description:
+      - V(detect) and V(report) are all hosts of the groups C(confluence), C(jira) and C(rtc_proxies).
+      - V(nobody) is every host, where the run looked at none of these groups, and otherwise no host.
+      - V(verify) are the nodes of all sites, V(verify_applied) those of sites that are not stopped.
+      - V(none) is no host.
+    type: str
+    choices: [none, detect, nobody, apply_proxies, apply_applications, detect_again, verify, verify_applied, report]
+    required: true
+  hostvars:
+    description: The variable C(hostvars), empty where it is not defined yet. Then all hosts of the stage are chosen.
+    type: dict
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Verify
+  hosts: "{{ groups | collab.rtc.hosts_for('verify', hostvars | default({})) }}"
+"""
+
+RETURN = r"""
+_value:
+  description: Names of hosts, or a pattern that matches none without a warning.
+  type: list
+  elements: str
+"""
+
+STAGES = (
+    *("none", "detect", "nobody", "apply_proxies", "apply_applications", "detect_again"),
+    *("verify", "verify_applied", "report"),
+)
+
+
+def choose(groups: Mapping[str, Iterable[str]], stage: str, hostvars: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The hosts of a stage.
+
+    :raises ValueError: there is no such stage.
+    """
+    if stage not in STAGES:
+        raise ValueError(f"The stage is '{stage}', and has to be one of: {', '.join(STAGES)}.")
+    return course.choose_hosts(stage, groups, hostvars)
+
+
+class FilterModule:
+    """The filter of this file."""
+
+    def filters(self) -> dict[str, Callable[..., object]]:
+        """Name and function."""
+        return {"hosts_for": choose}

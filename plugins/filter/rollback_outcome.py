@@ -1,0 +1,105 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from ansible_collections.collab.rtc.plugins.plugin_utils import _runs
+
+DOCUMENTATION = r"""
+name: rollback_outcome
+short_description: What a rollback did
+version_added: 0.2.0
+author: collab.rtc authors (@collab-rtc)
+description:
+  - Names for each host the files that were given back, edits that were kept, services, and what failed.
+options:
+  _input:
+    description:
+      - C(hostvars), in which each host may have C(rollback_undone), what M(collab.rtc.rtc_undo) returned,
+        C(rollback_services), what P(collab.rtc.services_after_undo#filter) found, and the results of the tasks that
+        follow.
+    type: dict
+    required: true
+  hosts:
+    description: The hosts of the rollback.
+    type: list
+    elements: str
+    required: true
+  run:
+    description: What P(collab.rtc.run_to_undo#filter) returned.
+    type: dict
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Report
+  ansible.builtin.debug:
+    msg: "{{ (hostvars | collab.rtc.rollback_outcome(ansible_play_hosts_all, rollback_run)).lines }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The outcome.
+  type: dict
+  contains:
+    lines:
+      description: What is to be shown.
+      type: list
+      elements: str
+    failed:
+      description: Hosts on which the run was not undone to its end.
+      type: list
+      elements: str
+"""
+
+
+# The result of each task, and what it says where it failed.
+STEPS = {
+    "rollback_rtc": "does not restart",
+    "rollback_proxies": "does not reload",
+    "rollback_started": "does not start",
+    "rollback_applications": "does not restart",
+    "rollback_answers": "does not answer after its restart",
+}
+
+
+def collect(hostvars: Mapping[str, Any], hosts: Sequence[str], run: Mapping[str, Any]) -> dict[str, list[str]]:
+    """What RETURN documents."""
+    outcomes = {host: _runs.Outcome("its runs are not known: " + why) for host, why in run["unread"].items()}
+    for host in run["hosts"]:
+        values = hostvars[host]
+        undone = values.get("rollback_undone") or {}
+        if "paths" in undone:
+            error = "; ".join(_find_failures(values))
+        else:
+            error = str(undone.get("msg") or "it did not answer")
+        outcomes[host] = _runs.Outcome(error, undone, values.get("rollback_services") or {})
+    ordered = {host: outcomes[host] for host in hosts if host in outcomes}
+    return {
+        "lines": _runs.render_outcomes(ordered),
+        "failed": [host for host, outcome in ordered.items() if outcome.error],
+    }
+
+
+def _find_failures(values: Mapping[str, Any]) -> Iterator[str]:
+    """What went wrong with services, from the results of the tasks."""
+    for name, words in STEPS.items():
+        result = values.get(name) or {}
+        for one in result.get("results") or [result]:
+            if one.get("failed") or one.get("unreachable"):
+                item = one.get("item", "")
+                what = (item.get("service") or item.get("item")) if isinstance(item, Mapping) else item
+                yield f"{what} {words}: {one.get('msg') or 'no reason given'}"
+
+
+class FilterModule:
+    """The filter of this file."""
+
+    def filters(self) -> dict[str, Callable[..., object]]:
+        """Name and function."""
+        return {"rollback_outcome": collect}

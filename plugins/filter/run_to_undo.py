@@ -1,0 +1,99 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.plugin_utils import _runs
+
+DOCUMENTATION = r"""
+name: run_to_undo
+short_description: The run that a rollback undoes, over all hosts
+version_added: 0.2.0
+author: collab.rtc authors (@collab-rtc)
+description:
+  - Puts together what M(collab.rtc.rtc_runs_info) found on every host, and finds the run that is named.
+options:
+  _input:
+    description: C(hostvars), in which C(rtc_runs) of each host is what M(collab.rtc.rtc_runs_info) returned.
+    type: dict
+    required: true
+  hosts:
+    description: The hosts that were asked. One whose result has no C(runs) could not be read.
+    type: list
+    elements: str
+    required: true
+  run:
+    description: Its id, or V(latest) for the newest one over all hosts.
+    type: str
+    default: latest
+"""
+
+EXAMPLES = r"""
+- name: Find the newest run of the fleet
+  ansible.builtin.set_fact:
+    newest: "{{ hostvars | collab.rtc.run_to_undo(ansible_play_hosts_all) }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The run.
+  type: dict
+  contains:
+    id:
+      description: Its id; empty where there is nothing to undo.
+      type: str
+    hosts:
+      description: The hosts on which it is to be undone.
+      type: list
+      elements: str
+    unread:
+      description: Host to the reason why its runs are not known.
+      type: dict
+    lines:
+      description: What is about to be done, to be shown.
+      type: list
+      elements: str
+    runs:
+      description: All runs, to be shown.
+      type: list
+      elements: str
+"""
+
+
+def choose_run(hostvars: Mapping[str, Any], hosts: Sequence[str], run: str = "latest") -> dict[str, Any]:
+    """What RETURN documents. Raises AnsibleFilterError where no host knows the run."""
+    found = {host: hostvars[host].get("rtc_runs") or {} for host in hosts}
+    unread = {host: _explain(result) for host, result in found.items() if "runs" not in result}
+    runs = _runs.merge_runs({host: result["runs"] for host, result in found.items() if "runs" in result})
+    try:
+        chosen = _runs.find_run(runs, run, list(unread))
+    except RtcError as error:
+        raise AnsibleFilterError(str(error)) from None
+    due = [host for host in chosen.hosts if host not in chosen.undone] if chosen else []
+    return {
+        "id": chosen.id if chosen else "",
+        "hosts": due,
+        "unread": unread,
+        "lines": _runs.render_rollback(chosen, list(found), unread),
+        "runs": _runs.render_runs(runs, unread),
+    }
+
+
+def _explain(result: Mapping[str, Any]) -> str:
+    return " ".join(str(result.get("msg") or "it was not asked").split())
+
+
+class FilterModule:
+    """The filter of this file."""
+
+    def filters(self) -> dict[str, Callable[..., object]]:
+        """Name and function."""
+        return {"run_to_undo": choose_run}

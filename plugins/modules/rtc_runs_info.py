@@ -1,0 +1,102 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: rtc_runs_info
+short_description: List the runs of this collection on a host
+version_added: 0.2.0
+author: [collab.rtc authors (@collab-rtc)]
+description:
+  - Reads the undo records of a host. Runs that changed nothing there have none.
+extends_documentation_fragment: [collab.rtc.attributes]
+attributes:
+  check_mode: {support: full}
+  diff_mode: {support: none}
+  idempotent: {support: full}
+options:
+  path:
+    description: Directory of the undo records.
+    type: path
+    default: /var/lib/collab-rtc/undo
+seealso:
+  - module: collab.rtc.rtc_undo
+"""
+
+EXAMPLES = r"""
+- name: List what was changed here
+  collab.rtc.rtc_runs_info:
+  register: found
+"""
+
+RETURN = r"""
+runs:
+  description: The runs, newest first.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    run:
+      description: Its id, which begins with its time (UTC).
+      type: str
+      sample: 20260214T081530Z-9f3a
+    user:
+      description: Who ran it on which controller; empty for runs of 0.1.0.
+      type: str
+      sample: anna@controller
+    paths:
+      description: The paths that it changed.
+      type: list
+      elements: str
+    undone:
+      description: Whether it was undone.
+      type: bool
+    undone_at:
+      description: When it was undone, in seconds since the epoch; 0 where it was not.
+      type: int
+    undone_by:
+      description: Who undid it.
+      type: str
+"""
+
+import os
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.collab.rtc.plugins.module_utils import _undo
+from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+
+
+def describe(path: str, run: str) -> dict[str, Any]:
+    """What is known of a run."""
+    directory = os.path.join(path, run)
+    undone = _undo.read_undone(directory)
+    return {
+        "run": run,
+        "user": str(_undo.read_run(directory).get("user", "")),
+        "paths": [entry["path"] for entry in _undo.entries(directory)],
+        "undone": _undo.is_undone(directory),
+        "undone_at": int(undone.get("at", 0)),
+        "undone_by": str(undone.get("by", "")),
+    }
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(
+        argument_spec={"path": {"type": "path", "default": "/var/lib/collab-rtc/undo"}}, supports_check_mode=True
+    )
+    path = module.params["path"]
+    try:
+        runs = [describe(path, run) for run in reversed(_undo.list_runs(path))]
+    except (RtcError, OSError, ValueError) as exc:
+        module.fail_json(msg=str(exc))
+    module.exit_json(changed=False, runs=runs)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The course of a run: which sites it goes on with after errors and failures, and on which hosts. Pure.
+
+A site is stopped by an error of the plan, or by the failure of one of its hosts; the others go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
+from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import NO_PROXY
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.load_inventory import GROUPS
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import PlanInput
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import Plan, Site
+from ansible_collections.collab.rtc.plugins.plugin_utils._run import steps
+
+PLAN = "rtc_plan"  # what the role plan registers
+WORK = "rtc_work"  # the fact that names what is done on a host: its plan without the sites that are stopped
+PROXIES, APPLICATIONS = "rtc_proxies", GROUPS[:2]
+NOT_SEEN = "RTC001"
+OF_INVENTORY = "RTC1"  # mistakes in the inventory: what was meant is unknown, so nothing at all is done
+NOBODY = ["all", "!all"]  # a pattern without hosts: Ansible warns of one that matches nothing, but not of this one
+PARTS = ("connectors", "trust", "trust_options", "rtc", "vhosts", "restarts")  # of a host's plan; each names its site
+
+HostVars = Mapping[str, Mapping[str, Any]]  # inventory name -> variables and facts
+
+
+def stop_sites(plan: Plan, plan_input: PlanInput) -> dict[str, str]:
+    """The sites that are left alone from the start, with the reason: their plan has an error, or is a guess."""
+    stopped: dict[str, str] = {}
+    for finding in plan.findings:
+        if finding.severity == "error" and not finding.muted and finding.id != NOT_SEEN:
+            for site in plan.sites:
+                if _concerns(finding, site):
+                    stopped.setdefault(site.name, f"{finding.id} {finding.host}")
+    accepted = {finding.host for finding in plan.findings if finding.id == NOT_SEEN and finding.muted}
+    for host in plan_input.failed:
+        for site in plan.sites:
+            why = _explain_unseen(host, site, plan_input, host in accepted)
+            if why:
+                stopped.setdefault(site.name, why)
+    return stopped
+
+
+def _concerns(finding: Finding, site: Site) -> bool:
+    if finding.id.startswith(OF_INVENTORY):
+        return True
+    return finding.site == site.name if finding.site else finding.host in (*site.nodes, site.proxy_host)
+
+
+def _explain_unseen(host: str, site: Site, plan_input: PlanInput, accepted: bool) -> str:
+    """Why a site cannot be planned without a host that was not seen; "" where it can.
+
+    :param accepted: the inventory mutes the finding about the host. That helps for a node, never for a proxy.
+    """
+    settings = plan_input.settings_of(site.nodes[0], site.application)
+    if host in (site.proxy_host, settings.proxy):
+        return f"its proxy {host} was not seen"
+    if host in plan_input.groups.get(PROXIES, []) and not settings.proxy and not site.proxy_host:
+        return f"{host}, which was not seen, may be its proxy; rtc_proxy says which is, or {NO_PROXY}"
+    same = host in plan_input.groups.get(site.application, []) and (
+        plan_input.settings_of(host, site.application).server_name == site.server_name
+    )
+    return f"its node {host} was not seen" if same and not accepted else ""
+
+
+def find_failures(hostvars: HostVars) -> dict[str, steps.Failure]:
+    """Host -> what failed there in a step that changes it."""
+    found = {host: steps.find_failure(hostvars[host]) for host in hostvars}
+    return {host: failure for host, failure in found.items() if failure}
+
+
+def find_unseen(hostvars: HostVars) -> dict[str, steps.Failure]:
+    """Host -> why it was not seen, muted or not."""
+    found = {host: steps.find_detection_failure(hostvars[host]) for host in hostvars}
+    return {host: failure for host, failure in found.items() if failure}
+
+
+def find_stopped(plan: Mapping[str, Any], hostvars: HostVars) -> dict[str, str]:
+    """The sites that are not gone on with, each with the reason."""
+    failures, max_failures = find_failures(hostvars), int(plan.get("max_failures") or 0)
+    stopped = dict(plan.get("stopped") or {})
+    for site in plan["sites"]:
+        for host in (*site["nodes"], site["proxy_host"]):
+            if host in failures:
+                whose = "its proxy" if host == site["proxy_host"] and host not in site["nodes"] else "its host"
+                stopped.setdefault(site["name"], f"{whose} {host} failed: {failures[host]['step']}")
+    if max_failures and len(stopped) + len(_list_siteless(plan, hostvars, failures)) >= max_failures:
+        for site in plan["sites"]:
+            if not _is_begun(site, hostvars):
+                stopped.setdefault(site["name"], f"rtc_max_failures is {max_failures}, and so many sites failed before")
+    return stopped
+
+
+def _list_siteless(plan: Mapping[str, Any], hostvars: HostVars, failures: Iterable[str]) -> set[str]:
+    """Hosts that failed and belong to no site that is known: each stands for one."""
+    known = {host for site in plan["sites"] for host in (*site["nodes"], site["proxy_host"])}
+    muted = {item["host"] for item in plan["findings"] if item["id"] == NOT_SEEN and item["muted"]}
+    return {*failures, *find_unseen(hostvars)} - known - muted
+
+
+def _is_begun(site: Mapping[str, Any], hostvars: HostVars) -> bool:
+    works = [hostvars[host].get(WORK) or {} for host in site["nodes"] if host in hostvars]
+    return any(site["name"] in work.get("sites", []) for work in works)
+
+
+def leave_out(plan: Mapping[str, Any], host: str, stopped: Iterable[str]) -> dict[str, Any]:
+    """What is to be done on a host: its plan without what belongs to sites that are stopped, and ``sites``, the rest.
+
+    A host without a plan has nothing to do.
+    """
+    left = set(stopped)
+    whole: Mapping[str, Any] = plan["hosts"].get(host) or {}
+    sites = [site for site in plan["sites"] if site["name"] not in left]
+    work: dict[str, Any] = {part: [item for item in whole.get(part, []) if item["site"] not in left] for part in PARTS}
+    # A certificate has its server name in its path, and no site: several may share it.
+    names = {site["server_name"] for site in sites}
+    work["certificates"] = [
+        item for item in whole.get("certificates", []) if not left or item["dest"].split("/")[-2] in names
+    ]
+    work["packages"] = list(whole.get("packages", [])) if work["vhosts"] else []
+    work["sites"] = [site["name"] for site in sites if host in (*site["nodes"], site["proxy_host"])]
+    return work
+
+
+def list_groups_hosts(groups: Mapping[str, Iterable[str]], names: Iterable[str] = GROUPS) -> list[str]:
+    """The hosts of these groups, each once."""
+    return list(dict.fromkeys(host for name in names for host in groups.get(name, [])))
+
+
+def choose_hosts(stage: str, groups: Mapping[str, Iterable[str]], hostvars: HostVars) -> list[str]:
+    """The hosts of a play, as a pattern: those that have something to do in the stage.
+
+    :param hostvars: empty before the first play, and while only the syntax is checked: all hosts of the stage.
+    """
+    applications = list_groups_hosts(groups, APPLICATIONS)
+    hosts = list_groups_hosts(groups)
+    if stage == "apply_proxies":
+        hosts = [host for host in hosts if host not in applications]
+    elif stage in ("apply_applications", "verify", "verify_applied"):
+        hosts = applications
+    elif stage == "none":
+        return NOBODY
+    plan = next((hostvars[host][PLAN] for host in hostvars if "sites" in (hostvars[host].get(PLAN) or {})), None)
+    if stage == "nobody":  # the play that stops a run which has no host of ours
+        looked = plan is not None or any(hostvars[host].get(steps.DETECTED) for host in hosts if host in hostvars)
+        return NOBODY if looked else ["all", "localhost"]
+    if plan is not None and stage != "detect":
+        hosts = _select(stage, hosts, plan, hostvars)
+    return hosts or NOBODY
+
+
+def _select(stage: str, hosts: list[str], plan: Mapping[str, Any], hostvars: HostVars) -> list[str]:
+    if stage == "detect_again":
+        if not any(steps.find_changes(hostvars[host]) for host in hosts):
+            return []
+        unseen = find_unseen(hostvars)
+        return [host for host in hosts if host not in unseen and not steps.is_lost(hostvars[host])]
+    if stage == "verify":
+        return [host for host in hosts if any(host in site["nodes"] for site in plan["sites"])]
+    if stage in ("apply_proxies", "apply_applications", "verify_applied"):
+        stopped, failures = find_stopped(plan, hostvars), find_failures(hostvars)
+        return [host for host in hosts if host not in failures and leave_out(plan, host, stopped)["sites"]]
+    return hosts

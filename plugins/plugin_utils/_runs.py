@@ -1,0 +1,145 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The runs of the collection over the fleet: what the undo records of all hosts say together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any
+
+from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+
+
+@dataclass
+class Run:
+    """A run, with the files that it changed on each host that has a record of it."""
+
+    id: str
+    user: str = ""  # "anna@controller"; "" for runs of 0.1.0
+    hosts: dict[str, list[str]] = field(default_factory=dict)  # host -> paths
+    undone: list[str] = field(default_factory=list)  # hosts on which it was undone
+
+    @property
+    def time(self) -> str:
+        """When it began, in UTC; its id begins with that."""
+        try:
+            return f"{datetime.strptime(self.id[:16], '%Y%m%dT%H%M%SZ').replace(tzinfo=timezone.utc):%Y-%m-%d %H:%M:%S}"
+        except ValueError:
+            return "unknown"
+
+
+@dataclass
+class Outcome:
+    """What a rollback did on one host.
+
+    :param error: why it was not done to its end; "" where it was.
+    :param undone: what ``rtc_undo`` returned.
+    :param services: what ``services_after_undo`` found.
+    """
+
+    error: str = ""
+    undone: Mapping[str, Any] = field(default_factory=dict)
+    services: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+def merge_runs(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Run]:
+    """The runs of all hosts, newest first.
+
+    :param found: host -> ``runs`` that ``rtc_runs_info`` returned there.
+    """
+    runs: dict[str, Run] = {}
+    for host, records in found.items():
+        for record in records:
+            run = runs.setdefault(record["run"], Run(record["run"]))
+            run.user = run.user or record["user"]
+            run.hosts[host] = list(record["paths"])
+            if record["undone"]:
+                run.undone.append(host)
+    return [runs[name] for name in sorted(runs, reverse=True)]
+
+
+def find_run(runs: Sequence[Run], wanted: str, unreachable: Sequence[str]) -> Run | None:
+    """The run that is to be undone; ``None`` where there is none at all.
+
+    :param runs: newest first.
+    :param wanted: its id, or ``latest``: the newest one over all hosts.
+    :raises RtcError: no host has a run of that id.
+    """
+    if wanted == "latest":
+        return runs[0] if runs else None
+    for run in runs:
+        if run.id == wanted:
+            return run
+    away = f" Not asked, as they do not answer: {', '.join(unreachable)}." if unreachable else ""
+    known = ", ".join(run.id for run in runs[:10]) or "none"
+    raise RtcError(
+        f"No host has a record of the run {wanted}; there are: {known}.{away}",
+        "List them: ansible-playbook collab.rtc.runs",
+    )
+
+
+def render_runs(runs: Sequence[Run], unreachable: Mapping[str, str]) -> list[str]:
+    """The runs as lines: what ``collab.rtc.runs`` shows.
+
+    :param unreachable: host -> why its runs are not known.
+    """
+    lines = []
+    for run in runs:
+        lines.append(f"{run.id}  {run.time} UTC  {run.user or 'user unknown'}")
+        for host, paths in run.hosts.items():
+            lines.append(f"    {host}: {', '.join(paths)}" + ("  (undone)" if host in run.undone else ""))
+    lines += [f"{host}: not known: {why}" for host, why in unreachable.items()]
+    return lines or ["No run has changed anything on these hosts."]
+
+
+def render_rollback(run: Run | None, hosts: Sequence[str], unreachable: Mapping[str, str]) -> list[str]:
+    """What a rollback is about to do, as lines."""
+    if run is None:
+        lines = ["There is nothing to undo: no run has changed anything on these hosts."]
+    else:
+        lines = [f"Run {run.id} of {run.time} UTC, {run.user or 'user unknown'}"]
+        for host in hosts:
+            if host in run.undone:
+                lines.append(f"    {host}: undone already")
+            elif host in run.hosts:
+                lines.append(f"    {host}: {', '.join(run.hosts[host])}")
+            elif host not in unreachable:
+                lines.append(f"    {host}: nothing to do")
+    return lines + [f"    {host}: NOT UNDONE: {why}" for host, why in unreachable.items()]
+
+
+def render_outcomes(outcomes: Mapping[str, Outcome]) -> list[str]:
+    """What a rollback did on each host, as lines."""
+    lines = []
+    for host, outcome in outcomes.items():
+        undone = outcome.undone
+        paths = undone.get("paths", [])
+        count = {0: "nothing", 1: "1 file"}.get(len(paths), f"{len(paths)} files")
+        lines.append(f"{host}: {count} given back")
+        lines += [f"    undone, too, because it came later: {name}" for name in undone.get("runs", [])[:-1]]
+        lines += [
+            f"    somebody had changed {item['path']}: it is kept as {item['copy'] or 'a copy in the undo record'}"
+            for item in undone.get("edited", [])
+        ]
+        lines += [
+            f"    {words}: {', '.join(outcome.services[key])}"
+            for key, words in _DONE.items()
+            if outcome.services.get(key)
+        ]
+        if outcome.error:
+            lines.append(f"    FAILED: {outcome.error}")
+    return lines or ["Nothing was undone."]
+
+
+_DONE = {
+    "removed_rtc": "RTC servers to stop, as their configuration is gone",
+    "rtc": "RTC servers to restart",
+    "proxies": "proxies to reload",
+    "applications": "applications to restart",
+    "manual": "applications without a service, to be restarted by you",
+    "unknown": "files of which it is not known who reads them",
+}

@@ -1,0 +1,118 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Real runs of the playbooks on hosts without an application: what is said, and the exit status.
+
+What comes of the other sites is tried on real hosts: ``molecule/runs``.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+HERE = {"ansible_connection": "local", "ansible_python_interpreter": "/usr/bin/python3"}
+GONE = {"ansible_host": "127.0.0.1", "ansible_port": 1}  # refused at once
+PYTHONLESS = {**HERE, "ansible_python_interpreter": "/usr/bin/python3.0"}
+NOISE = ("Validating arguments against arg spec '", "Could not match", "is undefined", "has no attribute", "Traceback")
+
+
+@pytest.fixture(autouse=True)
+def no_noise(runs):
+    yield
+    assert [words for words in NOISE if words in runs.output] == []
+
+
+@pytest.mark.parametrize("playbook", ["detect", "plan", "site", "verify", "rollback"])
+def test_the_syntax(runs, playbook):
+    hosts = {"wiki1": {**HERE, "rtc_serial": "50%"}}
+    assert runs(playbook, hosts, "--syntax-check") == 0, runs.output
+    assert runs(playbook, hosts, "--list-tasks") == 0, runs.output
+
+
+@pytest.mark.parametrize("playbook", ["detect", "plan", "site", "verify"])
+@pytest.mark.parametrize("first", ["wiki1", "wiki2"])
+def test_all_hosts_fail_in_their_own_ways(runs, playbook, first):
+    """Also when the first host, which speaks for all, is the one that is not reached."""
+    hosts = {"wiki1": PYTHONLESS, "wiki2": GONE, "wiki3": HERE}
+    hosts = {first: hosts[first], **hosts}
+    assert runs(playbook, hosts, ANSIBLE_STRATEGY="free") == 2, runs.output
+    for words in ("Install Python 3.8 or later", "Make the host reachable by SSH", "RTC004", "Connection refused"):
+        assert words in runs.text
+    if playbook in ("site", "verify"):
+        assert runs.output.count("Hosts that failed: 2") == 1
+
+
+def test_failures_in_the_report_s_file(runs):
+    report = runs.directory / "report.json"
+    assert runs("site", {"wiki1": HERE, "wiki2": GONE}, "-e", f"rtc_report_file={report}") == 2
+    written = json.loads(report.read_text(encoding="utf-8"))
+    assert list(written["failures"]) == ["wiki2"]
+    assert written["failures"]["wiki2"]["step"] == "Detect what is on the host"
+    assert "Connection refused" in written["failures"]["wiki2"]["cause"]
+    assert "reachable by SSH" in written["failures"]["wiki2"]["remedy"]
+    assert "failed=1" in next(line for line in runs.output.splitlines() if line.startswith("wiki2 "))
+
+
+@pytest.mark.parametrize("playbook", ["site", "verify", "plan"])
+def test_a_limit_with_the_proxy_alone(runs, playbook):
+    groups = {"confluence": ["wiki1"], "rtc_proxies": ["px1"]}
+    assert runs(playbook, {"wiki1": HERE, "px1": HERE}, "--limit", "px1", groups=groups) == 2
+    assert "The limit leaves out wiki1." in runs.text
+
+
+@pytest.mark.parametrize("playbook", ["site", "verify", "plan", "detect"])
+def test_a_limit_without_a_host_of_ours(runs, playbook):
+    groups = {"confluence": ["wiki1"], "others": ["printer"]}
+    assert runs(playbook, {"wiki1": HERE, "printer": GONE}, "--limit", "printer", groups=groups) == 2
+    assert "None of the hosts of this run is in the groups confluence, jira or rtc_proxies" in runs.text
+    assert "The limit leaves out wiki1." in runs.text
+
+
+@pytest.mark.parametrize("groups", [{"others": ["wiki1"]}, {}])
+def test_an_inventory_without_our_groups(runs, groups):
+    assert runs("site", {"wiki1": HERE} if groups else {}, groups=groups) == 2
+    assert "No host is in the groups confluence, jira or rtc_proxies" in runs.text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--tags", "verify"], "Hosts that failed: 1"),
+        (["--skip-tags", "verify"], "Hosts that failed: 1"),
+        (["--tags", "report"], "Hosts that failed: 1"),
+        (["--tags", "plan"], "Findings: 1 error"),
+        (["--start-at-task", "Report"], "Run without it, and choose what follows the plan with --tags"),
+    ],
+)
+def test_tags(runs, arguments, words):
+    assert runs("site", {"wiki2": GONE}, *arguments) == 2
+    assert words in runs.text
+
+
+def test_a_muted_host_breaks_nothing(runs):
+    muted = {**GONE, "rtc_ignore_findings": [{"id": "RTC001", "reason": "in repair"}]}
+    assert runs("site", {"wiki2": muted}) == 2
+    assert "There is no site" in runs.text or "No application is among the hosts" in runs.text
+
+
+def test_become_for_all_and_facts_that_are_no_variables(runs):
+    """Nothing that the controller does itself may need sudo, or a variable that only hosts of the inventory have."""
+    shared = {"ansible_become": True, "ansible_become_exe": "/nowhere/sudo", "rtc_origins": ["{{ inventory_dir }}"]}
+    environment = {"ANSIBLE_INJECT_FACT_VARS": "false", "ANSIBLE_BECOME_ALLOW_SAME_USER": "true"}
+    assert runs("site", {"wiki1": HERE}, shared=shared, **environment) == 2
+    assert "Hosts that failed: 1" in runs.text
+    assert "/nowhere/sudo" in runs.text
+
+
+@pytest.mark.parametrize("callback", ["minimal", "oneline"])
+def test_a_callback_for_programs_gets_the_report_in_the_result(runs, callback):
+    assert runs("site", {"wiki2": GONE}, ANSIBLE_STDOUT_CALLBACK=callback) == 2
+    assert "\nHosts that failed: 1\n" not in runs.output
+    assert "Hosts that failed: 1\\n" in runs.output
+
+
+def test_confirmation_without_a_terminal_changes_nothing(runs):
+    assert runs("site", {"wiki1": HERE}, "-e", "rtc_confirm=true") == 2
+    assert "Apply this plan?" not in runs.output

@@ -1,0 +1,154 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+
+"""The filters of the playbooks runs and rollback: one run over all hosts, and what became of it."""
+
+from __future__ import annotations
+
+import pytest
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.collab.rtc.plugins.filter.application_addresses import find_addresses
+from ansible_collections.collab.rtc.plugins.filter.rollback_outcome import collect
+from ansible_collections.collab.rtc.plugins.filter.run_to_undo import choose_run
+
+OLD, NEW = "20260101T000000Z-aaaa", "20260102T101112Z-bbbb"
+
+
+def record(run, *paths, undone=False, user="anna@controller"):
+    return {"run": run, "user": user, "paths": list(paths), "undone": undone, "undone_at": 0, "undone_by": ""}
+
+
+# The first run provisioned two hosts, the latest changed a port of one; a third host does not answer.
+FLEET = {
+    "wiki1": {"rtc_runs": {"runs": [record(OLD, "/a", "/b")]}},
+    "wiki2": {"rtc_runs": {"runs": [record(NEW, "/a"), record(OLD, "/a", "/b")]}},
+    "wiki3": {"rtc_runs": {"unreachable": True, "msg": "Failed to connect:\n timed out"}},
+}
+
+
+def test_the_latest_run_is_the_newest_over_all_hosts():
+    run = choose_run(FLEET, list(FLEET))
+    assert (run["id"], run["hosts"]) == (NEW, ["wiki2"])
+    assert run["lines"] == [
+        f"Run {NEW} of 2026-01-02 10:11:12 UTC, anna@controller",
+        "    wiki1: nothing to do",
+        "    wiki2: /a",
+        "    wiki3: NOT UNDONE: Failed to connect: timed out",
+    ]
+
+
+def test_a_run_by_its_id_is_undone_wherever_it_is():
+    assert choose_run(FLEET, list(FLEET), OLD)["hosts"] == ["wiki1", "wiki2"]
+    assert choose_run(FLEET, ["wiki1"], OLD)["hosts"] == ["wiki1"]
+
+
+def test_a_run_that_was_undone_everywhere_leaves_nothing_to_do():
+    done = {"wiki2": {"rtc_runs": {"runs": [record(NEW, "/a", undone=True), record(OLD, "/a")]}}}
+    run = choose_run(done, ["wiki2"])
+    assert (run["id"], run["hosts"]) == (NEW, [])
+    assert "    wiki2: undone already" in run["lines"]
+
+
+def test_an_unknown_run_is_refused_and_says_who_was_not_asked():
+    with pytest.raises(AnsibleFilterError, match=f"(?s){NEW}, {OLD}.*wiki3.*collab.rtc.runs"):
+        choose_run(FLEET, list(FLEET), "20250101T000000Z-aaaa")
+
+
+def test_hosts_without_any_run():
+    run = choose_run({"a": {"rtc_runs": {"runs": []}}}, ["a"])
+    assert (run["id"], run["hosts"]) == ("", [])
+    assert run["runs"] == ["No run has changed anything on these hosts."]
+
+
+def test_the_list_of_runs():
+    assert choose_run(FLEET, list(FLEET))["runs"] == [
+        f"{NEW}  2026-01-02 10:11:12 UTC  anna@controller",
+        "    wiki2: /a",
+        f"{OLD}  2026-01-01 00:00:00 UTC  anna@controller",
+        "    wiki1: /a, /b",
+        "    wiki2: /a, /b",
+        "wiki3: not known: Failed to connect: timed out",
+    ]
+
+
+RUN = {"hosts": ["wiki1", "wiki2"], "unread": {"wiki3": "timed out"}}
+UNDONE = {"paths": ["/a"], "runs": [NEW, OLD], "edited": [{"path": "/a", "copy": "/var/x/edited-0000-a"}]}
+
+
+def test_the_outcome_names_all_that_was_done_and_what_failed():
+    hostvars = {
+        "wiki1": {
+            "rollback_undone": UNDONE,
+            "rollback_services": {"rtc": ["rtc-server@jira.service"], "proxies": []},
+            "rollback_rtc": {"results": [{"item": "rtc-server@jira.service", "failed": True, "msg": "no such unit"}]},
+        },
+        "wiki2": {"rollback_undone": {"unreachable": True, "msg": "timed out"}},
+    }
+    outcome = collect(hostvars, ["wiki3", "wiki1", "wiki2"], RUN)
+    assert outcome["failed"] == ["wiki3", "wiki1", "wiki2"]
+    assert outcome["lines"] == [
+        "wiki3: nothing given back",
+        "    FAILED: its runs are not known: timed out",
+        "wiki1: 1 file given back",
+        f"    undone, too, because it came later: {NEW}",
+        "    somebody had changed /a: it is kept as /var/x/edited-0000-a",
+        "    RTC servers to restart: rtc-server@jira.service",
+        "    FAILED: rtc-server@jira.service does not restart: no such unit",
+        "wiki2: nothing given back",
+        "    FAILED: timed out",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("values", "failed"),
+    [
+        ({}, []),
+        ({"rollback_answers": {"results": [{"item": {"service": "confluence"}, "failed": True}]}}, ["wiki1"]),
+        ({"rollback_answers": {"skipped": True}}, []),
+        ({"rollback_proxies": {"results": []}}, []),
+        ({"rollback_proxies": {"failed": True, "msg": "template"}}, ["wiki1"]),
+    ],
+)
+def test_what_counts_as_failed(values, failed):
+    run = {"hosts": ["wiki1"], "unread": {}}
+    assert collect({"wiki1": {"rollback_undone": UNDONE, **values}}, ["wiki1"], run)["failed"] == failed
+
+
+def test_nothing_was_undone():
+    assert collect({}, [], {"hosts": [], "unread": {}}) == {"lines": ["Nothing was undone."], "failed": []}
+
+
+def connector(**changes):
+    return {"user": True, "port": 8090, "ssl": False, "address": "", **changes}
+
+
+def application(*connectors, service="confluence", context=""):
+    return {
+        "service": service and {"name": service},
+        "server_xml": {"connectors": list(connectors), "context_path": context},
+    }
+
+
+@pytest.mark.parametrize(
+    ("found", "urls"),
+    [
+        (application(connector()), ["http://127.0.0.1:8090/"]),
+        (application(connector(address="192.0.2.1"), context="/wiki"), ["http://192.0.2.1:8090/wiki/"]),
+        (application(connector(address="::1")), ["http://[::1]:8090/"]),
+        (application(connector(address="::")), ["http://127.0.0.1:8090/"]),
+        (application(connector(user=False), connector(port=8443, ssl=True)), ["https://127.0.0.1:8443/"]),
+        (application(connector(port=0)), []),
+        (application(connector(), service="jira"), []),
+        (application(connector(), service=None), []),
+        ({"service": {"name": "confluence"}, "server_xml": None}, []),
+    ],
+)
+def test_where_applications_answer(found, urls):
+    assert [item["url"] for item in find_addresses({"applications": [found]}, ["confluence"])] == urls
+
+
+def test_a_host_that_could_not_be_read_has_no_addresses():
+    assert find_addresses({}, ["confluence"]) == []

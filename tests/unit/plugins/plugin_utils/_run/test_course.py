@@ -1,0 +1,297 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which sites a run goes on with, and on which hosts."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.collab.rtc.plugins.action.plan import make_plan
+from ansible_collections.collab.rtc.plugins.filter import failure_of, hosts_for, out_of_run, work_for
+from ansible_collections.collab.rtc.plugins.module_utils import _facts
+from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
+from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import Mute
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import Plan, Site
+from ansible_collections.collab.rtc.plugins.plugin_utils._run import course, outcome, steps
+
+GROUPS = {"confluence": ["node1", "node2", "alone"], "jira": ["tracker"], "rtc_proxies": ["front", "alone"]}
+WIKI, ALONE, TRACKER = "wiki:9083", "alone:9083", "tracker:9093"
+BROKEN = {"failed": True, "msg": "It broke."}
+LOST = {"unreachable": True, "msg": "Connection timed out"}
+CHANGED = {"changed": True}
+NOBODY = ["all", "!all"]
+
+
+def make_site(name, nodes, proxy=""):
+    return Site(name, "confluence", nodes, name.split(":")[0], 9083, "HTTP", "remote", "T2", proxy_host=proxy)
+
+
+def make_hosts(**facts):
+    """Variables of all hosts, with the plan that each has registered; ``facts``: host -> what else it has."""
+    plan = Plan(
+        [make_site(ALONE, ["alone"]), make_site(TRACKER, ["tracker"]), make_site(WIKI, ["node1", "node2"], "front")]
+    )
+    data = {**_facts.to_dict(plan), **facts.pop("plan", {})}
+    names = ["node1", "node2", "alone", "tracker", "front"]
+    return {
+        name: {"rtc_plan": data, "rtc_detected": {"topology": {"root": True}}, **facts.get(name, {})} for name in names
+    }
+
+
+def plan_of(hostvars):
+    return next(iter(hostvars.values()))["rtc_plan"]
+
+
+def test_all_go_on_where_nothing_failed():
+    hostvars = make_hosts()
+    assert course.find_stopped(plan_of(hostvars), hostvars) == {}
+    assert course.choose_hosts("apply_proxies", GROUPS, hostvars) == ["front"]
+    assert course.choose_hosts("apply_applications", GROUPS, hostvars) == ["node1", "node2", "alone", "tracker"]
+
+
+@pytest.mark.parametrize("result", [BROKEN, LOST, {"failed": True, "results": [{"item": {}, **BROKEN}]}])
+def test_a_node_that_failed_stops_the_other_node_and_nothing_else(result):
+    hostvars = make_hosts(node1={"rtc_server_instances_run": result})
+    stopped = course.find_stopped(plan_of(hostvars), hostvars)
+    assert stopped == {WIKI: "its host node1 failed: Run the RTC server"}
+    assert course.choose_hosts("apply_applications", GROUPS, hostvars) == ["alone", "tracker"]
+    assert course.choose_hosts("verify_applied", GROUPS, hostvars) == ["alone", "tracker"]
+    assert course.choose_hosts("verify", GROUPS, hostvars) == ["node1", "node2", "alone", "tracker"]
+
+
+def test_a_proxy_that_failed_stops_its_site():
+    hostvars = make_hosts(front={"reverse_proxy_vhosts": BROKEN})
+    assert course.find_stopped(plan_of(hostvars), hostvars) == {WIKI: "its proxy front failed: Write the virtual hosts"}
+
+
+def test_what_rescue_noted_is_a_failure_too():
+    hostvars = make_hosts(alone={"rtc_failed": {"step": "s", "cause": "c", "remedy": "r"}})
+    assert list(course.find_stopped(plan_of(hostvars), hostvars)) == [ALONE]
+
+
+@pytest.mark.parametrize(("limit", "stopped"), [(0, {WIKI}), (1, {WIKI, TRACKER}), (2, {WIKI})])
+def test_after_so_many_failures_no_further_site_is_begun(limit, stopped):
+    begun = {"rtc_work": {"sites": [ALONE]}}
+    hostvars = make_hosts(node1={"connector_set": BROKEN}, alone=begun, plan={"max_failures": limit})
+    assert set(course.find_stopped(plan_of(hostvars), hostvars)) == stopped
+
+
+def test_a_host_that_was_not_seen_counts_and_a_muted_one_does_not():
+    finding = {"id": "RTC001", "host": "gone", "severity": "error", "muted": ""}
+    for muted, stopped in (("", 3), ("in repair", 0)):
+        hostvars = make_hosts(plan={"max_failures": 1, "findings": [{**finding, "muted": muted}]})
+        hostvars["gone"] = {"rtc_detected": LOST}
+        assert len(course.find_stopped(plan_of(hostvars), hostvars)) == stopped
+
+
+def test_work_without_the_parts_of_stopped_sites():
+    vhosts = [{"site": WIKI, "name": "a"}, {"site": ALONE, "name": "b"}]
+    files = [{"dest": "/etc/rtc-proxy/wiki/key.pem"}, {"dest": "/etc/rtc-proxy/alone/key.pem"}]
+    front = {"vhosts": vhosts, "certificates": files, "packages": ["nginx"]}
+    hostvars = make_hosts(plan={"hosts": {"front": front}})
+    plan = plan_of(hostvars)
+    whole = work_for.find_work(plan, "front", hostvars)
+    assert (whole["vhosts"], whole["certificates"], whole["packages"]) == (vhosts, files, ["nginx"])
+    assert whole["sites"] == [WIKI]
+    rest = course.leave_out(plan, "front", [WIKI])
+    assert (rest["vhosts"], rest["certificates"], rest["packages"]) == (vhosts[1:], files[1:], ["nginx"])
+    none = course.leave_out(plan, "front", [WIKI, ALONE])
+    assert not any(none.values())
+
+
+def test_a_host_without_a_plan_has_nothing_to_do():
+    hostvars = make_hosts()
+    assert not any(value for name, value in work_for.find_work(plan_of(hostvars), "gone", hostvars).items())
+
+
+def test_hosts_are_read_again_where_something_changed_and_they_answer():
+    assert course.choose_hosts("detect_again", GROUPS, make_hosts()) == NOBODY
+    hostvars = make_hosts(
+        tracker={"connector_set": CHANGED}, node2={"connector_set": LOST}, front={"rtc_detected": LOST}
+    )
+    assert course.choose_hosts("detect_again", GROUPS, hostvars) == ["node1", "alone", "tracker"]
+
+
+@pytest.mark.parametrize("stage", ["detect", "report"])
+def test_all_hosts_of_our_groups_each_once(stage):
+    assert hosts_for.choose(GROUPS, stage, {}) == ["node1", "node2", "alone", "tracker", "front"]
+
+
+def test_nobody():
+    assert hosts_for.choose({}, "detect", {}) == NOBODY
+    assert hosts_for.choose(GROUPS, "none", make_hosts()) == NOBODY
+    assert hosts_for.choose(GROUPS, "nobody", make_hosts()) == NOBODY
+    unseen = {host: {"rtc_detected": LOST} for host in ("node1", "front")}
+    assert hosts_for.choose(GROUPS, "nobody", unseen) == NOBODY
+    assert hosts_for.choose(GROUPS, "nobody", {"printer": {}, "node1": {}}) == ["all", "localhost"]
+    assert hosts_for.choose(GROUPS, "nobody", {}) == ["all", "localhost"]
+
+
+def test_stages_are_checked():
+    with pytest.raises(ValueError, match="one of: none, detect"):
+        hosts_for.choose(GROUPS, "every", {})
+
+
+# What stops a site from the start.
+
+
+def find_stops(plan_input, *findings):
+    plan = make_plan(plan_input)
+    plan.findings += findings
+    return course.stop_sites(plan, plan_input)
+
+
+def test_an_error_stops_the_sites_of_its_host_or_the_one_that_it_names(base):
+    site = make_plan(base("remote")).sites[0]
+    assert find_stops(base("remote")) == {}
+    assert find_stops(base("remote"), Finding("RTC411", "error", site.proxy_host, "x")) == {
+        site.name: f"RTC411 {site.proxy_host}"
+    }
+    assert find_stops(base("remote"), Finding("RTC411", "error", "another", "x")) == {}
+    assert list(find_stops(base("remote"), Finding("RTC307", "error", "another", "x", site=site.name))) == [site.name]
+    assert find_stops(base("remote"), Finding("RTC411", "error", site.proxy_host, "x", muted="known")) == {}
+    assert find_stops(base("remote"), Finding("RTC411", "warning", site.proxy_host, "x")) == {}
+
+
+def test_a_mistake_in_the_inventory_stops_everything(base):
+    assert len(find_stops(base("remote"), Finding("RTC101", "error", "another", "x"))) == 1
+
+
+@pytest.mark.parametrize(("muted", "stopped"), [("", True), ("in repair", False)])
+def test_a_node_that_was_not_seen_stops_its_site_unless_that_is_accepted(base, muted, stopped):
+    plan_input = base("direct")
+    site = make_plan(plan_input).sites[0]
+    host = site.nodes[0]
+    settings = plan_input.settings[host][site.application]
+    settings.server_name = site.server_name
+    plan_input.groups[site.application].append("second")
+    plan_input.settings["second"] = {site.application: settings}
+    plan_input.failed["second"] = "Connection timed out"
+    if muted:
+        settings.ignore_findings = [Mute("RTC001", muted)]
+    plan = make_plan(plan_input)
+    assert (site.name in plan.stopped) is stopped
+
+
+def test_a_proxy_that_was_not_seen_stops_its_site_whatever_is_muted(base):
+    plan_input = base("remote")
+    site = make_plan(plan_input).sites[0]
+    plan_input.settings[site.nodes[0]][site.application].proxy = site.proxy_host
+    del plan_input.facts[site.proxy_host]
+    plan_input.failed[site.proxy_host] = "Connection timed out"
+    for settings in plan_input.settings[site.proxy_host].values():
+        settings.ignore_findings = [Mute("RTC001", "in repair")]
+    plan = make_plan(plan_input)
+    assert list(plan.stopped.values()) == [f"its proxy {site.proxy_host} was not seen"]
+
+
+@pytest.mark.parametrize(("proxy", "stopped"), [("", True), ("none", False)])
+def test_a_proxy_that_was_not_seen_may_be_the_one_of_a_site_that_names_none(base, proxy, stopped):
+    plan_input = base("direct")
+    site = make_plan(plan_input).sites[0]
+    plan_input.settings[site.nodes[0]][site.application].proxy = proxy
+    plan_input.groups["rtc_proxies"] = ["front"]
+    plan_input.failed["front"] = "Connection timed out"
+    plan_input.settings["front"] = {}
+    assert bool(make_plan(plan_input).stopped) is stopped
+
+
+# What a step says of itself.
+
+
+@pytest.mark.parametrize(
+    ("result", "cause", "remedy"),
+    [
+        ({"failed": True, "msg": "server.xml is gone."}, "server.xml is gone.", steps.RUN_AGAIN),
+        ({"failed": True, "msg": "non-zero return code", "stderr": "a\nno space left\n"},
+         "non-zero return code no space left", steps.RUN_AGAIN),
+        ({"failed": True, "msg": "Task failed: Action failed: It is so."}, "It is so.", steps.RUN_AGAIN),
+        ({"failed": True, "msg": "One or more items failed", "results": [{"msg": "fine"}, BROKEN]}, "It broke.",
+         steps.RUN_AGAIN),
+        ({"unreachable": True}, "it was not reached.", steps.RUN_AGAIN),
+        ({}, "it failed without a message.", steps.RUN_AGAIN),
+        ({"failed": True, "msg": "Missing sudo password"}, "Missing sudo password", "-K"),
+        ({"failed": True, "msg": "MODULE FAILURE\nSee stdout", "module_stderr": "sudo: a password is required\n"},
+         "MODULE FAILURE sudo: a password is required", "-K"),
+        ({"failed": True, "rc": 127, "msg": "The module failed to execute correctly, you probably need to set the"
+          " interpreter.\nSee stdout/stderr for the exact error", "module_stderr": "/bin/sh: 1: /usr/bin/python3: not found\n"},
+         "The module failed to execute correctly, you probably need to set the interpreter."
+         " /bin/sh: 1: /usr/bin/python3: not found", "Install Python 3.8"),
+        ({"failed": True, "msg": "The module interpreter '/usr/bin/python3' was not found."},
+         "The module interpreter '/usr/bin/python3' was not found.", "Install Python 3.8"),
+        ({"unreachable": True, "msg": "Failed to connect to the host via ssh: Host key verification failed."},
+         "Failed to connect to the host via ssh: Host key verification failed.", "known_hosts"),
+        ({"unreachable": True, "msg": "admin@10.0.0.1: Permission denied (publickey)."},
+         "admin@10.0.0.1: Permission denied (publickey).", "ansible_user"),
+        ({"unreachable": True, "msg": "ssh: Could not resolve hostname wiki9: Name or service not known"},
+         "ssh: Could not resolve hostname wiki9: Name or service not known", "ansible_host"),
+        ({"unreachable": True, "msg": "ssh: connect to host 10.0.0.1 port 22: Connection refused"},
+         "ssh: connect to host 10.0.0.1 port 22: Connection refused", "reachable by SSH"),
+    ],
+)  # fmt: skip
+def test_cause_and_remedy(result, cause, remedy):
+    failure = failure_of.describe(result, "collab.rtc.connector : Set it")
+    assert (failure["step"], failure["cause"]) == ("Set it", cause)
+    assert remedy in failure["remedy"]
+
+
+def test_a_host_is_lost_only_where_a_step_did_not_reach_it():
+    assert steps.is_lost({"connector_set": LOST})
+    assert not steps.is_lost({"connector_set": BROKEN, "rtc_detected": LOST})
+
+
+@pytest.mark.parametrize("bad", [LOST, BROKEN])
+def test_a_host_is_out_after_a_step_that_failed_or_did_not_reach_it(bad):
+    assert out_of_run.is_out({"connector_set": bad})
+    assert out_of_run.is_out({"rtc_failed": {"step": "s", "cause": "c", "remedy": "r"}})
+    assert not out_of_run.is_out({"connector_set": CHANGED, "rtc_detected": bad})
+
+
+def test_changes_name_what_they_are_about():
+    results = [{"changed": True, "item": {"path": "/a", "site": "s"}}, {"changed": False, "item": {"path": "/b"}},
+               {"changed": True, "item": {"instance": "jira", "service": "deployed"}}]  # fmt: skip
+    variables = {"connector_set": {"changed": True, "results": results}, "reverse_proxy_vhosts": CHANGED}
+    assert steps.find_changes(variables) == [
+        "Write the virtual hosts",
+        "Set the attributes of the user connector: /a, jira",
+    ]
+
+
+# What came of the run.
+
+
+def test_each_host_fails_for_what_failed_there():
+    check = {"name": "n", "ok": False}
+    hostvars = make_hosts(
+        node1={"connector_set": {"failed": True, "msg": "It broke.\nIn two lines."}},
+        alone={"verify_checks": {ALONE: [check, {**check, "ok": True}, {**check, "ok": None}]}},
+        plan={
+            "findings": [{"id": "RTC307", "severity": "error", "muted": "", "host": "tracker", "message": "Expired."}]
+        },
+    )
+    plan = plan_of(hostvars)
+    verdicts = outcome.judge(plan, outcome.collect(plan, hostvars, applies=True), hostvars)
+    step = "Set the attributes of the user connector"
+    assert verdicts == {
+        "node1": [f"{step}: It broke.", f"{WIKI} was not applied: its host node1 failed: {step}"],
+        "node2": [f"{WIKI} was not applied: its host node1 failed: {step}"],
+        "alone": ["1 check failed"],
+        "tracker": ["RTC307: Expired."],
+    }
+
+
+def test_a_run_that_only_looks_leaves_nothing_unapplied():
+    hostvars = make_hosts(plan={"stopped": {WIKI: "RTC411 front"}})
+    plan = plan_of(hostvars)
+    assert outcome.collect(plan, hostvars, applies=False).stopped == {}
+    assert outcome.judge(plan, outcome.collect(plan, hostvars, applies=False), hostvars) == {}
+
+
+def test_a_host_that_was_not_seen_failed_unless_that_is_accepted():
+    finding = {"id": "RTC001", "host": "gone", "severity": "error", "message": "m"}
+    for muted, failed in (("", ["gone"]), ("in repair", [])):
+        hostvars = make_hosts(plan={"findings": [{**finding, "muted": muted}]})
+        hostvars["gone"] = {"rtc_detected": LOST}
+        plan = plan_of(hostvars)
+        assert list(outcome.judge(plan, outcome.collect(plan, hostvars, applies=True), hostvars)) == failed
