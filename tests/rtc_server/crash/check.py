@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,9 +59,9 @@ def expected(said: list[Any]) -> Expected:
             project.asked.append(Asked(id, user, data, max(project.acknowledged, default=0)))
         for name, revision, data, keep in mark.get("compact", ()):
             found.setdefault(name, Project()).snapshots.append((revision, revision - keep, data))
-        for name, id, user, data, revision, time in mark.get("kept", ()):
+        for name, id, user, data, revision, at in mark.get("kept", ()):
             project = found.setdefault(name, Project())
-            project.acknowledged[revision] = Change(revision, id, user, time, data)
+            project.acknowledged[revision] = Change(revision, id, user, at, data)
             project.asked = [asked for asked in project.asked if (asked.id, asked.user) != (id, user)]
         for name, revision, base in mark.get("compacted", ()):
             project = found[name]
@@ -157,24 +158,28 @@ def _snapshot(name: str, kept: Kept, wanted: Project) -> list[Problem]:
     return [Problem("lost", f"{name}: snapshot and base {str(there)[:60]}, not {str(wanted.snapshot)[:60]}")]
 
 
+def _is_forgotten(request: Submission, wanted: Expected) -> bool:
+    """Whether it is an acknowledged change that is so old that its id can be forgotten."""
+    kept = wanted[request.project].acknowledged.get(request.since + 1)
+    return kept is not None and kept.id == request.id and kept.time < time.time() * 1000 - jd.KEEP_IDS
+
+
 def _goes_on(driver: Driver, wanted: Expected) -> Expected | Problem:
     """Submit something new, all that had no answer, and the last that had one: as clients do that come back.
-    Returns what is to be there then."""
+    They say after which revision they sent it first. Returns what is to be there then."""
     requests: list[Submission | Compact] = []
     more: Expected = {}
     for name in [*wanted, "new"]:
         project = wanted.get(name, Project())
-        requests += [jd.change(name, asked.id, asked.user, asked.data) for asked in project.asked]
+        requests += [jd.change(name, asked.id, asked.user, asked.data, asked.after) for asked in project.asked]
         if project.acknowledged:
             last = project.acknowledged[max(project.acknowledged)]
-            again = jd.change(name, last.id, last.user, last.data)
-            again.since = max(project.acknowledged) - 1
-            requests.append(again)
+            requests.append(jd.change(name, last.id, last.user, last.data, last.revision - 1))
         requests.append(jd.change(name, "new", "new", '"new"'))
     for outcome in driver.commit(requests):
         request = outcome.request
         assert isinstance(request, Submission)
-        if outcome.code == "unknown_id":  # some journals are old: their ids are forgotten, and nothing is kept again
+        if outcome.code == "unknown_id" and _is_forgotten(request, wanted):
             continue
         if outcome.code:
             return Problem("rejects", f"{request.project}: {request.id}: {outcome.code}: {outcome.message}")

@@ -16,9 +16,11 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 from rtc_server.journal import (
+    SENT_NOW,
     Change,
     Compact,
     JournalError,
+    JournalLimits,
     Outcome,
     Snapshot,
     Submission,
@@ -36,6 +38,7 @@ from rtc_server.journal import writer as writing
 FILES = ("", "-wal", "-log0", "-log1")  # what a journal at a path consists of, besides what is no one's loss
 LAST_VERSION = schema.VERSION
 _ALL = 10**9
+KEEP_IDS = int(JournalLimits().keep_ids_days * 86_400_000)  # milliseconds
 _PROBES = 3  # a server tries again each second
 _sleep = time.sleep
 
@@ -131,9 +134,9 @@ class Driver:
             self._reader = None
 
 
-def change(project: str, id: str, user: str, data: str) -> Submission:
-    """A change to be submitted."""
-    return Submission(project, id, user, data, make_label(id, user))
+def change(project: str, id: str, user: str, data: str, since: int = SENT_NOW) -> Submission:
+    """A change to be submitted; one that is sent again, after the revision ``since``."""
+    return Submission(project, id, user, data, make_label(id, user), since=since)
 
 
 def compaction(project: str, revision: int, data: str, keep: int) -> Compact:
