@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleError
@@ -26,8 +27,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         if item.get("content") is not None:
             return item
         source, variable, host = item.pop("src", None), item.pop("variable", None), item.pop("from", None)
+        kind = item.pop("kind", None)
         if variable:
-            item["content"] = task_vars["hostvars"][host][variable]
+            item["content"] = _pick_text(task_vars["hostvars"][host][variable], kind, variable)
         elif source:
             item["content"] = self._read(source)
         else:
@@ -41,3 +43,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
                 return file.read()
         except (OSError, UnicodeDecodeError, AnsibleError) as exc:
             raise AnsibleActionFail(f"{source} on the controller cannot be read: {exc}") from exc
+
+
+def _pick_text(value: Any, kind: str | None, variable: str) -> str:
+    """The text for the application ``kind``. Whatever is no text is refused: written, it would destroy a live key."""
+    if isinstance(value, Mapping) and kind is not None:
+        value = value.get(kind)
+    # A vaulted value is no str before ansible-core 2.19.
+    if value is None or isinstance(value, (Mapping, list, tuple)):
+        raise AnsibleActionFail(f"{variable}: a text is expected" + (f" for {kind}." if kind else "."))
+    return str(value)

@@ -46,6 +46,10 @@ options:
       from:
         description: The inventory name of the host whose O(files[].variable) is meant.
         type: str
+      kind:
+        description:
+          - The application, V(confluence) or V(jira), whose value is taken where O(files[].variable) has one for each.
+        type: str
       mode:
         description: Permission bits of the file, such as V("0600").
         type: str
@@ -132,6 +136,7 @@ def main() -> None:
         "src": {"type": "str"},
         "variable": {"type": "str"},
         "from": {"type": "str"},
+        "kind": {"type": "str"},
         "mode": {"type": "str", "default": "0644"},
     }
     module = QuietModule(

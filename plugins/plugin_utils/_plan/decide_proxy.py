@@ -19,7 +19,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import (
     DesiredVhost,
     ExistingVhost,
 )
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import ClassifiedSite, ProxyUse
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import ClassifiedSite, Node, ProxyUse
 
 PACKAGES = {
     "debian": {"nginx": ["nginx"], "apache": ["apache2"], "haproxy": ["haproxy"]},
@@ -240,16 +240,16 @@ def decide_packages(proxy: ProxyUse) -> list[str]:
 
 def decide_copies(classified: ClassifiedSite, files: TlsFiles) -> list[dict[str, str]]:
     """The files to copy to the proxy's host, as in ``HostPlan.certificates``."""
-    settings, host, found = classified.settings, classified.nodes[0].host, []
+    settings, node, found = classified.settings, classified.nodes[0], []
     if settings.tls_certificate and classified.tls:
-        found.append(_make_copy("rtc_tls_certificate", settings.tls_certificate, files.certificate, "0644", host))
-        found.append(_make_copy("rtc_tls_key", settings.tls_key, files.key, "0600", host))
+        found.append(_make_copy("rtc_tls_certificate", settings.tls_certificate, files.certificate, "0644", node))
+        found.append(_make_copy("rtc_tls_key", settings.tls_key, files.key, "0600", node))
     if files.upstream_ca:
-        found.append(_make_copy("rtc_upstream_ca", settings.upstream_ca, files.upstream_ca, "0644", host))
+        found.append(_make_copy("rtc_upstream_ca", settings.upstream_ca, files.upstream_ca, "0644", node))
     return found
 
 
-def _make_copy(variable: str, value: str, dest: str, mode: str, host: str) -> dict[str, str]:
+def _make_copy(variable: str, value: str, dest: str, mode: str, node: Node) -> dict[str, str]:
     """PEM text is named by its variable and the host that has it: a key has no place in a plan that is printed."""
-    source = {"variable": variable, "from": host} if "-----BEGIN" in value else {"src": value}
+    source = {"variable": variable, "from": node.host, "kind": node.kind} if "-----BEGIN" in value else {"src": value}
     return {**source, "dest": dest, "mode": mode}

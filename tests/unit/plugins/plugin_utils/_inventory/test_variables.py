@@ -90,7 +90,7 @@ def test_a_password_in_a_value_is_never_repeated():
     ("name", "near"),
     [("rtc_sever_name", "rtc_server_name"), ("rtc_tls_cert", "rtc_tls_"), ("rtc_servername", "rtc_server_name"),
      ("rtc_proxykind", "rtc_proxy_kind"),
-     ("rtc_server_pyton", "rtc_server_python")],
+     ("rtc_server_pyton", "rtc_server_python"), ("rtc_server_nmae", "rtc_server_name")],
 )  # fmt: skip
 def test_a_typing_mistake_names_the_nearest(name, near):
     (problem,) = inventory_variables.find_unknown({name: 1})

@@ -279,6 +279,7 @@ def test_a_private_key_is_never_part_of_a_plan(base):
     assert plan.certificates[1] == {
         "variable": "rtc_tls_key",
         "from": "wiki1",
+        "kind": "confluence",
         "dest": "/etc/rtc-proxy/wiki.example.com/privkey.pem",
         "mode": "0600",
     }
