@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import VARIABLES
 
@@ -19,7 +20,7 @@ table is an error.
 
 They belong to the host of the application. Only `rtc_listen`, `rtc_proxy_kind`, `rtc_ignore_findings`, `rtc_backup`,
 `rtc_undo_keep` and `rtc_undo_days` mean something for the host of a proxy too. On a host with both applications a value
-may be given for each:
+may be given for each, secrets and text of certificates included:
 
 ```yaml
 rtc_server_name: {confluence: wiki.example.com, jira: jira.example.com}
@@ -28,6 +29,7 @@ rtc_server_name: {confluence: wiki.example.com, jira: jira.example.com}
 | variable | type | default | meaning |
 |---|---|---|---|
 """
+TAIL = "These are about the host or the whole run, so they have one value and not one for each application: {once}."
 
 TYPES = {
     "number": "number",
@@ -54,7 +56,9 @@ def render() -> str:
     for variable in VARIABLES:
         kind = ", ".join(f"`{item}`" for item in variable.choices) or TYPES[variable.type]
         lines.append(f"| `{variable.name}` | {kind} | {variable.default} | {_plain(variable.description)} |")
-    return HEAD + "\n".join(lines) + "\n"
+    once = ", ".join(f"`{variable.name}`" for variable in VARIABLES if variable.once)
+    tail = "\n".join(textwrap.wrap(TAIL.format(once=once), 120))
+    return HEAD + "\n".join(lines) + f"\n\n{tail}\n"
 
 
 def _plain(text: str) -> str:

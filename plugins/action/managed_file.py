@@ -10,6 +10,8 @@ from typing import Any
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.collab.rtc.plugins.plugin_utils._inventory import variables
+
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
     """Reads the content of files that are on the controller, and sends all of them in one call."""
@@ -47,8 +49,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
 
 def _pick_text(value: Any, kind: str | None, variable: str) -> str:
     """The text for the application ``kind``. Whatever is no text is refused: written, it would destroy a live key."""
-    if isinstance(value, Mapping) and kind is not None:
-        value = value.get(kind)
+    value = variables.pick_kind(value, kind or "")
     # A vaulted value is no str before ansible-core 2.19.
     if value is None or isinstance(value, (Mapping, list, tuple)):
         raise AnsibleActionFail(f"{variable}: a text is expected" + (f" for {kind}." if kind else "."))

@@ -185,7 +185,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
             if not name.startswith(variables.PREFIX) or name in variables.INTERNAL:
                 continue
             if name in variables.UNREAD:
-                values[name] = None
+                # What they hold is the roles' business; only which applications they name is looked at.
+                values[name] = dict.fromkeys(map(str, raw[name])) if isinstance(raw[name], Mapping) else None
                 continue
             try:
                 values[name] = plain(templar.template(raw[name]))

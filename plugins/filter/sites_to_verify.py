@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from ansible_collections.collab.rtc.plugins.plugin_utils._inventory import variables
+
 DOCUMENTATION = r"""
 name: sites_to_verify
 short_description: The sites of a host, each with what its checks need
@@ -29,8 +31,9 @@ options:
     type: dict
     required: true
   truststore_password:
-    description: Password of the trust store that the application's JVM reads.
-    type: str
+    description:
+      - Password of the trust store that the application's JVM reads, or a dictionary of one for each application.
+    type: raw
     required: true
 """
 
@@ -75,7 +78,7 @@ PORTS = {"http": 80, "https": 443}
 
 
 def list_sites_to_verify(
-    plan: Mapping[str, Any], host: str, topology: Mapping[str, Any], truststore_password: str
+    plan: Mapping[str, Any], host: str, topology: Mapping[str, Any], truststore_password: object
 ) -> list[dict[str, Any]]:
     """The sites that the host is a node of, each with what its checks need."""
     sites = [site for site in plan["sites"] if host in site["nodes"]]
@@ -83,7 +86,7 @@ def list_sites_to_verify(
 
 
 def describe_site(
-    site: Mapping[str, Any], host: Mapping[str, Any], topology: Mapping[str, Any], truststore_password: str
+    site: Mapping[str, Any], host: Mapping[str, Any], topology: Mapping[str, Any], truststore_password: object
 ) -> dict[str, Any]:
     """A site of the plan with what its checks need.
 
@@ -92,6 +95,7 @@ def describe_site(
     rtc = next(item for item in host["rtc"] if item["site"] == site["name"])
     trust = [item for item in host["trust"] if item["site"] == site["name"]]
     store = trust[0]["path"] if trust else find_truststore(topology.get("applications", []), site["application"])
+    password = variables.choose_setting(truststore_password, site["application"], "changeit")
     address = urlsplit(site["base_url"])
     return {
         **site,
@@ -100,9 +104,7 @@ def describe_site(
         "python": rtc["python"],
         "origin": f"{address.scheme}://{address.netloc}",
         "ca": [certificate["pem"] for item in trust for certificate in item["certificates"]],
-        "truststore": (
-            {"path": store, "password": truststore_password} if store and site["rtc_url"].startswith("https:") else {}
-        ),
+        "truststore": ({"path": store, "password": password} if store and site["rtc_url"].startswith("https:") else {}),
         "expected_request": {
             "scheme": address.scheme,
             "serverName": site["server_name"],

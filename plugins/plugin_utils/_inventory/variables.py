@@ -37,6 +37,15 @@ INTERNAL = frozenset(
 )
 
 
+# Variables of a host or of the whole run. All others may have a value for each application.
+ONCE = frozenset(
+    {
+        *("rtc_plan_file", "rtc_report_file", "rtc_serial", "rtc_undo_keep", "rtc_undo_days", "rtc_bundle"),
+        *("rtc_max_failures", "rtc_confirm", "rtc_fail_on_changes"),
+    }
+)
+
+
 @dataclass(frozen=True)
 class Mute:
     """A finding that this host does not want to hear of, and why."""
@@ -92,6 +101,11 @@ class Variable:
     field: str = ""
     default: str = ""  # as text, for the documentation
     choices: tuple[str, ...] = ()
+
+    @property
+    def once(self) -> bool:
+        """Whether it is about the host or the run, so that it cannot have a value for each application."""
+        return self.name in ONCE
 
 
 @dataclass(frozen=True)
@@ -213,9 +227,12 @@ def parse(variables: Mapping[str, Any], kind: str) -> tuple[HostSettings, list[P
     """
     settings, problems = HostSettings(), find_unknown(variables)
     for variable in VARIABLES:
-        if variable.name in UNREAD:
+        wrong = _check_shape(variable, variables.get(variable.name))
+        if wrong:
+            problems.append(_make_problem(variable, wrong))
+        if wrong or variable.name in UNREAD:
             continue
-        value = _pick_kind(variables.get(variable.name), kind)
+        value = pick_kind(variables.get(variable.name), kind)
         if value is None or value == "":
             continue
         try:
@@ -227,10 +244,23 @@ def parse(variables: Mapping[str, Any], kind: str) -> tuple[HostSettings, list[P
     return settings, problems
 
 
+def _check_shape(variable: Variable, value: Any) -> str:
+    """What is wrong with the keys of a value for each application; "" for nothing. Values are not looked at."""
+    if not isinstance(value, Mapping) or (variable.type == "limits" and not set(value) & set(KINDS)):
+        return ""
+    if variable.once:
+        return "one value is expected, not one for each application; it is for the host or the whole run."
+    wrong = sorted(set(map(str, value)) - set(KINDS))
+    if wrong or not value:
+        names = "another key" if variable.type == "secret" else ", ".join(wrong) or "nothing"
+        return f"a value, or one for each of confluence and jira, is expected; {names} is given."
+    return ""
+
+
 def is_common(variables: Mapping[str, Any], name: str) -> bool:
     """Whether a variable is set once for both applications of a host."""
     value = variables.get(PREFIX + name)
-    return value not in (None, "") and not _is_per_kind(value)
+    return value not in (None, "") and not is_per_kind(value)
 
 
 def find_unknown(variables: Mapping[str, Any]) -> list[Problem]:
@@ -251,12 +281,27 @@ def _make_problem(variable: Variable, text: str) -> Problem:
     return Problem(number, variable.name, f"{variable.name}: {text}", "Correct the variable in the inventory.")
 
 
-def _is_per_kind(value: Any) -> bool:
+def is_per_kind(value: Any) -> bool:
+    """Whether a value is a dictionary of one for each application."""
     return isinstance(value, Mapping) and bool(value) and set(value) <= set(KINDS)
 
 
-def _pick_kind(value: Any, kind: str) -> Any:
-    return value.get(kind) if _is_per_kind(value) else value
+def pick_kind(value: Any, kind: str) -> Any:
+    """The value for the application ``kind``; ``None`` where a dictionary for each application has none for it."""
+    return value.get(kind) if is_per_kind(value) else value
+
+
+def choose_setting(value: Any, application: str = "", default: Any = "") -> Any:
+    """The value of a variable for an application, as roles need it; ``default`` where there is none.
+
+    :param application: "" for what belongs to all applications of a host: the first value that is neither empty nor
+        false counts.
+    """
+    if application or not is_per_kind(value):
+        found = pick_kind(value, application)
+    else:
+        found = next((item for item in value.values() if str(item).lower() not in ("", "none", "false", "no")), "")
+    return default if found is None or found == "" else found
 
 
 # Readers: the checked value, or ValueError with a sentence. Secrets are never repeated in it.

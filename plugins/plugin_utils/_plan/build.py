@@ -49,6 +49,7 @@ def _add_node(host: HostPlan, wanted: DesiredSite, node: DesiredNode) -> None:
         host.connectors.append(
             ConnectorPlan(
                 site=site.name,
+                application=site.application,
                 path=connector.path,
                 connector_port=connector.port,
                 attributes=connector.attributes,
@@ -58,11 +59,20 @@ def _add_node(host: HostPlan, wanted: DesiredSite, node: DesiredNode) -> None:
         )
     if trust.path and trust.certificates:
         host.trust.append(
-            TrustPlan(site.name, trust.path, trust.jre_home, trust.certificates, copy_from=trust.copy_from)
+            TrustPlan(
+                site.name,
+                site.application,
+                trust.path,
+                trust.jre_home,
+                trust.certificates,
+                copy_from=trust.copy_from,
+            )
         )
     if trust.option_path:
         instead_of = trust.copy_from if trust.option_truststore else ""
-        host.trust_options.append(TrustOptionPlan(site.name, trust.option_path, trust.option_truststore, instead_of))
+        host.trust_options.append(
+            TrustOptionPlan(site.name, site.application, trust.option_path, trust.option_truststore, instead_of)
+        )
     host.rtc.append(_make_rtc(wanted, node))
     host.restarts.append(
         RestartPlan(
@@ -74,6 +84,7 @@ def _add_node(host: HostPlan, wanted: DesiredSite, node: DesiredNode) -> None:
             address=node.restart.address,
             context_path=site.context_path,
             reasons=node.restart.reasons,
+            policy=node.restart.policy,
             scheme=connector.scheme,
         )
     )

@@ -171,6 +171,7 @@ def decide_restart(node: Node, connector: DesiredConnector) -> DesiredRestart:
         service_kind=service.kind if service else "none",
         address=connector.address or LOOPBACK,
         reasons=find_restart_reasons(node),
+        policy=node.settings.restart_application,
     )
 
 

@@ -78,6 +78,7 @@ class DesiredRestart:
     service_kind: str  # "systemd" | "sysv" | "none"
     address: str  # where the connector answers when it is ready
     reasons: list[str]  # why it is due before anything is changed
+    policy: str = "when_needed"  # "when_needed" | "never"
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ class ConnectorPlan:
     """What ``tomcat_connector`` is to set; a null removes an attribute."""
 
     site: str
+    application: str  # "confluence" | "jira"
     path: str
     connector_port: int
     attributes: dict[str, str | None] = field(default_factory=dict)
@@ -52,6 +53,7 @@ class TrustPlan:
     """What ``java_truststore`` is to import."""
 
     site: str
+    application: str  # "confluence" | "jira"
     path: str
     jre_home: str
     certificates: list[dict[str, str]] = field(default_factory=list)  # as the module's option of that name
@@ -63,6 +65,7 @@ class TrustOptionPlan:
     """What ``jvm_truststore_option`` is to write into ``setenv.sh``."""
 
     site: str
+    application: str  # "confluence" | "jira"
     path: str
     truststore: str = ""  # "": the option of this collection goes
     instead_of: str = ""  # the store that the JVM used until now
@@ -104,6 +107,7 @@ class RestartPlan:
     scheme: str = "http"
     context_path: str = ""
     reasons: list[str] = field(default_factory=list)  # why it is due already, before anything is changed
+    policy: str = "when_needed"  # "when_needed" | "never": then it is left to the administrator
 
 
 @dataclass

@@ -104,14 +104,14 @@ def test_a_name_that_is_near_nothing_is_told_where_to_look():
 
 
 @pytest.mark.parametrize(
-    "name", ["rtc_plan", "rtc_work", "rtc_detected", "rtc_server_undo_dir", "rtc_secret", "other", "_rtc_x"]
+    "name", ["rtc_plan", "rtc_work", "rtc_detected", "rtc_server_keys", "rtc_secret", "other", "_rtc_x"]
 )
 def test_names_that_are_in_order(name):
     assert inventory_variables.find_unknown({name: 1}) == []
 
 
 def test_secrets_are_not_read():
-    settings, problems = read(secret={"broken": object()}, truststore_password=5)
+    settings, problems = read(secret={"jira": object()}, truststore_password=5)
     assert (settings, problems) == (inventory_variables.HostSettings(), [])
 
 
