@@ -209,9 +209,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
                 failed = failed or GivenTls(variable=variables.PREFIX + name, error=f"{value}: {error}")
         if failed:
             return failed
-        if not texts["tls_certificate"] and not texts["tls_ca"]:
+        if not any(texts[name] is not None for name in ("tls_certificate", "tls_ca", "upstream_ca")):
             return None
-        return tls_files.inspect(texts["tls_certificate"] or "", texts["tls_key"], texts["tls_ca"])
+        certificate, key = texts["tls_certificate"], texts["tls_key"]
+        if certificate == "":
+            return GivenTls(variable="rtc_tls_certificate", error="the file is empty.")
+        return tls_files.inspect(certificate or "", key, texts["tls_ca"], texts["upstream_ca"])
 
     def _read(self, value: str, settings: HostSettings, name: str) -> str:
         if "-----BEGIN" in value:

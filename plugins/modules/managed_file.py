@@ -50,6 +50,13 @@ options:
         description:
           - The application, V(confluence) or V(jira), whose value is taken where O(files[].variable) has one for each.
         type: str
+      holds:
+        description:
+          - What the text has to hold. Nothing is written where it does not, or where a certificate and a private key
+            for one directory do not belong together, so that good files are never replaced by bad ones.
+        type: str
+        choices: [anything, certificate, authority, private_key]
+        default: anything
       mode:
         description: Permission bits of the file, such as V("0600").
         type: str
@@ -73,13 +80,51 @@ paths:
 """
 
 import os
+import re
+import ssl
 from typing import Any
 
-from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree, _undo, _undo_prune
+from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree, _memory_file, _undo, _undo_prune
 from ansible_collections.collab.rtc.plugins.module_utils._argspec import WRITING
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._quiet_module import QuietModule
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import certificate
+
+KEY = re.compile(r"^-----BEGIN (\w+ )?PRIVATE KEY-----\s[\s\S]+^-----END (\w+ )?PRIVATE KEY-----", re.MULTILINE)
+
+
+def check_all(items: list[dict[str, Any]]) -> None:
+    """Look into certificates and keys before any file is written.
+
+    :raises RtcError: one is something else, or a certificate and a key of one directory do not belong together.
+    """
+    keys = {os.path.dirname(item["path"]): item for item in items if item["holds"] == "private_key"}
+    for item in items:
+        text, path = item["content"], item["path"]
+        if item["holds"] in ("certificate", "authority"):
+            certificate.parse_pem(text, f"The text for {path}")
+            key = keys.get(os.path.dirname(path)) if item["holds"] == "certificate" else None
+            if key and KEY.search(key["content"]):
+                check_pair(text, key["content"], path, key["path"])
+        elif item["holds"] == "private_key" and not KEY.search(text):
+            raise RtcError(f"The text for {path} is no private key in PEM form.", "Give it without a pass phrase.")
+
+
+def check_pair(chain: str, key: str, chain_path: str, key_path: str) -> None:
+    """Load key and chain as a TLS server does.
+
+    :raises RtcError: they do not belong together, or OpenSSL cannot use them.
+    """
+    try:
+        with _memory_file.hold(f"{key}\n{chain}".encode()) as handle:  # OpenSSL wants a path
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.set_ciphers("DEFAULT:@SECLEVEL=0")  # whether a key is too weak is for the proxy to say
+            # A password that is empty: OpenSSL must not ask at a terminal for that of an encrypted key.
+            context.load_cert_chain(_memory_file.path_of(handle), password="")
+    except (ssl.SSLError, ValueError) as exc:
+        reason = getattr(exc, "reason", "") or str(exc)
+        words = "do not belong together" if "MISMATCH" in reason else f"cannot be used: OpenSSL says {reason}"
+        raise RtcError(f"The texts for {chain_path} and {key_path} {words}.", "Nothing was written.") from exc
 
 
 def differs(item: dict[str, Any]) -> bool:
@@ -137,6 +182,11 @@ def main() -> None:
         "variable": {"type": "str"},
         "from": {"type": "str"},
         "kind": {"type": "str"},
+        "holds": {
+            "type": "str",
+            "choices": ["anything", "certificate", "authority", "private_key"],
+            "default": "anything",
+        },
         "mode": {"type": "str", "default": "0644"},
     }
     module = QuietModule(
@@ -147,6 +197,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
+        check_all(module.params["files"])
         changes = [item for item in module.params["files"] if differs(item)]
         diff = [make_diff(item) for item in changes]
         if not module.check_mode:

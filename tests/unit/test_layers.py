@@ -75,7 +75,7 @@ SHIPPED_LINES = {
     "java_truststore": 4840,
     "jvm_truststore_option": 4130,
     "keystore_pem": 7190,
-    "managed_file": 2020,
+    "managed_file": 2140,
     "plan": 170,  # documentation: the action does the work
     "proxy_vhost": 7540,
     "report": 80,  # documentation: the action does the work

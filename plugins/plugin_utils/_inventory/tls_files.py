@@ -46,15 +46,18 @@ class GivenTls:
     error: str = ""
 
 
-def inspect(certificate: str, key: str | None, authority: str | None) -> GivenTls:
+def inspect(certificate: str, key: str | None, authority: str | None, upstream: str | None = None) -> GivenTls:
     """Look into PEM texts; never raises for what they hold.
 
     :param certificate: leaf first, intermediate certificates after it. Empty: only an authority is given.
     :param key: the private key, not encrypted; ``None`` when none is given.
     :param authority: one or more certificates of authorities; ``None`` when none is given.
+    :param upstream: the authority of Tomcat's own certificate, for the proxy; ``None`` when none is given.
     """
     given = GivenTls(key_given=key is not None)
-    chain = _read(certificate, "rtc_tls_certificate", given) if certificate else []
+    if upstream is not None:
+        _read(upstream, "rtc_upstream_ca", given, for_proxy=True)
+    chain = _read(certificate, "rtc_tls_certificate", given, for_proxy=True) if certificate else []
     roots = _read(authority, "rtc_tls_ca", given) if authority is not None else []
     if chain:
         _describe(given, chain, roots)
@@ -64,14 +67,31 @@ def inspect(certificate: str, key: str | None, authority: str | None) -> GivenTl
     return given
 
 
-def _read(pem: str, variable: str, given: GivenTls) -> list[Certificate]:
+def _read(pem: str, variable: str, given: GivenTls, for_proxy: bool = False) -> list[Certificate]:
     try:
-        return parse_pem(pem, variable)
+        found = parse_pem(pem, variable)
     except CertificateError as error:
         given.variable, given.error = variable, str(error)
         if "PRIVATE KEY" in pem:
             given.error = f"{variable} holds a private key instead of a certificate."
+        elif pem.startswith("0") and "-----BEGIN" not in pem:  # a DER sequence begins with 0x30
+            given.error = f"{variable} is not PEM but, as it seems, DER; convert it with openssl x509 -inform der."
         return []
+    why = find_obstacle(pem) if for_proxy else ""
+    if why:
+        given.variable, given.error = variable, f"{variable} {why}"
+    return found
+
+
+def find_obstacle(pem: str) -> str:
+    """Why a proxy cannot use a text with certificates as it stands, or must not; "" where it can."""
+    if pem.startswith("\ufeff"):
+        return "begins with a byte order mark, and OpenSSL does not find the first certificate then."
+    if "PRIVATE KEY-----" in pem:
+        return "holds a private key too; every user of the proxy's host could read it there. Give it as rtc_tls_key."
+    if "-----BEGIN PKCS7-----" in pem or "-----BEGIN CMS-----" in pem:
+        return "is PKCS#7, which proxies do not read; convert it with openssl pkcs7 -print_certs."
+    return ""
 
 
 def _describe(given: GivenTls, chain: list[Certificate], roots: list[Certificate]) -> None:
@@ -105,6 +125,7 @@ def _set_root(given: GivenTls, chain: list[Certificate], roots: list[Certificate
 
 def _match_key(given: GivenTls, leaf: Certificate, key: str) -> None:
     # Ansible itself needs cryptography on the controller; managed hosts never come here.
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
     from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415
         Encoding,
         PublicFormat,
@@ -115,8 +136,10 @@ def _match_key(given: GivenTls, leaf: Certificate, key: str) -> None:
         private = load_pem_private_key(key.encode(), None)
     except TypeError:
         given.variable, given.error = "rtc_tls_key", "the key is encrypted with a pass phrase; proxies cannot read it."
-    except ValueError:
+    except (ValueError, UnsupportedAlgorithm):
         given.variable, given.error = "rtc_tls_key", "there is no private key in PEM form in it."
+        if "-----BEGIN" in key and key.count("-----BEGIN") != key.count("-----END"):
+            given.error = "the key is cut short: BEGIN without its END."
     else:
         public = private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         given.key_matches = public == leaf.public_key

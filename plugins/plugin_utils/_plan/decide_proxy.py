@@ -27,6 +27,7 @@ PACKAGES = {
 }
 SYNCHRONY_PORT = 8091
 DIRECTORY = "/etc/rtc-proxy"  # on the proxy's host: the certificates that this collection brings
+HOLDS = {"rtc_tls_certificate": "certificate", "rtc_tls_key": "private_key", "rtc_upstream_ca": "authority"}
 BY_HAND = "/path/to"  # what a person configures has certificates where that person puts them
 
 Services = frozenset[tuple[routing.Machine, int]]  # the machine of an RTC service of any site, and its port
@@ -252,4 +253,4 @@ def decide_copies(classified: ClassifiedSite, files: TlsFiles) -> list[dict[str,
 def _make_copy(variable: str, value: str, dest: str, mode: str, node: Node) -> dict[str, str]:
     """PEM text is named by its variable and the host that has it: a key has no place in a plan that is printed."""
     source = {"variable": variable, "from": node.host, "kind": node.kind} if "-----BEGIN" in value else {"src": value}
-    return {**source, "dest": dest, "mode": mode}
+    return {**source, "dest": dest, "mode": mode, "holds": HOLDS[variable]}

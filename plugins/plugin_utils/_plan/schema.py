@@ -123,8 +123,8 @@ class HostPlan:
     restarts: list[RestartPlan] = field(default_factory=list)
     packages: list[str] = field(default_factory=list)  # such as nginx, where it is missing
     certificates: list[dict[str, str]] = field(default_factory=list)
-    # {src, dest, mode}: files of the controller that the proxy needs; or {variable, from, dest, mode}: PEM text in that
-    # variable of the host "from", because a private key is never part of a plan
+    # {src, dest, mode, holds}: files of the controller that the proxy needs; or, instead of src,
+    # {variable, from, kind}: PEM text in that variable of the host "from", because a key is never part of a plan
 
 
 @dataclass

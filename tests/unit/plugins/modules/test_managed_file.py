@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import stat
 
+import pytest
+from cryptography.hazmat.primitives import serialization
+
 from ansible_collections.collab.rtc.plugins.module_utils import _undo
-from ansible_collections.collab.rtc.tests.unit.servers import Authority
+from ansible_collections.collab.rtc.tests.unit.servers import Authority, self_signed
 
 
 def test_certificate_and_key(run_module, tmp_path):
@@ -43,3 +46,45 @@ def test_a_wrong_mode_is_a_difference(run_module, tmp_path):
     path.chmod(0o644)
     result = run_module("managed_file", {"files": [{"path": str(path), "content": "text", "mode": "0600"}]})
     assert (result["changed"], stat.S_IMODE(path.stat().st_mode)) == (True, 0o600)
+
+
+def make_pair():
+    certificate, key = self_signed("wiki.example.com")
+    text = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
+    return certificate.public_bytes(serialization.Encoding.PEM).decode(), text
+
+
+def pair(directory, certificate, key):
+    return [
+        {"path": str(directory / "fullchain.pem"), "content": certificate, "holds": "certificate"},
+        {"path": str(directory / "privkey.pem"), "content": key, "holds": "private_key", "mode": "0600"},
+    ]
+
+
+def test_bad_files_never_replace_good_ones(run_module, tmp_path):
+    (certificate, key), (_other, stranger) = make_pair(), make_pair()
+    assert run_module("managed_file", {"files": pair(tmp_path, certificate, key)})["changed"]
+    bad = [
+        (certificate, stranger, "do not belong together"),
+        ("{'confluence': '-----BEGIN'}", key, "fullchain.pem holds no certificate"),
+        (certificate, "{'confluence': '-----BEGIN'}", "privkey.pem is no private key"),
+        (key, certificate, "fullchain.pem holds no certificate"),
+        (certificate[:-30], key, "without its END"),
+        (certificate, "", "privkey.pem is no private key"),
+        (certificate, key[:80] + key[90:], "cannot be used"),
+    ]
+    for first, second, why in bad:
+        for check in (True, False):
+            result = run_module("managed_file", {"files": pair(tmp_path, first, second)}, check=check)
+            assert result["failed"]
+            assert why in result["msg"]
+            assert "PRIVATE KEY" not in result["msg"]
+    assert ((tmp_path / "fullchain.pem").read_text(), (tmp_path / "privkey.pem").read_text()) == (certificate, key)
+
+
+@pytest.mark.parametrize("holds", ["certificate", "authority"])
+def test_a_certificate_without_its_key(run_module, tmp_path, holds):
+    file = {"path": str(tmp_path / "ca.pem"), "content": Authority("one").pem, "holds": holds}
+    assert run_module("managed_file", {"files": [file]})["changed"]

@@ -15,6 +15,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._inventory import tls_f
 x509 = pytest.importorskip("cryptography.x509")
 from cryptography.hazmat.primitives import hashes, serialization  # noqa: E402 - after the guard
 from cryptography.hazmat.primitives.asymmetric import ec  # noqa: E402
+from cryptography.hazmat.primitives.serialization import pkcs7  # noqa: E402
 
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
 
@@ -143,6 +144,33 @@ def test_files_that_are_something_else(leaf, certificate, key, authority, variab
     given = tls_files.inspect(*(texts.get(item, item) for item in (certificate, key, authority)))
     assert given.variable == variable
     assert text in given.error
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (lambda leaf: "\ufeff" + leaf.pem, "byte order mark"),
+        (lambda leaf: leaf.pem + leaf.key_pem(), "holds a private key too"),
+        (lambda leaf: leaf.pem[:-30], "without its END"),
+        (lambda leaf: "0\ufffd\x03", "openssl x509 -inform der"),
+        (lambda leaf: "{'confluence': '" + "-----BEGIN CERTIFICATE-----'}", "without its END"),
+    ],
+)
+@pytest.mark.parametrize("variable", ["rtc_tls_certificate", "rtc_upstream_ca"])
+def test_what_a_proxy_could_not_use(leaf, change, text, variable):
+    text_given = change(leaf)
+    if variable == "rtc_tls_certificate":
+        given = tls_files.inspect(text_given, leaf.key_pem(), None)
+    else:
+        given = tls_files.inspect(leaf.pem, leaf.key_pem(), None, text_given)
+    assert (given.variable, text in given.error) == (variable, True)
+
+
+def test_certificates_as_windows_exports_them(leaf):
+    data = pkcs7.serialize_certificates([leaf.certificate], serialization.Encoding.PEM).decode()
+    given = tls_files.inspect(data, leaf.key_pem(), None)
+    assert (given.variable, "PKCS#7" in given.error) == ("rtc_tls_certificate", True)
+    assert tls_files.inspect(leaf.pem, None, data).error == ""  # Java's authorities are read here, not by a proxy
 
 
 def test_a_key_of_another_certificate(leaf, intermediate):

@@ -55,8 +55,8 @@ def test_t6_from_a_pristine_host(base):
     assert service.config["server"]["trusted_proxies"] == ["127.0.0.1", "::1"]
     assert plan.packages == ["nginx"]
     assert plan.certificates == [
-        {"src": "/pki/wiki.pem", "dest": rtc.certificate, "mode": "0644"},
-        {"src": "/pki/wiki.key", "dest": rtc.key, "mode": "0600"},
+        {"src": "/pki/wiki.pem", "dest": rtc.certificate, "mode": "0644", "holds": "certificate"},
+        {"src": "/pki/wiki.key", "dest": rtc.key, "mode": "0600", "holds": "private_key"},
     ]
     assert plan.restarts[0].reasons == []
 
@@ -282,6 +282,7 @@ def test_a_private_key_is_never_part_of_a_plan(base):
         "kind": "confluence",
         "dest": "/etc/rtc-proxy/wiki.example.com/privkey.pem",
         "mode": "0600",
+        "holds": "private_key",
     }
     assert "c2VjcmV0" not in json.dumps(_facts.to_dict(plan))
 
