@@ -242,4 +242,47 @@ ENTRIES = (
         remedy="Give one of the sites another rtc_port, or TLS to both.",
         vendor_requirements=("S04", "S08"),
     ),
+    FindingType(
+        id="RTC424",
+        severity="error",
+        title="The application would be unreachable",
+        meaning="Users would be left without the application: its connector changes, and no proxy forwards to it.",
+        detected=(
+            "The plan changes the connector for a proxy, and no virtual host forwards the application's address,"
+            " neither now nor afterwards."
+        ),
+        remedy=(
+            "Set rtc_manage_application_vhost: true, or write that virtual host first. If users reach the application"
+            " without a proxy, set rtc_proxy: none."
+        ),
+        vendor_requirements=("S12",),
+    ),
+    FindingType(
+        id="RTC425",
+        severity="error",
+        title="A proxy would lose the application",
+        meaning="It reaches the connector by an address of the network, and the connector would be on loopback only.",
+        detected=(
+            "The site's proxy is the application's host, and a proxy forwards to another address of the connector."
+        ),
+        remedy="Set rtc_proxy to the host of the proxy that forwards, or correct the route.",
+        vendor_requirements=("S12",),
+    ),
+    FindingType(
+        id="RTC426",
+        severity="error",
+        title="Another server has the ports of the proxy that would be installed",
+        meaning="Two servers cannot have one port: the new one would be installed and enabled, and fail to start.",
+        detected="The proxy is missing on its host, and something else listens on port 80 or on a port that it needs.",
+        remedy="Set rtc_proxy_kind to the server that is there, or stop and remove that server first.",
+    ),
+    FindingType(
+        id="RTC427",
+        severity="info",
+        title="A proxy is installed, and opens ports of its own",
+        meaning="The distribution's package brings a configuration of its own, beside what the plan writes.",
+        detected="The proxy that the inventory asks for is missing on its host.",
+        remedy="Nothing is to be done. Remove the distribution's default site, if nobody is to see it.",
+        role="reverse_proxy",
+    ),
 )

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings import (
     catalog,
+    reachability,
     rules_application,
     rules_detection,
     rules_inventory,
@@ -43,6 +44,7 @@ def evaluate(plan_input: PlanInput, classification: Classification, state: Desir
             finding.site = wanted.site.name
             found.append(finding)
     found += rules_proxy.check_hosts(plan_input, classification, state)
+    found += reachability.check_hosts(state)
     unique = {(item.id, item.host, item.site, item.message): item for item in found}
     return sorted(unique.values(), key=catalog.sort_key)
 
@@ -55,6 +57,7 @@ def _check_site(classified: ClassifiedSite, wanted: DesiredSite, now: float) -> 
         yield from rules_tls.check_node(classified, node, wanted_node)
     yield from rules_tls.check_site(classified, wanted, now)
     yield from rules_proxy.check_site(classified, wanted)
+    yield from reachability.check_site(classified, wanted)
     yield from rules_service.check_site(classified, wanted)
     yield from rules_network.check_site(classified, wanted)
 

@@ -102,6 +102,7 @@ class ProxyUse:
     local: str = ""  # the node that runs on the same machine
     application: list[ProxyRoute] = field(default_factory=list)  # routes to the applications' connectors
     rtc: list[ProxyRoute] = field(default_factory=list)  # routes to the RTC port
+    others: list[ProxyRoute] = field(default_factory=list)  # routes of other proxies to the applications' connectors
     evidence: str = ""
 
     @property

@@ -40,6 +40,7 @@ def find_proxy(members: list[Node], plan_input: PlanInput, route_index: RouteInd
     use.local = next((node.host for node in members if use.facts and routing.same_machine(node.facts, use.facts)), "")
     use.kind, use.proxy = _decide_kind(use, first.settings, plan_input.settings_of(host, first.kind))
     # A proxy of another kind on the same host may have routes too; they are not this site's.
+    use.others = [item for item in application if item.host != host or item.proxy.kind != use.kind]
     use.application = [proxy_route for proxy_route in use.application if proxy_route.proxy.kind == use.kind]
     use.rtc = [proxy_route for proxy_route in use.rtc if proxy_route.proxy.kind == use.kind]
     return use

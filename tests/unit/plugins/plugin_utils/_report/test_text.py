@@ -40,7 +40,7 @@ def test_the_plan_of_t6(base):
         'address="127.0.0.1" proxyName="wiki.example.com"',
         "nginx rtc-confluence-9083: 10.0.0.11 port 9083 → http://127.0.0.1:9083",
         "install nginx",
-        "Findings: 0 errors, 3 warnings, 0 notes",
+        "Findings: 0 errors, 3 warnings, 1 note",
         "! RTC205 wiki1:",
         "remedy: The role sets",
     ):

@@ -1,0 +1,172 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Findings about an application that the run itself would make unreachable: RTC424 to RTC427. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from ansible_collections.collab.rtc.plugins.module_utils._facts import HostFacts, Listener
+from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
+from ansible_collections.collab.rtc.plugins.plugin_utils._findings.catalog import make
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan import routing
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import (
+    DesiredNode,
+    DesiredProxy,
+    DesiredSite,
+    DesiredState,
+)
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import ClassifiedSite, Node, ProxyUse
+
+WEB_PORTS = (80, 443)
+# Ports that a package opens by itself when it is installed.
+OWN_PORTS = {
+    ("nginx", "debian"): (80,),
+    ("apache", "debian"): (80,),
+    ("apache", "redhat"): (80, 443),
+    ("haproxy", "redhat"): (5000,),
+}
+# What becomes of that, as a sentence about the package.
+OPENED = {
+    ("nginx", "debian"): "starts nginx, which opens port 80 with its default page",
+    ("nginx", "redhat"): "enables nginx, which opens port 80 with its default page",
+    ("apache", "debian"): "starts Apache, which opens port 80 with its default page",
+    ("apache", "redhat"): "enables Apache, which opens ports 80 and 443 with its default page",
+    ("haproxy", "debian"): "starts HAProxy, which opens no port of its own",
+    ("haproxy", "redhat"): "enables HAProxy, whose example configuration opens port 5000",
+}
+SERVERS = ("nginx", "apache2", "httpd", "haproxy", "caddy", "traefik", "lighttpd", "envoy")
+
+
+def check_hosts(state: DesiredState) -> Iterator[Finding]:
+    """Two sites whose proxies are of different kinds and would both be installed on one host."""
+    seen: dict[str, DesiredProxy] = {}
+    for wanted in state.sites:
+        proxy = wanted.proxy
+        if proxy is None or not proxy.packages:
+            continue
+        first = seen.setdefault(proxy.host, proxy)
+        if first.kind != proxy.kind and "haproxy" not in (first.kind, proxy.kind):  # both open port 80
+            text = f"{first.kind} and {proxy.kind} would both be installed on {proxy.host}, and both open port 80."
+            yield make("RTC426", proxy.host, text, remedy="Set one rtc_proxy_kind for both.", site=wanted.site.name)
+
+
+def check_site(classified: ClassifiedSite, wanted: DesiredSite) -> Iterator[Finding]:
+    """Findings about the way to the application once the plan is applied."""
+    use, proxy = classified.proxy, wanted.proxy
+    if use is None or proxy is None:
+        return
+    moved = [
+        (node, decided)
+        for node, decided in zip(classified.nodes, wanted.nodes, strict=True)
+        if decided.connector.differs and not node.presumed
+    ]
+    if moved and not _answers(classified, use, proxy):
+        yield _report_unreachable(wanted, use, *moved[0])
+    for node, decided in moved:
+        current = node.connector.address if node.connector else ""
+        if decided.beside_proxy and not routing.is_loopback(current):
+            yield from _check_cut_off(wanted, use, node, decided)
+    yield from _check_packages(use, proxy)
+
+
+def _answers(classified: ClassifiedSite, use: ProxyUse, proxy: DesiredProxy) -> bool:
+    """Whether something answers for the application at the site's address, as far as can be seen."""
+    if any(item.listen.tls == classified.tls for item in use.application):
+        return True
+    application = proxy.application
+    if application and (application.written or application.existing):
+        return True  # what is wrong with one that somebody else wrote, RTC414 says
+    if use.facts is None or (not proxy.managed and not use.local):
+        return True  # nothing was seen of the proxy; who named it knows
+    listening = bool(_list_listeners(use.facts, [classified.application_port], but=("java",)))
+    if not proxy.managed:
+        return listening
+    return listening and bool(use.proxy and use.proxy.notes)  # routes may be in what was not understood
+
+
+def _report_unreachable(wanted: DesiredSite, use: ProxyUse, node: Node, decided: DesiredNode) -> Finding:
+    kind, url = decided.application.capitalize(), wanted.site.base_url
+    if decided.beside_proxy:
+        change = f"the connector on port {decided.connector.port} would listen on {decided.connector.address} only"
+    else:
+        change = f"the connector on port {decided.connector.port} would send users there"
+    port = wanted.application_port
+    there = f"{use.kind} on {use.host or node.host} would not forward it" if use.managed else f"no port {port} is open"
+    return make(
+        "RTC424",
+        node.host,
+        f"{kind} on {node.host} would be unreachable: nothing answers at {url} ({there}), and {change}.",
+        [f"{node.server_xml}:{node.connector.line}" if node.connector else ""],
+    )
+
+
+def _check_cut_off(wanted: DesiredSite, use: ProxyUse, node: Node, decided: DesiredNode) -> Iterator[Finding]:
+    """Routes that reach the connector by an address that it would no longer have."""
+    address = decided.connector.address
+    written = bool(wanted.proxy and wanted.proxy.application and wanted.proxy.application.written)
+    seen: set[str] = set()
+    for proxy_route in [*use.application, *use.others]:
+        here = use.facts is not None and proxy_route.host == use.host
+        name = proxy_route.upstream.host.strip("[]").lower()
+        resolved = node.facts.resolves.get(name, [])
+        if here and (name in (address, "localhost") or address in resolved):
+            continue
+        if here and written and proxy_route.vhost.managed:
+            continue  # written anew, with the new address
+        if proxy_route.where in seen:
+            continue
+        seen.add(proxy_route.where)
+        other = proxy_route.host if proxy_route.host != node.host else ""
+        remedy = (
+            f"Set rtc_proxy: {other}, if that is the proxy of the site. If not, let it forward to the virtual host on"
+            f" {node.host}, or remove that route."
+            if other
+            else f"Let it forward to {address}:{decided.connector.port}, or remove that route."
+        )
+        target = f"{proxy_route.upstream.host}:{proxy_route.upstream.port}"
+        text = f"{proxy_route.where} forwards to {target}, and the connector would listen on {address} only."
+        yield make("RTC425", node.host, text, remedy=remedy)
+
+
+def _list_listeners(facts: HostFacts, ports: Iterable[int], but: tuple[str, ...] = ()) -> list[Listener]:
+    return [item for item in facts.listeners if item.port in ports and item.process not in but]
+
+
+def _check_packages(use: ProxyUse, proxy: DesiredProxy) -> Iterator[Finding]:
+    """No server is installed or started beside another that has its ports; what a package opens is announced."""
+    facts = use.facts
+    stopped = use.proxy if use.proxy and not use.proxy.running else None
+    if facts is None or not proxy.managed or not (proxy.packages or stopped):
+        return
+    ports = {vhost.plan.port for vhost in (proxy.rtc, proxy.application) if vhost and vhost.written}
+    if stopped:
+        ports |= {listen.port for vhost in stopped.hosts for listen in vhost.listens}
+    else:
+        ports |= set(OWN_PORTS.get((proxy.kind, facts.os_family), OWN_PORTS.get((proxy.kind, "debian"), ())))
+    names = ", ".join(proxy.packages) or proxy.kind
+    taken = sorted(_list_taken(facts, proxy, ports))
+    if taken:
+        what = "installed" if proxy.packages else "started"
+        yield make("RTC426", proxy.host, f"{names} would be {what} on {proxy.host}, where {', '.join(taken)}.")
+    elif proxy.packages:
+        opened = OPENED.get((proxy.kind, facts.os_family)) or OPENED[proxy.kind, "debian"]
+        yield make("RTC427", proxy.host, f"The run installs {names} on {proxy.host}. That {opened}.")
+
+
+def _list_taken(facts: HostFacts, proxy: DesiredProxy, ports: set[int]) -> set[str]:
+    """Who has one of the ports, running or configured. The RTC service and Tomcat are the business of RTC5xx."""
+    taken = {
+        f"{item.process or 'a process'} has port {item.port}"
+        for item in _list_listeners(facts, ports)
+        if item.process in SERVERS or item.port in WEB_PORTS
+    }
+    for other in facts.proxies:
+        if other.kind != proxy.kind:
+            name = "apache2" if other.kind == "apache" and facts.os_family == "debian" else other.kind
+            name = "httpd" if other.kind == "apache" and facts.os_family == "redhat" else name
+            listens = {listen.port for vhost in other.hosts for listen in vhost.listens}
+            taken |= {f"{name} has port {port}" for port in listens & ports}
+    return taken
