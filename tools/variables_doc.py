@@ -26,6 +26,8 @@ may be given for each, secrets and text of certificates included:
 rtc_server_name: {confluence: wiki.example.com, jira: jira.example.com}
 ```
 
+A file on the controller is looked for beside the inventory, beside the playbook, and where the run was started.
+
 | variable | type | default | meaning |
 |---|---|---|---|
 """

@@ -20,7 +20,7 @@ from ansible_collections.collab.rtc.plugins.module_utils import _facts
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings import catalog, evaluate
-from ansible_collections.collab.rtc.plugins.plugin_utils._inventory import tls_files, variables
+from ansible_collections.collab.rtc.plugins.plugin_utils._inventory import controller_files, tls_files, variables
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.tls_files import GivenTls
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import HostSettings, Problem
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import build, decide, load_inventory, topology
@@ -170,7 +170,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         strict = any(host in plan_input.groups[kind] for kind in variables.KINDS)
         load_inventory.add_host(plan_input, host, *self._read_variables(host, hostvars, strict))
         for kind, settings in plan_input.settings[host].items() if strict else ():
-            given = self._read_tls(settings)
+            given = self._read_tls(settings, hostvars[host].get("inventory_dir"))
             if given:
                 plan_input.tls.setdefault(host, {})[kind] = given
 
@@ -197,14 +197,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
                     problems.append(Problem("RTC102", name, text, "Correct the variable in the inventory."))
         return values, problems
 
-    def _read_tls(self, settings: HostSettings) -> GivenTls | None:
+    def _read_tls(self, settings: HostSettings, inventory_dir: str | None) -> GivenTls | None:
         """What the certificate files hold; paths in the settings become absolute. ``None`` where nothing is given."""
         texts: dict[str, str | None] = {}
         failed: GivenTls | None = None
         for name in ("tls_certificate", "tls_key", "tls_ca", "upstream_ca"):
             value = getattr(settings, name)
             try:
-                texts[name] = self._read(value, settings, name) if value else None
+                texts[name] = self._read(value, settings, name, inventory_dir) if value else None
             except (OSError, AnsibleError) as error:
                 failed = failed or GivenTls(variable=variables.PREFIX + name, error=f"{value}: {error}")
         if failed:
@@ -216,22 +216,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
             return GivenTls(variable="rtc_tls_certificate", error="the file is empty.")
         return tls_files.inspect(certificate or "", key, texts["tls_ca"], texts["upstream_ca"])
 
-    def _read(self, value: str, settings: HostSettings, name: str) -> str:
+    def _read(self, value: str, settings: HostSettings, name: str, inventory_dir: str | None) -> str:
         if "-----BEGIN" in value:
             return value
-        path = self._find(value)
+        path = controller_files.find_file(value, [inventory_dir, self._loader.get_basedir()])
         setattr(settings, name, path)
-        if not os.path.isfile(path):
-            raise OSError("there is no such file on the controller.")
         with open(self._loader.get_real_file(path), "rb") as file:  # decrypts what is vaulted
             content: bytes = file.read()
         return content.decode("utf-8", "replace")
-
-    def _find(self, value: str) -> str:
-        """A path of the controller: as it is, beside the playbook, or where the run was started."""
-        path = os.path.expanduser(value)
-        candidates = [path] if os.path.isabs(path) else [self._loader.path_dwim(path), os.path.abspath(path)]
-        return next((item for item in candidates if os.path.exists(item)), candidates[0])
 
 
 def plain(value: Any) -> Any:

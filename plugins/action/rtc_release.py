@@ -11,6 +11,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.plugin_utils._inventory import controller_files
 from ansible_collections.collab.rtc.plugins.plugin_utils._release import bundle as bundle_module
 from ansible_collections.collab.rtc.plugins.plugin_utils._report import show
 
@@ -24,7 +25,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         super().run(tmp, task_vars)
         args = dict(self._task.args)
         try:
-            name, path = self._release(args)
+            name, path = self._release(args, (task_vars or {}).get("inventory_dir"))
             result = self._call(dict(args, name=name), task_vars)
             if result.get("failed") or not result.get("missing") or self._task.check_mode:
                 return result
@@ -39,15 +40,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         self._transfer_file(path, remote)
         return self._call(dict(args, name=name, src=remote), task_vars)
 
-    def _release(self, args: dict[str, Any]) -> tuple[str, str | None]:
+    def _release(self, args: dict[str, Any], inventory_dir: str | None) -> tuple[str, str | None]:
         bundle = args.pop("bundle", None)
         if not bundle:
             return bundle_module.release_name(SOURCE, args["python_version"], self._machine(args)), None
-        path = os.path.expanduser(bundle)
-        if not os.path.isfile(path):
-            raise AnsibleActionFail(
-                f"The bundle {path} is not on the controller. Build it, or leave rtc_server_bundle out."
-            )
+        try:
+            path = controller_files.find_file(str(bundle), [inventory_dir, self._loader.get_basedir()])
+        except OSError as error:
+            raise AnsibleActionFail(f"rtc_bundle is {bundle}: {error} Build it, or leave rtc_bundle out.") from None
         return os.path.basename(path)[: -len(".tar.gz")], path
 
     def _build(self, args: dict[str, Any]) -> str:

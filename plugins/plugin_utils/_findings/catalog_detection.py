@@ -15,7 +15,7 @@ ENTRIES = (
         title="Host not seen",
         meaning="Nothing is known about a host that the inventory lists, so no plan for it can be right.",
         detected="The host has no facts: it was unreachable, or detection failed on it.",
-        remedy="Make the host reachable by SSH with Python 3.8 or later, or take it out of the inventory.",
+        remedy="Do what the message asks for: the host needs SSH, a user who may become root, and Python 3.8 or later.",
     ),
     FindingType(
         id="RTC002",

@@ -110,5 +110,10 @@ def _check_applications(
             continue
         if len(there) > 1 and not plan_input.settings_of(host, kind).install_dir:
             yield make("RTC005", host, f"{host} has several installations of {kind.capitalize()}; {choice.reason}.")
+        elif plan_input.settings_of(host, kind).install_dir:
+            others = ", ".join(item.install_dir for item in there)
+            remedy = "Correct rtc_install_dir: it has to be the application's own directory, with bin and conf in it"
+            remedy += f" (on the host: {others})." if others else ", or correct the group of the host."
+            yield make("RTC004", host, f"{host} is in the group {kind}, but {choice.reason}.", remedy=remedy)
         else:
             yield make("RTC004", host, f"{host} is in the group {kind}, but {choice.reason}.")

@@ -12,7 +12,8 @@ import re
 # ansible-core's connection and become plugins, of OpenSSH, of sudo and of shells.
 _REMEDIES = (
     (
-        r"missing sudo password|sudo: a password is required|waiting for privilege escalation|incorrect sudo password",
+        r"(missing|incorrect) (sudo|su|doas|become) password|sudo: a password is required|sudo: a terminal is required"
+        r"|waiting for privilege escalation|sudo: \d+ incorrect password|sorry, try again|must have a tty to run sudo",
         "Give the password of sudo with -K (--ask-become-pass) or ansible_become_password, or allow sudo without one.",
     ),
     (
@@ -21,7 +22,8 @@ _REMEDIES = (
     ),
     (
         r"python[\w.-]*['\"]?: (command )?not found|python[\w.-]*: no such file|no python interpreters? found"
-        r"|interpreter .* not found|set the interpreter|env: .*python",
+        r"|interpreter .* not found|set the interpreter|env: .*python|future feature annotations is not defined"
+        r"|ansible requires a minimum of python|ansible requires python",
         "Install Python 3.8 or later on the host, or name its interpreter with ansible_python_interpreter.",
     ),
     (
@@ -31,6 +33,10 @@ _REMEDIES = (
     (
         r"permission denied|authentication fail|too many authentication",
         "Correct the user (-u, ansible_user) and its key or password (--private-key, -k).",
+    ),
+    (
+        r"sshpass program",
+        "Install sshpass on the controller, or connect with a key instead of a password.",
     ),
     (
         r"could not resolve hostname|name or service not known|no address associated",

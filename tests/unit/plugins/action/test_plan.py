@@ -307,6 +307,23 @@ def test_a_path_beside_the_playbook_becomes_absolute(tmp_path):
     assert sources == [str(tmp_path / "certs" / "wiki.pem"), str(tmp_path / "certs" / "wiki.key")]
 
 
+def test_a_path_beside_the_inventory_is_found_from_the_playbooks_of_the_collection(tmp_path, monkeypatch):
+    """As ``ansible-playbook collab.rtc.site`` does it: the base directory is that of the collection's playbooks."""
+    data = base("pristine")
+    data["vars"]["wiki1"].update(rtc_tls_certificate="files/wiki.pem", rtc_tls_key="files/none.key")
+    (tmp_path / "inventory" / "files").mkdir(parents=True)
+    (tmp_path / "inventory" / "files" / "wiki.pem").write_text("hello", encoding="utf-8")
+    playbooks = pathlib.Path(action.__file__).parents[2] / "playbooks"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(DataLoader, "get_basedir", lambda _self: str(playbooks))
+    run = Run(tmp_path / "inventory", data)
+    assert run()["failed"] is True
+    assert "rtc_tls_key: files/none.key: there is no such file" in run.text
+    assert f"Looked for {tmp_path}/inventory/files/none.key, {tmp_path}/files/none.key." in run.text
+    assert str(playbooks) not in run.text
+    assert "rtc_tls_certificate: " not in run.text
+
+
 def test_facts_can_be_given(tmp_path):
     data = base("direct")
     result = Run(tmp_path, {**data, "facts": {}}, facts=data["facts"])()
