@@ -30,6 +30,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._report import json_fil
 from ansible_collections.collab.rtc.plugins.plugin_utils._report import text as report_text
 from ansible_collections.collab.rtc.plugins.plugin_utils._run import course, steps, tags
 
+BUNDLE = "rtc_bundle"
 QUESTION = "Apply this plan? Type yes to go on, anything else to leave all as it is: "
 NO_TERMINAL = (
     "rtc_confirm is true, and there is no terminal to ask at. Look at the plan with collab.rtc.plan, then run"
@@ -195,7 +196,19 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
                 if strict:
                     text = f"{name} cannot be evaluated: {error}"
                     problems.append(Problem("RTC102", name, text, "Correct the variable in the inventory."))
+        problems += self._check_bundle(raw, templar) if strict else []
         return values, problems
+
+    def _check_bundle(self, raw: Mapping[str, Any], templar: Any) -> list[Problem]:
+        """A bundle that is missing, which the role would only notice after it has changed the trust store."""
+        try:
+            bundle = templar.template(raw.get(BUNDLE) or "")
+            if bundle and isinstance(bundle, str):
+                controller_files.find_file(bundle, [raw.get("inventory_dir"), self._loader.get_basedir()])
+        except (OSError, AnsibleError) as error:
+            remedy = "Correct the variable, or leave it out: the controller builds a bundle then."
+            return [Problem("RTC102", BUNDLE, f"{BUNDLE}: {error}", remedy)]
+        return []
 
     def _read_tls(self, settings: HostSettings, inventory_dir: str | None) -> GivenTls | None:
         """What the certificate files hold; paths in the settings become absolute. ``None`` where nothing is given."""

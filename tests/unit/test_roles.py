@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 import yaml
 
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings import catalog
+from ansible_collections.collab.rtc.plugins.plugin_utils._inventory import variables
 from ansible_collections.collab.rtc.plugins.plugin_utils._run import steps
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,6 +48,17 @@ def test_variables_begin_with_the_name_of_the_role(role):
     names = set(load_specification(role)["options"])
     names |= set(load(role / "vars/main.yml"))
     assert all(name.startswith(f"{role.name}_") for name in names)
+
+
+def test_what_roles_set_is_no_unknown_variable():
+    """Variables and registered results of a role whose name begins with rtc_ are in every host's variables later."""
+    texts = [
+        path.read_text(encoding="utf-8") for path in [*ROOT.glob("roles/*/*/*.yml"), *ROOT.glob("playbooks/**/*.yml")]
+    ]
+    names = {name for text in texts for name in re.findall(r"^ *(?:register: )?(rtc_\w+)(?::| |$)", text, re.MULTILINE)}
+    names.discard("rtc_ports")  # an option of topology_info
+    assert {"rtc_server_keys", "rtc_server_plan", "rtc_detected", "rtc_work"} <= names
+    assert [problem.variable for problem in variables.find_unknown(dict.fromkeys(names))] == []
 
 
 def test_the_example_uses_the_role(role):

@@ -28,7 +28,7 @@ PREFIX = "rtc_"
 INTERNAL = frozenset(
     {
         *("rtc_detected", "rtc_plan", "rtc_run_id", "rtc_probe", "rtc_session", "rtc_release"),
-        *("rtc_work", "rtc_failed"),  # facts and variables of the playbooks
+        *("rtc_work", "rtc_failed", "rtc_runs"),  # facts and variables of the playbooks
         # The role rtc_server's own variables and what it registers, by name: a prefix would let rtc_server_nmae pass.
         *("rtc_server_plan", "rtc_server_secret", "rtc_server_bundle", "rtc_server_instances"),
         *("rtc_server_tls_instances", "rtc_server_released", "rtc_server_directory", "rtc_server_key_directories"),

@@ -324,6 +324,16 @@ def test_a_path_beside_the_inventory_is_found_from_the_playbooks_of_the_collecti
     assert "rtc_tls_certificate: " not in run.text
 
 
+@pytest.mark.parametrize(("name", "errors"), [("rtc.tar.gz", 0), ("none.tar.gz", 1), ("", 0)])
+def test_a_bundle_that_is_missing_is_an_error_of_the_plan(tmp_path, name, errors):
+    data = base("direct")
+    data["vars"]["wiki1"]["rtc_bundle"] = name
+    (tmp_path / "rtc.tar.gz").write_text("bundle", encoding="utf-8")
+    run = Run(tmp_path, data)
+    assert run()["errors"] == errors
+    assert ("rtc_bundle: there is no such file" in run.text) == bool(errors)
+
+
 def test_facts_can_be_given(tmp_path):
     data = base("direct")
     result = Run(tmp_path, {**data, "facts": {}}, facts=data["facts"])()
