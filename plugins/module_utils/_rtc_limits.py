@@ -50,7 +50,7 @@ LIMITS = {
     "pending_per_address": Limit(200, 1, 1_000_000),
     "pending_bytes": Limit(32 << 20, 100_000, 64 << 30),
     "refused_tokens_per_minute": Limit(60.0, 0.1, 1e6),
-    "buffer_bytes": Limit(1 << 20, 10_000, 256 << 20),
+    "buffer_bytes": Limit(4 << 20, 10_000, 256 << 20),
     "total_buffer_bytes": Limit(128 << 20, 100_000, 64 << 30),
     "connect_bytes": Limit(16_384, 1_000, 64 << 20),
     "connect_seconds": Limit(10.0, 0.1, 300),

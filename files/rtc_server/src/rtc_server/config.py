@@ -216,7 +216,7 @@ class LimitSettings:
     pending_per_address: int = _define_option(200, _check_whole(1, 1_000_000))
     pending_bytes: int = _define_option(32 << 20, _check_whole(100_000, 64 << 30))
     refused_tokens_per_minute: float = _define_option(60.0, _check_number(0.1, 1e6))
-    buffer_bytes: int = _define_option(1 << 20, _check_whole(10_000, 256 << 20))
+    buffer_bytes: int = _define_option(4 << 20, _check_whole(10_000, 256 << 20))
     total_buffer_bytes: int = _define_option(128 << 20, _check_whole(100_000, 64 << 30))
     connect_bytes: int = _define_option(16_384, _check_whole(1_000, 64 << 20))
     connect_seconds: float = _define_option(10.0, _check_number(0.1, 300))
