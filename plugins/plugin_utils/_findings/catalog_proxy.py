@@ -285,4 +285,13 @@ ENTRIES = (
         remedy="Nothing is to be done. Remove the distribution's default site, if nobody is to see it.",
         role="reverse_proxy",
     ),
+    FindingType(
+        id="RTC428",
+        severity="warning",
+        title="The proxy refuses a file of this collection",
+        meaning="It would not survive its next reload. A run writes the file anew, and checks the whole configuration.",
+        detected="The daemon's own check fails, and names a managed virtual host or a certificate in /etc/rtc-proxy.",
+        remedy="Run the playbook.",
+        role="reverse_proxy",
+    ),
 )

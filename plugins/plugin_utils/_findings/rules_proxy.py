@@ -13,6 +13,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings.catalog import make
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings.manual_proxy import advise
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import (
+    PROXY_DIRECTORY,
     DesiredProxy,
     DesiredSite,
     DesiredState,
@@ -68,11 +69,18 @@ def _check_mixed(state: DesiredState) -> Iterator[Finding]:
 
 def _check_daemon(host: str, proxy: Proxy) -> Iterator[Finding]:
     if proxy.error:
-        yield make("RTC411", host, f"{proxy.kind} on {host} refuses {proxy.config}: {proxy.error}")
+        finding = "RTC428" if _blames_collection(proxy) else "RTC411"
+        yield make(finding, host, f"{proxy.kind} on {host} refuses {proxy.config}: {proxy.error}")
     if not proxy.running:
         yield make("RTC416", host, f"{proxy.kind} on {host} does not run.")
     if proxy.notes:
         yield make("RTC417", host, f"Not all of {proxy.config} on {host} was understood.", proxy.notes)
+
+
+def _blames_collection(proxy: Proxy) -> bool:
+    """Whether the daemon names a file that the next run writes anew: a virtual host or a certificate of ours."""
+    managed = [item.file for item in proxy.hosts if item.managed and item.file]
+    return any(path in proxy.error for path in [*managed, f"{PROXY_DIRECTORY}/"])
 
 
 def check_site(classified: ClassifiedSite, wanted: DesiredSite) -> Iterator[Finding]:

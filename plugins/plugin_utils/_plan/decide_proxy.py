@@ -14,6 +14,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables im
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import existing_vhosts, routing
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.decide_service import LOOPBACK
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import (
+    PROXY_DIRECTORY,
     DesiredNode,
     DesiredProxy,
     DesiredVhost,
@@ -26,7 +27,6 @@ PACKAGES = {
     "redhat": {"nginx": ["nginx"], "apache": ["httpd", "mod_ssl"], "haproxy": ["haproxy"]},
 }
 SYNCHRONY_PORT = 8091
-DIRECTORY = "/etc/rtc-proxy"  # on the proxy's host: the certificates that this collection brings
 HOLDS = {"rtc_tls_certificate": "certificate", "rtc_tls_key": "private_key", "rtc_upstream_ca": "authority"}
 BY_HAND = "/path/to"  # what a person configures has certificates where that person puts them
 
@@ -80,7 +80,7 @@ def decide_tls_files(classified: ClassifiedSite, proxy: ProxyUse) -> TlsFiles:
         if not classified.tls:
             return TlsFiles("", "", upstream_ca, "users speak HTTP")
         return TlsFiles(f"{BY_HAND}/fullchain.pem", f"{BY_HAND}/privkey.pem", upstream_ca, "the proxy is not managed")
-    directory = f"{DIRECTORY}/{classified.site.server_name}"
+    directory = f"{PROXY_DIRECTORY}/{classified.site.server_name}"
     # Without an authority of its own, the proxy checks Tomcat's certificate against those of its system.
     upstream_ca = f"{directory}/upstream-ca.pem" if encrypts_again and classified.settings.upstream_ca else ""
     certificate, key, why = _decide_certificate(classified, proxy, directory)

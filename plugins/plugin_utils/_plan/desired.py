@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import Site
 
+PROXY_DIRECTORY = "/etc/rtc-proxy"  # on the proxy's host: the certificates that this collection brings
+
 
 @dataclass(frozen=True)
 class DesiredConnector:
