@@ -9,6 +9,7 @@ import asyncio
 import json
 import logging
 import secrets
+import time
 from collections.abc import Awaitable, Collection, Iterator
 from typing import Any
 
@@ -304,7 +305,7 @@ class Engine:
             if body is None:
                 session.close("payload too large")
                 return self._refuse("size", request, origin)
-            await self._feed_all(session, self._iterate(body, request, session.eio_version))
+            await self._feed_all(session, self._iterate(body, request, session.eio_version), len(body))
         except (ProtocolError, BrokenBody) as exc:
             logger.info("session %s: %s", session.id, exc)
             session.close("parse error")
@@ -313,12 +314,13 @@ class Engine:
             session.posting = False
         return web.Response(text="ok", headers=self._make_cors_headers(origin))
 
-    async def _feed_all(self, session: Session, packets: Iterator[eio.Packet]) -> None:
-        """Have a session handle packets, a share of each turn. Raises ProtocolError."""
+    async def _feed_all(self, session: Session, packets: Iterator[eio.Packet], size: int) -> None:
+        """Have a session handle packets of so many bytes, a share of each turn. Raises ProtocolError."""
         turns, number = self.turns, 0
         going_on = True
         while going_on:
-            share = left = await turns.wait_share()
+            share = left = await turns.wait_share(size)
+            began = time.perf_counter()
             waiting = None
             try:
                 while left > 0 and waiting is None:
@@ -333,6 +335,7 @@ class Engine:
                     waiting = session.feed(packet)
             finally:
                 turns.settle(share, share - left)
+                turns.pause_large(time.perf_counter() - began)
             if waiting is not None:
                 await waiting
 
