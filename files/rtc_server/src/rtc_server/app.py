@@ -171,6 +171,7 @@ class Door:
             service.address_of,
             service.is_proxy,
             service.rarely,
+            service.turns,
         )
         self.listener = Listener(self.peers, service.rarely)
 

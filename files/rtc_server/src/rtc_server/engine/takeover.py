@@ -25,7 +25,7 @@ from .errors import BrokenBody
 _LEAST = (3, 14, 4)  # releases before it do not let go of a connection that has answered a request before
 # Of the protocol of a request: what is called or set, and the parameters that are given.
 _METHODS = {"set_parser": 1, "connection_lost": 1, "data_received": 1, "connection_made": 1, "handle_error": 4}
-_ATTRIBUTES = ("transport", "_messages", "_current_request")
+_ATTRIBUTES = ("transport", "_messages", "_current_request", "_reading_paused", "_buffer_paused")
 _OPTIONS = ("auto_decompress", "max_line_size", "max_field_size")
 
 
