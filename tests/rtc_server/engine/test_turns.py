@@ -10,6 +10,7 @@ import contextlib
 import gc
 import json
 import struct
+import time
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -19,7 +20,7 @@ import pytest
 from eio_support import Echo, serving, socket_server
 
 from rtc_server.engine import Engine
-from rtc_server.engine.turns import PACKET_COST, TURN_BUDGET, Turns
+from rtc_server.engine.turns import LARGE, PACKET_COST, TURN_BUDGET, Turns
 
 LOOPS = pytest.mark.parametrize("kind", ["asyncio", "uvloop"])
 LARGEST = 100_000
@@ -167,6 +168,87 @@ def test_readers_take_turns() -> None:
 
     order = asyncio.run(work())
     assert order == [*range(1000)] * 3
+
+
+@LOOPS
+def test_small_packets_do_not_wait_for_large_ones(kind: str) -> None:
+    """Of large ones a turn has one, and none while the last one's pause lasts; small ones are in each turn."""
+
+    async def work() -> list[str]:
+        turns, order = Turns(), []
+
+        def read_large() -> None:
+            assert turns.take_share() > 0 and turns.is_for_large
+            turns.spend(1_000_000)
+            time.sleep(0.03)  # as long as its JSON takes
+            order.append("large")
+
+        def read_small(left: int) -> None:
+            assert not turns.is_for_large
+            turns.spend(PACKET_COST)
+            order.append("small")
+            if left:
+                turns.wait(lambda: read_small(left - 1))
+
+        for _ in range(3):
+            turns.wait(read_large, LARGE + 1)
+        turns.wait(lambda: read_small(5))
+        while order.count("large") < 3:
+            await asyncio.sleep(0)
+        assert turns.most <= TURN_BUDGET + 1_000_000
+        return order
+
+    assert run(kind, work) == ["small", "large", *["small"] * 5, "large", "large"]
+
+
+@LOOPS
+def test_large_packets_do_not_wait_for_ever(kind: str) -> None:
+    """Small ones take whole turns, without end."""
+
+    async def work() -> None:
+        turns, called = Turns(), []
+
+        def read_small() -> None:
+            turns.spend(TURN_BUDGET)
+            turns.wait(read_small)
+
+        turns.wait(read_small)
+        for number in range(3):
+            turns.wait(lambda number=number: (turns.spend(LARGE), called.append(number)), LARGE + 1)
+        for _ in range(30):
+            await asyncio.sleep(0)
+        assert called == [0, 1, 2]
+
+    run(kind, work)
+
+
+@LOOPS
+def test_a_large_frame_takes_its_turn_behind_small_ones(kind: str) -> None:
+    """Four connections send large messages only; every message arrives, and small ones are in between."""
+
+    async def work() -> tuple[int, int]:
+        seen: list[int] = []
+
+        class Note(Engine):
+            def on_message(self, session: Any, packet: Any) -> None:
+                assert len(packet) <= LARGE or self.turns.is_for_large
+                seen.append(len(packet))
+                session.send("4" if len(packet) > LARGE else packet)
+
+        async with serve_engine(Note(max_payload=2 * LARGE)) as (_, port):
+            floods = [await Flood.open(port) for _ in range(4)]
+            size = LARGE + 10
+            for flood in floods:
+                flood.writer.write((struct.pack("!BBQ", 0x81, 0x80 | 127, size) + b"\0\0\0\0" + b"4" * size) * 10)
+            async with aiohttp.ClientSession() as http:
+                got = await echo_times(http, f"http://127.0.0.1:{port}", 20)
+            while sum(one > LARGE for one in seen) < 40:
+                await asyncio.sleep(0.01)
+            for flood in floods:
+                flood.writer.transport.abort()
+            return got, len(seen)
+
+    assert run(kind, work) == (20, 60)
 
 
 @LOOPS

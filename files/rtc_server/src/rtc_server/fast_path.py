@@ -33,11 +33,13 @@ def parse_change(packet: str, limit: int) -> PlainChange | None:
     if match is None:
         return None
     start = match.end()
+    if len(packet) - start - 2 > limit or not packet.endswith("}]"):  # known before its JSON is looked at, which costs
+        return None
     try:
         end = _find_end(packet, start)
     except (ValueError, RecursionError):
         return None
-    if end + 2 != len(packet) or packet[end:] != "}]":
+    if end + 2 != len(packet):
         return None
     data = packet[start:end]
     if count_bytes(data) > limit or "\n" in data:

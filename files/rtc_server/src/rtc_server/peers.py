@@ -15,7 +15,9 @@ from typing import Any, NamedTuple, Protocol, cast
 from aiohttp import web
 
 from .capacity import Capacity
+from .engine.turns import Turns
 from .rarely import Rarely
+from .slices import Slices
 from .strangers import PROXY, Strangers, group_of
 
 logger = logging.getLogger(__name__)
@@ -73,6 +75,7 @@ class Peer(asyncio.Protocol):
         "_head_ended",
         "_held",
         "_http",
+        "_input",
         "_is_proxy",
         "_most",
         "_peers",
@@ -90,6 +93,7 @@ class Peer(asyncio.Protocol):
         self.group = group  # of addresses; a proxy's changes with its requests
         self._is_proxy = is_proxy
         self._http: web.RequestHandler | None = None
+        self._input: Slices | None = None  # of that
         self._session: SessionLike | None = None  # whose request it has, or had last
         self._busy = False  # a request is being handled
         self._requests = 0
@@ -126,14 +130,16 @@ class Peer(asyncio.Protocol):
         self._peers.hold(self, size)
         if self.transport is None:  # ended just now
             return
-        if self._http is None:
+        if self._input is None:
+            transport = cast(asyncio.Transport, self.transport)
             self._http = self._peers.make_handler()
-            self._http.connection_made(cast(asyncio.Transport, self.transport))
-        self._http.data_received(data)
+            self._http.connection_made(transport)
+            self._input = Slices(self._peers.turns, self._http, transport)
+        self._input.take(data)
 
     def eof_received(self) -> None:
-        if self._http is not None:
-            self._http.eof_received()
+        if self._input is not None:
+            self._input.end()
 
     def pause_writing(self) -> None:
         if self._http is not None:
@@ -145,6 +151,9 @@ class Peer(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         http, self._http = self._http, None
+        if self._input is not None:
+            self._input.stop()
+            self._input = None
         if http is not None:
             http.connection_lost(exc)
         self.lost()
@@ -187,10 +196,15 @@ class Peer(asyncio.Protocol):
             self._peers.watch(self)
         self._set_stage(_HEAD_BYTES, seconds)
 
-    def taken_over(self) -> None:
+    def taken_over(self, protocol: asyncio.Protocol) -> None:
         """A WebSocket has it now. If its session shows no token, the session ends before this is overdue, in an orderly
         way."""
         self._http = None
+        if self._input is not None:
+            rest = self._input.stop()
+            self._input = None
+            if rest:
+                protocol.data_received(rest)
         self._busy = False
         self._peers.strangers.touch(self)
         self._set_stage(0, self._peers.times.stranger + _ORDERLY)
@@ -296,8 +310,10 @@ class Peers:
         address_of: Callable[[web.Request], str],
         is_proxy: Callable[[str], bool],
         rarely: Rarely,
+        turns: Turns,
     ) -> None:
         self.times = times
+        self.turns = turns
         self._loop = asyncio.get_running_loop()
         self.now = self._loop.time
         self._capacity = capacity
@@ -470,7 +486,7 @@ class Peers:
                 peer.finish()
             else:
                 cast(Any, protocol).peer = peer
-                peer.taken_over()
+                peer.taken_over(cast(asyncio.Protocol, protocol))
 
 
 def peer_of(request: web.BaseRequest) -> Peer | None:

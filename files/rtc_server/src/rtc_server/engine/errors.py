@@ -12,6 +12,13 @@ class ProtocolError(ValueError):
     """The peer violated the protocol; its session is closed."""
 
 
+class BrokenBody(ConnectionError):
+    """A request's body is not encoded as its head says (RFC 9112, 7.1), so nothing more can be read on its connection.
+
+    A ConnectionError, as aiohttp logs no traceback of those.
+    """
+
+
 class ConnectRefused(Exception):
     """Raised by an authorize hook: answered with CONNECT_ERROR (Socket.IO 5, "Connection to a namespace")."""
 

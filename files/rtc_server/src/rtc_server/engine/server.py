@@ -9,13 +9,14 @@ import asyncio
 import json
 import logging
 import secrets
+import time
 from collections.abc import Awaitable, Collection, Iterator
 from typing import Any
 
 from aiohttp import hdrs, web
 
 from . import eio_codec as eio
-from .errors import ProtocolError
+from .errors import BrokenBody, ProtocolError
 from .hub import Hub
 from .session import Handshake, Probe, Session
 from .turns import PACKET_COST, Turns
@@ -300,12 +301,12 @@ class Engine:
             return self._refuse("request", request, origin)
         session.posting = True
         try:
-            body = await self._read_body(request, self.max_payload if session.admitted else self.stranger_payload)
+            body = await self._read_body(request, session)
             if body is None:
                 session.close("payload too large")
                 return self._refuse("size", request, origin)
-            await self._feed_all(session, self._iterate(body, request, session.eio_version))
-        except ProtocolError as exc:
+            await self._feed_all(session, self._iterate(body, request, session.eio_version), len(body))
+        except (ProtocolError, BrokenBody) as exc:
             logger.info("session %s: %s", session.id, exc)
             session.close("parse error")
             return self._refuse("request", request, origin)
@@ -313,12 +314,13 @@ class Engine:
             session.posting = False
         return web.Response(text="ok", headers=self._make_cors_headers(origin))
 
-    async def _feed_all(self, session: Session, packets: Iterator[eio.Packet]) -> None:
-        """Have a session handle packets, a share of each turn. Raises ProtocolError."""
+    async def _feed_all(self, session: Session, packets: Iterator[eio.Packet], size: int) -> None:
+        """Have a session handle packets of so many bytes, a share of each turn. Raises ProtocolError."""
         turns, number = self.turns, 0
         going_on = True
         while going_on:
-            share = left = await turns.wait_share()
+            share = left = await turns.wait_share(size)
+            began = time.perf_counter()
             waiting = None
             try:
                 while left > 0 and waiting is None:
@@ -333,18 +335,26 @@ class Engine:
                     waiting = session.feed(packet)
             finally:
                 turns.settle(share, share - left)
+                turns.pause_large(time.perf_counter() - began)
             if waiting is not None:
                 await waiting
 
-    async def _read_body(self, request: web.Request, limit: int) -> bytes | None:
-        """The request body, or None when it is larger than the limit. A client that takes longer than its
-        heartbeat may is disconnected."""
+    async def _read_body(self, request: web.Request, session: Session) -> bytes | None:
+        """The request body, or None when it is larger than the session's may be. A client that takes longer than its
+        heartbeat may is disconnected, and its session ends."""
+        limit = self.max_payload if session.admitted else self.stranger_payload
         if (request.content_length or 0) > limit:
             return None
         chunks: list[bytes] = []
         size = 0
-        assert request.transport is not None
-        late = self.loop.call_later(self.ping_interval + self.ping_timeout, request.transport.abort)
+        transport = request.transport
+        assert transport is not None
+
+        def give_up() -> None:
+            session.close("ping timeout")
+            transport.abort()
+
+        late = self.loop.call_later(self.ping_interval + self.ping_timeout, give_up)
         try:
             while chunk := await request.content.readany():
                 size += len(chunk)

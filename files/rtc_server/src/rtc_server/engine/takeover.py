@@ -17,11 +17,15 @@ from collections.abc import Callable
 
 import aiohttp
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
+from aiohttp.http_exceptions import LineTooLong
+
+from .errors import BrokenBody
 
 _LEAST = (3, 14, 4)  # releases before it do not let go of a connection that has answered a request before
 # Of the protocol of a request: what is called or set, and the parameters that are given.
 _METHODS = {"set_parser": 1, "connection_lost": 1, "data_received": 1, "connection_made": 1, "handle_error": 4}
-_ATTRIBUTES = ("transport",)
+_ATTRIBUTES = ("transport", "_messages", "_current_request", "_reading_paused", "_buffer_paused")
 _OPTIONS = ("auto_decompress", "max_line_size", "max_field_size")
 
 
@@ -52,6 +56,47 @@ def take_over(request: web.Request, protocol: asyncio.Protocol, keep: Callable[[
     old.transport = None  # or it would close it
     old.connection_lost(None)
     return transport
+
+
+class _Handler(web.RequestHandler):
+    """aiohttp's with two corrections.
+
+    Its own quotes the line of a request that it cannot read: a cookie or a token would stand in the answer. And when
+    chunks turn out to be broken while a request is handled, its own lets whoever reads the body wait for ever.
+    """
+
+    __slots__ = ()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._messages:  # behind a body: either that has come to its end, or this is the parser's error
+            bodies = [body for _, body in self._messages]
+            if self._current_request is not None:
+                bodies.insert(0, self._current_request.content)
+            for body in bodies[:-1]:
+                if not body.is_eof() and body.exception() is None:
+                    body.set_exception(BrokenBody("the body of a request is not encoded as its head says"))
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        about = "a line or header of the request is too long" if isinstance(exc, LineTooLong) else "no proper request"
+        return super().handle_error(request, status, exc, about if isinstance(exc, HttpProcessingError) else message)
+
+
+def correct(make_handler: Callable[[], web.RequestHandler]) -> Callable[[], web.RequestHandler]:
+    """What makes handlers of connections as aiohttp's server does, with our corrections."""
+
+    def make() -> web.RequestHandler:
+        handler = make_handler()
+        handler.__class__ = _Handler  # the server has no place for another class
+        return handler
+
+    return make
 
 
 def check_aiohttp() -> str:

@@ -22,7 +22,7 @@ from aiohttp import hdrs, web
 
 from .errors import ProtocolError
 from .takeover import take_over
-from .turns import PACKET_COST, Turns
+from .turns import LARGE, PACKET_COST, Turns
 
 logger = logging.getLogger(__name__)
 
@@ -382,9 +382,10 @@ class WebSocket(asyncio.Protocol):
             if end - at < need:
                 self._need = need
                 break
-            if left <= 0:
+            if left <= 0 or (need > LARGE and not self._turns.is_for_large):
+                self._need = need
                 self._queued = True
-                self._turns.wait(self._take_turn)
+                self._turns.wait(self._take_turn, need)
                 break
             left -= need + PACKET_COST
             payload = unmask(data[at + size : at + need], mask)
@@ -486,7 +487,7 @@ class WebSocket(asyncio.Protocol):
                 del rest[:used]
                 if self._waiting is None and not self._queued and len(rest) >= self._need:
                     self._queued = True
-                    self._turns.wait(self._take_turn)
+                    self._turns.wait(self._take_turn, self._need)
         if self._paused and not self.over and not self.transport.is_closing():
             if len(self._rest) < self._need or not self._has_enough():
                 self._paused = False
