@@ -81,11 +81,14 @@ async def _paths(port: int) -> list[bytes]:
 async def _ask(port: int, *pieces: bytes) -> bytes:
     """What is answered to bytes that come in these pieces; the connection may stay open."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    reading = asyncio.ensure_future(reader.readuntil(b"\r\n\r\n"))
     try:
         for piece in pieces:
             writer.write(piece)
-            await asyncio.sleep(0.01)  # so that they are not read at once
-        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE)
+            await asyncio.wait({reading}, timeout=0.01)  # so that they are not read at once
+            if reading.done():  # what is sent after the server has hung up takes the answer away (RFC 9112, 9.6)
+                break
+        head = await asyncio.wait_for(reading, PATIENCE)
         size = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
         return head + await asyncio.wait_for(reader.readexactly(int(size[1]) if size else 0), PATIENCE)
     finally:
