@@ -105,7 +105,7 @@ def test_record_and_give_back_while_exchanged(arena, bait):
     arena.swap(path, bait)
     for number in arena.rounds(150, 1000):
         record = str(arena.undo / str(number))
-        arena.call(_undo.record, record, str(path))
+        arena.call(_undo.record, record, str(path), b"new")
         if os.path.exists(os.path.join(record, _undo.MANIFEST)):
             arena.call(_files.write_atomic, str(path), b"new %d\n" % number)
             arena.call(_undo_restore.restore, record)
@@ -120,7 +120,7 @@ def test_record_and_give_back_while_a_directory_is_exchanged(arena, depth):
     arena.swap(arena.home / ("app/conf" if depth == "conf" else "app"), "link", victim=arena.vault)
     for number in arena.rounds(150, 1000):
         record = str(arena.undo / str(number))
-        arena.call(_undo.record, record, str(path))
+        arena.call(_undo.record, record, str(path), b"new")
         if os.path.exists(os.path.join(record, _undo.MANIFEST)):
             arena.call(_undo_restore.restore, record)
     arena.judge(exchanges=1000)
@@ -210,7 +210,7 @@ def test_names_of_temporary_files_that_are_planted(arena):
     time.sleep(0.05)
     for number in range(60):
         record = str(arena.undo / str(number))
-        arena.call(_undo.record, record, str(path))
+        arena.call(_undo.record, record, str(path), b"new")
         arena.call(_files.write_atomic, str(path), b"new %d\n" % number)
         arena.call(_undo_restore.restore, record)
     arena.judge(done=1)
