@@ -243,12 +243,30 @@ static void caught_up(Conn *c, int more) {
   if (c->caught_up == missed && c->state == JOINING) is_ready(c);
 }
 
+static int ends_with(const char *text, int n, const char *end) {
+  int size = strlen(end);
+  return n >= size && !memcmp(text + n - size, end, size);
+}
+
+/* A page of what an old project had before: the last one ends with the revision from which on changes come alone. */
+static void take_page(Conn *c, const char *text, int n) {
+  static const char key[] = "\"revision\":";
+  for (int at = n - (int)sizeof key; at > 12; at--)
+    if (!memcmp(text + at, key, sizeof key - 1)) {
+      c->revision = atol(text + at + sizeof key - 1);
+      break;
+    }
+  if (ends_with(text, n, "\"more\":false}]")) is_ready(c);
+}
+
 static void joined(Conn *c, const char *text, int n) {
   if (tokens) {
     if (!memmem(text, n < 40 ? n : 40, "\"ok\":true", 9)) fail(5, "join: %.*s", n < 300 ? n : 300, text);
     take(text, n, "\"epoch\":\"", c->epoch);
     if (!storming) c->revision = strtol((char *)memmem(text, n, "\"revision\":", 11) + 11, 0, 10);
   }
+  if (!storming && tokens && ends_with(text, n, "\"more\":true}]"))
+    return; /* take_page goes on */
   if (!storming)
     is_ready(c);
   else if (missed == 0)
@@ -277,7 +295,6 @@ static void on_connected(Conn *c, const char *text, int n) {
 /* --- receiving ------------------------------------------------------------------------------------------ */
 
 static void count(Conn *c, const char *text, int n) {
-  if (tokens && n > 12 && !memcmp(text, "42[\"changes\"", 12)) return; /* what an old project had before */
   if (c->stamp_at + TAG_LEN > n || memcmp(text + c->stamp_at, TAG, TAG_LEN)) {
     const char *at = memmem(text, n < 400 ? n : 400, TAG, TAG_LEN);
     if (!at) return; /* not a message: who came and went */
@@ -323,6 +340,8 @@ static void on_text(Conn *c, const char *text, int n) {
     } else if (n > 2 && text[0] == '4' && text[1] == '2') {
       if (c->state == READY)
         count(c, text, n);
+      else if (tokens && !storming && n > 12 && !memcmp(text, "42[\"changes\"", 12))
+        take_page(c, text, n);
       else if (storming && memmem(text, n < 400 ? n : 400, TAG, TAG_LEN))
         caught_up(c, count_tags(text, n));
     }
