@@ -4,9 +4,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
-import platform
 import secrets
 import time
 from collections.abc import Mapping
@@ -28,7 +25,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import Plan
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import Plan
 from ansible_collections.collab.rtc.plugins.plugin_utils._report import json_file, show
 from ansible_collections.collab.rtc.plugins.plugin_utils._report import text as report_text
-from ansible_collections.collab.rtc.plugins.plugin_utils._run import course, steps, tags
+from ansible_collections.collab.rtc.plugins.plugin_utils._run import course, history, steps, tags
 
 BUNDLE = "rtc_bundle"
 QUESTION = "Apply this plan? Type yes to go on, anything else to leave all as it is: "
@@ -92,7 +89,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
             return {"changed": False, "failed": True, "errors": len(errors), "msg": failed}
         # The id is not in rtc_run_id: a rollback that is given none has to undo the latest run, not the one it is in.
         run = before.get("run") or task_vars.get("rtc_run_id") or new_run()
-        result.update(changed=False, errors=len(errors), run=run, run_user=name_user(), **_facts.to_dict(plan))
+        result.update(changed=False, errors=len(errors), run=run, run_user=history.name_user(), **_facts.to_dict(plan))
         if text and not shown:
             result["text"] = text
         return result
@@ -251,15 +248,6 @@ def plain(value: Any) -> Any:
         if isinstance(value, kind):
             return kind(value)
     return str(value)
-
-
-def name_user() -> str:
-    """Who runs this on which controller, for the undo records: ``anna@controller``."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a container's user id that has no name
-        user = str(os.getuid())
-    return f"{user}@{platform.node()}"
 
 
 def new_run() -> str:

@@ -35,7 +35,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         result: dict[str, Any] = super().run(tmp, task_vars)
         task_vars = task_vars or {}
         hostvars: HostVars = task_vars["hostvars"]
-        plan = outcome.find_plan(hostvars)
+        plan = course.find_plan(hostvars)
         if plan is None:
             raise AnsibleActionFail(self._explain_missing_plan(task_vars))
         applies = self._is_set("applies") and tags.is_chosen("apply", task_vars)

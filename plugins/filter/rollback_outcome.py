@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.collab.rtc.plugins.plugin_utils import _runs
+from ansible_collections.collab.rtc.plugins.plugin_utils._run import history
 
 DOCUMENTATION = r"""
 name: rollback_outcome
@@ -58,43 +58,13 @@ _value:
 """
 
 
-# The result of each task, and what it says where it failed.
-STEPS = {
-    "rollback_rtc": "does not restart",
-    "rollback_proxies": "does not reload",
-    "rollback_started": "does not start",
-    "rollback_applications": "does not restart",
-    "rollback_answers": "does not answer after its restart",
-}
-
-
 def collect(hostvars: Mapping[str, Any], hosts: Sequence[str], run: Mapping[str, Any]) -> dict[str, list[str]]:
     """What RETURN documents."""
-    outcomes = {host: _runs.Outcome("its runs are not known: " + why) for host, why in run["unread"].items()}
-    for host in run["hosts"]:
-        values = hostvars[host]
-        undone = values.get("rollback_undone") or {}
-        if "paths" in undone:
-            error = "; ".join(_find_failures(values))
-        else:
-            error = str(undone.get("msg") or "it did not answer")
-        outcomes[host] = _runs.Outcome(error, undone, values.get("rollback_services") or {})
-    ordered = {host: outcomes[host] for host in hosts if host in outcomes}
+    outcomes = history.collect_outcomes(hostvars, hosts, run)
     return {
-        "lines": _runs.render_outcomes(ordered),
-        "failed": [host for host, outcome in ordered.items() if outcome.error],
+        "lines": history.render_outcomes(outcomes),
+        "failed": [host for host, outcome in outcomes.items() if outcome.error],
     }
-
-
-def _find_failures(values: Mapping[str, Any]) -> Iterator[str]:
-    """What went wrong with services, from the results of the tasks."""
-    for name, words in STEPS.items():
-        result = values.get(name) or {}
-        for one in result.get("results") or [result]:
-            if one.get("failed") or one.get("unreachable"):
-                item = one.get("item", "")
-                what = (item.get("service") or item.get("item")) if isinstance(item, Mapping) else item
-                yield f"{what} {words}: {one.get('msg') or 'no reason given'}"
 
 
 class FilterModule:

@@ -11,7 +11,7 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
-from ansible_collections.collab.rtc.plugins.plugin_utils import _runs
+from ansible_collections.collab.rtc.plugins.plugin_utils._run import history, steps
 
 DOCUMENTATION = r"""
 name: run_to_undo
@@ -54,6 +54,9 @@ _value:
       description: The hosts on which it is to be undone.
       type: list
       elements: str
+    by:
+      description: Who asks, and on which controller; for the undo records.
+      type: str
     unread:
       description: Host to the reason why its runs are not known.
       type: dict
@@ -71,24 +74,24 @@ _value:
 def choose_run(hostvars: Mapping[str, Any], hosts: Sequence[str], run: str = "latest") -> dict[str, Any]:
     """What RETURN documents. Raises AnsibleFilterError where no host knows the run."""
     found = {host: hostvars[host].get("rtc_runs") or {} for host in hosts}
-    unread = {host: _explain(result) for host, result in found.items() if "runs" not in result}
-    runs = _runs.merge_runs({host: result["runs"] for host, result in found.items() if "runs" in result})
+    causes = {
+        host: steps.describe_failure(result, "")["cause"] for host, result in found.items() if "runs" not in result
+    }
+    unread = {host: " ".join(cause.split()) for host, cause in causes.items()}
+    runs = history.merge_runs({host: result["runs"] for host, result in found.items() if "runs" in result})
     try:
-        chosen = _runs.find_run(runs, run, list(unread))
+        chosen = history.find_run(runs, run, list(unread))
     except RtcError as error:
         raise AnsibleFilterError(str(error)) from None
     due = [host for host in chosen.hosts if host not in chosen.undone] if chosen else []
     return {
         "id": chosen.id if chosen else "",
         "hosts": due,
+        "by": history.name_user(),
         "unread": unread,
-        "lines": _runs.render_rollback(chosen, list(found), unread),
-        "runs": _runs.render_runs(runs, unread),
+        "lines": history.render_rollback(chosen, list(found), unread),
+        "runs": history.render_runs(runs, unread),
     }
-
-
-def _explain(result: Mapping[str, Any]) -> str:
-    return " ".join(str(result.get("msg") or "it was not asked").split())
 
 
 class FilterModule:

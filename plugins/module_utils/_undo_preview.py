@@ -12,6 +12,7 @@ import stat
 from typing import Any, NamedTuple, Sequence
 
 from ansible_collections.collab.rtc.plugins.module_utils import _files, _undo_restore
+from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._place import Place
 
 _LARGEST = 256 * 1024  # bytes of a file that is shown
@@ -36,26 +37,28 @@ class Change(NamedTuple):
         return not self.copy and not self.target
 
 
-def find_changes(directories: Sequence[str]) -> list[Change]:
+def find_changes(directories: Sequence[str], refused: list[RtcError]) -> list[Change]:
     """What undoing these records changes in the end.
 
     :param directories: of the records, newest first.
-    :raises RtcError: a record cannot be undone, or a path must not be touched any more.
+    :param refused: gets an error for each path that must not be touched any more; the others go on.
+    :raises RtcError: a record cannot be undone at all.
     """
-    newest: dict[str, bool] = {}
+    newest: dict[str, tuple[str, dict[str, Any]]] = {}
     oldest: dict[str, tuple[str, dict[str, Any]]] = {}
     for directory in directories:
         for entry in reversed(_undo_restore.require_whole(directory)):
-            path = entry["path"]
-            if path not in newest:
-                newest[path] = _undo_restore.is_edited(directory, entry)
-            oldest[path] = directory, entry
-    return [
-        Change(path, os.path.join(directory, entry["copy"]) if "copy" in entry else "", entry.get("target", ""), edited)
-        for path, edited in newest.items()
-        for directory, entry in [oldest[path]]
-        if _undo_restore.differs(directory, entry)
-    ]
+            newest.setdefault(entry["path"], (directory, entry))
+            oldest[entry["path"]] = directory, entry
+    changes = []
+    for path, (directory, entry) in oldest.items():
+        try:
+            if _undo_restore.differs(directory, entry):
+                copy = os.path.join(directory, entry["copy"]) if "copy" in entry else ""
+                changes.append(Change(path, copy, entry.get("target", ""), _undo_restore.is_edited(*newest[path])))
+        except RtcError as exc:
+            refused.append(exc)
+    return changes
 
 
 def make_diff(change: Change) -> dict[str, str]:

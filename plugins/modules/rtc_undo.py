@@ -107,23 +107,20 @@ def list_newer(path: str, run: str) -> list[str]:
     return [name for name in newer if not _undo.is_undone(os.path.join(path, name))]
 
 
-def undo(directories: list[str], user: str, notes: list[str]) -> list[_undo_restore.Edited]:
+def undo(directories: list[str], user: str, notes: list[str], refused: list[RtcError]) -> list[_undo_restore.Edited]:
     """Undo the records in this order, and mark them; returns the files that others had changed.
 
     :param notes: gets what is worth knowing.
-    :raises RtcError: some paths must not be touched any more; everything else was given back. A record with such a
-        path is not marked.
+    :param refused: gets what must not be touched any more. A record with such a path is not marked; everything else of
+        it was given back.
     """
     edited: list[_undo_restore.Edited] = []
-    refused = []
     for directory in directories:
         try:
             edited += _undo_restore.restore(directory, notes).edited
             _undo_restore.mark_undone(directory, user)
         except RtcError as exc:
             refused.append(exc)
-    if refused:
-        raise RtcError(" ".join(exc.message for exc in refused), refused[0].remedy)
     return edited
 
 
@@ -136,19 +133,27 @@ def run_module(module: AnsibleModule) -> dict[str, Any]:
         return {"changed": False, "run": "", "runs": [], "paths": [], "removed": [], "edited": []}
     runs = list_newer(path, run)
     directories = [os.path.join(path, name) for name in runs]
-    changes = _undo_preview.find_changes(directories)
-    result: dict[str, Any] = {"changed": bool(runs), "run": run, "runs": runs}
+    refused: list[RtcError] = []
+    changes = _undo_preview.find_changes(directories, refused)
+    result: dict[str, Any] = {
+        "changed": bool(runs),
+        "run": run,
+        "runs": runs,
+        "paths": [change.path for change in changes],
+        "removed": [change.path for change in changes if change.removes],
+        "edited": [{"path": change.path, "copy": ""} for change in changes if change.edited],
+    }
     if module._diff:
         result["diff"] = [_undo_preview.make_diff(change) for change in changes]
-    if module.check_mode:
-        edited = [{"path": change.path, "copy": ""} for change in changes if change.edited]
-    else:
+    if not module.check_mode:
         notes: list[str] = []
-        edited = [item._asdict() for item in undo(directories, module.params["undo_user"], notes)]
+        refused.clear()
+        result["edited"] = [item._asdict() for item in undo(directories, module.params["undo_user"], notes, refused)]
         for note in dict.fromkeys(notes):
             module.warn(note)
-    removed = [change.path for change in changes if change.removes]
-    return {**result, "paths": [change.path for change in changes], "removed": removed, "edited": edited}
+    if refused:  # with the paths: whoever reads what was given back has to be found all the same
+        result["msg"] = str(RtcError(" ".join(exc.message for exc in refused), refused[0].remedy))
+    return result
 
 
 def main() -> None:
@@ -162,9 +167,12 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        module.exit_json(**run_module(module))
+        result = run_module(module)
     except (RtcError, OSError) as exc:
         module.fail_json(msg=str(exc))
+    if "msg" in result:
+        module.fail_json(**result)
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ CONTROLLER_LAYERS = [
     {"_inventory"},
     {"_plan"},
     {"_run"},
-    {"_findings", "_report", "_release", "_runs"},
+    {"_findings", "_report", "_release"},
 ]
 # What each kind of plugin may import from.
 KINDS = {

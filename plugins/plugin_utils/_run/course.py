@@ -30,6 +30,17 @@ PARTS = ("connectors", "trust", "trust_options", "rtc", "vhosts", "restarts")  #
 HostVars = Mapping[str, Mapping[str, Any]]  # inventory name -> variables and facts
 
 
+def find_plan(hostvars: HostVars) -> Mapping[str, Any] | None:
+    """The plan that a host registered; the same on all hosts."""
+    plans = (hostvars[host].get(PLAN) or {} for host in hostvars)
+    return next((plan for plan in plans if "sites" in plan), None)
+
+
+def list_accepted(plan: Mapping[str, Any]) -> set[str]:
+    """Hosts of which the inventory accepts that they were not seen."""
+    return {item["host"] for item in plan["findings"] if item["id"] == NOT_SEEN and item["muted"]}
+
+
 def stop_sites(plan: Plan, plan_input: PlanInput) -> dict[str, str]:
     """The sites that are left alone from the start, with the reason: their plan has an error, or is a guess."""
     stopped: dict[str, str] = {}
@@ -100,8 +111,7 @@ def find_stopped(plan: Mapping[str, Any], hostvars: HostVars) -> dict[str, str]:
 def _list_siteless(plan: Mapping[str, Any], hostvars: HostVars, failures: Iterable[str]) -> set[str]:
     """Hosts that failed and belong to no site that is known: each stands for one."""
     known = {host for site in plan["sites"] for host in (*site["nodes"], site["proxy_host"])}
-    muted = {item["host"] for item in plan["findings"] if item["id"] == NOT_SEEN and item["muted"]}
-    return {*failures, *find_unseen(hostvars)} - known - muted
+    return {*failures, *find_unseen(hostvars)} - known - list_accepted(plan)
 
 
 def _is_begun(site: Mapping[str, Any], hostvars: HostVars) -> bool:
@@ -146,7 +156,7 @@ def choose_hosts(stage: str, groups: Mapping[str, Iterable[str]], hostvars: Host
         hosts = applications
     elif stage == "none":
         return NOBODY
-    plan = next((hostvars[host][PLAN] for host in hostvars if "sites" in (hostvars[host].get(PLAN) or {})), None)
+    plan = find_plan(hostvars)
     if stage == "nobody":  # the play that stops a run which has no host of ours
         looked = plan is not None or any(hostvars[host].get(steps.DETECTED) for host in hosts if host in hostvars)
         return NOBODY if looked else ["all", "localhost"]

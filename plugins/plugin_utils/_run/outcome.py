@@ -28,18 +28,12 @@ class Outcome:
     run: str = ""  # id of the run
 
 
-def find_plan(hostvars: HostVars) -> Mapping[str, Any] | None:
-    """The plan that a host registered; the same on all hosts."""
-    plans = (hostvars[host].get(course.PLAN) or {} for host in hostvars)
-    return next((plan for plan in plans if "sites" in plan), None)
-
-
 def collect(plan: Mapping[str, Any], hostvars: HostVars, applies: bool) -> Outcome:
     """What came of the run.
 
     :param applies: whether the run was to change something: then a site that is stopped was not applied.
     """
-    muted = {item["host"] for item in plan["findings"] if item["id"] == course.NOT_SEEN and item["muted"]}
+    muted = course.list_accepted(plan)
     unseen = {host: failure for host, failure in course.find_unseen(hostvars).items() if host not in muted}
     changes = {host: steps.find_changes(hostvars[host]) for host in hostvars}
     return Outcome(

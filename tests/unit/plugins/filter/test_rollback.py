@@ -106,6 +106,7 @@ def test_the_outcome_names_all_that_was_done_and_what_failed():
     ("values", "failed"),
     [
         ({}, []),
+        ({"rollback_undone": {**UNDONE, "failed": True, "msg": "a link"}}, ["wiki1"]),
         ({"rollback_answers": {"results": [{"item": {"service": "confluence"}, "failed": True}]}}, ["wiki1"]),
         ({"rollback_answers": {"skipped": True}}, []),
         ({"rollback_proxies": {"results": []}}, []),

@@ -127,7 +127,7 @@ def test_a_removal_that_was_meant(tmp_path):
 
 
 def preview(file, *runs):
-    return _undo_preview.find_changes([str(file.parent / run) for run in runs])
+    return _undo_preview.find_changes([str(file.parent / run) for run in runs], [])
 
 
 def test_the_preview_says_the_end_of_several_runs(file):

@@ -83,8 +83,12 @@ def test_a_run_that_could_not_be_undone_whole_is_not_marked(run_module, host):
     file.unlink()
     file.mkdir()
     (file / "somebody's").write_text("")
-    assert run_module("rtc_undo", {"path": str(records)})["failed"]
-    assert not _undo.is_undone(str(records / NEW))
+    other = records.parent / "other"
+    _undo.record(str(records / NEW), str(other), b"made")
+    other.write_bytes(b"made")
+    result = run_module("rtc_undo", {"path": str(records)})
+    assert result["failed"] and not _undo.is_undone(str(records / NEW))
+    assert not other.exists() and str(other) in result["paths"], "the rest is given back, and named for who reads it"
 
 
 def test_without_any_record_there_is_nothing_to_do(run_module, tmp_path):

@@ -2,16 +2,30 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The runs of the collection over the fleet: what the undo records of all hosts say together."""
+"""Runs that were made, over the fleet: what the undo records of all hosts say, and what undoing one did."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import getpass
+import os
+import platform
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.plugin_utils._run import steps
+from ansible_collections.collab.rtc.plugins.plugin_utils._run.course import HostVars
+
+# What a rollback registers of each of its steps with services, and what it says where one failed.
+SERVICE_STEPS = {
+    "rollback_rtc": "does not restart",
+    "rollback_proxies": "does not reload",
+    "rollback_started": "does not start",
+    "rollback_applications": "does not restart",
+    "rollback_answers": "does not answer after its restart",
+}
 
 
 @dataclass
@@ -44,6 +58,15 @@ class Outcome:
     error: str = ""
     undone: Mapping[str, Any] = field(default_factory=dict)
     services: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+def name_user() -> str:
+    """Who runs this on which controller, for the undo records: ``anna@controller``."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user id that has no name
+        user = str(os.getuid())
+    return f"{user}@{platform.node()}"
 
 
 def merge_runs(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Run]:
@@ -110,6 +133,31 @@ def render_rollback(run: Run | None, hosts: Sequence[str], unreachable: Mapping[
             elif host not in unreachable:
                 lines.append(f"    {host}: nothing to do")
     return lines + [f"    {host}: NOT UNDONE: {why}" for host, why in unreachable.items()]
+
+
+def collect_outcomes(hostvars: HostVars, hosts: Sequence[str], run: Mapping[str, Any]) -> dict[str, Outcome]:
+    """What a rollback did, by host, in the order of ``hosts``.
+
+    :param run: what the filter ``run_to_undo`` returned.
+    """
+    outcomes = {host: Outcome("its runs are not known: " + why) for host, why in run["unread"].items()}
+    for host in run["hosts"]:
+        values = hostvars[host]
+        undone = values.get("rollback_undone") or {}
+        errors = [steps.describe_failure(undone, "")["cause"]] if steps.is_bad(undone) or "paths" not in undone else []
+        errors += _find_failures(values)
+        outcomes[host] = Outcome("; ".join(errors), undone, values.get("rollback_services") or {})
+    return {host: outcomes[host] for host in hosts if host in outcomes}
+
+
+def _find_failures(values: Mapping[str, Any]) -> Iterator[str]:
+    for name, words in SERVICE_STEPS.items():
+        result = values.get(name) or {}
+        for one in result.get("results") or [result]:
+            if steps.is_bad(one):
+                item = one.get("item", "")
+                what = (item.get("service") or item.get("item")) if isinstance(item, Mapping) else item
+                yield f"{what} {words}: {steps.describe_failure(one, name)['cause']}".strip()
 
 
 def render_outcomes(outcomes: Mapping[str, Outcome]) -> list[str]:
