@@ -206,12 +206,6 @@ def make_temporary_name(name: str) -> str:
     return f".{name[:40]}.{os.urandom(8).hex()}.new"
 
 
-def sync_directory(directory: str) -> None:
-    """Make a rename in a directory durable; file systems that cannot are left alone."""
-    with contextlib.suppress(FileError), Place(os.path.join(directory, ".x"), follow=False) as place:
-        place.sync()
-
-
 def _read(place: Place, handle: int, info: os.stat_result, limit: int) -> bytes:
     pieces, size = [], 0
     while info.st_size <= limit and size <= limit:

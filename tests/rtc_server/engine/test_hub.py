@@ -54,6 +54,7 @@ step = st.one_of(
     st.tuples(st.just("leave"), who, st.sampled_from(NAMES)),
     st.tuples(st.just("send"), who),
     st.tuples(st.just("deliver and leave"), who),
+    st.tuples(st.just("deliver"), who),
     st.tuples(st.just("publish"), st.sampled_from(NAMES), st.none() | who),
 )
 turns = st.lists(st.lists(step, min_size=1, max_size=14), min_size=1, max_size=20)
@@ -95,6 +96,9 @@ async def _run(kinds: list[tuple[int, bool]], schedule: Any) -> None:
                 members[rest[0]].want.append(text)
             elif what == "deliver and leave":
                 hub.deliver_and_leave(members[rest[0]])
+                delivered_alone.add(rest[0])
+            elif what == "deliver":
+                hub.deliver_to(members[rest[0]])
                 delivered_alone.add(rest[0])
             elif what == "publish" and rest[0] in index:
                 skip = None if rest[1] is None else members[rest[1]]

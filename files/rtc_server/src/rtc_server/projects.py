@@ -53,8 +53,6 @@ class Projects:
         self._loading: dict[str, asyncio.Future[Project]] = {}
         self._outdated: set[str] = set()  # are being loaded, and what was read of them may be too old
         self._unannounced: dict[Project, None] = {}
-        self.delivered = 0
-        self.resyncs = 0
 
     # --- loading ------------------------------------------------------------------------------
 
@@ -266,7 +264,6 @@ class Projects:
                     self._resync(project, outcome)
                 else:
                     text = project.add_committed(request, outcome.revision, outcome.time)
-                    self.delivered += 1
                     if project.room.members:
                         publish(project.room, prepare(f'["change",{text}]'))
                 if number is not None:
@@ -291,7 +288,6 @@ class Projects:
             return
         logger.warning("project: revision %d was refused, but is kept: it is delivered now", outcome.revision)
         text = project.add_committed(request, outcome.revision, outcome.time)
-        self.delivered += 1
         if project.room.members:
             self._namespace.hub.publish(project.room, self._namespace.prepare(f'["change",{text}]'))
 
@@ -299,7 +295,6 @@ class Projects:
         """The journal holds changes that were never delivered (a commit that failed half-way, another
         writer). So its members are sent away, and catch up from the journal when they come back."""
         logger.warning("project: revision %d follows %d: members catch up", outcome.revision, project.revision)
-        self.resyncs += 1
         if self.loaded.get(project.name) is project:
             del self.loaded[project.name]
         for member in list(project.members.values()):

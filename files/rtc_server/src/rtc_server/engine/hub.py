@@ -196,8 +196,10 @@ class Hub:
         self._write_all_of(recipient)
 
     def deliver_to(self, recipient: Recipient) -> None:
-        """Write what is queued for the recipient now."""
-        self._write_all_of(recipient)
+        """Write what is queued for the recipient now; not where one of its rooms has something for it, too, which is
+        to keep its order."""
+        if not any(room.messages for room in recipient.rooms):
+            self._write_all_of(recipient)
 
     def _write_all_of(self, recipient: Recipient) -> None:
         """Write a recipient's own messages and those of its rooms."""

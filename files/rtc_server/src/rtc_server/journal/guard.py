@@ -39,12 +39,6 @@ class Guard:
             logger.warning("there is space on the disk again: changes are taken")
         return space.is_short
 
-    def may_write_ahead(self, size: int, unflushed: int, unchecked: int) -> bool:
-        """Whether there is space for what is not needed yet."""
-        if self.space.reserve:
-            self.space.look(size, COPIES * unflushed + unchecked)
-        return not self.space.is_scarce
-
     def refuse_for_space(self, batch: Iterable[Submission | Compact]) -> list[Outcome]:
         """The outcomes of requests for which there is no space."""
         message = "the server's disk is nearly full, so changes cannot be kept at present; try again"

@@ -83,11 +83,6 @@ class Wal:
         return self._offset
 
     @property
-    def growth(self) -> int:
-        """Bytes that :meth:`preallocate` writes at once."""
-        return _GROWTH
-
-    @property
     def last_number(self) -> int:
         """Number of the last batch that was written whole."""
         return self._number
