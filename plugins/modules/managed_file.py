@@ -81,14 +81,13 @@ paths:
 
 import os
 import re
-import ssl
 from typing import Any
 
-from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree, _memory_file, _undo, _undo_prune
+from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree, _undo, _undo_prune
 from ansible_collections.collab.rtc.plugins.module_utils._argspec import WRITING
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._quiet_module import QuietModule
-from ansible_collections.collab.rtc.plugins.module_utils._x509 import certificate
+from ansible_collections.collab.rtc.plugins.module_utils._x509 import certificate, pair
 
 KEY = re.compile(r"^-----BEGIN (\w+ )?PRIVATE KEY-----\s[\s\S]+^-----END (\w+ )?PRIVATE KEY-----", re.MULTILINE)
 
@@ -104,27 +103,12 @@ def check_all(items: list[dict[str, Any]]) -> None:
         if item["holds"] in ("certificate", "authority"):
             certificate.parse_pem(text, f"The text for {path}")
             key = keys.get(os.path.dirname(path)) if item["holds"] == "certificate" else None
-            if key and KEY.search(key["content"]):
-                check_pair(text, key["content"], path, key["path"])
+            fault = key and KEY.search(key["content"]) and pair.find_fault(text.encode(), key["content"].encode(), True)
+            if key and fault:  # whether a key is too weak is for the proxy to say
+                words = "do not belong together" if fault == pair.MISMATCH else f"cannot be used: OpenSSL says {fault}"
+                raise RtcError(f"The texts for {path} and {key['path']} {words}.", "Nothing was written.")
         elif item["holds"] == "private_key" and not KEY.search(text):
             raise RtcError(f"The text for {path} is no private key in PEM form.", "Give it without a pass phrase.")
-
-
-def check_pair(chain: str, key: str, chain_path: str, key_path: str) -> None:
-    """Load key and chain as a TLS server does.
-
-    :raises RtcError: they do not belong together, or OpenSSL cannot use them.
-    """
-    try:
-        with _memory_file.hold(f"{key}\n{chain}".encode()) as handle:  # OpenSSL wants a path
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.set_ciphers("DEFAULT:@SECLEVEL=0")  # whether a key is too weak is for the proxy to say
-            # A password that is empty: OpenSSL must not ask at a terminal for that of an encrypted key.
-            context.load_cert_chain(_memory_file.path_of(handle), password="")
-    except (ssl.SSLError, ValueError) as exc:
-        reason = getattr(exc, "reason", "") or str(exc)
-        words = "do not belong together" if "MISMATCH" in reason else f"cannot be used: OpenSSL says {reason}"
-        raise RtcError(f"The texts for {chain_path} and {key_path} {words}.", "Nothing was written.") from exc
 
 
 def differs(item: dict[str, Any]) -> bool:

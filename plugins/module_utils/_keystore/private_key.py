@@ -11,11 +11,10 @@ import binascii
 import hashlib
 import re
 import secrets
-import ssl
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ansible_collections.collab.rtc.plugins.module_utils import _files, _memory_file
+from ansible_collections.collab.rtc.plugins.module_utils import _files
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import ciphers, jks, pbe, pkcs12, reader
 from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import (
@@ -24,7 +23,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import 
     UnsupportedKeyStoreError,
     WrongPasswordError,
 )
-from ansible_collections.collab.rtc.plugins.module_utils._x509 import asn1
+from ansible_collections.collab.rtc.plugins.module_utils._x509 import asn1, pair
 from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate import (
     Certificate,
     parse_certificates,
@@ -89,15 +88,11 @@ def check_pair(material: KeyMaterial, name: str) -> None:
 
     :raises UnusableKeyError: they do not fit together, or OpenSSL cannot use them.
     """
-    try:
-        with _memory_file.hold((material.key + material.chain_pem()).encode("ascii")) as handle:  # OpenSSL wants a path
-            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(_memory_file.path_of(handle))
-    except ssl.SSLError as exc:
-        reason = exc.reason or str(exc)
-        words = (
-            "the key and the certificate do not belong together" if "MISMATCH" in reason else f"OpenSSL says {reason}"
-        )
-        raise UnusableKeyError(f"{name}: {words}.", "Check what server.xml names.") from exc
+    fault = pair.find_fault(material.chain_pem().encode("ascii"), material.key.encode("ascii"))
+    if fault:
+        same = fault == pair.MISMATCH
+        words = "the key and the certificate do not belong together" if same else f"OpenSSL says {fault}"
+        raise UnusableKeyError(f"{name}: {words}.", "Check what server.xml names.")
 
 
 def _read_store(source: KeySource, keytool: Keytool | None) -> KeyMaterial:

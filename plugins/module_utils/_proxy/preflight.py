@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import errno
 import os
-import ssl
 
-from ansible_collections.collab.rtc.plugins.module_utils import _files, _memory_file
+from ansible_collections.collab.rtc.plugins.module_utils import _files
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Listener, Proxy
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import control, daemon
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Backend, DesiredLayout, ProxyError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.listens import is_wildcard
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
-from ansible_collections.collab.rtc.plugins.module_utils._x509 import server_certificate
+from ansible_collections.collab.rtc.plugins.module_utils._x509 import pair, server_certificate
 from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate import parse_certificates
 
 
@@ -59,24 +58,19 @@ def check_authorities(vhost: VhostPlan) -> None:
 
 
 def _check_pair(vhost: VhostPlan, certificate: bytes, key: bytes) -> None:
-    def refuse() -> str:
+    fault = pair.find_fault(certificate, key)
+    if fault == pair.ENCRYPTED:
         raise ProxyError(f"The key {vhost.key} is encrypted with a pass phrase.", "Store it without one, mode 0600.")
-
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        with _memory_file.hold(certificate) as first, _memory_file.hold(key) as second:  # OpenSSL wants paths
-            context.load_cert_chain(_memory_file.path_of(first), _memory_file.path_of(second), refuse)
-    except ssl.SSLError as exc:
-        if exc.reason == "KEY_VALUES_MISMATCH":
-            raise ProxyError(
-                f"The key {vhost.key} is not that of the certificate {vhost.certificate}.",
-                "Give the key that the certificate was requested with; "
-                "the leaf must be the first certificate in its file.",
-            ) from exc
+    if fault == pair.MISMATCH:
         raise ProxyError(
-            f"{vhost.certificate} and {vhost.key} cannot be used: {exc.reason or exc}.",
+            f"The key {vhost.key} is not that of the certificate {vhost.certificate}.",
+            "Give the key that the certificate was requested with; the leaf must be the first certificate in its file.",
+        )
+    if fault:
+        raise ProxyError(
+            f"{vhost.certificate} and {vhost.key} cannot be used: {fault}.",
             "Both must be PEM: the certificate with its chain, leaf first, and the key without a pass phrase.",
-        ) from exc
+        )
 
 
 def check_ports(backend: Backend, desired: DesiredLayout, current: Proxy, master: int) -> None:
