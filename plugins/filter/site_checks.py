@@ -70,6 +70,7 @@ NAMES = {
     "from_host": ["RTC answers the application host, trusted by the JRE"],
     "from_controller": ["RTC answers outside: polling, WebSocket, upgrade"],
     "session": ["Two clients share one project, before and after a reconnect"],
+    "answer": ["The application answers at its address"],
     "request": ["The application sees the address that users see"],
     "fetch": ["The application's JVM trusts its own address", "The application's JVM trusts the RTC address"],
 }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: application_check
-short_description: Ask a page of the application for what it sees, and compare
+short_description: See that the application answers, or compare what it sees
 version_added: 0.1.0
 description:
   - Fetches an address that answers with a JSON object, and compares members of it with what is expected.
@@ -38,8 +38,10 @@ options:
     description:
       - Members of the answer and their values. Others are not looked at.
       - A text may stand for a number or a boolean, such as V('443').
+      - Where it is empty, any page of an application will do, or a redirection to one, such as a login. The default
+        page of a web server will not, nor a redirection to the same name by another protocol or port.
     type: dict
-    required: true
+    default: {}
 seealso:
   - module: collab.rtc.rtc_probe
 author:
@@ -47,6 +49,10 @@ author:
 """
 
 EXAMPLES = r"""
+- name: See that the application answers
+  collab.rtc.application_check:
+    url: https://wiki.example.com/confluence/
+
 - name: See how the application sees a request
   collab.rtc.application_check:
     url: https://wiki.example.com/confluence/request.jsp
@@ -102,8 +108,8 @@ failed_step:
 code:
   description:
     - Kind of the first failure, for programs; empty when there is none.
-    - Beside those of M(collab.rtc.rtc_probe) there are C(not_json), C(mismatch) for other values than expected, and
-      C(java) for an error of the application's JVM that is of no known kind.
+    - Beside those of M(collab.rtc.rtc_probe) there are C(not_json), C(default_page), C(mismatch) for other values than
+      expected, and C(java) for an error of the application's JVM that is of no known kind.
   returned: always
   type: str
 cause:
@@ -156,7 +162,7 @@ def main() -> None:
         argument_spec={
             **check_module.CHECKING,
             "query": {"type": "dict", "default": {}},
-            "expect": {"type": "dict", "required": True},
+            "expect": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )

@@ -10,7 +10,7 @@ import json
 import ssl
 from dataclasses import dataclass, field
 from typing import Any, Mapping
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from ansible_collections.collab.rtc.plugins.module_utils._verify import trust
 from ansible_collections.collab.rtc.plugins.module_utils._verify.client import http_errors
@@ -43,6 +43,20 @@ _STATUS = {
     ),
 }
 
+_NO_APPLICATION = (
+    "The default page of the web server answers, and not the application: no virtual host has this name.",
+    "Write the application's virtual host (rtc_manage_application_vhost), or correct the name of the present one.",
+)
+# Words of the pages that nginx, Apache httpd (Debian, RHEL) and Tomcat bring.
+_DEFAULT_PAGES = (
+    "Welcome to nginx",
+    "Apache2 Debian Default Page",
+    "<h1>It works!</h1>",
+    "HTTP Server Test Page",
+    "Test Page for the",
+    "you've successfully installed Tomcat",
+)
+
 
 @dataclass
 class ApplicationCheckOptions:
@@ -72,7 +86,10 @@ def check(options: ApplicationCheckOptions) -> dict[str, Any]:
         with checks.step("request") as step:
             answer = http.request("GET", _build_target(endpoint, options.query), {"Accept": "application/json"})
             found["status"] = answer.status
-            found["got"] = _read_json(endpoint.place, answer)
+            if options.expect:
+                found["got"] = _read_json(endpoint.place, answer)
+            else:
+                _check_page(endpoint, answer)
             step.detail = f"{answer.status}, {len(answer.body)} bytes"
         with checks.step("values") as step:
             found["mismatches"] = compare(found["got"], options.expect)
@@ -92,6 +109,30 @@ def _build_target(endpoint: Endpoint, query: Mapping[str, Any]) -> str:
     return endpoint.path + (f"?{joined}" if joined else "")
 
 
+def _check_page(endpoint: Endpoint, answer: Response) -> None:
+    """Whether a page, or the way to one, comes from an application that has this address.
+
+    :raises CheckError: an error, the default page of a proxy, or a redirection to the same name by another protocol or
+        port. One to another name may be a login's.
+    """
+    text = answer.body[:4096].decode("utf-8", "replace")
+    seen = http_errors.answer(endpoint.place, answer.status, answer.headers, answer.body).message
+    if 200 <= answer.status < 300:
+        if any(words in text for words in _DEFAULT_PAGES):
+            raise CheckError("default_page", seen, *_NO_APPLICATION)
+    elif 300 <= answer.status < 400:
+        location = answer.headers.get("location", "")
+        try:
+            target = urlsplit(location)
+            port = target.port or {"http": 80, "https": 443}.get(target.scheme, 0)
+        except ValueError:
+            target, port = urlsplit(""), 0
+        if target.hostname == endpoint.host.lower() and (target.scheme, port) != (endpoint.scheme, endpoint.port):
+            raise CheckError("redirected", f"{seen} It points to {location}.", *_STATUS["redirected"])
+    elif answer.status != 401:  # a login stands before the application, which is no fault
+        raise _explain_status(endpoint.place, answer)
+
+
 def _read_json(place: str, answer: Response) -> dict[str, Any]:
     if answer.status == 200:
         try:
@@ -106,9 +147,13 @@ def _read_json(place: str, answer: Response) -> dict[str, Any]:
             "A page came back instead of data: a login, set-up, or another application or virtual host.",
             "Open the address in a browser, and check which virtual host and which upstream answer.",
         )
+    raise _explain_status(place, answer)
+
+
+def _explain_status(place: str, answer: Response) -> CheckError:
     failed = http_errors.answer(place, answer.status, answer.headers, answer.body)
     cause, remedy = _STATUS.get(failed.code, (failed.cause, failed.remedy))
-    raise CheckError(failed.code, failed.message, cause, remedy)
+    return CheckError(failed.code, failed.message, cause, remedy)
 
 
 def compare(got: Mapping[str, Any], expect: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -26,12 +26,13 @@ def checks(**results: dict) -> list[dict]:
 
 def test_all_checks_in_the_order_of_the_report():
     found = checks(
-        fetch={"results": [GOOD, BAD]}, session=GOOD, from_controller=GOOD, request=GOOD, from_host=GOOD
+        fetch={"results": [GOOD, BAD]}, session=GOOD, answer=GOOD, from_controller=GOOD, request=GOOD, from_host=GOOD
     )  # fmt: skip
     assert [(check["name"], check["where"], check["ok"]) for check in found] == [
         ("RTC answers the application host, trusted by the JRE", "wiki1", True),
         ("RTC answers outside: polling, WebSocket, upgrade", "controller", True),
         ("Two clients share one project, before and after a reconnect", "controller", True),
+        ("The application answers at its address", "controller", True),
         ("The application sees the address that users see", "controller", True),
         ("The application's JVM trusts its own address", "wiki1", True),
         ("The application's JVM trusts the RTC address", "wiki1", False),

@@ -142,6 +142,42 @@ def test_answer_that_is_no_data(run_module, reply, code):
     assert "RTC" not in result["cause"] + result["remedy"]
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [
+        http("200 OK", b"<html>Dashboard</html>", "text/html"),
+        http("302 Found", b"", "text/plain", "Location: /confluence/login.action"),
+        http("302 Found", b"", "text/plain", "Location: https://login.example.com/sso"),
+        http("303 See Other", b"", "text/plain", "Location: http://[broken"),
+        http("401 Unauthorized"),
+    ],
+)
+def test_an_application_answers(run_module, reply):
+    result = ask(run_module, reply, {})
+    assert result["ok"], result
+
+
+@pytest.mark.parametrize(
+    ("reply", "code"),
+    [
+        (http("200 OK", b"<title>Welcome to nginx!</title>", "text/html"), "default_page"),
+        (http("200 OK", b"<title>Apache2 Debian Default Page: It works</title>", "text/html"), "default_page"),
+        (http("200 OK", b"<title>HTTP Server Test Page powered by Rocky Linux</title>", "text/html"), "default_page"),
+        (http("302 Found", b"", "text/plain", f"Location: http://{NAME}:8090/login"), "redirected"),
+        (http("301 Moved Permanently", b"", "text/plain", f"Location: https://{NAME.upper()}/"), "redirected"),
+        (http("404 Not Found", b"<h1>404</h1>", "text/html"), "not_found"),
+        (http("502 Bad Gateway"), "upstream_down"),
+        (http("504 Gateway Timeout"), "upstream_timeout"),
+        (http("500 Internal Server Error"), "server_error"),
+        (b"", "closed"),
+    ],
+)
+def test_something_else_answers(run_module, reply, code):
+    result = ask(run_module, reply, {})
+    assert failed(result) == ("request", code)
+    assert "RTC port" not in result["cause"] + result["remedy"]
+
+
 def test_fails_only_when_asked(run_module):
     args = {"url": f"http://{NAME}:{servers.unused_port()}/", "connect_to": "127.0.0.1", "expect": {"ok": True}}
     assert "failed" not in run_module("application_check", args)
