@@ -16,16 +16,23 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.collab.rtc.plugins.module_utils import _facts
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
-from ansible_collections.collab.rtc.plugins.plugin_utils._findings import catalog, evaluate
+from ansible_collections.collab.rtc.plugins.plugin_utils._findings import catalog, evaluate, rules_managed
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory import controller_files, tls_files, variables
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.tls_files import GivenTls
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import HostSettings, Problem
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan import build, decide, load_inventory, topology
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan import (
+    build,
+    decide,
+    difference,
+    load_inventory,
+    scope,
+    topology,
+)
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import PlanInput
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import Plan
 from ansible_collections.collab.rtc.plugins.plugin_utils._report import json_file, show
 from ansible_collections.collab.rtc.plugins.plugin_utils._report import text as report_text
-from ansible_collections.collab.rtc.plugins.plugin_utils._run import course, history, steps, tags
+from ansible_collections.collab.rtc.plugins.plugin_utils._run import course, history, runner, steps, tags
 
 BUNDLE = "rtc_bundle"
 QUESTION = "Apply this plan? Type yes to go on, anything else to leave all as it is: "
@@ -40,13 +47,17 @@ def make_plan(plan_input: PlanInput) -> Plan:
 
     Never raises for what the facts hold.
     """
-    classification = topology.classify(plan_input)
+    wanted = scope.leave_absent_out(plan_input)
+    classification = topology.classify(wanted)
     state = decide.decide(classification)
     plan = build.build_plan(state, plan_input.facts)
-    plan.findings = evaluate.evaluate(plan_input, classification, state)
+    difference.compare(plan, plan_input.facts, scope.find_scope(plan_input, plan))
+    scope.add_restarts(plan, plan_input)
+    plan.findings = evaluate.evaluate(wanted, classification, state, rules_managed.check(plan_input, plan))
     evaluate.mute(plan.findings, plan_input, state)
     plan.stopped = course.stop_sites(plan, plan_input)
     limits = [item.max_failures for known in plan_input.settings.values() for item in known.values()]
+    plan.identity = {"controller": plan_input.controller, "dead": plan_input.dead}
     plan.max_failures = min((limit for limit in limits if limit), default=0)
     return plan
 
@@ -54,7 +65,7 @@ def make_plan(plan_input: PlanInput) -> Plan:
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
     """Makes the plan from the facts and variables of all hosts; no remote call."""
 
-    _VALID_ARGS = frozenset({"confirm", "facts", "fail_on_errors", "file", "show"})
+    _VALID_ARGS = frozenset({"confirm", "facts", "fail_on_errors", "file", "show", "state"})
     _requires_connection = False
     _supports_check_mode = True
 
@@ -138,6 +149,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         given = self._task.args.get("facts")
         plan_input = PlanInput(
             now=time.time(),
+            controller=runner.identify(),
             groups={name: [str(host) for host in groups.get(name, [])] for name in load_inventory.GROUPS},
         )
         plan_file = ""
@@ -150,7 +162,16 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
             else:
                 continue  # left out by --limit
             self._add_host(host, hostvars, plan_input)
+            plan_input.inventory = plan_input.inventory or next(
+                (item.inventory_id for item in plan_input.settings[host].values() if item.inventory_id), ""
+            )
             plan_file = plan_file or next((item.plan_file for item in plan_input.settings[host].values()), "")
+        plan_input.inventory = plan_input.inventory or runner.name_inventory(task_vars.get("ansible_inventory_sources"))
+        plan_input.dead = runner.find_dead(plan_input.facts.values())
+        if self._task.args.get("state") == "absent":
+            plan_input.absent = {
+                host: [kind for kind in variables.KINDS if host in plan_input.groups[kind]] for host in plan_input.facts
+            }
         return plan_input, plan_file
 
     @staticmethod

@@ -29,7 +29,17 @@ options:
       - V(verify) are the nodes of all sites, V(verify_applied) those of sites that are not stopped.
       - V(none) is no host.
     type: str
-    choices: [none, detect, nobody, apply_proxies, apply_applications, detect_again, verify, verify_applied, report]
+    choices:
+      - none
+      - detect
+      - nobody
+      - apply_proxies
+      - apply_applications
+      - remove_proxies
+      - detect_again
+      - verify
+      - verify_applied
+      - report
     required: true
   hostvars:
     description: The variable C(hostvars), empty where it is not defined yet. Then all hosts of the stage are chosen.
@@ -50,7 +60,7 @@ _value:
 """
 
 STAGES = (
-    *("none", "detect", "nobody", "apply_proxies", "apply_applications", "detect_again"),
+    *("none", "detect", "nobody", "apply_proxies", "apply_applications", "remove_proxies", "detect_again"),
     *("verify", "verify_applied", "report"),
 )
 

@@ -273,10 +273,43 @@ class RtcInstance:
 
 
 @dataclass
+class ManagedEntry:
+    """Something that this collection made on the host, as its record of what is managed has it."""
+
+    key: str
+    kind: str
+    site: str
+    owners: List[str] = field(default_factory=list)
+    inventory: str = ""
+    run: str = ""
+    what: Dict[str, Any] = field(default_factory=dict)
+    spec: str = ""
+    before: Dict[str, Optional[str]] = field(default_factory=dict)
+    state: str = ""  # "as_written" | "edited" | "missing" | "replaced" | "begun" | "unknown"
+    diff: str = ""  # what somebody changed since
+    current: Dict[str, Optional[str]] = field(default_factory=dict)  # of a connector: its attributes now
+
+
+@dataclass
+class Managed:
+    """The record of what is managed, and who changes the host at this moment."""
+
+    error: str = ""  # why it cannot be used: it is damaged, say
+    machine: str = ""  # that it was written on, and the name of that in the inventory; "" where there is none
+    host: str = ""
+    entries: List[ManagedEntry] = field(default_factory=list)
+    lease_run: str = ""  # of the run that changes the host now, or was killed
+    lease_user: str = ""
+    lease_controller: str = ""
+    lease_seconds: float = 0.0  # how long ago it began
+
+
+@dataclass
 class HostFacts:
     """All that ``topology_info`` returns."""
 
     hostname: str = ""
+    machine_id: str = ""  # machine-id(5)
     os_id: str = ""  # ID of os-release: "debian", "rhel", ...
     os_version: str = ""
     os_family: str = ""  # "debian" | "redhat" | ""
@@ -299,6 +332,7 @@ class HostFacts:
     rtc: List[RtcInstance] = field(default_factory=list)
     doubted: List[Doubted] = field(default_factory=list)
     unreadable: List[Unreadable] = field(default_factory=list)
+    managed: Managed = field(default_factory=Managed)
 
 
 def to_dict(value: Any) -> dict[str, Any]:

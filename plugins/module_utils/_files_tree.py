@@ -183,6 +183,23 @@ def remove_tree(path: str) -> bool:
         return True
 
 
+def remove_empty_directory(path: str) -> bool:
+    """Remove a directory that has nothing in it.
+
+    :returns: whether it was removed; not where something is in it.
+    :raises FileError: it must not be touched.
+    """
+    with Place(path, follow=False) as place:
+        if place.info is None:
+            return False
+        try:
+            os.rmdir(place.name, dir_fd=place.directory)
+        except OSError:
+            return False
+        place.sync()
+        return True
+
+
 def _empty(name: str, parent: int) -> None:
     handle = os.open(name, _DIRECTORY, dir_fd=parent)
     try:

@@ -51,6 +51,13 @@ options:
     type: str
     choices: [nothing, detected, plan]
     default: nothing
+  state:
+    description:
+      - V(absent) plans that no host of the run has anything of this collection any more, as the variable C(rtc_state)
+        does for one.
+    type: str
+    choices: [present, absent]
+    default: present
   file:
     description:
       - Write the plan as JSON to this file on the controller, readable by its owner only. The variable C(rtc_plan_file)
@@ -78,7 +85,9 @@ RETURN = r"""
 hosts:
   description: >-
     Inventory name to what is to be done there: C(connectors), C(trust), C(trust_options), C(rtc), C(vhosts),
-    C(restarts), C(packages), C(certificates). Private keys are never in it. The roles get their part of it.
+    C(restarts), C(packages), C(certificates); C(work), each thing with what is done about it, compared with the record
+    of what is managed; C(records), what is noted there before it is made; C(removals). Private keys are never in it.
+    The roles get their part of it.
   returned: unless errors fail the task
   type: dict
 sites:

@@ -45,6 +45,7 @@ HOST_LAYERS = [
     {"_host"},
     {"_tomcat", "_proxy"},
     {"_keystore"},
+    {"_managed"},
     {"_detect", "_verify"},
 ]
 CONTROLLER_LAYERS = [
@@ -75,7 +76,9 @@ SHIPPED_LINES = {
     "java_truststore": 4840,
     "jvm_truststore_option": 4130,
     "keystore_pem": 7190,
+    "managed_absent": 1500,
     "managed_file": 2140,
+    "managed_record": 6000,
     "plan": 170,  # documentation: the action does the work
     "proxy_vhost": 7540,
     "report": 80,  # documentation: the action does the work

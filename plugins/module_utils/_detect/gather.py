@@ -12,7 +12,7 @@ import time
 from typing import Callable
 
 from ansible_collections.collab.rtc.plugins.module_utils import _rtc_unit
-from ansible_collections.collab.rtc.plugins.module_utils._detect import installations
+from ansible_collections.collab.rtc.plugins.module_utils._detect import installations, managed
 from ansible_collections.collab.rtc.plugins.module_utils._detect.application import describe_all
 from ansible_collections.collab.rtc.plugins.module_utils._detect.installations import unit_of
 from ansible_collections.collab.rtc.plugins.module_utils._facts import (
@@ -81,6 +81,8 @@ def gather(
     facts.resolves, late = lookups.results(timeout)
     for name in late:
         rootfs.note(f"name {name}", f"no answer within {timeout:g} seconds")
+    if rootfs.root == "/":
+        facts.managed = managed.describe()
     facts.unreadable = [Unreadable(what, reason) for what, reason in rootfs.unreadable.items()]
     return facts
 
@@ -96,6 +98,7 @@ def _describe_system(rootfs: RootFs, procs: dict[int, Proc]) -> HostFacts:
         rootfs.note("processes", "/proc is not mounted, or shows none but this one's")
     return HostFacts(
         hostname=system.hostname(rootfs),
+        machine_id=(rootfs.text("/etc/machine-id") or "").strip(),
         os_id=identity,
         os_version=version,
         os_family=family,

@@ -18,6 +18,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._findings import (
     catalog_application,
     catalog_detection,
     catalog_inventory,
+    catalog_managed,
     catalog_network,
     catalog_proxy,
     catalog_service,
@@ -32,6 +33,7 @@ TOPICS = {
     "4": ("Reverse proxy and load balancer", catalog_proxy.ENTRIES),
     "5": ("RTC service", catalog_service.ENTRIES),
     "6": ("Network and operating system", catalog_network.ENTRIES),
+    "7": ("What is managed", catalog_managed.ENTRIES),
 }
 # Ids of findings that no longer exist. The next free id of a topic is the one after its highest, these included.
 RETIRED = ("RTC109", "RTC313", "RTC315", "RTC316", "RTC420", "RTC507")

@@ -9,7 +9,7 @@ The rules read facts, sites and their desired state. They decide nothing that th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings import (
@@ -27,9 +27,15 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import De
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import Classification, ClassifiedSite, PlanInput
 
 
-def evaluate(plan_input: PlanInput, classification: Classification, state: DesiredState) -> list[Finding]:
-    """All findings, each once, errors first."""
+def evaluate(
+    plan_input: PlanInput, classification: Classification, state: DesiredState, of_records: Iterable[Finding] = ()
+) -> list[Finding]:
+    """All findings, each once, errors first.
+
+    :param of_records: those about what is managed, which compare the whole plan with the hosts' records.
+    """
     found = [
+        *of_records,
         *rules_detection.check_hosts(plan_input, classification),
         *rules_inventory.check_hosts(plan_input),
         *rules_inventory.check_names(classification),

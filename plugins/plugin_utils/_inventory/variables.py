@@ -41,7 +41,8 @@ INTERNAL = frozenset(
 ONCE = frozenset(
     {
         *("rtc_plan_file", "rtc_report_file", "rtc_serial", "rtc_undo_keep", "rtc_undo_days", "rtc_bundle"),
-        *("rtc_max_failures", "rtc_confirm", "rtc_fail_on_changes"),
+        *("rtc_max_failures", "rtc_confirm", "rtc_fail_on_changes", "rtc_from_plan"),
+        *("rtc_inventory_id", "rtc_remove_orphans"),
     }
 )
 
@@ -85,6 +86,10 @@ class HostSettings:
     plan_file: str = ""
     backup: bool = False
     max_failures: int = 0
+    state: str = "present"
+    conflicts: str = "stop"
+    remove_orphans: bool = False
+    inventory_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -185,6 +190,19 @@ VARIABLES: tuple[Variable, ...] = (
     _var("restart_application", "choice", "when_needed",
          "Whether the run restarts the application where its settings changed. V(never): reports say what is left.",
          ("when_needed", "never")),
+    _var("state", "choice", "present",
+         "V(absent) takes away all that this collection made for the application, on its proxy, too. Attributes of"
+         " C(server.xml) get back what they were before the first run.", ("present", "absent")),
+    _var("conflicts", "choice", "stop",
+         "What to do where somebody changed something that a run made, and that this run would change again. V(stop)"
+         " leaves the whole site alone and shows the difference; V(overwrite) goes on, and the undo record keeps a"
+         " copy.", ("stop", "overwrite")),
+    _var("remove_orphans", "bool", "false",
+         "Take away what the record of the host names and no host of the inventory wants any more. The report lists it"
+         " otherwise."),
+    _var("inventory_id", "text", "name of the inventory, such as C(production/hosts.yml)",
+         "Which inventory this is, for the records of hosts that several inventories share, such as a proxy. What"
+         " another inventory made is left alone."),
     _var("ignore_findings", "mutes", "none", "Findings to mute on this host: a list of C({id, reason})."),
     _var("verify_address", "name", "what the server name resolves to",
          "Address that the controller connects to for the checks when it cannot resolve the server name.", read=False),
@@ -434,6 +452,7 @@ def _read_mutes(value: Any, _variable: Variable) -> list[Mute]:
 
 
 _READERS: dict[str, Callable[[Any, Variable], Any]] = {
+    "text": _read_text,
     "name": _read_name,
     "port": _read_port,
     "anyport": _read_anyport,

@@ -74,19 +74,25 @@ def _add_node(host: HostPlan, wanted: DesiredSite, node: DesiredNode) -> None:
             TrustOptionPlan(site.name, site.application, trust.option_path, trust.option_truststore, instead_of)
         )
     host.rtc.append(_make_rtc(wanted, node))
-    host.restarts.append(
-        RestartPlan(
-            site=site.name,
-            kind=node.application,
-            service=node.restart.service,
-            service_kind=node.restart.service_kind,
-            port=connector.port,
-            address=node.restart.address,
-            context_path=site.context_path,
-            reasons=node.restart.reasons,
-            policy=node.restart.policy,
-            scheme=connector.scheme,
-        )
+    host.restarts.append(make_restart(site.name, wanted, node))
+
+
+def make_restart(site: str, wanted: DesiredSite, node: DesiredNode) -> RestartPlan:
+    """How an application is restarted.
+
+    :param site: that the changes belong to which make it necessary.
+    """
+    return RestartPlan(
+        site=site,
+        kind=node.application,
+        service=node.restart.service,
+        service_kind=node.restart.service_kind,
+        port=node.connector.port,
+        address=node.restart.address,
+        context_path=wanted.site.context_path,
+        reasons=node.restart.reasons,
+        policy=node.restart.policy,
+        scheme=node.connector.scheme,
     )
 
 

@@ -36,6 +36,10 @@ class PlanInput:
     common: dict[str, list[str]] = field(default_factory=dict)  # variables set once for both applications of a host
     tls: dict[str, dict[str, GivenTls]] = field(default_factory=dict)  # host -> application -> what the files hold
     failed: dict[str, str] = field(default_factory=dict)  # host -> why there are no facts
+    inventory: str = ""  # its id, for the records of what is managed
+    controller: str = ""  # identifies this process: "MACHINE-ID PID START"
+    dead: list[str] = field(default_factory=list)  # runs of this controller that hold a lease, and are no more
+    absent: dict[str, list[str]] = field(default_factory=dict)  # host -> applications from which all goes
     now: float = 0.0  # seconds since the epoch, on the controller
 
     def settings_of(self, host: str, kind: str = "") -> HostSettings:

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
@@ -111,6 +112,29 @@ class RestartPlan:
 
 
 @dataclass
+class Work:
+    """One thing of a host, and what the run does about it."""
+
+    site: str
+    action: str  # "create" | "change" | "remove" | "adopt" | "conflict" | "nothing" | "orphan"
+    key: str  # of the record of what is managed
+    text: str  # for people
+    diff: str = ""  # of a conflict: what somebody changed
+
+
+@dataclass
+class Removal:
+    """Something that is not wanted any more, as the role ``removal`` takes it away."""
+
+    site: str  # that it goes with: where that site is stopped, it stays
+    key: str
+    kind: str
+    what: dict[str, Any] = field(default_factory=dict)  # options of the module
+    before: dict[str, str | None] = field(default_factory=dict)  # of a connector: the attributes that it gets back
+    early: bool = False  # it has the port that something else is about to get
+
+
+@dataclass
 class HostPlan:
     """All that the roles do on one host."""
 
@@ -125,6 +149,9 @@ class HostPlan:
     certificates: list[dict[str, str]] = field(default_factory=list)
     # {src, dest, mode, holds}: files of the controller that the proxy needs; or, instead of src,
     # {variable, from, kind}: PEM text in that variable of the host "from", because a key is never part of a plan
+    work: list[Work] = field(default_factory=list)  # all that is wanted, recorded or both, and what is done about it
+    records: list[dict[str, Any]] = field(default_factory=list)  # entries that managed_record is to write before
+    removals: list[Removal] = field(default_factory=list)
 
 
 @dataclass
@@ -136,4 +163,5 @@ class Plan:
     findings: list[Finding] = field(default_factory=list)
     stopped: dict[str, str] = field(default_factory=dict)  # site -> why it is left alone from the start
     left_out: list[str] = field(default_factory=list)  # hosts of our groups that this run does not look at (--limit)
+    identity: dict[str, Any] = field(default_factory=dict)  # of the inventory and the controller's process, for records
     max_failures: int = 0  # after so many failed sites no further one is begun; 0: no limit

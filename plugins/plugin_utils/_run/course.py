@@ -25,7 +25,9 @@ PROXIES, APPLICATIONS = "rtc_proxies", GROUPS[:2]
 NOT_SEEN = "RTC001"
 OF_INVENTORY = "RTC1"  # mistakes in the inventory: what was meant is unknown, so nothing at all is done
 NOBODY = ["all", "!all"]  # a pattern without hosts: Ansible warns of one that matches nothing, but not of this one
-PARTS = ("connectors", "trust", "trust_options", "rtc", "vhosts", "restarts")  # of a host's plan; each names its site
+# Of a host's plan; each names its site.
+PARTS = ("connectors", "trust", "trust_options", "rtc", "vhosts", "restarts", "records", "removals")
+REMOVED = ("vhost", "file", "connector", "trust", "trust_option", "instance", "package")  # kinds of removals
 
 HostVars = Mapping[str, Mapping[str, Any]]  # inventory name -> variables and facts
 
@@ -134,8 +136,36 @@ def leave_out(plan: Mapping[str, Any], host: str, stopped: Iterable[str]) -> dic
         item for item in whole.get("certificates", []) if not left or item["dest"].split("/")[-2] in names
     ]
     work["packages"] = list(whole.get("packages", [])) if work["vhosts"] else []
+    for name, early in (("removed_early", True), ("removed_late", False)):
+        work[name] = _sort_removals(item for item in work["removals"] if item["early"] is early)
+    work["removed_all"] = {"keys": work["removed_early"]["keys"] + work["removed_late"]["keys"]}
     work["sites"] = [site["name"] for site in sites if host in (*site["nodes"], site["proxy_host"])]
     return work
+
+
+def _sort_removals(removals: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Removals by kind, each as its module takes it; and ``keys``, all of theirs."""
+    found: dict[str, list[Any]] = {kind: [] for kind in ("keys", *REMOVED)}
+    for item in removals:
+        found["keys"].append(item["key"])
+        if item["kind"] != "trust" or item["what"]["certificates"]:
+            found[item["kind"]].append(_make_removal(item))
+    return found
+
+
+def _make_removal(item: Mapping[str, Any]) -> dict[str, Any]:
+    what = item["what"]
+    if item["kind"] == "vhost":  # as an item of proxy_vhost
+        return {"kind": what["kind"], "name": what["name"], "site": item["site"], "state": "absent"}
+    made = {**what, "site": item["site"], "before": item["before"]}
+    if item["kind"] == "trust":
+        made["certificates"] = [{"sha256": one} for one in what["certificates"]]
+    return made
+
+
+def has_work(work: Mapping[str, Any]) -> bool:
+    """Whether anything is to be done on a host: a site of it goes on, or something is to be taken away."""
+    return bool(work["sites"] or work["removals"])
 
 
 def list_groups_hosts(groups: Mapping[str, Iterable[str]], names: Iterable[str] = GROUPS) -> list[str]:
@@ -150,7 +180,7 @@ def choose_hosts(stage: str, groups: Mapping[str, Iterable[str]], hostvars: Host
     """
     applications = list_groups_hosts(groups, APPLICATIONS)
     hosts = list_groups_hosts(groups)
-    if stage == "apply_proxies":
+    if stage in ("apply_proxies", "remove_proxies"):
         hosts = [host for host in hosts if host not in applications]
     elif stage in ("apply_applications", "verify", "verify_applied"):
         hosts = applications
@@ -173,7 +203,12 @@ def _select(stage: str, hosts: list[str], plan: Mapping[str, Any], hostvars: Hos
         return [host for host in hosts if host not in unseen and not steps.is_lost(hostvars[host])]
     if stage == "verify":
         return [host for host in hosts if any(host in site["nodes"] for site in plan["sites"])]
-    if stage in ("apply_proxies", "apply_applications", "verify_applied"):
+    if stage in ("apply_proxies", "apply_applications", "remove_proxies", "verify_applied"):
         stopped, failures = find_stopped(plan, hostvars), find_failures(hostvars)
-        return [host for host in hosts if host not in failures and leave_out(plan, host, stopped)["sites"]]
+        works = {host: leave_out(plan, host, stopped) for host in hosts if host not in failures}
+        if stage == "remove_proxies":
+            return [host for host, work in works.items() if work["removals"]]
+        if stage == "apply_applications":
+            return [host for host, work in works.items() if has_work(work)]
+        return [host for host, work in works.items() if work["sites"]]
     return hosts

@@ -1,0 +1,77 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The lease of a run on a host: while one run changes it, no other does."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import time
+from dataclasses import dataclass
+from typing import Sequence
+
+from ansible_collections.collab.rtc.plugins.module_utils import _facts, _files, _files_tree
+from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+
+PATH = "/var/lib/collab-rtc/lease"  # a directory, because making one is a thing that only one of two can do
+_FILE = "lease.json"
+LONGEST = 4 * 3600  # seconds after which a lease counts for nothing: no run takes so long
+
+
+@dataclass
+class Lease:
+    """Who changes the host."""
+
+    run: str = ""
+    user: str = ""  # "anna@controller"
+    controller: str = ""  # identifies the process there: "MACHINE-ID PID START"
+    since: float = 0.0  # seconds since the epoch, by the host's clock
+
+    def describe(self, now: float) -> str:
+        """Run, user and age, for messages."""
+        minutes = max(0, int(now - self.since)) // 60
+        return f"run {self.run} of {self.user or 'an unknown user'}, which began {minutes} minutes ago"
+
+
+def read(path: str = PATH) -> Lease | None:
+    """The lease that is held; one that cannot be read is of an unknown run."""
+    info = _files.look(path)
+    if info is None:
+        return None
+    with contextlib.suppress(ValueError, TypeError, RtcError):
+        lease = _facts.from_dict(Lease, json.loads(_files.read_existing(f"{path}/{_FILE}") or b""))
+        if lease.run:
+            return lease
+    return Lease(run="unknown", since=info.st_mtime)
+
+
+def take(lease: Lease, dead: Sequence[str] = (), path: str = PATH) -> None:
+    """Hold the lease from now on.
+
+    :param dead: ids of runs whose leases count for nothing, because their processes are gone.
+    :raises RtcError: another run holds it.
+    """
+    lease.since = time.time()
+    held = read(path)
+    if held is not None:
+        if held.run not in (lease.run, *dead) and lease.since - held.since < LONGEST:
+            raise RtcError(
+                f"This host is being changed by {held.describe(lease.since)}.",
+                f"Wait for its end. If it was killed, remove {path} on this host.",
+            )
+        _files_tree.remove_tree(path)
+    _files_tree.make_directory(os.path.dirname(path), 0o700)
+    if not _files_tree.make_directory(path, 0o700):  # one of two succeeds
+        raise RtcError("Another run has begun to change this host in this moment.", "Wait for its end, and run again.")
+    _files.write_atomic(f"{path}/{_FILE}", json.dumps(dataclasses.asdict(lease)).encode(), 0o600)
+
+
+def give_up(run: str, path: str = PATH) -> None:
+    """End the lease of a run; another's stays."""
+    held = read(path)
+    if held is not None and held.run == run:
+        _files_tree.remove_tree(path)

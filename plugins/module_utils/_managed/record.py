@@ -1,0 +1,112 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The record of what is managed on a host: ``/var/lib/collab-rtc/managed.json``, root's alone.
+
+Each entry says what this collection changed there, for which site, and what was there before. It is written before the
+change (``intended``) and completed after it (``written``), so that a kill between the two never looks like an edit that
+somebody made. The plan compares it with what is wanted; what it does not name is not ours.
+"""
+# ruff: noqa: UP006
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Optional
+
+from ansible_collections.collab.rtc.plugins.module_utils import _facts, _files, _files_tree, _undo
+from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+
+DIRECTORY = "/var/lib/collab-rtc"
+PATH = f"{DIRECTORY}/managed.json"
+VERSION = 1
+_WHAT = "The record of what is managed"
+
+Parts = Dict[str, Optional[str]]  # path or attribute -> text, digest of a secret, or None for what is not there
+
+
+@dataclass
+class Entry:
+    """One thing that this collection manages on a host."""
+
+    key: str  # "vhost nginx rtc-confluence-9083": there is one entry of it
+    kind: str  # "vhost" | "file" | "connector" | "trust" | "trust_option" | "instance" | "package"
+    site: str  # that it was made for, by its name at the time
+    owners: List[str] = field(default_factory=list)  # "wiki1/confluence": the site's nodes, which outlive its name
+    inventory: str = ""  # which inventory made it: several may share a proxy
+    run: str = ""  # that touched it last
+    what: Dict[str, Any] = field(default_factory=dict)  # what a module needs to take it away
+    spec: str = ""  # digest of what was asked for
+    before: Parts = field(default_factory=dict)
+    intended: str = ""  # the spec that a run was about to make; "" when it is made
+    written: Parts = field(default_factory=dict)
+
+
+@dataclass
+class Record:
+    """All entries of a host, and whose record it is."""
+
+    machine: str = ""  # machine-id(5)
+    host: str = ""  # name in the inventory
+    entries: List[Entry] = field(default_factory=list)
+    version: int = VERSION
+
+    def find(self, key: str) -> Entry | None:
+        """The entry of that key."""
+        return next((entry for entry in self.entries if entry.key == key), None)
+
+
+def load(path: str = PATH) -> Record:
+    """The record of this host; an empty one where there is none yet.
+
+    :raises RtcError: it is damaged, of a newer version, or others could change it.
+    """
+    data = _files.read_existing(path)
+    if data is None:
+        return Record()
+    _files_tree.require_own(path, _WHAT)
+    return parse(data, path)
+
+
+def parse(data: bytes, path: str = PATH) -> Record:
+    """A record from its bytes.
+
+    :raises RtcError: it is damaged, or of a newer version.
+    """
+    try:
+        values = json.loads(data)
+        version = int(values["version"])
+        if version > VERSION:
+            raise RtcError(
+                f"{path} was written by a newer version of collab.rtc: its format is {version}, known is {VERSION}.",
+                "Run the newer version, or roll back what it did with that version.",
+            )
+        return _facts.from_dict(Record, values)
+    except (ValueError, TypeError, KeyError, AttributeError) as exc:
+        raise RtcError(
+            f"{path} is damaged: {exc}.",
+            "Restore it from a backup; or move it away: the next run adopts what it finds, and removes nothing.",
+        ) from exc
+
+
+def dump(record: Record) -> bytes:
+    """The bytes of a record."""
+    return (json.dumps(dataclasses.asdict(record), indent=1, sort_keys=True) + "\n").encode()
+
+
+def save(record: Record, undo_dir: str | None, path: str = PATH) -> bool:
+    """Write the record where it differs, and record that in the undo record: a rollback gives it back, too.
+
+    :returns: whether it differed.
+    :raises RtcError: it cannot be written; then nothing may be changed.
+    """
+    data = dump(record)
+    if data == _files.read_existing(path):
+        return False
+    _files_tree.make_directory(DIRECTORY if path == PATH else path.rpartition("/")[0], 0o700)
+    _undo.record(undo_dir, path, data)
+    _files.write_atomic(path, data, 0o600)
+    return True

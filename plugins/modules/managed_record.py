@@ -1,0 +1,237 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: managed_record
+short_description: Keep the record of what this collection manages on a host
+version_added: 0.2.0
+author: [collab.rtc authors (@collab-rtc)]
+description:
+  - Writes C(/var/lib/collab-rtc/managed.json), which says what this collection changed on the host, for which site, and
+    what was there before. Detection returns it, and the plan compares it with what is wanted.
+  - With O(state=begun) it takes the lease of the host, and notes what the run is about to change. Another run is
+    refused until the lease is given up.
+  - With O(state=finished) it notes what was written, forgets what was taken away, and gives up the lease.
+  - With O(state=failed) it gives up the lease. What was begun stays noted as begun, so that the next run makes it.
+  - In check mode it does nothing.
+extends_documentation_fragment: [collab.rtc.attributes, collab.rtc.writing.undoable]
+attributes:
+  check_mode: {support: full}
+  diff_mode: {support: none}
+  idempotent: {support: full}
+options:
+  state:
+    description: What the run is at.
+    type: str
+    choices: [begun, finished, failed]
+    required: true
+  run:
+    description: Id of the run.
+    type: str
+    required: true
+  identity:
+    description:
+      - C(host), the inventory name of the host; C(controller), which identifies the run's process; C(dead), the ids of
+        runs whose leases count for nothing, because their processes are gone.
+    type: dict
+    default: {}
+  entries:
+    description: What is about to be changed. The plan makes these.
+    type: list
+    elements: dict
+    default: []
+  removed:
+    description: Keys of the entries that were taken away.
+    type: list
+    elements: str
+    default: []
+  files:
+    description: The files that M(collab.rtc.proxy_vhost) returned.
+    type: list
+    elements: str
+    default: []
+  trusted:
+    description: What M(collab.rtc.java_truststore) returned, for each of its items.
+    type: list
+    elements: dict
+    default: []
+"""
+
+EXAMPLES = r"""
+- name: Note what is about to be changed
+  collab.rtc.managed_record:
+    state: begun
+    run: "{{ rtc_plan.run }}"
+    entries: "{{ rtc_plan.hosts[inventory_hostname].records }}"
+"""
+
+RETURN = r"""
+entries:
+  description: Keys of all entries of the record.
+  returned: success
+  type: list
+  elements: str
+  sample: [vhost nginx rtc-confluence-9083]
+"""
+
+import os
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _files, _files_tree, _undo
+from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.module_utils._managed import lease, record, states
+from ansible_collections.collab.rtc.plugins.module_utils._managed.record import Entry, Parts, Record
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(
+        argument_spec={
+            "state": {"type": "str", "choices": ["begun", "finished", "failed"], "required": True},
+            "run": {"type": "str", "required": True},
+            "identity": {"type": "dict", "default": {}},
+            "entries": {"type": "list", "elements": "dict", "default": []},
+            "removed": {"type": "list", "elements": "str", "default": []},
+            "files": {"type": "list", "elements": "str", "default": []},
+            "trusted": {"type": "list", "elements": "dict", "default": []},
+            **_argspec.UNDOABLE,
+        },
+        supports_check_mode=True,
+    )
+    changed = False
+    known = Record()
+    try:
+        if not module.check_mode:
+            known, changed = _STATES[module.params["state"]](module.params)
+    except (RtcError, OSError) as exc:
+        module.fail_json(msg=str(exc))
+    module.exit_json(changed=changed, entries=[entry.key for entry in known.entries])
+
+
+def begin(params: dict[str, Any]) -> tuple[Record, bool]:
+    """Take the lease, and note what is about to be made. Returns the record, and that it is no change of the host."""
+    identity = params["identity"]
+    dead = [str(run) for run in identity.get("dead") or []]
+    lease.take(lease.Lease(params["run"], params["undo_user"], str(identity.get("controller", ""))), dead)
+    known = record.load()
+    machine, host = read_machine(), str(identity.get("host", ""))
+    if (known.machine, known.host) != (machine, host):
+        known = Record(machine, host)  # a clone, or the first time: what is there is adopted by content
+    for values in params["entries"]:
+        begin_entry(known, values, params)
+    record.save(known, params["undo_dir"])
+    return known, False
+
+
+def begin_entry(known: Record, values: dict[str, Any], params: dict[str, Any]) -> None:
+    """Note that a run is about to make one thing; what was there before its first touch stays noted."""
+    old = known.find(str(values["key"]))
+    entry = Entry(
+        key=str(values["key"]),
+        kind=str(values["kind"]),
+        site=str(values.get("site", "")),
+        owners=[str(owner) for owner in values.get("owners", [])],
+        inventory=str(values.get("inventory", "")),
+        run=params["run"],
+        what=dict(values.get("what", {})),
+        spec=str(values.get("spec", "")),
+        intended=str(values.get("spec", "")),
+    )
+    if old is not None:
+        entry.written = old.written
+        if states.judge(old, states.read_parts(old)) != states.REPLACED:
+            entry.before = dict(old.before)
+        known.entries.remove(old)
+    before = read_before(entry, bool(values.get("adopt")), params["undo_dir"])
+    entry.before = {**before, **entry.before}
+    known.entries.append(entry)
+    known.entries.sort(key=lambda one: one.key)
+
+
+def read_before(entry: Entry, adopt: bool, undo_dir: str | None) -> Parts:
+    """What is there now; for something that an earlier version made, what its oldest undo record has."""
+    if entry.kind != "connector":
+        return states.read_parts(entry)
+    path, names = str(entry.what["path"]), list(entry.what.get("attributes", []))
+    data = find_oldest(path, os.path.dirname(undo_dir)) if adopt and undo_dir else None
+    if data is not None:
+        try:
+            return states.read_attributes(
+                data, path, int(entry.what["port"]), entry.what.get("properties") or {}, names
+            )
+        except RtcError:
+            pass  # the connector has another port now: what is there counts
+    return states.read_parts(entry)
+
+
+def find_oldest(path: str, records: str) -> bytes | None:
+    """The file as the oldest undo record has it; ``None`` where none does."""
+    real = os.path.realpath(path)
+    for run in _undo.list_runs(records):
+        directory = os.path.join(records, run)
+        for item in _undo.entries(directory):
+            if item["path"] in (path, real) and "copy" in item and not _undo.is_undone(directory):
+                return _files.read_existing(os.path.join(directory, item["copy"]))
+    return None
+
+
+def finish(params: dict[str, Any]) -> tuple[Record, bool]:
+    """Note what was written and taken away, and give up the lease. Returns the record, and whether it is another."""
+    known = record.load()
+    known.entries = [entry for entry in known.entries if entry.key not in params["removed"]]
+    for entry in known.entries:
+        made = entry.run == params["run"] and bool(entry.intended)
+        if made:
+            complete_entry(entry, params)
+        # Our block of HAProxy's only file has all virtual hosts: with one, the text of all is another.
+        if made or (entry.kind == "vhost" and entry.what.get("kind") == "haproxy"):
+            entry.written = states.read_parts(entry)
+    changed = bool(params["removed"]) or any(entry.run == params["run"] for entry in known.entries)
+    if known.entries:
+        record.save(known, params["undo_dir"])
+    elif _files.look(record.PATH) is not None:
+        _undo.record(params["undo_dir"], record.PATH, None)
+        _files_tree.remove(record.PATH)
+    lease.give_up(params["run"])
+    return known, changed
+
+
+def complete_entry(entry: Entry, params: dict[str, Any]) -> None:
+    """What only the run could know."""
+    entry.intended = ""
+    if entry.kind == "vhost" and params["files"]:
+        entry.what["files"] = states.find_files(entry.what["kind"], entry.what["name"], params["files"])
+    elif entry.kind == "connector":
+        names = entry.what.get("attributes", [])
+        entry.before = {name: value for name, value in entry.before.items() if name in names}
+    elif entry.kind == "trust":
+        added = [
+            str(one["sha256"])
+            for item in params["trusted"]
+            if (item.get("store") or {}).get("path") == entry.what["path"]
+            for one in item.get("added") or []
+        ]
+        entry.what["certificates"] = sorted({*entry.what.get("certificates", []), *added})
+
+
+def fail(params: dict[str, Any]) -> tuple[Record, bool]:
+    """Give up the lease: what was begun stays so."""
+    lease.give_up(params["run"])
+    return Record(), False
+
+
+def read_machine() -> str:
+    """machine-id(5) of this host; "" where it has none."""
+    return (_files.read_existing("/etc/machine-id") or b"").decode("ascii", "replace").strip()
+
+
+_STATES = {"begun": begin, "finished": finish, "failed": fail}
+
+if __name__ == "__main__":
+    main()

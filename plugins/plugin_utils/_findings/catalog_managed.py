@@ -1,0 +1,55 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Findings about the record of what is managed on a host: RTC7xx."""
+
+from __future__ import annotations
+
+from ansible_collections.collab.rtc.plugins.plugin_utils._finding import FindingType
+
+ENTRIES = (
+    FindingType(
+        id="RTC701",
+        severity="error",
+        title="The record of what is managed cannot be used",
+        meaning="It says what this collection changed on the host. Without it, nothing is changed and nothing removed.",
+        detected="/var/lib/collab-rtc/managed.json is damaged, is of a newer version, or others could change it.",
+        remedy="Do what the message says.",
+    ),
+    FindingType(
+        id="RTC702",
+        severity="error",
+        title="Somebody changed what this run would change",
+        meaning="The change would be lost. The site is left alone on all its hosts.",
+        detected="What a run wrote is not what is there now, and is not what is wanted now.",
+        remedy=(
+            "Put the wish into the inventory and take the edit back, or set rtc_conflicts: overwrite; the undo record"
+            " of the run keeps a copy then."
+        ),
+    ),
+    FindingType(
+        id="RTC703",
+        severity="warning",
+        title="Things of this collection that nobody wants any more",
+        meaning="They stay as they are: the host that they were made for is not in the inventory.",
+        detected="The host's record names them, and none of their nodes is in the groups confluence or jira.",
+        remedy="Set rtc_remove_orphans: true to take them away, or put the node back into its group.",
+    ),
+    FindingType(
+        id="RTC704",
+        severity="warning",
+        title="The record came with a copy of another machine",
+        meaning="What it names is adopted where it is there, and nothing is removed by it.",
+        detected="The record has another machine-id, or another name in the inventory, than this host.",
+        remedy="Nothing, where the host is a clone or was renamed: this run writes a record of its own.",
+    ),
+    FindingType(
+        id="RTC705",
+        severity="error",
+        title="Another run changes the host",
+        meaning="Two runs at once would undo each other's work.",
+        detected="A run holds the lease of the host, and is not known to be dead.",
+        remedy="Wait for its end. If it was killed, remove /var/lib/collab-rtc/lease on the host.",
+    ),
+)

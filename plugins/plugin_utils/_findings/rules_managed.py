@@ -1,0 +1,50 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Findings about the records of what is managed: RTC7xx. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ansible_collections.collab.rtc.plugins.module_utils._facts import Managed
+from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
+from ansible_collections.collab.rtc.plugins.plugin_utils._findings.catalog import make
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan import difference
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import PlanInput
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import Plan, Work
+
+_DIFF_LINES = 20
+
+
+def check(plan_input: PlanInput, plan: Plan) -> Iterator[Finding]:
+    """Findings about every host's record, and about what differs from it."""
+    for host, facts in plan_input.facts.items():
+        known = facts.managed
+        if known.error:
+            yield make("RTC701", host, f"{host}: {known.error}")
+        if difference.is_clone(host, facts):
+            whose = known.host if known.host != host else f"the machine {known.machine}"
+            yield make("RTC704", host, f"The record of what is managed on {host} is that of {whose}.")
+        if known.lease_run and known.lease_run not in plan_input.dead:
+            yield make("RTC705", host, f"{host} is being changed by {_describe_lease(known)}.")
+        orphans = [work.text for work in plan.hosts[host].work if work.action == "orphan"] if host in plan.hosts else []
+        if orphans:
+            yield make(
+                "RTC703", host, f"{len(orphans)} {'thing' if len(orphans) == 1 else 'things'} on {host}.", orphans
+            )
+    for site, found in difference.list_conflicts(plan).items():
+        for host, work in found:
+            yield make("RTC702", host, f"{host}: somebody changed this: {work.text}.", _list_lines(work), site=site)
+
+
+def _describe_lease(known: Managed) -> str:
+    minutes = max(0, int(known.lease_seconds)) // 60
+    return f"run {known.lease_run} of {known.lease_user or 'an unknown user'}, which began {minutes} minutes ago"
+
+
+def _list_lines(work: Work) -> list[str]:
+    lines = work.diff.splitlines()
+    more = len(lines) - _DIFF_LINES
+    return [*lines[:_DIFF_LINES], *([f"and {more} more lines"] if more > 0 else [])]

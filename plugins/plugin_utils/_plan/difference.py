@@ -1,0 +1,382 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The plan as a difference: what is wanted of a host beside what the record says is managed there. Pure.
+
+Removed is only what a site of this run had before: each entry of the record names the site's nodes, its *owners*, which
+outlive its name and port. What belongs to hosts outside of the run, or to another inventory, is left alone. What nobody
+owns any more is an *orphan*: it is reported, and goes where the inventory says so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.module_utils._facts import HostFacts, ManagedEntry
+from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate import parse_pem
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import (
+    ConnectorPlan,
+    HostPlan,
+    Plan,
+    Removal,
+    TrustPlan,
+    Work,
+)
+
+FORMAT = 1  # of what is written for a plan; raise it when a renderer changes, so that what is recorded is written anew
+OVERWRITE = "overwrite"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One thing that a site needs on a host."""
+
+    key: str
+    kind: str
+    site: str
+    text: str
+    what: dict[str, Any]
+    spec: str
+    is_there: bool  # already, as detection sees it: then it is adopted where the record does not have it
+
+
+@dataclass
+class Scope:
+    """Whose things a run may touch."""
+
+    inventory: str = ""
+    present: frozenset[str] = frozenset()  # owners that this run looks at: "wiki1/confluence"
+    known: frozenset[str] = frozenset()  # all that the inventory has
+    overwrite: frozenset[str] = frozenset()  # owners whose conflicts are overwritten
+    remove_orphans: frozenset[str] = frozenset()  # hosts on which orphans go
+    uninstall: bool = False
+    fingerprints: dict[str, str] = field(default_factory=dict)  # site -> what its certificates hold, as text
+
+
+def name_owner(host: str, application: str) -> str:
+    """A node of a site, as records name it."""
+    return f"{host}/{application}"
+
+
+def make_spec(value: Any, *more: str) -> str:
+    """The digest of what is asked for."""
+    text = json.dumps([FORMAT, value, *more], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def list_wanted(plan: HostPlan, facts: HostFacts, scope: Scope) -> list[Wanted]:
+    """All that the sites need on a host."""
+    return [
+        *_list_connectors(plan, facts),
+        *_list_trust(plan, facts),
+        *_list_instances(plan, facts),
+        *_list_proxy(plan, facts, scope),
+    ]
+
+
+def _list_connectors(plan: HostPlan, facts: HostFacts) -> Iterable[Wanted]:
+    for item in plan.connectors:
+        attributes = ", ".join(f"{name}={value or 'none'}" for name, value in sorted(item.attributes.items()))
+        what = {
+            "path": item.path,
+            "port": item.connector_port,
+            "application": item.application,
+            "attributes": sorted(item.attributes),
+            "tomcat_version": item.tomcat_version,
+            "properties": item.properties,
+        }
+        yield Wanted(
+            key=f"connector {item.path} {item.connector_port}",
+            kind="connector",
+            site=item.site,
+            text=f"connector {item.connector_port} in {item.path}: {attributes}",
+            what=what,
+            spec=make_spec(item.attributes),
+            is_there=_has_attributes(item, facts),
+        )
+
+
+def _has_attributes(item: ConnectorPlan, facts: HostFacts) -> bool:
+    for application in facts.applications:
+        for connector in application.server_xml.connectors if application.server_xml else []:
+            if (
+                application.server_xml
+                and application.server_xml.path == item.path
+                and connector.port == item.connector_port
+            ):
+                now = {
+                    "address": connector.address,
+                    "proxyName": connector.proxy_name,
+                    "proxyPort": str(connector.proxy_port or ""),
+                    "scheme": connector.scheme,
+                    "secure": str(connector.secure).lower(),
+                }
+                return all(now.get(name, "") == (value or "") for name, value in item.attributes.items())
+    return False
+
+
+def _list_trust(plan: HostPlan, facts: HostFacts) -> Iterable[Wanted]:
+    trusted = {
+        store.path: set(store.fingerprints)
+        for application in facts.applications
+        for store in ([application.java.truststore] if application.java and application.java.truststore else [])
+    }
+    for item in plan.trust:
+        prints = list_fingerprints(item)
+        yield Wanted(
+            key=f"trust {item.path} {item.application}",
+            kind="trust",
+            site=item.site,
+            text=f"authorities in {item.path}",
+            what={
+                "path": item.path,
+                "jre_home": item.jre_home,
+                "application": item.application,
+                "wants": prints,
+                "certificates": [one for one in prints if one not in trusted.get(item.path, set())],
+            },
+            spec=make_spec([item.path, item.certificates, item.copy_from]),
+            is_there=bool(prints) and set(prints) <= trusted.get(item.path, set()),
+        )
+    for option in plan.trust_options:
+        if option.truststore:
+            yield Wanted(
+                key=f"trust_option {option.path}",
+                kind="trust_option",
+                site=option.site,
+                text=f"option of the JVM in {option.path}: trust store {option.truststore}",
+                what={"path": option.path, "application": option.application},
+                spec=make_spec(option.truststore),
+                is_there=any(
+                    application.java
+                    and application.java.option
+                    and application.java.option.managed_store == option.truststore
+                    for application in facts.applications
+                ),
+            )
+
+
+def list_fingerprints(item: TrustPlan) -> list[str]:
+    """The authorities of a plan's trust store that are known before they are fetched."""
+    found: list[str] = []
+    for one in item.certificates:
+        with contextlib.suppress(RtcError):
+            found += [item.fingerprint for item in parse_pem(one["pem"], "")] if one.get("pem") else []
+    return found
+
+
+def _list_instances(plan: HostPlan, facts: HostFacts) -> Iterable[Wanted]:
+    for item in plan.rtc:
+        if item.service == "deployed":
+            yield Wanted(
+                key=f"instance {item.instance}",
+                kind="instance",
+                site=item.site,
+                text=f"RTC server rtc-server@{item.instance} on {item.address}:{item.port}",
+                what={"instance": item.instance, "python": item.python, "files": list_instance_files(item.instance)},
+                spec=make_spec([item.config, item.python, item.tls_from, item.tls_port, item.tls_name]),
+                is_there=any(
+                    one.instance == item.instance and one.port == item.port and one.active for one in facts.rtc
+                ),
+            )
+
+
+def list_instance_files(instance: str) -> list[str]:
+    """The files of an instance that have no secret."""
+    unit = f"/etc/systemd/system/rtc-server@{instance}.service.d"
+    return [f"/etc/rtc-server/{instance}.toml", f"{unit}/limits.conf", f"{unit}/tls.conf"]
+
+
+def _list_proxy(plan: HostPlan, facts: HostFacts, scope: Scope) -> Iterable[Wanted]:
+    managed = {(proxy.kind, host.file) for proxy in facts.proxies for host in proxy.hosts if host.managed}
+    for item in plan.vhosts:
+        name = f"{item.name}.conf"
+        yield Wanted(
+            key=f"vhost {item.kind} {item.name}",
+            kind="vhost",
+            site=item.site,
+            text=f"virtual host {item.name} of {item.kind}",
+            what={"kind": item.kind, "name": item.name},
+            spec=make_spec(dataclasses.asdict(item)),
+            is_there=any(
+                kind == item.kind and (file.endswith("/" + name) or kind == "haproxy") for kind, file in managed
+            ),
+        )
+    for copy in plan.certificates:
+        site = next(
+            (item.site for item in plan.vhosts if copy["dest"] in (item.certificate, item.key, item.upstream_ca)), ""
+        )
+        yield Wanted(
+            key=f"file {copy['dest']}",
+            kind="file",
+            site=site,
+            text=f"file {copy['dest']}",
+            what={"path": copy["dest"]},
+            spec=make_spec(copy, scope.fingerprints.get(site, "")),
+            is_there=False,
+        )
+    for name in plan.packages:
+        site = plan.vhosts[0].site if plan.vhosts else ""
+        yield Wanted(f"package {name}", "package", site, f"package {name}", {"name": name}, make_spec(name), False)
+
+
+def compare(plan: Plan, facts: Mapping[str, HostFacts], scope: Scope) -> None:
+    """Fill in ``work``, ``records`` and ``removals`` of each host."""
+    owners = {site.name: [name_owner(host, site.application) for host in site.nodes] for site in plan.sites}
+    site_of = {owner: site for site, names in owners.items() for owner in names}
+    for host, host_plan in plan.hosts.items():
+        if host in facts:
+            _compare_host(host_plan, facts[host], scope, owners, site_of)
+
+
+def _compare_host(
+    plan: HostPlan, facts: HostFacts, scope: Scope, owners: Mapping[str, list[str]], site_of: Mapping[str, str]
+) -> None:
+    recorded = {} if is_clone(plan.host, facts) else {entry.key: entry for entry in facts.managed.entries}
+    wanted = list_wanted(plan, facts, scope)
+    keys = {item.key for item in wanted}
+    for item in wanted:
+        entry = recorded.get(item.key)
+        mine = owners.get(item.site, [])
+        action = _choose_action(item, entry, plan, bool(scope.overwrite & set(mine)))
+        diff = entry.diff if entry and action == "conflict" else ""
+        plan.work.append(Work(item.site, action, item.key, item.text, diff))
+        _keep_what(item, entry, recorded.values())
+        if action not in ("nothing", "conflict"):
+            plan.records.append(
+                {
+                    "key": item.key,
+                    "kind": item.kind,
+                    "site": item.site,
+                    "owners": mine,
+                    "inventory": scope.inventory,
+                    "what": item.what,
+                    "spec": item.spec,
+                    "adopt": action == "adopt",
+                }
+            )
+    for entry in recorded.values():
+        if entry.key not in keys:
+            _add_unwanted(plan, entry, scope, site_of, wanted)
+    _restore_attributes(plan, recorded)
+
+
+def is_clone(host: str, facts: HostFacts) -> bool:
+    """Whether the record came with a copy of another machine: what it names is adopted by content, nothing removed."""
+    known = facts.managed
+    return bool(known.machine) and (known.machine != facts.machine_id or known.host != host)
+
+
+def _choose_action(item: Wanted, entry: ManagedEntry | None, plan: HostPlan, overwrite: bool) -> str:
+    if entry is None:
+        return "adopt" if item.is_there else "create"
+    if entry.state == "edited" and not overwrite and not _is_agreed(item, entry, plan):
+        return "conflict"
+    if entry.state in ("missing", "replaced"):
+        return "create"
+    return "nothing" if entry.state == "as_written" and entry.spec == item.spec else "change"
+
+
+def _is_agreed(item: Wanted, entry: ManagedEntry, plan: HostPlan) -> bool:
+    """Whether what somebody edited is what is wanted now, or nothing that is wanted."""
+    if item.kind != "connector":
+        return False
+    attributes = next(
+        one.attributes
+        for one in plan.connectors
+        if (one.path, one.connector_port) == (item.what["path"], item.what["port"])
+    )
+    return all(entry.current.get(name) == value for name, value in attributes.items())
+
+
+def _keep_what(item: Wanted, entry: ManagedEntry | None, recorded: Iterable[ManagedEntry]) -> None:
+    """What an entry knows that the plan does not: files of a virtual host, and which authorities are ours."""
+    if item.kind == "vhost" and entry:
+        item.what["files"] = entry.what.get("files", [])
+    if item.kind == "trust":
+        same = [one for one in recorded if one.kind == "trust" and one.what.get("path") == item.what["path"]]
+        ours = {print_ for one in same for print_ in one.what.get("certificates", [])}
+        kept = entry.what.get("certificates", []) if entry else []
+        inherited = [one for one in item.what["wants"] if one in ours]
+        item.what["certificates"] = sorted({*item.what["certificates"], *kept, *inherited})
+
+
+def _add_unwanted(
+    plan: HostPlan, entry: ManagedEntry, scope: Scope, site_of: Mapping[str, str], wanted: list[Wanted]
+) -> None:
+    """An entry that nothing wants: it goes with its site, is an orphan, or is none of this run's business."""
+    if entry.inventory != scope.inventory or entry.kind == "package":
+        return
+    mine = set(entry.owners)
+    text = f"{entry.kind.replace('_', ' ')} {entry.key.partition(' ')[2]}"
+    if mine & scope.known:
+        if not mine & scope.known <= scope.present:
+            return  # some of its nodes are not in this run
+    elif plan.host not in scope.remove_orphans and not scope.uninstall:
+        plan.work.append(Work(entry.site, "orphan", entry.key, text))
+        return
+    site = next((site_of[owner] for owner in entry.owners if owner in site_of), entry.site)
+    if entry.state == "edited" and not scope.overwrite & mine and not scope.uninstall:
+        plan.work.append(Work(site, "conflict", entry.key, text, entry.diff))
+        return
+    plan.work.append(Work(site, "remove", entry.key, text))
+    what = dict(entry.what)
+    if entry.kind == "trust":
+        kept = {
+            one
+            for item in wanted
+            if item.kind == "trust" and item.what["path"] == what["path"]
+            for one in item.what["wants"]
+        }
+        what["certificates"] = [one for one in what.get("certificates", []) if one not in kept]
+    before = {} if entry.state == "replaced" else dict(entry.before)  # of an upgraded file it is not known
+    if entry.kind == "instance":
+        what.update(_list_leftovers(plan, entry, scope, wanted))
+    kinds = {item.what["kind"] for item in wanted if item.kind == "vhost"}
+    here = any(owner.startswith(f"{plan.host}/") for owner in entry.owners)
+    early = entry.kind == "instance" or (
+        entry.kind == "vhost" and (here or (bool(kinds) and entry.what.get("kind") not in kinds))
+    )
+    plan.removals.append(Removal(site, entry.key, entry.kind, what, before, early))
+
+
+def _list_leftovers(plan: HostPlan, entry: ManagedEntry, scope: Scope, wanted: list[Wanted]) -> dict[str, Any]:
+    """What belongs to an RTC server and is left when its unit is stopped. The journal stays: it is the users' work."""
+    instance = entry.what["instance"]
+    kept = f"/etc/rtc-server/{instance}"
+    files = [f"{kept}/{name}" for name in ("tls.crt", "tls.key", "secret")]
+    directories = [kept, f"/etc/systemd/system/rtc-server@{instance}.service.d"]
+    trees: list[str] = []
+    if not any(item.kind == "instance" for item in wanted) and scope.uninstall:
+        files.append("/etc/systemd/system/rtc-server@.service")
+        directories.append("/etc/rtc-server")
+        trees.append("/opt/rtc-server")
+    return {"left_files": files, "left_directories": directories, "left_trees": trees}
+
+
+def _restore_attributes(plan: HostPlan, recorded: Mapping[str, ManagedEntry]) -> None:
+    """Attributes of a connector that are not wanted any more get back what was there before the first touch."""
+    for item in plan.connectors:
+        entry = recorded.get(f"connector {item.path} {item.connector_port}")
+        if entry is None or entry.state == "replaced":
+            continue
+        for name, value in entry.before.items():
+            item.attributes.setdefault(name, value)
+
+
+def list_conflicts(plan: Plan) -> dict[str, list[tuple[str, Work]]]:
+    """Site -> host and conflict, of all hosts."""
+    found: dict[str, list[tuple[str, Work]]] = {}
+    for host, host_plan in plan.hosts.items():
+        for work in host_plan.work:
+            if work.action == "conflict":
+                found.setdefault(work.site, []).append((host, work))
+    return found
