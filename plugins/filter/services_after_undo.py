@@ -84,6 +84,9 @@ PROXY_CERTIFICATES = "/etc/rtc-proxy"
 COMMON = (_rtc_unit.UNIT, f"{_rtc_unit.BASE}/current")  # of all RTC servers
 
 
+RECORDS = "/var/lib/collab-rtc"  # nobody reads them but this collection
+
+
 def find_services_after_undo(undone: Mapping[str, Any], topology: Mapping[str, Any]) -> dict[str, list[str]]:
     """The services of a host to act on after an undo, by what must be done with them: those that read one of the
     restored files."""
@@ -102,7 +105,7 @@ def find_services_after_undo(undone: Mapping[str, Any], topology: Mapping[str, A
         for kind, name in readers:
             if name not in found[kind] and name not in found["removed_rtc"]:
                 found[kind].append(name)
-        if not readers and not _read_instance(path) and path not in COMMON:
+        if not readers and not _read_instance(path) and path not in COMMON and not _is_below(path, RECORDS):
             found["unknown"].append(path)
     return found
 
@@ -113,7 +116,8 @@ def _find_readers(path: str, topology: Mapping[str, Any], removed: Iterable[str]
     if path in COMMON:
         yield from (("rtc", name_rtc_service(name)) for name in [*deployed, *removed])
     instance = _read_instance(path)
-    if instance in deployed:
+    # One whose configuration is given back was taken away by the run: nothing of it was detected.
+    if instance in deployed or (_read_instance(path, whole=True) and instance not in removed):
         yield "rtc", name_rtc_service(instance)
     for item in topology.get("proxies", []):
         directories = [*PROXY_DIRECTORIES[item["kind"]], PROXY_CERTIFICATES]

@@ -278,7 +278,7 @@ class ManagedEntry:
 
     key: str
     kind: str
-    site: str
+    site: str = ""
     owners: List[str] = field(default_factory=list)
     inventory: str = ""
     run: str = ""

@@ -110,7 +110,7 @@ def replace_link(path: str, target: str, owner: int = -1) -> None:
 def put_link(place: Place, target: str, owner: int = -1) -> None:
     """As :func:`replace_link`, in a directory that was walked to."""
     with explained(place.path, "written"):
-        owner = place.owner if owner < 0 else owner
+        owner = place.directory_info.st_uid if owner < 0 else owner
         # Made in a directory that nobody else can enter: with a name in the open, its owner's change could hit a file
         # that somebody puts there.
         folder = make_temporary_name(place.name)
@@ -145,10 +145,9 @@ def rename(path: str, name: str) -> None:
 
 
 def remove(path: str) -> bool:
-    """Remove a file or a link, which is not followed.
+    """Remove a file, an empty directory, or a link, which is not followed; returns whether it was there.
 
-    :returns: whether it was there.
-    :raises FileError: it is a directory, or cannot be removed.
+    :raises FileError: it cannot be removed.
     """
     with Place(path, follow=False) as place:
         return unlink(place)
@@ -158,9 +157,10 @@ def unlink(place: Place) -> bool:
     """As :func:`remove`, in a directory that was walked to."""
     if place.info is None:
         return False
+    remove_name = os.rmdir if stat.S_ISDIR(place.info.st_mode) else os.unlink
     with explained(place.path, "removed"):
         try:
-            os.unlink(place.name, dir_fd=place.directory)
+            remove_name(place.name, dir_fd=place.directory)
         except FileNotFoundError:
             return False
     place.sync()
@@ -179,23 +179,6 @@ def remove_tree(path: str) -> bool:
         with explained(path, "removed"):
             _empty(place.name, place.directory)
             os.rmdir(place.name, dir_fd=place.directory)
-        place.sync()
-        return True
-
-
-def remove_empty_directory(path: str) -> bool:
-    """Remove a directory that has nothing in it.
-
-    :returns: whether it was removed; not where something is in it.
-    :raises FileError: it must not be touched.
-    """
-    with Place(path, follow=False) as place:
-        if place.info is None:
-            return False
-        try:
-            os.rmdir(place.name, dir_fd=place.directory)
-        except OSError:
-            return False
         place.sync()
         return True
 

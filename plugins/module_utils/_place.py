@@ -93,9 +93,9 @@ class Place:
         return self._passed[-1][0]
 
     @property
-    def owner(self) -> int:
-        """The owner of the directory."""
-        return self._passed[-1][1].st_uid
+    def directory_info(self) -> os.stat_result:
+        """Owner and mode of the directory."""
+        return self._passed[-1][1]
 
     @property
     def path(self) -> str:

@@ -7,9 +7,9 @@
 A record is a directory, one for each run and host, that only root can change. ``manifest.jsonl`` has one JSON object
 for each file, in the order in which they were first touched: ``{"path", "kind", "copy", "target", "owner", "walk"}``;
 ``copy`` is the name of the saved file in the directory, ``kind`` is ``file``, ``link`` or ``missing``, ``owner`` is the
-link's, and ``walk`` has owner and inode of each directory on the way to the path. Lines ``{"path", "intended"}`` say
-what the run was about to make of it, each before it is done: so an edit that somebody made since can be told from what
-a run wrote, also where a kill came between. Records of 0.1.0 have no ``owner``, no ``walk`` and nothing intended.
+link's, ``folder`` the permission bits of the directory, ``walk`` owner and inode of each directory on the way. Lines
+``{"path", "intended"}`` say what the run was about to make of it, each before it is done: so an edit that somebody made
+since can be told from what a run wrote, also where a kill came between. Records of 0.1.0 have only the first four.
 
 ``run.json`` says who ran it, and ``undone.json`` that the run was undone, and when: it counts for nothing then.
 
@@ -56,7 +56,7 @@ def record(directory: str | None, path: str, intended: bytes | str | None) -> No
         if place.target and path not in known:
             owner = place.info.st_uid if place.info else -1
             link = {"path": path, "kind": "link", "target": place.target, "owner": owner}
-            lines.append({**link, "walk": place.steps[:-1]})
+            lines.append({**link, "folder": place.directory_info.st_mode & 0o777, "walk": place.steps[:-1]})
     with Place(path) as place:
         # Where directories are missing too, the place is the outermost of them; what is recorded is the file.
         real, walk = "/".join([place.path, *place.missing[1:]]), place.directories()
@@ -70,7 +70,8 @@ def record(directory: str | None, path: str, intended: bytes | str | None) -> No
                 copy = f"{len(known):04d}-{os.path.basename(real)[-200:]}"
                 with Place(os.path.join(directory, copy), follow=False) as saved:
                     _files.put_copy(saved, saved.name, whole)
-                lines.append({"path": real, "kind": "file", "copy": copy, "walk": walk})
+                folder = place.directory_info.st_mode & 0o777
+                lines.append({"path": real, "kind": "file", "copy": copy, "folder": folder, "walk": walk})
     state = MISSING if intended is None else f"link:{intended}" if isinstance(intended, str) else digest(intended)
     recorded = known | {line["path"] for line in lines}
     lines.append({"path": real if isinstance(intended, bytes) or path not in recorded else path, "intended": state})

@@ -164,10 +164,23 @@ def _keep_edited(place: Place, directory: str, entry: dict[str, Any], number: in
     return copy
 
 
+def _make_directory(entry: dict[str, Any]) -> None:
+    """Make the directory of a file again: a run took it away with the last file in it.
+
+    :raises FileError: it was another user's.
+    """
+    path, walk = entry["path"], entry.get("walk", [])
+    if not walk or walk[-1][0] != os.geteuid():
+        raise FileError(f"{path} is not given back: its directory is gone.", "Make the directory first.")
+    _files_tree.make_directory(os.path.dirname(path), entry.get("folder", 0o700))
+
+
 def _give_back(place: Place, directory: str, entry: dict[str, Any]) -> None:
     if len(place.missing) > 1:
-        raise FileError(f"{place.asked} is not given back: its directory is gone.", "Make the directory first.")
-    if entry["kind"] == "file":
+        _make_directory(entry)
+        with _reach(entry, None) as found:
+            _give_back(found, directory, entry)
+    elif entry["kind"] == "file":
         with Place(os.path.join(directory, entry["copy"])) as copy:
             _files.put_copy(place, place.name, _files.read_whole(copy))
     elif entry["kind"] == "link":

@@ -88,7 +88,7 @@ def main() -> None:
             if path in trees:
                 _files_tree.remove_tree(path)
             elif path in directories:
-                _files_tree.remove_empty_directory(path)
+                _files_tree.remove(path)
             else:
                 _undo.record(module.params["undo_dir"], path, None)
                 _files_tree.remove(path)

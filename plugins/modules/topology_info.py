@@ -100,6 +100,16 @@ topology:
       description: The host's own name.
       type: str
       returned: always
+    machine_id:
+      description: machine-id(5) of the host.
+      type: str
+      returned: always
+    managed:
+      description: >-
+        The record of what this collection has made on the host, with the present state of each entry, and who changes
+        the host at this moment.
+      type: dict
+      returned: always
     os_id:
       description: C(ID) of os-release.
       type: str

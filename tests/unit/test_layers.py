@@ -89,7 +89,7 @@ SHIPPED_LINES = {
     "rtc_runs_info": 1250,
     "rtc_undo": 1630,
     "tomcat_connector": 2810,
-    "topology_info": 10600,
+    "topology_info": 11150,
 }
 
 

@@ -84,7 +84,9 @@ def list_wanted(plan: HostPlan, facts: HostFacts, scope: Scope) -> list[Wanted]:
 
 def _list_connectors(plan: HostPlan, facts: HostFacts) -> Iterable[Wanted]:
     for item in plan.connectors:
-        attributes = ", ".join(f"{name}={value or 'none'}" for name, value in sorted(item.attributes.items()))
+        attributes = " ".join(
+            f"no {name}" if value is None else f'{name}="{value}"' for name, value in item.attributes.items()
+        )
         what = {
             "path": item.path,
             "port": item.connector_port,
@@ -97,7 +99,7 @@ def _list_connectors(plan: HostPlan, facts: HostFacts) -> Iterable[Wanted]:
             key=f"connector {item.path} {item.connector_port}",
             kind="connector",
             site=item.site,
-            text=f"connector {item.connector_port} in {item.path}: {attributes}",
+            text=f"{item.path}, connector {item.connector_port}: {attributes}",
             what=what,
             spec=make_spec(item.attributes),
             is_there=_has_attributes(item, facts),
@@ -135,7 +137,7 @@ def _list_trust(plan: HostPlan, facts: HostFacts) -> Iterable[Wanted]:
             key=f"trust {item.path} {item.application}",
             kind="trust",
             site=item.site,
-            text=f"authorities in {item.path}",
+            text=f"trust store {item.path}: {_count_authorities(len(item.certificates))}",
             what={
                 "path": item.path,
                 "jre_home": item.jre_home,
@@ -152,7 +154,7 @@ def _list_trust(plan: HostPlan, facts: HostFacts) -> Iterable[Wanted]:
                 key=f"trust_option {option.path}",
                 kind="trust_option",
                 site=option.site,
-                text=f"option of the JVM in {option.path}: trust store {option.truststore}",
+                text=f"{option.path}: -Djavax.net.ssl.trustStore={option.truststore}",
                 what={"path": option.path, "application": option.application},
                 spec=make_spec(option.truststore),
                 is_there=any(
@@ -162,6 +164,10 @@ def _list_trust(plan: HostPlan, facts: HostFacts) -> Iterable[Wanted]:
                     for application in facts.applications
                 ),
             )
+
+
+def _count_authorities(count: int) -> str:
+    return f"{count} {'authority' if count == 1 else 'authorities'}"
 
 
 def list_fingerprints(item: TrustPlan) -> list[str]:
@@ -180,7 +186,8 @@ def _list_instances(plan: HostPlan, facts: HostFacts) -> Iterable[Wanted]:
                 key=f"instance {item.instance}",
                 kind="instance",
                 site=item.site,
-                text=f"RTC server rtc-server@{item.instance} on {item.address}:{item.port}",
+                text=f"RTC server: {item.instance}, {item.address}:{item.port}"
+                + (", with TLS" if item.tls_from else ""),
                 what={"instance": item.instance, "python": item.python, "files": list_instance_files(item.instance)},
                 spec=make_spec([item.config, item.python, item.tls_from, item.tls_port, item.tls_name]),
                 is_there=any(
@@ -199,13 +206,14 @@ def _list_proxy(plan: HostPlan, facts: HostFacts, scope: Scope) -> Iterable[Want
     managed = {(proxy.kind, host.file) for proxy in facts.proxies for host in proxy.hosts if host.managed}
     for item in plan.vhosts:
         name = f"{item.name}.conf"
+        targets = ", ".join(f"{one['scheme']}://{one['host']}:{one['port']}" for one in item.upstreams)
         yield Wanted(
             key=f"vhost {item.kind} {item.name}",
             kind="vhost",
             site=item.site,
-            text=f"virtual host {item.name} of {item.kind}",
+            text=f"{item.kind} {item.name}: {', '.join(item.listen)} port {item.port} → {targets}",
             what={"kind": item.kind, "name": item.name},
-            spec=make_spec(dataclasses.asdict(item)),
+            spec=make_spec({**dataclasses.asdict(item), "site": ""}),
             is_there=any(
                 kind == item.kind and (file.endswith("/" + name) or kind == "haproxy") for kind, file in managed
             ),
@@ -225,7 +233,7 @@ def _list_proxy(plan: HostPlan, facts: HostFacts, scope: Scope) -> Iterable[Want
         )
     for name in plan.packages:
         site = plan.vhosts[0].site if plan.vhosts else ""
-        yield Wanted(f"package {name}", "package", site, f"package {name}", {"name": name}, make_spec(name), False)
+        yield Wanted(f"package {name}", "package", site, f"install {name}", {"name": name}, make_spec(name), False)
 
 
 def compare(plan: Plan, facts: Mapping[str, HostFacts], scope: Scope) -> None:
@@ -266,6 +274,10 @@ def _compare_host(
     for entry in recorded.values():
         if entry.key not in keys:
             _add_unwanted(plan, entry, scope, site_of, wanted)
+    for option in plan.trust_options:
+        key = f"trust_option {option.path}"
+        if not option.truststore and key not in recorded:  # of 0.1.0: the file has it, the record has not
+            plan.work.append(Work(option.site, "remove", key, f"{option.path}: no trust store of its own any more"))
     _restore_attributes(plan, recorded)
 
 

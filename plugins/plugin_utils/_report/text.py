@@ -23,12 +23,15 @@ PLACEMENTS = {
     "data_center": "several nodes behind one name",
 }
 MARKS = {"error": "✗", "warning": "!", "info": "·"}
+# What is done about a thing; what is as it has to be is not shown.
+SIGNS = {"create": "+", "change": "~", "remove": "-", "adopt": "=", "conflict": "✗", "orphan": "?"}
 Check = Mapping[str, Any]  # {name, ok: bool | None, detail, cause, remedy, where}
 
 
 def render_plan(plan: Plan) -> str:
     """A table for each site, what is to be done on each host, and the findings with evidence and remedy."""
     parts = [_render_site(site, plan) for site in plan.sites] or [render_no_site(plan) + "\n"]
+    parts += _render_other_work(plan)
     parts.append(_render_findings(plan.findings))
     left_alone = [f"  {MARKS['error']} {name}: {why}" for name, why in plan.stopped.items()]
     if left_alone:
@@ -179,7 +182,8 @@ def _render_findings_of_host(findings: Sequence[Finding]) -> list[str]:
 def _render_site(site: Site, plan: Plan) -> str:
     rows = [*_list_rows(site), *(("because", text) for text in site.evidence)]
     lines = [_render_title(site), *_render_table(rows)]
-    for host in dict.fromkeys([*site.nodes, site.proxy_host]):
+    others = [host for host, found in plan.hosts.items() if any(work.site == site.name for work in found.work)]
+    for host in dict.fromkeys([*site.nodes, site.proxy_host, *others]):
         lines += _render_work(site, plan.hosts[host]) if host in plan.hosts else []
     return "\n".join(lines) + "\n"
 
@@ -236,44 +240,35 @@ def _wrap(text: str, first: str, others: str) -> list[str]:
 
 
 def _render_work(site: Site, host: HostPlan) -> list[str]:
-    tasks: list[str] = []
-    if host.host == site.proxy_host:
-        tasks += [f"install {name}" for name in host.packages]
-        tasks += [f"file {item['dest']}" for item in host.certificates if f"/{site.server_name}/" in item["dest"]]
-    tasks += [
-        f"trust store {item.path}: {_count_authorities(len(item.certificates))}"
-        for item in host.trust
-        if item.site == site.name
+    tasks = [
+        f"{SIGNS[work.action]} {work.text}" for work in host.work if work.site == site.name and work.action in SIGNS
     ]
-    for option in host.trust_options:
-        if option.site == site.name:
-            named = f"-Djavax.net.ssl.trustStore={option.truststore}"
-            tasks.append(f"{option.path}: {named if option.truststore else 'no trust store of its own any more'}")
-    for rtc in host.rtc:
-        if rtc.site == site.name:
-            what = "RTC server" if rtc.service == "deployed" else "the add-on's own RTC service stays"
-            tasks.append(f"{what}: {rtc.instance}, {rtc.address}:{rtc.port}" + (", with TLS" if rtc.tls_from else ""))
-    for vhost in host.vhosts:
-        if vhost.site == site.name:
-            targets = ", ".join(f"{one['scheme']}://{one['host']}:{one['port']}" for one in vhost.upstreams)
-            tasks.append(f"{vhost.kind} {vhost.name}: {', '.join(vhost.listen)} port {vhost.port} → {targets}")
-    for connector in host.connectors:
-        if connector.site == site.name:
-            pairs = [
-                f'{name}="{value}"' if value is not None else f"no {name}"
-                for name, value in connector.attributes.items()
-            ]
-            tasks.append(f"{connector.path}, connector {connector.connector_port}: {' '.join(pairs)}")
-    for restart in host.restarts:
-        if restart.site == site.name and restart.reasons:
-            tasks.append(f"restart {restart.service or restart.kind}: {'; '.join(restart.reasons)}")
+    tasks += [
+        f"  the add-on's own RTC service stays: {rtc.instance}, port {rtc.port}"
+        for rtc in host.rtc
+        if rtc.site == site.name and rtc.service == "builtin"
+    ]
+    tasks += [
+        f"~ restart {restart.service or restart.kind}: {'; '.join(restart.reasons)}"
+        for restart in host.restarts
+        if restart.site == site.name and restart.reasons
+    ]
     if not tasks:
-        return []
-    return [f"  on {host.host}", *(line for task in tasks for line in _wrap(task, "    - ", "      "))]
+        return [f"  on {host.host}: nothing to do"]
+    return [f"  on {host.host}", *(line for task in tasks for line in _wrap(task, "    ", "      "))]
 
 
-def _count_authorities(count: int) -> str:
-    return f"{count} {'authority' if count == 1 else 'authorities'}"
+def _render_other_work(plan: Plan) -> list[str]:
+    """What is done, or left, on hosts for sites that are no more."""
+    sites = {site.name for site in plan.sites}
+    lines: list[str] = []
+    for host, host_plan in plan.hosts.items():
+        for work in host_plan.work:
+            if work.site not in sites and work.action in SIGNS:
+                lines += _wrap(
+                    f"{SIGNS[work.action]} {host}: {work.text} (was of {work.site or 'no site'})", "  ", "    "
+                )
+    return ["\n".join(["Of sites that are no more", *lines, ""])] if lines else []
 
 
 def _render_result(site: Site, outcome: Outcome) -> str:

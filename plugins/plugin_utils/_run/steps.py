@@ -40,7 +40,6 @@ STEPS = {
     "removal_options": "Take the option of the trust store away",
     "removal_trust": "Take the authorities away",
     "removal_files": "Take away the files",
-    "record_begun": "Note what is about to be changed",
     "restart_done": "Restart the application",
     "restart_answer": "Wait until the application answers",
 }

@@ -67,7 +67,8 @@ NOTHING = {
             {"rtc": ["rtc-server@confluence.service", "rtc-server@jira.service"]},
         ),
         ("/opt/rtc-server/current", {"rtc": ["rtc-server@confluence.service", "rtc-server@jira.service"]}),
-        ("/etc/rtc-server/away.toml", {}),
+        ("/etc/rtc-server/away.toml", {"rtc": ["rtc-server@away.service"]}),  # given back: it was taken away
+        ("/var/lib/collab-rtc/managed.json", {}),
         ("/etc/nginx/sites-enabled/rtc", {"proxies": ["nginx"]}),
         ("/etc/apache2/sites-enabled/rtc.conf", {"proxies": ["apache2"]}),
         ("/usr/local/etc/rtc.cfg", {"stopped_proxies": ["haproxy"]}),

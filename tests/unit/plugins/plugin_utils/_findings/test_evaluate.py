@@ -23,6 +23,7 @@ TOPIC_FILES = {
     "4": "proxy",
     "5": "service",
     "6": "network",
+    "7": "managed",
 }
 
 

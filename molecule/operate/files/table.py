@@ -1,0 +1,297 @@
+"""Change one's mind about hosts, and print what came of it: change × (planned, applied, verified, left, undone).
+
+    table.py [--rows WORDS]        the rows whose name has one of the words; RTC_OPERATE=short: the short form
+    table.py --list
+
+Each row changes the inventory or a host, looks at the plan, applies it, looks at what is left on the hosts, and rolls
+the run back: every file below /etc, server.xml, setenv.sh and trust stores have to be what they were, to the byte. A ✗
+is a cell that is not as it has to be; the exit status is 1 then.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[3]
+SCENARIO = ROOT / "molecule/operate"
+OUT = ROOT / ".build/molecule/operate/table"
+HOSTS = ("wiki", "tracker", "front")
+WIKI, TRACKER = "wiki.lab.test:9083", "tracker.lab.test:9093"
+RECORD = "/var/lib/collab-rtc/managed.json"
+SITES = "/etc/nginx/sites-enabled"
+RTC_VHOST = f"{SITES}/rtc-confluence-wiki.lab.test-9083.conf"
+XML = "/opt/atlassian/confluence/conf/server.xml"
+# Prints a digest of each file that a run may touch. Links to services, and what packages bring, come and go with those.
+SNAPSHOT = r"""
+import hashlib, os
+for top in ("/etc", "/opt/atlassian"):
+    for folder, names, files in os.walk(top):
+        names[:] = [n for n in names if n not in ("logs", "temp", "work", "ssl", "alternatives", "systemd", "init.d")]
+        for name in files:
+            path = os.path.join(folder, name)
+            ours = top == "/etc" or name in ("server.xml", "setenv.sh", "cacerts")
+            if ours and not path.startswith("/etc/rc") and name not in ("ld.so.cache", "machine-id", "mtab"):
+                data = os.readlink(path).encode() if os.path.islink(path) else open(path, "rb").read()
+                print(hashlib.sha256(data).hexdigest()[:16], path)
+"""
+
+
+@dataclass
+class Row:
+    """A change of mind, and what has to come of it."""
+
+    name: str
+    variables: dict[str, dict[str, Any]] = field(default_factory=dict)  # host -> variables of one more inventory
+    setup: dict[str, str] = field(default_factory=dict)  # host -> commands of its shell, before the snapshot
+    edit: dict[str, str] = field(default_factory=dict)  # after it
+    planned: tuple[str, ...] = ()  # patterns of the plan
+    playbook: str = "site"
+    arguments: tuple[str, ...] = ()
+    status: int = 0
+    words: str = ""  # a pattern of the run's output
+    served: tuple[str, ...] = (WIKI, TRACKER)  # sites whose checks pass in the run
+    gone: dict[str, str] = field(default_factory=dict)  # host -> commands that have to succeed after the run
+    undo: bool = True  # whether the run changed something that a rollback gives back
+    cleanup: dict[str, str] = field(default_factory=dict)
+    short: bool = False
+
+
+def no_port(port: int) -> str:
+    return f"! ss -ltn | grep -q ':{port} '"
+
+
+OLD_VHOST_GONE = f"! test -e {RTC_VHOST} && ! ls /etc/nginx/sites-available | grep -q rtc-confluence"
+EDIT = f"sed -i 's/^ *server_name.*/&  # edited/' {RTC_VHOST}"
+LEASE = "mkdir -p /var/lib/collab-rtc/lease && echo '{\"run\": \"other\", \"user\": \"ben@elsewhere\", \"since\": %d}'"
+LEASE = (LEASE % time.time()) + " >/var/lib/collab-rtc/lease/lease.json"
+
+DIRECT = {
+    **{"rtc_server_name": "direct.lab.test", "rtc_proxy": "none", "rtc_proxy_kind": ""},
+    **{"rtc_manage_application_vhost": False, "rtc_tls_certificate": "", "rtc_tls_key": "", "rtc_tls_ca": ""},
+}
+NO_NAME = f"! grep -q 'proxyName=\"wiki' {XML}"
+
+ROWS = [
+    Row("nothing (converged)", planned=("on front: nothing to do", "on wiki: nothing to do"), undo=False, short=True),
+    Row("another RTC port", {"wiki": {"rtc_port": 9085}}, served=("wiki.lab.test:9085", TRACKER), short=True,
+        planned=(r"\+ nginx rtc-confluence-wiki.lab.test-9085", "- vhost nginx rtc-confluence-wiki.lab.test-9083"),
+        gone={"front": f"{no_port(9083)} && ! ls /etc/nginx/* | grep -q 9083", "wiki": no_port(9083)}),
+    Row("another server name", {"wiki": {"rtc_server_name": "other.lab.test"}}, served=("other.lab.test:9083", TRACKER),
+        planned=("- file /etc/rtc-proxy/wiki.lab.test/privkey.pem", r"\+ nginx confluence-other.lab.test-443"),
+        gone={"front": "! test -e /etc/rtc-proxy/wiki.lab.test && ! grep -rl wiki.lab.test /etc/nginx"}),
+    Row("another kind of proxy", {"wiki": {"rtc_proxy_kind": "apache"}, "tracker": {"rtc_proxy_kind": "apache"}},
+        planned=(r"\+ apache rtc-confluence", "- vhost nginx rtc-confluence"),
+        gone={"front": f"! ls {SITES} | grep -q lab.test && ss -ltnp | grep ':9083 ' | grep -q apache2"}),
+    Row("no proxy any more", {"wiki": DIRECT}, served=("direct.lab.test:9083", TRACKER), short=True,
+        planned=("- vhost nginx rtc-confluence", "- file /etc/rtc-proxy/wiki.lab.test/fullchain.pem", "- trust"),
+        gone={"front": f"{no_port(9083)} && {OLD_VHOST_GONE} && ! test -e /etc/rtc-proxy/wiki.lab.test",
+              "wiki": NO_NAME}),
+    Row("one of two sites is to have nothing", {"wiki": {"rtc_state": "absent"}}, served=(TRACKER,), short=True,
+        planned=("- vhost nginx rtc-confluence", "- instance confluence", "- connector"),
+        gone={"front": f"{no_port(9083)} && {OLD_VHOST_GONE} && test -e {SITES}/rtc-jira-tracker.lab.test-9093.conf",
+              "wiki": f"{no_port(9083)} && ! test -e /etc/rtc-server/confluence.toml && {NO_NAME}"}),
+    Row("an edit by hand", edit={"front": EDIT}, planned=("✗ nginx rtc-confluence", "edited"), status=2,
+        words="RTC702", served=(TRACKER,), undo=False, short=True,
+        gone={"front": f"grep -q '# edited' {RTC_VHOST}"}, cleanup={"front": f"sed -i 's/  # edited$//' {RTC_VHOST}"}),
+    Row("an edit by hand, overwritten", {"wiki": {"rtc_conflicts": "overwrite"}}, edit={"front": EDIT},
+        planned=("~ nginx rtc-confluence",),
+        gone={"front": f"! grep -q '# edited' {RTC_VHOST} && grep -rq '# edited' /var/lib/collab-rtc/undo"},
+        cleanup={"front": f"sed -i 's/  # edited$//' {RTC_VHOST}"}),
+    Row("an attribute by hand", edit={"wiki": f"sed -i 's/proxyPort=\"443\"/proxyPort=\"8443\"/' {XML}"}, status=2,
+        planned=('✗ .*proxyPort="443"',), words="RTC702", served=(TRACKER,), undo=False,
+        gone={"wiki": f"grep -q 'proxyPort=\"8443\"' {XML}"},
+        cleanup={"wiki": f"sed -i 's/proxyPort=\"8443\"/proxyPort=\"443\"/' {XML}"}),
+    Row("another run holds the lease", edit={"front": LEASE}, status=2, words="run other of ben@elsewhere", served=(),
+        undo=False, short=True, cleanup={"front": "rm -r /var/lib/collab-rtc/lease"}),
+    Row("the record is damaged", edit={"front": f"cp {RECORD} /root/kept; echo '{{' >{RECORD}"}, status=2,
+        words="RTC701", served=(), undo=False, cleanup={"front": f"cat /root/kept >{RECORD}"}),
+    Row("the host is a clone", {"wiki": {"rtc_port": 9085}}, served=("wiki.lab.test:9085", TRACKER), undo=False,
+        edit={"front": "cp /etc/machine-id /root/id; echo 0123456789abcdef0123456789abcdef >/etc/machine-id"},
+        words="RTC704|No findings", planned=("RTC704",), gone={"front": f"test -e {RTC_VHOST}"},
+        cleanup={"front": "cat /root/id >/etc/machine-id"}),
+]  # fmt: skip
+
+
+def execute(host: str, commands: str, check: bool = True) -> tuple[int, str]:
+    """Run commands in a host's shell as root, without SSH."""
+    command = ["podman", "exec", f"rtc-operate-{host}", "bash", "-c", commands]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if check and done.returncode != 0:
+        raise SystemExit(f"{host}: {commands}: {done.stdout}{done.stderr}")
+    return done.returncode, done.stdout.strip()
+
+
+def take_snapshot() -> dict[str, set[str]]:
+    """Digest and path of each file that a run may touch, by host."""
+    found = {}
+    for host in HOSTS:
+        command = ["podman", "exec", "-i", f"rtc-operate-{host}", "python3", "-"]
+        done = subprocess.run(command, input=SNAPSHOT, capture_output=True, text=True, check=True)
+        found[host] = set(done.stdout.splitlines())
+    return found
+
+
+def compare(before: dict[str, set[str]]) -> list[str]:
+    """What is another than in a snapshot."""
+    now = take_snapshot()
+    lines = [f"{host} {line.split(' ', 1)[1]}" for host in HOSTS for line in sorted(before[host] ^ now[host])]
+    return list(dict.fromkeys(lines))
+
+
+def play(playbook: str, row: Row, *arguments: str) -> tuple[int, str, dict[str, Any]]:
+    """Exit status, output and report of a playbook with the row's inventory."""
+    report, more = OUT / "report.json", OUT / "more.json"
+    report.unlink(missing_ok=True)
+    more.write_text(json.dumps({"all": {"hosts": row.variables}}))
+    command = [Path(sys.executable).parent / "ansible-playbook", "-i", SCENARIO / "inventory/hosts.yml", "-i", more]
+    command += [f"collab.rtc.{playbook}", "-e", f"rtc_report_file={report}", *arguments]
+    environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"}
+    done = subprocess.run(
+        list(map(str, command)), cwd=SCENARIO, env=environment, capture_output=True, text=True, check=False
+    )
+    output = done.stdout + done.stderr
+    (OUT / f"{re.sub('[^a-z0-9]+', '-', row.name.lower())}-{playbook}.log").write_text(output)
+    return done.returncode, output, json.loads(report.read_text()) if report.exists() else {}
+
+
+def judge_plan(row: Row) -> tuple[bool, str]:
+    _status, output, _report = play("plan", row)
+    text = " ".join(output.split())
+    missing = [pattern for pattern in row.planned if not re.search(pattern, text)]
+    return not missing, f"not in the plan: {', '.join(missing)}" if missing else ""
+
+
+def is_served(site: str, report: dict[str, Any]) -> bool:
+    checks = report.get("checks", {}).get(site, [])
+    return bool(checks) and all(check["ok"] is not False for check in checks)
+
+
+def judge_run(row: Row) -> list[tuple[bool, str]]:
+    """Applied, verified, nothing left."""
+    status, output, report = play(row.playbook, row, *row.arguments)
+    said = bool(re.search(row.words, " ".join(output.split())))
+    why = f"exit status {status}" * (status != row.status) + f" not said: {row.words}" * (not said)
+    not_served = [site for site in row.served if not is_served(site, report)]
+    left = [f"{host}: {command}" for host, command in row.gone.items() if execute(host, command, False)[0] != 0]
+    return [
+        (not why, why),
+        (not not_served, f"not served: {', '.join(not_served)}" if not_served else ""),
+        (not left, "; ".join(left)),
+    ]
+
+
+def judge_undo(row: Row, before: dict[str, set[str]]) -> tuple[bool, str]:
+    """Roll the run back: everything is as it was, the sites are served, and a second rollback has nothing to do."""
+    status, _output, _report = play("rollback", row)
+    other = compare(before)
+    base = Row(row.name)
+    verified, _text, report = play("verify", base)
+    again, words, _report = play("rollback", row)
+    nothing = "undone already" in words or "nothing" in words.lower()
+    problems = [f"rollback ended with {status}"] * (status != 0) + other[:6]
+    problems += [f"verify ended with {verified}"] * (verified != 0 and not row.edit)
+    problems += [f"a second rollback ended with {again}"] * (again != 0 or not nothing)
+    return not problems and bool(report), "; ".join(problems)
+
+
+def try_row(row: Row) -> list[tuple[bool, str]]:
+    for host, commands in {**row.setup}.items():
+        execute(host, commands)
+    before = take_snapshot()
+    for host, commands in row.edit.items():
+        execute(host, commands)
+    edited = take_snapshot() if row.edit else before
+    try:
+        cells = [judge_plan(row), *judge_run(row)]
+        if row.undo:
+            cells.append(judge_undo(row, edited))
+        else:
+            cells.append((True, "not undone: nothing was made"))
+    finally:
+        for host, commands in row.cleanup.items():
+            execute(host, commands)
+        if not row.undo or row.edit:
+            play("site", Row("back"))
+    return cells
+
+
+def try_uninstall(fresh: dict[str, set[str]]) -> list[tuple[bool, str]]:
+    """Take everything away: what is left is what uninstall.yml says."""
+    row = Row("uninstall")
+    status, output, _report = play("uninstall", row)
+    planned = all(word in output for word in ("- vhost nginx", "- instance jira", "- trust", "- connector", "- file"))
+    packages = "/etc/(nginx|apache2|ufw|default|logrotate.d|ssl|cron.daily)|sub[ug]id"  # what nginx and Apache brought
+    other = [line for line in compare(fresh) if not re.search(packages, line) or "lab.test" in line]
+    ours = [("wiki", "/opt/rtc-server"), ("wiki", "/etc/rtc-server"), ("front", "/etc/rtc-proxy")]
+    ours += [(host, RECORD) for host in HOSTS]
+    left = [f"{host}: {path}" for host, path in ours if execute(host, f"test -e {path}", False)[0] == 0]
+    served = []
+    for host, port in (("wiki", 8090), ("tracker", 8080)):
+        code = execute(host, f"curl -s -o /dev/null -w '%{{http_code}}' http://127.0.0.1:{port}/", False)[1]
+        served += [f"{host}: {code}"] * (code not in ("200", "302"))
+    back, _output, report = play("site", Row("back"))
+    again = back == 0 and all(is_served(site, report) for site in (WIKI, TRACKER))
+    return [
+        (planned, "" if planned else "not all is in the plan"),
+        (status == 0, "" if status == 0 else f"exit status {status}"),
+        (not served, ", ".join(served)),
+        (not other and not left, "; ".join([*other[:8], *left])),
+        (again, "" if again else f"a new run ended with {back}"),
+    ]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", nargs="*", default=[], metavar="WORD")
+    parser.add_argument("--list", action="store_true")
+    options = parser.parse_args()
+    short = os.environ.get("RTC_OPERATE") == "short"
+    rows = [row for row in ROWS if not options.rows or any(word in row.name for word in options.rows)]
+    rows = [row for row in rows if row.short or not short]
+    if options.list:
+        print("\n".join([*(row.name for row in rows), "uninstall"]))
+        return 0
+    OUT.mkdir(parents=True, exist_ok=True)
+    fresh_file = OUT / "fresh.json"
+    if not fresh_file.exists():
+        fresh_file.write_text(json.dumps({host: sorted(lines) for host, lines in take_snapshot().items()}))
+    fresh = {host: set(lines) for host, lines in json.loads(fresh_file.read_text()).items()}
+    status, output, _report = play("site", Row("first run"))
+    if status != 0:
+        print(output)
+        return 1
+    wrong = 0
+    results: list[tuple[str, list[tuple[bool, str]], float]] = []
+    work = [(row.name, lambda row=row: try_row(row)) for row in rows]
+    if not options.rows or "uninstall" in options.rows:
+        work.append(("uninstall", lambda: try_uninstall(fresh)))
+    for name, function in work:
+        began = time.monotonic()
+        cells = function()
+        results.append((name, cells, time.monotonic() - began))
+        wrong += not all(good for good, _why in cells)
+        print(name, *("✓" if good else f"✗ {why}" for good, why in cells), file=sys.stderr, flush=True)
+    width = max(len(name) for name, _cells, _took in results)
+    print(f"{'':{width}}  planned  applied  verified  nothing left  undone")
+    for name, cells, took in results:
+        marks = ["✓" if good else "✗" for good, _why in cells]
+        planned, applied, verified, left, undone = marks
+        print(f"{name:{width}}  {planned:^7}  {applied:^7}  {verified:^8}  {left:^12}  {undone:^6}  {took:5.0f} s")
+        for good, why in cells:
+            if not good:
+                print(f"    {why}")
+    print(f"{len(results)} rows, {wrong} with ✗")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
