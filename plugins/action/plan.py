@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import secrets
 import time
 from collections.abc import Mapping
@@ -16,11 +18,17 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.collab.rtc.plugins.module_utils import _facts
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
-from ansible_collections.collab.rtc.plugins.plugin_utils._findings import catalog, evaluate, rules_managed
+from ansible_collections.collab.rtc.plugins.plugin_utils._findings import (
+    catalog,
+    evaluate,
+    rules_inventory,
+    rules_managed,
+)
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory import controller_files, tls_files, variables
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.tls_files import GivenTls
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import HostSettings, Problem
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import (
+    basis,
     build,
     decide,
     difference,
@@ -53,7 +61,13 @@ def make_plan(plan_input: PlanInput) -> Plan:
     plan = build.build_plan(state, plan_input.facts)
     difference.compare(plan, plan_input.facts, scope.find_scope(plan_input, plan))
     scope.add_restarts(plan, plan_input)
-    plan.findings = evaluate.evaluate(wanted, classification, state, rules_managed.check(plan_input, plan))
+    plan.basis = basis.describe(plan, plan_input.facts)
+    plan.findings = evaluate.evaluate(
+        wanted,
+        classification,
+        state,
+        [*rules_managed.check(plan_input, plan), *rules_inventory.check_kept_plan(plan_input, plan)],
+    )
     evaluate.mute(plan.findings, plan_input, state)
     plan.stopped = course.stop_sites(plan, plan_input)
     limits = [item.max_failures for known in plan_input.settings.values() for item in known.values()]
@@ -167,12 +181,27 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
             )
             plan_file = plan_file or next((item.plan_file for item in plan_input.settings[host].values()), "")
         plan_input.inventory = plan_input.inventory or runner.name_inventory(task_vars.get("ansible_inventory_sources"))
+        plan_input.accepted = self._read_accepted(task_vars, plan_input)
         plan_input.dead = runner.find_dead(plan_input.facts.values())
         if self._task.args.get("state") == "absent":
             plan_input.absent = {
                 host: [kind for kind in variables.KINDS if host in plan_input.groups[kind]] for host in plan_input.facts
             }
         return plan_input, plan_file
+
+    def _read_accepted(self, task_vars: dict[str, Any], plan_input: PlanInput) -> dict[str, dict[str, str]] | None:
+        """The basis of the plan that is to be carried out; ``None`` where none is named, or where it has been already.
+
+        :raises AnsibleActionFail: it cannot be read.
+        """
+        names = [item.from_plan for known in plan_input.settings.values() for item in known.values() if item.from_plan]
+        if not names or "stopped" in (task_vars.get(course.PLAN) or {}):
+            return None
+        try:
+            with open(os.path.expanduser(names[0]), encoding="utf-8") as file:
+                return {str(host): dict(parts) for host, parts in json.load(file)["basis"].items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise AnsibleActionFail(f"rtc_from_plan: {names[0]} is no plan that can be read: {error}") from None
 
     @staticmethod
     def _read_facts(host: str, hostvars: Any, given: Any) -> tuple[dict[str, Any] | None, str]:

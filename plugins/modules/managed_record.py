@@ -24,6 +24,10 @@ attributes:
   diff_mode: {support: none}
   idempotent: {support: full}
 options:
+  path:
+    description: Directory of the record.
+    type: path
+    default: /var/lib/collab-rtc
   state:
     description: What the run is at.
     type: str
@@ -93,6 +97,7 @@ def main() -> None:
     """Entry point."""
     module = AnsibleModule(
         argument_spec={
+            "path": {"type": "path", "default": record.DIRECTORY},
             "state": {"type": "str", "choices": ["begun", "finished", "failed"], "required": True},
             "run": {"type": "str", "required": True},
             "identity": {"type": "dict", "default": {}},
@@ -118,14 +123,15 @@ def begin(params: dict[str, Any]) -> tuple[Record, bool]:
     """Take the lease, and note what is about to be made. Returns the record, and that it is no change of the host."""
     identity = params["identity"]
     dead = [str(run) for run in identity.get("dead") or []]
-    lease.take(lease.Lease(params["run"], params["undo_user"], str(identity.get("controller", ""))), dead)
-    known = record.load()
+    held = lease.Lease(params["run"], params["undo_user"], str(identity.get("controller", "")))
+    lease.take(held, dead, find_lease(params))
+    known = record.load(find_record(params))
     machine, host = read_machine(), str(identity.get("host", ""))
     if (known.machine, known.host) != (machine, host):
         known = Record(machine, host)  # a clone, or the first time: what is there is adopted by content
     for values in params["entries"]:
         begin_entry(known, values, params)
-    record.save(known, params["undo_dir"])
+    record.save(known, params["undo_dir"], find_record(params))
     return known, False
 
 
@@ -183,7 +189,8 @@ def find_oldest(path: str, records: str) -> bytes | None:
 
 def finish(params: dict[str, Any]) -> tuple[Record, bool]:
     """Note what was written and taken away, and give up the lease. Returns the record, and whether it is another."""
-    known = record.load()
+    path = find_record(params)
+    known = record.load(path)
     known.entries = [entry for entry in known.entries if entry.key not in params["removed"]]
     for entry in known.entries:
         made = entry.run == params["run"] and bool(entry.intended)
@@ -194,11 +201,11 @@ def finish(params: dict[str, Any]) -> tuple[Record, bool]:
             entry.written = states.read_parts(entry)
     changed = bool(params["removed"]) or any(entry.run == params["run"] for entry in known.entries)
     if known.entries:
-        record.save(known, params["undo_dir"])
-    elif _files.look(record.PATH) is not None:
-        _undo.record(params["undo_dir"], record.PATH, None)
-        _files_tree.remove(record.PATH)
-    lease.give_up(params["run"])
+        record.save(known, params["undo_dir"], path)
+    elif _files.look(path) is not None:
+        _undo.record(params["undo_dir"], path, None)
+        _files_tree.remove(path)
+    lease.give_up(params["run"], find_lease(params))
     return known, changed
 
 
@@ -222,8 +229,18 @@ def complete_entry(entry: Entry, params: dict[str, Any]) -> None:
 
 def fail(params: dict[str, Any]) -> tuple[Record, bool]:
     """Give up the lease: what was begun stays so."""
-    lease.give_up(params["run"])
+    lease.give_up(params["run"], find_lease(params))
     return Record(), False
+
+
+def find_record(params: dict[str, Any]) -> str:
+    """Path of the record."""
+    return os.path.join(params["path"], os.path.basename(record.PATH))
+
+
+def find_lease(params: dict[str, Any]) -> str:
+    """Path of the lease."""
+    return os.path.join(params["path"], os.path.basename(lease.PATH))
 
 
 def read_machine() -> str:

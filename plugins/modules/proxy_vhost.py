@@ -214,7 +214,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 files:
-  description: Our files, changed or not.
+  description: Our files, and the links that switch them on, changed or not.
   returned: success
   type: list
   elements: str

@@ -71,7 +71,7 @@ def no_port(port: int) -> str:
 
 OLD_VHOST_GONE = f"! test -e {RTC_VHOST} && ! ls /etc/nginx/sites-available | grep -q rtc-confluence"
 EDIT = f"sed -i 's/^ *server_name.*/&  # edited/' {RTC_VHOST}"
-LEASE = "mkdir -p /var/lib/collab-rtc/lease && echo '{\"run\": \"other\", \"user\": \"ben@elsewhere\", \"since\": %d}'"
+LEASE = 'mkdir -p /var/lib/collab-rtc/lease && echo \'{"run": "other", "user": "ben@elsewhere", "since": %d}\''
 LEASE = (LEASE % time.time()) + " >/var/lib/collab-rtc/lease/lease.json"
 
 DIRECT = {
@@ -89,6 +89,7 @@ ROWS = [
         planned=("- file /etc/rtc-proxy/wiki.lab.test/privkey.pem", r"\+ nginx confluence-other.lab.test-443"),
         gone={"front": "! test -e /etc/rtc-proxy/wiki.lab.test && ! grep -rl wiki.lab.test /etc/nginx"}),
     Row("another kind of proxy", {"wiki": {"rtc_proxy_kind": "apache"}, "tracker": {"rtc_proxy_kind": "apache"}},
+        setup={"front": f"rm -f {SITES}/default; systemctl reload nginx"},  # whose port 80 Apache would want
         planned=(r"\+ apache rtc-confluence", "- vhost nginx rtc-confluence"),
         gone={"front": f"! ls {SITES} | grep -q lab.test && ss -ltnp | grep ':9083 ' | grep -q apache2"}),
     Row("no proxy any more", {"wiki": DIRECT}, served=("direct.lab.test:9083", TRACKER), short=True,
@@ -96,7 +97,7 @@ ROWS = [
         gone={"front": f"{no_port(9083)} && {OLD_VHOST_GONE} && ! test -e /etc/rtc-proxy/wiki.lab.test",
               "wiki": NO_NAME}),
     Row("one of two sites is to have nothing", {"wiki": {"rtc_state": "absent"}}, served=(TRACKER,), short=True,
-        planned=("- vhost nginx rtc-confluence", "- instance confluence", "- connector"),
+        planned=("- front: vhost nginx rtc-confluence", "- wiki: instance confluence", "- wiki: connector"),
         gone={"front": f"{no_port(9083)} && {OLD_VHOST_GONE} && test -e {SITES}/rtc-jira-tracker.lab.test-9093.conf",
               "wiki": f"{no_port(9083)} && ! test -e /etc/rtc-server/confluence.toml && {NO_NAME}"}),
     Row("an edit by hand", edit={"front": EDIT}, planned=("✗ nginx rtc-confluence", "edited"), status=2,

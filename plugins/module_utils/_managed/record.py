@@ -106,7 +106,7 @@ def save(record: Record, undo_dir: str | None, path: str = PATH) -> bool:
     data = dump(record)
     if data == _files.read_existing(path):
         return False
-    _files_tree.make_directory(DIRECTORY if path == PATH else path.rpartition("/")[0], 0o700)
+    _files_tree.make_directory(path.rpartition("/")[0], 0o700)
     _undo.record(undo_dir, path, data)
     _files.write_atomic(path, data, 0o600)
     return True

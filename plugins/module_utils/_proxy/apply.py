@@ -86,7 +86,7 @@ class ProxyChange:
         current = self.backend.read()
         desired = self.backend.build_layout(self.vhosts, self.absent, current)
         steps = find_differences(desired)
-        self.result.files = [item.path for item in desired.files]
+        self.result.files = [*(item.path for item in desired.files), *(item.path for item in desired.links)]
         self.result.modules = [name for name in desired.modules if any(f"/{name}.load" in step.path for step in steps)]
         self.result.diff = [step.diff() for step in steps]
         needs = self._find_platform_needs()

@@ -112,4 +112,12 @@ ENTRIES = (
         ),
         vendor_requirements=("S10",),
     ),
+    FindingType(
+        id="RTC112",
+        severity="error",
+        title="Something changed since the plan was made",
+        meaning="What would be done is not what was looked at. Nothing is done.",
+        detected="rtc_from_plan names a plan, and what it rests on is another now: host and part are named.",
+        remedy="Make the plan again, look at it, and run with that one.",
+    ),
 )

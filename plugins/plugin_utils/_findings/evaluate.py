@@ -46,7 +46,7 @@ def evaluate(
         found += rules_application.check_node(node)
     for classified, wanted in zip(classification.sites, state.sites, strict=True):
         found += rules_inventory.check_site(classified, wanted, plan_input)
-        for finding in _check_site(classified, wanted, plan_input.now):
+        for finding in _check_site(classified, wanted, state, plan_input.now):
             finding.site = wanted.site.name
             found.append(finding)
     found += rules_proxy.check_hosts(plan_input, classification, state)
@@ -55,7 +55,7 @@ def evaluate(
     return sorted(unique.values(), key=catalog.sort_key)
 
 
-def _check_site(classified: ClassifiedSite, wanted: DesiredSite, now: float) -> Iterator[Finding]:
+def _check_site(classified: ClassifiedSite, wanted: DesiredSite, state: DesiredState, now: float) -> Iterator[Finding]:
     for node, wanted_node in zip(classified.nodes, wanted.nodes, strict=True):
         yield from rules_application.check_node_of_site(classified, node, wanted, wanted_node)
         yield from rules_service.check_node(node, wanted, wanted_node)
@@ -63,7 +63,7 @@ def _check_site(classified: ClassifiedSite, wanted: DesiredSite, now: float) -> 
         yield from rules_tls.check_node(classified, node, wanted_node)
     yield from rules_tls.check_site(classified, wanted, now)
     yield from rules_proxy.check_site(classified, wanted)
-    yield from reachability.check_site(classified, wanted)
+    yield from reachability.check_site(classified, wanted, state)
     yield from rules_service.check_site(classified, wanted)
     yield from rules_network.check_site(classified, wanted)
 

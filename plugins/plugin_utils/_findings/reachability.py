@@ -18,6 +18,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import (
     DesiredSite,
     DesiredState,
 )
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.difference import name_owner
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import ClassifiedSite, Node, ProxyUse
 
 WEB_PORTS = (80, 443)
@@ -53,7 +54,7 @@ def check_hosts(state: DesiredState) -> Iterator[Finding]:
             yield make("RTC426", proxy.host, text, remedy="Set one rtc_proxy_kind for both.", site=wanted.site.name)
 
 
-def check_site(classified: ClassifiedSite, wanted: DesiredSite) -> Iterator[Finding]:
+def check_site(classified: ClassifiedSite, wanted: DesiredSite, state: DesiredState) -> Iterator[Finding]:
     """Findings about the way to the application once the plan is applied."""
     use, proxy = classified.proxy, wanted.proxy
     if use is None or proxy is None:
@@ -69,7 +70,7 @@ def check_site(classified: ClassifiedSite, wanted: DesiredSite) -> Iterator[Find
         current = node.connector.address if node.connector else ""
         if decided.beside_proxy and not routing.is_loopback(current):
             yield from _check_cut_off(wanted, use, node, decided)
-    yield from _check_packages(use, proxy)
+    yield from _check_packages(use, proxy, state)
 
 
 def _answers(classified: ClassifiedSite, use: ProxyUse, proxy: DesiredProxy) -> bool:
@@ -135,7 +136,7 @@ def _list_listeners(facts: HostFacts, ports: Iterable[int], but: tuple[str, ...]
     return [item for item in facts.listeners if item.port in ports and item.process not in but]
 
 
-def _check_packages(use: ProxyUse, proxy: DesiredProxy) -> Iterator[Finding]:
+def _check_packages(use: ProxyUse, proxy: DesiredProxy, state: DesiredState) -> Iterator[Finding]:
     """No server is installed or started beside another that has its ports; what a package opens is announced."""
     facts = use.facts
     stopped = use.proxy if use.proxy and not use.proxy.running else None
@@ -147,13 +148,35 @@ def _check_packages(use: ProxyUse, proxy: DesiredProxy) -> Iterator[Finding]:
     else:
         ports |= set(OWN_PORTS.get((proxy.kind, facts.os_family), OWN_PORTS.get((proxy.kind, "debian"), ())))
     names = ", ".join(proxy.packages) or proxy.kind
-    taken = sorted(_list_taken(facts, proxy, ports))
+    taken = sorted(_list_taken(facts, proxy, ports - _find_freed(facts, proxy, state)))
     if taken:
         what = "installed" if proxy.packages else "started"
         yield make("RTC426", proxy.host, f"{names} would be {what} on {proxy.host}, where {', '.join(taken)}.")
     elif proxy.packages:
         opened = OPENED.get((proxy.kind, facts.os_family)) or OPENED[proxy.kind, "debian"]
         yield make("RTC427", proxy.host, f"The run installs {names} on {proxy.host}. That {opened}.")
+
+
+def _find_freed(facts: HostFacts, proxy: DesiredProxy, state: DesiredState) -> set[int]:
+    """Ports that a server of another kind gives up before, because all its virtual hosts there are ours and go."""
+    moving = {
+        name_owner(node.host, node.application)
+        for wanted in state.sites
+        if wanted.proxy and (wanted.proxy.host, wanted.proxy.kind) == (proxy.host, proxy.kind)
+        for node in wanted.nodes
+    }
+    going = {
+        f"{entry.what['name']}.conf"
+        for entry in facts.managed.entries
+        if entry.kind == "vhost" and entry.what["kind"] != proxy.kind and set(entry.owners) <= moving
+    }
+    kept: set[int] = set()
+    freed: set[int] = set()
+    for other in facts.proxies:
+        for vhost in other.hosts if other.kind != proxy.kind else []:
+            goes = vhost.managed and vhost.file.rpartition("/")[2] in going
+            (freed if goes else kept).update(listen.port for listen in vhost.listens)
+    return freed - kept
 
 
 def _list_taken(facts: HostFacts, proxy: DesiredProxy, ports: set[int]) -> set[str]:

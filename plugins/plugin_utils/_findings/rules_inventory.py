@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings.catalog import CATALOGUE, make
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import KINDS, MANAGED_PROXIES, NO_PROXY
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan import basis
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import DesiredSite
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import (
     Classification,
@@ -21,6 +22,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import (
     Node,
     PlanInput,
 )
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import Plan
 
 SHARED = (  # settings that all nodes of a site have in common
     "proxy",
@@ -75,6 +77,13 @@ def _check_mutes(host: str, plan_input: PlanInput) -> Iterator[Finding]:
             [f"{host}: rtc_ignore_findings"],
             "docs/findings.md lists the findings.",
         )
+
+
+def check_kept_plan(plan_input: PlanInput, plan: Plan) -> Iterator[Finding]:
+    """What is not as it was when the plan was made that is to be carried out."""
+    if plan_input.accepted is not None:
+        for host, part in basis.find_changes(plan_input.accepted, plan.basis):
+            yield make("RTC112", host, f"{host}: {part}: not as it was when the plan was made.")
 
 
 def check_names(classification: Classification) -> list[Finding]:

@@ -90,6 +90,7 @@ class HostSettings:
     conflicts: str = "stop"
     remove_orphans: bool = False
     inventory_id: str = ""
+    from_plan: str = ""
 
 
 @dataclass(frozen=True)
@@ -213,6 +214,9 @@ VARIABLES: tuple[Variable, ...] = (
          "Path, below the base URL, of a page of the application that fetches a URL with its own Java, for the"
          " checks.", read=False),
     _var("plan_file", "path", "none", "Write the plan as JSON to this file on the controller."),
+    _var("from_plan", "path", "none",
+         "Carry out the plan that O(rtc_plan_file) kept, and nothing else: the run is refused where what is to be done,"
+         " the record, the files or the ports concerned are not as they were then (RTC112)."),
     _var("backup", "bool", "false", "Keep a copy beside each file that is changed."),
     _var("undo_keep", "number", "20",
          "How many undo records stay on a host, the newest ones; V(0): all. A record that is the first for one of its"

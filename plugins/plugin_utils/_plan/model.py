@@ -39,6 +39,7 @@ class PlanInput:
     inventory: str = ""  # its id, for the records of what is managed
     controller: str = ""  # identifies this process: "MACHINE-ID PID START"
     dead: list[str] = field(default_factory=list)  # runs of this controller that hold a lease, and are no more
+    accepted: dict[str, dict[str, str]] | None = None  # basis of the plan that was kept, and is to be carried out
     absent: dict[str, list[str]] = field(default_factory=dict)  # host -> applications from which all goes
     now: float = 0.0  # seconds since the epoch, on the controller
 

@@ -35,6 +35,7 @@ def plan_input_of():
 
     def build(data):
         plan_input = PlanInput(now=data["now"], groups=data["groups"], failed=data.get("failed", {}))
+        plan_input.accepted = data.get("accepted")
         for host, facts in data["facts"].items():
             plan_input.facts[host] = _facts.from_dict(_facts.HostFacts, facts)
         for host in {host for members in data["groups"].values() for host in members}:

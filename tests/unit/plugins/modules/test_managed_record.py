@@ -1,0 +1,244 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The record of what is managed: what was before, what was written, whose it is; and the lease."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+
+import pytest
+
+from ansible_collections.collab.rtc.plugins.module_utils import _undo
+from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.module_utils._managed import lease, record, states
+
+XML = """<Server><Service name="Catalina"><Connector port="8090" protocol="HTTP/1.1"%s/>
+<Engine name="Standalone" defaultHost="localhost"><Host name="localhost"/></Engine></Service></Server>"""
+RUN, NEXT = "20260101T000000Z-aaaa", "20260102T000000Z-bbbb"
+
+
+class Host:
+    """A host with a server.xml and a virtual host, and runs on it."""
+
+    def __init__(self, path, run_module):
+        self.path, self.run_module = path / "collab-rtc", run_module
+        self.xml, self.vhost, self.undo = path / "server.xml", path / "rtc.conf", self.path / "undo"
+        self.xml.write_text(XML % "")
+
+    def entries(self, *names):
+        what = {"path": str(self.xml), "port": 8090, "attributes": list(names)}
+        connector = {"key": f"connector {self.xml} 8090", "kind": "connector", "what": what, "spec": " ".join(names)}
+        vhost = {"key": "vhost nginx rtc", "kind": "vhost", "what": {"kind": "nginx", "name": "rtc"}, "spec": "1"}
+        return [{**one, "site": "wiki:9083", "owners": ["wiki/confluence"]} for one in (connector, vhost)]
+
+    def do(self, state, run=RUN, fails=False, check=False, **options):
+        arguments = {"path": str(self.path), "state": state, "run": run, "undo_dir": str(self.undo / run), **options}
+        result = self.run_module("managed_record", arguments, check)
+        assert bool(result.get("failed")) == fails, result
+        return result
+
+    def begin(self, *names, run=RUN, **options):
+        return self.do("begun", run, entries=self.entries(*names), identity={"host": "wiki"}, **options)
+
+    def make(self, text, run=RUN):
+        """What the steps of a run do."""
+        _undo.record(str(self.undo / run), str(self.xml), (XML % text).encode())
+        self.xml.write_text(XML % text)
+        self.vhost.write_text("server {}\n")
+        return self.do("finished", run, files=[str(self.vhost)])
+
+    def read(self):
+        return record.load(str(self.path / "managed.json"))
+
+    def judge(self):
+        return {entry.kind: states.judge(entry, states.read_parts(entry)) for entry in self.read().entries}
+
+
+@pytest.fixture
+def host(tmp_path, run_module):
+    return Host(tmp_path, run_module)
+
+
+def test_before_and_written(host):
+    host.begin("proxyName", "scheme")
+    begun = {entry.kind: (entry.intended, entry.written) for entry in host.read().entries}
+    assert begun == {"connector": ("proxyName scheme", {}), "vhost": ("1", {})}
+    assert host.judge() == {"connector": "begun", "vhost": "begun"}
+    assert stat.S_IMODE(os.stat(host.path / "managed.json").st_mode) == 0o600
+
+    host.make(' proxyName="wiki" scheme="https"')
+    connector, vhost = host.read().entries
+    assert connector.before == {"proxyName": None, "scheme": None}
+    assert connector.written == {"proxyName": "wiki", "scheme": "https"}
+    assert (vhost.what["files"], vhost.written) == ([str(host.vhost)], {str(host.vhost): "server {}\n"})
+    assert host.judge() == {"connector": "as_written", "vhost": "as_written"}
+    assert host.read().host == "wiki"
+
+
+def test_before_is_what_was_there_before_the_first_run(host):
+    host.xml.write_text(XML % ' scheme="http"')
+    host.begin("scheme")
+    host.make(' scheme="https"')
+    host.begin("scheme", "secure", run=NEXT)
+    host.make(' scheme="https" secure="true"', NEXT)
+    assert host.read().entries[0].before == {"scheme": "http", "secure": None}
+
+
+def test_what_is_not_wanted_any_more_is_known_until_it_is_given_back(host):
+    host.begin("scheme", "secure")
+    host.make(' scheme="https" secure="true"')
+    host.begin("scheme", run=NEXT)
+    assert set(host.read().entries[0].before) == {"scheme", "secure"}  # a kill now must not lose it
+    host.make(' scheme="https"', NEXT)
+    assert set(host.read().entries[0].before) == {"scheme"}
+
+
+@pytest.mark.parametrize(
+    ("text", "state"),
+    [
+        (' proxyName="other" scheme="https"', "edited"),
+        (' scheme="https"', "edited"),
+        (' proxyName="wiki" scheme="https" maxThreads="7"', "as_written"),  # not ours
+        ("", "replaced"),
+    ],
+)
+def test_what_somebody_did_to_a_connector(host, text, state):
+    host.begin("proxyName", "scheme")
+    host.make(' proxyName="wiki" scheme="https"')
+    host.xml.write_text(XML % text)
+    assert host.judge()["connector"] == state
+
+
+def test_after_an_upgrade_before_is_taken_anew(host):
+    host.begin("scheme")
+    host.make(' scheme="https"')
+    host.xml.write_text(XML % ' maxThreads="9"')
+    host.begin("scheme", run=NEXT)
+    assert host.read().entries[0].before == {"scheme": None}
+
+
+def test_an_edit_is_shown_without_secrets(host):
+    host.begin("scheme")
+    host.make(' scheme="https"')
+    host.vhost.write_text("server {}\nauth_password hunter2;\n")
+    (entry,) = [entry for entry in host.read().entries if entry.kind == "vhost"]
+    diff = states.make_diff(entry, states.read_parts(entry))
+    assert "+auth_password" in diff
+    assert "hunter2" not in diff
+    assert states.judge(entry, states.read_parts(entry)) == "edited"
+
+
+def test_a_link_that_an_editor_replaced_by_a_file_is_an_edit(host, tmp_path):
+    """sed -i does that; the file that the link led to is as it was."""
+    link = tmp_path / "enabled" / "rtc.conf"
+    link.parent.mkdir()
+    host.begin("scheme")
+    host.vhost.write_text("server {}\n")
+    link.symlink_to(host.vhost)
+    host.do("finished", files=[str(host.vhost), str(link)])
+    assert host.judge()["vhost"] == "as_written"
+    link.unlink()
+    link.write_text("server {} # edited\n")
+    assert host.judge()["vhost"] == "edited"
+
+
+def test_adopted_from_an_earlier_version(host):
+    """It kept no record: what was before is in the oldest undo record."""
+    old = host.undo / "20250101T000000Z-0000"
+    host.xml.write_text(XML % ' scheme="ftp"')
+    _undo.record(str(old), str(host.xml), b"x")
+    host.xml.write_text(XML % ' scheme="https"')
+    entries = [{**entry, "adopt": True} for entry in host.entries("scheme")]
+    host.do("begun", entries=entries, identity={"host": "wiki"})
+    assert host.read().entries[0].before == {"scheme": "ftp"}
+
+
+def test_taken_away(host):
+    host.begin("scheme")
+    host.make(' scheme="https"')
+    keys = [entry.key for entry in host.read().entries]
+    host.do("begun", NEXT, identity={"host": "wiki"})
+    assert host.do("finished", NEXT, removed=keys[:1])["entries"] == keys[1:]
+    host.do("begun", NEXT, identity={"host": "wiki"})
+    host.do("finished", NEXT, removed=keys)
+    assert not (host.path / "managed.json").exists()
+
+
+def test_the_record_of_another_host_is_not_ours(host):
+    host.begin("scheme")
+    host.make(' scheme="https"')
+    host.do("begun", NEXT, identity={"host": "clone"})
+    assert (host.read().host, host.read().entries) == ("clone", [])
+
+
+def test_a_run_that_failed_leaves_what_it_began(host):
+    host.begin("scheme")
+    host.do("failed")
+    assert host.judge() == {"connector": "begun", "vhost": "begun"}
+    assert lease.read(str(host.path / "lease")) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "damaged"),
+        ("[]", "damaged"),
+        ('{"version": 99}', "newer version"),
+        ('{"version": 1, "entries": [1]}', "damaged"),
+    ],
+)
+def test_a_record_that_cannot_be_used_stops_the_run(host, text, words):
+    host.begin("scheme")
+    host.do("failed")
+    (host.path / "managed.json").write_text(text)
+    result = host.do("begun", NEXT, fails=True, entries=host.entries("scheme"))
+    assert words in result["msg"]
+    assert (host.path / "managed.json").read_text() == text
+
+
+def test_a_record_that_others_could_change_is_refused(host):
+    host.begin("scheme")
+    host.do("failed")
+    os.chmod(host.path, 0o777)
+    with pytest.raises(RtcError, match="can change it"):
+        host.read()
+
+
+def test_in_check_mode_nothing_is_written(host):
+    host.begin("scheme", check=True)
+    assert not host.path.exists()
+
+
+class TestLease:
+    """One run at a time."""
+
+    def test_a_second_run_is_refused_with_who_and_how_long(self, host):
+        host.begin("scheme", undo_user="anna@one")
+        text = json.loads((host.path / "lease/lease.json").read_text())
+        (host.path / "lease/lease.json").write_text(json.dumps({**text, "since": text["since"] - 130}))
+        result = host.do("begun", NEXT, fails=True)
+        assert f"run {RUN} of anna@one, which began 2 minutes ago" in result["msg"]
+        host.do("begun")  # the same run, once more
+
+    def test_one_whose_process_is_gone_does_not_count(self, host):
+        host.begin("scheme")
+        host.do("begun", NEXT, identity={"dead": [RUN], "host": "wiki"})
+        assert lease.read(str(host.path / "lease")).run == NEXT
+
+    def test_one_of_another_run_is_not_given_up(self, host):
+        host.begin("scheme")
+        host.do("failed", NEXT)
+        assert lease.read(str(host.path / "lease")).run == RUN
+
+    def test_a_very_old_one_does_not_count(self, host):
+        lease.take(lease.Lease(RUN), path=str(host.path / "lease"))
+        (host.path / "lease/lease.json").write_text(json.dumps({"run": RUN, "since": 1}))
+        host.do("begun", NEXT, identity={"host": "wiki"})
+
+    def test_one_that_cannot_be_read_is_of_an_unknown_run(self, host):
+        (host.path / "lease").mkdir(parents=True)
+        assert "run unknown" in host.do("begun", NEXT, fails=True)["msg"]

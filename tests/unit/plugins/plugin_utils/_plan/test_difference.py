@@ -1,0 +1,183 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The plan as a difference: what is created, changed, adopted, taken away, left alone."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+from ansible_collections.collab.rtc.plugins.action.plan import make_plan
+from ansible_collections.collab.rtc.plugins.module_utils._facts import ManagedEntry
+from ansible_collections.collab.rtc.plugins.plugin_utils._report import text as report_text
+
+ID = "0123456789abcdef"
+
+
+def actions(plan, host):
+    return {work.key: work.action for work in plan.hosts[host].work}
+
+
+def record(plan_input, plan):
+    """The hosts as the run of that plan leaves them, as far as the records go."""
+    for host, facts in plan_input.facts.items():
+        facts.machine_id = facts.managed.machine = ID
+        facts.managed.host = host
+        for values in plan.hosts[host].records:
+            kept = {name: value for name, value in values.items() if name != "adopt"}
+            entry = ManagedEntry(state="as_written", **kept)
+            if entry.kind == "connector":
+                entry.before = dict.fromkeys(entry.what["attributes"])
+            facts.managed.entries = [one for one in facts.managed.entries if one.key != entry.key] + [entry]
+
+
+@pytest.fixture
+def provisioned(base):
+    """A function: the input of a base after a run."""
+
+    def build(name="remote", **changes):
+        plan_input = base(name, **changes)
+        record(plan_input, make_plan(plan_input))
+        return plan_input
+
+    return build
+
+
+def test_everything_is_new_at_first(base):
+    found = actions(make_plan(base("pristine")), "wiki1")
+    assert set(found.values()) == {"create"}
+    assert {key.split()[0] for key in found} == {"connector", "trust", "instance", "vhost", "file", "package"}
+
+
+def test_a_converged_host_has_nothing_to_do(provisioned):
+    plan = make_plan(provisioned())
+    assert {action for host in plan.hosts for action in actions(plan, host).values()} == {"nothing"}
+    assert not any(one.records or one.removals for one in plan.hosts.values())
+    assert report_text.render_plan(plan).count("nothing to do") == 2
+
+
+def test_what_an_earlier_version_made_is_adopted(base):
+    found = actions(make_plan(base("same_host")), "wiki1")
+    assert found["instance confluence"] == "adopt"
+
+
+def test_another_port(provisioned, base):
+    plan_input = provisioned()
+    changed = base("remote", set={"vars.jira1.rtc_port": 9094})
+    for host, facts in plan_input.facts.items():
+        changed.facts[host].managed, changed.facts[host].machine_id = facts.managed, facts.machine_id
+    plan = make_plan(changed)
+    front = actions(plan, "proxy1")
+    assert {key: action for key, action in front.items() if key.startswith("vhost") and "rtc" in key} == {
+        "vhost apache rtc-jira-jira.example.com-9094": "create",
+        "vhost apache rtc-jira-jira.example.com-9093": "remove",
+    }
+    (removal,) = plan.hosts["proxy1"].removals
+    assert (removal.site, removal.early, removal.kind) == ("jira.example.com:9094", False, "vhost")
+
+
+def test_another_kind_of_proxy_makes_room_first(provisioned):
+    plan_input = provisioned()
+    plan_input.settings["jira1"]["jira"].proxy_kind = "haproxy"
+    plan_input.facts["proxy1"].proxies[0].kind = "haproxy"
+    removals = make_plan(plan_input).hosts["proxy1"].removals
+    assert [item.early for item in removals if item.kind == "vhost"] == [True] * len(removals)
+    assert removals
+
+
+def test_an_application_that_is_to_have_nothing(provisioned):
+    plan_input = provisioned()
+    plan_input.settings["jira1"]["jira"].state = "absent"
+    plan = make_plan(plan_input)
+    assert plan.sites == []
+    assert set(actions(plan, "jira1").values()) == set(actions(plan, "proxy1").values()) == {"remove"}
+    connector = next(item for item in plan.hosts["jira1"].removals if item.kind == "connector")
+    assert set(connector.before.values()) == {None}
+    (restart,) = plan.hosts["jira1"].restarts
+    assert (restart.site, restart.service) == ("jira.example.com:9093", "jira.service") or restart.service
+
+
+def test_a_host_that_the_run_does_not_look_at_keeps_everything(provisioned):
+    plan_input = provisioned()
+    del plan_input.facts["jira1"], plan_input.settings["jira1"]
+    assert actions(make_plan(plan_input), "proxy1") == {}
+
+
+def test_what_nobody_owns_is_an_orphan_until_it_may_go(provisioned):
+    plan_input = provisioned()
+    plan_input.groups["jira"] = []
+    plan = make_plan(plan_input)
+    assert set(actions(plan, "proxy1").values()) == {"orphan"}
+    assert plan.hosts["proxy1"].removals == []
+    plan_input.settings["proxy1"]["confluence"].remove_orphans = True
+    plan = make_plan(plan_input)
+    assert set(actions(plan, "proxy1").values()) == {"remove"}
+
+
+def test_another_inventory_is_left_alone(provisioned):
+    plan_input = provisioned()
+    plan_input.groups["jira"], plan_input.inventory = [], "another/hosts.yml"
+    assert actions(make_plan(plan_input), "proxy1") == {}
+
+
+def test_a_clone_is_adopted_and_nothing_goes(provisioned):
+    plan_input = provisioned()
+    plan_input.settings["jira1"]["jira"].state = "absent"
+    plan_input.facts["proxy1"].machine_id = "another"
+    assert actions(make_plan(plan_input), "proxy1") == {}
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_an_edit_is_a_conflict_and_stops_its_site_on_all_hosts(provisioned, overwrite):
+    plan_input = provisioned()
+    entry = next(one for one in plan_input.facts["proxy1"].managed.entries if one.kind == "vhost")
+    entry.state, entry.diff = "edited", "-a\n+b"
+    if overwrite:
+        plan_input.settings["jira1"]["jira"].conflicts = "overwrite"
+    plan = make_plan(plan_input)
+    assert actions(plan, "proxy1")[entry.key] == ("change" if overwrite else "conflict")
+    assert bool(plan.stopped) is not overwrite
+
+
+def test_an_attribute_that_somebody_set_to_what_is_wanted_is_no_conflict(provisioned):
+    plan_input = provisioned()
+    entry = next(one for one in plan_input.facts["jira1"].managed.entries if one.kind == "connector")
+    (connector,) = make_plan(copy.deepcopy(plan_input)).hosts["jira1"].connectors
+    entry.state, entry.current = "edited", dict(connector.attributes)
+    assert actions(make_plan(plan_input), "jira1")[entry.key] == "change"
+    entry.current["proxyPort"] = "1"
+    assert actions(make_plan(plan_input), "jira1")[entry.key] == "conflict"
+
+
+def test_an_attribute_that_is_not_wanted_any_more_gets_what_it_had(provisioned):
+    plan_input = provisioned()
+    entry = next(one for one in plan_input.facts["jira1"].managed.entries if one.kind == "connector")
+    entry.before["address"] = "10.0.0.1"
+    (connector,) = make_plan(plan_input).hosts["jira1"].connectors
+    assert connector.attributes["address"] == "10.0.0.1"
+
+
+def test_after_an_upgrade_of_the_application_everything_is_set_again(provisioned):
+    plan_input = provisioned()
+    entry = next(one for one in plan_input.facts["jira1"].managed.entries if one.kind == "connector")
+    entry.state = "replaced"
+    assert actions(make_plan(plan_input), "jira1")[entry.key] == "create"
+
+
+def test_an_authority_that_another_application_wants_stays(provisioned):
+    plan_input = provisioned("same_host")
+    facts = plan_input.facts["wiki1"]
+    trust = next(one for one in facts.managed.entries if one.kind == "trust")
+    other = copy.deepcopy(trust)
+    other.key, other.owners = f"trust {trust.what['path']} jira", ["wiki1/jira"]
+    other.what = {**trust.what, "application": "jira", "certificates": list(trust.what["wants"])}
+    facts.managed.entries.append(other)
+    plan_input.groups["jira"] = ["wiki1"]
+    plan_input.settings["wiki1"]["jira"] = copy.deepcopy(plan_input.settings["wiki1"]["confluence"])
+    plan_input.settings["wiki1"]["jira"].state = "absent"
+    plan = make_plan(plan_input)
+    (removal,) = [item for item in plan.hosts["wiki1"].removals if item.kind == "trust"]
+    assert removal.what["certificates"] == []
