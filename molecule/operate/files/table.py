@@ -144,8 +144,9 @@ def take_snapshot() -> dict[str, set[str]]:
 def compare(before: dict[str, set[str]]) -> list[str]:
     """What is another than in a snapshot."""
     now = take_snapshot()
+    ignored = re.compile("/etc/(apache2|ufw|logrotate.d|default|cron.daily|ssl)/|/sub[ug]id")  # what a package brings
     lines = [f"{host} {line.split(' ', 1)[1]}" for host in HOSTS for line in sorted(before[host] ^ now[host])]
-    return list(dict.fromkeys(lines))
+    return list(dict.fromkeys(line for line in lines if "lab.test" in line or not ignored.search(line)))
 
 
 def play(playbook: str, row: Row, *arguments: str) -> tuple[int, str, dict[str, Any]]:
@@ -230,8 +231,7 @@ def try_uninstall(fresh: dict[str, set[str]]) -> list[tuple[bool, str]]:
     row = Row("uninstall")
     status, output, _report = play("uninstall", row)
     planned = all(word in output for word in ("- vhost nginx", "- instance jira", "- trust", "- connector", "- file"))
-    packages = "/etc/(nginx|apache2|ufw|default|logrotate.d|ssl|cron.daily)|sub[ug]id"  # what nginx and Apache brought
-    other = [line for line in compare(fresh) if not re.search(packages, line) or "lab.test" in line]
+    other = [line for line in compare(fresh) if "lab.test" in line or "/etc/nginx/" not in line]  # its package stays
     ours = [("wiki", "/opt/rtc-server"), ("wiki", "/etc/rtc-server"), ("front", "/etc/rtc-proxy")]
     ours += [(host, RECORD) for host in HOSTS]
     left = [f"{host}: {path}" for host, path in ours if execute(host, f"test -e {path}", False)[0] == 0]

@@ -72,6 +72,7 @@ class ProxyChange:
         self.control = Control(backend)
         self.result = ChangeResult()
         self.marker = backend.path(f"{_RUN}/{backend.kind}.reload")
+        self.stopped = backend.path(f"{_RUN}/{backend.kind}.stopped")  # by us, because it had nothing left to serve
 
     def run(self) -> ChangeResult:
         """Make it so.
@@ -154,7 +155,7 @@ class ProxyChange:
         return os.path.exists(self.marker) or self.control.outdated(preflight.find_newest(self._list_sources(desired)))
 
     def _foresee(self, desired: DesiredLayout) -> None:
-        state = self.control.state()
+        state = self._find_state()
         if self.options.reload and (self.result.changed or state in ("new", "failed") or self._is_stale(desired)):
             self.result.reloaded = state != "stopped"
             self.result.changed = self.result.changed or self.result.reloaded
@@ -165,10 +166,11 @@ class ProxyChange:
             self._write(steps, desired, pending)
         if not self.options.reload:
             return
-        state = self.control.state()
+        state = self._find_state()
         if not self.vhosts and not self.backend.serves():
             if steps and state == "running":
                 self.control.stop()
+                _files.write_atomic(self.stopped, b"It had nothing left to serve.\n")
                 self.result.reloaded = True
         elif state == "stopped":
             if self.vhosts:
@@ -182,8 +184,14 @@ class ProxyChange:
                 self._undo(steps)
                 raise
             self.result.reloaded = self.result.changed = True
+            _files_tree.remove(self.stopped)
         with contextlib.suppress(RtcError):
             _files_tree.remove(self.marker)
+
+    def _find_state(self) -> str:
+        """The state of the service. One that we stopped is as good as new: nobody else wants it stopped."""
+        state = self.control.state()
+        return "new" if state == "stopped" and os.path.exists(self.stopped) else state
 
     def _write(self, steps: list[Step], desired: DesiredLayout, pending: bool) -> None:
         for directory in desired.directories:

@@ -161,7 +161,7 @@ def test_several_kinds_in_one_call(run, installed, tmp_path):
     shutil.copytree(DATA / "haproxy", tmp_path, dirs_exist_ok=True)
     result = run(vhost(), vhost("haproxy", port=19085))
     assert result["changed"] is True
-    assert len(result["files"]) == 2
+    assert len({os.path.realpath(path) for path in result["files"]}) == 2  # each with the link that switches it on
 
 
 def test_kinds_are_those_that_exist():
