@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -81,7 +82,7 @@ DIRECT = {
 NO_NAME = f"! grep -q 'proxyName=\"wiki' {XML}"
 
 ROWS = [
-    Row("nothing (converged)", planned=("on front: nothing to do", "on wiki: nothing to do"), undo=False, short=True),
+    Row("nothing (converged)", planned=("on front: nothing to do", "on wiki: nothing to do"), undo=False),
     Row("another RTC port", {"wiki": {"rtc_port": 9085}}, served=("wiki.lab.test:9085", TRACKER), short=True,
         planned=(r"\+ nginx rtc-confluence-wiki.lab.test-9085", "- vhost nginx rtc-confluence-wiki.lab.test-9083"),
         gone={"front": f"{no_port(9083)} && ! ls /etc/nginx/* | grep -q 9083", "wiki": no_port(9083)}),
@@ -92,7 +93,7 @@ ROWS = [
         setup={"front": f"rm -f {SITES}/default; systemctl reload nginx"},  # whose port 80 Apache would want
         planned=(r"\+ apache rtc-confluence", "- vhost nginx rtc-confluence"),
         gone={"front": f"! ls {SITES} | grep -q lab.test && ss -ltnp | grep ':9083 ' | grep -q apache2"}),
-    Row("no proxy any more", {"wiki": DIRECT}, served=("direct.lab.test:9083", TRACKER), short=True,
+    Row("no proxy any more", {"wiki": DIRECT}, served=("direct.lab.test:9083", TRACKER),
         planned=("- vhost nginx rtc-confluence", "- file /etc/rtc-proxy/wiki.lab.test/fullchain.pem", "- trust"),
         gone={"front": f"{no_port(9083)} && {OLD_VHOST_GONE} && ! test -e /etc/rtc-proxy/wiki.lab.test",
               "wiki": NO_NAME}),
@@ -112,7 +113,7 @@ ROWS = [
         gone={"wiki": f"grep -q 'proxyPort=\"8443\"' {XML}"},
         cleanup={"wiki": f"sed -i 's/proxyPort=\"8443\"/proxyPort=\"443\"/' {XML}"}),
     Row("another run holds the lease", edit={"front": LEASE}, status=2, words="run other of ben@elsewhere", served=(),
-        undo=False, short=True, cleanup={"front": "rm -r /var/lib/collab-rtc/lease"}),
+        undo=False, cleanup={"front": "rm -r /var/lib/collab-rtc/lease"}),
     Row("the record is damaged", edit={"front": f"cp {RECORD} /root/kept; echo '{{' >{RECORD}"}, status=2,
         words="RTC701", served=(), undo=False, cleanup={"front": f"cat /root/kept >{RECORD}"}),
     Row("the host is a clone", {"wiki": {"rtc_port": 9085}}, served=("wiki.lab.test:9085", TRACKER), undo=False,
@@ -250,6 +251,56 @@ def try_uninstall(fresh: dict[str, set[str]]) -> list[tuple[bool, str]]:
     ]
 
 
+PORTS = ({"wiki": {"rtc_port": 9083}}, {"wiki": {"rtc_port": 9085}})
+
+
+def start_and_kill(row: Row, delay: float, on_target: bool) -> None:
+    """Start a run, and kill it after so many seconds: the controller's processes, or those on the hosts."""
+    more = OUT / "more.json"
+    more.write_text(json.dumps({"all": {"hosts": row.variables}}))
+    command = [Path(sys.executable).parent / "ansible-playbook", "-i", SCENARIO / "inventory/hosts.yml", "-i", more]
+    command += ["collab.rtc.site", "--skip-tags", "verify"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen(list(map(str, command)), cwd=SCENARIO, start_new_session=True, **quiet)
+    try:
+        process.wait(delay)
+    except subprocess.TimeoutExpired:
+        if on_target:
+            for host in HOSTS:
+                execute(host, "pkill -9 -f BECOME-SUCCESS; pkill -9 -f '^/usr/bin/python3$'", False)
+            process.wait()
+        else:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def try_kills(number: int) -> list[tuple[bool, str]]:
+    """Change a port forth and back, and kill each run at another moment: every file is the old or the new one, and the
+    next run completes it."""
+    states = []
+    for variables in PORTS:
+        play("site", Row("kills", variables))
+        states.append(take_snapshot())
+    allowed = {host: states[0][host] | states[1][host] for host in HOSTS}
+    between: list[str] = []
+    incomplete: list[str] = []
+    for count in range(number):
+        target = count % 2  # the hosts are at the other one
+        delay = 4 + 20 * (count + 1) / (number + 1)
+        start_and_kill(Row("kills", PORTS[target]), delay, on_target=count % 4 >= 2)
+        now = take_snapshot()
+        between += [f"kill {count}: {line}" for host in HOSTS for line in sorted(now[host] - allowed[host])]
+        status, _output, report = play("site", Row("kills", PORTS[target]))
+        site = f"wiki.lab.test:{9083 + 2 * target}"
+        if status != 0 or not is_served(site, report) or take_snapshot() != states[target]:
+            incomplete.append(f"kill {count} after {delay:.1f} s: the next run ended with {status}")
+    print(f"kills: {number}, between = {len(between)}, not completed by the next run = {len(incomplete)}")
+    play("site", Row("kills", PORTS[0]))
+    good = not between, "; ".join(between[:6])
+    done = not incomplete, "; ".join(incomplete[:6])
+    return [(True, ""), good, done, (True, ""), (True, "")]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", nargs="*", default=[], metavar="WORD")
@@ -275,6 +326,9 @@ def main() -> int:
     work = [(row.name, lambda row=row: try_row(row)) for row in rows]
     if not options.rows or "uninstall" in options.rows:
         work.append(("uninstall", lambda: try_uninstall(fresh)))
+    kills = int(os.environ.get("RTC_OPERATE_KILLS", "1" if short else "30"))
+    if kills and (not options.rows or "kills" in options.rows):
+        work.insert(len(work) - 1, (f"kills ({kills})", lambda: try_kills(kills)))
     for name, function in work:
         began = time.monotonic()
         cells = function()
