@@ -87,8 +87,8 @@ class _Parser:
         if opening:
             self.open(opening.group(1).lower(), opening.group(2), path, number)
         elif all(self.conditions):
-            name, _space, rest = text.partition(" ") if " " in text else text.partition("\t")
-            self.directive(name.lower(), words(self.expand(rest)), path, number, depth)
+            name, *rest = text.split(None, 1)  # any blank ends the name: a tab too, with blanks later in the line
+            self.directive(name.strip("\"'").lower(), words(self.expand("".join(rest))), path, number, depth)
 
     def open(self, name: str, rest: str, path: str, number: int) -> None:
         if name in _CONDITIONS:
