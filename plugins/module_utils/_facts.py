@@ -219,13 +219,19 @@ class Route:
 
 @dataclass
 class ProxyListen:
-    """An address that a virtual host listens on."""
+    """A TCP socket that a virtual host listens on; one of the others (UDP, QUIC, local) is none."""
 
-    address: str  # "*" for all
+    address: str  # "*" for all of IPv4, "::" for all of IPv6
     port: int
     tls: bool = False
     file: str = ""
     line: int = 0
+    last_port: int = 0  # of a range of ports that begins with ``port``; 0: there is one
+    dual: bool = False  # a socket for all of one family that has all of the other too
+
+    def takes(self, port: int) -> bool:
+        """Whether a port is among its own."""
+        return self.port <= port <= max(self.port, self.last_port)
 
 
 @dataclass

@@ -13,6 +13,7 @@ import signal
 from ansible_collections.collab.rtc.plugins.module_utils import _files
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy, ProxyListen
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import sockets
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache import parser, reader, renderer
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (
     Backend,
@@ -25,7 +26,6 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (
 )
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.listens import (
     foreign_listens,
-    is_wildcard,
     join_listens,
     refuse_foreign,
 )
@@ -85,7 +85,8 @@ class Apache(Backend):
         extra = {form for name in needed for form in (f"{name}_module", f"mod_{name}.c")}
         config = self.parse_config(extra)
         current.hosts = reader.read_virtual_hosts(config)
-        foreign = [item for item in reader.read_listens(config) if not is_managed(item.file)]
+        there = reader.read_listens(config)
+        foreign = [item for item in there if not is_managed(item.file)]
         logs = [item.args for item in config.directives if item.name in ("customlog", "transferlog") and item.args]
         for vhost in vhosts:
             refuse_foreign(vhost, current)
@@ -96,6 +97,8 @@ class Apache(Backend):
         for path in [item.path for item in result.files] + result.absent:
             if os.path.exists(path) and not is_managed(path):
                 raise ProxyError(f"{path} exists and was not written by this collection.", "Rename or remove it.")
+        written = {os.path.realpath(item.path) for item in result.files} | {*map(os.path.realpath, result.absent)}
+        _refuse_clash(result.listens, [item for item in there if os.path.realpath(item.file) not in written])
         for item in foreign:
             place = item.address, item.port
             result.origins[place] = f"{item.file}:{item.line}"
@@ -113,7 +116,7 @@ class Apache(Backend):
         enabled: str,
         logs: list[list[str]],
     ) -> None:
-        listens = [item for item in vhost.listen or ["*"] if not self._is_covered(vhost, item, foreign)]
+        listens = self._list_uncovered(vhost, foreign)
         hosts = join_listens(vhost, foreign_listens(current, set()))
         authorities = ca_file(vhost, self) if has_tls_upstream(vhost) else ""
         text = renderer.render(vhost, hosts, listens, authorities, self.version(), logs)
@@ -124,20 +127,21 @@ class Apache(Backend):
         if enabled:
             result.links.append(DesiredLink(f"{enabled}/{vhost.name}.conf", f"../sites-available/{vhost.name}.conf"))
 
-    def _is_covered(self, vhost: VhostPlan, address: str, foreign: list[ProxyListen]) -> bool:
-        """Whether another file listens there already. A second ``Listen`` that overlaps stops the whole server."""
-        for item in foreign:
-            if item.port != vhost.port:
-                continue
-            if is_wildcard(item.address) or item.address == address:
-                return True
-            if is_wildcard(address) and (":" in item.address) == (":" in address):
-                raise ProxyError(
-                    f"{item.file}:{item.line} listens on {item.address}:{item.port} only, "
-                    f"and {vhost.name} is to listen on all addresses.",
-                    "Name the addresses one by one in listen, or change that Listen.",
-                )
-        return False
+    def _list_uncovered(self, vhost: VhostPlan, foreign: list[ProxyListen]) -> list[str]:
+        """The addresses that no other file listens on. A second ``Listen`` that overlaps stops the whole server."""
+        addresses = [item for given in vhost.listen or ["*"] for item in sockets.resolve(given) or (given,)]
+        there = [item for item in foreign if item.takes(vhost.port)]
+        left = [item for item in addresses if not any(sockets.covers(other, item) for other in there)]
+        for other in (other for other in there for item in left if sockets.meets(other, item)):
+            raise ProxyError(
+                f"{other.file}:{other.line} listens on {other.address}:{other.port} only, "
+                f"and {vhost.name} is to listen on all addresses.",
+                "Name the addresses one by one in listen, or change that Listen.",
+            )
+        wide = [_make_listen(item, vhost.port) for item in left if sockets.is_wildcard(item)]
+        return [
+            item for item in left if sockets.is_wildcard(item) or not any(sockets.covers(one, item) for one in wide)
+        ]
 
     def _find_directories(self) -> tuple[str, str]:
         if self.debian():
@@ -200,6 +204,29 @@ class Apache(Backend):
         found = [item.args[0] for item in self.parse_config().directives if item.name == "errorlog" and item.args]
         path = found[-1] if found else ""
         return self.path(path) if path.startswith("/") and "${" not in path else ""
+
+
+def _make_listen(address: str, port: int) -> ProxyListen:
+    """The socket of a managed ``Listen``."""
+    return ProxyListen(address, port, dual=address == sockets.ALL6)
+
+
+def _refuse_clash(listens: list[tuple[str, int]], others: list[ProxyListen]) -> None:
+    """Stop where two sockets would meet: httpd checks that when it binds them, and ends.
+
+    :raises ProxyError: naming both.
+    """
+    mine = [_make_listen(address, port) for address, port in listens]
+    for item in mine:
+        for other in [*others, *mine]:
+            met = sockets.meets(other, item.address) or sockets.meets(item, other.address)
+            both_wide = sockets.is_wildcard(item.address) and sockets.is_wildcard(other.address)  # httpd joins these
+            if met and other.takes(item.port) and item.address != other.address and not both_wide:
+                where = f"{other.file}:{other.line} listens" if other.file else "another managed virtual host listens"
+                raise ProxyError(
+                    f"{where} on {other.address}:{item.port}, and Apache cannot listen on {item.address} beside it.",
+                    "Give both the same listen addresses.",
+                )
 
 
 def _read_depends(load: str) -> list[str]:

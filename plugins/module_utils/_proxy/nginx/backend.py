@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import signal
 
-from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy
-from ansible_collections.collab.rtc.plugins.module_utils._proxy import daemon
+from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy, ProxyListen
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import daemon, sockets
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (
     Backend,
     DesiredFile,
@@ -63,7 +63,7 @@ class Nginx(Backend):
             listens = join_listens(vhost, foreign)
             authorities = ca_file(vhost, self) if has_tls_upstream(vhost) else ""
             text = renderer.render(vhost, listens, authorities, self._find_access_logs())
-            result.listens += [(address, vhost.port) for address in listens]
+            result.listens += [(_find_socket(address, vhost.port, foreign), vhost.port) for address in listens]
             path = f"{available}/{vhost.name}.conf"
             result.files.append(DesiredFile(path, text.encode()))
             result.configuration.append(path)
@@ -134,3 +134,9 @@ class Nginx(Backend):
         found = [item.args[0] for item in self.parse_config().directives if item.name == "error_log" and item.args]
         path = found[-1] if found else "/var/log/nginx/error.log"
         return self.path(path) if path.startswith("/") else ""
+
+
+def _find_socket(address: str, port: int, foreign: list[ProxyListen]) -> str:
+    """Where nginx listens for an address: it opens no socket for one where a ``listen`` for all has the port."""
+    wide = (item.address for item in foreign if item.takes(port) and sockets.covers(item, address))
+    return next((item for item in wide if sockets.is_wildcard(item)), address)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import ProxyListen, Route, Upstream, VirtualHost
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import sockets
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import is_managed
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx import parser
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx.parser import NginxConfig
@@ -69,17 +70,16 @@ def read_headers(scopes: list[Directive]) -> dict[str, str]:
     return {}
 
 
-def read_listen(item: Directive) -> ProxyListen | None:
-    """A ``listen`` directive; None for a local socket."""
-    text = item.args[0] if item.args else "80"
-    if text.startswith("unix:"):
-        return None
-    match = re.fullmatch(r"(?:(\[[^\]]*\]|[^:]*):)?(\d+)(?:-\d+)?", text)
-    if match:
-        address, port = (match.group(1) or "*").strip("[]"), int(match.group(2))
-    else:
-        address, port = text.strip("[]"), 80
-    return ProxyListen(address or "*", port, "ssl" in item.args[1:], item.file, item.line)
+def read_listen(item: Directive) -> list[ProxyListen]:
+    """The sockets of a ``listen`` directive: one for each address of a name; none for UDP, QUIC and local ones."""
+    text, options = (item.args or ["80"])[0], item.args[1:]
+    if text.startswith("unix:") or "quic" in options or "udp" in options:
+        return []
+    match = re.fullmatch(r"(?:(\[[^\]]*\]|[^:]*):)?(\d+)(?:-(\d+))?", text)
+    address, first, last = match.groups() if match else (text, "80", None)
+    dual = "ipv6only=off" in options and sockets.normalize(address or "") == sockets.ALL6
+    tls = "ssl" in options
+    return sockets.expand(ProxyListen(address or "*", int(first), tls, item.file, item.line, int(last or 0), dual))
 
 
 def split_host(text: str, default: int) -> tuple[str, int]:
@@ -112,12 +112,12 @@ class _ServerReader:
         self.read_routes(scopes, "/")
 
     def read_listens(self, server: Directive) -> list[ProxyListen]:
-        found = [read_listen(item) for item in server.all("listen")]
+        given = list(server.all("listen"))
         whole = any(item.args[:1] == ["on"] for item in server.all("ssl"))  # before nginx 1.25.1
-        known = [item for item in found if item]
-        for item in known:
-            item.tls = item.tls or whole
-        return known if found else [ProxyListen("*", 80, whole, server.file, server.line)]
+        found = [listen for item in given for listen in read_listen(item)]
+        for listen in found:
+            listen.tls = listen.tls or whole
+        return found if given else [ProxyListen("*", 80, whole, server.file, server.line)]
 
     def read_routes(self, scopes: list[Directive], path: str) -> None:
         for item in scopes[-1].block or []:
@@ -189,9 +189,8 @@ def _describe_stickiness(pool: Directive) -> str:
 
 
 def _read_stream_server(server: Directive, pools: dict[str, Directive]) -> VirtualHost:
-    listens = [read_listen(item) for item in server.all("listen")]
     host = VirtualHost(
-        listens=[item for item in listens if item],
+        listens=[listen for item in server.all("listen") for listen in read_listen(item)],
         certificate=read_value([server], "ssl_certificate"),
         key=read_value([server], "ssl_certificate_key"),
         file=server.file,
