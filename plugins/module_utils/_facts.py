@@ -259,6 +259,7 @@ class Proxy:
     config: str = ""  # main file
     running: bool = False
     hosts: List[VirtualHost] = field(default_factory=list)
+    sockets: List[ProxyListen] = field(default_factory=list)  # Apache's, which are not its virtual hosts' own
     error: str = ""  # the error message with which it refuses its configuration
     notes: List[str] = field(default_factory=list)  # what the reader could not follow
 

@@ -111,3 +111,52 @@ def test_nginx_range_of_ports(daemon, run, port, spelling):
     )
     result = run(server, port, EXTERNAL)
     assert "already serves" in result["msg"], result
+
+
+@pytest.mark.parametrize(
+    ("settings", "bind"),
+    [
+        ("setenv OLD_PORT {port}", '"127.0.2.1:${{OLD_PORT}}"'),
+        ("presetenv OLD_PORT {port}", "127.0.2.1:${{OLD_PORT}}"),
+        ("setenv ADDRESS 127.0.2.1", '"${{ADDRESS}}:{port}"'),
+        ("", '"127.0.2.1:${{NO_SUCH-{port}}}"'),
+        ("", '"127.0.2.1:${{NO_SUCH}}{port}"'),
+        ("", "127.0.2.1:$OF_THE_PROCESS"),
+        ("", "127.0.513:{port}"),
+        ("", ":{port}-{next}"),
+        ("", ":::{port} v4v6"),
+        ("", "ipv4@127.0.0.5:80,127.0.2.1:{port}"),
+    ],
+)
+def test_haproxy_has_the_port_already(daemon, run, port, settings, bind):
+    """A second frontend there would get about half of all connections."""
+    server = daemon("haproxy")
+    server.environment["OF_THE_PROCESS"] = str(port)
+    values = {"port": port, "next": port + 1}
+    text = server.config.read_text().replace("global\n", f"global\n    {settings.format(**values)}\n")
+    bind = bind.format(**values).replace("127.0.0.5:80", f"127.0.0.5:{free_port()}")
+    server.config.write_text(f"{text}\nfrontend theirs\n    bind {bind}\n    http-request return status 410\n")
+    server.start()
+    result = run(server, port, EXTERNAL)
+    assert "already serves every name on" in result["msg"], result
+    assert f":{port}" in result["msg"]
+    assert server.config.read_text().count("bind") == 1
+
+
+@pytest.mark.parametrize("check", [False, True])
+@pytest.mark.parametrize("kind", ["nginx", "apache", "haproxy"])
+def test_a_socket_of_the_server_that_nothing_read_accounts_for(daemon, run, port, kind, check):
+    server = daemon(kind)
+    texts = {
+        "nginx": f"http {{\n server {{ listen {EXTERNAL}:{port}; }}\n",
+        "apache": f"Listen {EXTERNAL}:{port}\n",
+        "haproxy": f"\nlog-forward theirs\n    bind {EXTERNAL}:{port}\n    log global\n",
+    }
+    before = server.config.read_text()
+    server.config.write_text(before.replace("http {\n", texts[kind]) if kind == "nginx" else before + texts[kind])
+    server.start()
+    if kind != "haproxy":
+        server.config.write_text(before)  # as if that could not be read
+    result = run(server, port, EXTERNAL, check=check)
+    assert f"listens on {EXTERNAL}:{port}, and nothing that could be read" in result["msg"], result
+    assert str(server.process.pid) in result["msg"]

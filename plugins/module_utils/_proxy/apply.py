@@ -85,6 +85,8 @@ class ProxyChange:
         self._refuse_broken()
         current = self.backend.read()
         desired = self.backend.build_layout(self.vhosts, self.absent, current)
+        if not os.path.exists(self.marker):  # else a killed run's reload is still to come
+            preflight.refuse_unread(self.backend, {vhost.port for vhost in self.vhosts}, current)
         steps = find_differences(desired)
         self.result.files = [*(item.path for item in desired.files), *(item.path for item in desired.links)]
         self.result.modules = [name for name in desired.modules if any(f"/{name}.load" in step.path for step in steps)]

@@ -82,6 +82,15 @@ def command_line(pid: int) -> list[str]:
         return []
 
 
+def environment(pid: int) -> dict[str, str]:
+    """The variables that a process was started with; empty when they may not be seen."""
+    try:
+        with open(f"/proc/{pid}/environ", encoding="utf-8", errors="surrogateescape") as file:
+            return dict(word.split("=", 1) for word in file.read().split("\0") if "=" in word)
+    except OSError:
+        return {}
+
+
 def _compute_start(ticks: int) -> float:
     # Not from btime of /proc/stat: that is good to a second only, and a reload follows a write within milliseconds.
     with open("/proc/uptime", encoding="ascii") as file:

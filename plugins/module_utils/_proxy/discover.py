@@ -14,11 +14,21 @@ from ansible_collections.collab.rtc.plugins.module_utils import _files
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy, VirtualHost
 from ansible_collections.collab.rtc.plugins.module_utils._ownership import UnsafeProgramError
-from ansible_collections.collab.rtc.plugins.module_utils._proxy import daemon
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import daemon, registry
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Backend
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import certificate
 
 _MOST = 256 * 1024  # bytes; a certificate file is smaller
+
+
+def discover(root: str, note: Callable[[str, str], None]) -> list[Proxy]:
+    """Every proxy server that is installed on the host, and what it serves. Never raises, changes nothing.
+
+    As root it also lets each server check its configuration. Below another root nothing is run.
+
+    :param note: is given what could not be seen, and the reason.
+    """
+    return describe_servers((registry.make_backend(kind, root) for kind in registry.BACKENDS), note)
 
 
 def describe_servers(servers: Iterable[Backend], note: Callable[[str, str], None]) -> list[Proxy]:

@@ -72,6 +72,23 @@ def _check_pair(vhost: VhostPlan, certificate: bytes, key: bytes) -> None:
         )
 
 
+def refuse_unread(backend: Backend, ports: set[int], current: Proxy) -> None:
+    """Stop where the server itself has a port, and nothing that was read says so: users would be torn between two.
+
+    :raises ProxyError: naming the socket and its process.
+    """
+    live = control.listening()
+    for port in sorted(ports):
+        item = sockets.find_unread(current, backend.programs, live, port)
+        if item:
+            raise ProxyError(
+                f"{item.process} ({item.pid}) listens on {item.address}:{port}, and nothing that could be read of "
+                f"{current.config} accounts for it.",
+                "Find what makes it listen there: a variable, a file outside, another instance. If it was taken out of "
+                "the configuration already, reload the server first.",
+            )
+
+
 def check_ports(backend: Backend, desired: DesiredLayout, current: Proxy, master: int) -> None:
     """Check that every address is this host's and no other process listens there.
 

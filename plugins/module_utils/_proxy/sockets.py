@@ -10,8 +10,9 @@ import functools
 import ipaddress
 import socket
 import threading
+from collections.abc import Iterable, Sequence
 
-from ansible_collections.collab.rtc.plugins.module_utils._facts import Listener, ProxyListen
+from ansible_collections.collab.rtc.plugins.module_utils._facts import Listener, Proxy, ProxyListen
 
 ALL4, ALL6 = "*", "::"
 _RESOLVE_SECONDS = 5.0
@@ -82,6 +83,19 @@ def covers(listen: ProxyListen, address: str) -> bool:
 def meets(listen: ProxyListen, address: str) -> bool:
     """Whether a socket and one on a normalized address could get the same connection."""
     return covers(listen, address) or covers(ProxyListen(address, 0), listen.address)
+
+
+def find_unread(proxy: Proxy, programs: Sequence[str], live: Iterable[Listener], port: int) -> Listener | None:
+    """A socket of a server on a port that nothing read of its configuration accounts for.
+
+    :param programs: the names of the server's processes.
+    """
+    opened = proxy.sockets or [listen for host in proxy.hosts for listen in host.listens]
+    for item in live:
+        own = item.port == port and item.process in programs
+        if own and not any(listen.takes(port) and meets(listen, normalize(item.address)) for listen in opened):
+            return item
+    return None
 
 
 def from_listener(item: Listener) -> ProxyListen:

@@ -70,7 +70,8 @@ class Apache(Backend):
     def read(self) -> Proxy:
         """All virtual hosts."""
         config = self.parse_config()
-        return Proxy("apache", config=self.main(), hosts=reader.read_virtual_hosts(config), notes=config.notes)
+        hosts, opened = reader.read_virtual_hosts(config), reader.read_listens(config)
+        return Proxy("apache", config=self.main(), hosts=hosts, sockets=opened, notes=config.notes)
 
     def serves(self) -> bool:
         """httpd ends without a ``Listen``."""

@@ -61,6 +61,16 @@ class Haproxy(Backend):
                 values[match.group(1)] = match.group(2).strip().strip("\"'")
         return values
 
+    def environment(self) -> dict[str, str]:
+        """The variables of the running process; where there is none those of its service's settings."""
+        master = daemon.read_pid(self.pid_file(), self.programs)
+        running = daemon.environment(master) if master else {}
+        return parser.ProcessEnvironment(running) if running else self.settings()
+
+    def parse_config(self) -> parser.HaproxyConfig:
+        """All files, parsed."""
+        return parser.parse(self.files(), self.environment())
+
     def main(self) -> str:
         """The first file."""
         return self.path(self.settings()["CONFIG"])
@@ -97,7 +107,7 @@ class Haproxy(Backend):
 
     def read(self) -> Proxy:
         """All frontends."""
-        config = parser.parse(self.files(), self.settings())
+        config = self.parse_config()
         hosts = reader.read_virtual_hosts(config)
         path, text = self.managed_file()
         first, last = _locate_block(text)
@@ -139,8 +149,7 @@ class Haproxy(Backend):
         return result
 
     def _logs_requests(self) -> bool:
-        sections = parser.parse(self.files(), self.settings()).sections
-        return any(section.last("log") for section in sections if section.kind == "defaults")
+        return any(item.last("log") for item in self.parse_config().sections if item.kind == "defaults")
 
     def serves(self) -> bool:
         """HAProxy ends without any listener; a statistics socket is one."""
@@ -159,9 +168,10 @@ class Haproxy(Backend):
         return any(first <= int(number) <= last for number in numbers)
 
     def test_command(self) -> tuple[list[str], dict[str, str]]:
-        """``haproxy -c`` with the files of the service."""
+        """``haproxy -c`` with the files and the variables of the service."""
         named = [word for path in self.arguments() for word in ("-f", path)]
-        return [self.program() or "haproxy", "-c", *named], {}
+        values = {name: value for name, value in self.environment().items() if not re.match(r"LD_|LC_ALL$", name)}
+        return [self.program() or "haproxy", "-c", *named], values
 
     def pid_file(self) -> str:
         """Where the units of the distributions let it write."""
