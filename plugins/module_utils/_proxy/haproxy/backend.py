@@ -8,6 +8,10 @@ HAProxy has no include. Which files it reads is on its command line: where that 
 managed part is a file of its own there. Elsewhere (Debian) it is a block in ``haproxy.cfg`` between two marks: a
 further ``-f`` would need a restart, which cuts everybody's connections, while a block comes with a graceful reload.
 
+What ``defaults`` of others say holds for the sections that follow. Where some say more than cannot matter here, such as
+options for every server, the block has ``defaults`` of its own and stands right before the first of theirs: so neither
+holds for the other, in every version.
+
 The block keeps its virtual hosts as lines of JSON, so that one of them can be changed without the others at hand.
 """
 
@@ -40,6 +44,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import Vho
 _BEGIN = f"# BEGIN collab.rtc. {MARK}: changes between these marks are lost at the next run of the playbook."
 _END = "# END collab.rtc"
 _BLOCK = re.compile(r"\n?# BEGIN collab\.rtc\.[^\n]*\n(.*?)# END collab\.rtc[^\n]*\n?", re.DOTALL)
+_MARKED = "# BEGIN collab.rtc"
 _VHOST = "# vhost "
 _NO_LISTENER = "no error but will not start (no listener)"
 _OLDEST = (2, 2)  # "http-request return"
@@ -100,6 +105,10 @@ class Haproxy(Backend):
 
     def managed_file(self) -> tuple[str, str]:
         """The file that holds the managed block, and what it holds now ("" for a file that is not there yet)."""
+        for path in self.files():
+            text = _read_text(path)
+            if _MARKED in text:
+                return path, text
         for path in self.arguments():
             if os.path.isdir(path):
                 return f"{path}/collab-rtc.cfg", _read_text(f"{path}/collab-rtc.cfg")
@@ -136,20 +145,46 @@ class Haproxy(Backend):
             if item.certificate and os.path.exists(item.certificate) and os.path.exists(item.key):
                 result.files.append(DesiredFile(pems[item.name], _join_pem(item), 0o600, secret=True))
         authorities = {item.name: ca_file(item, self) for item in kept if has_tls_upstream(item)}
-        block = _render_block(kept, pems, authorities, self._logs_requests())
-        result.files.append(DesiredFile(path, _insert_block(text, block).encode("utf-8", "surrogateescape")))
-        result.configuration.append(path)
+        theirs = self._list_defaults(path, text)
+        apart = renderer.DEFAULTS in text or not all(map(renderer.is_harmless, theirs))
+        logs = [line.words for line in theirs[-1].lines if renderer.is_logging(line.words)] if theirs and apart else []
+        own = renderer.render_defaults(logs) if apart else ""
+        written = logs if apart else [section for section in theirs if section.last("log")]
+        block = _render_block(kept, pems, authorities, bool(written), own)
+        texts = {path: _insert_block(text, block)}
+        if kept and apart:
+            texts = self._set_apart(path, text, block)
+        for name, content in texts.items():
+            if content.strip() or name == self.main():
+                result.files.append(DesiredFile(name, content.encode("utf-8", "surrogateescape")))
+                result.configuration.append(name)
+            else:  # a file of our own that holds nothing any more
+                result.absent.append(name)
         result.absent += [f"{directory}/{name}.pem" for name in gone]
-        if path != self.main() and not kept:
-            result.files = [item for item in result.files if item.path != path]
-            result.absent.append(path)
         for port in sorted({item.port for item in vhosts}):
             of_port = [item for item in kept if item.port == port]
             result.listens += [(address, port) for address in renderer.addresses(of_port)]
         return result
 
-    def _logs_requests(self) -> bool:
-        return any(item.last("log") for item in self.parse_config().sections if item.kind == "defaults")
+    def _list_defaults(self, path: str, text: str) -> list[parser.Section]:
+        """The ``defaults`` of others, in order."""
+        first, last = _locate_block(text)
+        found = (item for item in self.parse_config().sections if item.kind == "defaults")
+        return [item for item in found if item.file != path or not first <= item.line <= last]
+
+    def _set_apart(self, path: str, text: str, block: str) -> dict[str, str]:
+        """The texts of the files where the block has moved before the first ``defaults`` of others."""
+        texts = {name: _read_text(name) for name in self.files()}
+        texts[path] = _insert_block(text, "")
+        for name, content in texts.items():
+            at = _find_defaults(content)
+            if at >= 0:
+                left = {path: texts[path]} if path != name else {}
+                return {**left, name: content[:at] + "\n" + block + content[at:]}
+        raise ProxyError(
+            f"The defaults of {self.main()} would hold for the managed sections, and all of them are conditional.",
+            "Have one defaults section outside of .if, before the others.",
+        )
 
     def serves(self) -> bool:
         """HAProxy ends without any listener; a statistics socket is one."""
@@ -206,7 +241,7 @@ def _locate_block(text: str) -> tuple[int, int]:
     match = _BLOCK.search(text)
     if not match:
         return 0, -1
-    return text.count("\n", 0, match.start()) + 1, text.count("\n", 0, match.end()) + 1
+    return text.count("\n", 0, match.start()) + 1, text.count("\n", 0, match.end() - 1) + 1
 
 
 def _read_block(path: str, text: str) -> list[VhostPlan]:
@@ -216,7 +251,7 @@ def _read_block(path: str, text: str) -> list[VhostPlan]:
     """
     match = _BLOCK.search(text)
     if not match:
-        if "# BEGIN collab.rtc" in text:
+        if _MARKED in text:
             remedy = "Put it back at the end of the managed block, or remove the block."
             raise ProxyError(f"{path}: the mark '{_END}' is missing.", remedy)
         return []
@@ -232,7 +267,19 @@ def _read_block(path: str, text: str) -> list[VhostPlan]:
     return found
 
 
-def _render_block(vhosts: list[VhostPlan], pems: dict[str, str], authorities: dict[str, str], logs: bool) -> str:
+def _find_defaults(text: str) -> int:
+    """Where the first line of ``defaults`` begins that stands in no condition; -1 where there is none."""
+    depth = 0
+    for match in re.finditer(r"^[ \t]*(\.if|\.endif|defaults)(?![\w-]).*$", text, re.MULTILINE):
+        depth += {".if": 1, ".endif": -1}.get(match[1], 0)
+        if match[1] == "defaults" and depth == 0:
+            return match.start()
+    return -1
+
+
+def _render_block(
+    vhosts: list[VhostPlan], pems: dict[str, str], authorities: dict[str, str], logs: bool, own: str
+) -> str:
     if not vhosts:
         return ""
     kept = []
@@ -240,7 +287,7 @@ def _render_block(vhosts: list[VhostPlan], pems: dict[str, str], authorities: di
         values = _facts.to_dict(item)
         values.pop("site")
         kept.append(_VHOST + json.dumps(values, sort_keys=True))
-    return "\n".join([_BEGIN, *kept, renderer.render(vhosts, pems, authorities, logs) + _END, ""])
+    return "\n".join([_BEGIN, *kept, own + renderer.render(vhosts, pems, authorities, logs) + _END, ""])
 
 
 def _insert_block(text: str, block: str) -> str:
