@@ -235,6 +235,17 @@ class ProxyListen:
 
 
 @dataclass
+class ServedCertificate:
+    """A certificate that a virtual host presents, with absolute paths."""
+
+    certificate: str
+    key: str
+    names: List[str] = field(default_factory=list)
+    expires: float = 0.0  # seconds since the epoch, 0: unknown
+    problem: str = ""  # why another virtual host cannot present it
+
+
+@dataclass
 class VirtualHost:
     """A server block, VirtualHost or frontend."""
 
@@ -245,6 +256,7 @@ class VirtualHost:
     key: str = ""
     certificate_expires: float = 0.0  # seconds since the epoch, 0: unknown
     certificate_names: List[str] = field(default_factory=list)
+    certificates: List[ServedCertificate] = field(default_factory=list)  # all of them, that one first
     file: str = ""
     line: int = 0
     managed: bool = False  # written by this collection

@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from proxies.bench import NAME, Client, echo, free_port
 
-from ansible_collections.collab.rtc.plugins.module_utils._proxy import registry
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import discover, registry
 
 EXTERNAL = "127.0.2.1"
 
@@ -130,3 +132,27 @@ def test_haproxy_whose_defaults_are_all_conditional(daemon, run, port):
     assert server.config.read_text().index(".endif") < server.config.read_text().index("BEGIN collab.rtc")
     server.config.write_text(text.rpartition("defaults\n")[0])
     assert "all of them are conditional" in run(server, port)["msg"]
+
+
+@pytest.mark.parametrize("kind", ["nginx", "haproxy"])
+def test_the_path_of_a_certificate_as_the_server_means_it(daemon, run, port, certificates, kind):
+    """The certificate of a virtual host of others, found and then presented by ours."""
+    server = daemon(kind)
+    certificate, key = (Path(path).read_text() for path in certificates.issue())
+    other = free_port()
+    if kind == "nginx":
+        server.write("/etc/nginx/ssl/site.pem", certificate)
+        server.write("/etc/nginx/ssl/site.key", key)
+        text = f"server {{ listen 127.0.0.1:{other} ssl; ssl_certificate ssl/site.pem; ssl_certificate_key ssl/site.key; }}\n"
+        server.write("/etc/nginx/conf.d/other.conf", text)
+    else:
+        server.write("/certs/site.pem", certificate + key)
+        text = server.config.read_text().replace("global\n", f"global\n    crt-base {server.root}/certs\n")
+        text += f"frontend theirs\n    bind 127.0.0.1:{other} ssl crt site.pem\n    http-request return status 410\n"
+        server.config.write_text(text)
+    server.start()
+    (proxy,) = discover.describe_servers([registry.make_backend(kind, str(server.root))], print)
+    (served,) = proxy.hosts[0].certificates
+    result = run(server, port, certificate=served.certificate, key=served.key)
+    assert result.get("changed") is True, result
+    assert Client(EXTERNAL, port, certificates.context()).json("/socket.io/")["name"] == "rtc"

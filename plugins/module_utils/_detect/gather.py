@@ -28,7 +28,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._host.processes import 
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
 from ansible_collections.collab.rtc.plugins.module_utils._host.system import Lookups, Runner
 from ansible_collections.collab.rtc.plugins.module_utils._ownership import Lstat
-from ansible_collections.collab.rtc.plugins.module_utils._proxy import discover
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import registry
 
 RTC_PORTS = (9083, 9093)  # of the add-on beside Confluence and beside Jira (the vendor's page, "Prerequisites")
 _UNIT = "rtc-server@{}.service"
@@ -128,7 +128,7 @@ def _collect_upstream_names(proxies: list[Proxy]) -> list[str]:
 
 def _discover_proxies(rootfs: RootFs) -> list[Proxy]:
     try:
-        return discover.discover(rootfs.root, rootfs.note)
+        return registry.discover(rootfs.root, rootfs.note)
     except Exception as exc:  # one odd file of a proxy must not hide the rest of the host
         rootfs.note("proxies", f"{type(exc).__name__}: {exc}")
         return []

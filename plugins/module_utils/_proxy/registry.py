@@ -6,8 +6,12 @@
 
 from __future__ import annotations
 
+from typing import Callable
+
+from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache.backend import Apache
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Backend, ProxyError
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.discover import describe_servers
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy.backend import Haproxy
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx.backend import Nginx
 
@@ -25,3 +29,13 @@ def make_backend(kind: str, root: str = "/") -> Backend:
     if kind not in BACKENDS:
         raise ProxyError(f"There is no proxy kind {kind}.", f"Choose one of {', '.join(BACKENDS)}.")
     return BACKENDS[kind](root)
+
+
+def discover(root: str, note: Callable[[str, str], None]) -> list[Proxy]:
+    """Every proxy server that is installed on the host, and what it serves. Never raises, changes nothing.
+
+    As root it also lets each server check its configuration. Below another root nothing is run.
+
+    :param note: is given what could not be seen, and the reason.
+    """
+    return describe_servers((make_backend(kind, root) for kind in BACKENDS), note)

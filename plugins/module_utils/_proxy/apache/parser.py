@@ -34,6 +34,7 @@ class ApacheConfig(ParsedConfig):
     directives: list[Directive] = field(default_factory=list)
     modules: set[str] = field(default_factory=set)  # "ssl_module" and "mod_ssl.c" of each that is loaded
     defines: dict[str, str] = field(default_factory=dict)
+    root: str = ""  # ServerRoot: relative paths start there
 
 
 @dataclass
@@ -196,7 +197,7 @@ def parse(path: str, options: ParserOptions) -> ApacheConfig:
     """A main configuration file and all that it includes."""
     parser = _Parser(options)
     parser.file(path, 0)
-    parser.config.directives = parser.stack[0].block or []
+    parser.config.directives, parser.config.root = parser.stack[0].block or [], parser.root
     return parser.config
 
 

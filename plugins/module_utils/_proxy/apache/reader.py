@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import ProxyListen, Route, Upstream, VirtualHost
@@ -75,8 +76,8 @@ class _HostReader:
         tls = self.read_value("sslengine").lower() == "on"
         self.host = VirtualHost(
             names=self.read_names(),
-            certificate=self.read_value("sslcertificatefile"),
-            key=self.read_value("sslcertificatekeyfile"),
+            certificate=self.read_path("sslcertificatefile"),
+            key=self.read_path("sslcertificatekeyfile"),
             listens=[listen for text in section.args for listen in self.read_listen(text, tls)],
             file=section.file,
             line=section.line,
@@ -101,6 +102,10 @@ class _HostReader:
             if item and item.args:
                 return item.args[0]
         return default
+
+    def read_path(self, name: str) -> str:
+        text = self.read_value(name)
+        return os.path.join(self.config.root, text) if text and not re.match(r"\w+:|\$", text) else text
 
     def read_routes(self, scope: Directive, path: str) -> None:
         conditions: list[Directive] = []

@@ -74,7 +74,7 @@ class Haproxy(Backend):
 
     def parse_config(self) -> parser.HaproxyConfig:
         """All files, parsed."""
-        return parser.parse(self.files(), self.environment())
+        return parser.parse(self.files(), self.environment(), self.path)
 
     def main(self) -> str:
         """The first file."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Dict
 
@@ -112,6 +112,12 @@ class HaproxyConfig(ParsedConfig):
     """HAProxy's whole configuration."""
 
     sections: list[Section] = field(default_factory=list)
+    locate: Callable[[str], str] = str  # where a path that is named is to be opened (for another root directory)
+
+    def setting(self, keyword: str) -> list[str]:
+        """The words after a keyword of ``global``, the last one's; none where it is not set."""
+        found = [line.words[1:] for item in self.sections if item.kind == "global" for line in item.all(keyword)]
+        return found[-1] if found else []
 
     def named(self, name: str) -> Section | None:
         """A backend (or listen section) by its name."""
@@ -159,9 +165,11 @@ class ProcessEnvironment(Dict[str, str]):
     """All variables of the process that reads the configuration: one that is not there is empty."""
 
 
-def parse(paths: list[str], environment: dict[str, str] | None = None) -> HaproxyConfig:
+def parse(
+    paths: list[str], environment: dict[str, str] | None = None, locate: Callable[[str], str] = str
+) -> HaproxyConfig:
     """Several files, in order, as with several ``-f``: ``defaults`` hold beyond the end of their file."""
-    config = HaproxyConfig()
+    config = HaproxyConfig(locate=locate)
     environment = copy.copy(environment or {})
     defaults: Section | None = None
     named: dict[str, Section] = {}

@@ -13,8 +13,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from ansible_collections.collab.rtc.plugins.module_utils._facts import ProxyListen, Route, Upstream, VirtualHost
+from ansible_collections.collab.rtc.plugins.module_utils._facts import (
+    ProxyListen,
+    Route,
+    ServedCertificate,
+    Upstream,
+    VirtualHost,
+)
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import sockets
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy import certificates
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy.parser import (
     HaproxyConfig,
     Line,
@@ -55,7 +62,7 @@ class _FrontendReader:
     def __init__(self, config: HaproxyConfig, section: Section) -> None:
         self.config, self.section = config, section
         self.listens: list[ProxyListen] = []
-        self.certificate = ""
+        self.certificates: list[ServedCertificate] = []
         for item in section.all("bind", inherit=False):
             self.read_bind(item)
         self.acls: dict[str, list[Line]] = {}
@@ -66,8 +73,9 @@ class _FrontendReader:
     def read_bind(self, item: Line) -> None:
         options = item.words[2:]
         tls = "ssl" in options
-        if "crt" in options[:-1] and not self.certificate:
-            self.certificate = options[options.index("crt") + 1]
+        for word, value in zip(options, options[1:]):
+            if word in ("crt", "crt-list"):
+                self.certificates += certificates.list_files(self.config, word, value, item.file)
         for place in item.words[1].split(",") if len(item.words) > 1 and "namespace" not in options else []:
             if _NO_TCP.match(place):
                 continue
@@ -102,8 +110,9 @@ class _FrontendReader:
             names=names,
             listens=[ProxyListen(**vars(item)) for item in self.listens],
             routes=routes,
-            certificate=self.certificate,
-            key=self.certificate,
+            certificate=self.certificates[0].certificate if self.certificates else "",
+            key=self.certificates[0].key if self.certificates else "",
+            certificates=[ServedCertificate(item.certificate, item.key) for item in self.certificates],
             file=self.section.file,
             line=self.section.line,
         )

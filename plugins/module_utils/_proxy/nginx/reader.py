@@ -10,6 +10,7 @@ is taken from outside only by a block that has none of its own.
 
 from __future__ import annotations
 
+import os
 import re
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import ProxyListen, Route, Upstream, VirtualHost
@@ -35,10 +36,12 @@ def read_virtual_hosts(config: NginxConfig) -> list[VirtualHost]:
     for http in https:
         pools = _find_pools(http)
         servers = [item for item in parser.walk(http.block or [], "server") if item.block is not None]
-        found += [_ServerReader([http, server], pools, config.notes).host for server in servers]
+        found += [_ServerReader([http, server], pools, config).host for server in servers]
     for stream in streams:
         pools = _find_pools(stream)
-        found += [_read_stream_server(server, pools) for server in stream.all("server") if server.block is not None]
+        found += [
+            _read_stream_server(server, pools, config) for server in stream.all("server") if server.block is not None
+        ]
     return found
 
 
@@ -59,6 +62,13 @@ def read_value(scopes: list[Directive], name: str, default: str = "") -> str:
     """Its first word."""
     found = find_effective(scopes, name)
     return found.args[0] if found and found.args else default
+
+
+def find_file(config: NginxConfig, name: str) -> str:
+    """The file of a certificate: relative to the main file's directory (``ngx_conf_full_name``); "" for none."""
+    if not name or re.match(r"(?:data|engine|store):|\$", name) or not config.files:
+        return name
+    return os.path.join(os.path.dirname(config.files[0]), name)
 
 
 def read_headers(scopes: list[Directive]) -> dict[str, str]:
@@ -91,17 +101,17 @@ def split_host(text: str, default: int) -> tuple[str, int]:
 
 
 class _ServerReader:
-    def __init__(self, scopes: list[Directive], pools: dict[str, Directive], notes: list[str]) -> None:
+    def __init__(self, scopes: list[Directive], pools: dict[str, Directive], config: NginxConfig) -> None:
         server = scopes[-1]
-        self.pools, self.notes = pools, notes
+        self.pools, self.notes = pools, config.notes
         self.variables = {
             item.args[0]: item.args[1] for item in parser.walk(server.block or [], "set") if len(item.args) == 2
         }
         self.host = VirtualHost(
             names=[name for item in server.all("server_name") for name in item.args if name],
             listens=self.read_listens(server),
-            certificate=read_value(scopes, "ssl_certificate"),
-            key=read_value(scopes, "ssl_certificate_key"),
+            certificate=find_file(config, read_value(scopes, "ssl_certificate")),
+            key=find_file(config, read_value(scopes, "ssl_certificate_key")),
             file=server.file,
             line=server.line,
             managed=is_managed(server.file),
@@ -188,11 +198,11 @@ def _describe_stickiness(pool: Directive) -> str:
     return " ".join([found.name, *found.args]) if found else ""
 
 
-def _read_stream_server(server: Directive, pools: dict[str, Directive]) -> VirtualHost:
+def _read_stream_server(server: Directive, pools: dict[str, Directive], config: NginxConfig) -> VirtualHost:
     host = VirtualHost(
         listens=[listen for item in server.all("listen") for listen in read_listen(item)],
-        certificate=read_value([server], "ssl_certificate"),
-        key=read_value([server], "ssl_certificate_key"),
+        certificate=find_file(config, read_value([server], "ssl_certificate")),
+        key=find_file(config, read_value([server], "ssl_certificate_key")),
         file=server.file,
         line=server.line,
     )
