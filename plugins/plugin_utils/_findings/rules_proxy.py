@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import sockets
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.registry import BACKENDS
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.kinds import BACKENDS
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings.catalog import make
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings.manual_proxy import advise
