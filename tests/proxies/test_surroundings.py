@@ -156,3 +156,34 @@ def test_the_path_of_a_certificate_as_the_server_means_it(daemon, run, port, cer
     result = run(server, port, certificate=served.certificate, key=served.key)
     assert result.get("changed") is True, result
     assert Client(EXTERNAL, port, certificates.context()).json("/socket.io/")["name"] == "rtc"
+
+
+@pytest.mark.parametrize(
+    ("file", "alias", "hidden"),
+    [
+        ("000-default.conf", "*", True),
+        ("000-default.conf", "*.example.com", True),
+        ("000-default.conf", "w?ki.Example.*", True),
+        ("000-default.conf", "*.other.example", False),
+        ("zz.conf", "*", False),
+    ],
+)
+@pytest.mark.parametrize("address", ["*", EXTERNAL])
+def test_apache_answers_by_the_first_that_fits(daemon, run, port, file, alias, hidden, address):
+    server = daemon("apache")
+    server.write(
+        f"/etc/apache2/sites-enabled/{file}",
+        f"Listen {EXTERNAL}:{port}\n<VirtualHost {address}:{port}>\nServerName other.example\nServerAlias {alias}\n"
+        "Redirect 410 /\n</VirtualHost>\n",
+    )
+    server.start()
+    result = run(server, port)
+    if hidden:
+        assert f"sites-enabled/{file}:2 is read first and answers for {alias}" in result["msg"], result
+        return
+    assert result.get("changed") is True, result
+    assert Client(EXTERNAL, port).json("/socket.io/")["name"] == "rtc"
+    assert run(server, port)["changed"] is False
+    server.write("/etc/apache2/sites-enabled/000-new.conf", f"<VirtualHost *:{port}>\nServerAlias *\n</VirtualHost>\n")
+    if address == "*":
+        assert "000-new.conf:1 is read first" in run(server, port)["msg"]

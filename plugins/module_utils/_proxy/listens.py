@@ -64,7 +64,7 @@ def refuse_foreign(vhost: VhostPlan, current: Proxy, any_name: bool = False) -> 
         if host.managed:
             continue
         for item in host.listens:
-            if not item.takes(vhost.port) or not _meets(vhost, item):
+            if not meets(vhost, item):
                 continue
             where = f"{host.file}:{host.line}"
             if any_name or _is_same_name(vhost, host):
@@ -82,9 +82,10 @@ def refuse_foreign(vhost: VhostPlan, current: Proxy, any_name: bool = False) -> 
                 )
 
 
-def _meets(vhost: VhostPlan, item: ProxyListen) -> bool:
+def meets(vhost: VhostPlan, item: ProxyListen) -> bool:
+    """Whether a socket could get connections that a virtual host is for."""
     mine = [address for given in vhost.listen or [sockets.ALL4] for address in sockets.resolve(given)]
-    return any(sockets.meets(item, address) for address in mine)
+    return item.takes(vhost.port) and any(sockets.meets(item, address) for address in mine)
 
 
 def _is_same_name(vhost: VhostPlan, host: VirtualHost) -> bool:

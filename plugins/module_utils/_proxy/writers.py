@@ -14,10 +14,5 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx import wri
 
 def register() -> None:
     """Let ``Backend.build_layout`` find them."""
-    backend.WRITERS.update(
-        {
-            "nginx": nginx.build_layout,
-            "apache": apache.build_layout,
-            "haproxy": haproxy.build_layout,
-        }
-    )
+    kinds = {"nginx": nginx.build_layout, "apache": apache.build_layout, "haproxy": haproxy.build_layout}
+    backend.WRITERS.update(kinds)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import re
 
@@ -26,6 +27,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.listens import (
     foreign_listens,
     join_listens,
+    meets,
     refuse_foreign,
 )
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.rendering import has_tls_upstream
@@ -46,6 +48,7 @@ def build_layout(server: Apache, vhosts: list[VhostPlan], absent: list[str], cur
     logs = [item.args for item in config.directives if item.name in ("customlog", "transferlog") and item.args]
     for vhost in vhosts:
         refuse_foreign(vhost, current)
+        _refuse_hiding(vhost, current, f"{enabled or available}/{vhost.name}.conf")
         _add_vhost(server, vhost, foreign, current, result, available, enabled, logs)
     for name in absent:
         result.absent += [f"{enabled}/{name}.conf"] if enabled else []
@@ -83,6 +86,29 @@ def _add_vhost(
     result.listens += [(item, vhost.port) for item in listens if (item, vhost.port) not in result.listens]
     if enabled:
         result.links.append(DesiredLink(f"{enabled}/{vhost.name}.conf", f"../sites-available/{vhost.name}.conf"))
+
+
+def _refuse_hiding(vhost: VhostPlan, current: Proxy, path: str) -> None:
+    """Stop where another virtual host would answer for this name: of those of an address the first that fits does.
+
+    :param path: where httpd reads the managed file; files of a directory are read by their names.
+    :raises ProxyError: naming file and line.
+    """
+    order = [item.file for item in current.hosts]
+    directory = os.path.dirname(path)
+    for number, host in enumerate(current.hosts):
+        if path in order:
+            after = number > order.index(path)
+        elif os.path.dirname(host.file) == directory:
+            after = host.file > path
+        else:
+            after = any(os.path.dirname(file) == directory for file in order[:number])
+        fits = [name for name in host.names if fnmatch.fnmatch(vhost.server_name.lower(), name.lower())]
+        if fits and not after and not host.managed and any(meets(vhost, item) for item in host.listens):
+            raise ProxyError(
+                f"{host.file}:{host.line} is read first and answers for {fits[0]}: {vhost.name} would get no requests.",
+                "Take that ServerAlias away, or name the file so that it is read last, such as zz-default.conf.",
+            )
 
 
 def _list_uncovered(vhost: VhostPlan, foreign: list[ProxyListen]) -> list[str]:

@@ -19,28 +19,10 @@ from typing import Dict
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.parsed_config import ParsedConfig
 
 _SECTIONS = {
-    "global",
-    "defaults",
-    "frontend",
-    "backend",
-    "listen",
-    "userlist",
-    "peers",
-    "mailers",
-    "resolvers",
-    "program",
-    "ring",
-    "cache",
-    "http-errors",
-    "fcgi-app",
-    "log-forward",
-    "crt-list",
-    "crt-store",
-    "log-profile",
-    "traces",
-    "acme",
-    "namespace_list",
-}
+    "global", "defaults", "frontend", "backend", "listen", "userlist", "peers", "mailers", "resolvers", "program",
+    "ring", "cache", "http-errors", "fcgi-app", "log-forward", "crt-list", "crt-store", "log-profile", "traces",
+    "acme", "namespace_list",
+}  # fmt: skip
 _PROXIES = {"frontend", "backend", "listen"}
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
 # A line is made of these; what stands side by side without a blank is one word. A quote that is not closed ends with
