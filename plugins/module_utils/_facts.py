@@ -219,13 +219,30 @@ class Route:
 
 @dataclass
 class ProxyListen:
-    """An address that a virtual host listens on."""
+    """A TCP socket that a virtual host listens on; one of the others (UDP, QUIC, local) is none."""
 
-    address: str  # "*" for all
+    address: str  # "*" for all of IPv4, "::" for all of IPv6
     port: int
     tls: bool = False
     file: str = ""
     line: int = 0
+    last_port: int = 0  # of a range of ports that begins with ``port``; 0: there is one
+    dual: bool = False  # a socket for all of one family that has all of the other too
+
+    def takes(self, port: int) -> bool:
+        """Whether a port is among its own."""
+        return self.port <= port <= max(self.port, self.last_port)
+
+
+@dataclass
+class ServedCertificate:
+    """A certificate that a virtual host presents, with absolute paths."""
+
+    certificate: str
+    key: str
+    names: List[str] = field(default_factory=list)
+    expires: float = 0.0  # seconds since the epoch, 0: unknown
+    problem: str = ""  # why another virtual host cannot present it
 
 
 @dataclass
@@ -239,6 +256,7 @@ class VirtualHost:
     key: str = ""
     certificate_expires: float = 0.0  # seconds since the epoch, 0: unknown
     certificate_names: List[str] = field(default_factory=list)
+    certificates: List[ServedCertificate] = field(default_factory=list)  # all of them, that one first
     file: str = ""
     line: int = 0
     managed: bool = False  # written by this collection
@@ -253,6 +271,7 @@ class Proxy:
     config: str = ""  # main file
     running: bool = False
     hosts: List[VirtualHost] = field(default_factory=list)
+    sockets: List[ProxyListen] = field(default_factory=list)  # Apache's, which are not its virtual hosts' own
     error: str = ""  # the error message with which it refuses its configuration
     notes: List[str] = field(default_factory=list)  # what the reader could not follow
 

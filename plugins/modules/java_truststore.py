@@ -236,7 +236,7 @@ from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _files
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import editor, reader
 from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import KeyStore, KeyStoreError
-from ansible_collections.collab.rtc.plugins.module_utils._x509 import server_certificate
+from ansible_collections.collab.rtc.plugins.module_utils._x509 import served_chain, server_certificate
 from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate import (
     Certificate,
     parse_certificates,
@@ -288,9 +288,7 @@ class Run:
         if item["src"]:
             return parse_certificates(_files.read_bytes(item["src"]), item["src"])
         if item["host"]:
-            return server_certificate.fetch_chain(
-                item["host"], item["port"], item["server_name"], self.options["timeout"]
-            )
+            return served_chain.fetch_chain(item["host"], item["port"], item["server_name"], self.options["timeout"])
         return []
 
     def _plan_changes(self, store: KeyStore, given: list[Any]) -> editor.Changes:

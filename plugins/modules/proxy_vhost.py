@@ -258,7 +258,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.apply import (
     ProxyChange,
     summarize,
 )
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.registry import BACKENDS, make_backend
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.kinds import BACKENDS, make_backend
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")

@@ -150,7 +150,7 @@ def _belongs_to_proxy(facts: HostFacts, listener: Listener) -> bool:
         # The name alone is what any program may give itself.
         return listener.process in _PROXY_PROCESSES and listener.user in _PROXY_USERS
     hosts = [host for proxy in facts.proxies if proxy.running for host in proxy.hosts]
-    return listener.port in [listen.port for host in hosts for listen in host.listens]
+    return any(listen.takes(listener.port) for host in hosts for listen in host.listens)
 
 
 def _find_rtc(

@@ -15,7 +15,7 @@ from typing import Any
 
 from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree, _undo
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
-from ansible_collections.collab.rtc.plugins.module_utils._proxy import preflight, selinux_firewalld
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import preflight, selinux_firewalld, writers
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (
     Backend,
     DesiredFile,
@@ -26,6 +26,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.control import Control
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 
+writers.register()  # Backend.build_layout
 # Beside the pid files: gone after a reboot, when the server has loaded everything anyway.
 _RUN = "/run/collab-rtc"
 # Of HAProxy, whose one file is shared with everybody.
@@ -86,6 +87,8 @@ class ProxyChange:
         self._refuse_broken()
         current = self.backend.read()
         desired = self.backend.build_layout(self.vhosts, self.absent, current)
+        if not os.path.exists(self.marker):  # else a killed run's reload is still to come
+            preflight.refuse_unread(self.backend, {vhost.port for vhost in self.vhosts}, current)
         steps = find_differences(desired)
         self.result.files = [*(item.path for item in desired.files), *(item.path for item in desired.links)]
         self.result.modules = [name for name in desired.modules if any(f"/{name}.load" in step.path for step in steps)]

@@ -18,7 +18,9 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from ansible_collections.collab.rtc.plugins.module_utils import _files, _ownership
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
@@ -82,7 +84,7 @@ def run(argv: list[str], environment: dict[str, str] | None = None) -> Command:
 
     :raises UnsafeProgramError: root is asked to run one that others could exchange.
     """
-    values = dict(os.environ, LC_ALL="C", **(environment or {}))
+    values = {**os.environ, "LC_ALL": "C", **(environment or {})}
     values["PATH"] = search_path(safe=True)
     program = shutil.which(argv[0], path=values["PATH"])
     if program is None:
@@ -198,12 +200,12 @@ class Backend(abc.ABC):
     def read(self) -> Proxy:
         """What the configuration files say; what could not be followed is in ``notes``. Never raises."""
 
-    @abc.abstractmethod
     def build_layout(self, vhosts: list[VhostPlan], absent: list[str], current: Proxy) -> DesiredLayout:
         """The files that make these virtual hosts, and take away those of the names in ``absent``.
 
         :raises ProxyError: what is asked cannot be had from this server, or the file to write is someone else's.
         """
+        return WRITERS[self.kind](self, vhosts, absent, current)
 
     @abc.abstractmethod
     def test_command(self) -> tuple[list[str], dict[str, str]]:
@@ -228,6 +230,10 @@ class Backend(abc.ABC):
     @abc.abstractmethod
     def error_log(self) -> str:
         """The file that the server writes its errors to, or an empty string."""
+
+
+# By kind; filled by ``writers.register``, so that a module that only reads does not ship what writes.
+WRITERS: dict[str, Callable[[Any, list[VhostPlan], list[str], Proxy], DesiredLayout]] = {}
 
 
 def version_tuple(version: str) -> tuple[int, ...]:

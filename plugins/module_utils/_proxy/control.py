@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import os
 import signal
 import time
@@ -17,7 +16,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Listener
 from ansible_collections.collab.rtc.plugins.module_utils._host import processes
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
-from ansible_collections.collab.rtc.plugins.module_utils._proxy import daemon
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import daemon, sockets
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Backend, ProxyError, run
 
 # nginx itself tries for 2.5 seconds to bind an address; a master with hundreds of sites takes a second or two to load.
@@ -123,10 +122,11 @@ class Control:
             return "it still runs with the configuration from before."
         if 0 <= time.time() - loaded <= 2 * _CLOCK_SLACK:  # else a file that changes next would not count as newer
             return "it has loaded its configuration this very moment."
-        sockets = listening()
-        for address, port in listens:
-            if not any(self._may_be_server(item) and meets(address, port, item) for item in sockets):
-                return f"it does not listen on {address}:{port}."
+        held = [sockets.from_listener(item) for item in listening() if self._may_be_server(item)]
+        for name, port in listens:
+            there = [item for item in held if item.port == port]
+            if not all(any(sockets.covers(item, address) for item in there) for address in sockets.resolve(name)):
+                return f"it does not listen on {name}:{port}."
         return ""
 
     def _may_be_server(self, item: Listener) -> bool:
@@ -154,20 +154,6 @@ class _LogTail:
             text = run(["journalctl", "-q", "-o", "cat", "-u", unit, f"--since=@{int(begun)}"]).output
         lines = [line for line in text.splitlines() if line.strip()]
         return "Its log says: " + " | ".join(lines[-6:]) if lines else ""
-
-
-def meets(address: str, port: int, item: Listener) -> bool:
-    """Whether a listening socket answers for an address."""
-    return item.port == port and (not is_literal(address) or daemon.overlap(address, item.address))
-
-
-def is_literal(address: str) -> bool:
-    """Whether this is an address, or all, and not a host name."""
-    try:
-        ipaddress.ip_address(address.strip("[]"))
-    except ValueError:
-        return address == "*"  # a host name is whatever the server resolves it to
-    return True
 
 
 def listening() -> list[Listener]:

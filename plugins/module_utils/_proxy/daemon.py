@@ -14,26 +14,13 @@ import time
 from ansible_collections.collab.rtc.plugins.module_utils import _files
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 
-WILD4, WILD6 = "0.0.0.0", "::"  # noqa: S104
-
-
-def overlap(first: str, second: str) -> bool:
-    """Whether a socket of each address could receive the same connection; "*" is all of IPv4.
-
-    ``::`` meets every address: Linux gives it IPv4 connections too unless the program asks otherwise.
-    """
-    one, two = ((WILD4 if item == "*" else item.strip("[]")) for item in (first, second))
-    if one == two:
-        return True
-    if WILD6 in (one, two):
-        other = two if one == WILD6 else one
-        return other == WILD4 or ":" in other
-    return (one == WILD4 and ":" not in two) or (two == WILD4 and ":" not in one)
-
 
 def why_not_bindable(address: str, port: int) -> int:
-    """0 where a socket could listen there now, else the error number: address in use, or none of this host."""
-    text = WILD4 if address == "*" else address.strip("[]")
+    """0 where a socket could listen there now, else the error number: address in use, or none of this host.
+
+    :param address: normalized.
+    """
+    text = "0.0.0.0" if address == "*" else address  # noqa: S104 - tried for a moment only
     try:
         found = socket.getaddrinfo(text, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError:
@@ -93,6 +80,15 @@ def command_line(pid: int) -> list[str]:
             return file.read().rstrip("\0").split("\0")
     except OSError:
         return []
+
+
+def environment(pid: int) -> dict[str, str]:
+    """The variables that a process was started with; empty when they may not be seen."""
+    try:
+        with open(f"/proc/{pid}/environ", encoding="utf-8", errors="surrogateescape") as file:
+            return dict(word.split("=", 1) for word in file.read().split("\0") if "=" in word)
+    except OSError:
+        return {}
 
 
 def _compute_start(ticks: int) -> float:

@@ -12,7 +12,7 @@ from typing import Callable
 
 from ansible_collections.collab.rtc.plugins.module_utils import _files
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
-from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy, VirtualHost
+from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy, ServedCertificate, VirtualHost
 from ansible_collections.collab.rtc.plugins.module_utils._ownership import UnsafeProgramError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import daemon
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Backend
@@ -42,26 +42,41 @@ def _describe(server: Backend, note: Callable[[str, str], None]) -> Proxy:
             proxy.error = server.validate()
         except UnsafeProgramError as exc:
             note(f"what {server.kind} says of its configuration", exc.message)
-    seen: dict[str, VirtualHost] = {}
+    seen: dict[str, ServedCertificate] = {}
     for host in proxy.hosts:
-        _read_certificate(server, proxy, host, seen)
+        _read_certificates(server, proxy, host, seen)
     return proxy
 
 
-def _read_certificate(server: Backend, proxy: Proxy, host: VirtualHost, seen: dict[str, VirtualHost]) -> None:
-    """Names and expiry of the certificate of a virtual host, where it can be read."""
-    if not host.certificate or "$" in host.certificate:
-        return
-    path = os.path.join(os.path.dirname(proxy.config), host.certificate)
-    known = seen.get(path)
-    if known is None:
-        seen[path] = host
-        try:
-            leaf = certificate.parse_certificates(_files.read_bytes(server.path(path), _MOST), path)[0]
-        except RtcError as exc:
-            proxy.notes.append(f"{host.file}:{host.line}: {exc.message}")
-            return
-        host.certificate_expires = leaf.not_after.timestamp()
-        host.certificate_names = list(leaf.dns_names)
-        return
-    host.certificate_expires, host.certificate_names = known.certificate_expires, list(known.certificate_names)
+def _read_certificates(server: Backend, proxy: Proxy, host: VirtualHost, seen: dict[str, ServedCertificate]) -> None:
+    """Names and expiry of the certificates of a virtual host, where they can be read."""
+    if host.certificate and not host.certificates:
+        host.certificates = [ServedCertificate(host.certificate, host.key or host.certificate)]
+    for number, item in enumerate(host.certificates):
+        if item.certificate not in seen:
+            seen[item.certificate] = item
+            note = _look(server, item)
+            proxy.notes += [f"{host.file}:{host.line}: {note}"] if note else []
+        host.certificates[number] = seen[item.certificate]
+    if host.certificates:
+        first = host.certificates[0]
+        host.certificate, host.key = first.certificate, first.key
+        host.certificate_names, host.certificate_expires = first.names, first.expires
+
+
+def _look(server: Backend, item: ServedCertificate) -> str:
+    """Complete a certificate, and return what could not be read of it."""
+    path = item.certificate
+    if not path.startswith("/") or "$" in path:
+        item.problem = f"{path} names no file of which the place is known"
+        return ""
+    try:
+        leaf = certificate.parse_certificates(_files.read_bytes(server.path(path), _MOST), path)[0]
+        item.names, item.expires = list(leaf.dns_names), leaf.not_after.timestamp()
+        if b"ENCRYPTED" in _files.read_bytes(server.path(item.key), _MOST):
+            item.problem = f"its key {item.key} has a pass phrase"
+    except RtcError as exc:
+        # Whoever is not root may not see a key, and sometimes not the certificate: that is no fault of theirs.
+        item.problem = exc.message if os.geteuid() == 0 else ""
+        return "" if item.names else exc.message
+    return ""

@@ -7,14 +7,9 @@
 from __future__ import annotations
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy, ProxyListen, VirtualHost
-from ansible_collections.collab.rtc.plugins.module_utils._proxy import daemon
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import sockets
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import ProxyError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
-
-
-def is_wildcard(address: str) -> bool:
-    """Whether an address means all."""
-    return address in ("*", "0.0.0.0", "_default_", "::", "")  # noqa: S104
 
 
 def join_listens(vhost: VhostPlan, foreign: list[ProxyListen]) -> list[str]:
@@ -24,20 +19,30 @@ def join_listens(vhost: VhostPlan, foreign: list[ProxyListen]) -> list[str]:
     listen on every address, and is hidden by others there in turn. So a managed one stands beside those of the same
     port.
     """
-    theirs = {item.address for item in foreign if item.port == vhost.port}
+    there = [item for item in foreign if item.takes(vhost.port)]
+    theirs = {item.address for item in there}
     found: list[str] = []
-    for address in vhost.listen or ["*"]:
+    for address in _spell(vhost, there):
         version6 = ":" in address
-        general = "::" if version6 else "*"
-        exact = {item for item in theirs if item == address}
-        if is_wildcard(address):
-            same = {item for item in theirs if not is_wildcard(item) and (":" in item) == version6}
+        general = sockets.ALL6 if version6 or any(item.dual for item in there) else sockets.ALL4
+        if sockets.is_wildcard(address):
+            same = {item for item in theirs if not sockets.is_wildcard(item) and (":" in item) == version6}
             joined = [general, *sorted(same)]
-        elif not exact and any(is_wildcard(item) and (item == "::") == version6 for item in theirs):
+        elif address not in theirs and any(sockets.covers(item, address) for item in there):
             joined = [general]
         else:
             joined = [address]
         found += [item for item in joined if item not in found]
+    return found
+
+
+def _spell(vhost: VhostPlan, there: list[ProxyListen]) -> list[str]:
+    """The addresses of a virtual host; of a name those that it stands for, where someone else listens on one."""
+    found: list[str] = []
+    for given in vhost.listen or [sockets.ALL4]:
+        addresses = sockets.resolve(given)
+        shared = any(sockets.meets(item, address) for item in there for address in addresses)
+        found += addresses if shared else [given]
     return found
 
 
@@ -59,7 +64,7 @@ def refuse_foreign(vhost: VhostPlan, current: Proxy, any_name: bool = False) -> 
         if host.managed:
             continue
         for item in host.listens:
-            if item.port != vhost.port or not _meets(vhost, item):
+            if not meets(vhost, item):
                 continue
             where = f"{host.file}:{host.line}"
             if any_name or _is_same_name(vhost, host):
@@ -77,9 +82,10 @@ def refuse_foreign(vhost: VhostPlan, current: Proxy, any_name: bool = False) -> 
                 )
 
 
-def _meets(vhost: VhostPlan, item: ProxyListen) -> bool:
-    address = "*" if is_wildcard(item.address) and item.address != "::" else item.address
-    return any(daemon.overlap(mine, address) for mine in vhost.listen or ["*"])
+def meets(vhost: VhostPlan, item: ProxyListen) -> bool:
+    """Whether a socket could get connections that a virtual host is for."""
+    mine = [address for given in vhost.listen or [sockets.ALL4] for address in sockets.resolve(given)]
+    return item.takes(vhost.port) and any(sockets.meets(item, address) for address in mine)
 
 
 def _is_same_name(vhost: VhostPlan, host: VirtualHost) -> bool:

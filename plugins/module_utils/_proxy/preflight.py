@@ -10,10 +10,9 @@ import errno
 import os
 
 from ansible_collections.collab.rtc.plugins.module_utils import _files
-from ansible_collections.collab.rtc.plugins.module_utils._facts import Listener, Proxy
-from ansible_collections.collab.rtc.plugins.module_utils._proxy import control, daemon
+from ansible_collections.collab.rtc.plugins.module_utils._facts import Listener, Proxy, ProxyListen
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import control, daemon, sockets
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Backend, DesiredLayout, ProxyError
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.listens import is_wildcard
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import pair, server_certificate
 from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate import parse_certificates
@@ -73,6 +72,23 @@ def _check_pair(vhost: VhostPlan, certificate: bytes, key: bytes) -> None:
         )
 
 
+def refuse_unread(backend: Backend, ports: set[int], current: Proxy) -> None:
+    """Stop where the server itself has a port, and nothing that was read says so: users would be torn between two.
+
+    :raises ProxyError: naming the socket and its process.
+    """
+    live = control.listening()
+    for port in sorted(ports):
+        item = sockets.find_unread(current, backend.programs, live, port)
+        if item:
+            raise ProxyError(
+                f"{item.process} ({item.pid}) listens on {item.address}:{port}, and nothing that could be read of "
+                f"{current.config} accounts for it.",
+                "Find what makes it listen there: a variable, a file outside, another instance. If it was taken out of "
+                "the configuration already, reload the server first.",
+            )
+
+
 def check_ports(backend: Backend, desired: DesiredLayout, current: Proxy, master: int) -> None:
     """Check that every address is this host's and no other process listens there.
 
@@ -81,38 +97,41 @@ def check_ports(backend: Backend, desired: DesiredLayout, current: Proxy, master
     :param master: process id of the running server, 0 for none.
     :raises ProxyError: naming the address, port and process.
     """
-    sockets = control.listening()
+    live = [(sockets.from_listener(item), item) for item in control.listening()]
     has = [item for host in current.hosts for item in host.listens] if master else []
-    for address, port in desired.listens:
-        held = [item for item in sockets if control.meets(address, port, item)]
-        # A worker that gave up root hides its sockets; then what its configuration says counts.
-        configured = any(item.port == port and daemon.overlap(address, item.address) for item in has)
-        own = [item for item in held if item.process in backend.programs or (configured and not item.pid)]
-        if own:
-            _check_reloadable(backend, address, port, own)
-            continue
-        reason = daemon.why_not_bindable(address, port)
-        if reason == errno.EADDRNOTAVAIL:
-            raise ProxyError(
-                f"{address} is not an address of this host, so {backend.kind} cannot listen on it.",
-                "Check the listen addresses of the plan, and what the server name resolves to.",
-            )
-        if reason == errno.EADDRINUSE:
-            who = ", ".join(
-                f"{item.process or 'a process'} ({item.pid or 'hidden'}) on {item.address}" for item in held
-            )
-            origin = desired.origins.get((address, port))
-            remedy = (
-                f"{origin} makes {backend.kind} listen there: remove that, or stop the other process."
-                if origin
-                else "Let that process listen on the loopback address only, or choose another port."
-            )
-            raise ProxyError(f"Port {port} on {address} is in use by {who or 'another process'}.", remedy)
+    for name, port in desired.listens:
+        for address in sockets.resolve(name) or (name,):
+            reason = daemon.why_not_bindable(address, port)
+            if reason == errno.EADDRNOTAVAIL:
+                raise ProxyError(
+                    f"{address} is not an address of this host, so {backend.kind} cannot listen on it.",
+                    "Check the listen addresses of the plan, and what the server name resolves to.",
+                )
+            if reason == errno.EADDRINUSE:
+                held = [pair for pair in live if pair[0].port == port and sockets.meets(pair[0], address)]
+                # A worker that gave up root hides its sockets; then what its configuration says counts.
+                configured = any(item.takes(port) and sockets.meets(item, address) for item in has)
+                own = [pair for pair in held if pair[1].process in backend.programs or (configured and not pair[1].pid)]
+                if not own:
+                    _refuse_taken(backend, desired, address, port, [item for _listen, item in held])
+                _check_reloadable(backend, address, port, [listen for listen, _item in own])
 
 
-def _check_reloadable(backend: Backend, address: str, port: int, own: list[Listener]) -> None:
+def _refuse_taken(backend: Backend, desired: DesiredLayout, address: str, port: int, held: list[Listener]) -> None:
+    who = ", ".join(f"{item.process or 'a process'} ({item.pid or 'hidden'}) on {item.address}" for item in held)
+    origin = desired.origins.get((address, port))
+    remedy = (
+        f"{origin} makes {backend.kind} listen there: remove that, or stop the other process."
+        if origin
+        else "Let that process listen on the loopback address only, or choose another port."
+    )
+    raise ProxyError(f"Port {port} on {address} is in use by {who or 'another process'}.", remedy)
+
+
+def _check_reloadable(backend: Backend, address: str, port: int, own: list[ProxyListen]) -> None:
     """A running server binds what is new beside what it has. From "*" to one address, or back, that cannot work."""
-    if backend.rebinds or any(_is_same_address(address, item.address) for item in own):
+    general = sockets.is_wildcard(address)
+    if backend.rebinds or any(item.address == address or (general and item.dual) for item in own):
         return
     raise ProxyError(
         f"{backend.kind} listens on {own[0].address}:{port} now, "
@@ -120,12 +139,6 @@ def _check_reloadable(backend: Backend, address: str, port: int, own: list[Liste
         "Take the virtual host away first (state: absent) and then write it anew; or write it with reload: false, and "
         "restart the server when users can bear it.",
     )
-
-
-def _is_same_address(address: str, bound: str) -> bool:
-    if not control.is_literal(address):
-        return True
-    return address.strip("[]") == bound or (is_wildcard(address) and is_wildcard(bound))
 
 
 def find_newest(paths: list[str]) -> float:

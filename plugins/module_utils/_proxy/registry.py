@@ -2,33 +2,15 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""nginx, Apache httpd and HAProxy: the kinds of proxy servers that the collection reads and writes."""
+"""The proxy servers of a host, as it is asked for them."""
 
 from __future__ import annotations
 
 from typing import Callable
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache.backend import Apache
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Backend, ProxyError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.discover import describe_servers
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy.backend import Haproxy
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx.backend import Nginx
-
-# A fourth kind is one more subclass of Backend, and a line here.
-BACKENDS: dict[str, type[Backend]] = {"nginx": Nginx, "apache": Apache, "haproxy": Haproxy}
-
-
-def make_backend(kind: str, root: str = "/") -> Backend:
-    """The interface to one kind of proxy server.
-
-    :param kind: ``nginx``, ``apache`` or ``haproxy``.
-    :param root: the directory that stands for ``/``.
-    :raises ProxyError: there is no such kind.
-    """
-    if kind not in BACKENDS:
-        raise ProxyError(f"There is no proxy kind {kind}.", f"Choose one of {', '.join(BACKENDS)}.")
-    return BACKENDS[kind](root)
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.kinds import BACKENDS, make_backend
 
 
 def discover(root: str, note: Callable[[str, str], None]) -> list[Proxy]:

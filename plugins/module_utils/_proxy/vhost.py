@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Dict, List, Union
 
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import sockets
+
 
 @dataclass
 class VhostPlan:
@@ -20,7 +22,7 @@ class VhostPlan:
     role: str  # "rtc" | "application"
     name: str  # of its file: "rtc-confluence-9083"
     server_name: str
-    listen: List[str]  # addresses, "*" for all
+    listen: List[str]  # addresses, normalized: "*" for all of IPv4, "::" for all of IPv6
     port: int
     upstreams: List[Dict[str, Union[str, int, bool]]]  # {scheme, host, port, backup}
     context_path: str = ""
@@ -31,3 +33,7 @@ class VhostPlan:
     upstream_ca: str = ""
     upstream_name: str = ""  # the name that the upstream's certificate must have; "": the server name
     reuse: bool = True  # of connections to the upstreams; the add-on's own service says keep-alive and closes them
+
+    def __post_init__(self) -> None:
+        """Give every address its one spelling: from here on they are compared."""
+        self.listen = list(dict.fromkeys(sockets.normalize(item) for item in self.listen))

@@ -294,4 +294,19 @@ ENTRIES = (
         remedy="Run the playbook.",
         role="reverse_proxy",
     ),
+    FindingType(
+        id="RTC429",
+        severity="error",
+        title="The proxy has the RTC port, and its configuration as it was read does not say so",
+        meaning="Users would be torn between what listens there now and what the run writes, or the server would end.",
+        detected=(
+            "A process of the proxy listens on the RTC port, and no virtual host or Listen that could be read accounts"
+            " for it."
+        ),
+        remedy=(
+            "Find what makes it listen there: a variable, a file outside its configuration, another instance. If it was"
+            " taken out of the configuration already, reload the server."
+        ),
+        vendor_requirements=("S12",),
+    ),
 )

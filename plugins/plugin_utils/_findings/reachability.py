@@ -190,6 +190,6 @@ def _list_taken(facts: HostFacts, proxy: DesiredProxy, ports: set[int]) -> set[s
         if other.kind != proxy.kind:
             name = "apache2" if other.kind == "apache" and facts.os_family == "debian" else other.kind
             name = "httpd" if other.kind == "apache" and facts.os_family == "redhat" else name
-            listens = {listen.port for vhost in other.hosts for listen in vhost.listens}
-            taken |= {f"{name} has port {port}" for port in listens & ports}
+            listens = [listen for vhost in other.hosts for listen in vhost.listens]
+            taken |= {f"{name} has port {port}" for port in ports if any(item.takes(port) for item in listens)}
     return taken

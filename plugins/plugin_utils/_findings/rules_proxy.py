@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import sockets
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.kinds import BACKENDS
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings.catalog import make
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings.manual_proxy import advise
@@ -90,6 +92,7 @@ def check_site(classified: ClassifiedSite, wanted: DesiredSite) -> Iterator[Find
         return
     if proxy.managed:
         yield from _check_choice(classified, use)
+        yield from _check_sockets(classified, use)
         yield from _check_rtc(classified, wanted, proxy)
         yield from _check_application(classified, use, proxy)
     else:
@@ -119,6 +122,16 @@ def _check_choice(classified: ClassifiedSite, use: ProxyUse) -> Iterator[Finding
     if len(installed) > 1 and len(running) != 1 and not chosen:
         kinds = ", ".join(sorted(item.kind for item in installed))
         yield make("RTC418", use.host, f"{use.host} has {kinds}; which one is in front of {classified.site.name}?")
+
+
+def _check_sockets(classified: ClassifiedSite, use: ProxyUse) -> Iterator[Finding]:
+    """A socket of the proxy on the RTC port that nothing read accounts for: users would be torn between two."""
+    if use.facts is None or use.proxy is None:
+        return
+    item = sockets.find_unread(use.proxy, BACKENDS[use.kind].programs, use.facts.listeners, classified.site.rtc_port)
+    if item:
+        what = f"{item.process} (pid {item.pid}) listens on {item.address}:{item.port} of {use.host}"
+        yield make("RTC429", use.host, f"{what}, and nothing that was read of {use.proxy.config} accounts for it.")
 
 
 def _check_rtc(classified: ClassifiedSite, wanted: DesiredSite, proxy: DesiredProxy) -> Iterator[Finding]:

@@ -12,7 +12,11 @@ from collections.abc import Iterator
 from ansible_collections.collab.rtc.plugins.module_utils._facts import TrustStore, VirtualHost
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings.catalog import make
-from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.tls_files import GivenTls, names_cover
+from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.tls_files import (
+    GivenTls,
+    choose_certificate,
+    names_cover,
+)
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import DesiredNode, DesiredSite
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import ClassifiedSite, Node
 
@@ -86,7 +90,7 @@ def _check_missing(wanted: DesiredSite) -> Iterator[Finding]:
         yield make(
             "RTC318",
             proxy.host,
-            f"No certificate for {wanted.site.rtc_url} is known.",
+            f"No certificate for {wanted.site.rtc_url} is known: {proxy.evidence['certificates']}.",
             [text for text in wanted.site.evidence if text.startswith("HTTP")],
         )
 
@@ -140,15 +144,16 @@ def _check_dates(host: str, what: str, begin: float, end: float, now: float) -> 
 
 def _check_present(classified: ClassifiedSite, vhost: VirtualHost, where: str, now: float) -> Iterator[Finding]:
     host = classified.proxy.host if classified.proxy else ""
-    what = f"The certificate {vhost.certificate} on {host}"
-    if vhost.certificate_names and not names_cover(vhost.certificate_names, classified.site.server_name):
+    served = choose_certificate(vhost, classified.site.server_name)
+    what = f"The certificate {served.certificate} on {host}"
+    if served.names and not names_cover(served.names, classified.site.server_name):
         yield make(
             "RTC306",
             host,
-            f"{what} is for {', '.join(vhost.certificate_names)}, not for {classified.site.server_name}.",
+            f"{what} is for {', '.join(served.names)}, not for {classified.site.server_name}.",
             [where],
         )
-    yield from _check_dates(host, what, 0, vhost.certificate_expires, now)
+    yield from _check_dates(host, what, 0, served.expires, now)
 
 
 def _format_day(moment: float) -> str:

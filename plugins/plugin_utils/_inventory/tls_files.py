@@ -13,6 +13,7 @@ import ipaddress
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from ansible_collections.collab.rtc.plugins.module_utils._facts import ServedCertificate, VirtualHost
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import chain as chains
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import server_certificate
 from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate import (
@@ -156,6 +157,15 @@ def names_cover(names: list[str], server_name: str) -> bool:
     addresses = {name: packed for name, packed in ((name, _pack(name)) for name in names) if packed}
     dns = tuple(name for name in names if name not in addresses)
     return server_certificate.match_name(cast(Any, _Names(dns, tuple(addresses.values()))), server_name)
+
+
+def choose_certificate(vhost: VirtualHost, server_name: str) -> ServedCertificate:
+    """The certificate that a virtual host presents for a name: one that is for it, else the first."""
+    first = ServedCertificate(
+        vhost.certificate, vhost.key or vhost.certificate, vhost.certificate_names, vhost.certificate_expires
+    )
+    served = vhost.certificates or [first]
+    return next((item for item in served if names_cover(item.names, server_name)), served[0])
 
 
 def _pack(name: str) -> bytes:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import HostFacts
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
+from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.tls_files import choose_certificate
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import MANAGED_PROXIES
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import existing_vhosts, routing
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.decide_service import LOOPBACK
@@ -92,11 +93,15 @@ def _decide_certificate(classified: ClassifiedSite, proxy: ProxyUse, directory: 
         return "", "", "users speak HTTP"
     if classified.settings.tls_certificate:
         return f"{directory}/fullchain.pem", f"{directory}/privkey.pem", "rtc_tls_certificate"
+    problem = ""
     for proxy_route in proxy.application + proxy.rtc:
-        vhost = proxy_route.vhost
-        if proxy_route.listen.tls and vhost.certificate:
-            return vhost.certificate, vhost.key or vhost.certificate, f"{proxy_route.where} has it"
-    return "", "", "no certificate is given, and the proxy has none for this site"
+        if not proxy_route.listen.tls or not proxy_route.vhost.certificate:
+            continue
+        served = choose_certificate(proxy_route.vhost, classified.site.server_name)
+        if not served.problem:
+            return served.certificate, served.key, f"{proxy_route.where} has it"
+        problem = problem or f"{proxy_route.where} has one that cannot be used: {served.problem}"
+    return "", "", problem or "no certificate is given, and the proxy has none for this site"
 
 
 def decide_rtc_vhost(

@@ -55,7 +55,7 @@ def _find_candidates(
     """The virtual hosts on the server name and ``port``."""
     found = []
     for vhost in proxy.proxy.hosts if proxy.proxy else []:
-        listen = next((item for item in vhost.listens if item.port == port), None)
+        listen = next((item for item in vhost.listens if item.takes(port)), None)
         if listen is None or not _serves(vhost, classified, proxy):
             continue
         routes = [item for item in proxy_routes if item.vhost is vhost and item.listen is listen]
@@ -116,7 +116,7 @@ def _find_misplaced(classified: ClassifiedSite, proxy: ProxyUse, known: list[Vir
     for item in proxy.rtc:
         if item.vhost in known:
             continue
-        below, elsewhere = not _is_root(item.route.path), item.listen.port != classified.site.rtc_port
+        below, elsewhere = not _is_root(item.route.path), not item.listen.takes(classified.site.rtc_port)
         if below or elsewhere:
             fault = "RTC404" if below else "RTC402"
             found.append(MisplacedRoute(item.where, item.route.path, item.listen.port, fault))
@@ -130,7 +130,7 @@ def _find_conflicts(classified: ClassifiedSite, proxy: ProxyUse) -> list[ProxyRo
     return [
         item
         for item in proxy.rtc
-        if item.listen.port == classified.site.rtc_port
+        if item.listen.takes(classified.site.rtc_port)
         and item.listen.address in routing.WILDCARDS
         and not item.vhost.managed
     ]

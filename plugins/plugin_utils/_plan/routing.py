@@ -22,6 +22,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._facts import (
     Upstream,
     VirtualHost,
 )
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import sockets
 
 WILDCARDS = ("", "*", "0.0.0.0", "::", "[::]")  # noqa: S104 - compared with, never bound
 
@@ -63,7 +64,7 @@ class RouteIndex:
             for route in vhost.routes:
                 for upstream in route.upstreams:
                     found = [ProxyRoute(host, proxy, vhost, listen, route, upstream) for listen in vhost.listens]
-                    for name in _list_target_names(upstream.host.strip("[]").lower(), facts):
+                    for name in _list_target_names(sockets.normalize(upstream.host), facts):
                         self._routes.setdefault((name, upstream.port), []).extend(found)
 
     def find_routes(self, node: str, target: HostFacts, port: int) -> list[ProxyRoute]:
@@ -123,5 +124,5 @@ def covers(listen: str, address: str) -> bool:
 
     A wildcard counts as both families: by default, nginx and Tomcat open ``::`` without IPV6_V6ONLY.
     """
-    listen, address = listen.strip("[]"), address.strip("[]")
-    return listen in WILDCARDS or address in WILDCARDS or listen == address
+    one, two = sockets.normalize(listen), sockets.normalize(address)
+    return sockets.is_wildcard(one) or sockets.is_wildcard(two) or one == two

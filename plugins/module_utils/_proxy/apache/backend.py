@@ -7,30 +7,13 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 
-from ansible_collections.collab.rtc.plugins.module_utils import _files
-from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
-from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy, ProxyListen
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache import parser, reader, renderer
+from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache import parser, reader
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (
     Backend,
-    DesiredFile,
-    DesiredLayout,
-    DesiredLink,
-    ProxyError,
-    ca_file,
-    is_managed,
 )
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.listens import (
-    foreign_listens,
-    is_wildcard,
-    join_listens,
-    refuse_foreign,
-)
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.rendering import has_tls_upstream
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 
 
 class Apache(Backend):
@@ -70,104 +53,12 @@ class Apache(Backend):
     def read(self) -> Proxy:
         """All virtual hosts."""
         config = self.parse_config()
-        return Proxy("apache", config=self.main(), hosts=reader.read_virtual_hosts(config), notes=config.notes)
+        hosts, opened = reader.read_virtual_hosts(config), reader.read_listens(config)
+        return Proxy("apache", config=self.main(), hosts=hosts, sockets=opened, notes=config.notes)
 
     def serves(self) -> bool:
         """httpd ends without a ``Listen``."""
         return bool(reader.read_listens(self.parse_config()))
-
-    def build_layout(self, vhosts: list[VhostPlan], absent: list[str], current: Proxy) -> DesiredLayout:
-        """A file for each virtual host, the links that switch it on, and those of the modules it needs."""
-        available, enabled = self._find_directories()
-        result = DesiredLayout()
-        needed = sorted({name for vhost in vhosts for name in renderer.modules(vhost, self.version())})
-        self._enable_modules(needed, result)
-        extra = {form for name in needed for form in (f"{name}_module", f"mod_{name}.c")}
-        config = self.parse_config(extra)
-        current.hosts = reader.read_virtual_hosts(config)
-        foreign = [item for item in reader.read_listens(config) if not is_managed(item.file)]
-        logs = [item.args for item in config.directives if item.name in ("customlog", "transferlog") and item.args]
-        for vhost in vhosts:
-            refuse_foreign(vhost, current)
-            self._add_vhost(vhost, foreign, current, result, available, enabled, logs)
-        for name in absent:
-            result.absent += [f"{enabled}/{name}.conf"] if enabled else []
-            result.absent.append(f"{available}/{name}.conf")
-        for path in [item.path for item in result.files] + result.absent:
-            if os.path.exists(path) and not is_managed(path):
-                raise ProxyError(f"{path} exists and was not written by this collection.", "Rename or remove it.")
-        for item in foreign:
-            place = item.address, item.port
-            result.origins[place] = f"{item.file}:{item.line}"
-            if place not in result.listens:
-                result.listens.append(place)
-        return result
-
-    def _add_vhost(
-        self,
-        vhost: VhostPlan,
-        foreign: list[ProxyListen],
-        current: Proxy,
-        result: DesiredLayout,
-        available: str,
-        enabled: str,
-        logs: list[list[str]],
-    ) -> None:
-        listens = [item for item in vhost.listen or ["*"] if not self._is_covered(vhost, item, foreign)]
-        hosts = join_listens(vhost, foreign_listens(current, set()))
-        authorities = ca_file(vhost, self) if has_tls_upstream(vhost) else ""
-        text = renderer.render(vhost, hosts, listens, authorities, self.version(), logs)
-        path = f"{available}/{vhost.name}.conf"
-        result.files.append(DesiredFile(path, text.encode()))
-        result.configuration.append(path)
-        result.listens += [(item, vhost.port) for item in listens if (item, vhost.port) not in result.listens]
-        if enabled:
-            result.links.append(DesiredLink(f"{enabled}/{vhost.name}.conf", f"../sites-available/{vhost.name}.conf"))
-
-    def _is_covered(self, vhost: VhostPlan, address: str, foreign: list[ProxyListen]) -> bool:
-        """Whether another file listens there already. A second ``Listen`` that overlaps stops the whole server."""
-        for item in foreign:
-            if item.port != vhost.port:
-                continue
-            if is_wildcard(item.address) or item.address == address:
-                return True
-            if is_wildcard(address) and (":" in item.address) == (":" in address):
-                raise ProxyError(
-                    f"{item.file}:{item.line} listens on {item.address}:{item.port} only, "
-                    f"and {vhost.name} is to listen on all addresses.",
-                    "Name the addresses one by one in listen, or change that Listen.",
-                )
-        return False
-
-    def _find_directories(self) -> tuple[str, str]:
-        if self.debian():
-            return f"{self.directory()}/sites-available", f"{self.directory()}/sites-enabled"
-        return f"{self.directory()}/conf.d", ""
-
-    def _enable_modules(self, names: list[str], result: DesiredLayout) -> None:
-        """Links in mods-enabled for what is not loaded yet, with what it depends on, as ``a2enmod`` makes them."""
-        loaded = self.parse_config().modules if os.path.exists(self.main()) else set()
-        todo = [name for name in names if f"{name}_module" not in loaded]
-        if todo and not self.debian():
-            packages = " and mod_ssl" if "ssl" in todo else ""
-            raise ProxyError(
-                f"Apache does not load the modules {', '.join(todo)}.",
-                f"Install the package httpd{packages}, and load them in {self.directory()}/conf.modules.d.",
-            )
-        available = f"{self.directory()}/mods-available"
-        for name in todo:  # grows while it is read
-            if not os.path.exists(f"{available}/{name}.load") and os.path.exists(self.main()):
-                raise ProxyError(
-                    f"Apache has no module {name} ({available}/{name}.load is missing).", "Install its package."
-                )
-            depends = _read_depends(f"{available}/{name}.load")
-            todo += [item for item in depends if f"{item}_module" not in loaded and item not in todo]
-        for name in reversed(todo):  # what others depend on first: good at every moment
-            result.modules.append(name)
-            for suffix in ("conf", "load"):  # without its .load a .conf means nothing
-                if os.path.exists(f"{self.directory()}/mods-available/{name}.{suffix}"):
-                    link = f"{self.directory()}/mods-enabled/{name}.{suffix}"
-                    result.links.append(DesiredLink(link, f"../mods-available/{name}.{suffix}"))
 
     def test_command(self) -> tuple[list[str], dict[str, str]]:
         """``apache2ctl -t`` reads all files and opens certificates."""
@@ -200,12 +91,3 @@ class Apache(Backend):
         found = [item.args[0] for item in self.parse_config().directives if item.name == "errorlog" and item.args]
         path = found[-1] if found else ""
         return self.path(path) if path.startswith("/") and "${" not in path else ""
-
-
-def _read_depends(load: str) -> list[str]:
-    """The modules of the line ``# Depends:`` in Debian's .load files."""
-    try:
-        text = _files.read_bytes(load, 65536).decode("utf-8", "replace")
-    except RtcError:
-        return []
-    return [name for line in re.findall(r"^#\s*Depends:(.*)$", text, re.MULTILINE) for name in line.split()]

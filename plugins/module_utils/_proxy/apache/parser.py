@@ -34,6 +34,7 @@ class ApacheConfig(ParsedConfig):
     directives: list[Directive] = field(default_factory=list)
     modules: set[str] = field(default_factory=set)  # "ssl_module" and "mod_ssl.c" of each that is loaded
     defines: dict[str, str] = field(default_factory=dict)
+    root: str = ""  # ServerRoot: relative paths start there
 
 
 @dataclass
@@ -87,8 +88,8 @@ class _Parser:
         if opening:
             self.open(opening.group(1).lower(), opening.group(2), path, number)
         elif all(self.conditions):
-            name, _space, rest = text.partition(" ") if " " in text else text.partition("\t")
-            self.directive(name.lower(), words(self.expand(rest)), path, number, depth)
+            name, *rest = text.split(None, 1)  # any blank ends the name: a tab too, with blanks later in the line
+            self.directive(name.strip("\"'").lower(), words(self.expand("".join(rest))), path, number, depth)
 
     def open(self, name: str, rest: str, path: str, number: int) -> None:
         if name in _CONDITIONS:
@@ -196,7 +197,7 @@ def parse(path: str, options: ParserOptions) -> ApacheConfig:
     """A main configuration file and all that it includes."""
     parser = _Parser(options)
     parser.file(path, 0)
-    parser.config.directives = parser.stack[0].block or []
+    parser.config.directives, parser.config.root = parser.stack[0].block or [], parser.root
     return parser.config
 
 

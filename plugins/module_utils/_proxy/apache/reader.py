@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import ProxyListen, Route, Upstream, VirtualHost
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import sockets
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache.parser import ApacheConfig
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import is_managed
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.parsed_config import Directive
@@ -31,12 +33,14 @@ def read_virtual_hosts(config: ApacheConfig) -> list[VirtualHost]:
 
 
 def read_listens(config: ApacheConfig) -> list[ProxyListen]:
-    """The ``Listen`` directives; they are of the whole server, wherever they stand."""
-    found = []
+    """The sockets of the ``Listen`` directives, which are of the whole server; one for each address of a name."""
+    found: list[ProxyListen] = []
     for item in config.directives:
         if item.name == "listen" and item.args:
             address, port = split_listen(item.args[0])
-            found.append(ProxyListen(address, port, False, item.file, item.line))
+            # Without an address, or with "::", it is one socket for both families (AP_ENABLE_V4_MAPPED).
+            dual = address == "*" or sockets.normalize(address) == sockets.ALL6
+            found += sockets.expand(ProxyListen(address, port, False, item.file, item.line, dual=dual))
     return found
 
 
@@ -72,9 +76,9 @@ class _HostReader:
         tls = self.read_value("sslengine").lower() == "on"
         self.host = VirtualHost(
             names=self.read_names(),
-            certificate=self.read_value("sslcertificatefile"),
-            key=self.read_value("sslcertificatekeyfile"),
-            listens=[self.read_listen(text, tls) for text in section.args] if section is not main else [],
+            certificate=self.read_path("sslcertificatefile"),
+            key=self.read_path("sslcertificatekeyfile"),
+            listens=[listen for text in section.args for listen in self.read_listen(text, tls)],
             file=section.file,
             line=section.line,
             managed=bool(section.file) and is_managed(section.file),
@@ -82,9 +86,9 @@ class _HostReader:
         self.read_routes(self.section, "/")
         self.read_upgrades()
 
-    def read_listen(self, text: str, tls: bool) -> ProxyListen:
+    def read_listen(self, text: str, tls: bool) -> list[ProxyListen]:
         address, port = split_listen(text, 443 if tls else 80)
-        return ProxyListen("*" if address == "_default_" else address, port, tls, self.section.file, self.section.line)
+        return sockets.expand(ProxyListen(address, port, tls, self.section.file, self.section.line))
 
     def read_names(self) -> list[str]:
         found = []
@@ -98,6 +102,10 @@ class _HostReader:
             if item and item.args:
                 return item.args[0]
         return default
+
+    def read_path(self, name: str) -> str:
+        text = self.read_value(name)
+        return os.path.join(self.config.root, text) if text and not re.match(r"\w+:|\$", text) else text
 
     def read_routes(self, scope: Directive, path: str) -> None:
         conditions: list[Directive] = []

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Upstream
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import rendering
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import ProxyError, version_tuple
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.listens import is_wildcard
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.rendering import ForwardedPath, list_forwarded_paths
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.sockets import is_wildcard
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 
 # "combined" without queries: that of the address, which is %r, %q or %f, and that of the page that led here.

@@ -7,42 +7,27 @@
 HAProxy has no include. Which files it reads is on its command line: where that names a directory (the RHEL family), the
 managed part is a file of its own there. Elsewhere (Debian) it is a block in ``haproxy.cfg`` between two marks: a
 further ``-f`` would need a restart, which cuts everybody's connections, while a block comes with a graceful reload.
-
-The block keeps its virtual hosts as lines of JSON, so that one of them can be changed without the others at hand.
 """
 
 from __future__ import annotations
 
 import glob
-import json
 import os
 import re
 import signal
 
-from ansible_collections.collab.rtc.plugins.module_utils import _facts, _files
+from ansible_collections.collab.rtc.plugins.module_utils import _files
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import daemon
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (
-    MARK,
     Backend,
-    DesiredFile,
-    DesiredLayout,
-    ProxyError,
-    ca_file,
-    version_tuple,
 )
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy import parser, reader, renderer
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.listens import refuse_foreign
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.rendering import has_tls_upstream
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy import parser, reader
 
-_BEGIN = f"# BEGIN collab.rtc. {MARK}: changes between these marks are lost at the next run of the playbook."
-_END = "# END collab.rtc"
-_BLOCK = re.compile(r"\n?# BEGIN collab\.rtc\.[^\n]*\n(.*?)# END collab\.rtc[^\n]*\n?", re.DOTALL)
-_VHOST = "# vhost "
+BLOCK = re.compile(r"\n?# BEGIN collab\.rtc\.[^\n]*\n(.*?)# END collab\.rtc[^\n]*\n?", re.DOTALL)
+MARKED = "# BEGIN collab.rtc"
 _NO_LISTENER = "no error but will not start (no listener)"
-_OLDEST = (2, 2)  # "http-request return"
 
 
 class Haproxy(Backend):
@@ -57,9 +42,19 @@ class Haproxy(Backend):
         """The variables of the service: those of the distributions' files for it."""
         values = {"CONFIG": "/etc/haproxy/haproxy.cfg", "CFGDIR": "/etc/haproxy/conf.d", "EXTRAOPTS": "", "OPTIONS": ""}
         for path in ("/etc/default/haproxy", "/etc/sysconfig/haproxy"):
-            for match in re.finditer(r"^\s*(\w+)=(.*)$", _read_text(self.path(path)), re.MULTILINE):
+            for match in re.finditer(r"^\s*(\w+)=(.*)$", read_text(self.path(path)), re.MULTILINE):
                 values[match.group(1)] = match.group(2).strip().strip("\"'")
         return values
+
+    def environment(self) -> dict[str, str]:
+        """The variables of the running process; where there is none those of its service's settings."""
+        master = daemon.read_pid(self.pid_file(), self.programs)
+        running = daemon.environment(master) if master else {}
+        return parser.ProcessEnvironment(running) if running else self.settings()
+
+    def parse_config(self) -> parser.HaproxyConfig:
+        """All files, parsed."""
+        return parser.parse(self.files(), self.environment(), self.path)
 
     def main(self) -> str:
         """The first file."""
@@ -76,7 +71,7 @@ class Haproxy(Backend):
             self.path(f"{directory}/haproxy.service")
             for directory in ("/lib/systemd/system", "/usr/lib/systemd/system", "/etc/systemd/system")
         ]
-        commands = [line for path in units for line in re.findall(r"^ExecStart=(.+)$", _read_text(path), re.MULTILINE)]
+        commands = [line for path in units for line in re.findall(r"^ExecStart=(.+)$", read_text(path), re.MULTILINE)]
         command = commands[-1] if commands else "haproxy -f $CONFIG $EXTRAOPTS"
         command = re.sub(r"\$\{?(\w+)\}?", lambda match: values.get(match[1], ""), command)
         return [self.path(item) for item in _find_named_files(command.split())] or [self.main()]
@@ -90,57 +85,24 @@ class Haproxy(Backend):
 
     def managed_file(self) -> tuple[str, str]:
         """The file that holds the managed block, and what it holds now ("" for a file that is not there yet)."""
+        for path in self.files():
+            text = read_text(path)
+            if MARKED in text:
+                return path, text
         for path in self.arguments():
             if os.path.isdir(path):
-                return f"{path}/collab-rtc.cfg", _read_text(f"{path}/collab-rtc.cfg")
-        return self.main(), _read_text(self.main())
+                return f"{path}/collab-rtc.cfg", read_text(f"{path}/collab-rtc.cfg")
+        return self.main(), read_text(self.main())
 
     def read(self) -> Proxy:
         """All frontends."""
-        config = parser.parse(self.files(), self.settings())
+        config = self.parse_config()
         hosts = reader.read_virtual_hosts(config)
         path, text = self.managed_file()
-        first, last = _locate_block(text)
+        first, last = locate_block(text)
         for host in hosts:
             host.managed = host.file == path and first <= host.line <= last
         return Proxy("haproxy", config=self.main(), hosts=hosts, notes=config.notes)
-
-    def build_layout(self, vhosts: list[VhostPlan], absent: list[str], current: Proxy) -> DesiredLayout:
-        """The managed block, and a file with certificate and key for each virtual host that ends TLS."""
-        if self.version() and version_tuple(self.version()) < _OLDEST:
-            raise ProxyError(f"HAProxy {self.version()} is too old.", "Install 2.2 or later, or use nginx or Apache.")
-        path, text = self.managed_file()
-        held = {item.name: item for item in _read_block(path, text)}
-        gone = [name for name in absent if name in held]
-        held.update({item.name: item for item in vhosts})
-        kept = [held[name] for name in sorted(held) if name not in absent]
-        for vhost in vhosts:
-            refuse_foreign(vhost, current, any_name=True)
-        result = DesiredLayout()
-        directory = self.path("/etc/haproxy/collab-rtc")
-        pems = {item.name: f"{directory}/{item.name}.pem" for item in kept if item.certificate}
-        if pems:
-            result.directories.append(directory)
-        for item in kept:
-            # Those of an earlier run are renewed with the others. In check mode the files may not be there yet.
-            if item.certificate and os.path.exists(item.certificate) and os.path.exists(item.key):
-                result.files.append(DesiredFile(pems[item.name], _join_pem(item), 0o600, secret=True))
-        authorities = {item.name: ca_file(item, self) for item in kept if has_tls_upstream(item)}
-        block = _render_block(kept, pems, authorities, self._logs_requests())
-        result.files.append(DesiredFile(path, _insert_block(text, block).encode("utf-8", "surrogateescape")))
-        result.configuration.append(path)
-        result.absent += [f"{directory}/{name}.pem" for name in gone]
-        if path != self.main() and not kept:
-            result.files = [item for item in result.files if item.path != path]
-            result.absent.append(path)
-        for port in sorted({item.port for item in vhosts}):
-            of_port = [item for item in kept if item.port == port]
-            result.listens += [(address, port) for address in renderer.addresses(of_port)]
-        return result
-
-    def _logs_requests(self) -> bool:
-        sections = parser.parse(self.files(), self.settings()).sections
-        return any(section.last("log") for section in sections if section.kind == "defaults")
 
     def serves(self) -> bool:
         """HAProxy ends without any listener; a statistics socket is one."""
@@ -154,14 +116,18 @@ class Haproxy(Backend):
     def blames_managed(self, words: str) -> bool:
         """Whether the server's words name a line of the managed block."""
         path, text = self.managed_file()
-        first, last = _locate_block(text)
+        first, last = locate_block(text)
         numbers = re.findall(re.escape(path) + r":(\d+)", words)
         return any(first <= int(number) <= last for number in numbers)
 
     def test_command(self) -> tuple[list[str], dict[str, str]]:
-        """``haproxy -c`` with the files of the service."""
+        """``haproxy -c`` with the files and the variables of the service."""
         named = [word for path in self.arguments() for word in ("-f", path)]
-        return [self.program() or "haproxy", "-c", *named], {}
+        used = {name for path in self.files() for name in re.findall(r"\$\{?(\w+)", read_text(path))}
+        # Those of its own (HAPROXY_MWORKER_REEXEC) would make it a worker.
+        known = self.environment().items()
+        values = {name: value for name, value in known if name in used and not name.startswith("HAPROXY_")}
+        return [self.program() or "haproxy", "-c", *named], values
 
     def pid_file(self) -> str:
         """Where the units of the distributions let it write."""
@@ -185,64 +151,15 @@ def _find_named_files(arguments: list[str]) -> list[str]:
     return [value for word, value in zip(arguments, arguments[1:]) if word == "-f"]
 
 
-def _read_text(path: str) -> str:
+def read_text(path: str) -> str:
     try:
         return _files.read_bytes(path, 8 * 1024 * 1024).decode("utf-8", "surrogateescape")
     except RtcError:
         return ""
 
 
-def _locate_block(text: str) -> tuple[int, int]:
-    match = _BLOCK.search(text)
+def locate_block(text: str) -> tuple[int, int]:
+    match = BLOCK.search(text)
     if not match:
         return 0, -1
-    return text.count("\n", 0, match.start()) + 1, text.count("\n", 0, match.end()) + 1
-
-
-def _read_block(path: str, text: str) -> list[VhostPlan]:
-    """The virtual hosts that the managed block keeps.
-
-    :raises ProxyError: someone changed it so that it cannot be read.
-    """
-    match = _BLOCK.search(text)
-    if not match:
-        if "# BEGIN collab.rtc" in text:
-            remedy = "Put it back at the end of the managed block, or remove the block."
-            raise ProxyError(f"{path}: the mark '{_END}' is missing.", remedy)
-        return []
-    found = []
-    for line in match.group(1).splitlines():
-        if line.startswith(_VHOST):
-            try:
-                found.append(_facts.from_dict(VhostPlan, {"site": "", **json.loads(line[len(_VHOST) :])}))
-            except (ValueError, TypeError) as exc:
-                raise ProxyError(
-                    f"{path}: the line '{line[:40]}…' cannot be read.", "Remove the managed block."
-                ) from exc
-    return found
-
-
-def _render_block(vhosts: list[VhostPlan], pems: dict[str, str], authorities: dict[str, str], logs: bool) -> str:
-    if not vhosts:
-        return ""
-    kept = []
-    for item in vhosts:
-        values = _facts.to_dict(item)
-        values.pop("site")
-        kept.append(_VHOST + json.dumps(values, sort_keys=True))
-    return "\n".join([_BEGIN, *kept, renderer.render(vhosts, pems, authorities, logs) + _END, ""])
-
-
-def _insert_block(text: str, block: str) -> str:
-    match = _BLOCK.search(text)
-    if match:
-        lead = "\n" if match.group().startswith("\n") and block else ""
-        return text[: match.start()] + lead + block + text[match.end() :]
-    if not block:
-        return text
-    return text + ("" if text.endswith("\n") or not text else "\n") + "\n" + block
-
-
-def _join_pem(vhost: VhostPlan) -> bytes:
-    parts = [_files.read_bytes(path, 1024 * 1024) for path in (vhost.certificate, vhost.key)]
-    return b"".join(part if part.endswith(b"\n") else part + b"\n" for part in parts)
+    return text.count("\n", 0, match.start()) + 1, text.count("\n", 0, match.end() - 1) + 1

@@ -10,35 +10,19 @@ everything, double quotes keep all but backslashes and ``${VARIABLE}``; ``#`` st
 
 from __future__ import annotations
 
+import copy
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Dict
 
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.parsed_config import ParsedConfig
 
 _SECTIONS = {
-    "global",
-    "defaults",
-    "frontend",
-    "backend",
-    "listen",
-    "userlist",
-    "peers",
-    "mailers",
-    "resolvers",
-    "program",
-    "ring",
-    "cache",
-    "http-errors",
-    "fcgi-app",
-    "log-forward",
-    "crt-list",
-    "crt-store",
-    "log-profile",
-    "traces",
-    "acme",
-    "namespace_list",
-}
+    "global", "defaults", "frontend", "backend", "listen", "userlist", "peers", "mailers", "resolvers", "program",
+    "ring", "cache", "http-errors", "fcgi-app", "log-forward", "crt-list", "crt-store", "log-profile", "traces",
+    "acme", "namespace_list",
+}  # fmt: skip
 _PROXIES = {"frontend", "backend", "listen"}
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
 # A line is made of these; what stands side by side without a blank is one word. A quote that is not closed ends with
@@ -54,7 +38,10 @@ _PIECE = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_IN_DOUBLE_QUOTES = re.compile(r"\\(.)|\$\{?(\w+)\}?", re.DOTALL)
+_VARIABLE = r"\$(?:(\w+)|\{(\w+)(?:-([^}]*))?\})"
+_IN_DOUBLE_QUOTES = re.compile(r"\\(.)|" + _VARIABLE, re.DOTALL)
+# The word of a line that is an address: there HAProxy puts variables in without quotes too (str2sa_range).
+_ADDRESSES = {"bind": 1, "server": 2}
 
 
 @dataclass
@@ -107,6 +94,12 @@ class HaproxyConfig(ParsedConfig):
     """HAProxy's whole configuration."""
 
     sections: list[Section] = field(default_factory=list)
+    locate: Callable[[str], str] = str  # where a path that is named is to be opened (for another root directory)
+
+    def setting(self, keyword: str) -> list[str]:
+        """The words after a keyword of ``global``, the last one's; none where it is not set."""
+        found = [line.words[1:] for item in self.sections if item.kind == "global" for line in item.all(keyword)]
+        return found[-1] if found else []
 
     def named(self, name: str) -> Section | None:
         """A backend (or listen section) by its name."""
@@ -127,22 +120,39 @@ def words(text: str, environment: dict[str, str]) -> list[str]:
             word = None
             continue
         if kind == "double":
-            value = _IN_DOUBLE_QUOTES.sub(lambda match: _replace(match, environment), value)
+            value = substitute(value, environment)
         elif kind == "escaped":
             value = _ESCAPES.get(value, value)
         word = (word or "") + value
     return found if word is None else [*found, word]
 
 
+def substitute(text: str, environment: dict[str, str]) -> str:
+    """A text with its escapes and variables replaced, as within double quotes."""
+    return _IN_DOUBLE_QUOTES.sub(lambda match: _replace(match, environment), text)
+
+
 def _replace(match: re.Match[str], environment: dict[str, str]) -> str:
-    """What an escape or a variable within double quotes stands for."""
-    char, name = match.groups()
-    return environment.get(name, match[0]) if name else _ESCAPES.get(char, char)
+    """What an escape or a variable within double quotes stands for; a variable that is not known stays."""
+    char, plain, braced, default = match.groups()
+    if char:
+        return _ESCAPES.get(char, char)
+    name = plain or braced
+    if name not in environment and (default is not None or not isinstance(environment, ProcessEnvironment)):
+        return match[0] if default is None else default
+    return environment.get(name, "")
 
 
-def parse(paths: list[str], environment: dict[str, str] | None = None) -> HaproxyConfig:
+class ProcessEnvironment(Dict[str, str]):
+    """All variables of the process that reads the configuration: one that is not there is empty."""
+
+
+def parse(
+    paths: list[str], environment: dict[str, str] | None = None, locate: Callable[[str], str] = str
+) -> HaproxyConfig:
     """Several files, in order, as with several ``-f``: ``defaults`` hold beyond the end of their file."""
-    config = HaproxyConfig()
+    config = HaproxyConfig(locate=locate)
+    environment = copy.copy(environment or {})
     defaults: Section | None = None
     named: dict[str, Section] = {}
     for path in paths:
@@ -151,9 +161,11 @@ def parse(paths: list[str], environment: dict[str, str] | None = None) -> Haprox
             continue
         current: Section | None = None
         for number, raw in enumerate(text.splitlines(), 1):
-            line = words(raw, environment or {})
+            line = words(raw, environment)
             if not line:
                 continue
+            at = _ADDRESSES.get(line[0], len(line))
+            line[at : at + 1] = [substitute(word, environment) for word in line[at : at + 1]]
             if line[0] in _SECTIONS:
                 current = _open_section(line, path, number, defaults, named)
                 config.sections.append(current)
@@ -166,9 +178,21 @@ def parse(paths: list[str], environment: dict[str, str] | None = None) -> Haprox
                 )
             elif current is not None:
                 current.lines.append(Line(line, path, number))
+                if current.kind == "global":
+                    _set_variables(line, environment)
             else:
                 config.notes.append(f"{path}:{number}: {line[0]} stands in no section.")
     return config
+
+
+def _set_variables(line: list[str], environment: dict[str, str]) -> None:
+    """Configuration Manual, 3.1: from this line on the environment is another."""
+    keyword, names = line[0], line[1:]
+    if keyword == "setenv" or (keyword == "presetenv" and names and names[0] not in environment):
+        environment.update({names[0]: names[1]} if len(names) > 1 else {})
+    elif keyword in ("unsetenv", "resetenv"):
+        for name in names if keyword == "unsetenv" else set(environment) - set(names):
+            environment.pop(name, None)
 
 
 def _open_section(

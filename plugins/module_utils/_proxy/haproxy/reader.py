@@ -13,7 +13,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from ansible_collections.collab.rtc.plugins.module_utils._facts import ProxyListen, Route, Upstream, VirtualHost
+from ansible_collections.collab.rtc.plugins.module_utils._facts import (
+    ProxyListen,
+    Route,
+    ServedCertificate,
+    Upstream,
+    VirtualHost,
+)
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import sockets
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy import certificates
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy.parser import (
     HaproxyConfig,
     Line,
@@ -26,6 +34,9 @@ _HOST = re.compile(
     re.IGNORECASE,
 )
 _PATH = re.compile(r"(?:path|path_beg|path_dir|url_beg|capture\.req\.uri|base_beg|url)\b")
+# Configuration Manual, 11.1: what stands before the address; without a word of these it is TCP.
+_BIND = re.compile(r"(?:(?:stream\+)?(?:ipv|m?p?tcp)([46])?@)?(\[[^\]]*\]|[^@]*?):(\d+)(?:-(\d+))?")
+_NO_TCP = re.compile(r"/|(?:dgram\+|udp|quic|unix|ux|abns|fd|sockpair|rev|rhttp|stream\+(?:unix|abns|ux))\S*@")
 _FLAGS_WITH_VALUE = ("-m", "-f", "-n", "-u")
 
 
@@ -51,7 +62,7 @@ class _FrontendReader:
     def __init__(self, config: HaproxyConfig, section: Section) -> None:
         self.config, self.section = config, section
         self.listens: list[ProxyListen] = []
-        self.certificate = ""
+        self.certificates: list[ServedCertificate] = []
         for item in section.all("bind", inherit=False):
             self.read_bind(item)
         self.acls: dict[str, list[Line]] = {}
@@ -62,16 +73,22 @@ class _FrontendReader:
     def read_bind(self, item: Line) -> None:
         options = item.words[2:]
         tls = "ssl" in options
-        if "crt" in options[:-1] and not self.certificate:
-            self.certificate = options[options.index("crt") + 1]
-        for place in item.words[1].split(",") if len(item.words) > 1 else []:
-            text = re.sub(r"^(?:ipv[46]|tcp[46]?|stream\+\w+)@", "", place)
-            if text.startswith(("/", "unix@", "abns@", "fd@", "sockpair@", "quic", "uxst@")):
+        for word, value in zip(options, options[1:]):
+            if word in ("crt", "crt-list"):
+                self.certificates += certificates.list_files(self.config, word, value, item.file)
+        for place in item.words[1].split(",") if len(item.words) > 1 and "namespace" not in options else []:
+            if _NO_TCP.match(place):
                 continue
-            match = re.fullmatch(r"(\[[^\]]*\]|.*?):?(\d+)?(?:-\d+)?", text)
-            address = (match.group(1) if match else text).strip("[]")
-            port = int(match.group(2)) if match and match.group(2) else 0
-            self.listens.append(ProxyListen(address or "*", port, tls, item.file, item.line))
+            match = _BIND.fullmatch(place)
+            if not match:
+                self.config.notes.append(f"{item.file}:{item.line}: bind {place} could not be resolved.")
+                continue
+            family, address, first, last = match.groups()
+            address = "::" if family == "6" and address in ("", "*") else address
+            # Linux gives such a socket IPv4 connections too (net.ipv6.bindv6only is 0).
+            dual = sockets.normalize(address) == sockets.ALL6 and "v6only" not in options
+            found = ProxyListen(address, int(first), tls, item.file, item.line, int(last or 0), dual)
+            self.listens += sockets.expand(found)[:1]  # of a name HAProxy takes the first address
 
     def read_hosts(self) -> list[VirtualHost]:
         groups: dict[tuple[str, ...], list[Route]] = {}
@@ -93,8 +110,9 @@ class _FrontendReader:
             names=names,
             listens=[ProxyListen(**vars(item)) for item in self.listens],
             routes=routes,
-            certificate=self.certificate,
-            key=self.certificate,
+            certificate=self.certificates[0].certificate if self.certificates else "",
+            key=self.certificates[0].key if self.certificates else "",
+            certificates=[ServedCertificate(item.certificate, item.key) for item in self.certificates],
             file=self.section.file,
             line=self.section.line,
         )

@@ -10,8 +10,11 @@ of a port share one, and it chooses by host name.
 
 from __future__ import annotations
 
+import re
+
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import rendering
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import ProxyError
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy.parser import Section
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.rendering import ForwardedPath, list_forwarded_paths
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 
@@ -19,6 +22,16 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import Vho
 _LOG_FORMAT = (
     r"%ci:%cp\ [%tr]\ %ft\ %b/%s\ %TR/%Tw/%Tc/%Tr/%Ta\ %ST\ %B\ %CC\ %CS\ %tsc\ %ac/%fc/%bc/%sc/%rc\ %sq/%bq\ "
     r"%hr\ %hs\ \"%HM\ %HP\ %HV\""
+)
+
+DEFAULTS = "defaults collab_rtc"
+# Lines of ``defaults`` that the managed sections say otherwise, or that do not change what is forwarded where.
+_HARMLESS = re.compile(
+    r"mode \w+|log(?:-format|-format-sd|-tag)? .*|timeout [\w-]+ \w+|retries [1-9]|maxconn \d{3,}|balance .*|"
+    r"error(?:files?|loc\d*) .*|default-server(?: (?:inter|fastinter|downinter|rise|fall) \w+)*|"
+    r"(?:no )?option (?:httplog|tcplog|dontlognull|dontlog-normal|logasap|log-separate-errors|log-health-checks|"
+    r"socket-stats|contstats|redispatch|http-keep-alive|http-server-close|forwardfor.*|(?:cli|srv)?tcpka|splice-\w+|"
+    r"http-no-delay|http-ignore-probes|prefer-last-server|tcp-smart-\w+)(?: \w+)?"
 )
 
 
@@ -36,6 +49,22 @@ def render(vhosts: list[VhostPlan], pems: dict[str, str], authorities: dict[str,
         for target in list_forwarded_paths(vhost):
             lines += _render_backend(vhost, target, authorities.get(vhost.name, ""))
     return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def render_defaults(logs: list[list[str]]) -> str:
+    """The ``defaults`` of the managed sections, with the lines about logs that hold for others."""
+    lines = [DEFAULTS, "    mode http", *("    " + " ".join(map(_escape, words)) for words in logs)]
+    return "\n".join([*lines, "", ""])
+
+
+def is_logging(words: list[str]) -> bool:
+    """Whether a line of ``defaults`` says where requests are logged, and which are not."""
+    return words[0] == "log" or words[:2] in (["option", "dontlognull"], ["option", "dontlog-normal"])
+
+
+def is_harmless(defaults: Section) -> bool:
+    """Whether all that ``defaults`` say is said by the managed sections too, or does not matter to them."""
+    return all(_HARMLESS.fullmatch(" ".join(line.words)) for line in defaults.lines) and not defaults.inherited
 
 
 def addresses(vhosts: list[VhostPlan]) -> list[str]:

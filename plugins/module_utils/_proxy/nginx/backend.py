@@ -6,28 +6,14 @@
 
 from __future__ import annotations
 
-import os
 import signal
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import daemon
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (
     Backend,
-    DesiredFile,
-    DesiredLayout,
-    DesiredLink,
-    ProxyError,
-    ca_file,
-    is_managed,
 )
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.listens import (
-    foreign_listens,
-    join_listens,
-    refuse_foreign,
-)
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx import parser, reader, renderer
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.rendering import has_tls_upstream
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx import parser, reader
 
 _MAIN = "/etc/nginx/nginx.conf"
 
@@ -51,54 +37,6 @@ class Nginx(Backend):
         """All servers."""
         config = self.parse_config()
         return Proxy("nginx", config=self.main(), hosts=reader.read_virtual_hosts(config), notes=config.notes)
-
-    def build_layout(self, vhosts: list[VhostPlan], absent: list[str], current: Proxy) -> DesiredLayout:
-        """One file for each virtual host, where this installation includes its sites from."""
-        available, enabled = self._find_directories()
-        result = DesiredLayout()
-        managed = {f"{available}/{vhost.name}.conf" for vhost in vhosts}
-        foreign = foreign_listens(current, managed)
-        for vhost in vhosts:
-            refuse_foreign(vhost, current)
-            listens = join_listens(vhost, foreign)
-            authorities = ca_file(vhost, self) if has_tls_upstream(vhost) else ""
-            text = renderer.render(vhost, listens, authorities, self._find_access_logs())
-            result.listens += [(address, vhost.port) for address in listens]
-            path = f"{available}/{vhost.name}.conf"
-            result.files.append(DesiredFile(path, text.encode()))
-            result.configuration.append(path)
-            if enabled:
-                result.links.append(DesiredLink(f"{enabled}/{vhost.name}.conf", path))
-        for name in absent:
-            result.absent += [f"{enabled}/{name}.conf"] if enabled else []
-            result.absent.append(f"{available}/{name}.conf")
-        for path in [item.path for item in result.files] + result.absent:
-            if os.path.exists(path) and not is_managed(path):
-                raise ProxyError(f"{path} exists and was not written by this collection.", "Rename or remove it.")
-        return result
-
-    def _find_access_logs(self) -> list[list[str]]:
-        """Arguments of each ``access_log`` of the http level; none where that is off."""
-        http = next((item for item in self.parse_config().directives if item.name == "http"), None)
-        found = [item.args for item in http.all("access_log") if item.args] if http else []
-        if any(args[0] == "off" for args in found):
-            return []
-        return found or [[self.path(renderer.ACCESS_LOG)]]
-
-    def _find_directories(self) -> tuple[str, str]:
-        # Debian's pair of directories, where its nginx.conf still includes it; conf.d elsewhere (RHEL, nginx.org).
-        included = [item.args[0] for item in parser.walk(self.parse_config().directives, "include") if item.args]
-        available, enabled = self.path("/etc/nginx/sites-available"), self.path("/etc/nginx/sites-enabled")
-        if any("sites-enabled/*" in item for item in included) and os.path.isdir(available):
-            return available, enabled
-        if included and not any("conf.d/*.conf" in item for item in included):
-            raise ProxyError(
-                f"{self.main()} includes neither sites-enabled/* nor conf.d/*.conf.",
-                'Add "include /etc/nginx/conf.d/*.conf;" to its http block.',
-            )
-        if not included and not os.path.exists(self.main()):  # not installed yet: as Debian will have it
-            return available, enabled
-        return self.path("/etc/nginx/conf.d"), ""
 
     def test_command(self) -> tuple[list[str], dict[str, str]]:
         """``nginx -t`` reads all files, opens certificates and resolves names."""

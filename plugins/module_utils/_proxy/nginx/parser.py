@@ -36,6 +36,10 @@ class _Token:
 _WORD = re.compile(r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|""", re.DOTALL)
 _BARE = re.compile(r"(?:\$\{[^}\s]*\}|\\.|[^\s;{}\\])+", re.DOTALL)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_LUA = re.compile(
+    r"""(?:--)?\[(=*)\[.*?\]\1\]|--[^\n]*|'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|[{}]""",
+    re.DOTALL,
+)
 
 
 def _unquote(text: str) -> str:
@@ -43,23 +47,19 @@ def _unquote(text: str) -> str:
     return _ESCAPE.sub(lambda found: simple.get(found[1], found[1] if found[1] in "\"'\\ ;{}" else found[0]), text)
 
 
-def _skip_code(text: str, at: int) -> int:
-    # Code of another language (Lua, njs) in a block: only its braces matter.
+def _skip_lua(text: str, at: int) -> int:
+    # As the Lua module's own scanner does: braces in strings and comments are none.
     depth = 0
-    while at < len(text):
-        if text[at] == "{":
-            depth += 1
-        elif text[at] == "}":
-            depth -= 1
-            if depth == 0:
-                return at + 1
-        at += 1
-    return at
+    for found in _LUA.finditer(text, at):
+        depth += {"{": 1, "}": -1}.get(found[0], 0)
+        if depth == 0 and found[0] == "}":
+            return found.end()
+    return len(text)
 
 
 def tokens(text: str) -> Iterator[_Token]:
     """The words and marks of a file."""
-    at, line, last = 0, 1, ""
+    at, line, name = 0, 1, ""  # name: the directive that is being read
     while at < len(text):
         char = text[at]
         if char.isspace():
@@ -68,14 +68,14 @@ def tokens(text: str) -> Iterator[_Token]:
         elif char == "#":
             end = text.find("\n", at)
             at = len(text) if end < 0 else end
-        elif char == "{" and last.endswith("_by_lua_block"):
-            end = _skip_code(text, at)
+        elif char == "{" and name.endswith("_by_lua_block"):
+            end = _skip_lua(text, at)
             yield _Token(";", line, True)
             line += text.count("\n", at, end)
-            at, last = end, ""
+            at, name = end, ""
         elif char in ";{}":
             yield _Token(char, line, True)
-            at, last = at + 1, ""
+            at, name = at + 1, ""
         else:
             found = _WORD.match(text, at) if char in "\"'" else None
             quoted = bool(found and found.group())
@@ -84,8 +84,9 @@ def tokens(text: str) -> Iterator[_Token]:
                 at += 1
                 continue
             raw = match.group()
-            last = _unquote(raw[1:-1]) if quoted else _unquote(raw)
-            yield _Token(last, line)
+            word = _unquote(raw[1:-1]) if quoted else _unquote(raw)
+            name = name or word
+            yield _Token(word, line)
             line += raw.count("\n")
             at = match.end()
 

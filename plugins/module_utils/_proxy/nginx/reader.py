@@ -10,9 +10,11 @@ is taken from outside only by a block that has none of its own.
 
 from __future__ import annotations
 
+import os
 import re
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import ProxyListen, Route, Upstream, VirtualHost
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import sockets
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import is_managed
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx import parser
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx.parser import NginxConfig
@@ -34,10 +36,12 @@ def read_virtual_hosts(config: NginxConfig) -> list[VirtualHost]:
     for http in https:
         pools = _find_pools(http)
         servers = [item for item in parser.walk(http.block or [], "server") if item.block is not None]
-        found += [_ServerReader([http, server], pools, config.notes).host for server in servers]
+        found += [_ServerReader([http, server], pools, config).host for server in servers]
     for stream in streams:
         pools = _find_pools(stream)
-        found += [_read_stream_server(server, pools) for server in stream.all("server") if server.block is not None]
+        found += [
+            _read_stream_server(server, pools, config) for server in stream.all("server") if server.block is not None
+        ]
     return found
 
 
@@ -60,6 +64,13 @@ def read_value(scopes: list[Directive], name: str, default: str = "") -> str:
     return found.args[0] if found and found.args else default
 
 
+def find_file(config: NginxConfig, name: str) -> str:
+    """The file of a certificate: relative to the main file's directory (``ngx_conf_full_name``); "" for none."""
+    if not name or re.match(r"(?:data|engine|store):|\$", name) or not config.files:
+        return name
+    return os.path.join(os.path.dirname(config.files[0]), name)
+
+
 def read_headers(scopes: list[Directive]) -> dict[str, str]:
     """What ``proxy_set_header`` sets, names in lower case."""
     for scope in reversed(scopes):
@@ -69,17 +80,16 @@ def read_headers(scopes: list[Directive]) -> dict[str, str]:
     return {}
 
 
-def read_listen(item: Directive) -> ProxyListen | None:
-    """A ``listen`` directive; None for a local socket."""
-    text = item.args[0] if item.args else "80"
-    if text.startswith("unix:"):
-        return None
-    match = re.fullmatch(r"(?:(\[[^\]]*\]|[^:]*):)?(\d+)(?:-\d+)?", text)
-    if match:
-        address, port = (match.group(1) or "*").strip("[]"), int(match.group(2))
-    else:
-        address, port = text.strip("[]"), 80
-    return ProxyListen(address or "*", port, "ssl" in item.args[1:], item.file, item.line)
+def read_listen(item: Directive) -> list[ProxyListen]:
+    """The sockets of a ``listen`` directive: one for each address of a name; none for UDP, QUIC and local ones."""
+    text, options = (item.args or ["80"])[0], item.args[1:]
+    if text.startswith("unix:") or "quic" in options or "udp" in options:
+        return []
+    match = re.fullmatch(r"(?:(\[[^\]]*\]|[^:]*):)?(\d+)(?:-(\d+))?", text)
+    address, first, last = match.groups() if match else (text, "80", None)
+    dual = "ipv6only=off" in options and sockets.normalize(address or "") == sockets.ALL6
+    tls = "ssl" in options
+    return sockets.expand(ProxyListen(address or "*", int(first), tls, item.file, item.line, int(last or 0), dual))
 
 
 def split_host(text: str, default: int) -> tuple[str, int]:
@@ -91,17 +101,17 @@ def split_host(text: str, default: int) -> tuple[str, int]:
 
 
 class _ServerReader:
-    def __init__(self, scopes: list[Directive], pools: dict[str, Directive], notes: list[str]) -> None:
+    def __init__(self, scopes: list[Directive], pools: dict[str, Directive], config: NginxConfig) -> None:
         server = scopes[-1]
-        self.pools, self.notes = pools, notes
+        self.pools, self.notes = pools, config.notes
         self.variables = {
             item.args[0]: item.args[1] for item in parser.walk(server.block or [], "set") if len(item.args) == 2
         }
         self.host = VirtualHost(
             names=[name for item in server.all("server_name") for name in item.args if name],
             listens=self.read_listens(server),
-            certificate=read_value(scopes, "ssl_certificate"),
-            key=read_value(scopes, "ssl_certificate_key"),
+            certificate=find_file(config, read_value(scopes, "ssl_certificate")),
+            key=find_file(config, read_value(scopes, "ssl_certificate_key")),
             file=server.file,
             line=server.line,
             managed=is_managed(server.file),
@@ -112,12 +122,12 @@ class _ServerReader:
         self.read_routes(scopes, "/")
 
     def read_listens(self, server: Directive) -> list[ProxyListen]:
-        found = [read_listen(item) for item in server.all("listen")]
+        given = list(server.all("listen"))
         whole = any(item.args[:1] == ["on"] for item in server.all("ssl"))  # before nginx 1.25.1
-        known = [item for item in found if item]
-        for item in known:
-            item.tls = item.tls or whole
-        return known if found else [ProxyListen("*", 80, whole, server.file, server.line)]
+        found = [listen for item in given for listen in read_listen(item)]
+        for listen in found:
+            listen.tls = listen.tls or whole
+        return found if given else [ProxyListen("*", 80, whole, server.file, server.line)]
 
     def read_routes(self, scopes: list[Directive], path: str) -> None:
         for item in scopes[-1].block or []:
@@ -188,12 +198,11 @@ def _describe_stickiness(pool: Directive) -> str:
     return " ".join([found.name, *found.args]) if found else ""
 
 
-def _read_stream_server(server: Directive, pools: dict[str, Directive]) -> VirtualHost:
-    listens = [read_listen(item) for item in server.all("listen")]
+def _read_stream_server(server: Directive, pools: dict[str, Directive], config: NginxConfig) -> VirtualHost:
     host = VirtualHost(
-        listens=[item for item in listens if item],
-        certificate=read_value([server], "ssl_certificate"),
-        key=read_value([server], "ssl_certificate_key"),
+        listens=[listen for item in server.all("listen") for listen in read_listen(item)],
+        certificate=find_file(config, read_value([server], "ssl_certificate")),
+        key=find_file(config, read_value([server], "ssl_certificate_key")),
         file=server.file,
         line=server.line,
     )

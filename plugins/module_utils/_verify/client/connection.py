@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._verify.client import connection_errors
 from ansible_collections.collab.rtc.plugins.module_utils._verify.client.steps import CheckError
-from ansible_collections.collab.rtc.plugins.module_utils._x509 import server_certificate
+from ansible_collections.collab.rtc.plugins.module_utils._x509 import served_chain
 from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate import Certificate, parse_der
 
 _HOST = re.compile(r"[^:\s\[\]]+")  # a name or an IPv4 address
@@ -160,7 +160,7 @@ def start_tls(sock: socket.socket, endpoint: Endpoint, context: ssl.SSLContext) 
 def presented(address: str, port: int, name: str, timeout: float) -> tuple[list[Certificate], bool]:
     """What the server presents, read without believing it (``[]``: cannot be seen), and whether that is all of it."""
     try:
-        return server_certificate.fetch_chain(address, port, name, timeout), True
+        return served_chain.fetch_chain(address, port, name, timeout), True
     except RtcError:
         pass  # a server of TLS 1.3 alone, an old Python and no openssl: at least the leaf can be seen
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Addresses that meet, and processes."""
+"""Processes."""
 
 from __future__ import annotations
 
@@ -10,23 +10,7 @@ import os
 import subprocess
 import time
 
-import pytest
-
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import daemon
-
-
-@pytest.mark.parametrize(
-    ("one", "two", "meet"),
-    [
-        ("*", "0.0.0.0", True), ("*", "192.0.2.1", True), ("192.0.2.1", "192.0.2.1", True),
-        ("192.0.2.1", "192.0.2.2", False),
-        ("*", "::", True), ("192.0.2.1", "::", False), ("::", "2001:db8::1", True), ("[::]", "::", True),
-        ("*", "2001:db8::1", False), ("127.0.0.1", "192.0.2.1", False),
-    ],
-)  # fmt: skip
-def test_overlap(one, two, meet):
-    assert daemon.overlap(one, two) is meet
-    assert daemon.overlap(two, one) is meet
 
 
 def test_children_and_their_start():

@@ -22,7 +22,6 @@ NAME = "wiki.example.com"
     [
         (["192.0.2.1"], [], ["192.0.2.1"]),
         (["192.0.2.1"], ["*"], ["*"]),
-        (["192.0.2.1"], ["_default_"], ["*"]),
         (["192.0.2.1"], ["*", "192.0.2.1"], ["192.0.2.1"]),
         (["192.0.2.1"], ["192.0.2.2"], ["192.0.2.1"]),
         (["*"], ["192.0.2.2"], ["*", "192.0.2.2"]),
@@ -30,6 +29,12 @@ NAME = "wiki.example.com"
         (["::"], ["2001:db8::1"], ["::", "2001:db8::1"]),
         (["2001:db8::5"], ["*"], ["2001:db8::5"]),
         (["2001:db8::5"], ["::"], ["::"]),
+        (["[2001:DB8::5]"], ["2001:db8::5"], ["2001:db8::5"]),
+        (["0.0.0.0", "*"], [], ["*"]),
+        (["127.0.513"], [], ["127.0.513"]),  # stands for 127.0.2.1, as a name does
+        (["127.0.513"], ["*"], ["*"]),
+        (["127.0.513"], ["127.0.2.1"], ["127.0.2.1"]),
+        (["127.0.513"], ["192.0.2.1"], ["127.0.513"]),
         ([], [], ["*"]),
     ],
 )
@@ -38,12 +43,27 @@ def test_join_listens(plan, mine, theirs, joined):
     assert listens.join_listens(plan(listen=mine), foreign) == joined
 
 
+@pytest.mark.parametrize("mine", ["192.0.2.1", "*", "::", "2001:db8::5"])
+def test_join_a_socket_for_both_families(plan, mine):
+    foreign = [ProxyListen("::", 9083, dual=True)]
+    assert listens.join_listens(plan(listen=[mine]), foreign) == ["::"]
+
+
+def test_join_a_range_of_ports(plan):
+    foreign = [ProxyListen("*", 9080, last_port=9090)]
+    assert listens.join_listens(plan(listen=["192.0.2.1"]), foreign) == ["*"]
+    assert listens.join_listens(plan(listen=["192.0.2.1"], port=9091), foreign) == ["192.0.2.1"]
+
+
 @pytest.mark.parametrize(
     ("host", "refused"),
     [
         (VirtualHost([NAME], [ProxyListen("*", 9083)]), True),
         (VirtualHost([NAME.upper() + "."], [ProxyListen("192.0.2.1", 9083)]), True),
         (VirtualHost([NAME], [ProxyListen("*", 9084)]), False),
+        (VirtualHost([NAME], [ProxyListen("*", 9080, last_port=9090)]), True),
+        (VirtualHost([NAME], [ProxyListen("::", 9083, dual=True)]), True),
+        (VirtualHost([NAME], [ProxyListen("::", 9083)]), False),
         (VirtualHost([NAME], [ProxyListen("*", 9083)], managed=True), False),
         (VirtualHost(["other.example.com"], [ProxyListen("*", 9083)]), False),
         (VirtualHost(["other.example.com"], [ProxyListen("*", 9083, tls=True)]), True),

@@ -12,7 +12,7 @@ import threading
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils._x509 import server_certificate, tls12_hello
+from ansible_collections.collab.rtc.plugins.module_utils._x509 import served_chain, server_certificate, tls12_hello
 from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate import parse_certificates
 from ansible_collections.collab.rtc.tests.unit import paths
 
@@ -78,7 +78,7 @@ def wants_client(context):
 )
 def test_fetches_the_whole_chain(change):
     with tls_server(change) as (port, asked):
-        chain = server_certificate.fetch_chain("127.0.0.1", port, "RTC.example.", timeout=10)
+        chain = served_chain.fetch_chain("127.0.0.1", port, "RTC.example.", timeout=10)
     assert [c.common_name for c in chain] == ["rtc.example", "Example Issuing CA"]
     assert set(asked) == {"rtc.example"}
 
@@ -86,33 +86,33 @@ def test_fetches_the_whole_chain(change):
 @pytest.mark.parametrize("change", [lambda context: None, only_12, wants_client])
 def test_fetches_without_the_help_of_ssl_or_openssl(change, monkeypatch):
     """What Python 3.8 and 3.9 do."""
-    monkeypatch.setattr(server_certificate, "fetch_by_ssl", lambda *_: [])
-    monkeypatch.setattr(server_certificate, "fetch_by_openssl", lambda *_: pytest.fail("openssl was not needed"))
+    monkeypatch.setattr(served_chain, "fetch_by_ssl", lambda *_: [])
+    monkeypatch.setattr(served_chain, "fetch_by_openssl", lambda *_: pytest.fail("openssl was not needed"))
     with tls_server(change) as (port, asked):
-        chain = server_certificate.fetch_chain("127.0.0.1", port, "bücher.example")
+        chain = served_chain.fetch_chain("127.0.0.1", port, "bücher.example")
     assert len(chain) == 2
     assert asked == ["xn--bcher-kva.example"]
 
 
 def test_tls_13_by_openssl(monkeypatch):
-    if server_certificate.shutil.which("openssl") is None:
+    if served_chain.shutil.which("openssl") is None:
         pytest.skip("no openssl here")
-    monkeypatch.setattr(server_certificate, "fetch_by_ssl", lambda *_: [])
+    monkeypatch.setattr(served_chain, "fetch_by_ssl", lambda *_: [])
     with tls_server(only_13) as (port, _names):
-        assert len(server_certificate.fetch_chain("127.0.0.1", port, "rtc.example")) == 2
+        assert len(served_chain.fetch_chain("127.0.0.1", port, "rtc.example")) == 2
 
 
 def test_says_that_it_cannot_see_the_chain(monkeypatch):
-    monkeypatch.setattr(server_certificate, "fetch_by_ssl", lambda *_: [])
-    monkeypatch.setattr(server_certificate.shutil, "which", lambda _name, path: None)
+    monkeypatch.setattr(served_chain, "fetch_by_ssl", lambda *_: [])
+    monkeypatch.setattr(served_chain.shutil, "which", lambda _name, path: None)
     words = r"alert protocol_version.*Python 3\.10 or openssl"
-    with tls_server(only_13) as (port, _names), pytest.raises(server_certificate.FetchError, match=words):
-        server_certificate.fetch_chain("127.0.0.1", port)
+    with tls_server(only_13) as (port, _names), pytest.raises(served_chain.FetchError, match=words):
+        served_chain.fetch_chain("127.0.0.1", port)
 
 
 def test_an_address_is_not_asked_for():
     with tls_server() as (port, asked):
-        server_certificate.fetch_chain("127.0.0.1", port)
+        served_chain.fetch_chain("127.0.0.1", port)
     assert asked == [None]
 
 
@@ -126,35 +126,33 @@ def test_an_address_is_not_asked_for():
     ],
 )
 def test_what_is_not_tls(answer, monkeypatch):
-    monkeypatch.setattr(server_certificate, "fetch_by_openssl", lambda *_: [])
+    monkeypatch.setattr(served_chain, "fetch_by_openssl", lambda *_: [])
 
     def serve(connection):
         connection.recv(1)
         connection.sendall(answer)
 
-    with listening(serve) as port, pytest.raises(
-        server_certificate.FetchError, match=f"127.0.0.1:{port} could not be read"
-    ):
-        server_certificate.fetch_chain("127.0.0.1", port)
+    with listening(serve) as port, pytest.raises(served_chain.FetchError, match=f"127.0.0.1:{port} could not be read"):
+        served_chain.fetch_chain("127.0.0.1", port)
 
 
 def test_nobody_listens():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    with pytest.raises(server_certificate.FetchError, match=f"Nothing listens on 127.0.0.1:{port}"):
-        server_certificate.fetch_chain("127.0.0.1", port)
+    with pytest.raises(served_chain.FetchError, match=f"Nothing listens on 127.0.0.1:{port}"):
+        served_chain.fetch_chain("127.0.0.1", port)
 
 
 def test_a_silent_server():
     with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(
-        server_certificate.FetchError, match=r"within 0\.2 s"
+        served_chain.FetchError, match=r"within 0\.2 s"
     ):
-        server_certificate.fetch_chain("127.0.0.1", listener.getsockname()[1], timeout=0.2)
+        served_chain.fetch_chain("127.0.0.1", listener.getsockname()[1], timeout=0.2)
 
 
 def test_a_name_that_does_not_resolve():
-    with pytest.raises(server_certificate.FetchError, match=r"nowhere\.invalid does not resolve"):
-        server_certificate.fetch_chain("nowhere.invalid", 443)
+    with pytest.raises(served_chain.FetchError, match=r"nowhere\.invalid does not resolve"):
+        served_chain.fetch_chain("nowhere.invalid", 443)
 
 
 def test_the_hello_is_read_by_a_real_server_in_small_pieces():

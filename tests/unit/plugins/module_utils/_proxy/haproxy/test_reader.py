@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy import parser, reader
+
 
 def test_an_installation(read, hosts):
     proxy = read("haproxy")
@@ -44,3 +46,11 @@ def test_an_installation(read, hosts):
         },
     ]
     assert any("haproxy.cfg:21" in note and "computed" in note for note in proxy.notes)
+
+
+def test_a_bind_that_is_not_known_is_said(tmp_path):
+    (tmp_path / "x").write_text('frontend f\n    bind "192.0.2.1:${NOT_KNOWN}"\n    bind :80\n')
+    config = parser.parse([str(tmp_path / "x")])
+    (host,) = reader.read_virtual_hosts(config)
+    assert [item.port for item in host.listens] == [80]
+    assert config.notes == [f"{tmp_path}/x:2: bind 192.0.2.1:${{NOT_KNOWN}} could not be resolved."]

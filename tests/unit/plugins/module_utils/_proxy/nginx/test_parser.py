@@ -22,6 +22,12 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx import par
         ('location ~ "^/x{2}$" {}', ["location", "~", "^/x{2}$", "{", "}"]),
         (r"rewrite ^/(\w+)\.html$ /$1;", ["rewrite", r"^/(\w+)\.html$", "/$1", ";"]),
         ("content_by_lua_block { if x then { ; } } y;", ["content_by_lua_block", ";", "y", ";"]),
+        ("content_by_lua_block { ngx.say('}') } y;", ["content_by_lua_block", ";", "y", ";"]),
+        ('access_by_lua_block { x = "}\\"}" } y;', ["access_by_lua_block", ";", "y", ";"]),
+        ("log_by_lua_block {\n-- it's } one\n} y;", ["log_by_lua_block", ";", "y", ";"]),
+        ("log_by_lua_block { --[==[ } ]] ' ]==] } y;", ["log_by_lua_block", ";", "y", ";"]),
+        ("init_by_lua_block { x = [[ }}' ]] .. [=[ ]] } ]=] } y;", ["init_by_lua_block", ";", "y", ";"]),
+        ("set_by_lua_block $x { return '{' } y;", ["set_by_lua_block", "$x", ";", "y", ";"]),
         ("a 'unfinished", ["a", "'unfinished"]),
     ],
 )

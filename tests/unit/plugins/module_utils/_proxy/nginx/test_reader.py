@@ -6,11 +6,6 @@
 
 from __future__ import annotations
 
-import pytest
-
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx import reader
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.parsed_config import Directive
-
 
 def test_an_installation(read, hosts):
     proxy = read("nginx")
@@ -43,20 +38,3 @@ def test_an_installation(read, hosts):
     assert (proxy.hosts[1].certificate, proxy.hosts[1].key) == ("/etc/ssl/wiki.pem", "/etc/ssl/wiki.key")
     assert any("gone.conf" in note for note in proxy.notes)
     assert any("confluence:17" in note and "$arg_host" in note for note in proxy.notes)
-
-
-@pytest.mark.parametrize(
-    ("text", "listen"),
-    [
-        ("80", ("*", 80, False)),
-        ("*:80 default_server", ("*", 80, False)),
-        ("192.0.2.1", ("192.0.2.1", 80, False)),
-        ("wiki.example.com:443 ssl", ("wiki.example.com", 443, True)),
-        ("[::]:443 ssl http2 ipv6only=on", ("::", 443, True)),
-        ("[2001:db8::1]", ("2001:db8::1", 80, False)),
-        ("unix:/run/x.sock", None),
-    ],
-)
-def test_listen(text, listen):
-    found = reader.read_listen(Directive("listen", text.split(), "f", 1))
-    assert (found and (found.address, found.port, found.tls)) == listen

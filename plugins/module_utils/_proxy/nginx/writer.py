@@ -1,0 +1,86 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The managed virtual hosts of nginx: where their files are."""
+
+from __future__ import annotations
+
+import os
+
+from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy, ProxyListen
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import sockets
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (
+    DesiredFile,
+    DesiredLayout,
+    DesiredLink,
+    ProxyError,
+    ca_file,
+    is_managed,
+)
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.listens import (
+    foreign_listens,
+    join_listens,
+    refuse_foreign,
+)
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx import parser, renderer
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx.backend import Nginx
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.rendering import has_tls_upstream
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
+
+
+def build_layout(server: Nginx, vhosts: list[VhostPlan], absent: list[str], current: Proxy) -> DesiredLayout:
+    """One file for each virtual host, where this installation includes its sites from."""
+    available, enabled = _find_directories(server)
+    result = DesiredLayout()
+    managed = {f"{available}/{vhost.name}.conf" for vhost in vhosts}
+    foreign = foreign_listens(current, managed)
+    for vhost in vhosts:
+        refuse_foreign(vhost, current)
+        listens = join_listens(vhost, foreign)
+        authorities = ca_file(vhost, server) if has_tls_upstream(vhost) else ""
+        text = renderer.render(vhost, listens, authorities, _find_access_logs(server))
+        result.listens += [(_find_socket(address, vhost.port, foreign), vhost.port) for address in listens]
+        path = f"{available}/{vhost.name}.conf"
+        result.files.append(DesiredFile(path, text.encode()))
+        result.configuration.append(path)
+        if enabled:
+            result.links.append(DesiredLink(f"{enabled}/{vhost.name}.conf", path))
+    for name in absent:
+        result.absent += [f"{enabled}/{name}.conf"] if enabled else []
+        result.absent.append(f"{available}/{name}.conf")
+    for path in [item.path for item in result.files] + result.absent:
+        if os.path.exists(path) and not is_managed(path):
+            raise ProxyError(f"{path} exists and was not written by this collection.", "Rename or remove it.")
+    return result
+
+
+def _find_access_logs(server: Nginx) -> list[list[str]]:
+    """Arguments of each ``access_log`` of the http level; none where that is off."""
+    http = next((item for item in server.parse_config().directives if item.name == "http"), None)
+    found = [item.args for item in http.all("access_log") if item.args] if http else []
+    if any(args[0] == "off" for args in found):
+        return []
+    return found or [[server.path(renderer.ACCESS_LOG)]]
+
+
+def _find_directories(server: Nginx) -> tuple[str, str]:
+    # Debian's pair of directories, where its nginx.conf still includes it; conf.d elsewhere (RHEL, nginx.org).
+    included = [item.args[0] for item in parser.walk(server.parse_config().directives, "include") if item.args]
+    available, enabled = server.path("/etc/nginx/sites-available"), server.path("/etc/nginx/sites-enabled")
+    if any("sites-enabled/*" in item for item in included) and os.path.isdir(available):
+        return available, enabled
+    if included and not any("conf.d/*.conf" in item for item in included):
+        raise ProxyError(
+            f"{server.main()} includes neither sites-enabled/* nor conf.d/*.conf.",
+            'Add "include /etc/nginx/conf.d/*.conf;" to its http block.',
+        )
+    if not included and not os.path.exists(server.main()):  # not installed yet: as Debian will have it
+        return available, enabled
+    return server.path("/etc/nginx/conf.d"), ""
+
+
+def _find_socket(address: str, port: int, foreign: list[ProxyListen]) -> str:
+    """Where nginx listens for an address: it opens no socket for one where a ``listen`` for all has the port."""
+    wide = (item.address for item in foreign if item.takes(port) and sockets.covers(item, address))
+    return next((item for item in wide if sockets.is_wildcard(item)), address)

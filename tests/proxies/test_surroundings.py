@@ -1,0 +1,189 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What stands around a managed virtual host must not hold for it, nor it for what stands around; real servers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from proxies.bench import NAME, Client, echo, free_port
+
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import discover, registry
+
+EXTERNAL = "127.0.2.1"
+
+
+@pytest.fixture
+def run(run_module, upstream):
+    """A function: a daemon, a port, changes -> the module's result for one virtual host without TLS."""
+    service = upstream("127.0.0.1", name="rtc")
+
+    def call(daemon, port, check=False, **changes):
+        vhost = {
+            "kind": daemon.kind, "name": "rtc-confluence", "role": "rtc", "server_name": NAME, "listen": [EXTERNAL],
+            "port": port, "upstreams": [service.entry()], **changes,
+        }  # fmt: skip
+        return run_module("proxy_vhost", {"vhosts": [vhost], "config_root": str(daemon.root)}, check=check)
+
+    return call
+
+
+DEFAULTS = [
+    "default-server ssl verify none", "default-server send-proxy", "default-server send-proxy-v2 check",
+    "default-server disabled", "default-server proto h2", "default-server weight 0", "default-server source 192.0.2.77",
+    "default-server port 1 check", "default-server backup", "default-server inter 2s ssl verify none", "disabled",
+    "source 192.0.2.77", "monitor-uri /socket.io/", "stats uri /socket.io/", "default_backend theirs",
+    "http-send-name-header Host", "option transparent", "option httpchk GET /nothing", "option httpclose",
+    "rate-limit sessions 0",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", DEFAULTS)
+def test_defaults_of_haproxy_do_not_hold_for_ours(daemon, run, port, line):
+    server = daemon("haproxy")
+    other = free_port()
+    server.config.write_text(
+        f"{server.config.read_text()}    {line}\nbackend theirs\n    mode http\n"
+        f"defaults\n    mode http\n    timeout connect 5s\n    timeout client 5s\n    timeout server 5s\n"
+        f"frontend theirs\n    bind 127.0.0.1:{other}\n    http-request return status 410\n"
+        f"defaults\n    mode http\n    timeout connect 5s\n    timeout client 5s\n    timeout server 5s\n    {line}\n"
+    )
+    before = server.config.read_text()
+    server.start()
+    result = run(server, port)
+    assert result.get("changed") is True, result
+    assert Client(EXTERNAL, port).json("/socket.io/")["name"] == "rtc"
+    with Client(EXTERNAL, port).websocket() as sock:
+        assert echo(sock)
+    assert Client("127.0.0.1", other).request()[0].status == 410
+    assert server.process.poll() is None
+    assert run(server, port)["changed"] is False
+    assert run(server, port, state="absent")["changed"] is True
+    assert server.config.read_text() == before
+
+
+def test_ours_do_not_hold_for_sections_of_haproxy_that_are_added(daemon, run, port):
+    server = daemon("haproxy")
+    server.config.write_text(server.config.read_text() + "    default-server ssl verify none\n")
+    server.start()
+    assert run(server, port).get("changed") is True
+    with open(server.config, "a") as file:
+        file.write("backend theirs\n    server x 127.0.0.1:1\n")
+    read = registry.make_backend("haproxy", str(server.root)).parse_config()
+    theirs = read.named("theirs")
+    assert [line.words for line in theirs.all("default-server")] == [["default-server", "ssl", "verify", "none"]]
+    ours = read.named("collab_rtc_confluence")
+    assert ours.inherited.name == "collab_rtc"
+    assert not list(ours.all("default-server"))
+
+
+def test_a_block_of_haproxy_moves_when_defaults_begin_to_matter(daemon, run, port):
+    server = daemon("haproxy").start()
+    plain = server.config.read_text()
+    assert run(server, port).get("changed") is True
+    assert server.config.read_text().startswith(plain)
+    server.config.write_text(
+        server.config.read_text().replace("defaults\n", "defaults\n    default-server send-proxy\n")
+    )
+    assert run(server, port)["reloaded"] is True
+    assert Client(EXTERNAL, port).json("/socket.io/")["name"] == "rtc"
+    assert run(server, port)["changed"] is False
+    assert server.config.read_text().count("BEGIN collab.rtc") == 1
+
+
+def test_a_directory_of_haproxy(daemon, run, port):
+    """A file of our own there, as long as no defaults would hold for it; else before these, wherever they stand."""
+    server = daemon("haproxy")
+    own = server.root / "etc/haproxy/conf.d/collab-rtc.cfg"
+    own.parent.mkdir()
+    server.write(
+        "/usr/lib/systemd/system/haproxy.service",
+        "[Service]\nExecStart=/usr/sbin/haproxy -Ws -f $CONFIG -f $CFGDIR -p $PIDFILE $OPTIONS\n",
+    )
+    given = server.config.read_text().replace("global\n", "global\n    log /dev/log local0\n")
+    server.config.write_text(given)
+    assert run(server, port).get("changed") is True
+    assert own.exists()
+    assert server.config.read_text() == given
+    given += "    default-server send-proxy\n    log global\n"
+    server.config.write_text(given)
+    assert run(server, port).get("changed") is True
+    assert not own.exists()
+    before, _mark, after = server.config.read_text().partition("# END collab.rtc\n")
+    assert after.startswith("defaults\n")
+    assert "\ndefaults collab_rtc\n    mode http\n    log global\n" in before
+    assert run(server, port)["changed"] is False
+    with_block = server.config.read_text()
+    server.config.write_text(with_block.replace("    default-server send-proxy\n", ""))
+    assert run(server, port)["changed"] is False, "it stays where it is"
+    server.config.write_text(with_block)
+    assert run(server, port, state="absent")["changed"] is True
+    assert server.config.read_text() == given
+
+
+def test_haproxy_whose_defaults_are_all_conditional(daemon, run, port):
+    server = daemon("haproxy")
+    text = server.config.read_text().replace("defaults\n", ".if defined(X)\ndefaults\n    disabled\n.endif\ndefaults\n")
+    server.config.write_text(text)
+    assert run(server, port).get("changed") is True
+    assert server.config.read_text().index(".endif") < server.config.read_text().index("BEGIN collab.rtc")
+    server.config.write_text(text.rpartition("defaults\n")[0])
+    assert "all of them are conditional" in run(server, port)["msg"]
+
+
+@pytest.mark.parametrize("kind", ["nginx", "haproxy"])
+def test_the_path_of_a_certificate_as_the_server_means_it(daemon, run, port, certificates, kind):
+    """The certificate of a virtual host of others, found and then presented by ours."""
+    server = daemon(kind)
+    certificate, key = (Path(path).read_text() for path in certificates.issue())
+    other = free_port()
+    if kind == "nginx":
+        server.write("/etc/nginx/ssl/site.pem", certificate)
+        server.write("/etc/nginx/ssl/site.key", key)
+        text = f"server {{ listen 127.0.0.1:{other} ssl; ssl_certificate ssl/site.pem; ssl_certificate_key ssl/site.key; }}\n"
+        server.write("/etc/nginx/conf.d/other.conf", text)
+    else:
+        server.write("/certs/site.pem", certificate + key)
+        text = server.config.read_text().replace("global\n", f"global\n    crt-base {server.root}/certs\n")
+        text += f"frontend theirs\n    bind 127.0.0.1:{other} ssl crt site.pem\n    http-request return status 410\n"
+        server.config.write_text(text)
+    server.start()
+    (proxy,) = discover.describe_servers([registry.make_backend(kind, str(server.root))], print)
+    (served,) = proxy.hosts[0].certificates
+    result = run(server, port, certificate=served.certificate, key=served.key)
+    assert result.get("changed") is True, result
+    assert Client(EXTERNAL, port, certificates.context()).json("/socket.io/")["name"] == "rtc"
+
+
+@pytest.mark.parametrize(
+    ("file", "alias", "hidden"),
+    [
+        ("000-default.conf", "*", True),
+        ("000-default.conf", "*.example.com", True),
+        ("000-default.conf", "w?ki.Example.*", True),
+        ("000-default.conf", "*.other.example", False),
+        ("zz.conf", "*", False),
+    ],
+)
+@pytest.mark.parametrize("address", ["*", EXTERNAL])
+def test_apache_answers_by_the_first_that_fits(daemon, run, port, file, alias, hidden, address):
+    server = daemon("apache")
+    server.write(
+        f"/etc/apache2/sites-enabled/{file}",
+        f"Listen {EXTERNAL}:{port}\n<VirtualHost {address}:{port}>\nServerName other.example\nServerAlias {alias}\n"
+        "Redirect 410 /\n</VirtualHost>\n",
+    )
+    server.start()
+    result = run(server, port)
+    if hidden:
+        assert f"sites-enabled/{file}:2 is read first and answers for {alias}" in result["msg"], result
+        return
+    assert result.get("changed") is True, result
+    assert Client(EXTERNAL, port).json("/socket.io/")["name"] == "rtc"
+    assert run(server, port)["changed"] is False
+    server.write("/etc/apache2/sites-enabled/000-new.conf", f"<VirtualHost *:{port}>\nServerAlias *\n</VirtualHost>\n")
+    if address == "*":
+        assert "000-new.conf:1 is read first" in run(server, port)["msg"]
