@@ -244,4 +244,17 @@ ENTRIES = (
         ),
         remedy="Take the right to write from those that the evidence names, at the path in parentheses: chmod go-w.",
     ),
+    FindingType(
+        id="RTC224",
+        severity="error",
+        title="A value of the host cannot be used",
+        meaning="The plan would hand the value on to proxy, connector and RTC server, and nobody could connect.",
+        detected=(
+            "Server name, ports, address, protocol and context path in server.xml, and names of the proxy's virtual"
+            " hosts, are checked as variables are: a name has no scheme, port or path, and no property or example is"
+            " left in place of a value."
+        ),
+        remedy="Correct the value in the file and line that the message names.",
+        vendor_requirements=("S10", "S25"),
+    ),
 )

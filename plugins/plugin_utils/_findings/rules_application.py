@@ -37,6 +37,10 @@ def check_node(node: Node) -> list[Finding]:
         found.append(_report_no_connector(node))
     else:
         found += _check_connector(node, node.connector)
+    found += [
+        make("RTC224", node.host, f"{one.where}: {one.what} is '{one.text}': {one.why}.", remedy=one.remedy)
+        for one in node.unusable
+    ]
     return found
 
 
@@ -82,8 +86,10 @@ def _check_connector(node: Node, connector: Connector) -> Iterator[Finding]:
     xml = node.application.server_xml
     if connector.attributes.get("proxyName") == "":
         yield make("RTC203", node.host, f'{where}: proxyName="".')
-    if connector.unresolved:
-        yield make("RTC213", node.host, f"{where}: the value of {', '.join(connector.unresolved)} is not known.")
+    errors = {one.what for one in node.unusable}
+    unknown = [name for name in connector.unresolved if name not in errors]
+    if unknown:
+        yield make("RTC213", node.host, f"{where}: the value of {', '.join(unknown)} is not known.")
     post = connector.attributes.get("maxPostSize", "")
     if not post or (post.isdigit() and 0 < int(post) <= POST_LIMIT):
         yield make("RTC212", node.host, f"{where}: maxPostSize is {post or 'not set'}.")
