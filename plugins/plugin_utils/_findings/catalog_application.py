@@ -23,7 +23,10 @@ ENTRIES = (
         severity="error",
         title="No connector for users' requests",
         meaning="The connector that users arrive at has to be known before anything is changed.",
-        detected="server.xml has no live connector that fits, or rtc_connector_port names none.",
+        detected=(
+            "No proxy that was seen forwards to exactly one of the live connectors of server.xml, their attributes do"
+            " not tell either, or rtc_connector_port names none."
+        ),
         remedy="Set rtc_connector_port to the port of the connector that the proxy, or the users, talk to.",
     ),
     FindingType(
@@ -252,7 +255,7 @@ ENTRIES = (
         detected=(
             "Server name, ports, address, protocol and context path in server.xml, and names of the proxy's virtual"
             " hosts, are checked as variables are: a name has no scheme, port or path, and no property or example is"
-            " left in place of a value."
+            " left in place of a value. A connector that the proxy reaches by AJP cannot be used either."
         ),
         remedy="Correct the value in the file and line that the message names.",
         vendor_requirements=("S10", "S25"),

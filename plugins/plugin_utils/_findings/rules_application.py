@@ -100,7 +100,9 @@ def _check_connector(node: Node, connector: Connector) -> Iterator[Finding]:
             "RTC218",
             node.host,
             f"{node.server_xml}: users arrive at port {connector.port}; port {ports} stays as it is.",
-            [f"{node.server_xml}:{one.line}: {one.reason}" for one in (connector, *others) if one.reason],
+            [f"{node.server_xml}:{connector.line}: {node.connector_why}"]
+            if node.connector_why
+            else [f"{node.server_xml}:{one.line}: {one.reason}" for one in (connector, *others) if one.reason],
         )
     if connector.ssl:
         yield from _check_key(node, connector, where)

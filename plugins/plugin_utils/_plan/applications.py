@@ -18,8 +18,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables im
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import host_values
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import Choice, Node, PlanInput, UnusableValue
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.routing import ProxyRoute, RouteIndex
-
-TOMCAT_PORTS = {"confluence": 8090, "jira": 8080}
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.user_connector import find_user_connector
 
 
 def choose_all(plan_input: PlanInput) -> dict[tuple[str, str], Choice]:
@@ -77,7 +76,9 @@ def find_nodes(
 
 def _complete(node: Node, route_index: RouteIndex) -> None:
     """Fill in what is decided about an application for itself, before there are sites."""
-    node.connector = find_user_connector(node) or presume_connector(node)
+    node.connector, node.connector_why = find_user_connector(node, route_index)
+    if node.connector and node.connector_why:
+        node.evidence.append(f"connector: port {node.connector.port}: {node.connector_why}")
     if node.presumed and node.connector:
         node.evidence.append(
             f"connector: port {node.connector.port} of {node.host} listens; {node.server_xml} may not be read"
@@ -90,24 +91,6 @@ def _complete(node: Node, route_index: RouteIndex) -> None:
         routes = route_index.find_routes(node.host, node.facts, node.connector.port)
         node.server_name = _decide_server_name(node, node.connector, routes)
         node.unusable += host_values.list_unusable(node, node.connector, bool(routes))
-
-
-def find_user_connector(node: Node) -> Connector | None:
-    """The connector that users' requests arrive at, or the one that ``rtc_connector_port`` names."""
-    connectors = node.application.server_xml.connectors if node.application.server_xml else []
-    if node.settings.connector_port:
-        return next((item for item in connectors if item.port == node.settings.connector_port), None)
-    return next((item for item in connectors if item.user), None)
-
-
-def presume_connector(node: Node) -> Connector | None:
-    """What the connector must be where server.xml may not be read: the product's port, if something listens on it."""
-    xml = node.application.server_xml
-    if xml is None or not xml.error or not any(item.what == xml.path for item in node.facts.unreadable):
-        return None
-    port = node.settings.connector_port or TOMCAT_PORTS[node.kind]
-    listener = next((item for item in node.facts.listeners if item.port == port), None)
-    return Connector(line=0, port=port, address=listener.address, user=True) if listener else None
 
 
 def _decide_rtc_port(node: Node) -> int:

@@ -76,6 +76,7 @@ class Node:
     application: Application
     settings: HostSettings
     connector: Connector | None = None
+    connector_why: str = ""  # what says that it is this one; "" where its attributes say so too
     server_name: str = ""
     rtc_port: int = 0
     given: GivenTls | None = None
