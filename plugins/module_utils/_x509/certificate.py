@@ -182,32 +182,23 @@ def parse_certificates(data: bytes, source: str) -> list[Certificate]:
     :raises CertificateError: as :func:`parse_pem`.
     """
     if data[:1] == b"\x30" and b"-----BEGIN" not in data[:1024]:
+        found: list[Certificate] = []
         try:
-            return _parse_values(data, source)
+            while data:  # Java passes over what editors and transfers append, too
+                value = asn1.read_first(data)
+                found += _parse_value(value, source)
+                data = data[len(value.raw) :].lstrip(_PADDING)
+            return found
         except (ValueError, IndexError) as exc:  # DerError is a ValueError
             raise CertificateError(f"{source} is not an X.509 certificate: {exc}.", "Export it again.") from exc
     encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     return parse_pem(data.decode(encoding, "replace"), source)
 
 
-def _parse_values(data: bytes, source: str) -> list[Certificate]:
-    """DER values one after the other, and what editors and transfers append: Java passes it over, too."""
-    found: list[Certificate] = []
-    while data:
-        value = asn1.read_first(data)
-        found += _parse_value(value, source)
-        data = data[len(value.raw) :].lstrip(_PADDING)
-    return found
-
-
 def _parse_value(value: asn1.Value, source: str) -> list[Certificate]:
     """A certificate, or a PKCS#7 file of them: what it is called does not count, its content does."""
-    children = value.children()
-    return (
-        _parse_signed_data(value, source)
-        if children and children[0].tag == asn1.OID
-        else [parse_der(value.raw, source)]
-    )
+    pkcs7 = [child.tag for child in value.children()[:1]] == [asn1.OID]
+    return _parse_signed_data(value, source) if pkcs7 else [parse_der(value.raw, source)]
 
 
 def _unfinished(source: str, opened: tuple[str, int]) -> CertificateError:
