@@ -260,4 +260,20 @@ ENTRIES = (
         remedy="Correct the value in the file and line that the message names.",
         vendor_requirements=("S10", "S25"),
     ),
+    FindingType(
+        id="RTC225",
+        severity="error",
+        title="The password of the key is encrypted by Atlassian's tool",
+        meaning="The application alone can decrypt it, so the RTC server cannot get at the connector's key.",
+        detected=(
+            "Tomcat ends TLS, the RTC service is the server of this collection, and the connector has"
+            " productEncryptionKey."
+        ),
+        remedy=(
+            "Name PEM files without a pass phrase in server.xml (certificateFile, certificateKeyFile), or a key store"
+            " whose password stands in a file of its own (certificateKeystorePasswordFile) with Tomcat's own protocol"
+            " class; or end TLS at a proxy, or use rtc_service: builtin."
+        ),
+        vendor_requirements=("S20",),
+    ),
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Application, Connector, ServerXml
+from ansible_collections.collab.rtc.plugins.module_utils._tomcat.tls_source import ENCRYPTION_KEY
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings.catalog import make
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import NO_PROXY
@@ -143,7 +144,18 @@ def check_node_of_site(
         and any(host.form == "sslhostconfig" for host in connector.tls)
     ):
         found.append(make("RTC217", node.host, f"{where}: the key is in an SSLHostConfig."))
+    if connector.ssl and wanted_node.service.kind == "deployed":
+        found += _check_encrypted(node, connector, where)
     return found
+
+
+def _check_encrypted(node: Node, connector: Connector, where: str) -> Iterator[Finding]:
+    """Passwords that Atlassian's tool encrypted; PEM files need none as a rule."""
+    if connector.tls and all(host.certificate for host in connector.tls):
+        return
+    for name, value in connector.attributes.items():
+        if value and name.lower().endswith(ENCRYPTION_KEY):
+            yield make("RTC225", node.host, f"{where}: {name} is set, so the key store's password is encrypted.")
 
 
 def _check_proxy_attributes(
