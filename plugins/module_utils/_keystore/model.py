@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from dataclasses import dataclass, field
+from typing import Iterator
 
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 
@@ -26,6 +28,25 @@ class DamagedKeyStoreError(KeyStoreError):
 
 class UnsupportedKeyStoreError(KeyStoreError):
     """A format or an algorithm that is not read natively."""
+
+
+class ForeignKeyStoreError(KeyStoreError):
+    """A key store that not even Java's own keytool reads, or no key store at all."""
+
+
+@contextlib.contextmanager
+def name_in_errors(name: str) -> Iterator[None]:
+    """What is wrong deep in a store is said with the store's name, and with what to do."""
+    try:
+        yield
+    except KeyStoreError as exc:
+        if name in exc.message and exc.remedy:
+            raise
+        message = exc.message if name in exc.message else f"{name}: {exc.message}"
+        unsupported = "Convert it with the application's own keytool: keytool -importkeystore -deststoretype PKCS12."
+        damaged = "Restore it from a backup, or make it anew."
+        remedy = unsupported if isinstance(exc, UnsupportedKeyStoreError) else damaged
+        raise type(exc)(message, exc.remedy or remedy) from exc
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import dataclasses
 import hashlib
 import re
 import secrets
@@ -22,6 +23,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import 
     KeyStoreEntry,
     UnsupportedKeyStoreError,
     WrongPasswordError,
+    name_in_errors,
 )
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import asn1, pair
 from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate import (
@@ -99,10 +101,11 @@ def _read_store(source: KeySource, keytool: Keytool | None) -> KeyMaterial:
     name, password = source.store, source.store_password
     data, owner = _files.read_owned(name, reader.MAX_SIZE)
     try:
-        return _pick_entry(reader.read(data, password, name), source)
+        with name_in_errors(name):
+            return _pick_entry(reader.read(data, password, name), source)
     except UnsupportedKeyStoreError as exc:
         if keytool is None:
-            raise NeedsJavaError(str(exc), "Give jre_home: its keytool can convert the store.") from exc
+            raise NeedsJavaError(exc.message, "Give jre_home: its keytool can convert the store.") from exc
     return _convert_by_keytool(data, owner, source, keytool)
 
 
@@ -163,11 +166,8 @@ def _convert_by_keytool(data: bytes, owner: int, source: KeySource, keytool: Key
         arguments += ["-srcalias", source.alias, "-srckeypass:file", "{key-password}"]
         arguments += ["-destkeypass:file", "{target-password}"]
     store = reader.read(keytool.run(arguments, files, owner, reader.MAX_SIZE)["target"], password, "What keytool wrote")
-    keys = [entry for entry in store.entries.values() if entry.kind == "key"]
-    if len(keys) != 1:
-        raise UnusableKeyError(f"{source.store} has {len(keys)} keys.", "Name the key's alias in server.xml.")
-    chain = tuple(parse_der(der, f"A certificate of {source.store}") for der in keys[0].certificates)
-    return KeyMaterial(encode_pem("PRIVATE KEY", pkcs12.unlock(keys[0], password, source.store)), chain, keys[0].alias)
+    # The alias was for keytool to pick one; what it converted is picked from as from any store.
+    return _pick_entry(store, dataclasses.replace(source, store_password=password))
 
 
 def _encode_secret(text: str, name: str) -> bytes:

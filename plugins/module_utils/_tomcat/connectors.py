@@ -144,6 +144,12 @@ class SslHostConfigElement(Element):
         return self.value("hostName", "_default_")
 
 
+def is_ajp(protocol: str, class_name: str = "") -> bool:
+    """Protocol ``AJP/1.3``, or a class of AJP by name (``org.apache.coyote.ajp.AjpNioProtocol``)."""
+    kind = protocol + " " + class_name
+    return kind.startswith("AJP/") or ".ajp." in kind or "Ajp" in kind
+
+
 class ConnectorElement(Element):
     """A live connector."""
 
@@ -162,9 +168,7 @@ class ConnectorElement(Element):
 
     @property
     def is_ajp(self) -> bool:
-        """Protocol ``AJP/1.3``, or a class of AJP by name (``org.apache.coyote.ajp.AjpNioProtocol``)."""
-        kind = self.protocol + " " + self.value("className")
-        return kind.startswith("AJP/") or ".ajp." in kind or "Ajp" in kind
+        return is_ajp(self.protocol, self.value("className"))
 
     @property
     def is_tls(self) -> bool:

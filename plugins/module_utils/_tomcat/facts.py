@@ -88,7 +88,7 @@ def _describe_connector(model: server_xml.ConnectorElement, base: str) -> Connec
         protocol=model.protocol,
         address=model.value("address"),
         # Tomcat's http.xml: both attributes count for nothing where the connector itself ends TLS.
-        scheme="https" if tls else model.value("scheme", "http"),
+        scheme="https" if tls else model.value("scheme", "http").strip().lower(),
         secure=tls or model.true("secure"),
         ssl=tls,
         proxy_name=model.value("proxyName").strip(),

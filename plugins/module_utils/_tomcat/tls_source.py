@@ -11,6 +11,7 @@ connector itself up to 9.0, ``SSLHostConfig`` and ``Certificate`` from 8.5.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -24,19 +25,22 @@ if TYPE_CHECKING:
 
 _DEFAULT_HOST = "_default_"
 _DEFAULT_PASSWORD = "changeit"  # noqa: S105 - Tomcat's own, documented
-# What a source is made of -> the attribute on the connector, and on Certificate (or SSLHostConfig in 8.5).
+# What a source is made of -> the attributes on the connector, of which two may be one property of Tomcat, and the one
+# on Certificate (or SSLHostConfig in 8.5).
 _ATTRIBUTES = {
-    "store": ("keystoreFile", "certificateKeystoreFile"),
-    "store_password": ("keystorePass", "certificateKeystorePassword"),
-    "store_password_file": ("", "certificateKeystorePasswordFile"),
-    "alias": ("keyAlias", "certificateKeyAlias"),
-    "key_password": ("keyPass", "certificateKeyPassword"),
-    "key_password_file": ("", "certificateKeyPasswordFile"),
-    "certificate": ("SSLCertificateFile", "certificateFile"),
-    "key": ("SSLCertificateKeyFile", "certificateKeyFile"),
-    "chain": ("SSLCertificateChainFile", "certificateChainFile"),
-    "pem_password": ("SSLPassword", "certificateKeyPassword"),
+    "store": (("keystoreFile",), "certificateKeystoreFile"),
+    "store_password": (("keystorePass",), "certificateKeystorePassword"),
+    "store_password_file": (("keystorePassFile",), "certificateKeystorePasswordFile"),
+    "alias": (("keyAlias",), "certificateKeyAlias"),
+    "key_password": (("keyPass", "SSLPassword"), "certificateKeyPassword"),
+    "key_password_file": (("keyPassFile", "SSLPasswordFile"), "certificateKeyPasswordFile"),
+    "certificate": (("SSLCertificateFile",), "certificateFile"),
+    "key": (("SSLCertificateKeyFile",), "certificateKeyFile"),
+    "chain": (("SSLCertificateChainFile",), "certificateChainFile"),
 }
+# productEncryptionKey, bambooEncryptionKey: with it, Atlassian's protocol classes take each password for the path of a
+# file that holds it encrypted ("Encrypting Tomcat passwords in the server.xml file").
+ENCRYPTION_KEY = "encryptionkey"
 
 
 class NoKey(RtcError):
@@ -79,9 +83,13 @@ def find(
     connector = _choose(model, port)
     part, form, host_name = _choose_element(model, connector, server_name)
     values = {}
-    for what, names in _ATTRIBUTES.items():
-        name = names[0 if form == "connector" else 1]
-        values[what] = _read_value(model, part, name) if name else ""
+    for what, (own, of_certificate) in _ATTRIBUTES.items():
+        names = own if form == "connector" else (of_certificate,)
+        values[what] = next(filter(None, (_read_value(model, part, name) for name in names)), "")
+    if any(values[name] for name in values if "password" in name) or not values["certificate"]:
+        _refuse_encrypted(model, connector)
+    where = f"{model.name}, line {part.line}"
+    key_password = _read_secret(values, "key_password", base, where)
     if values["certificate"]:
         return KeySource(
             part.line,
@@ -90,9 +98,9 @@ def find(
             certificate=server_xml.resolve_path(values["certificate"], base),
             key=server_xml.resolve_path(values["key"] or values["certificate"], base),
             chain=server_xml.resolve_path(values["chain"], base),
-            key_password=_read_secret(values, "pem_password", "key_password_file", base),
+            key_password=key_password,
         )
-    password = _read_secret(values, "store_password", "store_password_file", base) or _DEFAULT_PASSWORD
+    password = _read_secret(values, "store_password", base, where) or _DEFAULT_PASSWORD
     return KeySource(
         part.line,
         form,
@@ -100,8 +108,20 @@ def find(
         store=server_xml.resolve_path(values["store"], base) or _find_default_store(model, part),
         alias=alias or values["alias"],
         store_password=password,
-        key_password=_read_secret(values, "key_password", "key_password_file", base) or password,
+        key_password=key_password or password,
     )
+
+
+def _refuse_encrypted(model: server_xml.ServerXmlModel, connector: server_xml.ConnectorElement) -> None:
+    for name in connector.attributes:
+        if name.lower().endswith(ENCRYPTION_KEY) and connector.value(name):
+            raise NoKey(
+                f"{model.name}, line {connector.line}: {name} says that the passwords are encrypted by Atlassian's "
+                "tool, and the application alone can decrypt them.",
+                "Name PEM files without a pass phrase instead (certificateFile, certificateKeyFile), or a store whose "
+                "password stands in a file of its own (certificateKeystorePasswordFile) with Tomcat's own protocol "
+                "class; or let a proxy end TLS.",
+            )
 
 
 def _choose(model: server_xml.ServerXmlModel, port: int | None) -> server_xml.ConnectorElement:
@@ -155,13 +175,20 @@ def _read_value(model: server_xml.ServerXmlModel, part: server_xml.Element, name
     return part.value(name)
 
 
-def _read_secret(values: dict[str, str], name: str, file: str, base: str) -> str:
-    if not values[file]:
+def _read_secret(values: dict[str, str], name: str, base: str, where: str) -> str:
+    """A password: the first line of its file as Tomcat reads it, blanks included, where one is named."""
+    file = values[name + "_file"]
+    if not file:
         return values[name]
-    lines = (
-        _files.read_bytes(server_xml.resolve_path(values[file], base), 65536).decode("utf-8", "replace").splitlines()
-    )
-    return lines[0].strip() if lines else ""
+    path = server_xml.resolve_path(file, base)
+    try:
+        text = _files.read_bytes(path, 65536).decode("utf-8", "replace")
+    except RtcError as exc:
+        raise NoKey(f"{where}: a password is in a file. {exc.message}", exc.remedy or "Correct the path.") from exc
+    line = re.split(r"\r\n|\r|\n", text, maxsplit=1)[0]
+    if not line:
+        raise NoKey(f"{where}: {path} has no password in its first line.", "Write the password there.")
+    return line
 
 
 def _find_default_store(model: server_xml.ServerXmlModel, part: server_xml.Element) -> str:

@@ -50,9 +50,10 @@ _CURVES = {
     "1.3.132.0.33": 224,
 }
 _SIGNED_DATA = "1.2.840.113549.1.7.2"
-_MARK = re.compile(r"-----(BEGIN|END) ([A-Z0-9 ]+)-----")
+_MARK = re.compile(r"-----(BEGIN|END) ([A-Z0-9 #]+)-----")
 _CERTIFICATES = ("CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE")
-_PKCS7 = ("PKCS7", "CMS")
+_PKCS7 = ("PKCS7", "CMS", "PKCS #7 SIGNED DATA")
+_PADDING = b" \t\r\n\0\x1a"  # behind a DER file
 
 
 class CertificateError(RtcError):
@@ -152,6 +153,11 @@ def parse_pem(text: str, source: str) -> list[Certificate]:
         if mark is None:
             continue
         kind, label = mark.groups()
+        if _MARK.search(line, mark.end()):  # Neither Java nor OpenSSL reads on here
+            raise CertificateError(
+                f"{source}, line {number}: two marks in one line, '{line.strip()[:90]}'.",
+                "A line break was lost where files were joined: let each mark begin a line of its own.",
+            )
         if kind == "BEGIN":
             if opened[0]:
                 raise _unfinished(source, opened)
@@ -176,15 +182,23 @@ def parse_certificates(data: bytes, source: str) -> list[Certificate]:
     :raises CertificateError: as :func:`parse_pem`.
     """
     if data[:1] == b"\x30" and b"-----BEGIN" not in data[:1024]:
+        found: list[Certificate] = []
         try:
-            value = asn1.read(data)
-            return (
-                _parse_signed_data(value, source) if value.children()[0].tag == asn1.OID else [parse_der(data, source)]
-            )
+            while data:  # Java passes over what editors and transfers append, too
+                value = asn1.read_first(data)
+                found += _parse_value(value, source)
+                data = data[len(value.raw) :].lstrip(_PADDING)
+            return found
         except (ValueError, IndexError) as exc:  # DerError is a ValueError
             raise CertificateError(f"{source} is not an X.509 certificate: {exc}.", "Export it again.") from exc
     encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     return parse_pem(data.decode(encoding, "replace"), source)
+
+
+def _parse_value(value: asn1.Value, source: str) -> list[Certificate]:
+    """A certificate, or a PKCS#7 file of them: what it is called does not count, its content does."""
+    pkcs7 = [child.tag for child in value.children()[:1]] == [asn1.OID]
+    return _parse_signed_data(value, source) if pkcs7 else [parse_der(value.raw, source)]
 
 
 def _unfinished(source: str, opened: tuple[str, int]) -> CertificateError:
@@ -203,8 +217,8 @@ def _parse_block(label: str, lines: list[str], source: str) -> list[Certificate]
     except (binascii.Error, ValueError) as exc:
         raise CertificateError(f"{source}: the block is not base64: {exc}.", "Copy the whole block.") from exc
     try:
-        if label in _PKCS7:
-            return _parse_signed_data(asn1.read(data), source)
+        if label in _PKCS7 or label == "CERTIFICATE":  # Windows and some authorities call PKCS#7 a certificate
+            return _parse_value(asn1.read(data), source)
         if label == "TRUSTED CERTIFICATE":  # OpenSSL's own: its trust settings follow the certificate
             data = asn1.read_first(data).raw
     except (ValueError, IndexError) as exc:

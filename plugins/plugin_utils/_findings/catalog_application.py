@@ -23,7 +23,10 @@ ENTRIES = (
         severity="error",
         title="No connector for users' requests",
         meaning="The connector that users arrive at has to be known before anything is changed.",
-        detected="server.xml has no live connector that fits, or rtc_connector_port names none.",
+        detected=(
+            "No proxy that was seen forwards to exactly one of the live connectors of server.xml, their attributes do"
+            " not tell either, or rtc_connector_port names none."
+        ),
         remedy="Set rtc_connector_port to the port of the connector that the proxy, or the users, talk to.",
     ),
     FindingType(
@@ -243,5 +246,34 @@ ENTRIES = (
             " the user that the application runs as."
         ),
         remedy="Take the right to write from those that the evidence names, at the path in parentheses: chmod go-w.",
+    ),
+    FindingType(
+        id="RTC224",
+        severity="error",
+        title="A value of the host cannot be used",
+        meaning="The plan would hand the value on to proxy, connector and RTC server, and nobody could connect.",
+        detected=(
+            "Server name, ports, address, protocol and context path in server.xml, and names of the proxy's virtual"
+            " hosts, are checked as variables are: a name has no scheme, port or path, and no property or example is"
+            " left in place of a value. A connector that the proxy reaches by AJP cannot be used either."
+        ),
+        remedy="Correct the value in the file and line that the message names.",
+        vendor_requirements=("S10", "S25"),
+    ),
+    FindingType(
+        id="RTC225",
+        severity="error",
+        title="The password of the key is encrypted by Atlassian's tool",
+        meaning="The application alone can decrypt it, so the RTC server cannot get at the connector's key.",
+        detected=(
+            "Tomcat ends TLS, the RTC service is the server of this collection, and the connector has"
+            " productEncryptionKey."
+        ),
+        remedy=(
+            "Name PEM files without a pass phrase in server.xml (certificateFile, certificateKeyFile), or a key store"
+            " whose password stands in a file of its own (certificateKeystorePasswordFile) with Tomcat's own protocol"
+            " class; or end TLS at a proxy, or use rtc_service: builtin."
+        ),
+        vendor_requirements=("S20",),
     ),
 )

@@ -185,4 +185,19 @@ ENTRIES = (
         remedy="Set the option where the JVM is started, or remove the other one, as the finding says.",
         vendor_requirements=("S17",),
     ),
+    FindingType(
+        id="RTC322",
+        severity="warning",
+        title="The trust store is written anew by the system",
+        meaning=(
+            "The imported authority is lost when the system's authorities are updated, and the application no longer"
+            " trusts RTC after its next start."
+        ),
+        detected=(
+            "cacerts leads to a file that update-ca-trust or update-ca-certificates makes of the system's authorities,"
+            " and the run imports into it, or did before."
+        ),
+        remedy="Set rtc_truststore_path, or give the authority to the system too.",
+        vendor_requirements=("S17",),
+    ),
 )

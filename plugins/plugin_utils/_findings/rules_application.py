@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Application, Connector, ServerXml
+from ansible_collections.collab.rtc.plugins.module_utils._tomcat.tls_source import ENCRYPTION_KEY
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings.catalog import make
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import NO_PROXY
@@ -37,6 +38,10 @@ def check_node(node: Node) -> list[Finding]:
         found.append(_report_no_connector(node))
     else:
         found += _check_connector(node, node.connector)
+    found += [
+        make("RTC224", node.host, f"{one.where}: {one.what} is '{one.text}': {one.why}.", remedy=one.remedy)
+        for one in node.unusable
+    ]
     return found
 
 
@@ -82,8 +87,10 @@ def _check_connector(node: Node, connector: Connector) -> Iterator[Finding]:
     xml = node.application.server_xml
     if connector.attributes.get("proxyName") == "":
         yield make("RTC203", node.host, f'{where}: proxyName="".')
-    if connector.unresolved:
-        yield make("RTC213", node.host, f"{where}: the value of {', '.join(connector.unresolved)} is not known.")
+    errors = {one.what for one in node.unusable}
+    unknown = [name for name in connector.unresolved if name not in errors]
+    if unknown:
+        yield make("RTC213", node.host, f"{where}: the value of {', '.join(unknown)} is not known.")
     post = connector.attributes.get("maxPostSize", "")
     if not post or (post.isdigit() and 0 < int(post) <= POST_LIMIT):
         yield make("RTC212", node.host, f"{where}: maxPostSize is {post or 'not set'}.")
@@ -94,7 +101,9 @@ def _check_connector(node: Node, connector: Connector) -> Iterator[Finding]:
             "RTC218",
             node.host,
             f"{node.server_xml}: users arrive at port {connector.port}; port {ports} stays as it is.",
-            [f"{node.server_xml}:{one.line}: {one.reason}" for one in (connector, *others) if one.reason],
+            [f"{node.server_xml}:{connector.line}: {node.connector_why}"]
+            if node.connector_why
+            else [f"{node.server_xml}:{one.line}: {one.reason}" for one in (connector, *others) if one.reason],
         )
     if connector.ssl:
         yield from _check_key(node, connector, where)
@@ -135,7 +144,18 @@ def check_node_of_site(
         and any(host.form == "sslhostconfig" for host in connector.tls)
     ):
         found.append(make("RTC217", node.host, f"{where}: the key is in an SSLHostConfig."))
+    if connector.ssl and wanted_node.service.kind == "deployed":
+        found += _check_encrypted(node, connector, where)
     return found
+
+
+def _check_encrypted(node: Node, connector: Connector, where: str) -> Iterator[Finding]:
+    """Passwords that Atlassian's tool encrypted; PEM files need none as a rule."""
+    if connector.tls and all(host.certificate for host in connector.tls):
+        return
+    for name, value in connector.attributes.items():
+        if value and name.lower().endswith(ENCRYPTION_KEY):
+            yield make("RTC225", node.host, f"{where}: {name} is set, so the key store's password is encrypted.")
 
 
 def _check_proxy_attributes(

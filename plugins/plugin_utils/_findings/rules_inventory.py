@@ -91,7 +91,7 @@ def check_names(classification: Classification) -> list[Finding]:
     found = [
         make("RTC110", node.host, f"The server name of {node.kind.capitalize()} on {node.host} is unknown.")
         for node in classification.nodes
-        if node.connector and not node.server_name
+        if node.connector and not node.server_name and not node.unusable
     ]
     found += _check_names_and_ports(classification.sites)
     found += _check_application_vhosts(classification.sites)

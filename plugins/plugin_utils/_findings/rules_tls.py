@@ -21,6 +21,16 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import De
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import ClassifiedSite, Node
 
 SOON = 30 * 86400  # seconds
+DEBIANS = "/etc/ssl/certs/java/cacerts"
+# Trust stores that distributions make of their authorities: by which command, and where it takes those of the
+# administrator from (man update-ca-trust, update-ca-certificates; the hook java-cacerts of Alpine).
+GENERATED = {
+    "/etc/pki/ca-trust/extracted/java/cacerts": ("update-ca-trust", "/etc/pki/ca-trust/source/anchors"),
+    "/etc/pki/java/cacerts": ("update-ca-trust", "/etc/pki/ca-trust/source/anchors"),
+    "/var/lib/ca-certificates/java-cacerts": ("update-ca-certificates", "/etc/pki/trust/anchors"),
+    "/etc/ca-certificates/extracted/java-cacerts.jks": ("update-ca-trust", "/etc/ca-certificates/trust-source/anchors"),
+    DEBIANS: ("update-ca-certificates", "/usr/local/share/ca-certificates"),
+}
 
 
 def check_node(classified: ClassifiedSite, node: Node, wanted_node: DesiredNode) -> list[Finding]:
@@ -41,6 +51,8 @@ def check_node(classified: ClassifiedSite, node: Node, wanted_node: DesiredNode)
     else:
         found += _check_trust(node, store)
     found += _check_store_kind(node, store) if store and store.path != own else []
+    if store and not own and trust.certificates:
+        found += _check_generated(node, store)
     if not trust.certificates:
         found.append(make("RTC314", node.host, f"The authority behind {classified.site.base_url} was not given."))
     return found
@@ -56,6 +68,32 @@ def _check_store_kind(node: Node, store: TrustStore) -> Iterator[Finding]:
         )
     elif store.source == "jssecacerts":
         yield make("RTC317", node.host, f"Java of {node.kind.capitalize()} on {node.host} reads {store.path}.")
+
+
+def _check_generated(node: Node, store: TrustStore) -> Iterator[Finding]:
+    """A store that the distribution makes of its own authorities: what was imported is gone when it is made anew.
+
+    On Debian it is not: what updates it there adds and removes single entries.
+    """
+    path = store.real_path or store.path
+    command, anchors = GENERATED.get(path, ("", ""))
+    given = node.given.root_fingerprint if node.given else ""
+    ours = {
+        fingerprint
+        for entry in node.facts.managed.entries
+        if entry.kind == "trust" and entry.what.get("path") in (store.path, store.real_path)
+        for fingerprint in entry.what.get("certificates", [])
+    }
+    if not command or (path == DEBIANS and node.facts.os_family == "debian"):
+        return
+    if not given or given not in store.fingerprints or given in ours:
+        yield make(
+            "RTC322",
+            node.host,
+            f"{store.path} is {path}, which {command} writes anew.",
+            remedy=f"Set rtc_truststore_path to a trust store of its own. Or put the authority's certificate into"
+            f" {anchors} too, and run {command}.",
+        )
 
 
 def _check_trust(node: Node, store: TrustStore) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Callable, Mapping
 
+from ansible_collections.collab.rtc.plugins.plugin_utils._inventory import host_names
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory import limits as rtc_limits
 
 KINDS = ("confluence", "jira")
@@ -340,8 +341,11 @@ _NAME = re.compile(r"^[A-Za-z0-9_]([A-Za-z0-9._:-]*[A-Za-z0-9_])?$")
 
 def _read_name(value: Any, variable: Variable) -> str:
     text = _read_text(value, variable)
-    if not _NAME.match(text):
-        raise ValueError(f"'{text}' is not a host name; give the name alone, without https:// and without a path.")
+    why = host_names.explain_name(text) if variable.field == "server_name" else ""
+    if why or not _NAME.match(text):
+        shown = host_names.show(text)
+        what = f"'{shown}' is not a host name{': ' if why else ''}{why}"
+        raise ValueError(f"{what}; give the name alone, without https:// and without a path.")
     return text.lower() if variable.field == "server_name" else text
 
 

@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Connector, HostFacts, RtcInstance
+from ansible_collections.collab.rtc.plugins.plugin_utils._inventory import host_names
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import (
     DEFAULT_PORTS,
     KINDS,
     HostSettings,
 )
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import Choice, Node, PlanInput
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan.routing import RouteIndex
-
-TOMCAT_PORTS = {"confluence": 8090, "jira": 8080}
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan import host_values
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import Choice, Node, PlanInput, UnusableValue
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.routing import ProxyRoute, RouteIndex
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.user_connector import find_user_connector
 
 
 def choose_all(plan_input: PlanInput) -> dict[tuple[str, str], Choice]:
@@ -75,7 +76,9 @@ def find_nodes(
 
 def _complete(node: Node, route_index: RouteIndex) -> None:
     """Fill in what is decided about an application for itself, before there are sites."""
-    node.connector = find_user_connector(node) or presume_connector(node)
+    node.connector, node.connector_why = find_user_connector(node, route_index)
+    if node.connector and node.connector_why:
+        node.evidence.append(f"connector: port {node.connector.port}: {node.connector_why}")
     if node.presumed and node.connector:
         node.evidence.append(
             f"connector: port {node.connector.port} of {node.host} listens; {node.server_xml} may not be read"
@@ -85,25 +88,9 @@ def _complete(node: Node, route_index: RouteIndex) -> None:
     node.rtc_port = _decide_rtc_port(node)
     node.builtin = _find_builtin(node)
     if node.connector:
-        node.server_name = _decide_server_name(node, node.connector, route_index)
-
-
-def find_user_connector(node: Node) -> Connector | None:
-    """The connector that users' requests arrive at, or the one that ``rtc_connector_port`` names."""
-    connectors = node.application.server_xml.connectors if node.application.server_xml else []
-    if node.settings.connector_port:
-        return next((item for item in connectors if item.port == node.settings.connector_port), None)
-    return next((item for item in connectors if item.user), None)
-
-
-def presume_connector(node: Node) -> Connector | None:
-    """What the connector must be where server.xml may not be read: the product's port, if something listens on it."""
-    xml = node.application.server_xml
-    if xml is None or not xml.error or not any(item.what == xml.path for item in node.facts.unreadable):
-        return None
-    port = node.settings.connector_port or TOMCAT_PORTS[node.kind]
-    listener = next((item for item in node.facts.listeners if item.port == port), None)
-    return Connector(line=0, port=port, address=listener.address, user=True) if listener else None
+        routes = route_index.find_routes(node.host, node.facts, node.connector.port)
+        node.server_name = _decide_server_name(node, node.connector, routes)
+        node.unusable += host_values.list_unusable(node, node.connector, bool(routes))
 
 
 def _decide_rtc_port(node: Node) -> int:
@@ -144,20 +131,37 @@ def _is_in_jvm(instance: RtcInstance, node: Node) -> bool:
     return not (instance.pid and process) or instance.pid == process.pid
 
 
-def _decide_server_name(node: Node, connector: Connector, route_index: RouteIndex) -> str:
+def _decide_server_name(node: Node, connector: Connector, routes: list[ProxyRoute]) -> str:
+    """The name that users type; "" for none. The first place that has one counts, also with one that is unusable."""
     if node.settings.server_name:
         node.evidence.append("server name: rtc_server_name")
         return node.settings.server_name
     if connector.proxy_name:
-        node.evidence.append(f"server name: {node.server_xml}:{connector.line}: proxyName")
-        return connector.proxy_name.lower()
-    for proxy_route in route_index.find_routes(node.host, node.facts, connector.port):
-        names = proxy_route.vhost.names
-        name = next((item for item in names if "." in item and not set(item) & set("*~^_")), "")
+        return _take_name(node, connector.proxy_name, f"{node.server_xml}:{connector.line}", "proxyName")
+    unusable: list[UnusableValue] = []
+    for proxy_route in routes:
+        names = [item for item in proxy_route.vhost.names if "." in item and not item.startswith(("*", "~", "^", "."))]
+        names = [item for item in names if not item.endswith(".*")]  # patterns name nobody
+        name = next((item for item in names if not host_names.explain_name(item)), "")
         if name:
             node.evidence.append(f"server name: {proxy_route.where} forwards it here")
             return name.lower()
-    if "." in node.facts.hostname:
-        node.evidence.append(f"server name: the full name of {node.host}")
-        return node.facts.hostname.lower()
+        what = "the name of the virtual host"
+        unusable += [host_values.judge_name(item, proxy_route.where, what) for item in names]
+    if "." in node.facts.hostname and node.facts.hostname.lower() not in host_names.LOOPBACK_NAMES and not unusable:
+        name = _take_name(node, node.facts.hostname, node.host, "the host's own name")
+        if name:
+            node.evidence[-1] = f"server name: the full name of {node.host}"
+        return name
+    node.unusable += unusable[:1]
     return ""
+
+
+def _take_name(node: Node, text: str, where: str, what: str) -> str:
+    """A name in lower case, with its evidence; "" for one that cannot be used, which is noted."""
+    if host_names.explain_name(text):
+        node.unusable.append(host_values.judge_name(text, where, what))
+        node.meant_name = host_names.guess_name(text)
+        return ""
+    node.evidence.append(f"server name: {where}: {what}")
+    return text.lower()

@@ -57,6 +57,17 @@ class Choice:
     reason: str
 
 
+@dataclass(frozen=True)
+class UnusableValue:
+    """A value of the host that the plan depends on and cannot be made with."""
+
+    where: str  # file and line
+    what: str  # "proxyName", "the name of the virtual host"
+    text: str  # the value, as a message may show it
+    why: str  # end of a sentence
+    remedy: str
+
+
 @dataclass
 class Node:
     """One application on one host."""
@@ -66,12 +77,15 @@ class Node:
     application: Application
     settings: HostSettings
     connector: Connector | None = None
+    connector_why: str = ""  # what says that it is this one; "" where its attributes say so too
     server_name: str = ""
     rtc_port: int = 0
     given: GivenTls | None = None
     builtin: RtcInstance | None = None  # the add-on's own RTC service, running in the application's JVM
     deployed: RtcInstance | None = None  # the instance of this collection's RTC server
     evidence: list[str] = field(default_factory=list)
+    unusable: list[UnusableValue] = field(default_factory=list)  # with any, the node's site is not planned
+    meant_name: str = ""  # what an unusable name probably stands for: only to find the nodes of the same site
 
     @property
     def presumed(self) -> bool:
@@ -93,7 +107,8 @@ class Node:
     def context_path(self) -> str:
         """The application's path, "" for the root."""
         found = self.application.server_xml
-        return found.context_path.rstrip("/") if found else ""
+        path = found.context_path.strip("/") if found else ""
+        return f"/{path}" if path else ""
 
 
 @dataclass

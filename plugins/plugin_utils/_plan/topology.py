@@ -38,15 +38,18 @@ TOPOLOGIES = {
 
 
 def classify(plan_input: PlanInput) -> Classification:
-    """Applications and sites. Hosts without a usable application or server name belong to no site."""
+    """Applications and sites. Hosts without a usable application, server name or connector belong to no site."""
     route_index = RouteIndex(plan_input.facts)
     choices = applications.choose_all(plan_input)
     nodes = list(applications.find_nodes(plan_input, choices, route_index))
     groups: dict[tuple[str, int, str], list[Node]] = {}
     for node in nodes:
-        if node.connector and node.server_name:
-            groups.setdefault((node.server_name, node.rtc_port, node.kind), []).append(node)
-    sites = [_make_site(groups[key], plan_input, route_index) for key in sorted(groups)]
+        name = node.server_name or node.meant_name
+        if node.connector and name:
+            groups.setdefault((name, node.rtc_port, node.kind), []).append(node)
+    # One node with an unusable value: the others alone would be another site, with other upstreams.
+    whole = [key for key in sorted(groups) if not any(node.unusable for node in groups[key])]
+    sites = [_make_site(groups[key], plan_input, route_index) for key in whole]
     return Classification(sites, nodes, choices)
 
 

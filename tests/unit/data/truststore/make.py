@@ -22,6 +22,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 HERE = Path(__file__).parent
 UTC = datetime.timezone.utc
 BEGIN, END = datetime.datetime(2020, 1, 1, tzinfo=UTC), datetime.datetime(2120, 1, 1, tzinfo=UTC)
+# bouncycastle*.{bks,uber,bcfks} were made once, with keytool -providerpath bcprov-1.72.jar.
 PASSWORD = "changeit"
 
 

@@ -91,6 +91,63 @@ def test_password_files(tmp_path):
     assert (found.store_password, found.key_password) == ("first line", "the key's")
 
 
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        ('keystoreFile="/k" keystorePassFile="{0}/store"', ("first line", "first line")),
+        ('keystoreFile="/k" keystorePassFile="store" keyPassFile="key"', ("first line", "the key's ")),
+        ('keystoreFile="/k" keystorePass="pw" SSLPasswordFile="{0}/key"', ("pw", "the key's ")),
+        ('keystoreFile="/k" keystorePass="pw" SSLPassword="own"', ("pw", "own")),
+        ('SSLCertificateFile="/c" SSLPasswordFile="key"', ("", "the key's ")),
+        ('SSLCertificateFile="/c" keyPassFile="{0}/key"', ("", "the key's ")),
+        ('keystoreFile="/k" keystorePass="counts less" keystorePassFile="store"', ("first line", "first line")),
+    ],
+)
+def test_password_files_of_a_connector(tmp_path, attributes, expected):
+    (tmp_path / "store").write_text("first line\nsecond\n", encoding="utf-8")
+    (tmp_path / "key").write_text("the key's \r\n", encoding="utf-8")
+    text = f'<Connector port="8443" {TLS} {attributes.format(tmp_path)}/>'
+    model = server_xml.parse(f"<Server><Service>{text}</Service></Server>".encode(), "server.xml")
+    found = tls_source.find(model, base=str(tmp_path))
+    assert (found.store_password, found.key_password) == expected
+
+
+def test_a_password_file_that_is_not_there(tmp_path):
+    line = f'<Connector port="8443" {TLS} keystoreFile="/k" keystorePassFile="{tmp_path}/gone"/>'
+    with pytest.raises(tls_source.NoKey, match=f"server.xml, line 2: .*{tmp_path}/gone") as caught:
+        find(line)
+    assert caught.value.remedy
+    (tmp_path / "gone").write_text("\nsecond\n", encoding="utf-8")
+    with pytest.raises(tls_source.NoKey, match="no password in its first line"):
+        find(line)
+
+
+ENCRYPTED = 'protocol="com.atlassian.secrets.tomcat.protocol.Http11NioProtocolWithPasswordEncryption"'
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        'keystoreFile="/k" keystorePass="/secrets/pass" productEncryptionKey="/secrets/key"',
+        'SSLCertificateFile="/c" SSLPassword="/secrets/pass" bambooEncryptionKey="/secrets/key"',
+    ],
+)
+def test_passwords_that_atlassian_encrypted(attributes):
+    with pytest.raises(tls_source.NoKey, match=r"server.xml, line 2: \w+EncryptionKey says .* encrypted") as caught:
+        find(f'<Connector port="8443" {TLS} {ENCRYPTED} {attributes}/>')
+    assert "PEM" in caught.value.remedy
+    assert "/secrets/pass" not in str(caught.value)
+
+
+def test_an_encryption_key_that_nothing_needs():
+    pem = '<SSLHostConfig><Certificate certificateFile="/c" certificateKeyFile="/k"/></SSLHostConfig>'
+    found = find(f'<Connector port="8443" {TLS} {ENCRYPTED} productEncryptionKey="/key">{pem}</Connector>')
+    assert found.key == "/k"
+    assert (
+        find(f'<Connector port="8443" {TLS} {ENCRYPTED} keystoreFile="/k" keystorePass="pw"/>').store_password == "pw"
+    )
+
+
 HOSTS = f"""<Connector port="8443" {TLS} defaultSSLHostConfigName="b.example">
 <SSLHostConfig hostName="a.example"><Certificate certificateFile="/a"/></SSLHostConfig>
 <SSLHostConfig hostName="B.example"><Certificate certificateFile="/b"/></SSLHostConfig>

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import datetime
+import shutil
+import subprocess
 
 import pytest
 
@@ -115,6 +117,54 @@ def test_pkcs7_in_der():
 
     data = base64.b64decode("".join(text("chain.p7b").splitlines()[1:-1]))
     assert len(parse_certificates(data, "chain.p7b")) == 2
+
+
+def join_in_one_line(pem):
+    return (pem.rstrip("\n") + pem).encode()
+
+
+FILES = {
+    "pkcs7 that is called a certificate": lambda: text("chain.p7b").replace("PKCS7", "CERTIFICATE").encode(),
+    "pkcs7": lambda: text("chain.p7b").encode(),
+    "DER and a newline": lambda: one("root.pem").der + b"\n",
+    "DER and padding": lambda: one("root.pem").der + b"\r\n \0\x1a",
+    "two DER": lambda: one("root.pem").der + one("leaf.pem").der,
+    "lines of a Macintosh": lambda: text("root.pem").replace("\n", "\r").encode(),
+    "joined in one line": lambda: join_in_one_line(text("root.pem")),
+    "DER cut short": lambda: one("root.pem").der[:-1],
+    "PEM cut short": lambda: text("root.pem").encode()[:-40],
+}
+
+
+@pytest.mark.skipif(not shutil.which("keytool"), reason="no keytool here")
+@pytest.mark.parametrize("name", FILES)
+def test_reads_what_keytool_reads(name, tmp_path):
+    path = tmp_path / "ca.cer"
+    path.write_bytes(FILES[name]())
+    command = ["keytool", "-printcert", "-file", str(path), "-J-Duser.language=en", "-J-XX:TieredStopAtLevel=1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    seen = {line.split("SHA256:")[1].strip().replace(":", "").lower() for line in done.stdout.splitlines()
+            if "SHA256:" in line}  # fmt: skip
+    try:
+        found = {certificate.fingerprint for certificate in parse_certificates(path.read_bytes(), str(path))}
+    except CertificateError as exc:
+        found = set()
+        assert str(path) in exc.message
+        assert exc.remedy
+    assert found == seen, done.stdout
+
+
+def test_der_files_that_were_joined_with_line_ends():
+    pair = [one("root.pem"), one("leaf.pem")]
+    assert parse_certificates(b"\n".join(each.der for each in pair), "ca.der") == pair  # keytool reads the first
+
+
+def test_marks_that_stand_in_one_line():
+    data = join_in_one_line(text("root.pem"))
+    number = next(i for i, line in enumerate(data.decode().split("\n"), 1) if line.count("-----") > 2)
+    with pytest.raises(CertificateError, match=f"ca.pem, line {number}: two marks in one line") as caught:
+        parse_certificates(data, "ca.pem")
+    assert "line break" in caught.value.remedy
 
 
 @pytest.mark.parametrize(

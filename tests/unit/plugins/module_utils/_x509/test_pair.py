@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import pair
 from ansible_collections.collab.rtc.tests.unit import servers
@@ -33,6 +33,11 @@ def test_a_pair(made):
 
 def test_another_key(made):
     assert pair.find_fault(made[0], pem(ec.generate_private_key(ec.SECP256R1()))) == pair.MISMATCH
+
+
+def test_keys_of_other_kinds_than_the_certificate(made):
+    for key in (rsa.generate_private_key(65537, 2048), ed25519.Ed25519PrivateKey.generate()):
+        assert pair.find_fault(made[0], pem(key)) == pair.MISMATCH
 
 
 @pytest.mark.parametrize("password", [b"secret", b" "])
