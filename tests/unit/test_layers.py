@@ -77,10 +77,10 @@ SHIPPED_LINES = {
     "jvm_truststore_option": 4130,
     "keystore_pem": 7190,
     "managed_absent": 1500,
-    "managed_file": 2140,
+    "managed_file": 2160,
     "managed_record": 6000,
     "plan": 170,  # documentation: the action does the work
-    "proxy_vhost": 7540,
+    "proxy_vhost": 7620,
     "report": 80,  # documentation: the action does the work
     "rtc_instance": 1990,
     "rtc_probe": 5120,

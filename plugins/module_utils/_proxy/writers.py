@@ -14,5 +14,6 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx import wri
 
 def register() -> None:
     """Let ``Backend.build_layout`` find them."""
-    kinds = {"nginx": nginx.build_layout, "apache": apache.build_layout, "haproxy": haproxy.build_layout}
-    backend.WRITERS.update(kinds)
+    backend.WRITERS["nginx"] = nginx.build_layout
+    backend.WRITERS["apache"] = apache.build_layout
+    backend.WRITERS["haproxy"] = haproxy.build_layout
