@@ -15,6 +15,7 @@ description:
   - Runs after it are undone first, so that the host is as it was before the run that is named.
   - A file that somebody changed after the run is copied into the undo record, where no daemon reads it, before it is
     replaced.
+  - It is refused while another run changes the host.
   - A run that was undone is marked, so that undoing it again does nothing.
   - Restarting what reads those files is left to C(playbooks/rollback.yml).
 extends_documentation_fragment: [collab.rtc.attributes]
@@ -93,6 +94,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.collab.rtc.plugins.module_utils import _undo, _undo_preview, _undo_restore
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.module_utils._managed import lease
 
 
 def list_newer(path: str, run: str) -> list[str]:
@@ -146,9 +148,13 @@ def run_module(module: AnsibleModule) -> dict[str, Any]:
     if module._diff:
         result["diff"] = [_undo_preview.make_diff(change) for change in changes]
     if not module.check_mode:
+        held = os.path.join(os.path.dirname(path), os.path.basename(lease.PATH))
+        lease.require_free(runs, held)  # one of these may have been killed: it is what is undone
         notes: list[str] = []
         refused.clear()
         result["edited"] = [item._asdict() for item in undo(directories, module.params["undo_user"], notes, refused)]
+        for name in runs:
+            lease.give_up(name, held)
         for note in dict.fromkeys(notes):
             module.warn(note)
     if refused:  # with the paths: whoever reads what was given back has to be found all the same

@@ -87,7 +87,7 @@ SHIPPED_LINES = {
     "rtc_release": 1710,
     "rtc_session": 4110,
     "rtc_runs_info": 1250,
-    "rtc_undo": 1630,
+    "rtc_undo": 1720,
     "tomcat_connector": 2810,
     "topology_info": 11150,
 }

@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass
 from typing import Sequence
 
-from ansible_collections.collab.rtc.plugins.module_utils import _facts, _files, _files_tree
+from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 
 PATH = "/var/lib/collab-rtc/lease"  # a directory, because making one is a thing that only one of two can do
@@ -42,11 +42,29 @@ def read(path: str = PATH) -> Lease | None:
     info = _files.look(path)
     if info is None:
         return None
-    with contextlib.suppress(ValueError, TypeError, RtcError):
-        lease = _facts.from_dict(Lease, json.loads(_files.read_existing(f"{path}/{_FILE}") or b""))
-        if lease.run:
-            return lease
+    with contextlib.suppress(ValueError, TypeError, KeyError, RtcError):
+        found = json.loads(_files.read_existing(f"{path}/{_FILE}") or b"")
+        if found["run"]:
+            return Lease(
+                run=str(found["run"]),
+                user=str(found.get("user", "")),
+                controller=str(found.get("controller", "")),
+                since=float(found.get("since", 0.0)),
+            )
     return Lease(run="unknown", since=info.st_mtime)
+
+
+def require_free(runs: Sequence[str], path: str = PATH) -> None:
+    """Make sure that no run holds the lease but one of these, which may have been killed.
+
+    :raises RtcError: another run holds it.
+    """
+    held, now = read(path), time.time()
+    if held is not None and held.run not in runs and now - held.since < LONGEST:
+        raise RtcError(
+            f"This host is being changed by {held.describe(now)}.",
+            f"Wait for its end. If it was killed, remove {path} on this host.",
+        )
 
 
 def take(lease: Lease, dead: Sequence[str] = (), path: str = PATH) -> None:
@@ -55,15 +73,9 @@ def take(lease: Lease, dead: Sequence[str] = (), path: str = PATH) -> None:
     :param dead: ids of runs whose leases count for nothing, because their processes are gone.
     :raises RtcError: another run holds it.
     """
+    require_free((lease.run, *dead), path)
     lease.since = time.time()
-    held = read(path)
-    if held is not None:
-        if held.run not in (lease.run, *dead) and lease.since - held.since < LONGEST:
-            raise RtcError(
-                f"This host is being changed by {held.describe(lease.since)}.",
-                f"Wait for its end. If it was killed, remove {path} on this host.",
-            )
-        _files_tree.remove_tree(path)
+    _files_tree.remove_tree(path)
     _files_tree.make_directory(os.path.dirname(path), 0o700)
     if not _files_tree.make_directory(path, 0o700):  # one of two succeeds
         raise RtcError("Another run has begun to change this host in this moment.", "Wait for its end, and run again.")

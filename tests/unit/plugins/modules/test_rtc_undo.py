@@ -9,6 +9,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils import _undo
+from ansible_collections.collab.rtc.plugins.module_utils._managed import lease
 
 OLD, NEW = "20260101T000000Z-aaaa", "20260102T000000Z-bbbb"
 
@@ -122,3 +123,18 @@ def test_a_damaged_note_is_no_obstacle(run_module, host):
         (records / NEW / name).write_text("[")
     newest = run_module("rtc_runs_info", {"path": str(records)})["runs"][0]
     assert (newest["undone"], newest["user"], newest["undone_at"]) == (True, "", 0)
+
+
+def test_refused_while_another_run_changes_the_host(run_module, host):
+    file, records = host
+    lease.take(lease.Lease("20260103T000000Z-cccc", "ben@two"), path=str(records.parent / "lease"))
+    result = run_module("rtc_undo", {"path": str(records)})
+    assert "20260103T000000Z-cccc of ben@two" in result["msg"]
+    assert file.read_text() == "3"
+
+
+def test_a_run_that_was_killed_is_undone_with_its_lease(run_module, host):
+    file, records = host
+    lease.take(lease.Lease(NEW), path=str(records.parent / "lease"))
+    run_module("rtc_undo", {"path": str(records)})
+    assert (file.read_text(), (records.parent / "lease").exists()) == ("2", False)
