@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -143,11 +144,23 @@ def take_snapshot() -> dict[str, set[str]]:
 
 
 def compare(before: dict[str, set[str]]) -> list[str]:
-    """What is another than in a snapshot."""
+    """What is another than in a snapshot, without what packages of the system bring."""
     now = take_snapshot()
-    ignored = re.compile("/etc/(apache2|ufw|logrotate.d|default|cron.daily|ssl)/|/sub[ug]id")  # what a package brings
-    lines = [f"{host} {line.split(' ', 1)[1]}" for host in HOSTS for line in sorted(before[host] ^ now[host])]
-    return list(dict.fromkeys(line for line in lines if "lab.test" in line or not ignored.search(line)))
+    found = []
+    for host in HOSTS:
+        paths = sorted({line.split(" ", 1)[1] for line in before[host] ^ now[host]})
+        brought = find_brought(host, paths)
+        found += [f"{host} {path}" for path in paths if path not in brought]
+    return found
+
+
+def find_brought(host: str, paths: list[str]) -> set[str]:
+    """Those of the paths that belong to a package, or that installing one changes."""
+    if not paths:
+        return set()
+    owned = execute(host, f"dpkg -S {' '.join(map(shlex.quote, paths))} 2>/dev/null | sed 's/^[^/]*: //'", False)[1]
+    made = re.compile(r"/etc/((group|gshadow|passwd|shadow|sub[ug]id)-?|(apache2|ssl|perl)/.*)")
+    return {*owned.splitlines(), *(path for path in paths if made.fullmatch(path) and "lab.test" not in path)}
 
 
 def play(playbook: str, row: Row, *arguments: str) -> tuple[int, str, dict[str, Any]]:
@@ -232,7 +245,7 @@ def try_uninstall(fresh: dict[str, set[str]]) -> list[tuple[bool, str]]:
     row = Row("uninstall")
     status, output, _report = play("uninstall", row)
     planned = all(word in output for word in ("- vhost nginx", "- instance jira", "- trust", "- connector", "- file"))
-    other = [line for line in compare(fresh) if "lab.test" in line or "/etc/nginx/" not in line]  # its package stays
+    other = [line for line in compare(fresh) if "lab.test" in line or "/etc/nginx/" not in line]  # links of its package
     ours = [("wiki", "/opt/rtc-server"), ("wiki", "/etc/rtc-server"), ("front", "/etc/rtc-proxy")]
     ours += [(host, RECORD) for host in HOSTS]
     left = [f"{host}: {path}" for host, path in ours if execute(host, f"test -e {path}", False)[0] == 0]
