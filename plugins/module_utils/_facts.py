@@ -79,6 +79,16 @@ class Connector:
 
 
 @dataclass
+class SecretSource:
+    """Where the secret value of a ``${...}`` is; the value itself does not leave the host."""
+
+    name: str  # of the property
+    file: str = ""  # "": nothing that could be read again gives it
+    line: int = 0  # 1-based; in /proc/<pid>/cmdline and environ the number of the argument or variable
+    key: str = ""  # what stands before the value there: "-Dkeystore.pass=", "STORE_PASS="
+
+
+@dataclass
 class ServerXml:
     """A ``server.xml`` as it was read."""
 
@@ -91,6 +101,8 @@ class ServerXml:
     remote_ip_valve: Optional[Dict[str, str]] = None
     shutdown_port: int = 0
     generated_by: str = ""  # evidence that a program writes this file anew at each start
+    properties: Dict[str, str] = field(default_factory=dict)  # values of what ${...} in it names; without secrets
+    secrets: List[SecretSource] = field(default_factory=list)  # of what else ${...} in it names
     error: str = ""  # why it could not be read or parsed, with line
 
 

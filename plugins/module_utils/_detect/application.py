@@ -15,11 +15,12 @@ from ansible_collections.collab.rtc.plugins.module_utils._detect.doubts import I
 from ansible_collections.collab.rtc.plugins.module_utils._detect.installations import unit_of
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Application, Java, Process, ServiceUnit
 from ansible_collections.collab.rtc.plugins.module_utils._host import service_units
-from ansible_collections.collab.rtc.plugins.module_utils._host.processes import Proc
+from ansible_collections.collab.rtc.plugins.module_utils._host.processes import Proc, find_home
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
 from ansible_collections.collab.rtc.plugins.module_utils._host.service_units import Starter
 from ansible_collections.collab.rtc.plugins.module_utils._java import setenv
 from ansible_collections.collab.rtc.plugins.module_utils._java.options import (
+    MASK,
     JvmOptions,
     mask,
     read_command_line,
@@ -81,15 +82,42 @@ def describe(rootfs: RootFs, found: Installation, states: dict[str, bool]) -> Ap
         named = unmanaged.properties.get(setenv.PROPERTY, "")
         script = found.path + "/bin/setenv.sh"
         application.java.option = jre.trust_option(rootfs, application.java.home, script, named, folder)
-    application.server_xml = facts.describe(rootfs, found.path, found.kind, options.properties, options.environment)
+    application.server_xml = facts.describe(
+        rootfs,
+        found.path,
+        found.kind,
+        {**_list_java_properties(rootfs, application, found, options), **options.properties},
+        options.environment,
+    )
+    secrets = {source.name for source in application.server_xml.secrets}
+    application.properties = _hide(application.properties, secrets)
     if found.proc is not None:
         application.process = Process(
             pid=found.proc.pid,
             started=found.proc.started,
             user=found.proc.user,
-            properties=mask(running.properties),
+            properties=_hide(mask(running.properties), secrets),
         )
     return application
+
+
+def _hide(properties: dict[str, str], secrets: set[str]) -> dict[str, str]:
+    return {name: MASK if name in secrets and value else value for name, value in properties.items()}
+
+
+def _list_java_properties(
+    rootfs: RootFs, application: Application, found: Installation, options: JvmOptions
+) -> dict[str, str]:
+    """System properties that no option sets: those that Java itself has (``System.getProperties``), CATALINA_HOME."""
+    own = {
+        "catalina.home": _find_tomcat_home(rootfs, found.path, options),
+        "java.io.tmpdir": options.environment.get("CATALINA_TMPDIR", ""),
+        "java.home": application.java.home if application.java else "",
+        "user.name": application.user,
+        "user.home": find_home(rootfs, application.user),
+        "user.dir": found.proc.cwd if found.proc else "",
+    }
+    return {name: value for name, value in own.items() if value}
 
 
 def _find_tomcat_home(rootfs: RootFs, path: str, options: JvmOptions) -> str:

@@ -203,6 +203,22 @@ def user_id(rootfs: RootFs, name: str) -> int:
     return -1
 
 
+def find_home(rootfs: RootFs, name: str) -> str:
+    """The home directory of a user of the host, as Java takes it for ``user.home``; "" when there is no such user.
+
+    :param name: or number.
+    """
+    if rootfs.root == "/":
+        with contextlib.suppress(KeyError, ValueError):
+            return (pwd.getpwuid(int(name)) if name.isdigit() else pwd.getpwnam(name)).pw_dir
+        return ""
+    for line in (rootfs.text("/etc/passwd") or "").splitlines():
+        parts = line.split(":")
+        if len(parts) > 5 and name in (parts[0], parts[2]):
+            return parts[5]
+    return ""
+
+
 def processes(rootfs: RootFs) -> dict[int, Proc]:
     """All processes that may be seen, by id."""
     return {int(name): Proc(rootfs, int(name)) for name in rootfs.names("/proc") if name.isdigit()}

@@ -11,12 +11,13 @@ import io
 import re
 import zipfile
 import zlib
+from typing import Any, Dict
 
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
-from ansible_collections.collab.rtc.plugins.module_utils._facts import Connector, ServerXml, TlsHost
+from ansible_collections.collab.rtc.plugins.module_utils._facts import Connector, SecretSource, ServerXml, TlsHost
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
 from ansible_collections.collab.rtc.plugins.module_utils._java import options
-from ansible_collections.collab.rtc.plugins.module_utils._tomcat import server_xml
+from ansible_collections.collab.rtc.plugins.module_utils._tomcat import property_sources, server_xml
 
 _COMMENT = re.compile(r"<!--(.*?)-->", re.DOTALL)
 _MANAGED = re.compile(
@@ -27,7 +28,6 @@ _MANAGED = re.compile(
 # What the images of the products have: templates that an entry point renders over the file when the container starts.
 _TEMPLATES = ("/opt/atlassian/etc/server.xml.j2", "/opt/atlassian/support/server.xml.j2")
 _ENTRY_POINTS = ("/entrypoint.py", "/entrypoint.sh", "/docker-entrypoint.sh", "/usr/local/bin/docker-entrypoint.sh")
-_ENVIRONMENT_SOURCE = "org.apache.tomcat.util.digester.EnvironmentPropertySource"
 _MOST_JAR, _MOST_INFO = 32 * 1024 * 1024, 64 * 1024  # bytes read of the jar, and of this file in it
 _SERVER_INFO = "org/apache/catalina/util/ServerInfo.properties"
 
@@ -51,8 +51,9 @@ def describe(
     facts.mtime = info.st_mtime
     facts.sha256 = hashlib.sha256(content).hexdigest()
     facts.generated_by = generated_by(rootfs, content.decode("utf-8", "replace"))
+    known = property_sources.read_known(base, properties, environment or {}, rootfs.data)
     try:
-        model = server_xml.parse(content, path, known_properties(rootfs, base, properties, environment or {}))
+        model = server_xml.parse(content, path, known)
     except RtcError as exc:
         facts.error = str(exc)
         return facts
@@ -61,11 +62,40 @@ def describe(
         facts.context_path = context.path.rstrip("/")
         facts.context_line = context.line
     if model.remote_ip_valves:
-        facts.remote_ip_valve = model.remote_ip_valves[0].resolved()
+        facts.remote_ip_valve = _resolve_all(model.remote_ip_valves[0])
     facts.shutdown_port = model.shutdown_port or 0
     facts.connectors = [_describe_connector(item, base) for item in model.connectors]
     _choose(facts, model, kind)
+    _describe_properties(facts, model, known)
     return facts
+
+
+class _Asked(Dict[str, str]):
+    """Properties that remember which of them were asked for."""
+
+    def __init__(self, properties: dict[str, str]) -> None:
+        super().__init__(properties)
+        self.names: set[str] = set()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        if name in self:
+            self.names.add(name)
+        return super().get(name, default)
+
+
+def _describe_properties(facts: ServerXml, model: server_xml.ServerXmlModel, known: dict[str, str]) -> None:
+    """Fill in what the file takes from properties. What a secret is for is one, whatever the name of the property."""
+    shown, hidden = _Asked(known), _Asked(known)
+    for node in model.document.nodes:
+        for name, value in node.attributes.items():
+            secret = options.is_secret(name) and not name.endswith("File")
+            property_sources.resolve(value, hidden if secret else shown)
+    secrets = hidden.names | {name for name in shown.names if options.mask({"": known[name]})[""] != known[name]}
+    names = {*shown.names, *property_sources.CONTROLS}
+    if any(item.ssl for item in facts.connectors):
+        names.add("user.home")  # of the key store that Tomcat takes where none is named
+    facts.properties = {name: known[name] for name in sorted(names - secrets) if name in known}
+    facts.secrets = [SecretSource(name) for name in sorted(secrets)]
 
 
 def _choose(facts: ServerXml, model: server_xml.ServerXmlModel, kind: str) -> None:
@@ -78,6 +108,10 @@ def _choose(facts: ServerXml, model: server_xml.ServerXmlModel, kind: str) -> No
     for item, connector in zip(facts.connectors, model.connectors):
         item.user = connector is chosen
         item.reason = reason if item.user else f"users arrive at the connector in line {chosen.line}: {reason}"
+
+
+def _resolve_all(element: server_xml.Element) -> dict[str, str]:
+    return {name: element.value(name) for name in element.attributes}
 
 
 def _describe_connector(model: server_xml.ConnectorElement, base: str) -> Connector:
@@ -94,7 +128,7 @@ def _describe_connector(model: server_xml.ConnectorElement, base: str) -> Connec
         proxy_name=model.value("proxyName").strip(),
         proxy_port=model.number("proxyPort") or 0,
         redirect_port=model.number("redirectPort") or 0,
-        attributes=options.mask(model.resolved()),
+        attributes=options.mask(_resolve_all(model)),
         unresolved=model.unresolved(),
         tls=_describe_tls_hosts(model, base) if tls else [],
     )
@@ -113,7 +147,7 @@ def _describe_tls_hosts(model: server_xml.ConnectorElement, base: str) -> list[T
             key=server_xml.resolve_path(certificate.value("certificateKeyFile"), base),
             chain=server_xml.resolve_path(certificate.value("certificateChainFile"), base),
         )
-        for host in model.ssl_hosts
+        for host in server_xml.list_ssl_hosts(model)
         # Tomcat 8.5 also takes the certificate* attributes on SSLHostConfig itself.
         for certificate in (host.certificates or (host,))
     ]
@@ -130,28 +164,9 @@ def _describe_tls_hosts(model: server_xml.ConnectorElement, base: str) -> list[T
     return [own, *hosts] if own.keystore or own.certificate or not hosts else hosts
 
 
-def known_properties(
-    rootfs: RootFs, base: str, properties: dict[str, str], environment: dict[str, str]
-) -> dict[str, str]:
-    """What ``${...}`` in server.xml may name: properties of the JVM, then catalina.properties, which wins."""
-    own = _parse_properties(rootfs.text(base + "/conf/catalina.properties") or "")
-    known = {"catalina.base": base, "catalina.home": base, **properties, **own}
-    source = known.get("org.apache.tomcat.util.digester.PROPERTY_SOURCE", "")
-    return {**environment, **known} if _ENVIRONMENT_SOURCE in source else known
-
-
-def _parse_properties(text: str) -> dict[str, str]:
-    found = {}
-    for line in re.sub(r"\\\r?\n[ \t]*", "", text).splitlines():
-        match = re.match(r"\s*([^#!\s=:][^\s=:]*)\s*[=:\s]\s*(.*)", line)
-        if match:
-            found[match.group(1)] = match.group(2).strip()
-    return found
-
-
 def read_properties_file(rootfs: RootFs, path: str) -> dict[str, str]:
-    """A Java properties file; escapes other than continued lines are left as they are."""
-    return _parse_properties(rootfs.text(path) or "")
+    """A Java properties file, without blanks at the end of values: programs that read one cut them."""
+    return {name: value.strip() for _line, name, value in property_sources.read_lines(rootfs.text(path) or "")}
 
 
 def generated_by(rootfs: RootFs, text: str) -> str:

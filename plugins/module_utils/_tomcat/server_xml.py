@@ -25,9 +25,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._tomcat.connectors impo
     NoConnector,
     NotTomcat,
     ServerXmlError,
-    SslHostConfigElement,
     choose_connector,
-    resolve,
 )
 from ansible_collections.collab.rtc.plugins.module_utils._xml import scanner
 
@@ -45,8 +43,8 @@ __all__ = [
     "SslHostConfigElement",
     "ValveElement",
     "choose_connector",
+    "list_ssl_hosts",
     "parse",
-    "resolve",
     "resolve_path",
 ]
 
@@ -54,6 +52,22 @@ REMOTE_IP_VALVE = "org.apache.catalina.valves.RemoteIpValve"
 
 _HOST = ENGINE + "/Host"
 _CONTEXT = _HOST + "/Context"
+
+
+class CertificateElement(Element):
+    """A ``Certificate`` of an ``SSLHostConfig``."""
+
+
+class SslHostConfigElement(Element):
+    """An ``SSLHostConfig`` of a connector (Tomcat 8.5 and later)."""
+
+    @property
+    def certificates(self) -> tuple[CertificateElement, ...]:
+        return tuple(CertificateElement(found, self.properties) for found in self.node.find("Certificate"))
+
+    @property
+    def host_name(self) -> str:
+        return self.value("hostName", "_default_")
 
 
 class ContextElement(Element):
@@ -121,6 +135,11 @@ def parse(data: bytes, name: str = "server.xml", properties: Mapping[str, str] |
     :raises NotTomcat: well-formed, but something else.
     """
     return ServerXmlModel(scanner.read(data, name), dict(properties or {}))
+
+
+def list_ssl_hosts(connector: ConnectorElement) -> tuple[SslHostConfigElement, ...]:
+    """The ``SSLHostConfig`` of a connector."""
+    return tuple(SslHostConfigElement(found, connector.properties) for found in connector.node.find("SSLHostConfig"))
 
 
 def resolve_path(value: str, base: str) -> str:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.collab.rtc.plugins.module_utils import _files
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
-from ansible_collections.collab.rtc.plugins.module_utils._tomcat import server_xml
+from ansible_collections.collab.rtc.plugins.module_utils._tomcat import property_sources, server_xml
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import server_certificate
 
 if TYPE_CHECKING:
@@ -143,12 +143,16 @@ def _choose_element(
 ) -> tuple[server_xml.Element, str, str]:
     """The element that names the key, its form, and the host name that it is for."""
     default = connector.value("defaultSSLHostConfigName", _DEFAULT_HOST).lower()
-    host = _choose_host(connector.ssl_hosts, server_certificate.to_ascii(server_name), default)
+    hosts = server_xml.list_ssl_hosts(connector)
+    host = _choose_host(hosts, server_certificate.to_ascii(server_name), default)
     if host is not None:
         # Tomcat 8.5 also takes the attributes of Certificate on SSLHostConfig itself. Of several (RSA, EC) the first.
         return (host.certificates or (host,))[0], "SSLHostConfig", host.host_name
-    if connector.ssl_hosts and not connector.attributes.keys() & {"keystoreFile", "SSLCertificateFile"}:
-        names = ", ".join(item.host_name for item in connector.ssl_hosts)
+    if hosts and not connector.attributes.keys() & {
+        "keystoreFile",
+        "SSLCertificateFile",
+    }:
+        names = ", ".join(item.host_name for item in hosts)
         raise NoKey(
             f"{model.name}, line {connector.line}: no SSLHostConfig is for {server_name or 'the default host'}.",
             f"It has {names}: name one of them.",
@@ -167,7 +171,7 @@ def _choose_host(
 
 def _read_value(model: server_xml.ServerXmlModel, part: server_xml.Element, name: str) -> str:
     if name in part.unresolved():
-        unknown = server_xml.resolve(part.attributes[name], part.properties)[1]
+        unknown = property_sources.resolve(part.attributes[name], part.properties)[1]
         raise NoKey(
             f"{model.name}, line {part.line}: {name} names ${{{unknown[0]}}}, which is unknown.",
             "Give the option properties with the JVM's system properties.",

@@ -32,7 +32,7 @@ class DesiredConnector:
     attributes: dict[str, str | None]  # that the site needs; None: the attribute has to go
     differs: bool  # whether any of them has another value now
     tomcat_version: str = ""
-    properties: dict[str, str] = field(default_factory=dict)  # of the JVM, for ${...} in server.xml; without secrets
+    properties: dict[str, str] = field(default_factory=dict)  # for ${...} in server.xml; without secrets
     evidence: dict[str, str] = field(default_factory=dict)
 
 

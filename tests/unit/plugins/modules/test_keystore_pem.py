@@ -76,6 +76,16 @@ def test_writes_a_pair_that_a_server_can_use(run_module, app, form):
     assert (app.key.stat().st_mtime_ns, app.chain.stat().st_mtime_ns) == before
 
 
+def test_values_come_from_the_file_that_catalina_config_names(run_module, app, tmp_path):
+    app.set("host")
+    (app.conf / "catalina.properties").write_text("catalina.pw=wrong\n", encoding="ascii")
+    (tmp_path / "my app.properties").write_text("catalina.pw = \\\n  change\\u0069t\n", encoding="ascii")
+    app.options["properties"]["catalina.config"] = f"file://{tmp_path}/my%20app.properties"
+    result = run_module("keystore_pem", app.options)
+    assert result["changed"]
+    assert hidden(result)
+
+
 def test_another_form_of_the_same_key_changes_nothing(run_module, app):
     app.set("pkcs12")
     run_module("keystore_pem", app.options)

@@ -71,6 +71,24 @@ def test_values_from_catalina_properties_and_the_environment(host):
     assert (tls.port, tls.unresolved, tls.attributes["keystorePass"]) == (0, ["port"], "********")
 
 
+def test_what_tomcat_takes_from_properties_is_told_for_the_modules(host):
+    """A property that a password comes from is a secret under any name; what only a port comes from is none."""
+    text = host.data("jira-server.xml").replace('"8080"', '"${web.secret.port}"').replace("hunter2", "${store.word}")
+    text = text.replace("<Connector", '<Connector address="${jira.address:-127.0.0.1}"', 1)
+    host.jira().jre(JIRA + "/jre").write(JIRA + "/conf/server.xml", text)
+    host.write("/etc/passwd", "jira:x:1002:1002::/home/jira:/bin/sh\n")
+    host.write(JIRA + "/conf/catalina.properties", "web.secret.port=8099\nstore.word=from-file\n")
+    host.jvm(700, JIRA, "-Dstore.word=geheim", "-Dweb.secret.port=8080", "-Dother=1")
+    application = only(host)
+    file = application.server_xml
+    assert file.connectors[1].port == 8099
+    assert file.properties["web.secret.port"] == "8099"
+    assert not file.properties.keys() & {"other", "store.word"}
+    assert file.properties["user.home"] == "/home/jira"
+    assert [item.name for item in file.secrets] == ["store.word"]
+    assert application.properties["store.word"] == application.process.properties["store.word"] == "********"
+
+
 def test_no_secret_leaves(host):
     host.jira().jre(JIRA + "/jre").jvm(700, JIRA, "-Ddb.password=geheim", environment={"PASS": "geheim"})
     text = repr(facts_of(host))
