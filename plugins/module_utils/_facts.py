@@ -49,7 +49,8 @@ class TlsHost:
     line: int
     form: str  # "attributes" | "sslhostconfig"
     hostname: str = ""
-    keystore: str = ""  # path, resolved; "" when PEM files are named
+    keystore: str = ""  # path, resolved; "" when PEM files are named. Tomcat's default where nothing is
+    missing: str = ""  # why Tomcat's default cannot be taken
     keystore_type: str = ""
     alias: str = ""
     certificate: str = ""

@@ -28,6 +28,11 @@ _MANAGED = re.compile(
 # What the images of the products have: templates that an entry point renders over the file when the container starts.
 _TEMPLATES = ("/opt/atlassian/etc/server.xml.j2", "/opt/atlassian/support/server.xml.j2")
 _ENTRY_POINTS = ("/entrypoint.py", "/entrypoint.sh", "/docker-entrypoint.sh", "/usr/local/bin/docker-entrypoint.sh")
+# Attributes of a connector that make Tomcat set TLS up (AbstractHttp11Protocol.registerDefaultSSLHostConfig).
+_TLS_ATTRIBUTE = re.compile(
+    r"key(?:store|Alias|Pass)|trust|ssl[A-Z]|SSL(?!Enabled)|ciphers|clientAuth|algorithm|crlFile"
+    r"|session(?:CacheSize|Timeout)|useServerCipherSuitesOrder"
+)
 _MOST_JAR, _MOST_INFO = 32 * 1024 * 1024, 64 * 1024  # bytes read of the jar, and of this file in it
 _SERVER_INFO = "org/apache/catalina/util/ServerInfo.properties"
 
@@ -65,9 +70,30 @@ def describe(
         facts.remote_ip_valve = _resolve_all(model.remote_ip_valves[0])
     facts.shutdown_port = model.shutdown_port or 0
     facts.connectors = [_describe_connector(item, base) for item in model.connectors]
+    _find_default_stores(rootfs, facts, known.get("user.home", ""))
     _choose(facts, model, kind)
     _describe_properties(facts, model, known)
     return facts
+
+
+def _find_default_stores(rootfs: RootFs, facts: ServerXml, home: str) -> None:
+    """Fill in the store that Tomcat takes where server.xml names none, if it is there.
+
+    :param home: of the user that Tomcat runs as; "" for unknown.
+    """
+    path = f"{home.rstrip('/')}/.keystore"
+    for connector in facts.connectors:
+        # Without any attribute for TLS, Tomcat from 8.5 on has no configuration that defaults could belong to.
+        configured = any(map(_TLS_ATTRIBUTE.match, connector.attributes))
+        for host in connector.tls:
+            if host.keystore or host.certificate or not (configured or host.form == "sslhostconfig"):
+                continue
+            if not home:
+                host.missing = "Tomcat takes .keystore in the home of its user then, and that is unknown"
+            elif rootfs.is_file(path) or path in rootfs.unreadable:
+                host.keystore = path
+            else:
+                host.missing = f"Tomcat takes {path} then, and there is no such file"
 
 
 class _Asked(Dict[str, str]):

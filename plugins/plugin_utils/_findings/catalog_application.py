@@ -76,7 +76,10 @@ ENTRIES = (
         severity="error",
         title="The TLS connector names no key",
         meaning="RTC takes certificate and key from server.xml where Tomcat ends TLS.",
-        detected="SSLEnabled is true, and neither the connector nor an SSLHostConfig names a key store or PEM files.",
+        detected=(
+            "SSLEnabled is true, neither the connector nor an SSLHostConfig names a key store or PEM files, and"
+            " Tomcat's default, .keystore in the home directory of its user, is not there or not known."
+        ),
         remedy="Name the key store (keystoreFile on Tomcat 9 and earlier, SSLHostConfig/Certificate on all from 8.5).",
         vendor_requirements=("S20",),
     ),

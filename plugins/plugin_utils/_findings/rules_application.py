@@ -112,7 +112,8 @@ def _check_connector(node: Node, connector: Connector) -> Iterator[Finding]:
 def _check_key(node: Node, connector: Connector, where: str) -> Iterator[Finding]:
     forms = {host.form for host in connector.tls if host.keystore or host.certificate}
     if not forms:
-        yield make("RTC207", node.host, f"{where}: SSLEnabled is true and no key is named.")
+        reasons = [host.missing for host in connector.tls if host.missing]
+        yield make("RTC207", node.host, f"{where}: {'; '.join(['SSLEnabled is true and no key is named', *reasons])}.")
     elif forms == {"attributes"} and parse_version(node.application.tomcat_version) >= (10,):
         yield make(
             "RTC216", node.host, f"{where}: Tomcat {node.application.tomcat_version} knows no key store attributes."

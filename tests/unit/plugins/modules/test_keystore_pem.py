@@ -86,6 +86,23 @@ def test_values_come_from_the_file_that_catalina_config_names(run_module, app, t
     assert hidden(result)
 
 
+UNNAMED = {
+    "connector": 'keystorePass="changeit" keystoreType="PKCS12"/>',
+    "host": '><SSLHostConfig><Certificate certificateKeystorePassword="changeit"/></SSLHostConfig></Connector>',
+}
+
+
+@pytest.mark.parametrize("form", UNNAMED)
+def test_the_store_of_the_user_is_read_where_none_is_named(run_module, app, tmp_path, monkeypatch, form):
+    monkeypatch.setitem(FORMS, "unnamed", UNNAMED[form])
+    app.set("unnamed")
+    (tmp_path / ".keystore").write_bytes((DATA / "key.p12").read_bytes())
+    app.options["properties"]["user.home"] = str(tmp_path)
+    result = run_module("keystore_pem", app.options)
+    assert result["source"]["path"] == str(tmp_path / ".keystore")
+    assert hidden(result)
+
+
 def test_another_form_of_the_same_key_changes_nothing(run_module, app):
     app.set("pkcs12")
     run_module("keystore_pem", app.options)

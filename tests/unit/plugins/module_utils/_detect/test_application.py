@@ -89,6 +89,38 @@ def test_what_tomcat_takes_from_properties_is_told_for_the_modules(host):
     assert application.properties["store.word"] == application.process.properties["store.word"] == "********"
 
 
+HTTPS = '<Connector port="8443" SSLEnabled="true" scheme="https" secure="true" '
+UNNAMED = {  # Atlassian, "Running Jira/Confluence over SSL or HTTPS": the key is in .keystore of the user
+    "attributes": (HTTPS + 'keystorePass="changeit"/>', "", True, ""),
+    "alias": (HTTPS + 'keyAlias="jira"/>', "", True, ""),
+    "protocol": (HTTPS + 'sslProtocol="TLS"/>', "", True, ""),
+    "Certificate": (
+        HTTPS + '><SSLHostConfig><Certificate certificateKeystorePassword="changeit"/></SSLHostConfig></Connector>',
+        "",
+        True,
+        "",
+    ),
+    "SSLHostConfig": (HTTPS + "><SSLHostConfig/></Connector>", "", True, ""),
+    "no file": (HTTPS + 'keystorePass="changeit"/>', "/home/jira", False, "takes /home/jira/.keystore then"),
+    "-D": (HTTPS + 'keystorePass="changeit"/>', "-Duser.home=/srv/jira", False, "takes /srv/jira/.keystore then"),
+    "nothing": (HTTPS + "/>", "", False, ""),
+}
+
+
+@pytest.mark.parametrize("name", UNNAMED)
+def test_the_key_store_that_is_not_named(host, name):
+    connector, option, found, missing = UNNAMED[name]
+    host.jira().write("/etc/passwd", "jira:x:1002:1002::/home/jira:/bin/sh\n")
+    if not option:
+        host.write("/home/jira/.keystore", b"x")
+    text = f'<Server><Service name="Catalina">{connector}<Engine name="Catalina"/></Service></Server>'
+    host.write(JIRA + "/conf/server.xml", text)
+    host.jvm(700, JIRA, *([option] if option.startswith("-D") else []))
+    (key,) = only(host).server_xml.connectors[0].tls
+    assert key.keystore == ("/home/jira/.keystore" if found else "")
+    assert missing in key.missing
+
+
 def test_no_secret_leaves(host):
     host.jira().jre(JIRA + "/jre").jvm(700, JIRA, "-Ddb.password=geheim", environment={"PASS": "geheim"})
     text = repr(facts_of(host))
