@@ -84,9 +84,10 @@ class SecretSource:
     """Where the secret value of a ``${...}`` is; the value itself does not leave the host."""
 
     name: str  # of the property
-    file: str = ""  # "": nothing that could be read again gives it
+    file: str = ""  # "": no line that could be read again gives it
     line: int = 0  # 1-based; in /proc/<pid>/cmdline and environ the number of the argument or variable
-    key: str = ""  # what stands before the value there: "-Dkeystore.pass=", "STORE_PASS="
+    before: str = ""  # what the value is behind there: "-Dkeystore.pass=", "STORE_PASS="; "" in a properties file
+    key: bool = False  # it opens the key of a connector
 
 
 @dataclass
@@ -103,7 +104,7 @@ class ServerXml:
     shutdown_port: int = 0
     generated_by: str = ""  # evidence that a program writes this file anew at each start
     properties: Dict[str, str] = field(default_factory=dict)  # values of what ${...} in it names; without secrets
-    secrets: List[SecretSource] = field(default_factory=list)  # of what else ${...} in it names
+    secrets: List[SecretSource] = field(default_factory=list)  # what else ${...} in it names, known or not
     error: str = ""  # why it could not be read or parsed, with line
 
 

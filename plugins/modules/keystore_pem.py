@@ -48,6 +48,34 @@ options:
       - Where the connector names no key store, Tomcat takes C(.keystore) in the directory C(user.home).
     type: dict
     default: {}
+  property_sources:
+    description:
+      - Where on this host the values of properties are that are secret, and so not in O(properties).
+      - They win over all other values of these properties.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Name of the property.
+        type: str
+        required: true
+      file:
+        description: Path of the file.
+        type: path
+        required: true
+      line:
+        description:
+          - Line, counted from 1. In C(/proc/<pid>/cmdline) and C(environ), number of the argument or variable.
+        type: int
+        required: true
+      before:
+        description:
+          - What the value is behind in this line, such as V(-Dkeystore.pass=). It ends where its quotation ends if this
+            text has a quotation mark, else at a blank, quotation mark, semicolon or backslash.
+          - Empty for a Java properties file.
+        type: str
+        default: ""
   jre_home:
     description:
       - Home directory of the JRE whose C(keytool) converts a store that only Java can read.
@@ -166,7 +194,12 @@ from ansible_collections.collab.rtc.plugins.module_utils._java.keytool import Ke
 from ansible_collections.collab.rtc.plugins.module_utils._java.options import MASK
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import private_key
 from ansible_collections.collab.rtc.plugins.module_utils._quiet_module import QuietModule
-from ansible_collections.collab.rtc.plugins.module_utils._tomcat import property_sources, server_xml, tls_source
+from ansible_collections.collab.rtc.plugins.module_utils._tomcat import (
+    property_sources,
+    secret_source,
+    server_xml,
+    tls_source,
+)
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import server_certificate
 from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate import Certificate, parse_pem
 
@@ -220,6 +253,17 @@ def main() -> None:
             server_name={"type": "str"},
             alias={"type": "str"},
             properties={"type": "dict", "default": {}},
+            property_sources={
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "file": {"type": "path", "required": True},
+                    "line": {"type": "int", "required": True},
+                    "before": {"type": "str", "default": ""},
+                },
+            },
             jre_home={"type": "path"},
             key_dest={"type": "path", "required": True, "no_log": False},  # a path, not a key
             chain_dest={"type": "path", "required": True},
@@ -288,6 +332,8 @@ def _find_source(options: dict[str, Any]) -> tls_source.KeySource:
     base = os.path.dirname(os.path.dirname(os.path.abspath(path)))
     content = _files.read_bytes(path)
     properties = property_sources.read_on_host(path, _to_texts(options["properties"]), content)
+    for source in options["property_sources"]:
+        properties[source["name"]] = secret_source.read_secret(**source)
     model = server_xml.parse(content, path, properties)
     return tls_source.find(
         model,

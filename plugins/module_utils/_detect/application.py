@@ -10,7 +10,7 @@ import os
 import re
 from typing import Callable
 
-from ansible_collections.collab.rtc.plugins.module_utils._detect import installations, jre
+from ansible_collections.collab.rtc.plugins.module_utils._detect import installations, jre, secret_places
 from ansible_collections.collab.rtc.plugins.module_utils._detect.doubts import Installation, list_run_users
 from ansible_collections.collab.rtc.plugins.module_utils._detect.installations import unit_of
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Application, Java, Process, ServiceUnit
@@ -26,7 +26,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._java.options import (
     read_command_line,
     read_setenv,
 )
-from ansible_collections.collab.rtc.plugins.module_utils._tomcat import facts
+from ansible_collections.collab.rtc.plugins.module_utils._tomcat import facts, property_sources
 
 # Services in whose control group a process is found that somebody started by hand.
 _SESSIONS = re.compile(r"^(user@|session|ssh|sshd|cron|crond|atd|getty|serial-getty|systemd-|podman|docker|containerd)")
@@ -82,13 +82,10 @@ def describe(rootfs: RootFs, found: Installation, states: dict[str, bool]) -> Ap
         named = unmanaged.properties.get(setenv.PROPERTY, "")
         script = found.path + "/bin/setenv.sh"
         application.java.option = jre.trust_option(rootfs, application.java.home, script, named, folder)
-    application.server_xml = facts.describe(
-        rootfs,
-        found.path,
-        found.kind,
-        {**_list_java_properties(rootfs, application, found, options), **options.properties},
-        options.environment,
-    )
+    given = {**_list_java_properties(rootfs, application, found, options), **options.properties}
+    known = property_sources.read_known(found.path, given, options.environment, rootfs.data)
+    application.server_xml = facts.describe(rootfs, found.path, found.kind, known)
+    secret_places.locate(rootfs, found, starter, application.server_xml.secrets, known)
     secrets = {source.name for source in application.server_xml.secrets}
     application.properties = _hide(application.properties, secrets)
     if found.proc is not None:

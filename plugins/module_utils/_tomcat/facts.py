@@ -11,13 +11,12 @@ import io
 import re
 import zipfile
 import zlib
-from typing import Any, Dict
 
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Connector, SecretSource, ServerXml, TlsHost
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
 from ansible_collections.collab.rtc.plugins.module_utils._java import options
-from ansible_collections.collab.rtc.plugins.module_utils._tomcat import property_sources, server_xml
+from ansible_collections.collab.rtc.plugins.module_utils._tomcat import connectors, property_sources, server_xml
 
 _COMMENT = re.compile(r"<!--(.*?)-->", re.DOTALL)
 _MANAGED = re.compile(
@@ -33,18 +32,16 @@ _TLS_ATTRIBUTE = re.compile(
     r"key(?:store|Alias|Pass)|trust|ssl[A-Z]|SSL(?!Enabled)|ciphers|clientAuth|algorithm|crlFile"
     r"|session(?:CacheSize|Timeout)|useServerCipherSuitesOrder"
 )
+_KEY = re.compile(r"key(?:store)?Pass|SSLPassword|certificateKey(?:store)?Password")
 _MOST_JAR, _MOST_INFO = 32 * 1024 * 1024, 64 * 1024  # bytes read of the jar, and of this file in it
 _SERVER_INFO = "org/apache/catalina/util/ServerInfo.properties"
 
 
-def describe(
-    rootfs: RootFs, base: str, kind: str, properties: dict[str, str], environment: dict[str, str] | None = None
-) -> ServerXml:
+def describe(rootfs: RootFs, base: str, kind: str, known: dict[str, str]) -> ServerXml:
     """The facts of ``conf/server.xml``; a file that cannot be read or parsed has its reason in ``error``.
 
     :param base: the CATALINA_BASE.
-    :param properties: of the JVM, unmasked.
-    :param environment: of the process; used where Tomcat is configured to take values from it.
+    :param known: what ``${...}`` may name (:func:`property_sources.read_known`), unmasked.
     """
     path = base + "/conf/server.xml"
     facts = ServerXml(path=path)
@@ -56,7 +53,6 @@ def describe(
     facts.mtime = info.st_mtime
     facts.sha256 = hashlib.sha256(content).hexdigest()
     facts.generated_by = generated_by(rootfs, content.decode("utf-8", "replace"))
-    known = property_sources.read_known(base, properties, environment or {}, rootfs.data)
     try:
         model = server_xml.parse(content, path, known)
     except RtcError as exc:
@@ -96,37 +92,43 @@ def _find_default_stores(rootfs: RootFs, facts: ServerXml, home: str) -> None:
                 host.missing = f"Tomcat takes {path} then, and there is no such file"
 
 
-class _Asked(Dict[str, str]):
-    """Properties that remember which of them were asked for."""
-
-    def __init__(self, properties: dict[str, str]) -> None:
-        super().__init__(properties)
-        self.names: set[str] = set()
-
-    def get(self, name: str, default: Any = None) -> Any:
-        if name in self:
-            self.names.add(name)
-        return super().get(name, default)
+def _list_names(value: str, known: dict[str, str]) -> set[str]:
+    """The properties that a value is made of, those that are not known too."""
+    names: set[str] = set()
+    todo = [value]
+    while todo:
+        for found in re.findall(r"\$\{([^}]*)\}", todo.pop()):
+            plain, default, _value = found.partition(":-")
+            name = found if found in known else plain
+            if name not in names and (name in known or not default):
+                names.add(name)
+                todo.append(known.get(name, ""))
+    return names
 
 
 def _describe_properties(facts: ServerXml, model: server_xml.ServerXmlModel, known: dict[str, str]) -> None:
     """Fill in what the file takes from properties. What a secret is for is one, whatever the name of the property."""
-    shown, hidden = _Asked(known), _Asked(known)
+    shown: set[str] = set()
+    secrets: set[str] = set()
+    of_key: set[str] = set()
     for node in model.document.nodes:
         for name, value in node.attributes.items():
             secret = options.is_secret(name) and not name.endswith("File")
-            property_sources.resolve(value, hidden if secret else shown)
-    secrets = hidden.names | {name for name in shown.names if options.mask({"": known[name]})[""] != known[name]}
-    names = {*shown.names, *property_sources.CONTROLS}
+            names = _list_names(value, known)
+            (secrets if secret else shown).update(names)
+            if _KEY.fullmatch(name) and node.path.startswith("Server/Service/Connector"):
+                of_key |= names
+    secrets |= {name for name in shown if options.mask({"": known.get(name, "")})[""] != known.get(name, "")}
+    names = {*shown, *property_sources.CONTROLS}
     if any(item.ssl for item in facts.connectors):
         names.add("user.home")  # of the key store that Tomcat takes where none is named
     facts.properties = {name: known[name] for name in sorted(names - secrets) if name in known}
-    facts.secrets = [SecretSource(name) for name in sorted(secrets)]
+    facts.secrets = [SecretSource(name, key=name in of_key) for name in sorted(secrets)]
 
 
 def _choose(facts: ServerXml, model: server_xml.ServerXmlModel, kind: str) -> None:
     try:
-        chosen, reason = server_xml.choose_connector(model, kind=kind)
+        chosen, reason = connectors.choose_connector(model, kind=kind)
     except RtcError as exc:
         for item in facts.connectors:
             item.reason = str(exc)
@@ -136,11 +138,11 @@ def _choose(facts: ServerXml, model: server_xml.ServerXmlModel, kind: str) -> No
         item.reason = reason if item.user else f"users arrive at the connector in line {chosen.line}: {reason}"
 
 
-def _resolve_all(element: server_xml.Element) -> dict[str, str]:
+def _resolve_all(element: connectors.Element) -> dict[str, str]:
     return {name: element.value(name) for name in element.attributes}
 
 
-def _describe_connector(model: server_xml.ConnectorElement, base: str) -> Connector:
+def _describe_connector(model: connectors.ConnectorElement, base: str) -> Connector:
     tls = model.is_tls
     return Connector(
         line=model.line,
@@ -160,7 +162,7 @@ def _describe_connector(model: server_xml.ConnectorElement, base: str) -> Connec
     )
 
 
-def _describe_tls_hosts(model: server_xml.ConnectorElement, base: str) -> list[TlsHost]:
+def _describe_tls_hosts(model: connectors.ConnectorElement, base: str) -> list[TlsHost]:
     hosts = [
         TlsHost(
             line=certificate.line,

@@ -14,7 +14,7 @@ import os
 import re
 from typing import Mapping
 
-from ansible_collections.collab.rtc.plugins.module_utils._tomcat.connectors import (
+from ansible_collections.collab.rtc.plugins.module_utils._tomcat.connectors import (  # noqa: F401 - callers need one file
     ENGINE,
     AmbiguousConnector,
     ConnectorElement,
@@ -28,25 +28,6 @@ from ansible_collections.collab.rtc.plugins.module_utils._tomcat.connectors impo
     choose_connector,
 )
 from ansible_collections.collab.rtc.plugins.module_utils._xml import scanner
-
-__all__ = [
-    "AmbiguousConnector",
-    "ConnectorElement",
-    "ConnectorElsewhere",
-    "ContextElement",
-    "Element",
-    "IllFormed",
-    "NoConnector",
-    "NotTomcat",
-    "ServerXmlError",
-    "ServerXmlModel",
-    "SslHostConfigElement",
-    "ValveElement",
-    "choose_connector",
-    "list_ssl_hosts",
-    "parse",
-    "resolve_path",
-]
 
 REMOTE_IP_VALVE = "org.apache.catalina.valves.RemoteIpValve"
 

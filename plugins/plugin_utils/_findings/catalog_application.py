@@ -279,4 +279,22 @@ ENTRIES = (
         ),
         vendor_requirements=("S20",),
     ),
+    FindingType(
+        id="RTC226",
+        severity="error",
+        title="What opens the connector's key cannot be read",
+        meaning=(
+            "RTC takes the key from server.xml's key store. Its password is a ${...}, and passwords stay on the host:"
+            " the role reads it again from the one line that sets it."
+        ),
+        detected=(
+            "The key store, its password or a file of the key is a ${...} that is unknown, or whose secret value no"
+            " line gives as a whole: it is put together from parts, or a program prints it."
+        ),
+        remedy=(
+            "Write the property as name=value into conf/catalina.properties, or as -Dname=value into one line of"
+            " bin/setenv.sh or of the unit."
+        ),
+        vendor_requirements=("S20",),
+    ),
 )

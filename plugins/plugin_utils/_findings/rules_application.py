@@ -147,6 +147,8 @@ def check_node_of_site(
         found.append(make("RTC217", node.host, f"{where}: the key is in an SSLHostConfig."))
     if connector.ssl and wanted_node.service.kind == "deployed":
         found += _check_encrypted(node, connector, where)
+    if wanted_node.service.tls_from and wanted_node.service.kind == "deployed":
+        found += _check_secrets(node, connector, where)
     return found
 
 
@@ -157,6 +159,15 @@ def _check_encrypted(node: Node, connector: Connector, where: str) -> Iterator[F
     for name, value in connector.attributes.items():
         if value and name.lower().endswith(ENCRYPTION_KEY):
             yield make("RTC225", node.host, f"{where}: {name} is set, so the key store's password is encrypted.")
+
+
+def _check_secrets(node: Node, connector: Connector, where: str) -> Iterator[Finding]:
+    """What the role needs to find and open the key, and cannot read."""
+    xml = node.application.server_xml
+    names = [f"${{{item.name}}}" for item in (xml.secrets if xml else []) if item.key and not item.file]
+    paths = [path for host in connector.tls for path in (host.keystore, host.certificate, host.key) if "${" in path]
+    if names or paths:
+        yield make("RTC226", node.host, f"{where}: the value of {', '.join([*names, *paths])} cannot be read.")
 
 
 def _check_proxy_attributes(

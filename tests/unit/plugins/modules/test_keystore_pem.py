@@ -86,6 +86,24 @@ def test_values_come_from_the_file_that_catalina_config_names(run_module, app, t
     assert hidden(result)
 
 
+def test_a_secret_is_read_where_the_plan_saw_it(run_module, app, tmp_path):
+    app.set("attributes")
+    del app.options["properties"]["pw"]
+    script = tmp_path / "setenv.sh"
+    script.write_text('#!/bin/sh\nJAVA_OPTS="-Dpw=changeit $JAVA_OPTS"\n', encoding="ascii")
+    source = {"name": "pw", "file": str(script), "line": 2, "before": "-Dpw="}
+    app.options["property_sources"] = [source]
+    result = run_module("keystore_pem", app.options)
+    assert result["changed"]
+    assert hidden(result)
+    for changed in ('#!/bin/sh\n\nJAVA_OPTS="-Dpw=changeit"\n', "#!/bin/sh\n# -Dpw=changeit\n", "#!/bin/sh\n"):
+        script.write_text(changed, encoding="ascii")
+        failed = run_module("keystore_pem", app.options)
+        assert failed["failed"]
+        assert f"{script}, line 2: pw is not set here any more. It changed since the plan" in failed["msg"]
+        assert hidden(failed)
+
+
 UNNAMED = {
     "connector": 'keystorePass="changeit" keystoreType="PKCS12"/>',
     "host": '><SSLHostConfig><Certificate certificateKeystorePassword="changeit"/></SSLHostConfig></Connector>',

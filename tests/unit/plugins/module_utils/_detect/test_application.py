@@ -121,6 +121,60 @@ def test_the_key_store_that_is_not_named(host, name):
     assert missing in key.missing
 
 
+SETENV = JIRA + "/bin/setenv.sh"
+UNIT = "[Service]\nExecStart=/opt/atlassian/jira/bin/start-jira.sh -fg\n"
+# What is written where -> the place that the plan names.
+PLACES = {
+    "catalina.properties": (
+        {JIRA + "/conf/catalina.properties": "#\nstore.word=geheim\n"},
+        (JIRA + "/conf/catalina.properties", 2, ""),
+    ),
+    "option": (
+        {SETENV: '#!/bin/sh\n# -Dstore.word=old\nJAVA_OPTS="-Xmx1g -Dstore.word=geheim $JAVA_OPTS"\n'},
+        (SETENV, 3, "-Dstore.word="),
+    ),
+    "quoted option": (
+        {SETENV: "JAVA_OPTS='-Dstore.word=\"geheim\"'\n"},
+        (SETENV, 1, '-Dstore.word="'),
+    ),
+    "variable": (
+        {SETENV: "PW='geheim'\nexport JAVA_OPTS=\"$JAVA_OPTS -Dstore.word=${PW}\"\n"},
+        (SETENV, 1, "PW='"),
+    ),
+    "other file": (
+        {SETENV: '. /etc/jira.secrets\nJAVA_OPTS="-Dstore.word=$PW"\n', "/etc/jira.secrets": "\nPW=geheim\n"},
+        ("/etc/jira.secrets", 2, "PW="),
+    ),
+    "unit": (
+        {SETENV: "", "/etc/systemd/system/jira.service": UNIT + 'Environment="JAVA_OPTS=-Da=b -Dstore.word=geheim"\n'},
+        ("/etc/systemd/system/jira.service", 3, "-Dstore.word="),
+    ),
+    "file of the unit": (
+        {
+            SETENV: "JAVA_OPTS=-Dstore.word=$PW\n",
+            "/etc/systemd/system/jira.service": UNIT + "EnvironmentFile=-/etc/default/jira\n",
+            "/etc/default/jira": 'PW="geheim"\n',
+        },
+        ("/etc/default/jira", 1, 'PW="'),
+    ),
+    "process": ({SETENV: ""}, ("/proc/700/cmdline", 3, "-Dstore.word=")),
+    "nothing that gives just this": ({SETENV: "A=ge\nJAVA_OPTS=-Dstore.word=${A}heim\n"}, ("", 0, "")),
+}
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_a_secret_is_told_by_file_and_line(host, name):
+    files, place = PLACES[name]
+    host.jira().write(JIRA + "/conf/server.xml", host.data("jira-server.xml").replace("hunter2", "${store.word}"))
+    for path, text in files.items():
+        host.write(path, text)
+    if name == "process":
+        host.jvm(700, JIRA, "-Dstore.word=geheim")
+    (secret,) = only(host).server_xml.secrets
+    assert (secret.name, secret.file, secret.line, secret.before, secret.key) == ("store.word", *place, True)
+    assert "geheim" not in repr(facts_of(host))
+
+
 def test_no_secret_leaves(host):
     host.jira().jre(JIRA + "/jre").jvm(700, JIRA, "-Ddb.password=geheim", environment={"PASS": "geheim"})
     text = repr(facts_of(host))

@@ -167,6 +167,15 @@ def test_t8_takes_the_key_from_server_xml_and_leaves_it(base):
     assert plan.trust[0].certificates == [{"pem": "pem"}]
 
 
+def test_values_of_placeholders_go_with_the_plan_and_places_of_secrets(base):
+    place = {"name": "store.word", "file": "/opt/setenv.sh", "line": 3, "before": "-Dstore.word="}
+    xml = "facts.wiki1.applications.0.server_xml"
+    given = {"user.home": "/home/wiki", "web.port": "8443"}
+    changes = {f"{xml}.properties": given, f"{xml}.secrets": [{**place, "key": True}, {"name": "realm.word"}]}
+    (service,) = plan_of(base("tomcat_tls", set=changes)).rtc
+    assert (service.properties, service.property_sources) == (given, [place])
+
+
 def test_t9_encrypts_again_and_checks(base):
     plan_input = base("reencrypt", set={"vars.wiki1.rtc_upstream_name": "tomcat.internal"})
     (vhost,) = plan_of(plan_input, "proxy1").vhosts
