@@ -99,7 +99,9 @@ class ServerXml:
     sha256: str = ""
     connectors: List[Connector] = field(default_factory=list)
     context_path: str = ""  # "" is "/"
+    context_file: str = ""  # this file, or one in conf/<Engine>/<Host>; "" where there is no Context
     context_line: int = 0
+    context_parameters: Dict[str, str] = field(default_factory=dict)  # without secrets
     remote_ip_valve: Optional[Dict[str, str]] = None
     shutdown_port: int = 0
     generated_by: str = ""  # evidence that a program writes this file anew at each start

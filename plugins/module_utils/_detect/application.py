@@ -64,14 +64,12 @@ def describe(rootfs: RootFs, found: Installation, states: dict[str, bool]) -> Ap
         kind=found.kind,
         install_dir=found.path,
         version=installations.product_version(rootfs, found.kind, found.path),
-        home=installations.home(rootfs, found.kind, found.path, options),
         tomcat_version=facts.tomcat_version(rootfs, _find_tomcat_home(rootfs, found.path, options)),
         properties=mask(options.properties),
         service=_describe_service(found, starter, states),
         evidence=list(found.evidence),
         aliases=list(found.aliases),
     )
-    application.shared_home = installations.shared_home(rootfs, found.kind, application.home)
     application.user = _find_user(rootfs, found, starter)
     application.writers = jre.list_writers(rootfs, found.path)
     application.java = _find_jre(rootfs, found, starter, configured)
@@ -86,6 +84,9 @@ def describe(rootfs: RootFs, found: Installation, states: dict[str, bool]) -> Ap
     known = property_sources.read_known(found.path, given, options.environment, rootfs.data)
     application.server_xml = facts.describe(rootfs, found.path, found.kind, known)
     secret_places.locate(rootfs, found, starter, application.server_xml.secrets, known)
+    parameters = application.server_xml.context_parameters
+    application.home = installations.home(rootfs, found.kind, found.path, options, parameters)
+    application.shared_home = installations.shared_home(rootfs, found.kind, application.home)
     secrets = {source.name for source in application.server_xml.secrets}
     application.properties = _hide(application.properties, secrets)
     if found.proc is not None:

@@ -17,6 +17,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._facts import Connector
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
 from ansible_collections.collab.rtc.plugins.module_utils._java import options
 from ansible_collections.collab.rtc.plugins.module_utils._tomcat import connectors, property_sources, server_xml
+from ansible_collections.collab.rtc.plugins.module_utils._xml import scanner
 
 _COMMENT = re.compile(r"<!--(.*?)-->", re.DOTALL)
 _MANAGED = re.compile(
@@ -28,6 +29,7 @@ _MANAGED = re.compile(
 _TEMPLATES = ("/opt/atlassian/etc/server.xml.j2", "/opt/atlassian/support/server.xml.j2")
 _ENTRY_POINTS = ("/entrypoint.py", "/entrypoint.sh", "/docker-entrypoint.sh", "/usr/local/bin/docker-entrypoint.sh")
 # Attributes of a connector that make Tomcat set TLS up (AbstractHttp11Protocol.registerDefaultSSLHostConfig).
+_MOST_DESCRIPTORS = 100  # in a directory, which the run user can fill
 _TLS_ATTRIBUTE = re.compile(
     r"key(?:store|Alias|Pass)|trust|ssl[A-Z]|SSL(?!Enabled)|ciphers|clientAuth|algorithm|crlFile"
     r"|session(?:CacheSize|Timeout)|useServerCipherSuitesOrder"
@@ -58,10 +60,7 @@ def describe(rootfs: RootFs, base: str, kind: str, known: dict[str, str]) -> Ser
     except RtcError as exc:
         facts.error = str(exc)
         return facts
-    context = model.application_context(kind)
-    if context is not None:
-        facts.context_path = context.path.rstrip("/")
-        facts.context_line = context.line
+    _describe_context(rootfs, facts, model, base, kind)
     if model.remote_ip_valves:
         facts.remote_ip_valve = _resolve_all(model.remote_ip_valves[0])
     facts.shutdown_port = model.shutdown_port or 0
@@ -70,6 +69,25 @@ def describe(rootfs: RootFs, base: str, kind: str, known: dict[str, str]) -> Ser
     _choose(facts, model, kind)
     _describe_properties(facts, model, known)
     return facts
+
+
+def _describe_context(rootfs: RootFs, facts: ServerXml, model: server_xml.ServerXmlModel, base: str, kind: str) -> None:
+    descriptors = {}
+    for folder in (f"{base}/{name}" if name[:1] != "/" else name for name in model.list_descriptor_folders()):
+        for path in (
+            f"{folder}/{name}" for name in rootfs.names(folder)[:_MOST_DESCRIPTORS] if name.lower().endswith(".xml")
+        ):
+            content = rootfs.data(path)
+            try:
+                if content is not None:
+                    descriptors[path] = server_xml.DescriptorElement(scanner.read(content, path), model.properties)
+            except RtcError as exc:
+                rootfs.note(path, str(exc))
+    context = model.application_context(kind, list(descriptors.values()))
+    if context is not None:
+        facts.context_file = next((path for path, item in descriptors.items() if item is context), facts.path)
+        facts.context_path, facts.context_line = context.path, context.line
+        facts.context_parameters = options.mask(context.parameters)
 
 
 def _find_default_stores(rootfs: RootFs, facts: ServerXml, home: str) -> None:

@@ -44,11 +44,7 @@ def read_known(
 
 
 def read_on_host(path: str, properties: Mapping[str, str], content: bytes) -> dict[str, str]:
-    """As :func:`read_known`, for modules. Files are read only where the content of the server.xml needs them.
-
-    :param path: of the server.xml.
-    :param properties: those of the environment, too: a plan has only values that count.
-    """
+    """As :func:`read_known`, for modules. The properties are those of the environment, too: a plan has what counts."""
     base = os.path.dirname(os.path.dirname(os.path.abspath(path)))
     known = {"catalina.base": base, **properties}
     return read_known(base, known, properties, _files.read_existing) if b"${" in content else known

@@ -121,6 +121,61 @@ def test_the_key_store_that_is_not_named(host, name):
     assert missing in key.missing
 
 
+SERVER = (
+    '<Server><Service name="Catalina"><Connector port="8080"/><Engine name="{engine}"><Host {host}>{context}</Host>'
+    "</Engine></Service></Server>"
+)
+BASE = "${catalina.home}/atlassian-jira"
+DESCRIPTOR = '<?xml version="1.0"?>\n<Context path="/ignored" docBase="/opt/atlassian/jira/atlassian-jira"/>'
+OTHER = '<Context docBase="/srv/manager"/>'
+# server.xml: engine, Host, Context -> descriptors -> the path, and the file that says so.
+CONTEXTS = {
+    "no slash": ("Catalina", 'name="localhost"', f'<Context path="jira" docBase="{BASE}"/>', {}, "/jira", "server.xml"),
+    "slash at the end": ("Catalina", 'name="localhost"', f'<Context path="a/b/" docBase="{BASE}"/>', {}, "/a/b", "server.xml"),
+    "root": ("Catalina", 'name="localhost"', f'<Context path="/" docBase="{BASE}"/>', {}, "", "server.xml"),
+    "descriptor": ("Catalina", 'name="localhost"', "", {"Catalina/localhost/jira.xml": DESCRIPTOR}, "/jira", "jira.xml"),
+    "ROOT": ("Catalina", 'name="localhost"', "", {"Catalina/localhost/ROOT.xml": DESCRIPTOR}, "", "ROOT.xml"),
+    "deeper": ("Catalina", 'name="localhost"', "", {"Catalina/localhost/a#b##7.xml": DESCRIPTOR}, "/a/b", "a#b##7.xml"),
+    "other names": ("Stand", 'name="Apps"', "", {"Stand/apps/x.xml": DESCRIPTOR}, "/x", "x.xml"),
+    "other engine": ("Stand", 'name="localhost"', "", {"Catalina/localhost/jira.xml": DESCRIPTOR}, "", ""),
+    "xmlBase": ("Catalina", 'name="a" xmlBase="conf/apps"', "", {"apps/x.xml": DESCRIPTOR}, "/x", "x.xml"),
+    "not deployed": (
+        "Catalina", 'name="localhost" deployOnStartup="false" autoDeploy="false"', "",
+        {"Catalina/localhost/jira.xml": DESCRIPTOR}, "", "",
+    ),
+    "both": (
+        "Catalina", 'name="localhost"', f'<Context path="/x" docBase="{BASE}"/>',
+        {"Catalina/localhost/jira.xml": DESCRIPTOR}, "/x", "server.xml",
+    ),
+    "another's": ("Catalina", 'name="localhost"', "", {"Catalina/localhost/manager.xml": OTHER}, "", ""),
+    "by its name": ("Catalina", 'name="localhost"', "", {"Catalina/localhost/jira.xml": OTHER}, "/jira", "jira.xml"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CONTEXTS)
+def test_the_context_path_is_tomcats(host, name):
+    engine, attributes, context, descriptors, path, file = CONTEXTS[name]
+    host.jira().write(JIRA + "/conf/server.xml", SERVER.format(engine=engine, host=attributes, context=context))
+    for descriptor, text in descriptors.items():
+        host.write(f"{JIRA}/conf/{descriptor}", text)
+    found = only(host).server_xml
+    assert (found.context_path, found.context_file.rpartition("/")[2]) == (path, file)
+
+
+def test_a_descriptor_that_cannot_be_read_is_told(host):
+    host.jira().write(JIRA + "/conf/Catalina/localhost/jira.xml", "<Context>")
+    (part,) = [item for item in facts_of(host).unreadable if item.what.endswith("jira.xml")]
+    assert "jira.xml" in part.reason
+
+
+def test_the_home_is_a_parameter_of_the_context(host):
+    context = f'<Context path="" docBase="{BASE}"><Parameter name="jira.home" value="/data/jira"/></Context>'
+    host.jira().write(JIRA + "/conf/server.xml", SERVER.format(engine="x", host='name="y"', context=context))
+    host.write(JIRA + "/atlassian-jira/WEB-INF/classes/jira-application.properties", "jira.home = /srv/other\n")
+    host.write(JIRA + "/bin/setenv.sh", "")
+    assert only(host).home == "/data/jira"
+
+
 SETENV = JIRA + "/bin/setenv.sh"
 UNIT = "[Service]\nExecStart=/opt/atlassian/jira/bin/start-jira.sh -fg\n"
 # What is written where -> the place that the plan names.
