@@ -213,9 +213,20 @@ def _check_scheme(classified: ClassifiedSite, node: Node, connector: Connector, 
     if connector.ssl:
         return
     if connector.scheme == "https" and not connector.secure:
-        yield make("RTC208", node.host, f'{where}: scheme="https" without secure="true".')
+        yield make(
+            "RTC208",
+            node.host,
+            f'{where}: scheme="https" without secure="true".',
+            remedy="" if classified.proxy else "Remove scheme, or name the proxy that ends TLS with rtc_proxy.",
+        )
     if connector.secure and not classified.tls:
-        yield make("RTC215", node.host, f'{where}: secure="true", and users of {classified.site.base_url} speak HTTP.')
+        yield make(
+            "RTC215",
+            node.host,
+            f'{where}: secure="true", and users of {classified.site.base_url} speak HTTP.',
+            # Without a proxy, the plan leaves scheme and secure of a connector alone.
+            remedy="" if classified.proxy else "Remove secure from the connector, or set TLS up.",
+        )
     xml = node.application.server_xml
     if xml is None or xml.remote_ip_valve is None or classified.proxy is None:
         return
