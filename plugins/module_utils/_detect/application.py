@@ -15,7 +15,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._detect.doubts import I
 from ansible_collections.collab.rtc.plugins.module_utils._detect.installations import unit_of
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Application, Java, Process, ServiceUnit
 from ansible_collections.collab.rtc.plugins.module_utils._host import service_units
-from ansible_collections.collab.rtc.plugins.module_utils._host.processes import Proc, find_home
+from ansible_collections.collab.rtc.plugins.module_utils._host.processes import Proc, find_home, may_read
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
 from ansible_collections.collab.rtc.plugins.module_utils._host.service_units import Starter
 from ansible_collections.collab.rtc.plugins.module_utils._java import setenv
@@ -80,8 +80,7 @@ def describe(rootfs: RootFs, found: Installation, states: dict[str, bool]) -> Ap
         named = unmanaged.properties.get(setenv.PROPERTY, "")
         script = found.path + "/bin/setenv.sh"
         application.java.option = jre.trust_option(rootfs, application.java.home, script, named, folder)
-    given = {**_list_java_properties(rootfs, application, found, options), **options.properties}
-    known = property_sources.read_known(found.path, given, options.environment, rootfs.data)
+    known = _read_known(rootfs, application, found, options)
     application.server_xml = facts.describe(rootfs, found.path, found.kind, known)
     secret_places.locate(rootfs, found, starter, application.server_xml.secrets, known)
     parameters = application.server_xml.context_parameters
@@ -97,6 +96,29 @@ def describe(rootfs: RootFs, found: Installation, states: dict[str, bool]) -> Ap
             properties=_hide(mask(running.properties), secrets),
         )
     return application
+
+
+def _read_known(rootfs: RootFs, application: Application, found: Installation, options: JvmOptions) -> dict[str, str]:
+    """What ``${...}`` in server.xml may name.
+
+    The run user chooses the file that ``catalina.config`` names, and values of it are shown: it is read only where he
+    may read it, as Tomcat could not otherwise either.
+    """
+    given = {**_list_java_properties(rootfs, application, found, options), **options.properties}
+    refused = []
+
+    def read(path: str) -> bytes | None:
+        if path.startswith(found.path + "/conf/") or may_read(rootfs, application.user, path):
+            return rootfs.data(path)
+        if rootfs.stat(path) is not None:
+            refused.append(path)
+            rootfs.note(path, f"user {application.user or '(unknown)'}, whom Tomcat runs as, may not read it")
+        return None
+
+    known = property_sources.read_known(found.path, given, options.environment, read)
+    if refused:
+        known.pop("catalina.config", None)  # that the modules do not read it either
+    return known
 
 
 def _hide(properties: dict[str, str], secrets: set[str]) -> dict[str, str]:

@@ -89,6 +89,20 @@ def test_what_tomcat_takes_from_properties_is_told_for_the_modules(host):
     assert application.properties["store.word"] == application.process.properties["store.word"] == "********"
 
 
+@pytest.mark.parametrize(("owner", "mode", "port"), [((0, 0), 0o640, 8081), ((0, 1002), 0o640, 8099), ((0, 0), 0o644, 8099),
+                                                     ((1002, 0), 0o400, 8099), ((1002, 0), 0o004, 8081)])  # fmt: skip
+def test_a_file_that_the_run_user_may_not_read_is_not_read_for_him(host, owner, mode, port):
+    host.jira().write(JIRA + "/conf/server.xml", host.data("jira-server.xml").replace('"8080"', '"${p}"'))
+    host.write(JIRA + "/conf/catalina.properties", "p=8081\n").write("/etc/own.conf", "p=8099\n", mode)
+    host.own(owner[0], "/etc/own.conf", gid=owner[1])
+    host.jvm(700, JIRA, "-Dcatalina.config=file:/etc/own.conf")
+    facts = facts_of(host)
+    file = facts.applications[0].server_xml
+    assert file.connectors[1].port == port
+    assert ("catalina.config" in file.properties) == (port == 8099)
+    assert any(item.what == "/etc/own.conf" for item in facts.unreadable) == (port == 8081)
+
+
 HTTPS = '<Connector port="8443" SSLEnabled="true" scheme="https" secure="true" '
 UNNAMED = {  # Atlassian, "Running Jira/Confluence over SSL or HTTPS": the key is in .keystore of the user
     "attributes": (HTTPS + 'keystorePass="changeit"/>', "", True, ""),
