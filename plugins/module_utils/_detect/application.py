@@ -15,9 +15,10 @@ from ansible_collections.collab.rtc.plugins.module_utils._detect.doubts import I
 from ansible_collections.collab.rtc.plugins.module_utils._detect.installations import unit_of
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Application, Java, Process, ServiceUnit
 from ansible_collections.collab.rtc.plugins.module_utils._host import service_units
-from ansible_collections.collab.rtc.plugins.module_utils._host.processes import Proc, find_home, may_read
+from ansible_collections.collab.rtc.plugins.module_utils._host.processes import Proc
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
 from ansible_collections.collab.rtc.plugins.module_utils._host.service_units import Starter
+from ansible_collections.collab.rtc.plugins.module_utils._host.users import find_home, may_read
 from ansible_collections.collab.rtc.plugins.module_utils._java import setenv
 from ansible_collections.collab.rtc.plugins.module_utils._java.options import (
     MASK,

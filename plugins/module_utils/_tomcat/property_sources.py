@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 from ansible_collections.collab.rtc.plugins.module_utils import _files
 
+Values = Mapping[str, str]
 Reader = Callable[[str], Optional[bytes]]  # the content of a file, None: there is none
 
 _SOURCES = "org.apache.tomcat.util.digester.PROPERTY_SOURCE"
@@ -25,9 +26,7 @@ _ESCAPES = {"t": "\t", "n": "\n", "r": "\r", "f": "\f"}
 _PAIR = re.compile(r"((?:\\.|[^\\=: \t\f])*)[ \t\f]*[=:]?[ \t\f]*(.*)", re.DOTALL)
 
 
-def read_known(
-    base: str, properties: Mapping[str, str], environment: Mapping[str, str], read: Reader
-) -> dict[str, str]:
+def read_known(base: str, properties: Values, environment: Values, read: Reader) -> dict[str, str]:
     """All that ``${...}`` may name. The properties file wins over ``-D`` (``CatalinaProperties.loadProperties``); a
     source that Tomcat is told to use wins over system properties (``Digester``).
 
@@ -43,14 +42,14 @@ def read_known(
     return known
 
 
-def read_on_host(path: str, properties: Mapping[str, str], content: bytes) -> dict[str, str]:
+def read_on_host(path: str, properties: Values, content: bytes) -> dict[str, str]:
     """As :func:`read_known`, for modules. The properties are those of the environment, too: a plan has what counts."""
     base = os.path.dirname(os.path.dirname(os.path.abspath(path)))
     known = {"catalina.base": base, **properties}
     return read_known(base, known, properties, _files.read_existing) if b"${" in content else known
 
 
-def read_file(properties: Mapping[str, str], read: Reader) -> tuple[str, str]:
+def read_file(properties: Values, read: Reader) -> tuple[str, str]:
     """Path and text of the properties file: ``conf/catalina.properties``, or what ``catalina.config`` names: a name in
     ``conf``, or an address. A path alone is neither: Tomcat takes the usual file then."""
     config = properties.get("catalina.config", "")
@@ -83,7 +82,7 @@ def _unescape(text: str) -> str:
     return re.sub(code, lambda at: chr(int(at[1], 16)) if at[1] else _ESCAPES.get(at[2], at[2]), text, flags=re.DOTALL)
 
 
-def resolve(value: str, properties: Mapping[str, str]) -> tuple[str, list[str]]:
+def resolve(value: str, properties: Values) -> tuple[str, list[str]]:
     """Replace ``${name}`` and ``${name:-default}`` as Tomcat does (``IntrospectionUtils.replaceProperties``).
 
     :returns: the text, and the names that are unknown (they stay in the text as ``${name}``), each once.
@@ -98,7 +97,7 @@ def resolve(value: str, properties: Mapping[str, str]) -> tuple[str, list[str]]:
     return value, ["a property that refers to itself"]
 
 
-def _resolve_once(value: str, properties: Mapping[str, str]) -> tuple[str, list[str]]:
+def _resolve_once(value: str, properties: Values) -> tuple[str, list[str]]:
     unknown: dict[str, None] = {}
 
     def replace(match: re.Match[str]) -> str:
