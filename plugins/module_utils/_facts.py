@@ -49,7 +49,8 @@ class TlsHost:
     line: int
     form: str  # "attributes" | "sslhostconfig"
     hostname: str = ""
-    keystore: str = ""  # path, resolved; "" when PEM files are named
+    keystore: str = ""  # path, resolved; "" when PEM files are named. Tomcat's default where nothing is
+    missing: str = ""  # why Tomcat's default cannot be taken
     keystore_type: str = ""
     alias: str = ""
     certificate: str = ""
@@ -79,6 +80,17 @@ class Connector:
 
 
 @dataclass
+class SecretSource:
+    """Where the secret value of a ``${...}`` is; the value itself does not leave the host."""
+
+    name: str  # of the property
+    file: str = ""  # "": no line that could be read again gives it
+    line: int = 0  # 1-based; in /proc/<pid>/cmdline and environ the number of the argument or variable
+    before: str = ""  # what the value is behind there: "-Dkeystore.pass=", "STORE_PASS="; "" in a properties file
+    key: bool = False  # it opens the key of a connector
+
+
+@dataclass
 class ServerXml:
     """A ``server.xml`` as it was read."""
 
@@ -87,10 +99,14 @@ class ServerXml:
     sha256: str = ""
     connectors: List[Connector] = field(default_factory=list)
     context_path: str = ""  # "" is "/"
+    context_file: str = ""  # this file, or one in conf/<Engine>/<Host>; "" where there is no Context
     context_line: int = 0
+    context_parameters: Dict[str, str] = field(default_factory=dict)  # without secrets
     remote_ip_valve: Optional[Dict[str, str]] = None
     shutdown_port: int = 0
     generated_by: str = ""  # evidence that a program writes this file anew at each start
+    properties: Dict[str, str] = field(default_factory=dict)  # values of what ${...} in it names; without secrets
+    secrets: List[SecretSource] = field(default_factory=list)  # what else ${...} in it names, known or not
     error: str = ""  # why it could not be read or parsed, with line
 
 

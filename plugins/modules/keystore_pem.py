@@ -16,7 +16,7 @@ description:
     service on the same host, such as the RTC server when it ends TLS itself.
   - Understands the attributes of the connector (Tomcat up to 9.0) and C(SSLHostConfig) with C(Certificate) (from 8.5);
     JKS, JCEKS and PKCS#12 stores with an alias and a separate key password, PEM files, encrypted ones too, password
-    files, and C(${...}) from O(properties) and C(catalina.properties).
+    files, and C(${...}) as described at O(properties).
   - Reads the stores itself, without a JVM. A store that only Java can read, such as JCEKS with a secret key, is
     converted by one run of C(keytool), and again only when the store has changed. Root does not run C(keytool) as root,
     but as a user id that nobody has, on a copy of the store in memory, with bounds on time, memory and output.
@@ -41,9 +41,41 @@ options:
     description: Alias of the key. Without it, the one that C(server.xml) names, or the store's only key.
     type: str
   properties:
-    description: System properties of the application's JVM, for C(${...}) in the file.
+    description:
+      - For C(${...}) in the file, system properties of the application's JVM, and variables of its environment where
+        Tomcat is told to use those. The file C(conf/catalina.properties), or the one that C(catalina.config) names,
+        wins, as in Tomcat.
+      - Where the connector names no key store, Tomcat takes C(.keystore) in the directory C(user.home).
     type: dict
     default: {}
+  property_sources:
+    description:
+      - Where on this host the values of properties are that are secret, and so not in O(properties).
+      - They win over all other values of these properties.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Name of the property.
+        type: str
+        required: true
+      file:
+        description: Path of the file.
+        type: path
+        required: true
+      line:
+        description:
+          - Line, counted from 1. In C(/proc/<pid>/cmdline) and C(environ), number of the argument or variable.
+        type: int
+        required: true
+      before:
+        description:
+          - What the value is behind in this line, such as V(-Dkeystore.pass=). It ends where its quotation ends if this
+            text has a quotation mark, else at a blank, quotation mark, semicolon or backslash.
+          - Empty for a Java properties file.
+        type: str
+        default: ""
   jre_home:
     description:
       - Home directory of the JRE whose C(keytool) converts a store that only Java can read.
@@ -158,12 +190,16 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _files, _undo, _undo_prune
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
-from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
 from ansible_collections.collab.rtc.plugins.module_utils._java.keytool import Keytool, find_keytool
 from ansible_collections.collab.rtc.plugins.module_utils._java.options import MASK
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import private_key
 from ansible_collections.collab.rtc.plugins.module_utils._quiet_module import QuietModule
-from ansible_collections.collab.rtc.plugins.module_utils._tomcat import facts, server_xml, tls_source
+from ansible_collections.collab.rtc.plugins.module_utils._tomcat import (
+    property_sources,
+    secret_source,
+    server_xml,
+    tls_source,
+)
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import server_certificate
 from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate import Certificate, parse_pem
 
@@ -217,6 +253,17 @@ def main() -> None:
             server_name={"type": "str"},
             alias={"type": "str"},
             properties={"type": "dict", "default": {}},
+            property_sources={
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "file": {"type": "path", "required": True},
+                    "line": {"type": "int", "required": True},
+                    "before": {"type": "str", "default": ""},
+                },
+            },
             jre_home={"type": "path"},
             key_dest={"type": "path", "required": True, "no_log": False},  # a path, not a key
             chain_dest={"type": "path", "required": True},
@@ -283,13 +330,16 @@ def _run(module: AnsibleModule, options: dict[str, Any]) -> dict[str, Any]:
 def _find_source(options: dict[str, Any]) -> tls_source.KeySource:
     path = options["server_xml"]
     base = os.path.dirname(os.path.dirname(os.path.abspath(path)))
-    properties = facts.known_properties(RootFs(), base, _to_texts(options["properties"]), {})
-    model = server_xml.parse(_files.read_bytes(path), path, properties)
+    content = _files.read_bytes(path)
+    properties = property_sources.read_on_host(path, _to_texts(options["properties"]), content)
+    for source in options["property_sources"]:
+        properties[source["name"]] = secret_source.read_secret(**source)
+    model = server_xml.parse(content, path, properties)
     return tls_source.find(
         model,
         options["connector_port"],
         options["server_name"] or "",
-        properties["catalina.base"],
+        properties.get("catalina.base", base),
         options["alias"] or "",
     )
 

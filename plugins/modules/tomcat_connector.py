@@ -39,7 +39,7 @@ options:
     required: true
   connector_port:
     description:
-      - Port of the connector. A C(${...}) in the file is replaced by O(properties) before it is compared.
+      - Port of the connector. Each C(${...}) in the file is replaced before it is compared: see O(properties).
       - Without it the connector that users' requests arrive at is taken, by the first rule that finds exactly one. The
         rules are the only HTTP connector; the only one with a C(proxyName), because unproxied ones are for application
         links; the only TLS connector that a plain one redirects to; the only one on the default port of Confluence or
@@ -60,7 +60,8 @@ options:
     type: str
   properties:
     description:
-      - System properties of the JVM, for C(${...}) in the file.
+      - For C(${...}) in the file, system properties of the JVM, and variables of its environment where Tomcat is told
+        to use those. C(conf/catalina.properties), or the file that C(catalina.config) names, wins, as in Tomcat.
     type: dict
     default: {}
 seealso:
@@ -150,7 +151,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _files
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
-from ansible_collections.collab.rtc.plugins.module_utils._tomcat import connectors
+from ansible_collections.collab.rtc.plugins.module_utils._tomcat import connectors, property_sources
 from ansible_collections.collab.rtc.plugins.module_utils._tomcat.attributes import MASK, detect_version, is_secret, mask
 from ansible_collections.collab.rtc.plugins.module_utils._tomcat.edit import edit_connector
 
@@ -184,7 +185,7 @@ def _run(module: AnsibleModule, params: dict[str, Any]) -> dict[str, Any]:
     properties = {str(name): _text(name, value) or "" for name, value in params["properties"].items()}
     version = params["tomcat_version"] or detect_version(path)
     old = _files.read_bytes(path)
-    model = connectors.read(old, path, properties)
+    model = connectors.read(old, path, property_sources.read_on_host(path, properties, old))
     connector, reason = connectors.choose_connector(model, params["connector_port"])
     edit = edit_connector(model, connector, attributes, version)
     result: dict[str, Any] = {

@@ -186,8 +186,9 @@ topology:
       description:
         - The Confluence and Jira installations. Each has its C(kind), C(install_dir), C(version), C(home),
           C(shared_home), C(user), C(tomcat_version), C(properties) of the JVM, C(server_xml) with its C(connectors),
-          C(java) with its C(truststore), C(service), C(process), the C(evidence) for it, and in C(leftover) why it
-          seems unused. C(writers), of the application and of its C(java), says who besides root can change them.
+          the C(properties) that it names, and the places of its C(secrets), C(java) with its C(truststore), C(service),
+          C(process), the C(evidence) for it, and in C(leftover) why it seems unused. C(writers), of the application and
+          of its C(java), says who besides root can change them.
       type: list
       elements: dict
       returned: always

@@ -10,7 +10,7 @@ import os
 import re
 from typing import Callable
 
-from ansible_collections.collab.rtc.plugins.module_utils._detect import installations, jre
+from ansible_collections.collab.rtc.plugins.module_utils._detect import installations, jre, secret_places
 from ansible_collections.collab.rtc.plugins.module_utils._detect.doubts import Installation, list_run_users
 from ansible_collections.collab.rtc.plugins.module_utils._detect.installations import unit_of
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Application, Java, Process, ServiceUnit
@@ -18,14 +18,16 @@ from ansible_collections.collab.rtc.plugins.module_utils._host import service_un
 from ansible_collections.collab.rtc.plugins.module_utils._host.processes import Proc
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
 from ansible_collections.collab.rtc.plugins.module_utils._host.service_units import Starter
+from ansible_collections.collab.rtc.plugins.module_utils._host.users import find_home, may_read
 from ansible_collections.collab.rtc.plugins.module_utils._java import setenv
 from ansible_collections.collab.rtc.plugins.module_utils._java.options import (
+    MASK,
     JvmOptions,
     mask,
     read_command_line,
     read_setenv,
 )
-from ansible_collections.collab.rtc.plugins.module_utils._tomcat import facts
+from ansible_collections.collab.rtc.plugins.module_utils._tomcat import facts, property_sources
 
 # Services in whose control group a process is found that somebody started by hand.
 _SESSIONS = re.compile(r"^(user@|session|ssh|sshd|cron|crond|atd|getty|serial-getty|systemd-|podman|docker|containerd)")
@@ -63,14 +65,12 @@ def describe(rootfs: RootFs, found: Installation, states: dict[str, bool]) -> Ap
         kind=found.kind,
         install_dir=found.path,
         version=installations.product_version(rootfs, found.kind, found.path),
-        home=installations.home(rootfs, found.kind, found.path, options),
         tomcat_version=facts.tomcat_version(rootfs, _find_tomcat_home(rootfs, found.path, options)),
         properties=mask(options.properties),
         service=_describe_service(found, starter, states),
         evidence=list(found.evidence),
         aliases=list(found.aliases),
     )
-    application.shared_home = installations.shared_home(rootfs, found.kind, application.home)
     application.user = _find_user(rootfs, found, starter)
     application.writers = jre.list_writers(rootfs, found.path)
     application.java = _find_jre(rootfs, found, starter, configured)
@@ -81,15 +81,64 @@ def describe(rootfs: RootFs, found: Installation, states: dict[str, bool]) -> Ap
         named = unmanaged.properties.get(setenv.PROPERTY, "")
         script = found.path + "/bin/setenv.sh"
         application.java.option = jre.trust_option(rootfs, application.java.home, script, named, folder)
-    application.server_xml = facts.describe(rootfs, found.path, found.kind, options.properties, options.environment)
+    known = _read_known(rootfs, application, found, options)
+    application.server_xml = facts.describe(rootfs, found.path, found.kind, known)
+    secret_places.locate(rootfs, found, starter, application.server_xml.secrets, known)
+    parameters = application.server_xml.context_parameters
+    application.home = installations.home(rootfs, found.kind, found.path, options, parameters)
+    application.shared_home = installations.shared_home(rootfs, found.kind, application.home)
+    secrets = {source.name for source in application.server_xml.secrets}
+    application.properties = _hide(application.properties, secrets)
     if found.proc is not None:
         application.process = Process(
             pid=found.proc.pid,
             started=found.proc.started,
             user=found.proc.user,
-            properties=mask(running.properties),
+            properties=_hide(mask(running.properties), secrets),
         )
     return application
+
+
+def _read_known(rootfs: RootFs, application: Application, found: Installation, options: JvmOptions) -> dict[str, str]:
+    """What ``${...}`` in server.xml may name.
+
+    The run user chooses the file that ``catalina.config`` names, and values of it are shown: it is read only where he
+    may read it, as Tomcat could not otherwise either.
+    """
+    given = {**_list_java_properties(rootfs, application, found, options), **options.properties}
+    refused = []
+
+    def read(path: str) -> bytes | None:
+        if path.startswith(found.path + "/conf/") or may_read(rootfs, application.user, path):
+            return rootfs.data(path)
+        if rootfs.stat(path) is not None:
+            refused.append(path)
+            rootfs.note(path, f"user {application.user or '(unknown)'}, whom Tomcat runs as, may not read it")
+        return None
+
+    known = property_sources.read_known(found.path, given, options.environment, read)
+    if refused:
+        known.pop("catalina.config", None)  # that the modules do not read it either
+    return known
+
+
+def _hide(properties: dict[str, str], secrets: set[str]) -> dict[str, str]:
+    return {name: MASK if name in secrets and value else value for name, value in properties.items()}
+
+
+def _list_java_properties(
+    rootfs: RootFs, application: Application, found: Installation, options: JvmOptions
+) -> dict[str, str]:
+    """System properties that no option sets: those that Java itself has (``System.getProperties``), CATALINA_HOME."""
+    own = {
+        "catalina.home": _find_tomcat_home(rootfs, found.path, options),
+        "java.io.tmpdir": options.environment.get("CATALINA_TMPDIR", ""),
+        "java.home": application.java.home if application.java else "",
+        "user.name": application.user,
+        "user.home": find_home(rootfs, application.user),
+        "user.dir": found.proc.cwd if found.proc else "",
+    }
+    return {name: value for name, value in own.items() if value}
 
 
 def _find_tomcat_home(rootfs: RootFs, path: str, options: JvmOptions) -> str:

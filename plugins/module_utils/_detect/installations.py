@@ -291,11 +291,14 @@ def product_version(rootfs: RootFs, kind: str, path: str) -> str:
     return named.group(1) if named else ""
 
 
-def home(rootfs: RootFs, kind: str, path: str, options: JvmOptions) -> str:
+def home(rootfs: RootFs, kind: str, path: str, options: JvmOptions, parameters: dict[str, str]) -> str:
     """The home directory, "" when nothing names it.
 
-    The JVM's property beats the environment beats the pointer file within the web application beats the installer's
-    answers (Atlassian, "Confluence Home and other important directories", "Setting your Jira application home").
+    The JVM's property beats the environment beats the parameter of the web application's context beats the pointer
+    file within it beats the installer's answers (Atlassian, "Confluence Home and other important directories",
+    "Setting your Jira application home").
+
+    :param parameters: of the Context.
     """
     classes = f"{path}/{WEBAPPS[kind]}/WEB-INF/classes"
     pointer = {"confluence": "confluence-init.properties", "jira": "jira-application.properties"}[kind]
@@ -304,6 +307,7 @@ def home(rootfs: RootFs, kind: str, path: str, options: JvmOptions) -> str:
     return (
         options.properties.get(HOME_PROPERTY[kind])
         or options.environment.get(HOME_VARIABLE[kind])
+        or parameters.get(HOME_PROPERTY[kind])
         or facts.read_properties_file(rootfs, f"{classes}/{pointer}").get(HOME_PROPERTY[kind])
         or answers.get({"confluence": "app.confHome", "jira": "app.jiraHome"}[kind])
         or (usual if rootfs.is_dir(usual) else "")

@@ -6,14 +6,14 @@
 
 What is live is what Tomcat's own Catalina class digests: elements at exact paths such as
 ``Server/Service/Connector``; a connector in a comment, or elsewhere, does not exist. Values hold ``${...}``
-as written; ``value()`` and ``resolve()`` replace them as Tomcat does (``IntrospectionUtils.replaceProperties``).
-The other parts of the file are in ``server_xml``.
+as written; ``value()`` replaces them as Tomcat does. The other parts of the file are in ``server_xml``.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Mapping, Sequence
 
+from ansible_collections.collab.rtc.plugins.module_utils._tomcat.property_sources import resolve
 from ansible_collections.collab.rtc.plugins.module_utils._xml import scanner
 from ansible_collections.collab.rtc.plugins.module_utils._xml.scanner import XmlNode
 
@@ -27,9 +27,6 @@ ENGINE = "Server/Service/Engine"
 _SERVICE = "Server/Service"
 # Elements that M/Monit has and Tomcat has not; the rest of M/Monit's server.xml looks like Tomcat's.
 _FOREIGN = (ENGINE + "/ErrorLogger", ENGINE + "/License", "Server/License")
-_MAX_ROUNDS = 20  # Tomcat gives up resolving there too
-_MAX_VALUE = 65536  # characters: a property that refers to itself twice doubles in each round
-
 
 ServerXmlError = scanner.XmlError  # with ``line`` and ``column``
 IllFormed = scanner.IllFormed
@@ -55,40 +52,6 @@ class ConnectorElsewhere(ServerXmlError):
     """The connector is, or may be, in an entity rather than in the text of this file."""
 
 
-def resolve(value: str, properties: Mapping[str, str]) -> tuple[str, list[str]]:
-    """Replace ``${name}`` and ``${name:-default}`` as Tomcat does.
-
-    :returns: the text, and the names that are unknown (they stay in the text as ``${name}``), each once.
-    """
-    for _round in range(_MAX_ROUNDS):
-        text, unknown = _resolve_once(value, properties)
-        if text == value:
-            return text, unknown
-        if len(text) > _MAX_VALUE:
-            break
-        value = text
-    return value, ["a property that refers to itself"]
-
-
-def _resolve_once(value: str, properties: Mapping[str, str]) -> tuple[str, list[str]]:
-    parts: list[str] = []
-    unknown: list[str] = []
-    position = 0
-    while True:
-        start = value.find("${", position)
-        end = value.find("}", start)
-        if start < 0 or end < 0:
-            return "".join([*parts, value[position:]]), unknown
-        name = value[start + 2 : end]
-        plain, separator, default = name.partition(":-")
-        # The whole is looked up first: a property may have ":-" in its name.
-        known = properties.get(name, properties.get(plain, default if separator else None))
-        if known is None and name not in unknown:
-            unknown.append(name)
-        parts += [value[position:start], value[start : end + 1] if known is None else known]
-        position = end + 1
-
-
 # Plain classes here too: see scanner.
 class Element:
     """An element of a server.xml: its line (1-based) and its attributes, decoded, ``${...}`` as written."""
@@ -110,10 +73,6 @@ class Element:
         found = self.node.attributes.get(name)
         return default if found is None else resolve(found, self.properties)[0]
 
-    def resolved(self) -> dict[str, str]:
-        """All attributes with ``${...}`` replaced where the properties are known."""
-        return {name: self.value(name) for name in self.node.attributes}
-
     def unresolved(self) -> list[str]:
         """Names of the attributes whose value has a ``${...}`` that is unknown."""
         return [name for name, value in self.node.attributes.items() if resolve(value, self.properties)[1]]
@@ -128,22 +87,6 @@ class Element:
         return self.value(name).lower() == "true"
 
 
-class CertificateElement(Element):
-    """A ``Certificate`` of an ``SSLHostConfig``."""
-
-
-class SslHostConfigElement(Element):
-    """An ``SSLHostConfig`` of a connector (Tomcat 8.5 and later)."""
-
-    @property
-    def certificates(self) -> tuple[CertificateElement, ...]:
-        return tuple(CertificateElement(found, self.properties) for found in self.node.find("Certificate"))
-
-    @property
-    def host_name(self) -> str:
-        return self.value("hostName", "_default_")
-
-
 def is_ajp(protocol: str, class_name: str = "") -> bool:
     """Protocol ``AJP/1.3``, or a class of AJP by name (``org.apache.coyote.ajp.AjpNioProtocol``)."""
     kind = protocol + " " + class_name
@@ -152,10 +95,6 @@ def is_ajp(protocol: str, class_name: str = "") -> bool:
 
 class ConnectorElement(Element):
     """A live connector."""
-
-    @property
-    def ssl_hosts(self) -> tuple[SslHostConfigElement, ...]:
-        return tuple(SslHostConfigElement(found, self.properties) for found in self.node.find("SSLHostConfig"))
 
     @property
     def port(self) -> int | None:

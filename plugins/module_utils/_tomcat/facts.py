@@ -13,10 +13,11 @@ import zipfile
 import zlib
 
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
-from ansible_collections.collab.rtc.plugins.module_utils._facts import Connector, ServerXml, TlsHost
+from ansible_collections.collab.rtc.plugins.module_utils._facts import Connector, SecretSource, ServerXml, TlsHost
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
 from ansible_collections.collab.rtc.plugins.module_utils._java import options
-from ansible_collections.collab.rtc.plugins.module_utils._tomcat import server_xml
+from ansible_collections.collab.rtc.plugins.module_utils._tomcat import connectors, property_sources, server_xml
+from ansible_collections.collab.rtc.plugins.module_utils._xml import scanner
 
 _COMMENT = re.compile(r"<!--(.*?)-->", re.DOTALL)
 _MANAGED = re.compile(
@@ -27,19 +28,22 @@ _MANAGED = re.compile(
 # What the images of the products have: templates that an entry point renders over the file when the container starts.
 _TEMPLATES = ("/opt/atlassian/etc/server.xml.j2", "/opt/atlassian/support/server.xml.j2")
 _ENTRY_POINTS = ("/entrypoint.py", "/entrypoint.sh", "/docker-entrypoint.sh", "/usr/local/bin/docker-entrypoint.sh")
-_ENVIRONMENT_SOURCE = "org.apache.tomcat.util.digester.EnvironmentPropertySource"
+# Attributes of a connector that make Tomcat set TLS up (AbstractHttp11Protocol.registerDefaultSSLHostConfig).
+_MOST_DESCRIPTORS = 100  # in a directory, which the run user can fill
+_TLS_ATTRIBUTE = re.compile(
+    r"key(?:store|Alias|Pass)|trust|ssl[A-Z]|SSL(?!Enabled)|ciphers|clientAuth|algorithm|crlFile"
+    r"|session(?:CacheSize|Timeout)|useServerCipherSuitesOrder"
+)
+_KEY = re.compile(r"key(?:store)?Pass|SSLPassword|certificateKey(?:store)?Password")
 _MOST_JAR, _MOST_INFO = 32 * 1024 * 1024, 64 * 1024  # bytes read of the jar, and of this file in it
 _SERVER_INFO = "org/apache/catalina/util/ServerInfo.properties"
 
 
-def describe(
-    rootfs: RootFs, base: str, kind: str, properties: dict[str, str], environment: dict[str, str] | None = None
-) -> ServerXml:
+def describe(rootfs: RootFs, base: str, kind: str, known: dict[str, str]) -> ServerXml:
     """The facts of ``conf/server.xml``; a file that cannot be read or parsed has its reason in ``error``.
 
     :param base: the CATALINA_BASE.
-    :param properties: of the JVM, unmasked.
-    :param environment: of the process; used where Tomcat is configured to take values from it.
+    :param known: what ``${...}`` may name (:func:`property_sources.read_known`), unmasked.
     """
     path = base + "/conf/server.xml"
     facts = ServerXml(path=path)
@@ -52,25 +56,97 @@ def describe(
     facts.sha256 = hashlib.sha256(content).hexdigest()
     facts.generated_by = generated_by(rootfs, content.decode("utf-8", "replace"))
     try:
-        model = server_xml.parse(content, path, known_properties(rootfs, base, properties, environment or {}))
+        model = server_xml.parse(content, path, known)
     except RtcError as exc:
         facts.error = str(exc)
         return facts
-    context = model.application_context(kind)
-    if context is not None:
-        facts.context_path = context.path.rstrip("/")
-        facts.context_line = context.line
+    _describe_context(rootfs, facts, model, base, kind)
     if model.remote_ip_valves:
-        facts.remote_ip_valve = model.remote_ip_valves[0].resolved()
+        facts.remote_ip_valve = _resolve_all(model.remote_ip_valves[0])
     facts.shutdown_port = model.shutdown_port or 0
     facts.connectors = [_describe_connector(item, base) for item in model.connectors]
+    _find_default_stores(rootfs, facts, known.get("user.home", ""))
     _choose(facts, model, kind)
+    _describe_properties(facts, model, known)
     return facts
+
+
+def _describe_context(rootfs: RootFs, facts: ServerXml, model: server_xml.ServerXmlModel, base: str, kind: str) -> None:
+    descriptors = {}
+    for folder in (f"{base}/{name}" if name[:1] != "/" else name for name in model.list_descriptor_folders()):
+        for path in (
+            f"{folder}/{name}" for name in rootfs.names(folder)[:_MOST_DESCRIPTORS] if name.lower().endswith(".xml")
+        ):
+            content = rootfs.data(path)
+            try:
+                if content is not None:
+                    descriptors[path] = server_xml.DescriptorElement(scanner.read(content, path), model.properties)
+            except RtcError as exc:
+                rootfs.note(path, str(exc))
+    context = model.application_context(kind, list(descriptors.values()))
+    if context is not None:
+        facts.context_file = next((path for path, item in descriptors.items() if item is context), facts.path)
+        facts.context_path, facts.context_line = context.path, context.line
+        facts.context_parameters = options.mask(context.parameters)
+
+
+def _find_default_stores(rootfs: RootFs, facts: ServerXml, home: str) -> None:
+    """Fill in the store that Tomcat takes where server.xml names none, if it is there.
+
+    :param home: of the user that Tomcat runs as; "" for unknown.
+    """
+    path = f"{home.rstrip('/')}/.keystore"
+    for connector in facts.connectors:
+        # Without any attribute for TLS, Tomcat from 8.5 on has no configuration that defaults could belong to.
+        configured = any(map(_TLS_ATTRIBUTE.match, connector.attributes))
+        for host in connector.tls:
+            if host.keystore or host.certificate or not (configured or host.form == "sslhostconfig"):
+                continue
+            if not home:
+                host.missing = "Tomcat takes .keystore in the home of its user then, and that is unknown"
+            elif rootfs.is_file(path) or path in rootfs.unreadable:
+                host.keystore = path
+            else:
+                host.missing = f"Tomcat takes {path} then, and there is no such file"
+
+
+def _list_names(value: str, known: dict[str, str]) -> set[str]:
+    """The properties that a value is made of, those that are not known too."""
+    names: set[str] = set()
+    todo = [value]
+    while todo:
+        for found in re.findall(r"\$\{([^}]*)\}", todo.pop()):
+            plain, default, _value = found.partition(":-")
+            name = found if found in known else plain
+            if name not in names and (name in known or not default):
+                names.add(name)
+                todo.append(known.get(name, ""))
+    return names
+
+
+def _describe_properties(facts: ServerXml, model: server_xml.ServerXmlModel, known: dict[str, str]) -> None:
+    """Fill in what the file takes from properties. What a secret is for is one, whatever the name of the property."""
+    shown: set[str] = set()
+    secrets: set[str] = set()
+    of_key: set[str] = set()
+    for node in model.document.nodes:
+        for name, value in node.attributes.items():
+            secret = options.is_secret(name) and not name.endswith("File")
+            names = _list_names(value, known)
+            (secrets if secret else shown).update(names)
+            if _KEY.fullmatch(name) and node.path.startswith("Server/Service/Connector"):
+                of_key |= names
+    secrets |= {name for name in shown if options.mask({"": known.get(name, "")})[""] != known.get(name, "")}
+    names = {*shown, *property_sources.CONTROLS}
+    if any(item.ssl for item in facts.connectors):
+        names.add("user.home")  # of the key store that Tomcat takes where none is named
+    facts.properties = {name: known[name] for name in sorted(names - secrets) if name in known}
+    facts.secrets = [SecretSource(name, key=name in of_key) for name in sorted(secrets)]
 
 
 def _choose(facts: ServerXml, model: server_xml.ServerXmlModel, kind: str) -> None:
     try:
-        chosen, reason = server_xml.choose_connector(model, kind=kind)
+        chosen, reason = connectors.choose_connector(model, kind=kind)
     except RtcError as exc:
         for item in facts.connectors:
             item.reason = str(exc)
@@ -80,7 +156,11 @@ def _choose(facts: ServerXml, model: server_xml.ServerXmlModel, kind: str) -> No
         item.reason = reason if item.user else f"users arrive at the connector in line {chosen.line}: {reason}"
 
 
-def _describe_connector(model: server_xml.ConnectorElement, base: str) -> Connector:
+def _resolve_all(element: connectors.Element) -> dict[str, str]:
+    return {name: element.value(name) for name in element.attributes}
+
+
+def _describe_connector(model: connectors.ConnectorElement, base: str) -> Connector:
     tls = model.is_tls
     return Connector(
         line=model.line,
@@ -94,13 +174,13 @@ def _describe_connector(model: server_xml.ConnectorElement, base: str) -> Connec
         proxy_name=model.value("proxyName").strip(),
         proxy_port=model.number("proxyPort") or 0,
         redirect_port=model.number("redirectPort") or 0,
-        attributes=options.mask(model.resolved()),
+        attributes=options.mask(_resolve_all(model)),
         unresolved=model.unresolved(),
         tls=_describe_tls_hosts(model, base) if tls else [],
     )
 
 
-def _describe_tls_hosts(model: server_xml.ConnectorElement, base: str) -> list[TlsHost]:
+def _describe_tls_hosts(model: connectors.ConnectorElement, base: str) -> list[TlsHost]:
     hosts = [
         TlsHost(
             line=certificate.line,
@@ -113,7 +193,7 @@ def _describe_tls_hosts(model: server_xml.ConnectorElement, base: str) -> list[T
             key=server_xml.resolve_path(certificate.value("certificateKeyFile"), base),
             chain=server_xml.resolve_path(certificate.value("certificateChainFile"), base),
         )
-        for host in model.ssl_hosts
+        for host in server_xml.list_ssl_hosts(model)
         # Tomcat 8.5 also takes the certificate* attributes on SSLHostConfig itself.
         for certificate in (host.certificates or (host,))
     ]
@@ -130,28 +210,9 @@ def _describe_tls_hosts(model: server_xml.ConnectorElement, base: str) -> list[T
     return [own, *hosts] if own.keystore or own.certificate or not hosts else hosts
 
 
-def known_properties(
-    rootfs: RootFs, base: str, properties: dict[str, str], environment: dict[str, str]
-) -> dict[str, str]:
-    """What ``${...}`` in server.xml may name: properties of the JVM, then catalina.properties, which wins."""
-    own = _parse_properties(rootfs.text(base + "/conf/catalina.properties") or "")
-    known = {"catalina.base": base, "catalina.home": base, **properties, **own}
-    source = known.get("org.apache.tomcat.util.digester.PROPERTY_SOURCE", "")
-    return {**environment, **known} if _ENVIRONMENT_SOURCE in source else known
-
-
-def _parse_properties(text: str) -> dict[str, str]:
-    found = {}
-    for line in re.sub(r"\\\r?\n[ \t]*", "", text).splitlines():
-        match = re.match(r"\s*([^#!\s=:][^\s=:]*)\s*[=:\s]\s*(.*)", line)
-        if match:
-            found[match.group(1)] = match.group(2).strip()
-    return found
-
-
 def read_properties_file(rootfs: RootFs, path: str) -> dict[str, str]:
-    """A Java properties file; escapes other than continued lines are left as they are."""
-    return _parse_properties(rootfs.text(path) or "")
+    """A Java properties file, without blanks at the end of values: programs that read one cut them."""
+    return {name: value.strip() for _line, name, value in property_sources.read_lines(rootfs.text(path) or "")}
 
 
 def generated_by(rootfs: RootFs, text: str) -> str:

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Mapping
+from typing import Mapping, Sequence
 
-from ansible_collections.collab.rtc.plugins.module_utils._tomcat.connectors import (
+from ansible_collections.collab.rtc.plugins.module_utils._tomcat.connectors import (  # noqa: F401 - callers need one file
     ENGINE,
     AmbiguousConnector,
     ConnectorElement,
@@ -25,30 +25,9 @@ from ansible_collections.collab.rtc.plugins.module_utils._tomcat.connectors impo
     NoConnector,
     NotTomcat,
     ServerXmlError,
-    SslHostConfigElement,
     choose_connector,
-    resolve,
 )
 from ansible_collections.collab.rtc.plugins.module_utils._xml import scanner
-
-__all__ = [
-    "AmbiguousConnector",
-    "ConnectorElement",
-    "ConnectorElsewhere",
-    "ContextElement",
-    "Element",
-    "IllFormed",
-    "NoConnector",
-    "NotTomcat",
-    "ServerXmlError",
-    "ServerXmlModel",
-    "SslHostConfigElement",
-    "ValveElement",
-    "choose_connector",
-    "parse",
-    "resolve",
-    "resolve_path",
-]
 
 REMOTE_IP_VALVE = "org.apache.catalina.valves.RemoteIpValve"
 
@@ -56,18 +35,53 @@ _HOST = ENGINE + "/Host"
 _CONTEXT = _HOST + "/Context"
 
 
+class CertificateElement(Element):
+    """A ``Certificate`` of an ``SSLHostConfig``."""
+
+
+class SslHostConfigElement(Element):
+    """An ``SSLHostConfig`` of a connector (Tomcat 8.5 and later)."""
+
+    @property
+    def certificates(self) -> tuple[CertificateElement, ...]:
+        return tuple(CertificateElement(found, self.properties) for found in self.node.find("Certificate"))
+
+    @property
+    def host_name(self) -> str:
+        return self.value("hostName", "_default_")
+
+
 class ContextElement(Element):
     """A ``Context`` of a ``Host``."""
 
     @property
     def path(self) -> str:
-        """The context path as Tomcat takes it: "" is the root."""
+        """The context path as Tomcat takes it (``StandardContext.setPath``): "" is the root."""
         path = self.value("path")
-        return "" if path == "/" else path
+        path = "/" + path if path and not path.startswith(("/", "${")) else path
+        return path[:-1] if path.endswith("/") else path
 
     @property
     def doc_base(self) -> str:
         return self.value("docBase")
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """Its ``Parameter`` elements: name -> value."""
+        elements = [Element(found, self.properties) for found in self.node.find("Parameter")]
+        return {item.value("name"): item.value("value") for item in elements}
+
+
+class DescriptorElement(ContextElement):
+    """The ``Context`` of a file in ``conf/<Engine>/<Host>``, whose name says the path (``ContextName``)."""
+
+    def __init__(self, document: scanner.Document, properties: Mapping[str, str]) -> None:
+        super().__init__(document.root, properties)
+        self.stem = document.source.name.rpartition("/")[2][: -len(".xml")].partition("##")[0]
+
+    @property
+    def path(self) -> str:
+        return "" if self.stem in ("", "ROOT") else "/" + self.stem.replace("#", "/")
 
 
 class ValveElement(Element):
@@ -99,16 +113,32 @@ class ServerXmlModel(ConnectorModel):
         server = Element(self.document.root, self.properties)
         return server.number("port") if "port" in server.attributes else 8005
 
-    def application_context(self, kind: str = "") -> ContextElement | None:
+    def list_descriptor_folders(self) -> list[str]:
+        """Where Tomcat looks for descriptors of contexts, relative to CATALINA_BASE (``HostConfig``)."""
+        hosts = [
+            (Element(engine, self.properties).value("name"), Element(host, self.properties))
+            for engine in self.at(ENGINE)
+            for host in engine.find("Host")
+        ]
+        return [
+            host.value("xmlBase") or f"conf/{engine}/{host.value('name').lower()}"
+            for engine, host in hosts
+            if any(host.value(name, "true").lower() == "true" for name in ("deployOnStartup", "autoDeploy"))
+        ]
+
+    def application_context(
+        self, kind: str = "", descriptors: Sequence[DescriptorElement] = ()
+    ) -> ContextElement | None:
         """The context of Confluence or Jira itself, or None. Confluence has a second one, for Synchrony.
 
         :param kind: ``confluence`` or ``jira``; "": either.
+        :param descriptors: Tomcat leaves those alone whose path a Context of server.xml has.
         """
         bases = {"confluence": ("confluence",), "jira": ("atlassian-jira", "jira")}
         wanted = bases.get(kind, ("confluence", "atlassian-jira", "jira"))
         others = [item for item in self.contexts if not item.doc_base.rstrip("/").endswith("synchrony-proxy")]
-        named = [item for item in others if item.doc_base.rstrip("/").rsplit("/", 1)[-1] in wanted]
-        fitting = named or others
+        named = [item for item in (*others, *descriptors) if item.doc_base.rstrip("/").rsplit("/", 1)[-1] in wanted]
+        fitting = named or others or [item for item in descriptors if item.stem in wanted]
         return fitting[0] if fitting else None
 
 
@@ -121,6 +151,11 @@ def parse(data: bytes, name: str = "server.xml", properties: Mapping[str, str] |
     :raises NotTomcat: well-formed, but something else.
     """
     return ServerXmlModel(scanner.read(data, name), dict(properties or {}))
+
+
+def list_ssl_hosts(connector: ConnectorElement) -> tuple[SslHostConfigElement, ...]:
+    """The ``SSLHostConfig`` of a connector."""
+    return tuple(SslHostConfigElement(found, connector.properties) for found in connector.node.find("SSLHostConfig"))
 
 
 def resolve_path(value: str, base: str) -> str:

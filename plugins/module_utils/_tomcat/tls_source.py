@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.collab.rtc.plugins.module_utils import _files
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
-from ansible_collections.collab.rtc.plugins.module_utils._tomcat import server_xml
+from ansible_collections.collab.rtc.plugins.module_utils._tomcat import connectors, property_sources, server_xml
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import server_certificate
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def find(
     )
 
 
-def _refuse_encrypted(model: server_xml.ServerXmlModel, connector: server_xml.ConnectorElement) -> None:
+def _refuse_encrypted(model: server_xml.ServerXmlModel, connector: connectors.ConnectorElement) -> None:
     for name in connector.attributes:
         if name.lower().endswith(ENCRYPTION_KEY) and connector.value(name):
             raise NoKey(
@@ -124,11 +124,11 @@ def _refuse_encrypted(model: server_xml.ServerXmlModel, connector: server_xml.Co
             )
 
 
-def _choose(model: server_xml.ServerXmlModel, port: int | None) -> server_xml.ConnectorElement:
+def _choose(model: server_xml.ServerXmlModel, port: int | None) -> connectors.ConnectorElement:
     ending = [item for item in model.connectors if item.is_tls and not item.is_ajp]
     if port is None and len(ending) == 1:
         return ending[0]
-    connector = server_xml.choose_connector(model, port)[0]
+    connector = connectors.choose_connector(model, port)[0]
     if not connector.is_tls:
         where = "; ".join(str(item) for item in ending)
         raise NoKey(
@@ -139,16 +139,20 @@ def _choose(model: server_xml.ServerXmlModel, port: int | None) -> server_xml.Co
 
 
 def _choose_element(
-    model: server_xml.ServerXmlModel, connector: server_xml.ConnectorElement, server_name: str
-) -> tuple[server_xml.Element, str, str]:
+    model: server_xml.ServerXmlModel, connector: connectors.ConnectorElement, server_name: str
+) -> tuple[connectors.Element, str, str]:
     """The element that names the key, its form, and the host name that it is for."""
     default = connector.value("defaultSSLHostConfigName", _DEFAULT_HOST).lower()
-    host = _choose_host(connector.ssl_hosts, server_certificate.to_ascii(server_name), default)
+    hosts = server_xml.list_ssl_hosts(connector)
+    host = _choose_host(hosts, server_certificate.to_ascii(server_name), default)
     if host is not None:
         # Tomcat 8.5 also takes the attributes of Certificate on SSLHostConfig itself. Of several (RSA, EC) the first.
         return (host.certificates or (host,))[0], "SSLHostConfig", host.host_name
-    if connector.ssl_hosts and not connector.attributes.keys() & {"keystoreFile", "SSLCertificateFile"}:
-        names = ", ".join(item.host_name for item in connector.ssl_hosts)
+    if hosts and not connector.attributes.keys() & {
+        "keystoreFile",
+        "SSLCertificateFile",
+    }:
+        names = ", ".join(item.host_name for item in hosts)
         raise NoKey(
             f"{model.name}, line {connector.line}: no SSLHostConfig is for {server_name or 'the default host'}.",
             f"It has {names}: name one of them.",
@@ -165,9 +169,9 @@ def _choose_host(
     return by_name.get(name) or by_name.get(wildcard) or by_name.get(default)
 
 
-def _read_value(model: server_xml.ServerXmlModel, part: server_xml.Element, name: str) -> str:
+def _read_value(model: server_xml.ServerXmlModel, part: connectors.Element, name: str) -> str:
     if name in part.unresolved():
-        unknown = server_xml.resolve(part.attributes[name], part.properties)[1]
+        unknown = property_sources.resolve(part.attributes[name], part.properties)[1]
         raise NoKey(
             f"{model.name}, line {part.line}: {name} names ${{{unknown[0]}}}, which is unknown.",
             "Give the option properties with the JVM's system properties.",
@@ -191,7 +195,7 @@ def _read_secret(values: dict[str, str], name: str, base: str, where: str) -> st
     return line
 
 
-def _find_default_store(model: server_xml.ServerXmlModel, part: server_xml.Element) -> str:
+def _find_default_store(model: server_xml.ServerXmlModel, part: connectors.Element) -> str:
     home = model.properties.get("user.home", "")
     if not home:
         raise NoKey(

@@ -64,11 +64,16 @@ def make(
         id=finding_id,
         severity=severity or entry.severity,
         host=host,
-        message=message,
-        evidence=[item for item in evidence if item],
-        remedy=remedy or entry.remedy,
+        message=_show_hidden(message),
+        evidence=[_show_hidden(item) for item in evidence if item],
+        remedy=_show_hidden(remedy) or entry.remedy,
         site=site,
     )
+
+
+def _show_hidden(text: str) -> str:
+    """Paths and names have marks that no terminal shows, where they were copied from a page: U+202A, U+200B."""
+    return "".join(char if char.isprintable() or char in "\n\t" else f"<U+{ord(char):04X}>" for char in text)
 
 
 def sort_key(finding: Finding) -> tuple[int, str, str, str, str]:

@@ -76,7 +76,10 @@ ENTRIES = (
         severity="error",
         title="The TLS connector names no key",
         meaning="RTC takes certificate and key from server.xml where Tomcat ends TLS.",
-        detected="SSLEnabled is true, and neither the connector nor an SSLHostConfig names a key store or PEM files.",
+        detected=(
+            "SSLEnabled is true, neither the connector nor an SSLHostConfig names a key store or PEM files, and"
+            " Tomcat's default, .keystore in the home directory of its user, is not there or not known."
+        ),
         remedy="Name the key store (keystoreFile on Tomcat 9 and earlier, SSLHostConfig/Certificate on all from 8.5).",
         vendor_requirements=("S20",),
     ),
@@ -273,6 +276,24 @@ ENTRIES = (
             "Name PEM files without a pass phrase in server.xml (certificateFile, certificateKeyFile), or a key store"
             " whose password stands in a file of its own (certificateKeystorePasswordFile) with Tomcat's own protocol"
             " class; or end TLS at a proxy, or use rtc_service: builtin."
+        ),
+        vendor_requirements=("S20",),
+    ),
+    FindingType(
+        id="RTC226",
+        severity="error",
+        title="What opens the connector's key cannot be read",
+        meaning=(
+            "RTC takes the key from server.xml's key store. Its password is a ${...}, and passwords stay on the host:"
+            " the role reads it again from the one line that sets it."
+        ),
+        detected=(
+            "The key store, its password or a file of the key is a ${...} that is unknown, or whose secret value no"
+            " line gives as a whole: it is put together from parts, or a program prints it."
+        ),
+        remedy=(
+            "Write the property as name=value into conf/catalina.properties, or as -Dname=value into one line of"
+            " bin/setenv.sh or of the unit."
         ),
         vendor_requirements=("S20",),
     ),

@@ -112,7 +112,8 @@ def _check_connector(node: Node, connector: Connector) -> Iterator[Finding]:
 def _check_key(node: Node, connector: Connector, where: str) -> Iterator[Finding]:
     forms = {host.form for host in connector.tls if host.keystore or host.certificate}
     if not forms:
-        yield make("RTC207", node.host, f"{where}: SSLEnabled is true and no key is named.")
+        reasons = [host.missing for host in connector.tls if host.missing]
+        yield make("RTC207", node.host, f"{where}: {'; '.join(['SSLEnabled is true and no key is named', *reasons])}.")
     elif forms == {"attributes"} and parse_version(node.application.tomcat_version) >= (10,):
         yield make(
             "RTC216", node.host, f"{where}: Tomcat {node.application.tomcat_version} knows no key store attributes."
@@ -146,6 +147,8 @@ def check_node_of_site(
         found.append(make("RTC217", node.host, f"{where}: the key is in an SSLHostConfig."))
     if connector.ssl and wanted_node.service.kind == "deployed":
         found += _check_encrypted(node, connector, where)
+    if wanted_node.service.tls_from and wanted_node.service.kind == "deployed":
+        found += _check_secrets(node, connector, where)
     return found
 
 
@@ -156,6 +159,15 @@ def _check_encrypted(node: Node, connector: Connector, where: str) -> Iterator[F
     for name, value in connector.attributes.items():
         if value and name.lower().endswith(ENCRYPTION_KEY):
             yield make("RTC225", node.host, f"{where}: {name} is set, so the key store's password is encrypted.")
+
+
+def _check_secrets(node: Node, connector: Connector, where: str) -> Iterator[Finding]:
+    """What the role needs to find and open the key, and cannot read."""
+    xml = node.application.server_xml
+    names = [f"${{{item.name}}}" for item in (xml.secrets if xml else []) if item.key and not item.file]
+    paths = [path for host in connector.tls for path in (host.keystore, host.certificate, host.key) if "${" in path]
+    if names or paths:
+        yield make("RTC226", node.host, f"{where}: the value of {', '.join([*names, *paths])} cannot be read.")
 
 
 def _check_proxy_attributes(
@@ -201,9 +213,20 @@ def _check_scheme(classified: ClassifiedSite, node: Node, connector: Connector, 
     if connector.ssl:
         return
     if connector.scheme == "https" and not connector.secure:
-        yield make("RTC208", node.host, f'{where}: scheme="https" without secure="true".')
+        yield make(
+            "RTC208",
+            node.host,
+            f'{where}: scheme="https" without secure="true".',
+            remedy="" if classified.proxy else "Remove scheme, or name the proxy that ends TLS with rtc_proxy.",
+        )
     if connector.secure and not classified.tls:
-        yield make("RTC215", node.host, f'{where}: secure="true", and users of {classified.site.base_url} speak HTTP.')
+        yield make(
+            "RTC215",
+            node.host,
+            f'{where}: secure="true", and users of {classified.site.base_url} speak HTTP.',
+            # Without a proxy, the plan leaves scheme and secure of a connector alone.
+            remedy="" if classified.proxy else "Remove secure from the connector, or set TLS up.",
+        )
     xml = node.application.server_xml
     if xml is None or xml.remote_ip_valve is None or classified.proxy is None:
         return

@@ -355,7 +355,7 @@ def _read_number(value: Any) -> int:
     try:
         return int(str(value).strip())
     except ValueError:
-        raise ValueError(f"'{value}' is not a port number.") from None
+        raise ValueError(f"'{host_names.show(str(value))}' is not a port number.") from None
 
 
 def _read_port(value: Any, _variable: Variable) -> int:
@@ -378,7 +378,7 @@ def _read_count(value: Any, _variable: Variable) -> int:
     except ValueError:
         number = -1
     if number < 0:
-        raise ValueError(f"'{value}' is not a number of 0 or more.")
+        raise ValueError(f"'{host_names.show(str(value))}' is not a number of 0 or more.")
     return number
 
 
@@ -390,7 +390,7 @@ def _read_bool(value: Any, _variable: Variable) -> bool:
         return True
     if text in ("false", "no", "off", "0"):
         return False
-    raise ValueError(f"'{value}' is neither true nor false.")
+    raise ValueError(f"'{host_names.show(str(value))}' is neither true nor false.")
 
 
 def _squeeze(text: str) -> str:
@@ -405,18 +405,28 @@ def _read_choice(value: Any, variable: Variable) -> str:
     allowed = ", ".join(variable.choices)
     near = difflib.get_close_matches(text, variable.choices, n=1)
     hint = f" Did you mean {near[0]}?" if near else ""
-    raise ValueError(f"'{text}' is not one of: {allowed}.{hint}")
+    raise ValueError(f"'{host_names.show(text)}' is not one of: {allowed}.{hint}")
 
 
 def _read_path(value: Any, variable: Variable) -> str:
     text = _read_text(value, variable)
+    _refuse_hidden(text)
     if variable.field in ("install_dir", "server_python", "truststore_path") and not text.startswith("/"):
-        raise ValueError(f"'{text}' has to be an absolute path on the host.")
+        raise ValueError(f"'{host_names.show(text)}' has to be an absolute path on the host.")
     return text.rstrip("/") or "/"
 
 
 def _read_pem(value: Any, variable: Variable) -> str:
-    return _read_text(value, variable)
+    text = _read_text(value, variable)
+    if "\n" not in text:  # the path of a file
+        _refuse_hidden(text)
+    return text
+
+
+def _refuse_hidden(text: str) -> None:
+    """Marks that no terminal shows, such as U+202A, come along when a path is copied from a page."""
+    if not text.isprintable():
+        raise ValueError(f"'{host_names.show(text)}' has a character that is not seen: type the path anew.")
 
 
 def _read_secret_url(value: Any, variable: Variable) -> str:

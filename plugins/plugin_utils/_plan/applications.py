@@ -38,7 +38,7 @@ def choose(facts: HostFacts, kind: str, settings: HostSettings) -> Choice:
         named = [
             item
             for item in facts.applications
-            if item.kind == kind and settings.install_dir in (item.install_dir.rstrip("/"), *item.aliases)
+            if item.kind == kind and _clean(settings.install_dir) in map(_clean, (item.install_dir, *item.aliases))
         ]
         if named:
             return Choice(named[0], "rtc_install_dir names it")
@@ -51,6 +51,11 @@ def choose(facts: HostFacts, kind: str, settings: HostSettings) -> Choice:
         return Choice(running[0], "the only one that runs")
     places = ", ".join(item.install_dir for item in in_use)
     return Choice(None, f"there are several: {places}")
+
+
+def _clean(path: str) -> str:
+    """A path without what means nothing: double slashes, single dots. Double dots after a link mean something."""
+    return "/" + "/".join(part for part in path.split("/") if part not in ("", "."))
 
 
 def _explain_doubts(facts: HostFacts, kind: str) -> str:

@@ -125,6 +125,7 @@ def _make_rtc(wanted: DesiredSite, node: DesiredNode) -> RtcPlan:
         tls_port=service.tls_port,
         tls_name=service.tls_name,
         properties=node.connector.properties if tls else {},
+        property_sources=service.tls_secrets,
         jre_home=service.jre_home,
     )
 

@@ -60,7 +60,7 @@ def decide_connector(classified: ClassifiedSite, node: Node, beside: bool) -> De
         attributes=attributes,
         differs=_differs(connector, attributes),
         tomcat_version=node.application.tomcat_version,
-        properties=_list_properties(node),
+        properties=node.application.server_xml.properties if node.application.server_xml else {},
         evidence={"address": why, "attributes": _explain_attributes(classified, node)},
     )
 
@@ -137,11 +137,6 @@ def _differs(connector: Connector, attributes: dict[str, str | None]) -> bool:
         "secure": str(connector.secure).lower(),
     }
     return any(value is None or now.get(name, "") != value for name, value in attributes.items())
-
-
-def _list_properties(node: Node) -> dict[str, str]:
-    """The system properties of the application's JVM; those that detection masked as secrets are of no use."""
-    return {name: value for name, value in node.application.properties.items() if set(value) != {"*"}}
 
 
 def decide_upstream_host(

@@ -37,6 +37,7 @@ def decide_service(classified: ClassifiedSite, node: Node, connector: DesiredCon
         tls_from=node.server_xml if tls else "",
         tls_port=connector.port if tls else 0,
         tls_name=(node.settings.upstream_name or site.server_name) if tls else "",
+        tls_secrets=_list_secrets(node) if tls else [],
         jre_home=node.application.java.home if tls and node.application.java else "",
         limits=node.settings.limits,
         evidence={
@@ -49,6 +50,16 @@ def decide_service(classified: ClassifiedSite, node: Node, connector: DesiredCon
             "tls_from": f"{site.name} is {site.protocol}",
         },
     )
+
+
+def _list_secrets(node: Node) -> list[dict[str, object]]:
+    """Where the passwords are that ``${...}`` stands for, as ``keystore_pem`` takes it."""
+    secrets = node.application.server_xml.secrets if node.application.server_xml else []
+    return [
+        {"name": item.name, "file": item.file, "line": item.line, "before": item.before}
+        for item in secrets
+        if item.key and item.file
+    ]
 
 
 def decide_service_kind(node: Node) -> tuple[str, str]:

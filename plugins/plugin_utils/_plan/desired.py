@@ -32,7 +32,7 @@ class DesiredConnector:
     attributes: dict[str, str | None]  # that the site needs; None: the attribute has to go
     differs: bool  # whether any of them has another value now
     tomcat_version: str = ""
-    properties: dict[str, str] = field(default_factory=dict)  # of the JVM, for ${...} in server.xml; without secrets
+    properties: dict[str, str] = field(default_factory=dict)  # for ${...} in server.xml; without secrets
     evidence: dict[str, str] = field(default_factory=dict)
 
 
@@ -51,6 +51,7 @@ class DesiredService:
     tls_from: str = ""  # server.xml whose connector's key is used; "" for plain HTTP
     tls_port: int = 0  # of that connector
     tls_name: str = ""  # the name that clients, or the proxy, ask for
+    tls_secrets: list[dict[str, object]] = field(default_factory=list)  # where ${...} that opens the key is to be read
     jre_home: str = ""  # whose keytool converts a store that only Java can read
     limits: dict[str, float] = field(default_factory=dict)  # those that are not the server's own defaults
     evidence: dict[str, str] = field(default_factory=dict)

@@ -91,7 +91,8 @@ class RtcPlan:
     tls_from: str = ""  # server.xml whose connector's key is to be used (T8, T9); "" for plain
     tls_port: int = 0  # of that connector
     tls_name: str = ""  # the name that clients, or the proxy, ask for
-    properties: dict[str, str] = field(default_factory=dict)  # of the JVM, where the key is to be read
+    properties: dict[str, str] = field(default_factory=dict)  # for ${...} in server.xml, where the key is to be read
+    property_sources: list[dict[str, object]] = field(default_factory=list)  # as keystore_pem takes them: of secrets
     jre_home: str = ""  # whose keytool converts a store that only Java can read
 
 

@@ -93,7 +93,15 @@ def _decide_placement(classified: ClassifiedSite) -> None:
 def _explain_direct(node: Node) -> str:
     if node.settings.proxy == NO_PROXY:
         return "rtc_proxy is none"
-    return f"no proxy is known to forward to {node.host}, and server.xml names none"
+    connector = node.connector
+    if connector is None or not connector.proxy_name:
+        return f"no proxy is known to forward to {node.host}, and {node.server_xml} names none"
+    port = connector.proxy_port
+    why = f"nothing listens on proxyPort {port}" if port not in (0, connector.port) else "the port is Tomcat's own"
+    return (
+        f"no proxy is known to forward to {node.host}; {node.server_xml}:{connector.line}: proxyName is"
+        f" {connector.proxy_name}, which is this host, and {why}"
+    )
 
 
 def _decide_protocol(classified: ClassifiedSite) -> None:

@@ -76,6 +76,51 @@ def test_writes_a_pair_that_a_server_can_use(run_module, app, form):
     assert (app.key.stat().st_mtime_ns, app.chain.stat().st_mtime_ns) == before
 
 
+def test_values_come_from_the_file_that_catalina_config_names(run_module, app, tmp_path):
+    app.set("host")
+    (app.conf / "catalina.properties").write_text("catalina.pw=wrong\n", encoding="ascii")
+    (tmp_path / "my app.properties").write_text("catalina.pw = \\\n  change\\u0069t\n", encoding="ascii")
+    app.options["properties"]["catalina.config"] = f"file://{tmp_path}/my%20app.properties"
+    result = run_module("keystore_pem", app.options)
+    assert result["changed"]
+    assert hidden(result)
+
+
+def test_a_secret_is_read_where_the_plan_saw_it(run_module, app, tmp_path):
+    app.set("attributes")
+    del app.options["properties"]["pw"]
+    script = tmp_path / "setenv.sh"
+    script.write_text('#!/bin/sh\nJAVA_OPTS="-Dpw=changeit $JAVA_OPTS"\n', encoding="ascii")
+    source = {"name": "pw", "file": str(script), "line": 2, "before": "-Dpw="}
+    app.options["property_sources"] = [source]
+    result = run_module("keystore_pem", app.options)
+    assert result["changed"]
+    assert hidden(result)
+    for changed in ('#!/bin/sh\n\nJAVA_OPTS="-Dpw=changeit"\n', "#!/bin/sh\n# -Dpw=changeit\n", "#!/bin/sh\n"):
+        script.write_text(changed, encoding="ascii")
+        failed = run_module("keystore_pem", app.options)
+        assert failed["failed"]
+        assert f"{script}, line 2: pw is not set here any more. It changed since the plan" in failed["msg"]
+        assert hidden(failed)
+
+
+UNNAMED = {
+    "connector": 'keystorePass="changeit" keystoreType="PKCS12"/>',
+    "host": '><SSLHostConfig><Certificate certificateKeystorePassword="changeit"/></SSLHostConfig></Connector>',
+}
+
+
+@pytest.mark.parametrize("form", UNNAMED)
+def test_the_store_of_the_user_is_read_where_none_is_named(run_module, app, tmp_path, monkeypatch, form):
+    monkeypatch.setitem(FORMS, "unnamed", UNNAMED[form])
+    app.set("unnamed")
+    (tmp_path / ".keystore").write_bytes((DATA / "key.p12").read_bytes())
+    app.options["properties"]["user.home"] = str(tmp_path)
+    result = run_module("keystore_pem", app.options)
+    assert result["source"]["path"] == str(tmp_path / ".keystore")
+    assert hidden(result)
+
+
 def test_another_form_of_the_same_key_changes_nothing(run_module, app):
     app.set("pkcs12")
     run_module("keystore_pem", app.options)

@@ -75,6 +75,17 @@ def test_check_mode_says_the_same_and_writes_nothing(run_module, server_xml, tmp
     assert pathlib.Path(backup_file).read_bytes() == old
 
 
+def test_the_port_is_in_catalina_properties(run_module, server_xml):
+    path = server_xml("confluence.xml")
+    path.write_bytes(path.read_bytes().replace(b'port="8090"', b'port="${confluence.http.port}"'))
+    path.with_name("catalina.properties").write_text("confluence.http.port=8090\n")
+    path.with_name("other.properties").write_text("confluence.http.port=8091\n")
+    args = {"path": str(path), "attributes": PROXY, "properties": {"confluence.http.port": 1}}
+    assert run_module(MODULE, {**args, "connector_port": 8090}, check=True)["changed"]
+    args["properties"]["catalina.config"] = "other.properties"
+    assert run_module(MODULE, {**args, "connector_port": 8091})["changed"]
+
+
 def test_null_removes_and_an_empty_string_stays(run_module, server_xml):
     path = server_xml("jira.xml")
     args = {"path": str(path), "connector_port": 8081, "attributes": {"scheme": None, "proxyName": ""}}

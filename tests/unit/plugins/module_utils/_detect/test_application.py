@@ -71,6 +71,179 @@ def test_values_from_catalina_properties_and_the_environment(host):
     assert (tls.port, tls.unresolved, tls.attributes["keystorePass"]) == (0, ["port"], "********")
 
 
+def test_what_tomcat_takes_from_properties_is_told_for_the_modules(host):
+    """A property that a password comes from is a secret under any name; what only a port comes from is none."""
+    text = host.data("jira-server.xml").replace('"8080"', '"${web.secret.port}"').replace("hunter2", "${store.word}")
+    text = text.replace("<Connector", '<Connector address="${jira.address:-127.0.0.1}"', 1)
+    host.jira().jre(JIRA + "/jre").write(JIRA + "/conf/server.xml", text)
+    host.write("/etc/passwd", "jira:x:1002:1002::/home/jira:/bin/sh\n")
+    host.write(JIRA + "/conf/catalina.properties", "web.secret.port=8099\nstore.word=from-file\n")
+    host.jvm(700, JIRA, "-Dstore.word=geheim", "-Dweb.secret.port=8080", "-Dother=1")
+    application = only(host)
+    file = application.server_xml
+    assert file.connectors[1].port == 8099
+    assert file.properties["web.secret.port"] == "8099"
+    assert not file.properties.keys() & {"other", "store.word"}
+    assert file.properties["user.home"] == "/home/jira"
+    assert [item.name for item in file.secrets] == ["store.word"]
+    assert application.properties["store.word"] == application.process.properties["store.word"] == "********"
+
+
+@pytest.mark.parametrize(("owner", "mode", "port"), [((0, 0), 0o640, 8081), ((0, 1002), 0o640, 8099), ((0, 0), 0o644, 8099),
+                                                     ((1002, 0), 0o400, 8099), ((1002, 0), 0o004, 8081)])  # fmt: skip
+def test_a_file_that_the_run_user_may_not_read_is_not_read_for_him(host, owner, mode, port):
+    host.jira().write(JIRA + "/conf/server.xml", host.data("jira-server.xml").replace('"8080"', '"${p}"'))
+    host.write(JIRA + "/conf/catalina.properties", "p=8081\n").write("/etc/own.conf", "p=8099\n", mode)
+    host.own(owner[0], "/etc/own.conf", gid=owner[1])
+    host.jvm(700, JIRA, "-Dcatalina.config=file:/etc/own.conf")
+    facts = facts_of(host)
+    file = facts.applications[0].server_xml
+    assert file.connectors[1].port == port
+    assert ("catalina.config" in file.properties) == (port == 8099)
+    assert any(item.what == "/etc/own.conf" for item in facts.unreadable) == (port == 8081)
+
+
+HTTPS = '<Connector port="8443" SSLEnabled="true" scheme="https" secure="true" '
+UNNAMED = {  # Atlassian, "Running Jira/Confluence over SSL or HTTPS": the key is in .keystore of the user
+    "attributes": (HTTPS + 'keystorePass="changeit"/>', "", True, ""),
+    "alias": (HTTPS + 'keyAlias="jira"/>', "", True, ""),
+    "protocol": (HTTPS + 'sslProtocol="TLS"/>', "", True, ""),
+    "Certificate": (
+        HTTPS + '><SSLHostConfig><Certificate certificateKeystorePassword="changeit"/></SSLHostConfig></Connector>',
+        "",
+        True,
+        "",
+    ),
+    "SSLHostConfig": (HTTPS + "><SSLHostConfig/></Connector>", "", True, ""),
+    "no file": (HTTPS + 'keystorePass="changeit"/>', "/home/jira", False, "takes /home/jira/.keystore then"),
+    "-D": (HTTPS + 'keystorePass="changeit"/>', "-Duser.home=/srv/jira", False, "takes /srv/jira/.keystore then"),
+    "nothing": (HTTPS + "/>", "", False, ""),
+}
+
+
+@pytest.mark.parametrize("name", UNNAMED)
+def test_the_key_store_that_is_not_named(host, name):
+    connector, option, found, missing = UNNAMED[name]
+    host.jira().write("/etc/passwd", "jira:x:1002:1002::/home/jira:/bin/sh\n")
+    if not option:
+        host.write("/home/jira/.keystore", b"x")
+    text = f'<Server><Service name="Catalina">{connector}<Engine name="Catalina"/></Service></Server>'
+    host.write(JIRA + "/conf/server.xml", text)
+    host.jvm(700, JIRA, *([option] if option.startswith("-D") else []))
+    (key,) = only(host).server_xml.connectors[0].tls
+    assert key.keystore == ("/home/jira/.keystore" if found else "")
+    assert missing in key.missing
+
+
+SERVER = (
+    '<Server><Service name="Catalina"><Connector port="8080"/><Engine name="{engine}"><Host {host}>{context}</Host>'
+    "</Engine></Service></Server>"
+)
+BASE = "${catalina.home}/atlassian-jira"
+DESCRIPTOR = '<?xml version="1.0"?>\n<Context path="/ignored" docBase="/opt/atlassian/jira/atlassian-jira"/>'
+OTHER = '<Context docBase="/srv/manager"/>'
+# server.xml: engine, Host, Context -> descriptors -> the path, and the file that says so.
+CONTEXTS = {
+    "no slash": ("Catalina", 'name="localhost"', f'<Context path="jira" docBase="{BASE}"/>', {}, "/jira", "server.xml"),
+    "slash at the end": ("Catalina", 'name="localhost"', f'<Context path="a/b/" docBase="{BASE}"/>', {}, "/a/b", "server.xml"),
+    "root": ("Catalina", 'name="localhost"', f'<Context path="/" docBase="{BASE}"/>', {}, "", "server.xml"),
+    "descriptor": ("Catalina", 'name="localhost"', "", {"Catalina/localhost/jira.xml": DESCRIPTOR}, "/jira", "jira.xml"),
+    "ROOT": ("Catalina", 'name="localhost"', "", {"Catalina/localhost/ROOT.xml": DESCRIPTOR}, "", "ROOT.xml"),
+    "deeper": ("Catalina", 'name="localhost"', "", {"Catalina/localhost/a#b##7.xml": DESCRIPTOR}, "/a/b", "a#b##7.xml"),
+    "other names": ("Stand", 'name="Apps"', "", {"Stand/apps/x.xml": DESCRIPTOR}, "/x", "x.xml"),
+    "other engine": ("Stand", 'name="localhost"', "", {"Catalina/localhost/jira.xml": DESCRIPTOR}, "", ""),
+    "xmlBase": ("Catalina", 'name="a" xmlBase="conf/apps"', "", {"apps/x.xml": DESCRIPTOR}, "/x", "x.xml"),
+    "not deployed": (
+        "Catalina", 'name="localhost" deployOnStartup="false" autoDeploy="false"', "",
+        {"Catalina/localhost/jira.xml": DESCRIPTOR}, "", "",
+    ),
+    "both": (
+        "Catalina", 'name="localhost"', f'<Context path="/x" docBase="{BASE}"/>',
+        {"Catalina/localhost/jira.xml": DESCRIPTOR}, "/x", "server.xml",
+    ),
+    "another's": ("Catalina", 'name="localhost"', "", {"Catalina/localhost/manager.xml": OTHER}, "", ""),
+    "by its name": ("Catalina", 'name="localhost"', "", {"Catalina/localhost/jira.xml": OTHER}, "/jira", "jira.xml"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CONTEXTS)
+def test_the_context_path_is_tomcats(host, name):
+    engine, attributes, context, descriptors, path, file = CONTEXTS[name]
+    host.jira().write(JIRA + "/conf/server.xml", SERVER.format(engine=engine, host=attributes, context=context))
+    for descriptor, text in descriptors.items():
+        host.write(f"{JIRA}/conf/{descriptor}", text)
+    found = only(host).server_xml
+    assert (found.context_path, found.context_file.rpartition("/")[2]) == (path, file)
+
+
+def test_a_descriptor_that_cannot_be_read_is_told(host):
+    host.jira().write(JIRA + "/conf/Catalina/localhost/jira.xml", "<Context>")
+    (part,) = [item for item in facts_of(host).unreadable if item.what.endswith("jira.xml")]
+    assert "jira.xml" in part.reason
+
+
+def test_the_home_is_a_parameter_of_the_context(host):
+    context = f'<Context path="" docBase="{BASE}"><Parameter name="jira.home" value="/data/jira"/></Context>'
+    host.jira().write(JIRA + "/conf/server.xml", SERVER.format(engine="x", host='name="y"', context=context))
+    host.write(JIRA + "/atlassian-jira/WEB-INF/classes/jira-application.properties", "jira.home = /srv/other\n")
+    host.write(JIRA + "/bin/setenv.sh", "")
+    assert only(host).home == "/data/jira"
+
+
+SETENV = JIRA + "/bin/setenv.sh"
+UNIT = "[Service]\nExecStart=/opt/atlassian/jira/bin/start-jira.sh -fg\n"
+# What is written where -> the place that the plan names.
+PLACES = {
+    "catalina.properties": (
+        {JIRA + "/conf/catalina.properties": "#\nstore.word=geheim\n"},
+        (JIRA + "/conf/catalina.properties", 2, ""),
+    ),
+    "option": (
+        {SETENV: '#!/bin/sh\n# -Dstore.word=old\nJAVA_OPTS="-Xmx1g -Dstore.word=geheim $JAVA_OPTS"\n'},
+        (SETENV, 3, "-Dstore.word="),
+    ),
+    "quoted option": (
+        {SETENV: "JAVA_OPTS='-Dstore.word=\"geheim\"'\n"},
+        (SETENV, 1, '-Dstore.word="'),
+    ),
+    "variable": (
+        {SETENV: "PW='geheim'\nexport JAVA_OPTS=\"$JAVA_OPTS -Dstore.word=${PW}\"\n"},
+        (SETENV, 1, "PW='"),
+    ),
+    "other file": (
+        {SETENV: '. /etc/jira.secrets\nJAVA_OPTS="-Dstore.word=$PW"\n', "/etc/jira.secrets": "\nPW=geheim\n"},
+        ("/etc/jira.secrets", 2, "PW="),
+    ),
+    "unit": (
+        {SETENV: "", "/etc/systemd/system/jira.service": UNIT + 'Environment="JAVA_OPTS=-Da=b -Dstore.word=geheim"\n'},
+        ("/etc/systemd/system/jira.service", 3, "-Dstore.word="),
+    ),
+    "file of the unit": (
+        {
+            SETENV: "JAVA_OPTS=-Dstore.word=$PW\n",
+            "/etc/systemd/system/jira.service": UNIT + "EnvironmentFile=-/etc/default/jira\n",
+            "/etc/default/jira": 'PW="geheim"\n',
+        },
+        ("/etc/default/jira", 1, 'PW="'),
+    ),
+    "process": ({SETENV: ""}, ("/proc/700/cmdline", 3, "-Dstore.word=")),
+    "nothing that gives just this": ({SETENV: "A=ge\nJAVA_OPTS=-Dstore.word=${A}heim\n"}, ("", 0, "")),
+}
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_a_secret_is_told_by_file_and_line(host, name):
+    files, place = PLACES[name]
+    host.jira().write(JIRA + "/conf/server.xml", host.data("jira-server.xml").replace("hunter2", "${store.word}"))
+    for path, text in files.items():
+        host.write(path, text)
+    if name == "process":
+        host.jvm(700, JIRA, "-Dstore.word=geheim")
+    (secret,) = only(host).server_xml.secrets
+    assert (secret.name, secret.file, secret.line, secret.before, secret.key) == ("store.word", *place, True)
+    assert "geheim" not in repr(facts_of(host))
+
+
 def test_no_secret_leaves(host):
     host.jira().jre(JIRA + "/jre").jvm(700, JIRA, "-Ddb.password=geheim", environment={"PASS": "geheim"})
     text = repr(facts_of(host))

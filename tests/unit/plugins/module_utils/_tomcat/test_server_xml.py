@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils._tomcat import server_xml
+from ansible_collections.collab.rtc.plugins.module_utils._tomcat import property_sources, server_xml
 from ansible_collections.collab.rtc.plugins.module_utils._xml import start_tag
 from ansible_collections.collab.rtc.tests.unit import paths
 
@@ -78,11 +78,11 @@ def test_tls_hosts_and_certificates():
     plain, secure = load("tls.xml", **{"catalina.base": "/srv/tomcat"}).connectors
     assert not plain.is_tls
     assert secure.is_tls
-    assert [(host.host_name, host.line, len(host.certificates)) for host in secure.ssl_hosts] == [
+    assert [(host.host_name, host.line, len(host.certificates)) for host in server_xml.list_ssl_hosts(secure)] == [
         ("_default_", 10, 1),
         ("other.example.com", 14, 2),
     ]
-    certificate = secure.ssl_hosts[0].certificates[0]
+    certificate = server_xml.list_ssl_hosts(secure)[0].certificates[0]
     assert (certificate.line, certificate.value("certificateKeystoreFile")) == (11, "/srv/tomcat/conf/site.p12")
 
 
@@ -124,7 +124,7 @@ def test_resolve(value, text, unknown):
         "loop": "x${loop}",
         "grows": "${grows}" * 30,
     }
-    found, names = server_xml.resolve(value, properties)
+    found, names = property_sources.resolve(value, properties)
     assert names == unknown
     assert text is None or found == text
     assert len(found) < 10_000_000

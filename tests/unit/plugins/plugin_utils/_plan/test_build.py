@@ -167,6 +167,28 @@ def test_t8_takes_the_key_from_server_xml_and_leaves_it(base):
     assert plan.trust[0].certificates == [{"pem": "pem"}]
 
 
+def test_values_of_placeholders_go_with_the_plan_and_places_of_secrets(base):
+    place = {"name": "store.word", "file": "/opt/setenv.sh", "line": 3, "before": "-Dstore.word="}
+    xml = "facts.wiki1.applications.0.server_xml"
+    given = {"user.home": "/home/wiki", "web.port": "8443"}
+    changes = {f"{xml}.properties": given, f"{xml}.secrets": [{**place, "key": True}, {"name": "realm.word"}]}
+    (service,) = plan_of(base("tomcat_tls", set=changes)).rtc
+    assert (service.properties, service.property_sources) == (given, [place])
+
+
+@pytest.mark.parametrize(("port", "why"), [(80, "nothing listens on proxyPort 80"), (0, "the port is Tomcat's own")])
+def test_what_is_said_without_a_proxy_holds(base, port, why):
+    """server.xml does name a proxy; and the plan leaves ``secure`` alone where it knows of none."""
+    connector = "facts.wiki1.applications.0.server_xml.connectors.0"
+    changes = {f"{connector}.proxy_name": "wiki.example.com", f"{connector}.proxy_port": port}
+    plan = make_plan(base("direct", set={**changes, f"{connector}.secure": True, f"{connector}.line": 12}))
+    (direct,) = [item for item in plan.sites[0].evidence if item.startswith("direct:")]
+    assert f"server.xml:12: proxyName is wiki.example.com, which is this host, and {why}" in direct
+    assert plan.hosts["wiki1"].connectors == []
+    (finding,) = [item for item in plan.findings if item.id == "RTC215"]
+    assert finding.remedy == "Remove secure from the connector, or set TLS up."
+
+
 def test_t9_encrypts_again_and_checks(base):
     plan_input = base("reencrypt", set={"vars.wiki1.rtc_upstream_name": "tomcat.internal"})
     (vhost,) = plan_of(plan_input, "proxy1").vhosts
