@@ -39,6 +39,7 @@ TYPES = {
     "port": "port",
     "anyport": "port",
     "choice": "choice",
+    "service": "name of a unit or SysV script",
     "path": "path",
     "bool": "true or false",
     "addresses": "list of addresses",

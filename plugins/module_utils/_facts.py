@@ -150,6 +150,7 @@ class ServiceUnit:
     kind: str  # "systemd" | "sysv" | "none"
     name: str = ""
     active: bool = False
+    reason: str = ""  # why there is none
 
 
 @dataclass

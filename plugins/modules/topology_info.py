@@ -56,6 +56,12 @@ options:
     type: list
     elements: int
     default: [9083, 9093]
+  services:
+    description:
+      - The unit or SysV script that starts an application, by application (V(confluence), V(jira)). It is taken in
+        place of the one that would be found. An empty name counts as none.
+    type: dict
+    default: {}
   root:
     description:
       - The directory that stands for C(/). For tests, and for looking at the mounted disk of another machine. Then no
@@ -238,6 +244,7 @@ def main() -> None:
             "names": {"type": "list", "elements": "str", "default": []},
             "install_dirs": {"type": "list", "elements": "path", "default": []},
             "rtc_ports": {"type": "list", "elements": "int", "default": [9083, 9093]},
+            "services": {"type": "dict", "default": {}},
             "root": {"type": "path", "default": "/"},
             "timeout": {"type": "float", "default": 5.0},
         },
@@ -250,6 +257,7 @@ def main() -> None:
         install_dirs=options["install_dirs"],
         rtc_ports=options["rtc_ports"],
         timeout=options["timeout"],
+        services=options["services"],
     )
     module.exit_json(changed=False, topology=_facts.to_dict(facts))
 

@@ -7,17 +7,15 @@
 from __future__ import annotations
 
 import os
-import re
 from typing import Callable
 
 from ansible_collections.collab.rtc.plugins.module_utils._detect import installations, jre
 from ansible_collections.collab.rtc.plugins.module_utils._detect.doubts import Installation, list_run_users
-from ansible_collections.collab.rtc.plugins.module_utils._detect.installations import unit_of
-from ansible_collections.collab.rtc.plugins.module_utils._facts import Application, Java, Process, ServiceUnit
-from ansible_collections.collab.rtc.plugins.module_utils._host import service_units
+from ansible_collections.collab.rtc.plugins.module_utils._detect.starting import choose_starter, describe_service
+from ansible_collections.collab.rtc.plugins.module_utils._facts import Application, Java, Process
 from ansible_collections.collab.rtc.plugins.module_utils._host.processes import Proc
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
-from ansible_collections.collab.rtc.plugins.module_utils._host.service_units import Starter
+from ansible_collections.collab.rtc.plugins.module_utils._host.service_units import Starter, UnitState
 from ansible_collections.collab.rtc.plugins.module_utils._java import setenv
 from ansible_collections.collab.rtc.plugins.module_utils._java.options import (
     JvmOptions,
@@ -28,15 +26,17 @@ from ansible_collections.collab.rtc.plugins.module_utils._java.options import (
 from ansible_collections.collab.rtc.plugins.module_utils._tomcat import facts
 
 # Services in whose control group a process is found that somebody started by hand.
-_SESSIONS = re.compile(r"^(user@|session|ssh|sshd|cron|crond|atd|getty|serial-getty|systemd-|podman|docker|containerd)")
 
 
-def describe_all(rootfs: RootFs, found: list[Installation], states: dict[str, bool]) -> list[Application]:
+def describe_all(
+    rootfs: RootFs, found: list[Installation], states: dict[str, UnitState], services: dict[str, str]
+) -> list[Application]:
     """The facts of all installations, those in use first.
 
-    :param states: unit -> active, as :func:`service_units.states` says; empty when systemd was not asked.
+    :param states: as :func:`service_units.states` says; empty when systemd was not asked.
+    :param services: application -> the unit or SysV script that the inventory says starts it.
     """
-    applications = [describe(rootfs, item, states) for item in found]
+    applications = [describe(rootfs, item, states, services.get(item.kind, "")) for item in found]
     for application in applications:
         others = [item for item in applications if item.kind == application.kind and _is_used(item)]
         if others and not _is_used(application):
@@ -51,9 +51,12 @@ def _is_used(application: Application) -> bool:
     return application.process is not None or started
 
 
-def describe(rootfs: RootFs, found: Installation, states: dict[str, bool]) -> Application:
-    """The facts of one installation."""
-    starter = _choose_starter(rootfs, found, states)
+def describe(rootfs: RootFs, found: Installation, states: dict[str, UnitState], named: str = "") -> Application:
+    """The facts of one installation.
+
+    :param named: the unit or SysV script that the inventory says starts it; "" for none.
+    """
+    starter = choose_starter(rootfs, found, states, named)
     configured = _read_configuration(rootfs, found, starter)
     running = read_command_line(found.proc.args, found.proc.environment) if found.proc else JvmOptions()
     options = JvmOptions(
@@ -66,7 +69,7 @@ def describe(rootfs: RootFs, found: Installation, states: dict[str, bool]) -> Ap
         home=installations.home(rootfs, found.kind, found.path, options),
         tomcat_version=facts.tomcat_version(rootfs, _find_tomcat_home(rootfs, found.path, options)),
         properties=mask(options.properties),
-        service=_describe_service(found, starter, states),
+        service=describe_service(found, starter, states, named),
         evidence=list(found.evidence),
         aliases=list(found.aliases),
     )
@@ -78,9 +81,9 @@ def describe(rootfs: RootFs, found: Installation, states: dict[str, bool]) -> Ap
         folder = (found.proc.cwd if found.proc else "") or found.path + "/bin"
         application.java.truststore = jre.trust_store(rootfs, application.java.home, options.properties, folder)
         unmanaged = _read_configuration(rootfs, found, starter, setenv.without_block)
-        named = unmanaged.properties.get(setenv.PROPERTY, "")
+        store = unmanaged.properties.get(setenv.PROPERTY, "")
         script = found.path + "/bin/setenv.sh"
-        application.java.option = jre.trust_option(rootfs, application.java.home, script, named, folder)
+        application.java.option = jre.trust_option(rootfs, application.java.home, script, store, folder)
     application.server_xml = facts.describe(rootfs, found.path, found.kind, options.properties, options.environment)
     if found.proc is not None:
         application.process = Process(
@@ -112,41 +115,6 @@ def _read_configuration(
         rootfs.text,
         lambda path: rootfs.stat(path) is not None,
     )
-
-
-def _choose_starter(rootfs: RootFs, found: Installation, states: dict[str, bool]) -> Starter | None:
-    """The unit or script that really starts it: the one that its process belongs to, else the active one, else the
-    enabled one, units before scripts."""
-    unit = found.proc.unit if found.proc else ""
-    for starter in found.starters:
-        if unit and unit in (starter.name, starter.name + ".service"):
-            return starter
-    ranked = sorted(
-        found.starters,
-        key=lambda item: (
-            not states.get(unit_of(item), False),
-            not service_units.enabled(rootfs, item.name),
-            item.kind != "systemd",
-            item.name,
-        ),
-    )
-    return ranked[0] if ranked else None
-
-
-def _describe_service(found: Installation, starter: Starter | None, states: dict[str, bool]) -> ServiceUnit:
-    unit = found.proc.unit if found.proc else ""
-    if starter is not None:
-        name = unit_of(starter)
-        belongs = unit == name or (starter.kind == "sysv" and not states and found.proc is not None)
-        short = starter.name[: -len(".service")] if starter.kind == "systemd" else starter.name
-        if len(found.starters) > 1:
-            others = ", ".join(item.path for item in found.starters if item is not starter)
-            found.evidence.append(f"{starter.path} is taken for what starts it; {others} could, too")
-        return ServiceUnit(starter.kind, short, states.get(name, belongs))
-    if unit and not _SESSIONS.match(unit):
-        found.evidence.append(f"its process belongs to the unit {unit}")
-        return ServiceUnit("systemd", unit[: -len(".service")], states.get(unit, True))
-    return ServiceUnit("none", "", False)
 
 
 def _find_user(rootfs: RootFs, found: Installation, starter: Starter | None) -> str:

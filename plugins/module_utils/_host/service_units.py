@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ansible_collections.collab.rtc.plugins.module_utils import _shell_eval
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
@@ -23,11 +24,16 @@ UNIT_DIRS = (
     "/lib/systemd/system",
 )
 _INIT_DIRS = ("/etc/init.d", "/etc/rc.d/init.d")
-_STARTERS = r"(?:start-confluence|start-jira|catalina|startup|daemon)\.sh"
+# Of catalina.sh and daemon.sh, not what stops it or only tells something.
+_STARTERS = (
+    r"(?:(?:start-confluence|start-jira|startup)\.sh"
+    r"|(?:catalina|daemon)\.sh(?![\"']?(?:[ \t]+-\S+)*[ \t]+[\"']?(?:stop|version|configtest|help)\b))"
+)
 _START = re.compile(r"(/[^\s\"';|&()]*)/bin/" + _STARTERS)
 _START_HERE = re.compile(r"(?:^|[\s\"';&(])\.?/?(?:bin/)?" + _STARTERS, re.MULTILINE)
 _CD = re.compile(r"(?:^|[\s;&(])cd\s+[\"']?(/[^\s\"';&]+)", re.MULTILINE)
 _CATALINA = re.compile(r"-Dcatalina\.(?:base|home)=[\"']?(/[^\s\"']+)")
+_TOMCAT = re.compile(r"catalina|tomcat|jsvc", re.IGNORECASE)  # a program of a distribution that starts a Tomcat
 _TELLTALE = re.compile(rb"confluence|jira|atlassian|catalina|tomcat|setenv\.sh|startup\.sh", re.IGNORECASE)
 _PREFIX = "@-:+!|"  # of ExecStart=, systemd.service(5)
 _SYSTEM_DIRS = ("/bin/", "/sbin/", "/usr/bin/", "/usr/sbin/", "/usr/lib", "/lib")  # no scripts of administrators
@@ -46,6 +52,13 @@ class Starter:
     environment: dict[str, str] = field(default_factory=dict)
     files: list[str] = field(default_factory=list)  # all that it consists of: unit, drop-in files, wrapper scripts
     writers: list[str] = field(default_factory=list)  # who besides root can change one of them: it does not count then
+
+
+class UnitState(NamedTuple):
+    """What systemd says of a unit."""
+
+    active: bool
+    main_pid: int = 0  # 0: none runs
 
 
 def starters(rootfs: RootFs) -> list[Starter]:
@@ -71,27 +84,57 @@ def _find_writers(rootfs: RootFs, files: list[str]) -> list[str]:
     return list(found)
 
 
-def _read_units(rootfs: RootFs) -> list[Starter]:
-    found = []
-    folders: dict[str, str] = {}  # unit -> the directory that wins
-    dropins: dict[str, list[str]] = {}  # unit -> directories of its drop-in files
+def find(rootfs: RootFs, name: str) -> Starter | None:
+    """The unit, else the SysV script, of a name; ``None`` when there is neither. It need not seem to start anything.
+
+    :param name: as systemctl and service(8) take it, with or without ``.service``.
+    """
+    unit = name if name.endswith(".service") else name + ".service"
+    folders, dropins = _list_folders(rootfs)
+    starter = _read_unit(rootfs, folders, dropins, unit)
+    if starter is None:
+        place = next((f"{folder}/{name}" for folder in _INIT_DIRS if rootfs.is_file(f"{folder}/{name}")), "")
+        starter = _read_script(rootfs, place) if place and "/" not in name else None
+    if starter is not None:
+        starter.writers = _find_writers(rootfs, starter.files)
+    return starter
+
+
+def _list_folders(rootfs: RootFs) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """Unit -> the directory that wins; unit -> directories of its drop-in files."""
+    folders: dict[str, str] = {}
+    dropins: dict[str, list[str]] = {}
     for folder in UNIT_DIRS:
         for name in rootfs.names(folder):
             if name.endswith(".service"):
                 folders.setdefault(name, folder)
             elif name.endswith(".service.d"):
                 dropins.setdefault(name[: -len(".d")], []).append(f"{folder}/{name}")
+    return folders, dropins
+
+
+def _read_units(rootfs: RootFs) -> list[Starter]:
+    folders, dropins = _list_folders(rootfs)
     links = _list_enabled(rootfs)
-    for name, folder in folders.items():
-        files = _list_unit_files(rootfs, f"{folder}/{name}", dropins.get(name, []))
-        text = "\n".join(rootfs.text(path, _SMALL) or "" for path in files)
-        if text.strip():
-            for full in _list_instances(links, name):
-                starter = _parse_unit(rootfs, f"{folder}/{name}", full, text)
-                starter.files += [*files, *dropins.get(name, [])]
-                if starter.directories:
-                    found.append(starter)
-    return found
+    names = [full for name in folders for full in _list_instances(links, name)]
+    found = [_read_unit(rootfs, folders, dropins, name) for name in names]
+    return [starter for starter in found if starter is not None and starter.directories]
+
+
+def _read_unit(rootfs: RootFs, folders: dict[str, str], dropins: dict[str, list[str]], name: str) -> Starter | None:
+    """A unit by its name, or an instance of a template by its own."""
+    file = name if name in folders else re.sub(r"@.*", "@.service", name)
+    if file not in folders:
+        return None
+    path = f"{folders[file]}/{file}"
+    extra = dropins.get(file, [])
+    files = _list_unit_files(rootfs, path, extra)
+    text = "\n".join(rootfs.text(one, _SMALL) or "" for one in files)
+    if not text.strip():
+        return None
+    starter = _parse_unit(rootfs, path, name, text)
+    starter.files += [*files, *extra]
+    return starter
 
 
 def _list_unit_files(rootfs: RootFs, path: str, dropins: list[str]) -> list[str]:
@@ -163,7 +206,7 @@ def _find_started(
                 starter.directories += found
                 starter.files += [word] if found else []
     named = environment.get("CATALINA_BASE") or environment.get("CATALINA_HOME")
-    if not starter.directories and commands and named:
+    if not starter.directories and named and any(_TOMCAT.search(command) for command in commands):
         starter.directories.append(named)
 
 
@@ -203,13 +246,16 @@ def _read_scripts(rootfs: RootFs) -> list[Starter]:
             if rootfs.real(path) in seen or not rootfs.is_file(path) or name.startswith((".", "README")):
                 continue
             seen.add(rootfs.real(path))
-            text = rootfs.text(path, _SMALL) or ""
-            if not _TELLTALE.search(text.encode()):
-                continue
-            directories = _find_script_directories(text, {})
-            if directories:
-                found.append(Starter("sysv", name, path, directories, files=[path]))
+            starter = _read_script(rootfs, path)
+            if starter.directories:
+                found.append(starter)
     return found
+
+
+def _read_script(rootfs: RootFs, path: str) -> Starter:
+    text = rootfs.text(path, _SMALL) or ""
+    directories = _find_script_directories(text, {}) if _TELLTALE.search(text.encode()) else []
+    return Starter("sysv", path.rsplit("/", 1)[-1], path, directories, files=[path])
 
 
 def _find_script_directories(text: str, environment: dict[str, str]) -> list[str]:
@@ -241,14 +287,16 @@ def enabled(rootfs: RootFs, name: str) -> bool:
     return any(re.fullmatch(r"S\d\d" + re.escape(name), item) for item in levels)
 
 
-def states(names: list[str], runner: Runner = run) -> dict[str, bool]:
-    """Which units systemd says are active; empty when there is no systemd to ask."""
+def states(names: list[str], runner: Runner = run) -> dict[str, UnitState]:
+    """What systemd says of units; empty when there is no systemd to ask."""
     if not names:
         return {}
-    text = runner(["systemctl", "show", "--property=Id,ActiveState", "--", *names], 5.0)
+    text = runner(["systemctl", "show", "--property=Id,ActiveState,MainPID", "--", *names], 5.0)
     found = {}
     for block in (text or "").split("\n\n"):
         values = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
         if "Id" in values:
-            found[values["Id"]] = values.get("ActiveState") in ("active", "activating", "reloading")
+            active = values.get("ActiveState") in ("active", "activating", "reloading")
+            pid = values.get("MainPID", "")
+            found[values["Id"]] = UnitState(active, int(pid) if pid.isdigit() else 0)
     return found

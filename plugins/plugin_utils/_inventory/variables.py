@@ -82,6 +82,7 @@ class HostSettings:
     server_python: str = ""
     limits: dict[str, float] = field(default_factory=dict)
     truststore_path: str = ""
+    application_service: str = ""
     restart_application: str = "when_needed"
     ignore_findings: list[Mute] = field(default_factory=list)
     plan_file: str = ""
@@ -189,6 +190,9 @@ VARIABLES: tuple[Variable, ...] = (
          "Keep the trusted authorities in this trust store of their own instead, so that an upgrade of Java does not"
          " lose them."
          " It is named to the JVM in the application's C(bin/setenv.sh)."),
+    _var("application_service", "service", "what starts it, as units and SysV scripts show",
+         "The systemd unit, or SysV script, that starts the application: V(jira), V(jira@main.service)."
+         " Needed where none leads to the installation, such as with a supervisor (RTC226)."),
     _var("restart_application", "choice", "when_needed",
          "Whether the run restarts the application where its settings changed. V(never): reports say what is left.",
          ("when_needed", "never")),
@@ -419,6 +423,20 @@ def _read_pem(value: Any, variable: Variable) -> str:
     return _read_text(value, variable)
 
 
+_SERVICE = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9:_.\\@-]*$")  # systemd.unit(5)
+
+
+def _read_service(value: Any, variable: Variable) -> str:
+    text = _read_text(value, variable)
+    if not _SERVICE.match(text) or (
+        text.rpartition(".")[2] in ("socket", "target", "timer", "mount", "scope", "slice")
+    ):
+        raise ValueError(
+            f"'{text}' is not the name of a service; give a unit or a SysV script by its name, as in jira."
+        )
+    return text
+
+
 def _read_secret_url(value: Any, variable: Variable) -> str:
     text = _read_text(value, variable)
     if not re.match(r"^(rediss?|valkeys?|unix)://\S+$", text):
@@ -469,6 +487,7 @@ _READERS: dict[str, Callable[[Any, Variable], Any]] = {
     "choice": _read_choice,
     "path": _read_path,
     "pem": _read_pem,
+    "service": _read_service,
     "secret_url": _read_secret_url,
     "list": _read_list,
     "addresses": _read_addresses,

@@ -166,13 +166,26 @@ def decide_upstream_host(
 def decide_restart(node: Node, connector: DesiredConnector) -> DesiredRestart:
     """How the application is restarted, and why it should have been restarted already."""
     service = node.application.service
+    obstacle = find_restart_obstacle(node)
     return DesiredRestart(
         service=service.name if service else "",
         service_kind=service.kind if service else "none",
         address=connector.address or LOOPBACK,
         reasons=find_restart_reasons(node),
-        policy=node.settings.restart_application,
+        policy="never" if obstacle else node.settings.restart_application,
+        obstacle=obstacle,
     )
+
+
+def find_restart_obstacle(node: Node) -> str:
+    """Why a run cannot restart the application, "" when it can: a sentence without its end."""
+    service, process = node.application.service, node.application.process
+    if service is None or service.kind == "none":
+        return service.reason if service and service.reason else "no unit and no SysV script is known to start it"
+    if process is not None and not service.active:
+        # To restart the service would be to start a second JVM, or to be refused for the PID file.
+        return f"process {process.pid} runs outside of its service {service.name}, which is not active"
+    return ""
 
 
 def find_restart_reasons(node: Node) -> list[str]:

@@ -16,6 +16,7 @@ VALUES = {
     "port": (9100, "9101"),
     "anyport": (8443, 8444),
     "path": ("/opt/a", "/opt/b"),
+    "service": ("wiki", "jira@main.service"),
     "bool": (True, "no"),
     "addresses": (["10.0.0.1"], "10.0.0.2"),
     "pem": ("files/a.pem", "-----BEGIN CERTIFICATE-----\nb\n-----END CERTIFICATE-----"),
