@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ansible_collections.collab.rtc.plugins.module_utils import _shell_eval
+from ansible_collections.collab.rtc.plugins.module_utils import _shell_eval, _shell_words
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
 from ansible_collections.collab.rtc.plugins.module_utils._host.system import Runner, run
 from ansible_collections.collab.rtc.plugins.module_utils._java import options
@@ -262,7 +262,7 @@ def _find_script_directories(text: str, environment: dict[str, str]) -> list[str
     known = {
         name: value
         for name, value in _shell_eval.variables(text, environment).items()
-        if _shell_eval.UNKNOWN not in value
+        if _shell_words.UNKNOWN not in value
     }
     code = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
     for _round in range(2):  # a variable within a variable

@@ -15,7 +15,7 @@ import zlib
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Connector, ServerXml, TlsHost
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
-from ansible_collections.collab.rtc.plugins.module_utils._java import options
+from ansible_collections.collab.rtc.plugins.module_utils._java import secrets
 from ansible_collections.collab.rtc.plugins.module_utils._tomcat import server_xml
 
 _COMMENT = re.compile(r"<!--(.*?)-->", re.DOTALL)
@@ -94,7 +94,7 @@ def _describe_connector(model: server_xml.ConnectorElement, base: str) -> Connec
         proxy_name=model.value("proxyName").strip(),
         proxy_port=model.number("proxyPort") or 0,
         redirect_port=model.number("redirectPort") or 0,
-        attributes=options.mask(model.resolved()),
+        attributes=secrets.mask(model.resolved()),
         unresolved=model.unresolved(),
         tls=_describe_tls_hosts(model, base) if tls else [],
     )
