@@ -6,23 +6,15 @@
 
 from __future__ import annotations
 
-import os
-from typing import Callable
-
-from ansible_collections.collab.rtc.plugins.module_utils._detect import installations, jre
+from ansible_collections.collab.rtc.plugins.module_utils._detect import installations, jre, next_start
 from ansible_collections.collab.rtc.plugins.module_utils._detect.doubts import Installation, list_run_users
 from ansible_collections.collab.rtc.plugins.module_utils._detect.starting import choose_starter, describe_service
-from ansible_collections.collab.rtc.plugins.module_utils._facts import Application, Java, Process
-from ansible_collections.collab.rtc.plugins.module_utils._host.processes import Proc
+from ansible_collections.collab.rtc.plugins.module_utils._facts import Application, Process
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
 from ansible_collections.collab.rtc.plugins.module_utils._host.service_units import Starter, UnitState
 from ansible_collections.collab.rtc.plugins.module_utils._java import setenv
-from ansible_collections.collab.rtc.plugins.module_utils._java.options import (
-    JvmOptions,
-    mask,
-    read_command_line,
-    read_setenv,
-)
+from ansible_collections.collab.rtc.plugins.module_utils._java.options import JvmOptions, read_command_line
+from ansible_collections.collab.rtc.plugins.module_utils._java.secrets import mask
 from ansible_collections.collab.rtc.plugins.module_utils._tomcat import facts
 
 # Services in whose control group a process is found that somebody started by hand.
@@ -57,11 +49,12 @@ def describe(rootfs: RootFs, found: Installation, states: dict[str, UnitState], 
     :param named: the unit or SysV script that the inventory says starts it; "" for none.
     """
     starter = choose_starter(rootfs, found, states, named)
-    configured = _read_configuration(rootfs, found, starter)
-    running = read_command_line(found.proc.args, found.proc.environment) if found.proc else JvmOptions()
-    options = JvmOptions(
-        {**configured.properties, **running.properties}, {**configured.environment, **running.environment}
-    )
+    user = _find_user(rootfs, found, starter)
+    files = next_start.Configuration(rootfs, found, starter, user)
+    configured = files.options
+    running = read_command_line(found.proc.args, found.proc.environment) if found.proc else None
+    newer = found.proc is not None and files.is_newer(found.proc.started)
+    options = next_start.merge(configured, running, newer)
     application = Application(
         kind=found.kind,
         install_dir=found.path,
@@ -74,23 +67,25 @@ def describe(rootfs: RootFs, found: Installation, states: dict[str, UnitState], 
         aliases=list(found.aliases),
     )
     application.shared_home = installations.shared_home(rootfs, found.kind, application.home)
-    application.user = _find_user(rootfs, found, starter)
+    application.user = user
     application.writers = jre.list_writers(rootfs, found.path)
-    application.java = _find_jre(rootfs, found, starter, configured)
+    application.java = next_start.find_jre(rootfs, found, starter.environment if starter else {}, configured, newer)
     if application.java is not None:
         folder = (found.proc.cwd if found.proc else "") or found.path + "/bin"
         application.java.truststore = jre.trust_store(rootfs, application.java.home, options.properties, folder)
-        unmanaged = _read_configuration(rootfs, found, starter, setenv.without_block)
+        application.java.truststore.unknown = options.find_doubt(setenv.PROPERTY)
+        unmanaged = files.read(setenv.without_block)
         store = unmanaged.properties.get(setenv.PROPERTY, "")
         script = found.path + "/bin/setenv.sh"
         application.java.option = jre.trust_option(rootfs, application.java.home, script, store, folder)
     application.server_xml = facts.describe(rootfs, found.path, found.kind, options.properties, options.environment)
-    if found.proc is not None:
+    if found.proc is not None and running is not None:
         application.process = Process(
             pid=found.proc.pid,
             started=found.proc.started,
             user=found.proc.user,
             properties=mask(running.properties),
+            differences=next_start.find_differences(rootfs, found, application.java, running, options, newer),
         )
     return application
 
@@ -101,22 +96,6 @@ def _find_tomcat_home(rootfs: RootFs, path: str, options: JvmOptions) -> str:
     return named if rootfs.is_file(named + "/lib/catalina.jar") else path
 
 
-def _read_configuration(
-    rootfs: RootFs, found: Installation, starter: Starter | None, edit: Callable[[str], str] = lambda text: text
-) -> JvmOptions:
-    """What the next start would use: the unit's environment and bin/setenv.sh.
-
-    :param edit: what is done to the text of setenv.sh before it is read.
-    """
-    return read_setenv(
-        edit(rootfs.text(found.path + "/bin/setenv.sh") or ""),
-        found.path,
-        starter.environment if starter else {},
-        rootfs.text,
-        lambda path: rootfs.stat(path) is not None,
-    )
-
-
 def _find_user(rootfs: RootFs, found: Installation, starter: Starter | None) -> str:
     if found.proc is not None and found.proc.user:
         return found.proc.user
@@ -124,37 +103,3 @@ def _find_user(rootfs: RootFs, found: Installation, starter: Starter | None) -> 
         return starter.user
     users = list_run_users(rootfs, found)
     return users[0][0] if users else ""
-
-
-def _find_jre(rootfs: RootFs, found: Installation, starter: Starter | None, configured: JvmOptions) -> Java | None:
-    for home, source in _list_jres(rootfs, found, found.proc, starter, configured):
-        if home and rootfs.is_file(home + "/bin/java"):
-            return jre.describe(rootfs, home, source)
-        if home.endswith("/jre") and rootfs.is_file(os.path.dirname(home) + "/bin/java"):
-            return jre.describe(rootfs, home, source)
-    rootfs.note(
-        f"Java of {found.path}", "neither a process, setenv.sh, a unit nor the installation names one that is there"
-    )
-    return None
-
-
-def _list_jres(
-    rootfs: RootFs, found: Installation, proc: Proc | None, starter: Starter | None, configured: JvmOptions
-) -> list[tuple[str, str]]:
-    candidates = []
-    if proc is not None:
-        candidates += [(jre.home_of(rootfs, proc.exe), "process"), (jre.home_of(rootfs, proc.args[0]), "process")]
-        environment = proc.environment
-        for name in ("JRE_HOME", "JAVA_HOME"):
-            if environment.get(name, "").startswith("/"):
-                candidates.append((jre.java_home(rootfs, rootfs.real(environment[name])), "process"))
-    for name in ("JRE_HOME", "JAVA_HOME"):  # the order of Tomcat's bin/setclasspath.sh
-        value = configured.environment.get(name, "")
-        given = (starter.environment if starter else {}).get(name)
-        if value.startswith("/"):
-            candidates.append((jre.java_home(rootfs, rootfs.real(value)), "unit" if value == given else "setenv"))
-    candidates.append((jre.java_home(rootfs, found.path + "/jre"), "install"))
-    for path in ("/opt/java/openjdk", "/usr/lib/jvm/default-java"):
-        candidates.append((jre.java_home(rootfs, rootfs.real(path)), "system"))
-    candidates.append((jre.home_of(rootfs, "/usr/bin/java"), "system"))
-    return candidates

@@ -152,7 +152,10 @@ ENTRIES = (
         severity="warning",
         title="A restart is due",
         meaning="The running application still has its previous settings.",
-        detected="server.xml or the trust store is newer than the application's process.",
+        detected=(
+            "server.xml or the trust store is newer than the application's process; or its next start has another Java,"
+            " trust store or -D option, by what setenv.sh and the unit say now. The plan is made for the next start."
+        ),
         remedy="The run restarts it, unless rtc_restart_application is never: then restart it when it suits.",
         role="restart",
     ),

@@ -203,4 +203,8 @@ def find_restart_reasons(node: Node) -> list[str]:
         newer.append(store.path)
     if option and option.managed_store not in ("", named) and option.mtime > process.started + CLOCK_SLACK:
         newer.append(option.path)
-    return [f"{path} is newer than the process {process.pid}" for path in newer]
+    reasons = [f"{path} is newer than the process {process.pid}" for path in newer]
+    return reasons + [
+        f"{item.what}: the process {process.pid} has {item.running}, the next start has {item.following}"
+        for item in process.differences
+    ]
