@@ -12,7 +12,6 @@ raises on odd scripts.
 from __future__ import annotations
 
 import contextlib
-import posixpath
 import re
 from dataclasses import dataclass, field
 from typing import Callable
@@ -30,7 +29,6 @@ from ansible_collections.collab.rtc.plugins.module_utils._shell_words import (
     Reader,
     Real,
     Words,
-    format_printf,
     matches,
 )
 
@@ -41,6 +39,16 @@ _MOST_ROUNDS = 100  # of a loop
 _MOST_WAYS = 32  # through a script whose conditions are unknown
 _EXPORTS = ("export", "declare", "typeset", "readonly", "local")
 _SILENT = ("mkdir", "chmod", "chown", "touch", "rm", "ln", "ulimit", "umask", "trap", "set", "shopt", "sleep", "kill")
+
+
+@dataclass
+class Ran:
+    """A command that a script runs: its words, the directory and environment that it is run in, and its input."""
+
+    words: list[str]
+    folder: str
+    environment: dict[str, str]
+    text: str | None = None
 
 
 @dataclass
@@ -55,6 +63,7 @@ class Result:
     causes: dict[str, str] = field(default_factory=dict)
     anything: str = ""
     place: str = ""
+    ran: list[Ran] = field(default_factory=list)
 
 
 class _Stop(Exception):
@@ -121,14 +130,15 @@ class _Run(Words):
         names: Names | None,
         ways: dict[str, int],
     ) -> None:
-        super().__init__(environment, exists, names)
+        super().__init__(environment, read, exists, real, names)
         self.functions: dict[str, Command] = {}
-        self.read, self.real = read, real
         self.ways = ways  # place -> which way to take where the condition is unknown
         self.asked: dict[str, int] = {}  # place -> how many ways there are
         self.anything = ""
+        self.ran: list[Ran] = []
+        self.given: dict[str, str] = {}  # what the present command alone has in its environment
+        self.locals: list[dict[str, str | None]] = []  # of each function that runs: what its own variables hide
         self.output: list[str] | None = None  # what is printed, within $(...)
-        self.input: str | None = None  # what a pipe or a here-document gives
         self.depth = self.steps = self.unsure = 0
 
     def start(self, script: str, path: str) -> Result:
@@ -138,7 +148,7 @@ class _Run(Words):
             self._run_all(parse(script)[0])
         for name, items in self.arrays.items():
             self.variables[name] = items[0] if items else ""
-        return Result(self.variables, self.causes, self.anything)
+        return Result(self.variables, self.causes, self.anything, ran=self.ran)
 
     def _choose(self, ways: int = 2, place: str = "") -> int:
         """Which way to take where only running could tell; 0 unless :func:`evaluate` tries another."""
@@ -318,22 +328,30 @@ class _Run(Words):
             self._export(name, words[1:])
         else:
             arguments = [item for word in words[first:] for item in self.expand_fields(word)]
-            for word in words[:first]:  # for this command alone
-                self.expand(word[word.index("=") + 1 :])
+            kept = self.given
+            pairs = [self.expand(word, assigns=True).partition("=") for word in words[:first]]
+            self.given = {**kept, **{name: value for name, _equals, value in pairs}}
             self._call(arguments)
+            self.given = kept
 
     def _export(self, name: str, words: list[str]) -> None:
         given = []
+        exports = name == "export" or (name != "readonly" and any(re.match("-[a-z]*x", word) for word in words))
         for word in words:  # all are expanded before the first is assigned
             match = ASSIGNMENT.match(word)
             if match and (match.group(3) or word[match.end() :].startswith("(")):
                 self.assign(word)
+                self.exported.update([match.group(1)] if exports else [])
             elif match:
                 given.append(f"{match.group(1)}={self.expand(word[match.end() :], assigns=True)}")
             else:
                 given += self.expand_fields(word)
         for item in given:
             variable, equals, value = item.partition("=")
+            if exports:
+                self.exported.add(re.sub(r"[+=].*", "", variable))
+            if name == "local" and self.locals and variable not in self.locals[-1]:
+                self.locals[-1][variable] = self.variables.get(variable)
             if not item.startswith("-") and (equals or name == "local"):
                 self.set(variable, value)
 
@@ -342,18 +360,18 @@ class _Run(Words):
         builtins: dict[str, Callable[[list[str]], None]] = {
             **dict.fromkeys((".", "source"), self._source),
             **dict.fromkeys(("read", "mapfile", "readarray", "getopts"), self._forget),
-            **dict.fromkeys(("cd", "pushd", "popd"), lambda rest: self._change_directory(name, rest)),
+            **dict.fromkeys(("cd", "pushd", "popd"), lambda rest: self.change_directory(name, rest)),
             **dict.fromkeys(("return", "exit", "break", "continue"), lambda rest: self._stop(name, rest)),
             "eval": lambda rest: self._eval(" ".join(rest)),
             "unset": self._unset,
             "shift": self._shift,
             "grep": self._grep,
         }
+        if name not in builtins:
+            self._note(arguments)
         if name in self.functions:
-            self._within(rest, lambda: self._run(self.functions[name]))
-        elif name in ("command", "builtin", "exec", "env", "nohup") and rest and not rest[0].startswith("-"):
-            while name == "env" and rest[1:] and "=" in rest[0]:
-                rest = rest[1:]
+            self._within(rest, lambda: self._run(self.functions[name]), function=True)
+        elif name in ("command", "builtin", "exec") and rest and not rest[0].startswith("-"):
             self._call(rest)
             if name == "exec":
                 raise _Stop("exit")
@@ -361,15 +379,28 @@ class _Run(Words):
             builtins[name](rest)
         elif name in ("[", "test"):
             self.status = self.evaluate_test(rest[:-1] if name == "[" else rest)
-        elif name == "set" and "--" in rest:
-            self.arguments = rest[rest.index("--") + 1 :]
+        elif name == "set":
+            self._set_options(rest)
         elif name in ("true", ":", "false"):
             self.status = name != "false"
         elif name == "printf" and rest[:1] == ["-v"] and len(rest) > 2:
-            self.set(rest[1], self._guess_output(name, rest[2:]))
+            self.set(rest[1], self.guess_output(name, rest[2:]))
         else:
             self.status = True if name in ("echo", "printf", "pwd", "dirname", "basename", "set") else None
-            self._print("" if name in _SILENT else self._guess_output(name, rest))
+            self._print("" if name in _SILENT else self.guess_output(name, rest))
+
+    def _note(self, arguments: list[str]) -> None:
+        exported = {name: self.variables[name] for name in self.exported if name in self.variables}
+        environment = {name: value for name, value in {**exported, **self.given}.items() if UNKNOWN not in value}
+        self.ran.append(Ran(arguments, self.variables.get("PWD", UNKNOWN), environment, self.input))
+
+    def _set_options(self, rest: list[str]) -> None:
+        if "--" in rest:
+            self.arguments = rest[rest.index("--") + 1 :]
+        if rest[:1] == ["-a"] or rest == ["-o", "allexport"]:
+            self.exports_all = True
+        elif rest[:1] == ["+a"] or rest == ["+o", "allexport"]:
+            self.exports_all = False
 
     def _stop(self, name: str, rest: list[str]) -> None:
         self.status = rest[0] == "0" if rest and rest[0].isdigit() else self.status
@@ -406,19 +437,24 @@ class _Run(Words):
         self.status = bool(lines)
         self._print("" if "q" in options else "".join(line + "\n" for line in lines))
 
-    def _within(self, arguments: list[str], run: Callable[[], None]) -> None:
+    def _within(self, arguments: list[str], run: Callable[[], None], function: bool = False) -> None:
         """Run a function or file with arguments of its own."""
         kept = self.arguments, self.path, self.line
         if self.depth >= _DEEPEST:
             return
         self.depth += 1
         self.arguments = arguments
+        if function:
+            self.locals.append({})
         try:
             run()
         except _Stop as stop:
             if str(stop) == "exit":
                 raise
         finally:
+            for name, value in (self.locals.pop() if function else {}).items():
+                self.variables.pop(name, None)
+                self.variables.update({} if value is None else {name: value})
             self.depth -= 1
             self.arguments, self.path, self.line = kept
 
@@ -448,42 +484,6 @@ class _Run(Words):
             self.depth += 1
             self._run_all(parse(text, self.line)[0])
             self.depth -= 1
-
-    def _change_directory(self, name: str, rest: list[str]) -> None:
-        to = next((item for item in rest if not item.startswith("-")), "" if name != "popd" else UNKNOWN)
-        base = self.variables.get("PWD", UNKNOWN)
-        path = posixpath.normpath(to if to.startswith("/") else f"{base}/{to}")
-        self.variables["PWD"] = self.unknown() if UNKNOWN in path else path
-        self.status = None if UNKNOWN in path else True
-
-    def _guess_output(self, name: str, rest: list[str]) -> str:
-        """What commands print that scripts use to find paths; :data:`UNKNOWN` for all others."""
-        words = [item for item in rest if not item.startswith("-")]
-        path = words[0] if len(words) == 1 else UNKNOWN
-        found: str | None = None
-        if name == "echo":
-            ends = "" if "-n" in rest[:2] else "\n"
-            return " ".join(item for at, item in enumerate(rest) if at or item not in ("-n", "-e", "-E")) + ends
-        if name == "printf" and rest:
-            found = format_printf(rest[0], rest[1:])
-        elif name == "pwd":
-            found = self.get("PWD")
-        elif name == "uname" and rest in ([], ["-s"]):
-            found = "Linux"
-        elif name == "cat" and not words:
-            found = self.input
-        elif name == "cat" and UNKNOWN not in path and self.read is not None:
-            found = self.read(path)
-            if found is None and self.exists is not None and not self.exists(path):
-                found = ""  # and an error
-        elif name == "dirname" and UNKNOWN not in path:
-            found = posixpath.dirname(path.rstrip("/") or "/") or "."
-        elif name == "basename" and words and UNKNOWN not in words[0]:
-            found = words[0].rstrip("/").rpartition("/")[2]
-            found = found[: -len(words[1])] if words[1:] and words[1] and found.endswith(words[1]) else found
-        elif name in ("readlink", "realpath") and path.startswith("/") and self.real is not None:
-            found = self.real(path) if name == "realpath" or any(item in rest for item in ("-f", "-e", "-m")) else None
-        return self.unknown() if found is None else found
 
     def read_output(self, body: str) -> str:
         if self.depth >= _DEEPEST:

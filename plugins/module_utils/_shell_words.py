@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import fnmatch
+import posixpath
 import re
 from typing import Callable, List, Optional, Sequence
 
@@ -49,11 +50,23 @@ Real = Callable[[str], str]
 class Words:
     """Variables, and words expanded with them."""
 
-    def __init__(self, environment: dict[str, str], exists: Exists | None, names: Names | None) -> None:
+    def __init__(
+        self,
+        environment: dict[str, str],
+        read: Reader | None,
+        exists: Exists | None,
+        real: Real | None,
+        names: Names | None,
+    ) -> None:
         self.variables = dict(environment)
         self.arrays: dict[str, list[str]] = {}
-        self.arguments = [environment["1"]] if "1" in environment else []
-        self.exists, self.names = exists, names
+        self.arguments: list[str] = []
+        while str(len(self.arguments) + 1) in environment:
+            self.arguments.append(self.variables.pop(str(len(self.arguments) + 1)))
+        self.exported = {name for name in environment if name[:1].isalpha() or name[:1] == "_"}
+        self.exports_all = False
+        self.read, self.exists, self.real, self.names = read, exists, real, names
+        self.input: str | None = None  # what a pipe or a here-document gives
         self.causes: dict[str, str] = {}  # variable -> the place that makes its value unknown
         self.cause = ""  # of the last unknown value
         self.status: bool | None = True  # of the last command; None for unknown
@@ -81,6 +94,7 @@ class Words:
             value = self.unknown()
         self.arrays.pop(name, None)
         self.variables[name] = value
+        self.exported.update([name] if self.exports_all else [])
         if UNKNOWN in value:
             self.causes[name] = self.cause or self.here
         else:
@@ -295,6 +309,43 @@ class Words:
             start = int(cut_out.group(1))
             return value[start : start + int(cut_out.group(2))] if cut_out.group(2) else value[start:]
         return {"^^": value.upper(), ",,": value.lower()}.get(rest) or self.unknown()
+
+    def change_directory(self, name: str, rest: list[str]) -> None:
+        """``cd``, ``pushd``, ``popd``."""
+        to = next((item for item in rest if not item.startswith("-")), "" if name != "popd" else UNKNOWN)
+        base = self.variables.get("PWD", UNKNOWN)
+        path = posixpath.normpath(to if to.startswith("/") else f"{base}/{to}")
+        self.variables["PWD"] = self.unknown() if UNKNOWN in path else path
+        self.status = None if UNKNOWN in path else True
+
+    def guess_output(self, name: str, rest: list[str]) -> str:
+        """What commands print that scripts use to find paths; :data:`UNKNOWN` for all others."""
+        words = [item for item in rest if not item.startswith("-")]
+        path = words[0] if len(words) == 1 else UNKNOWN
+        found: str | None = None
+        if name == "echo":
+            ends = "" if "-n" in rest[:2] else "\n"
+            return " ".join(item for at, item in enumerate(rest) if at or item not in ("-n", "-e", "-E")) + ends
+        if name == "printf" and rest:
+            found = format_printf(rest[0], rest[1:])
+        elif name == "pwd":
+            found = self.get("PWD")
+        elif name == "uname" and rest in ([], ["-s"]):
+            found = "Linux"
+        elif name == "cat" and not words:
+            found = self.input
+        elif name == "cat" and UNKNOWN not in path and self.read is not None:
+            found = self.read(path)
+            if found is None and self.exists is not None and not self.exists(path):
+                found = ""  # and an error
+        elif name == "dirname" and UNKNOWN not in path:
+            found = posixpath.dirname(path.rstrip("/") or "/") or "."
+        elif name == "basename" and words and UNKNOWN not in words[0]:
+            found = words[0].rstrip("/").rpartition("/")[2]
+            found = found[: -len(words[1])] if words[1:] and words[1] and found.endswith(words[1]) else found
+        elif name in ("readlink", "realpath") and path.startswith("/") and self.real is not None:
+            found = self.real(path) if name == "realpath" or any(item in rest for item in ("-f", "-e", "-m")) else None
+        return self.unknown() if found is None else found
 
     # Conditions
 

@@ -35,7 +35,7 @@ class Configuration:
         home = processes.user_home(rootfs, user)
         if home:
             self.environment.setdefault("HOME", home)
-        self.files = [self.script, *(starter.files if starter else [])]
+        self.files = [self.script, *([*starter.files, *starter.sources] if starter else [])]
         self.options = self.read()
 
     def read(self, edit: Callable[[str], str] = lambda text: text) -> JvmOptions:

@@ -11,6 +11,7 @@ temporary directory. Nothing here raises because a file is missing, unreadable o
 from __future__ import annotations
 
 import errno
+import fnmatch
 import os
 import stat
 
@@ -113,6 +114,14 @@ class RootFs:
             return []
         finally:
             os.close(handle)
+
+    def find(self, pattern: str) -> list[str]:
+        """The paths that a pattern of glob(7) names, sorted; its own path where it is none."""
+        folder, _slash, last = pattern.rpartition("/")
+        if not any(char in pattern for char in "*?["):
+            return [pattern]
+        folders = self.find(folder) if any(char in folder for char in "*?[") else [folder]
+        return [f"{one}/{name}" for one in folders for name in fnmatch.filter(self.names(one or "/"), last)]
 
     def data(self, path: str, limit: int = LIMIT) -> bytes | None:
         """The bytes of a regular file, at most ``limit``; ``None`` when missing or unreadable (noted)."""
