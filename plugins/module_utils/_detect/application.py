@@ -55,11 +55,15 @@ def describe(rootfs: RootFs, found: Installation, states: dict[str, UnitState], 
     running = read_command_line(found.proc.args, found.proc.environment) if found.proc else None
     newer = found.proc is not None and files.is_newer(found.proc.started)
     options = next_start.merge(configured, running, newer)
+    if found.tomcat:
+        options.properties.update({"catalina.home": found.home, "catalina.base": found.path})
+    webapp = installations.WEBAPPS[found.kind]
+    place = found.path if rootfs.is_dir(f"{found.path}/{webapp}") else found.home
     application = Application(
         kind=found.kind,
         install_dir=found.path,
-        version=installations.product_version(rootfs, found.kind, found.path),
-        home=installations.home(rootfs, found.kind, found.path, options),
+        version=installations.product_version(rootfs, found.kind, place),
+        home=installations.home(rootfs, found.kind, place, options),
         tomcat_version=facts.tomcat_version(rootfs, _find_tomcat_home(rootfs, found.path, options)),
         properties=mask(options.properties),
         service=describe_service(found, starter, states, named),
@@ -68,16 +72,16 @@ def describe(rootfs: RootFs, found: Installation, states: dict[str, UnitState], 
     )
     application.shared_home = installations.shared_home(rootfs, found.kind, application.home)
     application.user = user
-    application.writers = jre.list_writers(rootfs, found.path)
+    places = dict.fromkeys((found.path, found.home))
+    application.writers = list(dict.fromkeys(item for one in places for item in jre.list_writers(rootfs, one)))
     application.java = next_start.find_jre(rootfs, found, starter.environment if starter else {}, configured, newer)
     if application.java is not None:
-        folder = (found.proc.cwd if found.proc else "") or found.path + "/bin"
+        folder = (found.proc.cwd if found.proc else "") or found.home + "/bin"
         application.java.truststore = jre.trust_store(rootfs, application.java.home, options.properties, folder)
         application.java.truststore.unknown = options.find_doubt(setenv.PROPERTY)
         unmanaged = files.read(setenv.without_block)
         store = unmanaged.properties.get(setenv.PROPERTY, "")
-        script = found.path + "/bin/setenv.sh"
-        application.java.option = jre.trust_option(rootfs, application.java.home, script, store, folder)
+        application.java.option = jre.trust_option(rootfs, application.java.home, files.script, store, folder)
     application.server_xml = facts.describe(rootfs, found.path, found.kind, options.properties, options.environment)
     if found.proc is not None and running is not None:
         application.process = Process(

@@ -29,9 +29,13 @@ class Configuration:
 
     def __init__(self, rootfs: RootFs, found: Installation, starter: Starter | None, user: str) -> None:
         self.rootfs = rootfs
+        # As catalina.sh chooses; a script that comes to the first place later is the newer file.
         self.script = found.path + "/bin/setenv.sh"
+        if found.tomcat and not rootfs.is_file(self.script):
+            self.script = found.home + "/bin/setenv.sh"
         self.found = found
         self.environment = dict(starter.environment) if starter else {}
+        self.environment.update({"CATALINA_BASE": found.path, "CATALINA_HOME": found.home} if found.tomcat else {})
         home = processes.user_home(rootfs, user)
         if home:
             self.environment.setdefault("HOME", home)
@@ -45,7 +49,14 @@ class Configuration:
         """
         text = edit(self.rootfs.text(self.script) or "")
         return read_setenv(
-            text, self.found.path, self.environment, self._read, self._exists, self.rootfs.real, self.rootfs.names
+            text,
+            self.found.home,
+            self.environment,
+            self._read,
+            self._exists,
+            self.rootfs.real,
+            self.rootfs.names,
+            self.script,
         )
 
     def _read(self, path: str) -> str | None:
@@ -131,7 +142,7 @@ def list_configured(rootfs: RootFs, given: dict[str, str], configured: JvmOption
 
 
 def _list_usual(rootfs: RootFs, found: Installation) -> list[tuple[str, str]]:
-    candidates = [(jre.java_home(rootfs, found.path + "/jre"), "install")]
+    candidates = [(jre.java_home(rootfs, found.home + "/jre"), "install")]
     for path in ("/opt/java/openjdk", "/usr/lib/jvm/default-java"):
         candidates.append((jre.java_home(rootfs, rootfs.real(path)), "system"))
     return [*candidates, (jre.home_of(rootfs, "/usr/bin/java"), "system")]
@@ -146,7 +157,7 @@ def find_differences(
     if java is not None and home and home != java.home and not java.unknown:
         differences.append(Difference("Java", home, java.home))
     if java is not None and java.truststore is not None and not java.truststore.unknown:
-        folder = (found.proc.cwd if found.proc else "") or found.path + "/bin"
+        folder = (found.proc.cwd if found.proc else "") or found.home + "/bin"
         now = jre.locate_store(
             rootfs, home or java.home, running.properties.get(_TRUST + "trustStore", ""), folder
         ).path

@@ -112,17 +112,20 @@ def read_setenv(
     exists: Exists | None = None,
     real: Real | None = None,
     names: Names | None = None,
+    path: str = "",
 ) -> JvmOptions:
     """What bin/setenv.sh leaves for catalina.sh, without running it.
 
+    :param install_dir: the CATALINA_HOME; CATALINA_BASE too, unless the environment has another.
     :param environment: what the service gives it (``Environment=`` of the unit).
+    :param path: of the script, where it is not in the usual place.
     :param read: text of a file that it reads (bin/setjre.sh), ``None`` when it is not there.
     :param exists: whether a file or directory is there.
     :param real: resolves a path.
     :param names: lists a directory.
     """
     # As bin/catalina.sh sets them before it reads setenv.sh.
-    path = install_dir + "/bin/setenv.sh"
+    path = path or install_dir + "/bin/setenv.sh"
     start = {
         "CATALINA_HOME": install_dir,
         "CATALINA_BASE": install_dir,
