@@ -34,9 +34,9 @@ from ansible_collections.collab.rtc.plugins.module_utils._shell_words import (
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DEEPEST = 12  # files, functions and substitutions within each other
-_MOST_STEPS = 20_000  # commands; a loop may have no end
+_MOST_STEPS = 5_000  # commands; a loop may have no end
 _MOST_ROUNDS = 100  # of a loop
-_MOST_WAYS = 32  # through a script whose conditions are unknown
+_MOST_WAYS = 16  # through a script whose conditions are unknown
 _EXPORTS = ("export", "declare", "typeset", "readonly", "local")
 _SILENT = ("mkdir", "chmod", "chown", "touch", "rm", "ln", "ulimit", "umask", "trap", "set", "shopt", "sleep", "kill")
 
@@ -403,7 +403,7 @@ class _Run(Words):
             self.exports_all = False
 
     def _stop(self, name: str, rest: list[str]) -> None:
-        self.status = rest[0] == "0" if rest and rest[0].isdigit() else self.status
+        self.status = rest[0] == "0" if rest and rest[0].isdecimal() else self.status
         if name != "exit" or not self.unsure:  # an application that is not started needs no plan
             raise _Stop(name)
 
@@ -421,7 +421,7 @@ class _Run(Words):
         self.status = None
 
     def _shift(self, rest: list[str]) -> None:
-        self.arguments = self.arguments[int(rest[0]) if rest and rest[0].isdigit() else 1 :]
+        self.arguments = self.arguments[int(rest[0]) if rest and rest[0].isdecimal() else 1 :]
 
     def _grep(self, rest: list[str]) -> None:
         """A plain text in what comes by a pipe; all else is unknown."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import bisect
 import contextlib
+import functools
 import re
 from dataclasses import dataclass, field
 
@@ -78,8 +79,9 @@ class Command:
     negated: bool = False
 
 
+@functools.lru_cache(maxsize=256)  # a script is read several times, a function or loop again and again
 def parse(text: str, line: int = 1) -> tuple[list[Command], bool]:
-    """The commands of a script, and whether it was understood to its end.
+    """The commands of a script, not to be changed, and whether it was understood to its end.
 
     :param line: the number of its first line.
     """
@@ -315,7 +317,7 @@ class _Reader:
             raise SyntaxProblem(word or self.operator)
         else:
             return self._simple()
-        while self.operator in _REDIRECTIONS or self.word.isdigit():
+        while self.operator in _REDIRECTIONS or self.word.isdecimal():
             self._redirection(found)
         return found
 
@@ -392,7 +394,7 @@ class _Reader:
             self.advance()
             return self._function(found, self.word)
         while self.word or self.operator in _REDIRECTIONS:
-            if self.operator or (self.word.isdigit() and self.text[self.at : self.at + 1] in ("<", ">")):
+            if self.operator or (self.word.isdecimal() and self.text[self.at : self.at + 1] in ("<", ">")):
                 self._redirection(found)
                 continue
             found.words.append(self.word)

@@ -18,7 +18,7 @@ UNKNOWN = "\x00"  # stands for what only running could tell
 # without items, which is no field even in quotes.
 _BORDER, _ACTIVE, _QUOTES, _NOTHING = "\x01", "\x02", "\x03", "\x04"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9]+|[@*#?$!-]")
-_LONGEST = 1 << 16  # characters of a value; none of use is longer
+_LONGEST = 1 << 14  # characters of a value; none of use is longer
 _FILE_TESTS = ("-e", "-f", "-d", "-r", "-x", "-s", "-h", "-L", "-a")
 # Set by whatever starts a script: not known to be absent because no file says so.
 _GIVEN = frozenset(
@@ -117,7 +117,7 @@ class Words:
                 self.causes[name] = self.cause or self.here
             return
         value = self.expand(raw, assigns=True)
-        if index and index[1:-1].isdigit():
+        if index and index[1:-1].isdecimal():
             items = self.arrays.setdefault(name, [self.variables[name]] if name in self.variables else [])
             items += [""] * (int(index[1:-1][:3]) + 1 - len(items))
             items[int(index[1:-1][:3])] = value
@@ -128,7 +128,7 @@ class Words:
 
     def get(self, name: str) -> str | None:
         """The value of a variable or parameter; ``None`` when it is not set."""
-        if name.isdigit() and name != "0":
+        if name.isdecimal() and name != "0":
             return self.arguments[int(name) - 1] if int(name[:4]) <= len(self.arguments) else None
         if name in ("@", "*"):
             return " ".join(self.arguments)
@@ -229,7 +229,7 @@ class Words:
         match = _NAME.match(word, index + 1)
         if match is None:
             return "$", index + 1
-        name = match.group()[:1] if match.group()[0].isdigit() else match.group()
+        name = match.group()[:1] if match.group()[0].isdecimal() else match.group()
         if name in ("@", "*"):
             return self._insert_list(self.arguments, name, mode, quoted), index + 2
         return self._insert(self.get(name) or "", mode, quoted), index + 1 + len(name)
@@ -260,10 +260,10 @@ class Words:
             rest = rest[index.end() :]
             items = items if items is not None else [value] if value is not None else []
             value = (
-                items[int(index.group(1))] if index.group(1).isdigit() and int(index.group(1)) < len(items) else None
+                items[int(index.group(1))] if index.group(1).isdecimal() and int(index.group(1)) < len(items) else None
             )
             whole = index.group(1) in ("@", "*")
-            if not whole and not index.group(1).isdigit():
+            if not whole and not index.group(1).isdecimal():
                 return self.unknown()
             if whole and not rest and not counts:
                 return self._insert_list(items, index.group(1), mode, quoted)
@@ -292,8 +292,8 @@ class Words:
         """``${X#...}``, ``${X%...}``, ``${X/...}``, ``${X:...}``."""
         greedy = rest[:2] in ("##", "%%", "//")
         sign, raw = rest[0], rest[2:] if greedy else rest[1:]
-        if sign in "#%" and len(value) < 4096:
-            pattern = self.pattern(raw)
+        pattern = self.pattern(raw) if sign in "#%" else ""
+        if sign in "#%" and len(value) < 1024 and pattern.count("*") < 5:
             cuts = range(len(value) + 1) if (sign == "#") != greedy else range(len(value), -1, -1)
             for cut in cuts:
                 if matches(value[:cut] if sign == "#" else value[cut:], pattern):

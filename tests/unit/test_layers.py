@@ -76,7 +76,7 @@ OPTIONAL = {
 SHIPPED_LINES = {
     "application_check": 3120,
     "java_truststore": 4840,
-    "jvm_truststore_option": 5040,
+    "jvm_truststore_option": 5060,
     "keystore_pem": 6640,
     "managed_absent": 1500,
     "managed_file": 2160,

@@ -292,8 +292,9 @@ ENTRIES = (
             " main process of a unit."
         ),
         remedy=(
-            "Name the unit or SysV script that starts it with rtc_application_service. If there is none, restart it by"
-            " hand after the run, and set rtc_restart_application: never."
+            "Name the unit or SysV script that starts it with rtc_application_service, or a command that restarts it"
+            " with rtc_application_restart. If there is neither, restart it by hand after the run, and set"
+            " rtc_restart_application: never."
         ),
     ),
     FindingType(

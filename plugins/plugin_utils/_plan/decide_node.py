@@ -174,12 +174,15 @@ def decide_restart(node: Node, connector: DesiredConnector) -> DesiredRestart:
         reasons=find_restart_reasons(node),
         policy="never" if obstacle else node.settings.restart_application,
         obstacle=obstacle,
+        command=node.settings.application_restart,
     )
 
 
 def find_restart_obstacle(node: Node) -> str:
     """Why a run cannot restart the application, "" when it can: a sentence without its end."""
     service, process = node.application.service, node.application.process
+    if node.settings.application_restart:
+        return ""
     if service is None or service.kind == "none":
         return service.reason if service and service.reason else "no unit and no SysV script is known to start it"
     if process is not None and not service.active:

@@ -82,6 +82,7 @@ class DesiredRestart:
     address: str  # where the connector answers when it is ready
     reasons: list[str]  # why it is due before anything is changed
     policy: str = "when_needed"  # "when_needed" | "never"
+    command: list[str] = field(default_factory=list)  # that restarts it in place of the service
     obstacle: str = ""  # why a run cannot restart it, so that it is left to the administrator
 
 
