@@ -74,7 +74,7 @@ def describe(rootfs: RootFs, found: Installation, states: dict[str, UnitState], 
     application.user = user
     places = dict.fromkeys((found.path, found.home))
     application.writers = list(dict.fromkeys(item for one in places for item in jre.list_writers(rootfs, one)))
-    application.java = next_start.find_jre(rootfs, found, starter.environment if starter else {}, configured, newer)
+    application.java = next_start.find_jre(rootfs, found, starter, configured, newer)
     if application.java is not None:
         folder = (found.proc.cwd if found.proc else "") or found.home + "/bin"
         application.java.truststore = jre.trust_store(rootfs, application.java.home, options.properties, folder)

@@ -18,7 +18,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._facts import Differenc
 from ansible_collections.collab.rtc.plugins.module_utils._host import processes
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
 from ansible_collections.collab.rtc.plugins.module_utils._host.service_units import Starter
-from ansible_collections.collab.rtc.plugins.module_utils._java.options import JvmOptions, read_setenv
+from ansible_collections.collab.rtc.plugins.module_utils._java.options import JvmOptions, read_command_line, read_setenv
 from ansible_collections.collab.rtc.plugins.module_utils._java.secrets import mask
 
 _TRUST = "javax.net.ssl."  # properties that no script of Tomcat sets by itself
@@ -39,6 +39,8 @@ class Configuration:
         home = processes.user_home(rootfs, user)
         if home:
             self.environment.setdefault("HOME", home)
+        self.java = starter.java if starter else []  # started without catalina.sh, which would read setenv.sh
+        self.commands = [starter.command] if starter else ["start", "run"]
         self.files = [self.script, *([*starter.files, *starter.sources] if starter else [])]
         self.options = self.read()
 
@@ -47,6 +49,8 @@ class Configuration:
 
         :param edit: what is done to the text of setenv.sh before it is read.
         """
+        if self.java:
+            return read_command_line(self.java, self.environment)
         text = edit(self.rootfs.text(self.script) or "")
         return read_setenv(
             text,
@@ -57,6 +61,7 @@ class Configuration:
             self.rootfs.real,
             self.rootfs.names,
             self.script,
+            self.commands,
         )
 
     def _read(self, path: str) -> str | None:
@@ -94,13 +99,12 @@ def merge(configured: JvmOptions, running: JvmOptions | None, newer: bool) -> Jv
 
 
 def find_jre(
-    rootfs: RootFs, found: Installation, given: dict[str, str], configured: JvmOptions, newer: bool
+    rootfs: RootFs, found: Installation, starter: Starter | None, configured: JvmOptions, newer: bool
 ) -> Java | None:
-    """The JRE of the next start; its ``unknown`` is the place that makes it a guess. ``None`` when none is there.
-
-    :param given: the environment that the unit gives.
-    """
-    own = list_configured(rootfs, given, configured)
+    """The JRE of the next start; its ``unknown`` is the place that makes it a guess. ``None`` when none is there."""
+    own = list_configured(rootfs, starter.environment if starter else {}, configured)
+    if starter and starter.java:
+        own = [(jre.home_of(rootfs, starter.java[0]), "unit"), *own]
     running = list_running(rootfs, found)
     doubt = configured.find_doubt("JRE_HOME")
     doubt = doubt if doubt or "JRE_HOME" in configured.environment else configured.find_doubt("JAVA_HOME")

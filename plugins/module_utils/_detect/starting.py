@@ -30,7 +30,9 @@ def choose_starter(
     :param named: what the inventory names; where the host has none of that name, nothing else is taken for it.
     """
     if named:
-        return service_units.find(rootfs, named)
+        name = named if named.endswith(".service") else named + ".service"
+        other = Starter("systemd", name, name) if _is_active(states, name) else None  # made while the host runs
+        return service_units.find(rootfs, named) or other
     unit = found.proc.unit if found.proc else ""
     for starter in found.starters:
         if unit and unit in (starter.name, starter.name + ".service"):

@@ -42,6 +42,8 @@ class Starter:
     directories: list[str] = field(default_factory=list)  # CATALINA_BASE of what it starts, links not followed
     homes: dict[str, str] = field(default_factory=dict)  # directory -> CATALINA_HOME, where that is another one
     user: str = ""
+    command: str = "start"  # what catalina.sh gets: "start" | "run"
+    java: list[str] = field(default_factory=list)  # the command line, where java is run without catalina.sh
     environment: dict[str, str] = field(default_factory=dict)
     files: list[str] = field(default_factory=list)  # all that it consists of: unit, drop-in files, wrapper scripts
     sources: list[str] = field(default_factory=list)  # files with settings that it reads
@@ -85,6 +87,8 @@ def find(rootfs: RootFs, name: str) -> Starter | None:
     """
     unit = name if name.endswith(".service") else name + ".service"
     folders, dropins = _list_folders(rootfs)
+    target = rootfs.real(f"{folders.get(unit, '')}/{unit}").rsplit("/", 1)[-1]
+    unit = target if target in folders and "@." not in target else unit  # the name is an alias
     starter = _read_unit(rootfs, folders, dropins, unit)
     if starter is None:
         place = next((f"{folder}/{name}" for folder in _INIT_DIRS if rootfs.is_file(f"{folder}/{name}")), "")
@@ -238,6 +242,7 @@ def _take_started(
     starter.sources += whole.sourced
     starter.environment = {**starter.environment, **found[0].environment}
     starter.user = found[0].user or starter.user
+    starter.command, starter.java = found[0].command, list(found[0].java)
     for item in found:
         starter.directories += [] if item.base in starter.directories else [item.base]
         if item.home != item.base:

@@ -52,6 +52,8 @@ class Started:
     home: str  # CATALINA_HOME
     environment: dict[str, str]
     user: str = ""  # whom the command changes to
+    command: str = "start"  # what catalina.sh, and so setenv.sh, gets: "start" | "run"
+    java: tuple[str, ...] = ()  # the command line, where java is run without catalina.sh and setenv.sh
 
 
 @dataclass
@@ -198,7 +200,7 @@ class Follower:
         options = {match.group(1): match.group(2) for match in map(_CATALINA.fullmatch, words) if match}
         if options:
             base = options.get("base") or options["home"]
-            self._add(base, options.get("home") or base, place)
+            self._add(Started(base, options.get("home") or base, place.environment, place.user, java=tuple(words)))
         elif UNKNOWN not in words[0]:
             self._run_script(self._locate(words[0], place), words[1:], place)
 
@@ -209,7 +211,9 @@ class Follower:
         if match:
             if not set(arguments) & set(_NO_START):
                 home = place.environment.get("CATALINA_HOME") or match.group(1)
-                self._add(place.environment.get("CATALINA_BASE") or home, home, place)
+                base = place.environment.get("CATALINA_BASE") or home
+                command = "run" if {"run", "-fg"} & set(arguments) else "start"
+                self._add(Started(base, home, place.environment, place.user, command))
             return
         info = self.rootfs.stat(path) if not path.startswith(_SYSTEM_DIRS) else None
         if info is None or info.st_size > _SMALL or not self.rootfs.is_file(path):
@@ -254,9 +258,9 @@ class Follower:
         self.sourced.append(path)
         return self.rootfs.text(path, _SMALL)
 
-    def _add(self, base: str, home: str, place: _Place) -> None:
-        item = Started(posixpath.normpath(base), posixpath.normpath(home), place.environment, place.user)
-        if base.startswith("/") and item not in self.found:
+    def _add(self, item: Started) -> None:
+        item.base, item.home = posixpath.normpath(item.base), posixpath.normpath(item.home)
+        if item.base.startswith("/") and item not in self.found:
             self.found.append(item)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass, field
+from typing import Sequence
 
 from ansible_collections.collab.rtc.plugins.module_utils import _shell_eval
 from ansible_collections.collab.rtc.plugins.module_utils._shell_words import UNKNOWN, Exists, Names, Reader, Real
@@ -113,12 +114,14 @@ def read_setenv(
     real: Real | None = None,
     names: Names | None = None,
     path: str = "",
+    commands: Sequence[str] = ("start",),
 ) -> JvmOptions:
     """What bin/setenv.sh leaves for catalina.sh, without running it.
 
     :param install_dir: the CATALINA_HOME; CATALINA_BASE too, unless the environment has another.
     :param environment: what the service gives it (``Environment=`` of the unit).
     :param path: of the script, where it is not in the usual place.
+    :param commands: what catalina.sh may get, and so setenv.sh as ``$1``: "start" and "run".
     :param read: text of a file that it reads (bin/setjre.sh), ``None`` when it is not there.
     :param exists: whether a file or directory is there.
     :param real: resolves a path.
@@ -139,7 +142,7 @@ def read_setenv(
     }
     found: list[JvmOptions] = []
     places: list[str] = []
-    for command in ("start", "run"):  # what catalina.sh gets, and so what setenv.sh has as $1
+    for command in commands:
         ways = _shell_eval.evaluate(text, {**start, "1": command}, read, exists, real, names, path)
         found += [_read_result(way) for way in ways]
         places += [way.place or f"{path} ($1)" for way in ways]
@@ -168,7 +171,7 @@ def _read_result(left: _shell_eval.Result) -> JvmOptions:
             found.environment[name] = value
     home = left.variables.get("JAVA_HOME", "")
     given = {
-        "JRE_HOME": home,
+        "JRE_HOME": home or UNKNOWN,
         **{name: value for name, value in left.variables.items() if value},
     }  # bin/setclasspath.sh
     for name in (*_BEFORE, "JAVA_OPTS", "CATALINA_OPTS", *_AFTER):

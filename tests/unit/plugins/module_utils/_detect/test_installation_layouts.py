@@ -322,6 +322,16 @@ NAMED = {
         lambda host: host.unit("tracker.service", SUPERVISOR).unit("jira.service", FORKING.format(JIRA), enabled=True),
         ("systemd", "tracker", True),
     ),
+    "another name of a unit": (
+        "tracker",
+        lambda host: (
+            host.unit("app@.service", "ExecStart=/x")
+            .unit("own.service", "ExecStart=/x")
+            .link("/etc/systemd/system/tracker.service", "/etc/systemd/system/own.service")
+        ),
+        ("systemd", "own", True),
+    ),
+    "one that is made while the host runs": ("app@jira", lambda host: host, ("systemd", "app@jira", True)),
     "nothing": ("trakcer", lambda host: host.unit("jira.service", FORKING.format(JIRA)), ("none", "", False)),
     "a path": ("../jira", lambda host: host.write("/etc/init.d/jira", "#!/bin/sh\n"), ("none", "", False)),
 }
@@ -331,7 +341,7 @@ NAMED = {
 def test_the_service_that_the_inventory_names(host, name):
     service, build, expected = NAMED[name]
     build(host.jira().installed_confluence())
-    runner = show("tracker.service active 9", "app@jira.service active 9")
+    runner = show("tracker.service active 9", "app@jira.service active 9", "own.service active 9")
     facts = facts_of(host, runner=runner, services={"jira": service, "confluence": ""})
     wiki, jira = (item.service for item in facts.applications)
     assert (jira.kind, jira.name, jira.active) == expected and (wiki.kind, wiki.name) == ("sysv", "confluence")

@@ -159,3 +159,24 @@ def test_user_that_a_starter_changes_to(host):
     host.jira(HOME)
     script(CASE % f"su - tracker -c {START}")(host)
     assert only(host).user == "tracker"
+
+
+def test_command_that_catalina_gets(host):
+    host.jira(HOME).jre(f"{HOME}/jre").write(
+        f"{HOME}/bin/setenv.sh", 'if [ "$1" = start ]; then JAVA_OPTS=-Djavax.net.ssl.trustStore=/a; fi'
+    )
+    store = only(host, install_dirs=[HOME]).java.truststore  # nothing tells what it will get
+    assert (store.source, store.unknown != "") == ("cacerts", True)
+    unit(f"ExecStart={START}")(host)
+    assert only(host).java.truststore.path == "/a"
+    unit(f"ExecStart={START} -fg")(host)
+    store = only(host).java.truststore
+    assert (store.source, store.unknown) == ("cacerts", "")
+
+
+def test_java_that_a_unit_runs_itself_does_not_read_setenv(host):
+    host.jira(HOME).jre("/jdk").write(f"{HOME}/bin/setenv.sh", "JAVA_OPTS=-Djavax.net.ssl.trustStore=/a")
+    main = "org.apache.catalina.startup.Bootstrap start"
+    unit(f"ExecStart=/jdk/bin/java -Djavax.net.ssl.trustStore=/b -Dcatalina.base={HOME} {main}")(host)
+    java = only(host).java
+    assert (java.home, java.source, java.truststore.path) == ("/jdk", "unit", "/b")

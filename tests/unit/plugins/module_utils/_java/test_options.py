@@ -19,9 +19,9 @@ from ansible_collections.collab.rtc.tests.unit.data.installation.hosts import DA
 HOME = "/opt/atlassian/jira"
 
 
-def setenv(text, environment=None, files=None, exists=None):
+def setenv(text, environment=None, files=None, exists=None, **more):
     files = files or {}
-    return read_setenv(text, HOME, environment or {}, files.get, exists or (lambda path: path in files))
+    return read_setenv(text, HOME, environment or {}, files.get, exists or (lambda path: path in files), **more)
 
 
 # Script -> the value of X after it ("?" stands for what only running could tell, None for unset).
@@ -197,6 +197,13 @@ UNKNOWN = {
 }
 
 
+def test_what_depends_on_the_command_is_known_with_it():
+    script = f'if [ "$1" == "start" ]; then JAVA_OPTS="-D{STORE}=/a"; else JAVA_OPTS=""; fi'
+    assert setenv(script).properties == {STORE: "/a"}
+    options = setenv(script, commands=["run"])
+    assert options.properties == {} and options.find_doubt(STORE) == ""
+
+
 @pytest.mark.parametrize("name", KNOWN)
 def test_known_options(name):
     script, expected = KNOWN[name]
@@ -207,7 +214,7 @@ def test_known_options(name):
 @pytest.mark.parametrize("name", UNKNOWN)
 def test_what_is_unknown_is_not_taken_for_absent(name):
     script, line = UNKNOWN[name]
-    options = setenv(script)
+    options = setenv(script, commands=("start", "run"))
     assert STORE not in options.properties
     place = options.find_doubt(STORE)
     assert place.startswith(f"{HOME}/bin/setenv.sh:{line}") if line else place
