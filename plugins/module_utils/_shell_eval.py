@@ -16,12 +16,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Callable
 
-from ansible_collections.collab.rtc.plugins.module_utils._shell_syntax import (
-    ASSIGNMENT,
-    Command,
-    SyntaxProblem,
-    parse,
-)
+from ansible_collections.collab.rtc.plugins.module_utils._shell_syntax import ASSIGNMENT, Command, SyntaxProblem, parse
 from ansible_collections.collab.rtc.plugins.module_utils._shell_words import (
     UNKNOWN,
     Exists,
@@ -89,6 +84,7 @@ def evaluate(
     real: Real | None = None,
     names: Names | None = None,
     path: str = "",
+    cat: Reader | None = None,
 ) -> list[Result]:
     """What a script may leave: one result for each way that unknown conditions allow, the first where all hold.
 
@@ -96,12 +92,13 @@ def evaluate(
     :param real: resolves a path, for ``readlink -f``.
     :param names: lists a directory, for patterns.
     :param path: of the script, for places.
+    :param cat: as ``read``, for what ``cat`` prints: a value, and so facts, may have it in them.
     """
-    first = _Run(environment, read, exists, real, names, {})
+    first = _Run(environment, read, exists, real, names, {}, cat)
     found = [first.start(script, path)]
     for place, ways in list(first.asked.items())[:_MOST_WAYS]:
         for way in range(1, min(ways, _MOST_WAYS)):
-            found.append(_Run(environment, read, exists, real, names, {place: way}).start(script, path))
+            found.append(_Run(environment, read, exists, real, names, {place: way}, cat).start(script, path))
             found[-1].place = place
     return found
 
@@ -129,8 +126,10 @@ class _Run(Words):
         real: Real | None,
         names: Names | None,
         ways: dict[str, int],
+        cat: Reader | None = None,
     ) -> None:
         super().__init__(environment, read, exists, real, names)
+        self.cat = cat or read
         self.functions: dict[str, Command] = {}
         self.ways = ways  # place -> which way to take where the condition is unknown
         self.asked: dict[str, int] = {}  # place -> how many ways there are

@@ -66,6 +66,7 @@ class Words:
         self.exported = {name for name in environment if name[:1].isalpha() or name[:1] == "_"}
         self.exports_all = False
         self.read, self.exists, self.real, self.names = read, exists, real, names
+        self.cat = read  # what cat prints, which the values of variables may show
         self.input: str | None = None  # what a pipe or a here-document gives
         self.causes: dict[str, str] = {}  # variable -> the place that makes its value unknown
         self.cause = ""  # of the last unknown value
@@ -334,8 +335,8 @@ class Words:
             found = "Linux"
         elif name == "cat" and not words:
             found = self.input
-        elif name == "cat" and UNKNOWN not in path and self.read is not None:
-            found = self.read(path)
+        elif name == "cat" and UNKNOWN not in path and self.cat is not None:
+            found = self.cat(path)
             if found is None and self.exists is not None and not self.exists(path):
                 found = ""  # and an error
         elif name == "dirname" and UNKNOWN not in path:

@@ -194,7 +194,8 @@ topology:
           C(shared_home), C(user), C(tomcat_version), C(properties) of the JVM, C(server_xml) with its C(connectors),
           C(java) with its C(truststore), C(service), C(process), the C(evidence) for it, and in C(leftover) why it
           seems unused. C(java), C(properties) and the trust store are those of the next start; what the process has
-          instead is in its C(differences). C(unknown) names the place that leaves them open. C(writers), of the application and of its C(java), says who besides root can change them.
+          instead is in its C(differences). C(unknown) names the place that leaves them open. C(writers), of the
+          application and of its C(java), says who besides root can change them.
       type: list
       elements: dict
       returned: always

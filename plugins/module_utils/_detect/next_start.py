@@ -62,6 +62,7 @@ class Configuration:
             self.rootfs.names,
             self.script,
             self.commands,
+            lambda path: self.rootfs.public_text(path, self.rootfs.owner(self.script)),
         )
 
     def _read(self, path: str) -> str | None:

@@ -149,6 +149,16 @@ class RootFs:
         content = self.data(path, limit)
         return None if content is None else content.decode("utf-8", "replace")
 
+    def public_text(self, path: str, owner: int = 0) -> str | None:
+        """As :meth:`text`, of a file that everybody, or a user other than root who owns it, may read anyway.
+
+        What a script of his prints with ``cat`` becomes part of the facts: root must not read it for him.
+        """
+        info = self.stat(path)
+        if info is None or not (info.st_mode & 0o004 or self.owner(path) == owner != 0):
+            return None
+        return self.text(path)
+
     def link(self, path: str) -> str:
         """What a symbolic link says, "" for none or not permitted (not noted: callers do, once for many)."""
         try:

@@ -241,6 +241,7 @@ class Follower:
             lambda name: self.rootfs.stat(name) is not None,
             self.rootfs.real,
             self.rootfs.names,
+            cat=self.rootfs.public_text,
         )
         done = []
         for ran in (item for way in ways for item in way.ran):

@@ -147,3 +147,12 @@ def test_directory_of_settings_and_links(host):
     )
     host.link("/etc/store", "/etc/a.jks")
     assert only(host).java.truststore.path == "/etc/a.jks"
+
+
+def test_what_only_root_may_read_is_not_printed(host):
+    host.write(SETENV, "JAVA_OPTS=-Da=$(cat /etc/shadow)\nB=$(cat /etc/motd)\nCATALINA_OPTS=-Db=$B").own(1002, SETENV)
+    host.write("/etc/shadow", "root:secret", 0o600).write("/etc/motd", "hello").own(1002, JIRA + "/own")
+    found = only(host)
+    assert found.properties == {"b": "hello"}
+    host.write(SETENV, f"JAVA_OPTS=-Da=$(cat {JIRA}/own)").write(JIRA + "/own", "mine", 0o600)
+    assert only(host).properties == {"a": "mine"}
