@@ -27,7 +27,6 @@ from ansible_collections.collab.rtc.plugins.module_utils._shell_words import (
     matches,
 )
 
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DEEPEST = 12  # files, functions and substitutions within each other
 _MOST_STEPS = 5_000  # commands; a loop may have no end
 _MOST_ROUNDS = 100  # of a loop
@@ -358,7 +357,7 @@ class _Run(Words):
         name, rest = (arguments[0], arguments[1:]) if arguments else (":", [])
         builtins: dict[str, Callable[[list[str]], None]] = {
             **dict.fromkeys((".", "source"), self._source),
-            **dict.fromkeys(("read", "mapfile", "readarray", "getopts"), self._forget),
+            **dict.fromkeys(("read", "mapfile", "readarray", "getopts"), self.read_values),
             **dict.fromkeys(("cd", "pushd", "popd"), lambda rest: self.change_directory(name, rest)),
             **dict.fromkeys(("return", "exit", "break", "continue"), lambda rest: self._stop(name, rest)),
             "eval": lambda rest: self._eval(" ".join(rest)),
@@ -411,13 +410,6 @@ class _Run(Words):
             self.variables.pop(name, None)
             self.arrays.pop(name, None)
             self.causes.pop(name, None)
-
-    def _forget(self, names: list[str]) -> None:
-        """What ``read`` reads is unknown."""
-        for name in names:
-            if _VARIABLE.fullmatch(name):
-                self.set(name, self.unknown())
-        self.status = None
 
     def _shift(self, rest: list[str]) -> None:
         self.arguments = self.arguments[int(rest[0]) if rest and rest[0].isdecimal() else 1 :]

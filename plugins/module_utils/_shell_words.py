@@ -251,6 +251,8 @@ class Words:
 
     def _expand_braced(self, body: str, mode: str, quoted: bool) -> str:
         counts = body.startswith("#") and len(body) > 1
+        if re.fullmatch(r"![A-Za-z_]\w*", body):
+            body = self._get_name(body[1:])
         match = _NAME.match(body, 1 if counts else 0)
         if match is None:
             return self.unknown()
@@ -289,6 +291,11 @@ class Words:
             return "" if not value else self.unknown()
         return self._insert(self._edit(value, rest), mode, quoted)
 
+    def _get_name(self, name: str) -> str:
+        """The name that a variable holds, for ``${!name}``; "!" when that is unknown."""
+        value = self.get(name) or ""
+        return value if re.fullmatch(r"[A-Za-z_]\w*", value) else "!"
+
     def _edit(self, value: str, rest: str) -> str:
         """``${X#...}``, ``${X%...}``, ``${X/...}``, ``${X:...}``."""
         greedy = rest[:2] in ("##", "%%", "//")
@@ -319,6 +326,15 @@ class Words:
         self.variables["PWD"] = self.unknown() if UNKNOWN in path else path
         self.status = None if UNKNOWN in path else True
 
+    def read_values(self, rest: list[str]) -> None:
+        """``read`` and the like: a whole here-document, or its line, for one variable; all else is unknown."""
+        names = [item for item in rest if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", item)]
+        known = self.input is not None and len(names) == 1 and "-a" not in rest
+        text = (self.input or "").strip() if "-d" in rest else (self.input or "").partition("\n")[0].strip()
+        for name in names:
+            self.set(name, text if known else self.unknown())
+        self.status = None
+
     def guess_output(self, name: str, rest: list[str]) -> str:
         """What commands print that scripts use to find paths; :data:`UNKNOWN` for all others."""
         words = [item for item in rest if not item.startswith("-")]
@@ -331,6 +347,8 @@ class Words:
             found = format_printf(rest[0], rest[1:])
         elif name == "pwd":
             found = self.get("PWD")
+        elif name == "ls" and words and self.names is not None and UNKNOWN not in "".join(words):
+            found = "\n".join((self.names(path) if len(words) == 1 else []) or words)
         elif name == "uname" and rest in ([], ["-s"]):
             found = "Linux"
         elif name == "cat" and not words:
@@ -408,8 +426,10 @@ class Words:
             left, pattern = self.expand(words[0]), self.pattern(words[2])
             unsure = UNKNOWN in left or UNKNOWN in pattern
             return None if unsure else matches(left, pattern) == (words[1] != "!=")
+        if words[1:2] == ["=~"]:
+            return _search(self.expand("".join(words[2:])), self.expand(words[0]))
         if len(words) == 3:
-            return None if words[1] == "=~" else self._compare(self.expand(words[0]), words[1], self.expand(words[2]))
+            return self._compare(self.expand(words[0]), words[1], self.expand(words[2]))
         return self.evaluate_test([self.expand(word) for word in words]) if len(words) < 3 else None
 
 
@@ -418,6 +438,17 @@ def _join(one: bool | None, two: bool | None, neutral: bool) -> bool | None:
     if one is (not neutral) or two is (not neutral):
         return not neutral
     return None if one is None or two is None else neutral
+
+
+def _search(pattern: str, text: str) -> bool | None:
+    """Whether a regular expression of the shell is in a text."""
+    slow = re.search(r"\)[*+{]|[*+}].*[*+{].*[*+{]", pattern) or len(pattern) + len(text) > 1000
+    if UNKNOWN in pattern + text or "[[" in pattern or slow:
+        return None
+    try:
+        return re.search(pattern, text) is not None
+    except re.error:
+        return None
 
 
 def _is_full(text: str) -> bool | None:

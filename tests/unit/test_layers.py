@@ -76,7 +76,7 @@ OPTIONAL = {
 SHIPPED_LINES = {
     "application_check": 3120,
     "java_truststore": 4840,
-    "jvm_truststore_option": 5070,
+    "jvm_truststore_option": 5160,
     "keystore_pem": 6640,
     "managed_absent": 1500,
     "managed_file": 2160,
@@ -91,7 +91,7 @@ SHIPPED_LINES = {
     "rtc_runs_info": 1250,
     "rtc_undo": 1720,
     "tomcat_connector": 2810,
-    "topology_info": 12800,
+    "topology_info": 12250,
 }
 
 

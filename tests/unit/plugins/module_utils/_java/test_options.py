@@ -129,6 +129,12 @@ SCRIPTS.update(
         "exit in a condition that nobody knows": ("grep -q a /b || exit 1\nX=1", "1"),
         "read": ("read X < /there", "?"),
         "what is unknown in what is known": ("X=a$(id -u)b", "a?b"),
+        "regular expression": ('[[ "$1" =~ ^(start|run)$ ]] && X=1', "1"),
+        "regular expression that is not there": ('X=1; [[ "$1" =~ stop ]] && X=2', "1"),
+        "here-document that is read": ("read -r -d '' X <<E\n a\n b\nE", "a\n b"),
+        "line that is read": ('read X <<< "a b"', "a b"),
+        "variable by its name": ("Y=1; Z=Y; X=${!Z}", "1"),
+        "files that ls lists": ("for f in `ls /d/*.sh`; do . $f; done", "second"),
         "arguments set anew": ("set -- a b; X=$2", "b"),
     }
 )
