@@ -369,7 +369,7 @@ class _Run(Words):
             self._note(arguments)
         if name in self.functions:
             self._within(rest, lambda: self._run(self.functions[name]), function=True)
-        elif name in ("command", "builtin", "exec") and rest and not rest[0].startswith("-"):
+        elif name in ("command", "builtin", "exec") and rest and rest[0][:1] != "-":
             self._call(rest)
             if name == "exec":
                 raise _Stop("exit")

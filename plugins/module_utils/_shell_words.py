@@ -349,6 +349,9 @@ class Words:
             found = self.get("PWD")
         elif name == "ls" and words and self.names is not None and UNKNOWN not in "".join(words):
             found = "\n".join((self.names(path) if len(words) == 1 else []) or words)
+        elif (name in ("which", "type") or rest[:1] == ["-v"]) and len(words) == 1 and self.exists is not None:
+            folders = (self.get("PATH") or "").split(":")
+            found = next((f"{one}/{path}" for one in folders if UNKNOWN in one or self.exists(f"{one}/{path}")), "")
         elif name == "uname" and rest in ([], ["-s"]):
             found = "Linux"
         elif name == "cat" and not words:

@@ -15,13 +15,21 @@ from typing import Callable
 from ansible_collections.collab.rtc.plugins.module_utils._detect import jre
 from ansible_collections.collab.rtc.plugins.module_utils._detect.doubts import Installation
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Difference, Java
-from ansible_collections.collab.rtc.plugins.module_utils._host import processes
+from ansible_collections.collab.rtc.plugins.module_utils._host import start_commands
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
 from ansible_collections.collab.rtc.plugins.module_utils._host.service_units import Starter
 from ansible_collections.collab.rtc.plugins.module_utils._java.options import JvmOptions, read_command_line, read_setenv
 from ansible_collections.collab.rtc.plugins.module_utils._java.secrets import mask
 
 _TRUST = "javax.net.ssl."  # properties that no script of Tomcat sets by itself
+_OWN = (
+    "catalina.",
+    "java.io.tmpdir",
+    "java.util.logging.",
+    "java.endorsed.dirs",
+    "java.protocol.handler.pkgs",
+)  # it does
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # systemd.exec(5)
 
 
 class Configuration:
@@ -35,8 +43,9 @@ class Configuration:
             self.script = found.home + "/bin/setenv.sh"
         self.found = found
         self.environment = dict(starter.environment) if starter else {}
+        self.environment.setdefault("PATH", _PATH)
         self.environment.update({"CATALINA_BASE": found.path, "CATALINA_HOME": found.home} if found.tomcat else {})
-        home = processes.user_home(rootfs, user)
+        home = start_commands.find_user_home(rootfs, user)
         if home:
             self.environment.setdefault("HOME", home)
         self.java = starter.java if starter else []  # started without catalina.sh, which would read setenv.sh
@@ -62,7 +71,7 @@ class Configuration:
             self.rootfs.names,
             self.script,
             self.commands,
-            lambda path: self.rootfs.public_text(path, self.rootfs.owner(self.script)),
+            lambda path: start_commands.read_public(self.rootfs, path, self.rootfs.owner(self.script)),
         )
 
     def _read(self, path: str) -> str | None:
@@ -142,7 +151,9 @@ def list_configured(rootfs: RootFs, given: dict[str, str], configured: JvmOption
         value = configured.environment.get(name, "")
         if value.startswith("/"):
             source = "unit" if value == given.get(name) else "setenv"
-            candidates.append((jre.java_home(rootfs, rootfs.real(value)), source))
+            # The launcher finds its home by its own place: JRE_HOME=/usr runs what /usr/bin/java leads to.
+            launched = jre.home_of(rootfs, value.rstrip("/") + "/bin/java") if jre.find_java(rootfs, value) else ""
+            candidates += [(launched, source), (jre.java_home(rootfs, rootfs.real(value)), source)]
     return candidates
 
 
@@ -170,7 +181,8 @@ def find_differences(
             differences.append(Difference("trust store", now, java.truststore.path))
     for name in sorted({*running.properties, *following.properties} if newer else ()):
         has, gets = running.properties.get(name), following.properties.get(name)
-        if has != gets and not following.find_doubt(name) and name != _TRUST + "trustStore":
+        own = name == _TRUST + "trustStore" or name.startswith(_OWN)
+        if has != gets and not own and not following.find_doubt(name):
             differences.append(Difference(f"-D{name}", _show(name, has), _show(name, gets)))
     return differences
 

@@ -203,16 +203,6 @@ def user_id(rootfs: RootFs, name: str) -> int:
     return -1
 
 
-def user_home(rootfs: RootFs, name: str) -> str:
-    """The home directory of a user of the host, "" when it is unknown."""
-    if rootfs.root == "/":
-        with contextlib.suppress(KeyError, ValueError):
-            return pwd.getpwnam(name).pw_dir
-        return ""
-    rows = [line.split(":") for line in (rootfs.text("/etc/passwd") or "").splitlines()]
-    return next((parts[5] for parts in rows if len(parts) > 5 and parts[0] == name), "")
-
-
 def processes(rootfs: RootFs) -> dict[int, Proc]:
     """All processes that may be seen, by id."""
     return {int(name): Proc(rootfs, int(name)) for name in rootfs.names("/proc") if name.isdigit()}

@@ -11,7 +11,6 @@ temporary directory. Nothing here raises because a file is missing, unreadable o
 from __future__ import annotations
 
 import errno
-import fnmatch
 import os
 import stat
 
@@ -115,14 +114,6 @@ class RootFs:
         finally:
             os.close(handle)
 
-    def find(self, pattern: str) -> list[str]:
-        """The paths that a pattern of glob(7) names, sorted; its own path where it is none."""
-        folder, _slash, last = pattern.rpartition("/")
-        if not any(char in pattern for char in "*?["):
-            return [pattern]
-        folders = self.find(folder) if any(char in folder for char in "*?[") else [folder]
-        return [f"{one}/{name}" for one in folders for name in fnmatch.filter(self.names(one or "/"), last)]
-
     def data(self, path: str, limit: int = LIMIT) -> bytes | None:
         """The bytes of a regular file, at most ``limit``; ``None`` when missing or unreadable (noted)."""
         try:
@@ -148,16 +139,6 @@ class RootFs:
         """As :meth:`data`, decoded as UTF-8 with replacement characters."""
         content = self.data(path, limit)
         return None if content is None else content.decode("utf-8", "replace")
-
-    def public_text(self, path: str, owner: int = 0) -> str | None:
-        """As :meth:`text`, of a file that everybody, or a user other than root who owns it, may read anyway.
-
-        What a script of his prints with ``cat`` becomes part of the facts: root must not read it for him.
-        """
-        info = self.stat(path)
-        if info is None or not (info.st_mode & 0o004 or self.owner(path) == owner != 0):
-            return None
-        return self.text(path)
 
     def link(self, path: str) -> str:
         """What a symbolic link says, "" for none or not permitted (not noted: callers do, once for many)."""

@@ -6,13 +6,13 @@
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from dataclasses import dataclass, field
 from typing import Callable, NamedTuple
 
-from ansible_collections.collab.rtc.plugins.module_utils._host import processes
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
-from ansible_collections.collab.rtc.plugins.module_utils._host.start_commands import Follower
+from ansible_collections.collab.rtc.plugins.module_utils._host.start_commands import Follower, find_user_home
 from ansible_collections.collab.rtc.plugins.module_utils._host.system import Runner, run
 from ansible_collections.collab.rtc.plugins.module_utils._java import options
 
@@ -175,7 +175,7 @@ def _parse_unit(rootfs: RootFs, path: str, name: str, text: str) -> Starter:
             starter.environment = {**starter.environment, **given} if value else {}
             known = {**known, **given} if value else {}
         elif key == "EnvironmentFile" and value:
-            for file in rootfs.find(value.lstrip("-")):
+            for file in _find_files(rootfs, value.lstrip("-")):
                 given = options.parse_environment_file(rootfs.text(file, _SMALL) or "")
                 starter.environment.update(given)
                 starter.sources.append(file)
@@ -184,6 +184,15 @@ def _parse_unit(rootfs: RootFs, path: str, name: str, text: str) -> Starter:
             commands = [*commands, value.lstrip(_PREFIX)] if value else []
     _find_started(rootfs, starter, commands, folder, known)
     return starter
+
+
+def _find_files(rootfs: RootFs, pattern: str) -> list[str]:
+    """The paths that a pattern of glob(7) names, sorted; its own path where it is none."""
+    folder, _slash, last = pattern.rpartition("/")
+    if not any(char in pattern for char in "*?["):
+        return [pattern]
+    folders = _find_files(rootfs, folder) if any(char in folder for char in "*?[") else [folder]
+    return [f"{one}/{name}" for one in folders for name in fnmatch.filter(rootfs.names(one or "/"), last)]
 
 
 def _replace_specifiers(text: str, name: str) -> str:
@@ -202,7 +211,7 @@ def _find_started(
 
     :param environment: by which the directories are found; that of the starter may have more, which others can write.
     """
-    home = processes.user_home(rootfs, starter.user) if starter.user else ""
+    home = find_user_home(rootfs, starter.user) if starter.user else ""
     folder = home if folder == "~" else folder
     login = {"HOME": home, "USER": starter.user, "LOGNAME": starter.user} if home else {}
 

@@ -10,12 +10,13 @@ What it exports until then is the environment of that.
 
 from __future__ import annotations
 
+import contextlib
 import posixpath
+import pwd
 import re
 from dataclasses import dataclass
 
 from ansible_collections.collab.rtc.plugins.module_utils import _shell_eval
-from ansible_collections.collab.rtc.plugins.module_utils._host import processes
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
 from ansible_collections.collab.rtc.plugins.module_utils._shell_words import UNKNOWN
 
@@ -65,6 +66,27 @@ class _Place:
     user: str = ""
     depth: int = 0
     text: str | None = None  # what it reads
+
+
+def find_user_home(rootfs: RootFs, name: str) -> str:
+    """The home directory of a user of the host, "" when it is unknown."""
+    if rootfs.root == "/":
+        with contextlib.suppress(KeyError, ValueError):
+            return pwd.getpwnam(name).pw_dir  # knows directory services too
+        return ""
+    rows = [line.split(":") for line in (rootfs.text("/etc/passwd") or "").splitlines()]
+    return next((parts[5] for parts in rows if len(parts) > 5 and parts[0] == name), "")
+
+
+def read_public(rootfs: RootFs, path: str, owner: int = 0) -> str | None:
+    """The text of a file that everybody, or a user other than root who owns it, may read anyway; else ``None``.
+
+    What a script of his prints with ``cat`` becomes part of the facts: root must not read it for him.
+    """
+    info = rootfs.stat(path)
+    if info is None or not (info.st_mode & 0o004 or rootfs.owner(path) == owner != 0):
+        return None
+    return rootfs.text(path, _SMALL)
 
 
 class Follower:
@@ -156,7 +178,7 @@ class Follower:
         self._change_user(values.get("-u", values.get("--user", "root")), login, rest, place)
 
     def _change_user(self, user: str, login: bool, words: list[str], place: _Place) -> None:
-        home = processes.user_home(self.rootfs, user)
+        home = find_user_home(self.rootfs, user)
         environment = {} if login else dict(place.environment)
         if home:
             environment.update({"HOME": home} if not login else {"HOME": home, "USER": user, "LOGNAME": user})
@@ -241,7 +263,7 @@ class Follower:
             lambda name: self.rootfs.stat(name) is not None,
             self.rootfs.real,
             self.rootfs.names,
-            cat=self.rootfs.public_text,
+            cat=lambda path: read_public(self.rootfs, path),
         )
         done = []
         for ran in (item for way in ways for item in way.ran):

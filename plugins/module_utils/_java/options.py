@@ -173,6 +173,7 @@ def _read_result(left: _shell_eval.Result) -> JvmOptions:
             found.environment[name] = value
     home = left.variables.get("JAVA_HOME", "")
     given = {
+        "CATALINA_TMPDIR": left.variables.get("CATALINA_BASE", "") + "/temp",
         "JRE_HOME": home or UNKNOWN,
         **{name: value for name, value in left.variables.items() if value},
     }  # bin/setclasspath.sh

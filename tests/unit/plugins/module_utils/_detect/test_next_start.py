@@ -156,3 +156,29 @@ def test_what_only_root_may_read_is_not_printed(host):
     assert found.properties == {"b": "hello"}
     host.write(SETENV, f"JAVA_OPTS=-Da=$(cat {JIRA}/own)").write(JIRA + "/own", "mine", 0o600)
     assert only(host).properties == {"a": "mine"}
+
+
+CLASSPATH = """if [ -z "$JAVA_HOME" ] && [ -z "$JRE_HOME" ]; then
+  JAVA_PATH=`which java 2>/dev/null`
+  if [ "x$JAVA_PATH" != "x" ]; then
+    JAVA_PATH=`dirname $JAVA_PATH 2>/dev/null`
+    JRE_HOME=`dirname $JAVA_PATH 2>/dev/null`
+  fi
+fi
+"""
+
+
+def test_java_by_path_as_setclasspath_finds_it(host):
+    host.jre("/usr/lib/jvm/java-17", "17.0.9").link("/usr/bin/java", "/usr/lib/jvm/java-17/bin/java")
+    host.write(JIRA + "/bin/setclasspath.sh", CLASSPATH).write(SETENV, '. "$CATALINA_HOME"/bin/setclasspath.sh')
+    java = only(host).java
+    assert (java.home, java.unknown) == ("/usr/lib/jvm/java-17", "")
+    host.write(SETENV, "JAVA_HOME=$(dirname $(dirname $(readlink -f $(command -v java))))")
+    java = only(host).java
+    assert (java.home, java.source, java.unknown) == ("/usr/lib/jvm/java-17", "setenv", "")
+
+
+def test_what_catalina_sets_itself_is_no_difference(host):
+    host.write(SETENV, "JAVA_OPTS='-Djava.io.tmpdir=/x -Da=$CATALINA_TMPDIR'")
+    run(host, f"-Da={JIRA}/temp").write(SETENV, host.path(SETENV).read_text())
+    assert differences(only(host)) == {}
