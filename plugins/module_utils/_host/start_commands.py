@@ -39,6 +39,11 @@ _PLAIN = (
     "stdbuf",
     "command",
 )
+# Run the first of their words that is a script or shell; what is before it is theirs.
+_LAUNCHERS = (
+    *("flock", "systemd-cat", "systemd-run", "authbind", "setpriv", "chroot", "prlimit", "cgexec", "unshare", "runcon"),
+    *("strace", "firejail", "bwrap", "nsenter", "dbus-run-session", "scl", "tini", "dumb-init", "catatonit"),
+)
 _AS_USER = ("gosu", "su-exec", "setuser", "setuidgid")  # the user comes first
 _SYSTEM_DIRS = ("/bin/", "/sbin/", "/usr/bin/", "/usr/sbin/", "/usr/lib", "/lib")  # no scripts of administrators
 _SMALL = 256 * 1024  # bytes; scripts are smaller
@@ -123,6 +128,9 @@ class Follower:
             while rest and (rest[0].startswith("-") or re.fullmatch(r"[\d.]+[smhd]?|0x[0-9a-f]+", rest[0])):
                 rest = rest[1:]
             self._follow(rest, place)
+        elif name in _LAUNCHERS:
+            first = next((at for at in range(1, len(words)) if self._is_script(words[at], place)), len(words))
+            self._follow(words[first:], place)
         elif name in _AS_USER and len(words) > 2:
             self._change_user(words[1], False, words[2:], place)
         elif name in ("su", "runuser"):
@@ -138,6 +146,15 @@ class Follower:
             self._follow_shell(words[1:], place)
         else:
             self._follow_program(words, place)
+
+    def _is_script(self, word: str, place: _Place) -> bool:
+        path = self._locate(word, place)
+        if posixpath.basename(word) in (*_SHELLS, *_PLAIN, *_AS_USER, "env", "su", "sudo", "runuser"):
+            return "/" in word or not self.rootfs.is_file(path)
+        if _STARTER.fullmatch(path):
+            return True
+        text = "" if path.startswith(_SYSTEM_DIRS) else self.rootfs.text(path, _SMALL) or ""
+        return text.startswith("#!")
 
     def _follow_env(self, words: list[str], place: _Place) -> None:
         environment = {} if words[:1] in (["-i"], ["-"]) else dict(place.environment)

@@ -48,6 +48,9 @@ STARTERS = {
     "runuser": unit(f"ExecStart=/sbin/runuser -u jira -- {START} -fg"),
     "sudo": unit(f"ExecStart=/usr/bin/sudo -H -u jira JAVA_HOME=/jdk {START}"),
     "env": unit(f"ExecStart=/usr/bin/env JAVA_HOME=/jdk nice -n 5 {START} -fg"),
+    "flock": unit(f"ExecStart=/usr/bin/flock -n /run/lock/t {START} -fg"),
+    "setpriv": unit(f"ExecStart=/usr/bin/setpriv --reuid=jira --init-groups {START} -fg"),
+    "systemd-cat and a shell": unit(f"ExecStart=/usr/bin/systemd-cat -t jira /bin/sh -c 'exec {START} -fg'"),
     "a dot in the path": unit(f"WorkingDirectory={HOME}", "ExecStart=/bin/sh bin/./start-jira.sh"),
     "two slashes": unit(f"ExecStart={HOME}//bin//start-jira.sh -fg"),
     "directory of a file by a pattern": lambda host: host.write("/etc/t.d/1.env", f"BASE={HOME}\n").unit(
