@@ -39,6 +39,8 @@ TYPES = {
     "port": "port",
     "anyport": "port",
     "choice": "choice",
+    "service": "name of a unit or SysV script",
+    "command": "list of arguments",
     "path": "path",
     "bool": "true or false",
     "addresses": "list of addresses",

@@ -67,7 +67,7 @@ _value:
       type: list
       elements: str
     manual:
-      description: Applications that must restart and have no service, by their directory.
+      description: Applications that must restart and have no service, or run outside of it, by their directory.
       type: list
       elements: str
     unknown:
@@ -128,8 +128,13 @@ def _find_readers(path: str, topology: Mapping[str, Any], removed: Iterable[str]
             yield kind, name_proxy_service(item["kind"], topology.get("os_family", ""))
     for item in topology.get("applications", []):
         if _reads(item, path):
-            service = item["service"]
-            yield ("applications", service["name"]) if service and service["name"] else ("manual", item["install_dir"])
+            yield ("applications", item["service"]["name"]) if _restarts(item) else ("manual", item["install_dir"])
+
+
+def _restarts(application: Mapping[str, Any]) -> bool:
+    """Whether the service restarts the application: one that runs outside of it would run twice."""
+    service = application["service"]
+    return bool(service and service["name"] and (service.get("active", True) or not application.get("process")))
 
 
 def _reads(application: Mapping[str, Any], path: str) -> bool:

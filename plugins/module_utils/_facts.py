@@ -112,7 +112,7 @@ class ServerXml:
 
 @dataclass
 class TrustStore:
-    """The trust store that the application's JVM really uses."""
+    """The trust store that the application's JVM uses from its next start on."""
 
     path: str
     real_path: str = ""  # links followed
@@ -122,6 +122,7 @@ class TrustStore:
     certificates: int = 0
     fingerprints: List[str] = field(default_factory=list)  # SHA-256 of each trusted certificate, lower-case hex
     error: str = ""
+    unknown: str = ""  # the place ("/opt/jira/bin/setenv.sh:12") that makes it unknown whether it is this one
 
 
 @dataclass
@@ -138,7 +139,7 @@ class TrustOption:
 
 @dataclass
 class Java:
-    """The JRE that the application runs on."""
+    """The JRE that the application runs on from its next start on."""
 
     home: str
     version: str = ""  # "17.0.9"
@@ -147,6 +148,16 @@ class Java:
     writers: List[str] = field(default_factory=list)  # who besides root can change its java: "user jira (/opt/jira)"
     truststore: Optional[TrustStore] = None
     option: Optional[TrustOption] = None  # None: there is no setenv.sh
+    unknown: str = ""  # the place that makes it unknown whether it is this one
+
+
+@dataclass
+class Difference:
+    """What the running process has, and the next start will not have."""
+
+    what: str  # "Java" | "trust store" | "-Dname"
+    running: str
+    following: str
 
 
 @dataclass
@@ -157,6 +168,7 @@ class Process:
     started: float  # seconds since the epoch
     user: str = ""
     properties: Dict[str, str] = field(default_factory=dict)  # -D options, secrets replaced
+    differences: List[Difference] = field(default_factory=list)
 
 
 @dataclass
@@ -166,6 +178,7 @@ class ServiceUnit:
     kind: str  # "systemd" | "sysv" | "none"
     name: str = ""
     active: bool = False
+    reason: str = ""  # why there is none
 
 
 @dataclass
@@ -179,7 +192,7 @@ class Application:
     shared_home: str = ""
     user: str = ""
     tomcat_version: str = ""
-    properties: Dict[str, str] = field(default_factory=dict)  # -D options of setenv.sh, unit and process together
+    properties: Dict[str, str] = field(default_factory=dict)  # -D options of the next start
     server_xml: Optional[ServerXml] = None
     java: Optional[Java] = None
     service: Optional[ServiceUnit] = None

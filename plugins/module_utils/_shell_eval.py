@@ -4,430 +4,487 @@
 
 """What variables a shell script such as setenv.sh leaves, found without running it.
 
-A small part of the POSIX shell: assignments, quoting, parameter expansion, ``if``, ``case``, ``&&``/``||``, the tests
-of ``[``, and files read with ``.``. What only running could tell (the output of commands) becomes :data:`UNKNOWN`
-inside the value. A branch whose condition is unknown is taken, as is the body of a loop, once. Never raises on odd
-scripts.
+What only running could tell (the output of most commands) becomes :data:`UNKNOWN` inside the value, with the line that
+made it so. Where a condition is unknown, one way is taken; :func:`evaluate` takes the others too, and compares. Never
+raises on odd scripts.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fnmatch
-import posixpath
 import re
-from typing import Callable, Iterator, Optional
+from dataclasses import dataclass, field
+from typing import Callable
 
-UNKNOWN = "\x00"
+from ansible_collections.collab.rtc.plugins.module_utils._shell_syntax import ASSIGNMENT, Command, SyntaxProblem, parse
+from ansible_collections.collab.rtc.plugins.module_utils._shell_words import (
+    UNKNOWN,
+    Exists,
+    Names,
+    Reader,
+    Real,
+    Words,
+    matches,
+)
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(\+?)=", re.DOTALL)
-_OPERATORS = (";;", "&&", "||", ";", "&", "|", "(", ")", "\n")
-_FILE_TESTS = ("-e", "-f", "-d", "-r", "-x", "-s", "-h", "-L")
+_DEEPEST = 12  # files, functions and substitutions within each other
+_MOST_STEPS = 5_000  # commands; a loop may have no end
+_MOST_ROUNDS = 100  # of a loop
+_MOST_WAYS = 16  # through a script whose conditions are unknown
 _EXPORTS = ("export", "declare", "typeset", "readonly", "local")
-_HEREDOC = re.compile(r"(?<!<)<<(?!<)-?[ \t]*['\"\\]?([A-Za-z_][A-Za-z0-9_]*)['\"]?")
-_PAIRS = (("'", "'"), ('"', '"'), ("`", "`"), ("$((", "))"), ("$(", ")"), ("${", "}"))
-_LONGEST = 1 << 20  # characters of a value; Linux takes no longer argument
-_DEEPEST = 5  # files that read files
+_SILENT = ("mkdir", "chmod", "chown", "touch", "rm", "ln", "ulimit", "umask", "trap", "set", "shopt", "sleep", "kill")
 
-Reader = Callable[[str], Optional[str]]
-Exists = Callable[[str], bool]
+
+@dataclass
+class Ran:
+    """A command that a script runs: its words, the directory and environment that it is run in, and its input."""
+
+    words: list[str]
+    folder: str
+    environment: dict[str, str]
+    text: str | None = None
+
+
+@dataclass
+class Result:
+    """What a script leaves.
+
+    ``causes``: variable -> the place ("bin/setenv.sh:12") that makes its value unknown. ``anything``: the place after
+    which any variable may have any value, "" for none.
+    """
+
+    variables: dict[str, str] = field(default_factory=dict)
+    causes: dict[str, str] = field(default_factory=dict)
+    anything: str = ""
+    place: str = ""
+    ran: list[Ran] = field(default_factory=list)
+
+
+class _Stop(Exception):
+    """Control goes elsewhere: ``break``, ``continue``, ``return``, ``exit``."""
 
 
 def variables(
     script: str, environment: dict[str, str], read: Reader | None = None, exists: Exists | None = None
 ) -> dict[str, str]:
-    """The variables after a script has run, starting from an environment.
+    """The variables after a script has run, starting from an environment; conditions that are unknown hold.
 
-    :param read: gives the text of a file that the script reads with ``.``; ``None`` for one that is not there.
+    :param read: gives the text of a file that the script reads; ``None`` for one that is not there.
     :param exists: whether a file or directory is there, for ``[ -f ... ]`` and the like; without it unknown.
     """
-    run = _Run(dict(environment), read or (lambda path: None), exists)
-    with contextlib.suppress(RecursionError):  # quotes nested beyond all use; what was found before counts
-        run.script(script)
-    return run.variables
+    return _Run(environment, read, exists, None, None, {}).start(script, "").variables
 
 
-def stops(script: str) -> str:
-    """The command that ends a script before its last line in any case, such as ``exit 0``; "" for none."""
-    return _walk(script)[0]
+def evaluate(
+    script: str,
+    environment: dict[str, str],
+    read: Reader | None = None,
+    exists: Exists | None = None,
+    real: Real | None = None,
+    names: Names | None = None,
+    path: str = "",
+    cat: Reader | None = None,
+) -> list[Result]:
+    """What a script may leave: one result for each way that unknown conditions allow, the first where all hold.
+
+    :param read: as for :func:`variables`; ``exists`` too.
+    :param real: resolves a path, for ``readlink -f``.
+    :param names: lists a directory, for patterns.
+    :param path: of the script, for places.
+    :param cat: as ``read``, for what ``cat`` prints: a value, and so facts, may have it in them.
+    """
+    first = _Run(environment, read, exists, real, names, {}, cat)
+    found = [first.start(script, path)]
+    for place, ways in list(first.asked.items())[:_MOST_WAYS]:
+        for way in range(1, min(ways, _MOST_WAYS)):
+            found.append(_Run(environment, read, exists, real, names, {place: way}, cat).start(script, path))
+            found[-1].place = place
+    return found
 
 
-def open_at_end(script: str) -> bool:
-    """Whether an ``if``, a loop, ``case`` or group is still open where a script ends."""
-    return bool(_walk(script)[1])
+def fields(text: str, environment: dict[str, str]) -> list[str]:
+    """The words that ``eval`` makes of a text: quotes are removed, and variables replaced, once more."""
+    commands, complete = parse(text)
+    run = _Run(environment, None, None, None, None, {})
+    simple = len(commands) == 1 and len(commands[0].parts) == 1 and commands[0].parts[0].kind == "simple"
+    if not complete or not simple or commands[0].parts[0].redirections:
+        return text.split()  # Tomcat would not start, or not with this; show what is there
+    with contextlib.suppress(RecursionError, SyntaxProblem):
+        return [item for word in commands[0].parts[0].words for item in run.expand_fields(word)]
+    return text.split()
 
 
-def _walk(script: str) -> tuple[str, list[str]]:
-    frames: list[str] = []
-    words: list[str] = []
-    operator = "\n"
-    for piece in _split_tokens(script):
-        if piece not in _OPERATORS:
-            words.append(piece)
-            continue
-        while words and words[0] in _KEYWORDS:
-            words = _enter(frames, words)
-        if words[:1] == ["function"] and words[-1] == "{":
-            frames.append("{")
-        sure = not frames and operator in (";", "\n") and piece in (";", "\n", "&&", "||")
-        if (
-            sure
-            and words
-            and (words[0] in ("exit", "return") or (words[0] == "exec" and not re.search("[<>]", "".join(words))))
-        ):
-            return " ".join(words), frames
-        if piece == "(":
-            frames.append(piece)
-        elif piece == ")" and frames[-1:] == ["("]:
-            frames.pop()
-        words, operator = [], piece
-    return "", frames
+class _Run(Words):
+    """One reading of a script."""
 
+    def __init__(
+        self,
+        environment: dict[str, str],
+        read: Reader | None,
+        exists: Exists | None,
+        real: Real | None,
+        names: Names | None,
+        ways: dict[str, int],
+        cat: Reader | None = None,
+    ) -> None:
+        super().__init__(environment, read, exists, real, names)
+        self.cat = cat or read
+        self.functions: dict[str, Command] = {}
+        self.ways = ways  # place -> which way to take where the condition is unknown
+        self.asked: dict[str, int] = {}  # place -> how many ways there are
+        self.anything = ""
+        self.ran: list[Ran] = []
+        self.given: dict[str, str] = {}  # what the present command alone has in its environment
+        self.locals: list[dict[str, str | None]] = []  # of each function that runs: what its own variables hide
+        self.output: list[str] | None = None  # what is printed, within $(...)
+        self.depth = self.steps = self.unsure = 0
 
-def _enter(frames: list[str], words: list[str]) -> list[str]:
-    word = words[0]
-    if word in ("if", "while", "until", "for", "case", "{"):
-        frames.append(word)
-    elif word in ("fi", "done", "esac", "}") and frames:
-        frames.pop()
-    return [] if word in ("for", "case") else words[1:]
+    def start(self, script: str, path: str) -> Result:
+        """Read a script to its end."""
+        self.path = path
+        with contextlib.suppress(_Stop, RecursionError, SyntaxProblem):
+            self._run_all(parse(script)[0])
+        for name, items in self.arrays.items():
+            self.variables[name] = items[0] if items else ""
+        return Result(self.variables, self.causes, self.anything, ran=self.ran)
 
+    def _choose(self, ways: int = 2, place: str = "") -> int:
+        """Which way to take where only running could tell; 0 unless :func:`evaluate` tries another."""
+        place = place or self.here
+        self.asked[place] = max(ways, self.asked.get(place, 0))
+        return min(self.ways.get(place, 0), ways - 1)
 
-class _Run:
-    """One reading of a script. Frames of ``if`` and ``case`` say whether commands count."""
+    def _holds(self, status: bool | None) -> bool:
+        return self._choose() == 0 if status is None else status
 
-    def __init__(self, start: dict[str, str], read: Reader, exists: Exists | None) -> None:
-        self.variables = start
-        self.read = read
-        self.exists = exists
-        self.depth = 0
+    def _run_all(self, commands: list[Command]) -> None:
+        for command in commands:
+            self._run(command)
 
-    def script(self, text: str) -> None:
-        """Go through a script; its variables stay in ``self.variables``."""
-        frames: list[_Frame] = []
-        status: bool | None = True
-        operator = "\n"
-        words: list[str] = []
-        for piece in _split_tokens(text):
-            if piece not in _OPERATORS:
-                words.append(piece)
-                continue
-            while words and words[0] in _KEYWORDS:
-                words = self._handle_keyword(frames, words)
-            if frames and frames[-1].label:
-                frames[-1].patterns += words
-                if piece == ")":
-                    frames[-1].begin_branch(self)
-            elif words:
-                status = self._run_simple(frames, words, operator, status)
-            if piece == ";;" and frames and frames[-1].kind == "case":
-                frames[-1].end_branch()
-            words = []
-            operator = piece
+    def _run(self, command: Command) -> None:
+        self.steps += 1
+        if self.steps > _MOST_STEPS:
+            self.anything = self.anything or self.here
+            raise _Stop("exit")
+        self.line, self.previous = command.line, self.status
+        runs: dict[str, Callable[[Command], None]] = {
+            "simple": self._run_redirected,
+            "pipe": self._run_pipe,
+            "if": self._run_if,
+            "while": self._run_while,
+            "until": self._run_while,
+            "for": self._run_for,
+            "case": self._run_case,
+            "subshell": self._run_subshell,
+            "function": self._define,
+        }
+        runs.get(command.kind, self._run_list)(command)
 
-    def _handle_keyword(self, frames: list[_Frame], words: list[str]) -> list[str]:
-        word = words[0]
-        if word in ("if", "while", "until"):
-            frames.append(_Frame(word, _is_active(frames)))
-        elif word == "for":
-            frames.append(_Frame("for", _is_active(frames)))
-            if _is_active(frames) and len(words) > 1:
-                self.variables[words[1]] = UNKNOWN
-            return []
-        elif word == "case":
-            frames.append(_Frame("case", _is_active(frames), self.expand(words[1]) if len(words) > 1 else UNKNOWN))
-            return words[words.index("in") + 1 :] if "in" in words else []
-        elif frames and word in ("elif", "else", "then"):
-            frames[-1].turn(word)
-        elif frames and word in ("fi", "done", "esac"):
-            frames.pop()
-        return words[1:]
+    def _run_subshell(self, command: Command) -> None:
+        self._print(self._apart(command.parts))
 
-    def _run_simple(self, frames: list[_Frame], words: list[str], operator: str, status: bool | None) -> bool | None:
-        if not _is_active(frames):
-            return status
-        if (operator == "&&" and status is False) or (operator == "||" and status is True):
-            return status
-        result = self._run_command(words)
-        if operator in ("&&", "||") and status is None:
-            result = None
-        if frames and frames[-1].testing:
-            frames[-1].condition = result
-        return result
+    def _define(self, command: Command) -> None:
+        self.functions[command.words[0]] = command.parts[0]
 
-    def _run_command(self, words: list[str]) -> bool | None:
-        negate = words[0] == "!"
-        words = words[1:] if negate else words
-        assignments = [word for word in words if _ASSIGNMENT.match(word)]
-        if words and len(assignments) == len(words):
-            for word in words:
-                self._assign(word)
-            return True
-        words = [word for index, word in enumerate(words) if index >= _find_first_command(words)]
-        name = self.expand(words[0]) if words else ""
-        if name in _EXPORTS:
-            for word in assignments:
-                self._assign(word)
-            return True
-        if name == "unset":
-            for word in words[1:]:
-                self.variables.pop(word, None)
-        elif name in (".", "source") and len(words) > 1:
-            self._read_source(self.expand(words[1]))
-        elif name in ("[", "[[", "test"):
-            result = self._evaluate_test([self.expand(word) for word in words[1:] if word not in ("]", "]]")])
-            return result if result is None or not negate else not result
+    def _run_pipe(self, command: Command) -> None:
+        if len(command.parts) == 1:
+            self._run(command.parts[0])
         else:
-            for word in words[1:]:  # as in ": ${NAME:=default}"
-                self.expand(word)
-        result = {"true": True, ":": True, "": True, "false": False}.get(name)
-        return result if result is None or not negate else not result
+            kept = self.input
+            for part in command.parts:
+                self.input = self._apart([part])
+            self._print(self.input or "")
+            self.input = kept
+        self.status = self.status if not command.negated or self.status is None else not self.status
 
-    def _assign(self, word: str) -> None:
-        match = _ASSIGNMENT.match(word)
-        if match:
-            value = self.expand(word[match.end() :])
-            before = self.variables.get(match.group(1), "") if match.group(2) else ""
-            self.variables[match.group(1)] = before + value if len(before + value) <= _LONGEST else UNKNOWN
+    def _run_list(self, command: Command) -> None:
+        for part in command.parts:
+            if part.operator in ("&&", "||"):
+                unsure = self.status is None
+                if self._holds(self.status) != (part.operator == "&&"):
+                    continue
+                self.unsure += unsure
+                try:
+                    self._run(part)
+                finally:
+                    self.unsure -= unsure
+            else:
+                self._run(part)
 
-    def _read_source(self, path: str) -> None:
-        if UNKNOWN in path or self.depth >= _DEEPEST:
+    def _apart(self, commands: list[Command]) -> str:
+        """What commands print that run in a process of their own: their variables are lost."""
+        kept = self.variables, self.arrays, self.functions, self.arguments, self.output
+        self.variables, self.arrays, self.functions = dict(kept[0]), dict(kept[1]), dict(kept[2])
+        self.output = []
+        try:
+            self._run_all(commands)
+        except _Stop:
+            pass
+        finally:
+            printed = "".join(self.output)
+            self.variables, self.arrays, self.functions, self.arguments, self.output = kept
+        return printed
+
+    def _print(self, text: str) -> None:
+        if self.output is not None and text:
+            self.output.append(text)
+
+    def _test(self, command: Command) -> tuple[bool, bool]:
+        """Whether a condition holds, and whether that is unsure."""
+        self._run(command)
+        self.line = command.line
+        return self._holds(self.status), self.status is None
+
+    def _run_if(self, command: Command) -> None:
+        parts, unsure = command.parts, False
+        for at in range(0, len(parts) - 1, 2):
+            holds, doubtful = self._test(parts[at])
+            unsure = unsure or doubtful
+            if holds:
+                return self._run_unsure(parts[at + 1], unsure)
+        self.status = True
+        return self._run_unsure(parts[-1], unsure) if len(parts) % 2 else None
+
+    def _run_unsure(self, command: Command, unsure: bool) -> None:
+        self.unsure += unsure
+        try:
+            self._run(command)
+        finally:
+            self.unsure -= unsure
+
+    def _run_while(self, command: Command) -> None:
+        for _round in range(_MOST_ROUNDS):
+            holds, unsure = self._test(command.parts[0])
+            if unsure and _round:
+                break
+            if holds == (command.kind == "until") or self._loop_ends(command.parts[1], unsure):
+                break
+        self.status = True
+
+    def _run_for(self, command: Command) -> None:
+        name, items = command.words[0], list(self.arguments)
+        if len(command.words) > 1:
+            items = [item for word in command.words[2:] for item in self.expand_fields(word)]
+        for item in items[:_MOST_ROUNDS]:
+            self.set(name, item)
+            if self._loop_ends(command.parts[-1], UNKNOWN in item):
+                break
+        self.status = True
+
+    def _loop_ends(self, body: Command, unsure: bool) -> bool:
+        try:
+            self._run_unsure(body, unsure)
+        except _Stop as stop:
+            if str(stop) not in ("break", "continue"):
+                raise
+            return str(stop) == "break"
+        return False
+
+    def _run_case(self, command: Command) -> None:
+        subject = self.expand(command.words[0])
+        through = False
+        place, unsure = self.here, UNKNOWN in subject
+        way = self._choose(len(command.parts) + 1, place) if unsure else 0
+        for number, branch in enumerate(command.parts):
+            match = number == way if unsure else self._matches_any(subject, branch.words)
+            if through or match:
+                self._run_unsure(branch.parts[0], unsure)
+                if branch.operator not in (";&", ";;&"):
+                    return
+                through = branch.operator == ";&"
+
+    def _matches_any(self, subject: str, words: list[str]) -> bool:
+        return any(matches(subject, self.pattern(word)) for word in words)
+
+    def _run_redirected(self, command: Command) -> None:
+        kept = self.output, self.input
+        for item in command.redirections:
+            if item.operator.startswith("<<"):
+                word = item.target if item.literal else self.expand_quoted(item.target)
+                self.input = self.expand(item.target) + "\n" if item.operator == "<<<" else word
+            elif item.operator in ("&>", "&>>") or (item.operator.startswith(">") and item.descriptor in ("", "1")):
+                self.output = [] if item.target != "&1" else self.output
+            else:
+                self.expand(item.target)
+        try:
+            self._run_simple(command.words)
+        finally:
+            self.output, self.input = kept
+
+    def _run_simple(self, words: list[str]) -> None:
+        first = next((at for at, word in enumerate(words) if not ASSIGNMENT.match(word)), len(words))
+        self.cause = ""
+        self.status = True
+        if first == len(words):
+            for word in words:
+                self.assign(word)
             return
-        text = self.read(path)
-        if text is not None:
+        name = self.expand(words[first])
+        if name in ("[[", "((", "let"):
+            self.status = self.evaluate_double(words[first + 1 : -1]) if name == "[[" else None
+        elif name in _EXPORTS and first == 0:
+            self._export(name, words[1:])
+        else:
+            arguments = [item for word in words[first:] for item in self.expand_fields(word)]
+            kept = self.given
+            pairs = [self.expand(word, assigns=True).partition("=") for word in words[:first]]
+            self.given = {**kept, **{name: value for name, _equals, value in pairs}}
+            self._call(arguments)
+            self.given = kept
+
+    def _export(self, name: str, words: list[str]) -> None:
+        given = []
+        exports = name == "export" or (name != "readonly" and any(re.match("-[a-z]*x", word) for word in words))
+        for word in words:  # all are expanded before the first is assigned
+            match = ASSIGNMENT.match(word)
+            if match and (match.group(3) or word[match.end() :].startswith("(")):
+                self.assign(word)
+                self.exported.update([match.group(1)] if exports else [])
+            elif match:
+                given.append(f"{match.group(1)}={self.expand(word[match.end() :], assigns=True)}")
+            else:
+                given += self.expand_fields(word)
+        for item in given:
+            variable, equals, value = item.partition("=")
+            if exports:
+                self.exported.add(re.sub(r"[+=].*", "", variable))
+            if name == "local" and self.locals and variable not in self.locals[-1]:
+                self.locals[-1][variable] = self.variables.get(variable)
+            if not item.startswith("-") and (equals or name == "local"):
+                self.set(variable, value)
+
+    def _call(self, arguments: list[str]) -> None:
+        name, rest = (arguments[0], arguments[1:]) if arguments else (":", [])
+        builtins: dict[str, Callable[[list[str]], None]] = {
+            **dict.fromkeys((".", "source"), self._source),
+            **dict.fromkeys(("read", "mapfile", "readarray", "getopts"), self.read_values),
+            **dict.fromkeys(("cd", "pushd", "popd"), lambda rest: self.change_directory(name, rest)),
+            **dict.fromkeys(("return", "exit", "break", "continue"), lambda rest: self._stop(name, rest)),
+            "eval": lambda rest: self._eval(" ".join(rest)),
+            "unset": self._unset,
+            "shift": self._shift,
+            "grep": self._grep,
+        }
+        if name not in builtins:
+            self._note(arguments)
+        if name in self.functions:
+            self._within(rest, lambda: self._run(self.functions[name]), function=True)
+        elif name in ("command", "builtin", "exec") and rest and rest[0][:1] != "-":
+            self._call(rest)
+            if name == "exec":
+                raise _Stop("exit")
+        elif name in builtins:
+            builtins[name](rest)
+        elif name in ("[", "test"):
+            self.status = self.evaluate_test(rest[:-1] if name == "[" else rest)
+        elif name == "set":
+            self._set_options(rest)
+        elif name in ("true", ":", "false"):
+            self.status = name != "false"
+        elif name == "printf" and rest[:1] == ["-v"] and len(rest) > 2:
+            self.set(rest[1], self.guess_output(name, rest[2:]))
+        else:
+            self.status = True if name in ("echo", "printf", "pwd", "dirname", "basename", "set") else None
+            self._print("" if name in _SILENT else self.guess_output(name, rest))
+
+    def _note(self, arguments: list[str]) -> None:
+        exported = {name: self.variables[name] for name in self.exported if name in self.variables}
+        environment = {name: value for name, value in {**exported, **self.given}.items() if UNKNOWN not in value}
+        self.ran.append(Ran(arguments, self.variables.get("PWD", UNKNOWN), environment, self.input))
+
+    def _set_options(self, rest: list[str]) -> None:
+        if "--" in rest:
+            self.arguments = rest[rest.index("--") + 1 :]
+        if rest[:1] == ["-a"] or rest == ["-o", "allexport"]:
+            self.exports_all = True
+        elif rest[:1] == ["+a"] or rest == ["+o", "allexport"]:
+            self.exports_all = False
+
+    def _stop(self, name: str, rest: list[str]) -> None:
+        self.status = rest[0] == "0" if rest and rest[0].isdecimal() else self.status
+        if name != "exit" or not self.unsure:  # an application that is not started needs no plan
+            raise _Stop(name)
+
+    def _unset(self, names: list[str]) -> None:
+        for name in names:
+            self.variables.pop(name, None)
+            self.arrays.pop(name, None)
+            self.causes.pop(name, None)
+
+    def _shift(self, rest: list[str]) -> None:
+        self.arguments = self.arguments[int(rest[0]) if rest and rest[0].isdecimal() else 1 :]
+
+    def _grep(self, rest: list[str]) -> None:
+        """A plain text in what comes by a pipe; all else is unknown."""
+        options = "".join(item for item in rest if item.startswith("-"))
+        words = [item for item in rest if not item.startswith("-")]
+        text = self.input if len(words) == 1 and set(options) <= set("-qsiFE") else None
+        if text is None or UNKNOWN in text or not re.fullmatch(r"[\w /=:,-]+", words[0]):
+            self.status = None
+            self._print("" if "q" in options else self.unknown())
+            return
+        lower = str.lower if "i" in options else str
+        lines = [line for line in text.splitlines() if lower(words[0]) in lower(line)]
+        self.status = bool(lines)
+        self._print("" if "q" in options else "".join(line + "\n" for line in lines))
+
+    def _within(self, arguments: list[str], run: Callable[[], None], function: bool = False) -> None:
+        """Run a function or file with arguments of its own."""
+        kept = self.arguments, self.path, self.line
+        if self.depth >= _DEEPEST:
+            return
+        self.depth += 1
+        self.arguments = arguments
+        if function:
+            self.locals.append({})
+        try:
+            run()
+        except _Stop as stop:
+            if str(stop) == "exit":
+                raise
+        finally:
+            for name, value in (self.locals.pop() if function else {}).items():
+                self.variables.pop(name, None)
+                self.variables.update({} if value is None else {name: value})
+            self.depth -= 1
+            self.arguments, self.path, self.line = kept
+
+    def _source(self, arguments: list[str]) -> None:
+        path = arguments[0] if arguments else ""
+        text = self.read(path) if self.read and path and UNKNOWN not in path and self.depth < _DEEPEST else None
+        if text is None:
+            if UNKNOWN in path or (self.exists is not None and self.exists(path)):
+                self.anything = self.anything or self.here
+            self.status = None
+            return
+        commands, before = parse(text)[0], self.variables.get("BASH_SOURCE", "")
+
+        def run() -> None:
+            self.path, self.variables["BASH_SOURCE"] = path, path
+            self._run_all(commands)
+
+        try:
+            self._within(arguments[1:] or self.arguments, run)
+        finally:
+            self.variables["BASH_SOURCE"] = before
+
+    def _eval(self, text: str) -> None:
+        if UNKNOWN in text:
+            self.anything = self.anything or self.here
+        elif self.depth < _DEEPEST:
             self.depth += 1
-            self.script(text)
+            self._run_all(parse(text, self.line)[0])
             self.depth -= 1
 
-    def _evaluate_test(self, args: list[str]) -> bool | None:
-        if args and args[0] == "!":
-            inner = self._evaluate_test(args[1:])
-            return None if inner is None else not inner
-        if any(UNKNOWN in arg for arg in args):
-            return None
-        result: bool | None = None
-        if len(args) == 1:
-            result = bool(args[0])
-        elif len(args) == 2 and args[0] in ("-z", "-n"):
-            result = (args[1] == "") == (args[0] == "-z")
-        elif len(args) == 2 and args[0] in _FILE_TESTS and self.exists is not None:
-            result = self.exists(args[1])
-        elif len(args) == 3 and args[1] in ("=", "==", "!="):
-            result = (args[0] == args[2]) == (args[1] != "!=")
-        return result
-
-    def expand(self, word: str) -> str:
-        """The value of a word: quotes removed, parameters replaced, no word splitting."""
-        out: list[str] = []
-        index = 0
-        quoted = False
-        while index < len(word):
-            char = word[index]
-            if char == "\\" and index + 1 < len(word):
-                following = word[index + 1]
-                if following != "\n":
-                    out.append(following if not quoted or following in '$`"\\' else "\\" + following)
-                index += 2
-            elif char == "'" and not quoted:
-                end = _find_end(word, index)
-                out.append(word[index + 1 : end - 1])
-                index = end
-            elif char == '"':
-                quoted = not quoted
-                index += 1
-            elif char == "`" or word.startswith("$(", index):
-                end = _find_end(word, index)
-                out.append(self._guess_output(word[index:end].strip("`") if char == "`" else word[index + 2 : end - 1]))
-                index = end
-            elif char == "$":
-                text, index = self._expand_parameter(word, index)
-                out.append(text)
-            else:
-                out.append(char)
-                index += 1
-        return "".join(out)
-
-    def _guess_output(self, command: str) -> str:
-        """What the usual ways of a script to find its own directory print."""
-        words = [word for word in _split_tokens(command) if word != "\n" and ">" not in word]
-        paths = [self.expand(word) for word in words[1:2]]
-        if not paths or UNKNOWN in paths[0]:
-            return UNKNOWN
-        path = paths[0]
-        if words[0] == "dirname" and len(words) == 2:
-            return path.rpartition("/")[0] or "."
-        if words[0] == "basename" and len(words) == 2:
-            return path.rpartition("/")[2]
-        if words[0] == "cd" and words[2:4] == ["&&", "pwd"] and path.startswith("/"):
-            return posixpath.normpath(path)
-        return UNKNOWN
-
-    def _expand_parameter(self, word: str, index: int) -> tuple[str, int]:
-        if word.startswith("${", index):
-            end = _find_end(word, index)
-            return self._expand_braced(word[index + 2 : end - 1]), end
-        match = _NAME.match(word, index + 1)
-        if match:
-            return self.variables.get(match.group(), ""), match.end()
-        if word[index + 1 : index + 2] == "0":
-            return self.variables.get("0", UNKNOWN), index + 2
-        if word[index + 1 : index + 2] in tuple("123456789@*#?$!-"):
-            return UNKNOWN, index + 2
-        return "$", index + 1
-
-    def _expand_braced(self, body: str) -> str:
-        match = _NAME.match(body)
-        if not match:
-            return UNKNOWN
-        value = self.variables.get(match.group())
-        rest = body[match.end() :]
-        rest = rest[3:] if rest.startswith("[0]") else rest  # the first of an array, such as BASH_SOURCE
-        missing = value is None or (value == "" and rest.startswith(":"))
-        operator, other = rest.lstrip(":")[:1], rest.lstrip(":")[1:]
-        if not rest:
-            return value or ""
-        if operator in ("-", "="):
-            if missing and operator == "=":
-                self.variables[match.group()] = self.expand(other)
-            return self.expand(other) if missing else value or ""
-        if operator == "+":
-            return "" if missing else self.expand(other)
-        if operator == "?":
-            return value or ""
-        return UNKNOWN if value else ""  # cutting and replacing parts
-
-
-class _Frame:
-    """An open ``if``, loop or ``case``."""
-
-    def __init__(self, kind: str, outer: bool, subject: str = "") -> None:
-        self.kind = kind
-        self.outer = outer  # the place that this stands in counts
-        self.testing = kind in ("if", "while", "until")
-        self.condition: bool | None = None
-        self.done = False  # a branch was surely taken
-        self.here = kind != "case"  # the present branch counts
-        self.subject = subject
-        self.label = kind == "case"  # patterns come next
-        self.patterns: list[str] = []
-
-    def turn(self, word: str) -> None:
-        if word == "then":
-            self.testing = False
-            self.here = not self.done and self.condition is not False
-            self.done = self.done or self.condition is True
-        else:
-            self.testing = word == "elif"
-            self.here = not self.done
-            self.condition = None
-
-    def begin_branch(self, run: _Run) -> None:
-        texts = [run.expand(word) for word in self.patterns]
-        unknown = UNKNOWN in self.subject
-        match = any(fnmatch.fnmatchcase(self.subject, text) for text in texts)
-        self.here = not self.done and (match or unknown)
-        self.done = self.done or (match and not unknown)
-        self.label = False
-        self.patterns = []
-
-    def end_branch(self) -> None:
-        self.label = True
-        self.here = False
-
-
-_KEYWORDS = frozenset(
-    ["if", "then", "elif", "else", "fi", "for", "while", "until", "do", "done", "case", "esac", "{", "}"]
-)
-
-
-def _is_active(frames: list[_Frame]) -> bool:
-    return not frames or (frames[-1].outer and frames[-1].here)
-
-
-def _find_first_command(words: list[str]) -> int:
-    for index, word in enumerate(words):
-        if not _ASSIGNMENT.match(word):
-            return index
-    return len(words)
-
-
-def _split_tokens(text: str) -> Iterator[str]:
-    """Words, raw, and operators; comments and the bodies of here-documents left out; ends with a line break."""
-    text = text.replace("\r\n", "\n")
-    word = ""
-    heredocs: list[str] = []
-    index = 0
-    while index < len(text):
-        char = text[index]
-        operator = next((item for item in _OPERATORS if text.startswith(item, index)), "")
-        if char == "\\" and text[index + 1 : index + 2] == "\n":
-            index += 2
-        elif char == "#" and not word:
-            index = _find_line_end(text, index)
-        elif operator and not (char == "&" and (word.endswith(("<", ">")) or text[index + 1 : index + 2] == ">")):
-            if word:
-                yield word
-            word = ""
-            yield operator
-            index += len(operator)
-            if operator == "\n":
-                for name in heredocs:
-                    index = _skip_heredoc(text, index, name)
-                heredocs = []
-        elif char in " \t":
-            if word:
-                yield word
-            word = ""
-            index += 1
-        elif (match := _HEREDOC.match(text, index)) is not None:
-            heredocs.append(match.group(1))
-            index = match.end()
-        else:
-            end = _find_end(text, index)
-            word += text[index:end]
-            index = end
-    if word:
-        yield word
-    yield "\n"
-
-
-def _find_end(text: str, index: int) -> int:
-    """The index after the quoted or substituted piece, or the character, that begins here."""
-    char = text[index]
-    if char == "\\":
-        return min(index + 2, len(text))
-    for opener, closer in _PAIRS:
-        if text.startswith(opener, index):
-            start = index + len(opener)
-            if opener in ("'", "$(("):  # nothing within these is special
-                end = text.find(closer, start)
-                return len(text) if end < 0 else end + len(closer)
-            return _find_closing(text, start, closer)
-    return index + 1
-
-
-def _find_closing(text: str, index: int, closer: str) -> int:
-    while index < len(text):
-        if text[index] == closer:
-            return index + 1
-        if closer == '"' and text[index] == "'":  # an apostrophe within double quotes is itself
-            index += 1
-        else:
-            index = _find_end(text, index)
-    return len(text)
-
-
-def _find_line_end(text: str, index: int) -> int:
-    end = text.find("\n", index)
-    return len(text) if end < 0 else end
-
-
-def _skip_heredoc(text: str, index: int, name: str) -> int:
-    while index < len(text):
-        end = _find_line_end(text, index)
-        line = text[index:end].strip()
-        index = end + 1
-        if line == name:
-            break
-    return min(index, len(text))
+    def read_output(self, body: str) -> str:
+        if self.depth >= _DEEPEST:
+            return self.unknown()
+        line = self.line
+        self.depth += 1
+        try:
+            commands, complete = parse(body, line)
+            printed = self._apart(commands) if complete else self.unknown()
+        finally:
+            self.depth -= 1
+            self.line = line
+        return printed.rstrip("\n")

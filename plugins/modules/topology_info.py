@@ -56,6 +56,12 @@ options:
     type: list
     elements: int
     default: [9083, 9093]
+  services:
+    description:
+      - The unit or SysV script that starts an application, by application (V(confluence), V(jira)). It is taken in
+        place of the one that would be found. An empty name counts as none.
+    type: dict
+    default: {}
   root:
     description:
       - The directory that stands for C(/). For tests, and for looking at the mounted disk of another machine. Then no
@@ -187,8 +193,10 @@ topology:
         - The Confluence and Jira installations. Each has its C(kind), C(install_dir), C(version), C(home),
           C(shared_home), C(user), C(tomcat_version), C(properties) of the JVM, C(server_xml) with its C(connectors),
           the C(properties) that it names, and the places of its C(secrets), C(java) with its C(truststore), C(service),
-          C(process), the C(evidence) for it, and in C(leftover) why it seems unused. C(writers), of the application and
-          of its C(java), says who besides root can change them.
+          C(process), the C(evidence) for it, and in C(leftover) why it seems unused. C(java), C(properties) and the
+          trust store are those of the next start; what the process has instead is in its C(differences). C(unknown)
+          names the place that leaves them open. C(writers), of the application and of its C(java), says who besides
+          root can change them.
       type: list
       elements: dict
       returned: always
@@ -239,6 +247,7 @@ def main() -> None:
             "names": {"type": "list", "elements": "str", "default": []},
             "install_dirs": {"type": "list", "elements": "path", "default": []},
             "rtc_ports": {"type": "list", "elements": "int", "default": [9083, 9093]},
+            "services": {"type": "dict", "default": {}},
             "root": {"type": "path", "default": "/"},
             "timeout": {"type": "float", "default": 5.0},
         },
@@ -251,6 +260,7 @@ def main() -> None:
         install_dirs=options["install_dirs"],
         rtc_ports=options["rtc_ports"],
         timeout=options["timeout"],
+        services=options["services"],
     )
     module.exit_json(changed=False, topology=_facts.to_dict(facts))
 

@@ -40,6 +40,8 @@ HOST_LAYERS = [
         "_rtc_limits",
         "_rtc_unit",
         "_shell_eval",
+        "_shell_syntax",
+        "_shell_words",
     },
     {"_xml", "_x509", "_java"},
     {"_host"},
@@ -74,13 +76,13 @@ OPTIONAL = {
 SHIPPED_LINES = {
     "application_check": 3120,
     "java_truststore": 4840,
-    "jvm_truststore_option": 4130,
-    "keystore_pem": 7190,
+    "jvm_truststore_option": 5160,
+    "keystore_pem": 6640,
     "managed_absent": 1500,
     "managed_file": 2160,
     "managed_record": 6000,
     "plan": 170,  # documentation: the action does the work
-    "proxy_vhost": 7620,
+    "proxy_vhost": 7640,
     "report": 80,  # documentation: the action does the work
     "rtc_instance": 1990,
     "rtc_probe": 5120,
@@ -89,7 +91,7 @@ SHIPPED_LINES = {
     "rtc_runs_info": 1250,
     "rtc_undo": 1720,
     "tomcat_connector": 2810,
-    "topology_info": 11150,
+    "topology_info": 12650,
 }
 
 

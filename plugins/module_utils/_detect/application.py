@@ -6,39 +6,28 @@
 
 from __future__ import annotations
 
-import os
-import re
-from typing import Callable
-
-from ansible_collections.collab.rtc.plugins.module_utils._detect import installations, jre, secret_places
+from ansible_collections.collab.rtc.plugins.module_utils._detect import installations, jre, next_start, secret_places
 from ansible_collections.collab.rtc.plugins.module_utils._detect.doubts import Installation, list_run_users
-from ansible_collections.collab.rtc.plugins.module_utils._detect.installations import unit_of
-from ansible_collections.collab.rtc.plugins.module_utils._facts import Application, Java, Process, ServiceUnit
-from ansible_collections.collab.rtc.plugins.module_utils._host import service_units
-from ansible_collections.collab.rtc.plugins.module_utils._host.processes import Proc
+from ansible_collections.collab.rtc.plugins.module_utils._detect.starting import choose_starter, describe_service
+from ansible_collections.collab.rtc.plugins.module_utils._facts import Application, Process
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
-from ansible_collections.collab.rtc.plugins.module_utils._host.service_units import Starter
+from ansible_collections.collab.rtc.plugins.module_utils._host.service_units import Starter, UnitState
 from ansible_collections.collab.rtc.plugins.module_utils._host.users import find_home, may_read
 from ansible_collections.collab.rtc.plugins.module_utils._java import setenv
-from ansible_collections.collab.rtc.plugins.module_utils._java.options import (
-    MASK,
-    JvmOptions,
-    mask,
-    read_command_line,
-    read_setenv,
-)
+from ansible_collections.collab.rtc.plugins.module_utils._java.options import JvmOptions, read_command_line
+from ansible_collections.collab.rtc.plugins.module_utils._java.secrets import MASK, mask
 from ansible_collections.collab.rtc.plugins.module_utils._tomcat import facts, property_sources
 
-# Services in whose control group a process is found that somebody started by hand.
-_SESSIONS = re.compile(r"^(user@|session|ssh|sshd|cron|crond|atd|getty|serial-getty|systemd-|podman|docker|containerd)")
 
-
-def describe_all(rootfs: RootFs, found: list[Installation], states: dict[str, bool]) -> list[Application]:
+def describe_all(
+    rootfs: RootFs, found: list[Installation], states: dict[str, UnitState], services: dict[str, str]
+) -> list[Application]:
     """The facts of all installations, those in use first.
 
-    :param states: unit -> active, as :func:`service_units.states` says; empty when systemd was not asked.
+    :param states: as :func:`service_units.states` says; empty when systemd was not asked.
+    :param services: application -> the unit or SysV script that the inventory says starts it.
     """
-    applications = [describe(rootfs, item, states) for item in found]
+    applications = [describe(rootfs, item, states, services.get(item.kind, "")) for item in found]
     for application in applications:
         others = [item for item in applications if item.kind == application.kind and _is_used(item)]
         if others and not _is_used(application):
@@ -53,49 +42,62 @@ def _is_used(application: Application) -> bool:
     return application.process is not None or started
 
 
-def describe(rootfs: RootFs, found: Installation, states: dict[str, bool]) -> Application:
-    """The facts of one installation."""
-    starter = _choose_starter(rootfs, found, states)
-    configured = _read_configuration(rootfs, found, starter)
-    running = read_command_line(found.proc.args, found.proc.environment) if found.proc else JvmOptions()
-    options = JvmOptions(
-        {**configured.properties, **running.properties}, {**configured.environment, **running.environment}
-    )
+def describe(rootfs: RootFs, found: Installation, states: dict[str, UnitState], named: str = "") -> Application:
+    """The facts of one installation.
+
+    :param named: the unit or SysV script that the inventory says starts it; "" for none.
+    """
+    starter = choose_starter(rootfs, found, states, named)
+    user = _find_user(rootfs, found, starter)
+    files = next_start.Configuration(rootfs, found, starter, user)
+    configured = files.options
+    running = read_command_line(found.proc.args, found.proc.environment) if found.proc else None
+    newer = found.proc is not None and files.is_newer(found.proc.started)
+    options = next_start.merge(configured, running, newer)
+    if found.tomcat:
+        options.properties.update({"catalina.home": found.home, "catalina.base": found.path})
+    webapp = installations.WEBAPPS[found.kind]
+    place = found.path if rootfs.is_dir(f"{found.path}/{webapp}") else found.home
     application = Application(
         kind=found.kind,
         install_dir=found.path,
-        version=installations.product_version(rootfs, found.kind, found.path),
+        version=installations.product_version(rootfs, found.kind, place),
         tomcat_version=facts.tomcat_version(rootfs, _find_tomcat_home(rootfs, found.path, options)),
         properties=mask(options.properties),
-        service=_describe_service(found, starter, states),
+        service=describe_service(found, starter, states, named),
         evidence=list(found.evidence),
         aliases=list(found.aliases),
     )
-    application.user = _find_user(rootfs, found, starter)
-    application.writers = jre.list_writers(rootfs, found.path)
-    application.java = _find_jre(rootfs, found, starter, configured)
+    application.user = user
+    places = dict.fromkeys((found.path, found.home))
+    application.writers = list(dict.fromkeys(item for one in places for item in jre.list_writers(rootfs, one)))
+    application.java = next_start.find_jre(rootfs, found, starter, configured, newer)
     if application.java is not None:
-        folder = (found.proc.cwd if found.proc else "") or found.path + "/bin"
+        folder = (found.proc.cwd if found.proc else "") or found.home + "/bin"
         application.java.truststore = jre.trust_store(rootfs, application.java.home, options.properties, folder)
-        unmanaged = _read_configuration(rootfs, found, starter, setenv.without_block)
-        named = unmanaged.properties.get(setenv.PROPERTY, "")
-        script = found.path + "/bin/setenv.sh"
-        application.java.option = jre.trust_option(rootfs, application.java.home, script, named, folder)
+        application.java.truststore.unknown = options.find_doubt(setenv.PROPERTY)
+        unmanaged = files.read(setenv.without_block)
+        store = unmanaged.properties.get(setenv.PROPERTY, "")
+        application.java.option = jre.trust_option(rootfs, application.java.home, files.script, store, folder)
     known = _read_known(rootfs, application, found, options)
     application.server_xml = facts.describe(rootfs, found.path, found.kind, known)
     secret_places.locate(rootfs, found, starter, application.server_xml.secrets, known)
     parameters = application.server_xml.context_parameters
-    application.home = installations.home(rootfs, found.kind, found.path, options, parameters)
+    application.home = installations.home(rootfs, found.kind, place, options, parameters)
     application.shared_home = installations.shared_home(rootfs, found.kind, application.home)
     secrets = {source.name for source in application.server_xml.secrets}
     application.properties = _hide(application.properties, secrets)
-    if found.proc is not None:
+    if found.proc is not None and running is not None:
         application.process = Process(
             pid=found.proc.pid,
             started=found.proc.started,
             user=found.proc.user,
             properties=_hide(mask(running.properties), secrets),
+            differences=next_start.find_differences(rootfs, found, application.java, running, options, newer),
         )
+        for item in application.process.differences:
+            if item.what[len("-D") :] in secrets:
+                item.running = item.following = MASK
     return application
 
 
@@ -147,57 +149,6 @@ def _find_tomcat_home(rootfs: RootFs, path: str, options: JvmOptions) -> str:
     return named if rootfs.is_file(named + "/lib/catalina.jar") else path
 
 
-def _read_configuration(
-    rootfs: RootFs, found: Installation, starter: Starter | None, edit: Callable[[str], str] = lambda text: text
-) -> JvmOptions:
-    """What the next start would use: the unit's environment and bin/setenv.sh.
-
-    :param edit: what is done to the text of setenv.sh before it is read.
-    """
-    return read_setenv(
-        edit(rootfs.text(found.path + "/bin/setenv.sh") or ""),
-        found.path,
-        starter.environment if starter else {},
-        rootfs.text,
-        lambda path: rootfs.stat(path) is not None,
-    )
-
-
-def _choose_starter(rootfs: RootFs, found: Installation, states: dict[str, bool]) -> Starter | None:
-    """The unit or script that really starts it: the one that its process belongs to, else the active one, else the
-    enabled one, units before scripts."""
-    unit = found.proc.unit if found.proc else ""
-    for starter in found.starters:
-        if unit and unit in (starter.name, starter.name + ".service"):
-            return starter
-    ranked = sorted(
-        found.starters,
-        key=lambda item: (
-            not states.get(unit_of(item), False),
-            not service_units.enabled(rootfs, item.name),
-            item.kind != "systemd",
-            item.name,
-        ),
-    )
-    return ranked[0] if ranked else None
-
-
-def _describe_service(found: Installation, starter: Starter | None, states: dict[str, bool]) -> ServiceUnit:
-    unit = found.proc.unit if found.proc else ""
-    if starter is not None:
-        name = unit_of(starter)
-        belongs = unit == name or (starter.kind == "sysv" and not states and found.proc is not None)
-        short = starter.name[: -len(".service")] if starter.kind == "systemd" else starter.name
-        if len(found.starters) > 1:
-            others = ", ".join(item.path for item in found.starters if item is not starter)
-            found.evidence.append(f"{starter.path} is taken for what starts it; {others} could, too")
-        return ServiceUnit(starter.kind, short, states.get(name, belongs))
-    if unit and not _SESSIONS.match(unit):
-        found.evidence.append(f"its process belongs to the unit {unit}")
-        return ServiceUnit("systemd", unit[: -len(".service")], states.get(unit, True))
-    return ServiceUnit("none", "", False)
-
-
 def _find_user(rootfs: RootFs, found: Installation, starter: Starter | None) -> str:
     if found.proc is not None and found.proc.user:
         return found.proc.user
@@ -205,37 +156,3 @@ def _find_user(rootfs: RootFs, found: Installation, starter: Starter | None) -> 
         return starter.user
     users = list_run_users(rootfs, found)
     return users[0][0] if users else ""
-
-
-def _find_jre(rootfs: RootFs, found: Installation, starter: Starter | None, configured: JvmOptions) -> Java | None:
-    for home, source in _list_jres(rootfs, found, found.proc, starter, configured):
-        if home and rootfs.is_file(home + "/bin/java"):
-            return jre.describe(rootfs, home, source)
-        if home.endswith("/jre") and rootfs.is_file(os.path.dirname(home) + "/bin/java"):
-            return jre.describe(rootfs, home, source)
-    rootfs.note(
-        f"Java of {found.path}", "neither a process, setenv.sh, a unit nor the installation names one that is there"
-    )
-    return None
-
-
-def _list_jres(
-    rootfs: RootFs, found: Installation, proc: Proc | None, starter: Starter | None, configured: JvmOptions
-) -> list[tuple[str, str]]:
-    candidates = []
-    if proc is not None:
-        candidates += [(jre.home_of(rootfs, proc.exe), "process"), (jre.home_of(rootfs, proc.args[0]), "process")]
-        environment = proc.environment
-        for name in ("JRE_HOME", "JAVA_HOME"):
-            if environment.get(name, "").startswith("/"):
-                candidates.append((jre.java_home(rootfs, rootfs.real(environment[name])), "process"))
-    for name in ("JRE_HOME", "JAVA_HOME"):  # the order of Tomcat's bin/setclasspath.sh
-        value = configured.environment.get(name, "")
-        given = (starter.environment if starter else {}).get(name)
-        if value.startswith("/"):
-            candidates.append((jre.java_home(rootfs, rootfs.real(value)), "unit" if value == given else "setenv"))
-    candidates.append((jre.java_home(rootfs, found.path + "/jre"), "install"))
-    for path in ("/opt/java/openjdk", "/usr/lib/jvm/default-java"):
-        candidates.append((jre.java_home(rootfs, rootfs.real(path)), "system"))
-    candidates.append((jre.home_of(rootfs, "/usr/bin/java"), "system"))
-    return candidates

@@ -39,11 +39,17 @@ class Installation:
     """An installation."""
 
     kind: str
-    path: str  # real
+    path: str  # real; its CATALINA_BASE
     evidence: list[str] = field(default_factory=list)
     aliases: list[str] = field(default_factory=list)  # other paths to it
     starters: list[Starter] = field(default_factory=list)  # those that count
     proc: Proc | None = None
+    tomcat: str = ""  # real; its CATALINA_HOME, where that is another directory
+
+    @property
+    def home(self) -> str:
+        """The directory of Tomcat's programs: CATALINA_HOME."""
+        return self.tomcat or self.path
 
 
 class Doubts:
@@ -153,8 +159,8 @@ def _is_above(path: str, other: str) -> bool:
 def list_run_users(rootfs: RootFs, item: Installation) -> list[tuple[str, str]]:
     """The users that an installation runs as, by name or number, and how that is known; the most certain first."""
     found = [(starter.user, f"the user of {starter.path}") for starter in item.starters if starter.user]
-    script = f"{item.path}/bin/user.sh"
-    named = user_of_scripts(rootfs, item.kind, item.path)
+    script = f"{item.home}/bin/user.sh"
+    named = user_of_scripts(rootfs, item.kind, item.home)
     if named and _is_root_only(rootfs, script):
         found.append((named, f"the user that {script} names"))
     try:

@@ -26,6 +26,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._facts import (
 from ansible_collections.collab.rtc.plugins.module_utils._host import processes, service_units, system
 from ansible_collections.collab.rtc.plugins.module_utils._host.processes import Proc
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
+from ansible_collections.collab.rtc.plugins.module_utils._host.service_units import UnitState
 from ansible_collections.collab.rtc.plugins.module_utils._host.system import Lookups, Runner
 from ansible_collections.collab.rtc.plugins.module_utils._ownership import Lstat
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import registry
@@ -46,6 +47,7 @@ def gather(
     lookup: Callable[[str], list[str]] | None = None,
     timeout: float = 5.0,
     lstat: Lstat = os.lstat,
+    services: dict[str, str] | None = None,
 ) -> HostFacts:
     """The facts of this host; nothing raises because a part cannot be read: it is in ``unreadable``.
 
@@ -55,6 +57,7 @@ def gather(
     :param rtc_ports: ports on which an RTC service is looked for.
     :param timeout: for resolving names, in seconds, all together.
     :param lstat: says whose files are; for tests.
+    :param services: application -> the unit or SysV script that the inventory says starts it.
     """
     rootfs = RootFs(root, lstat)
     runner = runner or system.make_runner(rootfs)
@@ -68,8 +71,11 @@ def gather(
     instances = _find_instances(rootfs)
     units = [unit_of(starter) for item in found for starter in item.starters]
     units += [_UNIT.format(name) for name in instances]
+    units += [item.proc.unit for item in found if item.proc and item.proc.unit]
+    services = {kind: name for kind, name in (services or {}).items() if name}
+    units += [name if name.endswith(".service") else name + ".service" for name in services.values()]
     states = service_units.states(sorted(set(units)), runner)
-    facts.applications = describe_all(rootfs, found, states)
+    facts.applications = describe_all(rootfs, found, states, services)
     lookups.add(_collect_proxy_names(facts.applications))
 
     facts.proxies = _discover_proxies(rootfs)
@@ -158,7 +164,7 @@ def _find_rtc(
     rootfs: RootFs,
     procs: dict[int, Proc],
     instances: dict[str, int],
-    states: dict[str, bool],
+    states: dict[str, UnitState],
     ports: list[int],
 ) -> list[RtcInstance]:
     release = os.path.basename(rootfs.real(_rtc_unit.BASE + "/current"))
@@ -166,9 +172,8 @@ def _find_rtc(
     deployed = {}
     for name, port in instances.items():
         unit = _UNIT.format(name)
-        deployed[name] = RtcInstance(
-            "deployed", port, instance=name, unit=unit, active=states.get(unit, False), release=release
-        )
+        active = unit in states and states[unit].active
+        deployed[name] = RtcInstance("deployed", port, instance=name, unit=unit, active=active, release=release)
     others = []
     jvms = {item.process.pid for item in facts.applications if item.process}
     users = {item.process.user: item.process.pid for item in facts.applications if item.process}

@@ -77,6 +77,7 @@ def discover(
     search.sift()
     for proc in jvms(procs):
         search.add_process(proc)
+    search.fold_homes()
     for item in search.found.values():
         item.evidence = list(dict.fromkeys(item.evidence))
     return sorted(search.found.values(), key=lambda item: (item.kind, item.path)), search.doubts.list_all()
@@ -96,15 +97,16 @@ class _Search:
     def add_starter(self, starter: Starter) -> None:
         """The installations that a unit or script starts, if only root may write it."""
         for folder in dict.fromkeys(starter.directories):
-            kind = kind_of(self.rootfs, self.rootfs.real(folder))
+            home = starter.homes.get(folder, folder)
+            kind = kind_of(self.rootfs, self.rootfs.real(folder), home=self.rootfs.real(home))
             if not kind:
                 continue
-            false = find_false_link(self.rootfs, folder)
+            false = find_false_link(self.rootfs, folder) or find_false_link(self.rootfs, home)
             if starter.writers or false:
                 reason = false or f"{', '.join(starter.writers)} can change it"
                 self.doubts.add("starter", starter.path, reason, kind, [f"it starts {folder}"])
                 continue
-            item = self._add(folder, f"started by {starter.path}")
+            item = self._add(folder, f"started by {starter.path}", self.rootfs.real(home))
             if item is not None and starter not in item.starters:
                 item.starters.append(starter)
 
@@ -128,6 +130,15 @@ class _Search:
         if self.rootfs.is_file(f"{item.path}/{_RESPONSE}"):
             item.evidence.append(f"the installer's answers are in {item.path}/{_RESPONSE}")
 
+    def fold_homes(self) -> None:
+        """A CATALINA_HOME that others share, and that nothing starts by itself, is no installation of its own."""
+        for item in list(self.found.values()):
+            home = self.found.get(item.tomcat)
+            if home is not None and not home.starters and home.proc is None:
+                del self.found[home.path]
+                shared = [one for one in self.found.values() if one.tomcat == home.path]
+                item.aliases += [home.path, *home.aliases] if len(shared) == 1 else []
+
     def sift(self) -> None:
         """Keep what counts."""
         for path, item in list(self.found.items()):
@@ -149,7 +160,8 @@ class _Search:
         if not base.startswith("/"):
             return
         path = self.rootfs.real(base)
-        kind = kind_of(self.rootfs, path) or kind_of(self.rootfs, path, properties)
+        home = self.rootfs.real(properties.get("catalina.home") or base)
+        kind = kind_of(self.rootfs, path) or kind_of(self.rootfs, path, properties, home)
         if not kind or not self._is_here(proc, base, path, kind):
             return
         item = self.found.get(path) or Installation(kind, path)
@@ -161,21 +173,23 @@ class _Search:
             return
         self.found[path] = item
         item.evidence.append(f"process {proc.pid} runs with -Dcatalina.base={printable(base)}, {why}")
+        item.tomcat = home if home != path else ""
         base = base.rstrip("/")
         if base not in (path, *item.aliases) and os.path.normpath(base) == printable(base):
             item.aliases.append(base)
         if item.proc is None or (_is_started(item, proc) and not _is_started(item, item.proc)):
             item.proc = proc
 
-    def _add(self, path: str, evidence: str) -> Installation | None:
+    def _add(self, path: str, evidence: str, home: str = "") -> Installation | None:
         real = self.rootfs.real(path)
         if real not in self.found:
-            kind = kind_of(self.rootfs, real)
+            kind = kind_of(self.rootfs, real, home=home)
             if not kind:
                 return None
             self.found[real] = Installation(kind, real)
         path = path.rstrip("/")
         item = self.found[real]
+        item.tomcat = item.tomcat or (home if home != real else "")
         item.evidence.append(evidence if path == real else f"{evidence} (by the path {path})")
         if path not in (real, *item.aliases):
             item.aliases.append(path)
@@ -252,12 +266,14 @@ def _list_children(rootfs: RootFs, place: str, telling: bool) -> list[str]:
     return [path for path in paths if rootfs.is_dir(path)]
 
 
-def kind_of(rootfs: RootFs, path: str, properties: dict[str, str] | None = None) -> str:
+def kind_of(rootfs: RootFs, path: str, properties: dict[str, str] | None = None, home: str = "") -> str:
     """ "confluence", "jira", or "" when the directory has no Tomcat with one of them.
 
     :param properties: of the JVM that runs it.
+    :param home: the CATALINA_HOME that it is started with, "" for an unknown one.
     """
-    if not (rootfs.is_dir(path + "/conf") and (rootfs.is_dir(path + "/bin") or properties)):
+    apart = home not in ("", path)
+    if not (rootfs.is_dir(path + "/conf") and (rootfs.is_dir(path + "/bin") or properties or apart)):
         return ""
     for kind, webapp in WEBAPPS.items():
         if rootfs.is_dir(f"{path}/{webapp}/WEB-INF") or rootfs.is_file(f"{path}/bin/start-{kind}.sh"):
@@ -271,7 +287,7 @@ def kind_of(rootfs: RootFs, path: str, properties: dict[str, str] | None = None)
     for kind, webapp in WEBAPPS.items():
         if re.search(rf"""docBase\s*=\s*["'](?:[^"']*/)?{webapp}/?["']""", text):
             return kind
-    return ""
+    return kind_of(rootfs, home) if apart else ""
 
 
 def product_version(rootfs: RootFs, kind: str, path: str) -> str:

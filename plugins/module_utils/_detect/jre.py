@@ -43,9 +43,14 @@ def describe(rootfs: RootFs, home: str, source: str) -> Java:
     places = [home, home[: -len("/jre")]] if home.endswith("/jre") else [home]
     tools = [f"{place}/bin/keytool" for place in places]
     java.keytool = next((path for path in tools if rootfs.is_file(path)), "")
-    programs = [f"{place}/bin/java" for place in places]
-    java.writers = list_writers(rootfs, next((path for path in programs if rootfs.is_file(path)), home))
+    java.writers = list_writers(rootfs, find_java(rootfs, home) or home)
     return java
+
+
+def find_java(rootfs: RootFs, home: str) -> str:
+    """The ``java`` of a JRE; that of the JDK 8 around it, where there is one; "" for none."""
+    places = [home, home[: -len("/jre")]] if home.endswith("/jre") else [home]
+    return next((path for path in (f"{place}/bin/java" for place in places) if rootfs.is_file(path)), "")
 
 
 def list_writers(rootfs: RootFs, path: str) -> list[str]:
@@ -77,7 +82,7 @@ def trust_store(rootfs: RootFs, home: str, properties: dict[str, str], folder: s
     :param folder: the directory of the process, for a relative path.
     """
     named = properties.get("javax.net.ssl.trustStore", "")
-    store = _locate_store(rootfs, home, named, folder)
+    store = locate_store(rootfs, home, named, folder)
     store.real_path = rootfs.real(store.path)
     if named == "NONE":
         store.path = store.real_path = "NONE"
@@ -97,7 +102,8 @@ def trust_store(rootfs: RootFs, home: str, properties: dict[str, str], folder: s
     return store
 
 
-def _locate_store(rootfs: RootFs, home: str, named: str, folder: str) -> TrustStore:
+def locate_store(rootfs: RootFs, home: str, named: str, folder: str) -> TrustStore:
+    """The path of the trust store that a JVM uses, as for :func:`trust_store`; nothing of it is read."""
     security = home + "/lib/security"
     if named:
         return TrustStore(path=named if named.startswith("/") else f"{folder}/{named}", source="property")
@@ -122,7 +128,7 @@ def trust_option(rootfs: RootFs, home: str, script: str, named: str, folder: str
         mtime=info.st_mtime,
         managed_store=setenv.named(setenv.block_of(text)),
         store_without_block=named,
-        effective_store_without_block=_locate_store(rootfs, home, named, folder).path,
+        effective_store_without_block=locate_store(rootfs, home, named, folder).path,
         obstacle=str(problem) if problem else "",
     )
 

@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from dataclasses import dataclass, field
+from typing import Callable, NamedTuple
 
-from ansible_collections.collab.rtc.plugins.module_utils import _shell_eval
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
+from ansible_collections.collab.rtc.plugins.module_utils._host.start_commands import Follower, find_user_home
 from ansible_collections.collab.rtc.plugins.module_utils._host.system import Runner, run
 from ansible_collections.collab.rtc.plugins.module_utils._java import options
 
@@ -23,14 +25,10 @@ UNIT_DIRS = (
     "/lib/systemd/system",
 )
 _INIT_DIRS = ("/etc/init.d", "/etc/rc.d/init.d")
-_STARTERS = r"(?:start-confluence|start-jira|catalina|startup|daemon)\.sh"
-_START = re.compile(r"(/[^\s\"';|&()]*)/bin/" + _STARTERS)
-_START_HERE = re.compile(r"(?:^|[\s\"';&(])\.?/?(?:bin/)?" + _STARTERS, re.MULTILINE)
-_CD = re.compile(r"(?:^|[\s;&(])cd\s+[\"']?(/[^\s\"';&]+)", re.MULTILINE)
-_CATALINA = re.compile(r"-Dcatalina\.(?:base|home)=[\"']?(/[^\s\"']+)")
-_TELLTALE = re.compile(rb"confluence|jira|atlassian|catalina|tomcat|setenv\.sh|startup\.sh", re.IGNORECASE)
+_MENTION = re.compile(r"(/[^\s\"';|&()]*)/bin/(?:start-confluence|start-jira|startup)\.sh")
+_TOMCAT = re.compile(r"catalina|tomcat|jsvc", re.IGNORECASE)  # a program of a distribution that starts a Tomcat
+_TELLTALE = re.compile(r"confluence|jira|atlassian|catalina|tomcat|setenv\.sh|startup\.sh", re.IGNORECASE)
 _PREFIX = "@-:+!|"  # of ExecStart=, systemd.service(5)
-_SYSTEM_DIRS = ("/bin/", "/sbin/", "/usr/bin/", "/usr/sbin/", "/usr/lib", "/lib")  # no scripts of administrators
 _SMALL = 256 * 1024  # bytes; scripts and units are smaller
 
 
@@ -41,11 +39,22 @@ class Starter:
     kind: str  # "systemd" | "sysv"
     name: str  # "confluence.service", or the name of the script
     path: str
-    directories: list[str] = field(default_factory=list)  # installations that it starts, links not followed
+    directories: list[str] = field(default_factory=list)  # CATALINA_BASE of what it starts, links not followed
+    homes: dict[str, str] = field(default_factory=dict)  # directory -> CATALINA_HOME, where that is another one
     user: str = ""
+    command: str = "start"  # what catalina.sh gets: "start" | "run"
+    java: list[str] = field(default_factory=list)  # the command line, where java is run without catalina.sh
     environment: dict[str, str] = field(default_factory=dict)
     files: list[str] = field(default_factory=list)  # all that it consists of: unit, drop-in files, wrapper scripts
+    sources: list[str] = field(default_factory=list)  # files with settings that it reads
     writers: list[str] = field(default_factory=list)  # who besides root can change one of them: it does not count then
+
+
+class UnitState(NamedTuple):
+    """What systemd says of a unit."""
+
+    active: bool
+    main_pid: int = 0  # 0: none runs
 
 
 def starters(rootfs: RootFs) -> list[Starter]:
@@ -71,33 +80,67 @@ def _find_writers(rootfs: RootFs, files: list[str]) -> list[str]:
     return list(found)
 
 
-def _read_units(rootfs: RootFs) -> list[Starter]:
-    found = []
-    folders: dict[str, str] = {}  # unit -> the directory that wins
-    dropins: dict[str, list[str]] = {}  # unit -> directories of its drop-in files
+def find(rootfs: RootFs, name: str) -> Starter | None:
+    """The unit, else the SysV script, of a name; ``None`` when there is neither. It need not seem to start anything.
+
+    :param name: as systemctl and service(8) take it, with or without ``.service``.
+    """
+    unit = name if name.endswith(".service") else name + ".service"
+    folders, dropins = _list_folders(rootfs)
+    target = rootfs.real(f"{folders.get(unit, '')}/{unit}").rsplit("/", 1)[-1]
+    unit = target if target in folders and "@." not in target else unit  # the name is an alias
+    starter = _read_unit(rootfs, folders, dropins, unit)
+    if starter is None:
+        place = next((f"{folder}/{name}" for folder in _INIT_DIRS if rootfs.is_file(f"{folder}/{name}")), "")
+        starter = _read_script(rootfs, place) if place and "/" not in name else None
+    if starter is not None:
+        starter.writers = _find_writers(rootfs, starter.files)
+    return starter
+
+
+def _list_folders(rootfs: RootFs) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """Unit -> the directory that wins; unit -> directories of its drop-in files."""
+    folders: dict[str, str] = {}
+    dropins: dict[str, list[str]] = {}
     for folder in UNIT_DIRS:
         for name in rootfs.names(folder):
             if name.endswith(".service"):
                 folders.setdefault(name, folder)
             elif name.endswith(".service.d"):
                 dropins.setdefault(name[: -len(".d")], []).append(f"{folder}/{name}")
+    return folders, dropins
+
+
+def _read_units(rootfs: RootFs) -> list[Starter]:
+    folders, dropins = _list_folders(rootfs)
     links = _list_enabled(rootfs)
-    for name, folder in folders.items():
-        files = _list_unit_files(rootfs, f"{folder}/{name}", dropins.get(name, []))
-        text = "\n".join(rootfs.text(path, _SMALL) or "" for path in files)
-        if text.strip():
-            for full in _list_instances(links, name):
-                starter = _parse_unit(rootfs, f"{folder}/{name}", full, text)
-                starter.files += [*files, *dropins.get(name, [])]
-                if starter.directories:
-                    found.append(starter)
-    return found
+    names = [full for name in folders for full in _list_instances(links, name)]
+    found = [_read_unit(rootfs, folders, dropins, name) for name in names]
+    return [starter for starter in found if starter is not None and starter.directories]
+
+
+def _read_unit(rootfs: RootFs, folders: dict[str, str], dropins: dict[str, list[str]], name: str) -> Starter | None:
+    """A unit by its name, or an instance of a template by its own."""
+    file = name if name in folders else re.sub(r"@.*", "@.service", name)
+    if file not in folders:
+        return None
+    path = f"{folders[file]}/{file}"
+    extra = dropins.get(file, [])
+    files = _list_unit_files(rootfs, path, extra)
+    text = "\n".join(rootfs.text(one, _SMALL) or "" for one in files)
+    if not text.strip():
+        return None
+    starter = _parse_unit(rootfs, path, name, text)
+    starter.files += [*files, *extra]
+    return starter
 
 
 def _list_unit_files(rootfs: RootFs, path: str, dropins: list[str]) -> list[str]:
     """A unit followed by its drop-in files, in the order in which systemd takes them."""
-    if rootfs.real(path).rsplit("/", 1)[-1] != path.rsplit("/", 1)[-1]:  # masked, or another name of a unit
-        return []
+    folder, name = rootfs.real(path).rsplit("/", 1)
+    known = [rootfs.real(one) for one in UNIT_DIRS]
+    if name != path.rsplit("/", 1)[-1] and (folder in known or not name.endswith(".service")):
+        return []  # masked, or another name of a unit; a file elsewhere is the unit by the name of the link
     found = {name: f"{folder}/{name}" for folder in reversed(dropins) for name in rootfs.names(folder)}
     return [path, *(found[name] for name in sorted(found) if name.endswith(".conf"))]
 
@@ -118,13 +161,11 @@ def _list_enabled(rootfs: RootFs) -> set[str]:
 
 def _parse_unit(rootfs: RootFs, path: str, name: str, text: str) -> Starter:
     starter = Starter("systemd", name, path)
-    instance = name.partition("@")[2][: -len(".service")] if "@" in name else ""
     commands: list[str] = []
     folder = ""
     known: dict[str, str] = {}  # as the environment, without what others than root may write
-    doubtful: list[str] = []
     for key, written in settings(text):
-        value = written.replace("%i", instance).replace("%I", instance).replace("%%", "%")
+        value = _replace_specifiers(written, name)
         if key == "User":
             starter.user = value
         elif key == "WorkingDirectory":
@@ -134,37 +175,102 @@ def _parse_unit(rootfs: RootFs, path: str, name: str, text: str) -> Starter:
             starter.environment = {**starter.environment, **given} if value else {}
             known = {**known, **given} if value else {}
         elif key == "EnvironmentFile" and value:
-            file = value.lstrip("-")
-            given = options.parse_environment_file(rootfs.text(file, _SMALL) or "")
-            starter.environment.update(given)
-            if given and _find_writers(rootfs, [file]):
-                doubtful.append(file)
-            else:
-                known.update(given)
+            for file in _find_files(rootfs, value.lstrip("-")):
+                given = options.parse_environment_file(rootfs.text(file, _SMALL) or "")
+                starter.environment.update(given)
+                starter.sources.append(file)
+                known.update({} if _find_writers(rootfs, [file]) else given)
         elif key == "ExecStart":
             commands = [*commands, value.lstrip(_PREFIX)] if value else []
     _find_started(rootfs, starter, commands, folder, known)
-    if not starter.directories and doubtful:
-        _find_started(rootfs, starter, commands, folder, starter.environment)
-        starter.files += doubtful
     return starter
+
+
+def _find_files(rootfs: RootFs, pattern: str) -> list[str]:
+    """The paths that a pattern of glob(7) names, sorted; its own path where it is none."""
+    folder, _slash, last = pattern.rpartition("/")
+    if not any(char in pattern for char in "*?["):
+        return [pattern]
+    folders = _find_files(rootfs, folder) if any(char in folder for char in "*?[") else [folder]
+    return [f"{one}/{name}" for one in folders for name in fnmatch.filter(rootfs.names(one or "/"), last)]
+
+
+def _replace_specifiers(text: str, name: str) -> str:
+    """The specifiers of systemd.unit(5) that follow from the name of a unit."""
+    stem = name[: -len(".service")]
+    prefix, _at, instance = stem.partition("@")
+    plain = instance.replace("-", "/")  # as far as no character is escaped
+    signs = {"i": instance, "I": plain, "p": prefix, "P": prefix, "n": name, "N": stem, "%": "%"}
+    return re.sub(r"%([iIpPnN%])", lambda match: signs[match.group(1)], text)
 
 
 def _find_started(
     rootfs: RootFs, starter: Starter, commands: list[str], folder: str, environment: dict[str, str]
 ) -> None:
-    """Fill in the directories that a unit's commands start, and the scripts that they are read from."""
-    for command in commands:
-        line = re.sub(r"\$\{?(\w+)\}?", lambda match: environment.get(match.group(1), match.group()), command)
-        starter.directories += _find_directories(f"cd {folder}\n{line}" if folder else line)
-        if not starter.directories:  # a wrapper: a script of the administrator's, or the one of SysV
-            for word in line.split()[:3]:
-                found = _look_into_wrapper(rootfs, word, environment)
-                starter.directories += found
-                starter.files += [word] if found else []
+    """Fill in what a unit's commands start, and the scripts that they are read from.
+
+    :param environment: by which the directories are found; that of the starter may have more, which others can write.
+    """
+    home = find_user_home(rootfs, starter.user) if starter.user else ""
+    folder = home if folder == "~" else folder
+    login = {"HOME": home, "USER": starter.user, "LOGNAME": starter.user} if home else {}
+
+    def follow(follower: Follower, given: dict[str, str]) -> None:
+        for command in commands:
+            for words in _split_command(command, given):
+                follower.follow(words, folder, {**login, **given}, starter.user)
+
+    _take_started(rootfs, starter, follow, environment)
     named = environment.get("CATALINA_BASE") or environment.get("CATALINA_HOME")
-    if not starter.directories and commands and named:
+    if not starter.directories and named and any(_TOMCAT.search(command) for command in commands):
         starter.directories.append(named)
+
+
+def _take_started(
+    rootfs: RootFs,
+    starter: Starter,
+    follow: Callable[[Follower, dict[str, str]], None],
+    environment: dict[str, str],
+) -> None:
+    """Take over what following the commands of a starter finds, first without what others than root may write."""
+    sure, whole = Follower(rootfs, trusted_only=True), Follower(rootfs)
+    follow(sure, environment)
+    follow(whole, {**starter.environment, **environment} if starter.kind == "systemd" else environment)
+    if not sure.found and whole.found:
+        starter.files += [*whole.sourced, *starter.sources]
+    found = [item for item in whole.found if not sure.found or item.base in [one.base for one in sure.found]]
+    found = found or sure.found
+    if not found:
+        for path in whole.scripts:
+            text = rootfs.text(path, _SMALL) or ""
+            if not re.match(r"#!.*sh\b", text):  # of another language: what it mentions must do
+                starter.directories += _MENTION.findall(text)
+                starter.files.append(path)
+        return
+    starter.files += whole.scripts if starter.kind == "systemd" else whole.scripts[1:]
+    starter.sources += whole.sourced
+    starter.environment = {**starter.environment, **found[0].environment}
+    starter.user = found[0].user or starter.user
+    starter.command, starter.java = found[0].command, list(found[0].java)
+    for item in found:
+        starter.directories += [] if item.base in starter.directories else [item.base]
+        if item.home != item.base:
+            starter.homes[item.base] = item.home
+
+
+def _split_command(command: str, environment: dict[str, str]) -> list[list[str]]:
+    """The commands of an ``ExecStart=`` with variables replaced (systemd.service(5), "Command lines")."""
+    found: list[list[str]] = [[]]
+    for word in options.split_options(command.replace("$$", "\0")):
+        whole = re.fullmatch(r"\$(\w+)", word)
+        if word == ";":
+            found.append([])
+        elif whole:
+            found[-1] += environment.get(whole.group(1), "").split()
+        else:
+            text = re.sub(r"\$\{(\w+)\}", lambda match: environment.get(match.group(1), ""), word)
+            found[-1].append(text.replace("\0", "$"))
+    return [words for words in found if words]
 
 
 def settings(text: str) -> list[tuple[str, str]]:
@@ -180,20 +286,6 @@ def settings(text: str) -> list[tuple[str, str]]:
     return found
 
 
-def _look_into_wrapper(rootfs: RootFs, word: str, environment: dict[str, str]) -> list[str]:
-    if not word.startswith("/") or word.startswith(_SYSTEM_DIRS):
-        return []
-    content = rootfs.data(word, _SMALL) if rootfs.is_file(word) and _measure(rootfs, word) <= _SMALL else None
-    if content is None or not content.startswith(b"#!") or not _TELLTALE.search(content):
-        return []
-    return _find_script_directories(content.decode("utf-8", "replace"), environment)
-
-
-def _measure(rootfs: RootFs, path: str) -> int:
-    info = rootfs.stat(path)
-    return info.st_size if info else 0
-
-
 def _read_scripts(rootfs: RootFs) -> list[Starter]:
     found = []
     seen = set()
@@ -203,34 +295,22 @@ def _read_scripts(rootfs: RootFs) -> list[Starter]:
             if rootfs.real(path) in seen or not rootfs.is_file(path) or name.startswith((".", "README")):
                 continue
             seen.add(rootfs.real(path))
-            text = rootfs.text(path, _SMALL) or ""
-            if not _TELLTALE.search(text.encode()):
-                continue
-            directories = _find_script_directories(text, {})
-            if directories:
-                found.append(Starter("sysv", name, path, directories, files=[path]))
+            starter = _read_script(rootfs, path)
+            if starter.directories:
+                found.append(starter)
     return found
 
 
-def _find_script_directories(text: str, environment: dict[str, str]) -> list[str]:
-    known = {
-        name: value
-        for name, value in _shell_eval.variables(text, environment).items()
-        if _shell_eval.UNKNOWN not in value
-    }
-    code = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
-    for _round in range(2):  # a variable within a variable
-        code = re.sub(r"\$\{?([A-Za-z_]\w*)\}?", lambda match: known.get(match.group(1), match.group()), code)
-    return _find_directories(code)
+def _read_script(rootfs: RootFs, path: str) -> Starter:
+    name = path.rsplit("/", 1)[-1]
+    starter = Starter("sysv", name, path, files=[path])
+    if _TELLTALE.search(path + (rootfs.text(path, _SMALL) or "")):  # the others are not worth the time
 
+        def follow(follower: Follower, _given: dict[str, str]) -> None:
+            follower.follow_script(path, ["start"])
 
-def _find_directories(code: str) -> list[str]:
-    """The installations that commands start: by path, after ``cd``, or by ``-Dcatalina.base=``."""
-    found = [match.replace('"', "") for match in _START.findall(code)]
-    found += _CATALINA.findall(code)
-    if not found and _START_HERE.search(code):
-        found = [re.sub(r"/bin/?$", "", folder) for folder in _CD.findall(code)]
-    return list(dict.fromkeys(found))
+        _take_started(rootfs, starter, follow, {})
+    return starter
 
 
 def enabled(rootfs: RootFs, name: str) -> bool:
@@ -241,14 +321,16 @@ def enabled(rootfs: RootFs, name: str) -> bool:
     return any(re.fullmatch(r"S\d\d" + re.escape(name), item) for item in levels)
 
 
-def states(names: list[str], runner: Runner = run) -> dict[str, bool]:
-    """Which units systemd says are active; empty when there is no systemd to ask."""
+def states(names: list[str], runner: Runner = run) -> dict[str, UnitState]:
+    """What systemd says of units; empty when there is no systemd to ask."""
     if not names:
         return {}
-    text = runner(["systemctl", "show", "--property=Id,ActiveState", "--", *names], 5.0)
+    text = runner(["systemctl", "show", "--property=Id,ActiveState,MainPID", "--", *names], 5.0)
     found = {}
     for block in (text or "").split("\n\n"):
         values = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
         if "Id" in values:
-            found[values["Id"]] = values.get("ActiveState") in ("active", "activating", "reloading")
+            active = values.get("ActiveState") in ("active", "activating", "reloading")
+            pid = values.get("MainPID", "")
+            found[values["Id"]] = UnitState(active, int(pid) if pid.isdigit() else 0)
     return found

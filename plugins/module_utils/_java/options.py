@@ -6,20 +6,13 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from dataclasses import dataclass, field
+from typing import Sequence
 
 from ansible_collections.collab.rtc.plugins.module_utils import _shell_eval
+from ansible_collections.collab.rtc.plugins.module_utils._shell_words import UNKNOWN, Exists, Names, Reader, Real
 
-MASK = "********"
-
-_SECRET = re.compile(
-    r"pass(word|wd|phrase)?$|password|passwd|passphrase|(store|key|trust|bind)_?pass|secret|token$|credential"
-    r"|api[._-]?key|private[._-]?key",
-    re.IGNORECASE,
-)
-_URL_PASSWORD = re.compile(r"(://[^/\s:@]*:)[^@/\s]+@")
 # Options of the java launcher whose value is the next word (java(1)).
 _WITH_VALUE = frozenset(
     [
@@ -58,19 +51,16 @@ class JvmOptions:
 
     properties: dict[str, str] = field(default_factory=dict)  # -D
     environment: dict[str, str] = field(default_factory=dict)  # JRE_HOME, JAVA_HOME, JIRA_HOME, ...
+    unknown: dict[str, str] = field(default_factory=dict)  # property or variable -> the place that makes it unknown
+    unclear: str = ""  # the place that may add any option: what is not in ``properties`` may be set all the same
 
+    def find_doubt(self, name: str) -> str:
+        """The place ("/opt/jira/bin/setenv.sh:12") that makes it unknown what a property or variable is.
 
-def is_secret(name: str) -> bool:
-    """Whether a property, attribute or variable of this name holds a secret."""
-    return bool(_SECRET.search(name))
-
-
-def mask(values: dict[str, str]) -> dict[str, str]:
-    """The values with secrets replaced; passwords within URLs too."""
-    return {
-        name: MASK if is_secret(name) and value else _URL_PASSWORD.sub(r"\g<1>" + MASK + "@", value)
-        for name, value in values.items()
-    }
+        "" when it is known, and known to be absent when it is neither in ``properties`` nor in ``environment``.
+        """
+        known = name in self.properties or name in self.environment
+        return self.unknown.get(name, "") or ("" if known else self.unclear)
 
 
 def split_options(text: str) -> list[str]:
@@ -88,8 +78,7 @@ def properties(options: list[str]) -> dict[str, str]:
         if option.startswith("-D") and len(option) > 2:
             name, _equals, value = option[2:].partition("=")
             found.pop(name, None)
-            if _shell_eval.UNKNOWN not in option:
-                found[name] = value
+            found[name] = value
     return found
 
 
@@ -120,35 +109,95 @@ def read_setenv(
     text: str,
     install_dir: str,
     environment: dict[str, str],
-    read: _shell_eval.Reader | None = None,
-    exists: _shell_eval.Exists | None = None,
+    read: Reader | None = None,
+    exists: Exists | None = None,
+    real: Real | None = None,
+    names: Names | None = None,
+    path: str = "",
+    commands: Sequence[str] = ("start",),
+    cat: Reader | None = None,
 ) -> JvmOptions:
     """What bin/setenv.sh leaves for catalina.sh, without running it.
 
+    :param install_dir: the CATALINA_HOME; CATALINA_BASE too, unless the environment has another.
     :param environment: what the service gives it (``Environment=`` of the unit).
+    :param path: of the script, where it is not in the usual place.
+    :param commands: what catalina.sh may get, and so setenv.sh as ``$1``: "start" and "run".
+    :param cat: as ``read``, for what may be shown: the output of ``cat``.
     :param read: text of a file that it reads (bin/setjre.sh), ``None`` when it is not there.
+    :param exists: whether a file or directory is there.
+    :param real: resolves a path.
+    :param names: lists a directory.
     """
     # As bin/catalina.sh sets them before it reads setenv.sh.
+    path = path or install_dir + "/bin/setenv.sh"
     start = {
         "CATALINA_HOME": install_dir,
         "CATALINA_BASE": install_dir,
         "PRGDIR": install_dir + "/bin",
         "0": install_dir + "/bin/catalina.sh",
-        "BASH_SOURCE": install_dir + "/bin/setenv.sh",
+        "BASH_SOURCE": path,
         "os400": "false",
         "cygwin": "false",
         "darwin": "false",
+        **environment,
     }
-    start.update(environment)
-    left = _shell_eval.variables(text, start, read, exists)
-    words = [
-        *(word for name in _BEFORE for word in split_options(left.get(name, ""))),
-        *split_options(left.get("JAVA_OPTS", "")),
-        *split_options(left.get("CATALINA_OPTS", "")),
-        *(word for name in _AFTER for word in split_options(left.get(name, ""))),
-    ]
-    known = {name: value for name, value in left.items() if _shell_eval.UNKNOWN not in value}
-    return JvmOptions(properties(words), known)
+    found: list[JvmOptions] = []
+    places: list[str] = []
+    for command in commands:
+        ways = _shell_eval.evaluate(text, {**start, "1": command}, read, exists, real, names, path, cat)
+        found += [_read_result(way) for way in ways]
+        places += [way.place or f"{path} ($1)" for way in ways]
+    first = found[0]
+    for other, place in zip(found[1:], places[1:]):
+        _note_differences(first, other, place)
+    return first
+
+
+def _note_differences(first: JvmOptions, other: JvmOptions, place: str) -> None:
+    """What is not the same whatever the conditions are is unknown."""
+    for mine, theirs in ((first.properties, other.properties), (first.environment, other.environment)):
+        for name in {*mine, *theirs}:
+            if mine.get(name) != theirs.get(name) and name not in first.unknown:
+                mine.pop(name, None)
+                first.unknown[name] = other.unknown.get(name) or place
+    first.unclear = first.unclear or other.unclear
+
+
+def _read_result(left: _shell_eval.Result) -> JvmOptions:
+    found = JvmOptions(unclear=left.anything)
+    for name, value in left.variables.items():
+        if UNKNOWN in value:
+            found.unknown[name] = left.causes.get(name, "") or name
+        else:
+            found.environment[name] = value
+    home = left.variables.get("JAVA_HOME", "")
+    given = {
+        "CATALINA_TMPDIR": left.variables.get("CATALINA_BASE", "") + "/temp",
+        "JRE_HOME": home or UNKNOWN,
+        **{name: value for name, value in left.variables.items() if value},
+    }  # bin/setclasspath.sh
+    for name in (*_BEFORE, "JAVA_OPTS", "CATALINA_OPTS", *_AFTER):
+        text = left.variables.get(name, "")
+        evaluated = name in ("JAVA_OPTS", "CATALINA_OPTS")  # catalina.sh hands them to eval
+        words = _shell_eval.fields(text, given) if evaluated else split_options(text)
+        for word in words:
+            _add_option(found, word, left.causes.get(name, "") or name)
+    return found
+
+
+def _add_option(found: JvmOptions, word: str, place: str) -> None:
+    name, _equals, value = word[2:].partition("=")
+    unsure = UNKNOWN in (name if word.startswith("-D") else word)
+    if word.startswith("@") or (unsure and word[:2] != "-X"):  # a file with options; any words
+        found.unclear = place
+    elif word.startswith("-D") and name:
+        found.properties.pop(name, None)
+        found.unknown.pop(name, None)
+        if UNKNOWN in value:
+            found.unknown[name] = place
+        else:
+            found.properties[name] = value
 
 
 def parse_environment_file(text: str) -> dict[str, str]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import shlex
 
-from ansible_collections.collab.rtc.plugins.module_utils import _shell_eval
+from ansible_collections.collab.rtc.plugins.module_utils import _shell_syntax
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._java import options
 
@@ -72,13 +72,13 @@ def obstacle(text: str, name: str) -> SetenvError | None:
     if damage:
         return damage
     rest = without_block(text)
-    stop = _shell_eval.stops(rest)
+    stop = _shell_syntax.stops(rest)
     if stop:
         return SetenvError(
             f"{name} ends with '{stop}' in any case, so that nothing after it is read.",
             f"Remove '{stop}' and run again.",
         )
-    if rest.rstrip("\r\n").endswith("\\") or not _reads_on(rest):
+    if rest.rstrip("\r\n").endswith("\\") or _shell_syntax.open_at_end(rest):
         return SetenvError(
             f"{name} ends within a command, a quotation or a here-document.",
             "Correct the script; bash -n shows where it is wrong.",
@@ -176,9 +176,3 @@ def _append(text: str, store: str) -> str:
     if not text or text.endswith("\n"):
         return text + _format_block(store) + "\n"
     return text + "\n" + _format_block(store)
-
-
-def _reads_on(text: str) -> bool:
-    # This assignment is lost when the script ends within a quotation or a here-document.
-    mark = "RTC_READ_TO_THE_END"
-    return _shell_eval.variables(f"{text}\n{mark}=1\n", {}).get(mark) == "1" and not _shell_eval.open_at_end(text)

@@ -15,7 +15,7 @@ import zlib
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Connector, SecretSource, ServerXml, TlsHost
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
-from ansible_collections.collab.rtc.plugins.module_utils._java import options
+from ansible_collections.collab.rtc.plugins.module_utils._java import secrets
 from ansible_collections.collab.rtc.plugins.module_utils._tomcat import connectors, property_sources, server_xml
 from ansible_collections.collab.rtc.plugins.module_utils._xml import scanner
 
@@ -87,7 +87,7 @@ def _describe_context(rootfs: RootFs, facts: ServerXml, model: server_xml.Server
     if context is not None:
         facts.context_file = next((path for path, item in descriptors.items() if item is context), facts.path)
         facts.context_path, facts.context_line = context.path, context.line
-        facts.context_parameters = options.mask(context.parameters)
+        facts.context_parameters = secrets.mask(context.parameters)
 
 
 def _find_default_stores(rootfs: RootFs, facts: ServerXml, home: str) -> None:
@@ -127,21 +127,21 @@ def _list_names(value: str, known: dict[str, str]) -> set[str]:
 def _describe_properties(facts: ServerXml, model: server_xml.ServerXmlModel, known: dict[str, str]) -> None:
     """Fill in what the file takes from properties. What a secret is for is one, whatever the name of the property."""
     shown: set[str] = set()
-    secrets: set[str] = set()
+    hidden: set[str] = set()
     of_key: set[str] = set()
     for node in model.document.nodes:
         for name, value in node.attributes.items():
-            secret = options.is_secret(name) and not name.endswith("File")
+            secret = secrets.is_secret(name) and not name.endswith("File")
             names = _list_names(value, known)
-            (secrets if secret else shown).update(names)
+            (hidden if secret else shown).update(names)
             if _KEY.fullmatch(name) and node.path.startswith("Server/Service/Connector"):
                 of_key |= names
-    secrets |= {name for name in shown if options.mask({"": known.get(name, "")})[""] != known.get(name, "")}
+    hidden |= {name for name in shown if secrets.mask({"": known.get(name, "")})[""] != known.get(name, "")}
     names = {*shown, *property_sources.CONTROLS}
     if any(item.ssl for item in facts.connectors):
         names.add("user.home")  # of the key store that Tomcat takes where none is named
-    facts.properties = {name: known[name] for name in sorted(names - secrets) if name in known}
-    facts.secrets = [SecretSource(name, key=name in of_key) for name in sorted(secrets)]
+    facts.properties = {name: known[name] for name in sorted(names - hidden) if name in known}
+    facts.secrets = [SecretSource(name, key=name in of_key) for name in sorted(hidden)]
 
 
 def _choose(facts: ServerXml, model: server_xml.ServerXmlModel, kind: str) -> None:
@@ -174,7 +174,7 @@ def _describe_connector(model: connectors.ConnectorElement, base: str) -> Connec
         proxy_name=model.value("proxyName").strip(),
         proxy_port=model.number("proxyPort") or 0,
         redirect_port=model.number("redirectPort") or 0,
-        attributes=options.mask(_resolve_all(model)),
+        attributes=secrets.mask(_resolve_all(model)),
         unresolved=model.unresolved(),
         tls=_describe_tls_hosts(model, base) if tls else [],
     )

@@ -155,7 +155,10 @@ ENTRIES = (
         severity="warning",
         title="A restart is due",
         meaning="The running application still has its previous settings.",
-        detected="server.xml or the trust store is newer than the application's process.",
+        detected=(
+            "server.xml or the trust store is newer than the application's process; or its next start has another Java,"
+            " trust store or -D option, by what setenv.sh and the unit say now. The plan is made for the next start."
+        ),
         remedy="The run restarts it, unless rtc_restart_application is never: then restart it when it suits.",
         role="restart",
     ),
@@ -296,5 +299,42 @@ ENTRIES = (
             " bin/setenv.sh or of the unit."
         ),
         vendor_requirements=("S20",),
+    ),
+    FindingType(
+        id="RTC227",
+        severity="error",
+        title="The service of the application is not there",
+        meaning="What the inventory names cannot restart the application.",
+        detected="rtc_application_service names neither a unit nor a SysV script of the host.",
+        remedy="Correct rtc_application_service: systemctl list-unit-files --type=service lists the units.",
+    ),
+    FindingType(
+        id="RTC228",
+        severity="warning",
+        title="The application runs outside of its service",
+        meaning=(
+            "It was started by hand. To restart the service would start a second process beside it, so the restart is"
+            " left to you."
+        ),
+        detected="The application runs, and the unit or SysV script that starts it is not active.",
+        remedy="Stop it the way it was started, then start its service.",
+    ),
+    FindingType(
+        id="RTC229",
+        severity="warning",
+        title="Nothing is known that restarts the application",
+        meaning=(
+            "A run never restarts what only happens to contain the application's process, such as a supervisor. It"
+            " changes the settings and leaves the restart to you."
+        ),
+        detected=(
+            "No unit's ExecStart and no SysV script leads to the installation, and the application's process is not the"
+            " main process of a unit."
+        ),
+        remedy=(
+            "Name the unit or SysV script that starts it with rtc_application_service, or a command that restarts it"
+            " with rtc_application_restart. If there is neither, restart it by hand after the run, and set"
+            " rtc_restart_application: never."
+        ),
     ),
 )

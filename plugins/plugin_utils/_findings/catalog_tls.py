@@ -200,4 +200,21 @@ ENTRIES = (
         remedy="Set rtc_truststore_path, or give the authority to the system too.",
         vendor_requirements=("S17",),
     ),
+    FindingType(
+        id="RTC323",
+        severity="error",
+        title="Which trust store is used is unknown",
+        meaning="An import would perhaps go to a store that the application does not read after its restart.",
+        detected=(
+            "The options of the JVM, or its JAVA_HOME, come from the output of a command, a condition or a file that"
+            " cannot be known without running the start script; and no process shows what they lead to, or the script"
+            " was changed since that was started."
+        ),
+        remedy=(
+            "Write the value in plain text in the line that the finding names: -Djavax.net.ssl.trustStore=<path>, or"
+            " JAVA_HOME=<path>. Or set rtc_truststore_path to a store of its own. Or restart the application before the"
+            " run, so that its process shows the value."
+        ),
+        vendor_requirements=("S17",),
+    ),
 )

@@ -134,6 +134,7 @@ def check_node_of_site(
     ]
     found += _check_generated(node, wanted_node)
     found += _check_address(classified, node, wanted, wanted_node)
+    found += _check_service(node, wanted_node)
     reasons = wanted_node.restart.reasons
     if reasons:
         found.append(
@@ -168,6 +169,28 @@ def _check_secrets(node: Node, connector: Connector, where: str) -> Iterator[Fin
     paths = [path for host in connector.tls for path in (host.keystore, host.certificate, host.key) if "${" in path]
     if names or paths:
         yield make("RTC226", node.host, f"{where}: the value of {', '.join([*names, *paths])} cannot be read.")
+
+
+def _check_service(node: Node, wanted_node: DesiredNode) -> Iterator[Finding]:
+    """What restarts the application; of no interest where the inventory leaves that to the administrator."""
+    service, obstacle = node.application.service, wanted_node.restart.obstacle
+    if not obstacle or node.settings.restart_application == "never":
+        return
+    name = f"{node.kind.capitalize()} in {node.application.install_dir} on {node.host}"
+    if service is not None and service.kind != "none":
+        yield make(
+            "RTC228",
+            node.host,
+            f"{name}: {obstacle}.",
+            remedy=(
+                f"Stop it the way it was started, then start the service {service.name}. If another one starts it, name"
+                " that with rtc_application_service."
+            ),
+        )
+    elif node.settings.application_service:
+        yield make("RTC227", node.host, f"{name}: {obstacle}.")
+    else:
+        yield make("RTC229", node.host, f"{name} cannot be restarted by a run: {obstacle}.")
 
 
 def _check_proxy_attributes(

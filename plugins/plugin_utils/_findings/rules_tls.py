@@ -45,6 +45,9 @@ def check_node(classified: ClassifiedSite, node: Node, wanted_node: DesiredNode)
         found.append(make("RTC321", node.host, f"{what}. {trust.obstacle}", remedy=trust.obstacle_remedy))
     if own and (store is None or store.path != own or (store.error and not store.mtime)):
         pass  # the run makes the store
+    elif trust.doubt:
+        what = f"Which trust store {node.kind.capitalize()} on {node.host} uses from its next start on is unknown"
+        found.append(make("RTC323", node.host, f"{what}: {trust.doubt} depends on what only running it would tell."))
     elif store is None or store.error:
         why = store.error.rstrip(".") if store else "none was found"
         found.append(make("RTC312", node.host, f"Trust store of {node.kind.capitalize()} on {node.host}: {why}."))

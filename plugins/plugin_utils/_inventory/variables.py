@@ -82,6 +82,8 @@ class HostSettings:
     server_python: str = ""
     limits: dict[str, float] = field(default_factory=dict)
     truststore_path: str = ""
+    application_service: str = ""
+    application_restart: list[str] = field(default_factory=list)
     restart_application: str = "when_needed"
     ignore_findings: list[Mute] = field(default_factory=list)
     plan_file: str = ""
@@ -189,6 +191,13 @@ VARIABLES: tuple[Variable, ...] = (
          "Keep the trusted authorities in this trust store of their own instead, so that an upgrade of Java does not"
          " lose them."
          " It is named to the JVM in the application's C(bin/setenv.sh)."),
+    _var("application_service", "service", "what starts it, as units and SysV scripts show",
+         "The systemd unit, or SysV script, that starts the application: V(jira), V(jira@main.service)."
+         " Needed where none leads to the installation, such as with a supervisor (RTC229)."),
+    _var("application_restart", "command", "its service is restarted",
+         "The command, as a list of its arguments, that restarts the application where no service does:"
+         " C([supervisorctl, restart, jira]). It runs as root, without a shell, and has to wait until the old process"
+         " is gone. After a rollback the restart is left to you."),
     _var("restart_application", "choice", "when_needed",
          "Whether the run restarts the application where its settings changed. V(never): reports say what is left.",
          ("when_needed", "never")),
@@ -429,6 +438,29 @@ def _refuse_hidden(text: str) -> None:
         raise ValueError(f"'{host_names.show(text)}' has a character that is not seen: type the path anew.")
 
 
+_SERVICE = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9:_.\\@-]*$")  # systemd.unit(5)
+
+
+def _read_service(value: Any, variable: Variable) -> str:
+    text = _read_text(value, variable)
+    if not _SERVICE.match(text) or (
+        text.rpartition(".")[2] in ("socket", "target", "timer", "mount", "scope", "slice")
+    ):
+        raise ValueError(
+            f"'{text}' is not the name of a service; give a unit or a SysV script by its name, as in jira."
+        )
+    return text
+
+
+def _read_command(value: Any, _variable: Variable) -> list[str]:
+    if not isinstance(value, (list, tuple)) or not all(isinstance(item, (str, int)) for item in value):
+        raise ValueError("a list of arguments is expected, such as [supervisorctl, restart, jira]; no shell reads it.")
+    words = [str(item) for item in value]
+    if not words or not words[0].strip() or any("\0" in word for word in words):
+        raise ValueError("the command is empty.")
+    return words
+
+
 def _read_secret_url(value: Any, variable: Variable) -> str:
     text = _read_text(value, variable)
     if not re.match(r"^(rediss?|valkeys?|unix)://\S+$", text):
@@ -479,6 +511,8 @@ _READERS: dict[str, Callable[[Any, Variable], Any]] = {
     "choice": _read_choice,
     "path": _read_path,
     "pem": _read_pem,
+    "service": _read_service,
+    "command": _read_command,
     "secret_url": _read_secret_url,
     "list": _read_list,
     "addresses": _read_addresses,

@@ -92,6 +92,7 @@ def make_restart(site: str, wanted: DesiredSite, node: DesiredNode) -> RestartPl
         context_path=wanted.site.context_path,
         reasons=node.restart.reasons,
         policy=node.restart.policy,
+        command=node.restart.command,
         scheme=node.connector.scheme,
     )
 

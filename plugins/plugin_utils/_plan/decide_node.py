@@ -161,13 +161,29 @@ def decide_upstream_host(
 def decide_restart(node: Node, connector: DesiredConnector) -> DesiredRestart:
     """How the application is restarted, and why it should have been restarted already."""
     service = node.application.service
+    obstacle = find_restart_obstacle(node)
     return DesiredRestart(
         service=service.name if service else "",
         service_kind=service.kind if service else "none",
         address=connector.address or LOOPBACK,
         reasons=find_restart_reasons(node),
-        policy=node.settings.restart_application,
+        policy="never" if obstacle else node.settings.restart_application,
+        obstacle=obstacle,
+        command=node.settings.application_restart,
     )
+
+
+def find_restart_obstacle(node: Node) -> str:
+    """Why a run cannot restart the application, "" when it can: a sentence without its end."""
+    service, process = node.application.service, node.application.process
+    if node.settings.application_restart:
+        return ""
+    if service is None or service.kind == "none":
+        return service.reason if service and service.reason else "no unit and no SysV script is known to start it"
+    if process is not None and not service.active:
+        # To restart the service would be to start a second JVM, or to be refused for the PID file.
+        return f"process {process.pid} runs outside of its service {service.name}, which is not active"
+    return ""
 
 
 def find_restart_reasons(node: Node) -> list[str]:
@@ -185,4 +201,8 @@ def find_restart_reasons(node: Node) -> list[str]:
         newer.append(store.path)
     if option and option.managed_store not in ("", named) and option.mtime > process.started + CLOCK_SLACK:
         newer.append(option.path)
-    return [f"{path} is newer than the process {process.pid}" for path in newer]
+    reasons = [f"{path} is newer than the process {process.pid}" for path in newer]
+    return reasons + [
+        f"{item.what}: the process {process.pid} has {item.running}, the next start has {item.following}"
+        for item in process.differences
+    ]

@@ -17,7 +17,8 @@ def decide_trust(classified: ClassifiedSite, node: Node) -> DesiredTrust:
     """Trust store, certificates and JVM option of one application."""
     java, own = node.application.java, node.settings.truststore_path
     wanted = classified.tls and java is not None and bool(java.home)
-    path, copy_from, why_path = decide_store(node, java) if wanted and java else ("", "", "")
+    doubt = find_doubt(java) if java and not own else ""
+    path, copy_from, why_path = decide_store(node, java, doubt) if wanted and java else ("", "", "")
     certificates, why_trusted = decide_certificates(classified, node) if wanted else ([], "")
     obstacle, remedy = find_obstacle(node) if own else ("", "")
     imports = bool(path and certificates)
@@ -30,6 +31,7 @@ def decide_trust(classified: ClassifiedSite, node: Node) -> DesiredTrust:
         copy_from=copy_from,
         option_path=option_path,
         option_truststore=option_truststore,
+        doubt=doubt,
         obstacle=obstacle,
         obstacle_remedy=remedy,
         evidence={
@@ -40,7 +42,7 @@ def decide_trust(classified: ClassifiedSite, node: Node) -> DesiredTrust:
     )
 
 
-def decide_store(node: Node, java: Java) -> tuple[str, str, str]:
+def decide_store(node: Node, java: Java, doubt: str) -> tuple[str, str, str]:
     """The trust store to import into, the one that it begins with ("" for itself), and why it is that one."""
     used = java.truststore.path if java.truststore else ""
     if java.option and java.option.managed_store == used:
@@ -49,7 +51,16 @@ def decide_store(node: Node, java: Java) -> tuple[str, str, str]:
     own = node.settings.truststore_path
     if own:
         return own, used if own != used else "", "rtc_truststore_path"
+    if doubt:
+        return "", "", f"it is unknown which trust store the next start uses: {doubt}"
     return used, "", f"the trust store that Java in {java.home} uses"
+
+
+def find_doubt(java: Java) -> str:
+    """The place that makes it unknown which trust store Java uses after its next start, "" for none."""
+    store = java.truststore
+    named = store is not None and store.source == "property"
+    return (store.unknown if store else "") or ("" if named else java.unknown)
 
 
 def decide_certificates(classified: ClassifiedSite, node: Node) -> tuple[list[dict[str, str]], str]:

@@ -68,6 +68,7 @@ class DesiredTrust:
     copy_from: str = ""  # the store that a store of its own begins with
     option_path: str = ""  # of the setenv.sh in which the trust store is named, or was; "" when nothing is written
     option_truststore: str = ""  # the one to name there; "": what names one has to go
+    doubt: str = ""  # the place that makes it unknown which trust store the next start uses
     obstacle: str = ""  # why a trust store of its own cannot be named to the JVM
     obstacle_remedy: str = ""
     evidence: dict[str, str] = field(default_factory=dict)
@@ -82,6 +83,8 @@ class DesiredRestart:
     address: str  # where the connector answers when it is ready
     reasons: list[str]  # why it is due before anything is changed
     policy: str = "when_needed"  # "when_needed" | "never"
+    command: list[str] = field(default_factory=list)  # that restarts it in place of the service
+    obstacle: str = ""  # why a run cannot restart it, so that it is left to the administrator
 
 
 @dataclass(frozen=True)

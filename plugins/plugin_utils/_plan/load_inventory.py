@@ -15,7 +15,9 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import Plan
 
 GROUPS = ("confluence", "jira", "rtc_proxies")
 # Variables that make no sense as one value for two applications of one host.
-NOT_COMMON = ("port", "connector_port", "install_dir", "truststore_path")
+NOT_COMMON = (
+    *("port", "connector_port", "install_dir", "truststore_path", "application_service", "application_restart"),
+)
 
 
 def add_host(plan_input: PlanInput, host: str, variables: Mapping[str, Any], problems: Iterable[Problem] = ()) -> None:

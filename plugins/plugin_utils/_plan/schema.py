@@ -110,6 +110,7 @@ class RestartPlan:
     context_path: str = ""
     reasons: list[str] = field(default_factory=list)  # why it is due already, before anything is changed
     policy: str = "when_needed"  # "when_needed" | "never": then it is left to the administrator
+    command: list[str] = field(default_factory=list)  # its arguments; in place of the service
 
 
 @dataclass

@@ -41,6 +41,7 @@ STEPS = {
     "removal_trust": "Take the authorities away",
     "removal_files": "Take away the files",
     "restart_done": "Restart the application",
+    "restart_commanded": "Restart the application by the command of the inventory",
     "restart_answer": "Wait until the application answers",
 }
 DETECT = "Detect what is on the host"

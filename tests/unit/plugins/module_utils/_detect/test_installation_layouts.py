@@ -168,9 +168,23 @@ LAYOUTS = {
             "user": "confluence",
         },
     ),
-    "running in a unit that says nothing": (
+    "running in a unit that does not lead to it": (
         lambda host: host.confluence().jvm(700, CONFLUENCE, unit="wiki.service").jre(CONFLUENCE + "/jre"),
-        {"install_dir": CONFLUENCE, "service": ("systemd", "wiki", True)},
+        {"install_dir": CONFLUENCE, "service": ("none", "", False)},
+    ),
+    "a unit that only has it in its environment": (
+        lambda host: host.jira().unit(
+            "monitor.service", f"Environment=CATALINA_HOME={JIRA}\nExecStart=/usr/bin/monitor --all", enabled=True
+        ),
+        {"service": ("none", "", False)},
+    ),
+    "a unit that only stops it, or asks for its version": (
+        lambda host: (
+            host.jira()
+            .unit("stop.service", f"ExecStart={JIRA}/bin/catalina.sh stop -force", enabled=True)
+            .unit("version.service", f"ExecStart=/bin/sh -c 'cd {JIRA}/bin; ./catalina.sh version'", enabled=True)
+        ),
+        {"service": ("none", "", False)},
     ),
     "running, started by hand by way of SSH": (
         lambda host: (
@@ -247,6 +261,91 @@ def test_kind_is_not_taken_from_a_comment(host):
 def test_both_products_on_one_host(host):
     host.installed_confluence().jira().jre(JIRA + "/jre")
     assert [item.kind for item in facts_of(host).applications] == ["confluence", "jira"]
+
+
+SUPERVISOR = "ExecStart=/usr/bin/supervisord -n -c /etc/supervisor/supervisord.conf"
+
+
+def show(*lines):
+    """A runner that answers as systemctl does: "unit state pid"."""
+    blocks = ["Id={}\nActiveState={}\nMainPID={}\n".format(*line.split()) for line in lines]
+    return lambda command, timeout: "\n".join(blocks) if command[:2] == ["systemctl", "show"] else None
+
+
+def service_of(host, **options):
+    service = only(host, **options).service
+    return service.kind, service.name, service.active
+
+
+@pytest.mark.parametrize("unit", ["supervisor", "monit", "cron", "runsvdir", "nomad", "my-own-watchdog"])
+def test_a_service_that_only_has_the_process_in_its_control_group_is_not_restarted(host, unit):
+    host.jira().jvm(700, JIRA, unit=f"{unit}.service").unit(f"{unit}.service", SUPERVISOR, enabled=True)
+    runner = show(f"{unit}.service active 650")
+    assert service_of(host, runner=runner) == ("none", "", False)
+    reason = only(host, runner=runner).service.reason
+    assert f"{unit}.service" in reason and "700" in reason and JIRA in reason
+
+
+def test_a_service_whose_main_process_it_is_is_restarted(host):
+    host.jira().jvm(700, JIRA, unit="wiki.service").unit("wiki.service", "ExecStart=/usr/bin/run-it")
+    assert service_of(host, runner=show("wiki.service active 700")) == ("systemd", "wiki", True)
+    assert any(
+        "main process of wiki.service" in line for line in only(host, runner=show("wiki.service active 700")).evidence
+    )
+
+
+def test_what_leads_to_it_is_known_beside_a_process_outside_of_it(host):
+    host.jira().jvm(700, JIRA, unit="supervisor.service").unit("jira.service", FORKING.format(JIRA))
+    runner = show("supervisor.service active 650", "jira.service inactive 0")
+    assert service_of(host, runner=runner) == ("systemd", "jira", False)
+
+
+NAMED = {
+    "unit": ("tracker", lambda host: host.unit("tracker.service", SUPERVISOR), ("systemd", "tracker", True)),
+    "unit, in full": (
+        "tracker.service",
+        lambda host: host.unit("tracker.service", SUPERVISOR),
+        ("systemd", "tracker", True),
+    ),
+    "instance": (
+        "app@jira",
+        lambda host: host.unit("app@.service", "ExecStart=/usr/bin/run %i"),
+        ("systemd", "app@jira", True),
+    ),
+    "script": (
+        "tracker",
+        lambda host: host.write("/etc/init.d/tracker", "#!/bin/sh\n/srv/run\n"),
+        ("sysv", "tracker", True),
+    ),
+    "beside another that leads to it": (
+        "tracker",
+        lambda host: host.unit("tracker.service", SUPERVISOR).unit("jira.service", FORKING.format(JIRA), enabled=True),
+        ("systemd", "tracker", True),
+    ),
+    "another name of a unit": (
+        "tracker",
+        lambda host: (
+            host.unit("app@.service", "ExecStart=/x")
+            .unit("own.service", "ExecStart=/x")
+            .link("/etc/systemd/system/tracker.service", "/etc/systemd/system/own.service")
+        ),
+        ("systemd", "own", True),
+    ),
+    "one that is made while the host runs": ("app@jira", lambda host: host, ("systemd", "app@jira", True)),
+    "nothing": ("trakcer", lambda host: host.unit("jira.service", FORKING.format(JIRA)), ("none", "", False)),
+    "a path": ("../jira", lambda host: host.write("/etc/init.d/jira", "#!/bin/sh\n"), ("none", "", False)),
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_the_service_that_the_inventory_names(host, name):
+    service, build, expected = NAMED[name]
+    build(host.jira().installed_confluence())
+    runner = show("tracker.service active 9", "app@jira.service active 9", "own.service active 9")
+    facts = facts_of(host, runner=runner, services={"jira": service, "confluence": ""})
+    wiki, jira = (item.service for item in facts.applications)
+    assert (jira.kind, jira.name, jira.active) == expected and (wiki.kind, wiki.name) == ("sysv", "confluence")
+    assert bool(jira.reason) == (expected[0] == "none") and (expected[0] != "none" or service in jira.reason)
 
 
 def test_versions_left_behind(host):

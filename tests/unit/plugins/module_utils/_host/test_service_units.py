@@ -11,10 +11,10 @@ import pytest
 from ansible_collections.collab.rtc.plugins.module_utils._host import service_units
 
 STATES = [
-    ("Id=a.service\nActiveState=activating\n", {"a.service": True}),
+    ("Id=a.service\nActiveState=activating\nMainPID=7\n", {"a.service": (True, 7)}),
     (
         "Id=a.service\nActiveState=inactive\n\nId=b.service\nActiveState=reloading\n",
-        {"a.service": False, "b.service": True},
+        {"a.service": (False, 0), "b.service": (True, 0)},
     ),
     (None, {}),
     ("System has not been booted with systemd", {}),

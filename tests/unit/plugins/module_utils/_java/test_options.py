@@ -8,20 +8,20 @@ import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils import _shell_eval
 from ansible_collections.collab.rtc.plugins.module_utils._java.options import (
-    mask,
     parse_environment_file,
     parse_environment_line,
     read_command_line,
     read_setenv,
 )
+from ansible_collections.collab.rtc.plugins.module_utils._java.secrets import mask
 from ansible_collections.collab.rtc.tests.unit.data.installation.hosts import DATA
 
 HOME = "/opt/atlassian/jira"
 
 
-def setenv(text, environment=None, files=None, exists=None):
+def setenv(text, environment=None, files=None, exists=None, **more):
     files = files or {}
-    return read_setenv(text, HOME, environment or {}, files.get, exists or (lambda path: path in files))
+    return read_setenv(text, HOME, environment or {}, files.get, exists or (lambda path: path in files), **more)
 
 
 # Script -> the value of X after it ("?" stands for what only running could tell, None for unset).
@@ -42,7 +42,7 @@ SCRIPTS = {
     "nested default": ("X=${Y:-${Z:-deep}}", "deep"),
     "assigned default": (": ${X:=late}\nX=$X", "late"),
     "alternative": ("Y=1\nX=a${Y:+b}", "ab"),
-    "prefix cut": ("Y=abc\nX=${Y#a}", "?"),
+    "prefix cut": ("Y=abc\nX=${Y#a}", "bc"),
     "output of a command": ("X=a`date`b", "a?b"),
     "output with quotes and brackets": ('X="$(echo ")" | sed "s/a/(/")"', "?"),
     "arithmetic": ("X=$((1 + 2))", "?"),
@@ -68,7 +68,7 @@ SCRIPTS = {
     "or": ('[ -z "$NO" ] || X=1', None),
     "case": ("Y=b; case $Y in a|b) X=1;; *) X=2;; esac", "1"),
     "case, other": ('Y=q\ncase "$Y" in\n  a) X=1\n  ;;\n  *)\n  X=2 ;;\nesac', "2"),
-    "loop": ("for i in 1 2; do X=$i; done", "?"),
+    "loop": ("for i in 1 2; do X=$i; done", "2"),
     "function": ("f() {\n X=1\n}\nf", "1"),
     "here-document": ('cat <<EOF\nX="unbalanced\nEOF\nX=1', "1"),
     "here-string": ('read -a X2 <<< "$Y"\nX=1', "1"),
@@ -81,12 +81,78 @@ SCRIPTS = {
 }
 
 
+# What only a language with functions, loops and arrays can say. Each value is what bash says, too.
+SCRIPTS.update(
+    {
+        "start or run": ('if [ "$1" == "start" ] || [ "$1" = run ]; then X=1; else X=2; fi', "1"),
+        "case of the first argument": ('case "$1" in\nstop) X=2;;\nstart|run) X=1 ;;\nesac', "1"),
+        "count of arguments": ('[ $# -eq 1 ] && X="$*"', "start"),
+        "array": ("A=(-Da=1 '-Db=2 3')\nA+=(-Dc)\nX=\"${A[*]}\"", "-Da=1 -Db=2 3 -Dc"),
+        "array over lines": ("A=(\n a # not b\n c\n)\nX=${A[1]}", "c"),
+        "array, one after another": ('A=(a b); for i in "${A[@]}"; do X="$X<$i>"; done', "<a><b>"),
+        "array, its length": ("A=(a b c); X=${#A[@]}", "3"),
+        "array, by index": ("A[2]=z; X=${A[2]}", "z"),
+        "function that appends": ('add() { X="$X $1"; }\nadd -Da=1\nadd "-Db=2"', " -Da=1 -Db=2"),
+        "function with a name for it": ("function add {\n local it=$1\n X=$X:$it\n}\nadd a; add b", ":a:b"),
+        "function that is not called": ("f() { X=2; }\nX=1", "1"),
+        "function that returns early": ("f() { X=1; return; X=2; }\nf", "1"),
+        "files of a directory": ('for f in /d/*.sh; do . "$f"; done', "second"),
+        "files of a directory that are there": ("for f in /d/*.sh /no/*.sh; do [ -r $f ] && . $f; done", "second"),
+        "suffix cut": ("Y=/a/b/; X=${Y%/}", "/a/b"),
+        "longest prefix cut": ("Y=/a/b; X=${Y##*/}", "b"),
+        "text replaced": ("Y=a-b-c; X=${Y//-/.}", "a.b.c"),
+        "part of a text": ("Y=abcdef; X=${Y:1:3}", "bcd"),
+        "echo": ('X=$(echo "a  b" c)', "a  b c"),
+        "printf": ("X=$(printf '%s/%s' a b)", "a/b"),
+        "here-document in a substitution": ("Y=b\nX=$(cat <<EOF\na $Y\nEOF\n)", "a b"),
+        "quoted here-document": ("X=$(cat <<'EOF'\na $Y\nEOF\n)", "a $Y"),
+        "here-document into a function": ("f() { X=$(cat); }\nf <<E\na\nE", "a"),
+        "link": ("X=$(readlink -f /link)", "/target"),
+        "link, by realpath": ("X=`realpath /link`", "/target"),
+        "file": ("X=$(cat /there)", "X='from file'"),
+        "basename": ("X=$(basename /a/b.sh .sh)", "b"),
+        "home": ('X="$HOME/a"', "/home/jira/a"),
+        "tilde": ("X=~/a", "/home/jira/a"),
+        "tilde after a colon": ("X=a:~/b", "a:/home/jira/b"),
+        "tilde in quotes": ('X="~/a"', "~/a"),
+        "tilde of somebody": ("X=~eve/a", "~eve/a"),
+        "eval": ('Y=X; eval "$Y=1"', "1"),
+        "working directory": ("cd /a/b; X=$PWD", "/a/b"),
+        "text in a text": ("Y=jira; [[ $Y == *ir* ]] && X=1", "1"),
+        "numbers": ("Y=11; if [ $Y -ge 9 ] && [ $Y -lt 17 ]; then X=1; fi", "1"),
+        "loop with a condition": ('while [ "${#X}" -lt 3 ]; do X=a$X; done', "aaa"),
+        "grep in a pipe": ('echo "a b" | grep -q " " && X=1', "1"),
+        "status": ("false; if [ $? -eq 0 ]; then X=1; else X=2; fi", "2"),
+        "subshell": ("X=1; (X=2)", "1"),
+        "variable of a pipe is lost": ("X=1; echo 2 | X=2", "1"),
+        "nothing is read after exit": ("X=1\nexit 0\nX=2", "1"),
+        "exit in a condition that nobody knows": ("grep -q a /b || exit 1\nX=1", "1"),
+        "read": ("read X < /there", "?"),
+        "what is unknown in what is known": ("X=a$(id -u)b", "a?b"),
+        "regular expression": ('[[ "$1" =~ ^(start|run)$ ]] && X=1', "1"),
+        "regular expression that is not there": ('X=1; [[ "$1" =~ stop ]] && X=2', "1"),
+        "here-document that is read": ("read -r -d '' X <<E\n a\n b\nE", "a\n b"),
+        "line that is read": ('read X <<< "a b"', "a b"),
+        "variable by its name": ("Y=1; Z=Y; X=${!Z}", "1"),
+        "files that ls lists": ("for f in `ls /d/*.sh`; do . $f; done", "second"),
+        "arguments set anew": ("set -- a b; X=$2", "b"),
+    }
+)
+
+
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_variables(name):
     script, expected = SCRIPTS[name]
-    files = {"/there": "X='from file'"}
-    start = {"0": HOME + "/bin/catalina.sh", "BASH_SOURCE": HOME + "/bin/setenv.sh"}
-    left = _shell_eval.variables(script, start, files.get, lambda path: path in files)
+    files = {"/there": "X='from file'", "/d/1.sh": "X=first", "/d/2.sh": "X=second", "/d/3.txt": "X=third"}
+    start = {"0": HOME + "/bin/catalina.sh", "BASH_SOURCE": HOME + "/bin/setenv.sh", "1": "start", "HOME": "/home/jira"}
+    left = _shell_eval.evaluate(
+        script,
+        start,
+        files.get,
+        lambda path: path in files,
+        lambda path: {"/link": "/target"}.get(path, path),
+        lambda folder: [path[len(folder) + 1 :] for path in files if path.startswith(folder + "/")],
+    )[0].variables
     assert left.get("X") == (None if expected is None else expected.replace("?", _shell_eval.UNKNOWN))
 
 
@@ -101,6 +167,71 @@ def test_quotes_nested_beyond_use():
 def test_value_that_doubles():
     text = "X=0123456789\n" + "X=$X$X\n" * 60
     assert _shell_eval.UNKNOWN in _shell_eval.variables(text, {})["X"]
+
+
+STORE = "javax.net.ssl.trustStore"
+# Script -> the value of the trust store, or what makes it unknown: a line, "" for what is known not to be set.
+KNOWN = {
+    "for start and run, not for stop": (
+        f'if [ "$1" = stop ]; then JAVA_OPTS=""; else JAVA_OPTS="-D{STORE}=/a"; fi',
+        "/a",
+    ),
+    "evaluated once more": (
+        f"JAVA_HOME=/jdk\nJAVA_OPTS='-D{STORE}=$JAVA_HOME/lib/security/cacerts'",
+        "/jdk/lib/security/cacerts",
+    ),
+    "evaluated once more, JRE_HOME by JAVA_HOME": (f"JAVA_HOME=/jdk\nJAVA_OPTS='-D{STORE}=${{JRE_HOME}}/s'", "/jdk/s"),
+    "evaluated once more, quoted": (f"CATALINA_OPTS=\"-D{STORE}='/a b'\"", "/a b"),
+    "tilde within an option stays": (f"CATALINA_OPTS=-D{STORE}=~/a", "~/a"),
+    "both ways of a condition say the same": (
+        f"if grep -q x /y; then T=/a; else T=/a; fi; JAVA_OPTS=-D{STORE}=$T",
+        "/a",
+    ),
+    "other options are unknown": (f'JAVA_OPTS="-Dhost=$(hostname) -Xmx$(nproc)g -D{STORE}=/a"', "/a"),
+}
+UNKNOWN = {
+    "output of a command": (f"A=1\nT=$(find-store)\nJAVA_OPTS=-D{STORE}=$T", 2),
+    "any options by a command": ('CATALINA_OPTS="-Da=b $(cat-options)"', 1),
+    "a condition": (f"\nif grep -q x /y; then\n  JAVA_OPTS=-D{STORE}=/a\nfi", 2),
+    "one of two ways": (f"A=1\ngrep -q x /y && T=/a || T=/b\nJAVA_OPTS=-D{STORE}=$T", 2),
+    "a case": (f"case $(hostname) in\n a) T=/a;;\n b) T=/b;;\nesac\nJAVA_OPTS=-D{STORE}=$T", 1),
+    "a file by an unknown name": ("A=1\n. $(find-file)", 2),
+    "lines of a file": ('while read -r line; do\n  JAVA_OPTS="$JAVA_OPTS $line"\ndone < /y', 1),
+    "a file of options": ("JAVA_OPTS=@/etc/options", 0),
+    "the home of nobody knows whom": (f"JAVA_OPTS=-D{STORE}=$HOME/a", 1),
+    "start or run": (f'[ "$1" = run ] && JAVA_OPTS=-D{STORE}=/a', 0),
+}
+
+
+def test_what_depends_on_the_command_is_known_with_it():
+    script = f'if [ "$1" == "start" ]; then JAVA_OPTS="-D{STORE}=/a"; else JAVA_OPTS=""; fi'
+    assert setenv(script).properties == {STORE: "/a"}
+    options = setenv(script, commands=["run"])
+    assert options.properties == {} and options.find_doubt(STORE) == ""
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_known_options(name):
+    script, expected = KNOWN[name]
+    options = setenv(script)
+    assert (options.properties.get(STORE), options.find_doubt(STORE)) == (expected, "")
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_what_is_unknown_is_not_taken_for_absent(name):
+    script, line = UNKNOWN[name]
+    options = setenv(script, commands=("start", "run"))
+    assert STORE not in options.properties
+    place = options.find_doubt(STORE)
+    assert place.startswith(f"{HOME}/bin/setenv.sh:{line}") if line else place
+
+
+@pytest.mark.parametrize(
+    "script", ["", "JAVA_OPTS=-Da=b", "X=$(date)", "JAVA_OPTS=-Xmx$(nproc)m", "JAVA_OPTS=-Da=$(date)"]
+)
+def test_what_is_absent_is_known_to_be(script):
+    options = setenv(script)
+    assert STORE not in options.properties and not options.find_doubt(STORE)
 
 
 def test_setenv_of_jira():

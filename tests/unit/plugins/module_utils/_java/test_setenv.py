@@ -11,7 +11,7 @@ import subprocess
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils import _shell_eval
+from ansible_collections.collab.rtc.plugins.module_utils import _shell_syntax
 from ansible_collections.collab.rtc.plugins.module_utils._java import options, setenv
 from ansible_collections.collab.rtc.tests.unit import paths
 
@@ -45,7 +45,7 @@ SCRIPTS = {
     "condition": "[ -r /x ] || exit 1\n",
     "subshell": "(exit 1)\n",
     "case": "case $x in a) exit 1 ;; (b) exit 2 ;; esac\n",
-    "loop": "for x in a b; do exit; done\n",
+    "loop": "for x in a b; do [ -r /x ] && exit; done\n",
     "redirection": "exec 2>&1\n",
     "comment": "# -Djavax.net.ssl.trustStore=/x\n#exit 0\n",
     "here-document": "cat <<E\nexit 0\nE\n",
@@ -240,4 +240,4 @@ def test_any_script_keeps_its_bytes():
     ],
 )
 def test_what_ends_a_script_in_any_case(script, stop):
-    assert _shell_eval.stops(script) == stop
+    assert _shell_syntax.stops(script) == stop

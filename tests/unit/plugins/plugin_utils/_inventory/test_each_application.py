@@ -16,6 +16,8 @@ VALUES = {
     "port": (9100, "9101"),
     "anyport": (8443, 8444),
     "path": ("/opt/a", "/opt/b"),
+    "command": (["supervisorctl", "restart", "a"], ["/usr/local/sbin/restart-b"]),
+    "service": ("wiki", "jira@main.service"),
     "bool": (True, "no"),
     "addresses": (["10.0.0.1"], "10.0.0.2"),
     "pem": ("files/a.pem", "-----BEGIN CERTIFICATE-----\nb\n-----END CERTIFICATE-----"),

@@ -41,6 +41,8 @@ def test_the_table_and_the_class_are_one():
         ("manage_application_vhost", "yes", True),
         ("manage_application_vhost", False, False), ("listen", "10.0.0.1", ["10.0.0.1"]),
         ("listen", ["[2001:db8::1]", "*"], ["2001:db8::1", "*"]),
+        ("application_service", "jira@main.service", "jira@main.service"),
+        ("application_restart", ["supervisorctl", "restart", 1], ["supervisorctl", "restart", "1"]),
         ("origins", "https://a, https://b", ["https://a", "https://b"]), ("install_dir", "/opt/wiki/", "/opt/wiki"),
         ("store_url", "rediss://user:pw@s:6380/1", "rediss://user:pw@s:6380/1"),
         ("ignore_findings", [{"id": "rtc212", "reason": "small drawings only"}],
@@ -73,6 +75,11 @@ def test_values_as_people_write_them(name, given, expected):
         ("ignore_findings", [{"id": "RTC212", "reason": " "}], "RTC102", "reason"),
         ("restart_application", "later", "RTC102", "when_needed, never"),
         ("origins", [["a"]], "RTC102", "list of texts"),
+        ("application_service", "/etc/init.d/jira", "RTC102", "'/etc/init.d/jira'"),
+        ("application_service", "jira; reboot", "RTC102", "name of a service"),
+        ("application_service", "jira.socket", "RTC102", "name of a service"),
+        ("application_restart", "supervisorctl restart jira", "RTC102", "list of arguments"),
+        ("application_restart", [], "RTC102", "empty"),
     ],
 )  # fmt: skip
 def test_values_that_cannot_be(name, given, number, text):

@@ -383,6 +383,27 @@ def test_package_names_of_the_red_hat_family(base):
     assert plan_of(plan_input).packages == ["httpd", "mod_ssl"]
 
 
+@pytest.mark.parametrize(
+    ("service", "variables", "expected"),
+    [
+        ({}, {}, ("confluence", [], "when_needed")),
+        ({"kind": "none", "name": ""}, {}, ("", [], "never")),
+        ({"active": False}, {}, ("confluence", [], "never")),
+        (
+            {"kind": "none", "name": ""},
+            {"rtc_application_restart": ["/s", "x y", 1]},
+            ("", ["/s", "x y", "1"], "when_needed"),
+        ),
+        ({}, {"rtc_application_restart": ["s"], "rtc_restart_application": "never"}, ("confluence", ["s"], "never")),
+    ],
+)
+def test_who_restarts_the_application(base, service, variables, expected):
+    changes = {f"facts.wiki1.applications.0.service.{name}": value for name, value in service.items()}
+    changes.update({f"vars.wiki1.{name}": value for name, value in variables.items()})
+    (restart,) = plan_of(base("direct", set=changes)).restarts
+    assert (restart.service, restart.command, restart.policy) == expected
+
+
 def test_a_restart_that_is_due_is_in_the_plan(base):
     restart = plan_of(base("same_host", set={"facts.wiki1.applications.0.server_xml.mtime": 1700001500})).restarts[0]
     assert restart.reasons == ["/opt/atlassian/confluence/conf/server.xml is newer than the process 700"]

@@ -1,0 +1,31 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Secrets among properties, attributes and variables, which are shown nowhere."""
+
+from __future__ import annotations
+
+import re
+
+MASK = "********"
+
+_SECRET = re.compile(
+    r"pass(word|wd|phrase)?$|password|passwd|passphrase|(store|key|trust|bind)_?pass|secret|token$|credential"
+    r"|api[._-]?key|private[._-]?key",
+    re.IGNORECASE,
+)
+_URL_PASSWORD = re.compile(r"(://[^/\s:@]*:)[^@/\s]+@")
+
+
+def is_secret(name: str) -> bool:
+    """Whether a property, attribute or variable of this name holds a secret."""
+    return bool(_SECRET.search(name))
+
+
+def mask(values: dict[str, str]) -> dict[str, str]:
+    """The values with secrets replaced; passwords within URLs too."""
+    return {
+        name: MASK if is_secret(name) and value else _URL_PASSWORD.sub(r"\g<1>" + MASK + "@", value)
+        for name, value in values.items()
+    }

@@ -1,0 +1,489 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Words of a shell script: what they become, as far as that can be known without running it; and tests of them."""
+
+from __future__ import annotations
+
+import fnmatch
+import posixpath
+import re
+from typing import Callable, List, Optional, Sequence
+
+from ansible_collections.collab.rtc.plugins.module_utils._shell_syntax import ASSIGNMENT, find_end, parse, unescape
+
+UNKNOWN = "\x00"  # stands for what only running could tell
+# Within words that are being expanded: the border of two fields, an active pattern character, a quote, and a list
+# without items, which is no field even in quotes.
+_BORDER, _ACTIVE, _QUOTES, _NOTHING = "\x01", "\x02", "\x03", "\x04"
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9]+|[@*#?$!-]")
+_LONGEST = 1 << 14  # characters of a value; none of use is longer
+_FILE_TESTS = ("-e", "-f", "-d", "-r", "-x", "-s", "-h", "-L", "-a")
+# Set by whatever starts a script: not known to be absent because no file says so.
+_GIVEN = frozenset(
+    [
+        *(
+            "HOME",
+            "USER",
+            "LOGNAME",
+            "HOSTNAME",
+            "HOSTTYPE",
+            "OSTYPE",
+            "PATH",
+            "PWD",
+            "OLDPWD",
+            "RANDOM",
+            "UID",
+            "EUID",
+        ),
+        *("PPID", "SHELL", "SECONDS", "LINENO"),
+    ]
+)
+
+Reader = Callable[[str], Optional[str]]
+Exists = Callable[[str], bool]
+Names = Callable[[str], List[str]]
+Real = Callable[[str], str]
+
+
+class Words:
+    """Variables, and words expanded with them."""
+
+    def __init__(
+        self,
+        environment: dict[str, str],
+        read: Reader | None,
+        exists: Exists | None,
+        real: Real | None,
+        names: Names | None,
+    ) -> None:
+        self.variables = dict(environment)
+        self.arrays: dict[str, list[str]] = {}
+        self.arguments: list[str] = []
+        while str(len(self.arguments) + 1) in environment:
+            self.arguments.append(self.variables.pop(str(len(self.arguments) + 1)))
+        self.exported = {name for name in environment if name[:1].isalpha() or name[:1] == "_"}
+        self.exports_all = False
+        self.read, self.exists, self.real, self.names = read, exists, real, names
+        self.cat = read  # what cat prints, which the values of variables may show
+        self.input: str | None = None  # what a pipe or a here-document gives
+        self.causes: dict[str, str] = {}  # variable -> the place that makes its value unknown
+        self.cause = ""  # of the last unknown value
+        self.status: bool | None = True  # of the last command; None for unknown
+        self.previous: bool | None = True  # of the command before the present one
+        self.path, self.line = "", 1
+
+    @property
+    def here(self) -> str:
+        """The place of the present command."""
+        return f"{self.path}:{self.line}" if self.path else f"line {self.line}"
+
+    def unknown(self, cause: str = "") -> str:
+        """An unknown value, which this place is the cause of."""
+        self.cause = cause or self.here
+        return UNKNOWN
+
+    def read_output(self, body: str) -> str:
+        """What the commands of a substitution print."""
+        return self.unknown()
+
+    # Variables and words
+
+    def set(self, name: str, value: str) -> None:
+        if len(value) > _LONGEST:
+            value = self.unknown()
+        self.arrays.pop(name, None)
+        self.variables[name] = value
+        self.exported.update([name] if self.exports_all else [])
+        if UNKNOWN in value:
+            self.causes[name] = self.cause or self.here
+        else:
+            self.causes.pop(name, None)
+
+    def assign(self, word: str) -> None:
+        match = ASSIGNMENT.match(word)
+        if match is None:
+            return
+        name, index, more = match.group(1), match.group(2), match.group(3)
+        raw = word[match.end() :]
+        if raw.startswith("(") and not index:
+            known = [self.variables[name]] if name in self.variables else []
+            before = self.arrays.get(name, known) if more else []
+            words = [word for line in parse("x " + raw[1:-1])[0] for part in line.parts for word in part.words][1:]
+            items = [item for one in words for item in self.expand_fields(one)]
+            self.arrays[name] = [*before, *items]
+            self.variables[name] = (self.arrays[name] or [""])[0]
+            if any(UNKNOWN in item for item in items):
+                self.causes[name] = self.cause or self.here
+            return
+        value = self.expand(raw, assigns=True)
+        if index and index[1:-1].isdecimal():
+            items = self.arrays.setdefault(name, [self.variables[name]] if name in self.variables else [])
+            items += [""] * (int(index[1:-1][:3]) + 1 - len(items))
+            items[int(index[1:-1][:3])] = value
+        elif index:
+            self.arrays[name] = [self.unknown()]
+        else:
+            self.set(name, self.variables.get(name, "") + value if more else value)
+
+    def get(self, name: str) -> str | None:
+        """The value of a variable or parameter; ``None`` when it is not set."""
+        if name.isdecimal() and name != "0":
+            return self.arguments[int(name) - 1] if int(name[:4]) <= len(self.arguments) else None
+        if name in ("@", "*"):
+            return " ".join(self.arguments)
+        if name == "#":
+            return str(len(self.arguments))
+        value = self.variables.get(name)
+        if name == "?" and self.previous is not None:
+            return "0" if self.previous else "1"
+        if value is None and (name in _GIVEN or name in ("0", "?", "$", "!", "-")):
+            return self.unknown()
+        if value is not None and UNKNOWN in value:
+            self.cause = self.causes.get(name) or self.here
+        return value
+
+    def expand(self, word: str, assigns: bool = False) -> str:
+        """The value of a raw word: quotes removed, parameters replaced, no splitting."""
+        return _unmark(self._mark(word, "assign" if assigns else "word"))
+
+    def expand_quoted(self, text: str) -> str:
+        return _unmark(self._mark(text.replace('"', '\\"'), "word", True).replace('\\"', '"'))
+
+    def expand_fields(self, word: str) -> list[str]:
+        """What a raw word becomes as arguments of a command: split, patterns replaced by the names of files."""
+        found = []
+        for item in self._mark(word, "fields").split(_BORDER):
+            if _ACTIVE in item:
+                found += self._find_files(item)
+            elif item and (_NOTHING not in item or _unmark(item)):
+                found.append(_unmark(item))
+        return found
+
+    def _find_files(self, marked: str) -> list[str]:
+        plain = _unmark(marked)
+        if not re.search(r"[*?]|\[.+\]", plain):  # as the command [ is none
+            return [plain]
+        if UNKNOWN in plain or self.names is None:
+            return [self.unknown() if "/" in plain else plain]
+        folder, _slash, last = _to_pattern(marked).rpartition("/")
+        if _ACTIVE in marked.rpartition("/")[0] or not plain.startswith("/"):
+            return [self.unknown()]
+        folder = plain.rpartition("/")[0]
+        names = [name for name in self.names(folder) if matches(name, last) and not name.startswith(".")]
+        return [f"{folder}/{name}" for name in sorted(names)] or [plain]
+
+    def pattern(self, word: str) -> str:
+        return _to_pattern(self._mark(word, "pattern"))
+
+    def _mark(self, word: str, mode: str, quoted: bool = False) -> str:
+        """A word expanded, with marks. ``mode``: "word", "assign" (tildes after colons), "fields" or "pattern"."""
+        out: list[str] = []
+        index = 0
+        while index < len(word):
+            char = word[index]
+            if char == "\\":
+                following = word[index + 1 : index + 2]
+                if following != "\n":
+                    out.append("\\" + following if quoted and following not in ("$", "`", '"', "\\") else following)
+                index += 2
+            elif char == '"':
+                quoted = not quoted
+                out.append(_QUOTES)
+                index += 1
+            elif not quoted and (char == "'" or word.startswith("$'", index)):
+                end = find_end(word, index)
+                text = word[index + 1 + (char == "$") : end - 1]
+                out.append(_QUOTES + (unescape(text) if char == "$" else text))
+                index = end
+            elif char in "`$" or (char in "<>" and word.startswith("(", index + 1)):
+                text, index = self._substitute(word, index, mode, quoted)
+                out.append(text)
+            elif (
+                char == "~"
+                and not quoted
+                and re.match(r"~(?=[/:]|\Z)", word[index:])
+                and (index == 0 or (mode == "assign" and word[index - 1] == ":"))
+            ):
+                out.append(self.get("HOME") or "")
+                index += 1
+            else:
+                out.append(_ACTIVE + char if char in "*?[" and not quoted and mode in ("fields", "pattern") else char)
+                index += 1
+        return "".join(out)
+
+    def _substitute(self, word: str, index: int, mode: str, quoted: bool) -> tuple[str, int]:
+        """The value of what begins with ``$`` or a backtick, and where it ends."""
+        if word[index] in "<>":
+            return self.unknown(), len(word)
+        end = find_end(word, index, quoted) if word[index] == "`" or word[index + 1 : index + 2] in ("(", "{") else 0
+        if word.startswith("${", index):
+            return self._expand_braced(word[index + 2 : end - 1], mode, quoted), end
+        if word.startswith("$((", index) and word[end - 2 : end] == "))":
+            return self.unknown(), end
+        if end:
+            body = word[index + 2 : end - 1]
+            if word[index] == "`":
+                body = re.sub(r'\\([$`\\"])' if quoted else r"\\([$`\\])", r"\1", word[index + 1 : end - 1])
+            return self._insert(self.read_output(body), mode, quoted), end
+        match = _NAME.match(word, index + 1)
+        if match is None:
+            return "$", index + 1
+        name = match.group()[:1] if match.group()[0].isdecimal() else match.group()
+        if name in ("@", "*"):
+            return self._insert_list(self.arguments, name, mode, quoted), index + 2
+        return self._insert(self.get(name) or "", mode, quoted), index + 1 + len(name)
+
+    def _insert(self, value: str, mode: str, quoted: bool) -> str:
+        if quoted or mode in ("word", "assign"):
+            return value
+        if mode == "fields":
+            separators = self.variables.get("IFS", " \t\n")
+            value = re.sub(f"[{re.escape(separators)}]+", _BORDER, value) if separators else value
+        return re.sub(r"[*?\[]", lambda match: _ACTIVE + match.group(), value)
+
+    def _insert_list(self, items: Sequence[str], sign: str, mode: str, quoted: bool) -> str:
+        if quoted and sign == "@" and mode == "fields":
+            return _BORDER.join(_QUOTES + item for item in items) if items else _NOTHING
+        joined = " ".join(items)
+        return joined if quoted else self._insert(joined, mode, quoted)
+
+    def _expand_braced(self, body: str, mode: str, quoted: bool) -> str:
+        counts = body.startswith("#") and len(body) > 1
+        if re.fullmatch(r"![A-Za-z_]\w*", body):
+            body = self._get_name(body[1:])
+        match = _NAME.match(body, 1 if counts else 0)
+        if match is None:
+            return self.unknown()
+        name, rest = match.group(), body[match.end() :]
+        index = re.match(r"\[([^]]*)\]", rest)
+        value, items = self.get(name), self.arrays.get(name)
+        if index:
+            rest = rest[index.end() :]
+            items = items if items is not None else [value] if value is not None else []
+            value = (
+                items[int(index.group(1))] if index.group(1).isdecimal() and int(index.group(1)) < len(items) else None
+            )
+            whole = index.group(1) in ("@", "*")
+            if not whole and not index.group(1).isdecimal():
+                return self.unknown()
+            if whole and not rest and not counts:
+                return self._insert_list(items, index.group(1), mode, quoted)
+            value = " ".join(items) if whole and items else value
+        if counts:
+            number = len(items) if index and items is not None and index.group(1) in ("@", "*") else len(value or "")
+            return self.unknown() if rest or UNKNOWN in (value or "") else str(number)
+        missing = value is None or (value == "" and rest.startswith(":"))
+        operator = rest[1:2] if rest.startswith(":") and rest[1:2] in ("-", "=", "+", "?") else rest[:1]
+        other = rest[2:] if rest.startswith(":") and rest[1:2] == operator else rest[1:]
+        if operator in ("-", "="):
+            if not missing:
+                return self._insert(value or "", mode, quoted)
+            if operator == "=":
+                self.set(name, self.expand(other))
+            return self._mark(other, mode, quoted)
+        if operator == "+":
+            return "" if missing else self._mark(other, mode, quoted)
+        if not rest or operator == "?":
+            return self._insert(value or "", mode, quoted)
+        if not value or UNKNOWN in value:
+            return "" if not value else self.unknown()
+        return self._insert(self._edit(value, rest), mode, quoted)
+
+    def _get_name(self, name: str) -> str:
+        """The name that a variable holds, for ``${!name}``; "!" when that is unknown."""
+        value = self.get(name) or ""
+        return value if re.fullmatch(r"[A-Za-z_]\w*", value) else "!"
+
+    def _edit(self, value: str, rest: str) -> str:
+        """``${X#...}``, ``${X%...}``, ``${X/...}``, ``${X:...}``."""
+        greedy = rest[:2] in ("##", "%%", "//")
+        sign, raw = rest[0], rest[2:] if greedy else rest[1:]
+        pattern = self.pattern(raw) if sign in "#%" else ""
+        if sign in "#%" and len(value) < 1024 and pattern.count("*") < 5:
+            cuts = range(len(value) + 1) if (sign == "#") != greedy else range(len(value), -1, -1)
+            for cut in cuts:
+                if matches(value[:cut] if sign == "#" else value[cut:], pattern):
+                    return value[cut:] if sign == "#" else value[:cut]
+            return value if UNKNOWN not in pattern else self.unknown()
+        if sign == "/":
+            what, _slash, new = raw.partition("/")
+            what, new = _unmark(self._mark(what, "pattern")), self.expand(new)
+            plain = what and not re.search(r"[*?\[#%]", what[:1] + what) and UNKNOWN not in what
+            return value.replace(what, new, -1 if greedy else 1) if plain else self.unknown()
+        cut_out = re.fullmatch(r":\s*(\d+)(?::(\d+))?", rest)
+        if cut_out:
+            start = int(cut_out.group(1))
+            return value[start : start + int(cut_out.group(2))] if cut_out.group(2) else value[start:]
+        return {"^^": value.upper(), ",,": value.lower()}.get(rest) or self.unknown()
+
+    def change_directory(self, name: str, rest: list[str]) -> None:
+        """``cd``, ``pushd``, ``popd``."""
+        to = next((item for item in rest if not item.startswith("-")), "" if name != "popd" else UNKNOWN)
+        base = self.variables.get("PWD", UNKNOWN)
+        path = posixpath.normpath(to if to.startswith("/") else f"{base}/{to}")
+        self.variables["PWD"] = self.unknown() if UNKNOWN in path else path
+        self.status = None if UNKNOWN in path else True
+
+    def read_values(self, rest: list[str]) -> None:
+        """``read`` and the like: a whole here-document, or its line, for one variable; all else is unknown."""
+        names = [item for item in rest if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", item)]
+        known = self.input is not None and len(names) == 1 and "-a" not in rest
+        text = (self.input or "").strip() if "-d" in rest else (self.input or "").partition("\n")[0].strip()
+        for name in names:
+            self.set(name, text if known else self.unknown())
+        self.status = None
+
+    def guess_output(self, name: str, rest: list[str]) -> str:
+        """What commands print that scripts use to find paths; :data:`UNKNOWN` for all others."""
+        words = [item for item in rest if not item.startswith("-")]
+        path = words[0] if len(words) == 1 else UNKNOWN
+        found: str | None = None
+        if name == "echo":
+            ends = "" if "-n" in rest[:2] else "\n"
+            return " ".join(item for at, item in enumerate(rest) if at or item not in ("-n", "-e", "-E")) + ends
+        if name == "printf" and rest:
+            found = format_printf(rest[0], rest[1:])
+        elif name == "pwd":
+            found = self.get("PWD")
+        elif name == "ls" and words and self.names is not None and UNKNOWN not in "".join(words):
+            found = "\n".join((self.names(path) if len(words) == 1 else []) or words)
+        elif (name in ("which", "type") or rest[:1] == ["-v"]) and len(words) == 1 and self.exists is not None:
+            folders = (self.get("PATH") or "").split(":")
+            found = next((f"{one}/{path}" for one in folders if UNKNOWN in one or self.exists(f"{one}/{path}")), "")
+        elif name == "uname" and rest in ([], ["-s"]):
+            found = "Linux"
+        elif name == "cat" and not words:
+            found = self.input
+        elif name == "cat" and UNKNOWN not in path and self.cat is not None:
+            found = self.cat(path)
+            if found is None and self.exists is not None and not self.exists(path):
+                found = ""  # and an error
+        elif name == "dirname" and UNKNOWN not in path:
+            found = posixpath.dirname(path.rstrip("/") or "/") or "."
+        elif name == "basename" and words and UNKNOWN not in words[0]:
+            found = words[0].rstrip("/").rpartition("/")[2]
+            found = found[: -len(words[1])] if words[1:] and words[1] and found.endswith(words[1]) else found
+        elif name in ("readlink", "realpath") and path.startswith("/") and self.real is not None:
+            found = self.real(path) if name == "realpath" or any(item in rest for item in ("-f", "-e", "-m")) else None
+        return self.unknown() if found is None else found
+
+    # Conditions
+
+    def evaluate_test(self, items: list[str]) -> bool | None:
+        """``[ ... ]``, by the number of arguments as POSIX says; ``None`` for unknown."""
+        for operator, neutral in (("-o", False), ("-a", True)):
+            at = next((at for at in range(1, len(items) - 1) if items[at] == operator), 0)
+            if at and len(items) > 3:
+                return _join(self.evaluate_test(items[:at]), self.evaluate_test(items[at + 1 :]), neutral)
+        if items[:1] == ["!"] and len(items) > 1:
+            inner = self.evaluate_test(items[1:])
+            return None if inner is None else not inner
+        if len(items) == 3 and items[0] != "(":
+            return self._compare(items[0], items[1], items[2])
+        if items[:1] == ["("] and items[-1:] == [")"]:
+            return self.evaluate_test(items[1:-1])
+        if len(items) == 2:
+            return self._evaluate_unary(*items)
+        return _is_full(items[0]) if len(items) == 1 else False
+
+    def _evaluate_unary(self, operator: str, item: str) -> bool | None:
+        if operator in ("-z", "-n"):
+            full = _is_full(item)
+            return None if full is None else full == (operator == "-n")
+        if operator == "-v":
+            return item in self.variables or item in self.arrays
+        if operator not in _FILE_TESTS or self.exists is None or UNKNOWN in item:
+            return None if operator.startswith("-") else False
+        return self.exists(item)
+
+    def _compare(self, left: str, operator: str, right: str) -> bool | None:
+        if UNKNOWN in left or UNKNOWN in right:
+            return None
+        if operator in ("=", "==", "!="):
+            return (left == right) == (operator != "!=")
+        numbers = {"-eq": "==", "-ne": "!=", "-lt": "<", "-le": "<=", "-gt": ">", "-ge": ">="}
+        if operator in numbers and re.fullmatch(r"-?\d{1,18}", left) and re.fullmatch(r"-?\d{1,18}", right):
+            one, two = int(left), int(right)
+            return (one < two and operator in ("-lt", "-le", "-ne")) or (
+                (one == two and operator in ("-eq", "-le", "-ge")) or (one > two and operator in ("-gt", "-ge", "-ne"))
+            )
+        return None
+
+    def evaluate_double(self, words: list[str]) -> bool | None:
+        """``[[ ... ]]``; words are raw."""
+        for operator, neutral in (("||", False), ("&&", True)):
+            depth = 0
+            for at, word in enumerate(words):
+                depth += {"(": 1, ")": -1}.get(word, 0)
+                if word == operator and depth == 0:
+                    one, two = self.evaluate_double(words[:at]), self.evaluate_double(words[at + 1 :])
+                    return _join(one, two, neutral)
+        if words[:1] == ["!"]:
+            inner = self.evaluate_double(words[1:])
+            return None if inner is None else not inner
+        if words[:1] == ["("] and words[-1:] == [")"]:
+            return self.evaluate_double(words[1:-1])
+        if len(words) == 3 and words[1] in ("=", "==", "!="):
+            left, pattern = self.expand(words[0]), self.pattern(words[2])
+            unsure = UNKNOWN in left or UNKNOWN in pattern
+            return None if unsure else matches(left, pattern) == (words[1] != "!=")
+        if words[1:2] == ["=~"]:
+            return _search(self.expand("".join(words[2:])), self.expand(words[0]))
+        if len(words) == 3:
+            return self._compare(self.expand(words[0]), words[1], self.expand(words[2]))
+        return self.evaluate_test([self.expand(word) for word in words]) if len(words) < 3 else None
+
+
+def _join(one: bool | None, two: bool | None, neutral: bool) -> bool | None:
+    """ "and" (``neutral`` true) or "or" of two conditions that may be unknown."""
+    if one is (not neutral) or two is (not neutral):
+        return not neutral
+    return None if one is None or two is None else neutral
+
+
+def _search(pattern: str, text: str) -> bool | None:
+    """Whether a regular expression of the shell is in a text."""
+    slow = re.search(r"\)[*+{]|[*+}].*[*+{].*[*+{]", pattern) or len(pattern) + len(text) > 1000
+    if UNKNOWN in pattern + text or "[[" in pattern or slow:
+        return None
+    try:
+        return re.search(pattern, text) is not None
+    except re.error:
+        return None
+
+
+def _is_full(text: str) -> bool | None:
+    return None if text and not text.replace(UNKNOWN, "") else bool(text)
+
+
+def _unmark(marked: str) -> str:
+    return re.sub(f"[{_ACTIVE}{_QUOTES}{_NOTHING}]", "", marked).replace(_BORDER, " ")
+
+
+def _to_pattern(marked: str) -> str:
+    """A pattern for ``fnmatch``: what is not active stands for itself."""
+    marked = marked.replace(_QUOTES, "")
+    marked = re.sub(f"(?<!{_ACTIVE})[*?\\[]", r"[\g<0>]", marked)
+    return marked.replace(_ACTIVE + "[!", "[!").replace(_ACTIVE + "[^", "[!").replace(_ACTIVE, "")
+
+
+def matches(text: str, pattern: str) -> bool:
+    try:
+        return fnmatch.fnmatchcase(text, pattern)
+    except re.error:
+        return text == pattern
+
+
+def format_printf(layout: str, items: list[str]) -> str | None:
+    """What ``printf`` prints, for texts and whole numbers only."""
+    parts = re.split(r"%[sdi]", layout)
+    if "%" in "".join(parts).replace("%%", ""):
+        return None
+    out = ""
+    while True:
+        for at, part in enumerate(parts):
+            out += ((items.pop(0) if items else "") if at else "") + unescape(part).replace("%%", "%")
+        if not items or len(parts) == 1:
+            return out
