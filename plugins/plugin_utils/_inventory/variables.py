@@ -151,7 +151,7 @@ VARIABLES: tuple[Variable, ...] = (
          " the add-on's own where it already listens on the RTC port.", ("auto", "deployed", "builtin")),
     _var("application_port", "anyport", "443 with TLS, 80 without, or what is detected",
          "The port in the address that users type for the application itself."),
-    _var("connector_port", "anyport", "the connector that users' requests arrive at",
+    _var("connector_port", "anyport", "the connector that the proxy forwards to, else the one that users arrive at",
          "Port of the Tomcat connector to use where C(server.xml) has several."),
     _var("install_dir", "path", "the only, or the running, installation",
          "Installation directory of the application where a host has several of one kind, or where others than root may"
