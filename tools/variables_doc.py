@@ -46,7 +46,7 @@ TYPES = {
     "addresses": "list of addresses",
     "pem": "file or PEM text",
     "secret_url": "URL",
-    "list": "list",
+    "origins": "list of origins",
     "limits": "dictionary of numbers",
     "mutes": "list of {id, reason}",
     "secret": "secret",

@@ -105,6 +105,7 @@ class ServerXml:
     remote_ip_valve: Optional[Dict[str, str]] = None
     shutdown_port: int = 0
     generated_by: str = ""  # evidence that a program writes this file anew at each start
+    mounted: bool = False  # the file itself is a mount point, so that no other can take its place
     properties: Dict[str, str] = field(default_factory=dict)  # values of what ${...} in it names; without secrets
     secrets: List[SecretSource] = field(default_factory=list)  # what else ${...} in it names, known or not
     error: str = ""  # why it could not be read or parsed, with line

@@ -31,6 +31,7 @@ _REMEDIES = {
     errno.EROFS: "The file system is mounted read-only: remount it, or name another path.",
     errno.ENOSPC: "The disk is full: free some space.",
     errno.EDQUOT: "The disk quota is used up: free some space.",
+    errno.EBUSY: "It is a mount point: change the file where it is mounted from, or mount its directory instead.",
     errno.EAGAIN: "Another process has a lease on it: stop that process.",
 }
 

@@ -22,6 +22,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import 
     KeyStoreEntry,
     KeyStoreError,
     UnsupportedKeyStoreError,
+    name_in_errors,
 )
 from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate import (
     Certificate,
@@ -133,12 +134,13 @@ def apply_changes(data: bytes, store: KeyStore, changes: Changes, password: str,
     :raises NotWrittenError: the result is not exactly what was asked.
     """
     removed = set(changes.removed)
-    if store.type == "pkcs12":
-        added = {alias: certificate.der for alias, certificate in changes.added.items()}
-        new = pkcs12_edit.edit(data, store, removed, added, password, name)
-    else:
-        new = jks_edit.edit(data, removed, _make_entries(changes.added), password)
-    _check_result(new, store, changes, password, name)
+    with name_in_errors(name):
+        if store.type == "pkcs12":
+            added = {alias: certificate.der for alias, certificate in changes.added.items()}
+            new = pkcs12_edit.edit(data, store, removed, added, password, name)
+        else:
+            new = jks_edit.edit(data, removed, _make_entries(changes.added), password)
+        _check_result(new, store, changes, password, name)
     return new
 
 

@@ -81,20 +81,30 @@ def read_key_material(source: KeySource, keytool: Keytool | None = None) -> KeyM
         raise UnusableKeyError(
             f"{source.store or source.certificate} has no certificate for the key.", "Import the CA's reply."
         )
-    check_pair(material, source.store or source.key)
+    files = source.store or " with ".join(dict.fromkeys((source.key, source.certificate)))
+    check_pair(material, files, f"Check what server.xml names in line {source.line}.")
     return material
 
 
-def check_pair(material: KeyMaterial, name: str) -> None:
+def check_pair(material: KeyMaterial, name: str, remedy: str = "Check what server.xml names.") -> None:
     """Load key and chain as a TLS server does.
 
+    :param name: the file that has them, or both.
     :raises UnusableKeyError: they do not fit together, or OpenSSL cannot use them.
     """
-    fault = pair.find_fault(material.chain_pem().encode("ascii"), material.key.encode("ascii"))
-    if fault:
-        same = fault == pair.MISMATCH
-        words = "the key and the certificate do not belong together" if same else f"OpenSSL says {fault}"
-        raise UnusableKeyError(f"{name}: {words}.", "Check what server.xml names.")
+    key, first = material.key.encode("ascii"), material.chain[0]
+    fault = pair.find_fault(material.chain_pem().encode("ascii"), key)
+    if fault != pair.MISMATCH:
+        if fault:
+            raise UnusableKeyError(f"{name}: OpenSSL says {fault}.", remedy)
+        return
+    words = (
+        f"the key and the certificate do not belong together; the certificate is '{first.subject}' ({first.key_type})"
+    )
+    for one in material.chain[1:]:
+        if not pair.find_fault(one.pem().encode("ascii"), key):
+            words += f", and the key belongs to '{one.subject}', which has to be the first certificate"
+    raise UnusableKeyError(f"{name}: {words}.", remedy)
 
 
 def _read_store(source: KeySource, keytool: Keytool | None) -> KeyMaterial:
@@ -123,6 +133,11 @@ def _pick_entry(store: KeyStore, source: KeySource) -> KeyMaterial:
             )
     elif len(keys) == 1:
         entry = keys[0]
+    elif not keys:
+        raise UnusableKeyError(
+            f"{source.store} has no private key.",
+            "Name the store that has it in server.xml, or import it into this one.",
+        )
     else:
         raise UnusableKeyError(
             f"{source.store} has {len(keys)} keys ({there}), and no alias is named.",

@@ -36,6 +36,7 @@ _TLS_ATTRIBUTE = re.compile(
 )
 _KEY = re.compile(r"key(?:store)?Pass|SSLPassword|certificateKey(?:store)?Password")
 _MOST_JAR, _MOST_INFO = 32 * 1024 * 1024, 64 * 1024  # bytes read of the jar, and of this file in it
+_MOST_MOUNTS = 4 * 1024 * 1024
 _SERVER_INFO = "org/apache/catalina/util/ServerInfo.properties"
 
 
@@ -55,6 +56,7 @@ def describe(rootfs: RootFs, base: str, kind: str, known: dict[str, str]) -> Ser
     facts.mtime = info.st_mtime
     facts.sha256 = hashlib.sha256(content).hexdigest()
     facts.generated_by = generated_by(rootfs, content.decode("utf-8", "replace"))
+    facts.mounted = is_mount_point(rootfs, rootfs.real(path))
     try:
         model = server_xml.parse(content, path, known)
     except RtcError as exc:
@@ -231,6 +233,15 @@ def generated_by(rootfs: RootFs, text: str) -> str:
         if "server.xml" in script:
             return f"{path} writes the file when the container starts"
     return ""
+
+
+def is_mount_point(rootfs: RootFs, path: str) -> bool:
+    """Whether something is mounted on a file (proc(5), mountinfo: the fifth field, with octal escapes)."""
+    fields = [line.split(" ") for line in (rootfs.text("/proc/self/mountinfo", _MOST_MOUNTS) or "").splitlines()]
+    places = (
+        re.sub(r"\\([0-7]{3})", lambda match: chr(int(match.group(1), 8)), each[4]) for each in fields if each[5:]
+    )
+    return path in places
 
 
 def tomcat_version(rootfs: RootFs, home: str) -> str:

@@ -19,20 +19,10 @@ from ansible_collections.collab.rtc.plugins.module_utils._x509 import asn1
 
 # Short names of RFC 4514 and the ones that OpenSSL and Java print beside them.
 _ATTRIBUTES = {
-    "2.5.4.3": "CN",
-    "2.5.4.4": "SN",
-    "2.5.4.5": "serialNumber",
-    "2.5.4.6": "C",
-    "2.5.4.7": "L",
-    "2.5.4.8": "ST",
-    "2.5.4.9": "STREET",
-    "2.5.4.10": "O",
-    "2.5.4.11": "OU",
-    "2.5.4.97": "organizationIdentifier",
-    "0.9.2342.19200300.100.1.25": "DC",
-    "0.9.2342.19200300.100.1.1": "UID",
-    "1.2.840.113549.1.9.1": "emailAddress",
-}
+    "2.5.4.3": "CN", "2.5.4.4": "SN", "2.5.4.5": "serialNumber", "2.5.4.6": "C", "2.5.4.7": "L", "2.5.4.8": "ST",
+    "2.5.4.9": "STREET", "2.5.4.10": "O", "2.5.4.11": "OU", "2.5.4.97": "organizationIdentifier",
+    "0.9.2342.19200300.100.1.25": "DC", "0.9.2342.19200300.100.1.1": "UID", "1.2.840.113549.1.9.1": "emailAddress",
+}  # fmt: skip
 # Extensions (RFC 5280, 4.2).
 _SAN = "2.5.29.17"  # subjectAltName
 _BASIC_CONSTRAINTS = "2.5.29.19"
@@ -42,13 +32,9 @@ _AIA = "1.3.6.1.5.5.7.1.1"  # authorityInfoAccess
 _CA_ISSUERS = "1.3.6.1.5.5.7.48.2"
 _RSA, _EC, _DSA, _PSS = "1.2.840.113549.1.1.1", "1.2.840.10045.2.1", "1.2.840.10040.4.1", "1.2.840.113549.1.1.10"
 _EDWARDS = {"1.3.101.112": ("Ed25519", 256), "1.3.101.113": ("Ed448", 456)}
-_CURVES = {
-    "1.2.840.10045.3.1.7": 256,
-    "1.3.132.0.34": 384,
-    "1.3.132.0.35": 521,
-    "1.3.132.0.10": 256,
-    "1.3.132.0.33": 224,
-}
+_CURVES = {  # bits
+    "1.2.840.10045.3.1.7": 256, "1.3.132.0.34": 384, "1.3.132.0.35": 521, "1.3.132.0.10": 256, "1.3.132.0.33": 224,
+}  # fmt: skip
 _SIGNED_DATA = "1.2.840.113549.1.7.2"
 _MARK = re.compile(r"-----(BEGIN|END) ([A-Z0-9 #]+)-----")
 _CERTIFICATES = ("CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE")
@@ -146,8 +132,7 @@ def parse_pem(text: str, source: str) -> list[Certificate]:
     :raises CertificateError: there is none, or one is broken; says the line.
     """
     found: list[Certificate] = []
-    lines = text.splitlines()
-    opened = ("", 0)
+    lines, opened = text.splitlines(), ("", 0)
     for number, line in enumerate(lines, 1):
         mark = _MARK.search(line)
         if mark is None:
@@ -229,9 +214,7 @@ def _parse_block(label: str, lines: list[str], source: str) -> list[Certificate]
 def _parse_signed_data(value: asn1.Value, source: str) -> list[Certificate]:
     """The certificates of a PKCS#7 SignedData (RFC 5652, 5.1)."""
     oid, content = value.children(asn1.SEQUENCE)[:2]
-    if oid.oid() != _SIGNED_DATA:
-        raise CertificateError(f"{source} is PKCS#7, but holds no certificates.", "Export the certificates.")
-    fields = content.children(0xA0)[0].children(asn1.SEQUENCE)
+    fields = content.children(0xA0)[0].children(asn1.SEQUENCE) if oid.oid() == _SIGNED_DATA else []
     certificates = [item for item in fields if item.tag == 0xA0]
     if not certificates:
         raise CertificateError(f"{source} is PKCS#7, but holds no certificates.", "Export the certificates.")

@@ -35,6 +35,6 @@ def find_fault(chain: bytes, key: bytes, weak: bool = False) -> str:
             context.load_cert_chain(_memory_file.path_of(first), _memory_file.path_of(second), note)
     except (ssl.SSLError, ValueError) as exc:
         reason = getattr(exc, "reason", "") or str(exc)
-    # A key of another kind than the certificate's has a place of its own in OpenSSL, and no certificate there.
+    # OpenSSL keeps keys of other kinds than the certificate's apart, and has no certificate there.
     other = "MISMATCH" in reason or reason == "NO_CERTIFICATE_ASSIGNED"
     return ENCRYPTED if asked else MISMATCH if other else reason

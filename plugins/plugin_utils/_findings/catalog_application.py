@@ -337,4 +337,15 @@ ENTRIES = (
             " rtc_restart_application: never."
         ),
     ),
+    FindingType(
+        id="RTC230",
+        severity="error",
+        title="server.xml is mounted as a single file",
+        meaning="No other file can take its place, so that it cannot be edited safely.",
+        detected="The file itself is in the host's list of mounts (/proc/self/mountinfo), and has to change.",
+        remedy=(
+            "Make the change in the file that is mounted there, as the evidence says (findmnt shows which), or mount"
+            " its directory instead."
+        ),
+    ),
 )

@@ -130,9 +130,9 @@ def check_node_of_site(
     where = f"{node.server_xml}:{connector.line}"
     found = [
         *_check_proxy_attributes(classified, node, connector, where),
-        *_check_scheme(classified, node, connector, where),
+        *_check_scheme(classified, node, connector, where, wanted_node),
     ]
-    found += _check_generated(node, wanted_node)
+    found += [*_check_generated(node, wanted_node), *_check_mounted(node, wanted_node)]
     found += _check_address(classified, node, wanted, wanted_node)
     found += _check_service(node, wanted_node)
     reasons = wanted_node.restart.reasons
@@ -232,24 +232,20 @@ def _check_proxy_attributes(
         yield make("RTC209", node.host, f"{where}: {'; '.join(wrong)}.")
 
 
-def _check_scheme(classified: ClassifiedSite, node: Node, connector: Connector, where: str) -> Iterator[Finding]:
+def _check_scheme(
+    classified: ClassifiedSite, node: Node, connector: Connector, where: str, wanted_node: DesiredNode
+) -> Iterator[Finding]:
     if connector.ssl:
         return
+    planned = "secure" in wanted_node.connector.attributes
     if connector.scheme == "https" and not connector.secure:
-        yield make(
-            "RTC208",
-            node.host,
-            f'{where}: scheme="https" without secure="true".',
-            remedy="" if classified.proxy else "Remove scheme, or name the proxy that ends TLS with rtc_proxy.",
-        )
+        remedy = "" if planned else "Remove scheme, or name the proxy that ends TLS with rtc_proxy."
+        yield make("RTC208", node.host, f'{where}: scheme="https" without secure="true".', remedy=remedy)
     if connector.secure and not classified.tls:
-        yield make(
-            "RTC215",
-            node.host,
-            f'{where}: secure="true", and users of {classified.site.base_url} speak HTTP.',
-            # Without a proxy, the plan leaves scheme and secure of a connector alone.
-            remedy="" if classified.proxy else "Remove secure from the connector, or set TLS up.",
-        )
+        # Without a proxy, the plan leaves scheme and secure of a connector alone.
+        remedy = "" if planned else "Remove secure from the connector, or set TLS up."
+        what = f'{where}: secure="true", and users of {classified.site.base_url} speak HTTP.'
+        yield make("RTC215", node.host, what, remedy=remedy)
     xml = node.application.server_xml
     if xml is None or xml.remote_ip_valve is None or classified.proxy is None:
         return
@@ -277,6 +273,18 @@ def _check_generated(node: Node, wanted_node: DesiredNode) -> Iterator[Finding]:
         yield make("RTC211", node.host, f"{xml.path} has to change, but is written anew: {xml.generated_by}.")
 
 
+def _check_mounted(node: Node, wanted_node: DesiredNode) -> Iterator[Finding]:
+    xml, connector = node.application.server_xml, wanted_node.connector
+    if xml and xml.mounted and connector.differs:
+        wanted = [
+            f"{name} has to go" if value is None else f'{name}="{value}"'
+            for name, value in connector.attributes.items()
+        ]
+        where = f"{xml.path}:{node.connector.line if node.connector else 0}"
+        what = f"{where}: the connector has to change, and the file is a mount point."
+        yield make("RTC230", node.host, what, [f"the plan wants {', '.join(wanted)}"])
+
+
 def _check_address(
     classified: ClassifiedSite, node: Node, wanted: DesiredSite, wanted_node: DesiredNode
 ) -> Iterator[Finding]:
@@ -289,5 +297,5 @@ def _check_address(
     elif classified.proxy is None:
         if loopback and node.settings.proxy != NO_PROXY:
             yield make("RTC220", node.host, f"{what}.")
-    elif loopback and not wanted.proxy_unseen:
+    elif loopback and not wanted.proxy_unseen and not wanted_node.connector.address:
         yield make("RTC221", node.host, f"{what}, the proxy is on {classified.proxy.host or 'another host'}.")

@@ -149,3 +149,18 @@ def explain_context_path(text: str) -> str:
     segments = text.strip("/").split("/") if text.strip("/") else []
     wrong = next((segment for segment in segments if not _SEGMENT.fullmatch(segment) or segment in (".", "..")), None)
     return "" if wrong is None else f"'{wrong}' cannot be part of a path"
+
+
+def explain_origin(text: str) -> str:
+    """Why a text is no origin of a web page: scheme, name and perhaps a port (RFC 6454, 6.2)."""
+    scheme, separator, rest = text.partition("://")
+    if not separator or scheme.lower() not in ("http", "https"):
+        return "it does not begin with https:// or http://"
+    if "/" in rest:
+        return "a path is no part of an origin, not even a final /"
+    match = re.fullmatch(r"(\[[^\]]*\]|[^:]*)(?::(.*))?", rest)
+    if match is None or not match.group(1):
+        return "it has no name" if match else "it has two ports"
+    name, port = match.groups()
+    why = "" if name.startswith("[") and parse_address(name) is not None else explain_name(name)
+    return why or (explain_port(port) if port is not None else "")

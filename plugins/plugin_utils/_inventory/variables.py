@@ -153,7 +153,7 @@ VARIABLES: tuple[Variable, ...] = (
          " the add-on's own where it already listens on the RTC port.", ("auto", "deployed", "builtin")),
     _var("application_port", "anyport", "443 with TLS, 80 without, or what is detected",
          "The port in the address that users type for the application itself."),
-    _var("connector_port", "anyport", "the connector that users' requests arrive at",
+    _var("connector_port", "anyport", "the connector that the proxy forwards to, else the one that users arrive at",
          "Port of the Tomcat connector to use where C(server.xml) has several."),
     _var("install_dir", "path", "the only, or the running, installation",
          "Installation directory of the application where a host has several of one kind, or where others than root may"
@@ -179,7 +179,7 @@ VARIABLES: tuple[Variable, ...] = (
     _var("store_url", "secret_url", "none: SQLite on each node",
          "Redis or Valkey that all RTC nodes share. Not supported by the RTC server of this version: setting it is"
          " an error."),
-    _var("origins", "list", "the application's own address",
+    _var("origins", "origins", "the application's own address",
          "Origins of web pages that may connect to RTC, such as V(https://wiki.example.com)."),
     _var("limits", "limits", "those of the RTC server",
          "Limits of the RTC server: a dictionary of names and numbers as in the section C(limits) of its configuration"
@@ -350,7 +350,7 @@ _NAME = re.compile(r"^[A-Za-z0-9_]([A-Za-z0-9._:-]*[A-Za-z0-9_])?$")
 
 def _read_name(value: Any, variable: Variable) -> str:
     text = _read_text(value, variable)
-    why = host_names.explain_name(text) if variable.field == "server_name" else ""
+    why = host_names.explain_name(text) if variable.field in ("server_name", "upstream_name") else ""
     if why or not _NAME.match(text):
         shown = host_names.show(text)
         what = f"'{shown}' is not a host name{': ' if why else ''}{why}"
@@ -475,12 +475,19 @@ def _read_list(value: Any, _variable: Variable) -> list[str]:
     return [str(item).strip() for item in items if str(item).strip()]
 
 
-_ADDRESS = re.compile(r"^(\*|[0-9.]+|\[?[0-9A-Fa-f:]+(%\w+)?\]?)$")
+def _read_origins(value: Any, variable: Variable) -> list[str]:
+    origins = _read_list(value, variable)
+    for origin in origins:
+        why = host_names.explain_origin(origin)
+        if why:
+            shown = host_names.show(origin)
+            raise ValueError(f"'{shown}' is not an origin: {why}; write it as in https://wiki.example.com.")
+    return origins
 
 
 def _read_addresses(value: Any, variable: Variable) -> list[str]:
     addresses = _read_list(value, variable)
-    wrong = [address for address in addresses if not _ADDRESS.match(address)]
+    wrong = [address for address in addresses if address != "*" and host_names.parse_address(address) is None]
     if wrong:
         raise ValueError(f"'{wrong[0]}' is not an IP address; give addresses of the proxy host, or * for all.")
     return [address.strip("[]") for address in addresses]
@@ -514,7 +521,7 @@ _READERS: dict[str, Callable[[Any, Variable], Any]] = {
     "service": _read_service,
     "command": _read_command,
     "secret_url": _read_secret_url,
-    "list": _read_list,
+    "origins": _read_origins,
     "addresses": _read_addresses,
     "limits": _read_limits,
     "mutes": _read_mutes,

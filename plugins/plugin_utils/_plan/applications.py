@@ -95,7 +95,8 @@ def _complete(node: Node, route_index: RouteIndex) -> None:
     if node.connector:
         routes = route_index.find_routes(node.host, node.facts, node.connector.port)
         node.server_name = _decide_server_name(node, node.connector, routes)
-        node.unusable += host_values.list_unusable(node, node.connector, bool(routes))
+        routed = any(0 < one.listen.port <= 65535 for one in routes)
+        node.unusable += host_values.list_unusable(node, node.connector, routed)
 
 
 def _decide_rtc_port(node: Node) -> int:

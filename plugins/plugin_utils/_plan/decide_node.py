@@ -79,11 +79,20 @@ def decide_connector_address(classified: ClassifiedSite, node: Node, beside: boo
         if loopback:
             return current, f"{here}: address is {current}, and the proxy is on {node.host} itself"
         return LOOPBACK, f"the proxy is on {node.host} itself"
+    if classified.proxy and loopback and not classified.proxy.host and _is_name_own(classified, node):
+        return current, f"{here}: address is {current}, and {classified.site.server_name} is {node.host} itself"
     if classified.proxy and loopback:
         return "", f"the proxy is on {_name_host(classified.proxy)} and cannot reach {current} of {node.host}"
     if current in routing.WILDCARDS:
         return "", f"{here}: address is {current or 'not set'}"
     return current, f"{here}: address is {current}"
+
+
+def _is_name_own(classified: ClassifiedSite, node: Node) -> bool:
+    """Whether the server name leads to the node's own host: then a proxy that was not seen is there."""
+    return any(
+        routing.is_own(address, node.facts) for address in node.facts.resolves.get(classified.site.server_name, [])
+    )
 
 
 def _name_host(proxy: ProxyUse) -> str:

@@ -74,17 +74,20 @@ def _detect_host(
         if listed or names_proxy:
             where = f"{first.server_name} resolves to {', '.join(addresses)} on {first.host}"
             return listed, where + (f", which is {listed}" if listed else ", which is no host that was seen")
+    ended_before = bool(connector and connector.scheme == "https" and not connector.ssl)
     if names_proxy and own:
-        return _guess_local(first)
-    if names_proxy:
+        host, why = _guess_local(first)
+        if why or not ended_before:  # port forwarding alone cannot end TLS
+            return host, why
+    elif names_proxy:
         where = f"{first.server_xml}:{connector.line if connector else 0}"
         return "", f"{where}: proxyName, which does not resolve on {first.host}"
-    if connector and connector.scheme == "https" and not connector.ssl:
-        return "", f"{first.server_xml}:{connector.line}: scheme is https, so something in front of Tomcat ends TLS"
     if first.settings.proxy_kind in ("aws_alb", "other"):
         return "", f"rtc_proxy_kind is {first.settings.proxy_kind}"
-    if first.settings.proxy_kind:
+    if first.settings.proxy_kind and (own or not ended_before):
         return first.host, f"rtc_proxy_kind is {first.settings.proxy_kind}, and no other host is named"
+    if connector and ended_before:
+        return "", f"{first.server_xml}:{connector.line}: scheme is https, so something in front of Tomcat ends TLS"
     if len(members) > 1:
         return "", "several nodes share one name, so something distributes the requests"
     return "", ""

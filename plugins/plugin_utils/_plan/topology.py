@@ -163,7 +163,7 @@ def _decide_application_port(classified: ClassifiedSite) -> int:
     if classified.proxy is None:
         return connector.port if connector else 0
     for proxy_route in classified.proxy.application:
-        if proxy_route.listen.tls == classified.tls:
+        if proxy_route.listen.tls == classified.tls and 0 < proxy_route.listen.port <= 65535:
             return proxy_route.listen.port
     if connector and connector.proxy_port and (connector.scheme == "https") == classified.tls:
         return connector.proxy_port

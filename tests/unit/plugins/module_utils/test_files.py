@@ -255,3 +255,34 @@ def test_a_lease_does_not_make_us_wait(tmp_path):
             _files.read_bytes(str(path))
     finally:
         child.communicate(timeout=10)
+
+
+MOUNTED = """
+import subprocess, sys
+from ansible_collections.collab.rtc.plugins.module_utils import _files
+from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
+from ansible_collections.collab.rtc.plugins.module_utils._tomcat import facts
+source, path = sys.argv[1:]
+subprocess.run(["mount", "--bind", source, path], check=True)
+print(facts.is_mount_point(RootFs(), path), facts.is_mount_point(RootFs(), source))
+try:
+    _files.write_atomic(path, b"new")
+except _files.FileError as exc:
+    print(exc)
+"""
+
+
+def test_a_file_that_is_a_mount_point(tmp_path):
+    """As containers have it: the file cannot be replaced, and the remedy says what to do."""
+    if subprocess.run(["unshare", "-rm", "true"], check=False, capture_output=True).returncode:
+        pytest.skip("no mount namespace here")
+    source, path = tmp_path / "source", tmp_path / "server xml"
+    source.write_bytes(b"old")
+    path.write_bytes(b"below")
+    command = ["unshare", "-rm", sys.executable, "-c", MOUNTED, str(source), str(path)]
+    environment = dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path))
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
+    assert done.stdout.startswith("True False\n"), done.stderr
+    assert f"{path} cannot be written: Device or resource busy. It is a mount point" in done.stdout
+    assert (source.read_bytes(), path.read_bytes(), sorted(os.listdir(tmp_path))) == (
+        b"old", b"below", ["server xml", "source"])  # fmt: skip

@@ -8,6 +8,8 @@ import shutil
 import subprocess
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import private_key
 from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import DamagedKeyStoreError, WrongPasswordError
@@ -26,7 +28,6 @@ def store(name, **more):
 
 
 def numbers(pem):
-    serialization = pytest.importorskip("cryptography.hazmat.primitives.serialization")
     return serialization.load_pem_private_key(pem.encode(), None).private_numbers()
 
 
@@ -64,7 +65,7 @@ def test_key_and_chain_of_every_store(name, alias):
             private_key.UnusableKeyError,
             "the alias 'root' is a certificate without a key",
         ),
-        (store("trust.jks"), private_key.UnusableKeyError, r"has 0 keys \(none\)"),
+        (store("trust.jks"), private_key.UnusableKeyError, "trust.jks has no private key"),
         (store("root.pem"), DamagedKeyStoreError, "is a PEM file, not a key store"),
     ],
 )
@@ -116,6 +117,32 @@ def test_pem_files(tmp_path, certificate, chain):
 def test_key_and_certificate_that_do_not_fit(tmp_path):
     with pytest.raises(private_key.UnusableKeyError, match="the key and the certificate do not belong together"):
         private_key.read_key_material(files(tmp_path, pem("own"), LEAF_KEY))
+
+
+def test_a_pair_that_does_not_fit_is_said_with_both_files_and_the_line(tmp_path):
+    key, chain = tmp_path / "key.pem", tmp_path / "chain.pem"
+    stranger = rsa.generate_private_key(65537, 2048)
+    key.write_bytes(stranger.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))  # fmt: skip
+    chain.write_bytes((DATA / "chain.pem").read_bytes())
+    source = KeySource(7, "connector", certificate=str(chain), key=str(key))
+    with pytest.raises(
+        private_key.UnusableKeyError, match=f"^{key} with {chain}: the key and .* together; .*rtc.example.*EC"
+    ) as caught:
+        private_key.read_key_material(source)
+    assert "line 7" in caught.value.remedy
+
+
+def test_the_key_of_another_certificate_in_the_file(tmp_path):
+    """The order in which some authorities send it: the root first."""
+    both = tmp_path / "both.pem"
+    leaf = (DATA / "leaf.pem").read_text(encoding="ascii")
+    both.write_text((DATA / "root.pem").read_text(encoding="ascii") + leaf + LEAF_KEY, encoding="ascii")
+    source = KeySource(7, "connector", certificate=str(both), key=str(both))
+    with pytest.raises(
+        private_key.UnusableKeyError, match=f"^{both}: .*belongs to '.*rtc.example.*', which has to be the first"
+    ):
+        private_key.read_key_material(source)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ VALUES = {
     "addresses": (["10.0.0.1"], "10.0.0.2"),
     "pem": ("files/a.pem", "-----BEGIN CERTIFICATE-----\nb\n-----END CERTIFICATE-----"),
     "secret_url": ("redis://a/0", "rediss://b/0"),
-    "list": (["https://a"], "https://b"),
+    "origins": (["https://a"], "https://b"),
     "limits": ({"connections": 100}, {"connections": 200}),
     "mutes": ([{"id": "RTC007", "reason": "a"}], [{"id": "RTC003", "reason": "b"}]),
     "number": (1, 2),

@@ -92,3 +92,27 @@ def test_addresses(text, usable):
 )  # fmt: skip
 def test_context_paths(text, usable):
     assert (not host_names.explain_context_path(text)) == usable
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [("https://wiki.example.com", ""), ("http://wiki:8090", ""), ("HTTPS://wiki.example.com", ""),
+     ("https://10.0.0.5:8443", ""), ("https://[2001:db8::1]:8443", ""), ("wiki.example.com", "https://"),
+     ("https://wiki.example.com/", "path"), ("https://wiki.example.com/confluence", "path"), ("*", "https://"),
+     ("https://wiki.example.com:0", "ports are"), ("https://wiki.example.com:", "empty"), ("https://", "no name"),
+     ("https://${name}", "${name}"), ("https://*.example.com", "'*'"), ("https://a:1:2", "no number"), ("ftp://a", "http")],
+)  # fmt: skip
+def test_origins(text, why):
+    assert bool(host_names.explain_origin(text)) == bool(why)
+    assert why in host_names.explain_origin(text)
+    settings, problems = variables.parse({"rtc_origins": [text]}, "jira")
+    assert ([problem.id for problem in problems], settings.origins) == ((["RTC102"], []) if why else ([], [text]))
+
+
+def test_the_name_in_tomcats_certificate_is_a_name():
+    assert variables.parse({"rtc_upstream_name": "tomcat.example.com:8443"}, "jira")[1][0].id == "RTC102"
+
+
+@pytest.mark.parametrize("text", ["999.1.1.1", "1.2.3", "10.0.0.5:443", "eth0"])
+def test_addresses_to_listen_on_are_addresses(text):
+    assert variables.parse({"rtc_listen": [text]}, "jira")[1][0].id == "RTC102"
