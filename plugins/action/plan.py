@@ -61,6 +61,7 @@ def make_plan(plan_input: PlanInput) -> Plan:
     plan = build.build_plan(state, plan_input.facts)
     difference.compare(plan, plan_input.facts, scope.find_scope(plan_input, plan))
     scope.add_restarts(plan, plan_input)
+    plan.absent = bool(plan_input.absent)
     plan.basis = basis.describe(plan, plan_input.facts)
     plan.findings = evaluate.evaluate(
         wanted,
@@ -125,7 +126,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
             return f"{len(errors)} error{'s' if len(errors) != 1 else ''}; see above. Nothing was changed."
         if errors:
             return report_text.render_errors(errors)
-        no_site = self._task.args.get("show") == "plan" and not plan.sites
+        no_site = self._task.args.get("show") == "plan" and not plan.sites and not plan.absent
         return report_text.render_no_site(plan) if no_site else ""
 
     def _show(self, plan: Plan, plan_input: PlanInput) -> tuple[str, bool]:

@@ -68,7 +68,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         reasons = list(verdicts.get(str(mine), []))
         if mine == hosts[0]:  # what failed for a host outside of this play fails the play's first
             reasons += [text for host, texts in verdicts.items() if host not in hosts for text in texts]
-            if not plan["sites"] and not verdicts:
+            if not plan["sites"] and not verdicts and not plan.get("absent"):
                 reasons.append(report_text.render_no_site(_facts.from_dict(schema.Plan, plan)))
         if reasons:
             result.update(failed=True, msg="\n".join(reasons))

@@ -80,6 +80,7 @@ DIRECT = {
     **{"rtc_server_name": "direct.lab.test", "rtc_proxy": "none", "rtc_proxy_kind": ""},
     **{"rtc_manage_application_vhost": False, "rtc_tls_certificate": "", "rtc_tls_key": "", "rtc_tls_ca": ""},
 }
+RELOAD = "systemctl reload nginx"
 NO_NAME = f"! grep -q 'proxyName=\"wiki' {XML}"
 
 ROWS = [
@@ -120,7 +121,7 @@ ROWS = [
     Row("the host is a clone", {"wiki": {"rtc_port": 9085}}, served=("wiki.lab.test:9085", TRACKER), undo=False,
         edit={"front": "cp /etc/machine-id /root/id; echo 0123456789abcdef0123456789abcdef >/etc/machine-id"},
         words="RTC704|No findings", planned=("RTC704",), gone={"front": f"test -e {RTC_VHOST}"},
-        cleanup={"front": "cat /root/id >/etc/machine-id"}),
+        cleanup={"front": f"cat /root/id >/etc/machine-id; rm -f /etc/nginx/*/*9085.conf; {RELOAD}"}),
 ]  # fmt: skip
 
 
@@ -251,8 +252,9 @@ def try_uninstall(fresh: dict[str, set[str]]) -> list[tuple[bool, str]]:
     left = [f"{host}: {path}" for host, path in ours if execute(host, f"test -e {path}", False)[0] == 0]
     served = []
     for host, port in (("wiki", 8090), ("tracker", 8080)):
-        code = execute(host, f"curl -s -o /dev/null -w '%{{http_code}}' http://127.0.0.1:{port}/", False)[1]
-        served += [f"{host}: {code}"] * (code not in ("200", "302"))
+        ask = f"import urllib.request; print(urllib.request.urlopen('http://127.0.0.1:{port}/').status)"
+        code = execute(host, f'python3 -c "{ask}"', False)[1]
+        served += [f"{host}: {code or 'no answer'}"] * (code != "200")
     back, _output, report = play("site", Row("back"))
     again = back == 0 and all(is_served(site, report) for site in (WIKI, TRACKER))
     return [

@@ -165,6 +165,7 @@ class Plan:
     findings: list[Finding] = field(default_factory=list)
     stopped: dict[str, str] = field(default_factory=dict)  # site -> why it is left alone from the start
     left_out: list[str] = field(default_factory=list)  # hosts of our groups that this run does not look at (--limit)
+    absent: bool = False  # the hosts are to have nothing of this collection any more
     basis: dict[str, dict[str, str]] = field(default_factory=dict)  # host -> part -> digest: what it rests on
     identity: dict[str, Any] = field(default_factory=dict)  # of the inventory and the controller's process, for records
     max_failures: int = 0  # after so many failed sites no further one is begun; 0: no limit

@@ -91,6 +91,10 @@ def render_report(plan: Plan, outcome: Outcome, with_changes: bool = False) -> s
 
 def render_no_site(plan: Plan) -> str:
     """Why a run has no site, and what to do."""
+    if plan.absent:
+        count = sum(len(host.removals) for host in plan.hosts.values())
+        things = f"{count} {'thing' if count == 1 else 'things'} of this collection to take away"
+        return f"There {'is' if count == 1 else 'are'} {things}." if count else "There is nothing to take away."
     if any(item.severity == "error" for item in plan.findings):
         return "There is no site; what is said below tells why."
     text = "No application is among the hosts of this run, so there is nothing to do."
