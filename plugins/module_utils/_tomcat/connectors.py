@@ -89,8 +89,7 @@ class Element:
 
 def is_ajp(protocol: str, class_name: str = "") -> bool:
     """Protocol ``AJP/1.3``, or a class of AJP by name (``org.apache.coyote.ajp.AjpNioProtocol``)."""
-    kind = protocol + " " + class_name
-    return kind.startswith("AJP/") or ".ajp." in kind or "Ajp" in kind
+    return protocol.startswith("AJP/") or any(word in f"{protocol} {class_name}" for word in (".ajp.", "Ajp"))
 
 
 class ConnectorElement(Element):
