@@ -54,7 +54,7 @@ class Haproxy(Backend):
 
     def parse_config(self) -> parser.HaproxyConfig:
         """All files, parsed."""
-        return parser.parse(self.files(), self.environment(), self.path)
+        return parser.parse(self.files(), self.environment())
 
     def main(self) -> str:
         """The first file."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Dict
 
@@ -94,7 +94,6 @@ class HaproxyConfig(ParsedConfig):
     """HAProxy's whole configuration."""
 
     sections: list[Section] = field(default_factory=list)
-    locate: Callable[[str], str] = str  # where a path that is named is to be opened (for another root directory)
 
     def setting(self, keyword: str) -> list[str]:
         """The words after a keyword of ``global``, the last one's; none where it is not set."""
@@ -147,11 +146,9 @@ class ProcessEnvironment(Dict[str, str]):
     """All variables of the process that reads the configuration: one that is not there is empty."""
 
 
-def parse(
-    paths: list[str], environment: dict[str, str] | None = None, locate: Callable[[str], str] = str
-) -> HaproxyConfig:
+def parse(paths: list[str], environment: dict[str, str] | None = None) -> HaproxyConfig:
     """Several files, in order, as with several ``-f``: ``defaults`` hold beyond the end of their file."""
-    config = HaproxyConfig(locate=locate)
+    config = HaproxyConfig()
     environment = copy.copy(environment or {})
     defaults: Section | None = None
     named: dict[str, Section] = {}
