@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
@@ -80,6 +81,13 @@ def command_line(pid: int) -> list[str]:
             return file.read().rstrip("\0").split("\0")
     except OSError:
         return []
+
+
+def directory(pid: int) -> str:
+    """The working directory of a process; "" when it may not be seen."""
+    with contextlib.suppress(OSError):
+        return os.readlink(f"/proc/{pid}/cwd")
+    return ""
 
 
 def environment(pid: int) -> dict[str, str]:
