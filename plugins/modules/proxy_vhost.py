@@ -176,7 +176,7 @@ options:
     default: true
   firewalld:
     description:
-      - Where firewalld runs, open the ports in its default zone.
+      - Where firewalld runs, open the ports in the zones of the interfaces that have the addresses.
     type: bool
     default: true
   config_root:

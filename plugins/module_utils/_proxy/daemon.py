@@ -11,6 +11,7 @@ import errno
 import os
 import socket
 import time
+from collections.abc import Collection
 
 from ansible_collections.collab.rtc.plugins.module_utils import _files
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
@@ -48,6 +49,11 @@ def name_of(pid: int) -> str:
     except OSError:
         return ""
     return "" if rest.split()[:1] in (["Z"], ["X"]) else start.partition("(")[2]
+
+
+def running(names: Collection[str]) -> set[str]:
+    """Which of some programs have a process now."""
+    return {name_of(int(pid)) for pid in os.listdir("/proc") if pid.isdigit()} & set(names)
 
 
 def read_pid(path: str, names: tuple[str, ...]) -> int:

@@ -25,7 +25,9 @@ class Apache(Backend):
 
     def debian(self) -> bool:
         """Whether the layout is Debian's; it is what an installation that is still to come will have."""
-        return not os.path.exists(self.path("/etc/httpd/conf/httpd.conf"))
+        if os.path.exists(self.path("/etc/httpd/conf/httpd.conf")):
+            return self.root == "/" and os.path.basename(self.program()) == "apache2"
+        return True
 
     def directory(self) -> str:
         """The directory that relative paths of the configuration start from."""
