@@ -212,8 +212,8 @@ def _open_section(
 
 
 def seconds(text: str) -> float:
-    """A time of HAProxy ("50000" is milliseconds; "1h", "30s") in seconds; 0 for none."""
-    match = re.fullmatch(r"(\d+)(us|ms|s|m|h|d)?", text)
+    """A time of HAProxy ("50000" is milliseconds; "1h", "30s") in seconds; 0 for none. It reads "15min" as "15m"."""
+    match = re.match(r"(\d+)(us|ms|s|m|h|d)?", text)
     if not match:
         return 0.0
     units = {"us": 0.000001, "ms": 0.001, None: 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}

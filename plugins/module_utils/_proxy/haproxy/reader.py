@@ -220,7 +220,11 @@ class _FrontendReader:
         values: list[str] = []
         rest = iter(words[1:])
         for word in rest:
-            if word in _FLAGS_WITH_VALUE:
+            if word == "-f":  # one value a line; where they cannot be seen, at least it is not every name
+                path = next(rest, "")
+                lines = (self.config.read(path) or path).splitlines()
+                values += [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+            elif word in _FLAGS_WITH_VALUE:
                 next(rest, None)
             elif not re.fullmatch(r"-[iM-]|--", word):
                 values.append(word)
