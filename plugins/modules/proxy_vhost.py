@@ -303,15 +303,9 @@ def _vhost_spec() -> dict[str, Any]:
         "backup": {"type": "bool", "default": False},
     }
     texts = (
-        "site",
-        "server_name",
-        "context_path",
-        "certificate",
-        "key",
-        "synchrony",
-        "upstream_ca",
-        "upstream_name",
-    )
+        "site", "server_name", "context_path", "certificate", "key",
+        "synchrony", "upstream_ca", "upstream_name",
+    )  # fmt: skip
     return {
         "kind": {"type": "str", "choices": list(BACKENDS), "required": True},
         "name": {"type": "str", "required": True},

@@ -184,13 +184,9 @@ def _version_holds(version: str, args: list[str]) -> bool:
         return bool(not version or re.search(wanted.strip("/"), version)) != negated
     have, want = version_tuple(version), version_tuple(wanted)
     results = {
-        ">": have > want,
-        ">=": have >= want,
-        "<": have < want,
-        "<=": have <= want,
-        "=": have == want,
-        "==": have == want,
-    }
+        ">": have > want, ">=": have >= want, "<": have < want, "<=": have <= want,
+        "=": have == want, "==": have == want,
+    }  # fmt: skip
     return results.get(sign, True) != negated
 
 
