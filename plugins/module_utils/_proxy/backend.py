@@ -93,14 +93,9 @@ def run(argv: list[str], environment: dict[str, str] | None = None) -> Command:
     _ownership.check_program(program)
     try:
         done = subprocess.run(
-            [program, *argv[1:]],
-            env=values,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=COMMAND_SECONDS,
-            check=False,
-        )
+            [program, *argv[1:]], env=values, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, timeout=COMMAND_SECONDS, check=False,
+        )  # fmt: skip
     except subprocess.TimeoutExpired:
         return Command(124, f"{argv[0]} did not answer within {COMMAND_SECONDS} seconds")
     except OSError as exc:

@@ -112,14 +112,9 @@ class _FrontendReader:
 
     def make_host(self, names: list[str], routes: list[Route]) -> VirtualHost:
         return VirtualHost(
-            names=names,
-            listens=[ProxyListen(**vars(item)) for item in self.listens],
-            routes=routes,
-            certificate=self.certificate,
-            key=self.certificate,
-            file=self.section.file,
-            line=self.section.line,
-        )
+            names=names, listens=[ProxyListen(**vars(item)) for item in self.listens], routes=routes,
+            certificate=self.certificate, key=self.certificate, file=self.section.file, line=self.section.line,
+        )  # fmt: skip
 
     def read_backend(self, name: str, item: Line, paths: list[str]) -> list[Route]:
         section = self.config.named(name)

@@ -218,15 +218,7 @@ def _read_stream_server(server: Directive, pools: dict[str, Directive], config: 
         members = _list_members(pool, "tcp", 0) if pool else [Upstream("tcp", name, port)]
         # A stream passes every byte on: the Upgrade too.
         timeout = parser.seconds(read_value([server], "proxy_timeout", "10m"), 600.0)
-        host.routes.append(
-            Route(
-                "/",
-                members,
-                file=item.file,
-                line=item.line,
-                upgrade=True,
-                read_timeout=timeout,
-                sticky=_describe_stickiness(pool) if pool else "",
-            )
-        )
+        sticky = _describe_stickiness(pool) if pool else ""
+        route = Route("/", members, file=item.file, line=item.line, upgrade=True, read_timeout=timeout, sticky=sticky)
+        host.routes.append(route)
     return host
