@@ -176,7 +176,7 @@ options:
     default: true
   firewalld:
     description:
-      - Where firewalld runs, open the ports in its default zone.
+      - Where firewalld runs, open the ports in the zones of the interfaces that have the addresses.
     type: bool
     default: true
   config_root:
@@ -303,15 +303,9 @@ def _vhost_spec() -> dict[str, Any]:
         "backup": {"type": "bool", "default": False},
     }
     texts = (
-        "site",
-        "server_name",
-        "context_path",
-        "certificate",
-        "key",
-        "synchrony",
-        "upstream_ca",
-        "upstream_name",
-    )
+        "site", "server_name", "context_path", "certificate", "key",
+        "synchrony", "upstream_ca", "upstream_name",
+    )  # fmt: skip
     return {
         "kind": {"type": "str", "choices": list(BACKENDS), "required": True},
         "name": {"type": "str", "required": True},

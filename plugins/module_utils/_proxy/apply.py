@@ -15,7 +15,7 @@ from typing import Any
 
 from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree, _undo
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
-from ansible_collections.collab.rtc.plugins.module_utils._proxy import preflight, selinux_firewalld, writers
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import preflight, selinux_firewalld, sockets, writers
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (
     Backend,
     DesiredFile,
@@ -141,12 +141,15 @@ class ProxyChange:
         if self.backend.root != "/":
             return []
         ports = sorted({vhost.port for vhost in self.vhosts})
+        addresses = [item for vhost in self.vhosts for name in vhost.listen or ["*"] for item in sockets.resolve(name)]
         found = (
             selinux_firewalld.find_selinux_needs(self.backend.kind, ports)
             if self.options.selinux and ports and selinux_firewalld.is_enforcing()
             else []
         )
-        return found + (selinux_firewalld.find_firewalld_needs(ports) if self.options.firewalld else [])
+        return found + (
+            selinux_firewalld.find_firewalld_needs(ports, addresses=addresses) if self.options.firewalld else []
+        )
 
     def _list_sources(self, desired: DesiredLayout) -> list[str]:
         paths = [*desired.configuration, *(item.path for item in desired.links), *(item.path for item in desired.files)]

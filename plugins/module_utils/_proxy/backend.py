@@ -26,6 +26,7 @@ from ansible_collections.collab.rtc.plugins.module_utils import _files, _ownersh
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy
 from ansible_collections.collab.rtc.plugins.module_utils._ownership import UnsafeProgramError
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import daemon
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 
 MARK = "Managed by collab.rtc"
@@ -92,14 +93,9 @@ def run(argv: list[str], environment: dict[str, str] | None = None) -> Command:
     _ownership.check_program(program)
     try:
         done = subprocess.run(
-            [program, *argv[1:]],
-            env=values,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=COMMAND_SECONDS,
-            check=False,
-        )
+            [program, *argv[1:]], env=values, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, timeout=COMMAND_SECONDS, check=False,
+        )  # fmt: skip
     except subprocess.TimeoutExpired:
         return Command(124, f"{argv[0]} did not answer within {COMMAND_SECONDS} seconds")
     except OSError as exc:
@@ -145,10 +141,15 @@ class Backend(abc.ABC):
             return path
         return self.root + "/" + path.lstrip("/")
 
+    def by_use(self, names: tuple[str, ...]) -> list[str]:
+        """Names of programs, which are those of their services, the running ones first: two may be installed."""
+        running = daemon.running(names) if self.root == "/" and len(names) > 1 else set()
+        return sorted(names, key=lambda name: name not in running)
+
     def program(self) -> str:
         """The server's program, or an empty string; one that root must not run only where there is no other."""
         for safe in (True, False):
-            for name in self.programs:
+            for name in self.by_use(self.programs):
                 found = shutil.which(name, path=search_path(safe))
                 if found:
                     return found
@@ -169,7 +170,7 @@ class Backend(abc.ABC):
 
     def service(self) -> str:
         """The name of the systemd unit."""
-        for name in self.services:
+        for name in self.by_use(self.services):
             for directory in ("/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"):
                 if os.path.exists(self.path(f"{directory}/{name}.service")):
                     return name

@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
 import time
+from collections.abc import Collection
 
 from ansible_collections.collab.rtc.plugins.module_utils import _files
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
@@ -49,6 +51,11 @@ def name_of(pid: int) -> str:
     return "" if rest.split()[:1] in (["Z"], ["X"]) else start.partition("(")[2]
 
 
+def running(names: Collection[str]) -> set[str]:
+    """Which of some programs have a process now."""
+    return {name_of(int(pid)) for pid in os.listdir("/proc") if pid.isdigit()} & set(names)
+
+
 def read_pid(path: str, names: tuple[str, ...]) -> int:
     """The process of a pid file when it lives and is one of these programs, else 0."""
     try:
@@ -80,6 +87,13 @@ def command_line(pid: int) -> list[str]:
             return file.read().rstrip("\0").split("\0")
     except OSError:
         return []
+
+
+def directory(pid: int) -> str:
+    """The working directory of a process; "" when it may not be seen."""
+    with contextlib.suppress(OSError):
+        return os.readlink(f"/proc/{pid}/cwd")
+    return ""
 
 
 def environment(pid: int) -> dict[str, str]:

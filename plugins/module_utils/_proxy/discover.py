@@ -16,6 +16,8 @@ from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy, Se
 from ansible_collections.collab.rtc.plugins.module_utils._ownership import UnsafeProgramError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import daemon
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Backend
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy import certificates
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy.backend import Haproxy
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import certificate
 
 _MOST = 256 * 1024  # bytes; a certificate file is smaller
@@ -32,6 +34,8 @@ def describe_servers(servers: Iterable[Backend], note: Callable[[str, str], None
 def _describe(server: Backend, note: Callable[[str, str], None]) -> Proxy:
     try:
         proxy = server.read()
+        if isinstance(server, Haproxy):
+            certificates.add_files(server, proxy)
     except Exception as exc:
         proxy = Proxy(server.kind, config=server.main(), notes=[f"{server.main()} could not be read: {exc!r}."])
     on_host = server.root == "/"

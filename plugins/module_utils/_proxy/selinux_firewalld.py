@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Command, ProxyError, run
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.sockets import is_wildcard
 
 if TYPE_CHECKING:  # Python 3.8 cannot evaluate it
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     Runner = Callable[[list[str]], Command]
 
@@ -69,7 +70,8 @@ def find_selinux_needs(kind: str, ports: list[int], runner: Runner = run) -> lis
             command = ["semanage", "port", action, "-t", _TYPE, "-p", "tcp", str(port)]
             found.append(Need(f"SELinux: {_TYPE} for port {port}", [command]))
     boolean = BOOLEANS[kind]
-    if not runner(["getsebool", boolean]).output.endswith("on"):
+    state = runner(["getsebool", boolean])
+    if state.code == 0 and not state.output.endswith("on"):  # else the policy does not know it, and asks nothing
         found.append(Need(f"SELinux: {boolean}", [["setsebool", "-P", boolean, "on"]]))
     return found
 
@@ -85,18 +87,41 @@ def port_types(text: str) -> dict[int, list[str]]:
     return found
 
 
-def find_firewalld_needs(ports: list[int], runner: Runner = run) -> list[Need]:
-    """The ports that a running firewalld keeps closed in its default zone, now or after its next start."""
+def find_firewalld_needs(ports: list[int], runner: Runner = run, addresses: Sequence[str] = ()) -> list[Need]:
+    """The ports that a running firewalld keeps closed, now or after its next start, where connections come in.
+
+    :param addresses: where the server is to listen; without any, or with all of a family, every interface counts.
+    """
     if runner(["firewall-cmd", "--state"]).output.strip() != "running":
         return []
     found = []
     for port in ports:
-        scopes: list[list[str]] = [[], ["--permanent"]]
-        closed = [scope for scope in scopes if runner(["firewall-cmd", *scope, f"--query-port={port}/tcp"]).code != 0]
-        commands = [["firewall-cmd", *scope, f"--add-port={port}/tcp"] for scope in closed]
+        commands = []
+        for zone in _find_zones(addresses, runner):
+            for scope in (zone, [*zone, "--permanent"]):
+                if runner(["firewall-cmd", *scope, f"--query-port={port}/tcp"]).code != 0:
+                    commands.append(["firewall-cmd", *scope, f"--add-port={port}/tcp"])
         if commands:
             found.append(Need(f"firewalld: port {port}/tcp", commands))
     return found
+
+
+def _find_zones(addresses: Sequence[str], runner: Runner) -> list[list[str]]:
+    """The options of ``firewall-cmd`` for the zones of the interfaces that have these addresses, else for the default.
+
+    Zones of sources are left alone: they are exceptions that somebody has made.
+    """
+    listed = re.findall(r"^\d+: (\S+)\s+inet6? ([^\s/]+)", runner(["ip", "-o", "address"]).output, re.MULTILINE)
+    some = not any(is_wildcard(item) for item in addresses)
+    wanted = {name for name, address in listed if address in addresses} if some else set()
+    zones, name = [], ""
+    for line in runner(["firewall-cmd", "--get-active-zones"]).output.splitlines():
+        held = line.split()
+        if held and not line[0].isspace():
+            name = held[0]
+        elif held[:1] == ["interfaces:"] and (not wanted or wanted & set(held[1:])):
+            zones.append([f"--zone={name}"])
+    return zones or [[]]
 
 
 def apply_needs(needs: list[Need], runner: Runner = run) -> None:

@@ -7,13 +7,12 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache import parser, reader
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (
-    Backend,
-)
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Backend
 
 
 class Apache(Backend):
@@ -25,7 +24,9 @@ class Apache(Backend):
 
     def debian(self) -> bool:
         """Whether the layout is Debian's; it is what an installation that is still to come will have."""
-        return not os.path.exists(self.path("/etc/httpd/conf/httpd.conf"))
+        if os.path.exists(self.path("/etc/httpd/conf/httpd.conf")):
+            return self.root == "/" and os.path.basename(self.program()) == "apache2"
+        return True
 
     def directory(self) -> str:
         """The directory that relative paths of the configuration start from."""
@@ -38,12 +39,16 @@ class Apache(Backend):
     def parser_options(self, modules: set[str] | None = None) -> parser.ParserOptions:
         """What reading starts with, with further modules taken as loaded."""
         directory = self.directory()
+        environment = parser.environment(f"{directory}/envvars", directory)
+        settings = parser.environment(self.path("/etc/sysconfig/httpd"), directory)
+        arguments = f"{environment.get('APACHE_ARGUMENTS', '')} {settings.get('OPTIONS', '')}"
         return parser.ParserOptions(
             directory,
-            parser.environment(f"{directory}/envvars", directory),
+            environment,
             self.version(),
             modules or set(),
             locate=self.path,
+            defines=re.findall(r"-D\s*(\w+)", arguments),
         )
 
     def parse_config(self, modules: set[str] | None = None) -> parser.ApacheConfig:

@@ -47,6 +47,7 @@ class ParserOptions:
     modules: set[str] = field(default_factory=set)  # taken as loaded already
     every_module: bool = False  # a fragment without its LoadModule lines: take all as loaded
     locate: Callable[[str], str] = str
+    defines: list[str] = field(default_factory=list)  # of the command line
 
 
 def words(text: str) -> list[str]:
@@ -62,7 +63,7 @@ class _Parser:
     def __init__(self, options: ParserOptions) -> None:
         self.options = options
         self.root = options.server_root
-        self.config = ApacheConfig(modules=set(options.modules))
+        self.config = ApacheConfig(modules=set(options.modules), defines=dict.fromkeys(options.defines, ""))
         # What is being read: the open sections, and for each open condition whether it holds.
         self.stack: list[Directive] = [Directive("", [], "", 0, [])]
         self.conditions: list[bool] = []
@@ -180,16 +181,12 @@ def _version_holds(version: str, args: list[str]) -> bool:
     negated = bool(args) and args[0].startswith("!")
     sign, wanted = (args[0].lstrip("!"), args[1]) if len(args) > 1 else ("=", args[0] if args else "")
     if sign.startswith("~") or wanted.startswith("/"):
-        return not negated
+        return bool(not version or re.search(wanted.strip("/"), version)) != negated
     have, want = version_tuple(version), version_tuple(wanted)
     results = {
-        ">": have > want,
-        ">=": have >= want,
-        "<": have < want,
-        "<=": have <= want,
-        "=": have == want,
-        "==": have == want,
-    }
+        ">": have > want, ">=": have >= want, "<": have < want, "<=": have <= want,
+        "=": have == want, "==": have == want,
+    }  # fmt: skip
     return results.get(sign, True) != negated
 
 

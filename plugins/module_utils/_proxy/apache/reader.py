@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 
@@ -27,7 +28,10 @@ def read_virtual_hosts(config: ApacheConfig) -> list[VirtualHost]:
     server = _HostReader(config, main, main).host
     if server.routes:
         server.file, server.line = server.routes[0].file, server.routes[0].line
-        server.listens = read_listens(config)
+        tls = main.last("sslengine")
+        server.listens = [
+            dataclasses.replace(item, tls=bool(tls and tls.args == ["on"])) for item in read_listens(config)
+        ]
         found.append(server)
     return found
 
@@ -61,7 +65,7 @@ class _HostReader:
         self.config, self.main, self.section = config, main, section
         self.scopes = [main] if section is main else [main, section]
         self.pools = {
-            item.args[0].rstrip("/"): item
+            item.args[0].rstrip("/").lower(): item
             for scope in self.scopes
             for item in scope.all("proxy")
             if item.args[:1] and "balancer:" in item.args[0]
@@ -70,7 +74,7 @@ class _HostReader:
             for item in scope.all("balancermember"):
                 if item.args and "balancer:" in item.args[0]:
                     pool = self.pools.setdefault(
-                        item.args[0].rstrip("/"), Directive("proxy", [], item.file, item.line, [])
+                        item.args[0].rstrip("/").lower(), Directive("proxy", [], item.file, item.line, [])
                     )
                     (pool.block or []).append(Directive(item.name, item.args[1:], item.file, item.line))
         tls = self.read_value("sslengine").lower() == "on"
@@ -112,6 +116,8 @@ class _HostReader:
         for item in scope.block or []:
             if item.name in ("proxypass", "proxypassmatch") and item.args:
                 self.read_proxy_pass(item, path if scope.name in _PLACES else "")
+            elif item.name == "jkmount":
+                self.config.notes.append(f"{item.file}:{item.line}: JkMount {' '.join(item.args)} is not followed.")
             elif item.name == "rewritecond":
                 conditions.append(item)
             elif item.name == "rewriterule":
@@ -171,7 +177,7 @@ class _HostReader:
             if not host:
                 return [], "", {}
             return [Upstream(scheme, host.strip("[]"), int(port or _PORTS.get(scheme, 80)))], rest, {}
-        pool = self.pools.get(f"balancer://{host}")
+        pool = self.pools.get(f"balancer://{host.lower()}")
         if pool is None:
             self.config.notes.append(f"{item.file}:{item.line}: there is no balancer://{host}.")
             return [], rest, {}
@@ -183,10 +189,11 @@ class _HostReader:
         options: dict[str, str] = {}
         for member in pool.all("balancermember"):
             given = dict(word.split("=", 1) for word in member.args[1:] if "=" in word)
+            status = re.sub(r"-[A-Z]+", "", given.get("status", "").upper())
             upstreams, _rest, _options = self.read_target(member.args[0], member) if member.args else ([], "", {})
             for upstream in upstreams:
-                upstream.backup = "H" in given.get("status", "").upper()
-            found += upstreams
+                upstream.backup = "H" in status
+            found += [] if {"D", "S"} & set(status) else upstreams
             options.update({key: value for key, value in given.items() if key in ("upgrade", "timeout")})
         for setting in pool.all("proxyset"):
             options.update(dict(word.split("=", 1) for word in setting.args if "=" in word))

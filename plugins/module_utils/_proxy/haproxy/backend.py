@@ -41,10 +41,19 @@ class Haproxy(Backend):
     def settings(self) -> dict[str, str]:
         """The variables of the service: those of the distributions' files for it."""
         values = {"CONFIG": "/etc/haproxy/haproxy.cfg", "CFGDIR": "/etc/haproxy/conf.d", "EXTRAOPTS": "", "OPTIONS": ""}
+        for line in self.read_unit("Environment"):
+            values.update(re.findall(r"[\"']?(\w+)=([^\"'\s]*)", line))
         for path in ("/etc/default/haproxy", "/etc/sysconfig/haproxy"):
             for match in re.finditer(r"^\s*(\w+)=(.*)$", read_text(self.path(path)), re.MULTILINE):
                 values[match.group(1)] = match.group(2).strip().strip("\"'")
         return values
+
+    def read_unit(self, name: str) -> list[str]:
+        """All values of a setting of the unit and its drop-ins; the last one of a command counts."""
+        directories = ("/lib/systemd/system", "/usr/lib/systemd/system", "/etc/systemd/system")
+        units = [self.path(f"{directory}/haproxy.service") for directory in directories]
+        units += [item for unit in units for item in sorted(glob.glob(f"{unit}.d/*.conf"))]
+        return [line for path in units for line in re.findall(rf"^{name}=(.+)$", read_text(path), re.MULTILINE)]
 
     def environment(self) -> dict[str, str]:
         """The variables of the running process; where there is none those of its service's settings."""
@@ -54,10 +63,13 @@ class Haproxy(Backend):
 
     def parse_config(self) -> parser.HaproxyConfig:
         """All files, parsed."""
-        return parser.parse(self.files(), self.environment(), self.path)
+        return parser.parse(self.files(), self.environment())
 
     def main(self) -> str:
-        """The first file."""
+        """The first file that it reads."""
+        return next(item for item in [*self.arguments(), self._default()] if not os.path.isdir(item))
+
+    def _default(self) -> str:
         return self.path(self.settings()["CONFIG"])
 
     def arguments(self) -> list[str]:
@@ -65,16 +77,11 @@ class Haproxy(Backend):
         master = daemon.read_pid(self.pid_file(), self.programs)
         found = _find_named_files(daemon.command_line(master)) if master else []
         if found:
-            return [self.path(item) for item in found]
+            return [self.path(os.path.join(daemon.directory(master), item)) for item in found]
         values = self.settings()
-        units = [
-            self.path(f"{directory}/haproxy.service")
-            for directory in ("/lib/systemd/system", "/usr/lib/systemd/system", "/etc/systemd/system")
-        ]
-        commands = [line for path in units for line in re.findall(r"^ExecStart=(.+)$", read_text(path), re.MULTILINE)]
-        command = commands[-1] if commands else "haproxy -f $CONFIG $EXTRAOPTS"
+        command = ["haproxy -f $CONFIG $EXTRAOPTS", *self.read_unit("ExecStart")][-1]
         command = re.sub(r"\$\{?(\w+)\}?", lambda match: values.get(match[1], ""), command)
-        return [self.path(item) for item in _find_named_files(command.split())] or [self.main()]
+        return [self.path(item) for item in _find_named_files(command.split())] or [self._default()]
 
     def files(self) -> list[str]:
         """All files that it reads; of a directory those that end in ``.cfg``, in order."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Dict
 
@@ -94,7 +94,6 @@ class HaproxyConfig(ParsedConfig):
     """HAProxy's whole configuration."""
 
     sections: list[Section] = field(default_factory=list)
-    locate: Callable[[str], str] = str  # where a path that is named is to be opened (for another root directory)
 
     def setting(self, keyword: str) -> list[str]:
         """The words after a keyword of ``global``, the last one's; none where it is not set."""
@@ -147,11 +146,9 @@ class ProcessEnvironment(Dict[str, str]):
     """All variables of the process that reads the configuration: one that is not there is empty."""
 
 
-def parse(
-    paths: list[str], environment: dict[str, str] | None = None, locate: Callable[[str], str] = str
-) -> HaproxyConfig:
+def parse(paths: list[str], environment: dict[str, str] | None = None) -> HaproxyConfig:
     """Several files, in order, as with several ``-f``: ``defaults`` hold beyond the end of their file."""
-    config = HaproxyConfig(locate=locate)
+    config = HaproxyConfig()
     environment = copy.copy(environment or {})
     defaults: Section | None = None
     named: dict[str, Section] = {}
@@ -215,8 +212,8 @@ def _open_section(
 
 
 def seconds(text: str) -> float:
-    """A time of HAProxy ("50000" is milliseconds; "1h", "30s") in seconds; 0 for none."""
-    match = re.fullmatch(r"(\d+)(us|ms|s|m|h|d)?", text)
+    """A time of HAProxy ("50000" is milliseconds; "1h", "30s") in seconds; 0 for none. It reads "15min" as "15m"."""
+    match = re.match(r"(\d+)(us|ms|s|m|h|d)?", text)
     if not match:
         return 0.0
     units = {"us": 0.000001, "ms": 0.001, None: 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}

@@ -10,18 +10,12 @@ as they compare the host name or the path; a condition of another kind narrows a
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
 
-from ansible_collections.collab.rtc.plugins.module_utils._facts import (
-    ProxyListen,
-    Route,
-    ServedCertificate,
-    Upstream,
-    VirtualHost,
-)
+from ansible_collections.collab.rtc.plugins.module_utils._facts import ProxyListen, Route, Upstream, VirtualHost
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import sockets
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy import certificates
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy.parser import (
     HaproxyConfig,
     Line,
@@ -58,11 +52,23 @@ def read_virtual_hosts(config: HaproxyConfig) -> list[VirtualHost]:
     return found
 
 
+def find_file(config: HaproxyConfig, base: str, name: str, file: str) -> str:
+    """The path of a file that a line names, absolute where ``global`` tells it.
+
+    :param base: the setting for files of this kind: ``crt-base``; "" for none.
+    :param file: the configuration file of the line.
+    """
+    way = [*config.setting("default-path"), "", ""]
+    directory = os.path.dirname(file)
+    origin = {"config": directory, "parent": os.path.dirname(directory), "origin": way[1]}.get(way[0], "")
+    return name if name.startswith("@") else os.path.join(origin, "".join(config.setting(base)[:1]), name)
+
+
 class _FrontendReader:
     def __init__(self, config: HaproxyConfig, section: Section) -> None:
         self.config, self.section = config, section
         self.listens: list[ProxyListen] = []
-        self.certificates: list[ServedCertificate] = []
+        self.certificate = ""
         for item in section.all("bind", inherit=False):
             self.read_bind(item)
         self.acls: dict[str, list[Line]] = {}
@@ -73,9 +79,8 @@ class _FrontendReader:
     def read_bind(self, item: Line) -> None:
         options = item.words[2:]
         tls = "ssl" in options
-        for word, value in zip(options, options[1:]):
-            if word in ("crt", "crt-list"):
-                self.certificates += certificates.list_files(self.config, word, value, item.file)
+        if "crt" in options[:-1] and not self.certificate:
+            self.certificate = find_file(self.config, "crt-base", options[options.index("crt") + 1], item.file)
         for place in item.words[1].split(",") if len(item.words) > 1 and "namespace" not in options else []:
             if _NO_TCP.match(place):
                 continue
@@ -107,15 +112,9 @@ class _FrontendReader:
 
     def make_host(self, names: list[str], routes: list[Route]) -> VirtualHost:
         return VirtualHost(
-            names=names,
-            listens=[ProxyListen(**vars(item)) for item in self.listens],
-            routes=routes,
-            certificate=self.certificates[0].certificate if self.certificates else "",
-            key=self.certificates[0].key if self.certificates else "",
-            certificates=[ServedCertificate(item.certificate, item.key) for item in self.certificates],
-            file=self.section.file,
-            line=self.section.line,
-        )
+            names=names, listens=[ProxyListen(**vars(item)) for item in self.listens], routes=routes,
+            certificate=self.certificate, key=self.certificate, file=self.section.file, line=self.section.line,
+        )  # fmt: skip
 
     def read_backend(self, name: str, item: Line, paths: list[str]) -> list[Route]:
         section = self.config.named(name)
@@ -216,7 +215,11 @@ class _FrontendReader:
         values: list[str] = []
         rest = iter(words[1:])
         for word in rest:
-            if word in _FLAGS_WITH_VALUE:
+            if word == "-f":  # one value a line; where they cannot be seen, at least it is not every name
+                path = next(rest, "")
+                lines = (self.config.read(path) or path).splitlines()
+                values += [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+            elif word in _FLAGS_WITH_VALUE:
                 next(rest, None)
             elif not re.fullmatch(r"-[iM-]|--", word):
                 values.append(word)

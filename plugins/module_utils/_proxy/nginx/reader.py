@@ -46,7 +46,7 @@ def read_virtual_hosts(config: NginxConfig) -> list[VirtualHost]:
 
 
 def _find_pools(http: Directive) -> dict[str, Directive]:
-    return {item.args[0]: item for item in parser.walk(http.block or [], "upstream") if item.args}
+    return {item.args[0].lower(): item for item in parser.walk(http.block or [], "upstream") if item.args}
 
 
 def find_effective(scopes: list[Directive], name: str) -> Directive | None:
@@ -167,7 +167,9 @@ class _ServerReader:
             self.notes.append(f"{item.file}:{item.line}: proxy_pass {item.args[0]} could not be followed.")
             return [], "", ""
         scheme, authority, path = match.group(1), match.group(2), match.group(3) or ""
-        pool = self.pools.get(authority)
+        if authority == "unix:":  # a local socket leads to no port
+            return [], path, ""
+        pool = self.pools.get(authority.lower())
         default = 443 if scheme == "https" else 80
         if pool is None:
             host, port = split_host(authority, default)
@@ -207,20 +209,16 @@ def _read_stream_server(server: Directive, pools: dict[str, Directive], config: 
         line=server.line,
     )
     for item in server.all("proxy_pass"):
-        pool = pools.get(item.args[0]) if item.args else None
-        name, port = split_host(item.args[0] if item.args else "", 0)
+        target = (item.args or [""])[0]
+        if "$" in target or target.startswith("unix:"):
+            config.notes += [f"{item.file}:{item.line}: proxy_pass {target} could not be followed."] * ("$" in target)
+            continue
+        pool = pools.get(target.lower())
+        name, port = split_host(target, 0)
         members = _list_members(pool, "tcp", 0) if pool else [Upstream("tcp", name, port)]
         # A stream passes every byte on: the Upgrade too.
         timeout = parser.seconds(read_value([server], "proxy_timeout", "10m"), 600.0)
-        host.routes.append(
-            Route(
-                "/",
-                members,
-                file=item.file,
-                line=item.line,
-                upgrade=True,
-                read_timeout=timeout,
-                sticky=_describe_stickiness(pool) if pool else "",
-            )
-        )
+        sticky = _describe_stickiness(pool) if pool else ""
+        route = Route("/", members, file=item.file, line=item.line, upgrade=True, read_timeout=timeout, sticky=sticky)
+        host.routes.append(route)
     return host

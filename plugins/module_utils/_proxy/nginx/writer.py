@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy, ProxyListen
@@ -65,19 +66,23 @@ def _find_access_logs(server: Nginx) -> list[list[str]]:
 
 
 def _find_directories(server: Nginx) -> tuple[str, str]:
-    # Debian's pair of directories, where its nginx.conf still includes it; conf.d elsewhere (RHEL, nginx.org).
-    included = [item.args[0] for item in parser.walk(server.parse_config().directives, "include") if item.args]
+    # Debian's pair of directories, where nginx.conf still includes it; elsewhere conf.d (RHEL, nginx.org), or another
     available, enabled = server.path("/etc/nginx/sites-available"), server.path("/etc/nginx/sites-enabled")
-    if any("sites-enabled/*" in item for item in included) and os.path.isdir(available):
+    if not os.path.exists(server.main()):  # not installed yet: as Debian will have it
         return available, enabled
-    if included and not any("conf.d/*.conf" in item for item in included):
+    https = parser.walk(server.parse_config().directives, "http")
+    named = [item.args[0] for http in https for item in http.all("include") if item.args]
+    patterns = [server.path(os.path.join(os.path.dirname(server.main()), item)) for item in named]
+    serving = [os.path.dirname(item) for item in patterns if fnmatch.fnmatch("rtc.conf", os.path.basename(item))]
+    if enabled in serving and os.path.isdir(available) and not os.path.samefile(available, enabled):
+        return available, enabled
+    found = [item for item in (server.path("/etc/nginx/conf.d"), *serving) if item in serving and os.path.isdir(item)]
+    if not found:
         raise ProxyError(
-            f"{server.main()} includes neither sites-enabled/* nor conf.d/*.conf.",
+            f"{server.main()} includes neither sites-enabled/* nor conf.d/*.conf, nor another directory, in http.",
             'Add "include /etc/nginx/conf.d/*.conf;" to its http block.',
         )
-    if not included and not os.path.exists(server.main()):  # not installed yet: as Debian will have it
-        return available, enabled
-    return server.path("/etc/nginx/conf.d"), ""
+    return found[0], ""
 
 
 def _find_socket(address: str, port: int, foreign: list[ProxyListen]) -> str:

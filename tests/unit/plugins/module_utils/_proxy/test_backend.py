@@ -65,3 +65,16 @@ def test_a_server_that_root_must_not_run_is_seen_and_said(programs, tmp_path, mo
     found[True] = f"{programs}/roots"
     assert registry.make_backend("nginx").program() == f"{programs}/roots/nginx"
     assert not (programs / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("running", "name"), [({"httpd"}, "httpd"), ({"apache2"}, "apache2"), (set(), "apache2"), ({"nginx"}, "apache2")]
+)
+def test_of_two_servers_of_a_kind_the_running_one(monkeypatch, running, name):
+    monkeypatch.setattr(backend.daemon, "running", lambda names: running & set(names))
+    monkeypatch.setattr(backend.os.path, "exists", lambda path: True)
+    monkeypatch.setattr(backend.shutil, "which", lambda program, path: f"/usr/sbin/{program}")
+    server = registry.make_backend("apache")
+    assert server.service() == name
+    assert os.path.basename(server.program()) == name
+    assert server.debian() is (name == "apache2")

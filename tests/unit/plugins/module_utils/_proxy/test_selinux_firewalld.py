@@ -76,3 +76,40 @@ def test_a_setting_that_fails():
     need = selinux_firewalld.Need("SELinux: x", [["setsebool", "-P", "x", "on"]])
     with pytest.raises(ProxyError, match="SELinux: x could not be set"):
         selinux_firewalld.apply_needs([need], lambda argv: backend.Command(1, "no policy"))
+
+
+ZONES = "internal\n  interfaces: eth0\n  sources: 10.0.0.0/8\npublic (default)\n  interfaces: eth1 eth2\ndrop\n  sources: 192.0.2.66\n"
+INTERFACES = (
+    "1: lo    inet 127.0.0.1/8 scope host lo\n2: eth0    inet 192.0.2.10/24 brd 192.0.2.255 scope global eth0\n"
+    "2: eth0    inet6 2001:db8::10/64 scope global\n3: eth1    inet 198.51.100.7/24 scope global eth1\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("addresses", "zones"),
+    [
+        (["192.0.2.10"], ["internal"]), (["2001:db8::10"], ["internal"]), (["198.51.100.7"], ["public"]),
+        (["192.0.2.10", "198.51.100.7"], ["internal", "public"]), (["*"], ["internal", "public"]),
+        (["192.0.2.10", "::"], ["internal", "public"]), ([], ["internal", "public"]),
+    ],
+)  # fmt: skip
+def test_firewalld_opens_the_zones_of_the_interfaces(addresses, zones):
+    known = {
+        "firewall-cmd --state": "running", "firewall-cmd --get-active-zones": ZONES, "ip -o address": INTERFACES,
+        "firewall-cmd --zone=public --permanent --query-port=9083/tcp": 1,
+        "firewall-cmd --zone=internal --query-port=9083/tcp": 1,
+    }  # fmt: skip
+    found = commands(selinux_firewalld.find_firewalld_needs([9083], answers(**known), addresses))
+    assert found == [
+        text
+        for zone, text in (
+            ("internal", "firewall-cmd --zone=internal --add-port=9083/tcp"),
+            ("public", "firewall-cmd --zone=public --permanent --add-port=9083/tcp"),
+        )
+        if zone in zones
+    ]
+
+
+def test_a_boolean_that_the_policy_does_not_know():
+    run = answers(**{"getsebool haproxy_connect_any": 1})
+    assert selinux_firewalld.find_selinux_needs("haproxy", [443], run) == []

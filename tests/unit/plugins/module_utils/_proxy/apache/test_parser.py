@@ -20,6 +20,10 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache import pa
         ("!2.4.62", False),
         ("> 2.4.62", False),
         ("<= 2.4.62", True),
+        ("~ ^2\\.4", True),
+        ("~ ^2\\.2", False),
+        ("= /^2\\.2/", False),
+        ("!~ ^2\\.2", True),
     ],
 )
 def test_versions(tmp_path, condition, holds):

@@ -72,3 +72,31 @@ def test_listen_depends_on_modules(tmp_path):
 )
 def test_listen(text, listen):
     assert reader.split_listen(text) == listen
+
+
+TEXT = """Listen 8443
+SSLEngine on
+<IfDefine RTC>
+<Proxy balancer://Rtc>
+BalancerMember http://192.0.2.1:9083 status=+D
+BalancerMember http://192.0.2.2:9083 status=-D
+BalancerMember http://192.0.2.3:9083 status=+H
+</Proxy>
+ProxyPass / balancer://rTC/
+</IfDefine>
+JkMount /wiki/* worker1
+"""
+
+
+def test_what_was_not_seen(tmp_path):
+    (tmp_path / "etc/apache2").mkdir(parents=True)
+    (tmp_path / "etc/apache2/apache2.conf").write_text(TEXT)
+    (tmp_path / "etc/apache2/envvars").write_text("export APACHE_ARGUMENTS='-k start -D RTC'\n")
+    proxy = registry.make_backend("apache", str(tmp_path)).read()
+    (host,) = proxy.hosts
+    assert [(item.port, item.tls) for item in host.listens] == [(8443, True)]
+    assert [(item.host, item.backup) for item in host.routes[0].upstreams] == [
+        ("192.0.2.2", False),
+        ("192.0.2.3", True),
+    ]
+    assert any("JkMount /wiki/* worker1 is not followed" in note for note in proxy.notes)

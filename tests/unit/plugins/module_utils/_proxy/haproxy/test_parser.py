@@ -31,7 +31,9 @@ def test_words(line, words):
     assert parser.words(line, {"NAME": "loghost"}) == words
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("50000", 50), ("1h", 3600), ("30s", 30), ("2m", 120), ("x", 0)])
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("50000", 50), ("1h", 3600), ("30s", 30), ("2m", 120), ("15min", 900), ("x", 0)]
+)
 def test_times(text, seconds):
     assert parser.seconds(text) == seconds
 

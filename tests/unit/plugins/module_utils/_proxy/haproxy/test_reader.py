@@ -54,3 +54,15 @@ def test_a_bind_that_is_not_known_is_said(tmp_path):
     (host,) = reader.read_virtual_hosts(config)
     assert [item.port for item in host.listens] == [80]
     assert config.notes == [f"{tmp_path}/x:2: bind 192.0.2.1:${{NOT_KNOWN}} could not be resolved."]
+
+
+def test_names_of_a_file(tmp_path):
+    (tmp_path / "names").write_text("# ours\nwiki.example.com\n\njira.example.com\n")
+    text = f"frontend f\n bind :80\n use_backend b if {{ hdr(host) -i -f {tmp_path}/names }}\n use_backend b if {{ hdr(host) -f /gone }}\nbackend b\n"
+    (tmp_path / "x").write_text(text)
+    config = parser.parse([str(tmp_path / "x")])
+    assert [host.names for host in reader.read_virtual_hosts(config)] == [
+        ["wiki.example.com", "jira.example.com"],
+        ["/gone"],
+    ]
+    assert any("/gone" in note for note in config.notes)

@@ -6,6 +6,10 @@
 
 from __future__ import annotations
 
+import pytest
+
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx import parser, reader
+
 
 def test_an_installation(read, hosts):
     proxy = read("nginx")
@@ -38,3 +42,29 @@ def test_an_installation(read, hosts):
     assert (proxy.hosts[1].certificate, proxy.hosts[1].key) == ("/etc/ssl/wiki.pem", "/etc/ssl/wiki.key")
     assert any("gone.conf" in note for note in proxy.notes)
     assert any("confluence:17" in note and "$arg_host" in note for note in proxy.notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "ends", "notes"),
+    [
+        ("stream { server { listen 9083; proxy_pass $name; } }", [], 1),
+        ("stream { server { listen 9083; proxy_pass unix:/run/x; } }", [], 0),
+        (
+            "stream { upstream Rtc { server 192.0.2.5:9083; } server { listen 1; proxy_pass rTC; } }",
+            [("192.0.2.5", 9083)],
+            0,
+        ),
+        ("http { server { listen 80; location / { proxy_pass http://unix:/run/x.sock:/; } } }", [], 0),
+        (
+            "http { upstream RTC { server 192.0.2.5:9083; } server { location / { proxy_pass http://rtc; } } }",
+            [("192.0.2.5", 9083)],
+            0,
+        ),
+    ],
+)
+def test_where_it_goes(tmp_path, text, ends, notes):
+    (tmp_path / "x").write_text("events { }\n" + text)
+    config = parser.parse(str(tmp_path / "x"))
+    found = [item for host in reader.read_virtual_hosts(config) for route in host.routes for item in route.upstreams]
+    assert [(item.host, item.port) for item in found] == ends
+    assert len(config.notes) == notes, config.notes
