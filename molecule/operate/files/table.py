@@ -245,7 +245,8 @@ def try_uninstall(fresh: dict[str, set[str]]) -> list[tuple[bool, str]]:
     """Take everything away: what is left is what uninstall.yml says."""
     row = Row("uninstall")
     status, output, _report = play("uninstall", row)
-    planned = all(word in output for word in ("- vhost nginx", "- instance jira", "- trust", "- connector", "- file"))
+    kinds = ("front: vhost nginx", "tracker: instance jira", "wiki: trust", "wiki: connector", "front: file")
+    planned = all(f"- {kind}" in output for kind in kinds)
     other = [line for line in compare(fresh) if "lab.test" in line or "/etc/nginx/" not in line]  # links of its package
     ours = [("wiki", "/opt/rtc-server"), ("wiki", "/etc/rtc-server"), ("front", "/etc/rtc-proxy")]
     ours += [(host, RECORD) for host in HOSTS]
@@ -341,7 +342,7 @@ def main() -> int:
     work = [(row.name, lambda row=row: try_row(row)) for row in rows]
     if not options.rows or "uninstall" in options.rows:
         work.append(("uninstall", lambda: try_uninstall(fresh)))
-    kills = int(os.environ.get("RTC_OPERATE_KILLS", "1" if short else "30"))
+    kills = int(os.environ.get("RTC_OPERATE_KILLS", "0" if short else "30"))
     if kills and (not options.rows or "kills" in options.rows):
         work.insert(len(work) - 1, (f"kills ({kills})", lambda: try_kills(kills)))
     for name, function in work:

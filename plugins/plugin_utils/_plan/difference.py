@@ -325,7 +325,11 @@ def _add_unwanted(
     plan: HostPlan, entry: ManagedEntry, scope: Scope, site_of: Mapping[str, str], wanted: list[Wanted]
 ) -> None:
     """An entry that nothing wants: it goes with its site, is an orphan, or is none of this run's business."""
-    if entry.inventory != scope.inventory or entry.kind == "package":
+    if entry.inventory != scope.inventory:
+        return
+    if entry.kind == "package":  # it stays, as others may need it by now; in the end the record forgets it
+        if scope.uninstall:
+            plan.removals.append(Removal(entry.site, entry.key, entry.kind))
         return
     mine = set(entry.owners)
     text = f"{entry.kind.replace('_', ' ')} {entry.key.partition(' ')[2]}"

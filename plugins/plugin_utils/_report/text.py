@@ -92,7 +92,7 @@ def render_report(plan: Plan, outcome: Outcome, with_changes: bool = False) -> s
 def render_no_site(plan: Plan) -> str:
     """Why a run has no site, and what to do."""
     if plan.absent:
-        count = sum(len(host.removals) for host in plan.hosts.values())
+        count = sum(work.action == "remove" for host in plan.hosts.values() for work in host.work)
         things = f"{count} {'thing' if count == 1 else 'things'} of this collection to take away"
         return f"There {'is' if count == 1 else 'are'} {things}." if count else "There is nothing to take away."
     if any(item.severity == "error" for item in plan.findings):

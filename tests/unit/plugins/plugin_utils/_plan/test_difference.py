@@ -181,3 +181,14 @@ def test_an_authority_that_another_application_wants_stays(provisioned):
     plan = make_plan(plan_input)
     (removal,) = [item for item in plan.hosts["wiki1"].removals if item.kind == "trust"]
     assert removal.what["certificates"] == []
+
+
+def test_uninstall_forgets_packages_and_leaves_them(provisioned):
+    plan_input = provisioned("pristine")
+    plan_input.absent = {"wiki1": ["confluence"]}
+    plan = make_plan(plan_input)
+    assert "package nginx" not in actions(plan, "wiki1")
+    assert "package" in {item.kind for item in plan.hosts["wiki1"].removals}
+    assert "to take away" in report_text.render_no_site(plan)
+    plan_input.facts["wiki1"].managed.entries = []
+    assert report_text.render_no_site(make_plan(plan_input)) == "There is nothing to take away."
