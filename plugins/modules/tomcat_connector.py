@@ -39,7 +39,7 @@ options:
     required: true
   connector_port:
     description:
-      - Port of the connector. Each C(${...}) in the file is replaced before it is compared: see O(properties).
+      - Port of the connector. Each C(${...}) in the file is replaced before it is compared, as O(properties) says.
       - Without it the connector that users' requests arrive at is taken, by the first rule that finds exactly one. The
         rules are the only HTTP connector; the only one with a C(proxyName), because unproxied ones are for application
         links; the only TLS connector that a plain one redirects to; the only one on the default port of Confluence or

@@ -12,7 +12,7 @@ import socket
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils._tomcat import attributes, server_xml
+from ansible_collections.collab.rtc.plugins.module_utils._tomcat import attributes, connectors, server_xml
 from ansible_collections.collab.rtc.plugins.module_utils._tomcat.edit import edit_connector
 from ansible_collections.collab.rtc.tests.unit import paths
 
@@ -40,7 +40,7 @@ def free_port():
 def edited(data, attributes, version="", port=None):
     """Edit, and move the connector to a free port of the loopback: configtest binds it."""
     model = server_xml.parse(data)
-    connector, _reason = server_xml.choose_connector(model, port)
+    connector, _reason = connectors.choose_connector(model, port)
     asked = {"port": str(free_port()), "address": "127.0.0.1", **attributes}
     return edit_connector(model, connector, asked, version).data
 

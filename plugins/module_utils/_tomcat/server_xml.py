@@ -14,18 +14,11 @@ import os
 import re
 from typing import Mapping, Sequence
 
-from ansible_collections.collab.rtc.plugins.module_utils._tomcat.connectors import (  # noqa: F401 - callers need one file
+from ansible_collections.collab.rtc.plugins.module_utils._tomcat.connectors import (
     ENGINE,
-    AmbiguousConnector,
     ConnectorElement,
-    ConnectorElsewhere,
     ConnectorModel,
     Element,
-    IllFormed,
-    NoConnector,
-    NotTomcat,
-    ServerXmlError,
-    choose_connector,
 )
 from ansible_collections.collab.rtc.plugins.module_utils._xml import scanner
 

@@ -10,7 +10,7 @@ import codecs
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils._tomcat import server_xml
+from ansible_collections.collab.rtc.plugins.module_utils._tomcat import connectors, server_xml
 from ansible_collections.collab.rtc.plugins.module_utils._tomcat.edit import EditRefused, edit_connector
 from ansible_collections.collab.rtc.plugins.module_utils._xml import start_tag
 from ansible_collections.collab.rtc.tests.unit import paths
@@ -26,7 +26,7 @@ def resolve_all(element):
 
 def edit(data, attributes, port=None, version="", properties=None):
     model = server_xml.parse(data, "server.xml", properties)
-    connector, _reason = server_xml.choose_connector(model, port)
+    connector, _reason = connectors.choose_connector(model, port)
     return edit_connector(model, connector, attributes, version)
 
 
@@ -151,7 +151,7 @@ def test_only_the_connector_changes(name, newline, final, attributes):
     text = (DATA / name).read_text(encoding="utf-8")
     text = (text if final else text.rstrip("\n")).replace("\n", newline)
     model = server_xml.parse(text.encode(), name)
-    connector, _reason = server_xml.choose_connector(model)
+    connector, _reason = connectors.choose_connector(model)
     new = edit_connector(model, connector, attributes).data.decode()
     tag = start_tag.read(model.document, connector.node)
     assert new.startswith(text[: tag.start])
@@ -275,7 +275,7 @@ def test_values_that_xml_cannot_hold(value):
 
 def test_a_connector_of_an_internal_entity_is_not_edited():
     data = (DATA / "external.xml").read_bytes()
-    with pytest.raises(server_xml.ConnectorElsewhere, match="line 10: this connector comes from an entity"):
+    with pytest.raises(connectors.ConnectorElsewhere, match="line 10: this connector comes from an entity"):
         edit(data, {"scheme": "https"}, port=8090)
 
 

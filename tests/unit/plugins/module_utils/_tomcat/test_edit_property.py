@@ -16,7 +16,7 @@ from xml.dom import minidom
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils._tomcat import server_xml
+from ansible_collections.collab.rtc.plugins.module_utils._tomcat import connectors, server_xml
 from ansible_collections.collab.rtc.plugins.module_utils._tomcat.edit import edit_connector
 
 hypothesis = pytest.importorskip("hypothesis")
@@ -168,5 +168,5 @@ def test_asking_for_what_is_there_changes_no_byte(parts):
 def test_any_bytes_are_read_or_refused(data):
     try:
         server_xml.parse(data)
-    except server_xml.ServerXmlError as exc:
+    except connectors.ServerXmlError as exc:
         assert exc.message

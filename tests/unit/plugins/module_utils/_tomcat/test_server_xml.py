@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils._tomcat import property_sources, server_xml
+from ansible_collections.collab.rtc.plugins.module_utils._tomcat import connectors, property_sources, server_xml
 from ansible_collections.collab.rtc.plugins.module_utils._xml import start_tag
 from ansible_collections.collab.rtc.tests.unit import paths
 
@@ -53,7 +53,7 @@ def test_a_tag_that_is_not_what_was_parsed_is_refused():
     model = model_of('<Connector port="1"/>')
     node = model.connectors[0].node
     node.attributes["port"] = "2"
-    with pytest.raises(server_xml.IllFormed, match="disagree"):
+    with pytest.raises(connectors.IllFormed, match="disagree"):
         start_tag.read(model.document, node)
 
 
@@ -163,7 +163,7 @@ AJP = '<Connector port="8009" protocol="AJP/1.3" proxyName="a.example"/>'
     ],
 )
 def test_the_users_connector(connectors, port, reason):
-    connector, why = server_xml.choose_connector(model_of(*connectors))
+    connector, why = connectors.choose_connector(model_of(*connectors))
     assert connector.port == port
     assert reason in why
 
@@ -171,8 +171,8 @@ def test_the_users_connector(connectors, port, reason):
 @pytest.mark.parametrize("connectors", [[PLAIN, OTHER], [PROXIED, PROXIED.replace("7080", "1")], [JIRA, CONFLUENCE]])
 def test_ambiguous_choice_names_the_candidates(connectors):
     model = model_of(*(item + "\n" for item in connectors))
-    with pytest.raises(server_xml.AmbiguousConnector) as caught:
-        server_xml.choose_connector(model)
+    with pytest.raises(connectors.AmbiguousConnector) as caught:
+        connectors.choose_connector(model)
     assert [item.line for item in caught.value.candidates] == [1, 2]
     assert "line 1: connector" in str(caught.value)
     assert "line 2: connector" in str(caught.value)
@@ -180,19 +180,19 @@ def test_ambiguous_choice_names_the_candidates(connectors):
 
 def test_the_kind_decides_which_default_port_counts():
     model = model_of(JIRA, CONFLUENCE)
-    assert server_xml.choose_connector(model, kind="jira")[0].port == 8080
-    assert server_xml.choose_connector(model, kind="confluence")[0].port == 8090
+    assert connectors.choose_connector(model, kind="jira")[0].port == 8080
+    assert connectors.choose_connector(model, kind="confluence")[0].port == 8090
 
 
 def test_choice_by_port_resolves_properties():
     text = ONE.format('<Connector port="${p}"/><Connector port="1"/>').encode()
     model = server_xml.parse(text, "s", {"p": "8099"})
-    assert server_xml.choose_connector(model, 8099)[0] is model.connectors[0]
+    assert connectors.choose_connector(model, 8099)[0] is model.connectors[0]
 
 
 def test_two_connectors_on_one_port():
-    with pytest.raises(server_xml.AmbiguousConnector, match="2 connectors have port 8080"):
-        server_xml.choose_connector(model_of(JIRA, JIRA), 8080)
+    with pytest.raises(connectors.AmbiguousConnector, match="2 connectors have port 8080"):
+        connectors.choose_connector(model_of(JIRA, JIRA), 8080)
 
 
 @pytest.mark.parametrize(
@@ -206,8 +206,8 @@ def test_two_connectors_on_one_port():
     ],
 )
 def test_no_connector(connectors, port, message):
-    with pytest.raises(server_xml.NoConnector) as caught:
-        server_xml.choose_connector(model_of(*connectors), port)
+    with pytest.raises(connectors.NoConnector) as caught:
+        connectors.choose_connector(model_of(*connectors), port)
     assert message in str(caught.value)
 
 
@@ -224,17 +224,17 @@ def test_external_entities_are_reported_and_never_read():
     assert [(part.name, part.system_id, part.line) for part in model.external] == [("connectors", "connectors.xml", 9)]
     assert [part.name for part in model.document.external] == ["connectors", "hosts"]
     assert [(item.port, item.line) for item in model.connectors] == [(8090, 10), (8080, 11)]
-    assert server_xml.choose_connector(model, 8080)[0].port == 8080
-    with pytest.raises(server_xml.ConnectorElsewhere, match=r"line 9: &connectors; \(connectors.xml\)"):
-        server_xml.choose_connector(model)
-    with pytest.raises(server_xml.ConnectorElsewhere):
-        server_xml.choose_connector(model, 9999)
+    assert connectors.choose_connector(model, 8080)[0].port == 8080
+    with pytest.raises(connectors.ConnectorElsewhere, match=r"line 9: &connectors; \(connectors.xml\)"):
+        connectors.choose_connector(model)
+    with pytest.raises(connectors.ConnectorElsewhere):
+        connectors.choose_connector(model, 9999)
 
 
 def test_an_entity_of_an_external_dtd_is_reported():
     text = b'<!DOCTYPE Server SYSTEM "x.dtd"><Server><Service>&all;</Service></Server>'
-    with pytest.raises(server_xml.ConnectorElsewhere, match="&all;"):
-        server_xml.choose_connector(server_xml.parse(text))
+    with pytest.raises(connectors.ConnectorElsewhere, match="&all;"):
+        connectors.choose_connector(server_xml.parse(text))
 
 
 def laughs(levels):
@@ -244,35 +244,35 @@ def laughs(levels):
 
 @pytest.mark.parametrize("use", ["<a>&e9;</a>", '<a b="&e9;"/>', ""])
 def test_a_billion_laughs_are_refused(use):
-    with pytest.raises(server_xml.IllFormed, match="grows beyond"):
+    with pytest.raises(connectors.IllFormed, match="grows beyond"):
         model_of(use, doctype=laughs(10))
 
 
 def test_an_attribute_default_cannot_laugh():
     doctype = laughs(10).replace("]>", '<!ATTLIST a b CDATA "&e9;">]>')
-    with pytest.raises(server_xml.IllFormed, match="grows beyond"):
+    with pytest.raises(connectors.IllFormed, match="grows beyond"):
         model_of("<a/>", doctype=doctype)
 
 
 def test_a_quadratic_blow_up_is_refused():
     doctype = f'<!DOCTYPE Server [<!ENTITY e "{"x" * 500_000}">]>'
-    with pytest.raises(server_xml.IllFormed, match="grows beyond"):
+    with pytest.raises(connectors.IllFormed, match="grows beyond"):
         model_of("&e;" * 100, doctype=doctype)
 
 
 def test_a_deep_nest_is_refused():
-    with pytest.raises(server_xml.IllFormed, match="grows beyond"):
+    with pytest.raises(connectors.IllFormed, match="grows beyond"):
         model_of("<a>" * 50_000 + "</a>" * 50_000)
 
 
 def test_too_many_entities_are_refused():
     entities = "".join(f'<!ENTITY e{number} "x">' for number in range(300))
-    with pytest.raises(server_xml.IllFormed, match="grows beyond"):
+    with pytest.raises(connectors.IllFormed, match="grows beyond"):
         model_of(doctype=f"<!DOCTYPE Server [{entities}]>")
 
 
 def test_an_entity_that_refers_to_itself_is_ill_formed():
-    with pytest.raises(server_xml.IllFormed, match="recursive"):
+    with pytest.raises(connectors.IllFormed, match="recursive"):
         model_of("&a;", doctype='<!DOCTYPE Server [<!ENTITY a "&b;"><!ENTITY b "&a;">]>')
 
 
@@ -280,7 +280,7 @@ def test_an_entity_that_refers_to_itself_is_ill_formed():
 
 
 def test_an_uncommented_example_is_explained():
-    with pytest.raises(server_xml.IllFormed) as caught:
+    with pytest.raises(connectors.IllFormed) as caught:
         load("uncommented.xml")
     assert (caught.value.line, caught.value.column) == (4, 31)
     assert "line 4, column 31" in str(caught.value)
@@ -301,7 +301,7 @@ def test_an_uncommented_example_is_explained():
     ],
 )
 def test_ill_formed_xml_has_a_line(text, line):
-    with pytest.raises(server_xml.IllFormed) as caught:
+    with pytest.raises(connectors.IllFormed) as caught:
         server_xml.parse(text, "/x/server.xml")
     assert caught.value.line == line
     assert str(caught.value).startswith(f"/x/server.xml, line {line}, column ")
@@ -324,7 +324,7 @@ def test_ill_formed_xml_has_a_line(text, line):
     ],
 )
 def test_encodings_that_cannot_be_kept(data, message):
-    with pytest.raises(server_xml.IllFormed, match=message):
+    with pytest.raises(connectors.IllFormed, match=message):
         server_xml.parse(data)
 
 
@@ -337,5 +337,5 @@ def test_encodings_that_cannot_be_kept(data, message):
     ],
 )
 def test_what_is_not_tomcats(text, message):
-    with pytest.raises(server_xml.NotTomcat, match=message):
+    with pytest.raises(connectors.NotTomcat, match=message):
         server_xml.parse(text)

@@ -18,7 +18,7 @@ from xml.parsers import expat
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils._tomcat import server_xml
+from ansible_collections.collab.rtc.plugins.module_utils._tomcat import connectors, server_xml
 from ansible_collections.collab.rtc.plugins.module_utils._tomcat.edit import edit_connector
 
 CORPUS = os.environ.get("RTC_CORPUS", "")
@@ -68,12 +68,12 @@ def check_file(path):
     try:
         nodes = meaning(data)
     except expat.ExpatError:
-        with pytest.raises(server_xml.IllFormed):
+        with pytest.raises(connectors.IllFormed):
             server_xml.parse(data, path.name)
         return "ill-formed"
     try:
         model = server_xml.parse(data, path.name)
-    except server_xml.NotTomcat:
+    except connectors.NotTomcat:
         assert b"<ErrorLogger" in data  # M/Monit's, the only other server in the corpus
         return "not Tomcat's"
     indexes = live_connectors(nodes, data)
