@@ -150,7 +150,7 @@ AJP = '<Connector port="8009" protocol="AJP/1.3" proxyName="a.example"/>'
 
 
 @pytest.mark.parametrize(
-    ("connectors", "port", "reason"),
+    ("given", "port", "reason"),
     [
         ([PLAIN], 8081, "only HTTP connector"),
         ([AJP, PLAIN], 8081, "only HTTP connector"),
@@ -162,15 +162,15 @@ AJP = '<Connector port="8009" protocol="AJP/1.3" proxyName="a.example"/>'
         ([JIRA, TLS], 8080, "default port"),
     ],
 )
-def test_the_users_connector(connectors, port, reason):
-    connector, why = connectors.choose_connector(model_of(*connectors))
+def test_the_users_connector(given, port, reason):
+    connector, why = connectors.choose_connector(model_of(*given))
     assert connector.port == port
     assert reason in why
 
 
-@pytest.mark.parametrize("connectors", [[PLAIN, OTHER], [PROXIED, PROXIED.replace("7080", "1")], [JIRA, CONFLUENCE]])
-def test_ambiguous_choice_names_the_candidates(connectors):
-    model = model_of(*(item + "\n" for item in connectors))
+@pytest.mark.parametrize("given", [[PLAIN, OTHER], [PROXIED, PROXIED.replace("7080", "1")], [JIRA, CONFLUENCE]])
+def test_ambiguous_choice_names_the_candidates(given):
+    model = model_of(*(item + "\n" for item in given))
     with pytest.raises(connectors.AmbiguousConnector) as caught:
         connectors.choose_connector(model)
     assert [item.line for item in caught.value.candidates] == [1, 2]
@@ -196,7 +196,7 @@ def test_two_connectors_on_one_port():
 
 
 @pytest.mark.parametrize(
-    ("connectors", "port", "message"),
+    ("given", "port", "message"),
     [
         ([], None, "no live connector at all"),
         ([AJP], None, "line 1: AJP connector 8009"),
@@ -205,9 +205,9 @@ def test_two_connectors_on_one_port():
         (['<Connector port="${p}"/>'], 8081, "Give the JVM properties"),
     ],
 )
-def test_no_connector(connectors, port, message):
+def test_no_connector(given, port, message):
     with pytest.raises(connectors.NoConnector) as caught:
-        connectors.choose_connector(model_of(*connectors), port)
+        connectors.choose_connector(model_of(*given), port)
     assert message in str(caught.value)
 
 
