@@ -16,7 +16,8 @@ description:
   - With O(state=begun) it takes the lease of the host, and notes what the run is about to change. Another run is
     refused until the lease is given up.
   - With O(state=finished) it notes what was written, forgets what was taken away, and gives up the lease.
-  - With O(state=failed) it gives up the lease. What was begun stays noted as begun, so that the next run makes it.
+  - With O(state=failed) it gives up the lease. What was begun stays noted as begun, so that the next run makes it; but
+    where the run has changed nothing, the record is as it was.
   - In check mode it does nothing.
 extends_documentation_fragment: [collab.rtc.attributes, collab.rtc.writing.undoable]
 attributes:
@@ -87,7 +88,13 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _files, _files_tree, _undo
+from ansible_collections.collab.rtc.plugins.module_utils import (
+    _argspec,
+    _files,
+    _files_tree,
+    _undo,
+    _undo_restore,
+)
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._managed import lease, record, states
 from ansible_collections.collab.rtc.plugins.module_utils._managed.record import Entry, Parts, Record
@@ -228,7 +235,15 @@ def complete_entry(entry: Entry, params: dict[str, Any]) -> None:
 
 
 def fail(params: dict[str, Any]) -> tuple[Record, bool]:
-    """Give up the lease: what was begun stays so."""
+    """Give up the lease. What was begun stays so, unless the run has changed nothing: then nothing is left of it."""
+    undo_dir, path = params["undo_dir"], find_record(params)
+    if (
+        undo_dir
+        and _files_tree.is_directory(undo_dir)
+        and all(item["path"] == path for item in _undo.entries(undo_dir))
+    ):
+        _undo_restore.restore(undo_dir)
+        _files_tree.remove_tree(undo_dir)
     lease.give_up(params["run"], find_lease(params))
     return Record(), False
 

@@ -177,9 +177,24 @@ def test_the_record_of_another_host_is_not_ours(host):
 
 def test_a_run_that_failed_leaves_what_it_began(host):
     host.begin("scheme")
+    _undo.record(str(host.undo / RUN), str(host.xml), b"new")
     host.do("failed")
     assert host.judge() == {"connector": "begun", "vhost": "begun"}
     assert lease.read(str(host.path / "lease")) is None
+
+
+def test_of_a_run_that_changed_nothing_nothing_is_left(host):
+    host.begin("scheme")
+    host.do("failed")
+    assert not (host.path / "managed.json").exists()
+    assert not (host.undo / RUN).exists()
+    host.begin("scheme")
+    host.make(' scheme="https"')
+    before = (host.path / "managed.json").read_bytes()
+    host.begin("scheme", "secure", run=NEXT)
+    host.do("failed", NEXT)
+    assert (host.path / "managed.json").read_bytes() == before
+    assert not (host.undo / NEXT).exists()
 
 
 @pytest.mark.parametrize(
@@ -193,7 +208,7 @@ def test_a_run_that_failed_leaves_what_it_began(host):
 )
 def test_a_record_that_cannot_be_used_stops_the_run(host, text, words):
     host.begin("scheme")
-    host.do("failed")
+    host.make(' scheme="https"')
     (host.path / "managed.json").write_text(text)
     result = host.do("begun", NEXT, fails=True, entries=host.entries("scheme"))
     assert words in result["msg"]
@@ -202,7 +217,6 @@ def test_a_record_that_cannot_be_used_stops_the_run(host, text, words):
 
 def test_a_record_that_others_could_change_is_refused(host):
     host.begin("scheme")
-    host.do("failed")
     os.chmod(host.path, 0o777)
     with pytest.raises(RtcError, match="can change it"):
         host.read()
