@@ -51,6 +51,13 @@ def stop_sites(plan: Plan, plan_input: PlanInput) -> dict[str, str]:
             for site in plan.sites:
                 if _concerns(finding, site):
                     stopped.setdefault(site.name, f"{finding.id} {finding.host}")
+            for name, hosts in _list_gone(plan).items():
+                if (
+                    finding.id.startswith(OF_INVENTORY)
+                    or finding.site == name
+                    or (not finding.site and finding.host in hosts)
+                ):
+                    stopped.setdefault(name, f"{finding.id} {finding.host}")
     accepted = {finding.host for finding in plan.findings if finding.id == NOT_SEEN and finding.muted}
     for host in plan_input.failed:
         for site in plan.sites:
@@ -58,6 +65,17 @@ def stop_sites(plan: Plan, plan_input: PlanInput) -> dict[str, str]:
             if why:
                 stopped.setdefault(site.name, why)
     return stopped
+
+
+def _list_gone(plan: Plan) -> dict[str, set[str]]:
+    """Sites that are no more, of which something is to be taken away: name -> hosts that have it."""
+    names = {site.name for site in plan.sites}
+    gone: dict[str, set[str]] = {}
+    for host, host_plan in plan.hosts.items():
+        for work in host_plan.work:
+            if work.site not in names and work.action in ("remove", "conflict"):
+                gone.setdefault(work.site, set()).add(host)
+    return gone
 
 
 def _concerns(finding: Finding, site: Site) -> bool:

@@ -7,12 +7,15 @@
 from __future__ import annotations
 
 import copy
+import json
 
 import pytest
 
 from ansible_collections.collab.rtc.plugins.action.plan import make_plan
+from ansible_collections.collab.rtc.plugins.module_utils import _facts
 from ansible_collections.collab.rtc.plugins.module_utils._facts import ManagedEntry
 from ansible_collections.collab.rtc.plugins.plugin_utils._report import text as report_text
+from ansible_collections.collab.rtc.plugins.plugin_utils._run import course
 
 ID = "0123456789abcdef"
 
@@ -192,3 +195,18 @@ def test_uninstall_forgets_packages_and_leaves_them(provisioned):
     assert "to take away" in report_text.render_no_site(plan)
     plan_input.facts["wiki1"].managed.entries = []
     assert report_text.render_no_site(make_plan(plan_input)) == "There is nothing to take away."
+
+
+@pytest.mark.parametrize("fault", ["edited", "lease"])
+def test_of_a_site_that_goes_nothing_goes_where_one_host_has_an_error(provisioned, fault):
+    plan_input = provisioned()
+    plan_input.settings["jira1"]["jira"].state = "absent"
+    if fault == "edited":
+        next(one for one in plan_input.facts["proxy1"].managed.entries if one.kind == "vhost").state = "edited"
+    else:
+        plan_input.facts["proxy1"].managed.lease_run = "20260101T000000Z-aaaa"
+    plan = make_plan(plan_input)
+    assert list(plan.stopped) == ["jira.example.com:9093"]
+    data = json.loads(json.dumps(_facts.to_dict(plan)))
+    works = [course.leave_out(data, host, plan.stopped) for host in ("jira1", "proxy1")]
+    assert [work["removals"] for work in works] == [[], []]
