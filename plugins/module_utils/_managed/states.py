@@ -12,7 +12,6 @@ import re
 from typing import Callable
 
 from ansible_collections.collab.rtc.plugins.module_utils import _files, _undo
-from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._java import setenv
 from ansible_collections.collab.rtc.plugins.module_utils._managed.record import Entry, Parts
 from ansible_collections.collab.rtc.plugins.module_utils._tomcat import connectors
@@ -157,6 +156,3 @@ def find_files(kind: str, name: str, files: list[str]) -> list[str]:
     if kind == "haproxy":
         return [path for path in files if path.endswith(".cfg")]
     return [path for path in files if os.path.basename(path).partition(".conf")[0] == name]
-
-
-__all__ = ["RtcError", "find_files", "judge", "make_diff", "read_attributes", "read_parts"]

@@ -15,10 +15,12 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import posixpath
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.collab.rtc.plugins.module_utils import _rtc_limits, _rtc_unit
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._facts import HostFacts, ManagedEntry
 from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate import parse_pem
@@ -32,7 +34,6 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import (
 )
 
 FORMAT = 1  # of what is written for a plan; raise it when a renderer changes, so that what is recorded is written anew
-OVERWRITE = "overwrite"
 
 
 @dataclass(frozen=True)
@@ -198,8 +199,8 @@ def _list_instances(plan: HostPlan, facts: HostFacts) -> Iterable[Wanted]:
 
 def list_instance_files(instance: str) -> list[str]:
     """The files of an instance that have no secret."""
-    unit = f"/etc/systemd/system/rtc-server@{instance}.service.d"
-    return [f"/etc/rtc-server/{instance}.toml", f"{unit}/limits.conf", f"{unit}/tls.conf"]
+    tls = _rtc_unit.tls_drop_in(instance)
+    return [f"{_rtc_unit.CONFIG_DIR}/{instance}.toml", _rtc_limits.drop_in(tls), tls]
 
 
 def _list_proxy(plan: HostPlan, facts: HostFacts, scope: Scope) -> Iterable[Wanted]:
@@ -367,14 +368,14 @@ def _add_unwanted(
 def _list_leftovers(plan: HostPlan, entry: ManagedEntry, scope: Scope, wanted: list[Wanted]) -> dict[str, Any]:
     """What belongs to an RTC server and is left when its unit is stopped. The journal stays: it is the users' work."""
     instance = entry.what["instance"]
-    kept = f"/etc/rtc-server/{instance}"
-    files = [f"{kept}/{name}" for name in ("tls.crt", "tls.key", "secret")]
-    directories = [kept, f"/etc/systemd/system/rtc-server@{instance}.service.d"]
+    kept = f"{_rtc_unit.CONFIG_DIR}/{instance}"
+    files = [f"{kept}/{name}" for name in (_rtc_unit.TLS_CERTIFICATE, _rtc_unit.TLS_KEY, "secret")]
+    directories = [kept, posixpath.dirname(_rtc_unit.tls_drop_in(instance))]
     trees: list[str] = []
     if not any(item.kind == "instance" for item in wanted) and scope.uninstall:
-        files.append("/etc/systemd/system/rtc-server@.service")
-        directories.append("/etc/rtc-server")
-        trees.append("/opt/rtc-server")
+        files.append(_rtc_unit.UNIT)
+        directories.append(_rtc_unit.CONFIG_DIR)
+        trees.append(_rtc_unit.BASE)
     return {"left_files": files, "left_directories": directories, "left_trees": trees}
 
 

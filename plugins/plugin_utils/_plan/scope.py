@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import KINDS
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import build, decide, topology
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.decide_service import LOOPBACK
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan.difference import OVERWRITE, Scope, name_owner
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.difference import Scope, name_owner
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import PlanInput
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import Plan
 
@@ -68,7 +68,7 @@ def find_scope(plan_input: PlanInput, plan: Plan) -> Scope:
         known.add(owner)
         if host in plan_input.facts and (owner in in_sites or is_absent(plan_input, host, kind)):
             present.add(owner)
-        if plan_input.settings_of(host, kind).conflicts == OVERWRITE:
+        if plan_input.settings_of(host, kind).conflicts == "overwrite":
             overwrite.add(owner)
     orphans = {
         host for host, settings in plan_input.settings.items() if any(one.remove_orphans for one in settings.values())

@@ -121,6 +121,9 @@ def find_stopped(plan: Mapping[str, Any], hostvars: HostVars) -> dict[str, str]:
             if host in failures:
                 whose = "its proxy" if host == site["proxy_host"] and host not in site["nodes"] else "its host"
                 stopped.setdefault(site["name"], f"{whose} {host} failed: {failures[host]['step']}")
+    for host, failure in failures.items():  # what is to go of a site that is no more stays on its other hosts
+        for item in (plan["hosts"].get(host) or {}).get("removals", []):
+            stopped.setdefault(item["site"], f"its host {host} failed: {failure['step']}")
     if max_failures and len(stopped) + len(_list_siteless(plan, hostvars, failures)) >= max_failures:
         for site in plan["sites"]:
             if not _is_begun(site, hostvars):

@@ -210,3 +210,13 @@ def test_of_a_site_that_goes_nothing_goes_where_one_host_has_an_error(provisione
     data = json.loads(json.dumps(_facts.to_dict(plan)))
     works = [course.leave_out(data, host, plan.stopped) for host in ("jira1", "proxy1")]
     assert [work["removals"] for work in works] == [[], []]
+
+
+def test_what_fails_on_one_host_of_a_site_that_goes_leaves_its_proxy_alone(provisioned):
+    plan_input = provisioned()
+    plan_input.settings["jira1"]["jira"].state = "absent"
+    data = json.loads(json.dumps(_facts.to_dict(make_plan(plan_input))))
+    hostvars = {"jira1": {"removal_connectors": {"failed": True, "msg": "no."}}, "proxy1": {}}
+    stopped = course.find_stopped(data, hostvars)
+    assert list(stopped) == ["jira.example.com:9093"]
+    assert course.leave_out(data, "proxy1", stopped)["removals"] == []
