@@ -20,7 +20,12 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import (
     DesiredRestart,
     DesiredService,
 )
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import ClassifiedSite, Node, ProxyUse
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import (
+    ClassifiedSite,
+    Node,
+    ProxyUse,
+    list_attributes,
+)
 
 
 def decide_node(classified: ClassifiedSite, node: Node) -> DesiredNode:
@@ -138,13 +143,7 @@ def _explain_attributes(classified: ClassifiedSite, node: Node) -> str:
 
 def _differs(connector: Connector, attributes: dict[str, str | None]) -> bool:
     """Whether the connector has to be changed at all."""
-    now = {
-        "address": connector.address,
-        "proxyName": connector.proxy_name,
-        "proxyPort": str(connector.proxy_port or ""),
-        "scheme": connector.scheme,
-        "secure": str(connector.secure).lower(),
-    }
+    now = list_attributes(connector)
     return any(value is None or now.get(name, "") != value for name, value in attributes.items())
 
 

@@ -24,6 +24,7 @@ from ansible_collections.collab.rtc.plugins.module_utils import _rtc_limits, _rt
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._facts import HostFacts, ManagedEntry
 from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate import parse_pem
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import list_attributes
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import (
     ConnectorPlan,
     HostPlan,
@@ -108,21 +109,10 @@ def _list_connectors(plan: HostPlan, facts: HostFacts) -> Iterable[Wanted]:
 
 
 def _has_attributes(item: ConnectorPlan, facts: HostFacts) -> bool:
-    for application in facts.applications:
-        for connector in application.server_xml.connectors if application.server_xml else []:
-            if (
-                application.server_xml
-                and application.server_xml.path == item.path
-                and connector.port == item.connector_port
-            ):
-                now = {
-                    "address": connector.address,
-                    "proxyName": connector.proxy_name,
-                    "proxyPort": str(connector.proxy_port or ""),
-                    "scheme": connector.scheme,
-                    "secure": str(connector.secure).lower(),
-                }
-                return all(now.get(name, "") == (value or "") for name, value in item.attributes.items())
+    files = [one.server_xml for one in facts.applications if one.server_xml and one.server_xml.path == item.path]
+    for connector in (one for file in files for one in file.connectors if one.port == item.connector_port):
+        now = list_attributes(connector)
+        return all(now.get(name, "") == (value or "") for name, value in item.attributes.items())
     return False
 
 

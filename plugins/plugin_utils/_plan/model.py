@@ -111,6 +111,17 @@ class Node:
         return f"/{path}" if path else ""
 
 
+def list_attributes(connector: Connector) -> dict[str, str]:
+    """The attributes of a connector that a plan may set, as they are now; "" for one that is not there."""
+    return {
+        "address": connector.address,
+        "proxyName": connector.proxy_name,
+        "proxyPort": str(connector.proxy_port or ""),
+        "scheme": connector.scheme,
+        "secure": str(connector.secure).lower(),
+    }
+
+
 @dataclass
 class ProxyUse:
     """The proxy of a site. ``host`` is "" for one that the inventory does not list."""
