@@ -60,6 +60,7 @@ class Scope:
     overwrite: frozenset[str] = frozenset()  # owners whose conflicts are overwritten
     remove_orphans: frozenset[str] = frozenset()  # hosts on which orphans go
     uninstall: bool = False
+    names: dict[str, str] = field(default_factory=dict)  # server name -> site
     fingerprints: dict[str, str] = field(default_factory=dict)  # site -> what its certificates hold, as text
 
 
@@ -210,9 +211,9 @@ def _list_proxy(plan: HostPlan, facts: HostFacts, scope: Scope) -> Iterable[Want
             ),
         )
     for copy in plan.certificates:
-        site = next(
-            (item.site for item in plan.vhosts if copy["dest"] in (item.certificate, item.key, item.upstream_ca)), ""
-        )
+        site = scope.names.get(
+            posixpath.basename(posixpath.dirname(copy["dest"])), ""
+        )  # its directory is a server name
         yield Wanted(
             key=f"file {copy['dest']}",
             kind="file",
@@ -249,7 +250,8 @@ def _compare_host(
         diff = entry.diff if entry and action == "conflict" else ""
         plan.work.append(Work(item.site, action, item.key, item.text, diff))
         _keep_what(item, entry, recorded.values())
-        if action not in ("nothing", "conflict"):
+        moved = action == "nothing" and entry is not None and entry.owners != mine  # a node came or went
+        if moved or action not in ("nothing", "conflict"):
             plan.records.append(
                 {
                     "key": item.key,

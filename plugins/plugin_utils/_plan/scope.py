@@ -80,6 +80,7 @@ def find_scope(plan_input: PlanInput, plan: Plan) -> Scope:
         overwrite=frozenset(overwrite),
         remove_orphans=frozenset(orphans),
         uninstall=bool(plan_input.absent),
+        names={site.server_name: site.name for site in reversed(plan.sites)},
         fingerprints={
             site.name: " ".join(
                 f"{given.fingerprint} {given.root_fingerprint} {given.key_given}"

@@ -220,3 +220,13 @@ def test_what_fails_on_one_host_of_a_site_that_goes_leaves_its_proxy_alone(provi
     stopped = course.find_stopped(data, hostvars)
     assert list(stopped) == ["jira.example.com:9093"]
     assert course.leave_out(data, "proxy1", stopped)["removals"] == []
+
+
+def test_a_node_that_came_is_among_the_owners_of_what_stays_as_it_is(provisioned):
+    plan_input = provisioned("pristine")
+    entry = next(one for one in plan_input.facts["wiki1"].managed.entries if one.kind == "file")
+    assert (entry.owners, entry.site) == (["wiki1/confluence"], "wiki.example.com:9083")
+    entry.owners = ["gone/confluence"]
+    plan = make_plan(plan_input)
+    assert actions(plan, "wiki1")[entry.key] == "nothing"
+    assert [one["owners"] for one in plan.hosts["wiki1"].records if one["key"] == entry.key] == [["wiki1/confluence"]]
