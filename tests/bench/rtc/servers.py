@@ -276,6 +276,8 @@ def _config(folder: Path, kind: Kind, port: int, loop: str, more: str) -> Path:
     (folder / "token.key").write_bytes(SECRET)
     known = (kind.root / "files/rtc_server/config.example.toml").read_text(encoding="utf-8")
     limits = "\n".join(f"{name} = {value}" for name, value in _LIMITS.items() if f"\n{name} =" in known)
+    if kind.old:
+        shutil.copyfile(old_journal(kind.root), folder / "journal.db")
     path = folder / "config.toml"
     path.write_text(
         f"""
@@ -285,7 +287,7 @@ loop = "{loop}"
 [token]
 keys = ["{folder}/token.key"]
 [journal]
-path = "{old_journal(kind.root) if kind.old else folder / "journal.db"}"
+path = "{folder / "journal.db"}"
 [limits]
 {limits}
 [log]
@@ -301,7 +303,8 @@ OLD_CHANGES, OLD_PROJECTS = 10_000_000, 10_000
 
 
 def old_journal(root: Path) -> Path:
-    """A journal after a year, for that checkout: made once, and then used on and on. Raises UnavailableError."""
+    """A journal after a year, for that checkout: made once; each server has a copy, so that what one run adds is not
+    sent to the members of the next. Raises UnavailableError."""
     changes = os.environ.get("BENCH_OLD_CHANGES", str(OLD_CHANGES))
     program, copier = ROOT / "tests/rtc_server/old_journal.py", HERE / "copy_journal.py"
 
@@ -354,7 +357,8 @@ class Running:
             "-s",
             ",".join(map(str, self.processes)),
             "-n",
-            "old" if self.kind.old else f"run{self._runs}-",
+            # Other rooms each time, for the same reason; of an old journal old100 to old9019, which it has.
+            f"old{self._runs % 9 + 1}0" if self.kind.old else f"run{self._runs}-",
         ]
         if self.tls:
             command.append("-T")
