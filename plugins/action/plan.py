@@ -73,6 +73,11 @@ def make_plan(plan_input: PlanInput) -> Plan:
     plan.stopped = course.stop_sites(plan, plan_input)
     limits = [item.max_failures for known in plan_input.settings.values() for item in known.values()]
     plan.identity = {"controller": plan_input.controller, "dead": plan_input.dead}
+    plan.kept_on_failure = [
+        site.name
+        for site in plan.sites
+        if not all(plan_input.settings_of(host, site.application).rollback_on_failure for host in site.nodes)
+    ]
     plan.max_failures = min((limit for limit in limits if limit), default=0)
     return plan
 

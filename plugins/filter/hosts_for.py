@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ansible_collections.collab.rtc.plugins.plugin_utils._run import course
+from ansible_collections.collab.rtc.plugins.plugin_utils._run import course, rolling_back
 
 DOCUMENTATION = r"""
 name: hosts_for
@@ -27,6 +27,8 @@ options:
       - V(detect) and V(report) are all hosts of the groups C(confluence), C(jira) and C(rtc_proxies).
       - V(nobody) is every host, where the run looked at none of these groups, and otherwise no host.
       - V(verify) are the nodes of all sites, V(verify_applied) those of sites that are not stopped.
+      - V(failed_sites) are all hosts of sites that failed their verification after the run had changed something.
+      - V(undo) are the hosts on which C(rollback_run) is to be undone, V(verify_undone) its nodes.
       - V(none) is no host.
     type: str
     choices:
@@ -39,6 +41,9 @@ options:
       - detect_again
       - verify
       - verify_applied
+      - failed_sites
+      - undo
+      - verify_undone
       - report
     required: true
   hostvars:
@@ -61,7 +66,7 @@ _value:
 
 STAGES = (
     *("none", "detect", "nobody", "apply_proxies", "apply_applications", "remove_proxies", "detect_again"),
-    *("verify", "verify_applied", "report"),
+    *("verify", "verify_applied", "failed_sites", "undo", "verify_undone", "report"),
 )
 
 
@@ -72,6 +77,8 @@ def choose(groups: Mapping[str, Iterable[str]], stage: str, hostvars: Mapping[st
     """
     if stage not in STAGES:
         raise ValueError(f"The stage is '{stage}', and has to be one of: {', '.join(STAGES)}.")
+    if stage in rolling_back.STAGES:
+        return rolling_back.choose_hosts(stage, groups, hostvars)
     return course.choose_hosts(stage, groups, hostvars)
 
 

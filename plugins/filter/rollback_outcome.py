@@ -52,7 +52,7 @@ _value:
       type: list
       elements: str
     failed:
-      description: Hosts on which the run was not undone to its end.
+      description: Hosts on which the run was not undone to its end, or whose sites fail their checks after it.
       type: list
       elements: str
 """
@@ -62,8 +62,8 @@ def collect(hostvars: Mapping[str, Any], hosts: Sequence[str], run: Mapping[str,
     """What RETURN documents."""
     outcomes = history.collect_outcomes(hostvars, hosts, run)
     return {
-        "lines": history.render_outcomes(outcomes),
-        "failed": [host for host, outcome in outcomes.items() if outcome.error],
+        "lines": [*history.render_outcomes(outcomes), *history.render_checks(outcomes)],
+        "failed": [host for host, outcome in outcomes.items() if outcome.error or outcome.list_failed()],
     }
 
 

@@ -34,6 +34,12 @@ options:
     description: Its id, or V(latest) for the newest one over all hosts.
     type: str
     default: latest
+  site:
+    description:
+      - The only site that is to be undone, by its name, its server name, or one of its nodes; empty for all. Then
+        V(latest) is the newest run that changed something for it.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -54,6 +60,17 @@ _value:
       description: The hosts on which it is to be undone.
       type: list
       elements: str
+    site:
+      description: The only site that is undone; empty for all.
+      type: str
+    owners:
+      description: Its nodes, as M(collab.rtc.rtc_undo) takes them.
+      type: list
+      elements: str
+    nodes:
+      description: The hosts of the applications that had a part in the run.
+      type: list
+      elements: str
     by:
       description: Who asks, and on which controller; for the undo records.
       type: str
@@ -71,8 +88,10 @@ _value:
 """
 
 
-def choose_run(hostvars: Mapping[str, Any], hosts: Sequence[str], run: str = "latest") -> dict[str, Any]:
-    """What RETURN documents. Raises AnsibleFilterError where no host knows the run."""
+def choose_run(
+    hostvars: Mapping[str, Any], hosts: Sequence[str], run: str = "latest", site: str = ""
+) -> dict[str, Any]:
+    """What RETURN documents. Raises AnsibleFilterError where no host knows the run, or the site."""
     found = {host: hostvars[host].get("rtc_runs") or {} for host in hosts}
     causes = {
         host: steps.describe_failure(result, "")["cause"] for host, result in found.items() if "runs" not in result
@@ -80,16 +99,24 @@ def choose_run(hostvars: Mapping[str, Any], hosts: Sequence[str], run: str = "la
     unread = {host: " ".join(cause.split()) for host, cause in causes.items()}
     runs = history.merge_runs({host: result["runs"] for host, result in found.items() if "runs" in result})
     try:
-        chosen = history.find_run(runs, run, list(unread))
+        owners = history.find_owners(runs, site) if site else []
+        having = [one for one in runs if not site or any(one.find_site(set(owners), host) for host in one.hosts)]
+        chosen = history.find_run(having, run, list(unread))
     except RtcError as error:
         raise AnsibleFilterError(str(error)) from None
-    due = [host for host in chosen.hosts if host not in chosen.undone] if chosen else []
+    due = history.choose_due(chosen, owners) if chosen else []
+    if chosen and site:
+        parts = [item for host in chosen.hosts for item in chosen.find_site(set(owners), host)]
+        site = next((str(item["site"]) for item in parts if not item["undone"]), site)
     return {
         "id": chosen.id if chosen else "",
         "hosts": due,
+        "site": site,
+        "owners": owners,
+        "nodes": [host for host in history.list_nodes(chosen, owners) if host in found] if chosen and due else [],
         "by": history.name_user(),
         "unread": unread,
-        "lines": history.render_rollback(chosen, list(found), unread),
+        "lines": history.render_rollback(chosen, list(found), unread, site, owners),
         "runs": history.render_runs(runs, unread),
     }
 

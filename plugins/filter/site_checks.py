@@ -98,7 +98,7 @@ def summarize(result: Mapping[str, Any], name: str, where: str) -> dict[str, Any
     """What the report shows of the result of a checking module."""
     check = {"name": name, "where": where, "ok": False, "seconds": 0.0, "detail": "", "cause": "", "remedy": ""}
     if "ok" not in result:  # the module itself failed
-        return {**check, "cause": str(result.get("msg", "The check could not be made."))}
+        return {**check, "made": False, "cause": str(result.get("msg", "The check could not be made."))}
     steps = result.get("steps") or []
     check.update(ok=bool(result["ok"]), seconds=round(sum(step.get("seconds") or 0.0 for step in steps), 3))
     if not check["ok"]:

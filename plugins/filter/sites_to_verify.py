@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory import variables
+from ansible_collections.collab.rtc.plugins.plugin_utils._run import addresses
 
 DOCUMENTATION = r"""
 name: sites_to_verify
@@ -74,8 +74,6 @@ _value:
       type: dict
 """
 
-PORTS = {"http": 80, "https": 443}
-
 
 def list_sites_to_verify(
     plan: Mapping[str, Any], host: str, topology: Mapping[str, Any], truststore_password: object
@@ -94,31 +92,20 @@ def describe_site(
     """
     rtc = next(item for item in host["rtc"] if item["site"] == site["name"])
     trust = [item for item in host["trust"] if item["site"] == site["name"]]
-    store = trust[0]["path"] if trust else find_truststore(topology.get("applications", []), site["application"])
+    store = (
+        trust[0]["path"] if trust else addresses.find_truststore(topology.get("applications", []), site["application"])
+    )
     password = variables.choose_setting(truststore_password, site["application"], "changeit")
-    address = urlsplit(site["base_url"])
     return {
         **site,
         "deployed": rtc["service"] == "deployed",
         "instance": rtc["instance"],
         "python": rtc["python"],
-        "origin": f"{address.scheme}://{address.netloc}",
+        "origin": addresses.find_origin(site["base_url"]),
         "ca": [certificate["pem"] for item in trust for certificate in item["certificates"]],
         "truststore": ({"path": store, "password": password} if store and site["rtc_url"].startswith("https:") else {}),
-        "expected_request": {
-            "scheme": address.scheme,
-            "serverName": site["server_name"],
-            "serverPort": address.port or PORTS[address.scheme],
-            "secure": address.scheme == "https",
-        },
+        "expected_request": addresses.expect_request(site["base_url"], site["server_name"]),
     }
-
-
-def find_truststore(applications: Iterable[Mapping[str, Any]], kind: str) -> str:
-    """Path of the trust store that the JVM of an application (``confluence`` or ``jira``) reads; "" for none."""
-    javas = (item["java"] or {} for item in applications if item["kind"] == kind and not item["leftover"])
-    stores = (java.get("truststore") or {} for java in javas)
-    return next((str(store["path"]) for store in stores if store), "")
 
 
 class FilterModule:

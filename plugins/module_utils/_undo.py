@@ -75,7 +75,7 @@ def record(directory: str | None, path: str, intended: bytes | str | None) -> No
     state = MISSING if intended is None else f"link:{intended}" if isinstance(intended, str) else digest(intended)
     recorded = known | {line["path"] for line in lines}
     lines.append({"path": real if isinstance(intended, bytes) or path not in recorded else path, "intended": state})
-    _append(directory, lines)
+    append(directory, lines)
 
 
 def entries(directory: str) -> list[dict[str, Any]]:
@@ -138,7 +138,7 @@ def _read_json(path: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _append(directory: str, lines: Sequence[dict[str, Any]]) -> None:
+def append(directory: str, lines: Sequence[dict[str, Any]]) -> None:
     path = os.path.join(directory, MANIFEST)
     old = _files.read_existing(path) or b""
     text = "".join(json.dumps(line, sort_keys=True) + "\n" for line in lines)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from typing import Any, NamedTuple, Sequence
+from typing import Any, Mapping, NamedTuple, Sequence
 
 from ansible_collections.collab.rtc.plugins.module_utils import _files, _undo_restore
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
@@ -37,17 +37,22 @@ class Change(NamedTuple):
         return not self.copy and not self.target
 
 
-def find_changes(directories: Sequence[str], refused: list[RtcError]) -> list[Change]:
+def find_changes(
+    directories: Sequence[str], refused: list[RtcError], only: Mapping[str, Sequence[str]] | None = None
+) -> list[Change]:
     """What undoing these records changes in the end.
 
     :param directories: of the records, newest first.
     :param refused: gets an error for each path that must not be touched any more; the others go on.
+    :param only: directory -> the paths that are given back of it; ``None``: all.
     :raises RtcError: a record cannot be undone at all.
     """
     newest: dict[str, tuple[str, dict[str, Any]]] = {}
     oldest: dict[str, tuple[str, dict[str, Any]]] = {}
     for directory in directories:
         for entry in reversed(_undo_restore.require_whole(directory)):
+            if only is not None and entry["path"] not in only.get(directory, ()):
+                continue
             newest.setdefault(entry["path"], (directory, entry))
             oldest[entry["path"]] = directory, entry
     changes = []

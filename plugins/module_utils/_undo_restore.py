@@ -10,7 +10,7 @@ import json
 import os
 import stat
 import time
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Sequence
 
 from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree, _undo
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
@@ -47,18 +47,21 @@ def require_whole(directory: str) -> list[dict[str, Any]]:
     return found
 
 
-def restore(directory: str, notes: list[str] | None = None) -> Restored:
+def restore(directory: str, notes: list[str] | None = None, only: Sequence[str] | None = None) -> Restored:
     """Give every recorded file back its bytes, owner and mode, newest first; files that we made are removed.
 
     What somebody changed since is kept in the record before it is replaced.
 
     :param notes: gets what is worth knowing: directories that are others than then.
+    :param only: paths that are given back; ``None``: all.
     :raises RtcError: there is no such record, or somebody else can change it, or a saved copy is missing (nothing is
         changed then); or a path must not be touched any more (all others are given back).
     """
     restored = Restored([], [])
     refused = []
     for number, entry in enumerate(reversed(require_whole(directory))):
+        if only is not None and entry["path"] not in only:
+            continue
         try:
             with _reach(entry, notes) as place:
                 if not _differs(place, directory, entry):
@@ -81,6 +84,12 @@ def mark_undone(directory: str, by: str) -> None:
     """Note that the run was undone: from now on it counts for nothing."""
     note = json.dumps({"at": round(time.time()), "by": by})
     _files.write_atomic(os.path.join(directory, _undo.UNDONE), note.encode(), 0o600)
+
+
+def note_intended(directory: str, path: str, data: bytes) -> None:
+    """Note that a file has been given this content by us, too; nothing where the record does not have the file."""
+    if any(entry["path"] == path for entry in _undo.entries(directory)):
+        _undo.append(directory, [{"path": path, "intended": _undo.digest(data)}])
 
 
 def differs(directory: str, entry: dict[str, Any]) -> bool:

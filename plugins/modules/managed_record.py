@@ -18,6 +18,8 @@ description:
   - With O(state=finished) it notes what was written, forgets what was taken away, and gives up the lease.
   - With O(state=failed) it gives up the lease. What was begun stays noted as begun, so that the next run makes it; but
     where the run has changed nothing, the record is as it was.
+  - With O(state=undone) it ends what M(collab.rtc.rtc_undo) began for the site of O(owners), after its part was taken
+    out of the files that it shares.
   - In check mode it does nothing.
 extends_documentation_fragment: [collab.rtc.attributes, collab.rtc.writing.undoable]
 attributes:
@@ -32,7 +34,7 @@ options:
   state:
     description: What the run is at.
     type: str
-    choices: [begun, finished, failed]
+    choices: [begun, finished, failed, undone]
     required: true
   run:
     description: Id of the run.
@@ -55,10 +57,21 @@ options:
     elements: str
     default: []
   files:
-    description: The files that M(collab.rtc.proxy_vhost) returned.
+    description:
+      - The files that M(collab.rtc.proxy_vhost) returned; with O(state=undone), those that C(own) of
+        RV(collab.rtc.rtc_undo#module:parts) names. Nobody but this collection had changed those.
     type: list
     elements: str
     default: []
+  owners:
+    description: With O(state=undone), the nodes of the site, as for M(collab.rtc.rtc_undo).
+    type: list
+    elements: str
+    default: []
+  site:
+    description: With O(state=undone), the name of the site, for the record.
+    type: str
+    default: ""
   trusted:
     description: What M(collab.rtc.java_truststore) returned, for each of its items.
     type: list
@@ -96,7 +109,7 @@ from ansible_collections.collab.rtc.plugins.module_utils import (
     _undo_restore,
 )
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
-from ansible_collections.collab.rtc.plugins.module_utils._managed import lease, record, states
+from ansible_collections.collab.rtc.plugins.module_utils._managed import lease, record, site_part, states
 from ansible_collections.collab.rtc.plugins.module_utils._managed.record import Entry, Parts, Record
 
 
@@ -105,12 +118,14 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "path": {"type": "path", "default": record.DIRECTORY},
-            "state": {"type": "str", "choices": ["begun", "finished", "failed"], "required": True},
+            "state": {"type": "str", "choices": list(_STATES), "required": True},
             "run": {"type": "str", "required": True},
             "identity": {"type": "dict", "default": {}},
             "entries": {"type": "list", "elements": "dict", "default": []},
             "removed": {"type": "list", "elements": "str", "default": []},
             "files": {"type": "list", "elements": "str", "default": []},
+            "owners": {"type": "list", "elements": "str", "default": []},
+            "site": {"type": "str", "default": ""},
             "trusted": {"type": "list", "elements": "dict", "default": []},
             **_argspec.UNDOABLE,
         },
@@ -248,6 +263,24 @@ def fail(params: dict[str, Any]) -> tuple[Record, bool]:
     return Record(), False
 
 
+def end_undo(params: dict[str, Any]) -> tuple[Record, bool]:
+    """Note that the part of a site was undone, of which something was taken out of shared files."""
+    root = os.path.join(params["path"], "undo")
+    part = site_part.find_part(root, params["run"], params["owners"])
+    if not part.steps:
+        return record.load(find_record(params)), False
+    for path in part.shared:
+        data = _files.read_existing(path)
+        if data is not None and path in params["files"]:
+            for step in part.history:
+                _undo_restore.note_intended(step.directory, path, data)
+    for entry in part.merged.entries if part.merged else ():
+        if entry.kind == "vhost" and entry.what.get("kind") == "haproxy":
+            entry.written = states.read_parts(entry)
+    site_part.end(part, root, params["site"], params["owners"], params["undo_user"])
+    return record.load(find_record(params)), True
+
+
 def find_record(params: dict[str, Any]) -> str:
     """Path of the record."""
     return os.path.join(params["path"], os.path.basename(record.PATH))
@@ -263,7 +296,7 @@ def read_machine() -> str:
     return (_files.read_existing("/etc/machine-id") or b"").decode("ascii", "replace").strip()
 
 
-_STATES = {"begun": begin, "finished": finish, "failed": fail}
+_STATES = {"begun": begin, "finished": finish, "failed": fail, "undone": end_undo}
 
 if __name__ == "__main__":
     main()

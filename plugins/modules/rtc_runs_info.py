@@ -51,8 +51,29 @@ runs:
       description: The paths that it changed.
       type: list
       elements: str
+    sites:
+      description: The sites that had a part in it.
+      type: list
+      elements: dict
+      contains:
+        site:
+          description: Name of the site, as it was after the run.
+          type: str
+          sample: wiki.example.com:9083
+        names:
+          description: All names that it had.
+          type: list
+          elements: str
+        owners:
+          description: Its nodes.
+          type: list
+          elements: str
+          sample: [wiki1/confluence]
+        undone:
+          description: Whether its part was undone.
+          type: bool
     undone:
-      description: Whether it was undone.
+      description: Whether it was undone, whole.
       type: bool
     undone_at:
       description: When it was undone, in seconds since the epoch; 0 where it was not.
@@ -69,9 +90,10 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.collab.rtc.plugins.module_utils import _undo
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.module_utils._managed import site_part
 
 
-def describe(path: str, run: str) -> dict[str, Any]:
+def describe(path: str, run: str, sites: list[dict[str, Any]]) -> dict[str, Any]:
     """What is known of a run."""
     directory = os.path.join(path, run)
     undone = _undo.read_undone(directory)
@@ -79,10 +101,19 @@ def describe(path: str, run: str) -> dict[str, Any]:
         "run": run,
         "user": str(_undo.read_run(directory).get("user", "")),
         "paths": [entry["path"] for entry in _undo.entries(directory)],
+        "sites": sites,
         "undone": _undo.is_undone(directory),
         "undone_at": int(undone.get("at", 0)),
         "undone_by": str(undone.get("by", "")),
     }
+
+
+def read_sites(path: str) -> dict[str, list[dict[str, Any]]]:
+    """The sites of each run that was not undone whole; none where the record of what is managed cannot be used."""
+    try:
+        return {step.run: site_part.list_sites(step) for step in site_part.read_history(path)}
+    except RtcError:
+        return {}
 
 
 def main() -> None:
@@ -92,7 +123,8 @@ def main() -> None:
     )
     path = module.params["path"]
     try:
-        runs = [describe(path, run) for run in reversed(_undo.list_runs(path))]
+        sites = read_sites(path)
+        runs = [describe(path, run, sites.get(run, [])) for run in reversed(_undo.list_runs(path))]
     except (RtcError, OSError, ValueError) as exc:
         module.fail_json(msg=str(exc))
     module.exit_json(changed=False, runs=runs)

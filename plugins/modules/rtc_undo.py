@@ -17,6 +17,11 @@ description:
     replaced.
   - It is refused while another run changes the host.
   - A run that was undone is marked, so that undoing it again does nothing.
+  - With O(owners) only the part of one site is undone, here and in the runs after it. A file that only this site
+    changed since is given back to the byte. HAProxy's file and a trust store that others changed, too, are left for
+    M(collab.rtc.proxy_vhost) and M(collab.rtc.java_truststore) with what RV(parts) says; then
+    M(collab.rtc.managed_record) with O(collab.rtc.managed_record#module:state=undone) ends it. Whatever else others
+    share stays, and is named in RV(kept).
   - Restarting what reads those files is left to C(playbooks/rollback.yml).
 extends_documentation_fragment: [collab.rtc.attributes]
 attributes:
@@ -36,6 +41,15 @@ options:
         already, nothing is done.
     type: str
     default: latest
+  owners:
+    description: The nodes of a site, such as V(wiki1/confluence). Only its part of the run is undone.
+    type: list
+    elements: str
+    default: []
+  site:
+    description: Name of that site, for the record.
+    type: str
+    default: ""
   undo_user:
     description: Who undoes it on which controller, for the record.
     type: str
@@ -51,6 +65,12 @@ EXAMPLES = r"""
 - name: Go back to before a certain run
   collab.rtc.rtc_undo:
     run: 20260214T081530Z-9f3a
+
+- name: Undo one site's part of it
+  collab.rtc.rtc_undo:
+    run: 20260214T081530Z-9f3a
+    site: wiki.example.com:9083
+    owners: [wiki1/confluence, wiki2/confluence]
 """
 
 RETURN = r"""
@@ -85,6 +105,27 @@ edited:
     copy:
       description: The copy of what it was; empty in check mode.
       type: str
+kept:
+  description: Paths that stay as they are, because other sites need them so.
+  returned: with O(owners)
+  type: list
+  elements: dict
+  contains:
+    path:
+      description: The path.
+      type: str
+    sites:
+      description: Names of those sites.
+      type: list
+      elements: str
+parts:
+  description:
+    - C(vhosts), as M(collab.rtc.proxy_vhost) takes them, and C(trust), with C(path), C(jre_home), C(application) and
+      C(certificates) for M(collab.rtc.java_truststore). Both are empty where nothing has to be taken out of a shared
+      file.
+    - C(own) are the shared files that nobody but this collection has changed since.
+  returned: with O(owners)
+  type: dict
 """
 
 import os
@@ -94,7 +135,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.collab.rtc.plugins.module_utils import _undo, _undo_preview, _undo_restore
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
-from ansible_collections.collab.rtc.plugins.module_utils._managed import lease
+from ansible_collections.collab.rtc.plugins.module_utils._managed import lease, site_part
 
 
 def list_newer(path: str, run: str) -> list[str]:
@@ -117,13 +158,25 @@ def undo(directories: list[str], user: str, notes: list[str], refused: list[RtcE
         it was given back.
     """
     edited: list[_undo_restore.Edited] = []
+    sites = read_steps(directories[-1]) if directories else {}
     for directory in directories:
         try:
             edited += _undo_restore.restore(directory, notes).edited
+            if directory in sites:
+                site_part.note_all_undone(sites[directory], user)
             _undo_restore.mark_undone(directory, user)
         except RtcError as exc:
             refused.append(exc)
     return edited
+
+
+def read_steps(oldest: str) -> dict[str, site_part.Step]:
+    """Whose the runs are, by their directories; nothing where the record of what is managed cannot be used."""
+    root, run = os.path.split(oldest)
+    try:
+        return {step.directory: step for step in site_part.read_history(root, run)}
+    except RtcError:
+        return {}
 
 
 def run_module(module: AnsibleModule) -> dict[str, Any]:
@@ -134,9 +187,66 @@ def run_module(module: AnsibleModule) -> dict[str, Any]:
     if not run:
         return {"changed": False, "run": "", "runs": [], "paths": [], "removed": [], "edited": []}
     runs = list_newer(path, run)
+    if module.params["owners"]:
+        return undo_part(module, path, run)
+    return undo_whole(module, path, run, runs)
+
+
+def undo_whole(module: AnsibleModule, path: str, run: str, runs: list[str]) -> dict[str, Any]:
+    """Undo these runs."""
     directories = [os.path.join(path, name) for name in runs]
     refused: list[RtcError] = []
     changes = _undo_preview.find_changes(directories, refused)
+    result = describe(module, run, runs, changes)
+    if not module.check_mode:
+        lease.require_free(runs, find_lease(path))  # one of these may have been killed: it is what is undone
+        notes: list[str] = []
+        refused.clear()
+        result["edited"] = [item._asdict() for item in undo(directories, module.params["undo_user"], notes, refused)]
+        finish(module, runs, notes)
+    return with_refused(result, refused)
+
+
+def undo_part(module: AnsibleModule, path: str, run: str) -> dict[str, Any]:
+    """Undo what a site has in the run, and in those after it."""
+    params = module.params
+    part = site_part.find_part(path, run, params["owners"])
+    runs, directories = [step.run for step in part.steps], list(part.files)
+    refused: list[RtcError] = []
+    changes = _undo_preview.find_changes(directories, refused, part.files)
+    result = describe(module, run, runs, changes)
+    result["paths"] += part.shared if part.takes_out else []
+    result["kept"] = [{"path": one, "sites": sites} for one, sites in part.kept.items()]
+    result["parts"] = {"vhosts": part.vhosts, "trust": part.trust, "own": find_own(part)}
+    if not module.check_mode and runs:
+        lease.require_free([step.run for step in part.history], find_lease(path))
+        notes: list[str] = []
+        refused.clear()
+        result["edited"] = []
+        for directory, only in part.files.items():
+            try:
+                restored = _undo_restore.restore(directory, notes, only)
+                result["edited"] += [item._asdict() for item in restored.edited]
+            except RtcError as exc:
+                refused.append(exc)
+        if not refused and not part.takes_out:
+            site_part.end(part, path, params["site"], params["owners"], params["undo_user"])
+        finish(module, runs, notes)
+    return with_refused(result, refused)
+
+
+def find_own(part: site_part.Part) -> list[str]:
+    """The shared files that nobody but this collection has changed since."""
+    found = []
+    for path in part.shared:
+        newest = next((step.directory, item) for step in part.history for item in step.manifest if item["path"] == path)
+        if not _undo_restore.is_edited(*newest):
+            found.append(path)
+    return found
+
+
+def describe(module: AnsibleModule, run: str, runs: list[str], changes: list[_undo_preview.Change]) -> dict[str, Any]:
+    """The result, as far as it is known before anything is changed."""
     result: dict[str, Any] = {
         "changed": bool(runs),
         "run": run,
@@ -147,19 +257,27 @@ def run_module(module: AnsibleModule) -> dict[str, Any]:
     }
     if module._diff:
         result["diff"] = [_undo_preview.make_diff(change) for change in changes]
-    if not module.check_mode:
-        held = os.path.join(os.path.dirname(path), os.path.basename(lease.PATH))
-        lease.require_free(runs, held)  # one of these may have been killed: it is what is undone
-        notes: list[str] = []
-        refused.clear()
-        result["edited"] = [item._asdict() for item in undo(directories, module.params["undo_user"], notes, refused)]
-        for name in runs:
-            lease.give_up(name, held)
-        for note in dict.fromkeys(notes):
-            module.warn(note)
+    return result
+
+
+def finish(module: AnsibleModule, runs: list[str], notes: list[str]) -> None:
+    """Give up the leases of runs that were killed, and pass on what is worth knowing."""
+    for name in runs:
+        lease.give_up(name, find_lease(module.params["path"]))
+    for note in dict.fromkeys(notes):
+        module.warn(note)
+
+
+def with_refused(result: dict[str, Any], refused: list[RtcError]) -> dict[str, Any]:
+    """The result; as a failure where something must not be touched any more."""
     if refused:  # with the paths: whoever reads what was given back has to be found all the same
         result["msg"] = str(RtcError(" ".join(exc.message for exc in refused), refused[0].remedy))
     return result
+
+
+def find_lease(path: str) -> str:
+    """Path of the lease."""
+    return os.path.join(os.path.dirname(path), os.path.basename(lease.PATH))
 
 
 def main() -> None:
@@ -168,6 +286,8 @@ def main() -> None:
         argument_spec={
             "path": {"type": "path", "default": "/var/lib/collab-rtc/undo"},
             "run": {"type": "str", "default": "latest"},
+            "owners": {"type": "list", "elements": "str", "default": []},
+            "site": {"type": "str", "default": ""},
             "undo_user": {"type": "str", "default": ""},
         },
         supports_check_mode=True,

@@ -88,8 +88,8 @@ SHIPPED_LINES = {
     "rtc_probe": 5120,
     "rtc_release": 1710,
     "rtc_session": 4110,
-    "rtc_runs_info": 1250,
-    "rtc_undo": 1720,
+    "rtc_runs_info": 2490,
+    "rtc_undo": 2860,
     "tomcat_connector": 2810,
     "topology_info": 12650,
 }

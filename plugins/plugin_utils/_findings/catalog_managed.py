@@ -52,4 +52,41 @@ ENTRIES = (
         detected="A run holds the lease of the host, and is not known to be dead.",
         remedy="Wait for its end. If it was killed, remove /var/lib/collab-rtc/lease on the host.",
     ),
+    FindingType(
+        id="RTC706",
+        severity="error",
+        title="A site was rolled back, because it failed its checks after the run had changed it",
+        meaning="It has what it had before the run, on all its hosts. The other sites of the run stay.",
+        detected="A check of the site failed, and the undo record of the run has a part of the site.",
+        remedy=(
+            "Correct the cause that the check names, and run again. To look at the site as the run leaves it, set"
+            " rtc_rollback_on_failure: false."
+        ),
+    ),
+    FindingType(
+        id="RTC707",
+        severity="error",
+        title="A site that failed its checks was not rolled back to the end",
+        meaning="On this host it may have something of the run; on the others it has what it had before.",
+        detected="A step of the rollback failed, or the host was not reached.",
+        remedy=(
+            "Correct what the message names, then undo the rest: collab.rtc.rollback with rtc_run_id and rtc_undo_site."
+        ),
+    ),
+    FindingType(
+        id="RTC708",
+        severity="error",
+        title="A site fails its checks after its rollback, too",
+        meaning="What it had before the run did not work either, or the cause is outside of what runs change.",
+        detected="A check of the site, as its record has it, failed after the rollback.",
+        remedy="Correct the cause that the check names.",
+    ),
+    FindingType(
+        id="RTC709",
+        severity="warning",
+        title="A site that failed its checks was not rolled back",
+        meaning="What the run wrote is not in effect yet, so the checks do not tell whether it works.",
+        detected="rtc_restart_application is never, and a restart is due.",
+        remedy="Restart the application, then run collab.rtc.verify.",
+    ),
 )

@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Managed
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
@@ -14,6 +15,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._findings.catalog impor
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import difference
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import PlanInput
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import Plan, Work
+from ansible_collections.collab.rtc.plugins.plugin_utils._run.outcome import Outcome
 
 _DIFF_LINES = 20
 
@@ -37,6 +39,28 @@ def check(plan_input: PlanInput, plan: Plan) -> Iterator[Finding]:
     for site, found in difference.list_conflicts(plan).items():
         for host, work in found:
             yield make("RTC702", host, f"{host}: somebody changed this: {work.text}.", _list_lines(work), site=site)
+
+
+def check_rollback(plan: Plan, outcome: Outcome) -> Iterator[Finding]:
+    """Findings about sites that failed their verification after the run had changed them."""
+    for site in plan.sites:
+        known, host = outcome.rolled_back.get(site.name), site.nodes[0]
+        if known is not None:
+            evidence = [_describe_check(check) for check in known.failed]
+            if known.hosts:
+                places = ", ".join(known.hosts)
+                yield make("RTC706", host, f"{site.name} was rolled back on {places}.", evidence, site=site.name)
+            for name, why in known.errors.items():
+                yield make("RTC707", name, f"{site.name} on {name}: {why}", site=site.name)
+            if known.verified is False:
+                yield make("RTC708", host, f"{site.name} fails its checks after the rollback, too.", site=site.name)
+        if site.name in outcome.left:
+            yield make("RTC709", host, f"{site.name} was not rolled back: {outcome.left[site.name]}.", site=site.name)
+
+
+def _describe_check(check: Mapping[str, Any]) -> str:
+    why = check.get("cause") or check.get("detail") or "it failed"
+    return f"{check['name']} ({check['where']}): {why}"
 
 
 def _describe_lease(known: Managed) -> str:

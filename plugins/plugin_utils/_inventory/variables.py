@@ -28,7 +28,7 @@ PREFIX = "rtc_"
 # Names that playbooks and roles of this collection set themselves. A role's own variables are named after the role.
 INTERNAL = frozenset(
     {
-        *("rtc_detected", "rtc_plan", "rtc_run_id", "rtc_probe", "rtc_session", "rtc_release"),
+        *("rtc_detected", "rtc_plan", "rtc_run_id", "rtc_undo_site", "rtc_probe", "rtc_session", "rtc_release"),
         *("rtc_work", "rtc_failed", "rtc_runs"),  # facts and variables of the playbooks
         # The role rtc_server's own variables and what it registers, by name: a prefix would let rtc_server_nmae pass.
         *("rtc_server_plan", "rtc_server_secret", "rtc_server_bundle", "rtc_server_instances"),
@@ -89,6 +89,7 @@ class HostSettings:
     plan_file: str = ""
     backup: bool = False
     max_failures: int = 0
+    rollback_on_failure: bool = True
     state: str = "present"
     conflicts: str = "stop"
     remove_orphans: bool = False
@@ -240,6 +241,9 @@ VARIABLES: tuple[Variable, ...] = (
     _var("serial", "text", "1", "How many hosts of the application are changed at a time.", read=False),
     _var("max_failures", "number", "none: a failed site does not stop the others",
          "After so many failed sites, no further one is begun. V(1): the first failure stops everything."),
+    _var("rollback_on_failure", "bool", "true",
+         "A site that fails its checks after a run has changed something for it gets back what it had, on all its"
+         " hosts, and is checked again. V(false) leaves it as it is."),
     _var("confirm", "bool", "false",
          "C(site) shows the plan and asks at the terminal before it changes anything. Without a terminal it changes"
          " nothing and fails.", read=False),

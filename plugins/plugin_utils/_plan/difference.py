@@ -30,6 +30,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import (
     HostPlan,
     Plan,
     Removal,
+    Site,
     TrustPlan,
     Work,
 )
@@ -75,12 +76,12 @@ def make_spec(value: Any, *more: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def list_wanted(plan: HostPlan, facts: HostFacts, scope: Scope) -> list[Wanted]:
+def list_wanted(plan: HostPlan, facts: HostFacts, scope: Scope, sites: Mapping[str, Site]) -> list[Wanted]:
     """All that the sites need on a host."""
     return [
         *_list_connectors(plan, facts),
         *_list_trust(plan, facts),
-        *_list_instances(plan, facts),
+        *_list_instances(plan, facts, sites),
         *_list_proxy(plan, facts, scope),
     ]
 
@@ -171,7 +172,7 @@ def list_fingerprints(item: TrustPlan) -> list[str]:
     return found
 
 
-def _list_instances(plan: HostPlan, facts: HostFacts) -> Iterable[Wanted]:
+def _list_instances(plan: HostPlan, facts: HostFacts, sites: Mapping[str, Site]) -> Iterable[Wanted]:
     for item in plan.rtc:
         if item.service == "deployed":
             yield Wanted(
@@ -180,12 +181,28 @@ def _list_instances(plan: HostPlan, facts: HostFacts) -> Iterable[Wanted]:
                 site=item.site,
                 text=f"RTC server: {item.instance}, {item.address}:{item.port}"
                 + (", with TLS" if item.tls_from else ""),
-                what={"instance": item.instance, "python": item.python, "files": list_instance_files(item.instance)},
+                what={
+                    "instance": item.instance,
+                    "python": item.python,
+                    "files": list_instance_files(item.instance),
+                    "site": describe_site(sites[item.site], plan) if item.site in sites else {},
+                },
                 spec=make_spec([item.config, item.python, item.tls_from, item.tls_port, item.tls_name]),
                 is_there=any(
                     one.instance == item.instance and one.port == item.port and one.active for one in facts.rtc
                 ),
             )
+
+
+def describe_site(site: Site, plan: HostPlan) -> dict[str, Any]:
+    """How a site is reached and whom to trust: what a check needs when the inventory wants something else by now."""
+    trust = [item for item in plan.trust if item.site == site.name]
+    return {
+        "base_url": site.base_url,
+        "rtc_url": site.rtc_url,
+        "ca": [one["pem"] for item in trust for one in item.certificates if one.get("pem")],
+        "truststore": trust[0].path if trust else "",
+    }
 
 
 def list_instance_files(instance: str) -> list[str]:
@@ -204,7 +221,11 @@ def _list_proxy(plan: HostPlan, facts: HostFacts, scope: Scope) -> Iterable[Want
             kind="vhost",
             site=item.site,
             text=f"{item.kind} {item.name}: {', '.join(item.listen)} port {item.port} → {targets}",
-            what={"kind": item.kind, "name": item.name},
+            what={
+                "kind": item.kind,
+                "name": item.name,
+                "reads": [path for path in (item.certificate, item.key, item.upstream_ca) if path],
+            },
             spec=make_spec({**dataclasses.asdict(item), "site": ""}),
             is_there=any(
                 kind == item.kind and (file.endswith("/" + name) or kind == "haproxy") for kind, file in managed
@@ -232,16 +253,22 @@ def compare(plan: Plan, facts: Mapping[str, HostFacts], scope: Scope) -> None:
     """Fill in ``work``, ``records`` and ``removals`` of each host."""
     owners = {site.name: [name_owner(host, site.application) for host in site.nodes] for site in plan.sites}
     site_of = {owner: site for site, names in owners.items() for owner in names}
+    sites = {site.name: site for site in plan.sites}
     for host, host_plan in plan.hosts.items():
         if host in facts:
-            _compare_host(host_plan, facts[host], scope, owners, site_of)
+            wanted = list_wanted(host_plan, facts[host], scope, sites)
+            _compare_host(host_plan, facts[host], scope, owners, site_of, wanted)
 
 
 def _compare_host(
-    plan: HostPlan, facts: HostFacts, scope: Scope, owners: Mapping[str, list[str]], site_of: Mapping[str, str]
+    plan: HostPlan,
+    facts: HostFacts,
+    scope: Scope,
+    owners: Mapping[str, list[str]],
+    site_of: Mapping[str, str],
+    wanted: list[Wanted],
 ) -> None:
     recorded = {} if is_clone(plan.host, facts) else {entry.key: entry for entry in facts.managed.entries}
-    wanted = list_wanted(plan, facts, scope)
     keys = {item.key for item in wanted}
     for item in wanted:
         entry = recorded.get(item.key)
@@ -250,7 +277,8 @@ def _compare_host(
         diff = entry.diff if entry and action == "conflict" else ""
         plan.work.append(Work(item.site, action, item.key, item.text, diff))
         _keep_what(item, entry, recorded.values())
-        moved = action == "nothing" and entry is not None and entry.owners != mine  # a node came or went
+        # A node came or went, or the site is reached in another way.
+        moved = action == "nothing" and entry is not None and (entry.owners != mine or _is_told_anew(item, entry))
         if moved or action not in ("nothing", "conflict"):
             plan.records.append(
                 {
@@ -272,6 +300,10 @@ def _compare_host(
         if not option.truststore and key not in recorded:  # of 0.1.0: the file has it, the record has not
             plan.work.append(Work(option.site, "remove", key, f"{option.path}: no trust store of its own any more"))
     _restore_attributes(plan, recorded)
+
+
+def _is_told_anew(item: Wanted, entry: ManagedEntry) -> bool:
+    return item.kind == "instance" and entry.what.get("site") != item.what["site"]
 
 
 def is_clone(host: str, facts: HostFacts) -> bool:

@@ -168,4 +168,5 @@ class Plan:
     absent: bool = False  # the hosts are to have nothing of this collection any more
     basis: dict[str, dict[str, str]] = field(default_factory=dict)  # host -> part -> digest: what it rests on
     identity: dict[str, Any] = field(default_factory=dict)  # of the inventory and the controller's process, for records
+    kept_on_failure: list[str] = field(default_factory=list)  # sites that stay as they are when they fail their checks
     max_failures: int = 0  # after so many failed sites no further one is begun; 0: no limit

@@ -126,7 +126,9 @@ def _render_summary(plan: Plan, outcome: Outcome) -> str:
     bad = [
         site.name
         for site in plan.sites
-        if site.name in outcome.stopped or any(check["ok"] is False for check in outcome.checks.get(site.name, []))
+        if site.name in outcome.stopped
+        or site.name in outcome.rolled_back
+        or any(check["ok"] is False for check in outcome.checks.get(site.name, []))
     ]
     count = f"{len(plan.sites)} site{'s' if len(plan.sites) != 1 else ''}"
     parts = [f"{count}, {len(bad)} failed"]
@@ -279,6 +281,10 @@ def _render_result(site: Site, outcome: Outcome) -> str:
     lines, checks = [_render_title(site), *_render_table(_list_rows(site))], outcome.checks.get(site.name, [])
     if site.name in outcome.stopped:
         lines += _wrap(f"not applied: {outcome.stopped[site.name]}", f"  {MARKS['error']} ", "    ")
+    known = outcome.rolled_back.get(site.name)
+    if known is not None and known.hosts:
+        words = "rolled back, as it failed its checks; they show how it is now" if checks else "rolled back"
+        lines += _wrap(f"{words}, on {', '.join(known.hosts)}", f"  {MARKS['error']} ", "    ")
     if not checks:
         lines.append("  nothing was checked")
     for check in checks:

@@ -20,6 +20,9 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._run.course import Host
 
 # What a rollback registers of each of its steps with services, and what it says where one failed.
 SERVICE_STEPS = {
+    "rollback_trust": "keeps the authorities of the site",
+    "rollback_vhosts": "keeps the virtual hosts of the site",
+    "rollback_ended": "is not marked as undone",
     "rollback_rtc": "does not restart",
     "rollback_proxies": "does not reload",
     "rollback_started": "does not start",
@@ -36,6 +39,12 @@ class Run:
     user: str = ""  # "anna@controller"; "" for runs of 0.1.0
     hosts: dict[str, list[str]] = field(default_factory=dict)  # host -> paths
     undone: list[str] = field(default_factory=list)  # hosts on which it was undone
+    # Host -> sites that have a part in it there: {site, names, owners, undone}.
+    sites: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
+
+    def find_site(self, owners: set[str], host: str) -> list[Mapping[str, Any]]:
+        """What is known of a site on a host: of any of its nodes."""
+        return [item for item in self.sites.get(host, []) if owners.intersection(item["owners"])]
 
     @property
     def time(self) -> str:
@@ -53,11 +62,17 @@ class Outcome:
     :param error: why it was not done to its end; "" where it was.
     :param undone: what ``rtc_undo`` returned.
     :param services: what ``services_after_undo`` found.
+    :param checks: site -> results of the role verify after it; ``None`` where nothing was to be checked.
     """
 
     error: str = ""
     undone: Mapping[str, Any] = field(default_factory=dict)
     services: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    checks: Mapping[str, Sequence[Mapping[str, Any]]] | None = None
+
+    def list_failed(self) -> list[Mapping[str, Any]]:
+        """The checks that failed after it."""
+        return [check for checks in (self.checks or {}).values() for check in checks if check["ok"] is False]
 
 
 def name_user() -> str:
@@ -80,6 +95,7 @@ def merge_runs(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Run]:
             run = runs.setdefault(record["run"], Run(record["run"]))
             run.user = run.user or record["user"]
             run.hosts[host] = list(record["paths"])
+            run.sites[host] = list(record.get("sites", []))
             if record["undone"]:
                 run.undone.append(host)
     return [runs[name] for name in sorted(runs, reverse=True)]
@@ -105,6 +121,54 @@ def find_run(runs: Sequence[Run], wanted: str, unreachable: Sequence[str]) -> Ru
     )
 
 
+def find_owners(runs: Sequence[Run], site: str) -> list[str]:
+    """The nodes of a site that somebody names.
+
+    :param site: its name, its server name where it has one site only, or one of its nodes: ``wiki1/confluence``.
+    :raises RtcError: no run has such a site, or several.
+    """
+    known = [item for run in runs for items in run.sites.values() for item in items]
+    for fits in (_is_named, _has_server_name):
+        groups: list[set[str]] = []
+        for owners in (set(item["owners"]) for item in known if fits(item, site)):
+            same = [group for group in groups if group & owners]
+            groups = [*(group for group in groups if group not in same), owners.union(*same)]
+        if len(groups) == 1:
+            return sorted(groups[0])
+        if groups:
+            raise RtcError(
+                f"{site} is the name of several sites.",
+                f"Name one of these: {', '.join(sorted({name for item in known for name in item['names']}))}.",
+            )
+    names = sorted({name for item in known for name in item["names"]})
+    raise RtcError(
+        f"No run has changed anything for the site {site}; there are: {', '.join(names) or 'none'}.",
+        "List them: ansible-playbook collab.rtc.runs",
+    )
+
+
+def _is_named(item: Mapping[str, Any], site: str) -> bool:
+    return site in item["names"] or site in item["owners"]
+
+
+def _has_server_name(item: Mapping[str, Any], site: str) -> bool:
+    return site in [name.rpartition(":")[0] for name in item["names"]]
+
+
+def choose_due(run: Run, owners: Sequence[str]) -> list[str]:
+    """The hosts on which a run, or what a site has in it, is to be undone."""
+    due = [host for host in run.hosts if host not in run.undone]
+    if not owners:
+        return due
+    return [host for host in due if any(not item["undone"] for item in run.find_site(set(owners), host))]
+
+
+def list_nodes(run: Run, owners: Sequence[str]) -> list[str]:
+    """The hosts of the applications that have a part in a run; with owners, of those."""
+    every = owners or [owner for items in run.sites.values() for item in items for owner in item["owners"]]
+    return list(dict.fromkeys(owner.partition("/")[0] for owner in every if "/" in owner))
+
+
 def render_runs(runs: Sequence[Run], unreachable: Mapping[str, str]) -> list[str]:
     """The runs as lines: what ``collab.rtc.runs`` shows.
 
@@ -115,20 +179,32 @@ def render_runs(runs: Sequence[Run], unreachable: Mapping[str, str]) -> list[str
         lines.append(f"{run.id}  {run.time} UTC  {run.user or 'user unknown'}")
         for host, paths in run.hosts.items():
             lines.append(f"    {host}: {', '.join(paths)}" + ("  (undone)" if host in run.undone else ""))
+        sites = {item["site"]: item["undone"] for items in run.sites.values() for item in items}
+        for site, undone in sites.items():
+            lines.append(f"    site {site}" + ("  (undone)" if undone else ""))
     lines += [f"{host}: not known: {why}" for host, why in unreachable.items()]
     return lines or ["No run has changed anything on these hosts."]
 
 
-def render_rollback(run: Run | None, hosts: Sequence[str], unreachable: Mapping[str, str]) -> list[str]:
-    """What a rollback is about to do, as lines."""
+def render_rollback(
+    run: Run | None, hosts: Sequence[str], unreachable: Mapping[str, str], site: str = "", owners: Sequence[str] = ()
+) -> list[str]:
+    """What a rollback is about to do, as lines.
+
+    :param site: the only one that is undone, and ``owners`` its nodes; "": all.
+    """
     if run is None:
         lines = ["There is nothing to undo: no run has changed anything on these hosts."]
     else:
-        lines = [f"Run {run.id} of {run.time} UTC, {run.user or 'user unknown'}"]
+        only = f", only {site}" if site else ""
+        lines = [f"Run {run.id} of {run.time} UTC, {run.user or 'user unknown'}{only}"]
         for host in hosts:
-            if host in run.undone:
+            parts = run.find_site(set(owners), host)
+            if host in run.undone or (parts and all(item["undone"] for item in parts)):
                 lines.append(f"    {host}: undone already")
-            elif host in run.hosts:
+            elif parts:
+                lines.append(f"    {host}: the part of {site}")
+            elif host in run.hosts and not site:
                 lines.append(f"    {host}: {', '.join(run.hosts[host])}")
             elif host not in unreachable:
                 lines.append(f"    {host}: nothing to do")
@@ -147,6 +223,12 @@ def collect_outcomes(hostvars: HostVars, hosts: Sequence[str], run: Mapping[str,
         errors = [steps.describe_failure(undone, "")["cause"]] if steps.is_bad(undone) or "paths" not in undone else []
         errors += _find_failures(values)
         outcomes[host] = Outcome("; ".join(errors), undone, values.get("rollback_services") or {})
+    for host in run.get("nodes", ()):
+        outcome = outcomes.setdefault(host, Outcome())
+        outcome.checks = hostvars[host].get("verify_checks")
+        why = hostvars[host].get("rollback_not_verified")
+        if why:
+            outcome.error = "; ".join(filter(None, [outcome.error, f"{why['step']}: {why['cause']}"]))
     return {host: outcomes[host] for host in hosts if host in outcomes}
 
 
@@ -164,6 +246,8 @@ def render_outcomes(outcomes: Mapping[str, Outcome]) -> list[str]:
     """What a rollback did on each host, as lines."""
     lines = []
     for host, outcome in outcomes.items():
+        if not outcome.undone and not outcome.error:
+            continue  # it was only checked
         undone = outcome.undone
         paths = undone.get("paths", [])
         count = {0: "nothing", 1: "1 file"}.get(len(paths), f"{len(paths)} files")
@@ -174,6 +258,9 @@ def render_outcomes(outcomes: Mapping[str, Outcome]) -> list[str]:
             for item in undone.get("edited", [])
         ]
         lines += [
+            f"    stays, as {', '.join(item['sites'])} needs it: {item['path']}" for item in undone.get("kept", [])
+        ]
+        lines += [
             f"    {words}: {', '.join(outcome.services[key])}"
             for key, words in _DONE.items()
             if outcome.services.get(key)
@@ -181,6 +268,20 @@ def render_outcomes(outcomes: Mapping[str, Outcome]) -> list[str]:
         if outcome.error:
             lines.append(f"    FAILED: {outcome.error}")
     return lines or ["Nothing was undone."]
+
+
+def render_checks(outcomes: Mapping[str, Outcome]) -> list[str]:
+    """What is there after a rollback, as lines."""
+    lines = []
+    for host, outcome in outcomes.items():
+        for site, checks in (outcome.checks or {}).items():
+            failed = [check for check in checks if check["ok"] is False]
+            passed = f"{len(checks) - len(failed)} checks passed"
+            lines.append(f"{site}: {passed}" + (f", {len(failed)} FAILED" if failed else ""))
+            lines += [f"    {check['name']} ({check['where']}): {check.get('cause', '')}" for check in failed]
+        if outcome.checks is not None and not outcome.checks:
+            lines.append(f"{host}: no RTC server of this collection is left there, so nothing was checked")
+    return lines
 
 
 _DONE = {

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.collab.rtc.plugins.plugin_utils._run import course, steps
+from ansible_collections.collab.rtc.plugins.plugin_utils._run import course, rolling_back, steps
 from ansible_collections.collab.rtc.plugins.plugin_utils._run.course import HostVars
+from ansible_collections.collab.rtc.plugins.plugin_utils._run.rolling_back import RolledBack
 
 Check = dict[str, Any]  # {name, ok: bool | None, detail, cause, remedy, where}
 
@@ -26,6 +27,8 @@ class Outcome:
     stopped: dict[str, str] = field(default_factory=dict)  # site -> why it was not applied, or not to its end
     changes: dict[str, list[str]] = field(default_factory=dict)  # host -> steps that changed something, or would
     run: str = ""  # id of the run
+    rolled_back: dict[str, RolledBack] = field(default_factory=dict)  # sites that failed after the run changed them
+    left: dict[str, str] = field(default_factory=dict)  # site that failed -> why it was not rolled back
 
 
 def collect(plan: Mapping[str, Any], hostvars: HostVars, applies: bool) -> Outcome:
@@ -43,6 +46,8 @@ def collect(plan: Mapping[str, Any], hostvars: HostVars, applies: bool) -> Outco
         stopped=course.find_stopped(plan, hostvars) if applies else {},
         changes={host: found for host, found in changes.items() if found},
         run=str(plan.get("run", "")),
+        rolled_back=rolling_back.collect(hostvars) if applies else {},
+        left=rolling_back.find_left(plan, hostvars) if applies else {},
     )
 
 

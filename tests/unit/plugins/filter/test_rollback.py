@@ -74,6 +74,109 @@ def test_the_list_of_runs():
     ]
 
 
+WIKI, TRACKER = "wiki.example.com:9083", "tracker.example.com:9093"
+
+
+def part(site, *owners, undone=False, names=()):
+    return {"site": site, "names": [site, *names], "owners": list(owners), "undone": undone}
+
+
+def shared(*sites, run=NEW, undone=False):
+    return {**record(run, "/a", undone=undone), "sites": list(sites)}
+
+
+# One run for two sites on one proxy; a later one changed the tracker alone.
+SITES = {
+    "wiki1": {"rtc_runs": {"runs": [shared(part(WIKI, "wiki1/confluence"), run=OLD)]}},
+    "jira1": {
+        "rtc_runs": {"runs": [shared(part(TRACKER, "jira1/jira")), shared(part(TRACKER, "jira1/jira"), run=OLD)]}
+    },
+    "proxy": {
+        "rtc_runs": {
+            "runs": [
+                shared(part(TRACKER, "jira1/jira")),
+                shared(
+                    part(TRACKER, "jira1/jira"), part(WIKI, "wiki1/confluence", names=["old.example.com:9083"]), run=OLD
+                ),
+            ]
+        }
+    },
+}
+
+
+@pytest.mark.parametrize(
+    "name", [WIKI, "wiki.example.com", "wiki1/confluence", "old.example.com", "old.example.com:9083"]
+)
+def test_the_latest_run_of_a_site_is_the_newest_that_changed_it(name):
+    run = choose_run(SITES, list(SITES), site=name)
+    assert (run["id"], run["hosts"], run["nodes"]) == (OLD, ["wiki1", "proxy"], ["wiki1"])
+    assert (run["owners"], run["site"]) == (["wiki1/confluence"], WIKI)
+    assert f"    proxy: the part of {WIKI}" in run["lines"]
+    assert "    jira1: nothing to do" in run["lines"]
+
+
+def test_a_site_that_was_undone_is_not_undone_further_back():
+    later = shared(part(WIKI, "wiki1/confluence", undone=True), run=NEW)
+    first = shared(part(WIKI, "wiki1/confluence"), run=OLD)
+    run = choose_run({"wiki1": {"rtc_runs": {"runs": [later, first]}}}, ["wiki1"], site=WIKI)
+    assert (run["id"], run["hosts"], run["nodes"]) == (NEW, [], [])
+    assert "    wiki1: undone already" in run["lines"]
+
+
+def test_a_site_of_a_run_that_was_undone_whole():
+    whole = shared(part(WIKI, "wiki1/confluence", undone=True), undone=True)
+    run = choose_run({"wiki1": {"rtc_runs": {"runs": [whole]}}}, ["wiki1"], site=WIKI)
+    assert (run["hosts"], run["lines"][1:]) == ([], ["    wiki1: undone already"])
+
+
+@pytest.mark.parametrize("name", ["nobody", "nobody:9083", "wiki"])
+def test_a_site_that_no_run_changed_is_refused_with_those_that_there_are(name):
+    with pytest.raises(AnsibleFilterError, match=f"(?s){name}.*{TRACKER}.*{WIKI}"):
+        choose_run(SITES, list(SITES), site=name)
+
+
+def test_a_server_name_of_two_sites_is_refused_with_both():
+    both = shared(part("x:9083", "a/confluence"), part("x:9093", "a/jira"))
+    with pytest.raises(AnsibleFilterError, match=r"(?s)several sites.*x:9083, x:9093"):
+        choose_run({"a": {"rtc_runs": {"runs": [both]}}}, ["a"], site="x")
+
+
+def test_the_list_of_runs_has_their_sites():
+    lines = choose_run(SITES, list(SITES))["runs"]
+    assert [line for line in lines if "site" in line] == [f"    site {name}" for name in (TRACKER, WIKI, TRACKER)]
+
+
+def test_all_sites_of_a_run_are_checked_after_it():
+    assert choose_run(SITES, list(SITES), OLD)["nodes"] == ["wiki1", "jira1"]
+
+
+def check(ok):
+    return {"name": "It answers", "where": "here", "ok": ok, "cause": "503"}
+
+
+def test_the_outcome_has_the_checks_and_fails_with_them():
+    run = {"hosts": ["proxy"], "unread": {}, "nodes": ["wiki1", "jira1"]}
+    hostvars = {
+        "proxy": {"rollback_undone": {**UNDONE, "kept": [{"path": "/m", "sites": [TRACKER]}]}},
+        "wiki1": {"verify_checks": {WIKI: [check(True), check(False)]}},
+        "jira1": {"verify_checks": {}},
+    }
+    outcome = collect(hostvars, ["wiki1", "jira1", "proxy"], run)
+    assert outcome["failed"] == ["wiki1"]
+    assert f"    stays, as {TRACKER} needs it: /m" in outcome["lines"]
+    assert outcome["lines"][-3:] == [
+        f"{WIKI}: 1 checks passed, 1 FAILED",
+        "    It answers (here): 503",
+        "jira1: no RTC server of this collection is left there, so nothing was checked",
+    ]
+
+
+def test_what_could_not_be_checked_is_a_failure():
+    run = {"hosts": [], "unread": {}, "nodes": ["wiki1"]}
+    hostvars = {"wiki1": {"verify_checks": {}, "rollback_not_verified": {"step": "Verify", "cause": "no disk"}}}
+    assert "    FAILED: Verify: no disk" in collect(hostvars, ["wiki1"], run)["lines"]
+
+
 RUN = {"hosts": ["wiki1", "wiki2"], "unread": {"wiki3": "timed out"}}
 UNDONE = {"paths": ["/a"], "runs": [NEW, OLD], "edited": [{"path": "/a", "copy": "/var/x/edited-0000-a"}]}
 

@@ -107,6 +107,7 @@ def test_runs_are_listed_newest_first(run_module, host):
         "run": NEW,
         "user": "anna@controller",
         "paths": [str(file)],
+        "sites": [],
         "undone": True,
         "undone_by": "berta@controller",
     }
