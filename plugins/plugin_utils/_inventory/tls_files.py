@@ -9,6 +9,8 @@ Runs on the controller. The result is data without secrets, so that the plan can
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import ipaddress
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -43,6 +45,8 @@ class GivenTls:
     root_pem: str = ""  # what Java has to trust: the given authority, else the highest certificate of the chain
     root_subject: str = ""
     root_fingerprint: str = ""
+    # Of each text a digest, which shows nothing of it: "certificate", "private_key", "authority" (of an upstream).
+    digests: dict[str, str] = field(default_factory=dict)
     variable: str = ""  # the variable that ``error`` is about
     error: str = ""
 
@@ -65,7 +69,14 @@ def inspect(certificate: str, key: str | None, authority: str | None, upstream: 
         if key is not None:
             _match_key(given, chain[0], key)
     _set_root(given, chain, roots)
+    texts = {"certificate": certificate or None, "private_key": key, "authority": upstream}
+    given.digests = {holds: make_digest(holds, text, given.names) for holds, text in texts.items() if text is not None}
     return given
+
+
+def make_digest(holds: str, text: str, names: list[str]) -> str:
+    """A text as a digest, salted with what it is for: equal keys of two sites do not show as equal."""
+    return hmac.new(" ".join([holds, *names]).encode(), text.encode(), hashlib.sha256).hexdigest()
 
 
 def _read(pem: str, variable: str, given: GivenTls, for_proxy: bool = False) -> list[Certificate]:

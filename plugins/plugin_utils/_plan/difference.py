@@ -62,7 +62,7 @@ class Scope:
     remove_orphans: frozenset[str] = frozenset()  # hosts on which orphans go
     uninstall: bool = False
     names: dict[str, str] = field(default_factory=dict)  # server name -> site
-    fingerprints: dict[str, str] = field(default_factory=dict)  # site -> what its certificates hold, as text
+    digests: dict[str, dict[str, str]] = field(default_factory=dict)  # site -> what a file holds -> digest of its text
 
 
 def name_owner(host: str, application: str) -> str:
@@ -241,7 +241,7 @@ def _list_proxy(plan: HostPlan, facts: HostFacts, scope: Scope) -> Iterable[Want
             site=site,
             text=f"file {copy['dest']}",
             what={"path": copy["dest"]},
-            spec=make_spec(copy, scope.fingerprints.get(site, "")),
+            spec=make_spec(copy, scope.digests.get(site, {}).get(copy.get("holds", ""), "")),
             is_there=False,
         )
     for name in plan.packages:

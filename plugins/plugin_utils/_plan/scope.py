@@ -81,13 +81,14 @@ def find_scope(plan_input: PlanInput, plan: Plan) -> Scope:
         remove_orphans=frozenset(orphans),
         uninstall=bool(plan_input.absent),
         names={site.server_name: site.name for site in reversed(plan.sites)},
-        fingerprints={
-            site.name: " ".join(
-                f"{given.fingerprint} {given.root_fingerprint} {given.key_given}"
-                for host in site.nodes
+        digests={
+            site.name: {
+                holds: digest
+                for host in reversed(site.nodes)
                 for given in [plan_input.tls.get(host, {}).get(site.application)]
                 if given
-            )
+                for holds, digest in given.digests.items()
+            }
             for site in plan.sites
         },
     )

@@ -188,3 +188,25 @@ def test_a_key_of_another_certificate(leaf, intermediate):
 )  # fmt: skip
 def test_names_cover(names, name, expected):
     assert tls_files.names_cover(names, name) is expected
+
+
+def test_each_text_has_a_digest_that_only_its_own_change_changes():
+    root = Issued("Example Root", authority=True)
+    leaf = Issued("wiki.example.com", root, names=[x509.DNSName("wiki.example.com")])
+    renewed = Issued("wiki.example.com", root, names=[x509.DNSName("wiki.example.com")])
+    first = tls_files.inspect(leaf.pem, leaf.key_pem(), root.pem, root.pem)
+    assert set(first.digests) == {"certificate", "private_key", "authority"}
+    assert tls_files.inspect(leaf.pem, leaf.key_pem(), root.pem, root.pem).digests == first.digests
+    other_key = tls_files.inspect(leaf.pem, leaf.key_pem() + "\n", root.pem, root.pem).digests
+    assert {name for name in other_key if other_key[name] != first.digests[name]} == {"private_key"}
+    other_chain = tls_files.inspect(leaf.pem + root.pem, leaf.key_pem(), root.pem, root.pem).digests
+    assert {name for name in other_chain if other_chain[name] != first.digests[name]} == {"certificate"}
+    same_key = tls_files.inspect(renewed.pem, leaf.key_pem(), root.pem, renewed.pem).digests
+    assert {name for name in same_key if same_key[name] != first.digests[name]} == {"certificate", "authority"}
+
+
+def test_the_same_key_of_another_name_shows_nothing():
+    one, two = (Issued(name, names=[x509.DNSName(name)]) for name in ("wiki.example.com", "jira.example.com"))
+    digests = [tls_files.inspect(item.pem, one.key_pem(), None).digests["private_key"] for item in (one, two)]
+    assert digests[0] != digests[1]
+    assert not any(word in one.key_pem() for word in digests)

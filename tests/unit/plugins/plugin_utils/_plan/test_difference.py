@@ -230,3 +230,20 @@ def test_a_node_that_came_is_among_the_owners_of_what_stays_as_it_is(provisioned
     plan = make_plan(plan_input)
     assert actions(plan, "wiki1")[entry.key] == "nothing"
     assert [one["owners"] for one in plan.hosts["wiki1"].records if one["key"] == entry.key] == [["wiki1/confluence"]]
+
+
+@pytest.mark.parametrize(
+    ("holds", "name"), [("private_key", "privkey.pem"), ("certificate", "fullchain.pem"), ("nothing", "")]
+)
+def test_a_renewed_key_or_chain_alone_is_a_change(base, holds, name):
+    plan_input = base("pristine")
+    given = plan_input.tls["wiki1"]["confluence"]
+    given.digests = {"private_key": "1", "certificate": "1"}
+    record(plan_input, make_plan(plan_input))
+    given.digests[holds] = "2"
+    plan = make_plan(plan_input)
+    found = {key: action for host in plan.hosts for key, action in actions(plan, host).items()}
+    changed = [
+        key.rpartition("/")[2] for key, action in found.items() if key.startswith("file ") and action == "change"
+    ]
+    assert changed == ([name] if name else [])
