@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: managed_absent
-short_description: Take away files and directories that this collection made
+short_description: Take away files, directories and settings that this collection made
 version_added: 0.2.0
 author: [collab.rtc authors (@collab-rtc)]
 description:
@@ -28,6 +28,13 @@ options:
     description: Paths of directories, the inner ones first. One that is not empty stays.
     type: list
     elements: path
+    default: []
+  settings:
+    description:
+      - Ports of firewalld, and ports and booleans of SELinux, that M(collab.rtc.proxy_vhost) opened, as the record of
+        what is managed has them. One that somebody has closed since is left so.
+    type: list
+    elements: dict
     default: []
   trees:
     description: Paths of directories that go with all that is in them. They are not recorded.
@@ -56,8 +63,16 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _files, _files_tree, _undo, _undo_prune
+from ansible_collections.collab.rtc.plugins.module_utils import (
+    _argspec,
+    _facts,
+    _files,
+    _files_tree,
+    _undo,
+    _undo_prune,
+)
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import selinux_firewalld
 
 
 def find_removable(files: list[str], directories: list[str], trees: list[str]) -> list[str]:
@@ -78,11 +93,20 @@ def main() -> None:
     """Entry point."""
     paths = {"type": "list", "elements": "path", "default": []}
     module = AnsibleModule(
-        argument_spec={"files": paths, "directories": paths, "trees": paths, **_argspec.UNDOABLE},
+        argument_spec={
+            "files": paths,
+            "directories": paths,
+            "trees": paths,
+            "settings": {"type": "list", "elements": "dict", "default": []},
+            **_argspec.UNDOABLE,
+        },
         supports_check_mode=True,
     )
     files, directories, trees = (module.params[name] for name in ("files", "directories", "trees"))
     try:
+        # With site and so on, which are not read.
+        settings = [_facts.from_dict(selinux_firewalld.Setting, item) for item in module.params["settings"]]
+        settings = selinux_firewalld.list_open(settings)
         found = find_removable(files, directories, trees)
         for path in () if module.check_mode else found:
             if path in trees:
@@ -92,8 +116,11 @@ def main() -> None:
             else:
                 _undo.record(module.params["undo_dir"], path, None)
                 _files_tree.remove(path)
+        if not module.check_mode:
+            selinux_firewalld.close(settings)
     except (RtcError, OSError) as exc:
         module.fail_json(msg=str(exc))
+    found += [item.key for item in settings]
     _undo_prune.prune_after(module)
     diff = [{"before_header": path, "after_header": path, "before": "(there)\n", "after": ""} for path in found]
     module.exit_json(changed=bool(found), removed=found, diff=diff)

@@ -256,6 +256,8 @@ def fail(params: dict[str, Any]) -> tuple[Record, bool]:
         undo_dir
         and _files_tree.is_directory(undo_dir)
         and all(item["path"] == path for item in _undo.entries(undo_dir))
+        # What was opened for a proxy is no file.
+        and not any(entry.kind == "setting" and entry.run == params["run"] for entry in record.load(path).entries)
     ):
         _undo_restore.restore(undo_dir)
         _files_tree.remove_tree(undo_dir)

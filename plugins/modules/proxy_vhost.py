@@ -245,6 +245,8 @@ backup_files:
   elements: str
 """
 
+import functools
+import os
 import re
 from typing import Any
 
@@ -252,6 +254,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _facts, _undo_prune
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.module_utils._managed import opened, record
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.apply import (
     ChangeOptions,
     ChangeResult,
@@ -337,6 +340,10 @@ def _run(module: AnsibleModule) -> list[ChangeResult]:
         if items:
             vhosts = [_facts.from_dict(VhostPlan, item) for item in items if item["state"] == "present"]
             absent = [item["name"] for item in items if item["state"] == "absent"]
+            if params["undo_dir"]:
+                root, run = os.path.split(params["undo_dir"].rstrip("/"))
+                path = os.path.join(os.path.dirname(root), os.path.basename(record.PATH))
+                options.note = functools.partial(opened.note, path, params["undo_dir"], run, vhosts)
             change = ProxyChange(make_backend(kind, params["config_root"]), vhosts, absent, options)
             results.append(change.run())
     return results

@@ -128,6 +128,7 @@ parts:
   type: dict
 """
 
+import functools
 import os
 from typing import Any
 
@@ -135,7 +136,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.collab.rtc.plugins.module_utils import _undo, _undo_preview, _undo_restore
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
-from ansible_collections.collab.rtc.plugins.module_utils._managed import lease, site_part
+from ansible_collections.collab.rtc.plugins.module_utils._managed import lease, opened, record, site_part
+from ansible_collections.collab.rtc.plugins.module_utils._managed.record import Record
 
 
 def list_newer(path: str, run: str) -> list[str]:
@@ -202,6 +204,7 @@ def undo_whole(module: AnsibleModule, path: str, run: str, runs: list[str]) -> d
         lease.require_free(runs, find_lease(path))  # one of these may have been killed: it is what is undone
         notes: list[str] = []
         refused.clear()
+        change_settings(path, [one for one in map(functools.partial(read_before, path), directories) if one], refused)
         result["edited"] = [item._asdict() for item in undo(directories, module.params["undo_user"], notes, refused)]
         finish(module, runs, notes)
     return with_refused(result, refused)
@@ -222,6 +225,8 @@ def undo_part(module: AnsibleModule, path: str, run: str) -> dict[str, Any]:
         lease.require_free([step.run for step in part.history], find_lease(path))
         notes: list[str] = []
         refused.clear()
+        known = record.load(find_record(path))
+        change_settings(path, [site_part.find_wanted(part, known, find_record(path))], refused)
         result["edited"] = []
         for directory, only in part.files.items():
             try:
@@ -233,6 +238,31 @@ def undo_part(module: AnsibleModule, path: str, run: str) -> dict[str, Any]:
             site_part.end(part, path, params["site"], params["owners"], params["undo_user"])
         finish(module, runs, notes)
     return with_refused(result, refused)
+
+
+def change_settings(path: str, records: list[Record], refused: list[RtcError]) -> None:
+    """Close what the runs had opened, and open what they had closed: before anything is given back, the record too.
+
+    :param records: of what is managed, as they were before the runs; the oldest comes last.
+    """
+    try:
+        if records:
+            opened.change(record.load(find_record(path)), records[-1])
+    except RtcError as exc:
+        refused.append(exc)
+
+
+def read_before(path: str, directory: str) -> Record | None:
+    """The record of what is managed as it was before a run; ``None`` where that cannot be read, or is the same."""
+    try:
+        return site_part.read_before(directory, find_record(path))
+    except RtcError:
+        return None
+
+
+def find_record(path: str) -> str:
+    """Path of the record of what is managed."""
+    return os.path.join(os.path.dirname(path), os.path.basename(record.PATH))
 
 
 def find_own(part: site_part.Part) -> list[str]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import dataclasses
 import json
 import os
 import re
@@ -22,7 +23,7 @@ from dataclasses import dataclass, field
 from typing import Any, Sequence
 
 from ansible_collections.collab.rtc.plugins.module_utils import _facts, _files, _rtc_unit, _undo, _undo_restore
-from ansible_collections.collab.rtc.plugins.module_utils._managed import record
+from ansible_collections.collab.rtc.plugins.module_utils._managed import opened, record
 from ansible_collections.collab.rtc.plugins.module_utils._managed.record import Entry, Record
 
 _UNDONE_SITES = "undone-sites.json"
@@ -46,7 +47,8 @@ class Step:
         """The entries that the run made, changed or took away: of those that are still there as they are now."""
         old, new = ({entry.key: entry for entry in one.entries} for one in (self.before, self.after))
         keys = [key for key in dict.fromkeys([*new, *old]) if not _is_same(old.get(key), new.get(key))]
-        return [entry for key in keys for entry in (new.get(key), old.get(key)) if entry]
+        found = [entry for key in keys for entry in (new.get(key), old.get(key)) if entry]
+        return [entry for entry in found if entry.kind != opened.KIND]  # they go with virtual hosts
 
     def find_claims(self, path: str) -> list[Entry]:
         """The entries that a path of the run belongs to: those that the run changed, where there are any."""
@@ -116,11 +118,7 @@ def read_history(root: str, run: str = "") -> list[Step]:
     for name in reversed(_undo.list_runs(root)):
         directory = os.path.join(root, name)
         manifest = _undo.entries(directory)
-        known = next((item for item in manifest if item["path"] == path), None)
-        before = after
-        if known is not None:
-            data = _files.read_existing(os.path.join(directory, known["copy"])) if "copy" in known else None
-            before = record.parse(data, path) if data is not None else Record()
+        before = read_before(directory, path) or after
         undone, whole = read_undone_sites(directory), _undo.is_undone(directory)
         steps.append(Step(name, directory, manifest, before, after, undone, whole))
         after = before
@@ -218,10 +216,45 @@ def _merge(now: Record, then: Record, is_mine: Any) -> Record:
     for entry in merged.entries:
         if entry.key in old and _is_same(old[entry.key], entry):
             entry.written = old[entry.key].written  # HAProxy's only file has all virtual hosts
+    _keep_settings(merged, now)
     taken = {entry.key for entry in merged.entries}
     merged.entries += [copy.deepcopy(entry) for entry in then.entries if is_mine(entry) and entry.key not in taken]
     merged.entries.sort(key=lambda one: one.key)
     return merged
+
+
+def _keep_settings(merged: Record, now: Record) -> None:
+    """Keep what was opened for the site, and others need by now, as theirs."""
+    for entry in now.entries:
+        users = opened.find_users(opened.read(entry), merged.entries) if entry.kind == opened.KIND else []
+        if users:
+            owners = list(dict.fromkeys(owner for one in users for owner in one.owners))
+            merged.entries = [one for one in merged.entries if one.key != entry.key]
+            merged.entries.append(dataclasses.replace(entry, owners=owners, site=users[0].site))
+
+
+def find_wanted(part: Part, now: Record, path: str) -> Record:
+    """The record that is to be there once the part is undone.
+
+    :param path: of the record.
+    """
+    if part.merged is not None:
+        return part.merged
+    whole = [folder for folder, paths in part.files.items() if path in paths]
+    return (read_before(whole[-1], path) if whole else None) or now
+
+
+def read_before(directory: str, path: str) -> Record | None:
+    """The record of what is managed as it was before a run; ``None`` where the run left it as it was.
+
+    :param directory: of the run.
+    :raises RtcError: it cannot be used.
+    """
+    known = next((item for item in _undo.entries(directory) if item["path"] == path), None)
+    if known is None:
+        return None
+    data = _files.read_existing(os.path.join(directory, known["copy"])) if "copy" in known else None
+    return record.parse(data, path) if data is not None else Record()
 
 
 def _take_out(part: Part, history: Sequence[Step], is_mine: Any) -> None:

@@ -11,7 +11,7 @@ import os
 import re
 import stat
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Callable
 
 from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree, _undo
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
@@ -21,8 +21,8 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (
     DesiredFile,
     DesiredLayout,
     DesiredLink,
-    ProxyError,
 )
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.commands import ProxyError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.control import Control
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 
@@ -44,6 +44,8 @@ class ChangeOptions:
     selinux: bool = True
     firewalld: bool = True
     undo_dir: str | None = None
+    # Called with the kind of the proxy and what is about to be opened, before it is.
+    note: Callable[[str, list[selinux_firewalld.Setting]], None] | None = None
 
 
 @dataclass
@@ -101,6 +103,8 @@ class ProxyChange:
             return self.result
         if steps:
             preflight.check_ports(self.backend, desired, current, self.control.master())
+        if needs and self.options.note:
+            self.options.note(self.backend.kind, [item for need in needs for item in need.settings])
         selinux_firewalld.apply_needs(needs)
         self._apply(steps, desired)
         return self.result

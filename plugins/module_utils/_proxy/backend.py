@@ -12,32 +12,24 @@ from __future__ import annotations
 
 import abc
 import contextlib
-import errno
-import functools
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.collab.rtc.plugins.module_utils import _files, _ownership
+from ansible_collections.collab.rtc.plugins.module_utils import _files
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy
 from ansible_collections.collab.rtc.plugins.module_utils._ownership import UnsafeProgramError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import daemon
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.commands import ProxyError, run, search_path
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 
 MARK = "Managed by collab.rtc"
 # What the distributions call the file with all certificate authorities they trust.
 CA_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
-
-COMMAND_SECONDS = 60
-
-
-class ProxyError(RtcError):
-    """The proxy server refuses something, or must not be changed as asked."""
 
 
 @dataclass
@@ -70,57 +62,6 @@ class DesiredLayout:
     listens: list[tuple[str, int]] = field(default_factory=list)  # addresses and ports that must be had afterwards
     origins: dict[tuple[str, int], str] = field(default_factory=dict)  # of those that are not managed: "file:line"
     configuration: list[str] = field(default_factory=list)  # paths of the configuration files that hold the hosts
-
-
-@dataclass
-class Command:
-    """What a command printed, and its exit code."""
-
-    code: int
-    output: str  # standard output and error together
-
-
-def run(argv: list[str], environment: dict[str, str] | None = None) -> Command:
-    """Run a program of the host; a program that is missing or hangs is a result too.
-
-    :raises UnsafeProgramError: root is asked to run one that others could exchange.
-    """
-    values = {**os.environ, "LC_ALL": "C", **(environment or {})}
-    values["PATH"] = search_path(safe=True)
-    program = shutil.which(argv[0], path=values["PATH"])
-    if program is None:
-        return Command(127, f"{argv[0]}: {os.strerror(errno.ENOENT)}")
-    _ownership.check_program(program)
-    try:
-        done = subprocess.run(
-            [program, *argv[1:]], env=values, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, timeout=COMMAND_SECONDS, check=False,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        return Command(124, f"{argv[0]} did not answer within {COMMAND_SECONDS} seconds")
-    except OSError as exc:
-        return Command(127, f"{argv[0]}: {exc.strerror}")
-    return Command(done.returncode, done.stdout.decode("utf-8", "replace").strip())
-
-
-def search_path(safe: bool) -> str:
-    """Where programs are looked for: ``PATH`` and the administrator's directories.
-
-    :param safe: for root, only those that are root's alone.
-    """
-    named = [*os.environ.get("PATH", "").split(os.pathsep), "/usr/sbin", "/usr/local/sbin", "/sbin", "/usr/bin", "/bin"]
-    found = [item for item in dict.fromkeys(named) if item.startswith("/")]
-    return os.pathsep.join(item for item in found if not safe or _is_safe_directory(item))
-
-
-@functools.lru_cache(maxsize=64)
-def _is_safe_directory(path: str) -> bool:
-    if os.geteuid() != 0:
-        return True
-    try:
-        return not _ownership.find_writers(path, entries=True)
-    except OSError:
-        return False
 
 
 class Backend(abc.ABC):

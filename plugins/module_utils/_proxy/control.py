@@ -17,7 +17,8 @@ from ansible_collections.collab.rtc.plugins.module_utils._facts import Listener
 from ansible_collections.collab.rtc.plugins.module_utils._host import processes
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import daemon, sockets
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Backend, ProxyError, run
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Backend
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.commands import ProxyError, run
 
 # nginx itself tries for 2.5 seconds to bind an address; a master with hundreds of sites takes a second or two to load.
 _WAIT_SECONDS = 20.0

@@ -5,8 +5,7 @@
 """What SELinux and firewalld must allow a proxy server.
 
 Written from semanage-port(8), setsebool(8), firewall-cmd(1) and the booleans of the targeted policy; not tried on a
-real host of the RHEL family yet. A rollback does not revert these settings: whether something else on the host relies
-on them is not known.
+real host of the RHEL family yet. What is opened here is recorded, so that it, and nothing else, can be closed again.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Command, ProxyError, run
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.commands import Command, ProxyError, run
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.sockets import is_wildcard
 
 if TYPE_CHECKING:  # Python 3.8 cannot evaluate it
@@ -33,12 +32,81 @@ BOOLEANS = {
 _ENFORCE = "/sys/fs/selinux/enforce"
 
 
+FIREWALLD, PORT, BOOLEAN = "firewalld", "selinux_port", "selinux_boolean"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Something that was opened for a proxy."""
+
+    tool: str  # FIREWALLD | PORT | BOOLEAN
+    name: str  # zone, "" for the default; type of the port; boolean
+    port: int = 0  # 0 for a boolean, which is for all ports
+    permanent: bool = False  # of firewalld: for its next start
+    before: str = ""  # type that the port had, where it was another
+
+    @property
+    def key(self) -> str:
+        """There is one entry of it in the record of what is managed."""
+        words = [self.tool, self.name, f"{self.port}/tcp" if self.port else "", "permanent" if self.permanent else ""]
+        return " ".join(["setting", *filter(None, words)])
+
+    def make_opening(self) -> list[str]:
+        """The command that opens it."""
+        if self.tool == FIREWALLD:
+            return [*self._zone(), f"--add-port={self.port}/tcp"]
+        if self.tool == BOOLEAN:
+            return ["setsebool", "-P", self.name, "on"]
+        action = "-m" if self.before else "-a"  # an exact port of another type cannot be added a second time
+        return ["semanage", "port", action, "-t", self.name, "-p", "tcp", str(self.port)]
+
+    def make_closing(self) -> list[str]:
+        """The command that gives back what was before."""
+        if self.tool == FIREWALLD:
+            return [*self._zone(), f"--remove-port={self.port}/tcp"]
+        if self.tool == BOOLEAN:
+            return ["setsebool", "-P", self.name, "off"]
+        action = ["-m", "-t", self.before] if self.before else ["-d", "-t", self.name]
+        return ["semanage", "port", *action, "-p", "tcp", str(self.port)]
+
+    def is_open(self, runner: Runner) -> bool:
+        """Whether it is as it was opened; somebody may have closed it since.
+
+        :raises ProxyError: that cannot be seen.
+        """
+        if self.tool == BOOLEAN:
+            return runner(["getsebool", self.name]).output.endswith("on")
+        if self.tool == PORT:
+            listed = runner(["semanage", "port", "-l"])
+            if listed.code != 0:
+                raise ProxyError(f"semanage cannot be used: {listed.output}", f"Close {self.key} by hand.")
+            return self.name in port_types(listed.output).get(self.port, [])
+        if runner(["firewall-cmd", "--state"]).output.strip() == "running":
+            return runner(self.make_query()).code == 0
+        if not self.permanent:
+            return False  # it ended with firewalld
+        raise ProxyError("firewalld does not run, so its ports cannot be seen.", f"Close {self.key} by hand.")
+
+    def make_query(self) -> list[str]:
+        """The command that ends with 0 where a running firewalld has the port open."""
+        return [*self._zone(), f"--query-port={self.port}/tcp"]
+
+    def _zone(self) -> list[str]:
+        zone = [f"--zone={self.name}"] if self.name else []
+        return ["firewall-cmd", *zone, *(["--permanent"] if self.permanent else [])]
+
+
 @dataclass
 class Need:
-    """One setting that is missing, and the commands that make it."""
+    """What is missing for one port, or for all."""
 
     text: str
-    commands: list[list[str]]
+    settings: list[Setting]
+
+    @property
+    def commands(self) -> list[list[str]]:
+        """The commands that open it."""
+        return [item.make_opening() for item in self.settings]
 
 
 def is_enforcing() -> bool:
@@ -66,13 +134,12 @@ def find_selinux_needs(kind: str, ports: list[int], runner: Runner = run) -> lis
     for port in ports:
         held = types.get(port, [])
         if _TYPE not in held:
-            action = "-m" if held else "-a"  # an exact port of another type cannot be added a second time
-            command = ["semanage", "port", action, "-t", _TYPE, "-p", "tcp", str(port)]
-            found.append(Need(f"SELinux: {_TYPE} for port {port}", [command]))
+            setting = Setting(PORT, _TYPE, port, before=held[0] if held else "")
+            found.append(Need(f"SELinux: {_TYPE} for port {port}", [setting]))
     boolean = BOOLEANS[kind]
     state = runner(["getsebool", boolean])
     if state.code == 0 and not state.output.endswith("on"):  # else the policy does not know it, and asks nothing
-        found.append(Need(f"SELinux: {boolean}", [["setsebool", "-P", boolean, "on"]]))
+        found.append(Need(f"SELinux: {boolean}", [Setting(BOOLEAN, boolean)]))
     return found
 
 
@@ -96,18 +163,16 @@ def find_firewalld_needs(ports: list[int], runner: Runner = run, addresses: Sequ
         return []
     found = []
     for port in ports:
-        commands = []
-        for zone in _find_zones(addresses, runner):
-            for scope in (zone, [*zone, "--permanent"]):
-                if runner(["firewall-cmd", *scope, f"--query-port={port}/tcp"]).code != 0:
-                    commands.append(["firewall-cmd", *scope, f"--add-port={port}/tcp"])
-        if commands:
-            found.append(Need(f"firewalld: port {port}/tcp", commands))
+        zones = _find_zones(addresses, runner)
+        settings = [Setting(FIREWALLD, zone, port, permanent) for zone in zones for permanent in (False, True)]
+        closed = [item for item in settings if runner(item.make_query()).code != 0]
+        if closed:
+            found.append(Need(f"firewalld: port {port}/tcp", closed))
     return found
 
 
-def _find_zones(addresses: Sequence[str], runner: Runner) -> list[list[str]]:
-    """The options of ``firewall-cmd`` for the zones of the interfaces that have these addresses, else for the default.
+def _find_zones(addresses: Sequence[str], runner: Runner) -> list[str]:
+    """The zones of the interfaces that have these addresses; "" for the default one.
 
     Zones of sources are left alone: they are exceptions that somebody has made.
     """
@@ -120,8 +185,8 @@ def _find_zones(addresses: Sequence[str], runner: Runner) -> list[list[str]]:
         if held and not line[0].isspace():
             name = held[0]
         elif held[:1] == ["interfaces:"] and (not wanted or wanted & set(held[1:])):
-            zones.append([f"--zone={name}"])
-    return zones or [[]]
+            zones.append(name)
+    return zones or [""]
 
 
 def apply_needs(needs: list[Need], runner: Runner = run) -> None:
@@ -134,3 +199,37 @@ def apply_needs(needs: list[Need], runner: Runner = run) -> None:
             done = runner(command)
             if done.code != 0:
                 raise ProxyError(f"{need.text} could not be set: {' '.join(command)}: {done.output}", "Set it by hand.")
+
+
+def list_open(settings: Sequence[Setting]) -> list[Setting]:
+    """Those that are still as they were opened.
+
+    :raises ProxyError: that cannot be seen.
+    """
+    return [item for item in settings if item.is_open(run)]
+
+
+def close(settings: Sequence[Setting]) -> None:
+    """Give back what was before, of what is still as it was opened.
+
+    :raises ProxyError: with the error message of the command that failed.
+    """
+    for item in list_open(settings):
+        _change(item.make_closing())
+
+
+def reopen(settings: Sequence[Setting]) -> None:
+    """Open again what a run had closed.
+
+    :raises ProxyError: with the error message of the command that failed.
+    """
+    there = list_open(settings)
+    for item in settings:
+        if item not in there:
+            _change(item.make_opening())
+
+
+def _change(command: list[str]) -> None:
+    done = run(command)
+    if done.code != 0:
+        raise ProxyError(f"{' '.join(command)} failed: {done.output}", "Do it by hand.")

@@ -23,6 +23,7 @@ from typing import Any
 from ansible_collections.collab.rtc.plugins.module_utils import _rtc_limits, _rtc_unit
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._facts import HostFacts, ManagedEntry
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.selinux_firewalld import BOOLEANS
 from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate import parse_pem
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import list_attributes
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import (
@@ -35,6 +36,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import (
     Work,
 )
 
+LOOPBACKS = ("127.0.0.1", "::1", "localhost")
 FORMAT = 1  # of what is written for a plan; raise it when a renderer changes, so that what is recorded is written anew
 
 
@@ -224,6 +226,7 @@ def _list_proxy(plan: HostPlan, facts: HostFacts, scope: Scope) -> Iterable[Want
             what={
                 "kind": item.kind,
                 "name": item.name,
+                "port": item.port,
                 "reads": [path for path in (item.certificate, item.key, item.upstream_ca) if path],
             },
             spec=make_spec({**dataclasses.asdict(item), "site": ""}),
@@ -292,8 +295,14 @@ def _compare_host(
                     "adopt": action == "adopt",
                 }
             )
-    for entry in recorded.values():
-        if entry.key not in keys:
+    unwanted = [entry for entry in recorded.values() if entry.key not in keys]
+    for entry in unwanted:
+        if entry.kind != "setting":
+            _add_unwanted(plan, entry, scope, site_of, wanted)
+    gone = {item.key for item in plan.removals}
+    stays = [entry for entry in unwanted if entry.kind == "vhost" and entry.key not in gone]
+    for entry in unwanted:  # what was opened, once it is known which virtual hosts go
+        if entry.kind == "setting" and not _is_used(entry, plan, stays):
             _add_unwanted(plan, entry, scope, site_of, wanted)
     for option in plan.trust_options:
         key = f"trust_option {option.path}"
@@ -387,6 +396,20 @@ def _add_unwanted(
         entry.kind == "vhost" and (here or (bool(kinds) and entry.what.get("kind") not in kinds))
     )
     plan.removals.append(Removal(site, entry.key, entry.kind, what, before, early))
+
+
+def _is_used(setting: ManagedEntry, plan: HostPlan, stays: Iterable[ManagedEntry]) -> bool:
+    """Whether something on the host needs what was opened.
+
+    :param stays: virtual hosts of the record that are neither wanted nor taken away by this run.
+    """
+    port = setting.what.get("port", 0)
+    vhosts = [(item.kind, item.port) for item in plan.vhosts]
+    vhosts += [(entry.what.get("kind", ""), entry.what.get("port", port)) for entry in stays]
+    if not port:
+        return any(BOOLEANS.get(kind) == setting.what.get("name") for kind, _port in vhosts)
+    direct = any(item.port == port and item.address not in LOOPBACKS for item in plan.rtc)
+    return direct or any(used == port for _kind, used in vhosts)
 
 
 def _list_leftovers(plan: HostPlan, entry: ManagedEntry, scope: Scope, wanted: list[Wanted]) -> dict[str, Any]:

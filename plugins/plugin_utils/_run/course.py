@@ -27,7 +27,7 @@ OF_INVENTORY = "RTC1"  # mistakes in the inventory: what was meant is unknown, s
 NOBODY = ["all", "!all"]  # a pattern without hosts: Ansible warns of one that matches nothing, but not of this one
 # Of a host's plan; each names its site.
 PARTS = ("connectors", "trust", "trust_options", "rtc", "vhosts", "restarts", "records", "removals")
-REMOVED = ("vhost", "file", "connector", "trust", "trust_option", "instance", "package")  # kinds of removals
+REMOVED = ("vhost", "file", "connector", "trust", "trust_option", "instance", "package", "setting")  # kinds of removals
 
 HostVars = Mapping[str, Mapping[str, Any]]  # inventory name -> variables and facts
 

@@ -40,6 +40,7 @@ STEPS = {
     "removal_options": "Take the option of the trust store away",
     "removal_trust": "Take the authorities away",
     "removal_files": "Take away the files",
+    "removal_settings": "Close what was opened for proxies",
     "restart_done": "Restart the application",
     "restart_commanded": "Restart the application by the command of the inventory",
     "restart_answer": "Wait until the application answers",

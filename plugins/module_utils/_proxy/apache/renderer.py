@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Upstream
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import rendering
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import ProxyError, version_tuple
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import version_tuple
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.commands import ProxyError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.rendering import ForwardedPath, list_forwarded_paths
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.sockets import is_wildcard
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan

@@ -15,10 +15,10 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (
     DesiredFile,
     DesiredLayout,
     DesiredLink,
-    ProxyError,
     ca_file,
     is_managed,
 )
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.commands import ProxyError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.listens import (
     foreign_listens,
     join_listens,

@@ -15,7 +15,7 @@ import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils import _undo_restore
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import backend, registry
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import ProxyError
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.commands import ProxyError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 from ansible_collections.collab.rtc.tests.unit import paths
 
@@ -177,3 +177,62 @@ def files(directory):
             path = os.path.join(folder, name)
             found[path] = os.readlink(path) if os.path.islink(path) else Path(path).read_bytes()
     return found
+
+
+def test_one_site_of_haproxy_s_only_file_is_undone_and_the_other_stays(run, run_module, tmp_path):
+    """What rtc_undo returns is what this module takes: two sites of one run, and one after the other goes."""
+    shutil.copytree(DATA / "haproxy", tmp_path, dirs_exist_ok=True)
+    config, base, name = tmp_path / "etc/haproxy/haproxy.cfg", tmp_path / "collab-rtc", "20260101T000000Z-aaaa"
+    before = config.read_bytes()
+    alone = run(vhost("haproxy", name="rtc-jira", port=19093)) and config.read_bytes()
+    config.write_bytes(before)
+    both = {"wiki1/confluence": "rtc-wiki", "jira1/jira": "rtc-jira"}
+    common = {"path": str(base), "run": name, "undo_dir": str(base / "undo" / name)}
+    entries = [
+        {"key": f"vhost haproxy {one}", "kind": "vhost", "site": one, "owners": [owner], "spec": "x",
+         "what": {"kind": "haproxy", "name": one}}
+        for owner, one in both.items()
+    ]  # fmt: skip
+    run_module("managed_record", {**common, "state": "begun", "entries": entries, "identity": {"host": "px"}})
+    vhosts = [vhost("haproxy", name="rtc-wiki"), vhost("haproxy", name="rtc-jira", port=19093)]
+    files = run(*vhosts, undo_dir=common["undo_dir"])["files"]
+    run_module("managed_record", {**common, "state": "finished", "files": files})
+
+    def undo(owner):
+        owners = {"owners": [owner], "site": both[owner]}
+        result = run_module("rtc_undo", {"path": str(base / "undo"), "run": name, **owners})
+        if result["parts"]["vhosts"]:
+            run(*result["parts"]["vhosts"])
+            own = result["parts"]["own"]
+            run_module("managed_record", {"path": str(base), "run": name, "state": "undone", "files": own, **owners})
+        return result
+
+    assert undo("wiki1/confluence")["parts"]["vhosts"]
+    assert config.read_bytes() == alone
+    assert undo("jira1/jira")["edited"] == []
+    assert config.read_bytes() == before
+
+
+def test_a_changed_site_of_haproxy_gets_its_old_virtual_host_back(run, run_module, tmp_path):
+    shutil.copytree(DATA / "haproxy", tmp_path, dirs_exist_ok=True)
+    config, base = tmp_path / "etc/haproxy/haproxy.cfg", tmp_path / "collab-rtc"
+
+    def provision(name, wiki, jira):
+        common = {"path": str(base), "run": name, "undo_dir": str(base / "undo" / name)}
+        entries = [
+            {"key": f"vhost haproxy rtc-{one}", "kind": "vhost", "site": one, "owners": [one], "spec": str(port),
+             "what": {"kind": "haproxy", "name": f"rtc-{one}"}}
+            for one, port in (("wiki", wiki), ("jira", jira))
+        ]  # fmt: skip
+        run_module("managed_record", {**common, "state": "begun", "entries": entries, "identity": {"host": "px"}})
+        vhosts = [vhost("haproxy", name="rtc-wiki", port=wiki), vhost("haproxy", name="rtc-jira", port=jira)]
+        files = run(*vhosts, undo_dir=common["undo_dir"])["files"]
+        run_module("managed_record", {**common, "state": "finished", "files": files})
+
+    provision("20260101T000000Z-aaaa", 19083, 19093)
+    provision("20260102T000000Z-bbbb", 19085, 19095)
+    arguments = {"path": str(base / "undo"), "run": "20260102T000000Z-bbbb", "owners": ["wiki"]}
+    (item,) = run_module("rtc_undo", arguments)["parts"]["vhosts"]
+    run(item)
+    text = config.read_text()
+    assert "19083" in text and "19085" not in text and "19095" in text

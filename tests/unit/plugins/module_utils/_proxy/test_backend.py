@@ -14,11 +14,11 @@ import tempfile
 import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils._ownership import UnsafeProgramError
-from ansible_collections.collab.rtc.plugins.module_utils._proxy import backend, discover, registry
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import backend, commands, discover, registry
 
 
 def test_a_command_that_is_not_there():
-    assert backend.run(["/no/such/program"]).code == 127
+    assert commands.run(["/no/such/program"]).code == 127
 
 
 @pytest.fixture
@@ -42,14 +42,14 @@ def programs(monkeypatch):
 
 def test_root_runs_no_program_that_others_may_exchange(programs):
     with pytest.raises(UnsafeProgramError, match=f"user 12345 .{programs}/theirs. can change it"):
-        backend.run([f"{programs}/theirs/nginx", "-v"])
-    backend.run(["nginx", "-v"])  # not that of PATH, in any case
+        commands.run([f"{programs}/theirs/nginx", "-v"])
+    commands.run(["nginx", "-v"])  # not that of PATH, in any case
     (programs / "theirs/link").symlink_to(programs / "roots/nginx")
     with pytest.raises(UnsafeProgramError):
-        backend.run([f"{programs}/theirs/link"])
+        commands.run([f"{programs}/theirs/link"])
     assert not (programs / "ran").exists()
-    assert backend.run([f"{programs}/roots/nginx", "-v"]).output == "nginx/1.2.3"
-    assert str(programs) not in backend.search_path(safe=True)
+    assert commands.run([f"{programs}/roots/nginx", "-v"]).output == "nginx/1.2.3"
+    assert str(programs) not in commands.search_path(safe=True)
 
 
 def test_a_server_that_root_must_not_run_is_seen_and_said(programs, tmp_path, monkeypatch):

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils._proxy import backend, selinux_firewalld
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import ProxyError
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import commands, selinux_firewalld
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.commands import ProxyError
 
 PORTS = """SELinux Port Type              Proto    Port Number
 
@@ -30,17 +30,17 @@ def answers(**others):
 
     def run(argv):
         answer = known.get(" ".join(argv), 0)
-        return backend.Command(answer, "") if isinstance(answer, int) else backend.Command(0, answer)
+        return commands.Command(answer, "") if isinstance(answer, int) else commands.Command(0, answer)
 
     return run
 
 
-def commands(needs):
+def list_commands(needs):
     return [" ".join(command) for need in needs for command in need.commands]
 
 
 def test_selinux():
-    assert commands(selinux_firewalld.find_selinux_needs("nginx", [443, 9083, 9090], answers())) == [
+    assert list_commands(selinux_firewalld.find_selinux_needs("nginx", [443, 9083, 9090], answers())) == [
         "semanage port -a -t http_port_t -p tcp 9083",
         "semanage port -m -t http_port_t -p tcp 9090",
         "setsebool -P httpd_can_network_connect on",
@@ -65,7 +65,7 @@ def test_firewalld():
             "firewall-cmd --permanent --query-port=9083/tcp": 1,
         }
     )
-    assert commands(selinux_firewalld.find_firewalld_needs([443, 9083], run)) == [
+    assert list_commands(selinux_firewalld.find_firewalld_needs([443, 9083], run)) == [
         "firewall-cmd --add-port=9083/tcp",
         "firewall-cmd --permanent --add-port=9083/tcp",
     ]
@@ -73,9 +73,9 @@ def test_firewalld():
 
 
 def test_a_setting_that_fails():
-    need = selinux_firewalld.Need("SELinux: x", [["setsebool", "-P", "x", "on"]])
+    need = selinux_firewalld.Need("SELinux: x", [selinux_firewalld.Setting(selinux_firewalld.BOOLEAN, "x")])
     with pytest.raises(ProxyError, match="SELinux: x could not be set"):
-        selinux_firewalld.apply_needs([need], lambda argv: backend.Command(1, "no policy"))
+        selinux_firewalld.apply_needs([need], lambda argv: commands.Command(1, "no policy"))
 
 
 ZONES = "internal\n  interfaces: eth0\n  sources: 10.0.0.0/8\npublic (default)\n  interfaces: eth1 eth2\ndrop\n  sources: 192.0.2.66\n"
@@ -99,7 +99,7 @@ def test_firewalld_opens_the_zones_of_the_interfaces(addresses, zones):
         "firewall-cmd --zone=public --permanent --query-port=9083/tcp": 1,
         "firewall-cmd --zone=internal --query-port=9083/tcp": 1,
     }  # fmt: skip
-    found = commands(selinux_firewalld.find_firewalld_needs([9083], answers(**known), addresses))
+    found = list_commands(selinux_firewalld.find_firewalld_needs([9083], answers(**known), addresses))
     assert found == [
         text
         for zone, text in (
@@ -113,3 +113,68 @@ def test_firewalld_opens_the_zones_of_the_interfaces(addresses, zones):
 def test_a_boolean_that_the_policy_does_not_know():
     run = answers(**{"getsebool haproxy_connect_any": 1})
     assert selinux_firewalld.find_selinux_needs("haproxy", [443], run) == []
+
+
+ZONE = selinux_firewalld.Setting(selinux_firewalld.FIREWALLD, "public", 9083, permanent=True)
+NEW_PORT = selinux_firewalld.Setting(selinux_firewalld.PORT, "http_port_t", 443)
+OTHER_PORT = selinux_firewalld.Setting(selinux_firewalld.PORT, "http_port_t", 8443, before="websm_port_t")
+BOOLEAN = selinux_firewalld.Setting(selinux_firewalld.BOOLEAN, "httpd_can_network_connect")
+IS_ON = {"getsebool httpd_can_network_connect": "httpd_can_network_connect --> on"}
+
+
+@pytest.fixture
+def commands_run(monkeypatch):
+    """A function: the commands that are run beside those that only look, on a host that answers so."""
+
+    def use(**others):
+        done, answer = [], answers(**{"firewall-cmd --state": "running", **others})
+
+        def run(argv):
+            if not {"--state", "-l", "getsebool"} & set(argv) and not any("query" in word for word in argv):
+                done.append(" ".join(argv))
+            return answer(argv)
+
+        monkeypatch.setattr(selinux_firewalld, "run", run)
+        return done
+
+    return use
+
+
+def test_what_was_opened_is_closed_to_what_was_before(commands_run):
+    done = commands_run(**IS_ON)
+    selinux_firewalld.close([ZONE, NEW_PORT, OTHER_PORT, BOOLEAN])
+    assert done == [
+        "firewall-cmd --zone=public --permanent --remove-port=9083/tcp",
+        "semanage port -d -t http_port_t -p tcp 443",
+        "semanage port -m -t websm_port_t -p tcp 8443",
+        "setsebool -P httpd_can_network_connect off",
+    ]
+
+
+def test_what_somebody_closed_since_is_left_so(commands_run):
+    done = commands_run(**{"firewall-cmd --zone=public --permanent --query-port=9083/tcp": 1})
+    port = selinux_firewalld.Setting(selinux_firewalld.PORT, "http_port_t", 9083)
+    selinux_firewalld.close([ZONE, port, BOOLEAN])
+    assert done == []
+
+
+def test_what_a_run_closed_is_opened_again(commands_run):
+    done = commands_run(**{"firewall-cmd --zone=public --permanent --query-port=9083/tcp": 1})
+    selinux_firewalld.reopen([ZONE, NEW_PORT, BOOLEAN])
+    assert done == [
+        "firewall-cmd --zone=public --permanent --add-port=9083/tcp",
+        "setsebool -P httpd_can_network_connect on",
+    ]
+
+
+def test_a_permanent_port_of_a_firewalld_that_does_not_run_is_said(commands_run):
+    commands_run(**{"firewall-cmd --state": "not running"})
+    with pytest.raises(ProxyError, match=r"firewalld does not run.*9083/tcp permanent"):
+        selinux_firewalld.close([ZONE])
+    selinux_firewalld.close([selinux_firewalld.Setting(selinux_firewalld.FIREWALLD, "public", 9083)])
+
+
+def test_a_command_that_fails_is_said_with_its_words(commands_run):
+    commands_run(**IS_ON, **{"setsebool -P httpd_can_network_connect off": 1})
+    with pytest.raises(ProxyError, match="setsebool -P httpd_can_network_connect off failed"):
+        selinux_firewalld.close([BOOLEAN])

@@ -247,3 +247,63 @@ def test_a_renewed_key_or_chain_alone_is_a_change(base, holds, name):
         key.rpartition("/")[2] for key, action in found.items() if key.startswith("file ") and action == "change"
     ]
     assert changed == ([name] if name else [])
+
+
+def open_port(plan_input, port, owners=("jira1/jira",), **what):
+    """Record what was opened for a virtual host of the proxy."""
+    known = {"tool": "firewalld", "name": "public", "port": port, "permanent": True, "before": "", **what}
+    key = f"setting {known['tool']} {known['name']} {port}"
+    entry = ManagedEntry(key, "setting", "jira.example.com:9093", list(owners), what=known, state="as_written")
+    plan_input.facts["proxy1"].managed.entries.append(entry)
+    return key
+
+
+BOOLEAN = {"tool": "selinux_boolean", "name": "httpd_can_network_connect"}
+
+
+@pytest.mark.parametrize(("port", "what"), [(9093, {}), (0, BOOLEAN)])
+def test_what_was_opened_stays_while_a_virtual_host_needs_it(provisioned, port, what):
+    plan_input = provisioned()
+    key = open_port(plan_input, port, **what)
+    assert key not in actions(make_plan(plan_input), "proxy1")
+
+
+@pytest.mark.parametrize(("port", "what"), [(9083, {}), (0, {**BOOLEAN, "name": "haproxy_connect_any"})])
+def test_what_was_opened_and_no_virtual_host_needs_is_closed(provisioned, port, what):
+    plan_input = provisioned()
+    key = open_port(plan_input, port, **what)
+    plan = make_plan(plan_input)
+    assert actions(plan, "proxy1")[key] == "remove"
+    ((removal),) = plan.hosts["proxy1"].removals
+    work = course.leave_out(_facts.to_dict(plan), "proxy1", [])
+    assert (removal.early, work["removed_late"]["setting"][0]["port"]) == (False, port)
+    assert work["removed_all"]["keys"] == [key]
+
+
+def test_what_was_opened_goes_with_the_virtual_host_that_it_was_for(provisioned):
+    plan_input = provisioned()
+    key = open_port(plan_input, 9093)
+    plan_input.settings["jira1"]["jira"].state = "absent"
+    assert actions(make_plan(plan_input), "proxy1")[key] == "remove"
+
+
+def test_what_another_site_s_virtual_host_needs_stays_although_it_is_not_in_the_run(provisioned):
+    plan_input = provisioned()
+    other = ManagedEntry("vhost nginx other", "vhost", "x", ["wiki9/confluence"], what={"kind": "nginx", "port": 9083})
+    plan_input.facts["proxy1"].managed.entries.append(other)
+    plan_input.groups["confluence"] = ["wiki9"]
+    key = open_port(plan_input, 9083)
+    assert key not in actions(make_plan(plan_input), "proxy1")
+
+
+def test_what_was_opened_for_another_inventory_stays(provisioned):
+    plan_input = provisioned()
+    key = open_port(plan_input, 9083)
+    plan_input.facts["proxy1"].managed.entries[-1].inventory = "other"
+    assert key not in actions(make_plan(plan_input), "proxy1")
+
+
+def test_what_was_opened_for_nobody_any_more_is_an_orphan(provisioned):
+    plan_input = provisioned()
+    key = open_port(plan_input, 9083, owners=["gone/jira"])
+    assert actions(make_plan(plan_input), "proxy1")[key] == "orphan"
