@@ -53,6 +53,9 @@ _value:
     seconds:
       description: How long it took.
       type: float
+    made:
+      description: Whether a check that did not pass says something about the site; it could not be made otherwise.
+      type: bool
     detail:
       description: What the step that failed saw.
       type: str
@@ -102,6 +105,8 @@ def summarize(result: Mapping[str, Any], name: str, where: str) -> dict[str, Any
     steps = result.get("steps") or []
     check.update(ok=bool(result["ok"]), seconds=round(sum(step.get("seconds") or 0.0 for step in steps), 3))
     if not check["ok"]:
+        # That the controller does not know the name says nothing about the site: the application's host checks that.
+        check["made"] = not (where == CONTROLLER and result.get("code") == "name_unresolved")
         failed: Mapping[str, Any] = next((step for step in steps if step.get("ok") is False), {})
         check.update(
             detail=str(failed.get("detail", "")), cause=result.get("cause", ""), remedy=result.get("remedy", "")

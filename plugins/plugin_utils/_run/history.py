@@ -71,8 +71,9 @@ class Outcome:
     checks: Mapping[str, Sequence[Mapping[str, Any]]] | None = None
 
     def list_failed(self) -> list[Mapping[str, Any]]:
-        """The checks that failed after it."""
-        return [check for checks in (self.checks or {}).values() for check in checks if check["ok"] is False]
+        """The checks that failed after it; not those that could not be made."""
+        every = [check for checks in (self.checks or {}).values() for check in checks]
+        return [check for check in every if check["ok"] is False and check.get("made", True)]
 
 
 def name_user() -> str:

@@ -144,6 +144,6 @@ def collect(hostvars: HostVars) -> dict[str, RolledBack]:
             host: item.error for host, item in outcomes.items() if item.error and host in (*hosts, *run["unread"])
         }
         checks = [check for host in hostvars for check in (hostvars[host].get("verify_checks") or {}).get(site, [])]
-        verified = all(check["ok"] is not False for check in checks) if checks else None
+        verified = all(check["ok"] is not False or not check.get("made", True) for check in checks) if checks else None
         found[site] = RolledBack([dict(item) for item in failed], list(hosts), errors, verified)
     return found

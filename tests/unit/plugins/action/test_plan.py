@@ -193,6 +193,15 @@ def test_after_how_many_failures_a_run_ends(tmp_path):
     assert "RTC102 wiki1: rtc_max_failures: 'some' is not a number" in run.text
 
 
+@pytest.mark.parametrize("where", ["all", "wiki1"])
+def test_which_sites_stay_as_they_are_when_they_fail(tmp_path, where):
+    data = base("direct")
+    assert Run(tmp_path, data)()["kept_on_failure"] == []
+    variables = data.setdefault("all", {}) if where == "all" else data["vars"].setdefault(where, {})
+    variables["rtc_rollback_on_failure"] = False
+    assert Run(tmp_path, data)()["kept_on_failure"] == ["wiki.example.com:9083"]
+
+
 @pytest.mark.parametrize(
     ("answer", "why"),
     [

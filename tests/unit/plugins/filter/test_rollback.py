@@ -171,6 +171,13 @@ def test_the_outcome_has_the_checks_and_fails_with_them():
     ]
 
 
+def test_a_check_that_could_not_be_made_is_no_failure_of_the_rollback():
+    run = {"hosts": [], "unread": {}, "nodes": ["wiki1"]}
+    hostvars = {"wiki1": {"verify_checks": {WIKI: [check(True), {**check(False), "made": False}]}}}
+    outcome = collect(hostvars, ["wiki1"], run)
+    assert (outcome["failed"], outcome["lines"][-1]) == ([], "    It answers (here): 503")
+
+
 def test_what_could_not_be_checked_is_a_failure():
     run = {"hosts": [], "unread": {}, "nodes": ["wiki1"]}
     hostvars = {"wiki1": {"verify_checks": {}, "rollback_not_verified": {"step": "Verify", "cause": "no disk"}}}

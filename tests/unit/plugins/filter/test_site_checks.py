@@ -73,3 +73,26 @@ def test_a_failure_without_a_failed_step():
 
 def test_filter_name():
     assert set(FilterModule().filters()) == {"site_checks"}
+
+
+UNKNOWN_NAME = {**BAD, "code": "name_unresolved"}
+
+
+def test_a_check_that_could_not_be_made_says_nothing_about_the_site():
+    """A name that the controller does not know is its own trouble; on the application's host it is the site's."""
+    found = checks(
+        from_host=UNKNOWN_NAME,
+        from_controller=UNKNOWN_NAME,
+        session={"failed": True, "msg": "The module needs aiohttp."},
+        answer=BAD,
+        request={"unreachable": True},
+        fetch={"results": [UNKNOWN_NAME]},
+    )
+    assert [(check["ok"], check.get("made")) for check in found] == [
+        (False, True),
+        (False, False),
+        (False, False),
+        (False, True),
+        (False, False),
+        (False, True),
+    ]
