@@ -42,9 +42,10 @@ ENTRIES = (
         severity="warning",
         title="A firewall runs",
         meaning="The RTC port has to be open where users, or the proxy, connect.",
-        detected="firewalld or nftables is active on the host that listens on the RTC port for others.",
+        detected="firewalld, ufw or nftables is active on the host that listens on the RTC port for others.",
         remedy=(
-            "Open the port: firewall-cmd --permanent --add-port=9083/tcp && firewall-cmd --reload, with your RTC port."
+            "Open the port, as the message says for that firewall. On proxies that are managed the role does it where "
+            "firewalld runs."
         ),
         role="reverse_proxy",
         vendor_requirements=("S09",),

@@ -100,4 +100,16 @@ ENTRIES = (
         detected="rtc_store_url is set for a site whose RTC server is deployed by this collection.",
         remedy="Leave rtc_store_url out: one node is active, the others take over when it fails.",
     ),
+    FindingType(
+        id="RTC511",
+        severity="error",
+        title="Two sites need one port of a host",
+        meaning="Whoever comes second cannot listen, and the run would end half done.",
+        detected=(
+            "On one host the plan has two RTC services, an RTC service and a proxy, or two kinds of proxies on the same "
+            "port and address, for two sites."
+        ),
+        remedy="Give one of the sites another rtc_port.",
+        vendor_requirements=("S06",),
+    ),
 )

@@ -50,6 +50,7 @@ def evaluate(
             finding.site = wanted.site.name
             found.append(finding)
     found += rules_proxy.check_hosts(plan_input, classification, state)
+    found += rules_service.check_hosts(state)
     found += reachability.check_hosts(state)
     unique = {(item.id, item.host, item.site, item.message): item for item in found}
     return sorted(unique.values(), key=catalog.sort_key)

@@ -51,7 +51,8 @@ def check_site(classified: ClassifiedSite, wanted: DesiredSite) -> Iterator[Find
         for node in classified.nodes:
             yield from _check_firewall(node.host, node.facts, port)
     elif proxy.facts is not None:
-        yield from _check_firewall(proxy.host, proxy.facts, port)
+        managed = wanted.proxy is not None and wanted.proxy.managed
+        yield from _check_firewall(proxy.host, proxy.facts, port, opened=managed)
         for node, wanted_node in zip(classified.nodes, wanted.nodes, strict=True):
             if not wanted_node.beside_proxy:
                 yield from _check_firewall(node.host, node.facts, port)
@@ -60,9 +61,22 @@ def check_site(classified: ClassifiedSite, wanted: DesiredSite) -> Iterator[Find
             yield from _check_listen(wanted.proxy, proxy.facts)
 
 
-def _check_firewall(host: str, facts: HostFacts, port: int) -> Iterator[Finding]:
-    if facts.firewall:
-        yield make("RTC603", host, f"{facts.firewall} runs on {host}; port {port} has to be open.")
+# What opens a port: firewalld in the zone of an interface, which need not be the default one.
+_OPENERS = {
+    "firewalld": "firewall-cmd --permanent --zone=ZONE --add-port={port}/tcp && firewall-cmd --reload, where ZONE is"
+    " that of the interface (firewall-cmd --get-active-zones).",
+    "ufw": "ufw allow {port}/tcp.",
+    "nftables": "A rule that accepts tcp dport {port}.",
+}
+
+
+def _check_firewall(host: str, facts: HostFacts, port: int, opened: bool = False) -> Iterator[Finding]:
+    """:param opened: the role opens the port where firewalld runs."""
+    kind = facts.firewall
+    if not kind:
+        return
+    remedy = "The role opens it." if opened and kind == "firewalld" else _OPENERS[kind].format(port=port)
+    yield make("RTC603", host, f"{kind} runs on {host}; port {port} has to be open.", remedy=remedy)
 
 
 def _check_selinux(proxy: DesiredProxy, facts: HostFacts, port: int) -> Iterator[Finding]:
@@ -70,7 +84,9 @@ def _check_selinux(proxy: DesiredProxy, facts: HostFacts, port: int) -> Iterator
         return
     host, boolean = proxy.host, BOOLEANS[proxy.kind]
     if port not in facts.selinux_ports:
-        yield make("RTC604", host, f"SELinux is enforcing on {host}, and port {port} is not of type http_port_t.")
+        remedy = f"semanage port -a -t http_port_t -p tcp {port}. The role does it."
+        text = f"SELinux is enforcing on {host}, and port {port} is not of type http_port_t."
+        yield make("RTC604", host, text, remedy=remedy)
     may_connect = facts.selinux_haproxy_connect if proxy.kind == "haproxy" else facts.selinux_connect
     if may_connect is False:
         remedy = f"setsebool -P {boolean} on. The role does it."

@@ -7,12 +7,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Listener
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings.catalog import make
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import routing
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import DesiredNode, DesiredSite
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import DesiredNode, DesiredSite, DesiredState
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import ClassifiedSite, Node
 
 MACHINES = ("x86_64", "aarch64")
@@ -39,6 +40,47 @@ def check_site(classified: ClassifiedSite, wanted: DesiredSite) -> Iterator[Find
         is_there = address in routing.WILDCARDS or routing.is_own(address, seen.facts)  # else: RTC607
         if is_there and routing.covers(address, beside.service.address):
             yield make("RTC503", proxy.host, f"rtc_listen: {address} is where the RTC service itself listens.")
+
+
+@dataclass(frozen=True)
+class _Socket:
+    """What the plan lets listen on a host. ``daemon``: sites share a socket of one daemon by their names."""
+
+    site: str
+    what: str
+    daemon: str
+    address: str
+
+
+def check_hosts(state: DesiredState) -> Iterator[Finding]:
+    """Findings about sockets that two sites need; those of one site are RTC503."""
+    wanted: dict[tuple[str, int], list[_Socket]] = {}
+    for site in state.sites:
+        for host, socket in _list_sockets(site):
+            others = wanted.setdefault((host, site.site.rtc_port), [])
+            for other in others:
+                shared = socket.daemon and socket.daemon == other.daemon
+                if other.site != socket.site and not shared and routing.covers(other.address, socket.address):
+                    yield make(
+                        "RTC511",
+                        host,
+                        f"Port {site.site.rtc_port} of {host}: {other.what} and {socket.what} both need it"
+                        f" ({other.address}, {socket.address}).",
+                        site=site.site.name,
+                    )
+                    break
+            others.append(socket)
+
+
+def _list_sockets(wanted: DesiredSite) -> Iterator[tuple[str, _Socket]]:
+    """The sockets on a site's RTC port, each with its host."""
+    name, proxy = wanted.site.name, wanted.proxy
+    for node in wanted.nodes:
+        what = f"the RTC service of {name}"
+        yield node.host, _Socket(name, what, "", node.service.address)
+    if proxy and proxy.managed and proxy.rtc.written:
+        for address in proxy.rtc.plan.listen:
+            yield proxy.host, _Socket(name, f"{proxy.kind} for {name}", proxy.kind, address)
 
 
 def _check_port(node: Node, wanted: DesiredSite, wanted_node: DesiredNode) -> Iterator[Finding]:

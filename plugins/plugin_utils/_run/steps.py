@@ -97,9 +97,14 @@ def is_bad(result: Result) -> bool:
 
 def describe_failure(result: Result, step: str) -> Failure:
     """Cause and remedy of a task that failed; of a loop, of its first item that did."""
-    bad = next((item for item in result.get("results") or [] if is_bad(item)), result)
+    bad = next((item for item in _list_items(result) if is_bad(item)), result)
     cause = _find_cause(bad)
     return {"step": step, "cause": cause, "remedy": reaching.find_remedy(_join_texts(bad)) or RUN_AGAIN}
+
+
+def _list_items(result: Result) -> list[Result]:
+    """The results of a loop. Modules of package managers give their messages by the same name."""
+    return [item for item in result.get("results") or [] if isinstance(item, Mapping)]
 
 
 def _find_cause(result: Result) -> str:
@@ -120,7 +125,7 @@ def _join_texts(result: Result) -> str:
 
 def _list_changed_items(result: Result) -> Iterator[str]:
     """What each item of a loop is about: part of a plan, of which one of these says it."""
-    for changed in (item for item in result.get("results") or [] if item.get("changed")):
+    for changed in (item for item in _list_items(result) if item.get("changed")):
         item = changed.get("item")
         parts = item if isinstance(item, Mapping) else {}
         yield str(next((parts[key] for key in LABELS if parts.get(key)), "" if parts else item))

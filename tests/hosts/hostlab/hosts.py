@@ -36,6 +36,9 @@ REMOVE_TIMEOUT_S = 20
 POLL_S = 0.25
 # systemd mounts credentials and sandboxes in namespaces below a shared root; a container's root is private.
 ENTRY = "mount --make-rshared / && /usr/local/lib/rtc-lab-host/first-boot && exec /sbin/init"
+# firewalld needs the network's capabilities; /sys/fs/selinux is made before systemd looks at it.
+REDHAT = ("--cap-add=NET_ADMIN", "--cap-add=NET_RAW")
+REDHAT_ENTRY = f"/usr/local/lib/rtc-lab-host/enforcing && {ENTRY}"
 TCP_LISTEN = "0A"
 
 
@@ -82,13 +85,14 @@ def wanted(lab: Lab, host: Host, image: Image) -> Wanted:
         f"--network={lab.name}",
         f"--ip={host.address}",
         *aliases,
+        *(REDHAT if host.family == "redhat" else ()),
         f"--hostname={host.name}",
         f"--volume={folder}:/etc/rtc-lab:ro",
         f"--label={LABEL}={lab.name}",
         image.tag,
         "/bin/sh",
         "-c",
-        ENTRY,
+        REDHAT_ENTRY if host.family == "redhat" else ENTRY,
     )
     keys = [(folder / name).read_text(encoding="utf-8") for name in ("authorized_keys", f"{ssh.HOST_KEY}.pub")]
     spec = hashlib.sha256(json.dumps([arguments, env, keys]).encode()).hexdigest()[:16]

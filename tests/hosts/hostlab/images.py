@@ -1,9 +1,10 @@
 # Copyright (c) 2026, the collab.rtc authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The images of the hosts: three layers, each tagged with the hash of what it is made from.
+"""The images of the hosts: layers, each tagged with the hash of what it is made from.
 
-base (debootstrap) -> host (sshd, an administrator) -> application (Tomcat, a JRE, installations of the products).
+base (debootstrap) -> host (sshd, an administrator) -> application (Tomcat, a JRE, installations of the products), if it
+is one -> redhat (the ground of the RHEL family), if it is to be of that.
 A changed recipe has another tag, so it is built anew; one that is there is never built twice.
 """
 
@@ -61,16 +62,18 @@ def image_for(host: Host, mirrors: Mirrors) -> Image:
     suite, _tomcat, java = RELEASES[host.debian]
     base_hash = _digest(suite, BASE_PACKAGES, mirrors.main, mirrors.security, mirrors.apt_conf)
     base = Image("base", f"{REPOSITORY}-base:{host.debian}-{base_hash}", host.debian, None)
-    recipe = RECIPES / "Containerfile.host"
-    host_hash = _digest(base.tag, folder=RECIPES / "host", files=(recipe,))
-    plain = Image("host", f"{REPOSITORY}-host:{host.debian}-{host_hash}", host.debian, base)
-    if host.image == "proxy":
-        return plain
-    arguments = (("TOMCAT", str(host.tomcat)), ("JAVA", str(java)), ("PRODUCTS", " ".join(host.products)))
-    recipe = RECIPES / "Containerfile.application"
-    hashed = _digest(plain.tag, json.dumps(arguments), folder=RECIPES / "application", files=(recipe,))
-    what = f"{host.debian}-tomcat{host.tomcat}-{'-'.join(host.products)}"
-    return Image("application", f"{REPOSITORY}-application:{what}-{hashed}", host.debian, plain, arguments)
+    image, what = _above(base, "host", str(host.debian)), str(host.debian)
+    if host.image == "application":
+        arguments = (("TOMCAT", str(host.tomcat)), ("JAVA", str(java)), ("PRODUCTS", " ".join(host.products)))
+        what = f"{host.debian}-tomcat{host.tomcat}-{'-'.join(host.products)}"
+        image = _above(image, "application", what, arguments)
+    return _above(image, "redhat", what) if host.family == "redhat" else image
+
+
+def _above(below: Image, kind: str, what: str, arguments: tuple[tuple[str, str], ...] = ()) -> Image:
+    inputs = (below.tag, json.dumps(arguments)) if arguments else (below.tag,)
+    hashed = _digest(*inputs, folder=RECIPES / kind, files=(RECIPES / f"Containerfile.{kind}",))
+    return Image(kind, f"{REPOSITORY}-{kind}:{what}-{hashed}", below.debian, below, arguments)
 
 
 def ensure(podman: Podman, wanted: list[Image], mirrors: Mirrors) -> None:
@@ -183,7 +186,7 @@ def remove_all(podman: Podman) -> tuple[int, int]:
     tags = _our_tags(podman)
     kept: list[str] = []
     # From the top down. What a kept image stands on would only lose its name, and be made again for the next host.
-    for kind in ("application", "host", "base"):
+    for kind in ("redhat", "application", "host", "base"):
         for tag in tags:
             release = tag.rpartition(":")[2].partition("-")[0]
             if not tag.startswith(f"{REPOSITORY}-{kind}:"):

@@ -19,6 +19,7 @@ import yaml
 from .errors import LabError
 
 IMAGES = ("application", "proxy")
+FAMILIES = ("debian", "redhat")  # redhat: its layouts, dnf, firewalld and SELinux's tools on Debian 12 (systemd 252)
 PRODUCTS = ("confluence", "jira")
 HTTP_PORTS = {"confluence": 8090, "jira": 8080}
 HTTPS_PORTS = {"confluence": 8443, "jira": 8444}  # of applications that end TLS themselves
@@ -46,6 +47,7 @@ class Host:
     name: str
     address: str
     image: str
+    family: str
     debian: int
     tomcat: int
     products: tuple[str, ...]
@@ -175,8 +177,10 @@ def _one_of(name: str, variable: str, value: Any, allowed: tuple[Any, ...]) -> N
 def _host(name: str, values: dict[str, Any], network: ipaddress.IPv4Network) -> Host:
     image = values.get("lab_image", "application")
     _one_of(name, "lab_image", image, IMAGES)
+    family = values.get("lab_family", "debian")
+    _one_of(name, "lab_family", family, FAMILIES)
     debian = values.get("lab_debian", 12)
-    _one_of(name, "lab_debian", debian, tuple(RELEASES))
+    _one_of(name, "lab_debian", debian, tuple(RELEASES) if family == "debian" else (12,))
     tomcat = values.get("lab_tomcat", RELEASES[debian][1])
     _one_of(name, "lab_tomcat", tomcat, TOMCATS[debian])
     service = values.get("lab_service", "systemd")
@@ -195,6 +199,7 @@ def _host(name: str, values: dict[str, Any], network: ipaddress.IPv4Network) -> 
         name=name,
         address=address,
         image=image,
+        family=family,
         debian=debian,
         tomcat=tomcat,
         products=products,

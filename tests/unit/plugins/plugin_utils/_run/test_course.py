@@ -264,6 +264,15 @@ def test_changes_name_what_they_are_about():
     ]
 
 
+def test_messages_of_a_package_manager_are_no_items():
+    """ansible.builtin.dnf gives its messages as ``results``."""
+    installed = {"changed": True, "results": ["Installed: httpd-2.4.62-1.el9.x86_64"]}
+    assert steps.find_changes({"reverse_proxy_installed": installed}) == ["Install the proxy where it is missing"]
+    failed = {"failed": True, "msg": "Depsolve Error", "results": ["No package"]}
+    failure = steps.find_failure({"reverse_proxy_installed": failed})
+    assert failure is not None and failure["cause"] == "Depsolve Error"
+
+
 # What came of the run.
 
 
