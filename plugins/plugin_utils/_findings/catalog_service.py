@@ -106,7 +106,7 @@ ENTRIES = (
         title="Two sites need one port of a host",
         meaning="Whoever comes second cannot listen, and the run would end half done.",
         detected=(
-            "On one host the plan has two RTC services, an RTC service and a proxy, or two kinds of proxies on the same "
+            "On one host the plan has two RTC services, an RTC service and a proxy, or two kinds of proxies on one "
             "port and address, for two sites."
         ),
         remedy="Give one of the sites another rtc_port.",

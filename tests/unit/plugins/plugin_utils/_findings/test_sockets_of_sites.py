@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings import rules_service
 
 
