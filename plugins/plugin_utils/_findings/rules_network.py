@@ -52,7 +52,7 @@ def check_site(classified: ClassifiedSite, wanted: DesiredSite) -> Iterator[Find
             yield from _check_firewall(node.host, node.facts, port)
     elif proxy.facts is not None:
         managed = wanted.proxy is not None and wanted.proxy.managed
-        yield from _check_firewall(proxy.host, proxy.facts, port, opened=managed)
+        yield from _check_firewall(proxy.host, proxy.facts, port, by_role=managed)
         for node, wanted_node in zip(classified.nodes, wanted.nodes, strict=True):
             if not wanted_node.beside_proxy:
                 yield from _check_firewall(node.host, node.facts, port)
@@ -70,13 +70,12 @@ _OPENERS = {
 }
 
 
-def _check_firewall(host: str, facts: HostFacts, port: int, opened: bool = False) -> Iterator[Finding]:
-    """:param opened: the role opens the port where firewalld runs."""
+def _check_firewall(host: str, facts: HostFacts, port: int, by_role: bool = False) -> Iterator[Finding]:
+    """:param by_role: where firewalld runs, each run sees to it that the port is open."""
     kind = facts.firewall
-    if not kind:
-        return
-    remedy = "The role opens it." if opened and kind == "firewalld" else _OPENERS[kind].format(port=port)
-    yield make("RTC603", host, f"{kind} runs on {host}; port {port} has to be open.", remedy=remedy)
+    if kind and not (by_role and kind == "firewalld"):
+        remedy = _OPENERS[kind].format(port=port)
+        yield make("RTC603", host, f"{kind} runs on {host}; port {port} has to be open.", remedy=remedy)
 
 
 def _check_selinux(proxy: DesiredProxy, facts: HostFacts, port: int) -> Iterator[Finding]:

@@ -77,6 +77,9 @@ DocumentRoot "/var/www/html"
 <IfModule dir_module>
     DirectoryIndex index.html
 </IfModule>
+<IfModule mime_module>
+    TypesConfig /etc/mime.types
+</IfModule>
 <Files ".ht*">
     Require all denied
 </Files>
@@ -118,6 +121,9 @@ PrivateTmp=true
 
 [Install]
 WantedBy=multi-user.target
+CONF
+put "$tree/etc/mime.types" <<'CONF'
+text/html html
 CONF
 make_package httpd 2.4.62 "" apache
 
