@@ -27,7 +27,7 @@ import ssl
 import threading
 import time
 from dataclasses import dataclass
-from typing import Any, Iterable, Iterator
+from typing import Any, Iterable, Iterator, Sequence
 from urllib.parse import urlsplit
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Passage, Proxy, ProxyListen, Upstream
@@ -55,6 +55,8 @@ class Question:
     port: int
     tls: bool = False
     asked_port: int = 0  # in Host; 0: the same
+    kind: str = ""  # of the proxy
+    held: bool = False  # httpd's mod_proxy keeps it: "Max-Forwards: 0" is for it to answer (RFC 9110, 7.6.2)
 
 
 class _Wrong(Exception):
@@ -101,14 +103,15 @@ def _list_targets(
     found: dict[tuple[str, int, str], tuple[ProxyListen, Question, list[Upstream]]] = {}
     for port in sorted(ports):
         there = [(host, item) for host in proxy.hosts for item in host.listens if item.takes(port)]
-        upstreams = [item for host, _listen in there for route in host.routes for item in route.upstreams]
         known = [name for host, _listen in there for name in host.names]
         others = [] if names or any(map(_is_plain, known)) else [name for host in proxy.hosts for name in host.names]
         wanted = [name.lower().rstrip(".") for name in [*names, *known, *others] if _is_plain(name)]
         for _host, listen in there:
+            beside = [host for host, item in there if item.address == listen.address]
+            upstreams = [item for host in beside for route in host.routes for item in route.upstreams]
             place = _place(listen, addresses, main_address)
             for name in dict.fromkeys(wanted):
-                question = Question(name, place, port, listen.tls)
+                question = Question(name, place, port, listen.tls, kind=proxy.kind)
                 found.setdefault((listen.address, port, name), (listen, question, upstreams))
     return list(found.values())[:MOST]
 
@@ -126,22 +129,41 @@ def _place(listen: ProxyListen, addresses: list[str], main_address: str) -> str:
     return same[0] if same else _WILDCARDS[listen.address]
 
 
-def ask(question: Question, upstreams: Iterable[Upstream] = ()) -> Passage:
+def ask(question: Question, upstreams: Sequence[Upstream] = ()) -> Passage:
     """What comes back to one question.
 
-    :param upstreams: where the proxy may forward to: asked directly where it says that it cannot reach its own.
+    :param upstreams: where the proxy may forward to: they are asked directly where that tells more.
     """
+    if question.kind == "apache" and upstreams and ask_directly(upstreams, question) == DOWN:
+        # After one refused connection httpd answers 503 by itself for a minute: RTC may be up long before that.
+        question = dataclasses.replace(question, held=True)
     passage, status = _visit(question)
     other = dataclasses.replace(question, tls=not question.tls)
     if passage.polling in (STOPPED, UNKNOWN) and status in (0, 400) and _speaks(other):
         question = other
-        passage, _status = _visit(question)
-    if passage.outcome == DOWN and _is_any_up(upstreams, question):
+        passage, status = _visit(question)
+    httpd_waits = question.kind == "apache" and status == 503
+    if passage.outcome == DOWN and not (question.held or httpd_waits) and ask_directly(upstreams, question) == PASSED:
         # The service is there and answers: what says that it is not, is in its way.
         for step in ("polling", "websocket", "upgrade"):
             setattr(passage, step, STOPPED if getattr(passage, step) == DOWN else getattr(passage, step))
         passage.words += ", and RTC answers when it is asked directly"
     return passage
+
+
+def ask_directly(upstreams: Iterable[Upstream], question: Question) -> str:
+    """Whether RTC answers at an upstream, something else does, or nothing."""
+    outcome = DOWN
+    for host, port in sorted({(item.host, item.port) for item in upstreams})[:_AT_ONCE]:
+        # Over TLS or not: a proxy that speaks the wrong one reaches nothing.
+        for tls in (False, True) if host and (host, port) != (question.address, question.port) else ():
+            passage = _visit(
+                Question(question.name, host, port, tls, question.asked_port or question.port), short=True
+            )[0]
+            if passage.polling == PASSED:
+                return PASSED
+            outcome = STOPPED if passage.polling == STOPPED else outcome
+    return outcome
 
 
 def _visit(question: Question, short: bool = False) -> tuple[Passage, int]:
@@ -164,16 +186,6 @@ def _speaks(question: Question) -> bool:
             return not (answer.status == 400 and re.search(b"https|ssl", answer.read(_BODY), re.IGNORECASE))
     except (OSError, ValueError, http.client.HTTPException):
         return False
-
-
-def _is_any_up(upstreams: Iterable[Upstream], question: Question) -> bool:
-    """Whether RTC answers at an upstream, over TLS or not: a proxy that speaks the wrong one reaches nothing."""
-    for host, port in sorted({(item.host, item.port) for item in upstreams})[:_AT_ONCE]:
-        for tls in (False, True) if host and (host, port) != (question.address, question.port) else ():
-            direct = Question(question.name, host, port, tls, question.asked_port or question.port)
-            if _visit(direct, short=True)[0].polling == PASSED:
-                return True
-    return False
 
 
 class _Visit:
@@ -200,6 +212,9 @@ class _Visit:
         for name, step in steps:
             if getattr(passage, name) not in ("", PASSED) or (step in (self._upgrade, self._end) and not self.sid):
                 continue
+            if passage.polling in (STOPPED, UNKNOWN):  # with which every client begins
+                passage.upgrade, passage.websocket = passage.polling, passage.websocket or passage.polling
+                break
             try:
                 step()
                 setattr(passage, name, PASSED)
@@ -209,6 +224,8 @@ class _Visit:
                     outcome = STOPPED  # the service is there: what it gets over this way is no handshake
                 setattr(passage, name, outcome)
                 passage.words = passage.words or f"{'' if name == 'polling' else 'the WebSocket: '}{words}"
+        if passage.polling == DOWN and not short:
+            self._try_post(passage)
         if not short and not passage.upgrade:  # without a session there is none
             passage.upgrade = passage.websocket if passage.polling == PASSED else passage.polling
 
@@ -228,7 +245,7 @@ class _Visit:
             self.origin = ""  # it admits other pages than the one that was made up here
             self._poll()
         elif match is None:
-            outcome = UNKNOWN if status == 429 or (own and status >= 500) else _judge(status)
+            outcome = UNKNOWN if status == 429 or (own and status >= 500) else self._judge(status)
             raise _Wrong(outcome, _describe(status, headers, body))
         else:
             try:
@@ -237,6 +254,10 @@ class _Visit:
             except (ValueError, KeyError, TypeError):
                 raise _Wrong(STOPPED, _describe(status, headers, body)) from None
             self._check_sharing(headers)
+
+    def _judge(self, status: int) -> str:
+        """What an answer that is not RTC's means: 502 to 504 is what a proxy says that cannot reach its upstream."""
+        return DOWN if status in (502, 503, 504) or (self.question.held and status == 400) else STOPPED
 
     def _check_sharing(self, headers: http.client.HTTPMessage) -> None:
         """A browser takes one ``Access-Control-Allow-Origin``, for its page (Fetch, "CORS check"). RTC sends one."""
@@ -257,9 +278,15 @@ class _Visit:
         status, headers, body = self._request("POST", self._target("polling"), "1:1" if self.revision == 3 else "1")
         self.sid = ""
         if status != 200:
-            raise _Wrong(
-                DOWN if status in (502, 503, 504) else STOPPED, "to a POST: " + _describe(status, headers, body)
-            )
+            raise _Wrong(self._judge(status), "to a POST: " + _describe(status, headers, body))
+
+    def _try_post(self, passage: Passage) -> None:
+        """Clients that poll need it; what refuses it does so without an upstream too."""
+        try:
+            self._end()
+        except _Wrong as exc:
+            if exc.args[0] == STOPPED:
+                passage.polling, passage.words = exc.args
 
     def _request(self, method: str, target: str, body: str = "") -> tuple[int, http.client.HTTPMessage, str]:
         headers = {"Content-Type": "text/plain;charset=UTF-8"} if method == "POST" else {}
@@ -268,7 +295,8 @@ class _Visit:
             return answer.status, answer.headers, answer.read(_BODY).decode("utf-8", "replace")
 
     def _headers(self, more: dict[str, str]) -> dict[str, str]:
-        return {"Host": self.host, **({"Origin": self.origin} if self.origin else {}), **more}
+        found = {"Host": self.host, **({"Origin": self.origin} if self.origin else {}), **more}
+        return {**found, "Max-Forwards": "0"} if self.question.held else found
 
     @contextlib.contextmanager
     def _explaining(self) -> Iterator[None]:
@@ -310,7 +338,7 @@ class _Visit:
             answer = _exchange(connection, self.question, "GET", self._target("websocket"), headers)
             if answer.status != 101:
                 body = answer.read(_BODY).decode("utf-8", "replace")
-                raise _Wrong(_judge(answer.status), _describe(answer.status, answer.headers, body))
+                raise _Wrong(self._judge(answer.status), _describe(answer.status, answer.headers, body))
             wanted = base64.b64encode(hashlib.sha1((key + _GUID).encode()).digest()).decode()  # noqa: S324 - RFC 6455
             if answer.headers.get("Sec-WebSocket-Accept", "") != wanted:
                 raise _Wrong(STOPPED, "the answer to the handshake is that of no WebSocket")
@@ -373,11 +401,6 @@ def _exchange(
     common.update({"Accept": "*/*", "Accept-Encoding": "identity"})
     connection.request(method, target, body.encode() or None, {**common, **headers})
     return connection.getresponse()
-
-
-def _judge(status: int) -> str:
-    """What an answer that is not RTC's means: 502 to 504 are a proxy's words for an upstream that it cannot reach."""
-    return DOWN if status in (502, 503, 504) else STOPPED
 
 
 def _read_engine_error(body: str) -> tuple[bool, str]:
