@@ -293,6 +293,7 @@ class VirtualHost:
     line: int = 0
     managed: bool = False  # written by this collection
     doubts: List[str] = field(default_factory=list)  # why reading cannot say how RTC's requests are passed on
+    stops: List[str] = field(default_factory=list)  # what keeps them from RTC, or browsers from its answers
     sources: List[str] = field(
         default_factory=list
     )  # rules that let in some clients and not others: "file:line: allow ..."

@@ -81,7 +81,6 @@ NGINX = {
     "return for everything": _server("return 301 https://NAME$request_uri; " + _location()),
     "to https, as on port 80": _server("if ($scheme = http) { return 301 https://$host$request_uri; } " + _location()),
     "another port": _server(_location(target="http://DEAD")),
-    "another site's RTC": _server(_location(target="http://OTHER")),
     "the application": _server(_location(target="http://APP")),
     "a variable": _server("set $there RTC; " + _location(target="http://$there")),
     "a rewrite": _server("rewrite ^/socket.io/(.*)$ /rtc/$1 break; " + _location()),

@@ -142,6 +142,10 @@ def ask(question: Question, upstreams: Sequence[Upstream] = ()) -> Passage:
     if passage.polling in (STOPPED, UNKNOWN) and status in (0, 400) and _speaks(other):
         question = other
         passage, status = _visit(question)
+    # What passes bytes on has no words for an upstream that is down: it closes the connection.
+    closed = passage.polling == STOPPED and not status and {item.scheme for item in upstreams} == {"tcp"}
+    if closed and ask_directly(upstreams, question) != PASSED:
+        passage.polling = passage.upgrade = passage.websocket = DOWN
     httpd_waits = question.kind == "apache" and status == 503
     if passage.outcome == DOWN and not (question.held or httpd_waits) and ask_directly(upstreams, question) == PASSED:
         # The service is there and answers: what says that it is not, is in its way.

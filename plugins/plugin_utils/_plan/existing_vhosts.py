@@ -70,7 +70,7 @@ def _find_answering(classified: ClassifiedSite, proxy: ProxyUse, plan: VhostPlan
         routes = [item for item in proxy.rtc if item.vhost is vhost and item.listen is listen]
         found = Candidate(vhost, listen, routes)
         passage = passing.find_passage(classified, proxy, found)
-        if hiding or (routes and passage and passage.outcome == "passed"):
+        if hiding or (routes and passage and passage.outcome in ("passed", "down")):
             return [found]
     return []
 

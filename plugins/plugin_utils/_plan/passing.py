@@ -60,6 +60,8 @@ def judge(classified: ClassifiedSite, proxy: ProxyUse, found: Candidate, rtc_por
         verdict.faults += ["RTC402"] if _is_astray(classified, found, rtc_ports) else []
     else:
         verdict.faults += _read_way(found)
+        verdict.answer = _read_stop(classified, found)
+        verdict.faults += ["RTC430"] if verdict.answer else []
     verdict.faults += _read_limits(found)
     verdict.doubt = _find_doubt(found, passage, outcome, verdict.faults)
     if verdict.doubt:
@@ -118,6 +120,17 @@ def _read_way(found: Candidate) -> list[str]:
     return faults
 
 
+def _read_stop(classified: ClassifiedSite, found: Candidate) -> str:
+    """What reading knows to keep requests from the service, or browsers from its answers; "" for nothing."""
+    if found.vhost.managed:
+        return ""
+    wanted = ("https", "wss") if classified.site.protocol == "HTTPS" else ("http", "ws")
+    for item in found.routes:
+        if takes(item.route) and item.upstream.scheme not in (*wanted, "tcp"):
+            return f"it speaks {item.upstream.scheme} to the service, which speaks {wanted[0]}"
+    return next(iter(found.vhost.stops), "")
+
+
 def _leads_astray(found: Candidate) -> bool:
     """Whether RTC's requests go another way than to the service, although a route to it is there."""
     good = [id(item.route) for item in found.routes]
@@ -145,7 +158,11 @@ def _find_doubt(found: Candidate, passage: Passage | None, outcome: str, faults:
     refused = bool(passage and outcome == "stopped" and passage.words.startswith("403"))
     if found.vhost.sources and (refused or outcome != "stopped"):
         return f"it lets in some clients and not others ({found.vhost.sources[0]})"
-    if outcome in ("passed", "stopped") or not found.vhost.doubts:
+    if outcome in ("passed", "stopped") or "RTC430" in faults:
+        return ""
+    if outcome == "down" and faults == ["RTC406"]:
+        return "it speaks HTTP/1.0 to the service, which may take a WebSocket over that"
+    if not found.vhost.doubts:
         return ""
     why = "its upstream does not answer yet" if outcome == "down" else "nothing could be seen through it"
     return f"{why}, and {found.vhost.doubts[0]}"
