@@ -212,9 +212,9 @@ class _Visit:
         """
         steps = [("polling", self._poll)]
         if not short:
-            steps += [("upgrade", self._upgrade), ("polling", self._end), ("websocket", self._open_websocket)]
+            steps += [("upgrade", self._upgrade), ("polling", self._post), ("websocket", self._open_websocket)]
         for name, step in steps:
-            if getattr(passage, name) not in ("", PASSED) or (step in (self._upgrade, self._end) and not self.sid):
+            if getattr(passage, name) not in ("", PASSED) or (step == self._upgrade and not self.sid):
                 continue
             if passage.polling in (STOPPED, UNKNOWN):  # with which every client begins
                 passage.upgrade, passage.websocket = passage.polling, passage.websocket or passage.polling
@@ -228,6 +228,9 @@ class _Visit:
                     outcome = STOPPED  # the service is there: what it gets over this way is no handshake
                 setattr(passage, name, outcome)
                 passage.words = passage.words or f"{'' if name == 'polling' else 'the WebSocket: '}{words}"
+        if short and self.sid:
+            with contextlib.suppress(_Wrong):
+                self._end()
         if passage.polling == DOWN and not short:
             self._try_post(passage)
         if not short and not passage.upgrade:  # without a session there is none
@@ -278,6 +281,12 @@ class _Visit:
                 self._end()
             raise _Wrong(STOPPED, f"the header {_SHARING} of the answer {wrong}")
 
+    def _post(self) -> None:
+        """What clients that poll send goes by POST; a proxy may know only GET."""
+        if not self.sid:
+            self._poll()
+        self._end()
+
     def _end(self) -> None:
         status, headers, body = self._request("POST", self._target("polling"), "1:1" if self.revision == 3 else "1")
         self.sid = ""
@@ -325,6 +334,12 @@ class _Visit:
         with self._websocket() as stream:
             stream.send("2probe")
             self._expect(stream, "3probe")
+            for packet in (
+                "5",
+                "1",
+            ):  # it is upgraded, and ended: the add-on's service ends it with the WebSocket anyway
+                stream.send(packet)
+        self.sid = ""
 
     def _open_websocket(self) -> None:
         with self._websocket() as stream:
@@ -336,7 +351,7 @@ class _Visit:
         key = base64.b64encode(os.urandom(16)).decode()
         headers = self._headers({
             "Connection": "keep-alive, Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
-            "Sec-WebSocket-Key": key, "Sec-WebSocket-Extensions": "permessage-deflate",
+            "Sec-WebSocket-Key": key,
         })  # fmt: skip
         with self._explaining(), contextlib.closing(_connect(self.question)) as connection:
             answer = _exchange(connection, self.question, "GET", self._target("websocket"), headers)
