@@ -103,7 +103,7 @@ def _list_targets(
     found: dict[tuple[str, int, str], tuple[ProxyListen, Question, list[Upstream]]] = {}
     for port in sorted(ports):
         there = [(host, item) for host in proxy.hosts for item in host.listens if item.takes(port)]
-        known = [name for host, _listen in there for name in host.names]
+        known = [name for host, _listen in there for name in [*host.names, *host.certificate_names]]
         others = [] if names or any(map(_is_plain, known)) else [name for host in proxy.hosts for name in host.names]
         wanted = [name.lower().rstrip(".") for name in [*names, *known, *others] if _is_plain(name)]
         for _host, listen in there:

@@ -166,3 +166,25 @@ def test_a_proxy_that_does_not_answer_takes_its_time_and_no_more(server, monkeyp
     thread.join(20)
     ((found,),) = done
     assert (found.name, found.port) == (NAME, other)
+
+
+@pytest.mark.parametrize(
+    ("address", "dual", "place"),
+    [("*", False, "10.0.0.1"), ("::", False, "fd00::1"), ("::", True, "10.0.0.1"), ("192.0.2.7", False, "192.0.2.7")],
+)
+def test_whom_it_asks_for_what(address, dual, place):
+    hosts = [
+        VirtualHost(
+            [], [ProxyListen(address, 9083, True, dual=dual)], certificate_names=["*.example.com", NAME.upper()]
+        ),
+        VirtualHost(["other.example.com"], [ProxyListen("*", 443)]),
+    ]
+    targets = passage._list_targets(
+        Proxy("haproxy", hosts=hosts),
+        ["jira.example.com"],
+        {9083, 9093},
+        ["10.0.0.9", "10.0.0.1", "fd00::1"],
+        "10.0.0.1",
+    )
+    asked = [(item.name, item.address, item.port, item.tls) for _listen, item, _upstreams in targets]
+    assert asked == [("jira.example.com", place, 9083, True), (NAME, place, 9083, True)]
