@@ -91,7 +91,7 @@ SHIPPED_LINES = {
     "rtc_runs_info": 1250,
     "rtc_undo": 1720,
     "tomcat_connector": 2810,
-    "topology_info": 13650,
+    "topology_info": 13700,
 }
 
 

@@ -97,7 +97,7 @@ def _judge_rule(host: VirtualHost, routes: list[Route], section: Section, line: 
 
 def _choose(host: VirtualHost, section: Section, request: _Request) -> Line | str | None:
     """The line that chooses the backend, ``None`` for none, "" where it cannot be told."""
-    for line in section.all("use_backend"):
+    for line in (line for line in section.all("use_backend") if len(line.words) > 1):
         holds = _hold(section, line.words[2:], request)
         if holds is None:
             host.doubts.append(

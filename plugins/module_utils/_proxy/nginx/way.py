@@ -56,6 +56,8 @@ def choose(scope: Directive, path: str) -> list[Directive]:
     best: Directive | None = None
     for item in scope.all("location"):
         sign, text = item.args if len(item.args) == 2 else ("", "".join(item.args))
+        if not text:
+            continue
         if sign == "=" and text == path:
             return [item]
         longer = best is None or len(text) > len(best.args[-1])
@@ -122,7 +124,11 @@ def _map(value: str, item: Directive) -> str:
         if key.lower() == value.lower() and key != "default":
             return result
     for key, result in rows.items():
-        if key.startswith("~") and re.search(key.lstrip("~*"), value, re.IGNORECASE if key.startswith("~*") else 0):
+        try:
+            fits = key.startswith("~") and re.search(key.lstrip("~*"), value, re.IGNORECASE if "*" in key[:2] else 0)
+        except re.error:
+            raise LookupError(item.args[-1]) from None
+        if fits:
             return result
     return rows.get("default", "")
 
