@@ -245,6 +245,8 @@ class Route:
     forwarded_proto: str = ""  # the value of X-Forwarded-Proto that is sent, "" for none
     sticky: str = ""  # how a client stays with one upstream: "ip_hash", "cookie JSESSIONID", ...; "" for not at all
     buffering: bool = False
+    polling: Optional[bool] = None  # whether RTC's requests (/socket.io/) go this way; None: their path says so
+    websocket: Optional[bool] = None  # whether those go this way that ask for a WebSocket
 
 
 @dataclass
@@ -290,6 +292,35 @@ class VirtualHost:
     file: str = ""
     line: int = 0
     managed: bool = False  # written by this collection
+    doubts: List[str] = field(default_factory=list)  # why reading cannot say how RTC's requests are passed on
+    stops: List[str] = field(default_factory=list)  # what keeps them from RTC, or browsers from its answers
+    sources: List[str] = field(
+        default_factory=list
+    )  # rules that let in some clients and not others: "file:line: allow ..."
+
+
+@dataclass
+class Passage:
+    """What came of asking for RTC through a proxy on its own host, as a browser does.
+
+    An outcome is "passed", "stopped" (something else answered, or broke the connection), "down" (the proxy says that
+    it cannot reach its upstream) or "unknown"; "" was not tried.
+    """
+
+    name: str  # that was asked for
+    port: int
+    address: str = ""  # of the socket, as it was read: "*" for all of IPv4
+    tls: bool = False  # what the socket turned out to speak
+    polling: str = ""
+    websocket: str = ""
+    upgrade: str = ""  # from polling to a WebSocket
+    words: str = ""  # what came instead of RTC's first answer that is missing
+
+    @property
+    def outcome(self) -> str:
+        """The worst of the three."""
+        found = (self.polling, self.websocket, self.upgrade)
+        return next((item for item in ("stopped", "down", "unknown", "passed") if item in found), "unknown")
 
 
 @dataclass
@@ -304,6 +335,7 @@ class Proxy:
     sockets: List[ProxyListen] = field(default_factory=list)  # Apache's, which are not its virtual hosts' own
     error: str = ""  # the error message with which it refuses its configuration
     notes: List[str] = field(default_factory=list)  # what the reader could not follow
+    passages: List[Passage] = field(default_factory=list)  # of what was asked for through it
 
 
 @dataclass

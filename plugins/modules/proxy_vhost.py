@@ -19,6 +19,10 @@ description:
     and the key must be theirs.
   - After writing, the server itself checks the whole configuration. If it refuses, every file is put back and its
     words are the error.
+  - After the reload RTC is asked for through each new virtual host, at each of its addresses, as a browser asks. Where
+    the service runs and something stands in its way (a rule for all virtual hosts, another virtual host that answers),
+    every file is put back, and the error says what came and what it may be. RV(passed) names those that RTC was seen to
+    pass. Of the others the service does not run yet.
   - The server is reloaded, never restarted, when a file changed, and also when a file or certificate is newer than
     what the running server has loaded. A service that was never started is started. One that was stopped is left
     stopped.
@@ -228,6 +232,12 @@ version:
   returned: success
   type: str
   sample: 1.22.1
+passed:
+  description: The virtual hosts, of those that were written, that RTC was seen to pass.
+  returned: success
+  type: list
+  elements: str
+  sample: [rtc-confluence-9083]
 settings:
   description: Settings of SELinux and firewalld that were made.
   returned: success
@@ -253,6 +263,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _facts, _undo_prune
+from ansible_collections.collab.rtc.plugins.module_utils._detect import passage
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._managed import opened, record
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.apply import (
@@ -332,6 +343,7 @@ def _run(module: AnsibleModule) -> list[ChangeResult]:
         firewalld=params["firewalld"],
         backup=params["backup"],
         undo_dir=params["undo_dir"],
+        see=_see,
     )
     _check(params["vhosts"])
     results = []
@@ -347,6 +359,18 @@ def _run(module: AnsibleModule) -> list[ChangeResult]:
             change = ProxyChange(make_backend(kind, params["config_root"]), vhosts, absent, options)
             results.append(change.run())
     return results
+
+
+def _see(vhost: VhostPlan, address: str) -> _facts.Passage:
+    """What comes of asking for RTC through a virtual host. Of a service that is none of RTC's nothing is known."""
+    upstreams = [_facts.Upstream(str(item["scheme"]), str(item["host"]), int(item["port"])) for item in vhost.upstreams]
+    question = passage.Question(vhost.server_name, address, vhost.port, bool(vhost.certificate))
+    direct = passage.ask_directly(upstreams, question)
+    if direct == passage.STOPPED:
+        return _facts.Passage(vhost.server_name, vhost.port, address, words="what the service answers is not RTC's")
+    if direct == passage.DOWN:
+        question.kind = vhost.kind  # httpd is not to meet a service that does not run
+    return passage.ask(question, upstreams)
 
 
 def _check(vhosts: list[dict[str, Any]]) -> None:

@@ -124,7 +124,7 @@ def accept_key(key):
 class Upstream:
     """A service that answers with the request as it arrived, and echoes what comes over a WebSocket."""
 
-    def __init__(self, address="127.0.0.1", port=0, certificate=None, name="one"):
+    def __init__(self, address="127.0.0.1", port=0, certificate=None, name="one", websockets=True):
         self.connections = connections = []
 
         class Handler(BaseHTTPRequestHandler):
@@ -136,7 +136,7 @@ class Upstream:
 
             def do_GET(self):
                 upgrade = self.headers.get("Upgrade", "")
-                if upgrade.lower() == "websocket":
+                if websockets and upgrade.lower() == "websocket":
                     self.connection.sendall(
                         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                         b"Sec-WebSocket-Accept: " + accept_key(self.headers["Sec-WebSocket-Key"]) + b"\r\n\r\n"

@@ -22,6 +22,14 @@ PROGRAMS = {"nginx": "nginx", "apache": "apache2", "haproxy": "haproxy"}
 _SEARCH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 
 
+def find_program(kind):
+    """The program of a kind; without it the test is left out."""
+    program = shutil.which(PROGRAMS[kind], path=_SEARCH)
+    if not program:
+        pytest.skip(f"{PROGRAMS[kind]} is not installed here (Debian packages nginx, apache2, haproxy)")
+    return program
+
+
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory):
     """A private authority, and certificates it issues."""
@@ -54,10 +62,7 @@ def daemon(request, tmp_path):
     made = []
 
     def make(kind):
-        program = shutil.which(PROGRAMS[kind], path=_SEARCH)
-        if not program:
-            pytest.skip(f"{PROGRAMS[kind]} is not installed here (Debian packages nginx, apache2, haproxy)")
-        made.append(Daemon(kind, program, tmp_path / "root"))
+        made.append(Daemon(kind, find_program(kind), tmp_path / "root"))
         return made[-1]
 
     yield make

@@ -78,20 +78,20 @@ SHIPPED_LINES = {
     "java_truststore": 4840,
     "jvm_truststore_option": 5160,
     "keystore_pem": 6640,
-    "managed_absent": 2270,
+    "managed_absent": 2290,
     "managed_file": 2160,
-    "managed_record": 6000,
+    "managed_record": 6030,
     "plan": 170,  # documentation: the action does the work
-    "proxy_vhost": 7930,
+    "proxy_vhost": 9130,
     "report": 80,  # documentation: the action does the work
     "rtc_instance": 1990,
     "rtc_probe": 5120,
     "rtc_release": 1710,
     "rtc_session": 4110,
-    "rtc_runs_info": 3020,
-    "rtc_undo": 3410,
+    "rtc_runs_info": 3050,
+    "rtc_undo": 3430,
     "tomcat_connector": 2810,
-    "topology_info": 12650,
+    "topology_info": 13700,
 }
 
 

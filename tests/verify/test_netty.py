@@ -14,6 +14,7 @@ import subprocess
 
 import pytest
 
+from ansible_collections.collab.rtc.plugins.module_utils._detect import passage
 from ansible_collections.collab.rtc.plugins.module_utils._verify import probe
 from ansible_collections.collab.rtc.tests.unit import servers
 
@@ -103,3 +104,9 @@ def test_netty_socketio(netty):
     newest = run_probe(protocol=4)
     assert newest["ok"] == (own == 4)
     assert newest["code"] == ("unsupported_version" if own == 3 else "")
+
+
+def test_detection_knows_it(netty):
+    """It keeps to revision 3 whatever it is asked for, or has both."""
+    found = passage.ask(passage.Question(servers.NAME, "127.0.0.1", netty[1]))
+    assert (found.outcome, found.words) == ("passed", "")

@@ -12,7 +12,7 @@ import time
 from typing import Callable
 
 from ansible_collections.collab.rtc.plugins.module_utils import _rtc_unit
-from ansible_collections.collab.rtc.plugins.module_utils._detect import installations, managed
+from ansible_collections.collab.rtc.plugins.module_utils._detect import installations, managed, passage
 from ansible_collections.collab.rtc.plugins.module_utils._detect.application import describe_all
 from ansible_collections.collab.rtc.plugins.module_utils._detect.installations import unit_of
 from ansible_collections.collab.rtc.plugins.module_utils._facts import (
@@ -80,7 +80,10 @@ def gather(
 
     facts.proxies = _discover_proxies(rootfs)
     lookups.add(_collect_upstream_names(facts.proxies))
-    facts.rtc = _find_rtc(facts, rootfs, procs, instances, states, rtc_ports or list(RTC_PORTS))
+    rtc_ports = rtc_ports or list(RTC_PORTS)
+    facts.rtc = _find_rtc(facts, rootfs, procs, instances, states, rtc_ports)
+    if rootfs.root == "/":
+        _look_through_proxies(facts, [*(names or []), *_collect_proxy_names(facts.applications)], rtc_ports)
     if facts.selinux == "enforcing" and facts.root:
         facts.selinux_ports = system.selinux_ports(rootfs, runner)
 
@@ -138,6 +141,12 @@ def _discover_proxies(rootfs: RootFs) -> list[Proxy]:
     except Exception as exc:  # one odd file of a proxy must not hide the rest of the host
         rootfs.note("proxies", f"{type(exc).__name__}: {exc}")
         return []
+
+
+def _look_through_proxies(facts: HostFacts, names: list[str], ports: list[int]) -> None:
+    for proxy in facts.proxies:
+        if proxy.running:
+            proxy.passages = passage.look_through(proxy, names, ports, facts.addresses, facts.main_address)
 
 
 def _find_instances(rootfs: RootFs) -> dict[str, int]:

@@ -15,7 +15,13 @@ from typing import Any, Callable
 
 from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree, _undo
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
-from ansible_collections.collab.rtc.plugins.module_utils._proxy import preflight, selinux_firewalld, sockets, writers
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import (
+    preflight,
+    seen,
+    selinux_firewalld,
+    sockets,
+    writers,
+)
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (
     Backend,
     DesiredFile,
@@ -46,6 +52,7 @@ class ChangeOptions:
     undo_dir: str | None = None
     # Called with the kind of the proxy and what is about to be opened, before it is.
     note: Callable[[str, list[selinux_firewalld.Setting]], None] | None = None
+    see: seen.See | None = None  # asks for RTC through what was written; None: nobody looks
 
 
 @dataclass
@@ -61,6 +68,7 @@ class ChangeResult:
     backups: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     diff: list[dict[str, str]] = field(default_factory=list)
+    passed: list[str] = field(default_factory=list)  # names of virtual hosts that RTC was seen to pass
 
 
 class ProxyChange:
@@ -190,6 +198,8 @@ class ProxyChange:
                 return
             try:
                 self.control.take_effect(desired.listens)
+                if steps and self.options.see:
+                    self.result.passed = seen.find_passed(self.backend, self._list_changed(steps), self.options.see)
             except ProxyError:
                 self._undo(steps)
                 raise
@@ -197,6 +207,12 @@ class ProxyChange:
             _files_tree.remove(self.stopped)
         with contextlib.suppress(RtcError):
             _files_tree.remove(self.marker)
+
+    def _list_changed(self, steps: list[Step]) -> list[VhostPlan]:
+        """The virtual hosts for RTC that a change is about; HAProxy has all of them in one file."""
+        names = {os.path.splitext(os.path.basename(step.path))[0] for step in steps}
+        whole = self.backend.kind == "haproxy"
+        return [vhost for vhost in self.vhosts if vhost.role == "rtc" and (whole or vhost.name in names)]
 
     def _find_state(self) -> str:
         """The state of the service. One that we stopped is as good as new: nobody else wants it stopped."""
@@ -325,5 +341,6 @@ def summarize(results: list[ChangeResult]) -> dict[str, Any]:
         "files": [path for item in results for path in item.files],
         "enabled_modules": [name for item in results for name in item.modules],
         "settings": [text for item in results for text in item.settings],
+        "passed": [name for item in results for name in item.passed],
         "version": next((item.version for item in results if item.version), ""),
     }

@@ -309,4 +309,39 @@ ENTRIES = (
         ),
         vendor_requirements=("S12",),
     ),
+    FindingType(
+        id="RTC430",
+        severity="error",
+        title="Something stands in RTC's way at the proxy",
+        meaning="Browsers do not reach RTC: what they ask for is answered by something else.",
+        detected=(
+            "On its own host the proxy was asked for /socket.io/ by name and port, as a browser asks, and the answer is"
+            " not RTC's: a refusal, a redirect, another page, or a header that browsers do not accept."
+        ),
+        remedy=(
+            "Take away what refuses or answers: access rules, redirects, an Access-Control-Allow-Origin that is set"
+            " beside RTC's own, another virtual host. A virtual host that the role writes has none of them."
+        ),
+        vendor_requirements=("S12", "S34"),
+    ),
+    FindingType(
+        id="RTC431",
+        severity="info",
+        title="Whether RTC passes a virtual host cannot be told",
+        meaning="It is left as it is. Once RTC runs, the verification of a run shows it.",
+        detected=(
+            "A virtual host that this collection did not write has the name and port. RTC does not run yet, or it lets"
+            " in only some clients, and reading its configuration does not tell either."
+        ),
+        remedy="Nothing, where the verification succeeds. Else remove it so that the role can write its own.",
+    ),
+    FindingType(
+        id="RTC432",
+        severity="error",
+        title="Another virtual host would answer in place of RTC's",
+        meaning="httpd takes the first virtual host of an address that fits the name, and RTC's would be a later one.",
+        detected="A ServerName or ServerAlias of a file that is read earlier fits the name by a wildcard.",
+        remedy="Take that ServerAlias away, or name the file so that it is read last, such as zz-default.conf.",
+        vendor_requirements=("S12",),
+    ),
 )

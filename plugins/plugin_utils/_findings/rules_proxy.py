@@ -142,12 +142,17 @@ def _check_rtc(classified: ClassifiedSite, wanted: DesiredSite, proxy: DesiredPr
             proxy.host,
             f"{proxy.kind} on {proxy.host} does not forward port {site.rtc_port} of {site.server_name}.",
         )
+    for place in proxy.hidden:
+        what = f"{place} on {proxy.host} is read before {proxy.rtc.plan.name}.conf and answers for {site.server_name}"
+        yield make("RTC432", proxy.host, f"{what} on port {site.rtc_port}.", [place])
     for item in existing:
         for fault in item.faults:
             # What this collection wrote, it writes again; what somebody else wrote stops the run by RTC414.
             yield _report_fault(wanted, proxy, item, fault)
         # One without faults that takes the service's address is not right after all: RTC503 reports it.
-        if not item.managed and (item.faults or not item.takes_service_address):
+        if item.doubt:
+            yield make("RTC431", proxy.host, f"{item.where}: {item.doubt}.", [item.place])
+        elif not item.managed and (item.faults or not item.takes_service_address):
             yield _report_foreign(wanted, proxy, item)
         if item.buffering and proxy.kind == "nginx":
             yield make("RTC422", proxy.host, f"{item.where}: proxy_buffering is on.")
@@ -163,8 +168,12 @@ def _report_fault(wanted: DesiredSite, proxy: DesiredProxy, item: ExistingVhost,
         text = f"speaks {'HTTPS' if item.tls else 'HTTP'}, the page {'HTTPS' if wanted.tls else 'HTTP'}"
     elif fault == "RTC403":
         text = "forwards nothing"
+    elif fault == "RTC430":
+        text = f"lets no request for /socket.io/ through: {item.answer}"
     elif fault in ("RTC407", "RTC408"):
         text += f" after {item.read_timeout:g} seconds"
+    if item.answer and fault in ("RTC402", "RTC403", "RTC404", "RTC405", "RTC406"):
+        text += f" ({item.answer})"
     message = f"{item.where}: the virtual host on port {wanted.site.rtc_port} {text}."
     return make(fault, proxy.host, message, severity="warning")
 

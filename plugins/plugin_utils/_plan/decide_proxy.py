@@ -19,7 +19,6 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import (
     DesiredNode,
     DesiredProxy,
     DesiredVhost,
-    ExistingVhost,
 )
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import ClassifiedSite, Node, ProxyUse
 
@@ -53,9 +52,8 @@ def decide_proxy(classified: ClassifiedSite, nodes: list[DesiredNode], services:
     proxy = classified.proxy
     if proxy is None:
         return None
-    existing, misplaced, conflicts = existing_vhosts.judge_rtc(classified, proxy)
     files = decide_tls_files(classified, proxy)
-    rtc = decide_rtc_vhost(classified, proxy, nodes, services, files, existing)
+    rtc, judged = decide_rtc_vhost(classified, proxy, nodes, services, files)
     application = decide_application_vhost(classified, proxy, nodes, files)
     writes = rtc.written or bool(application and application.written)
     return DesiredProxy(
@@ -67,8 +65,9 @@ def decide_proxy(classified: ClassifiedSite, nodes: list[DesiredNode], services:
         application=application,
         packages=decide_packages(proxy),
         certificates=decide_copies(classified, files) if writes else [],
-        misplaced=misplaced,
-        conflicts=conflicts,
+        misplaced=judged.misplaced,
+        hidden=judged.hidden,
+        conflicts=judged.conflicts,
         evidence={"host": proxy.evidence, "certificates": files.evidence},
     )
 
@@ -110,9 +109,8 @@ def decide_rtc_vhost(
     nodes: list[DesiredNode],
     services: Services,
     files: TlsFiles,
-    existing: list[ExistingVhost],
-) -> DesiredVhost:
-    """The virtual host on the RTC port."""
+) -> tuple[DesiredVhost, existing_vhosts.Judged]:
+    """The virtual host on the RTC port, and what is there in its place."""
     site = classified.site
     listen, why = decide_rtc_listen(classified, proxy, services)
     shared = bool(classified.settings.store_url)
@@ -134,16 +132,18 @@ def decide_rtc_vhost(
         upstream_name=classified.settings.upstream_name,
         reuse=not any(node.service.kind == "builtin" for node in nodes),
     )
-    return DesiredVhost(
+    judged = existing_vhosts.judge_rtc(classified, proxy, plan, {port for _machine, port in services})
+    wanted = DesiredVhost(
         plan=plan,
-        written=proxy.managed and all(item.managed for item in existing),
-        existing=existing,
+        written=proxy.managed and all(item.managed for item in judged.existing),
+        existing=judged.existing,
         evidence={
             "listen": why,
             "certificate": files.evidence,
             "upstreams": "rtc_store_url" if shared else "without a shared store one node serves RTC",
         },
     )
+    return wanted, judged
 
 
 def _choose_kind(proxy: ProxyUse) -> str:

@@ -115,6 +115,8 @@ class ExistingVhost:
     read_timeout: float = 0.0  # seconds, of the first route that leads to the service; 0 for unknown
     buffering: bool = False  # of the same route
     takes_service_address: bool = False  # has the port on the address that the RTC service needs
+    doubt: str = ""  # why it cannot be told whether it is right; it has no faults then
+    answer: str = ""  # what came when RTC was asked for through it, and was not RTC's
 
 
 @dataclass(frozen=True)
@@ -150,6 +152,7 @@ class DesiredProxy:
     packages: list[str] = field(default_factory=list)  # to install
     certificates: list[dict[str, str]] = field(default_factory=list)  # files to copy; see HostPlan.certificates
     misplaced: list[MisplacedRoute] = field(default_factory=list)
+    hidden: list[str] = field(default_factory=list)  # virtual hosts that would answer in place of the one to be written
     conflicts: list[str] = field(
         default_factory=list
     )  # places that take the RTC port on all addresses of the node's host

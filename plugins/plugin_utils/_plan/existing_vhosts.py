@@ -6,52 +6,86 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass
 
-from ansible_collections.collab.rtc.plugins.module_utils._facts import ProxyListen, VirtualHost
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan import routing
+from ansible_collections.collab.rtc.plugins.module_utils._facts import VirtualHost
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache import order
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan import passing, routing
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import ExistingVhost, MisplacedRoute
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import ClassifiedSite, ProxyUse
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.passing import Candidate, Verdict
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.routing import ProxyRoute
-
-PING_SECONDS = 45  # Engine.IO's default ping interval (25 s) and ping timeout (20 s)
 
 
 @dataclass
-class _Candidate:
-    """A virtual host on a name and port of the site, with its routes to where it should forward."""
+class Judged:
+    """What a proxy has for a site's RTC."""
 
-    vhost: VirtualHost
-    listen: ProxyListen
-    routes: list[ProxyRoute] = field(default_factory=list)
+    existing: list[ExistingVhost]  # virtual hosts on its port
+    misplaced: list[MisplacedRoute]  # routes from elsewhere
+    hidden: list[str]  # virtual hosts that would answer in place of the one to be written
+    conflicts: list[str]  # what takes the service's address
 
 
-def judge_rtc(
-    classified: ClassifiedSite, proxy: ProxyUse
-) -> tuple[list[ExistingVhost], list[MisplacedRoute], list[str]]:
-    """What is there for RTC: virtual hosts on its port, routes from elsewhere, takers of the service's address."""
+def judge_rtc(classified: ClassifiedSite, proxy: ProxyUse, plan: VhostPlan, rtc_ports: Collection[int]) -> Judged:
+    """What is there for RTC.
+
+    :param plan: the virtual host that is to be there.
+    :param rtc_ports: of the RTC services of all sites.
+    """
     candidates = _find_candidates(classified, proxy, classified.site.rtc_port, proxy.rtc)
+    hiding = [] if candidates else _find_answering(classified, proxy, plan)
     conflicts = _find_conflicts(classified, proxy)
-    existing = []
-    for item in candidates:
-        faults = _list_faults(classified, item)
+    existing: list[ExistingVhost] = []
+    hidden: list[str] = []
+    for item in candidates + hiding:
+        verdict = passing.judge(classified, proxy, item, rtc_ports)
         takes = any(proxy_route.vhost is item.vhost for proxy_route in conflicts)
-        existing.append(_describe(proxy, item, faults, not faults, takes))
-    misplaced = _find_misplaced(classified, proxy, [item.vhost for item in candidates])
-    return existing, misplaced, [proxy_route.where for proxy_route in conflicts]
+        described = _describe(proxy, item, verdict, takes)
+        if item in hiding and verdict.faults:
+            hidden.append(described.place)
+        else:
+            existing.append(described)
+    misplaced = _find_misplaced(classified, proxy, [item.vhost for item in candidates + hiding])
+    return Judged(existing, misplaced, hidden, [proxy_route.where for proxy_route in conflicts])
+
+
+def _find_answering(classified: ClassifiedSite, proxy: ProxyUse, plan: VhostPlan) -> list[Candidate]:
+    """The virtual host of no name of the site that answers for it: because a wildcard fits, or as the default one.
+
+    Of Apache the one that would answer in place of the one to be written too.
+    """
+    if proxy.proxy is None:
+        return []
+    hiding = None
+    if proxy.kind == "apache":
+        directory = order.find_directory(proxy.proxy.config)
+        hiding = order.find_hiding(plan, proxy.proxy, f"{directory}/{plan.name}.conf")
+    for vhost in [hiding] if hiding else proxy.proxy.hosts:
+        listen = next((item for item in vhost.listens if item.takes(plan.port)), None)
+        if listen is None or vhost.managed:
+            continue
+        routes = [item for item in proxy.rtc if item.vhost is vhost and item.listen is listen]
+        found = Candidate(vhost, listen, routes)
+        passage = passing.find_passage(classified, proxy, found)
+        if hiding or (routes and passage and passage.outcome in ("passed", "down")):
+            return [found]
+    return []
 
 
 def judge_application(classified: ClassifiedSite, proxy: ProxyUse) -> list[ExistingVhost]:
     """The virtual hosts on the application's port: right when they forward to the connector with the right protocol."""
     return [
-        _describe(proxy, item, [], bool(item.routes) and item.listen.tls == classified.tls)
+        _describe(proxy, item, Verdict(right=bool(item.routes) and item.listen.tls == classified.tls))
         for item in _find_candidates(classified, proxy, classified.application_port, proxy.application)
     ]
 
 
 def _find_candidates(
     classified: ClassifiedSite, proxy: ProxyUse, port: int, proxy_routes: list[ProxyRoute]
-) -> list[_Candidate]:
+) -> list[Candidate]:
     """The virtual hosts on the server name and ``port``."""
     found = []
     for vhost in proxy.proxy.hosts if proxy.proxy else []:
@@ -61,7 +95,7 @@ def _find_candidates(
         routes = [item for item in proxy_routes if item.vhost is vhost and item.listen is listen]
         # A managed one without names is another site's, unless it leads here.
         if routes or vhost.names or not vhost.managed:
-            found.append(_Candidate(vhost, listen, routes))
+            found.append(Candidate(vhost, listen, routes))
     # A frontend of HAProxy has its port for itself. What it does for this name counts; else what it does for any.
     named = [item for item in found if classified.site.server_name in item.vhost.names]
     return named or [item for item in found if not item.vhost.names] or found
@@ -76,47 +110,13 @@ def _serves(vhost: VirtualHost, classified: ClassifiedSite, proxy: ProxyUse) -> 
     return server_name in names or f"*.{parent}" in names or f".{parent}" in names
 
 
-def _list_faults(classified: ClassifiedSite, found: _Candidate) -> list[str]:
-    """Ids of what is wrong with an RTC virtual host; empty when it is right.
-
-    Several routes may lead to the port: Apache's for polling, and one for WebSockets under /socket.io/.
-    """
-    faults = [] if found.listen.tls == classified.tls else ["RTC401"]
-    good = found.routes
-    if not good:
-        return [*faults, "RTC402" if found.vhost.routes else "RTC403"]
-    if not any(_is_root(item.route.path) and _is_root(item.route.upstream_path) for item in good):
-        faults.append("RTC404")
-    upgrading = [item for item in good if item.route.upgrade]
-    if not upgrading:
-        faults.append("RTC405")
-    if not any(item.route.http11 for item in good):
-        faults.append("RTC406")
-    if any(0 < item.route.read_timeout < PING_SECONDS for item in upgrading or good):
-        faults.append("RTC408" if good[0].proxy.kind == "haproxy" else "RTC407")
-    if any(_scatters(item) for item in good):
-        faults.append("RTC409")
-    return faults
-
-
-def _scatters(proxy_route: ProxyRoute) -> bool:
-    """Whether the requests of one client go to several upstreams."""
-    active = {(item.host, item.port) for item in proxy_route.route.upstreams if not item.backup}
-    return len(active) > 1 and not proxy_route.route.sticky
-
-
-def _is_root(path: str) -> bool:
-    """Whether a path of a route is the root; a route of Apache or nginx for Engine.IO's path alone counts too."""
-    return path in ("", "/", "/socket.io", "/socket.io/")
-
-
 def _find_misplaced(classified: ClassifiedSite, proxy: ProxyUse, known: list[VirtualHost]) -> list[MisplacedRoute]:
     """Routes to the RTC port that are not at the root of the RTC port of the server name."""
     found = []
     for item in proxy.rtc:
         if item.vhost in known:
             continue
-        below, elsewhere = not _is_root(item.route.path), not item.listen.takes(classified.site.rtc_port)
+        below, elsewhere = not passing.is_root(item.route.path), not item.listen.takes(classified.site.rtc_port)
         if below or elsewhere:
             fault = "RTC404" if below else "RTC402"
             found.append(MisplacedRoute(item.where, item.route.path, item.listen.port, fault))
@@ -136,19 +136,19 @@ def _find_conflicts(classified: ClassifiedSite, proxy: ProxyUse) -> list[ProxyRo
     ]
 
 
-def _describe(
-    proxy: ProxyUse, item: _Candidate, faults: list[str], right: bool, takes_service_address: bool = False
-) -> ExistingVhost:
+def _describe(proxy: ProxyUse, item: Candidate, verdict: Verdict, takes_service_address: bool = False) -> ExistingVhost:
     place = f"{item.vhost.file}:{item.vhost.line}"
     first = item.routes[0] if item.routes else None
     return ExistingVhost(
         place=place,
         where=first.where if first else f"{proxy.host}: {place}",
         managed=item.vhost.managed,
-        tls=item.listen.tls,
-        faults=faults,
-        right=right,
+        tls=verdict.tls,
+        faults=verdict.faults,
+        right=verdict.right,
         read_timeout=first.route.read_timeout if first else 0.0,
         buffering=bool(first and first.route.buffering),
         takes_service_address=takes_service_address,
+        doubt=verdict.doubt,
+        answer=verdict.answer,
     )

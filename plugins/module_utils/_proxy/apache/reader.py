@@ -12,6 +12,7 @@ import re
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import ProxyListen, Route, Upstream, VirtualHost
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import sockets
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache import way
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache.parser import ApacheConfig
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import is_managed
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.parsed_config import Directive
@@ -87,7 +88,10 @@ class _HostReader:
             line=section.line,
             managed=bool(section.file) and is_managed(section.file),
         )
+        self.passes: list[tuple[Directive, Route]] = []
         self.read_routes(self.section, "/")
+        if section is not main:
+            way.follow(self.host, main, section, self.passes)
         self.read_upgrades()
 
     def read_listen(self, text: str, tls: bool) -> list[ProxyListen]:
@@ -112,17 +116,13 @@ class _HostReader:
         return os.path.join(self.config.root, text) if text and not re.match(r"\w+:|\$", text) else text
 
     def read_routes(self, scope: Directive, path: str) -> None:
-        conditions: list[Directive] = []
         for item in scope.block or []:
             if item.name in ("proxypass", "proxypassmatch") and item.args:
                 self.read_proxy_pass(item, path if scope.name in _PLACES else "")
             elif item.name == "jkmount":
                 self.config.notes.append(f"{item.file}:{item.line}: JkMount {' '.join(item.args)} is not followed.")
-            elif item.name == "rewritecond":
-                conditions.append(item)
             elif item.name == "rewriterule":
-                self.read_rewrite(item, conditions, path)
-                conditions = []
+                self.read_rewrite(item, path)
             elif item.name in _PLACES and item.name != "proxy" and item.block is not None:
                 place = item.args[-1] if item.args and item.name.startswith("location") else path
                 sign = "~ " if item.name == "locationmatch" or "~" in item.args[:1] else ""
@@ -140,8 +140,11 @@ class _HostReader:
         upstreams, rest, member = self.read_target(args[0], item)
         if upstreams:
             route = self.read_route(place, upstreams, item, {**member, **options})
-            route.upstream_path = "" if rest.rstrip("/") == place.rstrip("/") else rest
+            route.upstream_path = "" if rest.rstrip("/") == place.rstrip("/") else rest or "/"
+            if item.name == "proxypassmatch" and re.search(r"\$[0-9&]", rest):
+                route.upstream_path = ""  # made of what the pattern found, as a rule the path itself
             self.host.routes.append(route)
+            self.passes.append((item, route))
 
     def read_route(self, path: str, upstreams: list[Upstream], item: Directive, options: dict[str, str]) -> Route:
         timeout = options.get("timeout") or self.read_value("proxytimeout") or self.read_value("timeout", "60")
@@ -176,13 +179,23 @@ class _HostReader:
         if scheme != "balancer":
             if not host:
                 return [], "", {}
-            return [Upstream(scheme, host.strip("[]"), int(port or _PORTS.get(scheme, 80)))], rest, {}
+            there = [Upstream(scheme, host.strip("[]"), int(port or _PORTS.get(scheme, 80)))]
+            return there, rest, self.read_worker(url)
         pool = self.pools.get(f"balancer://{host.lower()}")
         if pool is None:
             self.config.notes.append(f"{item.file}:{item.line}: there is no balancer://{host}.")
             return [], rest, {}
         members, options = self.read_members(pool, item)
         return members, rest, options
+
+    def read_worker(self, url: str) -> dict[str, str]:
+        """What ``<Proxy>`` of an upstream sets for it (``ProxySet upgrade=websocket``)."""
+        options: dict[str, str] = {}
+        for section in [item for scope in self.scopes for item in scope.all("proxy") if item.args]:
+            if "://" in section.args[0] and url.startswith(section.args[0].rstrip("/*")):
+                for setting in section.all("proxyset"):
+                    options.update(dict(word.split("=", 1) for word in setting.args if "=" in word))
+        return options
 
     def read_members(self, pool: Directive, item: Directive) -> tuple[list[Upstream], dict[str, str]]:
         found: list[Upstream] = []
@@ -199,7 +212,7 @@ class _HostReader:
             options.update(dict(word.split("=", 1) for word in setting.args if "=" in word))
         return found, options
 
-    def read_rewrite(self, item: Directive, conditions: list[Directive], place: str) -> None:
+    def read_rewrite(self, item: Directive, place: str) -> None:
         flags = item.args[2].strip("[]").upper().split(",") if len(item.args) > 2 else []
         if "P" not in flags and "PROXY" not in flags:
             return
@@ -209,14 +222,13 @@ class _HostReader:
         literal = re.match(r"\^?/?([\w./-]*)", item.args[0])
         path = place.rstrip("/") + "/" + (literal.group(1).strip("/") if literal and item.args[0] != ".*" else "")
         route = self.read_route(path if path == "/" else path.rstrip("/"), upstreams, item, options)
-        tests = " ".join(word for condition in conditions for word in condition.args).lower()
-        route.upgrade = route.upgrade or ("http:upgrade" in tests and "websocket" in tests)
         self.host.routes.append(route)
+        self.passes.append((item, route))
 
     def read_upgrades(self) -> None:
         """A rule that sends WebSockets to ``ws://`` serves the plain route of the same upstream too."""
         sockets = [route for route in self.host.routes if route.upgrade]
-        for route in self.host.routes:
+        for route in (route for route in self.host.routes if not route.websocket):
             ends = {(item.host, item.port) for item in route.upstreams}
             for other in sockets:
                 beneath = route.path.startswith(other.path.rstrip("/")) or other.path.startswith(route.path.rstrip("/"))

@@ -161,7 +161,8 @@ def _render_path(vhost: VhostPlan, me: str, target: ForwardedPath, version: str)
         lines += _render_pool(me, target, pool, options)
         base, given = pool, ""
     else:
-        base, given = _format_url(target.upstreams[0]), " " + options
+        # Without it httpd answers 503 by itself for a minute after one connection was refused: a restart is enough.
+        base, given = _format_url(target.upstreams[0]), f" {options} retry=0"
     path = target.path or "/"
     url = base + path
     if not modern:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import os
 import re
 
@@ -14,7 +13,7 @@ from ansible_collections.collab.rtc.plugins.module_utils import _files
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy, ProxyListen
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import sockets
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache import reader, renderer
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache import order, reader, renderer
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache.backend import Apache
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (
     DesiredFile,
@@ -27,7 +26,6 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.commands import 
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.listens import (
     foreign_listens,
     join_listens,
-    meets,
     refuse_foreign,
 )
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.rendering import has_tls_upstream
@@ -89,26 +87,17 @@ def _add_vhost(
 
 
 def _refuse_hiding(vhost: VhostPlan, current: Proxy, path: str) -> None:
-    """Stop where another virtual host would answer for this name: of those of an address the first that fits does.
+    """Stop where another virtual host would answer for this name.
 
-    :param path: where httpd reads the managed file; files of a directory are read by their names.
     :raises ProxyError: naming file and line.
     """
-    order = [item.file for item in current.hosts]
-    directory = os.path.dirname(path)
-    for number, host in enumerate(current.hosts):
-        if path in order:
-            after = number > order.index(path)
-        elif os.path.dirname(host.file) == directory:
-            after = host.file > path
-        else:
-            after = any(os.path.dirname(file) == directory for file in order[:number])
-        fits = [name for name in host.names if fnmatch.fnmatch(vhost.server_name.lower(), name.lower())]
-        if fits and not after and not host.managed and any(meets(vhost, item) for item in host.listens):
-            raise ProxyError(
-                f"{host.file}:{host.line} is read first and answers for {fits[0]}: {vhost.name} would get no requests.",
-                "Take that ServerAlias away, or name the file so that it is read last, such as zz-default.conf.",
-            )
+    host = order.find_hiding(vhost, current, path)
+    if host:
+        alias = order.find_fitting(host, vhost.server_name)
+        raise ProxyError(
+            f"{host.file}:{host.line} is read first and answers for {alias}: {vhost.name} would get no requests.",
+            "Take that ServerAlias away, or name the file so that it is read last, such as zz-default.conf.",
+        )
 
 
 def _list_uncovered(vhost: VhostPlan, foreign: list[ProxyListen]) -> list[str]:

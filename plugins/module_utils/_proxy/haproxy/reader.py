@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import ProxyListen, Route, Upstream, VirtualHost
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import sockets
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy import way
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy.parser import (
     HaproxyConfig,
     Line,
@@ -96,25 +97,30 @@ class _FrontendReader:
             self.listens += sockets.expand(found)[:1]  # of a name HAProxy takes the first address
 
     def read_hosts(self) -> list[VirtualHost]:
-        groups: dict[tuple[str, ...], list[Route]] = {}
+        groups: dict[tuple[str, ...], list[tuple[Line | None, Route]]] = {}
         for item in self.section.all("use_backend"):
             if len(item.words) > 1:
                 test = self.read_test(item.words[2:])
                 routes = self.read_backend(item.words[1], item, test.paths or ["/"])
-                groups.setdefault(tuple(test.names), []).extend(routes)
+                groups.setdefault(tuple(test.names), []).extend((item, route) for route in routes)
         default = self.section.last("default_backend")
         if default and len(default.words) > 1:
-            groups.setdefault((), []).extend(self.read_backend(default.words[1], default, ["/"]))
+            groups.setdefault((), []).extend(
+                (default, route) for route in self.read_backend(default.words[1], default, ["/"])
+            )
         if self.section.kind == "listen" and any(True for _server in self.section.all("server", inherit=False)):
-            groups.setdefault((), []).append(self.read_route(self.section, "/", None))
+            groups.setdefault((), []).append((None, self.read_route(self.section, "/", None)))
         groups = groups or {(): []}
-        return [self.make_host(list(names), routes) for names, routes in groups.items()]
+        return [self.make_host(list(names), passes) for names, passes in groups.items()]
 
-    def make_host(self, names: list[str], routes: list[Route]) -> VirtualHost:
-        return VirtualHost(
-            names=names, listens=[ProxyListen(**vars(item)) for item in self.listens], routes=routes,
-            certificate=self.certificate, key=self.certificate, file=self.section.file, line=self.section.line,
+    def make_host(self, names: list[str], passes: list[tuple[Line | None, Route]]) -> VirtualHost:
+        host = VirtualHost(
+            names=names, listens=[ProxyListen(**vars(item)) for item in self.listens],
+            routes=[route for _line, route in passes], certificate=self.certificate, key=self.certificate,
+            file=self.section.file, line=self.section.line,
         )  # fmt: skip
+        way.follow(host, self.config, self.section, passes)
+        return host
 
     def read_backend(self, name: str, item: Line, paths: list[str]) -> list[Route]:
         section = self.config.named(name)

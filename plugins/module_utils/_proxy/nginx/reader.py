@@ -16,7 +16,7 @@ import re
 from ansible_collections.collab.rtc.plugins.module_utils._facts import ProxyListen, Route, Upstream, VirtualHost
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import sockets
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import is_managed
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx import parser
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx import parser, way
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx.parser import NginxConfig
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.parsed_config import Directive
 
@@ -119,7 +119,9 @@ class _ServerReader:
         self.named = {
             item.args[0]: item for item in server.all("location") if item.args[:1] and item.args[0].startswith("@")
         }
+        self.passes: list[tuple[Directive, Route]] = []
         self.read_routes(scopes, "/")
+        way.follow(self.host, scopes[0], server, self.passes)
 
     def read_listens(self, server: Directive) -> list[ProxyListen]:
         given = list(server.all("listen"))
@@ -133,6 +135,7 @@ class _ServerReader:
         for item in scopes[-1].block or []:
             if item.name == "proxy_pass" and item.args:
                 self.host.routes.append(self.read_route(scopes, path, item))
+                self.passes.append((item, self.host.routes[-1]))
             elif item.name == "try_files" and item.args and item.args[-1] in self.named:
                 self.read_routes([*scopes[:2], self.named[item.args[-1]]], path)
             elif item.name == "location" and item.args[:1] and item.args[0] in self.named:

@@ -1,0 +1,110 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whether RTC is seen to pass a virtual host that was written; what stands in its way, where it does not."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from typing import Any, Callable
+
+from ansible_collections.collab.rtc.plugins.module_utils._facts import Passage
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import sockets
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Backend, is_managed
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.commands import ProxyError
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.parsed_config import Directive
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
+
+# Asks for RTC through a virtual host, at an address: injected, because this package knows no client of RTC.
+See = Callable[[VhostPlan, str], Passage]
+
+_OLD_SECONDS, _PAUSE_SECONDS = 2.0, 0.1
+_LOOPBACK = {sockets.ALL4: "127.0.0.1", sockets.ALL6: "::1"}
+# What holds for virtual hosts from outside and may refuse, change or end their requests.
+_NGINX = re.compile(
+    r"auth_basic|auth_request|auth_jwt|deny|limit_(?:conn|req)|ssl_verify_client|proxy_(?:ignore|hide|pass)_headers?"
+    r"|more_(?:set|clear)_headers|modsecurity|perl_|js_|proxy_intercept_errors|error_page|.*_by_lua(?:_block|_file)?"
+)
+_APACHE = re.compile(
+    r"auth\w+|require|deny|proxyremote\w*|proxyblock|proxyerroroverride|sslverifyclient|sslrequire\w*|redirect\w*"
+    r"|rewriterule|limitrequest\w+|sec\w+|qs_\w+|requestheader|setenvif\w*|setenv|browsermatch\w*|setoutputfilter"
+)
+_ENVIRONMENT = ("force-proxy-request-1.0", "proxy-nokeepalive", "proxy-sendcl", "nokeepalive", "downgrade-1.0")
+_SHARING = "access-control-allow-origin"
+_PLACES = ("location", "locationmatch", "proxy", "proxymatch", "if")
+
+
+def find_passed(backend: Backend, vhosts: list[VhostPlan], see: See) -> list[str]:
+    """The names of the virtual hosts that RTC is seen to pass; of others the service does not run yet.
+
+    :raises ProxyError: something stands in its way; with where, as far as that can be read.
+    """
+    passed = []
+    for vhost in vhosts:
+        addresses = [item for given in vhost.listen or [sockets.ALL4] for item in sockets.resolve(given)]
+        found = [_look(vhost, _LOOPBACK.get(item, item), see) for item in addresses]
+        stopped = next((item for item in found if item.outcome == "stopped"), None)
+        if stopped:
+            places = list(dict.fromkeys(_list_obstacles(backend, vhost)))
+            raise ProxyError(
+                f"{backend.kind} was given {vhost.name}, and RTC does not pass it at {stopped.address}:{vhost.port}: "
+                f"{stopped.words}. The change is undone.",
+                f"This holds for all virtual hosts and may be in the way: {'; '.join(places[:8])}."
+                if places
+                else "Find what answers in its place: another virtual host, a rule for all of them, a firewall.",
+            )
+        passed += [vhost.name] if found and all(item.outcome == "passed" for item in found) else []
+    return passed
+
+
+def _look(vhost: VhostPlan, address: str, see: See) -> Passage:
+    """What comes back; processes from before the reload may take connections for a moment yet."""
+    deadline = time.monotonic() + _OLD_SECONDS
+    while True:
+        found = see(vhost, address)
+        if found.outcome != "stopped" or time.monotonic() > deadline:
+            return found
+        time.sleep(_PAUSE_SECONDS)
+
+
+def _list_obstacles(backend: Backend, vhost: VhostPlan) -> Iterator[str]:
+    """Lines of others that hold for a managed virtual host, or answer before it: "file:line words"."""
+    config: Any = getattr(backend, "parse_config", dict)()
+    directives = getattr(config, "directives", [])
+    if backend.kind == "nginx":
+        blocks = [item for item in directives if item.name == "http"]
+        found = [item for block in blocks or [Directive("http", [], "", 0, directives)] for item in block.block or []]
+        for item in found:
+            shares = item.name in ("add_header", "more_set_headers") and _SHARING in " ".join(item.args).lower()
+            if (_NGINX.fullmatch(item.name) or shares) and not is_managed(item.file):
+                yield _describe(item)
+    elif backend.kind == "apache":
+        for item in _list_of_main(directives):
+            words = " ".join(item.args).lower()
+            if item.name in ("setenv", "setenvif", "setenvifnocase", "browsermatch", "browsermatchnocase"):
+                counts = any(name in words for name in _ENVIRONMENT)
+            elif item.name in ("header", "requestheader"):
+                counts = any(name in words for name in (_SHARING, "upgrade", "connection", "origin"))
+            else:
+                counts = bool(_APACHE.fullmatch(item.name)) and words not in ("all granted", "all denied")
+            if counts and not is_managed(item.file):
+                yield _describe(item)
+        for host in backend.read().hosts:
+            if host.names and not host.managed and any(listen.takes(vhost.port) for listen in host.listens):
+                yield f"{host.file}:{host.line} <VirtualHost> of {' '.join(host.names)}"
+
+
+def _list_of_main(directives: list[Directive]) -> Iterator[Directive]:
+    """The directives of httpd's main server, and those of its sections for paths and upstreams."""
+    for item in directives:
+        if item.block is None:
+            yield item
+        elif item.name in _PLACES:
+            yield from _list_of_main(item.block)
+
+
+def _describe(item: Directive) -> str:
+    return f"{item.file}:{item.line} {' '.join([item.name, *item.args])[:80]}"
