@@ -44,7 +44,7 @@ ENTRIES = (
         meaning="The RTC port has to be open where users, or the proxy, connect.",
         detected="firewalld, ufw or nftables is active on the host that listens on the RTC port for others.",
         remedy=(
-            "Open the port with that firewall's command. Where firewalld runs on a managed proxy, the role does it, and "
+            "Open the port with that firewall's command. Where firewalld runs on a managed proxy the role does it, and "
             "nothing is reported."
         ),
         role="reverse_proxy",
