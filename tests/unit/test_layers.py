@@ -82,7 +82,7 @@ SHIPPED_LINES = {
     "managed_file": 2160,
     "managed_record": 6000,
     "plan": 170,  # documentation: the action does the work
-    "proxy_vhost": 7930,
+    "proxy_vhost": 7980,
     "report": 80,  # documentation: the action does the work
     "rtc_instance": 1990,
     "rtc_probe": 5120,
@@ -91,7 +91,7 @@ SHIPPED_LINES = {
     "rtc_runs_info": 3020,
     "rtc_undo": 3410,
     "tomcat_connector": 2810,
-    "topology_info": 12650,
+    "topology_info": 13350,
 }
 
 
@@ -195,6 +195,7 @@ BY_PATH = {
 MAY_USE_PATHS = {
     "module_utils._place", "module_utils._files", "module_utils._files_tree",  # this is what they are for
     "module_utils._host.rootfs",  # reads by the same rules
+    "module_utils._host.container_files",  # the root directory of a container, once
     "module_utils._host.processes", "module_utils._proxy.daemon", "module_utils._proxy.selinux_firewalld",  # /proc, /sys
 }  # fmt: skip
 
