@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import re
 import typing
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional, TypeVar
@@ -204,7 +205,7 @@ class Mount:
 class Container:
     """The container that an application runs in. Paths of the application begin with its name: "wiki:/opt/..."."""
 
-    name: str  # "wiki"; begins with the user for one that is not root's: "bob/wiki"
+    name: str = ""  # "wiki"; begins with the user for one that is not root's: "bob/wiki"
     id: str = ""  # 64 digits; "" for unknown
     engine: str = ""  # "docker" | "podman" | "containerd" | "kubernetes" | ...; "" for unknown
     image: str = ""
@@ -221,6 +222,11 @@ class Container:
     mounts: List[Mount] = field(default_factory=list)
     source: str = ""  # who told name, image and ports: "docker inspect", "config.v2.json", "the kernel"
     resolves: Dict[str, str] = field(default_factory=dict)  # what its own /etc/hosts has
+
+
+def is_contained(path: str) -> bool:
+    """Whether a path is one in a container: "wiki:/opt/atlassian/confluence", "bob/wiki:/opt/atlassian/confluence"."""
+    return bool(re.match(r"(?:[\w.-]+/)?[\w.-]+:/", path))
 
 
 @dataclass

@@ -31,6 +31,7 @@ HOST_LAYERS = [
         "_files_tree",
         "_memory_file",
         "_place",
+        "_process_files",
         "_quiet_module",
         "_undo",
         "_undo_preview",
@@ -75,7 +76,7 @@ OPTIONAL = {
 # raise a bound only when the module really does more.
 SHIPPED_LINES = {
     "application_check": 3120,
-    "java_truststore": 4840,
+    "java_truststore": 4910,
     "jvm_truststore_option": 5160,
     "keystore_pem": 6640,
     "managed_absent": 2270,
@@ -193,6 +194,7 @@ BY_PATH = {
                  "SpooledTemporaryFile"},
 }  # fmt: skip
 MAY_USE_PATHS = {
+    "module_utils._process_files",  # /proc
     "module_utils._place", "module_utils._files", "module_utils._files_tree",  # this is what they are for
     "module_utils._host.rootfs",  # reads by the same rules
     "module_utils._host.container_files",  # the root directory of a container, once

@@ -26,13 +26,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._host.processes import 
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
 from ansible_collections.collab.rtc.plugins.module_utils._java.options import read_command_line
 
-_NAMED = re.compile(r"(?:[\w.-]+/)?[\w.-]+:/")
 _HOSTS_LIMIT = 256 * 1024  # bytes of /etc/hosts
-
-
-def is_named(path: str) -> bool:
-    """Whether a directory that the inventory names is in a container: "wiki:/opt/atlassian/confluence"."""
-    return bool(_NAMED.match(path))
 
 
 def find_all(

@@ -23,6 +23,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._facts import (
     Proxy,
     RtcInstance,
     Unreadable,
+    is_contained,
 )
 from ansible_collections.collab.rtc.plugins.module_utils._host import processes, service_units, system
 from ansible_collections.collab.rtc.plugins.module_utils._host.containers import Finder
@@ -69,7 +70,7 @@ def gather(
     facts.listeners = processes.listeners(rootfs, procs)
 
     starters = service_units.starters(rootfs)
-    named = [path for path in install_dirs or [] if contained.is_named(path)]
+    named = [path for path in install_dirs or [] if is_contained(path)]
     doubts = Doubts(rootfs)
     inside, seen = contained.find_all(rootfs, procs, Finder(rootfs, procs, runner), named, doubts)
     outside = {pid: proc for pid, proc in procs.items() if pid not in seen}

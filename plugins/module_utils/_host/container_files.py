@@ -20,10 +20,8 @@ from ansible_collections.collab.rtc.plugins.module_utils._place import FileError
 
 _ROOT = getattr(os, "O_PATH", 0) | os.O_DIRECTORY | os.O_CLOEXEC
 # File systems that are made of the kernel's data, the host's too: /proc/kcore is a regular file.
-_OF_KERNEL = frozenset(
-    "proc sysfs cgroup cgroup2 devpts mqueue debugfs tracefs securityfs bpf pstore configfs efivarfs binfmt_misc fusectl"
-    " selinuxfs".split()
-)
+_OF_KERNEL = {"proc", "sysfs", "cgroup", "cgroup2", "devpts", "mqueue", "debugfs", "tracefs", "securityfs", "bpf"}
+_OF_KERNEL |= {"pstore", "configfs", "efivarfs", "binfmt_misc", "fusectl", "selinuxfs"}
 _MOST_MOUNTS = 4 * 1024 * 1024  # bytes
 _MOST_LISTED = 200
 

@@ -42,7 +42,9 @@ _SECONDS = 10.0  # for each question to a client
 _MOST_STATE = 16 * 1024 * 1024
 _MOST_VALUE, _MOST_NAMES = 4096, 200
 _VARIABLE = re.compile(r"(?:ATL|CATALINA|JVM|JAVA|JDK|_JAVA|CONFLUENCE|CONF|JIRA|SETENV|TOMCAT)_\w+", re.IGNORECASE)
-_SECRET_OPTION = re.compile(r"([\w.-]*(?:pass|secret|token|credential)[\w.-]*=)(?!\*{8})[^\s&;,\"']+", re.IGNORECASE)
+_SECRET_OPTION = re.compile(
+    r"""([\w.-]*(?:pass|secret|token|credential)[\w.-]*=)(?!\*{8})(?:"[^"]*"?|'[^']*'?|[^\s&;,"']+)""", re.IGNORECASE
+)
 _DNAT = re.compile(
     r"(?:--dport|dport)\s+(\d+)\b.*?(?:--to-destination|dnat(?:\s+ip6?)?\s+to)\s+(\[[0-9a-f:]+\]|[\d.]+):(\d+)", re.I
 )
@@ -174,7 +176,8 @@ class Finder:
         if told:
             return
         rules = self._read_rules()
-        found.ports = [*find_proxied(self.procs.values(), found.addresses), *find_translated(rules, found.addresses)]
+        found.ports = find_proxied(self.procs.values(), found.addresses)
+        found.ports += [item for item in find_translated(rules, found.addresses) if item not in found.ports]
         if not found.ports and not rules:
             found.ports_unknown = (
                 f"neither {found.engine or 'the manager of the container'} nor the rules of the firewall could be asked"
@@ -272,7 +275,7 @@ def find_translated(rules: str, addresses: list[str]) -> list[PublishedPort]:
     """Ports that rules of the firewall translate to a container: Docker's and netavark's chains."""
     found = []
     for line in rules.splitlines():
-        match = _DNAT.search(line)
+        match = None if re.search(r"\budp\b", line) else _DNAT.search(line)
         if match and match.group(2).strip("[]") in addresses:
             named = _FOR_ADDRESS.search(line[: match.start(2)])
             address = named.group(1).strip("[]") if named else "0.0.0.0"  # noqa: S104 - named, not bound

@@ -93,7 +93,8 @@ def _complete(node: Node, route_index: RouteIndex) -> None:
     node.rtc_port = _decide_rtc_port(node)
     node.builtin = _find_builtin(node)
     if node.connector:
-        routes = route_index.find_routes(node.host, node.facts, node.connector.port)
+        container = node.application.container
+        routes = route_index.find_routes_into(node.host, node.facts, container, node.connector.port)
         node.server_name = _decide_server_name(node, node.connector, routes)
         routed = any(0 < one.listen.port <= 65535 for one in routes)
         node.unusable += host_values.list_unusable(node, node.connector, routed)
@@ -125,6 +126,11 @@ def _find_builtin(node: Node) -> RtcInstance | None:
         if instance.kind == "builtin" and instance.port == node.rtc_port and _is_in_jvm(instance, node):
             return instance
     pid = node.application.process.pid if node.application.process else 0
+    container = node.application.container
+    if container is not None and container.network == "own":
+        if node.rtc_port not in container.listens:
+            return None
+        return RtcInstance("builtin", node.rtc_port, active=True, process="java", pid=pid)
     for item in node.facts.listeners:
         if item.port == node.rtc_port and pid and item.pid == pid:
             return RtcInstance("builtin", item.port, item.address, active=True, process=item.process, pid=item.pid)

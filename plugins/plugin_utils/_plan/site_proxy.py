@@ -12,6 +12,8 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._plan import routing
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import Node, PlanInput, ProxyUse
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.routing import ProxyRoute, RouteIndex
 
+PUBLISHERS = ("docker-proxy", "conmon", "rootlessport")  # they hold the host's ports that lead to containers
+
 
 def find_proxy(members: list[Node], plan_input: PlanInput, route_index: RouteIndex) -> ProxyUse | None:
     """The proxy of the site that these nodes make; ``None`` for none."""
@@ -21,12 +23,16 @@ def find_proxy(members: list[Node], plan_input: PlanInput, route_index: RouteInd
     application = [
         proxy_route
         for node in members
-        for proxy_route in route_index.find_routes(node.host, node.facts, node.connector.port if node.connector else 0)
+        for proxy_route in route_index.find_routes_into(
+            node.host, node.facts, node.application.container, node.connector.port if node.connector else 0
+        )
     ]
     rtc = [
         proxy_route
         for node in members
-        for proxy_route in route_index.find_routes(node.host, node.facts, first.rtc_port)
+        for proxy_route in route_index.find_routes_into(
+            node.host, node.facts, node.application.container if node.builtin else None, first.rtc_port
+        )
     ]
     if first.settings.proxy:
         host, why = first.settings.proxy, f"rtc_proxy is {first.settings.proxy}"
@@ -99,7 +105,10 @@ def _guess_local(node: Node) -> tuple[str, str]:
     if connector is None or connector.proxy_port in (0, connector.port):
         return "", ""
     why = f"{node.server_xml}:{connector.line}: proxyName is this host and proxyPort {connector.proxy_port}"
-    if node.facts.proxies or any(item.port == connector.proxy_port for item in node.facts.listeners):
+    listening = [item for item in node.facts.listeners if item.port == connector.proxy_port]
+    if any(item.process in PUBLISHERS for item in listening):
+        return "", f"{why}, where {listening[0].process} leads to a container: the proxy is in one"
+    if node.facts.proxies or listening:
         return node.host, why
     # Port forwarding in the kernel (80 -> 8080) looks like this too: nothing listens there.
     return "", ""
