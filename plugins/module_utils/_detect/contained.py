@@ -50,6 +50,7 @@ def find_all(
             seen.add(proc.pid)
             continue
         try:
+            _strip_root(rootfs, proc)
             item = _find_installation(files, proc)
             if item is None:
                 continue
@@ -73,6 +74,15 @@ def find_all(
 
 def _name(proc: Proc) -> str:
     return f"process {proc.pid} of user {proc.user}: {proc.exe or proc.args[0]}"
+
+
+def _strip_root(rootfs: RootFs, proc: Proc) -> None:
+    """Let paths of a process that chroot alone put into its root be those that it sees, as in any other container."""
+    root = rootfs.link(f"/proc/{proc.pid}/root")
+    for name in ("exe", "cwd"):
+        path = getattr(proc, name)
+        if root != "/" and (path + "/").startswith(root + "/"):
+            proc.__dict__[name] = path[len(root) :] or "/"
 
 
 def _find_installation(files: ContainerFiles, proc: Proc) -> Installation | None:

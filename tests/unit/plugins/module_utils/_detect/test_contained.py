@@ -93,6 +93,12 @@ def test_application_of_a_container(outer, inner):
     assert "container wiki" in found.service.reason
 
 
+def test_paths_of_a_process_are_those_that_it_sees_after_chroot_too(outer, inner):
+    run_in(outer, inner)
+    outer.remove("/proc/700/exe").link("/proc/700/exe", f"{inner.root}{JAVA}/bin/java")
+    assert "Java" not in [item.what for item in only(outer).process.differences]
+
+
 def test_what_docker_says_of_the_container(outer, inner):
     found = only(in_docker(run_in(outer, inner))).container
     assert (found.name, found.id, found.engine, found.image) == ("wiki", ID, "docker", "atlassian/confluence:9.2")
