@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ansible_collections.collab.rtc.plugins.module_utils._facts import is_contained
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory import variables
 from ansible_collections.collab.rtc.plugins.plugin_utils._run import addresses
 
@@ -67,8 +68,13 @@ _value:
       type: list
       elements: str
     truststore:
-      description: C(path) and C(password) of the application's trust store; empty for a site without TLS.
+      description:
+        - C(path) and C(password) of the application's trust store; empty for a site without TLS, and for an application
+          in a container whose trust store is not one of the host.
       type: dict
+    system_trust:
+      description: Whether the authorities of the host's system are taken instead, as for such an application.
+      type: bool
     expected_request:
       description: How the application must see a request, as the option C(expect) of M(collab.rtc.application_check).
       type: dict
@@ -95,6 +101,9 @@ def describe_site(
     store = (
         trust[0]["path"] if trust else addresses.find_truststore(topology.get("applications", []), site["application"])
     )
+    contained = is_contained(store)  # in a container, and so no file of the host
+    store = "" if contained else store
+    encrypted = site["rtc_url"].startswith("https:")
     password = variables.choose_setting(truststore_password, site["application"], "changeit")
     return {
         **site,
@@ -103,7 +112,8 @@ def describe_site(
         "python": rtc["python"],
         "origin": addresses.find_origin(site["base_url"]),
         "ca": [certificate["pem"] for item in trust for certificate in item["certificates"]],
-        "truststore": ({"path": store, "password": password} if store and site["rtc_url"].startswith("https:") else {}),
+        "truststore": ({"path": store, "password": password} if store and encrypted else {}),
+        "system_trust": encrypted and contained,
         "expected_request": addresses.expect_request(site["base_url"], site["server_name"]),
     }
 

@@ -24,6 +24,9 @@ from ansible_collections.collab.rtc.plugins.module_utils._java.secrets import MA
 
 _ID = re.compile(r"(?:^|[/-])([0-9a-f]{64})(?:\.scope)?(?=/|$)")
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,127}")
+_NAMED = re.compile(
+    r"(?:/lxc\.payload\.|/lxc/|/machine-|/systemd-nspawn@)([A-Za-z0-9][\w.-]*?)(?:\.scope|\.service)?(?:/| |$)"
+)
 _COMPOSE = "com.docker.compose."
 # Programs of root that start containers, and stay: what they started is theirs.
 _MONITORS = {
@@ -103,7 +106,7 @@ class Finder:
         elif monitor is not None:
             _apply_monitor(found, monitor.args)
         found.source = found.source or "the kernel"
-        found.name = found.name if _NAME.fullmatch(found.name) else identity[:12] or f"process-{proc.pid}"
+        found.name = found.name if _NAME.fullmatch(found.name) else identity[:12] or self._find_name(proc)
         if monitor is not None and monitor.uid > 0:
             found.name = f"{monitor.user}/{found.name}"
         found.environment = choose_environment({**found.environment, **proc.environment})
@@ -133,6 +136,11 @@ class Finder:
     def _find_id(self, proc: Proc) -> str:
         found = {match for path in self._list_paths(proc) for match in _ID.findall(path)[-1:]}
         return found.pop() if len(found) == 1 else ""
+
+    def _find_name(self, proc: Proc) -> str:
+        """The name that LXC and systemd-nspawn give a control group; else the process has to do."""
+        match = _NAMED.search(" ".join(self._list_paths(proc)))
+        return match.group(1) if match else f"process-{proc.pid}"
 
     def _find_engine(self, proc: Proc, monitor: Proc | None) -> str:
         if monitor is not None and monitor.uid == 0 and monitor.args:

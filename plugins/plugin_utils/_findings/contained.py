@@ -32,6 +32,10 @@ def check_node(node: Node, wanted_node: DesiredNode) -> Iterator[Finding]:
         yield make("RTC233", node.host, what, wanted.missing_trust, _remedy_trust(wanted))
     if wanted.missing_ports:
         remedy = f"Publish {', '.join(wanted.ports)}: {wanted.command}."
+        if container.network == "host":
+            remedy = (
+                "Give it a network of its own and publish the port on 127.0.0.1, or let the firewall keep others out."
+            )
         what = f"The ports of the container {container.name} are not published as the site needs it."
         yield make("RTC234", node.host, what, wanted.missing_ports, remedy)
     if container.ports_unknown:

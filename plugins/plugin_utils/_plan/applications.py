@@ -43,6 +43,9 @@ def choose(facts: HostFacts, kind: str, settings: HostSettings) -> Choice:
         if named:
             return Choice(named[0], "rtc_install_dir names it")
         return Choice(None, f"nothing{_explain_doubts(facts, kind)} is in {settings.install_dir}")
+    outside = [item for item in in_use if not item.container]
+    if any(item.process for item in outside):
+        in_use = outside  # what runs on the host itself is the host's; one in a container is named by rtc_install_dir
     if len(in_use) <= 1:
         missing = f"none{_explain_doubts(facts, kind)} was found"
         return Choice(in_use[0], "the only one") if in_use else Choice(None, missing)

@@ -203,6 +203,8 @@ def _decide_ports(
     beside: bool,
 ) -> tuple[list[str], list[str]]:
     """All ports that are to be published, and what is wrong now. Nothing is said where that is unknown."""
+    if container.network == "host" and beside and not routing.is_loopback(connector.address):
+        return [], [f"the container has the network of the host, and all reach port {connector.port} without the proxy"]
     if container.network == "host" or container.ports_unknown:
         return [], []
     wanted = [connector.port] + ([classified.site.rtc_port] if service.kind == "builtin" else [])

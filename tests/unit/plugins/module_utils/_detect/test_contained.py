@@ -164,6 +164,21 @@ def test_a_control_group_of_root_vouches(outer, inner, group, engine):
 
 
 @pytest.mark.parametrize(
+    ("monitor", "group", "name", "engine"),
+    [
+        ("/usr/bin/lxc-start", "/lxc.payload.wiki/system.slice/confluence.service", "wiki", "lxc"),
+        ("/usr/bin/lxc-start", "/lxc/wiki", "wiki", "lxc"),
+        ("/usr/bin/systemd-nspawn", "/machine.slice/machine-wiki.scope/payload", "wiki", "nspawn"),
+        ("/usr/bin/systemd-nspawn", "/machine.slice/systemd-nspawn@wiki.service/payload", "wiki", "nspawn"),
+        ("/usr/bin/conmon", "/system.slice/wiki.service", "process-700", "podman"),
+    ],
+)
+def test_containers_without_an_id(outer, inner, monitor, group, name, engine):
+    found = only(run_in(outer, inner, group=group, monitor=(monitor,))).container
+    assert (found.id, found.name, found.engine) == ("", name, engine)
+
+
+@pytest.mark.parametrize(
     "group",
     [
         "/user.slice/user-1001.slice/session-3.scope",
