@@ -17,7 +17,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables im
 )
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import host_values
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import Choice, Node, PlanInput, UnusableValue
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan.routing import ProxyRoute, RouteIndex
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.routing import ProxyRoute, RouteIndex, is_loopback
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.user_connector import find_user_connector
 
 
@@ -133,7 +133,10 @@ def _find_builtin(node: Node) -> RtcInstance | None:
     if container is not None and container.network == "own":
         if node.rtc_port not in container.listens:
             return None
-        return RtcInstance("builtin", node.rtc_port, active=True, process="java", pid=pid)
+        # In the container it listens on all addresses; on the host it has those that it is published on.
+        places = [item.address for item in container.ports if item.container_port == node.rtc_port]
+        address = next((item for item in places if not is_loopback(item)), "127.0.0.1")
+        return RtcInstance("builtin", node.rtc_port, address, active=True, process="java", pid=pid)
     for item in node.facts.listeners:
         if item.port == node.rtc_port and pid and item.pid == pid:
             return RtcInstance("builtin", item.port, item.address, active=True, process=item.process, pid=item.pid)

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy
+from ansible_collections.collab.rtc.plugins.module_utils._facts import Container, Proxy
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import NO_PROXY, HostSettings
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import routing
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import Node, PlanInput, ProxyUse
@@ -31,7 +31,7 @@ def find_proxy(members: list[Node], plan_input: PlanInput, route_index: RouteInd
         proxy_route
         for node in members
         for proxy_route in route_index.find_routes_into(
-            node.host, node.facts, node.application.container if node.builtin else None, first.rtc_port
+            node.host, node.facts, _find_container_of_rtc(node), first.rtc_port
         )
     ]
     if first.settings.proxy:
@@ -50,6 +50,13 @@ def find_proxy(members: list[Node], plan_input: PlanInput, route_index: RouteInd
     use.application = [proxy_route for proxy_route in use.application if proxy_route.proxy.kind == use.kind]
     use.rtc = [proxy_route for proxy_route in use.rtc if proxy_route.proxy.kind == use.kind]
     return use
+
+
+def _find_container_of_rtc(node: Node) -> Container | None:
+    """The container whose published port the RTC service has; ``None`` for the host, which it is to be published on."""
+    container = node.application.container
+    published = container is not None and any(item.container_port == node.rtc_port for item in container.ports)
+    return container if node.builtin and published else None
 
 
 def _detect_host(
