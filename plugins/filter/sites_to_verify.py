@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible_collections.collab.rtc.plugins.module_utils._facts import is_contained
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory import variables
 from ansible_collections.collab.rtc.plugins.plugin_utils._run import addresses
 
@@ -101,9 +100,6 @@ def describe_site(
     store = (
         trust[0]["path"] if trust else addresses.find_truststore(topology.get("applications", []), site["application"])
     )
-    contained = is_contained(store)  # in a container, and so no file of the host
-    store = "" if contained else store
-    encrypted = site["rtc_url"].startswith("https:")
     password = variables.choose_setting(truststore_password, site["application"], "changeit")
     return {
         **site,
@@ -112,8 +108,7 @@ def describe_site(
         "python": rtc["python"],
         "origin": addresses.find_origin(site["base_url"]),
         "ca": [certificate["pem"] for item in trust for certificate in item["certificates"]],
-        "truststore": ({"path": store, "password": password} if store and encrypted else {}),
-        "system_trust": encrypted and contained,
+        **addresses.describe_trust(store, password, site["rtc_url"].startswith("https:")),
         "expected_request": addresses.expect_request(site["base_url"], site["server_name"]),
     }
 

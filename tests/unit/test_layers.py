@@ -79,19 +79,19 @@ SHIPPED_LINES = {
     "java_truststore": 4910,
     "jvm_truststore_option": 5160,
     "keystore_pem": 6640,
-    "managed_absent": 2270,
+    "managed_absent": 2310,
     "managed_file": 2160,
-    "managed_record": 6000,
+    "managed_record": 6050,
     "plan": 170,  # documentation: the action does the work
-    "proxy_vhost": 7980,
+    "proxy_vhost": 8000,
     "report": 80,  # documentation: the action does the work
     "rtc_instance": 1990,
     "rtc_probe": 5120,
     "rtc_release": 1710,
     "rtc_session": 4110,
-    "rtc_runs_info": 3020,
-    "rtc_undo": 3410,
-    "tomcat_connector": 2810,
+    "rtc_runs_info": 3060,
+    "rtc_undo": 3450,
+    "tomcat_connector": 2815,
     "topology_info": 13350,
 }
 
