@@ -127,6 +127,7 @@ SUITES = [
     Suite("verify", "probe and session checks", pytest("tests/verify"), read_pytest),
     Suite("java", "trust stores and real keytool", pytest("tests/java"), read_pytest),
     Suite("tomcat", "server.xml and real Tomcats", pytest("tests/tomcat", workers="0"), read_pytest),
+    Suite("containers", "applications in real containers", pytest("tests/containers", workers="0"), read_pytest),
     Suite("proxies", "real nginx, Apache, HAProxy", pytest("tests/proxies", workers="0"), read_pytest),
     Suite("attacks", "root's files under attack", pytest("tests/attacks", workers="0"), read_pytest),
     Suite("bench", "the benchmarks start, in small", pytest("tests/bench", workers="0"), read_pytest),

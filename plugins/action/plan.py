@@ -109,6 +109,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         if plan_file and not self._task.check_mode:
             try:
                 json_file.write_json(plan_file, _facts.to_dict(plan), "plan", "rtc_plan_file")
+                json_file.write_settings(plan_file, plan, "plan", "rtc_plan_file")
             except RtcError as error:
                 raise AnsibleActionFail(str(error)) from None  # Ansible repeats a cause in its message
         text, shown = self._show(plan, plan_input)

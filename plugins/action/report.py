@@ -92,6 +92,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
                 known = {key: plan[key] for key in ("sites", "hosts", "findings", "stopped", "left_out")}
                 data = {"plan": known, **_facts.to_dict(found)}
                 json_file.write_json(self._task.args["file"], data, "report", "rtc_report_file")
+                whole = _facts.from_dict(schema.Plan, plan)
+                json_file.write_settings(self._task.args["file"], whole, "report", "rtc_report_file")
             except RtcError as error:
                 raise AnsibleActionFail(str(error)) from None  # Ansible repeats a cause in its message
 

@@ -139,6 +139,9 @@ def _restarts(application: Mapping[str, Any]) -> bool:
 
 def _reads(application: Mapping[str, Any], path: str) -> bool:
     java = application["java"] or {}
+    container = application.get("container")
+    if container:  # its paths mean files of its own, but for what is mounted
+        return any(item["source"] and _is_below(path, item["source"]) for item in container["mounts"])
     store, option = java.get("truststore") or {}, java.get("option") or {}
     directories = [application["install_dir"], *application["aliases"], application["home"], java.get("home", "")]
     stores = (store.get("path"), store.get("real_path"), option.get("managed_store"))

@@ -98,7 +98,7 @@ def describe_site(
         "python": what["python"],
         "origin": addresses.find_origin(known["base_url"]),
         "ca": list(known.get("ca", [])),
-        "truststore": {"path": store, "password": password} if store and secure else {},
+        **addresses.describe_trust(store, password, secure),
         "expected_request": addresses.expect_request(known["base_url"], urlsplit(known["base_url"]).hostname or ""),
     }
 

@@ -67,8 +67,13 @@ _value:
       type: list
       elements: str
     truststore:
-      description: C(path) and C(password) of the application's trust store; empty for a site without TLS.
+      description:
+        - C(path) and C(password) of the application's trust store; empty for a site without TLS, and for an application
+          in a container whose trust store is not one of the host.
       type: dict
+    system_trust:
+      description: Whether the authorities of the host's system are taken instead, as for such an application.
+      type: bool
     expected_request:
       description: How the application must see a request, as the option C(expect) of M(collab.rtc.application_check).
       type: dict
@@ -103,7 +108,7 @@ def describe_site(
         "python": rtc["python"],
         "origin": addresses.find_origin(site["base_url"]),
         "ca": [certificate["pem"] for item in trust for certificate in item["certificates"]],
-        "truststore": ({"path": store, "password": password} if store and site["rtc_url"].startswith("https:") else {}),
+        **addresses.describe_trust(store, password, site["rtc_url"].startswith("https:")),
         "expected_request": addresses.expect_request(site["base_url"], site["server_name"]),
     }
 

@@ -29,14 +29,15 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _LABEL, _ACL = "security.selinux", "system.posix_acl_access"
 
 
-def read_bytes(path: str, limit: int = LIMIT) -> bytes:
+def read_bytes(path: str, limit: int = LIMIT, root: str = "/") -> bytes:
     """The content of a regular file.
 
+    :param root: the directory that stands for ``/``, which no link leads out of.
     :param limit: largest size taken, in bytes; a larger file is refused (it is not what it is said to be).
     :raises FileError: missing, unreadable, not a regular file, larger than the limit, changed during the reading, with
         more than one name, or behind a link that is not followed.
     """
-    with Place(path) as place, place.opened() as (handle, info):
+    with Place(path, root=root) as place, place.opened() as (handle, info):
         return _read(place, handle, info, limit)
 
 

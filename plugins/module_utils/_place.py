@@ -49,7 +49,7 @@ class Place:
 
     :param path: relative ones start from the working directory.
     :param follow: whether a link that is the last name is followed.
-    :param root: the directory that stands for ``/``, for tests.
+    :param root: the directory that stands for ``/``: of a container, or for tests. Nothing leads out of it.
     :raises LinkError: a link that is not followed.
     :raises FileError: a directory that is none or may not be entered.
 
@@ -125,7 +125,7 @@ class Place:
     # The walk.
 
     def _walk(self, path: str, follow: bool, root: str) -> None:
-        self._pass("", self._look(root, None))
+        self._pass("", self._look(os.path.join(root, "."), None))  # /proc/PID/root is a link itself
         todo = _split(path)
         left = len(todo)  # names of the path itself: those of links come on top
         links: list[tuple[int, int, str, str]] = []  # names left when its target is found, owner, path, target

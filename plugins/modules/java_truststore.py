@@ -102,6 +102,11 @@ options:
       - M(collab.rtc.jvm_truststore_option) adds that option.
     type: path
     aliases: [seed_from]
+  copy_process:
+    description:
+      - The process in whose container O(copy_from) is, by C(pid) and C(started) as M(collab.rtc.topology_info) has
+        them. The directory of O(path) is made where it is missing.
+    type: dict
   copy_password:
     description: Password of O(copy_from).
     type: str
@@ -232,8 +237,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _files, _undo, _undo_prune
+from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _files, _process_files, _undo, _undo_prune
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.module_utils._files_tree import make_directory
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import editor, reader
 from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import KeyStore, KeyStoreError
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import served_chain, server_certificate
@@ -278,7 +284,10 @@ class Run:
                     f"{self.path} does not exist.",
                     "Check the path; or give copy_from to make it from another trust store.",
                 )
-        data = _files.read_bytes(path, reader.MAX_SIZE)
+        if new_file and self.options["copy_process"]:
+            data = _process_files.read_bytes(self.options["copy_process"], path, reader.MAX_SIZE)
+        else:
+            data = _files.read_bytes(path, reader.MAX_SIZE)
         return data, reader.read(data, password, path)
 
     def _read_certificates(self, item: dict[str, Any]) -> list[Certificate]:
@@ -345,6 +354,8 @@ class Run:
         _undo.record(self.options["undo_dir"], self.path, new)
         if self.options["backup"] and not new_file:
             self.backup_file = _files.backup(self.path)
+        if new_file and self.options["copy_process"]:
+            make_directory(os.path.dirname(self.path))
         _files.write_atomic(self.path, new, expected=None if new_file else data)
 
     def _make_result(self, store: KeyStore, changes: editor.Changes, new_file: bool) -> dict[str, Any]:
@@ -460,6 +471,7 @@ def main() -> None:
             state={"type": "str", "choices": ["present", "absent"], "default": "present"},
             trust={"type": "str", "choices": list(POLICIES), "default": "issuer"},
             copy_from={"type": "path", "aliases": ["seed_from"]},
+            copy_process={"type": "dict"},
             copy_password={
                 "type": "str",
                 "default": reader.DEFAULT_PASSWORD,

@@ -14,7 +14,8 @@ description:
     the application really uses, the reverse proxies and what they forward, the sockets that listen, and how names
     resolve here. It is what the plan of this collection is made from.
   - Only reads files, C(/proc), and what C(systemctl show), C(semanage port -l) and the proxies print about their
-    version. It starts no JVM. One call is all the gathering that the collection does.
+    version; where an application runs in a container, also what C(docker inspect), C(podman inspect) or the rules of
+    the firewall say. It starts no JVM. One call is all the gathering that the collection does.
   - Through each running proxy it asks for RTC (C(/socket.io/)), by the names and on the ports that are known, as a
     browser would from this host. Sessions that it opens are ended at once. This takes eight seconds at most.
   - Never fails because a part cannot be read. Such parts are in RV(topology.unreadable), each with its reason.
@@ -50,6 +51,8 @@ options:
       - An installation that is named here counts, whoever may write the directories above it. Otherwise it counts if a
         unit or SysV script that only root may write starts it, or if only root may write the directories above it.
       - A process counts for an installation if its user is the one that the installation runs as, its owner, or root.
+      - C(NAME:/DIRECTORY) is a directory in the container NAME; C(USER/NAME:/DIRECTORY) in one of a user's own. Such a
+        container counts, whoever started it; otherwise it counts if root did.
     type: list
     elements: path
     default: []
@@ -200,6 +203,9 @@ topology:
           trust store are those of the next start; what the process has instead is in its C(differences). C(unknown)
           names the place that leaves them open. C(writers), of the application and of its C(java), says who besides
           root can change them.
+        - For one in a container, C(container) has its C(name), C(id), C(engine), C(image), compose project, published
+          C(ports), C(mounts), and of its C(environment) what concerns Tomcat and Java. Its paths begin with the name,
+          C(wiki:/opt/atlassian/confluence). It is seen while it runs, and nothing in it is changed.
       type: list
       elements: dict
       returned: always

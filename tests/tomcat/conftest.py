@@ -2,38 +2,30 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Real Tomcats of four generations, fetched once from Maven Central into ``.build/tomcat``.
+"""Real Tomcats (``tests/tomcats.py``).
 
 They run on the Javas of ``tests/javas.py``: one test on every pair, the others on some; ``RTC_TOMCAT_PAIRS=all`` runs
-all on every pair. Skipped, and said so, where Maven Central does not answer.
+all on every pair.
 """
 
 from __future__ import annotations
 
 import os
-import pathlib
 import re
 import shutil
 import subprocess
-import tarfile
 
 import javas
-import maven
 import pytest
+import tomcats
 
 from ansible_collections.collab.rtc.tests.unit import module_runner
 
-# Version -> SHA-256 of what Maven Central has.
-VERSIONS = {
-    "8.5.100": "163abe51289dd09dc375791888d6f2d5508c06050548dc4fc7700251f4bebaca",
-    "9.0.98": "1d9a1104c2e235a5baff6e9ca8e28be3d864803fafc478f5c13c2ae6a5ed3d6f",
-    "10.1.34": "f799541380bfff2b674cefd86c5376d2d7d566b3a2e7c4579d2b491de8ec6c36",
-    "11.0.2": "c1b31a6989d30a7344c1a3655da74679ce9f9b48a271e864647a141de3b78cb8",
-}
-CACHE = pathlib.Path(__file__).parents[2] / ".build" / "tomcat"
 # Tomcat 11 needs Java 17 (https://tomcat.apache.org/whichversion.html); the older ones need less than anyone has.
 NEEDS_JAVA = {"11": 17, "10": 11}
-PAIRS = [(java, version) for java in javas.PARAMS for version in VERSIONS if (java, version) != ("11", "11.0.2")]
+PAIRS = [
+    (java, version) for java in javas.PARAMS for version in tomcats.VERSIONS if (java, version) != ("11", "11.0.2")
+]
 # Each Tomcat and each Java once. RTC_TOMCAT_PAIRS=all: every test on every pair.
 SOME = [("11", "8.5.100"), ("17", "9.0.98"), ("17", "10.1.34"), ("21", "11.0.2")]
 if os.environ.get("RTC_TOMCAT_PAIRS") == "all":
@@ -73,34 +65,13 @@ def installed(java, version, directory):
     needed = NEEDS_JAVA.get(version.split(".", maxsplit=1)[0], 8)
     if java_version(home) < needed:
         pytest.skip(f"Tomcat {version} needs Java {needed}")
-    return Tomcat(version, unpacked(version), home, directory / "base")
+    return Tomcat(version, tomcats.unpacked(version), home, directory / "base")
 
 
 def java_version(home):
     said = subprocess.run([f"{home}/bin/java", "-version"], capture_output=True, text=True, check=True).stderr
     match = re.search(r'version "(?:1\.)?(\d+)', said)
     return int(match.group(1))
-
-
-def unpacked(version):
-    """The directory of a Tomcat; fetched and unpacked once, whole or not at all."""
-    target = CACHE / f"tomcat-{version}"
-    if target.is_dir():
-        return target
-    try:
-        archive = maven.fetch(f"org/apache/tomcat/tomcat/{version}/tomcat-{version}.tar.gz", VERSIONS[version], CACHE)
-    except maven.OutOfReachError as exc:
-        pytest.skip(str(exc))
-    part = CACHE / f"unpack-{version}-{os.getpid()}"
-    with tarfile.open(archive) as tar:
-        tar.extractall(part, filter="data")
-    (inner,) = part.iterdir()
-    try:
-        inner.rename(target)
-    except OSError:  # another run was faster
-        assert target.is_dir()
-    shutil.rmtree(part)
-    return target
 
 
 class Tomcat:

@@ -28,6 +28,11 @@ def describe_all(
     :param services: application -> the unit or SysV script that the inventory says starts it.
     """
     applications = [describe(rootfs, item, states, services.get(item.kind, "")) for item in found]
+    return sort_out(applications)
+
+
+def sort_out(applications: list[Application]) -> list[Application]:
+    """Applications by kind, those in use first; the others get the reason in ``leftover``."""
     for application in applications:
         others = [item for item in applications if item.kind == application.kind and _is_used(item)]
         if others and not _is_used(application):
@@ -42,10 +47,13 @@ def _is_used(application: Application) -> bool:
     return application.process is not None or started
 
 
-def describe(rootfs: RootFs, found: Installation, states: dict[str, UnitState], named: str = "") -> Application:
+def describe(
+    rootfs: RootFs, found: Installation, states: dict[str, UnitState], named: str = "", contained: bool = False
+) -> Application:
     """The facts of one installation.
 
     :param named: the unit or SysV script that the inventory says starts it; "" for none.
+    :param contained: it is in a container, whose files ``rootfs`` has; nothing on the host reads its secrets.
     """
     starter = choose_starter(rootfs, found, states, named)
     user = _find_user(rootfs, found, starter)
@@ -81,7 +89,8 @@ def describe(rootfs: RootFs, found: Installation, states: dict[str, UnitState], 
         application.java.option = jre.trust_option(rootfs, application.java.home, files.script, store, folder)
     known = _read_known(rootfs, application, found, options)
     application.server_xml = facts.describe(rootfs, found.path, found.kind, known)
-    secret_places.locate(rootfs, found, starter, application.server_xml.secrets, known)
+    if not contained:
+        secret_places.locate(rootfs, found, starter, application.server_xml.secrets, known)
     parameters = application.server_xml.context_parameters
     application.home = installations.home(rootfs, found.kind, place, options, parameters)
     application.shared_home = installations.shared_home(rootfs, found.kind, application.home)

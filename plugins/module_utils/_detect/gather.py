@@ -12,8 +12,9 @@ import time
 from typing import Callable
 
 from ansible_collections.collab.rtc.plugins.module_utils import _rtc_unit
-from ansible_collections.collab.rtc.plugins.module_utils._detect import installations, managed, passage
-from ansible_collections.collab.rtc.plugins.module_utils._detect.application import describe_all
+from ansible_collections.collab.rtc.plugins.module_utils._detect import contained, installations, managed, passage
+from ansible_collections.collab.rtc.plugins.module_utils._detect.application import describe_all, sort_out
+from ansible_collections.collab.rtc.plugins.module_utils._detect.doubts import Doubts
 from ansible_collections.collab.rtc.plugins.module_utils._detect.installations import unit_of
 from ansible_collections.collab.rtc.plugins.module_utils._facts import (
     Application,
@@ -22,8 +23,10 @@ from ansible_collections.collab.rtc.plugins.module_utils._facts import (
     Proxy,
     RtcInstance,
     Unreadable,
+    is_contained,
 )
 from ansible_collections.collab.rtc.plugins.module_utils._host import processes, service_units, system
+from ansible_collections.collab.rtc.plugins.module_utils._host.containers import Finder
 from ansible_collections.collab.rtc.plugins.module_utils._host.processes import Proc
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
 from ansible_collections.collab.rtc.plugins.module_utils._host.service_units import UnitState
@@ -67,7 +70,14 @@ def gather(
     facts.listeners = processes.listeners(rootfs, procs)
 
     starters = service_units.starters(rootfs)
-    found, facts.doubted = installations.discover(rootfs, procs, starters, install_dirs or [])
+    named = [path for path in install_dirs or [] if is_contained(path)]
+    doubts = Doubts(rootfs)
+    inside, seen = contained.find_all(rootfs, procs, Finder(rootfs, procs, runner), named, doubts)
+    outside = {pid: proc for pid, proc in procs.items() if pid not in seen}
+    found = installations.discover(
+        rootfs, outside, starters, [path for path in install_dirs or [] if path not in named], doubts
+    )
+    facts.doubted = doubts.list_all()
     instances = _find_instances(rootfs)
     units = [unit_of(starter) for item in found for starter in item.starters]
     units += [_UNIT.format(name) for name in instances]
@@ -75,7 +85,7 @@ def gather(
     services = {kind: name for kind, name in (services or {}).items() if name}
     units += [name if name.endswith(".service") else name + ".service" for name in services.values()]
     states = service_units.states(sorted(set(units)), runner)
-    facts.applications = describe_all(rootfs, found, states, services)
+    facts.applications = sort_out([*describe_all(rootfs, found, states, services), *inside])
     lookups.add(_collect_proxy_names(facts.applications))
 
     facts.proxies = _discover_proxies(rootfs)

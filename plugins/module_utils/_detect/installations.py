@@ -23,7 +23,6 @@ from ansible_collections.collab.rtc.plugins.module_utils._detect.doubts import (
     find_false_link,
     printable,
 )
-from ansible_collections.collab.rtc.plugins.module_utils._facts import Doubted
 from ansible_collections.collab.rtc.plugins.module_utils._host.processes import Proc
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
 from ansible_collections.collab.rtc.plugins.module_utils._host.service_units import Starter
@@ -63,13 +62,14 @@ _RESPONSE_TITLE = re.compile(r"response file for (\D+?) (\d+(?:\.\d+)+)", re.IGN
 
 
 def discover(
-    rootfs: RootFs, procs: dict[int, Proc], starters: list[Starter], extra: list[str]
-) -> tuple[list[Installation], list[Doubted]]:
-    """All installations that count, by kind and path; and what does not count.
+    rootfs: RootFs, procs: dict[int, Proc], starters: list[Starter], extra: list[str], doubts: Doubts
+) -> list[Installation]:
+    """All installations that count, by kind and path.
 
     :param extra: directories to look at besides the usual ones: installations, or directories of installations.
+    :param doubts: gets what does not count.
     """
-    search = _Search(rootfs, extra)
+    search = _Search(rootfs, extra, doubts)
     for starter in starters:
         search.add_starter(starter)
     for path, named in _list_candidates(rootfs, extra):
@@ -80,16 +80,16 @@ def discover(
     search.fold_homes()
     for item in search.found.values():
         item.evidence = list(dict.fromkeys(item.evidence))
-    return sorted(search.found.values(), key=lambda item: (item.kind, item.path)), search.doubts.list_all()
+    return sorted(search.found.values(), key=lambda item: (item.kind, item.path))
 
 
 class _Search:
     """What was found so far, by real path."""
 
-    def __init__(self, rootfs: RootFs, extra: list[str]) -> None:
+    def __init__(self, rootfs: RootFs, extra: list[str], doubts: Doubts) -> None:
         self.rootfs = rootfs
         self.extra = extra
-        self.doubts = Doubts(rootfs)
+        self.doubts = doubts
         self.found: dict[str, Installation] = {}
         self.named: dict[str, str] = {}  # real path -> the directory of ``extra`` that it is, or is in
         self.refused: set[str] = set()

@@ -49,6 +49,12 @@ class Proc:
         return self._read_uids()
 
     @property
+    def parent(self) -> int:
+        """The process that it is a child of; 0 for none, or where it has ended."""
+        found = re.search(r"^PPid:\s+(\d+)", self.rootfs.text(f"/proc/{self.pid}/status") or "", re.MULTILINE)
+        return int(found.group(1)) if found else 0
+
+    @property
     def user(self) -> str:
         """The name of the effective user."""
         return user_name(self.rootfs, self.uid)
@@ -168,6 +174,20 @@ class Proc:
             return False
         return (theirs.st_dev, theirs.st_ino) == (own.st_dev, own.st_ino)
 
+    def has_other_root(self) -> bool:
+        """Whether its root directory is another one than ours: it is in a container.
+
+        Where that may not be seen, its control group tells.
+        """
+        try:
+            own, theirs = os.stat(self.rootfs.disk("/")), os.stat(self.rootfs.disk(f"/proc/{self.pid}/root/."))
+        except PermissionError:
+            found = self._find_container()
+            return bool(found) and found != Proc(self.rootfs, 1)._find_container()
+        except OSError:
+            return False
+        return (own.st_dev, own.st_ino) != (theirs.st_dev, theirs.st_ino)
+
     def _find_container(self) -> str:
         found = _CONTAINER.findall(self.rootfs.text(f"/proc/{self.pid}/cgroup") or "")
         return found[-1] if found else ""
@@ -230,6 +250,12 @@ def listeners(rootfs: RootFs, procs: dict[int, Proc]) -> list[Listener]:
             " (in a container: with CAP_SYS_PTRACE)",
         )
     return [found[key] for key in sorted(found)]
+
+
+def list_ports(rootfs: RootFs, pid: int) -> list[int]:
+    """The TCP ports that anybody listens on in the network of a process."""
+    rows = [*_read_rows(rootfs, f"/proc/{pid}/net/tcp"), *_read_rows(rootfs, f"/proc/{pid}/net/tcp6")]
+    return sorted({row[1] for row in rows})
 
 
 def _find_only_processes(procs: dict[int, Proc]) -> dict[int, int]:

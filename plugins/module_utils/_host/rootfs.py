@@ -173,12 +173,19 @@ class RootFs:
 
     def _open_by_walk(self, path: str, flags: int) -> int:
         with Place(path, root=self.root) as place:
+            self._check(place)
             if place.info is not None and stat.S_ISDIR(place.info.st_mode):
                 return os.open(place.name, flags | os.O_NOFOLLOW, dir_fd=place.directory)
             if place.info is None:
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
             with place.opened() as (handle, _info):
                 return os.dup(handle)
+
+    def _check(self, place: Place) -> None:
+        """Refuse what is not to be opened.
+
+        :raises FileError: it is not.
+        """
 
     def _note_refusal(self, path: str, exc: Exception) -> None:
         cause = exc if isinstance(exc, OSError) else exc.__cause__

@@ -121,17 +121,20 @@ def _read_python_version(rootfs: RootFs, path: str) -> str:
     return ""
 
 
-def addresses(rootfs: RootFs) -> list[str]:
-    """The host's own addresses, without loopback and link-local ones."""
+def addresses(rootfs: RootFs, net: str = "/proc/net") -> list[str]:
+    """The host's own addresses, without loopback and link-local ones.
+
+    :param net: of another network than the host's: ``/proc/PID/net``.
+    """
     found: list[str] = []
     last = ""
-    for line in (rootfs.text("/proc/net/fib_trie") or "").splitlines():
+    for line in (rootfs.text(f"{net}/fib_trie") or "").splitlines():
         words = line.split()
         if words[:1] == ["|--"]:
             last = words[1]
         elif words[:1] == ["/32"] and words[1:3] == ["host", "LOCAL"] and last not in found:
             found.append(last)
-    for line in (rootfs.text("/proc/net/if_inet6") or "").splitlines():
+    for line in (rootfs.text(f"{net}/if_inet6") or "").splitlines():
         words = line.split()
         if words and len(words[0]) == 32:
             found.append(socket.inet_ntop(socket.AF_INET6, bytes.fromhex(words[0])))

@@ -348,4 +348,108 @@ ENTRIES = (
             " its directory instead."
         ),
     ),
+    FindingType(
+        id="RTC231",
+        severity="info",
+        title="The application runs in a container",
+        meaning=(
+            "Proxy, RTC server and checks are managed on its host as usual. Nothing in the container is changed, since"
+            " its next start would throw that away; what it has to have is printed as settings for it."
+        ),
+        detected="The process of the application has another root directory than the host (/proc/PID/root).",
+        remedy="Nothing; what is left to do for the container, RTC232 to RTC238 say.",
+    ),
+    FindingType(
+        id="RTC232",
+        severity="warning",
+        title="Variables of the container do not say what users come by",
+        meaning=(
+            "The images of Confluence and Jira write server.xml anew at each start, from variables. Without the right"
+            " ones the application makes wrong links, and refuses requests that came by the proxy."
+        ),
+        detected=(
+            "The connector in the container's server.xml differs from what the site needs; or it is right, and the"
+            " variables (ATL_PROXY_NAME, ATL_PROXY_PORT, ATL_TOMCAT_SCHEME, ATL_TOMCAT_SECURE, ATL_TOMCAT_CONTEXTPATH)"
+            " are not, so that the next start loses it."
+        ),
+        remedy="Take over the settings that the plan prints, and make the container anew.",
+        vendor_requirements=("S25",),
+    ),
+    FindingType(
+        id="RTC233",
+        severity="warning",
+        title="The container does not read the trust store of its host",
+        meaning=(
+            "The run keeps a trust store on the host, with the JRE's authorities and the site's. The application's Java"
+            " trusts the site only when it is mounted into the container and named to the JVM."
+        ),
+        detected=(
+            "The trust store that the JVM in the container uses lacks the authority, and is not the one of the host"
+            " (/proc/PID/mountinfo, -Djavax.net.ssl.trustStore)."
+        ),
+        remedy="Take over the settings that the plan prints, and make the container anew after the run.",
+    ),
+    FindingType(
+        id="RTC234",
+        severity="warning",
+        title="The container's port is published for the wrong ones",
+        meaning=(
+            "Behind a proxy on the same host the application's port belongs on the loopback address, or users reach it"
+            " without the proxy and its TLS. A proxy on another host reaches nothing that is published there."
+        ),
+        detected="The published ports, beside where the proxy is.",
+        remedy="Publish the port as the plan prints it, and make the container anew.",
+    ),
+    FindingType(
+        id="RTC235",
+        severity="warning",
+        title="It is unknown which ports of the container are published",
+        meaning="The plan takes the container's own port for the one of the host.",
+        detected=(
+            "Neither the container's manager nor its files nor rules that translate addresses could be read, and no"
+            " docker-proxy leads to the container."
+        ),
+        remedy=(
+            "Let docker or podman be in /usr/bin and root's alone, so that detection can ask it; or name the address"
+            " that users come by with rtc_application_port."
+        ),
+    ),
+    FindingType(
+        id="RTC236",
+        severity="warning",
+        title="Variables of the container have no effect",
+        meaning="The image does not write server.xml from them, or the file is mounted and cannot be written.",
+        detected=(
+            "A variable has the right value and the connector in server.xml has another; or nothing was found in the"
+            " container that writes server.xml (entry point, template)."
+        ),
+        remedy=(
+            "Look at the container's log for why server.xml was not written. With an image that is not Atlassian's, set"
+            " the attributes of the connector in the way of that image."
+        ),
+    ),
+    FindingType(
+        id="RTC237",
+        severity="error",
+        title="The application in the container ends TLS itself",
+        meaning=(
+            "The RTC server on the host needs the same certificate and key, and does not take keys out of a container."
+        ),
+        detected="The connector in the container has SSLEnabled, and the RTC server of this collection is to be used.",
+        remedy=(
+            "End TLS at a proxy on the host (rtc_proxy, rtc_tls_certificate, rtc_tls_key) and let the container speak"
+            " HTTP; or set rtc_service: builtin, and publish the add-on's port."
+        ),
+    ),
+    FindingType(
+        id="RTC238",
+        severity="warning",
+        title="In the container the server name leads nowhere",
+        meaning=(
+            "Browsers reach RTC by the proxy, and the application itself asks for it by the server name, too. A name"
+            " that means the host's loopback address on the host means the container's own in the container."
+        ),
+        detected="The server name resolves to loopback addresses only on the host; the container has its own network.",
+        remedy="Give the container the host's address for the name, as the plan prints it (extra_hosts, --add-host).",
+    ),
 )

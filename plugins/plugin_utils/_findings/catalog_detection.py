@@ -41,7 +41,10 @@ ENTRIES = (
         title="No application on the host",
         meaning="The inventory says that Confluence or Jira is on the host, and none was found there.",
         detected="No installation of that kind in the facts, or none in rtc_install_dir.",
-        remedy="Correct the group of the host, or name the directory with rtc_install_dir.",
+        remedy=(
+            "Correct the group of the host, or name the directory with rtc_install_dir. An application in a container"
+            " is seen only while it runs: start it."
+        ),
     ),
     FindingType(
         id="RTC005",
@@ -92,9 +95,12 @@ ENTRIES = (
         ),
         detected=(
             "The process names an installation, and its user is neither the one that the installation runs as, nor its"
-            " owner, nor root; or it runs in a container."
+            " owner, nor root; or it is in a container that nobody but a user has started."
         ),
-        remedy="If it is the application, start it by its unit or script. If not, ask its user what it is for.",
+        remedy=(
+            "If it is the application, start it by its unit or script; where the message names a container, set"
+            " rtc_install_dir to that name and directory. If not, ask its user what it is for."
+        ),
     ),
     FindingType(
         id="RTC010",

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Application, Connector, ServerXml
 from ansible_collections.collab.rtc.plugins.module_utils._tomcat.tls_source import ENCRYPTION_KEY
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
+from ansible_collections.collab.rtc.plugins.plugin_utils._findings import contained
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings.catalog import make
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import NO_PROXY
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import routing
@@ -85,7 +86,7 @@ def _report_no_connector(node: Node) -> Finding:
 def _check_connector(node: Node, connector: Connector) -> Iterator[Finding]:
     where = f"{node.server_xml}:{connector.line}"
     xml = node.application.server_xml
-    if connector.attributes.get("proxyName") == "":
+    if connector.attributes.get("proxyName") == "" and node.application.container is None:
         yield make("RTC203", node.host, f'{where}: proxyName="".')
     errors = {one.what for one in node.unusable}
     unknown = [name for name in connector.unresolved if name not in errors]
@@ -128,6 +129,8 @@ def check_node_of_site(
     if connector is None or node.presumed:
         return []
     where = f"{node.server_xml}:{connector.line}"
+    if wanted_node.container is not None:
+        return [*contained.check_node(node, wanted_node), *_check_restart(node, wanted_node)]
     found = [
         *_check_proxy_attributes(classified, node, connector, where),
         *_check_scheme(classified, node, connector, where, wanted_node),
@@ -135,11 +138,7 @@ def check_node_of_site(
     found += [*_check_generated(node, wanted_node), *_check_mounted(node, wanted_node)]
     found += _check_address(classified, node, wanted, wanted_node)
     found += _check_service(node, wanted_node)
-    reasons = wanted_node.restart.reasons
-    if reasons:
-        found.append(
-            make("RTC214", node.host, f"{node.kind.capitalize()} on {node.host} has to be restarted.", reasons)
-        )
+    found += _check_restart(node, wanted_node)
     if (
         connector.ssl
         and wanted_node.service.kind == "builtin"
@@ -151,6 +150,12 @@ def check_node_of_site(
     if wanted_node.service.tls_from and wanted_node.service.kind == "deployed":
         found += _check_secrets(node, connector, where)
     return found
+
+
+def _check_restart(node: Node, wanted_node: DesiredNode) -> Iterator[Finding]:
+    reasons = wanted_node.restart.reasons
+    if reasons:
+        yield make("RTC214", node.host, f"{node.kind.capitalize()} on {node.host} has to be restarted.", reasons)
 
 
 def _check_encrypted(node: Node, connector: Connector, where: str) -> Iterator[Finding]:

@@ -38,6 +38,8 @@ def check_node(classified: ClassifiedSite, node: Node, wanted_node: DesiredNode)
     java, trust = node.application.java, wanted_node.trust
     if not trust.wanted or java is None:
         return []
+    if node.application.container:
+        return _check_contained(classified, node, wanted_node)
     found: list[Finding] = []
     store, own = java.truststore, node.settings.truststore_path
     if trust.obstacle:
@@ -57,6 +59,19 @@ def check_node(classified: ClassifiedSite, node: Node, wanted_node: DesiredNode)
     if store and not own and trust.certificates:
         found += _check_generated(node, store)
     if not trust.certificates:
+        found.append(make("RTC314", node.host, f"The authority behind {classified.site.base_url} was not given."))
+    return found
+
+
+def _check_contained(classified: ClassifiedSite, node: Node, wanted_node: DesiredNode) -> list[Finding]:
+    """Trust of an application in a container: what of it is not in force, RTC233 says."""
+    java = node.application.java
+    store = java.truststore if java else None
+    found = []
+    if store is not None and store.error:
+        why = store.error.rstrip(".")
+        found.append(make("RTC312", node.host, f"Trust store of {node.kind.capitalize()} on {node.host}: {why}."))
+    if not wanted_node.trust.certificates:
         found.append(make("RTC314", node.host, f"The authority behind {classified.site.base_url} was not given."))
     return found
 

@@ -15,6 +15,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Callable, Mapping
 
+from ansible_collections.collab.rtc.plugins.module_utils._facts import is_contained
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory import host_names
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory import limits as rtc_limits
 
@@ -158,7 +159,8 @@ VARIABLES: tuple[Variable, ...] = (
          "Port of the Tomcat connector to use where C(server.xml) has several."),
     _var("install_dir", "path", "the only, or the running, installation",
          "Installation directory of the application where a host has several of one kind, or where others than root may"
-         " write a directory above it and no unit starts it (RTC008)."),
+         " write a directory above it and no unit starts it (RTC008). In a container it begins with its name:"
+         " V(wiki:/opt/atlassian/confluence)."),
     _var("manage_application_vhost", "bool", "false",
          "Also write the application's own virtual host on the proxy, with Confluence's Synchrony."),
     _var("listen", "addresses", "the addresses of the server name on the proxy host, or all",
@@ -424,7 +426,8 @@ def _read_choice(value: Any, variable: Variable) -> str:
 def _read_path(value: Any, variable: Variable) -> str:
     text = _read_text(value, variable)
     _refuse_hidden(text)
-    if variable.field in ("install_dir", "server_python", "truststore_path") and not text.startswith("/"):
+    absolute = text.startswith("/") or (variable.field == "install_dir" and is_contained(text))
+    if variable.field in ("install_dir", "server_python", "truststore_path") and not absolute:
         raise ValueError(f"'{host_names.show(text)}' has to be an absolute path on the host.")
     return text.rstrip("/") or "/"
 

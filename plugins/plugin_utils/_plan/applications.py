@@ -17,7 +17,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables im
 )
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import host_values
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import Choice, Node, PlanInput, UnusableValue
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan.routing import ProxyRoute, RouteIndex
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.routing import ProxyRoute, RouteIndex, is_loopback
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.user_connector import find_user_connector
 
 
@@ -43,6 +43,9 @@ def choose(facts: HostFacts, kind: str, settings: HostSettings) -> Choice:
         if named:
             return Choice(named[0], "rtc_install_dir names it")
         return Choice(None, f"nothing{_explain_doubts(facts, kind)} is in {settings.install_dir}")
+    outside = [item for item in in_use if not item.container]
+    if any(item.process for item in outside):
+        in_use = outside  # what runs on the host itself is the host's; one in a container is named by rtc_install_dir
     if len(in_use) <= 1:
         missing = f"none{_explain_doubts(facts, kind)} was found"
         return Choice(in_use[0], "the only one") if in_use else Choice(None, missing)
@@ -93,7 +96,8 @@ def _complete(node: Node, route_index: RouteIndex) -> None:
     node.rtc_port = _decide_rtc_port(node)
     node.builtin = _find_builtin(node)
     if node.connector:
-        routes = route_index.find_routes(node.host, node.facts, node.connector.port)
+        container = node.application.container
+        routes = route_index.find_routes_into(node.host, node.facts, container, node.connector.port)
         node.server_name = _decide_server_name(node, node.connector, routes)
         routed = any(0 < one.listen.port <= 65535 for one in routes)
         node.unusable += host_values.list_unusable(node, node.connector, routed)
@@ -125,6 +129,14 @@ def _find_builtin(node: Node) -> RtcInstance | None:
         if instance.kind == "builtin" and instance.port == node.rtc_port and _is_in_jvm(instance, node):
             return instance
     pid = node.application.process.pid if node.application.process else 0
+    container = node.application.container
+    if container is not None and container.network == "own":
+        if node.rtc_port not in container.listens:
+            return None
+        # In the container it listens on all addresses; on the host it has those that it is published on.
+        places = [item.address for item in container.ports if item.container_port == node.rtc_port]
+        address = next((item for item in places if not is_loopback(item)), "127.0.0.1")
+        return RtcInstance("builtin", node.rtc_port, address, active=True, process="java", pid=pid)
     for item in node.facts.listeners:
         if item.port == node.rtc_port and pid and item.pid == pid:
             return RtcInstance("builtin", item.port, item.address, active=True, process=item.process, pid=item.pid)

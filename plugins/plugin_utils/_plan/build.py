@@ -13,6 +13,7 @@ from collections.abc import Iterable
 
 from ansible_collections.collab.rtc.plugins.module_utils import _rtc_unit
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import (
+    DesiredContainer,
     DesiredNode,
     DesiredProxy,
     DesiredSite,
@@ -20,10 +21,12 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import (
 )
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import (
     ConnectorPlan,
+    ContainerPlan,
     HostPlan,
     Plan,
     RestartPlan,
     RtcPlan,
+    Site,
     TrustOptionPlan,
     TrustPlan,
 )
@@ -66,6 +69,7 @@ def _add_node(host: HostPlan, wanted: DesiredSite, node: DesiredNode) -> None:
                 trust.jre_home,
                 trust.certificates,
                 copy_from=trust.copy_from,
+                copy_process=trust.copy_process,
             )
         )
     if trust.option_path:
@@ -73,8 +77,27 @@ def _add_node(host: HostPlan, wanted: DesiredSite, node: DesiredNode) -> None:
         host.trust_options.append(
             TrustOptionPlan(site.name, site.application, trust.option_path, trust.option_truststore, instead_of)
         )
+    if node.container:
+        host.containers.append(_make_container(site, node.container))
     host.rtc.append(_make_rtc(wanted, node))
     host.restarts.append(make_restart(site.name, wanted, node))
+
+
+def _make_container(site: Site, container: DesiredContainer) -> ContainerPlan:
+    return ContainerPlan(
+        site.name,
+        site.application,
+        container.name,
+        missing=[
+            *container.missing_settings,
+            *container.missing_trust,
+            *container.missing_ports,
+            *(f"{item} is not in its /etc/hosts" for item in container.missing_hosts),
+        ],
+        compose=container.compose,
+        options=container.options,
+        command=container.command,
+    )
 
 
 def make_restart(site: str, wanted: DesiredSite, node: DesiredNode) -> RestartPlan:

@@ -11,7 +11,12 @@ needs the answer later reads it from the desired state.
 from __future__ import annotations
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Connector
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan import decide_service, decide_trust, routing
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan import (
+    decide_container,
+    decide_service,
+    decide_trust,
+    routing,
+)
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.decide_service import LOOPBACK
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.decide_trust import CLOCK_SLACK
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import (
@@ -34,6 +39,11 @@ def decide_node(classified: ClassifiedSite, node: Node) -> DesiredNode:
     connector = decide_connector(classified, node, beside)
     service = decide_service.decide_service(classified, node, connector, beside)
     upstream, why = decide_upstream_host(classified, node, connector, service, beside)
+    trust = decide_trust.decide_trust(classified, node)
+    container = None
+    if node.application.container:
+        attributes = decide_attributes(classified, _connector_of(node), "", False)
+        container = decide_container.decide_container(classified, node, attributes, service, trust, beside)
     return DesiredNode(
         host=node.host,
         application=node.kind,
@@ -41,8 +51,9 @@ def decide_node(classified: ClassifiedSite, node: Node) -> DesiredNode:
         upstream_host=upstream,
         connector=connector,
         service=service,
-        trust=decide_trust.decide_trust(classified, node),
+        trust=trust,
         restart=decide_restart(node, connector),
+        container=container,
         evidence={"upstream_host": why},
     )
 
@@ -55,6 +66,9 @@ def is_beside_proxy(classified: ClassifiedSite, node: Node) -> bool:
 def decide_connector(classified: ClassifiedSite, node: Node, beside: bool) -> DesiredConnector:
     """Address and attributes of the connector."""
     connector = _connector_of(node)
+    if node.application.container:
+        why = f"it is in the container {node.application.container.name}"
+        return decide_container.decide_connector(node, connector, beside, {"address": why, "attributes": why})
     address, why = decide_connector_address(classified, node, beside)
     attributes = {} if node.presumed else decide_attributes(classified, connector, address, beside)
     return DesiredConnector(
@@ -170,8 +184,10 @@ def decide_restart(node: Node, connector: DesiredConnector) -> DesiredRestart:
     """How the application is restarted, and why it should have been restarted already."""
     service = node.application.service
     obstacle = find_restart_obstacle(node)
+    container = node.application.container
+    name = service.name if service else ""
     return DesiredRestart(
-        service=service.name if service else "",
+        service=f"the container {container.name}" if container else name,
         service_kind=service.kind if service else "none",
         address=connector.address or LOOPBACK,
         reasons=find_restart_reasons(node),

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Java
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan import decide_container
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import DesiredTrust
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import ClassifiedSite, Node
 
@@ -15,6 +16,8 @@ CLOCK_SLACK = 1.0  # seconds: the start of a process is known to about that from
 
 def decide_trust(classified: ClassifiedSite, node: Node) -> DesiredTrust:
     """Trust store, certificates and JVM option of one application."""
+    if node.application.container:
+        return decide_contained(classified, node, node.application.java)
     java, own = node.application.java, node.settings.truststore_path
     wanted = classified.tls and java is not None and bool(java.home)
     doubt = find_doubt(java) if java and not own else ""
@@ -38,6 +41,27 @@ def decide_trust(classified: ClassifiedSite, node: Node) -> DesiredTrust:
             "wanted": f"{classified.site.name} is {classified.site.protocol}",
             "path": why_path,
             "certificates": why_trusted,
+        },
+    )
+
+
+def decide_contained(classified: ClassifiedSite, node: Node, java: Java | None) -> DesiredTrust:
+    """Trust of an application in a container: a store on the host, to be mounted; it begins with the JRE's own."""
+    wanted, process = classified.tls and java is not None and bool(java.home), node.application.process
+    certificates, why = decide_certificates(classified, node) if wanted else ([], "")
+    if java is None or process is None or not certificates:
+        return DesiredTrust(wanted=wanted, jre_home=java.home if java else "")
+    return DesiredTrust(
+        wanted=wanted,
+        path=decide_container.decide_store(node),
+        jre_home=java.home,
+        certificates=certificates,
+        copy_from=decide_container.find_copied(node, java),
+        copy_process={"pid": process.pid, "started": process.started},
+        evidence={
+            "wanted": f"{classified.site.name} is {classified.site.protocol}",
+            "path": "the next start of a container throws away what is written in it",
+            "certificates": why,
         },
     )
 

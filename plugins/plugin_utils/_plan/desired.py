@@ -66,6 +66,9 @@ class DesiredTrust:
     jre_home: str = ""
     certificates: list[dict[str, str]] = field(default_factory=list)  # as java_truststore takes them
     copy_from: str = ""  # the store that a store of its own begins with
+    copy_process: dict[str, float] = field(
+        default_factory=dict
+    )  # in whose container that is; as java_truststore takes it
     option_path: str = ""  # of the setenv.sh in which the trust store is named, or was; "" when nothing is written
     option_truststore: str = ""  # the one to name there; "": what names one has to go
     doubt: str = ""  # the place that makes it unknown which trust store the next start uses
@@ -88,6 +91,30 @@ class DesiredRestart:
 
 
 @dataclass(frozen=True)
+class DesiredContainer:
+    """What the container of an application is to have, and what of that is not in force."""
+
+    name: str
+    variables: dict[str, str]
+    ports: list[str]  # all that are to be published: "127.0.0.1:8090:8090"; empty where nothing is known of them
+    mounts: list[str]  # "/etc/rtc-truststore/jira:/etc/rtc-truststore:ro"
+    hosts: list[str]  # for its /etc/hosts: "wiki.example.com:10.0.0.11"
+    missing_settings: list[str]  # sentences without their end, as all that follow
+    missing_trust: list[str]
+    missing_ports: list[str]
+    missing_hosts: list[str]
+    without_effect: list[str]  # variables that are set and did not come into server.xml
+    compose: str  # text of a compose.override.yml
+    options: str  # of docker run or podman run
+    command: str  # that makes the container anew
+
+    @property
+    def in_force(self) -> bool:
+        """Whether there is nothing left to do for its administrator."""
+        return not (self.missing_settings or self.missing_trust or self.missing_ports or self.missing_hosts)
+
+
+@dataclass(frozen=True)
 class DesiredNode:
     """One application on one host, as part of its site."""
 
@@ -99,6 +126,7 @@ class DesiredNode:
     service: DesiredService
     trust: DesiredTrust
     restart: DesiredRestart
+    container: DesiredContainer | None = None  # None: the application runs on the host itself
     evidence: dict[str, str] = field(default_factory=dict)
 
 

@@ -15,9 +15,11 @@ import ipaddress
 from dataclasses import dataclass
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import (
+    Container,
     HostFacts,
     Proxy,
     ProxyListen,
+    PublishedPort,
     Route,
     Upstream,
     VirtualHost,
@@ -53,6 +55,7 @@ class RouteIndex:
     def __init__(self, everyone: dict[str, HostFacts]) -> None:
         self._routes: dict[tuple[Machine | str, int], list[ProxyRoute]] = {}
         self._hosts: dict[str, list[str]] = {}  # address -> inventory names
+        self._everyone = everyone
         for host, facts in everyone.items():
             for address in facts.addresses:
                 self._hosts.setdefault(address, []).append(host)
@@ -74,6 +77,24 @@ class RouteIndex:
         found = {id(item): item for name in dict.fromkeys(names) for item in self._routes.get((name, port), [])}
         return sorted(found.values(), key=lambda item: (not item.listen.tls, item.host))
 
+    def find_routes_into(
+        self, node: str, target: HostFacts, container: Container | None, port: int
+    ) -> list[ProxyRoute]:
+        """Every route to a port of an application: in a container, by the host's ports that lead to it, or by the
+        container's own address, which means the same on its own host only.
+
+        :param container: that the application is in; ``None`` for the host itself.
+        """
+        if container is None or container.network == "host":
+            return self.find_routes(node, target, port)
+        ports = {item.port for item in container.ports if item.container_port == port}
+        ports |= {port} if container.ports_unknown or not container.network else set()
+        found = [item for number in sorted(ports) for item in self.find_routes(node, target, number)]
+        for address in container.addresses:
+            there = self._routes.get((address, port), [])
+            found += [item for item in there if identify(self._everyone[item.host]) == identify(target)]
+        return sorted(found, key=lambda item: (not item.listen.tls, item.host))
+
     def find_hosts(self, addresses: list[str]) -> list[str]:
         """Inventory names of the hosts that have one of the addresses."""
         return [host for address in addresses for host in self._hosts.get(address, [])]
@@ -85,6 +106,23 @@ def _list_target_names(name: str, seen_from: HostFacts) -> list[Machine | str]:
         # Bridges of containers have the same address on every host: there, it is always the host itself.
         return [identify(seen_from)]
     return [name, *(item for item in seen_from.resolves.get(name, []) if item != name)]
+
+
+def find_reach(container: Container | None, port: int, local: bool) -> int:
+    """The port of the host that leads to a port of an application; the same one where no other is known to.
+
+    :param local: for a proxy on the host itself, else for others.
+    """
+    there = [item for item in (container.ports if container else []) if item.container_port == port]
+    there.sort(key=lambda item: is_loopback(item.address) is not local)
+    return there[0].port if there else port
+
+
+def show_port(item: PublishedPort) -> str:
+    """A published port as Docker and Compose write it: "127.0.0.1:8090:8090"."""
+    address = "" if item.address in WILDCARDS else item.address
+    address = f"[{address}]" if ":" in address else address
+    return ":".join(filter(None, (address, str(item.port), str(item.container_port))))
 
 
 def identify(facts: HostFacts) -> Machine:

@@ -59,6 +59,20 @@ class TrustPlan:
     jre_home: str
     certificates: list[dict[str, str]] = field(default_factory=list)  # as the module's option of that name
     copy_from: str = ""  # where ``path`` is a store of its own that may not exist yet: the store that it begins with
+    copy_process: dict[str, float] = field(default_factory=dict)  # in whose container that store is; empty for the host
+
+
+@dataclass
+class ContainerPlan:
+    """What the administrator of a container is to set: nothing in it is changed by a run."""
+
+    site: str
+    application: str  # "confluence" | "jira"
+    name: str
+    missing: list[str] = field(default_factory=list)  # what is not in force; empty: all is
+    compose: str = ""  # text of a compose.override.yml
+    options: str = ""  # of docker run or podman run
+    command: str = ""  # that makes the container anew
 
 
 @dataclass
@@ -144,6 +158,7 @@ class HostPlan:
     connectors: list[ConnectorPlan] = field(default_factory=list)
     trust: list[TrustPlan] = field(default_factory=list)
     trust_options: list[TrustOptionPlan] = field(default_factory=list)
+    containers: list[ContainerPlan] = field(default_factory=list)
     rtc: list[RtcPlan] = field(default_factory=list)
     vhosts: list[VhostPlan] = field(default_factory=list)
     restarts: list[RestartPlan] = field(default_factory=list)

@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
-from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy
+from ansible_collections.collab.rtc.plugins.module_utils._facts import Container, Proxy
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import NO_PROXY, HostSettings
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import routing
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import Node, PlanInput, ProxyUse
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.routing import ProxyRoute, RouteIndex
+
+PUBLISHERS = ("docker-proxy", "conmon", "rootlessport")  # they hold the host's ports that lead to containers
 
 
 def find_proxy(members: list[Node], plan_input: PlanInput, route_index: RouteIndex) -> ProxyUse | None:
@@ -21,12 +23,16 @@ def find_proxy(members: list[Node], plan_input: PlanInput, route_index: RouteInd
     application = [
         proxy_route
         for node in members
-        for proxy_route in route_index.find_routes(node.host, node.facts, node.connector.port if node.connector else 0)
+        for proxy_route in route_index.find_routes_into(
+            node.host, node.facts, node.application.container, node.connector.port if node.connector else 0
+        )
     ]
     rtc = [
         proxy_route
         for node in members
-        for proxy_route in route_index.find_routes(node.host, node.facts, first.rtc_port)
+        for proxy_route in route_index.find_routes_into(
+            node.host, node.facts, _find_container_of_rtc(node), first.rtc_port
+        )
     ]
     if first.settings.proxy:
         host, why = first.settings.proxy, f"rtc_proxy is {first.settings.proxy}"
@@ -44,6 +50,13 @@ def find_proxy(members: list[Node], plan_input: PlanInput, route_index: RouteInd
     use.application = [proxy_route for proxy_route in use.application if proxy_route.proxy.kind == use.kind]
     use.rtc = [proxy_route for proxy_route in use.rtc if proxy_route.proxy.kind == use.kind]
     return use
+
+
+def _find_container_of_rtc(node: Node) -> Container | None:
+    """The container whose published port the RTC service has; ``None`` for the host, which it is to be published on."""
+    container = node.application.container
+    published = container is not None and any(item.container_port == node.rtc_port for item in container.ports)
+    return container if node.builtin and published else None
 
 
 def _detect_host(
@@ -99,7 +112,10 @@ def _guess_local(node: Node) -> tuple[str, str]:
     if connector is None or connector.proxy_port in (0, connector.port):
         return "", ""
     why = f"{node.server_xml}:{connector.line}: proxyName is this host and proxyPort {connector.proxy_port}"
-    if node.facts.proxies or any(item.port == connector.proxy_port for item in node.facts.listeners):
+    listening = [item for item in node.facts.listeners if item.port == connector.proxy_port]
+    if any(item.process in PUBLISHERS for item in listening):
+        return "", f"{why}, where {listening[0].process} leads to a container: the proxy is in one"
+    if node.facts.proxies or listening:
         return node.host, why
     # Port forwarding in the kernel (80 -> 8080) looks like this too: nothing listens there.
     return "", ""

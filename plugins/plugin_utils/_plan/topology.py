@@ -18,7 +18,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import (
     Node,
     PlanInput,
 )
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan.routing import RouteIndex
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.routing import RouteIndex, find_reach
 
 # Protocol and placement -> topology. docs/topologies.md is made from here.
 TOPOLOGIES = {
@@ -161,7 +161,8 @@ def _decide_application_port(classified: ClassifiedSite) -> int:
     if classified.settings.application_port:
         return classified.settings.application_port
     if classified.proxy is None:
-        return connector.port if connector else 0
+        container = classified.nodes[0].application.container
+        return find_reach(container, connector.port, False) if connector else 0
     for proxy_route in classified.proxy.application:
         if proxy_route.listen.tls == classified.tls and 0 < proxy_route.listen.port <= 65535:
             return proxy_route.listen.port

@@ -46,7 +46,7 @@ def _list_routed(node: Node, connectors: list[Connector], route_index: RouteInde
     if wanted == NO_PROXY:
         return []
     found = [
-        (item, route_index.find_routes(node.host, node.facts, item.port))
+        (item, route_index.find_routes_into(node.host, node.facts, node.application.container, item.port))
         for item in connectors
         if 0 < item.port <= 65535
     ]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Writing plan and report as JSON on the controller."""
+"""Writing plan and report as JSON on the controller, and settings of containers beside them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,29 @@ import tempfile
 from typing import Any
 
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import Plan
+
+
+def write_settings(path: str, plan: Plan, what: str, variable: str) -> list[str]:
+    """Write what containers have to have beside a file: ``HOST-APPLICATION.compose.override.yml``, and the options of
+    ``docker run``. Those of a container whose settings are in force go.
+
+    :param path: of the file that they are written beside, on the controller.
+    :returns: the paths that were written.
+    :raises RtcError: as for :func:`write_json`.
+    """
+    folder, written = os.path.dirname(os.path.expanduser(path)) or ".", []
+    for host, host_plan in plan.hosts.items():
+        for item in host_plan.containers:
+            for name, text in (("compose.override.yml", item.compose), ("run-options.txt", item.options)):
+                place = os.path.join(folder, f"{host}-{item.application}.{name}")
+                if item.missing:
+                    _replace(place, text, what, variable)
+                    written.append(place)
+                else:
+                    with contextlib.suppress(OSError):
+                        os.unlink(place)
+    return written
 
 
 def write_json(path: str, data: Any, what: str, variable: str) -> None:
@@ -23,7 +46,10 @@ def write_json(path: str, data: Any, what: str, variable: str) -> None:
     :param variable: the variable of the inventory that names the file, for its remedy.
     :raises RtcError: the file cannot be written; one that was there is as it was.
     """
-    path = os.path.expanduser(path)
+    _replace(os.path.expanduser(path), json.dumps(data, indent=2, sort_keys=True) + "\n", what, variable)
+
+
+def _replace(path: str, text: str, what: str, variable: str) -> None:
     directory = os.path.dirname(path) or "."
     if os.path.isdir(path):
         raise RtcError(f"The {what} cannot be written to {path}: it is a directory.", f"Correct {variable}.")
@@ -32,8 +58,7 @@ def write_json(path: str, data: Any, what: str, variable: str) -> None:
         # mkstemp makes the file with mode 0600, whatever the umask is.
         handle, temporary = tempfile.mkstemp(prefix=f".{os.path.basename(path)}.", suffix=".new", dir=directory)
         with open(handle, "w", encoding="utf-8") as file:
-            json.dump(data, file, indent=2, sort_keys=True)
-            file.write("\n")
+            file.write(text)
         os.replace(temporary, path)
     except OSError as error:
         text = f"The {what} cannot be written to {path}: {_explain(error, directory)}."

@@ -11,7 +11,7 @@ from typing import Any, Iterable, Mapping, Sequence
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Application, HostFacts
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import HostPlan, Plan, Site
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import ContainerPlan, HostPlan, Plan, Site
 from ansible_collections.collab.rtc.plugins.plugin_utils._run.course import NOT_SEEN
 from ansible_collections.collab.rtc.plugins.plugin_utils._run.outcome import Outcome
 
@@ -161,6 +161,7 @@ def _describe_application(item: Application) -> str:
     ports = [str(one.port) for one in item.server_xml.connectors] if item.server_xml else []
     details += [f"connector {', '.join(ports)}"] if ports else []
     details += ["runs" if item.process else "does not run"]
+    details += [f"image {item.container.image or 'unknown'}"] if item.container else []
     return f"{item.version or 'unknown version'} in {item.install_dir}; {', '.join(details)}"
 
 
@@ -259,9 +260,23 @@ def _render_work(site: Site, host: HostPlan) -> list[str]:
         for restart in host.restarts
         if restart.site == site.name and restart.reasons
     ]
+    settings = [line for item in host.containers if item.site == site.name for line in _render_container(item)]
     if not tasks:
-        return [f"  on {host.host}: nothing to do"]
-    return [f"  on {host.host}", *(line for task in tasks for line in _wrap(task, "    ", "      "))]
+        return [f"  on {host.host}: nothing to do", *settings]
+    return [f"  on {host.host}", *(line for task in tasks for line in _wrap(task, "    ", "      ")), *settings]
+
+
+def _render_container(item: ContainerPlan) -> list[str]:
+    """What a container has to have, as text to be copied: not wrapped."""
+    if not item.missing:
+        return _wrap(f"the settings of the container {item.name} are in force", "      ", "      ")
+    lines = _wrap(f"for you: the container {item.name} ({item.command})", "    ! ", "      ")
+    lines += ["      with Compose, as compose.override.yml:", *_indent(item.compose)]
+    return [*lines, "      or as options of docker run, podman run:", *_indent(item.options)]
+
+
+def _indent(text: str) -> list[str]:
+    return [f"        {line}" for line in text.splitlines()]
 
 
 def _render_other_work(plan: Plan) -> list[str]:

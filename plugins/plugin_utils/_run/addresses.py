@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from ansible_collections.collab.rtc.plugins.module_utils._facts import is_contained
+
 PORTS = {"http": 80, "https": 443}
 
 
@@ -27,6 +29,19 @@ def expect_request(base_url: str, server_name: str) -> dict[str, Any]:
         "serverName": server_name,
         "serverPort": address.port or PORTS[address.scheme],
         "secure": address.scheme == "https",
+    }
+
+
+def describe_trust(store: str, password: object, encrypted: bool) -> dict[str, Any]:
+    """What the checks from an application's host trust: its trust store, for a site with TLS.
+
+    That of a container is no file of the host: the authorities of the host's system count then.
+    """
+    contained = is_contained(store)
+    usable = encrypted and bool(store) and not contained
+    return {
+        "truststore": {"path": store, "password": password} if usable else {},
+        "system_trust": encrypted and contained,
     }
 
 

@@ -191,13 +191,22 @@ class Host:
         return self.write(f"{install}/{meta}", f"version={version}\r\n").folder(f"{install}/atlassian-jira/WEB-INF")
 
     def process(
-        self, pid, args, uid=1001, group="/user.slice/session-3.scope", exe="", environment=None, inodes=(), age=500
+        self,
+        pid,
+        args,
+        uid=1001,
+        group="/user.slice/session-3.scope",
+        exe="",
+        environment=None,
+        inodes=(),
+        age=500,
+        parent=1,
     ):
         """``age``: when it was started, in seconds after the host."""
         folder = f"/proc/{pid}"
         self.write(f"{folder}/cmdline", "\0".join(args) + "\0")
         self.write(f"{folder}/comm", os.path.basename(args[0])[:15] + "\n")
-        self.write(f"{folder}/status", f"Name:\tx\nUid:\t{uid}\t{uid}\t{uid}\t{uid}\n")
+        self.write(f"{folder}/status", f"Name:\tx\nPPid:\t{parent}\nUid:\t{uid}\t{uid}\t{uid}\t{uid}\n")
         self.write(
             f"{folder}/stat", f"{pid} (a) b) S " + " ".join(["0"] * 18) + f" {age * os.sysconf('SC_CLK_TCK')} 0 0\n"
         )
@@ -219,11 +228,17 @@ class Host:
             self.write(f"/proc/{pid}/root{path}")
         return self.folder(f"/proc/{pid}/root")
 
+    def put_in(self, pid, inner):
+        """Let a process have the files of another host as its own, as in a container."""
+        self.path(f"/proc/{pid}/root").unlink()
+        return self.link(f"/proc/{pid}/root", inner.root)
+
     def jvm(self, pid, install, *options, java="", unit="", **more):
         """A running Tomcat, of the user that owns ``work``; ``unit`` is the systemd service that it belongs to."""
         more.setdefault("uid", self.owner(f"{install}/work")[0])
         java = java or f"{install}/jre/bin/java"
         group = f"/system.slice/{unit}" if unit else "/user.slice/user-0.slice/session-3.scope"
+        group = more.pop("group", group)
         args = [java, "-Xmx1g", *options, "-classpath", f"{install}/bin/bootstrap.jar"]
         args += [
             f"-Dcatalina.base={install}",

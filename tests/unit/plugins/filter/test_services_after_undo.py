@@ -42,6 +42,15 @@ TOPOLOGY = {
             "service": {"kind": "sysv", "name": "jira"},
             "java": None,
         },
+        {
+            "kind": "confluence",
+            "install_dir": "wiki:/opt/wiki",
+            "aliases": ["/opt/wiki"],
+            "home": "wiki:/var/wiki",
+            "service": {"kind": "none", "name": ""},
+            "java": {"home": "wiki:/opt/java", "truststore": {"path": "wiki:/etc/rtc-truststore/cacerts"}},
+            "container": {"mounts": [{"source": "/etc/rtc-truststore/confluence", "target": "/etc/rtc-truststore"}]},
+        },
         {"kind": "jira", "install_dir": "/srv/jira", "aliases": [], "home": "", "service": None, "java": None},
     ],
 }
@@ -81,6 +90,8 @@ NOTHING = {
         ("/opt/atlassian/jira/bin/setenv.sh", {"applications": ["jira"]}),
         ("/opt/atlassian/jira-old/bin/setenv.sh", {"unknown": ["/opt/atlassian/jira-old/bin/setenv.sh"]}),
         ("/srv/jira/conf/server.xml", {"manual": ["/srv/jira"]}),
+        ("/etc/rtc-truststore/confluence/cacerts", {"manual": ["wiki:/opt/wiki"]}),
+        ("/opt/wiki/conf/server.xml", {"unknown": ["/opt/wiki/conf/server.xml"]}),  # of the host
         ("/var/other/file", {"unknown": ["/var/other/file"]}),
     ],
 )

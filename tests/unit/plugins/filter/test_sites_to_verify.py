@@ -57,6 +57,7 @@ def test_a_site_with_tls_and_an_authority():
         "origin": "https://wiki.example.com",
         "ca": ["PEM 1", "PEM 2"],
         "truststore": {"path": "/var/lib/rtc/store.jks", "password": "changeit"},
+        "system_trust": False,
         "expected_request": {
             "scheme": "https", "serverName": "wiki.example.com", "serverPort": 443, "secure": True,
         },
@@ -83,6 +84,13 @@ def test_the_store_of_the_jvm_counts_where_the_plan_imports_nothing():
     assert found[0]["truststore"] == {"path": CACERTS, "password": "changeit"}
 
 
+def test_the_store_of_a_container_is_no_file_of_the_host():
+    (found,) = verify(plan(WIKI, rtc=(rtc(WIKI),)), topology(("confluence", f"wiki:{CACERTS}")))
+    assert (found["truststore"], found["system_trust"]) == ({}, True)
+    (made,) = verify(plan(WIKI, trust=(trust(WIKI),), rtc=(rtc(WIKI),)), topology(("confluence", f"wiki:{CACERTS}")))
+    assert (made["truststore"]["path"], made["system_trust"]) == ("/var/lib/rtc/store.jks", False)
+
+
 @pytest.mark.parametrize(
     "found",
     [
@@ -94,7 +102,8 @@ def test_the_store_of_the_jvm_counts_where_the_plan_imports_nothing():
     ],
 )
 def test_no_store_is_known(found):
-    assert verify(plan(WIKI, rtc=(rtc(WIKI),)), found)[0]["truststore"] == {}
+    (described,) = verify(plan(WIKI, rtc=(rtc(WIKI),)), found)
+    assert (described["truststore"], described["system_trust"]) == ({}, False)  # the check fails, and says why
 
 
 def test_the_service_of_the_add_on():

@@ -332,6 +332,48 @@ def test_a_new_store_is_made_of_another(run_module, jre, tmp_path):
     assert run_module("java_truststore", arguments)["changed"] is False
 
 
+def start_of(pid):
+    """When a process was started, in seconds since the epoch."""
+    ticks = int(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19])
+    boot = next(
+        line for line in Path("/proc/stat").read_text(encoding="utf-8").splitlines() if line.startswith("btime")
+    )
+    return int(boot.split()[1]) + ticks / os.sysconf("SC_CLK_TCK")
+
+
+def test_a_new_store_is_made_of_one_that_a_process_sees(run_module, jre, tmp_path):
+    """As of a container; this process sees the host's files. Directories that are missing are made."""
+    new = tmp_path / "new" / "confluence" / "cacerts"
+    arguments = {
+        "path": str(new),
+        "copy_from": str(jre / "lib" / "security" / "cacerts"),
+        "copy_process": {"pid": os.getpid(), "started": start_of(os.getpid())},
+        "certificates": [{"pem": pem("root")}],
+    }
+    assert run_module("java_truststore", arguments, check=True)["changed"] is True
+    assert not (tmp_path / "new").exists()
+    assert run_module("java_truststore", arguments)["store"]["entries"] == 2
+    assert new.stat().st_mode & 0o777 == 0o644  # the container's user reads it
+    del arguments["copy_process"]
+    assert run_module("java_truststore", arguments)["changed"] is False
+
+
+@pytest.mark.parametrize(("pid", "age", "said"), [(0, -60, "another process"), (2**30, 0, "cannot be read")])
+def test_another_process_by_the_same_number_is_not_read(run_module, jre, tmp_path, pid, age, said):
+    cacerts = str(jre / "lib" / "security" / "cacerts")
+    process = {"pid": pid or os.getpid(), "started": start_of(os.getpid()) + age}
+    arguments = {
+        "path": str(tmp_path / "own"),
+        "copy_from": cacerts,
+        "copy_process": process,
+        "certificates": [{"pem": pem("root")}],
+    }
+    message = run_module("java_truststore", arguments)["msg"]
+    assert said in message
+    assert "run again" in message
+    assert not (tmp_path / "own").exists()
+
+
 def test_a_new_store_needs_the_password_of_the_copied_one(run_module, jre, tmp_path):
     arguments = {
         "path": str(tmp_path / "own"),

@@ -363,5 +363,6 @@ def test_real_links_of_others(place):
     assert f"the link {place}/eve/link of user" in facts.doubted[0].reason
     assert [item for item in facts.applications if item.install_dir.startswith(place)] == []
     facts = gather(lookup=lambda name: [], install_dirs=[f"{place}/of-root"])
-    assert [item.install_dir for item in facts.applications] == [f"{made.root}/theirs/jira"]
-    assert facts.applications[0].aliases == [f"{place}/of-root"]
+    found = [item for item in facts.applications if item.container is None]  # the lab may run on this machine
+    assert [item.install_dir for item in found] == [f"{made.root}/theirs/jira"]
+    assert found[0].aliases == [f"{place}/of-root"]

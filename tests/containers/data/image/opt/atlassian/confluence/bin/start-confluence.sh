@@ -1,0 +1,2 @@
+#!/bin/sh
+exec /opt/atlassian/confluence/bin/catalina.sh run
