@@ -177,7 +177,7 @@ def find_brought(host: str, paths: list[str]) -> set[str]:
     if not paths:
         return set()
     owned = execute(host, f"dpkg -S {' '.join(map(shlex.quote, paths))} 2>/dev/null | sed 's/^[^/]*: //'", False)[1]
-    made = re.compile(r"/etc/((group|gshadow|passwd|shadow|sub[ug]id)-?|(apache2|ssl|perl)/.*)")
+    made = re.compile(r"/etc/(networks|(group|gshadow|passwd|shadow|sub[ug]id)-?|(apache2|ssl|perl)/.*)")
     return {*owned.splitlines(), *(path for path in paths if made.fullmatch(path) and "lab.test" not in path)}
 
 
