@@ -91,8 +91,8 @@ SHIPPED_LINES = {
     "rtc_session": 4110,
     "rtc_runs_info": 3090,
     "rtc_undo": 3470,
-    "tomcat_connector": 2815,
-    "topology_info": 14400,
+    "tomcat_connector": 2840,
+    "topology_info": 14500,
 }
 
 

@@ -81,7 +81,7 @@ def describe(
     application.writers = list(dict.fromkeys(item for one in places for item in jre.list_writers(rootfs, one)))
     application.java = next_start.find_jre(rootfs, found, starter, configured, newer)
     if application.java is not None:
-        folder = (found.proc.cwd if found.proc else "") or found.home + "/bin"
+        folder = next_start.find_folder(found, starter)
         application.java.truststore = jre.trust_store(rootfs, application.java.home, options.properties, folder)
         application.java.truststore.unknown = options.find_doubt(setenv.PROPERTY)
         unmanaged = files.read(setenv.without_block)
