@@ -219,7 +219,7 @@ CASES = [
 ]  # fmt: skip
 
 
-def run(case: Case, folder: Path, tomcat: Path) -> Row:
+def run(case: Case, folder: Path, tomcat: Path) -> list[Row]:
     """One line of the table."""
     world = World(folder)
     world.jira(JIRA).scripts(JIRA, tomcat).writable(JIRA).recorder(JRE)
@@ -242,7 +242,7 @@ def run(case: Case, folder: Path, tomcat: Path) -> Row:
     tolerated = case.unknown and all(
         said.get(key, "unknown").startswith("unknown") for key in keys if said.get(key) != judged[key]
     )
-    return Row(
+    row = Row(
         case.kind,
         case.about,
         ", ".join(f"{key} {said.get(key, 'none')}" for key in keys),
@@ -250,6 +250,7 @@ def run(case: Case, folder: Path, tomcat: Path) -> Row:
         f"catalina.sh {tomcat.name.rpartition('-')[2]}",
         ONLY_RUNNING if tolerated else "",
     )
+    return [row]
 
 
 def describe_said(world: World, case: Case) -> dict[str, str]:

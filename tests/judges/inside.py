@@ -94,11 +94,14 @@ def start(job: dict) -> subprocess.Popen:
         )
 
 
-def wait_for(condition, process: subprocess.Popen, what: str):
-    """What a condition returns once that is true; the process may fork and end."""
+def wait_for(condition, process: subprocess.Popen, what: str, forks: bool = False):
+    """What a condition returns once that is true.
+
+    :param forks: whether the process may end well before that.
+    """
     end = time.monotonic() + TIMEOUT
     while True:
-        failed = process.poll() not in (None, 0)
+        failed = process.poll() not in ((None, 0) if forks else (None,))
         found = condition()
         if found:
             return found
@@ -113,7 +116,7 @@ def record(job: dict) -> list[dict]:
     for old in RECORDS.iterdir():
         old.unlink()
     process = start(job)
-    names = wait_for(lambda: sorted(RECORDS.glob("*.args")), process, "no JVM was started")
+    names = wait_for(lambda: sorted(RECORDS.glob("*.args")), process, "no JVM was started", forks=True)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(20)
     found = []
@@ -132,8 +135,8 @@ def list_listeners() -> list[list]:
             _number, local, _remote, state = line.split()[:4]
             if state == "0A":
                 address, port = local.split(":")
-                numbers = struct.unpack(f"={len(address) // 8}I", bytes.fromhex(address))
-                raw = struct.pack(f">{len(numbers)}I", *[socket.htonl(one) for one in numbers])
+                words = struct.unpack(f">{len(address) // 8}I", bytes.fromhex(address))
+                raw = struct.pack(f"={len(words)}I", *words)
                 text = socket.inet_ntop(socket.AF_INET if name == "tcp" else socket.AF_INET6, raw)
                 found.append([text.replace("::ffff:", ""), int(port, 16)])
     return found
@@ -175,11 +178,11 @@ def fetch(address: str, port: int, path: str) -> dict:
     """What a page of the world's application says: lines ``name=value``."""
     connection = http.client.HTTPConnection(address, port, timeout=TIMEOUT)
     try:
-        connection.request("GET", path, headers={"Host": "asked.example.com"})
+        connection.request("GET", path, headers={"Host": f"asked.example.com:{port}"})
         response = connection.getresponse()
-        body = response.read().decode()
+        body = response.read().decode("latin-1")
         if response.status != 200:
-            return {"status": str(response.status)}
+            return {"status": f"{response.status} {body[:1500]}"}
         return dict(line.split("=", 1) for line in body.splitlines() if "=" in line)
     except (OSError, http.client.HTTPException) as exc:
         return {"status": type(exc).__name__}

@@ -22,6 +22,7 @@ import pytest
 
 from ansible_collections.collab.rtc.tests.unit.data.installation.hosts import Host
 
+ROOT = Path(__file__).resolve().parents[2]
 INSIDE = Path(__file__).with_name("inside.py")
 SYSTEM = ("/bin", "/sbin", "/lib", "/lib64", "/usr", "/dev", "/etc/alternatives")
 # Of the machine's own PAM nothing is needed to become another user as root.
@@ -110,7 +111,7 @@ class World(Host):
             pytest.skip(reason)
         paths = [path for path in sys.path if path and os.path.isdir(path)]
         shown = {os.path.realpath(path) for path in (*paths, sys.prefix, sys.base_prefix)}
-        shown |= {*paths, sys.prefix}
+        shown |= {*paths, sys.prefix, str(ROOT)}
         needed = [path for path in SYSTEM if os.path.lexists(path)]
         own = [[path, path] for path in sorted(shown) if not path.startswith(("/usr/", "/lib/")) and path != "/usr"]
         task = {
@@ -131,13 +132,9 @@ class World(Host):
         return json.loads(done.stdout)
 
 
-def copy_tomcat(tomcat: Path, target: Path) -> None:
-    """The files of a Tomcat's lib, linked where the file system allows it."""
-
-    def link(source: str, copy: str) -> None:
-        try:
-            os.link(source, copy)
-        except OSError:
-            shutil.copy2(source, copy)
-
-    shutil.copytree(tomcat / "lib", target, copy_function=link)
+def copy_libraries(tomcat: Path, target: Path) -> Path:
+    """The lib of a Tomcat as the application's user may read it, which in the archive he may not."""
+    shutil.copytree(tomcat / "lib", target)
+    for path in target.iterdir():
+        path.chmod(0o644)
+    return target

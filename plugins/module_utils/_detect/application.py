@@ -128,6 +128,8 @@ def _read_known(rootfs: RootFs, application: Application, found: Installation, o
         return None
 
     known = property_sources.read_known(found.path, given, options.environment, read)
+    if property_sources.resolves_once(application.tomcat_version):
+        known[property_sources.ONCE] = ""
     if refused:
         known.pop("catalina.config", None)  # that the modules do not read it either
     return known

@@ -10,6 +10,7 @@ than the process; otherwise the process shows what they lead to, also what canno
 
 from __future__ import annotations
 
+import re
 from typing import Callable
 
 from ansible_collections.collab.rtc.plugins.module_utils._detect import jre
@@ -75,8 +76,15 @@ class Configuration:
             self.script,
             self.commands,
             lambda path: start_commands.read_public(self.rootfs, path, self.rootfs.owner(self.script)),
-            self.rootfs.real("/bin/sh").endswith("/dash"),
+            self._is_plain(),
         )
+
+    def _is_plain(self) -> bool:
+        """Whether dash reads setenv.sh: catalina.sh is a script for ``sh``, which Jira's is not, and that is dash."""
+        first = (self.rootfs.text(self.found.home + "/bin/catalina.sh") or "").partition("\n")[0]
+        return re.fullmatch(r"#! ?(/usr)?/bin/(env )?sh\b.*", first) is not None and self.rootfs.real(
+            "/bin/sh"
+        ).endswith("/dash")
 
     def _read(self, path: str) -> str | None:
         self.files.append(path)

@@ -193,6 +193,9 @@ def test_sh_of_the_host_decides_what_a_script_means(host):
     host.write(f"{HOME}/bin/setenv.sh", text)
     unit(f"ExecStart={START}")(host)
     assert only(host).java.truststore.source == "cacerts"
+    host.write(f"{HOME}/bin/catalina.sh", "#!/bin/bash\n")
+    assert only(host).java.truststore.path == "/a"
+    host.write(f"{HOME}/bin/catalina.sh", "#!/bin/sh\n")
     host.remove("/bin/sh").link("/bin/sh", "bash").write("/bin/bash")
     assert only(host).java.truststore.path == "/a"
 
