@@ -11,12 +11,14 @@ collection is wrong: it is mended there, never here.
 from __future__ import annotations
 
 import concurrent.futures
+import subprocess
 
+import javas
 import pytest
-from judges import commands, world
+from judges import commands, tomcats, world
 
 WORKERS = 2
-VERSIONS = ("9.0.98", "10.1.34", "11.0.2")
+VERSIONS = {"9.0.98": "17", "10.1.34": "17", "11.0.2": "21"}  # of Tomcat -> the Java that it runs on
 
 
 @pytest.fixture(scope="module")
@@ -25,22 +27,34 @@ def table(tomcat_files, tmp_path_factory):
     reason = world.explain_no_judge()
     if reason:
         pytest.skip(reason)
-    tomcats = [tomcat_files(version) for version in VERSIONS]
-    jobs = [
-        (commands.run, case, tmp_path_factory.mktemp("command"), tomcats[number % len(tomcats)])
-        for number, case in enumerate(commands.CASES)
-    ]
+    files = {version: tomcat_files(version) for version in VERSIONS}
+    homes = {version: javas.home_of(java) for version, java in VERSIONS.items()}
+    folder = tmp_path_factory.mktemp
+    keys = tomcats.Keys(folder("keys"), str(homes["9.0.98"] / "bin/keytool"), run_quietly)
+    jobs = []
+    for version, tomcat in files.items():
+        jobs.append((tomcats.run_connectors, folder("tomcat"), version, tomcat, homes[version], keys))
+        for about in tomcats.LAYOUTS:
+            if version == "10.1.34" or about in tomcats.EVERYWHERE:
+                jobs.append((tomcats.run_layout, folder("tomcat"), about, version, tomcat, homes[version], keys))
+    shells = list(files.values())
+    for number, case in enumerate(commands.CASES):
+        jobs.append((commands.run, case, folder("command"), shells[number % len(shells)]))
     with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
-        return list(pool.map(lambda job: job[0](*job[1:]), jobs))
+        return [row for rows in pool.map(lambda job: job[0](*job[1:]), jobs) for row in rows]
+
+
+def run_quietly(command):
+    subprocess.run(list(map(str, command)), check=True, capture_output=True, stdin=subprocess.DEVNULL)
 
 
 def test_there_is_no_disagreement(table, capsys):
     with capsys.disabled():
         print()
-        for row in sorted(table, key=lambda item: (int(item.kind[1:]), item.about)):
+        for row in sorted(table, key=lambda item: (int(item.kind[1:]), item.about, item.judge)):
             mark = "=" if row.said == row.judged else "~" if row.agrees else "DISAGREES"
-            print(f"{row.kind:<4}{row.about:<52}{row.said}  {mark}  {row.judged}  [{row.judge}] {row.tolerated}")
+            print(f"{row.kind:<4}{row.about:<56}{row.said}  {mark}  {row.judged}  [{row.judge}] {row.tolerated}")
         wrong = [row for row in table if not row.agrees]
         print(f"{len(table)} rows, disagreements = {len(wrong)}")
     assert not wrong
-    assert len(table) >= 80
+    assert len(table) >= 300
