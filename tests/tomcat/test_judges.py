@@ -15,7 +15,7 @@ import subprocess
 
 import javas
 import pytest
-from judges import commands, tomcats, world
+from judges import commands, rules, stores, tomcats, world
 
 WORKERS = 2
 VERSIONS = {"9.0.98": "17", "10.1.34": "17", "11.0.2": "21"}  # of Tomcat -> the Java that it runs on
@@ -40,6 +40,10 @@ def table(tomcat_files, tmp_path_factory):
     shells = list(files.values())
     for number, case in enumerate(commands.CASES):
         jobs.append((commands.run, case, folder("command"), shells[number % len(shells)]))
+    keytool = str(homes["9.0.98"] / "bin/keytool")
+    jobs += [(stores.run_store, name, keytool) for name in stores.STORES]
+    jobs += [(stores.run_file, about, folder("file"), keytool) for about in stores.FILES]
+    jobs += [(rules.run, rule, folder("rule")) for rule in rules.RULES]
     with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
         return [row for rows in pool.map(lambda job: job[0](*job[1:]), jobs) for row in rows]
 
