@@ -81,7 +81,7 @@ SHIPPED_LINES = {
     "keystore_pem": 6640,
     "managed_absent": 2340,
     "managed_file": 2160,
-    "managed_record": 6080,
+    "managed_record": 6130,
     "plan": 170,  # documentation: the action does the work
     "proxy_vhost": 9200,
     "report": 80,  # documentation: the action does the work
