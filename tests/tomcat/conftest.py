@@ -57,7 +57,7 @@ def install_tomcat():
 @pytest.fixture(scope="session")
 def tomcat_files():
     """A function: version -> the directory of that Tomcat, unpacked."""
-    return unpacked
+    return tomcats.unpacked
 
 
 @pytest.fixture
