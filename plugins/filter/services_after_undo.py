@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.collab.rtc.plugins.module_utils import _rtc_unit
@@ -31,6 +31,12 @@ options:
       - With an empty dictionary, for a host that could not be read, only services to stop are found.
     type: dict
     required: true
+  restart:
+    description:
+      - The variable C(rtc_application_restart), a list of arguments, or such lists by application. It restarts the
+        application in place of its service.
+    type: raw
+    default: {}
 """
 
 EXAMPLES = r"""
@@ -66,6 +72,10 @@ _value:
       description: Applications. They must restart.
       type: list
       elements: str
+    commands:
+      description: Commands that restart applications, as lists of their arguments.
+      type: list
+      elements: list
     manual:
       description: Applications that must restart and have no service, or run outside of it, by their directory.
       type: list
@@ -87,21 +97,24 @@ COMMON = (_rtc_unit.UNIT, f"{_rtc_unit.BASE}/current")  # of all RTC servers
 RECORDS = "/var/lib/collab-rtc"  # nobody reads them but this collection
 
 
-def find_services_after_undo(undone: Mapping[str, Any], topology: Mapping[str, Any]) -> dict[str, list[str]]:
+def find_services_after_undo(
+    undone: Mapping[str, Any], topology: Mapping[str, Any], restart: Sequence[str] | Mapping[str, Sequence[str]] = ()
+) -> dict[str, list[Any]]:
     """The services of a host to act on after an undo, by what must be done with them: those that read one of the
     restored files."""
     removed = [name for path in undone.get("removed", []) if (name := _read_instance(path, whole=True))]
-    found: dict[str, list[str]] = {
+    found: dict[str, list[Any]] = {
         "removed_rtc": list(dict.fromkeys(name_rtc_service(name) for name in removed)),
         "rtc": [],
         "proxies": [],
         "stopped_proxies": [],
         "applications": [],
+        "commands": [],
         "manual": [],
         "unknown": [],
     }
     for path in undone.get("paths", []):
-        readers = list(_find_readers(path, topology, removed))
+        readers = list(_find_readers(path, topology, removed, restart))
         for kind, name in readers:
             if name not in found[kind] and name not in found["removed_rtc"]:
                 found[kind].append(name)
@@ -110,7 +123,12 @@ def find_services_after_undo(undone: Mapping[str, Any], topology: Mapping[str, A
     return found
 
 
-def _find_readers(path: str, topology: Mapping[str, Any], removed: Iterable[str]) -> Iterator[tuple[str, str]]:
+def _find_readers(
+    path: str,
+    topology: Mapping[str, Any],
+    removed: Iterable[str],
+    restart: Sequence[str] | Mapping[str, Sequence[str]],
+) -> Iterator[tuple[str, Any]]:
     """Who reads a file, as pairs of the key in the result and the name."""
     deployed = [item["instance"] for item in topology.get("rtc", []) if item["kind"] == "deployed"]
     if path in COMMON:
@@ -127,7 +145,12 @@ def _find_readers(path: str, topology: Mapping[str, Any], removed: Iterable[str]
             kind = "proxies" if item["running"] else "stopped_proxies"
             yield kind, name_proxy_service(item["kind"], topology.get("os_family", ""))
     for item in topology.get("applications", []):
-        if _reads(item, path):
+        if not _reads(item, path):
+            continue
+        command = restart.get(item["kind"]) if isinstance(restart, Mapping) else restart
+        if command:
+            yield "commands", list(command)
+        else:
             yield ("applications", item["service"]["name"]) if _restarts(item) else ("manual", item["install_dir"])
 
 

@@ -32,6 +32,7 @@ _MOST_STEPS = 5_000  # commands; a loop may have no end
 _MOST_ROUNDS = 100  # of a loop
 _MOST_WAYS = 16  # through a script whose conditions are unknown
 _EXPORTS = ("export", "declare", "typeset", "readonly", "local")
+_BASH_ONLY = ("[[", "let", "declare", "typeset", "source")  # not found by dash
 _SILENT = ("mkdir", "chmod", "chown", "touch", "rm", "ln", "ulimit", "umask", "trap", "set", "shopt", "sleep", "kill")
 
 
@@ -84,6 +85,7 @@ def evaluate(
     names: Names | None = None,
     path: str = "",
     cat: Reader | None = None,
+    plain: bool = False,
 ) -> list[Result]:
     """What a script may leave: one result for each way that unknown conditions allow, the first where all hold.
 
@@ -92,12 +94,13 @@ def evaluate(
     :param names: lists a directory, for patterns.
     :param path: of the script, for places.
     :param cat: as ``read``, for what ``cat`` prints: a value, and so facts, may have it in them.
+    :param plain: dash reads it, the ``sh`` of Debian: ``[[``, ``==`` and the like are errors there, and do not hold.
     """
-    first = _Run(environment, read, exists, real, names, {}, cat)
+    first = _Run(environment, read, exists, real, names, {}, cat, plain)
     found = [first.start(script, path)]
     for place, ways in list(first.asked.items())[:_MOST_WAYS]:
         for way in range(1, min(ways, _MOST_WAYS)):
-            found.append(_Run(environment, read, exists, real, names, {place: way}, cat).start(script, path))
+            found.append(_Run(environment, read, exists, real, names, {place: way}, cat, plain).start(script, path))
             found[-1].place = place
     return found
 
@@ -126,8 +129,10 @@ class _Run(Words):
         names: Names | None,
         ways: dict[str, int],
         cat: Reader | None = None,
+        plain: bool = False,
     ) -> None:
         super().__init__(environment, read, exists, real, names)
+        self.plain = plain
         self.cat = cat or read
         self.functions: dict[str, Command] = {}
         self.ways = ways  # place -> which way to take where the condition is unknown
@@ -305,7 +310,8 @@ class _Run(Words):
             elif item.operator in ("&>", "&>>") or (item.operator.startswith(">") and item.descriptor in ("", "1")):
                 self.output = [] if item.target != "&1" else self.output
             else:
-                self.expand(item.target)
+                shown = [self.expand(item.target)]
+                self._print(self.guess_output("cat", shown) if item.operator == "<" and not command.words else "")
         try:
             self._run_simple(command.words)
         finally:
@@ -320,7 +326,9 @@ class _Run(Words):
                 self.assign(word)
             return
         name = self.expand(words[first])
-        if name in ("[[", "((", "let"):
+        if self.plain and name in _BASH_ONLY:
+            self.status = False
+        elif name in ("[[", "((", "let"):
             self.status = self.evaluate_double(words[first + 1 : -1]) if name == "[[" else None
         elif name in _EXPORTS and first == 0:
             self._export(name, words[1:])
@@ -376,13 +384,14 @@ class _Run(Words):
         elif name in builtins:
             builtins[name](rest)
         elif name in ("[", "test"):
-            self.status = self.evaluate_test(rest[:-1] if name == "[" else rest)
+            wrong = self.plain and "==" in rest
+            self.status = False if wrong else self.evaluate_test(rest[:-1] if name == "[" else rest)
         elif name == "set":
             self._set_options(rest)
         elif name in ("true", ":", "false"):
             self.status = name != "false"
         elif name == "printf" and rest[:1] == ["-v"] and len(rest) > 2:
-            self.set(rest[1], self.guess_output(name, rest[2:]))
+            self.set(rest[1], self.guess_output(name, rest[3 if rest[2] == "--" else 2 :]))
         else:
             self.status = True if name in ("echo", "printf", "pwd", "dirname", "basename", "set") else None
             self._print("" if name in _SILENT else self.guess_output(name, rest))

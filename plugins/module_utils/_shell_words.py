@@ -203,11 +203,12 @@ class Words:
             elif (
                 char == "~"
                 and not quoted
-                and re.match(r"~(?=[/:]|\Z)", word[index:])
+                and re.match(r"~[\w-]*(?=[/:]|\Z)", word[index:])
                 and (index == 0 or (mode == "assign" and word[index - 1] == ":"))
             ):
-                out.append(self.get("HOME") or "")
-                index += 1
+                user = re.match(r"~([\w-]*)", word[index:])[1]  # type: ignore[index] # it matches
+                out.append(self.unknown() if user else self.get("HOME") or "")
+                index += 1 + len(user)
             else:
                 out.append(_ACTIVE + char if char in "*?[" and not quoted and mode in ("fields", "pattern") else char)
                 index += 1

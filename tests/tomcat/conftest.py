@@ -54,6 +54,12 @@ def install_tomcat():
     return installed
 
 
+@pytest.fixture(scope="session")
+def tomcat_files():
+    """A function: version -> the directory of that Tomcat, unpacked."""
+    return tomcats.unpacked
+
+
 @pytest.fixture
 def run_module(capsys, monkeypatch):
     """Run a module in this process as Ansible would; see ``module_runner``."""

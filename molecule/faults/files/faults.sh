@@ -8,6 +8,8 @@ CACERTS=$INSTALL/jre/lib/security/cacerts
 SITES=/etc/nginx/sites-available
 RTC=$SITES/rtc-confluence-9083.conf
 APPLICATION=$SITES/confluence-confluence.lab.test-443.conf
+UNIT=/etc/systemd/system/confluence.service
+RECORD=/var/lib/collab-rtc/managed.json
 KEPT=/root/kept
 
 # Keep a copy of all that cases break.

@@ -81,7 +81,7 @@ def describe(
     application.writers = list(dict.fromkeys(item for one in places for item in jre.list_writers(rootfs, one)))
     application.java = next_start.find_jre(rootfs, found, starter, configured, newer)
     if application.java is not None:
-        folder = (found.proc.cwd if found.proc else "") or found.home + "/bin"
+        folder = next_start.find_folder(found, starter)
         application.java.truststore = jre.trust_store(rootfs, application.java.home, options.properties, folder)
         application.java.truststore.unknown = options.find_doubt(setenv.PROPERTY)
         unmanaged = files.read(setenv.without_block)
@@ -128,6 +128,8 @@ def _read_known(rootfs: RootFs, application: Application, found: Installation, o
         return None
 
     known = property_sources.read_known(found.path, given, options.environment, read)
+    if property_sources.resolves_once(application.tomcat_version):
+        known[property_sources.ONCE] = ""
     if refused:
         known.pop("catalina.config", None)  # that the modules do not read it either
     return known

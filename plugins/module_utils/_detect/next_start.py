@@ -10,6 +10,7 @@ than the process; otherwise the process shows what they lead to, also what canno
 
 from __future__ import annotations
 
+import re
 from typing import Callable
 
 from ansible_collections.collab.rtc.plugins.module_utils._detect import jre
@@ -20,6 +21,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import Roo
 from ansible_collections.collab.rtc.plugins.module_utils._host.service_units import Starter
 from ansible_collections.collab.rtc.plugins.module_utils._java.options import JvmOptions, read_command_line, read_setenv
 from ansible_collections.collab.rtc.plugins.module_utils._java.secrets import mask
+from ansible_collections.collab.rtc.plugins.module_utils._shell_words import UNKNOWN
 
 _TRUST = "javax.net.ssl."  # properties that no script of Tomcat sets by itself
 _OWN = (
@@ -46,6 +48,8 @@ class Configuration:
         self.environment.setdefault("PATH", _PATH)
         self.environment.update({"CATALINA_BASE": found.path, "CATALINA_HOME": found.home} if found.tomcat else {})
         home = start_commands.find_user_home(rootfs, user)
+        if starter and not starter.user and not found.proc:
+            home = UNKNOWN  # bin/user.sh names the user: whether HOME becomes his depends on how he is changed to
         if home:
             self.environment.setdefault("HOME", home)
         self.java = starter.java if starter else []  # started without catalina.sh, which would read setenv.sh
@@ -72,7 +76,15 @@ class Configuration:
             self.script,
             self.commands,
             lambda path: start_commands.read_public(self.rootfs, path, self.rootfs.owner(self.script)),
+            self._is_plain(),
         )
+
+    def _is_plain(self) -> bool:
+        """Whether dash reads setenv.sh: catalina.sh is a script for ``sh``, which Jira's is not, and that is dash."""
+        first = (self.rootfs.text(self.found.home + "/bin/catalina.sh") or "").partition("\n")[0]
+        return re.fullmatch(r"#! ?(/usr)?/bin/(env )?sh\b.*", first) is not None and self.rootfs.real(
+            "/bin/sh"
+        ).endswith("/dash")
 
     def _read(self, path: str) -> str | None:
         self.files.append(path)
@@ -162,6 +174,12 @@ def _list_usual(rootfs: RootFs, found: Installation) -> list[tuple[str, str]]:
     for path in ("/opt/java/openjdk", "/usr/lib/jvm/default-java"):
         candidates.append((jre.java_home(rootfs, rootfs.real(path)), "system"))
     return [*candidates, (jre.home_of(rootfs, "/usr/bin/java"), "system")]
+
+
+def find_folder(found: Installation, starter: Starter | None) -> str:
+    """The working directory of the JVM, from which relative paths of its options start."""
+    running = found.proc.cwd if found.proc else ""
+    return running or (starter.folder if starter else "") or found.home + "/bin"
 
 
 def find_differences(

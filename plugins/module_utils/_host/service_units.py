@@ -44,6 +44,7 @@ class Starter:
     user: str = ""
     command: str = "start"  # what catalina.sh gets: "start" | "run"
     java: list[str] = field(default_factory=list)  # the command line, where java is run without catalina.sh
+    folder: str = ""  # the working directory of what it starts
     environment: dict[str, str] = field(default_factory=dict)
     files: list[str] = field(default_factory=list)  # all that it consists of: unit, drop-in files, wrapper scripts
     sources: list[str] = field(default_factory=list)  # files with settings that it reads
@@ -164,7 +165,8 @@ def _parse_unit(rootfs: RootFs, path: str, name: str, text: str) -> Starter:
     commands: list[str] = []
     folder = ""
     known: dict[str, str] = {}  # as the environment, without what others than root may write
-    for key, written in settings(text):
+    # Files win over Environment=, wherever it stands (systemd.exec(5), EnvironmentFile=).
+    for key, written in sorted(settings(text), key=lambda item: item[0] == "EnvironmentFile"):
         value = _replace_specifiers(written, name)
         if key == "User":
             starter.user = value
@@ -249,8 +251,10 @@ def _take_started(
         return
     starter.files += whole.scripts if starter.kind == "systemd" else whole.scripts[1:]
     starter.sources += whole.sourced
-    starter.environment = {**starter.environment, **found[0].environment}
-    starter.user = found[0].user or starter.user
+    # Complete where the whole environment was handed on: a command may have taken variables away.
+    kept = starter.environment if found is sure.found else {}
+    starter.environment = {**kept, **found[0].environment}
+    starter.user, starter.folder = found[0].user or starter.user, found[0].folder
     starter.command, starter.java = found[0].command, list(found[0].java)
     for item in found:
         starter.directories += [] if item.base in starter.directories else [item.base]

@@ -60,6 +60,7 @@ class Started:
     user: str = ""  # whom the command changes to
     command: str = "start"  # what catalina.sh, and so setenv.sh, gets: "start" | "run"
     java: tuple[str, ...] = ()  # the command line, where java is run without catalina.sh and setenv.sh
+    folder: str = ""  # its working directory; "" for an unknown one
 
 
 @dataclass
@@ -239,7 +240,17 @@ class Follower:
         options = {match.group(1): match.group(2) for match in map(_CATALINA.fullmatch, words) if match}
         if options:
             base = options.get("base") or options["home"]
-            self._add(Started(base, options.get("home") or base, place.environment, place.user, java=tuple(words)))
+            self._add(
+                Started(
+                    base,
+                    options.get("home") or base,
+                    place.environment,
+                    place.user,
+                    "start",
+                    tuple(words),
+                    place.folder,
+                )
+            )
         elif UNKNOWN not in words[0]:
             self._run_script(self._locate(words[0], place), words[1:], place)
 
@@ -252,7 +263,7 @@ class Follower:
                 home = place.environment.get("CATALINA_HOME") or match.group(1)
                 base = place.environment.get("CATALINA_BASE") or home
                 command = "run" if {"run", "-fg"} & set(arguments) else "start"
-                self._add(Started(base, home, place.environment, place.user, command))
+                self._add(Started(base, home, place.environment, place.user, command, folder=place.folder))
             return
         info = self.rootfs.stat(path) if not path.startswith(_SYSTEM_DIRS) else None
         if info is None or info.st_size > _SMALL or not self.rootfs.is_file(path):

@@ -116,6 +116,7 @@ def read_setenv(
     path: str = "",
     commands: Sequence[str] = ("start",),
     cat: Reader | None = None,
+    plain: bool = False,
 ) -> JvmOptions:
     """What bin/setenv.sh leaves for catalina.sh, without running it.
 
@@ -124,6 +125,7 @@ def read_setenv(
     :param path: of the script, where it is not in the usual place.
     :param commands: what catalina.sh may get, and so setenv.sh as ``$1``: "start" and "run".
     :param cat: as ``read``, for what may be shown: the output of ``cat``.
+    :param plain: whether the host's ``sh``, which runs catalina.sh, is dash.
     :param read: text of a file that it reads (bin/setjre.sh), ``None`` when it is not there.
     :param exists: whether a file or directory is there.
     :param real: resolves a path.
@@ -145,7 +147,7 @@ def read_setenv(
     found: list[JvmOptions] = []
     places: list[str] = []
     for command in commands:
-        ways = _shell_eval.evaluate(text, {**start, "1": command}, read, exists, real, names, path, cat)
+        ways = _shell_eval.evaluate(text, {**start, "1": command}, read, exists, real, names, path, cat, plain)
         found += [_read_result(way) for way in ways]
         places += [way.place or f"{path} ($1)" for way in ways]
     first = found[0]

@@ -11,6 +11,7 @@ as written; ``value()`` replaces them as Tomcat does. The other parts of the fil
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Mapping, Sequence
 
 from ansible_collections.collab.rtc.plugins.module_utils._tomcat.property_sources import resolve
@@ -78,9 +79,12 @@ class Element:
         return [name for name, value in self.node.attributes.items() if resolve(value, self.properties)[1]]
 
     def number(self, name: str) -> int | None:
-        """An attribute as a whole number; None: absent, unresolved, or no number."""
-        text = self.value(name).strip()
-        return int(text) if text.lstrip("-").isdigit() and text.isascii() else None
+        """An attribute as a whole number, as Java's ``Integer.parseInt`` reads it: a blank makes it none.
+
+        None: absent, unresolved, or no number.
+        """
+        text = self.value(name)
+        return int(text) if re.fullmatch(r"[+-]?[0-9]{1,10}", text) else None
 
     def true(self, name: str) -> bool:
         """An attribute as Java's ``Boolean.valueOf`` reads it."""

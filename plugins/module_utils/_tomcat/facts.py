@@ -28,12 +28,10 @@ _MANAGED = re.compile(
 # What the images of the products have: templates that an entry point renders over the file when the container starts.
 _TEMPLATES = ("/opt/atlassian/etc/server.xml.j2", "/opt/atlassian/support/server.xml.j2")
 _ENTRY_POINTS = ("/entrypoint.py", "/entrypoint.sh", "/docker-entrypoint.sh", "/usr/local/bin/docker-entrypoint.sh")
-# Attributes of a connector that make Tomcat set TLS up (AbstractHttp11Protocol.registerDefaultSSLHostConfig).
 _MOST_DESCRIPTORS = 100  # in a directory, which the run user can fill
-_TLS_ATTRIBUTE = re.compile(
-    r"key(?:store|Alias|Pass)|trust|ssl[A-Z]|SSL(?!Enabled)|ciphers|clientAuth|algorithm|crlFile"
-    r"|session(?:CacheSize|Timeout)|useServerCipherSuitesOrder"
-)
+# Without one of them, Tomcat takes no key store by itself (SSLHostConfigCertificate.setStoreType; tried with 9 to 11).
+_STORE_ATTRIBUTE = re.compile("(?:certificateKeystore|keystore)[A-Z]")
+_NO_STORE = "without an attribute about a key store Tomcat takes none"
 _KEY = re.compile(r"key(?:store)?Pass|SSLPassword|certificateKey(?:store)?Password")
 _MOST_JAR, _MOST_INFO = 32 * 1024 * 1024, 64 * 1024  # bytes read of the jar, and of this file in it
 _MOST_MOUNTS = 4 * 1024 * 1024
@@ -99,10 +97,11 @@ def _find_default_stores(rootfs: RootFs, facts: ServerXml, home: str) -> None:
     """
     path = f"{home.rstrip('/')}/.keystore"
     for connector in facts.connectors:
-        # Without any attribute for TLS, Tomcat from 8.5 on has no configuration that defaults could belong to.
-        configured = any(map(_TLS_ATTRIBUTE.match, connector.attributes))
+        configured = any(map(_STORE_ATTRIBUTE.match, connector.attributes))
         for host in connector.tls:
-            if host.keystore or host.certificate or not (configured or host.form == "sslhostconfig"):
+            if host.keystore or host.certificate:
+                host.missing = ""
+            if host.keystore or host.certificate or host.missing or not (configured or host.form == "sslhostconfig"):
                 continue
             if not home:
                 host.missing = "Tomcat takes .keystore in the home of its user then, and that is unknown"
@@ -131,8 +130,11 @@ def _describe_properties(facts: ServerXml, model: server_xml.ServerXmlModel, kno
     shown: set[str] = set()
     hidden: set[str] = set()
     of_key: set[str] = set()
+    again = {name: value for name, value in known.items() if name != property_sources.ONCE}
     for node in model.document.nodes:
         for name, value in node.attributes.items():
+            if property_sources.resolve(value, known) != property_sources.resolve(value, again):
+                shown.add(property_sources.ONCE)
             secret = secrets.is_secret(name) and not name.endswith("File")
             names = _list_names(value, known)
             (hidden if secret else shown).update(names)
@@ -173,13 +175,18 @@ def _describe_connector(model: connectors.ConnectorElement, base: str) -> Connec
         scheme="https" if tls else model.value("scheme", "http").strip().lower(),
         secure=tls or model.true("secure"),
         ssl=tls,
-        proxy_name=model.value("proxyName").strip(),
+        proxy_name=_read_name(model.value("proxyName")),
         proxy_port=model.number("proxyPort") or 0,
         redirect_port=model.number("redirectPort") or 0,
         attributes=secrets.mask(_resolve_all(model)),
         unresolved=model.unresolved(),
         tls=_describe_tls_hosts(model, base) if tls else [],
     )
+
+
+def _read_name(text: str) -> str:
+    """A name as Tomcat has it: with its blanks, which make every address wrong; nothing but blanks is none."""
+    return text if text.strip() else ""
 
 
 def _describe_tls_hosts(model: connectors.ConnectorElement, base: str) -> list[TlsHost]:
@@ -194,6 +201,7 @@ def _describe_tls_hosts(model: connectors.ConnectorElement, base: str) -> list[T
             certificate=server_xml.resolve_path(certificate.value("certificateFile"), base),
             key=server_xml.resolve_path(certificate.value("certificateKeyFile"), base),
             chain=server_xml.resolve_path(certificate.value("certificateChainFile"), base),
+            missing="" if any(map(_STORE_ATTRIBUTE.match, certificate.attributes)) else _NO_STORE,
         )
         for host in server_xml.list_ssl_hosts(model)
         # Tomcat 8.5 also takes the certificate* attributes on SSLHostConfig itself.

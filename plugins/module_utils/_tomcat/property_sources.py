@@ -20,6 +20,9 @@ _SOURCES = "org.apache.tomcat.util.digester.PROPERTY_SOURCE"
 _ENVIRONMENT = "org.apache.tomcat.util.digester.EnvironmentPropertySource"
 _SYSTEM = "org.apache.tomcat.util.digester.Digester$SystemPropertySource"
 CONTROLS = ("catalina.config", _SOURCES)  # properties that say which sources there are
+# Among the properties, says that this Tomcat looks for ${...} once: what a value or default holds stays as it is. Seen
+# of 9.0.98; 10.1.34 and 11.0.2 look again. No ${...} can have this name.
+ONCE = "}once"
 _MAX_ROUNDS = 20  # Tomcat gives up resolving there too
 _MAX_VALUE = 65536  # characters: a property that refers to itself twice doubles in each round
 _ESCAPES = {"t": "\t", "n": "\n", "r": "\r", "f": "\f"}
@@ -91,10 +94,22 @@ def resolve(value: str, properties: Values) -> tuple[str, list[str]]:
         text, unknown = _resolve_once(value, properties)
         if text == value:
             return text, unknown
+        if ONCE in properties:
+            return text, unknown + [name for name in _list_references(text) if name not in unknown]
         if len(text) > _MAX_VALUE:
             break
         value = text
     return value, ["a property that refers to itself"]
+
+
+def resolves_once(version: str) -> bool:
+    """Whether a Tomcat of that version looks for ``${...}`` once; an unknown one is taken for a new one."""
+    major = re.match(r"(\d+)\.(\d+)", version)
+    return major is not None and (int(major[1]), int(major[2])) < (10, 1)
+
+
+def _list_references(text: str) -> list[str]:
+    return list(dict.fromkeys(re.findall(r"\$\{([^}]*)\}", text)))
 
 
 def _resolve_once(value: str, properties: Values) -> tuple[str, list[str]]:

@@ -200,7 +200,7 @@ VARIABLES: tuple[Variable, ...] = (
     _var("application_restart", "command", "its service is restarted",
          "The command, as a list of its arguments, that restarts the application where no service does:"
          " C([supervisorctl, restart, jira]). It runs as root, without a shell, and has to wait until the old process"
-         " is gone. After a rollback the restart is left to you."),
+         " is gone. A rollback runs it, too."),
     _var("restart_application", "choice", "when_needed",
          "Whether the run restarts the application where its settings changed. V(never): reports say what is left.",
          ("when_needed", "never")),

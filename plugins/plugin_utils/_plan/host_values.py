@@ -58,8 +58,8 @@ def _fact_of(connector: Connector, name: str) -> str:
 
 def _explain_attributes(node: Node, connector: Connector, routed: bool) -> Iterator[tuple[str, str, str]]:
     """The attributes that the plan depends on: name, why it cannot be used, and the variable that can replace it."""
-    port = connector.attributes.get("port", "").strip() or str(connector.port)
-    yield "port", host_names.explain_port(port) or host_names.explain_port(str(connector.port)), ""
+    port = str(connector.port) if connector.port else connector.attributes.get("port", "0")
+    yield "port", host_names.explain_port(port), ""
     yield "address", host_names.explain_address(connector.address), ""
     yield "protocol", "", ""
     yield "SSLEnabled", "", ""

@@ -27,6 +27,7 @@ SERVICE_STEPS = {
     "rollback_proxies": "does not reload",
     "rollback_started": "does not start",
     "rollback_applications": "does not restart",
+    "rollback_commanded": "does not restart the application",
     "rollback_answers": "does not answer after its restart",
 }
 
@@ -262,7 +263,7 @@ def render_outcomes(outcomes: Mapping[str, Outcome]) -> list[str]:
             f"    stays, as {', '.join(item['sites'])} needs it: {item['path']}" for item in undone.get("kept", [])
         ]
         lines += [
-            f"    {words}: {', '.join(outcome.services[key])}"
+            f"    {words}: {', '.join(one if isinstance(one, str) else ' '.join(one) for one in outcome.services[key])}"
             for key, words in _DONE.items()
             if outcome.services.get(key)
         ]
@@ -290,6 +291,7 @@ _DONE = {
     "rtc": "RTC servers to restart",
     "proxies": "proxies to reload",
     "applications": "applications to restart",
+    "commands": "commands to restart applications with",
     "manual": "applications without a service, to be restarted by you",
     "unknown": "files of which it is not known who reads them",
 }

@@ -23,7 +23,7 @@ FAMILIES = ("debian", "redhat")  # redhat: its layouts, dnf, firewalld and SELin
 PRODUCTS = ("confluence", "jira")
 HTTP_PORTS = {"confluence": 8090, "jira": 8080}
 HTTPS_PORTS = {"confluence": 8443, "jira": 8444}  # of applications that end TLS themselves
-STORES = ("JKS", "PKCS12")
+STORES = ("JKS", "PKCS12", "HOME")  # HOME: .keystore of the run user, which no attribute names
 # Debian release -> its name, and the Tomcat and Java that an application gets there.
 RELEASES = {11: ("bullseye", 9, 11), 12: ("bookworm", 10, 17), 13: ("trixie", 11, 21)}
 TOMCATS = {11: (9,), 12: (9, 10), 13: (10, 11)}

@@ -60,6 +60,7 @@ NOTHING = {
     "proxies": [],
     "stopped_proxies": [],
     "applications": [],
+    "commands": [],
     "manual": [],
     "unknown": [],
 }
@@ -139,3 +140,18 @@ def test_a_host_that_could_not_be_read():
 
 def test_filter_name():
     assert set(FilterModule().filters()) == {"services_after_undo"}
+
+
+COMMAND = ["supervisorctl", "restart", "jira"]
+
+
+@pytest.mark.parametrize("restart", [COMMAND, {"jira": COMMAND}])
+def test_the_command_of_the_inventory_takes_the_place_of_a_service(restart):
+    undone = {"paths": ["/opt/atlassian/jira/conf/server.xml", "/srv/jira/conf/server.xml"]}
+    assert find_services_after_undo(undone, TOPOLOGY, restart) == {**NOTHING, "commands": [COMMAND]}
+
+
+def test_a_command_of_another_application_restarts_nothing_here():
+    undone = {"paths": ["/opt/atlassian/jira/conf/server.xml"]}
+    found = find_services_after_undo(undone, TOPOLOGY, {"confluence": COMMAND})
+    assert found == {**NOTHING, "applications": ["jira"]}

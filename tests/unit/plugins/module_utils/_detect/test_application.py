@@ -106,15 +106,15 @@ def test_a_file_that_the_run_user_may_not_read_is_not_read_for_him(host, owner, 
 HTTPS = '<Connector port="8443" SSLEnabled="true" scheme="https" secure="true" '
 UNNAMED = {  # Atlassian, "Running Jira/Confluence over SSL or HTTPS": the key is in .keystore of the user
     "attributes": (HTTPS + 'keystorePass="changeit"/>', "", True, ""),
-    "alias": (HTTPS + 'keyAlias="jira"/>', "", True, ""),
-    "protocol": (HTTPS + 'sslProtocol="TLS"/>', "", True, ""),
+    "alias": (HTTPS + 'keyAlias="jira"/>', "", False, ""),
+    "protocol": (HTTPS + 'sslProtocol="TLS"/>', "", False, ""),
     "Certificate": (
         HTTPS + '><SSLHostConfig><Certificate certificateKeystorePassword="changeit"/></SSLHostConfig></Connector>',
         "",
         True,
         "",
     ),
-    "SSLHostConfig": (HTTPS + "><SSLHostConfig/></Connector>", "", True, ""),
+    "SSLHostConfig": (HTTPS + "><SSLHostConfig/></Connector>", "", False, "Tomcat takes none"),
     "no file": (HTTPS + 'keystorePass="changeit"/>', "/home/jira", False, "takes /home/jira/.keystore then"),
     "-D": (HTTPS + 'keystorePass="changeit"/>', "-Duser.home=/srv/jira", False, "takes /srv/jira/.keystore then"),
     "nothing": (HTTPS + "/>", "", False, ""),

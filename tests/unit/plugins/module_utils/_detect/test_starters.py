@@ -158,6 +158,48 @@ def test_options_that_a_starter_exports(host):
     assert only(host).java.truststore.source == "cacerts"
 
 
+def test_a_file_of_the_environment_wins_wherever_it_stands(host):
+    host.jira(HOME).jre(f"{HOME}/jre").write("/etc/t.env", "JAVA_OPTS=-Djavax.net.ssl.trustStore=/a\n")
+    host.write(f"{HOME}/bin/setenv.sh", "")
+    unit("EnvironmentFile=/etc/t.env", "Environment=JAVA_OPTS=-Djavax.net.ssl.trustStore=/b", f"ExecStart={START}")(
+        host
+    )
+    assert only(host).java.truststore.path == "/a"
+
+
+def test_a_variable_that_a_command_takes_away(host):
+    host.jira(HOME).jre(f"{HOME}/jre").write(f"{HOME}/bin/setenv.sh", "")
+    unit("Environment=JAVA_OPTS=-Djavax.net.ssl.trustStore=/a", f"ExecStart=/usr/bin/env -u JAVA_OPTS {START}")(host)
+    assert only(host).java.truststore.source == "cacerts"
+
+
+def test_a_relative_store_is_in_the_directory_of_the_start(host):
+    host.jira(HOME).jre(f"{HOME}/jre").write(f"{HOME}/bin/setenv.sh", "JAVA_OPTS=-Djavax.net.ssl.trustStore=conf/t")
+    unit("WorkingDirectory=/srv/work", f"ExecStart={START}")(host)
+    assert only(host).java.truststore.path == "/srv/work/conf/t"
+    unit(f"ExecStart=/bin/bash -c 'cd /srv && {START}'")(host)
+    assert only(host).java.truststore.path == "/srv/conf/t"
+
+
+def test_home_is_unknown_where_the_start_script_changes_the_user(host):
+    host.jira(HOME).jre(f"{HOME}/jre").write(f"{HOME}/bin/setenv.sh", "JAVA_OPTS=-Djavax.net.ssl.trustStore=$HOME/t")
+    unit(f"ExecStart={START}")(host)
+    assert only(host).java.truststore.unknown == f"{HOME}/bin/setenv.sh:1"
+
+
+def test_sh_of_the_host_decides_what_a_script_means(host):
+    host.jira(HOME).jre(f"{HOME}/jre").link("/bin/sh", "dash").write("/bin/dash")
+    text = 'if [[ "$1" == start ]]; then JAVA_OPTS=-Djavax.net.ssl.trustStore=/a; fi'
+    host.write(f"{HOME}/bin/setenv.sh", text)
+    unit(f"ExecStart={START}")(host)
+    assert only(host).java.truststore.source == "cacerts"
+    host.write(f"{HOME}/bin/catalina.sh", "#!/bin/bash\n")
+    assert only(host).java.truststore.path == "/a"
+    host.write(f"{HOME}/bin/catalina.sh", "#!/bin/sh\n")
+    host.remove("/bin/sh").link("/bin/sh", "bash").write("/bin/bash")
+    assert only(host).java.truststore.path == "/a"
+
+
 def test_user_that_a_starter_changes_to(host):
     host.jira(HOME)
     script(CASE % f"su - tracker -c {START}")(host)

@@ -115,8 +115,10 @@ SCRIPTS.update(
         "tilde": ("X=~/a", "/home/jira/a"),
         "tilde after a colon": ("X=a:~/b", "a:/home/jira/b"),
         "tilde in quotes": ('X="~/a"', "~/a"),
-        "tilde of somebody": ("X=~eve/a", "~eve/a"),
+        "tilde of somebody": ("X=~eve/a", "?/a"),
         "eval": ('Y=X; eval "$Y=1"', "1"),
+        "file as output": ("X=$(< /there)", "X='from file'"),
+        "printf into a variable": ("printf -v X -- %s=%s a b", "a=b"),
         "working directory": ("cd /a/b; X=$PWD", "/a/b"),
         "text in a text": ("Y=jira; [[ $Y == *ir* ]] && X=1", "1"),
         "numbers": ("Y=11; if [ $Y -ge 9 ] && [ $Y -lt 17 ]; then X=1; fi", "1"),
@@ -154,6 +156,23 @@ def test_variables(name):
         lambda folder: [path[len(folder) + 1 :] for path in files if path.startswith(folder + "/")],
     )[0].variables
     assert left.get("X") == (None if expected is None else expected.replace("?", _shell_eval.UNKNOWN))
+
+
+PLAIN = {
+    "[[ $1 == start ]] && X=1": None,
+    "[ $1 == start ] && X=1": None,
+    "[ $1 = start ] && X=1": "1",
+    "declare X=1": None,
+    "source /there": None,
+    ". /there": "from file",
+}
+
+
+@pytest.mark.parametrize("script", PLAIN)
+def test_what_dash_does_not_know_does_not_hold(script):
+    files = {"/there": "X='from file'"}
+    (left,) = _shell_eval.evaluate(script, {"1": "start"}, files.get, files.__contains__, plain=True)
+    assert left.variables.get("X") == PLAIN[script]
 
 
 def test_file_that_reads_itself_ends():

@@ -85,3 +85,17 @@ ENTRIES = [
 @pytest.mark.parametrize(("text", "entries"), ENTRIES)
 def test_a_properties_file_is_read_as_java_reads_it(text, entries):
     assert list(property_sources.read_lines(text)) == entries
+
+
+def test_tomcat_9_looks_once():
+    known = {"p": "${q}", "q": "1", property_sources.ONCE: ""}
+    assert property_sources.resolve("${p}", known) == ("${q}", ["q"])
+    assert property_sources.resolve("${none:-${q}}", known) == ("${q}", ["q"])
+    assert property_sources.resolve("${q}", known) == ("1", [])
+    del known[property_sources.ONCE]
+    assert property_sources.resolve("${p}", known) == ("1", [])
+
+
+@pytest.mark.parametrize("version", ["8.5.100", "9.0.98", "10.0.27", "10.1.34", "11.0.2", ""])
+def test_which_tomcats_look_once(version):
+    assert property_sources.resolves_once(version) == (version in ("8.5.100", "9.0.98", "10.0.27"))
