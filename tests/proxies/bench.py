@@ -266,6 +266,7 @@ class Daemon:
     def __init__(self, kind, program, root):
         self.kind, self.program, self.root = kind, program, Path(root)
         self.process = None
+        self.master = 0
         self.environment = dict(os.environ)
         getattr(self, f"_lay_out_{kind}")()
 
@@ -331,29 +332,46 @@ class Daemon:
             "    timeout server 50s\n",
         )
 
-    def start(self):
-        pid_file = self.root / "run" / {"apache": "apache2.pid"}.get(self.kind, f"{self.kind}.pid")
+    def pid_file(self):
+        return self.root / "run" / {"apache": "apache2.pid"}.get(self.kind, f"{self.kind}.pid")
+
+    def start(self, background=False, master=True):
+        """Run it in the foreground, or as somebody does who types its command; HAProxy also without a master."""
+        pid_file = self.pid_file()
         argv = {
-            "nginx": [self.program, "-c", str(self.config), "-g", "daemon off;"],
-            "apache": [self.program, "-DFOREGROUND", "-d", str(self.config.parent), "-f", str(self.config)],
-            "haproxy": [self.program, "-W", "-f", str(self.config), "-p", str(pid_file)],
-        }[self.kind]
+            "nginx": [self.program, "-c", str(self.config), *([] if background else ["-g", "daemon off;"])],
+            "apache": [
+                self.program, *(["-k", "start"] if background else ["-DFOREGROUND"]),
+                "-d", str(self.config.parent), "-f", str(self.config),
+            ],
+            "haproxy": [
+                self.program, *["-W"] * master, *["-D"] * background, "-f", str(self.config), "-p", str(pid_file),
+            ],
+        }[self.kind]  # fmt: skip
         with open(self.root / "output.log", "ab") as log:
             self.process = subprocess.Popen(argv, env=self.environment, stdout=log, stderr=log)
-        wait_for(lambda: self._up(pid_file), f"{self.kind} runs: {(self.root / 'output.log').read_text()}")
+        if background:
+            assert self.process.wait(TIMEOUT) == 0, (self.root / "output.log").read_text()
+            self.process = None
+        self.master = wait_for(lambda: self._up(pid_file), f"{self.kind}: {(self.root / 'output.log').read_text()}")
         return self
 
     def _up(self, pid_file):
-        assert self.process.poll() is None, (self.root / "output.log").read_text()
+        assert self.process is None or self.process.poll() is None, (self.root / "output.log").read_text()
         server = registry.make_backend(self.kind, str(self.root))
         master = daemon.read_pid(str(pid_file), server.programs)  # 0 while the file is still empty
-        return master and server.loaded(master)
+        return master if master and server.loaded(master) else 0
 
     def log(self):
         paths = [self.root / "output.log", *(self.root / "log").glob("*")]
         return "\n".join(path.read_text() for path in paths if path.exists())
 
     def stop(self):
+        names = registry.make_backend(self.kind, str(self.root)).programs
+        running = daemon.read_pid(str(self.pid_file()), names)  # another one than was started, after some reloads
+        if running and (self.process is None or running != self.process.pid):
+            os.kill(running, signal.SIGTERM)
+            wait_for(lambda: not daemon.name_of(running), f"{self.kind} ends")
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:

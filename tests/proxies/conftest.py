@@ -14,6 +14,7 @@ import os
 import shutil
 
 import pytest
+from proxies import figures
 from proxies.bench import Certificates, Daemon, Upstream, free_port
 
 from ansible_collections.collab.rtc.tests.unit import module_runner
@@ -74,3 +75,8 @@ def daemon(request, tmp_path):
 def run_module(capsys, monkeypatch):
     """Run a module in this process as Ansible would; see ``module_runner``."""
     return module_runner.make_run_module(capsys, monkeypatch)
+
+
+def pytest_terminal_summary(terminalreporter):
+    for line in figures.render():
+        terminalreporter.write_line(line)

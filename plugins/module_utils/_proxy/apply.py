@@ -196,13 +196,13 @@ class ProxyChange:
         elif steps or state in ("new", "failed") or self._is_stale(desired):
             if state in ("new", "failed") and not self.vhosts:
                 return
+            answering = self.control.find_answering()
             try:
-                self.control.take_effect(desired.listens)
+                self.control.take_effect(desired.listens, self._find_remaining(answering))
                 if steps and self.options.see:
                     self.result.passed = seen.find_passed(self.backend, self._list_changed(steps), self.options.see)
-            except ProxyError:
-                self._undo(steps)
-                raise
+            except ProxyError as exc:
+                raise ProxyError(f"{exc.message} {self._undo(steps, answering)}".strip(), exc.remedy) from exc
             self.result.reloaded = self.result.changed = True
             _files_tree.remove(self.stopped)
         with contextlib.suppress(RtcError):
@@ -246,15 +246,32 @@ class ProxyChange:
                 _files_tree.remove(self.marker)
             raise
 
-    def _undo(self, steps: list[Step]) -> None:
-        """The server did not take it: give it back what it had, and make sure that it runs with that."""
+    def _find_remaining(self, answering: list[tuple[str, int]]) -> list[tuple[str, int]]:
+        """Of the sockets of the running server those that its new configuration has too."""
+        read = self.backend.read()
+        opened = read.sockets or [listen for host in read.hosts for listen in host.listens]
+        return [
+            (address, port)
+            for address, port in answering
+            if any(item.takes(port) and sockets.meets(item, address) for item in opened)
+        ]
+
+    def _undo(self, steps: list[Step], answering: list[tuple[str, int]]) -> str:
+        """The server did not take it: give it back what it had, and make sure that it runs with that.
+
+        :param answering: where it answered before.
+        :returns: what came of it.
+        """
         for step in reversed(steps):
             step.undo()
-        if steps and self.backend.serves() and not self.backend.validate():
-            with contextlib.suppress(RtcError):
-                self.control.take_effect([])
+        words = ""
+        if (steps or not self.control.master()) and self.backend.serves() and not self.backend.validate():
+            words = self.control.restore(answering)
         with contextlib.suppress(RtcError):
             _files_tree.remove(self.marker)
+        if words:
+            return f"With its old files it does not run as before: {words}"
+        return f"It runs as before, and answers on all of {len(answering)} sockets." if answering else ""
 
 
 class Step:

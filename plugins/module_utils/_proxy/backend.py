@@ -60,6 +60,7 @@ class DesiredLayout:
     absent: list[str] = field(default_factory=list)  # managed files and links to remove
     modules: list[str] = field(default_factory=list)  # of Apache: those that are switched on by this change
     listens: list[tuple[str, int]] = field(default_factory=list)  # addresses and ports that must be had afterwards
+    dual: set[tuple[str, int]] = field(default_factory=set)  # of these: sockets of both families
     origins: dict[tuple[str, int], str] = field(default_factory=dict)  # of those that are not managed: "file:line"
     configuration: list[str] = field(default_factory=list)  # paths of the configuration files that hold the hosts
 
@@ -70,6 +71,7 @@ class Backend(abc.ABC):
     kind = ""
     programs: tuple[str, ...] = ()
     services: tuple[str, ...] = ()
+    joins = False  # one socket for all addresses of a family stands for those of single ones
     rebinds = False  # a reload can bind one address where the running server has all, or the other way round
 
     def __init__(self, root: str = "/") -> None:
@@ -165,9 +167,21 @@ class Backend(abc.ABC):
     def reload_signal(self) -> int:
         """The signal that makes a master load its configuration gracefully."""
 
+    def takes_signals(self, master: int) -> bool:
+        """Whether a signal makes the running master load its configuration; else a new process takes its place."""
+        return True
+
+    def successor_arguments(self, master: int) -> list[str]:
+        """What a new process is told so that it takes the place of another."""
+        return []
+
     def gave_up(self, log: str) -> bool:
         """Whether the error log, since a reload, says that the server goes on with what it had."""
         return False
+
+    def failed_reloads(self, master: int) -> int:
+        """How many reloads the running server counts as failed."""
+        return 0
 
     @abc.abstractmethod
     def error_log(self) -> str:

@@ -10,19 +10,21 @@ import contextlib
 import os
 import signal
 import time
+from collections.abc import Iterable
 
-from ansible_collections.collab.rtc.plugins.module_utils import _files
+from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Listener
 from ansible_collections.collab.rtc.plugins.module_utils._host import processes
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
-from ansible_collections.collab.rtc.plugins.module_utils._proxy import daemon, sockets
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import by_hand, daemon, kin, sockets
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Backend
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.commands import ProxyError, run
 
 # nginx itself tries for 2.5 seconds to bind an address; a master with hundreds of sites takes a second or two to load.
 _WAIT_SECONDS = 20.0
 _POLL_SECONDS = 0.05
+_SUPERVISOR_SECONDS = 2.0
 _MOST_LOG = 1 << 50  # bytes: only the end of a log is read, so it may be as large as it likes
 # Two clocks are compared, file times and process starts; both are good to a hundredth of a second.
 _CLOCK_SLACK = 0.03
@@ -35,15 +37,32 @@ class Control:
         self.backend = backend
         self.unit = backend.service() + ".service"
         self.systemd = backend.root == "/" and os.path.isdir("/run/systemd/system")
+        self.how: by_hand.Start | None = None  # of a master that systemd does not have
 
     def master(self) -> int:
         """The process id of the running master, 0 for none."""
         found = daemon.read_pid(self.backend.pid_file(), self.backend.programs)
         if found or not self.systemd:
             return found
-        text = run(["systemctl", "show", "-p", "MainPID", "--value", self.unit]).output
-        main = int(text) if text.isdigit() else 0
+        main = self._read_main()
         return main if daemon.name_of(main) in self.backend.programs else 0
+
+    def _read_main(self) -> int:
+        text = run(["systemctl", "show", "-p", "MainPID", "--value", self.unit]).output
+        return int(text) if text.isdigit() else 0
+
+    def _is_systemds(self, master: int) -> bool:
+        """Whether it is the service's; somebody may have started the server without it."""
+        main = self._read_main() if self.systemd else 0
+        while master > 1 and main and master != main:
+            master = kin.parent(master)
+        return bool(main) and master == main
+
+    def find_answering(self) -> list[tuple[str, int]]:
+        """Where the running server takes connections now, and reacts."""
+        family = kin.family(self.master(), self.backend.programs)
+        own = (sockets.from_listener(item) for item in listening() if item.pid in family)
+        return by_hand.find_answering((item.address, item.port) for item in own)
 
     def state(self) -> str:
         """``running``, ``stopped`` (by someone), ``failed``, or ``new``: never started since the host is up."""
@@ -68,23 +87,25 @@ class Control:
         loaded = self.backend.loaded(master) if master else 0.0
         return bool(loaded) and newest - loaded > _CLOCK_SLACK
 
-    def take_effect(self, listens: list[tuple[str, int]]) -> None:
-        """Reload, or start what does not run, and wait until it has loaded its files anew and listens.
+    def take_effect(self, listens: list[tuple[str, int]], answering: Iterable[tuple[str, int]] = ()) -> None:
+        """Reload, or start what does not run, and wait until it has loaded its files anew, listens, and answers.
 
+        :param answering: where it is to answer afterwards.
         :raises ProxyError: with the server's error message.
         """
         begun = time.time()
         log = _LogTail(self.backend)
         master = self.master()
-        before = self.backend.loaded(master) if master else 0.0
-        words = self._reload() if master else self._start()
+        before, failures = (self.backend.loaded(master), self.backend.failed_reloads(master)) if master else (0.0, 0)
+        words = self._reload(master) if master else self._start()
         deadline = time.monotonic() + _WAIT_SECONDS
         while not words:
-            reason = self._explain_pending(before, listens)
+            reason = self._explain_pending(before, listens) or _explain_silent(answering)
             if not reason:
                 return
-            ended = bool(master) and not daemon.name_of(master)
-            if ended or self.backend.gave_up(log.text()) or time.monotonic() > deadline:
+            ended = bool(master) and not daemon.name_of(master) and not self.master()
+            failed = self.backend.gave_up(log.text()) or self.backend.failed_reloads(self.master()) > failures
+            if ended or failed or time.monotonic() > deadline:
                 words = reason
                 break
             time.sleep(_POLL_SECONDS)
@@ -93,6 +114,22 @@ class Control:
             "Fix what it complains about; the files were restored.",
         )
 
+    def restore(self, answering: list[tuple[str, int]]) -> str:
+        """After files were given back: have the server run with them as it did.
+
+        :param answering: where it answered before.
+        :returns: what is amiss still, or an empty string.
+        """
+        for _attempt in range(2):
+            try:
+                self.take_effect([], answering)
+            except RtcError as exc:
+                words = exc.message
+            else:
+                return ""
+        command = f"systemctl start {self.unit}" if not self.how else self.how.describe()
+        return f"{words} Start it: {command}."
+
     def stop(self) -> None:
         """Stop a server that has nothing left to serve; no reload would be taken."""
         if self.systemd:
@@ -100,19 +137,38 @@ class Control:
         elif self.master():
             os.kill(self.master(), signal.SIGTERM)
 
-    def _reload(self) -> str:
-        if not self.systemd:
-            os.kill(self.master(), self.backend.reload_signal())
+    def _reload(self, master: int) -> str:
+        if self._is_systemds(master):
+            done = run(["systemctl", "reload", self.unit])
+            return "" if done.code == 0 else done.output
+        self.how = by_hand.remember(master) or self.how
+        if self.backend.takes_signals(master):
+            os.kill(master, self.backend.reload_signal())
             return ""
-        done = run(["systemctl", "reload", self.unit])
-        return "" if done.code == 0 else done.output
+        if not self.how:
+            return "how it was started cannot be seen."
+        more = self.backend.successor_arguments(master)
+        return by_hand.start(self.how, self.backend.programs, lambda: self.master() not in (0, master), more)
 
     def _start(self) -> str:
+        if self.how:
+            self._await_supervisor(self.how.parent)
+            if self.master():
+                return ""
+            # httpd takes the number in it for a process that runs, even where only an exit code is left of that.
+            _files_tree.remove(self.backend.pid_file())
+            return by_hand.start(self.how, self.backend.programs, lambda: bool(self.master()))
         if not self.systemd:
             return "it does not run, and there is no systemd to start it."
         run(["systemctl", "reset-failed", self.unit])
         done = run(["systemctl", "start", self.unit])
         return "" if done.code == 0 else done.output
+
+    def _await_supervisor(self, parent: int) -> None:
+        """Leave it to whoever started the server, and is there yet, to start it again."""
+        deadline = time.monotonic() + _SUPERVISOR_SECONDS
+        while parent > 1 and daemon.name_of(parent) and not self.master() and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
 
     def _explain_pending(self, before: float, listens: list[tuple[str, int]]) -> str:
         master = self.master()
@@ -132,6 +188,12 @@ class Control:
 
     def _may_be_server(self, item: Listener) -> bool:
         return not item.pid or item.process in self.backend.programs
+
+
+def _explain_silent(answering: Iterable[tuple[str, int]]) -> str:
+    wanted = set(answering)
+    silent = sorted(wanted - set(by_hand.find_answering(wanted)))
+    return f"it does not answer on {silent[0][0]}:{silent[0][1]}, where it did." if silent else ""
 
 
 class _LogTail:

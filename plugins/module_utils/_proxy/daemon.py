@@ -7,38 +7,12 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
-import socket
 import time
 from collections.abc import Collection
 
 from ansible_collections.collab.rtc.plugins.module_utils import _files
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
-
-
-def why_not_bindable(address: str, port: int) -> int:
-    """0 where a socket could listen there now, else the error number: address in use, or none of this host.
-
-    :param address: normalized.
-    """
-    text = "0.0.0.0" if address == "*" else address  # noqa: S104 - tried for a moment only
-    try:
-        found = socket.getaddrinfo(text, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except OSError:
-        return errno.EADDRNOTAVAIL
-    family, kind, protocol, _name, where = found[0]
-    try:
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as all three servers do
-            if family == socket.AF_INET6:
-                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            probe.bind(where)
-            probe.listen(1)
-    except OSError as exc:
-        # A kernel without this family, or a port that only root may have, is for the server to say.
-        return exc.errno if exc.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL) else 0
-    return 0
 
 
 def name_of(pid: int) -> str:
@@ -53,7 +27,7 @@ def name_of(pid: int) -> str:
 
 def running(names: Collection[str]) -> set[str]:
     """Which of some programs have a process now."""
-    return {name_of(int(pid)) for pid in os.listdir("/proc") if pid.isdigit()} & set(names)
+    return {name_of(pid) for pid in list_pids()} & set(names)
 
 
 def read_pid(path: str, names: tuple[str, ...]) -> int:
@@ -65,18 +39,32 @@ def read_pid(path: str, names: tuple[str, ...]) -> int:
     return pid if name_of(pid) in names else 0
 
 
+def started(pid: int) -> float:
+    """When a process was started, in seconds since the epoch, good to 0.02 s; 0 when it is gone."""
+    return next((_compute_start(ticks) for ticks in read_fields(pid, 19)), 0.0)
+
+
+def list_pids() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def read_fields(pid: int, number: int) -> list[int]:
+    """A number of proc(5)'s ``stat``, counted from the state on; none when the process is gone."""
+    with contextlib.suppress(OSError, IndexError, ValueError), open(
+        f"/proc/{pid}/stat", encoding="utf-8", errors="replace"
+    ) as file:
+        # The name is in parentheses and may hold spaces; what follows are numbers.
+        return [int(file.read().rpartition(")")[2].split()[number])]
+    return []
+
+
 def children(parent: int) -> list[tuple[int, float, str]]:
     """The child processes: id, start (seconds since the epoch, good to 0.02 s) and command line."""
     found = []
-    for pid in (int(name) for name in os.listdir("/proc") if name.isdigit()):
-        try:
-            with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-                # The name is in parentheses and may hold spaces; what follows are numbers.
-                fields = file.read().rpartition(")")[2].split()
-            if int(fields[1]) == parent:
-                found.append((pid, _compute_start(int(fields[19])), " ".join(command_line(pid))))
-        except (OSError, IndexError, ValueError):
-            continue
+    for pid in list_pids():
+        for above, ticks in zip(read_fields(pid, 1), read_fields(pid, 19)):
+            if above == parent:
+                found.append((pid, _compute_start(ticks), " ".join(command_line(pid))))
     return found
 
 

@@ -11,7 +11,7 @@ import os
 
 from ansible_collections.collab.rtc.plugins.module_utils import _files
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Listener, Proxy, ProxyListen
-from ansible_collections.collab.rtc.plugins.module_utils._proxy import control, daemon, sockets
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import binding, control, kin, sockets
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Backend, DesiredLayout
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.commands import ProxyError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
@@ -91,36 +91,70 @@ def refuse_unread(backend: Backend, ports: set[int], current: Proxy) -> None:
 
 
 def check_ports(backend: Backend, desired: DesiredLayout, current: Proxy, master: int) -> None:
-    """Check that every address is this host's and no other process listens there.
+    """Bind for a moment, all together, what the server would bind: each address is this host's, and nobody has it.
 
     A server that finds this out itself keeps running with its old configuration at best (nginx), or stops (Apache).
 
     :param master: process id of the running server, 0 for none.
     :raises ProxyError: naming the address, port and process.
     """
+    binding.refuse_powerless(backend.kind, master, [port for _name, port in desired.listens])
     live = [(sockets.from_listener(item), item) for item in control.listening()]
     has = [item for host in current.hosts for item in host.listens] if master else []
-    for name, port in desired.listens:
-        for address in sockets.resolve(name) or (name,):
-            reason = daemon.why_not_bindable(address, port)
-            if reason == errno.EADDRNOTAVAIL:
+    family = kin.family(master, backend.programs)
+    places = [(item, port) for name, port in desired.listens for item in sockets.resolve(name) or (name,)]
+    # Those of others that are not open yet: nginx and HAProxy open them with ours, or none.
+    theirs = {
+        (item.address, item.port): item
+        for item in has
+        if not item.last_port and (item.address, item.port) not in places
+    }
+    with binding.Trial(joins=backend.joins) as trial:
+        for address, port in [*sorted(places, key=_is_special), *theirs]:
+            place = theirs.get((address, port))
+            dual = place.dual if place else (address, port) in desired.dual
+            reason = trial.bind(address, port, dual)
+            held = [pair for pair in live if pair[0].port == port and _meet(pair[0], address, dual)]
+            # A worker that gave up root hides its sockets; then what its configuration says counts.
+            configured = any(item.takes(port) and sockets.meets(item, address) for item in has)
+            own = [pair for pair in held if pair[1].pid in family or (configured and not pair[1].pid)]
+            strangers = [pair[1] for pair in held if pair not in own]
+            if place:
+                if reason == errno.EADDRINUSE and not own and strangers:
+                    _refuse_taken(backend, f"{place.file}:{place.line}", address, port, strangers)
+            elif reason == errno.EADDRNOTAVAIL:
                 raise ProxyError(
                     f"{address} is not an address of this host, so {backend.kind} cannot listen on it.",
                     "Check the listen addresses of the plan, and what the server name resolves to.",
                 )
-            if reason == errno.EADDRINUSE:
-                held = [pair for pair in live if pair[0].port == port and sockets.meets(pair[0], address)]
-                # A worker that gave up root hides its sockets; then what its configuration says counts.
-                configured = any(item.takes(port) and sockets.meets(item, address) for item in has)
-                own = [pair for pair in held if pair[1].process in backend.programs or (configured and not pair[1].pid)]
-                if not own:
-                    _refuse_taken(backend, desired, address, port, [item for _listen, item in held])
+            elif reason == errno.EADDRINUSE:
+                same = [item for item in strangers if sockets.normalize(item.address) == address]
+                origin = desired.origins.get((address, port), "")
+                if not held and trial.holds(address, port):
+                    _refuse_both(backend, origin, address, port)
+                if not own or same:  # with SO_REUSEPORT two processes have it, and get half of the connections each
+                    _refuse_taken(backend, origin, address, port, same or strangers)
                 _check_reloadable(backend, address, port, [listen for listen, _item in own])
 
 
-def _refuse_taken(backend: Backend, desired: DesiredLayout, address: str, port: int, held: list[Listener]) -> None:
+def _is_special(place: tuple[str, int]) -> bool:
+    return not sockets.is_wildcard(place[0])
+
+
+def _meet(listen: ProxyListen, address: str, dual: bool) -> bool:
+    return sockets.meets(listen, address) or (dual and sockets.is_wildcard(address))
+
+
+def _refuse_both(backend: Backend, origin: str, address: str, port: int) -> None:
+    raise ProxyError(
+        f"{origin or 'A virtual host of the plan'} makes {backend.kind} listen on {address}:{port}, and another line "
+        "on all addresses of that port: it would end when it is reloaded.",
+        "Keep one of the two.",
+    )
+
+
+def _refuse_taken(backend: Backend, origin: str, address: str, port: int, held: list[Listener]) -> None:
     who = ", ".join(f"{item.process or 'a process'} ({item.pid or 'hidden'}) on {item.address}" for item in held)
-    origin = desired.origins.get((address, port))
     remedy = (
         f"{origin} makes {backend.kind} listen there: remove that, or stop the other process."
         if origin

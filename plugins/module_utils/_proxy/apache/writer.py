@@ -56,8 +56,10 @@ def build_layout(server: Apache, vhosts: list[VhostPlan], absent: list[str], cur
             raise ProxyError(f"{path} exists and was not written by this collection.", "Rename or remove it.")
     written = {os.path.realpath(item.path) for item in result.files} | {*map(os.path.realpath, result.absent)}
     _refuse_clash(result.listens, [item for item in there if os.path.realpath(item.file) not in written])
+    result.dual = {(address, port) for address, port in result.listens if address == sockets.ALL6}
     for item in foreign:
         place = item.address, item.port
+        result.dual |= {place} if item.dual else set()
         result.origins[place] = f"{item.file}:{item.line}"
         if place not in result.listens:
             result.listens.append(place)

@@ -143,7 +143,24 @@ class Haproxy(Backend):
     def loaded(self, master: int) -> float:
         """The start of the newest worker: each reload makes one, and the old ones stay while they have connections."""
         found = [start for _pid, start, _command in daemon.children(master)]
-        return max(found) if found else 0.0
+        if found:
+            return max(found)
+        return 0.0 if self.takes_signals(master) else daemon.started(master)
+
+    def takes_signals(self, master: int) -> bool:
+        """Only as master and worker; without, SIGUSR2 would end it."""
+        words = daemon.command_line(master)
+        sections = () if {"-W", "-Ws"} & set(words) else self.parse_config().sections
+        return not sections or any(next(item.all("master-worker"), None) for item in sections if item.kind == "global")
+
+    def failed_reloads(self, master: int) -> int:
+        """It tells itself when it starts anew, since 2.5; a reload that succeeds sets it to 0."""
+        found = re.search(r"\|type=m;[^|]*failedreloads=(\d+)", daemon.environment(master).get("HAPROXY_PROCESSES", ""))
+        return int(found[1]) if found else 0
+
+    def successor_arguments(self, master: int) -> list[str]:
+        """The new process takes the sockets and lets the old one finish."""
+        return ["-sf", str(master)]
 
     def reload_signal(self) -> int:
         """The master starts a new worker, the old one ends with its last connection."""

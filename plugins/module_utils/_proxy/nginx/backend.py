@@ -24,6 +24,7 @@ class Nginx(Backend):
     kind = "nginx"
     programs = ("nginx",)
     services = ("nginx",)
+    joins = True
 
     def main(self) -> str:
         """The main file; distributions agree on its path."""

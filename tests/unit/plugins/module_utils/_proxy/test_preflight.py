@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 
 import pytest
@@ -96,9 +97,12 @@ def test_ports_of_the_server_itself(taken, monkeypatch):
     server = registry.make_backend("nginx")
     (item,) = [item for item in control.listening() if item.port == taken]
     monkeypatch.setattr(type(server), "programs", (item.process,))
-    preflight.check_ports(server, backend.DesiredLayout(listens=[("127.0.0.1", taken)]), Proxy("nginx"), 0)
+    me = os.getpid()
+    preflight.check_ports(server, backend.DesiredLayout(listens=[("127.0.0.1", taken)]), Proxy("nginx"), me)
     with pytest.raises(ProxyError, match="without a restart"):
-        preflight.check_ports(server, backend.DesiredLayout(listens=[("*", taken)]), Proxy("nginx"), 0)
+        preflight.check_ports(server, backend.DesiredLayout(listens=[("*", taken)]), Proxy("nginx"), me)
+    with pytest.raises(ProxyError, match="in use by"):  # another server of the same program
+        preflight.check_ports(server, backend.DesiredLayout(listens=[("127.0.0.1", taken)]), Proxy("nginx"), 0)
 
 
 def test_who_tells_the_server_to_listen_there(taken):
