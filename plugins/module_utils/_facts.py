@@ -372,6 +372,17 @@ class Passage:
 
 
 @dataclass
+class ProxyCapacity:
+    """How many connections of clients a proxy passes on at the same time; a WebSocket is one as long as it lives."""
+
+    connections: int
+    limits: List[str] = field(default_factory=list)  # what it follows from: "worker_connections 768 (file:line)"
+    settings: Dict[str, int] = field(default_factory=dict)  # of these, by name: "worker_connections" -> 768
+    file: str = ""  # where they are, or belong
+    descriptors: int = 0  # that a process of it may have open; 0: unknown
+
+
+@dataclass
 class Proxy:
     """nginx, Apache httpd or HAProxy on the host."""
 
@@ -384,6 +395,7 @@ class Proxy:
     error: str = ""  # the error message with which it refuses its configuration
     notes: List[str] = field(default_factory=list)  # what the reader could not follow
     passages: List[Passage] = field(default_factory=list)  # of what was asked for through it
+    capacity: Optional[ProxyCapacity] = None  # None: unknown
 
 
 @dataclass

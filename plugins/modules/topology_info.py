@@ -213,7 +213,7 @@ topology:
       description:
         - nginx, Apache httpd and HAProxy. Each has its C(kind), C(version), C(config), whether it is C(running), its
           virtual C(hosts) with what they listen on and forward, and in C(passages) what came of asking for RTC through
-          it.
+          it. C(capacity) is how many connections it passes on at the same time, and by which limits.
       type: list
       elements: dict
       returned: always

@@ -349,7 +349,8 @@ class Daemon:
             ],
         }[self.kind]  # fmt: skip
         with open(self.root / "output.log", "ab") as log:
-            self.process = subprocess.Popen(argv, env=self.environment, stdout=log, stderr=log)
+            # Apart from us: httpd with processes (prefork) ends all of its group when it ends.
+            self.process = subprocess.Popen(argv, env=self.environment, stdout=log, stderr=log, start_new_session=True)
         if background:
             assert self.process.wait(TIMEOUT) == 0, (self.root / "output.log").read_text()
             self.process = None

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import abc
 import contextlib
+import glob
 import os
 import re
 import shutil
@@ -119,6 +120,17 @@ class Backend(abc.ABC):
                     return name
         return self.services[0]
 
+    def read_unit(self, name: str) -> list[str]:
+        """All values of a setting of the unit and its drop-ins; the last one of a command counts."""
+        directories = ("/lib/systemd/system", "/usr/lib/systemd/system", "/etc/systemd/system")
+        units = [self.path(f"{directory}/{self.service()}.service") for directory in directories]
+        units += [item for unit in units for item in sorted(glob.glob(f"{unit}.d/*.conf"))]
+        return [line for path in units for line in re.findall(rf"^{name}=(.+)$", read_text(path), re.MULTILINE)]
+
+    def find_master(self) -> int:
+        """The process of the pid file, 0 for none."""
+        return daemon.read_pid(self.pid_file(), self.programs)
+
     def validate(self) -> str:
         """Let the server check its whole configuration: its error message, or an empty string when there is none.
 
@@ -195,6 +207,14 @@ WRITERS: dict[str, Callable[[Any, list[VhostPlan], list[str], Proxy], DesiredLay
 def version_tuple(version: str) -> tuple[int, ...]:
     """A version as numbers; an unknown one is taken for a current one."""
     return tuple(int(part) for part in re.findall(r"\d+", version)[:3]) or (99,)
+
+
+def read_text(path: str) -> str:
+    """A file of the host as text; empty where it cannot be read."""
+    try:
+        return _files.read_bytes(path, 8 * 1024 * 1024).decode("utf-8", "surrogateescape")
+    except RtcError:
+        return ""
 
 
 def is_managed(path: str) -> bool:

@@ -44,6 +44,16 @@ def started(pid: int) -> float:
     return next((_compute_start(ticks) for ticks in read_fields(pid, 19)), 0.0)
 
 
+def descriptors(pid: int, hard: bool = False) -> int:
+    """How many files a process may have open, or may raise that to; 0 when that may not be seen."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/limits", encoding="ascii", errors="replace") as file:
+        for line in file:
+            if line.startswith("Max open files"):
+                word = line.split()[4 if hard else 3]
+                return int(word) if word.isdigit() else 0
+    return 0
+
+
 def list_pids() -> list[int]:
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
 

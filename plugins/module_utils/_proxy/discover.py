@@ -14,7 +14,7 @@ from ansible_collections.collab.rtc.plugins.module_utils import _files
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy, ServedCertificate, VirtualHost
 from ansible_collections.collab.rtc.plugins.module_utils._ownership import UnsafeProgramError
-from ansible_collections.collab.rtc.plugins.module_utils._proxy import daemon
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import capacity, daemon
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Backend
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy import certificates
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy.backend import Haproxy
@@ -38,6 +38,11 @@ def _describe(server: Backend, note: Callable[[str, str], None]) -> Proxy:
             certificates.add_files(server, proxy)
     except Exception as exc:
         proxy = Proxy(server.kind, config=server.main(), notes=[f"{server.main()} could not be read: {exc!r}."])
+    else:
+        try:
+            proxy.capacity = capacity.measure(server)
+        except Exception as exc:  # odd values of odd files
+            note(f"how many connections {server.kind} passes on", repr(exc))
     on_host = server.root == "/"
     proxy.version = server.version() if on_host else ""
     proxy.running = bool(daemon.read_pid(server.pid_file(), server.programs))

@@ -344,4 +344,27 @@ ENTRIES = (
         remedy="Take that ServerAlias away, or name the file so that it is read last, such as zz-default.conf.",
         vendor_requirements=("S12",),
     ),
+    FindingType(
+        id="RTC440",
+        severity="warning",
+        title="The proxy cannot carry the people who use RTC beside the application",
+        meaning=(
+            "Everybody in RTC keeps a connection open through the proxy. When its limit is reached, the application on"
+            " the same proxy does not answer either."
+        ),
+        detected=(
+            "rtc_users of the proxy's sites, and the threads of their connectors, are more than it passes on: by"
+            " MaxRequestWorkers and ServerLimit of Apache's MPM, half of worker_connections of nginx's workers, maxconn"
+            " of HAProxy, and the descriptors that its processes may have."
+        ),
+        remedy="Raise the limits, as the finding says for this proxy.",
+    ),
+    FindingType(
+        id="RTC441",
+        severity="info",
+        title="How many people the proxy carries",
+        meaning="Everybody in RTC keeps a connection open through the proxy, beside those of the application.",
+        detected="The proxy's limits, as its configuration and its processes have them.",
+        remedy="Set rtc_users to how many people use the site at the same time: RTC440 says then if it is too few.",
+    ),
 )

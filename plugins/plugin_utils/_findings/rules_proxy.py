@@ -14,6 +14,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.kinds import BAC
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings.catalog import make
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings.manual_proxy import advise
+from ansible_collections.collab.rtc.plugins.plugin_utils._findings.proxy_capacity import check_capacity
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import (
     PROXY_DIRECTORY,
     DesiredProxy,
@@ -49,7 +50,7 @@ def check_hosts(plan_input: PlanInput, classification: Classification, state: De
         for proxy in facts.proxies:
             if (host, proxy.kind) in used:
                 found += _check_daemon(host, proxy)
-    return found
+    return [*found, *check_capacity(plan_input, classification)]
 
 
 def _check_mixed(state: DesiredState) -> Iterator[Finding]:

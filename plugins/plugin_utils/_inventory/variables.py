@@ -82,6 +82,7 @@ class HostSettings:
     origins: list[str] = field(default_factory=list)
     server_python: str = ""
     limits: dict[str, float] = field(default_factory=dict)
+    users: int = 0
     truststore_path: str = ""
     application_service: str = ""
     application_restart: list[str] = field(default_factory=list)
@@ -188,6 +189,9 @@ VARIABLES: tuple[Variable, ...] = (
          "Limits of the RTC server: a dictionary of names and numbers as in the section C(limits) of its configuration"
          " (C(files/rtc_server/config.example.toml)), such as C({connections: 2000, project_bytes: 500000000}). Memory"
          " and descriptors of its unit follow from them."),
+    _var("users", "number", "none: the report says how many the proxy carries",
+         "How many people use the site at the same time. Each keeps a connection to RTC open: RTC440 warns where the"
+         " proxy cannot carry these and the application."),
     _var("server_python", "path", "the newest interpreter found that is 3.10 or later",
          "Python interpreter on the host that the RTC server runs on."),
     _var("truststore_path", "path", "the trust store that the application uses",

@@ -16,13 +16,9 @@ import os
 import re
 import signal
 
-from ansible_collections.collab.rtc.plugins.module_utils import _files
-from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import daemon
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (
-    Backend,
-)
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Backend, read_text
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy import parser, reader
 
 BLOCK = re.compile(r"\n?# BEGIN collab\.rtc\.[^\n]*\n(.*?)# END collab\.rtc[^\n]*\n?", re.DOTALL)
@@ -47,13 +43,6 @@ class Haproxy(Backend):
             for match in re.finditer(r"^\s*(\w+)=(.*)$", read_text(self.path(path)), re.MULTILINE):
                 values[match.group(1)] = match.group(2).strip().strip("\"'")
         return values
-
-    def read_unit(self, name: str) -> list[str]:
-        """All values of a setting of the unit and its drop-ins; the last one of a command counts."""
-        directories = ("/lib/systemd/system", "/usr/lib/systemd/system", "/etc/systemd/system")
-        units = [self.path(f"{directory}/haproxy.service") for directory in directories]
-        units += [item for unit in units for item in sorted(glob.glob(f"{unit}.d/*.conf"))]
-        return [line for path in units for line in re.findall(rf"^{name}=(.+)$", read_text(path), re.MULTILINE)]
 
     def environment(self) -> dict[str, str]:
         """The variables of the running process; where there is none those of its service's settings."""
@@ -173,13 +162,6 @@ class Haproxy(Backend):
 
 def _find_named_files(arguments: list[str]) -> list[str]:
     return [value for word, value in zip(arguments, arguments[1:]) if word == "-f"]
-
-
-def read_text(path: str) -> str:
-    try:
-        return _files.read_bytes(path, 8 * 1024 * 1024).decode("utf-8", "surrogateescape")
-    except RtcError:
-        return ""
 
 
 def locate_block(text: str) -> tuple[int, int]:

@@ -24,6 +24,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (
     DesiredFile,
     DesiredLayout,
     ca_file,
+    read_text,
     version_tuple,
 )
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.commands import ProxyError
@@ -91,7 +92,7 @@ def _list_defaults(server: Haproxy, path: str, text: str) -> list[parser.Section
 
 def _set_apart(server: Haproxy, path: str, text: str, block: str) -> dict[str, str]:
     """The texts of the files where the block has moved before the first ``defaults`` of others."""
-    texts = {name: backend.read_text(name) for name in server.files()}
+    texts = {name: read_text(name) for name in server.files()}
     texts[path] = _insert_block(text, "")
     for name, content in texts.items():
         at = _find_defaults(content)
