@@ -395,6 +395,7 @@ class Proxy:
     error: str = ""  # the error message with which it refuses its configuration
     notes: List[str] = field(default_factory=list)  # what the reader could not follow
     passages: List[Passage] = field(default_factory=list)  # of what was asked for through it
+    unwritable: str = ""  # why nothing that is written would be read; "" for nothing
     capacity: Optional[ProxyCapacity] = None  # None: unknown
 
 

@@ -108,6 +108,34 @@ class Certificates:
         )
         return str(certificate), str(key)
 
+    def issue_below(self, name):
+        """Certificate and key of an authority below ours, and that authority's certificate."""
+        (self.directory / "ca-ext").write_text("basicConstraints=critical,CA:TRUE\n")
+        (self.directory / "below-ext").write_text(f"subjectAltName=DNS:{name}\n")
+        signer = "ca"
+        for stem, subject, extensions in (("between", "between", "ca-ext"), ("below", name, "below-ext")):
+            self._openssl(
+                *("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
+                *("-subj", f"/CN={subject}", "-keyout", f"{stem}.key", "-out", f"{stem}.csr"),
+            )
+            self._openssl(
+                *(
+                    "x509",
+                    "-req",
+                    "-in",
+                    f"{stem}.csr",
+                    "-CA",
+                    f"{signer}.pem",
+                    "-CAkey",
+                    f"{signer}.key",
+                    "-days",
+                    "9",
+                ),
+                *("-extfile", extensions, "-out", f"{stem}.pem"),
+            )
+            signer = "between"
+        return tuple(str(self.directory / item) for item in ("below.pem", "below.key", "between.pem"))
+
     def context(self):
         """What a client needs to trust them."""
         return ssl.create_default_context(cafile=str(self.authority))
@@ -335,32 +363,35 @@ class Daemon:
     def pid_file(self):
         return self.root / "run" / {"apache": "apache2.pid"}.get(self.kind, f"{self.kind}.pid")
 
-    def start(self, background=False, master=True):
+    def start(self, background=False, master=True, with_pid_file=True):
         """Run it in the foreground, or as somebody does who types its command; HAProxy also without a master."""
         pid_file = self.pid_file()
+        pid = ["-p", str(pid_file)] * with_pid_file
         argv = {
-            "nginx": [self.program, "-c", str(self.config), *([] if background else ["-g", "daemon off;"])],
-            "apache": [
-                self.program, *(["-k", "start"] if background else ["-DFOREGROUND"]),
-                "-d", str(self.config.parent), "-f", str(self.config),
+            "nginx": ["-c", str(self.config), *([] if background else ["-g", "daemon off;"])],
+            "apache": self.argv() or [
+                *(["-k", "start"] if background else ["-DFOREGROUND"]), "-d", str(self.config.parent), "-f", str(self.config),
             ],
-            "haproxy": [
-                self.program, *["-W"] * master, *["-D"] * background, "-f", str(self.config), "-p", str(pid_file),
-            ],
+            "haproxy": [*["-W"] * master, *["-D"] * background, "-f", str(self.config), *pid],
         }[self.kind]  # fmt: skip
+        argv.insert(0, self.program)
         with open(self.root / "output.log", "ab") as log:
             # Apart from us: httpd with processes (prefork) ends all of its group when it ends.
             self.process = subprocess.Popen(argv, env=self.environment, stdout=log, stderr=log, start_new_session=True)
         if background:
             assert self.process.wait(TIMEOUT) == 0, (self.root / "output.log").read_text()
             self.process = None
-        self.master = wait_for(lambda: self._up(pid_file), f"{self.kind}: {(self.root / 'output.log').read_text()}")
+        self.master = wait_for(self._up, f"{self.kind}: {(self.root / 'output.log').read_text()}")
         return self
 
-    def _up(self, pid_file):
+    def argv(self):
+        """Other arguments of httpd."""
+        return []
+
+    def _up(self):
         assert self.process is None or self.process.poll() is None, (self.root / "output.log").read_text()
         server = registry.make_backend(self.kind, str(self.root))
-        master = daemon.read_pid(str(pid_file), server.programs)  # 0 while the file is still empty
+        master = server.find_master()  # 0 while the file is still empty
         return master if master and server.loaded(master) else 0
 
     def log(self):

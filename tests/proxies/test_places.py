@@ -101,3 +101,83 @@ def test_haproxy_with_a_file_elsewhere(daemon, run, port, started, monkeypatch):
     assert "BEGIN collab.rtc" in elsewhere.read_text()
     if started:
         assert Client(EXTERNAL, port).json()["name"] == "rtc"
+
+
+def test_nginx_that_was_started_with_another_file(daemon, run, port, monkeypatch):
+    server = daemon("nginx")
+    usual, text = server.config, server.config.read_text()
+    elsewhere = server.root / "srv/lb/nginx.conf"
+    (server.root / "srv/lb/vhosts").mkdir(parents=True)
+    elsewhere.write_text(text.replace("access_log off;", "access_log off; include vhosts/*.conf;"))
+    monkeypatch.setattr(Daemon, "config", elsewhere)
+    server.start()
+    for path in (server.root / "etc/nginx").rglob("conf.d"):
+        path.rmdir()
+    result = run(server, port)
+    assert result.get("changed") is True, result
+    assert (server.root / "srv/lb/vhosts/rtc-confluence.conf").exists() or "sites-enabled" in str(result["files"])
+    assert usual.read_text() == text
+    assert Client(EXTERNAL, port).json()["name"] == "rtc"
+    assert run(server, port)["changed"] is False
+
+
+LAYOUTS = {  # main file, what it includes, the directory that is written to
+    "RHEL": ("etc/httpd/conf/httpd.conf", "IncludeOptional conf.d/*.conf", "etc/httpd/conf.d"),
+    "Alpine": ("etc/apache2/httpd.conf", "IncludeOptional ROOT/etc/apache2/conf.d/*.conf", "etc/apache2/conf.d"),
+    "SUSE": ("etc/apache2/httpd.conf", "IncludeOptional ROOT/etc/apache2/vhosts.d/*.conf", "etc/apache2/vhosts.d"),
+    "by hand": ("srv/web/httpd.conf", "IncludeOptional ROOT/srv/web/sites/*.conf", "srv/web/sites"),
+    "nothing": ("etc/apache2/httpd.conf", "", ""),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_layouts_of_apache(daemon, run, port, layout, monkeypatch):
+    main, line, directory = LAYOUTS[layout]
+    server = daemon("apache")
+    modules = "".join(
+        f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n"
+        for name in (
+            "mpm_event",
+            "authz_core",
+            "proxy",
+            "proxy_http",
+            "headers",
+            "unixd",
+            "alias",
+            "dir",
+            "proxy_wstunnel",
+        )
+        if os.path.exists(f"/usr/lib/apache2/modules/mod_{name}.so")
+    )
+    listens = (server.config.parent / "ports.conf").read_text()
+    os.rename(server.root / "etc/apache2", server.root / "etc/of-debian")
+    server.write(
+        main,
+        f"{modules}PidFile {server.root}/run/apache2.pid\nServerName localhost\nErrorLog {server.root}/log/error.log\n"
+        f"{listens}{line.replace('ROOT', str(server.root))}\n",
+    )
+    if directory:
+        (server.root / directory).mkdir(parents=True)
+    base = server.root / ("etc/httpd" if layout == "RHEL" else os.path.dirname(main))
+    monkeypatch.setattr(Daemon, "config", server.root / main)
+    monkeypatch.setattr(
+        Daemon, "argv", lambda self: ["-DFOREGROUND", "-d", str(base), "-f", str(self.config)], raising=False
+    )
+    server.start()
+    result = run(server, port)
+    if not directory:
+        assert "includes neither sites-enabled/*.conf nor" in result["msg"], result
+        return
+    assert result.get("changed") is True, result
+    assert (server.root / directory / "rtc-confluence.conf").exists()
+    assert Client(EXTERNAL, port).json()["name"] == "rtc"
+    assert run(server, port)["changed"] is False
+    assert run(server, port, state="absent")["changed"] is True
+
+
+def test_haproxy_without_a_pid_file(daemon, run, port):
+    server = daemon("haproxy")
+    server.start(with_pid_file=False)
+    assert run(server, port).get("changed") is True
+    assert Client(EXTERNAL, port).json()["name"] == "rtc"
+    assert run(server, port)["changed"] is False

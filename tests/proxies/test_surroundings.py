@@ -187,3 +187,24 @@ def test_apache_answers_by_the_first_that_fits(daemon, run, port, file, alias, h
     server.write("/etc/apache2/sites-enabled/000-new.conf", f"<VirtualHost *:{port}>\nServerAlias *\n</VirtualHost>\n")
     if address == "*":
         assert "000-new.conf:1 is read first" in run(server, port)["msg"]
+
+
+def test_the_chain_of_a_certificate_of_apache(daemon, run, port, certificates, tmp_path):
+    """Apache may have the certificates of the authorities between in a file of its own (``SSLCertificateChainFile``)."""
+    certificate, key, between = certificates.issue_below("chained.example.com")
+    server = daemon("apache")
+    server.write("/etc/apache2/ssl/between.pem", Path(between).read_text())
+    other = free_port()
+    server.write(
+        "/etc/apache2/sites-enabled/other.conf",
+        f"LoadModule ssl_module /usr/lib/apache2/modules/mod_ssl.so\nListen {EXTERNAL}:{other}\n"
+        f"<VirtualHost {EXTERNAL}:{other}>\nServerName chained.example.com\nSSLEngine on\nSSLCertificateFile {certificate}\n"
+        f"SSLCertificateKeyFile {key}\nSSLCertificateChainFile ssl/between.pem\nRedirect 410 /\n</VirtualHost>\n",
+    )
+    server.start()
+    result = run(server, port, certificate=certificate, key=key, server_name="chained.example.com")
+    assert result.get("changed") is True, result
+    client = Client(EXTERNAL, port, certificates.context(), "chained.example.com")
+    assert client.json("/socket.io/")["name"] == "rtc"
+    server.write("/etc/apache2/sites-enabled/other.conf", f"Listen {EXTERNAL}:{other}\n")
+    assert run(server, port, certificate=certificate, key=key, server_name="chained.example.com")["changed"] is False

@@ -127,9 +127,23 @@ class Backend(abc.ABC):
         units += [item for unit in units for item in sorted(glob.glob(f"{unit}.d/*.conf"))]
         return [line for path in units for line in re.findall(rf"^{name}=(.+)$", read_text(path), re.MULTILINE)]
 
+    def running_arguments(self) -> list[str]:
+        """The arguments of the server that runs on this host, as root or the user that we are; none without one.
+
+        Of several the first: its configuration is the one that has the usual pid file, or none.
+        """
+        masters = daemon.find_masters(self.programs, "" if self.root == "/" else self.root)
+        return daemon.arguments(masters[0]) if len(masters) == 1 else []
+
+    def read_start(self, default: str) -> list[str]:
+        """The words of the command with which the unit starts it, the last one's of all drop-ins."""
+        return [default, *self.read_unit("ExecStart")][-1].replace("'", " ").replace('"', " ").split()
+
     def find_master(self) -> int:
-        """The process of the pid file, 0 for none."""
-        return daemon.read_pid(self.pid_file(), self.programs)
+        """The process of the pid file, else the only one of its programs that could be it; 0 for none."""
+        found = daemon.read_pid(self.pid_file(), self.programs)
+        masters = [] if found else daemon.find_masters(self.programs, "" if self.root == "/" else self.root)
+        return masters[0] if len(masters) == 1 else found
 
     def validate(self) -> str:
         """Let the server check its whole configuration: its error message, or an empty string when there is none.
@@ -207,6 +221,16 @@ WRITERS: dict[str, Callable[[Any, list[VhostPlan], list[str], Proxy], DesiredLay
 def version_tuple(version: str) -> tuple[int, ...]:
     """A version as numbers; an unknown one is taken for a current one."""
     return tuple(int(part) for part in re.findall(r"\d+", version)[:3]) or (99,)
+
+
+def find_option(words: list[str], name: str) -> str:
+    """What follows an option in a command, the first one's, also without a blank; "" where it has none."""
+    for at, word in enumerate(words):
+        if word == name and at + 1 < len(words):
+            return words[at + 1]
+        if word.startswith(name) and word[len(name) :].startswith("/"):
+            return word[len(name) :]
+    return ""
 
 
 def read_text(path: str) -> str:

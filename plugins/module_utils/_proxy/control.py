@@ -41,7 +41,7 @@ class Control:
 
     def master(self) -> int:
         """The process id of the running master, 0 for none."""
-        found = daemon.read_pid(self.backend.pid_file(), self.backend.programs)
+        found = self.backend.find_master()
         if found or not self.systemd:
             return found
         main = self._read_main()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import time
 from collections.abc import Collection
 
@@ -52,6 +53,30 @@ def descriptors(pid: int, hard: bool = False) -> int:
                 word = line.split()[4 if hard else 3]
                 return int(word) if word.isdigit() else 0
     return 0
+
+
+def find_masters(names: Collection[str], root: str = "") -> list[int]:
+    """The processes of some programs that none of these has started; those of other users and of containers not.
+
+    :param root: a directory that must be named in the arguments, for tests.
+    """
+    found = []
+    for pid in list_pids():
+        if name_of(pid) not in names or any(name_of(above) in names for above in read_fields(pid, 1)):
+            continue
+        with contextlib.suppress(OSError):
+            own = os.stat(f"/proc/{pid}").st_uid in (0, os.geteuid())
+            here = os.readlink(f"/proc/{pid}/ns/pid") == os.readlink("/proc/self/ns/pid")
+            if own and here and root in " ".join(command_line(pid)):
+                found.append(pid)
+    return found
+
+
+def arguments(pid: int) -> list[str]:
+    """The arguments of a process as words, its name first; those of nginx, which shows them as one title, too."""
+    words = command_line(pid)
+    title = re.match(r"nginx: master process (.*)", words[0] if words else "")
+    return title[1].split() if title else words
 
 
 def list_pids() -> list[int]:

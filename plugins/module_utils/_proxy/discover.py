@@ -14,10 +14,14 @@ from ansible_collections.collab.rtc.plugins.module_utils import _files
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy, ServedCertificate, VirtualHost
 from ansible_collections.collab.rtc.plugins.module_utils._ownership import UnsafeProgramError
-from ansible_collections.collab.rtc.plugins.module_utils._proxy import capacity, daemon
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import capacity
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache import places as apache_places
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache.backend import Apache
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Backend
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy import certificates
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy.backend import Haproxy
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx import places as nginx_places
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx.backend import Nginx
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import certificate
 
 _MOST = 256 * 1024  # bytes; a certificate file is smaller
@@ -39,13 +43,14 @@ def _describe(server: Backend, note: Callable[[str, str], None]) -> Proxy:
     except Exception as exc:
         proxy = Proxy(server.kind, config=server.main(), notes=[f"{server.main()} could not be read: {exc!r}."])
     else:
+        proxy.unwritable = _find_obstacle(server)
         try:
             proxy.capacity = capacity.measure(server)
         except Exception as exc:  # odd values of odd files
             note(f"how many connections {server.kind} passes on", repr(exc))
     on_host = server.root == "/"
     proxy.version = server.version() if on_host else ""
-    proxy.running = bool(daemon.read_pid(server.pid_file(), server.programs))
+    proxy.running = bool(server.find_master())
     if on_host and server.program() and os.geteuid() == 0:  # others may not read its keys, and would see only that
         try:
             proxy.error = server.validate()
@@ -55,6 +60,18 @@ def _describe(server: Backend, note: Callable[[str, str], None]) -> Proxy:
     for host in proxy.hosts:
         _read_certificates(server, proxy, host, seen)
     return proxy
+
+
+def _find_obstacle(server: Backend) -> str:
+    """Why virtual hosts cannot be written: no directory is read. The plan is to say so, not the run."""
+    try:
+        if isinstance(server, Nginx):
+            nginx_places.find_directories(server)
+        elif isinstance(server, Apache):
+            apache_places.find_directories(server)
+    except RtcError as exc:
+        return str(exc)
+    return ""
 
 
 def _read_certificates(server: Backend, proxy: Proxy, host: VirtualHost, seen: dict[str, ServedCertificate]) -> None:

@@ -367,4 +367,12 @@ ENTRIES = (
         detected="The proxy's limits, as its configuration and its processes have them.",
         remedy="Set rtc_users to how many people use the site at the same time: RTC440 says then if it is too few.",
     ),
+    FindingType(
+        id="RTC442",
+        severity="error",
+        title="The proxy reads no directory that virtual hosts could be written to",
+        meaning="What the run writes would not be read, and RTC would not be there.",
+        detected="No include of nginx's http block, or of httpd's main file, fits a file that would be written.",
+        remedy="Add the include that the finding names to the proxy's main file, and reload the proxy.",
+    ),
 )

@@ -92,6 +92,8 @@ def check_site(classified: ClassifiedSite, wanted: DesiredSite) -> Iterator[Find
     if use is None or proxy is None:
         return
     if proxy.managed:
+        if use.proxy and use.proxy.unwritable:
+            yield make("RTC442", use.host, f"{use.kind} on {use.host}: {use.proxy.unwritable}")
         yield from _check_choice(classified, use)
         yield from _check_sockets(classified, use)
         yield from _check_rtc(classified, wanted, proxy)

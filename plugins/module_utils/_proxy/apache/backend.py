@@ -12,7 +12,7 @@ import signal
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache import parser, reader
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Backend
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Backend, find_option
 
 
 class Apache(Backend):
@@ -21,6 +21,7 @@ class Apache(Backend):
     kind = "apache"
     programs = ("apache2", "httpd")
     services = ("apache2", "httpd")
+    _main = ""
 
     def debian(self) -> bool:
         """Whether the layout is Debian's; it is what an installation that is still to come will have."""
@@ -33,8 +34,17 @@ class Apache(Backend):
         return self.path("/etc/apache2" if self.debian() else "/etc/httpd")
 
     def main(self) -> str:
-        """The main file."""
-        return f"{self.directory()}/apache2.conf" if self.debian() else f"{self.directory()}/conf/httpd.conf"
+        """The main file: that of the running server (``-f``), else as the distribution has it."""
+        if not self._main:
+            named = find_option(self.running_arguments(), "-f")
+            self._main = self.path(os.path.join(self.directory(), named)) if named else self._default()
+        return self._main
+
+    def _default(self) -> str:
+        if not self.debian():
+            return f"{self.directory()}/conf/httpd.conf"
+        usual, other = f"{self.directory()}/apache2.conf", f"{self.directory()}/httpd.conf"  # Alpine, SUSE
+        return other if os.path.exists(other) and not os.path.exists(usual) else usual
 
     def parser_options(self, modules: set[str] | None = None) -> parser.ParserOptions:
         """What reading starts with, with further modules taken as loaded."""
@@ -67,11 +77,12 @@ class Apache(Backend):
 
     def test_command(self) -> tuple[list[str], dict[str, str]]:
         """``apache2ctl -t`` reads all files and opens certificates."""
-        if self.debian():
+        if self.main() == f"{self.directory()}/apache2.conf":
             control = f"{os.path.dirname(self.program())}/apache2ctl" if self.program() else "apache2ctl"
             return [control, "-t"], {} if self.root == "/" else {"APACHE_CONFDIR": self.directory()}
         argv = [self.program() or "httpd", "-t"]
-        return (argv if self.root == "/" else [*argv, "-d", self.directory(), "-f", self.main()]), {}
+        usual = self.root == "/" and self.main() == self._default()
+        return (argv if usual else [*argv, "-d", self.directory(), "-f", self.main()]), {}
 
     def pid_file(self) -> str:
         """As the main file says, with the variables of ``envvars``."""

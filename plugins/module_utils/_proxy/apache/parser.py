@@ -34,6 +34,7 @@ class ApacheConfig(ParsedConfig):
     directives: list[Directive] = field(default_factory=list)
     modules: set[str] = field(default_factory=set)  # "ssl_module" and "mod_ssl.c" of each that is loaded
     defines: dict[str, str] = field(default_factory=dict)
+    includes: list[str] = field(default_factory=list)  # patterns of files that are read outside of all sections
     root: str = ""  # ServerRoot: relative paths start there
 
 
@@ -147,6 +148,8 @@ class _Parser:
             self.config.notes.append(f"{path}:{number}: Include {pattern} could not be resolved.")
             return
         full = self.options.locate(os.path.join(self.root, pattern))
+        if len(self.stack) == 1:
+            self.config.includes.append(full)
         if os.path.isdir(full):  # a directory means every file below it
             full = os.path.join(full, "*")
         if not glob.has_magic(full):

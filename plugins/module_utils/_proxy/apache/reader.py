@@ -49,6 +49,22 @@ def read_listens(config: ApacheConfig) -> list[ProxyListen]:
     return found
 
 
+def read_chains(config: ApacheConfig) -> dict[str, str]:
+    """By certificate the file with those that lead from it to an authority, where a virtual host serves it with one.
+
+    What others say counts; ours says what they said, and is asked when they are gone.
+    """
+    main = Directive("", [], "", 0, config.directives)
+    found: dict[str, str] = {}
+    for section in main.all("virtualhost"):
+        reader = _HostReader(config, main, section)
+        chain = reader.read_path("sslcertificatechainfile")
+        certificate = reader.read_path("sslcertificatefile")
+        if chain and (certificate not in found or not reader.host.managed):
+            found[certificate] = chain
+    return found
+
+
 def split_listen(text: str, port: int = 80) -> tuple[str, int]:
     """``[address:]port``; "*" for all addresses."""
     match = re.fullmatch(r"(?:(\[[^\]]*\]|[^:]*):)?(\d+|\*)?", text)

@@ -43,6 +43,7 @@ def render(
     authorities: str,
     version: str,
     logs: Sequence[Sequence[str]] = (),
+    chain: str = "",
 ) -> str:
     """The file of one virtual host.
 
@@ -50,6 +51,7 @@ def render(
     :param listens: addresses that no one else's ``Listen`` covers.
     :param authorities: file of certificate authorities for https upstreams, "" for http.
     :param logs: arguments of each ``CustomLog`` that holds for virtual hosts with none of their own.
+    :param chain: file of the certificates between that of the virtual host and the authority, "" for none beside it.
     """
     found = list_forwarded_paths(vhost)
     lines = [rendering.render_header(vhost).rstrip("\n"), ""]
@@ -59,7 +61,7 @@ def render(
         {f"*:{vhost.port}" if is_wildcard(item) else f"{rendering.bracket(item)}:{vhost.port}" for item in hosts}
     )
     lines += [f"<VirtualHost {' '.join(places)}>"]
-    lines += [f"    {line}" if line else "" for line in _render_body(vhost, found, authorities, version, logs)]
+    lines += [f"    {line}" if line else "" for line in _render_body(vhost, found, authorities, version, logs, chain)]
     return "\n".join([*lines, "</VirtualHost>", ""])
 
 
@@ -71,7 +73,12 @@ def _render_listen(address: str, port: int) -> list[str]:
 
 
 def _render_body(
-    vhost: VhostPlan, found: list[ForwardedPath], authorities: str, version: str, logs: Sequence[Sequence[str]]
+    vhost: VhostPlan,
+    found: list[ForwardedPath],
+    authorities: str,
+    version: str,
+    logs: Sequence[Sequence[str]],
+    chain: str,
 ) -> list[str]:
     lines = [
         f"ServerName {vhost.server_name}",
@@ -94,7 +101,7 @@ def _render_body(
         "",
     ]
     if vhost.certificate:
-        lines += _render_tls(vhost)
+        lines += _render_tls(vhost, chain)
     if rendering.has_tls_upstream(vhost):
         lines += _render_upstream_tls(vhost, authorities)
     me = rendering.make_identifier(vhost.name)
@@ -112,11 +119,12 @@ def _quote(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def _render_tls(vhost: VhostPlan) -> list[str]:
+def _render_tls(vhost: VhostPlan, chain: str) -> list[str]:
     return [
         "SSLEngine on",
         f'SSLCertificateFile "{vhost.certificate}"',
         f'SSLCertificateKeyFile "{vhost.key}"',
+        *([f'SSLCertificateChainFile "{chain}"'] if chain else []),
         "SSLProtocol all -SSLv3 -TLSv1 -TLSv1.1",
         f"SSLCipherSuite {rendering.CIPHERS}",
         "SSLHonorCipherOrder off",

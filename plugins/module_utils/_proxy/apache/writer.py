@@ -13,7 +13,7 @@ from ansible_collections.collab.rtc.plugins.module_utils import _files
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy, ProxyListen
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import sockets
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache import order, reader, renderer
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache import order, places, reader, renderer
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache.backend import Apache
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (
     DesiredFile,
@@ -34,7 +34,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import Vho
 
 def build_layout(server: Apache, vhosts: list[VhostPlan], absent: list[str], current: Proxy) -> DesiredLayout:
     """A file for each virtual host, the links that switch it on, and those of the modules it needs."""
-    available, enabled = _find_directories(server)
+    available, enabled = places.find_directories(server)
     result = DesiredLayout()
     needed = sorted({name for vhost in vhosts for name in renderer.modules(vhost, server.version())})
     _enable_modules(server, needed, result)
@@ -43,11 +43,12 @@ def build_layout(server: Apache, vhosts: list[VhostPlan], absent: list[str], cur
     current.hosts = reader.read_virtual_hosts(config)
     there = reader.read_listens(config)
     foreign = [item for item in there if not is_managed(item.file)]
+    chains = reader.read_chains(config)
     logs = [item.args for item in config.directives if item.name in ("customlog", "transferlog") and item.args]
     for vhost in vhosts:
         refuse_foreign(vhost, current)
         _refuse_hiding(vhost, current, f"{enabled or available}/{vhost.name}.conf")
-        _add_vhost(server, vhost, foreign, current, result, available, enabled, logs)
+        _add_vhost(server, vhost, foreign, current, result, available, enabled, logs, chains.get(vhost.certificate, ""))
     for name in absent:
         result.absent += [f"{enabled}/{name}.conf"] if enabled else []
         result.absent.append(f"{available}/{name}.conf")
@@ -75,11 +76,12 @@ def _add_vhost(
     available: str,
     enabled: str,
     logs: list[list[str]],
+    chain: str,
 ) -> None:
     listens = _list_uncovered(vhost, foreign)
     hosts = join_listens(vhost, foreign_listens(current, set()))
     authorities = ca_file(vhost, server) if has_tls_upstream(vhost) else ""
-    text = renderer.render(vhost, hosts, listens, authorities, server.version(), logs)
+    text = renderer.render(vhost, hosts, listens, authorities, server.version(), logs, chain)
     path = f"{available}/{vhost.name}.conf"
     result.files.append(DesiredFile(path, text.encode()))
     result.configuration.append(path)
@@ -115,12 +117,6 @@ def _list_uncovered(vhost: VhostPlan, foreign: list[ProxyListen]) -> list[str]:
         )
     wide = [_make_listen(item, vhost.port) for item in left if sockets.is_wildcard(item)]
     return [item for item in left if sockets.is_wildcard(item) or not any(sockets.covers(one, item) for one in wide)]
-
-
-def _find_directories(server: Apache) -> tuple[str, str]:
-    if server.debian():
-        return f"{server.directory()}/sites-available", f"{server.directory()}/sites-enabled"
-    return f"{server.directory()}/conf.d", ""
 
 
 def _enable_modules(server: Apache, names: list[str], result: DesiredLayout) -> None:

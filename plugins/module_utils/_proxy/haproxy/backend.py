@@ -46,7 +46,7 @@ class Haproxy(Backend):
 
     def environment(self) -> dict[str, str]:
         """The variables of the running process; where there is none those of its service's settings."""
-        master = daemon.read_pid(self.pid_file(), self.programs)
+        master = self.find_master()
         running = daemon.environment(master) if master else {}
         return parser.ProcessEnvironment(running) if running else self.settings()
 
@@ -63,7 +63,7 @@ class Haproxy(Backend):
 
     def arguments(self) -> list[str]:
         """The paths of all ``-f``: of the running process, else of the unit and its settings."""
-        master = daemon.read_pid(self.pid_file(), self.programs)
+        master = self.find_master()
         found = _find_named_files(daemon.command_line(master)) if master else []
         if found:
             return [self.path(os.path.join(daemon.directory(master), item)) for item in found]

@@ -10,12 +10,11 @@ import signal
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import daemon
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (
-    Backend,
-)
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Backend, find_option
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx import parser, reader
 
 _MAIN = "/etc/nginx/nginx.conf"
+_START = "/usr/sbin/nginx"
 
 
 class Nginx(Backend):
@@ -25,10 +24,14 @@ class Nginx(Backend):
     programs = ("nginx",)
     services = ("nginx",)
     joins = True
+    _main = ""
 
     def main(self) -> str:
-        """The main file; distributions agree on its path."""
-        return self.path(_MAIN)
+        """The main file: that of the running master or its unit (``-c``), else the one that distributions agree on."""
+        if not self._main:
+            named = find_option([*self.running_arguments(), *self.read_start(_START)], "-c")
+            self._main = self.path(named if named.startswith("/") else _MAIN)
+        return self._main
 
     def parse_config(self) -> parser.NginxConfig:
         """The whole configuration, parsed."""
@@ -42,7 +45,9 @@ class Nginx(Backend):
     def test_command(self) -> tuple[list[str], dict[str, str]]:
         """``nginx -t`` reads all files, opens certificates and resolves names."""
         argv = [self.program() or "nginx", "-t", "-q"]
-        return (argv if self.root == "/" else [*argv, "-c", self.main()]), {}
+        prefix = find_option(self.running_arguments(), "-p")
+        argv += ["-p", prefix] if prefix else []
+        return (argv if self.main() == _MAIN else [*argv, "-c", self.main()]), {}
 
     def pid_file(self) -> str:
         """As the main file says."""

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import os
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy, ProxyListen
@@ -24,7 +23,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.listens import (
     join_listens,
     refuse_foreign,
 )
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx import parser, renderer
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx import places, renderer
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx.backend import Nginx
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.rendering import has_tls_upstream
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
@@ -32,7 +31,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import Vho
 
 def build_layout(server: Nginx, vhosts: list[VhostPlan], absent: list[str], current: Proxy) -> DesiredLayout:
     """One file for each virtual host, where this installation includes its sites from."""
-    available, enabled = _find_directories(server)
+    available, enabled = places.find_directories(server)
     result = DesiredLayout()
     managed = {f"{available}/{vhost.name}.conf" for vhost in vhosts}
     foreign = foreign_listens(current, managed)
@@ -63,26 +62,6 @@ def _find_access_logs(server: Nginx) -> list[list[str]]:
     if any(args[0] == "off" for args in found):
         return []
     return found or [[server.path(renderer.ACCESS_LOG)]]
-
-
-def _find_directories(server: Nginx) -> tuple[str, str]:
-    # Debian's pair of directories, where nginx.conf still includes it; elsewhere conf.d (RHEL, nginx.org), or another
-    available, enabled = server.path("/etc/nginx/sites-available"), server.path("/etc/nginx/sites-enabled")
-    if not os.path.exists(server.main()):  # not installed yet: as Debian will have it
-        return available, enabled
-    https = parser.walk(server.parse_config().directives, "http")
-    named = [item.args[0] for http in https for item in http.all("include") if item.args]
-    patterns = [server.path(os.path.join(os.path.dirname(server.main()), item)) for item in named]
-    serving = [os.path.dirname(item) for item in patterns if fnmatch.fnmatch("rtc.conf", os.path.basename(item))]
-    if enabled in serving and os.path.isdir(available) and not os.path.samefile(available, enabled):
-        return available, enabled
-    found = [item for item in (server.path("/etc/nginx/conf.d"), *serving) if item in serving and os.path.isdir(item)]
-    if not found:
-        raise ProxyError(
-            f"{server.main()} includes neither sites-enabled/* nor conf.d/*.conf, nor another directory, in http.",
-            'Add "include /etc/nginx/conf.d/*.conf;" to its http block.',
-        )
-    return found[0], ""
 
 
 def _find_socket(address: str, port: int, foreign: list[ProxyListen]) -> str:
