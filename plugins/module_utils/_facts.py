@@ -295,6 +295,11 @@ class Route:
     buffering: bool = False
     polling: Optional[bool] = None  # whether RTC's requests (/socket.io/) go this way; None: their path says so
     websocket: Optional[bool] = None  # whether those go this way that ask for a WebSocket
+    # "prefix" | "exact" | "final": a prefix that no regular expression beats | "regex": the path is none, but one
+    match: str = "prefix"
+    only: str = ""  # of these requests those alone that ask for an "upgrade", or that do not: "plain"
+    order: int = 0  # where several fit the lowest is asked first: Apache, HAProxy
+    doubt: str = ""  # what may keep requests back or lead them elsewhere: a condition, an access rule
 
 
 @dataclass
@@ -308,6 +313,7 @@ class ProxyListen:
     line: int = 0
     last_port: int = 0  # of a range of ports that begins with ``port``; 0: there is one
     dual: bool = False  # a socket for all of one family that has all of the other too
+    default: bool = False  # answers for names that nobody has (nginx)
 
     def takes(self, port: int) -> bool:
         """Whether a port is among its own."""
@@ -340,6 +346,7 @@ class VirtualHost:
     file: str = ""
     line: int = 0
     managed: bool = False  # written by this collection
+    kept: List[Route] = field(default_factory=list)  # paths that it answers itself, or of which reading cannot say it
     doubts: List[str] = field(default_factory=list)  # why reading cannot say how RTC's requests are passed on
     stops: List[str] = field(default_factory=list)  # what keeps them from RTC, or browsers from its answers
     sources: List[str] = field(

@@ -202,6 +202,9 @@ class Upstream:
             daemon_threads = True
             address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
 
+            def handle_error(self, request, client_address):
+                """A proxy that closes a connection is no error."""
+
         self.server = Server((address, port), Handler)
         if certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -253,7 +253,7 @@ class ProxyChange:
         return [
             (address, port)
             for address, port in answering
-            if any(item.takes(port) and sockets.meets(item, address) for item in opened)
+            if any(item.takes(port) and sockets.covers(item, address) for item in opened)
         ]
 
     def _undo(self, steps: list[Step], answering: list[tuple[str, int]]) -> str:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 import re
 
@@ -19,6 +20,11 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.parsed_config im
 
 _PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443, "ajp": 8009, "h2": 443, "h2c": 80}
 _URL = re.compile(r"(\w+)://(\[[^\]]*\]|[^/:%$]*)(?::(\d+))?(.*)$")
+_ELSEWHERE = ("proxy", "directory", "limit", "limitexcept")  # not for requests by their path
+_GUARDS = ("require", "authtype", "deny", "satisfy", "setenvif", "sslrequire", "sslrequiressl", "sslverifyclient")
+# In this order rules are looked at: mod_rewrite's of the server, ProxyPass in sections, ProxyPass of the server.
+_RANK = 100000
+_ALWAYS, _REWRITTEN, _IN_SECTION, _IN_SERVER = (number * _RANK for number in range(4))
 _PLACES = ("location", "locationmatch", "proxy", "if", "directory", "limit", "limitexcept", "else", "elseif")
 
 
@@ -105,7 +111,10 @@ class _HostReader:
             managed=bool(section.file) and is_managed(section.file),
         )
         self.passes: list[tuple[Directive, Route]] = []
-        self.read_routes(self.section, "/")
+        self.numbers = itertools.count()
+        for scope in self.scopes:  # those of the main server hold in all virtual hosts, and before theirs
+            self.rewrites = self.rewrites_here(scope)
+            self.read_routes(scope, "/")
         if section is not main:
             way.follow(self.host, main, section, self.passes)
         self.read_upgrades()
@@ -131,36 +140,71 @@ class _HostReader:
         text = self.read_value(name)
         return os.path.join(self.config.root, text) if text and not re.match(r"\w+:|\$", text) else text
 
+    def rewrites_here(self, scope: Directive) -> bool:
+        """Whether rules of mod_rewrite are looked at; a virtual host does not take that over from the main server."""
+        return scope is self.section and _is_on(scope.last("rewriteengine"))
+
     def read_routes(self, scope: Directive, path: str) -> None:
+        conditions: list[Directive] = []
+        inner = scope.name in _PLACES
         for item in scope.block or []:
             if item.name in ("proxypass", "proxypassmatch") and item.args:
-                self.read_proxy_pass(item, path if scope.name in _PLACES else "")
+                self.read_proxy_pass(item, path if inner else "")
             elif item.name == "jkmount":
                 self.config.notes.append(f"{item.file}:{item.line}: JkMount {' '.join(item.args)} is not followed.")
+            elif item.name == "rewritecond":
+                conditions.append(item)
             elif item.name == "rewriterule":
-                self.read_rewrite(item, path)
-            elif item.name in _PLACES and item.name != "proxy" and item.block is not None:
-                place = item.args[-1] if item.args and item.name.startswith("location") else path
-                sign = "~ " if item.name == "locationmatch" or "~" in item.args[:1] else ""
-                self.read_routes(item, sign + place)
+                if self.rewrites or (inner and _is_on(scope.last("rewriteengine"))):
+                    self.read_rewrite(item, conditions, path, inner)
+                conditions = []
+            elif inner and (item.name in _GUARDS or item.name.startswith("redirect")) and not _is_open(item):
+                self.keep(path, item, _ALWAYS, f"{item.file}:{item.line}: {item.name}")
+            elif item.name in _PLACES and item.name not in _ELSEWHERE and item.block is not None:
+                place = item.args[-1] if item.args and item.name in ("location", "locationmatch") else path
+                if item.name.startswith("location"):
+                    sign = "~ " if item.name == "locationmatch" or "~" in item.args[:1] else ""
+                    self.read_routes(item, sign + place)
+                else:
+                    self.read_routes(item, path)
+
+    def keep(self, path: str, item: Directive, rank: int, doubt: str = "") -> None:
+        """Note a path that httpd answers itself, or of which it is not said."""
+        order, match = self.next_order(rank), _describe_match(path)
+        self.host.kept.append(Route(path, file=item.file, line=item.line, match=match, order=order, doubt=doubt))
+
+    def next_order(self, rank: int) -> int:
+        """Of the rules of one rank the first that fits counts; of sections the last."""
+        number = next(self.numbers)
+        return rank + (_RANK - number if rank == _IN_SECTION else number)
 
     def read_proxy_pass(self, item: Directive, place: str) -> None:
         args = [word for word in item.args if word not in ("nocanon", "interpolate", "noquery")]
+        rank = _IN_SECTION if place else _IN_SERVER
         if not place:
             place, args = args[0], args[1:]
             if item.name == "proxypassmatch":
                 place = "~ " + place
-        if not args or args[0] == "!":
+        if args[:1] == ["!"]:
+            self.keep(place, item, rank)
+            return
+        if not args:
             return
         options = dict(word.split("=", 1) for word in args[1:] if "=" in word)
         upstreams, rest, member = self.read_target(args[0], item)
-        if upstreams:
-            route = self.read_route(place, upstreams, item, {**member, **options})
-            route.upstream_path = "" if rest.rstrip("/") == place.rstrip("/") else rest or "/"
-            if item.name == "proxypassmatch" and re.search(r"\$[0-9&]", rest):
-                route.upstream_path = ""  # made of what the pattern found, as a rule the path itself
-            self.host.routes.append(route)
-            self.passes.append((item, route))
+        if not upstreams:
+            self.keep(place, item, rank, f"{item.file}:{item.line}: {item.name} to {args[0]}")
+            return
+        route = self.read_route(place, upstreams, item, {**member, **options})
+        route.order, route.match = self.next_order(rank), _describe_match(place)
+        route.upstream_path = "" if rest == place else rest or "/"
+        if item.name == "proxypassmatch" and re.search(r"\$[0-9&]", rest):
+            route.upstream_path = ""  # made of what the pattern found, as a rule the path itself
+        if rest == "" and place.endswith("/") and route.match == "prefix":
+            # What follows the slash is put right behind the port: only the path itself arrives.
+            route.match, route.upstream_path = "exact", "" if place == "/" else "/"
+        self.host.routes.append(route)
+        self.passes.append((item, route))
 
     def read_route(self, path: str, upstreams: list[Upstream], item: Directive, options: dict[str, str]) -> Route:
         timeout = options.get("timeout") or self.read_value("proxytimeout") or self.read_value("timeout", "60")
@@ -228,16 +272,35 @@ class _HostReader:
             options.update(dict(word.split("=", 1) for word in setting.args if "=" in word))
         return found, options
 
-    def read_rewrite(self, item: Directive, place: str) -> None:
+    def read_rewrite(self, item: Directive, conditions: list[Directive], place: str, inner: bool) -> None:
+        """A rule of the server, before everything else; or of a section, which is last and has the last word."""
+        rank = _ALWAYS if inner else _REWRITTEN
+        pattern = place if inner else "~ " + item.args[0]
         flags = item.args[2].strip("[]").upper().split(",") if len(item.args) > 2 else []
+        target = item.args[1] if len(item.args) > 1 else "-"
+        doubt = f"{item.file}:{item.line}: RewriteRule"
         if "P" not in flags and "PROXY" not in flags:
+            if target != "-" or {"F", "G", "FORBIDDEN", "GONE"} & set(flags):
+                self.keep(pattern, item, rank, doubt)
             return
-        upstreams, _rest, options = self.read_target(item.args[1], item)
+        upstreams, rest, options = self.read_target(target, item)
         if not upstreams:
+            self.keep(pattern, item, rank, doubt)
             return
-        literal = re.match(r"\^?/?([\w./-]*)", item.args[0])
-        path = place.rstrip("/") + "/" + (literal.group(1).strip("/") if literal and item.args[0] != ".*" else "")
-        route = self.read_route(path if path == "/" else path.rstrip("/"), upstreams, item, options)
+        literal = None if inner else re.match(r"\^?/?([\w./-]*)", item.args[0])
+        path = place if inner else "/" + (literal.group(1).lstrip("/") if literal and item.args[0] != ".*" else "")
+        route = self.read_route(path, upstreams, item, options)
+        route.order = self.next_order(rank)
+        # In a section the pattern is compared with what a ProxyPass may have made of the path by then.
+        keeps = rest == "%{REQUEST_URI}" if inner else _keeps_path(item.args[0], rest)
+        route.upstream_path = "" if keeps else rest
+        asked = [_read_upgrade_test(condition) for condition in conditions]
+        # A pattern that is not bound to whole parts of the path fits more than the path says.
+        bound = inner or (path.endswith("/") and (path == "/" or item.args[0].startswith("^")))
+        if route.upstream_path or None in asked or not bound or len(set(asked)) > 1:
+            route.doubt = doubt
+        elif asked:
+            route.only = "upgrade" if all(asked) else "plain"
         self.host.routes.append(route)
         self.passes.append((item, route))
 
@@ -250,3 +313,34 @@ class _HostReader:
                 beneath = route.path.startswith(other.path.rstrip("/")) or other.path.startswith(route.path.rstrip("/"))
                 if beneath and ends & {(item.host, item.port) for item in other.upstreams}:
                     route.upgrade = True
+
+
+def _describe_match(path: str) -> str:
+    return "regex" if path.startswith("~ ") else "prefix"
+
+
+def _is_on(switch: Directive | None) -> bool:
+    return switch is not None and [word.lower() for word in switch.args[:1]] == ["on"]
+
+
+def _is_open(item: Directive) -> bool:
+    """Whether an access rule lets everybody in."""
+    return [word.lower() for word in item.args] in (["all", "granted"], ["none"])
+
+
+def _keeps_path(pattern: str, target: str) -> bool:
+    """Whether a rule hands the path on as it is: ``^/?(.*)`` to ``/$1``."""
+    plain = re.sub(r"^\^|\$$", "", pattern).replace("/?", "/").replace("\\", "")
+    if plain in (".*", "(.*)", "") and target == "%{REQUEST_URI}":
+        return True
+    plain = plain.replace("(.*)", "$1", 1)
+    return plain in (target, target.lstrip("/")) or (plain == "$1" and target == "$1")
+
+
+def _read_upgrade_test(condition: Directive) -> bool | None:
+    """Whether a condition asks for the upgrade to a WebSocket, or for none; None where it asks for something else."""
+    subject, test = [*condition.args, "", ""][:2]
+    if subject.lower() not in ("%{http:upgrade}", "%{http:connection}"):
+        return None
+    plain = test.lower().strip("=^$!")
+    return not test.startswith("!") if plain in ("websocket", "upgrade") else None

@@ -10,6 +10,8 @@ as they compare the host name or the path; a condition of another kind narrows a
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import os
 import re
 from dataclasses import dataclass, field
@@ -32,6 +34,11 @@ _PATH = re.compile(r"(?:path|path_beg|path_dir|url_beg|capture\.req\.uri|base_be
 # Configuration Manual, 11.1: what stands before the address; without a word of these it is TCP.
 _BIND = re.compile(r"(?:(?:stream\+)?(?:ipv|m?p?tcp)([46])?@)?(\[[^\]]*\]|[^@]*?):(\d+)(?:-(\d+))?")
 _NO_TCP = re.compile(r"/|(?:dgram\+|udp|quic|unix|ux|abns|fd|sockpair|rev|rhttp|stream\+(?:unix|abns|ux))\S*@")
+_WHOLE_HOST = re.compile(
+    r"(?:req\.)?f?hdr\(host(?:,-?1)?\)(?:,lower|,field\(1,:\))*|ssl_fc_sni|req_ssl_sni|req\.ssl_sni", re.IGNORECASE
+)
+_ANSWERS = ("deny", "redirect", "return", "tarpit", "auth", "reject", "silent-drop", "block", "use-service")
+_CHANGES = ("set-path", "replace-path", "replace-uri", "set-uri", "set-pathq", "replace-pathq", "set-query")
 _FLAGS_WITH_VALUE = ("-m", "-f", "-n", "-u")
 
 
@@ -41,7 +48,11 @@ class _Test:
 
     names: list[str] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
-    other: bool = False
+    exact: bool = False  # the paths are whole ones
+    other: bool = False  # something else beside
+    loose: bool = False  # names or paths are compared in another way: by their beginning, say
+    either: bool = False  # one of name and path is enough
+    seen: list[str] = field(default_factory=list)  # "name" or "path" for each criterion
 
 
 def read_virtual_hosts(config: HaproxyConfig) -> list[VirtualHost]:
@@ -97,30 +108,96 @@ class _FrontendReader:
             self.listens += sockets.expand(found)[:1]  # of a name HAProxy takes the first address
 
     def read_hosts(self) -> list[VirtualHost]:
-        groups: dict[tuple[str, ...], list[tuple[Line | None, Route]]] = {}
+        self.groups: dict[tuple[str, ...], VirtualHost] = {}
+        self.passes: dict[tuple[str, ...], list[tuple[Line | None, Route]]] = {}
+        self.numbers = itertools.count()
+        self.read_answers(self.section)
         for item in self.section.all("use_backend"):
             if len(item.words) > 1:
-                test = self.read_test(item.words[2:])
-                routes = self.read_backend(item.words[1], item, test.paths or ["/"])
-                groups.setdefault(tuple(test.names), []).extend((item, route) for route in routes)
+                self.add_routes(self.read_test(item.words[2:]), item)
         default = self.section.last("default_backend")
         if default and len(default.words) > 1:
-            groups.setdefault((), []).extend(
-                (default, route) for route in self.read_backend(default.words[1], default, ["/"])
-            )
+            self.add_routes(_Test(), default)
         if self.section.kind == "listen" and any(True for _server in self.section.all("server", inherit=False)):
-            groups.setdefault((), []).append((None, self.read_route(self.section, "/", None)))
-        groups = groups or {(): []}
-        return [self.make_host(list(names), passes) for names, passes in groups.items()]
+            route = self.read_route(self.section, "/", None)
+            self.add_route(self.find_host([]), route, None)
+        found = sorted((host for host in self.groups.values() if host.routes), key=lambda host: not host.names)
+        found = found or [self.find_host([])]
+        for host in found:
+            way.follow(host, self.config, self.section, self.passes.get(tuple(host.names), []))
+        # What only answers itself is no virtual host: it may hold for the names of each.
+        for other in (item for item in self.groups.values() if item not in found):
+            for kept in other.kept:
+                doubt = kept.doubt or (f"{kept.file}:{kept.line}: for {other.names[0]}" if other.names else "")
+                for host in found:
+                    host.kept.append(dataclasses.replace(kept, doubt=doubt))
+        return found
 
-    def make_host(self, names: list[str], passes: list[tuple[Line | None, Route]]) -> VirtualHost:
-        host = VirtualHost(
+    def find_host(self, names: list[str]) -> VirtualHost:
+        """The virtual host for a set of names that rules ask for; none: for any name."""
+        if tuple(names) not in self.groups:
+            self.groups[tuple(names)] = self.make_host(names)
+        return self.groups[tuple(names)]
+
+    def add_routes(self, test: _Test, item: Line) -> None:
+        if test.either:
+            self.add_routes(_Test(names=test.names), item)
+            self.add_routes(_Test(paths=test.paths, exact=test.exact), item)
+            return
+        if test.loose or self.config.named(item.words[1]) is None:
+            self.keep(_Test(other=True), item)
+        host = self.find_host(test.names)
+        for route in self.read_backend(item.words[1], item, test.paths or ["/"]):
+            route.match = "exact" if test.exact else "prefix"
+            route.doubt = f"{item.file}:{item.line}: {item.words[0]}" if test.other else self.find_doubt(item.words[1])
+            self.add_route(host, route, item)
+
+    def find_doubt(self, name: str) -> str:
+        """What a backend may do with a request instead of handing it on as it is."""
+        section = self.config.named(name)
+        for item in section.all() if section else []:
+            answers = item.words[0] in ("redirect", "reqrep") or item.words[:2] == ["stats", "uri"]
+            if answers or (item.words[0] == "http-request" and item.words[1:2][0] in _ANSWERS + _CHANGES):
+                return f"{item.file}:{item.line}: {' '.join(item.words[:2])}"
+        return ""
+
+    def read_answers(self, section: Section) -> None:
+        """What a frontend answers itself: ``http-request deny``, ``redirect``, pages of its own."""
+        for item in section.all():
+            words = item.words[1:] if item.words[0] == "http-request" else item.words
+            if item.words[0] == "monitor-uri" and len(item.words) > 1:
+                self.keep(_Test(paths=item.words[1:2], exact=True), item)
+            elif item.words[:2] == ["stats", "uri"] and len(item.words) > 2:
+                self.keep(_Test(paths=item.words[2:3], other=True), item)
+            elif words[:1] and (words[0] in _ANSWERS or (words[0] in _CHANGES and item.words[0] == "http-request")):
+                at = next((at for at, word in enumerate(words) if word in ("if", "unless")), len(words))
+                condition = "".join(words[at:])
+                if condition in ("if!{ssl_fc}", "unless{ssl_fc}") and len({item.tls for item in self.listens}) == 1:
+                    if self.listens[0].tls:
+                        continue
+                    self.keep(_Test(), item)
+                else:
+                    test = self.read_test(words[at:])
+                    sure = words[0] in _ANSWERS and not test.other
+                    self.keep(_Test(other=True) if test.loose or test.either else test, item, sure)
+
+    def keep(self, test: _Test, item: Line, sure: bool = True) -> None:
+        doubt = f"{item.file}:{item.line}: {' '.join(item.words[:2])}" if test.other or not sure else ""
+        for path in test.paths or ["/"]:
+            match = "exact" if test.exact else "prefix"
+            kept = Route(path, file=item.file, line=item.line, match=match, order=next(self.numbers), doubt=doubt)
+            self.find_host(test.names).kept.append(kept)
+
+    def make_host(self, names: list[str]) -> VirtualHost:
+        return VirtualHost(
             names=names, listens=[ProxyListen(**vars(item)) for item in self.listens],
-            routes=[route for _line, route in passes], certificate=self.certificate, key=self.certificate,
-            file=self.section.file, line=self.section.line,
+            certificate=self.certificate, key=self.certificate, file=self.section.file, line=self.section.line,
         )  # fmt: skip
-        way.follow(host, self.config, self.section, passes)
-        return host
+
+    def add_route(self, host: VirtualHost, route: Route, item: Line | None) -> None:
+        route.order = next(self.numbers)
+        host.routes.append(route)
+        self.passes.setdefault(tuple(host.names), []).append((item, route))
 
     def read_backend(self, name: str, item: Line, paths: list[str]) -> list[Route]:
         section = self.config.named(name)
@@ -200,6 +277,7 @@ class _FrontendReader:
             found.other = bool(words)
             return found
         inline: list[str] | None = None
+        either = False
         for word in words[1:]:
             if word == "{":
                 inline = []
@@ -209,12 +287,21 @@ class _FrontendReader:
             elif inline is not None:
                 inline.append(word)
             elif word in ("||", "or"):
-                continue
+                either = True
             elif word.startswith("!"):
                 found.other = True
             else:
-                for item in self.acls.get(word, []):
+                lines = self.acls.get(word, [])
+                for item in lines:
                     self.read_criterion(item.words[2:], found)
+                # The lines of one name are alternatives.
+                found.seen = list(dict.fromkeys(found.seen)) if len(lines) == len(found.seen) else found.seen
+                found.other = found.other or not lines
+        kinds = len(set(found.seen))
+        plain = not found.other and not found.loose
+        found.either = either and plain and 1 < kinds == len(found.seen)
+        repeated = len(found.seen) > kinds and not either  # as if a request had two names
+        found.loose = found.loose or repeated or (either and not found.either and (kinds > 1 or found.other))
         return found
 
     def read_criterion(self, words: list[str], found: _Test) -> None:
@@ -226,13 +313,21 @@ class _FrontendReader:
                 lines = (self.config.read(path) or path).splitlines()
                 values += [line.strip() for line in lines if line.strip() and not line.startswith("#")]
             elif word in _FLAGS_WITH_VALUE:
-                next(rest, None)
+                found.loose = found.loose or (next(rest, ""), word) != ("str", "-m")
             elif not re.fullmatch(r"-[iM-]|--", word):
                 values.append(word)
         if words and _HOST.match(words[0]):
             found.names = list(dict.fromkeys([*found.names, *(re.sub(r":\d+$", "", value) for value in values)]))
+            found.seen.append("name")
+            found.loose = found.loose or not _WHOLE_HOST.fullmatch(words[0])
         elif words and _PATH.match(words[0]):
-            found.paths = list(dict.fromkeys([*found.paths, *("/" + value.strip("/") for value in values)]))
+            exact = words[0] == "path"
+            mixed = bool(found.paths) and exact != found.exact
+            found.loose = found.loose or mixed or words[0] not in ("path", "path_beg")
+            found.exact = exact
+            paths = ("/" + value.strip("/") if not exact else value for value in values)
+            found.paths = list(dict.fromkeys([*found.paths, *paths]))
+            found.seen.append("path")
         else:
             found.other = True
 

@@ -88,8 +88,9 @@ def read_listen(item: Directive) -> list[ProxyListen]:
     match = re.fullmatch(r"(?:(\[[^\]]*\]|[^:]*):)?(\d+)(?:-(\d+))?", text)
     address, first, last = match.groups() if match else (text, "80", None)
     dual = "ipv6only=off" in options and sockets.normalize(address or "") == sockets.ALL6
-    tls = "ssl" in options
-    return sockets.expand(ProxyListen(address or "*", int(first), tls, item.file, item.line, int(last or 0), dual))
+    tls, default = "ssl" in options, bool({"default_server", "default"} & set(options))
+    found = ProxyListen(address or "*", int(first), tls, item.file, item.line, int(last or 0), dual, default)
+    return sockets.expand(found)
 
 
 def split_host(text: str, default: int) -> tuple[str, int]:
@@ -122,6 +123,8 @@ class _ServerReader:
         self.passes: list[tuple[Directive, Route]] = []
         self.read_routes(scopes, "/")
         way.follow(self.host, scopes[0], server, self.passes)
+        if any(server.all("return")):  # before any location is looked for
+            self.host.kept, self.host.routes = [], []
 
     def read_listens(self, server: Directive) -> list[ProxyListen]:
         given = list(server.all("listen"))
@@ -141,9 +144,22 @@ class _ServerReader:
             elif item.name == "location" and item.args[:1] and item.args[0] in self.named:
                 continue  # read where it is named
             elif item.name == "location" and item.block is not None:
-                self.read_routes([*scopes, item], _format_location(item))
+                self.read_location([*scopes, item])
             elif item.name in _SAME_PATH and item.block is not None:
                 self.read_routes([*scopes, item], path)
+
+    def read_location(self, scopes: list[Directive]) -> None:
+        item = scopes[-1]
+        path, match = read_location(item)
+        before = len(self.host.routes)
+        self.read_routes(scopes, path)
+        found = [route for route in self.host.routes[before:] if route.path == path]
+        for route in found:
+            route.match, route.doubt = match, _find_doubt(scopes)
+        if any(item.all("return")) or not found:
+            self.host.routes = [route for route in self.host.routes if route not in found]
+            doubt = "" if any(item.all("return")) else _find_doubt(scopes)
+            self.host.kept.append(Route(path, file=item.file, line=item.line, match=match, doubt=doubt))
 
     def read_route(self, scopes: list[Directive], path: str, item: Directive) -> Route:
         sent = read_headers(scopes)
@@ -180,12 +196,30 @@ class _ServerReader:
         return _list_members(pool, scheme, default), path, _describe_stickiness(pool)
 
 
-def _format_location(item: Directive) -> str:
-    # "= /x" and "^~ /x" match as prefixes do here; a regular expression keeps its sign, so that nobody takes it for a
-    # path.
-    if item.args[:1] in (["="], ["^~"]) and len(item.args) > 1:
-        return item.args[1]
-    return " ".join(item.args) or "/"
+def _find_doubt(scopes: list[Directive]) -> str:
+    """What may answer a request, or lead it elsewhere, before it is passed on."""
+    for name in ("auth_basic", "auth_request", "deny"):
+        found = find_effective(scopes, name)
+        if found and found.args[:1] != ["off"]:
+            return f"{found.file}:{found.line}: {name}"
+    for scope in scopes[1:]:  # these hold for their own block
+        for item in scope.all("if", "rewrite", "limit_except", "internal", "try_files", "error_page"):
+            if item.name != "error_page" or scope is scopes[-1]:
+                return f"{item.file}:{item.line}: {item.name}"
+    return ""
+
+
+def read_location(item: Directive) -> tuple[str, str]:
+    """The path of a location, and how it is compared. A regular expression keeps its sign: nobody takes it for a path.
+
+    A sign needs no blank after it (``ngx_http_core_location``).
+    """
+    text = " ".join(item.args)
+    match = re.match(r"(=|\^~|~\*|~)?\s*(.*)", text, re.DOTALL)
+    sign, rest = match.groups() if match else ("", text)
+    if sign in ("~", "~*"):
+        return f"{sign} {rest}", "regex"
+    return rest or "/", {"=": "exact", "^~": "final"}.get(sign, "prefix")
 
 
 def _list_members(pool: Directive, scheme: str, default: int) -> list[Upstream]:
