@@ -79,11 +79,11 @@ SHIPPED_LINES = {
     "java_truststore": 4910,
     "jvm_truststore_option": 5160,
     "keystore_pem": 6640,
-    "managed_absent": 2340,
+    "managed_absent": 2365,
     "managed_file": 2160,
     "managed_record": 6130,
     "plan": 170,  # documentation: the action does the work
-    "proxy_vhost": 9200,
+    "proxy_vhost": 10050,
     "report": 80,  # documentation: the action does the work
     "rtc_instance": 1990,
     "rtc_probe": 5120,
@@ -198,7 +198,8 @@ MAY_USE_PATHS = {
     "module_utils._place", "module_utils._files", "module_utils._files_tree",  # this is what they are for
     "module_utils._host.rootfs",  # reads by the same rules
     "module_utils._host.container_files",  # the root directory of a container, once
-    "module_utils._host.processes", "module_utils._proxy.daemon", "module_utils._proxy.selinux_firewalld",  # /proc, /sys
+    "module_utils._host.processes", "module_utils._proxy.daemon", "module_utils._proxy.binding",  # /proc
+    "module_utils._proxy.selinux_firewalld",  # /sys
 }  # fmt: skip
 
 
