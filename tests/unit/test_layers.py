@@ -89,10 +89,10 @@ SHIPPED_LINES = {
     "rtc_probe": 5120,
     "rtc_release": 1710,
     "rtc_session": 4110,
-    "rtc_runs_info": 3090,
-    "rtc_undo": 3470,
+    "rtc_runs_info": 3110,
+    "rtc_undo": 3500,
     "tomcat_connector": 2840,
-    "topology_info": 14500,
+    "topology_info": 15120,
 }
 
 
