@@ -86,8 +86,8 @@ RELOAD = "systemctl reload nginx"
 # What a site has on the hosts of two; the others' has to stay as the run left it.
 PARTS = {WIKI: {"wiki": "", "front": r"wiki\.|other\.|confluence"}}
 BOTH = {"wiki": {"rtc_server_name": "other.lab.test"}, "tracker": {"rtc_port": 9095}}
-# nginx answers 503 to one name after a dozen requests: enough for the module that writes the virtual host, too few for the
-# checks of that site.
+# nginx answers 503 to one name after a dozen requests: enough for the module that writes the virtual host, too few for
+# the checks of that site.
 LIMIT = "/etc/nginx/conf.d/limit.conf"
 BREAK = f"""printf '%s\n' 'map $host $slow {{ other.lab.test x; }}' 'limit_req_zone $slow zone=slow:1m rate=1r/m;' \
     'limit_req zone=slow burst=12 nodelay;' >{LIMIT}; {RELOAD}"""
