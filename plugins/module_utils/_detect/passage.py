@@ -89,7 +89,7 @@ def look_through(
             passage.address = listen.address
             found.append(passage)
 
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(_AT_ONCE, len(targets)))]
+    threads = [threading.Thread(target=work, daemon=True) for _number in range(min(_AT_ONCE, len(targets)))]
     for thread in threads:
         thread.start()
     for thread in threads:  # those that still wait then are left behind: what they would say is not known

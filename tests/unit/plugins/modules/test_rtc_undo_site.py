@@ -32,13 +32,15 @@ class Proxy:
     def vhost(self, site):
         return self.path / f"rtc-{site}.conf"
 
-    def entry(self, site, kind, spec, /, **what):
+    def entry(self, site, kind, spec, more=None, **what):
+        """``more``: of what is managed, besides ``what``."""
+        what |= more or {}
         key = f"{kind} {what.get('name') or what.get('path') or what.get('instance')} {site}"
         name = f"{site}.example.com:{what.pop('port', 9083)}"
         return {"key": key, "kind": kind, "site": name, "owners": NAMES[site], "what": what, "spec": spec}
 
     def nginx(self, site, text):
-        entry = self.entry(site, "vhost", text, kind="nginx", name=f"rtc-{site}", files=[str(self.vhost(site))])
+        entry = self.entry(site, "vhost", text, {"kind": "nginx"}, name=f"rtc-{site}", files=[str(self.vhost(site))])
         return entry, {self.vhost(site): text}
 
     def run(self, run, parts, removed=(), more=None, finish=True):
@@ -231,7 +233,7 @@ def block(*names):
 
 
 def haproxy(proxy, site, *names):
-    entry = proxy.entry(site, "vhost", str(names), kind="haproxy", name=f"rtc-{site}", files=[str(proxy.cfg)])
+    entry = proxy.entry(site, "vhost", str(names), {"kind": "haproxy"}, name=f"rtc-{site}", files=[str(proxy.cfg)])
     return entry, {proxy.cfg: block(*names)}
 
 
@@ -338,7 +340,7 @@ def firewall(monkeypatch):
     open_ports = set()
 
     def run(argv):
-        action, _, port = argv[-1].partition("=")
+        action, _equals, port = argv[-1].partition("=")
         if action == "--add-port":
             open_ports.add(port)
         elif action == "--remove-port":
