@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 HEAD = "<!-- Written by tools/generate_docs.py from meta/argument_specs.yml. Do not edit. -->"
 LABELS = {"Requirements": "Requirements", "Changes": "What it changes", "Undo": "How it is undone"}  # label -> heading
 WIDTH = 120
-UNTESTED = {"EL": " (SELinux and firewalld untested)"}  # platform -> what was not tried on a real host of it
+UNTESTED = {"EL": " (tried in part: docs/platforms.md)"}  # platform -> what was not tried on a real host of it
 # Action group -> the option that a play sets with it, its value in playbooks/site.yml, and what it is for.
 DEFAULTS = {
     "undoable": (

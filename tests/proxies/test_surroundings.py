@@ -206,5 +206,7 @@ def test_the_chain_of_a_certificate_of_apache(daemon, run, port, certificates, t
     assert result.get("changed") is True, result
     client = Client(EXTERNAL, port, certificates.context(), "chained.example.com")
     assert client.json("/socket.io/")["name"] == "rtc"
-    server.write("/etc/apache2/sites-enabled/other.conf", f"Listen {EXTERNAL}:{other}\n")
-    assert run(server, port, certificate=certificate, key=key, server_name="chained.example.com")["changed"] is False
+    load = "LoadModule ssl_module /usr/lib/apache2/modules/mod_ssl.so\n"
+    server.write("/etc/apache2/sites-enabled/other.conf", f"{load}Listen {EXTERNAL}:{other}\n")
+    again = run(server, port, certificate=certificate, key=key, server_name="chained.example.com")
+    assert again.get("changed") is False, again

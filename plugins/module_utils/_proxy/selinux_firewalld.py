@@ -4,8 +4,8 @@
 
 """What SELinux and firewalld must allow a proxy server.
 
-Written from semanage-port(8), setsebool(8), firewall-cmd(1) and the booleans of the targeted policy; not tried on a
-real host of the RHEL family yet. What is opened here is recorded, so that it, and nothing else, can be closed again.
+Written from semanage-port(8), setsebool(8), firewall-cmd(1) and the booleans of the targeted policy; tried with the real
+tools, on a kernel without SELinux. What is opened here is recorded, so that it, and nothing else, can be closed again.
 """
 
 from __future__ import annotations
