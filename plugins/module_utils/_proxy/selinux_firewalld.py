@@ -4,8 +4,9 @@
 
 """What SELinux and firewalld must allow a proxy server.
 
-Written from semanage-port(8), setsebool(8), firewall-cmd(1) and the booleans of the targeted policy; tried with the real
-tools, on a kernel without SELinux. What is opened here is recorded, so that it, and nothing else, can be closed again.
+Written from semanage-port(8), setsebool(8), firewall-cmd(1) and the booleans of the targeted policy; tried with the
+real tools, on a kernel without SELinux. What is opened here is recorded, so that it, and nothing else, can be closed
+again.
 """
 
 from __future__ import annotations
