@@ -11,7 +11,7 @@ from ansible_collections.collab.rtc.plugins.action.plan import make_plan
 from ansible_collections.collab.rtc.plugins.filter import failure_of, hosts_for, out_of_run, work_for
 from ansible_collections.collab.rtc.plugins.module_utils import _facts
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
-from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import Mute
+from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.read_values import Mute
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import Plan, Site
 from ansible_collections.collab.rtc.plugins.plugin_utils._run import course, outcome, steps
 
