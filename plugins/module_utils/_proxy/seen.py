@@ -21,7 +21,8 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import Vho
 # Asks for RTC through a virtual host, at an address: injected, because this package knows no client of RTC.
 See = Callable[[VhostPlan, str], Passage]
 
-_OLD_SECONDS, _PAUSE_SECONDS = 2.0, 0.1
+# A busy machine takes its time to end the processes from before; only a change that is undone waits so long.
+_OLD_SECONDS, _PAUSE_SECONDS = 10.0, 0.1
 _LOOPBACK = {sockets.ALL4: "127.0.0.1", sockets.ALL6: "::1"}
 # What holds for virtual hosts from outside and may refuse, change or end their requests.
 _NGINX = re.compile(
