@@ -79,9 +79,9 @@ SHIPPED_LINES = {
     "java_truststore": 4910,
     "jvm_truststore_option": 5160,
     "keystore_pem": 6640,
-    "managed_absent": 2365,
+    "managed_absent": 2385,
     "managed_file": 2160,
-    "managed_record": 6130,
+    "managed_record": 6150,
     "plan": 170,  # documentation: the action does the work
     "proxy_vhost": 10050,
     "report": 80,  # documentation: the action does the work
@@ -89,8 +89,8 @@ SHIPPED_LINES = {
     "rtc_probe": 5120,
     "rtc_release": 1710,
     "rtc_session": 4110,
-    "rtc_runs_info": 3110,
-    "rtc_undo": 3500,
+    "rtc_runs_info": 3130,
+    "rtc_undo": 3520,
     "tomcat_connector": 2840,
     "topology_info": 15120,
 }

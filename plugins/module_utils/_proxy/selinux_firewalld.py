@@ -31,6 +31,7 @@ BOOLEANS = {
     "haproxy": "haproxy_connect_any",
 }
 _ENFORCE = "/sys/fs/selinux/enforce"
+_SERVICES = {80: "http", 443: "https"}  # as administrators open these ports, and the installer of the RHEL family does
 
 
 FIREWALLD, PORT, BOOLEAN = "firewalld", "selinux_port", "selinux_boolean"
@@ -166,10 +167,19 @@ def find_firewalld_needs(ports: list[int], runner: Runner = run, addresses: Sequ
     for port in ports:
         zones = _find_zones(addresses, runner)
         settings = [Setting(FIREWALLD, zone, port, permanent) for zone in zones for permanent in (False, True)]
-        closed = [item for item in settings if runner(item.make_query()).code != 0]
+        closed = [item for item in settings if not _is_reachable(item, runner)]
         if closed:
             found.append(Need(f"firewalld: port {port}/tcp", closed))
     return found
+
+
+def _is_reachable(item: Setting, runner: Runner) -> bool:
+    """Whether the zone lets connections in to the port, by the port itself or by the service that has it."""
+    query = item.make_query()
+    if runner(query).code == 0:
+        return True
+    service = _SERVICES.get(item.port)
+    return bool(service) and runner([*query[:-1], f"--query-service={service}"]).code == 0
 
 
 def _find_zones(addresses: Sequence[str], runner: Runner) -> list[str]:

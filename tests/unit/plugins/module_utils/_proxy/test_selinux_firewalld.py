@@ -72,6 +72,16 @@ def test_firewalld():
     assert selinux_firewalld.find_firewalld_needs([9083], answers(**{"firewall-cmd --state": "not running"})) == []
 
 
+def test_a_port_that_a_service_of_firewalld_has_is_open():
+    closed = {"firewall-cmd --query-port=443/tcp": 1, "firewall-cmd --permanent --query-port=443/tcp": 1}
+    state = {"firewall-cmd --state": "running", **closed}
+    assert selinux_firewalld.find_firewalld_needs([443], answers(**state)) == []
+    run = answers(**state, **{"firewall-cmd --permanent --query-service=https": 1})
+    assert list_commands(selinux_firewalld.find_firewalld_needs([443], run)) == [
+        "firewall-cmd --permanent --add-port=443/tcp"
+    ]
+
+
 def test_a_setting_that_fails():
     need = selinux_firewalld.Need("SELinux: x", [selinux_firewalld.Setting(selinux_firewalld.BOOLEAN, "x")])
     with pytest.raises(ProxyError, match="SELinux: x could not be set"):
