@@ -463,6 +463,7 @@ class HostFacts:
     os_version: str = ""
     os_family: str = ""  # "debian" | "redhat" | ""
     machine: str = ""  # "x86_64", "aarch64"
+    systemd: int = 0  # its version; 0 for unknown, or where there is none
     python: str = ""  # version of /usr/bin/python3, which the RTC server would run on: "3.11"
     pythons: Dict[str, str] = field(default_factory=dict)  # path -> "3.11" of all usable interpreters found
     selinux: str = ""  # "enforcing" | "permissive" | "" for none

@@ -122,6 +122,7 @@ def _describe_system(rootfs: RootFs, procs: dict[int, Proc]) -> HostFacts:
         os_version=version,
         os_family=family,
         machine=os.uname().machine,
+        systemd=system.systemd_version(rootfs),
         python=python,
         pythons=pythons,
         selinux=system.selinux(rootfs),

@@ -218,6 +218,20 @@ def firewall(rootfs: RootFs, procs: Iterable[Proc]) -> str:
     return ""
 
 
+_SHARED = re.compile(r"libsystemd-shared-(\d+)")  # "libsystemd-shared-252.so", "libsystemd-shared-239-13.el8.so"
+
+
+def systemd_version(rootfs: RootFs) -> int:
+    """The version of systemd, by the name of its own library; 0 for unknown."""
+    multiarch = [name for name in rootfs.names("/usr/lib") if name.endswith("-linux-gnu")]
+    for part in ("lib", "lib64", *(f"lib/{name}" for name in multiarch)):
+        for name in rootfs.names(f"/usr/{part}/systemd"):
+            match = _SHARED.match(name)
+            if match:
+                return int(match.group(1))
+    return 0
+
+
 class Lookups:
     """Names being resolved in the background, so that a slow name server costs the run its time limit at most."""
 

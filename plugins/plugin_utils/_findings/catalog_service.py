@@ -112,4 +112,13 @@ ENTRIES = (
         remedy="Give one of the sites another rtc_port.",
         vendor_requirements=("S06",),
     ),
+    FindingType(
+        id="RTC512",
+        severity="error",
+        title="systemd is too old for the RTC server",
+        meaning="It ignores LoadCredential=, so the RTC server would start without its secret, and end at once.",
+        detected="The RTC server is to be deployed, and systemd is older than 247 (RHEL 8 has 239).",
+        remedy="Use a newer release of the operating system, or rtc_service: builtin.",
+        vendor_requirements=("S33",),
+    ),
 )

@@ -17,6 +17,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import De
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import ClassifiedSite, Node
 
 MACHINES = ("x86_64", "aarch64")
+SYSTEMD = 247  # the first with LoadCredential=, by which the RTC server gets its secret (systemd.exec(5))
 PROXY_PROCESSES = {"nginx": ("nginx",), "apache": ("apache2", "httpd"), "haproxy": ("haproxy",)}
 
 
@@ -172,6 +173,8 @@ def _check_deployed(node: Node, wanted: DesiredSite, wanted_node: DesiredNode) -
         yield make("RTC508", node.host, f"{service.python} on {node.host} is Python {version}.")
     if node.facts.machine and node.facts.machine not in MACHINES:
         yield make("RTC509", node.host, f"{node.host} is {node.facts.machine}.")
+    if 0 < node.facts.systemd < SYSTEMD:
+        yield make("RTC512", node.host, f"{node.host} has systemd {node.facts.systemd}; {SYSTEMD} is needed.")
     if node.settings.store_url:
         yield make(
             "RTC510",

@@ -146,6 +146,20 @@ def test_firewall(host, rootfs, prepare, expected):
     assert system.firewall(rootfs, processes.processes(rootfs).values()) == expected
 
 
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/usr/lib/x86_64-linux-gnu/systemd/libsystemd-shared-252.so", 252),
+        ("/usr/lib/systemd/libsystemd-shared-239.so", 239),
+        ("/usr/lib64/systemd/libsystemd-shared-252-32.el9_4.so", 252),
+        ("/usr/lib/systemd/systemd", 0),
+    ],
+)
+def test_systemd_version(host, rootfs, path, expected):
+    host.write(path, "")
+    assert system.systemd_version(rootfs) == expected
+
+
 def test_names_are_resolved_once_and_odd_ones_left_out():
     asked = []
 
