@@ -141,6 +141,11 @@ topology:
       type: str
       returned: always
       sample: x86_64
+    systemd:
+      description: Version of systemd; 0 for unknown, or where there is none.
+      type: int
+      returned: always
+      sample: 252
     python:
       description: Version of C(/usr/bin/python3).
       type: str
