@@ -167,6 +167,19 @@ def unlink(place: Place) -> bool:
     return True
 
 
+def remove_if_empty(path: str) -> bool:
+    """Remove a directory of ours in which nothing is; returns whether it is gone."""
+    with Place(path, follow=False) as place:
+        if place.info is None or not stat.S_ISDIR(place.info.st_mode) or place.info.st_uid != os.geteuid():
+            return False
+        try:
+            os.rmdir(place.name, dir_fd=place.directory)
+        except OSError:  # something is in it
+            return False
+        place.sync()
+        return True
+
+
 def remove_tree(path: str) -> bool:
     """Remove a directory and all that is in it, following no link.
 

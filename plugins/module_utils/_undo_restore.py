@@ -184,6 +184,14 @@ def _make_directory(entry: dict[str, Any]) -> None:
     _files_tree.make_directory(os.path.dirname(path), entry.get("folder", 0o700))
 
 
+def _remove_made(entry: dict[str, Any]) -> None:
+    """Remove the directories that the run made for a file, where nothing else is in them."""
+    names = os.path.dirname(entry["path"]).split("/")[1:]
+    for depth in range(len(names), len(entry.get("walk") or names), -1):
+        if not _files_tree.remove_if_empty("/" + "/".join(names[:depth])):
+            return
+
+
 def _give_back(place: Place, directory: str, entry: dict[str, Any]) -> None:
     if len(place.missing) > 1:
         _make_directory(entry)
@@ -196,3 +204,4 @@ def _give_back(place: Place, directory: str, entry: dict[str, Any]) -> None:
         _files_tree.put_link(place, entry["target"], entry.get("owner", -1))
     else:
         _files_tree.unlink(place)
+        _remove_made(entry)

@@ -81,7 +81,7 @@ SHIPPED_LINES = {
     "keystore_pem": 6640,
     "managed_absent": 2385,
     "managed_file": 2160,
-    "managed_record": 6150,
+    "managed_record": 6160,
     "plan": 170,  # documentation: the action does the work
     "proxy_vhost": 10050,
     "report": 80,  # documentation: the action does the work
@@ -89,9 +89,9 @@ SHIPPED_LINES = {
     "rtc_probe": 5120,
     "rtc_release": 1710,
     "rtc_session": 4110,
-    "rtc_runs_info": 3130,
-    "rtc_undo": 3520,
-    "tomcat_connector": 2840,
+    "rtc_runs_info": 3140,
+    "rtc_undo": 3530,
+    "tomcat_connector": 2850,
     "topology_info": 15120,
 }
 

@@ -57,6 +57,24 @@ def test_an_edit_of_a_file_that_is_removed_is_kept(tmp_path):
     assert [item.path for item in restored.edited] == [str(made)]
 
 
+@pytest.mark.parametrize("foreign", [False, True])
+def test_directories_that_the_run_made_go_with_what_was_in_them(tmp_path, foreign):
+    below = tmp_path / "rtc-proxy" / "wiki.example.com"
+    (tmp_path / "rtc-proxy").mkdir()
+    certificate, key = below / "fullchain.pem", below / "privkey.pem"
+    _undo.record(str(tmp_path / OLD), str(certificate), b"one")
+    below.mkdir()
+    certificate.write_text("one")
+    _undo.record(str(tmp_path / OLD), str(key), b"two")
+    key.write_text("two")
+    if foreign:
+        (below / "notes").write_text("somebody's")
+    _undo_restore.restore(str(tmp_path / OLD))
+    assert not certificate.exists() and not key.exists()
+    assert below.exists() is foreign
+    assert (tmp_path / "rtc-proxy").exists()  # it was there before
+
+
 @pytest.mark.parametrize("state", ["before", "ours", None])
 def test_a_kill_at_any_moment_leaves_no_edit(file, state):
     """What is recorded before the write is the state before and the state that was meant."""
