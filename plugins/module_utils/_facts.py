@@ -401,6 +401,7 @@ class Proxy:
     sockets: List[ProxyListen] = field(default_factory=list)  # Apache's, which are not its virtual hosts' own
     error: str = ""  # the error message with which it refuses its configuration
     notes: List[str] = field(default_factory=list)  # what the reader could not follow
+    unloaded: bool = False  # a file of its configuration is newer than what the running server has loaded
     passages: List[Passage] = field(default_factory=list)  # of what was asked for through it
     unwritable: str = ""  # why nothing that is written would be read; "" for nothing
     capacity: Optional[ProxyCapacity] = None  # None: unknown

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -210,3 +212,22 @@ def test_the_chain_of_a_certificate_of_apache(daemon, run, port, certificates, t
     server.write("/etc/apache2/sites-enabled/other.conf", f"{load}Listen {EXTERNAL}:{other}\n")
     again = run(server, port, certificate=certificate, key=key, server_name="chained.example.com")
     assert again.get("changed") is False, again
+
+
+@pytest.mark.parametrize("kind", ["nginx", "apache", "haproxy"])
+def test_a_file_that_the_server_has_not_loaded_is_told(daemon, run, port, kind):
+    """What answers then is what was there before, so a probe through the server says nothing about the files."""
+    server = daemon(kind)
+    server.start()
+    assert run(server, port).get("changed") is True
+
+    def is_unloaded():
+        (proxy,) = discover.describe_servers([registry.make_backend(kind, str(server.root))], print)
+        return proxy.unloaded, proxy.hosts[0].file or proxy.config
+
+    unloaded, file = is_unloaded()
+    assert not unloaded
+    path = Path(registry.make_backend(kind, str(server.root)).path(file))
+    later = time.time() + 5
+    os.utime(path, (later, later))
+    assert is_unloaded()[0]

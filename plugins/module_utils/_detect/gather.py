@@ -156,7 +156,9 @@ def _discover_proxies(rootfs: RootFs) -> list[Proxy]:
 
 def _look_through_proxies(facts: HostFacts, names: list[str], ports: list[int]) -> None:
     for proxy in facts.proxies:
-        if proxy.running:
+        if (
+            proxy.running and not proxy.unloaded
+        ):  # else its answer is not that of the files, which the next reload loads
             proxy.passages = passage.look_through(proxy, names, ports, facts.addresses, facts.main_address)
 
 

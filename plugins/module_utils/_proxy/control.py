@@ -26,8 +26,6 @@ _WAIT_SECONDS = 20.0
 _POLL_SECONDS = 0.05
 _SUPERVISOR_SECONDS = 2.0
 _MOST_LOG = 1 << 50  # bytes: only the end of a log is read, so it may be as large as it likes
-# Two clocks are compared, file times and process starts; both are good to a hundredth of a second.
-_CLOCK_SLACK = 0.03
 
 
 class Control:
@@ -85,7 +83,7 @@ class Control:
         """
         master = self.master()
         loaded = self.backend.loaded(master) if master else 0.0
-        return bool(loaded) and newest - loaded > _CLOCK_SLACK
+        return bool(loaded) and newest - loaded > daemon.CLOCK_SLACK
 
     def take_effect(self, listens: list[tuple[str, int]], answering: Iterable[tuple[str, int]] = ()) -> None:
         """Reload, or start what does not run, and wait until it has loaded its files anew, listens, and answers.
@@ -175,9 +173,11 @@ class Control:
         if not master:
             return "its master process is gone."
         loaded = self.backend.loaded(master)
-        if before and loaded - before < _CLOCK_SLACK:
+        if before and loaded - before < daemon.CLOCK_SLACK:
             return "it still runs with the configuration from before."
-        if 0 <= time.time() - loaded <= 2 * _CLOCK_SLACK:  # else a file that changes next would not count as newer
+        if (
+            0 <= time.time() - loaded <= 2 * daemon.CLOCK_SLACK
+        ):  # else a file that changes next would not count as newer
             return "it has loaded its configuration this very moment."
         held = [sockets.from_listener(item) for item in listening() if self._may_be_server(item)]
         for name, port in listens:

@@ -15,6 +15,9 @@ from collections.abc import Collection
 from ansible_collections.collab.rtc.plugins.module_utils import _files
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 
+# Two clocks are compared, file times and process starts; both are good to a hundredth of a second.
+CLOCK_SLACK = 0.03
+
 
 def name_of(pid: int) -> str:
     """The name of a running process, empty when there is none, or only its exit code that nobody has asked for yet."""
