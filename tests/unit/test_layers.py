@@ -83,7 +83,7 @@ SHIPPED_LINES = {
     "managed_file": 2160,
     "managed_record": 6160,
     "plan": 170,  # documentation: the action does the work
-    "proxy_vhost": 10050,
+    "proxy_vhost": 10070,
     "report": 80,  # documentation: the action does the work
     "rtc_instance": 1990,
     "rtc_probe": 5120,
