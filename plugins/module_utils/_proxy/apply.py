@@ -170,7 +170,9 @@ class ProxyChange:
         return paths
 
     def _is_stale(self, desired: DesiredLayout) -> bool:
-        return os.path.exists(self.marker) or self.control.outdated(preflight.find_newest(self._list_sources(desired)))
+        """Whether a reload is due: a killed run left one out, or a file changed since (a renewed certificate, say)."""
+        sources = self._list_sources(desired)
+        return os.path.exists(self.marker) or self.backend.is_outdated(self.control.master(), sources)
 
     def _foresee(self, desired: DesiredLayout) -> None:
         state = self._find_state()

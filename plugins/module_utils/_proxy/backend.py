@@ -189,6 +189,11 @@ class Backend(abc.ABC):
     def loaded(self, master: int) -> float:
         """When the running server last loaded its configuration, in seconds since the epoch; 0 for unknown."""
 
+    def is_outdated(self, master: int, paths: list[str]) -> bool:
+        """Whether a running server loaded its configuration before one of these files changed."""
+        loaded = self.loaded(master) if master else 0.0
+        return bool(loaded) and daemon.find_newest(paths) - loaded > daemon.CLOCK_SLACK
+
     @abc.abstractmethod
     def reload_signal(self) -> int:
         """The signal that makes a master load its configuration gracefully."""

@@ -76,15 +76,6 @@ class Control:
             return "failed"
         return "new" if values.get("ActiveEnterTimestampMonotonic", "0") == "0" else "stopped"
 
-    def outdated(self, newest: float) -> bool:
-        """Whether the running server loaded its configuration before a file of it changed.
-
-        So a reload that a killed run left out is made up for, and a renewed certificate is taken up.
-        """
-        master = self.master()
-        loaded = self.backend.loaded(master) if master else 0.0
-        return bool(loaded) and newest - loaded > daemon.CLOCK_SLACK
-
     def take_effect(self, listens: list[tuple[str, int]], answering: Iterable[tuple[str, int]] = ()) -> None:
         """Reload, or start what does not run, and wait until it has loaded its files anew, listens, and answers.
 

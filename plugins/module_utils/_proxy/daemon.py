@@ -19,6 +19,15 @@ from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 CLOCK_SLACK = 0.03
 
 
+def find_newest(paths: list[str]) -> float:
+    """When the last of some files changed: the later of its content and its inode, links themselves included."""
+    times = [0.0]
+    for path in paths:
+        for info in (os.lstat(path), os.stat(path)) if os.path.exists(path) else ():
+            times += [info.st_mtime, info.st_ctime]
+    return max(times)
+
+
 def name_of(pid: int) -> str:
     """The name of a running process, empty when there is none, or only its exit code that nobody has asked for yet."""
     try:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Iterable
 from typing import Callable
@@ -15,7 +14,7 @@ from ansible_collections.collab.rtc.plugins.module_utils import _files
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy, ServedCertificate, VirtualHost
 from ansible_collections.collab.rtc.plugins.module_utils._ownership import UnsafeProgramError
-from ansible_collections.collab.rtc.plugins.module_utils._proxy import capacity, daemon
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import capacity
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache import places as apache_places
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache.backend import Apache
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Backend
@@ -36,17 +35,6 @@ def describe_servers(servers: Iterable[Backend], note: Callable[[str, str], None
     return [_describe(server, note) for server in servers if server.installed()]
 
 
-def _is_unloaded(server: Backend, proxy: Proxy) -> bool:
-    """Whether the running server has not loaded what is in its files now: it answers by what was there before."""
-    master = server.find_master()
-    loaded = server.loaded(master) if master else 0.0
-    times = [0.0]
-    for path in {proxy.config, *(host.file for host in proxy.hosts)} - {""}:
-        with contextlib.suppress(OSError):
-            times.append(os.stat(server.path(path)).st_mtime)
-    return bool(loaded) and max(times) - loaded > daemon.CLOCK_SLACK
-
-
 def _describe(server: Backend, note: Callable[[str, str], None]) -> Proxy:
     try:
         proxy = server.read()
@@ -62,8 +50,10 @@ def _describe(server: Backend, note: Callable[[str, str], None]) -> Proxy:
             note(f"how many connections {server.kind} passes on", repr(exc))
     on_host = server.root == "/"
     proxy.version = server.version() if on_host else ""
-    proxy.running = bool(server.find_master())
-    proxy.unloaded = _is_unloaded(server, proxy)
+    master = server.find_master()
+    proxy.running = bool(master)
+    files = {proxy.config, *(host.file for host in proxy.hosts)} - {""}
+    proxy.unloaded = server.is_outdated(master, [server.path(path) for path in files])
     if on_host and server.program() and os.geteuid() == 0:  # others may not read its keys, and would see only that
         try:
             proxy.error = server.validate()

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import errno
-import os
 
 from ansible_collections.collab.rtc.plugins.module_utils import _files
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Listener, Proxy, ProxyListen
@@ -174,12 +173,3 @@ def _check_reloadable(backend: Backend, address: str, port: int, own: list[Proxy
         "Take the virtual host away first (state: absent) and then write it anew; or write it with reload: false, and "
         "restart the server when users can bear it.",
     )
-
-
-def find_newest(paths: list[str]) -> float:
-    """When the last of some files changed: the later of its content and its inode, links themselves included."""
-    times = [0.0]
-    for path in paths:
-        for info in (os.lstat(path), os.stat(path)) if os.path.exists(path) else ():
-            times += [info.st_mtime, info.st_ctime]
-    return max(times)

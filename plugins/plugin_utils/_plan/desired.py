@@ -108,11 +108,6 @@ class DesiredContainer:
     options: str  # of docker run or podman run
     command: str  # that makes the container anew
 
-    @property
-    def in_force(self) -> bool:
-        """Whether there is nothing left to do for its administrator."""
-        return not (self.missing_settings or self.missing_trust or self.missing_ports or self.missing_hosts)
-
 
 @dataclass(frozen=True)
 class DesiredNode:
