@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import gc
 import os
 import pathlib
 import re
@@ -150,7 +149,6 @@ def check(scene, name, left_behind):
 
 def list_open_files():
     """Files and directories that this process has open. Sockets and pipes of other tests may close at any time."""
-    gc.collect()
     found = []
     for number in os.listdir("/proc/self/fd"):
         with contextlib.suppress(OSError):  # that of the listing itself
