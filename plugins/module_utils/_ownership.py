@@ -102,14 +102,6 @@ def find_writers(path: str, entries: bool = False, root: str = "/", lstat: Lstat
     return list(found)
 
 
-def is_root_only(path: str) -> bool:
-    """Whether nobody but root can change what a path leads to.
-
-    :raises OSError: as :func:`find_writers`.
-    """
-    return not find_writers(path)
-
-
 def check_program(path: str) -> None:
     """Refuse a program that root must not run, because somebody else could exchange it. Other users run what they like.
 

@@ -7,16 +7,15 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from typing import Any, Mapping, NamedTuple, Sequence
 
 from ansible_collections.collab.rtc.plugins.module_utils import _files, _undo_restore
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._place import Place
+from ansible_collections.collab.rtc.plugins.module_utils._secret_text import mask_text
 
 _LARGEST = 256 * 1024  # bytes of a file that is shown
-_SECRET = re.compile(r"((?:pass|secret|token)[\w.-]*\s*[=:]\s*)(?:\"[^\"]*\"|'[^']*'|\S+)", re.IGNORECASE)
 
 
 class Change(NamedTuple):
@@ -95,4 +94,4 @@ def _show(path: str, follow: bool = True) -> str:
         text = "\0"
     if "\0" in text or "PRIVATE KEY-----" in text or place.info.st_size > _LARGEST:
         return f"({place.info.st_size} bytes, not shown)\n"
-    return _SECRET.sub(r"\1********", text)
+    return mask_text(text)

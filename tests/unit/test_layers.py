@@ -40,6 +40,7 @@ HOST_LAYERS = [
         "_ownership",
         "_rtc_limits",
         "_rtc_unit",
+        "_secret_text",
         "_shell_eval",
         "_shell_syntax",
         "_shell_words",
@@ -81,18 +82,18 @@ SHIPPED_LINES = {
     "keystore_pem": 6640,
     "managed_absent": 2385,
     "managed_file": 2160,
-    "managed_record": 6160,
+    "managed_record": 6215,
     "plan": 170,  # documentation: the action does the work
-    "proxy_vhost": 10070,
+    "proxy_vhost": 10130,
     "report": 80,  # documentation: the action does the work
     "rtc_instance": 1990,
     "rtc_probe": 5120,
     "rtc_release": 1710,
     "rtc_session": 4110,
     "rtc_runs_info": 3140,
-    "rtc_undo": 3530,
+    "rtc_undo": 3590,
     "tomcat_connector": 2850,
-    "topology_info": 15120,
+    "topology_info": 15160,
 }
 
 

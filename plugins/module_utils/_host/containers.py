@@ -20,7 +20,8 @@ from ansible_collections.collab.rtc.plugins.module_utils._host import container_
 from ansible_collections.collab.rtc.plugins.module_utils._host.processes import Proc
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
 from ansible_collections.collab.rtc.plugins.module_utils._host.system import Runner
-from ansible_collections.collab.rtc.plugins.module_utils._java.secrets import MASK, is_secret, mask
+from ansible_collections.collab.rtc.plugins.module_utils._java.secrets import mask
+from ansible_collections.collab.rtc.plugins.module_utils._secret_text import mask_text
 
 _ID = re.compile(r"(?:^|[/-])([0-9a-f]{64})(?:\.scope)?(?=/|$)")
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,127}")
@@ -45,9 +46,6 @@ _SECONDS = 10.0  # for each question to a client
 _MOST_STATE = 16 * 1024 * 1024
 _MOST_VALUE, _MOST_NAMES = 4096, 200
 _VARIABLE = re.compile(r"(?:ATL|CATALINA|JVM|JAVA|JDK|_JAVA|CONFLUENCE|CONF|JIRA|SETENV|TOMCAT)_\w+", re.IGNORECASE)
-_SECRET_OPTION = re.compile(
-    r"""([\w.-]*(?:pass|secret|token|credential)[\w.-]*=)(?!\*{8})(?:"[^"]*"?|'[^']*'?|[^\s&;,"']+)""", re.IGNORECASE
-)
 _DNAT = re.compile(
     r"(?:--dport|dport)\s+(\d+)\b.*?(?:--to-destination|dnat(?:\s+ip6?)?\s+to)\s+(\[[0-9a-f:]+\]|[\d.]+):(\d+)", re.I
 )
@@ -260,8 +258,7 @@ def _apply_monitor(found: Container, args: list[str]) -> None:
 def choose_environment(given: dict[str, str]) -> dict[str, str]:
     """What of an environment concerns Tomcat and Java, without secrets; what a container's user chose is bounded."""
     chosen = {name: value for name, value in given.items() if _VARIABLE.fullmatch(name)}
-    shown = {name: _SECRET_OPTION.sub(r"\1" + MASK, value) for name, value in mask(chosen).items()}
-    shown = {name: MASK if is_secret(name) and value else value for name, value in shown.items()}
+    shown = {name: mask_text(value) for name, value in mask(chosen).items()}
     cut = {name: value for name, value in shown.items() if len(value) <= _MOST_VALUE and value.isprintable()}
     return {name: cut[name] for name in sorted(cut)[:_MOST_NAMES]}
 

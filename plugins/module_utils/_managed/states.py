@@ -14,6 +14,7 @@ from typing import Callable
 from ansible_collections.collab.rtc.plugins.module_utils import _files, _undo
 from ansible_collections.collab.rtc.plugins.module_utils._java import setenv
 from ansible_collections.collab.rtc.plugins.module_utils._managed.record import Entry, Parts
+from ansible_collections.collab.rtc.plugins.module_utils._secret_text import mask_text
 from ansible_collections.collab.rtc.plugins.module_utils._tomcat import connectors
 
 # What an entry can be.
@@ -25,7 +26,6 @@ EDITED = "edited"
 UNKNOWN = "unknown"  # it cannot be read
 
 _BLOCK = re.compile(r"# BEGIN collab\.rtc\..*?# END collab\.rtc[^\n]*", re.DOTALL)
-_SECRET = re.compile(r"((?:pass|secret|token|auth)[\w.-]*\s*[=: ]\s*)\S+", re.IGNORECASE)
 _TEXT_LIMIT = 64 * 1024
 
 Reader = Callable[[Entry], Parts]
@@ -64,7 +64,7 @@ def make_diff(entry: Entry, parts: Parts) -> str:
             lines += difflib.unified_diff(
                 _to_lines(written), _to_lines(now), f"{where} as it was written", f"{where} as it is", lineterm=""
             )
-    return _SECRET.sub(r"\1********", "\n".join(lines))
+    return mask_text("\n".join(lines))
 
 
 def _to_lines(text: str | None) -> list[str]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import stat
 from dataclasses import dataclass, field
 from typing import Any, Callable
@@ -31,12 +30,11 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.commands import ProxyError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.control import Control
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
+from ansible_collections.collab.rtc.plugins.module_utils._secret_text import mask_text
 
 writers.register()  # Backend.build_layout
 # Beside the pid files: gone after a reboot, when the server has loaded everything anyway.
 _RUN = "/run/collab-rtc"
-# Of HAProxy, whose one file is shared with everybody.
-_PASSWORD = re.compile(r"^(\s*(?:stats\s+auth|user\s+\S+\s+(?:insecure-)?password)\s+)\S+", re.MULTILINE)
 
 
 @dataclass
@@ -344,7 +342,7 @@ def _mask(data: bytes) -> str:
     """The text of a file for a diff; what others keep secret in it is not shown."""
     if b"PRIVATE KEY" in data:
         return "(a secret)\n"
-    return _PASSWORD.sub(r"\1********", data.decode("utf-8", "replace"))
+    return mask_text(data.decode("utf-8", "replace"))
 
 
 def _is_linked(link: DesiredLink) -> bool:

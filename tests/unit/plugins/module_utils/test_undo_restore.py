@@ -176,6 +176,8 @@ def test_the_preview_leaves_out_what_is_as_before(file):
         (b"<Connector keyPass='hunter2 and more' port='1'/>", 0o644),
         (b"-Djavax.net.ssl.trustStorePassword=hunter2", 0o644),
         (b'rtc_token = "hunter2"', 0o644),
+        (b"listen stats\n  stats auth admin:hunter2\n", 0o644),
+        (b"userlist u\n  user joe insecure-password hunter2\n", 0o644),
         (b"hunter2" * 100_000, 0o644),
     ],
 )
