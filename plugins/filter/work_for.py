@@ -42,7 +42,8 @@ RETURN = r"""
 _value:
   description:
     - The parts C(connectors), C(trust), C(trust_options), C(rtc), C(vhosts), C(restarts), C(packages), C(certificates)
-      of the plan of the host; each may be empty. C(sites) names the sites that they belong to.
+      of the plan of the host; each may be empty. C(sites) names the sites that they belong to, C(stopped) those that
+      are left out.
   type: dict
 """
 

@@ -15,7 +15,8 @@ description:
     what was there before. Detection returns it, and the plan compares it with what is wanted.
   - With O(state=begun) it takes the lease of the host, and notes what the run is about to change. Another run is
     refused until the lease is given up.
-  - With O(state=finished) it notes what was written, forgets what was taken away, and gives up the lease.
+  - With O(state=finished) it notes what was written, forgets what was taken away, and gives up the lease. What was begun
+    for O(stopped) sites stays noted as begun.
   - With O(state=failed) it gives up the lease. What was begun stays noted as begun, so that the next run makes it; but
     where the run has changed nothing, the record is as it was.
   - With O(state=undone) it ends what M(collab.rtc.rtc_undo) began for the site of O(owners), after its part was taken
@@ -53,6 +54,11 @@ options:
     default: []
   removed:
     description: Keys of the entries that were taken away.
+    type: list
+    elements: str
+    default: []
+  stopped:
+    description: With O(state=finished), the sites that the run has stopped meanwhile, whose part it did not make.
     type: list
     elements: str
     default: []
@@ -123,6 +129,7 @@ def main() -> None:
             "identity": {"type": "dict", "default": {}},
             "entries": {"type": "list", "elements": "dict", "default": []},
             "removed": {"type": "list", "elements": "str", "default": []},
+            "stopped": {"type": "list", "elements": "str", "default": []},
             "files": {"type": "list", "elements": "str", "default": []},
             "owners": {"type": "list", "elements": "str", "default": []},
             "site": {"type": "str", "default": ""},
@@ -215,7 +222,7 @@ def finish(params: dict[str, Any]) -> tuple[Record, bool]:
     known = record.load(path)
     known.entries = [entry for entry in known.entries if entry.key not in params["removed"]]
     for entry in known.entries:
-        made = entry.run == params["run"] and bool(entry.intended)
+        made = entry.run == params["run"] and bool(entry.intended) and entry.site not in params["stopped"]
         if made:
             complete_entry(entry, params)
         # Our block of HAProxy's only file has all virtual hosts: with one, the text of all is another.

@@ -21,7 +21,12 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._run import steps
 
 PLAN = "rtc_plan"  # what the role plan registers
 WORK = "rtc_work"  # the fact that names what is done on a host: its plan without the sites that are stopped
+HELD, ENDED = "record_held", "record_ended"  # what plays register that change a host in two parts: begun, and finished
 PROXIES, APPLICATIONS = "rtc_proxies", GROUPS[:2]
+# Stages that only hosts of applications have a part in; those that go on with whoever has not failed.
+OF_APPLICATIONS = ("apply_services", "apply_shared_proxies", "apply_connectors", "apply_applications", "end_services")
+OF_VERIFYING = ("verify", "verify_applied")
+APPLYING = ("apply_proxies", *OF_APPLICATIONS, "remove_proxies", "verify_applied")
 NOT_SEEN = "RTC001"
 OF_INVENTORY = "RTC1"  # mistakes in the inventory: what was meant is unknown, so nothing at all is done
 NOBODY = ["all", "!all"]  # a pattern without hosts: Ansible warns of one that matches nothing, but not of this one
@@ -143,7 +148,7 @@ def _is_begun(site: Mapping[str, Any], hostvars: HostVars) -> bool:
 
 
 def leave_out(plan: Mapping[str, Any], host: str, stopped: Iterable[str]) -> dict[str, Any]:
-    """What is to be done on a host: its plan without what belongs to sites that are stopped, and ``sites``, the rest.
+    """What is to be done on a host: its plan without what belongs to sites that are ``stopped``, and ``sites``, the rest.
 
     A host without a plan has nothing to do.
     """
@@ -161,6 +166,7 @@ def leave_out(plan: Mapping[str, Any], host: str, stopped: Iterable[str]) -> dic
         work[name] = _sort_removals(item for item in work["removals"] if item["early"] is early)
     work["removed_all"] = {"keys": work["removed_early"]["keys"] + work["removed_late"]["keys"]}
     work["sites"] = [site["name"] for site in sites if host in (*site["nodes"], site["proxy_host"])]
+    work["stopped"] = sorted(left)
     return work
 
 
@@ -189,6 +195,28 @@ def has_work(work: Mapping[str, Any]) -> bool:
     return bool(work["sites"] or work["removals"])
 
 
+def list_served_elsewhere(plan: Mapping[str, Any]) -> list[str]:
+    """The hosts of sites that a virtual host of this run serves on another host than their own, from the plan alone.
+
+    There the RTC servers run before the proxies are written, which then see RTC pass, and the connectors, which
+    announce the proxies, come last. On all other hosts all of it is one.
+    """
+    found: list[str] = []
+    for site in plan["sites"]:
+        proxy = site["proxy_host"]
+        written = (plan["hosts"].get(proxy) or {}).get("vhosts", [])
+        served = any(item["site"] == site["name"] for item in written)
+        if served and any(host != proxy for host in site["nodes"]):
+            found += [*site["nodes"], proxy]
+    return list(dict.fromkeys(found))
+
+
+def is_held(variables: Mapping[str, Any]) -> bool:
+    """Whether a run has begun to change the host in two parts, and has not noted their end: the lease is still held."""
+    held, ended = variables.get(HELD) or {}, variables.get(ENDED) or {}
+    return bool(held) and not held.get("skipped") and (not ended or bool(ended.get("skipped")) or steps.is_bad(ended))
+
+
 def list_groups_hosts(groups: Mapping[str, Iterable[str]], names: Iterable[str] = GROUPS) -> list[str]:
     """The hosts of these groups, each once."""
     return list(dict.fromkeys(host for name in names for host in groups.get(name, [])))
@@ -203,7 +231,7 @@ def choose_hosts(stage: str, groups: Mapping[str, Iterable[str]], hostvars: Host
     hosts = list_groups_hosts(groups)
     if stage in ("apply_proxies", "remove_proxies"):
         hosts = [host for host in hosts if host not in applications]
-    elif stage in ("apply_applications", "verify", "verify_applied"):
+    elif stage in (*OF_APPLICATIONS, *OF_VERIFYING):
         hosts = applications
     elif stage == "none":
         return NOBODY
@@ -224,12 +252,26 @@ def _select(stage: str, hosts: list[str], plan: Mapping[str, Any], hostvars: Hos
         return [host for host in hosts if host not in unseen and not steps.is_lost(hostvars[host])]
     if stage == "verify":
         return [host for host in hosts if any(host in site["nodes"] for site in plan["sites"])]
-    if stage in ("apply_proxies", "apply_applications", "remove_proxies", "verify_applied"):
+    if stage == "end_services":
+        return [host for host in hosts if is_held(hostvars[host])]
+    if stage in APPLYING:
         stopped, failures = find_stopped(plan, hostvars), find_failures(hostvars)
         works = {host: leave_out(plan, host, stopped) for host in hosts if host not in failures}
-        if stage == "remove_proxies":
-            return [host for host, work in works.items() if work["removals"]]
-        if stage == "apply_applications":
-            return [host for host, work in works.items() if has_work(work)]
-        return [host for host, work in works.items() if work["sites"]]
+        return [host for host, work in works.items() if _takes_part(stage, host, work, list_served_elsewhere(plan))]
     return hosts
+
+
+def _takes_part(stage: str, host: str, work: Mapping[str, Any], elsewhere: Iterable[str]) -> bool:
+    """Whether a host has something to do in a stage that applies the plan.
+
+    :param elsewhere: the hosts that are changed in several parts.
+    """
+    if stage == "remove_proxies":
+        return bool(work["removals"])
+    if stage == "apply_shared_proxies":
+        return bool(host in elsewhere and work["vhosts"])
+    if stage in ("apply_services", "apply_connectors"):
+        return host in elsewhere and has_work(work)
+    if stage == "apply_applications":
+        return host not in elsewhere and has_work(work)
+    return bool(work["sites"])

@@ -183,6 +183,20 @@ def test_a_run_that_failed_leaves_what_it_began(host):
     assert lease.read(str(host.path / "lease")) is None
 
 
+def test_what_was_begun_for_a_site_that_is_stopped_meanwhile_stays_begun(host):
+    entries = host.entries("proxyName")
+    entries[0]["site"] = "tracker:9093"
+    host.do("begun", entries=entries, identity={"host": "wiki"})
+    host.vhost.write_text("server {}\n")
+    host.do("finished", files=[str(host.vhost)], stopped=["tracker:9093"])
+    assert host.judge() == {"connector": "begun", "vhost": "as_written"}
+    assert lease.read(str(host.path / "lease")) is None
+    host.begin("proxyName", run=NEXT)
+    host.make(' proxyName="wiki"', NEXT)
+    assert host.judge() == {"connector": "as_written", "vhost": "as_written"}
+    assert host.read().entries[0].before == {"proxyName": None}
+
+
 def test_of_a_run_that_changed_nothing_nothing_is_left(host):
     host.begin("scheme")
     host.do("failed")

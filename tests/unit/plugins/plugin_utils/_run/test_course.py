@@ -39,6 +39,20 @@ def make_hosts(**facts):
     }
 
 
+STAGES = ("apply_services", "apply_proxies", "apply_shared_proxies", "apply_connectors", "apply_applications")
+
+
+def write_vhosts(**sites):
+    """A part of the plan: host -> the sites of the virtual hosts that are written there."""
+    return {"hosts": {host: {"vhosts": [{"site": name} for name in names]} for host, names in sites.items()}}
+
+
+def choose_all(hostvars):
+    """The hosts of each stage that has any."""
+    chosen = {stage: course.choose_hosts(stage, GROUPS, hostvars) for stage in STAGES}
+    return {stage: hosts for stage, hosts in chosen.items() if hosts != NOBODY}
+
+
 def plan_of(hostvars):
     return next(iter(hostvars.values()))["rtc_plan"]
 
@@ -48,6 +62,90 @@ def test_all_go_on_where_nothing_failed():
     assert course.find_stopped(plan_of(hostvars), hostvars) == {}
     assert course.choose_hosts("apply_proxies", GROUPS, hostvars) == ["front"]
     assert course.choose_hosts("apply_applications", GROUPS, hostvars) == ["node1", "node2", "alone", "tracker"]
+
+
+# The order: where a proxy on another host is written, RTC runs before that, and connectors announce it afterwards.
+
+
+def test_rtc_first_then_the_proxy_then_the_connectors():
+    hostvars = make_hosts(plan=write_vhosts(front=[WIKI]))
+    assert choose_all(hostvars) == {
+        "apply_services": ["node1", "node2"],
+        "apply_proxies": ["front"],
+        "apply_connectors": ["node1", "node2"],
+        "apply_applications": ["alone", "tracker"],
+    }
+
+
+def test_a_proxy_on_a_host_of_its_own_that_is_not_written_changes_no_order():
+    hostvars = make_hosts(plan=write_vhosts(front=[ALONE], alone=[ALONE]))
+    assert choose_all(hostvars) == {
+        "apply_proxies": ["front"],
+        "apply_applications": ["node1", "node2", "alone", "tracker"],
+    }
+
+
+def test_a_proxy_beside_one_application_that_serves_another_is_written_between_too():
+    """Each of them is an application and the other's proxy: neither may announce before the other's proxy is written."""
+    sites = [make_site(ALONE, ["alone"], "tracker"), make_site(TRACKER, ["tracker"], "alone")]
+    parts = {**_facts.to_dict(Plan(sites)), **write_vhosts(alone=[TRACKER], tracker=[ALONE])}
+    hostvars = make_hosts(plan=parts)
+    assert choose_all(hostvars) == {
+        "apply_services": ["alone", "tracker"],
+        "apply_shared_proxies": ["alone", "tracker"],
+        "apply_connectors": ["alone", "tracker"],
+    }
+
+
+def test_a_proxy_on_one_of_several_nodes_is_written_before_any_of_them_announces_it():
+    sites = [make_site(WIKI, ["node1", "node2"], "node2")]
+    hostvars = make_hosts(plan={**_facts.to_dict(Plan(sites)), **write_vhosts(node2=[WIKI])})
+    assert choose_all(hostvars) == {
+        "apply_services": ["node1", "node2"],
+        "apply_shared_proxies": ["node2"],
+        "apply_connectors": ["node1", "node2"],
+    }
+
+
+@pytest.mark.parametrize("result", [BROKEN, LOST])
+def test_where_rtc_does_not_start_neither_proxy_nor_connectors_are_touched(result):
+    hostvars = make_hosts(node1={"rtc_server_instances_run": result}, plan=write_vhosts(front=[WIKI]))
+    assert choose_all(hostvars) == {"apply_applications": ["alone", "tracker"]}
+
+
+def test_where_the_proxy_fails_no_connector_is_touched():
+    hostvars = make_hosts(front={"reverse_proxy_vhosts": BROKEN}, plan=write_vhosts(front=[WIKI]))
+    assert choose_all(hostvars) == {"apply_applications": ["alone", "tracker"]}
+
+
+HELD, KEPT = {"changed": False}, {"changed": False, "skipped": True}
+
+
+@pytest.mark.parametrize(
+    ("registered", "held"),
+    [
+        ({}, False),
+        ({"record_held": HELD}, True),
+        ({"record_held": BROKEN}, True),
+        ({"record_held": KEPT}, False),
+        ({"record_held": HELD, "record_ended": HELD}, False),
+        ({"record_held": HELD, "record_ended": KEPT}, True),
+        ({"record_held": HELD, "record_ended": BROKEN}, True),
+        ({"record_held": HELD, "record_ended": LOST}, True),
+    ],
+)
+def test_who_was_begun_and_goes_no_further_gives_up_the_lease(registered, held):
+    """Whatever stopped it: its own failure, the other node's, the proxy's."""
+    hostvars = make_hosts(node1=registered, plan=write_vhosts(front=[WIKI]))
+    assert course.choose_hosts("end_services", GROUPS, hostvars) == (["node1"] if held else NOBODY)
+
+
+def test_a_site_is_begun_with_its_connectors_and_not_with_its_rtc_server():
+    """Of many sites behind one proxy, all have their RTC servers before the first is restarted: that counts."""
+    limited = {"max_failures": 1, **write_vhosts(front=[WIKI])}
+    begun = {"services_work": {"sites": [WIKI]}}
+    hostvars = make_hosts(node1=begun, node2=begun, alone={"restart_done": BROKEN}, plan=limited)
+    assert {WIKI, TRACKER} <= set(course.find_stopped(plan_of(hostvars), hostvars))
 
 
 @pytest.mark.parametrize("result", [BROKEN, LOST, {"failed": True, "results": [{"item": {}, **BROKEN}]}])
@@ -88,7 +186,7 @@ def test_a_host_that_was_not_seen_counts_and_a_muted_one_does_not():
 def list_parts(work):
     """The names of all parts that have something."""
     removed = [name for name in work if name.startswith("removed_") and work[name]["keys"]]
-    return [*(name for name in work if not name.startswith("removed_") and work[name]), *removed]
+    return [*(name for name in work if not name.startswith(("removed_", "stopped")) and work[name]), *removed]
 
 
 def test_work_without_the_parts_of_stopped_sites():
@@ -102,6 +200,7 @@ def test_work_without_the_parts_of_stopped_sites():
     assert whole["sites"] == [WIKI]
     rest = course.leave_out(plan, "front", [WIKI])
     assert (rest["vhosts"], rest["certificates"], rest["packages"]) == (vhosts[1:], files[1:], ["nginx"])
+    assert (whole["stopped"], rest["stopped"]) == ([], [WIKI])
     none = course.leave_out(plan, "front", [WIKI, ALONE])
     assert not list_parts(none)
 
