@@ -13,7 +13,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.collab.rtc.plugins.module_utils import _facts
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
-from ansible_collections.collab.rtc.plugins.plugin_utils._findings import rules_managed
+from ansible_collections.collab.rtc.plugins.plugin_utils._findings import rules_managed, rules_proxy
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import schema
 from ansible_collections.collab.rtc.plugins.plugin_utils._report import json_file, show
 from ansible_collections.collab.rtc.plugins.plugin_utils._report import text as report_text
@@ -41,7 +41,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
             raise AnsibleActionFail(self._explain_missing_plan(task_vars))
         applies = self._is_set("applies") and tags.is_chosen("apply", task_vars)
         found = outcome.collect(plan, hostvars, applies)
-        more = rules_managed.check_rollback(_facts.from_dict(schema.Plan, dict(plan)), found)
+        known = _facts.from_dict(schema.Plan, dict(plan))
+        more = [*rules_managed.check_rollback(known, found), *rules_proxy.check_written(known, found)]
         plan = {**plan, "findings": [*map(_facts.to_dict, more), *plan["findings"]]}
         changes = found.changes if self._is_set("fail_on_changes") else {}
         hosts = task_vars.get("ansible_play_hosts_all") or [task_vars.get("inventory_hostname")]

@@ -28,9 +28,10 @@ options:
       - V(nobody) is every host, where the run looked at none of these groups, and otherwise no host.
       - V(verify) are the nodes of all sites, V(verify_applied) those of sites that are not stopped.
       - V(failed_sites) are all hosts of sites that failed their verification after the run had changed something.
-      - V(apply_services) are the hosts of applications that a proxy on another host serves, and those of such a proxy that
-        are hosts of applications, too; V(apply_shared_proxies) the latter alone. V(apply_connectors) are all of them again,
-        V(apply_applications) all other hosts of applications, and V(apply_proxies) hosts of nothing but proxies.
+      - V(apply_services) are the hosts of applications that a proxy on another host serves, and those of such a proxy
+        that are hosts of applications, too; V(apply_shared_proxies) the latter alone. V(apply_connectors) are all of
+        them again, V(apply_applications) all other hosts of applications, and V(apply_proxies) hosts of nothing but
+        proxies.
       - V(end_services) are the hosts of V(apply_services) that were begun, and are not finished.
       - V(undo) are the hosts on which C(rollback_run) is to be undone, V(verify_undone) its nodes.
       - V(none) is no host.

@@ -15,8 +15,8 @@ description:
     what was there before. Detection returns it, and the plan compares it with what is wanted.
   - With O(state=begun) it takes the lease of the host, and notes what the run is about to change. Another run is
     refused until the lease is given up.
-  - With O(state=finished) it notes what was written, forgets what was taken away, and gives up the lease. What was begun
-    for O(stopped) sites stays noted as begun.
+  - With O(state=finished) it notes what was written, forgets what was taken away, and gives up the lease. What
+    was begun for O(stopped) sites stays noted as begun.
   - With O(state=failed) it gives up the lease. What was begun stays noted as begun, so that the next run makes it; but
     where the run has changed nothing, the record is as it was.
   - With O(state=undone) it ends what M(collab.rtc.rtc_undo) began for the site of O(owners), after its part was taken

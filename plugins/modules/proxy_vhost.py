@@ -22,7 +22,7 @@ description:
   - After the reload RTC is asked for through each new virtual host, at each of its addresses, as a browser asks. Where
     the service runs and something stands in its way (a rule for all virtual hosts, another virtual host that answers),
     every file is put back, and the error says what came and what it may be. RV(passed) names those that RTC was seen to
-    pass. Of the others the service does not run yet.
+    pass, RV(unseen) the others, with the reason. Of those the service does not run yet, as a rule.
   - The server is reloaded, never restarted, when a file changed, and also when a file or certificate is newer than
     what the running server has loaded. A service that was never started is started. One that was stopped is left
     stopped.
@@ -238,6 +238,12 @@ passed:
   type: list
   elements: str
   sample: [rtc-confluence-9083]
+unseen:
+  description: Of those that were written, the virtual hosts that RTC was not seen to pass, each with the reason.
+  returned: success
+  type: dict
+  sample:
+    rtc-confluence-9083: "the RTC service does not answer yet (192.0.2.10:9083: 502 Bad Gateway)"
 settings:
   description: Settings of SELinux and firewalld that were made.
   returned: success

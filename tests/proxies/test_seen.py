@@ -106,10 +106,11 @@ def test_before_the_service_runs_it_is_written_and_not_seen(daemon, run, rtc, ki
     server = daemon(kind).start()
     result = run(server)
     assert (result.get("changed"), result.get("passed")) == (True, []), result
+    assert result["unseen"]["rtc-confluence"].startswith("the RTC service does not answer yet"), result
     rtc.start()
     assert run(server)["changed"] is False
     result = run(server, listen=[EXTERNAL, "127.0.2.2"])
-    assert (result.get("changed"), result.get("passed")) == (True, ["rtc-confluence"]), result
+    assert (result.get("changed"), result.get("passed"), result.get("unseen")) == (True, ["rtc-confluence"], {}), result
 
 
 @pytest.mark.parametrize("kind", ["nginx", "apache", "haproxy"])

@@ -67,6 +67,7 @@ class ChangeResult:
     warnings: list[str] = field(default_factory=list)
     diff: list[dict[str, str]] = field(default_factory=list)
     passed: list[str] = field(default_factory=list)  # names of virtual hosts that RTC was seen to pass
+    unseen: dict[str, str] = field(default_factory=dict)  # names of others that were written -> why it was not seen
 
 
 class ProxyChange:
@@ -192,7 +193,9 @@ class ProxyChange:
                 self.result.reloaded = True
         elif state == "stopped":
             if self.vhosts:
-                self.result.warnings.append(f"{self.control.unit} was stopped by someone and is left so.")
+                words = f"{self.control.unit} was stopped by someone and is left so."
+                self.result.warnings.append(words)
+                self.result.unseen = {vhost.name: words.rstrip(".") for vhost in self._list_changed(steps)}
         elif steps or state in ("new", "failed") or self._is_stale(desired):
             if state in ("new", "failed") and not self.vhosts:
                 return
@@ -200,7 +203,9 @@ class ProxyChange:
             try:
                 self.control.take_effect(desired.listens, self._find_remaining(answering))
                 if steps and self.options.see:
-                    self.result.passed = seen.find_passed(self.backend, self._list_changed(steps), self.options.see)
+                    found = seen.look_through(self.backend, self._list_changed(steps), self.options.see)
+                    self.result.passed = [name for name, why in found.items() if not why]
+                    self.result.unseen = {name: why for name, why in found.items() if why}
             except ProxyError as exc:
                 raise ProxyError(f"{exc.message} {self._undo(steps, answering)}".strip(), exc.remedy) from exc
             self.result.reloaded = self.result.changed = True
@@ -359,5 +364,6 @@ def summarize(results: list[ChangeResult]) -> dict[str, Any]:
         "enabled_modules": [name for item in results for name in item.modules],
         "settings": [text for item in results for text in item.settings],
         "passed": [name for item in results for name in item.passed],
+        "unseen": {name: why for item in results for name, why in item.unseen.items()},
         "version": next((item.version for item in results if item.version), ""),
     }

@@ -38,12 +38,12 @@ _SHARING = "access-control-allow-origin"
 _PLACES = ("location", "locationmatch", "proxy", "proxymatch", "if")
 
 
-def find_passed(backend: Backend, vhosts: list[VhostPlan], see: See) -> list[str]:
-    """The names of the virtual hosts that RTC is seen to pass; of others the service does not run yet.
+def look_through(backend: Backend, vhosts: list[VhostPlan], see: See) -> dict[str, str]:
+    """Name of each virtual host -> "" where RTC is seen to pass it, else why nobody could see that yet.
 
     :raises ProxyError: something stands in its way; with where, as far as that can be read.
     """
-    passed = []
+    unseen: dict[str, str] = {}
     for vhost in vhosts:
         addresses = [item for given in vhost.listen or [sockets.ALL4] for item in sockets.resolve(given)]
         found = [_look(vhost, _LOOPBACK.get(item, item), see) for item in addresses]
@@ -57,8 +57,17 @@ def find_passed(backend: Backend, vhosts: list[VhostPlan], see: See) -> list[str
                 if places
                 else "Find what answers in its place: another virtual host, a rule for all of them, a firewall.",
             )
-        passed += [vhost.name] if found and all(item.outcome == "passed" for item in found) else []
-    return passed
+        reasons = [_explain(item, vhost) for item in found if item.outcome != "passed"]
+        unseen[vhost.name] = next(iter(reasons), "" if found else "none of its addresses is known")
+    return unseen
+
+
+def _explain(passage: Passage, vhost: VhostPlan) -> str:
+    """Why RTC was not seen, where nothing stands in its way either."""
+    where = f"{passage.address}:{vhost.port}"
+    if passage.outcome == "down":
+        return f"the RTC service does not answer yet ({where}: {passage.words})"
+    return f"{where}: {passage.words or 'nothing could be told'}"
 
 
 def _look(vhost: VhostPlan, address: str, see: See) -> Passage:

@@ -85,8 +85,14 @@ ENTRIES = (
         id="RTC709",
         severity="warning",
         title="A site that failed its checks was not rolled back",
-        meaning="What the run wrote is not in effect yet, so the checks do not tell whether it works.",
-        detected="rtc_restart_application is never, and a restart is due.",
-        remedy="Restart the application, then run collab.rtc.verify.",
+        meaning=(
+            "It stays as the run left it. Where a restart is due, what the run wrote is not in effect yet, so the"
+            " checks do not tell whether it works."
+        ),
+        detected="rtc_restart_application is never, and a restart is due; or rtc_rollback_on_failure is false.",
+        remedy=(
+            "Restart the application if a restart is due, then run collab.rtc.verify. Else correct the cause that the"
+            " check names, or undo it: collab.rtc.rollback with rtc_undo_site."
+        ),
     ),
 )

@@ -375,4 +375,18 @@ ENTRIES = (
         detected="No include of nginx's http block, or of httpd's main file, fits a file that would be written.",
         remedy="Add the include that the finding names to the proxy's main file, and reload the proxy.",
     ),
+    FindingType(
+        id="RTC443",
+        severity="warning",
+        title="A virtual host was written, and nobody has seen RTC pass it",
+        meaning="It may work or not. It stays as it was written.",
+        detected=(
+            "When it was written the RTC service behind it did not answer, and the run's checks did not decide it: they"
+            " were left out or could not be made, or they failed and the site was not rolled back."
+        ),
+        remedy=(
+            "Run collab.rtc.verify once RTC and the application run. Undo it with collab.rtc.rollback and"
+            " rtc_undo_site."
+        ),
+    ),
 )

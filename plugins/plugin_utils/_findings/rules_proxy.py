@@ -29,6 +29,8 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import (
     ProxyUse,
 )
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.routing import ProxyRoute
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import Plan
+from ansible_collections.collab.rtc.plugins.plugin_utils._run.outcome import Outcome
 
 SYNCHRONY = "/synchrony"
 TEXTS = {
@@ -51,6 +53,28 @@ def check_hosts(plan_input: PlanInput, classification: Classification, state: De
             if (host, proxy.kind) in used:
                 found += _check_daemon(host, proxy)
     return [*found, *check_capacity(plan_input, classification)]
+
+
+def check_written(plan: Plan, outcome: Outcome) -> Iterator[Finding]:
+    """Findings about virtual hosts that a run has written, after its checks: these decide what was not seen before."""
+    for site in plan.sites:
+        known = outcome.rolled_back.get(site.name)
+        why_open = "" if known is not None and known.hosts else _explain_open(site.name, outcome)
+        for item in outcome.written.get(site.name, []) if why_open else []:
+            if item.why:
+                text = f"{item.kind} on {item.host}, {item.name}: RTC was not seen to pass it: {item.why}; {why_open}."
+                yield make("RTC443", item.host, text, site=site.name)
+
+
+def _explain_open(site: str, outcome: Outcome) -> str:
+    """Why the checks do not decide whether RTC passes what was written for a site; "" where they do."""
+    checks = outcome.checks.get(site, [])
+    failed = [check for check in checks if check["ok"] is False]
+    if any(check.get("made", True) for check in failed):
+        return f"the checks failed, and it was not taken back: {outcome.left.get(site) or 'nothing was undone'}"
+    if failed:
+        return f"this could not be checked: {failed[0]['name']} ({failed[0]['where']})"
+    return "" if checks else "nothing was checked"
 
 
 def _check_mixed(state: DesiredState) -> Iterator[Finding]:

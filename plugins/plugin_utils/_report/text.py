@@ -13,7 +13,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._facts import Applicati
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import ContainerPlan, HostPlan, Plan, Site
 from ansible_collections.collab.rtc.plugins.plugin_utils._run.course import NOT_SEEN
-from ansible_collections.collab.rtc.plugins.plugin_utils._run.outcome import Outcome
+from ansible_collections.collab.rtc.plugins.plugin_utils._run.outcome import Outcome, WrittenVhost
 
 WIDTH = 100
 PLACEMENTS = {
@@ -300,11 +300,20 @@ def _render_result(site: Site, outcome: Outcome) -> str:
     if known is not None and known.hosts:
         words = "rolled back, as it failed its checks; they show how it is now" if checks else "rolled back"
         lines += _wrap(f"{words}, on {', '.join(known.hosts)}", f"  {MARKS['error']} ", "    ")
+    for item in [] if known is not None and known.hosts else outcome.written.get(site.name, []):
+        lines += _render_written(item)
     if not checks:
         lines.append("  nothing was checked")
     for check in checks:
         lines += _render_check(check)
     return "\n".join(lines) + "\n"
+
+
+def _render_written(item: WrittenVhost) -> list[str]:
+    what = f"{item.kind} on {item.host}, {item.name}"
+    if not item.why:
+        return _wrap(f"applied: polling and WebSocket pass {what}", "  ✓ ", "    ")
+    return _wrap(f"written, not yet seen to pass RTC: {what}: {item.why}", "  – ", "    ")
 
 
 def _render_check(check: Check) -> list[str]:

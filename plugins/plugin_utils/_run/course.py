@@ -148,7 +148,7 @@ def _is_begun(site: Mapping[str, Any], hostvars: HostVars) -> bool:
 
 
 def leave_out(plan: Mapping[str, Any], host: str, stopped: Iterable[str]) -> dict[str, Any]:
-    """What is to be done on a host: its plan without what belongs to sites that are ``stopped``, and ``sites``, the rest.
+    """What is to be done on a host: its plan without what belongs to sites that are ``stopped``; ``sites`` go on.
 
     A host without a plan has nothing to do.
     """

@@ -18,6 +18,16 @@ Check = dict[str, Any]  # {name, ok: bool | None, detail, cause, remedy, where}
 
 
 @dataclass
+class WrittenVhost:
+    """A virtual host for RTC that this run has written."""
+
+    host: str
+    kind: str  # of the proxy
+    name: str
+    why: str = ""  # why nobody saw RTC pass it when it was written; "": it was seen
+
+
+@dataclass
 class Outcome:
     """What the report shows beside the plan, as JSON."""
 
@@ -29,6 +39,7 @@ class Outcome:
     run: str = ""  # id of the run
     rolled_back: dict[str, RolledBack] = field(default_factory=dict)  # sites that failed after the run changed them
     left: dict[str, str] = field(default_factory=dict)  # site that failed -> why it was not rolled back
+    written: dict[str, list[WrittenVhost]] = field(default_factory=dict)  # site -> its virtual hosts
 
 
 def collect(plan: Mapping[str, Any], hostvars: HostVars, applies: bool) -> Outcome:
@@ -48,7 +59,21 @@ def collect(plan: Mapping[str, Any], hostvars: HostVars, applies: bool) -> Outco
         run=str(plan.get("run", "")),
         rolled_back=rolling_back.collect(hostvars) if applies else {},
         left=rolling_back.find_left(plan, hostvars) if applies else {},
+        written=collect_written(plan, hostvars) if applies else {},
     )
+
+
+def collect_written(plan: Mapping[str, Any], hostvars: HostVars) -> dict[str, list[WrittenVhost]]:
+    """Site -> the virtual hosts for RTC that were written, and whether RTC was seen to pass them."""
+    found: dict[str, list[WrittenVhost]] = {}
+    for host in hostvars:
+        result = hostvars[host].get("reverse_proxy_vhosts") or {}
+        seen = {**dict.fromkeys(result.get("passed") or [], ""), **(result.get("unseen") or {})}
+        for item in (plan["hosts"].get(host) or {}).get("vhosts", []):
+            if item["name"] in seen:
+                written = WrittenVhost(host, item["kind"], item["name"], str(seen[item["name"]]))
+                found.setdefault(item["site"], []).append(written)
+    return found
 
 
 def collect_checks(hostvars: HostVars) -> dict[str, list[Check]]:

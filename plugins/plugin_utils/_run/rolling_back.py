@@ -20,6 +20,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._run.course import Host
 RUN = "rollback_run"  # the fact that names what is undone
 STAGES = ("failed_sites", "undo", "verify_undone")
 RESTARTS_LEFT = "a restart is left to you, and until then the checks say nothing"
+KEPT = "rtc_rollback_on_failure is false"
 
 
 @dataclass
@@ -45,7 +46,7 @@ def find_left(plan: Mapping[str, Any], hostvars: HostVars) -> dict[str, str]:
     if not any(steps.find_changes(hostvars[host]) for host in hostvars):
         return {}
     reasons = {name: _find_reason(plan, name, hostvars) for name in _list_failed(plan, hostvars)}
-    return {name: why for name, why in reasons.items() if why == RESTARTS_LEFT}
+    return {name: why for name, why in reasons.items() if why}
 
 
 def _list_failed(plan: Mapping[str, Any], hostvars: HostVars) -> dict[str, list[dict[str, Any]]]:
@@ -62,7 +63,7 @@ def _find_reason(plan: Mapping[str, Any], name: str, hostvars: HostVars) -> str:
     """Why a site is not rolled back; "" where it is."""
     site = next((item for item in plan["sites"] if item["name"] == name), None)
     if site is None or name in plan.get("kept_on_failure", []):
-        return "rtc_rollback_on_failure is false"
+        return KEPT
     nodes = [host for host in site["nodes"] if host in hostvars]
     return RESTARTS_LEFT if any(hostvars[host].get("restart_left") for host in nodes) else ""
 

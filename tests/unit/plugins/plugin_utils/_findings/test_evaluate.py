@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.collab.rtc.plugins.action.plan import make_plan
 from ansible_collections.collab.rtc.plugins.module_utils import _facts
-from ansible_collections.collab.rtc.plugins.plugin_utils._findings import catalog, rules_managed
+from ansible_collections.collab.rtc.plugins.plugin_utils._findings import catalog, rules_managed, rules_proxy
 from ansible_collections.collab.rtc.plugins.plugin_utils._run import outcome
 from ansible_collections.collab.rtc.tools.vendor_requirements import EXAMPLES, REQUIREMENTS
 
@@ -33,7 +33,7 @@ def test_a_case_raises_exactly_its_findings(case, plan_input_of):
     plan = make_plan(plan_input_of(case["data"]))
     if "hostvars" in case:  # what a run left with the hosts
         found = outcome.collect(_facts.to_dict(plan), case["hostvars"], applies=True)
-        plan.findings += rules_managed.check_rollback(plan, found)
+        plan.findings += [*rules_managed.check_rollback(plan, found), *rules_proxy.check_written(plan, found)]
 
     raised = {item.id for item in plan.findings}
 

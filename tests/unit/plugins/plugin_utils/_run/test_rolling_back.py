@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.collab.rtc.plugins.filter.hosts_for import choose as choose_hosts
 from ansible_collections.collab.rtc.plugins.filter.sites_to_roll_back import choose
 from ansible_collections.collab.rtc.plugins.module_utils import _facts
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import Plan, Site
 from ansible_collections.collab.rtc.plugins.plugin_utils._report.text import render_report
 from ansible_collections.collab.rtc.plugins.plugin_utils._run import outcome, rolling_back
@@ -157,6 +158,41 @@ def test_what_came_of_it(hostvars):
     found = rolling_back.collect(hostvars)[WIKI]
     assert (found.hosts, found.errors, found.verified) == (["wiki", "front", "old"], {"old": "no space"}, True)
     assert [item["cause"] for item in found.failed] == ["503"]
+
+
+def write_unseen(hostvars, **result):
+    vhost = VhostPlan(WIKI, "nginx", "rtc", "rtc-wiki", "wiki", ["*"], 9083, [])
+    hostvars["wiki"]["rtc_plan"]["hosts"] = {"front": {"host": "front", "vhosts": [_facts.to_dict(vhost)]}}
+    hostvars["front"]["reverse_proxy_vhosts"] = {"changed": True, **result}
+
+
+def render(hostvars):
+    plan = hostvars["wiki"]["rtc_plan"]
+    found = outcome.collect(plan, hostvars, applies=True)
+    return " ".join(render_report(_facts.from_dict(Plan, plan), found).split())
+
+
+def test_the_report_says_whether_rtc_was_seen_to_pass_what_was_written(hostvars):
+    hostvars["wiki"]["verify_checks"] = {WIKI: [check(True)]}
+    write_unseen(hostvars, passed=["rtc-wiki"])
+    assert "applied: polling and WebSocket pass nginx on front, rtc-wiki" in render(hostvars)
+    write_unseen(hostvars, passed=[], unseen={"rtc-wiki": "502"})
+    assert "written, not yet seen to pass RTC: nginx on front, rtc-wiki: 502" in render(hostvars)
+    write_unseen(hostvars)  # it was as it has to be already
+    assert "rtc-wiki" not in render(hostvars)
+
+
+def test_what_was_taken_back_is_not_called_written(hostvars):
+    write_unseen(hostvars, passed=[], unseen={"rtc-wiki": "502"})
+    roll_back(hostvars)
+    assert "rtc-wiki" not in render(hostvars)
+
+
+def test_a_site_that_stays_although_it_failed_is_said(hostvars):
+    assert rolling_back.find_left(hostvars["wiki"]["rtc_plan"], hostvars) == {}
+    switched_off(hostvars)
+    plan = hostvars["wiki"]["rtc_plan"]
+    assert rolling_back.find_left(plan, hostvars) == {WIKI: "rtc_rollback_on_failure is false"}
 
 
 def test_where_nothing_was_before_there_is_nothing_to_check(hostvars):
