@@ -97,3 +97,35 @@ def test_no_configuration_changes_the_course_of_a_play(path):
             assert play["gather_facts"] is False
             assert isinstance(play["hosts"], str), "a group that nobody has would cause a warning"
             assert "hosts_for" in play["hosts"]
+
+
+def list_plays():
+    """Stage -> what its play of ``apply.yml`` runs of roles: (role, file of tasks)."""
+    found = {}
+    for play in yaml.safe_load((ROOT / "playbooks/parts/apply.yml").read_text(encoding="utf-8")):
+        tasks = [task for block in play["tasks"] for task in block.get("block", [])]
+        roles = [task["ansible.builtin.import_role"] for task in tasks if "ansible.builtin.import_role" in task]
+        stage = re.search(r"ternary\('(\w+)', 'none'\)", play["hosts"])[1]
+        found[stage] = [(role["name"].rpartition(".")[2], role.get("tasks_from", "main")) for role in roles]
+    return found
+
+
+def test_rtc_runs_before_the_proxy_is_written_and_the_connectors_announce_it():
+    plays = list_plays()
+    order = ["apply_services", "apply_proxies", "apply_shared_proxies", "apply_connectors"]
+    assert [stage for stage in plays if stage in order] == order
+    assert ("rtc_server", "main") in plays["apply_services"]
+    assert ("reverse_proxy", "main") in plays["apply_proxies"] and ("reverse_proxy", "main") in plays[
+        "apply_shared_proxies"
+    ]
+    announcing = [stage for stage, roles in plays.items() if ("connector", "main") in roles]
+    assert announcing == ["apply_connectors", "apply_applications"]
+
+
+def test_no_part_of_a_run_forgets_what_an_earlier_one_did():
+    """A task that runs again, or is left out, registers anew: report, rollback and restarts read the results."""
+    plays = list_plays()
+    parts = [plays[stage] for stage in ("apply_services", "apply_shared_proxies", "apply_connectors")]
+    together = [role for part in parts for role in part]
+    assert sorted(together) == sorted(set(together))
+    assert set(together) == set(plays["apply_applications"]), "in parts as much is done as in one"

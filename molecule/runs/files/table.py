@@ -33,20 +33,28 @@ BLOCK = f"rm -f {TOML}; mkdir -p {TOML}"
 UNBLOCK = f"rmdir {TOML} 2>/dev/null; true"
 # An RTC server that is written, and does not start.
 DROP_IN = "/etc/systemd/system/rtc-server@confluence.service.d/99-broken.conf"
-FALSE = f"mkdir -p $(dirname {DROP_IN}); printf '[Service]\\nExecStartPre=/bin/false\\n' >{DROP_IN}; systemctl daemon-reload"
-TRUE = f"rm -f {DROP_IN}; systemctl daemon-reload"
-# A connector that does not announce the proxy, which is not to be touched; and a virtual host that is not there.
-SERVER_XML = "/opt/atlassian/confluence/conf/server.xml"
-SILENT = f"cp -p {SERVER_XML} /root/server.xml; sed -i 's/ proxyName=[^ />]*//' {SERVER_XML}"
-SPEAKING = f"cp -p /root/server.xml {SERVER_XML}"
-IS_SILENT = f"! grep proxyName {SERVER_XML} && ! test -e /var/lib/collab-rtc/lease"
-NO_VHOST = "rm -f /etc/nginx/sites-*/rtc-confluence-*"
-HAS_NO_VHOST = "! ls /etc/nginx/sites-*/rtc-confluence-* && ! test -e /var/lib/collab-rtc/lease"
-# A virtual host to write, and no place for the undo record, without which nothing is changed.
-NO_RECORD = (
-    "rm -f /etc/nginx/sites-*/rtc-confluence-*; mv /var/lib/collab-rtc /var/lib/kept && touch /var/lib/collab-rtc"
+FALSE = (
+    f"mkdir -p $(dirname {DROP_IN}); (echo '[Service]'; echo ExecStartPre=/bin/false) >{DROP_IN};"
+    " systemctl daemon-reload"
 )
-RECORD = "rm -f /var/lib/collab-rtc; mv /var/lib/kept /var/lib/collab-rtc"
+TRUE = f"rm -f {DROP_IN}; systemctl daemon-reload"
+# A connector that does not announce the proxy: whether it does afterwards shows if it was touched.
+SERVER_XML = "/opt/atlassian/confluence/conf/server.xml"
+SILENT = f"cp -p {SERVER_XML} /root/server.xml; sed -i 's/ proxyName=.wiki.lab.test.//' {SERVER_XML}"
+SPEAKING = f"cp -p /root/server.xml {SERVER_XML}"
+OVERWRITE = ["-e", "rtc_conflicts=overwrite"]
+FREE = "! test -e /var/lib/collab-rtc/lease"
+IS_SILENT = f"! grep 'proxyName=.wiki' {SERVER_XML} && {FREE}"
+# A virtual host that is to be written, and is not there.
+NO_VHOST = (
+    "rm -f /etc/nginx/sites-*/rtc-confluence-*; systemctl reload nginx;"
+    " while (echo >/dev/tcp/127.0.0.1/9083) 2>/dev/null; do sleep 0.1; done"
+)
+HAS_NO_VHOST = f"! ls /etc/nginx/sites-*/rtc-confluence-* 2>/dev/null && {FREE}"
+# What the proxy has for all its virtual hosts, and no browser accepts beside RTC's own header.
+SHARING = "/etc/nginx/conf.d/00-sharing.conf"
+IN_THE_WAY = f"echo 'add_header Access-Control-Allow-Origin *;' >{SHARING}; {NO_VHOST}"
+AWAY = f"rm -f {SHARING}; systemctl reload nginx"
 # A site with something to do: a service that does not run, and has no configuration.
 UNDO = "systemctl stop rtc-server@{service}; rm -f /etc/rtc-server/{service}.toml"
 # The host is lost as soon as the file is written, in the middle of a run.
@@ -110,11 +118,12 @@ ROWS = [
     Row("an RTC server behind a proxy does not start", 2,
         setup={"node1": f"{FALSE}; {SILENT}", "node2": SILENT, "front": NO_VHOST},
         cleanup={"node1": f"{TRUE}; {SPEAKING}", "node2": SPEAKING}, failed={"node1"},
-        words="its host node1 failed: Run the RTC server", served={"alone", "tracker"}, untouched={"node2"},
+        words="its host node1 failed: Run the RTC server", arguments=OVERWRITE, served={"alone", "tracker"},
+        untouched={"node2"},
         holds={"node1": IS_SILENT, "node2": IS_SILENT, "front": HAS_NO_VHOST}, short=True),
-    Row("the proxy of a site fails", 2, setup={"front": NO_RECORD, "node1": SILENT, "node2": SILENT},
-        cleanup={"front": RECORD, "node1": SPEAKING, "node2": SPEAKING}, failed={"front"},
-        words="its proxy front failed", served={"alone", "tracker"},
+    Row("RTC does not pass the proxy of a site", 2, setup={"front": IN_THE_WAY, "node1": SILENT, "node2": SILENT},
+        cleanup={"front": AWAY, "node1": SPEAKING, "node2": SPEAKING}, failed={"front"}, arguments=OVERWRITE,
+        words="its proxy front failed: Write the virtual hosts.*RTC does not pass it", served={"alone", "tracker"},
         holds={"node1": IS_SILENT, "node2": IS_SILENT, "front": HAS_NO_VHOST}),
     Row("a proxy is written when RTC runs behind it", 0, setup={"front": NO_VHOST},
         words="applied: polling and WebSocket pass nginx on front", served={"wiki", "alone", "tracker"}),
@@ -197,9 +206,8 @@ def judge(row: Row, status: int, output: str, report: dict[str, Any]) -> list[tu
     served = {site for site in row.served if is_served(site, report)}
     touched = {name for name in row.untouched if not is_untouched(name)}
     others = [f"{site} served" for site in sorted(served)] + [f"{site} NOT served" for site in row.served - served]
-    changed = [
-        host for host, commands in row.holds.items() if execute(host, f"({commands}) >/dev/null; echo $?") != "0"
-    ]
+    states = {host: execute(host, f"({commands}) >/dev/null; echo $?") for host, commands in row.holds.items()}
+    changed = [host for host, state in states.items() if state != "0"]
     others += [f"{host} {'CHANGED' if host in changed else 'as it was'}" for host in row.holds]
     others += [f"{name} untouched" for name in sorted(row.untouched - touched)] + [
         f"{name} TOUCHED" for name in touched
