@@ -24,7 +24,7 @@ WORK = "rtc_work"  # the fact that names what is done on a host: its plan withou
 HELD, ENDED = "record_held", "record_ended"  # what plays register that change a host in two parts: begun, and finished
 PROXIES, APPLICATIONS = "rtc_proxies", GROUPS[:2]
 # Stages that only hosts of applications have a part in; those that go on with whoever has not failed.
-OF_APPLICATIONS = ("apply_services", "apply_shared_proxies", "apply_connectors", "apply_applications", "end_services")
+OF_APPLICATIONS = ("apply_services", "apply_shared_proxies", "apply_connectors", "apply_applications")
 OF_VERIFYING = ("verify", "verify_applied")
 APPLYING = ("apply_proxies", *OF_APPLICATIONS, "remove_proxies", "verify_applied")
 NOT_SEEN = "RTC001"
@@ -233,6 +233,8 @@ def choose_hosts(stage: str, groups: Mapping[str, Iterable[str]], hostvars: Host
         hosts = [host for host in hosts if host not in applications]
     elif stage in (*OF_APPLICATIONS, *OF_VERIFYING):
         hosts = applications
+    elif stage == "end_services":  # a run without a plan holds nothing
+        hosts = [host for host in applications if not hostvars or (host in hostvars and is_held(hostvars[host]))]
     elif stage == "none":
         return NOBODY
     plan = find_plan(hostvars)
@@ -252,8 +254,6 @@ def _select(stage: str, hosts: list[str], plan: Mapping[str, Any], hostvars: Hos
         return [host for host in hosts if host not in unseen and not steps.is_lost(hostvars[host])]
     if stage == "verify":
         return [host for host in hosts if any(host in site["nodes"] for site in plan["sites"])]
-    if stage == "end_services":
-        return [host for host in hosts if is_held(hostvars[host])]
     if stage in APPLYING:
         stopped, failures = find_stopped(plan, hostvars), find_failures(hostvars)
         works = {host: leave_out(plan, host, stopped) for host in hosts if host not in failures}

@@ -138,6 +138,9 @@ def test_who_was_begun_and_goes_no_further_gives_up_the_lease(registered, held):
     """Whatever stopped it: its own failure, the other node's, the proxy's."""
     hostvars = make_hosts(node1=registered, plan=write_vhosts(front=[WIKI]))
     assert course.choose_hosts("end_services", GROUPS, hostvars) == (["node1"] if held else NOBODY)
+    for values in hostvars.values():
+        del values["rtc_plan"]
+    assert course.choose_hosts("end_services", GROUPS, hostvars) == (["node1"] if held else NOBODY)
 
 
 def test_a_site_is_begun_with_its_connectors_and_not_with_its_rtc_server():
