@@ -382,7 +382,7 @@ class Passage:
 class ProxyCapacity:
     """How many connections of clients a proxy passes on at the same time; a WebSocket is one as long as it lives."""
 
-    connections: int
+    connections: int = 0  # 0: unknown
     limits: List[str] = field(default_factory=list)  # what it follows from: "worker_connections 768 (file:line)"
     settings: Dict[str, int] = field(default_factory=dict)  # of these, by name: "worker_connections" -> 768
     file: str = ""  # where they are, or belong
