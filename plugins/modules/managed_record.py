@@ -69,6 +69,13 @@ options:
     type: list
     elements: str
     default: []
+  blocked:
+    description:
+      - With O(state=finished), the sites whose part M(collab.rtc.proxy_vhost) took back. What was begun for them and is
+        not there has the entry from before the run again, or none.
+    type: list
+    elements: str
+    default: []
   owners:
     description: With O(state=undone), the nodes of the site, as for M(collab.rtc.rtc_undo).
     type: list
@@ -115,7 +122,7 @@ from ansible_collections.collab.rtc.plugins.module_utils import (
     _undo_restore,
 )
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
-from ansible_collections.collab.rtc.plugins.module_utils._managed import lease, record, site_part, states
+from ansible_collections.collab.rtc.plugins.module_utils._managed import lease, opened, record, site_part, states
 from ansible_collections.collab.rtc.plugins.module_utils._managed.record import Entry, Parts, Record
 
 
@@ -131,6 +138,7 @@ def main() -> None:
             "removed": {"type": "list", "elements": "str", "default": []},
             "stopped": {"type": "list", "elements": "str", "default": []},
             "files": {"type": "list", "elements": "str", "default": []},
+            "blocked": {"type": "list", "elements": "str", "default": []},
             "owners": {"type": "list", "elements": "str", "default": []},
             "site": {"type": "str", "default": ""},
             "trusted": {"type": "list", "elements": "dict", "default": []},
@@ -221,6 +229,8 @@ def finish(params: dict[str, Any]) -> tuple[Record, bool]:
     path = find_record(params)
     known = record.load(path)
     known.entries = [entry for entry in known.entries if entry.key not in params["removed"]]
+    if params["blocked"]:
+        take_back(known, params)
     for entry in known.entries:
         made = entry.run == params["run"] and bool(entry.intended) and entry.site not in params["stopped"]
         if made:
@@ -236,6 +246,38 @@ def finish(params: dict[str, Any]) -> tuple[Record, bool]:
         _files_tree.remove(path)
     lease.give_up(params["run"], find_lease(params))
     return known, changed
+
+
+def take_back(known: Record, params: dict[str, Any]) -> None:
+    """Give what was begun for blocked sites, and is not there, the entries from before the run."""
+    before = (
+        site_part.read_before(params["undo_dir"], find_record(params)) if params["undo_dir"] else None
+    ) or Record()
+    for entry in [one for one in known.entries if one.intended and one.run == params["run"]]:
+        old = before.find(entry.key)
+        if entry.site in params["blocked"] and not is_made(entry, old):
+            known.entries = [one for one in known.entries if one is not entry] + ([old] if old else [])
+    for entry in [one for one in known.entries if one.kind == opened.KIND and one.run == params["run"]]:
+        users = opened.find_users(opened.read(entry), known.entries)  # its site may have been blocked after the note
+        if users:
+            entry.site, entry.owners = users[0].site, list(dict.fromkeys(one for user in users for one in user.owners))
+        else:
+            old = before.find(entry.key)
+            known.entries = [one for one in known.entries if one is not entry] + ([old] if old else [])
+    known.entries.sort(key=lambda one: one.key)
+
+
+def is_made(entry: Entry, old: Entry | None) -> bool:
+    """Whether a run that stopped at its proxy had made something before, or for other sites, too."""
+    if entry.kind == "vhost":
+        return False  # proxy_vhost has taken it back
+    if entry.kind == "connector":
+        was = {**entry.before, **(old.written if old else {})}
+        return any(value != was.get(name) for name, value in states.read_parts(entry).items())
+    if entry.kind == "file":
+        parts = states.read_parts(entry)
+        return any(value is not None for value in parts.values()) and (old is None or parts != old.written)
+    return True
 
 
 def complete_entry(entry: Entry, params: dict[str, Any]) -> None:

@@ -19,6 +19,10 @@ description:
     and the key must be theirs.
   - After writing, the server itself checks the whole configuration. If it refuses, every file is put back and its
     words are the error.
+  - Several sites (O(vhosts[].site)) are written together. When that fails, only the part of those in the way is
+    taken back, with certificates that the run of O(undo_dir) has installed for nobody else; the others are written and
+    loaded. Where that cannot be seen, each is tried alone, so what sites share fails for all of them. The module fails
+    then, and RV(sites) says what came of each.
   - After the reload RTC is asked for through each new virtual host, at each of its addresses, as a browser asks. Where
     the service runs and something stands in its way (a rule for all virtual hosts, another virtual host that answers),
     every file is put back, and the error says what came and what it may be. RV(passed) names those that RTC was seen to
@@ -60,7 +64,8 @@ options:
         required: true
       site:
         description:
-          - The site it belongs to. Not used here; it lets a plan be handed over as it is.
+          - The site it belongs to. The virtual hosts of a site are all written, or none of them.
+          - Those without a site belong together.
         type: str
         default: ''
       state:
@@ -244,6 +249,24 @@ unseen:
   type: dict
   sample:
     rtc-confluence-9083: "the RTC service does not answer yet (192.0.2.10:9083: 502 Bad Gateway)"
+sites:
+  description: What came of each site; in check mode what would, as far as that is known.
+  returned: success, or when a site was blocked
+  type: list
+  elements: dict
+  contains:
+    site:
+      description: Its name.
+      type: str
+    state:
+      description:
+        - V(applied) when the running server has loaded it, and RTC was seen to pass what was written.
+        - V(written) when nobody could look yet, because the service or the server does not run.
+        - V(blocked) when its part was taken back.
+      type: str
+    reason:
+      description: Why it was blocked.
+      type: str
 settings:
   description: Settings of SELinux and firewalld that were made.
   returned: success
@@ -264,7 +287,7 @@ backup_files:
 import functools
 import os
 import re
-from typing import Any
+from typing import Any, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -272,6 +295,7 @@ from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _facts
 from ansible_collections.collab.rtc.plugins.module_utils._detect import passage
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._managed import opened, record
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import certificates, isolation
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.apply import (
     ChangeOptions,
     ChangeResult,
@@ -300,9 +324,10 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        results = _run(module)
+        done = _run(module)
     except RtcError as exc:
         module.fail_json(msg=str(exc))
+    results = done.results
     for text in (text for item in results for text in item.warnings):
         module.warn(text)
     values = summarize(results)
@@ -311,7 +336,13 @@ def main() -> None:
         values["backup_files"] = backups
     if module._diff:
         values["diff"] = [part for item in results for part in item.diff]
+    values["sites"] = [{"site": site, "state": state, "reason": ""} for site, state in done.states.items()]
+    values["sites"] += [
+        {"site": site, "state": isolation.BLOCKED, "reason": str(exc)} for site, exc in done.blocked.items()
+    ]
     _undo_prune.prune_after(module)
+    if done.blocked:
+        module.fail_json(msg=isolation.explain(done.blocked, done.states), **values)
     module.exit_json(**values)
 
 
@@ -339,32 +370,53 @@ def _vhost_spec() -> dict[str, Any]:
     }
 
 
-def _run(module: AnsibleModule) -> list[ChangeResult]:
+def _run(module: AnsibleModule) -> isolation.Isolated:
     params = module.params
-    options = ChangeOptions(
-        check=module.check_mode,
-        validate=params["validate"],
-        reload=params["reload"],
-        selinux=params["selinux"],
-        firewalld=params["firewalld"],
-        backup=params["backup"],
-        undo_dir=params["undo_dir"],
-        see=_see,
-    )
     _check(params["vhosts"])
-    results = []
+    done = isolation.Isolated()
     for kind in BACKENDS:
-        items = [item for item in params["vhosts"] if item["kind"] == kind]
+        items = [item for item in params["vhosts"] if item["kind"] == kind and item["site"] not in done.blocked]
         if items:
-            vhosts = [_facts.from_dict(VhostPlan, item) for item in items if item["state"] == "present"]
-            absent = [item["name"] for item in items if item["state"] == "absent"]
-            if params["undo_dir"]:
-                root, run = os.path.split(params["undo_dir"].rstrip("/"))
-                path = os.path.join(os.path.dirname(root), os.path.basename(record.PATH))
-                options.note = functools.partial(opened.note, path, params["undo_dir"], run, vhosts)
-            change = ProxyChange(make_backend(kind, params["config_root"]), vhosts, absent, options)
-            results.append(change.run())
-    return results
+            found = _run_kind(module, kind, items)
+            done.results += found.results
+            done.states = {site: state for site, state in done.states.items() if site not in found.blocked}
+            done.states.update(found.states)
+            done.blocked.update(found.blocked)
+    return done
+
+
+def _run_kind(module: AnsibleModule, kind: str, items: list[dict[str, Any]]) -> isolation.Isolated:
+    """Change one server, as far as that can be done."""
+    params = module.params
+    every = [_facts.from_dict(VhostPlan, item) for item in items if item["state"] == "present"]
+    written = certificates.Certificates(None if module.check_mode else params["undo_dir"], every)
+
+    def change(sites: Sequence[str]) -> ChangeResult:
+        vhosts = [vhost for vhost in every if vhost.site in sites]
+        absent = [item["name"] for item in items if item["state"] == "absent" and item["site"] in sites]
+        options = ChangeOptions(
+            check=module.check_mode,
+            validate=params["validate"],
+            reload=params["reload"],
+            selinux=params["selinux"],
+            firewalld=params["firewalld"],
+            backup=params["backup"],
+            undo_dir=params["undo_dir"],
+            see=_see,
+            take_back=lambda exc: written.take_back(isolation.find_blamed(exc, sites)),
+        )
+        if params["undo_dir"]:
+            root, run = os.path.split(params["undo_dir"].rstrip("/"))
+            path = os.path.join(os.path.dirname(root), os.path.basename(record.PATH))
+            options.note = functools.partial(opened.note, path, params["undo_dir"], run, vhosts)
+        written.bring(sites)
+        try:
+            return ProxyChange(make_backend(kind, params["config_root"]), vhosts, absent, options).run()
+        except RtcError as exc:
+            written.take_back(isolation.find_blamed(exc, sites))
+            raise
+
+    return isolation.change_sites(list(dict.fromkeys(item["site"] for item in items)), every, change)
 
 
 def _see(vhost: VhostPlan, address: str) -> _facts.Passage:

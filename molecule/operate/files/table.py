@@ -91,6 +91,8 @@ BOTH = {"wiki": {"rtc_server_name": "other.lab.test"}, "tracker": {"rtc_port": 9
 LIMIT = "/etc/nginx/conf.d/limit.conf"
 BREAK = f"""printf '%s\n' 'map $host $slow {{ other.lab.test x; }}' 'limit_req_zone $slow zone=slow:1m rate=1r/m;' \
     'limit_req zone=slow burst=12 nodelay;' >{LIMIT}; {RELOAD}"""
+# And to that name not even the first one passes.
+BLOCK = BREAK.replace(" burst=12 nodelay", "")
 NO_NAME = f"! grep -q 'proxyName=\"wiki' {XML}"
 
 ROWS = [
@@ -120,6 +122,12 @@ ROWS = [
         planned=(r"\+ nginx rtc-confluence-other.lab.test-9083",),
         served=("other.lab.test:9083", "tracker.lab.test:9095"),  # after the rollback, by what it had before
         gone={"front": f"test -e {RTC_VHOST} && ls {SITES} | grep -q 9095", "wiki": "systemctl is-active confluence"},
+        undo_site="self", cleanup={"front": f"rm -f {LIMIT}; {RELOAD}"}),
+    Row("two sites on one proxy, one is blocked", BOTH, edit={"front": BLOCK}, status=2, words="does not take it",
+        planned=(r"\+ nginx rtc-confluence-other.lab.test-9083",), served=("tracker.lab.test:9095",), short=True,
+        gone={"front": f"test -e {RTC_VHOST} && ls {SITES} | grep -q 9095 && ! test -e /etc/rtc-proxy/other.lab.test"
+              f" && ! grep -q other.lab.test {RECORD} && grep -q 9095 {RECORD}",
+              "wiki": "systemctl is-active confluence"},
         undo_site="self", cleanup={"front": f"rm -f {LIMIT}; {RELOAD}"}),
     Row("an edit by hand", edit={"front": EDIT}, planned=("✗ nginx rtc-confluence", "edited"), status=2,
         words="RTC702", served=(TRACKER,), undo=False, short=True,

@@ -27,6 +27,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (
     DesiredLayout,
     DesiredLink,
 )
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.blocked import BlockedError, add_words
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.commands import ProxyError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.control import Control
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
@@ -51,6 +52,9 @@ class ChangeOptions:
     # Called with the kind of the proxy and what is about to be opened, before it is.
     note: Callable[[str, list[selinux_firewalld.Setting]], None] | None = None
     see: seen.See | None = None  # asks for RTC through what was written; None: nobody looks
+    # Called with the cause before a server that did not take its new files loads the old ones: what was written before
+    # this change, such as certificates, has to be as it was by then, too.
+    take_back: Callable[[RtcError], None] | None = None
 
 
 @dataclass
@@ -68,6 +72,7 @@ class ChangeResult:
     diff: list[dict[str, str]] = field(default_factory=list)
     passed: list[str] = field(default_factory=list)  # names of virtual hosts that RTC was seen to pass
     unseen: dict[str, str] = field(default_factory=dict)  # names of others that were written -> why it was not seen
+    loaded: bool = False  # the running server has what is in the files
 
 
 class ProxyChange:
@@ -112,8 +117,13 @@ class ProxyChange:
             preflight.check_ports(self.backend, desired, current, self.control.master())
         if needs and self.options.note:
             self.options.note(self.backend.kind, [item for need in needs for item in need.settings])
-        selinux_firewalld.apply_needs(needs)
-        self._apply(steps, desired)
+        try:
+            selinux_firewalld.apply_needs(needs)
+            self._apply(steps, desired)
+        except RtcError:
+            with contextlib.suppress(RtcError):  # what failed is the cause; it stays recorded as opened
+                selinux_firewalld.close([item for need in needs for item in need.settings])
+            raise
         return self.result
 
     def _accepts_missing(self) -> bool:
@@ -128,14 +138,20 @@ class ProxyChange:
         return True
 
     def _check_certificates(self) -> None:
+        blocked: dict[str, RtcError] = {}
         for vhost in self.vhosts:
             paths = [path for path in (vhost.certificate, vhost.key, vhost.upstream_ca) if path]
             lacking = [path for path in paths if not os.path.exists(path)]
             if self.options.check and lacking:
                 self.result.warnings.append(f"{vhost.name}: {', '.join(lacking)} is not there yet and was not checked.")
                 continue
-            self.result.warnings += preflight.check_certificate(vhost)
-            preflight.check_authorities(vhost)
+            try:
+                self.result.warnings += preflight.check_certificate(vhost)
+                preflight.check_authorities(vhost)
+            except RtcError as exc:
+                blocked.setdefault(vhost.site, exc)
+        if blocked:
+            raise BlockedError(blocked)
 
     def _refuse_broken(self) -> None:
         """Stop when the configuration is broken already, unless by a managed file: a run that was killed."""
@@ -175,6 +191,7 @@ class ProxyChange:
 
     def _foresee(self, desired: DesiredLayout) -> None:
         state = self._find_state()
+        self.result.loaded = self.options.reload and state != "stopped"
         if self.options.reload and (self.result.changed or state in ("new", "failed") or self._is_stale(desired)):
             self.result.reloaded = state != "stopped"
             self.result.changed = self.result.changed or self.result.reloaded
@@ -186,6 +203,7 @@ class ProxyChange:
         if not self.options.reload:
             return
         state = self._find_state()
+        self.result.loaded = state != "stopped"
         if not self.vhosts and not self.backend.serves():
             if steps and state == "running":
                 self.control.stop()
@@ -207,7 +225,8 @@ class ProxyChange:
                     self.result.passed = [name for name, why in found.items() if not why]
                     self.result.unseen = {name: why for name, why in found.items() if why}
             except ProxyError as exc:
-                raise ProxyError(f"{exc.message} {self._undo(steps, answering)}".strip(), exc.remedy) from exc
+                words = self._undo(steps, answering, exc)
+                raise add_words(exc, words) from exc
             self.result.reloaded = self.result.changed = True
             _files_tree.remove(self.stopped)
         with contextlib.suppress(RtcError):
@@ -261,7 +280,7 @@ class ProxyChange:
             if any(item.takes(port) and sockets.covers(item, address) for item in opened)
         ]
 
-    def _undo(self, steps: list[Step], answering: list[tuple[str, int]]) -> str:
+    def _undo(self, steps: list[Step], answering: list[tuple[str, int]], cause: ProxyError) -> str:
         """The server did not take it: give it back what it had, and make sure that it runs with that.
 
         :param answering: where it answered before.
@@ -269,6 +288,8 @@ class ProxyChange:
         """
         for step in reversed(steps):
             step.undo()
+        if self.options.take_back:
+            self.options.take_back(cause)
         words = ""
         if (steps or not self.control.master()) and self.backend.serves() and not self.backend.validate():
             words = self.control.restore(answering)

@@ -11,9 +11,11 @@ import time
 from collections.abc import Iterator
 from typing import Any, Callable
 
+from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Passage
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import sockets
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Backend, is_managed
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.blocked import BlockedError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.commands import ProxyError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.parsed_config import Directive
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
@@ -41,16 +43,20 @@ _PLACES = ("location", "locationmatch", "proxy", "proxymatch", "if")
 def look_through(backend: Backend, vhosts: list[VhostPlan], see: See) -> dict[str, str]:
     """Name of each virtual host -> "" where RTC is seen to pass it, else why nobody could see that yet.
 
-    :raises ProxyError: something stands in its way; with where, as far as that can be read.
+    :raises BlockedError: something stands in its way; for each site, with where, as far as that can be read.
     """
     unseen: dict[str, str] = {}
+    blocked: dict[str, RtcError] = {}
+    deadline = time.monotonic() + _OLD_SECONDS  # of all: they end at the same time
     for vhost in vhosts:
+        if vhost.site in blocked:
+            continue
         addresses = [item for given in vhost.listen or [sockets.ALL4] for item in sockets.resolve(given)]
-        found = [_look(vhost, _LOOPBACK.get(item, item), see) for item in addresses]
+        found = [_look(vhost, _LOOPBACK.get(item, item), see, deadline) for item in addresses]
         stopped = next((item for item in found if item.outcome == "stopped"), None)
         if stopped:
             places = list(dict.fromkeys(_list_obstacles(backend, vhost)))
-            raise ProxyError(
+            blocked[vhost.site] = ProxyError(
                 f"{backend.kind} was given {vhost.name}, and RTC does not pass it at {stopped.address}:{vhost.port}: "
                 f"{stopped.words}. The change is undone.",
                 f"This holds for all virtual hosts and may be in the way: {'; '.join(places[:8])}."
@@ -59,6 +65,8 @@ def look_through(backend: Backend, vhosts: list[VhostPlan], see: See) -> dict[st
             )
         reasons = [_explain(item, vhost) for item in found if item.outcome != "passed"]
         unseen[vhost.name] = next(iter(reasons), "" if found else "none of its addresses is known")
+    if blocked:
+        raise BlockedError(blocked)
     return unseen
 
 
@@ -70,9 +78,8 @@ def _explain(passage: Passage, vhost: VhostPlan) -> str:
     return f"{where}: {passage.words or 'nothing could be told'}"
 
 
-def _look(vhost: VhostPlan, address: str, see: See) -> Passage:
+def _look(vhost: VhostPlan, address: str, see: See, deadline: float) -> Passage:
     """What comes back; processes from before the reload may take connections for a moment yet."""
-    deadline = time.monotonic() + _OLD_SECONDS
     while True:
         found = see(vhost, address)
         if found.outcome != "stopped" or time.monotonic() > deadline:

@@ -126,6 +126,9 @@ def find_stopped(plan: Mapping[str, Any], hostvars: HostVars) -> dict[str, str]:
             if host in failures:
                 whose = "its proxy" if host == site["proxy_host"] and host not in site["nodes"] else "its host"
                 stopped.setdefault(site["name"], f"{whose} {host} failed: {failures[host]['step']}")
+    for host in hostvars:
+        for name, reason in steps.find_blocked(hostvars[host]).items():
+            stopped.setdefault(name, f"the proxy on {host} does not take it, and has what it had: {reason}")
     for host, failure in failures.items():  # what is to go of a site that is no more stays on its other hosts
         for item in (plan["hosts"].get(host) or {}).get("removals", []):
             stopped.setdefault(item["site"], f"its host {host} failed: {failure['step']}")
@@ -168,6 +171,19 @@ def leave_out(plan: Mapping[str, Any], host: str, stopped: Iterable[str]) -> dic
     work["sites"] = [site["name"] for site in sites if host in (*site["nodes"], site["proxy_host"])]
     work["stopped"] = sorted(left)
     return work
+
+
+def drop_sites(work: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """What is left to be done on a host without these sites; what was taken away early is gone, theirs too."""
+    gone = set(names)
+    left: dict[str, Any] = {
+        **work,
+        **{part: [item for item in work[part] if item["site"] not in gone] for part in PARTS},
+    }
+    left["sites"] = [name for name in work["sites"] if name not in gone]
+    left["removed_late"] = _sort_removals(item for item in left["removals"] if not item["early"])
+    left["removed_all"] = {"keys": left["removed_early"]["keys"] + left["removed_late"]["keys"]}
+    return left
 
 
 def _sort_removals(removals: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:

@@ -17,6 +17,7 @@ from typing import Any
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory import reaching
 
 DETECTED = "rtc_detected"  # what the role plan registers on every host
+VHOSTS = "reverse_proxy_vhosts"
 FAILED = "rtc_failed"  # the fact that ``rescue`` sets where no step below has registered a failure
 
 # Registered name -> the task. All tasks of the roles that change something, in the order of a run.
@@ -30,7 +31,7 @@ STEPS = {
     "rtc_server_instances_run": "Run the RTC server",
     "reverse_proxy_installed": "Install the proxy where it is missing",
     "reverse_proxy_certificates": "Install the certificates and keys that the proxy presents",
-    "reverse_proxy_vhosts": "Write the virtual hosts",
+    VHOSTS: "Write the virtual hosts",
     "connector_set": "Set the attributes of the user connector",
     "removal_early_vhosts": "Take away the virtual hosts that are in the way",
     "removal_vhosts": "Take away the virtual hosts",
@@ -73,6 +74,12 @@ def find_detection_failure(variables: Mapping[str, Any]) -> Failure | None:
     """Why a host was not seen; ``None`` for one that was, or that the run does not look at."""
     result = variables.get(DETECTED) or {}
     return describe_failure(result, DETECT) if is_bad(result) else None
+
+
+def find_blocked(variables: Mapping[str, Any]) -> dict[str, str]:
+    """The sites that the proxy on a host did not take, with the reason: their parts were taken back there."""
+    sites = (variables.get(VHOSTS) or {}).get("sites") or []
+    return {str(item["site"]): " ".join(str(item["reason"]).split()) for item in sites if item["state"] == "blocked"}
 
 
 def is_lost(variables: Mapping[str, Any]) -> bool:

@@ -175,6 +175,73 @@ def test_the_record_of_another_host_is_not_ours(host):
     assert (host.read().host, host.read().entries) == ("clone", [])
 
 
+def read_entries(host):
+    return {entry.key: record.dump(record.Record(entries=[entry])) for entry in host.read().entries}
+
+
+def test_of_a_blocked_site_the_entries_are_those_from_before(host, tmp_path):
+    """Its proxy did not take it: what was made before stays noted, what was taken back is as it was."""
+    key = tmp_path / "privkey.pem"
+    more = [
+        {"key": f"file {key}", "kind": "file", "what": {"path": str(key)}},
+        {"key": "trust x", "kind": "trust", "what": {"path": "x"}},
+    ]
+    mine = [{"site": "wiki:9083", "owners": ["wiki/confluence"], "spec": "2", **one} for one in more]
+    other = {"kind": "vhost", "what": {"kind": "nginx", "name": "rtc"}, "spec": "3", "owners": ["tracker/jira"]}
+    others = {**other, "key": "vhost nginx jira", "site": "tracker:9093"}
+    host.begin("proxyName")
+    host.make(' proxyName="wiki"')
+    before = read_entries(host)
+    host.do("begun", NEXT, entries=[*host.entries("proxyName", "scheme"), *mine, others], identity={"host": "wiki"})
+    result = host.do("finished", NEXT, files=[str(host.vhost)], blocked=["wiki:9083"])
+    now = read_entries(host)
+    assert set(result["entries"]) == {*before, "trust x", "vhost nginx jira"}
+    assert {name: now[name] for name in before if name in now} == before
+    assert not any(entry.intended for entry in host.read().entries)
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_certificate_that_another_site_reads_was_written(host, tmp_path, known):
+    path = tmp_path / "fullchain.pem"
+    entry = {"key": "file x", "kind": "file", "what": {"path": str(path)}, "site": "wiki:9083", "spec": "1"}
+    if known:
+        path.write_text("old")
+        host.do("begun", entries=[entry], identity={"host": "wiki"})
+        host.do("finished")
+    host.do("begun", NEXT, entries=[{**entry, "spec": "2"}], identity={"host": "wiki"})
+    path.write_text("new")
+    host.do("finished", NEXT, blocked=["wiki:9083"])
+    (found,) = host.read().entries
+    assert (found.spec, found.intended, found.run) == ("2", "", NEXT)
+    assert states.judge(found, states.read_parts(found)) == "as_written"
+
+
+def test_a_connector_that_was_set_before_its_site_was_blocked_is_noted(host):
+    host.begin("proxyName")
+    host.make(' proxyName="wiki"')
+    host.begin("proxyName", "scheme", run=NEXT)
+    host.xml.write_text(XML % ' proxyName="wiki" scheme="https"')
+    host.do("finished", NEXT, blocked=["wiki:9083"])
+    assert {entry.kind: entry.run for entry in host.read().entries} == {"connector": NEXT, "vhost": RUN}
+
+
+def test_a_port_that_was_opened_for_a_blocked_site_is_not_noted(host):
+    """The module has closed it; one that another site needs stays, as that one's."""
+    setting = {"tool": "firewalld", "name": "", "permanent": False, "before": ""}
+    host.begin("proxyName")
+    known = host.read()
+    for port, owners in ((9083, ["wiki/confluence"]), (9093, ["wiki/confluence", "tracker/jira"])):
+        what = {**setting, "port": port}
+        known.entries.append(record.Entry(f"s{port}", "setting", "wiki:9083", owners, run=RUN, what=what))
+    what = {"kind": "nginx", "name": "jira", "port": 9093}
+    vhost = record.Entry("v", "vhost", "tracker:9093", ["tracker/jira"], run=RUN, what=what, intended="1")
+    known.entries.append(vhost)
+    record.save(known, None, str(host.path / "managed.json"))
+    host.do("finished", blocked=["wiki:9083"])
+    found = {entry.key: (entry.site, entry.owners) for entry in host.read().entries}
+    assert found == {"s9093": ("tracker:9093", ["tracker/jira"]), "v": ("tracker:9093", ["tracker/jira"])}
+
+
 def test_a_run_that_failed_leaves_what_it_began(host):
     host.begin("scheme")
     _undo.record(str(host.undo / RUN), str(host.xml), b"new")

@@ -166,6 +166,40 @@ def test_a_proxy_that_failed_stops_its_site():
     assert course.find_stopped(plan_of(hostvars), hostvars) == {WIKI: "its proxy front failed: Write the virtual hosts"}
 
 
+def test_a_site_that_the_proxy_does_not_take_is_stopped_and_no_other():
+    """The proxy of two; failed_when has made a success of the module's failure."""
+    sites = [
+        {"site": WIKI, "state": "blocked", "reason": "Port 9083 is\nin use."},
+        {"site": TRACKER, "state": "written"},
+    ]
+    hostvars = make_hosts(front={"reverse_proxy_vhosts": {"failed": False, "changed": True, "sites": sites}})
+    plan = plan_of(hostvars)
+    plan["sites"][1]["proxy_host"] = "front"
+    stopped = course.find_stopped(plan, hostvars)
+    assert stopped == {WIKI: "the proxy on front does not take it, and has what it had: Port 9083 is in use."}
+    assert course.choose_hosts("apply_applications", GROUPS, hostvars) == ["alone", "tracker"]
+    assert course.choose_hosts("verify_applied", GROUPS, hostvars) == ["alone", "tracker"]
+    verdicts = outcome.judge(plan, outcome.collect(plan, hostvars, True), hostvars)
+    assert set(verdicts) == {"node1", "node2"}
+    assert "Port 9083 is in use." in verdicts["node1"][0]
+
+
+def test_work_without_sites_that_the_proxy_did_not_take():
+    removals = [
+        {"site": site, "key": f"{site} {early}", "kind": "file", "what": {"path": "/x"}, "before": {}, "early": early}
+        for site in (WIKI, TRACKER)
+        for early in (False, True)
+    ]
+    parts = {part: [{"site": WIKI}, {"site": TRACKER}] for part in course.PARTS}
+    plan = {"sites": [], "hosts": {"front": {**parts, "removals": removals}}}
+    work = course.drop_sites({**course.leave_out(plan, "front", []), "sites": [WIKI, TRACKER]}, [WIKI])
+    assert {item["site"] for part in course.PARTS for item in work[part]} == {TRACKER}
+    assert work["sites"] == [TRACKER]
+    assert work["removed_late"]["keys"] == [f"{TRACKER} False"]
+    assert work["removed_early"]["keys"] == [f"{WIKI} True", f"{TRACKER} True"]  # they are gone
+    assert sorted(work["removed_all"]["keys"]) == sorted([f"{TRACKER} False", f"{WIKI} True", f"{TRACKER} True"])
+
+
 def test_what_rescue_noted_is_a_failure_too():
     hostvars = make_hosts(alone={"rtc_failed": {"step": "s", "cause": "c", "remedy": "r"}})
     assert list(course.find_stopped(plan_of(hostvars), hostvars)) == [ALONE]
