@@ -95,4 +95,13 @@ ENTRIES = (
             " check names, or undo it: collab.rtc.rollback with rtc_undo_site."
         ),
     ),
+    FindingType(
+        id="RTC710",
+        severity="warning",
+        title="Our RTC server makes room for the add-on's own service",
+        meaning="The run stops our RTC server, takes it away, and restarts the application, which opens the port then.",
+        detected="rtc_service is builtin, and the RTC server of this collection still runs on the port.",
+        remedy="Switch RTC on in the add-on, with this port, before the run. Else the checks fail, and the site gets "
+        "back what it had.",
+    ),
 )

@@ -18,6 +18,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._findings import (
     rules_application,
     rules_detection,
     rules_inventory,
+    rules_managed,
     rules_network,
     rules_proxy,
     rules_service,
@@ -60,6 +61,7 @@ def _check_site(classified: ClassifiedSite, wanted: DesiredSite, state: DesiredS
     for node, wanted_node in zip(classified.nodes, wanted.nodes, strict=True):
         yield from rules_application.check_node_of_site(classified, node, wanted, wanted_node)
         yield from rules_service.check_node(node, wanted, wanted_node)
+        yield from rules_managed.check_node(node)
         yield from rules_network.check_node(classified, node, wanted_node)
         yield from rules_tls.check_node(classified, node, wanted_node)
     yield from rules_tls.check_site(classified, wanted, now)

@@ -13,7 +13,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._facts import Managed
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings.catalog import make
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import difference
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import PlanInput
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import Node, PlanInput
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import Plan, Work
 from ansible_collections.collab.rtc.plugins.plugin_utils._run.outcome import Outcome
 
@@ -39,6 +39,13 @@ def check(plan_input: PlanInput, plan: Plan) -> Iterator[Finding]:
     for site, found in difference.list_conflicts(plan).items():
         for host, work in found:
             yield make("RTC702", host, f"{host}: somebody changed this: {work.text}.", _list_lines(work), site=site)
+
+
+def check_node(node: Node) -> Iterator[Finding]:
+    """Findings about what was made for one application, and is to be replaced by what is not ours."""
+    if node.makes_room:
+        where, port = f"{node.kind.capitalize()} on {node.host}", node.rtc_port
+        yield make("RTC710", node.host, f"The RTC server of {where} has port {port}, which the add-on is to have.")
 
 
 def check_rollback(plan: Plan, outcome: Outcome) -> Iterator[Finding]:

@@ -152,7 +152,7 @@ def _check_builtin(node: Node, wanted: DesiredSite) -> Iterator[Finding]:
         node.host,
         f"Server name {wanted.site.server_name}, port {port}, expected protocol {wanted.site.protocol}.",
     )
-    if node.application.process and not node.builtin:
+    if node.application.process and not node.builtin and not node.makes_room:
         yield make("RTC506", node.host, f"{node.kind.capitalize()} on {node.host} does not listen on port {port}.")
 
 

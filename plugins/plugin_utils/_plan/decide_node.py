@@ -226,6 +226,10 @@ def find_restart_reasons(node: Node) -> list[str]:
     if option and option.managed_store not in ("", named) and option.mtime > process.started + CLOCK_SLACK:
         newer.append(option.path)
     reasons = [f"{path} is newer than the process {process.pid}" for path in newer]
+    if node.makes_room:
+        reasons.append(
+            f"the add-on gets port {node.rtc_port} at the start of the application, which our RTC server had"
+        )
     return reasons + [
         f"{item.what}: the process {process.pid} has {item.running}, the next start has {item.following}"
         for item in process.differences

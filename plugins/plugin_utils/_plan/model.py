@@ -98,6 +98,13 @@ class Node:
         return self.application.kind
 
     @property
+    def makes_room(self) -> bool:
+        """Whether our RTC server has the port that the add-on's own service is to have: it cannot listen before."""
+        ours = self.deployed is not None and self.deployed.active and self.deployed.port == self.rtc_port
+        wanted = self.settings.service == "builtin" and self.builtin is None
+        return ours and wanted and self.application.process is not None
+
+    @property
     def server_xml(self) -> str:
         """Path of server.xml, as far as it is known."""
         found = self.application.server_xml

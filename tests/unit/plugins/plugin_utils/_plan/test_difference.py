@@ -91,6 +91,53 @@ def test_another_kind_of_proxy_makes_room_first(provisioned):
     assert removals
 
 
+def test_the_add_on_takes_over_and_gives_back(provisioned, base):
+    """deployed -> builtin -> deployed, on the same port: the add-on opens it at a start of the application."""
+    process = base("remote").facts["jira1"].applications[0].process
+    ours = {
+        "kind": "deployed",
+        "port": 9093,
+        "address": "::",
+        "instance": "jira",
+        "active": True,
+        "pid": process.pid + 1,
+    }
+    theirs = {"kind": "builtin", "port": 9093, "address": "::", "active": True, "pid": process.pid}
+
+    def change(before, service, rtc):
+        held = {"address": "::", "port": 9093, "pid": rtc["pid"], "process": "java" if rtc is theirs else "python3"}
+        changed = base(
+            "remote",
+            set={"vars.jira1.rtc_service": service, "facts.jira1.rtc": [rtc], "facts.jira1.listeners.+": held},
+        )
+        for host, facts in before.facts.items():
+            changed.facts[host].managed, changed.facts[host].machine_id = facts.managed, facts.machine_id
+        plan = make_plan(changed)
+        return changed, plan, [item.id for item in plan.findings if item.severity == "error"]
+
+    given, plan, errors = change(provisioned(), "builtin", ours)
+    assert errors == []
+    assert actions(plan, "jira1")["instance jira"] == "remove"
+    (removal,) = plan.hosts["jira1"].removals
+    assert (removal.kind, removal.early) == ("instance", True)
+    assert actions(plan, "proxy1") == {"vhost apache rtc-jira-jira.example.com-9093": "change"}
+    assert "which our RTC server had" in plan.hosts["jira1"].restarts[0].reasons[0]
+
+    record(given, plan)
+    for facts in given.facts.values():
+        facts.managed.entries = [entry for entry in facts.managed.entries if entry.kind != "instance"]
+    _given, plan, errors = change(given, "builtin", theirs)
+    assert errors == []
+    assert set(actions(plan, "jira1").values()) | set(actions(plan, "proxy1").values()) == {"nothing"}
+    assert plan.hosts["jira1"].restarts[0].reasons == []
+
+    _given, plan, errors = change(given, "deployed", theirs)
+    assert errors == ["RTC504"]  # it listens still: switch it off first
+    _given, plan, errors = change(given, "deployed", {**ours, "active": False, "pid": 0})
+    assert actions(plan, "jira1")["instance jira"] == "create"
+    assert actions(plan, "proxy1") == {"vhost apache rtc-jira-jira.example.com-9093": "change"}
+
+
 def test_an_application_that_is_to_have_nothing(provisioned):
     plan_input = provisioned()
     plan_input.settings["jira1"]["jira"].state = "absent"
