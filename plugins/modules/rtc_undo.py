@@ -50,6 +50,11 @@ options:
     description: Name of that site, for the record.
     type: str
     default: ""
+  redo_dir:
+    description:
+      - Directory in which what is replaced is kept, for M(collab.rtc.proxy_reload). What is in it goes before.
+      - By default nothing is kept.
+    type: path
   undo_user:
     description: Who undoes it on which controller, for the record.
     type: str
@@ -136,7 +141,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.collab.rtc.plugins.module_utils import _undo, _undo_preview, _undo_restore
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
-from ansible_collections.collab.rtc.plugins.module_utils._managed import lease, opened, record, site_part
+from ansible_collections.collab.rtc.plugins.module_utils._managed import lease, opened, record, redo, site_part
 from ansible_collections.collab.rtc.plugins.module_utils._managed.record import Record
 
 
@@ -204,6 +209,7 @@ def undo_whole(module: AnsibleModule, path: str, run: str, runs: list[str]) -> d
         lease.require_free(runs, find_lease(path))  # one of these may have been killed: it is what is undone
         notes: list[str] = []
         refused.clear()
+        keep_for_redo(module, [change.path for change in changes], directories)
         change_settings(path, [one for one in map(functools.partial(read_before, path), directories) if one], refused)
         result["edited"] = [item._asdict() for item in undo(directories, module.params["undo_user"], notes, refused)]
         finish(module, runs, notes)
@@ -225,6 +231,7 @@ def undo_part(module: AnsibleModule, path: str, run: str) -> dict[str, Any]:
         lease.require_free([step.run for step in part.history], find_lease(path))
         notes: list[str] = []
         refused.clear()
+        keep_for_redo(module, [change.path for change in changes], [step.directory for step in part.steps])
         known = record.load(find_record(path))
         change_settings(path, [site_part.find_wanted(part, known, find_record(path))], refused)
         result["edited"] = []
@@ -238,6 +245,12 @@ def undo_part(module: AnsibleModule, path: str, run: str) -> dict[str, Any]:
             site_part.end(part, path, params["site"], params["owners"], params["undo_user"])
         finish(module, runs, notes)
     return with_refused(result, refused)
+
+
+def keep_for_redo(module: AnsibleModule, paths: list[str], directories: list[str]) -> None:
+    """Keep what is about to be replaced, where somebody may need it again."""
+    if module.params["redo_dir"]:
+        redo.keep(module.params["redo_dir"], paths, directories, find_record(module.params["path"]))
 
 
 def change_settings(path: str, records: list[Record], refused: list[RtcError]) -> None:
@@ -318,6 +331,7 @@ def main() -> None:
             "run": {"type": "str", "default": "latest"},
             "owners": {"type": "list", "elements": "str", "default": []},
             "site": {"type": "str", "default": ""},
+            "redo_dir": {"type": "path"},
             "undo_user": {"type": "str", "default": ""},
         },
         supports_check_mode=True,

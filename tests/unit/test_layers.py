@@ -84,14 +84,15 @@ SHIPPED_LINES = {
     "managed_file": 2160,
     "managed_record": 6260,
     "plan": 170,  # documentation: the action does the work
-    "proxy_vhost": 10620,
+    "proxy_vhost": 10640,
+    "proxy_reload": 8260,
     "report": 80,  # documentation: the action does the work
     "rtc_instance": 1990,
     "rtc_probe": 5120,
     "rtc_release": 1710,
     "rtc_session": 4110,
     "rtc_runs_info": 3140,
-    "rtc_undo": 3590,
+    "rtc_undo": 3650,
     "tomcat_connector": 2850,
     "topology_info": 15160,
 }

@@ -28,6 +28,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._managed.record import 
 
 _UNDONE_SITES = "undone-sites.json"
 _VHOST = re.compile(r"^# vhost (\{.*\})$", re.MULTILINE)  # as _proxy/haproxy/writer keeps virtual hosts in its block
+MARKS = (_undo.UNDONE, _UNDONE_SITES)  # files of a run's record that say that it was undone
 COMMON = (_rtc_unit.UNIT, f"{_rtc_unit.BASE}/current")  # of all RTC servers of a host
 
 

@@ -29,13 +29,16 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (
 )
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.blocked import BlockedError, add_words
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.commands import ProxyError
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.control import Control
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.control import (
+    RUN,
+    Control,
+    find_remaining,
+    find_stopped,
+)
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 from ansible_collections.collab.rtc.plugins.module_utils._secret_text import mask_text
 
 writers.register()  # Backend.build_layout
-# Beside the pid files: gone after a reboot, when the server has loaded everything anyway.
-_RUN = "/run/collab-rtc"
 
 
 @dataclass
@@ -86,8 +89,8 @@ class ProxyChange:
         self.backend, self.vhosts, self.absent, self.options = backend, vhosts, absent, options
         self.control = Control(backend)
         self.result = ChangeResult()
-        self.marker = backend.path(f"{_RUN}/{backend.kind}.reload")
-        self.stopped = backend.path(f"{_RUN}/{backend.kind}.stopped")  # by us, because it had nothing left to serve
+        self.marker = backend.path(f"{RUN}/{backend.kind}.reload")
+        self.stopped = find_stopped(backend)
 
     def run(self) -> ChangeResult:
         """Make it so.
@@ -219,7 +222,7 @@ class ProxyChange:
                 return
             answering = self.control.find_answering()
             try:
-                self.control.take_effect(desired.listens, self._find_remaining(answering))
+                self.control.take_effect(desired.listens, find_remaining(self.backend, answering))
                 if steps and self.options.see:
                     found = seen.look_through(self.backend, self._list_changed(steps), self.options.see)
                     self.result.passed = [name for name, why in found.items() if not why]
@@ -269,16 +272,6 @@ class ProxyChange:
             if not pending:
                 _files_tree.remove(self.marker)
             raise
-
-    def _find_remaining(self, answering: list[tuple[str, int]]) -> list[tuple[str, int]]:
-        """Of the sockets of the running server those that its new configuration has too."""
-        read = self.backend.read()
-        opened = read.sockets or [listen for host in read.hosts for listen in host.listens]
-        return [
-            (address, port)
-            for address, port in answering
-            if any(item.takes(port) and sockets.covers(item, address) for item in opened)
-        ]
 
     def _undo(self, steps: list[Step], answering: list[tuple[str, int]], cause: ProxyError) -> str:
         """The server did not take it: give it back what it had, and make sure that it runs with that.

@@ -27,6 +27,9 @@ _POLL_SECONDS = 0.05
 _SUPERVISOR_SECONDS = 2.0
 _MOST_LOG = 1 << 50  # bytes: only the end of a log is read, so it may be as large as it likes
 
+# Beside the pid files: gone after a reboot, when the server has loaded everything anyway.
+RUN = "/run/collab-rtc"
+
 
 class Control:
     """The service of one proxy server: systemd's, or a master process that takes signals where there is no systemd."""
@@ -208,6 +211,22 @@ class _LogTail:
             text = run(["journalctl", "-q", "-o", "cat", "-u", unit, f"--since=@{int(begun)}"]).output
         lines = [line for line in text.splitlines() if line.strip()]
         return "Its log says: " + " | ".join(lines[-6:]) if lines else ""
+
+
+def find_stopped(backend: Backend) -> str:
+    """The path of the file that says: we stopped the server, because it had nothing left to serve."""
+    return backend.path(f"{RUN}/{backend.kind}.stopped")
+
+
+def find_remaining(backend: Backend, answering: list[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Of the sockets of the running server those that its new configuration has too."""
+    read = backend.read()
+    opened = read.sockets or [listen for host in read.hosts for listen in host.listens]
+    return [
+        (address, port)
+        for address, port in answering
+        if any(item.takes(port) and sockets.covers(item, address) for item in opened)
+    ]
 
 
 def listening() -> list[Listener]:
