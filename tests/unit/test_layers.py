@@ -82,9 +82,9 @@ SHIPPED_LINES = {
     "keystore_pem": 6640,
     "managed_absent": 2385,
     "managed_file": 2160,
-    "managed_record": 6260,
+    "managed_record": 6250,
     "plan": 170,  # documentation: the action does the work
-    "proxy_vhost": 10640,
+    "proxy_vhost": 10600,
     "proxy_reload": 8260,
     "report": 80,  # documentation: the action does the work
     "rtc_instance": 1990,

@@ -19,6 +19,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._run.course import Host
 
 RUN = "rollback_run"  # the fact that names what is undone
 STAGES = ("failed_sites", "undo", "verify_undone")
+BLOCKED = "The proxy takes the virtual hosts of the site"  # said of the site as a check is
 RESTARTS_LEFT = "a restart is left to you, and until then the checks say nothing"
 KEPT = "rtc_rollback_on_failure is false"
 
@@ -56,6 +57,9 @@ def _list_failed(plan: Mapping[str, Any], hostvars: HostVars) -> dict[str, list[
             failed = [check for check in checks if check["ok"] is False and check.get("made", True)]
             if failed:
                 found.setdefault(site, []).extend(failed)
+        for site, why in steps.find_blocked(hostvars[host]).items():  # its RTC server may have been changed before
+            check = {"name": BLOCKED, "ok": False, "detail": "", "cause": why, "remedy": "", "where": host}
+            found.setdefault(site, []).append(check)
     return found
 
 

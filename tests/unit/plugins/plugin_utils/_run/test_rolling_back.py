@@ -69,6 +69,19 @@ def test_a_site_that_failed_is_undone_on_all_hosts_that_the_run_changed_for_it(h
     assert choose_hosts(GROUPS, "verify_undone", hostvars) == ["wiki"]
 
 
+def test_a_site_that_the_proxy_does_not_take_is_undone_where_the_run_came_before(hostvars):
+    """Its RTC server has the new name by then, and what the proxy still forwards to it has the old one."""
+    hostvars["wiki"]["verify_checks"] = {}
+    sites = [{"site": WIKI, "state": "blocked", "reason": "A password."}, {"site": TRACKER, "state": "applied"}]
+    hostvars["front"]["reverse_proxy_vhosts"] = {**CHANGED, "sites": sites}
+    run = choose(hostvars)
+    assert (run["hosts"], run["owners"]) == (["wiki", "front", "old"], ["wiki/confluence"])
+    ((failed,),) = run["failed"].values()
+    assert (failed["where"], failed["cause"], failed["ok"]) == ("front", "A password.", False)
+    hostvars["front"]["rtc_plan"]["kept_on_failure"] = [WIKI]
+    assert choose(hostvars)["hosts"] == []
+
+
 def fail_both(hostvars):
     hostvars["tracker"]["verify_checks"] = {TRACKER: [check(False)]}
 
