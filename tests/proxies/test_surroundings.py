@@ -214,20 +214,47 @@ def test_the_chain_of_a_certificate_of_apache(daemon, run, port, certificates, t
     assert again.get("changed") is False, again
 
 
+def is_unloaded(server):
+    (proxy,) = discover.describe_servers([registry.make_backend(server.kind, str(server.root))], print)
+    return proxy.unloaded
+
+
 @pytest.mark.parametrize("kind", ["nginx", "apache", "haproxy"])
 def test_a_file_that_the_server_has_not_loaded_is_told(daemon, run, port, kind):
     """What answers then is what was there before, so a probe through the server says nothing about the files."""
+    server = daemon(kind).start()
+    assert run(server, port).get("changed") is True
+    assert not is_unloaded(server)
+    later = time.time() + 5
+    os.utime(server.config, (later, later))
+    assert is_unloaded(server)
+
+
+@pytest.mark.parametrize("change", ["a file is edited", "a file is taken out"])
+@pytest.mark.parametrize("kind", ["nginx", "apache"])
+def test_files_without_a_virtual_host_count_too(daemon, run, port, kind, change):
+    """What passes the Upgrade on may stand in a file of its own, that others include."""
+    directory = {"nginx": "/etc/nginx/conf.d", "apache": "/etc/apache2/conf-enabled"}[kind]
     server = daemon(kind)
+    others = [Path(server.write(f"{directory}/{name}.conf", "# nothing\n")) for name in ("one", "two")]
     server.start()
     assert run(server, port).get("changed") is True
+    assert not is_unloaded(server)
+    if change == "a file is edited":
+        later = time.time() + 5
+        os.utime(others[0], (later, later))
+    else:
+        others[0].unlink()
+    assert is_unloaded(server)
 
-    def is_unloaded():
-        (proxy,) = discover.describe_servers([registry.make_backend(kind, str(server.root))], print)
-        return proxy.unloaded, proxy.hosts[0].file or proxy.config
 
-    unloaded, file = is_unloaded()
-    assert not unloaded
-    path = Path(registry.make_backend(kind, str(server.root)).path(file))
-    later = time.time() + 5
-    os.utime(path, (later, later))
-    assert is_unloaded()[0]
+def test_a_file_that_is_taken_out_of_a_directory_of_haproxy_counts(daemon):
+    server = daemon("haproxy")
+    server.write("/etc/haproxy/conf.d/one.cfg", "# nothing\n")
+    server.write(
+        "/usr/lib/systemd/system/haproxy.service",
+        "[Service]\nExecStart=/usr/sbin/haproxy -Ws -f $CONFIG -f $CFGDIR -p $PIDFILE $OPTIONS\n",
+    )
+    backend = registry.make_backend("haproxy", str(server.root))
+    backend.read()
+    assert str(server.root / "etc/haproxy/conf.d") in backend.sources

@@ -78,6 +78,7 @@ class Backend(abc.ABC):
     def __init__(self, root: str = "/") -> None:
         self.root = os.path.abspath(root or "/")
         self._version = ""
+        self.sources: list[str] = []  # what was read of its configuration: files, and directories they are taken from
 
     def path(self, path: str) -> str:
         """A path of the host below the root, unless it is there already."""

@@ -52,8 +52,7 @@ def _describe(server: Backend, note: Callable[[str, str], None]) -> Proxy:
     proxy.version = server.version() if on_host else ""
     master = server.find_master()
     proxy.running = bool(master)
-    files = {proxy.config, *(host.file for host in proxy.hosts)} - {""}
-    proxy.unloaded = server.is_outdated(master, [server.path(path) for path in files])
+    proxy.unloaded = server.is_outdated(master, server.sources)
     if on_host and server.program() and os.geteuid() == 0:  # others may not read its keys, and would see only that
         try:
             proxy.error = server.validate()

@@ -9,6 +9,8 @@ Nothing here raises: what cannot be read becomes a note.
 
 from __future__ import annotations
 
+import glob
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -25,7 +27,18 @@ class ParsedConfig:
     """A server's whole configuration, in the order in which the server reads it."""
 
     files: list[str] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)  # directories of which it takes whatever fits a pattern
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def sources(self) -> list[str]:
+        """All that changes when the configuration does: a directory is newer too where a file was taken out of it."""
+        return [*self.files, *self.folders]
+
+    def find_files(self, pattern: str) -> list[str]:
+        """The paths that fit a pattern, in order."""
+        self.folders += [path for path in glob.glob(os.path.dirname(pattern)) if path not in self.folders]
+        return sorted(glob.glob(pattern))
 
     def read(self, path: str, depth: int = 0) -> str | None:
         """The text of one more file, without a byte-order mark; None, and a note, where it cannot be read.

@@ -68,6 +68,7 @@ class Apache(Backend):
     def read(self) -> Proxy:
         """All virtual hosts."""
         config = self.parse_config()
+        self.sources = config.sources
         hosts, opened = reader.read_virtual_hosts(config), reader.read_listens(config)
         return Proxy("apache", config=self.main(), hosts=hosts, sockets=opened, notes=config.notes)
 

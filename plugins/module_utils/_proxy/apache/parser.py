@@ -155,7 +155,7 @@ class _Parser:
         if not glob.has_magic(full):
             self.file(full, depth + 1)
             return
-        for item in sorted(glob.glob(full)):
+        for item in self.config.find_files(full):
             if os.path.isfile(item):
                 self.file(item, depth + 1)
 

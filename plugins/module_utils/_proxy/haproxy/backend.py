@@ -93,6 +93,7 @@ class Haproxy(Backend):
     def read(self) -> Proxy:
         """All frontends."""
         config = self.parse_config()
+        self.sources = [*config.sources, *filter(os.path.isdir, self.arguments())]
         hosts = reader.read_virtual_hosts(config)
         path, text = self.managed_file()
         first, last = locate_block(text)

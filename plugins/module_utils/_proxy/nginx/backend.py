@@ -40,6 +40,7 @@ class Nginx(Backend):
     def read(self) -> Proxy:
         """All servers."""
         config = self.parse_config()
+        self.sources = config.sources
         return Proxy("nginx", config=self.main(), hosts=reader.read_virtual_hosts(config), notes=config.notes)
 
     def test_command(self) -> tuple[list[str], dict[str, str]]:

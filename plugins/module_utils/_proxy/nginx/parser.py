@@ -145,7 +145,7 @@ class _Parser:
         if not glob.has_magic(pattern):
             return [item, *self.file(pattern, depth + 1)]
         found = [item]
-        for name in sorted(glob.glob(pattern)):
+        for name in self.config.find_files(pattern):
             found += self.file(name, depth + 1)
         return found
 
