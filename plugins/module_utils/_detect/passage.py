@@ -137,15 +137,20 @@ def ask(question: Question, upstreams: Sequence[Upstream] = ()) -> Passage:
     if question.kind == "apache" and upstreams and ask_directly(upstreams, question) == DOWN:
         # After one refused connection httpd answers 503 by itself for a minute: RTC may be up long before that.
         question = dataclasses.replace(question, held=True)
-    passage, status = _visit(question)
+    passage, visit = _visit(question)
     other = dataclasses.replace(question, tls=not question.tls)
-    if passage.polling in (STOPPED, UNKNOWN) and status in (0, 400) and _speaks(other):
+    if passage.polling in (STOPPED, UNKNOWN) and visit.status in (0, 400) and _speaks(other):
         question = other
-        passage, status = _visit(question)
+        passage, visit = _visit(question)
+    status = visit.status
     # What passes bytes on has no words for an upstream that is down: it closes the connection.
     closed = passage.polling == STOPPED and not status and {item.scheme for item in upstreams} == {"tcp"}
     if closed and ask_directly(upstreams, question) != PASSED:
         passage.polling = passage.upgrade = passage.websocket = DOWN
+    if passage.polling == STOPPED and visit.stranger and visit.stranger in _list_strangers(upstreams, question):
+        # Something else has RTC's place behind the proxy, which lets the request through.
+        passage.polling = passage.upgrade = passage.websocket = DOWN
+        passage.words += ", as from its upstream itself"
     httpd_waits = question.kind == "apache" and status == 503
     if passage.outcome == DOWN and not (question.held or httpd_waits) and ask_directly(upstreams, question) == PASSED:
         # The service is there and answers: what says that it is not, is in its way.
@@ -158,26 +163,33 @@ def ask(question: Question, upstreams: Sequence[Upstream] = ()) -> Passage:
 def ask_directly(upstreams: Iterable[Upstream], question: Question) -> str:
     """Whether RTC answers at an upstream, something else does, or nothing."""
     outcome = DOWN
-    for host, port in sorted({(item.host, item.port) for item in upstreams})[:_AT_ONCE]:
-        # Over TLS or not: a proxy that speaks the wrong one reaches nothing.
-        for tls in (False, True) if host and (host, port) != (question.address, question.port) else ():
-            passage = _visit(
-                Question(question.name, host, port, tls, question.asked_port or question.port), short=True
-            )[0]
-            if passage.polling == PASSED:
-                return PASSED
-            outcome = STOPPED if passage.polling == STOPPED else outcome
+    for passage, _found in _visit_directly(upstreams, question):
+        if passage.polling == PASSED:
+            return PASSED
+        outcome = STOPPED if passage.polling == STOPPED else outcome
     return outcome
 
 
-def _visit(question: Question, short: bool = False) -> tuple[Passage, int]:
-    """What came, and the status of the first answer, 0 for none."""
+def _list_strangers(upstreams: Iterable[Upstream], question: Question) -> list[str]:
+    """What answers at the upstreams and is not RTC, see :attr:`_Visit.stranger`."""
+    return [visit.stranger for _passage, visit in _visit_directly(upstreams, question)]
+
+
+def _visit_directly(upstreams: Iterable[Upstream], question: Question) -> Iterator[tuple[Passage, _Visit]]:
+    for host, port in sorted({(item.host, item.port) for item in upstreams})[:_AT_ONCE]:
+        # Over TLS or not: a proxy that speaks the wrong one reaches nothing.
+        for tls in (False, True) if host and (host, port) != (question.address, question.port) else ():
+            yield _visit(Question(question.name, host, port, tls, question.asked_port or question.port), short=True)
+
+
+def _visit(question: Question, short: bool = False) -> tuple[Passage, _Visit]:
+    """What came, and the visit."""
     for _number in range(2):  # a service that is full may end a session between two steps
         passage, visit = Passage(question.name, question.port, question.address, question.tls), _Visit(question)
         visit.run(passage, short)
         if "unknown" not in passage.words.lower():
             break
-    return passage, visit.status
+    return passage, visit
 
 
 def _speaks(question: Question) -> bool:
@@ -200,6 +212,7 @@ class _Visit:
         self.revision = 4
         self.sid = ""
         self.status = 0  # of the first answer
+        self.stranger = ""  # status and text of a first answer that is not RTC's
         scheme, usual = ("https", 443) if question.tls else ("http", 80)
         port = question.asked_port or question.port
         self.origin = f"{scheme}://{question.name}"  # the page's: another port, so another origin than RTC's
@@ -252,6 +265,7 @@ class _Visit:
             self.origin = ""  # it admits other pages than the one that was made up here
             self._poll()
         elif match is None:
+            self.stranger = "" if own else f"{status} {body}"
             outcome = UNKNOWN if status == 429 or (own and status >= 500) else self._judge(status)
             raise _Wrong(outcome, _describe(status, headers, body))
         else:

@@ -139,6 +139,27 @@ def test_what_says_that_a_running_service_is_down_is_in_its_way(server):
     assert found.words.endswith("and RTC answers when it is asked directly")
 
 
+def test_what_has_rtcs_place_behind_a_proxy_is_not_in_the_proxys_way(server):
+    def refuse(request):
+        return http(404, "<title>Error response</title>Nothing matches the given URI.")
+
+    service, _seen = server(refuse)
+    way, _seen = server(lambda request: refuse(request).replace("Connection:", "Server: nginx\r\nConnection:"))
+    found = passage.ask(passage.Question(NAME, "127.0.0.1", way), [Upstream("http", "127.0.0.1", service)])
+    assert (found.outcome, found.polling) == ("down", "down")
+    assert found.words == "404 came back (Error response, Server: nginx), as from its upstream itself"
+
+
+@pytest.mark.parametrize(
+    "direct", [http(404, "not that page"), http(403, "a page"), polling_alone(OPEN, ORIGIN)(""), ""]
+)
+def test_a_proxy_whose_upstream_answers_otherwise_is_in_the_way(server, direct):
+    way, _seen = server(lambda request: http(404, "a page"))
+    service, _seen = server(lambda request: direct)
+    found = passage.ask(passage.Question(NAME, "127.0.0.1", way), [Upstream("http", "127.0.0.1", service)])
+    assert (found.outcome, found.words) == ("stopped", "404 came back")
+
+
 def test_httpd_is_not_sent_to_a_service_that_does_not_run(server):
     port, seen = server(lambda request: http(400))
     with socket.create_server(("127.0.0.1", 0)) as listener:
