@@ -135,9 +135,6 @@ def find_jre(
             java = jre.describe(rootfs, home, "process" if home in [one for one, _source in running] else source)
             java.unknown = "" if running and not newer else doubt
             return java
-    rootfs.note(
-        f"Java of {found.path}", "neither a process, setenv.sh, a unit nor the installation names one that is there"
-    )
     return None
 
 

@@ -14,7 +14,10 @@ ENTRIES = (
         severity="error",
         title="The record of what is managed cannot be used",
         meaning="It says what this collection changed on the host. Without it, nothing is changed and nothing removed.",
-        detected="/var/lib/collab-rtc/managed.json is damaged, is of a newer version, or others could change it.",
+        detected=(
+            "/var/lib/collab-rtc/managed.json is damaged, is of a newer version, others could change it, or whoever"
+            " looks may not read it."
+        ),
         remedy="Do what the message says.",
     ),
     FindingType(

@@ -28,7 +28,8 @@ def check_node(node: Node) -> list[Finding]:
     application = node.application
     name = f"{application.kind.capitalize()} in {application.install_dir} on {node.host}"
     if application.java is None or not application.java.home:
-        found.append(make("RTC222", node.host, f"The Java of {name} was not found."))
+        why = "Neither a process, setenv.sh, a unit nor the installation names one that is there."
+        found.append(make("RTC222", node.host, f"The Java of {name} was not found.", [why]))
     others = _list_other_writers(application)
     if others:
         found.append(make("RTC223", node.host, f"{name} can be changed by others.", others))

@@ -9,7 +9,14 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils._java.setenv import with_store
-from ansible_collections.collab.rtc.tests.unit.data.installation.hosts import CONFLUENCE, JIRA, fingerprint, jks, only
+from ansible_collections.collab.rtc.tests.unit.data.installation.hosts import (
+    CONFLUENCE,
+    JIRA,
+    facts_of,
+    fingerprint,
+    jks,
+    only,
+)
 
 
 def test_java_of_the_process_by_its_environment(host):
@@ -17,6 +24,12 @@ def test_java_of_the_process_by_its_environment(host):
     host.jvm(700, CONFLUENCE, java="/usr/bin/jsvc", environment={"JAVA_HOME": "/opt/jdk17"})
     found = only(host)
     assert (found.java.home, found.java.source) == ("/opt/jdk17", "process")
+
+
+def test_no_java_is_a_fact_and_not_what_could_not_be_seen(host):
+    facts = facts_of(host.confluence())
+    assert facts.applications[0].java is None
+    assert not [item for item in facts.unreadable if "Java" in item.what]
 
 
 def test_process_wins_over_setenv_that_was_not_changed_since(host):
