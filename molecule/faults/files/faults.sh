@@ -19,16 +19,34 @@ keep() {
     mv $KEPT.new $KEPT
 }
 
-# Everything as it was, with its time. /etc/hosts is a mount: written in place.
+# Everything as it was, with its time, and nginx has loaded it. /etc/hosts is a mount: written in place.
 restore() {
-    rm -rf /etc/nginx/sites-available /etc/nginx/sites-enabled
-    cp -a $KEPT/etc/nginx/. /etc/nginx/
+    if ! diff -r --no-dereference $KEPT/etc/nginx /etc/nginx >/dev/null; then
+        rm -rf /etc/nginx/sites-available /etc/nginx/sites-enabled
+        cp -a $KEPT/etc/nginx/. /etc/nginx/
+        systemctl is-active -q nginx && load
+    fi
     cp -a $KEPT/$XML $XML
     cp -a $KEPT/$SETENV $SETENV
     cp -a $KEPT/$CACERTS $CACERTS
     cat $KEPT/etc/hosts >/etc/hosts
     cat $KEPT/etc/nsswitch.conf >/etc/nsswitch.conf
 }
+
+# Let nginx load its files, and wait until it has. A file that changes within 0.03 s of that would not count as newer.
+load() {
+    local before
+    before=$(workers)
+    systemctl reload nginx
+    wait_for has_new_workers "$before"
+    sleep 0.1
+}
+
+# The process ids of nginx's workers that are not on their way out.
+workers() { ps -C nginx -o pid=,args= | awk '/worker process/ && !/shutting down/ { print $1 }'; }
+
+# has_new_workers PIDS: whether there are some, and none of these.
+has_new_workers() { [ -n "$(workers)" ] && ! grep -qxF "${1:-none}" <<<"$(workers)"; }
 
 # edit FILE SED-EXPRESSION...: change a file and keep its time, so that no restart looks pending. Fails when nothing changed.
 edit() {
