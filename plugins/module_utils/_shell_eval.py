@@ -16,6 +16,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Callable
 
+from ansible_collections.collab.rtc.plugins.module_utils._shell_conditions import Conditions
 from ansible_collections.collab.rtc.plugins.module_utils._shell_syntax import ASSIGNMENT, Command, SyntaxProblem, parse
 from ansible_collections.collab.rtc.plugins.module_utils._shell_words import (
     UNKNOWN,
@@ -23,7 +24,6 @@ from ansible_collections.collab.rtc.plugins.module_utils._shell_words import (
     Names,
     Reader,
     Real,
-    Words,
     matches,
 )
 
@@ -32,7 +32,7 @@ _MOST_STEPS = 5_000  # commands; a loop may have no end
 _MOST_ROUNDS = 100  # of a loop
 _MOST_WAYS = 16  # through a script whose conditions are unknown
 _EXPORTS = ("export", "declare", "typeset", "readonly", "local")
-_BASH_ONLY = ("[[", "let", "declare", "typeset", "source")  # not found by dash
+_BASH_ONLY = ("[[", "((", "let", "declare", "typeset", "source")  # not found by dash
 _SILENT = ("mkdir", "chmod", "chown", "touch", "rm", "ln", "ulimit", "umask", "trap", "set", "shopt", "sleep", "kill")
 
 
@@ -117,7 +117,7 @@ def fields(text: str, environment: dict[str, str]) -> list[str]:
     return text.split()
 
 
-class _Run(Words):
+class _Run(Conditions):
     """One reading of a script."""
 
     def __init__(
@@ -137,9 +137,7 @@ class _Run(Words):
         self.functions: dict[str, Command] = {}
         self.ways = ways  # place -> which way to take where the condition is unknown
         self.asked: dict[str, int] = {}  # place -> how many ways there are
-        self.anything = ""
         self.ran: list[Ran] = []
-        self.given: dict[str, str] = {}  # what the present command alone has in its environment
         self.locals: list[dict[str, str | None]] = []  # of each function that runs: what its own variables hide
         self.output: list[str] | None = None  # what is printed, within $(...)
         self.depth = self.steps = self.unsure = 0
@@ -178,7 +176,7 @@ class _Run(Words):
             "if": self._run_if,
             "while": self._run_while,
             "until": self._run_while,
-            "for": self._run_for,
+            "for": self._run_counting if command.words[:1] == ["(("] else self._run_for,
             "case": self._run_case,
             "subshell": self._run_subshell,
             "function": self._define,
@@ -276,6 +274,17 @@ class _Run(Words):
                 break
         self.status = True
 
+    def _run_counting(self, command: Command) -> None:
+        """``for ((first; condition; next))``."""
+        first, condition, following = command.words[1:]
+        self.calculate(first)
+        for _round in range(_MOST_ROUNDS):
+            value = self.calculate(condition) if condition.strip() else 1
+            if value == 0 or (value is None and _round) or self._loop_ends(command.parts[-1], value is None):
+                break
+            self.calculate(following)
+        self.status = True
+
     def _loop_ends(self, body: Command, unsure: bool) -> bool:
         try:
             self._run_unsure(body, unsure)
@@ -328,8 +337,11 @@ class _Run(Words):
         name = self.expand(words[first])
         if self.plain and name in _BASH_ONLY:
             self.status = False
-        elif name in ("[[", "((", "let"):
-            self.status = self.evaluate_double(words[first + 1 : -1]) if name == "[[" else None
+        elif name == "[[":
+            self.status = self.evaluate_double(words[first + 1 : -1])
+        elif name in ("((", "let"):
+            texts = words[first + 1 :] if name == "((" else [self.expand(word) for word in words[first + 1 :]]
+            self.status = [None if value is None else value != 0 for value in map(self.calculate, texts)][-1]
         elif name in _EXPORTS and first == 0:
             self._export(name, words[1:])
         else:
@@ -354,6 +366,8 @@ class _Run(Words):
                 given += self.expand_fields(word)
         for item in given:
             variable, equals, value = item.partition("=")
+            if UNKNOWN in variable:  # of any name
+                self.anything = self.anything or self.here
             if exports:
                 self.exported.add(re.sub(r"[+=].*", "", variable))
             if name == "local" and self.locals and variable not in self.locals[-1]:
@@ -365,12 +379,12 @@ class _Run(Words):
         name, rest = (arguments[0], arguments[1:]) if arguments else (":", [])
         builtins: dict[str, Callable[[list[str]], None]] = {
             **dict.fromkeys((".", "source"), self._source),
-            **dict.fromkeys(("read", "mapfile", "readarray", "getopts"), self.read_values),
+            **dict.fromkeys(("read", "mapfile", "readarray", "getopts"), lambda rest: self.read_values(name, rest)),
             **dict.fromkeys(("cd", "pushd", "popd"), lambda rest: self.change_directory(name, rest)),
             **dict.fromkeys(("return", "exit", "break", "continue"), lambda rest: self._stop(name, rest)),
             "eval": lambda rest: self._eval(" ".join(rest)),
-            "unset": self._unset,
-            "shift": self._shift,
+            "unset": self.unset,
+            "shift": self.shift,
             "grep": self._grep,
         }
         if name not in builtins:
@@ -387,7 +401,7 @@ class _Run(Words):
             wrong = self.plain and "==" in rest
             self.status = False if wrong else self.evaluate_test(rest[:-1] if name == "[" else rest)
         elif name == "set":
-            self._set_options(rest)
+            self.set_options(rest)
         elif name in ("true", ":", "false"):
             self.status = name != "false"
         elif name == "printf" and rest[:1] == ["-v"] and len(rest) > 2:
@@ -401,27 +415,10 @@ class _Run(Words):
         environment = {name: value for name, value in {**exported, **self.given}.items() if UNKNOWN not in value}
         self.ran.append(Ran(arguments, self.variables.get("PWD", UNKNOWN), environment, self.input))
 
-    def _set_options(self, rest: list[str]) -> None:
-        if "--" in rest:
-            self.arguments = rest[rest.index("--") + 1 :]
-        if rest[:1] == ["-a"] or rest == ["-o", "allexport"]:
-            self.exports_all = True
-        elif rest[:1] == ["+a"] or rest == ["+o", "allexport"]:
-            self.exports_all = False
-
     def _stop(self, name: str, rest: list[str]) -> None:
         self.status = rest[0] == "0" if rest and rest[0].isdecimal() else self.status
         if name != "exit" or not self.unsure:  # an application that is not started needs no plan
             raise _Stop(name)
-
-    def _unset(self, names: list[str]) -> None:
-        for name in names:
-            self.variables.pop(name, None)
-            self.arrays.pop(name, None)
-            self.causes.pop(name, None)
-
-    def _shift(self, rest: list[str]) -> None:
-        self.arguments = self.arguments[int(rest[0]) if rest and rest[0].isdecimal() else 1 :]
 
     def _grep(self, rest: list[str]) -> None:
         """A plain text in what comes by a pipe; all else is unknown."""
@@ -459,7 +456,7 @@ class _Run(Words):
             self.arguments, self.path, self.line = kept
 
     def _source(self, arguments: list[str]) -> None:
-        path = arguments[0] if arguments else ""
+        path = self.locate(arguments[0] if arguments else "")
         text = self.read(path) if self.read and path and UNKNOWN not in path and self.depth < _DEEPEST else None
         if text is None:
             if UNKNOWN in path or (self.exists is not None and self.exists(path)):

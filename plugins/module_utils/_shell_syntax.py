@@ -295,7 +295,10 @@ class _Reader:
 
     def command(self) -> Command:
         line, word = self.line, self.word
-        if self.operator == "(":
+        calculated = self._arithmetic() if self.operator == "(" else None
+        if calculated is not None:
+            found = Command("simple", line, ["((", calculated])
+        elif self.operator == "(":
             self.advance()
             found = Command("subshell", line, parts=[self.commands(")")])
             self.expect(")")
@@ -321,6 +324,19 @@ class _Reader:
             self._redirection(found)
         return found
 
+    def _arithmetic(self) -> str | None:
+        """Go over ``((...))`` and return what is within; ``None`` where it is none."""
+        if not self.text.startswith("(", self.at):
+            return None
+        try:
+            end = _find_closing(self.text, self.at + 1, "))", False)
+        except SyntaxProblem:  # subshells
+            return None
+        body = self.text[self.at + 1 : end - 2]
+        self.at = end
+        self.advance()
+        return body
+
     def _body(self, found: Command) -> None:
         self.expect("do")
         found.parts.append(self.commands("done"))
@@ -342,10 +358,10 @@ class _Reader:
     def _for(self) -> Command:
         found = Command("for", self.line)
         self.advance()
-        if self.operator == "(":  # for ((...)): nobody knows how often
-            self.at = _find_closing(self.text, self.at, ")", False)
-            self.advance()
-            found.words = ["_", "in", "$RANDOM"]
+        if self.operator == "(":
+            found.words = ["((", *(self._arithmetic() or "").split(";")]
+            if len(found.words) != 4:
+                raise SyntaxProblem("((")
         else:
             found.words = [self.word]
             self.advance()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Words of a shell script: what they become, as far as that can be known without running it; and tests of them."""
+"""Words of a shell script: what they become, as far as that can be known without running it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import posixpath
 import re
 from typing import Callable, List, Optional, Sequence
 
+from ansible_collections.collab.rtc.plugins.module_utils import _shell_arithmetic
+from ansible_collections.collab.rtc.plugins.module_utils._shell_braces import expand_braces
 from ansible_collections.collab.rtc.plugins.module_utils._shell_syntax import ASSIGNMENT, find_end, parse, unescape
 
 UNKNOWN = "\x00"  # stands for what only running could tell
@@ -19,7 +21,6 @@ UNKNOWN = "\x00"  # stands for what only running could tell
 _BORDER, _ACTIVE, _QUOTES, _NOTHING = "\x01", "\x02", "\x03", "\x04"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9]+|[@*#?$!-]")
 _LONGEST = 1 << 14  # characters of a value; none of use is longer
-_FILE_TESTS = ("-e", "-f", "-d", "-r", "-x", "-s", "-h", "-L", "-a")
 # Set by whatever starts a script: not known to be absent because no file says so.
 _GIVEN = frozenset(
     [
@@ -65,6 +66,9 @@ class Words:
             self.arguments.append(self.variables.pop(str(len(self.arguments) + 1)))
         self.exported = {name for name in environment if name[:1].isalpha() or name[:1] == "_"}
         self.exports_all = False
+        self.plain = False  # dash reads it
+        self.given: dict[str, str] = {}  # what the present command alone has in its environment
+        self.anything = ""  # the place after which any variable may have any value
         self.read, self.exists, self.real, self.names = read, exists, real, names
         self.cat = read  # what cat prints, which the values of variables may show
         self.input: str | None = None  # what a pipe or a here-document gives
@@ -112,6 +116,8 @@ class Words:
             before = self.arrays.get(name, known) if more else []
             words = [word for line in parse("x " + raw[1:-1])[0] for part in line.parts for word in part.words][1:]
             items = [item for one in words for item in self.expand_fields(one)]
+            if any(re.match(r"\[[^]]*\]\+?=", one) for one in words):  # by their keys
+                items = [self.unknown()]
             self.arrays[name] = [*before, *items]
             self.variables[name] = (self.arrays[name] or [""])[0]
             if any(UNKNOWN in item for item in items):
@@ -154,7 +160,8 @@ class Words:
     def expand_fields(self, word: str) -> list[str]:
         """What a raw word becomes as arguments of a command: split, patterns replaced by the names of files."""
         found = []
-        for item in self._mark(word, "fields").split(_BORDER):
+        words = [word] if self.plain else expand_braces(word)
+        for item in (item for one in words for item in self._mark(one, "fields").split(_BORDER)):
             if _ACTIVE in item:
                 found += self._find_files(item)
             elif item and (_NOTHING not in item or _unmark(item)):
@@ -222,7 +229,8 @@ class Words:
         if word.startswith("${", index):
             return self._expand_braced(word[index + 2 : end - 1], mode, quoted), end
         if word.startswith("$((", index) and word[end - 2 : end] == "))":
-            return self.unknown(), end
+            number = self.calculate(word[index + 3 : end - 2])
+            return self.unknown() if number is None else str(number), end
         if end:
             body = word[index + 2 : end - 1]
             if word[index] == "`":
@@ -235,6 +243,13 @@ class Words:
         if name in ("@", "*"):
             return self._insert_list(self.arguments, name, mode, quoted), index + 2
         return self._insert(self.get(name) or "", mode, quoted), index + 1 + len(name)
+
+    def calculate(self, text: str) -> int | None:
+        """The value of an arithmetic expression, with its assignments; ``None`` for unknown."""
+        return _shell_arithmetic.calculate(self.expand_quoted(text), self.get, self._set_number)
+
+    def _set_number(self, name: str, number: int | None) -> None:
+        self.set(name, self.unknown() if number is None else str(number))
 
     def _insert(self, value: str, mode: str, quoted: bool) -> str:
         if quoted or mode in ("word", "assign"):
@@ -263,12 +278,11 @@ class Words:
         if index:
             rest = rest[index.end() :]
             items = items if items is not None else [value] if value is not None else []
-            value = (
-                items[int(index.group(1))] if index.group(1).isdecimal() and int(index.group(1)) < len(items) else None
-            )
             whole = index.group(1) in ("@", "*")
-            if not whole and not index.group(1).isdecimal():
+            at = 0 if whole else self.calculate(index.group(1))
+            if at is None or at < 0 or UNKNOWN in items:
                 return self.unknown()
+            value = items[at] if at < len(items) else None
             if whole and not rest and not counts:
                 return self._insert_list(items, index.group(1), mode, quoted)
             value = " ".join(items) if whole and items else value
@@ -319,27 +333,60 @@ class Words:
             return value[start : start + int(cut_out.group(2))] if cut_out.group(2) else value[start:]
         return {"^^": value.upper(), ",,": value.lower()}.get(rest) or self.unknown()
 
+    def locate(self, path: str) -> str:
+        """A path from ``/`` on; :data:`UNKNOWN` where the directory is unknown that it starts from."""
+        if path.startswith("/") or not path:
+            return path
+        folder = self.variables.get("PWD", UNKNOWN)
+        return UNKNOWN if UNKNOWN in folder + path else posixpath.normpath(f"{folder}/{path}")
+
+    def set_options(self, rest: list[str]) -> None:
+        """``set``: arguments, and whether all variables are exported."""
+        if "--" in rest:
+            self.arguments = rest[rest.index("--") + 1 :]
+        if rest[:1] == ["-a"] or rest == ["-o", "allexport"]:
+            self.exports_all = True
+        elif rest[:1] == ["+a"] or rest == ["+o", "allexport"]:
+            self.exports_all = False
+
+    def unset(self, names: list[str]) -> None:
+        for name in names:
+            self.variables.pop(name, None)
+            self.arrays.pop(name, None)
+            self.causes.pop(name, None)
+
+    def shift(self, rest: list[str]) -> None:
+        self.arguments = self.arguments[int(rest[0]) if rest and rest[0].isdecimal() else 1 :]
+
     def change_directory(self, name: str, rest: list[str]) -> None:
         """``cd``, ``pushd``, ``popd``."""
         to = next((item for item in rest if not item.startswith("-")), "" if name != "popd" else UNKNOWN)
-        base = self.variables.get("PWD", UNKNOWN)
-        path = posixpath.normpath(to if to.startswith("/") else f"{base}/{to}")
+        path = posixpath.normpath(to) if to.startswith("/") else self.locate(to or UNKNOWN)
         self.variables["PWD"] = self.unknown() if UNKNOWN in path else path
         self.status = None if UNKNOWN in path else True
 
-    def read_values(self, rest: list[str]) -> None:
-        """``read`` and the like: a whole here-document, or its line, for one variable; all else is unknown."""
+    def read_values(self, name: str, rest: list[str]) -> None:
+        """``read`` of what a pipe, here-document or here-string gives: its line in words. All else is unknown."""
+        options = "".join(item[1:] for item in rest if item.startswith("-"))
         names = [item for item in rest if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", item)]
-        known = self.input is not None and len(names) == 1 and "-a" not in rest
-        text = (self.input or "").strip() if "-d" in rest else (self.input or "").partition("\n")[0].strip()
-        for name in names:
-            self.set(name, text if known else self.unknown())
+        whole = "d" in options  # up to another character than the end of the line; commonly none, for all of it
+        known = name == "read" and self.input is not None and (not whole or len(names) == 1)
+        separators = self.given.get("IFS", self.variables.get("IFS", " \t\n"))
+        text = (self.input or "").strip() if whole else (self.input or "").partition("\n")[0]
+        fields = [text] if whole else _split(text, separators, 0 if "a" in options else len(names))
+        if any(UNKNOWN in item for item in rest) and "p" not in options:
+            self.anything = self.anything or self.here
+        for at, variable in enumerate(names):
+            self.set(variable, (fields[at] if at < len(fields) else "") if known else self.unknown())
+            if "a" in options or name != "read":
+                self.arrays[variable] = fields if known else [self.unknown()]
         self.status = None
 
     def guess_output(self, name: str, rest: list[str]) -> str:
         """What commands print that scripts use to find paths; :data:`UNKNOWN` for all others."""
         words = [item for item in rest if not item.startswith("-")]
         path = words[0] if len(words) == 1 else UNKNOWN
+        place = self.locate(path)
         found: str | None = None
         if name == "echo":
             ends = "" if "-n" in rest[:2] else "\n"
@@ -357,106 +404,30 @@ class Words:
             found = "Linux"
         elif name == "cat" and not words:
             found = self.input
-        elif name == "cat" and UNKNOWN not in path and self.cat is not None:
-            found = self.cat(path)
-            if found is None and self.exists is not None and not self.exists(path):
+        elif name == "cat" and UNKNOWN not in place and self.cat is not None:
+            found = self.cat(place)
+            if found is None and self.exists is not None and not self.exists(place):
                 found = ""  # and an error
         elif name == "dirname" and UNKNOWN not in path:
             found = posixpath.dirname(path.rstrip("/") or "/") or "."
         elif name == "basename" and words and UNKNOWN not in words[0]:
             found = words[0].rstrip("/").rpartition("/")[2]
             found = found[: -len(words[1])] if words[1:] and words[1] and found.endswith(words[1]) else found
-        elif name in ("readlink", "realpath") and path.startswith("/") and self.real is not None:
-            found = self.real(path) if name == "realpath" or any(item in rest for item in ("-f", "-e", "-m")) else None
+        elif name in ("readlink", "realpath") and place.startswith("/") and self.real is not None:
+            found = self.real(place) if name == "realpath" or any(item in rest for item in ("-f", "-e", "-m")) else None
         return self.unknown() if found is None else found
 
-    # Conditions
 
-    def evaluate_test(self, items: list[str]) -> bool | None:
-        """``[ ... ]``, by the number of arguments as POSIX says; ``None`` for unknown."""
-        for operator, neutral in (("-o", False), ("-a", True)):
-            at = next((at for at in range(1, len(items) - 1) if items[at] == operator), 0)
-            if at and len(items) > 3:
-                return _join(self.evaluate_test(items[:at]), self.evaluate_test(items[at + 1 :]), neutral)
-        if items[:1] == ["!"] and len(items) > 1:
-            inner = self.evaluate_test(items[1:])
-            return None if inner is None else not inner
-        if len(items) == 3 and items[0] != "(":
-            return self._compare(items[0], items[1], items[2])
-        if items[:1] == ["("] and items[-1:] == [")"]:
-            return self.evaluate_test(items[1:-1])
-        if len(items) == 2:
-            return self._evaluate_unary(*items)
-        return _is_full(items[0]) if len(items) == 1 else False
-
-    def _evaluate_unary(self, operator: str, item: str) -> bool | None:
-        if operator in ("-z", "-n"):
-            full = _is_full(item)
-            return None if full is None else full == (operator == "-n")
-        if operator == "-v":
-            return item in self.variables or item in self.arrays
-        if operator not in _FILE_TESTS or self.exists is None or UNKNOWN in item:
-            return None if operator.startswith("-") else False
-        return self.exists(item)
-
-    def _compare(self, left: str, operator: str, right: str) -> bool | None:
-        if UNKNOWN in left or UNKNOWN in right:
-            return None
-        if operator in ("=", "==", "!="):
-            return (left == right) == (operator != "!=")
-        numbers = {"-eq": "==", "-ne": "!=", "-lt": "<", "-le": "<=", "-gt": ">", "-ge": ">="}
-        if operator in numbers and re.fullmatch(r"-?\d{1,18}", left) and re.fullmatch(r"-?\d{1,18}", right):
-            one, two = int(left), int(right)
-            return (one < two and operator in ("-lt", "-le", "-ne")) or (
-                (one == two and operator in ("-eq", "-le", "-ge")) or (one > two and operator in ("-gt", "-ge", "-ne"))
-            )
-        return None
-
-    def evaluate_double(self, words: list[str]) -> bool | None:
-        """``[[ ... ]]``; words are raw."""
-        for operator, neutral in (("||", False), ("&&", True)):
-            depth = 0
-            for at, word in enumerate(words):
-                depth += {"(": 1, ")": -1}.get(word, 0)
-                if word == operator and depth == 0:
-                    one, two = self.evaluate_double(words[:at]), self.evaluate_double(words[at + 1 :])
-                    return _join(one, two, neutral)
-        if words[:1] == ["!"]:
-            inner = self.evaluate_double(words[1:])
-            return None if inner is None else not inner
-        if words[:1] == ["("] and words[-1:] == [")"]:
-            return self.evaluate_double(words[1:-1])
-        if len(words) == 3 and words[1] in ("=", "==", "!="):
-            left, pattern = self.expand(words[0]), self.pattern(words[2])
-            unsure = UNKNOWN in left or UNKNOWN in pattern
-            return None if unsure else matches(left, pattern) == (words[1] != "!=")
-        if words[1:2] == ["=~"]:
-            return _search(self.expand("".join(words[2:])), self.expand(words[0]))
-        if len(words) == 3:
-            return self._compare(self.expand(words[0]), words[1], self.expand(words[2]))
-        return self.evaluate_test([self.expand(word) for word in words]) if len(words) < 3 else None
-
-
-def _join(one: bool | None, two: bool | None, neutral: bool) -> bool | None:
-    """ "and" (``neutral`` true) or "or" of two conditions that may be unknown."""
-    if one is (not neutral) or two is (not neutral):
-        return not neutral
-    return None if one is None or two is None else neutral
-
-
-def _search(pattern: str, text: str) -> bool | None:
-    """Whether a regular expression of the shell is in a text."""
-    slow = re.search(r"\)[*+{]|[*+}].*[*+{].*[*+{]", pattern) or len(pattern) + len(text) > 1000
-    if UNKNOWN in pattern + text or "[[" in pattern or slow:
-        return None
-    try:
-        return re.search(pattern, text) is not None
-    except re.error:
-        return None
-
-
-def _is_full(text: str) -> bool | None:
-    return None if text and not text.replace(UNKNOWN, "") else bool(text)
+def _split(line: str, separators: str, most: int) -> list[str]:
+    """A line as ``read`` splits it; the last of ``most`` fields (0: as many as there are) has the rest."""
+    blanks = "".join(char for char in separators if char.isspace())
+    line = line.strip(blanks) if blanks else line
+    if not separators or most == 1:
+        return [line]
+    sign = re.escape("".join(set(separators) - set(blanks)))
+    space = f"[{re.escape(blanks)}]" if blanks else "(?!)"
+    border = f"(?:{space}*[{sign}]{space}*|{space}+)" if sign else f"{space}+"
+    return [item for item in re.split(border, line, maxsplit=max(0, most - 1)) if item or sign]
 
 
 def _unmark(marked: str) -> str:

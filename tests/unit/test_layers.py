@@ -78,7 +78,7 @@ OPTIONAL = {
 SHIPPED_LINES = {
     "application_check": 3120,
     "java_truststore": 4910,
-    "jvm_truststore_option": 5160,
+    "jvm_truststore_option": 5480,
     "keystore_pem": 6640,
     "managed_absent": 2385,
     "managed_file": 2160,
@@ -94,7 +94,7 @@ SHIPPED_LINES = {
     "rtc_runs_info": 3140,
     "rtc_undo": 3650,
     "tomcat_connector": 2850,
-    "topology_info": 15160,
+    "topology_info": 15480,
 }
 
 

@@ -43,6 +43,8 @@ _WITH_VALUE = frozenset(
 # Read by the JVM itself, before and after the command line (Java SE troubleshooting guide; java(1) from 9 on).
 _BEFORE = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS")
 _AFTER = ("_JAVA_OPTIONS",)
+# What catalina.sh hands to eval, in its order.
+_EVALUATED = ("LOGGING_MANAGER", "JAVA_OPTS", "JSSE_OPTS", "CATALINA_OPTS")
 
 
 @dataclass
@@ -179,9 +181,9 @@ def _read_result(left: _shell_eval.Result) -> JvmOptions:
         "JRE_HOME": home or UNKNOWN,
         **{name: value for name, value in left.variables.items() if value},
     }  # bin/setclasspath.sh
-    for name in (*_BEFORE, "JAVA_OPTS", "CATALINA_OPTS", *_AFTER):
+    for name in (*_BEFORE, *_EVALUATED, *_AFTER):
         text = left.variables.get(name, "")
-        evaluated = name in ("JAVA_OPTS", "CATALINA_OPTS")  # catalina.sh hands them to eval
+        evaluated = name in _EVALUATED
         words = _shell_eval.fields(text, given) if evaluated else split_options(text)
         for word in words:
             _add_option(found, word, left.causes.get(name, "") or name)
