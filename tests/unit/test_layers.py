@@ -41,6 +41,9 @@ HOST_LAYERS = [
         "_rtc_limits",
         "_rtc_unit",
         "_secret_text",
+        "_shell_arithmetic",
+        "_shell_braces",
+        "_shell_conditions",
         "_shell_eval",
         "_shell_syntax",
         "_shell_words",
@@ -82,10 +85,10 @@ SHIPPED_LINES = {
     "keystore_pem": 6640,
     "managed_absent": 2385,
     "managed_file": 2160,
-    "managed_record": 6250,
+    "managed_record": 6570,
     "plan": 170,  # documentation: the action does the work
-    "proxy_vhost": 10600,
-    "proxy_reload": 8260,
+    "proxy_vhost": 10640,
+    "proxy_reload": 8280,
     "report": 80,  # documentation: the action does the work
     "rtc_instance": 1990,
     "rtc_probe": 5120,
@@ -94,7 +97,7 @@ SHIPPED_LINES = {
     "rtc_runs_info": 3140,
     "rtc_undo": 3650,
     "tomcat_connector": 2850,
-    "topology_info": 15480,
+    "topology_info": 15510,
 }
 
 
