@@ -13,7 +13,7 @@ import shlex
 import pytest
 
 from ansible_collections.collab.rtc.plugins.action.plan import make_plan
-from ansible_collections.collab.rtc.plugins.module_utils import _facts
+from ansible_collections.collab.rtc.plugins.module_utils import _container_facts, _facts
 from ansible_collections.collab.rtc.plugins.module_utils._detect.gather import gather
 from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate import parse_pem
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.tls_files import GivenTls
@@ -98,7 +98,7 @@ def check_course(container, tmp_path, run_module, first, expected, left=frozense
     assert (connector.scheme, connector.secure) == ("https", True)
     assert application.java.truststore.path == f"{container.name}:/etc/rtc-truststore/cacerts"
     assert ROOT.fingerprint in application.java.truststore.fingerprints
-    assert _facts.Mount(str(store.parent), "/etc/rtc-truststore", True) in application.container.mounts
+    assert _container_facts.Mount(str(store.parent), "/etc/rtc-truststore", True) in application.container.mounts
     plan = plan_of(facts, store)
     assert find_ids(plan) == set(left)
     assert len(plan.hosts["wiki1"].containers[0].missing) == len(left)
@@ -112,7 +112,7 @@ def test_settings_come_into_force_in_podman(in_podman, tmp_path, run_module):
     )
     container = application.container
     assert (container.name, container.engine, container.network) == (in_podman.name, "podman", "own")
-    assert container.ports == [_facts.PublishedPort("127.0.0.1", port, 8090)]
+    assert container.ports == [_container_facts.PublishedPort("127.0.0.1", port, 8090)]
     assert container.source == "podman inspect"
 
 

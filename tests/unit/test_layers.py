@@ -26,6 +26,7 @@ HOST_LAYERS = [
     {
         "_errors",
         "_argspec",
+        "_container_facts",
         "_facts",
         "_files",
         "_files_tree",
@@ -83,19 +84,19 @@ SHIPPED_LINES = {
     "java_truststore": 4910,
     "jvm_truststore_option": 5480,
     "keystore_pem": 6640,
-    "managed_absent": 2385,
+    "managed_absent": 2400,
     "managed_file": 2160,
     "managed_record": 6570,
     "plan": 170,  # documentation: the action does the work
-    "proxy_vhost": 10640,
+    "proxy_vhost": 10660,
     "proxy_reload": 8280,
     "report": 80,  # documentation: the action does the work
     "rtc_instance": 1990,
     "rtc_probe": 5120,
     "rtc_release": 1710,
     "rtc_session": 4110,
-    "rtc_runs_info": 3140,
-    "rtc_undo": 3650,
+    "rtc_runs_info": 3155,
+    "rtc_undo": 3665,
     "tomcat_connector": 2850,
     "topology_info": 15510,
 }

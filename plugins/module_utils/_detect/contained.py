@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 
+from ansible_collections.collab.rtc.plugins.module_utils._container_facts import Container
 from ansible_collections.collab.rtc.plugins.module_utils._detect import application, installations
 from ansible_collections.collab.rtc.plugins.module_utils._detect.doubts import (
     Doubts,
@@ -19,7 +20,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._detect.doubts import (
     explain_process,
     printable,
 )
-from ansible_collections.collab.rtc.plugins.module_utils._facts import Application, Container, ServiceUnit
+from ansible_collections.collab.rtc.plugins.module_utils._facts import Application, ServiceUnit
 from ansible_collections.collab.rtc.plugins.module_utils._host.container_files import ContainerFiles
 from ansible_collections.collab.rtc.plugins.module_utils._host.containers import Finder
 from ansible_collections.collab.rtc.plugins.module_utils._host.processes import Proc

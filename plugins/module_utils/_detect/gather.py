@@ -12,6 +12,7 @@ import time
 from typing import Callable
 
 from ansible_collections.collab.rtc.plugins.module_utils import _rtc_unit
+from ansible_collections.collab.rtc.plugins.module_utils._container_facts import is_contained
 from ansible_collections.collab.rtc.plugins.module_utils._detect import contained, installations, managed, passage
 from ansible_collections.collab.rtc.plugins.module_utils._detect.application import describe_all, sort_out
 from ansible_collections.collab.rtc.plugins.module_utils._detect.doubts import Doubts
@@ -23,7 +24,6 @@ from ansible_collections.collab.rtc.plugins.module_utils._facts import (
     Proxy,
     RtcInstance,
     Unreadable,
-    is_contained,
 )
 from ansible_collections.collab.rtc.plugins.module_utils._host import processes, service_units, system
 from ansible_collections.collab.rtc.plugins.module_utils._host.containers import Finder

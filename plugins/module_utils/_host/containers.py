@@ -15,7 +15,7 @@ import os
 import re
 from typing import Any, Iterable
 
-from ansible_collections.collab.rtc.plugins.module_utils._facts import Container, Mount, PublishedPort
+from ansible_collections.collab.rtc.plugins.module_utils._container_facts import Container, Mount, PublishedPort
 from ansible_collections.collab.rtc.plugins.module_utils._host import container_files, processes, system
 from ansible_collections.collab.rtc.plugins.module_utils._host.processes import Proc
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs

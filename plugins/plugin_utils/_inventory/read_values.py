@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.collab.rtc.plugins.module_utils._facts import is_contained
+from ansible_collections.collab.rtc.plugins.module_utils._container_facts import is_contained
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory import host_names
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory import limits as rtc_limits
 

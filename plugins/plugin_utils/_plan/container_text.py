@@ -11,7 +11,7 @@ import posixpath
 import shlex
 from collections.abc import Iterable, Mapping
 
-from ansible_collections.collab.rtc.plugins.module_utils._facts import Container
+from ansible_collections.collab.rtc.plugins.module_utils._container_facts import Container
 
 OVERRIDE = "compose.override.yml"
 _STEMS = ("compose", "docker-compose")

@@ -14,12 +14,11 @@ import functools
 import ipaddress
 from dataclasses import dataclass
 
+from ansible_collections.collab.rtc.plugins.module_utils._container_facts import Container, PublishedPort
 from ansible_collections.collab.rtc.plugins.module_utils._facts import (
-    Container,
     HostFacts,
     Proxy,
     ProxyListen,
-    PublishedPort,
     Route,
     Upstream,
     VirtualHost,

@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.collab.rtc.plugins.module_utils._facts import Container, Proxy
+from ansible_collections.collab.rtc.plugins.module_utils._container_facts import Container
+from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import NO_PROXY, HostSettings
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import routing
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import Node, PlanInput, ProxyUse

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from ansible_collections.collab.rtc.plugins.module_utils._facts import is_contained
+from ansible_collections.collab.rtc.plugins.module_utils._container_facts import is_contained
 
 PORTS = {"http": 80, "https": 443}
 

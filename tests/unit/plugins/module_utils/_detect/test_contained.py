@@ -11,7 +11,7 @@ import os
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils import _facts
+from ansible_collections.collab.rtc.plugins.module_utils import _container_facts, _facts
 from ansible_collections.collab.rtc.tests.unit.data.installation.hosts import CONFLUENCE, Host, facts_of, fingerprint
 
 ID = "5f" * 32
@@ -104,7 +104,7 @@ def test_what_docker_says_of_the_container(outer, inner):
     assert (found.name, found.id, found.engine, found.image) == ("wiki", ID, "docker", "atlassian/confluence:9.2")
     assert (found.compose_project, found.compose_service) == ("site", "confluence")
     assert (found.compose_directory, found.compose_files) == ("/srv/site", ["/srv/site/compose.yml"])
-    assert found.ports == [_facts.PublishedPort("127.0.0.1", 18090, 8090)]
+    assert found.ports == [_container_facts.PublishedPort("127.0.0.1", 18090, 8090)]
     assert (found.network, found.addresses, found.ports_unknown) == ("own", ["172.18.0.3"], "")
     assert found.environment == {"ATL_PROXY_NAME": "wiki.example.com", "ATL_JDBC_PASSWORD": "********"}
 
@@ -133,7 +133,7 @@ def test_ports_by_dockers_proxies(outer, inner):
     outer.write("/proc/700/net/fib_trie", "  +-- 0.0.0.0/0\n     |-- 172.17.0.2\n        /32 host LOCAL\n")
     found = only(outer).container
     assert found.addresses == ["172.17.0.2"]
-    assert (found.ports, found.ports_unknown) == ([_facts.PublishedPort("0.0.0.0", 80, 8090)], "")
+    assert (found.ports, found.ports_unknown) == ([_container_facts.PublishedPort("0.0.0.0", 80, 8090)], "")
 
 
 def test_podmans_name_is_that_of_its_monitor(outer, inner):
@@ -256,9 +256,9 @@ def test_mounts_are_named_by_their_place_on_the_host(outer, inner):
         "13 9 0:50 / /dev rw - tmpfs tmpfs rw\n14 9 0:51 / /proc rw - proc proc rw\n",
     )
     assert only(outer).container.mounts == [
-        _facts.Mount("/etc/rtc-truststore/confluence", "/etc/rtc-truststore", True),
-        _facts.Mount("/srv/a b", "/var/atlassian", False),
-        _facts.Mount("", "/mnt", False),
+        _container_facts.Mount("/etc/rtc-truststore/confluence", "/etc/rtc-truststore", True),
+        _container_facts.Mount("/srv/a b", "/var/atlassian", False),
+        _container_facts.Mount("", "/mnt", False),
     ]
 
 

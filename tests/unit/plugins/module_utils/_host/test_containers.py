@@ -10,7 +10,7 @@ import os
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils._facts import PublishedPort
+from ansible_collections.collab.rtc.plugins.module_utils._container_facts import PublishedPort
 from ansible_collections.collab.rtc.plugins.module_utils._host import containers
 from ansible_collections.collab.rtc.plugins.module_utils._host.container_files import ContainerFiles
 
