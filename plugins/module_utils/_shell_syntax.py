@@ -87,7 +87,7 @@ def parse(text: str, line: int = 1) -> tuple[list[Command], bool]:
     """
     found: list[Command] = []
     with contextlib.suppress(SyntaxProblem, RecursionError):
-        reader = _Reader(_CONTROL.sub("", text.replace("\r\n", "\n")), line)
+        reader = _Reader(_CONTROL.sub("", text), line)
         while reader.skip_breaks():
             found.append(reader.and_or())
             if reader.operator not in ("&", ";", "\n", ""):

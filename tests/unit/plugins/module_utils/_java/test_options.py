@@ -74,7 +74,7 @@ SCRIPTS = {
     "here-string": ('read -a X2 <<< "$Y"\nX=1', "1"),
     "here-string of a bare word": ("read X2 <<< EOF\nX=1", "1"),
     "redirection": ("echo a 2>&1 >/dev/null; X=1", "1"),
-    "carriage returns": ("X=1\r\nY=2\r\n", "1"),
+    "carriage returns": ("X=1\r\nY=2\r\n", "1\r"),  # a word of the shell, not the end of a line
     "unbalanced quote": ('X=1\nY="open', "1"),
     "file read": (". /there\n", "from file"),
     "file read under an unknown name": (". `pwd`/there\nX=1", "1"),
