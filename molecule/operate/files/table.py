@@ -11,6 +11,7 @@ is a cell that is not as it has to be; the exit status is 1 then.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import re
@@ -26,6 +27,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[3]
 SCENARIO = ROOT / "molecule/operate"
 OUT = ROOT / ".build/molecule/operate/table"
+LOGS: set[tuple[str, int]] = set()  # of what was played, and how often
 HOSTS = ("wiki", "tracker", "front")
 WIKI, TRACKER = "wiki.lab.test:9083", "tracker.lab.test:9093"
 IS_SHORT = os.environ.get("RTC_OPERATE") == "short"
@@ -202,7 +204,10 @@ def play(playbook: str, row: Row, *arguments: str) -> tuple[int, str, dict[str, 
         list(map(str, command)), cwd=SCENARIO, env=environment, capture_output=True, text=True, check=False
     )
     output = done.stdout + done.stderr
-    (OUT / f"{re.sub('[^a-z0-9]+', '-', row.name.lower())}-{playbook}.log").write_text(output)
+    name = f"{re.sub('[^a-z0-9]+', '-', row.name.lower())}-{playbook}"
+    turn = next(number for number in itertools.count(1) if (name, number) not in LOGS)
+    LOGS.add((name, turn))
+    (OUT / f"{name}-{turn}.log").write_text(output)
     return done.returncode, output, json.loads(report.read_text()) if report.exists() else {}
 
 
