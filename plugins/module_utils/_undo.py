@@ -28,6 +28,7 @@ import stat
 from typing import Any, Sequence
 
 from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree
+from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._place import Place
 
 MANIFEST = "manifest.jsonl"
@@ -82,17 +83,51 @@ def entries(directory: str) -> list[dict[str, Any]]:
     """The record's entries, oldest first; ``intended`` of each has all that the run meant to make of the file.
 
     An entry cut short by a kill was never acted on and is left out.
+
+    :raises RtcError: the record is damaged, or of a newer version: what it does not tell would be taken for what the
+        run did not do.
     """
-    text = (_files.read_existing(os.path.join(directory, MANIFEST)) or b"").decode("utf-8", "surrogateescape")
+    path = os.path.join(directory, MANIFEST)
+    text = (_files.read_existing(path) or b"").decode("utf-8", "surrogateescape")
     found: dict[str, dict[str, Any]] = {}
-    for line in text.split("\n")[:-1]:
-        with contextlib.suppress(ValueError):
+    for number, line in enumerate(text.split("\n")[:-1], 1):
+        try:
             one = json.loads(line)
             if "kind" in one:
+                _require_entry(one)
                 found[one["path"]] = one
             elif one["path"] in found:
                 found[one["path"]].setdefault("intended", []).append(one["intended"])
+        except (ValueError, TypeError, KeyError, RecursionError) as exc:
+            raise RtcError(
+                f"The undo record {path} is damaged, or of a newer version of collab.rtc: line {number} is no entry "
+                f"({type(exc).__name__}: {str(exc)[:80]}).",
+                f"Restore the file from a backup; or move {directory} away: then that run can no longer be undone.",
+            ) from exc
     return list(found.values())
+
+
+def _require_entry(entry: dict[str, Any]) -> None:
+    """Make sure that an entry has what its kind needs.
+
+    :raises ValueError, TypeError, KeyError: it has not.
+    """
+    kind, path = entry["kind"], entry["path"]
+    needed = {"file": "copy", "link": "target", MISSING: "path"}
+    if kind not in needed:
+        raise ValueError(f"unknown kind {kind!r:.40}")
+    name = entry[needed[kind]]
+    if not os.path.isabs(path) or not isinstance(name, str) or not name:
+        raise ValueError("no usable path")
+    if kind == "file" and (os.path.basename(name) != name or name in (".", "..")):
+        raise ValueError("a copy outside of the record")
+    for owner, inode in entry.get("walk", []):
+        if type(owner) is not int or type(inode) is not int:
+            raise ValueError("no usable walk")
+    if not isinstance(entry.get("intended", []), list):
+        raise ValueError("no usable intention")
+    if type(entry.get("folder", 0)) is not int or type(entry.get("owner", 0)) is not int:
+        raise ValueError("no usable owner or mode")
 
 
 def list_runs(path: str) -> list[str]:
@@ -101,7 +136,15 @@ def list_runs(path: str) -> list[str]:
     :param path: the directory of all records.
     """
     directories = {name: os.path.join(path, name) for name in _files_tree.list_directory(path)}
-    return [name for name, one in directories.items() if _files_tree.is_directory(one) and entries(one)]
+    return [name for name, one in directories.items() if _files_tree.is_directory(one) and _has_entries(one)]
+
+
+def _has_entries(directory: str) -> bool:
+    """Whether a run changed something; one whose record cannot be read counts: it may have."""
+    try:
+        return bool(entries(directory))
+    except RtcError:
+        return True
 
 
 def note_run(directory: str, facts: dict[str, Any]) -> None:
@@ -133,7 +176,7 @@ def digest(data: bytes) -> str:
 
 def _read_json(path: str) -> dict[str, Any]:
     found: Any = None
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, RecursionError):
         found = json.loads(_files.read_existing(path) or b"{}")
     return found if isinstance(found, dict) else {}
 

@@ -169,6 +169,16 @@ def prune(base: str, keep: int, wanted: set[str]) -> None:
             _files_tree.remove_tree(os.path.join(folder, name))
 
 
+def prune_unneeded(module: AnsibleModule, base: str, wanted: set[str]) -> None:
+    """Remove old releases; none where a damaged undo record may need one."""
+    try:
+        entries = _undo_prune.read_entries(module.params["undo_dir"])
+    except RtcError as exc:
+        module.warn(f"Old releases were not removed: {exc}")
+        return
+    prune(base, module.params["keep"], wanted.union(_undo_prune.find_releases(entries, os.path.join(base, "current"))))
+
+
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(
@@ -205,9 +215,7 @@ def main() -> None:
         _undo.record(module.params["undo_dir"], os.path.join(base, "current"), link_to(name))
         switch(base, name)
         _undo_prune.prune_after(module)
-        entries = _undo_prune.read_entries(module.params["undo_dir"])
-        wanted = {name, before, *_undo_prune.find_releases(entries, os.path.join(base, "current"))}
-        prune(base, module.params["keep"], wanted - {""})
+        prune_unneeded(module, base, {name, before} - {""})
     except (RtcError, OSError, tarfile.TarError) as exc:
         module.fail_json(msg=str(exc))
     module.exit_json(**result)

@@ -93,27 +93,41 @@ from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._managed import site_part
 
 
-def describe(path: str, run: str, sites: list[dict[str, Any]]) -> dict[str, Any]:
-    """What is known of a run."""
+def describe(path: str, run: str, sites: list[dict[str, Any]], notes: list[str]) -> dict[str, Any]:
+    """What is known of a run.
+
+    :param notes: gets why its paths are not known.
+    """
     directory = os.path.join(path, run)
     undone = _undo.read_undone(directory)
+    paths = []
+    try:
+        paths = [entry["path"] for entry in _undo.entries(directory)]
+    except RtcError as exc:  # the others can be told, and undone
+        notes.append(str(exc))
     return {
         "run": run,
         "user": str(_undo.read_run(directory).get("user", "")),
-        "paths": [entry["path"] for entry in _undo.entries(directory)],
+        "paths": paths,
         "sites": sites,
         "undone": _undo.is_undone(directory),
-        "undone_at": int(undone.get("at", 0)),
+        "undone_at": int(undone["at"]) if isinstance(undone.get("at"), (int, float)) else 0,
         "undone_by": str(undone.get("by", "")),
     }
 
 
-def read_sites(path: str) -> dict[str, list[dict[str, Any]]]:
-    """The sites of each run that was not undone whole; none where the record of what is managed cannot be used."""
+def read_sites(path: str, notes: list[str]) -> dict[str, list[dict[str, Any]]]:
+    """The sites of each run that was not undone whole, down to the first record that cannot be used.
+
+    :param notes: gets why that cannot.
+    """
+    found = {}
     try:
-        return {step.run: site_part.list_sites(step) for step in site_part.read_history(path)}
-    except RtcError:
-        return {}
+        for step in site_part.walk_history(path):
+            found[step.run] = site_part.list_sites(step)
+    except RtcError as exc:
+        notes.append(str(exc))
+    return found
 
 
 def main() -> None:
@@ -122,11 +136,14 @@ def main() -> None:
         argument_spec={"path": {"type": "path", "default": "/var/lib/collab-rtc/undo"}}, supports_check_mode=True
     )
     path = module.params["path"]
+    notes: list[str] = []
     try:
-        sites = read_sites(path)
-        runs = [describe(path, run, sites.get(run, [])) for run in reversed(_undo.list_runs(path))]
+        sites = read_sites(path, notes)
+        runs = [describe(path, run, sites.get(run, []), notes) for run in reversed(_undo.list_runs(path))]
     except (RtcError, OSError, ValueError) as exc:
         module.fail_json(msg=str(exc))
+    for note in dict.fromkeys(notes):
+        module.warn(note)
     module.exit_json(changed=False, runs=runs)
 
 

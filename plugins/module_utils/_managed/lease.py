@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import math
 import os
 import time
 from dataclasses import dataclass
@@ -42,14 +43,15 @@ def read(path: str = PATH) -> Lease | None:
     info = _files.look(path)
     if info is None:
         return None
-    with contextlib.suppress(ValueError, TypeError, KeyError, RtcError):
+    with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError, RtcError):
         found = json.loads(_files.read_existing(f"{path}/{_FILE}") or b"")
-        if found["run"]:
+        since = float(found.get("since", info.st_mtime))
+        if found["run"] and math.isfinite(since):  # NaN is after no time, and would never be held
             return Lease(
                 run=str(found["run"]),
                 user=str(found.get("user", "")),
                 controller=str(found.get("controller", "")),
-                since=float(found.get("since", 0.0)),
+                since=since,
             )
     return Lease(run="unknown", since=info.st_mtime)
 

@@ -78,18 +78,46 @@ def parse(data: bytes, path: str = PATH) -> Record:
     """
     try:
         values = json.loads(data)
-        version = int(values["version"])
+        version = values["version"]
+        if type(version) is not int or version < 1:
+            raise ValueError(f"its version is {version!r:.40}")
         if version > VERSION:
             raise RtcError(
                 f"{path} was written by a newer version of collab.rtc: its format is {version}, known is {VERSION}.",
                 "Run the newer version, or roll back what it did with that version.",
             )
-        return _facts.from_dict(Record, values)
-    except (ValueError, TypeError, KeyError, AttributeError) as exc:
+        found = _facts.from_dict(Record, values)
+        _require_types(found)
+        return found
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as exc:
         raise RtcError(
             f"{path} is damaged: {exc}.",
             "Restore it from a backup; or move it away: the next run adopts what it finds, and removes nothing.",
         ) from exc
+
+
+def _require_types(record: Record) -> None:
+    """Nobody who uses the record looks again: a path that is a number would end a run in the middle.
+
+    :raises ValueError: a value is not of the kind that its field has.
+    """
+    _require_like(Record(), record, "it")
+    for number, entry in enumerate(record.entries, 1):
+        where = f"entry {number}"
+        if not isinstance(entry, Entry):
+            raise ValueError(f"{where} is no entry")
+        _require_like(Entry("", "", ""), entry, where)
+        parts = [*entry.before.values(), *entry.written.values()]
+        if not all(isinstance(owner, str) for owner in entry.owners):
+            raise ValueError(f"{where} has owners that are no text")
+        if not all(part is None or isinstance(part, str) for part in parts):
+            raise ValueError(f"{where} has values that are no text")
+
+
+def _require_like(model: Any, one: Any, where: str) -> None:
+    for name, value in vars(model).items():
+        if not isinstance(getattr(one, name), type(value)):
+            raise ValueError(f"{where} has no usable {name}")
 
 
 def dump(record: Record) -> bytes:

@@ -12,7 +12,6 @@ the record of what is managed this site's part is taken out; whatever else other
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import dataclasses
 import json
@@ -20,9 +19,10 @@ import os
 import re
 import time
 from dataclasses import dataclass, field
-from typing import Any, Sequence
+from typing import Any, Iterator, Sequence
 
 from ansible_collections.collab.rtc.plugins.module_utils import _facts, _files, _rtc_unit, _undo, _undo_restore
+from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._managed import opened, record
 from ansible_collections.collab.rtc.plugins.module_utils._managed.record import Entry, Record
 
@@ -113,19 +113,25 @@ def read_history(root: str, run: str = "") -> list[Step]:
     :param run: the oldest that is wanted; "": all.
     :raises RtcError: a record cannot be used.
     """
+    steps: list[Step] = []
+    for step in walk_history(root):
+        steps.append(step)
+        if step.run == run:
+            break
+    return steps
+
+
+def walk_history(root: str) -> Iterator[Step]:
+    """As :func:`read_history`, as far as the records can be used: each says what came before those after it."""
     path = os.path.join(os.path.dirname(root), os.path.basename(record.PATH))
     after = record.load(path)
-    steps: list[Step] = []
     for name in reversed(_undo.list_runs(root)):
         directory = os.path.join(root, name)
         manifest = _undo.entries(directory)
         before = read_before(directory, path) or after
         undone, whole = read_undone_sites(directory), _undo.is_undone(directory)
-        steps.append(Step(name, directory, manifest, before, after, undone, whole))
+        yield Step(name, directory, manifest, before, after, undone, whole)
         after = before
-        if name == run:
-            break
-    return steps
 
 
 def list_sites(step: Step) -> list[dict[str, Any]]:
@@ -334,11 +340,23 @@ def end(part: Part, root: str, site: str, owners: Sequence[str], by: str) -> Non
 
 
 def read_undone_sites(directory: str) -> list[dict[str, Any]]:
-    """The sites that were undone of a run: ``{site, names, owners, at, by}``."""
-    with contextlib.suppress(ValueError, TypeError):
-        found = json.loads(_files.read_existing(os.path.join(directory, _UNDONE_SITES)) or b"[]")
-        return [dict(item) for item in found]
-    return []
+    """The sites that were undone of a run: ``{site, names, owners, at, by}``.
+
+    :raises RtcError: the file is damaged: a site that was undone would be undone again.
+    """
+    path = os.path.join(directory, _UNDONE_SITES)
+    try:
+        found = [dict(item) for item in json.loads(_files.read_existing(path) or b"[]")]
+        for item in found:
+            lists = (item["names"], item["owners"])
+            if not isinstance(item["site"], str) or not all(isinstance(one, list) for one in lists):
+                raise ValueError("a site without name or nodes")
+    except (ValueError, TypeError, KeyError, RecursionError) as exc:
+        raise RtcError(
+            f"{path} is damaged: {type(exc).__name__}: {str(exc)[:80]}.",
+            "Restore it from a backup; or remove it: then no site of that run counts as undone.",
+        ) from exc
+    return found
 
 
 def mark_undone(step: Step, site: str, owners: Sequence[str], by: str) -> bool:

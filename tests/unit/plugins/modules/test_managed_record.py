@@ -285,6 +285,31 @@ def test_of_a_run_that_changed_nothing_nothing_is_left(host):
         ("[]", "damaged"),
         ('{"version": 99}', "newer version"),
         ('{"version": 1, "entries": [1]}', "damaged"),
+        ('{"version": 1, "entries": null}', "damaged: it has no usable entries"),
+        ('{"version": 1, "entries": [null]}', "damaged: entry 1 is no entry"),
+        ('{"version": 1, "machine": 5}', "damaged: it has no usable machine"),
+        ('{"version": 1e400}', "damaged: its version is inf"),
+        ('{"version": true}', "damaged"),
+        ('{"version": 0}', "damaged"),
+        ("[" * 100_000, "damaged"),
+        ("\0" * 512, "damaged"),
+        *(
+            (
+                json.dumps({"version": 1, "entries": [{"key": "k", "kind": "file", "site": "s", **wrong}]}),
+                "damaged: entry 1",
+            )
+            for wrong in (
+                {"what": None},
+                {"key": 1},
+                {"kind": []},
+                {"site": None},
+                {"owners": None},
+                {"owners": [1]},
+                {"run": {}},
+                {"written": None},
+                {"before": {"/x": 1}},
+            )
+        ),
     ],
 )
 def test_a_record_that_cannot_be_used_stops_the_run(host, text, words):
@@ -337,3 +362,23 @@ class TestLease:
     def test_one_that_cannot_be_read_is_of_an_unknown_run(self, host):
         (host.path / "lease").mkdir(parents=True)
         assert "run unknown" in host.do("begun", NEXT, fails=True)["msg"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "null",
+        "[]",
+        "[" * 100_000,
+        '{"run": 5}',
+        '{"run": "x", "since": null}',
+        '{"run": "x", "since": NaN}',
+        '{"run": "x", "since": 1e400}',
+    ],
+)
+def test_a_lease_that_cannot_be_read_is_held_all_the_same(tmp_path, text):
+    (tmp_path / "lease").mkdir()
+    (tmp_path / "lease/lease.json").write_text(text)
+    with pytest.raises(RtcError, match="is being changed by run"):
+        lease.require_free(["another"], str(tmp_path / "lease"))

@@ -139,3 +139,56 @@ def test_a_run_that_was_killed_is_undone_with_its_lease(run_module, host):
     lease.take(lease.Lease(NEW), path=str(records.parent / "lease"))
     run_module("rtc_undo", {"path": str(records)})
     assert (file.read_text(), (records.parent / "lease").exists()) == ("2", False)
+
+
+DAMAGED = [
+    "null",
+    "1",
+    "[]",
+    "{}",
+    "garbage",
+    "[" * 100_000,
+    '{"kind": "file"}',
+    '{"kind": "file", "path": "FILE"}',
+    '{"kind": "file", "path": "FILE", "copy": 5}',
+    '{"kind": "file", "path": "FILE", "copy": "../../FILE"}',
+    '{"kind": "link", "path": "FILE"}',
+    '{"kind": "of a newer version", "path": "FILE"}',
+    '{"kind": "missing", "path": 5}',
+    '{"kind": "missing", "path": "FILE", "walk": null}',
+    '{"kind": "missing", "path": "FILE", "walk": [1]}',
+]
+
+
+@pytest.mark.parametrize("line", DAMAGED)
+def test_a_damaged_record_is_no_record_of_less(run_module, host, line):
+    """What its other lines say is not given back as if that were all; newer runs can be undone as before."""
+    file, records = host
+    path = records / OLD / "manifest.jsonl"
+    path.write_text(line.replace("FILE", str(file)) + "\n" + path.read_text())
+    result = run_module("rtc_undo", {"path": str(records), "run": OLD})
+    assert result["failed"]
+    assert f"{path} is damaged, or of a newer version of collab.rtc: line 1" in result["msg"]
+    assert file.read_text() == "3"
+    assert not (records / NEW / "undone.json").exists()
+    assert run_module("rtc_undo", {"path": str(records), "run": NEW})["changed"]
+    assert file.read_text() == "2"
+
+
+def test_the_others_are_listed_beside_a_damaged_record(run_module, host):
+    file, records = host
+    (records / OLD / "manifest.jsonl").write_text("null\n")
+    result = run_module("rtc_runs_info", {"path": str(records)})
+    assert [(one["run"], one["paths"]) for one in result["runs"]] == [(NEW, [str(file)]), (OLD, [])]
+    assert len(result["warnings"]) == 1
+    assert "damaged" in str(result["warnings"])
+
+
+@pytest.mark.parametrize("text", ["[{}]", '[{"site": "s", "names": null, "owners": null}]', "{", "[" * 100_000])
+def test_a_damaged_mark_of_sites_is_said(run_module, host, text):
+    file, records = host
+    (records / NEW / "undone-sites.json").write_text(text)
+    result = run_module("rtc_undo", {"path": str(records), "run": NEW, "owners": ["wiki1/confluence"]})
+    assert "undone-sites.json is damaged" in result["msg"]
+    assert "undone-sites.json is damaged" in str(run_module("rtc_runs_info", {"path": str(records)})["warnings"])
+    assert file.read_text() == "3"
