@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils._secret_text import MASK, mask_text
@@ -48,6 +50,64 @@ from ansible_collections.collab.rtc.plugins.module_utils._secret_text import MAS
         "secure_link_secret hunter2;",
         "auth_password hunter2;",
         'if ($http_x_token = "hunter2") { return 403; }',
+        # names that a directive gives a value to
+        "proxy_set_header X-Api-Key hunter2;",
+        'proxy_set_header X-Auth-Token "hunter2";',
+        'auth_http_header X-Auth-Key "hunter2";',
+        "set $token hunter2;",
+        "set $api_key 'hunter2';",
+        'if ($http_x_token != "hunter2") { return 403; }',
+        'if ($http_x_token ~ "^hunter2$") { return 403; }',
+        'secure_link_md5 "$secure_link_expires$uri hunter2";',
+        'map $http_x_api_key $known {\n    default 0;\n    "hunter2" 1;\n    hunter22 1;\n}',
+        'RequestHeader set X-Api-Key "hunter2"',
+        "RequestHeader setifempty X-Auth-Token hunter2",
+        "SetEnv DB_PASS hunter2",
+        'SetEnv API_KEY "hunter2"',
+        "    SetEnv AWS_SECRET_ACCESS_KEY hunter2",
+        "Define DBPASS hunter2",
+        "http-request set-header X-Token hunter2",
+        "    http-response add-header X-Api-Key hunter2 if { ssl_fc }",
+        "http-request set-var(txn.secret) str(hunter2)",
+        "acl known hdr(x-api-key) hunter2",
+        "http-request deny unless { req.hdr(X-Token) -m str hunter2 }",
+        "setenv TOKEN hunter2",
+        'presetenv DB_PASS "hunter2"',
+        "dynamic-cookie-key hunter2",
+        # XML
+        '<Connector keystorePass\n    ="hunter2"/>',
+        '<Connector keystorePass=\n    "hunter2"/>',
+        '<Connector keystorePass="one\nhunter2"/>',
+        '<Parameter name="db.password" value="hunter2"/>',
+        '<Environment value="hunter2" type="java.lang.String" name="db.password"/>',
+        '<property name="hibernate.connection.password">hunter2</property>',
+        "<password>hunter2</password>",
+        '<Resource url="jdbc:oracle:thin:joe/hunter2@//db:1521/x"/>',
+        # units and shells
+        "PASS=$'a hunter2'",
+        'PASS="a"hunter2',
+        "PASS='a'\"hunter2\"",
+        "PASS=a\\ hunter2",
+        "PASS+=hunter2",
+        'PASSWORD="one\nhunter2"',
+        "PASS=${X:-hunter2}",
+        ": ${DB_PASSWORD:=hunter2}",
+        '[ "$TOKEN" == hunter2 ] || SECRETKEY=hunter2',
+        'Environment="PASSWORD=a hunter2" "TOKEN=hunter2"',
+        "SetCredential=db:hunter2 hunter2",
+        'O="-Dx.keyStorePassword=\\"a hunter2\\" -Dy=z"',
+        'O="-Dx.keyStorePassword=a;hunter2 -Dy=z"',
+        "O='-Dx.keyStorePassword=a,hunter2 -Dy=z'",
+        "O='-Dx.keyStorePassword=a&hunter2 -Dy=z'",
+        "O='-Dx.keyStorePassword=a>hunter2 -Dy=z'",
+        "curl -u joe:hunter2 https://example.com",
+        "curl --user joe:hunter2 https://example.com",
+        "sshpass -p hunter2 ssh host",
+        "https_proxy=http://joe:hun/hunter2@proxy:3128",
+        "signing-key: hunter2",
+        "encryption_key=hunter2",
+        "jwt_key = 'hunter2'",
+        "password_profile=hunter2",
         # in comments too
         '# keystorePass="hunter2"',
         "#AuthLDAPBindPassword hunter2",
@@ -82,6 +142,29 @@ def test_what_is_secret_is_masked(text):
         "LoadCredential=secret:/etc/collab-rtc/secret",
         '<Connector port="8443" scheme="https" secure="true"/>',
         "Rest with the passengers: https://example.com/x",
+        "location /secret { return 403; }",
+        "location ~ ^/token: {}",
+        '<Connector port="8090" secretRequired="false"/>',
+        'passwordProvider="org.example.Vault"',
+        "PASSWORD_FILE=/run/secrets/db",
+        "KEYSTORE_PASSWORD_PATH=/run/secrets/ks",
+        "token_endpoint=https://sso.example.com/token",
+        "proxy_cache_bypass $http_upgrade;",
+        "bypass=north",
+        "compass=north",
+        "credentials: 'same-origin'",
+        "add_header Access-Control-Allow-Credentials true;",
+        'Header set Access-Control-Allow-Credentials "true"',
+        "proxy_set_header X-Token $http_x_token;",
+        'proxy_set_header X-Token "$http_x_token";',
+        "http-request set-header X-Token %[req.hdr(x-token)]",
+        "http-request set-var(txn.token) req.hdr(x-token)",
+        "http-request deny unless { req.hdr(x-token) -m found }",
+        'if ($http_x_token = "") { return 403; }',
+        "# The password of the store is in the vault.",
+        'auth_basic "Password required";',
+        "proxy_pass http://127.0.0.1:9083/a@b;",
+        "docker run -u 1000:1000 image",
     ],
 )
 def test_the_rest_stays_to_the_letter(text):
@@ -97,3 +180,16 @@ def test_a_long_text_takes_no_longer_than_its_length():
     """Nested repetitions would never end here."""
     for piece in ("pass", "a ", "-", "secret ", '"', "x=", "authorization "):
         assert mask_text(piece * 20_000) is not None
+
+
+def test_a_large_file_takes_seconds():
+    """Each rule looks at each place once: twice the text is twice the time, and not four times."""
+
+    def measure(text):
+        begin = time.process_time()
+        mask_text(text)
+        return time.process_time() - begin
+
+    for piece in ("token-", "://a:", "a", 'password="x', "<a name='token'", 'value="x" ', "map $token $a {", "x\\"):
+        small, large = (measure(piece * (size // len(piece))) for size in (100_000, 400_000))
+        assert large < 10 * small + 0.5, piece
