@@ -6,10 +6,11 @@
 
 A record is a directory, one for each run and host, that only root can change. ``manifest.jsonl`` has one JSON object
 for each file, in the order in which they were first touched: ``{"path", "kind", "copy", "target", "owner", "walk"}``;
-``copy`` is the name of the saved file in the directory, ``kind`` is ``file``, ``link`` or ``missing``, ``owner`` is the
-link's, ``folder`` the permission bits of the directory, ``walk`` owner and inode of each directory on the way. Lines
-``{"path", "intended"}`` say what the run was about to make of it, each before it is done: so an edit that somebody made
-since can be told from what a run wrote, also where a kill came between. Records of 0.1.0 have only the first four.
+``copy`` is the name of the saved file in the directory, ``digest`` that of its content, ``kind`` is ``file``, ``link``
+or ``missing``, ``owner`` is the link's, ``folder`` the permission bits of the directory, ``walk`` owner and inode of
+each directory on the way. Lines ``{"path", "intended"}`` say what the run was about to make of it, each before it is
+done: so an edit that somebody made since can be told from what a run wrote, also where a kill came between. Records of
+0.1.0 have only the first four.
 
 ``run.json`` says who ran it, and ``undone.json`` that the run was undone, and when: it counts for nothing then.
 
@@ -72,7 +73,8 @@ def record(directory: str | None, path: str, intended: bytes | str | None) -> No
                 with Place(os.path.join(directory, copy), follow=False) as saved:
                     _files.put_copy(saved, saved.name, whole)
                 folder = place.directory_info.st_mode & 0o777
-                lines.append({"path": real, "kind": "file", "copy": copy, "folder": folder, "walk": walk})
+                saved_as = {"copy": copy, "digest": digest(whole[0])}
+                lines.append({"path": real, "kind": "file", **saved_as, "folder": folder, "walk": walk})
     state = MISSING if intended is None else f"link:{intended}" if isinstance(intended, str) else digest(intended)
     recorded = known | {line["path"] for line in lines}
     lines.append({"path": real if isinstance(intended, bytes) or path not in recorded else path, "intended": state})

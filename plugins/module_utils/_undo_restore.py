@@ -19,7 +19,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._place import FileError
 
 
 class Edited(NamedTuple):
-    """A file that somebody changed after the run, and the copy of it in the record."""
+    """A file that somebody changed after the run, and the copy of it in the record; "" for what is no file."""
 
     path: str
     copy: str
@@ -42,9 +42,21 @@ def require_whole(directory: str) -> list[dict[str, Any]]:
         raise RtcError(f"{directory} holds no undo record.", "List the runs of this host, and name one of them.")
     _files_tree.require_own(directory, _undo.WHAT)
     for entry in found:
-        if entry["kind"] == "file" and _files.look(os.path.join(directory, entry["copy"])) is None:
-            raise RtcError(f"The undo record {directory} has lost its copy of {entry['path']}.", "Restore it by hand.")
+        if entry["kind"] == "file":
+            _require_copy(directory, entry)
     return found
+
+
+def _require_copy(directory: str, entry: dict[str, Any]) -> None:
+    path = os.path.join(directory, entry["copy"])
+    data = _files.read_existing(path)
+    if data is None:
+        raise RtcError(f"The undo record {directory} has lost its copy of {entry['path']}.", "Restore it by hand.")
+    if entry.get("digest", _undo.digest(data)) != _undo.digest(data):  # records of 0.1.0 have none
+        raise RtcError(
+            f"{path} is not what was saved of {entry['path']}: it was changed since, or lost its content with a disk.",
+            f"Restore it from a backup; or give {entry['path']} back by hand.",
+        )
 
 
 def restore(directory: str, notes: list[str] | None = None, only: Sequence[str] | None = None) -> Restored:
@@ -72,7 +84,7 @@ def restore(directory: str, notes: list[str] | None = None, only: Sequence[str] 
             refused.append(exc)
             continue
         restored.paths.append(entry["path"])
-        if copy:
+        if copy is not None:
             restored.edited.append(Edited(entry["path"], copy))
     if refused:
         others = f" Given back: {', '.join(restored.paths)}." if restored.paths else ""
@@ -163,11 +175,19 @@ def _is_own(state: str, entry: dict[str, Any]) -> bool:
     return state == _undo.MISSING or state in entry.get("intended", ())
 
 
-def _keep_edited(place: Place, directory: str, entry: dict[str, Any], number: int) -> str:
-    """Copy what somebody changed since into the record, where no daemon reads it; returns the path of the copy."""
-    if _is_own(_read_state(place), entry) or place.info is None or not stat.S_ISREG(place.info.st_mode):
-        return ""
+def _keep_edited(place: Place, directory: str, entry: dict[str, Any], number: int) -> str | None:
+    """Copy what somebody changed since into the record, where no daemon reads it; returns the path of the copy.
+
+    :returns: "" for a pipe and the like, which have no content; ``None`` where nobody changed it.
+    """
+    if place.info is None or _is_own(_read_state(place), entry):
+        return None
     copy = os.path.join(directory, f"edited-{number:04d}-{os.path.basename(place.name)[-200:]}")
+    if place.target:
+        _files_tree.replace_link(copy, place.target)
+        return copy
+    if not stat.S_ISREG(place.info.st_mode):
+        return ""
     with Place(copy, follow=False) as kept:
         _files.put_copy(kept, kept.name, _files.read_whole(place))
     return copy

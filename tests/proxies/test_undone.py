@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 
 import pytest
 from proxies.bench import Client, free_port
@@ -171,3 +172,16 @@ def test_one_that_makes_room_for_another_goes_first(wants, done):
     failed: dict[str, str] = {}
     assert proxy_reload.reload_all(due, failed) == done
     assert sorted([*failed, *done]) == ["a", "b", "c"]
+
+
+def test_without_what_undoing_replaced_nothing_is_claimed(runs):
+    """A host that was started anew in between has an empty /run."""
+    with hold(EXTERNAL, runs.old_port):
+        runs.undo()
+        after = runs.read_files()
+        shutil.rmtree(runs.redo)
+        result = runs.reload()
+    assert result["failed"] and "as before" not in result["msg"], result
+    assert f"{runs.redo} is missing" in result["msg"]
+    assert runs.read_files() == after
+    assert runs.ask() == "tomcat"

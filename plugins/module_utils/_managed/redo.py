@@ -14,6 +14,7 @@ import os
 from typing import Sequence
 
 from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree, _undo, _undo_restore
+from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._managed import record, site_part
 from ansible_collections.collab.rtc.plugins.module_utils._managed.record import Entry
 
@@ -38,10 +39,10 @@ def put_forward(directory: str, kind: str, folders: Sequence[str]) -> None:
 
     :param kind: of the proxy.
     :param folders: where its files are.
-    :raises RtcError: something cannot be written.
+    :raises RtcError: something cannot be written, or what was replaced is not kept.
     """
     if not _files_tree.is_directory(directory):
-        return
+        raise RtcError(f"{directory} is missing, in which undoing keeps what it replaces.", "Run site once more.")
     entries = _undo.entries(directory)
     mine = [item["path"] for item in entries if item["path"].startswith(tuple(f"{one}/" for one in folders))]
     marks = [item["path"] for item in entries if os.path.basename(item["path"]) in site_part.MARKS]

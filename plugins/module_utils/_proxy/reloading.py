@@ -81,7 +81,11 @@ class Reload:
         remedy = "Correct what it complains about, and roll back once more: that gives back the rest."
         if self.state != "running":
             return ProxyError(f"{why} It does not run.", remedy)
-        self.put_forward()
+        try:
+            self.put_forward()
+        except RtcError as exc:  # then its files are those that it does not take: nothing must have it read them
+            words = f"Nor can it get the files of the run again, and no restart must come before it has: {exc.message}"
+            return ProxyError(f"{why} {words}", exc.remedy or remedy)
         words = self.control.restore(answering) if reload else ""
         state = f"With them it does not run as before: {words}" if words else "It runs with them as before."
         return ProxyError(f"{why} Its files are those of the run again. {state}", remedy)

@@ -14,6 +14,7 @@ import stat
 import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils import _undo, _undo_preview, _undo_restore
+from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 
 OLD, NEW = "20260101T000000Z-aaaa", "20260102T000000Z-bbbb"
 
@@ -203,3 +204,42 @@ def test_the_diff_of_a_file_that_goes_and_of_a_link(tmp_path):
     shown = {item.path: _undo_preview.make_diff(item) for item in preview(made, OLD)}
     assert (shown[str(made)]["before"], shown[str(made)]["after"]) == ("ours", "")
     assert (shown[str(link)]["before"], shown[str(link)]["after"]) == ("link to two\n", "link to one\n")
+
+
+def test_a_link_that_somebody_put_there_is_kept_as_a_link(file):
+    """Never what it leads to: that may be anything, and root would have made a copy of it."""
+    file.unlink()
+    file.symlink_to("/etc/shadow")
+    ((path, copy),) = restore(file).edited
+    assert (path, file.read_text(), file.is_symlink()) == (str(file), "before", False)
+    assert os.readlink(copy) == "/etc/shadow"
+    assert os.path.dirname(copy) == str(file.parent / OLD)
+
+
+def test_a_pipe_that_somebody_put_there_is_named(file):
+    file.unlink()
+    os.mkfifo(file)
+    assert restore(file).edited == [(str(file), "")]
+    assert file.read_text() == "before"
+
+
+@pytest.mark.parametrize("content", ["", "befor3"])
+def test_a_copy_that_is_not_what_was_saved_is_given_to_nobody(file, content):
+    """A disk that was full or failed leaves empty files; an empty server.xml stops the application."""
+    other = file.parent / "other.xml"
+    other.write_text("before")
+    _undo.record(str(file.parent / OLD), str(other), b"ours")
+    other.write_text("ours")
+    (copy,) = (file.parent / OLD).glob("0000-*")
+    copy.write_text(content)
+    with pytest.raises(RtcError, match="is not what was saved of "):
+        restore(file)
+    assert (file.read_text(), other.read_text()) == ("ours", "ours")
+
+
+def test_copies_of_older_records_have_no_digest(file):
+    manifest = file.parent / OLD / _undo.MANIFEST
+    lines = [json.loads(line) for line in manifest.read_text().splitlines()]
+    assert lines[0].pop("digest")
+    manifest.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert restore(file).paths == [str(file)]
