@@ -10,7 +10,7 @@ from typing import Any
 
 FIGURES: Counter[str] = Counter()
 HOSTILE: list[dict[str, Any]] = []  # one for each attack: hostile/scenario.py, Result
-SOAK: list[str] = []  # lines of soak.py
+SOAK: list[str] = []  # lines of soak.py and test_cluster.py
 
 ORDER = (
     "histories",

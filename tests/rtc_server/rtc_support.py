@@ -75,7 +75,7 @@ def config_text(directory: Path, port: int = 9083, **sections: dict[str, Any]) -
     for name, values in sections.items():
         document.setdefault(name, {}).update(values)
     return "\n".join(
-        f"[{name}]\n" + "\n".join(f"{key} = {json.dumps(value)}" for key, value in values.items())
+        f"[{name}]\n" + "\n".join(f"{key} = {json.dumps(value)}" for key, value in values.items() if value is not None)
         for name, values in document.items()
     )
 

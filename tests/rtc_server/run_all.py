@@ -9,8 +9,8 @@ python tests/rtc_server/run_all.py [pytest options]
 The long form plays 3,000 histories of the model, kills the server 60 times under load, has 1,000 members that never read,
 tries some 20,000 hostile inputs, opens each state that a crash can leave of the journal (crash/README.md), plays every
 attack on both event loops (hostile/README.md), and soaks for five minutes. Set HYPOTHESIS_PROFILE, RTC_KILLS, RTC_SILENT,
-RTC_FUZZ or RTC_SOAK for other numbers, RTC_CRASH or RTC_HOSTILE for another form; plain ``pytest tests/rtc_server`` is
-the short form.
+RTC_FUZZ or RTC_SOAK for other numbers, RTC_CRASH, RTC_HOSTILE or RTC_CLUSTER for another form; plain
+``pytest tests/rtc_server`` is the short form.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ LONG = {
     "RTC_FUZZ": "4000",
     "RTC_CRASH": "long",
     "RTC_HOSTILE": "long",
+    "RTC_CLUSTER": "long",
     "RTC_SOAK": "5",
 }
 

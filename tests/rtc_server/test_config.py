@@ -65,6 +65,13 @@ WRONG = [
     (GOOD + "[limits]\nchanges_burst = " + "[" * 5000 + "\n[log]\n", "f:8: is not TOML: "),
     (GOOD.replace('"/j"', '"/j\\u0000"'), "f:6: journal.path: must be a text of printable"),
     (GOOD + "[heartbeat]\ninterval = nan\n", "f:8: heartbeat.interval: must be a number from"),
+    (GOOD + 'store_url = "postgresql://rtc@h/d"\n', "f:7: journal.store_url: takes the place of journal.path"),
+    (GOOD + 'store_ca = "/ca"\n', "f:7: journal.store_ca: is of use with journal.store_url only"),
+    (
+        GOOD.replace('path = "/j"', 'store_url = "postgresql://rtc:pw@h/d"'),
+        "f:6: journal.store_url: must have no passw",
+    ),
+    (GOOD.replace('path = "/j"', ""), "f:5: journal.path: is missing"),
     (GOOD + '[log]\nlevel = "loud"\n', "f:8: log.level: must be one of debug"),
     ("journal = 1\n" + GOOD.replace('[journal]\npath = "/j"\n', ""), "f:1: journal: must be a section"),
 ]
@@ -104,7 +111,10 @@ def test_the_example_has_every_option_with_its_default() -> None:
     )
     plain = config.parse(GOOD)
     lines = config.find_lines(
-        text.replace("# [tls]", "[tls]").replace("# certificate", "certificate").replace("# key =", "key =")
+        text.replace("# [tls]", "[tls]")
+        .replace("# certificate", "certificate")
+        .replace("# key =", "key =")
+        .replace("# store_", "store_")
     )
     for section in dataclasses.fields(config.Config):
         for option in dataclasses.fields(getattr(plain, section.name)):

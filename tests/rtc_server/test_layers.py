@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from graphlib import TopologicalSorter
 
 from rtc_support import SOURCE
@@ -53,6 +55,17 @@ def test_the_engine_knows_nothing_of_projects() -> None:
 
 def test_the_journal_knows_nothing_of_the_engine() -> None:
     assert outside("rtc_server.journal") == {"rtc_server.strict_json", "rtc_server.rarely"}
+
+
+def test_the_store_knows_nothing_of_the_engine() -> None:
+    others = {m for m in outside("rtc_server.store_postgres") if not m.startswith("rtc_server.journal")}
+    assert others <= {"rtc_server.strict_json", "rtc_server.rarely"}
+
+
+def test_a_server_without_a_store_needs_no_driver() -> None:
+    """What imports the driver is imported where a store is configured, and by nothing at its head."""
+    code = "import sys, rtc_server.app, rtc_server.cli; sys.exit('asyncpg' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": str(SOURCE)}, check=False).returncode == 0
 
 
 def test_only_the_wiring_chooses_a_store() -> None:

@@ -13,7 +13,7 @@ import signal
 import ssl
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
@@ -29,6 +29,10 @@ from .listener import Listener
 from .memory import Memory
 from .peers import Peers, Times
 from .service import Service
+from .store_postgres.address import parse_address
+
+if TYPE_CHECKING:
+    from .store_postgres.connections import Store
 
 logger = logging.getLogger(__name__)
 
@@ -116,6 +120,31 @@ def make_tokens(config: Config) -> Tokens:
 def make_journal_limits(config: Config) -> JournalLimits:
     """What the journal may take, and for how long it keeps ids."""
     return JournalLimits(config.limits.project_bytes, config.limits.reserve_bytes, config.journal.keep_ids_days)
+
+
+def make_store(config: Config) -> Store:
+    """The store that is configured. Raises JournalError when its driver is missing."""
+    from .store_postgres.connections import Store
+
+    journal = config.journal
+    return Store(parse_address(journal.store_url), journal.store_ca, journal.store_password)
+
+
+def make_journal(config: Config) -> Journal:
+    """The embedded journal, or the one on a store if one is configured. Raises JournalError when its driver is
+    missing."""
+    if not config.journal.store_url:
+        return SqliteJournal(config.journal.path, limits=make_journal_limits(config))
+    from .store_postgres.journal import PostgresJournal
+
+    return PostgresJournal(make_store(config), make_journal_limits(config))
+
+
+def attend(service: Service) -> None:
+    """Let the projects hear what other servers do, where the journal is shared."""
+    journal = service.journal
+    if hasattr(journal, "attend"):
+        service.projects.company = journal.attend(service.projects)
 
 
 def make_app(service: Service, *middlewares: Any) -> web.Application:
@@ -211,8 +240,9 @@ async def serve(config: Config, journal: Journal | None = None) -> None:
     """Run until SIGTERM or SIGINT. Raises ConfigError, JournalError, OSError before it is ready."""
     tokens = make_tokens(config)
     tls = ReloadableTls(config.tls)
-    journal = journal or SqliteJournal(config.journal.path, limits=make_journal_limits(config))
+    journal = journal or make_journal(config)
     service = Service(config, tokens, journal)
+    attend(service)
     await journal.start(service.projects.on_outcomes)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from . import __version__
 from .auth import EDIT, QUERY_SECONDS, VIEW
-from .config import ConfigError, load
+from .config import Config, ConfigError, load
 from .journal import JournalError, backup, export_import
 from .journal.repair import repair
 from .journal.verify import verify_journal
@@ -124,10 +124,27 @@ def _check(options: argparse.Namespace) -> int:
             check()
         except ConfigError as exc:
             complaints += exc.complaints
+    try:
+        for risk in _find_risks(config):
+            print(f"{options.file}: journal.store_url: {risk}", file=sys.stderr)
+    except JournalError as exc:
+        complaints.append(f"{options.file}: journal.store_url: {exc}")
     if complaints:
         raise ConfigError(complaints)
     print(f"{options.file}: good")
     return 0
+
+
+def _find_risks(config: Config) -> list[str]:
+    """What the store's settings risk, after its connection, version and rights were tried. Raises JournalError."""
+    if not config.journal.store_url:
+        return []
+    import asyncio
+
+    from .app import make_store
+    from .store_postgres.connections import check_store
+
+    return asyncio.run(check_store(make_store(config)))
 
 
 def _token(options: argparse.Namespace) -> int:
@@ -147,48 +164,75 @@ def _token(options: argparse.Namespace) -> int:
     return 0
 
 
+def _load_path(options: argparse.Namespace) -> str:
+    """The embedded journal's file. Raises JournalError where the journal is on a store."""
+    journal = load(options.config).journal
+    if journal.store_url:
+        raise JournalError(
+            f"{options.config}: journal.store_url: this command is for the embedded journal; a store is looked after"
+            " with the tools of PostgreSQL (pg_dump, pg_basebackup, VACUUM), its projects with export and import"
+        )
+    return journal.path
+
+
 def _export(options: argparse.Namespace) -> int:
-    for line in export_import.export_project(load(options.config).journal.path, options.project):
+    config = load(options.config)
+    if config.journal.store_url:
+        from .app import make_store
+        from .store_postgres import transfer
+
+        lines = transfer.export_project(make_store(config), options.project)
+    else:
+        lines = export_import.export_project(config.journal.path, options.project)
+    for line in lines:
         print(line)
     return 0
 
 
 def _import(options: argparse.Namespace) -> int:
-    path = load(options.config).journal.path
+    config = load(options.config)
     lines = export_import.read_json_lines(sys.stdin.buffer)
-    project, revision = export_import.import_project(path, lines, name=options.project, replace=options.replace)
+    if config.journal.store_url:
+        from .app import make_store
+        from .store_postgres import transfer
+
+        store = make_store(config)
+        project, revision = transfer.import_project(store, lines, name=options.project, replace=options.replace)
+    else:
+        path = config.journal.path
+        project, revision = export_import.import_project(path, lines, name=options.project, replace=options.replace)
     print(f"{project}: imported up to revision {revision}")
     return 0
 
 
 def _new_epoch(options: argparse.Namespace) -> int:
-    path = load(options.config).journal.path
+    path = _load_path(options)
     export_import.new_epoch(path)
     print(f"{path}: clients will start over")
     return 0
 
 
 def _back_up(options: argparse.Namespace) -> int:
-    path = load(options.config).journal.path
+    path = _load_path(options)
     backup.back_up(path, options.target)
     print(f"{options.target}: a copy of {path}")
     return 0
 
 
 def _list_projects(options: argparse.Namespace) -> int:
-    for project in backup.list_projects(load(options.config).journal.path):
+    for project in backup.list_projects(_load_path(options)):
         print(*project, sep="\t")
     return 0
 
 
 def _delete_project(options: argparse.Namespace) -> int:
-    backup.delete_project(load(options.config).journal.path, options.project)
+    backup.delete_project(_load_path(options), options.project)
     print(f"{options.project}: deleted")
     return 0
 
 
 def _compact(options: argparse.Namespace) -> int:
-    path = load(options.config).journal.path
+    path = _load_path(options)
     before, after = backup.compact(path)
     print(f"{path}: {after} bytes, {before} before")
     return 0
@@ -204,7 +248,7 @@ def _repair(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    path = load(options.config).journal.path
+    path = _load_path(options)
     wrong, counts = verify_journal(path)
     for complaint in wrong:
         print(f"{path}: {complaint}", file=sys.stderr)

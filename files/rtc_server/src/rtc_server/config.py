@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from .auth import MIN_SECRET
+from .store_postgres.address import parse_address
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -120,6 +121,14 @@ def _check_url_path(value: Any) -> str:
     return str(value)
 
 
+def _check_store_url(value: Any) -> str:
+    try:
+        parse_address(_check_text(value))
+    except ValueError as exc:
+        raise _BadValue(str(exc)) from exc
+    return str(value)
+
+
 _DIRECTORIES = ("$CREDENTIALS_DIRECTORY", "$RUNTIME_DIRECTORY")
 
 
@@ -182,7 +191,10 @@ class TokenSettings:
 class JournalSettings:
     """Where changes are kept."""
 
-    path: str = _define_option(..., _check_path)
+    path: str = _define_option("", _check_path)
+    store_url: str = _define_option("", _check_store_url)
+    store_ca: str = _define_option("", _check_path)
+    store_password: str = _define_option("", _check_path)
     keep_ids_days: float = _define_option(30.0, _check_number(1, 36500))
 
 
@@ -309,6 +321,15 @@ def parse(text: str, path: str = "<config>") -> Config:
     tls = sections["tls"]
     if bool(tls.get("certificate")) != bool(tls.get("key")):
         complain("tls", "certificate and key must be given together")
+    journal = sections["journal"]
+    if isinstance(document.get("journal", {}), Mapping):
+        if not document.get("journal", {}).keys() & {"path", "store_url"}:
+            complain("journal.path", "is missing")
+        if "path" in journal and "store_url" in journal:
+            complain("journal.store_url", "takes the place of journal.path: give one of them")
+        for name in ("store_ca", "store_password"):
+            if name in journal and "store_url" not in document.get("journal", {}):
+                complain(f"journal.{name}", "is of use with journal.store_url only")
     limits = sections["limits"]
     for name in ("change_bytes", "snapshot_bytes"):
         payload = limits.get("payload_bytes", LimitSettings.payload_bytes)

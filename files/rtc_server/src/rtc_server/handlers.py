@@ -37,7 +37,7 @@ from .fast_path import parse_change
 from .journal import SENT_NOW, Compact, JournalError, Snapshot, Submission, make_label
 from .limits import Allowance
 from .project import Member, Project
-from .projects import Page, Projects, format_snapshot
+from .projects import RETRY_AFTER, Page, Projects, format_snapshot
 from .rarely import Rarely
 from .refusing import RateRefusal, note_dropped, refuse
 from .strict_json import count_bytes
@@ -222,7 +222,7 @@ class Handlers:
         if self.draining:
             raise Refusal(DRAINING, "the server is going away; send it again after reconnecting")
         if self._projects.journal.fault is not None:
-            raise Refusal(UNAVAILABLE, "changes cannot be kept at present; try again")
+            raise Refusal(UNAVAILABLE, "changes cannot be kept at present; try again", retry_after=RETRY_AFTER)
         if not self._projects.journal.submit(request):
             line = "changes wait for the journal, and some are refused (overloaded): see whether its disk is slow"
             self._said.log(logger, logging.WARNING, "overloaded", line)

@@ -9,6 +9,8 @@ afterwards fit together without a gap or an overlap.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from .auth import Identity
 from .engine import Room, Socket
 from .journal import SENT_NOW, Change, Head, Outcome, Snapshot, Submission
@@ -72,6 +74,7 @@ class Project:
     __slots__ = (
         "base",
         "epoch",
+        "guests",
         "holds",
         "joined",
         "left",
@@ -94,6 +97,7 @@ class Project:
         self.snapshot: Snapshot | None = None  # kept once it was read
         self.tail = Tail(head.revision)
         self.members: dict[str, Member] = {}  # by their ids
+        self.guests: dict[str, str] = {}  # members at other servers of the store: their texts by their ids
         self.holds = 0  # changes on their way, joins in progress: reasons to stay loaded
         self.joined: dict[str, Member] = {}  # not announced yet
         self.left: dict[str, None] = {}
@@ -138,7 +142,7 @@ class Project:
 
     def join_member_texts(self) -> str:
         """All members as a JSON array."""
-        return "[" + ",".join([m.text for m in self.members.values()]) + "]"
+        return "[" + ",".join([*[m.text for m in self.members.values()], *self.guests.values()]) + "]"
 
     def add(self, member: Member) -> None:
         """A member joined."""
@@ -152,6 +156,15 @@ class Project:
             del self.members[member.id]
             self.joined.pop(member.id, None)
             self.left[member.id] = None  # even if it was not announced: the answer to another join may have named it
+
+    def change_guests(self, joined: Iterable[tuple[str, str]], left: Iterable[str]) -> str | None:
+        """Members at other servers came and went: the event that says so, or None when it is known."""
+        came = {id: text for id, text in joined if self.guests.get(id) != text}
+        self.guests.update(came)
+        gone = [id for id in left if self.guests.pop(id, None) is not None]
+        if not came and not gone:
+            return None
+        return f'["members",{{"project":{self.text},"joined":[{",".join(came.values())}],"left":{dumps(gone)}}}]'
 
     def take_announcement(self) -> str | None:
         """The event with those who came and went since the last one, or None."""

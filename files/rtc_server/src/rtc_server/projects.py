@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from time import monotonic
 from typing import NamedTuple
 
@@ -18,9 +18,11 @@ from .journal import Change, Compact, Journal, JournalError, Outcome, Snapshot, 
 from .limits import Allowance
 from .project import Member, Project
 from .refusing import refuse
+from .store_postgres.company import Company
 
 logger = logging.getLogger(__name__)
 
+RETRY_AFTER = 1.0  # seconds after which a change that a journal cannot keep at present may be sent again
 ANNOUNCE_AFTER = 0.05  # seconds in which comings and goings become one event
 
 # The context of a request to the journal: who waits for its outcome, the project, the number of the acknowledgement if
@@ -53,6 +55,7 @@ class Projects:
         self._loading: dict[str, asyncio.Future[Project]] = {}
         self._outdated: set[str] = set()  # are being loaded, and what was read of them may be too old
         self._unannounced: dict[Project, None] = {}
+        self.company: Company | None = None  # the other servers, where several share a store
 
     # --- loading ------------------------------------------------------------------------------
 
@@ -79,6 +82,8 @@ class Projects:
             del self._loading[name]
             self._outdated.discard(name)
         project = self.loaded[name] = Project(name, head, self._namespace.room(name))
+        if self.company is not None:
+            self.company.ask(name)
         # those who asked for it take hold of it in this turn or the next ones; otherwise it goes again
         self._engine.loop.call_later(5.0, self.release, project)
         return project
@@ -217,6 +222,8 @@ class Projects:
         )
         message = self._namespace.prepare(body, volatile=True)
         self._namespace.hub.publish(project.room, message, member.socket.session)
+        if self.company is not None:
+            self.company.publish(project.name, body)
 
     def _announce_soon(self, project: Project) -> None:
         if not self._unannounced:
@@ -226,6 +233,9 @@ class Projects:
     def _announce_members(self) -> None:
         projects, self._unannounced = self._unannounced, {}
         for project in projects:
+            if self.company is not None:
+                joined = [(member.id, member.text) for member in project.joined.values()]
+                self.company.announce(project.name, joined, project.left)
             body = project.take_announcement()
             if body is not None and project.room.members:
                 self._namespace.hub.publish(project.room, self._namespace.prepare(body))
@@ -261,7 +271,9 @@ class Projects:
                     if outcome.revision > project.tail.last:
                         self._resync(project, outcome)
                 elif outcome.revision != project.tail.last + 1:
-                    self._resync(project, outcome)
+                    # at a shared store it may have been read from the log already
+                    if self.company is None or outcome.revision > project.tail.last:
+                        self._resync(project, outcome)
                 else:
                     text = project.add_committed(request, outcome.revision, outcome.time)
                     if project.room.members:
@@ -275,6 +287,65 @@ class Projects:
                     socket.answer_text(number, f'[{{"ok":true,"revision":{outcome.revision},"base":{outcome.base}}}]')
             if not project.holds:
                 self.release(project)
+
+    # --- other servers of the store (store_postgres.audience) --------------------------------------
+
+    def list_loaded(self) -> list[str]:
+        """The names of all loaded projects."""
+        return list(self.loaded)
+
+    def find_delivered(self, name: str) -> tuple[str, int] | None:
+        """Epoch and last delivered revision of a loaded project. What is being loaded is read anew."""
+        project = self.loaded.get(name)
+        if project is None:
+            if name in self._loading:
+                self._outdated.add(name)
+            return None
+        return project.epoch, project.revision
+
+    def deliver(self, name: str, changes: Sequence[Change]) -> None:
+        """Changes that another server kept."""
+        project = self.loaded.get(name)
+        for change in changes:
+            if project is None or change.revision <= project.revision:
+                continue
+            if change.revision != project.revision + 1:
+                self._start_over(project, f"revision {change.revision} follows {project.revision}")
+                return
+            text = project.format_change(change)
+            project.tail.add(text)
+            if project.room.members:
+                self._namespace.hub.publish(project.room, self._namespace.prepare(f'["change",{text}]'))
+
+    def renew(self, name: str, why: str) -> None:
+        """Members start over from the store."""
+        project = self.loaded.get(name)
+        if project is not None:
+            self._start_over(project, why)
+
+    def note_snapshot(self, name: str, base: int, revision: int) -> None:
+        """Another server has taken a snapshot."""
+        project = self.loaded.get(name)
+        if project is not None and revision > project.snapshot_revision:
+            project.snapshot_revision, project.base = revision, max(base, project.base)
+
+    def list_own_members(self, name: str) -> list[tuple[str, str]]:
+        """Members at this server."""
+        project = self.loaded.get(name)
+        return [] if project is None else [(member.id, member.text) for member in project.members.values()]
+
+    def set_guests(self, name: str, joined: Iterable[tuple[str, str]], left: Iterable[str]) -> None:
+        """Members at other servers came and went: those here hear of it at once."""
+        project = self.loaded.get(name)
+        body = None if project is None else project.change_guests(joined, left)
+        if project is not None and body is not None and project.room.members:
+            self._namespace.hub.publish(project.room, self._namespace.prepare(body))
+
+    def pass_presence(self, name: str, body: str) -> None:
+        """Presence of a member at another server."""
+        project = self.loaded.get(name)
+        if project is not None and project.room.members:
+            self._namespace.hub.publish(project.room, self._namespace.prepare(body, volatile=True))
 
     def _deliver_found(self, outcome: Outcome, request: Submission | Compact) -> None:
         """A change was refused, and turned out to be kept: deliver it, unless those here have it already."""
@@ -294,7 +365,10 @@ class Projects:
     def _resync(self, project: Project, outcome: Outcome) -> None:
         """The journal holds changes that were never delivered (a commit that failed half-way, another
         writer). So its members are sent away, and catch up from the journal when they come back."""
-        logger.warning("project: revision %d follows %d: members catch up", outcome.revision, project.revision)
+        self._start_over(project, f"revision {outcome.revision} follows {project.revision}")
+
+    def _start_over(self, project: Project, why: str) -> None:
+        logger.warning("project: %s: members catch up", why)
         if self.loaded.get(project.name) is project:
             del self.loaded[project.name]
         for member in list(project.members.values()):

@@ -1,0 +1,128 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Projects out of the store and into it, in the form of the embedded journal's exports (journal/export_import.py)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import sqlite3
+import tempfile
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+
+from ..journal import export_import
+from ..journal import schema as embedded
+from ..journal.base import JournalError
+from ..strict_json import count_bytes, dumps
+from . import connections
+from .connections import FAILURES, Connection, Store
+
+_PAGE = 1_000  # changes read at once
+_OVERHEAD = 100  # bytes that a change counts for besides its data, as in rtc.append_1
+_IN_MEMORY = 16 << 20
+
+
+def export_project(store: Store, project: str) -> Iterator[str]:
+    """The lines of an export, all of one moment, also while servers write. Raises JournalError."""
+    with tempfile.SpooledTemporaryFile(_IN_MEMORY, "w+", encoding="utf-8", newline="\n") as aside:
+        asyncio.run(_with_connection(store, lambda connection: _read(connection, store, project, aside)))
+        aside.seek(0)
+        for line in aside:
+            yield line.removesuffix("\n")
+
+
+async def _with_connection(store: Store, work: Callable[[Connection], Awaitable[None]]) -> None:
+    connection = await connections.connect(store)
+    try:
+        await connections.prepare(connection, store)
+        await work(connection)
+    except FAILURES as exc:
+        if isinstance(exc, JournalError):
+            raise
+        raise JournalError(f"{store.address}: {connections.explain(exc, store)}") from exc
+    finally:
+        await connections.hang_up(connection)
+
+
+async def _read(connection: Connection, store: Store, project: str, aside: tempfile.SpooledTemporaryFile[str]) -> None:
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        row = await connection.fetchrow(
+            "SELECT number, revision, base, forgotten, snapshot_revision, snapshot FROM rtc.project WHERE name = $1",
+            project,
+        )
+        if row is None:
+            raise JournalError(f"{store.address} has no project {project!r}")
+        number, revision, base, forgotten, at, snapshot = row
+        kept = "null" if snapshot is None else f'{{"revision":{at},"data":{snapshot}}}'
+        aside.write(
+            f'{{"format":"{export_import.FORMAT}","project":{dumps(project)},"revision":{revision},"base":{base},'
+            f'"forgotten":{forgotten},"snapshot":{kept}}}\n'
+        )
+        lines = 1
+        for after, high in ((base, revision), (forgotten, base)):  # changes first, then ids of compacted ones
+            low = after
+            while rows := await connection.fetch(
+                "SELECT revision, id, author, at, data FROM rtc.change"
+                " WHERE project = $1 AND revision > $2 AND revision <= $3 ORDER BY revision LIMIT $4",
+                number, low, high, _PAGE,
+            ):  # fmt: skip
+                for at, id, user, sent, data in rows:
+                    head = f'{{"revision":{at},"id":{dumps(id)},"user":{dumps(user)},"time":{sent}'
+                    aside.write(head + (f',"data":{data}}}\n' if at > base else "}\n"))
+                lines += len(rows)
+                low = rows[-1][0]
+        aside.write(f'{{"end":{lines}}}\n')
+
+
+def import_project(store: Store, lines: Iterable[str], *, name: str = "", replace: bool = False) -> tuple[str, int]:
+    """Put an export into the store, also while servers run: all of it or nothing. Returns project and revision.
+
+    It gets a new epoch, so clients that knew another history start over. Raises JournalError.
+    """
+    with tempfile.TemporaryDirectory() as directory:  # an embedded journal checks every line, and holds what is large
+        path = os.path.join(directory, "journal.db")
+        project, revision = export_import.import_project(path, lines, name=name)
+        with embedded.open_for_reading(path) as db:
+            asyncio.run(_with_connection(store, lambda connection: _write(connection, db, project, replace)))
+    return project, revision
+
+
+async def _write(connection: Connection, db: sqlite3.Connection, project: str, replace: bool) -> None:
+    low, revision, base, forgotten, at, snapshot = db.execute(
+        "SELECT number * ?, revision, base, forgotten, snapshot_revision, snapshot FROM project WHERE name=?",
+        (embedded.SPAN, project),
+    ).fetchone()
+    (size,) = db.execute(
+        "SELECT coalesce(sum(length(CAST(data AS BLOB)) + ?), 0) FROM change WHERE key>?", (_OVERHEAD, low + base)
+    ).fetchone()
+    size += 0 if snapshot is None else count_bytes(snapshot)
+    async with connection.transaction():
+        old = await connection.fetchval("SELECT number FROM rtc.project WHERE name = $1 FOR UPDATE", project)
+        if old is not None and not replace:
+            raise JournalError(
+                f"the store has a project {project!r} already: import it under another name, or replace it"
+            )
+        if old is not None:
+            await connection.execute("DELETE FROM rtc.change WHERE project = $1", old, timeout=600)
+            await connection.execute("DELETE FROM rtc.project WHERE number = $1", old)
+        # ids of changes that are whole stay known with them, whatever the embedded journal had forgotten
+        number = await connection.fetchval(
+            "INSERT INTO rtc.project"
+            " (name, epoch, revision, base, cleaned, forgotten, bytes, snapshot_revision, snapshot)"
+            " VALUES ($1, $2, $3, $4, $4, $5, $6, $7, $8) RETURNING number",
+            project, secrets.token_hex(8), revision, base, min(forgotten, base), size, at, snapshot,
+        )  # fmt: skip
+        with contextlib.closing(
+            db.execute("SELECT key - ?, user, id, time, data FROM change ORDER BY key", (low,))
+        ) as all:
+            await connection.copy_records_to_table(
+                "change",
+                schema_name="rtc",
+                columns=["project", "revision", "author", "id", "at", "data"],
+                records=((number, *row) for row in all),
+                timeout=3600,
+            )
+        await connection.execute("SELECT pg_notify('rtc', $1)", f"e {project}")

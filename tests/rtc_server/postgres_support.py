@@ -1,0 +1,221 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""PostgreSQL for tests: servers of their own, unprivileged, on loopback, killed and promoted as a test wants it."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from journal_support import Keeper
+from rtc_support import eventually, free_port
+
+asyncpg = pytest.importorskip("asyncpg")
+
+from rtc_server.journal import Change, JournalLimits  # noqa: E402
+from rtc_server.store_postgres.address import parse_address  # noqa: E402
+from rtc_server.store_postgres.connections import Store  # noqa: E402
+from rtc_server.store_postgres.journal import PostgresJournal  # noqa: E402
+
+BINARIES = sorted(glob.glob("/usr/lib/postgresql/*/bin"))
+
+
+def require_postgres() -> None:
+    if not BINARIES:
+        pytest.skip("PostgreSQL is not installed (tools/packages installs it)")
+
+
+class Postgres:
+    """One server. ``stop`` and ``kill`` leave its data; ``remove`` ends all."""
+
+    def __init__(self, source: Postgres | None = None, **settings: str) -> None:
+        require_postgres()
+        self.directory = Path(tempfile.mkdtemp(prefix="rtc-pg-"))
+        self.port = free_port()
+        self._settings = {"max_connections": "60", "shared_buffers": "32MB", **settings}
+        self._user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+        if self._user:
+            shutil.chown(self.directory, "postgres", "postgres")
+        self.data = self.directory / "data"
+        if source is None:
+            self._run("initdb", "-D", str(self.data), "-A", "scram-sha-256", "-U", "postgres", "--no-sync",
+                      "--pwfile", str(self._write("pw", "secret")), "-E", "UTF8", "--locale", "C.UTF-8")  # fmt: skip
+            (self.data / "pg_hba.conf").write_text(
+                "local all all trust\nhost all rtc 127.0.0.1/32 scram-sha-256\nhost replication all 127.0.0.1/32 trust\n"
+            )
+        else:
+            self._run("pg_basebackup", "-h", "127.0.0.1", "-p", str(source.port), "-U", "postgres", "-D",
+                      str(self.data), "-R", "-X", "stream", "-c", "fast")  # fmt: skip
+            conninfo = f"host=127.0.0.1 port={source.port} user=postgres application_name=standby"
+            with (self.data / "postgresql.auto.conf").open("a") as file:
+                file.write(f"\nprimary_conninfo = '{conninfo}'\n")
+
+    def _write(self, name: str, text: str) -> Path:
+        path = self.directory / name
+        path.write_text(text)
+        path.chmod(0o644)
+        return path
+
+    def _run(self, name: str, *arguments: str) -> None:
+        command = [*self._user, f"{BINARIES[-1]}/{name}", *arguments]
+        done = subprocess.run(command, cwd=self.directory, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
+
+    def own(self, path: Path) -> None:
+        """Give a file to the server's user."""
+        if self._user:
+            shutil.chown(path, "postgres", "postgres")
+
+    def start(self, **settings: Any) -> None:
+        self._settings.update(settings)
+        options = " ".join(f"-c {name}={value}" for name, value in self._settings.items())
+        self._run("pg_ctl", "-D", str(self.data), "-w", "-l", str(self.directory / "log"), "-o",
+                  f"-p {self.port} -k {self.directory} -c listen_addresses=127.0.0.1 {options}", "start")  # fmt: skip
+
+    @property
+    def pid(self) -> int:
+        return int((self.data / "postmaster.pid").read_text().split()[0])
+
+    def stop(self, mode: str = "fast") -> None:
+        self._run("pg_ctl", "-D", str(self.data), "-m", mode, "-w", "stop")
+
+    def kill(self) -> None:
+        """As if the process had died: no checkpoint, no good-bye."""
+        self.stop("immediate")
+
+    def pause(self) -> None:
+        """Nothing of it answers any more, and its connections stay."""
+        os.kill(self.pid, signal.SIGSTOP)
+        for pid in self.children():
+            os.kill(pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        for pid in [*self.children(), self.pid]:
+            os.kill(pid, signal.SIGCONT)
+
+    def children(self) -> list[int]:
+        found = subprocess.run(["pgrep", "-P", str(self.pid)], capture_output=True, text=True, check=False)
+        return [int(pid) for pid in found.stdout.split()]
+
+    def promote(self) -> None:
+        self._run("pg_ctl", "-D", str(self.data), "-w", "promote")
+
+    def remove(self) -> None:
+        with contextlib.suppress(AssertionError, OSError, ValueError):
+            self.resume()
+        with contextlib.suppress(AssertionError):
+            self.stop("immediate")
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def make_database(self, name: str = "rtc") -> None:
+        """A database and its owner ``rtc`` with the password ``rtc's secret``."""
+        if not self.query("SELECT 1 FROM pg_roles WHERE rolname='rtc'"):
+            self.query("CREATE ROLE rtc LOGIN PASSWORD 'rtc''s secret'")
+        self.query(f"CREATE DATABASE {name} OWNER rtc")
+
+    def query(self, text: str, database: str = "postgres") -> list[Any]:
+        """As superuser, over the socket, from any thread or task."""
+        command = [f"{BINARIES[-1]}/psql", "-h", str(self.directory), "-p", str(self.port), "-U", "postgres", "-d",
+                   database, "-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", text]  # fmt: skip
+        environment = {**os.environ, "PGOPTIONS": "-c synchronous_commit=local"}  # a standby may be away
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=30)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines()
+
+    def url(self, database: str = "rtc", *others: Postgres) -> str:
+        hosts = ",".join(f"127.0.0.1:{server.port}" for server in (self, *others))
+        return f"postgresql://rtc@{hosts}/{database}"
+
+    def store(self, database: str = "rtc", *others: Postgres) -> Store:
+        return Store(parse_address(self.url(database, *others)), "", str(self._write("password", "rtc's secret\n")))
+
+
+class Hall:
+    """An audience that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.journal: PostgresJournal
+        self.epochs: dict[str, str] = {}
+        self.seen: dict[str, list[str]] = {}
+        self.renewed: list[str] = []
+        self.base: dict[str, int] = {}
+
+    async def load(self, project: str) -> None:
+        head = await self.journal.read_head(project)
+        found = await self.journal.read_changes(project, head.base, 10**6, 10**9)
+        self.epochs[project] = head.epoch
+        self.seen[project] = [""] * head.base + [change.id for change in found]
+
+    def list_loaded(self) -> list[str]:
+        return list(self.seen)
+
+    def find_delivered(self, project: str) -> tuple[str, int] | None:
+        return (self.epochs[project], len(self.seen[project])) if project in self.seen else None
+
+    def deliver(self, project: str, changes: list[Change]) -> None:
+        for change in changes:
+            if change.revision > len(self.seen[project]):
+                assert change.revision == len(self.seen[project]) + 1
+                self.seen[project].append(change.id)
+
+    def renew(self, project: str, why: str) -> None:
+        self.renewed.append(project)
+        del self.seen[project]
+
+    def note_snapshot(self, project: str, base: int, revision: int) -> None:
+        self.base[project] = base
+
+    def list_own_members(self, project: str) -> list[tuple[str, str]]:
+        return []
+
+    def set_guests(self, *_arguments: Any) -> None:
+        pass
+
+    def pass_presence(self, *_arguments: Any) -> None:
+        pass
+
+
+class StoreKeeper(Keeper):
+    """A started journal on the store, which delivers its own outcomes to a hall, as projects do."""
+
+    def __init__(self, store: Store, limits: JournalLimits) -> None:
+        self.hall = Hall()
+        self.journal = self.hall.journal = PostgresJournal(store, limits)  # type: ignore[assignment]
+        self.outcomes = []
+        self.journal.attend(self.hall)
+
+    def take(self, outcomes: Any) -> None:
+        super().take(outcomes)
+        for outcome in outcomes:
+            seen = self.hall.seen.get(outcome.request.project)
+            if seen is not None and not outcome.code and not outcome.duplicate and hasattr(outcome.request, "id"):
+                assert outcome.revision <= len(seen) + 1, "a gap was not filled before an own change"
+                if outcome.revision == len(seen) + 1:
+                    seen.append(outcome.request.id)
+
+
+NO_LIMITS = JournalLimits()
+
+
+@contextlib.asynccontextmanager
+async def opened_store(store: Store, limits: JournalLimits = NO_LIMITS) -> AsyncIterator[StoreKeeper]:
+    keeper = StoreKeeper(store, limits)
+    await keeper.journal.start(keeper.take)
+    try:
+        yield keeper
+    finally:
+        await keeper.journal.close()
+
+
+async def well(keeper: StoreKeeper) -> None:
+    await eventually(lambda: keeper.journal.fault is None, "the store is back")

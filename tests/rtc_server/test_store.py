@@ -1,0 +1,370 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The journal on PostgreSQL: several servers, one order, and every way in which the store can go away."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from journal_support import change, opened
+from postgres_support import Postgres, opened_store, well
+from rtc_support import config_text, eventually, free_port
+
+from rtc_server import cli
+from rtc_server.journal import Compact, JournalError, JournalLimits, Snapshot, Submission, export_import
+from rtc_server.store_postgres import journal, transfer
+from rtc_server.store_postgres.address import parse_address
+from rtc_server.store_postgres.connections import Store, connect, make_context
+
+_NAMES = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    server = Postgres()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def store(postgres: Postgres) -> Store:
+    name = f"t{next(_NAMES)}"
+    postgres.make_database(name)
+    return postgres.store(name)
+
+
+async def test_two_servers_deliver_one_order(store: Store) -> None:
+    async with opened_store(store) as one, opened_store(store) as two:
+        for keeper in (one, two):
+            await keeper.hall.load("p")
+        for at in range(40):
+            for keeper, user in ((one, "ann"), (two, "bob")):
+                for number in range(5):
+                    assert keeper.journal.submit(change(5 * at + number, user=user))
+            if at % 8 == 0:
+                await one.journal.wait_idle()
+        for keeper in (one, two):
+            await keeper.journal.wait_idle()
+            await eventually(lambda k=keeper: len(k.hall.seen["p"]) == 400)
+            assert all(o.code == "" and not o.duplicate for o in keeper.outcomes)
+        assert one.hall.seen == two.hall.seen
+        assert not one.hall.renewed and not two.hall.renewed
+        assert sorted(o.revision for o in one.outcomes + two.outcomes) == list(range(1, 401))
+
+
+async def test_duplicates_over_servers(store: Store) -> None:
+    async with opened_store(store) as one, opened_store(store) as two:
+        await two.hall.load("p")
+        await one.keep(change(1), change(2))
+        outcomes = await two.keep(change(2), change(3), change(1, data="else"), change(3))
+        assert [(o.revision, o.duplicate, o.code) for o in outcomes] == [
+            (2, True, ""),
+            (3, False, ""),
+            (0, False, "id_reused"),
+            (3, True, ""),
+        ]
+        assert two.hall.seen["p"] == ["c1", "c2", "c3"]
+
+
+async def test_new_projects_in_opposite_orders(store: Store) -> None:
+    async with opened_store(store) as one, opened_store(store) as two:
+        names = [f"n{i:03}" for i in range(200)]
+        for keeper, order in ((one, names), (two, names[::-1])):
+            for name in order:
+                assert keeper.journal.submit(change(1, name, user=str(id(keeper))))
+        for keeper in (one, two):
+            await keeper.journal.wait_idle()
+            assert [o.code for o in keeper.outcomes] == [""] * 200
+        assert {o.revision for o in one.outcomes + two.outcomes} == {1, 2}
+
+
+async def test_a_name_that_cannot_be_kept_spoils_nothing(store: Store) -> None:
+    async with opened_store(store) as one:
+        bad = [Submission("p", "c9", user, "1", "") for user in ("a\0b", "a\ud800")]
+        outcomes = await one.keep(change(1), *bad, change(2))
+        assert [(o.code, o.revision) for o in outcomes] == [("", 1), ("unavailable", 0), ("unavailable", 0), ("", 2)]
+
+
+async def test_a_quota(store: Store) -> None:
+    async with opened_store(store, JournalLimits(project_bytes=1000)) as one:
+        outcomes = await one.keep(change(1, data="x" * 300), change(2, data="x" * 900), change(3, data="x" * 10))
+        assert [(o.code, o.revision) for o in outcomes] == [("", 1), ("quota", 0), ("", 2)]
+        await one.keep(Compact("p", Snapshot(2, "0"), keep=0))
+        (outcome,) = await one.keep(change(2, data="x" * 600))
+        if outcome.code:  # compacted a moment later
+
+            async def again() -> bool:
+                return not (await one.keep(change(2, data="x" * 600)))[0].code
+
+            while not await again():
+                pass
+
+
+async def test_compaction_and_forgotten_ids(store: Store, postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "FORGET_ROUND", 0.0)
+    database = store.address.database
+    async with opened_store(store) as one, opened_store(store, JournalLimits(keep_ids_days=1)) as two:
+        await two.hall.load("p")
+        await one.keep(*[change(i) for i in range(1, 21)])
+        (outcome,) = await one.keep(Compact("p", Snapshot(15, '"s"'), keep=5))
+        assert (outcome.revision, outcome.base) == (15, 10)
+        assert await two.journal.read_snapshot("p") == Snapshot(15, '"s"')
+        assert [c.revision for c in await two.journal.read_changes("p", 3, 99, 10**6)] == list(range(11, 21))
+        await eventually(lambda: two.hall.base.get("p") == 10)
+        (older,) = await one.keep(Compact("p", Snapshot(14, "0"), keep=0))
+        assert older.code == "stale"
+        await eventually(lambda: postgres.query("SELECT cleaned FROM rtc.project", database) == ["10"])
+        (retry,) = await two.keep(change(3, data="what it was is not known any more"))
+        assert (retry.revision, retry.duplicate) == (3, True)
+        postgres.query(f"UPDATE rtc.change SET at = at - {2 * 86_400_000} WHERE revision <= 7", database)
+        await eventually(lambda: postgres.query("SELECT forgotten FROM rtc.project", database) == ["7"])
+        late = change(3)
+        late.since = 2
+        new = change(3)
+        new.since = 20
+        assert [o.code for o in await one.keep(late)] == ["unknown_id"]
+        assert [o.revision for o in await one.keep(new)] == [21]
+
+
+async def test_the_store_goes_away_and_comes_back(store: Store, postgres: Postgres) -> None:
+    async with opened_store(store) as one, opened_store(store) as two:
+        for keeper in (one, two):
+            await keeper.hall.load("p")
+        await one.keep(change(1))
+        postgres.kill()
+        (refused,) = await one.keep(change(2))
+        assert refused.code == "unavailable" and refused.more == {"retry_after": 1.0}
+        assert one.journal.fault
+        postgres.start()
+        await well(one)
+        await well(two)
+        (taken,) = await one.keep(change(2))
+        assert (taken.code, taken.revision) == ("", 2)
+        await eventually(lambda: two.hall.seen["p"] == ["c1", "c2"])
+        assert not one.hall.renewed and not two.hall.renewed
+
+
+async def test_a_server_that_hears_nothing_notices(store: Store, postgres: Postgres) -> None:
+    async with opened_store(store) as one, opened_store(store) as two:
+        await two.hall.load("p")
+        assert two.journal._listener is not None
+        await two.journal._listener.connection.reset()  # LISTEN is gone, the connection is not
+        deaf = two.journal._listener
+        await one.keep(change(1))
+        await eventually(lambda: two.hall.seen["p"] == ["c1"])  # heads are compared
+        await eventually(lambda: two.journal._listener is not None and two.journal._listener is not deaf)
+        await well(two)
+        await one.keep(change(2))
+        await eventually(lambda: two.hall.seen["p"] == ["c1", "c2"])
+
+
+async def test_another_history_begins_another_epoch(store: Store, postgres: Postgres) -> None:
+    database = store.address.database
+    async with opened_store(store) as one:
+        for name in "pq":
+            await one.keep(*[change(i, name) for i in range(1, 6)])
+            await one.hall.load(name)
+        before = dict(one.hall.epochs)
+        await eventually(lambda: not one.hall.renewed)
+        # as a copy from before revision 4, in which others have written since
+        postgres.query("UPDATE rtc.change SET data='9' WHERE revision=5 AND project=(SELECT number FROM rtc.project"
+                       " WHERE name='p')", database)  # fmt: skip
+        await eventually(lambda: one.hall.renewed == ["p"])
+        for name in "pq":
+            await one.hall.load(name)
+        assert one.hall.epochs["p"] != before["p"] and one.hall.epochs["q"] == before["q"]
+        postgres.query("DELETE FROM rtc.change WHERE revision > 3 AND project=(SELECT number FROM rtc.project"
+                       " WHERE name='q'); UPDATE rtc.project SET revision=3 WHERE name='q'", database)  # fmt: skip
+        await eventually(lambda: one.hall.renewed == ["p", "q"])
+        await one.hall.load("q")
+        assert one.hall.epochs["q"] != before["q"]
+        (outcome,) = await one.keep(change(9, "q"))
+        assert outcome.revision == 4
+
+
+async def test_a_wait_for_a_standby_that_is_given_up_is_no_success() -> None:
+    """The row stays, so what was sent is found when it is sent again, and is acknowledged once a standby has it."""
+    primary = Postgres(synchronous_standby_names="standby")
+    standby: Postgres | None = None
+    try:
+        primary.start()
+
+        primary.make_database()
+        standby = Postgres(primary)
+        standby.start()
+        await eventually(lambda: primary.query("SELECT 1 FROM pg_stat_replication WHERE sync_state='sync'"))
+        async with opened_store(primary.store()) as one:
+            await one.hall.load("p")
+            assert [o.code for o in await one.keep(change(1))] == [""]
+            standby.pause()
+            assert one.journal.submit(change(2))
+            waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event='SyncRep'"
+            await eventually(lambda: primary.query(waiting))
+            primary.query("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event='SyncRep'")
+            await one.journal.wait_idle()
+            assert [o.code for o in one.outcomes] == ["", "unavailable"]
+            await well(one)
+            assert one.journal.submit(change(2))  # nothing new is written, and all the same it has to wait
+            await eventually(lambda: primary.query(waiting))
+            assert len(one.outcomes) == 2
+            standby.resume()
+            await one.journal.wait_idle()
+            assert [(o.code, o.revision, o.duplicate) for o in one.outcomes[2:]] == [("", 2, True)]
+            assert one.hall.seen["p"] == ["c1", "c2"] and not one.hall.renewed
+    finally:
+        if standby is not None:
+            standby.remove()
+        primary.remove()
+
+
+async def test_a_round_takes_no_longer_when_the_log_is_long(store: Store, postgres: Postgres) -> None:
+    """Tables that were never analysed: the whole log would be read for each round."""
+    database = store.address.database
+    async with opened_store(store) as one:
+        await one.keep(change(1), change(1, "q"))
+        postgres.query("INSERT INTO rtc.change SELECT 1, n, 'bob', n::text, 1, '1' FROM generate_series(2, 50000) n;"
+                       " UPDATE rtc.project SET revision=50000 WHERE number=1;", database)  # fmt: skip
+        read = "SELECT coalesce(sum(seq_tup_read), 0) FROM pg_stat_user_tables WHERE relname='change'"
+        before = int(postgres.query(read, database)[0])
+        for number in range(2, 12):
+            assert [o.code for o in await one.keep(change(number), change(number, "q"))] == ["", ""]
+    # numbers appear when a session ends
+    await eventually(lambda: not postgres.query(f"SELECT 1 FROM pg_stat_activity WHERE datname='{database}' AND"
+                                                " usename='rtc'"))  # fmt: skip
+    assert int(postgres.query(read, database)[0]) == before
+
+
+def config_file(directory: Path, postgres: Postgres, store: Store, **journal: Any) -> str:
+    """A configuration file whose journal is on the store."""
+    path = directory / f"config{next(_NAMES)}.toml"
+    url = postgres.url(store.address.database)
+    path.write_text(
+        config_text(directory, journal={"path": None, "store_url": url, "store_password": store.password, **journal})
+    )
+    return str(path)
+
+
+def run(capsysbinary: Any, *arguments: str) -> tuple[int, str]:
+    """Status and all output of a command, in a thread's own loop as on the command line."""
+    with ThreadPoolExecutor(1) as pool:
+        status = pool.submit(cli.main, arguments).result()
+    out, err = capsysbinary.readouterr()
+    return status, (out + err).decode()
+
+
+async def test_projects_move_between_both_journals(
+    store: Store, postgres: Postgres, path: Path, tmp_path: Path, capsysbinary: Any
+) -> None:
+    async with opened(path) as embedded:
+        await embedded.keep(*[change(i, data={"text": "é😀\u2028", "i": i}) for i in range(1, 2501)])
+        await embedded.keep(Compact("p", Snapshot(6, '{"s":1}'), keep=2))
+    lines = list(export_import.export_project(str(path), "p"))
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(transfer.import_project, store, lines).result() == ("p", 2500)
+        assert pool.submit(lambda: list(transfer.export_project(store, "p"))).result() == lines
+        with pytest.raises(JournalError, match="has a project 'p' already"):
+            pool.submit(transfer.import_project, store, lines).result()
+        with pytest.raises(JournalError, match="cut short"):
+            pool.submit(transfer.import_project, store, lines[:-1], replace=True).result()
+    async with opened_store(store) as keeper:
+        await keeper.hall.load("p")
+        epoch = keeper.hall.epochs["p"]
+        (retry,) = await keeper.keep(change(2, data="compacted, so what it was is not known any more"))
+        assert (retry.revision, retry.duplicate) == (2, True)
+        (retry,) = await keeper.keep(change(9, data={"i": 9, "text": "é😀\u2028"}))
+        assert (retry.revision, retry.duplicate) == (9, True)
+        config = config_file(tmp_path, postgres, store)
+        file = tmp_path / "export"
+        file.write_text("\n".join(lines) + "\n")
+        with file.open() as text, pytest.MonkeyPatch.context() as patch:
+            patch.setattr("sys.stdin", text)
+            assert run(capsysbinary, "import", "--config", config, "--replace")[0] == 0  # while a server runs
+        await eventually(lambda: keeper.hall.renewed == ["p"])
+        await keeper.hall.load("p")
+        assert keeper.hall.epochs["p"] != epoch
+        assert run(capsysbinary, "export", "--config", config, "--project", "p") == (0, "\n".join(lines) + "\n")
+    status, text_ = run(capsysbinary, "verify-journal", "--config", config)
+    assert status == 1 and "for the embedded journal" in text_
+
+
+async def test_check_config_tries_the_store(
+    store: Store, postgres: Postgres, tmp_path: Path, capsysbinary: Any
+) -> None:
+    def check(expected: int, *words: str, **journal: Any) -> None:
+        status, said = run(capsysbinary, "check-config", config_file(tmp_path, postgres, store, **journal))
+        assert status == expected and all(word in said for word in words), said
+        assert "rtc's secret" not in said and "wrong one" not in said
+
+    database = store.address.database
+    check(0, "good", "no standby is synchronous")
+    assert postgres.query("SELECT to_regclass('rtc.meta')", database) == [""]  # nothing was made
+    async with opened_store(store) as keeper:
+        await keeper.keep(change(1))
+    check(0, "good")
+    other = tmp_path / "other"
+    other.write_text("wrong one\n")
+    check(1, "is not let in", "store_password", store_password=str(other))
+    check(1, "cannot be read", store_password=str(tmp_path / "none"))
+    check(1, "there is no database", store_url=postgres.url("none"))
+    check(1, "no server listens", store_url=f"postgresql://rtc@127.0.0.1:{free_port()}/rtc")
+    check(1, "is no file of CA certificates", store_ca=str(tmp_path / "token.key"), store_password=store.password)
+    postgres.query("UPDATE rtc.meta SET value='9' WHERE key='needs'", database)
+    check(1, "version 1 and needs an rtc-server that knows 9", "install that version")
+    async with opened_store(store) as keeper:
+        assert keeper.journal.fault is not None and "knows 9" in keeper.journal.fault
+        assert [o.code for o in await keeper.keep(change(2))] == ["unavailable"]
+        postgres.query("UPDATE rtc.meta SET value='1' WHERE key='needs'; UPDATE rtc.meta SET value='2' WHERE"
+                       " key='version'", database)  # fmt: skip
+        await well(keeper)  # a newer schema that this release can use
+        assert [o.code for o in await keeper.keep(change(2))] == [""]
+    postgres.query(f"REVOKE ALL ON ALL TABLES IN SCHEMA rtc FROM rtc; ALTER TABLE rtc.meta OWNER TO postgres;"
+                   f" REVOKE ALL ON rtc.meta FROM rtc; ALTER DATABASE {database} OWNER TO postgres", database)  # fmt: skip
+    check(1, "permission denied", "must belong to rtc")
+    postgres.query(f"ALTER DATABASE {database} SET default_transaction_read_only TO on")
+    check(1, "no host takes writes")
+
+
+async def test_the_certificate_and_the_name_in_it_are_checked(certificate: tuple[Path, Path], tmp_path: Path) -> None:
+    server = Postgres()
+    try:
+        for source, name in zip(certificate, ("server.crt", "server.key"), strict=True):
+            file = server.directory / name
+            file.write_bytes(source.read_bytes())
+            file.chmod(0o600)
+            server.own(file)
+        server.start(
+            ssl="on", ssl_cert_file=server.directory / "server.crt", ssl_key_file=server.directory / "server.key"
+        )
+        server.make_database()
+        plain = server.store()
+        named = parse_address(server.url().replace("127.0.0.1", "localhost"))
+        good = Store(named, str(certificate[0]), plain.password)
+        connection = await connect(good)
+        assert await connection.fetchval("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
+        await connection.close()
+        with pytest.raises(JournalError, match=r"not trusted.*doesn't match|not trusted.*not valid for"):
+            await connect(Store(plain.address, str(certificate[0]), plain.password))
+        for file in Path("/etc/ssl/certs").glob("*.pem"):  # of anybody else
+            with pytest.raises(JournalError, match="not trusted"):
+                await connect(Store(named, str(file), plain.password))
+            break
+    finally:
+        server.remove()
+    assert make_context(Store(parse_address("postgresql://rtc@db.example.org/rtc"))) is not None
+    server = Postgres()
+    try:
+        server.start()
+        server.make_database()
+        with pytest.raises(JournalError, match=r"SSL|TLS"):  # a CA is named, and the store speaks no TLS
+            await connect(Store(server.store().address, str(certificate[0]), server.store().password))
+    finally:
+        server.remove()
