@@ -29,7 +29,7 @@ from typing import Any
 import aiohttp
 import rtc_contract
 
-from rtc_server.app import Door, make_journal_limits, make_runner, make_tokens
+from rtc_server.app import Door, attend, make_journal, make_journal_limits, make_runner, make_tokens
 from rtc_server.auth import Tokens
 from rtc_server.config import Config, parse
 from rtc_server.engine import eio_codec
@@ -83,7 +83,7 @@ def config_text(directory: Path, port: int = 9083, **sections: dict[str, Any]) -
 class Site:
     """A server in this process."""
 
-    def __init__(self, config: Config, service: Service, door: Door, writer: Writer) -> None:
+    def __init__(self, config: Config, service: Service, door: Door, writer: Writer | None) -> None:
         self.config = config
         self.writer = writer
         self.service = service
@@ -99,10 +99,15 @@ class Site:
 
 @contextlib.asynccontextmanager
 async def running(directory: Path, *, pings: Any = None, **sections: dict[str, Any]) -> AsyncIterator[Site]:
-    """A server in this process for as long as the block runs."""
+    """A server in this process for as long as the block runs; without a writer if its journal is on a store."""
     config = parse(config_text(directory, free_port(), **sections))
-    writer = Writer(config.journal.path, make_journal_limits(config))
-    service = Service(config, make_tokens(config), SqliteJournal(config.journal.path, writer))
+    writer: Writer | None = None
+    if config.journal.store_url:
+        service = Service(config, make_tokens(config), make_journal(config))
+        attend(service)
+    else:
+        writer = Writer(config.journal.path, make_journal_limits(config))
+        service = Service(config, make_tokens(config), SqliteJournal(config.journal.path, writer))
     await service.journal.start(service.projects.on_outcomes)
     service.linger = 0.5
     door = Door(service)
