@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import glob
 import os
@@ -138,6 +139,48 @@ class Postgres:
 
     def store(self, database: str = "rtc", *others: Postgres) -> Store:
         return Store(parse_address(self.url(database, *others)), "", str(self._write("password", "rtc's secret\n")))
+
+
+class Cable:
+    """Between a server and its store; while it is cut nothing comes through, and nobody is told."""
+
+    def __init__(self, port: int) -> None:
+        self._target = port
+        self.port = 0
+        self._whole = asyncio.Event()
+        self._whole.set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Cable:
+        self._server = await asyncio.start_server(self._take, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def cut(self) -> None:
+        self._whole.clear()
+
+    def mend(self) -> None:
+        self._whole.set()
+
+    async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, to = await asyncio.open_connection("127.0.0.1", self._target)
+        for source, target in ((reader, to), (there, writer)):
+            task = asyncio.ensure_future(self._pass_on(source, target))
+            self._tasks.add(task)
+
+    async def _pass_on(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await source.read(1 << 16):
+                await self._whole.wait()
+                target.write(data)
+        await self._whole.wait()
+        target.close()
 
 
 class Hall:

@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import random
+from collections import Counter
 from typing import Any
 
 import aiohttp
@@ -38,18 +38,35 @@ class Writer:
         self.connections = 0
         self.stopping = False  # write nothing new
         self.given_up = False
+        self.ends: Counter[str] = Counter()  # why its connections ended, and how often
+        self.state = "not begun"
+
+    def __str__(self) -> str:
+        ends = "; ".join([f"{count} x {why}" for why, count in self.ends.most_common(5)])
+        return (
+            f"{self.user} ({self.transport}, EIO {self.revision}) {self.state}: {len(self.acknowledged)} acknowledged,"
+            f" {len(self.unsure)} unsure, {self.connections} connections; they ended with: {ends or 'nothing'}"
+        )
 
     async def run(self) -> None:
-        """Write until told to stop, then until nothing is unsure."""
+        """Write until told to stop, then until nothing is unsure. Raises what a correct server cannot cause."""
         while not self.given_up and (not self.stopping or self.unsure):
-            with contextlib.suppress(Closed, aiohttp.ClientError, OSError, AssertionError):
+            try:
+                self.state = "comes"
                 client = await self._come()
                 try:
+                    self.state = "writes"
                     await self._write(client)
                 finally:
                     await client.close()
                     self._take(client)
+            except (Closed, aiohttp.ClientError, OSError, asyncio.TimeoutError, AssertionError) as exc:
+                self.ends[f"{self.state}: {exc!r:.200}"] += 1
+            except BaseException as exc:
+                self.state = f"died: {exc!r:.500}"
+                raise
             await asyncio.sleep(0.02)
+        self.state = "ended"
 
     async def _come(self) -> Client:
         bearer = token(self.user)
@@ -59,12 +76,19 @@ class Writer:
         try:
             await client.connect(bearer)
             joined = await asyncio.wait_for(client.ask("join", {"project": self.project, "since": len(self.seen)}), 10)
+            if not joined["ok"]:
+                await asyncio.sleep(joined.get("retry_after", 0))
+                raise Closed(str(joined))
+            if joined["reset"]:
+                raise RuntimeError(f"{self.user}: what was seen up to {len(self.seen)} is not true any more: {joined}")
+            for change in joined["changes"]:
+                self._see(change)
+            if joined["more"]:  # others have written more than a page meanwhile
+                await client.until(lambda: any(not body["more"] for body in client.of("changes")), "all pages")
+                self._take(client)
         except BaseException:
             await client.close()
             raise
-        assert joined["ok"] and not joined["more"] and not joined["reset"], joined
-        for change in joined["changes"]:
-            self._see(change)
         self.connections += 1
         return client
 
@@ -77,8 +101,8 @@ class Writer:
         """The events that came, in order (once for each connection: at its end or at a pause)."""
         events, client.events = client.events, []
         for name, body in events:
-            if name == "change":
-                self._see(body)
+            for change in {"change": [body], "changes": body.get("changes")}.get(name, ()):
+                self._see(change)
 
     async def _write(self, client: Client) -> None:
         again = list(self.unsure)
@@ -91,13 +115,21 @@ class Writer:
                 id: client.asked("change", {"project": self.project, "id": id, "data": {"id": id, "pad": "x" * 100}})
                 for id in batch
             }
+            wait = 0.0
             for id, answer in answers.items():
                 told = await asyncio.wait_for(answer, 10)
-                if not told["ok"]:
+                if told["ok"]:
+                    self.acknowledged[id] = told["revision"]
+                    self.unsure.remove(id)
+                elif "retry_after" in told:
+                    wait = told["retry_after"]
+                    self.ends[f"not an end: {told['message']}"] += 1
+                else:
                     raise Closed(str(told))
-                self.acknowledged[id] = told["revision"]
-                self.unsure.remove(id)
             self._take(client)
+            if wait:  # who came back at once instead would have as many connections as a user may have, before long
+                await asyncio.sleep(wait)
+                again = list(self.unsure)
             if self.pause:
                 await asyncio.sleep(random.uniform(0, 2 * self.pause))
 

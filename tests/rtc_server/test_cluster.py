@@ -67,10 +67,11 @@ def configured(directory: Path, store_url: str, password: Path) -> Server:
 
 async def progress(writers: list[ClusterWriter], each: int = 15) -> None:
     """Every writer gets so many more acknowledgements."""
-    before = [len(w.acknowledged) for w in writers]
+    wanted = {writer: len(writer.acknowledged) + each for writer in writers}
     give_up = time.monotonic() + 60
-    while any(len(w.acknowledged) < seen + each for w, seen in zip(writers, before, strict=True)):
-        assert time.monotonic() < give_up, [w.user for w in writers]
+    while behind := [writer for writer, count in wanted.items() if len(writer.acknowledged) < count]:
+        dead = [writer for writer in writers if writer.state.startswith("died")]
+        assert not dead and time.monotonic() < give_up, "\n".join(map(str, dead or behind))
         await asyncio.sleep(0.05)
 
 

@@ -23,6 +23,7 @@ class NoJournal:
 
     fault = None
     is_disk_full = False
+    retry_after = 0.0
     alive = True
 
     def __init__(self) -> None:

@@ -37,7 +37,7 @@ from .fast_path import parse_change
 from .journal import SENT_NOW, Compact, JournalError, Snapshot, Submission, make_label
 from .limits import Allowance
 from .project import Member, Project
-from .projects import RETRY_AFTER, Page, Projects, format_snapshot
+from .projects import Page, Projects, format_snapshot
 from .rarely import Rarely
 from .refusing import RateRefusal, note_dropped, refuse
 from .strict_json import count_bytes
@@ -222,7 +222,7 @@ class Handlers:
         if self.draining:
             raise Refusal(DRAINING, "the server is going away; send it again after reconnecting")
         if self._projects.journal.fault is not None:
-            raise Refusal(UNAVAILABLE, "changes cannot be kept at present; try again", retry_after=RETRY_AFTER)
+            raise self._projects.make_unavailable("changes cannot be kept at present; try again")
         if not self._projects.journal.submit(request):
             line = "changes wait for the journal, and some are refused (overloaded): see whether its disk is slow"
             self._said.log(logger, logging.WARNING, "overloaded", line)
@@ -235,7 +235,7 @@ class Handlers:
         try:
             snapshot = await self._projects.journal.read_snapshot(project.name)
         except JournalError as exc:
-            raise Refusal(UNAVAILABLE, "the project cannot be read at present; try again") from exc
+            raise self._projects.make_unavailable("the project cannot be read at present; try again") from exc
         connection.user.reads.charge(0 if snapshot is None else len(snapshot.data))
         if number is not None:
             state = "" if snapshot is None else "," + format_snapshot(snapshot)[:-1]
@@ -253,7 +253,7 @@ class Handlers:
         try:
             found = await self._projects.journal.read_changes(project.name, since, limit, self._limits.page_bytes)
         except JournalError as exc:
-            raise Refusal(UNAVAILABLE, "the project cannot be read at present; try again") from exc
+            raise self._projects.make_unavailable("the project cannot be read at present; try again") from exc
         connection.user.reads.charge(sum([len(change.data) for change in found]))
         if since < project.base or (found and found[0].revision != since + 1):
             raise Refusal(COMPACTED, f"changes up to {project.base} are in the snapshot", base=project.base)

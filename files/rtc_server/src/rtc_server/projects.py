@@ -22,7 +22,6 @@ from .store_postgres.company import Company
 
 logger = logging.getLogger(__name__)
 
-RETRY_AFTER = 1.0  # seconds after which a change that a journal cannot keep at present may be sent again
 ANNOUNCE_AFTER = 0.05  # seconds in which comings and goings become one event
 
 # The context of a request to the journal: who waits for its outcome, the project, the number of the acknowledgement if
@@ -57,6 +56,12 @@ class Projects:
         self._unannounced: dict[Project, None] = {}
         self.company: Company | None = None  # the other servers, where several share a store
 
+    def make_unavailable(self, message: str) -> Refusal:
+        """What the journal cannot do at present, with when to try again where that is known."""
+        wait = self.journal.retry_after
+        hint = {"retry_after": wait} if wait else {}
+        return Refusal(UNAVAILABLE, message, **hint)
+
     # --- loading ------------------------------------------------------------------------------
 
     async def load(self, name: str) -> Project:
@@ -77,7 +82,7 @@ class Projects:
                 head = await self.journal.read_head(name)
         except JournalError as exc:
             logger.error("project cannot be read: %s", exc)
-            raise Refusal(UNAVAILABLE, "the project cannot be read at present; try again") from exc
+            raise self.make_unavailable("the project cannot be read at present; try again") from exc
         finally:
             del self._loading[name]
             self._outdated.discard(name)
@@ -126,7 +131,7 @@ class Projects:
                 snapshot = await self._read_snapshot(project, anew=True)  # compacted just now
         except JournalError as exc:
             logger.error("project cannot be read: %s", exc)
-            raise Refusal(UNAVAILABLE, "the project cannot be read at present; try again") from exc
+            raise self.make_unavailable("the project cannot be read at present; try again") from exc
         logger.error("the journal of a project has a gap after revision %d: run verify-journal", start)
         raise Refusal(UNAVAILABLE, "the project's journal is damaged")
 

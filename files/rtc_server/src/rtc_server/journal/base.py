@@ -129,6 +129,10 @@ class Journal(Protocol):
     """One store. All methods are called on the event loop's thread, none of them blocks it."""
 
     @property
+    def retry_after(self) -> float:
+        """Seconds after which a change that was refused for a fault may be taken; 0: nothing is known of that."""
+
+    @property
     def fault(self) -> str | None:
         """Why changes are refused at present, or None."""
 

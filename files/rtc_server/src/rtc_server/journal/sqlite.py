@@ -39,6 +39,8 @@ class SqliteJournal:
     """:class:`~rtc_server.journal.base.Journal` on the file at ``path``. Tests pass a writer that they can look
     into."""
 
+    retry_after = 0.0  # a fault of the disk is for administrators
+
     def __init__(self, path: str, writer: Writer | None = None, limits: JournalLimits = NO_LIMITS) -> None:
         self.path = resolve(path)
         self._writer = writer or Writer(self.path, limits)

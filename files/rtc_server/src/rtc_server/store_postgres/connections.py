@@ -40,6 +40,12 @@ _SESSION = {
     "statement_timeout": "9000",
     "lock_timeout": "5000",
     "idle_in_transaction_session_timeout": "30000",
+    # A session whose server was cut off while it was sent rows would hold the rows' locks for a quarter of an hour
+    # ("tcp_user_timeout", "tcp_keepalives_idle"; without effect on sockets of Unix).
+    "tcp_user_timeout": "10000",
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "3",
+    "tcp_keepalives_count": "3",
     "client_encoding": "UTF8",
     "search_path": "pg_catalog",
     # Every query looks rows up by an index. Before tables were analysed, or with statistics of an emptier store, the
@@ -93,27 +99,7 @@ def make_context(store: Store) -> ssl.SSLContext | None:
 async def connect(store: Store, on_warning: Callable[[str, str], None] | None = None) -> Connection:
     """A connection to the host that takes writes. ``on_warning`` gets SQLSTATE and text of what the store warns of.
     Raises JournalError with what to do."""
-    password, context = read_password(store), make_context(store)
-    address = store.address
-    try:
-        connection = await asyncio.wait_for(
-            asyncpg.connect(
-                host=[host for host, _ in address.hosts],
-                port=[port for _, port in address.hosts],
-                user=address.user,
-                database=address.database,
-                password=password,
-                passfile="/dev/null",  # nothing comes from a home directory
-                ssl=context or False,
-                target_session_attrs="read-write",
-                timeout=CONNECT_SECONDS,
-                command_timeout=COMMAND_SECONDS,
-                server_settings=_SESSION,
-            ),
-            CONNECT_SECONDS * len(address.hosts) + 1,
-        )
-    except Exception as exc:  # a driver may raise anything before it has a connection
-        raise JournalError(f"{address}: {explain(exc, store)}") from exc
+    connection = await _reach(store)
     if on_warning is not None:
 
         def take(_connection: Connection, message: Any) -> None:
@@ -124,14 +110,39 @@ async def connect(store: Store, on_warning: Callable[[str, str], None] | None = 
         kept = await connection.fetchval("SELECT current_setting('synchronous_commit')")
         if kept not in ("on", "remote_apply"):
             raise JournalError(
-                f"{address}: synchronous_commit is {kept}, which the session did not set: a pooler between?"
+                f"{store.address}: synchronous_commit is {kept}, which the session did not set: a pooler between?"
             )
     except BaseException as exc:
         await hang_up(connection)
         if isinstance(exc, FAILURES) and not isinstance(exc, JournalError):
-            raise JournalError(f"{address}: {explain(exc, store)}") from exc
+            raise JournalError(f"{store.address}: {explain(exc, store)}") from exc
         raise
     return connection
+
+
+async def _reach(store: Store) -> Connection:
+    """The first host that takes writes. The driver, given all hosts, would stop at one that answers with an error, as
+    one that starts up or shuts down does. Raises JournalError with what each host said."""
+    password, context = read_password(store), make_context(store)
+    reasons: list[str] = []
+    for host, port in store.address.hosts:
+        try:
+            return await asyncpg.connect(
+                host=host,
+                port=port,
+                user=store.address.user,
+                database=store.address.database,
+                password=password,
+                passfile="/dev/null",  # nothing comes from a home directory
+                ssl=context or False,
+                target_session_attrs="read-write",
+                timeout=CONNECT_SECONDS,
+                command_timeout=COMMAND_SECONDS,
+                server_settings=_SESSION,
+            )
+        except Exception as exc:  # a driver may raise anything before it has a connection
+            reasons.append(explain(exc, store) if len(store.address.hosts) == 1 else f"{host}: {explain(exc, store)}")
+    raise JournalError(f"{store.address}: {'; '.join(reasons)}")
 
 
 class Line:
@@ -141,10 +152,10 @@ class Line:
         self.connection = connection
         self._lock = asyncio.Lock()
 
-    async def fetch(self, query: str, *values: object) -> list[Any]:
-        """Rows. Raises what the driver raises."""
+    async def fetch(self, query: str, *values: object, seconds: float = COMMAND_SECONDS) -> list[Any]:
+        """Rows. Raises what the driver raises, and TimeoutError after so many seconds."""
         async with self._lock:
-            rows: list[Any] = await self.connection.fetch(query, *values)
+            rows: list[Any] = await self.connection.fetch(query, *values, timeout=seconds)
             return rows
 
     async def fetch_one(self, query: str, *values: object) -> Any:
@@ -180,7 +191,7 @@ def explain(exc: BaseException, store: Store) -> str:
     if isinstance(exc, asyncpg.TooManyConnectionsError):
         return f"{text}: raise max_connections there; each server takes 3"
     if isinstance(exc, asyncpg.TargetServerAttributeNotMatched):
-        return "no host takes writes: each is a standby, or default_transaction_read_only is on"
+        return "takes no writes: it is a standby, or default_transaction_read_only is on"
     if isinstance(exc, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted: {exc.verify_message}; see journal.store_ca ({store.ca or 'not set'})"
     if isinstance(exc, ssl.SSLError | ConnectionError) and "SSL" in text:

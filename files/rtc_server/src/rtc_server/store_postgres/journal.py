@@ -11,11 +11,10 @@ memory can be read. What a round that was cut off has kept is learned from the l
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..journal.base import (
@@ -71,6 +70,8 @@ _SNAPSHOT = "SELECT snapshot_revision, snapshot FROM rtc.project WHERE name = $1
 
 class PostgresJournal:
     """:class:`~rtc_server.journal.base.Journal` that several servers share."""
+
+    retry_after = RETRY
 
     def __init__(self, store: Store, limits: JournalLimits = NO_LIMITS) -> None:
         self.store = store
@@ -131,8 +132,7 @@ class PostgresJournal:
                 await asyncio.wait_for(self._notify([f"b {self.company.node}"]), 2.0)
             except FAILURES:
                 logger.debug("the other servers learn from the end of the lease that this one has gone")
-        self._main.cancel()
-        await asyncio.wait([self._main])
+        await _end([self._main])
         await self._hang_up()
 
     async def _run(self, opened: asyncio.Future[None]) -> None:
@@ -189,9 +189,7 @@ class PostgresJournal:
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await _end(tasks)
         for task in done:
             task.result()
 
@@ -315,7 +313,8 @@ class PostgresJournal:
 
     async def _notify(self, payloads: Sequence[str]) -> None:
         assert self._listener is not None
-        await self._listener.fetch("SELECT pg_notify('rtc', p) FROM unnest($1::text[]) AS p", list(payloads))
+        query = "SELECT pg_notify('rtc', p) FROM unnest($1::text[]) AS p"
+        await self._listener.fetch(query, list(payloads), seconds=DEAF)  # whoever is cut off notices by that
 
     async def _beat(self) -> None:
         """Prove that this server hears what it says, and let others know that it is there."""
@@ -325,6 +324,9 @@ class PostgresJournal:
             await self._notify([f"h {company.node}"])
             await asyncio.sleep(BEAT)
             company.expire()
+            for line in (self._writer, self._reader):  # before a change has to find out
+                if line is None or line.connection.is_closed():
+                    raise JournalError(f"{self.store.address}: it closed a connection")
             if time.monotonic() - company.heard_self > DEAF:
                 raise JournalError(
                     f"{self.store.address}: this server does not hear its own notices: no pooler in transaction mode"
@@ -343,8 +345,11 @@ class PostgresJournal:
     async def _compare(self) -> None:
         assert self._follower is not None and self._reader is not None and self._writer is not None
         while True:
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._compare_now.wait(), COMPARE)
+            due = asyncio.get_running_loop().call_later(COMPARE, self._compare_now.set)
+            try:
+                await self._compare_now.wait()
+            finally:
+                due.cancel()
             self._compare_now.clear()
             await self._follower.compare(self._reader, self._writer)
 
@@ -380,3 +385,13 @@ class PostgresJournal:
             return await reader.fetch(query, *values)
         except FAILURES as exc:
             raise JournalError(f"{self.store.address}: {connections.explain(exc, self.store)}") from exc
+
+
+async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel tasks and wait for their end. It is repeated, as a cancellation can get lost: before Python 3.12
+    ``wait_for`` swallows one that comes in the turn in which what it waits for is done (bpo-42130)."""
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=0.1)

@@ -116,6 +116,8 @@ CREATE FUNCTION rtc.clean_1(most bigint, cut bigint) RETURNS bigint LANGUAGE plp
 #variable_conflict use_column
 DECLARE p rtc.project; reached bigint; freed bigint; rows bigint := 0;
 BEGIN
+  -- nobody waits for a standby: what a failover undoes is cleaned again
+  PERFORM set_config('synchronous_commit', 'local', true);
   SELECT * INTO p FROM rtc.project WHERE cleaned < base LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED;
   IF p.number IS NOT NULL THEN
     reached := least(p.base, p.cleaned + most);
