@@ -45,7 +45,7 @@ TYPES = {
     "bool": "true or false",
     "addresses": "list of addresses",
     "pem": "file or PEM text",
-    "secret_url": "URL",
+    "store_url": "PostgreSQL address",
     "origins": "list of origins",
     "limits": "dictionary of numbers",
     "mutes": "list of {id, reason}",

@@ -268,7 +268,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         """What the certificate files hold; paths in the settings become absolute. ``None`` where nothing is given."""
         texts: dict[str, str | None] = {}
         failed: GivenTls | None = None
-        for name in ("tls_certificate", "tls_key", "tls_ca", "upstream_ca"):
+        for name in ("tls_certificate", "tls_key", "tls_ca", "upstream_ca", "store_ca"):
             value = getattr(settings, name)
             try:
                 texts[name] = self._read(value, settings, name, inventory_dir) if value else None
@@ -276,12 +276,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
                 failed = failed or GivenTls(variable=variables.PREFIX + name, error=f"{value}: {error}")
         if failed:
             return failed
-        if not any(texts[name] is not None for name in ("tls_certificate", "tls_ca", "upstream_ca")):
+        if not any(texts[name] is not None for name in ("tls_certificate", "tls_ca", "upstream_ca", "store_ca")):
             return None
         certificate, key = texts["tls_certificate"], texts["tls_key"]
         if certificate == "":
             return GivenTls(variable="rtc_tls_certificate", error="the file is empty.")
-        return tls_files.inspect(certificate or "", key, texts["tls_ca"], texts["upstream_ca"])
+        return tls_files.inspect(certificate or "", key, texts["tls_ca"], texts["upstream_ca"], texts["store_ca"])
 
     def _read(self, value: str, settings: HostSettings, name: str, inventory_dir: str | None) -> str:
         if "-----BEGIN" in value:

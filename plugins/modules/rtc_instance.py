@@ -19,6 +19,9 @@ description:
   - What the service may take of the host, memory and file descriptors, follows from the section C(limits) of O(config).
   - The configuration is checked by the server itself before it takes the place of the old one. When the service does
     not come up, the old files are given back and the old service is started again.
+  - With C(journal.store_url), connection, rights and version of the store are tried in the same way. A journal of the
+    instance's own that holds projects is not left behind, nor is a store, so the module fails instead, and says how
+    projects are moved.
 extends_documentation_fragment: [collab.rtc.attributes, collab.rtc.writing]
 attributes:
   check_mode: {support: full}
@@ -41,6 +44,14 @@ options:
     description:
       - The secret that tokens are signed with, at least 32 characters.
       - Without one, a secret is made on the host at the first run, and kept.
+    type: str
+  store_password:
+    description:
+      - The password of the store's user, where O(config) has C(journal.store_url).
+      - The service gets it as a credential. It is on no command line and in no environment.
+    type: str
+  store_ca:
+    description: PEM text of the authority of the store's certificate.
     type: str
   python:
     description: The interpreter that the server runs on.
@@ -98,6 +109,7 @@ from ansible_collections.collab.rtc.plugins.module_utils import (
     _files_tree,
     _ownership,
     _rtc_limits,
+    _rtc_store,
     _rtc_unit,
     _undo,
     _undo_prune,
@@ -119,6 +131,10 @@ class Instance:
         self.credentials = f"{_rtc_unit.CONFIG_DIR}/{params['instance']}"
         self.secret_path = f"{self.credentials}/secret"
         self.drop_in = _rtc_unit.tls_drop_in(params["instance"])
+        self.store = _rtc_store.drop_in(self.drop_in)
+        self.store_ca = f"{self.credentials}/{_rtc_store.CA}"
+        self.store_password = f"{self.credentials}/{_rtc_store.PASSWORD}"
+        self.hidden = {self.secret_path: "secret", self.store_password: "password"}
         self.limits = _rtc_limits.drop_in(self.drop_in)
         self.tls = params["state"] == "present" and bool((params["config"] or {}).get("tls"))
         self.before = {path: _files.read_existing(path) for path in self.paths()}
@@ -126,12 +142,12 @@ class Instance:
 
     def paths(self) -> list[str]:
         """The files that the instance is made of, the shared unit first."""
-        return [_rtc_unit.UNIT, self.limits, self.drop_in, self.config_path, self.secret_path]
+        store = [self.store, self.store_ca, self.store_password]
+        return [_rtc_unit.UNIT, self.limits, self.drop_in, *store, self.config_path, self.secret_path]
 
     def _render(self) -> dict[str, bytes | None]:
         if self.params["state"] == "absent":
-            gone = dict.fromkeys((self.limits, self.drop_in, self.config_path, self.secret_path))
-            return {_rtc_unit.UNIT: self.before[_rtc_unit.UNIT], **gone}
+            return {**dict.fromkeys(self.paths()), _rtc_unit.UNIT: self.before[_rtc_unit.UNIT]}
         secret = self.params["secret"]
         if secret:
             kept = secret.encode() + b"\n"
@@ -142,9 +158,20 @@ class Instance:
             _rtc_unit.UNIT: _rtc_unit.render_unit(self.params["python"], self.params["base"]).encode(),
             self.limits: limits.encode() if limits else None,
             self.drop_in: _rtc_unit.render_tls().encode() if self.tls else None,
+            **self._render_store(),
             self.config_path: _rtc_unit.render_toml(self.params["config"]).encode(),
             self.secret_path: kept,
         }
+
+    def _render_store(self) -> dict[str, bytes | None]:
+        paths = (self.store, self.store_ca, self.store_password)
+        if not (self.params["config"].get("journal") or {}).get("store_url"):
+            return dict.fromkeys(paths)
+        authority, password = self.params["store_ca"], self.params["store_password"]
+        if not password:
+            raise RtcError("The store has no password.", "Set rtc_store_password, or leave rtc_store_url out.")
+        texts = (_rtc_store.render_drop_in(_rtc_unit.CONFIG_DIR, bool(authority)), authority, password + "\n")
+        return {path: text.encode() if text else None for path, text in zip(paths, texts)}
 
     def changed_paths(self) -> list[str]:
         """The files whose content is not what it is to be."""
@@ -156,8 +183,8 @@ class Instance:
             {
                 "before_header": path,
                 "after_header": path,
-                "before": self._show(path, self.before[path], "the old secret"),
-                "after": self._show(path, self.after[path], "a new secret"),
+                "before": self._show(path, self.before[path], "the old"),
+                "after": self._show(path, self.after[path], "a new"),
             }
             for path in self.changed_paths()
         ]
@@ -165,7 +192,7 @@ class Instance:
     def _show(self, path: str, content: bytes | None, words: str) -> str:
         if content is None:
             return ""
-        return f"({words}, not shown)\n" if path == self.secret_path else content.decode()
+        return f"({words} {self.hidden[path]}, not shown)\n" if path in self.hidden else content.decode()
 
     def apply(self) -> None:
         """Put the files in place, after the server itself accepted the new configuration."""
@@ -193,23 +220,59 @@ class Instance:
             _files_tree.remove(path)
         else:
             _files_tree.make_directory(os.path.dirname(path))
-            _files.write_atomic(path, content, mode=0o600 if path == self.secret_path else 0o644)
+            _files.write_atomic(path, content, mode=0o600 if path in self.hidden else 0o644)
 
-    def _check_config(self) -> None:
+    def check_move(self) -> None:
+        """Whether the journal goes to another place: what is in the old one would be gone for users.
+
+        :raises RtcError: with how it is moved.
+        """
+        before = (self.before[self.config_path] or b"").decode("utf-8", "replace")
+        was, will = "\nstore_url = " in before, self.after[self.store] is not None
+        if not before or was == will:
+            return
+        how = (
+            f"Stop {self.unit}; export each project with rtc-server export --config {self.config_path}, import it with"
+            " rtc-server import into the new place, and compare; see docs/scaling.md."
+        )
+        if was:
+            raise RtcError(
+                f"{self.config_path} keeps the journal in a store, which would be left behind.",
+                f"{how} Then remove that file and run again.",
+            )
+        if not os.path.lexists(f"{_rtc_unit.STATE_DIR}/{self.params['instance']}/journal.db"):
+            return
+        found = self._call_server("list-projects", "--config", self.config_path)
+        if found.returncode != 0 or found.stdout.strip():
+            names = [line.split("\t")[0] for line in found.stdout.splitlines()]
+            what = f"projects ({', '.join(names[:5])}{', …' if names[5:] else ''})" if names else found.stderr.strip()
+            raise RtcError(
+                f"The journal that {self.config_path} names would be left behind: {what}.",
+                f"{how} Then put that journal away, or remove that file, and run again.",
+            )
+
+    def _call_server(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         _ownership.check_program(self.params["python"])
         program = os.path.join(self.params["base"], "current", "rtc-server")
+        return subprocess.run(
+            [self.params["python"], "-I", program, *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "CREDENTIALS_DIRECTORY": self.credentials, "RUNTIME_DIRECTORY": self.credentials,
+                 **environment},
+        )  # fmt: skip
+
+    def _check_config(self) -> None:
         folder = _files_tree.make_hidden_directory(_CHECKS, "rtc-server")  # readable by us alone, gone with a reboot
         try:
             candidate = os.path.join(folder, "config.toml")
             _files.write_atomic(candidate, self.after[self.config_path] or b"")
-            _files.write_atomic(os.path.join(folder, "secret"), self.after[self.secret_path] or b"", mode=0o600)
-            result = subprocess.run(
-                [self.params["python"], "-I", program, "check-config", candidate],
-                capture_output=True,
-                text=True,
-                check=False,
-                env={**os.environ, "CREDENTIALS_DIRECTORY": folder, "RUNTIME_DIRECTORY": self.credentials},
-            )
+            for path in (self.secret_path, self.store_ca, self.store_password):
+                content = self.after[path]
+                if content is not None:
+                    _files.write_atomic(os.path.join(folder, os.path.basename(path)), content, mode=0o600)
+            result = self._call_server("check-config", candidate, CREDENTIALS_DIRECTORY=folder)
         finally:
             _files_tree.remove_tree(folder)
         if result.returncode != 0:
@@ -304,6 +367,8 @@ def main() -> None:
             "instance": {"type": "str", "required": True},
             "config": {"type": "dict", "default": {}},
             "secret": {"type": "str", "no_log": True},
+            "store_password": {"type": "str", "no_log": True},
+            "store_ca": {"type": "str"},
             "python": {"type": "path", "default": "/usr/bin/python3"},
             "base": {"type": "path", "default": _rtc_unit.BASE},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -320,6 +385,8 @@ def main() -> None:
         instance = Instance(params)
         changed = bool(instance.changed_paths())
         present = params["state"] == "present"
+        if present and changed:
+            instance.check_move()
         stale = present and instance.stale()
         restarted = stale or (present and changed)
         reloaded = not restarted and instance.renewed()

@@ -129,3 +129,20 @@ def test_no_part_of_a_run_forgets_what_an_earlier_one_did():
     together = [role for part in parts for role in part]
     assert sorted(together) == sorted(set(together))
     assert set(together) == set(plays["apply_applications"]), "in parts as much is done as in one"
+
+
+def test_each_play_that_installs_the_rtc_server_hands_it_the_same_options():
+    """What only one of them hands over would be missing for the other's sites."""
+
+    def find_uses(value):
+        if isinstance(value, dict):
+            if value.get("ansible.builtin.import_role", {}).get("name") == "collab.rtc.rtc_server":
+                yield set(value["vars"])
+            for item in value.values():
+                yield from find_uses(item)
+        elif isinstance(value, list):
+            for item in value:
+                yield from find_uses(item)
+
+    uses = list(find_uses(load(ROOT / "playbooks/parts/apply.yml")))
+    assert len(uses) > 1 and all(names == uses[0] for names in uses)

@@ -93,14 +93,6 @@ ENTRIES = (
         vendor_requirements=("S33",),
     ),
     FindingType(
-        id="RTC510",
-        severity="error",
-        title="A shared store is asked for, and the RTC server has none yet",
-        meaning="Each node would keep a journal of its own, and users of two nodes would not see each other's changes.",
-        detected="rtc_store_url is set for a site whose RTC server is deployed by this collection.",
-        remedy="Leave rtc_store_url out: one node is active, the others take over when it fails.",
-    ),
-    FindingType(
         id="RTC511",
         severity="error",
         title="Two sites need one port of a host",

@@ -30,6 +30,7 @@ SHARED = (  # settings that all nodes of a site have in common
     "protocol",
     "application_port",
     "store_url",
+    "store_ca",
     "manage_application_vhost",
     "tls_certificate",
 )
@@ -204,6 +205,8 @@ def list_contradictions(classified: ClassifiedSite) -> list[str]:
         found.append("rtc_tls_certificate is given without rtc_tls_key.")
     if settings.service == "builtin" and settings.store_url:
         found.append("rtc_store_url is for the server of this collection, and rtc_service is builtin.")
+    if settings.store_url and "store_password" not in settings.given:
+        found.append("rtc_store_url is given without rtc_store_password.")
     if settings.application_port and proxied and settings.application_port == classified.site.rtc_port:
         found.append(f"rtc_application_port and the RTC port are both {classified.site.rtc_port}.")
     connector = classified.nodes[0].connector

@@ -124,6 +124,9 @@ def check_site(classified: ClassifiedSite, wanted: DesiredSite) -> Iterator[Find
         yield from _check_application(classified, use, proxy)
     else:
         yield from _check_unmanaged(classified, use, proxy)
+    for node in classified.nodes if len(classified.nodes) > 1 and classified.settings.store_url else ():
+        if "secret" not in node.settings.given:
+            yield make("RTC450", node.host, f"{classified.site.name}: rtc_secret is not set for {node.host}.")
     if len(classified.nodes) > 1 and not classified.settings.store_url:
         first = classified.nodes[0].host
         yield make("RTC419", first, f"{classified.site.name}: {first} serves RTC, the others stand by.")

@@ -175,9 +175,3 @@ def _check_deployed(node: Node, wanted: DesiredSite, wanted_node: DesiredNode) -
         yield make("RTC509", node.host, f"{node.host} is {node.facts.machine}.")
     if 0 < node.facts.systemd < SYSTEMD:
         yield make("RTC512", node.host, f"{node.host} has systemd {node.facts.systemd}; {SYSTEMD} is needed.")
-    if node.settings.store_url:
-        yield make(
-            "RTC510",
-            node.host,
-            f"rtc_store_url is set for {wanted.site.name}; this version keeps journals in SQLite only.",
-        )

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.collab.rtc.plugins.module_utils._container_facts import is_contained
-from ansible_collections.collab.rtc.plugins.plugin_utils._inventory import host_names
+from ansible_collections.collab.rtc.plugins.plugin_utils._inventory import host_names, store_address
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory import limits as rtc_limits
 
 # Variables of a host or of the whole run. All others may have a value for each application.
@@ -181,11 +181,8 @@ def _read_command(value: Any, _variable: Variable) -> list[str]:
     return words
 
 
-def _read_secret_url(value: Any, variable: Variable) -> str:
-    text = _read_text(value, variable)
-    if not re.match(r"^(rediss?|valkeys?|unix)://\S+$", text):
-        raise ValueError("an address such as redis://host:6379/0 or rediss://host:6380/0 is expected.")
-    return text
+def _read_store_url(value: Any, variable: Variable) -> str:
+    return store_address.check(_read_text(value, variable))
 
 
 def _read_list(value: Any, _variable: Variable) -> list[str]:
@@ -240,7 +237,7 @@ READERS: dict[str, Callable[[Any, Variable], Any]] = {
     "pem": _read_pem,
     "service": _read_service,
     "command": _read_command,
-    "secret_url": _read_secret_url,
+    "store_url": _read_store_url,
     "origins": _read_origins,
     "addresses": _read_addresses,
     "limits": _read_limits,

@@ -45,23 +45,29 @@ class GivenTls:
     root_pem: str = ""  # what Java has to trust: the given authority, else the highest certificate of the chain
     root_subject: str = ""
     root_fingerprint: str = ""
+    store_ca: str = ""  # PEM of whom the RTC server trusts at its store
     # Of each text a digest, which shows nothing of it: "certificate", "private_key", "authority" (of an upstream).
     digests: dict[str, str] = field(default_factory=dict)
     variable: str = ""  # the variable that ``error`` is about
     error: str = ""
 
 
-def inspect(certificate: str, key: str | None, authority: str | None, upstream: str | None = None) -> GivenTls:
+def inspect(
+    certificate: str, key: str | None, authority: str | None, upstream: str | None = None, store: str | None = None
+) -> GivenTls:
     """Look into PEM texts; never raises for what they hold.
 
     :param certificate: leaf first, intermediate certificates after it. Empty: only an authority is given.
     :param key: the private key, not encrypted; ``None`` when none is given.
     :param authority: one or more certificates of authorities; ``None`` when none is given.
     :param upstream: the authority of Tomcat's own certificate, for the proxy; ``None`` when none is given.
+    :param store: the authority of the store's certificate; ``None`` when none is given.
     """
     given = GivenTls(key_given=key is not None)
     if upstream is not None:
         _read(upstream, "rtc_upstream_ca", given, for_proxy=True)
+    if store is not None:
+        given.store_ca = "".join(item.pem() for item in _read(store, "rtc_store_ca", given))
     chain = _read(certificate, "rtc_tls_certificate", given, for_proxy=True) if certificate else []
     roots = _read(authority, "rtc_tls_ca", given) if authority is not None else []
     if chain:

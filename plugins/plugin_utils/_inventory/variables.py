@@ -30,6 +30,7 @@ INTERNAL = frozenset(
         *("rtc_work", "rtc_failed", "rtc_runs"),  # facts and variables of the playbooks
         # The role rtc_server's own variables and what it registers, by name: a prefix would let rtc_server_nmae pass.
         *("rtc_server_plan", "rtc_server_secret", "rtc_server_bundle", "rtc_server_instances"),
+        "rtc_server_store_password",
         *("rtc_server_tls_instances", "rtc_server_released", "rtc_server_directory", "rtc_server_key_directories"),
         *("rtc_server_keys", "rtc_server_instances_run"),
     }
@@ -58,6 +59,8 @@ class HostSettings:
     upstream_ca: str = ""
     upstream_name: str = ""
     store_url: str = ""
+    store_ca: str = ""
+    given: list[str] = field(default_factory=list)  # fields of secrets that are set; what they hold is not read
     origins: list[str] = field(default_factory=list)
     server_python: str = ""
     limits: dict[str, float] = field(default_factory=dict)
@@ -138,9 +141,15 @@ VARIABLES: tuple[Variable, ...] = (
          "Authority of Tomcat's own certificate, where a proxy encrypts again: a file on the controller, or PEM text."),
     _var("upstream_name", "name", "the server name",
          "The name in Tomcat's own certificate, where a proxy encrypts again."),
-    _var("store_url", "secret_url", "none: SQLite on each node",
-         "Redis or Valkey that all RTC nodes share. Not supported by the RTC server of this version: setting it is"
-         " an error."),
+    _var("store_url", "store_url", "none: SQLite on each node, of which one is active",
+         "A database of PostgreSQL 13 or newer that all RTC nodes of the site share, and all are active:"
+         " V(postgresql://rtc@db1.example.com,db2.example.com/rtc). It belongs to that user. Of several hosts the one"
+         " that takes writes is used. See C(docs/scaling.md)."),
+    _var("store_ca", "pem", "the authorities of the host's system",
+         "Authority of the store's certificate: a file on the controller, or PEM text. Connections to other machines"
+         " are always encrypted, and the certificate must have the name in O(rtc_store_url)."),
+    _var("store_password", "secret", "none", "Password of the store's user. It is needed with O(rtc_store_url).",
+         read=False),
     _var("origins", "origins", "the application's own address",
          "Origins of web pages that may connect to RTC, such as V(https://wiki.example.com)."),
     _var("limits", "limits", "those of the RTC server",
@@ -217,6 +226,7 @@ VARIABLES: tuple[Variable, ...] = (
 )  # fmt: skip
 
 _BY_NAME = {variable.name: variable for variable in VARIABLES}
+SECRETS = ("secret", "store_password")  # those of which it matters whether they are set
 UNREAD = frozenset(variable.name for variable in VARIABLES if not variable.field)  # roles and playbooks read them
 
 
@@ -226,6 +236,7 @@ def parse(variables: Mapping[str, Any], kind: str) -> tuple[HostSettings, list[P
     A value may be a dictionary with the keys ``confluence`` and ``jira`` where a host carries both applications.
     """
     settings, problems = HostSettings(), find_unknown(variables)
+    settings.given = [name for name in SECRETS if _is_given(variables, PREFIX + name, kind)]
     for variable in VARIABLES:
         wrong = _check_shape(variable, variables.get(variable.name))
         if wrong:
@@ -242,6 +253,11 @@ def parse(variables: Mapping[str, Any], kind: str) -> tuple[HostSettings, list[P
             continue
         setattr(settings, variable.field, read)
     return settings, problems
+
+
+def _is_given(variables: Mapping[str, Any], name: str, kind: str) -> bool:
+    value = variables.get(name)
+    return name in variables and (not isinstance(value, Mapping) or kind in value)
 
 
 def _check_shape(variable: Variable, value: Any) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ansible_collections.collab.rtc.plugins.module_utils import _rtc_unit
+from ansible_collections.collab.rtc.plugins.module_utils import _rtc_store, _rtc_unit
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import (
     DesiredContainer,
     DesiredNode,
@@ -123,6 +123,18 @@ def make_restart(site: str, wanted: DesiredSite, node: DesiredNode) -> RestartPl
 def _make_rtc(wanted: DesiredSite, node: DesiredNode) -> RtcPlan:
     site, service = wanted.site, node.service
     tls = site.protocol == "HTTPS"
+    config = _rtc_unit.server_config(
+        node.application,
+        service.address,
+        site.rtc_port,
+        site.server_name,
+        service.origins,
+        service.trusted_proxies,
+        tls=tls,
+        limits=service.limits,
+    )
+    if service.store_url:
+        config["journal"] = _rtc_store.make_journal(service.store_url, bool(service.store_ca))
     return RtcPlan(
         site=site.name,
         instance=node.application,
@@ -135,22 +147,14 @@ def _make_rtc(wanted: DesiredSite, node: DesiredNode) -> RtcPlan:
         python_version=".".join(service.python_version.split(".")[:2]),
         machine=service.machine,
         trusted_proxies=service.trusted_proxies,
-        config=_rtc_unit.server_config(
-            node.application,
-            service.address,
-            site.rtc_port,
-            site.server_name,
-            service.origins,
-            service.trusted_proxies,
-            tls=tls,
-            limits=service.limits,
-        ),
+        config=config,
         tls_from=service.tls_from,
         tls_port=service.tls_port,
         tls_name=service.tls_name,
         properties=node.connector.properties if tls else {},
         property_sources=service.tls_secrets,
         jre_home=service.jre_home,
+        store_ca=service.store_ca,
     )
 
 

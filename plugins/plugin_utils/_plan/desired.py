@@ -54,6 +54,8 @@ class DesiredService:
     tls_secrets: list[dict[str, object]] = field(default_factory=list)  # where ${...} that opens the key is to be read
     jre_home: str = ""  # whose keytool converts a store that only Java can read
     limits: dict[str, float] = field(default_factory=dict)  # those that are not the server's own defaults
+    store_url: str = ""  # "" for a journal of its own
+    store_ca: str = ""  # PEM of whom it trusts at the store; "" for the authorities of its system
     evidence: dict[str, str] = field(default_factory=dict)
 
 

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.collab.rtc.plugins.module_utils import _rtc_limits, _rtc_unit
+from ansible_collections.collab.rtc.plugins.module_utils import _rtc_limits, _rtc_store, _rtc_unit
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._facts import HostFacts, ManagedEntry
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.selinux_firewalld import BOOLEANS
@@ -186,10 +186,13 @@ def _list_instances(plan: HostPlan, facts: HostFacts, sites: Mapping[str, Site])
                 what={
                     "instance": item.instance,
                     "python": item.python,
-                    "files": list_instance_files(item.instance),
+                    "files": list_instance_files(item.instance, bool(item.config.get("journal", {}).get("store_url"))),
                     "site": describe_site(sites[item.site], plan) if item.site in sites else {},
                 },
-                spec=make_spec([item.config, item.python, item.tls_from, item.tls_port, item.tls_name]),
+                spec=make_spec(
+                    [item.config, item.python, item.tls_from, item.tls_port, item.tls_name],
+                    *filter(None, [item.store_ca]),
+                ),
                 is_there=any(
                     one.instance == item.instance and one.port == item.port and one.active for one in facts.rtc
                 ),
@@ -207,10 +210,11 @@ def describe_site(site: Site, plan: HostPlan) -> dict[str, Any]:
     }
 
 
-def list_instance_files(instance: str) -> list[str]:
+def list_instance_files(instance: str, has_store: bool) -> list[str]:
     """The files of an instance that have no secret."""
     tls = _rtc_unit.tls_drop_in(instance)
-    return [f"{_rtc_unit.CONFIG_DIR}/{instance}.toml", _rtc_limits.drop_in(tls), tls]
+    store = [_rtc_store.drop_in(tls)] if has_store else []
+    return [f"{_rtc_unit.CONFIG_DIR}/{instance}.toml", _rtc_limits.drop_in(tls), tls, *store]
 
 
 def _list_proxy(plan: HostPlan, facts: HostFacts, scope: Scope) -> Iterable[Wanted]:

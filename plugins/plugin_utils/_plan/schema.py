@@ -101,13 +101,14 @@ class RtcPlan:
     python_version: str = ""  # "3.11": which bundle
     machine: str = "x86_64"
     trusted_proxies: list[str] = field(default_factory=list)  # addresses whose X-Forwarded-For counts
-    config: dict[str, object] = field(default_factory=dict)  # as rtc_instance takes it: _rtc_unit.server_config
+    config: dict[str, Any] = field(default_factory=dict)  # as rtc_instance takes it: _rtc_unit.server_config
     tls_from: str = ""  # server.xml whose connector's key is to be used (T8, T9); "" for plain
     tls_port: int = 0  # of that connector
     tls_name: str = ""  # the name that clients, or the proxy, ask for
     properties: dict[str, str] = field(default_factory=dict)  # for ${...} in server.xml, where the key is to be read
     property_sources: list[dict[str, object]] = field(default_factory=list)  # as keystore_pem takes them: of secrets
     jre_home: str = ""  # whose keytool converts a store that only Java can read
+    store_ca: str = ""  # PEM of whom it trusts at the store (config.journal.store_url)
 
 
 @dataclass

@@ -47,11 +47,12 @@ class BundleError(RtcError):
     """The bundle could not be built."""
 
 
-def release_name(source: str, python_version: str, machine: str) -> str:
+def release_name(source: str, python_version: str, machine: str, store: bool = False) -> str:
     """The name of the release that these sources make: ``0.1.0-cp311-x86_64-<12 hex digits>``.
 
     :param source: the directory ``files/rtc_server``.
     :param python_version: of the interpreter on the target, such as ``3.11``.
+    :param store: whether it has what connects to PostgreSQL.
     :raises BundleError: the interpreter is older than the server takes, or the sources are missing.
     """
     try:
@@ -64,7 +65,7 @@ def release_name(source: str, python_version: str, machine: str) -> str:
             "Install a newer interpreter there and name it in rtc_server_python.",
         )
     digest = hashlib.sha256()
-    for path in _list_inputs(source):
+    for path in _list_inputs(source, store):
         digest.update(os.path.relpath(path, source).encode() + b"\0")
         with open(path, "rb") as file:
             digest.update(hashlib.sha256(file.read()).digest())
@@ -73,12 +74,12 @@ def release_name(source: str, python_version: str, machine: str) -> str:
     return f"{_read_version(source)}-{tag}-{machine}-{digest.hexdigest()[:12]}"
 
 
-def build(source: str, python_version: str, machine: str, cache: str) -> str:
+def build(source: str, python_version: str, machine: str, cache: str, store: bool = False) -> str:
     """The path of the bundle, built into the cache directory unless it is there.
 
     :raises BundleError: pip is missing, or a wheel for that interpreter and machine could not be had.
     """
-    name = release_name(source, python_version, machine)
+    name = release_name(source, python_version, machine, store)
     target = os.path.join(cache, name + ".tar.gz")
     if os.path.exists(target):
         return target
@@ -87,15 +88,16 @@ def build(source: str, python_version: str, machine: str, cache: str) -> str:
     with open(target + ".lock", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not os.path.exists(target):
-            _build(source, python_version, machine, target)
+            _build(source, python_version, machine, target, store)
     return target
 
 
-def _build(source: str, python_version: str, machine: str, target: str) -> None:
+def _build(source: str, python_version: str, machine: str, target: str, store: bool) -> None:
     name = os.path.basename(target)[: -len(".tar.gz")]
     with tempfile.TemporaryDirectory(dir=os.path.dirname(target)) as folder:
         library = os.path.join(folder, "lib")
-        _install(source, python_version, machine, library)
+        for requirements in _list_requirements(source, store):
+            _install(requirements, python_version, machine, library)
         shutil.copytree(
             os.path.join(source, "src", "rtc_server"),
             os.path.join(library, "rtc_server"),
@@ -110,12 +112,17 @@ def _build(source: str, python_version: str, machine: str, target: str) -> None:
     os.rename(partial, target)
 
 
-def _list_inputs(source: str) -> list[str]:
-    requirements = os.path.join(source, "requirements.txt")
+def _list_requirements(source: str, store: bool) -> list[str]:
+    names = ["requirements.txt", *(["requirements-postgresql.txt"] if store else [])]
+    return [os.path.join(source, name) for name in names]
+
+
+def _list_inputs(source: str, store: bool) -> list[str]:
+    requirements = _list_requirements(source, store)
     package = os.path.join(source, "src", "rtc_server")
-    if not os.path.isfile(requirements) or not os.path.isdir(package):
+    if not all(map(os.path.isfile, requirements)) or not os.path.isdir(package):
         raise BundleError(f"{source} does not hold the RTC server.", "Install the collection again.")
-    found = [requirements, os.path.join(source, "pyproject.toml")]
+    found = [*requirements, os.path.join(source, "pyproject.toml")]
     for folder, names, files in os.walk(package):
         names[:] = [name for name in names if name != "__pycache__"]
         found += [os.path.join(folder, name) for name in files if not name.endswith(".pyc")]
@@ -143,7 +150,7 @@ def _find_pip() -> list[str]:
     )
 
 
-def _install(source: str, python_version: str, machine: str, library: str) -> None:
+def _install(requirements: str, python_version: str, machine: str, library: str) -> None:
     command = [
         *_find_pip(),
         "install",
@@ -163,7 +170,7 @@ def _install(source: str, python_version: str, machine: str, library: str) -> No
     ]
     for platform in PLATFORMS:
         command += ["--platform", f"{platform}_{machine}"]
-    result = _run_with_requirements(command, os.path.join(source, "requirements.txt"))
+    result = _run_with_requirements(command, requirements)
     if result.returncode != 0:
         raise BundleError(
             f"pip could not fetch the RTC server's packages for Python {python_version} on {machine}: "

@@ -43,7 +43,9 @@ JOURNALCTL = "#!/bin/sh\necho cannot listen\n"
 # python -I .../current/rtc-server check-config FILE
 CHECK = """\
 #!/bin/sh
+if [ "$3" = list-projects ]; then cat "{root}/projects"; exit; fi
 [ "$3" = check-config ] || exit 3
+if grep -q store_url "$4"; then cp "$CREDENTIALS_DIRECTORY/store-password" "{root}/seen"; fi
 [ "$(stat -c %a "$CREDENTIALS_DIRECTORY/secret")" = 600 ] || exit 4
 if grep -q refused "$4"; then echo "$4: server.port: no port" >&2; exit 1; fi
 """
@@ -93,11 +95,12 @@ def machine(tmp_path, monkeypatch, run_module):
     machine = Machine(tmp_path, run_module)
     monkeypatch.setattr(_rtc_unit, "CONFIG_DIR", str(tmp_path / "etc"))
     monkeypatch.setattr(_rtc_unit, "RUN_DIR", str(tmp_path / "run"))
+    monkeypatch.setattr(_rtc_unit, "STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setattr(_rtc_unit, "UNIT", str(machine.unit))
     monkeypatch.setattr(_rtc_unit, "tls_drop_in", lambda _instance: str(machine.drop_in))
     machine.write("bin/systemctl", SYSTEMCTL.format(python=sys.executable, root=str(tmp_path)), 0o755)
     machine.write("bin/journalctl", JOURNALCTL, 0o755)
-    machine.write("bin/python3", CHECK, 0o755)
+    machine.write("bin/python3", CHECK.format(root=tmp_path), 0o755)
     machine.write("opt/releases/one/rtc-server", "")
     (tmp_path / "opt/current").symlink_to("releases/one")
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
@@ -284,3 +287,51 @@ def test_a_name_that_is_no_part_of_a_user(run_module, name):
     result = run_module("rtc_instance", {"instance": name})
     assert result["failed"]
     assert "name of an instance" in result["msg"]
+
+
+PASSWORD = "the store's word"
+STORE = {**CONFIG, "journal": {"store_url": "postgresql://rtc@db/rtc"}}
+OWN = {**CONFIG, "journal": {"path": "/j"}}
+
+
+def test_a_store_has_its_password_by_credential_and_shows_it_nowhere(machine):
+    result = machine.run(config=STORE, store_password=PASSWORD, store_ca="PEM\n")
+    folder = machine.secret.parent
+    assert (folder / "store-password").read_text() == PASSWORD + "\n"
+    assert stat.S_IMODE((folder / "store-password").stat().st_mode) == 0o600
+    assert (folder / "store-ca.pem").read_text() == "PEM\n"
+    unit = machine.drop_in.with_name("store.conf").read_text()
+    assert f"LoadCredential=store-password:{machine.root}/etc/%i/store-password\n" in unit
+    assert f"LoadCredential=store-ca.pem:{machine.root}/etc/%i/store-ca.pem\n" in unit
+    assert (machine.root / "seen").read_text() == PASSWORD + "\n"  # the server was asked with it
+    assert PASSWORD not in str(result) and "a new password, not shown" in str(result["diff"])
+    assert PASSWORD not in machine.config.read_text() + unit + "".join(result["calls"])
+    result = machine.run(config=STORE, store_password=PASSWORD, store_ca="PEM\n")
+    assert (result["changed"], result["calls"]) == (False, [])
+    result = machine.run(config=STORE, store_password="another")
+    assert result["restarted"] and not (folder / "store-ca.pem").exists()
+    machine.run(state="absent")
+    assert [*folder.iterdir(), *machine.drop_in.parent.iterdir()] == []
+
+
+def test_a_store_without_a_password_is_refused(machine):
+    result = machine.run(config=STORE)
+    assert result["failed"] and "rtc_store_password" in result["msg"] and not machine.config.exists()
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_journal_with_projects_is_not_left_behind(machine, check):
+    machine.run(config=OWN)
+    journal = machine.write("state/confluence/journal.db", "")
+    machine.write("projects", "p\t1\t1\t1\n")
+    before = machine.files()
+    result = machine.run(config=STORE, store_password=PASSWORD, check=check)
+    assert result["failed"] and "projects (p)" in result["msg"] and "export" in result["msg"]
+    assert machine.files() == before and result["calls"] == []
+    machine.write("projects", "")
+    assert machine.run(config=STORE, store_password=PASSWORD, check=check)["changed"]
+    journal.unlink()
+    machine.write("projects", "p\t1\t1\t1\n")
+    machine.run(config=STORE, store_password=PASSWORD)
+    result = machine.run(config=OWN, check=check)
+    assert result["failed"] and "in a store" in result["msg"]

@@ -21,7 +21,7 @@ VALUES = {
     "bool": (True, "no"),
     "addresses": (["10.0.0.1"], "10.0.0.2"),
     "pem": ("files/a.pem", "-----BEGIN CERTIFICATE-----\nb\n-----END CERTIFICATE-----"),
-    "secret_url": ("redis://a/0", "rediss://b/0"),
+    "store_url": ("postgresql://u@a/d", "postgresql://u@b/d"),
     "origins": (["https://a"], "https://b"),
     "limits": ({"connections": 100}, {"connections": 200}),
     "mutes": ([{"id": "RTC007", "reason": "a"}], [{"id": "RTC003", "reason": "b"}]),

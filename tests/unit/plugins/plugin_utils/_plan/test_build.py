@@ -11,6 +11,7 @@ import pytest
 
 from ansible_collections.collab.rtc.plugins.action.plan import make_plan
 from ansible_collections.collab.rtc.plugins.module_utils import _facts
+from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.tls_files import GivenTls
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import schema
 from ansible_collections.collab.rtc.plugins.plugin_utils._report import text as report_text
 
@@ -146,9 +147,18 @@ def test_t4_failover_without_a_store_and_all_active_with_one(base):
     (vhost,) = plan_of(base("cluster"), "proxy1").vhosts
     assert [(item["host"], item["backup"]) for item in vhost.upstreams] == [("10.0.0.11", False), ("10.0.0.12", True)]
 
-    store = {"vars.wiki1.rtc_store_url": "redis://s/0", "vars.wiki2.rtc_store_url": "redis://s/0"}
+    url = "postgresql://rtc@s/rtc"
+    store = {"vars.wiki1.rtc_store_url": url, "vars.wiki2.rtc_store_url": url}
     (vhost,) = plan_of(base("cluster", set=store), "proxy1").vhosts
     assert [item["backup"] for item in vhost.upstreams] == [False, False]
+    (service,) = plan_of(base("cluster", set=store), "wiki2").rtc
+    password = "$CREDENTIALS_DIRECTORY/store-password"
+    assert service.config["journal"] == {"store_url": url, "store_password": password}
+    plan_input = base("cluster", set=store)
+    plan_input.tls["wiki2"] = {"confluence": GivenTls(store_ca="PEM")}
+    (service,) = plan_of(plan_input, "wiki2").rtc
+    assert service.store_ca == "PEM"
+    assert service.config["journal"]["store_ca"] == "$CREDENTIALS_DIRECTORY/store-ca.pem"
 
 
 def test_t4_both_nodes_get_everything(base):

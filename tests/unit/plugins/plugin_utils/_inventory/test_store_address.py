@@ -1,0 +1,61 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Addresses of stores: the controller and the RTC server take the same ones, and neither repeats a password."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.collab.rtc.plugins.plugin_utils._inventory import store_address
+
+ROOT = Path(__file__).resolve().parents[5]
+FILE = ROOT / "files/rtc_server/src/rtc_server/store_postgres/address.py"
+
+
+@pytest.fixture(scope="module")
+def server():
+    spec = importlib.util.spec_from_file_location("rtc_store_address", FILE)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+GOOD = [
+    "postgresql://rtc@h/d",
+    "postgres://rtc@h:5433/d",
+    "postgresql://rtc@a,b:5433,[2001:db8::1]:1/d",
+    "postgresql://rtc@%2Frun%2Fpostgresql/d",
+    "postgresql://rtc@h/d?target_session_attrs=read-write&sslmode=verify-full",
+    "postgresql://r%40c@h/d",
+]
+BAD = [
+    "", "redis://h/0", "postgresql:/rtc@h/d", "postgresql://h/d", "postgresql://@h/d", "postgresql://rtc@h",
+    "postgresql://rtc@h/", "postgresql://rtc@h/a/b", "postgresql://rtc@/d", "postgresql://rtc@h,/d",
+    "postgresql://rtc@h:0/d", "postgresql://rtc@h:65536/d", "postgresql://rtc@h:x/d", "postgresql://rtc@::1/d",
+    "postgresql://rtc@[::g]/d", "postgresql://rtc@h,h/d", "postgresql://rtc@h/d#x", "postgresql://rtc@h/d x",
+    "postgresql://rtc@h/d?sslmode=disable", "postgresql://rtc@h/d?application_name=x", "postgresql://rtc@-h/d",
+    "postgresql://rtc:hunter2@h/d", "postgresql://rtc:@h/d", "postgresql://rtc@h/d?password=hunter2",
+    "postgresql://rtc:hun/ter2@h/d", "postgresql://rtc:hun@ter2@h/d", "postgresql://rtc:hunter2@h", "postgresql://rtc:hu#nter2@h/d",
+    "postgresql://rtc:hu?nter2@h/d", "postgresql://rtc:hunter2/d", "postgresql://rtc@h/d?PASSFILE=/hunter2", "postgresql://rtc@h\\d/d",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("url", GOOD)
+def test_good_ones(url, server):
+    assert store_address.check(url) == url
+    server.parse_address(url)
+
+
+@pytest.mark.parametrize("url", BAD)
+def test_bad_ones(url, server):
+    for check in (store_address.check, server.parse_address):
+        with pytest.raises(ValueError) as caught:
+            check(url)
+        assert not any(word in str(caught.value) for word in ("hunter2", "ter2", "hun", "nter2"))
