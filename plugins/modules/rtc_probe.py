@@ -144,8 +144,8 @@ code:
       C(tls_protocol), C(plain_on_tls_port), C(not_http), C(wrong_protocol), C(unsupported_version), C(unknown_session),
       C(origin_refused), C(origin_not_allowed), C(forbidden), C(login), C(redirected), C(not_found), C(too_large),
       C(too_many), C(upstream_down), C(upstream_timeout), C(server_error), C(not_rtc), C(upgrade_refused),
-      C(websocket_closed), C(probe_refused), C(connect_refused), C(join_refused), C(change_refused), C(no_event),
-      C(unexpected).
+      C(websocket_closed), C(probe_refused), C(connect_refused), C(join_refused), C(change_refused), C(unavailable),
+      C(no_event), C(unexpected).
   returned: always
   type: str
 cause:

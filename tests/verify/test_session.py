@@ -14,6 +14,8 @@ from aiohttp import web
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._verify import session, trust
 from ansible_collections.collab.rtc.tests.unit import servers
+from rtc_server.journal import JournalError
+from rtc_server.journal.sqlite import SqliteJournal
 
 NAME = servers.NAME
 ORIGIN = f"https://{NAME}"
@@ -123,6 +125,16 @@ def test_right_to_view_only(rtc, pki):
     server = rtc()
     token = server.tokens.make("probe", {"check": "view"}, 60)
     assert failed(check(server, pki, token=token)) == ("websocket to polling", "change_refused")
+
+
+def test_a_journal_that_is_away(rtc, pki, monkeypatch):
+    async def fail(*_arguments):
+        raise JournalError("the store is away")
+
+    monkeypatch.setattr(SqliteJournal, "read_head", fail)
+    result = check(rtc(), pki)
+    assert failed(result) == ("websocket: join", "unavailable")
+    assert "token" not in result["cause"] and "rtc_store_password" in result["remedy"]
 
 
 def test_origin_not_allowed(rtc, pki):

@@ -217,6 +217,14 @@ def accepted(place: str, event: str, values: Sequence[Any]) -> dict[str, Any]:
     if answer.get("ok") is True:
         return answer
     words = answer.get("message") or values
+    if answer.get("code") == "unavailable":
+        raise CheckError(
+            "unavailable",
+            f"{place}: {event} was refused: {words}.",
+            "The service runs, but its journal cannot be read or written: its disk, or the store of rtc_store_url.",
+            "The service's log has the reason: journalctl -u 'rtc-server@*'. Where a store is away, start it; where it"
+            " lets the service's user in no more, see rtc_store_password.",
+        )
     refused = _join_refused if event == "join" else change_refused
     raise refused(place, f"{event} was refused: {words}")
 
