@@ -8,7 +8,6 @@ import os
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
@@ -44,9 +43,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
     def _release(self, args: dict[str, Any], inventory_dir: str | None) -> tuple[str, str | None]:
         bundle = args.pop("bundle", None)
         if not bundle:
-            return bundle_module.release_name(
-                SOURCE, args["python_version"], self._machine(args), _has_store(args)
-            ), None
+            return bundle_module.release_name(SOURCE, args["python_version"], self._machine(args)), None
         try:
             path = controller_files.find_file(str(bundle), [inventory_dir, self._loader.get_basedir()])
         except OSError as error:
@@ -57,7 +54,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         """Build the bundle, or take it from the cache; say so, because pip may take minutes."""
         version, machine = args["python_version"], self._machine(args)
         show.show(self._display, f"The RTC server for Python {version} ({machine}) is built once on the controller.")
-        return str(bundle_module.build(SOURCE, version, machine, self._cache(args), _has_store(args)))
+        return str(bundle_module.build(SOURCE, version, machine, self._cache(args)))
 
     def _call(self, args: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
         result: dict[str, Any] = self._execute_module(
@@ -72,7 +69,3 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
     @staticmethod
     def _cache(args: dict[str, Any]) -> str:
         return os.path.expanduser(str(args.get("cache", "~/.cache/collab-rtc")))
-
-
-def _has_store(args: dict[str, Any]) -> bool:
-    return bool(boolean(args.get("store", False)))

@@ -20,8 +20,8 @@ description:
   - The configuration is checked by the server itself before it takes the place of the old one. When the service does
     not come up, the old files are given back and the old service is started again.
   - With C(journal.store_url), connection, rights and version of the store are tried in the same way. A journal of the
-    instance's own that holds projects is not left behind, nor is a store, so the module fails instead, and says how
-    projects are moved.
+    instance's own that holds projects is not left behind, nor are those of a store, so the module fails instead, and
+    says where it is written how projects are moved.
 extends_documentation_fragment: [collab.rtc.attributes, collab.rtc.writing]
 attributes:
   check_mode: {support: full}
@@ -231,25 +231,18 @@ class Instance:
         was, will = "\nstore_url = " in before, self.after[self.store] is not None
         if not before or was == will:
             return
-        how = (
-            f"Stop {self.unit}; export each project with rtc-server export --config {self.config_path}, import it with"
-            " rtc-server import into the new place, and compare; see docs/scaling.md."
-        )
-        if was:
-            raise RtcError(
-                f"{self.config_path} keeps the journal in a store, which would be left behind.",
-                f"{how} Then remove that file and run again.",
-            )
-        if not os.path.lexists(f"{_rtc_unit.STATE_DIR}/{self.params['instance']}/journal.db"):
+        if not was and not os.path.lexists(f"{_rtc_unit.STATE_DIR}/{self.params['instance']}/journal.db"):
             return
         found = self._call_server("list-projects", "--config", self.config_path)
-        if found.returncode != 0 or found.stdout.strip():
-            names = [line.split("\t")[0] for line in found.stdout.splitlines()]
-            what = f"projects ({', '.join(names[:5])}{', …' if names[5:] else ''})" if names else found.stderr.strip()
-            raise RtcError(
-                f"The journal that {self.config_path} names would be left behind: {what}.",
-                f"{how} Then put that journal away, or remove that file, and run again.",
-            )
+        if found.returncode == 0 and not found.stdout.strip():
+            return
+        names = [line.split("\t")[0] for line in found.stdout.splitlines()]
+        what = f"projects ({', '.join(names[:5])}{', …' if names[5:] else ''})" if names else found.stderr.strip()
+        raise RtcError(
+            f"The {'store' if was else 'journal'} that {self.config_path} names would be left behind: {what}.",
+            f"Stop {self.unit} on all nodes, move the projects and put the old {'schema' if was else 'journal'} away,"
+            " as docs/scaling.md of the collection shows; then run again.",
+        )
 
     def _call_server(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         _ownership.check_program(self.params["python"])
@@ -277,7 +270,12 @@ class Instance:
             _files_tree.remove_tree(folder)
         if result.returncode != 0:
             words = (result.stdout + result.stderr).strip().replace(candidate, self.config_path)
-            raise RtcError(f"The RTC server refuses its configuration: {words}", "Nothing was changed.")
+            words = words.replace(folder, self.credentials)  # the folder is gone when this is read
+            given = " rtc_store_url, rtc_store_ca and rtc_store_password give what journal.store_… names."
+            remedy = f"Nothing was changed.{given if 'journal.store_' in words else ''}"
+            raise RtcError(
+                f"The RTC server refuses its configuration: {words}{'' if words.endswith('.') else '.'}", remedy
+            )
 
     def started(self) -> float:
         """When the running process was started (seconds since the epoch); 0 when it does not run."""

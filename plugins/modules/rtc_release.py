@@ -35,10 +35,6 @@ options:
   bundle:
     description: A bundle on the controller that was built before, for controllers which reach no package index.
     type: path
-  store:
-    description: Whether the release has what connects to PostgreSQL, for instances whose journal is on a store.
-    type: bool
-    default: false
   cache:
     description: Where the controller keeps the bundles that it built.
     type: path
@@ -191,7 +187,6 @@ def main() -> None:
             "python_version": {"type": "str", "required": True},
             "machine": {"type": "str", "default": "x86_64"},
             "bundle": {"type": "path"},
-            "store": {"type": "bool", "default": False},
             "cache": {"type": "path", "default": "~/.cache/collab-rtc"},
             "base": {"type": "path", "default": _rtc_unit.BASE},
             "keep": {"type": "int", "default": 2},

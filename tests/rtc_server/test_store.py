@@ -334,10 +334,14 @@ async def test_projects_move_between_both_journals(
 ) -> None:
     async with opened(path) as embedded:
         await embedded.keep(*[change(i, data={"text": "é😀\u2028", "i": i}) for i in range(1, 2501)])
-        await embedded.keep(Compact("p", Snapshot(6, '{"s":1}'), keep=2))
+        await embedded.keep(Compact("p", Snapshot(6, '{"s": 1}'), keep=2))
+        spaced = change(2501)
+        await embedded.keep(
+            Submission("p", spaced.id, "ann", '{"t": [1, "x"]}', spaced.label)
+        )  # as Python's clients send
     lines = list(export_import.export_project(str(path), "p"))
     with ThreadPoolExecutor(1) as pool:
-        assert pool.submit(transfer.import_project, store, lines).result() == ("p", 2500)
+        assert pool.submit(transfer.import_project, store, lines).result() == ("p", 2501)
         assert pool.submit(lambda: list(transfer.export_project(store, "p"))).result() == lines
         with pytest.raises(JournalError, match="has a project 'p' already"):
             pool.submit(transfer.import_project, store, lines).result()
@@ -351,6 +355,8 @@ async def test_projects_move_between_both_journals(
         (retry,) = await keeper.keep(change(9, data={"i": 9, "text": "é😀\u2028"}))
         assert (retry.revision, retry.duplicate) == (9, True)
         config = config_file(tmp_path, postgres, store)
+        status, listed = run(capsysbinary, "list-projects", "--config", config)
+        assert (status, listed.split("\t")[:3]) == (0, ["p", "2501", "2497"])
         file = tmp_path / "export"
         file.write_text("\n".join(lines) + "\n")
         with file.open() as text, pytest.MonkeyPatch.context() as patch:
@@ -362,6 +368,9 @@ async def test_projects_move_between_both_journals(
         assert run(capsysbinary, "export", "--config", config, "--project", "p") == (0, "\n".join(lines) + "\n")
     status, text_ = run(capsysbinary, "verify-journal", "--config", config)
     assert status == 1 and "for the embedded journal" in text_
+    postgres.query("ALTER SCHEMA rtc RENAME TO rtc_moved", store.address.database)  # put away, as docs/scaling.md says
+    assert run(capsysbinary, "list-projects", "--config", config) == (0, "")
+    assert not postgres.query("SELECT 1 FROM pg_namespace WHERE nspname = 'rtc'", store.address.database)
 
 
 async def test_check_config_tries_the_store(

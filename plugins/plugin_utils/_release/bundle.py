@@ -47,12 +47,11 @@ class BundleError(RtcError):
     """The bundle could not be built."""
 
 
-def release_name(source: str, python_version: str, machine: str, store: bool = False) -> str:
+def release_name(source: str, python_version: str, machine: str) -> str:
     """The name of the release that these sources make: ``0.1.0-cp311-x86_64-<12 hex digits>``.
 
     :param source: the directory ``files/rtc_server``.
     :param python_version: of the interpreter on the target, such as ``3.11``.
-    :param store: whether it has what connects to PostgreSQL.
     :raises BundleError: the interpreter is older than the server takes, or the sources are missing.
     """
     try:
@@ -65,7 +64,7 @@ def release_name(source: str, python_version: str, machine: str, store: bool = F
             "Install a newer interpreter there and name it in rtc_server_python.",
         )
     digest = hashlib.sha256()
-    for path in _list_inputs(source, store):
+    for path in _list_inputs(source):
         digest.update(os.path.relpath(path, source).encode() + b"\0")
         with open(path, "rb") as file:
             digest.update(hashlib.sha256(file.read()).digest())
@@ -74,12 +73,12 @@ def release_name(source: str, python_version: str, machine: str, store: bool = F
     return f"{_read_version(source)}-{tag}-{machine}-{digest.hexdigest()[:12]}"
 
 
-def build(source: str, python_version: str, machine: str, cache: str, store: bool = False) -> str:
+def build(source: str, python_version: str, machine: str, cache: str) -> str:
     """The path of the bundle, built into the cache directory unless it is there.
 
     :raises BundleError: pip is missing, or a wheel for that interpreter and machine could not be had.
     """
-    name = release_name(source, python_version, machine, store)
+    name = release_name(source, python_version, machine)
     target = os.path.join(cache, name + ".tar.gz")
     if os.path.exists(target):
         return target
@@ -88,16 +87,15 @@ def build(source: str, python_version: str, machine: str, cache: str, store: boo
     with open(target + ".lock", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not os.path.exists(target):
-            _build(source, python_version, machine, target, store)
+            _build(source, python_version, machine, target)
     return target
 
 
-def _build(source: str, python_version: str, machine: str, target: str, store: bool) -> None:
+def _build(source: str, python_version: str, machine: str, target: str) -> None:
     name = os.path.basename(target)[: -len(".tar.gz")]
     with tempfile.TemporaryDirectory(dir=os.path.dirname(target)) as folder:
         library = os.path.join(folder, "lib")
-        for requirements in _list_requirements(source, store):
-            _install(requirements, python_version, machine, library)
+        _install(source, python_version, machine, library)
         shutil.copytree(
             os.path.join(source, "src", "rtc_server"),
             os.path.join(library, "rtc_server"),
@@ -112,17 +110,12 @@ def _build(source: str, python_version: str, machine: str, target: str, store: b
     os.rename(partial, target)
 
 
-def _list_requirements(source: str, store: bool) -> list[str]:
-    names = ["requirements.txt", *(["requirements-postgresql.txt"] if store else [])]
-    return [os.path.join(source, name) for name in names]
-
-
-def _list_inputs(source: str, store: bool) -> list[str]:
-    requirements = _list_requirements(source, store)
+def _list_inputs(source: str) -> list[str]:
+    requirements = os.path.join(source, "requirements.txt")
     package = os.path.join(source, "src", "rtc_server")
-    if not all(map(os.path.isfile, requirements)) or not os.path.isdir(package):
+    if not os.path.isfile(requirements) or not os.path.isdir(package):
         raise BundleError(f"{source} does not hold the RTC server.", "Install the collection again.")
-    found = [*requirements, os.path.join(source, "pyproject.toml")]
+    found = [requirements, os.path.join(source, "pyproject.toml")]
     for folder, names, files in os.walk(package):
         names[:] = [name for name in names if name != "__pycache__"]
         found += [os.path.join(folder, name) for name in files if not name.endswith(".pyc")]
@@ -150,7 +143,7 @@ def _find_pip() -> list[str]:
     )
 
 
-def _install(requirements: str, python_version: str, machine: str, library: str) -> None:
+def _install(source: str, python_version: str, machine: str, library: str) -> None:
     command = [
         *_find_pip(),
         "install",
@@ -170,7 +163,7 @@ def _install(requirements: str, python_version: str, machine: str, library: str)
     ]
     for platform in PLATFORMS:
         command += ["--platform", f"{platform}_{machine}"]
-    result = _run_with_requirements(command, requirements)
+    result = _run_with_requirements(command, os.path.join(source, "requirements.txt"))
     if result.returncode != 0:
         raise BundleError(
             f"pip could not fetch the RTC server's packages for Python {python_version} on {machine}: "

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from . import __version__
 from .auth import EDIT, QUERY_SECONDS, VIEW
@@ -220,7 +220,16 @@ def _back_up(options: argparse.Namespace) -> int:
 
 
 def _list_projects(options: argparse.Namespace) -> int:
-    for project in backup.list_projects(_load_path(options)):
+    config = load(options.config)
+    found: Iterable[tuple[str, int, int, int]]
+    if config.journal.store_url:
+        from .app import make_store
+        from .store_postgres import transfer
+
+        found = transfer.list_projects(make_store(config))
+    else:
+        found = backup.list_projects(config.journal.path)
+    for project in found:
         print(*project, sep="\t")
     return 0
 

@@ -43,11 +43,13 @@ JOURNALCTL = "#!/bin/sh\necho cannot listen\n"
 # python -I .../current/rtc-server check-config FILE
 CHECK = """\
 #!/bin/sh
+if [ "$3" = list-projects ] && [ -e "{root}/silent" ]; then echo no answer >&2; exit 1; fi
 if [ "$3" = list-projects ]; then cat "{root}/projects"; exit; fi
 [ "$3" = check-config ] || exit 3
 if grep -q store_url "$4"; then cp "$CREDENTIALS_DIRECTORY/store-password" "{root}/seen"; fi
 [ "$(stat -c %a "$CREDENTIALS_DIRECTORY/secret")" = 600 ] || exit 4
 if grep -q refused "$4"; then echo "$4: server.port: no port" >&2; exit 1; fi
+if grep -q no-entry "$4"; then echo "journal.store_password ($CREDENTIALS_DIRECTORY/store-password): no" >&2; exit 1; fi
 """
 
 
@@ -326,7 +328,7 @@ def test_a_journal_with_projects_is_not_left_behind(machine, check):
     machine.write("projects", "p\t1\t1\t1\n")
     before = machine.files()
     result = machine.run(config=STORE, store_password=PASSWORD, check=check)
-    assert result["failed"] and "projects (p)" in result["msg"] and "export" in result["msg"]
+    assert result["failed"] and "projects (p)" in result["msg"] and "docs/scaling.md" in result["msg"]
     assert machine.files() == before and result["calls"] == []
     machine.write("projects", "")
     assert machine.run(config=STORE, store_password=PASSWORD, check=check)["changed"]
@@ -334,4 +336,21 @@ def test_a_journal_with_projects_is_not_left_behind(machine, check):
     machine.write("projects", "p\t1\t1\t1\n")
     machine.run(config=STORE, store_password=PASSWORD)
     result = machine.run(config=OWN, check=check)
-    assert result["failed"] and "in a store" in result["msg"]
+    assert result["failed"] and "The store that" in result["msg"] and "projects (p)" in result["msg"]
+    machine.write("projects", "")  # moved, and the old schema put away
+    assert machine.run(config=OWN, check=check)["changed"]
+
+
+def test_a_store_that_cannot_be_asked_is_not_left_behind(machine):
+    machine.run(config=STORE, store_password=PASSWORD)
+    machine.write("silent", "")
+    result = machine.run(config=OWN)
+    assert result["failed"] and "would be left behind: no answer." in result["msg"]
+
+
+def test_what_the_store_refuses_names_files_that_stay_and_variables(machine):
+    config = {**CONFIG, "journal": {"store_url": "postgresql://rtc@no-entry/rtc"}}
+    result = machine.run(config=config, store_password=PASSWORD)
+    folder = machine.secret.parent
+    assert f"journal.store_password ({folder}/store-password): no. Nothing was changed. rtc_store_url" in result["msg"]
+    assert "rtc_store_password" in result["msg"] and not machine.config.exists()

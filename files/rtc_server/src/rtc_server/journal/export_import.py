@@ -48,6 +48,11 @@ def export_project(path: str, project: str) -> Iterator[str]:
             yield line.removesuffix("\n")
 
 
+def tidy(data: str) -> str:
+    """JSON as an import writes it, without the spaces that clients send: an export of what was imported is the same."""
+    return dumps(loads(data))
+
+
 def _read_project(path: str, project: str) -> Iterator[str]:
     path = resolve(path)
     with schema.open_for_reading(path) as db:
@@ -65,7 +70,7 @@ def _read_project(path: str, project: str) -> Iterator[str]:
         unflushed = [decode_record(record)[1] for record in records]
         revision += len(unflushed)
         low = number * SPAN
-        kept = "null" if snapshot is None else f'{{"revision":{at},"data":{snapshot}}}'
+        kept = "null" if snapshot is None else f'{{"revision":{at},"data":{tidy(snapshot)}}}'
         yield (
             f'{{"format":"{FORMAT}","project":{dumps(project)},"revision":{revision},"base":{base},'
             f'"forgotten":{forgotten},"snapshot":{kept}}}'
@@ -77,7 +82,7 @@ def _read_project(path: str, project: str) -> Iterator[str]:
         )
         for key, id, user, sent, data in itertools.chain(flushed, unflushed):
             lines += 1
-            yield (f'{{"revision":{key},"id":{dumps(id)},"user":{dumps(user)},"time":{sent},"data":{data}}}')
+            yield (f'{{"revision":{key},"id":{dumps(id)},"user":{dumps(user)},"time":{sent},"data":{tidy(data)}}}')
         query = (
             "SELECT i.revision, i.id, i.user, coalesce(c.time, 0) FROM change_id i LEFT JOIN change c"
             " ON c.key = ? + i.revision WHERE i.project=? AND i.revision<=? ORDER BY i.revision"

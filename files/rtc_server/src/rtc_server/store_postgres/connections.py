@@ -210,12 +210,12 @@ async def prepare(connection: Connection, store: Store) -> None:
     """Make the schema, or bring it to this release's version; refuse one that this release cannot use. Raises
     JournalError."""
     try:
-        version = await _read_version(connection, store)
+        version = await read_version(connection, store)
         if version >= schema.VERSION:
             return
         async with connection.transaction():
             await connection.execute(f"SELECT pg_advisory_xact_lock({schema.LOCK})")
-            version = await _read_version(connection, store)  # another server may have been quicker
+            version = await read_version(connection, store)  # another server may have been quicker
             for step in range(version, schema.VERSION):
                 await connection.execute(schema.STEPS[step])
     except FAILURES as exc:
@@ -224,7 +224,7 @@ async def prepare(connection: Connection, store: Store) -> None:
         raise JournalError(f"{store.address}: {explain(exc, store)}") from exc
 
 
-async def _read_version(connection: Connection, store: Store) -> int:
+async def read_version(connection: Connection, store: Store) -> int:
     """The schema's version; 0: there is none. Raises JournalError."""
     address = store.address
     if connection.get_server_version().major < 13:
@@ -272,7 +272,7 @@ async def check_store(store: Store) -> list[str]:
     """Try connection, version and rights, changing nothing. Returns risks. Raises JournalError."""
     connection = await connect(store)
     try:
-        version = await _read_version(connection, store)
+        version = await read_version(connection, store)
         row = await connection.fetchrow(
             "SELECT pg_is_in_recovery() AS standby, current_setting('transaction_read_only') = 'on' AS fixed,"
             " has_database_privilege(current_database(), 'CREATE') AS create"

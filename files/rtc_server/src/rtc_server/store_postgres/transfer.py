@@ -34,10 +34,29 @@ def export_project(store: Store, project: str) -> Iterator[str]:
             yield line.removesuffix("\n")
 
 
-async def _with_connection(store: Store, work: Callable[[Connection], Awaitable[None]]) -> None:
+def list_projects(store: Store) -> list[tuple[str, int, int, int]]:
+    """Name, revision, number of kept changes and their bytes of each project. Changes nothing: a database that no
+    server used yet, or whose schema was put away, has none. Raises JournalError."""
+    found: list[tuple[str, int, int, int]] = []
+
+    async def read(connection: Connection) -> None:
+        if await connections.read_version(connection, store):
+            rows = await connection.fetch(
+                "SELECT name, revision, revision - base, bytes FROM rtc.project ORDER BY name"
+            )
+            found.extend(tuple(row) for row in rows)
+
+    asyncio.run(_with_connection(store, read, prepare=False))
+    return found
+
+
+async def _with_connection(
+    store: Store, work: Callable[[Connection], Awaitable[None]], *, prepare: bool = True
+) -> None:
     connection = await connections.connect(store)
     try:
-        await connections.prepare(connection, store)
+        if prepare:
+            await connections.prepare(connection, store)
         await work(connection)
     except FAILURES as exc:
         if isinstance(exc, JournalError):
@@ -56,7 +75,7 @@ async def _read(connection: Connection, store: Store, project: str, aside: tempf
         if row is None:
             raise JournalError(f"{store.address} has no project {project!r}")
         number, revision, base, forgotten, at, snapshot = row
-        kept = "null" if snapshot is None else f'{{"revision":{at},"data":{snapshot}}}'
+        kept = "null" if snapshot is None else f'{{"revision":{at},"data":{export_import.tidy(snapshot)}}}'
         aside.write(
             f'{{"format":"{export_import.FORMAT}","project":{dumps(project)},"revision":{revision},"base":{base},'
             f'"forgotten":{forgotten},"snapshot":{kept}}}\n'
@@ -71,7 +90,7 @@ async def _read(connection: Connection, store: Store, project: str, aside: tempf
             ):  # fmt: skip
                 for at, id, user, sent, data in rows:
                     head = f'{{"revision":{at},"id":{dumps(id)},"user":{dumps(user)},"time":{sent}'
-                    aside.write(head + (f',"data":{data}}}\n' if at > base else "}\n"))
+                    aside.write(head + (f',"data":{export_import.tidy(data)}}}\n' if at > base else "}\n"))
                 lines += len(rows)
                 low = rows[-1][0]
         aside.write(f'{{"end":{lines}}}\n')

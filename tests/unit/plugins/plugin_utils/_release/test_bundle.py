@@ -30,7 +30,7 @@ def test_hosts_at_the_same_time_share_one_build(source, tmp_path, monkeypatch):
     """Five begin together; while the first installs, no other does."""
     together, installs = threading.Barrier(5), []
 
-    def install(_requirements, _version, _machine, library):
+    def install(_source, _version, _machine, library):
         installs.append(library)
         os.makedirs(library)
 
@@ -64,26 +64,3 @@ def test_a_release_is_named_after_what_goes_in(source):
 def test_an_old_interpreter_is_refused_with_the_remedy(source):
     with pytest.raises(bundle.BundleError, match="rtc_server_python"):
         bundle.release_name(source, "3.9", "x86_64")
-
-
-def test_a_release_for_a_store_has_its_driver(source, tmp_path, monkeypatch):
-    plain = bundle.release_name(source, "3.11", "x86_64")
-    with pytest.raises(bundle.BundleError):
-        bundle.release_name(source, "3.11", "x86_64", store=True)
-    with open(os.path.join(source, "requirements-postgresql.txt"), "w") as file:
-        file.write("asyncpg")
-    assert (
-        bundle.release_name(source, "3.11", "x86_64", store=True)
-        != plain
-        == bundle.release_name(source, "3.11", "x86_64")
-    )
-    installed = []
-
-    def install(requirements, _version, _machine, library):
-        installed.append(os.path.basename(requirements))
-        os.makedirs(library, exist_ok=True)
-
-    monkeypatch.setattr(bundle, "_install", install)
-    bundle.build(source, "3.11", "x86_64", str(tmp_path / "cache"))
-    bundle.build(source, "3.11", "x86_64", str(tmp_path / "cache"), store=True)
-    assert installed == ["requirements.txt", "requirements.txt", "requirements-postgresql.txt"]
