@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import signal
 import ssl
@@ -19,6 +20,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from rtc_certificates import NAME, Key, write_pair
 from rtc_support import PATIENCE, SOURCE, config_text, free_port
+
+from rtc_server.engine.takeover import find_protocol
 
 
 def connect(port: int) -> tuple[http.client.HTTPSConnection, int]:
@@ -87,3 +90,21 @@ def test_a_pair_that_cannot_be_used_leaves_the_old_one(server, tmp_path: Path) -
     until(lambda: "the old certificate stays" in log.read_text(), "the fault is reported")
     connection, serial = connect(port)
     assert (serial, status(connection)) == (1, 200)
+
+
+async def test_a_connection_that_was_closed_twice_has_no_protocol(tmp_path: Path) -> None:
+    """As where a stranger's connection is closed by its deadline and by aiohttp: no traceback of asyncio's."""
+    write_pair(tmp_path, 1, ec.generate_private_key(ec.SECP256R1()))
+    ours = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    ours.load_cert_chain(tmp_path / "tls.crt", tmp_path / "tls.key")
+    accepted: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
+    listener = await asyncio.start_server(lambda _, writer: accepted.put_nowait(writer), "127.0.0.1", 0, ssl=ours)
+    port = listener.sockets[0].getsockname()[1]
+    _, client = await asyncio.open_connection("127.0.0.1", port, ssl=ssl._create_unverified_context())
+    transport = (await accepted.get()).transport
+    assert find_protocol(transport) is transport.get_protocol()
+    transport.close()
+    transport.close()
+    assert find_protocol(transport) is None
+    client.close()
+    listener.close()

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol, cast
 from aiohttp import web
 
 from .capacity import Capacity
+from .engine.takeover import find_protocol
 from .engine.turns import Turns
 from .rarely import Rarely
 from .slices import Slices
@@ -481,7 +482,7 @@ class Peers:
                 response.force_close()
             raise
         finally:
-            protocol = transport.get_protocol()
+            protocol = find_protocol(transport)
             if protocol is None or protocol is peer:
                 peer.finish()
             else:
@@ -491,5 +492,5 @@ class Peers:
 
 def peer_of(request: web.BaseRequest) -> Peer | None:
     """The connection that a request came through; None when it was not accepted by a listener."""
-    protocol = None if request.transport is None else request.transport.get_protocol()
+    protocol = None if request.transport is None else find_protocol(request.transport)
     return protocol if isinstance(protocol, Peer) else None

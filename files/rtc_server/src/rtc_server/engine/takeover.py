@@ -58,6 +58,14 @@ def take_over(request: web.Request, protocol: asyncio.Protocol, keep: Callable[[
     return transport
 
 
+def find_protocol(transport: asyncio.Transport) -> asyncio.BaseProtocol | None:
+    """What a transport serves; None where it was closed more than once, as asyncio's over TLS has forgotten it then."""
+    try:
+        return transport.get_protocol()
+    except AttributeError:  # of its _ssl_protocol, None from the second close() on (CPython's asyncio/sslproto.py)
+        return None
+
+
 class _Handler(web.RequestHandler):
     """aiohttp's with two corrections.
 
