@@ -27,7 +27,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[3]
 SCENARIO = ROOT / "molecule/operate"
 OUT = ROOT / ".build/molecule/operate/table"
-CREATED = ROOT / ".build/molecule/operate/hosts"  # written when the hosts are made
+CREATED = ROOT / ".build/molecule/operate/ssh/known_hosts"  # written when the hosts are made
 LOGS: set[tuple[str, int]] = set()  # of what was played, and how often
 HOSTS = ("wiki", "tracker", "front")
 WIKI, TRACKER = "wiki.lab.test:9083", "tracker.lab.test:9093"
