@@ -130,7 +130,7 @@ ROWS = [
         gone={"front": f"test -e {RTC_VHOST} && ls {SITES} | grep -q 9095", "wiki": "systemctl is-active confluence"},
         undo_site="self", cleanup={"front": f"rm -f {LIMIT}; {RELOAD}"}),
     Row("two sites on one proxy, one is blocked", BOTH, edit={"front": BLOCK}, status=2, words="does not take it",
-        planned=(r"\+ nginx rtc-confluence-other.lab.test-9083",), served=("tracker.lab.test:9095",), short=True,
+        planned=(r"\+ nginx rtc-confluence-other.lab.test-9083",), served=("tracker.lab.test:9095",),
         gone={"front": f"test -e {RTC_VHOST} && ls {SITES} | grep -q 9095 && ! test -e /etc/rtc-proxy/other.lab.test"
               f" && ! grep -q other.lab.test {RECORD} && grep -q 9095 {RECORD}",
               "wiki": "systemctl is-active confluence"},
