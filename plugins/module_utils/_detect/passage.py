@@ -33,7 +33,7 @@ from urllib.parse import urlsplit
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Passage, Proxy, ProxyListen, Upstream
 
 PASSED, STOPPED, DOWN, UNKNOWN = "passed", "stopped", "down", "unknown"
-STEP_SECONDS = 3.0  # for each answer
+STEP_SECONDS = 4.0  # for each answer; HAProxy says 503 after 3: it asks a server that refuses once a second
 ALL_SECONDS = 8.0  # for all questions of a host, however many
 MOST = 40  # questions of a proxy; names beyond are left to reading
 _AT_ONCE = 10
