@@ -124,12 +124,16 @@ def _require_entry(entry: dict[str, Any]) -> None:
     if kind == "file" and (os.path.basename(name) != name or name in (".", "..")):
         raise ValueError("a copy outside of the record")
     for owner, inode in entry.get("walk", []):
-        if type(owner) is not int or type(inode) is not int:
+        if not _is_number(owner) or not _is_number(inode):
             raise ValueError("no usable walk")
     if not isinstance(entry.get("intended", []), list):
         raise ValueError("no usable intention")
-    if type(entry.get("folder", 0)) is not int or type(entry.get("owner", 0)) is not int:
+    if not _is_number(entry.get("folder", 0)) or not _is_number(entry.get("owner", 0)):
         raise ValueError("no usable owner or mode")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def list_runs(path: str) -> list[str]:

@@ -79,7 +79,7 @@ def parse(data: bytes, path: str = PATH) -> Record:
     try:
         values = json.loads(data)
         version = values["version"]
-        if type(version) is not int or version < 1:
+        if isinstance(version, bool) or not isinstance(version, int) or version < 1:
             raise ValueError(f"its version is {version!r:.40}")
         if version > VERSION:
             raise RtcError(
