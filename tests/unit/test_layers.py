@@ -87,7 +87,7 @@ SHIPPED_LINES = {
     "keystore_pem": 6640,
     "managed_absent": 2440,
     "managed_file": 2200,
-    "managed_record": 6760,
+    "managed_record": 6770,
     "plan": 170,  # documentation: the action does the work
     "proxy_vhost": 10820,
     "proxy_reload": 8400,
@@ -98,7 +98,7 @@ SHIPPED_LINES = {
     "rtc_session": 4110,
     "rtc_runs_info": 3280,
     "rtc_undo": 3860,
-    "tomcat_connector": 2880,
+    "tomcat_connector": 2890,
     "topology_info": 15670,
 }
 
