@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from journal_support import Maintenance
@@ -15,6 +16,9 @@ from rtc_figures import FIGURES, HOSTILE, SOAK, line, table
 from rtc_support import BREACHES, Server, Site, running
 
 from rtc_server.journal import sqlite, writer
+
+if TYPE_CHECKING:
+    from postgres_support import Postgres
 
 try:
     from hypothesis import settings
@@ -68,6 +72,19 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """A journal that failed tries again at once."""
     monkeypatch.setattr(writer, "RETRY", 0.02)
     monkeypatch.setattr(sqlite, "RETRY", 0.02)
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    """A server of PostgreSQL; each test makes a database of its own in it."""
+    from postgres_support import Postgres  # its driver is there only where a store is tested
+
+    server = Postgres()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
 
 
 @pytest.fixture(scope="session")
