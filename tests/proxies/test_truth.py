@@ -4,7 +4,7 @@
 
 """The verdict of the plan on virtual hosts that people wrote, against clients that use them: real servers, real RTC.
 
-The table is printed with its counts. It is made twice: while RTC runs, and while it does not run yet.
+Counts are printed at the end of the run, rows when it fails. It is made twice: while RTC runs, and while it does not.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import pytest
 import rtc_support
 import socketio
 from aiohttp.abc import AbstractResolver
-from proxies import variants
+from proxies import figures, variants
 from proxies.bench import NAME, Daemon, Upstream
 from proxies.conftest import find_program
 
@@ -42,6 +42,7 @@ BLOCKS = {"nginx": 61, "apache": 62, "haproxy": 63}  # 127.0.61.1 and so on
 BASES = plan_cases.load_bases()
 RIGHT, WRONG, UNTOLD = "works", "broken", "cannot tell"
 CLIENT_SECONDS = 10
+HEADING = ("when", "variants", "agree", "cannot tell", "disagreements")
 
 
 @dataclasses.dataclass
@@ -258,7 +259,7 @@ def daemon_of(request, tmp_path):
 
 
 def compare(title, rows, verdicts):
-    """The rows on which the plan and the clients differ, after printing the table."""
+    """The rows on which the plan and the clients differ, and how many cannot be told; the counts go to the figures."""
     counts = collections.Counter()
     wrong, lines = [], []
     for row in rows:
@@ -271,7 +272,7 @@ def compare(title, rows, verdicts):
             wrong.append(
                 f"{row.kind}, {row.name}: clients find that it {row.truth} ({row.why}), the plan says {verdict}: {words}"
             )
-    print(f"\n{title}: {len(rows)} variants, disagreements = {counts['disagreements']}, cannot tell = {counts[UNTOLD]}")
+    figures.add("Truth table", HEADING, (title, len(rows), counts["agree"], counts[UNTOLD], counts["disagreements"]))
     print("\n".join(lines))
     return wrong, counts[UNTOLD]
 
