@@ -71,11 +71,11 @@ test-rtc: collection ## The RTC server's tests in their long form, with their fi
 .PHONY: test-rtc-cluster
 test-rtc-cluster: collection ## One, two, three RTC servers on one PostgreSQL under kills and failover, with their figures
 	@tools/packages
-	@RTC_CLUSTER=long $(BIN)/python -m pytest -q tests/rtc_server/test_cluster.py tests/rtc_server/test_store.py
+	@RTC_CLUSTER=long PYTEST_TIMEOUT=5400 $(BIN)/python -m pytest -q tests/rtc_server/test_cluster.py tests/rtc_server/test_store.py
 
 .PHONY: soak
 soak: collection ## The RTC server under mixed load with attacks and kills: RTC_SOAK=60 minutes
-	@RTC_SOAK=$${RTC_SOAK:-60} $(BIN)/python -m pytest -q -s tests/rtc_server/test_soak.py
+	@RTC_SOAK=$${RTC_SOAK:-60} PYTEST_TIMEOUT=0 $(BIN)/python -m pytest -q -s tests/rtc_server/test_soak.py
 
 .PHONY: molecule
 molecule: collection ## A Molecule scenario on real hosts: SCENARIO=default, runs, operate, hostile, faults or fleet

@@ -29,6 +29,7 @@ LONG = {
     "RTC_HOSTILE": "long",
     "RTC_CLUSTER": "long",
     "RTC_SOAK": "5",
+    "PYTEST_TIMEOUT": "5400",  # the enumeration of the journal's crash states is one test for each state of the log
 }
 
 

@@ -8,11 +8,12 @@ members get from others; ours deliver a sender's own copy and an acknowledgement
 with 97 % delivered and a p99 of 50 ms at most. A figure that the generator limited is refused: it is null, and the exit
 status is 1. Where a server keeps up with all that the generator can offer, the highest rate below that is given as what
 it is, "at least". Ours and python-socketio run on the distribution's Python, as on a server. Servers are measured in
-turns: of rates the best counts, of latencies at an equal load the middle one. The rows tls and loops are about ours
-with the journal on: plain and with TLS, with asyncio and with uvloop. The row old is about ours with a journal of
-10 million changes in 10,000 projects beside a fresh one. ``--beside`` measures the server of another checkout in turns
-with ours, in the rows of deliveries. Progress goes to standard error; the table, where
-the plot is, and one line of JSON go to standard output.
+turns: of rates the best counts (who is behind tries what a peer reached, in each turn), of latencies at an equal load
+the middle one, of two servers that are compared one to one the middle one of the turns' ratios. The rows tls and loops
+are about ours with the journal on: plain and with TLS, with asyncio and with uvloop. The row old is about ours with a
+journal of 10 million changes in 10,000 projects beside a fresh one. ``--beside`` measures the server of another
+checkout in turns with ours, in the rows of deliveries. Progress goes to standard error; the table, where the plot is,
+and one line of JSON go to standard output.
 """
 
 from __future__ import annotations
@@ -102,14 +103,15 @@ class Bench:
             return None
 
     def _in_turns(
-        self, what: str, measures: Mapping[str, Callable[[], dict[str, Any]]]
+        self, what: str, measures: Mapping[str, Callable[[], dict[str, Any]]], times: int = 1
     ) -> dict[str, list[dict[str, Any]]]:
         """Several measurements of each, in turn. What could never be measured is refused, and not among them."""
         found: dict[str, list[dict[str, Any]]] = {}
         errors: dict[str, Exception] = {}
-        for turn in range(self.effort.turns):
+        turns = self.effort.turns * times
+        for turn in range(turns):
             for title, measure in measures.items():
-                tell(f"  {what}, {title}, {turn + 1} of {self.effort.turns}")
+                tell(f"  {what}, {title}, {turn + 1} of {turns}")
                 try:
                     found.setdefault(title, []).append(measure())
                 except (GeneratorLimitError, OverloadedError) as exc:
@@ -128,24 +130,27 @@ class Bench:
 
     def fan_out(self, name: str, shape: Row, kinds: list[Kind]) -> None:
         """One row for these servers, then all at half of what Node can."""
-        closed = {
-            title: max(runs, key=itemgetter("deliveries_s"))
-            for title, runs in self._in_turns(
-                f"{name}, closed loop",
-                {k.title: partial(fresh_closed_loop, k, shape, self.effort, self.loop) for k in kinds},
-            ).items()
-        }
+        compared = any(report.peers(one.name) & {other.name for other in kinds} for one in kinds)
+        turns = self._in_turns(
+            f"{name}, closed loop",
+            {k.title: partial(fresh_closed_loop, k, shape, self.effort, self.loop) for k in kinds},
+            times=2 if compared else 1,
+        )
+        closed = {title: max(runs, key=itemgetter("deliveries_s")) for title, runs in turns.items()}
         searches = {k.title: Search(k, shape, self.effort, self.loop) for k in kinds if k.title in closed}
         for title, search in searches.items():
             self._try(f"{name}, {title}", search.begin, closed[title]["sent_s"])
             tell(f"  {name:<14}{title:<28}" + report.fan_out_text(closed[title], search.best))
         for turn in range(1, 3 * self.effort.turns + 1):
             tell(f"  {name}, a step more for each, turn {turn}")
-            rose = [title for title, search in searches.items() if search.again()]
+            tried = [k for k in kinds if k.title in searches]
+            rose = [k.title for k in tried if searches[k.title].again(reached_by_peers(k, tried, searches))]
             if turn >= self.effort.turns and not rose:
                 break
         found = {
-            k.name: {"closed": closed[k.title], "open": searches[k.title].best} if k.title in closed else {}
+            k.name: {"closed": closed[k.title], "open": searches[k.title].best, "turns": turns[k.title]}
+            if k.title in closed
+            else {}
             for k in kinds
         }
         row = self.rows[name] = report.fan_out_row(found)
@@ -226,6 +231,13 @@ class Bench:
             row[name] = report.loop_figures(closed)
             tell(f"  loops {name:<8}{row[name]}")
         return []
+
+
+def reached_by_peers(kind: Kind, kinds: list[Kind], searches: Mapping[str, Search]) -> float:
+    """The highest rate, in messages a second, of those that a row compares with this one; 0 without any."""
+    peers = report.peers(kind.name)
+    bests = [searches[other.title].best for other in kinds if other.name in peers]
+    return max((float(best["rate"]) for best in bests if best), default=0.0)
 
 
 def choose(wanted: list[Kind]) -> tuple[list[Kind], list[str]]:

@@ -152,17 +152,22 @@ class Search:
         elif limit is not None:
             raise limit
 
-    def again(self) -> bool:
-        """Try a step more, on a fresh server; whether it kept up."""
+    def again(self, reached: float = 0.0) -> bool:
+        """Try what a peer ``reached`` (messages a second), else a step more, on a fresh server; whether it kept up.
+        A peer's rate may have been found in a good moment of the machine: who is behind gets the same chances at it."""
         if self.best is None or self.best["at_least"]:
             return False
-        kept_up = False
-        try:
-            kept_up = self._probe(self.best["rate"] * STEP, 1)
-        except GeneratorLimitError:
-            self.best["at_least"] = True
-        self._stop()
-        return kept_up
+        for rate in (reached, self.best["rate"] * STEP):
+            if rate > self.best["rate"]:
+                try:
+                    if self._probe(rate, 1):
+                        return True
+                except GeneratorLimitError:
+                    self.best["at_least"] = True
+                    return False
+                finally:
+                    self._stop()
+        return False
 
 
 def fresh_closed_loop(kind: Kind, row: Row, effort: Effort, loop: str = DEPLOYED) -> dict[str, Any]:

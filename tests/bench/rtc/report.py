@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import json
+import statistics
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from operator import itemgetter
 from typing import Any
 
 from servers import CACHE, HERE, UnavailableError, made, tool
@@ -27,8 +29,21 @@ _PAIRS = {
 }
 
 
+def peers(name: str) -> set[str]:
+    """Those that a server is compared with, one to one."""
+    pairs = [set(pair.split("_to_")) for pair in _PAIRS]
+    return {other for pair in pairs if name in pair for other in pair - {name}}
+
+
 def _ratio(one: float | None, other: float | None) -> float | None:
     return round(one / other, 2) if one and other else None
+
+
+def _middle_ratio(one: list[dict[str, Any]], other: list[dict[str, Any]], of: Callable[[Any], Any]) -> float | None:
+    """The middle one of the ratios turn by turn: the two of a turn ran next to each other, in the same weather."""
+    pairs = [(of(a), of(b)) for a, b in zip(one, other, strict=False)]
+    ratios = [a / b for a, b in pairs if a and b]
+    return round(statistics.median(ratios), 2) if ratios else None
 
 
 def _per_cpu(figures: dict[str, Any] | None) -> int | None:
@@ -56,7 +71,8 @@ def fan_out_text(closed: dict[str, Any], best: dict[str, Any] | None) -> str:
 
 
 def fan_out_row(found: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    """Open-loop deliveries a second by server, closed-loop ones below ``closed``, and the ratios."""
+    """Open-loop deliveries a second by server, closed-loop ones below ``closed``, and the ratios. ``found``: for each
+    server its best figures in ``open`` and ``closed`` loop, and those of the closed loop's ``turns``."""
 
     def of(name: str, kind: str) -> float | None:
         figures = found.get(name, {}).get(kind)
@@ -73,8 +89,12 @@ def fan_out_row(found: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     for pair in _PAIRS:
         one, _, other = pair.partition("_to_")
         if one in found and other in found:
-            row[pair] = {f"{kind} loop": _ratio(of(one, kind), of(other, kind)) for kind in ("open", "closed")}
-            row[pair]["per CPU s"] = _ratio(*(_per_cpu(found[name].get("closed")) for name in (one, other)))
+            turns = [found[name].get("turns", []) for name in (one, other)]
+            row[pair] = {
+                "open loop": _ratio(of(one, "open"), of(other, "open")),
+                "closed loop": _middle_ratio(*turns, itemgetter("deliveries_s")),
+                "per CPU s": _middle_ratio(*turns, _per_cpu),
+            }
     row["at_least"] = [name for name, f in found.items() if f and f["open"] and f["open"]["at_least"]]
     row["p99_ms"] = {name: f["open"]["p99_ms"] for name, f in found.items() if f and f["open"]}
     return row

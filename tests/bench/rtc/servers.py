@@ -278,6 +278,8 @@ def _config(folder: Path, kind: Kind, port: int, loop: str, more: str) -> Path:
     limits = "\n".join(f"{name} = {value}" for name, value in _LIMITS.items() if f"\n{name} =" in known)
     if kind.old:
         shutil.copyfile(old_journal(kind.root), folder / "journal.db")
+        with (folder / "journal.db").open("rb") as copy:
+            os.fsync(copy.fileno())  # else the kernel writes gigabytes of it while the server is measured
     path = folder / "config.toml"
     path.write_text(
         f"""
