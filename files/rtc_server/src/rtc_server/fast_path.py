@@ -42,7 +42,8 @@ def parse_change(packet: str, limit: int) -> PlainChange | None:
     if end + 2 != len(packet):
         return None
     data = packet[start:end]
-    if count_bytes(data) > limit or "\n" in data:
+    size = count_bytes(data)
+    if size > limit or "\n" in data:
         return None
     number, project, id = match.groups()
-    return None if len(id) > MAX_ID else (int(number) if number else None, project, id, data)
+    return None if len(id) > MAX_ID else (int(number) if number else None, project, id, data, size)

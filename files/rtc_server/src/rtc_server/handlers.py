@@ -184,13 +184,13 @@ class Handlers:
             change = parse_change(packet, limit)
             if change is None:
                 return False
-            number, name, id, data = change
+            number, name, id, data, size = change
             member = members.get(name)
             if member is None or member.right != EDIT:
                 return False
             project = member.project
             try:
-                if not allowance.take(clock(), count_bytes(data)):
+                if not allowance.take(clock(), size):
                     raise RateRefusal(allowance, clock())
                 label = f'"id":"{id}{label_end}'
                 self._submit(project, Submission(name, id, user, data, label, (socket, project, number), member.since))
@@ -221,9 +221,10 @@ class Handlers:
     def _submit(self, project: Project, request: Submission | Compact) -> None:
         if self.draining:
             raise Refusal(DRAINING, "the server is going away; send it again after reconnecting")
-        if self._projects.journal.fault is not None:
+        journal = self._projects.journal
+        if journal.fault is not None:
             raise self._projects.make_unavailable("changes cannot be kept at present; try again")
-        if not self._projects.journal.submit(request):
+        if not journal.submit(request):
             line = "changes wait for the journal, and some are refused (overloaded): see whether its disk is slow"
             self._said.log(logger, logging.WARNING, "overloaded", line)
             raise Refusal(OVERLOADED, "too many changes are waiting to be kept; try again")
