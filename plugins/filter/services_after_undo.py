@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.collab.rtc.plugins.module_utils import _rtc_unit
+from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import unit
 
 DOCUMENTATION = r"""
 name: services_after_undo
@@ -91,7 +91,7 @@ APACHE_SERVICES = {"debian": "apache2", "redhat": "httpd"}  # OS family -> servi
 # Where the configuration of each proxy is, and the certificates that the collection writes for any of them.
 PROXY_DIRECTORIES = {"nginx": ["/etc/nginx"], "apache": ["/etc/apache2", "/etc/httpd"], "haproxy": ["/etc/haproxy"]}
 PROXY_CERTIFICATES = "/etc/rtc-proxy"
-COMMON = (_rtc_unit.UNIT, f"{_rtc_unit.BASE}/current")  # of all RTC servers
+COMMON = (unit.UNIT, f"{unit.BASE}/current")  # of all RTC servers
 
 
 RECORDS = "/var/lib/collab-rtc"  # nobody reads them but this collection
@@ -180,10 +180,10 @@ def _read_instance(path: str, whole: bool = False) -> str:
 
     :param whole: only where it cannot be without this file: its configuration.
     """
-    match = re.fullmatch(re.escape(_rtc_unit.CONFIG_DIR) + r"/([^/]+)\.toml", path)
+    match = re.fullmatch(re.escape(unit.CONFIG_DIR) + r"/([^/]+)\.toml", path)
     if match is None and not whole:
-        match = re.match(re.escape(_rtc_unit.CONFIG_DIR) + "/([^/]+)/", path)
-        match = match or re.match(re.escape(_rtc_unit.UNIT).replace("@", "@([^/]+)") + r"\.d/", path)
+        match = re.match(re.escape(unit.CONFIG_DIR) + "/([^/]+)/", path)
+        match = match or re.match(re.escape(unit.UNIT).replace("@", "@([^/]+)") + r"\.d/", path)
     return match.group(1) if match else ""
 
 

@@ -237,11 +237,12 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _files, _process_files, _undo, _undo_prune
+from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _files, _process_files
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._files_tree import make_directory
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import editor, reader
 from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import KeyStore, KeyStoreError
+from ansible_collections.collab.rtc.plugins.module_utils._undo import prune, records
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import served_chain, server_certificate
 from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate import (
     Certificate,
@@ -351,7 +352,7 @@ class Run:
             new = editor.apply_changes(new, store, changes, password, self.path)
         if not new_file and _files.read_bytes(self.path) != data:
             raise KeyStoreError(f"{self.path} was changed by something else during the run.", "Run again.")
-        _undo.record(self.options["undo_dir"], self.path, new)
+        records.record(self.options["undo_dir"], self.path, new)
         if self.options["backup"] and not new_file:
             self.backup_file = _files.backup(self.path)
         if new_file and self.options["copy_process"]:
@@ -489,7 +490,7 @@ def main() -> None:
         module.fail_json(msg=f"{exc.filename}: {exc.strerror}. Run with become, or look who changes it.")
     except RtcError as exc:
         module.fail_json(msg=str(exc))
-    _undo_prune.prune_after(module)
+    prune.prune_after(module)
     module.exit_json(**result)
 
 

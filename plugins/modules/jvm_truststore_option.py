@@ -87,12 +87,13 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _files, _undo, _undo_prune
+from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _files
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._java import setenv
 from ansible_collections.collab.rtc.plugins.module_utils._java.options import read_setenv
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import reader
 from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import WrongPasswordError
+from ansible_collections.collab.rtc.plugins.module_utils._undo import prune, records
 
 
 def main() -> None:
@@ -112,7 +113,7 @@ def main() -> None:
         result = run(module)
     except RtcError as exc:
         module.fail_json(msg=str(exc))
-    _undo_prune.prune_after(module)
+    prune.prune_after(module)
     module.exit_json(**result)
 
 
@@ -134,7 +135,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         }
     if new != old and not module.check_mode:
         written = new.encode("utf-8", "surrogateescape")
-        _undo.record(module.params["undo_dir"], path, written)
+        records.record(module.params["undo_dir"], path, written)
         if module.params["backup"]:
             result["backup_file"] = _files.backup(path)
         _files.write_atomic(path, written, expected=data)

@@ -188,7 +188,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _files, _undo, _undo_prune
+from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _files
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._java.keytool import Keytool, find_keytool
 from ansible_collections.collab.rtc.plugins.module_utils._java.secrets import MASK
@@ -200,6 +200,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._tomcat import (
     server_xml,
     tls_source,
 )
+from ansible_collections.collab.rtc.plugins.module_utils._undo import prune, records
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import server_certificate
 from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate import Certificate, parse_pem
 
@@ -281,7 +282,7 @@ def main() -> None:
         module.fail_json(msg=str(exc))
     except OSError as exc:
         module.fail_json(msg=f"{exc.filename}: {exc.strerror}. Run with become.")
-    _undo_prune.prune_after(module)
+    prune.prune_after(module)
     module.exit_json(**result)
 
 
@@ -403,11 +404,11 @@ def _record(changing: list[OutputFile], undo_dir: str | None) -> None:
     Then they are copies of what is in the key store, which no run changes: undoing has no use for an older pair, and an
     old private key had better not lie about.
     """
-    entries = _undo_prune.read_entries(undo_dir)
-    if all(_undo_prune.was_made(entries, os.path.realpath(one.path)) for one in changing):
+    entries = prune.read_entries(undo_dir)
+    if all(prune.was_made(entries, os.path.realpath(one.path)) for one in changing):
         return
     for one in changing:
-        _undo.record(undo_dir, one.path, one.data)
+        records.record(undo_dir, one.path, one.data)
 
 
 def _replace(target: OutputFile, options: dict[str, Any]) -> str:

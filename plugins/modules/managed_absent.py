@@ -63,16 +63,10 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.collab.rtc.plugins.module_utils import (
-    _argspec,
-    _facts,
-    _files,
-    _files_tree,
-    _undo,
-    _undo_prune,
-)
+from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _facts, _files, _files_tree
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import selinux_firewalld
+from ansible_collections.collab.rtc.plugins.module_utils._undo import prune, records
 
 
 def find_removable(files: list[str], directories: list[str], trees: list[str]) -> list[str]:
@@ -114,14 +108,14 @@ def main() -> None:
             elif path in directories:
                 _files_tree.remove(path)
             else:
-                _undo.record(module.params["undo_dir"], path, None)
+                records.record(module.params["undo_dir"], path, None)
                 _files_tree.remove(path)
         if not module.check_mode:
             selinux_firewalld.close(settings)
     except (RtcError, OSError) as exc:
         module.fail_json(msg=str(exc))
     found += [item.key for item in settings]
-    _undo_prune.prune_after(module)
+    prune.prune_after(module)
     diff = [{"before_header": path, "after_header": path, "before": "(there)\n", "after": ""} for path in found]
     module.exit_json(changed=bool(found), removed=found, diff=diff)
 

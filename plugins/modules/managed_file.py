@@ -83,10 +83,11 @@ import os
 import re
 from typing import Any
 
-from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree, _undo, _undo_prune
+from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree
 from ansible_collections.collab.rtc.plugins.module_utils._argspec import WRITING
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._quiet_module import QuietModule
+from ansible_collections.collab.rtc.plugins.module_utils._undo import prune, records
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import certificate, pair
 
 KEY = re.compile(r"^-----BEGIN (\w+ )?PRIVATE KEY-----\s[\s\S]+^-----END (\w+ )?PRIVATE KEY-----", re.MULTILINE)
@@ -150,7 +151,7 @@ def write(item: dict[str, Any], backup: bool, undo_dir: str | None) -> None:
     """Record, then write one file."""
     path = item["path"]
     content = item["content"].encode()
-    _undo.record(undo_dir, path, content)
+    records.record(undo_dir, path, content)
     if backup and _files.look(path) is not None:
         _files.backup(path)
     _files_tree.make_directory(os.path.dirname(path))
@@ -189,7 +190,7 @@ def main() -> None:
                 write(item, module.params["backup"], module.params["undo_dir"])
     except (RtcError, OSError, ValueError) as exc:
         module.fail_json(msg=str(exc))
-    _undo_prune.prune_after(module)
+    prune.prune_after(module)
     module.exit_json(changed=bool(changes), paths=[item["path"] for item in changes], diff=diff)
 
 

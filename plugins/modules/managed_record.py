@@ -114,16 +114,12 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.collab.rtc.plugins.module_utils import (
-    _argspec,
-    _files,
-    _files_tree,
-    _undo,
-    _undo_restore,
-)
+from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _files, _files_tree
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._managed import lease, opened, record, site_part, states
 from ansible_collections.collab.rtc.plugins.module_utils._managed.record import Entry, Parts, Record
+from ansible_collections.collab.rtc.plugins.module_utils._undo import records as undo_records
+from ansible_collections.collab.rtc.plugins.module_utils._undo import restore
 
 
 def main() -> None:
@@ -216,10 +212,10 @@ def read_before(entry: Entry, adopt: bool, undo_dir: str | None) -> Parts:
 def find_oldest(path: str, records: str) -> bytes | None:
     """The file as the oldest undo record has it; ``None`` where none does."""
     real = os.path.realpath(path)
-    for run in _undo.list_runs(records):
+    for run in undo_records.list_runs(records):
         directory = os.path.join(records, run)
-        for item in _undo.entries(directory):
-            if item["path"] in (path, real) and "copy" in item and not _undo.is_undone(directory):
+        for item in undo_records.entries(directory):
+            if item["path"] in (path, real) and "copy" in item and not undo_records.is_undone(directory):
                 return _files.read_existing(os.path.join(directory, item["copy"]))
     return None
 
@@ -242,7 +238,7 @@ def finish(params: dict[str, Any]) -> tuple[Record, bool]:
     if known.entries:
         record.save(known, params["undo_dir"], path)
     elif _files.look(path) is not None:
-        _undo.record(params["undo_dir"], path, None)
+        undo_records.record(params["undo_dir"], path, None)
         _files_tree.remove(path)
     lease.give_up(params["run"], find_lease(params))
     return known, changed
@@ -304,11 +300,11 @@ def fail(params: dict[str, Any]) -> tuple[Record, bool]:
     if (
         undo_dir
         and _files_tree.is_directory(undo_dir)
-        and all(item["path"] == path for item in _undo.entries(undo_dir))
+        and all(item["path"] == path for item in undo_records.entries(undo_dir))
         # What was opened for a proxy is no file.
         and not any(entry.kind == "setting" and entry.run == params["run"] for entry in record.load(path).entries)
     ):
-        _undo_restore.restore(undo_dir)
+        restore.restore(undo_dir)
         _files_tree.remove_tree(undo_dir)
     lease.give_up(params["run"], find_lease(params))
     return Record(), False
@@ -324,7 +320,7 @@ def end_undo(params: dict[str, Any]) -> tuple[Record, bool]:
         data = _files.read_existing(path)
         if data is not None and path in params["files"]:
             for step in part.history:
-                _undo_restore.note_intended(step.directory, path, data)
+                restore.note_intended(step.directory, path, data)
     for entry in part.merged.entries if part.merged else ():
         if entry.kind == "vhost" and entry.what.get("kind") == "haproxy":
             entry.written = states.read_parts(entry)

@@ -291,7 +291,7 @@ from typing import Any, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _facts, _undo_prune
+from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _facts
 from ansible_collections.collab.rtc.plugins.module_utils._detect import passage
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._managed import opened, record
@@ -304,6 +304,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.apply import (
 )
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.kinds import BACKENDS, make_backend
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
+from ansible_collections.collab.rtc.plugins.module_utils._undo import prune
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _HOST = re.compile(r"[A-Za-z0-9._:\[\]*-]+")
@@ -340,7 +341,7 @@ def main() -> None:
     values["sites"] += [
         {"site": site, "state": isolation.BLOCKED, "reason": str(exc)} for site, exc in done.blocked.items()
     ]
-    _undo_prune.prune_after(module)
+    prune.prune_after(module)
     if done.blocked:
         module.fail_json(msg=isolation.explain(done.blocked, done.states), **values)
     module.exit_json(**values)

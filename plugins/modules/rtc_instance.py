@@ -104,18 +104,13 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.collab.rtc.plugins.module_utils import (
-    _files,
-    _files_tree,
-    _ownership,
-    _rtc_limits,
-    _rtc_store,
-    _rtc_unit,
-    _undo,
-    _undo_prune,
-)
+from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree, _ownership
 from ansible_collections.collab.rtc.plugins.module_utils._argspec import WRITING
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import limits as rtc_server_limits
+from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import store as rtc_server_store
+from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import unit
+from ansible_collections.collab.rtc.plugins.module_utils._undo import prune, records
 
 _CHECKS = "/run"
 
@@ -126,16 +121,16 @@ class Instance:
     def __init__(self, params: dict[str, Any]) -> None:
         self.params = params
         self.unit = f"rtc-server@{params['instance']}.service"
-        self.config_path = f"{_rtc_unit.CONFIG_DIR}/{params['instance']}.toml"
+        self.config_path = f"{unit.CONFIG_DIR}/{params['instance']}.toml"
         # In a directory of its own: as $CREDENTIALS_DIRECTORY it gives the commands what systemd gives the service.
-        self.credentials = f"{_rtc_unit.CONFIG_DIR}/{params['instance']}"
+        self.credentials = f"{unit.CONFIG_DIR}/{params['instance']}"
         self.secret_path = f"{self.credentials}/secret"
-        self.drop_in = _rtc_unit.tls_drop_in(params["instance"])
-        self.store = _rtc_store.drop_in(self.drop_in)
-        self.store_ca = f"{self.credentials}/{_rtc_store.CA}"
-        self.store_password = f"{self.credentials}/{_rtc_store.PASSWORD}"
+        self.drop_in = unit.tls_drop_in(params["instance"])
+        self.store = rtc_server_store.drop_in(self.drop_in)
+        self.store_ca = f"{self.credentials}/{rtc_server_store.CA}"
+        self.store_password = f"{self.credentials}/{rtc_server_store.PASSWORD}"
         self.hidden = {self.secret_path: "secret", self.store_password: "password"}
-        self.limits = _rtc_limits.drop_in(self.drop_in)
+        self.limits = rtc_server_limits.drop_in(self.drop_in)
         self.tls = params["state"] == "present" and bool((params["config"] or {}).get("tls"))
         self.before = {path: _files.read_existing(path) for path in self.paths()}
         self.after = self._render()
@@ -143,23 +138,23 @@ class Instance:
     def paths(self) -> list[str]:
         """The files that the instance is made of, the shared unit first."""
         store = [self.store, self.store_ca, self.store_password]
-        return [_rtc_unit.UNIT, self.limits, self.drop_in, *store, self.config_path, self.secret_path]
+        return [unit.UNIT, self.limits, self.drop_in, *store, self.config_path, self.secret_path]
 
     def _render(self) -> dict[str, bytes | None]:
         if self.params["state"] == "absent":
-            return {**dict.fromkeys(self.paths()), _rtc_unit.UNIT: self.before[_rtc_unit.UNIT]}
+            return {**dict.fromkeys(self.paths()), unit.UNIT: self.before[unit.UNIT]}
         secret = self.params["secret"]
         if secret:
             kept = secret.encode() + b"\n"
         else:
             kept = self.before[self.secret_path] or secrets.token_urlsafe(48).encode() + b"\n"
-        limits = _rtc_limits.render_drop_in(self.params["config"].get("limits"))
+        limits = rtc_server_limits.render_drop_in(self.params["config"].get("limits"))
         return {
-            _rtc_unit.UNIT: _rtc_unit.render_unit(self.params["python"], self.params["base"]).encode(),
+            unit.UNIT: unit.render_unit(self.params["python"], self.params["base"]).encode(),
             self.limits: limits.encode() if limits else None,
-            self.drop_in: _rtc_unit.render_tls().encode() if self.tls else None,
+            self.drop_in: unit.render_tls().encode() if self.tls else None,
             **self._render_store(),
-            self.config_path: _rtc_unit.render_toml(self.params["config"]).encode(),
+            self.config_path: unit.render_toml(self.params["config"]).encode(),
             self.secret_path: kept,
         }
 
@@ -170,7 +165,7 @@ class Instance:
         authority, password = self.params["store_ca"], self.params["store_password"]
         if not password:
             raise RtcError("The store has no password.", "Set rtc_store_password, or leave rtc_store_url out.")
-        texts = (_rtc_store.render_drop_in(_rtc_unit.CONFIG_DIR, bool(authority)), authority, password + "\n")
+        texts = (rtc_server_store.render_drop_in(unit.CONFIG_DIR, bool(authority)), authority, password + "\n")
         return {path: text.encode() if text else None for path, text in zip(paths, texts)}
 
     def changed_paths(self) -> list[str]:
@@ -200,14 +195,14 @@ class Instance:
         if self.params["state"] == "present":
             self._check_config()
         for path in self.changed_paths():
-            _undo.record(self.params["undo_dir"], path, self.after[path])
+            records.record(self.params["undo_dir"], path, self.after[path])
             if self.params["backup"] and self.before[path] is not None:
                 _files.backup(path)
             self._put(path, self.after[path])
 
     def was_whole(self) -> bool:
         """Whether the instance was there before."""
-        needed = (_rtc_unit.UNIT, self.config_path, self.secret_path)  # the others depend on the configuration
+        needed = (unit.UNIT, self.config_path, self.secret_path)  # the others depend on the configuration
         return all(self.before[path] is not None for path in needed)
 
     def give_back(self) -> None:
@@ -231,7 +226,7 @@ class Instance:
         was, will = "\nstore_url = " in before, self.after[self.store] is not None
         if not before or was == will:
             return
-        if not was and not os.path.lexists(f"{_rtc_unit.STATE_DIR}/{self.params['instance']}/journal.db"):
+        if not was and not os.path.lexists(f"{unit.STATE_DIR}/{self.params['instance']}/journal.db"):
             return
         found = self._call_server("list-projects", "--config", self.config_path)
         if found.returncode == 0 and not found.stdout.strip():
@@ -296,8 +291,8 @@ class Instance:
 
     def renewed(self) -> bool:
         """Whether certificate or key is another than what the running process was given."""
-        names = (_rtc_unit.TLS_CERTIFICATE, _rtc_unit.TLS_KEY)
-        given = f"{_rtc_unit.RUN_DIR}/{self.params['instance']}"
+        names = (unit.TLS_CERTIFICATE, unit.TLS_KEY)
+        given = f"{unit.RUN_DIR}/{self.params['instance']}"
         return self.tls and any(
             _files.read_existing(f"{self.credentials}/{name}") != _files.read_existing(f"{given}/{name}")
             for name in names
@@ -368,14 +363,14 @@ def main() -> None:
             "store_password": {"type": "str", "no_log": True},
             "store_ca": {"type": "str"},
             "python": {"type": "path", "default": "/usr/bin/python3"},
-            "base": {"type": "path", "default": _rtc_unit.BASE},
+            "base": {"type": "path", "default": unit.BASE},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             **WRITING,
         },
         supports_check_mode=True,
     )
     params = module.params
-    if not _rtc_unit.INSTANCE.match(params["instance"]):
+    if not unit.INSTANCE.match(params["instance"]):
         module.fail_json(msg="The name of an instance has small letters, digits, - and _, and at most 27 of them.")
     if params["secret"] and len(params["secret"]) < 32:
         module.fail_json(msg="rtc_secret has fewer than 32 characters. Make a longer one: openssl rand -base64 48.")
@@ -398,7 +393,7 @@ def main() -> None:
                 instance.apply()
     except (RtcError, OSError, TypeError) as exc:
         module.fail_json(msg=str(exc))
-    _undo_prune.prune_after(module)
+    prune.prune_after(module)
     module.exit_json(
         changed=changed or restarted or reloaded,
         restarted=restarted,

@@ -85,16 +85,11 @@ import tarfile
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.collab.rtc.plugins.module_utils import (
-    _argspec,
-    _files,
-    _files_tree,
-    _ownership,
-    _rtc_unit,
-    _undo,
-    _undo_prune,
-)
+from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _files, _files_tree, _ownership
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import unit
+from ansible_collections.collab.rtc.plugins.module_utils._undo import prune as undo_prune
+from ansible_collections.collab.rtc.plugins.module_utils._undo import records
 
 _MOST_BUNDLE = 1 << 30  # bytes
 
@@ -172,11 +167,11 @@ def prune(base: str, keep: int, wanted: set[str]) -> None:
 def prune_unneeded(module: AnsibleModule, base: str, wanted: set[str]) -> None:
     """Remove old releases; none where a damaged undo record may need one."""
     try:
-        entries = _undo_prune.read_entries(module.params["undo_dir"])
+        entries = undo_prune.read_entries(module.params["undo_dir"])
     except RtcError as exc:
         module.warn(f"Old releases were not removed: {exc}")
         return
-    prune(base, module.params["keep"], wanted.union(_undo_prune.find_releases(entries, os.path.join(base, "current"))))
+    prune(base, module.params["keep"], wanted.union(undo_prune.find_releases(entries, os.path.join(base, "current"))))
 
 
 def main() -> None:
@@ -188,7 +183,7 @@ def main() -> None:
             "machine": {"type": "str", "default": "x86_64"},
             "bundle": {"type": "path"},
             "cache": {"type": "path", "default": "~/.cache/collab-rtc"},
-            "base": {"type": "path", "default": _rtc_unit.BASE},
+            "base": {"type": "path", "default": unit.BASE},
             "keep": {"type": "int", "default": 2},
             **_argspec.UNDOABLE,
             "name": {"type": "str"},
@@ -212,9 +207,9 @@ def main() -> None:
     try:
         if missing:
             unpack(module.params["src"], target, module.params["python"])
-        _undo.record(module.params["undo_dir"], os.path.join(base, "current"), link_to(name))
+        records.record(module.params["undo_dir"], os.path.join(base, "current"), link_to(name))
         switch(base, name)
-        _undo_prune.prune_after(module)
+        undo_prune.prune_after(module)
         prune_unneeded(module, base, {name, before} - {""})
     except (RtcError, OSError, tarfile.TarError) as exc:
         module.fail_json(msg=str(exc))

@@ -88,9 +88,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.collab.rtc.plugins.module_utils import _undo
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._managed import site_part
+from ansible_collections.collab.rtc.plugins.module_utils._undo import records
 
 
 def describe(path: str, run: str, sites: list[dict[str, Any]], notes: list[str]) -> dict[str, Any]:
@@ -99,18 +99,18 @@ def describe(path: str, run: str, sites: list[dict[str, Any]], notes: list[str])
     :param notes: gets why its paths are not known.
     """
     directory = os.path.join(path, run)
-    undone = _undo.read_undone(directory)
+    undone = records.read_undone(directory)
     paths = []
     try:
-        paths = [entry["path"] for entry in _undo.entries(directory)]
+        paths = [entry["path"] for entry in records.entries(directory)]
     except RtcError as exc:  # the others can be told, and undone
         notes.append(str(exc))
     return {
         "run": run,
-        "user": str(_undo.read_run(directory).get("user", "")),
+        "user": str(records.read_run(directory).get("user", "")),
         "paths": paths,
         "sites": sites,
-        "undone": _undo.is_undone(directory),
+        "undone": records.is_undone(directory),
         "undone_at": int(undone["at"]) if isinstance(undone.get("at"), (int, float)) else 0,
         "undone_by": str(undone.get("by", "")),
     }
@@ -139,7 +139,7 @@ def main() -> None:
     notes: list[str] = []
     try:
         sites = read_sites(path, notes)
-        runs = [describe(path, run, sites.get(run, []), notes) for run in reversed(_undo.list_runs(path))]
+        runs = [describe(path, run, sites.get(run, []), notes) for run in reversed(records.list_runs(path))]
     except (RtcError, OSError, ValueError) as exc:
         module.fail_json(msg=str(exc))
     for note in dict.fromkeys(notes):

@@ -139,10 +139,11 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.collab.rtc.plugins.module_utils import _undo, _undo_preview, _undo_restore
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._managed import lease, opened, record, redo, site_part
 from ansible_collections.collab.rtc.plugins.module_utils._managed.record import Record
+from ansible_collections.collab.rtc.plugins.module_utils._undo import preview, restore
+from ansible_collections.collab.rtc.plugins.module_utils._undo import records as undo_records
 
 
 def list_newer(path: str, run: str) -> list[str]:
@@ -150,28 +151,28 @@ def list_newer(path: str, run: str) -> list[str]:
 
     :raises RtcError: there is no record of it.
     """
-    runs = _undo.list_runs(path)
+    runs = undo_records.list_runs(path)
     if run not in runs:
         raise RtcError(f"{path} has no record of the run {run}.", f"There are: {', '.join(runs) or 'none'}.")
     newer = reversed(runs[runs.index(run) :])
-    return [name for name in newer if not _undo.is_undone(os.path.join(path, name))]
+    return [name for name in newer if not undo_records.is_undone(os.path.join(path, name))]
 
 
-def undo(directories: list[str], user: str, notes: list[str], refused: list[RtcError]) -> list[_undo_restore.Edited]:
+def undo(directories: list[str], user: str, notes: list[str], refused: list[RtcError]) -> list[restore.Edited]:
     """Undo the records in this order, and mark them; returns the files that others had changed.
 
     :param notes: gets what is worth knowing.
     :param refused: gets what must not be touched any more. A record with such a path is not marked; everything else of
         it was given back.
     """
-    edited: list[_undo_restore.Edited] = []
+    edited: list[restore.Edited] = []
     sites = read_steps(directories[-1]) if directories else {}
     for directory in directories:
         try:
-            edited += _undo_restore.restore(directory, notes).edited
+            edited += restore.restore(directory, notes).edited
             if directory in sites:
                 site_part.note_all_undone(sites[directory], user)
-            _undo_restore.mark_undone(directory, user)
+            restore.mark_undone(directory, user)
         except RtcError as exc:
             refused.append(exc)
     return edited
@@ -190,7 +191,7 @@ def run_module(module: AnsibleModule) -> dict[str, Any]:
     """Decide, undo; returns what the module returns."""
     path, run = module.params["path"], module.params["run"]
     if run == "latest":
-        run = next(reversed(_undo.list_runs(path)), "")
+        run = next(reversed(undo_records.list_runs(path)), "")
     if not run:
         return {"changed": False, "run": "", "runs": [], "paths": [], "removed": [], "edited": []}
     runs = list_newer(path, run)
@@ -203,7 +204,7 @@ def undo_whole(module: AnsibleModule, path: str, run: str, runs: list[str]) -> d
     """Undo these runs."""
     directories = [os.path.join(path, name) for name in runs]
     refused: list[RtcError] = []
-    changes = _undo_preview.find_changes(directories, refused)
+    changes = preview.find_changes(directories, refused)
     result = describe(module, run, runs, changes)
     if not module.check_mode:
         lease.require_free(runs, find_lease(path))  # one of these may have been killed: it is what is undone
@@ -222,7 +223,7 @@ def undo_part(module: AnsibleModule, path: str, run: str) -> dict[str, Any]:
     part = site_part.find_part(path, run, params["owners"])
     runs, directories = [step.run for step in part.steps], list(part.files)
     refused: list[RtcError] = []
-    changes = _undo_preview.find_changes(directories, refused, part.files)
+    changes = preview.find_changes(directories, refused, part.files)
     result = describe(module, run, runs, changes)
     result["paths"] += part.shared if part.takes_out else []
     result["kept"] = [{"path": one, "sites": sites} for one, sites in part.kept.items()]
@@ -237,7 +238,7 @@ def undo_part(module: AnsibleModule, path: str, run: str) -> dict[str, Any]:
         result["edited"] = []
         for directory, only in part.files.items():
             try:
-                restored = _undo_restore.restore(directory, notes, only)
+                restored = restore.restore(directory, notes, only)
                 result["edited"] += [item._asdict() for item in restored.edited]
             except RtcError as exc:
                 refused.append(exc)
@@ -283,12 +284,12 @@ def find_own(part: site_part.Part) -> list[str]:
     found = []
     for path in part.shared:
         newest = next((step.directory, item) for step in part.history for item in step.manifest if item["path"] == path)
-        if not _undo_restore.is_edited(*newest):
+        if not restore.is_edited(*newest):
             found.append(path)
     return found
 
 
-def describe(module: AnsibleModule, run: str, runs: list[str], changes: list[_undo_preview.Change]) -> dict[str, Any]:
+def describe(module: AnsibleModule, run: str, runs: list[str], changes: list[preview.Change]) -> dict[str, Any]:
     """The result, as far as it is known before anything is changed."""
     result: dict[str, Any] = {
         "changed": bool(runs),
@@ -299,7 +300,7 @@ def describe(module: AnsibleModule, run: str, runs: list[str], changes: list[_un
         "edited": [{"path": change.path, "copy": ""} for change in changes if change.edited],
     }
     if module._diff:
-        result["diff"] = [_undo_preview.make_diff(change) for change in changes]
+        result["diff"] = [preview.make_diff(change) for change in changes]
     return result
 
 

@@ -207,10 +207,10 @@ def _run(module: AnsibleModule, params: dict[str, Any]) -> dict[str, Any]:
     if edit.changed and not module.check_mode:
         if params["undo_dir"]:
             # Imported here: compiled only for those who want it.
-            from ansible_collections.collab.rtc.plugins.module_utils import _undo, _undo_prune  # noqa: PLC0415
+            from ansible_collections.collab.rtc.plugins.module_utils._undo import prune, records  # noqa: PLC0415
 
-            _undo.record(params["undo_dir"], path, edit.data)
-            _undo_prune.prune_after(module)
+            records.record(params["undo_dir"], path, edit.data)
+            prune.prune_after(module)
         if params["backup"]:
             result["backup_file"] = _files.backup(path)
         _files.write_atomic(path, edit.data, expected=old)

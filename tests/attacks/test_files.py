@@ -11,7 +11,8 @@ import time
 import pytest
 from attacks import attackers
 
-from ansible_collections.collab.rtc.plugins.module_utils import _files, _undo, _undo_restore
+from ansible_collections.collab.rtc.plugins.module_utils import _files
+from ansible_collections.collab.rtc.plugins.module_utils._undo import records, restore
 
 CALLS = 400
 ODD = ("fifo", "socket", "directory", "sparse", "device", "link to a device", "link to a process", "loop", "nowhere")
@@ -105,10 +106,10 @@ def test_record_and_give_back_while_exchanged(arena, bait):
     arena.swap(path, bait)
     for number in arena.rounds(150, 1000):
         record = str(arena.undo / str(number))
-        arena.call(_undo.record, record, str(path), b"new")
-        if os.path.exists(os.path.join(record, _undo.MANIFEST)):
+        arena.call(records.record, record, str(path), b"new")
+        if os.path.exists(os.path.join(record, records.MANIFEST)):
             arena.call(_files.write_atomic, str(path), b"new %d\n" % number)
-            arena.call(_undo_restore.restore, record)
+            arena.call(restore.restore, record)
     arena.judge(exchanges=1000)
 
 
@@ -120,9 +121,9 @@ def test_record_and_give_back_while_a_directory_is_exchanged(arena, depth):
     arena.swap(arena.home / ("app/conf" if depth == "conf" else "app"), "link", victim=arena.vault)
     for number in arena.rounds(150, 1000):
         record = str(arena.undo / str(number))
-        arena.call(_undo.record, record, str(path), b"new")
-        if os.path.exists(os.path.join(record, _undo.MANIFEST)):
-            arena.call(_undo_restore.restore, record)
+        arena.call(records.record, record, str(path), b"new")
+        if os.path.exists(os.path.join(record, records.MANIFEST)):
+            arena.call(restore.restore, record)
     arena.judge(exchanges=1000)
 
 
@@ -139,7 +140,7 @@ def test_what_is_no_file_is_refused_at_once(arena, bait, function):
         "read": lambda: _files.read_bytes(path),
         "write": lambda: _files.write_atomic(path, b"new"),
         "backup": lambda: _files.backup(path),
-        "record": lambda: _undo.record(str(arena.undo / "run"), path, b""),
+        "record": lambda: records.record(str(arena.undo / "run"), path, b""),
     }
     arena.call(calls[function])
     assert not (arena.vault / "canary.made-by-root").exists()
@@ -157,7 +158,7 @@ def test_roots_file_under_a_name_of_his_is_refused(arena, bait, function):
         "read": lambda: _files.read_bytes(path),
         "write": lambda: _files.write_atomic(path, b"new"),
         "backup": lambda: _files.backup(path),
-        "record": lambda: _undo.record(str(arena.undo / "run"), path, b""),
+        "record": lambda: records.record(str(arena.undo / "run"), path, b""),
     }
     arena.call(calls[function])
     assert arena.outcomes == {"refused": 1}
@@ -178,12 +179,12 @@ def test_give_back_into_a_directory_that_became_a_link(arena):
     path = arena.mallorys("app/bin/setenv.sh", b"id > /tmp/owned\n")
     arena.add_canary("setenv.sh")
     record = str(arena.undo / "run")
-    _undo.record(record, str(path), b"")
+    records.record(record, str(path), b"")
     path.write_bytes(b"changed by the run\n")
     (arena.home / "app/bin").rename(arena.home / "app/bin.away")
     (arena.home / "app/bin").symlink_to(arena.vault)
     os.chown(arena.home / "app/bin", attackers_uid(), -1, follow_symlinks=False)
-    arena.call(_undo_restore.restore, record)
+    arena.call(restore.restore, record)
     arena.judge()
 
 
@@ -192,11 +193,11 @@ def test_give_back_a_file_that_was_missing_from_a_directory_that_became_a_link(a
     path = arena.mallorys("app/bin/other", b"").with_name("setenv.sh")
     arena.add_canary("setenv.sh")
     record = str(arena.undo / "run")
-    _undo.record(record, str(path), b"")
+    records.record(record, str(path), b"")
     (arena.home / "app/bin").rename(arena.home / "app/bin.away")
     (arena.home / "app/bin").symlink_to(arena.vault)
     os.chown(arena.home / "app/bin", attackers_uid(), -1, follow_symlinks=False)
-    arena.call(_undo_restore.restore, record)
+    arena.call(restore.restore, record)
     arena.judge()
 
 
@@ -210,9 +211,9 @@ def test_names_of_temporary_files_that_are_planted(arena):
     time.sleep(0.05)
     for number in range(60):
         record = str(arena.undo / str(number))
-        arena.call(_undo.record, record, str(path), b"new")
+        arena.call(records.record, record, str(path), b"new")
         arena.call(_files.write_atomic, str(path), b"new %d\n" % number)
-        arena.call(_undo_restore.restore, record)
+        arena.call(restore.restore, record)
     arena.judge(done=1)
 
 

@@ -13,8 +13,9 @@ import pytest
 from proxies.bench import Client, free_port
 from proxies.served import EXTERNAL, Served, hold
 
-from ansible_collections.collab.rtc.plugins.module_utils import _facts, _undo
+from ansible_collections.collab.rtc.plugins.module_utils import _facts
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import preflight, seen
+from ansible_collections.collab.rtc.plugins.module_utils._undo import records
 from ansible_collections.collab.rtc.plugins.modules import proxy_vhost
 
 WIKI, TRACKER, THIRD = "wiki.example.com:9083", "tracker.example.com:9093", "third.example.com:9103"
@@ -196,7 +197,7 @@ class TestCertificates:
             name = name or site.partition(":")[0]
             paths = [tmp_path / "tls" / site.partition(":")[0] / part for part in ("fullchain.pem", "privkey.pem")]
             for source, path in zip(certificates.issue(name), paths):
-                _undo.record(str(sites.undo), str(path), Path(source).read_bytes())
+                records.record(str(sites.undo), str(path), Path(source).read_bytes())
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(Path(source).read_bytes())
             return dict(zip(("certificate", "key"), map(str, paths)))

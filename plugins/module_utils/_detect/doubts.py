@@ -16,12 +16,12 @@ import re
 import stat
 from dataclasses import dataclass, field
 
-from ansible_collections.collab.rtc.plugins.module_utils import _shell_eval
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Doubted
 from ansible_collections.collab.rtc.plugins.module_utils._host.processes import Proc, user_id, user_name
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
 from ansible_collections.collab.rtc.plugins.module_utils._host.service_units import Starter
 from ansible_collections.collab.rtc.plugins.module_utils._ownership import ANYONE, Writer
+from ansible_collections.collab.rtc.plugins.module_utils._shell import evaluate
 
 # A directory that only root can have made in one of these, for installations by its name, may be the run user's: what
 # is in it then is, too.
@@ -189,7 +189,7 @@ def _is_root_only(rootfs: RootFs, path: str) -> bool:
 def user_of_scripts(rootfs: RootFs, kind: str, path: str) -> str:
     """The user that bin/user.sh of the installer names, "" for none."""
     text = rootfs.text(path + "/bin/user.sh") or ""
-    values = _shell_eval.variables(text, {})
+    values = evaluate.variables(text, {})
     names = ("CONF_USER", "CONFLUENCE_USER") if kind == "confluence" else ("JIRA_USER",)
     return next((values[name] for name in names if values.get(name)), "")
 

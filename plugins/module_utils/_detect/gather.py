@@ -11,7 +11,6 @@ import re
 import time
 from typing import Callable
 
-from ansible_collections.collab.rtc.plugins.module_utils import _rtc_unit
 from ansible_collections.collab.rtc.plugins.module_utils._container_facts import is_contained
 from ansible_collections.collab.rtc.plugins.module_utils._detect import contained, installations, managed, passage
 from ansible_collections.collab.rtc.plugins.module_utils._detect.application import describe_all, sort_out
@@ -33,6 +32,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._host.service_units imp
 from ansible_collections.collab.rtc.plugins.module_utils._host.system import Lookups, Runner
 from ansible_collections.collab.rtc.plugins.module_utils._ownership import Lstat
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import registry
+from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import unit as rtc_server_unit
 
 RTC_PORTS = (9083, 9093)  # of the add-on beside Confluence and beside Jira (the vendor's page, "Prerequisites")
 _UNIT = "rtc-server@{}.service"
@@ -165,10 +165,10 @@ def _look_through_proxies(facts: HostFacts, names: list[str], ports: list[int]) 
 def _find_instances(rootfs: RootFs) -> dict[str, int]:
     """The deployed instances of the host, by name, with the port of each (0: its configuration may not be read)."""
     found = {}
-    for name in rootfs.names(_rtc_unit.CONFIG_DIR):
+    for name in rootfs.names(rtc_server_unit.CONFIG_DIR):
         stem, ending = os.path.splitext(name)
         if ending in (".toml", ".json"):
-            match = _PORT.search(rootfs.text(f"{_rtc_unit.CONFIG_DIR}/{name}") or "")
+            match = _PORT.search(rootfs.text(f"{rtc_server_unit.CONFIG_DIR}/{name}") or "")
             found[stem] = int(match.group(1)) if match else 0
     return found
 
@@ -189,7 +189,7 @@ def _find_rtc(
     states: dict[str, UnitState],
     ports: list[int],
 ) -> list[RtcInstance]:
-    release = os.path.basename(rootfs.real(_rtc_unit.BASE + "/current"))
+    release = os.path.basename(rootfs.real(rtc_server_unit.BASE + "/current"))
     release = "" if release == "current" else release
     deployed = {}
     for name, port in instances.items():

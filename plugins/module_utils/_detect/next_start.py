@@ -21,7 +21,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import Roo
 from ansible_collections.collab.rtc.plugins.module_utils._host.service_units import Starter
 from ansible_collections.collab.rtc.plugins.module_utils._java.options import JvmOptions, read_command_line, read_setenv
 from ansible_collections.collab.rtc.plugins.module_utils._java.secrets import mask
-from ansible_collections.collab.rtc.plugins.module_utils._shell_words import UNKNOWN
+from ansible_collections.collab.rtc.plugins.module_utils._shell.words import UNKNOWN
 
 _TRUST = "javax.net.ssl."  # properties that no script of Tomcat sets by itself
 _OWN = (

@@ -16,9 +16,9 @@ import pwd
 import re
 from dataclasses import dataclass
 
-from ansible_collections.collab.rtc.plugins.module_utils import _shell_eval
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
-from ansible_collections.collab.rtc.plugins.module_utils._shell_words import UNKNOWN
+from ansible_collections.collab.rtc.plugins.module_utils._shell import evaluate
+from ansible_collections.collab.rtc.plugins.module_utils._shell.words import UNKNOWN
 
 _STARTER = re.compile(r"(/.*)/bin/(start-confluence|start-jira|startup|catalina|daemon)\.sh")
 _NO_START = ("stop", "version", "configtest", "help")  # arguments of catalina.sh and daemon.sh
@@ -284,7 +284,7 @@ class Follower:
             "0": path,
             "PWD": place.folder,
         }
-        ways = _shell_eval.evaluate(
+        ways = evaluate.evaluate(
             text,
             environment,
             self._read,

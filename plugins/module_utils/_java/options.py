@@ -10,8 +10,8 @@ import shlex
 from dataclasses import dataclass, field
 from typing import Sequence
 
-from ansible_collections.collab.rtc.plugins.module_utils import _shell_eval
-from ansible_collections.collab.rtc.plugins.module_utils._shell_words import UNKNOWN, Exists, Names, Reader, Real
+from ansible_collections.collab.rtc.plugins.module_utils._shell import evaluate
+from ansible_collections.collab.rtc.plugins.module_utils._shell.words import UNKNOWN, Exists, Names, Reader, Real
 
 # Options of the java launcher whose value is the next word (java(1)).
 _WITH_VALUE = frozenset(
@@ -149,7 +149,7 @@ def read_setenv(
     found: list[JvmOptions] = []
     places: list[str] = []
     for command in commands:
-        ways = _shell_eval.evaluate(text, {**start, "1": command}, read, exists, real, names, path, cat, plain)
+        ways = evaluate.evaluate(text, {**start, "1": command}, read, exists, real, names, path, cat, plain)
         found += [_read_result(way) for way in ways]
         places += [way.place or f"{path} ($1)" for way in ways]
     first = found[0]
@@ -168,7 +168,7 @@ def _note_differences(first: JvmOptions, other: JvmOptions, place: str) -> None:
     first.unclear = first.unclear or other.unclear
 
 
-def _read_result(left: _shell_eval.Result) -> JvmOptions:
+def _read_result(left: evaluate.Result) -> JvmOptions:
     found = JvmOptions(unclear=left.anything)
     for name, value in left.variables.items():
         if UNKNOWN in value:
@@ -184,7 +184,7 @@ def _read_result(left: _shell_eval.Result) -> JvmOptions:
     for name in (*_BEFORE, *_EVALUATED, *_AFTER):
         text = left.variables.get(name, "")
         evaluated = name in _EVALUATED
-        words = _shell_eval.fields(text, given) if evaluated else split_options(text)
+        words = evaluate.fields(text, given) if evaluated else split_options(text)
         for word in words:
             _add_option(found, word, left.causes.get(name, "") or name)
     return found

@@ -13,9 +13,9 @@ from __future__ import annotations
 import re
 import shlex
 
-from ansible_collections.collab.rtc.plugins.module_utils import _shell_syntax
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._java import options
+from ansible_collections.collab.rtc.plugins.module_utils._shell import syntax
 
 PROPERTY = "javax.net.ssl.trustStore"
 BEGIN = "# BEGIN collab.rtc: the trust store of its own (rtc_truststore_path)"
@@ -72,13 +72,13 @@ def obstacle(text: str, name: str) -> SetenvError | None:
     if damage:
         return damage
     rest = without_block(text)
-    stop = _shell_syntax.stops(rest)
+    stop = syntax.stops(rest)
     if stop:
         return SetenvError(
             f"{name} ends with '{stop}' in any case, so that nothing after it is read.",
             f"Remove '{stop}' and run again.",
         )
-    if rest.rstrip("\r\n").endswith("\\") or _shell_syntax.open_at_end(rest):
+    if rest.rstrip("\r\n").endswith("\\") or syntax.open_at_end(rest):
         return SetenvError(
             f"{name} ends within a command, a quotation or a here-document.",
             "Correct the script; bash -n shows where it is wrong.",

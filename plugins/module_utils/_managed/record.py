@@ -17,8 +17,9 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional
 
-from ansible_collections.collab.rtc.plugins.module_utils import _facts, _files, _files_tree, _undo
+from ansible_collections.collab.rtc.plugins.module_utils import _facts, _files, _files_tree
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.module_utils._undo import records
 
 DIRECTORY = "/var/lib/collab-rtc"
 PATH = f"{DIRECTORY}/managed.json"
@@ -135,6 +136,6 @@ def save(record: Record, undo_dir: str | None, path: str = PATH) -> bool:
     if data == _files.read_existing(path):
         return False
     _files_tree.make_directory(path.rpartition("/")[0], 0o700)
-    _undo.record(undo_dir, path, data)
+    records.record(undo_dir, path, data)
     _files.write_atomic(path, data, 0o600)
     return True

@@ -13,10 +13,11 @@ from __future__ import annotations
 import os
 from typing import Sequence
 
-from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree, _undo, _undo_restore
+from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._managed import record, site_part
 from ansible_collections.collab.rtc.plugins.module_utils._managed.record import Entry
+from ansible_collections.collab.rtc.plugins.module_utils._undo import records, restore
 
 PATH = "/run/collab-rtc/redo"
 
@@ -31,7 +32,7 @@ def keep(directory: str, paths: Sequence[str], runs: Sequence[str], managed: str
     """
     _files_tree.remove_tree(directory)
     for path in [*paths, managed, *(os.path.join(one, name) for one in runs for name in site_part.MARKS)]:
-        _undo.record(directory, path, None)
+        records.record(directory, path, None)
 
 
 def put_forward(directory: str, kind: str, folders: Sequence[str]) -> None:
@@ -43,10 +44,10 @@ def put_forward(directory: str, kind: str, folders: Sequence[str]) -> None:
     """
     if not _files_tree.is_directory(directory):
         raise RtcError(f"{directory} is missing, in which undoing keeps what it replaces.", "Run site once more.")
-    entries = _undo.entries(directory)
+    entries = records.entries(directory)
     mine = [item["path"] for item in entries if item["path"].startswith(tuple(f"{one}/" for one in folders))]
     marks = [item["path"] for item in entries if os.path.basename(item["path"]) in site_part.MARKS]
-    _undo_restore.restore(directory, None, [*mine, *marks])
+    restore.restore(directory, None, [*mine, *marks])
     managed = next((item for item in entries if os.path.basename(item["path"]) == os.path.basename(record.PATH)), None)
     if managed is None or "copy" not in managed:
         return
@@ -63,5 +64,5 @@ def put_forward(directory: str, kind: str, folders: Sequence[str]) -> None:
     now.entries += [entry for entry in old.entries if is_concerned(entry)]
     now.entries.sort(key=lambda entry: entry.key)
     for run in dict.fromkeys(map(os.path.dirname, marks)):  # that no rollback takes it for somebody's edit
-        _undo_restore.note_intended(run, path, record.dump(now))
+        restore.note_intended(run, path, record.dump(now))
     record.save(now, None, path)

@@ -21,15 +21,17 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Iterator, Sequence
 
-from ansible_collections.collab.rtc.plugins.module_utils import _facts, _files, _rtc_unit, _undo, _undo_restore
+from ansible_collections.collab.rtc.plugins.module_utils import _facts, _files
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._managed import opened, record
 from ansible_collections.collab.rtc.plugins.module_utils._managed.record import Entry, Record
+from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import unit
+from ansible_collections.collab.rtc.plugins.module_utils._undo import records, restore
 
 _UNDONE_SITES = "undone-sites.json"
 _VHOST = re.compile(r"^# vhost (\{.*\})$", re.MULTILINE)  # as _proxy/haproxy/writer keeps virtual hosts in its block
-MARKS = (_undo.UNDONE, _UNDONE_SITES)  # files of a run's record that say that it was undone
-COMMON = (_rtc_unit.UNIT, f"{_rtc_unit.BASE}/current")  # of all RTC servers of a host
+MARKS = (records.UNDONE, _UNDONE_SITES)  # files of a run's record that say that it was undone
+COMMON = (unit.UNIT, f"{unit.BASE}/current")  # of all RTC servers of a host
 
 
 @dataclass
@@ -101,8 +103,8 @@ def claims(entry: Entry, path: str) -> bool:
         return path in what.get("files", ()) or os.path.basename(path) in names or shared
     if entry.kind == "instance":
         name = what.get("instance", "")
-        folders = (f"{_rtc_unit.CONFIG_DIR}/{name}/", os.path.dirname(_rtc_unit.tls_drop_in(name)) + "/")
-        return path in (f"{_rtc_unit.CONFIG_DIR}/{name}.toml", *COMMON) or path.startswith(folders)
+        folders = (f"{unit.CONFIG_DIR}/{name}/", os.path.dirname(unit.tls_drop_in(name)) + "/")
+        return path in (f"{unit.CONFIG_DIR}/{name}.toml", *COMMON) or path.startswith(folders)
     known = str(what.get("path", ""))
     return bool(known) and path in (known, os.path.realpath(known))
 
@@ -125,11 +127,11 @@ def walk_history(root: str) -> Iterator[Step]:
     """As :func:`read_history`, as far as the records can be used: each says what came before those after it."""
     path = os.path.join(os.path.dirname(root), os.path.basename(record.PATH))
     after = record.load(path)
-    for name in reversed(_undo.list_runs(root)):
+    for name in reversed(records.list_runs(root)):
         directory = os.path.join(root, name)
-        manifest = _undo.entries(directory)
+        manifest = records.entries(directory)
         before = read_before(directory, path) or after
-        undone, whole = read_undone_sites(directory), _undo.is_undone(directory)
+        undone, whole = read_undone_sites(directory), records.is_undone(directory)
         yield Step(name, directory, manifest, before, after, undone, whole)
         after = before
 
@@ -257,7 +259,7 @@ def read_before(directory: str, path: str) -> Record | None:
     :param directory: of the run.
     :raises RtcError: it cannot be used.
     """
-    known = next((item for item in _undo.entries(directory) if item["path"] == path), None)
+    known = next((item for item in records.entries(directory) if item["path"] == path), None)
     if known is None:
         return None
     data = _files.read_existing(os.path.join(directory, known["copy"])) if "copy" in known else None
@@ -332,11 +334,11 @@ def end(part: Part, root: str, site: str, owners: Sequence[str], by: str) -> Non
         path = os.path.join(os.path.dirname(root), os.path.basename(record.PATH))
         data = record.dump(part.merged)
         for step in part.history:  # that no rollback takes it for somebody's edit
-            _undo_restore.note_intended(step.directory, path, data)
+            restore.note_intended(step.directory, path, data)
         _files.write_atomic(path, data, 0o600)
     for step in part.steps:
         if mark_undone(step, site, owners, by):
-            _undo_restore.mark_undone(step.directory, by)
+            restore.mark_undone(step.directory, by)
 
 
 def read_undone_sites(directory: str) -> list[dict[str, Any]]:

@@ -11,11 +11,12 @@ import os
 import re
 from typing import Callable
 
-from ansible_collections.collab.rtc.plugins.module_utils import _files, _undo
+from ansible_collections.collab.rtc.plugins.module_utils import _files
 from ansible_collections.collab.rtc.plugins.module_utils._java import setenv
 from ansible_collections.collab.rtc.plugins.module_utils._managed.record import Entry, Parts
 from ansible_collections.collab.rtc.plugins.module_utils._secret_text import mask_text
 from ansible_collections.collab.rtc.plugins.module_utils._tomcat import connectors
+from ansible_collections.collab.rtc.plugins.module_utils._undo import records
 
 # What an entry can be.
 BEGUN = "begun"  # a run was about to make it, and did not come to its end
@@ -82,11 +83,11 @@ def _read_text(path: str) -> str | None:
         return None
     data, info = found
     if info.st_mode & 0o077 == 0 or len(data) > _TEXT_LIMIT or b"PRIVATE KEY-----" in data:
-        return _undo.digest(data)
+        return records.digest(data)
     try:
         return data.decode()
     except UnicodeDecodeError:
-        return _undo.digest(data)
+        return records.digest(data)
 
 
 def _read_vhost(entry: Entry) -> Parts:
@@ -103,7 +104,7 @@ def _read_vhost(entry: Entry) -> Parts:
 def _read_file(entry: Entry) -> Parts:
     path = str(entry.what["path"])
     found = _files.read_state(path)
-    return {path: _undo.digest(found[0]) if found else None}
+    return {path: records.digest(found[0]) if found else None}
 
 
 def _read_connector(entry: Entry) -> Parts:

@@ -12,7 +12,7 @@ import stat
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
-from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree, _undo
+from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import (
     preflight,
@@ -37,6 +37,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.control import (
 )
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 from ansible_collections.collab.rtc.plugins.module_utils._secret_text import mask_text
+from ansible_collections.collab.rtc.plugins.module_utils._undo import records
 
 writers.register()  # Backend.build_layout
 
@@ -250,7 +251,7 @@ class ProxyChange:
         for directory in desired.directories:
             _files_tree.make_directory(directory, 0o700)
         for step in steps:
-            _undo.record(self.options.undo_dir, step.path, step.intended)
+            records.record(self.options.undo_dir, step.path, step.intended)
             if self.options.backup and step.existed and not step.secret and not step.link:
                 self.result.backups.append(_files.backup(step.path))
         _files_tree.make_directory(os.path.dirname(self.marker))

@@ -10,8 +10,9 @@ import os
 import stat
 from typing import Collection, Sequence
 
-from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree, _undo, _undo_restore
+from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
+from ansible_collections.collab.rtc.plugins.module_utils._undo import records, restore
 
 
 class Certificates:
@@ -32,7 +33,7 @@ class Certificates:
         :raises RtcError: one must not be touched any more.
         """
         self.taken |= set(sites)
-        recorded = {entry["path"] for entry in _undo.entries(self.undo_dir)} if self.undo_dir else set()
+        recorded = {entry["path"] for entry in records.entries(self.undo_dir)} if self.undo_dir else set()
         mine = self._list_read(self.taken) & recorded
         paths = mine - self._list_read({vhost.site for vhost in self.vhosts} - self.taken) - set(self.kept)
         for path in paths:
@@ -40,7 +41,7 @@ class Certificates:
             if found:
                 self.kept[path] = found
         if paths:
-            _undo_restore.restore(self.undo_dir, None, sorted(paths))
+            restore.restore(self.undo_dir, None, sorted(paths))
 
     def bring(self, sites: Collection[str]) -> None:
         """Write what was taken back once more, where one of these sites reads it: they are tried again.

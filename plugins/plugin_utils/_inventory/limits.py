@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from typing import Any, Mapping
 
-from ansible_collections.collab.rtc.plugins.module_utils._rtc_limits import LIMITS, Number, read_number
+from ansible_collections.collab.rtc.plugins.module_utils._rtc_server.limits import LIMITS, Number, read_number
 
 _WITHIN_PAYLOAD = ("change_bytes", "snapshot_bytes")
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ansible_collections.collab.rtc.plugins.module_utils import _rtc_store, _rtc_unit
+from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import store, unit
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import (
     DesiredContainer,
     DesiredNode,
@@ -123,7 +123,7 @@ def make_restart(site: str, wanted: DesiredSite, node: DesiredNode) -> RestartPl
 def _make_rtc(wanted: DesiredSite, node: DesiredNode) -> RtcPlan:
     site, service = wanted.site, node.service
     tls = site.protocol == "HTTPS"
-    config = _rtc_unit.server_config(
+    config = unit.server_config(
         node.application,
         service.address,
         site.rtc_port,
@@ -134,7 +134,7 @@ def _make_rtc(wanted: DesiredSite, node: DesiredNode) -> RtcPlan:
         limits=service.limits,
     )
     if service.store_url:
-        config["journal"] = _rtc_store.make_journal(service.store_url, bool(service.store_ca))
+        config["journal"] = store.make_journal(service.store_url, bool(service.store_ca))
     return RtcPlan(
         site=site.name,
         instance=node.application,

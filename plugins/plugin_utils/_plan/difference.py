@@ -20,10 +20,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.collab.rtc.plugins.module_utils import _rtc_limits, _rtc_store, _rtc_unit
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._facts import HostFacts, ManagedEntry
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.selinux_firewalld import BOOLEANS
+from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import limits, unit
+from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import store as rtc_server_store
 from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate import parse_pem
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import list_attributes
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import (
@@ -212,9 +213,9 @@ def describe_site(site: Site, plan: HostPlan) -> dict[str, Any]:
 
 def list_instance_files(instance: str, has_store: bool) -> list[str]:
     """The files of an instance that have no secret."""
-    tls = _rtc_unit.tls_drop_in(instance)
-    store = [_rtc_store.drop_in(tls)] if has_store else []
-    return [f"{_rtc_unit.CONFIG_DIR}/{instance}.toml", _rtc_limits.drop_in(tls), tls, *store]
+    tls = unit.tls_drop_in(instance)
+    store = [rtc_server_store.drop_in(tls)] if has_store else []
+    return [f"{unit.CONFIG_DIR}/{instance}.toml", limits.drop_in(tls), tls, *store]
 
 
 def _list_proxy(plan: HostPlan, facts: HostFacts, scope: Scope) -> Iterable[Wanted]:
@@ -419,14 +420,14 @@ def _is_used(setting: ManagedEntry, plan: HostPlan, stays: Iterable[ManagedEntry
 def _list_leftovers(plan: HostPlan, entry: ManagedEntry, scope: Scope, wanted: list[Wanted]) -> dict[str, Any]:
     """What belongs to an RTC server and is left when its unit is stopped. The journal stays: it is the users' work."""
     instance = entry.what["instance"]
-    kept = f"{_rtc_unit.CONFIG_DIR}/{instance}"
-    files = [f"{kept}/{name}" for name in (_rtc_unit.TLS_CERTIFICATE, _rtc_unit.TLS_KEY, "secret")]
-    directories = [kept, posixpath.dirname(_rtc_unit.tls_drop_in(instance))]
+    kept = f"{unit.CONFIG_DIR}/{instance}"
+    files = [f"{kept}/{name}" for name in (unit.TLS_CERTIFICATE, unit.TLS_KEY, "secret")]
+    directories = [kept, posixpath.dirname(unit.tls_drop_in(instance))]
     trees: list[str] = []
     if not any(item.kind == "instance" for item in wanted) and scope.uninstall:
-        files.append(_rtc_unit.UNIT)
-        directories.append(_rtc_unit.CONFIG_DIR)
-        trees.append(_rtc_unit.BASE)
+        files.append(unit.UNIT)
+        directories.append(unit.CONFIG_DIR)
+        trees.append(unit.BASE)
     return {"left_files": files, "left_directories": directories, "left_trees": trees}
 
 

@@ -101,7 +101,7 @@ class RtcPlan:
     python_version: str = ""  # "3.11": which bundle
     machine: str = "x86_64"
     trusted_proxies: list[str] = field(default_factory=list)  # addresses whose X-Forwarded-For counts
-    config: dict[str, Any] = field(default_factory=dict)  # as rtc_instance takes it: _rtc_unit.server_config
+    config: dict[str, Any] = field(default_factory=dict)  # as rtc_instance takes it: _rtc_server.unit.server_config
     tls_from: str = ""  # server.xml whose connector's key is to be used (T8, T9); "" for plain
     tls_port: int = 0  # of that connector
     tls_name: str = ""  # the name that clients, or the proxy, ask for

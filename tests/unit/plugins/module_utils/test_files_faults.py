@@ -18,8 +18,9 @@ import re
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree, _place, _undo, _undo_restore
+from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree, _place
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.module_utils._undo import records, restore
 
 # All that _place, _files, _files_tree and _undo call of the operating system; test_every_call_is_listed holds it.
 CALLS = (
@@ -85,7 +86,7 @@ class Scene:
 
     def prepare_undo(self):
         for path in (self.path, str(self.current), str(self.folder / "made")):
-            _undo.record(str(self.record), path, b"")
+            records.record(str(self.record), path, b"")
         _files.write_atomic(self.path, NEW)
         _files_tree.replace_link(str(self.current), "two")
         (self.folder / "made").write_bytes(b"x")
@@ -104,9 +105,9 @@ def act(name, scene):
     elif name == "copy":
         _files.copy_file(scene.path, str(scene.folder / "made"))
     elif name == "record":
-        _undo.record(str(scene.record), scene.path, b"")
+        records.record(str(scene.record), scene.path, b"")
     elif name == "give back":
-        _undo_restore.restore(str(scene.record))
+        restore.restore(str(scene.record))
     elif name == "replace a link":
         _files_tree.replace_link(str(scene.current), "two")
     elif name == "make a directory":
@@ -140,7 +141,7 @@ def check(scene, name, left_behind):
     if made.is_file() and name != "give back":
         assert made.read_bytes() in (OLD, NEW)
     if name == "record" and scene.record.exists():
-        for entry in _undo.entries(str(scene.record)):  # what is named there is there, whole
+        for entry in records.entries(str(scene.record)):  # what is named there is there, whole
             assert entry["kind"] == "missing" or (scene.record / entry["copy"]).read_bytes() == OLD
     for folder in (scene.folder, scene.record):
         left = [one for one in (os.listdir(folder) if folder.exists() else ()) if TEMPORARY.fullmatch(one)]
@@ -205,6 +206,6 @@ def test_every_call_is_listed():
     """Nothing of the operating system is called that no fault is tried at."""
     harmless = {"path", "geteuid", "getpid", "umask", "urandom", "strerror"}
     used = set()
-    for module in (_place, _files, _files_tree, _undo):
+    for module in (_place, _files, _files_tree, records):
         used |= set(re.findall(r"\bos\.([a-z]\w+)\(", pathlib.Path(module.__file__).read_text(encoding="utf-8")))
     assert used - harmless <= set(CALLS)

@@ -11,7 +11,7 @@ import stat
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils import _undo_restore
+from ansible_collections.collab.rtc.plugins.module_utils._undo import restore
 from ansible_collections.collab.rtc.tests.unit import paths
 
 DATA = paths.DATA
@@ -59,7 +59,7 @@ def test_check_mode_says_the_same_and_writes_nothing(run_module, place, tmp_path
     copy = pathlib.Path(done.pop("backup_file"))
     assert copy.read_bytes() == OLD
     assert {**checked, "invocation": None} == {**done, "invocation": None}
-    _undo_restore.restore(str(tmp_path / "undo"))
+    restore.restore(str(tmp_path / "undo"))
     assert script.read_bytes() == OLD
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils import _undo, _undo_restore
+from ansible_collections.collab.rtc.plugins.module_utils._undo import records, restore
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import certificate
 from ansible_collections.collab.rtc.tests.unit import paths
 
@@ -168,9 +168,9 @@ def test_an_old_key_is_recorded_only_where_undoing_needs_it(run_module, app, tmp
         assert run_module("keystore_pem", options)["changed"]
     assert os.listdir(undo) == ["20260101T000000Z-aaaa"]
     record = str(undo / "20260101T000000Z-aaaa")
-    assert [entry["kind"] for entry in _undo.entries(record)] == ["missing", "missing"]
+    assert [entry["kind"] for entry in records.entries(record)] == ["missing", "missing"]
     assert (undo / "20260101T000000Z-aaaa").stat().st_mode & 0o777 == 0o700
-    _undo_restore.restore(record)
+    restore.restore(record)
     assert not app.key.exists()
 
 
@@ -180,7 +180,7 @@ def test_an_old_key_of_others_is_recorded_for_root_alone(run_module, app, tmp_pa
     app.key.chmod(0o600)
     undo = tmp_path / "undo/20260101T000000Z-aaaa"
     run_module("keystore_pem", dict(app.options, undo_dir=str(undo)))
-    (copy,) = [entry["copy"] for entry in _undo.entries(str(undo)) if entry["kind"] == "file"]
+    (copy,) = [entry["copy"] for entry in records.entries(str(undo)) if entry["kind"] == "file"]
     assert "PRIVATE KEY" in (undo / copy).read_text(encoding="ascii")
     assert [path.stat().st_mode & 0o777 for path in (undo, undo / copy)] == [0o700, 0o600]
 

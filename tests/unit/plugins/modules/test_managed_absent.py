@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils import _undo_restore
+from ansible_collections.collab.rtc.plugins.module_utils._undo import restore
 
 
 @pytest.fixture
@@ -54,6 +54,6 @@ def test_check_mode_says_the_same_and_changes_nothing(run_module, host):
 
 def test_a_rollback_makes_the_directories_again(run_module, host):
     run_module("managed_absent", ask(host))
-    _undo_restore.restore(str(host / "undo/20260101T000000Z-aaaa"))
+    restore.restore(str(host / "undo/20260101T000000Z-aaaa"))
     assert (host / "etc/wiki/key.pem").read_text() == "secret"
     assert (host / "etc/wiki").stat().st_mode & 0o777 == 0o700

@@ -11,7 +11,7 @@ import stat
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from ansible_collections.collab.rtc.plugins.module_utils import _undo
+from ansible_collections.collab.rtc.plugins.module_utils._undo import records
 from ansible_collections.collab.rtc.tests.unit.servers import Authority, self_signed
 
 
@@ -35,7 +35,7 @@ def test_certificate_and_key(run_module, tmp_path):
     assert "secret" not in made["diff"][1]["after"]
     assert (certificate.read_text(), key.read_text()) == (authority.pem, "secret\n")
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
-    assert [entry["kind"] for entry in _undo.entries(options["undo_dir"])] == ["missing", "missing"]
+    assert [entry["kind"] for entry in records.entries(options["undo_dir"])] == ["missing", "missing"]
 
     assert run_module("managed_file", options)["changed"] is False
 

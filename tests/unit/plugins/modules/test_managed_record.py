@@ -12,9 +12,9 @@ import stat
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils import _undo
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._managed import lease, record, states
+from ansible_collections.collab.rtc.plugins.module_utils._undo import records
 
 XML = """<Server><Service name="Catalina"><Connector port="8090" protocol="HTTP/1.1"%s/>
 <Engine name="Standalone" defaultHost="localhost"><Host name="localhost"/></Engine></Service></Server>"""
@@ -46,7 +46,7 @@ class Host:
 
     def make(self, text, run=RUN):
         """What the steps of a run do."""
-        _undo.record(str(self.undo / run), str(self.xml), (XML % text).encode())
+        records.record(str(self.undo / run), str(self.xml), (XML % text).encode())
         self.xml.write_text(XML % text)
         self.vhost.write_text("server {}\n")
         return self.do("finished", run, files=[str(self.vhost)])
@@ -150,7 +150,7 @@ def test_adopted_from_an_earlier_version(host):
     """It kept no record: what was before is in the oldest undo record."""
     old = host.undo / "20250101T000000Z-0000"
     host.xml.write_text(XML % ' scheme="ftp"')
-    _undo.record(str(old), str(host.xml), b"x")
+    records.record(str(old), str(host.xml), b"x")
     host.xml.write_text(XML % ' scheme="https"')
     entries = [{**entry, "adopt": True} for entry in host.entries("scheme")]
     host.do("begun", entries=entries, identity={"host": "wiki"})
@@ -244,7 +244,7 @@ def test_a_port_that_was_opened_for_a_blocked_site_is_not_noted(host):
 
 def test_a_run_that_failed_leaves_what_it_began(host):
     host.begin("scheme")
-    _undo.record(str(host.undo / RUN), str(host.xml), b"new")
+    records.record(str(host.undo / RUN), str(host.xml), b"new")
     host.do("failed")
     assert host.judge() == {"connector": "begun", "vhost": "begun"}
     assert lease.read(str(host.path / "lease")) is None

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils import _undo_restore
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import backend, registry
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.commands import ProxyError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
+from ansible_collections.collab.rtc.plugins.module_utils._undo import restore
 from ansible_collections.collab.rtc.tests.unit import paths
 
 DATA = paths.DATA / "proxies"
@@ -134,7 +134,7 @@ def test_undo_record(run, installed, tmp_path):
     before = files(installed)
     run(vhost(), undo_dir=str(tmp_path / "undo"))
     assert files(installed) != before
-    _undo_restore.restore(str(tmp_path / "undo"))
+    restore.restore(str(tmp_path / "undo"))
     assert files(installed) == before
 
 

@@ -12,7 +12,8 @@ import sys
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils import _rtc_unit, _undo, _undo_restore
+from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import unit as rtc_server_unit
+from ansible_collections.collab.rtc.plugins.module_utils._undo import records, restore
 
 SECRET = "x" * 40
 CONFIG = {"server": {"address": "127.0.0.1", "port": 9083}}
@@ -95,11 +96,11 @@ class Machine:
 @pytest.fixture
 def machine(tmp_path, monkeypatch, run_module):
     machine = Machine(tmp_path, run_module)
-    monkeypatch.setattr(_rtc_unit, "CONFIG_DIR", str(tmp_path / "etc"))
-    monkeypatch.setattr(_rtc_unit, "RUN_DIR", str(tmp_path / "run"))
-    monkeypatch.setattr(_rtc_unit, "STATE_DIR", str(tmp_path / "state"))
-    monkeypatch.setattr(_rtc_unit, "UNIT", str(machine.unit))
-    monkeypatch.setattr(_rtc_unit, "tls_drop_in", lambda _instance: str(machine.drop_in))
+    monkeypatch.setattr(rtc_server_unit, "CONFIG_DIR", str(tmp_path / "etc"))
+    monkeypatch.setattr(rtc_server_unit, "RUN_DIR", str(tmp_path / "run"))
+    monkeypatch.setattr(rtc_server_unit, "STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setattr(rtc_server_unit, "UNIT", str(machine.unit))
+    monkeypatch.setattr(rtc_server_unit, "tls_drop_in", lambda _instance: str(machine.drop_in))
     machine.write("bin/systemctl", SYSTEMCTL.format(python=sys.executable, root=str(tmp_path)), 0o755)
     machine.write("bin/journalctl", JOURNALCTL, 0o755)
     machine.write("bin/python3", CHECK.format(root=tmp_path), 0o755)
@@ -247,7 +248,7 @@ def test_limits_are_undone_and_removed_with_the_instance(machine, tmp_path):
     record = tmp_path / "undo"
     machine.run(config=SMALL, undo_dir=str(record))
     assert machine.limits.exists()
-    _undo_restore.restore(str(record))
+    restore.restore(str(record))
     assert machine.files() == before
     machine.run(config=SMALL)
     machine.run(state="absent")
@@ -276,7 +277,7 @@ def test_every_file_is_recorded_for_undo_and_backed_up_on_demand(machine):
     record = machine.root / "undo"
     other = {"server": {"address": "127.0.0.1", "port": 9084}}
     machine.run(config=other, secret=SECRET, undo_dir=str(record), backup=True)
-    kinds = {item["path"]: item["kind"] for item in _undo.entries(str(record))}
+    kinds = {item["path"]: item["kind"] for item in records.entries(str(record))}
     assert kinds == {str(machine.config): "file", str(machine.secret): "file"}
     copies = [path for path in machine.config.parent.iterdir() if path.name.startswith("confluence.toml.")]
     assert [path.read_bytes() for path in copies] == [before[machine.config]]

@@ -13,7 +13,7 @@ import tarfile
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils import _undo_restore
+from ansible_collections.collab.rtc.plugins.module_utils._undo import restore
 
 RUNS = "import sys\nprint('rtc-server 1')\n"
 
@@ -199,7 +199,7 @@ def test_what_an_undo_record_names_stays(run_module, base):
         assert install(run_module, base, name, f"2026010{number + 1}T000000Z-aaaa", keep=1)["changed"] is True
     assert releases(base) == ["r1", "r2", "r4"]
     for name in sorted(os.listdir(base.parent / "undo"), reverse=True):
-        _undo_restore.restore(str(base.parent / "undo" / name))
+        restore.restore(str(base.parent / "undo" / name))
         assert (base / "current").exists()
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils import _undo
 from ansible_collections.collab.rtc.plugins.module_utils._managed import lease
+from ansible_collections.collab.rtc.plugins.module_utils._undo import records as undo_records
 
 OLD, NEW = "20260101T000000Z-aaaa", "20260102T000000Z-bbbb"
 
@@ -20,7 +20,7 @@ def host(tmp_path):
     file, records = tmp_path / "server.xml", tmp_path / "undo"
     file.write_text("1")
     for run, text in ((OLD, "2"), (NEW, "3")):
-        _undo.record(str(records / run), str(file), text.encode())
+        undo_records.record(str(records / run), str(file), text.encode())
         file.write_text(text)
     return file, records
 
@@ -60,7 +60,7 @@ def test_the_preview_changes_nothing_and_says_all(run_module, host):
     assert (result["changed"], result["paths"], file.read_text()) == (True, [str(file)], "3, edited")
     assert result["edited"] == [{"path": str(file), "copy": ""}]
     assert [(item["before"], item["after"]) for item in result["diff"]] == [("3, edited", "1")]
-    assert not _undo.is_undone(str(records / NEW))
+    assert not undo_records.is_undone(str(records / NEW))
 
 
 def test_an_edit_is_kept_and_named(run_module, host):
@@ -85,10 +85,10 @@ def test_a_run_that_could_not_be_undone_whole_is_not_marked(run_module, host):
     file.mkdir()
     (file / "somebody's").write_text("")
     other = records.parent / "other"
-    _undo.record(str(records / NEW), str(other), b"made")
+    undo_records.record(str(records / NEW), str(other), b"made")
     other.write_bytes(b"made")
     result = run_module("rtc_undo", {"path": str(records)})
-    assert result["failed"] and not _undo.is_undone(str(records / NEW))
+    assert result["failed"] and not undo_records.is_undone(str(records / NEW))
     assert not other.exists() and str(other) in result["paths"], "the rest is given back, and named for who reads it"
 
 
@@ -99,7 +99,7 @@ def test_without_any_record_there_is_nothing_to_do(run_module, tmp_path):
 
 def test_runs_are_listed_newest_first(run_module, host):
     file, records = host
-    _undo.note_run(str(records / NEW), {"user": "anna@controller"})
+    undo_records.note_run(str(records / NEW), {"user": "anna@controller"})
     run_module("rtc_undo", {"path": str(records), "undo_user": "berta@controller"})
     newest, oldest = run_module("rtc_runs_info", {"path": str(records)})["runs"]
     assert newest.pop("undone_at") > 0

@@ -11,10 +11,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils import _undo
 from ansible_collections.collab.rtc.plugins.module_utils._managed import lease, opened, record
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import selinux_firewalld
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.commands import Command
+from ansible_collections.collab.rtc.plugins.module_utils._undo import records
 
 FIRST, SECOND, THIRD = "20260101T000000Z-aaaa", "20260102T000000Z-bbbb", "20260103T000000Z-cccc"
 WIKI, TRACKER = ["wiki1/confluence"], ["jira1/jira"]
@@ -49,7 +49,7 @@ class Proxy:
         self.do({**common, "state": "begun", "entries": [entry for entry, _files in parts], "identity": {"host": "px"}})
         for files in [*(files for _entry, files in parts), more or {}]:
             for path, text in files.items():
-                _undo.record(str(self.undo / run), str(path), None if text is None else text.encode())
+                records.record(str(self.undo / run), str(path), None if text is None else text.encode())
                 if text is None:
                     path.unlink()
                 else:
@@ -128,7 +128,7 @@ def test_one_after_the_other_gives_all_back_to_the_byte(proxy):
     assert proxy.module.exists(), "Apache may need its module for the other site"
     last = proxy.roll_back(TRACKER)
     assert (proxy.snapshot(), last["edited"]) == (before, [])
-    assert _undo.is_undone(str(proxy.undo / FIRST))
+    assert records.is_undone(str(proxy.undo / FIRST))
 
 
 def test_then_the_rest_of_the_run(proxy):
@@ -146,7 +146,7 @@ def test_where_no_other_site_was_changed_the_record_is_the_same_to_the_byte(prox
     proxy.run(SECOND, [proxy.nginx("wiki", "w")], more={proxy.module: "load"})
     proxy.roll_back(WIKI, SECOND)
     assert proxy.snapshot() == before
-    assert _undo.is_undone(str(proxy.undo / SECOND))
+    assert records.is_undone(str(proxy.undo / SECOND))
 
 
 def test_a_later_run_of_another_site_stays(proxy):
@@ -154,7 +154,7 @@ def test_a_later_run_of_another_site_stays(proxy):
     proxy.run(SECOND, [proxy.nginx("tracker", "t")])
     proxy.roll_back(WIKI)
     assert proxy.vhost("tracker").read_text() == "t" and not proxy.vhost("wiki").exists()
-    assert not _undo.is_undone(str(proxy.undo / SECOND))
+    assert not records.is_undone(str(proxy.undo / SECOND))
     again = proxy.do({"path": str(proxy.undo)}, "rtc_undo")
     assert again["edited"] == [], "that the record is another is nobody's edit"
 
@@ -379,7 +379,7 @@ def provision(proxy, run, ports, finish=True):
         if selinux_firewalld.run([f"--query-port={port}/tcp"]).code:
             open_port(proxy, run, port, *names)
     for path, text in (item for _entry, files in parts for item in files.items()):
-        _undo.record(str(proxy.undo / run), str(path), text.encode())
+        records.record(str(proxy.undo / run), str(path), text.encode())
         path.write_text(text)
     if finish:
         proxy.do({**common, "state": "finished"})

@@ -14,7 +14,7 @@ import zipfile
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils import _undo
+from ansible_collections.collab.rtc.plugins.module_utils._undo import records
 from ansible_collections.collab.rtc.tests.unit import paths
 
 DATA = paths.DATA / "server_xml"
@@ -132,8 +132,8 @@ def test_the_undo_record_has_the_file_as_it_was(run_module, server_xml, tmp_path
     path = server_xml("confluence.xml")
     old = path.read_bytes()
     run_module(MODULE, {"path": str(path), "attributes": PROXY, "undo_dir": str(tmp_path / "undo")})
-    (entry,) = _undo.entries(str(tmp_path / "undo"))
-    assert (entry["path"], entry["intended"]) == (str(path), [_undo.digest(path.read_bytes())])
+    (entry,) = records.entries(str(tmp_path / "undo"))
+    assert (entry["path"], entry["intended"]) == (str(path), [records.digest(path.read_bytes())])
     assert (tmp_path / "undo" / entry["copy"]).read_bytes() == old
 
 

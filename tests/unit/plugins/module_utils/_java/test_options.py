@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils import _shell_eval
 from ansible_collections.collab.rtc.plugins.module_utils._java.options import (
     parse_environment_file,
     parse_environment_line,
@@ -14,6 +13,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._java.options import (
     read_setenv,
 )
 from ansible_collections.collab.rtc.plugins.module_utils._java.secrets import mask
+from ansible_collections.collab.rtc.plugins.module_utils._shell import evaluate
 from ansible_collections.collab.rtc.tests.unit.data.installation.hosts import DATA
 
 HOME = "/opt/atlassian/jira"
@@ -169,7 +169,7 @@ def test_variables(name):
     script, expected = SCRIPTS[name]
     files = {"/there": "X='from file'", "/d/1.sh": "X=first", "/d/2.sh": "X=second", "/d/3.txt": "X=third"}
     start = {"0": HOME + "/bin/catalina.sh", "BASH_SOURCE": HOME + "/bin/setenv.sh", "1": "start", "HOME": "/home/jira"}
-    left = _shell_eval.evaluate(
+    left = evaluate.evaluate(
         script,
         start,
         files.get,
@@ -177,7 +177,7 @@ def test_variables(name):
         lambda path: {"/link": "/target"}.get(path, path),
         lambda folder: [path[len(folder) + 1 :] for path in files if path.startswith(folder + "/")],
     )[0].variables
-    assert left.get("X") == (None if expected is None else expected.replace("?", _shell_eval.UNKNOWN))
+    assert left.get("X") == (None if expected is None else expected.replace("?", evaluate.UNKNOWN))
 
 
 PLAIN = {
@@ -193,21 +193,21 @@ PLAIN = {
 @pytest.mark.parametrize("script", PLAIN)
 def test_what_dash_does_not_know_does_not_hold(script):
     files = {"/there": "X='from file'"}
-    (left,) = _shell_eval.evaluate(script, {"1": "start"}, files.get, files.__contains__, plain=True)
+    (left,) = evaluate.evaluate(script, {"1": "start"}, files.get, files.__contains__, plain=True)
     assert left.variables.get("X") == PLAIN[script]
 
 
 def test_file_that_reads_itself_ends():
-    assert _shell_eval.variables("X=1\n. /me", {}, {"/me": "X=2\n. /me"}.get)["X"] == "2"
+    assert evaluate.variables("X=1\n. /me", {}, {"/me": "X=2\n. /me"}.get)["X"] == "2"
 
 
 def test_quotes_nested_beyond_use():
-    assert _shell_eval.variables("X=1\nY=" + "${A:-" * 5000, {})["X"] == "1"
+    assert evaluate.variables("X=1\nY=" + "${A:-" * 5000, {})["X"] == "1"
 
 
 def test_value_that_doubles():
     text = "X=0123456789\n" + "X=$X$X\n" * 60
-    assert _shell_eval.UNKNOWN in _shell_eval.variables(text, {})["X"]
+    assert evaluate.UNKNOWN in evaluate.variables(text, {})["X"]
 
 
 STORE = "javax.net.ssl.trustStore"
@@ -408,7 +408,7 @@ def test_never_raises():
     @hypothesis.settings(max_examples=200, deadline=None)
     @hypothesis.given(hypothesis.strategies.lists(hypothesis.strategies.sampled_from(pieces), max_size=40))
     def check(parts):
-        left = _shell_eval.variables("".join(parts), {"X": "1"}, lambda path: "X=2")
+        left = evaluate.variables("".join(parts), {"X": "1"}, lambda path: "X=2")
         assert isinstance(left, dict)
 
     check()

@@ -11,8 +11,8 @@ import subprocess
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils import _shell_syntax
 from ansible_collections.collab.rtc.plugins.module_utils._java import options, setenv
+from ansible_collections.collab.rtc.plugins.module_utils._shell import syntax
 from ansible_collections.collab.rtc.tests.unit import paths
 
 DATA = paths.DATA / "installation"
@@ -240,4 +240,4 @@ def test_any_script_keeps_its_bytes():
     ],
 )
 def test_what_ends_a_script_in_any_case(script, stop):
-    assert _shell_syntax.stops(script) == stop
+    assert syntax.stops(script) == stop

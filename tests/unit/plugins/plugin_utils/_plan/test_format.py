@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import hashlib
 
-from ansible_collections.collab.rtc.plugins.module_utils import _rtc_limits, _rtc_store, _rtc_unit
 from ansible_collections.collab.rtc.plugins.module_utils._java import setenv
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache import renderer as apache_renderer
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy import renderer as haproxy_renderer
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx import renderer as nginx_renderer
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
+from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import limits, store, unit
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import difference
 
 # Changed on purpose? Raise FORMAT in _plan/difference.py, and put the digest that the test shows here.
@@ -46,14 +46,12 @@ def test_the_format_is_raised_with_what_is_written() -> None:
         *(apache_renderer.render(item, ["*"], ["*"], "/ca.pem", "2.4.62") for item in make_vhosts("apache")),
         haproxy_renderer.render(make_vhosts("haproxy"), pems, {"three": "/ca.pem"}, logs=True),
         haproxy_renderer.render_defaults([["option", "httplog"]]),
-        _rtc_unit.render_unit("/usr/bin/python3"),
-        _rtc_unit.render_tls(),
-        _rtc_store.render_drop_in("/etc/rtc-server", True),
-        _rtc_unit.render_toml(
-            _rtc_unit.server_config("confluence", "127.0.0.1", 9083, "wiki.example.com", [], [], True)
-        ),
-        _rtc_unit.render_toml({"journal": _rtc_store.make_journal("postgresql://u@h/d", True)}),
-        _rtc_limits.render_drop_in({"connections": 20_000}) or "",
+        unit.render_unit("/usr/bin/python3"),
+        unit.render_tls(),
+        store.render_drop_in("/etc/rtc-server", True),
+        unit.render_toml(unit.server_config("confluence", "127.0.0.1", 9083, "wiki.example.com", [], [], True)),
+        unit.render_toml({"journal": store.make_journal("postgresql://u@h/d", True)}),
+        limits.render_drop_in({"connections": 20_000}) or "",
         setenv.with_store("JAVA_OPTS=-Xmx1g\n", "/opt/trust.jks", "setenv.sh"),
     ]
     digest = hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]

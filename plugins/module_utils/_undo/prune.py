@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any, Sequence
 
-from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree, _undo
+from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.module_utils._undo import records as undo_records
 
 _RUN = re.compile(r"(\d{8}T\d{6}Z)-[0-9a-f]+\Z")
 
@@ -107,7 +108,7 @@ def read_entries(undo_dir: str | None) -> list[dict[str, Any]]:
         return []
     root = os.path.dirname(undo_dir.rstrip("/"))
     directories = [os.path.join(root, name) for name in _list_runs(root)]
-    return [entry for one in directories if not _undo.is_undone(one) for entry in _undo.entries(one)]
+    return [entry for one in directories if not undo_records.is_undone(one) for entry in undo_records.entries(one)]
 
 
 def prune(undo_dir: str, keep: int, days: int) -> None:
@@ -122,13 +123,15 @@ def prune(undo_dir: str, keep: int, days: int) -> None:
     records = []
     for name in _list_runs(root):
         directory = os.path.join(root, name)
-        paths = tuple(entry["path"] for entry in _undo.entries(directory))
-        records.append(Record(name, paths, _undo.is_undone(directory)))
+        paths = tuple(entry["path"] for entry in undo_records.entries(directory))
+        records.append(Record(name, paths, undo_records.is_undone(directory)))
     for removal in choose(records, running, keep, days, datetime.now(timezone.utc)):
         directory = os.path.join(root, removal.name)
         if removal.heir:
             _hand_over(directory, os.path.join(root, removal.heir), removal.left)
-        _files_tree.remove(os.path.join(directory, _undo.MANIFEST))  # first: what a kill leaves then is no record
+        _files_tree.remove(
+            os.path.join(directory, undo_records.MANIFEST)
+        )  # first: what a kill leaves then is no record
         _files_tree.remove_tree(directory)
 
 
@@ -138,16 +141,16 @@ def prune_after(module: Any) -> None:
     if not params["undo_dir"] or module.check_mode:
         return
     try:
-        _undo.note_run(params["undo_dir"], {"user": params["undo_user"]})
+        undo_records.note_run(params["undo_dir"], {"user": params["undo_user"]})
         prune(params["undo_dir"], params["undo_keep"], params["undo_days"])
     except (RtcError, OSError) as exc:
         module.warn(f"Old undo records were not removed: {exc}")
 
 
 def _hand_over(directory: str, heir: str, paths: Sequence[str]) -> None:
-    entries = _undo.entries(heir)
+    entries = undo_records.entries(heir)
     known = {entry["path"]: entry for entry in entries}
-    for entry in _undo.entries(directory):
+    for entry in undo_records.entries(directory):
         if entry["path"] not in paths:
             # What is there now is what the later run wrote, and no edit of somebody else's.
             if "intended" in known[entry["path"]]:
@@ -159,7 +162,7 @@ def _hand_over(directory: str, heir: str, paths: Sequence[str]) -> None:
             _files.copy_file(os.path.join(directory, entry["copy"]), os.path.join(heir, moved["copy"]))
         entries.append(moved)
     text = "".join(json.dumps(entry, sort_keys=True) + "\n" for entry in entries)
-    _files.write_atomic(os.path.join(heir, _undo.MANIFEST), text.encode("utf-8", "surrogateescape"))
+    _files.write_atomic(os.path.join(heir, undo_records.MANIFEST), text.encode("utf-8", "surrogateescape"))
 
 
 def _list_runs(root: str) -> list[str]:

@@ -16,7 +16,7 @@ done: so an edit that somebody made since can be told from what a run wrote, als
 
 A file is given back where its path leads to directories of the same owners as then, by the rules of ``_files``. That
 they are the same directories is not demanded: an upgrade of the application exchanges them. Giving back:
-``_undo_restore``; which records go with time: ``_undo_prune``.
+``restore.py``; which records go with time: ``prune.py``.
 """
 
 from __future__ import annotations

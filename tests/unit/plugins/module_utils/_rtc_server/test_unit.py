@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils import _rtc_unit
+from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import unit as rtc_server_unit
 
 tomllib = pytest.importorskip("tomllib", reason="Python 3.11 reads TOML")
 
@@ -23,20 +23,20 @@ tomllib = pytest.importorskip("tomllib", reason="Python 3.11 reads TOML")
     ],
 )
 def test_what_is_written_reads_back(values):
-    assert tomllib.loads(_rtc_unit.render_toml(values)) == values
+    assert tomllib.loads(rtc_server_unit.render_toml(values)) == values
 
 
 def test_nothing_is_written_for_none():
-    assert tomllib.loads(_rtc_unit.render_toml({"s": {"a": None, "b": 1}})) == {"s": {"b": 1}}
+    assert tomllib.loads(rtc_server_unit.render_toml({"s": {"a": None, "b": 1}})) == {"s": {"b": 1}}
 
 
 def test_an_odd_value_is_refused():
     with pytest.raises(TypeError):
-        _rtc_unit.render_toml({"a": object()})
+        rtc_server_unit.render_toml({"a": object()})
 
 
 def test_the_unit_names_interpreter_and_instance():
-    unit = _rtc_unit.render_unit("/opt/python/bin/python3")
+    unit = rtc_server_unit.render_unit("/opt/python/bin/python3")
     assert "ExecStart=/opt/python/bin/python3 -I /opt/rtc-server/current/rtc-server serve" in unit
     assert "/etc/rtc-server/%i.toml" in unit
     assert "User=rtc-%i" in unit  # one instance must not read another's key or journal
@@ -44,20 +44,20 @@ def test_the_unit_names_interpreter_and_instance():
 
 
 def test_tls_is_given_to_the_running_service_by_root_and_only_there():
-    drop_in = _rtc_unit.render_tls()
+    drop_in = rtc_server_unit.render_tls()
     copy = 'install -m 0400 -o "$$(stat -Lc %%u /run/rtc-server/%i)" -t /run/rtc-server/%i'
     files = "/etc/rtc-server/%i/tls.crt /etc/rtc-server/%i/tls.key"
     assert f"ExecStartPre=+/bin/sh -c '{copy} {files}'" in drop_in
     assert f"ExecReload=+/bin/sh -c '{copy} {files} && kill -HUP \"$$MAINPID\"'" in drop_in
-    plain = _rtc_unit.server_config("jira", "::", 9093, "jira.example.com", [], [])
-    own = _rtc_unit.server_config("jira", "::", 9093, "jira.example.com", [], [], tls=True)
+    plain = rtc_server_unit.server_config("jira", "::", 9093, "jira.example.com", [], [])
+    own = rtc_server_unit.server_config("jira", "::", 9093, "jira.example.com", [], [], tls=True)
     assert plain["tls"] == {}
     assert own["tls"] == {"certificate": "$RUNTIME_DIRECTORY/tls.crt", "key": "$RUNTIME_DIRECTORY/tls.key"}
-    assert "[tls]" not in _rtc_unit.render_toml(plain)
+    assert "[tls]" not in rtc_server_unit.render_toml(plain)
 
 
 def test_limits_that_are_given_are_in_the_configuration():
     limits = {"connections": 99, "changes_per_second": 0.5}
-    own = _rtc_unit.server_config("jira", "::", 9093, "jira.example.com", [], [], limits=limits)
-    assert tomllib.loads(_rtc_unit.render_toml(own))["limits"] == limits
-    assert "limits" not in _rtc_unit.server_config("jira", "::", 9093, "jira.example.com", [], [])
+    own = rtc_server_unit.server_config("jira", "::", 9093, "jira.example.com", [], [], limits=limits)
+    assert tomllib.loads(rtc_server_unit.render_toml(own))["limits"] == limits
+    assert "limits" not in rtc_server_unit.server_config("jira", "::", 9093, "jira.example.com", [], [])

@@ -5,17 +5,18 @@
 
 from __future__ import annotations
 
-from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree, _undo, _undo_restore
+from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree
+from ansible_collections.collab.rtc.plugins.module_utils._undo import records, restore
 
 
 def test_files_in_directories_that_are_made_are_removed_again(tmp_path):
     record = str(tmp_path / "undo" / "20260101T000000Z-abcd")
     paths = [str(tmp_path / "made" / "deeper" / name) for name in ("one", "two")]
     for path in paths:
-        _undo.record(record, path, b"")
+        records.record(record, path, b"")
         _files_tree.make_directory(str(tmp_path / "made" / "deeper"))
         _files.write_atomic(path, b"new")
 
-    assert [entry["path"] for entry in _undo.entries(record)] == paths
-    assert sorted(_undo_restore.restore(record).paths) == sorted(paths)
+    assert [entry["path"] for entry in records.entries(record)] == paths
+    assert sorted(restore.restore(record).paths) == sorted(paths)
     assert not (tmp_path / "made").exists()

@@ -12,10 +12,11 @@ import stat
 import time
 from typing import Any, NamedTuple, Sequence
 
-from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree, _undo
+from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._ownership import user_name
 from ansible_collections.collab.rtc.plugins.module_utils._place import FileError, Place
+from ansible_collections.collab.rtc.plugins.module_utils._undo import records
 
 
 class Edited(NamedTuple):
@@ -37,10 +38,10 @@ def require_whole(directory: str) -> list[dict[str, Any]]:
 
     :raises RtcError: there is none, or somebody else can change it, or a saved copy is missing.
     """
-    found = _undo.entries(directory)
+    found = records.entries(directory)
     if not found:
         raise RtcError(f"{directory} holds no undo record.", "List the runs of this host, and name one of them.")
-    _files_tree.require_own(directory, _undo.WHAT)
+    _files_tree.require_own(directory, records.WHAT)
     for entry in found:
         if entry["kind"] == "file":
             _require_copy(directory, entry)
@@ -52,7 +53,7 @@ def _require_copy(directory: str, entry: dict[str, Any]) -> None:
     data = _files.read_existing(path)
     if data is None:
         raise RtcError(f"The undo record {directory} has lost its copy of {entry['path']}.", "Restore it by hand.")
-    if entry.get("digest", _undo.digest(data)) != _undo.digest(data):  # records of 0.1.0 have none
+    if entry.get("digest", records.digest(data)) != records.digest(data):  # records of 0.1.0 have none
         raise RtcError(
             f"{path} is not what was saved of {entry['path']}: it was changed since, or lost its content with a disk.",
             f"Restore it from a backup; or give {entry['path']} back by hand.",
@@ -95,13 +96,13 @@ def restore(directory: str, notes: list[str] | None = None, only: Sequence[str] 
 def mark_undone(directory: str, by: str) -> None:
     """Note that the run was undone: from now on it counts for nothing."""
     note = json.dumps({"at": round(time.time()), "by": by})
-    _files.write_atomic(os.path.join(directory, _undo.UNDONE), note.encode(), 0o600)
+    _files.write_atomic(os.path.join(directory, records.UNDONE), note.encode(), 0o600)
 
 
 def note_intended(directory: str, path: str, data: bytes) -> None:
     """Note that a file has been given this content by us, too; nothing where the record does not have the file."""
-    if any(entry["path"] == path for entry in _undo.entries(directory)):
-        _undo.append(directory, [{"path": path, "intended": _undo.digest(data)}])
+    if any(entry["path"] == path for entry in records.entries(directory)):
+        records.append(directory, [{"path": path, "intended": records.digest(data)}])
 
 
 def differs(directory: str, entry: dict[str, Any]) -> bool:
@@ -162,17 +163,17 @@ def _identity(info: os.stat_result) -> tuple[int, int, int]:
 def _read_state(place: Place) -> str:
     """What a path is, in one word: a digest, where a link leads, or that there is nothing."""
     if place.info is None:
-        return _undo.MISSING
+        return records.MISSING
     if place.target:
         return f"link:{place.target}"
     if not stat.S_ISREG(place.info.st_mode):
         return "no file"
-    return _undo.digest(_files.read_whole(place)[0])
+    return records.digest(_files.read_whole(place)[0])
 
 
 def _is_own(state: str, entry: dict[str, Any]) -> bool:
     # Without "intended" the record is of 0.1.0: nobody knows, and its file is kept as one that was edited.
-    return state == _undo.MISSING or state in entry.get("intended", ())
+    return state == records.MISSING or state in entry.get("intended", ())
 
 
 def _keep_edited(place: Place, directory: str, entry: dict[str, Any], number: int) -> str | None:

@@ -10,10 +10,11 @@ import os
 import stat
 from typing import Any, Mapping, NamedTuple, Sequence
 
-from ansible_collections.collab.rtc.plugins.module_utils import _files, _undo_restore
+from ansible_collections.collab.rtc.plugins.module_utils import _files
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._place import Place
 from ansible_collections.collab.rtc.plugins.module_utils._secret_text import mask_text
+from ansible_collections.collab.rtc.plugins.module_utils._undo import restore
 
 _LARGEST = 256 * 1024  # bytes of a file that is shown
 
@@ -49,7 +50,7 @@ def find_changes(
     newest: dict[str, tuple[str, dict[str, Any]]] = {}
     oldest: dict[str, tuple[str, dict[str, Any]]] = {}
     for directory in directories:
-        for entry in reversed(_undo_restore.require_whole(directory)):
+        for entry in reversed(restore.require_whole(directory)):
             if only is not None and entry["path"] not in only.get(directory, ()):
                 continue
             newest.setdefault(entry["path"], (directory, entry))
@@ -57,9 +58,9 @@ def find_changes(
     changes = []
     for path, (directory, entry) in oldest.items():
         try:
-            if _undo_restore.differs(directory, entry):
+            if restore.differs(directory, entry):
                 copy = os.path.join(directory, entry["copy"]) if "copy" in entry else ""
-                changes.append(Change(path, copy, entry.get("target", ""), _undo_restore.is_edited(*newest[path])))
+                changes.append(Change(path, copy, entry.get("target", ""), restore.is_edited(*newest[path])))
         except RtcError as exc:
             refused.append(exc)
     return changes

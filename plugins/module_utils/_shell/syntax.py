@@ -43,7 +43,7 @@ _OPERATORS = (
 _REDIRECTIONS = ("&>>", "&>", "<<<", "<<-", "<<", "<&", "<>", "<", ">>", ">&", ">|", ">")
 _PAIRS = (("$((", "))"), ("$(", ")"), ("${", "}"), ("`", "`"), ('"', '"'))
 _ENDS = frozenset(["then", "elif", "else", "fi", "do", "done", "esac", "}"])
-_CONTROL = re.compile("[\x01-\x04]")  # marks of _shell_words
+_CONTROL = re.compile("[\x01-\x04]")  # marks of words.py
 
 
 class SyntaxProblem(ValueError):

@@ -16,9 +16,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Callable
 
-from ansible_collections.collab.rtc.plugins.module_utils._shell_conditions import Conditions
-from ansible_collections.collab.rtc.plugins.module_utils._shell_syntax import ASSIGNMENT, Command, SyntaxProblem, parse
-from ansible_collections.collab.rtc.plugins.module_utils._shell_words import (
+from ansible_collections.collab.rtc.plugins.module_utils._shell.conditions import Conditions
+from ansible_collections.collab.rtc.plugins.module_utils._shell.syntax import ASSIGNMENT, Command, SyntaxProblem, parse
+from ansible_collections.collab.rtc.plugins.module_utils._shell.words import (
     UNKNOWN,
     Exists,
     Names,

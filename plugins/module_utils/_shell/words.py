@@ -11,9 +11,9 @@ import posixpath
 import re
 from typing import Callable, List, Optional, Sequence
 
-from ansible_collections.collab.rtc.plugins.module_utils import _shell_arithmetic
-from ansible_collections.collab.rtc.plugins.module_utils._shell_braces import expand_braces
-from ansible_collections.collab.rtc.plugins.module_utils._shell_syntax import ASSIGNMENT, find_end, parse, unescape
+from ansible_collections.collab.rtc.plugins.module_utils._shell import arithmetic
+from ansible_collections.collab.rtc.plugins.module_utils._shell.braces import expand_braces
+from ansible_collections.collab.rtc.plugins.module_utils._shell.syntax import ASSIGNMENT, find_end, parse, unescape
 
 UNKNOWN = "\x00"  # stands for what only running could tell
 # Within words that are being expanded: the border of two fields, an active pattern character, a quote, and a list
@@ -246,7 +246,7 @@ class Words:
 
     def calculate(self, text: str) -> int | None:
         """The value of an arithmetic expression, with its assignments; ``None`` for unknown."""
-        return _shell_arithmetic.calculate(self.expand_quoted(text), self.get, self._set_number)
+        return arithmetic.calculate(self.expand_quoted(text), self.get, self._set_number)
 
     def _set_number(self, name: str, number: int | None) -> None:
         self.set(name, self.unknown() if number is None else str(number))

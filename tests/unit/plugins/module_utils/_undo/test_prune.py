@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.collab.rtc.plugins.module_utils import _undo, _undo_prune, _undo_restore
-from ansible_collections.collab.rtc.plugins.module_utils._undo_prune import Record, Removal
+from ansible_collections.collab.rtc.plugins.module_utils._undo import prune, restore
+from ansible_collections.collab.rtc.plugins.module_utils._undo import records as undo_records
+from ansible_collections.collab.rtc.plugins.module_utils._undo.prune import Record, Removal
 
 NOW = datetime(2026, 6, 30, tzinfo=timezone.utc)
 
@@ -28,7 +29,7 @@ def run(day):
 def choose(records, running="", keep=2, days=400):
     """Records as day -> paths, each path a letter; "-" says that the run was undone."""
     found = [Record(run(day), tuple(set(paths) - {"-"}), "-" in paths) for day, paths in records.items()]
-    return _undo_prune.choose(found, running or run(0), keep, days, NOW)
+    return prune.choose(found, running or run(0), keep, days, NOW)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +69,7 @@ def test_what_goes(records, options, gone):
     ],
 )
 def test_only_what_is_named_as_a_run_is_looked_at(name, ours):
-    assert _undo_prune.is_run(name) is ours
+    assert prune.is_run(name) is ours
 
 
 @settings(max_examples=300)
@@ -112,18 +113,18 @@ def test_undoing_what_is_left_gives_the_same_files(tmp_path_factory, runs, keep,
         states[name] = read(files)
         for file, text in changes.items():
             path = files / file
-            _undo.record(str(undo / name), str(path), None if text is None else text.encode())
+            undo_records.record(str(undo / name), str(path), None if text is None else text.encode())
             if text is not None:
                 path.write_text(text)
                 path.chmod(0o600 if text == "1" else 0o640)
             elif path.exists():
                 path.unlink()
-    _undo_prune.prune(str(undo / name), keep, 0)
+    prune.prune(str(undo / name), keep, 0)
     left = sorted(os.listdir(undo))
     assert name in left
     target = data.draw(st.sampled_from(left))
     for one in reversed(left[left.index(target) :]):
-        assert _undo_restore.restore(str(undo / one)).edited == []  # nobody but the runs changed anything
+        assert restore.restore(str(undo / one)).edited == []  # nobody but the runs changed anything
     assert read(files) == states[target]
 
 
@@ -138,19 +139,19 @@ def records(tmp_path):
     path.write_text("0")
     path.chmod(0o600)
     for number in (1, 2, 3):
-        _undo.record(str(undo / run(3 - number)), str(path), b"")
+        undo_records.record(str(undo / run(3 - number)), str(path), b"")
         path.write_text(str(number))
     return undo
 
 
 def test_a_run_that_is_not_named_as_one_removes_nothing(records):
-    _undo_prune.prune(str(records / "mine"), 1, 1)
+    prune.prune(str(records / "mine"), 1, 1)
     assert len(os.listdir(records)) == 3
 
 
 def test_what_is_no_record_of_a_run_stays(records):
     (records / "mine").mkdir()
-    _undo_prune.prune(str(records / run(0)), 1, 0)
+    prune.prune(str(records / run(0)), 1, 0)
     assert sorted(os.listdir(records)) == sorted([run(2), run(0), "mine"])
 
 
@@ -162,21 +163,21 @@ def test_a_kill_leaves_what_the_next_run_finishes(tmp_path, monkeypatch, victim)
         (b, a, b, a, b)
     ):  # the last but one is not the first of a, and before it there is only b
         path.write_text(str(number))
-        _undo.record(str(undo / run(4 - number)), str(path), b"")
+        undo_records.record(str(undo / run(4 - number)), str(path), b"")
     path.write_text("5")
 
     def killed(*_args):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(f"{_undo_prune.__name__}.{victim}", killed)
+        patch.setattr(f"{prune.__name__}.{victim}", killed)
         with pytest.raises(KeyboardInterrupt):
-            _undo_prune.prune(str(undo / run(0)), 1, 0)
-    _undo_prune.prune(str(undo / run(0)), 1, 0)
+            prune.prune(str(undo / run(0)), 1, 0)
+    prune.prune(str(undo / run(0)), 1, 0)
     left = sorted(os.listdir(undo))
     assert left == [run(4), run(3), run(0)]
     for name in reversed(left):
-        _undo_restore.restore(str(undo / name))
+        restore.restore(str(undo / name))
     assert (a.read_text(), b.read_text()) == ("1", "0")
 
 
@@ -187,7 +188,7 @@ def test_releases_that_undoing_would_bring_back():
         {"path": "/opt/other/current", "kind": "link", "target": "releases/two"},
         {"path": "/etc/x", "kind": "file", "copy": "0000-x"},
     ]
-    assert _undo_prune.find_releases(entries, "/opt/rtc-server/current") == ["one"]
+    assert prune.find_releases(entries, "/opt/rtc-server/current") == ["one"]
 
 
 @pytest.mark.parametrize(
@@ -195,4 +196,4 @@ def test_releases_that_undoing_would_bring_back():
 )
 def test_files_that_a_run_made(kinds, made):
     entries = [{"path": "/other", "kind": "missing"}, *({"path": "/key", "kind": kind} for kind in kinds)]
-    assert _undo_prune.was_made(entries, "/key") is made
+    assert prune.was_made(entries, "/key") is made

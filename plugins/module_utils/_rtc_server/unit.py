@@ -39,7 +39,7 @@ Restart=always
 RestartSec=1
 WatchdogSec=30
 TimeoutStopSec=30
-# These two are for the default limits (_rtc_limits.py).
+# These two are for the default limits (limits.py).
 MemoryMax=1513M
 LimitNOFILE=20512
 TasksMax=64

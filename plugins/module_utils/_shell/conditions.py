@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from ansible_collections.collab.rtc.plugins.module_utils._shell_words import UNKNOWN, Words, matches
+from ansible_collections.collab.rtc.plugins.module_utils._shell.words import UNKNOWN, Words, matches
 
 _FILE_TESTS = ("-e", "-f", "-d", "-r", "-x", "-s", "-h", "-L", "-a")
 

@@ -13,8 +13,10 @@ import stat
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils import _undo, _undo_preview, _undo_restore
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.module_utils._undo import preview as undo_preview
+from ansible_collections.collab.rtc.plugins.module_utils._undo import records
+from ansible_collections.collab.rtc.plugins.module_utils._undo import restore as undo_restore
 
 OLD, NEW = "20260101T000000Z-aaaa", "20260102T000000Z-bbbb"
 
@@ -24,13 +26,13 @@ def file(tmp_path):
     """A file that a run changed from "before" to "ours"."""
     path = tmp_path / "server.xml"
     path.write_text("before")
-    _undo.record(str(tmp_path / OLD), str(path), b"ours")
+    records.record(str(tmp_path / OLD), str(path), b"ours")
     path.write_text("ours")
     return path
 
 
 def restore(file, run=OLD):
-    return _undo_restore.restore(str(file.parent / run))
+    return undo_restore.restore(str(file.parent / run))
 
 
 def test_what_the_run_wrote_is_no_edit(file):
@@ -51,7 +53,7 @@ def test_an_edit_since_is_kept_where_no_daemon_reads_it(file):
 
 def test_an_edit_of_a_file_that_is_removed_is_kept(tmp_path):
     made = tmp_path / "rtc.conf"
-    _undo.record(str(tmp_path / OLD), str(made), b"ours")
+    records.record(str(tmp_path / OLD), str(made), b"ours")
     made.write_text("ours, edited")
     restored = restore(made)
     assert not made.exists()
@@ -63,14 +65,14 @@ def test_directories_that_the_run_made_go_with_what_was_in_them(tmp_path, foreig
     below = tmp_path / "rtc-proxy" / "wiki.example.com"
     (tmp_path / "rtc-proxy").mkdir()
     certificate, key = below / "fullchain.pem", below / "privkey.pem"
-    _undo.record(str(tmp_path / OLD), str(certificate), b"one")
+    records.record(str(tmp_path / OLD), str(certificate), b"one")
     below.mkdir()
     certificate.write_text("one")
-    _undo.record(str(tmp_path / OLD), str(key), b"two")
+    records.record(str(tmp_path / OLD), str(key), b"two")
     key.write_text("two")
     if foreign:
         (below / "notes").write_text("somebody's")
-    _undo_restore.restore(str(tmp_path / OLD))
+    undo_restore.restore(str(tmp_path / OLD))
     assert not certificate.exists() and not key.exists()
     assert below.exists() is foreign
     assert (tmp_path / "rtc-proxy").exists()  # it was there before
@@ -88,7 +90,7 @@ def test_a_kill_at_any_moment_leaves_no_edit(file, state):
 
 
 def test_every_state_that_the_run_made_is_its_own(file):
-    _undo.record(str(file.parent / OLD), str(file), b"ours, second step")
+    records.record(str(file.parent / OLD), str(file), b"ours, second step")
     file.write_text("ours, second step")
     assert restore(file).edited == []
 
@@ -99,7 +101,7 @@ def test_another_owner_or_mode_is_no_edit(file):
 
 
 def test_the_state_between_two_runs_is_no_edit(file):
-    _undo.record(str(file.parent / NEW), str(file), b"later")
+    records.record(str(file.parent / NEW), str(file), b"later")
     file.write_text("later")
     assert restore(file, NEW).edited == restore(file).edited == []
     assert file.read_text() == "before"
@@ -107,7 +109,7 @@ def test_the_state_between_two_runs_is_no_edit(file):
 
 def test_an_edit_between_two_runs_is_kept_by_the_older_one(file):
     file.write_text("edited")
-    _undo.record(str(file.parent / NEW), str(file), b"later")
+    records.record(str(file.parent / NEW), str(file), b"later")
     file.write_text("later")
     assert restore(file, NEW).edited == []
     assert file.read_text() == "edited"
@@ -116,7 +118,7 @@ def test_an_edit_between_two_runs_is_kept_by_the_older_one(file):
 
 def test_of_a_record_that_does_not_say_what_was_written_everything_is_kept(file):
     """0.1.0 wrote such records."""
-    manifest = file.parent / OLD / _undo.MANIFEST
+    manifest = file.parent / OLD / records.MANIFEST
     manifest.write_text("".join(line for line in manifest.open() if "kind" in json.loads(line)))
     assert [item.path for item in restore(file).edited] == [str(file)]
 
@@ -124,10 +126,10 @@ def test_of_a_record_that_does_not_say_what_was_written_everything_is_kept(file)
 def test_links(tmp_path):
     current = tmp_path / "current"
     current.symlink_to("releases/1")
-    _undo.record(str(tmp_path / OLD), str(current), "releases/2")
+    records.record(str(tmp_path / OLD), str(current), "releases/2")
     current.unlink()
     current.symlink_to("releases/2")
-    assert not _undo_restore.is_edited(str(tmp_path / OLD), _undo.entries(str(tmp_path / OLD))[0])
+    assert not undo_restore.is_edited(str(tmp_path / OLD), records.entries(str(tmp_path / OLD))[0])
     assert restore(current) == ([str(current)], [])
     assert os.readlink(current) == "releases/1"
 
@@ -135,7 +137,7 @@ def test_links(tmp_path):
 def test_a_removal_that_was_meant(tmp_path):
     gone = tmp_path / "old.conf"
     gone.write_text("before")
-    _undo.record(str(tmp_path / OLD), str(gone), None)
+    records.record(str(tmp_path / OLD), str(gone), None)
     gone.unlink()
     assert restore(gone) == ([str(gone)], [])
     gone.write_text("somebody made it anew")
@@ -146,14 +148,14 @@ def test_a_removal_that_was_meant(tmp_path):
 
 
 def preview(file, *runs):
-    return _undo_preview.find_changes([str(file.parent / run) for run in runs], [])
+    return undo_preview.find_changes([str(file.parent / run) for run in runs], [])
 
 
 def test_the_preview_says_the_end_of_several_runs(file):
-    _undo.record(str(file.parent / NEW), str(file), b"later")
+    records.record(str(file.parent / NEW), str(file), b"later")
     file.write_text("later")
     (change,) = preview(file, NEW, OLD)
-    diff = _undo_preview.make_diff(change)
+    diff = undo_preview.make_diff(change)
     assert (diff["before"], diff["after"], change.edited, change.removes) == ("later", "before", False, False)
 
 
@@ -186,22 +188,22 @@ def test_the_diff_shows_no_secret(tmp_path, content, mode):
     path = tmp_path / "file"
     path.write_bytes(content)
     path.chmod(mode)
-    _undo.record(str(tmp_path / OLD), str(path), b"ours")
+    records.record(str(tmp_path / OLD), str(path), b"ours")
     path.write_bytes(content.replace(b"hunter2", b"hunter3"))
     (change,) = preview(path, OLD)
-    diff = _undo_preview.make_diff(change)
+    diff = undo_preview.make_diff(change)
     assert "hunter" not in diff["before"] + diff["after"] and diff["before"] != diff["after"]
 
 
 def test_the_diff_of_a_file_that_goes_and_of_a_link(tmp_path):
     made, link = tmp_path / "made", tmp_path / "link"
     link.symlink_to("one")
-    _undo.record(str(tmp_path / OLD), str(made), b"ours")
+    records.record(str(tmp_path / OLD), str(made), b"ours")
     made.write_bytes(b"ours")
-    _undo.record(str(tmp_path / OLD), str(link), "two")
+    records.record(str(tmp_path / OLD), str(link), "two")
     link.unlink()
     link.symlink_to("two")
-    shown = {item.path: _undo_preview.make_diff(item) for item in preview(made, OLD)}
+    shown = {item.path: undo_preview.make_diff(item) for item in preview(made, OLD)}
     assert (shown[str(made)]["before"], shown[str(made)]["after"]) == ("ours", "")
     assert (shown[str(link)]["before"], shown[str(link)]["after"]) == ("link to two\n", "link to one\n")
 
@@ -228,7 +230,7 @@ def test_a_copy_that_is_not_what_was_saved_is_given_to_nobody(file, content):
     """A disk that was full or failed leaves empty files; an empty server.xml stops the application."""
     other = file.parent / "other.xml"
     other.write_text("before")
-    _undo.record(str(file.parent / OLD), str(other), b"ours")
+    records.record(str(file.parent / OLD), str(other), b"ours")
     other.write_text("ours")
     (copy,) = (file.parent / OLD).glob("0000-*")
     copy.write_text(content)
@@ -238,7 +240,7 @@ def test_a_copy_that_is_not_what_was_saved_is_given_to_nobody(file, content):
 
 
 def test_copies_of_older_records_have_no_digest(file):
-    manifest = file.parent / OLD / _undo.MANIFEST
+    manifest = file.parent / OLD / records.MANIFEST
     lines = [json.loads(line) for line in manifest.read_text().splitlines()]
     assert lines[0].pop("digest")
     manifest.write_text("".join(json.dumps(line) + "\n" for line in lines))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from ansible_collections.collab.rtc.plugins.module_utils._shell_syntax import find_end
+from ansible_collections.collab.rtc.plugins.module_utils._shell.syntax import find_end
 
 _MOST = 200  # words
 

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils import _rtc_limits, _rtc_unit
+from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import limits as rtc_server_limits
+from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import unit as rtc_server_unit
 
 SERVER = Path(__file__).resolve().parents[4] / "files/rtc_server/src/rtc_server/config.py"
 
@@ -32,23 +33,23 @@ def read_server():
             default, check = line.value.args
             numbers = [eval(ast.unparse(node)) for node in (default, *check.args)]
             assert (check.func.id == "_check_whole") == isinstance(numbers[0], int), line.target.id
-            found[line.target.id] = _rtc_limits.Limit(*numbers)
+            found[line.target.id] = rtc_server_limits.Limit(*numbers)
     return found
 
 
 def test_they_are_those_of_the_server():
-    assert read_server() == _rtc_limits.LIMITS
+    assert read_server() == rtc_server_limits.LIMITS
 
 
 def test_the_unit_is_sized_by_the_defaults():
-    unit = _rtc_unit.render_unit("/usr/bin/python3")
-    memory = -(-_rtc_limits.estimate_memory({}) >> 20)
-    assert f"\nMemoryMax={memory}M\nLimitNOFILE={_rtc_limits.count_descriptors({})}\nTasksMax=" in unit
+    unit = rtc_server_unit.render_unit("/usr/bin/python3")
+    memory = -(-rtc_server_limits.estimate_memory({}) >> 20)
+    assert f"\nMemoryMax={memory}M\nLimitNOFILE={rtc_server_limits.count_descriptors({})}\nTasksMax=" in unit
 
 
 def test_no_limits_no_drop_in():
-    assert _rtc_limits.render_drop_in({}) is None and _rtc_limits.render_drop_in(None) is None
-    assert _rtc_limits.drop_in("/a/b.service.d/tls.conf") == "/a/b.service.d/limits.conf"
+    assert rtc_server_limits.render_drop_in({}) is None and rtc_server_limits.render_drop_in(None) is None
+    assert rtc_server_limits.drop_in("/a/b.service.d/tls.conf") == "/a/b.service.d/limits.conf"
 
 
 @pytest.mark.parametrize(
@@ -63,24 +64,24 @@ def test_no_limits_no_drop_in():
     ],
 )
 def test_more_of_what_costs_memory(limits, memory):
-    assert _rtc_limits.estimate_memory(limits) - _rtc_limits.estimate_memory({}) == memory
+    assert rtc_server_limits.estimate_memory(limits) - rtc_server_limits.estimate_memory({}) == memory
 
 
 @pytest.mark.parametrize(
     ("connections", "expected"), [(1, 514), (10_000, 20_512), (1_000_000, 1 << 20), (-1, 20_512), ("x", 20_512)]
 )
 def test_descriptors(connections, expected):
-    assert _rtc_limits.count_descriptors({"connections": connections}) == expected
+    assert rtc_server_limits.count_descriptors({"connections": connections}) == expected
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze reads units")
 def test_systemd_understands_unit_and_drop_ins(tmp_path):
-    unit = _rtc_unit.render_unit(sys.executable)
+    unit = rtc_server_unit.render_unit(sys.executable)
     (tmp_path / "rtc-server@confluence.service").write_text(unit)
     drop_ins = tmp_path / "rtc-server@confluence.service.d"
     drop_ins.mkdir()
-    (drop_ins / "limits.conf").write_text(_rtc_limits.render_drop_in({"connections": 7}))
-    (drop_ins / "tls.conf").write_text(_rtc_unit.render_tls())
+    (drop_ins / "limits.conf").write_text(rtc_server_limits.render_drop_in({"connections": 7}))
+    (drop_ins / "tls.conf").write_text(rtc_server_unit.render_tls())
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", str(tmp_path / "rtc-server@confluence.service")],
         capture_output=True, text=True, check=False,
