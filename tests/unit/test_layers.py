@@ -77,15 +77,15 @@ SHIPPED_LINES = {
     "managed_file": 2200,
     "managed_record": 6770,
     "plan": 170,  # documentation: the action does the work
-    "proxy_vhost": 10820,
-    "proxy_reload": 8400,
+    "proxy_vhost": 10830,
+    "proxy_reload": 8410,
     "report": 80,  # documentation: the action does the work
     "rtc_instance": 2150,
     "rtc_probe": 5160,
     "rtc_release": 1770,
     "rtc_session": 4110,
     "rtc_runs_info": 3280,
-    "rtc_undo": 3860,
+    "rtc_undo": 3870,
     "tomcat_connector": 2890,
     "topology_info": 15670,
 }

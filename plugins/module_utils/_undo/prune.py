@@ -129,9 +129,7 @@ def prune(undo_dir: str, keep: int, days: int) -> None:
         directory = os.path.join(root, removal.name)
         if removal.heir:
             _hand_over(directory, os.path.join(root, removal.heir), removal.left)
-        _files_tree.remove(
-            os.path.join(directory, undo_records.MANIFEST)
-        )  # first: what a kill leaves then is no record
+        _files_tree.remove(os.path.join(directory, undo_records.MANIFEST))  # first: a kill then leaves no record
         _files_tree.remove_tree(directory)
 
 

@@ -17,7 +17,7 @@ import pytest
 from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import limits as rtc_server_limits
 from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import unit as rtc_server_unit
 
-SERVER = Path(__file__).resolve().parents[4] / "files/rtc_server/src/rtc_server/config.py"
+SERVER = Path(__file__).resolve().parents[5] / "files/rtc_server/src/rtc_server/config.py"
 
 
 def read_server():

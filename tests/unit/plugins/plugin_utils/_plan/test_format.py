@@ -21,7 +21,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import limi
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import difference
 
 # Changed on purpose? Raise FORMAT in _plan/difference.py, and put the digest that the test shows here.
-FORMAT, DIGEST = 2, "2fc02ac3fbcd00f6"
+FORMAT, DIGEST = 3, "68134629caabb6ba"
 
 
 def make_vhosts(kind: str) -> list[VhostPlan]:
