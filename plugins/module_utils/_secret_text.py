@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 
-MASK = "********"
+from ansible_collections.collab.rtc.plugins.module_utils._mask import MASK
 
 _KEYS = "api|access|private|secret|signing|signature|encryption|session|hmac|jwt|auth|crypto|cookie|master|shared"
 _KINDS = (

@@ -191,8 +191,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _files
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._java.keytool import Keytool, find_keytool
-from ansible_collections.collab.rtc.plugins.module_utils._java.secrets import MASK
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import private_key
+from ansible_collections.collab.rtc.plugins.module_utils._mask import MASK
 from ansible_collections.collab.rtc.plugins.module_utils._quiet_module import QuietModule
 from ansible_collections.collab.rtc.plugins.module_utils._tomcat import (
     property_sources,

@@ -151,8 +151,9 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _files
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.module_utils._mask import MASK
 from ansible_collections.collab.rtc.plugins.module_utils._tomcat import connectors, property_sources
-from ansible_collections.collab.rtc.plugins.module_utils._tomcat.attributes import MASK, detect_version, is_secret, mask
+from ansible_collections.collab.rtc.plugins.module_utils._tomcat.attributes import detect_version, is_secret, mask
 from ansible_collections.collab.rtc.plugins.module_utils._tomcat.edit import edit_connector
 
 _SECRET_PROPERTY = "pass|secret|token|key"  # noqa: S105 - a pattern of names

@@ -30,6 +30,7 @@ HOST_LAYERS = [
         "_facts",
         "_files",
         "_files_tree",
+        "_mask",
         "_memory_file",
         "_place",
         "_process_files",

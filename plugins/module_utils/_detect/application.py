@@ -15,7 +15,8 @@ from ansible_collections.collab.rtc.plugins.module_utils._host.service_units imp
 from ansible_collections.collab.rtc.plugins.module_utils._host.users import find_home, may_read
 from ansible_collections.collab.rtc.plugins.module_utils._java import setenv
 from ansible_collections.collab.rtc.plugins.module_utils._java.options import JvmOptions, read_command_line
-from ansible_collections.collab.rtc.plugins.module_utils._java.secrets import MASK, mask
+from ansible_collections.collab.rtc.plugins.module_utils._java.secrets import mask
+from ansible_collections.collab.rtc.plugins.module_utils._mask import MASK
 from ansible_collections.collab.rtc.plugins.module_utils._tomcat import facts, property_sources
 
 

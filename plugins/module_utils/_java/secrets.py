@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-MASK = "********"
+from ansible_collections.collab.rtc.plugins.module_utils._mask import MASK
 
 _SECRET = re.compile(
     r"pass(word|wd|phrase)?$|password|passwd|passphrase|(store|key|trust|bind)_?pass|secret|token$|credential"

@@ -12,8 +12,8 @@ from typing import Iterable
 
 from ansible_collections.collab.rtc.plugins.module_utils import _files
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.module_utils._mask import MASK
 
-MASK = "********"
 _SERVER_INFO = "org/apache/catalina/util/ServerInfo.properties"
 _MOST = 4096  # bytes read of a file that has the version
 

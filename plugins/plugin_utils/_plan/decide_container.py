@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 from ansible_collections.collab.rtc.plugins.module_utils._container_facts import Container, PublishedPort
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Connector, Java
-from ansible_collections.collab.rtc.plugins.module_utils._java.secrets import MASK
+from ansible_collections.collab.rtc.plugins.module_utils._mask import MASK
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import container_text, routing
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.decide_service import LOOPBACK
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import (

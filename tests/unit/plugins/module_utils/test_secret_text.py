@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils._secret_text import MASK, mask_text
+from ansible_collections.collab.rtc.plugins.module_utils._mask import MASK
+from ansible_collections.collab.rtc.plugins.module_utils._secret_text import mask_text
 
 
 @pytest.mark.parametrize(
