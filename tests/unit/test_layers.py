@@ -76,9 +76,9 @@ SHIPPED_LINES = {
     "keystore_pem": 6640,
     "managed_absent": 2440,
     "managed_file": 2200,
-    "managed_record": 6770,
+    "managed_record": 6790,
     "plan": 170,  # documentation: the action does the work
-    "proxy_vhost": 10830,
+    "proxy_vhost": 10850,
     "proxy_reload": 8410,
     "report": 80,  # documentation: the action does the work
     "rtc_instance": 2150,
@@ -86,9 +86,9 @@ SHIPPED_LINES = {
     "rtc_release": 1770,
     "rtc_session": 4110,
     "rtc_runs_info": 3280,
-    "rtc_undo": 3870,
-    "tomcat_connector": 2890,
-    "topology_info": 15670,
+    "rtc_undo": 3890,
+    "tomcat_connector": 2910,
+    "topology_info": 15690,
 }
 
 

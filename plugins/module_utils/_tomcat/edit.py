@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Mapping, Optional
 
+from ansible_collections.collab.rtc.plugins.module_utils._mask import MASK
 from ansible_collections.collab.rtc.plugins.module_utils._tomcat import attributes, connectors
 from ansible_collections.collab.rtc.plugins.module_utils._tomcat.connectors import ConnectorElement, ConnectorModel
 
@@ -88,7 +89,7 @@ def edit_connector(model: ConnectorModel, connector: ConnectorElement, asked: Wa
     after = _verify(model, connector, wanted, data)
     # For the diff, a secret that changed is masked differently, so that the change shows.
     secret = [name for name in wanted if attributes.is_secret(name)]
-    shown = start_tag.mask(tag, secret, attributes.MASK + " (new)").placed(source.text)
+    shown = start_tag.mask(tag, secret, MASK + " (new)").placed(source.text)
     return Edit(data, before, after, source.text, shown)
 
 
