@@ -20,7 +20,9 @@ from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 
 PATH = "/var/lib/collab-rtc/lease"  # a directory, because making one is a thing that only one of two can do
 _FILE = "lease.json"
-LONGEST = 4 * 3600  # seconds after which a lease counts for nothing: no run takes so long
+# Seconds after which a lease counts for nothing: no run takes so long. From so far in the future neither: the clock was
+# set back since.
+LONGEST = 4 * 3600
 
 
 @dataclass
@@ -34,8 +36,9 @@ class Lease:
 
     def describe(self, now: float) -> str:
         """Run, user and age, for messages."""
-        minutes = max(0, int(now - self.since)) // 60
-        return f"run {self.run} of {self.user or 'an unknown user'}, which began {minutes} minutes ago"
+        minutes = abs(int(now - self.since)) // 60
+        when = f"{minutes} minutes ago" if self.since <= now else f"{minutes} minutes in the future of this host's clock"
+        return f"run {self.run} of {self.user or 'an unknown user'}, which began {when}"
 
 
 def read(path: str = PATH) -> Lease | None:
@@ -62,7 +65,7 @@ def require_free(runs: Sequence[str], path: str = PATH) -> None:
     :raises RtcError: another run holds it.
     """
     held, now = read(path), time.time()
-    if held is not None and held.run not in runs and now - held.since < LONGEST:
+    if held is not None and held.run not in runs and abs(now - held.since) < LONGEST:
         raise RtcError(
             f"This host is being changed by {held.describe(now)}.",
             f"Wait for its end. If it was killed, remove {path} on this host.",

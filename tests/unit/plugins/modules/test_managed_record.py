@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import time
 import os
 import stat
 
@@ -358,6 +359,13 @@ class TestLease:
         lease.take(lease.Lease(RUN), path=str(host.path / "lease"))
         (host.path / "lease/lease.json").write_text(json.dumps({"run": RUN, "since": 1}))
         host.do("begun", NEXT, identity={"host": "wiki"})
+
+    @pytest.mark.parametrize(("ahead", "held"), [(600, True), (86_400 * 365, False)])
+    def test_one_of_the_future_counts_unless_the_clock_was_set_back_far(self, host, ahead, held):
+        lease.take(lease.Lease(RUN), path=str(host.path / "lease"))
+        (host.path / "lease/lease.json").write_text(json.dumps({"run": RUN, "since": time.time() + ahead}))
+        result = host.do("begun", NEXT, identity={"host": "wiki"}, fails=held)
+        assert not held or "minutes in the future of this host's clock" in result["msg"]
 
     def test_one_that_cannot_be_read_is_of_an_unknown_run(self, host):
         (host.path / "lease").mkdir(parents=True)
