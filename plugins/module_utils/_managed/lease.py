@@ -37,8 +37,8 @@ class Lease:
     def describe(self, now: float) -> str:
         """Run, user and age, for messages."""
         minutes = abs(int(now - self.since)) // 60
-        when = f"{minutes} minutes ago" if self.since <= now else f"{minutes} minutes in the future of this host's clock"
-        return f"run {self.run} of {self.user or 'an unknown user'}, which began {when}"
+        when = "ago" if self.since <= now else "in the future of this host's clock"
+        return f"run {self.run} of {self.user or 'an unknown user'}, which began {minutes} minutes {when}"
 
 
 def read(path: str = PATH) -> Lease | None:

@@ -7,9 +7,9 @@
 from __future__ import annotations
 
 import json
-import time
 import os
 import stat
+import time
 
 import pytest
 
