@@ -34,6 +34,7 @@ options:
         proxies.
       - V(end_services) are the hosts of V(apply_services) that were begun, and are not finished.
       - V(undo) are the hosts on which C(rollback_run) is to be undone, V(verify_undone) its nodes.
+      - V(store) are the hosts of the group C(rtc_store); V(no_store) is every host where that has none.
       - V(none) is no host.
     type: str
     choices:
@@ -54,6 +55,8 @@ options:
       - undo
       - verify_undone
       - report
+      - store
+      - no_store
     required: true
   hostvars:
     description: The variable C(hostvars), empty where it is not defined yet. Then all hosts of the stage are chosen.
@@ -76,7 +79,7 @@ _value:
 STAGES = (
     *("none", "detect", "nobody", "apply_services", "apply_proxies", "apply_shared_proxies", "apply_connectors"),
     *("end_services", "apply_applications", "remove_proxies", "detect_again"),
-    *("verify", "verify_applied", "failed_sites", "undo", "verify_undone", "report"),
+    *("verify", "verify_applied", "failed_sites", "undo", "verify_undone", "report", "store", "no_store"),
 )
 
 

@@ -41,7 +41,7 @@ HOST_LAYERS = [
     {"_undo", "_shell", "_rtc_server"},
     {"_xml", "_x509", "_java"},
     {"_host"},
-    {"_tomcat", "_proxy"},
+    {"_tomcat", "_proxy", "_postgres"},
     {"_keystore"},
     {"_managed"},
     {"_detect", "_verify"},
@@ -74,21 +74,22 @@ SHIPPED_LINES = {
     "java_truststore": 4920,
     "jvm_truststore_option": 5510,
     "keystore_pem": 6640,
-    "managed_absent": 2440,
+    "managed_absent": 2460,
     "managed_file": 2200,
     "managed_record": 6790,
     "plan": 170,  # documentation: the action does the work
-    "proxy_vhost": 10850,
-    "proxy_reload": 8410,
+    "proxy_vhost": 10870,
+    "proxy_reload": 8430,
     "report": 80,  # documentation: the action does the work
-    "rtc_instance": 2150,
+    "rtc_instance": 2240,
     "rtc_probe": 5160,
     "rtc_release": 1770,
     "rtc_session": 4110,
-    "rtc_runs_info": 3280,
-    "rtc_undo": 3890,
+    "store_database": 3610,
+    "rtc_runs_info": 3300,
+    "rtc_undo": 3910,
     "tomcat_connector": 2910,
-    "topology_info": 15690,
+    "topology_info": 15950,
 }
 
 

@@ -33,6 +33,10 @@ INTERNAL = frozenset(
         "rtc_server_store_password",
         *("rtc_server_tls_instances", "rtc_server_released", "rtc_server_directory", "rtc_server_key_directories"),
         *("rtc_server_keys", "rtc_server_instances_run"),
+        # Likewise of the role rtc_store, whose variables a group of all hosts may have.
+        *("rtc_store_databases", "rtc_store_certificate", "rtc_store_key", "rtc_store_listen", "rtc_store_restart"),
+        *("rtc_store_state", "rtc_store_drop", "rtc_store_install", "rtc_store_port"),
+        *("rtc_store_system", "rtc_store_installed", "rtc_store_cluster", "rtc_store_running", "rtc_store_made"),
     }
 )
 

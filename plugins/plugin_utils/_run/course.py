@@ -23,6 +23,7 @@ PLAN = "rtc_plan"  # what the role plan registers
 WORK = "rtc_work"  # the fact that names what is done on a host: its plan without the sites that are stopped
 HELD, ENDED = "record_held", "record_ended"  # what plays register that change a host in two parts: begun, and finished
 PROXIES, APPLICATIONS = "rtc_proxies", GROUPS[:2]
+STORES = "rtc_store"  # a group of its own: no run looks at these hosts, only the playbook store does
 # Stages that only hosts of applications have a part in; those that go on with whoever has not failed.
 OF_APPLICATIONS = ("apply_services", "apply_shared_proxies", "apply_connectors", "apply_applications")
 OF_VERIFYING = ("verify", "verify_applied")
@@ -243,6 +244,9 @@ def choose_hosts(stage: str, groups: Mapping[str, Iterable[str]], hostvars: Host
 
     :param hostvars: empty before the first play, and while only the syntax is checked: all hosts of the stage.
     """
+    if stage in ("store", "no_store"):
+        stores = list_groups_hosts(groups, [STORES])
+        return (stores or NOBODY) if stage == "store" else (NOBODY if stores else ["all", "localhost"])
     applications = list_groups_hosts(groups, APPLICATIONS)
     hosts = list_groups_hosts(groups)
     if stage in ("apply_proxies", "remove_proxies"):
