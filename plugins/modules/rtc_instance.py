@@ -223,8 +223,9 @@ class Instance:
         :raises RtcError: with how it is moved.
         """
         before = (self.before[self.config_path] or b"").decode("utf-8", "replace")
-        was, will = "\nstore_url = " in before, self.after[self.store] is not None
-        if not before or was == will:
+        was = rtc_server_store.find_url(before)
+        will = str((self.params["config"].get("journal") or {}).get("store_url") or "")
+        if not before or (was == will if not was or not will else rtc_server_store.is_same(was, will)):
             return
         if not was and not os.path.lexists(f"{unit.STATE_DIR}/{self.params['instance']}/journal.db"):
             return

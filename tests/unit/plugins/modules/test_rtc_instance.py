@@ -355,3 +355,37 @@ def test_what_the_store_refuses_names_files_that_stay_and_variables(machine):
     folder = machine.secret.parent
     assert f"journal.store_password ({folder}/store-password): no. Nothing was changed. rtc_store_url" in result["msg"]
     assert "rtc_store_password" in result["msg"] and not machine.config.exists()
+
+
+def store_at(url):
+    return {**CONFIG, "journal": {"store_url": url}}
+
+
+@pytest.mark.parametrize("check", [True, False])
+@pytest.mark.parametrize(
+    "url", ["postgresql://rtc@other/rtc", "postgresql://rtc@db/other", "postgresql://rtc@db:5433/rtc"]
+)
+def test_the_projects_of_a_store_are_not_left_behind_for_another_one(machine, url, check):
+    machine.run(config=STORE, store_password=PASSWORD)
+    machine.write("projects", "p\t1\t1\t1\n")
+    before = machine.files()
+    result = machine.run(config=store_at(url), store_password=PASSWORD, check=check)
+    assert result["failed"] and "The store that" in result["msg"] and "projects (p)" in result["msg"]
+    assert machine.files() == before and result["calls"] == []
+    machine.write("silent", "")
+    result = machine.run(config=store_at(url), store_password=PASSWORD, check=check)
+    assert result["failed"] and "would be left behind: no answer." in result["msg"]
+    (machine.root / "silent").unlink()
+    machine.write("projects", "")  # moved, and the old schema put away
+    assert machine.run(config=store_at(url), store_password=PASSWORD, check=check)["changed"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql://rtc@DB:5432/rtc", "postgres://other@db/rtc?sslmode=verify-full", "postgresql://rtc@db2,db/rtc",
+     "postgresql://rtc@db/%72tc"],
+)  # fmt: skip
+def test_the_same_store_in_other_words_is_no_other_one(machine, url):
+    machine.run(config=STORE, store_password=PASSWORD)
+    machine.write("projects", "p\t1\t1\t1\n")
+    assert machine.run(config=store_at(url), store_password=PASSWORD)["restarted"]

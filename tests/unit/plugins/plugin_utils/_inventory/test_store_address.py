@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import store, unit
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory import store_address
 
 ROOT = Path(__file__).resolve().parents[5]
@@ -59,3 +60,39 @@ def test_bad_ones(url, server):
         with pytest.raises(ValueError) as caught:
             check(url)
         assert not any(word in str(caught.value) for word in ("hunter2", "ter2", "hun", "nter2"))
+
+
+SAME = [
+    ("postgresql://rtc@a,b/d", "postgresql://rtc@b,a/d"),
+    ("postgresql://rtc@a/d", "postgres://other@A:5432/d?sslmode=verify-full"),
+    ("postgresql://rtc@a/d", "postgresql://rtc@a,b/d"),
+    ("postgresql://rtc@[2001:db8::1]/d", "postgresql://rtc@[2001:DB8:0::1]:5432/d"),
+    ("postgresql://rtc@localhost/d", "postgresql://rtc@127.0.0.1/d"),
+    ("postgresql://rtc@[::1]/d", "postgresql://rtc@%2Frun%2Fpostgresql/d"),
+    ("postgresql://rtc@a/d%20e", "postgresql://rtc@a/%64%20e"),
+]
+OTHER = [
+    ("postgresql://rtc@a/d", "postgresql://rtc@b/d"),
+    ("postgresql://rtc@a/d", "postgresql://rtc@a/D"),
+    ("postgresql://rtc@a/d", "postgresql://rtc@a:5433/d"),
+    ("postgresql://rtc@a,b/d", "postgresql://rtc@c,e/d"),
+    ("postgresql://rtc@10.0.0.1/d", "postgresql://rtc@10.0.0.2/d"),
+    ("postgresql://rtc@localhost/d", "postgresql://rtc@a/d"),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), SAME)
+def test_one_store_in_two_words(one, other):
+    assert store.is_same(one, other) and store.is_same(other, one)
+
+
+@pytest.mark.parametrize(("one", "other"), OTHER)
+def test_two_stores(one, other):
+    assert not store.is_same(one, other) and not store.is_same(other, one)
+
+
+@pytest.mark.parametrize("url", [*GOOD, 'postgresql://rtc@h/a"b', "postgresql://rtc@h/ä"])
+def test_the_store_of_a_configuration_is_found_again(url):
+    text = unit.render_toml({"server": {"port": 1}, "journal": {"store_url": url, "path": "/x"}})
+    assert store.find_url(text) == url
+    assert store.find_url(text.replace("store_url", "# store_url")) == ""
