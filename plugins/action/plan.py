@@ -38,6 +38,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._plan import (
 )
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import PlanInput
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import Plan
+from ansible_collections.collab.rtc.plugins.plugin_utils._release import bundle
 from ansible_collections.collab.rtc.plugins.plugin_utils._report import json_file, show
 from ansible_collections.collab.rtc.plugins.plugin_utils._report import text as report_text
 from ansible_collections.collab.rtc.plugins.plugin_utils._run import course, history, runner, steps, tags
@@ -171,6 +172,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         plan_input = PlanInput(
             now=time.time(),
             controller=runner.identify(),
+            schema=bundle.read_schema(),
             groups={name: [str(host) for host in groups.get(name, [])] for name in load_inventory.GROUPS},
         )
         plan_file = ""

@@ -363,6 +363,20 @@ class Proxy:
 
 
 @dataclass
+class StoreState:
+    """The store that an instance's configuration names, as its own release sees it from the host."""
+
+    url: str
+    unknown: str = ""  # why that could not be asked; then nothing below says anything
+    fault: str = ""  # why it cannot be used
+    kind: str = ""  # of a fault: "read_only", "newer", "pooler"; "" for others
+    needs: int = 0  # the version of the schema that a server has to know, where that is the fault
+    risks: Dict[str, str] = field(default_factory=dict)  # setting -> what it risks
+    projects: int = -1  # -1: unknown
+    ahead: float = 0.0  # seconds by which the host's clock is ahead of the store's
+
+
+@dataclass
 class RtcInstance:
     """An RTC service found on the host."""
 
@@ -375,6 +389,7 @@ class RtcInstance:
     release: str = ""
     process: str = ""
     pid: int = 0
+    store: Optional[StoreState] = None  # None: its journal is its own
 
 
 @dataclass

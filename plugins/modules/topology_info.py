@@ -231,6 +231,8 @@ topology:
       description:
         - The RTC services. C(kind) is V(deployed) for the one of this collection, V(builtin) for the add-on's own one
           in the application's JVM, V(foreign) for another process on one of O(rtc_ports).
+        - C(store) is the store that the configuration of a deployed one names, with what C(rtc-server check-config)
+          says of it, or in C(unknown) why it says nothing.
       type: list
       elements: dict
       returned: always

@@ -12,7 +12,13 @@ import time
 from typing import Callable
 
 from ansible_collections.collab.rtc.plugins.module_utils._container_facts import is_contained
-from ansible_collections.collab.rtc.plugins.module_utils._detect import contained, installations, managed, passage
+from ansible_collections.collab.rtc.plugins.module_utils._detect import (
+    contained,
+    installations,
+    managed,
+    passage,
+    store,
+)
 from ansible_collections.collab.rtc.plugins.module_utils._detect.application import describe_all, sort_out
 from ansible_collections.collab.rtc.plugins.module_utils._detect.doubts import Doubts
 from ansible_collections.collab.rtc.plugins.module_utils._detect.installations import unit_of
@@ -196,6 +202,7 @@ def _find_rtc(
         unit = _UNIT.format(name)
         active = unit in states and states[unit].active
         deployed[name] = RtcInstance("deployed", port, instance=name, unit=unit, active=active, release=release)
+        deployed[name].store = store.look(rootfs, name)
     others = []
     jvms = {item.process.pid for item in facts.applications if item.process}
     users = {item.process.user: item.process.pid for item in facts.applications if item.process}

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import FindingType
+from ansible_collections.collab.rtc.plugins.plugin_utils._findings import store_entries
 
 ENTRIES = (
     FindingType(
@@ -389,15 +390,5 @@ ENTRIES = (
             " rtc_undo_site."
         ),
     ),
-    FindingType(
-        id="RTC450",
-        severity="error",
-        title="Nodes that are all active have no common secret",
-        meaning=(
-            "Each node would make a secret of its own, and refuse the tokens of users whom the proxy sends to another"
-            " one."
-        ),
-        detected="rtc_store_url is set for a site with several nodes, and rtc_secret is not set on one of them.",
-        remedy="Set rtc_secret for the group: one value, at least 32 characters, such as of openssl rand -base64 48.",
-    ),
+    *store_entries.ENTRIES,
 )

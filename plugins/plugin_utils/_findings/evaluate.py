@@ -23,6 +23,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._findings import (
     rules_proxy,
     rules_service,
     rules_tls,
+    shared_store,
 )
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import DesiredSite, DesiredState
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import Classification, ClassifiedSite, PlanInput
@@ -53,6 +54,7 @@ def evaluate(
     found += rules_proxy.check_hosts(plan_input, classification, state)
     found += rules_service.check_hosts(state)
     found += reachability.check_hosts(state)
+    found += shared_store.check(plan_input, classification, state)
     unique = {(item.id, item.host, item.site, item.message): item for item in found}
     return sorted(unique.values(), key=catalog.sort_key)
 

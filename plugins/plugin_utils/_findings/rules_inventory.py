@@ -29,7 +29,6 @@ SHARED = (  # settings that all nodes of a site have in common
     "proxy_kind",
     "protocol",
     "application_port",
-    "store_url",
     "store_ca",
     "manage_application_vhost",
     "tls_certificate",

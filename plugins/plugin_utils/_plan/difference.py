@@ -32,6 +32,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import (
     HostPlan,
     Plan,
     Removal,
+    RtcPlan,
     Site,
     TrustPlan,
     Work,
@@ -187,7 +188,8 @@ def _list_instances(plan: HostPlan, facts: HostFacts, sites: Mapping[str, Site])
                 what={
                     "instance": item.instance,
                     "python": item.python,
-                    "files": list_instance_files(item.instance, bool(item.config.get("journal", {}).get("store_url"))),
+                    "files": list_instance_files(item.instance, bool(_find_store(item))),
+                    **({"store": _find_store(item)} if _find_store(item) else {}),
                     "site": describe_site(sites[item.site], plan) if item.site in sites else {},
                 },
                 spec=make_spec(
@@ -198,6 +200,10 @@ def _list_instances(plan: HostPlan, facts: HostFacts, sites: Mapping[str, Site])
                     one.instance == item.instance and one.port == item.port and one.active for one in facts.rtc
                 ),
             )
+
+
+def _find_store(item: RtcPlan) -> str:
+    return str(item.config.get("journal", {}).get("store_url") or "")
 
 
 def describe_site(site: Site, plan: HostPlan) -> dict[str, Any]:
@@ -317,7 +323,8 @@ def _compare_host(
 
 
 def _is_told_anew(item: Wanted, entry: ManagedEntry) -> bool:
-    return item.kind == "instance" and entry.what.get("site") != item.what["site"]
+    known = ("site", "store")
+    return item.kind == "instance" and any(entry.what.get(name) != item.what.get(name) for name in known)
 
 
 def is_clone(host: str, facts: HostFacts) -> bool:

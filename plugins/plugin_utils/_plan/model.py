@@ -42,6 +42,7 @@ class PlanInput:
     accepted: dict[str, dict[str, str]] | None = None  # basis of the plan that was kept, and is to be carried out
     absent: dict[str, list[str]] = field(default_factory=dict)  # host -> applications from which all goes
     now: float = 0.0  # seconds since the epoch, on the controller
+    schema: int = 0  # of stores, that the RTC server of this collection knows; 0: unknown
 
     def settings_of(self, host: str, kind: str = "") -> HostSettings:
         """The settings of a host for an application; of any application for a proxy host."""

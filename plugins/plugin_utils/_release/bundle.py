@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from pathlib import Path
 
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 
@@ -43,8 +44,20 @@ sys.exit(main())
 """
 
 
+COLLECTION = Path(__file__).resolve().parents[3]
+
+
 class BundleError(RtcError):
     """The bundle could not be built."""
+
+
+def read_schema() -> int:
+    """The version of a store's schema that the RTC server of this collection makes; 0 where that cannot be read."""
+    path = COLLECTION / "files/rtc_server/src/rtc_server/store_postgres/schema.py"
+    with contextlib.suppress(OSError):
+        match = re.search(r"^VERSION = (\d+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+        return int(match.group(1)) if match else 0
+    return 0
 
 
 def release_name(source: str, python_version: str, machine: str) -> str:

@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import json
 import sys
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from . import __version__
 from .auth import EDIT, QUERY_SECONDS, VIEW
@@ -33,14 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"rtc-server {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    serve = commands.add_parser("serve", help="run the server")
-    serve.add_argument("--config", required=True, metavar="FILE")
-    serve.set_defaults(run=_serve)
-
-    check = commands.add_parser("check-config", help="check a configuration file and the files it names")
-    check.add_argument("file", metavar="FILE")
-    check.set_defaults(run=_check)
-
+    _add_operating(commands)
     token = commands.add_parser("token", help="print a token that lets a user in")
     token.add_argument("--config", required=True, metavar="FILE")
     token.add_argument("--user", required=True)
@@ -108,6 +104,20 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_operating(commands: Any) -> None:
+    """What a service manager calls, and what tells it whether that will go well."""
+    serve = commands.add_parser("serve", help="run the server")
+    serve.add_argument("--config", required=True, metavar="FILE")
+    serve.set_defaults(run=_serve)
+
+    check = commands.add_parser("check-config", help="check a configuration file and the files it names")
+    check.add_argument("file", metavar="FILE")
+    check.add_argument(
+        "--json", action="store_true", help="for programs: complaints, and what the store is found to be"
+    )
+    check.set_defaults(run=_check)
+
+
 def _serve(options: argparse.Namespace) -> int:
     from .app import run
 
@@ -117,34 +127,47 @@ def _serve(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> int:
     from .app import make_tls_context, make_tokens
 
-    config = load(options.file)
     complaints: list[str] = []
-    for check in (lambda: make_tokens(config), lambda: make_tls_context(config.tls)):
-        try:
-            check()
-        except ConfigError as exc:
-            complaints += exc.complaints
+    store: dict[str, Any] | None = None
     try:
-        for risk in _find_risks(config):
-            print(f"{options.file}: journal.store_url: {risk}", file=sys.stderr)
-    except JournalError as exc:
-        complaints.append(f"{options.file}: journal.store_url: {exc}")
+        config = load(options.file)
+    except ConfigError as exc:
+        complaints += exc.complaints
+    else:
+        for check in (lambda: make_tokens(config), lambda: make_tls_context(config.tls)):
+            try:
+                check()
+            except ConfigError as exc:
+                complaints += exc.complaints
+        store = _look_at_store(config)
+    if options.json:
+        print(json.dumps({"complaints": complaints, "store": store}))
+        return 1 if complaints or (store and store["fault"]) else 0
+    for risk in (store or {}).get("risks", {}).values():
+        print(f"{options.file}: journal.store_url: {risk}", file=sys.stderr)
+    if store and store["fault"]:
+        complaints.append(f"{options.file}: journal.store_url: {store['fault']}")
     if complaints:
         raise ConfigError(complaints)
     print(f"{options.file}: good")
     return 0
 
 
-def _find_risks(config: Config) -> list[str]:
-    """What the store's settings risk, after its connection, version and rights were tried. Raises JournalError."""
+def _look_at_store(config: Config) -> dict[str, Any] | None:
+    """What the store is found to be, once its connection, version and rights were tried; None: there is none."""
     if not config.journal.store_url:
-        return []
+        return None
     import asyncio
 
-    from .app import make_store
-    from .store_postgres.connections import check_store
+    found: dict[str, Any] = {"fault": "", "kind": "", "needs": 0, "risks": {}, "projects": -1, "ahead": 0.0}
+    try:
+        from .app import make_store
+        from .store_postgres.connections import check_store
 
-    return asyncio.run(check_store(make_store(config)))
+        found.update(dataclasses.asdict(asyncio.run(check_store(make_store(config)))))
+    except JournalError as exc:
+        found.update(fault=str(exc), kind=getattr(exc, "kind", ""), needs=getattr(exc, "needs", 0))
+    return found
 
 
 def _token(options: argparse.Namespace) -> int:

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 import ssl
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -57,6 +58,24 @@ _SESSION = {
     "plan_cache_mode": "force_generic_plan",
     "jit": "off",
 }
+
+
+class Unusable(JournalError):
+    """A store that answers, and cannot be one; ``kind`` is a word for programs: read_only, newer, pooler. Of a newer
+    one, ``needs`` is the version of the schema that a server has to know."""
+
+    def __init__(self, text: str, kind: str, needs: int = 0) -> None:
+        super().__init__(text)
+        self.kind, self.needs = kind, needs
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a store that can be used was found to be."""
+
+    risks: dict[str, str]  # setting -> what it risks
+    projects: int
+    ahead: float  # seconds by which this host's clock is ahead of the store's
 
 
 @dataclass(frozen=True)
@@ -109,8 +128,9 @@ async def connect(store: Store, on_warning: Callable[[str, str], None] | None = 
     try:
         kept = await connection.fetchval("SELECT current_setting('synchronous_commit')")
         if kept not in ("on", "remote_apply"):
-            raise JournalError(
-                f"{store.address}: synchronous_commit is {kept}, which the session did not set: a pooler between?"
+            raise Unusable(
+                f"{store.address}: synchronous_commit is {kept}, which the session did not set: a pooler between?",
+                "pooler",
             )
     except BaseException as exc:
         await hang_up(connection)
@@ -125,6 +145,7 @@ async def _reach(store: Store) -> Connection:
     one that starts up or shuts down does. Raises JournalError with what each host said."""
     password, context = read_password(store), make_context(store)
     reasons: list[str] = []
+    kinds: set[str] = set()
     for host, port in store.address.hosts:
         try:
             return await asyncpg.connect(
@@ -142,7 +163,17 @@ async def _reach(store: Store) -> Connection:
             )
         except Exception as exc:  # a driver may raise anything before it has a connection
             reasons.append(explain(exc, store) if len(store.address.hosts) == 1 else f"{host}: {explain(exc, store)}")
-    raise JournalError(f"{store.address}: {'; '.join(reasons)}")
+            kinds.add(_classify(exc))
+    words = f"{store.address}: {'; '.join(reasons)}"
+    # one that takes no writes, beside one that does not answer: the other may be the primary
+    raise Unusable(words, kinds.pop()) if len(kinds) == 1 and "" not in kinds else JournalError(words)
+
+
+def _classify(exc: Exception) -> str:
+    if isinstance(exc, asyncpg.TargetServerAttributeNotMatched):
+        return "read_only"
+    # PgBouncer refuses parameters of the start that it does not know.
+    return "pooler" if "unsupported startup parameter" in str(exc) else ""
 
 
 class Line:
@@ -241,35 +272,41 @@ async def read_version(connection: Connection, store: Store) -> int:
     meta = dict(await connection.fetch("SELECT key, value FROM rtc.meta WHERE key IN ('version', 'needs')"))
     version, needs = int(meta.get("version", 0)), int(meta.get("needs", 0))
     if needs > schema.VERSION or version < schema.OLDEST:
-        raise JournalError(
+        raise Unusable(
             f"{address}: its schema has version {version} and needs an rtc-server that knows {needs}; this one knows"
-            f" {schema.OLDEST} to {schema.VERSION}: install that version again, or use another database"
+            f" {schema.OLDEST} to {schema.VERSION}: install that version again, or use another database",
+            "newer" if needs > schema.VERSION else "",
+            needs,
         )
     return version
 
 
-async def find_risks(connection: Connection) -> list[str]:
-    """Settings of the store that can lose what was acknowledged; each with what it risks."""
+async def find_risks(connection: Connection) -> dict[str, str]:
+    """Settings of the store that can lose what was acknowledged, by name; each with what it risks."""
     settings = dict(
         await connection.fetch(
             "SELECT name, setting FROM pg_settings"
             " WHERE name IN ('fsync', 'full_page_writes', 'synchronous_standby_names')"
         )
     )
-    risks: list[str] = []
+    risks: dict[str, str] = {}
     if settings.get("fsync") == "off":
-        risks.append("fsync is off: a power cut or a crash of the system loses acknowledged changes, or the database")
+        risks["fsync"] = (
+            "fsync is off: a power cut or a crash of the system loses acknowledged changes, or the database"
+        )
     if settings.get("full_page_writes") == "off":
-        risks.append("full_page_writes is off: a power cut can leave pages that are half written, without a remedy")
+        risks["full_page_writes"] = (
+            "full_page_writes is off: a power cut can leave pages that are half written, without a remedy"
+        )
     if not settings.get("synchronous_standby_names"):
-        risks.append(
+        risks["synchronous_standby_names"] = (
             "no standby is synchronous: when the primary's disk is lost, so is what a standby did not have yet"
         )
     return risks
 
 
-async def check_store(store: Store) -> list[str]:
-    """Try connection, version and rights, changing nothing. Returns risks. Raises JournalError."""
+async def check_store(store: Store) -> Checked:
+    """Try connection, version and rights, changing nothing. Raises JournalError."""
     connection = await connect(store)
     try:
         version = await read_version(connection, store)
@@ -278,7 +315,7 @@ async def check_store(store: Store) -> list[str]:
             " has_database_privilege(current_database(), 'CREATE') AS create"
         )
         if row["standby"] or row["fixed"]:
-            raise JournalError(f"{store.address}: takes no writes: it is a standby, or was made read-only")
+            raise Unusable(f"{store.address}: takes no writes: it is a standby, or was made read-only", "read_only")
         if version == 0 and not row["create"]:
             raise JournalError(
                 f"{store.address}: the user {store.address.user} may not create the schema: the database must belong"
@@ -289,7 +326,11 @@ async def check_store(store: Store) -> list[str]:
                 await connection.execute("UPDATE rtc.meta SET value = value WHERE key = 'version'")
                 await connection.execute("SELECT * FROM rtc.append_1('{}', '{}', '{}', '{}', '{}', 0)")
                 await connection.execute("LOCK TABLE rtc.project, rtc.change IN ROW EXCLUSIVE MODE")
-        return await find_risks(connection)
+        projects = await connection.fetchval("SELECT count(*) FROM rtc.project") if version else 0
+        before = time.time()
+        clock = float(await connection.fetchval("SELECT extract(epoch FROM clock_timestamp())::float8"))
+        ahead = (before + time.time()) / 2 - clock
+        return Checked(await find_risks(connection), int(projects), ahead)
     except FAILURES as exc:
         if isinstance(exc, JournalError):
             raise
