@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import store
 from ansible_collections.collab.rtc.plugins.module_utils._facts import StoreState
+from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import store
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings.catalog import make
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import DesiredState
