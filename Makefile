@@ -69,9 +69,11 @@ test-rtc: collection ## The RTC server's tests in their long form, with their fi
 	@$(BIN)/python tests/rtc_server/run_all.py
 
 .PHONY: test-rtc-cluster
-test-rtc-cluster: collection ## One, two, three RTC servers on one PostgreSQL under kills and failover, with their figures
+test-rtc-cluster: collection ## RTC servers on PostgreSQL 13, 15, 17: kills, failover, cut networks, upgrades, with their figures
 	@tools/packages
-	@RTC_CLUSTER=long PYTEST_TIMEOUT=5400 $(BIN)/python -m pytest -q tests/rtc_server/test_cluster.py tests/rtc_server/test_store.py
+	@status=0; for version in 13 "" 17; do echo "==> PostgreSQL $${version:-of the distribution}"; \
+	  RTC_CLUSTER=long PYTEST_TIMEOUT=5400 RTC_POSTGRES=$$version $(BIN)/python -m pytest -q tests/rtc_server/test_cluster*.py \
+	    tests/rtc_server/test_store*.py tests/rtc_server/test_contract_on_store.py || status=1; done; exit $$status
 
 .PHONY: soak
 soak: collection ## The RTC server under mixed load with attacks and kills: RTC_SOAK=60 minutes

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import glob
 import os
 import shutil
 import signal
@@ -17,6 +16,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import postgres_binaries
 import pytest
 from journal_support import Keeper
 from rtc_support import eventually, free_port
@@ -28,23 +28,21 @@ from rtc_server.store_postgres.address import parse_address  # noqa: E402
 from rtc_server.store_postgres.connections import Store  # noqa: E402
 from rtc_server.store_postgres.journal import PostgresJournal  # noqa: E402
 
-BINARIES = sorted(glob.glob("/usr/lib/postgresql/*/bin"))
-
-
-def require_postgres() -> None:
-    if not BINARIES:
-        pytest.skip("PostgreSQL is not installed (tools/packages installs it)")
+VERSION = os.environ.get("RTC_POSTGRES", "")  # of servers for which a test names none; "": the distribution's
 
 
 class Postgres:
-    """One server. ``stop`` and ``kill`` leave its data; ``remove`` ends all."""
+    """One server. ``stop`` and ``kill`` leave its data; ``remove`` ends all. With a ``source`` it is a standby of that,
+    of the same version."""
 
-    def __init__(self, source: Postgres | None = None, **settings: str) -> None:
-        require_postgres()
+    def __init__(self, source: Postgres | None = None, version: str = VERSION, **settings: str) -> None:
+        self.version = version if source is None else source.version
+        self._programs = postgres_binaries.programs(self.version)
         self.directory = Path(tempfile.mkdtemp(prefix="rtc-pg-"))
         self.port = free_port()
         self._settings = {"max_connections": "60", "shared_buffers": "32MB", **settings}
-        self._user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+        self._user = postgres_binaries.as_postgres()
+        self._addresses = "127.0.0.1"
         if self._user:
             shutil.chown(self.directory, "postgres", "postgres")
         self.data = self.directory / "data"
@@ -53,13 +51,27 @@ class Postgres:
                       "--pwfile", str(self._write("pw", "secret")), "-E", "UTF8", "--locale", "C.UTF-8")  # fmt: skip
             (self.data / "pg_hba.conf").write_text(
                 "local all all trust\nhost all rtc 127.0.0.1/32 scram-sha-256\nhost replication all 127.0.0.1/32 trust\n"
+                "hostssl all rtc 198.18.0.0/15 scram-sha-256\n"
             )
         else:
-            self._run("pg_basebackup", "-h", "127.0.0.1", "-p", str(source.port), "-U", "postgres", "-D",
-                      str(self.data), "-R", "-X", "stream", "-c", "fast")  # fmt: skip
+            self._copy(source)
             conninfo = f"host=127.0.0.1 port={source.port} user=postgres application_name=standby"
             with (self.data / "postgresql.auto.conf").open("a") as file:
                 file.write(f"\nprimary_conninfo = '{conninfo}'\n")
+
+    def _copy(self, source: Postgres) -> None:
+        """The data of a server, as a standby has them. Fetched versions have no pg_basebackup, so there the source is
+        restarted."""
+        if (self._programs / "pg_basebackup").exists():
+            self._run("pg_basebackup", "-h", "127.0.0.1", "-p", str(source.port), "-U", "postgres", "-D",
+                      str(self.data), "-R", "-X", "stream", "-c", "fast")  # fmt: skip
+            return
+        source.stop()
+        shutil.copytree(source.data, self.data, copy_function=shutil.copy)
+        (self.data / "standby.signal").touch()
+        for path in (self.data, *self.data.rglob("*")):
+            self.own(path)
+        source.start()
 
     def _write(self, name: str, text: str) -> Path:
         path = self.directory / name
@@ -68,7 +80,7 @@ class Postgres:
         return path
 
     def _run(self, name: str, *arguments: str) -> None:
-        command = [*self._user, f"{BINARIES[-1]}/{name}", *arguments]
+        command = [*self._user, f"{self._programs}/{name}", *arguments]
         done = subprocess.run(command, cwd=self.directory, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
 
@@ -81,7 +93,18 @@ class Postgres:
         self._settings.update(settings)
         options = " ".join(f"-c {name}={value}" for name, value in self._settings.items())
         self._run("pg_ctl", "-D", str(self.data), "-w", "-l", str(self.directory / "log"), "-o",
-                  f"-p {self.port} -k {self.directory} -c listen_addresses=127.0.0.1 {options}", "start")  # fmt: skip
+                  f"-p {self.port} -k {self.directory} -c listen_addresses={self._addresses} {options}", "start")  # fmt: skip
+
+    def start_with_tls(self, pair: tuple[Path, Path], *addresses: str) -> Path:
+        """Certificate and key are copied; on loopback, and on further addresses. The CA's file."""
+        for source, name in zip(pair, ("server.crt", "server.key"), strict=True):
+            file = self.directory / name
+            file.write_bytes(source.read_bytes())
+            file.chmod(0o600)
+            self.own(file)
+        self._addresses = ",".join(("127.0.0.1", *addresses))
+        self.start(ssl="on", ssl_cert_file=self.directory / "server.crt", ssl_key_file=self.directory / "server.key")
+        return pair[0]
 
     @property
     def pid(self) -> int:
@@ -119,14 +142,18 @@ class Postgres:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def make_database(self, name: str = "rtc") -> None:
-        """A database and its owner ``rtc`` with the password ``rtc's secret``."""
+        """A database and its owner ``rtc``."""
+        self.make_role()
+        self.query(f"CREATE DATABASE {name} OWNER rtc")
+
+    def make_role(self) -> None:
+        """The user ``rtc`` with the password ``rtc's secret``, unless it is there."""
         if not self.query("SELECT 1 FROM pg_roles WHERE rolname='rtc'"):
             self.query("CREATE ROLE rtc LOGIN PASSWORD 'rtc''s secret'")
-        self.query(f"CREATE DATABASE {name} OWNER rtc")
 
     def query(self, text: str, database: str = "postgres") -> list[Any]:
         """As superuser, over the socket, from any thread or task."""
-        command = [f"{BINARIES[-1]}/psql", "-h", str(self.directory), "-p", str(self.port), "-U", "postgres", "-d",
+        command = [f"{postgres_binaries.distribution()}/psql", "-h", str(self.directory), "-p", str(self.port), "-U", "postgres", "-d",
                    database, "-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", text]  # fmt: skip
         environment = {**os.environ, "PGOPTIONS": "-c synchronous_commit=local"}  # a standby may be away
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=30)

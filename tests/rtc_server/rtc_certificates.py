@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import ipaddress
 from pathlib import Path
 
 from cryptography import x509
@@ -16,11 +17,12 @@ NAME = "localhost"
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
-def write_pair(directory: Path, serial: int, key: Key) -> None:
-    """Certificate and key where the configuration names them; the serial number tells them apart."""
+def write_pair(directory: Path, serial: int, key: Key, address: str = "") -> None:
+    """Certificate and key where the configuration names them; the serial number tells them apart. With an ``address`` it
+    is for that."""
     now = dt.datetime.now(dt.timezone.utc)
     name = x509.Name([x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, NAME)])
-    certificate = (
+    builder = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
@@ -28,8 +30,11 @@ def write_pair(directory: Path, serial: int, key: Key) -> None:
         .serial_number(serial)
         .not_valid_before(now - dt.timedelta(days=1))
         .not_valid_after(now + dt.timedelta(days=9))
-        .sign(key, hashes.SHA256())
     )
+    if address:
+        names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
+        builder = builder.add_extension(names, critical=False)
+    certificate = builder.sign(key, hashes.SHA256())
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -37,7 +42,7 @@ def write_pair(directory: Path, serial: int, key: Key) -> None:
     (directory / "tls.key").write_bytes(private)
 
 
-def make_pair(directory: Path) -> tuple[Path, Path]:
-    """A certificate for a new key; their files."""
-    write_pair(directory, 1, ec.generate_private_key(ec.SECP256R1()))
+def make_pair(directory: Path, address: str = "") -> tuple[Path, Path]:
+    """A certificate for a new key, and for an address if one is given; their files."""
+    write_pair(directory, 1, ec.generate_private_key(ec.SECP256R1()), address)
     return directory / "tls.crt", directory / "tls.key"

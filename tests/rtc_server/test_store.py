@@ -203,6 +203,10 @@ async def test_a_host_that_answers_with_an_error_is_passed_over(store: Store, po
         address = Address((("127.0.0.1", refusing.port), *hosts), store.address.database, "rtc")
         async with opened_store(Store(address, "", store.password)) as one:
             assert [o.code for o in await one.keep(change(1))] == [""]
+        postgres.query("CREATE DATABASE fixed OWNER rtc")
+        postgres.query("ALTER DATABASE fixed SET default_transaction_read_only TO on")
+        with pytest.raises(JournalError, match="takes no writes"):
+            await connect(postgres.store("fixed"))
         nowhere = Address(address.hosts[:2], store.address.database, "rtc")
         with pytest.raises(JournalError, match=r"127\.0\.0\.1: .*not let in.*; 127\.0\.0\.1: no server listens"):
             await connect(Store(nowhere, "", store.password))
@@ -402,14 +406,7 @@ async def test_check_config_tries_the_store(
 async def test_the_certificate_and_the_name_in_it_are_checked(certificate: tuple[Path, Path], tmp_path: Path) -> None:
     server = Postgres()
     try:
-        for source, name in zip(certificate, ("server.crt", "server.key"), strict=True):
-            file = server.directory / name
-            file.write_bytes(source.read_bytes())
-            file.chmod(0o600)
-            server.own(file)
-        server.start(
-            ssl="on", ssl_cert_file=server.directory / "server.crt", ssl_key_file=server.directory / "server.key"
-        )
+        server.start_with_tls(certificate)
         server.make_database()
         plain = server.store()
         named = parse_address(server.url().replace("127.0.0.1", "localhost"))

@@ -31,6 +31,7 @@ Connection = Any  # asyncpg.Connection
 
 CONNECT_SECONDS = 5.0
 COMMAND_SECONDS = 10.0  # a round that takes longer has an unknown result
+_READ_ONLY = "takes no writes: it is a standby, or default_transaction_read_only is on"
 FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, asyncio.TimeoutError, JournalError)
 # Set for each session. A standby that is synchronous confirms before a commit returns; whatever the database's or
 # user's default is, nothing is acknowledged without it.
@@ -148,7 +149,7 @@ async def _reach(store: Store) -> Connection:
     kinds: set[str] = set()
     for host, port in store.address.hosts:
         try:
-            return await asyncpg.connect(
+            connection = await asyncpg.connect(
                 host=host,
                 port=port,
                 user=store.address.user,
@@ -161,6 +162,11 @@ async def _reach(store: Store) -> Connection:
                 command_timeout=COMMAND_SECONDS,
                 server_settings=_SESSION,
             )
+            # Before PostgreSQL 14 a server does not report this, and the driver takes its silence for "it does".
+            if not await connection.fetchval("SELECT current_setting('transaction_read_only') = 'on'"):
+                return connection
+            await hang_up(connection)
+            raise JournalError(_READ_ONLY)
         except Exception as exc:  # a driver may raise anything before it has a connection
             reasons.append(explain(exc, store) if len(store.address.hosts) == 1 else f"{host}: {explain(exc, store)}")
             kinds.add(_classify(exc))
@@ -222,7 +228,7 @@ def explain(exc: BaseException, store: Store) -> str:
     if isinstance(exc, asyncpg.TooManyConnectionsError):
         return f"{text}: raise max_connections there; each server takes 3"
     if isinstance(exc, asyncpg.TargetServerAttributeNotMatched):
-        return "takes no writes: it is a standby, or default_transaction_read_only is on"
+        return _READ_ONLY
     if isinstance(exc, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted: {exc.verify_message}; see journal.store_ca ({store.ca or 'not set'})"
     if isinstance(exc, ssl.SSLError | ConnectionError) and "SSL" in text:
