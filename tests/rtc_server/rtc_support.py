@@ -135,13 +135,15 @@ class Server:
         self.config = directory / "config.toml"
         self.config.write_text(config_text(directory, self.port, **sections))
         self.descriptors = 0  # that the process may open; 0: as many as this one
+        self.prefix: list[str] = []  # of its command
+        self.source: Path | str = SOURCE  # of the release
         self.process: subprocess.Popen[bytes] | None = None
         self.log = directory / "server.log"
 
     def start(self, status: int = 200) -> None:
         """Start and wait until ``/readyz`` answers with that status."""
-        environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
-        command = [sys.executable, "-m", "rtc_server", "serve", "--config", str(self.config)]
+        environment = {**os.environ, "PYTHONPATH": str(self.source)}
+        command = [*self.prefix, sys.executable, "-m", "rtc_server", "serve", "--config", str(self.config)]
         if self.descriptors:
             command = ["sh", "-c", f'ulimit -n {self.descriptors} && exec "$@"', "sh", *command]
         with self.log.open("ab") as log:

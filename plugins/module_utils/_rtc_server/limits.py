@@ -45,6 +45,7 @@ LIMITS = {
     "page_bytes": Limit(1_000_000, 1_000, 64 << 20),
     "keep_changes": Limit(1_000, 0, 1_000_000),
     "connections": Limit(10_000, 1, 1_000_000),
+    "total_connections": Limit(1_000_000, 1, 100_000_000),
     "connections_per_user": Limit(50, 1, 1_000_000),
     "pending": Limit(4_000, 1, 1_000_000),
     "pending_per_address": Limit(200, 1, 1_000_000),

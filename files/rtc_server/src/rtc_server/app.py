@@ -144,7 +144,8 @@ def attend(service: Service) -> None:
     """Let the projects hear what other servers do, where the journal is shared."""
     journal = service.journal
     if hasattr(journal, "attend"):
-        service.projects.company = journal.attend(service.projects)
+        company = service.projects.company = journal.attend(service.projects)
+        company.keys = service.tokens.fingerprints
 
 
 def make_app(service: Service, *middlewares: Any) -> web.Application:
@@ -156,8 +157,8 @@ def make_app(service: Service, *middlewares: Any) -> web.Application:
 
     async def readyz(_request: web.Request) -> web.Response:
         journal = service.journal
-        why = "draining" if service.draining else "journal" if journal.fault is not None else ""
-        why = why or ("disk" if journal.is_disk_full else "")
+        why = "draining" if service.draining else "disk" if journal.is_disk_full else ""
+        why = why or ("journal" if journal.fault is not None else "")
         if why:  # the cause is in the log: this answer may be read by anybody
             return web.json_response({"status": "not ready", "reason": why}, status=503)
         return web.json_response({"status": "ready"})

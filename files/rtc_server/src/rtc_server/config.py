@@ -223,6 +223,7 @@ class LimitSettings:
     page_bytes: int = _define_option(1_000_000, _check_whole(1_000, 64 << 20))
     keep_changes: int = _define_option(1_000, _check_whole(0, 1_000_000))
     connections: int = _define_option(10_000, _check_whole(1, 1_000_000))
+    total_connections: int = _define_option(1_000_000, _check_whole(1, 100_000_000))
     connections_per_user: int = _define_option(50, _check_whole(1, 1_000_000))
     pending: int = _define_option(4_000, _check_whole(1, 1_000_000))
     pending_per_address: int = _define_option(200, _check_whole(1, 1_000_000))

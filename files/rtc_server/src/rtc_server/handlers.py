@@ -122,7 +122,7 @@ class Handlers:
         reset: bool,
     ) -> None:
         limit = self._limits.members_per_project
-        if len(project.members) >= limit:
+        if len(project.members) + len(project.guests) >= limit:
             raise Refusal(FULL, f"the project has {limit} members already", limit=limit)
         member = Member(connection.id, connection.socket, connection.identity, project, right)
         member.since = SENT_NOW if since is None else since

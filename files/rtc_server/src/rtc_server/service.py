@@ -65,6 +65,7 @@ class Service(SocketServer):
         self.handlers = Handlers(self.projects, limits, time.monotonic)
         self.handlers.register(main)
         self.users: dict[str, User] = {}
+        self.connected = 0  # connections with a token
         self._sweep_at = 1024  # users at which those are forgotten who are away and have spent nothing
         self.rarely = Rarely()
         self.pending = Strangers[Session](
@@ -155,12 +156,29 @@ class Service(SocketServer):
                 session.close("too many refused tokens")
             raise ConnectRefused(str(exc), {"code": exc.code}) from exc
         user = self.users.get(identity.user) or self._add_user(identity.user)
-        limit = self.limits.connections_per_user
-        if user.connections >= limit:
-            raise ConnectRefused(f"a user can have {limit} connections", {"code": "too_many", "limit": limit})
-        user.connections += 1
+        self._check_connections(identity.user, user)
+        self._count(identity.user, user, 1)
         socket.app = Connection(socket, identity, user, make_presence_allowance(self.limits, time.monotonic()))
         session.handshake.query.clear()  # older clients have their token in it
+
+    def _check_connections(self, name: str, user: User) -> None:
+        """Those at other servers of the store count, too. Raises ConnectRefused."""
+        company, limits = self.projects.company, self.limits
+        theirs, of_all = company.count_elsewhere(name) if company is not None else (0, 0)
+        limit = limits.connections_per_user
+        if user.connections + theirs >= limit:
+            raise ConnectRefused(f"a user can have {limit} connections", {"code": "too_many", "limit": limit})
+        limit = limits.total_connections
+        if self.connected + of_all >= limit:
+            self._tell("total", "there are %d connections at all servers: newcomers are refused "
+                       "(limits.total_connections)", self.connected + of_all)  # fmt: skip
+            raise ConnectRefused(f"there are {limit} connections already", {"code": "too_many", "limit": limit})
+
+    def _count(self, name: str, user: User, number: int) -> None:
+        user.connections += number
+        self.connected += number
+        if self.projects.company is not None:
+            self.projects.company.note_connections(name, user.connections)
 
     def _add_user(self, name: str) -> User:
         """Users are remembered after their last connection, or reconnecting would give back what they spent."""
@@ -200,7 +218,7 @@ class Service(SocketServer):
         for member in connection.members.values():
             self.projects.leave(member)
         connection.members.clear()
-        connection.user.connections -= 1
+        self._count(connection.identity.user, connection.user, -1)
         logger.debug("user %s disconnected: %s", connection.identity.user, reason)
 
     @staticmethod

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 import ssl
 import time
 from collections.abc import Callable
@@ -30,7 +31,9 @@ logger = logging.getLogger(__name__)
 Connection = Any  # asyncpg.Connection
 
 CONNECT_SECONDS = 5.0
+APART = 5.0  # seconds between the clocks of server and store that are told of; half of the default of token.leeway
 COMMAND_SECONDS = 10.0  # a round that takes longer has an unknown result
+_QUOTED = re.compile(r' "[^"]*"')
 _READ_ONLY = "takes no writes: it is a standby, or default_transaction_read_only is on"
 FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, asyncio.TimeoutError, JournalError)
 # Set for each session. A standby that is synchronous confirms before a commit returns; whatever the database's or
@@ -224,7 +227,8 @@ def explain(exc: BaseException, store: Store) -> str:
     if isinstance(exc, asyncpg.ReadOnlySQLTransactionError):
         return f"{text}: it is a standby, or was made read-only; name the primary, too"
     if isinstance(exc, asyncpg.DiskFullError) or "No space left" in text:
-        return f"the store's disk is full ({text}): make room there"
+        # without the file's name, which is another one each time: the log would repeat it every second
+        return f"the store's disk is full ({_QUOTED.sub('', text)}): make room there"
     if isinstance(exc, asyncpg.TooManyConnectionsError):
         return f"{text}: raise max_connections there; each server takes 3"
     if isinstance(exc, asyncpg.TargetServerAttributeNotMatched):
@@ -261,6 +265,19 @@ async def prepare(connection: Connection, store: Store) -> None:
         raise JournalError(f"{store.address}: {explain(exc, store)}") from exc
 
 
+async def try_disk(connection: Connection) -> None:
+    """A megabyte is written and taken back: until that succeeds, a store whose disk was full is not believed to have
+    room. Raises what the driver raises."""
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        await connection.execute(
+            "CREATE TEMPORARY TABLE probe AS SELECT repeat(md5(n::text), 32) AS text FROM generate_series(1, 1024) AS n"
+        )
+    finally:
+        await transaction.rollback()
+
+
 async def read_version(connection: Connection, store: Store) -> int:
     """The schema's version; 0: there is none. Raises JournalError."""
     address = store.address
@@ -269,10 +286,13 @@ async def read_version(connection: Connection, store: Store) -> int:
     encoding = await connection.fetchval("SELECT current_setting('server_encoding')")
     if encoding != "UTF8":
         raise JournalError(f"{address}: the database's encoding is {encoding}: create it with ENCODING 'UTF8'")
-    if await connection.fetchval("SELECT to_regclass('rtc.meta') IS NULL"):
-        others = await connection.fetchval("SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace"
-                                           " WHERE nspname = 'rtc'")  # fmt: skip
-        if others:
+    # one question: another server that starts may make the schema between two
+    tables, metas = await connection.fetchrow(
+        "SELECT count(*), count(*) FILTER (WHERE relname = 'meta') FROM pg_class c JOIN pg_namespace n"
+        " ON n.oid = relnamespace WHERE nspname = 'rtc'"
+    )
+    if not metas:
+        if tables:
             raise JournalError(f"{address}: its schema rtc is not of rtc-server: name another database")
         return 0
     meta = dict(await connection.fetch("SELECT key, value FROM rtc.meta WHERE key IN ('version', 'needs')"))
@@ -288,7 +308,8 @@ async def read_version(connection: Connection, store: Store) -> int:
 
 
 async def find_risks(connection: Connection) -> dict[str, str]:
-    """Settings of the store that can lose what was acknowledged, by name; each with what it risks."""
+    """Settings of the store that can lose what was acknowledged, by name, and ``clock``: one here that is apart from the
+    store's; each with what it risks."""
     settings = dict(
         await connection.fetch(
             "SELECT name, setting FROM pg_settings"
@@ -307,6 +328,15 @@ async def find_risks(connection: Connection) -> dict[str, str]:
     if not settings.get("synchronous_standby_names"):
         risks["synchronous_standby_names"] = (
             "no standby is synchronous: when the primary's disk is lost, so is what a standby did not have yet"
+        )
+    # The answer was made after the question and before it came: between both moments there is no difference.
+    asked = time.time()
+    there = float(await connection.fetchval("SELECT extract(epoch FROM clock_timestamp())::float8"))
+    apart = max(asked - there, there - time.time())
+    if apart > APART:
+        risks["clock"] = (
+            f"the clock here is {apart:.0f} s apart from the store's: tokens are taken for expired, or not valid yet,"
+            " by one server and not by another; set it by NTP on all of them (the order of changes does not need it)"
         )
     return risks
 

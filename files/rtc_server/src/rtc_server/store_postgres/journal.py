@@ -65,6 +65,8 @@ SELECT revision, id, author, at, data FROM (
   FROM (SELECT c.* FROM rtc.project p JOIN rtc.change c ON c.project = p.number
         WHERE p.name = $1 AND c.revision > greatest(p.base, $2) ORDER BY c.revision LIMIT $3) c) x
 WHERE size <= $4 OR nth = 1 ORDER BY revision"""
+# By the store's clock, which gave changes their times: a server whose clock is ahead would forget ids that are needed.
+_CLEAN = "SELECT rtc.clean_1($1, coalesce((extract(epoch FROM clock_timestamp()) * 1000)::bigint - $2, 0))"
 _SNAPSHOT = "SELECT snapshot_revision, snapshot FROM rtc.project WHERE name = $1 AND snapshot IS NOT NULL"
 
 
@@ -164,6 +166,8 @@ class PostgresJournal:
             await connections.connect(self.store, lambda state, text: warnings.append(f"{state} {text}"))
         )
         await connections.prepare(writer.connection, self.store)
+        if self.is_disk_full:
+            await connections.try_disk(writer.connection)
         reader = self._reader = Line(await connections.connect(self.store))
         listener = self._listener = Line(await connections.connect(self.store))
         same = "SELECT pg_postmaster_start_time(), inet_server_addr(), inet_server_port()"
@@ -291,8 +295,8 @@ class PostgresJournal:
         while True:
             assert self._reader is not None
             is_due = time.monotonic() >= next_round
-            cut = int(time.time() * 1000 - self._limits.keep_ids_days * _DAY) if is_due else 0
-            (row,) = await self._reader.fetch("SELECT rtc.clean_1($1, $2)", _CLEAN_ROWS, cut)
+            age = int(self._limits.keep_ids_days * _DAY) if is_due else None
+            (row,) = await self._reader.fetch(_CLEAN, _CLEAN_ROWS, age)
             if is_due and not row[0]:
                 next_round = time.monotonic() + FORGET_ROUND
             await asyncio.sleep(_CLEAN_BUSY if row[0] else _CLEAN_PAUSE)
@@ -321,7 +325,7 @@ class PostgresJournal:
         company = self.company
         assert company is not None
         while True:
-            await self._notify([f"h {company.node}"])
+            await self._notify(company.take_heartbeat())
             await asyncio.sleep(BEAT)
             company.expire()
             for line in (self._writer, self._reader):  # before a change has to find out
