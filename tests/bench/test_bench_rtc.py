@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the collab.rtc authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The benchmark of the RTC server works: one short row, idle connections, a storm, and TLS. No figure is judged.
+"""The benchmark of the RTC server works: one short row, idle connections, a storm, a store, and TLS. No figure is judged.
 
 The generator checks while it measures that every answer is ok, that revisions come without a gap, and that a client that
 reconnects gets all that it missed; the run fails if not.
@@ -61,6 +61,15 @@ def test_old_journal_and_another_checkout() -> None:
     assert set(row["closed"]) == {"ours_durable", "ours_durable_old", "beside", "beside_old"}, result["missing"]
     assert all(row["closed"].values()) or result["refused"]
     assert row["ours_durable_old_to_beside_old"]["per CPU s"] or result["refused"]
+
+
+def test_store() -> None:
+    """Two servers on a PostgreSQL: members of a room are at both, and revisions come without a gap all the same."""
+    result = short_run("store")
+    if result["missing"]:
+        pytest.skip(str(result["missing"]))
+    (figures,) = result["rows"]["store_20x10"].values()
+    assert figures["closed"] or result["refused"]
 
 
 def test_tls() -> None:

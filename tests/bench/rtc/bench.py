@@ -11,8 +11,9 @@ it is, "at least". Ours and python-socketio run on the distribution's Python, as
 turns: of rates the best counts (who is behind tries what a peer reached, in each turn), of latencies at an equal load
 the middle one, of two servers that are compared one to one the middle one of the turns' ratios. The rows tls and loops
 are about ours with the journal on: plain and with TLS, with asyncio and with uvloop. The row old is about ours with a
-journal of 10 million changes in 10,000 projects beside a fresh one. ``--beside`` measures the server of another
-checkout in turns with ours, in the rows of deliveries. Progress goes to standard error; the table, where the plot is,
+journal of 10 million changes in 10,000 projects beside a fresh one. The row store is about one, two and three servers
+that share a PostgreSQL, ours and Node's, which keeps nothing there. ``--beside`` measures the server of another checkout
+in turns with ours, in the rows of deliveries. Progress goes to standard error; the table, where the plot is,
 and one line of JSON go to standard output.
 """
 
@@ -31,6 +32,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
+import on_store
 import report
 import tls
 from measure import (
@@ -64,10 +66,11 @@ from servers import (
     with_old_journal,
 )
 
-OTHER_ROWS = ("idle", "storm", "tls", "loops")
+OTHER_ROWS = ("idle", "storm", "tls", "loops", "store")
 ALL_ROWS = (*ROWS, *OLD_ROWS, *OTHER_ROWS)
 # By default left out where ours with the journal on is not asked for.
-OURS_ALONE = ("tls", "loops", *OLD_ROWS)
+OURS_ALONE = ("tls", "loops", "store", *OLD_ROWS)
+STORE_LOAD = 200  # messages a second: what 1, 2 and 3 servers on a store have the same of
 TLS_LOAD = 1_000  # messages a second: what plain and TLS have the same of
 LOOPS = ("asyncio", "uvloop")
 WITH_CATCH_UP = ("ours", "ours_durable", "node")  # the others have nothing like it
@@ -232,6 +235,30 @@ class Bench:
             tell(f"  loops {name:<8}{row[name]}")
         return []
 
+    def store(self) -> list[str]:
+        """One, two and three servers on a PostgreSQL: closed loop, and an equal load. Returns what could not be
+        measured, and why."""
+        shape, missing = ROWS["fanout_20x10"], []
+        row = self.rows["store_20x10"] = {}
+        counts = (2,) if self.effort is QUICK else on_store.COUNTS
+        for kind in on_store.STORE_KINDS:
+            if kind.beside not in [other.name for other in self.kinds]:
+                continue
+            try:
+                kind.kind.command()
+                for count in counts:
+                    title = f"{kind.kind.title}, {count}"
+                    what = f"store_20x10, {STORE_LOAD} messages/s"
+                    with on_store.running_on_store(kind, count) as run:
+                        closed = self._try(f"store_20x10, {title}, closed loop", closed_loop, run, shape, self.effort)
+                        measure = partial(under_load, run, shape, STORE_LOAD, self.effort)
+                        loaded = self._in_turns(what, {title: measure}).get(title)
+                    row[title] = report.store_figures(closed, middle(loaded) if loaded else None)
+                    tell(f"  store_20x10   {title:<40}{row[title]}")
+            except UnavailableError as exc:
+                missing.append(f"store, {kind.kind.title}: {exc}")
+        return missing
+
 
 def reached_by_peers(kind: Kind, kinds: list[Kind], searches: Mapping[str, Search]) -> float:
     """The highest rate, in messages a second, of those that a row compares with this one; 0 without any."""
@@ -310,7 +337,7 @@ def main(arguments: list[str] | None = None) -> int:
                 missing.append(f"{number} connections: the limit on open files is {most} (ulimit -Hn)")
     if "storm" in chosen.rows:
         bench.storm(*((4, 10, 20) if chosen.quick else (40, 50, 100)))
-    for name, measure in (("tls", bench.tls), ("loops", bench.loops)):
+    for name, measure in (("tls", bench.tls), ("loops", bench.loops), ("store", bench.store)):
         if name in chosen.rows:
             tell(f"==> {name}")
             missing += measure()

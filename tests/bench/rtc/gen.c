@@ -13,6 +13,7 @@
  * gen -p PORT -r ROOMS -m MEMBERS -d SECONDS (-w WINDOW | -R RATE)  fan-out, closed or open loop
  * gen -p PORT -C N -d SECONDS                                      N connections that do nothing
  * gen -p PORT -r ROOMS -m MEMBERS -S MISSED                        all but one of a room go, miss that many, come back
+ *   -p PORT[,PORT] of several servers: the members of each room are spread over them
  *   -s PID[,PID] processes whose CPU counts, the server first   -T TLS (gen_tls.h)
  *   -W seconds before measuring   -b bytes of a message   -k handshakes at once
  *   -n prefix of the rooms' names   -v (storm) relay with Socket.IO's connection state recovery
@@ -54,8 +55,8 @@ typedef struct {
 #define TAG "{\"t\":\""
 #define TAG_LEN 6
 
-static int port, rooms = 1, members = 50, window, idle, missed = -1, at_once = 32, size = 256;
-static int servers[8], server_count, recovery;
+static int rooms = 1, members = 50, window, idle, missed = -1, at_once = 32, size = 256;
+static int servers[8], server_count, ports[8], port_count, recovery;
 static double seconds = 3, rate, warm = 1;
 static const char *prefix = "r";
 static unsigned long long begun_ms; /* of the day's clock: ids are new ones also in a journal that is used again */
@@ -173,6 +174,8 @@ static void send_message(int room, uint64_t due, int wants_ack) {
 
 /* --- handshake ------------------------------------------------------------------------------------------ */
 
+static int port_of(const Conn *c) { return ports[c->index % port_count]; }
+
 /* Once connected, by TLS where that is wanted. */
 static void ask(Conn *c) {
   if (!net_shake(c->tls)) return; /* turn() calls again when the server's part is there */
@@ -182,13 +185,14 @@ static void ask(Conn *c) {
                   "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\n"
                   "Connection: Upgrade\r\n"
                   "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
-                  port);
+                  port_of(c));
   put(c, request, n);
   flush(c);
 }
 
 static void start(Conn *c) {
-  struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port_of(c)),
+                           .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   int one = 1;
   c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (c->fd < 0 || connect(c->fd, (void *)&to, sizeof to) < 0) fail(2, "connect: %s", strerror(errno));
@@ -443,12 +447,15 @@ static void nap(long nanoseconds) {
 
 #include "gen_runs.h"
 
-/* "PID,PID": whose CPU counts. */
-static void read_servers(const char *list) {
+/* "NUMBER,NUMBER": eight at most; how many there are. */
+static int read_numbers(const char *list, int *numbers) {
+  int count = 0;
   for (char *end; *list; list = *end ? end + 1 : end) {
-    servers[server_count] = (int)strtol(list, &end, 10);
-    if (end == list || (*end && *end != ',') || ++server_count == 8) fail(1, "-s: wrong at %s", list);
+    if (count == 8) fail(1, "too many: %s", list);
+    numbers[count++] = (int)strtol(list, &end, 10);
+    if (end == list || (*end && *end != ',')) fail(1, "wrong at %s", list);
   }
+  return count;
 }
 
 static void read_tokens(const char *path) {
@@ -467,13 +474,13 @@ static void read_tokens(const char *path) {
 int main(int argc, char **argv) {
   int tls = 0;
   for (int o; (o = getopt(argc, argv, "p:r:m:d:w:R:s:C:k:b:W:n:c:S:vT")) != -1;) switch (o) {
-      case 'p': port = atoi(optarg); break;
+      case 'p': port_count = read_numbers(optarg, ports); break;
       case 'r': rooms = atoi(optarg); break;
       case 'm': members = atoi(optarg); break;
       case 'd': seconds = atof(optarg); break;
       case 'w': window = atoi(optarg); break;
       case 'R': rate = atof(optarg); break;
-      case 's': read_servers(optarg); break;
+      case 's': server_count = read_numbers(optarg, servers); break;
       case 'C': idle = atoi(optarg); break;
       case 'k': at_once = atoi(optarg); break;
       case 'b': size = atoi(optarg); break;
@@ -486,7 +493,7 @@ int main(int argc, char **argv) {
       default: return 1;
     }
   if (idle) rooms = 1, members = idle;
-  if (!port || rooms < 1 || members < 1 || size < 60 || size > 3000 || (!idle && missed < 0 && !window && rate <= 0))
+  if (!port_count || rooms < 1 || members < 1 || size < 60 || size > 3000 || (!idle && missed < 0 && !window && rate <= 0))
     fail(1, "wrong usage: see the head of gen.c");
   if (tls) net_use_tls(idle ? 0 : 1 << 16);
   struct rlimit files;

@@ -153,6 +153,24 @@ def short_of_target(rows: Mapping[str, dict[str, Any]]) -> list[str]:
     return short
 
 
+def store_figures(closed: dict[str, Any] | None, loaded: dict[str, Any] | None) -> dict[str, Any]:
+    """Of some servers on a store: deliveries in closed loop, latencies at an equal load. What was refused is null."""
+    figures: dict[str, Any] = {"closed": closed["deliveries_s"] if closed else None}
+    for name in ("deliveries_s", "p50_ms", "p99_ms", "p999_ms"):
+        figures[name] = loaded[name] if loaded else None
+    return figures
+
+
+def _store_table(name: str, row: Mapping[str, dict[str, Any]]) -> list[str]:
+    lines = ["", f"{name:<42}{'closed loop/s':>14}{'at equal load: /s':>20}{'p50':>10}{'p99':>10}{'p99.9':>10}"]
+    for title, f in row.items():
+        cells = [_cell(f["closed"], ",.0f"), _cell(f["deliveries_s"], ",.0f")]
+        cells += [_cell(f[key], ".2f") for key in ("p50_ms", "p99_ms", "p999_ms")]
+        widths = (14, 20, 10, 10, 10)
+        lines.append(f"  {title:<40}" + "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True)))
+    return lines
+
+
 def _cell(value: float | None, form: str) -> str:
     return "-" if value is None else format(value, form)
 
@@ -203,6 +221,8 @@ def table(rows: Mapping[str, dict[str, Any]], titles: Mapping[str, str]) -> str:
             continue
         if name.startswith("tls_"):
             lines += _tls_table(name, row)
+        elif name.startswith("store_"):
+            lines += _store_table(name, row)
         elif name == "loops":
             lines += _loops_table(name, row)
         elif "closed" in row:

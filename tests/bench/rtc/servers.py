@@ -198,6 +198,7 @@ def _python(*command: str, root: Path = ROOT) -> Callable[[], list[str]]:
 
 
 _SERVE = ("-m", "rtc_server", "serve", "--config", "{config}")
+serve_ours = _python(*_SERVE)
 
 
 KINDS = {
@@ -207,7 +208,7 @@ KINDS = {
         Kind(
             "ours_durable",
             "ours, journal on",
-            _python(*_SERVE),
+            serve_ours,
             contract=True,
         ),
         Kind("node", "Node socket.io, ws", lambda: node_peer("ws"), warm=2.0),
@@ -271,11 +272,15 @@ _LIMITS = {
 }
 
 
+def limits_text(root: Path) -> str:
+    """The options of the section ``limits``. Those that a checkout does not know are left out."""
+    known = (root / "files/rtc_server/config.example.toml").read_text(encoding="utf-8")
+    return "\n".join(f"{name} = {value}" for name, value in _LIMITS.items() if f"\n{name} =" in known)
+
+
 def _config(folder: Path, kind: Kind, port: int, loop: str, more: str) -> Path:
-    """The product's configuration. ``more``: further sections. Limits that a checkout does not know are left out."""
+    """The product's configuration. ``more``: further sections."""
     (folder / "token.key").write_bytes(SECRET)
-    known = (kind.root / "files/rtc_server/config.example.toml").read_text(encoding="utf-8")
-    limits = "\n".join(f"{name} = {value}" for name, value in _LIMITS.items() if f"\n{name} =" in known)
     if kind.old:
         shutil.copyfile(old_journal(kind.root), folder / "journal.db")
         with (folder / "journal.db").open("rb") as copy:
@@ -291,7 +296,7 @@ keys = ["{folder}/token.key"]
 [journal]
 path = "{folder / "journal.db"}"
 [limits]
-{limits}
+{limits_text(kind.root)}
 [log]
 level = "warning"
 {more}
@@ -339,13 +344,14 @@ class Running:
     """A server process, perhaps with a proxy before it, and the generator that is pointed at it. Where the journal is an
     old one, the rooms are projects that it has.
 
-    ``processes``: ids of those whose CPU counts, the server first. ``port``: where it is reached, by TLS if ``tls``.
+    ``processes``: ids of those whose CPU counts, the server first. ``ports``: where it is reached, by TLS if ``tls``; of
+    several servers members are spread over all.
     """
 
-    def __init__(self, kind: Kind, processes: list[int], port: int, tls: bool = False) -> None:
+    def __init__(self, kind: Kind, processes: list[int], *ports: int, tls: bool = False) -> None:
         self.kind = kind
         self.processes = processes
-        self.port = port
+        self.ports = ports
         self.tls = tls
         self._runs = 0
 
@@ -355,7 +361,7 @@ class Running:
         command = [
             str(generator(self.tls)),
             "-p",
-            str(self.port),
+            ",".join(map(str, self.ports)),
             "-s",
             ",".join(map(str, self.processes)),
             "-n",

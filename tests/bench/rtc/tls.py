@@ -122,7 +122,7 @@ def by_nginx(kind: Kind, loop: str) -> Iterator[Running]:
         write_certificate(folder)
         user = "user root;" if os.geteuid() == 0 else ""  # else the worker cannot enter this folder
         config = folder / "nginx.conf"
-        config.write_text(_NGINX.format(folder=folder, user=user, upstream=run.port, port=port), encoding="utf-8")
+        config.write_text(_NGINX.format(folder=folder, user=user, upstream=run.ports[0], port=port), encoding="utf-8")
         with serving("nginx", [program, "-p", name, "-c", str(config)], port, folder / "log") as master:
             give_up = time.monotonic() + 20
             while not (workers := _children(master)):  # the master listens before it has a worker

@@ -1,7 +1,7 @@
 // Copyright (c) 2026, the collab.rtc authors
 // GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 // SPDX-License-Identifier: GPL-3.0-or-later
-// A relay on Node's socket.io: node relay.js PORT ws|uws|recovery
+// A relay on Node's socket.io: node relay.js PORT ws|uws|recovery, or PORT postgres URL for several on one PostgreSQL
 const { Server } = require("socket.io");
 const port = Number(process.argv[2]);
 const kind = process.argv[3];
@@ -17,6 +17,16 @@ if (kind === "uws") {
   const http = require("http").createServer();
   io = new Server(http, options);
   http.listen({ port, host: "127.0.0.1", backlog: 1024 });
+}
+if (kind === "postgres") {
+  const pool = new (require("pg").Pool)({ connectionString: process.argv[4] });
+  pool
+    .query(
+      "CREATE TABLE IF NOT EXISTS socket_io_attachments" +
+        " (id bigserial UNIQUE, created_at timestamptz DEFAULT now(), payload bytea)",
+    )
+    .catch(() => {}); // another one makes it at the same time
+  io.adapter(require("@socket.io/postgres-adapter").createAdapter(pool));
 }
 io.on("connection", (socket) => {
   let room = [...socket.rooms].find((name) => name !== socket.id); // a recovered one is in its room already
