@@ -21,7 +21,7 @@ from rtc_server import cli
 from rtc_server.journal import Compact, JournalError, JournalLimits, Snapshot, Submission, export_import
 from rtc_server.store_postgres import journal, transfer
 from rtc_server.store_postgres.address import Address, parse_address
-from rtc_server.store_postgres.connections import Store, connect, make_context
+from rtc_server.store_postgres.connections import Store, connect, make_context, prepare, read_version
 
 _NAMES = itertools.count()
 
@@ -192,6 +192,20 @@ async def test_a_server_that_is_cut_off_notices(store: Store, postgres: Postgres
             await well(cut)
             assert [(o.code, o.revision) for o in await cut.keep(change(3))] == [("", 4)]
             assert cut.hall.seen["p"] == ["c1", "c2", "c4", "c3"] and not cut.hall.renewed
+
+
+async def test_servers_start_at_a_time_on_an_empty_database(postgres: Postgres) -> None:
+    """The schema that one has just made is nobody else's."""
+    for _ in range(5):
+        name = f"t{next(_NAMES)}"
+        postgres.make_database(name)
+        lines = await asyncio.gather(*[connect(postgres.store(name)) for _ in range(6)])
+        try:
+            await asyncio.gather(*[prepare(line, postgres.store(name)) for line in lines])
+            assert {await read_version(line, postgres.store(name)) for line in lines} == {1}
+        finally:
+            for line in lines:
+                await line.close()
 
 
 async def test_a_host_that_answers_with_an_error_is_passed_over(store: Store, postgres: Postgres) -> None:
