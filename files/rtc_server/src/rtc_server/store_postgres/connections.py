@@ -169,7 +169,7 @@ async def _reach(store: Store) -> Connection:
             if not await connection.fetchval("SELECT current_setting('transaction_read_only') = 'on'"):
                 return connection
             await hang_up(connection)
-            raise JournalError(_READ_ONLY)
+            raise Unusable(_READ_ONLY, "read_only")
         except Exception as exc:  # a driver may raise anything before it has a connection
             reasons.append(explain(exc, store) if len(store.address.hosts) == 1 else f"{host}: {explain(exc, store)}")
             kinds.add(_classify(exc))
@@ -179,6 +179,8 @@ async def _reach(store: Store) -> Connection:
 
 
 def _classify(exc: Exception) -> str:
+    if isinstance(exc, Unusable):
+        return exc.kind
     if isinstance(exc, asyncpg.TargetServerAttributeNotMatched):
         return "read_only"
     # PgBouncer refuses parameters of the start that it does not know.
@@ -308,8 +310,8 @@ async def read_version(connection: Connection, store: Store) -> int:
 
 
 async def find_risks(connection: Connection) -> dict[str, str]:
-    """Settings of the store that can lose what was acknowledged, by name, and ``clock``: one here that is apart from the
-    store's; each with what it risks."""
+    """Settings of the store that can lose what was acknowledged, by name, and ``clock``, one here that is apart from
+    the store's; each with what it risks."""
     settings = dict(
         await connection.fetch(
             "SELECT name, setting FROM pg_settings"
