@@ -24,6 +24,8 @@ from ansible_collections.collab.rtc.plugins.module_utils._container_facts import
 
 T = TypeVar("T")
 
+SELINUX_PORTS = "SELinux ports"  # what is unreadable where semanage does not run
+
 
 @dataclass
 class Unreadable:
