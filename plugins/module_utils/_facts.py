@@ -24,6 +24,8 @@ from ansible_collections.collab.rtc.plugins.module_utils._container_facts import
 
 T = TypeVar("T")
 
+SELINUX_PORTS = "SELinux ports"  # what is unreadable where semanage does not run
+
 
 @dataclass
 class Unreadable:
@@ -126,6 +128,8 @@ class TrustStore:
     fingerprints: List[str] = field(default_factory=list)  # SHA-256 of each trusted certificate, lower-case hex
     error: str = ""
     unknown: str = ""  # the place ("/opt/jira/bin/setenv.sh:12") that makes it unknown whether it is this one
+    # Of a store that the system generates: alias -> SHA-256 of what was written into it and is lost the next time.
+    strays: Dict[str, str] = field(default_factory=dict)
 
 
 @dataclass

@@ -19,6 +19,8 @@ description:
   - A certificate that is there under another alias is not added again.
   - The store is replaced as a whole. Whenever the run is interrupted, the old or the new store is there. A symbolic
     link is followed and stays a link; owner, mode, ACL and SELinux context stay.
+  - A store that the system generates (C(update-ca-trust), or C(update-ca-certificates) beside Debian's) is not written.
+    The certificates become the system's anchors, each C(collab-rtc-<16 digits>.crt), and its command is run.
   - The password is on no command line and in no output.
 options:
   path:
@@ -240,7 +242,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _files, _process_files
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._files_tree import make_directory
-from ansible_collections.collab.rtc.plugins.module_utils._keystore import editor, reader
+from ansible_collections.collab.rtc.plugins.module_utils._keystore import anchors, editor, generated, reader
 from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import KeyStore, KeyStoreError
 from ansible_collections.collab.rtc.plugins.module_utils._undo import prune, records
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import served_chain, server_certificate
@@ -263,6 +265,7 @@ class Run:
         self.options: dict[str, Any] = module.params
         self.path: str = self.options["path"] or reader.locate(self.options["jre_home"])
         self.real_path = os.path.realpath(self.path)
+        self.source = anchors.find_source(self.real_path)
         self.backup_file = ""
 
     def __call__(self) -> dict[str, Any]:
@@ -281,10 +284,8 @@ class Run:
         if new_file:
             path, password = self.options["copy_from"], self.options["copy_password"]
             if not path or self.options["state"] == "absent":
-                raise reader.KeyStoreMissingError(
-                    f"{self.path} does not exist.",
-                    "Check the path; or give copy_from to make it from another trust store.",
-                )
+                remedy = "Check the path; or give copy_from to make it from another trust store."
+                raise reader.KeyStoreMissingError(f"{self.path} does not exist.", remedy)
         if new_file and self.options["copy_process"]:
             data = _process_files.read_bytes(self.options["copy_process"], path, reader.MAX_SIZE)
         else:
@@ -313,7 +314,8 @@ class Run:
             for number, anchor in enumerate(anchors):
                 suffix = f"-{anchor.certificate.fingerprint[:16]}" if number else ""
                 wanted.append((anchor.certificate, item["alias"] + suffix if item["alias"] else ""))
-        return editor.plan_present(store, wanted)
+        changes = editor.plan_present(store, wanted)
+        return generated.adjust(self.source, store, changes) if self.source else changes
 
     def _plan_absent(self, store: KeyStore, given: list[Any]) -> editor.Changes:
         aliases, fingerprints = [], []
@@ -330,10 +332,10 @@ class Run:
                 aliases += [item["alias"]] if item["alias"] else []
                 fingerprints += [_normalise_fingerprint(item["sha256"])] if item["sha256"] else []
             else:
-                raise RtcError(
-                    "An item of certificates names no certificate.", "Each needs pem, src, host, alias or sha256."
-                )
-        return editor.plan_absent(store, aliases, fingerprints)
+                what = "An item of certificates names no certificate."
+                raise RtcError(what, "Each needs pem, src, host, alias or sha256.")
+        changes = editor.plan_absent(store, aliases, fingerprints)
+        return generated.adjust(self.source, store, changes, fingerprints) if self.source else changes
 
     def _warn(self, changes: editor.Changes, given: list[Any]) -> None:
         if self.options["state"] == "absent":
@@ -344,6 +346,9 @@ class Run:
 
     def _write(self, data: bytes, store: KeyStore, changes: editor.Changes, new_file: bool) -> None:
         password = self.options["password"]
+        if self.source and not new_file:
+            generated.apply(self.source, self.path, changes, self.options["undo_dir"], password)
+            return
         new = data
         if new_file:
             new = editor.copy_trusted(data, store, password)
@@ -377,11 +382,8 @@ class Run:
         if self.backup_file:
             result["backup_file"] = self.backup_file
         if self.module._diff:
-            copied = (
-                f"(a new trust store with the {trusted} certificates of {self.options['copy_from']})\n"
-                if new_file
-                else ""
-            )
+            origin = self.options["copy_from"]
+            copied = f"(a new trust store with the {trusted} certificates of {origin})\n" if new_file else ""
             result["diff"] = {
                 "before_header": self.path,
                 "after_header": self.path,

@@ -140,6 +140,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.module_utils._keystore import anchors
 from ansible_collections.collab.rtc.plugins.module_utils._managed import lease, opened, record, redo, site_part
 from ansible_collections.collab.rtc.plugins.module_utils._managed.record import Record
 from ansible_collections.collab.rtc.plugins.module_utils._undo import preview, restore
@@ -170,6 +171,7 @@ def undo(directories: list[str], user: str, notes: list[str], refused: list[RtcE
     for directory in directories:
         try:
             edited += restore.restore(directory, notes).edited
+            anchors.refresh(entry["path"] for entry in undo_records.entries(directory))
             if directory in sites:
                 site_part.note_all_undone(sites[directory], user)
             restore.mark_undone(directory, user)
@@ -239,6 +241,7 @@ def undo_part(module: AnsibleModule, path: str, run: str) -> dict[str, Any]:
         for directory, only in part.files.items():
             try:
                 restored = restore.restore(directory, notes, only)
+                anchors.refresh(only)
                 result["edited"] += [item._asdict() for item in restored.edited]
             except RtcError as exc:
                 refused.append(exc)
@@ -299,6 +302,7 @@ def describe(module: AnsibleModule, run: str, runs: list[str], changes: list[pre
         "removed": [change.path for change in changes if change.removes],
         "edited": [{"path": change.path, "copy": ""} for change in changes if change.edited],
     }
+    result["paths"] += [one for one in anchors.list_stores(result["paths"]) if one not in result["paths"]]
     if module._diff:
         result["diff"] = [preview.make_diff(change) for change in changes]
     return result

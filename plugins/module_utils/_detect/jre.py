@@ -14,7 +14,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Java, TrustOption, TrustStore
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
 from ansible_collections.collab.rtc.plugins.module_utils._java import setenv
-from ansible_collections.collab.rtc.plugins.module_utils._keystore import reader
+from ansible_collections.collab.rtc.plugins.module_utils._keystore import anchors, reader
 
 _DEFAULT_PASSWORD = "changeit"  # noqa: S105 - of every cacerts as it is delivered
 _MOST = 32 * 1024 * 1024  # bytes
@@ -98,7 +98,9 @@ def trust_store(rootfs: RootFs, home: str, properties: dict[str, str], folder: s
         return store
     store.mtime = info.st_mtime
     password = properties.get("javax.net.ssl.trustStorePassword") or (None if named else _DEFAULT_PASSWORD)
-    _read_contents(store, content, password)
+    source = anchors.find_source(store.real_path, rootfs.is_file)
+    bundle = rootfs.data(source.bundle, _MOST) if source else None
+    _read_contents(store, content, password, bundle)
     return store
 
 
@@ -133,7 +135,7 @@ def trust_option(rootfs: RootFs, home: str, script: str, named: str, folder: str
     )
 
 
-def _read_contents(store: TrustStore, content: bytes, password: str | None) -> None:
+def _read_contents(store: TrustStore, content: bytes, password: str | None, bundle: bytes | None) -> None:
     try:
         store.type = reader.detect(content, store.path)
         read = reader.read(content, password, store.path)
@@ -145,3 +147,4 @@ def _read_contents(store: TrustStore, content: bytes, password: str | None) -> N
     ]
     store.certificates = len(trusted)
     store.fingerprints = sorted({hashlib.sha256(certificate).hexdigest() for certificate in trusted})
+    store.strays = anchors.list_strays(read.trusted(), bundle) if bundle is not None else {}

@@ -19,6 +19,7 @@ import time
 from typing import Callable, Iterable, Optional
 
 from ansible_collections.collab.rtc.plugins.module_utils import _ownership
+from ansible_collections.collab.rtc.plugins.module_utils._facts import SELINUX_PORTS
 from ansible_collections.collab.rtc.plugins.module_utils._host.processes import Proc
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
 
@@ -190,7 +191,7 @@ def selinux_ports(rootfs: RootFs, runner: Runner = run) -> list[int]:
     """The TCP ports of ``http_port_t``; empty, and noted, when they cannot be read."""
     text = runner(["semanage", "port", "-l"], 10.0)
     if text is None:
-        rootfs.note("SELinux ports", "semanage port -l does not run: install policycoreutils-python-utils, use become")
+        rootfs.note(SELINUX_PORTS, "semanage port -l does not run: install policycoreutils-python-utils, use become")
         return []
     return parse_selinux_ports(text)
 

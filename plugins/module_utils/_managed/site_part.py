@@ -23,6 +23,7 @@ from typing import Any, Iterator, Sequence
 
 from ansible_collections.collab.rtc.plugins.module_utils import _facts, _files
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.module_utils._keystore.anchor_name import name_anchor
 from ansible_collections.collab.rtc.plugins.module_utils._managed import opened, record
 from ansible_collections.collab.rtc.plugins.module_utils._managed.record import Entry, Record
 from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import unit
@@ -105,6 +106,8 @@ def claims(entry: Entry, path: str) -> bool:
         name = what.get("instance", "")
         folders = (f"{unit.CONFIG_DIR}/{name}/", os.path.dirname(unit.tls_drop_in(name)) + "/")
         return path in (f"{unit.CONFIG_DIR}/{name}.toml", *COMMON) or path.startswith(folders)
+    if entry.kind == "trust" and os.path.basename(path) in map(name_anchor, what.get("certificates", ())):
+        return True
     known = str(what.get("path", ""))
     return bool(known) and path in (known, os.path.realpath(known))
 

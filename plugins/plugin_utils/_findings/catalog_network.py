@@ -102,4 +102,13 @@ ENTRIES = (
         remedy="Set rtc_server_name.",
         vendor_requirements=("S14",),
     ),
+    FindingType(
+        id="RTC609",
+        severity="error",
+        title="SELinux's ports cannot be read",
+        meaning="SELinux enforces, and without semanage the RTC port cannot get the label that the proxy needs.",
+        detected="SELinux is enforcing on the proxy host, and semanage port -l does not run.",
+        remedy="dnf install policycoreutils-python-utils, and run again. Nothing was changed.",
+        vendor_requirements=("S09",),
+    ),
 )

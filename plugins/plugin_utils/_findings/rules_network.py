@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ansible_collections.collab.rtc.plugins.module_utils._facts import HostFacts
+from ansible_collections.collab.rtc.plugins.module_utils._facts import SELINUX_PORTS, HostFacts
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.selinux_firewalld import BOOLEANS
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings.catalog import make
@@ -82,7 +82,10 @@ def _check_selinux(proxy: DesiredProxy, facts: HostFacts, port: int) -> Iterator
     if facts.selinux != "enforcing":
         return
     host, boolean = proxy.host, BOOLEANS[proxy.kind]
-    if port not in facts.selinux_ports:
+    reason = next((one.reason for one in facts.unreadable if one.what == SELINUX_PORTS), "")
+    if reason:  # the run would have to stop when everything else of the proxy is written
+        yield make("RTC609", host, f"SELinux is enforcing on {host}, and its ports are not known: {reason}.")
+    elif port not in facts.selinux_ports:
         remedy = f"semanage port -a -t http_port_t -p tcp {port}. The role does it."
         text = f"SELinux is enforcing on {host}, and port {port} is not of type http_port_t."
         yield make("RTC604", host, text, remedy=remedy)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import TrustStore, VirtualHost
+from ansible_collections.collab.rtc.plugins.module_utils._keystore import anchors
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings.catalog import make
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.tls_files import (
@@ -21,16 +22,8 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import De
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import ClassifiedSite, Node
 
 SOON = 30 * 86400  # seconds
-DEBIANS = "/etc/ssl/certs/java/cacerts"
-# Trust stores that distributions make of their authorities: by which command, and where it takes those of the
-# administrator from (man update-ca-trust, update-ca-certificates; the hook java-cacerts of Alpine).
-GENERATED = {
-    "/etc/pki/ca-trust/extracted/java/cacerts": ("update-ca-trust", "/etc/pki/ca-trust/source/anchors"),
-    "/etc/pki/java/cacerts": ("update-ca-trust", "/etc/pki/ca-trust/source/anchors"),
-    "/var/lib/ca-certificates/java-cacerts": ("update-ca-certificates", "/etc/pki/trust/anchors"),
-    "/etc/ca-certificates/extracted/java-cacerts.jks": ("update-ca-trust", "/etc/ca-certificates/trust-source/anchors"),
-    DEBIANS: ("update-ca-certificates", "/usr/local/share/ca-certificates"),
-}
+# A link in the RHEL family; as a file it is somebody's own, until an update of ca-certificates makes it a link again.
+REPLACED_LINK = "/etc/pki/java/cacerts"
 
 
 def check_node(classified: ClassifiedSite, node: Node, wanted_node: DesiredNode) -> list[Finding]:
@@ -89,29 +82,26 @@ def _check_store_kind(node: Node, store: TrustStore) -> Iterator[Finding]:
 
 
 def _check_generated(node: Node, store: TrustStore) -> Iterator[Finding]:
-    """A store that the distribution makes of its own authorities: what was imported is gone when it is made anew.
-
-    On Debian it is not: what updates it there adds and removes single entries.
-    """
+    """A store that the system generates of its authorities: what is written into it is gone when that is done again."""
     path = store.real_path or store.path
-    command, anchors = GENERATED.get(path, ("", ""))
+    if path == REPLACED_LINK:
+        what = f"{store.path} is {path}, which an update of ca-certificates makes a link to what it generates."
+        yield make("RTC322", node.host, what, remedy="Set rtc_truststore_path to a trust store of its own.")
+    source = anchors.find_source(path, lambda _path: node.facts.os_family == "debian")
     given = node.given.root_fingerprint if node.given else ""
-    ours = {
-        fingerprint
-        for entry in node.facts.managed.entries
-        if entry.kind == "trust" and entry.what.get("path") in (store.path, store.real_path)
-        for fingerprint in entry.what.get("certificates", [])
-    }
-    if not command or (path == DEBIANS and node.facts.os_family == "debian"):
+    own = [alias for alias, one in store.strays.items() if one == given or anchors.is_ours(alias, one)]
+    if source is None or (given and given in store.fingerprints and not own):
         return
-    if not given or given not in store.fingerprints or given in ours:
-        yield make(
-            "RTC322",
-            node.host,
-            f"{store.path} is {path}, which {command} writes anew.",
-            remedy=f"Set rtc_truststore_path to a trust store of its own. Or put the authority's certificate into"
-            f" {anchors} too, and run {command}.",
-        )
+    others = sorted(set(store.strays) - set(own))
+    command = source.command[0]
+    if others:
+        what = f"{store.path} is {path}, which {command} generates; it would drop {', '.join(others)}."
+        remedy = f"Put their certificates into {source.anchors} and run {command}, or set rtc_truststore_path."
+        yield make("RTC324", node.host, what, remedy=remedy)
+    else:
+        what = f"{store.path} is {path}, which {command} generates: the authority is put into {source.anchors}."
+        remedy = "To have only the application trust it, set rtc_truststore_path to a trust store of its own."
+        yield make("RTC322", node.host, what, remedy=remedy)
 
 
 def _check_trust(node: Node, store: TrustStore) -> Iterator[Finding]:

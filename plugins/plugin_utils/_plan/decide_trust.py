@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Java
+from ansible_collections.collab.rtc.plugins.module_utils._keystore import anchors
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import decide_container
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import DesiredTrust
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import ClassifiedSite, Node
@@ -77,7 +78,10 @@ def decide_store(node: Node, java: Java, doubt: str) -> tuple[str, str, str]:
         return own, used if own != used else "", "rtc_truststore_path"
     if doubt:
         return "", "", f"it is unknown which trust store the next start uses: {doubt}"
-    return used, "", f"the trust store that Java in {java.home} uses"
+    real = java.truststore.real_path if java.truststore else ""
+    source = anchors.find_source(real, lambda _path: node.facts.os_family == "debian")
+    by_anchor = f", which {source.command[0]} generates, so that {source.anchors} is changed" if source else ""
+    return used, "", f"the trust store that Java in {java.home} uses{by_anchor}"
 
 
 def find_doubt(java: Java) -> str:

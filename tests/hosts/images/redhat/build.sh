@@ -55,11 +55,17 @@ rm -f /etc/debian_version
 
 # Authorities: /etc/pki, and the command that generates what is extracted from there.
 install -d /etc/pki/ca-trust/source/anchors /etc/pki/ca-trust/extracted/java /etc/pki/ca-trust/extracted/pem \
-    /etc/pki/tls/certs /etc/pki/tls/private /etc/pki/java
+    /etc/pki/tls/certs /etc/pki/tls/private /etc/pki/java /usr/share/pki/ca-trust-source/anchors
+cp /etc/ssl/certs/ca-certificates.crt /usr/share/pki/ca-trust-source/anchors/
+install -D -m 0644 "$here/trust.module" /etc/pkcs11/modules/p11-kit-trust.module
 install -m 0755 "$here/update-ca-trust" /usr/bin/update-ca-trust
 ln -sf /etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem /etc/pki/tls/certs/ca-bundle.crt
 ln -sf /etc/pki/ca-trust/extracted/java/cacerts /etc/pki/java/cacerts
 update-ca-trust
+# Jira runs on Java as the family packages it: its cacerts leads to what is generated. Confluence has the installer's own.
+if [ -d /opt/atlassian/jira/jre ]; then
+    ln -sfn /etc/pki/java/cacerts /opt/atlassian/jira/jre/lib/security/cacerts
+fi
 
 # firewalld: the interface is in a zone that is not the default one, with what an administrator has opened there.
 install -m 0644 "$here/internal.xml" /etc/firewalld/zones/internal.xml

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from ansible_collections.collab.rtc.plugins.module_utils._keystore.anchor_name import name_anchor
 from ansible_collections.collab.rtc.plugins.module_utils._managed import lease, opened, record
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import selinux_firewalld
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.commands import Command
@@ -297,6 +298,19 @@ def test_authorities_of_a_store_that_two_sites_share(proxy):
         "application": "jira",
         "certificates": [{"sha256": "a"}],
     }
+
+
+def test_an_anchor_of_the_system_belongs_to_the_sites_that_need_the_authority(proxy):
+    only, shared = (proxy.path / name_anchor(one * 64) for one in "ab")
+
+    def part(site, prints):
+        entry, _files = trust(proxy, site, "1", prints, prints)
+        return entry, {one: "pem" for one in (only, shared) if any(name_anchor(item) == one.name for item in prints)}
+
+    proxy.run(FIRST, [part("wiki", ["a" * 64, "b" * 64]), part("tracker", ["b" * 64])])
+    result = proxy.roll_back(WIKI)
+    taken = [item["certificates"] for item in result["parts"]["trust"]]
+    assert (taken, only.exists(), shared.exists()) == ([[{"sha256": "a" * 64}]], False, True)
 
 
 def test_a_store_of_which_the_other_site_needs_all(proxy):
