@@ -18,8 +18,9 @@ import boto3
 import pytest
 from botocore import loaders
 from botocore.config import Config
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from ansible_collections.collab.rtc.plugins.plugin_utils._aws import applying
+from ansible_collections.collab.rtc.plugins.plugin_utils._aws import applying, arrangement, observing
 from ansible_collections.collab.rtc.plugins.plugin_utils._aws.model import Target, WantedListener
 from ansible_collections.collab.rtc.plugins.plugin_utils._aws.session import Access, Aws
 from ansible_collections.collab.rtc.tests.unit.servers import Authority
@@ -28,7 +29,7 @@ HERE = Path(__file__).parent
 REGION = "eu-central-1"
 NAME, INVENTORY = "wiki.example.com", "production/hosts.yml"
 POLICY = "ELBSecurityPolicy-TLS13-1-2-Res-2021-06"
-DEADLINE = 30  # seconds
+DEADLINE = 60  # seconds
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +56,7 @@ def moto_url():
             time.sleep(0.05)  # between two attempts
         yield url
     finally:
-        process.terminate()
+        process.kill()  # it keeps nothing, and takes its time otherwise
         process.wait(DEADLINE)
 
 
@@ -90,7 +91,7 @@ class Cloud:
             "endpoint_url": url,
         }
         request = urllib.request.Request(f"{url}/moto-api/reset", method="POST")
-        urllib.request.urlopen(request, timeout=10).close()
+        urllib.request.urlopen(request, timeout=DEADLINE).close()
         self.elb, self.ec2, self.acm, self.iam = (self.client(name) for name in ("elbv2", "ec2", "acm", "iam"))
         self.vpc, self.subnets = self.make_vpc("10.9.0.0/16", "10.9.{}.0/24")
         self.group = self.ec2.create_security_group(GroupName="alb", Description="alb", VpcId=self.vpc)["GroupId"]
@@ -246,20 +247,14 @@ class Cloud:
 
     def arrange(self, wanted):
         """What the site has, in the form that ARNs and order do not matter in."""
-        from ansible_collections.collab.rtc.plugins.plugin_utils._aws import arrangement, observing
-
         return arrangement.render(arrangement.arrange_seen(wanted, observing.observe(self.aws(), wanted)))
 
 
 def _pem(certificate):
-    from cryptography.hazmat.primitives.serialization import Encoding
-
     return certificate.public_bytes(Encoding.PEM)
 
 
 def _pem_key(key):
-    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 

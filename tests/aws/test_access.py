@@ -129,7 +129,7 @@ def test_a_change_that_is_not_allowed_says_what_was_done_and_the_next_run_comple
     assert cloud.converge(cloud.want()) == []
 
 
-@pytest.mark.parametrize("action", ["DescribeListeners", "DescribeTargetHealth", "CreateRule", "RegisterTargets"])
+@pytest.mark.parametrize("action", ["DescribeListeners", "DescribeTags", "CreateRule", "RegisterTargets"])
 def test_a_busy_aws_is_asked_again(cloud, front, action):
     front.refused[action] = ["Throttling", 2]
     cloud.converge(cloud.want_nodes(1, 2))

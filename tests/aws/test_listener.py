@@ -8,10 +8,26 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
-from ansible_collections.collab.rtc.plugins.plugin_utils._aws import applying, arrangement
+from ansible_collections.collab.rtc.plugins.plugin_utils._aws import (
+    applying,
+    arrangement,
+    difference,
+    observing,
+    problems,
+)
 from ansible_collections.collab.rtc.plugins.plugin_utils._aws.model import AwsError, Problem, Target
 from ansible_collections.collab.rtc.plugins.plugin_utils._aws.session import Access, Aws
+
+
+def make_pem(certificate):
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def make_key_pem(key):
+    form = serialization.PrivateFormat.PKCS8
+    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
 
 
 def listener_on(cloud, port):
@@ -291,8 +307,6 @@ def test_a_rule_of_somebody_that_lets_users_in_already_is_enough(cloud):
 
 def test_a_security_group_that_lets_nobody_in_is_said(cloud):
     seen, _steps = applying.examine(cloud.aws(), cloud.want(like_port=444, certificate=cloud.certificate))
-    from ansible_collections.collab.rtc.plugins.plugin_utils._aws import difference
-
     (text,) = difference.list_warnings(cloud.want(like_port=444), seen)
     assert "port 444" in text
     assert "9083" in text
@@ -309,12 +323,10 @@ def test_the_certificate_that_is_for_the_name_is_chosen_among_those_of_the_appli
 
 def test_a_certificate_of_iam(cloud):
     certificate, key = cloud.authority.leaf("*.example.com")
-    from aws import conftest
-
     answer = cloud.iam.upload_server_certificate(
         ServerCertificateName="wiki",
-        CertificateBody=conftest._pem(certificate).decode(),
-        PrivateKey=conftest._pem_key(key).decode(),
+        CertificateBody=make_pem(certificate).decode(),
+        PrivateKey=make_key_pem(key).decode(),
     )
     arn = answer["ServerCertificateMetadata"]["Arn"]
     cloud.converge(cloud.want(certificate=arn))
@@ -425,9 +437,6 @@ ERRORS = {
         "certificate", "does not exist in this region",
     ),
     "a certificate that is not issued": (lambda cloud: cloud.want(certificate=pending(cloud)), "certificate", "is not issued: its status is PENDING_VALIDATION"),
-    "an expired certificate": (
-        lambda cloud: cloud.want(certificate=cloud.make_certificate("wiki.example.com", start=-90, end=-2)), "certificate", "expired on ",
-    ),
     "somebody's listener": (lambda cloud: cloud.listen(9083) and cloud.want(), "port", "was not made by this collection"),
     "another site's listener": (
         lambda cloud: cloud.converge(cloud.want(site="other.example.com:9083", nodes=["wiki7"])) and cloud.want(),
@@ -456,6 +465,14 @@ def test_what_prevents_it_is_said_before_anything_is_changed(cloud, case):
     assert caught.value.problem.kind == kind
     assert caught.value.problem.remedy.endswith(".")
     assert cloud.see() == before
+
+
+def test_a_certificate_that_has_expired(cloud):
+    wanted = cloud.want(certificate=cloud.make_certificate("wiki.example.com", end=1))
+    seen = observing.observe(cloud.aws(), wanted)
+    assert list(problems.find_problems(wanted, seen)) == []
+    (problem,) = problems.find_problems(wanted, dataclasses.replace(seen, now=seen.now + 2 * 86400))
+    assert "expired on 20" in problem.text
 
 
 def test_addresses_of_a_network_behind_the_vpc(cloud):
