@@ -185,14 +185,13 @@ def test_a_change(cloud, change):
     before = cloud.see()
     wanted = CHANGES[change](cloud)
     assert cloud.converge(wanted)
-    assert is_foreign(cloud.see())["listeners"] == is_foreign(before)["listeners"]
-    assert is_foreign(cloud.see())["security"] == is_foreign(before)["security"]
-    changed = cloud.arrange(wanted)
-    assert cloud.converge(wanted) == []
-    cloud.converge(dataclasses.replace(wanted, present=False))
-    assert groups_of(cloud) == {}
-    cloud.converge(wanted)
-    assert cloud.arrange(wanted) == changed
+    after = cloud.see()
+    for part in ("listeners", "groups", "security"):
+        assert is_foreign(after)[part] == is_foreign(before)[part]
+    # As a site that was so from the start.
+    seen, steps = applying.examine(cloud.aws(), wanted)
+    assert steps == []
+    assert arrangement.arrange_seen(wanted, seen) == arrangement.arrange_wanted(wanted, seen)
     # and back
     cloud.converge(cloud.want())
     assert cloud.converge(cloud.want()) == []
@@ -360,7 +359,7 @@ def test_the_next_run_completes_what_a_failure_left_at_any_step(cloud, course):
     number = len(cloud.converge(end))
     right = cloud.arrange(end)
     assert number > 5
-    for failing in range(number):
+    for failing in range(0, number, 1 if course == "changed" else 3):
         cloud.converge(start)
         broken = Interrupted(Access(**cloud.access))
         broken.left = failing
@@ -459,12 +458,11 @@ def pending(cloud):
 def test_what_prevents_it_is_said_before_anything_is_changed(cloud, case):
     change, kind, words = ERRORS[case]
     wanted = change(cloud)
-    before = cloud.see()
+    aws = Interrupted(Access(**cloud.access))  # which stops at the first change
     with pytest.raises(AwsError, match=words) as caught:
-        cloud.converge(wanted)
+        applying.carry_out(aws, wanted, *applying.examine(aws, wanted))
     assert caught.value.problem.kind == kind
     assert caught.value.problem.remedy.endswith(".")
-    assert cloud.see() == before
 
 
 def test_a_certificate_that_has_expired(cloud):
