@@ -18,7 +18,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.collab.rtc.plugins.module_utils import _facts
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.plugin_utils._aws import observing
-from ansible_collections.collab.rtc.plugins.plugin_utils._aws.model import AwsError, Seen
+from ansible_collections.collab.rtc.plugins.plugin_utils._aws.model import AwsError, PlacedListener, Seen, name_listener
 from ansible_collections.collab.rtc.plugins.plugin_utils._aws.model import Problem as AwsProblem
 from ansible_collections.collab.rtc.plugins.plugin_utils._aws.session import Access, Aws
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
@@ -95,7 +95,7 @@ def make_plan(plan_input: PlanInput) -> Plan:
     return plan
 
 
-def find_listeners(plan_input: PlanInput) -> list[listeners.PlacedListener]:
+def find_listeners(plan_input: PlanInput) -> list[PlacedListener]:
     """The listeners that AWS is to be asked about."""
     wanted = scope.leave_absent_out(plan_input)
     return listeners.list_listeners(plan_input, decide.decide(topology.classify(wanted)))
@@ -241,9 +241,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
             access = Access(**item.access, **self._read_aws_secrets(item.host, item.wanted.application, hostvars))
             try:
                 sessions[access] = sessions.get(access) or Aws(access)
-                found[listeners.name_listener(item.wanted)] = observing.observe(sessions[access], item.wanted)
+                found[name_listener(item.wanted)] = observing.observe(sessions[access], item.wanted)
             except AwsError as error:
-                found[listeners.name_listener(item.wanted)] = error.problem
+                found[name_listener(item.wanted)] = error.problem
         return found
 
     def _read_aws_secrets(self, host: str, application: str, hostvars: Any) -> dict[str, str]:

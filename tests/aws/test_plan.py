@@ -23,7 +23,8 @@ from ansible_collections.collab.rtc.plugins.action import plan as plan_action
 from ansible_collections.collab.rtc.plugins.action import rtc_aws_listener as action
 from ansible_collections.collab.rtc.plugins.module_utils import _facts
 from ansible_collections.collab.rtc.plugins.plugin_utils._aws import applying
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan import listeners, load_inventory
+from ansible_collections.collab.rtc.plugins.plugin_utils._aws.model import name_listener
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan import load_inventory
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import PlanInput
 from ansible_collections.collab.rtc.tests.unit import plan_cases
 
@@ -220,7 +221,7 @@ class Planned:
     def __call__(self):
         self.input.aws = {}
         for item in plan_action.find_listeners(self.input):
-            key = listeners.name_listener(item.wanted)
+            key = name_listener(item.wanted)
             try:
                 self.input.aws[key] = applying.observing.observe(self.cloud.aws(), item.wanted)
             except applying.AwsError as error:

@@ -18,6 +18,11 @@ TAG_APPLICATION, TAG_NODES = "collab-rtc:application", "collab-rtc:nodes"
 # On the load balancer itself: what its idle timeout was before the first run, and what a run has set.
 TAG_IDLE_BEFORE, TAG_IDLE_SET = "collab-rtc:idle-timeout-before", "collab-rtc:idle-timeout-set"
 
+# Seconds between the last packet and the moment when the service gives a client up, and a little more: ping interval
+# and timeout are 25 and 20 of our RTC server (config.example.toml), 25 and 60 of the add-on's (netty-socketio).
+IDLE = {"deployed": 60, "builtin": 120}
+# The add-on's own service has no page for health checks; any answer of it is one.
+HEALTH = {"deployed": ("/readyz", "200"), "builtin": ("/", "200-499")}
 Tags = dict[str, str]
 
 
@@ -234,3 +239,23 @@ class Step:
     request: dict[str, object]
     text: str  # for people
     gives: str = ""  # the placeholder whose ARN the answer has
+
+
+@dataclass(frozen=True)
+class PlacedListener:
+    """A listener, and the host in whose name a run sets it."""
+
+    host: str
+    wanted: WantedListener
+    access: dict[str, str]  # options of rtc_aws_listener, without secrets
+    standing_by: tuple[str, ...] = ()  # nodes that do not serve, and that nothing brings in when the other fails
+
+
+def name_listener(wanted: WantedListener) -> str:
+    """The key of a listener in ``PlanInput.aws``."""
+    return f"{wanted.site} at {wanted.load_balancer}"
+
+
+def seen_arn(seen: Seen | Problem | None) -> str:
+    """The ARN of the load balancer that was asked for; "" where nothing was seen."""
+    return seen.load_balancer.arn if isinstance(seen, Seen) else ""

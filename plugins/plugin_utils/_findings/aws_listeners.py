@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ansible_collections.collab.rtc.plugins.plugin_utils._aws import difference, problems
-from ansible_collections.collab.rtc.plugins.plugin_utils._aws.model import Problem
-from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
-from ansible_collections.collab.rtc.plugins.plugin_utils._findings.catalog import make
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan.listeners import (
+from ansible_collections.collab.rtc.plugins.plugin_utils._aws.model import (
     PlacedListener,
+    Problem,
     name_listener,
     seen_arn,
 )
+from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
+from ansible_collections.collab.rtc.plugins.plugin_utils._findings.catalog import make
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import PlanInput
 
 IDS = {

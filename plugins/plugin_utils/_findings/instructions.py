@@ -14,9 +14,9 @@ import ipaddress
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from ansible_collections.collab.rtc.plugins.plugin_utils._aws.model import HEALTH, IDLE
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import DesiredSite
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.labels import label_nodes
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan.listeners import HEALTH, IDLE
 
 # Seconds that a tunnel may be silent, as in our own virtual hosts: it outlives short naps of a notebook.
 TUNNEL = 3600

@@ -12,17 +12,20 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from ansible_collections.collab.rtc.plugins.plugin_utils._aws import difference, ownership, problems
 from ansible_collections.collab.rtc.plugins.plugin_utils._aws.model import (
+    HEALTH,
+    IDLE,
     TAG_APPLICATION,
     TAG_INVENTORY,
     TAG_SITE,
-    Problem,
+    PlacedListener,
     Seen,
     Target,
     WantedListener,
+    name_listener,
+    seen_arn,
 )
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import (
     DEFAULT_PORTS,
@@ -36,27 +39,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import Lis
 
 KIND = "aws_alb"
 NOT_SEEN = "RTC001"
-# Seconds between the last packet and the moment when the service gives a client up, and a little more: ping interval
-# and timeout are 25 and 20 of our RTC server (config.example.toml), 25 and 60 of the add-on's (netty-socketio).
-IDLE = {"deployed": 60, "builtin": 120}
-# The add-on's own service has no page for health checks; any answer of it is one.
-HEALTH = {"deployed": ("/readyz", "200"), "builtin": ("/", "200-499")}
 ACTIONS = {"create": "create", "authorize": "create", "register": "create", "modify": "change", "add": "change"}
-
-
-@dataclass(frozen=True)
-class PlacedListener:
-    """A listener, and the host in whose name a run sets it."""
-
-    host: str
-    wanted: WantedListener
-    access: dict[str, str]  # options of rtc_aws_listener, without secrets
-    standing_by: tuple[str, ...] = ()  # nodes that do not serve, and that nothing brings in when the other fails
-
-
-def name_listener(wanted: WantedListener) -> str:
-    """The key of a listener in ``PlanInput.aws``."""
-    return f"{wanted.site} at {wanted.load_balancer}"
 
 
 def list_listeners(plan_input: PlanInput, state: DesiredState) -> list[PlacedListener]:
@@ -196,11 +179,6 @@ def find_orphans(placed: Iterable[PlacedListener], plan_input: PlanInput) -> Ite
                 )
                 found.setdefault(listener.arn, dataclasses.replace(item, wanted=wanted, standing_by=()))
     yield from found.values()
-
-
-def seen_arn(seen: Seen | Problem | None) -> str:
-    """The ARN of the load balancer that was asked for; "" where nothing was seen."""
-    return seen.load_balancer.arn if isinstance(seen, Seen) else ""
 
 
 def add_listeners(plan: Plan, placed: Iterable[PlacedListener], plan_input: PlanInput) -> None:
