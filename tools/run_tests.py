@@ -133,6 +133,7 @@ SUITES = [
     Suite("tomcat", "server.xml and real Tomcats", pytest("tests/tomcat", workers="0"), read_pytest),
     Suite("containers", "applications in real containers", pytest("tests/containers", workers="0"), read_pytest),
     Suite("proxies", "real nginx, Apache, HAProxy", pytest("tests/proxies", workers="0"), read_pytest),
+    Suite("aws", "the listener at AWS, with moto", pytest("tests/aws"), read_pytest),
     Suite("attacks", "root's files under attack", pytest("tests/attacks", workers="0"), read_pytest),
     Suite("bench", "the benchmarks start, in small", pytest("tests/bench", workers="0"), read_pytest),
     Suite("runs", "the playbooks on hosts that fail", pytest("tests/runs"), read_pytest),

@@ -26,6 +26,19 @@ PROTOCOLS = {
     "HTTP + SSL": "`HTTP + SSL`: TLS ends at the proxy; there is none without a proxy",
     "HTTPS": "`HTTPS`: TLS ends at Tomcat; a proxy in front of it encrypts again",
 }
+# Proxies, as rtc_proxy_kind names them, and what of them is tested.
+PROXIES = {
+    ("`nginx`, `apache`, `haproxy`", "T2 to T7, T9"): "written by a run; tested with the real daemons",
+    ("`aws_alb`", "T2, T4, T5, T7, T9"): (
+        "written by a run where `rtc_aws_load_balancer` is set; tested against AWS's API only, without traffic"
+        " ([aws.md](aws.md))"
+    ),
+    ("`aws_alb` otherwise, `f5`, `azure_gateway`, `kubernetes`, `traefik`", "T2, T4, T5, T7, T9"): (
+        "set by hand, from the text that the plan prints ([aws.md](aws.md#other-load-balancers)); not tried on the"
+        " products"
+    ),
+    ("`other`", "T2 to T7, T9"): "set by hand, after the text for nginx",
+}
 
 
 def render() -> str:
@@ -41,4 +54,6 @@ def render() -> str:
     lines += [f"- {text}" for text in PROTOCOLS.values()]
     lines += ["", "Placement:", ""]
     lines += [f"- {text}" for text in PLACEMENTS.values()]
+    lines += ["", "| proxy | topologies | |", "|---|---|---|"]
+    lines += [f"| {proxy} | {topologies} | {text} |" for (proxy, topologies), text in PROXIES.items()]
     return HEAD + "\n".join(lines) + "\n"

@@ -17,8 +17,13 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.collab.rtc.plugins.module_utils import _facts
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.plugin_utils._aws import observing
+from ansible_collections.collab.rtc.plugins.plugin_utils._aws.model import AwsError, PlacedListener, Seen, name_listener
+from ansible_collections.collab.rtc.plugins.plugin_utils._aws.model import Problem as AwsProblem
+from ansible_collections.collab.rtc.plugins.plugin_utils._aws.session import Access, Aws
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings import (
+    aws_listeners,
     catalog,
     evaluate,
     rules_inventory,
@@ -32,6 +37,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._plan import (
     build,
     decide,
     difference,
+    listeners,
     load_inventory,
     scope,
     topology,
@@ -62,13 +68,19 @@ def make_plan(plan_input: PlanInput) -> Plan:
     plan = build.build_plan(state, plan_input.facts)
     difference.compare(plan, plan_input.facts, scope.find_scope(plan_input, plan))
     scope.add_restarts(plan, plan_input)
+    placed = listeners.list_listeners(plan_input, state)
+    listeners.add_listeners(plan, placed, plan_input)
     plan.absent = bool(plan_input.absent)
     plan.basis = basis.describe(plan, plan_input.facts)
     plan.findings = evaluate.evaluate(
         wanted,
         classification,
         state,
-        [*rules_managed.check(plan_input, plan), *rules_inventory.check_kept_plan(plan_input, plan)],
+        [
+            *rules_managed.check(plan_input, plan),
+            *rules_inventory.check_kept_plan(plan_input, plan),
+            *aws_listeners.check(plan_input, placed),
+        ],
     )
     evaluate.mute(plan.findings, plan_input, state)
     plan.stopped = course.stop_sites(plan, plan_input)
@@ -83,8 +95,14 @@ def make_plan(plan_input: PlanInput) -> Plan:
     return plan
 
 
+def find_listeners(plan_input: PlanInput) -> list[PlacedListener]:
+    """The listeners that AWS is to be asked about."""
+    wanted = scope.leave_absent_out(plan_input)
+    return listeners.list_listeners(plan_input, decide.decide(topology.classify(wanted)))
+
+
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
-    """Makes the plan from the facts and variables of all hosts; no remote call."""
+    """Makes the plan from the facts and variables of all hosts; no remote call but to AWS, where it has listeners."""
 
     _VALID_ARGS = frozenset({"confirm", "facts", "fail_on_errors", "file", "show", "state"})
     _requires_connection = False
@@ -100,6 +118,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
                 "No host is in the groups confluence, jira or rtc_proxies."
                 " Put the application's host into confluence or jira."
             )
+        plan_input.aws = self._ask_aws(plan_input, task_vars["hostvars"])
         plan = make_plan(plan_input)
         before = task_vars.get(course.PLAN) or {}
         if "stopped" in before:  # a run reads its hosts again at its end; what it left alone it left alone
@@ -211,6 +230,36 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
                 return {str(host): dict(parts) for host, parts in json.load(file)["basis"].items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise AnsibleActionFail(f"rtc_from_plan: {names[0]} is no plan that can be read: {error}") from None
+
+    def _ask_aws(self, plan_input: PlanInput, hostvars: Any) -> dict[str, Seen | AwsProblem]:
+        """What AWS has for each listener, or why that is not known."""
+        found: dict[str, Seen | AwsProblem] = {}
+        sessions: dict[Access, Aws] = {}
+        if not any(one.aws_load_balancer for known in plan_input.settings.values() for one in known.values()):
+            return found
+        for item in find_listeners(plan_input):
+            access = Access(**item.access, **self._read_aws_secrets(item.host, item.wanted.application, hostvars))
+            try:
+                sessions[access] = sessions.get(access) or Aws(access)
+                found[name_listener(item.wanted)] = observing.observe(sessions[access], item.wanted)
+            except AwsError as error:
+                found[name_listener(item.wanted)] = error.problem
+        return found
+
+    def _read_aws_secrets(self, host: str, application: str, hostvars: Any) -> dict[str, str]:
+        """The access key of a host's inventory variables: used here, and no part of the plan."""
+        raw = hostvars.raw_get(host) if hasattr(hostvars, "raw_get") else hostvars[host]
+        templar = self._templar.copy_with_new_env(available_variables={**raw, "hostvars": hostvars})
+        found = {}
+        for name in ("access_key", "secret_key", "session_token"):
+            variable = f"{variables.PREFIX}aws_{name}"
+            try:
+                value = variables.choose_setting(plain(templar.template(raw.get(variable, ""))), application, "")
+            except AnsibleError as error:
+                text = f"{variable} of {host} cannot be evaluated."
+                raise AnsibleActionFail(f"{text} Correct it in the inventory: {error}") from None
+            found[name] = str(value)
+        return found
 
     @staticmethod
     def _read_facts(host: str, hostvars: Any, given: Any) -> tuple[dict[str, Any] | None, str]:

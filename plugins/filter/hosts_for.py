@@ -32,6 +32,7 @@ options:
         that are hosts of applications, too; V(apply_shared_proxies) the latter alone. V(apply_connectors) are all of
         them again, V(apply_applications) all other hosts of applications, and V(apply_proxies) hosts of nothing but
         proxies.
+      - V(apply_listeners) are the hosts in whose name something is done at AWS.
       - V(end_services) are the hosts of V(apply_services) that were begun, and are not finished.
       - V(undo) are the hosts on which C(rollback_run) is to be undone, V(verify_undone) its nodes.
       - V(store) are the hosts of the group C(rtc_store); V(no_store) is every host where that has none.
@@ -44,6 +45,7 @@ options:
       - apply_services
       - apply_proxies
       - apply_shared_proxies
+      - apply_listeners
       - apply_connectors
       - end_services
       - apply_applications
@@ -77,8 +79,8 @@ _value:
 """
 
 STAGES = (
-    *("none", "detect", "nobody", "apply_services", "apply_proxies", "apply_shared_proxies", "apply_connectors"),
-    *("end_services", "apply_applications", "remove_proxies", "detect_again"),
+    *("none", "detect", "nobody", "apply_services", "apply_proxies", "apply_shared_proxies", "apply_listeners"),
+    *("apply_connectors", "end_services", "apply_applications", "remove_proxies", "detect_again"),
     *("verify", "verify_applied", "failed_sites", "undo", "verify_undone", "report", "store", "no_store"),
 )
 

@@ -48,7 +48,7 @@ HOST_LAYERS = [
 ]
 CONTROLLER_LAYERS = [
     {"_finding"},
-    {"_inventory"},
+    {"_inventory", "_aws"},
     {"_plan"},
     {"_run"},
     {"_findings", "_report", "_release"},
@@ -81,6 +81,7 @@ SHIPPED_LINES = {
     "proxy_vhost": 10870,
     "proxy_reload": 8440,
     "report": 80,  # documentation: the action does the work
+    "rtc_aws_listener": 210,  # documentation: the action does the work
     "rtc_instance": 2240,
     "rtc_probe": 5160,
     "rtc_release": 1770,

@@ -142,11 +142,8 @@ ENTRIES = (
             "An Application Load Balancer needs a listener for the RTC port and an idle timeout beyond the ping "
             "interval."
         ),
-        detected="rtc_proxy_kind is aws_alb.",
-        remedy=(
-            "Add a listener on the RTC port, with the certificate, to a target group of the same port; set "
-            "idle_timeout above 60 seconds; for several nodes turn stickiness on."
-        ),
+        detected="rtc_proxy_kind is aws_alb, and rtc_aws_load_balancer is not set.",
+        remedy="Set rtc_aws_load_balancer: then a run sets it. Or set by hand what the finding lists.",
         vendor_requirements=("S28",),
     ),
     FindingType(

@@ -12,6 +12,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import sockets
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.kinds import BACKENDS
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
+from ansible_collections.collab.rtc.plugins.plugin_utils._findings import instructions
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings.catalog import make
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings.manual_proxy import advise
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings.proxy_capacity import check_capacity
@@ -33,6 +34,12 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import Pla
 from ansible_collections.collab.rtc.plugins.plugin_utils._run.outcome import Outcome
 
 SYNCHRONY = "/synchrony"
+NAMES = {
+    "f5": "F5 BIG-IP",
+    "azure_gateway": "Azure Application Gateway",
+    "kubernetes": "The gateway of Kubernetes",
+    "traefik": "Traefik",
+}
 TEXTS = {
     "RTC402": "does not forward to the same port",
     "RTC404": "forwards a sub-path, and RTC is at /",
@@ -123,7 +130,7 @@ def check_site(classified: ClassifiedSite, wanted: DesiredSite) -> Iterator[Find
         yield from _check_rtc(classified, wanted, proxy)
         yield from _check_application(classified, use, proxy)
     else:
-        yield from _check_unmanaged(classified, use, proxy)
+        yield from _check_unmanaged(classified, wanted, use, proxy)
     for node in classified.nodes if len(classified.nodes) > 1 and classified.settings.store_url else ():
         if "secret" not in node.settings.given:
             yield make("RTC450", node.host, f"{classified.site.name}: rtc_secret is not set for {node.host}.")
@@ -132,10 +139,24 @@ def check_site(classified: ClassifiedSite, wanted: DesiredSite) -> Iterator[Find
         yield make("RTC419", first, f"{classified.site.name}: {first} serves RTC, the others stand by.")
 
 
-def _check_unmanaged(classified: ClassifiedSite, use: ProxyUse, proxy: DesiredProxy) -> Iterator[Finding]:
+def _check_unmanaged(
+    classified: ClassifiedSite, wanted: DesiredSite, use: ProxyUse, proxy: DesiredProxy
+) -> Iterator[Finding]:
     host, site = proxy.host or classified.nodes[0].host, classified.site
-    if proxy.kind == "aws_alb":
-        yield make("RTC412", host, f"{site.name}: the load balancer needs a listener on port {site.rtc_port}.")
+    if proxy.kind == "aws_alb" and classified.settings.aws_load_balancer:
+        return  # a run sets its listener
+    if proxy.kind in instructions.RENDERERS:
+        values = instructions.collect_values(wanted)
+        text = instructions.render(proxy.kind, values)
+        if proxy.kind == "aws_alb":
+            what = f"{site.name}: the load balancer needs a listener on port {site.rtc_port}."
+            yield make("RTC412", host, what, remedy=text)
+        else:
+            what = f"{NAMES[proxy.kind]} in front of {site.name} has to forward port {site.rtc_port}."
+            yield make("RTC487", host, what, remedy=text)
+        if proxy.kind == "azure_gateway" and values.routes_sessions:
+            what = f"{NAMES[proxy.kind]} cannot send the sessions of {site.name} to {len(values.serving)} nodes."
+            yield make("RTC488", host, what)
     elif not proxy.unseen:
         yield make(
             "RTC410",

@@ -20,6 +20,8 @@ KINDS = ("confluence", "jira")
 DEFAULT_PORTS = {"confluence": 9083, "jira": 9093}
 PROTOCOLS = ("HTTP", "HTTP + SSL", "HTTPS")
 MANAGED_PROXIES = ("nginx", "apache", "haproxy")
+# Configured by this collection at AWS, or by hand: the plan has the text, or the exact values.
+UNMANAGED_PROXIES = ("aws_alb", "f5", "azure_gateway", "kubernetes", "traefik", "other")
 NO_PROXY = "none"
 
 PREFIX = "rtc_"
@@ -62,6 +64,16 @@ class HostSettings:
     tls_fetch: bool = False
     upstream_ca: str = ""
     upstream_name: str = ""
+    aws_load_balancer: str = ""
+    aws_target: str = ""
+    aws_certificate: str = ""
+    aws_tls_policy: str = ""
+    aws_deregistration_delay: int = 30
+    aws_peered: bool = False
+    aws_region: str = ""
+    aws_profile: str = ""
+    aws_role_arn: str = ""
+    aws_endpoint_url: str = ""
     store_url: str = ""
     store_ca: str = ""
     given: list[str] = field(default_factory=list)  # fields of secrets that are set; what they hold is not read
@@ -110,8 +122,9 @@ VARIABLES: tuple[Variable, ...] = (
          "Inventory name of the host that the reverse proxy runs on; the application's own name for a proxy on the same"
          " host; V(none) for no proxy."),
     _var("proxy_kind", "choice", "what is detected, nginx where there is none yet",
-         "The proxy server. V(aws_alb) and V(other) are proxies that this collection does not configure: the plan says"
-         " what to set there.", (*MANAGED_PROXIES, "aws_alb", "other")),
+         "The proxy server. V(aws_alb) is configured where O(rtc_aws_load_balancer) names the load balancer. Without"
+         " that, it and the others that follow are not: the plan says what to set there.",
+         (*MANAGED_PROXIES, *UNMANAGED_PROXIES)),
     _var("protocol", "choice", "what is detected",
          "What the RTC panel has to show. It is compared with what the plan leads to; a difference stops the"
          " run.", PROTOCOLS),
@@ -145,6 +158,29 @@ VARIABLES: tuple[Variable, ...] = (
          "Authority of Tomcat's own certificate, where a proxy encrypts again: a file on the controller, or PEM text."),
     _var("upstream_name", "name", "the server name",
          "The name in Tomcat's own certificate, where a proxy encrypts again."),
+    _var("aws_load_balancer", "text", "none: the plan says what to set there",
+         "Name or ARN of the Application Load Balancer in front of the site, with O(rtc_proxy_kind=aws_alb). Its"
+         " listener for RTC is made, changed and taken away; the load balancer and what others made stay as they are."
+         " See C(docs/aws.md)."),
+    _var("aws_target", "text", "the address by which a proxy reaches the host",
+         "What the load balancer sends requests for this host to: its EC2 instance, V(i-0123456789abcdef0), or an IP"
+         " address."),
+    _var("aws_certificate", "text", "the one of the application's own listener that is for the server name",
+         "ARN of a certificate of ACM or IAM for the listener."),
+    _var("aws_tls_policy", "text", "that of the application's own listener",
+         "TLS policy of the listener, such as V(ELBSecurityPolicy-TLS13-1-2-2021-06)."),
+    _var("aws_deregistration_delay", "number", "30",
+         "Seconds that open requests have when a host is taken away from the load balancer."),
+    _var("aws_peered", "bool", "false",
+         "The addresses of the hosts are outside of the load balancer's VPC, which reaches them by peering or VPN."),
+    _var("aws_region", "text", "what C(AWS_REGION), C(AWS_DEFAULT_REGION) or C(~/.aws/config) say",
+         "Region of the load balancer."),
+    _var("aws_profile", "text", "what boto3 finds by itself", "Profile of C(~/.aws) on the controller."),
+    _var("aws_role_arn", "text", "none", "ARN of a role that the controller assumes with its credentials."),
+    _var("aws_endpoint_url", "text", "AWS's own", "Address to ask in place of AWS's own."),
+    _var("aws_access_key", "secret", "what boto3 finds by itself", "Id of an access key.", read=False),
+    _var("aws_secret_key", "secret", "what boto3 finds by itself", "The secret of the access key.", read=False),
+    _var("aws_session_token", "secret", "none", "The session token of a temporary access key.", read=False),
     _var("store_url", "store_url", "none: SQLite on each node, of which one is active",
          "A database of PostgreSQL 13 or newer that all RTC nodes of the site share, and all are active:"
          " V(postgresql://rtc@db1.example.com,db2.example.com/rtc). It belongs to that user. Of several hosts the one"

@@ -15,6 +15,8 @@ from ansible_collections.collab.rtc.plugins.module_utils._facts import (
     Proxy,
     RtcInstance,
 )
+from ansible_collections.collab.rtc.plugins.plugin_utils._aws.model import Problem as AwsProblem
+from ansible_collections.collab.rtc.plugins.plugin_utils._aws.model import Seen
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.tls_files import GivenTls
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import (
     MANAGED_PROXIES,
@@ -41,6 +43,8 @@ class PlanInput:
     dead: list[str] = field(default_factory=list)  # runs of this controller that hold a lease, and are no more
     accepted: dict[str, dict[str, str]] | None = None  # basis of the plan that was kept, and is to be carried out
     absent: dict[str, list[str]] = field(default_factory=dict)  # host -> applications from which all goes
+    # What AWS has for each listener (listeners.name_listener), or why that is not known; None: it was not asked.
+    aws: dict[str, Seen | AwsProblem] | None = None
     now: float = 0.0  # seconds since the epoch, on the controller
     schema: int = 0  # of stores, that the RTC server of this collection knows; 0: unknown
 

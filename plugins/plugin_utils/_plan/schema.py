@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
+from ansible_collections.collab.rtc.plugins.plugin_utils._aws.model import WantedListener
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
 
 
@@ -29,7 +30,7 @@ class Site:
     placement: str  # "direct" | "same_host" | "remote" | "data_center"
     topology: str  # "T1" ... "T9"
     proxy_host: str = ""  # inventory name; "" for none or one that nobody listed
-    proxy_kind: str = ""  # "nginx" | "apache" | "haproxy" | "aws_alb" | "unknown" | ""
+    proxy_kind: str = ""  # a choice of rtc_proxy_kind, "unknown", or "" for none
     context_path: str = ""
     base_url: str = ""  # "https://confluence.example.com/confluence"
     rtc_url: str = ""  # "https://confluence.example.com:9083"
@@ -152,6 +153,17 @@ class Removal:
 
 
 @dataclass
+class ListenerPlan:
+    """What ``rtc_aws_listener`` is to do; on the controller, in the name of one of the site's hosts."""
+
+    site: str
+    application: str  # "confluence" | "jira"
+    wanted: WantedListener
+    access: dict[str, str] = field(default_factory=dict)  # options of the module: region, profile, ...; no secrets
+    steps: list[str] = field(default_factory=list)  # for people
+
+
+@dataclass
 class HostPlan:
     """All that the roles do on one host."""
 
@@ -163,6 +175,7 @@ class HostPlan:
     rtc: list[RtcPlan] = field(default_factory=list)
     vhosts: list[VhostPlan] = field(default_factory=list)
     restarts: list[RestartPlan] = field(default_factory=list)
+    listeners: list[ListenerPlan] = field(default_factory=list)  # where something differs at AWS
     packages: list[str] = field(default_factory=list)  # such as nginx, where it is missing
     certificates: list[dict[str, str]] = field(default_factory=list)
     # {src, dest, mode, holds}: files of the controller that the proxy needs; or, instead of src,

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from ansible_collections.collab.rtc.plugins.module_utils._container_facts import Container
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy
-from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import NO_PROXY, HostSettings
+from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import (
+    NO_PROXY,
+    UNMANAGED_PROXIES,
+    HostSettings,
+)
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import routing
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import Node, PlanInput, ProxyUse
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.routing import ProxyRoute, RouteIndex
@@ -96,7 +100,7 @@ def _detect_host(
     elif names_proxy:
         where = f"{first.server_xml}:{connector.line if connector else 0}"
         return "", f"{where}: proxyName, which does not resolve on {first.host}"
-    if first.settings.proxy_kind in ("aws_alb", "other"):
+    if first.settings.proxy_kind in UNMANAGED_PROXIES:
         return "", f"rtc_proxy_kind is {first.settings.proxy_kind}"
     if first.settings.proxy_kind and (own or not ended_before):
         return first.host, f"rtc_proxy_kind is {first.settings.proxy_kind}, and no other host is named"

@@ -27,12 +27,12 @@ STORES = "rtc_store"  # a group of its own: no run looks at these hosts, only th
 # Stages that only hosts of applications have a part in; those that go on with whoever has not failed.
 OF_APPLICATIONS = ("apply_services", "apply_shared_proxies", "apply_connectors", "apply_applications")
 OF_VERIFYING = ("verify", "verify_applied")
-APPLYING = ("apply_proxies", *OF_APPLICATIONS, "remove_proxies", "verify_applied")
+APPLYING = ("apply_proxies", *OF_APPLICATIONS, "apply_listeners", "remove_proxies", "verify_applied")
 NOT_SEEN = "RTC001"
 OF_INVENTORY = "RTC1"  # mistakes in the inventory: what was meant is unknown, so nothing at all is done
 NOBODY = ["all", "!all"]  # a pattern without hosts: Ansible warns of one that matches nothing, but not of this one
 # Of a host's plan; each names its site.
-PARTS = ("connectors", "trust", "trust_options", "rtc", "vhosts", "restarts", "records", "removals")
+PARTS = ("connectors", "trust", "trust_options", "rtc", "vhosts", "restarts", "listeners", "records", "removals")
 REMOVED = ("vhost", "file", "connector", "trust", "trust_option", "instance", "package", "setting")  # kinds of removals
 
 HostVars = Mapping[str, Mapping[str, Any]]  # inventory name -> variables and facts
@@ -213,14 +213,18 @@ def has_work(work: Mapping[str, Any]) -> bool:
 
 
 def list_served_elsewhere(plan: Mapping[str, Any]) -> list[str]:
-    """The hosts of sites that a virtual host of this run serves on another host than their own, from the plan alone.
+    """The hosts of sites that a virtual host of this run serves on another host than their own, or a listener that this
+    run makes at AWS, from the plan alone.
 
     There the RTC servers run before the proxies are written, which then see RTC pass, and the connectors, which
     announce the proxies, come last. On all other hosts all of it is one.
     """
     found: list[str] = []
+    at_aws = {item["site"] for host in plan["hosts"].values() for item in host.get("listeners", [])}
     for site in plan["sites"]:
         proxy = site["proxy_host"]
+        if site["name"] in at_aws:
+            found += site["nodes"]
         written = (plan["hosts"].get(proxy) or {}).get("vhosts", [])
         served = any(item["site"] == site["name"] for item in written)
         if served and any(host != proxy for host in site["nodes"]):
@@ -288,6 +292,8 @@ def _takes_part(stage: str, host: str, work: Mapping[str, Any], elsewhere: Itera
     """
     if stage == "remove_proxies":
         return bool(work["removals"])
+    if stage == "apply_listeners":
+        return bool(work["listeners"])
     if stage == "apply_shared_proxies":
         return bool(host in elsewhere and work["vhosts"])
     if stage in ("apply_services", "apply_connectors"):

@@ -32,6 +32,7 @@ STEPS = {
     "reverse_proxy_installed": "Install the proxy where it is missing",
     "reverse_proxy_certificates": "Install the certificates and keys that the proxy presents",
     VHOSTS: "Write the virtual hosts",
+    "aws_listeners_set": "Set the listener of the AWS load balancer",
     "connector_set": "Set the attributes of the user connector",
     "removal_early_vhosts": "Take away the virtual hosts that are in the way",
     "removal_vhosts": "Take away the virtual hosts",

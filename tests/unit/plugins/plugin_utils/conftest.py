@@ -29,6 +29,7 @@ def all_cases():
 def plan_input_of():
     """A function: data of a case -> what the plan is made from, read as the action reads the inventory."""
     from ansible_collections.collab.rtc.plugins.module_utils import _facts
+    from ansible_collections.collab.rtc.plugins.plugin_utils._aws import model as aws
     from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.tls_files import GivenTls
     from ansible_collections.collab.rtc.plugins.plugin_utils._plan import load_inventory
     from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import PlanInput
@@ -42,6 +43,10 @@ def plan_input_of():
             load_inventory.add_host(plan_input, host, data.get("vars", {}).get(host, {}))
         for host, kinds in data.get("tls", {}).items():
             plan_input.tls[host] = {kind: GivenTls(**given) for kind, given in kinds.items()}
+        for listener, seen in data.get("aws", {}).items():
+            plan_input.aws = plan_input.aws or {}
+            problem = seen.get("problem")
+            plan_input.aws[listener] = aws.Problem(**problem) if problem else _facts.from_dict(aws.Seen, seen)
         return plan_input
 
     return build

@@ -158,8 +158,8 @@ def test_no_decision_is_made_twice_in_a_whole_run(base, monkeypatch, name):
 
 
 def test_findings_and_plan_import_no_decision():
-    """They read the state. ``routing`` and ``versions`` compare addresses and versions, and know nothing of sites."""
-    allowed = {"basis", "desired", "difference", "model", "routing", "schema", "versions"}
+    """They read the state. ``routing``, ``versions`` and ``labels`` know nothing of sites."""
+    allowed = {"basis", "desired", "difference", "labels", "model", "routing", "schema", "versions"}
     plan = pathlib.Path(desired.__file__).parent
     for path in [*pathlib.Path(_findings.__path__[0]).glob("*.py"), plan / "build.py"]:
         for statement in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -1,0 +1,340 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What to set at load balancers and proxies that this collection does not configure, with the site's own values. Pure.
+
+Each text is complete: ports, protocols, health check, timeouts, and how a session finds its node again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from ansible_collections.collab.rtc.plugins.plugin_utils._aws.model import HEALTH, IDLE
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import DesiredSite
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.labels import label_nodes
+
+# Seconds that a tunnel may be silent, as in our own virtual hosts: it outlives short naps of a notebook.
+TUNNEL = 3600
+POLL = 120  # seconds; one long poll lasts a ping interval and its timeout at most
+INTERVAL, TIMEOUT = 10, 5  # seconds, of health checks
+BY_ONE_NODE = ("azure_gateway",)  # kinds that cannot choose a node by the query string
+FAILURES = 2  # of health checks in a row, until a node gets no more requests
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A node as a proxy reaches it."""
+
+    node: str  # inventory name
+    address: str
+    label: str = ""  # that the ids of its sessions end in, after a dot
+
+
+@dataclass(frozen=True)
+class Values:
+    """All that an instruction needs of a site."""
+
+    name: str  # "confluence-9083"
+    server_name: str
+    port: int
+    tls: bool  # users speak TLS
+    tls_behind: bool  # so does the RTC service
+    serving: list[Backend]
+    standing_by: list[Backend]
+    health_path: str
+    health_codes: str
+    idle: int  # seconds, at least
+    certificate: str = "a certificate for the server name"
+
+    @property
+    def scheme(self) -> str:
+        """Of the service."""
+        return "https" if self.tls_behind else "http"
+
+    @property
+    def routes_sessions(self) -> bool:
+        """Whether a session has to come back to its node."""
+        return len(self.serving) > 1
+
+
+def collect_values(wanted: DesiredSite) -> Values:
+    """The values of a site, as the plan has decided them."""
+    site, first = wanted.site, wanted.nodes[0]
+    deployed = all(node.service.kind == "deployed" for node in wanted.nodes)
+    shared = deployed and bool(first.service.store_url)
+    labels = label_nodes(site.nodes) if shared else {}
+    nodes = [Backend(node.host, node.upstream_host, labels.get(node.host, "")) for node in wanted.nodes]
+    path, codes = HEALTH[first.service.kind]
+    return Values(
+        name=f"rtc-{site.application}-{site.rtc_port}",
+        server_name=site.server_name,
+        port=site.rtc_port,
+        tls=wanted.tls,
+        tls_behind=site.protocol == "HTTPS",
+        serving=nodes if shared else nodes[:1],
+        standing_by=[] if shared else nodes[1:],
+        health_path=path,
+        health_codes=codes,
+        idle=max(IDLE[node.service.kind] for node in wanted.nodes),
+    )
+
+
+def render(kind: str, values: Values) -> str:
+    """The text for a kind of proxy.
+
+    :raises KeyError: there is none for that kind.
+    """
+    if kind in BY_ONE_NODE:
+        others = [*values.serving[1:], *values.standing_by]
+        values = dataclasses.replace(values, serving=values.serving[:1], standing_by=others)
+    return "\n".join([*_list_values(values), "", *RENDERERS[kind](values)])
+
+
+def _list_values(values: Values) -> Iterator[str]:
+    """What every proxy needs, whatever it is called there."""
+    users = f"HTTPS, with {values.certificate}" if values.tls else "HTTP"
+    yield f"Listen: port {values.port} of {values.server_name}, {users}; all paths, the service is at /."
+    nodes = ", ".join(f"{values.scheme}://{_bracket(item.address)}:{values.port}" for item in values.serving)
+    yield f"Send to: {nodes}; HTTP/1.1, with Upgrade and Connection passed on (WebSocket), unchanged Host and path."
+    yield (
+        f"Health: GET {values.health_path} on port {values.port} gives {values.health_codes}, every {INTERVAL} s,"
+        f" timeout {TIMEOUT} s, out after {FAILURES} failures."
+    )
+    yield f"Timeouts: a silent WebSocket {TUNNEL} s (at least {values.idle} s), an answer to a long poll {POLL} s."
+    if values.routes_sessions:
+        ends = ", ".join(f".{item.label} to {item.node}" for item in values.serving)
+        yield f"Sessions: the parameter sid of the query decides; it ends in {ends}. Without sid: any node, in turn."
+    elif values.standing_by:
+        names = ", ".join(item.node for item in values.standing_by)
+        yield f"Sessions: {values.serving[0].node} alone gets requests; {names} only when its health check fails."
+    else:
+        yield "Sessions: one node, nothing to be set."
+
+
+def _bracket(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
+
+
+def _render_f5(values: Values) -> Iterator[str]:
+    name, ssl = values.name.replace("-", "_"), " server-ssl serverssl" if values.tls_behind else ""
+    monitor = "https" if values.tls_behind else "http"
+    yield "For F5 BIG-IP, for tmsh (ADDRESS, CERTIFICATE, KEY and CHAIN are yours):"
+    yield f"create ltm monitor {monitor} {name} interval {INTERVAL} timeout {INTERVAL * FAILURES + 1} \\"
+    codes = "HTTP/1\\\\.[01] 200" if values.health_codes == "200" else "HTTP/1\\\\.[01] [234]"
+    lines = (f"GET {values.health_path} HTTP/1.1", f"Host: {values.server_name}", "Connection: close", "", "")
+    request = "\\r\\n".join(lines)
+    yield f'  send "{request}" \\'
+    yield f'  recv "{codes}"'
+    yield f"create ltm pool {name} monitor {name} \\"
+    yield f"  load-balancing-mode round-robin {'min-active-members 1 ' if values.standing_by else ''}members add {{ \\"
+    for item, priority in [*((one, 10) for one in values.serving), *((one, 5) for one in values.standing_by)]:
+        dot = "." if ":" in item.address else ":"
+        yield f"  {item.address}{dot}{values.port} {{ priority-group {priority} }} \\"
+    yield "  }"
+    rules = values.routes_sessions
+    if rules:
+        yield f"create ltm rule {name}_sid"
+        yield "  when HTTP_REQUEST {"
+        yield "    set sid [URI::query [HTTP::uri] sid]"
+        for item in values.serving:
+            yield f'    if {{ $sid ends_with ".{item.label}" }} {{'
+            yield f"      pool {name} member {item.address} {values.port}"
+            yield "    }"
+        yield "  }"
+    yield f"create ltm profile tcp {name} defaults-from tcp idle-timeout {TUNNEL}"
+    yield f"create ltm profile websocket {name}_ws defaults-from websocket"
+    client = ""
+    if values.tls:
+        yield f"create ltm profile client-ssl {name}_tls defaults-from clientssl \\"
+        yield "  cert-key-chain add { site { cert CERTIFICATE key KEY chain CHAIN } }"
+        client = f" {name}_tls"
+    yield f"create ltm virtual {name} destination ADDRESS:{values.port} ip-protocol tcp \\"
+    yield f"  profiles add {{ {name} http {name}_ws{client}{ssl} }} \\"
+    yield f"  pool {name} source-address-translation {{ type automap }}" + (" \\" if rules else "")
+    if rules:
+        yield f"  rules {{ {name}_sid }}"
+    yield "save sys config"
+
+
+def _render_azure(values: Values) -> Iterator[str]:
+    protocol = "Https" if values.tls_behind else "Http"
+    certificate = " --ssl-cert CERTIFICATE" if values.tls else ""
+    yield "For Azure Application Gateway v2, with the Azure CLI (GROUP, GATEWAY, FRONTEND, CERTIFICATE are yours):"
+    yield 'gateway="az network application-gateway"'
+    yield f'name={values.name}; options="-g GROUP --gateway-name GATEWAY -n $name"'
+    yield f"$gateway frontend-port create $options --port {values.port}"
+    yield f"$gateway probe create $options --protocol {protocol} \\"
+    yield f"  --host {values.server_name} --path {values.health_path} \\"
+    yield f"  --interval {INTERVAL} --timeout {TIMEOUT} --threshold {FAILURES} \\"
+    yield f"  --match-status-codes {values.health_codes}"
+    yield f"$gateway address-pool create $options --servers {values.serving[0].address}"
+    yield f"$gateway http-settings create $options --port {values.port} --protocol {protocol} \\"
+    yield f"  --host-name {values.server_name} --timeout {POLL} --probe $name \\"
+    yield "  --cookie-based-affinity Disabled --connection-draining-timeout 30"
+    yield "$gateway http-listener create $options --frontend-ip FRONTEND --frontend-port $name \\"
+    yield f"  --host-name {values.server_name}{certificate}"
+    yield "$gateway rule create $options --rule-type Basic --priority 190 \\"
+    yield "  --http-listener $name --address-pool $name --http-settings $name"
+    yield "WebSocket needs no setting there. Open the port in the network security group of the gateway's subnet."
+    if values.standing_by:
+        names = ", ".join(f"{item.node} ({item.address})" for item in values.standing_by)
+        yield "It cannot choose by the query string, and browsers send no cookie to another port: so one node serves."
+        yield f"When it fails, put another one into the pool by hand: {names}."
+
+
+def _render_kubernetes(values: Values) -> Iterator[str]:
+    yield "For Kubernetes, by the Gateway API: an Ingress has ports 80 and 443 only. CLASS and SECRET are yours."
+    if values.standing_by:
+        names = ", ".join(item.node for item in values.standing_by)
+        yield f"A Service has no endpoints that stand by: when the node fails, put another one in: {names}."
+    yield from render_manifest(values).splitlines()
+
+
+def render_manifest(values: Values) -> str:
+    """The objects of the Gateway API, as YAML."""
+    services = [(values.name, values.serving)]
+    if values.routes_sessions:
+        services += [(f"{values.name}-{item.label}", [item]) for item in values.serving]
+    documents = [_render_service(name, nodes, values) for name, nodes in services]
+    return "---\n" + "---\n".join([*documents, _render_gateway(values), _render_route(values)])
+
+
+def _render_service(name: str, nodes: list[Backend], values: Values) -> str:
+    protocol = "kubernetes.io/wss" if values.tls_behind else "kubernetes.io/ws"
+    lines = [
+        *("apiVersion: v1", "kind: Service", "metadata:", f"  name: {name}", "spec:", "  ports:"),
+        *("  - name: rtc", f"    port: {values.port}", f"    targetPort: {values.port}"),
+        *(f"    appProtocol: {protocol}", "---"),
+        *("apiVersion: discovery.k8s.io/v1", "kind: EndpointSlice", "metadata:", f"  name: {name}"),
+        *("  labels:", f"    kubernetes.io/service-name: {name}", f"addressType: {_name_family(nodes)}"),
+        *("ports:", "- name: rtc", f"  port: {values.port}", f"  appProtocol: {protocol}", "endpoints:"),
+        *(f'- addresses: ["{item.address}"]' for item in nodes),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _name_family(nodes: list[Backend]) -> str:
+    try:
+        return f"IPv{ipaddress.ip_address(nodes[0].address).version}"
+    except ValueError:
+        return "FQDN"
+
+
+def _render_gateway(values: Values) -> str:
+    tls = ["    tls:", "      certificateRefs:", "      - name: SECRET"] if values.tls else []
+    lines = [
+        *("apiVersion: gateway.networking.k8s.io/v1", "kind: Gateway", "metadata:", f"  name: {values.name}"),
+        *("spec:", "  gatewayClassName: CLASS", "  listeners:", "  - name: rtc"),
+        *(f"    hostname: {values.server_name}", f"    port: {values.port}"),
+        *(f"    protocol: {'HTTPS' if values.tls else 'HTTP'}", *tls),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _render_route(values: Values) -> str:
+    lines = [
+        *("apiVersion: gateway.networking.k8s.io/v1", "kind: HTTPRoute", "metadata:", f"  name: {values.name}"),
+        *(
+            "spec:",
+            "  parentRefs:",
+            f"  - name: {values.name}",
+            "  hostnames:",
+            f"  - {values.server_name}",
+            "  rules:",
+        ),
+    ]
+    for item in values.serving if values.routes_sessions else []:
+        lines += ["  - matches:", "    - queryParams:", "      - name: sid", "        type: RegularExpression"]
+        lines += [f"        value: '.*[.]{item.label}'", *_render_backend(f"{values.name}-{item.label}", values)]
+    lines += ["  - matches:", "    - path:", "        type: PathPrefix", "        value: /"]
+    lines += _render_backend(values.name, values)
+    return "\n".join(lines) + "\n"
+
+
+def _render_backend(name: str, values: Values) -> list[str]:
+    # 0s: none. A timeout of the whole request would end WebSockets.
+    return [
+        *("    timeouts:", "      request: 0s", "      backendRequest: 0s"),
+        *("    backendRefs:", f"    - name: {name}", f"      port: {values.port}"),
+    ]
+
+
+def _render_traefik(values: Values) -> Iterator[str]:
+    yield "For Traefik 3; in its static configuration:"
+    yield from render_traefik_static(values).splitlines()
+    yield "and as a file of its dynamic configuration:"
+    if values.standing_by:
+        names = ", ".join(item.node for item in values.standing_by)
+        yield f"# {names}: only when the health check of {values.serving[0].node} fails (service failover)"
+    yield from render_traefik_dynamic(values).splitlines()
+
+
+def render_traefik_static(values: Values) -> str:
+    """The entry point, as YAML."""
+    lines = [
+        *("entryPoints:", f"  {values.name}:", f'    address: ":{values.port}"', "    transport:"),
+        *("      respondingTimeouts:", "        readTimeout: 0s", "        writeTimeout: 0s"),
+        f"        idleTimeout: {TUNNEL}s",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def render_traefik_dynamic(values: Values) -> str:
+    """Routers and services, as YAML."""
+    host = f"Host(`{values.server_name}`)"
+    rules = {values.name: host}
+    services = {values.name: values.serving}
+    if values.routes_sessions:
+        for item in values.serving:
+            name = f"{values.name}-{item.label}"
+            rules[name] = f"{host} && QueryRegexp(`sid`, `[.]{item.label}$`)"
+            services[name] = [item]
+    top = values.name
+    lines = ["http:", "  routers:"]
+    for name, rule in rules.items():
+        lines += [f"    {name}:", f'      entryPoints: ["{top}"]', f'      rule: "{rule}"']
+        lines += [f"      service: {name}", *(["      tls: {}"] if values.tls else [])]
+    lines.append("  services:")
+    if values.standing_by:
+        lines += [f"    {top}:", "      failover:", f"        service: {top}-first", f"        fallback: {top}-others"]
+        services = {f"{top}-first": values.serving, f"{top}-others": values.standing_by}
+    for name, nodes in services.items():
+        lines += [f"    {name}:", "      loadBalancer:", "        passHostHeader: true", "        healthCheck:"]
+        lines += [
+            f"          path: {values.health_path}",
+            f"          interval: {INTERVAL}s",
+            f"          timeout: {TIMEOUT}s",
+        ]
+        lines += ["        servers:"]
+        lines += [f'        - url: "{values.scheme}://{_bracket(item.address)}:{values.port}"' for item in nodes]
+    return "\n".join(lines) + "\n"
+
+
+def _render_aws(values: Values) -> Iterator[str]:
+    protocol, behind = ("HTTPS" if values.tls else "HTTP"), ("HTTPS" if values.tls_behind else "HTTP")
+    yield "For an Application Load Balancer of AWS; or set rtc_aws_load_balancer, and a run does all of it:"
+    yield f"- target group: {behind}, port {values.port}, protocol version HTTP1, deregistration delay 30 s;"
+    yield f"  the health check and the targets as above, on port {values.port}"
+    if values.routes_sessions:
+        yield "- one more target group for each node, with that node alone"
+    certificate = ", certificate and policy as those of the listener on 443" if values.tls else ""
+    yield f"- listener: {protocol} on port {values.port}{certificate}; forward to the target group of all"
+    for item in values.serving if values.routes_sessions else []:
+        yield f"- rule: query string, key sid, value *.{item.label}: forward to the target group of {item.node}"
+    yield f"- load balancer: idle timeout at least {values.idle} s"
+    yield f"- security group of the load balancer: TCP {values.port} from where 443 is open"
+    yield f"- security group of the nodes: TCP {values.port} from the load balancer"
+
+
+RENDERERS: dict[str, Callable[[Values], Iterator[str]]] = {
+    "aws_alb": _render_aws,
+    "f5": _render_f5,
+    "azure_gateway": _render_azure,
+    "kubernetes": _render_kubernetes,
+    "traefik": _render_traefik,
+}

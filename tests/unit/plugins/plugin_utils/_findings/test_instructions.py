@@ -1,0 +1,174 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is printed for proxies that are set by hand: whole texts, kept in ``data/instructions``, and what they must say.
+
+``RTC_WRITE_GOLDEN=1`` writes the texts anew: read the difference before it is committed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+import pytest
+import yaml
+
+from ansible_collections.collab.rtc.plugins.action.plan import make_plan
+from ansible_collections.collab.rtc.plugins.plugin_utils._findings import catalog, instructions
+from ansible_collections.collab.rtc.plugins.plugin_utils._findings.instructions import Backend, Values
+from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import UNMANAGED_PROXIES
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan import decide, topology
+from ansible_collections.collab.rtc.plugins.plugin_utils._report import text as report_text
+from ansible_collections.collab.rtc.tests.unit import paths
+
+GOLDEN = paths.DATA / "instructions"
+STORE = {
+    "rtc_server_name": "wiki.example.com",
+    "rtc_store_url": "postgresql://rtc@db.example.com/rtc",
+    "rtc_secret": "x",
+    "rtc_store_password": "y",
+}
+
+
+def values_of(plan_input):
+    (wanted,) = decide.decide(topology.classify(plan_input)).sites
+    return instructions.collect_values(wanted)
+
+
+@pytest.fixture
+def cluster(base):
+    """A function: kind of the proxy -> two nodes behind it, with a store or without."""
+
+    def build(kind, **more):
+        variables = {"rtc_server_name": "wiki.example.com", "rtc_proxy_kind": kind, **more}
+        return base(
+            "cluster",
+            set={
+                "groups": {"confluence": ["wiki1", "wiki2"], "rtc_proxies": []},
+                "vars.wiki1": variables,
+                "vars.wiki2": variables,
+            },
+            unset=["facts.proxy1"],
+        )
+
+    return build
+
+
+def check_golden(name, text):
+    path = GOLDEN / f"{name}.txt"
+    if os.environ.get("RTC_WRITE_GOLDEN"):
+        path.write_text(text + "\n", encoding="utf-8")
+    assert text + "\n" == path.read_text(encoding="utf-8")
+
+
+KINDS = [kind for kind in UNMANAGED_PROXIES if kind != "other"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_text_for_one_node_behind_tls(base, kind):
+    plan_input = base("unlisted", set={"vars.wiki1.rtc_proxy_kind": kind})
+    text = instructions.render(kind, values_of(plan_input))
+    check_golden(f"{kind}-one", text)
+    (finding,) = [item for item in make_plan(plan_input).findings if item.id in ("RTC412", "RTC487")]
+    assert finding.remedy == text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_text_for_several_nodes_with_a_store(cluster, kind):
+    check_golden(f"{kind}-store", instructions.render(kind, values_of(cluster(kind, **STORE))))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_text_for_several_nodes_of_which_one_serves(cluster, kind):
+    check_golden(f"{kind}-standby", instructions.render(kind, values_of(cluster(kind))))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("tls_behind", [False, True])
+def test_each_text_has_the_values_of_the_site(kind, tls_behind):
+    nodes = [Backend("a", "10.1.1.1", "aaaa"), Backend("b", "2001:db8::2", "bbbb")]
+    values = Values("rtc-jira-9444", "jira.example.com", 9444, True, tls_behind, nodes, [], "/readyz", "200", 60)
+    text = instructions.render(kind, values)
+    labels = () if kind in instructions.BY_ONE_NODE else (".aaaa", ".bbbb")
+    for part in ("jira.example.com", "9444", "10.1.1.1", "2001:db8::2", "/readyz", *labels):
+        assert part in text
+    assert ("https://10.1.1.1:9444" if tls_behind else "http://10.1.1.1:9444") in text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_report_breaks_no_line_that_is_to_be_copied(kind, cluster):
+    text = instructions.render(kind, values_of(cluster(kind, **STORE)))
+    prose = re.compile(r"^(- )?[A-Z][a-z].*[.:]$|^- |^  the ")
+    lines = [line for line in text.partition("\n\n")[2].splitlines() if not prose.match(line)]
+    shown = "\n".join(report_text.render_finding(catalog.make("RTC487", "wiki1", "Text.", remedy=text)))
+    for line in lines:
+        assert f"{line}\n" in f"{shown}\n", line
+
+
+def list_objects(values):
+    return list(yaml.safe_load_all(instructions.render_manifest(values)))
+
+
+def test_the_manifest_is_yaml_whose_parts_refer_to_one_another(cluster):
+    values = values_of(cluster("kubernetes", **STORE))
+    found = list_objects(values)
+    assert all(item["apiVersion"] and item["kind"] and item["metadata"]["name"] for item in found)
+    services = {item["metadata"]["name"]: item for item in found if item["kind"] == "Service"}
+    slices = [item for item in found if item["kind"] == "EndpointSlice"]
+    addresses = {
+        item["metadata"]["labels"]["kubernetes.io/service-name"]: [
+            one for end in item["endpoints"] for one in end["addresses"]
+        ]
+        for item in slices
+    }
+    assert set(addresses) == set(services)
+    assert len({item["metadata"]["name"] for item in slices}) == len(slices) == 3
+    (gateway,) = [item for item in found if item["kind"] == "Gateway"]
+    (route,) = [item for item in found if item["kind"] == "HTTPRoute"]
+    assert gateway["spec"]["listeners"] == [
+        {"name": "rtc", "hostname": "wiki.example.com", "port": 9083, "protocol": "HTTP"}
+    ]
+    assert route["spec"]["parentRefs"] == [{"name": gateway["metadata"]["name"]}]
+    matched = {}
+    for rule in route["spec"]["rules"]:
+        (backend,) = rule["backendRefs"]
+        assert (backend["port"], rule["timeouts"]["request"]) == (9083, "0s")
+        (match,) = rule["matches"]
+        matched[match["queryParams"][0]["value"] if "queryParams" in match else "/"] = addresses[backend["name"]]
+    assert matched.pop("/") == [item.address for item in values.serving]
+    for item in values.serving:
+        (pattern,) = [text for text in matched if re.fullmatch(text, f"some-id.{item.label}")]
+        assert matched.pop(pattern) == [item.address]
+    assert matched == {}
+
+
+def test_the_manifest_of_one_node_behind_tls(base):
+    found = list_objects(values_of(base("unlisted", set={"vars.wiki1.rtc_proxy_kind": "kubernetes"})))
+    assert [item["kind"] for item in found] == ["Service", "EndpointSlice", "Gateway", "HTTPRoute"]
+    (listener,) = found[2]["spec"]["listeners"]
+    assert listener["protocol"] == "HTTPS"
+    assert listener["tls"] == {"certificateRefs": [{"name": "SECRET"}]}
+
+
+@pytest.mark.parametrize("store", [True, False])
+def test_the_files_of_traefik_are_yaml_whose_parts_refer_to_one_another(cluster, store):
+    values = values_of(cluster("traefik", **(STORE if store else {})))
+    (entry,) = yaml.safe_load(instructions.render_traefik_static(values))["entryPoints"].items()
+    assert entry[1]["address"] == ":9083"
+    http = yaml.safe_load(instructions.render_traefik_dynamic(values))["http"]
+    for router in http["routers"].values():
+        assert router["entryPoints"] == [entry[0]]
+        assert router["service"] in http["services"]
+        assert "tls" not in router
+    servers = {
+        name: [one["url"] for one in item["loadBalancer"]["servers"]]
+        for name, item in http["services"].items()
+        if "loadBalancer" in item
+    }
+    urls = ["http://10.0.0.11:9083", "http://10.0.0.12:9083"]
+    if store:
+        assert sorted(servers.values()) == sorted([urls, urls[:1], urls[1:]])
+    else:
+        (failover,) = [item["failover"] for item in http["services"].values() if "failover" in item]
+        assert (servers[failover["service"]], servers[failover["fallback"]]) == (urls[:1], urls[1:])
