@@ -78,17 +78,17 @@ SHIPPED_LINES = {
     "managed_file": 2200,
     "managed_record": 6790,
     "plan": 170,  # documentation: the action does the work
-    "proxy_vhost": 10850,
-    "proxy_reload": 8410,
+    "proxy_vhost": 11030,
+    "proxy_reload": 8440,
     "report": 80,  # documentation: the action does the work
-    "rtc_instance": 2150,
+    "rtc_instance": 2190,
     "rtc_probe": 5160,
     "rtc_release": 1770,
     "rtc_session": 4110,
-    "rtc_runs_info": 3280,
+    "rtc_runs_info": 3290,
     "rtc_undo": 3890,
     "tomcat_connector": 2910,
-    "topology_info": 15690,
+    "topology_info": 15720,
 }
 
 
