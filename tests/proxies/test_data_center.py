@@ -19,6 +19,7 @@ import aiohttp
 import pytest
 import socketio
 from proxies import cluster, figures
+from proxies.bench import NAME
 from proxies.cluster import LABELS, Front, Node
 from rtc_support import Client, Closed, Server, hang_up, token
 
@@ -70,7 +71,8 @@ def nodes(postgres, certificates, tmp_path_factory):
 
 async def work(front, transport, upgrade=False):
     """A session that writes five changes; the label that its id ends in."""
-    client = await Client.open(front.url, transport)
+    # httpd checks a node's certificate against the name that it is asked for.
+    client = await Client.open(front.url, transport, headers={"Host": f"{NAME}:{front.port}"})
     try:
         await client.connect(token("ann"))
         if upgrade:
@@ -192,6 +194,7 @@ async def test_without_a_store_one_node_serves_and_another_stands_by(kind, daemo
             return False
         try:
             await client.connect(token("ann"))
+            await client.ask("join", {"project": "p"})
             told = await client.ask("change", {"project": "p", "id": client.sid, "data": 1})
             where = f"{node.url}/socket.io/?EIO=4&transport=polling&sid={client.sid}"
             async with aiohttp.ClientSession() as http, http.post(where, data="3") as answer:

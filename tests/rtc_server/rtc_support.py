@@ -272,7 +272,13 @@ class Client:
             answer.set_exception(Closed())
             return answer
         sending = asyncio.ensure_future(self.send(f"42{number}" + json.dumps([event, body])))
-        sending.add_done_callback(lambda f: f.cancelled() or f.exception())
+
+        def give_up(sent: asyncio.Future[None]) -> None:
+            why = None if sent.cancelled() else sent.exception()
+            if why is not None and not answer.done():
+                answer.set_exception(Closed(repr(why)))
+
+        sending.add_done_callback(give_up)
         return answer
 
     async def emit(self, event: str, body: Any) -> None:

@@ -41,6 +41,7 @@ class PlanInput:
     dead: list[str] = field(default_factory=list)  # runs of this controller that hold a lease, and are no more
     accepted: dict[str, dict[str, str]] | None = None  # basis of the plan that was kept, and is to be carried out
     absent: dict[str, list[str]] = field(default_factory=dict)  # host -> applications from which all goes
+    secrets: dict[str, dict[str, str]] = field(default_factory=dict)  # host -> application -> digest of rtc_secret
     now: float = 0.0  # seconds since the epoch, on the controller
 
     def settings_of(self, host: str, kind: str = "") -> HostSettings:
@@ -85,6 +86,7 @@ class Node:
     deployed: RtcInstance | None = None  # the instance of this collection's RTC server
     evidence: list[str] = field(default_factory=list)
     unusable: list[UnusableValue] = field(default_factory=list)  # with any, the node's site is not planned
+    secret_digest: str = ""  # of rtc_secret, with a salt of this run; "" where it is not known
     meant_name: str = ""  # what an unusable name probably stands for: only to find the nodes of the same site
 
     @property
