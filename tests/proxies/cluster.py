@@ -98,9 +98,14 @@ class Newcomer:
     def __init__(self, front):
         self.front, self.opened, self.refused, self.stopping = front, Counter(), Counter(), False
 
+    def __str__(self):
+        return f"new sessions by node {dict(self.opened)}, refused {dict(self.refused)}"
+
     async def run(self):
         url = f"{self.front.url}/socket.io/?EIO=4&transport=polling"
-        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=ANY_CERTIFICATE)) as http:
+        # A connection that is kept may be closed while a request is on its way, which a browser sends again.
+        connector = aiohttp.TCPConnector(ssl=ANY_CERTIFICATE, force_close=True)
+        async with aiohttp.ClientSession(connector=connector) as http:
             while not self.stopping:
                 try:
                     async with http.get(url, timeout=aiohttp.ClientTimeout(15)) as answer:

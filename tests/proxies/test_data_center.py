@@ -131,11 +131,11 @@ async def test_nothing_is_lost_while_nodes_come_and_go(kind, daemon, port, nodes
         await step("at rest")
         await step("a node is added", (three.start,), (front.write, every))
         newcomer.opened.clear()
-        await wait_until(lambda: newcomer.opened[three.label] >= 3, "new sessions reach the node that was added")
+        await wait_until(lambda: newcomer.opened[three.label] >= 3, lambda: f"of {newcomer} none reached {three.label}")
         await step("a node is killed", (two.kill,))
         await step("it is back", (two.start,))
         newcomer.opened.clear()
-        await wait_until(lambda: newcomer.opened[two.label] >= 3, "new sessions reach it again")
+        await wait_until(lambda: newcomer.opened[two.label] >= 3, lambda: f"of {newcomer} none reached {two.label}")
         await step("a node drains and stops", (one.stop,))
         await step("the proxy is reloaded", (front.write, [*every[1:], one]))
         await step("a node is removed", (front.write, every[1:]))
@@ -165,7 +165,9 @@ async def test_real_clients_that_poll_come_back_when_their_node_is_gone(kind, da
         one.kill()
         moved = [client for client, sid in zip(clients, sids) if sid.endswith(one.label)]
         for client in moved:
-            await wait_until(lambda it=client: it.connected and it.eio.sid.endswith(two.label), "it is back")
+            await wait_until(
+                lambda it=client: it.connected and it.eio.sid.endswith(two.label), lambda: "it is not back"
+            )
             assert (await client.call("join", {"project": "p"}, timeout=5))["ok"]
         stayed = [client.eio.sid for client, sid in zip(clients, sids) if sid.endswith(two.label)]
         assert set(stayed) <= set(sids), "sessions of the other node were ended, too"
@@ -230,5 +232,5 @@ async def test_without_a_store_one_node_serves_and_another_stands_by(kind, daemo
 async def wait_until(condition, what):
     give_up = time.monotonic() + 15
     while not condition():
-        assert time.monotonic() < give_up, what
+        assert time.monotonic() < give_up, what()
         await asyncio.sleep(0.02)

@@ -234,8 +234,10 @@ def _make_upstream(
     classified: ClassifiedSite, node: DesiredNode, port: int, backup: bool = False, label: str = ""
 ) -> dict[str, str | int | bool]:
     scheme = "https" if classified.site.protocol == "HTTPS" else "http"
-    given = {"scheme": scheme, "host": node.upstream_host, "port": port, "backup": backup}
-    return {**given, "label": label} if label else given
+    given: dict[str, str | int | bool] = {"scheme": scheme, "host": node.upstream_host, "port": port, "backup": backup}
+    if label:
+        given["label"] = label
+    return given
 
 
 def _bracket(host: str) -> str:
