@@ -108,8 +108,8 @@ from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_t
 from ansible_collections.collab.rtc.plugins.module_utils._argspec import WRITING
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import limits as rtc_server_limits
-from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import store as rtc_server_store
 from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import ready, unit
+from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import store as rtc_server_store
 from ansible_collections.collab.rtc.plugins.module_utils._undo import prune, records
 
 _CHECKS = "/run"
