@@ -223,11 +223,14 @@ class Client:
 
     @classmethod
     async def open(
-        cls, url: str, transport: str = "websocket", revision: int = 4, query: str = "", headers: Any = None
-    ) -> Client:
-        """Do the Engine.IO handshake and start reading."""
+        cls, url: str, transport: str = "websocket", revision: int = 4, query: str = "", headers: Any = None,
+        keep: bool = True,
+    ) -> Client:  # fmt: skip
+        """Do the Engine.IO handshake and start reading. ``keep``: connections for further requests."""
         self = cls(url, transport, revision)
-        self._http = aiohttp.ClientSession(headers=headers, connector=aiohttp.TCPConnector(ssl=_ANY_CERTIFICATE))
+        self._http = aiohttp.ClientSession(
+            headers=headers, connector=aiohttp.TCPConnector(ssl=_ANY_CERTIFICATE, force_close=not keep)
+        )
         _OPEN.add(self)
         where = f"{self.base}?EIO={revision}&transport={transport}{query}"
         try:
