@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 import os
 import secrets
@@ -188,6 +189,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         hostvars, groups = task_vars["hostvars"], task_vars.get("groups", {})
         in_play = set(task_vars.get("ansible_play_hosts_all") or hostvars)
         given = self._task.args.get("facts")
+        self._salt = secrets.token_bytes(16)
         plan_input = PlanInput(
             now=time.time(),
             controller=runner.identify(),
@@ -275,6 +277,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
     def _add_host(self, host: str, hostvars: Any, plan_input: PlanInput) -> None:
         strict = any(host in plan_input.groups[kind] for kind in variables.KINDS)
         load_inventory.add_host(plan_input, host, *self._read_variables(host, hostvars, strict))
+        plan_input.secrets[host] = self._digest_secrets(host, hostvars, plan_input.settings[host])
         for kind, settings in plan_input.settings[host].items() if strict else ():
             given = self._read_tls(settings, hostvars[host].get("inventory_dir"))
             if given:
@@ -303,6 +306,24 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
                     problems.append(Problem("RTC102", name, text, "Correct the variable in the inventory."))
         problems += self._check_bundle(raw, templar) if strict else []
         return values, problems
+
+    def _digest_secrets(self, host: str, hostvars: Any, settings: Mapping[str, HostSettings]) -> dict[str, str]:
+        """Digests of rtc_secret where nodes have to have the same; with a salt that ends with this task."""
+        kinds = [kind for kind, item in settings.items() if item.store_url and "secret" in item.given]
+        if not kinds:
+            return {}
+        raw = hostvars.raw_get(host) if hasattr(hostvars, "raw_get") else hostvars[host]
+        templar = self._templar.copy_with_new_env(available_variables={**raw, "hostvars": hostvars})
+        try:
+            value = plain(templar.template(raw[f"{variables.PREFIX}secret"]))
+        except AnsibleError:
+            return {}  # the role that needs it says what is wrong with it
+        found = {kind: variables.pick_kind(value, kind) for kind in kinds}
+        return {
+            kind: hmac.new(self._salt, str(secret).encode(), "sha256").hexdigest()
+            for kind, secret in found.items()
+            if secret not in (None, "")
+        }
 
     def _check_bundle(self, raw: Mapping[str, Any], templar: Any) -> list[Problem]:
         """A bundle that is missing, which the role would only notice after it has changed the trust store."""

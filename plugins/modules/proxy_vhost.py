@@ -100,8 +100,9 @@ options:
       upstreams:
         description:
           - Where requests go.
-          - Several of them share the clients, and each client stays with one. By its address in nginx, and in HAProxy
-            for RTC; by a cookie in Apache, and in HAProxy for the application.
+          - Several of them share the clients, and each client stays with one. For RTC by what its session id ends in,
+            where each has an O(vhosts[].upstreams[].label). Without, by its address in nginx, and in HAProxy for RTC;
+            by a cookie in Apache, and in HAProxy for the application.
         type: list
         elements: dict
         default: []
@@ -127,6 +128,13 @@ options:
               - Used only while no other answers.
             type: bool
             default: false
+          label:
+            description:
+              - What the session ids of this RTC server end in (C(server.label) of its configuration). Requests with
+                such a C(sid) go there, new sessions to each in turn.
+              - Each of several has another one, or none has any. Small letters and digits.
+            type: str
+            default: ''
       context_path:
         description:
           - The application's context path, such as V(/confluence). Requests for V(/) are then redirected to it.
@@ -167,6 +175,14 @@ options:
             after each answer, so that a request that is sent meanwhile would be answered with 502.
         type: bool
         default: true
+      health:
+        description:
+          - Path at which an upstream answers 200 while it can serve, such as V(/readyz). HAProxy and Apache ask there
+            where there are several upstreams.
+          - Apache only where C(mod_proxy_hcheck) is there and the upstreams speak HTTP, as it checks a certificate
+            against the upstream's address. It then, and nginx always, notices by requests that fail.
+        type: str
+        default: ''
   validate:
     description:
       - Let the server check its whole configuration, before and after.
@@ -353,10 +369,11 @@ def _vhost_spec() -> dict[str, Any]:
         "host": {"type": "str", "required": True},
         "port": {"type": "int", "required": True},
         "backup": {"type": "bool", "default": False},
+        "label": {"type": "str", "default": ""},
     }
     texts = (
         "site", "server_name", "context_path", "certificate", "key",
-        "synchrony", "upstream_ca", "upstream_name",
+        "synchrony", "upstream_ca", "upstream_name", "health",
     )  # fmt: skip
     return {
         "kind": {"type": "str", "choices": list(BACKENDS), "required": True},
@@ -457,9 +474,18 @@ def _check(vhosts: list[dict[str, Any]]) -> None:
                 raise RtcError(f"{name}: {text!r} is neither a host name nor an address.", "Correct it.")
         if not _PATH.fullmatch(item["context_path"]):
             raise RtcError(f"{name}: {item['context_path']!r} is no context path.", "Write /confluence, for example.")
+        _check_nodes(item)
         for option in ("certificate", "key", "upstream_ca"):
             if item[option] and not re.fullmatch(r"/[^\x00-\x1f\"\\]*", item[option]):
                 raise RtcError(f"{name}: {option} is not an absolute path: {item[option]!r}.", "Give the full path.")
+
+
+def _check_nodes(item: dict[str, Any]) -> None:
+    if not _PATH.fullmatch(item["health"]) or item["health"][:1] not in ("", "/"):
+        raise RtcError(f"{item['name']}: health {item['health']!r} is no path.", "Write /readyz, for example.")
+    for label in (upstream["label"] for upstream in item["upstreams"]):
+        if not re.fullmatch(r"[a-z0-9]{0,64}", label):
+            raise RtcError(f"{item['name']}: {label!r} is no label.", "Use up to 64 small letters and digits.")
 
 
 if __name__ == "__main__":

@@ -108,11 +108,12 @@ from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_t
 from ansible_collections.collab.rtc.plugins.module_utils._argspec import WRITING
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import limits as rtc_server_limits
+from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import ready, unit
 from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import store as rtc_server_store
-from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import unit
 from ansible_collections.collab.rtc.plugins.module_utils._undo import prune, records
 
 _CHECKS = "/run"
+_READY_SECONDS = 30  # until a server has its connections to the store, after a failover of that too
 
 
 class Instance:
@@ -322,6 +323,24 @@ class Instance:
             log = _run(["journalctl", "-u", self.unit, "-n", "15", "--no-pager", "-o", "cat"]).stdout.strip()
             raise RtcError(f"{self.unit} does not start: {result.stderr.strip()} Its log: {log}")
 
+    def await_ready(self) -> None:
+        """Where nodes share a store: wait until this one can keep changes, as a run goes on to the next then.
+
+        :raises RtcError: it cannot after :data:`_READY_SECONDS`.
+        """
+        config = self.params["config"]
+        if not (config.get("journal") or {}).get("store_url"):
+            return
+        server, deadline = config["server"], time.monotonic() + _READY_SECONDS
+        while True:
+            answer = ready.ask_ready(server.get("address", ""), server["port"], self.tls)
+            if not answer:
+                return
+            if time.monotonic() > deadline:
+                remedy = f"See journalctl -u {self.unit}. The other nodes of the site were left as they are."
+                raise RtcError(f"{self.unit} runs, and is not ready after {_READY_SECONDS} s: {answer}.", remedy)
+            time.sleep(0.2)
+
     def stop(self) -> None:
         """Stop and disable the unit."""
         _run(["systemctl", "disable", "--now", self.unit])
@@ -342,6 +361,7 @@ def make_present(instance: Instance, changed: bool) -> bool:
         return False
     try:
         instance.start()
+        instance.await_ready()
     except RtcError as exc:
         remedy = "The service was left stopped."
         instance.stop()
@@ -350,7 +370,7 @@ def make_present(instance: Instance, changed: bool) -> bool:
             if instance.was_whole():
                 instance.start()
                 remedy = "The previous configuration was restored, and the service runs with it."
-        raise RtcError(exc.message, exc.remedy or remedy) from exc
+        raise RtcError(exc.message, f"{exc.remedy} {remedy}".strip()) from exc
     return True
 
 

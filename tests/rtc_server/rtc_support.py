@@ -225,11 +225,14 @@ class Client:
 
     @classmethod
     async def open(
-        cls, url: str, transport: str = "websocket", revision: int = 4, query: str = "", headers: Any = None
-    ) -> Client:
-        """Do the Engine.IO handshake and start reading."""
+        cls, url: str, transport: str = "websocket", revision: int = 4, query: str = "", headers: Any = None,
+        keep: bool = True,
+    ) -> Client:  # fmt: skip
+        """Do the Engine.IO handshake and start reading. ``keep``: connections for further requests."""
         self = cls(url, transport, revision)
-        self._http = aiohttp.ClientSession(headers=headers)
+        self._http = aiohttp.ClientSession(
+            headers=headers, connector=aiohttp.TCPConnector(ssl=_ANY_CERTIFICATE, force_close=not keep)
+        )
         _OPEN.add(self)
         where = f"{self.base}?EIO={revision}&transport={transport}{query}"
         try:
@@ -274,7 +277,13 @@ class Client:
             answer.set_exception(Closed())
             return answer
         sending = asyncio.ensure_future(self.send(f"42{number}" + json.dumps([event, body])))
-        sending.add_done_callback(lambda f: f.cancelled() or f.exception())
+
+        def give_up(sent: asyncio.Future[None]) -> None:
+            why = None if sent.cancelled() else sent.exception()
+            if why is not None and not answer.done():
+                answer.set_exception(Closed(repr(why)))
+
+        sending.add_done_callback(give_up)
         return answer
 
     async def emit(self, event: str, body: Any) -> None:

@@ -73,6 +73,8 @@ WRONG = [
     ),
     (GOOD.replace('path = "/j"', ""), "f:5: journal.path: is missing"),
     (GOOD + '[log]\nlevel = "loud"\n', "f:8: log.level: must be one of debug"),
+    (GOOD.replace("9083", '9083\nlabel = "a.b"'), "f:3: server.label: must be 1 to 64 lower-case"),
+    (GOOD.replace("9083", f'9083\nlabel = "{"a" * 65}"'), "f:3: server.label: must be 1 to 64 lower-case"),
     ("journal = 1\n" + GOOD.replace('[journal]\npath = "/j"\n', ""), "f:1: journal: must be a section"),
 ]
 
@@ -115,6 +117,7 @@ def test_the_example_has_every_option_with_its_default() -> None:
         .replace("# certificate", "certificate")
         .replace("# key =", "key =")
         .replace("# store_", "store_")
+        .replace("# label", "label")
     )
     for section in dataclasses.fields(config.Config):
         for option in dataclasses.fields(getattr(plain, section.name)):

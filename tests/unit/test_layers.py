@@ -78,11 +78,11 @@ SHIPPED_LINES = {
     "managed_file": 2200,
     "managed_record": 6820,
     "plan": 170,  # documentation: the action does the work
-    "proxy_vhost": 10870,
-    "proxy_reload": 8440,
+    "proxy_vhost": 11070,
+    "proxy_reload": 8490,
     "report": 80,  # documentation: the action does the work
     "rtc_aws_listener": 210,  # documentation: the action does the work
-    "rtc_instance": 2240,
+    "rtc_instance": 2300,
     "rtc_probe": 5160,
     "rtc_release": 1770,
     "rtc_session": 4110,
@@ -90,7 +90,7 @@ SHIPPED_LINES = {
     "rtc_runs_info": 3320,
     "rtc_undo": 4060,
     "tomcat_connector": 2910,
-    "topology_info": 16080,
+    "topology_info": 16180,
 }
 
 

@@ -22,6 +22,10 @@ POLL_SECONDS = 120
 # An export or a bulk change of Confluence or Jira may take minutes before its first byte.
 APPLICATION_SECONDS = 300
 CONNECT_SECONDS = 10
+# With several nodes of RTC: a machine that is gone does not refuse, and another node could take the client meanwhile.
+NODE_CONNECT_SECONDS = 3
+# Between two questions to a node of RTC; it is out after the second that fails.
+HEALTH_SECONDS, HEALTH_FALL = 2, 2
 _APPLICATION_BODY_MB = 100
 _RTC_BODY_MB = 16
 
@@ -42,11 +46,17 @@ class ForwardedPath:
     suffix: str  # of the pool's name
     upstreams: list[Upstream]  # all of one scheme
     tunnel: bool  # WebSockets are its main use
+    labels: list[str]  # for each upstream what its session ids end in; empty where requests are not routed by it
 
     @property
     def primaries(self) -> list[Upstream]:
         """The upstreams that are not backups."""
         return [item for item in self.upstreams if not item.backup]
+
+    @property
+    def connect_seconds(self) -> int:
+        """How long a connection to the upstream may take."""
+        return NODE_CONNECT_SECONDS if self.labels else CONNECT_SECONDS
 
     @property
     def seconds(self) -> int:
@@ -68,16 +78,29 @@ def list_forwarded_paths(vhost: VhostPlan) -> list[ForwardedPath]:
     if len({item.scheme for item in upstreams}) > 1:
         raise ProxyError(f"{vhost.name} mixes http and https upstreams.", "Use one scheme for all of them.")
     if vhost.role == "rtc":
-        return [ForwardedPath("", "", upstreams, True)]
+        return [ForwardedPath("", "", upstreams, True, _list_labels(vhost))]
     found = []
     if vhost.synchrony:
         host, _colon, port = vhost.synchrony.rpartition(":")
         if not host or not port.isdigit():
             raise ProxyError(f"{vhost.name}: synchrony is not host:port: {vhost.synchrony}.", "Write 127.0.0.1:8091.")
         synchrony = Upstream("http", host.strip("[]"), int(port))
-        found.append(ForwardedPath("/synchrony", "_synchrony", [synchrony], True))
+        found.append(ForwardedPath("/synchrony", "_synchrony", [synchrony], True, []))
     path = vhost.context_path.strip("/")
-    return [*found, ForwardedPath("/" + path if path else "", "", upstreams, False)]
+    return [*found, ForwardedPath("/" + path if path else "", "", upstreams, False, [])]
+
+
+def _list_labels(vhost: VhostPlan) -> list[str]:
+    active = [item for item in vhost.upstreams if not item.get("backup")]
+    labels = [str(item.get("label") or "") for item in active]
+    if len(active) < 2 or not any(labels):
+        return []
+    if not all(labels) or len(set(labels)) < len(labels) or len(active) < len(vhost.upstreams):
+        raise ProxyError(
+            f"{vhost.name}: not every upstream has a label of its own, or one is a backup: {', '.join(labels)}.",
+            "Give each upstream the label of its RTC server (server.label), or none of them one.",
+        )
+    return labels
 
 
 def has_tls_upstream(vhost: VhostPlan) -> bool:

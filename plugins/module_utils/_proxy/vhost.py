@@ -24,7 +24,7 @@ class VhostPlan:
     server_name: str
     listen: List[str]  # addresses, normalized: "*" for all of IPv4, "::" for all of IPv6
     port: int
-    upstreams: List[Dict[str, Union[str, int, bool]]]  # {scheme, host, port, backup}
+    upstreams: List[Dict[str, Union[str, int, bool]]]  # {scheme, host, port, backup, label}
     context_path: str = ""
     certificate: str = ""  # paths on the proxy host; "" for plain HTTP
     key: str = ""
@@ -33,6 +33,7 @@ class VhostPlan:
     upstream_ca: str = ""
     upstream_name: str = ""  # the name that the upstream's certificate must have; "": the server name
     reuse: bool = True  # of connections to the upstreams; the add-on's own service says keep-alive and closes them
+    health: str = ""  # path at which an upstream answers 200 while it can serve; "": it can when it takes connections
 
     def __post_init__(self) -> None:
         """Give every address its one spelling: from here on they are compared."""

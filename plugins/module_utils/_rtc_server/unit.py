@@ -161,6 +161,7 @@ def server_config(
     trusted_proxies: list[str],
     tls: bool = False,
     limits: dict[str, float] | None = None,
+    label: str = "",
 ) -> dict[str, Any]:
     """The configuration of one instance, as ``rtc_instance`` takes it.
 
@@ -169,6 +170,7 @@ def server_config(
     :param trusted_proxies: addresses whose ``X-Forwarded-For`` counts.
     :param tls: whether it ends TLS itself.
     :param limits: those that are not the server's own defaults.
+    :param label: what its session ids end in, where several servers are active; "" for nothing.
     """
     files = {"certificate": f"$RUNTIME_DIRECTORY/{TLS_CERTIFICATE}", "key": f"$RUNTIME_DIRECTORY/{TLS_KEY}"}
     return {
@@ -178,6 +180,7 @@ def server_config(
             "name": server_name,
             "origins": origins,
             "trusted_proxies": trusted_proxies,
+            **({"label": label} if label else {}),
         },
         "tls": files if tls else {},
         "token": {"keys": ["$CREDENTIALS_DIRECTORY/secret"]},

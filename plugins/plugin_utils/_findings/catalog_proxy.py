@@ -208,7 +208,7 @@ ENTRIES = (
         title="RTC has one active node",
         meaning="Without a shared store only one node serves RTC; the others take over when it fails.",
         detected="Several nodes and no rtc_store_url.",
-        remedy="Nothing is to be done. Every node active needs a shared store, which this version has not.",
+        remedy="Nothing is to be done. With rtc_store_url all nodes are active: see docs/scaling.md.",
         vendor_requirements=("S31",),
     ),
     FindingType(
@@ -388,4 +388,74 @@ ENTRIES = (
         ),
     ),
     *store_entries.ENTRIES,
+    FindingType(
+        id="RTC460",
+        severity="info",
+        title="The proxy notices a node that is down by requests that fail",
+        meaning=(
+            "The request that meets the node first waits for three seconds at most and goes to another one; the node is"
+            " asked again after four. A node that runs and cannot keep changes is not noticed so."
+        ),
+        detected="Several nodes behind nginx, or behind Apache that speaks TLS to them.",
+        remedy="Nothing is to be done. HAProxy, and Apache with plain HTTP to the nodes, ask RTC's /readyz.",
+    ),
+    FindingType(
+        id="RTC461",
+        severity="error",
+        title="Nodes of one application have different RTC ports",
+        meaning="Users come to the application by one address, and to RTC by one port of it: some would find nobody.",
+        detected="Two sites of one product have the same address for users and different RTC ports.",
+        remedy="Set rtc_port for the group, so that all nodes have the same.",
+    ),
+    FindingType(
+        id="RTC462",
+        severity="warning",
+        title="The nodes have different versions of the application",
+        meaning="A cluster runs one version, but for the time of a rolling upgrade.",
+        detected="The nodes of one site report different versions.",
+        remedy="End the upgrade. What this run does is the same for all versions.",
+    ),
+    FindingType(
+        id="RTC463",
+        severity="error",
+        title="A node without the shared home",
+        meaning=(
+            "It is no node of the cluster: behind the same proxy it would show users other data. Where none has one, it"
+            " may be that they could not be read, and it is a warning."
+        ),
+        detected=(
+            "confluence.cluster.home in confluence.cfg.xml or jira.shared.home in cluster.properties is on some nodes"
+            " of the site and not on this one, or on none of them."
+        ),
+        remedy=(
+            "Make it a node of the cluster as the product's documentation says, or give it a server name of its own"
+            " (rtc_server_name)."
+        ),
+    ),
+    FindingType(
+        id="RTC464",
+        severity="warning",
+        title="RTC is kept at its node by cookie or address",
+        meaning=(
+            "Page and RTC differ by port, so browsers send no cookie while they poll, and requests of a session go to"
+            " several nodes. By address, all people behind one gateway are at one node, which is no error."
+        ),
+        detected="A virtual host of somebody else's passes RTC on to several active nodes.",
+        remedy=(
+            "Route by what the parameter sid ends in, as the virtual host does that is written where there is none:"
+            " a dot and server.label of the RTC server's configuration."
+        ),
+        vendor_requirements=("S31",),
+    ),
+    FindingType(
+        id="RTC465",
+        severity="error",
+        title="A node of the site is not in this run",
+        meaning="The proxy would be written without it, and its users would lose it.",
+        detected=(
+            "By the record of the proxy its virtual host belongs to another host of the inventory, too, which --limit"
+            " leaves out."
+        ),
+        remedy="Run without --limit, or with all nodes of the site and its proxy in it.",
+    ),
 )

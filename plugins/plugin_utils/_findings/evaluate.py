@@ -23,6 +23,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._findings import (
     rules_proxy,
     rules_service,
     rules_tls,
+    several_nodes,
     shared_store,
 )
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import DesiredSite, DesiredState
@@ -42,6 +43,8 @@ def evaluate(
         *rules_inventory.check_hosts(plan_input),
         *rules_inventory.check_names(classification),
         *rules_application.check_cookies(classification.sites),
+        *several_nodes.check_sites(classification.sites),
+        *several_nodes.check_left_out(plan_input, state),
     ]
     for node in classification.nodes:
         found += rules_detection.check_node(node)

@@ -12,7 +12,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import sockets
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.kinds import BACKENDS
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
-from ansible_collections.collab.rtc.plugins.plugin_utils._findings import instructions
+from ansible_collections.collab.rtc.plugins.plugin_utils._findings import instructions, several_nodes
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings.catalog import make
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings.manual_proxy import advise
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings.proxy_capacity import check_capacity
@@ -118,7 +118,8 @@ def _blames_collection(proxy: Proxy) -> bool:
 
 
 def check_site(classified: ClassifiedSite, wanted: DesiredSite) -> Iterator[Finding]:
-    """Findings about the proxy of a site."""
+    """Findings about the proxy of a site, and about its nodes where it has several."""
+    yield from several_nodes.check_site(classified, wanted)
     use, proxy = classified.proxy, wanted.proxy
     if use is None or proxy is None:
         return
@@ -131,12 +132,6 @@ def check_site(classified: ClassifiedSite, wanted: DesiredSite) -> Iterator[Find
         yield from _check_application(classified, use, proxy)
     else:
         yield from _check_unmanaged(classified, wanted, use, proxy)
-    for node in classified.nodes if len(classified.nodes) > 1 and classified.settings.store_url else ():
-        if "secret" not in node.settings.given:
-            yield make("RTC450", node.host, f"{classified.site.name}: rtc_secret is not set for {node.host}.")
-    if len(classified.nodes) > 1 and not classified.settings.store_url:
-        first = classified.nodes[0].host
-        yield make("RTC419", first, f"{classified.site.name}: {first} serves RTC, the others stand by.")
 
 
 def _check_unmanaged(

@@ -17,7 +17,10 @@ ENTRIES = (
             "Each node would make a secret of its own, and refuse the tokens of users whom the proxy sends to another"
             " one."
         ),
-        detected="rtc_store_url is set for a site with several nodes, and rtc_secret is not set on one of them.",
+        detected=(
+            "rtc_store_url is set for a site with several nodes, and rtc_secret is not set on one of them, or is not"
+            " the same on all. Digests with a salt of the run are compared, and kept nowhere."
+        ),
         remedy="Set rtc_secret for the group: one value, at least 32 characters, such as of openssl rand -base64 48.",
     ),
     FindingType(

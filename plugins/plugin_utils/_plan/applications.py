@@ -77,6 +77,7 @@ def find_nodes(
                 choice.application,
                 plan_input.settings_of(host, kind),
                 given=plan_input.tls.get(host, {}).get(kind),
+                secret_digest=plan_input.secrets.get(host, {}).get(kind, ""),
             )
             _complete(node, route_index)
             yield node

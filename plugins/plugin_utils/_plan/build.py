@@ -132,6 +132,7 @@ def _make_rtc(wanted: DesiredSite, node: DesiredNode) -> RtcPlan:
         service.trusted_proxies,
         tls=tls,
         limits=service.limits,
+        label=service.label,
     )
     if service.store_url:
         config["journal"] = store.make_journal(service.store_url, bool(service.store_ca))

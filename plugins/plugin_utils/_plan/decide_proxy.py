@@ -27,6 +27,7 @@ PACKAGES = {
     "redhat": {"nginx": ["nginx"], "apache": ["httpd", "mod_ssl"], "haproxy": ["haproxy"]},
 }
 SYNCHRONY_PORT = 8091
+HEALTH = "/readyz"  # of our RTC server; the add-on's own has nothing of the kind
 HOLDS = {"rtc_tls_certificate": "certificate", "rtc_tls_key": "private_key", "rtc_upstream_ca": "authority"}
 BY_HAND = "/path/to"  # what a person configures has certificates where that person puts them
 
@@ -113,7 +114,9 @@ def decide_rtc_vhost(
     """The virtual host on the RTC port, and what is there in its place."""
     site = classified.site
     listen, why = decide_rtc_listen(classified, proxy, services)
-    shared = bool(classified.settings.store_url)
+    deployed = all(node.service.kind == "deployed" for node in nodes)
+    shared = all(node.service.label for node in nodes)
+    labels = {node.host: node.service.label if shared else "" for node in nodes}
     plan = VhostPlan(
         site=site.name,
         kind=_choose_kind(proxy),
@@ -123,7 +126,7 @@ def decide_rtc_vhost(
         listen=listen,
         port=site.rtc_port,
         upstreams=[
-            _make_upstream(classified, node, site.rtc_port, backup=number > 0 and not shared)
+            _make_upstream(classified, node, site.rtc_port, backup=number > 0 and not shared, label=labels[node.host])
             for number, node in enumerate(nodes)
         ],
         certificate=files.certificate,
@@ -131,6 +134,7 @@ def decide_rtc_vhost(
         upstream_ca=files.upstream_ca,
         upstream_name=classified.settings.upstream_name,
         reuse=not any(node.service.kind == "builtin" for node in nodes),
+        health=HEALTH if deployed and len(nodes) > 1 else "",
     )
     judged = existing_vhosts.judge_rtc(classified, proxy, plan, {port for _machine, port in services})
     wanted = DesiredVhost(
@@ -227,10 +231,13 @@ def decide_application_vhost(
 
 
 def _make_upstream(
-    classified: ClassifiedSite, node: DesiredNode, port: int, backup: bool = False
+    classified: ClassifiedSite, node: DesiredNode, port: int, backup: bool = False, label: str = ""
 ) -> dict[str, str | int | bool]:
     scheme = "https" if classified.site.protocol == "HTTPS" else "http"
-    return {"scheme": scheme, "host": node.upstream_host, "port": port, "backup": backup}
+    given: dict[str, str | int | bool] = {"scheme": scheme, "host": node.upstream_host, "port": port, "backup": backup}
+    if label:
+        given["label"] = label
+    return given
 
 
 def _bracket(host: str) -> str:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import DesiredConnector, DesiredService
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.labels import label_nodes
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import ClassifiedSite, Node
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.versions import parse_version
 
@@ -20,6 +21,7 @@ SYSTEM_PYTHON = "/usr/bin/python3"
 def decide_service(classified: ClassifiedSite, node: Node, connector: DesiredConnector, beside: bool) -> DesiredService:
     """All about the RTC service of one node."""
     kind, why_kind = decide_service_kind(node)
+    label, why_label = decide_label(classified, node, kind)
     address, why_address = decide_service_address(node, connector)
     python, version, fits, why_python = decide_python(node)
     proxies, why_proxies = decide_trusted_proxies(classified, node, beside)
@@ -42,6 +44,7 @@ def decide_service(classified: ClassifiedSite, node: Node, connector: DesiredCon
         limits=node.settings.limits,
         store_url=node.settings.store_url,
         store_ca=node.given.store_ca if node.given and node.settings.store_url else "",
+        label=label,
         evidence={
             "kind": why_kind,
             "address": why_address,
@@ -49,6 +52,7 @@ def decide_service(classified: ClassifiedSite, node: Node, connector: DesiredCon
             "trusted_proxies": why_proxies,
             "limits": "rtc_limits",
             "store_url": "rtc_store_url" if node.settings.store_url else "each node keeps its own journal",
+            "label": why_label,
             "python": why_python,
             "tls_from": f"{site.name} is {site.protocol}",
         },
@@ -72,6 +76,17 @@ def decide_service_kind(node: Node) -> tuple[str, str]:
     if node.builtin:
         return "builtin", f"the application on {node.host} (pid {node.builtin.pid}) listens on port {node.rtc_port}"
     return "deployed", f"the application on {node.host} does not listen on port {node.rtc_port}"
+
+
+def decide_label(classified: ClassifiedSite, node: Node, kind: str) -> tuple[str, str]:
+    """What the session ids of the node end in, "" for nothing; and why.
+
+    With a store a single node has one, too: when another comes, nothing changes for it. Without a store one node is
+    active, and a session belongs to whichever that is.
+    """
+    if kind != "deployed" or not node.settings.store_url:
+        return "", "one node at a time is active"
+    return label_nodes(classified.site.nodes)[node.host], f"the name {node.host}, and rtc_store_url"
 
 
 def decide_service_address(node: Node, connector: DesiredConnector) -> tuple[str, str]:

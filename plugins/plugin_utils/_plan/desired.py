@@ -56,6 +56,7 @@ class DesiredService:
     limits: dict[str, float] = field(default_factory=dict)  # those that are not the server's own defaults
     store_url: str = ""  # "" for a journal of its own
     store_ca: str = ""  # PEM of whom it trusts at the store; "" for the authorities of its system
+    label: str = ""  # what its session ids end in; "" for nothing
     evidence: dict[str, str] = field(default_factory=dict)
 
 

@@ -45,6 +45,7 @@ class PlanInput:
     absent: dict[str, list[str]] = field(default_factory=dict)  # host -> applications from which all goes
     # What AWS has for each listener (listeners.name_listener), or why that is not known; None: it was not asked.
     aws: dict[str, Seen | AwsProblem] | None = None
+    secrets: dict[str, dict[str, str]] = field(default_factory=dict)  # host -> application -> digest of rtc_secret
     now: float = 0.0  # seconds since the epoch, on the controller
     schema: int = 0  # of stores, that the RTC server of this collection knows; 0: unknown
 
@@ -90,6 +91,7 @@ class Node:
     deployed: RtcInstance | None = None  # the instance of this collection's RTC server
     evidence: list[str] = field(default_factory=list)
     unusable: list[UnusableValue] = field(default_factory=list)  # with any, the node's site is not planned
+    secret_digest: str = ""  # of rtc_secret, with a salt of this run; "" where it is not known
     meant_name: str = ""  # what an unusable name probably stands for: only to find the nodes of the same site
 
     @property

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from typing import Any
 
 import aiohttp
@@ -43,6 +44,22 @@ async def test_polling_handshake(web: Web, eio_version: int) -> None:
 async def test_websocket_handshake(web: Web, eio_version: int) -> None:
     wire = await web.ws(f"EIO={eio_version}&transport=websocket")
     assert wire.opened["upgrades"] == [] and wire.opened["sid"] in web.engine.sessions
+
+
+@BOTH
+async def test_session_ids_end_in_the_label_of_the_server(eio_version: int) -> None:
+    """A proxy in front of several servers finds the one of a session by it, so a client has to give it back whole."""
+    async with serving(Echo(label="1f0a6b2c", ping_interval=20, ping_timeout=20)) as web:
+        _status, text = await web.get(f"EIO={eio_version}&transport=polling")
+        polling = json.loads(text[text.index("{") :])["sid"]
+        wire = await web.ws(f"EIO={eio_version}&transport=websocket")
+        for sid in (polling, wire.opened["sid"]):
+            assert re.fullmatch(r"[A-Za-z0-9_-]{20}\.1f0a6b2c", sid), "120 bits that nobody guesses, then the label"
+            assert sid in web.engine.sessions
+        assert (await web.get(f"EIO={eio_version}&transport=polling&sid={polling.partition('.')[0]}"))[0] == 400
+        upgraded = await web.ws(f"EIO={eio_version}&transport=websocket&sid={polling}")
+        await upgraded.send("2probe")
+        assert await upgraded.take() == "3probe"
 
 
 BAD_HANDSHAKES = [

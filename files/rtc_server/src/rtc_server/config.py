@@ -121,6 +121,12 @@ def _check_url_path(value: Any) -> str:
     return str(value)
 
 
+def _check_label(value: Any) -> str:
+    if not re.fullmatch(r"[a-z0-9]{1,64}", _check_text(value)):
+        raise _BadValue("must be 1 to 64 lower-case letters and digits")
+    return str(value)
+
+
 def _check_store_url(value: Any) -> str:
     try:
         parse_address(_check_text(value))
@@ -167,6 +173,7 @@ class ServerSettings:
     trusted_proxies: tuple[Network, ...] = _define_option((), _check_networks)
     loop: str = _define_option("auto", _check_choice("auto", "uvloop", "asyncio"))
     drain_seconds: float = _define_option(10.0, _check_number(0, 600))
+    label: str = _define_option("", _check_label)
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,7 @@ class Service(SocketServer):
             allowed_origins=frozenset(config.server.origins),
             connect_timeout=limits.connect_seconds,
             connect_attempts=3,
+            label=config.server.label,
         )
         self.config = config
         self.limits = limits

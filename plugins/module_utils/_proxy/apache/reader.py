@@ -216,7 +216,7 @@ class _HostReader:
             upgrade=upstreams[0].scheme in ("ws", "wss") or options.get("upgrade", "").lower() in ("websocket", "any"),
             read_timeout=float(timeout) if timeout.isdigit() else 0.0,
             forwarded_proto=self.read_forwarded_proto(),
-            sticky=f"cookie {options['stickysession'].split('|')[0]}" if options.get("stickysession") else "",
+            sticky=_describe_stickiness(options.get("stickysession", "")),
             http11=not any("force-proxy-request-1.0" in item.args for item in self.section.all("setenv")),
         )
 
@@ -313,6 +313,12 @@ class _HostReader:
                 beneath = route.path.startswith(other.path.rstrip("/")) or other.path.startswith(route.path.rstrip("/"))
                 if beneath and ends & {(item.host, item.port) for item in other.upstreams}:
                     route.upgrade = True
+
+
+def _describe_stickiness(name: str) -> str:
+    """httpd looks for the name among the parameters of the address, then among the cookies."""
+    first = name.split("|", maxsplit=1)[0]
+    return f"stickysession {first}" if first == "sid" else f"cookie {first}" if first else ""
 
 
 def _describe_match(path: str) -> str:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Upstream
@@ -36,6 +37,15 @@ def modules(vhost: VhostPlan, version: str) -> list[str]:
     return found
 
 
+def may_ask_health(vhost: VhostPlan) -> bool:
+    """Whether ``mod_proxy_hcheck`` can tell the health of the upstreams, where it is there.
+
+    It checks a certificate against the upstream's address, which is not the name that it is for.
+    """
+    several = any(len(target.upstreams) > 1 for target in list_forwarded_paths(vhost))
+    return bool(vhost.health) and several and not rendering.has_tls_upstream(vhost)
+
+
 def render(
     vhost: VhostPlan,
     hosts: list[str],
@@ -44,6 +54,7 @@ def render(
     version: str,
     logs: Sequence[Sequence[str]] = (),
     chain: str = "",
+    asks_health: bool = False,
 ) -> str:
     """The file of one virtual host.
 
@@ -52,6 +63,7 @@ def render(
     :param authorities: file of certificate authorities for https upstreams, "" for http.
     :param logs: arguments of each ``CustomLog`` that holds for virtual hosts with none of their own.
     :param chain: file of the certificates between that of the virtual host and the authority, "" for none beside it.
+    :param asks_health: whether ``mod_proxy_hcheck`` is there.
     """
     found = list_forwarded_paths(vhost)
     lines = [rendering.render_header(vhost).rstrip("\n"), ""]
@@ -61,7 +73,9 @@ def render(
         {f"*:{vhost.port}" if is_wildcard(item) else f"{rendering.bracket(item)}:{vhost.port}" for item in hosts}
     )
     lines += [f"<VirtualHost {' '.join(places)}>"]
-    lines += [f"    {line}" if line else "" for line in _render_body(vhost, found, authorities, version, logs, chain)]
+    health = vhost.health if asks_health and may_ask_health(vhost) else ""
+    body = _render_body(vhost, found, authorities, version, logs, chain, health)
+    lines += [f"    {line}" if line else "" for line in body]
     return "\n".join([*lines, "</VirtualHost>", ""])
 
 
@@ -79,6 +93,7 @@ def _render_body(
     version: str,
     logs: Sequence[Sequence[str]],
     chain: str,
+    health: str,
 ) -> list[str]:
     lines = [
         f"ServerName {vhost.server_name}",
@@ -106,7 +121,7 @@ def _render_body(
         lines += _render_upstream_tls(vhost, authorities)
     me = rendering.make_identifier(vhost.name)
     for target in found:
-        lines += _render_path(vhost, me, target, version)
+        lines += _render_path(vhost, me, target, version, health)
     return lines + _render_rest(vhost)
 
 
@@ -154,8 +169,8 @@ def _render_upstream_tls(vhost: VhostPlan, authorities: str) -> list[str]:
     ]
 
 
-def _render_path(vhost: VhostPlan, me: str, target: ForwardedPath, version: str) -> list[str]:
-    options = f"connectiontimeout={rendering.CONNECT_SECONDS} timeout={target.seconds}"
+def _render_path(vhost: VhostPlan, me: str, target: ForwardedPath, version: str, health: str) -> list[str]:
+    options = f"connectiontimeout={target.connect_seconds} timeout={target.seconds}"
     if target.tunnel:
         options += " flushpackets=on"
     if not vhost.reuse:
@@ -166,7 +181,7 @@ def _render_path(vhost: VhostPlan, me: str, target: ForwardedPath, version: str)
     lines: list[str] = []
     if len(target.upstreams) > 1:
         pool = f"balancer://{me}{target.suffix}".replace("_", "-")
-        lines += _render_pool(me, target, pool, options)
+        lines += _render_pool(me, target, pool, options + _render_health(target, health))
         base, given = pool, ""
     else:
         # Without it httpd answers 503 by itself for a minute after one connection was refused: a restart is enough.
@@ -174,7 +189,7 @@ def _render_path(vhost: VhostPlan, me: str, target: ForwardedPath, version: str)
     path = target.path or "/"
     url = base + path
     if not modern:
-        lines += _render_old_upgrade(target, path)
+        lines += _render_old_upgrade(me, target, path, options)
     return [
         *lines,
         f'ProxyPass "{path}" "{url}"{given} nocanon',
@@ -184,9 +199,13 @@ def _render_path(vhost: VhostPlan, me: str, target: ForwardedPath, version: str)
 
 def _render_pool(me: str, target: ForwardedPath, pool: str, options: str) -> list[str]:
     lines = [f'<Proxy "{pool}">']
-    for number, item in enumerate(target.upstreams, 1):
+    routes = target.labels or [f"n{number}" for number in range(1, len(target.upstreams) + 1)]
+    for route, item in zip(routes, target.upstreams):
         backup = " status=+H" if item.backup else ""
-        lines.append(f'    BalancerMember "{_format_url(item)}" route=n{number} {options}{backup}')
+        lines.append(f'    BalancerMember "{_format_url(item)}" route={route} {options}{backup}')
+    if target.labels or (target.tunnel and len(target.primaries) == 1):
+        sticky = " stickysession=sid" if target.labels else ""  # its route is what follows the dot
+        return [*lines, f"    ProxySet lbmethod=byrequests{sticky}", "</Proxy>"]
     cookie = f"{me.upper()}_NODE"
     return [
         *lines,
@@ -196,15 +215,31 @@ def _render_pool(me: str, target: ForwardedPath, pool: str, options: str) -> lis
     ]
 
 
-def _render_old_upgrade(target: ForwardedPath, path: str) -> list[str]:
+def _render_health(target: ForwardedPath, health: str) -> str:
+    # Without it, and in between, a node is out once it refuses a connection: for a minute, if nothing else is said.
+    text = f" retry={rendering.HEALTH_SECONDS * rendering.HEALTH_FALL}" if target.tunnel else ""
+    if not health:
+        return text
+    times = f"hcinterval={rendering.HEALTH_SECONDS} hcfails={rendering.HEALTH_FALL} hcpasses=1"
+    return f"{text} hcmethod=GET hcuri={health} {times}"
+
+
+def _render_old_upgrade(me: str, target: ForwardedPath, path: str, options: str) -> list[str]:
     item = target.primaries[0]
     scheme = "wss" if item.scheme == "https" else "ws"
     prefix = path.rstrip("/")
+    lines, place = [], f"{scheme}://{rendering.bracket(item.host)}:{item.port}"
+    if target.labels:
+        place = f"balancer://{me}{target.suffix}-ws".replace("_", "-")
+        sockets = [dataclasses.replace(one, scheme=scheme) for one in target.upstreams]
+        again = dataclasses.replace(target, upstreams=sockets)
+        lines = _render_pool(me, again, place, options + _render_health(again, ""))
     return [
+        *lines,
         "RewriteEngine On",
         "RewriteCond %{HTTP:Upgrade} ^websocket$ [NC]",
         "RewriteCond %{HTTP:Connection} upgrade [NC]",
-        f'RewriteRule "^{prefix}/(.*)$" "{scheme}://{rendering.bracket(item.host)}:{item.port}{prefix}/$1" [P,L]',
+        f'RewriteRule "^{prefix}/(.*)$" "{place}{prefix}/$1" [P,L]',
     ]
 
 

@@ -36,8 +36,10 @@ def build_layout(server: Apache, vhosts: list[VhostPlan], absent: list[str], cur
     """A file for each virtual host, the links that switch it on, and those of the modules it needs."""
     available, enabled = places.find_directories(server)
     result = DesiredLayout()
-    needed = sorted({name for vhost in vhosts for name in renderer.modules(vhost, server.version())})
-    _enable_modules(server, needed, result)
+    needed = {name for vhost in vhosts for name in renderer.modules(vhost, server.version())}
+    if any(renderer.may_ask_health(vhost) for vhost in vhosts) and _has_module(server, "proxy_hcheck"):
+        needed.add("proxy_hcheck")
+    _enable_modules(server, sorted(needed), result)
     extra = {form for name in needed for form in (f"{name}_module", f"mod_{name}.c")}
     config = server.parse_config(extra)
     current.hosts = reader.read_virtual_hosts(config)
@@ -81,7 +83,8 @@ def _add_vhost(
     listens = _list_uncovered(vhost, foreign)
     hosts = join_listens(vhost, foreign_listens(current, set()))
     authorities = ca_file(vhost, server) if has_tls_upstream(vhost) else ""
-    text = renderer.render(vhost, hosts, listens, authorities, server.version(), logs, chain)
+    health = _has_module(server, "proxy_hcheck")
+    text = renderer.render(vhost, hosts, listens, authorities, server.version(), logs, chain, health)
     path = f"{available}/{vhost.name}.conf"
     result.files.append(DesiredFile(path, text.encode()))
     result.configuration.append(path)
@@ -143,6 +146,13 @@ def _enable_modules(server: Apache, names: list[str], result: DesiredLayout) -> 
             if os.path.exists(f"{server.directory()}/mods-available/{name}.{suffix}"):
                 link = f"{server.directory()}/mods-enabled/{name}.{suffix}"
                 result.links.append(DesiredLink(link, f"../mods-available/{name}.{suffix}"))
+
+
+def _has_module(server: Apache, name: str) -> bool:
+    """Whether a module is loaded, or can be."""
+    if os.path.exists(f"{server.directory()}/mods-available/{name}.load"):
+        return True
+    return os.path.exists(server.main()) and f"{name}_module" in server.parse_config().modules
 
 
 def _make_listen(address: str, port: int) -> ProxyListen:

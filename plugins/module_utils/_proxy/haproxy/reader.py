@@ -333,6 +333,8 @@ class _FrontendReader:
 
 
 def _describe_stickiness(section: Section) -> str:
+    if any("url_param(sid)" in item.words for item in section.all("use-server")):
+        return "use-server sid"
     cookie = section.last("cookie")
     if cookie and len(cookie.words) > 1:
         return f"cookie {cookie.words[1]}"

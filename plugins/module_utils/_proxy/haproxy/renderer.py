@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 
+from ansible_collections.collab.rtc.plugins.module_utils._facts import Upstream
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import rendering
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.commands import ProxyError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy.parser import Section
@@ -155,7 +156,7 @@ def _render_backend(vhost: VhostPlan, target: ForwardedPath, authorities: str) -
     lines = [
         f"backend {rendering.make_identifier(vhost.name)}{target.suffix}",
         "    mode http",
-        f"    timeout connect {rendering.CONNECT_SECONDS}s",
+        f"    timeout connect {target.connect_seconds}s",
         f"    timeout server {waiting}s",
         "    timeout server-fin 30s",
         f"    timeout tunnel {rendering.TUNNEL_SECONDS}s",
@@ -163,8 +164,10 @@ def _render_backend(vhost: VhostPlan, target: ForwardedPath, authorities: str) -
     if not vhost.reuse:
         lines.append("    option http-server-close")
     if several:
-        lines += ["    option tcp-check", "    option redispatch"]
-    if shared and vhost.role == "rtc":
+        lines += [*_render_check(vhost), f"    option redispatch{' 1' if target.labels else ''}"]
+    if target.labels:
+        lines += _render_session_routes(target)
+    elif shared and vhost.role == "rtc":
         # The page is of another origin than RTC (another port), and browsers send no cookies there: by address.
         lines += ["    balance source", "    hash-type consistent"]
     elif shared:
@@ -172,17 +175,60 @@ def _render_backend(vhost: VhostPlan, target: ForwardedPath, authorities: str) -
             "    balance leastconn",
             f"    cookie {rendering.make_identifier(vhost.name).upper()}_NODE insert indirect nocache httponly",
         ]
-    for number, item in enumerate(target.upstreams, 1):
-        words = f"    server n{number} {rendering.bracket(item.host)}:{item.port}"
+    for name, item in zip(_name_servers(target), target.upstreams):
+        words = f"    server {name} {rendering.bracket(item.host)}:{item.port}"
         if item.scheme == "https":
-            name = vhost.upstream_name or vhost.server_name
-            words += f" ssl verify required ca-file {_escape(authorities)} sni str({name}) verifyhost {name}"
+            own = vhost.upstream_name or vhost.server_name
+            words += f" ssl verify required ca-file {_escape(authorities)} sni str({own}) verifyhost {own}"
             words += " ssl-min-ver TLSv1.2"
-            words += f" check-sni {name}" if several else ""
-        words += " check" if several else ""
-        words += f" cookie n{number}" if shared and vhost.role != "rtc" else ""
+            words += f" check-sni {own}" if several else ""
+        words += _render_checked(vhost, target, item) if several else ""
+        words += f" cookie {name}" if shared and vhost.role != "rtc" else ""
         lines.append(words + (" backup" if item.backup else ""))
     return [*lines, ""]
+
+
+def _name_servers(target: ForwardedPath) -> list[str]:
+    """By labels, which stay when others come and go; else by number."""
+    return [f"n{label}" for label in target.labels or range(1, len(target.upstreams) + 1)]
+
+
+def _render_check(vhost: VhostPlan) -> list[str]:
+    if not vhost.health:
+        return ["    option tcp-check"]
+    name = vhost.upstream_name or vhost.server_name
+    return [
+        "    option httpchk",
+        f"    http-check send meth GET uri {vhost.health} ver HTTP/1.1 hdr Host {name}",
+        "    http-check expect status 200",
+        f"    timeout check {rendering.HEALTH_SECONDS}s",
+    ]
+
+
+def _render_checked(vhost: VhostPlan, target: ForwardedPath, item: Upstream) -> str:
+    if not vhost.health:
+        return " check"
+    words = f" check inter {rendering.HEALTH_SECONDS}s fall {rendering.HEALTH_FALL} rise 2"
+    if target.labels:
+        return words
+    # One node serves at a time, each with a journal of its own: who is left at another one writes into the wrong one.
+    return f"{words} on-marked-down shutdown-sessions{'' if item.backup else ' on-marked-up shutdown-backup-sessions'}"
+
+
+def _render_session_routes(target: ForwardedPath) -> list[str]:
+    # A session is with its node also while that one can take no new ones: it drains, or its store is away. Where the
+    # node is gone, another one answers that it does not know the session, and the client comes back. Only a request
+    # that opens one may be sent twice.
+    return [
+        "    retry-on conn-failure empty-response 503",
+        "    balance roundrobin",
+        "    http-request disable-l7-retry if { url_param(sid) -m found }",
+        "    force-persist if { url_param(sid) -m found }",
+        *(
+            f"    use-server {name} if {{ url_param(sid) -m end .{label} }}"
+            for name, label in zip(_name_servers(target), target.labels)
+        ),
+    ]
 
 
 def _escape(text: str) -> str:

@@ -49,6 +49,15 @@ def _find_pools(http: Directive) -> dict[str, Directive]:
     return {item.args[0].lower(): item for item in parser.walk(http.block or [], "upstream") if item.args}
 
 
+def _find_session_maps(http: Directive) -> dict[str, list[str]]:
+    """Variables that lead each session to the upstream of its node -> names of all these upstreams."""
+    return {
+        item.args[1]: ["".join(row.args).lower() for row in item.block or []]
+        for item in parser.walk(http.block or [], "map")
+        if len(item.args) == 2 and item.args[0] == "$arg_sid"
+    }
+
+
 def find_effective(scopes: list[Directive], name: str) -> Directive | None:
     """The directive that holds in the innermost scope."""
     for scope in reversed(scopes):
@@ -105,6 +114,7 @@ class _ServerReader:
     def __init__(self, scopes: list[Directive], pools: dict[str, Directive], config: NginxConfig) -> None:
         server = scopes[-1]
         self.pools, self.notes = pools, config.notes
+        self.session_maps = _find_session_maps(scopes[0])
         self.variables = {
             item.args[0]: item.args[1] for item in parser.walk(server.block or [], "set") if len(item.args) == 2
         }
@@ -182,14 +192,19 @@ class _ServerReader:
         text = re.sub(r"\$\{?(\w+)\}?", lambda found: self.variables.get("$" + found[1], found[0]), item.args[0])
         text = re.sub(r"^(https?://[^/$]*)\$(?:request_uri|uri)\b.*", r"\1", text)  # passes the path on as it is
         match = re.match(r"(https?)://([^/]*)(/.*)?$", text)
-        if not match or "$" in match.group(2):
+        if not match or ("$" in match.group(2) and match.group(2) not in self.session_maps):
             self.notes.append(f"{item.file}:{item.line}: proxy_pass {item.args[0]} could not be followed.")
             return [], "", ""
         scheme, authority, path = match.group(1), match.group(2), match.group(3) or ""
         if authority == "unix:":  # a local socket leads to no port
             return [], path, ""
-        pool = self.pools.get(authority.lower())
         default = 443 if scheme == "https" else 80
+        if authority in self.session_maps:
+            pools = [self.pools[name] for name in self.session_maps[authority] if name in self.pools]
+            members = [member for pool in pools for member in _list_members(pool, scheme, default)]
+            once = {(member.host, member.port): member for member in reversed(members)}
+            return list(reversed(once.values())), path, "map $arg_sid"
+        pool = self.pools.get(authority.lower())
         if pool is None:
             host, port = split_host(authority, default)
             return [Upstream(scheme, host, port)], path, ""

@@ -40,6 +40,7 @@ def render(vhost: VhostPlan, listens: list[str], authorities: str, logs: Sequenc
         parts.append(f"log_format {me} '{_LOG_FORMAT}';\n")
     found = list_forwarded_paths(vhost)
     parts += [_render_upstream(me, target, vhost.reuse) for target in found]
+    parts += [_render_session_routes(me, target, vhost.reuse) for target in found if target.labels]
     body = [_render_listen(vhost, listens), _render_logs(me, logs), _render_general(vhost)]
     if vhost.certificate:
         body.append(_render_tls(vhost))
@@ -55,10 +56,10 @@ def _render_map(me: str, reuse: bool) -> str:
     return f"map $http_upgrade ${_name_variable(me)} {{\n    default upgrade;\n    '' {plain};\n}}\n"
 
 
-def _name_variable(me: str) -> str:
+def _name_variable(me: str, what: str = "upgrade") -> str:
     # Short whatever the site is called: nginx keeps names of variables in buckets of 64 bytes and does not start when
     # one does not fit (variables_hash_bucket_size).
-    return "rtc_upgrade_" + hashlib.sha256(me.encode()).hexdigest()[:8]
+    return f"rtc_{what}_" + hashlib.sha256(me.encode()).hexdigest()[:8]
 
 
 def _render_upstream(me: str, target: ForwardedPath, reuse: bool) -> str:
@@ -69,12 +70,25 @@ def _render_upstream(me: str, target: ForwardedPath, reuse: bool) -> str:
             "Make all but one of the upstreams backups, or none.",
         )
     lines = [f"upstream {me}{target.suffix} {{"]
-    if several:
+    if several and not target.labels:
         lines.append("    hash $remote_addr consistent;")
-    lines += [f"    server {_format_server(item)};" for item in target.upstreams]
+    passive = f" max_fails=1 fail_timeout={rendering.HEALTH_SECONDS * rendering.HEALTH_FALL}s" if target.labels else ""
+    lines += [f"    server {_format_server(item)}{passive};" for item in target.upstreams]
     if reuse:
         lines.append("    keepalive 32;")
     return "\n".join([*lines, "}", ""])
+
+
+def _render_session_routes(me: str, target: ForwardedPath, reuse: bool) -> str:
+    """An upstream for each node, which what session ids end in leads to; without one all nodes have their turn."""
+    names = [f"{me}{target.suffix}_{label}" for label in target.labels]
+    rows = [f"    default {me}{target.suffix};"]
+    rows += [f"    ~\\.{label}$ {name};" for label, name in zip(target.labels, names)]
+    parts = ["\n".join([f"map $arg_sid ${_name_variable(me, 'node')} {{", *rows, "}", ""])]
+    kept = ["    keepalive 32;"] if reuse else []
+    for name, item in zip(names, target.upstreams):
+        parts.append("\n".join([f"upstream {name} {{", f"    server {_format_server(item)};", *kept, "}", ""]))
+    return "\n".join(parts)
 
 
 def _format_server(item: Upstream) -> str:
@@ -117,8 +131,9 @@ def _render_location(vhost: VhostPlan, me: str, target: ForwardedPath, authoriti
     if target.suffix:
         path = target.path
     scheme = target.upstreams[0].scheme
+    pool = f"${_name_variable(me, 'node')}" if target.labels else f"{me}{target.suffix}"
     lines = [
-        f"proxy_pass {scheme}://{me}{target.suffix};",
+        f"proxy_pass {scheme}://{pool};",
         "proxy_http_version 1.1;",
         "proxy_set_header Host $http_host;",
         "proxy_set_header Upgrade $http_upgrade;",
@@ -129,10 +144,12 @@ def _render_location(vhost: VhostPlan, me: str, target: ForwardedPath, authoriti
         "proxy_set_header X-Forwarded-Host $http_host;",
         "proxy_set_header X-Forwarded-Port $server_port;",
         "proxy_redirect off;",
-        f"proxy_connect_timeout {rendering.CONNECT_SECONDS}s;",
+        f"proxy_connect_timeout {target.connect_seconds}s;",
         f"proxy_read_timeout {target.seconds}s;",
         f"proxy_send_timeout {target.seconds}s;",
     ]
+    if target.labels:  # of those that open a session: only they have another node to go to, and none of them is a POST
+        lines.append("proxy_next_upstream error timeout http_503;")
     if target.tunnel:
         lines.append("proxy_buffering off;")
     else:

@@ -270,6 +270,23 @@ def test_templates_that_use_other_hosts_and_secrets_that_are_not_read(tmp_path):
     assert result["hosts"]["proxy1"]["vhosts"][0]["listen"] == ["10.0.0.9"]
 
 
+@pytest.mark.parametrize("same", [True, False])
+def test_nodes_with_a_store_have_one_secret_and_it_is_shown_nowhere(tmp_path, same):
+    data = base("cluster")
+    data["all"] = {
+        "rtc_store_url": "postgresql://rtc@10.0.0.30/rtc",
+        "rtc_store_password": "x",
+        "of_both": "s3cret" * 8,
+    }
+    data["vars"]["wiki1"]["rtc_secret"] = "{{ of_both }}"
+    data["vars"]["wiki2"]["rtc_secret"] = {"confluence": "s3cret" * 8 if same else "another" * 8}
+    run = Run(tmp_path, data, fail_on_errors=False)
+    result = run()
+    told = [item["message"] for item in result["findings"] if item["id"] == "RTC450"]
+    assert told == ([] if same else ["wiki.example.com:9083: rtc_secret of wiki2 is not that of wiki1."])
+    assert "s3cret" not in json.dumps(result) and "another" not in json.dumps(result)
+
+
 def test_a_variable_that_cannot_be_evaluated_matters_on_application_hosts_only(tmp_path):
     data = base("plain_remote")
     data["vars"]["wiki1"]["name_of_site"] = "wiki"

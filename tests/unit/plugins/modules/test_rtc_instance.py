@@ -6,9 +6,11 @@ configuration; the scenarios of Molecule run the real ones."""
 
 from __future__ import annotations
 
+import http.server
 import os
 import stat
 import sys
+import threading
 
 import pytest
 
@@ -293,11 +295,66 @@ def test_a_name_that_is_no_part_of_a_user(run_module, name):
 
 
 PASSWORD = "the store's word"
-STORE = {**CONFIG, "journal": {"store_url": "postgresql://rtc@db/rtc"}}
+STORE = {"server": {**CONFIG["server"]}, "journal": {"store_url": "postgresql://rtc@db/rtc"}}
 OWN = {**CONFIG, "journal": {"path": "/j"}}
 
 
-def test_a_store_has_its_password_by_credential_and_shows_it_nowhere(machine):
+class Readiness:
+    """What answers for the RTC server of an instance that shares a store."""
+
+    def __init__(self):
+        self.statuses, self.asked = [200], 0
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                outer.asked += 1
+                status = outer.statuses.pop(0) if len(outer.statuses) > 1 else outer.statuses[0]
+                self.send_response(status if self.path == "/readyz" else 404)
+                self.end_headers()
+                self.wfile.write(b'{"reason": "journal"}')
+
+            def log_message(self, *_args):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+        STORE["server"]["port"] = self.server.server_address[1]
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def readiness():
+    found = Readiness()
+    yield found
+    found.close()
+
+
+def test_a_node_that_was_started_is_waited_for_before_the_run_goes_on(machine, readiness):
+    readiness.statuses = [503, 503, 200]
+    result = machine.run(config=STORE, store_password=PASSWORD)
+    assert result["restarted"] and readiness.asked == 3
+    machine.run(config=STORE, store_password=PASSWORD)
+    assert readiness.asked == 3, "nothing was started"
+
+
+def test_a_node_that_does_not_get_ready_has_its_previous_files(machine, readiness, monkeypatch):
+    from ansible_collections.collab.rtc.plugins.modules import rtc_instance
+
+    monkeypatch.setattr(rtc_instance, "_READY_SECONDS", 0.1)
+    assert machine.run(config=STORE, store_password=PASSWORD)["changed"]
+    before = machine.files()
+    readiness.statuses = [503]
+    result = machine.run(config={**STORE, "limits": {"changes_burst": 9}}, store_password=PASSWORD)
+    assert result["failed"] and '503 {"reason": "journal"}' in result["msg"]
+    assert "previous configuration was restored" in result["msg"]
+    assert machine.files() == before
+
+
+def test_a_store_has_its_password_by_credential_and_shows_it_nowhere(machine, readiness):
     result = machine.run(config=STORE, store_password=PASSWORD, store_ca="PEM\n")
     folder = machine.secret.parent
     assert (folder / "store-password").read_text() == PASSWORD + "\n"
@@ -323,7 +380,7 @@ def test_a_store_without_a_password_is_refused(machine):
 
 
 @pytest.mark.parametrize("check", [True, False])
-def test_a_journal_with_projects_is_not_left_behind(machine, check):
+def test_a_journal_with_projects_is_not_left_behind(machine, readiness, check):
     machine.run(config=OWN)
     journal = machine.write("state/confluence/journal.db", "")
     machine.write("projects", "p\t1\t1\t1\n")
@@ -342,7 +399,7 @@ def test_a_journal_with_projects_is_not_left_behind(machine, check):
     assert machine.run(config=OWN, check=check)["changed"]
 
 
-def test_a_store_that_cannot_be_asked_is_not_left_behind(machine):
+def test_a_store_that_cannot_be_asked_is_not_left_behind(machine, readiness):
     machine.run(config=STORE, store_password=PASSWORD)
     machine.write("silent", "")
     result = machine.run(config=OWN)
@@ -358,14 +415,14 @@ def test_what_the_store_refuses_names_files_that_stay_and_variables(machine):
 
 
 def store_at(url):
-    return {**CONFIG, "journal": {"store_url": url}}
+    return {**STORE, "journal": {"store_url": url}}
 
 
 @pytest.mark.parametrize("check", [True, False])
 @pytest.mark.parametrize(
     "url", ["postgresql://rtc@other/rtc", "postgresql://rtc@db/other", "postgresql://rtc@db:5433/rtc"]
 )
-def test_the_projects_of_a_store_are_not_left_behind_for_another_one(machine, url, check):
+def test_the_projects_of_a_store_are_not_left_behind_for_another_one(machine, readiness, url, check):
     machine.run(config=STORE, store_password=PASSWORD)
     machine.write("projects", "p\t1\t1\t1\n")
     before = machine.files()
@@ -385,7 +442,7 @@ def test_the_projects_of_a_store_are_not_left_behind_for_another_one(machine, ur
     ["postgresql://rtc@DB:5432/rtc", "postgres://other@db/rtc?sslmode=verify-full", "postgresql://rtc@db2,db/rtc",
      "postgresql://rtc@db/%72tc"],
 )  # fmt: skip
-def test_the_same_store_in_other_words_is_no_other_one(machine, url):
+def test_the_same_store_in_other_words_is_no_other_one(machine, readiness, url):
     machine.run(config=STORE, store_password=PASSWORD)
     machine.write("projects", "p\t1\t1\t1\n")
     assert machine.run(config=store_at(url), store_password=PASSWORD)["restarted"]

@@ -70,6 +70,7 @@ class Engine:
         short_poll_agents: tuple[str, ...] = ("Python/", "python-"),
         eio_versions: Collection[int] = (3, 4),
         hub: Hub | None = None,
+        label: str = "",
     ) -> None:
         self.ping_interval = ping_interval
         self.ping_timeout = ping_timeout
@@ -89,6 +90,8 @@ class Engine:
         self.allowed_origins = allowed_origins
         self.eio_versions = {str(r): r for r in eio_versions}
         self.hub = hub or Hub()
+        # What session ids end in, so that a proxy in front of several servers can tell whose a session is. "": nothing.
+        self.suffix = f".{label}" if label else ""
         self.turns = Turns()
         self.sessions: dict[str, Session] = {}
         self.loop: asyncio.AbstractEventLoop = None  # type: ignore[assignment]  # set by the first request
@@ -246,7 +249,8 @@ class Engine:
         )
 
     def _open(self, handshake: Handshake, eio_version: int, base64_only: bool, upgrades: list[str]) -> Session:
-        session = Session(self, secrets.token_urlsafe(15), eio_version, base64_only, handshake)
+        # No dot is in the first part, and Apache takes what follows the first dot for the route.
+        session = Session(self, secrets.token_urlsafe(15) + self.suffix, eio_version, base64_only, handshake)
         self.sessions[session.id] = session
         parameters = {
             "sid": session.id,

@@ -194,6 +194,69 @@ def test_several_upstreams_are_sticky(host, role):
     assert route.sticky
 
 
+ACTIVE = [
+    {"scheme": "http", "host": f"192.0.2.{end}", "port": 9083, "backup": False, "label": label}
+    for end, label in ((20, "84a0076d"), (21, "65bcb7b8"))
+]
+
+
+def test_rtc_is_routed_by_what_session_ids_end_in(host):
+    (route,) = host.write(plan(host.kind, upstreams=ACTIVE, health="/readyz"))[0].routes
+    assert [(item.host, item.backup) for item in route.upstreams] == [("192.0.2.20", False), ("192.0.2.21", False)]
+    assert "sid" in route.sticky.split()[-1]
+    assert route.upgrade
+    text = host.text().lower()
+    for other in ("cookie", "balance source", "remote_addr consistent", "ip_hash"):
+        assert other not in text, "browsers send no cookie to RTC, and a whole company has one address"
+    assert ("/readyz" in text) == (host.kind == "haproxy")  # mod_proxy_hcheck is not there
+
+
+def test_a_node_that_comes_changes_nothing_of_the_others(host):
+    third = {**ACTIVE[0], "host": "192.0.2.22", "label": "1f0a6b2c"}
+    host.write(plan(host.kind, upstreams=ACTIVE))
+    before = set(host.text().splitlines())
+    host.write(plan(host.kind, upstreams=[third, *ACTIVE]))
+    gone = [line for line in before - set(host.text().splitlines()) if not line.startswith("#")]
+    assert gone == [], "sessions of the nodes that stay would be elsewhere"
+
+
+@pytest.mark.parametrize(
+    "upstreams",
+    [
+        [ACTIVE[0], {**ACTIVE[1], "label": ""}],
+        [ACTIVE[0], {**ACTIVE[1], "label": "84a0076d"}],
+        [*ACTIVE, {**ACTIVE[0], "host": "192.0.2.22", "label": "", "backup": True}],
+    ],
+    ids=["one without", "the same twice", "a backup"],
+)
+def test_labels_that_lead_nowhere(host, upstreams):
+    with pytest.raises(ProxyError, match="label"):
+        host.write(plan(host.kind, upstreams=upstreams))
+
+
+def test_health_is_asked_of_rtc_by_those_that_can(tmp_path, monkeypatch):
+    host = Host("apache", tmp_path / "root", monkeypatch, "2.4.62")
+    path = host.root / "etc/apache2/mods-available/proxy_hcheck.load"
+    path.write_text("LoadModule proxy_hcheck_module /usr/lib/apache2/modules/mod_proxy_hcheck.so\n")
+    host.write(plan("apache", upstreams=ACTIVE, health="/readyz"))
+    assert "hcuri=/readyz" in host.text()
+    assert (host.root / "etc/apache2/mods-enabled/proxy_hcheck.load").is_symlink()
+    secure = [{**item, "scheme": "https"} for item in ACTIVE]
+    authority = "/etc/ssl/rtc.pem"
+    host.write(plan("apache", upstreams=secure, health="/readyz", upstream_ca=host.server.path(authority)))
+    assert "hcuri" not in host.text(), "it would take every node for down: the certificate is not for the address"
+
+
+def test_failover_asks_rtc_and_ends_what_is_left_at_the_other_node(tmp_path, monkeypatch):
+    host = Host("haproxy", tmp_path / "root", monkeypatch)
+    several = [{"scheme": "http", "host": f"192.0.2.{end}", "port": 9083, "backup": end > 20} for end in (20, 21)]
+    host.write(plan("haproxy", upstreams=several, health="/readyz"))
+    assert "http-check send meth GET uri /readyz" in host.text()
+    assert "on-marked-up shutdown-backup-sessions" in host.text()
+    host.write(plan("haproxy", upstreams=several))
+    assert "tcp-check" in host.text(), "the add-on's own service has no /readyz"
+
+
 def test_failover(host):
     several = [{"scheme": "http", "host": f"192.0.2.{end}", "port": 9083, "backup": end > 20} for end in (20, 21)]
     (route,) = host.write(plan(host.kind, upstreams=several))[0].routes

@@ -161,6 +161,16 @@ def test_t4_failover_without_a_store_and_all_active_with_one(base):
     assert service.config["journal"]["store_ca"] == "$CREDENTIALS_DIRECTORY/store-ca.pem"
 
 
+def test_nodes_that_are_all_active_have_labels_and_keep_them(base):
+    url = "postgresql://rtc@s/rtc"
+    store = {"vars.wiki1.rtc_store_url": url, "vars.wiki2.rtc_store_url": url}
+    active = {host: plan_of(base("cluster", set=store), host).rtc[0].config["server"] for host in ("wiki1", "wiki2")}
+    assert {host: server["label"] for host, server in active.items()} == {"wiki1": "84a0076d", "wiki2": "65bcb7b8"}
+    alone = plan_of(base("remote", set={"vars.jira1.rtc_store_url": url}), "jira1").rtc[0].config["server"]
+    assert len(alone["label"]) == 8, "when another node comes, this one must not be started again"
+    assert all("label" not in plan_of(base("cluster"), host).rtc[0].config["server"] for host in ("wiki1", "wiki2"))
+
+
 def test_t4_both_nodes_get_everything(base):
     plan_input = base("cluster")
     for host in ("wiki1", "wiki2"):

@@ -354,3 +354,58 @@ def test_what_was_opened_for_nobody_any_more_is_an_orphan(provisioned):
     plan_input = provisioned()
     key = open_port(plan_input, 9083, owners=["gone/jira"])
     assert actions(make_plan(plan_input), "proxy1")[key] == "orphan"
+
+
+STORE = {
+    f"vars.{host}.rtc_{name}": value
+    for host in ("wiki1", "wiki2")
+    for name, value in {"store_url": "postgresql://rtc@s/rtc", "store_password": "x", "secret": "x"}.items()
+}
+
+
+def test_a_node_that_is_to_go_leaves_the_proxy_before_its_rtc_server_is_stopped(provisioned):
+    plan_input = provisioned("cluster", set=STORE)
+    plan_input.settings["wiki2"]["confluence"].state = "absent"
+    plan = make_plan(plan_input)
+    (vhost,) = plan.hosts["proxy1"].vhosts
+    assert [item["host"] for item in vhost.upstreams] == ["10.0.0.11"]
+    assert actions(plan, "proxy1")[f"vhost haproxy {vhost.name}"] == "change"
+    assert actions(plan, "wiki1")["instance confluence"] == "nothing", "its label is what it was: nobody is sent away"
+    assert actions(plan, "wiki2")["instance confluence"] == "remove"
+    groups = {"confluence": ["wiki1", "wiki2"], "jira": [], "rtc_proxies": ["proxy1"]}
+    data = _facts.to_dict(plan)
+    hostvars = {host: {"rtc_plan": data, "rtc_detected": {}} for host in ("wiki1", "wiki2", "proxy1")}
+    stages = ("apply_services", "apply_proxies", "apply_applications", "remove_proxies")
+    course_of = {stage: course.choose_hosts(stage, groups, hostvars) for stage in stages}
+    assert "proxy1" in course_of["apply_proxies"]
+    assert "wiki2" not in course_of["apply_services"], "that is before the proxy"
+    assert "wiki2" in course_of["apply_applications"], "that is after it"
+
+
+def test_a_node_that_is_added_changes_nothing_of_the_others(provisioned, base):
+    plan_input = provisioned("cluster", set=STORE)
+    before = plan_input.facts["proxy1"], plan_input.facts["wiki1"]
+    three = base("cluster", set=STORE)
+    three.groups["confluence"].append("wiki3")
+    third = copy.deepcopy(three.facts["wiki2"])
+    third.hostname, third.addresses, third.main_address = "wiki3", ["10.0.0.13"], "10.0.0.13"
+    three.facts.update(wiki3=third, proxy1=before[0], wiki1=before[1], wiki2=plan_input.facts["wiki2"])
+    three.settings["wiki3"] = three.settings["wiki2"]
+    plan = make_plan(three)
+    assert actions(plan, "wiki3")["instance confluence"] == "create"
+    assert actions(plan, "wiki1")["instance confluence"] == actions(plan, "wiki2")["instance confluence"] == "nothing"
+    (vhost,) = plan.hosts["proxy1"].vhosts
+    assert [item["host"] for item in vhost.upstreams] == ["10.0.0.11", "10.0.0.12", "10.0.0.13"]
+
+
+def test_a_node_that_this_run_does_not_look_at_stays_at_the_proxy(provisioned):
+    plan_input = provisioned("cluster", set=STORE)
+    del plan_input.facts["wiki2"], plan_input.settings["wiki2"]
+    plan = make_plan(plan_input)
+    (finding,) = [item for item in plan.findings if item.id == "RTC465"]
+    assert "wiki2" in finding.message and "--limit wiki1,wiki2,proxy1" in finding.remedy
+    assert plan.stopped == {"wiki.example.com:9083": "RTC465 proxy1"}
+    plan_input.groups["confluence"] = ["wiki1"]  # it is no more in the inventory
+    plan = make_plan(plan_input)
+    assert plan.stopped == {}
+    assert [item["host"] for item in plan.hosts["proxy1"].vhosts[0].upstreams] == ["10.0.0.11"]

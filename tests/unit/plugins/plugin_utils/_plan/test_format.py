@@ -21,13 +21,14 @@ from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import limi
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import difference
 
 # Changed on purpose? Raise FORMAT in _plan/difference.py, and put the digest that the test shows here.
-FORMAT, DIGEST = 3, "68134629caabb6ba"
+FORMAT, DIGEST = 4, "ad57e3616508c0c6"
 
 
 def make_vhosts(kind: str) -> list[VhostPlan]:
     """With and without TLS, to a node and to several, of both roles."""
     node = {"scheme": "http", "host": "10.0.0.11", "port": 9083, "backup": False}
     other = {**node, "host": "10.0.0.12", "backup": True}
+    active = [{**node, "label": "84a0076d"}, {**node, "host": "10.0.0.12", "label": "65bcb7b8"}]
     again = {**node, "scheme": "https"}
     values = [
         {"name": "one", "port": 9083, "role": "rtc", "upstreams": [node]},
@@ -35,6 +36,8 @@ def make_vhosts(kind: str) -> list[VhostPlan]:
         {"name": "three", "port": 443, "role": "application", "upstreams": [again], "certificate": "/c.pem", "key": "/k.pem",
          "context_path": "/wiki", "synchrony": "127.0.0.1:8091"},
         {"name": "four", "port": 80, "role": "application", "upstreams": [node], "reuse": False},
+        {"name": "five", "port": 9085, "role": "rtc", "upstreams": active, "health": "/readyz"},
+        {"name": "six", "port": 9086, "role": "rtc", "upstreams": [node, other], "health": "/readyz"},
     ]  # fmt: skip
     return [VhostPlan(site="s", kind=kind, server_name="wiki.example.com", listen=["*"], **item) for item in values]
 
@@ -43,13 +46,19 @@ def test_the_format_is_raised_with_what_is_written() -> None:
     pems = {"two": "/two.pem", "three": "/three.pem"}
     texts = [
         *(nginx_renderer.render(item, ["*"], "/ca.pem") for item in make_vhosts("nginx")),
-        *(apache_renderer.render(item, ["*"], ["*"], "/ca.pem", "2.4.62") for item in make_vhosts("apache")),
+        *(
+            apache_renderer.render(item, ["*"], ["*"], "/ca.pem", version, asks_health=True)
+            for version in ("2.4.37", "2.4.62")
+            for item in make_vhosts("apache")
+        ),
         haproxy_renderer.render(make_vhosts("haproxy"), pems, {"three": "/ca.pem"}, logs=True),
         haproxy_renderer.render_defaults([["option", "httplog"]]),
         unit.render_unit("/usr/bin/python3"),
         unit.render_tls(),
         store.render_drop_in("/etc/rtc-server", True),
-        unit.render_toml(unit.server_config("confluence", "127.0.0.1", 9083, "wiki.example.com", [], [], True)),
+        unit.render_toml(
+            unit.server_config("confluence", "127.0.0.1", 9083, "wiki.example.com", [], [], True, label="84a0076d")
+        ),
         unit.render_toml({"journal": store.make_journal("postgresql://u@h/d", True)}),
         limits.render_drop_in({"connections": 20_000}) or "",
         setenv.with_store("JAVA_OPTS=-Xmx1g\n", "/opt/trust.jks", "setenv.sh"),

@@ -1,0 +1,146 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Sites of several nodes: whether these are alike, and how the proxy knows which of them serve. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
+from ansible_collections.collab.rtc.plugins.plugin_utils._findings.catalog import make
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import DesiredProxy, DesiredSite, DesiredState
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.difference import name_owner
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import ClassifiedSite, Node, PlanInput
+
+_BY_ADDRESS = ("ip_hash", "source", "hash $remote_addr", "hash $binary_remote_addr", "stick src")
+
+
+def check_sites(sites: Iterable[ClassifiedSite]) -> Iterator[Finding]:
+    """Nodes that users come to by one address, and that are two sites because their RTC ports differ."""
+    first: dict[tuple[str, str], ClassifiedSite] = {}
+    for classified in sites:
+        site = classified.site
+        other = first.setdefault((site.application, site.base_url), classified).site
+        if other.rtc_port != site.rtc_port:
+            nodes = f"{', '.join(other.nodes)} with RTC port {other.rtc_port}"
+            for name in (other.name, site.name):  # neither is planned as if the other were not there
+                yield make(
+                    "RTC461",
+                    classified.nodes[0].host,
+                    f"{site.base_url} is {nodes}, and {', '.join(site.nodes)} with {site.rtc_port}.",
+                    site=name,
+                )
+
+
+def check_left_out(plan_input: PlanInput, state: DesiredState) -> Iterator[Finding]:
+    """Nodes that this run does not look at, while it would write the virtual host that passes RTC on to them.
+
+    The proxy's record says which they are. A node that could not be reached is none of these: that is said elsewhere.
+    """
+    for wanted in state.sites:
+        proxy, site = wanted.proxy, wanted.site
+        if proxy is None or not proxy.managed or not proxy.rtc.written:
+            continue
+        mine = {name_owner(host, site.application) for host in site.nodes}
+        inventory = {name_owner(host, site.application): host for host in plan_input.groups.get(site.application, [])}
+        for entry in plan_input.facts[proxy.host].managed.entries:
+            if entry.kind != "vhost" or entry.inventory != plan_input.inventory or not mine & set(entry.owners):
+                continue
+            hosts = [inventory[owner] for owner in entry.owners if owner in inventory]
+            left = [host for host in hosts if host not in plan_input.facts and host not in plan_input.failed]
+            if left:
+                yield make(
+                    "RTC465",
+                    proxy.host,
+                    f"{site.name}: {proxy.kind} passes RTC on to {', '.join(left)}, too, and would not any more.",
+                    remedy=f"Run without --limit, or with --limit {','.join([*hosts, proxy.host])}.",
+                    site=site.name,
+                )
+
+
+def check_site(classified: ClassifiedSite, wanted: DesiredSite) -> Iterator[Finding]:
+    """Findings about a site of several nodes; none about one of a single node."""
+    if len(classified.nodes) < 2:
+        return
+    yield from _check_versions(classified)
+    yield from _check_shared_home(classified)
+    yield from _check_secrets(classified)
+    if wanted.proxy:
+        yield from _check_health(classified, wanted.proxy)
+        yield from _check_rtc_stickiness(classified, wanted.proxy)
+    if not classified.settings.store_url:
+        host = classified.nodes[0].host
+        yield make("RTC419", host, f"{classified.site.name}: {host} serves RTC, the others stand by.")
+
+
+def _check_versions(classified: ClassifiedSite) -> Iterator[Finding]:
+    versions = {node.host: node.application.version for node in classified.nodes if node.application.version}
+    if len(set(versions.values())) > 1:
+        told = ", ".join(f"{host} {version}" for host, version in versions.items())
+        yield make("RTC462", classified.nodes[0].host, f"{classified.site.name}: {told}.")
+
+
+def _check_shared_home(classified: ClassifiedSite) -> Iterator[Finding]:
+    having = [node for node in classified.nodes if node.application.shared_home]
+    lacking = [node for node in classified.nodes if not node.application.shared_home]
+    for node in lacking if having else ():
+        yield make(
+            "RTC463",
+            node.host,
+            f"{classified.site.name}: {node.host} has no shared home, {having[0].host} has"
+            f" {having[0].application.shared_home}.",
+            [_name_file(node)],
+        )
+    if not having:
+        first = classified.nodes[0]
+        hosts = ", ".join(classified.site.nodes)
+        text = f"{classified.site.name}: no shared home was seen on {hosts}."
+        yield make("RTC463", first.host, text, [_name_file(first)], severity="warning")
+
+
+def _name_file(node: Node) -> str:
+    """The file that names the shared home."""
+    name = {"confluence": "confluence.cfg.xml", "jira": "cluster.properties"}[node.kind]
+    return f"{node.host}: {node.application.home or 'its home, which is unknown'}/{name}"
+
+
+def _check_secrets(classified: ClassifiedSite) -> Iterator[Finding]:
+    if not classified.settings.store_url:
+        return
+    site, first = classified.site.name, classified.nodes[0]
+    for node in classified.nodes:
+        if "secret" not in node.settings.given:
+            yield make("RTC450", node.host, f"{site}: rtc_secret is not set for {node.host}.")
+        elif node.secret_digest and first.secret_digest and node.secret_digest != first.secret_digest:
+            yield make("RTC450", node.host, f"{site}: rtc_secret of {node.host} is not that of {first.host}.")
+
+
+def _check_health(classified: ClassifiedSite, proxy: DesiredProxy) -> Iterator[Finding]:
+    if not proxy.managed or not proxy.rtc.written or not proxy.rtc.plan.health:
+        return
+    if proxy.kind == "nginx":
+        why = "nginx has no health checks of its own"
+    elif proxy.kind == "apache" and classified.site.protocol == "HTTPS":
+        why = "mod_proxy_hcheck checks a certificate against the address of the node, which is not in it"
+    else:
+        return
+    yield make("RTC460", proxy.host, f"{classified.site.name}: {why}.")
+
+
+def _check_rtc_stickiness(classified: ClassifiedSite, proxy: DesiredProxy) -> Iterator[Finding]:
+    use = classified.proxy
+    if use is None or proxy.rtc.written:  # what is written is by session id
+        return
+    for proxy_route in use.rtc:
+        active = {(item.host, item.port) for item in proxy_route.route.upstreams if not item.backup}
+        sticky = proxy_route.route.sticky
+        if len(active) < 2:
+            continue
+        if sticky.startswith(("cookie", "stick req.cook", "stick cookie")):
+            text = f"{proxy_route.where} keeps clients of RTC at their node by {sticky}: browsers send no cookie there."
+            yield make("RTC464", use.host, text)
+        elif sticky.startswith(_BY_ADDRESS):
+            text = f"{proxy_route.where} keeps clients of RTC at their node by address ({sticky})."
+            yield make("RTC464", use.host, text, severity="info")
