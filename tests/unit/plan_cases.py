@@ -29,7 +29,7 @@ ODD_VALUES: Mapping[type, Sequence[Any]] = {
     float: [0.0, 4e9],
     bool: [True, False],
 }
-OPTIONAL = ("server_xml", "java", "process", "service", "truststore", "remote_ip_valve")
+OPTIONAL = ("server_xml", "store", "java", "process", "service", "truststore", "remote_ip_valve")
 _GONE = object()
 
 
