@@ -19,7 +19,8 @@ from rtc_support import SOURCE, config_text
 
 pytest.importorskip("ansible")
 
-from postgres_support import BINARIES, Postgres
+import postgres_binaries
+from postgres_support import Postgres
 
 from ansible_collections.collab.rtc.plugins.modules import store_database
 from ansible_collections.collab.rtc.tests.unit import module_runner
@@ -97,7 +98,7 @@ def run(
             "key": certificate[1].read_text(),
             "port": server.port,
             "socket": str(server.directory),
-            "psql": f"{BINARIES[-1]}/psql",
+            "psql": f"{postgres_binaries.distribution()}/psql",
             "tls_directory": str(folder),
             **options,
         }
@@ -332,7 +333,7 @@ def unit(server: Plain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     become = "runuser -u postgres --" if os.geteuid() == 0 else ""
     program.write_text(
         f'#!/bin/sh\necho "$@" >>{calls}\ncd /\n'
-        f"exec {become} {BINARIES[-1]}/pg_ctl -D {server.data} -w -l {server.directory}/log restart >/dev/null 2>&1\n"
+        f"exec {become} {postgres_binaries.distribution()}/pg_ctl -D {server.data} -w -l {server.directory}/log restart >/dev/null 2>&1\n"
     )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
