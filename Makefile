@@ -60,7 +60,7 @@ coverage: setup ## Unit tests and RTC server with the lines that they run; fails
 	@$(BIN)/python tools/run_tests.py --coverage unit rtc-server
 
 .PHONY: sanity
-sanity: collection ## ansible-test sanity and units
+sanity: collection ## ansible-test sanity, and units of the modules
 	@$(BIN)/python tools/run_tests.py sanity units
 
 .PHONY: test-rtc

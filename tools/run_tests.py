@@ -143,7 +143,9 @@ SUITES = [
     Suite("sanity", "ansible-test sanity",
           tool("ansible-test", "sanity", "--local", "--python", "3.11", "plugins/", "tests/unit/"),
           read_sanity, TREE, prepare=prepare_ansible_test),
-    Suite("units", "ansible-test units", tool("ansible-test", "units", "--local", "--python", "3.11"),
+    # The suite "unit" runs all of them; these show that they run as ansible-test starts them, too.
+    Suite("units", "ansible-test units, of modules",
+          tool("ansible-test", "units", "--local", "--python", "3.11", "tests/unit/plugins/modules/"),
           read_pytest, TREE, prepare=prepare_ansible_test),
     Suite("molecule", "one site on a real host", tool("python", "tools/run_molecule.py", "default"), read_molecule),
     Suite("course", "runs on five real hosts, short form", tool("python", "tools/run_molecule.py", "runs"),
