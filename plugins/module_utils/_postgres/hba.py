@@ -30,7 +30,7 @@ _BLANK = " \t\r\f\v"
 
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 Read = Callable[[str], "str | None"]  # the text of a file; None where there is none
-ListDirectory = Callable[[str], "Iterable[str]"]
+ListDirectory = Callable[[str], Iterable[str]]
 
 
 class Token(NamedTuple):

@@ -200,7 +200,7 @@ def _make_rules(wanted: WantedListener, seen: Seen) -> Iterator[Step]:
         rule, actions = there.get(value), [{"Type": "forward", "TargetGroupArn": f"@group:{group}"}]
         words = f"sessions whose id ends in {value[1:]} to {group}"
         if rule is None:
-            priority = next(number for number in range(1, 50001) if number not in taken)
+            priority = min(set(range(1, 50_001)) - taken)
             taken.add(priority)
             request: dict[str, object] = {
                 "ListenerArn": LISTENER,

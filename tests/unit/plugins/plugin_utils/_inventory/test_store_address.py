@@ -81,14 +81,14 @@ OTHER = [
 ]
 
 
-@pytest.mark.parametrize(("one", "other"), SAME)
-def test_one_store_in_two_words(one, other):
-    assert store.is_same(one, other) and store.is_same(other, one)
+@pytest.mark.parametrize(("left", "right"), SAME)
+def test_one_store_in_two_words(left, right):
+    assert store.is_same(left, right) and store.is_same(right, left)
 
 
-@pytest.mark.parametrize(("one", "other"), OTHER)
-def test_two_stores(one, other):
-    assert not store.is_same(one, other) and not store.is_same(other, one)
+@pytest.mark.parametrize(("left", "right"), OTHER)
+def test_two_stores(left, right):
+    assert not store.is_same(left, right) and not store.is_same(right, left)
 
 
 @pytest.mark.parametrize("url", [*GOOD, 'postgresql://rtc@h/a"b', "postgresql://rtc@h/ä"])
