@@ -33,14 +33,10 @@ TITLE = "RTC on several active nodes, six writers: lost 0, doubled 0"
 @pytest.fixture(scope="module")
 def postgres():
     """The store."""
-    from postgres_support import Postgres  # its driver is there only where a store is tested
+    from postgres_support import started  # its driver is there only where a store is tested
 
-    server = Postgres()
-    try:
-        server.start()
+    with started() as server:
         yield server
-    finally:
-        server.remove()
 
 
 @pytest.fixture(scope="module")

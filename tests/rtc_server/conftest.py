@@ -77,14 +77,10 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[Postgres]:
     """A server of PostgreSQL; each test makes a database of its own in it."""
-    from postgres_support import Postgres  # its driver is there only where a store is tested
+    from postgres_support import started  # its driver is there only where a store is tested
 
-    server = Postgres()
-    try:
-        server.start()
+    with started() as server:
         yield server
-    finally:
-        server.remove()
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +166,17 @@ class Postgres:
 
     def store(self, database: str = "rtc", *others: Postgres) -> Store:
         return Store(parse_address(self.url(database, *others)), "", str(self._write("password", "rtc's secret\n")))
+
+
+@contextlib.contextmanager
+def started() -> Iterator[Postgres]:
+    """A server for as long as the block runs."""
+    server = Postgres()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
 
 
 class Cable:

@@ -13,7 +13,7 @@ import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..journal.base import JournalError
 from . import schema
@@ -309,7 +309,33 @@ async def read_version(connection: Connection, store: Store) -> int:
     return version
 
 
-async def find_risks(connection: Connection) -> dict[str, str]:
+class Moment(NamedTuple):
+    """The store's clock, and the clock here before and after it was asked for; seconds since the epoch. The answer was
+    made in between: for all of that time there is no difference that could be told."""
+
+    before: float
+    there: float
+    after: float
+
+    @property
+    def apart(self) -> float:
+        """Seconds by which the clocks are apart at least."""
+        return max(self.before - self.there, self.there - self.after)
+
+    @property
+    def ahead(self) -> float:
+        """Seconds by which the clock here is ahead, as well as it can be told."""
+        return (self.before + self.after) / 2 - self.there
+
+
+async def compare_clocks(connection: Connection) -> Moment:
+    """The store's clock beside the one here."""
+    before = time.time()
+    there = float(await connection.fetchval("SELECT extract(epoch FROM clock_timestamp())::float8"))
+    return Moment(before, there, time.time())
+
+
+async def find_risks(connection: Connection, clock: Moment) -> dict[str, str]:
     """Settings of the store that can lose what was acknowledged, by name, and ``clock``, one here that is apart from
     the store's; each with what it risks."""
     settings = dict(
@@ -331,14 +357,11 @@ async def find_risks(connection: Connection) -> dict[str, str]:
         risks["synchronous_standby_names"] = (
             "no standby is synchronous: when the primary's disk is lost, so is what a standby did not have yet"
         )
-    # The answer was made after the question and before it came: between both moments there is no difference.
-    asked = time.time()
-    there = float(await connection.fetchval("SELECT extract(epoch FROM clock_timestamp())::float8"))
-    apart = max(asked - there, there - time.time())
-    if apart > APART:
+    if clock.apart > APART:
         risks["clock"] = (
-            f"the clock here is {apart:.0f} s apart from the store's: tokens are taken for expired, or not valid yet,"
-            " by one server and not by another; set it by NTP on all of them (the order of changes does not need it)"
+            f"the clock here is {clock.apart:.0f} s apart from the store's: tokens are taken for expired, or not valid"
+            " yet, by one server and not by another; set it by NTP on all of them"
+            " (the order of changes does not need it)"
         )
     return risks
 
@@ -365,10 +388,8 @@ async def check_store(store: Store) -> Checked:
                 await connection.execute("SELECT * FROM rtc.append_1('{}', '{}', '{}', '{}', '{}', 0)")
                 await connection.execute("LOCK TABLE rtc.project, rtc.change IN ROW EXCLUSIVE MODE")
         projects = await connection.fetchval("SELECT count(*) FROM rtc.project") if version else 0
-        before = time.time()
-        clock = float(await connection.fetchval("SELECT extract(epoch FROM clock_timestamp())::float8"))
-        ahead = (before + time.time()) / 2 - clock
-        return Checked(await find_risks(connection), int(projects), ahead)
+        clock = await compare_clocks(connection)
+        return Checked(await find_risks(connection, clock), int(projects), clock.ahead)
     except FAILURES as exc:
         if isinstance(exc, JournalError):
             raise

@@ -174,7 +174,8 @@ class PostgresJournal:
         if len({tuple((await line.fetch(same))[0]) for line in (writer, reader, listener)}) > 1:
             raise JournalError(f"{self.store.address}: connections reach different servers")
         if not self._said_risks:
-            for risk in (await connections.find_risks(reader.connection)).values():
+            clock = await connections.compare_clocks(reader.connection)
+            for risk in (await connections.find_risks(reader.connection, clock)).values():
                 logger.warning("%s: %s", self.store.address, risk)
             self._said_risks = True
         if self.company is not None:
