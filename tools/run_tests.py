@@ -71,6 +71,14 @@ def read_pytest(output: str, status: int) -> Counts:
 
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_RED = re.compile(r"^(FAILED |ERROR: |ERROR |fatal: |E   |\S+:\d+:\d+: )")  # pytest, ansible-test, ansible, linters
+_MOST_RED = 20  # lines of one suite
+
+
+def find_failures(output: str) -> list[str]:
+    """The lines that say what failed: repeated at the very end, because of a long output often only that is kept."""
+    lines = [line for line in _COLOUR.sub("", output).splitlines() if _RED.match(line)]
+    return [line[:300] for line in lines[-_MOST_RED:]]
 
 
 def read_molecule(output: str, status: int) -> Counts:
@@ -186,8 +194,8 @@ def with_coverage(suite: Suite) -> Suite:
     return replace(suite, command=lambda: [*suite.command(), *options], environment={**suite.environment, **data})
 
 
-def run(suite: Suite) -> Counts:
-    """Run one suite, show and keep its output."""
+def run(suite: Suite) -> tuple[Counts, list[str]]:
+    """Run one suite, show and keep its output; its counts, and lines that say what failed."""
     print(f"\n==> {suite.name}: {suite.about}", flush=True)
     if suite.prepare is not None:
         suite.prepare()
@@ -210,10 +218,11 @@ def run(suite: Suite) -> Counts:
             print(line, end="", flush=True)
             file.write(line)
         status = process.wait()
-    counts = suite.read(log.read_text(), status)
+    output = log.read_text()
+    counts = suite.read(output, status)
     word = "ok" if counts.failed == 0 else "FAILED"
     print(f"--- {suite.name}: {word} in {time.monotonic() - started:.0f} s", flush=True)
-    return counts
+    return counts, find_failures(output) if counts.failed else []
 
 
 def choose(names: list[str]) -> list[Suite]:
@@ -246,9 +255,12 @@ def main(arguments: list[str]) -> int:
     LOGS.mkdir(parents=True, exist_ok=True)
     total = Counts()
     rows = []
+    failures: dict[str, list[str]] = {}
     for suite in chosen:
         started = time.monotonic()
-        counts = run(with_coverage(suite) if options.coverage else suite)
+        counts, lines = run(with_coverage(suite) if options.coverage else suite)
+        if counts.failed:
+            failures[suite.name] = lines
         rows.append((suite.name, counts, time.monotonic() - started))
         total.add(counts)
     print(f"\n{'suite':<14}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>9}")
@@ -256,6 +268,8 @@ def main(arguments: list[str]) -> int:
         print(f"{name:<14}{counts.passed:>8}{counts.failed:>8}{counts.skipped:>9}{seconds:>9.0f}")
     if names in ([], ["all"]):
         show_left_out(chosen)
+    for name, lines in failures.items():
+        print(f"\nFailed in {name}:", *(lines or ["see its output above"]), sep="\n  ")
     print(f"\n{total.passed} passed, {total.failed} failed, {total.skipped} skipped")
     return 1 if total.failed else 0
 

@@ -61,13 +61,13 @@ def test_it_is_ended_when_its_time_is_over(account, script):
     began = time.monotonic()
     with pytest.raises(confined.ConfinedError, match="did not end within"):
         sh(script, account, timeout=0.5)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 90  # not the 100 s that it would sleep
 
 
 def test_a_child_that_holds_its_output_is_not_waited_for(account):
     began = time.monotonic()
     assert sh("echo first; sleep 100 & exit 0", account).output == b"first\n"
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 90  # not the 100 s that its child sleeps
 
 
 def test_output_without_end(account):
@@ -108,13 +108,23 @@ def test_it_cannot_gain_rights(account):
     assert b"uid=0" not in result.output
 
 
+def living_processes(uid):
+    """What runs as this user, and is not merely waiting for its parent to take notice of its end."""
+    command = ["ps", "-U", str(uid), "-o", "stat=,args="]
+    lines = subprocess.run(command, capture_output=True, check=False).stdout.splitlines()
+    return [line for line in lines if not line.startswith(b"Z")]
+
+
 @needs_root
 def test_what_it_leaves_running_is_ended(account):
     result = sh("setsid sleep 1000 >/dev/null 2>&1 & (setsid sh -c 'sleep 1001 & sleep 1002' >/dev/null 2>&1 &); sleep 0.3; "
                 "echo done", account)  # fmt: skip
     assert result.output == b"done\n"
-    left = subprocess.run(["ps", "-U", str(account.uid), "-o", "args="], capture_output=True, check=False).stdout
-    assert left.replace(b"[sleep] <defunct>", b"").replace(b"[sh] <defunct>", b"").strip() == b""
+    # SIGKILL was sent when the run returned; the kernel ends them in its own time.
+    deadline = time.monotonic() + 30
+    while living_processes(account.uid):
+        assert time.monotonic() < deadline, living_processes(account.uid)
+        time.sleep(0.01)
 
 
 @needs_root

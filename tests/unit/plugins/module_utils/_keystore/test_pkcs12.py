@@ -172,10 +172,8 @@ def test_rounds_are_bounded_for_the_whole_store():
     version, safes, mac = asn1.read(content("aes.p12")).children()
     (safe,) = asn1.read(safes.children()[1].children()[0].octets()).children()
     many = stores.wrap(asn1.encode(asn1.SEQUENCE, *[safe.raw] * 600))  # 10,000 rounds each
-    began = time.process_time()
     with pytest.raises(DamagedKeyStoreError, match="6010000 rounds of key derivation; 5000000 are the most"):
         reader.read(asn1.encode(asn1.SEQUENCE, version.raw, many, mac.raw), "changeit")
-    assert time.process_time() - began < 2
 
 
 def test_encrypted_data_is_bounded(monkeypatch):
@@ -190,13 +188,20 @@ def make_store(*bags):
 
 
 def test_many_keys_and_certificates_take_no_square_of_time():
-    """5,000 certificates, each the issuer of the next, and 5,000 keys with the same one."""
-    keys = [stores.make_key_bag(b"1") for _number in range(5_000)]
-    names = [stores.make_certificate_bag(stores.name_only(n + 1, n), b"1" if n == 50 else b"") for n in range(5_000)]
-    began = time.process_time()
-    store = reader.read(make_store(*keys, *names), None)
-    assert {len(entry.certificates) for entry in store.entries.values()} == {51}
-    assert time.process_time() - began < 10
+    """Certificates, each the issuer of the next, and as many keys with the same one."""
+
+    def measure(number):
+        keys = [stores.make_key_bag(b"1") for _number in range(number)]
+        names = [
+            stores.make_certificate_bag(stores.name_only(n + 1, n), b"1" if n == 50 else b"") for n in range(number)
+        ]
+        data = make_store(*keys, *names)
+        began = time.process_time()
+        store = reader.read(data, None)
+        assert {len(entry.certificates) for entry in store.entries.values()} == {51}
+        return time.process_time() - began
+
+    assert measure(5_000) < 10 * measure(1_250) + 0.5  # a square would be 16 times as much
 
 
 def test_a_chain_without_end_is_refused():
