@@ -7,6 +7,9 @@
 
     @Override
     public void jspInit() {
+        if (new java.io.File(getServletContext().getRealPath("/rtc-lab/off")).exists()) {
+            return; // an administrator switched it off in the add-on's page
+        }
         Configuration options = new Configuration();
         options.setHostname(addressOfConnector());
         options.setPort(Integer.parseInt(getServletConfig().getInitParameter("port")));
@@ -18,7 +21,9 @@
 
     @Override
     public void jspDestroy() {
-        server.stop();
+        if (server != null) {
+            server.stop();
+        }
     }
 
     /** Where Tomcat listens; null for all addresses. */

@@ -31,6 +31,7 @@ CREATED = ROOT / ".build/molecule/operate/ssh/known_hosts"  # written when the h
 LOGS: set[tuple[str, int]] = set()  # of what was played, and how often
 HOSTS = ("wiki", "tracker", "front")
 WIKI, TRACKER = "wiki.lab.test:9083", "tracker.lab.test:9093"
+PLAYBOOK = [Path(sys.executable).parent / "ansible-playbook", "-i", SCENARIO / "inventory/hosts.yml"]
 IS_SHORT = os.environ.get("RTC_OPERATE") == "short"
 RECORD = "/var/lib/collab-rtc/managed.json"
 SITES = "/etc/nginx/sites-enabled"
@@ -57,6 +58,8 @@ class Row:
 
     name: str
     variables: dict[str, dict[str, Any]] = field(default_factory=dict)  # host -> variables of one more inventory
+    base: dict[str, dict[str, Any]] = field(default_factory=dict)  # of the inventory that the hosts are at before
+    add_on: bool = False  # whether the tracker has an add-on that can serve RTC itself
     setup: dict[str, str] = field(default_factory=dict)  # host -> commands of its shell, before the snapshot
     edit: dict[str, str] = field(default_factory=dict)  # after it
     planned: tuple[str, ...] = ()  # patterns of the plan
@@ -67,6 +70,7 @@ class Row:
     served: tuple[str, ...] = (WIKI, TRACKER)  # sites whose checks pass in the run
     gone: dict[str, str] = field(default_factory=dict)  # host -> commands that have to succeed after the run
     undo: bool = True  # whether the run changed something that a rollback gives back
+    before_undo: dict[str, str] = field(default_factory=dict)
     undo_site: str = ""  # undone first alone, after the run; "self": the run does it itself
     undo_arguments: tuple[str, ...] = ()
     cleanup: dict[str, str] = field(default_factory=dict)
@@ -97,6 +101,13 @@ BREAK = f"""printf '%s\n' 'map $host $slow {{ other.lab.test x; }}' 'limit_req_z
     'limit_req zone=slow burst=12 nodelay;' >{LIMIT}; {RELOAD}"""
 # And to that name not even the first one passes.
 BLOCK = BREAK.replace(" burst=12 nodelay", "")
+# The switch in the page of the add-on.
+SWITCH = "/opt/atlassian/jira/atlassian-jira/rtc-lab/off"
+ON, OFF = f"rm -f {SWITCH}", f"touch {SWITCH} && systemctl restart jira"
+OFF += " && timeout 200 sh -c 'until ss -ltn | grep -q :8080; do sleep 1; done'"
+BUILTIN = {"tracker": {"rtc_service": "builtin"}}
+IS_BUILTIN = "! test -e /etc/rtc-server/jira.toml && ss -ltnp | grep ':9093 ' | grep -q java"
+IS_DEPLOYED = "test -e /etc/rtc-server/jira.toml && ss -ltnp | grep ':9093 ' | grep -vq java"
 NO_NAME = f"! grep -q 'proxyName=\"wiki' {XML}"
 
 ROWS = [
@@ -107,6 +118,15 @@ ROWS = [
     Row("another server name", {"wiki": {"rtc_server_name": "other.lab.test"}}, served=("other.lab.test:9083", TRACKER),
         planned=("- file /etc/rtc-proxy/wiki.lab.test/privkey.pem", r"\+ nginx confluence-other.lab.test-443"),
         gone={"front": "! test -e /etc/rtc-proxy/wiki.lab.test && ! grep -rl wiki.lab.test /etc/nginx"}),
+    Row("another application port", {"wiki": {"rtc_application_port": 8443}},
+        planned=(r"\+ nginx confluence-wiki.lab.test-8443", "- vhost nginx confluence-wiki.lab.test-443"),
+        gone={"wiki": f"grep -q 'proxyPort=\"8443\"' {XML}",
+              "front": "ss -ltn | grep -q ':8443 ' && ! grep -rl 'confluence-wiki.lab.test-443' /etc/nginx"}),
+    Row("deployed to builtin", BUILTIN, add_on=True, setup={"tracker": ON}, planned=("RTC710", "- .*instance jira"),
+        gone={"tracker": IS_BUILTIN}, before_undo={"tracker": OFF}),
+    Row("builtin to deployed", base=BUILTIN, add_on=True, setup={"tracker": ON}, edit={"tracker": OFF},
+        planned=(r"\+ instance jira",), gone={"tracker": IS_DEPLOYED}, before_undo={"tracker": ON},
+        cleanup={"tracker": OFF}),
     Row("another kind of proxy", {"wiki": {"rtc_proxy_kind": "apache"}, "tracker": {"rtc_proxy_kind": "apache"}},
         setup={"front": f"rm -f {SITES}/default; systemctl reload nginx"},  # whose port 80 Apache would want
         planned=(r"\+ apache rtc-confluence", "- vhost nginx rtc-confluence"),
@@ -201,8 +221,7 @@ def play(playbook: str, row: Row, *arguments: str) -> tuple[int, str, dict[str, 
     report, more = OUT / "report.json", OUT / "more.json"
     report.unlink(missing_ok=True)
     more.write_text(json.dumps({"all": {"hosts": row.variables}}))
-    command = [Path(sys.executable).parent / "ansible-playbook", "-i", SCENARIO / "inventory/hosts.yml", "-i", more]
-    command += [f"collab.rtc.{playbook}", "-e", f"rtc_report_file={report}", *arguments]
+    command = [*PLAYBOOK, "-i", more, f"collab.rtc.{playbook}", "-e", f"rtc_report_file={report}", *arguments]
     environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"}
     done = subprocess.run(
         list(map(str, command)), cwd=SCENARIO, env=environment, capture_output=True, text=True, check=False
@@ -281,10 +300,12 @@ def judge_part(row: Row, before: dict[str, set[str]]) -> list[str]:
 
 def judge_undo(row: Row, before: dict[str, set[str]]) -> tuple[bool, str]:
     """Roll the run back: everything is as it was, the sites are served, and a second rollback has nothing to do."""
+    for host, commands in row.before_undo.items():
+        execute(host, commands)
     part = judge_part(row, before) if row.undo_site not in ("", "self") else []
     status, output, _report = play("rollback", row, *row.undo_arguments)
     other = part + compare(before)
-    base = Row(row.name)
+    base = Row(row.name, row.base)
     verified, report = 0, {"checks": "the rollback's own"}
     if not IS_SHORT or "checks passed" not in output:
         verified, _text, report = play("verify", base)
@@ -297,8 +318,12 @@ def judge_undo(row: Row, before: dict[str, set[str]]) -> tuple[bool, str]:
 
 
 def try_row(row: Row) -> list[tuple[bool, str]]:
-    for host, commands in {**row.setup}.items():
+    if row.add_on:
+        subprocess.run([*PLAYBOOK, SCENARIO / "addon.yml"], cwd=SCENARIO, check=True, capture_output=True)
+    for host, commands in row.setup.items():
         execute(host, commands)
+    if row.base:
+        play("site", Row("base", row.base))
     before = take_snapshot()
     for host, commands in row.edit.items():
         execute(host, commands)
@@ -312,7 +337,7 @@ def try_row(row: Row) -> list[tuple[bool, str]]:
     finally:
         for host, commands in row.cleanup.items():
             execute(host, commands)
-        if not row.undo or row.edit:
+        if not row.undo or row.edit or row.base:
             play("site", Row("back"))
     return cells
 
