@@ -61,26 +61,30 @@ def merge_messages(room: Room, own: list[Numbered]) -> list[PreparedMessage]:
 class RoomFrames:
     """A room's frames of one turn in one version of Engine.IO: joined once, cut where a recipient's own frames go."""
 
-    __slots__ = ("_ends", "_numbers", "_view", "data")
+    __slots__ = ("_frames", "_numbers", "data")
 
     def __init__(self, room: Room, eio_version: int) -> None:
-        frames = [m.frame3 for m in room.messages] if eio_version == 3 else [m.frame4 for m in room.messages]
-        self.data = frames[0] if len(frames) == 1 else b"".join(frames)
+        self._frames = [m.frame3 for m in room.messages] if eio_version == 3 else [m.frame4 for m in room.messages]
+        self.data = self._frames[0] if len(self._frames) == 1 else b"".join(self._frames)
         self._numbers = room.numbers
-        self._ends = [0, *accumulate([len(f) for f in frames])]
-        self._view = memoryview(self.data)
 
     def merge(self, own: list[Numbered], eio_version: int) -> bytes:
         """The bytes for a recipient that has messages of its own among them."""
+        if len(own) == 1 and len(self._frames) == 1:  # its change, and the answer to it: most of what is merged
+            number, message = own[0]
+            frame = message.frame3 if eio_version == 3 else message.frame4
+            return self.data + frame if number > self._numbers[0] else frame + self.data
+        ends = [0, *accumulate([len(f) for f in self._frames])]
+        view = memoryview(self.data)
         pieces: list[bytes | memoryview] = []
         done = 0
         for number, message in own:
-            end = self._ends[bisect_left(self._numbers, number)]
+            end = ends[bisect_left(self._numbers, number)]
             if end > done:
-                pieces.append(self._view[done:end])
+                pieces.append(view[done:end])
                 done = end
             pieces.append(message.frame3 if eio_version == 3 else message.frame4)
-        pieces.append(self._view[done:])
+        pieces.append(view[done:])
         return b"".join(pieces)
 
 
@@ -236,9 +240,12 @@ class Hub:
         for room in written:
             room.messages, room.numbers, room.skips = [], [], {}
         for recipient in owners:
-            # What is queued in one of its rooms takes its own messages along.
-            if recipient.own and not any(room.messages for room in recipient.rooms):
-                self._write_all_of(recipient)
+            if recipient.own:
+                for room in recipient.rooms:
+                    if room.messages:
+                        break  # what is queued in one of its rooms takes its own messages along
+                else:
+                    self._write_all_of(recipient)
         self.turns += 1
         if self._rooms:
             self._schedule()
