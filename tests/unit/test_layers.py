@@ -26,6 +26,7 @@ HOST_LAYERS = [
     {
         "_errors",
         "_argspec",
+        "_commands",
         "_container_facts",
         "_facts",
         "_files",
@@ -76,7 +77,7 @@ SHIPPED_LINES = {
     "keystore_pem": 6640,
     "managed_absent": 2460,
     "managed_file": 2200,
-    "managed_record": 6820,
+    "managed_record": 6840,
     "plan": 170,  # documentation: the action does the work
     "proxy_vhost": 11070,
     "proxy_reload": 8490,
@@ -87,7 +88,7 @@ SHIPPED_LINES = {
     "rtc_release": 1770,
     "rtc_session": 4110,
     "store_database": 3610,
-    "rtc_runs_info": 3320,
+    "rtc_runs_info": 3340,
     "rtc_undo": 4060,
     "tomcat_connector": 2910,
     "topology_info": 16180,

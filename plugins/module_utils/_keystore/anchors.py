@@ -20,9 +20,9 @@ import re
 import ssl
 from typing import Callable, Iterable, Mapping, NamedTuple, Sequence
 
+from ansible_collections.collab.rtc.plugins.module_utils._commands import run
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._keystore.anchor_name import name_anchor
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.commands import run
 
 DEBIANS = "/etc/ssl/certs/java/cacerts"
 DEBIANS_HOOK = "/etc/ca-certificates/update.d/jks-keystore"  # of ca-certificates-java; Alpine has another

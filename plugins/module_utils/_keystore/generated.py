@@ -12,6 +12,7 @@ import ssl
 from typing import Sequence
 
 from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree
+from ansible_collections.collab.rtc.plugins.module_utils._commands import run
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import editor, reader
 from ansible_collections.collab.rtc.plugins.module_utils._keystore.anchors import (
@@ -21,7 +22,6 @@ from ansible_collections.collab.rtc.plugins.module_utils._keystore.anchors impor
     list_strays,
 )
 from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import KeyStore, KeyStoreError
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.commands import run
 from ansible_collections.collab.rtc.plugins.module_utils._undo import records
 from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate import Certificate, parse_pem
 

@@ -28,13 +28,13 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (
     DesiredLink,
 )
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.blocked import BlockedError, add_words
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.commands import ProxyError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.control import (
     RUN,
     Control,
     find_remaining,
     find_stopped,
 )
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.errors import ProxyError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 from ansible_collections.collab.rtc.plugins.module_utils._secret_text import mask_text
 from ansible_collections.collab.rtc.plugins.module_utils._undo import records

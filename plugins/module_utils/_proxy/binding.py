@@ -18,7 +18,7 @@ import socket
 from types import TracebackType
 
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import kin, sockets
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.commands import ProxyError
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.errors import ProxyError
 
 _CAP_NET_BIND_SERVICE = 10  # capabilities(7)
 _USUAL = (errno.EADDRINUSE, errno.EADDRNOTAVAIL)

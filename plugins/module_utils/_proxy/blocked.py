@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.commands import ProxyError
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.errors import ProxyError
 
 
 class BlockedError(ProxyError):

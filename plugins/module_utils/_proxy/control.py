@@ -13,13 +13,14 @@ import time
 from collections.abc import Iterable
 
 from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree
+from ansible_collections.collab.rtc.plugins.module_utils._commands import run
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Listener
 from ansible_collections.collab.rtc.plugins.module_utils._host import processes
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import by_hand, daemon, kin, sockets
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Backend
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.commands import ProxyError, run
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.errors import ProxyError
 
 # nginx itself tries for 2.5 seconds to bind an address; a master with hundreds of sites takes a second or two to load.
 _WAIT_SECONDS = 20.0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache.backend import Apache
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Backend
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.commands import ProxyError
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.errors import ProxyError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy.backend import Haproxy
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx.backend import Nginx
 

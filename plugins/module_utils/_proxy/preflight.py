@@ -12,7 +12,7 @@ from ansible_collections.collab.rtc.plugins.module_utils import _files
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Listener, Proxy, ProxyListen
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import binding, control, kin, sockets
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Backend, DesiredLayout
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.commands import ProxyError
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.errors import ProxyError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import pair, server_certificate
 from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate import parse_certificates

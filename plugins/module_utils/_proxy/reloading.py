@@ -13,8 +13,8 @@ from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_t
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import preflight
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Backend, DesiredLayout
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.commands import ProxyError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.control import Control, find_remaining, find_stopped
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.errors import ProxyError
 
 
 class Reload:

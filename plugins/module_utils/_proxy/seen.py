@@ -16,7 +16,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._facts import Passage
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import sockets
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Backend, is_managed
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.blocked import BlockedError
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.commands import ProxyError
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.errors import ProxyError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.parsed_config import Directive
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 

@@ -15,7 +15,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.commands import Command, ProxyError, run
+from ansible_collections.collab.rtc.plugins.module_utils._commands import Command, run
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.errors import ProxyError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.sockets import is_wildcard
 
 if TYPE_CHECKING:  # Python 3.8 cannot evaluate it

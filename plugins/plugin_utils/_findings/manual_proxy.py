@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache import renderer as apache
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.commands import ProxyError
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.errors import ProxyError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy import renderer as haproxy
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx import renderer as nginx
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan

@@ -10,7 +10,7 @@ import fnmatch
 import os
 
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache.backend import Apache
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.commands import ProxyError
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.errors import ProxyError
 
 
 def find_directories(server: Apache) -> tuple[str, str]:

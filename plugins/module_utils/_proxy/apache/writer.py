@@ -22,7 +22,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (
     ca_file,
     is_managed,
 )
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.commands import ProxyError
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.errors import ProxyError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.listens import (
     foreign_listens,
     join_listens,

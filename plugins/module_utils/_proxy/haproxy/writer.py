@@ -27,7 +27,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (
     read_text,
     version_tuple,
 )
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.commands import ProxyError
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.errors import ProxyError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy import backend, parser, renderer
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy.backend import Haproxy
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.listens import refuse_foreign

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fnmatch
 import os
 
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.commands import ProxyError
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.errors import ProxyError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx import parser
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx.backend import Nginx
 

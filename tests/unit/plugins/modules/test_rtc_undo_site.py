@@ -11,10 +11,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from ansible_collections.collab.rtc.plugins.module_utils._commands import Command
 from ansible_collections.collab.rtc.plugins.module_utils._keystore.anchor_name import name_anchor
 from ansible_collections.collab.rtc.plugins.module_utils._managed import lease, opened, record
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import selinux_firewalld
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.commands import Command
 from ansible_collections.collab.rtc.plugins.module_utils._undo import records
 
 FIRST, SECOND, THIRD = "20260101T000000Z-aaaa", "20260102T000000Z-bbbb", "20260103T000000Z-cccc"

@@ -13,12 +13,13 @@ import tempfile
 
 import pytest
 
+from ansible_collections.collab.rtc.plugins.module_utils import _commands
 from ansible_collections.collab.rtc.plugins.module_utils._ownership import UnsafeProgramError
-from ansible_collections.collab.rtc.plugins.module_utils._proxy import backend, commands, discover, registry
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import backend, discover, registry
 
 
 def test_a_command_that_is_not_there():
-    assert commands.run(["/no/such/program"]).code == 127
+    assert _commands.run(["/no/such/program"]).code == 127
 
 
 @pytest.fixture
@@ -42,14 +43,14 @@ def programs(monkeypatch):
 
 def test_root_runs_no_program_that_others_may_exchange(programs):
     with pytest.raises(UnsafeProgramError, match=f"user 12345 .{programs}/theirs. can change it"):
-        commands.run([f"{programs}/theirs/nginx", "-v"])
-    commands.run(["nginx", "-v"])  # not that of PATH, in any case
+        _commands.run([f"{programs}/theirs/nginx", "-v"])
+    _commands.run(["nginx", "-v"])  # not that of PATH, in any case
     (programs / "theirs/link").symlink_to(programs / "roots/nginx")
     with pytest.raises(UnsafeProgramError):
-        commands.run([f"{programs}/theirs/link"])
+        _commands.run([f"{programs}/theirs/link"])
     assert not (programs / "ran").exists()
-    assert commands.run([f"{programs}/roots/nginx", "-v"]).output == "nginx/1.2.3"
-    assert str(programs) not in commands.search_path(safe=True)
+    assert _commands.run([f"{programs}/roots/nginx", "-v"]).output == "nginx/1.2.3"
+    assert str(programs) not in _commands.search_path(safe=True)
 
 
 def test_a_server_that_root_must_not_run_is_seen_and_said(programs, tmp_path, monkeypatch):

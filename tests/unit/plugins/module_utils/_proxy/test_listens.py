@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy, ProxyListen, VirtualHost
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import listens
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.commands import ProxyError
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.errors import ProxyError
 
 NAME = "wiki.example.com"
 

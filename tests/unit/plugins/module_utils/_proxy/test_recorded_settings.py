@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils._proxy import commands, selinux_firewalld
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.commands import ProxyError
+from ansible_collections.collab.rtc.plugins.module_utils._commands import Command
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import selinux_firewalld
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.errors import ProxyError
 
 RECORDS = Path(__file__).resolve().parents[3] / "data/selinux_firewalld"
 PORTS = [443, 9083]
@@ -26,7 +27,7 @@ def replay(request):
 
     def choose(*phases):
         known = {command: answer for phase in phases for command, answer in recorded[phase].items()}
-        return lambda argv: commands.Command(*known[" ".join(argv)])
+        return lambda argv: Command(*known[" ".join(argv)])
 
     return choose
 

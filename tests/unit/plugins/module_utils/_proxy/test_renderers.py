@@ -16,7 +16,7 @@ import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import apply, registry, rendering
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import MARK
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.commands import ProxyError
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.errors import ProxyError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 from ansible_collections.collab.rtc.tests.unit import paths
 

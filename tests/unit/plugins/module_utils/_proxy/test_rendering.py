@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import rendering
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.commands import ProxyError
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.errors import ProxyError
 
 NAME = "wiki.example.com"
 

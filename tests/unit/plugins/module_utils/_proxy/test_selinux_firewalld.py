@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils._proxy import commands, selinux_firewalld
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.commands import ProxyError
+from ansible_collections.collab.rtc.plugins.module_utils._commands import Command
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import selinux_firewalld
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.errors import ProxyError
 
 PORTS = """SELinux Port Type              Proto    Port Number
 
@@ -30,7 +31,7 @@ def answers(**others):
 
     def run(argv):
         answer = known.get(" ".join(argv), 0)
-        return commands.Command(answer, "") if isinstance(answer, int) else commands.Command(0, answer)
+        return Command(answer, "") if isinstance(answer, int) else Command(0, answer)
 
     return run
 
@@ -85,7 +86,7 @@ def test_a_port_that_a_service_of_firewalld_has_is_open():
 def test_a_setting_that_fails():
     need = selinux_firewalld.Need("SELinux: x", [selinux_firewalld.Setting(selinux_firewalld.BOOLEAN, "x")])
     with pytest.raises(ProxyError, match="SELinux: x could not be set"):
-        selinux_firewalld.apply_needs([need], lambda argv: commands.Command(1, "no policy"))
+        selinux_firewalld.apply_needs([need], lambda argv: Command(1, "no policy"))
 
 
 ZONES = "internal\n  interfaces: eth0\n  sources: 10.0.0.0/8\npublic (default)\n  interfaces: eth1 eth2\ndrop\n  sources: 192.0.2.66\n"

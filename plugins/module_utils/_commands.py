@@ -14,13 +14,8 @@ import subprocess
 from dataclasses import dataclass
 
 from ansible_collections.collab.rtc.plugins.module_utils import _ownership
-from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 
 COMMAND_SECONDS = 60
-
-
-class ProxyError(RtcError):
-    """The proxy server refuses something, or must not be changed as asked."""
 
 
 @dataclass
