@@ -125,7 +125,7 @@ ROWS = [
     Row("deployed to builtin", BUILTIN, add_on=True, setup={"tracker": ON}, planned=("RTC710", "- .*instance jira"),
         gone={"tracker": IS_BUILTIN}, before_undo={"tracker": OFF}),
     Row("builtin to deployed", base=BUILTIN, add_on=True, setup={"tracker": ON}, edit={"tracker": OFF},
-        planned=(r"\+ instance jira",), gone={"tracker": IS_DEPLOYED}, before_undo={"tracker": ON},
+        planned=(r"\+ RTC server: jira",), gone={"tracker": IS_DEPLOYED}, before_undo={"tracker": ON},
         cleanup={"tracker": OFF}),
     Row("another kind of proxy", {"wiki": {"rtc_proxy_kind": "apache"}, "tracker": {"rtc_proxy_kind": "apache"}},
         setup={"front": f"rm -f {SITES}/default; systemctl reload nginx"},  # whose port 80 Apache would want

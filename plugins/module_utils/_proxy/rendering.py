@@ -119,6 +119,17 @@ def compute_body_limit(vhost: VhostPlan) -> int:
     return _APPLICATION_BODY_MB if vhost.role == "application" else _RTC_BODY_MB
 
 
+def find_forwarded_proto(vhost: VhostPlan) -> str:
+    """What X-Forwarded-Proto says, ``""`` where it is not to be sent, not even as the client had it.
+
+    Of an application on a port other than its protocol's own: a RemoteIpValve, which Confluence has, that reads the
+    header puts 443 or 80 in the place of the connector's proxyPort (Tomcat's ``httpsServerPort``). Without the header
+    it leaves scheme, secure and port to the connector, which has them right.
+    """
+    scheme, port = ("https", 443) if vhost.certificate else ("http", 80)
+    return scheme if vhost.role == "rtc" or vhost.port == port else ""
+
+
 def render_header(vhost: VhostPlan) -> str:
     """The first lines of a managed file, which name it so."""
     what = "collaboration service (RTC)" if vhost.role == "rtc" else "application"

@@ -199,9 +199,11 @@ _CONNECTOR = (
     (
         {"serverName", "serverPort"},
         "The application does not see the name and port that users use: proxyName and proxyPort of the connector do "
-        "not say them, or users' requests arrive at another connector.",
+        "not say them, users' requests arrive at another connector, or a RemoteIpValve that gets X-Forwarded-Proto "
+        "puts the protocol's own port (443 or 80) in the place of proxyPort.",
         "Set proxyName and proxyPort of the connector that the proxy forwards to, and restart the application: it "
-        "reads server.xml when it starts.",
+        "reads server.xml when it starts. Let the proxy send no X-Forwarded-Proto where the port is another one, or "
+        "give the valve httpsServerPort (httpServerPort without TLS).",
     ),
 )
 

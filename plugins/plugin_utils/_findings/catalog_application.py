@@ -452,4 +452,16 @@ ENTRIES = (
         detected="The server name resolves to loopback addresses only on the host; the container has its own network.",
         remedy="Give the container the host's address for the name, as the plan prints it (extra_hosts, --add-host).",
     ),
+    FindingType(
+        id="RTC239",
+        severity="warning",
+        title="A RemoteIpValve replaces proxyPort",
+        meaning="Links and redirects of the application lead to port 443 or 80 instead of the one that users came by.",
+        detected=(
+            "The application's port is not the protocol's own, the proxy sends X-Forwarded-Proto, and the RemoteIpValve"
+            " that reads it has neither that port (httpsServerPort, httpServerPort) nor portHeader."
+        ),
+        remedy="Give the valve the port, or let the proxy send no X-Forwarded-Proto: the connector says the protocol.",
+        vendor_requirements=("S25",),
+    ),
 )

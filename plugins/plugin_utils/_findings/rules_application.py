@@ -271,6 +271,30 @@ def _check_scheme(
                 [f"{node.server_xml}: RemoteIpValve"],
             )
             return
+        if sent and proxy_route.listen.port == classified.application_port and not _is_rendered(classified):
+            yield from _check_valve_port(classified, node, xml.remote_ip_valve, f"{proxy_route.where} sends {header}")
+
+
+def _is_rendered(classified: ClassifiedSite) -> bool:
+    """Whether the plan writes the virtual host of the application, in the way that suits the valve."""
+    settings = classified.settings
+    return bool(classified.proxy and classified.proxy.managed and settings.manage_application_vhost)
+
+
+def _check_valve_port(classified: ClassifiedSite, node: Node, valve: dict[str, str], why: str) -> Iterator[Finding]:
+    """Tomcat's RemoteIpValve.setPorts: the header's port, or one for each protocol, beats the connector's proxyPort."""
+    name, default = ("httpsServerPort", "443") if classified.tls else ("httpServerPort", "80")
+    port = valve.get(name, default)
+    if not valve.get("portHeader") and port.isdecimal() and int(port) != classified.application_port:
+        yield make(
+            "RTC239",
+            node.host,
+            f"{node.server_xml}: with the RemoteIpValve the application sees port {port}, and users come by "
+            f"{classified.application_port}.",
+            [why],
+            remedy=f'Give the valve {name}="{classified.application_port}" and restart the application, or let the '
+            "proxy send no X-Forwarded-Proto.",
+        )
 
 
 def _check_generated(node: Node, wanted_node: DesiredNode) -> Iterator[Finding]:

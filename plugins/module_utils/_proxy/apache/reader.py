@@ -228,6 +228,8 @@ class _HostReader:
                 args = [word for word in item.args if word.lower() != "early"]
                 if len(args) > 2 and args[0].lower() in ("set", "append", "add", "setifempty"):
                     found = args[2] if args[1].lower().rstrip(":") == "x-forwarded-proto" else found
+                elif [arg.lower() for arg in args[:2]] == ["unset", "x-forwarded-proto"]:
+                    found = ""
         return found
 
     def read_target(self, url: str, item: Directive) -> tuple[list[Upstream], str, dict[str, str]]:

@@ -95,6 +95,7 @@ def _render_body(
     chain: str,
     health: str,
 ) -> list[str]:
+    proto = rendering.find_forwarded_proto(vhost)
     lines = [
         f"ServerName {vhost.server_name}",
         *(_render_log(log) for log in logs),
@@ -111,7 +112,7 @@ def _render_body(
         # mod_proxy_http itself appends to X-Forwarded-For and sets X-Forwarded-Host; what a client sends of the latter
         # must not stand before it.
         "RequestHeader unset X-Forwarded-Host",
-        f"RequestHeader set X-Forwarded-Proto {'https' if vhost.certificate else 'http'}",
+        f"RequestHeader {f'set X-Forwarded-Proto {proto}' if proto else 'unset X-Forwarded-Proto'}",
         f"RequestHeader set X-Forwarded-Port {vhost.port}",
         "",
     ]

@@ -265,6 +265,8 @@ class _FrontendReader:
             for item in scope.all("http-request"):
                 if item.words[1:2] in (["set-header"], ["add-header"]) and len(item.words) > 3:
                     found = item.words[3] if item.words[2].lower() == "x-forwarded-proto" else found
+                elif [word.lower() for word in item.words[1:3]] == ["del-header", "x-forwarded-proto"]:
+                    found = ""
             for item in scope.all("reqadd"):
                 match = re.match(r"X-Forwarded-Proto:\s*(\S+)", " ".join(item.words[1:]), re.IGNORECASE)
                 found = match.group(1) if match else found

@@ -91,6 +91,8 @@ def _render_frontend(vhosts: list[VhostPlan], pems: dict[str, str], logs: bool) 
             f"ciphersuites {rendering.CIPHERSUITES}"
         )
     waiting = max(rendering.POLL_SECONDS if item.role == "rtc" else rendering.APPLICATION_SECONDS for item in vhosts)
+    sent = {rendering.find_forwarded_proto(item) for item in vhosts}
+    proto = "" if "" in sent else sent.pop()
     lines = [f"frontend collab_{port}", "    mode http"]
     lines += [
         f"    bind {rendering.bracket(address)}:{port}{' v6only' if address == '::' else ''}{tls}"
@@ -104,7 +106,7 @@ def _render_frontend(vhosts: list[VhostPlan], pems: dict[str, str], logs: bool) 
         "    timeout http-request 30s",
         f"    timeout http-keep-alive {rendering.POLL_SECONDS}s",
         "    option forwardfor",
-        f"    http-request set-header X-Forwarded-Proto {'https' if tls else 'http'}",
+        f"    http-request {f'set-header X-Forwarded-Proto {proto}' if proto else 'del-header X-Forwarded-Proto'}",
         f"    http-request set-header X-Forwarded-Port {port}",
         "    http-request set-header X-Forwarded-Host %[req.hdr(host)]",
     ]

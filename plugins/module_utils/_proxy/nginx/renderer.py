@@ -131,6 +131,7 @@ def _render_location(vhost: VhostPlan, me: str, target: ForwardedPath, authoriti
     if target.suffix:
         path = target.path
     scheme = target.upstreams[0].scheme
+    proto = "$scheme" if rendering.find_forwarded_proto(vhost) else '""'  # which is not sent at all
     pool = f"${_name_variable(me, 'node')}" if target.labels else f"{me}{target.suffix}"
     lines = [
         f"proxy_pass {scheme}://{pool};",
@@ -140,7 +141,7 @@ def _render_location(vhost: VhostPlan, me: str, target: ForwardedPath, authoriti
         f"proxy_set_header Connection ${_name_variable(me)};",
         "proxy_set_header X-Real-IP $remote_addr;",
         "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;",
-        "proxy_set_header X-Forwarded-Proto $scheme;",
+        f"proxy_set_header X-Forwarded-Proto {proto};",
         "proxy_set_header X-Forwarded-Host $http_host;",
         "proxy_set_header X-Forwarded-Port $server_port;",
         "proxy_redirect off;",

@@ -157,6 +157,26 @@ def test_plain_http(host):
     assert found[0].routes[0].forwarded_proto in ("http", "$scheme")
 
 
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"port": 443}, ("https", "$scheme")),
+        ({"port": 8443}, ("", '""')),
+        ({"port": 8081, "certificate": "", "key": ""}, ("", '""')),
+    ],
+)
+def test_no_valve_is_told_the_protocol_of_another_port(host, changes, expected):
+    """RemoteIpValve would put 443 or 80 in the place of proxyPort."""
+    found = host.write(plan(host.kind, **{**APPLICATION, "listen": ["192.0.2.77"], **changes}))
+    assert {route.forwarded_proto for item in found for route in item.routes} <= set(expected)
+    assert "X-Forwarded-Proto" in host.text()  # a client's own is taken away
+
+
+def test_protocol_of_a_ports_own():
+    assert rendering.find_forwarded_proto(plan("nginx", **{**APPLICATION, "port": 80, "certificate": ""})) == "http"
+    assert rendering.find_forwarded_proto(plan("nginx", port=9083)) == "https"
+
+
 def test_connections_to_an_add_ons_own_service_are_not_used_again(host):
     """Seen with netty-socketio 1.7.18 and 2.0.9: the answer says "connection: keep-alive", the connection is closed."""
     host.write(plan(host.kind))

@@ -21,7 +21,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import limi
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import difference
 
 # Changed on purpose? Raise FORMAT in _plan/difference.py, and put the digest that the test shows here.
-FORMAT, DIGEST = 4, "ad57e3616508c0c6"
+FORMAT, DIGEST = 5, "a34a7c65ec8e7114"
 
 
 def make_vhosts(kind: str) -> list[VhostPlan]:
@@ -37,6 +37,7 @@ def make_vhosts(kind: str) -> list[VhostPlan]:
          "context_path": "/wiki", "synchrony": "127.0.0.1:8091"},
         {"name": "four", "port": 80, "role": "application", "upstreams": [node], "reuse": False},
         {"name": "five", "port": 9085, "role": "rtc", "upstreams": active, "health": "/readyz"},
+        {"name": "seven", "port": 8081, "role": "application", "upstreams": [node]},
         {"name": "six", "port": 9086, "role": "rtc", "upstreams": [node, other], "health": "/readyz"},
     ]  # fmt: skip
     return [VhostPlan(site="s", kind=kind, server_name="wiki.example.com", listen=["*"], **item) for item in values]
