@@ -13,9 +13,11 @@ author: [collab.rtc authors (@collab-rtc)]
 description:
   - Writes the unit, the configuration and the secret of C(rtc-server@INSTANCE), and starts or restarts it when one of
     them, or the release, is newer than the running process.
+  - A process whose release can reloads instead what changes without a restart, and nobody is cut off. That are the
+    certificate, the secret (the earlier one lets in for C(token.overlap_seconds) yet), origins, trusted proxies and
+    those limits that do not size the unit. The release says what else needs a restart.
   - Where O(config) has a section C(tls), the service gets C(tls.crt) and C(tls.key) from C(/etc/rtc-server/INSTANCE),
-    where M(collab.rtc.keystore_pem) puts them. When only these were renewed, the service reads them anew and nobody is
-    cut off.
+    where M(collab.rtc.keystore_pem) puts them.
   - What the service may take of the host, memory and file descriptors, follows from the section C(limits) of O(config).
   - The configuration is checked by the server itself before it takes the place of the old one. When the service does
     not come up, the old files are given back and the old service is started again.
@@ -86,7 +88,7 @@ restarted:
   returned: success
   type: bool
 reloaded:
-  description: Whether the running service was made to read a renewed certificate.
+  description: Whether the running service was made to read its configuration, secret and certificate anew.
   returned: success
   type: bool
 config_path:
@@ -95,6 +97,8 @@ config_path:
   type: str
 """
 
+import hashlib
+import json
 import os
 import secrets
 import shutil
@@ -125,7 +129,8 @@ class Instance:
         self.config_path = f"{unit.CONFIG_DIR}/{params['instance']}.toml"
         # In a directory of its own: as $CREDENTIALS_DIRECTORY it gives the commands what systemd gives the service.
         self.credentials = f"{unit.CONFIG_DIR}/{params['instance']}"
-        self.secret_path = f"{self.credentials}/secret"
+        self.secret_path = f"{self.credentials}/{unit.SECRET}"
+        self.handed_over = f"{unit.RUN_DIR}/{params['instance']}"
         self.drop_in = unit.tls_drop_in(params["instance"])
         self.store = rtc_server_store.drop_in(self.drop_in)
         self.store_ca = f"{self.credentials}/{rtc_server_store.CA}"
@@ -153,7 +158,7 @@ class Instance:
         return {
             unit.UNIT: unit.render_unit(self.params["python"], self.params["base"]).encode(),
             self.limits: limits.encode() if limits else None,
-            self.drop_in: unit.render_tls().encode() if self.tls else None,
+            self.drop_in: unit.render_tls(self.params["python"], self.params["base"]).encode() if self.tls else None,
             **self._render_store(),
             self.config_path: unit.render_toml(self.params["config"]).encode(),
             self.secret_path: kept,
@@ -241,11 +246,14 @@ class Instance:
             " as docs/scaling.md of the collection shows; then run again.",
         )
 
-    def _call_server(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    def _call_server(
+        self, *arguments: str, words: str | None = None, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         _ownership.check_program(self.params["python"])
         program = os.path.join(self.params["base"], "current", "rtc-server")
         return subprocess.run(
             [self.params["python"], "-I", program, *arguments],
+            input=words or "",
             capture_output=True,
             text=True,
             check=False,
@@ -258,11 +266,15 @@ class Instance:
         try:
             candidate = os.path.join(folder, "config.toml")
             _files.write_atomic(candidate, self.after[self.config_path] or b"")
-            for path in (self.secret_path, self.store_ca, self.store_password):
-                content = self.after[path]
+            files = {path: self.after[path] for path in (self.secret_path, self.store_ca, self.store_password)}
+            if self.tls:
+                files.update((path, _files.read_existing(path)) for path in self._pair())
+            for path, content in files.items():
                 if content is not None:
                     _files.write_atomic(os.path.join(folder, os.path.basename(path)), content, mode=0o600)
-            result = self._call_server("check-config", candidate, CREDENTIALS_DIRECTORY=folder)
+            result = self._call_server(
+                "check-config", candidate, CREDENTIALS_DIRECTORY=folder, RUNTIME_DIRECTORY=folder
+            )
         finally:
             _files_tree.remove_tree(folder)
         if result.returncode != 0:
@@ -285,30 +297,71 @@ class Instance:
         age = time.monotonic() - int(values.get("ExecMainStartTimestampMonotonic") or 0) / 1e6
         return time.time() - age
 
-    def stale(self) -> bool:
-        """Whether the running process is older than its files or its release, or does not run."""
-        started = self.started()
-        paths = [*self.paths(), os.path.join(self.params["base"], "current")]
-        return started == 0.0 or any(os.lstat(path).st_mtime > started for path in paths if os.path.lexists(path))
+    def _pair(self) -> list[str]:
+        return [f"{self.credentials}/{name}" for name in (unit.TLS_CERTIFICATE, unit.TLS_KEY)]
 
-    def renewed(self) -> bool:
-        """Whether certificate or key is another than what the running process was given."""
-        names = (unit.TLS_CERTIFICATE, unit.TLS_KEY)
-        given = f"{unit.RUN_DIR}/{self.params['instance']}"
-        return self.tls and any(
-            _files.read_existing(f"{self.credentials}/{name}") != _files.read_existing(f"{given}/{name}")
-            for name in names
-        )
+    def _read_loaded(self) -> dict[str, Any]:
+        """What the running process says that it runs with; nothing when its release says nothing of it."""
+        try:
+            found = json.loads(_files.read_existing(f"{self.handed_over}/{unit.RELOADED}") or b"{}")
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def need(self) -> str:
+        """What brings the service to its files: "restart", "reload", or "" for nothing."""
+        started = self.started()
+        # What a process gets at its start only.
+        fixed = [path for path in self.paths() if path not in (self.config_path, self.secret_path)]
+        paths = [*fixed, os.path.join(self.params["base"], "current")]
+        if not started or any(os.lstat(path).st_mtime > started for path in paths if os.path.lexists(path)):
+            return "restart"
+        if any(self.before[path] != self.after[path] for path in fixed):
+            return "restart"
+        loaded = self._read_loaded()
+        if not loaded.get("digest"):
+            soft = (self.config_path, self.secret_path)
+            newer = any(os.lstat(path).st_mtime > started for path in soft if os.path.lexists(path))
+            return "restart" if newer or self.changed_paths() or self._is_renewed(loaded) else ""
+        if self._digest(self.after) == loaded["digest"]:
+            return "reload" if self._is_renewed(loaded) else ""
+        return "reload" if self._can_reload(loaded["digest"]) else "restart"
+
+    def _digest(self, files: dict[str, bytes | None]) -> str:
+        return hashlib.sha256(files[self.config_path] or b"").hexdigest()
+
+    def _can_reload(self, digest: str) -> bool:
+        """Whether the release can go to the new configuration without a restart; one that does not know the question
+        cannot, and nor can a process whose configuration is not the file that is there."""
+        if self._digest(self.before) != digest:
+            return False
+        text = (self.after[self.config_path] or b"").decode()
+        return self._call_server("check-reload", self.config_path, "-", words=text).returncode == 0
+
+    def _is_renewed(self, loaded: dict[str, Any]) -> bool:
+        """Whether secret, certificate or key is another than what the running process was given, or has read."""
+        read = loaded.get("handed_over") or {}
+        wanted = {self.secret_path: self.after[self.secret_path]} if read else {}
+        if self.tls:
+            wanted.update((path, _files.read_existing(path)) for path in self._pair())
+        for path, content in wanted.items():
+            given = f"{self.handed_over}/{os.path.basename(path)}"
+            if _files.read_existing(given) != content:
+                return True
+            if read and os.lstat(given).st_mtime_ns != read.get(os.path.basename(path)):
+                return True
+        return False
 
     def reload(self) -> None:
-        """Let the running process read certificate and key anew.
+        """Let the running process read configuration, secret, certificate and key anew.
 
         :raises RtcError: they cannot be used, or systemd cannot do it.
         """
         self._check_config()
         result = _run(["systemctl", "reload", self.unit])
         if result.returncode != 0:
-            raise RtcError(f"{self.unit} does not reload: {result.stderr.strip()}", f"See journalctl -u {self.unit}.")
+            words = str(self._read_loaded().get("refused") or result.stderr).strip()
+            raise RtcError(f"{self.unit} does not reload: {words}", f"See journalctl -u {self.unit}.")
 
     def start(self) -> None:
         """Enable and (re)start the unit; returns when the server says that it is ready (Type=notify).
@@ -353,12 +406,29 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def make_present(instance: Instance, changed: bool) -> bool:
-    """Put the files in place and start what is stale; on failure the old state again. Returns whether it started."""
+def make_present(instance: Instance, changed: bool, need: str) -> None:
+    """Put the files in place and let the service have them; on failure the old state again."""
     if changed:
         instance.apply()
-    if not instance.stale():
-        return False
+    if need == "reload":
+        reload_present(instance, changed)
+    elif need:
+        start_present(instance, changed)
+
+
+def reload_present(instance: Instance, changed: bool) -> None:
+    """Let the service reload. One that refuses goes on as it was, and so do the files."""
+    try:
+        instance.reload()
+    except RtcError as exc:
+        if changed:
+            instance.give_back()
+            _run(["systemctl", "reload", instance.unit])  # the files that are handed over are the old ones again
+        raise RtcError(exc.message, f"{exc.remedy} The service runs as before.".strip()) from exc
+
+
+def start_present(instance: Instance, changed: bool) -> None:
+    """Start or restart the service, or the old one if it does not come up."""
     try:
         instance.start()
         instance.await_ready()
@@ -371,7 +441,6 @@ def make_present(instance: Instance, changed: bool) -> bool:
                 instance.start()
                 remedy = "The previous configuration was restored, and the service runs with it."
         raise RtcError(exc.message, f"{exc.remedy} {remedy}".strip()) from exc
-    return True
 
 
 def main() -> None:
@@ -401,14 +470,11 @@ def main() -> None:
         present = params["state"] == "present"
         if present and changed:
             instance.check_move()
-        stale = present and instance.stale()
-        restarted = stale or (present and changed)
-        reloaded = not restarted and instance.renewed()
+        need = instance.need() if present else ""
+        restarted, reloaded = need == "restart", need == "reload"
         if not module.check_mode:
             if present:
-                restarted = make_present(instance, changed)
-                if reloaded:
-                    instance.reload()
+                make_present(instance, changed, need)
             elif changed:
                 instance.stop()
                 instance.apply()

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import gc
 import json
 import logging
@@ -28,6 +29,7 @@ from .journal.sqlite import SqliteJournal
 from .listener import Listener
 from .memory import Memory
 from .peers import Peers, Times
+from .reload import Reloading
 from .service import Service
 from .store_postgres.address import parse_address
 
@@ -84,7 +86,6 @@ class ReloadableTls:
     """TLS whose certificate and key can be read anew while clients are connected; only new connections get them."""
 
     def __init__(self, options: TlsSettings) -> None:
-        self._options = options
         self._newest = make_tls_context(options)
         self.context = make_tls_context(options)  # what the listening socket was given and keeps
         if self.context is not None:
@@ -95,15 +96,9 @@ class ReloadableTls:
         if self._newest is not None:
             connection.context = self._newest
 
-    def reload(self) -> None:
-        """Read the files anew; a pair that cannot be used is reported, and the old one stays."""
-        systemd.notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
-        try:
-            self._newest = make_tls_context(self._options)
-            logger.info("certificate and key were read anew")
-        except ConfigError as exc:
-            logger.error("the old certificate stays: %s", exc)
-        systemd.notify("READY=1")
+    def present(self, newest: ssl.SSLContext | None) -> None:
+        """What connections from now on get."""
+        self._newest = newest
 
 
 def make_tokens(config: Config) -> Tokens:
@@ -145,7 +140,7 @@ def attend(service: Service) -> None:
     journal = service.journal
     if hasattr(journal, "attend"):
         company = service.projects.company = journal.attend(service.projects)
-        company.keys = service.tokens.fingerprints
+        company.keys = service.tokens.list_fingerprints()
 
 
 def make_app(service: Service, *middlewares: Any) -> web.Application:
@@ -178,23 +173,14 @@ class Door:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        limits, heartbeat = service.config.limits, service.config.heartbeat
+        limits = service.config.limits
         self._used = count_open()
-        needed = needed_descriptors(self._used, limits.connections, limits.pending)
-        limit = read_limit(needed_descriptors(self._used, limits.connections, limits.pending, 2))
-        capacity = self._measure()
+        capacity = self._claim_descriptors()
         if capacity.sockets < LEAST:
-            raise ConfigError([f"limits.connections: the process may open {limit} files (LimitNOFILE= of the unit, "
-                               f"ulimit -n), and {self._used + ASIDE + LEAST} are the least it needs"])  # fmt: skip
-        if limit < needed:
-            logger.warning(
-                "the process may open %d files: so there can be %d connections with a token and %d without, not %d and "
-                "%d; set LimitNOFILE=%d in the unit, or lower limits.connections and limits.pending", limit,
-                capacity.sessions, capacity.strangers, limits.connections, limits.pending, needed,
-            )  # fmt: skip
-        beat = heartbeat.interval + heartbeat.timeout
+            raise ConfigError([f"limits.connections: the process may open {read_limit()} files (LimitNOFILE= of "
+                               f"the unit, ulimit -n), and needs {self._used + ASIDE + LEAST} at least"])  # fmt: skip
         self.peers = Peers(
-            Times(limits.connect_seconds, beat + limits.connect_seconds),
+            self._plan_times(),
             self._measure,
             limits.pending_per_address,
             limits.pending_bytes,
@@ -205,6 +191,20 @@ class Door:
         )
         self.listener = Listener(self.peers, service.rarely)
 
+    def _claim_descriptors(self) -> Capacity:
+        """As many as the limits need; that there are fewer is said."""
+        limits = self._service.config.limits
+        needed = needed_descriptors(self._used, limits.connections, limits.pending)
+        limit = read_limit(needed_descriptors(self._used, limits.connections, limits.pending, 2))
+        capacity = self._measure()
+        if limit < needed and capacity.sockets >= LEAST:
+            logger.warning(
+                "the process may open %d files: so there can be %d connections with a token and %d without, not %d and "
+                "%d; set LimitNOFILE=%d in the unit, or lower limits.connections and limits.pending", limit,
+                capacity.sessions, capacity.strangers, limits.connections, limits.pending, needed,
+            )  # fmt: skip
+        return capacity
+
     def _measure(self) -> Capacity:
         """Anew each time, as an administrator can change the limit of a running process (prlimit(1))."""
         limits, service = self._service.config.limits, self._service
@@ -212,6 +212,19 @@ class Door:
         service.max_sessions = max(1, capacity.sessions)
         service.pending.total = capacity.strangers
         return capacity
+
+    def _plan_times(self) -> Times:
+        config = self._service.config
+        seconds = config.limits.connect_seconds
+        return Times(seconds, config.heartbeat.interval + config.heartbeat.timeout + seconds)
+
+    def adapt(self) -> None:
+        """Take what the service's configuration has become. Deadlines that were set stay, and who is one too many goes
+        with the next look at them."""
+        limits, peers = self._service.config.limits, self.peers
+        self._claim_descriptors()
+        peers.times, peers.held_bytes = self._plan_times(), limits.pending_bytes
+        peers.strangers.each, peers.strangers.patience = limits.pending_per_address, peers.times.stranger / 5
 
     async def open(self, runner: web.AppRunner, tls: ssl.SSLContext | None) -> None:
         """Listen, and hand connections to the runner's server. Raises OSError."""
@@ -237,6 +250,23 @@ def make_runner(service: Service, peers: Peers, shutdown_timeout: float = 2.0) -
     )
 
 
+def make_reloading(service: Service, door: Door, tls: ReloadableTls) -> Reloading:
+    """What SIGHUP does."""
+
+    def prepare(config: Config) -> tuple[Tokens, ssl.SSLContext | None]:
+        return make_tokens(config), make_tls_context(config.tls)
+
+    def apply(config: Config, prepared: tuple[Tokens, ssl.SSLContext | None]) -> None:
+        tokens, context = prepared
+        tls.present(context)
+        service.adapt(config, tokens)
+        service.journal.set_limits(make_journal_limits(config))
+        door.adapt()
+        logging.getLogger().setLevel(config.log.level.upper())
+
+    return Reloading(service.config, prepare, apply)
+
+
 async def serve(config: Config, journal: Journal | None = None) -> None:
     """Run until SIGTERM or SIGINT. Raises ConfigError, JournalError, OSError before it is ready."""
     tokens = make_tokens(config)
@@ -256,7 +286,8 @@ async def serve(config: Config, journal: Journal | None = None) -> None:
         listen = config.server
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        loop.add_signal_handler(signal.SIGHUP, tls.reload)
+        reloading = make_reloading(service, door, tls)
+        loop.add_signal_handler(signal.SIGHUP, reloading.reload)
         scheme = "https" if tls.context else "http"
         kind = type(loop).__module__.partition(".")[0]  # uvloop or asyncio
         logger.info("rtc-server %s listens on %s://%s:%d (%s)", __version__, scheme, listen.address, listen.port, kind)
@@ -268,6 +299,7 @@ async def serve(config: Config, journal: Journal | None = None) -> None:
         peers = door.peers
         memory = Memory(lambda: peers.closed, lambda: len(peers))
         memory.begin()
+        reloading.tell()
         systemd.notify("READY=1")
         watching = asyncio.ensure_future(systemd.watchdog(lambda: journal.alive))
         await stop.wait()
@@ -290,6 +322,7 @@ async def serve(config: Config, journal: Journal | None = None) -> None:
 def run(config: Config, journal: Journal | None = None) -> int:
     """Serve with the configured event loop, and with the configured journal unless one is given; the exit status."""
     set_up_logging(config.log)
+    faulthandler.enable()  # the watchdog of systemd ends a hung process by SIGABRT; then the log has where it hung
     unfit = check_aiohttp()
     if unfit:
         print(unfit, file=sys.stderr)

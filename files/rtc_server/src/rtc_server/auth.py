@@ -58,17 +58,50 @@ class Tokens:
         self._algorithm = algorithm
         self._audience = audience
         self.leeway = leeway
+        self._earlier: list[tuple[Tokens, float]] = []  # before a reload, and until when they let in
         # Tell whether two servers take the same tokens, and nothing of the keys.
         self.fingerprints = [
             hmac.new(key, f"rtc-server {algorithm} {audience}".encode(), hashlib.sha256).hexdigest()[:8] for key in keys
         ]
         self._keys = [jwt.get_algorithm_by_name(algorithm).prepare_key(k) for k in keys]
 
+    def follow(self, old: Tokens, seconds: float) -> bool:
+        """Take the place of others. Theirs that are not among ours let in for so many seconds yet; whether there are
+        such. What those took over from others stays until its own time."""
+        now = _read_clock()
+        self._earlier = [one for one in old._earlier if one[1] > now]
+        has_other = not set(old.fingerprints) <= set(self.fingerprints) and seconds > 0
+        if has_other:
+            self._earlier.append((old, now + seconds))
+        return has_other
+
+    def list_fingerprints(self) -> list[str]:
+        """Of all keys that let in at present."""
+        now = _read_clock()
+        earlier = [name for one, until in self._earlier if until > now for name in one.fingerprints]
+        return [*self.fingerprints, *earlier]
+
     def check(self, token: Any, in_query: bool = False) -> Identity:
         """The bearer of a token. Raises TokenError; a token is called expired only if its signature is right.
 
         ``in_query``: it came in a query. A token whose claim ``query`` is false is not valid there.
         """
+        try:
+            return self._check(token, in_query)
+        except TokenError as exc:
+            if exc.code != "token_invalid" or not self._earlier:
+                raise
+            now = _read_clock()
+            self._earlier = [one for one in self._earlier if one[1] > now]
+            for earlier, _until in self._earlier:
+                try:
+                    return earlier._check(token, in_query)
+                except TokenError as other:
+                    if other.code != "token_invalid":  # its signature is right
+                        raise
+            raise
+
+    def _check(self, token: Any, in_query: bool) -> Identity:
         if not isinstance(token, str) or not token:
             raise TokenError("token_missing", "a token is needed")
         if len(token) > MAX_TOKEN:
@@ -121,6 +154,11 @@ class Tokens:
         if ttl > QUERY_SECONDS:
             claims["query"] = False
         return jwt.encode(claims, self._keys[0], algorithm=self._algorithm)
+
+
+def _read_clock() -> float:
+    """Seconds that nobody sets, and that go on while the machine is suspended."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _is_time(value: Any) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 
 from . import __version__
 from .auth import EDIT, QUERY_SECONDS, VIEW
-from .config import Config, ConfigError, load
+from .config import Config, ConfigError, load, parse
 from .journal import JournalError, backup, export_import
 from .journal.repair import repair
 from .journal.verify import verify_journal
@@ -110,6 +110,18 @@ def _add_operating(commands: Any) -> None:
     serve.add_argument("--config", required=True, metavar="FILE")
     serve.set_defaults(run=_serve)
 
+    again = commands.add_parser(
+        "reload", help="let a running server read its configuration anew, and tell whether it did (ExecReload=)"
+    )
+    again.add_argument("--pid", required=True, type=int, metavar="PID", help="of the server: $MAINPID in its unit")
+    again.add_argument("--timeout", type=float, default=20.0, metavar="SECONDS", help="20")
+    again.set_defaults(run=_reload)
+
+    compare = commands.add_parser("check-reload", help="whether a reload leads from one configuration to another")
+    compare.add_argument("old", metavar="OLD")
+    compare.add_argument("new", metavar="NEW", help="- is standard input")
+    compare.set_defaults(run=_check_reload)
+
     check = commands.add_parser("check-config", help="check a configuration file and the files it names")
     check.add_argument("file", metavar="FILE")
     check.add_argument(
@@ -122,6 +134,25 @@ def _serve(options: argparse.Namespace) -> int:
     from .app import run
 
     return run(load(options.config))
+
+
+def _reload(options: argparse.Namespace) -> int:
+    from .reload import ask
+
+    refused = ask(options.pid, options.timeout)
+    if refused:
+        print(f"not reloaded, all stays as it was: {refused}", file=sys.stderr)
+    return 1 if refused else 0
+
+
+def _check_reload(options: argparse.Namespace) -> int:
+    from .reload import find_fixed
+
+    new = parse(sys.stdin.read(), "standard input") if options.new == "-" else load(options.new)
+    fixed = find_fixed(load(options.old), new)
+    for name in fixed:
+        print(f"{options.new}: {name}: changes with a restart only", file=sys.stderr)
+    return 1 if fixed else 0
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -139,7 +170,7 @@ def _check(options: argparse.Namespace) -> int:
                 check()
             except ConfigError as exc:
                 complaints += exc.complaints
-        store = _look_at_store(config)
+        store = look_at_store(config)
     if options.json:
         print(json.dumps({"complaints": complaints, "store": store}))
         return 1 if complaints or (store and store["fault"]) else 0
@@ -153,7 +184,7 @@ def _check(options: argparse.Namespace) -> int:
     return 0
 
 
-def _look_at_store(config: Config) -> dict[str, Any] | None:
+def look_at_store(config: Config) -> dict[str, Any] | None:
     """What the store is found to be, once its connection, version and rights were tried; None: there is none."""
     if not config.journal.store_url:
         return None

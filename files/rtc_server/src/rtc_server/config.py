@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import os
 import re
@@ -192,6 +193,7 @@ class TokenSettings:
     algorithm: str = _define_option("HS256", _check_choice(*ALGORITHMS))
     audience: str = _define_option("rtc-server", _check_text)
     leeway: float = _define_option(10.0, _check_number(0, 300))
+    overlap_seconds: float = _define_option(3600.0, _check_number(0, 7 * 86400))
 
 
 @dataclass(frozen=True)
@@ -260,7 +262,7 @@ class LogSettings:
 
 @dataclass(frozen=True)
 class Config:
-    """A checked configuration."""
+    """A checked configuration; the file that it was read from, and the SHA-256 of its text in hexadecimal digits."""
 
     server: ServerSettings
     token: TokenSettings
@@ -269,6 +271,8 @@ class Config:
     limits: LimitSettings = field(default_factory=LimitSettings)
     heartbeat: HeartbeatSettings = field(default_factory=HeartbeatSettings)
     log: LogSettings = field(default_factory=LogSettings)
+    file: str = field(default="", compare=False)
+    digest: str = field(default="", compare=False)
 
 
 _SECTIONS: dict[str, type] = {
@@ -346,7 +350,9 @@ def parse(text: str, path: str = "<config>") -> Config:
     if complaints:
         raise ConfigError(complaints)
     _grow_bytes(limits)
-    return Config(**{name: _SECTIONS[name](**values) for name, values in sections.items()})
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    settings = {name: _SECTIONS[name](**values) for name, values in sections.items()}
+    return Config(**settings, file=path, digest=digest)
 
 
 def _check_section(name: str, kind: type, given: Any, complain: Callable[[str, str], None]) -> dict[str, Any]:

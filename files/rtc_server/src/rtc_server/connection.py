@@ -29,6 +29,12 @@ class User:
         self.refusals = refusals
         self.connections = 0
 
+    def adapt(self, other: User) -> None:
+        """Take the limits of another user, who has spent nothing; what was spent stays spent."""
+        self.changes.adapt(other.changes)
+        self.reads.adapt(other.reads)
+        self.refusals.adapt(other.refusals.rate, other.refusals.burst)
+
     def is_idle(self, now: float) -> bool:
         """Whether nobody is connected, and nothing would be given back by forgetting the user (but a few reads)."""
         is_spent = not self.changes.full(now) or not self.refusals.full(now) or self.reads.find_debt(now) > 0.0

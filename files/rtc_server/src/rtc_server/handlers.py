@@ -57,6 +57,10 @@ class Handlers:
         self._said = Rarely()
         self.draining = False
 
+    def adapt(self, limits: LimitSettings) -> None:
+        """Take other limits, for clients that are connected, too."""
+        self._limits = limits
+
     def register(self, namespace: Namespace) -> None:
         """Take the events of a namespace."""
         for name in ("join", "change", "presence", "history", "snapshot", "leave"):
@@ -176,12 +180,11 @@ class Handlers:
         to the general path: one that is no plain change, or is not permitted."""
         connection: Connection = socket.app
         members = connection.members
-        limit = self._limits.change_bytes
         allowance, clock = connection.user.changes, self._clock
         user, label_end = connection.identity.user, f'","user":{connection.user_text}'
 
         def submit_change(packet: str) -> bool:
-            change = parse_change(packet, limit)
+            change = parse_change(packet, self._limits.change_bytes)
             if change is None:
                 return False
             number, name, id, data, size = change

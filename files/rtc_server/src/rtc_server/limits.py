@@ -38,6 +38,11 @@ class TokenBucket:
         self._left = left - amount
         return True
 
+    def adapt(self, rate: float, burst: float) -> None:
+        """Take other limits; what was taken stays taken."""
+        self._left += burst - self.burst
+        self.rate, self.burst = rate, burst
+
     def wait(self) -> float:
         """Seconds until there is one again, after :meth:`take` returned False."""
         return (1.0 - self._left) / self.rate if self.rate > 0 else 60.0
@@ -94,6 +99,13 @@ class Allowance:
         self._left = left - 1.0
         self._bytes = held - size
         return True
+
+    def adapt(self, other: Allowance) -> None:
+        """Take the limits of another; what was taken stays taken."""
+        self._left += other.burst - self.burst
+        self._bytes += other.byte_burst - self.byte_burst
+        self.rate, self.burst, self.again = other.rate, other.burst, 0.0
+        self.byte_rate, self.byte_burst = other.byte_rate, other.byte_burst
 
     def charge(self, size: int) -> None:
         """Bytes of a request that was taken already."""

@@ -323,7 +323,7 @@ class Peers:
         self.watched: set[Peer] = set()  # all but WebSockets of those who have shown a token
         self._number = 0  # of all
         self.closed = 0  # since the start
-        self._held_bytes = held_bytes
+        self.held_bytes = held_bytes
         self._held = 0
         self.address_of = address_of
         self._is_proxy = is_proxy
@@ -441,11 +441,11 @@ class Peers:
             return
         peer.counted += size
         self._held += size
-        if self._held <= self._held_bytes:
+        if self._held <= self.held_bytes:
             return
-        self._tell(_TOO_MANY_BYTES, self._held_bytes)
+        self._tell(_TOO_MANY_BYTES, self.held_bytes)
         for largest in sorted(self.watched, key=lambda p: p.counted, reverse=True):
-            if self._held <= self._held_bytes * 3 // 4:
+            if self._held <= self.held_bytes * 3 // 4:
                 break
             largest.end()
 

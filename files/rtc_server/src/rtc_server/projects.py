@@ -56,6 +56,10 @@ class Projects:
         self._unannounced: dict[Project, None] = {}
         self.company: Company | None = None  # the other servers, where several share a store
 
+    def adapt(self, limits: LimitSettings) -> None:
+        """Take other limits."""
+        self._limits = limits
+
     def make_unavailable(self, message: str) -> Refusal:
         """What the journal cannot do at present, with when to try again where that is known."""
         wait = self.journal.retry_after

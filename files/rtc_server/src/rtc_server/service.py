@@ -16,7 +16,7 @@ from typing import Any
 from aiohttp import web
 
 from .auth import TokenError, Tokens
-from .config import Config, Network
+from .config import Config, LimitSettings, Network
 from .connection import Connection, User, make_presence_allowance, make_user
 from .contract import format_closing
 from .engine import ConnectRefused, Session, Socket, SocketServer
@@ -31,6 +31,9 @@ from .strangers import Strangers, group_of
 from .strict_json import JSON
 
 logger = logging.getLogger(__name__)
+
+PATIENCE = 10.0  # seconds that a drain waits for the journal; TimeoutStopSec= of the unit is 30
+_DOWN = 1.0  # seconds that a restart takes
 
 
 class Service(SocketServer):
@@ -72,8 +75,38 @@ class Service(SocketServer):
         self.pending = Strangers[Session](
             limits.pending_per_address, limits.pending, limits.connect_seconds / 5, time.monotonic
         )
-        self._bad_tokens = TokenBuckets[str](limits.refused_tokens_per_minute / 60, limits.refused_tokens_per_minute)
+        self._bad_tokens = _make_bad_tokens(limits)
         self._proxies = config.server.trusted_proxies
+
+    def adapt(self, config: Config, tokens: Tokens) -> None:
+        """Take another configuration: for who is connected and for who comes. Nobody is disconnected for it: limits of
+        how many there may be count for newcomers, the size of messages for sessions from now on."""
+        limits, now = config.limits, time.monotonic()
+        before, self.config, self.limits = self.limits, config, limits
+        if tokens.follow(self.tokens, config.token.overlap_seconds):
+            end = time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(time.time() + config.token.overlap_seconds))
+            logger.info("earlier keys of tokens let in until %s (token.overlap_seconds)", end)
+        self.tokens = tokens
+        self.max_payload = limits.payload_bytes
+        self.stranger_payload = min(limits.connect_bytes, limits.payload_bytes)
+        self.buffer_limit, self.total_buffer_limit = limits.buffer_bytes, limits.total_buffer_bytes
+        self.upgrade_timeout = self.connect_timeout = limits.connect_seconds
+        self.allowed_origins = frozenset(config.server.origins)
+        self._proxies = config.server.trusted_proxies
+        self.pending.each, self.pending.patience = limits.pending_per_address, limits.connect_seconds / 5
+        if before.refused_tokens_per_minute != limits.refused_tokens_per_minute:
+            self._bad_tokens = _make_bad_tokens(limits)
+        self.handlers.adapt(limits)
+        self.projects.adapt(limits)
+        fresh, presence = make_user(limits, now), make_presence_allowance(limits, now)
+        for user in self.users.values():
+            user.adapt(fresh)
+        for session in self.sessions.values():
+            for socket in session.app.sockets.values() if session.app else ():
+                if socket.app is not None:
+                    socket.app.presence.adapt(presence)
+        if self.projects.company is not None:
+            self.projects.company.keys = tokens.list_fingerprints()
 
     # --- addresses ----------------------------------------------------------------------------
 
@@ -232,13 +265,18 @@ class Service(SocketServer):
 
     async def drain(self) -> None:
         """Refuse new clients, keep and acknowledge what has come, let each client know when to come back, and
-        disconnect."""
+        disconnect. A journal that hangs is waited for :data:`PATIENCE` seconds, so that clients hear of the end before
+        the service manager's patience is over; they send again what was not acknowledged."""
         self.draining = self.handlers.draining = True
-        await self.journal.wait_idle()
-        spread = self.config.server.drain_seconds
-        for session in list(self.sessions.values()):
+        try:
+            await asyncio.wait_for(self.journal.wait_idle(), PATIENCE)
+        except asyncio.TimeoutError:
+            logger.error("the journal has not kept all changes within %g s: clients will send them again", PATIENCE)
+        sessions = list(self.sessions.values())
+        returns = plan_returns(len(sessions), self.config.server.drain_seconds)
+        for session, wait in zip(sessions, returns, strict=True):
             for socket in list(session.app.sockets.values()) if session.app else ():
-                socket.send_text(format_closing("restart", random.uniform(0, spread)))
+                socket.send_text(format_closing("restart", wait))
             session.close("server restart")
         await self.wait_closed(timeout=self.linger + 1)
 
@@ -246,6 +284,21 @@ class Service(SocketServer):
         """Wait until the closed connections are gone."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=timeout)
+
+
+def plan_returns(number: int, spread: float) -> list[float]:
+    """When each of so many clients is to come back, in seconds: one after another over the whole time, in no order, so
+    that no two moments have many more of them than others; the first a second after it was sent away, when a server
+    that is restarted is there again."""
+    first = min(_DOWN, spread)
+    each = (spread - first) / max(1, number)
+    found = [first + (at + random.random()) * each for at in range(number)]
+    random.shuffle(found)
+    return found
+
+
+def _make_bad_tokens(limits: LimitSettings) -> TokenBuckets[str]:
+    return TokenBuckets(limits.refused_tokens_per_minute / 60, limits.refused_tokens_per_minute)
 
 
 @lru_cache(maxsize=4096)

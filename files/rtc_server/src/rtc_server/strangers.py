@@ -47,7 +47,7 @@ class Strangers(Generic[T]):
     def __init__(self, each: int, total: int, patience: float, clock: Callable[[], float]) -> None:
         self.each = each
         self.total = total
-        self._patience = patience
+        self.patience = patience
         self._clock = clock
         self._groups: dict[str, OrderedDict[T, float]] = {}  # since when; longest first
         self._group_of: dict[T, str] = {}
@@ -109,7 +109,7 @@ class Strangers(Generic[T]):
         if members is None or len(members) < self.each or group == PROXY:
             return None
         oldest, since = next(iter(members.items()))
-        return oldest if since + self._patience <= self._clock() else None
+        return oldest if since + self.patience <= self._clock() else None
 
     def find_oldest(self) -> T | None:
         """Who has to go because there are too many altogether: of the group with most, the one that has waited
@@ -124,7 +124,7 @@ class Strangers(Generic[T]):
 
     def find_all_surplus(self) -> list[T]:
         """Who would have to go if a newcomer came from each address."""
-        latest = self._clock() - self._patience
+        latest = self._clock() - self.patience
         found: list[T] = []
         for size in [size for size in self._by_size if size > self.each]:
             for group in self._by_size[size]:

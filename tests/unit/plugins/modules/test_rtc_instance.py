@@ -39,6 +39,30 @@ elif words[0] == "restart":
         os.unlink("started") if os.path.exists("started") else None
         sys.exit("Job failed.")
     open("started", "w").write(str(int(time.monotonic() * 1e6)))
+    if os.path.exists("telling"):
+        os.makedirs("run/confluence", exist_ok=True)
+        import hashlib, json
+        for name in os.listdir("etc/confluence"):
+            open("run/confluence/" + name, "wb").write(open("etc/confluence/" + name, "rb").read())
+        stamps = {{n: os.stat("run/confluence/" + n).st_mtime_ns for n in os.listdir("etc/confluence")}}
+        digest = hashlib.sha256(open("etc/confluence.toml", "rb").read()).hexdigest()
+        json.dump({{"digest": digest, "handed_over": stamps}}, open("run/confluence/reload.json", "w"))
+elif words[0] == "reload":
+    # As the unit: root hands over the files, and the process says what came of it.
+    import hashlib, json
+    config = open("etc/confluence.toml", "rb").read()
+    os.makedirs("run/confluence", exist_ok=True)
+    for name in os.listdir("etc/confluence"):
+        open("run/confluence/" + name, "wb").write(open("etc/confluence/" + name, "rb").read())
+    told = json.load(open("run/confluence/reload.json"))
+    told["refused"] = "it will not" if b"unwilling" in config else ""
+    if not told["refused"]:
+        told["digest"] = hashlib.sha256(config).hexdigest()
+        told["handed_over"] = {{
+            n: os.stat("run/confluence/" + n).st_mtime_ns for n in os.listdir("run/confluence") if n != "reload.json"
+        }}
+    json.dump(told, open("run/confluence/reload.json", "w"))
+    sys.exit("Job failed." if told["refused"] else 0)
 elif words[0] == "disable" and os.path.exists("started"):
     os.unlink("started")
 """
@@ -48,6 +72,11 @@ CHECK = """\
 #!/bin/sh
 if [ "$3" = list-projects ] && [ -e "{root}/silent" ]; then echo no answer >&2; exit 1; fi
 if [ "$3" = list-projects ]; then cat "{root}/projects"; exit; fi
+if [ "$3" = check-reload ]; then
+  [ "$5" = - ] && [ -s "$4" ] && ! [ -e "{root}/old-release" ] || exit 2
+  ! grep -q "port = 1$" || {{ echo "server.port: changes with a restart only" >&2; exit 1; }}
+  exit 0
+fi
 [ "$3" = check-config ] || exit 3
 if grep -q store_url "$4"; then cp "$CREDENTIALS_DIRECTORY/store-password" "{root}/seen"; fi
 [ "$(stat -c %a "$CREDENTIALS_DIRECTORY/secret")" = 600 ] || exit 4
@@ -203,18 +232,83 @@ def test_a_process_that_does_not_run_is_started(machine):
     assert machine.run()["calls"] == STARTED
 
 
-def test_a_renewed_certificate_is_reloaded_without_a_restart(machine):
+@pytest.fixture
+def telling(machine):
+    """A host whose release says what its process runs with."""
+    machine.write("telling", "")
     for name in ("tls.crt", "tls.key"):
         machine.write(f"etc/confluence/{name}", "old")
-        machine.write(f"run/confluence/{name}", "old")
     assert machine.run(config=TLS)["restarted"]
-    assert "ExecReload" in machine.drop_in.read_text()
     assert machine.run(config=TLS)["changed"] is False
-    machine.write("etc/confluence/tls.crt", "new")
-    result = machine.run(config=TLS)
+    return machine
+
+
+OTHER_LIMIT = {**TLS, "server": {**TLS["server"], "origins": ["https://wiki.example.org"]}}
+
+
+@pytest.mark.parametrize("what", ["certificate", "secret", "config"])
+def test_what_the_release_can_reload_cuts_nobody_off(telling, what):
+    options = {"config": OTHER_LIMIT if what == "config" else TLS}
+    if what == "secret":
+        options["secret"] = SECRET
+    if what == "certificate":
+        telling.write("etc/confluence/tls.crt", "new")
+    result = telling.run(check=True, **options)
+    assert (result["changed"], result["restarted"], result["reloaded"], result["calls"]) == (True, False, True, [])
+    result = telling.run(**options)
     assert (result["changed"], result["restarted"], result["reloaded"]) == (True, False, True)
     assert result["calls"] == ["reload UNIT"]
-    assert machine.run(check=True, config=TLS)["reloaded"]
+    assert SECRET not in str(result)
+    assert telling.run(**options)["changed"] is False
+
+
+def test_what_the_release_cannot_reload_is_restarted(telling):
+    result = telling.run(config={**TLS, "server": {"address": "127.0.0.1", "port": 1}})
+    assert (result["restarted"], result["reloaded"], result["calls"]) == (True, False, STARTED)
+    telling.write("old-release", "")  # it does not know the question
+    result = telling.run(config=OTHER_LIMIT)
+    assert (result["restarted"], result["calls"]) == (True, STARTED)
+
+
+def test_a_file_that_sizes_the_unit_is_no_matter_of_a_reload(telling):
+    result = telling.run(config={**TLS, "limits": {"connections": 99}})
+    assert (result["restarted"], result["calls"]) == (True, STARTED)
+
+
+def test_a_process_that_says_nothing_is_restarted(telling):
+    (telling.root / "run/confluence/reload.json").unlink()
+    telling.write("etc/confluence/tls.crt", "new")
+    assert telling.run(config=TLS)["calls"] == STARTED
+
+
+def test_a_process_whose_configuration_is_another_one_is_restarted(telling):
+    """Somebody has edited the file: nobody knows what the process has, so nobody can compare."""
+    telling.config.write_text("edited")
+    assert telling.run(config=OTHER_LIMIT)["calls"] == STARTED
+
+
+def test_an_edit_that_the_process_never_saw_is_taken_back_without_a_word_to_it(telling):
+    telling.config.write_text("edited")
+    result = telling.run(config=TLS)
+    assert (result["changed"], result["calls"]) == (True, [])
+
+
+@pytest.mark.parametrize("name", ["secret", "tls.key"])
+def test_what_was_handed_over_and_not_read_is_reloaded(telling, name):
+    """As after a reload that was refused, or a kill between the two."""
+    os.utime(telling.root / "run/confluence" / name, ns=(1, 1))
+    assert telling.run(config=TLS)["calls"] == ["reload UNIT"]
+    assert telling.run(config=TLS)["changed"] is False
+
+
+def test_a_server_that_refuses_to_reload_runs_on_with_its_previous_files(telling):
+    before = telling.files()
+    result = telling.run(config={**TLS, "server": {"address": "unwilling"}}, secret=SECRET)
+    assert result["failed"] and "does not reload: it will not" in result["msg"]
+    assert "The service runs as before." in result["msg"]
+    assert telling.files() == before
+    assert result["calls"] == ["reload UNIT", "reload UNIT"]
+    assert telling.run(config=TLS)["changed"] is False
 
 
 def test_without_tls_there_is_no_drop_in(machine):

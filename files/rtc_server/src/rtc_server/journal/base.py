@@ -144,6 +144,9 @@ class Journal(Protocol):
     def alive(self) -> bool:
         """Whether it can answer at all; if not, the process has to be restarted."""
 
+    def set_limits(self, limits: JournalLimits) -> None:
+        """Take other limits from the next batch on; ``keep_ids_days`` stays."""
+
     async def start(self, on_outcomes: OnOutcomes) -> None:
         """Open the store. ``on_outcomes`` is called on the loop with each durable batch."""
 

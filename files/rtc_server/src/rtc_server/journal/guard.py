@@ -26,12 +26,19 @@ class Guard:
         self.refused_project = False  # in this batch: one was at its quota
         self._said = Rarely()
 
+    def set_limits(self, limits: JournalLimits) -> None:
+        """Any thread may call this: a batch that is being kept has the old ones or the new ones."""
+        self.project_bytes = limits.project_bytes
+        self.space.reserve = limits.reserve_bytes
+
     def begin(self, batch: Iterable[Submission | Compact], unflushed: int, unchecked: int) -> bool:
         """Begin a batch, with so many bytes unflushed before it, and in SQLite's own WAL (``unchecked``): whether its
         changes are to be refused, as space is short. That is logged once a minute, and when it is over."""
         self.refused_project = False
         space, was_short = self.space, self.space.is_short
-        if space.reserve:
+        if not space.reserve:
+            space.is_short = False
+        else:
             space.look(sum([len(r.data) for r in batch if isinstance(r, Submission)]), COPIES * unflushed + unchecked)
         if space.is_short:
             self._said.log(logger, logging.ERROR, "space", "%s", space.describe())

@@ -70,6 +70,10 @@ class SqliteJournal:
         """Whether the committing thread runs."""
         return self._closing or not self._started or self._thread.is_alive()
 
+    def set_limits(self, limits: JournalLimits) -> None:
+        """Take other limits from the next batch on; ``keep_ids_days`` stays."""
+        self._writer.guard.set_limits(limits)
+
     # --- start and end ------------------------------------------------------------------------
 
     async def start(self, on_outcomes: OnOutcomes) -> None:

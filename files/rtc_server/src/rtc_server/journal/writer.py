@@ -65,7 +65,7 @@ class Writer:
         self._checkpoint = Checkpoint(path)
         self._deletions = Deletions()
         self._sizes = Sizes()  # of the projects in _projects
-        self._guard = Guard(path, limits)
+        self.guard = Guard(path, limits)
         self._upkeep = Upkeep(limits.keep_ids_days)
         self._stopping = False  # then upkeep can wait for the next start
         self._known = False  # the memtables are what is not flushed
@@ -77,7 +77,7 @@ class Writer:
     @property
     def is_disk_full(self) -> bool:
         """Whether changes are refused because the journal needs the space that is left."""
-        return self._guard.space.is_short
+        return self.guard.space.is_short
 
     def open(self) -> sqlite3.Connection:
         """The connection. Raises JournalError, sqlite3.Error, OSError."""
@@ -212,7 +212,7 @@ class Writer:
         if self.fault is not None and (self._suspect or time.monotonic() < self._retry_at):
             return self._refuse(batch)
         outcomes: list[Outcome] = []
-        guard = self._guard
+        guard = self.guard
         try:
             db = self._open_same()
             is_short = guard.begin(batch, self._unflushed_bytes, self._sqlite_wal_bytes)
@@ -234,7 +234,7 @@ class Writer:
 
     def probe(self) -> None:
         """Try to write something, to learn whether the cause of a fault is gone."""
-        self._guard.begin((), self._unflushed_bytes, self._sqlite_wal_bytes)
+        self.guard.begin((), self._unflushed_bytes, self._sqlite_wal_bytes)
         if time.monotonic() < self._retry_at:
             return
         patience = 0.0
@@ -293,7 +293,7 @@ class Writer:
         _, active = self._memtables
         batch: list[Record] = []
         destinations: list[ProjectRecords] = []  # of the records in the batch
-        now, quota = int(time.time() * 1000), self._guard.project_bytes
+        now, quota = int(time.time() * 1000), self.guard.project_bytes
         for request, state in zip(requests, states, strict=True):
             earlier = find_earlier(self._memtables, request, state.number, batch, flushed)
             if earlier is not None:
@@ -304,7 +304,7 @@ class Writer:
                 continue
             size = measure_change(request.data)
             if state.size.bytes + size > quota:
-                outcomes.append(self._guard.refuse_project(request))
+                outcomes.append(self.guard.refuse_project(request))
                 continue
             state.size.bytes += size
             records = active.get(request.project)
@@ -343,7 +343,7 @@ class Writer:
         if not last < at <= state.revision:
             message = f"a snapshot is of a revision after {last} and not after {state.revision}"
             return Outcome(request, code="stale", message=message)
-        keep = request.keep if 2 * state.size.bytes < self._guard.project_bytes else 0
+        keep = request.keep if 2 * state.size.bytes < self.guard.project_bytes else 0
         before, base = base, max(base, at - keep)
         for table in self._memtables:  # what is deleted up to the base must have been flushed
             while request.project in table:
@@ -371,7 +371,7 @@ class Writer:
                 left -= max(1, self._flush_some(self._db))
             if self._sizes:
                 self._sizes.count_some(self._db)
-            if self._guard.refused_project and self._deletions:  # it waits for these
+            if self.guard.refused_project and self._deletions:  # it waits for these
                 self._sqlite_wal_bytes += self._deletions.delete_some(self._db, self._sizes)
             if self._sqlite_wal_bytes > checkpoint.BEGIN and self._checkpoint.advance():
                 self._finish_checkpoint(self._db)
@@ -393,7 +393,7 @@ class Writer:
             return None
         try:
             self._open_same()
-            if not self._guard.space.is_scarce and self._wal.preallocate():
+            if not self.guard.space.is_scarce and self._wal.preallocate():
                 return 0.0  # first of all: it makes the next commits faster
             if self._unflushed or self._wal.used:
                 self._flush_some(self._db)

@@ -104,6 +104,11 @@ class PostgresJournal:
         """Whether the task that keeps the connections runs."""
         return self._closing or self._main is None or not self._main.done()
 
+    def set_limits(self, limits: JournalLimits) -> None:
+        """Take other limits from the next batch on; ``keep_ids_days`` stays."""
+        self._limits = self._limits._replace(project_bytes=limits.project_bytes)
+        self._guard.project_bytes = limits.project_bytes
+
     # --- start and end ------------------------------------------------------------------------
 
     def attend(self, audience: Audience) -> Company:

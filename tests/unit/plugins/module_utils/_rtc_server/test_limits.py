@@ -81,7 +81,7 @@ def test_systemd_understands_unit_and_drop_ins(tmp_path):
     drop_ins = tmp_path / "rtc-server@confluence.service.d"
     drop_ins.mkdir()
     (drop_ins / "limits.conf").write_text(rtc_server_limits.render_drop_in({"connections": 7}))
-    (drop_ins / "tls.conf").write_text(rtc_server_unit.render_tls())
+    (drop_ins / "tls.conf").write_text(rtc_server_unit.render_tls(sys.executable))
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", str(tmp_path / "rtc-server@confluence.service")],
         capture_output=True, text=True, check=False,

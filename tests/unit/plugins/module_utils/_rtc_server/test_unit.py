@@ -6,6 +6,10 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+import subprocess
+
 import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import unit as rtc_server_unit
@@ -43,17 +47,61 @@ def test_the_unit_names_interpreter_and_instance():
     assert "{" not in unit
 
 
-def test_tls_is_given_to_the_running_service_by_root_and_only_there():
-    drop_in = rtc_server_unit.render_tls()
-    copy = 'install -m 0400 -o "$$(stat -Lc %%u /run/rtc-server/%i)" -t /run/rtc-server/%i'
-    files = "/etc/rtc-server/%i/tls.crt /etc/rtc-server/%i/tls.key"
-    assert f"ExecStartPre=+/bin/sh -c '{copy} {files}'" in drop_in
-    assert f"ExecReload=+/bin/sh -c '{copy} {files} && kill -HUP \"$$MAINPID\"'" in drop_in
+def test_secret_and_key_are_handed_over_by_root_and_reloaded_by_the_release():
+    copy = 'install -m 0400 -o "$$(stat -Lc %%u /run/rtc-server/%i)" -t /run/rtc-server/%i /etc/rtc-server/%i/secret'
+    pair = " /etc/rtc-server/%i/tls.crt /etc/rtc-server/%i/tls.key"
+    for text, files in (
+        (rtc_server_unit.render_unit("/py"), copy),
+        (rtc_server_unit.render_tls("/py"), copy + pair),
+    ):
+        lines = [line for line in text.splitlines() if line.startswith(("ExecStartPre", "ExecReload"))]
+        assert lines[-3:] == [
+            f"ExecStartPre=+/bin/sh -c '{files}'",
+            f"ExecReload=+/bin/sh -c '{files}'",
+            "ExecReload=/py -I /opt/rtc-server/current/rtc-server reload --pid $MAINPID",
+        ]
+    assert lines[:-3] == ["ExecStartPre=", "ExecReload="]  # or those of the unit came first
     plain = rtc_server_unit.server_config("jira", "::", 9093, "jira.example.com", [], [])
     own = rtc_server_unit.server_config("jira", "::", 9093, "jira.example.com", [], [], tls=True)
     assert plain["tls"] == {}
     assert own["tls"] == {"certificate": "$RUNTIME_DIRECTORY/tls.crt", "key": "$RUNTIME_DIRECTORY/tls.key"}
     assert "[tls]" not in rtc_server_unit.render_toml(plain)
+
+
+MOST_EXPOSED = 1.2  # of "systemd-analyze security"; the reasons for what is left are in unit.py
+_REASONS = {
+    *("RootDirectory=/RootImage=", "RestrictAddressFamilies=~AF_UNIX", "RestrictAddressFamilies=~AF_(INET|INET6)"),
+    *("PrivateNetwork=", "PrivateUsers=", "DeviceAllow=", "IPAddressDeny="),
+}
+
+
+def _read_version() -> int:
+    program = shutil.which("systemd-analyze")
+    if program is None:
+        return 0
+    words = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
+    match = re.match(r"systemd (\d+)", words)
+    return int(match.group(1)) if match else 0
+
+
+@pytest.mark.skipif(_read_version() < 250, reason="systemd-analyze security --offline= came with systemd 250")
+@pytest.mark.parametrize(
+    "spoilt", ["", "PrivateMounts=yes\n", "ProtectClock=yes\n", "SystemCallFilter=~@privileged @resources\n"]
+)
+def test_the_unit_is_exposed_to_what_has_a_reason_only(tmp_path, spoilt):
+    text = rtc_server_unit.render_unit("/usr/bin/python3")
+    (tmp_path / "rtc-server@confluence.service").write_text(text.replace(spoilt, ""))
+    done = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--no-pager", f"{tmp_path}/rtc-server@confluence.service"],
+        capture_output=True, text=True, check=False, env={"LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"},
+    )  # fmt: skip
+    figure = re.search(r"Overall exposure level for \S+: ([\d.]+)", done.stdout)
+    assert figure, done.stdout + done.stderr
+    open_ = {line.split()[1] for line in done.stdout.splitlines() if line.startswith("\u2717")}
+    if spoilt:
+        assert open_ != _REASONS
+    else:
+        assert float(figure.group(1)) <= MOST_EXPOSED and open_ == _REASONS
 
 
 def test_limits_that_are_given_are_in_the_configuration():

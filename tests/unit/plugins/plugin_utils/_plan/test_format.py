@@ -21,7 +21,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import limi
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import difference
 
 # Changed on purpose? Raise FORMAT in _plan/difference.py, and put the digest that the test shows here.
-FORMAT, DIGEST = 5, "a34a7c65ec8e7114"
+FORMAT, DIGEST = 6, "0000000000000000"
 
 
 def make_vhosts(kind: str) -> list[VhostPlan]:
@@ -55,7 +55,7 @@ def test_the_format_is_raised_with_what_is_written() -> None:
         haproxy_renderer.render(make_vhosts("haproxy"), pems, {"three": "/ca.pem"}, logs=True),
         haproxy_renderer.render_defaults([["option", "httplog"]]),
         unit.render_unit("/usr/bin/python3"),
-        unit.render_tls(),
+        unit.render_tls("/usr/bin/python3"),
         store.render_drop_in("/etc/rtc-server", True),
         unit.render_toml(
             unit.server_config("confluence", "127.0.0.1", 9083, "wiki.example.com", [], [], True, label="84a0076d")
