@@ -122,6 +122,16 @@ def _add_operating(commands: Any) -> None:
     compare.add_argument("new", metavar="NEW", help="- is standard input")
     compare.set_defaults(run=_check_reload)
 
+    doctor = commands.add_parser(
+        "doctor", help="what is wrong with a server on this host, whether it runs or not; for monitoring, too"
+    )
+    doctor.add_argument("--config", required=True, metavar="FILE")
+    doctor.add_argument("--unit", default="", help="of systemd; of /etc/rtc-server/NAME.toml: rtc-server@NAME.service")
+    doctor.add_argument("--days", type=float, default=14, help="14; a certificate valid for less is a warning")
+    doctor.add_argument("--json", action="store_true", help="for programs")
+    doctor.error = lambda message: doctor.exit(3, f"RTC UNKNOWN - {message}\n")  # 2 would be critical
+    doctor.set_defaults(run=_examine)
+
     check = commands.add_parser("check-config", help="check a configuration file and the files it names")
     check.add_argument("file", metavar="FILE")
     check.add_argument(
@@ -143,6 +153,16 @@ def _reload(options: argparse.Namespace) -> int:
     if refused:
         print(f"not reloaded, all stays as it was: {refused}", file=sys.stderr)
     return 1 if refused else 0
+
+
+def _examine(options: argparse.Namespace) -> int:
+    from . import doctor
+
+    place = doctor.find_place(options.config, options.unit, options.days)
+    checks = doctor.examine(place)
+    name = place.unit or place.config
+    print(doctor.format_json(name, checks) if options.json else doctor.format_text(name, checks))
+    return doctor.find_worst(checks)
 
 
 def _check_reload(options: argparse.Namespace) -> int:

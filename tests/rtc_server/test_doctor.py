@@ -1,0 +1,354 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``rtc-server doctor`` beside real servers, and what it concludes from what systemd and the kernel say."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from rtc_certificates import make_pair, write_pair
+from rtc_support import SECRET, Server, config_text, free_port
+
+from rtc_server import __version__, cli, doctor, doctor_host
+from rtc_server.config import parse
+from rtc_server.doctor import CRITICAL, OK, UNKNOWN, WARNING, Check
+from rtc_server.reload import Outcome
+
+UNIT = "rtc-server@confluence.service"
+RUNS = {
+    "LoadState": "loaded", "ActiveState": "active", "SubState": "running", "Result": "success", "MainPID": "7",
+    "NRestarts": "0", "ExecMainStatus": "0", "UnitFileState": "enabled", "NeedDaemonReload": "no",
+    "MemoryCurrent": "1000", "MemoryMax": "100000",
+}  # fmt: skip
+
+
+class Doctor:
+    """The command, with what it printed."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+
+    def __call__(self, config: Path, *arguments: str) -> tuple[int, dict[str, list[dict[str, str]]]]:
+        """Exit status and checks by name."""
+        status = cli.main(["doctor", "--config", str(config), "--json", *arguments])
+        out = self._capsys.readouterr().out
+        assert SECRET.decode() not in out
+        found = json.loads(out)
+        assert found["status"] == status
+        checks: dict[str, list[dict[str, str]]] = {}
+        for check in found["checks"]:
+            checks.setdefault(check["name"], []).append(check)
+        return status, checks
+
+    def text(self, config: Path) -> str:
+        cli.main(["doctor", "--config", str(config)])
+        out = self._capsys.readouterr().out
+        assert SECRET.decode() not in out
+        return out
+
+
+@pytest.fixture
+def examine(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Doctor:
+    monkeypatch.setattr(doctor_host, "is_clock_synchronized", lambda: True)  # of the machine that runs the tests
+    return Doctor(capsys)
+
+
+@pytest.fixture
+def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "run").mkdir()
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "run"))
+    return tmp_path / "run"
+
+
+def states(checks: dict[str, list[dict[str, str]]], name: str) -> list[str]:
+    return [check["state"] for check in checks[name]]
+
+
+def test_a_server_that_is_well_and_one_that_was_stopped(tmp_path: Path, runtime: Path, examine: Doctor) -> None:
+    server = Server(tmp_path, limits={"connections": 10, "pending": 10, "reserve_bytes": 0})
+    server.start()
+    try:
+        status, checks = examine(server.config)
+        assert status == 0, checks
+        assert {name for name in checks if states(checks, name) != ["ok"]} == set()
+        assert {"configuration", "listening", "readiness", "keys", "journal", "disk", "clock"} <= checks.keys()
+        assert server.process is not None and f"process {server.process.pid}" in checks["listening"][0]["text"]
+        first = examine.text(server.config).splitlines()[0]
+        assert first.startswith("RTC OK - ") and "|" not in first
+    finally:
+        server.stop()
+    status, checks = examine(server.config)
+    assert status == 2
+    assert "DOWN: nobody listens on 127.0.0.1" in checks["listening"][0]["text"]
+    assert states(checks, "journal") == ["ok"]  # what can be looked at without the server is
+    lines = examine.text(server.config).splitlines()
+    assert lines[0].startswith("RTC CRITICAL - ") and "DOWN" in lines[0]
+
+
+def test_a_port_that_somebody_else_has(tmp_path: Path, examine: Doctor) -> None:
+    port = free_port()
+    config = tmp_path / "config.toml"
+    config.write_text(config_text(tmp_path, port))
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", port))
+        other.listen()
+        found = doctor_host.find_listeners(port)
+        assert [(one.address, one.pid) for one in found] == [("127.0.0.1", os.getpid())]
+        (check,) = doctor.judge_listeners(parse(config.read_text()), found, 7, UNIT)
+        assert check.state == CRITICAL and f"(process {os.getpid()})" in check.text
+    assert doctor_host.find_listeners(port) == []
+
+
+def test_what_answers_is_no_rtc_server(tmp_path: Path) -> None:
+    for answer in (doctor_host.Answer(404), doctor_host.Answer(200, {"status": "ok"})):
+        (check,) = doctor.judge_answers(answer, answer)
+        assert check.state == CRITICAL and "no RTC server" in check.text
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "::", "::1"])
+def test_who_listens_on_all_addresses(tmp_path: Path, address: str) -> None:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    port = free_port()
+    with socket.socket(family) as other:
+        try:
+            other.bind((address, port))
+        except OSError:
+            pytest.skip("no IPv6 here")
+        other.listen()
+        config = parse(config_text(tmp_path, port, server={"address": address}))
+        (check,) = doctor.judge_listeners(config, doctor_host.find_listeners(port), os.getpid(), UNIT)
+        assert check.state == OK, check
+
+
+def test_a_refused_reload_and_a_configuration_that_is_not_in_force(
+    tmp_path: Path, runtime: Path, examine: Doctor
+) -> None:
+    config = parse(config_text(tmp_path, 9083))
+    for outcome, state, words in (
+        (Outcome(7, 1, 1.0, config.digest, "server.port: no", {}), WARNING, "reload was refused: server.port: no"),
+        (Outcome(7, 1, 1.0, "another", "", {}), WARNING, "has changed since the server read it"),
+        (Outcome(7, 1, 1.0, config.digest, "", {}), OK, "runs with what is in the file"),
+    ):
+        (check,) = doctor.judge_outcome(config, outcome, 7)
+        assert check.state == state and words in check.text
+    assert list(doctor.judge_outcome(config, Outcome(8, 1, 1.0, "", "", {}), 7)) == []  # of an earlier process
+
+
+def test_a_configuration_that_cannot_be_used(tmp_path: Path, examine: Doctor) -> None:
+    config = tmp_path / "config.toml"
+    assert examine(config)[0] == 2
+    config.write_text(config_text(tmp_path, 9083).replace("port = 9083", 'port = 0\nspeed = "x"'))
+    status, checks = examine(config)
+    assert status == 2 and len(checks["configuration"]) == 2
+    assert all("config.toml:" in check["text"] for check in checks["configuration"])
+    config.write_text(config_text(tmp_path, free_port()))
+    (tmp_path / "token.key").write_text("short secret")
+    status, checks = examine(config)
+    assert status == 2 and states(checks, "keys") == ["critical"]
+    assert "short secret" not in str(checks)
+
+
+@pytest.fixture
+def with_tls(tmp_path: Path) -> Iterator[tuple[Server, Path]]:
+    make_pair(tmp_path, "127.0.0.1")
+    tls = {"certificate": str(tmp_path / "tls.crt"), "key": str(tmp_path / "tls.key")}
+    server = Server(
+        tmp_path, tls=tls, server={"name": "127.0.0.1"}, limits={"connections": 10, "pending": 10, "reserve_bytes": 0}
+    )
+    server.start()
+    yield server, tmp_path
+    server.stop()
+
+
+def test_certificates_of_a_real_server(with_tls: tuple[Server, Path], examine: Doctor) -> None:
+    """It is valid for nine days, is renewed without a reload, is for another name, and its key is lost."""
+    server, directory = with_tls
+    status, checks = examine(server.config)
+    assert status == 1 and states(checks, "certificate") == ["warning"]
+    assert "in 9 days" in checks["certificate"][0]["text"]
+    assert examine(server.config, "--days", "5")[0] == 0
+    make_pair(directory, "127.0.0.1")
+    assert states(examine(server.config)[1], "certificate in force") == ["warning"]
+    write_pair(directory, 3, ec.generate_private_key(ec.SECP256R1()))
+    status, checks = examine(server.config)
+    assert status == 2 and "is not for 127.0.0.1" in checks["certificate"][-1]["text"]
+    kept = (directory / "tls.key").read_bytes()
+    make_pair(directory, "127.0.0.1")
+    (directory / "tls.key").write_bytes(kept)
+    status, checks = examine(server.config)
+    assert status == 2 and "do not belong together" in checks["certificate"][0]["text"]
+
+
+def make_certificate(**values: Any) -> doctor_host.Certificate:
+    given = {"begins": 0.0, "ends": 1e10, "subject": "x", "names": ["wiki.example.org"], "der": b"", **values}
+    return doctor_host.Certificate(**given)
+
+
+@pytest.mark.parametrize(
+    ("values", "state"),
+    [
+        ({}, OK),
+        ({"ends": 1_000_000}, CRITICAL),
+        ({"begins": 2e6}, CRITICAL),
+        ({"ends": 1_000_000 + 13 * 86400}, WARNING),
+        ({"ends": 1_000_000 + 15 * 86400}, OK),
+        ({"names": ["*.example.org"]}, OK),
+        ({"names": ["WIKI.example.org."]}, OK),
+        ({"names": ["*.org"]}, CRITICAL),
+        ({"names": ["example.org"]}, CRITICAL),
+        ({"names": []}, CRITICAL),
+    ],
+)
+def test_dates_and_names(values: dict[str, Any], state: int) -> None:
+    checks = list(doctor.judge_certificates([make_certificate(**values)], "wiki.example.org", 1e6, 14))
+    assert doctor.find_worst(checks) == state
+    chain = (
+        [make_certificate(), make_certificate(**values, names=values.get("names", []))] if "names" not in values else []
+    )
+    if chain:  # dates of the others count, their names do not
+        assert doctor.find_worst(list(doctor.judge_certificates(chain, "wiki.example.org", 1e6, 14))) == state
+
+
+SYSTEMD = [
+    ({}, OK, "runs (process 7"),
+    ({"ActiveState": "reloading"}, OK, "runs"),
+    ({"LoadState": "not-found"}, CRITICAL, "DOWN: rtc-server@confluence.service is not-found"),
+    ({"ActiveState": "inactive"}, CRITICAL, "DOWN: rtc-server@confluence.service is stopped"),
+    ({"ActiveState": "failed", "Result": "start-limit-hit"}, CRITICAL, "start limit"),
+    ({"ActiveState": "failed", "Result": "oom-kill"}, CRITICAL, "too little memory"),
+    ({"ActiveState": "failed", "Result": "watchdog"}, CRITICAL, "it hung"),
+    ({"ActiveState": "activating", "SubState": "auto-restart", "Result": "exit-code"}, CRITICAL, "starts and fails"),
+    ({"UnitFileState": "disabled"}, WARNING, "after a reboot it is down"),
+    ({"NeedDaemonReload": "yes"}, WARNING, "have changed since systemd read them"),
+    ({"MemoryCurrent": "95000"}, WARNING, "MemoryMax="),
+    ({"MemoryMax": "infinity"}, OK, "runs"),
+]
+
+
+@pytest.mark.parametrize(("shown", "state", "words"), SYSTEMD)
+def test_what_systemd_says(shown: dict[str, str], state: int, words: str) -> None:
+    checks = list(doctor.judge_unit(UNIT, {**RUNS, **shown}, ["cannot listen on port 9083"]))
+    assert doctor.find_worst(checks) == state and any(words in check.text for check in checks)
+    if state == CRITICAL and shown.get("LoadState") is None:
+        assert "Its log ends: cannot listen on port 9083" in checks[0].text
+        assert checks[0].remedy
+
+
+def put_systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    for name in ("systemctl", "journalctl"):
+        program = tmp_path / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(f"#!/bin/sh\n{script if name == 'systemctl' else 'echo last words'}\n")
+        program.chmod(0o755)
+    monkeypatch.setattr(doctor_host, "_ENVIRONMENT", {"PATH": f"{tmp_path}/bin:/usr/bin:/bin"})
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+
+
+def test_a_unit_that_was_stopped_and_whose_port_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, examine: Doctor
+) -> None:
+    put_systemctl(
+        tmp_path, monkeypatch, "printf 'LoadState=loaded\\nActiveState=failed\\nResult=start-limit-hit\\nMainPID=0\\n'"
+    )
+    server = Server(tmp_path)
+    server.start()
+    try:
+        status, checks = examine(server.config, "--unit", UNIT)
+        assert status == 2 and "last words" in checks["unit"][0]["text"]
+        assert "reset-failed" in checks["unit"][0]["remedy"]
+        assert states(checks, "listening") == ["critical"] and "is taken by" in checks["listening"][0]["text"]
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize("script", ["echo no bus >&2; exit 1", "exec sleep 60"])
+def test_what_cannot_be_seen_is_unknown_and_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, examine: Doctor, script: str
+) -> None:
+    put_systemctl(tmp_path, monkeypatch, script)
+    monkeypatch.setattr(doctor_host, "PATIENCE", 0.5)
+    config = tmp_path / "config.toml"
+    config.write_text(config_text(tmp_path, free_port()))
+    checks = examine(config, "--unit", UNIT)[1]
+    assert states(checks, "unit") == ["unknown"] and "cannot be seen: systemctl" in checks["unit"][0]["text"]
+    assert states(checks, "journal") == ["warning"]  # the others are done all the same
+
+
+def test_an_instance_of_the_collection_is_known_by_its_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", "")
+    monkeypatch.setenv("RUNTIME_DIRECTORY", "")
+    place = doctor.find_place("/etc/rtc-server/confluence.toml", "", 14)
+    assert (place.unit, place.runtime) == (UNIT, "/run/rtc-server/confluence")
+    assert os.environ["RUNTIME_DIRECTORY"] == "/etc/rtc-server/confluence"
+    assert doctor.find_place("/srv/rtc.toml", "", 14).unit == ""
+
+
+@pytest.mark.parametrize(
+    ("free", "files", "state"),
+    [
+        (100 << 30, 5000, OK),
+        (100 << 30, -1, OK),
+        (100 << 30, 3, CRITICAL),
+        (300 << 20, 5000, WARNING),
+        (1 << 20, 5000, CRITICAL),
+    ],
+)
+def test_the_disk(free: int, files: int, state: int) -> None:
+    (check,) = doctor.judge_disk(doctor_host.Disk(free, 200 << 30, files), "/j", 256 << 20)
+    assert check.state == state
+
+
+def test_the_readiness_the_clock_descriptors_and_the_store(tmp_path: Path) -> None:
+    health = doctor_host.Answer(200, {"version": __version__})
+    for reason, state in (("disk", CRITICAL), ("journal", CRITICAL), ("draining", WARNING)):
+        (check,) = doctor.judge_answers(health, doctor_host.Answer(503, {"reason": reason}))
+        assert check.state == state
+    old = doctor_host.Answer(200, {"version": "0.0.1"})
+    assert doctor.find_worst(list(doctor.judge_answers(old, doctor_host.Answer(200)))) == WARNING
+    now = time.time()
+    assert [doctor.find_worst(list(doctor.judge_clock(at, lambda it=good: it))) for at, good in (
+        (now, True), (now, False), (0, True))] == [OK, WARNING, CRITICAL]  # fmt: skip
+    config = parse(config_text(tmp_path))
+    for most, state in ((20_512, OK), (1024, WARNING)):
+        assert doctor.find_worst(list(doctor.judge_descriptors(config, most))) == state
+    for found, state in (
+        ({"fault": "db: connection refused", "risks": {}}, CRITICAL),
+        ({"fault": "", "risks": {"fsync": "fsync is off"}}, WARNING),
+        ({"fault": "", "risks": {}}, OK),
+    ):
+        assert doctor.find_worst(list(doctor.judge_store(found))) == state
+
+
+def test_a_journal_that_is_none(tmp_path: Path, examine: Doctor) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text(config_text(tmp_path, free_port()))
+    (tmp_path / "journal.db").write_bytes(b"x" * 100)
+    before = sorted(path.name for path in tmp_path.iterdir())
+    assert states(examine(config)[1], "journal") == ["critical"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == before  # nothing is made beside it
+
+
+def test_the_worst_is_the_exit_status() -> None:
+    def of(*given: int) -> int:
+        return doctor.find_worst([Check("x", state, "") for state in given])
+
+    assert [of(), of(OK), of(OK, UNKNOWN), of(UNKNOWN, WARNING), of(WARNING, CRITICAL, UNKNOWN)] == [3, 0, 3, 1, 2]
+    text = doctor.format_text("unit", [Check("a", OK, "fine"), Check("b", CRITICAL, "bad | \x1b[1m\nworse", "mend")])
+    assert text.splitlines()[0] == "RTC CRITICAL - unit: bad /  [1m worse"
+    assert "\x1b" not in text
+
+
+def test_wrong_usage_is_unknown_for_a_monitoring_system(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["doctor"])
+    assert ended.value.code == 3
+    assert "RTC UNKNOWN" in capsys.readouterr().err
