@@ -119,7 +119,7 @@ def test_the_example_has_every_option_with_its_default() -> None:
         .replace("# store_", "store_")
         .replace("# label", "label")
     )
-    for section in dataclasses.fields(config.Config):
+    for section in [one for one in dataclasses.fields(config.Config) if one.compare]:  # not where it came from
         for option in dataclasses.fields(getattr(plain, section.name)):
             assert f"{section.name}.{option.name}" in lines, "config.example.toml leaves it out"
             if section.name in ("limits", "heartbeat", "log"):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import faulthandler
 import gc
 import json
@@ -123,6 +124,20 @@ def make_store(config: Config) -> Store:
 
     journal = config.journal
     return Store(parse_address(journal.store_url), journal.store_ca, journal.store_password)
+
+
+def look_at_store(config: Config) -> dict[str, Any] | None:
+    """What the store is found to be, once its connection, version and rights were tried; None: there is none."""
+    if not config.journal.store_url:
+        return None
+    found: dict[str, Any] = {"fault": "", "kind": "", "needs": 0, "risks": {}, "projects": -1, "ahead": 0.0}
+    try:
+        from .store_postgres.connections import check_store
+
+        found.update(dataclasses.asdict(asyncio.run(check_store(make_store(config)))))
+    except JournalError as exc:
+        found.update(fault=str(exc), kind=getattr(exc, "kind", ""), needs=getattr(exc, "needs", 0))
+    return found
 
 
 def make_journal(config: Config) -> Journal:

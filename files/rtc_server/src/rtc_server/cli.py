@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import sys
 from collections.abc import Iterable, Sequence
@@ -14,7 +13,7 @@ from typing import Any
 
 from . import __version__
 from .auth import EDIT, QUERY_SECONDS, VIEW
-from .config import Config, ConfigError, load, parse
+from .config import ConfigError, load, parse
 from .journal import JournalError, backup, export_import
 from .journal.repair import repair
 from .journal.verify import verify_journal
@@ -176,7 +175,7 @@ def _check_reload(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from .app import make_tls_context, make_tokens
+    from .app import look_at_store, make_tls_context, make_tokens
 
     complaints: list[str] = []
     store: dict[str, Any] | None = None
@@ -202,23 +201,6 @@ def _check(options: argparse.Namespace) -> int:
         raise ConfigError(complaints)
     print(f"{options.file}: good")
     return 0
-
-
-def look_at_store(config: Config) -> dict[str, Any] | None:
-    """What the store is found to be, once its connection, version and rights were tried; None: there is none."""
-    if not config.journal.store_url:
-        return None
-    import asyncio
-
-    found: dict[str, Any] = {"fault": "", "kind": "", "needs": 0, "risks": {}, "projects": -1, "ahead": 0.0}
-    try:
-        from .app import make_store
-        from .store_postgres.connections import check_store
-
-        found.update(dataclasses.asdict(asyncio.run(check_store(make_store(config)))))
-    except JournalError as exc:
-        found.update(fault=str(exc), kind=getattr(exc, "kind", ""), needs=getattr(exc, "needs", 0))
-    return found
 
 
 def _token(options: argparse.Namespace) -> int:

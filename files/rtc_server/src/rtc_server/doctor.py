@@ -298,7 +298,7 @@ def _matches(pattern: str, name: str) -> bool:
 
 def _examine_journal(config: Config) -> Iterator[Check]:
     if config.journal.store_url:
-        from .cli import look_at_store
+        from .app import look_at_store
 
         yield from judge_store(look_at_store(config) or {})
         return
