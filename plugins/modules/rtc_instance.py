@@ -112,7 +112,7 @@ from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_t
 from ansible_collections.collab.rtc.plugins.module_utils._argspec import WRITING
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import limits as rtc_server_limits
-from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import ready, unit
+from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import ready, unit, unit_file
 from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import store as rtc_server_store
 from ansible_collections.collab.rtc.plugins.module_utils._undo import prune, records
 
@@ -156,9 +156,11 @@ class Instance:
             kept = self.before[self.secret_path] or secrets.token_urlsafe(48).encode() + b"\n"
         limits = rtc_server_limits.render_drop_in(self.params["config"].get("limits"))
         return {
-            unit.UNIT: unit.render_unit(self.params["python"], self.params["base"]).encode(),
+            unit.UNIT: unit_file.render_unit(self.params["python"], self.params["base"]).encode(),
             self.limits: limits.encode() if limits else None,
-            self.drop_in: unit.render_tls(self.params["python"], self.params["base"]).encode() if self.tls else None,
+            self.drop_in: unit_file.render_tls(self.params["python"], self.params["base"]).encode()
+            if self.tls
+            else None,
             **self._render_store(),
             self.config_path: unit.render_toml(self.params["config"]).encode(),
             self.secret_path: kept,

@@ -83,7 +83,7 @@ SHIPPED_LINES = {
     "proxy_reload": 8490,
     "report": 80,  # documentation: the action does the work
     "rtc_aws_listener": 210,  # documentation: the action does the work
-    "rtc_instance": 2300,
+    "rtc_instance": 2390,
     "rtc_probe": 5160,
     "rtc_release": 1770,
     "rtc_session": 4110,

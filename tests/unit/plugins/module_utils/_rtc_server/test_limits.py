@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import limits as rtc_server_limits
-from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import unit as rtc_server_unit
+from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import unit_file
 
 SERVER = Path(__file__).resolve().parents[5] / "files/rtc_server/src/rtc_server/config.py"
 
@@ -42,7 +42,7 @@ def test_they_are_those_of_the_server():
 
 
 def test_the_unit_is_sized_by_the_defaults():
-    unit = rtc_server_unit.render_unit("/usr/bin/python3")
+    unit = unit_file.render_unit("/usr/bin/python3")
     memory = -(-rtc_server_limits.estimate_memory({}) >> 20)
     assert f"\nMemoryMax={memory}M\nLimitNOFILE={rtc_server_limits.count_descriptors({})}\nTasksMax=" in unit
 
@@ -76,12 +76,12 @@ def test_descriptors(connections, expected):
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze reads units")
 def test_systemd_understands_unit_and_drop_ins(tmp_path):
-    unit = rtc_server_unit.render_unit(sys.executable)
+    unit = unit_file.render_unit(sys.executable)
     (tmp_path / "rtc-server@confluence.service").write_text(unit)
     drop_ins = tmp_path / "rtc-server@confluence.service.d"
     drop_ins.mkdir()
     (drop_ins / "limits.conf").write_text(rtc_server_limits.render_drop_in({"connections": 7}))
-    (drop_ins / "tls.conf").write_text(rtc_server_unit.render_tls(sys.executable))
+    (drop_ins / "tls.conf").write_text(unit_file.render_tls(sys.executable))
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", str(tmp_path / "rtc-server@confluence.service")],
         capture_output=True, text=True, check=False,

@@ -13,6 +13,7 @@ import subprocess
 import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import unit as rtc_server_unit
+from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import unit_file
 
 tomllib = pytest.importorskip("tomllib", reason="Python 3.11 reads TOML")
 
@@ -40,7 +41,7 @@ def test_an_odd_value_is_refused():
 
 
 def test_the_unit_names_interpreter_and_instance():
-    unit = rtc_server_unit.render_unit("/opt/python/bin/python3")
+    unit = unit_file.render_unit("/opt/python/bin/python3")
     assert "ExecStart=/opt/python/bin/python3 -I /opt/rtc-server/current/rtc-server serve" in unit
     assert "/etc/rtc-server/%i.toml" in unit
     assert "User=rtc-%i" in unit  # one instance must not read another's key or journal
@@ -51,8 +52,8 @@ def test_secret_and_key_are_handed_over_by_root_and_reloaded_by_the_release():
     copy = 'install -m 0400 -o "$$(stat -Lc %%u /run/rtc-server/%i)" -t /run/rtc-server/%i /etc/rtc-server/%i/secret'
     pair = " /etc/rtc-server/%i/tls.crt /etc/rtc-server/%i/tls.key"
     for text, files in (
-        (rtc_server_unit.render_unit("/py"), copy),
-        (rtc_server_unit.render_tls("/py"), copy + pair),
+        (unit_file.render_unit("/py"), copy),
+        (unit_file.render_tls("/py"), copy + pair),
     ):
         lines = [line for line in text.splitlines() if line.startswith(("ExecStartPre", "ExecReload"))]
         assert lines[-3:] == [
@@ -68,7 +69,7 @@ def test_secret_and_key_are_handed_over_by_root_and_reloaded_by_the_release():
     assert "[tls]" not in rtc_server_unit.render_toml(plain)
 
 
-MOST_EXPOSED = 1.2  # of "systemd-analyze security"; the reasons for what is left are in unit.py
+MOST_EXPOSED = 1.2  # of "systemd-analyze security"; the reasons for what is left are in unit_file.py
 _REASONS = {
     *("RootDirectory=/RootImage=", "RestrictAddressFamilies=~AF_UNIX", "RestrictAddressFamilies=~AF_(INET|INET6)"),
     *("PrivateNetwork=", "PrivateUsers=", "DeviceAllow=", "IPAddressDeny="),
@@ -89,7 +90,7 @@ def _read_version() -> int:
     "spoilt", ["", "PrivateMounts=yes\n", "ProtectClock=yes\n", "SystemCallFilter=~@privileged @resources\n"]
 )
 def test_the_unit_is_exposed_to_what_has_a_reason_only(tmp_path, spoilt):
-    text = rtc_server_unit.render_unit("/usr/bin/python3")
+    text = unit_file.render_unit("/usr/bin/python3")
     (tmp_path / "rtc-server@confluence.service").write_text(text.replace(spoilt, ""))
     done = subprocess.run(
         ["systemd-analyze", "security", "--offline=true", "--no-pager", f"{tmp_path}/rtc-server@confluence.service"],

@@ -17,7 +17,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache import re
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy import renderer as haproxy_renderer
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx import renderer as nginx_renderer
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
-from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import limits, store, unit
+from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import limits, store, unit, unit_file
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import difference
 
 # Changed on purpose? Raise FORMAT in _plan/difference.py, and put the digest that the test shows here.
@@ -54,8 +54,8 @@ def test_the_format_is_raised_with_what_is_written() -> None:
         ),
         haproxy_renderer.render(make_vhosts("haproxy"), pems, {"three": "/ca.pem"}, logs=True),
         haproxy_renderer.render_defaults([["option", "httplog"]]),
-        unit.render_unit("/usr/bin/python3"),
-        unit.render_tls("/usr/bin/python3"),
+        unit_file.render_unit("/usr/bin/python3"),
+        unit_file.render_tls("/usr/bin/python3"),
         store.render_drop_in("/etc/rtc-server", True),
         unit.render_toml(
             unit.server_config("confluence", "127.0.0.1", 9083, "wiki.example.com", [], [], True, label="84a0076d")
