@@ -19,7 +19,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from rtc_support import SECRET, SOURCE, Client, Closed, Server, config_text, eventually, token
+from rtc_support import SECRET, SOURCE, Client, Closed, Server, config_text, eventually, running, token
 
 from rtc_server.auth import TokenError, Tokens
 from rtc_server.config import parse
@@ -320,6 +320,20 @@ def test_clients_are_told_to_return_one_after_another(number: int, spread: float
         for wait in found:
             slots[min(9, int((wait - 1) / (spread - 1) * 10))] += 1
         assert max(slots) - min(slots) <= 2
+
+
+async def test_a_journal_that_hangs_keeps_nobody_from_hearing_of_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("rtc_server.service.PATIENCE", 0.05)
+    async with running(tmp_path) as site:
+        ann = await site.connect()
+        hanging = asyncio.Event()
+        with monkeypatch.context() as patched:
+            patched.setattr(site.service.journal, "wait_idle", hanging.wait)
+            await site.service.drain()
+        await eventually(lambda: ann.of("closing"), "the client hears of it")
+        assert "clients will send them again" in caplog.text
 
 
 async def test_two_hundred_clients_hear_when_to_come_back(tmp_path: Path) -> None:
