@@ -22,8 +22,8 @@ import pytest
 from rtc_support import SECRET, SOURCE, Client, Closed, Server, config_text, eventually, running, token
 
 from rtc_server.auth import TokenError, Tokens
-from rtc_server.config import parse
-from rtc_server.reload import find_fixed
+from rtc_server.config import load, parse
+from rtc_server.reload import Reloading, find_fixed, read_outcome
 from rtc_server.service import plan_returns
 
 OTHER = b"another secret for tests, long enough for HS256 987654"
@@ -289,6 +289,20 @@ def test_every_option_is_reloadable_or_named() -> None:
             name = f"{section}.{option.name}"
             found = find_fixed(old, dataclasses.replace(old, **{section: changed}))
             assert found == ([] if name in reloaded or section == "limits" else [name])
+
+
+def test_a_fault_of_the_server_itself_is_told_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or systemd would wait for the end of the reload."""
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+    (tmp_path / "config.toml").write_text(config_text(tmp_path))
+
+    def fail(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    reloading = Reloading(load(str(tmp_path / "config.toml")), fail, fail)
+    reloading.reload()
+    outcome = read_outcome(str(tmp_path / "reload.json"))
+    assert outcome is not None and "ZeroDivisionError" in outcome.refused and outcome.count == 1
 
 
 async def test_check_reload_tells_whether_it_is_possible(tmp_path: Path) -> None:

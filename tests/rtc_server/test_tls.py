@@ -17,10 +17,13 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from rtc_certificates import NAME, Key, write_pair
 from rtc_support import PATIENCE, SOURCE, config_text, free_port
 
+from rtc_server.app import make_tls_context
+from rtc_server.config import ConfigError, TlsSettings
 from rtc_server.engine.takeover import find_protocol
 
 
@@ -90,6 +93,19 @@ def test_a_pair_that_cannot_be_used_leaves_the_old_one(server, tmp_path: Path) -
     until(lambda: "not reloaded, all stays as it was" in log.read_text(), "the fault is reported")
     connection, serial = connect(port)
     assert (serial, status(connection)) == (1, 200)
+
+
+def test_a_key_with_a_password_is_refused_and_nobody_is_asked(tmp_path: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    write_pair(tmp_path, 1, key)
+    tls = TlsSettings(str(tmp_path / "tls.crt"), str(tmp_path / "tls.key"))
+    assert make_tls_context(tls) is not None
+    secret = serialization.BestAvailableEncryption(b"x")
+    text = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, secret)
+    (tmp_path / "tls.key").write_bytes(text)
+    with pytest.raises(ConfigError) as refused:
+        make_tls_context(tls)
+    assert str(tmp_path / "tls.key") in str(refused.value)
 
 
 async def test_a_connection_that_was_closed_twice_has_no_protocol(tmp_path: Path) -> None:

@@ -77,7 +77,8 @@ def make_tls_context(options: TlsSettings) -> ssl.SSLContext | None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        context.load_cert_chain(options.certificate, options.key)
+        # With a password, as OpenSSL would ask somebody for that of a key that has one, and the loop would wait.
+        context.load_cert_chain(options.certificate, options.key, password="")
     except (OSError, ssl.SSLError) as exc:
         raise ConfigError([f"{options.certificate}, {options.key}: tls: cannot be used: {exc}"]) from exc
     return context

@@ -117,6 +117,9 @@ class Reloading:
         except ConfigError as exc:
             outcome.refused = str(exc)
             logger.error("not reloaded, all stays as it was: %s", exc)
+        except Exception as exc:  # whoever asked, systemd among them, would wait for ever
+            outcome.refused = f"{type(exc).__name__}: a fault of the server itself, see its log"
+            logger.exception("not reloaded, all stays as it was")
         else:
             self._apply(config, prepared)
             self.config = config
