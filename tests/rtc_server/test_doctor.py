@@ -164,9 +164,11 @@ def with_tls(tmp_path: Path) -> Iterator[tuple[Server, Path]]:
     server = Server(
         tmp_path, tls=tls, server={"name": "127.0.0.1"}, limits={"connections": 10, "pending": 10, "reserve_bytes": 0}
     )
-    server.start()
-    yield server, tmp_path
-    server.stop()
+    try:
+        server.start()
+        yield server, tmp_path
+    finally:
+        server.stop()
 
 
 def test_certificates_of_a_real_server(with_tls: tuple[Server, Path], examine: Doctor) -> None:

@@ -62,10 +62,12 @@ class Reloadable(Server):
 def reloadable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reloadable]:
     server = Reloadable(tmp_path, log={"level": "info"})
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(server.runtime))
-    server.start()
-    yield server
-    if server.process is not None and server.process.poll() is None:
-        server.kill()
+    try:
+        server.start()
+        yield server
+    finally:  # also one that was too slow
+        if server.process is not None and server.process.poll() is None:
+            server.kill()
 
 
 async def is_let_in(server: Server, bearer: str) -> bool:

@@ -67,10 +67,12 @@ def hanging(tmp_path: Path, manager: Manager) -> Iterator[Server]:
     (tmp_path / "site/sitecustomize.py").write_text(HANG)
     server = Server(tmp_path)
     server.source = f"{tmp_path / 'site'}:{SOURCE}"
-    server.start()
-    yield server
-    if server.process is not None and server.process.poll() is None:
-        server.kill()
+    try:
+        server.start()
+        yield server
+    finally:  # also one that was too slow
+        if server.process is not None and server.process.poll() is None:
+            server.kill()
 
 
 def test_a_loop_that_hangs_gives_no_sign_of_life(hanging: Server, manager: Manager) -> None:
