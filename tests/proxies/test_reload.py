@@ -12,7 +12,7 @@ import pytest
 from proxies.bench import Client
 from proxies.served import EXTERNAL, Served, hold
 
-from ansible_collections.collab.rtc.plugins.module_utils._proxy import preflight
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import discover, preflight
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.kinds import make_backend
 
 
@@ -76,6 +76,9 @@ def test_after_a_refused_change_nothing_has_to_be_loaded(served, monkeypatch):
         refusing.setattr(backend, "validate", lambda self: next(words, "") or validate(self))
         assert "it says no" in served.run(server_name="other.example.com")["msg"]
     assert served.read_files() == before
+    server = make_backend(served.daemon.kind, str(served.daemon.root))
+    (seen,) = discover.describe_servers([server], lambda *words: None)
+    assert seen.running and not seen.unloaded
     assert served.run()["changed"] is False
     if served.daemon.kind == "haproxy":  # an edit outside of our block has to be loaded
         served.add("backend by-hand\n    server x 127.0.0.1:1\n")

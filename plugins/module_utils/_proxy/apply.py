@@ -22,18 +22,14 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy import (
     writers,
 )
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (
+    RUN,
     Backend,
     DesiredFile,
     DesiredLayout,
     DesiredLink,
 )
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.blocked import BlockedError, add_words
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.control import (
-    RUN,
-    Control,
-    find_remaining,
-    find_stopped,
-)
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.control import Control, find_remaining, find_stopped
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.errors import ProxyError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.loaded import Loaded
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
@@ -195,7 +191,7 @@ class ProxyChange:
         return os.path.exists(self.marker) or self._find_loaded().is_outdated(sources)
 
     def _find_loaded(self) -> Loaded:
-        return Loaded(self.backend, self.backend.path(f"{RUN}/{self.backend.kind}.loaded"), self.control.master())
+        return Loaded(self.backend, self.control.master())
 
     def _foresee(self, desired: DesiredLayout) -> None:
         state = self._find_state()
@@ -307,7 +303,7 @@ def take_back(steps: Sequence[Step]) -> str:
     What is new goes first: on a full disk that makes room for the rest.
     """
     failed = []
-    for step in sorted(reversed(steps), key=lambda step: step.existed):
+    for step in [one for there in (False, True) for one in reversed(steps) if one.existed is there]:
         try:
             step.undo()
         except RtcError as exc:

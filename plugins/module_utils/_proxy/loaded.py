@@ -14,7 +14,7 @@ from typing import Any, Sequence
 
 from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Backend
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import RUN, Backend
 
 _SAME = 0.1  # seconds between two readings of when one and the same load was, by proc(5)
 
@@ -22,12 +22,12 @@ _SAME = 0.1  # seconds between two readings of when one and the same load was, b
 class Loaded:
     """Digests of the files that a server loaded, kept until it loads anew.
 
-    :param path: where they are kept.
     :param master: the server's process; 0: it does not run, and has loaded nothing.
     """
 
-    def __init__(self, backend: Backend, path: str, master: int) -> None:
-        self.backend, self.path, self.master = backend, path, master
+    def __init__(self, backend: Backend, master: int) -> None:
+        self.backend, self.master = backend, master
+        self.path = backend.path(f"{RUN}/{backend.kind}.loaded")
 
     def is_outdated(self, sources: Sequence[str]) -> bool:
         """Whether one of these files is not what the server has loaded."""

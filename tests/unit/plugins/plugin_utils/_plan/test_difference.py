@@ -190,9 +190,9 @@ def test_only_another_name_in_the_same_inventory_is_that_of_a_clone(provisioned,
 
 def test_the_plan_says_what_it_saw_of_the_record(provisioned):
     plan_input = provisioned()
-    entries = plan_input.facts["proxy1"].managed.entries
+    entries = plan_input.facts["jira1"].managed.entries
     entries[0].state, entries[0].run, entries[1].inventory = "edited", "20260101T000000Z-aaaa", "other"
-    seen = make_plan(plan_input).hosts["proxy1"].recorded
+    seen = make_plan(plan_input).hosts["jira1"].recorded
     assert seen[entries[0].key] == {"run": "20260101T000000Z-aaaa", "edited": True}
     assert set(seen) == {entry.key for entry in entries} - {entries[1].key}
 
