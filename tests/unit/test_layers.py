@@ -77,10 +77,10 @@ SHIPPED_LINES = {
     "keystore_pem": 6640,
     "managed_absent": 2460,
     "managed_file": 2200,
-    "managed_record": 7000,
+    "managed_record": 7010,
     "plan": 170,  # documentation: the action does the work
-    "proxy_vhost": 11220,
-    "proxy_reload": 8560,
+    "proxy_vhost": 11250,
+    "proxy_reload": 8580,
     "report": 80,  # documentation: the action does the work
     "rtc_aws_listener": 210,  # documentation: the action does the work
     "rtc_instance": 2300,
