@@ -75,7 +75,7 @@ SHIPPED_LINES = {
     "java_truststore": 5230,
     "jvm_truststore_option": 5510,
     "keystore_pem": 6640,
-    "managed_absent": 2460,
+    "managed_absent": 2470,
     "managed_file": 2200,
     "managed_record": 7010,
     "plan": 170,  # documentation: the action does the work
