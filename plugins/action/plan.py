@@ -86,7 +86,11 @@ def make_plan(plan_input: PlanInput) -> Plan:
     evaluate.mute(plan.findings, plan_input, state)
     plan.stopped = course.stop_sites(plan, plan_input)
     limits = [item.max_failures for known in plan_input.settings.values() for item in known.values()]
-    plan.identity = {"controller": plan_input.controller, "dead": plan_input.dead}
+    plan.identity = {
+        "controller": plan_input.controller,
+        "dead": plan_input.dead,
+        "inventory": plan_input.inventory,
+    }
     plan.kept_on_failure = [
         site.name
         for site in plan.sites

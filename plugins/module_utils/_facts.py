@@ -421,6 +421,7 @@ class Managed:
     error: str = ""  # why it cannot be used: it is damaged, say
     machine: str = ""  # that it was written on, and the name of that in the inventory; "" where there is none
     host: str = ""
+    hosts: Dict[str, str] = field(default_factory=dict)  # inventory -> name of the host in it
     entries: List[ManagedEntry] = field(default_factory=list)
     lease_run: str = ""  # of the run that changes the host now, or was killed
     lease_user: str = ""

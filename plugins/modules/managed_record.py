@@ -43,8 +43,10 @@ options:
     required: true
   identity:
     description:
-      - C(host), the inventory name of the host; C(controller), which identifies the run's process; C(dead), the ids of
-        runs whose leases count for nothing, because their processes are gone.
+      - C(host), the inventory name of the host; C(inventory), the id of the inventory; C(controller), which identifies
+        the run's process; C(dead), the ids of runs whose leases count for nothing, because their processes are gone.
+      - C(recorded), what detection saw of the record, for each key C(run) and whether it was C(edited). Where another
+        run, or an edit of O(entries) or O(removed), came between, the run is refused.
     type: dict
     default: {}
   entries:
@@ -53,7 +55,7 @@ options:
     elements: dict
     default: []
   removed:
-    description: Keys of the entries that were taken away.
+    description: Keys of the entries that were taken away; with O(state=begun), of those that are about to be.
     type: list
     elements: str
     default: []
@@ -159,13 +161,40 @@ def begin(params: dict[str, Any]) -> tuple[Record, bool]:
     held = lease.Lease(params["run"], params["undo_user"], str(identity.get("controller", "")))
     lease.take(held, dead, find_lease(params))
     known = record.load(find_record(params))
-    machine, host = read_machine(), str(identity.get("host", ""))
-    if (known.machine, known.host) != (machine, host):
-        known = Record(machine, host)  # a clone, or the first time: what is there is adopted by content
+    machine, host, inventory = read_machine(), str(identity.get("host", "")), str(identity.get("inventory", ""))
+    require_as_planned(known, inventory, params)
+    if record.find_stranger(known, machine, host, inventory):  # what is there is adopted by content
+        others = [entry for entry in known.entries if entry.inventory != inventory] if known.machine == machine else []
+        known = Record(hosts=known.hosts if others else {}, entries=others)
+    known.machine, known.host, known.hosts[inventory] = machine, host, host
     for values in params["entries"]:
         begin_entry(known, values, params)
     record.save(known, params["undo_dir"], find_record(params))
     return known, False
+
+
+def require_as_planned(known: Record, inventory: str, params: dict[str, Any]) -> None:
+    """Make sure that nobody changed what the plan was made from, between detection and now.
+
+    :raises RtcError: another run, or an edit, came between.
+    """
+    planned = params["identity"].get("recorded")
+    begun = {str(item["path"]) for item in undo_records.entries(params["undo_dir"])} if params["undo_dir"] else set()
+    if planned is None or find_record(params) in begun:  # the latter: this run itself has changed the record before
+        return
+    remedy = "Run again: the plan has to be made anew."
+    now = {entry.key: entry.run for entry in known.entries if entry.inventory == inventory}
+    for key in sorted({*planned, *now}):
+        if (planned.get(key) or {}).get("run") != now.get(key):
+            by = f" by run {now[key]}" if now.get(key) else ""
+            raise RtcError(f"{key} was changed{by} after the plan was made. Nothing was changed by this run.", remedy)
+    for key in [*(str(values["key"]) for values in params["entries"]), *params["removed"]]:
+        entry = known.find(key)
+        if entry is None or key not in planned or planned[key].get("edited"):
+            continue
+        if states.judge(entry, states.read_parts(entry)) == states.EDITED:
+            diff = states.make_diff(entry, states.read_parts(entry))
+            raise RtcError(f"Somebody changed {key} after the plan was made. Nothing was changed:\n{diff}\n", remedy)
 
 
 def begin_entry(known: Record, values: dict[str, Any], params: dict[str, Any]) -> None:
@@ -296,18 +325,30 @@ def complete_entry(entry: Entry, params: dict[str, Any]) -> None:
 
 def fail(params: dict[str, Any]) -> tuple[Record, bool]:
     """Give up the lease. What was begun stays so, unless the run has changed nothing: then nothing is left of it."""
-    undo_dir, path = params["undo_dir"], find_record(params)
-    if (
-        undo_dir
-        and _files_tree.is_directory(undo_dir)
-        and all(item["path"] == path for item in undo_records.entries(undo_dir))
-        # What was opened for a proxy is no file.
-        and not any(entry.kind == "setting" and entry.run == params["run"] for entry in record.load(path).entries)
-    ):
-        restore.restore(undo_dir)
-        _files_tree.remove_tree(undo_dir)
-    lease.give_up(params["run"], find_lease(params))
+    try:
+        forget_begun(params["undo_dir"], find_record(params), params["run"])
+    finally:
+        lease.give_up(params["run"], find_lease(params))
     return Record(), False
+
+
+def forget_begun(undo_dir: str | None, path: str, run: str) -> None:
+    """Leave nothing of a run that has changed nothing.
+
+    :param path: of the record.
+    """
+    if not undo_dir or not _files_tree.is_directory(undo_dir):
+        return
+    items = undo_records.entries(undo_dir)
+    # What was opened for a proxy is no file.
+    if any(item["path"] != path for item in items) or any(
+        entry.kind == opened.KIND and entry.run == run for entry in record.load(path).entries
+    ):
+        return
+    if items:  # none where the disk was full
+        restore.restore(undo_dir)
+        _files_tree.remove(os.path.join(undo_dir, undo_records.MANIFEST))  # first: a kill then leaves no record
+    _files_tree.remove_tree(undo_dir)
 
 
 def end_undo(params: dict[str, Any]) -> tuple[Record, bool]:

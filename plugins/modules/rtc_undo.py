@@ -133,9 +133,10 @@ parts:
   type: dict
 """
 
+import contextlib
 import functools
 import os
-from typing import Any
+from typing import Any, Iterator
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -163,8 +164,8 @@ def undo(directories: list[str], user: str, notes: list[str], refused: list[RtcE
     """Undo the records in this order, and mark them; returns the files that others had changed.
 
     :param notes: gets what is worth knowing.
-    :param refused: gets what must not be touched any more. A record with such a path is not marked; everything else of
-        it was given back.
+    :param refused: gets what must not be touched any more. A record with such a path is not marked, nor are those that
+        are undone after it, because undoing it once more gives back what those had made; all else was given back.
     """
     edited: list[restore.Edited] = []
     sites = read_steps(directories[-1]) if directories else {}
@@ -172,9 +173,10 @@ def undo(directories: list[str], user: str, notes: list[str], refused: list[RtcE
         try:
             edited += restore.restore(directory, notes).edited
             anchors.refresh(entry["path"] for entry in undo_records.entries(directory))
-            if directory in sites:
-                site_part.note_all_undone(sites[directory], user)
-            restore.mark_undone(directory, user)
+            if not refused:
+                if directory in sites:
+                    site_part.note_all_undone(sites[directory], user)
+                restore.mark_undone(directory, user)
         except RtcError as exc:
             refused.append(exc)
     return edited
@@ -196,10 +198,25 @@ def run_module(module: AnsibleModule) -> dict[str, Any]:
         run = next(reversed(undo_records.list_runs(path)), "")
     if not run:
         return {"changed": False, "run": "", "runs": [], "paths": [], "removed": [], "edited": []}
+    with holding(module, path, run):
+        if module.params["owners"]:
+            return undo_part(module, path, run)
+        return undo_whole(module, path, run, list_newer(path, run))
+
+
+@contextlib.contextmanager
+def holding(module: AnsibleModule, path: str, run: str) -> Iterator[None]:
+    """Keep all runs from changing the host meanwhile; in check mode nothing is changed, and nobody is kept.
+
+    :raises RtcError: one changes it.
+    """
     runs = list_newer(path, run)
-    if module.params["owners"]:
-        return undo_part(module, path, run)
-    return undo_whole(module, path, run, runs)
+    if module.check_mode or not runs:
+        yield
+        return
+    with lease.alone(find_lease(path)):
+        lease.require_free(runs, find_lease(path))  # one of these may have been killed: it is what is undone
+        yield
 
 
 def undo_whole(module: AnsibleModule, path: str, run: str, runs: list[str]) -> dict[str, Any]:
@@ -209,7 +226,6 @@ def undo_whole(module: AnsibleModule, path: str, run: str, runs: list[str]) -> d
     changes = preview.find_changes(directories, refused)
     result = describe(module, run, runs, changes)
     if not module.check_mode:
-        lease.require_free(runs, find_lease(path))  # one of these may have been killed: it is what is undone
         notes: list[str] = []
         refused.clear()
         keep_for_redo(module, [change.path for change in changes], directories)
@@ -231,7 +247,6 @@ def undo_part(module: AnsibleModule, path: str, run: str) -> dict[str, Any]:
     result["kept"] = [{"path": one, "sites": sites} for one, sites in part.kept.items()]
     result["parts"] = {"vhosts": part.vhosts, "trust": part.trust, "own": find_own(part)}
     if not module.check_mode and runs:
-        lease.require_free([step.run for step in part.history], find_lease(path))
         notes: list[str] = []
         refused.clear()
         keep_for_redo(module, [change.path for change in changes], [step.directory for step in part.steps])

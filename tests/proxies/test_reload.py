@@ -12,7 +12,8 @@ import pytest
 from proxies.bench import Client
 from proxies.served import EXTERNAL, Served, hold
 
-from ansible_collections.collab.rtc.plugins.module_utils._proxy import preflight
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import discover, preflight
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.kinds import make_backend
 
 
 @pytest.fixture(params=["nginx", "apache", "haproxy"])
@@ -63,3 +64,23 @@ def test_haproxy_without_a_master_that_cannot_bind(daemon, upstream, run_module,
     assert "It runs as before" in result["msg"], result["msg"]
     assert served.read_files() == before
     assert served.ask() == "tomcat"
+
+
+def test_after_a_refused_change_nothing_has_to_be_loaded(served, monkeypatch):
+    """The files that it gets back are newer than what it has loaded, and say the same."""
+    served.daemon.start(background=True)
+    assert served.run()["changed"] is True
+    backend = type(make_backend(served.daemon.kind, str(served.daemon.root)))
+    before, validate, words = served.read_files(), backend.validate, iter(["", "it says no"])
+    with monkeypatch.context() as refusing:
+        refusing.setattr(backend, "validate", lambda self: next(words, "") or validate(self))
+        assert "it says no" in served.run(server_name="other.example.com")["msg"]
+    assert served.read_files() == before
+    server = make_backend(served.daemon.kind, str(served.daemon.root))
+    (seen,) = discover.describe_servers([server], lambda *words: None)
+    assert seen.running and not seen.unloaded
+    assert served.run()["changed"] is False
+    if served.daemon.kind == "haproxy":  # an edit outside of our block has to be loaded
+        served.add("backend by-hand\n    server x 127.0.0.1:1\n")
+        assert served.run()["reloaded"] is True
+        assert served.run()["changed"] is False

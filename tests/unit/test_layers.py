@@ -75,12 +75,12 @@ SHIPPED_LINES = {
     "java_truststore": 5230,
     "jvm_truststore_option": 5510,
     "keystore_pem": 6640,
-    "managed_absent": 2460,
+    "managed_absent": 2470,
     "managed_file": 2200,
-    "managed_record": 6840,
+    "managed_record": 7010,
     "plan": 170,  # documentation: the action does the work
-    "proxy_vhost": 11070,
-    "proxy_reload": 8490,
+    "proxy_vhost": 11250,
+    "proxy_reload": 8580,
     "report": 80,  # documentation: the action does the work
     "rtc_aws_listener": 210,  # documentation: the action does the work
     "rtc_instance": 2390,
@@ -88,10 +88,10 @@ SHIPPED_LINES = {
     "rtc_release": 1770,
     "rtc_session": 4110,
     "store_database": 3610,
-    "rtc_runs_info": 3340,
-    "rtc_undo": 4060,
+    "rtc_runs_info": 3420,
+    "rtc_undo": 4200,
     "tomcat_connector": 2910,
-    "topology_info": 16180,
+    "topology_info": 16320,
 }
 
 
@@ -199,6 +199,7 @@ MAY_USE_PATHS = {
     "module_utils._host.container_files",  # the root directory of a container, once
     "module_utils._host.processes", "module_utils._proxy.daemon", "module_utils._proxy.binding",  # /proc
     "module_utils._proxy.selinux_firewalld",  # /sys
+    "module_utils._managed.lease",  # locks a directory, by its descriptor
 }  # fmt: skip
 
 

@@ -25,7 +25,7 @@ def describe() -> Managed:
     except RtcError as exc:
         found.error = str(exc)
         return found
-    found.machine, found.host = known.machine, known.host
+    found.machine, found.host, found.hosts = known.machine, known.host, known.hosts
     found.entries = [_describe_entry(entry) for entry in known.entries]
     return found
 

@@ -8,18 +8,23 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import fcntl
 import json
 import math
 import os
+import stat
 import time
 from dataclasses import dataclass
-from typing import Sequence
+from typing import Iterator, Sequence
 
 from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.module_utils._place import Place, explained
 
-PATH = "/var/lib/collab-rtc/lease"  # a directory, because making one is a thing that only one of two can do
+PATH = "/var/lib/collab-rtc/lease"  # a directory
 _FILE = "lease.json"
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_PATIENCE = 10.0  # seconds: taking a lease takes milliseconds, undoing runs longer
 # Seconds after which a lease counts for nothing: no run takes so long. From so far in the future neither: the clock was
 # set back since.
 LONGEST = 4 * 3600
@@ -42,9 +47,12 @@ class Lease:
 
 
 def read(path: str = PATH) -> Lease | None:
-    """The lease that is held; one that cannot be read is of an unknown run."""
+    """The lease that is held; one that cannot be read is of an unknown run.
+
+    A directory without it is none: who was to write it was killed, or is about to.
+    """
     info = _files.look(path)
-    if info is None:
+    if info is None or (stat.S_ISDIR(info.st_mode) and _files.look(f"{path}/{_FILE}", follow=False) is None):
         return None
     with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError, RtcError):
         found = json.loads(_files.read_existing(f"{path}/{_FILE}") or b"")
@@ -72,19 +80,56 @@ def require_free(runs: Sequence[str], path: str = PATH) -> None:
         )
 
 
+@contextlib.contextmanager
+def alone(path: str = PATH) -> Iterator[None]:
+    """Keep all others from taking the lease, for a moment.
+
+    It is a lock on the directory above (flock(2)). It ends with the process, so a kill leaves none.
+
+    :raises RtcError: somebody else has it, and goes on having it.
+    """
+    folder = os.path.dirname(path)
+    with Place(folder) as place:
+        if place.info is None:  # then there is nothing to keep
+            yield
+            return
+        with explained(folder, "locked"):
+            handle = os.open(place.name, _DIRECTORY, dir_fd=place.directory)
+    try:
+        end = time.monotonic() + _PATIENCE
+        while not _lock(handle):
+            if time.monotonic() > end:
+                raise RtcError(
+                    "Another run changes this host in this moment: it takes the lease, or gives files back.",
+                    "Wait for its end, and run again.",
+                )
+            time.sleep(0.05)
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # it is closed, too
+            os.close(handle)
+
+
+def _lock(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def take(lease: Lease, dead: Sequence[str] = (), path: str = PATH) -> None:
     """Hold the lease from now on.
 
     :param dead: ids of runs whose leases count for nothing, because their processes are gone.
-    :raises RtcError: another run holds it.
+    :raises RtcError: another run holds it, or it cannot be written; then it is as it was.
     """
-    require_free((lease.run, *dead), path)
-    lease.since = time.time()
-    _files_tree.remove_tree(path)
     _files_tree.make_directory(os.path.dirname(path), 0o700)
-    if not _files_tree.make_directory(path, 0o700):  # one of two succeeds
-        raise RtcError("Another run has begun to change this host in this moment.", "Wait for its end, and run again.")
-    _files.write_atomic(f"{path}/{_FILE}", json.dumps(dataclasses.asdict(lease)).encode(), 0o600)
+    with alone(path):  # else two could find it free, and each take it
+        require_free((lease.run, *dead), path)
+        lease.since = time.time()
+        _files_tree.make_directory(path, 0o700)
+        _files.write_atomic(f"{path}/{_FILE}", json.dumps(dataclasses.asdict(lease)).encode(), 0o600)
 
 
 def give_up(run: str, path: str = PATH) -> None:

@@ -13,17 +13,21 @@ somebody made. The plan compares it with what is wanted; what it does not name i
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional
 
 from ansible_collections.collab.rtc.plugins.module_utils import _facts, _files, _files_tree
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.module_utils._managed import entry_values
 from ansible_collections.collab.rtc.plugins.module_utils._undo import records
 
 DIRECTORY = "/var/lib/collab-rtc"
 PATH = f"{DIRECTORY}/managed.json"
 VERSION = 1
+_DIGEST = "digest"  # in the file: of all the rest
+_OF_FILES = ("vhost", "file", "instance", "trust_option")  # kinds whose parts are paths
 _WHAT = "The record of what is managed"
 
 Parts = Dict[str, Optional[str]]  # path or attribute -> text, digest of a secret, or None for what is not there
@@ -51,13 +55,26 @@ class Record:
     """All entries of a host, and whose record it is."""
 
     machine: str = ""  # machine-id(5)
-    host: str = ""  # name in the inventory
+    host: str = ""  # name in the inventory of the last run
+    hosts: Dict[str, str] = field(default_factory=dict)  # inventory -> name there: they share a proxy, not its name
     entries: List[Entry] = field(default_factory=list)
     version: int = VERSION
 
     def find(self, key: str) -> Entry | None:
         """The entry of that key."""
         return next((entry for entry in self.entries if entry.key == key), None)
+
+
+def find_stranger(known: Any, machine: str, host: str, inventory: str) -> str:
+    """Whose a record is, where it is not of this host: of a machine that this is a copy of, or of its old name.
+
+    :param known: the record, or what detection tells of it: ``machine``, ``host`` and ``hosts``.
+    :returns: "" where it is of this host, or there is none.
+    """
+    if known.machine and known.machine != machine:
+        return known.host if known.host != host else f"the machine {known.machine}"
+    name = known.hosts.get(inventory, "" if known.hosts else known.host)
+    return str(name) if name not in ("", host) else ""
 
 
 def load(path: str = PATH) -> Record:
@@ -87,6 +104,8 @@ def parse(data: bytes, path: str = PATH) -> Record:
                 f"{path} was written by a newer version of collab.rtc: its format is {version}, known is {VERSION}.",
                 "Run the newer version, or roll back what it did with that version.",
             )
+        if values.pop(_DIGEST, None) not in (None, _compute_digest(values)):  # records had none at first
+            raise ValueError("it does not hold what was written into it")
         found = _facts.from_dict(Record, values)
         _require_types(found)
         return found
@@ -109,10 +128,18 @@ def _require_types(record: Record) -> None:
             raise ValueError(f"{where} is no entry")
         _require_like(Entry("", "", ""), entry, where)
         parts = [*entry.before.values(), *entry.written.values()]
+        if not all(isinstance(name, str) for name in record.hosts.values()):
+            raise ValueError("it has no usable hosts")
         if not all(isinstance(owner, str) for owner in entry.owners):
             raise ValueError(f"{where} has owners that are no text")
         if not all(part is None or isinstance(part, str) for part in parts):
             raise ValueError(f"{where} has values that are no text")
+        try:
+            entry_values.require_what(entry.kind, entry.what)
+            for path in [*entry.before, *entry.written] if entry.kind in _OF_FILES else ():
+                entry_values.require_path(path)
+        except ValueError as exc:
+            raise ValueError(f"{where} has {exc}") from exc
 
 
 def _require_like(model: Any, one: Any, where: str) -> None:
@@ -123,16 +150,23 @@ def _require_like(model: Any, one: Any, where: str) -> None:
 
 def dump(record: Record) -> bytes:
     """The bytes of a record."""
-    return (json.dumps(dataclasses.asdict(record), indent=1, sort_keys=True) + "\n").encode()
+    values = dataclasses.asdict(record)
+    return (json.dumps({**values, _DIGEST: _compute_digest(values)}, indent=1, sort_keys=True) + "\n").encode()
+
+
+def _compute_digest(values: Dict[str, Any]) -> str:
+    """A disk may lose or change a part that leaves JSON: it would be taken for what is ours, or somebody's edit."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def save(record: Record, undo_dir: str | None, path: str = PATH) -> bool:
     """Write the record where it differs, and record that in the undo record: a rollback gives it back, too.
 
     :returns: whether it differed.
-    :raises RtcError: it cannot be written; then nothing may be changed.
+    :raises RtcError: it cannot be written, or not be read then; nothing may be changed.
     """
     data = dump(record)
+    parse(data, path)
     if data == _files.read_existing(path):
         return False
     _files_tree.make_directory(path.rpartition("/")[0], 0o700)

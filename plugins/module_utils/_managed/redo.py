@@ -59,7 +59,7 @@ def put_forward(directory: str, kind: str, folders: Sequence[str]) -> None:
 
     path = managed["path"]
     now, old = record.load(path), record.parse(_files.read_bytes(os.path.join(directory, managed["copy"])), path)
-    now.machine, now.host = old.machine, old.host
+    now.machine, now.host, now.hosts = old.machine, old.host, old.hosts
     now.entries = [entry for entry in now.entries if not is_concerned(entry)]
     now.entries += [entry for entry in old.entries if is_concerned(entry)]
     now.entries.sort(key=lambda entry: entry.key)

@@ -10,7 +10,7 @@ import contextlib
 import os
 import stat
 from dataclasses import dataclass, field
-from typing import Any, Callable
+from typing import Any, Callable, Sequence
 
 from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
@@ -22,19 +22,16 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy import (
     writers,
 )
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (
+    RUN,
     Backend,
     DesiredFile,
     DesiredLayout,
     DesiredLink,
 )
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.blocked import BlockedError, add_words
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.control import (
-    RUN,
-    Control,
-    find_remaining,
-    find_stopped,
-)
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.control import Control, find_remaining, find_stopped
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.errors import ProxyError
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.loaded import Loaded
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 from ansible_collections.collab.rtc.plugins.module_utils._secret_text import mask_text
 from ansible_collections.collab.rtc.plugins.module_utils._undo import records
@@ -191,7 +188,10 @@ class ProxyChange:
     def _is_stale(self, desired: DesiredLayout) -> bool:
         """Whether a reload is due: a killed run left one out, or a file changed since (a renewed certificate, say)."""
         sources = self._list_sources(desired)
-        return os.path.exists(self.marker) or self.backend.is_outdated(self.control.master(), sources)
+        return os.path.exists(self.marker) or self._find_loaded().is_outdated(sources)
+
+    def _find_loaded(self) -> Loaded:
+        return Loaded(self.backend, self.control.master())
 
     def _foresee(self, desired: DesiredLayout) -> None:
         state = self._find_state()
@@ -232,6 +232,7 @@ class ProxyChange:
                 words = self._undo(steps, answering, exc)
                 raise add_words(exc, words) from exc
             self.result.reloaded = self.result.changed = True
+            self._find_loaded().note(self._list_sources(desired))
             _files_tree.remove(self.stopped)
         with contextlib.suppress(RtcError):
             _files_tree.remove(self.marker)
@@ -248,6 +249,7 @@ class ProxyChange:
         return "new" if state == "stopped" and os.path.exists(self.stopped) else state
 
     def _write(self, steps: list[Step], desired: DesiredLayout, pending: bool) -> None:
+        self._find_loaded().note([*self._list_sources(desired), *(step.path for step in steps)])
         for directory in desired.directories:
             _files_tree.make_directory(directory, 0o700)
         for step in steps:
@@ -267,11 +269,12 @@ class ProxyChange:
                     f"{self.backend.kind} refuses the new configuration, which is undone: {words}",
                     "Report this with the words above, or correct the virtual host's options.",
                 )
-        except BaseException:
-            for step in reversed(done):
-                step.undo()
-            if not pending:
+        except BaseException as exc:
+            words = take_back(done)
+            if not pending and not words:
                 _files_tree.remove(self.marker)
+            if words and isinstance(exc, RtcError):
+                raise add_words(exc, words) from exc
             raise
 
     def _undo(self, steps: list[Step], answering: list[tuple[str, int]], cause: ProxyError) -> str:
@@ -280,11 +283,11 @@ class ProxyChange:
         :param answering: where it answered before.
         :returns: what came of it.
         """
-        for step in reversed(steps):
-            step.undo()
+        words = take_back(steps)
         if self.options.take_back:
             self.options.take_back(cause)
-        words = ""
+        if words:  # it must not read them; the marker says to the next run that this is due
+            return words
         if (steps or not self.control.master()) and self.backend.serves() and not self.backend.validate():
             words = self.control.restore(answering)
         with contextlib.suppress(RtcError):
@@ -292,6 +295,20 @@ class ProxyChange:
         if words:
             return f"With its old files it does not run as before: {words}"
         return f"It runs as before, and answers on all of {len(answering)} sockets." if answering else ""
+
+
+def take_back(steps: Sequence[Step]) -> str:
+    """Give all paths what they were, as far as that can be done; returns what could not, in words.
+
+    What is new goes first: on a full disk that makes room for the rest.
+    """
+    failed = []
+    for step in [one for there in (False, True) for one in reversed(steps) if one.existed is there]:
+        try:
+            step.undo()
+        except RtcError as exc:
+            failed.append(f"{step.path} could not be given back: {exc}")
+    return " ".join(failed)
 
 
 class Step:

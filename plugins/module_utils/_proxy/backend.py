@@ -33,6 +33,9 @@ MARK = "Managed by collab.rtc"
 # What the distributions call the file with all certificate authorities they trust.
 CA_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 
+# What is kept about the running servers, beside the pid files: gone after a reboot, when they have loaded everything.
+RUN = "/run/collab-rtc"
+
 
 @dataclass
 class DesiredFile:

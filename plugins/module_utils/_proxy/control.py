@@ -19,7 +19,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._facts import Listener
 from ansible_collections.collab.rtc.plugins.module_utils._host import processes
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import by_hand, daemon, kin, sockets
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Backend
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import RUN, Backend
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.errors import ProxyError
 
 # nginx itself tries for 2.5 seconds to bind an address; a master with hundreds of sites takes a second or two to load.
@@ -27,9 +27,6 @@ _WAIT_SECONDS = 20.0
 _POLL_SECONDS = 0.05
 _SUPERVISOR_SECONDS = 2.0
 _MOST_LOG = 1 << 50  # bytes: only the end of a log is read, so it may be as large as it likes
-
-# Beside the pid files: gone after a reboot, when the server has loaded everything anyway.
-RUN = "/run/collab-rtc"
 
 
 class Control:

@@ -20,6 +20,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache.backend i
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Backend
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy import certificates
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy.backend import Haproxy
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.loaded import Loaded
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx import places as nginx_places
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx.backend import Nginx
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import certificate
@@ -52,7 +53,7 @@ def _describe(server: Backend, note: Callable[[str, str], None]) -> Proxy:
     proxy.version = server.version() if on_host else ""
     master = server.find_master()
     proxy.running = bool(master)
-    proxy.unloaded = server.is_outdated(master, server.sources)
+    proxy.unloaded = Loaded(server, master).is_outdated(server.sources)
     if on_host and server.program() and os.geteuid() == 0:  # others may not read its keys, and would see only that
         try:
             proxy.error = server.validate()

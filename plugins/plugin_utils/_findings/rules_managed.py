@@ -26,8 +26,8 @@ def check(plan_input: PlanInput, plan: Plan) -> Iterator[Finding]:
         known = facts.managed
         if known.error:
             yield make("RTC701", host, f"{host}: {known.error}")
-        if difference.is_clone(host, facts):
-            whose = known.host if known.host != host else f"the machine {known.machine}"
+        whose = difference.find_stranger(host, facts, plan_input.inventory)
+        if whose:
             yield make("RTC704", host, f"The record of what is managed on {host} is that of {whose}.")
         if known.lease_run and known.lease_run not in plan_input.dead:
             yield make("RTC705", host, f"{host} is being changed by {_describe_lease(known)}.")

@@ -22,6 +22,7 @@ from typing import Any
 
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._facts import HostFacts, ManagedEntry
+from ansible_collections.collab.rtc.plugins.module_utils._managed import record
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.selinux_firewalld import BOOLEANS
 from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import limits, unit
 from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import store as rtc_server_store
@@ -282,7 +283,13 @@ def _compare_host(
     site_of: Mapping[str, str],
     wanted: list[Wanted],
 ) -> None:
-    recorded = {} if is_clone(plan.host, facts) else {entry.key: entry for entry in facts.managed.entries}
+    plan.recorded = {
+        entry.key: {"run": entry.run, "edited": entry.state == "edited"}
+        for entry in facts.managed.entries
+        if entry.inventory == scope.inventory
+    }
+    cloned = find_stranger(plan.host, facts, scope.inventory)
+    recorded = {} if cloned else {entry.key: entry for entry in facts.managed.entries}
     keys = {item.key for item in wanted}
     for item in wanted:
         entry = recorded.get(item.key)
@@ -327,10 +334,9 @@ def _is_told_anew(item: Wanted, entry: ManagedEntry) -> bool:
     return item.kind == "instance" and any(entry.what.get(name) != item.what.get(name) for name in known)
 
 
-def is_clone(host: str, facts: HostFacts) -> bool:
-    """Whether the record came with a copy of another machine: what it names is adopted by content, nothing removed."""
-    known = facts.managed
-    return bool(known.machine) and (known.machine != facts.machine_id or known.host != host)
+def find_stranger(host: str, facts: HostFacts, inventory: str) -> str:
+    """Whose the record is, if it came with a copy of another machine: what it names is adopted, and nothing removed."""
+    return record.find_stranger(facts.managed, facts.machine_id, host, inventory)
 
 
 def _choose_action(item: Wanted, entry: ManagedEntry | None, plan: HostPlan, overwrite: bool) -> str:

@@ -183,6 +183,8 @@ class HostPlan:
     work: list[Work] = field(default_factory=list)  # all that is wanted, recorded or both, and what is done about it
     records: list[dict[str, Any]] = field(default_factory=list)  # entries that managed_record is to write before
     removals: list[Removal] = field(default_factory=list)
+    # What detection saw of the record, key -> {run, edited}: managed_record refuses a run where that has changed since.
+    recorded: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 @dataclass

@@ -11,7 +11,6 @@ file, and at most a temporary one with a name that says so.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import pathlib
 import re
@@ -21,48 +20,10 @@ import pytest
 from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree, _place
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._undo import records, restore
+from ansible_collections.collab.rtc.tests.unit.system_faults import CALLS, ERRORS, Fault, Kill
 
-# All that _place, _files, _files_tree and _undo call of the operating system; test_every_call_is_listed holds it.
-CALLS = (
-    "open", "close", "fstat", "lstat", "read", "write", "readlink", "rename", "unlink", "mkdir", "rmdir", "symlink",
-    "fsync", "fchown", "fchmod", "chown", "getxattr", "setxattr", "removexattr", "listdir", "getcwd",
-)  # fmt: skip
-ERRORS = (errno.EIO, errno.ENOSPC, errno.EACCES, errno.ENOENT)
 TEMPORARY = re.compile(r"\..*\.[0-9a-f]{16}\.new")
 OLD, NEW = b"old" * 1000, b"new" * 2000
-
-
-class Kill(BaseException):
-    """The process is gone: nothing that it would do now happens."""
-
-
-class Fault:
-    """Lets the n-th call fail.
-
-    :param kill: from then on no call does anything any more.
-    """
-
-    def __init__(self, monkeypatch, number=-1, error=0, kill=False):
-        self.seen: list[str] = []
-        self.number, self.error, self.kill, self.dead = number, error, kill, False
-        for name in CALLS:
-            monkeypatch.setattr(os, name, self.wrap(name, getattr(os, name)))
-
-    def wrap(self, name, function):
-        def call(*args, **more):
-            if self.dead and name != "close":
-                raise Kill
-            self.seen.append(name)
-            if len(self.seen) - 1 == self.number:
-                if self.kill:
-                    self.dead = True
-                    raise Kill
-                if name == "close":  # it is closed, too (close(2))
-                    function(*args, **more)
-                raise OSError(self.error, os.strerror(self.error))
-            return function(*args, **more)
-
-        return call
 
 
 class Scene:

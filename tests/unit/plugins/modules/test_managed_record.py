@@ -16,47 +16,7 @@ import pytest
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._managed import lease, record, states
 from ansible_collections.collab.rtc.plugins.module_utils._undo import records
-
-XML = """<Server><Service name="Catalina"><Connector port="8090" protocol="HTTP/1.1"%s/>
-<Engine name="Standalone" defaultHost="localhost"><Host name="localhost"/></Engine></Service></Server>"""
-RUN, NEXT = "20260101T000000Z-aaaa", "20260102T000000Z-bbbb"
-
-
-class Host:
-    """A host with a server.xml and a virtual host, and runs on it."""
-
-    def __init__(self, path, run_module):
-        self.path, self.run_module = path / "collab-rtc", run_module
-        self.xml, self.vhost, self.undo = path / "server.xml", path / "rtc.conf", self.path / "undo"
-        self.xml.write_text(XML % "")
-
-    def entries(self, *names):
-        what = {"path": str(self.xml), "port": 8090, "attributes": list(names)}
-        connector = {"key": f"connector {self.xml} 8090", "kind": "connector", "what": what, "spec": " ".join(names)}
-        vhost = {"key": "vhost nginx rtc", "kind": "vhost", "what": {"kind": "nginx", "name": "rtc"}, "spec": "1"}
-        return [{**one, "site": "wiki:9083", "owners": ["wiki/confluence"]} for one in (connector, vhost)]
-
-    def do(self, state, run=RUN, fails=False, check=False, **options):
-        arguments = {"path": str(self.path), "state": state, "run": run, "undo_dir": str(self.undo / run), **options}
-        result = self.run_module("managed_record", arguments, check)
-        assert bool(result.get("failed")) == fails, result
-        return result
-
-    def begin(self, *names, run=RUN, **options):
-        return self.do("begun", run, entries=self.entries(*names), identity={"host": "wiki"}, **options)
-
-    def make(self, text, run=RUN):
-        """What the steps of a run do."""
-        records.record(str(self.undo / run), str(self.xml), (XML % text).encode())
-        self.xml.write_text(XML % text)
-        self.vhost.write_text("server {}\n")
-        return self.do("finished", run, files=[str(self.vhost)])
-
-    def read(self):
-        return record.load(str(self.path / "managed.json"))
-
-    def judge(self):
-        return {entry.kind: states.judge(entry, states.read_parts(entry)) for entry in self.read().entries}
+from ansible_collections.collab.rtc.tests.unit.recorded_host import NEXT, RUN, XML, Host
 
 
 @pytest.fixture
@@ -185,7 +145,7 @@ def test_of_a_blocked_site_the_entries_are_those_from_before(host, tmp_path):
     key = tmp_path / "privkey.pem"
     more = [
         {"key": f"file {key}", "kind": "file", "what": {"path": str(key)}},
-        {"key": "trust x", "kind": "trust", "what": {"path": "x"}},
+        {"key": "trust x", "kind": "trust", "what": {"path": "/x"}},
     ]
     mine = [{"site": "wiki:9083", "owners": ["wiki/confluence"], "spec": "2", **one} for one in more]
     other = {"kind": "vhost", "what": {"kind": "nginx", "name": "rtc"}, "spec": "3", "owners": ["tracker/jira"]}
@@ -367,9 +327,10 @@ class TestLease:
         result = host.do("begun", NEXT, identity={"host": "wiki"}, fails=held)
         assert not held or "minutes in the future of this host's clock" in result["msg"]
 
-    def test_one_that_cannot_be_read_is_of_an_unknown_run(self, host):
+    def test_one_that_a_kill_left_empty_is_none(self, host):
         (host.path / "lease").mkdir(parents=True)
-        assert "run unknown" in host.do("begun", NEXT, fails=True)["msg"]
+        host.begin("scheme")
+        assert lease.read(str(host.path / "lease")).run == RUN
 
 
 @pytest.mark.parametrize(

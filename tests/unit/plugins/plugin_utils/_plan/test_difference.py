@@ -180,6 +180,23 @@ def test_a_clone_is_adopted_and_nothing_goes(provisioned):
     assert actions(make_plan(plan_input), "proxy1") == {}
 
 
+@pytest.mark.parametrize(("hosts", "cloned"), [({"": "proxy1", "other": "px"}, False), ({"": "px"}, True)])
+def test_only_another_name_in_the_same_inventory_is_that_of_a_clone(provisioned, hosts, cloned):
+    plan_input = provisioned()
+    plan_input.settings["jira1"]["jira"].state = "absent"
+    plan_input.facts["proxy1"].managed.hosts, plan_input.facts["proxy1"].managed.host = hosts, "px"
+    assert (actions(make_plan(plan_input), "proxy1") == {}) is cloned
+
+
+def test_the_plan_says_what_it_saw_of_the_record(provisioned):
+    plan_input = provisioned()
+    entries = plan_input.facts["jira1"].managed.entries
+    entries[0].state, entries[0].run, entries[1].inventory = "edited", "20260101T000000Z-aaaa", "other"
+    seen = make_plan(plan_input).hosts["jira1"].recorded
+    assert seen[entries[0].key] == {"run": "20260101T000000Z-aaaa", "edited": True}
+    assert set(seen) == {entry.key for entry in entries} - {entries[1].key}
+
+
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_an_edit_is_a_conflict_and_stops_its_site_on_all_hosts(provisioned, overwrite):
     plan_input = provisioned()
