@@ -83,6 +83,10 @@ soak: collection ## The RTC server under mixed load with attacks and kills: RTC_
 molecule: collection ## A Molecule scenario on real hosts: SCENARIO=default, runs, operate, hostile, faults or fleet
 	@$(BIN)/python tools/run_tests.py $(subst operate,operate-long,$(subst runs,course-long,$(subst default,molecule,$(or $(SCENARIO),default))))
 
+.PHONY: bundle
+bundle: setup ## pip resolves a bundle of the real packages for each pair of Python and machine
+	@$(BIN)/python tools/run_tests.py bundle-long
+
 .PHONY: versions
 versions: collection ## The playbooks under each supported ansible-core, with pip and the Pythons that are there
 	@$(BIN)/python tools/run_tests.py versions

@@ -43,9 +43,10 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._plan import (
     scope,
     topology,
 )
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import PlanInput
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import PlanInput, Supply
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import Plan
-from ansible_collections.collab.rtc.plugins.plugin_utils._release import bundle
+from ansible_collections.collab.rtc.plugins.plugin_utils._release import bundle as release_bundle
+from ansible_collections.collab.rtc.plugins.plugin_utils._release import source as release_source
 from ansible_collections.collab.rtc.plugins.plugin_utils._report import json_file, show
 from ansible_collections.collab.rtc.plugins.plugin_utils._report import text as report_text
 from ansible_collections.collab.rtc.plugins.plugin_utils._run import course, history, runner, steps, tags
@@ -197,7 +198,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         plan_input = PlanInput(
             now=time.time(),
             controller=runner.identify(),
-            schema=bundle.read_schema(),
+            schema=release_source.read_schema(),
+            supply=_read_own_supply(),
             groups={name: [str(host) for host in groups.get(name, [])] for name in load_inventory.GROUPS},
         )
         plan_file = ""
@@ -280,7 +282,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
 
     def _add_host(self, host: str, hostvars: Any, plan_input: PlanInput) -> None:
         strict = any(host in plan_input.groups[kind] for kind in variables.KINDS)
-        load_inventory.add_host(plan_input, host, *self._read_variables(host, hostvars, strict))
+        values, problems = self._read_variables(host, hostvars, strict)
+        problems += self._check_bundle(host, hostvars, plan_input) if strict else []
+        load_inventory.add_host(plan_input, host, values, problems)
         plan_input.secrets[host] = self._digest_secrets(host, hostvars, plan_input.settings[host])
         for kind, settings in plan_input.settings[host].items() if strict else ():
             given = self._read_tls(settings, hostvars[host].get("inventory_dir"))
@@ -308,7 +312,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
                 if strict:
                     text = f"{name} cannot be evaluated: {error}"
                     problems.append(Problem("RTC102", name, text, "Correct the variable in the inventory."))
-        problems += self._check_bundle(raw, templar) if strict else []
         return values, problems
 
     def _digest_secrets(self, host: str, hostvars: Any, settings: Mapping[str, HostSettings]) -> dict[str, str]:
@@ -329,15 +332,23 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
             if secret not in (None, "")
         }
 
-    def _check_bundle(self, raw: Mapping[str, Any], templar: Any) -> list[Problem]:
-        """A bundle that is missing, which the role would only notice after it has changed the trust store."""
+    def _check_bundle(self, host: str, hostvars: Any, plan_input: PlanInput) -> list[Problem]:
+        """Read the bundle; what is wrong with it, the role would only notice after it has changed the trust store."""
+        raw = hostvars.raw_get(host) if hasattr(hostvars, "raw_get") else hostvars[host]
+        templar = self._templar.copy_with_new_env(available_variables={**raw, "hostvars": hostvars})
         try:
-            bundle = templar.template(raw.get(BUNDLE) or "")
-            if bundle and isinstance(bundle, str):
-                controller_files.find_file(bundle, [raw.get("inventory_dir"), self._loader.get_basedir()])
+            value = templar.template(raw.get(BUNDLE) or "")
+            if not value or not isinstance(value, str):
+                return []
+            path = controller_files.find_file(value, [raw.get("inventory_dir"), self._loader.get_basedir()])
+            # It is as large as the packages, and all hosts have the same one.
+            known = next((one for one in plan_input.bundles.values() if one.path == path), None)
+            plan_input.bundles[host] = known or _read_supply(path)
         except (OSError, AnsibleError) as error:
-            remedy = "Correct the variable, or leave it out: the controller builds a bundle then."
+            remedy = "Correct the variable, or leave it out: the controller builds the release then."
             return [Problem("RTC102", BUNDLE, f"{BUNDLE}: {error}", remedy)]
+        except release_source.BundleError as error:
+            return [Problem("RTC550", BUNDLE, error.message, error.remedy)]
         return []
 
     def _read_tls(self, settings: HostSettings, inventory_dir: str | None) -> GivenTls | None:
@@ -386,3 +397,16 @@ def plain(value: Any) -> Any:
 def new_run() -> str:
     """An id for a run that sorts by time."""
     return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(2)}"
+
+
+def _read_supply(path: str) -> Supply:
+    bundle = release_bundle.check(path)
+    return Supply(path, bundle.version, bundle.digest, tuple(sorted(bundle.targets)))
+
+
+def _read_own_supply() -> Supply:
+    source = release_source.SOURCE
+    try:
+        return Supply("", release_source.read_version(source), release_source.digest_source(source))
+    except release_source.BundleError:
+        return Supply()  # what needs it says so

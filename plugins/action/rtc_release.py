@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -12,24 +14,30 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory import controller_files
-from ansible_collections.collab.rtc.plugins.plugin_utils._release import bundle as bundle_module
+from ansible_collections.collab.rtc.plugins.plugin_utils._release import bundle as release_bundle
+from ansible_collections.collab.rtc.plugins.plugin_utils._release import release
+from ansible_collections.collab.rtc.plugins.plugin_utils._release import source as release_source
 from ansible_collections.collab.rtc.plugins.plugin_utils._report import show
-
-SOURCE = os.path.join(os.path.dirname(__file__), "..", "..", "files", "rtc_server")
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
-    """Builds the bundle and sends it, when the host does not have the release: one remote call when it has."""
+    """Builds the release, or takes it from a bundle, and sends it when the host does not have it: one remote call when
+    it has."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
         args = dict(self._task.args)
         try:
-            name, path = self._release(args, (task_vars or {}).get("inventory_dir"))
+            target = release_source.make_target(str(args["python_version"]), str(args.get("machine", "x86_64")))
+            bundle = self._find_bundle(args.pop("bundle", None), (task_vars or {}).get("inventory_dir"))
+            if bundle:
+                name = release_bundle.open_bundle(bundle).find_release(target)
+            else:
+                name = release.name_own(release_source.SOURCE, target)
             result = self._call(dict(args, name=name), task_vars)
             if result.get("failed") or not result.get("missing") or self._task.check_mode:
                 return result
-            path = path or self._build(args)
+            path = self._build(args, target, bundle)
         except RtcError as exc:
             raise AnsibleActionFail(str(exc)) from exc
         # The first call may have made the directory, to put the module there. Only the last one made is ever removed
@@ -38,34 +46,27 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         tmpdir = self._connection._shell.tmpdir or self._make_tmp_path()
         remote = self._connection._shell.join_path(tmpdir, os.path.basename(path))
         self._transfer_file(path, remote)
-        return self._call(dict(args, name=name, src=remote), task_vars)
+        digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        return self._call(dict(args, name=name, src=remote, digest=digest), task_vars)
 
-    def _release(self, args: dict[str, Any], inventory_dir: str | None) -> tuple[str, str | None]:
-        bundle = args.pop("bundle", None)
-        if not bundle:
-            return bundle_module.release_name(SOURCE, args["python_version"], self._machine(args)), None
+    def _find_bundle(self, value: object, inventory_dir: str | None) -> str:
+        if not value:
+            return ""
         try:
-            path = controller_files.find_file(str(bundle), [inventory_dir, self._loader.get_basedir()])
+            return controller_files.find_file(str(value), [inventory_dir, self._loader.get_basedir()])
         except OSError as error:
-            raise AnsibleActionFail(f"rtc_bundle is {bundle}: {error} Build it, or leave rtc_bundle out.") from None
-        return os.path.basename(path)[: -len(".tar.gz")], path
+            raise AnsibleActionFail(f"rtc_bundle is {value}: {error} Build it, or leave rtc_bundle out.") from None
 
-    def _build(self, args: dict[str, Any]) -> str:
-        """Build the bundle, or take it from the cache; say so, because pip may take minutes."""
-        version, machine = args["python_version"], self._machine(args)
-        show.show(self._display, f"The RTC server for Python {version} ({machine}) is built once on the controller.")
-        return str(bundle_module.build(SOURCE, version, machine, self._cache(args)))
+    def _build(self, args: dict[str, Any], target: release_source.Target, bundle: str) -> str:
+        """The archive, made or taken from the cache; where it is made from an index, say so: pip may take minutes."""
+        cache = os.path.expanduser(str(args.get("cache", "~/.cache/collab-rtc")))
+        if bundle:
+            return release.build_from(bundle, target, cache)
+        show.show(self._display, f"The RTC server for {target} is built once on the controller.")
+        return release.build_own(release_source.SOURCE, target, cache)
 
     def _call(self, args: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
         result: dict[str, Any] = self._execute_module(
             module_name="collab.rtc.rtc_release", module_args=args, task_vars=task_vars
         )
         return result
-
-    @staticmethod
-    def _machine(args: dict[str, Any]) -> str:
-        return str(args.get("machine", "x86_64"))
-
-    @staticmethod
-    def _cache(args: dict[str, Any]) -> str:
-        return os.path.expanduser(str(args.get("cache", "~/.cache/collab-rtc")))

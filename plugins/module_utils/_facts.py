@@ -456,6 +456,7 @@ class HostFacts:
     proxies: List[Proxy] = field(default_factory=list)
     listeners: List[Listener] = field(default_factory=list)
     rtc: List[RtcInstance] = field(default_factory=list)
+    releases: List[str] = field(default_factory=list)  # of the RTC server that the host keeps
     doubted: List[Doubted] = field(default_factory=list)
     unreadable: List[Unreadable] = field(default_factory=list)
     managed: Managed = field(default_factory=Managed)

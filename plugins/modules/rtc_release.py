@@ -12,7 +12,8 @@ version_added: 0.1.0
 author: [collab.rtc authors (@collab-rtc)]
 description:
   - Unpacks a release of the RTC server beside the running one and switches to it in one step.
-  - The bundle is built on the controller and holds everything. The managed host contacts no package index.
+  - The release is built on the controller, or taken from a bundle, and holds everything. The managed host contacts no
+    package index.
   - When the release is there already, nothing is sent.
 extends_documentation_fragment: [collab.rtc.attributes, collab.rtc.writing.undoable]
 attributes:
@@ -25,7 +26,7 @@ options:
     type: path
     default: /usr/bin/python3
   python_version:
-    description: Version of that interpreter, such as V(3.11). The action that sends the bundle needs it.
+    description: Version of that interpreter, such as V(3.11). The action that sends the release needs it.
     type: str
     required: true
   machine:
@@ -33,10 +34,11 @@ options:
     type: str
     default: x86_64
   bundle:
-    description: A bundle on the controller that was built before, for controllers which reach no package index.
+    description:
+      - A bundle on the controller that M(collab.rtc.rtc_bundle) built, for controllers which reach no package index.
     type: path
   cache:
-    description: Where the controller keeps the bundles that it built.
+    description: Where the controller keeps the releases that it built.
     type: path
     default: ~/.cache/collab-rtc
   base:
@@ -53,7 +55,10 @@ options:
     description: Name of the release. Set by the action of this module.
     type: str
   src:
-    description: The bundle on the managed host. Set by the action of this module.
+    description: The archive of the release on the managed host. Set by the action of this module.
+  digest:
+    description: SHA-256 of that archive. Set by the action of this module.
+    type: str
     type: path
 """
 
@@ -188,6 +193,7 @@ def main() -> None:
             **_argspec.UNDOABLE,
             "name": {"type": "str"},
             "src": {"type": "path"},
+            "digest": {"type": "str"},
         },
         supports_check_mode=True,
     )

@@ -82,6 +82,7 @@ SHIPPED_LINES = {
     "proxy_vhost": 11250,
     "proxy_reload": 8580,
     "report": 80,  # documentation: the action does the work
+    "rtc_bundle": 90,  # documentation: the action does the work
     "rtc_aws_listener": 210,  # documentation: the action does the work
     "rtc_instance": 2390,
     "rtc_probe": 5160,

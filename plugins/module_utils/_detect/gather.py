@@ -98,6 +98,7 @@ def gather(
     lookups.add(_collect_upstream_names(facts.proxies))
     rtc_ports = rtc_ports or list(RTC_PORTS)
     facts.rtc = _find_rtc(facts, rootfs, procs, instances, states, rtc_ports)
+    facts.releases = [name for name in rootfs.names(rtc_server_unit.BASE + "/releases") if not name.startswith(".")]
     if rootfs.root == "/":
         _look_through_proxies(facts, [*(names or []), *_collect_proxy_names(facts.applications)], rtc_ports)
     if facts.selinux == "enforcing" and facts.root:

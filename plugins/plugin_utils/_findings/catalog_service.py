@@ -113,4 +113,42 @@ ENTRIES = (
         remedy="Use a newer release of the operating system, or rtc_service: builtin.",
         vendor_requirements=("S33",),
     ),
+    FindingType(
+        id="RTC550",
+        severity="error",
+        title="The bundle cannot be used",
+        meaning="It is damaged, incomplete, of another format or no bundle of the RTC server. Nothing of it is used.",
+        detected=(
+            "rtc_bundle names a file that does not begin as a bundle, or in which something differs from bundle.json: "
+            "a missing or further file, a digest, a package that is not pinned in requirements.txt."
+        ),
+        remedy="Copy it again and compare its SHA-256, or build it again with collab.rtc.bundle.",
+        vendor_requirements=("S33",),
+    ),
+    FindingType(
+        id="RTC551",
+        severity="error",
+        title="The bundle is for other hosts",
+        meaning="The packages have compiled parts, for one version of Python and one kind of machine each.",
+        detected="rtc_bundle has nothing for the host's Python and machine, and the host does not keep the release.",
+        remedy=(
+            "Build a bundle that has, too (ansible-playbook collab.rtc.bundle), or choose another interpreter with "
+            "rtc_server_python."
+        ),
+        vendor_requirements=("S33",),
+    ),
+    FindingType(
+        id="RTC552",
+        severity="error",
+        title="No such release of the RTC server",
+        meaning="Neither does the host keep the release that is asked for, nor has the controller got it.",
+        detected=(
+            "rtc_server_version means none of the releases in /opt/rtc-server/releases that run on the host's Python "
+            "and machine, nor that of rtc_bundle or, without one, of the collection."
+        ),
+        remedy=(
+            "Name one of the kept releases, or a bundle of that version in rtc_bundle; or leave rtc_server_version out."
+        ),
+        vendor_requirements=("S33",),
+    ),
 )

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings import (
     catalog,
+    kept_releases,
     reachability,
     rules_application,
     rules_detection,
@@ -57,6 +58,7 @@ def evaluate(
     found += rules_proxy.check_hosts(plan_input, classification, state)
     found += rules_service.check_hosts(state)
     found += reachability.check_hosts(state)
+    found += kept_releases.check(plan_input, classification, state)
     found += shared_store.check(plan_input, classification, state)
     unique = {(item.id, item.host, item.site, item.message): item for item in found}
     return sorted(unique.values(), key=catalog.sort_key)

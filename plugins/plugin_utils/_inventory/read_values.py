@@ -23,6 +23,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._inventory import limit
 ONCE = frozenset(
     {
         *("rtc_plan_file", "rtc_report_file", "rtc_serial", "rtc_undo_keep", "rtc_undo_days", "rtc_bundle"),
+        *("rtc_bundle_pythons", "rtc_bundle_machines", "rtc_server_version"),
         *("rtc_max_failures", "rtc_confirm", "rtc_fail_on_changes", "rtc_from_plan"),
         *("rtc_inventory_id", "rtc_remove_orphans"),
     }

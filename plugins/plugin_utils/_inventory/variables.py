@@ -29,6 +29,7 @@ PREFIX = "rtc_"
 INTERNAL = frozenset(
     {
         *("rtc_detected", "rtc_plan", "rtc_run_id", "rtc_undo_site", "rtc_probe", "rtc_session", "rtc_release"),
+        "rtc_bundle_built",
         *("rtc_work", "rtc_failed", "rtc_runs"),  # facts and variables of the playbooks
         # The role rtc_server's own variables and what it registers, by name: a prefix would let rtc_server_nmae pass.
         *("rtc_server_plan", "rtc_server_secret", "rtc_server_bundle", "rtc_server_instances"),
@@ -79,6 +80,7 @@ class HostSettings:
     given: list[str] = field(default_factory=list)  # fields of secrets that are set; what they hold is not read
     origins: list[str] = field(default_factory=list)
     server_python: str = ""
+    server_version: str = ""
     limits: dict[str, float] = field(default_factory=dict)
     users: int = 0
     truststore_path: str = ""
@@ -199,6 +201,9 @@ VARIABLES: tuple[Variable, ...] = (
     _var("users", "number", "none: the report says how many the proxy carries",
          "How many people use the site at the same time. Each keeps a connection to RTC open: RTC440 warns where the"
          " proxy cannot carry these and the application."),
+    _var("server_version", "text", "that of the bundle, or of the collection",
+         "Which release of the RTC server runs on the host: a version, or the whole name of a release that the host"
+         " keeps in C(/opt/rtc-server/releases). A kept one is not sent again."),
     _var("server_python", "path", "the newest interpreter found that is 3.10 or later",
          "Python interpreter on the host that the RTC server runs on."),
     _var("truststore_path", "path", "the trust store that the application uses",
@@ -248,8 +253,13 @@ VARIABLES: tuple[Variable, ...] = (
     _var("undo_days", "number", "400", "After how many days an undo record goes even so; V(0): never.", read=False),
     _var("secret", "secret", "made on the first run and kept", "Key that RTC tokens are signed with.", read=False),
     _var("truststore_password", "secret", "changeit", "Password of the trust store.", read=False),
-    _var("bundle", "path", "built on the controller when it is needed",
-         "A bundle of the RTC server that was built before.", read=False),
+    _var("bundle", "path", "the release is built on the controller when it is needed",
+         "A bundle of the RTC server, for controllers without a package index; and, for the playbook C(bundle), the"
+         " file that it writes (V(rtc-server.tar)).", read=False),
+    _var("bundle_pythons", "text", "3.10 to 3.14",
+         "For the playbook C(bundle): versions of Python, with commas between.", read=False),
+    _var("bundle_machines", "text", "x86_64 and aarch64", "For the playbook C(bundle): machines, with commas between.",
+         read=False),
     _var("report_file", "path", "none", "Write the report as JSON to this file on the controller.", read=False),
     _var("serial", "text", "1", "How many hosts of the application are changed at a time.", read=False),
     _var("max_failures", "number", "none: a failed site does not stop the others",

@@ -27,6 +27,21 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._plan import schema
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.routing import ProxyRoute
 
 
+@dataclass(frozen=True)
+class Supply:
+    """The RTC server that the controller can give to a host.
+
+    :param path: of the bundle; "" for the collection's own server, of which the controller builds what is needed.
+    :param digest: of the sources, as in the names of releases.
+    :param tags: what the bundle is for.
+    """
+
+    path: str = ""
+    version: str = ""
+    digest: str = ""
+    tags: tuple[str, ...] = ()
+
+
 @dataclass
 class PlanInput:
     """All that a plan is made from. Keys of the dictionaries are inventory names."""
@@ -47,6 +62,8 @@ class PlanInput:
     aws: dict[str, Seen | AwsProblem] | None = None
     secrets: dict[str, dict[str, str]] = field(default_factory=dict)  # host -> application -> digest of rtc_secret
     now: float = 0.0  # seconds since the epoch, on the controller
+    supply: Supply = field(default_factory=Supply)  # the collection's own
+    bundles: dict[str, Supply] = field(default_factory=dict)  # host -> the bundle that its inventory names
     schema: int = 0  # of stores, that the RTC server of this collection knows; 0: unknown
 
     def settings_of(self, host: str, kind: str = "") -> HostSettings:

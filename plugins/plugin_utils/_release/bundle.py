@@ -2,227 +2,294 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The deployment bundle: the RTC server and all it needs, as one archive.
+"""The bundle: the RTC server and all it needs for several Pythons and machines, as one file for use offline.
 
-Built on the controller, because the servers it goes to stand behind firewalls: the target contacts no package index and
-needs no pip, no virtual environment and no compiler. The archive holds ``lib/`` (every package, unpacked), the launcher
-``rtc-server`` and ``RELEASE``. Its name is a hash of all that went in, so the same input is never built or sent twice.
+It is a tar archive of wheels, of ``requirements.txt`` with their hashes, by which pip can install from the wheels
+alone, and of ``contents.cdx.json``, the list of contents. ``bundle.json`` comes first: which release this is, the
+wheels of each target, and the digest of every file, of itself too. The same input gives the same bytes.
+
+Nothing of a bundle is used that is not exactly as ``bundle.json`` says. That shows damage, and what is not ours; it is
+no signature: who hands on a bundle also hands on its SHA-256, which the playbook prints.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import gzip
 import hashlib
 import io
+import json
 import os
 import re
-import shutil
-import subprocess
-import sys
 import tarfile
 import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any
 
-from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import release
+from ansible_collections.collab.rtc.plugins.plugin_utils._release import contents, wheels
+from ansible_collections.collab.rtc.plugins.plugin_utils._release import source as release_source
+from ansible_collections.collab.rtc.plugins.plugin_utils._release.source import BundleError, Target
 
-# Newest first; Debian 11 has glibc 2.31, RHEL 8 has 2.28.
-PLATFORMS = ("manylinux_2_28", "manylinux_2_27", "manylinux_2_24", "manylinux_2_17", "manylinux2014")
-OLDEST_PYTHON = (3, 10)
-
-LAUNCHER = """\
-# Starts the RTC server of this release: python3 -I rtc-server serve --config FILE
-import os
-import sys
-
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "lib"))
-
-from rtc_server.cli import main
-
-sys.exit(main())
-"""
+MANIFEST = "bundle.json"
+CONTENTS = "contents.cdx.json"
+WHEELS = "wheels"
+PROJECT = "collab.rtc/rtc-server"
+FORMAT = 1
+_MOST_MANIFEST = 1 << 20  # bytes
+_MOST_FILE = 256 << 20
+_AGAIN = "Copy it again from where it was built, or build it again with collab.rtc.bundle."
 
 
-COLLECTION = Path(__file__).resolve().parents[3]
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle that was opened.
+
+    :param digest: of the sources, as in the names of releases.
+    :param targets: file names of the wheels of each target, by its tag.
+    :param files: size and SHA-256 of each file, by its path in the archive.
+    """
+
+    path: str
+    version: str
+    digest: str
+    targets: Mapping[str, tuple[str, ...]]
+    files: Mapping[str, tuple[int, str]]
+
+    def find_release(self, target: Target) -> str:
+        """The name of the release for a target.
+
+        :raises BundleError: the bundle has none.
+        """
+        if target.tag not in self.targets:
+            found = ", ".join(str(release_source.read_tag(tag)) for tag in sorted(self.targets))
+            raise BundleError(
+                f"The bundle {self.path} has nothing for {target}; it is for {found}.",
+                "Build one that has, too: ansible-playbook collab.rtc.bundle.",
+            )
+        return release.name_release(self.version, target.tag, self.digest)
 
 
-class BundleError(RtcError):
-    """The bundle could not be built."""
-
-
-def read_schema() -> int:
-    """The version of a store's schema that the RTC server of this collection makes; 0 where that cannot be read."""
-    path = COLLECTION / "files/rtc_server/src/rtc_server/store_postgres/schema.py"
-    with contextlib.suppress(OSError):
-        match = re.search(r"^VERSION = (\d+)", path.read_text(encoding="utf-8"), re.MULTILINE)
-        return int(match.group(1)) if match else 0
-    return 0
-
-
-def release_name(source: str, python_version: str, machine: str) -> str:
-    """The name of the release that these sources make: ``0.1.0-cp311-x86_64-<12 hex digits>``.
+def build(source: str, targets: Iterable[Target], cache: str, path: str) -> bool:
+    """Write a bundle; returns whether the file changed.
 
     :param source: the directory ``files/rtc_server``.
-    :param python_version: of the interpreter on the target, such as ``3.11``.
-    :raises BundleError: the interpreter is older than the server takes, or the sources are missing.
+    :param cache: where wheels are kept that were fetched.
+    :raises BundleError: a wheel could not be had, or the file cannot be written.
     """
+    found: dict[str, bytes] = {}
+    chosen = {}
+    name, content = wheels.make_server_wheel(source)
+    for target in sorted(set(targets)):
+        paths = wheels.fetch(source, target, cache)
+        found.update(
+            (os.path.basename(one), Path(one).read_bytes()) for one in paths if os.path.basename(one) not in found
+        )
+        chosen[target.tag] = sorted([*map(os.path.basename, paths), name])
+    found[name] = content
+    archive = _pack(source, chosen, found)
+    if os.path.exists(path) and Path(path).read_bytes() == archive:
+        return False
     try:
-        version = tuple(int(part) for part in python_version.split(".")[:2])
-    except ValueError:
-        version = ()
-    if version < OLDEST_PYTHON:
-        raise BundleError(
-            f"The RTC server needs Python 3.10 or newer, the target has {python_version or 'none'}.",
-            "Install a newer interpreter there and name it in rtc_server_python.",
-        )
-    digest = hashlib.sha256()
-    for path in _list_inputs(source):
-        digest.update(os.path.relpath(path, source).encode() + b"\0")
-        with open(path, "rb") as file:
-            digest.update(hashlib.sha256(file.read()).digest())
-    digest.update(LAUNCHER.encode())
-    tag = "cp" + "".join(python_version.split(".")[:2])
-    return f"{_read_version(source)}-{tag}-{machine}-{digest.hexdigest()[:12]}"
+        with tempfile.NamedTemporaryFile(dir=os.path.dirname(os.path.abspath(path)), delete=False) as file:
+            try:
+                file.write(archive)
+                os.fchmod(file.fileno(), 0o644)
+                os.rename(file.name, path)
+            except BaseException:
+                os.unlink(file.name)
+                raise
+    except OSError as exc:
+        raise BundleError(f"{path} cannot be written: {exc.strerror}.", "Name another file in rtc_bundle.") from None
+    return True
 
 
-def build(source: str, python_version: str, machine: str, cache: str) -> str:
-    """The path of the bundle, built into the cache directory unless it is there.
-
-    :raises BundleError: pip is missing, or a wheel for that interpreter and machine could not be had.
-    """
-    name = release_name(source, python_version, machine)
-    target = os.path.join(cache, name + ".tar.gz")
-    if os.path.exists(target):
-        return target
-    os.makedirs(cache, exist_ok=True)
-    # Ansible does the hosts of a play at the same time: one builds, the others wait for it.
-    with open(target + ".lock", "w", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not os.path.exists(target):
-            _build(source, python_version, machine, target)
-    return target
-
-
-def _build(source: str, python_version: str, machine: str, target: str) -> None:
-    name = os.path.basename(target)[: -len(".tar.gz")]
-    with tempfile.TemporaryDirectory(dir=os.path.dirname(target)) as folder:
-        library = os.path.join(folder, "lib")
-        _install(source, python_version, machine, library)
-        shutil.copytree(
-            os.path.join(source, "src", "rtc_server"),
-            os.path.join(library, "rtc_server"),
-            ignore=shutil.ignore_patterns("__pycache__"),
-        )
-        _write(os.path.join(folder, "rtc-server"), LAUNCHER)
-        _write(os.path.join(folder, "RELEASE"), name + "\n")
-        archive = _pack(folder)
-    partial = f"{target}.{os.getpid()}"
-    with open(partial, "wb") as file:
-        file.write(archive)
-    os.rename(partial, target)
-
-
-def _list_inputs(source: str) -> list[str]:
-    requirements = os.path.join(source, "requirements.txt")
-    package = os.path.join(source, "src", "rtc_server")
-    if not os.path.isfile(requirements) or not os.path.isdir(package):
-        raise BundleError(f"{source} does not hold the RTC server.", "Install the collection again.")
-    found = [requirements, os.path.join(source, "pyproject.toml")]
-    for folder, names, files in os.walk(package):
-        names[:] = [name for name in names if name != "__pycache__"]
-        found += [os.path.join(folder, name) for name in files if not name.endswith(".pyc")]
-    return sorted(found)
-
-
-def _read_version(source: str) -> str:
-    with open(os.path.join(source, "pyproject.toml"), encoding="utf-8") as file:
-        for line in file:
-            key, _equals, value = line.partition("=")
-            if key.strip() == "version":
-                return value.strip().strip('"')
-    raise BundleError(f"{source}/pyproject.toml has no version.", "Install the collection again.")
-
-
-def _find_pip() -> list[str]:
-    # The controller's own interpreter often has no pip (pipx, a distribution's package): then any python3 that has.
-    for python in (sys.executable, "python3"):
-        with contextlib.suppress(OSError):
-            if subprocess.run([python, "-m", "pip", "--version"], capture_output=True, check=False).returncode == 0:
-                return [python, "-m", "pip"]
-    raise BundleError(
-        "The controller has no pip, which builds the bundle of the RTC server.",
-        "Install pip for python3 on the controller, or build the bundle elsewhere and name it in rtc_server_bundle.",
-    )
-
-
-def _install(source: str, python_version: str, machine: str, library: str) -> None:
-    command = [
-        *_find_pip(),
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--no-compile",
-        "--target",
-        library,
-        "--require-hashes",
-        "--no-deps",
-        "--only-binary",
-        ":all:",
-        "--implementation",
-        "cp",
-        "--python-version",
-        ".".join(python_version.split(".")[:2]),
-    ]
-    for platform in PLATFORMS:
-        command += ["--platform", f"{platform}_{machine}"]
-    result = _run_with_requirements(command, os.path.join(source, "requirements.txt"))
-    if result.returncode != 0:
-        raise BundleError(
-            f"pip could not fetch the RTC server's packages for Python {python_version} on {machine}: "
-            + result.stderr.strip()[-1000:],
-            "Let the controller reach a package index, or build the bundle elsewhere and name it in rtc_server_bundle.",
-        )
-    # Console scripts of the packages would start the controller's interpreter: nobody calls them.
-    shutil.rmtree(os.path.join(library, "bin"), ignore_errors=True)
-
-
-def _run_with_requirements(command: list[str], requirements: str) -> subprocess.CompletedProcess[str]:
-    # pip evaluates environment markers for the interpreter that it runs on, not for --python-version. What the lock
-    # file has is therefore installed for every version; back-ports that an interpreter does not need do no harm.
-    with open(requirements, encoding="utf-8") as file:
-        lines = [re.sub(r"\s*;[^\\]*", " ", line) for line in file]
-    with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as plain:
-        plain.writelines(lines)
-        plain.flush()
-        return subprocess.run([*command, "--requirement", plain.name], capture_output=True, text=True, check=False)
-
-
-def _pack(folder: str) -> bytes:
-    """A gzip-compressed tar that depends on the content only: sorted, no times, no owners."""
+def _pack(source: str, chosen: Mapping[str, list[str]], found: Mapping[str, bytes]) -> bytes:
+    version = release_source.read_version(source)
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in found.items()}
+    metadata = {name: wheels.read_metadata(content, name) for name, content in found.items()}
+    listed = contents.render(version, digests, metadata)
+    server = f"rtc-server=={version} \\\n    --hash=sha256:{digests[_name_server(found)]}\n"
+    files = {
+        release_source.REQUIREMENTS: release_source.read(os.path.join(source, release_source.REQUIREMENTS))
+        + server.encode(),
+        CONTENTS: (json.dumps(listed, indent=1) + "\n").encode(),
+        **{f"{WHEELS}/{name}": content for name, content in found.items()},
+    }
+    manifest = {
+        "project": PROJECT,
+        "format": FORMAT,
+        "version": version,
+        "source": release_source.digest_source(source),
+        "targets": chosen,
+        "files": {path: [len(content), hashlib.sha256(content).hexdigest()] for path, content in files.items()},
+    }
     buffer = io.BytesIO()
-    with gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0) as packed, tarfile.open(fileobj=packed, mode="w") as tar:
-        for path in sorted(_walk(folder)):
-            info = tar.gettarinfo(path, os.path.relpath(path, folder))
-            info.uid = info.gid = 0
-            info.uname = info.gname = "root"
-            info.mtime = 0
-            info.mode = 0o755 if info.isdir() else 0o644
-            if info.isfile():
-                with open(path, "rb") as file:
-                    tar.addfile(info, file)
-            else:
-                tar.addfile(info)
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        _add(tar, MANIFEST, _render_manifest(manifest))
+        for path in sorted(files):
+            _add(tar, path, files[path])
     return buffer.getvalue()
 
 
-def _walk(folder: str) -> list[str]:
-    found = []
-    for base, names, files in os.walk(folder):
-        found += [os.path.join(base, name) for name in names + files]
-    return found
+def _name_server(names: Iterable[str]) -> str:
+    return next(name for name in names if name.startswith(release_source.PACKAGE + "-"))
 
 
-def _write(path: str, text: str) -> None:
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(text)
+def _add(tar: tarfile.TarFile, path: str, content: bytes) -> None:
+    member = tarfile.TarInfo(path)  # of nobody and no time
+    member.size, member.mode = len(content), 0o644
+    tar.addfile(member, io.BytesIO(content))
+
+
+def _render_manifest(manifest: Mapping[str, Any]) -> bytes:
+    return (json.dumps({**manifest, "sha256": _digest_manifest(manifest)}, indent=1, sort_keys=True) + "\n").encode()
+
+
+def _digest_manifest(manifest: Mapping[str, Any]) -> str:
+    plain = {key: value for key, value in manifest.items() if key != "sha256"}
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+
+def open_bundle(path: str) -> Bundle:
+    """Which release a bundle holds, and for what: only ``bundle.json`` is read.
+
+    :raises BundleError: it is no bundle of this project, or damaged.
+    """
+    with _open(path) as tar:
+        return _read_manifest(path, tar)
+
+
+def check(path: str) -> Bundle:
+    """As :func:`open_bundle`, and every file is compared with what is said of it.
+
+    :raises BundleError: it is no bundle of this project, damaged or incomplete.
+    """
+    with _open(path) as tar:
+        bundle = _read_manifest(path, tar)
+        for name, content in _read_files(bundle, tar):
+            if name == release_source.REQUIREMENTS:
+                _check_wheels(bundle, content)
+    return bundle
+
+
+def read_wheels(path: str, target: Target) -> tuple[Bundle, dict[str, bytes]]:
+    """The wheels of a target by file name, after the whole bundle was checked.
+
+    :raises BundleError: it is no bundle of this project, damaged, incomplete, or has nothing for the target.
+    """
+    found = {}
+    with _open(path) as tar:
+        bundle = _read_manifest(path, tar)
+        bundle.find_release(target)
+        wanted = {f"{WHEELS}/{name}" for name in bundle.targets[target.tag]}
+        for name, content in _read_files(bundle, tar):
+            if name == release_source.REQUIREMENTS:
+                _check_wheels(bundle, content)
+            if name in wanted:
+                found[name.rpartition("/")[2]] = content
+    return bundle, found
+
+
+@contextmanager
+def _open(path: str) -> Iterator[tarfile.TarFile]:
+    try:
+        with open(path, "rb") as file:
+            _refuse_others(path, file)
+            with tarfile.open(fileobj=file, mode="r:") as tar:
+                yield tar
+    except OSError as exc:
+        raise BundleError(f"{path} cannot be read: {exc.strerror or exc}.", "Correct rtc_bundle.") from None
+    except (tarfile.TarError, EOFError) as exc:
+        raise BundleError(f"The bundle {path} is damaged: {exc}.", _AGAIN) from None
+
+
+def _refuse_others(path: str, file: IO[bytes]) -> None:
+    """What does not begin as a bundle is a file of somebody else's, and not a damaged one of ours."""
+    name = file.read(len(MANIFEST) + 1)
+    file.seek(0)
+    if not name:
+        raise BundleError(f"The bundle {path} is empty.", _AGAIN)
+    if name != MANIFEST.encode() + b"\0":
+        raise BundleError(
+            f"{path} is no bundle of the RTC server: it does not begin with {MANIFEST}.",
+            "Name one in rtc_bundle that collab.rtc.bundle built, or leave rtc_bundle out.",
+        )
+
+
+def _read_manifest(path: str, tar: tarfile.TarFile) -> Bundle:
+    member = tar.next()
+    file = tar.extractfile(member) if member and member.size <= _MOST_MANIFEST else None
+    try:
+        known = json.loads(file.read() if file else b"")
+        if not isinstance(known, dict):
+            raise TypeError("no object")
+        project, form = known.get("project"), known.get("format")
+        if project != PROJECT:
+            raise BundleError(
+                f"{path} is a bundle of another project: {str(project)[:80]!r}, not {PROJECT}.",
+                "Name one in rtc_bundle that collab.rtc.bundle built, or leave rtc_bundle out.",
+            )
+        if form != FORMAT:
+            raise BundleError(
+                f"{path} has format {str(form)[:20]}; this version of the collection reads {FORMAT}.",
+                "Build it again with the version of the collection that uses it.",
+            )
+        if known["sha256"] != _digest_manifest(known):
+            raise ValueError("its digest is another one")
+        bundle = Bundle(
+            path,
+            str(known["version"]),
+            str(known["source"]),
+            {release_source.read_tag(tag).tag: tuple(map(str, names)) for tag, names in known["targets"].items()},
+            {str(name): (int(size), str(digest)) for name, (size, digest) in known["files"].items()},
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as exc:
+        raise BundleError(f"The bundle {path} is damaged: {MANIFEST} cannot be read ({exc}).", _AGAIN) from None
+    # They become parts of paths.
+    if not re.fullmatch(r"[0-9][\w.+-]*", bundle.version) or not re.fullmatch(r"[0-9a-f]{12}", bundle.digest):
+        raise BundleError(f"The bundle {path} is damaged: its version is {bundle.version[:40]!r}.", _AGAIN)
+    return bundle
+
+
+def _read_files(bundle: Bundle, tar: tarfile.TarFile) -> Iterator[tuple[str, bytes]]:
+    """Each file after the manifest, compared with what is said of it; at the end, that none lacks."""
+    left = dict(bundle.files)
+    while True:
+        member = tar.next()
+        if member is None:
+            break
+        size, digest = left.pop(member.name, (-1, ""))
+        file = tar.extractfile(member) if member.isreg() and member.size == size <= _MOST_FILE else None
+        content = file.read() if file else b""
+        if file is None or hashlib.sha256(content).hexdigest() != digest:
+            raise BundleError(
+                f"The bundle {bundle.path} is damaged: {member.name[:120]} is not what {MANIFEST} says.", _AGAIN
+            )
+        yield member.name, content
+    if left:
+        names = sorted(left)
+        more = f" and {len(names) - 1} more" if names[1:] else ""
+        raise BundleError(f"The bundle {bundle.path} is incomplete: {names[0]}{more} is missing.", _AGAIN)
+
+
+def _check_wheels(bundle: Bundle, requirements: bytes) -> None:
+    """That each target has a wheel for all that is required, with one of the hashes there."""
+    allowed = release_source.parse_requirements(requirements.decode("utf-8", "replace"))
+    for tag, names in bundle.targets.items():
+        lacking = set(allowed)
+        for name in names:
+            package = "==".join(wheels.split_name(name))
+            _size, digest = bundle.files.get(f"{WHEELS}/{name}", (0, ""))
+            if digest not in allowed.get(package, ()):
+                raise BundleError(
+                    f"The bundle {bundle.path} is damaged: {name} is not what {release_source.REQUIREMENTS} pins.",
+                    _AGAIN,
+                )
+            lacking.discard(package)
+        if lacking:
+            target = release_source.read_tag(tag)
+            raise BundleError(
+                f"The bundle {bundle.path} is incomplete: {', '.join(sorted(lacking))} is missing for {target}.", _AGAIN
+            )

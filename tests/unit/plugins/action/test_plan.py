@@ -24,8 +24,12 @@ from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
 
 from ansible_collections.collab.rtc.plugins.action import plan as action
+from ansible_collections.collab.rtc.plugins.plugin_utils._release import bundle as release_bundle
+from ansible_collections.collab.rtc.plugins.plugin_utils._release import wheels
+from ansible_collections.collab.rtc.plugins.plugin_utils._release.source import Target
 from ansible_collections.collab.rtc.plugins.plugin_utils._report import show
 from ansible_collections.collab.rtc.tests.unit import paths
+from ansible_collections.collab.rtc.tests.unit.small_index import Index
 
 CASES = paths.DATA / "cases" / "bases.yml"
 ROOT = str(pathlib.Path(action.__file__).parents[5])
@@ -350,14 +354,43 @@ def test_a_path_beside_the_inventory_is_found_from_the_playbooks_of_the_collecti
     assert "rtc_tls_certificate: " not in run.text
 
 
-@pytest.mark.parametrize(("name", "errors"), [("rtc.tar.gz", 0), ("none.tar.gz", 1), ("", 0)])
-def test_a_bundle_that_is_missing_is_an_error_of_the_plan(tmp_path, name, errors):
+@pytest.fixture
+def bundle(tmp_path, monkeypatch):
+    """A bundle for the host of the bases."""
+    index = Index(tmp_path / "index")
+    monkeypatch.setattr(wheels, "_download", index.download)
+    path = tmp_path / "rtc.tar"
+    release_bundle.build(index.source, [Target("3.11", "x86_64")], str(tmp_path / "cache"), str(path))
+    return path
+
+
+@pytest.mark.parametrize(("name", "errors"), [("rtc.tar", 0), ("none.tar", 1), ("", 0)])
+def test_a_bundle_that_is_missing_is_an_error_of_the_plan(tmp_path, bundle, name, errors):
     data = base("direct")
     data["vars"]["wiki1"]["rtc_bundle"] = name
-    (tmp_path / "rtc.tar.gz").write_text("bundle", encoding="utf-8")
     run = Run(tmp_path, data)
     assert run()["errors"] == errors
     assert ("rtc_bundle: there is no such file" in run.text) == bool(errors)
+
+
+@pytest.mark.parametrize("content", [b"", b"bundle", None])
+def test_a_bundle_that_cannot_be_used_stops_its_site(tmp_path, bundle, content):
+    data = base("direct")
+    data["vars"]["wiki1"]["rtc_bundle"] = "rtc.tar"
+    whole = bundle.read_bytes()
+    bundle.write_bytes(whole[:-20000] + b"x" + whole[-19999:] if content is None else content)
+    run = Run(tmp_path, data)
+    assert run()["failed"] is True
+    assert "RTC550" in run.text and str(bundle) in run.text and "collab.rtc.bundle" in run.text
+
+
+def test_a_bundle_for_other_hosts_stops_the_site(tmp_path, bundle):
+    data = base("direct")
+    data["vars"]["wiki1"]["rtc_bundle"] = "rtc.tar"
+    data["facts"]["wiki1"]["machine"] = "aarch64"
+    run = Run(tmp_path, data)
+    assert run()["failed"] is True
+    assert "RTC551" in run.text and "Python 3.11 (aarch64)" in run.text
 
 
 def test_facts_can_be_given(tmp_path):

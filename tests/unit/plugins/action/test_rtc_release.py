@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
 import pytest
 from ansible import constants
+from ansible.errors import AnsibleActionFail
 from ansible.parsing.dataloader import DataLoader
 from ansible.playbook.play_context import PlayContext
 from ansible.playbook.task import Task
@@ -17,6 +19,10 @@ from ansible.plugins.loader import connection_loader
 from ansible.template import Templar
 
 from ansible_collections.collab.rtc.plugins.action import rtc_release as action
+from ansible_collections.collab.rtc.plugins.plugin_utils._release import bundle as release_bundle
+from ansible_collections.collab.rtc.plugins.plugin_utils._release import wheels
+from ansible_collections.collab.rtc.plugins.plugin_utils._release.source import Target
+from ansible_collections.collab.rtc.tests.unit.small_index import Index
 
 
 class Release(action.ActionModule):
@@ -26,7 +32,10 @@ class Release(action.ActionModule):
         if self.module_files:  # as without pipelining: the module itself is put into a temporary directory
             tmpdir = self._connection._shell.tmpdir or self._make_tmp_path()
             self._transfer_data(os.path.join(tmpdir, "AnsiballZ_rtc_release.py"), "module")
-        self.seen.append(Path(args["src"]).read_text(encoding="utf-8") if "src" in args else None)
+        self.seen.append(Path(args["src"]).name if "src" in args else None)
+        if "src" in args:
+            assert hashlib.sha256(Path(args["src"]).read_bytes()).hexdigest() == args["digest"]
+            assert Path(args["src"]).name == args["name"] + ".tar.gz"
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
@@ -37,12 +46,15 @@ class Release(action.ActionModule):
 def release(tmp_path, monkeypatch):
     (tmp_path / "tmp").mkdir()
     monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
-    bundle = tmp_path / "0.1.0-cp311-x86_64-00ff.tar.gz"
-    bundle.write_text("bundle")
+    index = Index(tmp_path / "index")
+    monkeypatch.setattr(wheels, "_download", index.download)
+    path = tmp_path / "rtc-server.tar"
+    release_bundle.build(index.source, [Target("3.11", "x86_64")], str(tmp_path / "cache"), str(path))
 
-    def make(*answers, module_files=False):
+    def make(*answers, module_files=False, python_version="3.11", bundle=path):
         loader, task, context = DataLoader(), Task(), PlayContext()
-        task.args, task.action = {"python_version": "3.11", "bundle": str(bundle)}, "collab.rtc.rtc_release"
+        task.args, task.action = {"python_version": python_version, "bundle": str(bundle),
+                                    "cache": str(tmp_path / "cache")}, "collab.rtc.rtc_release"  # fmt: skip
         made = Release(
             task=task,
             connection=connection_loader.get("local", context, os.devnull),
@@ -74,7 +86,7 @@ def test_nothing_is_left_on_the_host(release, tmp_path, module_files, second):
                 run.run(task_vars={})
         else:
             assert run.run(task_vars={}) == second
-        assert run.seen == [None, "bundle"]
+        assert run.seen[0] is None and run.seen[1].startswith("1.2.3-cp311-x86_64-")
         assert len(left(tmp_path)) == 1
     finally:
         run.cleanup()  # as Ansible does in every case (TaskExecutor._execute_internal)
@@ -84,4 +96,20 @@ def test_nothing_is_left_on_the_host(release, tmp_path, module_files, second):
 def test_a_release_that_is_there_costs_no_directory(release, tmp_path):
     run = release({"missing": False, "changed": False})
     run.run(task_vars={})
+    assert (run.seen, left(tmp_path)) == ([None], [])
+
+
+def test_a_bundle_for_other_hosts_costs_the_host_nothing(release, tmp_path):
+    run = release(python_version="3.12")
+    with pytest.raises(AnsibleActionFail, match=r"nothing for Python 3\.12 \(x86_64\)"):
+        run.run(task_vars={})
+    assert (run.seen, left(tmp_path)) == ([], [])
+
+
+def test_a_damaged_bundle_is_refused_before_anything_is_sent(release, tmp_path):
+    path = tmp_path / "rtc-server.tar"
+    path.write_bytes(path.read_bytes().replace(b"# fast", b"# slow"))
+    run = release({"missing": True})
+    with pytest.raises(AnsibleActionFail, match="is damaged"):
+        run.run(task_vars={})
     assert (run.seen, left(tmp_path)) == ([None], [])

@@ -31,16 +31,22 @@ def plan_input_of():
     from ansible_collections.collab.rtc.plugins.module_utils import _facts
     from ansible_collections.collab.rtc.plugins.plugin_utils._aws import model as aws
     from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.tls_files import GivenTls
+    from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import Problem
     from ansible_collections.collab.rtc.plugins.plugin_utils._plan import load_inventory
-    from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import PlanInput
+    from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import PlanInput, Supply
 
     def build(data):
         plan_input = PlanInput(now=data["now"], groups=data["groups"], failed=data.get("failed", {}))
         plan_input.accepted = data.get("accepted")
+        plan_input.supply = Supply("", "0.1.0", "00ff00ff00ff")
+        for host, bundle in data.get("bundles", {}).items():
+            plan_input.bundles[host] = Supply(**bundle)
         for host, facts in data["facts"].items():
             plan_input.facts[host] = _facts.from_dict(_facts.HostFacts, facts)
         for host in {host for members in data["groups"].values() for host in members}:
-            load_inventory.add_host(plan_input, host, data.get("vars", {}).get(host, {}))
+            wrong = data.get("wrong_bundles", {}).get(host)  # as the action reads it
+            problems = [Problem("RTC550", "rtc_bundle", wrong, "Copy it again.")] if wrong else []
+            load_inventory.add_host(plan_input, host, data.get("vars", {}).get(host, {}), problems)
         for host, kinds in data.get("tls", {}).items():
             plan_input.tls[host] = {kind: GivenTls(**given) for kind, given in kinds.items()}
         for listener, seen in data.get("aws", {}).items():

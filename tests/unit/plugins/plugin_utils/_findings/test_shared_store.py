@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.collab.rtc.plugins.action.plan import make_plan
-from ansible_collections.collab.rtc.plugins.plugin_utils._release import bundle
+from ansible_collections.collab.rtc.plugins.plugin_utils._release import source as release_source
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_a_schema_that_the_release_of_this_run_knows_is_no_fault(plan_of, schema
 
 
 def test_the_schema_of_this_collection_is_known():
-    assert bundle.read_schema() >= 1
+    assert release_source.read_schema() >= 1
 
 
 def test_the_record_keeps_which_store_it_is(plan_of):
