@@ -19,8 +19,11 @@ description:
   - Where O(config) has a section C(tls), the service gets C(tls.crt) and C(tls.key) from C(/etc/rtc-server/INSTANCE),
     where M(collab.rtc.keystore_pem) puts them.
   - What the service may take of the host, memory and file descriptors, follows from the section C(limits) of O(config).
-  - The configuration is checked by the server itself before it takes the place of the old one. When the service does
-    not come up, the old files are given back and the old service is started again.
+  - The configuration is checked by the server itself before it takes the place of the old one, and before a start with
+    another release. When the service does not come up, the old files are given back and the old service is started
+    again.
+  - A release with which the service does not get ready, or which refuses the configuration, is taken back. The release
+    that this instance was last ready with becomes current again, for the other instances on the host, too.
   - With C(journal.store_url), connection, rights and version of the store are tried in the same way. A journal of the
     instance's own that holds projects is not left behind, nor are those of a store, so the module fails instead, and
     says where it is written how projects are moved.
@@ -112,12 +115,13 @@ from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_t
 from ansible_collections.collab.rtc.plugins.module_utils._argspec import WRITING
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import limits as rtc_server_limits
-from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import ready, unit, unit_file
+from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import ready, switching, unit, unit_file
 from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import store as rtc_server_store
 from ansible_collections.collab.rtc.plugins.module_utils._undo import prune, records
 
 _CHECKS = "/run"
 _READY_SECONDS = 30  # until a server has its connections to the store, after a failover of that too
+_SERVICE = "rtc-server@{}.service"
 
 
 class Instance:
@@ -125,7 +129,7 @@ class Instance:
 
     def __init__(self, params: dict[str, Any]) -> None:
         self.params = params
-        self.unit = f"rtc-server@{params['instance']}.service"
+        self.unit = _SERVICE.format(params["instance"])
         self.config_path = f"{unit.CONFIG_DIR}/{params['instance']}.toml"
         # In a directory of its own: as $CREDENTIALS_DIRECTORY it gives the commands what systemd gives the service.
         self.credentials = f"{unit.CONFIG_DIR}/{params['instance']}"
@@ -201,7 +205,7 @@ class Instance:
         """Put the files in place, after the server itself accepted the new configuration."""
         _files_tree.make_directory(self.credentials, 0o700)
         if self.params["state"] == "present":
-            self._check_config()
+            self.check_config()
         for path in self.changed_paths():
             records.record(self.params["undo_dir"], path, self.after[path])
             if self.params["backup"] and self.before[path] is not None:
@@ -263,7 +267,11 @@ class Instance:
                  **environment},
         )  # fmt: skip
 
-    def _check_config(self) -> None:
+    def check_config(self) -> None:
+        """Let the current release check the configuration that is to be.
+
+        :raises RtcError: with what it says.
+        """
         folder = _files_tree.make_hidden_directory(_CHECKS, "rtc-server")  # readable by us alone, gone with a reboot
         try:
             candidate = os.path.join(folder, "config.toml")
@@ -299,6 +307,37 @@ class Instance:
         age = time.monotonic() - int(values.get("ExecMainStartTimestampMonotonic") or 0) / 1e6
         return time.time() - age
 
+    def is_new_release(self) -> bool:
+        """Whether this instance has not been ready with the current release yet, but with another one."""
+        return bool(switching.find_way_back(self.params["base"], self.params["instance"]))
+
+    def note_ready(self) -> None:
+        """Note that the instance is ready with the current release."""
+        base = self.params["base"]
+        switching.note_ready(base, self.params["instance"], switching.read_current(base))
+
+    def take_back_release(self) -> str:
+        """Make the release current that this instance was last ready with; what was done, as sentences.
+
+        The other instances on the host that have got ready with the other one meanwhile are restarted: they have one
+        release, and would have that after their next start in any case.
+        """
+        base, instance = self.params["base"], self.params["instance"]
+        back, failed = switching.find_way_back(base, instance), switching.read_current(base)
+        if not back:
+            return ""
+        records.record(self.params["undo_dir"], switching.path_of_current(base), switching.link_to(back))
+        switching.switch(base, back)
+        others = [name for name, release in switching.read_ready(base).items() if release == failed]
+        words = f"The release {failed} was taken back: {back} is current again."
+        for name in others:
+            if _run(["systemctl", "restart", _SERVICE.format(name)]).returncode == 0:
+                switching.note_ready(base, name, back)
+                words += f" {_SERVICE.format(name)} was restarted with it."
+            else:
+                words += f" {_SERVICE.format(name)} does not start with it: see its journalctl."
+        return words
+
     def _pair(self) -> list[str]:
         return [f"{self.credentials}/{name}" for name in (unit.TLS_CERTIFICATE, unit.TLS_KEY)]
 
@@ -315,8 +354,9 @@ class Instance:
         started = self.started()
         # What a process gets at its start only.
         fixed = [path for path in self.paths() if path not in (self.config_path, self.secret_path)]
-        paths = [*fixed, os.path.join(self.params["base"], "current")]
-        if not started or any(os.lstat(path).st_mtime > started for path in paths if os.path.lexists(path)):
+        if not started or any(os.lstat(path).st_mtime > started for path in fixed if os.path.lexists(path)):
+            return "restart"
+        if switching.runs_other(self.params["base"], self.params["instance"], started):
             return "restart"
         if any(self.before[path] != self.after[path] for path in fixed):
             return "restart"
@@ -359,7 +399,7 @@ class Instance:
 
         :raises RtcError: they cannot be used, or systemd cannot do it.
         """
-        self._check_config()
+        self.check_config()
         result = _run(["systemctl", "reload", self.unit])
         if result.returncode != 0:
             words = str(self._read_loaded().get("refused") or result.stderr).strip()
@@ -378,13 +418,14 @@ class Instance:
             log = _run(["journalctl", "-u", self.unit, "-n", "15", "--no-pager", "-o", "cat"]).stdout.strip()
             raise RtcError(f"{self.unit} does not start: {result.stderr.strip()} Its log: {log}")
 
-    def await_ready(self) -> None:
-        """Where nodes share a store: wait until this one can keep changes, as a run goes on to the next then.
+    def await_ready(self, new_release: bool) -> None:
+        """Wait until the service can keep changes: with a new release, and where nodes share a store, as a run goes on
+        to the next node then.
 
         :raises RtcError: it cannot after :data:`_READY_SECONDS`.
         """
         config = self.params["config"]
-        if not (config.get("journal") or {}).get("store_url"):
+        if not new_release and not (config.get("journal") or {}).get("store_url"):
             return
         server, deadline = config["server"], time.monotonic() + _READY_SECONDS
         while True:
@@ -410,12 +451,18 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
 
 def make_present(instance: Instance, changed: bool, need: str) -> None:
     """Put the files in place and let the service have them; on failure the old state again."""
-    if changed:
-        instance.apply()
+    try:
+        if changed:
+            instance.apply()
+        elif need == "restart":
+            instance.check_config()
+    except RtcError as exc:
+        raise RtcError(exc.message, f"{exc.remedy} {instance.take_back_release()}".strip()) from exc
     if need == "reload":
         reload_present(instance, changed)
     elif need:
         start_present(instance, changed)
+    instance.note_ready()  # also what a run that was killed did not come to
 
 
 def reload_present(instance: Instance, changed: bool) -> None:
@@ -431,18 +478,29 @@ def reload_present(instance: Instance, changed: bool) -> None:
 
 def start_present(instance: Instance, changed: bool) -> None:
     """Start or restart the service, or the old one if it does not come up."""
+    new_release = instance.is_new_release()
     try:
         instance.start()
-        instance.await_ready()
+        instance.await_ready(new_release)
     except RtcError as exc:
-        remedy = "The service was left stopped."
-        instance.stop()
-        if changed:
-            instance.give_back()
-            if instance.was_whole():
-                instance.start()
-                remedy = "The previous configuration was restored, and the service runs with it."
-        raise RtcError(exc.message, f"{exc.remedy} {remedy}".strip()) from exc
+        raise RtcError(exc.message, f"{exc.remedy} {give_back(instance, changed)}".strip()) from exc
+
+
+def give_back(instance: Instance, changed: bool) -> str:
+    """The release and the files before, and the service with them; what was done, as sentences."""
+    instance.stop()
+    words = instance.take_back_release()
+    if changed:
+        instance.give_back()
+    if not words and not (changed and instance.was_whole()):
+        return "The service was left stopped."
+    if changed and instance.was_whole():
+        words = f"{words} The previous configuration was restored, and the service runs with it.".strip()
+    try:
+        instance.start()
+    except RtcError as exc:
+        return f"{words} But {exc}"
+    return words
 
 
 def main() -> None:
@@ -480,6 +538,7 @@ def main() -> None:
             elif changed:
                 instance.stop()
                 instance.apply()
+                _files_tree.remove(switching.path_of_ready(params["base"], params["instance"]))
     except (RtcError, OSError, TypeError) as exc:
         module.fail_json(msg=str(exc))
     prune.prune_after(module)

@@ -11,7 +11,11 @@ short_description: Install a release of the RTC server
 version_added: 0.1.0
 author: [collab.rtc authors (@collab-rtc)]
 description:
-  - Unpacks a release of the RTC server beside the running one and switches to it in one step.
+  - Unpacks a release of the RTC server beside the running one, tries it, and switches to it in one step.
+  - Before the switch, the release is started once, on loopback and with a journal of its own, as a user who owns
+    nothing. It also has to be able to read the journal of each instance on the host. So a downgrade is refused where a
+    newer release has changed the journal's schema.
+  - What M(collab.rtc.rtc_instance) cannot get ready with the new release, it takes back.
   - The release is built on the controller, or taken from a bundle, and holds everything. The managed host contacts no
     package index.
   - When the release is there already, nothing is sent.
@@ -48,9 +52,15 @@ options:
   keep:
     description:
       - How many releases stay on the host, the running one included.
-      - Those that undoing a run would make current again stay besides; see O(undo_keep).
+      - Those that an instance was last ready with, or that undoing a run would make current again, stay besides; see
+        O(undo_keep).
     type: int
     default: 2
+  version:
+    description:
+      - Which release is wanted, where it is not the one that the controller has; a version, or the whole name of one.
+      - It is chosen among those that the host keeps; of several, the one that was installed last.
+    type: str
   name:
     description: Name of the release. Set by the action of this module.
     type: str
@@ -84,34 +94,62 @@ missing:
 """
 
 import contextlib
+import hashlib
 import os
 import subprocess
 import tarfile
+import zlib
+from typing import IO
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _files, _files_tree, _ownership
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
-from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import unit
+from ansible_collections.collab.rtc.plugins.module_utils._java import confined
+from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import release, switching, trial, unit
+from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import store as rtc_server_store
 from ansible_collections.collab.rtc.plugins.module_utils._undo import prune as undo_prune
 from ansible_collections.collab.rtc.plugins.module_utils._undo import records
 
 _MOST_BUNDLE = 1 << 30  # bytes
+_CHECKS = "/run"
+_HALF = ".unpack"  # what a killed run left half unpacked begins so
 
 
-def current_release(base: str) -> str:
-    """The name of the release that ``current`` names, or an empty string."""
-    return os.path.basename(_files_tree.read_link(os.path.join(base, "current")))
+def choose_name(base: str, name: str, wanted: str, tag: str) -> str:
+    """The release that is to be current.
+
+    :param name: of the release that the controller has.
+    :param wanted: the option ``version``; "" for that one.
+    :raises RtcError: the host does not keep what is wanted.
+    """
+    if not wanted or release.is_meant(name, wanted, tag):
+        return name
+    folder = os.path.join(base, "releases")
+    kept = [one for one in _files_tree.list_directory(folder) if not one.startswith(".")]
+    meant = release.list_meant(kept, wanted, tag)
+    if not meant:
+        raise RtcError(
+            f"There is no release {wanted} of the RTC server for {tag}: {folder} has {', '.join(kept) or 'none'}, and"
+            f" the controller has {name}.",
+            "Name one of these in rtc_server_version, or a bundle of that version in rtc_bundle.",
+        )
+    return max(meant, key=lambda one: os.stat(os.path.join(folder, one)).st_mtime)
 
 
-def unpack(archive: str, target: str, python: str) -> None:
-    """Unpack a bundle beside its place, compile it, and rename it into place."""
-    _ownership.check_program(python)
+def unpack(archive: str, digest: str, target: str, python: str) -> None:
+    """Unpack a release beside its place, try and compile it, and rename it into place."""
     parent = os.path.dirname(target)
     _files_tree.make_directory(parent)
     _files_tree.require_own(parent, "A release")  # so nobody else changes what is unpacked, and run, below
-    folder = _files_tree.make_hidden_directory(parent, "unpack", 0o755)  # programs are for everyone to read
+    for name in _files_tree.list_directory(parent):
+        if name.startswith(_HALF):
+            _files_tree.remove_tree(os.path.join(parent, name))
+    folder = _files_tree.make_hidden_directory(parent, _HALF[1:], 0o755)  # programs are for everyone to read
     try:
+        with _files.open_file(archive, _MOST_BUNDLE) as file:
+            if digest and _hash(file) != digest:
+                raise RtcError(f"{archive} did not arrive as it was sent.", "Run again.")
         with _files.open_file(archive, _MOST_BUNDLE) as file, tarfile.open(fileobj=file) as tar:
             for member in tar.getmembers():
                 if (
@@ -119,43 +157,103 @@ def unpack(archive: str, target: str, python: str) -> None:
                     or "/../" in member.name
                     or not (member.isfile() or member.isdir())
                 ):
-                    raise RtcError(f"{archive} is not a bundle: it holds {member.name}.", "Build the bundle again.")
+                    raise RtcError(f"{archive} is no release: it holds {member.name}.", "Build it again.")
             tar.extractall(folder)  # noqa: S202 - every member was checked above
-        check_runs(folder, python)
+        said = _files.read_existing(os.path.join(folder, "RELEASE")) or b""
+        if said.decode("utf-8", "replace").strip() != os.path.basename(target):
+            raise RtcError(f"{archive} holds another release than {os.path.basename(target)}.", "Build it again.")
+        check(folder, os.path.basename(target), python)
         # The service runs in a read-only file system: compiled once here, not at each start.
         subprocess.run([python, "-m", "compileall", "-q", "-j", "0", folder], check=False, capture_output=True)
+        switching.sync(folder)
         _files_tree.rename(folder, os.path.basename(target))
     except BaseException:
         _files_tree.remove_tree(folder)
         raise
 
 
-def check_runs(folder: str, python: str) -> None:
-    """Start the unpacked server once: a bundle for another interpreter is refused before anything is switched.
+def _hash(file: IO[bytes]) -> str:
+    digest = hashlib.sha256()
+    for piece in iter(lambda: file.read(1 << 20), b""):
+        digest.update(piece)
+    return digest.hexdigest()
 
-    :raises RtcError: with the interpreter's error message.
+
+def check(folder: str, name: str, python: str) -> None:
+    """Whether a release can take the place of the running one.
+
+    :param folder: where it is, with its name or before it has one.
+    :raises RtcError: it cannot; nothing was switched.
     """
+    check_journals(folder, name, python)
+    check_runs(folder, name, python)
+
+
+def check_runs(folder: str, name: str, python: str) -> None:
+    """Start a release and ask whether it is ready, before anything is switched.
+
+    :raises RtcError: with the server's, or the interpreter's, last words.
+    """
+    program = os.path.join(folder, "rtc-server")
+    command = [python, "-I", "-c", trial.PROGRAM, program, str(trial.SECONDS)]
     try:
-        result = subprocess.run(
-            [python, "-I", os.path.join(folder, "rtc-server"), "--version"], capture_output=True, text=True, check=False
-        )
+        result = confined.run(command, confined.make_account(), (), trial.SECONDS + 10)
     except OSError as exc:
         raise RtcError(
             f"{python} cannot be started: {exc.strerror}.", "Name an interpreter in rtc_server_python."
         ) from exc
-    if result.returncode != 0:
-        words = result.stderr.strip().split("\n")[-1]
-        raise RtcError(f"The RTC server does not start on {python}: {words}", "Check rtc_server_python.")
+    if result.status != 0:
+        words = result.output.decode("utf-8", "replace").strip().split("\n")[-1]
+        raise RtcError(
+            f"The RTC server of {name} does not start on {python}: {words}",
+            "Nothing was switched. Check rtc_server_python, and that all users may read the directory of the releases.",
+        )
 
 
-def switch(base: str, name: str) -> None:
-    """Point ``current`` at a release, in one step."""
-    _files_tree.replace_link(os.path.join(base, "current"), link_to(name))
+def check_journals(folder: str, name: str, python: str) -> None:
+    """Whether a release can go on with the journal of each instance on the host.
+
+    :raises RtcError: a newer release has changed its schema, or it is damaged.
+    """
+    for file in _files_tree.list_directory(unit.CONFIG_DIR):
+        instance, ending = os.path.splitext(file)
+        journal = f"{unit.STATE_DIR}/{instance}/journal.db"
+        if ending != ".toml" or not unit.INSTANCE.match(instance) or not os.path.lexists(journal):
+            continue
+        config = _files.read_existing(f"{unit.CONFIG_DIR}/{file}") or b""
+        if rtc_server_store.find_url(config.decode("utf-8", "replace")):
+            continue  # what was its journal once; check-config asks the store
+        why = _ask_journal(folder, python, journal)
+        if why:
+            raise RtcError(
+                f"The release {name} cannot go on with the journal of {instance}: {why}",
+                "Nothing was switched. Leave rtc_server_version out, or see docs/journal-format.md.",
+            )
 
 
-def link_to(name: str) -> str:
-    """Where ``current`` leads for a release."""
-    return os.path.join("releases", name)
+def _ask_journal(folder: str, python: str, journal: str) -> str:
+    """What the release says against a journal, by the command that only reads it; "" for nothing."""
+    checks = _files_tree.make_hidden_directory(_CHECKS, "rtc-server")
+    try:
+        secret, config = os.path.join(checks, "secret"), os.path.join(checks, "config.toml")
+        _files.write_atomic(secret, os.urandom(32).hex().encode(), mode=0o600)
+        values = {"server": {"address": "127.0.0.1", "port": 1}, "token": {"keys": [secret]},
+                  "journal": {"path": journal}}  # fmt: skip
+        _files.write_atomic(config, unit.render_toml(values).encode())
+        command = [python, "-I", os.path.join(folder, "rtc-server"), "list-projects", "--config", config]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        return "" if result.returncode == 0 else result.stderr.strip().split("\n")[-1]
+    finally:
+        _files_tree.remove_tree(checks)
+
+
+def note_way_back(base: str, name: str) -> None:
+    """Note for instances that nobody has noted it for yet, that they run with this release."""
+    known = switching.read_ready(base)
+    for file in _files_tree.list_directory(unit.CONFIG_DIR) if name else ():
+        instance, ending = os.path.splitext(file)
+        if ending == ".toml" and unit.INSTANCE.match(instance) and instance not in known:
+            switching.note_ready(base, instance, name)
 
 
 def prune(base: str, keep: int, wanted: set[str]) -> None:
@@ -176,7 +274,8 @@ def prune_unneeded(module: AnsibleModule, base: str, wanted: set[str]) -> None:
     except RtcError as exc:
         module.warn(f"Old releases were not removed: {exc}")
         return
-    prune(base, module.params["keep"], wanted.union(undo_prune.find_releases(entries, os.path.join(base, "current"))))
+    undoing = undo_prune.find_releases(entries, switching.path_of_current(base))
+    prune(base, module.params["keep"], wanted.union(undoing, switching.read_ready(base).values()))
 
 
 def main() -> None:
@@ -191,15 +290,22 @@ def main() -> None:
             "base": {"type": "path", "default": unit.BASE},
             "keep": {"type": "int", "default": 2},
             **_argspec.UNDOABLE,
+            "version": {"type": "str"},
             "name": {"type": "str"},
             "src": {"type": "path"},
             "digest": {"type": "str"},
         },
         supports_check_mode=True,
     )
-    base, name = module.params["base"], module.params["name"]
-    target = os.path.join(base, "releases", name)
-    before = current_release(base)
+    params = module.params
+    base, python = params["base"], params["python"]
+    tag = release.make_tag(params["python_version"], params["machine"])
+    try:
+        name = choose_name(base, params["name"], params["version"] or "", tag)
+    except (RtcError, OSError) as exc:
+        module.fail_json(msg=str(exc))
+    target = os.path.join(base, switching.link_to(name))
+    before = switching.read_current(base)
     missing = not os.path.isdir(target)
     result = {
         "changed": before != name,
@@ -208,16 +314,20 @@ def main() -> None:
         "missing": missing,
         "diff": {"before": f"{base}/current -> {before}\n" if before else "", "after": f"{base}/current -> {name}\n"},
     }
-    if module.check_mode or not result["changed"] or (missing and not module.params["src"]):
+    if module.check_mode or not result["changed"] or (missing and not params["src"]):
         module.exit_json(**result)
     try:
+        _ownership.check_program(python)
         if missing:
-            unpack(module.params["src"], target, module.params["python"])
-        records.record(module.params["undo_dir"], os.path.join(base, "current"), link_to(name))
-        switch(base, name)
+            unpack(params["src"], params["digest"] or "", target, python)
+        else:
+            check(target, name, python)
+        note_way_back(base, before)
+        records.record(params["undo_dir"], switching.path_of_current(base), switching.link_to(name))
+        switching.switch(base, name)
         undo_prune.prune_after(module)
         prune_unneeded(module, base, {name, before} - {""})
-    except (RtcError, OSError, tarfile.TarError) as exc:
+    except (RtcError, OSError, tarfile.TarError, EOFError, zlib.error) as exc:
         module.fail_json(msg=str(exc))
     module.exit_json(**result)
 

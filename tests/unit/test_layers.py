@@ -84,9 +84,9 @@ SHIPPED_LINES = {
     "report": 80,  # documentation: the action does the work
     "rtc_bundle": 90,  # documentation: the action does the work
     "rtc_aws_listener": 210,  # documentation: the action does the work
-    "rtc_instance": 2390,
+    "rtc_instance": 2540,
     "rtc_probe": 5160,
-    "rtc_release": 1770,
+    "rtc_release": 2660,
     "rtc_session": 4110,
     "store_database": 3610,
     "rtc_runs_info": 3420,

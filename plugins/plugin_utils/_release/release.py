@@ -94,9 +94,8 @@ def pack(name: str, found: Mapping[str, bytes]) -> bytes:
         for path in sorted([*folders, *files]):
             member = tarfile.TarInfo(path)
             member.uname = member.gname = "root"
-            content = files.get(path)
-            member.mode = 0o755 if content is None else 0o644
-            member.type = tarfile.DIRTYPE if content is None else tarfile.REGTYPE
-            member.size = len(content or b"")
-            tar.addfile(member, io.BytesIO(content or b""))
+            member.mode = 0o644 if path in files else 0o755
+            member.type = tarfile.REGTYPE if path in files else tarfile.DIRTYPE
+            member.size = len(files.get(path, b""))
+            tar.addfile(member, io.BytesIO(files.get(path, b"")))
     return buffer.getvalue()

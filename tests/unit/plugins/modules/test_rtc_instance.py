@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import http.server
 import os
+import shutil
 import stat
 import sys
 import threading
 
 import pytest
 
+from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import switching
 from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import unit as rtc_server_unit
 from ansible_collections.collab.rtc.plugins.module_utils._undo import records, restore
+from ansible_collections.collab.rtc.plugins.modules import rtc_instance
+from ansible_collections.collab.rtc.tests.unit.killing import run_and_die
 
 SECRET = "x" * 40
 CONFIG = {"server": {"address": "127.0.0.1", "port": 9083}}
 TLS = {**CONFIG, "tls": {"certificate": "tls.crt", "key": "tls.key"}}
 
-# Notes what it is asked, knows one unit, and does not start it while its configuration has the word "broken".
+# Notes what it is asked, knows one unit, and does not start it while its configuration or release has the word "broken".
 SYSTEMCTL = """\
 #!{python} -IS
 import os, sys, time
@@ -34,8 +38,8 @@ if words[0] == "show":
     if running:
         print("ExecMainStartTimestampMonotonic=" + open("started").read())
     print("ActiveState=" + ("active" if running else "inactive"))
-elif words[0] == "restart":
-    if "broken" in open("etc/confluence.toml").read():
+elif words[0] == "restart" and "confluence" in words[1]:
+    if "broken" in open("etc/confluence.toml").read() + open("opt/current/rtc-server").read():
         os.unlink("started") if os.path.exists("started") else None
         sys.exit("Job failed.")
     open("started", "w").write(str(int(time.monotonic() * 1e6)))
@@ -80,6 +84,7 @@ fi
 [ "$3" = check-config ] || exit 3
 if grep -q store_url "$4"; then cp "$CREDENTIALS_DIRECTORY/store-password" "{root}/seen"; fi
 [ "$(stat -c %a "$CREDENTIALS_DIRECTORY/secret")" = 600 ] || exit 4
+if grep -q refuses "$2"; then echo "$4: server.new: unknown" >&2; exit 1; fi
 if grep -q refused "$4"; then echo "$4: server.port: no port" >&2; exit 1; fi
 if grep -q no-entry "$4"; then echo "journal.store_password ($CREDENTIALS_DIRECTORY/store-password): no" >&2; exit 1; fi
 """
@@ -214,16 +219,141 @@ def test_a_first_start_that_fails_leaves_nothing(machine):
     assert machine.files() == {}
 
 
-@pytest.mark.parametrize("newer", ["etc/confluence.toml", "opt/current"])
-def test_a_process_older_than_its_files_is_restarted(machine, newer):
-    machine.run()
+def age(machine):
+    """Let the process, and all that is older, be of an hour ago."""
     machine.age_process(3600)
     for path in (machine.unit, machine.config, machine.secret, machine.root / "opt/current"):
         os.utime(path, (1, 1), follow_symlinks=False)
+
+
+def switch(machine, name, program):
+    """As rtc_release does it: another release, and the link leads to it."""
+    machine.write(f"opt/releases/{name}/rtc-server", program)
+    switching.switch(str(machine.root / "opt"), name)
+
+
+def current(machine):
+    return os.readlink(machine.root / "opt/current")
+
+
+def test_a_process_older_than_its_files_is_restarted(machine):
+    machine.run()
+    age(machine)
     assert machine.run()["changed"] is False
-    os.utime(machine.root / newer, follow_symlinks=False)
+    os.utime(machine.config)
     result = machine.run()
     assert (result["changed"], result["restarted"], result["diff"]) == (True, True, [])
+
+
+def test_a_process_of_another_release_is_restarted_after_its_configuration_was_checked(machine, readiness):
+    machine.run(config=PROBED)
+    age(machine)
+    switch(machine, "two", "two")
+    assert machine.run(config=PROBED, check=True)["restarted"] and readiness.asked == 0
+    result = machine.run(config=PROBED)
+    assert (result["restarted"], result["diff"], readiness.asked) == (True, [], 1)
+    assert switching.read_ready(str(machine.root / "opt")) == {"confluence": "two"}
+    assert machine.run(config=PROBED)["changed"] is False
+
+
+def test_a_release_that_refuses_the_configuration_is_taken_back_and_the_old_one_serves_on(machine):
+    machine.run()
+    age(machine)
+    switch(machine, "two", "refuses")
+    before = machine.files()
+    result = machine.run(undo_dir=str(machine.root / "undo/20260101T000000Z-aaaa"))
+    assert result["failed"] and result["calls"] == []
+    assert "server.new: unknown" in result["msg"]
+    assert "The release two was taken back: one is current again." in result["msg"]
+    assert (current(machine), machine.files()) == ("releases/one", before)
+    result = machine.run()
+    assert (result["changed"], result["calls"]) == (False, []), "the process is of the release that is current"
+
+
+@pytest.mark.parametrize("changed", [True, False])
+def test_a_release_that_does_not_start_is_taken_back(machine, changed):
+    machine.run()
+    before = machine.files()
+    switch(machine, "two", "broken")
+    result = machine.run(config=SMALL if changed else CONFIG)
+    assert result["failed"] and "Its log: cannot listen" in result["msg"]
+    assert "The release two was taken back: one is current again." in result["msg"]
+    assert ("The previous configuration was restored" in result["msg"]) == changed
+    assert result["calls"] == [*STARTED, "disable --now UNIT", *STARTED]
+    assert (current(machine), machine.files()) == ("releases/one", before)
+    assert machine.run()["changed"] is False
+
+
+def test_a_release_that_does_not_get_ready_is_taken_back(machine, readiness, monkeypatch):
+    monkeypatch.setattr(rtc_instance, "_READY_SECONDS", 0.1)
+    machine.run(config=PROBED)
+    switch(machine, "two", "two")
+    readiness.statuses = [503]
+    result = machine.run(config=PROBED)
+    assert result["failed"] and '503 {"reason": "journal"}' in result["msg"] and "two was taken back" in result["msg"]
+    assert current(machine) == "releases/one"
+
+
+def test_other_instances_go_back_with_it(machine):
+    machine.run()
+    switch(machine, "two", "broken")
+    switching.note_ready(str(machine.root / "opt"), "jira", "two")  # it got ready with it before
+    result = machine.run()
+    assert "rtc-server@jira.service was restarted with it." in result["msg"]
+    assert "restart rtc-server@jira.service" in result["calls"]
+    assert switching.read_ready(str(machine.root / "opt")) == {"confluence": "one", "jira": "one"}
+
+
+def test_where_the_old_release_does_not_start_either_both_are_said(machine):
+    machine.run()
+    machine.write("opt/releases/one/rtc-server", "broken")
+    switch(machine, "two", "broken")
+    result = machine.run()
+    assert "one is current again. But rtc-server@confluence.service does not start" in result["msg"]
+
+
+@pytest.mark.parametrize("removed", [True, False])
+def test_without_a_way_back_the_service_is_left_stopped(machine, removed):
+    machine.run()
+    if removed:
+        shutil.rmtree(machine.root / "opt/releases/one")
+    else:
+        (machine.root / "opt/ready/confluence").unlink()
+    switch(machine, "two", "broken")
+    result = machine.run()
+    assert result["failed"] and "The service was left stopped." in result["msg"]
+    assert current(machine) == "releases/two"
+
+
+def test_a_kill_at_any_call_while_a_release_is_taken_back(machine):
+    """The next run ends with the release that works, running."""
+    machine.run()
+    for number in range(1, 100):
+        switch(machine, "two", "broken")
+        died = run_and_die(number, machine.run)
+        assert current(machine) in ("releases/one", "releases/two")
+        result = machine.run()
+        assert result.get("failed") is None or "one is current again" in result["msg"], result
+        assert current(machine) == "releases/one"
+        assert machine.run()["changed"] is False and (machine.root / "started").exists()
+        if not died:
+            break
+    assert number > 10
+
+
+def test_a_kill_at_any_call_while_a_release_is_started(machine, readiness):
+    """The next run ends with the new release."""
+    for number in range(1, 100):
+        switch(machine, "one", "one")
+        machine.run(config=PROBED)
+        switch(machine, "two", "two")
+        died = run_and_die(number, lambda: machine.run(config=PROBED))
+        assert machine.run(config=PROBED).get("failed") is None
+        assert switching.read_ready(str(machine.root / "opt")) == {"confluence": "two"}
+        assert machine.run(config=PROBED)["changed"] is False and (machine.root / "started").exists()
+        if not died:
+            break
+    assert number > 5
 
 
 def test_a_process_that_does_not_run_is_started(machine):
@@ -390,6 +520,7 @@ def test_a_name_that_is_no_part_of_a_user(run_module, name):
 
 PASSWORD = "the store's word"
 STORE = {"server": {**CONFIG["server"]}, "journal": {"store_url": "postgresql://rtc@db/rtc"}}
+PROBED = {"server": STORE["server"]}  # at the port of "readiness"
 OWN = {**CONFIG, "journal": {"path": "/j"}}
 
 
@@ -436,8 +567,6 @@ def test_a_node_that_was_started_is_waited_for_before_the_run_goes_on(machine, r
 
 
 def test_a_node_that_does_not_get_ready_has_its_previous_files(machine, readiness, monkeypatch):
-    from ansible_collections.collab.rtc.plugins.modules import rtc_instance
-
     monkeypatch.setattr(rtc_instance, "_READY_SECONDS", 0.1)
     assert machine.run(config=STORE, store_password=PASSWORD)["changed"]
     before = machine.files()

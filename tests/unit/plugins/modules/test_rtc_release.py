@@ -5,17 +5,40 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
+import shutil
 import stat
+import subprocess
 import sys
 import tarfile
+from pathlib import Path
 
 import pytest
 
+from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import switching, trial, unit
 from ansible_collections.collab.rtc.plugins.module_utils._undo import restore
+from ansible_collections.collab.rtc.plugins.modules import rtc_release
+from ansible_collections.collab.rtc.tests.unit.killing import run_and_die
 
-RUNS = "import sys\nprint('rtc-server 1')\n"
+# A server that is ready at once, and reads journals whose text is "1".
+RUNS = """\
+import http.server, os, re, signal, socket, sys
+text = open(sys.argv[-1]).read()
+if sys.argv[1] == "list-projects":
+    journal = open(re.search(r'path = "(.*)"', text)[1]).read()
+    sys.exit(0 if journal == "1" else "it was written by a newer rtc-server (schema " + journal + ")")
+signal.signal(signal.SIGTERM, lambda *_args: os._exit(0))
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(STATUS)
+        self.end_headers()
+server = http.server.HTTPServer(("127.0.0.1", int(re.search(r"port = (\\d+)", text)[1])), Handler)
+socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b"READY=1", os.environ["NOTIFY_SOCKET"])
+server.serve_forever()
+"""
+READY, BUSY = RUNS.replace("STATUS", "200"), RUNS.replace("STATUS", "503")
 
 
 class Releases:
@@ -25,13 +48,14 @@ class Releases:
         self.folder, self._run_module = folder, run_module
         self.base = folder / "opt"
 
-    def bundle(self, name, *members, program=RUNS):
-        """A bundle with the server's program and further members."""
+    def bundle(self, name, *members, program=READY):
+        """A release with the server's program and further members."""
         path = self.folder / f"{name}.tar.gz"
-        file = tarfile.TarInfo("rtc-server")
-        file.mode, file.size = 0o755, len(program)
         with tarfile.open(path, "w:gz") as tar:
-            tar.addfile(file, io.BytesIO(program.encode()))
+            for file_name, text in (("rtc-server", program), ("RELEASE", name + "\n")):
+                file = tarfile.TarInfo(file_name)
+                file.mode, file.size = 0o755, len(text)
+                tar.addfile(file, io.BytesIO(text.encode()))
             for member in members:
                 tar.addfile(member)
         return str(path)
@@ -57,7 +81,11 @@ class Releases:
 
 
 @pytest.fixture
-def host(tmp_path, run_module):
+def host(tmp_path, run_module, monkeypatch):
+    # The directories of tests are their user's own, so another one could start nothing there.
+    monkeypatch.setattr(rtc_release.confined, "make_account", lambda: None)
+    monkeypatch.setattr(unit, "CONFIG_DIR", str(tmp_path / "etc"))
+    monkeypatch.setattr(unit, "STATE_DIR", str(tmp_path / "state"))
     return Releases(tmp_path, run_module)
 
 
@@ -135,6 +163,123 @@ def test_a_bundle_that_does_not_start_is_refused_before_the_switch(host):
     assert (host.names(), host.current) == (["one"], "releases/one")
 
 
+def test_a_release_that_is_not_ready_is_refused_before_the_switch(host):
+    host.run("one", host.bundle("one"))
+    result = host.run("two", host.bundle("two", program=BUSY))
+    assert result["failed"] and "/readyz answers 503" in result["msg"] and "Nothing was switched" in result["msg"]
+    assert (host.names(), host.current) == (["one"], "releases/one")
+
+
+def test_the_archive_of_another_release_is_refused(host):
+    host.run("one", host.bundle("one"))
+    result = host.run("two", host.bundle("three"))
+    assert result["failed"] and "holds another release than two" in result["msg"]
+    assert (host.names(), host.current) == (["one"], "releases/one")
+
+
+def test_an_archive_that_did_not_arrive_whole_is_refused(host):
+    path = host.bundle("one")
+    digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    with open(path, "r+b") as file:
+        file.truncate(os.path.getsize(path) - 1)
+    result = host.run("one", path, digest=digest)
+    assert result["failed"] and "did not arrive as it was sent" in result["msg"] and host.names() == []
+    assert host.run("one", host.bundle("one"), digest=digest)["changed"] is True
+
+
+def test_a_release_that_cannot_read_a_journal_is_refused(host):
+    """As where a newer one has changed the schema: unless the instance keeps its journal elsewhere."""
+    for path, text in (("state/confluence/journal.db", "7"), ("etc/confluence.toml", "")):
+        (host.folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (host.folder / path).write_text(text)
+    result = host.run("one", host.bundle("one"))
+    assert result["failed"] and "journal of confluence: it was written by a newer" in result["msg"]
+    assert (host.names(), host.current) == ([], None)
+    (host.folder / "etc/confluence.toml").write_text('store_url = "postgresql://rtc@db/rtc"\n')
+    assert host.run("one", host.bundle("one"))["changed"] is True
+    (host.folder / "etc/confluence.toml").write_text("")
+    (host.folder / "state/confluence/journal.db").write_text("1")
+    assert host.run("two", host.bundle("two"))["changed"] is True
+    assert switching.read_ready(str(host.base)) == {"confluence": "one"}, "the way back is noted"
+
+
+TAG = "cp311-x86_64"
+
+
+@pytest.fixture
+def kept(host):
+    """A host that keeps releases, the last one of this Python running."""
+    for number, name in enumerate((f"0.1.0-{TAG}-a", f"0.1.0-{TAG}-b", "0.1.0-cp310-x86_64-c", f"0.2.0-{TAG}-d")):
+        host.run(name, host.bundle(name), keep=9)
+        os.utime(host.base / "releases" / name, (number, number))
+    return host
+
+
+@pytest.mark.parametrize(
+    ("version", "chosen"),
+    [("0.1.0", f"0.1.0-{TAG}-b"), (f"0.1.0-{TAG}-a", f"0.1.0-{TAG}-a"), ("0.2.0", f"0.2.0-{TAG}-d"), ("", "own")],
+)
+def test_a_kept_release_is_chosen_by_its_version(kept, version, chosen):
+    own = f"0.2.0-{TAG}-d" if chosen != "own" else f"0.3.0-{TAG}-e"
+    result = kept.run(own, kept.bundle(own), version=version, keep=9)
+    wanted = own if chosen == "own" else chosen
+    assert (result["release"], kept.current) == (wanted, f"releases/{wanted}")
+
+
+@pytest.mark.parametrize("version", ["0.1", "0.9.0", "0.1.0-cp310-x86_64-c", "../../etc", "a-b-c"])
+def test_a_version_that_is_not_kept_is_refused_with_what_is(kept, version):
+    result = kept.run(f"0.2.0-{TAG}-d", version=version)
+    assert result["failed"] and f"0.1.0-{TAG}-b" in result["msg"] and "rtc_server_version" in result["msg"]
+    assert kept.current == f"releases/0.2.0-{TAG}-d"
+
+
+@pytest.mark.parametrize("sent", [True, False])
+def test_a_kill_at_any_call_leaves_a_release_that_is_whole(host, monkeypatch, sent):
+    """The next run ends what was begun, and undoing it gives the one before."""
+    monkeypatch.setattr(rtc_release, "check", lambda *_args: None)  # it changes nothing
+    monkeypatch.setattr(rtc_release.subprocess, "run", lambda *_args, **_more: None)
+    archives = {name: host.bundle(name, member("lib", tarfile.DIRTYPE), member("lib/a.py")) for name in ("one", "two")}
+    (host.folder / "etc").mkdir()
+    (host.folder / "etc/confluence.toml").write_text("")
+    for number in range(1, 1000):
+        host.base = host.folder / f"opt{number}"
+        host.run("one", archives["one"])
+        undo = host.folder / f"undo{number}" / "20260101T000000Z-aaaa"
+        if not sent:
+            shutil.copytree(host.base / "releases/one", host.base / "releases/two")
+            (host.base / "releases/two/RELEASE").write_text("two\n")
+        died = run_and_die(number, lambda: host.run("two", archives["two"], undo_dir=str(undo)))  # noqa: B023
+        assert host.current in ("releases/one", "releases/two")
+        assert (host.base / "current/RELEASE").read_text() == os.path.basename(host.current) + "\n"
+        assert (host.base / "current/lib/a.py").exists()
+        result = host.run("two", archives["two"], undo_dir=str(undo))
+        assert not result.get("failed") and host.current == "releases/two", result
+        assert host.names() == ["one", "two"], "nothing is left half"
+        restore.restore(str(undo))
+        assert host.current == "releases/one"
+        if not died:
+            break
+    assert number > 10
+
+
+def test_the_real_server_is_tried(tmp_path):
+    """Its own code, with the packages of this environment."""
+    source = Path(__file__).resolve().parents[4] / "files/rtc_server/src"
+    packages = os.path.dirname(os.path.dirname(pytest.importorskip("aiohttp").__file__))
+    paths = f"import sys; sys.path[:0] = [{str(source)!r}, {packages!r}]\n"
+    program = tmp_path / "rtc-server"
+    program.write_text(f"{paths}from rtc_server.cli import main\nsys.exit(main())\n")
+
+    def run():
+        command = [sys.executable, "-I", "-c", trial.PROGRAM, str(program), str(trial.SECONDS)]
+        return subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
+
+    assert run().returncode == 0, run().stderr
+    program.write_text(paths + "sys.modules['aiohttp'] = None\nfrom rtc_server.cli import main\nsys.exit(main())\n")
+    result = run()
+    assert result.returncode == 1 and "import of aiohttp halted" in result.stderr
+
+
 def test_an_interpreter_that_is_not_there_is_named(host):
     result = host.run("one", host.bundle("one"), python="/nowhere/python3")
     assert result["failed"] and "/nowhere/python3 cannot be looked at" in result["msg"]
@@ -165,8 +310,9 @@ def test_undo_gives_the_previous_release_back(host, run_module):
 
 
 @pytest.fixture
-def base(tmp_path):
+def base(tmp_path, monkeypatch):
     """Four releases, the last of them running."""
+    monkeypatch.setattr(rtc_release, "check", lambda *_args: None)  # they are empty
     for number in range(1, 5):
         path = tmp_path / "base/releases" / f"r{number}"
         path.mkdir(parents=True)
@@ -201,6 +347,12 @@ def test_what_an_undo_record_names_stays(run_module, base):
     for name in sorted(os.listdir(base.parent / "undo"), reverse=True):
         restore.restore(str(base.parent / "undo" / name))
         assert (base / "current").exists()
+
+
+def test_what_an_instance_was_last_ready_with_stays(run_module, base):
+    switching.note_ready(str(base), "confluence", "r1")
+    install(run_module, base, "r3", keep=1)
+    assert releases(base) == ["r1", "r3", "r4"]
 
 
 def test_records_and_releases_go_together(run_module, base):
