@@ -15,6 +15,8 @@ from pathlib import Path
 from ansible_collections.collab.rtc.plugins.plugin_utils._release import source as release_source
 from ansible_collections.collab.rtc.plugins.plugin_utils._release import wheels
 
+# As long as those of real wheels: more than the 100 characters of a plain tar header.
+PLATFORM = ".".join(f"manylinux_2_{minor}_x86_64" for minor in (5, 12, 17, 24, 28))
 PROJECT = """\
 [project]
 name = "rtc-server"
@@ -45,7 +47,7 @@ class Index:
         self.source, self.asked = str(folder / "source"), []
         self.packages = {
             "lib_a-1.0-py3-none-any.whl": make_wheel("lib-a", "1.0", "Requires-Dist: fast; extra == 'x'\n"),
-            **{f"fast-2.0-cp3{minor}-cp3{minor}-linux.whl": make_wheel("fast", "2.0", lib__so=str(minor))
+            **{f"fast-2.0-cp3{minor}-cp3{minor}-{PLATFORM}.whl": make_wheel("fast", "2.0", lib__so=str(minor))
                for minor in (10, 11, 12)},
         }  # fmt: skip
         package = folder / "source/src/rtc_server"

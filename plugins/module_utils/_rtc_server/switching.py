@@ -15,6 +15,7 @@ import ctypes
 import os
 
 from ansible_collections.collab.rtc.plugins.module_utils import _files_tree
+from ansible_collections.collab.rtc.plugins.module_utils._place import Place
 
 
 def path_of_current(base: str) -> str:
@@ -84,9 +85,7 @@ def sync(folder: str) -> None:
 
     A directory gets its name without its files being there: after a power cut, they would be empty.
     """
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    try:
-        if ctypes.CDLL(None, use_errno=True).syncfs(handle) != 0:
+    with Place(folder) as place:
+        # Any descriptor names the file system: that of the directory above does.
+        if ctypes.CDLL(None, use_errno=True).syncfs(place.directory) != 0:
             os.sync()
-    finally:
-        os.close(handle)

@@ -126,7 +126,8 @@ def _pack(source: str, chosen: Mapping[str, list[str]], found: Mapping[str, byte
         "files": {path: [len(content), hashlib.sha256(content).hexdigest()] for path, content in files.items()},
     }
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+    # Names of wheels have more than the 100 characters of the other formats without extended headers.
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as tar:
         _add(tar, MANIFEST, _render_manifest(manifest))
         for path in sorted(files):
             _add(tar, path, files[path])

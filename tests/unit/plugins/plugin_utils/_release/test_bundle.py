@@ -15,6 +15,7 @@ import pytest
 
 from ansible_collections.collab.rtc.plugins.plugin_utils._release import bundle, release
 from ansible_collections.collab.rtc.plugins.plugin_utils._release.source import BundleError, Target
+from ansible_collections.collab.rtc.tests.unit.small_index import PLATFORM
 
 TARGETS = [Target("3.10", "x86_64"), Target("3.11", "x86_64"), Target("3.11", "aarch64")]
 
@@ -35,7 +36,7 @@ def read_members(path):
 
 def write_members(path, members):
     """A tar archive of those members, in their order; links where the content is None."""
-    with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as tar:
+    with tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as tar:
         for name, content in members:
             info = tarfile.TarInfo(name)
             info.size = len(content or b"")
@@ -77,7 +78,7 @@ def test_what_a_bundle_says_of_itself(built):
     assert opened.version == "1.2.3"
     assert opened.find_release(TARGETS[1]) == f"1.2.3-cp311-x86_64-{opened.digest}"
     assert opened.targets["cp310-x86_64"] == (
-        "fast-2.0-cp310-cp310-linux.whl",
+        f"fast-2.0-cp310-cp310-{PLATFORM}.whl",
         "lib_a-1.0-py3-none-any.whl",
         "rtc_server-1.2.3-py3-none-any.whl",
     )
