@@ -266,7 +266,7 @@ def _read_files(bundle: Bundle, tar: tarfile.TarFile) -> Iterator[tuple[str, byt
         content = file.read() if file else b""
         if file is None or hashlib.sha256(content).hexdigest() != digest:
             raise BundleError(
-                f"The bundle {bundle.path} is damaged: {member.name[:120]} is not what {MANIFEST} says.", _AGAIN
+                f"The bundle {bundle.path} is damaged: {member.name[:250]} is not what {MANIFEST} says.", _AGAIN
             )
         yield member.name, content
     if left:
