@@ -77,23 +77,23 @@ SHIPPED_LINES = {
     "java_truststore": 5410,
     "jvm_truststore_option": 5700,
     "keystore_pem": 6640,
-    "managed_absent": 2650,
+    "managed_absent": 2720,
     "managed_file": 2390,
-    "managed_record": 7100,
+    "managed_record": 7170,
     "plan": 170,  # documentation: the action does the work
-    "proxy_vhost": 11420,
-    "proxy_reload": 8670,
+    "proxy_vhost": 11500,
+    "proxy_reload": 8750,
     "report": 80,  # documentation: the action does the work
     "rtc_aws_listener": 210,  # documentation: the action does the work
     "rtc_instance": 2570,
     "rtc_probe": 5190,
     "rtc_release": 1860,
     "rtc_session": 4150,
-    "store_database": 3800,
-    "rtc_runs_info": 3520,
-    "rtc_undo": 4300,
+    "store_database": 3880,
+    "rtc_runs_info": 3580,
+    "rtc_undo": 4360,
     "tomcat_connector": 3090,
-    "topology_info": 16420,
+    "topology_info": 16780,
 }
 
 

@@ -31,7 +31,7 @@ def read_label(path):
     try:
         return os.getxattr(path, _labels.NAME, follow_symlinks=False).rstrip(b"\0").decode()
     except OSError as exc:
-        assert exc.errno == errno.ENODATA  # noqa: PT017 - anything else is no answer
+        assert exc.errno == errno.ENODATA
         return ""
 
 
