@@ -21,10 +21,9 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional, TypeVar
 
 from ansible_collections.collab.rtc.plugins.module_utils._container_facts import Container
+from ansible_collections.collab.rtc.plugins.module_utils._obstacle_facts import Firewall, Unwritable
 
 T = TypeVar("T")
-
-SELINUX_PORTS = "SELinux ports"  # what is unreadable where semanage does not run
 
 
 @dataclass
@@ -444,9 +443,11 @@ class HostFacts:
     pythons: Dict[str, str] = field(default_factory=dict)  # path -> "3.11" of all usable interpreters found
     selinux: str = ""  # "enforcing" | "permissive" | "" for none
     selinux_ports: List[int] = field(default_factory=list)  # of http_port_t, when SELinux is on
+    selinux_types: Dict[str, str] = field(default_factory=dict)  # RTC port -> type that it has instead: {"9083": ...}
     selinux_connect: Optional[bool] = None  # httpd_can_network_connect: nginx, Apache
     selinux_haproxy_connect: Optional[bool] = None  # haproxy_connect_any
-    firewall: str = ""  # "firewalld" | "nftables" | "" ; running only
+    firewall: str = ""  # "firewalld" | "ufw" | "nftables" | "" ; running only
+    firewall_state: Firewall = field(default_factory=Firewall)
     root: bool = False
     clock: float = 0.0  # seconds since the epoch on the host
     addresses: List[str] = field(default_factory=list)  # of the host, without loopback
@@ -457,6 +458,7 @@ class HostFacts:
     listeners: List[Listener] = field(default_factory=list)
     rtc: List[RtcInstance] = field(default_factory=list)
     doubted: List[Doubted] = field(default_factory=list)
+    unwritable: List[Unwritable] = field(default_factory=list)  # of what a run may have to write; as root only
     unreadable: List[Unreadable] = field(default_factory=list)
     managed: Managed = field(default_factory=Managed)
 

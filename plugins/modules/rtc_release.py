@@ -119,6 +119,7 @@ def unpack(archive: str, target: str, python: str) -> None:
         check_runs(folder, python)
         # The service runs in a read-only file system: compiled once here, not at each start.
         subprocess.run([python, "-m", "compileall", "-q", "-j", "0", folder], check=False, capture_output=True)
+        _files_tree.label_tree(folder, target)
         _files_tree.rename(folder, os.path.basename(target))
     except BaseException:
         _files_tree.remove_tree(folder)
