@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Dict, List
 
 # What is unreadable where semanage does not run, or a firewall's rules are not known.
-SELINUX_PORTS, FIREWALL_RULES = "SELinux ports", "rules of the firewall"
+SELINUX_PORTS, SELINUX_BOOLEANS, FIREWALL_RULES = "SELinux ports", "SELinux booleans", "rules of the firewall"
 
 
 @dataclass

@@ -20,7 +20,7 @@ from typing import Callable, Iterable, Optional
 
 from ansible_collections.collab.rtc.plugins.module_utils import _ownership
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
-from ansible_collections.collab.rtc.plugins.module_utils._obstacle_facts import SELINUX_PORTS
+from ansible_collections.collab.rtc.plugins.module_utils._obstacle_facts import SELINUX_BOOLEANS, SELINUX_PORTS
 
 Runner = Callable[["list[str]", float], Optional[str]]
 Note = Callable[[str, str], None]
@@ -175,14 +175,20 @@ def _choose_by_route(rootfs: RootFs, own: list[str]) -> str:
     return ""
 
 
+_BOOLEANS = "/sys/fs/selinux/booleans"
+
+
 def selinux(rootfs: RootFs) -> str:
     """ "enforcing", "permissive" or ""."""
     return {"1": "enforcing", "0": "permissive"}.get((rootfs.text("/sys/fs/selinux/enforce") or "").strip(), "")
 
 
 def read_selinux_boolean(rootfs: RootFs, name: str) -> bool | None:
-    """Whether a boolean of the policy is on now; ``None``: the policy does not have it."""
-    state = (rootfs.text(f"/sys/fs/selinux/booleans/{name}") or "").split()  # its value, and the one that is pending
+    """Whether a boolean of the policy is on now; ``None``: the policy does not have it, or, which is noted, none can be
+    seen."""
+    state = (rootfs.text(f"{_BOOLEANS}/{name}") or "").split()  # its value, and the one that is pending
+    if not state and selinux(rootfs) and not rootfs.names(_BOOLEANS):
+        rootfs.note(SELINUX_BOOLEANS, f"{_BOOLEANS} is empty: see getsebool -a")
     return state[0] == "1" if state else None
 
 

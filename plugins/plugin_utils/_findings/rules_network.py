@@ -11,7 +11,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import HostFacts
-from ansible_collections.collab.rtc.plugins.module_utils._obstacle_facts import SELINUX_PORTS, Unwritable
+from ansible_collections.collab.rtc.plugins.module_utils._obstacle_facts import (
+    SELINUX_BOOLEANS,
+    SELINUX_PORTS,
+    Unwritable,
+)
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.selinux_firewalld import BOOLEANS
 from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import unit
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
@@ -88,7 +92,7 @@ def _check_selinux(proxy: DesiredProxy, facts: HostFacts, port: int) -> Iterator
             text = f"SELinux is enforcing on {host}, and port {port} is not of type http_port_t."
             yield make("RTC604", host, text, remedy=remedy)
     may_connect = facts.selinux_haproxy_connect if proxy.kind == "haproxy" else facts.selinux_connect
-    if may_connect is None:
+    if may_connect is None and not any(one.what == SELINUX_BOOLEANS for one in facts.unreadable):
         policy = "haproxy" if proxy.kind == "haproxy" else "apache"
         text = f"SELinux is enforcing on {host}, and its policy has no {boolean}: whether {proxy.kind} may connect to"
         remedy = f"semodule --list=full | grep {policy}; semodule -e {policy} where it is disabled, else reinstall the"
