@@ -123,6 +123,9 @@ class Store:
 
     def make(self, with_standby: bool) -> None:
         """The role, on both hosts or on the primary alone; run again, it changes nothing."""
+        ask = "runuser -u postgres -- psql -XAtc 'SELECT pg_is_in_recovery()' 2>/dev/null"
+        if execute(self.standby, ask, False) == "f" and execute(self.primary, ask, False) != "f":
+            self.primary, self.standby = self.standby, self.primary  # an earlier try failed over
         limit = [] if with_standby else ["--limit", self.primary]
         play("store", {}, *limit)
         if with_standby:
@@ -137,7 +140,7 @@ class Store:
         rule = "hostssl replication all 10.147.92.0/24 trust"
         for host in (self.primary, self.standby):
             execute(host, f"""
-                echo '{rule}' >>/etc/postgresql/15/main/pg_hba.conf
+                grep -q '^{rule}' /etc/postgresql/15/main/pg_hba.conf || echo '{rule}' >>/etc/postgresql/15/main/pg_hba.conf
                 echo manual >/etc/postgresql/15/main/start.conf
                 systemctl daemon-reload; systemctl reload {CLUSTER}""")  # fmt: skip
 

@@ -1,7 +1,9 @@
 """Write through each proxy while nodes, proxy and store come and go, and print how long the clients waited.
 
-    table.py [--rounds WORDS] [--steps WORDS]    those whose name has one of the words; RTC_CLUSTER=short: the short
-    table.py --list                              form
+    table.py [--rounds WORDS] [--steps WORDS]    those whose name has one of the words
+    table.py --list
+
+RTC_CLUSTER=short is the short form: two nodes, no standby, one round, no runs while clients write.
 
 A round gives the sites a kind of proxy and its protocols. Then clients write through it over every transport, the
 browsers' own library among them, while one thing after another happens. At the end of the round each acknowledged
@@ -215,7 +217,8 @@ async def take_step(step: Step, writers: list[Any], newcomers: list[Any]) -> Don
         problem = f"{slowest} waited for {slowest.longest:.1f} s"
     refused: dict[str, int] = {}
     for newcomer in newcomers:
-        for why, count in newcomer.refused.items():
+        for words, count in newcomer.refused.items():
+            why = " ".join(words.split("(")[0].split())[:40]  # of an exception its class
             refused[why] = refused.get(why, 0) + count
     who = f"{getattr(slowest, 'transport', slowest.user)} {slowest.project}"
     return Done(step.what, slowest.longest, who, refused, problem)
@@ -318,10 +321,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", nargs="*", default=[], metavar="WORD")
     parser.add_argument("--steps", nargs="*", default=[], metavar="WORD")
+    parser.add_argument("--standby", action="store_true", help="in the short form, too")
     parser.add_argument("--list", action="store_true")
     options = parser.parse_args()
     rounds = [one for one in ROUNDS if not options.rounds or any(word in one.name for word in options.rounds)]
-    rounds = [one for one in rounds if one.short or not IS_SHORT]
+    rounds = [one for one in rounds if one.short or options.rounds or not IS_SHORT]
     if options.list:
         print("\n".join(one.name for one in rounds))
         return 0
@@ -337,7 +341,7 @@ def main() -> int:
         print("SKIPPED: node and npm are not on this machine, so that the browsers' library was not tried")
     share_homes()
     began = time.monotonic()
-    store.make(with_standby=not IS_SHORT)
+    store.make(with_standby=options.standby or not IS_SHORT)
     print(f"store made in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     wrong, rows, sites = 0, [], []
     for number, current in enumerate(rounds):
@@ -350,7 +354,7 @@ def main() -> int:
             for product in PORTS:
                 wait_for(lambda a=node, b=product: hosts.is_ready(a, b), f"{product} on {node} is ready")
         print(f"{current.name}: the run took {took:.0f} s", file=sys.stderr, flush=True)
-        chosen = [one for one in steps(current, store, nodes) if one.short or not IS_SHORT]
+        chosen = [one for one in steps(current, store, nodes) if one.short or options.steps or not IS_SHORT]
         chosen = [one for one in chosen if not options.steps or any(word in one.what for word in options.steps)]
         done, accounts = asyncio.run(write(current, f"round{number}", store, chosen))
         for account in accounts:
