@@ -140,8 +140,9 @@ class Store:
         rule = "hostssl replication all 10.147.92.0/24 trust"
         for host in (self.primary, self.standby):
             execute(host, f"""
-                grep -q '^{rule}' /etc/postgresql/15/main/pg_hba.conf || echo '{rule}' >>/etc/postgresql/15/main/pg_hba.conf
-                echo manual >/etc/postgresql/15/main/start.conf
+                cd /etc/postgresql/15/main
+                grep -q '^{rule}' pg_hba.conf || echo '{rule}' >>pg_hba.conf
+                echo manual >start.conf
                 systemctl daemon-reload; systemctl reload {CLUSTER}""")  # fmt: skip
 
     def follow(self) -> None:
