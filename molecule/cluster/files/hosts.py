@@ -74,6 +74,12 @@ def power_on(host: str) -> None:
     subprocess.run(list(map(str, command)), check=True, capture_output=True)
 
 
+def renew(host: str) -> None:
+    """As new, with nothing on it."""
+    command = [sys.executable, ROOT / "tests/hosts/lab.py", "reset", "--inventory", INVENTORY, host]
+    subprocess.run(list(map(str, command)), check=True, capture_output=True)
+
+
 def is_ready(node: str, product: str) -> bool:
     """Whether the node's RTC server says that it may be given clients."""
     try:
