@@ -111,7 +111,7 @@ async def test_a_host_that_answers_nothing_delays_nobody(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It is named first, and takes connections without a word, as one that is stopped."""
-    silent = await asyncio.start_server(lambda *_: asyncio.Event().wait(), "127.0.0.1", 0)
+    silent = await asyncio.start_server(lambda reader, _: reader.read(), "127.0.0.1", 0)
     port = silent.sockets[0].getsockname()[1]
     url = f"postgresql://rtc@127.0.0.1:{port},127.0.0.1:{postgres.port}/{ask.database}"
     try:
