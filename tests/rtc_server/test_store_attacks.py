@@ -28,7 +28,12 @@ SESSIONS = "SELECT pid FROM pg_stat_activity WHERE usename = 'rtc' AND datname =
 HOSTILE = {
     **{"synchronous_commit": "off", "client_min_messages": "error", "default_transaction_isolation": "serializable"},
     **{"statement_timeout": "1ms", "lock_timeout": "1ms", "idle_in_transaction_session_timeout": "1ms"},
-    **{"idle_session_timeout": "20s", "transaction_timeout": "1ms", "search_path": "public", "enable_indexscan": "off"},
+    **{
+        "idle_session_timeout": "10min",
+        "transaction_timeout": "10min",
+        "search_path": "public",
+        "enable_indexscan": "off",
+    },
     **{"standard_conforming_strings": "off", "client_encoding": "LATIN1", "array_nulls": "off", "lc_messages": "C"},
     **{"DateStyle": "SQL, DMY", "TimeZone": "Asia/Kathmandu", "extra_float_digits": "-5", "xmloption": "document"},
     **{

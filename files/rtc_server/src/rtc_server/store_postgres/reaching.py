@@ -59,6 +59,8 @@ _SESSION = {
     "enable_bitmapscan": "off",
     "plan_cache_mode": "force_generic_plan",
     "jit": "off",
+    # A round's megabyte several times over: with temp_file_limit set, what does not fit would fail.
+    "work_mem": "16MB",
 }
 # Since PostgreSQL 14 and 17; before, a connection that names them is refused. A connection is idle while nobody
 # writes, and one that the store ends costs all of them.
