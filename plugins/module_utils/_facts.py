@@ -363,6 +363,7 @@ class Proxy:
     passages: List[Passage] = field(default_factory=list)  # of what was asked for through it
     unwritable: str = ""  # why nothing that is written would be read; "" for nothing
     capacity: Optional[ProxyCapacity] = None  # None: unknown
+    lacks: List[str] = field(default_factory=list)  # modules of Apache for several nodes, which a run could not use
 
 
 @dataclass
@@ -372,7 +373,7 @@ class StoreState:
     url: str
     unknown: str = ""  # why that could not be asked; then nothing below says anything
     fault: str = ""  # why it cannot be used
-    kind: str = ""  # of a fault: "read_only", "newer", "pooler"; "" for others
+    kind: str = ""  # of a fault: "read_only", "newer", "pooler", "primaries"; "" for others
     needs: int = 0  # the version of the schema that a server has to know, where that is the fault
     risks: Dict[str, str] = field(default_factory=dict)  # setting -> what it risks
     projects: int = -1  # -1: unknown
