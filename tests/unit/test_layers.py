@@ -81,19 +81,19 @@ SHIPPED_LINES = {
     "managed_file": 2390,
     "managed_record": 7170,
     "plan": 170,  # documentation: the action does the work
-    "proxy_vhost": 11500,
+    "proxy_vhost": 11540,
     "proxy_reload": 8750,
     "report": 80,  # documentation: the action does the work
     "rtc_aws_listener": 210,  # documentation: the action does the work
     "rtc_instance": 2570,
     "rtc_probe": 5190,
     "rtc_release": 1860,
-    "rtc_session": 4150,
+    "rtc_session": 4170,
     "store_database": 3880,
-    "rtc_runs_info": 3580,
-    "rtc_undo": 4360,
+    "rtc_runs_info": 3590,
+    "rtc_undo": 4370,
     "tomcat_connector": 3090,
-    "topology_info": 16780,
+    "topology_info": 16820,
 }
 
 

@@ -20,11 +20,11 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._findings import (
     catalog_inventory,
     catalog_managed,
     catalog_network,
-    catalog_nodes,
     catalog_proxy,
     catalog_service,
     catalog_tls,
     load_balancers,
+    node_entries,
 )
 
 TOPICS = {
@@ -32,7 +32,7 @@ TOPICS = {
     "1": ("Inventory", catalog_inventory.ENTRIES),
     "2": ("Application and server.xml", catalog_application.ENTRIES),
     "3": ("Certificates and trust", catalog_tls.ENTRIES),
-    "4": ("Reverse proxy and load balancer", (*catalog_proxy.ENTRIES, *load_balancers.ENTRIES, *catalog_nodes.ENTRIES)),
+    "4": ("Reverse proxy and load balancer", (*catalog_proxy.ENTRIES, *load_balancers.ENTRIES, *node_entries.ENTRIES)),
     "5": ("RTC service", catalog_service.ENTRIES),
     "6": ("Network and operating system", catalog_network.ENTRIES),
     "7": ("What is managed", catalog_managed.ENTRIES),
