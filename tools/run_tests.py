@@ -162,6 +162,8 @@ SUITES = [
           read_molecule, environment={"RTC_RUNS": "short"}),
     Suite("operate", "changes of mind, short form", tool("python", "tools/run_molecule.py", "operate"),
           read_molecule, environment={"RTC_OPERATE": "short"}),
+    Suite("cluster", "several nodes on a store, short form", tool("python", "tools/run_molecule.py", "cluster"),
+          read_molecule, environment={"RTC_CLUSTER": "short"}),
     # Not in `make test` as long as attacks succeed.
     Suite("hostile", "attacks on a real host while it runs", tool("python", "tools/run_molecule.py", "hostile"),
           read_molecule, extra="make molecule SCENARIO=hostile"),
@@ -169,6 +171,8 @@ SUITES = [
           read_molecule, extra="make molecule SCENARIO=runs"),
     Suite("operate-long", "each change of mind, and kills", tool("python", "tools/run_molecule.py", "operate"),
           read_molecule, extra="make molecule SCENARIO=operate"),
+    Suite("cluster-long", "Data Center behind each proxy, all that happens",
+          tool("python", "tools/run_molecule.py", "cluster"), read_molecule, extra="make molecule SCENARIO=cluster"),
     Suite("versions", "the playbooks under ansible-core 2.16 to 2.20", pytest("tests/runs"), read_pytest,
           environment={"RTC_ANSIBLE": "2.16 2.18 own 2.20"}, extra="make versions"),
     Suite("bundle-long", "pip resolves a bundle for each pair", pytest("tests/bundle", workers="0"), read_pytest,

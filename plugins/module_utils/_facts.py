@@ -21,10 +21,9 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional, TypeVar
 
 from ansible_collections.collab.rtc.plugins.module_utils._container_facts import Container
+from ansible_collections.collab.rtc.plugins.module_utils._obstacle_facts import Firewall, Unwritable
 
 T = TypeVar("T")
-
-SELINUX_PORTS = "SELinux ports"  # what is unreadable where semanage does not run
 
 
 @dataclass
@@ -364,6 +363,7 @@ class Proxy:
     passages: List[Passage] = field(default_factory=list)  # of what was asked for through it
     unwritable: str = ""  # why nothing that is written would be read; "" for nothing
     capacity: Optional[ProxyCapacity] = None  # None: unknown
+    lacks: List[str] = field(default_factory=list)  # modules of Apache for several nodes, which a run could not use
 
 
 @dataclass
@@ -373,7 +373,7 @@ class StoreState:
     url: str
     unknown: str = ""  # why that could not be asked; then nothing below says anything
     fault: str = ""  # why it cannot be used
-    kind: str = ""  # of a fault: "read_only", "newer", "pooler"; "" for others
+    kind: str = ""  # of a fault: "read_only", "newer", "pooler", "primaries"; "" for others
     needs: int = 0  # the version of the schema that a server has to know, where that is the fault
     risks: Dict[str, str] = field(default_factory=dict)  # setting -> what it risks
     projects: int = -1  # -1: unknown
@@ -444,9 +444,11 @@ class HostFacts:
     pythons: Dict[str, str] = field(default_factory=dict)  # path -> "3.11" of all usable interpreters found
     selinux: str = ""  # "enforcing" | "permissive" | "" for none
     selinux_ports: List[int] = field(default_factory=list)  # of http_port_t, when SELinux is on
+    selinux_types: Dict[str, str] = field(default_factory=dict)  # RTC port -> type that it has instead: {"9083": ...}
     selinux_connect: Optional[bool] = None  # httpd_can_network_connect: nginx, Apache
     selinux_haproxy_connect: Optional[bool] = None  # haproxy_connect_any
-    firewall: str = ""  # "firewalld" | "nftables" | "" ; running only
+    firewall: str = ""  # "firewalld" | "ufw" | "nftables" | "" ; running only
+    firewall_state: Firewall = field(default_factory=Firewall)
     root: bool = False
     clock: float = 0.0  # seconds since the epoch on the host
     addresses: List[str] = field(default_factory=list)  # of the host, without loopback
@@ -458,6 +460,7 @@ class HostFacts:
     rtc: List[RtcInstance] = field(default_factory=list)
     releases: List[str] = field(default_factory=list)  # of the RTC server that the host keeps
     doubted: List[Doubted] = field(default_factory=list)
+    unwritable: List[Unwritable] = field(default_factory=list)  # of what a run may have to write; as root only
     unreadable: List[Unreadable] = field(default_factory=list)
     managed: Managed = field(default_factory=Managed)
 

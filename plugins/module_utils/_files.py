@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import time
-from typing import IO, Iterator
+from typing import IO, Dict, Iterator, Tuple
 
+from ansible_collections.collab.rtc.plugins.module_utils import _labels
 from ansible_collections.collab.rtc.plugins.module_utils._place import (
     FileError,
     Place,
@@ -26,7 +28,8 @@ from ansible_collections.collab.rtc.plugins.module_utils._place import (
 LIMIT = 64 * 1024 * 1024  # bytes
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 # Kept when a file is replaced: the SELinux label (so that a confined daemon may still read it) and the POSIX ACL.
-_LABEL, _ACL = "security.selinux", "system.posix_acl_access"
+_ACL = "system.posix_acl_access"
+Whole = Tuple[bytes, os.stat_result, Dict[str, bytes]]  # content, ``fstat``, label and ACL
 
 
 def read_bytes(path: str, limit: int = LIMIT, root: str = "/") -> bytes:
@@ -56,7 +59,7 @@ def read_state(path: str, limit: int = LIMIT) -> tuple[bytes, os.stat_result] | 
             return _read(place, handle, info, limit), info
 
 
-def read_whole(place: Place) -> tuple[bytes, os.stat_result, dict[str, bytes]]:
+def read_whole(place: Place) -> Whole:
     """Content, ``fstat``, and label and ACL of a file; all of one file, whatever takes its name meanwhile."""
     with place.opened() as (handle, info):
         return _read(place, handle, info, LIMIT), info, read_attributes(handle)
@@ -105,7 +108,8 @@ def write_atomic(
     """Replace a file as a whole: write beside it, sync, rename. A kill leaves the old or the new file.
 
     A symbolic link that is followed stays: the file that it names is replaced. An existing file keeps its owner, mode
-    (without set-id bits), SELinux context and ACL; all are given to the new one before it takes the name.
+    (without set-id bits), SELinux context and ACL; all are given to the new one before it takes the name. One that did
+    not exist gets the context that the policy has for its path.
 
     ``AnsibleModule.atomic_move`` does less: it syncs nothing to the disk, replaces a link by a file, follows
     directories that others exchange, gives a new file the mode of the umask for a moment (here are private keys), and
@@ -150,6 +154,26 @@ def backup(path: str) -> str:
         return place.path_of(name)
 
 
+def read_copy(path: str) -> Whole | None:
+    """All of a file that :func:`put_back` needs; ``None`` where there is nothing."""
+    with Place(path) as place:
+        return None if place.info is None else read_whole(place)
+
+
+def put_back(path: str, whole: Whole) -> None:
+    """Make a file again what it was: bytes, owner, mode, SELinux context and ACL, whatever is there now.
+
+    :raises FileError: as :func:`write_atomic`.
+    """
+    with Place(path) as place:
+        if len(place.missing) > 1:
+            raise FileError(f"{os.path.dirname(path)} cannot be written: it is missing.", "Check the path.")
+        if place.info is not None:
+            with place.opened(alone=True):
+                pass  # it may be touched
+        put_copy(place, place.name, whole)
+
+
 def copy_file(source: str, target: str) -> None:
     """Copy bytes, owner, mode, SELinux context and ACL; the copy appears whole, in the place of whatever was there."""
     with Place(source) as place:
@@ -169,14 +193,22 @@ def create(
 ) -> None:
     """Put a whole file in the place of a name in the directory of ``place``, whatever that was.
 
-    :param attributes: the label and ACL it is to have; ``None`` leaves to it what the directory gives.
+    :param attributes: the label and ACL it is to have; ``None`` for a new file, whose ACL is what the directory gives.
+        Without a label it gets the policy's.
     """
     temporary = make_temporary_name(name)
     with explained(place.path_of(name), "written"):
         handle = os.open(temporary, _CREATE, 0o600, dir_fd=place.directory)
         try:
             try:
-                _fill(handle, data, mode, owner, group, attributes)
+                _fill(handle, data, owner, group, attributes)
+                label = (attributes or {}).get(_labels.NAME)
+                if label:
+                    _labels.keep(handle, label, place.path_of(name))
+                else:
+                    _labels.give_new(handle, place.path_of(name), stat.S_IFREG)
+                os.fchmod(handle, mode)
+                os.fsync(handle)
             finally:
                 os.close(handle)
             os.rename(temporary, name, src_dir_fd=place.directory, dst_dir_fd=place.directory)
@@ -187,7 +219,7 @@ def create(
     place.sync()
 
 
-def put_copy(place: Place, name: str, whole: tuple[bytes, os.stat_result, dict[str, bytes]]) -> None:
+def put_copy(place: Place, name: str, whole: Whole) -> None:
     """As :func:`create`, with what :func:`read_whole` returned: bytes, owner, mode, label and ACL of another file."""
     data, info, attributes = whole
     create(place, name, data, info.st_mode & 0o777, info.st_uid, info.st_gid, attributes)
@@ -196,7 +228,7 @@ def put_copy(place: Place, name: str, whole: tuple[bytes, os.stat_result, dict[s
 def read_attributes(handle: int) -> dict[str, bytes]:
     """The SELinux label and the ACL of a file, those that it has."""
     found = {}
-    for name in (_LABEL, _ACL):
+    for name in (_labels.NAME, _ACL):
         with contextlib.suppress(OSError):
             found[name] = os.getxattr(handle, name)
     return found
@@ -223,7 +255,7 @@ def _read(place: Place, handle: int, info: os.stat_result, limit: int) -> bytes:
     return b"".join(pieces)
 
 
-def _fill(handle: int, data: bytes, mode: int, owner: int, group: int, attributes: dict[str, bytes] | None) -> None:
+def _fill(handle: int, data: bytes, owner: int, group: int, attributes: dict[str, bytes] | None) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(handle, view) :]
@@ -239,11 +271,6 @@ def _fill(handle: int, data: bytes, mode: int, owner: int, group: int, attribute
             os.removexattr(handle, _ACL)  # from a default ACL of the directory: the old file's counts, or none
         if _ACL in attributes:
             os.setxattr(handle, _ACL, attributes[_ACL])
-        if _LABEL in attributes:
-            with contextlib.suppress(OSError):
-                os.setxattr(handle, _LABEL, attributes[_LABEL])
-    os.fchmod(handle, mode)
-    os.fsync(handle)
 
 
 def _too_large(place: Place, limit: int) -> FileError:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+from typing import Iterator
 
-from ansible_collections.collab.rtc.plugins.module_utils import _ownership
+from ansible_collections.collab.rtc.plugins.module_utils import _labels, _ownership
 from ansible_collections.collab.rtc.plugins.module_utils._files import make_temporary_name
 from ansible_collections.collab.rtc.plugins.module_utils._place import (
     FileError,
@@ -20,7 +21,8 @@ from ansible_collections.collab.rtc.plugins.module_utils._place import (
     suggest_remedy,
 )
 
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_DIRECTORY = _FILE | os.O_DIRECTORY
 
 
 def make_directory(path: str, mode: int = 0o755) -> bool:
@@ -40,8 +42,38 @@ def make_directory(path: str, mode: int = 0o755) -> bool:
         make_directory(os.path.dirname(path.rstrip("/")))
     with Place(path) as place, explained(path, "made"):
         _make(place, place.name, mode)
+        if _labels.is_on():
+            with _opened_own(place, place.name) as handle:
+                _labels.give_new(handle, place.path, stat.S_IFDIR)
         place.sync()
     return True
+
+
+def label_tree(path: str, final: str) -> None:
+    """Give all that is in a directory of our own, and the directory itself, the SELinux types of the policy.
+
+    :param path: where it is now.
+    :param final: where it will be: the policy goes by that.
+    :raises FileError: it is another user's, or one cannot get its label.
+    """
+    if _labels.is_on():
+        with Place(path) as place, explained(path, "labelled"), _opened_own(place, place.name) as handle:
+            _label(handle, final)
+
+
+def _label(handle: int, final: str) -> None:
+    _labels.give_new(handle, final, stat.S_IFDIR)
+    for name in os.listdir(handle):
+        kind = stat.S_IFMT(os.lstat(name, dir_fd=handle).st_mode)
+        if kind in (stat.S_IFDIR, stat.S_IFREG):
+            entry = os.open(name, _FILE, dir_fd=handle)
+            try:
+                if kind == stat.S_IFDIR:
+                    _label(entry, os.path.join(final, name))
+                else:
+                    _labels.give_new(entry, os.path.join(final, name), kind)
+            finally:
+                os.close(entry)
 
 
 def make_hidden_directory(parent: str, label: str, mode: int = 0o700) -> str:
@@ -116,21 +148,18 @@ def put_link(place: Place, target: str, owner: int = -1) -> None:
         folder = make_temporary_name(place.name)
         _make(place, folder, 0o700)
         try:
-            handle = os.open(folder, _DIRECTORY, dir_fd=place.directory)
-            try:
-                info = os.fstat(handle)
-                if info.st_uid != os.geteuid() or info.st_mode & 0o077:
+            with _opened_own(place, folder) as handle:
+                if os.fstat(handle).st_mode & 0o077:
                     raise changed(place.path_of(folder))
                 os.symlink(target, "link", dir_fd=handle)
                 try:
+                    _labels.give_new(f"/proc/self/fd/{handle}/link", place.path, stat.S_IFLNK)
                     if owner != os.lstat("link", dir_fd=handle).st_uid and os.geteuid() == 0:
                         os.chown("link", owner, -1, dir_fd=handle, follow_symlinks=False)
                     os.rename("link", place.name, src_dir_fd=handle, dst_dir_fd=place.directory)
                 except BaseException:
                     os.unlink("link", dir_fd=handle)
                     raise
-            finally:
-                os.close(handle)
         finally:
             with contextlib.suppress(OSError):
                 os.rmdir(folder, dir_fd=place.directory)
@@ -205,6 +234,21 @@ def _empty(name: str, parent: int) -> None:
                 os.rmdir(entry, dir_fd=handle)
             else:
                 os.unlink(entry, dir_fd=handle)
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def _opened_own(place: Place, name: str) -> Iterator[int]:
+    """A descriptor of a directory that this process has made.
+
+    :raises FileError: it is another user's by now.
+    """
+    handle = os.open(name, _DIRECTORY, dir_fd=place.directory)
+    try:
+        if os.fstat(handle).st_uid != os.geteuid():
+            raise changed(place.path_of(name))
+        yield handle
     finally:
         os.close(handle)
 

@@ -165,6 +165,7 @@ def unpack(archive: str, digest: str, target: str, python: str) -> None:
         check(folder, os.path.basename(target), python)
         # The service runs in a read-only file system: compiled once here, not at each start.
         subprocess.run([python, "-m", "compileall", "-q", "-j", "0", folder], check=False, capture_output=True)
+        _files_tree.label_tree(folder, target)
         switching.sync(folder)
         _files_tree.rename(folder, os.path.basename(target))
     except BaseException:

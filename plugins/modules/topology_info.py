@@ -165,6 +165,11 @@ topology:
       type: list
       elements: int
       returned: always
+    selinux_types:
+      description: The SELinux types that ports of O(rtc_ports) have instead of C(http_port_t).
+      type: dict
+      returned: always
+      sample: {"9083": "other_port_t"}
     selinux_connect:
       description: The state of C(httpd_can_network_connect), V(null) when there is none. For nginx and Apache.
       type: bool
@@ -176,6 +181,15 @@ topology:
     firewall:
       description: V(firewalld), V(ufw), V(nftables), or empty.
       type: str
+      returned: always
+    firewall_state:
+      description:
+        - What the firewall lets in. Of firewalld the C(zones) with an interface or a source, the ports of the
+          C(services) that they name, and whether it is C(masked); of ufw its C(rules) and what it does with C(incoming)
+          connections that no rule is about.
+        - C(state) is V(running) where firewalld runs. Where no firewall runs it is V(enabled) for a firewalld that
+          begins with the next boot, V(masked), or empty.
+      type: dict
       returned: always
     root:
       description: Whether the module ran as root.
@@ -241,6 +255,13 @@ topology:
         - What looks like an application and does not count, because others than root vouch for it. Each has in C(what)
           V(installation), V(process) or V(starter) (a unit or SysV script), the C(path), C(kind), C(pid) and C(user),
           the C(reason) and the C(evidence). Nothing that it names is used.
+      type: list
+      elements: dict
+      returned: always
+    unwritable:
+      description:
+        - What a run may have to write and not even root can, each with C(path), C(why), and in C(remedy) the command
+          that mends it. Looked for as root only.
       type: list
       elements: dict
       returned: always

@@ -155,12 +155,12 @@ async def progress(visitors, each=8):
     return max(visitor.longest for visitor in visitors)
 
 
-def account(postgres, visitors):
+def account(postgres, visitors, database="rtc"):
     """How many acknowledged changes are lost or doubled; all saw them in one order."""
     final = postgres.query(
         "SELECT c.id FROM rtc.change c JOIN rtc.project p ON p.number = c.project"
         f" WHERE p.name = '{visitors[0].project}' ORDER BY c.revision",
-        "rtc",
+        database,
     )
     for visitor in visitors:
         assert visitor.seen == final[: len(visitor.seen)], "another order"

@@ -19,6 +19,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 import socketio
+import test_real_clients as real_clients
 from proxies import cluster, figures
 from proxies.bench import NAME
 from proxies.cluster import LABELS, Front, Node
@@ -28,6 +29,9 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache import re
 
 KINDS = ["nginx", "apache", "haproxy"]
 TITLE = "RTC on several active nodes, six writers: lost 0, doubled 0"
+
+
+javascript = real_clients.node  # the fixture: there is another ``node`` here
 
 
 @pytest.fixture(scope="module")
@@ -177,6 +181,45 @@ async def test_real_clients_that_poll_come_back_when_their_node_is_gone(kind, da
     finally:
         for client in clients:
             await client.disconnect()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_the_browsers_client_comes_to_another_node(kind, daemon, port, nodes, postgres, run_module, javascript):
+    """socket.io-client 4 over polling, WebSocket and the upgrade, while each node is killed once: all is there once, and
+    everybody sees one order."""
+    one, two = (await nodes(number=2))[:2]
+    front = Front(daemon(kind).start(), port, run_module)
+    await asyncio.to_thread(front.write, [one, two])
+    project, count = f"browser-{kind}", 300
+    command = ["node", str(javascript / "people.cjs"), front.url, token("ann"), str(count), str(3 * count), "4"]
+    running = asyncio.ensure_future(real_clients.people(command, project))
+
+    def kept():
+        query = f"SELECT revision FROM rtc.project WHERE name = '{project}'"
+        return running.done() or int((postgres.query(query, "rtc") or ["0"])[0])
+
+    async def reaches(number):
+        give_up = time.monotonic() + 60
+        while (there := await asyncio.to_thread(kept)) is not True and there < number:
+            assert time.monotonic() < give_up, f"{there} changes are kept"
+            await asyncio.sleep(0.01)
+
+    try:
+        for number, node in ((60, one), (300, two)):
+            await reaches(number)
+            await asyncio.to_thread(node.kill)
+            await asyncio.to_thread(node.start)
+        everybody = await running
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert [person["me"] for person in everybody] == ["js4-websocket", "js4-polling", "js4-upgrade"]
+    order = everybody[0]["seen"]
+    assert len(order) == len(set(order)) == 3 * count
+    assert max(person["connects"] for person in everybody) >= 2, "nobody was at a node that was killed"
+    for person in everybody:
+        assert person["seen"] == order, person["me"]
+        assert [order[at - 1] for at in person["told"].values()] == list(person["told"])
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -180,13 +180,13 @@ def started() -> Iterator[Postgres]:
 
 
 class Cable:
-    """Between a server and its store; while it is cut nothing comes through, and nobody is told."""
+    """Between a server and its store; while it is cut nothing comes through, or no answer, and nobody is told."""
 
     def __init__(self, port: int) -> None:
         self._target = port
         self.port = 0
-        self._whole = asyncio.Event()
-        self._whole.set()
+        self._there, self._back = asyncio.Event(), asyncio.Event()
+        self.mend()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Cable:
@@ -201,23 +201,28 @@ class Cable:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def cut(self) -> None:
-        self._whole.clear()
+        self._there.clear()
+        self._back.clear()
+
+    def cut_answers(self) -> None:
+        self._back.clear()
 
     def mend(self) -> None:
-        self._whole.set()
+        self._there.set()
+        self._back.set()
 
     async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, to = await asyncio.open_connection("127.0.0.1", self._target)
-        for source, target in ((reader, to), (there, writer)):
-            task = asyncio.ensure_future(self._pass_on(source, target))
+        for source, target, whole in ((reader, to, self._there), (there, writer, self._back)):
+            task = asyncio.ensure_future(self._pass_on(source, target, whole))
             self._tasks.add(task)
 
-    async def _pass_on(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+    async def _pass_on(self, source: asyncio.StreamReader, target: asyncio.StreamWriter, whole: asyncio.Event) -> None:
         with contextlib.suppress(OSError):
             while data := await source.read(1 << 16):
-                await self._whole.wait()
+                await whole.wait()
                 target.write(data)
-        await self._whole.wait()
+        await whole.wait()
         target.close()
 
 

@@ -14,6 +14,7 @@ import asyncio
 import fcntl
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -93,10 +94,13 @@ def java() -> Path:
     return made_once("java", sources, make)
 
 
-async def people(command: list[str]) -> list[dict[str, Any]]:
+async def people(command: list[str], project: str = "p") -> list[dict[str, Any]]:
     """Run a client program to its end; its lines."""
     process = await asyncio.create_subprocess_exec(
-        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        *command,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "RTC_PROJECT": project},
     )
     try:
         out, err = await asyncio.wait_for(process.communicate(), 120)

@@ -19,9 +19,10 @@ from rtc_support import config_text, eventually, free_port
 
 from rtc_server import cli
 from rtc_server.journal import Compact, JournalError, JournalLimits, Snapshot, Submission, export_import
-from rtc_server.store_postgres import journal, transfer
+from rtc_server.store_postgres import journal, reaching, transfer
 from rtc_server.store_postgres.address import Address, parse_address
-from rtc_server.store_postgres.connections import Store, connect, make_context, prepare, read_version
+from rtc_server.store_postgres.connections import Store, make_context, prepare, read_version
+from rtc_server.store_postgres.reaching import connect
 
 _NAMES = itertools.count()
 
@@ -274,6 +275,7 @@ async def test_a_wait_for_a_standby_that_is_given_up_is_no_success() -> None:
         primary.start()
 
         primary.make_database()
+        primary.query("ALTER ROLE rtc SET client_min_messages TO error")  # the warning has to come all the same
         standby = Postgres(primary)
         standby.start()
         await eventually(lambda: primary.query("SELECT 1 FROM pg_stat_replication WHERE sync_state='sync'"))
@@ -378,6 +380,23 @@ async def test_projects_move_between_both_journals(
     postgres.query("ALTER SCHEMA rtc RENAME TO rtc_moved", store.address.database)  # put away, as docs/scaling.md says
     assert run(capsysbinary, "list-projects", "--config", config) == (0, "")
     assert not postgres.query("SELECT 1 FROM pg_namespace WHERE nspname = 'rtc'", store.address.database)
+
+
+async def test_a_project_whose_import_takes_longer_than_a_round_may(
+    store: Store, postgres: Postgres, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(path) as embedded:
+        await embedded.keep(change(1))
+    lines = list(export_import.export_project(str(path), "p"))
+    async with opened_store(store):
+        pass
+    postgres.query(
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(1.5); RETURN NULL; END $$;"
+        " CREATE TRIGGER slow BEFORE INSERT ON rtc.change EXECUTE FUNCTION slow()", store.address.database,
+    )  # fmt: skip
+    monkeypatch.setitem(reaching._SESSION, "statement_timeout", "1400")
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(transfer.import_project, store, lines).result() == ("p", 1)
 
 
 async def test_check_config_tries_the_store(

@@ -24,7 +24,7 @@ from rtc_cluster import Cluster, configured
 from test_store import config_file, run, store  # noqa: F401 - a fixture
 
 from rtc_server.journal import Compact, JournalError, JournalLimits, Snapshot
-from rtc_server.store_postgres import connections, journal
+from rtc_server.store_postgres import checking, journal
 from rtc_server.store_postgres.connections import Store
 
 _SIZE = 24 << 20
@@ -143,7 +143,7 @@ async def test_a_clock_that_is_apart_is_told(store: Store, monkeypatch: pytest.M
     real = time.time
     for shift in (0.0, 60.0, -60.0):
         monkeypatch.setattr(time, "time", lambda shift=shift: real() + shift)
-        told = (await connections.check_store(store)).risks.get("clock", "")
+        told = (await checking.check_store(store)).risks.get("clock", "")
         assert ("60 s apart from the store's" in told) == (shift != 0) == bool(told)
 
 

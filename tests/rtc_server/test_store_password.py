@@ -18,7 +18,8 @@ pytest.importorskip("asyncpg")
 
 from rtc_server.journal import JournalError
 from rtc_server.store_postgres.address import Address
-from rtc_server.store_postgres.connections import Store, connect
+from rtc_server.store_postgres.connections import Store
+from rtc_server.store_postgres.reaching import connect
 
 WORD = b"the store's word"
 ASK_CLEAR_TEXT = b"R" + struct.pack("!ii", 8, 3)  # AuthenticationCleartextPassword

@@ -5,9 +5,18 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
 from ansible_collections.collab.rtc.tests.unit import module_runner
+
+with contextlib.suppress(ImportError):  # tests that need it are skipped where it is missing
+    from hypothesis import settings
+
+    # A busy machine is no fault of the code: an example may take as long as it takes.
+    settings.register_profile("unit", deadline=None)
+    settings.load_profile("unit")
 
 
 @pytest.fixture

@@ -26,11 +26,18 @@ from ansible_collections.collab.rtc.plugins.module_utils._facts import (
     Application,
     HostFacts,
     Listener,
+    ManagedEntry,
     Proxy,
     RtcInstance,
     Unreadable,
 )
-from ansible_collections.collab.rtc.plugins.module_utils._host import processes, service_units, system
+from ansible_collections.collab.rtc.plugins.module_utils._host import (
+    firewalls,
+    processes,
+    service_units,
+    system,
+    writable,
+)
 from ansible_collections.collab.rtc.plugins.module_utils._host.containers import Finder
 from ansible_collections.collab.rtc.plugins.module_utils._host.processes import Proc
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
@@ -102,13 +109,17 @@ def gather(
     if rootfs.root == "/":
         _look_through_proxies(facts, [*(names or []), *_collect_proxy_names(facts.applications)], rtc_ports)
     if facts.selinux == "enforcing" and facts.root:
-        facts.selinux_ports = system.selinux_ports(rootfs, runner)
+        facts.selinux_ports, facts.selinux_types = system.selinux_ports(rootfs, rtc_ports, runner)
+    facts.firewall_state = firewalls.describe(rootfs, facts.firewall, facts.root, runner)
 
     facts.resolves, late = lookups.results(timeout)
     for name in late:
         rootfs.note(f"name {name}", f"no answer within {timeout:g} seconds")
     if rootfs.root == "/":
         facts.managed = managed.describe()
+    if facts.root:
+        recorded = [path for entry in facts.managed.entries for path in _list_files(entry)]
+        facts.unwritable = writable.find_unwritable(rootfs, facts.applications, facts.proxies, recorded)
     facts.unreadable = [Unreadable(what, reason) for what, reason in rootfs.unreadable.items()]
     return facts
 
@@ -135,12 +146,16 @@ def _describe_system(rootfs: RootFs, procs: dict[int, Proc]) -> HostFacts:
         selinux=system.selinux(rootfs),
         selinux_connect=system.read_selinux_boolean(rootfs, "httpd_can_network_connect"),
         selinux_haproxy_connect=system.read_selinux_boolean(rootfs, "haproxy_connect_any"),
-        firewall=system.firewall(rootfs, procs.values()),
+        firewall=firewalls.find(rootfs, procs.values()),
         root=root,
         clock=time.time(),
         addresses=own,
         main_address=system.main_address(rootfs, own),
     )
+
+
+def _list_files(entry: ManagedEntry) -> list[str]:
+    return [path for path in [entry.what.get("path"), *entry.what.get("files", [])] if isinstance(path, str)]
 
 
 def _collect_proxy_names(applications: list[Application]) -> list[str]:

@@ -10,15 +10,20 @@ temporary directory. Nothing here raises because a file is missing, unreadable o
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import fcntl
 import os
 import stat
+import struct
+import sys
 
 from ansible_collections.collab.rtc.plugins.module_utils import _ownership
 from ansible_collections.collab.rtc.plugins.module_utils._ownership import Lstat, Writer
 from ansible_collections.collab.rtc.plugins.module_utils._place import FileError, LinkError, Place
 
 LIMIT = 4 * 1024 * 1024  # bytes; configuration is smaller, anything larger is not what it is said to be
+_GET_FLAGS = 0x80006601 | struct.calcsize("l") << 16  # FS_IOC_GETFLAGS of linux/fs.h: _IOR('f', 1, long)
 _LOOK = getattr(os, "O_PATH", os.O_NONBLOCK) | os.O_CLOEXEC
 
 
@@ -146,6 +151,16 @@ class RootFs:
             return os.readlink(self.disk(path))
         except (OSError, ValueError):
             return ""
+
+    def flags(self, path: str) -> int:
+        """The inode flags of a file or directory, as lsattr(1) shows them; 0 where they cannot be seen."""
+        with contextlib.suppress(OSError, ValueError, FileError):
+            handle = self._open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+            try:
+                return int.from_bytes(fcntl.ioctl(handle, _GET_FLAGS, bytes(8))[:4], sys.byteorder)
+            finally:
+                os.close(handle)
+        return 0
 
     def _open(self, path: str, flags: int) -> int:
         """A descriptor of a directory or regular file, by the rules of ``_files`` about links and names.

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is true of a host as a whole: system, addresses, names, interpreters, SELinux, firewall."""
+"""What is true of a host as a whole: system, addresses, names, interpreters, SELinux."""
 
 from __future__ import annotations
 
@@ -19,9 +19,8 @@ import time
 from typing import Callable, Iterable, Optional
 
 from ansible_collections.collab.rtc.plugins.module_utils import _ownership
-from ansible_collections.collab.rtc.plugins.module_utils._facts import SELINUX_PORTS
-from ansible_collections.collab.rtc.plugins.module_utils._host.processes import Proc
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
+from ansible_collections.collab.rtc.plugins.module_utils._obstacle_facts import SELINUX_BOOLEANS, SELINUX_PORTS
 
 Runner = Callable[["list[str]", float], Optional[str]]
 Note = Callable[[str, str], None]
@@ -32,7 +31,7 @@ _FAMILIES = {"debian": "debian", "ubuntu": "debian", "rhel": "redhat", "fedora":
 _PYTHON = re.compile(r"python(3\.\d+)")
 _PYTHON_DIRS = ("/usr/bin", "/usr/local/bin")
 _OLDEST_PYTHON = (3, 10)  # of the RTC server
-_HTTP_PORTS = re.compile(r"^http_port_t\s+tcp\s+(.+)$", re.MULTILINE)
+_TCP_PORTS = re.compile(r"^(\w+)\s+tcp\s+(.+)$", re.MULTILINE)
 _MOST_NAMES = 64  # a bound on threads; a host that serves more names than that has them in one zone anyway
 
 
@@ -176,47 +175,48 @@ def _choose_by_route(rootfs: RootFs, own: list[str]) -> str:
     return ""
 
 
+_BOOLEANS = "/sys/fs/selinux/booleans"
+
+
 def selinux(rootfs: RootFs) -> str:
     """ "enforcing", "permissive" or ""."""
     return {"1": "enforcing", "0": "permissive"}.get((rootfs.text("/sys/fs/selinux/enforce") or "").strip(), "")
 
 
 def read_selinux_boolean(rootfs: RootFs, name: str) -> bool | None:
-    """Whether a boolean of the policy is on now; ``None``: the policy does not have it."""
-    state = (rootfs.text(f"/sys/fs/selinux/booleans/{name}") or "").split()  # its value, and the one that is pending
+    """Whether a boolean of the policy is on now; ``None``: the policy does not have it, or, which is noted, none can be
+    seen."""
+    state = (rootfs.text(f"{_BOOLEANS}/{name}") or "").split()  # its value, and the one that is pending
+    if not state and selinux(rootfs) and not rootfs.names(_BOOLEANS):
+        rootfs.note(SELINUX_BOOLEANS, f"{_BOOLEANS} is empty: see getsebool -a")
     return state[0] == "1" if state else None
 
 
-def selinux_ports(rootfs: RootFs, runner: Runner = run) -> list[int]:
-    """The TCP ports of ``http_port_t``; empty, and noted, when they cannot be read."""
+def selinux_ports(rootfs: RootFs, rtc_ports: Iterable[int], runner: Runner = run) -> tuple[list[int], dict[str, str]]:
+    """The TCP ports of ``http_port_t``, and which type those of RTC have instead; empty, and noted, when not known.
+
+    :param rtc_ports: the ports of RTC. Of the types of ranges nothing is said: a port of its own goes before them.
+    """
     text = runner(["semanage", "port", "-l"], 10.0)
     if text is None:
         rootfs.note(SELINUX_PORTS, "semanage port -l does not run: install policycoreutils-python-utils, use become")
-        return []
-    return parse_selinux_ports(text)
+        return [], {}
+    ports, others = parse_selinux_ports(text)
+    return ports, {str(port): others[port] for port in rtc_ports if port in others and port not in ports}
 
 
-def parse_selinux_ports(text: str) -> list[int]:
-    """The ports of ``http_port_t`` in what ``semanage port -l`` prints; ranges are opened out."""
+def parse_selinux_ports(text: str) -> tuple[list[int], dict[int, str]]:
+    """The ports of ``http_port_t`` in what ``semanage port -l`` prints, ranges opened out; single ones of others."""
     found: set[int] = set()
-    for line in _HTTP_PORTS.findall(text):
+    others: dict[int, str] = {}
+    for name, line in _TCP_PORTS.findall(text):
         for part in line.split(","):
             first, _dash, last = part.strip().partition("-")
-            if first.isdigit():
+            if first.isdigit() and name == "http_port_t":
                 found.update(range(int(first), int(last or first) + 1))
-    return sorted(found)
-
-
-def firewall(rootfs: RootFs, procs: Iterable[Proc]) -> str:
-    """ "firewalld" when it runs, "ufw" or "nftables" when they are switched on, else ""."""
-    if any(any("/firewalld" in word for word in proc.args[:3]) and proc.uid == 0 for proc in procs):
-        return "firewalld"
-    if re.search(r"^\s*ENABLED=yes", rootfs.text("/etc/ufw/ufw.conf") or "", re.MULTILINE):
-        return "ufw"
-    wants = ("sysinit.target.wants", "multi-user.target.wants")
-    if any("nftables.service" in rootfs.names(f"/etc/systemd/system/{name}") for name in wants):
-        return "nftables"
-    return ""
+            elif first.isdigit() and not last:
+                others.setdefault(int(first), name)
+    return sorted(found), others
 
 
 _SHARED = re.compile(r"libsystemd-shared-(\d+)")  # "libsystemd-shared-252.so", "libsystemd-shared-239-13.el8.so"

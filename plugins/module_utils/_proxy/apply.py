@@ -318,14 +318,10 @@ class Step:
         self.path, self.new = path, new
         self.link = _files_tree.read_link(path)
         self.secret = isinstance(new, DesiredFile) and new.secret
-        self.data = b""
-        self.mode = 0
-        found = None if self.link else _files.read_state(path)
-        self.existed = bool(self.link or found)
-        if found:
-            self.data, info = found
-            self.mode = stat.S_IMODE(info.st_mode)
-            self.owner = info.st_uid, info.st_gid
+        self.whole = None if self.link else _files.read_copy(path)
+        self.existed = bool(self.link or self.whole)
+        self.data = self.whole[0] if self.whole else b""
+        self.mode = stat.S_IMODE(self.whole[1].st_mode) if self.whole else 0
 
     @property
     def intended(self) -> bytes | str | None:
@@ -345,8 +341,8 @@ class Step:
     def undo(self) -> None:
         if self.link:
             _files_tree.replace_link(self.path, self.link)
-        elif self.existed:
-            _files.write_atomic(self.path, self.data, self.mode, *self.owner, exact=True)
+        elif self.whole:
+            _files.put_back(self.path, self.whole)
         else:
             _files_tree.remove(self.path)
 

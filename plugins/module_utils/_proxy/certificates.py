@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from typing import Collection, Sequence
 
 from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree
@@ -25,7 +24,7 @@ class Certificates:
     def __init__(self, undo_dir: str | None, vhosts: Sequence[VhostPlan]) -> None:
         self.undo_dir, self.vhosts = undo_dir or "", vhosts
         self.taken: set[str] = set()  # sites
-        self.kept: dict[str, tuple[bytes, os.stat_result]] = {}  # path -> what was taken back
+        self.kept: dict[str, _files.Whole] = {}  # path -> what was taken back
 
     def take_back(self, sites: Collection[str]) -> None:
         """Give the files of these sites the content from before the run.
@@ -37,7 +36,7 @@ class Certificates:
         mine = self._list_read(self.taken) & recorded
         paths = mine - self._list_read({vhost.site for vhost in self.vhosts} - self.taken) - set(self.kept)
         for path in paths:
-            found = _files.read_state(path)
+            found = _files.read_copy(path)
             if found:
                 self.kept[path] = found
         if paths:
@@ -50,9 +49,8 @@ class Certificates:
         """
         self.taken -= set(sites)
         for path in self._list_read(sites) & set(self.kept):
-            data, info = self.kept.pop(path)
             _files_tree.make_directory(os.path.dirname(path))  # it went with the last file in it
-            _files.write_atomic(path, data, stat.S_IMODE(info.st_mode), info.st_uid, info.st_gid, exact=True)
+            _files.put_back(path, self.kept.pop(path))
 
     def _list_read(self, sites: Collection[str]) -> set[str]:
         every = [vhost for vhost in self.vhosts if vhost.site in sites]

@@ -15,6 +15,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy, ServedCertificate, VirtualHost
 from ansible_collections.collab.rtc.plugins.module_utils._ownership import UnsafeProgramError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import capacity
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache import modules as apache_modules
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache import places as apache_places
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache.backend import Apache
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import Backend
@@ -49,6 +50,10 @@ def _describe(server: Backend, note: Callable[[str, str], None]) -> Proxy:
             proxy.capacity = capacity.measure(server)
         except Exception as exc:  # odd values of odd files
             note(f"how many connections {server.kind} passes on", repr(exc))
+        try:
+            proxy.lacks = apache_modules.find_lacking(server) if isinstance(server, Apache) else []
+        except Exception as exc:  # odd files
+            note(f"which modules {server.kind} has", repr(exc))
     on_host = server.root == "/"
     proxy.version = server.version() if on_host else ""
     master = server.find_master()

@@ -112,7 +112,8 @@ class _Run:
             with self.checks.step(f"{client.kind}: join") as step:
                 await client.join()
                 step.detail = f"revision {client.revision}, {len(client.members)} members"
-        if one.member not in other.members:
+        # Servers that share a store tell each other who is there: the answer to join may be earlier.
+        if not await other.meets(one.member):
             with self.checks.step("members"):
                 raise self.make_divergence_error(
                     f"the {other.kind} client does not learn that the {one.kind} client is there"
@@ -213,7 +214,7 @@ class _Client:
         self._run = run
         self.kind = kind
         self.member = ""
-        self.members: list[str] = []
+        self.members: set[str] = set()
         self.revision = 0  # the last one seen
         self.reset = False
         self.acknowledged = 0
@@ -243,6 +244,7 @@ class _Client:
             reconnection=False, handle_sigint=False, http_session=self._session, request_timeout=options.timeout
         )
         self._sio.on("change", self._change)
+        self._sio.on("members", self._note_members)
         self._sio.on("connect_error", self._refused)
         endpoint = run.dialer.endpoint
         try:
@@ -305,9 +307,10 @@ class _Client:
         if self._epoch is not None:
             body.update(since=self.revision, epoch=self._epoch)
         self._early = []  # what is delivered after the answer may be handled before it
+        self.members = set()
         answer = await self._call("join", body)
         self.member = str(answer.get("member", ""))
-        self.members = [str(item.get("member", "")) for item in answer.get("members") or []]
+        self._note_members({"joined": answer.get("members")})
         self.reset = bool(answer.get("reset"))
         first = self._epoch is None
         self._epoch = answer.get("epoch")
@@ -335,6 +338,21 @@ class _Client:
             self.seen.append((change["revision"], str(change.get("id"))))
             self.revision = max(self.revision, change["revision"])
         self._arrived.set()
+
+    def _note_members(self, told: Any) -> None:
+        if isinstance(told, dict):
+            self.members -= {str(item) for item in told.get("left") or []}
+            found = told.get("joined") or told.get("members") or []
+            self.members |= {str(item.get("member", "")) for item in found if isinstance(item, dict)}
+        self._arrived.set()
+
+    async def meets(self, member: str) -> bool:
+        """Whether it learns in time that somebody is there, by the answer to ``join`` or afterwards."""
+        try:
+            await asyncio.wait_for(self._until(lambda: member in self.members), self._run.options.timeout)
+        except asyncio.TimeoutError:
+            return False
+        return True
 
     async def reach(self, revision: int) -> None:
         """Wait until that revision has arrived."""

@@ -24,6 +24,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._findings import (
     catalog_service,
     catalog_tls,
     load_balancers,
+    node_entries,
 )
 
 TOPICS = {
@@ -31,7 +32,7 @@ TOPICS = {
     "1": ("Inventory", catalog_inventory.ENTRIES),
     "2": ("Application and server.xml", catalog_application.ENTRIES),
     "3": ("Certificates and trust", catalog_tls.ENTRIES),
-    "4": ("Reverse proxy and load balancer", (*catalog_proxy.ENTRIES, *load_balancers.ENTRIES)),
+    "4": ("Reverse proxy and load balancer", (*catalog_proxy.ENTRIES, *load_balancers.ENTRIES, *node_entries.ENTRIES)),
     "5": ("RTC service", catalog_service.ENTRIES),
     "6": ("Network and operating system", catalog_network.ENTRIES),
     "7": ("What is managed", catalog_managed.ENTRIES),
@@ -39,7 +40,9 @@ TOPICS = {
 # Ids of findings that no longer exist. The next free id of a topic is the one after its highest, these included.
 RETIRED = ("RTC109", "RTC313", "RTC315", "RTC316", "RTC420", "RTC507", "RTC510")
 # Numbers that nothing got: two people added findings at the same time, each from a number of their own on.
-NEVER_GIVEN = tuple(f"RTC{number}" for number in (*range(433, 440), *range(444, 450), *range(466, 480)))
+NEVER_GIVEN = tuple(
+    f"RTC{number}" for number in (*range(433, 440), *range(444, 450), *range(466, 480), *range(610, 640))
+)
 CATALOGUE: dict[str, FindingType] = {entry.id: entry for _title, entries in TOPICS.values() for entry in entries}
 
 

@@ -40,9 +40,12 @@ ENTRIES = (
     FindingType(
         id="RTC603",
         severity="warning",
-        title="A firewall runs",
+        title="The RTC port is closed in a firewall, or may be",
         meaning="The RTC port has to be open where users, or the proxy, connect.",
-        detected="firewalld, ufw or nftables is active on the host that listens on the RTC port for others.",
+        detected=(
+            "The port is closed in a zone of firewalld on the host that listens on it for others; or the rules are not"
+            " known, those of nftables never."
+        ),
         remedy=(
             "Open the port with that firewall's command. Where firewalld runs on a managed proxy the role does it, and "
             "nothing is reported."
@@ -109,6 +112,114 @@ ENTRIES = (
         meaning="SELinux enforces, and without semanage the RTC port cannot get the label that the proxy needs.",
         detected="SELinux is enforcing on the proxy host, and semanage port -l does not run.",
         remedy="dnf install policycoreutils-python-utils, and run again. Nothing was changed.",
+        vendor_requirements=("S09",),
+    ),
+    FindingType(
+        id="RTC640",
+        severity="warning",
+        title="firewalld begins with the next boot",
+        meaning="It does not run, so nothing can be opened in it; after the next boot the RTC port may be closed.",
+        detected="firewalld.service is enabled, and no firewall runs on a host that has the RTC port for others.",
+        remedy="systemctl start firewalld, and run again; or systemctl disable firewalld.",
+        vendor_requirements=("S09",),
+    ),
+    FindingType(
+        id="RTC641",
+        severity="info",
+        title="firewalld is masked",
+        meaning="It does not start, so nothing is opened in it. If it is to filter, it has to run before a run.",
+        detected="firewalld.service is a link to /dev/null, or an empty file, and no other firewall is switched on.",
+        remedy="Nothing, where it is not to run. Else: systemctl unmask firewalld && systemctl enable --now firewalld.",
+        vendor_requirements=("S09",),
+    ),
+    FindingType(
+        id="RTC642",
+        severity="warning",
+        title="firewalld's rules are not known",
+        meaning="Whether one of them keeps connections to the RTC port out, or it can be opened, is not known.",
+        detected="firewalld runs on a managed proxy, and firewall-cmd --list-all-zones fails there.",
+        remedy="firewall-cmd --state and journalctl -u firewalld say why; systemctl restart firewalld, and run again.",
+        vendor_requirements=("S09",),
+    ),
+    FindingType(
+        id="RTC643",
+        severity="error",
+        title="A rule of the firewall keeps connections to the RTC port out",
+        meaning=(
+            "It counts before the opened port, so opening the port changes nothing. It is a warning where it concerns"
+            " only some clients, or one of several zones."
+        ),
+        detected=(
+            "A rich rule of firewalld with reject or drop, or a rule of ufw with deny or reject, is about the port and"
+            " comes before whatever lets it in."
+        ),
+        remedy="Remove the rule: the message has the command. Nothing was changed.",
+        vendor_requirements=("S09",),
+    ),
+    FindingType(
+        id="RTC644",
+        severity="warning",
+        title="Connections from some addresses are another zone's",
+        meaning="firewalld takes a zone with a source before that of the interface. The role leaves it as it is.",
+        detected="A zone of firewalld with sources has the RTC port closed, and is not one that refuses everything.",
+        remedy="Open the port in that zone too, where its clients need RTC: the message has the command.",
+        vendor_requirements=("S09",),
+    ),
+    FindingType(
+        id="RTC645",
+        severity="warning",
+        title="SELinux's policy does not have the boolean",
+        meaning="It may forbid the proxy to connect to RTC (502), and cannot be told to let it.",
+        detected=(
+            "SELinux is enforcing on the proxy host, and /sys/fs/selinux/booleans has no httpd_can_network_connect"
+            " (nginx, Apache) or haproxy_connect_any (HAProxy)."
+        ),
+        remedy="semodule -e apache, or haproxy, where that module is disabled; else reinstall the policy.",
+        vendor_requirements=("S09",),
+    ),
+    FindingType(
+        id="RTC646",
+        severity="warning",
+        title="SELinux has the RTC port as another service's",
+        meaning=(
+            "The role makes it http_port_t, as the proxy could not listen there. What listens there under the other"
+            " type may not do so any more after its next start. The former type comes back with the uninstall."
+        ),
+        detected="SELinux is enforcing on the proxy host, and has the RTC port itself under another type.",
+        remedy="Set another rtc_port, or leave it to the role.",
+        role="reverse_proxy",
+        vendor_requirements=("S09",),
+    ),
+    FindingType(
+        id="RTC647",
+        severity="error",
+        title="A file cannot be written, not even by root",
+        meaning="The run would stop in the middle.",
+        detected=(
+            "Something that this run changes, or its directory, has chattr +i or +a, or is on a file system that is"
+            " mounted read-only."
+        ),
+        remedy="chattr -i, or mount -o remount,rw: the message has the command. Nothing was changed.",
+    ),
+    FindingType(
+        id="RTC648",
+        severity="warning",
+        title="ufw does not let connections to the RTC port in",
+        meaning=(
+            "Users, or the proxy, cannot connect. It is only information where rules let some addresses in: whether"
+            " those are all who need it is not known."
+        ),
+        detected="ufw is enabled, and neither a rule of /etc/ufw/user.rules nor its default lets the port in.",
+        remedy="ufw allow 9083/tcp, with your RTC port. No role changes ufw.",
+        vendor_requirements=("S09",),
+    ),
+    FindingType(
+        id="RTC649",
+        severity="warning",
+        title="ufw limits connections to the RTC port",
+        meaning="Of users behind one address, as with NAT or a proxy, the sixth connection in 30 seconds is refused.",
+        detected="The rule of ufw that lets the port in says limit.",
+        remedy="ufw delete limit 9083/tcp && ufw allow 9083/tcp, with your RTC port.",
         vendor_requirements=("S09",),
     ),
 )

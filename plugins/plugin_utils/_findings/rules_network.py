@@ -6,15 +6,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import posixpath
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from ansible_collections.collab.rtc.plugins.module_utils._facts import SELINUX_PORTS, HostFacts
+from ansible_collections.collab.rtc.plugins.module_utils._facts import HostFacts
+from ansible_collections.collab.rtc.plugins.module_utils._obstacle_facts import (
+    SELINUX_BOOLEANS,
+    SELINUX_PORTS,
+    Unwritable,
+)
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.selinux_firewalld import BOOLEANS
+from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import unit
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
+from ansible_collections.collab.rtc.plugins.plugin_utils._findings import firewalls
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings.catalog import make
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import routing
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import DesiredNode, DesiredProxy, DesiredSite
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import ClassifiedSite, Node
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import Plan
+
+RECORD = "/var/lib/collab-rtc/managed.json"
 
 
 def check_node(classified: ClassifiedSite, node: Node, wanted_node: DesiredNode) -> Iterator[Finding]:
@@ -49,33 +61,16 @@ def check_site(classified: ClassifiedSite, wanted: DesiredSite) -> Iterator[Find
     port, proxy = classified.site.rtc_port, classified.proxy
     if proxy is None:
         for node in classified.nodes:
-            yield from _check_firewall(node.host, node.facts, port)
+            yield from firewalls.check(node.host, node.facts, port)
     elif proxy.facts is not None:
         managed = wanted.proxy is not None and wanted.proxy.managed
-        yield from _check_firewall(proxy.host, proxy.facts, port, by_role=managed)
+        yield from firewalls.check(proxy.host, proxy.facts, port, by_role=managed)
         for node, wanted_node in zip(classified.nodes, wanted.nodes, strict=True):
             if not wanted_node.beside_proxy:
-                yield from _check_firewall(node.host, node.facts, port)
+                yield from firewalls.check(node.host, node.facts, port, proxy.facts.addresses)
         if wanted.proxy and wanted.proxy.managed:
             yield from _check_selinux(wanted.proxy, proxy.facts, port)
             yield from _check_listen(wanted.proxy, proxy.facts)
-
-
-# What opens a port: firewalld in the zone of an interface, which need not be the default one.
-_OPENERS = {
-    "firewalld": "firewall-cmd --permanent --zone=ZONE --add-port={port}/tcp && firewall-cmd --reload, where ZONE is"
-    " that of the interface (firewall-cmd --get-active-zones).",
-    "ufw": "ufw allow {port}/tcp.",
-    "nftables": "A rule that accepts tcp dport {port}.",
-}
-
-
-def _check_firewall(host: str, facts: HostFacts, port: int, by_role: bool = False) -> Iterator[Finding]:
-    """:param by_role: where firewalld runs, each run sees to it that the port is open."""
-    kind = facts.firewall
-    if kind and not (by_role and kind == "firewalld"):
-        remedy = _OPENERS[kind].format(port=port)
-        yield make("RTC603", host, f"{kind} runs on {host}; port {port} has to be open.", remedy=remedy)
 
 
 def _check_selinux(proxy: DesiredProxy, facts: HostFacts, port: int) -> Iterator[Finding]:
@@ -86,13 +81,70 @@ def _check_selinux(proxy: DesiredProxy, facts: HostFacts, port: int) -> Iterator
     if reason:  # the run would have to stop when everything else of the proxy is written
         yield make("RTC609", host, f"SELinux is enforcing on {host}, and its ports are not known: {reason}.")
     elif port not in facts.selinux_ports:
-        remedy = f"semanage port -a -t http_port_t -p tcp {port}. The role does it."
-        text = f"SELinux is enforcing on {host}, and port {port} is not of type http_port_t."
-        yield make("RTC604", host, text, remedy=remedy)
+        other = facts.selinux_types.get(str(port), "")
+        if other:
+            text = f"SELinux has port {port} of {host} as {other}. The role makes it http_port_t: whatever else listens"
+            text += f" there under {other} may not do so any more."
+            remedy = f"Set another rtc_port; or leave it to the role. Back: semanage port -m -t {other} -p tcp {port}."
+            yield make("RTC646", host, text, remedy=remedy)
+        else:
+            remedy = f"semanage port -a -t http_port_t -p tcp {port}. The role does it."
+            text = f"SELinux is enforcing on {host}, and port {port} is not of type http_port_t."
+            yield make("RTC604", host, text, remedy=remedy)
     may_connect = facts.selinux_haproxy_connect if proxy.kind == "haproxy" else facts.selinux_connect
+    if may_connect is None and not any(one.what == SELINUX_BOOLEANS for one in facts.unreadable):
+        policy = "haproxy" if proxy.kind == "haproxy" else "apache"
+        text = f"SELinux is enforcing on {host}, and its policy has no {boolean}: whether {proxy.kind} may connect to"
+        remedy = f"semodule --list=full | grep {policy}; semodule -e {policy} where it is disabled, else reinstall the"
+        remedy += f" policy (dnf reinstall selinux-policy-targeted). What was refused: ausearch -m avc -c {proxy.kind}."
+        yield make("RTC645", host, f"{text} RTC is not known.", remedy=remedy)
     if may_connect is False:
         remedy = f"setsebool -P {boolean} on. The role does it."
         yield make("RTC605", host, f"SELinux is enforcing on {host}, and {boolean} is off.", remedy=remedy)
+
+
+def check_writing(plan: Plan, facts: Mapping[str, HostFacts]) -> Iterator[Finding]:
+    """Findings about what the plan changes and nobody can write."""
+    for host, host_plan in plan.hosts.items():
+        known = facts[host].unwritable if host in facts else []
+        if not known:
+            continue
+        kinds = {proxy.kind: posixpath.dirname(proxy.config) for proxy in facts[host].proxies}
+        changed = [(one["site"], one["kind"], one["what"]) for one in host_plan.records if _may_write(one)]
+        changed += [(one.site, one.kind, one.what) for one in host_plan.removals]
+        found = {
+            (site, item.why): item
+            for site, kind, what in changed
+            for path in _list_paths(kind, what, kinds)
+            for item in known
+            if _is_kept(item, path)
+        }
+        for (site, why), item in found.items():
+            text = f"{item.path} cannot be written on {host}: {why}."
+            yield make("RTC647", host, text, remedy=f"{item.remedy}, and run again. Nothing was changed.", site=site)
+
+
+def _may_write(record: Mapping[str, Any]) -> bool:
+    """Of what is adopted, attributes and authorities are right; what files of ours hold is only seen on the host."""
+    return not record["adopt"] or record["kind"] in ("vhost", "instance")
+
+
+def _list_paths(kind: str, what: Mapping[str, Any], kinds: Mapping[str, str]) -> list[str]:
+    """What is written for an entry of the record; a directory that ends with a slash stands for one below it."""
+    paths = [*([what["path"]] if "path" in what else []), *what.get("files", []), RECORD]
+    if kind == "instance":
+        paths += [unit.UNIT, f"{unit.BASE}/current", f"{unit.BASE}/releases/new"]
+    elif kind == "vhost" and not what.get("files"):
+        paths += [f"{kinds[what['kind']]}/"] if what.get("kind") in kinds else []
+    elif kind == "package":
+        paths.append("/usr/new")
+    return paths
+
+
+def _is_kept(item: Unwritable, path: str) -> bool:
+    if path.endswith("/"):
+        return path[:-1] in (item.path, posixpath.dirname(item.path))
+    return item.path in (path, posixpath.dirname(path))
 
 
 def _check_listen(proxy: DesiredProxy, facts: HostFacts) -> Iterator[Finding]:

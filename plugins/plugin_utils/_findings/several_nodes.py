@@ -14,6 +14,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import De
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.difference import name_owner
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import ClassifiedSite, Node, PlanInput
 
+_HEALTH = "proxy_hcheck"
 _BY_ADDRESS = ("ip_hash", "source", "hash $remote_addr", "hash $binary_remote_addr", "stick src")
 
 
@@ -68,6 +69,7 @@ def check_site(classified: ClassifiedSite, wanted: DesiredSite) -> Iterator[Find
     yield from _check_shared_home(classified)
     yield from _check_secrets(classified)
     if wanted.proxy:
+        yield from _check_modules(classified, wanted.proxy)
         yield from _check_health(classified, wanted.proxy)
         yield from _check_rtc_stickiness(classified, wanted.proxy)
     if not classified.settings.store_url:
@@ -115,6 +117,34 @@ def _check_secrets(classified: ClassifiedSite) -> Iterator[Finding]:
             yield make("RTC450", node.host, f"{site}: rtc_secret is not set for {node.host}.")
         elif node.secret_digest and first.secret_digest and node.secret_digest != first.secret_digest:
             yield make("RTC450", node.host, f"{site}: rtc_secret of {node.host} is not that of {first.host}.")
+
+
+def _check_modules(classified: ClassifiedSite, proxy: DesiredProxy) -> Iterator[Finding]:
+    """Modules of Apache that the virtual host would need, and that a run cannot switch on."""
+    seen = classified.proxy.proxy if classified.proxy else None
+    if seen is None or not proxy.managed or not proxy.rtc.written:
+        return
+    site, lacking = classified.site.name, [name for name in seen.lacks if name != _HEALTH]
+    if lacking:
+        text = f"{site}: Apache on {proxy.host} has no module {', '.join(lacking)}."
+        yield make("RTC490", proxy.host, text, remedy=_tell_how_to_load(lacking, seen.config))
+    if _HEALTH in seen.lacks and proxy.rtc.plan.health and classified.site.protocol != "HTTPS":
+        text = f"{site}: Apache on {proxy.host} has no module {_HEALTH}."
+        yield make("RTC491", proxy.host, text, remedy=_tell_how_to_load([_HEALTH], seen.config))
+
+
+def _tell_how_to_load(names: list[str], config: str) -> str:
+    if config.startswith("/etc/apache2/"):
+        return (
+            "Bring the modules back with apt-get install --reinstall -o Dpkg::Options::=--force-confmiss apache2"
+            f" apache2-bin, then a2enmod {' '.join(names)} and systemctl reload apache2; run again."
+        )
+    lines = "; ".join(f"LoadModule {name}_module modules/mod_{name}.so" for name in names)
+    more = ", after that of watchdog_module" if _HEALTH in names else ""
+    return (
+        f"Put into a file of /etc/httpd/conf.modules.d, each on a line of its own{more}: {lines}. Then systemctl reload"
+        " httpd, and run again. The package httpd-core or httpd has the modules."
+    )
 
 
 def _check_health(classified: ClassifiedSite, proxy: DesiredProxy) -> Iterator[Finding]:

@@ -26,8 +26,8 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import (
 )
 
 APART = 10.0  # seconds between clocks: what NTP keeps is a hundredth, and what is measured is good to a second
-_FAULTS = {"read_only": "RTC453", "newer": "RTC454", "pooler": "RTC455"}
-_RISKS = {"fsync": "RTC451", "full_page_writes": "RTC451", "synchronous_standby_names": "RTC452"}
+_FAULTS = {"read_only": "RTC453", "newer": "RTC454", "pooler": "RTC455", "primaries": "RTC489"}
+_RISKS = {"fsync": "RTC451", "full_page_writes": "RTC451", "synchronous_standby_names": "RTC452", "primaries": "RTC489"}
 
 
 def check(plan_input: PlanInput, classification: Classification, state: DesiredState) -> Iterator[Finding]:
@@ -132,7 +132,8 @@ def _check_states(nodes: list[Node], schema: int) -> Iterator[Finding]:
             clocks.append((known.ahead, node.host))
             for name, words in known.risks.items():
                 if name in _RISKS and name not in said:
-                    yield make(_RISKS[name], node.host, f"{where}: {words}.")
+                    used = "warning" if name == "primaries" else ""  # it is known which one to use
+                    yield make(_RISKS[name], node.host, f"{where}: {words}.", severity=used)
                 said.add(name)
     if unseen:
         text = (

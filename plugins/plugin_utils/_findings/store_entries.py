@@ -73,7 +73,8 @@ ENTRIES = (
             "they are kept, and other nodes would not hear of them."
         ),
         detected=(
-            "The session has not the settings that the RTC server gave it, or the startup parameters were refused."
+            "The session is another process at the store than the RTC server was told, or has not the settings that it"
+            " was given, or the startup parameters were refused. PgBouncer is found so in each of its modes."
         ),
         remedy="Name PostgreSQL itself in rtc_store_url, past PgBouncer or whatever is between.",
     ),

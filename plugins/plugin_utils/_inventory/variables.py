@@ -40,6 +40,7 @@ INTERNAL = frozenset(
         *("rtc_store_databases", "rtc_store_certificate", "rtc_store_key", "rtc_store_listen", "rtc_store_restart"),
         *("rtc_store_state", "rtc_store_drop", "rtc_store_install", "rtc_store_port"),
         *("rtc_store_system", "rtc_store_installed", "rtc_store_cluster", "rtc_store_running", "rtc_store_made"),
+        *("rtc_store_packages", "rtc_store_first_cluster", "rtc_store_family", "rtc_store_major"),
     }
 )
 

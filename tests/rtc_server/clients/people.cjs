@@ -3,13 +3,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
 // node people.cjs URL TOKEN COUNT TOTAL VERSION…: real clients of the given generations, each over WebSocket, polling
-// and the upgrade between them. Each joins project "p", submits COUNT changes and comes back by itself when the server
+// and the upgrade between them. Each joins the project "p", or the one that RTC_PROJECT names, submits COUNT changes and comes back by itself when the server
 // goes. It is done when it has seen TOTAL changes and all of its own are acknowledged. Prints one JSON line for each:
 // what it saw and which answers it got.
 "use strict";
 const [url, token, count, total, ...versions] = process.argv.slice(2);
 const TRANSPORTS = { websocket: ["websocket"], polling: ["polling"], upgrade: ["polling", "websocket"] };
 const WINDOW = 10;
+const project = process.env.RTC_PROJECT || "p";
 
 function person(version, way) {
   return new Promise((done, failed) => {
@@ -39,7 +40,7 @@ function person(version, way) {
     const submit = (id) => {
       open.add(id);
       const data = { id, text: "é😀\u2028\u0001", bytes: [1, 255] };
-      socket.emit("change", { project: "p", id, data }, (answer) => {
+      socket.emit("change", { project, id, data }, (answer) => {
         if (!answer.ok) {
           if (!["not_joined", "draining", "unavailable"].includes(answer.code)) fail(JSON.stringify(answer));
           return;
@@ -56,7 +57,7 @@ function person(version, way) {
     socket.on("connect", () => {
       connects++;
       socket.sendBuffer = []; // what was not sent is sent again below, after joining
-      socket.emit("join", { project: "p", since: seen.length }, (answer) => {
+      socket.emit("join", { project, since: seen.length }, (answer) => {
         if (!answer.ok || answer.reset) return fail(JSON.stringify({ ...answer, members: 0, changes: 0 }));
         page(answer);
       });

@@ -133,7 +133,7 @@ def look_at_store(config: Config) -> dict[str, Any] | None:
         return None
     found: dict[str, Any] = {"fault": "", "kind": "", "needs": 0, "risks": {}, "projects": -1, "ahead": 0.0}
     try:
-        from .store_postgres.connections import check_store
+        from .store_postgres.checking import check_store
 
         found.update(dataclasses.asdict(asyncio.run(check_store(make_store(config)))))
     except JournalError as exc:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Upstream
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import rendering
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache.modules import SEVERAL_NODES
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import version_tuple
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.errors import ProxyError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.rendering import ForwardedPath, list_forwarded_paths
@@ -20,6 +21,12 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import Vho
 # "combined" without queries: that of the address, which is %r, %q or %f, and that of the page that led here.
 _LOG_FORMAT = '%h %l %u %t "%m %U %H" %>s %b "-" "%{User-Agent}i"'
 _VHOST_FORMAT = "vhost_combined"  # the same of several servers in one file, as Debian names it
+
+# For which httpd keeps a connection on which nothing is asked. Who polls answers a ping every 25 s, on a connection
+# beside the one that waits: by httpd's default of 5 s each would be a new one, with TLS, and what is sent in the moment
+# of closing is lost where a client does not send it again. It is no multiple of the interval, so that no ping's answer
+# comes when it ends. A process of prefork can do nothing else meanwhile, and there are few of them.
+_KEEP_ALIVE_SECONDS = 60
 
 # mod_proxy_http took over the upgrade from mod_proxy_wstunnel in this version (its documentation, "upgrade=").
 _UPGRADE_SINCE = (2, 4, 47)
@@ -33,7 +40,7 @@ def modules(vhost: VhostPlan, version: str) -> list[str]:
     if vhost.certificate or rendering.has_tls_upstream(vhost):
         found.append("ssl")
     if any(len(target.upstreams) > 1 for target in list_forwarded_paths(vhost)):
-        found += ["proxy_balancer", "lbmethod_byrequests", "slotmem_shm"]
+        found += SEVERAL_NODES
     return found
 
 
@@ -106,6 +113,13 @@ def _render_body(
     ]
     if vhost.role == "application":
         lines += ["LimitRequestFieldSize 32768", "LimitRequestLine 32768"]
+    else:
+        lines += [
+            "<IfModule !mpm_prefork_module>",
+            "    KeepAlive On",
+            f"    KeepAliveTimeout {_KEEP_ALIVE_SECONDS}",
+            "</IfModule>",
+        ]
     lines += [
         f"ProxyTimeout {rendering.TUNNEL_SECONDS if vhost.role == 'rtc' else rendering.APPLICATION_SECONDS}",
         "",

@@ -13,7 +13,7 @@ from ansible_collections.collab.rtc.plugins.module_utils import _files
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Proxy, ProxyListen
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import sockets
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache import order, places, reader, renderer
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache import modules, order, places, reader, renderer
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache.backend import Apache
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import (
     DesiredFile,
@@ -37,8 +37,8 @@ def build_layout(server: Apache, vhosts: list[VhostPlan], absent: list[str], cur
     available, enabled = places.find_directories(server)
     result = DesiredLayout()
     needed = {name for vhost in vhosts for name in renderer.modules(vhost, server.version())}
-    if any(renderer.may_ask_health(vhost) for vhost in vhosts) and _has_module(server, "proxy_hcheck"):
-        needed.add("proxy_hcheck")
+    if any(renderer.may_ask_health(vhost) for vhost in vhosts) and modules.has_module(server, modules.HEALTH):
+        needed.add(modules.HEALTH)
     _enable_modules(server, sorted(needed), result)
     extra = {form for name in needed for form in (f"{name}_module", f"mod_{name}.c")}
     config = server.parse_config(extra)
@@ -83,7 +83,7 @@ def _add_vhost(
     listens = _list_uncovered(vhost, foreign)
     hosts = join_listens(vhost, foreign_listens(current, set()))
     authorities = ca_file(vhost, server) if has_tls_upstream(vhost) else ""
-    health = _has_module(server, "proxy_hcheck")
+    health = modules.has_module(server, modules.HEALTH)
     text = renderer.render(vhost, hosts, listens, authorities, server.version(), logs, chain, health)
     path = f"{available}/{vhost.name}.conf"
     result.files.append(DesiredFile(path, text.encode()))
@@ -146,13 +146,6 @@ def _enable_modules(server: Apache, names: list[str], result: DesiredLayout) -> 
             if os.path.exists(f"{server.directory()}/mods-available/{name}.{suffix}"):
                 link = f"{server.directory()}/mods-enabled/{name}.{suffix}"
                 result.links.append(DesiredLink(link, f"../mods-available/{name}.{suffix}"))
-
-
-def _has_module(server: Apache, name: str) -> bool:
-    """Whether a module is loaded, or can be."""
-    if os.path.exists(f"{server.directory()}/mods-available/{name}.load"):
-        return True
-    return os.path.exists(server.main()) and f"{name}_module" in server.parse_config().modules
 
 
 def _make_listen(address: str, port: int) -> ProxyListen:

@@ -1,19 +1,16 @@
 # Copyright (c) 2026, the collab.rtc authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Connections to the store: TLS, what each session sets, what errors mean, and whether the store fits."""
+"""Connections to the store: TLS, what errors mean, and whether the schema fits."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import re
 import ssl
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..journal.base import JournalError
 from . import schema
@@ -26,60 +23,25 @@ except ImportError as exc:  # only who wants the store needs it
         "journal.store_url: the Python package asyncpg, which connects to PostgreSQL, is not installed"
     ) from exc
 
-logger = logging.getLogger(__name__)
-
 Connection = Any  # asyncpg.Connection
 
-CONNECT_SECONDS = 5.0
-APART = 5.0  # seconds between the clocks of server and store that are told of; half of the default of token.leeway
 COMMAND_SECONDS = 10.0  # a round that takes longer has an unknown result
 _QUOTED = re.compile(r' "[^"]*"')
-_READ_ONLY = "takes no writes: it is a standby, or default_transaction_read_only is on"
+READ_ONLY = "takes no writes: it is a standby, or default_transaction_read_only is on"
+POOLER = (
+    "a pooler is between (PgBouncer in any mode, or another one). Sessions, LISTEN and what is set have to be this"
+    " server's own, and it takes three connections only: name host and port of PostgreSQL itself in journal.store_url"
+)
 FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, asyncio.TimeoutError, JournalError)
-# Set for each session. A standby that is synchronous confirms before a commit returns; whatever the database's or
-# user's default is, nothing is acknowledged without it.
-_SESSION = {
-    "application_name": "rtc-server",
-    "synchronous_commit": "on",
-    "default_transaction_isolation": "read committed",
-    "statement_timeout": "9000",
-    "lock_timeout": "5000",
-    "idle_in_transaction_session_timeout": "30000",
-    # A session whose server was cut off while it was sent rows would hold the rows' locks for a quarter of an hour
-    # ("tcp_user_timeout", "tcp_keepalives_idle"; without effect on sockets of Unix).
-    "tcp_user_timeout": "10000",
-    "tcp_keepalives_idle": "10",
-    "tcp_keepalives_interval": "3",
-    "tcp_keepalives_count": "3",
-    "client_encoding": "UTF8",
-    "search_path": "pg_catalog",
-    # Every query looks rows up by an index. Before tables were analysed, or with statistics of an emptier store, the
-    # planner would read the whole log for each round.
-    "enable_seqscan": "off",
-    "enable_hashjoin": "off",
-    "enable_mergejoin": "off",
-    "enable_bitmapscan": "off",
-    "plan_cache_mode": "force_generic_plan",
-    "jit": "off",
-}
 
 
 class Unusable(JournalError):
-    """A store that answers, and cannot be one; ``kind`` is a word for programs: read_only, newer, pooler. Of a newer
-    one, ``needs`` is the version of the schema that a server has to know."""
+    """A store that answers, and cannot be one; ``kind`` is a word for programs: read_only, newer, pooler, primaries.
+    Of a newer one, ``needs`` is the version of the schema that a server has to know."""
 
     def __init__(self, text: str, kind: str, needs: int = 0) -> None:
         super().__init__(text)
         self.kind, self.needs = kind, needs
-
-
-@dataclass(frozen=True)
-class Checked:
-    """What a store that can be used was found to be."""
-
-    risks: dict[str, str]  # setting -> what it risks
-    projects: int
-    ahead: float  # seconds by which this host's clock is ahead of the store's
 
 
 @dataclass(frozen=True)
@@ -119,72 +81,12 @@ def make_context(store: Store) -> ssl.SSLContext | None:
     return context
 
 
-async def connect(store: Store, on_warning: Callable[[str, str], None] | None = None) -> Connection:
-    """A connection to the host that takes writes. ``on_warning`` gets SQLSTATE and text of what the store warns of.
-    Raises JournalError with what to do."""
-    connection = await _reach(store)
-    if on_warning is not None:
-
-        def take(_connection: Connection, message: Any) -> None:
-            on_warning(message.sqlstate or "", message.message or "")
-
-        connection.add_log_listener(take)
-    try:
-        kept = await connection.fetchval("SELECT current_setting('synchronous_commit')")
-        if kept not in ("on", "remote_apply"):
-            raise Unusable(
-                f"{store.address}: synchronous_commit is {kept}, which the session did not set: a pooler between?",
-                "pooler",
-            )
-    except BaseException as exc:
-        await hang_up(connection)
-        if isinstance(exc, FAILURES) and not isinstance(exc, JournalError):
-            raise JournalError(f"{store.address}: {explain(exc, store)}") from exc
-        raise
-    return connection
-
-
-async def _reach(store: Store) -> Connection:
-    """The first host that takes writes. The driver, given all hosts, would stop at one that answers with an error, as
-    one that starts up or shuts down does. Raises JournalError with what each host said."""
-    password, context = read_password(store), make_context(store)
-    reasons: list[str] = []
-    kinds: set[str] = set()
-    for host, port in store.address.hosts:
-        try:
-            connection = await asyncpg.connect(
-                host=host,
-                port=port,
-                user=store.address.user,
-                database=store.address.database,
-                password=password,
-                passfile="/dev/null",  # nothing comes from a home directory
-                ssl=context or False,
-                target_session_attrs="read-write",
-                timeout=CONNECT_SECONDS,
-                command_timeout=COMMAND_SECONDS,
-                server_settings=_SESSION,
-            )
-            # Before PostgreSQL 14 a server does not report this, and the driver takes its silence for "it does".
-            if not await connection.fetchval("SELECT current_setting('transaction_read_only') = 'on'"):
-                return connection
-            await hang_up(connection)
-            raise Unusable(_READ_ONLY, "read_only")
-        except Exception as exc:  # a driver may raise anything before it has a connection
-            reasons.append(explain(exc, store) if len(store.address.hosts) == 1 else f"{host}: {explain(exc, store)}")
-            kinds.add(_classify(exc))
-    words = f"{store.address}: {'; '.join(reasons)}"
-    # one that takes no writes, beside one that does not answer: the other may be the primary
-    raise Unusable(words, kinds.pop()) if len(kinds) == 1 and "" not in kinds else JournalError(words)
-
-
-def _classify(exc: Exception) -> str:
-    if isinstance(exc, Unusable):
-        return exc.kind
-    if isinstance(exc, asyncpg.TargetServerAttributeNotMatched):
-        return "read_only"
-    # PgBouncer refuses parameters of the start that it does not know.
-    return "pooler" if "unsupported startup parameter" in str(exc) else ""
+def tells_of_pooler(exc: BaseException) -> bool:
+    """PgBouncer refuses parameters of the start that it does not know, and transactions in one of its modes. In another
+    one, a statement is prepared at one server and run at the next."""
+    if isinstance(exc, asyncpg.DuplicatePreparedStatementError | asyncpg.InvalidSQLStatementNameError):
+        return True
+    return any(words in str(exc) for words in ("unsupported startup parameter", "statement pooling mode"))
 
 
 class Line:
@@ -233,8 +135,8 @@ def explain(exc: BaseException, store: Store) -> str:
         return f"the store's disk is full ({_QUOTED.sub('', text)}): make room there"
     if isinstance(exc, asyncpg.TooManyConnectionsError):
         return f"{text}: raise max_connections there; each server takes 3"
-    if isinstance(exc, asyncpg.TargetServerAttributeNotMatched):
-        return _READ_ONLY
+    if tells_of_pooler(exc):
+        return f"{text}: {POOLER}"
     if isinstance(exc, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted: {exc.verify_message}; see journal.store_ca ({store.ca or 'not set'})"
     if isinstance(exc, ssl.SSLError | ConnectionError) and "SSL" in text:
@@ -307,92 +209,3 @@ async def read_version(connection: Connection, store: Store) -> int:
             needs,
         )
     return version
-
-
-class Moment(NamedTuple):
-    """The store's clock, and the clock here before and after it was asked for; seconds since the epoch. The answer was
-    made in between: for all of that time there is no difference that could be told."""
-
-    before: float
-    there: float
-    after: float
-
-    @property
-    def apart(self) -> float:
-        """Seconds by which the clocks are apart at least."""
-        return max(self.before - self.there, self.there - self.after)
-
-    @property
-    def ahead(self) -> float:
-        """Seconds by which the clock here is ahead, as well as it can be told."""
-        return (self.before + self.after) / 2 - self.there
-
-
-async def compare_clocks(connection: Connection) -> Moment:
-    """The store's clock beside the one here."""
-    before = time.time()
-    there = float(await connection.fetchval("SELECT extract(epoch FROM clock_timestamp())::float8"))
-    return Moment(before, there, time.time())
-
-
-async def find_risks(connection: Connection, clock: Moment) -> dict[str, str]:
-    """Settings of the store that can lose what was acknowledged, by name, and ``clock``, one here that is apart from
-    the store's; each with what it risks."""
-    settings = dict(
-        await connection.fetch(
-            "SELECT name, setting FROM pg_settings"
-            " WHERE name IN ('fsync', 'full_page_writes', 'synchronous_standby_names')"
-        )
-    )
-    risks: dict[str, str] = {}
-    if settings.get("fsync") == "off":
-        risks["fsync"] = (
-            "fsync is off: a power cut or a crash of the system loses acknowledged changes, or the database"
-        )
-    if settings.get("full_page_writes") == "off":
-        risks["full_page_writes"] = (
-            "full_page_writes is off: a power cut can leave pages that are half written, without a remedy"
-        )
-    if not settings.get("synchronous_standby_names"):
-        risks["synchronous_standby_names"] = (
-            "no standby is synchronous: when the primary's disk is lost, so is what a standby did not have yet"
-        )
-    if clock.apart > APART:
-        risks["clock"] = (
-            f"the clock here is {clock.apart:.0f} s apart from the store's: tokens are taken for expired, or not valid"
-            " yet, by one server and not by another; set it by NTP on all of them"
-            " (the order of changes does not need it)"
-        )
-    return risks
-
-
-async def check_store(store: Store) -> Checked:
-    """Try connection, version and rights, changing nothing. Raises JournalError."""
-    connection = await connect(store)
-    try:
-        version = await read_version(connection, store)
-        row = await connection.fetchrow(
-            "SELECT pg_is_in_recovery() AS standby, current_setting('transaction_read_only') = 'on' AS fixed,"
-            " has_database_privilege(current_database(), 'CREATE') AS create"
-        )
-        if row["standby"] or row["fixed"]:
-            raise Unusable(f"{store.address}: takes no writes: it is a standby, or was made read-only", "read_only")
-        if version == 0 and not row["create"]:
-            raise JournalError(
-                f"{store.address}: the user {store.address.user} may not create the schema: the database must belong"
-                f" to it (ALTER DATABASE {store.address.database} OWNER TO {store.address.user})"
-            )
-        if version:
-            async with connection.transaction():  # undone: also what would grow the disk is tried
-                await connection.execute("UPDATE rtc.meta SET value = value WHERE key = 'version'")
-                await connection.execute("SELECT * FROM rtc.append_1('{}', '{}', '{}', '{}', '{}', 0)")
-                await connection.execute("LOCK TABLE rtc.project, rtc.change IN ROW EXCLUSIVE MODE")
-        projects = await connection.fetchval("SELECT count(*) FROM rtc.project") if version else 0
-        clock = await compare_clocks(connection)
-        return Checked(await find_risks(connection, clock), int(projects), clock.ahead)
-    except FAILURES as exc:
-        if isinstance(exc, JournalError):
-            raise
-        raise JournalError(f"{store.address}: {explain(exc, store)}") from exc
-    finally:
-        await hang_up(connection)

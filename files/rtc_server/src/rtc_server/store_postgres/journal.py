@@ -31,7 +31,7 @@ from ..journal.base import (
 )
 from ..journal.guard import Guard
 from ..journal.waiting import Waiting
-from . import connections, rounds
+from . import checking, connections, histories, reaching, rounds
 from .audience import Audience
 from .company import Company
 from .connections import FAILURES, Line, Store
@@ -92,7 +92,7 @@ class PostgresJournal:
         self._writer: Line | None = None
         self._reader: Line | None = None
         self._listener: Line | None = None
-        self._said_risks = False
+        self._said_risks: set[str] = set()
         self._main: asyncio.Task[None] | None = None
         self._follower: Follower | None = None
         self.company: Company | None = None
@@ -167,22 +167,23 @@ class PostgresJournal:
         # The store warned the writing connection: the wait for a standby was given up, which is no success although the
         # store says so (PostgreSQL's syncrep.c, SyncRepWaitForLSN). Texts may be in any language: any warning counts.
         warnings = self._warnings = []
-        writer = self._writer = Line(
-            await connections.connect(self.store, lambda state, text: warnings.append(f"{state} {text}"))
-        )
+        reached = await reaching.reach(self.store)
+        writer = self._writer = Line(reached.connection)
+        reaching.hear_warnings(reached.connection, lambda state, text: warnings.append(f"{state} {text}"))
         await connections.prepare(writer.connection, self.store)
         if self.is_disk_full:
             await connections.try_disk(writer.connection)
-        reader = self._reader = Line(await connections.connect(self.store))
-        listener = self._listener = Line(await connections.connect(self.store))
+        await histories.follow(writer.connection, reached.history)
+        reader = self._reader = Line(await reaching.connect(reached.store))
+        listener = self._listener = Line(await reaching.connect(reached.store))
         same = "SELECT pg_postmaster_start_time(), inet_server_addr(), inet_server_port()"
         if len({tuple((await line.fetch(same))[0]) for line in (writer, reader, listener)}) > 1:
             raise JournalError(f"{self.store.address}: connections reach different servers")
-        if not self._said_risks:
-            clock = await connections.compare_clocks(reader.connection)
-            for risk in (await connections.find_risks(reader.connection, clock)).values():
-                logger.warning("%s: %s", self.store.address, risk)
-            self._said_risks = True
+        clock = await checking.compare_clocks(reader.connection)
+        risks = await checking.find_risks(reader.connection, clock) | checking.name_rivals(reached)
+        for name in risks.keys() - self._said_risks:  # after a failover there may be others
+            logger.warning("%s: %s", self.store.address, risks[name])
+        self._said_risks = set(risks)
         if self.company is not None:
             self.company.heard_self = time.monotonic()
         if self._follower is not None:

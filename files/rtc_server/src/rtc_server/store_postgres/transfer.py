@@ -17,7 +17,7 @@ from ..journal import export_import
 from ..journal import schema as embedded
 from ..journal.base import JournalError
 from ..strict_json import count_bytes, dumps
-from . import connections
+from . import connections, reaching
 from .connections import FAILURES, Connection, Store
 
 _PAGE = 1_000  # changes read at once
@@ -53,7 +53,7 @@ def list_projects(store: Store) -> list[tuple[str, int, int, int]]:
 async def _with_connection(
     store: Store, work: Callable[[Connection], Awaitable[None]], *, prepare: bool = True
 ) -> None:
-    connection = await connections.connect(store)
+    connection = await reaching.connect(store)
     try:
         if prepare:
             await connections.prepare(connection, store)
@@ -118,7 +118,10 @@ async def _write(connection: Connection, db: sqlite3.Connection, project: str, r
         "SELECT coalesce(sum(length(CAST(data AS BLOB)) + ?), 0) FROM change WHERE key>?", (_OVERHEAD, low + base)
     ).fetchone()
     size += 0 if snapshot is None else count_bytes(snapshot)
+    warnings: list[str] = []
+    reaching.hear_warnings(connection, lambda _state, text: warnings.append(text))
     async with connection.transaction():
+        await connection.execute("SET LOCAL statement_timeout = 0")  # a project may be large
         old = await connection.fetchval("SELECT number FROM rtc.project WHERE name = $1 FOR UPDATE", project)
         if old is not None and not replace:
             raise JournalError(
@@ -145,3 +148,8 @@ async def _write(connection: Connection, db: sqlite3.Connection, project: str, r
                 timeout=3600,
             )
         await connection.execute("SELECT pg_notify('rtc', $1)", f"e {project}")
+    if warnings:
+        raise JournalError(
+            f"the store warned ({warnings[0]}): whether a standby has project {project!r} is not known; import it"
+            " again, and replace it"
+        )

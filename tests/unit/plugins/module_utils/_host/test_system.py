@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A host as a whole: system, addresses, names, SELinux, firewall."""
+"""A host as a whole: system, addresses, names, SELinux."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import threading
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils._host import processes, system
+from ansible_collections.collab.rtc.plugins.module_utils._host import system
 
 FIB_TRIE = """\
 Main:
@@ -116,34 +116,15 @@ def test_selinux_ports(rootfs):
         "http_port_t                    udp      1\n"
         "pegasus_http_port_t            tcp      5988\n"
     )
-    assert system.selinux_ports(rootfs, lambda command, timeout: text) == [80, 81, 9083, 9093, 9094, 9095]
+    found, others = system.selinux_ports(rootfs, [9083, 9094, 8080, 10005, 5988, 9999], lambda command, timeout: text)
+    assert found == [80, 81, 9083, 9093, 9094, 9095]
+    assert others == {"8080": "http_cache_port_t", "5988": "pegasus_http_port_t"}  # a port of a range can be added
     assert not rootfs.unreadable
 
 
 def test_selinux_ports_without_semanage(rootfs):
-    assert system.selinux_ports(rootfs, lambda command, timeout: None) == []
+    assert system.selinux_ports(rootfs, [9083], lambda command, timeout: None) == ([], {})
     assert "semanage" in rootfs.unreadable["SELinux ports"]
-
-
-FIREWALLS = [
-    (
-        lambda host: host.process(50, ["/usr/bin/python3", "-s", "/usr/sbin/firewalld", "--nofork"], uid=0),
-        "firewalld",
-    ),
-    (lambda host: host.write("/etc/ufw/ufw.conf", "# x\nENABLED=yes\n"), "ufw"),
-    (lambda host: host.write("/etc/ufw/ufw.conf", "# ENABLED=yes\nENABLED=no\n"), ""),
-    (
-        lambda host: host.link("/etc/systemd/system/sysinit.target.wants/nftables.service", "/lib/x"),
-        "nftables",
-    ),
-    (lambda host: host.process(50, ["vi", "/etc/firewall"]), ""),
-]
-
-
-@pytest.mark.parametrize(("prepare", "expected"), FIREWALLS)
-def test_firewall(host, rootfs, prepare, expected):
-    prepare(host)
-    assert system.firewall(rootfs, processes.processes(rootfs).values()) == expected
 
 
 @pytest.mark.parametrize(
@@ -225,8 +206,3 @@ def test_run_refuses_what_others_may_exchange(monkeypatch):
         assert notes["what semanage says"].endswith(f"everybody ({folder}/semanage) can change it.")
     finally:
         shutil.rmtree(folder)
-
-
-def test_firewalld_is_what_root_runs(host, rootfs):
-    host.process(50, ["/tmp/firewalld"], uid=1001)
-    assert system.firewall(rootfs, processes.processes(rootfs).values()) == ""

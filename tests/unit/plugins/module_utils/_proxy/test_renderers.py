@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import apply, registry, rendering
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache import modules
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import MARK
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.errors import ProxyError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
@@ -265,6 +266,28 @@ def test_health_is_asked_of_rtc_by_those_that_can(tmp_path, monkeypatch):
     authority = "/etc/ssl/rtc.pem"
     host.write(plan("apache", upstreams=secure, health="/readyz", upstream_ca=host.server.path(authority)))
     assert "hcuri" not in host.text(), "it would take every node for down: the certificate is not for the address"
+
+
+def test_modules_that_a_run_could_not_use_are_found(tmp_path, monkeypatch):
+    """On Debian those that are in mods-available can be switched on; elsewhere they have to be loaded."""
+    host = Host("apache", tmp_path / "root", monkeypatch)
+    assert modules.find_lacking(host.server) == ["proxy_hcheck"]
+    available = host.root / "etc/apache2/mods-available"
+    (available / "proxy_hcheck.load").write_text("LoadModule proxy_hcheck_module modules/mod_proxy_hcheck.so\n")
+    (available / "slotmem_shm.load").unlink()
+    assert modules.find_lacking(host.server) == ["slotmem_shm"]
+    with (host.root / "etc/apache2/apache2.conf").open("a") as file:
+        file.write("LoadModule slotmem_shm_module modules/mod_slotmem_shm.so\n")
+    assert modules.find_lacking(host.server) == []
+
+
+def test_apache_keeps_connections_of_who_polls_for_longer_than_a_ping_interval(tmp_path, monkeypatch):
+    host = Host("apache", tmp_path / "root", monkeypatch)
+    host.write(plan("apache"))
+    (found,) = re.findall(r"<IfModule !mpm_prefork_module>\s+KeepAlive On\s+KeepAliveTimeout (\d+)\s", host.text())
+    assert int(found) > 25 and int(found) % 25
+    host.write(plan("apache", role="application"))
+    assert "KeepAlive" not in host.text()
 
 
 def test_failover_asks_rtc_and_ends_what_is_left_at_the_other_node(tmp_path, monkeypatch):

@@ -1,0 +1,81 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which history a server of PostgreSQL tells. Each promotion begins a timeline, as does a copy that is restored to a
+moment of the past: after it, revisions that were given may be missing, and be given again.
+
+A server compares what it delivered with the store (following.py), of projects that it has loaded. Clients of any other
+come back with a revision that says nothing of its content. So the timeline is kept in the store: on another one, what
+could have lost something gets new epochs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from typing import Any, NamedTuple
+
+import asyncpg  # type: ignore[import-not-found,import-untyped,unused-ignore]
+
+logger = logging.getLogger(__name__)
+
+_KEY = "history"
+# The file's name, as pg_control's timeline is that of the last checkpoint, which follows a promotion later.
+_READ = """
+SELECT system_identifier::text, ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int,
+  extract(epoch FROM pg_postmaster_start_time())::float8
+FROM pg_control_system()"""
+_KEPT = "SELECT value FROM rtc.meta WHERE key = $1"
+_KEEP = "INSERT INTO rtc.meta VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = $2"
+_IS_SAFE = "SELECT current_setting('synchronous_standby_names') <> ''"
+_NEW_EPOCHS = "UPDATE rtc.project SET epoch = substr(md5(epoch || $1), 1, 16)"
+_NEW_EPOCH = "UPDATE rtc.meta SET value = substr(md5(value || $1), 1, 16) WHERE key = 'epoch'"
+
+
+class History(NamedTuple):
+    """Of one server: the cluster's identifier, its timeline, and when it was started."""
+
+    system: str
+    timeline: int
+    started: float
+
+    def format(self, is_safe: bool) -> str:
+        """As the store keeps it; ``is_safe``: a synchronous standby has all that is acknowledged."""
+        return f"{self.system} {self.timeline} {'safe' if is_safe else 'alone'}"
+
+
+async def read(connection: Any) -> History | None:
+    """The history of a server that takes writes; None: it does not tell (some that are managed by others)."""
+    with contextlib.suppress(asyncpg.PostgresError):
+        row = await connection.fetchrow(_READ)
+        return History(*row)
+    return None
+
+
+async def follow(connection: Any, history: History | None) -> None:
+    """Keep the history in the store. Where it is another one than that of before, and no synchronous standby had all
+    that was acknowledged, every project begins a new epoch: clients start over. Raises what the driver raises."""
+    if history is None:
+        return
+    told = history.format(await connection.fetchval(_IS_SAFE))
+    if await connection.fetchval(_KEPT, _KEY) == told:
+        return
+    async with connection.transaction():
+        # There may be many projects. And nobody waits for a standby: what another failover undoes is done again.
+        await connection.execute("SET LOCAL statement_timeout = 0; SET LOCAL synchronous_commit = local")
+        await connection.execute("LOCK TABLE rtc.meta IN SHARE ROW EXCLUSIVE MODE")  # one of several servers does it
+        kept = await connection.fetchval(_KEPT, _KEY)
+        await connection.execute(_KEEP, _KEY, told)
+        if not kept or kept == told:
+            return
+        system, timeline, safety = kept.split(" ")
+        if (system, timeline) == (history.system, str(history.timeline)):
+            return
+        if system == history.system and safety == "safe":
+            return
+        await connection.execute(_NEW_EPOCHS, told, timeout=600)
+        await connection.execute(_NEW_EPOCH, told)
+    logger.error(
+        "the store was promoted or restored, and no standby was synchronous before: what was acknowledged last may be"
+        " lost. Every project begins a new epoch, and clients start over"
+    )

@@ -1,0 +1,48 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Later findings about sites of several nodes: RTC489 to RTC491, of the topic of ``catalog_proxy``."""
+
+from __future__ import annotations
+
+from ansible_collections.collab.rtc.plugins.plugin_utils._finding import FindingType
+
+ENTRIES = (
+    FindingType(
+        id="RTC489",
+        severity="error",
+        title="More than one host of the store takes writes",
+        meaning=(
+            "Changes that are kept on a primary of before a failover are lost when it becomes a standby. Two servers "
+            "that have nothing to do with each other are two stores."
+        ),
+        detected=(
+            "Two hosts that rtc_store_url names take writes. Where their timelines tell which was promoted last, that "
+            "one is used, and it is a warning."
+        ),
+        remedy="Stop PostgreSQL on all of them but the primary, and make standbys of them (pg_rewind, pg_basebackup).",
+    ),
+    FindingType(
+        id="RTC490",
+        severity="error",
+        title="Apache lacks modules that several nodes need",
+        meaning="The virtual host that passes RTC on to the nodes cannot be written: the run would stop there.",
+        detected=(
+            "proxy_balancer, lbmethod_byrequests or slotmem_shm is not loaded, and is not in Debian's mods-available,"
+            " from where a run switches modules on."
+        ),
+        remedy="Load the modules: a2enmod proxy_balancer lbmethod_byrequests slotmem_shm on Debian.",
+    ),
+    FindingType(
+        id="RTC491",
+        severity="warning",
+        title="Apache cannot ask the nodes for their health",
+        meaning=(
+            "It notices a node that is down by requests that fail. A node that runs and cannot keep changes, or that"
+            " drains, goes on getting new sessions, which it refuses."
+        ),
+        detected="Several nodes behind Apache with plain HTTP to them, and no mod_proxy_hcheck that could be loaded.",
+        remedy="Load the module, and run again: a2enmod proxy_hcheck on Debian.",
+    ),
+)

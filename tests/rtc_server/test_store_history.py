@@ -1,0 +1,128 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which of several histories is the store's: a standby that was behind, a primary of before, two clusters."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from journal_support import change
+from postgres_support import Postgres, opened_store
+from rtc_support import eventually
+
+pytest.importorskip("asyncpg")
+from rtc_cluster import Cluster
+from test_check_store import ask  # noqa: F401 - a fixture
+
+from rtc_server.journal import JournalError
+from rtc_server.store_postgres import reaching
+from rtc_server.store_postgres.address import parse_address
+from rtc_server.store_postgres.checking import check_store
+from rtc_server.store_postgres.connections import Store, Unusable
+
+ROWS = "SELECT count(*) FROM rtc.change"
+
+
+def has(machine: Postgres, changes: int) -> bool:
+    """Whether so many changes are in the database."""
+    tables = machine.query("SELECT 1 FROM pg_tables WHERE schemaname = 'rtc' AND tablename = 'change'", "rtc")
+    return bool(tables) and machine.query(ROWS, "rtc") == [str(changes)]
+
+
+async def read_epochs(store: Store) -> list[str]:
+    """Of a project with changes, of one that never had any, as somebody has them who comes now."""
+    async with opened_store(store) as keeper:
+        return [(await keeper.journal.read_head(name)).epoch for name in "pq"]
+
+
+@pytest.mark.parametrize("is_behind", [True, False])
+async def test_a_standby_that_may_be_behind_begins_new_epochs(is_behind: bool) -> None:
+    """Nobody has the project loaded, so that no server can compare; revisions that were lost are given again, and a
+    client that has the lost ones must not take its history for this one. Where the standby is synchronous, nothing can be
+    lost, and nobody starts over."""
+    async with Cluster() as cluster:
+        names = "" if is_behind else "standby"
+        primary = await cluster.add_machine(synchronous_standby_names=names)
+        if is_behind:
+            standby = await cluster.add_machine(primary)
+        else:
+            standby = await cluster.add_standby()
+        async with opened_store(primary.store()) as keeper:
+            await keeper.keep(change(1))
+        await eventually(lambda: has(standby, 1), "the standby has the change")
+        before = await read_epochs(primary.store())
+        if is_behind:
+            await asyncio.to_thread(standby.stop)
+            async with opened_store(primary.store()) as keeper:
+                assert [o.revision for o in await keeper.keep(change(2), change(3), change(1, "q"))] == [2, 3, 1]
+        await asyncio.to_thread(primary.kill)
+        if is_behind:
+            await asyncio.to_thread(standby.start)
+        await asyncio.to_thread(standby.promote)
+        standby.query("ALTER SYSTEM RESET synchronous_standby_names")
+        standby.query("SELECT pg_reload_conf()")
+        async with opened_store(standby.store()) as keeper:
+            assert [o.revision for o in await keeper.keep(change(4))] == [2]
+        after = await read_epochs(standby.store())
+        assert [one != other for one, other in zip(before, after, strict=True)] == [is_behind, is_behind]
+        assert await read_epochs(standby.store()) == after  # once is enough
+
+
+async def test_a_primary_of_before_a_failover_is_not_used(caplog: pytest.LogCaptureFixture) -> None:
+    """It was started again, and nobody made a standby of it: whoever connects now must not write there."""
+    async with Cluster() as cluster:
+        old = await cluster.add_machine()
+        new = await cluster.add_machine(old)
+        async with opened_store(old.store()) as keeper:
+            await keeper.keep(change(1))
+        await eventually(lambda: has(new, 1))
+        await asyncio.to_thread(new.promote)
+        both = old.store("rtc", new)  # the old one is named first
+        async with opened_store(both) as keeper:
+            assert [o.revision for o in await keeper.keep(change(2))] == [2]
+        assert (has(old, 1), has(new, 2)) == (True, True)
+        assert f"127.0.0.1:{old.port} takes writes, too" in caplog.text
+        assert f"127.0.0.1:{old.port} takes writes, too" in (await check_store(both)).risks["primaries"]
+
+
+async def test_two_clusters_are_refused_and_one_by_two_names_is_not(postgres: Postgres, ask: Any) -> None:  # noqa: F811
+    other = Postgres()
+    try:
+        await asyncio.to_thread(other.start)
+        other.make_database(ask.database)
+        with pytest.raises(Unusable, match="more than one host takes writes") as refusal:
+            await check_store(postgres.store(ask.database, other))
+        assert refusal.value.kind == "primaries"
+        async with opened_store(postgres.store(ask.database, other)) as keeper:
+            assert [o.code for o in await keeper.keep(change(1))] == ["unavailable"]
+    finally:
+        await asyncio.to_thread(other.remove)
+    url = f"postgresql://rtc@127.0.0.1:{postgres.port},localhost:{postgres.port}/{ask.database}"
+    twice = Store(parse_address(url), "", postgres.store().password)
+    assert "primaries" not in (await check_store(twice)).risks
+
+
+async def test_a_host_that_answers_nothing_delays_nobody(
+    postgres: Postgres,
+    ask: Any,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is named first, and takes connections without a word, as one that is stopped."""
+    silent = await asyncio.start_server(lambda reader, _: reader.read(), "127.0.0.1", 0)
+    port = silent.sockets[0].getsockname()[1]
+    url = f"postgresql://rtc@127.0.0.1:{port},127.0.0.1:{postgres.port}/{ask.database}"
+    try:
+        monkeypatch.setattr(reaching, "CONNECT_SECONDS", 3600.0)
+        async with asyncio.timeout(60), opened_store(
+            Store(parse_address(url), "", postgres.store().password)
+        ) as keeper:
+            assert [o.code for o in await keeper.keep(change(1))] == [""]
+        monkeypatch.setattr(reaching, "CONNECT_SECONDS", 0.1)
+        with pytest.raises(JournalError, match="no answer in time"):
+            nowhere = parse_address(f"postgresql://rtc@127.0.0.1:{port}/{ask.database}")
+            await check_store(Store(nowhere, "", postgres.store().password))
+    finally:
+        silent.close()
