@@ -66,10 +66,10 @@ options:
     type: str
   src:
     description: The archive of the release on the managed host. Set by the action of this module.
+    type: path
   digest:
     description: SHA-256 of that archive. Set by the action of this module.
     type: str
-    type: path
 """
 
 EXAMPLES = r"""
