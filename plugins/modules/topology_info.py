@@ -165,6 +165,10 @@ topology:
       type: list
       elements: int
       returned: always
+    releases:
+      description: Names of the releases of the RTC server that the host keeps.
+      type: list
+      elements: str
     selinux_types:
       description: The SELinux types that ports of O(rtc_ports) have instead of C(http_port_t).
       type: dict
