@@ -204,7 +204,7 @@ def check_runs(folder: str, name: str, python: str) -> None:
             f"{python} cannot be started: {exc.strerror}.", "Name an interpreter in rtc_server_python."
         ) from exc
     if result.status != 0:
-        words = result.output.decode("utf-8", "replace").strip().split("\n")[-1]
+        words = result.output.decode("utf-8", "replace").strip().rsplit("\n", 1)[-1]
         raise RtcError(
             f"The RTC server of {name} does not start on {python}: {words}",
             "Nothing was switched. Check rtc_server_python, and that all users may read the directory of the releases.",
@@ -243,7 +243,7 @@ def _ask_journal(folder: str, python: str, journal: str) -> str:
         _files.write_atomic(config, unit.render_toml(values).encode())
         command = [python, "-I", os.path.join(folder, "rtc-server"), "list-projects", "--config", config]
         result = subprocess.run(command, capture_output=True, text=True, check=False)
-        return "" if result.returncode == 0 else result.stderr.strip().split("\n")[-1]
+        return "" if result.returncode == 0 else result.stderr.strip().rsplit("\n", 1)[-1]
     finally:
         _files_tree.remove_tree(checks)
 

@@ -89,7 +89,7 @@ def _read_license(metadata: Message) -> list[dict[str, Any]]:
     expression = metadata.get("License-Expression")
     if expression:
         return [{"expression": str(expression)}]
-    text = str(metadata.get("License") or "").strip().split("\n")[0]
+    text = str(metadata.get("License") or "").strip().split("\n", 1)[0]
     if text:
         return [{"license": {"name": text}}]
     named = [str(one).rpartition(" :: ")[2] for one in metadata.get_all("Classifier", []) if one.startswith("License ")]

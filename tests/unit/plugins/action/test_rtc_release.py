@@ -53,8 +53,8 @@ def release(tmp_path, monkeypatch):
 
     def make(*answers, module_files=False, python_version="3.11", bundle=path):
         loader, task, context = DataLoader(), Task(), PlayContext()
-        task.args, task.action = {"python_version": python_version, "bundle": str(bundle),
-                                    "cache": str(tmp_path / "cache")}, "collab.rtc.rtc_release"  # fmt: skip
+        task.args = {"python_version": python_version, "bundle": str(bundle), "cache": str(tmp_path / "cache")}
+        task.action = "collab.rtc.rtc_release"
         made = Release(
             task=task,
             connection=connection_loader.get("local", context, os.devnull),

@@ -169,10 +169,10 @@ def test_ufw_that_may_not_be_read(host, rootfs):
     [
         ("allow tcp 9083 0.0.0.0/0 any 0.0.0.0/0 in", FirewallRule("allow", "tcp", "9083")),
         ("allow tcp 80,443 0.0.0.0/0 any 0.0.0.0/0 Nginx%20Full - in", FirewallRule("allow", "tcp", "80,443")),
-        ("limit tcp 22 0.0.0.0/0 any 10.0.0.0/8 in_eth0", FirewallRule("limit", "tcp", "22", "10.0.0.0/8",
-                                                                         interface="eth0")),
-        ("deny_log any any 10.0.0.9 53 0.0.0.0/0 in comment=6e6f", FirewallRule("deny", destination="10.0.0.9",
-                                                                                source_ports="53")),
+        ("limit tcp 22 0.0.0.0/0 any 10.0.0.0/8 in_eth0", FirewallRule(
+            "limit", "tcp", "22", "10.0.0.0/8", interface="eth0")),
+        ("deny_log any any 10.0.0.9 53 0.0.0.0/0 in comment=6e6f", FirewallRule(
+            "deny", destination="10.0.0.9", source_ports="53")),
         ("allow tcp 9083 0.0.0.0/0 any 0.0.0.0/0", FirewallRule("allow", "tcp", "9083")),  # of old versions
         ("allow tcp 9083 0.0.0.0/0 any 0.0.0.0/0 out", None),
         ("route:allow tcp 9083 0.0.0.0/0 any 0.0.0.0/0 in", None),
