@@ -226,6 +226,8 @@ def test_a_file_that_the_server_has_not_loaded_is_told(daemon, run, port, kind):
     assert run(server, port).get("changed") is True
     assert not is_unloaded(server)
     later = time.time() + 5
+    with open(server.config, "a", encoding="utf-8") as file:
+        file.write("# edited\n")
     os.utime(server.config, (later, later))
     assert is_unloaded(server)
 
@@ -242,6 +244,7 @@ def test_files_without_a_virtual_host_count_too(daemon, run, port, kind, change)
     assert not is_unloaded(server)
     if change == "a file is edited":
         later = time.time() + 5
+        others[0].write_text("# something else\n", encoding="utf-8")
         os.utime(others[0], (later, later))
     else:
         others[0].unlink()

@@ -81,7 +81,7 @@ SHIPPED_LINES = {
     "managed_file": 2390,
     "managed_record": 7170,
     "plan": 170,  # documentation: the action does the work
-    "proxy_vhost": 11540,
+    "proxy_vhost": 11550,
     "proxy_reload": 8750,
     "report": 80,  # documentation: the action does the work
     "rtc_bundle": 90,  # documentation: the action does the work
@@ -94,7 +94,7 @@ SHIPPED_LINES = {
     "rtc_runs_info": 3590,
     "rtc_undo": 4370,
     "tomcat_connector": 3090,
-    "topology_info": 16820,
+    "topology_info": 16830,
 }
 
 

@@ -34,7 +34,8 @@ class Loaded:
         if not self.backend.is_outdated(self.master, list(sources)):
             return False
         known = self._read()
-        return self.backend.is_outdated(self.master, [one for one in sources if known.get(one, "") != _digest(one)])
+        differing = [one for one in sources if known.get(one, "unknown") != (_digest(one) or "unreadable")]
+        return self.backend.is_outdated(self.master, differing)
 
     def note(self, sources: Sequence[str]) -> None:
         """Keep what these files hold, of those that are as the server has loaded them."""
@@ -57,9 +58,16 @@ class Loaded:
 
 
 def _digest(path: str) -> str:
-    """Of what a file holds, and where the link leads if it is one; "" for what cannot be read."""
+    """Of what a file holds, and where the link leads if it is one; of a directory, of its names; "" for what cannot be
+    read."""
     try:
+        if _files_tree.is_directory(path):
+            return _hash("\n".join(sorted(_files_tree.list_directory(path))), b"")
         link, data = _files_tree.read_link(path), _files.read_existing(path)
     except RtcError:
         return ""
-    return "" if data is None else hashlib.sha256(link.encode("utf-8", "surrogateescape") + b"\0" + data).hexdigest()
+    return "" if data is None else _hash(link, data)
+
+
+def _hash(text: str, data: bytes) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape") + b"\0" + data).hexdigest()
