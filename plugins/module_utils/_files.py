@@ -27,7 +27,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._place import (
 
 LIMIT = 64 * 1024 * 1024  # bytes
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-# Kept when a file is replaced: the SELinux label (so that a confined daemon may still read it) and the POSIX ACL.
+# Kept when a file is replaced, as its SELinux label is.
 _ACL = "system.posix_acl_access"
 Whole = Tuple[bytes, os.stat_result, Dict[str, bytes]]  # content, ``fstat``, label and ACL
 

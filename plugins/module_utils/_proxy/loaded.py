@@ -34,8 +34,8 @@ class Loaded:
         if not self.backend.is_outdated(self.master, list(sources)):
             return False
         known = self._read()
-        differing = [one for one in sources if known.get(one, "unknown") != (_digest(one) or "unreadable")]
-        return self.backend.is_outdated(self.master, differing)
+        unknown = [one for one in sources if not _digest(one) or known.get(one) != _digest(one)]
+        return self.backend.is_outdated(self.master, unknown)
 
     def note(self, sources: Sequence[str]) -> None:
         """Keep what these files hold, of those that are as the server has loaded them."""

@@ -29,10 +29,12 @@ ENTRIES = (
         title="Apache lacks modules that several nodes need",
         meaning="The virtual host that passes RTC on to the nodes cannot be written: the run would stop there.",
         detected=(
-            "proxy_balancer, lbmethod_byrequests or slotmem_shm is not loaded, and is not in Debian's mods-available,"
-            " from where a run switches modules on."
+            "proxy_balancer, lbmethod_bybusyness, lbmethod_byrequests or slotmem_shm is not loaded, and is not in"
+            " Debian's mods-available, from where a run switches modules on."
         ),
-        remedy="Load the modules: a2enmod proxy_balancer lbmethod_byrequests slotmem_shm on Debian.",
+        remedy=(
+            "Load the modules: a2enmod proxy_balancer lbmethod_bybusyness lbmethod_byrequests slotmem_shm on Debian."
+        ),
     ),
     FindingType(
         id="RTC491",

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache.modules import HEALTH
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings.catalog import make
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import DesiredProxy, DesiredSite, DesiredState
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.difference import name_owner
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import ClassifiedSite, Node, PlanInput
 
-_HEALTH = "proxy_hcheck"
 _BY_ADDRESS = ("ip_hash", "source", "hash $remote_addr", "hash $binary_remote_addr", "stick src")
 
 
@@ -124,13 +124,13 @@ def _check_modules(classified: ClassifiedSite, proxy: DesiredProxy) -> Iterator[
     seen = classified.proxy.proxy if classified.proxy else None
     if seen is None or not proxy.managed or not proxy.rtc.written:
         return
-    site, lacking = classified.site.name, [name for name in seen.lacks if name != _HEALTH]
+    site, lacking = classified.site.name, [name for name in seen.lacks if name != HEALTH]
     if lacking:
         text = f"{site}: Apache on {proxy.host} has no module {', '.join(lacking)}."
         yield make("RTC490", proxy.host, text, remedy=_tell_how_to_load(lacking, seen.config))
-    if _HEALTH in seen.lacks and proxy.rtc.plan.health and classified.site.protocol != "HTTPS":
-        text = f"{site}: Apache on {proxy.host} has no module {_HEALTH}."
-        yield make("RTC491", proxy.host, text, remedy=_tell_how_to_load([_HEALTH], seen.config))
+    if HEALTH in seen.lacks and proxy.rtc.plan.health and classified.site.protocol != "HTTPS":
+        text = f"{site}: Apache on {proxy.host} has no module {HEALTH}."
+        yield make("RTC491", proxy.host, text, remedy=_tell_how_to_load([HEALTH], seen.config))
 
 
 def _tell_how_to_load(names: list[str], config: str) -> str:
@@ -140,7 +140,7 @@ def _tell_how_to_load(names: list[str], config: str) -> str:
             f" apache2-bin, then a2enmod {' '.join(names)} and systemctl reload apache2; run again."
         )
     lines = "; ".join(f"LoadModule {name}_module modules/mod_{name}.so" for name in names)
-    more = ", after that of watchdog_module" if _HEALTH in names else ""
+    more = ", after that of watchdog_module" if HEALTH in names else ""
     return (
         f"Put into a file of /etc/httpd/conf.modules.d, each on a line of its own{more}: {lines}. Then systemctl reload"
         " httpd, and run again. The package httpd-core or httpd has the modules."

@@ -10,7 +10,7 @@ import os
 
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache.backend import Apache
 
-SEVERAL_NODES = ("proxy_balancer", "lbmethod_byrequests", "slotmem_shm")
+SEVERAL_NODES = ("proxy_balancer", "lbmethod_bybusyness", "lbmethod_byrequests", "slotmem_shm")
 HEALTH = "proxy_hcheck"
 
 

@@ -205,9 +205,13 @@ def _render_pool(me: str, target: ForwardedPath, pool: str, options: str) -> lis
     for route, item in zip(routes, target.upstreams):
         backup = " status=+H" if item.backup else ""
         lines.append(f'    BalancerMember "{_format_url(item)}" route={route} {options}{backup}')
-    if target.labels or (target.tunnel and len(target.primaries) == 1):
-        sticky = " stickysession=sid" if target.labels else ""  # its route is what follows the dot
-        return [*lines, f"    ProxySet lbmethod=byrequests{sticky}", "</Proxy>"]
+    if target.labels:
+        # byrequests counts the requests within sessions, too, and forgets none: a node that had many of them, and comes
+        # back without a session, would get no new one until the others have had as many. What a node does now counts:
+        # each session has one request that waits, a poll or its WebSocket. "sid": its route is what follows the dot.
+        return [*lines, "    ProxySet lbmethod=bybusyness stickysession=sid", "</Proxy>"]
+    if target.tunnel and len(target.primaries) == 1:
+        return [*lines, "    ProxySet lbmethod=byrequests", "</Proxy>"]
     cookie = f"{me.upper()}_NODE"
     return [
         *lines,

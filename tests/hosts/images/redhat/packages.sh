@@ -99,7 +99,7 @@ load access_compat alias auth_basic authn_core authn_file authz_core authz_host 
     expires filter headers mime negotiation remoteip reqtimeout rewrite setenvif socache_shmcb status unixd watchdog \
     | put "$tree/etc/httpd/conf.modules.d/00-base.conf"
 load mpm_event | put "$tree/etc/httpd/conf.modules.d/00-mpm.conf"
-load proxy proxy_ajp proxy_balancer proxy_http proxy_wstunnel slotmem_shm lbmethod_byrequests \
+load proxy proxy_ajp proxy_balancer proxy_http proxy_wstunnel slotmem_shm lbmethod_bybusyness lbmethod_byrequests \
     | put "$tree/etc/httpd/conf.modules.d/00-proxy.conf"
 put "$tree/usr/lib/tmpfiles.d/httpd.conf" <<'CONF'
 d /run/httpd 710 root apache

@@ -66,6 +66,7 @@ class Host:
                 "proxy_http": "proxy",
                 "proxy_wstunnel": "proxy",
                 "proxy_balancer": "proxy alias slotmem_shm",
+                "lbmethod_bybusyness": "proxy_balancer",
                 "lbmethod_byrequests": "proxy_balancer",
                 "ssl": "setenvif mime socache_shmcb",
             }
@@ -397,7 +398,7 @@ def test_apache_switches_on_what_modules_depend_on(tmp_path, monkeypatch):
     assert os.readlink(host.root / "etc/apache2/mods-enabled/proxy.load") == "../mods-available/proxy.load"
     several = [{"scheme": "http", "host": f"192.0.2.{end}", "port": 9083} for end in (20, 21)]
     host.write(plan("apache", upstreams=several))
-    assert {"slotmem_shm.load", "alias.load", "lbmethod_byrequests.load"} <= set(
+    assert {"slotmem_shm.load", "alias.load", "lbmethod_bybusyness.load", "lbmethod_byrequests.load"} <= set(
         os.listdir(host.root / "etc/apache2/mods-enabled")
     )
 
