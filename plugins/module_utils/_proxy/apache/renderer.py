@@ -22,6 +22,12 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import Vho
 _LOG_FORMAT = '%h %l %u %t "%m %U %H" %>s %b "-" "%{User-Agent}i"'
 _VHOST_FORMAT = "vhost_combined"  # the same of several servers in one file, as Debian names it
 
+# For which httpd keeps a connection on which nothing is asked. Who polls answers a ping every 25 s, on a connection
+# beside the one that waits: by httpd's default of 5 s each would be a new one, with TLS, and what is sent in the moment
+# of closing is lost where a client does not send it again. It is no multiple of the interval, so that no ping's answer
+# comes when it ends. A process of prefork can do nothing else meanwhile, and there are few of them.
+_KEEP_ALIVE_SECONDS = 60
+
 # mod_proxy_http took over the upgrade from mod_proxy_wstunnel in this version (its documentation, "upgrade=").
 _UPGRADE_SINCE = (2, 4, 47)
 
@@ -107,6 +113,13 @@ def _render_body(
     ]
     if vhost.role == "application":
         lines += ["LimitRequestFieldSize 32768", "LimitRequestLine 32768"]
+    else:
+        lines += [
+            "<IfModule !mpm_prefork_module>",
+            "    KeepAlive On",
+            f"    KeepAliveTimeout {_KEEP_ALIVE_SECONDS}",
+            "</IfModule>",
+        ]
     lines += [
         f"ProxyTimeout {rendering.TUNNEL_SECONDS if vhost.role == 'rtc' else rendering.APPLICATION_SECONDS}",
         "",

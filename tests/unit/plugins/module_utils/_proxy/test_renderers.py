@@ -282,6 +282,15 @@ def test_modules_that_a_run_could_not_use_are_found(tmp_path, monkeypatch):
     assert modules.find_lacking(host.server) == []
 
 
+def test_apache_keeps_connections_of_who_polls_for_longer_than_a_ping_interval(tmp_path, monkeypatch):
+    host = Host("apache", tmp_path / "root", monkeypatch)
+    host.write(plan("apache"))
+    (found,) = re.findall(r"<IfModule !mpm_prefork_module>\s+KeepAlive On\s+KeepAliveTimeout (\d+)\s", host.text())
+    assert int(found) > 25 and int(found) % 25
+    host.write(plan("apache", role="application"))
+    assert "KeepAlive" not in host.text()
+
+
 def test_failover_asks_rtc_and_ends_what_is_left_at_the_other_node(tmp_path, monkeypatch):
     host = Host("haproxy", tmp_path / "root", monkeypatch)
     several = [{"scheme": "http", "host": f"192.0.2.{end}", "port": 9083, "backup": end > 20} for end in (20, 21)]
