@@ -39,7 +39,7 @@ LIMITS = {"connect_seconds": 2}
 HEARTBEAT = {"interval": 3, "timeout": 3}
 WARM = 0.3  # part of the last life that is not looked at
 LATER = 4  # descriptors that the journal opens with the first reading, and keeps
-SHORT = 600.0  # seconds of a run, of which the last life is a third: too few minutes to tell warm from growing
+SHORT = 180.0  # seconds of a run, in which the server is hardly warm
 
 
 def bound(seconds: float) -> float:
