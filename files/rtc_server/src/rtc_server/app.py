@@ -23,6 +23,7 @@ from aiohttp.http import HttpProcessingError
 from . import __version__, systemd
 from .auth import Tokens
 from .capacity import ASIDE, LEAST, Capacity, count_open, needed_descriptors, plan_capacity, read_limit
+from .checking import add_page
 from .config import Config, ConfigError, LogSettings, TlsSettings, read_keys
 from .engine.takeover import check_aiohttp, correct
 from .journal import Journal, JournalError, JournalLimits
@@ -160,7 +161,7 @@ def attend(service: Service) -> None:
 
 
 def make_app(service: Service, *middlewares: Any) -> web.Application:
-    """The HTTP application: Socket.IO and health."""
+    """The HTTP application: Socket.IO, health, and the check page."""
     started = time.time()
 
     async def healthz(_request: web.Request) -> web.Response:
@@ -177,6 +178,7 @@ def make_app(service: Service, *middlewares: Any) -> web.Application:
     app = web.Application(middlewares=middlewares)
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
+    add_page(app)
     service.attach(app, service.config.server.path)
     return app
 

@@ -1,0 +1,116 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The check page as a user's browser has it: opened by a link, from the server or from a disk."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import rtc_support
+from playwright.sync_api import expect
+from proxies.bench import NAME
+
+from rtc_server import checking
+
+ROOT = Path(__file__).resolve().parents[2]
+SHOTS = ROOT / ".build/artefacts/pages"
+FILE = ROOT / "files/rtc_server/src/rtc_server/check.html"
+EXTERNAL = "127.0.2.1"
+STEPS = ("reach", "polling", "upgrade", "websocket", "latency", "clock", "cookies")
+PATIENCE = 30_000  # milliseconds until something that should come is given up
+
+
+def make_link(url, ttl=300):
+    """A link as ``rtc-server check-link`` prints it."""
+    return f"{url}{checking.PATH}#{rtc_support.TOKENS.make_check(url + '/socket.io/', ttl)}"
+
+
+def from_disk(link):
+    """The same link, for the page beside the report."""
+    return f"{FILE.as_uri()}#{urlsplit(link).fragment}"
+
+
+class Tab:
+    """A page that checks; ``results`` once it has."""
+
+    def __init__(self, context, address):
+        self.page = context.new_page()
+        self.page.set_default_timeout(PATIENCE)
+        self.errors = []
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.goto(address)
+
+    def finish(self):
+        """Wait for the end of the check."""
+        expect(self.page.locator("#report")).to_be_visible(timeout=2 * PATIENCE)
+        assert self.errors == []
+        return self
+
+    @property
+    def status(self):
+        return self.page.locator("#status").inner_text()
+
+    @property
+    def kinds(self):
+        """Step -> works, fails, note, skipped."""
+        return {step: self.page.locator(f"#step-{step}").get_attribute("class") for step in STEPS}
+
+    def text(self, step):
+        return self.page.locator(f"#step-{step} .text").inner_text()
+
+    @property
+    def report(self):
+        return self.page.locator("#text").input_value()
+
+    def says(self, pattern, place="#status"):
+        expect(self.page.locator(place)).to_have_text(re.compile(pattern), timeout=PATIENCE)
+
+
+class Direct:
+    """An RTC server without a proxy."""
+
+    def __init__(self, directory, **sections):
+        self.server = rtc_support.Server(directory, **sections)
+        self.server.start()
+        self.url = f"{self.server.url.partition(':')[0]}://{NAME}:{self.server.port}"
+        self.address = "127.0.0.1"
+
+    def stop(self):
+        if self.server.process.poll() is None:
+            self.server.kill()
+
+
+class Proxied(Direct):
+    """An RTC server behind a proxy, which has the virtual host that the collection writes."""
+
+    def __init__(self, directory, daemon, port, run_module, certificate=None):
+        super().__init__(directory, server={"trusted_proxies": ["127.0.0.0/8"]})
+        self.daemon, self.address = daemon, EXTERNAL
+        tls = {"certificate": certificate[0], "key": certificate[1]} if certificate else {}
+        self.url = f"http{'s' if certificate else ''}://{NAME}:{port}"
+        upstream = {"scheme": "http", "host": "127.0.0.1", "port": self.server.port}
+        vhost = {
+            **{"kind": daemon.kind, "name": "rtc-confluence", "role": "rtc", "server_name": NAME, "port": port},
+            **{"listen": [EXTERNAL], "upstreams": [upstream], **tls},
+        }
+        result = run_module("proxy_vhost", {"vhosts": [vhost], "config_root": str(daemon.root)})
+        assert not result.get("failed"), result
+        daemon.start()
+
+    def rewrite(self, before, after):
+        """Somebody changes the virtual host."""
+        found = [
+            path for path in self.daemon.root.joinpath("etc").rglob("*")
+            if path.is_file() and not path.is_symlink() and "rtc_confluence" in path.read_text(errors="replace")
+        ]  # fmt: skip
+        for path in found:
+            text = path.read_text()
+            assert before in text, text
+            path.write_text(text.replace(before, after))
+        assert found
+        self.daemon.stop()
+        self.daemon.start()
