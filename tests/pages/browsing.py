@@ -19,7 +19,10 @@ from rtc_server import checking
 ROOT = Path(__file__).resolve().parents[2]
 SHOTS = ROOT / ".build/artefacts/pages"
 FILE = ROOT / "files/rtc_server/src/rtc_server/check.html"
-EXTERNAL = "127.0.2.1"
+EXTERNAL = "127.0.2.1"  # where proxies listen
+DIRECT = "direct.example.com"
+# Names as users have them: other than localhost, they are no secure context without TLS.
+NAMES = f"--host-resolver-rules=MAP {NAME} {EXTERNAL}, MAP {DIRECT} 127.0.0.1"
 STEPS = ("reach", "polling", "upgrade", "websocket", "latency", "clock", "cookies")
 PATIENCE = 30_000  # milliseconds until something that should come is given up
 
@@ -76,8 +79,7 @@ class Direct:
     def __init__(self, directory, **sections):
         self.server = rtc_support.Server(directory, **sections)
         self.server.start()
-        self.url = f"{self.server.url.partition(':')[0]}://{NAME}:{self.server.port}"
-        self.address = "127.0.0.1"
+        self.url = f"http://{DIRECT}:{self.server.port}"
 
     def stop(self):
         if self.server.process.poll() is None:
@@ -89,7 +91,7 @@ class Proxied(Direct):
 
     def __init__(self, directory, daemon, port, run_module, certificate=None):
         super().__init__(directory, server={"trusted_proxies": ["127.0.0.0/8"]})
-        self.daemon, self.address = daemon, EXTERNAL
+        self.daemon = daemon
         tls = {"certificate": certificate[0], "key": certificate[1]} if certificate else {}
         self.url = f"http{'s' if certificate else ''}://{NAME}:{port}"
         upstream = {"scheme": "http", "host": "127.0.0.1", "port": self.server.port}
@@ -103,14 +105,10 @@ class Proxied(Direct):
 
     def rewrite(self, before, after):
         """Somebody changes the virtual host."""
-        found = [
-            path for path in self.daemon.root.joinpath("etc").rglob("*")
-            if path.is_file() and not path.is_symlink() and "rtc_confluence" in path.read_text(errors="replace")
-        ]  # fmt: skip
+        found = [path for path in self.daemon.root.joinpath("etc").rglob("*.c*") if path.is_file()]
+        found = [path for path in found if not path.is_symlink() and before in path.read_text(errors="replace")]
+        assert found, f"{before} is not in what was written"
         for path in found:
-            text = path.read_text()
-            assert before in text, text
-            path.write_text(text.replace(before, after))
-        assert found
+            path.write_text(path.read_text().replace(before, after))
         self.daemon.stop()
         self.daemon.start()

@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 
 import pytest
-from pages.browsing import EXTERNAL, SHOTS, STEPS, Direct, Proxied, Tab, from_disk, make_link
+from pages import conftest
+from pages.browsing import DIRECT, NAMES, SHOTS, STEPS, Direct, Proxied, Tab, from_disk, make_link
 from playwright.sync_api import expect
 from proxies import conftest as proxies
-from proxies.bench import NAME, Upstream
+from proxies.bench import Upstream
 
 certificates, daemon, port, run_module = proxies.certificates, proxies.daemon, proxies.port, proxies.run_module
 KINDS = ("nginx", "apache", "haproxy")
@@ -40,13 +41,21 @@ def proxied(request, tmp_path, daemon, port, run_module, certificates):
     found.stop()
 
 
+@pytest.fixture(scope="module")
+def users(browser):
+    """A browser that knows the names of the sites."""
+    made = browser.browser_type.launch(executable_path=conftest.CHROMIUM, args=["--no-sandbox", NAMES])
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def context(browser):
+def context(users):
     """A user's browser. What stands for the trust of a certificate is that its errors are ignored."""
     made = []
 
     def make(trusts=True, **options):
-        made.append(browser.new_context(ignore_https_errors=trusts, **options))
+        made.append(users.new_context(ignore_https_errors=trusts, **options))
         return made[-1]
 
     yield make
@@ -188,9 +197,9 @@ def test_a_server_that_is_stopped(server, context):
 def test_something_else_answers(context):
     other = Upstream()
     try:
-        tab = Tab(context(), from_disk(make_link(f"http://{NAME}:{other.port}"))).finish()
+        tab = Tab(context(), from_disk(make_link(f"http://{DIRECT}:{other.port}"))).finish()
         # Without a word that lets other pages read it, a browser shows nothing of an answer.
-        is_unreachable(tab, f"http://{NAME}:{other.port}")
+        is_unreachable(tab, f"http://{DIRECT}:{other.port}")
     finally:
         other.close()
 
@@ -281,4 +290,3 @@ def test_pictures(server, context, name, scheme, width):
 def test_picture_of_what_fails(context, server):
     tab = Tab(context(viewport={"width": 900, "height": 900}), from_disk(make_link(server.url.replace("http:", "https:")))).finish()
     tab.page.screenshot(path=SHOTS / "check-unreachable.png", full_page=True)
-    assert EXTERNAL
