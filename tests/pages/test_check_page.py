@@ -74,7 +74,7 @@ def works(tab, cookies="works"):
 def test_all_works_directly(server, context):
     tab = Tab(context(), make_link(server.url)).finish()
     works(tab)
-    assert re.fullmatch(r"median [\d.]+ ms, worst [\d.]+ ms of 20 over websocket", tab.text("latency"))
+    assert re.fullmatch(r"median [\d.]+ ms, worst [\d.]+ ms of 20 over WebSocket", tab.text("latency"))
     assert tab.page.locator("#unreachable").is_hidden()
     assert server.server.health("readyz")[0] == 200
 
@@ -103,7 +103,7 @@ def test_for_screen_readers(server, context):
         - listitem: /Polling works, \\d+ ms/
         - listitem: /Upgrade from polling to WebSocket, \\d+ ms/
         - listitem: /WebSocket at once, without polling, \\d+ ms/
-        - listitem: /Latency median .+ over websocket/
+        - listitem: /Latency median .+ over WebSocket/
         - listitem: Clock as the server's, to a few seconds
         - listitem: /Cookies reach the server/
     - region "Live with a second tab":
