@@ -17,6 +17,7 @@ CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 
 @pytest.fixture(scope="session")
 def browser():
+    """Chromium; each test makes contexts of its own in it."""
     if not os.path.exists(CHROMIUM):
         pytest.skip("Chromium is not installed here (Debian package chromium)")
     with sync_playwright() as driver:

@@ -211,7 +211,9 @@ def test_a_link_that_has_expired(server, context):
     assert tab.page.locator("#live").is_hidden()
 
 
-@pytest.mark.parametrize("damage", [lambda text: text[:-4], lambda text: text.replace(".", "", 1), lambda text: "#x.y.z"])
+@pytest.mark.parametrize(
+    "damage", [lambda text: text[:-4], lambda text: text.replace(".", "", 1), lambda text: "#x.y.z"]
+)
 def test_a_link_that_is_damaged(server, context, damage):
     place, fragment = make_link(server.url).split("#")
     tab = Tab(context(), f"{place}#{damage(fragment)}")
@@ -288,5 +290,7 @@ def test_pictures(server, context, name, scheme, width):
 
 
 def test_picture_of_what_fails(context, server):
-    tab = Tab(context(viewport={"width": 900, "height": 900}), from_disk(make_link(server.url.replace("http:", "https:")))).finish()
+    tab = Tab(
+        context(viewport={"width": 900, "height": 900}), from_disk(make_link(server.url.replace("http:", "https:")))
+    ).finish()
     tab.page.screenshot(path=SHOTS / "check-unreachable.png", full_page=True)

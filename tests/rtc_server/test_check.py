@@ -175,7 +175,7 @@ async def test_other_tokens_do_not_open_a_check(site: Site) -> None:
 async def test_a_page_from_a_disk_may_only_check(site: Site, transport: str, revision: int) -> None:
     options = {"transport": transport, "revision": revision, "headers": {"Origin": "null"}}
     query = f"&token={token()}" if revision == 3 else ""
-    with pytest.raises(Closed, match="token_invalid|check the connection"):
+    with pytest.raises(Closed, match=r"token_invalid|check the connection"):
         await site.connect(query=query, **options)
     assert site.service.connected == 0
 

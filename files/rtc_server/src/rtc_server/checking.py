@@ -45,9 +45,9 @@ class Check:
     def __init__(self, engine: Engine, namespace: Namespace) -> None:
         self._links: dict[str, User] = {}  # with connections
         self._connected = 0
-        self.journal = FleetingJournal(MOST_CHANGES, lambda name: self.projects.find_delivered(name))
-        self.projects = Projects(engine, namespace, self.journal, LIMITS)
-        self.journal.begin(self.projects.on_outcomes)
+        journal = FleetingJournal(MOST_CHANGES)
+        self.projects = Projects(engine, namespace, journal, LIMITS)
+        journal.begin(self.projects.find_delivered, self.projects.on_outcomes)
         self.handlers = Handlers(self.projects, LIMITS, time.monotonic)
         self.handlers.register(namespace, EVENTS)
 

@@ -307,8 +307,8 @@ def _grow_bytes(limits: dict[str, Any]) -> None:
 
 
 def find_url(config: Config) -> str:
-    """Where users reach the server, as far as its configuration tells; "" when it has no name. Where a proxy ends TLS, it
-    is the pages that show it: browsers let one that came over TLS connect over TLS only."""
+    """Where users reach the server, as far as its configuration tells; "" when it has no name. That a proxy ends TLS,
+    the pages show: browsers let one that came over TLS connect over TLS only."""
     server = config.server
     secure = bool(config.tls.certificate) or any(origin.startswith("https:") for origin in server.origins)
     return f"http{'s' if secure else ''}://{server.name}:{server.port}" if server.name else ""

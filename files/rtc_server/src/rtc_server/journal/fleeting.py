@@ -14,27 +14,26 @@ from .base import Change, Compact, Head, JournalLimits, OnOutcomes, Outcome, Sna
 
 
 class FleetingJournal:
-    """Gives revisions, at most ``most_changes`` in each project. ``find_delivered`` tells epoch and last revision of a
-    loaded project: nobody else counts them."""
+    """Gives revisions, at most ``most_changes`` in each project."""
 
     retry_after = 0.0
     fault: str | None = None
     is_disk_full = False
     alive = True
 
-    def __init__(self, most_changes: int, find_delivered: Callable[[str], tuple[str, int] | None]) -> None:
+    def __init__(self, most_changes: int) -> None:
         self._most_changes = most_changes
-        self._find_delivered = find_delivered
 
     def set_limits(self, limits: JournalLimits) -> None:
         """There are none on a disk."""
 
-    async def start(self, on_outcomes: OnOutcomes) -> None:
-        self.begin(on_outcomes)
+    def begin(self, find_delivered: Callable[[str], tuple[str, int] | None], on_outcomes: OnOutcomes) -> None:
+        """In place of :meth:`start`. ``find_delivered`` tells epoch and last revision of a loaded project: nobody else
+        counts them."""
+        self._find_delivered, self._on_outcomes = find_delivered, on_outcomes
 
-    def begin(self, on_outcomes: OnOutcomes) -> None:
-        """There is nothing to open, so nothing to wait for."""
-        self._on_outcomes = on_outcomes
+    async def start(self, on_outcomes: OnOutcomes) -> None:
+        """There is nothing to open."""
 
     def submit(self, request: Submission | Compact) -> bool:
         asyncio.get_running_loop().call_soon(self._finish, request)
