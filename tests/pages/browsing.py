@@ -76,8 +76,10 @@ class Tab:
 class Direct:
     """An RTC server without a proxy."""
 
-    def __init__(self, directory, **sections):
-        self.server = rtc_support.Server(directory, **sections)
+    def __init__(self, directory, server=()):
+        directory.mkdir(exist_ok=True)
+        self.server = rtc_support.Server(directory, server={"trusted_proxies": ["127.0.0.0/8"], **dict(server)})
+        self.label = dict(server).get("label", "")
         self.server.start()
         self.url = f"http://{DIRECT}:{self.server.port}"
 
@@ -86,18 +88,19 @@ class Direct:
             self.server.kill()
 
 
-class Proxied(Direct):
-    """An RTC server behind a proxy, which has the virtual host that the collection writes."""
+class Proxied:
+    """A proxy before RTC servers, with the virtual host that the collection writes."""
 
-    def __init__(self, directory, daemon, port, run_module, certificate=None):
-        super().__init__(directory, server={"trusted_proxies": ["127.0.0.0/8"]})
+    def __init__(self, nodes, daemon, port, run_module, certificate=None):
         self.daemon = daemon
-        tls = {"certificate": certificate[0], "key": certificate[1]} if certificate else {}
         self.url = f"http{'s' if certificate else ''}://{NAME}:{port}"
-        upstream = {"scheme": "http", "host": "127.0.0.1", "port": self.server.port}
+        tls = {"certificate": certificate[0], "key": certificate[1]} if certificate else {}
+        upstreams = [
+            {"scheme": "http", "host": "127.0.0.1", "port": node.server.port, "label": node.label} for node in nodes
+        ]
         vhost = {
             **{"kind": daemon.kind, "name": "rtc-confluence", "role": "rtc", "server_name": NAME, "port": port},
-            **{"listen": [EXTERNAL], "upstreams": [upstream], **tls},
+            **{"listen": [EXTERNAL], "upstreams": upstreams, **tls},
         }
         result = run_module("proxy_vhost", {"vhosts": [vhost], "config_root": str(daemon.root)})
         assert not result.get("failed"), result

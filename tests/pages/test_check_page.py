@@ -34,11 +34,9 @@ def server(tmp_path):
 
 
 @pytest.fixture(params=KINDS)
-def proxied(request, tmp_path, daemon, port, run_module, certificates):
+def proxied(request, server, daemon, port, run_module, certificates):
     """Behind each proxy, with TLS."""
-    found = Proxied(tmp_path, daemon(request.param), port, run_module, certificates.issue())
-    yield found
-    found.stop()
+    return Proxied([server], daemon(request.param), port, run_module, certificates.issue())
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +147,23 @@ def test_two_tabs_are_live(server, context):
     expect(one.page.locator("#others")).to_have_text("No other tab is here.", timeout=30_000)
 
 
+def test_a_second_tab_goes_to_the_node_of_the_first(tmp_path, daemon, port, run_module, context):
+    nodes = [Direct(tmp_path / label, server={"label": label}) for label in ("one", "two", "three")]
+    try:
+        site = Proxied(nodes, daemon("haproxy"), port, run_module)
+        own = context()
+        first = Tab(own, make_link(site.url)).finish()
+        works(first)
+        node = re.search(r"\(node (\w+)\)", first.text("reach"))[1]
+        for _ in range(2):
+            tab = Tab(own, first.page.url).finish()
+            assert f"(node {node})" in tab.text("reach")
+        expect(first.page.locator("#others")).to_have_text("2 other tabs are here.", timeout=30_000)
+    finally:
+        for one in nodes:
+            one.stop()
+
+
 # --- what fails -----------------------------------------------------------------------------------
 
 
@@ -171,14 +186,11 @@ def is_unreachable(tab, url):
     assert direct.get_attribute("href") == f"{url}/check"
 
 
-def test_an_untrusted_certificate(tmp_path, daemon, port, run_module, certificates, context):
-    site = Proxied(tmp_path, daemon("nginx"), port, run_module, certificates.issue())
-    try:
-        tab = Tab(context(trusts=False), from_disk(make_link(site.url))).finish()
-        is_unreachable(tab, site.url)
-        assert "certificate" not in tab.report  # the page cannot know
-    finally:
-        site.stop()
+def test_an_untrusted_certificate(server, daemon, port, run_module, certificates, context):
+    site = Proxied([server], daemon("nginx"), port, run_module, certificates.issue())
+    tab = Tab(context(trusts=False), from_disk(make_link(site.url))).finish()
+    is_unreachable(tab, site.url)
+    assert "certificate" not in tab.report  # the page cannot know
 
 
 def test_the_wrong_protocol(server, context):
@@ -195,7 +207,7 @@ def test_a_server_that_is_stopped(server, context):
 
 
 def test_something_else_answers(context):
-    other = Upstream()
+    other = Upstream(websockets=False)
     try:
         tab = Tab(context(), from_disk(make_link(f"http://{DIRECT}:{other.port}"))).finish()
         # Without a word that lets other pages read it, a browser shows nothing of an answer.
@@ -293,4 +305,5 @@ def test_picture_of_what_fails(context, server):
     tab = Tab(
         context(viewport={"width": 900, "height": 900}), from_disk(make_link(server.url.replace("http:", "https:")))
     ).finish()
+    SHOTS.mkdir(parents=True, exist_ok=True)
     tab.page.screenshot(path=SHOTS / "check-unreachable.png", full_page=True)
