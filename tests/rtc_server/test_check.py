@@ -262,6 +262,7 @@ def test_a_links_token_has_its_own_rights_only() -> None:
     [
         ({"name": "wiki.example.org"}, [], "http://wiki.example.org:9083"),
         ({"name": "wiki.example.org", "origins": ["https://wiki.example.org"]}, [], "https://wiki.example.org:9083"),
+        ({"name": "wiki", "admin": {"url": "https://wiki.example.org:9083"}}, [], "https://wiki.example.org:9083"),
         ({"name": "wiki.example.org"}, ["--url", "https://Wiki.example.org:9083/"], "https://wiki.example.org:9083"),
         ({}, ["--url", "https://[::1]:9083"], "https://[::1]:9083"),
     ],
@@ -270,7 +271,8 @@ def test_the_command_prints_a_link(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], server: dict[str, Any], options: list[str], expected: str
 ) -> None:
     config = tmp_path / "config.toml"
-    config.write_text(config_text(tmp_path, server=server))
+    admin = server.pop("admin", {})
+    config.write_text(config_text(tmp_path, server=server, admin=admin))
     assert cli.main(["check-link", "--config", str(config), "--minutes", "2", *options]) == 0
     place, _, bearer = capsys.readouterr().out.strip().partition("#")
     assert place == f"{expected}/check"

@@ -9,12 +9,12 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from . import __version__
 from .auth import EDIT, QUERY_SECONDS, VIEW
-from .config import ORIGIN, ConfigError, find_url, load, parse
+from .config import ORIGIN, ConfigError, find_url, load, parse, read_admin_token
 from .journal import JournalError, backup, export_import
 from .journal.repair import repair
 from .journal.verify import verify_journal
@@ -193,7 +193,10 @@ def _check(options: argparse.Namespace) -> int:
     except ConfigError as exc:
         complaints += exc.complaints
     else:
-        for check in (lambda: make_tokens(config), lambda: make_tls_context(config.tls)):
+        checks: list[Callable[[], object]] = [lambda: make_tokens(config), lambda: make_tls_context(config.tls)]
+        if config.admin.listen:
+            checks.append(lambda: read_admin_token(config.admin))
+        for check in checks:
             try:
                 check()
             except ConfigError as exc:
