@@ -245,7 +245,7 @@ VARIABLES: tuple[Variable, ...] = (
          " checks.", read=False),
     _var("check_link", "bool", "false",
          "Show in the report, and its file, a link to the check page of each site, with which a user's browser can try"
-         " the way to RTC. It lets in for 15 minutes, to nothing but the check. Without this the report says how to get"
+         " the way to RTC. It lets in for an hour, to nothing but the check. Without this the report says how to get"
          " one.", read=False),
     _var("plan_file", "path", "none", "Write the plan as JSON to this file on the controller."),
     _var("from_plan", "path", "none",
