@@ -143,6 +143,8 @@ def test_two_tabs_are_live(server, context):
     expect(one.page.locator("#changes li")).to_have_text("another tab: <img src=x onerror=alert(1)> hello")
     expect(two.locator("#changes li")).to_have_text(re.compile(r"^you: <img src=x .+ hello \(\d+ ms\)$"))
     assert one.page.locator("#changes img").count() == 0
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    one.page.screenshot(path=SHOTS / "check-two-tabs.png", full_page=True)
     two.close()
     expect(one.page.locator("#others")).to_have_text("No other tab is here.", timeout=30_000)
 

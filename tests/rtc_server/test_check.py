@@ -91,6 +91,14 @@ async def test_the_page_is_given_with_a_policy_that_lets_only_itself_run(site: S
         assert answer.status == 405
 
 
+async def test_a_connection_gives_one_page(site: Site) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.config.server.port)
+    writer.write(b"GET /check HTTP/1.1\r\nHost: x\r\n\r\n" * 50)
+    got = await asyncio.wait_for(reader.read(), PATIENCE)
+    writer.close()
+    assert got.count(b"<!doctype html>") == 1
+
+
 @pytest.mark.parametrize("kind", ["script", "style"])
 def test_both_policies_name_the_script_and_style_of_the_page(kind: str) -> None:
     (text,) = re.findall(f"<{kind}>(.*?)</{kind}>", PAGE, re.DOTALL)

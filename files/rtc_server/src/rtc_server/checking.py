@@ -108,7 +108,9 @@ def add_page(app: web.Application) -> None:
     body, headers = page.encode(), make_headers(page)
 
     async def give_page(_request: web.Request) -> web.Response:
-        return web.Response(body=body, headers=headers)
+        response = web.Response(body=body, headers=headers)
+        response.force_close()  # or who asks for it a hundred times in one go would fill the connection's buffer
+        return response
 
     async def count_cookies(request: web.Request) -> web.Response:
         sent = request.headers.getall(hdrs.COOKIE, [])
