@@ -223,6 +223,10 @@ def test_a_link_that_has_expired(server, context):
     assert tab.status == "The server answers, but this link does not let in: see below."
     assert tab.text("polling") == "the link has expired: get a new one"
     assert tab.page.locator("#live").is_hidden()
+    tab.page.get_by_label("Paste the link").fill(make_link(server.url))
+    tab.page.get_by_label("Paste the link").press("Enter")
+    tab.says("All works")
+    assert tab.page.locator("#help").is_hidden()
 
 
 @pytest.mark.parametrize(
