@@ -331,7 +331,9 @@ class Proxied:
 
     def replace(self, before, after):
         """Somebody changes the virtual host."""
-        paths = [path for path in self.daemon.root.joinpath("etc").rglob("*") if path.is_file() and not path.is_symlink()]
+        paths = [
+            path for path in self.daemon.root.joinpath("etc").rglob("*") if path.is_file() and not path.is_symlink()
+        ]
         found = [path for path in paths if before in path.read_text(errors="replace")]
         assert found
         for path in found:
@@ -374,7 +376,9 @@ def test_the_way_fails_while_the_process_lives(proxied, administer):
     before, after = WITHOUT_UPGRADE[proxied.daemon.kind]
     proxied.replace(before, after)
     proxied.daemon.start()
-    assert verify(admin, "DOWN", "WebSocket: the upgrade to WebSocket is answered", "pass Upgrade") == [ok] * 5 + [failed]
+    assert verify(admin, "DOWN", "WebSocket: the upgrade to WebSocket is answered", "pass Upgrade") == [ok] * 5 + [
+        failed
+    ]
     proxied.replace(after, before) if after else proxied.write("localhost")
     proxied.restart()
     assert verify(admin, "UP") == [ok] * 6
