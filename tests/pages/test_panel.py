@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from pages.managing import PATIENCE, TOKEN, Administrator, Crowd, Managed
@@ -313,29 +314,44 @@ class Proxied:
 
     def __init__(self, kind, directory, daemon, run_module, certificates):
         self.port = free_port()
-        self.daemon, self.run_module, self.certificates = daemon(kind), run_module, certificates
+        self.daemon, self.certificates = daemon(kind), certificates
         self.server = Managed(directory, url=f"https://localhost:{self.port}", ca=str(certificates.authority))
         self.server.start()
-        self.write("localhost")
-        self.daemon.start()
-
-    def write(self, name):
-        certificate, key = self.certificates.issue(name)
+        self.pair = [directory / "front.pem", directory / "front.key"]
+        for path, source in zip(self.pair, certificates.issue("localhost"), strict=True):
+            path.write_text(Path(source).read_text())
         vhost = {
             **{"kind": self.daemon.kind, "name": "rtc-confluence", "role": "rtc", "server_name": "localhost"},
-            **{"port": self.port, "listen": ["127.0.0.1"], "certificate": certificate, "key": key},
+            **{"port": self.port, "listen": ["127.0.0.1"]},
+            **{"certificate": str(self.pair[0]), "key": str(self.pair[1])},
             "upstreams": [{"scheme": "http", "host": "127.0.0.1", "port": self.server.port}],
         }
-        result = self.run_module("proxy_vhost", {"vhosts": [vhost], "config_root": str(self.daemon.root)})
+        result = run_module("proxy_vhost", {"vhosts": [vhost], "config_root": str(self.daemon.root)})
         assert not result.get("failed"), result
+        self.daemon.start()
 
-    def replace(self, before, after):
-        """Somebody changes the virtual host."""
-        paths = [path for path in self.daemon.root.joinpath("etc").rglob("*") if path.is_file() and not path.is_symlink()]
-        found = [path for path in paths if before in path.read_text(errors="replace")]
-        assert found
-        for path in found:
-            path.write_text(path.read_text().replace(before, after))
+    def replace(self, *changes):
+        """Somebody changes texts in the files of the proxy; those before are kept."""
+        files = [*self.pair, *self.daemon.root.joinpath("etc").rglob("*")]
+        self.before = {
+            path: path.read_text(errors="replace") for path in files if path.is_file() and not path.is_symlink()
+        }
+        for before, after in changes:
+            found = [path for path, text in self.before.items() if before in text]
+            assert found, before
+            for path in found:
+                path.write_text(path.read_text().replace(before, after))
+
+    def present(self, name):
+        """Somebody puts the certificate for another name there, which the collection would refuse."""
+        pairs = zip(self.pair, self.certificates.issue(name), strict=True)
+        self.replace(*((path.read_text(), Path(other).read_text()) for path, other in pairs))
+
+    def restore(self):
+        """The files are as they were before the last change."""
+        for path, text in self.before.items():
+            if path.read_text(errors="replace") != text:
+                path.write_text(text)
 
     def restart(self):
         self.daemon.stop()
@@ -371,14 +387,15 @@ def test_the_way_fails_while_the_process_lives(proxied, administer):
     assert verify(admin, "DOWN", f"connection: port {proxied.port} cannot be reached", "See whether the proxy runs") == [
         ok, failed, skipped, skipped, skipped, skipped,
     ]  # fmt: skip
-    before, after = WITHOUT_UPGRADE[proxied.daemon.kind]
-    proxied.replace(before, after)
+    proxied.replace(WITHOUT_UPGRADE[proxied.daemon.kind])
     proxied.daemon.start()
-    assert verify(admin, "DOWN", "WebSocket: the upgrade to WebSocket is answered", "pass Upgrade") == [ok] * 5 + [failed]
-    proxied.replace(after, before) if after else proxied.write("localhost")
+    assert verify(admin, "DOWN", "WebSocket: the upgrade to WebSocket is answered", "pass Upgrade") == [ok] * 5 + [
+        failed
+    ]
+    proxied.restore()
     proxied.restart()
     assert verify(admin, "UP") == [ok] * 6
-    proxied.write("other.example.com")
+    proxied.present("other.example.com")
     proxied.restart()
     found = verify(admin, "DOWN", "TLS: the certificate is refused", "Get one with the name that users type.")
     assert found == [ok, ok, failed, skipped, skipped, skipped]
@@ -390,7 +407,7 @@ def test_the_proxy_loses_the_server(tmp_path, daemon, run_module, certificates, 
     proxied = Proxied("nginx", tmp_path, daemon, run_module, certificates)
     try:
         admin = administer(proxied.server)
-        proxied.replace(f"127.0.0.1:{proxied.server.port}", f"127.0.0.1:{free_port()}")
+        proxied.replace((f"127.0.0.1:{proxied.server.port}", f"127.0.0.1:{free_port()}"))
         proxied.restart()
         verify(admin, "DOWN", "service: the proxy answers 502", "See where the proxy forwards to")
     finally:

@@ -132,7 +132,7 @@ function showSlow(slow) {
   $("slow-section").hidden = slow.length === 0;
   $("slow").replaceChildren(...slow.map((one) => {
     const row = make("tr");
-    row.append(make("td", one.user), make("td", one.transport), make("td", one.address),
+    row.append(make("td", one.user), make("td", one.transport), make("td", one.address, {className: "address"}),
       make("td", formatBytes(one.waiting), {className: "number"}));
     return row;
   }));
@@ -172,7 +172,7 @@ async function showPeople() {
     cell.append(button);
     row.append(make("td", who), make("td", one.projects.join(", ") || "none"),
       make("td", one.transport + (one.engine_io === 3 ? " (older client)" : "")),
-      make("td", formatTime(one.since), {className: "time"}), make("td", one.address), cell);
+      make("td", formatTime(one.since), {className: "time"}), make("td", one.address, {className: "address"}), cell);
     return row;
   }));
 }
@@ -243,7 +243,10 @@ async function disconnect(user, who) {
     "Disconnect")) await act("/api/disconnect", {user});
 }
 
-$("verify").addEventListener("click", () => act("/api/verify"));
+$("verify").addEventListener("click", () => {
+  $("verify").disabled = true; // until a state says that the try is over
+  act("/api/verify");
+});
 $("restart").addEventListener("click", async () => {
   if (await confirmed("Restart the RTC server? Clients come back by themselves; you have to log in again.", "Restart")) {
     await act("/api/restart");
