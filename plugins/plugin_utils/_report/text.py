@@ -314,7 +314,10 @@ def _list_check_page(site: Site, outcome: Outcome, plan: Plan) -> list[tuple[str
     """With which a user's browser tries the way. Its links last minutes, and are shown where somebody wants them."""
     link = outcome.links.get(site.name)
     if link:
-        return [("check page", link), ("check page", "for an hour from the check of the site; it lets in to nothing but this page's own check")]
+        return [
+            ("check page", link),
+            ("check page", "for an hour; it lets in to nothing but the check"),
+        ]
     instances = find_deployed(site, plan)
     if not instances:
         return []
