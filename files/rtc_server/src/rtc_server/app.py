@@ -307,7 +307,7 @@ async def serve(config: Config, journal: Journal | None = None) -> None:
     loop = asyncio.get_running_loop()
     door: Door | None = None
     runner: web.AppRunner | None = None
-    admin: Admin | None = None
+    admin = Admin()
     try:
         door = Door(service)
         runner = make_runner(service, door.peers)
@@ -334,6 +334,7 @@ async def serve(config: Config, journal: Journal | None = None) -> None:
         logger.info("draining")
         watching.cancel()
         memory.end()
+        await admin.close()  # nobody resumes what is being stopped
         await service.drain()
     finally:
         if door is not None:
@@ -342,8 +343,7 @@ async def serve(config: Config, journal: Journal | None = None) -> None:
             await runner.cleanup()
         if door is not None:
             door.peers.end()
-        if admin is not None:
-            await admin.close()
+        await admin.close()
         await journal.close()
     logger.info("stopped")
 
