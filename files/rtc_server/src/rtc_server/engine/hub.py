@@ -19,8 +19,10 @@ from collections import deque
 from collections.abc import Collection
 from itertools import accumulate
 from operator import itemgetter
+from time import monotonic
 from typing import Protocol
 
+from ..histogram import Histogram
 from .eio_codec import Packet, encode_frame, encode_packet_frame
 
 DELIVERY_BUDGET = 64  # writes, after which the remaining rooms wait for the next turn: less than a millisecond
@@ -105,7 +107,7 @@ class Room:
     """Recipients, and the messages published since the last delivery. As long as a room has messages, it is in the
     hub's queue."""
 
-    __slots__ = ("index", "members", "messages", "name", "numbers", "size", "skips")
+    __slots__ = ("index", "members", "messages", "name", "numbers", "since", "size", "skips")
 
     def __init__(self, name: str, index: dict[str, Room]) -> None:
         self.name = name
@@ -114,6 +116,7 @@ class Room:
         self.messages: list[PreparedMessage] = []
         self.numbers: list[int] = []  # of the messages
         self.size = 0  # bytes of the messages, roughly
+        self.since = 0.0  # when the turn began in which the first of them came
         self.skips: dict[Recipient, list[int]] = {}  # positions of messages that a member is not to get, ascending
 
 
@@ -123,6 +126,9 @@ class Hub:
     def __init__(self) -> None:
         self.turns = 0
         self.writes = 0
+        self.delivered = 0  # messages of rooms, for each member that was to get them
+        self.delays = Histogram()  # of each turn: how long what had waited longest was in the queue
+        self._since = 0.0  # when the first message of this turn came
         self._number = 0
         self._scheduled = False
         self._rooms: deque[Room] = deque()
@@ -144,16 +150,17 @@ class Hub:
 
     def publish(self, room: Room, message: PreparedMessage, skip: Recipient | None = None) -> None:
         """Queue for all members of a room, ``skip`` left out."""
+        if not self._scheduled:
+            self._schedule()
         if not room.messages:
             self._rooms.append(room)
+            room.since = self._since
         if skip is not None:
             room.skips.setdefault(skip, []).append(len(room.messages))
         self._number += 1
         room.size += len(message.frame4)
         room.messages.append(message)
         room.numbers.append(self._number)
-        if not self._scheduled:
-            self._schedule()
 
     def join(self, room: Room, recipient: Recipient) -> None:
         """Add a member; it gets nothing published before, not even in this turn."""
@@ -183,6 +190,7 @@ class Hub:
     def _schedule(self) -> None:
         """Deliver once everything that has arrived is read: the loop looks at its sockets before it makes this call."""
         self._scheduled = True
+        self._since = monotonic()
         asyncio.get_running_loop().call_soon(self.deliver)
 
     @staticmethod
@@ -223,6 +231,7 @@ class Hub:
     def deliver(self) -> None:
         """Write what is queued, once for each recipient; ``deliver`` never calls application code."""
         self._scheduled = False
+        since = self._since
         owners, self._owners = self._owners, []
         remaining: dict[Recipient, None] = {}
         written: list[Room] = []
@@ -247,6 +256,7 @@ class Hub:
                 else:
                     self._write_all_of(recipient)
         self.turns += 1
+        self.delays.observe(monotonic() - (written[0].since if written else since))
         if self._rooms:
             self._schedule()
 
@@ -254,6 +264,10 @@ class Hub:
         """Write to a room's members; those that take more than the room's frames are added to the remaining ones.
         True when some are in other rooms, too."""
         messages, skips = room.messages, room.skips
+        self.delivered += len(messages) * len(room.members)
+        for recipient, skipped in skips.items():
+            if recipient in room.members:
+                self.delivered -= len(skipped)
         frames_by_version: dict[int, RoomFrames] = {}
         overlapping = False
         for recipient in list(room.members):
