@@ -11,6 +11,7 @@ import faulthandler
 import gc
 import json
 import logging
+import os
 import signal
 import ssl
 import sys
@@ -21,6 +22,7 @@ from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
 from . import __version__, systemd
+from .admin.opening import Admin, open_admin
 from .auth import Tokens
 from .capacity import ASIDE, LEAST, Capacity, count_open, needed_descriptors, plan_capacity, read_limit
 from .config import Config, ConfigError, LogSettings, TlsSettings, read_keys
@@ -283,6 +285,14 @@ def make_reloading(service: Service, door: Door, tls: ReloadableTls) -> Reloadin
     return Reloading(service.config, prepare, apply)
 
 
+def _tune() -> None:
+    # What lives now lives as long as the process, so collections need not look at it. 5,000 objects take them 3 ms.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(5_000, 200, 100)
+    sys.setswitchinterval(0.001)  # a busy loop would keep the journal's thread waiting five times as long
+
+
 async def serve(config: Config, journal: Journal | None = None) -> None:
     """Run until SIGTERM or SIGINT. Raises ConfigError, JournalError, OSError before it is ready."""
     tokens = make_tokens(config)
@@ -295,6 +305,7 @@ async def serve(config: Config, journal: Journal | None = None) -> None:
     loop = asyncio.get_running_loop()
     door: Door | None = None
     runner: web.AppRunner | None = None
+    admin: Admin | None = None
     try:
         door = Door(service)
         runner = make_runner(service, door.peers)
@@ -307,14 +318,12 @@ async def serve(config: Config, journal: Journal | None = None) -> None:
         scheme = "https" if tls.context else "http"
         kind = type(loop).__module__.partition(".")[0]  # uvloop or asyncio
         logger.info("rtc-server %s listens on %s://%s:%d (%s)", __version__, scheme, listen.address, listen.port, kind)
-        # What lives now lives as long as the process, so collections need not look at it. 5,000 objects take them 3 ms.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(5_000, 200, 100)
-        sys.setswitchinterval(0.001)  # a busy loop would keep the journal's thread waiting five times as long
+        _tune()
         peers = door.peers
         memory = Memory(lambda: peers.closed, lambda: len(peers))
         memory.begin()
+        # systemd starts this process again when it ends, which others would not.
+        admin = await open_admin(service, stop.set if "INVOCATION_ID" in os.environ else None, _is_worth_logging)
         reloading.tell()
         systemd.notify("READY=1")
         watching = asyncio.ensure_future(systemd.watchdog(lambda: journal.alive))
@@ -331,6 +340,8 @@ async def serve(config: Config, journal: Journal | None = None) -> None:
             await runner.cleanup()
         if door is not None:
             door.peers.end()
+        if admin is not None:
+            await admin.close()
         await journal.close()
     logger.info("stopped")
 

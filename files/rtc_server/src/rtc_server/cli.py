@@ -8,12 +8,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from . import __version__
 from .auth import EDIT, QUERY_SECONDS, VIEW
-from .config import ConfigError, load, parse
+from .config import ConfigError, load, parse, read_admin_token
 from .journal import JournalError, backup, export_import
 from .journal.repair import repair
 from .journal.verify import verify_journal
@@ -184,7 +184,10 @@ def _check(options: argparse.Namespace) -> int:
     except ConfigError as exc:
         complaints += exc.complaints
     else:
-        for check in (lambda: make_tokens(config), lambda: make_tls_context(config.tls)):
+        checks: list[Callable[[], object]] = [lambda: make_tokens(config), lambda: make_tls_context(config.tls)]
+        if config.admin.listen:
+            checks.append(lambda: read_admin_token(config.admin))
+        for check in checks:
             try:
                 check()
             except ConfigError as exc:

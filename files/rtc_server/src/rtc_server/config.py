@@ -136,6 +136,31 @@ def _check_store_url(value: Any) -> str:
     return str(value)
 
 
+_LONGEST_SOCKET = 107  # bytes of a path (unix(7))
+
+
+def _check_listen(value: Any) -> str:
+    text = _check_text(value)
+    if re.fullmatch(r"(127\.0\.0\.1|\[::1\]):[0-9]{1,5}", text):
+        if not 1 <= int(text.rpartition(":")[2]) <= 65535:
+            raise _BadValue("must have a port from 1 to 65535")
+        return text
+    if not text.startswith(("/", "$RUNTIME_DIRECTORY/")):
+        raise _BadValue("must be the path of a socket, 127.0.0.1:PORT or [::1]:PORT: who manages the server comes from "
+                        "this machine, by SSH")  # fmt: skip
+    path = expand(text)
+    if len(os.fsencode(path)) > _LONGEST_SOCKET:
+        raise _BadValue(f"is {path}, and the path of a socket has {_LONGEST_SOCKET} bytes at most")
+    return path
+
+
+def _check_url(value: Any) -> str:
+    text = _check_text(value)
+    if not re.fullmatch(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?", text):
+        raise _BadValue("must be scheme, name and port, as in https://wiki.example.org:9083")
+    return text.rstrip("/").lower()
+
+
 _DIRECTORIES = ("$CREDENTIALS_DIRECTORY", "$RUNTIME_DIRECTORY")
 
 
@@ -261,6 +286,16 @@ class LogSettings:
 
 
 @dataclass(frozen=True)
+class AdminSettings:
+    """Where those who manage the server are served, and the address that users come by; without ``listen`` nowhere."""
+
+    listen: str = _define_option("", _check_listen)
+    token: str = _define_option("", _check_path)
+    url: str = _define_option("", _check_url)
+    ca: str = _define_option("", _check_path)
+
+
+@dataclass(frozen=True)
 class Config:
     """A checked configuration; the file that it was read from, and the SHA-256 of its text in hexadecimal digits."""
 
@@ -271,6 +306,7 @@ class Config:
     limits: LimitSettings = field(default_factory=LimitSettings)
     heartbeat: HeartbeatSettings = field(default_factory=HeartbeatSettings)
     log: LogSettings = field(default_factory=LogSettings)
+    admin: AdminSettings = field(default_factory=AdminSettings)
     file: str = field(default="", compare=False)
     digest: str = field(default="", compare=False)
 
@@ -283,6 +319,7 @@ _SECTIONS: dict[str, type] = {
     "limits": LimitSettings,
     "heartbeat": HeartbeatSettings,
     "log": LogSettings,
+    "admin": AdminSettings,
 }
 
 
@@ -342,6 +379,10 @@ def parse(text: str, path: str = "<config>") -> Config:
         for name in ("store_ca", "store_password"):
             if name in journal and "store_url" not in document.get("journal", {}):
                 complain(f"journal.{name}", "is of use with journal.store_url only")
+    if isinstance(document.get("admin", {}), Mapping) and bool(sections["admin"].get("listen")) != bool(
+        sections["admin"].get("token")
+    ):
+        complain("admin", "listen and token must be given together")
     limits = sections["limits"]
     for name in ("change_bytes", "snapshot_bytes"):
         payload = limits.get("payload_bytes", LimitSettings.payload_bytes)
@@ -424,3 +465,16 @@ def read_keys(token: TokenSettings) -> list[bytes]:
     if complaints:
         raise ConfigError(complaints)
     return keys
+
+
+def read_admin_token(admin: AdminSettings) -> bytes:
+    """What the token's file has. Raises ConfigError that names the file, never its content."""
+    try:
+        with open(admin.token, "rb") as file:
+            token = file.read(10_000).strip()
+    except OSError as exc:
+        raise ConfigError([f"{admin.token}: admin.token: cannot be read: {exc.strerror}"]) from exc
+    if len(token) < MIN_SECRET or not token.isascii():
+        raise ConfigError([f"{admin.token}: admin.token: has {len(token)} bytes, it needs {MIN_SECRET} or more of "
+                           "ASCII: make one with: openssl rand -hex 32"])  # fmt: skip
+    return token

@@ -268,6 +268,16 @@ class Service(SocketServer):
         logger.info("user %s reads too slowly and is disconnected", connection.identity.user)
         return format_closing("slow")
 
+    def disconnect_user(self, name: str) -> int:
+        """End all connections of a user, who may come back with a token that lets in; how many there were."""
+        found = [s for s in self.namespace().sockets.values() if s.app is not None and s.app.identity.user == name]
+        for socket in found:
+            session = socket.session
+            socket.send_text(format_closing("disconnected"))
+            socket.disconnect("disconnected by an administrator")  # so that clients do not come back by themselves
+            session.close("disconnected by an administrator")
+        return len(found)
+
     # --- the end ------------------------------------------------------------------------------
 
     async def drain(self) -> None:
@@ -286,6 +296,10 @@ class Service(SocketServer):
                 socket.send_text(format_closing("restart", wait))
             session.close("server restart")
         await self.wait_closed(timeout=self.linger + 1)
+
+    def resume(self) -> None:
+        """Serve again after a drain."""
+        self.draining = self.handlers.draining = False
 
     async def wait_closed(self, timeout: float) -> None:
         """Wait until the closed connections are gone."""
