@@ -16,12 +16,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client.parser import text_string_to_metric_families
 from rtc_memory import MemoryClient, MemoryServer
-from rtc_support import SOURCE, Client, Closed, Site, eventually, running, token
+from rtc_support import SOURCE, Client, Closed, Server, Site, eventually, free_port, hang_up, running, token
 
 from rtc_server import metrics
 from rtc_server.histogram import Histogram
@@ -109,7 +110,10 @@ async def test_what_members_do_is_counted(site: Site, scraper: Scraper) -> None:
         ("4", "websocket", 1), ("4", "polling", 1), ("3", "websocket", 1), ("3", "polling", 0)
     ):  # fmt: skip
         assert after[f'rtc_sessions{{protocol="{protocol}",transport="{transport}"}}'] == number
-    assert (after['rtc_sessions_opened_total{protocol="4"}'], after['rtc_sessions_opened_total{protocol="3"}']) == (2, 1)
+    assert (after['rtc_sessions_opened_total{protocol="4"}'], after['rtc_sessions_opened_total{protocol="3"}']) == (
+        2,
+        1,
+    )
     assert after['rtc_journal_up{kind="sqlite"}'] == 1
     assert after["rtc_delivery_delay_seconds_count"] <= site.service.hub.turns
     assert after['rtc_delivery_delay_seconds_bucket{le="+Inf"}'] == after["rtc_delivery_delay_seconds_count"] > 0
@@ -252,7 +256,12 @@ async def test_every_metric_is_there(site: Site, scraper: Scraper) -> None:
     found = {name.partition("{")[0] for name in await scraper.scrape()}
     missing = {name for name in metrics.METRICS if not found & {name, f"{name}_count"}}
     assert missing == {"rtc_certificate_not_after_timestamp_seconds", "rtc_store_servers"}
-    assert {"process_open_fds", "process_max_fds", "process_resident_memory_bytes", "process_cpu_seconds_total"} <= found
+    assert {
+        "process_open_fds",
+        "process_max_fds",
+        "process_resident_memory_bytes",
+        "process_cpu_seconds_total",
+    } <= found
 
 
 async def test_servers_on_a_store(postgres: Postgres, tmp_path: Path) -> None:
@@ -279,6 +288,32 @@ async def test_servers_on_a_store(postgres: Postgres, tmp_path: Path) -> None:
                 assert (await scraper.scrape())['rtc_journal_up{kind="postgresql"}'] == 0
             finally:
                 postgres.start()
+
+
+async def test_the_admin_listener_has_them_and_the_port_of_users_has_not(tmp_path: Path) -> None:
+    secret, port = "a token of administrators, long enough 0123", free_port()
+    (tmp_path / "admin-token").write_text(secret)
+    server = Server(tmp_path, admin={"listen": f"127.0.0.1:{port}", "token": f"{tmp_path}/admin-token"})
+    server.start()
+    try:
+        client = await Client.open(server.url)
+        await client.connect(token())
+        await client.ask("join", {"project": "p"})
+        for number in range(3):
+            assert (await client.ask("change", {"project": "p", "id": str(number), "data": 1}))["ok"]
+        async with aiohttp.ClientSession() as http:
+            async with http.get(f"http://127.0.0.1:{port}/metrics") as refused:
+                assert refused.status == 401 and "rtc_" not in await refused.text()
+            async with http.get(f"{server.url}/metrics") as missing:
+                assert missing.status == 404
+        headers = {"Authorization": f"Bearer {secret}"}
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{port}", headers=headers) as http:
+            found = await Scraper(http).scrape()
+        assert (found["rtc_changes_accepted_total"], found["rtc_members"], found["rtc_ready"]) == (3, 1, 1)
+        assert found["process_start_time_seconds"] <= time.time()
+        await hang_up()
+    finally:
+        assert server.stop() == 0
 
 
 def test_without_metrics_prometheus_is_not_imported() -> None:

@@ -88,7 +88,10 @@ def test_the_board_is_whole() -> None:
 
 def test_each_alert_says_what_to_do_and_is_documented() -> None:
     for rule in RULES:
-        assert set(rule["annotations"]) == {"summary", "remedy"} and rule["labels"]["severity"] in ("critical", "warning")
+        assert set(rule["annotations"]) == {"summary", "remedy"} and rule["labels"]["severity"] in (
+            "critical",
+            "warning",
+        )
         assert f"`{rule['alert']}`" in DOCUMENT
 
 
