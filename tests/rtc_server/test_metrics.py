@@ -214,13 +214,11 @@ async def test_the_certificate(certificate: tuple[Path, Path], tmp_path: Path) -
     ends = x509.load_pem_x509_certificate(certificate[0].read_bytes()).not_valid_after_utc.timestamp()
     tls = {"certificate": str(certificate[0]), "key": str(certificate[1])}
     name = "rtc_certificate_not_after_timestamp_seconds"
-    async with running(tmp_path, tls=tls) as site:
-        async with asking(site.service) as scraper:
-            assert (await scraper.scrape())[name] == ends
+    async with running(tmp_path, tls=tls) as site, asking(site.service) as scraper:
+        assert (await scraper.scrape())[name] == ends
     (tmp_path / "plain").mkdir()
-    async with running(tmp_path / "plain") as site:
-        async with asking(site.service) as scraper:
-            assert name not in await scraper.scrape()
+    async with running(tmp_path / "plain") as site, asking(site.service) as scraper:
+        assert name not in await scraper.scrape()
 
 
 async def test_a_disk_that_hangs_hides_only_itself(
@@ -269,25 +267,28 @@ async def test_servers_on_a_store(postgres: Postgres, tmp_path: Path) -> None:
     store = {"path": None, "store_url": postgres.url("metrics"), "store_password": postgres.store("metrics").password}
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-    async with running(tmp_path / "one", journal=store) as one, running(tmp_path / "two", journal=store) as two:
-        async with asking(one.service) as scraper:
-            await eventually(lambda: one.service.projects.company.count_others() == 1)
-            client = await two.connect()
-            await client.ask("join", {"project": "p"})
-            assert (await client.ask("change", {"project": "p", "id": "1", "data": 1}))["ok"]
-            found = await scraper.scrape()
-            assert (found["rtc_store_servers"], found['rtc_journal_up{kind="postgresql"}']) == (1, 1)
-            assert (found["rtc_changes_accepted_total"], found["rtc_connections"]) == (0, 0)  # those are the other's
-            assert "rtc_journal_bytes" not in found and "rtc_journal_disk_free_bytes" not in found
-            async with asking(two.service) as other:
-                theirs = await other.scrape()
-                assert (theirs["rtc_changes_accepted_total"], theirs["rtc_commit_duration_seconds_count"]) == (1, 1)
-            postgres.kill()
-            try:
-                await eventually(lambda: one.service.journal.fault)
-                assert (await scraper.scrape())['rtc_journal_up{kind="postgresql"}'] == 0
-            finally:
-                postgres.start()
+    async with (
+        running(tmp_path / "one", journal=store) as one,
+        running(tmp_path / "two", journal=store) as two,
+        asking(one.service) as scraper,
+    ):
+        await eventually(lambda: one.service.projects.company.count_others() == 1)
+        client = await two.connect()
+        await client.ask("join", {"project": "p"})
+        assert (await client.ask("change", {"project": "p", "id": "1", "data": 1}))["ok"]
+        found = await scraper.scrape()
+        assert (found["rtc_store_servers"], found['rtc_journal_up{kind="postgresql"}']) == (1, 1)
+        assert (found["rtc_changes_accepted_total"], found["rtc_connections"]) == (0, 0)  # those are the other's
+        assert "rtc_journal_bytes" not in found and "rtc_journal_disk_free_bytes" not in found
+        async with asking(two.service) as other:
+            theirs = await other.scrape()
+            assert (theirs["rtc_changes_accepted_total"], theirs["rtc_commit_duration_seconds_count"]) == (1, 1)
+        postgres.kill()
+        try:
+            await eventually(lambda: one.service.journal.fault)
+            assert (await scraper.scrape())['rtc_journal_up{kind="postgresql"}'] == 0
+        finally:
+            postgres.start()
 
 
 async def test_the_admin_listener_has_them_and_the_port_of_users_has_not(tmp_path: Path) -> None:

@@ -18,9 +18,8 @@ import yaml
 from prometheus_client import ProcessCollector
 from rtc_support import ROOT
 
-from rtc_server.metrics import METRICS
-
 from ansible_collections.collab.rtc.plugins.plugin_utils._run.textfile import METRICS as SITE_METRICS
+from rtc_server.metrics import METRICS
 
 MONITORING = ROOT / "files/monitoring"
 ALERTS = yaml.safe_load((MONITORING / "alerts.yml").read_text(encoding="utf-8"))

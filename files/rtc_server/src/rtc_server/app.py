@@ -294,7 +294,7 @@ def _tune() -> None:
 
 
 def find_admin_routes(config: Config) -> list[AddRoutes]:
-    """What administrators get beside the panel. Nobody else needs its package, which takes memory and time to import."""
+    """What administrators get beside the panel. Nobody else needs its package, which takes memory."""
     if not config.admin.listen:
         return []
     try:

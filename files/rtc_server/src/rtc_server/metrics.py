@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import accumulate
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, ProcessCollector, generate_latest
@@ -185,7 +185,7 @@ class Metrics:
 
     def _measure_clients(self) -> dict[str, Values]:
         service = self._service
-        sessions: Counter[tuple[str, str]] = Counter()
+        sessions = Counter[tuple[str, ...]]()
         waiting = slow = 0
         for session in service.sessions.values():
             sessions[(str(session.eio_version), session.transport)] += 1
@@ -258,17 +258,17 @@ def _label(known: Sequence[str] | Mapping[str, object], counts: Mapping[str, flo
 
 
 def _make_family(name: str, kind: Kind, found: Values) -> Metric:
-    family = _FAMILIES[kind.type](name, kind.text, labels=kind.labels)
+    family: Any = _FAMILIES[kind.type](name, kind.text, labels=kind.labels)
     if isinstance(found, Histogram):
         ends = [*map(str, found.bounds), "+Inf"]
         buckets = list(zip(ends, accumulate(found.counts), strict=True))
-        family.add_metric((), buckets, found.sum)  # type: ignore[arg-type, union-attr]
+        family.add_metric((), buckets, found.sum)
     elif isinstance(found, Mapping):
         for labels, value in found.items():
-            family.add_metric(labels, value)  # type: ignore[arg-type]
+            family.add_metric(labels, value)
     elif found is not None:
-        family.add_metric((), found)  # type: ignore[arg-type]
-    return family
+        family.add_metric((), found)
+    return cast(Metric, family)
 
 
 def add_metrics(app: web.Application, service: Service) -> None:

@@ -242,7 +242,11 @@ class Hub:
             room = self._rooms.popleft()
             written.append(room)
             overlapping |= self._write_room(room, remaining)
-            budget -= len(room.members) * (1 + room.size // _WRITE_BYTES)
+            number = len(room.members)
+            budget -= number * (1 + room.size // _WRITE_BYTES)
+            self.delivered += number * len(room.messages)
+            if room.skips:
+                self.delivered -= sum([len(some) for one, some in room.skips.items() if one in room.members])
             room.size = 0
         for recipient in remaining:
             self._write_all_of(recipient)
@@ -264,10 +268,6 @@ class Hub:
         """Write to a room's members; those that take more than the room's frames are added to the remaining ones.
         True when some are in other rooms, too."""
         messages, skips = room.messages, room.skips
-        self.delivered += len(messages) * len(room.members)
-        for recipient, skipped in skips.items():
-            if recipient in room.members:
-                self.delivered -= len(skipped)
         frames_by_version: dict[int, RoomFrames] = {}
         overlapping = False
         for recipient in list(room.members):
