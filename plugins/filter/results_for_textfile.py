@@ -43,7 +43,7 @@ options:
     type: str
     required: true
   work:
-    description: What this run has applied on the host, as P(collab.rtc.work_for#filter) has it; empty where it only verifies.
+    description: What this run has applied on the host, as P(collab.rtc.work_for#filter) has it; empty where nothing.
     type: dict
     required: true
 """

@@ -267,11 +267,10 @@ async def test_servers_on_a_store(postgres: Postgres, tmp_path: Path) -> None:
     store = {"path": None, "store_url": postgres.url("metrics"), "store_password": postgres.store("metrics").password}
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-    async with (
-        running(tmp_path / "one", journal=store) as one,
-        running(tmp_path / "two", journal=store) as two,
-        asking(one.service) as scraper,
-    ):
+    async with contextlib.AsyncExitStack() as stack:
+        one = await stack.enter_async_context(running(tmp_path / "one", journal=store))
+        two = await stack.enter_async_context(running(tmp_path / "two", journal=store))
+        scraper = await stack.enter_async_context(asking(one.service))
         await eventually(lambda: one.service.projects.company.count_others() == 1)
         client = await two.connect()
         await client.ask("join", {"project": "p"})
