@@ -58,6 +58,17 @@ options:
   store_ca:
     description: PEM text of the authority of the store's certificate.
     type: str
+  panel_token:
+    description:
+      - The token of administrators, at least 32 characters, where O(config) has a section C(admin).
+      - Without one, a token is made on the host at the first run, and kept in C(/etc/rtc-server/INSTANCE/admin-token).
+      - The service gets it as a credential. Another one takes a restart.
+    type: str
+    version_added: 0.1.0
+  panel_ca:
+    description: PEM text of the authority of the certificate that users see, where its system does not trust it.
+    type: str
+    version_added: 0.1.0
   python:
     description: The interpreter that the server runs on.
     type: path
@@ -115,13 +126,17 @@ from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_t
 from ansible_collections.collab.rtc.plugins.module_utils._argspec import WRITING
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import limits as rtc_server_limits
-from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import ready, switching, unit, unit_file
+from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import panel, ready, switching, unit, unit_file
 from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import store as rtc_server_store
 from ansible_collections.collab.rtc.plugins.module_utils._undo import prune, records
 
 _CHECKS = "/run"
 _READY_SECONDS = 30  # until a server has its connections to the store, after a failover of that too
 _SERVICE = "rtc-server@{}.service"
+
+
+def _make_secret() -> bytes:
+    return secrets.token_urlsafe(48).encode() + b"\n"
 
 
 class Instance:
@@ -139,7 +154,10 @@ class Instance:
         self.store = rtc_server_store.drop_in(self.drop_in)
         self.store_ca = f"{self.credentials}/{rtc_server_store.CA}"
         self.store_password = f"{self.credentials}/{rtc_server_store.PASSWORD}"
-        self.hidden = {self.secret_path: "secret", self.store_password: "password"}
+        self.panel = panel.drop_in(self.drop_in)
+        self.panel_ca = f"{self.credentials}/{panel.CA}"
+        self.panel_token = f"{self.credentials}/{panel.TOKEN}"
+        self.hidden = {self.secret_path: "secret", self.store_password: "password", self.panel_token: "token"}
         self.limits = rtc_server_limits.drop_in(self.drop_in)
         self.tls = params["state"] == "present" and bool((params["config"] or {}).get("tls"))
         self.before = {path: _files.read_existing(path) for path in self.paths()}
@@ -147,8 +165,8 @@ class Instance:
 
     def paths(self) -> list[str]:
         """The files that the instance is made of, the shared unit first."""
-        store = [self.store, self.store_ca, self.store_password]
-        return [unit.UNIT, self.limits, self.drop_in, *store, self.config_path, self.secret_path]
+        more = [self.store, self.store_ca, self.store_password, self.panel, self.panel_ca, self.panel_token]
+        return [unit.UNIT, self.limits, self.drop_in, *more, self.config_path, self.secret_path]
 
     def _render(self) -> dict[str, bytes | None]:
         if self.params["state"] == "absent":
@@ -157,7 +175,7 @@ class Instance:
         if secret:
             kept = secret.encode() + b"\n"
         else:
-            kept = self.before[self.secret_path] or secrets.token_urlsafe(48).encode() + b"\n"
+            kept = self.before[self.secret_path] or _make_secret()
         limits = rtc_server_limits.render_drop_in(self.params["config"].get("limits"))
         return {
             unit.UNIT: unit_file.render_unit(self.params["python"], self.params["base"]).encode(),
@@ -166,6 +184,7 @@ class Instance:
             if self.tls
             else None,
             **self._render_store(),
+            **self._render_panel(),
             self.config_path: unit.render_toml(self.params["config"]).encode(),
             self.secret_path: kept,
         }
@@ -179,6 +198,17 @@ class Instance:
             raise RtcError("The store has no password.", "Set rtc_store_password, or leave rtc_store_url out.")
         texts = (rtc_server_store.render_drop_in(unit.CONFIG_DIR, bool(authority)), authority, password + "\n")
         return {path: text.encode() if text else None for path, text in zip(paths, texts)}
+
+    def _render_panel(self) -> dict[str, bytes | None]:
+        paths = (self.panel, self.panel_ca, self.panel_token)
+        if not self.params["config"].get("admin"):
+            return dict.fromkeys(paths)
+        authority, token = self.params["panel_ca"], self.params["panel_token"]
+        kept = token.encode() + b"\n" if token else self.before[self.panel_token]
+        drop_in = panel.render_drop_in(unit.CONFIG_DIR, bool(authority)).encode()
+        return dict(
+            zip(paths, (drop_in, authority.encode() if authority else None, kept or _make_secret())),
+        )
 
     def changed_paths(self) -> list[str]:
         """The files whose content is not what it is to be."""
@@ -276,7 +306,8 @@ class Instance:
         try:
             candidate = os.path.join(folder, "config.toml")
             _files.write_atomic(candidate, self.after[self.config_path] or b"")
-            files = {path: self.after[path] for path in (self.secret_path, self.store_ca, self.store_password)}
+            handed = (self.secret_path, self.store_ca, self.store_password, self.panel_ca, self.panel_token)
+            files = {path: self.after[path] for path in handed}
             if self.tls:
                 files.update((path, _files.read_existing(path)) for path in self._pair())
             for path, content in files.items():
@@ -512,6 +543,8 @@ def main() -> None:
             "secret": {"type": "str", "no_log": True},
             "store_password": {"type": "str", "no_log": True},
             "store_ca": {"type": "str"},
+            "panel_token": {"type": "str", "no_log": True},
+            "panel_ca": {"type": "str"},
             "python": {"type": "path", "default": "/usr/bin/python3"},
             "base": {"type": "path", "default": unit.BASE},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -524,6 +557,8 @@ def main() -> None:
         module.fail_json(msg="The name of an instance has small letters, digits, - and _, and at most 27 of them.")
     if params["secret"] and len(params["secret"]) < 32:
         module.fail_json(msg="rtc_secret has fewer than 32 characters. Make a longer one: openssl rand -base64 48.")
+    if params["panel_token"] and (len(params["panel_token"]) < 32 or not params["panel_token"].isascii()):
+        module.fail_json(msg="rtc_panel_token needs 32 or more characters of ASCII: openssl rand -hex 32 makes one.")
     try:
         instance = Instance(params)
         changed = bool(instance.changed_paths())

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import store, unit
+from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import panel, store, unit
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import (
     DesiredContainer,
     DesiredNode,
@@ -139,6 +139,8 @@ def _make_rtc(wanted: DesiredSite, node: DesiredNode) -> RtcPlan:
     )
     if service.store_url:
         config["journal"] = store.make_journal(service.store_url, bool(service.store_ca))
+    if service.panel:
+        config["admin"] = panel.make_admin(service.panel_port, site.rtc_url, bool(service.panel_ca))
     return RtcPlan(
         site=site.name,
         instance=node.application,
@@ -159,6 +161,7 @@ def _make_rtc(wanted: DesiredSite, node: DesiredNode) -> RtcPlan:
         property_sources=service.tls_secrets,
         jre_home=service.jre_home,
         store_ca=service.store_ca,
+        panel_ca=service.panel_ca,
     )
 
 

@@ -118,6 +118,7 @@ class RtcPlan:
     property_sources: list[dict[str, object]] = field(default_factory=list)  # as keystore_pem takes them: of secrets
     jre_home: str = ""  # whose keytool converts a store that only Java can read
     store_ca: str = ""  # PEM of whom it trusts at the store (config.journal.store_url)
+    panel_ca: str = ""  # PEM of whom its panel trusts at the address of users (config.admin.url)
 
 
 @dataclass

@@ -669,3 +669,40 @@ def test_the_same_store_in_other_words_is_no_other_one(machine, readiness, url):
     machine.run(config=STORE, store_password=PASSWORD)
     machine.write("projects", "p\t1\t1\t1\n")
     assert machine.run(config=store_at(url), store_password=PASSWORD)["restarted"]
+
+
+PANEL = {**CONFIG, "admin": {"listen": "$RUNTIME_DIRECTORY/admin.sock", "token": "$CREDENTIALS_DIRECTORY/admin-token"}}
+
+
+def test_a_panel_has_its_token_by_credential_and_shows_it_nowhere(machine):
+    token = "t" * 40
+    result = machine.run(config=PANEL, panel_token=token, panel_ca="PEM\n")
+    folder = machine.secret.parent
+    assert (folder / "admin-token").read_text() == token + "\n"
+    assert stat.S_IMODE((folder / "admin-token").stat().st_mode) == 0o600
+    assert (folder / "admin-ca.pem").read_text() == "PEM\n"
+    unit = machine.drop_in.with_name("panel.conf").read_text()
+    assert f"LoadCredential=admin-token:{machine.root}/etc/%i/admin-token\n" in unit
+    assert f"LoadCredential=admin-ca.pem:{machine.root}/etc/%i/admin-ca.pem\n" in unit
+    assert token not in str(result) and "a new token, not shown" in str(result["diff"])
+    assert token not in machine.config.read_text() + unit + "".join(result["calls"])
+    result = machine.run(config=PANEL, panel_token=token, panel_ca="PEM\n")
+    assert (result["changed"], result["calls"]) == (False, [])
+    assert machine.run(config=PANEL, panel_token="u" * 40)["restarted"]
+    assert not (folder / "admin-ca.pem").exists()
+    machine.run()
+    assert not (folder / "admin-token").exists() and not machine.drop_in.with_name("panel.conf").exists()
+
+
+def test_a_panel_without_a_token_makes_one_and_keeps_it(machine):
+    machine.run(config=PANEL)
+    made = (machine.secret.parent / "admin-token").read_text()
+    assert len(made) > 60 and made != machine.secret.read_text()
+    assert not machine.run(config=PANEL)["changed"]
+    assert (machine.secret.parent / "admin-token").read_text() == made
+
+
+@pytest.mark.parametrize("token", ["short", "é" * 40])
+def test_a_token_of_a_panel_that_is_none(machine, token):
+    result = machine.run(config=PANEL, panel_token=token)
+    assert result["failed"] and "rtc_panel_token" in result["msg"] and not machine.config.exists()

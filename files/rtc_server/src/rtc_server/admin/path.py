@@ -147,7 +147,10 @@ class _Try:
 
     async def _agree(self) -> str:
         try:
-            self.context = ssl.create_default_context(cafile=self.ca or None)
+            self.context = ssl.create_default_context()
+            if self.ca:  # an authority may be one below another, as Java takes it
+                self.context.load_verify_locations(self.ca)
+                self.context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         except (OSError, ssl.SSLError) as exc:
             raise StepFailed(
                 f"{self.ca} cannot be used: {_explain(exc)}", "Put the authority's PEM file there."
@@ -260,7 +263,7 @@ def _explain(error: BaseException) -> str:
 async def try_path(url: str, ca: str, socket_path: str) -> Path:
     """Try an address as a client would.
 
-    :param ca: PEM file with the authority to trust; "": those of the system.
+    :param ca: PEM file with authorities to trust besides those of the system; "": none.
     :param socket_path: where Socket.IO lives.
     """
     return await _Try(url, ca, socket_path).run()

@@ -61,9 +61,11 @@ function formatSpan(seconds) {
   return `${Math.max(0, Math.floor(seconds))} seconds`;
 }
 
+const count = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
+
 function describeCertificate(ends, now) {
   const days = Math.floor((ends - now) / 86400);
-  return `valid until ${formatDay(ends)} (${days < 0 ? "expired" : `${days} days`})`;
+  return `valid until ${formatDay(ends)} (${days < 0 ? "expired" : count(days, "day")})`;
 }
 
 function showVerdict(state) {
@@ -106,11 +108,11 @@ function showFacts(state) {
   const seconds = before && before.process.pid === process.pid ? state.at - before.at : 0;
   const rate = (name) => seconds > 0 ? ((state.counts[name] - before.counts[name]) / seconds).toFixed(1) : "…";
   setFacts($("now"), [
-    ["People", `${connections.users} with ${connections.with_token} of ${connections.most} connections`],
+    ["People", `${connections.users}, with ${connections.with_token} of at most ${count(connections.most, "connection")}`],
     ["Transport", `${connections.websocket} WebSocket, ${connections.polling} polling`
       + (connections.engine_io_3 ? `, ${connections.engine_io_3} of older clients` : "")],
     ["Without token", String(connections.without_token)],
-    ["Projects", `${projects.loaded} open, ${projects.members} members`],
+    ["Projects", `${projects.loaded} open, ${count(projects.members, "member")}`],
     ["Changes kept", `${rate("requests")} a second`],
     ["Deliveries", `${rate("writes")} a second`],
     ["Waiting", `${formatBytes(waiting.bytes)} for slow readers`],
@@ -130,7 +132,7 @@ function showSlow(slow) {
   $("slow-section").hidden = slow.length === 0;
   $("slow").replaceChildren(...slow.map((one) => {
     const row = make("tr");
-    row.append(make("td", one.user), make("td", one.transport), make("td", one.address),
+    row.append(make("td", one.user), make("td", one.transport), make("td", one.address, {className: "address"}),
       make("td", formatBytes(one.waiting), {className: "number"}));
     return row;
   }));
@@ -152,7 +154,7 @@ function showRecent(recent) {
 async function showPeople() {
   const found = await ask(`/api/people?${new URLSearchParams({page, search: $("search").value})}`);
   page = found.page;
-  set($("people-note"), `${found.total} connections${$("search").value ? " match" : ""}`);
+  set($("people-note"), `${count(found.total, "connection")}${$("search").value ? " found" : ""}`);
   $("pager").hidden = found.pages < 2;
   set($("page"), `Page ${found.page} of ${found.pages}`);
   $("previous").disabled = found.page === 1;
@@ -170,7 +172,7 @@ async function showPeople() {
     cell.append(button);
     row.append(make("td", who), make("td", one.projects.join(", ") || "none"),
       make("td", one.transport + (one.engine_io === 3 ? " (older client)" : "")),
-      make("td", formatTime(one.since), {className: "time"}), make("td", one.address), cell);
+      make("td", formatTime(one.since), {className: "time"}), make("td", one.address, {className: "address"}), cell);
     return row;
   }));
 }
@@ -241,7 +243,10 @@ async function disconnect(user, who) {
     "Disconnect")) await act("/api/disconnect", {user});
 }
 
-$("verify").addEventListener("click", () => act("/api/verify"));
+$("verify").addEventListener("click", () => {
+  $("verify").disabled = true; // until a state says that the try is over
+  act("/api/verify");
+});
 $("restart").addEventListener("click", async () => {
   if (await confirmed("Restart the RTC server? Clients come back by themselves; you have to log in again.", "Restart")) {
     await act("/api/restart");
