@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import contextlib
+import shutil
 import subprocess
 import sys
 import threading
@@ -260,6 +261,15 @@ async def test_every_metric_is_there(site: Site, scraper: Scraper) -> None:
         "process_resident_memory_bytes",
         "process_cpu_seconds_total",
     } <= found
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is missing: apt-get install prometheus")
+async def test_prometheus_finds_nothing_to_say_about_the_names(site: Site, scraper: Scraper) -> None:
+    await scraper.scrape()
+    found = subprocess.run(
+        ["promtool", "check", "metrics"], input=scraper.text, capture_output=True, text=True, check=False
+    )
+    assert (found.returncode, found.stdout + found.stderr) == (0, "")
 
 
 async def test_servers_on_a_store(postgres: Postgres, tmp_path: Path) -> None:

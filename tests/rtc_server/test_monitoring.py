@@ -6,17 +6,21 @@ node_exporter."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import shutil
 import subprocess
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 import yaml
 from prometheus_client import ProcessCollector
-from rtc_support import ROOT
+from rtc_support import ROOT, Client, Server, free_port, hang_up, token
 
 from ansible_collections.collab.rtc.plugins.plugin_utils._run.textfile import METRICS as SITE_METRICS
 from rtc_server.metrics import METRICS
@@ -113,3 +117,83 @@ def test_prometheus_takes_the_rules_and_they_fire() -> None:
     assert checked.returncode == 0, checked.stdout + checked.stderr
     tested = run_promtool("test", "rules", str(Path(__file__).parent / "data/alerts_test.yml"))
     assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
+PROMETHEUS = shutil.which("prometheus")
+
+
+@pytest.fixture
+async def prometheus(tmp_path: Path) -> AsyncIterator[tuple[Server, str]]:
+    """A server with an admin listener, and Prometheus that scrapes it as docs/monitoring.md says."""
+    secret, admin, port = "a token of administrators, long enough 0123", free_port(), free_port()
+    (tmp_path / "admin-token").write_text(secret)
+    server = Server(tmp_path, admin={"listen": f"127.0.0.1:{admin}", "token": f"{tmp_path}/admin-token"})
+    server.start()
+    example = yaml.safe_load(re.findall("```yaml\n(scrape_configs:.*?)```", DOCUMENT, re.DOTALL)[0])
+    (job,) = example["scrape_configs"]
+    job["authorization"]["credentials_file"] = f"{tmp_path}/admin-token"
+    job["static_configs"] = [{"targets": [f"127.0.0.1:{admin}"]}]
+    settings = {
+        **example,
+        "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
+        "rule_files": [str(MONITORING / "alerts.yml")],
+    }
+    (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(settings))
+    command = [str(PROMETHEUS), f"--config.file={tmp_path}/prometheus.yml", f"--storage.tsdb.path={tmp_path}/data"]
+    with (tmp_path / "prometheus.log").open("wb") as log:
+        process = subprocess.Popen([*command, f"--web.listen-address=127.0.0.1:{port}"], stdout=log, stderr=log)
+    try:
+        yield server, f"http://127.0.0.1:{port}"
+    finally:
+        await hang_up()
+        process.terminate()
+        process.wait()
+        server.stop()
+
+
+async def query(where: str, **parameters: str) -> Any:
+    """The data of an answer of Prometheus; None while it does not answer."""
+    path = "query" if parameters else "rules"
+    async with aiohttp.ClientSession() as http:
+        try:
+            async with http.get(f"{where}/api/v1/{path}", params=parameters) as answer:
+                return (await answer.json())["data"] if answer.status == 200 else None
+        except aiohttp.ClientError:
+            return None
+
+
+async def wait_for(ask: Callable[[], Awaitable[Any]], what: str) -> Any:
+    give_up = time.monotonic() + 60
+    while not (value := await ask()):
+        assert time.monotonic() < give_up, f"never came true: {what}"
+        await asyncio.sleep(0.1)
+    return value
+
+
+@pytest.mark.skipif(PROMETHEUS is None, reason="prometheus is missing: apt-get install prometheus")
+async def test_prometheus_itself(prometheus: tuple[Server, str]) -> None:
+    server, where = prometheus
+    client = await Client.open(server.url)
+    await client.connect(token())
+    await client.ask("join", {"project": "p"})
+    for number in range(5):
+        assert (await client.ask("change", {"project": "p", "id": str(number), "data": 1}))["ok"]
+
+    async def has_all() -> bool:
+        found = await query(where, query='rtc_changes_accepted_total{job="rtc"}')
+        return bool(found and found["result"] and found["result"][0]["value"][1] == "5")
+
+    await wait_for(has_all, "the changes are known")
+
+    async def has_run() -> Any:
+        found = await query(where)
+        rules = [rule for group in found["groups"] for rule in group["rules"]] if found else []
+        return rules if rules and all(rule["health"] != "unknown" for rule in rules) else None
+
+    rules = await wait_for(has_run, "all rules were evaluated")
+    assert {rule["name"]: rule["health"] for rule in rules} == {rule["alert"]: "ok" for rule in RULES}
+    assert [rule["name"] for rule in rules if rule["state"] == "firing"] == []
+    for expression in list_queries():
+        bare = expression.replace("$__rate_interval", "1m").replace("$job", "rtc").replace("$instance", ".*")
+        if not bare.startswith("label_values"):
+            assert await query(where, query=bare) is not None, bare
