@@ -141,6 +141,7 @@ SUITES = [
     Suite("tomcat", "server.xml and real Tomcats", pytest("tests/tomcat", workers="0"), read_pytest),
     Suite("containers", "applications in real containers", pytest("tests/containers", workers="0"), read_pytest),
     Suite("proxies", "real nginx, Apache, HAProxy", pytest("tests/proxies", workers="0"), read_pytest),
+    Suite("pages", "panel and check page in a real browser", pytest("tests/pages", workers="0"), read_pytest),
     Suite("bundle", "bundles of the real packages, short form", pytest("tests/bundle", workers="0"), read_pytest,
           environment={"RTC_BUNDLE": "short"}),
     Suite("aws", "the listener at AWS, with moto", pytest("tests/aws"), read_pytest),

@@ -120,6 +120,7 @@ class Administrator:
         self.page.get_by_role("dialog").get_by_role("button", name=yes).click()
 
     def shoot(self, name):
-        """A picture of the whole page."""
+        """A picture of the whole page, once nothing is said any more."""
+        self.page.wait_for_function("() => !document.getElementById('said')?.textContent", timeout=PATIENCE)
         SHOTS.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=SHOTS / f"{name}.png", full_page=True)
