@@ -204,11 +204,9 @@ class Instance:
         if not self.params["config"].get("admin"):
             return dict.fromkeys(paths)
         authority, token = self.params["panel_ca"], self.params["panel_token"]
-        kept = token.encode() + b"\n" if token else self.before[self.panel_token]
         drop_in = panel.render_drop_in(unit.CONFIG_DIR, bool(authority)).encode()
-        return dict(
-            zip(paths, (drop_in, authority.encode() if authority else None, kept or _make_secret())),
-        )
+        kept = token.encode() + b"\n" if token else self.before[self.panel_token] or _make_secret()
+        return dict(zip(paths, (drop_in, authority.encode() if authority else None, kept)))
 
     def changed_paths(self) -> list[str]:
         """The files whose content is not what it is to be."""

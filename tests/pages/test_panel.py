@@ -420,7 +420,7 @@ def test_the_proxy_loses_the_server(tmp_path, daemon, run_module, certificates, 
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        ("light", {"color_scheme": "light", "viewport": {"width": 1100, "height": 800}}),
+        ("light", {"color_scheme": "light", "viewport": {"width": 900, "height": 800}}),
         ("dark", {"color_scheme": "dark", "viewport": {"width": 1100, "height": 800}}),
         ("narrow", {"color_scheme": "light", "viewport": {"width": 360, "height": 800}}),
     ],
@@ -442,10 +442,12 @@ def test_pictures(tmp_path, daemon, run_module, certificates, administer, crowd,
         width = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         assert admin.page.evaluate(width) == 0
         admin.shoot(f"panel-{name}")
+        admin.shoot(f"panel-{name}-top", whole=False)
         assert read_contrasts(admin.page) == []
         proxied.daemon.stop()
         verify(admin, "DOWN")
         admin.shoot(f"panel-down-{name}")
+        admin.shoot(f"panel-down-{name}-top", whole=False)
         assert admin.page.evaluate(width) == 0 and read_contrasts(admin.page) == []
     finally:
         proxied.server.kill()

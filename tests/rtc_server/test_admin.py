@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import os
 import signal
@@ -19,11 +20,15 @@ from typing import Any
 
 import aiohttp
 import pytest
-from rtc_support import Client, Closed, Server, Site, eventually, free_port, running, token
+from aiohttp import web
+from rtc_support import Client, Closed, Server, Site, config_text, eventually, free_port, running, token
 
 from rtc_server import cli
 from rtc_server.admin import gate, listener
 from rtc_server.admin.opening import open_admin
+from rtc_server.config import parse
+from rtc_server.reload import find_fixed
+from rtc_server.service import Service
 
 TOKEN = "a token of administrators, long enough 0123"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -76,7 +81,7 @@ async def managed(directory: Path, **more: Any) -> AsyncIterator[Managed]:
     async with running(directory, admin=settings(directory, **more)) as site:
         found = Managed(site, f"{directory}/admin.sock")
         admin = await open_admin(site.service, found.restart, lambda record: True)
-        assert admin is not None
+        assert admin.listener is not None
         try:
             yield found
         finally:
@@ -266,9 +271,33 @@ async def test_its_failure_leaves_users_alone(directory: Path, caplog: Any) -> N
     port = taken.getsockname()[1]
     with taken:
         async with running(directory, admin=settings(directory, listen=f"127.0.0.1:{port}")) as site:
-            assert await open_admin(site.service, None, lambda record: True) is None
+            assert (await open_admin(site.service, None, lambda record: True)).listener is None
             assert (await (await site.connect()).ask("join", {"project": "p"}))["ok"]
     assert f"administrators are not served, users are: 127.0.0.1:{port}" in caplog.text
+
+
+async def test_routes_that_fail_leave_users_alone(directory: Path, caplog: Any) -> None:
+    """Those are behind the same gate; what is wrong with them is a fault, and no more."""
+
+    async def answer(_request: web.Request) -> web.Response:
+        return web.Response(text="figures")
+
+    def add(app: web.Application, _service: Service) -> None:
+        app.router.add_get("/figures", answer)
+
+    def fail(_app: web.Application, _service: Service) -> None:
+        raise RuntimeError
+
+    async with running(directory, admin=settings(directory)) as site:
+        assert (await open_admin(site.service, None, lambda record: True, fail)).listener is None
+        assert "administrators are not served, users are" in caplog.text
+        admin = await open_admin(site.service, None, lambda record: True, add)
+        found = Managed(site, f"{directory}/admin.sock")
+        async with found.browser() as http, http.get(f"{HERE}/figures") as refused:
+            assert refused.status == 401
+        async with found.browser(**BEARER) as http, http.get(f"{HERE}/figures") as answered:
+            assert await answered.text() == "figures"
+        await admin.close()
 
 
 @pytest.mark.parametrize("content", ["short", "", "é" * 40])
@@ -284,6 +313,16 @@ def test_a_token_that_is_none(directory: Path, content: str, capsys: pytest.Capt
 
 
 # --- what it tells, and does ---------------------------------------------------------------------
+
+
+def test_what_a_reload_takes(directory: Path) -> None:
+    def make(**more: Any) -> Any:
+        return parse(config_text(directory, **({"admin": settings(directory, **more)} if more else {})))
+
+    one = make(url="http://a:1")
+    assert find_fixed(one, make(url="https://b:1", ca="/ca.pem")) == []
+    assert find_fixed(one, make(listen="127.0.0.1:9", url="http://a:1")) == ["admin.listen"]
+    assert find_fixed(one, make()) == ["admin.listen", "admin.token"]
 
 
 async def test_state(server_of: Managed) -> None:
@@ -316,6 +355,27 @@ async def test_state(server_of: Managed) -> None:
     assert (await server_of.get("/api/people?search=PLANS"))["total"] == 2
     for page in ("0", "-1", "99", "x", "1" * 30, "²"):
         assert (await server_of.get(f"/api/people?page={page}"))["page"] == 1
+
+
+async def test_who_reads_slowly(server_of: Managed) -> None:
+    """Somebody who joins over polling, and then does not poll."""
+    ann = await server_of.site.connect(token("ann"))
+    assert (await ann.ask("join", {"project": "p"}))["ok"]
+    where = server_of.site.url + "/socket.io/?EIO=4&transport=polling"
+    async with aiohttp.ClientSession() as http:
+        async with http.get(where) as answer:
+            where += "&sid=" + json.loads((await answer.text())[1:])["sid"]
+        bob = token("bob")
+        for packet in (f'40{{"token":"{bob}"}}', '420["join",{"project":"p"}]'):
+            async with http.post(where, data=packet) as answer:
+                assert answer.status == 200
+            async with http.get(where) as answer:
+                assert answer.status == 200
+        for number in range(3):
+            assert (await ann.ask("change", {"project": "p", "id": f"c{number}", "data": "x" * 1000}))["ok"]
+    (slow,) = (await server_of.get("/api/state"))["waiting"]["slow"]
+    assert (slow["user"], slow["projects"], slow["transport"]) == ("bob", ["p"], "polling")
+    assert slow["waiting"] > 3000
 
 
 async def test_a_user_is_disconnected_and_no_other(server_of: Managed) -> None:
@@ -352,7 +412,6 @@ async def test_drain_and_resume(server_of: Managed) -> None:
 async def test_a_restart_needs_who_starts_it_again(directory: Path) -> None:
     async with running(directory, admin=settings(directory)) as site:
         admin = await open_admin(site.service, None, lambda record: True)
-        assert admin is not None
         found = Managed(site, f"{directory}/admin.sock")
         assert not (await found.get("/api/state"))["can_restart"]
         assert "nobody would start it again" in (await found.post("/api/restart", status=409))["error"]

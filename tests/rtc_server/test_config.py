@@ -82,6 +82,7 @@ WRONG = [
     (GOOD + '[admin]\nlisten = "admin.sock"\n', "f:8: admin.listen: must be the path of a socket"),
     (GOOD + '[admin]\nlisten = "/run/a"\n', "f:7: admin: listen and token must be given together"),
     (GOOD + '[admin]\nurl = "wiki.example.org"\n', "f:8: admin.url: must be scheme, name and port"),
+    (GOOD + '[admin]\nurl = "https://wiki.example.org:99999"\n', "f:8: admin.url: must be scheme, name and port"),
     (GOOD + '[admin]\nurl = "https://u:p@wiki.example.org"\n', "f:8: admin.url: must be scheme, name and port"),
     ("journal = 1\n" + GOOD.replace('[journal]\npath = "/j"\n', ""), "f:1: journal: must be a section"),
 ]

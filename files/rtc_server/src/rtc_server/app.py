@@ -317,7 +317,7 @@ async def serve(config: Config, journal: Journal | None = None) -> None:
     loop = asyncio.get_running_loop()
     door: Door | None = None
     runner: web.AppRunner | None = None
-    admin: Admin | None = None
+    admin = Admin()
     try:
         door = Door(service)
         runner = make_runner(service, door.peers)
@@ -346,6 +346,7 @@ async def serve(config: Config, journal: Journal | None = None) -> None:
         logger.info("draining")
         watching.cancel()
         memory.end()
+        await admin.close()  # nobody resumes what is being stopped
         await service.drain()
     finally:
         if door is not None:
@@ -354,8 +355,7 @@ async def serve(config: Config, journal: Journal | None = None) -> None:
             await runner.cleanup()
         if door is not None:
             door.peers.end()
-        if admin is not None:
-            await admin.close()
+        await admin.close()
         await journal.close()
     logger.info("stopped")
 

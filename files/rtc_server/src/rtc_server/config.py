@@ -156,7 +156,8 @@ def _check_listen(value: Any) -> str:
 
 def _check_url(value: Any) -> str:
     text = _check_text(value)
-    if not re.fullmatch(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?", text):
+    found = re.fullmatch(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:([0-9]{1,5}))?/?", text)
+    if not found or not 1 <= int(found[3] or 1) <= 65535:
         raise _BadValue("must be scheme, name and port, as in https://wiki.example.org:9083")
     return text.rstrip("/").lower()
 

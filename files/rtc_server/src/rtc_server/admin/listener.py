@@ -47,9 +47,10 @@ class AdminListener:
         """Hang up on everybody."""
         if self._timer is not None:
             self._timer.cancel()
-        if self._socket is not None:
-            self._loop.remove_reader(self._socket.fileno())
-            self._socket.close()
+        sock, self._socket = self._socket, None
+        if sock is not None:
+            self._loop.remove_reader(sock.fileno())
+            sock.close()
             if self._listen.startswith("/"):
                 with contextlib.suppress(OSError):
                     os.unlink(self._listen)

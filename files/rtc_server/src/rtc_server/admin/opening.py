@@ -25,18 +25,23 @@ AddRoutes = Callable[[web.Application, Service], None]
 
 
 class Admin:
-    """What is open for administrators."""
+    """What is open for administrators; nothing as long as there is no listener."""
 
-    def __init__(self, listener: AdminListener, watch: PathWatch, recent: Recent) -> None:
-        self._listener = listener
+    def __init__(
+        self, listener: AdminListener | None = None, watch: PathWatch | None = None, recent: Recent | None = None
+    ) -> None:
+        self.listener = listener
         self._watch = watch
         self._recent = recent
 
     async def close(self) -> None:
         """Serve administrators no more."""
-        logging.getLogger().removeHandler(self._recent)
-        self._watch.end()
-        await self._listener.close()
+        if self._recent is not None:
+            logging.getLogger().removeHandler(self._recent)
+        if self._watch is not None:
+            self._watch.end()
+        if self.listener is not None:
+            await self.listener.close()
 
 
 async def open_admin(
@@ -44,8 +49,8 @@ async def open_admin(
     restart: Callable[[], None] | None,
     is_worth_logging: Callable[[logging.LogRecord], bool],
     *more: AddRoutes,
-) -> Admin | None:
-    """Serve administrators. That it fails is logged and no more: users are served without it.
+) -> Admin:
+    """Serve administrators, where that is configured. That it fails is logged and no more: users are served without it.
 
     :param restart: ends the process in order; None where nobody would start it again.
     :param is_worth_logging: which records may be shown.
@@ -53,7 +58,7 @@ async def open_admin(
     """
     settings = service.config.admin
     if not settings.listen:
-        return None
+        return Admin()
 
     async def make_try() -> Path:
         admin = service.config.admin  # as it is after the latest reload
@@ -71,7 +76,10 @@ async def open_admin(
         await listener.open()
     except (ConfigError, OSError) as exc:
         logger.error("administrators are not served, users are: %s: %s", settings.listen, exc)
-        return None
+        return Admin()
+    except Exception:
+        logger.exception("administrators are not served, users are: %s", settings.listen)
+        return Admin()
     logging.getLogger().addHandler(recent)
     logger.info("administrators are served at %s", settings.listen)
     return Admin(listener, watch, recent)

@@ -100,6 +100,8 @@ class Pages:
         try:
             refused = self._check(request)
             answer = refused if refused is not None else await handler(request)
+            if request.method == "POST":
+                self._watcher.look_again()
         except web.HTTPException as exc:
             answer = _refuse(exc.status, exc.reason)
         except Exception:

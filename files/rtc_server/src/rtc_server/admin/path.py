@@ -146,11 +146,8 @@ class _Try:
         return f"port {self.port} is open" + "".join(f", but not at {fault}" for fault in faults)
 
     async def _agree(self) -> str:
-        try:
-            self.context = ssl.create_default_context()
-            if self.ca:  # an authority may be one below another, as Java takes it
-                self.context.load_verify_locations(self.ca)
-                self.context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        try:  # reading hundreds of authorities takes a while, in which the loop serves users
+            self.context = await asyncio.get_running_loop().run_in_executor(None, _make_context, self.ca)
         except (OSError, ssl.SSLError) as exc:
             raise StepFailed(
                 f"{self.ca} cannot be used: {_explain(exc)}", "Put the authority's PEM file there."
@@ -237,6 +234,14 @@ _NOT_READY = {
     "disk": "The disk is nearly full: free some space.",
     "journal": "The journal or store cannot be written: its log has the cause.",
 }
+
+
+def _make_context(ca: str) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if ca:  # an authority may be one below another, as Java takes it
+        context.load_verify_locations(ca)
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return context
 
 
 def _advise_on(error: ssl.SSLCertVerificationError) -> str:

@@ -22,7 +22,11 @@ class Recent(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep a record; called by any thread (append is atomic)."""
-        text = record.getMessage()
+        try:
+            text = record.getMessage()
+        except Exception:  # whoever logs must not fail for it
+            self.handleError(record)
+            return
         if record.exc_info and record.exc_info[0] is not None:
             text += f" ({record.exc_info[0].__name__})"
         self.records.append({

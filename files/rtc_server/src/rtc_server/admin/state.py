@@ -55,9 +55,14 @@ class Watcher:
     async def see(self) -> dict[str, Any]:
         """All but who is connected. Looked at once a second at most, however many ask."""
         now = time.monotonic()
-        if self._latest is None or now - self._latest[0] >= 1.0 or self._watch.running:
-            self._latest = (now, await self._see())
-        return self._latest[1]
+        latest = self._latest
+        if latest is None or now - latest[0] >= 1.0:
+            latest = self._latest = (now, await self._see())
+        return latest[1]
+
+    def look_again(self) -> None:
+        """Something was done: what was seen before is old."""
+        self._latest = None
 
     async def _see(self) -> dict[str, Any]:
         service = self._service
