@@ -120,7 +120,16 @@ class Administrator:
         self.page.get_by_role("dialog").get_by_role("button", name=yes).click()
 
     def shoot(self, name, whole=True):
-        """A picture of the page, or of what fits into the window, once nothing is said any more."""
+        """A picture of the page, or of all down to the steps, once nothing is said any more."""
         self.page.wait_for_function("() => !document.getElementById('said')?.textContent", timeout=PATIENCE)
         SHOTS.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=SHOTS / f"{name}.png", full_page=whole)
+        options = {}
+        if not whole:
+            end = self.page.locator("section", has=self.page.locator("#steps")).bounding_box()
+            options["clip"] = {
+                "x": 0,
+                "y": 0,
+                "width": end["width"] + 2 * end["x"],
+                "height": end["y"] + end["height"] + 16,
+            }
+        self.page.screenshot(path=SHOTS / f"{name}.png", full_page=True, **options)

@@ -442,7 +442,6 @@ def test_pictures(tmp_path, daemon, run_module, certificates, administer, crowd,
         width = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         assert admin.page.evaluate(width) == 0
         admin.shoot(f"panel-{name}")
-        admin.page.set_viewport_size({**options["viewport"], "height": 720})
         admin.shoot(f"panel-{name}-top", whole=False)
         assert read_contrasts(admin.page) == []
         proxied.daemon.stop()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import os
 import signal
@@ -354,6 +355,27 @@ async def test_state(server_of: Managed) -> None:
     assert (await server_of.get("/api/people?search=PLANS"))["total"] == 2
     for page in ("0", "-1", "99", "x", "1" * 30, "²"):
         assert (await server_of.get(f"/api/people?page={page}"))["page"] == 1
+
+
+async def test_who_reads_slowly(server_of: Managed) -> None:
+    """Somebody who joins over polling, and then does not poll."""
+    ann = await server_of.site.connect(token("ann"))
+    assert (await ann.ask("join", {"project": "p"}))["ok"]
+    where = server_of.site.url + "/socket.io/?EIO=4&transport=polling"
+    async with aiohttp.ClientSession() as http:
+        async with http.get(where) as answer:
+            where += "&sid=" + json.loads((await answer.text())[1:])["sid"]
+        bob = token("bob")
+        for packet in (f'40{{"token":"{bob}"}}', '420["join",{"project":"p"}]'):
+            async with http.post(where, data=packet) as answer:
+                assert answer.status == 200
+            async with http.get(where) as answer:
+                assert answer.status == 200
+        for number in range(3):
+            assert (await ann.ask("change", {"project": "p", "id": f"c{number}", "data": "x" * 1000}))["ok"]
+    (slow,) = (await server_of.get("/api/state"))["waiting"]["slow"]
+    assert (slow["user"], slow["projects"], slow["transport"]) == ("bob", ["p"], "polling")
+    assert slow["waiting"] > 3000
 
 
 async def test_a_user_is_disconnected_and_no_other(server_of: Managed) -> None:

@@ -22,7 +22,7 @@ from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
 from . import __version__, systemd
-from .admin.opening import Admin, open_admin
+from .admin.opening import AddRoutes, Admin, open_admin
 from .auth import Tokens
 from .capacity import ASIDE, LEAST, Capacity, count_open, needed_descriptors, plan_capacity, read_limit
 from .checking import add_page
@@ -295,6 +295,18 @@ def _tune() -> None:
     sys.setswitchinterval(0.001)  # a busy loop would keep the journal's thread waiting five times as long
 
 
+def find_admin_routes(config: Config) -> list[AddRoutes]:
+    """What administrators get beside the panel. Nobody else needs its package, which takes memory."""
+    if not config.admin.listen:
+        return []
+    try:
+        from .metrics import add_metrics
+    except ImportError as exc:
+        logger.warning("there is no /metrics: %s", exc)
+        return []
+    return [add_metrics]
+
+
 async def serve(config: Config, journal: Journal | None = None) -> None:
     """Run until SIGTERM or SIGINT. Raises ConfigError, JournalError, OSError before it is ready."""
     tokens = make_tokens(config)
@@ -325,7 +337,9 @@ async def serve(config: Config, journal: Journal | None = None) -> None:
         memory = Memory(lambda: peers.closed, lambda: len(peers))
         memory.begin()
         # systemd starts this process again when it ends, which others would not.
-        admin = await open_admin(service, stop.set if "INVOCATION_ID" in os.environ else None, _is_worth_logging)
+        admin = await open_admin(
+            service, stop.set if "INVOCATION_ID" in os.environ else None, _is_worth_logging, *find_admin_routes(config)
+        )
         reloading.tell()
         systemd.notify("READY=1")
         watching = asyncio.ensure_future(systemd.watchdog(lambda: journal.alive))

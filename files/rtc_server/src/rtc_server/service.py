@@ -10,6 +10,7 @@ import ipaddress
 import logging
 import random
 import time
+from collections import Counter
 from functools import lru_cache
 from typing import Any
 
@@ -20,7 +21,7 @@ from .checking import NAMESPACE as CHECK
 from .checking import Check
 from .config import Config, LimitSettings, Network
 from .connection import Connection, User, make_presence_allowance, make_user
-from .contract import format_closing
+from .contract import TOO_MANY, format_closing
 from .engine import ConnectRefused, Session, Socket, SocketServer
 from .engine.session import Handshake
 from .handlers import Handlers
@@ -85,6 +86,7 @@ class Service(SocketServer):
             limits.pending_per_address, limits.pending, limits.connect_seconds / 5, time.monotonic
         )
         self._bad_tokens = _make_bad_tokens(limits)
+        self.refused_connects = Counter[str]()  # CONNECTs, by error code
         self._proxies = config.server.trusted_proxies
 
     def adapt(self, config: Config, tokens: Tokens) -> None:
@@ -196,6 +198,7 @@ class Service(SocketServer):
             if bool(identity.check) != checks:
                 raise TokenError("token_invalid", "the token is not valid here")
         except TokenError as exc:
+            self.refused_connects[exc.code] += 1
             group = group_of(session.handshake.remote)
             self.rarely.log(logger, logging.WARNING, ("refused", group), "a token was refused: %s: %s",
                             session.handshake.remote, exc.code)  # fmt: skip
@@ -221,12 +224,16 @@ class Service(SocketServer):
         theirs, of_all = company.count_elsewhere(name) if company is not None else (0, 0)
         limit = limits.connections_per_user
         if user.connections + theirs >= limit:
-            raise ConnectRefused(f"a user can have {limit} connections", {"code": "too_many", "limit": limit})
+            raise self._make_too_many(f"a user can have {limit} connections", limit)
         limit = limits.total_connections
         if self.connected + of_all >= limit:
             self._tell("total", "there are %d connections at all servers: newcomers are refused "
                        "(limits.total_connections)", self.connected + of_all)  # fmt: skip
-            raise ConnectRefused(f"there are {limit} connections already", {"code": "too_many", "limit": limit})
+            raise self._make_too_many(f"there are {limit} connections already", limit)
+
+    def _make_too_many(self, message: str, limit: int) -> ConnectRefused:
+        self.refused_connects[TOO_MANY] += 1
+        return ConnectRefused(message, {"code": TOO_MANY, "limit": limit})
 
     def _count(self, name: str, user: User, number: int) -> None:
         user.connections += number
