@@ -107,6 +107,24 @@ def test_the_unit_is_exposed_to_what_has_a_reason_only(tmp_path, spoilt, more):
         assert float(figure.group(1)) <= MOST_EXPOSED[has_network] and open_ == reasons
 
 
+@pytest.mark.skipif(_read_version() < 250, reason="as above")
+@pytest.mark.parametrize("spoilt", ["", "StopWhenUnneeded=yes"])
+def test_systemd_understands_socket_and_drop_in(tmp_path, spoilt):
+    drop_ins = tmp_path / "rtc-server@confluence.service.d"
+    drop_ins.mkdir()
+    (tmp_path / "rtc-server@confluence.service").write_text(unit_file.render_unit("/usr/bin/python3"))
+    (drop_ins / "socket.conf").write_text(unit_file.render_with_socket(False))
+    text = unit_file.render_socket(["0.0.0.0:9083", "[::]:9083"])
+    (tmp_path / "rtc-server@confluence.socket").write_text(text.replace(spoilt or "x=", "StopWhenever=yes"))
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(tmp_path / "rtc-server@confluence.socket")],
+        capture_output=True, text=True, check=False, env={"LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"},
+    )  # fmt: skip
+    complaints = [line for line in done.stderr.splitlines() if "rtc-server@confluence" in line]
+    complaints = [line for line in complaints if "is not executable" not in line]
+    assert bool(complaints) == bool(spoilt), done.stderr
+
+
 def test_each_address_has_its_socket():
     assert unit_file.list_places("127.0.0.1", 9083) == ["127.0.0.1:9083"]
     assert unit_file.list_places("::1", 9083) == ["[::1]:9083"]
