@@ -91,6 +91,7 @@ class HostSettings:
     application_restart: list[str] = field(default_factory=list)
     restart_application: str = "when_needed"
     ignore_findings: list[Mute] = field(default_factory=list)
+    textfile_directory: str = ""
     plan_file: str = ""
     backup: bool = False
     max_failures: int = 0
@@ -253,6 +254,14 @@ VARIABLES: tuple[Variable, ...] = (
     _var("verify_fetch_url", "text", "none",
          "Path, below the base URL, of a page of the application that fetches a URL with its own Java, for the"
          " checks.", read=False),
+    _var("check_link", "bool", "false",
+         "Show in the report, and its file, a link to the check page of each site, with which a user's browser can try"
+         " the way to RTC. It lets in for an hour, to nothing but the check. Without this the report says how to get"
+         " one.", read=False),
+    _var("textfile_directory", "path", "none",
+         "Leave the results of each verification in this directory of the application's host, as"
+         " C(collab-rtc-confluence.prom) for the textfile collector of Prometheus' node_exporter. See"
+         " C(docs/monitoring.md)."),
     _var("plan_file", "path", "none", "Write the plan as JSON to this file on the controller."),
     _var("from_plan", "path", "none",
          "Carry out the plan that O(rtc_plan_file) kept, and nothing else: the run is refused where what is to be done,"

@@ -27,6 +27,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import (
     RestartPlan,
     RtcPlan,
     Site,
+    TextfilePlan,
     TrustOptionPlan,
     TrustPlan,
 )
@@ -77,6 +78,8 @@ def _add_node(host: HostPlan, wanted: DesiredSite, node: DesiredNode) -> None:
         host.trust_options.append(
             TrustOptionPlan(site.name, site.application, trust.option_path, trust.option_truststore, instead_of)
         )
+    if node.textfile:
+        host.textfiles.append(TextfilePlan(site.name, node.textfile))
     if node.container:
         host.containers.append(_make_container(site, node.container))
     host.rtc.append(_make_rtc(wanted, node))

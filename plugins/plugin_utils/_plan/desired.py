@@ -128,6 +128,7 @@ class DesiredNode:
     trust: DesiredTrust
     restart: DesiredRestart
     container: DesiredContainer | None = None  # None: the application runs on the host itself
+    textfile: str = ""  # file for node_exporter; "": none
     evidence: dict[str, str] = field(default_factory=dict)
 
 

@@ -89,6 +89,7 @@ def list_wanted(plan: HostPlan, facts: HostFacts, scope: Scope, sites: Mapping[s
         *_list_trust(plan, facts),
         *_list_instances(plan, facts, sites),
         *_list_proxy(plan, facts, scope),
+        *_list_textfiles(plan),
     ]
 
 
@@ -266,6 +267,13 @@ def _list_proxy(plan: HostPlan, facts: HostFacts, scope: Scope) -> Iterable[Want
     for name in plan.packages:
         site = plan.vhosts[0].site if plan.vhosts else ""
         yield Wanted(f"package {name}", "package", site, f"install {name}", {"name": name}, make_spec(name), False)
+
+
+def _list_textfiles(plan: HostPlan) -> Iterable[Wanted]:
+    """What is in them changes with each verification, so the record does not know it."""
+    for item in plan.textfiles:
+        key, text = f"textfile {item.path}", f"results for node_exporter: {item.path}"
+        yield Wanted(key, "textfile", item.site, text, {"path": item.path}, make_spec(item.path), False)
 
 
 def compare(plan: Plan, facts: Mapping[str, HostFacts], scope: Scope) -> None:

@@ -88,6 +88,14 @@ class TrustOptionPlan:
 
 
 @dataclass
+class TextfilePlan:
+    """Where the role ``verify`` leaves its results for node_exporter."""
+
+    site: str
+    path: str
+
+
+@dataclass
 class RtcPlan:
     """An RTC server instance, ``rtc-server@<instance>``."""
 
@@ -173,6 +181,7 @@ class HostPlan:
     trust: list[TrustPlan] = field(default_factory=list)
     trust_options: list[TrustOptionPlan] = field(default_factory=list)
     containers: list[ContainerPlan] = field(default_factory=list)
+    textfiles: list[TextfilePlan] = field(default_factory=list)
     rtc: list[RtcPlan] = field(default_factory=list)
     vhosts: list[VhostPlan] = field(default_factory=list)
     restarts: list[RestartPlan] = field(default_factory=list)

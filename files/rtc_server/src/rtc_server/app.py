@@ -22,9 +22,10 @@ from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
 from . import __version__, systemd
-from .admin.opening import Admin, open_admin
+from .admin.opening import AddRoutes, Admin, open_admin
 from .auth import Tokens
 from .capacity import ASIDE, LEAST, Capacity, count_open, needed_descriptors, plan_capacity, read_limit
+from .checking import add_page
 from .config import Config, ConfigError, LogSettings, TlsSettings, read_keys
 from .engine.takeover import check_aiohttp, correct
 from .journal import Journal, JournalError, JournalLimits
@@ -162,7 +163,7 @@ def attend(service: Service) -> None:
 
 
 def make_app(service: Service, *middlewares: Any) -> web.Application:
-    """The HTTP application: Socket.IO and health."""
+    """The HTTP application: Socket.IO, health, and the check page."""
     started = time.time()
 
     async def healthz(_request: web.Request) -> web.Response:
@@ -179,6 +180,7 @@ def make_app(service: Service, *middlewares: Any) -> web.Application:
     app = web.Application(middlewares=middlewares)
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
+    add_page(app)
     service.attach(app, service.config.server.path)
     return app
 
@@ -293,6 +295,18 @@ def _tune() -> None:
     sys.setswitchinterval(0.001)  # a busy loop would keep the journal's thread waiting five times as long
 
 
+def find_admin_routes(config: Config) -> list[AddRoutes]:
+    """What administrators get beside the panel. Nobody else needs its package, which takes memory."""
+    if not config.admin.listen:
+        return []
+    try:
+        from .metrics import add_metrics
+    except ImportError as exc:
+        logger.warning("there is no /metrics: %s", exc)
+        return []
+    return [add_metrics]
+
+
 async def serve(config: Config, journal: Journal | None = None) -> None:
     """Run until SIGTERM or SIGINT. Raises ConfigError, JournalError, OSError before it is ready."""
     tokens = make_tokens(config)
@@ -323,7 +337,9 @@ async def serve(config: Config, journal: Journal | None = None) -> None:
         memory = Memory(lambda: peers.closed, lambda: len(peers))
         memory.begin()
         # systemd starts this process again when it ends, which others would not.
-        admin = await open_admin(service, stop.set if "INVOCATION_ID" in os.environ else None, _is_worth_logging)
+        admin = await open_admin(
+            service, stop.set if "INVOCATION_ID" in os.environ else None, _is_worth_logging, *find_admin_routes(config)
+        )
         reloading.tell()
         systemd.notify("READY=1")
         watching = asyncio.ensure_future(systemd.watchdog(lambda: journal.alive))

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from . import __version__
 from .auth import EDIT, QUERY_SECONDS, VIEW
-from .config import ConfigError, load, parse, read_admin_token
+from .config import ORIGIN, ConfigError, find_url, load, parse, read_admin_token
 from .journal import JournalError, backup, export_import
 from .journal.repair import repair
 from .journal.verify import verify_journal
+
+CHECK_MINUTES = 60
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,6 +53,12 @@ def _parser() -> argparse.ArgumentParser:
         help=f"120; beyond {QUERY_SECONDS} the token is not valid in a query (clients of Engine.IO 3)",
     )
     token.set_defaults(run=_token)
+
+    link = commands.add_parser("check-link", help="print a link to the page that checks the way from a user's browser")
+    link.add_argument("--config", required=True, metavar="FILE")
+    link.add_argument("--minutes", type=int, default=15, help=f"for which it lets in: 15, at most {CHECK_MINUTES}")
+    link.add_argument("--url", default="", help="of the site's RTC port, such as https://wiki.example.org:9083")
+    link.set_defaults(run=_check_link)
 
     export = commands.add_parser("export", help="print a project's journal as JSON lines (the server may run)")
     export.add_argument("--config", required=True, metavar="FILE")
@@ -220,6 +229,31 @@ def _token(options: argparse.Namespace) -> int:
         print(f"{config.token.keys[0]}: this key cannot sign tokens: {type(exc).__name__}", file=sys.stderr)
         return 1
     print(made)
+    return 0
+
+
+def _check_link(options: argparse.Namespace) -> int:
+    from .app import make_tokens
+    from .checking import PATH
+
+    config = load(options.config)
+    url = options.url.rstrip("/").lower() or find_url(config)
+    if not url:
+        print(f"{options.config}: server.name: is missing: give the address that users have, --url", file=sys.stderr)
+        return 1
+    if not re.fullmatch(ORIGIN, url):
+        print("--url takes scheme, host and port, as in https://wiki.example.org:9083", file=sys.stderr)
+        return 2
+    if not 1 <= options.minutes <= CHECK_MINUTES:
+        print(f"--minutes must be 1 to {CHECK_MINUTES}", file=sys.stderr)
+        return 2
+    tokens = make_tokens(config)
+    try:
+        token = tokens.make_check(url + config.server.path, 60 * options.minutes)
+    except Exception as exc:  # as above
+        print(f"{config.token.keys[0]}: this key cannot sign tokens: {type(exc).__name__}", file=sys.stderr)
+        return 1
+    print(f"{url}{PATH}#{token}")
     return 0
 
 

@@ -97,10 +97,13 @@ def _check_networks(value: Any) -> tuple[Network, ...]:
         raise _BadValue(f"must be a list of IP addresses or networks ({exc})") from exc
 
 
+ORIGIN = r"https?://[A-Za-z0-9.\-_\[\]:]+"
+
+
 def _check_origins(value: Any) -> tuple[str, ...]:
     origins = _check_texts(value)
     for origin in origins:
-        if not re.fullmatch(r"https?://[A-Za-z0-9.\-_\[\]:]+", origin):
+        if not re.fullmatch(ORIGIN, origin):
             raise _BadValue(f"{origin!r} is not an origin: write scheme, host and port, as in https://wiki.example.org")
     return tuple(origin.lower() for origin in origins)
 
@@ -339,6 +342,16 @@ def _grow_bytes(limits: dict[str, Any]) -> None:
         if requests in limits and name not in limits:
             default = getattr(LimitSettings, name)
             limits[name] = max(default, type(default)(limits[requests] * size))
+
+
+def find_url(config: Config) -> str:
+    """Where users reach the server, as far as its configuration tells; "" when it has no name. That a proxy ends TLS,
+    the pages show: browsers let one that came over TLS connect over TLS only."""
+    server = config.server
+    if config.admin.url:
+        return config.admin.url
+    secure = bool(config.tls.certificate) or any(origin.startswith("https:") for origin in server.origins)
+    return f"http{'s' if secure else ''}://{server.name}:{server.port}" if server.name else ""
 
 
 def load(path: str) -> Config:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from .auth import EDIT
@@ -44,6 +44,7 @@ from .strict_json import count_bytes
 
 logger = logging.getLogger(__name__)
 
+EVENTS = ("join", "change", "presence", "history", "snapshot", "leave")
 Handler = Callable[[Connection, int | None, dict[str, Any]], Awaitable[None] | None]
 
 
@@ -61,9 +62,9 @@ class Handlers:
         """Take other limits, for clients that are connected, too."""
         self._limits = limits
 
-    def register(self, namespace: Namespace) -> None:
-        """Take the events of a namespace."""
-        for name in ("join", "change", "presence", "history", "snapshot", "leave"):
+    def register(self, namespace: Namespace, events: Iterable[str] = EVENTS) -> None:
+        """Take events of a namespace."""
+        for name in events:
             namespace.on_deferred(name, _answer_refusals(name, getattr(self, name), self._clock))
         namespace.fast_path = self._make_fast_path
 

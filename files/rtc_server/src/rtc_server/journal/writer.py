@@ -211,6 +211,10 @@ class Writer:
             for record in records.records.copy()
         ]
 
+    def count_unflushed(self) -> tuple[int, int]:
+        """Changes that are in the write-ahead log only, and their bytes; for any thread."""
+        return self._unflushed, self._unflushed_bytes
+
     # --- committing -------------------------------------------------------------------------
 
     def commit(self, batch: Sequence[JournalRequest]) -> list[Outcome]:
