@@ -1,0 +1,146 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One connection to the server, from CONNECT to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import aiohttp
+import socketio
+
+from .wire import Refused
+
+logger = logging.getLogger(__name__)
+
+Answer = Mapping[str, Any]
+OnEvent = Callable[[str, Mapping[str, Any]], None]
+_EVENTS = ("change", "changes", "members", "presence")
+
+
+class Connection:
+    """``ended`` is set when it is over; ``closing`` has what the server said before, if it said something.
+
+    :param patience: seconds for each answer; a server that takes longer counts as gone.
+    """
+
+    def __init__(self, http: aiohttp.ClientSession, patience: float) -> None:
+        # python-socketio's own coming back knows neither the server's spread nor fresh tokens
+        self._sio = socketio.AsyncClient(
+            reconnection=False,
+            handle_sigint=False,
+            http_session=http,
+            request_timeout=patience,
+            websocket_extra_options={"max_msg_size": 0},  # the answer to a join may be larger than aiohttp's 4 MB
+        )
+        self._patience = patience
+        self._timers: set[asyncio.TimerHandle] = set()
+        self._tasks: set[asyncio.Future[Any]] = set()
+        self._refusal: Any = None
+        self.closing: Mapping[str, Any] | None = None
+        self.ended = asyncio.Event()
+        self.on_event: OnEvent = lambda _event, _body: None
+        for name in _EVENTS:
+            self._sio.on(name, lambda body, name=name: self.on_event(name, body))
+        self._sio.on("closing", self._take_closing)
+        self._sio.on("connect_error", self._take_refusal)
+        self._sio.on("refused", lambda body: logger.warning("the server refused: %s", body))
+
+    async def open(self, url: str, token: str, headers: Mapping[str, str], transports: list[str] | None) -> None:
+        """Raises Refused: ``token_...``, ``too_many`` or ``unreachable``."""
+        try:
+            await asyncio.wait_for(
+                self._sio.connect(
+                    url, headers=dict(headers), auth={"token": token}, transports=transports, namespaces=["/"],
+                    wait_timeout=self._patience,
+                ),
+                self._patience + 1,
+            )  # fmt: skip
+        except Exception as exc:  # python-socketio lets many kinds through
+            await self.close()
+            raise self._make_refusal(exc) from exc
+        watching = asyncio.ensure_future(self._sio.eio.wait())
+        self._hold(watching)
+        watching.add_done_callback(lambda _done: self._end())
+
+    def _make_refusal(self, exc: Exception) -> Refused:
+        said = self._refusal if isinstance(self._refusal, dict) else {}
+        data = said.get("data") or {}
+        return Refused(data.get("code", "unreachable"), said.get("message") or str(exc) or type(exc).__name__, data)
+
+    def _take_refusal(self, said: Any = None) -> None:
+        self._refusal = said
+
+    def _take_closing(self, said: Mapping[str, Any]) -> None:
+        self.closing = said
+
+    def emit(self, event: str, body: Mapping[str, Any]) -> None:
+        """Without asking for an answer."""
+        self._send(event, body, None)
+
+    def ask(self, event: str, body: Mapping[str, Any], on_answer: Callable[[Answer], Any]) -> None:
+        """``on_answer`` is called unless the connection ends before."""
+        late = asyncio.get_running_loop().call_later(self._patience, self._end)
+        self._timers.add(late)
+
+        def take(answer: Answer) -> None:
+            late.cancel()
+            self._timers.discard(late)
+            if not self.ended.is_set():
+                on_answer(answer)
+
+        self._send(event, body, take)
+
+    async def call(self, event: str, body: Mapping[str, Any]) -> Answer | None:
+        """The answer; None: the connection ended before."""
+        answers: list[Answer] = []
+        answered = asyncio.Event()
+
+        def take(answer: Answer) -> None:
+            answers.append(answer)
+            answered.set()
+
+        self.ask(event, body, take)
+        waits = [asyncio.ensure_future(answered.wait()), asyncio.ensure_future(self.ended.wait())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        return answers[0] if answers else None
+
+    async def close(self) -> None:
+        """End it, and wait until nothing of it is left."""
+        self._end()
+        with contextlib.suppress(Exception):
+            await asyncio.wait_for(self._sio.disconnect(), 1)
+        with contextlib.suppress(Exception):  # an unresponsive server: without waiting for its word
+            await asyncio.wait_for(self._sio.eio.disconnect(abort=True), 1)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _send(self, event: str, body: Mapping[str, Any], take: Callable[[Answer], None] | None) -> None:
+        # Tasks begin in the order in which they were made, and this one queues its packet without waiting.
+        if not self.ended.is_set():
+            self._hold(asyncio.ensure_future(self._sio.emit(event, dict(body), callback=take)))
+
+    def _hold(self, task: asyncio.Future[Any]) -> None:
+        self._tasks.add(task)
+        task.add_done_callback(self._let_go)
+
+    def _let_go(self, task: asyncio.Future[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:  # it cannot send: it has ended
+            self._end()
+
+    def _end(self) -> None:
+        self.ended.set()
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
