@@ -13,12 +13,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from collab_rtc_client import Change, Client, Listener, Pending, Refused, Status
 from rtc_support import SECRET, token
+
+from collab_rtc_client import Change, Client, Listener, Pending, Refused, Status
 
 WRITERS = Path(__file__).resolve().parent / "clients/writers.mjs"
 WAYS = {"ws": ["websocket"], "poll": ["polling"], "up": ["polling", "websocket"]}
 AHEAD = 4  # changes of one person that it waits for
+PAUSE = 0.02  # seconds after each
 
 
 class Person:
@@ -123,6 +125,7 @@ class People:
                 id = f"{name}-{person.count}"
                 with contextlib.suppress(Refused):
                     person.acknowledged[id] = await project.submit({"id": id, "text": "é😀\u2028"}, id)
+                await asyncio.sleep(PAUSE)
 
         async with client:
             project = await client.join(self.project, _Recorder(person))
@@ -132,7 +135,7 @@ class People:
 
     async def _run_javascript(self, packages: Path) -> None:
         options = {
-            "url": self.url, "project": self.project, "packages": str(packages), "ahead": AHEAD,
+            "url": self.url, "project": self.project, "packages": str(packages), "ahead": AHEAD, "pause": 1000 * PAUSE,
             "people": {f"js-{way}": WAYS[way] for way in self._ways},
             "secret": SECRET.decode(), "seconds": self._seconds, "client": self._client,
         }  # fmt: skip

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import uuid
 from collections.abc import AsyncIterator, Mapping
@@ -278,11 +279,7 @@ class Project:
         connection = self._client.connection
         if connection is None or not self._live.is_set() or self._again is not None:
             return
-        under_way = 0
-        for unsent in self._unsent.values():
-            if under_way >= self._client.window:
-                return
-            under_way += 1
+        for unsent in itertools.islice(self._unsent.values(), self._client.window):
             if unsent.on is None:
                 self._send_one(connection, unsent)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from typing import Any, Optional, TypedDict
+from typing import Any, TypedDict
 
 
 class Change(TypedDict):
@@ -38,17 +38,17 @@ class Snapshot(TypedDict):
 
 
 class Pending(TypedDict):
-    """A change that is not acknowledged. ``since``: the revision that the client had when it sent it first, if it did."""
+    """A change that is not acknowledged. ``since``: the revision that the client had when it sent it first, or None."""
 
     id: str
     data: Any
-    since: Optional[int]
+    since: int | None
 
 
 class Saved(TypedDict):
     """What a program keeps beside its state, to go on with it after a restart of its own."""
 
-    epoch: Optional[str]
+    epoch: str | None
     revision: int
     pending: list[Pending]
 
