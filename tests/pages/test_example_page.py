@@ -6,14 +6,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import time
 import urllib.error
 import urllib.request
 
 import pytest
-from rtc_support import PATIENCE, ROOT, SECRET, Server, free_port
+from rtc_example import running_example
+from rtc_support import PATIENCE, ROOT, Server, free_port
 from test_real_clients import node as javascript  # the fixture
 
 __all__ = ["javascript"]
@@ -37,23 +35,9 @@ def server(tmp_path, port):
 @pytest.fixture
 def page(server, port, tmp_path, javascript):
     """The address of the page."""
-    key = tmp_path / "site.key"
-    key.write_bytes(SECRET + b"\n")
     library = javascript / "node_modules/sio4/dist/socket.io.esm.min.js"
-    command = ["--rtc", server.url, "--key", key, "--library", library, "--port", str(port)]
-    issuer = subprocess.Popen([sys.executable, ROOT / "clients/example/issuer.py", *command], stdout=subprocess.DEVNULL)
-    address = f"http://127.0.0.1:{port}/"
-    give_up = time.monotonic() + PATIENCE
-    while True:
-        try:
-            urllib.request.urlopen(address, timeout=5).close()
-            break
-        except OSError:
-            assert issuer.poll() is None and time.monotonic() < give_up, "the issuer did not start"
-            time.sleep(0.05)
-    yield address
-    issuer.kill()
-    issuer.wait()
+    with running_example(server.url, port, library, tmp_path) as address:
+        yield f"{address}/"
 
 
 def enter(browser, address, user, **options):

@@ -18,7 +18,7 @@ from rtc_support import SECRET, token
 from collab_rtc_client import Change, Client, Listener, Pending, Refused, Status
 
 WRITERS = Path(__file__).resolve().parent / "clients/writers.mjs"
-WAYS = {"ws": ["websocket"], "poll": ["polling"], "up": ["polling", "websocket"]}
+WAYS = {"ws": ["websocket"], "ws2": ["websocket"], "poll": ["polling"], "up": ["polling", "websocket"]}
 AHEAD = 4  # changes of one person that it waits for
 PAUSE = 0.02  # seconds after each
 
@@ -64,7 +64,7 @@ class People:
     leaving it waits until each has got its answers."""
 
     def __init__(
-        self, url: str, javascript: Path | None = None, ways: tuple[str, ...] = tuple(WAYS), seconds: float = 300,
+        self, url: str, javascript: Path | None = None, ways: tuple[str, ...] = ("ws", "poll", "up"), seconds: float = 300,
         project: str = "p", **client: Any,
     ) -> None:  # fmt: skip
         self.url, self.project, self._seconds = url, project, seconds
