@@ -466,14 +466,15 @@ export class Client {
     this._delay = delay;
     this._mostDelay = mostDelay;
     this._running = false;
+    this._wasUsed = false;
     /** Ends a wait for the next try. */
     this._wake = () => {};
   }
 
   /** @returns {Promise<void>} when connected, however long the server is away; rejected with Refused when the first token is */
   connect() {
-    if (this._running) return Promise.reject(new Error("connect() was called before"));
-    this._running = true;
+    if (this._wasUsed) return Promise.reject(new Error("connect() was called before: make another client"));
+    this._wasUsed = this._running = true;
     return new Promise((resolve, reject) => this._run(resolve, reject));
   }
 
@@ -553,8 +554,9 @@ export class Client {
       });
     }
     await connection.open();
-    if (!this._running) connection.end();
-    return connection;
+    if (this._running) return connection;
+    connection.end();
+    throw new Refused("closed", "the client was closed");
   }
 
   /** Until the connection ends. @param {Connection} connection

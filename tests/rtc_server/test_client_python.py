@@ -263,6 +263,23 @@ async def test_a_server_that_answers_nothing_is_left(server: Server) -> None:
         assert page.state == ["one", "two"]
 
 
+@pytest.mark.parametrize("transports", [["websocket"], ["polling"], ["polling", "websocket"]], ids="+".join)
+async def test_closing_leaves_nothing_behind(server: Server, transports: list[str]) -> None:
+    """Whether it is connected or about to be."""
+    before = asyncio.all_tasks()
+    async with someone(server.url, transports=transports) as (_, ann, _page):
+        await ann.submit(1)
+        for wait in (0.0, 0.005, 0.01, 0.02, 0.05):
+            other = Client(server.url, lambda: token("bob"), transports=transports)
+            connecting = asyncio.ensure_future(other.connect())
+            await asyncio.sleep(wait)
+            connecting.cancel()
+            await asyncio.gather(connecting, return_exceptions=True)
+        with pytest.raises(RuntimeError, match="another client"):
+            await other.connect()
+    await eventually(lambda: asyncio.all_tasks() <= before)
+
+
 async def test_a_mistake_of_the_listener_costs_nothing_else(server: Server, caplog: pytest.LogCaptureFixture) -> None:
     class Wrong(Page):
         def on_change(self, change: Change, own: bool) -> None:

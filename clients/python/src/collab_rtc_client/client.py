@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import inspect
+import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple, Union
@@ -17,6 +17,8 @@ import aiohttp
 from .connection import Connection
 from .project import Listener, Project
 from .wire import Refused, Saved
+
+logger = logging.getLogger(__name__)
 
 Token = Callable[[], Union[str, Awaitable[str]]]
 
@@ -74,11 +76,13 @@ class Client:
         self._own_http: aiohttp.ClientSession | None = None
         self._projects: dict[str, Project] = {}
         self._running: asyncio.Task[None] | None = None
+        self._was_used = False
 
     async def connect(self) -> None:
         """Return when connected, however long the server is away. Raises Refused when the first token is."""
-        if self._running is not None:
-            raise RuntimeError("connect() was called before")
+        if self._was_used:
+            raise RuntimeError("connect() was called before: make another client")
+        self._was_used = True
         self.loop = asyncio.get_running_loop()
         if self._http is None:
             self._http = self._own_http = aiohttp.ClientSession()
@@ -203,5 +207,7 @@ class Client:
             project.take(event, body)
 
     def _tell(self, state: str, reason: str = "", seconds: float = 0.0) -> None:
-        with contextlib.suppress(Exception):
+        try:
             self._on_status(Status(state, reason, seconds))
+        except Exception:
+            logger.exception("on_status failed")

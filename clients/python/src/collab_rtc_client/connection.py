@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -64,6 +63,9 @@ class Connection:
         except Exception as exc:  # python-socketio lets many kinds through
             await self.close()
             raise self._make_refusal(exc) from exc
+        except asyncio.CancelledError:
+            await self.close()
+            raise
         watching = asyncio.ensure_future(self._sio.eio.wait())
         self._hold(watching)
         watching.add_done_callback(lambda _done: self._end())
@@ -115,13 +117,12 @@ class Connection:
         return answers[0] if answers else None
 
     async def close(self) -> None:
-        """End it, and wait until nothing of it is left."""
+        """End it. A server that hangs is not waited for: what is left goes within ``patience``."""
         self._end()
-        with contextlib.suppress(Exception):
-            await asyncio.wait_for(self._sio.disconnect(), 1)
-        with contextlib.suppress(Exception):  # an unresponsive server: without waiting for its word
-            await asyncio.wait_for(self._sio.eio.disconnect(abort=True), 1)
-        for task in self._tasks:
+        leaving = asyncio.ensure_future(self._sio.eio.disconnect(abort=True))
+        leaving.add_done_callback(lambda done: done.cancelled() or done.exception())
+        await asyncio.wait([leaving], timeout=1)
+        for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
