@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import aiohttp
+import engineio
 import socketio
 
 from .wire import Refused
@@ -117,14 +119,18 @@ class Connection:
         return answers[0] if answers else None
 
     async def close(self) -> None:
-        """End it. A server that hangs is not waited for: what is left goes within ``patience``."""
+        """End it, and wait until nothing of it is left: for the server's word a second at most."""
         self._end()
-        leaving = asyncio.ensure_future(self._sio.eio.disconnect(abort=True))
-        leaving.add_done_callback(lambda done: done.cancelled() or done.exception())
+        eio = self._sio.eio
+        leaving = asyncio.ensure_future(self._sio.disconnect())
         await asyncio.wait([leaving], timeout=1)
-        for task in list(self._tasks):
+        # python-engineio leaves its loops to their timeouts when the server closes, itself in a list when it does not.
+        tasks = [task for task in (leaving, eio.write_loop_task, eio.read_loop_task, *self._tasks) if task is not None]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        with contextlib.suppress(ValueError):
+            engineio.base_client.connected_clients.remove(eio)
 
     def _send(self, event: str, body: Mapping[str, Any], take: Callable[[Answer], None] | None) -> None:
         # Tasks begin in the order in which they were made, and this one queues its packet without waiting.
