@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 import aiohttp
@@ -41,7 +41,7 @@ class Connection:
         )
         self._patience = patience
         self._timers: set[asyncio.TimerHandle] = set()
-        self._tasks: set[asyncio.Future[Any]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._refusal: Any = None
         self.closing: Mapping[str, Any] | None = None
         self.ended = asyncio.Event()
@@ -54,28 +54,27 @@ class Connection:
 
     async def open(self, url: str, token: str, headers: Mapping[str, str], transports: list[str] | None) -> None:
         """Raises Refused: ``token_...``, ``too_many`` or ``unreachable``."""
+        connecting = self._hold(
+            self._sio.connect(
+                url, headers=dict(headers), auth={"token": token}, transports=transports, namespaces=["/"],
+                wait_timeout=self._patience,
+            )
+        )  # fmt: skip
         try:
-            await asyncio.wait_for(
-                self._sio.connect(
-                    url, headers=dict(headers), auth={"token": token}, transports=transports, namespaces=["/"],
-                    wait_timeout=self._patience,
-                ),
-                self._patience + 1,
-            )  # fmt: skip
-        except Exception as exc:  # python-socketio lets many kinds through
-            await self.close()
-            raise self._make_refusal(exc) from exc
-        except asyncio.CancelledError:
+            await asyncio.wait([connecting], timeout=self._patience + 1)
+            if not connecting.done() or connecting.exception() is not None:
+                raise self._make_refusal(connecting.exception() if connecting.done() else None)
+        except BaseException:
             await self.close()
             raise
-        watching = asyncio.ensure_future(self._sio.eio.wait())
-        self._hold(watching)
-        watching.add_done_callback(lambda _done: self._end())
+        self._hold(self._sio.eio.wait()).add_done_callback(lambda _done: self._end())
 
-    def _make_refusal(self, exc: Exception) -> Refused:
+    def _make_refusal(self, exc: BaseException | None) -> Refused:
         said = self._refusal if isinstance(self._refusal, dict) else {}
         data = said.get("data") or {}
-        return Refused(data.get("code", "unreachable"), said.get("message") or str(exc) or type(exc).__name__, data)
+        return Refused(
+            data.get("code", "unreachable"), said.get("message") or (repr(exc) if exc else "no answer"), data
+        )
 
     def _take_refusal(self, said: Any = None) -> None:
         self._refusal = said
@@ -135,13 +134,15 @@ class Connection:
     def _send(self, event: str, body: Mapping[str, Any], take: Callable[[Answer], None] | None) -> None:
         # Tasks begin in the order in which they were made, and this one queues its packet without waiting.
         if not self.ended.is_set():
-            self._hold(asyncio.ensure_future(self._sio.emit(event, dict(body), callback=take)))
+            self._hold(self._sio.emit(event, dict(body), callback=take))
 
-    def _hold(self, task: asyncio.Future[Any]) -> None:
+    def _hold(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._let_go)
+        return task
 
-    def _let_go(self, task: asyncio.Future[Any]) -> None:
+    def _let_go(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:  # it cannot send: it has ended
             self._end()
