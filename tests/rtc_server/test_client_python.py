@@ -200,15 +200,15 @@ async def test_snapshots_and_history(server: Server) -> None:
 
 
 async def test_history_that_is_only_in_the_snapshot(tmp_path: Path) -> None:
-    async with running(tmp_path, limits={"keep_changes": 0, "reads_per_second": 1000}) as site:
-        async with someone(site.url) as (_, ann, page):
-            await asyncio.gather(*[ann.submit(n) for n in range(10)])
-            await ann.keep_snapshot(page.state)
-            with pytest.raises(Refused) as compacted:
-                while True:  # they are deleted a moment later
-                    async for _change in ann.history():
-                        pass
-            assert compacted.value.code == "compacted" and compacted.value.details["base"] == 10
+    limits = {"keep_changes": 0, "reads_per_second": 1000}
+    async with running(tmp_path, limits=limits) as site, someone(site.url) as (_, ann, page):
+        await asyncio.gather(*[ann.submit(n) for n in range(10)])
+        await ann.keep_snapshot(page.state)
+        with pytest.raises(Refused) as compacted:
+            while True:  # they are deleted a moment later
+                async for _change in ann.history():
+                    pass
+        assert compacted.value.code == "compacted" and compacted.value.details["base"] == 10
 
 
 async def test_another_history_starts_all_over(server: Server) -> None:

@@ -25,7 +25,7 @@ _find_end = JSON.end
 # A change as its packet has it: the number of the acknowledgement (None: none was asked for); project and id, neither
 # of which needs an escape in JSON; data, as JSON text on one line; their bytes. A plain tuple, as most packets are
 # changes.
-PlainChange = tuple[int | None, str, str, str, int]
+PlainChange = tuple[int | None, str, str, str, int, int | None]
 
 
 def parse_change(packet: str, limit: int) -> PlainChange | None:
