@@ -23,8 +23,8 @@ _find_end = JSON.end
 
 
 # A change as its packet has it: the number of the acknowledgement (None: none was asked for); project and id, neither
-# of which needs an escape in JSON; data, as JSON text on one line; their bytes. A plain tuple, as most packets are
-# changes.
+# of which needs an escape in JSON; data, as JSON text on one line; their bytes; the revision after which it was
+# sent first, if it says so. A plain tuple, as most packets are changes.
 PlainChange = tuple[int | None, str, str, str, int, int | None]
 
 
