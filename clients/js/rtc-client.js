@@ -320,7 +320,7 @@ export class Project {
     }
     for (const change of page.changes) {
       this._takeChange(change);
-      if (this._joining) return;
+      if (this._joining || this._ended) return;
     }
     if (page.more) return;
     this._isLive = true;
@@ -389,7 +389,7 @@ export class Project {
       unsent.on = null;
       const wait = findWait(answer);
       if (answer.ok) this._settle(unsent, answer.revision);
-      else if (answer.code === "not_joined") this._begin();
+      else if (answer.code === "not_joined") { if (!this._joining) this._begin(); }
       else if (wait === null) this._giveUp(unsent, readRefusal(answer));
       else if (!this._again) this._again = setTimeout(() => { this._again = null; this._send(); }, wait);
       this._send();

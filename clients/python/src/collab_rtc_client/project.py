@@ -301,7 +301,8 @@ class Project:
         if answer["ok"]:
             self._settle(unsent, answer["revision"])
         elif answer["code"] == "not_joined":
-            self.begin()
+            if not self._joining:
+                self.begin()
         elif wait is None:
             self._give_up(unsent, read_refusal(answer))
         elif self._again is None:
