@@ -52,7 +52,8 @@ def make_app(rtc: str, key: bytes, library: Path) -> web.Application:
     app.router.add_get("/", serve(HERE / "page/index.html"))
     for name in ("example.js", "example.css"):
         app.router.add_get(f"/{name}", serve(HERE / "page" / name))
-    app.router.add_get("/rtc-client.js", serve(HERE.parent / "js/rtc-client.js"))
+    for name in ("rtc-client.js", "rtc-project.js"):
+        app.router.add_get(f"/{name}", serve(HERE.parent / "js" / name))
     app.router.add_get("/socket.io.js", serve(library))
     return app
 

@@ -90,12 +90,8 @@ def test_the_javascript_package_and_its_program(tmp_path: Path, server: Server, 
     (archive,) = tmp_path.glob("collab-rtc-client-*.tgz")
     shutil.unpack_archive(archive, tmp_path, "gztar", filter="data")
     installed = (tmp_path / "package").rename(modules / "collab-rtc-client")
-    assert {path.name for path in installed.iterdir()} == {
-        "package.json",
-        "README.md",
-        "rtc-client.js",
-        "rtc-client.d.ts",
-    }
+    names = {f"rtc-{part}.{kind}" for part in ("client", "project") for kind in ("js", "d.ts")}
+    assert {path.name for path in installed.iterdir()} == {"package.json", "README.md", *names}
     (modules / "socket.io-client").symlink_to(javascript / "node_modules/sio4")
     program = tmp_path / "program.mjs"
     program.write_text(find_program("js", server.url, issuer), encoding="utf-8")
