@@ -58,6 +58,7 @@ export class Connection {
         const data = error.data || {};
         fail(new Refused(data.code || "unreachable", error.message, data));
       });
+      this.ended.promise.then(() => fail(new Refused("unreachable", "the connection broke before it was answered")));
       this.socket.connect();
     });
   }

@@ -48,26 +48,39 @@ class Connection:
         self.on_event: OnEvent = lambda _event, _body: None
         for name in _EVENTS:
             self._sio.on(name, lambda body, name=name: self.on_event(name, body))
+        self._answered = asyncio.Event()
+        self._sio.on("connect", self._answered.set)
         self._sio.on("closing", self._take_closing)
         self._sio.on("connect_error", self._take_refusal)
         self._sio.on("refused", lambda body: logger.warning("the server refused: %s", body))
 
     async def open(self, url: str, token: str, headers: Mapping[str, str], transports: list[str] | None) -> None:
         """Raises Refused: ``token_...``, ``too_many`` or ``unreachable``."""
-        connecting = self._hold(
-            self._sio.connect(
-                url, headers=dict(headers), auth={"token": token}, transports=transports, namespaces=["/"],
-                wait_timeout=self._patience,
-            )
-        )  # fmt: skip
+        connecting = self._hold(self._come(url, token, headers, transports))
         try:
-            await asyncio.wait([connecting], timeout=self._patience + 1)
-            if not connecting.done() or connecting.exception() is not None:
+            await asyncio.wait([connecting], timeout=self._patience)
+            if not connecting.done() or self.ended.is_set() or self._refusal is not None:
                 raise self._make_refusal(connecting.exception() if connecting.done() else None)
         except BaseException:
             await self.close()
             raise
+
+    async def _come(self, url: str, token: str, headers: Mapping[str, str], transports: list[str] | None) -> None:
+        # Not by python-socketio's own waiting: that goes on when the connection breaks before CONNECT is answered.
+        await self._sio.connect(
+            url, headers=dict(headers), auth={"token": token}, transports=transports, namespaces=["/"], wait=False
+        )
         self._hold(self._sio.eio.wait()).add_done_callback(lambda _done: self._end())
+        await self._wait_for(self._answered)
+
+    async def _wait_for(self, event: asyncio.Event) -> None:
+        """Or for the end."""
+        waits = [asyncio.ensure_future(event.wait()), asyncio.ensure_future(self.ended.wait())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
 
     def _make_refusal(self, exc: BaseException | None) -> Refused:
         said = self._refusal if isinstance(self._refusal, dict) else {}
@@ -77,7 +90,8 @@ class Connection:
         )
 
     def _take_refusal(self, said: Any = None) -> None:
-        self._refusal = said
+        self._refusal = said or {}
+        self._answered.set()
 
     def _take_closing(self, said: Mapping[str, Any]) -> None:
         self.closing = said
@@ -109,12 +123,7 @@ class Connection:
             answered.set()
 
         self.ask(event, body, take)
-        waits = [asyncio.ensure_future(answered.wait()), asyncio.ensure_future(self.ended.wait())]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
+        await self._wait_for(answered)
         return answers[0] if answers else None
 
     async def close(self) -> None:
