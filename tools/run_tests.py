@@ -135,7 +135,7 @@ SUITES = [
           covers=("files/rtc_server/src", 93.0)),
     Suite("rtc-cluster", "RTC servers on one store, short form",
           pytest("tests/rtc_server/test_cluster.py", "tests/rtc_server/test_cluster_network.py",
-                 "tests/rtc_server/test_cluster_upgrade.py"), read_pytest),
+                 "tests/rtc_server/test_cluster_upgrade.py", "tests/rtc_server/test_cluster_clients.py"), read_pytest),
     Suite("verify", "probe and session checks", pytest("tests/verify"), read_pytest),
     Suite("java", "trust stores and real keytool", pytest("tests/java"), read_pytest),
     Suite("tomcat", "server.xml and real Tomcats", pytest("tests/tomcat", workers="0"), read_pytest),

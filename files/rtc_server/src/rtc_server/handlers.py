@@ -188,7 +188,7 @@ class Handlers:
             change = parse_change(packet, self._limits.change_bytes)
             if change is None:
                 return False
-            number, name, id, data, size = change
+            number, name, id, data, size, since = change
             member = members.get(name)
             if member is None or member.right != EDIT:
                 return False
@@ -197,7 +197,8 @@ class Handlers:
                 if not allowance.take(clock(), size):
                     raise RateRefusal(allowance, clock())
                 label = f'"id":"{id}{label_end}'
-                self._submit(project, Submission(name, id, user, data, label, (socket, project, number), member.since))
+                first = member.since if since is None else since
+                self._submit(project, Submission(name, id, user, data, label, (socket, project, number), first))
             except Refusal as refusal:
                 refuse(socket, "change", number, refusal, clock())
             return True
