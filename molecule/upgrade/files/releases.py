@@ -22,7 +22,7 @@ BREAKS = {
     "does not start": ("app.py", _SERVE, '    raise SystemExit("broken on purpose")\n'),
     "refuses the configuration": (
         "config.py",
-        r"^    complaints: list\[str\] = \[\]\n",
+        r"^    lines = find_lines\(text\)\n    complaints: .*\n",
         '    if document.get("server", {}).get("trusted_proxies"):\n'
         '        complaints.append(f"{path}: server.trusted_proxies: is not known any more")\n',
     ),

@@ -20,9 +20,8 @@ _NEEDED: dict[str, tuple[str, ...]] = {
     "vhost": ("kind", "name"),
 }
 _TYPES: dict[str, Any] = {
-    "application": str, "attributes": list, "certificates": list, "files": list, "fixed": str, "instance": str,
-    "jre_home": str, "kind": str, "name": str, "path": str, "port": int, "properties": dict, "reads": list,
-    "wants": list,
+    "application": str, "attributes": list, "certificates": list, "files": list, "instance": str, "jre_home": str,
+    "kind": str, "name": str, "path": str, "port": int, "properties": dict, "reads": list, "wants": list,
 }  # fmt: skip
 _PATHS = ("path", "files", "reads")  # not jre_home: one in a container begins with its name
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:@-]*")  # it becomes part of a path
