@@ -237,7 +237,7 @@ def cut_power(version: str, moment: str) -> str:
     thread = threading.Thread(target=run)
     thread.start()
     while not ended.is_set() and not CUTS[moment](root, new.name, pid):
-        time.sleep(0.001)
+        time.sleep(0.005)
     require(not ended.is_set(), f"the run ended before the release {moment}")
     LAB.lose("wiki")
     thread.join()
