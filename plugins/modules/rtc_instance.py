@@ -18,6 +18,8 @@ description:
     those limits that do not size the unit. The release says what else needs a restart.
   - Where O(config) has a section C(tls), the service gets C(tls.crt) and C(tls.key) from C(/etc/rtc-server/INSTANCE),
     where M(collab.rtc.keystore_pem) puts them.
+  - The listening sockets are those of C(rtc-server@INSTANCE.socket), which outlive the process, so a restart refuses no
+    connection. A release that does not know of that opens them itself, and gets no such unit.
   - What the service may take of the host, memory and file descriptors, follows from the section C(limits) of O(config).
   - The configuration is checked by the server itself before it takes the place of the old one, and before a start with
     another release. When the service does not come up, the old files are given back and the old service is started
@@ -124,6 +126,7 @@ _CHECKS = "/run"
 _READY_SECONDS = 30  # until a server has its connections to the store, after a failover of that too
 _STEADY_SECONDS = 10  # in which clients that were sent away come back to a new release (server.drain_seconds)
 _SERVICE = "rtc-server@{}.service"
+_SOCKET = "rtc-server@{}.socket"
 
 
 class Instance:
@@ -132,12 +135,15 @@ class Instance:
     def __init__(self, params: dict[str, Any]) -> None:
         self.params = params
         self.unit = _SERVICE.format(params["instance"])
+        self.socket = _SOCKET.format(params["instance"])
         self.config_path = f"{unit.CONFIG_DIR}/{params['instance']}.toml"
         # In a directory of its own: as $CREDENTIALS_DIRECTORY it gives the commands what systemd gives the service.
         self.credentials = f"{unit.CONFIG_DIR}/{params['instance']}"
         self.secret_path = f"{self.credentials}/{unit.SECRET}"
         self.handed_over = f"{unit.RUN_DIR}/{params['instance']}"
         self.drop_in = unit.tls_drop_in(params["instance"])
+        self.socket_path = unit.socket_unit(params["instance"])
+        self.with_socket = unit.socket_drop_in(self.drop_in)
         self.store = rtc_server_store.drop_in(self.drop_in)
         self.store_ca = f"{self.credentials}/{rtc_server_store.CA}"
         self.store_password = f"{self.credentials}/{rtc_server_store.PASSWORD}"
@@ -150,7 +156,8 @@ class Instance:
     def paths(self) -> list[str]:
         """The files that the instance is made of, the shared unit first."""
         store = [self.store, self.store_ca, self.store_password]
-        return [unit.UNIT, self.limits, self.drop_in, *store, self.config_path, self.secret_path]
+        sockets = [self.socket_path, self.with_socket]
+        return [unit.UNIT, self.limits, self.drop_in, *sockets, *store, self.config_path, self.secret_path]
 
     def _render(self) -> dict[str, bytes | None]:
         if self.params["state"] == "absent":
@@ -167,10 +174,35 @@ class Instance:
             self.drop_in: unit_file.render_tls(self.params["python"], self.params["base"]).encode()
             if self.tls
             else None,
+            **self._render_socket(),
             **self._render_store(),
-            self.config_path: unit.render_toml(self.params["config"]).encode(),
+            self.config_path: self._render_config(),
             self.secret_path: kept,
         }
+
+    def _render_config(self) -> bytes:
+        return unit.render_toml(self.params["config"]).encode()
+
+    def _render_socket(self) -> dict[str, bytes | None]:
+        if not self._takes_sockets():
+            return dict.fromkeys((self.socket_path, self.with_socket))
+        has_store = bool((self.params["config"].get("journal") or {}).get("store_url"))
+        return {
+            self.socket_path: unit_file.render_socket(self._list_places()).encode(),
+            self.with_socket: unit_file.render_with_socket(has_store).encode(),
+        }
+
+    def _list_places(self) -> list[str]:
+        server = self.params["config"].get("server") or {}
+        return unit_file.list_places(str(server.get("address", "127.0.0.1")), server.get("port", 9083))
+
+    def _takes_sockets(self) -> bool:
+        """Whether the current release takes sockets that systemd hands over; one that does not know the question does
+        not. Before there is a release (check mode), the answer is that of the one which is to come."""
+        if not switching.read_current(self.params["base"]):
+            return True
+        words = self._render_config().decode()
+        return self._call_server("check-sockets", "-", *self._list_places(), words=words).returncode == 0
 
     def _render_store(self) -> dict[str, bytes | None]:
         paths = (self.store, self.store_ca, self.store_password)
@@ -300,14 +332,15 @@ class Instance:
 
     def started(self) -> float:
         """When the running process was started (seconds since the epoch); 0 when it does not run."""
-        # Of the instance: systemctl prints key=value lines in its own order.
-        show = _run(["systemctl", "show", self.unit, "-p", "ActiveState", "-p", "ExecMainStartTimestampMonotonic"])
-        values = dict(line.split("=", 1) for line in show.stdout.splitlines() if "=" in line)
-        if values.get("ActiveState") != "active":
-            return 0.0
-        # systemd counts microseconds of CLOCK_MONOTONIC, as time.monotonic() does.
-        age = time.monotonic() - int(values.get("ExecMainStartTimestampMonotonic") or 0) / 1e6
-        return time.time() - age
+        return _find_start(self.unit, "ExecMainStartTimestampMonotonic")
+
+    def has_its_socket(self) -> bool:
+        """Whether systemd listens as the socket's unit says: since it was written, or not at all without one."""
+        since = _find_start(self.socket, "ActiveEnterTimestampMonotonic")
+        if self.after[self.socket_path] is None or not since:
+            return not since and self.after[self.socket_path] is None
+        written = os.lstat(self.socket_path).st_mtime if os.path.lexists(self.socket_path) else since
+        return self.before[self.socket_path] == self.after[self.socket_path] and written <= since
 
     def is_new_release(self) -> bool:
         """Whether this instance has not been ready with the current release yet, but with another one."""
@@ -332,13 +365,25 @@ class Instance:
         switching.switch(base, back)
         others = [name for name, release in switching.read_ready(base).items() if release == failed]
         words = f"The release {failed} was taken back: {back} is current again."
+        takes_sockets = self._takes_sockets()
         for name in others:
+            if not takes_sockets:
+                self._take_socket_away(name)
             if _run(["systemctl", "restart", _SERVICE.format(name)]).returncode == 0:
                 switching.note_ready(base, name, back)
                 words += f" {_SERVICE.format(name)} was restarted with it."
             else:
                 words += f" {_SERVICE.format(name)} does not start with it: see its journalctl."
         return words
+
+    def _take_socket_away(self, name: str) -> None:
+        """Let another instance open its sockets itself."""
+        _run(["systemctl", "stop", _SERVICE.format(name), _SOCKET.format(name)])
+        for path in (unit.socket_drop_in(unit.tls_drop_in(name)), unit.socket_unit(name)):
+            if os.path.lexists(path):
+                records.record(self.params["undo_dir"], path, None)
+                _files_tree.remove(path)
+        _run(["systemctl", "daemon-reload"])
 
     def _pair(self) -> list[str]:
         return [f"{self.credentials}/{name}" for name in (unit.TLS_CERTIFICATE, unit.TLS_KEY)]
@@ -410,8 +455,12 @@ class Instance:
     def start(self) -> None:
         """Enable and (re)start the unit; returns when the server says that it is ready (Type=notify).
 
+        The socket stays as it is, unless it is another one: that cannot be exchanged under a service that runs.
+
         :raises RtcError: with the last lines of its log.
         """
+        if not self.has_its_socket():
+            _run(["systemctl", "stop", self.unit, self.socket])
         _run(["systemctl", "daemon-reload"])
         _run(["systemctl", "reset-failed", self.unit])
         _run(["systemctl", "enable", self.unit])
@@ -453,8 +502,20 @@ class Instance:
                 raise RtcError(f"{self.unit} gets ready, and ends soon after. Its log: {self._read_log()}")
 
     def stop(self) -> None:
-        """Stop and disable the unit."""
+        """Stop and disable the unit, and free its port."""
         _run(["systemctl", "disable", "--now", self.unit])
+        _run(["systemctl", "stop", self.socket])
+
+
+def _find_start(name: str, timestamp: str) -> float:
+    """When a unit became active, by one of its properties (seconds since the epoch); 0 when it is not active."""
+    # systemctl prints key=value lines in its own order.
+    show = _run(["systemctl", "show", name, "-p", "ActiveState", "-p", timestamp])
+    values = dict(line.split("=", 1) for line in show.stdout.splitlines() if "=" in line)
+    if values.get("ActiveState") != "active":
+        return 0.0
+    # systemd counts microseconds of CLOCK_MONOTONIC, as time.monotonic() does.
+    return time.time() - (time.monotonic() - int(values.get(timestamp) or 0) / 1e6)
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:

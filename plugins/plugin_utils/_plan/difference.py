@@ -41,7 +41,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import (
 )
 
 LOOPBACKS = ("127.0.0.1", "::1", "localhost")
-FORMAT = 7  # of what is written for a plan; raise it when a renderer changes, so that what is recorded is written anew
+FORMAT = 8  # of what is written for a plan; raise it when a renderer changes, so that what is recorded is written anew
 
 
 @dataclass(frozen=True)
@@ -225,7 +225,8 @@ def list_instance_files(instance: str, has_store: bool) -> list[str]:
     """The files of an instance that have no secret."""
     tls = unit.tls_drop_in(instance)
     store = [rtc_server_store.drop_in(tls)] if has_store else []
-    return [f"{unit.CONFIG_DIR}/{instance}.toml", limits.drop_in(tls), tls, *store]
+    sockets = [unit.socket_unit(instance), unit.socket_drop_in(tls)]
+    return [f"{unit.CONFIG_DIR}/{instance}.toml", limits.drop_in(tls), tls, *sockets, *store]
 
 
 def _list_proxy(plan: HostPlan, facts: HostFacts, scope: Scope) -> Iterable[Wanted]:

@@ -11,6 +11,7 @@ import faulthandler
 import gc
 import json
 import logging
+import os
 import signal
 import ssl
 import sys
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
-from . import __version__, systemd
+from . import __version__, sockets, systemd
 from .auth import Tokens
 from .capacity import ASIDE, LEAST, Capacity, count_open, needed_descriptors, plan_capacity, read_limit
 from .config import Config, ConfigError, LogSettings, TlsSettings, read_keys
@@ -243,13 +244,29 @@ class Door:
         peers.strangers.each, peers.strangers.patience = limits.pending_per_address, peers.times.stranger / 5
 
     async def open(self, runner: web.AppRunner, tls: ssl.SSLContext | None) -> None:
-        """Listen, and hand connections to the runner's server. Raises OSError."""
-        server = self._service.config.server
-        self.listener.listen(server.address, server.port)
+        """Listen, and hand connections to the runner's server. Raises ConfigError, OSError."""
+        self._listen()
         await runner.setup()
         assert runner.server is not None
         self.peers.begin(correct(runner.server))
         self.listener.begin(tls)
+
+    def _listen(self) -> None:
+        """With the sockets that systemd hands over, else with own ones."""
+        server = self._service.config.server
+        given, unit = sockets.take(), os.environ.get(sockets.UNIT_VARIABLE, "")
+        wrong = sockets.find_difference(server.address, server.port, sockets.name_places(given)) if given else ""
+        if wrong:
+            raise ConfigError([f"{unit or 'systemd'} listens on {wrong} (server.address, server.port): stop server and "
+                               "socket, then start the server"])  # fmt: skip
+        if unit and not given:  # the unit has no network: own sockets would be nobody's to reach
+            where = sockets.format_places(sockets.list_places(server.address, server.port))
+            raise ConfigError([f"{unit} does not listen on {where}: see systemctl status {unit}, and who has the port: "
+                               "ss -tlnp"])  # fmt: skip
+        if given:
+            self.listener.adopt(given)
+        else:
+            self.listener.listen(server.address, server.port)
 
 
 def make_runner(service: Service, peers: Peers, shutdown_timeout: float = 2.0) -> web.AppRunner:
@@ -323,6 +340,7 @@ async def serve(config: Config, journal: Journal | None = None) -> None:
         logger.info("draining")
         watching.cancel()
         memory.end()
+        door.listener.leave()
         await service.drain()
     finally:
         if door is not None:

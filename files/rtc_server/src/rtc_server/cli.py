@@ -11,9 +11,9 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from . import __version__
+from . import __version__, sockets
 from .auth import EDIT, QUERY_SECONDS, VIEW
-from .config import ConfigError, load, parse
+from .config import Config, ConfigError, load, parse
 from .journal import JournalError, backup, export_import
 from .journal.repair import repair
 from .journal.verify import verify_journal
@@ -121,6 +121,11 @@ def _add_operating(commands: Any) -> None:
     compare.add_argument("new", metavar="NEW", help="- is standard input")
     compare.set_defaults(run=_check_reload)
 
+    places = commands.add_parser("check-sockets", help="whether a configuration is for sockets of systemd")
+    places.add_argument("file", metavar="FILE", help="- is standard input")
+    places.add_argument("places", nargs="+", metavar="ADDRESS:PORT", help="as in ListenStream=")
+    places.set_defaults(run=_check_sockets)
+
     doctor = commands.add_parser(
         "doctor", help="what is wrong with a server on this host, whether it runs or not; for monitoring, too"
     )
@@ -164,11 +169,27 @@ def _examine(options: argparse.Namespace) -> int:
     return doctor.find_worst(checks)
 
 
+def _load_new(file: str) -> Config:
+    return parse(sys.stdin.read(), "standard input") if file == "-" else load(file)
+
+
+def _check_sockets(options: argparse.Namespace) -> int:
+    server = _load_new(options.file).server
+    try:
+        given = [sockets.parse_place(text) for text in options.places]
+    except ValueError as exc:
+        print(f"no ADDRESS:PORT: {exc}", file=sys.stderr)
+        return 1
+    wrong = sockets.find_difference(server.address, server.port, given)
+    if wrong:
+        print(f"{options.file}: server.address, server.port: {wrong}", file=sys.stderr)
+    return 1 if wrong else 0
+
+
 def _check_reload(options: argparse.Namespace) -> int:
     from .reload import find_fixed
 
-    new = parse(sys.stdin.read(), "standard input") if options.new == "-" else load(options.new)
-    fixed = find_fixed(load(options.old), new)
+    fixed = find_fixed(load(options.old), _load_new(options.new))
     for name in fixed:
         print(f"{options.new}: {name}: changes with a restart only", file=sys.stderr)
     return 1 if fixed else 0

@@ -21,7 +21,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import limi
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import difference
 
 # Changed on purpose? Raise FORMAT in _plan/difference.py, and put the digest that the test shows here.
-FORMAT, DIGEST = 7, "c71cf4da962a47a9"
+FORMAT, DIGEST = 8, "998a87c7ca128039"
 
 
 def make_vhosts(kind: str) -> list[VhostPlan]:
@@ -56,6 +56,8 @@ def test_the_format_is_raised_with_what_is_written() -> None:
         haproxy_renderer.render_defaults([["option", "httplog"]]),
         unit_file.render_unit("/usr/bin/python3"),
         unit_file.render_tls("/usr/bin/python3"),
+        unit_file.render_socket(unit_file.list_places("::", 9083)),
+        *(unit_file.render_with_socket(has_store) for has_store in (False, True)),
         store.render_drop_in("/etc/rtc-server", True),
         unit.render_toml(
             unit.server_config("confluence", "127.0.0.1", 9083, "wiki.example.com", [], [], True, label="84a0076d")
