@@ -64,7 +64,7 @@ class Done:
             f"{self.lost} acknowledged changes are lost": self.lost,
             f"{self.doubled} changes are there twice": self.doubled,
             f"{self.disconnected} were disconnected": self.act.is_calm and self.disconnected,
-            f"{sum(self.refused.values())} were refused": self.act.is_calm and self.refused,
+            f"{sum(self.refused.values())} were refused": (self.act.is_calm or self.act.is_open) and self.refused,
         }
         self.problem = self.problem or next((words for words, is_so in wrong.items() if is_so), "")
 
