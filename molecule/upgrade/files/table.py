@@ -91,15 +91,7 @@ async def take(act: Act, team: list[Colleague], newcomer: Any, others: list[peop
     try:
         done.said = await asyncio.to_thread(act.do)
         done.seconds = time.monotonic() - began
-        wanted = {one: len(one.acknowledged) for one in (*team, *others)}
-        for one in team:
-            one.hurry.set()
-        give_up = time.monotonic() + PATIENCE
-        while late := [one for one in wanted if not has_come_back(one, wanted[one])]:
-            dead = [str(one) for one in late if one.state.startswith("died")]
-            if dead or time.monotonic() > give_up:
-                raise TimeoutError("not back: " + "; ".join(dead or map(str, late[:5])))
-            await asyncio.sleep(0.05)
+        await wait_for_all([*team, *others])
     except (TimeoutError, Failed, subprocess.CalledProcessError) as exc:
         done.problem = str(exc)
     done.refused = dict(newcomer.refused)
@@ -113,6 +105,20 @@ async def take(act: Act, team: list[Colleague], newcomer: Any, others: list[peop
     done.doubled = sum(len(ids) - len(set(ids)) for ids in final.values())
     done.judge()
     return done
+
+
+async def wait_for_all(everybody: list[Any]) -> None:
+    """Until each has come, and got an answer from now on."""
+    wanted = {one: len(one.acknowledged) for one in everybody}
+    for one in everybody:
+        if isinstance(one, Colleague):
+            one.hurry.set()
+    give_up = time.monotonic() + PATIENCE
+    while late := [one for one in everybody if not has_come_back(one, wanted[one])]:
+        dead = [str(one) for one in late if one.state.startswith("died")]
+        if dead or time.monotonic() > give_up:
+            raise TimeoutError("not there: " + "; ".join(dead or map(str, late[:5])))
+        await asyncio.sleep(0.05)
 
 
 def has_come_back(one: Any, acknowledged: int) -> bool:
@@ -130,6 +136,7 @@ async def work(chosen: list[Act]) -> list[Done]:
             bearer, authority = rtc_support.token("js", ttl=7200), LAB.state / "pki/root.pem"
             some = people.People(URL, FRONT, f"https://{NAME}", bearer, PEOPLE, authority)
             others = (await stack.enter_async_context(some)).all
+        await wait_for_all([*team, *others])
         for act in chosen:
             done.append(await take(act, team, newcomer, others))
             print(render(done[-1]), file=sys.stderr, flush=True)
