@@ -93,7 +93,7 @@ async def take(act: Act, team: list[Colleague], newcomer: Any, others: list[peop
         done.seconds = time.monotonic() - began
         await wait_for_all([*team, *others])
     except (TimeoutError, Failed, subprocess.CalledProcessError) as exc:
-        done.problem = str(exc)
+        done.problem = str(exc).partition("\n")[0]  # of a run the rest is in its log
     done.refused = dict(newcomer.refused)
     for one in team:
         done.refused.update({why: done.refused.get(why, 0) + count for why, count in one.list_refused().items()})
