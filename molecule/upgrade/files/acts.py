@@ -118,7 +118,7 @@ def tell(played: Played) -> str:
     back = [f"rolled back: {site}" for site, one in played.report.get("rolled_back", {}).items() if one.get("hosts")]
     checks = [check for found in played.report.get("checks", {}).values() for check in found]
     passed = f"{sum(check['ok'] is True for check in checks)} of {len(checks)} checks passed"
-    return "; ".join([*failed, *back] or [passed])
+    return " ".join("; ".join([*failed, *back] or [passed]).split())
 
 
 def change_release(more: dict[str, Any], version: str, name: str) -> str:

@@ -20,6 +20,7 @@ import json
 import os
 import subprocess
 import sys
+import textwrap
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -159,7 +160,7 @@ def render(done: Done) -> str:
         short = " ".join(why.removeprefix("comes: ").split("<")[0].split())[:70]
         reasons[short] = reasons.get(short, 0) + count
     refused = ", ".join(f"{count} x {why}" for why, count in sorted(reasons.items(), key=lambda item: -item[1])[:4])
-    lines = [row, f"    {done.said}"] + [f"    refused: {refused}"] * bool(refused)
+    lines = [row, f"    {textwrap.shorten(done.said, 400)}"] + [f"    refused: {refused}"] * bool(refused)
     return "\n".join([*lines, *([f"    ✗ {done.problem}"] if done.problem else [])])
 
 
