@@ -140,7 +140,8 @@ SUITES = [
     Suite("java", "trust stores and real keytool", pytest("tests/java"), read_pytest),
     Suite("tomcat", "server.xml and real Tomcats", pytest("tests/tomcat", workers="0"), read_pytest),
     Suite("containers", "applications in real containers", pytest("tests/containers", workers="0"), read_pytest),
-    Suite("proxies", "real nginx, Apache, HAProxy", pytest("tests/proxies", workers="0"), read_pytest),
+    # A file at a time: each lays its own daemons out, and some compare what all tests of the file have counted.
+    Suite("proxies", "real nginx, Apache, HAProxy", pytest("tests/proxies", "--dist", "loadfile"), read_pytest),
     Suite("bundle", "bundles of the real packages, short form", pytest("tests/bundle", workers="0"), read_pytest,
           environment={"RTC_BUNDLE": "short"}),
     Suite("aws", "the listener at AWS, with moto", pytest("tests/aws"), read_pytest),

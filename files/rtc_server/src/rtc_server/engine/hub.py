@@ -61,12 +61,14 @@ def merge_messages(room: Room, own: list[Numbered]) -> list[PreparedMessage]:
 class RoomFrames:
     """A room's frames of one turn in one version of Engine.IO: joined once, cut where a recipient's own frames go."""
 
-    __slots__ = ("_frames", "_numbers", "data")
+    __slots__ = ("_ends", "_frames", "_numbers", "_view", "data")
 
     def __init__(self, room: Room, eio_version: int) -> None:
         self._frames = [m.frame3 for m in room.messages] if eio_version == 3 else [m.frame4 for m in room.messages]
         self.data = self._frames[0] if len(self._frames) == 1 else b"".join(self._frames)
         self._numbers = room.numbers
+        self._ends: list[int] = []  # where each frame ends, once somebody's are merged
+        self._view = memoryview(self.data)
 
     def merge(self, own: list[Numbered], eio_version: int) -> bytes:
         """The bytes for a recipient that has messages of its own among them."""
@@ -74,8 +76,9 @@ class RoomFrames:
             number, message = own[0]
             frame = message.frame3 if eio_version == 3 else message.frame4
             return self.data + frame if number > self._numbers[0] else frame + self.data
-        ends = [0, *accumulate([len(f) for f in self._frames])]
-        view = memoryview(self.data)
+        ends, view = self._ends, self._view
+        if not ends:
+            ends = self._ends = [0, *accumulate([len(f) for f in self._frames])]
         pieces: list[bytes | memoryview] = []
         done = 0
         for number, message in own:
