@@ -80,8 +80,8 @@ soak: collection ## The RTC server under mixed load with attacks and kills: RTC_
 	@RTC_SOAK=$${RTC_SOAK:-60} PYTEST_TIMEOUT=0 $(BIN)/python -m pytest -q -s tests/rtc_server/test_soak.py
 
 .PHONY: molecule
-molecule: collection ## A Molecule scenario on real hosts: SCENARIO=default, runs, operate, cluster, hostile, faults or fleet
-	@$(BIN)/python tools/run_tests.py $(subst cluster,cluster-long,$(subst operate,operate-long,$(subst runs,course-long,$(subst default,molecule,$(or $(SCENARIO),default)))))
+molecule: collection ## A Molecule scenario on real hosts: SCENARIO=default, runs, operate, cluster, upgrade, hostile, faults or fleet
+	@$(BIN)/python tools/run_tests.py $(subst upgrade,upgrade-long,$(subst cluster,cluster-long,$(subst operate,operate-long,$(subst runs,course-long,$(subst default,molecule,$(or $(SCENARIO),default))))))
 
 .PHONY: bundle
 bundle: setup ## pip resolves a bundle of the real packages for each pair of Python and machine

@@ -168,6 +168,10 @@ SUITES = [
     Suite("cluster", "several nodes on a store, short form", tool("python", "tools/run_molecule.py", "cluster"),
           read_molecule, environment={"RTC_CLUSTER": "short"},
           extra="python tools/run_tests.py cluster"),
+    # Not in `make test` until it was seen to take four minutes on a quiet machine.
+    Suite("upgrade", "an RTC server over the years, short form", tool("python", "tools/run_molecule.py", "upgrade"),
+          read_molecule, environment={"RTC_UPGRADE": "short"},
+          extra="python tools/run_tests.py upgrade"),
     # Not in `make test` as long as attacks succeed.
     Suite("hostile", "attacks on a real host while it runs", tool("python", "tools/run_molecule.py", "hostile"),
           read_molecule, extra="make molecule SCENARIO=hostile"),
@@ -177,6 +181,8 @@ SUITES = [
           read_molecule, extra="make molecule SCENARIO=operate"),
     Suite("cluster-long", "Data Center behind each proxy, all that happens",
           tool("python", "tools/run_molecule.py", "cluster"), read_molecule, extra="make molecule SCENARIO=cluster"),
+    Suite("upgrade-long", "all that happens to an RTC server, under 200 users",
+          tool("python", "tools/run_molecule.py", "upgrade"), read_molecule, extra="make molecule SCENARIO=upgrade"),
     Suite("versions", "the playbooks under ansible-core 2.16 to 2.20", pytest("tests/runs"), read_pytest,
           environment={"RTC_ANSIBLE": "2.16 2.18 own 2.20"}, extra="make versions"),
     Suite("bundle-long", "pip resolves a bundle for each pair", pytest("tests/bundle", workers="0"), read_pytest,

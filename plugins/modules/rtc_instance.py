@@ -24,8 +24,9 @@ description:
   - The configuration is checked by the server itself before it takes the place of the old one, and before a start with
     another release. When the service does not come up, the old files are given back and the old service is started
     again.
-  - A release with which the service does not get ready, or which refuses the configuration, is taken back. The release
-    that this instance was last ready with becomes current again, for the other instances on the host, too.
+  - A release with which the service does not get ready or ends within ten seconds, or which refuses the configuration,
+    is taken back. The release that this instance was last ready with becomes current again, for the other instances on
+    the host, too.
   - With C(journal.store_url), connection, rights and version of the store are tried in the same way. A journal of the
     instance's own that holds projects is not left behind, nor are those of a store, so the module fails instead, and
     says where it is written how projects are moved.
@@ -134,6 +135,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._undo import prune, rec
 
 _CHECKS = "/run"
 _READY_SECONDS = 30  # until a server has its connections to the store, after a failover of that too
+_STEADY_SECONDS = 10  # in which clients that were sent away come back to a new release (server.drain_seconds)
 _SERVICE = "rtc-server@{}.service"
 _SOCKET = "rtc-server@{}.socket"
 
@@ -494,8 +496,10 @@ class Instance:
         _run(["systemctl", "enable", self.unit])
         result = _run(["systemctl", "restart", self.unit])
         if result.returncode != 0:
-            log = _run(["journalctl", "-u", self.unit, "-n", "15", "--no-pager", "-o", "cat"]).stdout.strip()
-            raise RtcError(f"{self.unit} does not start: {result.stderr.strip()} Its log: {log}")
+            raise RtcError(f"{self.unit} does not start: {result.stderr.strip()} Its log: {self._read_log()}")
+
+    def _read_log(self) -> str:
+        return _run(["journalctl", "-u", self.unit, "-n", "15", "--no-pager", "-o", "cat"]).stdout.strip()
 
     def await_ready(self, new_release: bool) -> None:
         """Wait until the service can keep changes: with a new release, and where nodes share a store, as a run goes on
@@ -515,6 +519,17 @@ class Instance:
                 remedy = f"See journalctl -u {self.unit}. The other nodes of the site were left as they are."
                 raise RtcError(f"{self.unit} runs, and is not ready after {_READY_SECONDS} s: {answer}.", remedy)
             time.sleep(0.2)
+
+    def watch(self) -> None:
+        """See a new release go on for as long as it takes until the clients are back.
+
+        :raises RtcError: its process ends, or is another one already.
+        """
+        started, deadline = self.started(), time.monotonic() + _STEADY_SECONDS
+        while time.monotonic() < deadline:
+            time.sleep(min(0.5, _STEADY_SECONDS))
+            if abs(self.started() - started) > 0.1:
+                raise RtcError(f"{self.unit} gets ready, and ends soon after. Its log: {self._read_log()}")
 
     def stop(self) -> None:
         """Stop and disable the unit, and free its port."""
@@ -573,6 +588,8 @@ def start_present(instance: Instance, changed: bool) -> None:
     try:
         instance.start()
         instance.await_ready(new_release)
+        if new_release:
+            instance.watch()
     except RtcError as exc:
         raise RtcError(exc.message, f"{exc.remedy} {give_back(instance, changed)}".strip()) from exc
 

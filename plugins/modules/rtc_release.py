@@ -158,7 +158,13 @@ def unpack(archive: str, digest: str, target: str, python: str) -> None:
                     or not (member.isfile() or member.isdir())
                 ):
                     raise RtcError(f"{archive} is no release: it holds {member.name}.", "Build it again.")
-            tar.extractall(folder)  # noqa: S202 - every member was checked above
+            try:
+                tar.extractall(folder)  # noqa: S202 - every member was checked above
+            except OSError as exc:
+                raise RtcError(
+                    f"{parent} cannot take the release {os.path.basename(target)}: {exc.strerror}.",
+                    "Nothing was switched. Where the disk is full, free some space, and run again.",
+                ) from exc
         said = _files.read_existing(os.path.join(folder, "RELEASE")) or b""
         if said.decode("utf-8", "replace").strip() != os.path.basename(target):
             raise RtcError(f"{archive} holds another release than {os.path.basename(target)}.", "Build it again.")

@@ -82,6 +82,20 @@ def test_what_is_missing_or_changed_is_not_resolved(unpacked, tmp_path):
     assert "DO NOT MATCH THE HASHES" in resolve(other, target).stderr
 
 
+def test_the_list_of_contents_is_what_its_standard_says(unpacked):
+    """By the schema of CycloneDX 1.6 itself, in its strict form."""
+    pytest.importorskip("cyclonedx", reason="cyclonedx-python-lib[json-validation] is not installed: make setup")
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+
+    validate = JsonStrictValidator(SchemaVersion.V1_6).validate_str
+    text = (unpacked / bundle.CONTENTS).read_text(encoding="utf-8")
+    assert validate(text) is None
+    for good, bad in (('"library"', '"book"'), ('"bom-ref"', '"bom_ref"'), ('"SHA-256"', '"SHA-255"')):
+        assert good in text
+        assert validate(text.replace(good, bad, 1)) is not None
+
+
 def test_it_is_built_twice_alike_and_read(built):
     again = built.parent / "again.tar"
     bundle.build(release_source.SOURCE, TARGETS, str(CACHE), str(again))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import random
 from collections import Counter
@@ -28,6 +29,8 @@ WINDOW = 8  # changes of one writer that wait for an acknowledgement
 
 class Writer:
     """A client that never gives up. ``pause``: seconds between its batches."""
+
+    token_seconds = 300.0
 
     def __init__(self, server: Server, number: int, pause: float = 0.0) -> None:
         self.server = server
@@ -73,7 +76,7 @@ class Writer:
         self.state = "ended"
 
     async def _come(self) -> Client:
-        bearer = token(self.user)
+        bearer = token(self.user, ttl=self.token_seconds)
         query = f"&token={bearer}" if self.revision == 3 else ""
         client = await Client.open(self.server.url, self.transport, self.revision, query)
         client.check_contract = False  # other tests do; here speed is wanted
@@ -135,7 +138,12 @@ class Writer:
                 await asyncio.sleep(wait)
                 again = list(self.unsure)
             if self.pause:
-                await asyncio.sleep(random.uniform(0, 2 * self.pause))
+                await self._rest(client)
+
+    async def _rest(self, client: Client) -> None:
+        """A pause, which ends with the connection."""
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(client.closed.wait(), random.uniform(0, 2 * self.pause))
 
     def _new(self) -> str:
         self.count += 1

@@ -5,79 +5,23 @@
 
 from __future__ import annotations
 
-import itertools
-import json
-import os
 import re
 import subprocess
-import sys
-import time
 import urllib.request
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[3]
-SCENARIO = ROOT / "molecule/cluster"
-INVENTORY = SCENARIO / "inventory/hosts.yml"
-STATE = ROOT / ".build/molecule/cluster"
-OUT = STATE / "table"
-NAME = "rtc-cluster"
-PATIENCE = 90.0  # seconds until what should come true is given up
+from scenario import PATIENCE, Failed, Scenario, wait_for
+
+__all__ = ["PATIENCE", "Failed", "Store", "execute", "is_ready", "lose", "play", "power_on", "renew", "wait_for"]
+
+LAB = Scenario("cluster")
+SCENARIO, STATE, OUT = LAB.folder, LAB.state, LAB.out
+execute, lose, power_on, renew = LAB.execute, LAB.lose, LAB.power_on, LAB.renew
 NODES = {"node1": "10.147.92.11", "node2": "10.147.92.12", "node3": "10.147.92.13"}
 FRONT = "10.147.92.14"
 PORTS = {"confluence": 9083, "jira": 9093}
 DATA = "/var/lib/postgresql/15/main"
 CLUSTER = "postgresql@15-main"
-
-
-class Failed(Exception):
-    """Something of the scenario itself did not do what it has to."""
-
-
-_plays = itertools.count(1)
-
-
-def execute(host: str, commands: str, check: bool = True) -> str:
-    """Run commands in a host's shell as root, without SSH; their output."""
-    command = ["podman", "exec", f"{NAME}-{host}", "bash", "-c", commands]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if check and done.returncode != 0:
-        raise Failed(f"{host}: {commands}: {done.stdout}{done.stderr}")
-    return done.stdout.strip()
-
-
-def wait_for(condition: Callable[[], Any], what: str) -> Any:
-    """Wait until a condition holds; its value."""
-    give_up = time.monotonic() + PATIENCE
-    while not (value := condition()):
-        if time.monotonic() > give_up:
-            raise Failed(f"not within {PATIENCE:.0f} s: {what}")
-        time.sleep(0.1)
-    return value
-
-
-def lose(host: str) -> None:
-    """As if its power had gone: its kernel does not even close its connections."""
-    container = f"{NAME}-{host}"
-    asked = subprocess.run(
-        ["podman", "inspect", "--format", "{{.State.Pid}}", container], check=True, capture_output=True, text=True
-    )
-    enter = ["nsenter", "--target", asked.stdout.strip(), "--net", "ip", "link", "set", "eth0", "down"]
-    for command in (enter, ["podman", "kill", "--signal", "KILL", container], ["podman", "wait", container]):
-        subprocess.run(command, check=True, capture_output=True)
-
-
-def power_on(host: str) -> None:
-    """Start it again with its disk."""
-    command = [sys.executable, ROOT / "tests/hosts/lab.py", "up", "--inventory", INVENTORY, host]
-    subprocess.run(list(map(str, command)), check=True, capture_output=True)
-
-
-def renew(host: str) -> None:
-    """As new, with nothing on it."""
-    command = [sys.executable, ROOT / "tests/hosts/lab.py", "reset", "--inventory", INVENTORY, host]
-    subprocess.run(list(map(str, command)), check=True, capture_output=True)
 
 
 def is_ready(node: str, product: str) -> bool:
@@ -91,21 +35,8 @@ def is_ready(node: str, product: str) -> bool:
 
 def play(playbook: str, more: dict[str, Any], *arguments: str) -> dict[str, Any]:
     """Run a playbook with more variables of group ``all`` and of hosts; its report. It has to succeed."""
-    report, added = OUT / "report.json", OUT / "more.json"
-    report.unlink(missing_ok=True)
-    added.write_text(json.dumps({"all": more}))
-    command = [Path(sys.executable).parent / "ansible-playbook", "-i", INVENTORY, "-i", added]
-    command += [f"collab.rtc.{playbook}", "-e", f"rtc_report_file={report}", *arguments]
-    environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"}
-    log = OUT / f"{next(_plays):02}-{playbook}.log"
-    with log.open("w") as file:
-        told = {"stdout": file, "stderr": subprocess.STDOUT}
-        done = subprocess.run(list(map(str, command)), cwd=SCENARIO, env=environment, check=False, **told)
-    output = log.read_text()
-    if done.returncode != 0:
-        raise Failed(f"{playbook} ended with {done.returncode}, see {log}:\n{output[-6000:]}")
-    found: dict[str, Any] = json.loads(report.read_text()) if report.exists() else {}
-    return {**found, "output": output}
+    played = LAB.play(playbook, more, *arguments)
+    return {**played.report, "output": played.output}
 
 
 class Store:
@@ -119,7 +50,7 @@ class Store:
         """Lines of the primary's answer, asked for as the superuser."""
         # A standby may be away: what is done here does not wait for it.
         command = ["podman", "exec", "--env", "PGOPTIONS=-c synchronous_commit=local", "--user", "postgres"]
-        command += [f"{NAME}-{self.primary}", "psql", "-XAt", "-v", "ON_ERROR_STOP=1", "-d", database, "-c", text]
+        command += [LAB.container(self.primary), "psql", "-XAt", "-v", "ON_ERROR_STOP=1", "-d", database, "-c", text]
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
         if done.returncode != 0:
             raise Failed(f"{self.primary}: {text}: {done.stderr}")

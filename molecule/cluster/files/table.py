@@ -17,7 +17,6 @@ import argparse
 import asyncio
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -28,12 +27,15 @@ from types import SimpleNamespace
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[3]
-sys.path[1:1] = [str(ROOT / path) for path in (".build/src", "files/rtc_server/src", "tests", "tests/rtc_server")]
+sys.path[1:1] = [
+    str(ROOT / path) for path in (".build/src", "files/rtc_server/src", "tests", "tests/hosts", "tests/rtc_server")
+]
 
 import hosts  # noqa: E402
 import jinja2  # noqa: E402
 import people  # noqa: E402
 import rtc_support  # noqa: E402
+import scenario  # noqa: E402
 import yaml  # noqa: E402
 from hosts import FRONT, NODES, OUT, PORTS, STATE, Store, execute, wait_for  # noqa: E402
 from proxies import cluster  # noqa: E402
@@ -307,16 +309,6 @@ def share_homes() -> None:
             chown jira:jira jira/cluster.properties""")  # fmt: skip
 
 
-def resolve_names() -> None:
-    """The controller's resolver knows nothing of the lab's names: all of them are the proxy's."""
-    ask = socket.getaddrinfo
-
-    def getaddrinfo(host: Any, *arguments: Any, **named: Any) -> Any:
-        return ask(FRONT if host in NAMES.values() else host, *arguments, **named)
-
-    socket.getaddrinfo = getaddrinfo
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", nargs="*", default=[], metavar="WORD")
@@ -330,7 +322,7 @@ def main() -> int:
         print("\n".join(one.name for one in rounds))
         return 0
     OUT.mkdir(parents=True, exist_ok=True)
-    resolve_names()
+    scenario.resolve(set(NAMES.values()), FRONT)
     rtc_support.TOKENS = Tokens([SCENARIO["rtc_secret"].encode()])
     nodes = list(NODES)[: 2 if IS_SHORT else 3]
     limit = ["--limit", ":".join([*nodes, "front"])] if IS_SHORT else []

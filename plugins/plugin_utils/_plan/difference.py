@@ -28,6 +28,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import limi
 from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import panel as rtc_server_panel
 from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import store as rtc_server_store
 from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate import parse_pem
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan import service_change
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import list_attributes
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import (
     ConnectorPlan,
@@ -69,6 +70,7 @@ class Scope:
     uninstall: bool = False
     names: dict[str, str] = field(default_factory=dict)  # server name -> site
     digests: dict[str, dict[str, str]] = field(default_factory=dict)  # site -> what a file holds -> digest of its text
+    releases: dict[str, str] = field(default_factory=dict)  # host -> the release of the RTC server that it is to have
 
 
 def name_owner(host: str, application: str) -> str:
@@ -191,6 +193,7 @@ def _list_instances(plan: HostPlan, facts: HostFacts, sites: Mapping[str, Site])
                 what={
                     "instance": item.instance,
                     "python": item.python,
+                    "fixed": make_spec(service_change.list_fixed(item)),
                     "files": list_instance_files(
                         item.instance, bool(_find_store(item)), bool(item.config.get("admin"))
                     ),
@@ -308,8 +311,14 @@ def _compare_host(
         entry = recorded.get(item.key)
         mine = owners.get(item.site, [])
         action = _choose_action(item, entry, plan, bool(scope.overwrite & set(mine)))
-        diff = entry.diff if entry and action == "conflict" else ""
-        plan.work.append(Work(item.site, action, item.key, item.text, diff))
+        diff, effect = entry.diff if entry and action == "conflict" else "", ""
+        if item.kind == "instance":
+            wanted_release = scope.releases.get(plan.host, "")
+            if action == "nothing" and service_change.find_other_release(item.what["instance"], facts, wanted_release):
+                action = "change"
+            if action in ("create", "change", "adopt"):
+                effect = service_change.describe_effect(item.what, entry, facts, wanted_release)
+        plan.work.append(Work(item.site, action, item.key, item.text + effect, diff))
         _keep_what(item, entry, recorded.values())
         # A node came or went, or the site is reached in another way.
         moved = action == "nothing" and entry is not None and (entry.owners != mine or _is_told_anew(item, entry))

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import KINDS
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan import build, decide, topology
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan import build, decide, service_change, topology
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.decide_service import LOOPBACK
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.difference import Scope, name_owner
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import PlanInput
@@ -80,6 +80,7 @@ def find_scope(plan_input: PlanInput, plan: Plan) -> Scope:
         overwrite=frozenset(overwrite),
         remove_orphans=frozenset(orphans),
         uninstall=bool(plan_input.absent),
+        releases=service_change.find_releases(plan_input, plan),
         names={site.server_name: site.name for site in reversed(plan.sites)},
         digests={
             site.name: {

@@ -27,6 +27,7 @@ CONFIG = {"server": {"address": "127.0.0.1", "port": 9083}}
 TLS = {**CONFIG, "tls": {"certificate": "tls.crt", "key": "tls.key"}}
 
 # Notes what it is asked, knows one unit, and does not start it while its configuration or release has the word "broken".
+# The process of a release with the word "fickle" is always another one.
 SYSTEMCTL = """\
 #!{python} -IS
 import os, sys, time
@@ -46,6 +47,8 @@ def start(name):
 if words[0] == "show":
     state = "listening" if words[1].endswith(".socket") else "started"
     running = os.path.exists(state)
+    if running and "fickle" in open("opt/current/rtc-server").read() and os.path.exists("restarted"):
+        open(state, "w").write(str(int(time.monotonic() * 1e6)))
     if running:
         for name in ("ExecMainStart", "ActiveEnter"):
             print(name + "TimestampMonotonic=" + open(state).read())
@@ -61,6 +64,7 @@ elif words[0] == "restart" and "confluence" in words[1]:
     if os.path.exists("listening") and "opens sockets" in release:
         sys.exit("Address already in use.")
     start("started")
+    open("restarted", "w")
     if os.path.exists("telling"):
         os.makedirs("run/confluence", exist_ok=True)
         import hashlib, json
@@ -159,6 +163,7 @@ class Machine:
 @pytest.fixture
 def machine(tmp_path, monkeypatch, run_module):
     machine = Machine(tmp_path, run_module)
+    monkeypatch.setattr(rtc_instance, "_STEADY_SECONDS", 0)
     monkeypatch.setattr(rtc_server_unit, "CONFIG_DIR", str(tmp_path / "etc"))
     monkeypatch.setattr(rtc_server_unit, "RUN_DIR", str(tmp_path / "run"))
     monkeypatch.setattr(rtc_server_unit, "STATE_DIR", str(tmp_path / "state"))
@@ -322,6 +327,18 @@ def test_a_release_that_does_not_get_ready_is_taken_back(machine, readiness, mon
     result = machine.run(config=PROBED)
     assert result["failed"] and '503 {"reason": "journal"}' in result["msg"] and "two was taken back" in result["msg"]
     assert current(machine) == "releases/one"
+
+
+@pytest.mark.parametrize(("program", "stays"), [("fickle", False), ("two", True)])
+def test_a_release_that_ends_soon_after_its_start_is_taken_back(machine, readiness, monkeypatch, program, stays):
+    monkeypatch.setattr(rtc_instance, "_STEADY_SECONDS", 1)
+    machine.run(config=PROBED)
+    (machine.root / "restarted").unlink()
+    switch(machine, "two", program)
+    result = machine.run(config=PROBED)
+    assert result.get("failed", False) != stays
+    assert stays or ("ends soon after. Its log" in result["msg"] and "two was taken back" in result["msg"])
+    assert current(machine) == f"releases/{'two' if stays else 'one'}"
 
 
 def test_other_instances_go_back_with_it(machine):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import resource
 import shutil
 import stat
 import subprocess
@@ -298,6 +299,18 @@ def test_what_a_killed_run_left_is_no_obstacle(host):
     (host.base / ".current.new").symlink_to("releases/none")
     host.run("one", host.bundle("one"))
     assert host.current == "releases/one"
+
+
+def test_a_disk_that_does_not_take_it_is_named_and_nothing_is_left(host):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    bundle = host.bundle("one")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        result = host.run("one", bundle)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert result["failed"] and f"{host.base}/releases cannot take the release one: File too large." in result["msg"]
+    assert (host.current, host.names()) == (None, [])
 
 
 def test_undo_gives_the_previous_release_back(host, run_module):

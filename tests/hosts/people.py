@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 CLIENTS = ROOT / ".build/browser"
 LOCKED = ROOT / "tests/rtc_server/clients"
 WRITERS = LOCKED / "writers.mjs"
