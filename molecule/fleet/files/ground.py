@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a host with RHEL's ground has, a line for each thing; its standard input is this file.
 
-    python3 -           files, ports, booleans, zones, authorities: after an uninstall the same as before any run
-    python3 - labels    new files whose type is not the one that the policy has for their path: none
+python3 -           files, ports, booleans, zones, authorities: after an uninstall the same as before any run
+python3 - labels    new files whose type is not the one that the policy has for their path: none
 """
 
 from __future__ import annotations
@@ -84,8 +84,8 @@ def list_settings() -> list[str]:
 def list_wrong_labels() -> list[str]:
     with open(RECORD, encoding="utf-8") as file:
         recorded = re.findall(r'"(/[^"]+)"', file.read())
-    # What an installation has is replaced, and keeps its label: in an image of a container none.
-    new = {path for path in recorded if os.path.lexists(path) and not path.startswith("/opt/atlassian/")}
+    # What an installation has in /opt is replaced, and keeps its label: in an image of a container none.
+    new = {path for path in recorded if os.path.lexists(path) and path.startswith("/etc/")}
     paths = sorted({*new, *(path for root in OURS for path in walk(root))})
     found = []
     for path, wanted in zip(paths, ask("matchpathcon", "-n", *paths).splitlines()):

@@ -15,7 +15,7 @@ from typing import Iterable
 
 from ansible_collections.collab.rtc.plugins.module_utils._host.processes import Proc
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
-from ansible_collections.collab.rtc.plugins.module_utils._host.system import Runner
+from ansible_collections.collab.rtc.plugins.module_utils._host.system import SECONDS, Runner
 from ansible_collections.collab.rtc.plugins.module_utils._obstacle_facts import (
     FIREWALL_RULES,
     Firewall,
@@ -77,7 +77,7 @@ def _is_enabled(rootfs: RootFs) -> bool:
 
 
 def _read_firewalld(rootfs: RootFs, found: Firewall, runner: Runner) -> None:
-    text = runner(["firewall-cmd", "--list-all-zones"], 20.0)
+    text = runner(["firewall-cmd", "--list-all-zones"], SECONDS)
     if text is None:
         rootfs.note(FIREWALL_RULES, "firewall-cmd --list-all-zones fails: firewall-cmd --state says more")
         return
