@@ -112,8 +112,8 @@ ENTRIES = (
         meaning="SELinux enforces, and without semanage the RTC port cannot get the label that the proxy needs.",
         detected="SELinux is enforcing on the proxy host, and semanage port -l does not run.",
         remedy=(
-            "Where there is no semanage: dnf install policycoreutils-python-utils. Else run semanage port -l, which says"
-            " more. Then run again. Nothing was changed."
+            "Where there is no semanage: dnf install policycoreutils-python-utils. Else look at semanage port -l. Then"
+            " run again. Nothing was changed."
         ),
         vendor_requirements=("S09",),
     ),
