@@ -83,6 +83,12 @@ def _read_firewalld(rootfs: RootFs, found: Firewall, runner: Runner) -> None:
         return
     zones = parse_zones(text)
     holds = any(zone.interfaces for zone in zones)
+    if not holds and not any(zone.default for zone in zones):  # firewalld before 2 does not mark it in this list
+        default = (runner(["firewall-cmd", "--get-default-zone"], SECONDS) or "").strip()
+        for zone in zones:
+            zone.default = zone.name == default
+        if not any(zone.default for zone in zones):
+            rootfs.note(FIREWALL_RULES, "firewall-cmd --get-default-zone fails: firewall-cmd --state says more")
     found.zones = [zone for zone in zones if zone.interfaces or zone.sources or (zone.default and not holds)]
     named = {name for zone in found.zones for name in zone.services}
     for zone in found.zones:
