@@ -16,7 +16,7 @@ import pytest
 import yaml
 from cryptography import x509
 
-from ansible_collections.collab.rtc.tests.hosts.hostlab import images, inventory, pki
+from ansible_collections.collab.rtc.tests.hosts.hostlab import cli, images, inventory, machine, pki
 from ansible_collections.collab.rtc.tests.hosts.hostlab.errors import LabError
 from ansible_collections.collab.rtc.tests.hosts.hostlab.machine import Mirrors
 
@@ -205,3 +205,19 @@ def test_a_changed_recipe_changes_the_tags_that_stand_on_it(tmp_path, monkeypatc
     script.write_text(script.read_text() + "\n")
     assert image(tmp_path).below.tag != before.below.tag
     assert image(tmp_path).below.below == before.below.below
+
+
+@pytest.mark.parametrize("absent", ["podman", "netavark"])
+def test_on_a_machine_where_no_lab_can_be_there_is_nothing_to_remove(tmp_path, monkeypatch, absent):
+    """A scenario begins with removing what the last one left, also on a machine that has only a part of Podman."""
+    needed = {"sh": {"podman", "netavark"} - {absent}, "/no/such/helper": {absent}}
+    monkeypatch.setattr(machine, "NEEDED", {thing: names.pop() for thing, names in needed.items()})
+    path = write(tmp_path, {"wiki": {"ansible_host": "10.0.9.11"}})
+    monkeypatch.setattr(sys, "argv", ["lab", "down", "--inventory", str(path)])
+    monkeypatch.setattr(cli.os, "geteuid", lambda: 0)
+
+    def refuse(*_):
+        raise LabError("could not find netavark")
+
+    monkeypatch.setattr(cli.Podman, "containers", refuse)
+    assert cli.main() == 0

@@ -88,7 +88,7 @@ def down(lab: Lab, podman: Podman, chosen: list[Host] | None) -> None:
 def clean(lab: Lab, podman: Podman, *, every_lab: bool) -> None:
     """Remove all that the lab (or every lab) made on this machine, but not the packages that it installed."""
     states = {lab.state}
-    if shutil.which("podman"):
+    if machine.has_podman():
         label = hosts.LABEL if every_lab else f"{hosts.LABEL}={lab.name}"
         _remove_containers(podman, list(podman.containers(label)))
         for network in podman.json("network", "ls", "--filter", f"label={label}"):
@@ -114,7 +114,7 @@ def _remove_containers(podman: Podman, names: list[str]) -> None:
 
 def status(lab: Lab, podman: Podman) -> int:
     """Print a table of the hosts. Returns 0 when all are up, else 3."""
-    there = podman.containers(f"{hosts.LABEL}={lab.name}") if shutil.which("podman") else {}
+    there = podman.containers(f"{hosts.LABEL}={lab.name}") if machine.has_podman() else {}
     rows = [("host", "address", "state", "debian", "image", "applications", "names")]
     all_up = True
     for host in lab.hosts.values():
@@ -195,7 +195,7 @@ def _run(options: argparse.Namespace) -> int:
         lab.state.mkdir(parents=True, exist_ok=True)
         (lab.state / MARKER).touch()
         if options.verb == "down":
-            if shutil.which("podman"):
+            if machine.has_podman():
                 down(lab, podman, chosen if options.hosts else None)
         else:
             up(lab, podman, chosen, fresh=options.verb == "reset")

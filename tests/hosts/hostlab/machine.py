@@ -103,6 +103,12 @@ def missing_packages() -> list[str]:
     return absent
 
 
+def has_podman() -> bool:
+    """Whether Podman can be asked: it refuses everything without its helper for networks. Where one of them is missing,
+    there is nothing of a lab yet."""
+    return not {"podman", "netavark"} & set(missing_packages())
+
+
 def install_missing(log_dir: Path) -> None:
     """Install what the lab needs with apt, after saying so. Raises LabError where that cannot be done."""
     packages = missing_packages()
