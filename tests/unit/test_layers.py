@@ -94,7 +94,7 @@ SHIPPED_LINES = {
     "rtc_runs_info": 3590,
     "rtc_undo": 4370,
     "tomcat_connector": 3090,
-    "topology_info": 16830,
+    "topology_info": 16840,
 }
 
 
