@@ -80,6 +80,7 @@ listens() { ss -Hltn | awk '{ sub(/^\[::ffff:/, "", $4); sub(/\]/, "", $4); prin
 see_selinux() {
     mkdir -p /run/sys/selinux/booleans /run/sys/cgroup
     mount --rbind /sys/fs/cgroup /run/sys/cgroup
+    mount --make-rslave /run/sys/cgroup # else systemd's own go with these
     mount --rbind /run/sys /sys/fs
     echo 1 >/sys/fs/selinux/enforce
     for name; do echo 0 0 >"/sys/fs/selinux/booleans/$name"; done
