@@ -82,7 +82,7 @@ SHIPPED_LINES = {
     "managed_record": 7170,
     "plan": 170,  # documentation: the action does the work
     "proxy_vhost": 11550,
-    "proxy_reload": 8750,
+    "proxy_reload": 8760,
     "report": 80,  # documentation: the action does the work
     "rtc_bundle": 90,  # documentation: the action does the work
     "rtc_aws_listener": 210,  # documentation: the action does the work

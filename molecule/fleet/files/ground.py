@@ -15,7 +15,7 @@ import re
 import subprocess
 import sys
 
-ROOTS = ("/etc", "/opt", "/usr/local", "/usr/lib/systemd", "/var/lib/rtc-server")
+ROOTS = ("/etc", "/opt", "/usr/local", "/usr/lib/systemd")
 OURS = ("/opt/rtc-server", "/etc/rtc-server", "/etc/rtc-proxy", "/var/lib/collab-rtc")
 RECORD = "/var/lib/collab-rtc/managed.json"
 # What the tools write anew with the same meaning, which is asked for; what programs write by themselves.
@@ -25,6 +25,7 @@ MEANT = (
     "/etc/pki/ca-trust/extracted/",
     "/etc/ld.so.cache",
     "/etc/.pwd.lock",
+    "/etc/mime.types",  # Debian's, which the lab's httpd has, too
 )
 RUNNING = re.compile(r"/opt/atlassian/\w+/(logs|work|temp)/")
 USERS = re.compile(r"/etc/(passwd|shadow|group|gshadow|subuid|subgid)-?$")  # those of packages stay
@@ -67,15 +68,17 @@ def describe(path: str) -> str:
 def list_files() -> list[str]:
     brought = set()
     for package in PACKAGES:
-        if not ask("rpm", "-V", "--nomtime", package):  # as it was installed
-            brought |= set(ask("rpm", "-ql", package).split("\n"))
+        changed = {line.split()[-1] for line in ask("rpm", "-V", "--nomtime", package).splitlines()}
+        brought |= {path for path in ask("rpm", "-ql", package).splitlines() if path not in changed}
     paths = [path for root in ROOTS for path in walk(root) if path not in brought]
     held = [path for path in paths if not path.startswith(MEANT) and not RUNNING.match(path) and not USERS.match(path)]
+    held = [path for path in held if os.path.islink(path) or not os.path.isdir(path) or not os.listdir(path)]
     return [f"{path} {describe(path)}" for path in held]
 
 
 def list_settings() -> list[str]:
     lines = [f"{command}: {line.rstrip()}" for command in ASK for line in ask(*command.split()).splitlines()]
+    lines = [line for line in lines if "boolean -m -0" not in line]  # off, as before: no tool forgets that one was set
     with open(AUTHORITIES, encoding="utf-8") as file:
         blocks = re.findall(r"-----BEGIN CERTIFICATE-----.*?-----END", file.read(), re.DOTALL)
     return [*lines, *(f"authority {hashlib.sha256(block.encode()).hexdigest()[:16]}" for block in blocks)]
