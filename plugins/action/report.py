@@ -95,6 +95,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
                 json_file.write_json(self._task.args["file"], data, "report", "rtc_report_file")
                 whole = _facts.from_dict(schema.Plan, plan)
                 json_file.write_settings(self._task.args["file"], whole, "report", "rtc_report_file")
+                if any(report_text.find_deployed(site, whole) for site in whole.sites):
+                    json_file.write_page(self._task.args["file"], "check page", "rtc_report_file")
             except RtcError as error:
                 raise AnsibleActionFail(str(error)) from None  # Ansible repeats a cause in its message
 

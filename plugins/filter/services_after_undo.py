@@ -60,6 +60,10 @@ _value:
       description: RTC servers that were there before. They must restart.
       type: list
       elements: str
+    sockets:
+      description: RTC servers with other listening sockets than before. First of all, both must stop.
+      type: list
+      elements: str
     proxies:
       description: Proxies that run. They must reload.
       type: list
@@ -106,6 +110,7 @@ def find_services_after_undo(
     found: dict[str, list[Any]] = {
         "removed_rtc": list(dict.fromkeys(name_rtc_service(name) for name in removed)),
         "rtc": [],
+        "sockets": [],
         "proxies": [],
         "stopped_proxies": [],
         "applications": [],
@@ -114,6 +119,9 @@ def find_services_after_undo(
         "unknown": [],
     }
     for path in undone.get("paths", []):
+        instance = _read_instance(path)
+        if instance and path == unit.socket_unit(instance):
+            found["sockets"].append(name_rtc_service(instance))
         readers = list(_find_readers(path, topology, removed, restart))
         for kind, name in readers:
             if name not in found[kind] and name not in found["removed_rtc"]:
@@ -184,6 +192,7 @@ def _read_instance(path: str, whole: bool = False) -> str:
     if match is None and not whole:
         match = re.match(re.escape(unit.CONFIG_DIR) + "/([^/]+)/", path)
         match = match or re.match(re.escape(unit.UNIT).replace("@", "@([^/]+)") + r"\.d/", path)
+        match = match or re.fullmatch(re.escape(unit.UNIT).replace("@\\.service", r"@([^/]+)\.socket"), path)
     return match.group(1) if match else ""
 
 

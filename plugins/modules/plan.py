@@ -85,9 +85,9 @@ RETURN = r"""
 hosts:
   description: >-
     Inventory name to what is to be done there: C(connectors), C(trust), C(trust_options), C(rtc), C(vhosts),
-    C(restarts), C(packages), C(certificates); C(work), each thing with what is done about it, compared with the record
-    of what is managed; C(records), what is noted there before it is made; C(removals). Private keys are never in it.
-    The roles get their part of it.
+    C(textfiles), C(restarts), C(packages), C(certificates); C(work), each thing with what is done about it, compared
+    with the record of what is managed; C(records), what is noted there before it is made; C(removals). Private keys are
+    never in it. The roles get their part of it.
   returned: unless errors fail the task
   type: dict
 sites:

@@ -29,6 +29,8 @@ options:
     description:
       - Also write the report as JSON to this file on the controller, readable by its owner only. The playbooks take it
         from the variable C(rtc_report_file).
+      - Where a site has the RTC server of this collection, C(rtc-check.html) is written beside it. That is the check
+        page, which a browser can open where RTC does not load.
     type: path
   applies:
     description:

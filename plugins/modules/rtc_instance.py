@@ -18,6 +18,8 @@ description:
     those limits that do not size the unit. The release says what else needs a restart.
   - Where O(config) has a section C(tls), the service gets C(tls.crt) and C(tls.key) from C(/etc/rtc-server/INSTANCE),
     where M(collab.rtc.keystore_pem) puts them.
+  - The listening sockets are those of C(rtc-server@INSTANCE.socket), which outlive the process, so a restart refuses no
+    connection. A release that does not know of that opens them itself, and gets no such unit.
   - What the service may take of the host, memory and file descriptors, follows from the section C(limits) of O(config).
   - The configuration is checked by the server itself before it takes the place of the old one, and before a start with
     another release. When the service does not come up, the old files are given back and the old service is started
@@ -58,6 +60,17 @@ options:
   store_ca:
     description: PEM text of the authority of the store's certificate.
     type: str
+  panel_token:
+    description:
+      - The token of administrators, at least 32 characters, where O(config) has a section C(admin).
+      - Without one, a token is made on the host at the first run, and kept in C(/etc/rtc-server/INSTANCE/admin-token).
+      - The service gets it as a credential. Another one takes a restart.
+    type: str
+    version_added: 0.1.0
+  panel_ca:
+    description: PEM text of the authority of the certificate that users see, where its system does not trust it.
+    type: str
+    version_added: 0.1.0
   python:
     description: The interpreter that the server runs on.
     type: path
@@ -115,13 +128,18 @@ from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_t
 from ansible_collections.collab.rtc.plugins.module_utils._argspec import WRITING
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import limits as rtc_server_limits
-from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import ready, switching, unit, unit_file
+from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import panel, ready, switching, unit, unit_file
 from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import store as rtc_server_store
 from ansible_collections.collab.rtc.plugins.module_utils._undo import prune, records
 
 _CHECKS = "/run"
 _READY_SECONDS = 30  # until a server has its connections to the store, after a failover of that too
 _SERVICE = "rtc-server@{}.service"
+_SOCKET = "rtc-server@{}.socket"
+
+
+def _make_secret() -> bytes:
+    return secrets.token_urlsafe(48).encode() + b"\n"
 
 
 class Instance:
@@ -130,16 +148,22 @@ class Instance:
     def __init__(self, params: dict[str, Any]) -> None:
         self.params = params
         self.unit = _SERVICE.format(params["instance"])
+        self.socket = _SOCKET.format(params["instance"])
         self.config_path = f"{unit.CONFIG_DIR}/{params['instance']}.toml"
         # In a directory of its own: as $CREDENTIALS_DIRECTORY it gives the commands what systemd gives the service.
         self.credentials = f"{unit.CONFIG_DIR}/{params['instance']}"
         self.secret_path = f"{self.credentials}/{unit.SECRET}"
         self.handed_over = f"{unit.RUN_DIR}/{params['instance']}"
         self.drop_in = unit.tls_drop_in(params["instance"])
+        self.socket_path = unit.socket_unit(params["instance"])
+        self.with_socket = unit.socket_drop_in(self.drop_in)
         self.store = rtc_server_store.drop_in(self.drop_in)
         self.store_ca = f"{self.credentials}/{rtc_server_store.CA}"
         self.store_password = f"{self.credentials}/{rtc_server_store.PASSWORD}"
-        self.hidden = {self.secret_path: "secret", self.store_password: "password"}
+        self.panel = panel.drop_in(self.drop_in)
+        self.panel_ca = f"{self.credentials}/{panel.CA}"
+        self.panel_token = f"{self.credentials}/{panel.TOKEN}"
+        self.hidden = {self.secret_path: "secret", self.store_password: "password", self.panel_token: "token"}
         self.limits = rtc_server_limits.drop_in(self.drop_in)
         self.tls = params["state"] == "present" and bool((params["config"] or {}).get("tls"))
         self.before = {path: _files.read_existing(path) for path in self.paths()}
@@ -147,8 +171,9 @@ class Instance:
 
     def paths(self) -> list[str]:
         """The files that the instance is made of, the shared unit first."""
-        store = [self.store, self.store_ca, self.store_password]
-        return [unit.UNIT, self.limits, self.drop_in, *store, self.config_path, self.secret_path]
+        more = [self.store, self.store_ca, self.store_password, self.panel, self.panel_ca, self.panel_token]
+        sockets = [self.socket_path, self.with_socket]
+        return [unit.UNIT, self.limits, self.drop_in, *sockets, *more, self.config_path, self.secret_path]
 
     def _render(self) -> dict[str, bytes | None]:
         if self.params["state"] == "absent":
@@ -157,7 +182,7 @@ class Instance:
         if secret:
             kept = secret.encode() + b"\n"
         else:
-            kept = self.before[self.secret_path] or secrets.token_urlsafe(48).encode() + b"\n"
+            kept = self.before[self.secret_path] or _make_secret()
         limits = rtc_server_limits.render_drop_in(self.params["config"].get("limits"))
         return {
             unit.UNIT: unit_file.render_unit(self.params["python"], self.params["base"]).encode(),
@@ -165,10 +190,37 @@ class Instance:
             self.drop_in: unit_file.render_tls(self.params["python"], self.params["base"]).encode()
             if self.tls
             else None,
+            **self._render_socket(),
             **self._render_store(),
-            self.config_path: unit.render_toml(self.params["config"]).encode(),
+            **self._render_panel(),
+            self.config_path: self._render_config(),
             self.secret_path: kept,
         }
+
+    def _render_config(self) -> bytes:
+        return unit.render_toml(self.params["config"]).encode()
+
+    def _render_socket(self) -> dict[str, bytes | None]:
+        if not self._takes_sockets():
+            return dict.fromkeys((self.socket_path, self.with_socket))
+        config = self.params["config"]
+        needs_network = bool((config.get("journal") or {}).get("store_url") or config.get("admin"))
+        return {
+            self.socket_path: unit_file.render_socket(self._list_places()).encode(),
+            self.with_socket: unit_file.render_with_socket(needs_network).encode(),
+        }
+
+    def _list_places(self) -> list[str]:
+        server = self.params["config"].get("server") or {}
+        return unit_file.list_places(str(server.get("address", "127.0.0.1")), server.get("port", 9083))
+
+    def _takes_sockets(self) -> bool:
+        """Whether the current release takes sockets that systemd hands over; one that does not know the question does
+        not. Before there is a release (check mode), the answer is that of the one which is to come."""
+        if not switching.read_current(self.params["base"]):
+            return True
+        words = self._render_config().decode()
+        return self._call_server("check-sockets", "-", *self._list_places(), words=words).returncode == 0
 
     def _render_store(self) -> dict[str, bytes | None]:
         paths = (self.store, self.store_ca, self.store_password)
@@ -179,6 +231,15 @@ class Instance:
             raise RtcError("The store has no password.", "Set rtc_store_password, or leave rtc_store_url out.")
         texts = (rtc_server_store.render_drop_in(unit.CONFIG_DIR, bool(authority)), authority, password + "\n")
         return {path: text.encode() if text else None for path, text in zip(paths, texts)}
+
+    def _render_panel(self) -> dict[str, bytes | None]:
+        paths = (self.panel, self.panel_ca, self.panel_token)
+        if not self.params["config"].get("admin"):
+            return dict.fromkeys(paths)
+        authority, token = self.params["panel_ca"], self.params["panel_token"]
+        drop_in = panel.render_drop_in(unit.CONFIG_DIR, bool(authority)).encode()
+        kept = token.encode() + b"\n" if token else self.before[self.panel_token] or _make_secret()
+        return dict(zip(paths, (drop_in, authority.encode() if authority else None, kept)))
 
     def changed_paths(self) -> list[str]:
         """The files whose content is not what it is to be."""
@@ -276,7 +337,8 @@ class Instance:
         try:
             candidate = os.path.join(folder, "config.toml")
             _files.write_atomic(candidate, self.after[self.config_path] or b"")
-            files = {path: self.after[path] for path in (self.secret_path, self.store_ca, self.store_password)}
+            handed = (self.secret_path, self.store_ca, self.store_password, self.panel_ca, self.panel_token)
+            files = {path: self.after[path] for path in handed}
             if self.tls:
                 files.update((path, _files.read_existing(path)) for path in self._pair())
             for path, content in files.items():
@@ -298,14 +360,15 @@ class Instance:
 
     def started(self) -> float:
         """When the running process was started (seconds since the epoch); 0 when it does not run."""
-        # Of the instance: systemctl prints key=value lines in its own order.
-        show = _run(["systemctl", "show", self.unit, "-p", "ActiveState", "-p", "ExecMainStartTimestampMonotonic"])
-        values = dict(line.split("=", 1) for line in show.stdout.splitlines() if "=" in line)
-        if values.get("ActiveState") != "active":
-            return 0.0
-        # systemd counts microseconds of CLOCK_MONOTONIC, as time.monotonic() does.
-        age = time.monotonic() - int(values.get("ExecMainStartTimestampMonotonic") or 0) / 1e6
-        return time.time() - age
+        return _find_start(self.unit, "ExecMainStartTimestampMonotonic")
+
+    def has_its_socket(self) -> bool:
+        """Whether systemd listens as the socket's unit says: since it was written, or not at all without one."""
+        since = _find_start(self.socket, "ActiveEnterTimestampMonotonic")
+        if self.after[self.socket_path] is None or not since:
+            return not since and self.after[self.socket_path] is None
+        written = os.lstat(self.socket_path).st_mtime if os.path.lexists(self.socket_path) else since
+        return self.before[self.socket_path] == self.after[self.socket_path] and written <= since
 
     def is_new_release(self) -> bool:
         """Whether this instance has not been ready with the current release yet, but with another one."""
@@ -330,13 +393,25 @@ class Instance:
         switching.switch(base, back)
         others = [name for name, release in switching.read_ready(base).items() if release == failed]
         words = f"The release {failed} was taken back: {back} is current again."
+        takes_sockets = self._takes_sockets()
         for name in others:
+            if not takes_sockets:
+                self._take_socket_away(name)
             if _run(["systemctl", "restart", _SERVICE.format(name)]).returncode == 0:
                 switching.note_ready(base, name, back)
                 words += f" {_SERVICE.format(name)} was restarted with it."
             else:
                 words += f" {_SERVICE.format(name)} does not start with it: see its journalctl."
         return words
+
+    def _take_socket_away(self, name: str) -> None:
+        """Let another instance open its sockets itself."""
+        _run(["systemctl", "stop", _SERVICE.format(name), _SOCKET.format(name)])
+        for path in (unit.socket_drop_in(unit.tls_drop_in(name)), unit.socket_unit(name)):
+            if os.path.lexists(path):
+                records.record(self.params["undo_dir"], path, None)
+                _files_tree.remove(path)
+        _run(["systemctl", "daemon-reload"])
 
     def _pair(self) -> list[str]:
         return [f"{self.credentials}/{name}" for name in (unit.TLS_CERTIFICATE, unit.TLS_KEY)]
@@ -408,8 +483,12 @@ class Instance:
     def start(self) -> None:
         """Enable and (re)start the unit; returns when the server says that it is ready (Type=notify).
 
+        The socket stays as it is, unless it is another one: that cannot be exchanged under a service that runs.
+
         :raises RtcError: with the last lines of its log.
         """
+        if not self.has_its_socket():
+            _run(["systemctl", "stop", self.unit, self.socket])
         _run(["systemctl", "daemon-reload"])
         _run(["systemctl", "reset-failed", self.unit])
         _run(["systemctl", "enable", self.unit])
@@ -438,8 +517,20 @@ class Instance:
             time.sleep(0.2)
 
     def stop(self) -> None:
-        """Stop and disable the unit."""
+        """Stop and disable the unit, and free its port."""
         _run(["systemctl", "disable", "--now", self.unit])
+        _run(["systemctl", "stop", self.socket])
+
+
+def _find_start(name: str, timestamp: str) -> float:
+    """When a unit became active, by one of its properties (seconds since the epoch); 0 when it is not active."""
+    # systemctl prints key=value lines in its own order.
+    show = _run(["systemctl", "show", name, "-p", "ActiveState", "-p", timestamp])
+    values = dict(line.split("=", 1) for line in show.stdout.splitlines() if "=" in line)
+    if values.get("ActiveState") != "active":
+        return 0.0
+    # systemd counts microseconds of CLOCK_MONOTONIC, as time.monotonic() does.
+    return time.time() - (time.monotonic() - int(values.get(timestamp) or 0) / 1e6)
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
@@ -512,6 +603,8 @@ def main() -> None:
             "secret": {"type": "str", "no_log": True},
             "store_password": {"type": "str", "no_log": True},
             "store_ca": {"type": "str"},
+            "panel_token": {"type": "str", "no_log": True},
+            "panel_ca": {"type": "str"},
             "python": {"type": "path", "default": "/usr/bin/python3"},
             "base": {"type": "path", "default": unit.BASE},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -524,6 +617,8 @@ def main() -> None:
         module.fail_json(msg="The name of an instance has small letters, digits, - and _, and at most 27 of them.")
     if params["secret"] and len(params["secret"]) < 32:
         module.fail_json(msg="rtc_secret has fewer than 32 characters. Make a longer one: openssl rand -base64 48.")
+    if params["panel_token"] and (len(params["panel_token"]) < 32 or not params["panel_token"].isascii()):
+        module.fail_json(msg="rtc_panel_token needs 32 or more characters of ASCII: openssl rand -hex 32 makes one.")
     try:
         instance = Instance(params)
         changed = bool(instance.changed_paths())

@@ -77,6 +77,20 @@ def run_module(capsys, monkeypatch):
     return module_runner.make_run_module(capsys, monkeypatch)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session):
+    """A worker of pytest-xdist hands its tables over."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["proxy_figures"] = figures.TABLES
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    """The controlling process puts them together."""
+    figures.merge(getattr(node, "workeroutput", {}).get("proxy_figures", {}))
+
+
 def pytest_terminal_summary(terminalreporter):
     for line in figures.render():
         terminalreporter.write_line(line)

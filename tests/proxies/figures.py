@@ -14,6 +14,13 @@ def add(title: str, heading: tuple[str, ...], row: tuple[object, ...]) -> None:
     TABLES.setdefault(title, [heading]).append(tuple(map(str, row)))
 
 
+def merge(tables: dict[str, list[tuple[str, ...]]]) -> None:
+    """The tables of another process."""
+    for title, (heading, *rows) in tables.items():
+        for row in rows:
+            add(title, tuple(heading), tuple(row))
+
+
 def render() -> list[str]:
     """All tables as lines."""
     lines = []

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import itertools
 import json
 import os
@@ -43,6 +44,15 @@ SECRET = b"a secret for tests, long enough for HS256 0123456789"
 TOKENS = Tokens([SECRET])
 _ANY_CERTIFICATE = ssl._create_unverified_context()
 _PORTS = itertools.count(os.getpid() * 211)
+# As systemd does it (sd_listen_fds(3)): sockets from 3 on, and variables for this process only.
+_HAND_OVER = """\
+import os, sys
+at = sys.argv.index("--")
+for number, given in enumerate(sys.argv[1:at]):
+    os.dup2(int(given), 3 + number)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(at - 1))
+os.execv(sys.argv[at + 1], sys.argv[at + 1 :])
+"""
 PATIENCE = 20.0  # seconds until a condition that should come true is given up
 
 
@@ -137,6 +147,7 @@ class Server:
         self.descriptors = 0  # that the process may open; 0: as many as this one
         self.prefix: list[str] = []  # of its command
         self.source: Path | str = SOURCE  # of the release
+        self.sockets: list[socket.socket] = []  # that are handed over, as systemd does
         self.process: subprocess.Popen[bytes] | None = None
         self.log = directory / "server.log"
 
@@ -146,8 +157,13 @@ class Server:
         command = [*self.prefix, sys.executable, "-m", "rtc_server", "serve", "--config", str(self.config)]
         if self.descriptors:
             command = ["sh", "-c", f'ulimit -n {self.descriptors} && exec "$@"', "sh", *command]
+        given = [fcntl.fcntl(one, fcntl.F_DUPFD, 100) for one in self.sockets]  # not where they are to be
+        if given:
+            command = [sys.executable, "-c", _HAND_OVER, *map(str, given), "--", *command]
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, pass_fds=given)
+        for number in given:
+            os.close(number)
         give_up = time.monotonic() + PATIENCE
         while self.health("readyz")[0] != status:
             if self.process.poll() is not None or time.monotonic() > give_up:

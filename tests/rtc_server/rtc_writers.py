@@ -9,7 +9,8 @@ import asyncio
 import json
 import random
 from collections import Counter
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from rtc_figures import FIGURES
@@ -17,6 +18,9 @@ from rtc_support import Client, Closed, Server, token
 
 from rtc_server.journal import export_import
 from rtc_server.journal.verify import verify_journal
+
+if TYPE_CHECKING:
+    from rtc_people import Person
 
 KINDS = [("websocket", 4), ("polling", 4), ("websocket", 3), ("polling", 3), ("websocket", 4), ("websocket", 4)]
 WINDOW = 8  # changes of one writer that wait for an acknowledgement
@@ -140,12 +144,12 @@ class Writer:
         return id
 
 
-def account(server: Server, writers: list[Writer]) -> None:
+def account(server: Server, writers: Sequence[Writer | Person]) -> None:
     """After the server's end: what was acknowledged is there once, in the order in which all saw it."""
     path = str(server.directory / "journal.db")
     wrong, _ = verify_journal(path)
     assert wrong == []
-    for project in "pq":
+    for project in sorted({writer.project for writer in writers}):
         final = _ids(path, project)
         members = [w for w in writers if w.project == project]
         submitted = {f"{w.user}-{i + 1}" for w in members for i in range(w.count)}

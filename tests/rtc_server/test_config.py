@@ -75,6 +75,15 @@ WRONG = [
     (GOOD + '[log]\nlevel = "loud"\n', "f:8: log.level: must be one of debug"),
     (GOOD.replace("9083", '9083\nlabel = "a.b"'), "f:3: server.label: must be 1 to 64 lower-case"),
     (GOOD.replace("9083", f'9083\nlabel = "{"a" * 65}"'), "f:3: server.label: must be 1 to 64 lower-case"),
+    (GOOD + '[admin]\nlisten = "0.0.0.0:9"\n', "f:8: admin.listen: must be the path of a socket, 127.0.0.1:PORT or"),
+    (GOOD + '[admin]\nlisten = "[::1]:0"\n', "f:8: admin.listen: must have a port from"),
+    (GOOD + '[admin]\nlisten = "127.0.0.1:99999"\n', "f:8: admin.listen: must have a port from"),
+    (GOOD + f'[admin]\nlisten = "/{"a" * 107}"\n', "f:8: admin.listen: is /"),
+    (GOOD + '[admin]\nlisten = "admin.sock"\n', "f:8: admin.listen: must be the path of a socket"),
+    (GOOD + '[admin]\nlisten = "/run/a"\n', "f:7: admin: listen and token must be given together"),
+    (GOOD + '[admin]\nurl = "wiki.example.org"\n', "f:8: admin.url: must be scheme, name and port"),
+    (GOOD + '[admin]\nurl = "https://wiki.example.org:99999"\n', "f:8: admin.url: must be scheme, name and port"),
+    (GOOD + '[admin]\nurl = "https://u:p@wiki.example.org"\n', "f:8: admin.url: must be scheme, name and port"),
     ("journal = 1\n" + GOOD.replace('[journal]\npath = "/j"\n', ""), "f:1: journal: must be a section"),
 ]
 
@@ -118,6 +127,11 @@ def test_the_example_has_every_option_with_its_default() -> None:
         .replace("# key =", "key =")
         .replace("# store_", "store_")
         .replace("# label", "label")
+        .replace("# [admin]", "[admin]")
+        .replace("# listen", "listen")
+        .replace("# token", "token")
+        .replace("# url", "url")
+        .replace("# ca =", "ca =")
     )
     for section in [one for one in dataclasses.fields(config.Config) if one.compare]:  # not where it came from
         for option in dataclasses.fields(getattr(plain, section.name)):

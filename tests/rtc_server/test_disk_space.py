@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from rtc_support import PATIENCE, Client, Server, token
 
+import collab_rtc_client
 from rtc_server.journal.verify import verify_journal
 
 _SIZE = 64 << 20
@@ -135,9 +136,16 @@ async def test_a_start_on_a_full_disk_and_going_on_by_itself(server: Server, dis
     assert joined["revision"] == number - 1
     assert (await send(ann, number))["code"] == "unavailable"
     assert (await wait_ready(server, 503))["reason"] == "disk"
-    ballast.unlink()
-    os.sync()  # blocks of a deleted file are free once that is in the file system's journal
-    await wait_ready(server, 200)
+    # clients/python waits as it is told, and what was submitted needs nobody to do it again
+    async with collab_rtc_client.Client(server.url, lambda: token("bob")) as client:
+        project = await client.join("p", collab_rtc_client.Listener())
+        waiting = [project.submit(n) for n in range(20)]
+        assert (await send(ann, number))["code"] == "unavailable"
+        assert not any(change.done() for change in waiting)
+        ballast.unlink()
+        os.sync()  # blocks of a deleted file are free once that is in the file system's journal
+        await wait_ready(server, 200)
+        assert sorted(await asyncio.gather(*waiting)) == list(range(number, number + 20))
     assert (await send(ann, number))["ok"]
     assert server.stop() == 0
     assert verify_journal(str(disk / "journal.db"))[0] == []

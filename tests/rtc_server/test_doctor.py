@@ -108,6 +108,33 @@ def test_a_port_that_somebody_else_has(tmp_path: Path, examine: Doctor) -> None:
     assert doctor_host.find_listeners(port) == []
 
 
+def test_a_port_that_systemd_holds_for_a_server_that_does_not_run(tmp_path: Path) -> None:
+    config = parse(config_text(tmp_path, 9083))
+    found = [doctor_host.Listener("127.0.0.1", doctor_host.SYSTEMD, "systemd")]
+    (check,) = doctor.judge_listeners(config, found, 0, UNIT, "rtc-server@confluence.socket")
+    assert check.state == CRITICAL and "newcomers wait for one" in check.text
+    (check,) = doctor.judge_listeners(config, found, 0, UNIT)
+    assert check.state == CRITICAL and "is taken by systemd" in check.text
+
+
+def test_who_has_a_socket_that_systemd_has_too(tmp_path: Path) -> None:
+    """Of files that are as those of /proc."""
+    row = "0: 0100007F:237B 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 77"
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net/tcp").write_text("heading\n" + row + "\n")
+
+    def put(pid: int) -> None:
+        (tmp_path / f"{pid}/fd").mkdir(parents=True)
+        (tmp_path / f"{pid}/fd/3").symlink_to("socket:[77]")
+        (tmp_path / f"{pid}/comm").write_text(f"program {pid}\n")
+
+    put(1)
+    assert [one.pid for one in doctor_host.find_listeners(9083, str(tmp_path))] == [1]
+    for pid in (40, 7):
+        put(pid)
+    assert [one.program for one in doctor_host.find_listeners(9083, str(tmp_path))] == ["program 7"]
+
+
 def test_what_answers_is_no_rtc_server(tmp_path: Path) -> None:
     for answer in (doctor_host.Answer(404), doctor_host.Answer(200, {"status": "ok"})):
         (check,) = doctor.judge_answers(answer, answer)

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rtc_memory import MemoryClient, MemoryServer
 
-from rtc_server.contract import MAX_ID, Refusal, read_body, read_id, read_json
+from rtc_server.contract import MAX_ID, Refusal, read_body, read_id, read_json, read_whole
 from rtc_server.engine import ProtocolError, sio_codec
 from rtc_server.fast_path import parse_change
 from rtc_server.strict_json import JSON as STRICT
@@ -30,18 +30,22 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
     max_leaves=6,
 )
-BODIES = st.fixed_dictionaries({"project": TEXTS, "id": IDS | TEXTS, "data": JSON}, optional={"more": JSON})
+SINCE = st.integers(-1, 10**17) | JSON
+BODIES = st.fixed_dictionaries(
+    {"project": TEXTS, "id": IDS | TEXTS, "data": JSON}, optional={"since": SINCE, "more": JSON}
+)
 NUMBERS = st.sampled_from(["", "0", "7", "007", "999999999999999", "1" * 16, "-1", "x"])
 
 
-def read_by_general_path(packet: str) -> tuple[int | None, str, str, Any] | None:
-    """Number, project, id and data of a change that is right; None of anything else."""
+def read_by_general_path(packet: str) -> tuple[int | None, str, str, Any, int | None] | None:
+    """Number, project, id, data and since of a change that is right; None of anything else."""
     try:
         decoded = sio_codec.Decoder(sio_codec.Codec(STRICT), 1 << 20).decode_text(packet)
         assert decoded is not None
         body = read_body(decoded.data)
         data = read_json(body, "data", 10 * LIMIT)
-        return (decoded.id, body["project"], read_id(body), data) if decoded.data[0] == "change" else None
+        since = read_whole(body, "since")
+        return (decoded.id, body["project"], read_id(body), data, since) if decoded.data[0] == "change" else None
     except (ProtocolError, Refusal, LookupError):
         return None
 
@@ -49,8 +53,8 @@ def read_by_general_path(packet: str) -> tuple[int | None, str, str, Any] | None
 def check(packet: str) -> None:
     found = parse_change(packet, LIMIT)
     if found is not None:
-        number, project, id, data, size = found
-        assert (number, project, id, data) == read_by_general_path(packet)
+        number, project, id, data, size, since = found
+        assert (number, project, id, data, since) == read_by_general_path(packet)
         assert size == len(data.encode()) <= LIMIT and "\n" not in data
 
 
@@ -61,17 +65,22 @@ def test_read_by_general_path(body: dict[str, Any], number: str, separators: tup
 
 @given(st.dictionaries(TEXTS, st.integers(), max_size=2), st.integers(0, 80), st.text(max_size=3), st.integers(0, 3))
 def test_damaged(data: dict[str, int], at: int, put: str, cut: int) -> None:
-    packet = "427" + json.dumps(["change", {"project": "p", "id": "i", "data": data}], separators=(",", ":"))
+    body = {"project": "p", "id": "i", "data": data, "since": 12}
+    packet = "427" + json.dumps(["change", body], separators=(",", ":"))
     check(packet[:at] + put + packet[at + cut :])
 
 
-@given(IDS, st.lists(st.integers(0, 9), max_size=5), st.sampled_from(["", "0", "12"]))
-def test_what_clients_write_is_taken(id: str, data: list[int], number: str) -> None:
-    packet = f"42{number}" + json.dumps(
-        ["change", {"project": "Zoë", "id": id, "data": data}], separators=(",", ":"), ensure_ascii=False
-    )
+@given(
+    IDS,
+    st.lists(st.integers(0, 9), max_size=5),
+    st.sampled_from(["", "0", "12"]),
+    st.none() | st.integers(0, 10**15 - 1),
+)
+def test_what_clients_write_is_taken(id: str, data: list[int], number: str, since: int | None) -> None:
+    body = {"project": "Zoë", "id": id, "data": data} | ({} if since is None else {"since": since})
+    packet = f"42{number}" + json.dumps(["change", body], separators=(",", ":"), ensure_ascii=False)
     text = json.dumps(data, separators=(",", ":"))
-    assert parse_change(packet, LIMIT) == (int(number) if number else None, "Zoë", id, text, len(text))
+    assert parse_change(packet, LIMIT) == (int(number) if number else None, "Zoë", id, text, len(text), since)
 
 
 def test_the_longest_data() -> None:
@@ -140,13 +149,13 @@ def test_bytes_are_kept(data: str, spaces: list[str], order: list[str], escaped:
     members = [next(space) + keys[k] + next(space) + ":" + next(space) + values[k] for k in order]
     packet = "425[" + next(space) + '"change",' + next(space) + "{" + ",".join(members) + next(space) + "}]"
     kept = data.replace("\n", " ")
-    assert read_by_general_path(packet) == (5, "p", "i", kept)
+    assert read_by_general_path(packet) == (5, "p", "i", kept, None)
     plain = f'425["change",{{"project":"p","id":"i","data":{data}}}]'
-    assert read_by_general_path(plain) == (5, "p", "i", kept)
+    assert read_by_general_path(plain) == (5, "p", "i", kept, None)
     fast = parse_change(plain, 1000)
-    assert fast == (None if "\n" in data else (5, "p", "i", data, len(data.encode())))
+    assert fast == (None if "\n" in data else (5, "p", "i", data, len(data.encode()), None))
 
 
 def test_of_several_data_the_last_counts() -> None:
     packet = '42["change",{"data":1.0,"project":"p","id":"i","data":2.00,"x":{"data":3}}]'
-    assert read_by_general_path(packet) == (None, "p", "i", "2.00")
+    assert read_by_general_path(packet) == (None, "p", "i", "2.00", None)

@@ -50,16 +50,16 @@ def test_no_circle() -> None:
 
 
 def test_the_engine_knows_nothing_of_projects() -> None:
-    assert outside("rtc_server.engine") == set()
+    assert outside("rtc_server.engine") == {"rtc_server.histogram"}
 
 
 def test_the_journal_knows_nothing_of_the_engine() -> None:
-    assert outside("rtc_server.journal") == {"rtc_server.strict_json", "rtc_server.rarely"}
+    assert outside("rtc_server.journal") == {"rtc_server.strict_json", "rtc_server.rarely", "rtc_server.histogram"}
 
 
 def test_the_store_knows_nothing_of_the_engine() -> None:
     others = {m for m in outside("rtc_server.store_postgres") if not m.startswith("rtc_server.journal")}
-    assert others <= {"rtc_server.strict_json", "rtc_server.rarely"}
+    assert others <= {"rtc_server.strict_json", "rtc_server.rarely", "rtc_server.histogram"}
 
 
 def test_a_server_without_a_store_needs_no_driver() -> None:
@@ -73,3 +73,10 @@ def test_only_the_wiring_chooses_a_store() -> None:
     assert {m for m, used in GRAPH.items() if used & stores and not m.startswith("rtc_server.journal.")} == {
         "rtc_server.app"
     }
+
+
+def test_the_admin_is_beside_the_service_and_only_the_wiring_knows_it() -> None:
+    users = {module for module, used in GRAPH.items() if any(m.startswith("rtc_server.admin") for m in used)}
+    assert {m for m in users if not m.startswith("rtc_server.admin")} == {"rtc_server.app"}
+    assert outside("rtc_server.admin") & {"rtc_server.app", "rtc_server.cli", "rtc_server.doctor"} == set()
+    assert "rtc_server.service" in outside("rtc_server.admin")

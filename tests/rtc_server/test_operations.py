@@ -154,7 +154,7 @@ async def test_origins_are_those_of_the_configuration(tmp_path: Path) -> None:
             for origin, status in (
                 ("https://wiki.example.org", 200),
                 ("https://evil.example", 403),
-                ("null", 403),
+                ("null", 200),  # with a link to the check page only: test_check.py
                 (site.url, 200),
                 ("https://wiki.example.org.evil.example", 403),
                 ("https://wiki.example.org:444", 403),

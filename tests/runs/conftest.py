@@ -65,7 +65,7 @@ class Runs:
         self.output = ""
 
     def __call__(self, playbook, hosts, *arguments, groups=None, shared=None, **environment):
-        """The exit status. ``hosts``: name -> variables; all are in the group confluence, unless ``groups`` says."""
+        """The exit status. ``playbook``: its name in the collection, or its path. ``hosts``: name -> variables; all are in the group confluence, unless ``groups`` says."""
         groups = groups if groups is not None else {"confluence": list(hosts)}
         children = {group: {"hosts": {name: {} for name in names}} for group, names in groups.items()}
         inventory = {"all": {"hosts": hosts, "children": children, "vars": shared or {}}}
@@ -79,7 +79,13 @@ class Runs:
             **environment,
         }
         done = subprocess.run(
-            [self.command, "-i", "hosts.json", f"collab.rtc.{playbook}", *arguments],
+            [
+                self.command,
+                "-i",
+                "hosts.json",
+                str(playbook if isinstance(playbook, Path) else f"collab.rtc.{playbook}"),
+                *arguments,
+            ],
             cwd=self.directory,
             env=settings,
             capture_output=True,

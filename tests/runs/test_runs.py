@@ -9,8 +9,10 @@ What comes of the other sites is tried on real hosts: ``molecule/runs``.
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 HERE = {"ansible_connection": "local", "ansible_python_interpreter": "/usr/bin/python3"}
 GONE = {"ansible_host": "127.0.0.1", "ansible_port": 1}  # refused at once
@@ -116,3 +118,54 @@ def test_a_callback_for_programs_gets_the_report_in_the_result(runs, callback):
 def test_confirmation_without_a_terminal_changes_nothing(runs):
     assert runs("site", {"wiki1": HERE}, "-e", "rtc_confirm=true") == 2
     assert "Apply this plan?" not in runs.output
+
+
+def test_a_verification_leaves_its_results_for_node_exporter(runs):
+    """The role on its own, on this machine, whose site nobody serves: all checks are made and fail."""
+    site, path = "wiki.invalid:9083", runs.directory / "node/collab-rtc-confluence.prom"
+    plan = {
+        "sites": [
+            {
+                "name": site, "application": "confluence", "nodes": ["wiki1"], "server_name": "wiki.invalid",
+                "base_url": "http://127.0.0.1:1", "rtc_url": "http://127.0.0.1:1", "proxy_host": "",
+            }
+        ],
+        "hosts": {
+            "wiki1": {
+                "rtc": [{"site": site, "instance": "confluence", "service": "deployed", "python": "/usr/bin/python3"}],
+                "trust": [], "textfiles": [{"site": site, "path": str(path)}],
+                "work": [{"site": site, "action": "nothing", "key": f"textfile {path}"},
+                         {"site": site, "action": "change", "key": "connector"}],
+            }
+        },
+        "findings": [{"site": site, "severity": "error", "muted": ""}],
+    }  # fmt: skip
+    play = [
+        {
+            "hosts": "confluence",
+            "gather_facts": False,
+            "tasks": [
+                {"ansible.builtin.set_fact": {"rtc_plan": plan}},
+                {"ansible.builtin.include_role": {"name": "collab.rtc.verify", "rolespec_validate": False}},
+            ],
+        }
+    ]
+    file = runs.directory / "play.json"
+    file.write_text(json.dumps(play), encoding="utf-8")
+    assert runs(file, {"wiki1": HERE}, "--check") == 0, runs.output
+    assert not path.exists()
+    assert runs(file, {"wiki1": HERE}) == 0, runs.output
+    assert "changed=0" in runs.output
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+    assert path.stat().st_mode & 0o777 == 0o644
+    families = {one.name: one.samples for one in text_string_to_metric_families(path.read_text(encoding="utf-8"))}
+    assert {one.value for one in families["rtc_site_check_up"]} == {0}
+    assert {one.labels["where"] for one in families["rtc_site_check_up"]} == {"wiki1", "controller"}
+    assert [one.value for one in families["rtc_site_planned_changes"]] == [1]
+    (verified,) = families["rtc_site_verified_timestamp_seconds"]
+    assert verified.value <= time.time()
+    written = path.stat().st_mtime_ns
+    plan["hosts"]["wiki1"]["work"][0]["action"] = "create"  # no record has it: it would not go with the variable
+    file.write_text(json.dumps(play), encoding="utf-8")
+    assert runs(file, {"wiki1": HERE}) == 0, runs.output
+    assert path.stat().st_mtime_ns == written

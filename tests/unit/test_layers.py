@@ -79,22 +79,22 @@ SHIPPED_LINES = {
     "keystore_pem": 6640,
     "managed_absent": 2720,
     "managed_file": 2390,
-    "managed_record": 7170,
+    "managed_record": 7180,
     "plan": 170,  # documentation: the action does the work
     "proxy_vhost": 11550,
-    "proxy_reload": 8760,
+    "proxy_reload": 8780,
     "report": 80,  # documentation: the action does the work
     "rtc_bundle": 90,  # documentation: the action does the work
     "rtc_aws_listener": 210,  # documentation: the action does the work
-    "rtc_instance": 2800,
+    "rtc_instance": 2870,
     "rtc_probe": 5190,
     "rtc_release": 2870,
     "rtc_session": 4170,
     "store_database": 3880,
-    "rtc_runs_info": 3590,
-    "rtc_undo": 4370,
+    "rtc_runs_info": 3600,
+    "rtc_undo": 4380,
     "tomcat_connector": 3090,
-    "topology_info": 16840,
+    "topology_info": 16880,
 }
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the collab.rtc authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""People with the browsers' own library (``people.cjs``), as writers whose account is taken with the others'."""
+"""People with clients/js over the browsers' own library, as writers whose account is taken with the others'."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[3]
 CLIENTS = ROOT / ".build/browser"
 LOCKED = ROOT / "tests/rtc_server/clients"
-WAYS = ("polling", "websocket", "upgrade")
+WRITERS = LOCKED / "writers.mjs"
+WAYS = {"polling": ["polling"], "websocket": ["websocket"], "upgrade": ["polling", "websocket"]}
+PAUSE = 50  # milliseconds between an acknowledgement and the next change
+PATIENCE = 10  # seconds for an answer: the connection may be to a node that hangs
 has_node = bool(shutil.which("node") and shutil.which("npm"))
 
 
@@ -56,9 +59,13 @@ class People:
     """Three of them on one site, for as long as the block runs; leaving it waits until each has got its answers."""
 
     def __init__(self, url: str, address: str, origin: str, token: str, project: str, authority: Path) -> None:
-        script = str(Path(__file__).with_suffix(".cjs"))
-        self._command = ["node", script, url, address, origin, token, project]
-        self._environment = {**os.environ, "CLIENTS": str(CLIENTS), "NODE_EXTRA_CA_CERTS": str(authority)}
+        options = {
+            "url": url, "address": address, "headers": {"Origin": origin}, "token": token, "project": project,
+            "packages": str(CLIENTS), "people": {f"js-{way}": transports for way, transports in WAYS.items()},
+            "ahead": 1, "pause": PAUSE, "client": {"delay": 0.2, "mostDelay": 0.5, "patience": PATIENCE},
+        }  # fmt: skip
+        self._command = ["node", str(WRITERS), json.dumps(options)]
+        self._environment = {**os.environ, "NODE_EXTRA_CA_CERTS": str(authority)}
         self.by_name = {f"js-{way}": Person(project, way) for way in WAYS}
 
     @property
@@ -84,7 +91,7 @@ class People:
                 status = await asyncio.wait_for(self._process.wait(), 10)
                 unfinished = [str(person) for person in self.all if person.state != "ended"]
                 if status != 0 or unfinished:
-                    raise RuntimeError(f"people.cjs ended with {status}: {unfinished}")
+                    raise RuntimeError(f"{WRITERS.name} ended with {status}: {unfinished}")
         finally:
             if self._process.returncode is None:
                 self._process.kill()
@@ -95,6 +102,8 @@ class People:
         while line := await output.readline():
             said = json.loads(line)
             person = self.by_name[said["who"]]
+            if "status" in said:
+                continue
             if "seen" in said:
                 person.seen, person.connections, person.state = said["seen"], said["connects"], "ended"
                 continue

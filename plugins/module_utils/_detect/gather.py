@@ -49,6 +49,8 @@ from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import unit
 
 RTC_PORTS = (9083, 9093)  # of the add-on beside Confluence and beside Jira (the vendor's page, "Prerequisites")
 _UNIT = "rtc-server@{}.service"
+_SOCKET = "rtc-server@{}.socket"
+_SYSTEMD = 1
 _PROXY_PROCESSES = ("nginx", "apache2", "httpd", "haproxy")
 _PROXY_USERS = ("root", "nginx", "www-data", "apache", "httpd", "haproxy")  # of sockets: root, as a rule
 _PORT = re.compile(r'^\s*"?port"?\s*[=:]\s*(\d+)', re.MULTILINE)
@@ -93,7 +95,7 @@ def gather(
     facts.doubted = doubts.list_all()
     instances = _find_instances(rootfs)
     units = [unit_of(starter) for item in found for starter in item.starters]
-    units += [_UNIT.format(name) for name in instances]
+    units += [kind.format(name) for name in instances for kind in (_UNIT, _SOCKET)]
     units += [item.proc.unit for item in found if item.proc and item.proc.unit]
     services = {kind: name for kind, name in (services or {}).items() if name}
     units += [name if name.endswith(".service") else name + ".service" for name in services.values()]
@@ -203,6 +205,12 @@ def _belongs_to_proxy(facts: HostFacts, listener: Listener) -> bool:
     return any(listen.takes(listener.port) for host in hosts for listen in host.listens)
 
 
+def _listens_for(item: RtcInstance, port: int, states: dict[str, UnitState]) -> bool:
+    """Whether systemd listens on a port for an instance."""
+    socket = states.get(_SOCKET.format(item.instance))
+    return item.port == port and socket is not None and socket.active
+
+
 def _find_rtc(
     facts: HostFacts,
     rootfs: RootFs,
@@ -228,10 +236,13 @@ def _find_rtc(
         mine = next((item for item in deployed.values() if unit and item.unit == unit), None)
         if mine is None and not proc:  # not permitted to see the process: the port and the user must do
             mine = next((item for item in deployed.values() if item.port == listener.port and item.active), None)
+        waits = listener.pid == _SYSTEMD  # for a socket unit, whose service does not run
+        if mine is None and waits:
+            mine = next((item for item in deployed.values() if _listens_for(item, listener.port, states)), None)
         if mine is not None:
             if mine.port in (0, listener.port):
                 mine.port, mine.address = listener.port, listener.address
-                mine.pid, mine.process, mine.active = listener.pid, listener.process, True
+                mine.pid, mine.process, mine.active = listener.pid, listener.process, mine.active or not waits
         elif listener.port in {*ports, *instances.values()} and not _belongs_to_proxy(facts, listener):
             # Where it may not be seen which process has the socket, the user of the application must do.
             pid = listener.pid or users.get(listener.user, 0)

@@ -13,11 +13,9 @@ from typing import Any, Mapping
 # kind -> what it cannot be without
 _NEEDED: dict[str, tuple[str, ...]] = {
     "connector": ("path", "port"),
-    "file": ("path",),
     "instance": ("instance",),
-    "trust": ("path",),
-    "trust_option": ("path",),
     "vhost": ("kind", "name"),
+    **dict.fromkeys(("file", "textfile", "trust", "trust_option"), ("path",)),
 }
 _TYPES: dict[str, Any] = {
     "application": str, "attributes": list, "certificates": list, "files": list, "instance": str, "jre_home": str,

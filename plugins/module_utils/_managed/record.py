@@ -38,7 +38,8 @@ class Entry:
     """One thing that this collection manages on a host."""
 
     key: str  # "vhost nginx rtc-confluence-9083": there is one entry of it
-    kind: str  # "vhost" | "file" | "connector" | "trust" | "trust_option" | "instance" | "package" | "setting"
+    # "vhost" | "file" | "textfile" | "connector" | "trust" | "trust_option" | "instance" | "package" | "setting"
+    kind: str
     site: str  # that it was made for, by its name at the time
     owners: List[str] = field(default_factory=list)  # "wiki1/confluence": the site's nodes, which outlive its name
     inventory: str = ""  # which inventory made it: several may share a proxy

@@ -105,7 +105,8 @@ def claims(entry: Entry, path: str) -> bool:
     if entry.kind == "instance":
         name = what.get("instance", "")
         folders = (f"{unit.CONFIG_DIR}/{name}/", os.path.dirname(unit.tls_drop_in(name)) + "/")
-        return path in (f"{unit.CONFIG_DIR}/{name}.toml", *COMMON) or path.startswith(folders)
+        whole = (f"{unit.CONFIG_DIR}/{name}.toml", unit.socket_unit(name), *COMMON)
+        return path in whole or path.startswith(folders)
     if entry.kind == "trust" and os.path.basename(path) in map(name_anchor, what.get("certificates", ())):
         return True
     known = str(what.get("path", ""))

@@ -28,6 +28,16 @@ def tls_drop_in(instance: str) -> str:
     return f"/etc/systemd/system/rtc-server@{instance}.service.d/tls.conf"
 
 
+def socket_unit(instance: str) -> str:
+    """Path of the unit whose listening sockets outlive the process of an instance."""
+    return UNIT.replace("@.service", f"@{instance}.socket")
+
+
+def socket_drop_in(tls: str) -> str:
+    """Path of what the service has besides where sockets are handed over to it, beside the file for TLS."""
+    return tls[: tls.rindex("/")] + "/socket.conf"
+
+
 def render_toml(values: dict[str, Any]) -> str:
     """A configuration as TOML: plain values first, then one table for each nested mapping.
 

@@ -17,8 +17,10 @@ from ansible_collections.collab.rtc.plugins.module_utils._rtc_server.unit import
 
 # systemd.exec(5). The server needs the network, its state directory and nothing else of the host. What "systemd-analyze
 # security" (1.2; a test holds it) still counts, and why it is so:
-# RestrictAddressFamilies=, PrivateNetwork=: it is a network server, AF_UNIX leads to systemd and a local store.
-# IPAddressDeny=: users come from anywhere, where no proxy is on this host.
+# RestrictAddressFamilies=, PrivateNetwork=, IPAddressDeny=: a store is reached over the network, a panel tries the
+# address of users, and a release that is not given its sockets opens them. An instance with socket.conf and neither
+# has 0.5.
+# AF_UNIX leads to systemd.
 # PrivateUsers=: hardened kernels have no user namespaces, and the unit would not start there.
 # RootDirectory=: it runs on the host's own Python.
 # DeviceAllow=: ProtectClock= itself allows to read the hardware clock; PrivateDevices= hides it.
@@ -124,3 +126,58 @@ def render_unit(python: str, base: str = BASE, config: str = CONFIG_DIR) -> str:
     """
     hand_over = _render_hand_over(python, base, config, SECRET)
     return _UNIT.format(python=python, base=base, config=config, hand_over=hand_over)
+
+
+# The sockets live as long as somebody wants them: the service while it runs, and while it waits for its restart. So a
+# restart, a crash or a hang refuses nobody: newcomers wait in the kernel for the next process. Where the service was
+# stopped, or has reached its start limit, systemd stops the sockets, too, and proxies see at once that nobody serves.
+# That needs no [Install]: the service pulls them in, after the network as it is itself, hence DefaultDependencies=no.
+_SOCKET = """\
+# Written by collab.rtc; changes are overwritten by its next run.
+[Unit]
+Description=Port of the real-time collaboration service for %i
+DefaultDependencies=no
+After=sysinit.target network-online.target
+Conflicts=shutdown.target
+Before=shutdown.target
+StopWhenUnneeded=yes
+RefuseManualStart=yes
+
+[Socket]
+{listen}BindIPv6Only=ipv6-only
+Backlog=4096
+"""
+_WITH_SOCKET = """\
+# Written by collab.rtc; changes are overwritten by its next run.
+[Unit]
+Wants=rtc-server@%i.socket
+
+[Service]
+Environment=RTC_SOCKET_UNIT=rtc-server@%i.socket
+"""
+# All that comes in comes through sockets that are handed over; nothing goes out.
+_CONFINED = """\
+IPAddressDeny=any
+PrivateNetwork=yes
+RestrictAddressFamilies=
+RestrictAddressFamilies=AF_UNIX
+"""
+
+
+def list_places(address: str, port: int) -> list[str]:
+    """Where an instance listens, as ``ListenStream=`` has it; ``::`` is all of both families, a socket for each."""
+    names = ("0.0.0.0", "::") if address == "::" else (address,)  # noqa: S104 - where the configuration says so
+    return [f"[{name}]:{port}" if ":" in name else f"{name}:{port}" for name in names]
+
+
+def render_socket(places: list[str]) -> str:
+    """The text of :func:`unit.socket_unit`."""
+    return _SOCKET.format(listen="".join(f"ListenStream={place}\n" for place in places))
+
+
+def render_with_socket(needs_network: bool) -> str:
+    """The text of :func:`unit.socket_drop_in`.
+
+    :param needs_network: whether it has a store to reach, or a panel, which tries the address of users.
+    """
+    return _WITH_SOCKET + ("" if needs_network else _CONFINED)

@@ -208,6 +208,8 @@ def list_contradictions(classified: ClassifiedSite) -> list[str]:
         found.append("rtc_store_url is given without rtc_store_password.")
     if settings.application_port and proxied and settings.application_port == classified.site.rtc_port:
         found.append(f"rtc_application_port and the RTC port are both {classified.site.rtc_port}.")
+    if settings.panel and settings.panel_port == classified.site.rtc_port:
+        found.append(f"rtc_panel_port and the RTC port are both {classified.site.rtc_port}.")
     connector = classified.nodes[0].connector
     if connector and connector.port == classified.site.rtc_port:
         found.append(f"The RTC port {classified.site.rtc_port} is the port of Tomcat's own connector.")

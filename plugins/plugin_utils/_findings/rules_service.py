@@ -111,7 +111,8 @@ def _is_in_the_way(node: Node, listener: Listener, wanted: DesiredSite, wanted_n
     process = node.application.process
     if process and listener.pid and listener.pid == process.pid:
         return False  # the add-on's own: covered by RTC504 or RTC503
-    known = [one for one in node.facts.rtc if one.port == listener.port and one.kind != "foreign" and one.active]
+    ours = [one for one in node.facts.rtc if one.port == listener.port and one.kind != "foreign"]
+    known = [one for one in ours if one.active or one.pid]  # systemd may have the port for a server that does not run
     if any(not listener.pid or not one.pid or one.pid == listener.pid for one in known):
         return False
     # A proxy that has the port on all addresses: RTC503 says it better, where it forwards to RTC.
@@ -166,7 +167,8 @@ def _check_deployed(node: Node, wanted: DesiredSite, wanted_node: DesiredNode) -
         )
     instance = node.deployed
     if instance and not instance.active:
-        yield make("RTC502", node.host, f"{instance.unit or 'The RTC server'} on {node.host} does not run.")
+        waits = " systemd has its port, and users wait for it." if instance.pid else ""
+        yield make("RTC502", node.host, f"{instance.unit or 'The RTC server'} on {node.host} does not run.{waits}")
     service = wanted_node.service
     if not service.python_fits:
         version = service.python_version or "of unknown version"

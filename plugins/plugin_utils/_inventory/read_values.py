@@ -141,7 +141,8 @@ def _read_path(value: Any, variable: Variable) -> str:
     text = _read_text(value, variable)
     _refuse_hidden(text)
     absolute = text.startswith("/") or (variable.field == "install_dir" and is_contained(text))
-    if variable.field in ("install_dir", "server_python", "truststore_path") and not absolute:
+    on_host = ("install_dir", "server_python", "truststore_path", "textfile_directory")
+    if variable.field in on_host and not absolute:
         raise ValueError(f"'{host_names.show(text)}' has to be an absolute path on the host.")
     return text.rstrip("/") or "/"
 

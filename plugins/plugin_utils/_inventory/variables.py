@@ -33,7 +33,7 @@ INTERNAL = frozenset(
         *("rtc_work", "rtc_failed", "rtc_runs"),  # facts and variables of the playbooks
         # The role rtc_server's own variables and what it registers, by name: a prefix would let rtc_server_nmae pass.
         *("rtc_server_plan", "rtc_server_secret", "rtc_server_bundle", "rtc_server_instances"),
-        "rtc_server_store_password",
+        *("rtc_server_store_password", "rtc_server_panel_token"),
         *("rtc_server_tls_instances", "rtc_server_released", "rtc_server_directory", "rtc_server_key_directories"),
         *("rtc_server_keys", "rtc_server_instances_run"),
         # Likewise of the role rtc_store, whose variables a group of all hosts may have.
@@ -78,6 +78,8 @@ class HostSettings:
     aws_endpoint_url: str = ""
     store_url: str = ""
     store_ca: str = ""
+    panel: bool = False
+    panel_port: int = 0
     given: list[str] = field(default_factory=list)  # fields of secrets that are set; what they hold is not read
     origins: list[str] = field(default_factory=list)
     server_python: str = ""
@@ -89,6 +91,7 @@ class HostSettings:
     application_restart: list[str] = field(default_factory=list)
     restart_application: str = "when_needed"
     ignore_findings: list[Mute] = field(default_factory=list)
+    textfile_directory: str = ""
     plan_file: str = ""
     backup: bool = False
     max_failures: int = 0
@@ -193,6 +196,14 @@ VARIABLES: tuple[Variable, ...] = (
          " are always encrypted, and the certificate must have the name in O(rtc_store_url)."),
     _var("store_password", "secret", "none", "Password of the store's user. It is needed with O(rtc_store_url).",
          read=False),
+    _var("panel", "bool", "false",
+         "Whether administrators can look at the running RTC server with a browser, and restart or drain it: at a"
+         " socket that only root may open, by SSH. See C(docs/panel.md)."),
+    _var("panel_port", "port", "none: the socket C(/run/rtc-server/<application>/admin.sock)",
+         "Port of 127.0.0.1 on the RTC node for O(rtc_panel) instead of the socket, where people do not come as root."
+         " Every user of the host can connect; nobody gets in without the token."),
+    _var("panel_token", "secret", "made on the first run and kept in C(/etc/rtc-server/<application>/admin-token)",
+         "What administrators log in with, 32 characters or more.", read=False),
     _var("origins", "origins", "the application's own address",
          "Origins of web pages that may connect to RTC, such as V(https://wiki.example.com)."),
     _var("limits", "limits", "those of the RTC server",
@@ -243,6 +254,14 @@ VARIABLES: tuple[Variable, ...] = (
     _var("verify_fetch_url", "text", "none",
          "Path, below the base URL, of a page of the application that fetches a URL with its own Java, for the"
          " checks.", read=False),
+    _var("check_link", "bool", "false",
+         "Show in the report, and its file, a link to the check page of each site, with which a user's browser can try"
+         " the way to RTC. It lets in for an hour, to nothing but the check. Without this the report says how to get"
+         " one.", read=False),
+    _var("textfile_directory", "path", "none",
+         "Leave the results of each verification in this directory of the application's host, as"
+         " C(collab-rtc-confluence.prom) for the textfile collector of Prometheus' node_exporter. See"
+         " C(docs/monitoring.md)."),
     _var("plan_file", "path", "none", "Write the plan as JSON to this file on the controller."),
     _var("from_plan", "path", "none",
          "Carry out the plan that O(rtc_plan_file) kept, and nothing else: the run is refused where what is to be done,"

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import store, unit
+from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import panel, store, unit
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import (
     DesiredContainer,
     DesiredNode,
@@ -27,6 +27,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import (
     RestartPlan,
     RtcPlan,
     Site,
+    TextfilePlan,
     TrustOptionPlan,
     TrustPlan,
 )
@@ -77,6 +78,8 @@ def _add_node(host: HostPlan, wanted: DesiredSite, node: DesiredNode) -> None:
         host.trust_options.append(
             TrustOptionPlan(site.name, site.application, trust.option_path, trust.option_truststore, instead_of)
         )
+    if node.textfile:
+        host.textfiles.append(TextfilePlan(site.name, node.textfile))
     if node.container:
         host.containers.append(_make_container(site, node.container))
     host.rtc.append(_make_rtc(wanted, node))
@@ -136,6 +139,8 @@ def _make_rtc(wanted: DesiredSite, node: DesiredNode) -> RtcPlan:
     )
     if service.store_url:
         config["journal"] = store.make_journal(service.store_url, bool(service.store_ca))
+    if service.panel:
+        config["admin"] = panel.make_admin(service.panel_port, site.rtc_url, bool(service.panel_ca))
     return RtcPlan(
         site=site.name,
         instance=node.application,
@@ -156,6 +161,7 @@ def _make_rtc(wanted: DesiredSite, node: DesiredNode) -> RtcPlan:
         property_sources=service.tls_secrets,
         jre_home=service.jre_home,
         store_ca=service.store_ca,
+        panel_ca=service.panel_ca,
     )
 
 

@@ -54,8 +54,15 @@ def decide_node(classified: ClassifiedSite, node: Node) -> DesiredNode:
         trust=trust,
         restart=decide_restart(node, connector),
         container=container,
+        textfile=decide_textfile(node),
         evidence={"upstream_host": why},
     )
+
+
+def decide_textfile(node: Node) -> str:
+    """Where verifications leave their results: a file for each application, so that one may go without the other."""
+    directory = node.settings.textfile_directory.rstrip("/")
+    return f"{directory}/collab-rtc-{node.kind}.prom" if directory else ""
 
 
 def is_beside_proxy(classified: ClassifiedSite, node: Node) -> bool:

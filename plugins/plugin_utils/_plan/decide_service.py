@@ -45,6 +45,9 @@ def decide_service(classified: ClassifiedSite, node: Node, connector: DesiredCon
         store_url=node.settings.store_url,
         store_ca=node.given.store_ca if node.given and node.settings.store_url else "",
         label=label,
+        panel=node.settings.panel,
+        panel_port=node.settings.panel_port,
+        panel_ca=node.given.root_pem if node.given and node.settings.panel and classified.tls else "",
         evidence={
             "kind": why_kind,
             "address": why_address,
@@ -53,6 +56,7 @@ def decide_service(classified: ClassifiedSite, node: Node, connector: DesiredCon
             "limits": "rtc_limits",
             "store_url": "rtc_store_url" if node.settings.store_url else "each node keeps its own journal",
             "label": why_label,
+            "panel": "rtc_panel",
             "python": why_python,
             "tls_from": f"{site.name} is {site.protocol}",
         },

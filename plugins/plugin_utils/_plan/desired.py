@@ -57,6 +57,9 @@ class DesiredService:
     store_url: str = ""  # "" for a journal of its own
     store_ca: str = ""  # PEM of whom it trusts at the store; "" for the authorities of its system
     label: str = ""  # what its session ids end in; "" for nothing
+    panel: bool = False  # whether administrators have one
+    panel_port: int = 0  # of loopback; 0: a socket for root
+    panel_ca: str = ""  # PEM of whom it trusts at the address of users; "" for the authorities of its system
     evidence: dict[str, str] = field(default_factory=dict)
 
 
@@ -125,6 +128,7 @@ class DesiredNode:
     trust: DesiredTrust
     restart: DesiredRestart
     container: DesiredContainer | None = None  # None: the application runs on the host itself
+    textfile: str = ""  # file for node_exporter; "": none
     evidence: dict[str, str] = field(default_factory=dict)
 
 

@@ -25,6 +25,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._facts import HostFacts
 from ansible_collections.collab.rtc.plugins.module_utils._managed import record
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.selinux_firewalld import BOOLEANS
 from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import limits, unit
+from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import panel as rtc_server_panel
 from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import store as rtc_server_store
 from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate import parse_pem
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import list_attributes
@@ -40,7 +41,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import (
 )
 
 LOOPBACKS = ("127.0.0.1", "::1", "localhost")
-FORMAT = 7  # of what is written for a plan; raise it when a renderer changes, so that what is recorded is written anew
+FORMAT = 8  # of what is written for a plan; raise it when a renderer changes, so that what is recorded is written anew
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,7 @@ def list_wanted(plan: HostPlan, facts: HostFacts, scope: Scope, sites: Mapping[s
         *_list_trust(plan, facts),
         *_list_instances(plan, facts, sites),
         *_list_proxy(plan, facts, scope),
+        *_list_textfiles(plan),
     ]
 
 
@@ -189,13 +191,15 @@ def _list_instances(plan: HostPlan, facts: HostFacts, sites: Mapping[str, Site])
                 what={
                     "instance": item.instance,
                     "python": item.python,
-                    "files": list_instance_files(item.instance, bool(_find_store(item))),
+                    "files": list_instance_files(
+                        item.instance, bool(_find_store(item)), bool(item.config.get("admin"))
+                    ),
                     **({"store": _find_store(item)} if _find_store(item) else {}),
                     "site": describe_site(sites[item.site], plan) if item.site in sites else {},
                 },
                 spec=make_spec(
                     [item.config, item.python, item.tls_from, item.tls_port, item.tls_name],
-                    *filter(None, [item.store_ca]),
+                    *filter(None, [item.store_ca, item.panel_ca]),
                 ),
                 is_there=any(
                     one.instance == item.instance and one.port == item.port and one.active for one in facts.rtc
@@ -218,11 +222,13 @@ def describe_site(site: Site, plan: HostPlan) -> dict[str, Any]:
     }
 
 
-def list_instance_files(instance: str, has_store: bool) -> list[str]:
+def list_instance_files(instance: str, has_store: bool, has_panel: bool) -> list[str]:
     """The files of an instance that have no secret."""
     tls = unit.tls_drop_in(instance)
     store = [rtc_server_store.drop_in(tls)] if has_store else []
-    return [f"{unit.CONFIG_DIR}/{instance}.toml", limits.drop_in(tls), tls, *store]
+    panel = [rtc_server_panel.drop_in(tls)] if has_panel else []
+    sockets = [unit.socket_unit(instance), unit.socket_drop_in(tls)]
+    return [f"{unit.CONFIG_DIR}/{instance}.toml", limits.drop_in(tls), tls, *sockets, *store, *panel]
 
 
 def _list_proxy(plan: HostPlan, facts: HostFacts, scope: Scope) -> Iterable[Wanted]:
@@ -262,6 +268,13 @@ def _list_proxy(plan: HostPlan, facts: HostFacts, scope: Scope) -> Iterable[Want
     for name in plan.packages:
         site = plan.vhosts[0].site if plan.vhosts else ""
         yield Wanted(f"package {name}", "package", site, f"install {name}", {"name": name}, make_spec(name), False)
+
+
+def _list_textfiles(plan: HostPlan) -> Iterable[Wanted]:
+    """What is in them changes with each verification, so the record does not know it."""
+    for item in plan.textfiles:
+        key, text = f"textfile {item.path}", f"results for node_exporter: {item.path}"
+        yield Wanted(key, "textfile", item.site, text, {"path": item.path}, make_spec(item.path), False)
 
 
 def compare(plan: Plan, facts: Mapping[str, HostFacts], scope: Scope) -> None:

@@ -17,6 +17,7 @@ GROUPS = ("confluence", "jira", "rtc_proxies")
 # Variables that make no sense as one value for two applications of one host.
 NOT_COMMON = (
     *("port", "connector_port", "install_dir", "truststore_path", "application_service", "application_restart"),
+    "panel_port",
 )
 
 

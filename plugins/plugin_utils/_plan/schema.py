@@ -88,6 +88,14 @@ class TrustOptionPlan:
 
 
 @dataclass
+class TextfilePlan:
+    """Where the role ``verify`` leaves its results for node_exporter."""
+
+    site: str
+    path: str
+
+
+@dataclass
 class RtcPlan:
     """An RTC server instance, ``rtc-server@<instance>``."""
 
@@ -110,6 +118,7 @@ class RtcPlan:
     property_sources: list[dict[str, object]] = field(default_factory=list)  # as keystore_pem takes them: of secrets
     jre_home: str = ""  # whose keytool converts a store that only Java can read
     store_ca: str = ""  # PEM of whom it trusts at the store (config.journal.store_url)
+    panel_ca: str = ""  # PEM of whom its panel trusts at the address of users (config.admin.url)
 
 
 @dataclass
@@ -172,6 +181,7 @@ class HostPlan:
     trust: list[TrustPlan] = field(default_factory=list)
     trust_options: list[TrustOptionPlan] = field(default_factory=list)
     containers: list[ContainerPlan] = field(default_factory=list)
+    textfiles: list[TextfilePlan] = field(default_factory=list)
     rtc: list[RtcPlan] = field(default_factory=list)
     vhosts: list[VhostPlan] = field(default_factory=list)
     restarts: list[RestartPlan] = field(default_factory=list)

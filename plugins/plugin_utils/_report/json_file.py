@@ -10,10 +10,13 @@ import contextlib
 import json
 import os
 import tempfile
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import Plan
+
+_PAGE = Path(__file__).resolve().parents[3] / "files/rtc_server/src/rtc_server/check.html"
 
 
 def write_settings(path: str, plan: Plan, what: str, variable: str) -> list[str]:
@@ -36,6 +39,16 @@ def write_settings(path: str, plan: Plan, what: str, variable: str) -> list[str]
                     with contextlib.suppress(OSError):
                         os.unlink(place)
     return written
+
+
+def write_page(path: str, what: str, variable: str) -> None:
+    """Write the check page beside a file: it can be opened there where RTC does not load. It is the same for all sites.
+
+    :param path: of the file that it is written beside, on the controller.
+    :raises RtcError: as for :func:`write_json`.
+    """
+    folder = os.path.dirname(os.path.expanduser(path)) or "."
+    _replace(os.path.join(folder, "rtc-check.html"), _PAGE.read_text(encoding="utf-8"), what, variable)
 
 
 def write_json(path: str, data: Any, what: str, variable: str) -> None:

@@ -68,7 +68,7 @@ def render_report(plan: Plan, outcome: Outcome, with_changes: bool = False) -> s
 
     :param with_changes: list what was changed, or would be, too.
     """
-    parts = [_render_result(site, outcome) for site in plan.sites] or [render_no_site(plan) + "\n"]
+    parts = [_render_result(site, outcome, plan) for site in plan.sites] or [render_no_site(plan) + "\n"]
     # A host that was not seen is among those that failed.
     repeated = [item for item in plan.findings if item.id == NOT_SEEN and item.host in outcome.failures]
     shown = [item for item in plan.findings if item.severity != "info" and item not in repeated]
@@ -292,8 +292,9 @@ def _render_other_work(plan: Plan) -> list[str]:
     return ["\n".join(["Of sites that are no more", *lines, ""])] if lines else []
 
 
-def _render_result(site: Site, outcome: Outcome) -> str:
-    lines, checks = [_render_title(site), *_render_table(_list_rows(site))], outcome.checks.get(site.name, [])
+def _render_result(site: Site, outcome: Outcome, plan: Plan) -> str:
+    rows = [*_list_rows(site), *_list_check_page(site, outcome, plan)]
+    lines, checks = [_render_title(site), *_render_table(rows)], outcome.checks.get(site.name, [])
     if site.name in outcome.stopped:
         lines += _wrap(f"not applied: {outcome.stopped[site.name]}", f"  {MARKS['error']} ", "    ")
     known = outcome.rolled_back.get(site.name)
@@ -307,6 +308,33 @@ def _render_result(site: Site, outcome: Outcome) -> str:
     for check in checks:
         lines += _render_check(check)
     return "\n".join(lines) + "\n"
+
+
+def _list_check_page(site: Site, outcome: Outcome, plan: Plan) -> list[tuple[str, str]]:
+    """With which a user's browser tries the way. Its links last minutes, and are shown where somebody wants them."""
+    link = outcome.links.get(site.name)
+    if link:
+        return [
+            ("check page", link),
+            ("check page", "for an hour; it lets in to nothing but the check"),
+        ]
+    instances = find_deployed(site, plan)
+    if not instances:
+        return []
+    host, instance = instances[0]
+    command = f"rtc-server check-link --config /etc/rtc-server/{instance}.toml"
+    return [("check page", f"{site.rtc_url}/check; for a link, on {host}: {command}")]
+
+
+def find_deployed(site: Site, plan: Plan) -> list[tuple[str, str]]:
+    """Host and instance of each RTC server of this collection that serves a site."""
+    hosts = [plan.hosts[host] for host in site.nodes if host in plan.hosts]
+    return [
+        (host.host, rtc.instance)
+        for host in hosts
+        for rtc in host.rtc
+        if rtc.site == site.name and rtc.service == "deployed"
+    ]
 
 
 def _render_written(item: WrittenVhost) -> list[str]:

@@ -32,8 +32,21 @@ NOT_SEEN = "RTC001"
 OF_INVENTORY = "RTC1"  # mistakes in the inventory: what was meant is unknown, so nothing at all is done
 NOBODY = ["all", "!all"]  # a pattern without hosts: Ansible warns of one that matches nothing, but not of this one
 # Of a host's plan; each names its site.
-PARTS = ("connectors", "trust", "trust_options", "rtc", "vhosts", "restarts", "listeners", "records", "removals")
-REMOVED = ("vhost", "file", "connector", "trust", "trust_option", "instance", "package", "setting")  # kinds of removals
+PARTS = (
+    "connectors",
+    "trust",
+    "trust_options",
+    "rtc",
+    "vhosts",
+    "restarts",
+    "listeners",
+    "textfiles",
+    "records",
+    "removals",
+)
+REMOVED = (  # kinds of removals
+    *("vhost", "file", "connector", "trust", "trust_option", "instance", "package", "setting", "textfile"),
+)
 
 HostVars = Mapping[str, Mapping[str, Any]]  # inventory name -> variables and facts
 

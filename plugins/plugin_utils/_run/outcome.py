@@ -40,6 +40,7 @@ class Outcome:
     rolled_back: dict[str, RolledBack] = field(default_factory=dict)  # sites that failed after the run changed them
     left: dict[str, str] = field(default_factory=dict)  # site that failed -> why it was not rolled back
     written: dict[str, list[WrittenVhost]] = field(default_factory=dict)  # site -> its virtual hosts
+    links: dict[str, str] = field(default_factory=dict)  # site -> a link to the check page, where it is wanted
 
 
 def collect(plan: Mapping[str, Any], hostvars: HostVars, applies: bool) -> Outcome:
@@ -60,6 +61,7 @@ def collect(plan: Mapping[str, Any], hostvars: HostVars, applies: bool) -> Outco
         rolled_back=rolling_back.collect(hostvars) if applies else {},
         left=rolling_back.find_left(plan, hostvars) if applies else {},
         written=collect_written(plan, hostvars) if applies else {},
+        links={site: link for host in hostvars for site, link in (hostvars[host].get("verify_links") or {}).items()},
     )
 
 

@@ -103,6 +103,7 @@ async def test_a_handshake_with_a_body(hall: Hall) -> None:
 
 
 async def test_pings_of_a_client_that_does_not_read_take_no_more_than_they_may(hall: Hall) -> None:
+    hall.engine.linger = PATIENCE  # it may take a while to read all that was held back
     raw = await hall.enter(buffer=4096)
     assert raw.session.ws is not None
     out = raw.session.ws.transport

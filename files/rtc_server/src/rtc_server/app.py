@@ -11,6 +11,7 @@ import faulthandler
 import gc
 import json
 import logging
+import os
 import signal
 import ssl
 import sys
@@ -20,9 +21,11 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
-from . import __version__, systemd
+from . import __version__, sockets, systemd
+from .admin.opening import AddRoutes, Admin, open_admin
 from .auth import Tokens
 from .capacity import ASIDE, LEAST, Capacity, count_open, needed_descriptors, plan_capacity, read_limit
+from .checking import add_page
 from .config import Config, ConfigError, LogSettings, TlsSettings, read_keys
 from .engine.takeover import check_aiohttp, correct
 from .journal import Journal, JournalError, JournalLimits
@@ -160,7 +163,7 @@ def attend(service: Service) -> None:
 
 
 def make_app(service: Service, *middlewares: Any) -> web.Application:
-    """The HTTP application: Socket.IO and health."""
+    """The HTTP application: Socket.IO, health, and the check page."""
     started = time.time()
 
     async def healthz(_request: web.Request) -> web.Response:
@@ -177,6 +180,7 @@ def make_app(service: Service, *middlewares: Any) -> web.Application:
     app = web.Application(middlewares=middlewares)
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
+    add_page(app)
     service.attach(app, service.config.server.path)
     return app
 
@@ -243,13 +247,29 @@ class Door:
         peers.strangers.each, peers.strangers.patience = limits.pending_per_address, peers.times.stranger / 5
 
     async def open(self, runner: web.AppRunner, tls: ssl.SSLContext | None) -> None:
-        """Listen, and hand connections to the runner's server. Raises OSError."""
-        server = self._service.config.server
-        self.listener.listen(server.address, server.port)
+        """Listen, and hand connections to the runner's server. Raises ConfigError, OSError."""
+        self._listen()
         await runner.setup()
         assert runner.server is not None
         self.peers.begin(correct(runner.server))
         self.listener.begin(tls)
+
+    def _listen(self) -> None:
+        """With the sockets that systemd hands over, else with own ones."""
+        server = self._service.config.server
+        given, unit = sockets.take(), os.environ.get(sockets.UNIT_VARIABLE, "")
+        wrong = sockets.find_difference(server.address, server.port, sockets.name_places(given)) if given else ""
+        if wrong:
+            raise ConfigError([f"{unit or 'systemd'} listens on {wrong} (server.address, server.port): stop server and "
+                               "socket, then start the server"])  # fmt: skip
+        if unit and not given:  # the unit has no network: own sockets would be nobody's to reach
+            where = sockets.format_places(sockets.list_places(server.address, server.port))
+            raise ConfigError([f"{unit} does not listen on {where}: see systemctl status {unit}, and who has the port: "
+                               "ss -tlnp"])  # fmt: skip
+        if given:
+            self.listener.adopt(given)
+        else:
+            self.listener.listen(server.address, server.port)
 
 
 def make_runner(service: Service, peers: Peers, shutdown_timeout: float = 2.0) -> web.AppRunner:
@@ -283,6 +303,26 @@ def make_reloading(service: Service, door: Door, tls: ReloadableTls) -> Reloadin
     return Reloading(service.config, prepare, apply)
 
 
+def _tune() -> None:
+    # What lives now lives as long as the process, so collections need not look at it. 5,000 objects take them 3 ms.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(5_000, 200, 100)
+    sys.setswitchinterval(0.001)  # a busy loop would keep the journal's thread waiting five times as long
+
+
+def find_admin_routes(config: Config) -> list[AddRoutes]:
+    """What administrators get beside the panel. Nobody else needs its package, which takes memory."""
+    if not config.admin.listen:
+        return []
+    try:
+        from .metrics import add_metrics
+    except ImportError as exc:
+        logger.warning("there is no /metrics: %s", exc)
+        return []
+    return [add_metrics]
+
+
 async def serve(config: Config, journal: Journal | None = None) -> None:
     """Run until SIGTERM or SIGINT. Raises ConfigError, JournalError, OSError before it is ready."""
     tokens = make_tokens(config)
@@ -295,6 +335,7 @@ async def serve(config: Config, journal: Journal | None = None) -> None:
     loop = asyncio.get_running_loop()
     door: Door | None = None
     runner: web.AppRunner | None = None
+    admin = Admin()
     try:
         door = Door(service)
         runner = make_runner(service, door.peers)
@@ -307,14 +348,14 @@ async def serve(config: Config, journal: Journal | None = None) -> None:
         scheme = "https" if tls.context else "http"
         kind = type(loop).__module__.partition(".")[0]  # uvloop or asyncio
         logger.info("rtc-server %s listens on %s://%s:%d (%s)", __version__, scheme, listen.address, listen.port, kind)
-        # What lives now lives as long as the process, so collections need not look at it. 5,000 objects take them 3 ms.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(5_000, 200, 100)
-        sys.setswitchinterval(0.001)  # a busy loop would keep the journal's thread waiting five times as long
+        _tune()
         peers = door.peers
         memory = Memory(lambda: peers.closed, lambda: len(peers))
         memory.begin()
+        # systemd starts this process again when it ends, which others would not.
+        admin = await open_admin(
+            service, stop.set if "INVOCATION_ID" in os.environ else None, _is_worth_logging, *find_admin_routes(config)
+        )
         reloading.tell()
         systemd.notify("READY=1")
         watching = asyncio.ensure_future(systemd.watchdog(lambda: journal.alive))
@@ -323,6 +364,8 @@ async def serve(config: Config, journal: Journal | None = None) -> None:
         logger.info("draining")
         watching.cancel()
         memory.end()
+        await admin.close()  # nobody resumes what is being stopped
+        door.listener.leave()
         await service.drain()
     finally:
         if door is not None:
@@ -331,6 +374,7 @@ async def serve(config: Config, journal: Journal | None = None) -> None:
             await runner.cleanup()
         if door is not None:
             door.peers.end()
+        await admin.close()
         await journal.close()
     logger.info("stopped")
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
+import secrets
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -35,12 +37,13 @@ class TokenError(Exception):
 
 class Identity(NamedTuple):
     """Who a token speaks for. ``projects`` maps a project (or ``*``) to ``edit`` or ``view``;
-    ``expires`` is in seconds since 1970."""
+    ``expires`` is in seconds since 1970; ``check``: of a link to the check page, which link."""
 
     user: str
     name: str
     projects: Mapping[str, str]
     expires: float
+    check: str = ""
 
     def right(self, project: str) -> str | None:
         """``edit``, ``view`` or None; the project's own entry takes precedence over ``*``."""
@@ -155,6 +158,14 @@ class Tokens:
             claims["query"] = False
         return jwt.encode(claims, self._keys[0], algorithm=self._algorithm)
 
+    def make_check(self, url: str, ttl: float) -> str:
+        """What a link to the check page has: a token that opens nothing but the link's own check. ``url`` is where
+        clients reach Socket.IO."""
+        now = int(time.time())
+        claims = {"sub": "check", "aud": self._audience, "iat": now, "exp": now + int(ttl), "query": False}
+        claims |= {"check": secrets.token_hex(8), "url": url}
+        return jwt.encode(claims, self._keys[0], algorithm=self._algorithm)
+
 
 def _read_clock() -> float:
     """Seconds that nobody sets, and that go on while the machine is suspended."""
@@ -168,6 +179,9 @@ def _is_time(value: Any) -> bool:
 
 def _read_identity(claims: Mapping[str, Any]) -> Identity:
     user, name, projects = claims["sub"], claims.get("name", ""), claims.get("projects", {})
+    check = claims.get("check", "")
+    if check != "":
+        projects = {check: EDIT} if isinstance(check, str) and re.fullmatch("[0-9a-f]{16}", check) else None
     good = (
         isinstance(user, str)
         and 0 < len(user) <= MAX_NAME
@@ -180,4 +194,4 @@ def _read_identity(claims: Mapping[str, Any]) -> Identity:
     )
     if not good:
         raise TokenError("token_invalid", "the token is not valid")
-    return Identity(user, name or user, projects, float(min(int(claims["exp"]), _LATEST)))
+    return Identity(user, name or user, projects, float(min(int(claims["exp"]), _LATEST)), check)

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from . import __version__
+from . import __version__, sockets
 from .auth import EDIT, QUERY_SECONDS, VIEW
-from .config import ConfigError, load, parse
+from .config import ORIGIN, Config, ConfigError, find_url, load, parse, read_admin_token
 from .journal import JournalError, backup, export_import
 from .journal.repair import repair
 from .journal.verify import verify_journal
+
+CHECK_MINUTES = 60
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,6 +53,12 @@ def _parser() -> argparse.ArgumentParser:
         help=f"120; beyond {QUERY_SECONDS} the token is not valid in a query (clients of Engine.IO 3)",
     )
     token.set_defaults(run=_token)
+
+    link = commands.add_parser("check-link", help="print a link to the page that checks the way from a user's browser")
+    link.add_argument("--config", required=True, metavar="FILE")
+    link.add_argument("--minutes", type=int, default=15, help=f"for which it lets in: 15, at most {CHECK_MINUTES}")
+    link.add_argument("--url", default="", help="of the site's RTC port, such as https://wiki.example.org:9083")
+    link.set_defaults(run=_check_link)
 
     export = commands.add_parser("export", help="print a project's journal as JSON lines (the server may run)")
     export.add_argument("--config", required=True, metavar="FILE")
@@ -121,6 +130,11 @@ def _add_operating(commands: Any) -> None:
     compare.add_argument("new", metavar="NEW", help="- is standard input")
     compare.set_defaults(run=_check_reload)
 
+    places = commands.add_parser("check-sockets", help="whether a configuration is for sockets of systemd")
+    places.add_argument("file", metavar="FILE", help="- is standard input")
+    places.add_argument("places", nargs="+", metavar="ADDRESS:PORT", help="as in ListenStream=")
+    places.set_defaults(run=_check_sockets)
+
     doctor = commands.add_parser(
         "doctor", help="what is wrong with a server on this host, whether it runs or not; for monitoring, too"
     )
@@ -164,11 +178,27 @@ def _examine(options: argparse.Namespace) -> int:
     return doctor.find_worst(checks)
 
 
+def _load_new(file: str) -> Config:
+    return parse(sys.stdin.read(), "standard input") if file == "-" else load(file)
+
+
+def _check_sockets(options: argparse.Namespace) -> int:
+    server = _load_new(options.file).server
+    try:
+        given = [sockets.parse_place(text) for text in options.places]
+    except ValueError as exc:
+        print(f"no ADDRESS:PORT: {exc}", file=sys.stderr)
+        return 1
+    wrong = sockets.find_difference(server.address, server.port, given)
+    if wrong:
+        print(f"{options.file}: server.address, server.port: {wrong}", file=sys.stderr)
+    return 1 if wrong else 0
+
+
 def _check_reload(options: argparse.Namespace) -> int:
     from .reload import find_fixed
 
-    new = parse(sys.stdin.read(), "standard input") if options.new == "-" else load(options.new)
-    fixed = find_fixed(load(options.old), new)
+    fixed = find_fixed(load(options.old), _load_new(options.new))
     for name in fixed:
         print(f"{options.new}: {name}: changes with a restart only", file=sys.stderr)
     return 1 if fixed else 0
@@ -184,7 +214,10 @@ def _check(options: argparse.Namespace) -> int:
     except ConfigError as exc:
         complaints += exc.complaints
     else:
-        for check in (lambda: make_tokens(config), lambda: make_tls_context(config.tls)):
+        checks: list[Callable[[], object]] = [lambda: make_tokens(config), lambda: make_tls_context(config.tls)]
+        if config.admin.listen:
+            checks.append(lambda: read_admin_token(config.admin))
+        for check in checks:
             try:
                 check()
             except ConfigError as exc:
@@ -217,6 +250,31 @@ def _token(options: argparse.Namespace) -> int:
         print(f"{config.token.keys[0]}: this key cannot sign tokens: {type(exc).__name__}", file=sys.stderr)
         return 1
     print(made)
+    return 0
+
+
+def _check_link(options: argparse.Namespace) -> int:
+    from .app import make_tokens
+    from .checking import PATH
+
+    config = load(options.config)
+    url = options.url.rstrip("/").lower() or find_url(config)
+    if not url:
+        print(f"{options.config}: server.name: is missing: give the address that users have, --url", file=sys.stderr)
+        return 1
+    if not re.fullmatch(ORIGIN, url):
+        print("--url takes scheme, host and port, as in https://wiki.example.org:9083", file=sys.stderr)
+        return 2
+    if not 1 <= options.minutes <= CHECK_MINUTES:
+        print(f"--minutes must be 1 to {CHECK_MINUTES}", file=sys.stderr)
+        return 2
+    tokens = make_tokens(config)
+    try:
+        token = tokens.make_check(url + config.server.path, 60 * options.minutes)
+    except Exception as exc:  # as above
+        print(f"{config.token.keys[0]}: this key cannot sign tokens: {type(exc).__name__}", file=sys.stderr)
+        return 1
+    print(f"{url}{PATH}#{token}")
     return 0
 
 

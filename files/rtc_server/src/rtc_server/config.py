@@ -97,10 +97,13 @@ def _check_networks(value: Any) -> tuple[Network, ...]:
         raise _BadValue(f"must be a list of IP addresses or networks ({exc})") from exc
 
 
+ORIGIN = r"https?://[A-Za-z0-9.\-_\[\]:]+"
+
+
 def _check_origins(value: Any) -> tuple[str, ...]:
     origins = _check_texts(value)
     for origin in origins:
-        if not re.fullmatch(r"https?://[A-Za-z0-9.\-_\[\]:]+", origin):
+        if not re.fullmatch(ORIGIN, origin):
             raise _BadValue(f"{origin!r} is not an origin: write scheme, host and port, as in https://wiki.example.org")
     return tuple(origin.lower() for origin in origins)
 
@@ -134,6 +137,32 @@ def _check_store_url(value: Any) -> str:
     except ValueError as exc:
         raise _BadValue(str(exc)) from exc
     return str(value)
+
+
+_LONGEST_SOCKET = 107  # bytes of a path (unix(7))
+
+
+def _check_listen(value: Any) -> str:
+    text = _check_text(value)
+    if re.fullmatch(r"(127\.0\.0\.1|\[::1\]):[0-9]{1,5}", text):
+        if not 1 <= int(text.rpartition(":")[2]) <= 65535:
+            raise _BadValue("must have a port from 1 to 65535")
+        return text
+    if not text.startswith(("/", "$RUNTIME_DIRECTORY/")):
+        raise _BadValue("must be the path of a socket, 127.0.0.1:PORT or [::1]:PORT: who manages the server comes from "
+                        "this machine, by SSH")  # fmt: skip
+    path = expand(text)
+    if len(os.fsencode(path)) > _LONGEST_SOCKET:
+        raise _BadValue(f"is {path}, and the path of a socket has {_LONGEST_SOCKET} bytes at most")
+    return path
+
+
+def _check_url(value: Any) -> str:
+    text = _check_text(value)
+    found = re.fullmatch(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:([0-9]{1,5}))?/?", text)
+    if not found or not 1 <= int(found[3] or 1) <= 65535:
+        raise _BadValue("must be scheme, name and port, as in https://wiki.example.org:9083")
+    return text.rstrip("/").lower()
 
 
 _DIRECTORIES = ("$CREDENTIALS_DIRECTORY", "$RUNTIME_DIRECTORY")
@@ -261,6 +290,16 @@ class LogSettings:
 
 
 @dataclass(frozen=True)
+class AdminSettings:
+    """Where those who manage the server are served, and the address that users come by; without ``listen`` nowhere."""
+
+    listen: str = _define_option("", _check_listen)
+    token: str = _define_option("", _check_path)
+    url: str = _define_option("", _check_url)
+    ca: str = _define_option("", _check_path)
+
+
+@dataclass(frozen=True)
 class Config:
     """A checked configuration; the file that it was read from, and the SHA-256 of its text in hexadecimal digits."""
 
@@ -271,6 +310,7 @@ class Config:
     limits: LimitSettings = field(default_factory=LimitSettings)
     heartbeat: HeartbeatSettings = field(default_factory=HeartbeatSettings)
     log: LogSettings = field(default_factory=LogSettings)
+    admin: AdminSettings = field(default_factory=AdminSettings)
     file: str = field(default="", compare=False)
     digest: str = field(default="", compare=False)
 
@@ -283,6 +323,7 @@ _SECTIONS: dict[str, type] = {
     "limits": LimitSettings,
     "heartbeat": HeartbeatSettings,
     "log": LogSettings,
+    "admin": AdminSettings,
 }
 
 
@@ -301,6 +342,16 @@ def _grow_bytes(limits: dict[str, Any]) -> None:
         if requests in limits and name not in limits:
             default = getattr(LimitSettings, name)
             limits[name] = max(default, type(default)(limits[requests] * size))
+
+
+def find_url(config: Config) -> str:
+    """Where users reach the server, as far as its configuration tells; "" when it has no name. That a proxy ends TLS,
+    the pages show: browsers let one that came over TLS connect over TLS only."""
+    server = config.server
+    if config.admin.url:
+        return config.admin.url
+    secure = bool(config.tls.certificate) or any(origin.startswith("https:") for origin in server.origins)
+    return f"http{'s' if secure else ''}://{server.name}:{server.port}" if server.name else ""
 
 
 def load(path: str) -> Config:
@@ -342,6 +393,10 @@ def parse(text: str, path: str = "<config>") -> Config:
         for name in ("store_ca", "store_password"):
             if name in journal and "store_url" not in document.get("journal", {}):
                 complain(f"journal.{name}", "is of use with journal.store_url only")
+    if isinstance(document.get("admin", {}), Mapping) and bool(sections["admin"].get("listen")) != bool(
+        sections["admin"].get("token")
+    ):
+        complain("admin", "listen and token must be given together")
     limits = sections["limits"]
     for name in ("change_bytes", "snapshot_bytes"):
         payload = limits.get("payload_bytes", LimitSettings.payload_bytes)
@@ -424,3 +479,16 @@ def read_keys(token: TokenSettings) -> list[bytes]:
     if complaints:
         raise ConfigError(complaints)
     return keys
+
+
+def read_admin_token(admin: AdminSettings) -> bytes:
+    """What the token's file has. Raises ConfigError that names the file, never its content."""
+    try:
+        with open(admin.token, "rb") as file:
+            token = file.read(10_000).strip()
+    except OSError as exc:
+        raise ConfigError([f"{admin.token}: admin.token: cannot be read: {exc.strerror}"]) from exc
+    if len(token) < MIN_SECRET or not token.isascii():
+        raise ConfigError([f"{admin.token}: admin.token: has {len(token)} bytes, it needs {MIN_SECRET} or more of "
+                           "ASCII: make one with: openssl rand -hex 32"])  # fmt: skip
+    return token

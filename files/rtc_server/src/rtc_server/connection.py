@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 
 from .auth import Identity
 from .config import LimitSettings
@@ -64,7 +65,7 @@ class Connection:
     """A client that has shown a token. Other clients learn its ``id``, and never the ids of Socket.IO and Engine.IO:
     with those they could read and write in its place over polling."""
 
-    __slots__ = ("dropped", "expiry", "id", "identity", "members", "presence", "socket", "user", "user_text")
+    __slots__ = ("dropped", "expiry", "id", "identity", "members", "presence", "since", "socket", "user", "user_text")
 
     def __init__(self, socket: Socket, identity: Identity, user: User, presence: Allowance) -> None:
         self.id = secrets.token_urlsafe(9)
@@ -73,6 +74,7 @@ class Connection:
         self.user = user
         self.user_text = dumps(identity.user)
         self.presence = presence
+        self.since = time.time()
         self.dropped = 0  # presence above its rate, without a word
         self.members: dict[str, Member] = {}  # by project
         self.expiry: asyncio.TimerHandle | None = None

@@ -76,7 +76,7 @@ def examine(place: Place) -> list[Check]:
     pid = int(shown.get("MainPID") or 0)
     answers = _Answers(config)
     steps: dict[str, Callable[[], Iterator[Check]]] = {
-        "listening": lambda: judge_listeners(config, host.find_listeners(config.server.port), pid, place.unit),
+        "listening": lambda: _examine_listeners(config, pid, place.unit),
         "readiness": lambda: judge_answers(answers.health, answers.ready),
         "configuration in force": lambda: judge_outcome(config, read_outcome(f"{place.runtime}/{FILE}"), pid),
         "keys": lambda: _examine_keys(config),
@@ -155,8 +155,19 @@ def judge_unit(unit: str, shown: dict[str, str], log: list[str]) -> Iterator[Che
 # --- the process --------------------------------------------------------------------------------
 
 
-def judge_listeners(config: Config, found: list[host.Listener], pid: int, unit: str) -> Iterator[Check]:
-    """Whether the server's port is its own. ``pid``: of the unit's process; 0: it has none, or there is no unit."""
+def _examine_listeners(config: Config, pid: int, unit: str) -> Iterator[Check]:
+    found = host.find_listeners(config.server.port)
+    waits = unit.removesuffix(".service") + ".socket" if unit and any(one.pid == host.SYSTEMD for one in found) else ""
+    if waits and host.show_unit(waits).get("ActiveState") != "active":
+        waits = ""
+    yield from judge_listeners(config, found, pid, unit, waits)
+
+
+def judge_listeners(
+    config: Config, found: list[host.Listener], pid: int, unit: str, waits: str = ""
+) -> Iterator[Check]:
+    """Whether the server's port is its own. ``pid``: of the unit's process; 0: it has none, or there is no unit.
+    ``waits``: the socket unit for which systemd has the port; "" for none."""
     port, wanted = config.server.port, ipaddress.ip_address(config.server.address)
     ours = [one for one in found if _covers(one.address, wanted)]
     if not ours:
@@ -165,7 +176,10 @@ def judge_listeners(config: Config, found: list[host.Listener], pid: int, unit: 
                     f"See {unit or 'the log of the server'}: why does it not run?")  # fmt: skip
         return
     one = ours[0]
-    if (one.pid and pid and one.pid != pid) or (unit and one.pid and not pid):
+    if one.pid == host.SYSTEMD and waits:
+        yield Check("listening", CRITICAL, f"DOWN: {waits} listens on {one.address} port {port}, and no server "
+                    "accepts: newcomers wait for one", f"See {unit}: it starts, stops, or fails.")  # fmt: skip
+    elif (one.pid and pid and one.pid != pid) or (unit and one.pid and not pid):
         yield Check("listening", CRITICAL, f"port {port} is taken by {one.program} (process {one.pid}), which is not "
                     f"{unit}", "Stop that, or give the server another port.")  # fmt: skip
     elif one.pid:

@@ -25,6 +25,7 @@ _PROPERTIES = (
 )  # fmt: skip
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C.UTF-8"}
 _LISTENING = "0A"  # proc(5): TCP_LISTEN
+SYSTEMD = 1  # its process
 _UNSYNCHRONIZED = 5  # adjtimex(2): TIME_ERROR
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
@@ -108,7 +109,8 @@ def _find_owners(inodes: dict[str, Listener], root: str) -> None:
         for descriptor in descriptors:
             with contextlib.suppress(OSError):
                 found = inodes.get(os.readlink(f"{root}/{pid}/fd/{descriptor}"))
-                if found is not None and (not found.pid or int(pid) < found.pid):
+                # systemd (1) has those of its socket units, too: they count as its own where nobody else has them.
+                if found is not None and (found.pid in (0, SYSTEMD) or SYSTEMD < int(pid) < found.pid):
                     with open(f"{root}/{pid}/comm", encoding="utf-8", errors="replace") as file:
                         found.pid, found.program = int(pid), file.read().strip()
 

@@ -18,13 +18,14 @@ from .strict_json import JSON, count_bytes
 _CHANGE = re.compile(  # an event of the main namespace
     r'42([1-9][0-9]{0,14}|0|)\["change",\{"project":"([^"\\\x00-\x1f]+)","id":"([ !#-\[\]-~]+)","data":'
 )
+_SINCE = re.compile(r',"since":(0|[1-9][0-9]{0,14})\}\]')  # as clients/ write it, which name it in every change
 _find_end = JSON.end
 
 
 # A change as its packet has it: the number of the acknowledgement (None: none was asked for); project and id, neither
-# of which needs an escape in JSON; data, as JSON text on one line; their bytes. A plain tuple, as most packets are
-# changes.
-PlainChange = tuple[int | None, str, str, str, int]
+# of which needs an escape in JSON; data, as JSON text on one line; their bytes; the revision after which it was
+# sent first, if it says so. A plain tuple, as most packets are changes.
+PlainChange = tuple[int | None, str, str, str, int, int | None]
 
 
 def parse_change(packet: str, limit: int) -> PlainChange | None:
@@ -40,11 +41,15 @@ def parse_change(packet: str, limit: int) -> PlainChange | None:
         end = _find_end(packet, start)
     except (ValueError, RecursionError):
         return None
+    since: int | None = None
     if end + 2 != len(packet):
-        return None
+        named = _SINCE.fullmatch(packet, end)
+        if named is None:
+            return None
+        since = int(named[1])
     data = packet[start:end]
     size = count_bytes(data)
     if size > limit or "\n" in data:
         return None
     number, project, id = match.groups()
-    return None if len(id) > MAX_ID else (int(number) if number else None, project, id, data, size)
+    return None if len(id) > MAX_ID else (int(number) if number else None, project, id, data, size, since)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from .auth import EDIT
@@ -44,6 +44,7 @@ from .strict_json import count_bytes
 
 logger = logging.getLogger(__name__)
 
+EVENTS = ("join", "change", "presence", "history", "snapshot", "leave")
 Handler = Callable[[Connection, int | None, dict[str, Any]], Awaitable[None] | None]
 
 
@@ -61,9 +62,9 @@ class Handlers:
         """Take other limits, for clients that are connected, too."""
         self._limits = limits
 
-    def register(self, namespace: Namespace) -> None:
-        """Take the events of a namespace."""
-        for name in ("join", "change", "presence", "history", "snapshot", "leave"):
+    def register(self, namespace: Namespace, events: Iterable[str] = EVENTS) -> None:
+        """Take events of a namespace."""
+        for name in events:
             namespace.on_deferred(name, _answer_refusals(name, getattr(self, name), self._clock))
         namespace.fast_path = self._make_fast_path
 
@@ -187,7 +188,7 @@ class Handlers:
             change = parse_change(packet, self._limits.change_bytes)
             if change is None:
                 return False
-            number, name, id, data, size = change
+            number, name, id, data, size, since = change
             member = members.get(name)
             if member is None or member.right != EDIT:
                 return False
@@ -196,7 +197,8 @@ class Handlers:
                 if not allowance.take(clock(), size):
                     raise RateRefusal(allowance, clock())
                 label = f'"id":"{id}{label_end}'
-                self._submit(project, Submission(name, id, user, data, label, (socket, project, number), member.since))
+                first = member.since if since is None else since
+                self._submit(project, Submission(name, id, user, data, label, (socket, project, number), first))
             except Refusal as refusal:
                 refuse(socket, "change", number, refusal, clock())
             return True

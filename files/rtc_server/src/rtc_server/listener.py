@@ -14,8 +14,10 @@ import errno
 import logging
 import socket
 import ssl
+from collections.abc import Sequence
 from typing import Any
 
+from . import sockets
 from .peers import Peers
 from .rarely import Rarely
 
@@ -23,7 +25,6 @@ logger = logging.getLogger(__name__)
 
 _ACCEPTS_PER_TURN = 32
 _PAUSE = 0.1  # seconds without accepting when there are no descriptors
-_ANY_IPV4 = "0.0.0.0"  # noqa: S104  # only where the configuration says so
 _OUT_OF = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _OUT = (
     "connections cannot be accepted: %s; raise LimitNOFILE= of the unit, or lower limits.connections and "
@@ -39,12 +40,12 @@ class Listener:
         self._rarely = rarely
         self._loop = asyncio.get_running_loop()
         self._listening: list[socket.socket] = []
+        self._are_given = False
         self._tls: dict[str, Any] = {}
 
     def listen(self, address: str, port: int) -> None:
-        """Listen on an address. ``::`` is all of both families; it is two sockets, as one for both would show IPv4
-        addresses in the form of IPv6. Raises OSError."""
-        for name in (_ANY_IPV4, "::") if address == "::" else (address,):
+        """Listen on an address, with its sockets as :func:`sockets.list_places` has them. Raises OSError."""
+        for name, _port in sockets.list_places(address, port):
             family = socket.AF_INET6 if ":" in name else socket.AF_INET
             try:
                 sock = socket.socket(family, socket.SOCK_STREAM)
@@ -61,6 +62,13 @@ class Listener:
             sock.bind((name, port))
             sock.listen(1024)
 
+    def adopt(self, given: Sequence[socket.socket]) -> None:
+        """Take listening sockets that another process holds, too."""
+        self._listening += given
+        self._are_given = True
+        for sock in given:
+            sock.setblocking(False)
+
     def begin(self, tls: ssl.SSLContext | None) -> None:
         """Accept connections."""
         if tls is not None:
@@ -68,8 +76,13 @@ class Listener:
         for sock in self._listening:
             self._loop.add_reader(sock.fileno(), self._accept, sock)
 
+    def leave(self) -> None:
+        """Leave newcomers to the next process, where it gets the same sockets: they wait, and nobody is refused."""
+        if self._are_given:
+            self.stop()
+
     def stop(self) -> None:
-        """Accept nothing more."""
+        """Accept nothing more. A socket that another process holds, too, goes on listening."""
         for sock in self._listening:
             self._loop.remove_reader(sock.fileno())
             sock.close()

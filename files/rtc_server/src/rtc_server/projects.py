@@ -54,6 +54,8 @@ class Projects:
         self._loading: dict[str, asyncio.Future[Project]] = {}
         self._outdated: set[str] = set()  # are being loaded, and what was read of them may be too old
         self._unannounced: dict[Project, None] = {}
+        self.accepted = self.repeated = 0  # changes that were kept, and those sent again that had been before
+        self.snapshots = 0  # that were kept
         self.company: Company | None = None  # the other servers, where several share a store
 
     def adapt(self, limits: LimitSettings) -> None:
@@ -262,6 +264,7 @@ class Projects:
         """The journal made a batch durable (or could not): deliver, then acknowledge, all in one turn."""
         namespace = self._namespace
         publish, prepare = namespace.hub.publish, namespace.prepare
+        accepted = 0
         for outcome in outcomes:
             request = outcome.request
             pending: Pending | None = request.context
@@ -276,7 +279,10 @@ class Projects:
                     socket, event, number, Refusal(outcome.code, outcome.message, **(outcome.more or {})), monotonic()
                 )
             elif isinstance(request, Submission):
+                accepted += 1
                 if outcome.duplicate:
+                    accepted -= 1
+                    self.repeated += 1
                     if outcome.revision > project.tail.last:
                         self._resync(project, outcome)
                 elif outcome.revision != project.tail.last + 1:
@@ -291,11 +297,13 @@ class Projects:
                     more = ',"duplicate":true' if outcome.duplicate else ""
                     socket.answer_text(number, f'[{{"ok":true,"revision":{outcome.revision}{more}}}]')
             else:
+                self.snapshots += 1
                 project.note_compaction(outcome, request.snapshot)
                 if number is not None:
                     socket.answer_text(number, f'[{{"ok":true,"revision":{outcome.revision},"base":{outcome.base}}}]')
             if not project.holds:
                 self.release(project)
+        self.accepted += accepted
 
     # --- other servers of the store (store_postgres.audience) --------------------------------------
 

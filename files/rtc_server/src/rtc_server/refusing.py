@@ -11,6 +11,7 @@ refusal for its rate (those before ``retry_after`` has passed count), and what f
 from __future__ import annotations
 
 import logging
+from collections import Counter
 
 from .connection import Connection
 from .contract import DRAINING, OVERLOADED, RATE, UNAVAILABLE, Refusal, format_closing
@@ -20,6 +21,7 @@ from .rarely import Rarely
 
 logger = logging.getLogger(__name__)
 _said = Rarely()
+REFUSED = Counter[str]()  # requests of clients, by error code, since the start of the process
 
 _NO_FAULT = frozenset((DRAINING, OVERLOADED, UNAVAILABLE))
 _WEIGHT = 16 << 10  # bytes that cost as much as a refusal: they were read and decoded
@@ -39,6 +41,7 @@ class RateRefusal(Refusal):
 
 def refuse(socket: Socket, name: str, number: int | None, refusal: Refusal, now: float) -> None:
     """Answer a request, which asked for an acknowledgement if it has a number."""
+    REFUSED[refusal.code] += 1
     if number is not None:
         socket.answer_text(number, refusal.text())
     else:

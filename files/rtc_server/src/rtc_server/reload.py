@@ -31,6 +31,7 @@ _FIXED: dict[str, tuple[str, ...]] = {
     "journal": (),
     "heartbeat": (),
     "log": ("format",),
+    "admin": ("listen", "token"),
 }
 
 

@@ -10,15 +10,18 @@ import ipaddress
 import logging
 import random
 import time
+from collections import Counter
 from functools import lru_cache
 from typing import Any
 
 from aiohttp import web
 
-from .auth import TokenError, Tokens
+from .auth import Identity, TokenError, Tokens
+from .checking import NAMESPACE as CHECK
+from .checking import Check
 from .config import Config, LimitSettings, Network
 from .connection import Connection, User, make_presence_allowance, make_user
-from .contract import format_closing
+from .contract import TOO_MANY, format_closing
 from .engine import ConnectRefused, Session, Socket, SocketServer
 from .engine.session import Handshake
 from .handlers import Handlers
@@ -33,6 +36,7 @@ from .strict_json import JSON
 logger = logging.getLogger(__name__)
 
 PATIENCE = 10.0  # seconds that a drain waits for the journal; TimeoutStopSec= of the unit is 30
+NO_ORIGIN = "null"  # what browsers send for a page from a disk, or in a sandbox (RFC 6454 section 7.3)
 _DOWN = 1.0  # seconds that a restart takes
 
 
@@ -51,7 +55,7 @@ class Service(SocketServer):
             total_buffer_limit=limits.total_buffer_bytes,
             max_sessions=limits.connections,
             upgrade_timeout=limits.connect_seconds,
-            allowed_origins=frozenset(config.server.origins),
+            allowed_origins=_list_origins(config),
             connect_timeout=limits.connect_seconds,
             connect_attempts=3,
             label=config.server.label,
@@ -68,6 +72,12 @@ class Service(SocketServer):
         self.projects = Projects(self, main, journal, limits)
         self.handlers = Handlers(self.projects, limits, time.monotonic)
         self.handlers.register(main)
+        side = self.namespace(CHECK)
+        side.authorize = self._authorize_check
+        side.on_connect = self._on_connected
+        side.on_disconnect = self._on_check_disconnected
+        side.on_slow = self._on_slow
+        self.check = Check(self, side)
         self.users: dict[str, User] = {}
         self.connected = 0  # connections with a token
         self._sweep_at = 1024  # users at which those are forgotten who are away and have spent nothing
@@ -76,6 +86,7 @@ class Service(SocketServer):
             limits.pending_per_address, limits.pending, limits.connect_seconds / 5, time.monotonic
         )
         self._bad_tokens = _make_bad_tokens(limits)
+        self.refused_connects = Counter[str]()  # CONNECTs, by error code
         self._proxies = config.server.trusted_proxies
 
     def adapt(self, config: Config, tokens: Tokens) -> None:
@@ -91,7 +102,7 @@ class Service(SocketServer):
         self.stranger_payload = min(limits.connect_bytes, limits.payload_bytes)
         self.buffer_limit, self.total_buffer_limit = limits.buffer_bytes, limits.total_buffer_bytes
         self.upgrade_timeout = self.connect_timeout = limits.connect_seconds
-        self.allowed_origins = frozenset(config.server.origins)
+        self.allowed_origins = _list_origins(config)
         self._proxies = config.server.trusted_proxies
         self.pending.each, self.pending.patience = limits.pending_per_address, limits.connect_seconds / 5
         if before.refused_tokens_per_minute != limits.refused_tokens_per_minute:
@@ -101,10 +112,9 @@ class Service(SocketServer):
         fresh, presence = make_user(limits, now), make_presence_allowance(limits, now)
         for user in self.users.values():
             user.adapt(fresh)
-        for session in self.sessions.values():
-            for socket in session.app.sockets.values() if session.app else ():
-                if socket.app is not None:
-                    socket.app.presence.adapt(presence)
+        for socket in self.namespace("/").sockets.values():
+            if socket.app is not None:
+                socket.app.presence.adapt(presence)
         if self.projects.company is not None:
             self.projects.company.keys = tokens.list_fingerprints()
 
@@ -178,22 +188,35 @@ class Service(SocketServer):
 
     # --- tokens -------------------------------------------------------------------------------
 
-    def _authorize(self, socket: Socket, auth: dict[str, Any]) -> None:
-        session = socket.session
+    def _identify(self, socket: Socket, auth: dict[str, Any]) -> Identity:
+        """Who shows a token. Raises ConnectRefused, also for one that is good for another namespace."""
+        session, checks = socket.session, socket.namespace.name == CHECK
         try:
+            if session.handshake.origin == NO_ORIGIN and not checks:
+                raise TokenError("token_invalid", "a page that no server gave can check the connection, nothing else")
             identity = self.tokens.check(auth.get("token"), in_query=session.eio_version == 3)
+            if bool(identity.check) != checks:
+                raise TokenError("token_invalid", "the token is not valid here")
         except TokenError as exc:
+            self.refused_connects[exc.code] += 1
             group = group_of(session.handshake.remote)
             self.rarely.log(logger, logging.WARNING, ("refused", group), "a token was refused: %s: %s",
                             session.handshake.remote, exc.code)  # fmt: skip
             if not self._bad_tokens.take(group, time.monotonic()):
                 session.close("too many refused tokens")
             raise ConnectRefused(str(exc), {"code": exc.code}) from exc
+        return identity
+
+    def _authorize_check(self, socket: Socket, auth: dict[str, Any]) -> None:
+        self.check.admit(socket, self._identify(socket, auth))
+
+    def _authorize(self, socket: Socket, auth: dict[str, Any]) -> None:
+        identity = self._identify(socket, auth)
         user = self.users.get(identity.user) or self._add_user(identity.user)
         self._check_connections(identity.user, user)
         self._count(identity.user, user, 1)
         socket.app = Connection(socket, identity, user, make_presence_allowance(self.limits, time.monotonic()))
-        session.handshake.query.clear()  # older clients have their token in it
+        socket.session.handshake.query.clear()  # older clients have their token in it
 
     def _check_connections(self, name: str, user: User) -> None:
         """Those at other servers of the store count, too. Raises ConnectRefused."""
@@ -201,12 +224,16 @@ class Service(SocketServer):
         theirs, of_all = company.count_elsewhere(name) if company is not None else (0, 0)
         limit = limits.connections_per_user
         if user.connections + theirs >= limit:
-            raise ConnectRefused(f"a user can have {limit} connections", {"code": "too_many", "limit": limit})
+            raise self._make_too_many(f"a user can have {limit} connections", limit)
         limit = limits.total_connections
         if self.connected + of_all >= limit:
             self._tell("total", "there are %d connections at all servers: newcomers are refused "
                        "(limits.total_connections)", self.connected + of_all)  # fmt: skip
-            raise ConnectRefused(f"there are {limit} connections already", {"code": "too_many", "limit": limit})
+            raise self._make_too_many(f"there are {limit} connections already", limit)
+
+    def _make_too_many(self, message: str, limit: int) -> ConnectRefused:
+        self.refused_connects[TOO_MANY] += 1
+        return ConnectRefused(message, {"code": TOO_MANY, "limit": limit})
 
     def _count(self, name: str, user: User, number: int) -> None:
         user.connections += number
@@ -245,6 +272,12 @@ class Service(SocketServer):
         connection.socket.disconnect("token expired")  # so that clients do not come back with the same token
         session.close("token expired")
 
+    def _on_check_disconnected(self, socket: Socket, _reason: str) -> None:
+        connection: Connection = socket.app
+        if connection.expiry is not None:
+            connection.expiry.cancel()
+        self.check.dismiss(connection)
+
     def _on_disconnected(self, socket: Socket, reason: str) -> None:
         connection: Connection = socket.app
         if connection.expiry is not None:
@@ -261,13 +294,23 @@ class Service(SocketServer):
         logger.info("user %s reads too slowly and is disconnected", connection.identity.user)
         return format_closing("slow")
 
+    def disconnect_user(self, name: str) -> int:
+        """End all connections of a user, who may come back with a token that lets in; how many there were."""
+        found = [s for s in self.namespace().sockets.values() if s.app is not None and s.app.identity.user == name]
+        for socket in found:
+            session = socket.session
+            socket.send_text(format_closing("disconnected"))
+            socket.disconnect("disconnected by an administrator")  # so that clients do not come back by themselves
+            session.close("disconnected by an administrator")
+        return len(found)
+
     # --- the end ------------------------------------------------------------------------------
 
     async def drain(self) -> None:
         """Refuse new clients, keep and acknowledge what has come, let each client know when to come back, and
         disconnect. A journal that hangs is waited for :data:`PATIENCE` seconds, so that clients hear of the end before
         the service manager's patience is over; they send again what was not acknowledged."""
-        self.draining = self.handlers.draining = True
+        self.draining = self.handlers.draining = self.check.handlers.draining = True
         try:
             await asyncio.wait_for(self.journal.wait_idle(), PATIENCE)
         except asyncio.TimeoutError:
@@ -280,10 +323,20 @@ class Service(SocketServer):
             session.close("server restart")
         await self.wait_closed(timeout=self.linger + 1)
 
+    def resume(self) -> None:
+        """Serve again after a drain."""
+        self.draining = self.handlers.draining = self.check.handlers.draining = False
+
     async def wait_closed(self, timeout: float) -> None:
         """Wait until the closed connections are gone."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=timeout)
+
+
+def _list_origins(config: Config) -> frozenset[str]:
+    """Whose pages may open a session. The check page may have been opened from a disk; what such a page may do,
+    its token decides."""
+    return frozenset((*config.server.origins, NO_ORIGIN))
 
 
 def plan_returns(number: int, spread: float) -> list[float]:

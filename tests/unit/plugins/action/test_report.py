@@ -19,7 +19,7 @@ from ansible.template import Templar
 
 from ansible_collections.collab.rtc.plugins.action import report as action
 from ansible_collections.collab.rtc.plugins.module_utils import _facts
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import Plan, Site
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import HostPlan, Plan, RtcPlan, Site
 from ansible_collections.collab.rtc.plugins.plugin_utils._report import show
 
 NAME = "wiki.example.com:9083"
@@ -127,6 +127,22 @@ def test_the_file_has_plan_checks_and_restarts_and_is_the_owners_alone(run, tmp_
         "restarts_left": {"wiki1": [{"service": "confluence", "reasons": RESTART["reasons"]}]},
     }
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_check_page_is_beside_the_file_and_links_are_in_it(run, tmp_path):
+    path = tmp_path / "report.json"
+    plan = _facts.from_dict(Plan, PLAN)
+    plan.hosts["wiki2"] = HostPlan("wiki2", rtc=[RtcPlan(NAME, "confluence", "builtin", "", 9083, "wiki.example.com")])
+    links = {NAME: "https://wiki.example.com:9083/check#token"}
+    for service, files in (("builtin", ["report.json"]), ("deployed", ["report.json", "rtc-check.html"])):
+        plan.hosts["wiki2"].rtc[0].service = service
+        hostvars = {host: {"rtc_plan": _facts.to_dict(plan), "verify_links": links} for host in ("wiki1", "wiki2")}
+        run(hostvars, file=str(path))
+        assert sorted(os.listdir(tmp_path)) == files
+    assert json.loads(path.read_text(encoding="utf-8"))["links"] == links
+    page = (tmp_path / "rtc-check.html").read_text(encoding="utf-8")
+    assert page.startswith("<!doctype html>")
+    assert "token" not in page.partition("<script>")[0]
 
 
 def test_check_mode_writes_no_file(run, tmp_path, printed):

@@ -57,6 +57,7 @@ TOPOLOGY = {
 NOTHING = {
     "removed_rtc": [],
     "rtc": [],
+    "sockets": [],
     "proxies": [],
     "stopped_proxies": [],
     "applications": [],
@@ -72,6 +73,11 @@ NOTHING = {
         ("/etc/rtc-server/confluence.toml", {"rtc": ["rtc-server@confluence.service"]}),
         ("/etc/rtc-server/jira/secret", {"rtc": ["rtc-server@jira.service"]}),
         ("/etc/systemd/system/rtc-server@jira.service.d/tls.conf", {"rtc": ["rtc-server@jira.service"]}),
+        ("/etc/systemd/system/rtc-server@jira.service.d/socket.conf", {"rtc": ["rtc-server@jira.service"]}),
+        (
+            "/etc/systemd/system/rtc-server@jira.socket",
+            {"rtc": ["rtc-server@jira.service"], "sockets": ["rtc-server@jira.service"]},
+        ),
         (
             "/etc/systemd/system/rtc-server@.service",
             {"rtc": ["rtc-server@confluence.service", "rtc-server@jira.service"]},

@@ -12,6 +12,7 @@ import shutil
 import stat
 import sys
 import threading
+import time
 
 import pytest
 
@@ -33,16 +34,33 @@ os.chdir({root!r})
 words = sys.argv[1:]
 with open("calls", "a") as file:
     print(*words, file=file)
+def end(*names):
+    for name in names:
+        if os.path.exists(name):
+            os.unlink(name)
+
+def start(name):
+    if not os.path.exists(name):
+        open(name, "w").write(str(int(time.monotonic() * 1e6)))
+
 if words[0] == "show":
-    running = os.path.exists("started")
+    state = "listening" if words[1].endswith(".socket") else "started"
+    running = os.path.exists(state)
     if running:
-        print("ExecMainStartTimestampMonotonic=" + open("started").read())
+        for name in ("ExecMainStart", "ActiveEnter"):
+            print(name + "TimestampMonotonic=" + open(state).read())
     print("ActiveState=" + ("active" if running else "inactive"))
 elif words[0] == "restart" and "confluence" in words[1]:
-    if "broken" in open("etc/confluence.toml").read() + open("opt/current/rtc-server").read():
-        os.unlink("started") if os.path.exists("started") else None
+    end("started")
+    release = open("opt/current/rtc-server").read()
+    if os.path.exists("systemd/confluence.d/socket.conf"):
+        start("listening")  # the socket that is there already stays
+    if "broken" in open("etc/confluence.toml").read() + release:
+        end("listening")
         sys.exit("Job failed.")
-    open("started", "w").write(str(int(time.monotonic() * 1e6)))
+    if os.path.exists("listening") and "opens sockets" in release:
+        sys.exit("Address already in use.")
+    start("started")
     if os.path.exists("telling"):
         os.makedirs("run/confluence", exist_ok=True)
         import hashlib, json
@@ -67,8 +85,10 @@ elif words[0] == "reload":
         }}
     json.dump(told, open("run/confluence/reload.json", "w"))
     sys.exit("Job failed." if told["refused"] else 0)
-elif words[0] == "disable" and os.path.exists("started"):
-    os.unlink("started")
+elif words[0] == "disable":
+    end("started")
+elif words[0] == "stop" and "confluence" in words[1]:
+    end(*(["listening"] if len(words) == 2 else ["started", "listening"]))
 """
 JOURNALCTL = "#!/bin/sh\necho cannot listen\n"
 # python -I .../current/rtc-server check-config FILE
@@ -76,6 +96,10 @@ CHECK = """\
 #!/bin/sh
 if [ "$3" = list-projects ] && [ -e "{root}/silent" ]; then echo no answer >&2; exit 1; fi
 if [ "$3" = list-projects ]; then cat "{root}/projects"; exit; fi
+if [ "$3" = check-sockets ]; then
+  ! grep -q "opens sockets" "$2" || exit 2
+  [ "$4" = - ] && grep -q "^.server.$" && [ "$5" ]; exit
+fi
 if [ "$3" = check-reload ]; then
   [ "$5" = - ] && [ -s "$4" ] && ! [ -e "{root}/old-release" ] || exit 2
   ! grep -q "port = 1$" || {{ echo "server.port: changes with a restart only" >&2; exit 1; }}
@@ -97,6 +121,7 @@ class Machine:
         self.root, self._run_module = root, run_module
         self.unit, self.drop_in = root / "systemd/rtc-server@.service", root / "systemd/confluence.d/tls.conf"
         self.limits = self.drop_in.with_name("limits.conf")
+        self.socket, self.with_socket = root / "systemd/confluence.socket", self.drop_in.with_name("socket.conf")
         self.config, self.secret = root / "etc/confluence.toml", root / "etc/confluence/secret"
         self.calls_file = root / "calls"
 
@@ -115,12 +140,14 @@ class Machine:
         result = self._run_module("rtc_instance", arguments, check=check, diff=True)
         lines = self.calls_file.read_text().splitlines() if self.calls_file.exists() else []
         result["calls"] = [
-            line.replace("rtc-server@confluence.service", "UNIT") for line in lines if "show" not in line
+            line.replace("rtc-server@confluence.service", "UNIT").replace("rtc-server@confluence.socket", "SOCKET")
+            for line in lines
+            if "show" not in line
         ]
         return result
 
     def files(self):
-        paths = (self.unit, self.limits, self.drop_in, self.config, self.secret)
+        paths = (self.unit, self.limits, self.drop_in, self.socket, self.with_socket, self.config, self.secret)
         return {path: path.read_bytes() for path in paths if path.exists()}
 
     def age_process(self, seconds):
@@ -136,7 +163,8 @@ def machine(tmp_path, monkeypatch, run_module):
     monkeypatch.setattr(rtc_server_unit, "RUN_DIR", str(tmp_path / "run"))
     monkeypatch.setattr(rtc_server_unit, "STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setattr(rtc_server_unit, "UNIT", str(machine.unit))
-    monkeypatch.setattr(rtc_server_unit, "tls_drop_in", lambda _instance: str(machine.drop_in))
+    monkeypatch.setattr(rtc_server_unit, "tls_drop_in", lambda name: str(tmp_path / f"systemd/{name}.d/tls.conf"))
+    monkeypatch.setattr(rtc_server_unit, "socket_unit", lambda name: str(tmp_path / f"systemd/{name}.socket"))
     machine.write("bin/systemctl", SYSTEMCTL.format(python=sys.executable, root=str(tmp_path)), 0o755)
     machine.write("bin/journalctl", JOURNALCTL, 0o755)
     machine.write("bin/python3", CHECK.format(root=tmp_path), 0o755)
@@ -147,12 +175,14 @@ def machine(tmp_path, monkeypatch, run_module):
 
 
 STARTED = ["daemon-reload", "reset-failed UNIT", "enable UNIT", "restart UNIT"]
+STOPPED = ["disable --now UNIT", "stop SOCKET"]
+ANEW = ["stop UNIT SOCKET", *STARTED]  # with another socket, or its first one
 
 
 def test_a_new_instance_is_written_and_started_and_then_left_alone(machine):
     result = machine.run()
     assert (result["changed"], result["restarted"], result["reloaded"]) == (True, True, False)
-    assert result["calls"] == STARTED
+    assert result["calls"] == ANEW
     assert "port = 9083" in machine.config.read_text()
     assert f"{machine.root}/opt/current/rtc-server serve" in machine.unit.read_text()
     assert len(machine.secret.read_text().strip()) >= 32
@@ -187,7 +217,7 @@ def test_check_mode_writes_and_starts_nothing(machine):
     assert (result["changed"], result["restarted"], result["calls"]) == (True, True, [])
     assert machine.files() == {}
     assert {item["after_header"] for item in result["diff"]} == {
-        str(path) for path in (machine.unit, machine.config, machine.secret)
+        str(path) for path in (machine.unit, machine.socket, machine.with_socket, machine.config, machine.secret)
     }
 
 
@@ -208,21 +238,21 @@ def test_a_service_that_does_not_come_up_gets_its_previous_files_and_runs_with_t
     assert "does not start: Job failed. Its log: cannot listen" in result["msg"]
     assert "The previous configuration was restored, and the service runs with it." in result["msg"]
     assert machine.files() == before
-    assert result["calls"] == [*STARTED, "disable --now UNIT", *STARTED]
+    assert result["calls"] == [*ANEW, *STOPPED, *ANEW]
     assert machine.run()["changed"] is False
 
 
 def test_a_first_start_that_fails_leaves_nothing(machine):
     result = machine.run(config={"server": {"address": "broken"}})
     assert result["failed"] and "The service was left stopped." in result["msg"]
-    assert result["calls"] == [*STARTED, "disable --now UNIT"]
+    assert result["calls"] == [*ANEW, *STOPPED]
     assert machine.files() == {}
 
 
 def age(machine):
     """Let the process, and all that is older, be of an hour ago."""
     machine.age_process(3600)
-    for path in (machine.unit, machine.config, machine.secret, machine.root / "opt/current"):
+    for path in (*machine.files(), machine.root / "opt/current"):
         os.utime(path, (1, 1), follow_symlinks=False)
 
 
@@ -279,7 +309,7 @@ def test_a_release_that_does_not_start_is_taken_back(machine, changed):
     assert result["failed"] and "Its log: cannot listen" in result["msg"]
     assert "The release two was taken back: one is current again." in result["msg"]
     assert ("The previous configuration was restored" in result["msg"]) == changed
-    assert result["calls"] == [*STARTED, "disable --now UNIT", *STARTED]
+    assert result["calls"] == [*STARTED, *STOPPED, *ANEW]
     assert (current(machine), machine.files()) == ("releases/one", before)
     assert machine.run()["changed"] is False
 
@@ -356,6 +386,78 @@ def test_a_kill_at_any_call_while_a_release_is_started(machine, readiness):
     assert number > 5
 
 
+def read_socket(machine):
+    lines = machine.socket.read_text().splitlines()
+    return [line for line in lines if line.startswith("ListenStream=")]
+
+
+def test_a_restart_leaves_the_socket_alone_and_another_port_does_not(machine):
+    machine.run()
+    assert read_socket(machine) == ["ListenStream=127.0.0.1:9083"]
+    since = (machine.root / "listening").read_text()
+    assert machine.run(config=SMALL)["calls"] == STARTED
+    assert (machine.root / "listening").read_text() == since
+    assert machine.run(config={"server": {"address": "::", "port": 9083}})["calls"] == ANEW
+    assert read_socket(machine) == ["ListenStream=0.0.0.0:9083", "ListenStream=[::]:9083"]
+    assert (machine.root / "listening").read_text() != since
+
+
+def test_a_store_needs_the_network_and_no_other_instance_has_it(machine, readiness):
+    machine.run()
+    assert "PrivateNetwork=yes\n" in machine.with_socket.read_text()
+    machine.run(config=STORE, store_password=PASSWORD)
+    assert "PrivateNetwork" not in machine.with_socket.read_text() and "Wants=" in machine.with_socket.read_text()
+
+
+@pytest.mark.parametrize("died_before_the_restart", [True, False])
+def test_a_socket_that_is_not_as_it_was_written_is_made_anew(machine, died_before_the_restart):
+    machine.run()
+    if died_before_the_restart:
+        os.utime(machine.socket, (time.time() + 5,) * 2)
+    else:
+        (machine.root / "listening").unlink()  # somebody stopped it
+        machine.age_process(-1)
+        os.utime(machine.config, (time.time() + 5,) * 2)
+    result = machine.run()
+    assert (result["restarted"], result["calls"]) == (True, ANEW)
+
+
+def test_a_host_from_before_sockets_and_back(machine, readiness):
+    """The release says whether it takes sockets: one that does not finds its port free."""
+    switch(machine, "one", "opens sockets")
+    assert machine.run(config=PROBED)["calls"] == STARTED
+    assert not machine.socket.exists() and not machine.with_socket.exists()
+    before = machine.files()
+    assert machine.run(config=PROBED)["changed"] is False
+    switch(machine, "two", "two")
+    result = machine.run(config=PROBED)
+    assert (result["calls"], machine.socket.exists(), machine.with_socket.exists()) == (ANEW, True, True)
+    switching.switch(str(machine.root / "opt"), "one")
+    result = machine.run(config=PROBED)
+    assert (result["calls"], machine.files()) == (ANEW, before)
+    assert machine.run(config=PROBED)["changed"] is False
+
+
+def test_a_release_that_opens_sockets_is_taken_back_for_all(machine):
+    switch(machine, "one", "opens sockets")
+    machine.run()
+    before = machine.files()
+    switch(machine, "two", "broken")
+    switching.note_ready(str(machine.root / "opt"), "jira", "two")  # it got ready with it, and has a socket
+    for name in ("jira.socket", "jira.d/socket.conf"):
+        machine.write(f"systemd/{name}", "x")
+    undo = machine.root / "undo"
+    result = machine.run(undo_dir=str(undo))
+    assert result["failed"] and "two was taken back: one is current again." in result["msg"]
+    assert (machine.files(), machine.run()["changed"]) == (before, False)
+    assert not (machine.root / "systemd/jira.socket").exists()
+    assert not (machine.root / "systemd/jira.d/socket.conf").exists()
+    stop = "stop rtc-server@jira.service rtc-server@jira.socket"
+    calls = [call for call in result["calls"] if "jira" in call or call == "daemon-reload"]
+    assert calls[calls.index(stop) :][:3] == [stop, "daemon-reload", "restart rtc-server@jira.service"]
+    assert {str(machine.root / "systemd/jira.socket")} <= {item["path"] for item in records.entries(str(undo))}
+
+
 def test_a_process_that_does_not_run_is_started(machine):
     machine.run()
     (machine.root / "started").unlink()
@@ -394,7 +496,8 @@ def test_what_the_release_can_reload_cuts_nobody_off(telling, what):
 
 def test_what_the_release_cannot_reload_is_restarted(telling):
     result = telling.run(config={**TLS, "server": {"address": "127.0.0.1", "port": 1}})
-    assert (result["restarted"], result["reloaded"], result["calls"]) == (True, False, STARTED)
+    assert (result["restarted"], result["reloaded"], result["calls"]) == (True, False, ANEW)
+    telling.run(config=TLS)
     telling.write("old-release", "")  # it does not know the question
     result = telling.run(config=OTHER_LIMIT)
     assert (result["restarted"], result["calls"]) == (True, STARTED)
@@ -433,7 +536,7 @@ def test_what_was_handed_over_and_not_read_is_reloaded(telling, name):
 
 def test_a_server_that_refuses_to_reload_runs_on_with_its_previous_files(telling):
     before = telling.files()
-    result = telling.run(config={**TLS, "server": {"address": "unwilling"}}, secret=SECRET)
+    result = telling.run(config={**TLS, "server": {**TLS["server"], "origins": ["unwilling"]}}, secret=SECRET)
     assert result["failed"] and "does not reload: it will not" in result["msg"]
     assert "The service runs as before." in result["msg"]
     assert telling.files() == before
@@ -453,7 +556,7 @@ SMALL = {**CONFIG, "limits": {"connections": 1000, "total_buffer_bytes": 1 << 20
 def test_limits_of_an_instance_size_its_unit(machine):
     result = machine.run(check=True, config=SMALL)
     assert str(machine.limits) in {item["after_header"] for item in result["diff"]} and not machine.limits.exists()
-    assert machine.run(config=SMALL)["calls"] == STARTED
+    assert machine.run(config=SMALL)["calls"] == ANEW
     assert "LimitNOFILE=2512\n" in machine.limits.read_text()
     before = machine.files()
     assert machine.run(config=SMALL)["changed"] is False
@@ -491,7 +594,7 @@ def test_limits_that_the_server_will_refuse_do_not_get_in_the_way(machine, limit
 def test_an_absent_instance_is_stopped_and_its_configuration_removed(machine):
     machine.run(config=TLS)
     result = machine.run(state="absent")
-    assert (result["changed"], result["restarted"], result["calls"]) == (True, False, ["disable --now UNIT"])
+    assert (result["changed"], result["restarted"], result["calls"]) == (True, False, STOPPED)
     assert set(machine.files()) == {machine.unit}  # other instances have the same one
     result = machine.run(state="absent")
     assert (result["changed"], result["calls"]) == (False, [])
@@ -504,7 +607,7 @@ def test_every_file_is_recorded_for_undo_and_backed_up_on_demand(machine):
     other = {"server": {"address": "127.0.0.1", "port": 9084}}
     machine.run(config=other, secret=SECRET, undo_dir=str(record), backup=True)
     kinds = {item["path"]: item["kind"] for item in records.entries(str(record))}
-    assert kinds == {str(machine.config): "file", str(machine.secret): "file"}
+    assert kinds == {str(path): "file" for path in (machine.config, machine.secret, machine.socket)}
     copies = [path for path in machine.config.parent.iterdir() if path.name.startswith("confluence.toml.")]
     assert [path.read_bytes() for path in copies] == [before[machine.config]]
     (copy,) = [path for path in machine.secret.parent.iterdir() if path.name.startswith("secret.")]
@@ -669,3 +772,40 @@ def test_the_same_store_in_other_words_is_no_other_one(machine, readiness, url):
     machine.run(config=STORE, store_password=PASSWORD)
     machine.write("projects", "p\t1\t1\t1\n")
     assert machine.run(config=store_at(url), store_password=PASSWORD)["restarted"]
+
+
+PANEL = {**CONFIG, "admin": {"listen": "$RUNTIME_DIRECTORY/admin.sock", "token": "$CREDENTIALS_DIRECTORY/admin-token"}}
+
+
+def test_a_panel_has_its_token_by_credential_and_shows_it_nowhere(machine):
+    token = "t" * 40
+    result = machine.run(config=PANEL, panel_token=token, panel_ca="PEM\n")
+    folder = machine.secret.parent
+    assert (folder / "admin-token").read_text() == token + "\n"
+    assert stat.S_IMODE((folder / "admin-token").stat().st_mode) == 0o600
+    assert (folder / "admin-ca.pem").read_text() == "PEM\n"
+    unit = machine.drop_in.with_name("panel.conf").read_text()
+    assert f"LoadCredential=admin-token:{machine.root}/etc/%i/admin-token\n" in unit
+    assert f"LoadCredential=admin-ca.pem:{machine.root}/etc/%i/admin-ca.pem\n" in unit
+    assert token not in str(result) and "a new token, not shown" in str(result["diff"])
+    assert token not in machine.config.read_text() + unit + "".join(result["calls"])
+    result = machine.run(config=PANEL, panel_token=token, panel_ca="PEM\n")
+    assert (result["changed"], result["calls"]) == (False, [])
+    assert machine.run(config=PANEL, panel_token="u" * 40)["restarted"]
+    assert not (folder / "admin-ca.pem").exists()
+    machine.run()
+    assert not (folder / "admin-token").exists() and not machine.drop_in.with_name("panel.conf").exists()
+
+
+def test_a_panel_without_a_token_makes_one_and_keeps_it(machine):
+    machine.run(config=PANEL)
+    made = (machine.secret.parent / "admin-token").read_text()
+    assert len(made) > 60 and made != machine.secret.read_text()
+    assert not machine.run(config=PANEL)["changed"]
+    assert (machine.secret.parent / "admin-token").read_text() == made
+
+
+@pytest.mark.parametrize("token", ["short", "é" * 40])
+def test_a_token_of_a_panel_that_is_none(machine, token):
+    result = machine.run(config=PANEL, panel_token=token)
+    assert result["failed"] and "rtc_panel_token" in result["msg"] and not machine.config.exists()

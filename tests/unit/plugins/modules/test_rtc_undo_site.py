@@ -345,6 +345,17 @@ def test_what_all_rtc_servers_share_stays_while_another_needs_it(proxy, monkeypa
     assert not unit.exists()
 
 
+def test_the_socket_unit_of_an_rtc_server_goes_with_its_site(proxy, monkeypatch):
+    from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import unit
+
+    monkeypatch.setattr(unit, "socket_unit", lambda name: str(proxy.path / f"{name}.socket"))
+    servers = [(proxy.entry(site, "instance", "x", instance=site), {}) for site in ("wiki", "tracker")]
+    sockets = {proxy.path / f"{site}.socket": "[Socket]" for site in ("wiki", "tracker")}
+    proxy.run(FIRST, servers, more=sockets)
+    assert proxy.roll_back(WIKI)["kept"] == []
+    assert [path.exists() for path in sockets] == [False, True]
+
+
 HTTP = {"tool": "firewalld", "name": "public", "port": 9083, "permanent": True, "before": ""}
 
 

@@ -19,8 +19,10 @@ from collections import deque
 from collections.abc import Collection
 from itertools import accumulate
 from operator import itemgetter
+from time import monotonic
 from typing import Protocol
 
+from ..histogram import Histogram
 from .eio_codec import Packet, encode_frame, encode_packet_frame
 
 DELIVERY_BUDGET = 64  # writes, after which the remaining rooms wait for the next turn: less than a millisecond
@@ -61,12 +63,14 @@ def merge_messages(room: Room, own: list[Numbered]) -> list[PreparedMessage]:
 class RoomFrames:
     """A room's frames of one turn in one version of Engine.IO: joined once, cut where a recipient's own frames go."""
 
-    __slots__ = ("_frames", "_numbers", "data")
+    __slots__ = ("_ends", "_frames", "_numbers", "_view", "data")
 
     def __init__(self, room: Room, eio_version: int) -> None:
         self._frames = [m.frame3 for m in room.messages] if eio_version == 3 else [m.frame4 for m in room.messages]
         self.data = self._frames[0] if len(self._frames) == 1 else b"".join(self._frames)
         self._numbers = room.numbers
+        self._ends: list[int] = []  # where each frame ends, once somebody's are merged
+        self._view = memoryview(self.data)
 
     def merge(self, own: list[Numbered], eio_version: int) -> bytes:
         """The bytes for a recipient that has messages of its own among them."""
@@ -74,8 +78,9 @@ class RoomFrames:
             number, message = own[0]
             frame = message.frame3 if eio_version == 3 else message.frame4
             return self.data + frame if number > self._numbers[0] else frame + self.data
-        ends = [0, *accumulate([len(f) for f in self._frames])]
-        view = memoryview(self.data)
+        ends, view = self._ends, self._view
+        if not ends:
+            ends = self._ends = [0, *accumulate([len(f) for f in self._frames])]
         pieces: list[bytes | memoryview] = []
         done = 0
         for number, message in own:
@@ -105,7 +110,7 @@ class Room:
     """Recipients, and the messages published since the last delivery. As long as a room has messages, it is in the
     hub's queue."""
 
-    __slots__ = ("index", "members", "messages", "name", "numbers", "size", "skips")
+    __slots__ = ("index", "members", "messages", "name", "numbers", "since", "size", "skips")
 
     def __init__(self, name: str, index: dict[str, Room]) -> None:
         self.name = name
@@ -114,6 +119,7 @@ class Room:
         self.messages: list[PreparedMessage] = []
         self.numbers: list[int] = []  # of the messages
         self.size = 0  # bytes of the messages, roughly
+        self.since = 0.0  # when the turn began in which the first of them came
         self.skips: dict[Recipient, list[int]] = {}  # positions of messages that a member is not to get, ascending
 
 
@@ -123,6 +129,9 @@ class Hub:
     def __init__(self) -> None:
         self.turns = 0
         self.writes = 0
+        self.delivered = 0  # messages of rooms, for each member that was to get them
+        self.delays = Histogram()  # of each turn: how long what had waited longest was in the queue
+        self._since = 0.0  # when the first message of this turn came
         self._number = 0
         self._scheduled = False
         self._rooms: deque[Room] = deque()
@@ -144,16 +153,17 @@ class Hub:
 
     def publish(self, room: Room, message: PreparedMessage, skip: Recipient | None = None) -> None:
         """Queue for all members of a room, ``skip`` left out."""
+        if not self._scheduled:
+            self._schedule()
         if not room.messages:
             self._rooms.append(room)
+            room.since = self._since
         if skip is not None:
             room.skips.setdefault(skip, []).append(len(room.messages))
         self._number += 1
         room.size += len(message.frame4)
         room.messages.append(message)
         room.numbers.append(self._number)
-        if not self._scheduled:
-            self._schedule()
 
     def join(self, room: Room, recipient: Recipient) -> None:
         """Add a member; it gets nothing published before, not even in this turn."""
@@ -183,6 +193,7 @@ class Hub:
     def _schedule(self) -> None:
         """Deliver once everything that has arrived is read: the loop looks at its sockets before it makes this call."""
         self._scheduled = True
+        self._since = monotonic()
         asyncio.get_running_loop().call_soon(self.deliver)
 
     @staticmethod
@@ -223,6 +234,7 @@ class Hub:
     def deliver(self) -> None:
         """Write what is queued, once for each recipient; ``deliver`` never calls application code."""
         self._scheduled = False
+        since = self._since
         owners, self._owners = self._owners, []
         remaining: dict[Recipient, None] = {}
         written: list[Room] = []
@@ -233,7 +245,11 @@ class Hub:
             room = self._rooms.popleft()
             written.append(room)
             overlapping |= self._write_room(room, remaining)
-            budget -= len(room.members) * (1 + room.size // _WRITE_BYTES)
+            number = len(room.members)
+            budget -= number * (1 + room.size // _WRITE_BYTES)
+            self.delivered += number * len(room.messages)
+            if room.skips:
+                self.delivered -= sum([len(some) for one, some in room.skips.items() if one in room.members])
             room.size = 0
         for recipient in remaining:
             self._write_all_of(recipient)
@@ -247,6 +263,7 @@ class Hub:
                 else:
                     self._write_all_of(recipient)
         self.turns += 1
+        self.delays.observe(monotonic() - (written[0].since if written else since))
         if self._rooms:
             self._schedule()
 

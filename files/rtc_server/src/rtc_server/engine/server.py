@@ -10,6 +10,7 @@ import json
 import logging
 import secrets
 import time
+from collections import Counter
 from collections.abc import Awaitable, Collection, Iterator
 from typing import Any
 
@@ -24,8 +25,8 @@ from .websocket import Receiver, WebSocket, accept_key
 
 logger = logging.getLogger(__name__)
 
-# Error bodies of the reference server: code, message.
-_ERRORS = {
+# Error bodies of the reference server: status, code, message.
+ERRORS = {
     "transport": (400, 0, "Transport unknown"),
     "sid": (400, 1, "Session ID unknown"),
     "method": (400, 2, "Bad handshake method"),
@@ -94,6 +95,9 @@ class Engine:
         self.suffix = f".{label}" if label else ""
         self.turns = Turns()
         self.sessions: dict[str, Session] = {}
+        self.opened = Counter[int]()  # sessions since the start, by version of Engine.IO
+        self.ended = Counter[str]()  # by reason
+        self.refused = Counter[str]()  # requests of HTTP, by key of ERRORS
         self.loop: asyncio.AbstractEventLoop = None  # type: ignore[assignment]  # set by the first request
         self._tasks: set[asyncio.Future[Any]] = set()
         self.slow_bytes = 0  # that wait for slow clients: counted now and then, added to in between
@@ -252,6 +256,7 @@ class Engine:
         # No dot is in the first part, and Apache takes what follows the first dot for the route.
         session = Session(self, secrets.token_urlsafe(15) + self.suffix, eio_version, base64_only, handshake)
         self.sessions[session.id] = session
+        self.opened[eio_version] += 1
         parameters = {
             "sid": session.id,
             "upgrades": upgrades,
@@ -412,7 +417,8 @@ class Engine:
         )
 
     def _refuse(self, what: str, request: web.Request, origin: str | None) -> web.Response:
-        status, code, message = _ERRORS[what]
+        self.refused[what] += 1
+        status, code, message = ERRORS[what]
         headers = self._make_cors_headers(origin)
         if status == 503:
             headers[hdrs.RETRY_AFTER] = "5"
@@ -429,4 +435,5 @@ class Engine:
     def forget(self, session: Session) -> None:
         """Session: it is closed."""
         self.sessions.pop(session.id, None)
+        self.ended[session.reason] += 1
         self.on_close(session)

@@ -20,7 +20,7 @@ from collections import deque
 from collections.abc import Callable
 
 PACKET_COST = 1024  # of a packet, beside its bytes: to handle one takes as long as to decode about so many bytes
-TURN_BUDGET = 256 * PACKET_COST  # cost of what is handled in a turn: some milliseconds
+TURN_BUDGET = 512 * PACKET_COST  # cost of what is handled in a turn: some milliseconds
 _LEAST_SHARE = 8 * PACKET_COST  # of a reader, however many there are
 LARGE = 64 << 10  # bytes of a packet that waits behind smaller ones
 _PATIENCE = 4  # turns in which small ones leave nothing for those

@@ -43,6 +43,8 @@ _PONG = 0xA
 _CONTROL = 0x8  # the bit that control frames have in their opcode
 _OPCODES = frozenset((_CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG))
 _FIN = 0x80
+_RESERVED = 0x70  # RSV1 to RSV3
+_WHOLE_TEXT = _FIN | _TEXT
 _MAX_CONTROL = 125  # bytes (section 5.5)
 
 _MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # section 1.3
@@ -80,28 +82,7 @@ class Peer(Protocol):
         """It is over."""
 
 
-# A frame's header (section 5.2): FIN, RSV1 to RSV3 (bits, where they are in the first byte), opcode, mask (four bytes;
-# none when the frame is not masked), bytes of payload, bytes of the header itself. A plain tuple, unpacked where it is
-# used: every message has a frame, and a tuple with names takes half a microsecond to make.
-FrameHeader = tuple[bool, int, int, bytes, int, int]
-_SMALLEST_HEADER = 6  # bytes: two, and the mask
-
-
-def parse_header(data: bytes, at: int) -> FrameHeader | None:
-    """The header of the frame at ``at``; None when it is longer than ``data``. At least six bytes of it must be there.
-
-    A frame that is not masked violates the protocol whatever follows: its extended length is not waited for.
-    """
-    first, second = data[at], data[at + 1]
-    length, size = second & 0x7F, _SMALLEST_HEADER
-    if second < 0x80:
-        return first >= _FIN, first & 0x70, first & 0x0F, b"", length, size - 4
-    if length > 125:
-        size += 2 if length == 126 else 8
-        if len(data) - at < size:
-            return None
-        length = int.from_bytes(data[at + 2 : at + size - 4], "big")
-    return first >= _FIN, first & 0x70, first & 0x0F, data[at + size - 4 : at + size], length, size
+_SMALLEST_HEADER = 6  # bytes of a client's frame: two, and the mask
 
 
 def accept_key(request: web.BaseRequest) -> bytes | None:
@@ -362,48 +343,53 @@ class WebSocket(asyncio.Protocol):
     def _read(self, data: bytes) -> int:
         """Hand over the messages in whole frames, as many as are this connection's share of the turn. Returns the bytes
         that were used; of the rest, ``_need`` bytes are a whole frame, or may be."""
-        share = left = self._turns.take_share()
+        turns = self._turns
+        share = left = turns.take_share()
         at, end = 0, len(data)
         self._need = _SMALLEST_HEADER
         while end - at >= _SMALLEST_HEADER:
-            header = parse_header(data, at)
-            if header is None:
-                self._need = end - at + 1  # the next byte may make it whole
-                break
-            fin, reserved, opcode, mask, length, size = header
-            if not mask:
+            # The header (section 5.2), read in place as every message has one: FIN, RSV, opcode; then mask, length.
+            first, length, size = data[at], data[at + 1] - 0x80, _SMALLEST_HEADER
+            if length < 0:  # it violates the protocol whatever follows: the rest of the header is not waited for
                 return self._fail(PROTOCOL, "a frame without mask")
-            if opcode & _CONTROL:
+            if length > 125:
+                size += 2 if length == 126 else 8
+                if end - at < size:
+                    self._need = size
+                    break
+                length = int.from_bytes(data[at + 2 : at + size - 4], "big")
+            if first & _CONTROL:
                 if length > _MAX_CONTROL:
                     return self._fail(PROTOCOL, "a control frame that is too long")
             elif self._size + length > self.limit:
                 return self._fail(TOO_BIG, f"a message of more than {self.limit} bytes")
-            need = size + length
+            start, need = at + size, size + length
             if end - at < need:
                 self._need = need
                 break
-            if left <= 0 or (need > LARGE and not self._turns.is_for_large):
+            if left <= 0 or (need > LARGE and not turns.is_for_large):
                 self._need = need
                 self._queued = True
-                self._turns.wait(self._take_turn, need)
+                turns.wait(self._take_turn, need)
                 break
             left -= need + PACKET_COST
-            payload = unmask(data[at + size : at + need], mask)
             at += need
-            if fin and opcode == _TEXT and not reserved and not self._fragmented:  # by far the most frequent one
-                waiting = self._hand_over(opcode, payload)
+            payload = unmask(data[start:at], data[start - 4 : start])
+            if first == _WHOLE_TEXT and not self._fragmented:  # by far the most frequent one
+                waiting = self._hand_over(_TEXT, payload)
             else:
-                waiting = self._handle_frame(fin, reserved, opcode, payload)
+                waiting = self._handle_frame(first, payload)
             if waiting is not None:
                 self._wait_for(waiting)
                 break
         if left != share:
-            self._turns.spend(share - left)
+            turns.spend(share - left)
         return at
 
-    def _handle_frame(self, fin: bool, reserved: int, opcode: int, payload: bytes) -> Awaitable[None] | None:
-        """Sections 5.4 (fragmentation) and 5.5 (control frames)."""
-        if reserved or opcode not in _OPCODES:
+    def _handle_frame(self, first: int, payload: bytes) -> Awaitable[None] | None:
+        """A frame by the first byte of its header: sections 5.4 (fragmentation) and 5.5 (control frames)."""
+        fin, opcode = first >= _FIN, first & 0x0F
+        if first & _RESERVED or opcode not in _OPCODES:
             self._fail(PROTOCOL, "reserved bits or opcode")
         elif opcode & _CONTROL:
             self._handle_control(fin, opcode, payload)

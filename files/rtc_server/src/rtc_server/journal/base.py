@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+from ..histogram import Histogram
 from ..strict_json import dumps
 
 SENT_NOW = 1 << 62  # later than every revision
@@ -68,6 +69,19 @@ class JournalLimits(NamedTuple):
 
 
 NO_LIMITS = JournalLimits()
+
+
+class Figures(NamedTuple):
+    """What a journal tells about itself."""
+
+    kind: str  # "sqlite" | "postgresql"
+    commits: Histogram  # seconds from when a batch was handed over until it was durable
+    requests: int  # changes and snapshots that had an outcome, since the start
+    waiting: int  # of them: those that are in no batch yet,
+    waiting_bytes: int
+    unflushed: int = 0  # changes that only the write-ahead log has,
+    unflushed_bytes: int = 0
+    files: tuple[str, ...] = ()  # where all of it is; none where a store has it
 
 
 def make_label(id: str, user: str) -> str:
@@ -143,6 +157,9 @@ class Journal(Protocol):
     @property
     def alive(self) -> bool:
         """Whether it can answer at all; if not, the process has to be restarted."""
+
+    def measure(self) -> Figures:
+        """What it has done, and what is waiting."""
 
     def set_limits(self, limits: JournalLimits) -> None:
         """Take other limits from the next batch on; ``keep_ids_days`` stays."""

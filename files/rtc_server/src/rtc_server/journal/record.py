@@ -10,6 +10,7 @@ for each change it took 40 ms now and then, while everybody waited.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 
 from .base import Change
@@ -23,8 +24,16 @@ def encode_record(number: int, revision: int, time: int, label: str, data: str) 
     return f"{number} {revision} {time} {{{label}}}\n{data}\n"
 
 
+# A record whose id and user have no escapes, as nearly all: read in a third of the time that JSON takes.
+_PLAIN = re.compile(r'([0-9]+) ([0-9]+) ([0-9]+) \{"id":"([^"\\\x00-\x1f]*)","user":"([^"\\\x00-\x1f]*)"\}\n([^\n]*)\n')
+
+
 def decode_record(record: Record) -> tuple[int, Change]:
     """Project number and change. Raises ValueError, LookupError, TypeError when the record is damaged."""
+    plain = _PLAIN.fullmatch(record)
+    if plain is not None:
+        number, revision, time, id, user, data = plain.groups()
+        return int(number), Change(int(revision), id, user, int(time), data)
     line, data, _ = record.split("\n")
     number, revision, time, rest = line.split(" ", 3)
     author = json.loads(rest)

@@ -14,12 +14,25 @@ import itertools
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from ..histogram import Histogram
 from . import memtable, schema, upkeep, wal
-from .base import NO_LIMITS, Change, Head, JournalError, JournalInUse, JournalLimits, OnOutcomes, Outcome, Snapshot
+from .base import (
+    NO_LIMITS,
+    Change,
+    Figures,
+    Head,
+    JournalError,
+    JournalInUse,
+    JournalLimits,
+    OnOutcomes,
+    Outcome,
+    Snapshot,
+)
 from .lock import resolve
 from .record import Record, decode_record
 from .schema import SPAN
@@ -54,6 +67,8 @@ class SqliteJournal:
         self._started = False
         self.batches = 0
         self.requests = 0
+        self._commits = Histogram()
+        self._handed_over = 0.0  # when the batch was that is being committed
 
     @property
     def fault(self) -> str | None:
@@ -69,6 +84,14 @@ class SqliteJournal:
     def alive(self) -> bool:
         """Whether the committing thread runs."""
         return self._closing or not self._started or self._thread.is_alive()
+
+    def measure(self) -> Figures:
+        """What it has done, and what is waiting."""
+        waiting, writer, path = self._waiting, self._writer, self.path
+        files = (path, path + "-wal", *wal.file_names(path))
+        return Figures(
+            "sqlite", self._commits, self.requests, len(waiting), waiting.bytes, *writer.count_unflushed(), files
+        )
 
     def set_limits(self, limits: JournalLimits) -> None:
         """Take other limits from the next batch on; ``keep_ids_days`` stays."""
@@ -128,11 +151,14 @@ class SqliteJournal:
         return True
 
     def _hand_over(self) -> None:
+        self._handed_over = time.monotonic()
         self._queue.put(self._waiting.take(MAX_BATCH, MAX_BATCH_BYTES))
 
     def _done(self, found: list[Outcome], outcomes: list[Outcome]) -> None:
         self.batches += 1
         self.requests += len(outcomes)
+        if self.fault is None:
+            self._commits.observe(time.monotonic() - self._handed_over)
         try:
             self._on_outcomes(found + outcomes if found else outcomes)
         finally:

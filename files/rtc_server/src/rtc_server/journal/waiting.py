@@ -52,7 +52,7 @@ class Waiting:
     def add(self, request: Request, most: int, most_bytes: int) -> bool:
         """Queue a request; False when ``most`` requests or ``most_bytes`` are waiting, or when the request's user
         has its share of that already. Who has nothing waiting may find twice as much."""
-        size = measure(request)
+        size = _OVERHEAD + len(request.data) if request.__class__ is Submission else measure(request)  # without a call
         total, count = self.bytes + size, len(self._new) + self._in_lanes
         if (_PLENTY * total > most_bytes or _PLENTY * count >= most) and (
             not self._has_share(request.user, size, most, most_bytes)

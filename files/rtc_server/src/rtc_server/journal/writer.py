@@ -43,6 +43,13 @@ _MAX_PROJECTS = 100_000
 _MAX_PATIENCE = 60.0  # seconds between checks of a file that is damaged
 
 
+def split_by_kind(batch: Sequence[JournalRequest]) -> list[Sequence[JournalRequest]]:
+    """The batch in pieces that are all changes, or all snapshots; nearly always it is one."""
+    if Compact not in set(map(type, batch)):
+        return [batch] if batch else []
+    return [list(group) for _, group in itertools.groupby(batch, type)]
+
+
 class Writer:
     """One journal. Only the committing thread calls it, apart from :meth:`copy_unflushed`."""
 
@@ -204,6 +211,10 @@ class Writer:
             for record in records.records.copy()
         ]
 
+    def count_unflushed(self) -> tuple[int, int]:
+        """Changes that are in the write-ahead log only, and their bytes; for any thread."""
+        return self._unflushed, self._unflushed_bytes
+
     # --- committing -------------------------------------------------------------------------
 
     def commit(self, batch: Sequence[JournalRequest]) -> list[Outcome]:
@@ -216,11 +227,12 @@ class Writer:
         try:
             db = self._open_same()
             is_short = guard.begin(batch, self._unflushed_bytes, self._sqlite_wal_bytes)
-            for is_change, group in itertools.groupby(batch, lambda r: isinstance(r, Submission)):
+            for group in split_by_kind(batch):
+                is_change = isinstance(group[0], Submission)
                 if is_short and (is_change or guard.space.is_nearly_gone):
                     outcomes += guard.refuse_for_space(group)
                 elif is_change:
-                    outcomes += self._accept(db, list(group))  # type: ignore[arg-type]
+                    outcomes += self._accept(db, group)  # type: ignore[arg-type]
                 else:
                     outcomes += [self._compact(db, request) for request in group]  # type: ignore[arg-type]
         except Exception as exc:  # also what should not happen: the thread must live on
@@ -278,7 +290,7 @@ class Writer:
             state = self._projects[name] = ProjectState(number, revision, flushed_revision > 0, forgotten, size)
         return state
 
-    def _accept(self, db: sqlite3.Connection, requests: list[Submission]) -> list[Outcome]:
+    def _accept(self, db: sqlite3.Connection, requests: Sequence[Submission]) -> list[Outcome]:
         """Number the changes that are new, and write them as one batch."""
         outcomes: list[Outcome] = []
         try:
@@ -290,30 +302,37 @@ class Writer:
             requests = [request for request, state in zip(requests, loaded, strict=True) if state is not None]
             states = [state for state in loaded if state is not None]
         flushed = find_flushed(db, requests, states)
-        _, active = self._memtables
+        flushing, active = self._memtables
         batch: list[Record] = []
         destinations: list[ProjectRecords] = []  # of the records in the batch
         now, quota = int(time.time() * 1000), self.guard.project_bytes
         for request, state in zip(requests, states, strict=True):
-            earlier = find_earlier(self._memtables, request, state.number, batch, flushed)
-            if earlier is not None:
-                outcomes.append(answer_again(request, earlier))
-                continue
+            project, label, data = request.project, request.label, request.data
+            records, older = active.get(project), flushing.get(project)
+            # Nearly every change is new. It is asked here whether that is so, as a call for each costs as much as this.
+            if (
+                flushed
+                or (records is not None and label in records.labels)
+                or (older is not None and label in older.labels)
+            ):
+                earlier = find_earlier(self._memtables, request, state.number, batch, flushed)
+                if earlier is not None:
+                    outcomes.append(answer_again(request, earlier))
+                    continue
             if request.since < state.forgotten:
                 outcomes.append(refuse_unknown(request, state.forgotten))
                 continue
-            size = measure_change(request.data)
+            size = measure_change(data)
             if state.size.bytes + size > quota:
                 outcomes.append(self.guard.refuse_project(request))
                 continue
             state.size.bytes += size
-            records = active.get(request.project)
             if records is None:
-                records = active[request.project] = ProjectRecords()
-            records.labels.add(request.label)
+                records = active[project] = ProjectRecords()
+            records.labels.add(label)
             destinations.append(records)
             state.revision = revision = state.revision + 1
-            batch.append(encode_record(state.number, revision, now, request.label, request.data))
+            batch.append(encode_record(state.number, revision, now, label, data))
             outcomes.append(Outcome(request, revision, now))
         if batch:
             self._write(batch, destinations)

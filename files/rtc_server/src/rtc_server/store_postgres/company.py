@@ -127,6 +127,10 @@ class Company:
         if self._others:
             self._send(self._format("p", project=project, body=body))
 
+    def count_others(self) -> int:
+        """The other servers that are heard."""
+        return len(self._others)
+
     # --- connections ------------------------------------------------------------------------------
 
     def note_connections(self, user: str, number: int) -> None:

@@ -17,10 +17,12 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from ..histogram import Histogram
 from ..journal.base import (
     NO_LIMITS,
     Change,
     Compact,
+    Figures,
     Head,
     JournalError,
     JournalLimits,
@@ -98,11 +100,16 @@ class PostgresJournal:
         self.company: Company | None = None
         self.batches = 0
         self.requests = 0
+        self._commits = Histogram()
 
     @property
     def alive(self) -> bool:
         """Whether the task that keeps the connections runs."""
         return self._closing or self._main is None or not self._main.done()
+
+    def measure(self) -> Figures:
+        """What it has done, and what is waiting."""
+        return Figures("postgresql", self._commits, self.requests, len(self._waiting), self._waiting.bytes)
 
     def set_limits(self, limits: JournalLimits) -> None:
         """Take other limits from the next batch on; ``keep_ids_days`` stays."""
@@ -266,6 +273,7 @@ class PostgresJournal:
             if self._follower is not None:
                 self._follower.begin_round([request.project for request in batch])
             outcomes: list[Outcome] = []
+            began = time.monotonic()
             try:
                 quota = self._limits.project_bytes
                 for is_change, group in itertools.groupby(batch, lambda r: isinstance(r, Submission)):
@@ -280,6 +288,7 @@ class PostgresJournal:
                             " is not known, so they are not acknowledged"
                         )
                     outcomes += found
+                self._commits.observe(time.monotonic() - began)
                 if self._follower is not None:
                     missing = self._follower.find_missing(outcomes)
                     if missing:

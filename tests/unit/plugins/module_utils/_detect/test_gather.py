@@ -58,6 +58,25 @@ def test_our_service_stopped(host):
     assert facts.rtc[0].release == ""
 
 
+@pytest.mark.parametrize(
+    ("socket", "found"),
+    [
+        ("active", ("deployed", 9083, "127.0.0.1", False, 1)),
+        ("failed", ("foreign", 9083, "127.0.0.1", True, 1)),  # another socket unit has it
+    ],
+)
+def test_our_service_stopped_while_systemd_has_its_port(host, socket, found):
+    host.write("/etc/rtc-server/confluence.toml", "port = 9083\n")
+    host.process(1, ["/sbin/init"], uid=0, inodes=[77]).listen("0100007F", 9083, 77, uid=0)
+    asked = "Id=rtc-server@confluence.service\nActiveState=failed\n\nId=rtc-server@confluence.socket\nActiveState="
+    assert found in rtc(facts_of(host, runner=lambda *_: asked + socket))
+
+
+def test_our_service_has_the_port_that_systemd_has_too(host):
+    deployed(host).process(1, ["/sbin/init"], uid=0, inodes=[77])
+    assert rtc(facts_of(host)) == [("deployed", 9083, "127.0.0.1", True, 900)]
+
+
 def test_our_service_and_the_proxy_before_it(host):
     deployed(host).process(80, ["nginx: master"], uid=0, inodes=[5]).write("/proc/80/comm", "nginx\n")
     host.listen("070200C0", 9083, 5, uid=0)
@@ -163,7 +182,8 @@ def test_states_of_units_asked_of_systemd(host):
     facts = facts_of(host, runner=runner)
     assert facts.applications[0].service.active
     assert not facts.rtc[0].active
-    assert len(asked) == 1 and asked[0][-2:] == ["confluence.service", "rtc-server@x.service"]
+    units = ["confluence.service", "rtc-server@x.service", "rtc-server@x.socket"]
+    assert len(asked) == 1 and asked[0][-3:] == units
 
 
 @pytest.mark.parametrize(("user", "what"), [(0, "processes"), (4000, "processes of other users")])

@@ -171,6 +171,25 @@ def test_nodes_that_are_all_active_have_labels_and_keep_them(base):
     assert all("label" not in plan_of(base("cluster"), host).rtc[0].config["server"] for host in ("wiki1", "wiki2"))
 
 
+def test_a_panel_where_it_is_asked_for_and_nowhere_else(base):
+    assert "admin" not in plan_of(base("remote"), "jira1").rtc[0].config
+    assert "admin" not in plan_of(base("remote", set={"vars.jira1.rtc_panel_port": 9990}), "jira1").rtc[0].config
+    plan_input = base("remote", set={"vars.jira1.rtc_panel": True})
+    plan_input.tls["jira1"] = {"jira": GivenTls(root_pem="PEM")}
+    (service,) = plan_of(plan_input, "jira1").rtc
+    assert service.panel_ca == "PEM"
+    assert service.config["admin"] == {
+        "listen": "$RUNTIME_DIRECTORY/admin.sock",
+        "token": "$CREDENTIALS_DIRECTORY/admin-token",
+        "url": f"https://{service.server_name}:{service.port}",
+        "ca": "$CREDENTIALS_DIRECTORY/admin-ca.pem",
+    }
+    (service,) = plan_of(
+        base("remote", set={"vars.jira1.rtc_panel": True, "vars.jira1.rtc_panel_port": 9990}), "jira1"
+    ).rtc
+    assert service.config["admin"]["listen"] == "127.0.0.1:9990"
+
+
 def test_t4_both_nodes_get_everything(base):
     plan_input = base("cluster")
     for host in ("wiki1", "wiki2"):

@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.collab.rtc.plugins.action.plan import make_plan
 from ansible_collections.collab.rtc.plugins.module_utils import _facts
 from ansible_collections.collab.rtc.plugins.module_utils._facts import ManagedEntry
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan import difference
 from ansible_collections.collab.rtc.plugins.plugin_utils._report import text as report_text
 from ansible_collections.collab.rtc.plugins.plugin_utils._run import course
 
@@ -378,6 +379,17 @@ STORE = {
     for host in ("wiki1", "wiki2")
     for name, value in {"store_url": "postgresql://rtc@s/rtc", "store_password": "x", "secret": "x"}.items()
 }
+
+
+def test_a_panel_is_a_change_of_the_instance_and_its_files_are_known(provisioned):
+    plan_input = provisioned()
+    host = next(host for host, kinds in plan_input.settings.items() if "jira" in kinds)
+    assert actions(make_plan(plan_input), host)["instance jira"] == "nothing"
+    plan_input.settings[host]["jira"].panel = True
+    assert actions(make_plan(plan_input), host)["instance jira"] == "change"
+    files = difference.list_instance_files("jira", False, True)
+    assert "/etc/systemd/system/rtc-server@jira.service.d/panel.conf" in files
+    assert not [path for path in files if "token" in path]
 
 
 def test_a_node_that_is_to_go_leaves_the_proxy_before_its_rtc_server_is_stopped(provisioned):

@@ -17,11 +17,11 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache import re
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy import renderer as haproxy_renderer
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx import renderer as nginx_renderer
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
-from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import limits, store, unit, unit_file
+from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import limits, panel, store, unit, unit_file
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import difference
 
 # Changed on purpose? Raise FORMAT in _plan/difference.py, and put the digest that the test shows here.
-FORMAT, DIGEST = 7, "c71cf4da962a47a9"
+FORMAT, DIGEST = 8, "a7814d25fa906ee2"
 
 
 def make_vhosts(kind: str) -> list[VhostPlan]:
@@ -56,11 +56,15 @@ def test_the_format_is_raised_with_what_is_written() -> None:
         haproxy_renderer.render_defaults([["option", "httplog"]]),
         unit_file.render_unit("/usr/bin/python3"),
         unit_file.render_tls("/usr/bin/python3"),
+        unit_file.render_socket(unit_file.list_places("::", 9083)),
+        *(unit_file.render_with_socket(needs_network) for needs_network in (False, True)),
         store.render_drop_in("/etc/rtc-server", True),
         unit.render_toml(
             unit.server_config("confluence", "127.0.0.1", 9083, "wiki.example.com", [], [], True, label="84a0076d")
         ),
         unit.render_toml({"journal": store.make_journal("postgresql://u@h/d", True)}),
+        panel.render_drop_in("/etc/rtc-server", True),
+        unit.render_toml({"admin": panel.make_admin(0, "https://wiki.example.com:9083", True)}),
         limits.render_drop_in({"connections": 20_000}) or "",
         setenv.with_store("JAVA_OPTS=-Xmx1g\n", "/opt/trust.jks", "setenv.sh"),
     ]

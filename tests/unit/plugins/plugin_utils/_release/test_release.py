@@ -113,6 +113,12 @@ def test_the_servers_own_wheel_is_one_that_pip_takes(index):
     assert metadata["Name"] == "rtc-server"
 
 
+def test_the_servers_wheel_has_its_pages():
+    _name, content = wheels.make_server_wheel(release_source.SOURCE)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert {"rtc_server/check.html", "rtc_server/admin/static/panel.html"} <= set(archive.namelist())
+
+
 def test_the_real_lock_file_and_project_are_read():
     packages = release_source.parse_requirements(Path(release_source.SOURCE, "requirements.txt").read_text())
     text = Path(release_source.SOURCE, "requirements.txt").read_text()

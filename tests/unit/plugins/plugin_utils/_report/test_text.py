@@ -100,6 +100,20 @@ def test_a_site_that_was_not_checked_does_not_look_checked(base):
     assert "✓" not in text
 
 
+def test_how_to_get_a_link_to_the_check_page_or_the_link(base):
+    plan = make_plan(base("pristine"))
+    (site,) = plan.sites
+    text = " ".join(report_text.render_report(plan, Outcome()).split())
+    command = "rtc-server check-link --config /etc/rtc-server/confluence.toml"
+    assert f"check page {site.rtc_url}/check; for a link, on wiki1: {command}" in text
+    link = f"{site.rtc_url}/check#{'x' * 400}"
+    lines = report_text.render_report(plan, Outcome(links={site.name: link})).splitlines()
+    assert f"  check page {link}" in lines  # whole, to be copied
+    assert command not in "\n".join(lines)
+    plan.hosts["wiki1"].rtc[0].service = "builtin"
+    assert "check page" not in report_text.render_report(plan, Outcome())
+
+
 def test_restarts_that_are_left(base):
     plan = make_plan(base("same_host"))
     left = {"wiki1": [{"service": "confluence", "reasons": ["server.xml is newer than the process 700"]}]}

@@ -1,0 +1,83 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What travels between client and server, and what a refusal means."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from typing import Any, TypedDict
+
+
+class Change(TypedDict):
+    """A change as every member gets it."""
+
+    project: str
+    revision: int
+    id: str
+    user: str
+    time: int  # milliseconds since 1970
+    data: Any
+
+
+class Member(TypedDict):
+    """One connection of a user to a project."""
+
+    member: str
+    user: str
+    name: str
+    right: str
+
+
+class Snapshot(TypedDict):
+    """A project's state after a revision."""
+
+    revision: int
+    data: Any
+
+
+class Pending(TypedDict):
+    """A change that is not acknowledged. ``since``: the revision that the client had when it sent it first, or None."""
+
+    id: str
+    data: Any
+    since: int | None
+
+
+class Saved(TypedDict):
+    """What a program keeps beside its state, to go on with it after a restart of its own."""
+
+    epoch: str | None
+    revision: int
+    pending: list[Pending]
+
+
+class Refused(Exception):
+    """What was asked for will not be done, however often it is asked.
+
+    ``code`` is one of the contract, or of this client: ``reset`` (the project has begun another history, and the change
+    was for the one before), ``left`` and ``closed`` (by this program), ``unreachable``. ``details`` has what else the
+    server said: ``limit``, ``base``, ``retry_after``.
+    """
+
+    def __init__(self, code: str, message: str, details: Mapping[str, Any] | None = None) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.details = dict(details or {})
+
+
+def read_refusal(answer: Mapping[str, Any]) -> Refused:
+    """The exception for an answer that is not ok."""
+    return Refused(str(answer.get("code")), str(answer.get("message")), answer)
+
+
+_PASSING = frozenset(("rate", "overloaded", "unavailable", "draining"))
+
+
+def find_wait(answer: Mapping[str, Any]) -> float | None:
+    """Seconds after which a refused request is worth another try; None: it never is."""
+    if answer.get("code") not in _PASSING:
+        return None
+    wait = answer.get("retry_after")
+    return float(wait) if wait is not None else random.uniform(0.5, 1.5)

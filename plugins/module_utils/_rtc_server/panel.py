@@ -1,0 +1,41 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What an RTC server instance has besides when administrators have a panel: its token, and whom to trust at the address
+of users. As those of a store, both are credentials (systemd.exec(5))."""
+
+from __future__ import annotations
+
+TOKEN, CA = "admin-token", "admin-ca.pem"  # in the directory of the instance's secrets
+SOCKET = "$RUNTIME_DIRECTORY/admin.sock"
+_UNIT = """\
+# Written by collab.rtc; changes are overwritten by its next run.
+[Service]
+"""
+
+
+def drop_in(tls_drop_in: str) -> str:
+    """Path of :func:`render_drop_in`, beside the file for TLS."""
+    return tls_drop_in[: tls_drop_in.rindex("/")] + "/panel.conf"
+
+
+def render_drop_in(config: str, ca: bool) -> str:
+    """The part of the unit that hands over token and authority.
+
+    :param config: directory of the configurations.
+    :param ca: whether an authority is given.
+    """
+    names = [TOKEN, *([CA] if ca else [])]
+    return _UNIT + "".join(f"LoadCredential={name}:{config}/%i/{name}\n" for name in names)
+
+
+def make_admin(port: int, url: str, ca: bool) -> dict[str, str]:
+    """Section ``admin`` of the configuration.
+
+    :param port: on loopback; 0: a socket for root.
+    :param url: that users come by.
+    """
+    listen = f"127.0.0.1:{port}" if port else SOCKET
+    admin = {"listen": listen, "token": f"$CREDENTIALS_DIRECTORY/{TOKEN}", "url": url}
+    return {**admin, "ca": f"$CREDENTIALS_DIRECTORY/{CA}"} if ca else admin
