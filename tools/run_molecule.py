@@ -38,7 +38,8 @@ def main() -> int:
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
     if "fleet" in names:
-        environment["RTC_FLEET_HOSTS"] = fleet_hosts()
+        chosen = os.environ.get("RTC_FLEET_HOSTS")
+        environment["RTC_FLEET_HOSTS"] = f"{chosen}:localhost" if chosen else fleet_hosts()
     for name in names:
         command = ["molecule", "--base-config", "molecule/config.yml", "test", "--scenario-name", name]
         status = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode

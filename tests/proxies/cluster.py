@@ -142,10 +142,15 @@ async def visiting(front, number, project):
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def progress(visitors, each=8):
-    """Every visitor gets so many more acknowledgements; the longest time that one waited for any."""
+async def progress(visitors, *actions, each=8):
+    """Something happens, and every visitor gets so many more acknowledgements; the longest time that one waited for any.
+
+    :param actions: functions, each with its arguments.
+    """
     for visitor in visitors:
         visitor.longest, visitor.last = 0.0, time.monotonic()
+    for action, *arguments in actions:
+        await asyncio.to_thread(action, *arguments)
     wanted = {visitor: len(visitor.acknowledged) + each for visitor in visitors}
     give_up = time.monotonic() + 30
     while behind := [visitor for visitor, count in wanted.items() if len(visitor.acknowledged) < count]:

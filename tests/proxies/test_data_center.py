@@ -148,11 +148,7 @@ async def test_nothing_is_lost_while_nodes_come_and_go(kind, daemon, port, nodes
 
         async def step(what, *actions):
             newcomer.refused.clear()
-            pending = asyncio.ensure_future(cluster.progress(visitors))
-            for action, *arguments in actions:
-                await asyncio.to_thread(action, *arguments)
-            await pending
-            pauses[what] = await cluster.progress(visitors)
+            pauses[what] = await cluster.progress(visitors, *actions)
             refused[what] = dict(newcomer.refused)
 
         await step("at rest")

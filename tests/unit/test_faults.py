@@ -12,12 +12,13 @@ import yaml
 
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings.catalog import CATALOGUE
 
-CASES = Path(__file__).resolve().parents[2] / "molecule/faults/vars/cases.yml"
+FILES = Path(__file__).resolve().parents[2] / "molecule/faults/vars"
 
 
 def test_each_finding_has_a_case_or_a_reason():
-    known = yaml.safe_load(CASES.read_text(encoding="utf-8"))
-    tried = {name for case in known["cases"] for name in (*case["finds"], *case.get("muted", []))}
+    known = {key: value for path in FILES.glob("*.yml") for key, value in yaml.safe_load(path.read_text()).items()}
+    cases = [case for key, value in known.items() if key.endswith("_cases") for case in value]
+    tried = {name for case in cases for name in (*case["finds"], *case.get("muted", []))}
     excused = [name for names in known["without_case"].values() for name in names]
     assert len(excused) == len(set(excused))
     assert sorted({*tried, *excused}) == sorted(CATALOGUE)

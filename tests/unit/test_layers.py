@@ -82,7 +82,7 @@ SHIPPED_LINES = {
     "managed_record": 7180,
     "plan": 170,  # documentation: the action does the work
     "proxy_vhost": 11550,
-    "proxy_reload": 8770,
+    "proxy_reload": 8780,
     "report": 80,  # documentation: the action does the work
     "rtc_bundle": 90,  # documentation: the action does the work
     "rtc_aws_listener": 210,  # documentation: the action does the work
@@ -94,7 +94,7 @@ SHIPPED_LINES = {
     "rtc_runs_info": 3600,
     "rtc_undo": 4380,
     "tomcat_connector": 3090,
-    "topology_info": 16860,
+    "topology_info": 16880,
 }
 
 

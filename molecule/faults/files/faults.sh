@@ -1,10 +1,11 @@
-# Helpers of the cases in cases.yml; sourced by bash as root on the test host.
+# Helpers of the cases in ../vars; sourced by bash as root on the test host.
 set -euo pipefail
 
 INSTALL=/opt/atlassian/confluence
 XML=$INSTALL/conf/server.xml
 SETENV=$INSTALL/bin/setenv.sh
 CACERTS=$INSTALL/jre/lib/security/cacerts
+SYSTEM=/etc/pki/ca-trust/extracted
 SITES=/etc/nginx/sites-available
 RTC=$SITES/rtc-confluence-9083.conf
 APPLICATION=$SITES/confluence-confluence.lab.test-443.conf
@@ -28,7 +29,7 @@ restore() {
     fi
     cp -a $KEPT/$XML $XML
     cp -a $KEPT/$SETENV $SETENV
-    cp -a $KEPT/$CACERTS $CACERTS
+    cp -a --remove-destination $KEPT/$CACERTS $CACERTS
     cat $KEPT/etc/hosts >/etc/hosts
     cat $KEPT/etc/nsswitch.conf >/etc/nsswitch.conf
 }
@@ -74,3 +75,19 @@ wait_for() {
 
 # listens ADDRESS:PORT
 listens() { ss -Hltn | awk '{ sub(/^\[::ffff:/, "", $4); sub(/\]/, "", $4); print $4 }' | grep -qxF "$1"; }
+
+# see_selinux BOOLEAN...: where the kernel says it, SELinux enforces, and its policy has these booleans.
+see_selinux() {
+    mkdir -p /run/sys/selinux/booleans /run/sys/cgroup
+    mount --rbind /sys/fs/cgroup /run/sys/cgroup
+    mount --make-rslave /run/sys/cgroup # else systemd's own go with these
+    mount --rbind /run/sys /sys/fs
+    echo 1 >/sys/fs/selinux/enforce
+    for name; do echo 0 0 >"/sys/fs/selinux/booleans/$name"; done
+}
+
+forget_selinux() {
+    umount -l /sys/fs
+    ! mountpoint -q /run/sys/cgroup || umount -l /run/sys/cgroup
+    rm -r --one-file-system /run/sys
+}

@@ -19,7 +19,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._container_facts import
 from ansible_collections.collab.rtc.plugins.module_utils._host import container_files, processes, system
 from ansible_collections.collab.rtc.plugins.module_utils._host.processes import Proc
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
-from ansible_collections.collab.rtc.plugins.module_utils._host.system import Runner
+from ansible_collections.collab.rtc.plugins.module_utils._host.system import SECONDS, Runner
 from ansible_collections.collab.rtc.plugins.module_utils._java.secrets import mask
 from ansible_collections.collab.rtc.plugins.module_utils._secret_text import mask_text
 
@@ -42,7 +42,6 @@ _MONITORS = {
 # What cgroup paths of managers have in them.
 _IN_PATH = (("libpod", "podman"), ("kubepods", "kubernetes"), ("crio-", "cri-o"), ("docker", "docker"))
 _CLIENTS = {"docker": ["docker"], "podman": ["podman"], "containerd": ["docker", "nerdctl"], "": ["docker", "podman"]}
-_SECONDS = 10.0  # for each question to a client
 _MOST_STATE = 16 * 1024 * 1024
 _MOST_VALUE, _MOST_NAMES = 4096, 200
 _VARIABLE = re.compile(r"(?:ATL|CATALINA|JVM|JAVA|JDK|_JAVA|CONFLUENCE|CONF|JIRA|SETENV|TOMCAT)_\w+", re.IGNORECASE)
@@ -155,7 +154,7 @@ class Finder:
         if not found.id:
             return {}, ""
         for client in _CLIENTS.get(found.engine, []):
-            text = self.runner([client, "inspect", "--type", "container", found.id], _SECONDS)
+            text = self.runner([client, "inspect", "--type", "container", found.id], SECONDS)
             for item in _load(text, list):
                 if isinstance(item, dict) and item.get("Id") == found.id:
                     return item, f"{client} inspect"
@@ -193,7 +192,7 @@ class Finder:
         """The rules that translate addresses, as iptables or nft print them; "" where neither can be asked."""
         if self._rules is None:
             commands = (["iptables-save", "-t", "nat"], ["ip6tables-save", "-t", "nat"], ["nft", "list", "ruleset"])
-            self._rules = "\n".join(self.runner(command, _SECONDS) or "" for command in commands).strip()
+            self._rules = "\n".join(self.runner(command, SECONDS) or "" for command in commands).strip()
         return self._rules
 
 

@@ -15,7 +15,7 @@ from typing import Iterable
 
 from ansible_collections.collab.rtc.plugins.module_utils._host.processes import Proc
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
-from ansible_collections.collab.rtc.plugins.module_utils._host.system import Runner
+from ansible_collections.collab.rtc.plugins.module_utils._host.system import SECONDS, Runner
 from ansible_collections.collab.rtc.plugins.module_utils._obstacle_facts import (
     FIREWALL_RULES,
     Firewall,
@@ -77,12 +77,18 @@ def _is_enabled(rootfs: RootFs) -> bool:
 
 
 def _read_firewalld(rootfs: RootFs, found: Firewall, runner: Runner) -> None:
-    text = runner(["firewall-cmd", "--list-all-zones"], 20.0)
+    text = runner(["firewall-cmd", "--list-all-zones"], SECONDS)
     if text is None:
         rootfs.note(FIREWALL_RULES, "firewall-cmd --list-all-zones fails: firewall-cmd --state says more")
         return
     zones = parse_zones(text)
     holds = any(zone.interfaces for zone in zones)
+    if not holds and not any(zone.default for zone in zones):  # firewalld before 2 does not mark it in this list
+        default = (runner(["firewall-cmd", "--get-default-zone"], SECONDS) or "").strip()
+        for zone in zones:
+            zone.default = zone.name == default
+        if not any(zone.default for zone in zones):
+            rootfs.note(FIREWALL_RULES, "firewall-cmd --get-default-zone fails: firewall-cmd --state says more")
     found.zones = [zone for zone in zones if zone.interfaces or zone.sources or (zone.default and not holds)]
     named = {name for zone in found.zones for name in zone.services}
     for zone in found.zones:

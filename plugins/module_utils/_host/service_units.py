@@ -13,7 +13,7 @@ from typing import Callable, NamedTuple
 
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
 from ansible_collections.collab.rtc.plugins.module_utils._host.start_commands import Follower, find_user_home
-from ansible_collections.collab.rtc.plugins.module_utils._host.system import Runner, run
+from ansible_collections.collab.rtc.plugins.module_utils._host.system import SECONDS, Runner, run
 from ansible_collections.collab.rtc.plugins.module_utils._java import options
 
 # systemd.unit(5), the first that has a unit wins. What a generator made of SysV scripts is not read: the scripts are.
@@ -329,7 +329,7 @@ def states(names: list[str], runner: Runner = run) -> dict[str, UnitState]:
     """What systemd says of units; empty when there is no systemd to ask."""
     if not names:
         return {}
-    text = runner(["systemctl", "show", "--property=Id,ActiveState,MainPID", "--", *names], 5.0)
+    text = runner(["systemctl", "show", "--property=Id,ActiveState,MainPID", "--", *names], SECONDS)
     found = {}
     for block in (text or "").split("\n\n"):
         values = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)

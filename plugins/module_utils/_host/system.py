@@ -25,6 +25,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._obstacle_facts import 
 Runner = Callable[["list[str]", float], Optional[str]]
 Note = Callable[[str, str], None]
 
+SECONDS = 60.0  # until a command of the host is given up: those that are programs in Python take 20 on a busy host
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 _FAMILIES = {"debian": "debian", "ubuntu": "debian", "rhel": "redhat", "fedora": "redhat", "centos": "redhat"}
@@ -197,9 +198,12 @@ def selinux_ports(rootfs: RootFs, rtc_ports: Iterable[int], runner: Runner = run
 
     :param rtc_ports: the ports of RTC. Of the types of ranges nothing is said: a port of its own goes before them.
     """
-    text = runner(["semanage", "port", "-l"], 10.0)
+    text = runner(["semanage", "port", "-l"], SECONDS)
+    if text is None and any(rootfs.is_file(f"{folder}/semanage") for folder in _PATH.split(":")):
+        rootfs.note(SELINUX_PORTS, f"semanage port -l fails, or takes longer than {SECONDS:.0f} seconds")
+    elif text is None:
+        rootfs.note(SELINUX_PORTS, "there is no semanage: install policycoreutils-python-utils")
     if text is None:
-        rootfs.note(SELINUX_PORTS, "semanage port -l does not run: install policycoreutils-python-utils, use become")
         return [], {}
     ports, others = parse_selinux_ports(text)
     return ports, {str(port): others[port] for port in rtc_ports if port in others and port not in ports}

@@ -125,6 +125,8 @@ class ProxyChange:
             with contextlib.suppress(RtcError):  # what failed is the cause; it stays recorded as opened
                 selinux_firewalld.close([item for need in needs for item in need.settings])
             raise
+        for directory in desired.emptied:
+            _files_tree.remove_if_empty(directory)
         return self.result
 
     def _accepts_missing(self) -> bool:

@@ -63,6 +63,7 @@ class DesiredLayout:
     files: list[DesiredFile] = field(default_factory=list)
     links: list[DesiredLink] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)  # managed files and links to remove
+    emptied: list[str] = field(default_factory=list)  # directories of ours that go when nothing is left in them
     modules: list[str] = field(default_factory=list)  # of Apache: those that are switched on by this change
     listens: list[tuple[str, int]] = field(default_factory=list)  # addresses and ports that must be had afterwards
     dual: set[tuple[str, int]] = field(default_factory=set)  # of these: sockets of both families

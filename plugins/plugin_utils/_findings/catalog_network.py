@@ -111,7 +111,10 @@ ENTRIES = (
         title="SELinux's ports cannot be read",
         meaning="SELinux enforces, and without semanage the RTC port cannot get the label that the proxy needs.",
         detected="SELinux is enforcing on the proxy host, and semanage port -l does not run.",
-        remedy="dnf install policycoreutils-python-utils, and run again. Nothing was changed.",
+        remedy=(
+            "Where there is no semanage: dnf install policycoreutils-python-utils. Else look at semanage port -l. Then"
+            " run again. Nothing was changed."
+        ),
         vendor_requirements=("S09",),
     ),
     FindingType(

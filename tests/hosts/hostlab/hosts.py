@@ -36,8 +36,7 @@ REMOVE_TIMEOUT_S = 20
 POLL_S = 0.25
 # systemd mounts credentials and sandboxes in namespaces below a shared root; a container's root is private.
 ENTRY = "mount --make-rshared / && /usr/local/lib/rtc-lab-host/first-boot && exec /sbin/init"
-# firewalld needs the network's capabilities; /sys/fs/selinux is made before systemd looks at it.
-REDHAT = ("--cap-add=NET_ADMIN", "--cap-add=NET_RAW")
+# /sys/fs/selinux is made before systemd looks at it.
 REDHAT_ENTRY = f"/usr/local/lib/rtc-lab-host/enforcing && {ENTRY}"
 TCP_LISTEN = "0A"
 
@@ -80,12 +79,12 @@ def wanted(lab: Lab, host: Host, image: Image) -> Wanted:
     arguments = (
         "--systemd=always",
         "--cap-add=SYS_ADMIN",
-        "--cap-add=SYS_PTRACE",  # what root has on every real host: to see which process listens
+        # What root has on every real host: to see which process listens, and to run a firewall.
+        *("--cap-add=SYS_PTRACE", "--cap-add=NET_ADMIN", "--cap-add=NET_RAW"),
         "--security-opt=label=disable",
         f"--network={lab.name}",
         f"--ip={host.address}",
         *aliases,
-        *(REDHAT if host.family == "redhat" else ()),
         f"--hostname={host.name}",
         f"--volume={folder}:/etc/rtc-lab:ro",
         f"--label={LABEL}={lab.name}",

@@ -54,8 +54,7 @@ def build_layout(server: Haproxy, vhosts: list[VhostPlan], absent: list[str], cu
     result = DesiredLayout()
     directory = server.path("/etc/haproxy/collab-rtc")
     pems = {item.name: f"{directory}/{item.name}.pem" for item in kept if item.certificate}
-    if pems:
-        result.directories.append(directory)
+    (result.directories if pems else result.emptied).append(directory)
     for item in kept:
         # Those of an earlier run are renewed with the others. In check mode the files may not be there yet.
         if item.certificate and os.path.exists(item.certificate) and os.path.exists(item.key):

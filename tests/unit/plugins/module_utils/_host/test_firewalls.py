@@ -149,6 +149,18 @@ def test_without_an_interface_the_default_zone_counts(rootfs):
     assert [zone.name for zone in state.zones] == ["public"]
 
 
+# As firewall-cmd 1.3 prints the zones where no interface is in any: none is marked, whichever is the default one.
+UNMARKED = "home\n  target: default\n  interfaces: \n\nwork (active)\n  interfaces: \n  sources: 198.51.100.0/24\n"
+
+
+@pytest.mark.parametrize(("said", "expected"), [("home\n", ["home", "work"]), (None, ["work"])])
+def test_the_default_zone_is_asked_for_where_it_is_not_marked(rootfs, said, expected):
+    answers = {"--list-all-zones": UNMARKED, "--get-default-zone": said}
+    state = firewalls.describe(rootfs, "firewalld", True, lambda command, timeout: answers[command[1]])
+    assert [zone.name for zone in state.zones] == expected
+    assert (FIREWALL_RULES in rootfs.unreadable) == (said is None)
+
+
 def test_firewalld_that_does_not_answer(rootfs):
     assert firewalls.describe(rootfs, "firewalld", True, lambda command, timeout: None).zones == []
     assert "firewall-cmd --state" in rootfs.unreadable[FIREWALL_RULES]

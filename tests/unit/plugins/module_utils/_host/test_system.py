@@ -124,7 +124,14 @@ def test_selinux_ports(rootfs):
 
 def test_selinux_ports_without_semanage(rootfs):
     assert system.selinux_ports(rootfs, [9083], lambda command, timeout: None) == ([], {})
-    assert "semanage" in rootfs.unreadable["SELinux ports"]
+    assert "install policycoreutils-python-utils" in rootfs.unreadable["SELinux ports"]
+
+
+def test_selinux_ports_when_semanage_does_not_answer(host, rootfs):
+    """Who has it is not told to install it."""
+    host.write("/usr/sbin/semanage", "")
+    assert system.selinux_ports(rootfs, [9083], lambda command, timeout: None) == ([], {})
+    assert rootfs.unreadable["SELinux ports"] == "semanage port -l fails, or takes longer than 60 seconds"
 
 
 @pytest.mark.parametrize(

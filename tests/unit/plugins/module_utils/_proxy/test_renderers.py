@@ -517,6 +517,17 @@ def test_haproxy_key_file_is_private(tmp_path, monkeypatch):
     assert pem.stat().st_mode & 0o777 == 0o600
 
 
+def test_haproxy_directory_of_keys_goes_with_the_last_key(tmp_path, monkeypatch):
+    host = Host("haproxy", tmp_path / "root", monkeypatch)
+    wiki = host.local(plan("haproxy"))
+    host.write(wiki)
+    own = host.root / "etc/haproxy/collab-rtc"
+    assert list(own.iterdir())
+    options = apply.ChangeOptions(validate=False, reload=False, selinux=False, firewalld=False)
+    apply.ProxyChange(host.server, [], [wiki.name], options).run()
+    assert not own.exists()
+
+
 def test_haproxy_diff_hides_passwords_of_others(tmp_path, monkeypatch):
     host = Host("haproxy", tmp_path / "root", monkeypatch)
     with open(host.server.main(), "a") as file:
