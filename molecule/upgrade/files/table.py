@@ -8,7 +8,9 @@
 
 RTC_UPGRADE=short is the short form: fewer users, and the rows that administrators see most. After each row everybody
 is back, and every acknowledged change has to be in the journal once. "back" is how long one had to wait for an
-acknowledgement, at most: 99 of 100 users, and the last. A ✗ is a row that is not so; the exit status is 1 then.
+acknowledgement, at most: 99 of 100 users, and the last. "turned away" are new sessions over connections that the
+server had accepted before it drained: their clients come again at once. A ✗ is a row that is not so; the exit status
+is 1 then.
 """
 
 from __future__ import annotations
@@ -43,6 +45,9 @@ IS_SHORT = os.environ.get("RTC_UPGRADE") == "short"
 NUMBER = int(os.environ.get("RTC_UPGRADE_USERS", "50" if IS_SHORT else "200"))
 PEOPLE = "people"  # the project of those with the browsers' own library
 PATIENCE = 120.0  # seconds until everybody has to be back
+_TURNED_AWAY = (
+    "Server is going away"  # to a request whose connection was accepted before the drain began; it comes again
+)
 
 
 @dataclass
@@ -52,12 +57,22 @@ class Done:
     act: Act
     lost: int = 0
     doubled: int = 0
-    refused: dict[str, int] = field(default_factory=dict)  # new sessions, by reasons
+    answers: dict[str, int] = field(default_factory=dict)  # to new sessions that were not opened, by reasons
     disconnected: int = 0
     back: list[float] = field(default_factory=list)  # of each, sorted
     seconds: float = 0.0
     said: str = ""
     problem: str = ""
+
+    @property
+    def refused(self) -> int:
+        """New sessions that found nobody who serves."""
+        return sum(self.answers.values()) - self.turned_away
+
+    @property
+    def turned_away(self) -> int:
+        """New sessions whose connection the server had accepted before it drained."""
+        return sum(count for why, count in self.answers.items() if _TURNED_AWAY in why)
 
     def judge(self) -> None:
         """The first of what is not as it has to be, unless there is a problem already."""
@@ -65,7 +80,8 @@ class Done:
             f"{self.lost} acknowledged changes are lost": self.lost,
             f"{self.doubled} changes are there twice": self.doubled,
             f"{self.disconnected} were disconnected": self.act.is_calm and self.disconnected,
-            f"{sum(self.refused.values())} were refused": (self.act.is_calm or self.act.is_open) and self.refused,
+            f"{self.refused} were refused": (self.act.is_calm or self.act.is_open) and self.refused,
+            f"{self.turned_away} were turned away": self.act.is_calm and self.turned_away,
         }
         self.problem = self.problem or next((words for words, is_so in wrong.items() if is_so), "")
 
@@ -95,9 +111,9 @@ async def take(act: Act, team: list[Colleague], newcomer: Any, others: list[peop
         await wait_for_all([*team, *others])
     except (TimeoutError, Failed, subprocess.CalledProcessError) as exc:
         done.problem = str(exc).partition("\n")[0]  # of a run the rest is in its log
-    done.refused = dict(newcomer.refused)
+    done.answers = dict(newcomer.refused)
     for one in team:
-        done.refused.update({why: done.refused.get(why, 0) + count for why, count in one.list_refused().items()})
+        done.answers.update({why: done.answers.get(why, 0) + count for why, count in one.list_refused().items()})
     done.disconnected = sum(one.disconnected for one in team)
     done.back = sorted(one.longest for one in (*team, *others))
     told = [(one.project, dict(one.acknowledged)) for one in (*team, *others)]
@@ -152,11 +168,11 @@ async def work(chosen: list[Act]) -> list[Done]:
 def render(done: Done) -> str:
     """The row, what the run said, and what is wrong."""
     late = done.back[-(-99 * len(done.back) // 100) - 1]
-    figures = f"{done.lost:4} {done.doubled:7} {sum(done.refused.values()):7} {done.disconnected:12}"
+    figures = f"{done.lost:4} {done.doubled:7} {done.refused:7} {done.turned_away:11} {done.disconnected:12}"
     figures += f" {late:7.1f} {done.back[-1]:7.1f} {done.seconds:6.0f}"
     row = f"{'✗' if done.problem else '✓'} {done.act.what:56} {figures}"
     reasons: dict[str, int] = {}
-    for why, count in done.refused.items():
+    for why, count in done.answers.items():
         short = " ".join(why.removeprefix("comes: ").split("<")[0].split())[:70]
         reasons[short] = reasons.get(short, 0) + count
     refused = ", ".join(f"{count} x {why}" for why, count in sorted(reasons.items(), key=lambda item: -item[1])[:4])
@@ -187,7 +203,7 @@ def main() -> int:
     print(f"the first run took {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     rows = asyncio.run(work(chosen))
     wrong = sum(bool(row.problem) for row in rows) + (len(rows) < len(chosen))
-    heading = "lost doubled refused disconnected back:p99    last    run"
+    heading = "lost doubled refused turned away disconnected back:p99    last    run"
     print(f"{NUMBER} users, and {len(people.WAYS) * people.has_node} with the browsers' library\n  {'':56} {heading}")
     print("\n".join(map(render, rows)))
     print(f"{len(rows)} of {len(chosen)} rows, {wrong} with ✗")
