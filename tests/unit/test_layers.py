@@ -42,7 +42,7 @@ HOST_LAYERS = [
         "_secret_text",
     },
     {"_undo", "_shell", "_rtc_server"},
-    {"_xml", "_x509", "_java"},
+    {"_xml", "_x509", "_java", "_instance"},
     {"_host"},
     {"_tomcat", "_proxy", "_postgres"},
     {"_keystore"},
@@ -86,7 +86,7 @@ SHIPPED_LINES = {
     "report": 80,  # documentation: the action does the work
     "rtc_bundle": 90,  # documentation: the action does the work
     "rtc_aws_listener": 210,  # documentation: the action does the work
-    "rtc_instance": 2940,
+    "rtc_instance": 2980,
     "rtc_probe": 5190,
     "rtc_release": 2870,
     "rtc_session": 4170,

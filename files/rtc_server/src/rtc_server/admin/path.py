@@ -141,7 +141,7 @@ class _Try:
         if not self.address:
             raise StepFailed(
                 f"port {self.port} cannot be reached: {'; '.join(faults)}",
-                "See whether the proxy runs and listens on that address and port, and whether a firewall lets connections in.",
+                "See whether the proxy runs and listens on that address and port, and whether a firewall is between.",
             )
         return f"port {self.port} is open" + "".join(f", but not at {fault}" for fault in faults)
 

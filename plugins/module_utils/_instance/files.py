@@ -1,0 +1,247 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The files that an instance of the RTC server is made of, and what the release in use says of them."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+from typing import Any
+
+from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree, _ownership
+from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import limits as rtc_server_limits
+from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import panel, switching, unit, unit_file
+from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import store as rtc_server_store
+from ansible_collections.collab.rtc.plugins.module_utils._undo import records
+
+SERVICE = "rtc-server@{}.service"
+SOCKET = "rtc-server@{}.socket"
+_CHECKS = "/run"
+
+
+def _make_secret() -> bytes:
+    return secrets.token_urlsafe(48).encode() + b"\n"
+
+
+class InstanceFiles:
+    """The files of one instance: as they are, and as they are to be. The parameters are those of the module."""
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        self.params = params
+        self.unit = SERVICE.format(params["instance"])
+        self.socket = SOCKET.format(params["instance"])
+        self.config_path = f"{unit.CONFIG_DIR}/{params['instance']}.toml"
+        # In a directory of its own: as $CREDENTIALS_DIRECTORY it gives the commands what systemd gives the service.
+        self.credentials = f"{unit.CONFIG_DIR}/{params['instance']}"
+        self.secret_path = f"{self.credentials}/{unit.SECRET}"
+        self.handed_over = f"{unit.RUN_DIR}/{params['instance']}"
+        self.drop_in = unit.tls_drop_in(params["instance"])
+        self.socket_path = unit.socket_unit(params["instance"])
+        self.with_socket = unit.socket_drop_in(self.drop_in)
+        self.store = rtc_server_store.drop_in(self.drop_in)
+        self.store_ca = f"{self.credentials}/{rtc_server_store.CA}"
+        self.store_password = f"{self.credentials}/{rtc_server_store.PASSWORD}"
+        self.panel = panel.drop_in(self.drop_in)
+        self.panel_ca = f"{self.credentials}/{panel.CA}"
+        self.panel_token = f"{self.credentials}/{panel.TOKEN}"
+        self.hidden = {self.secret_path: "secret", self.store_password: "password", self.panel_token: "token"}
+        self.limits = rtc_server_limits.drop_in(self.drop_in)
+        self.tls = params["state"] == "present" and bool((params["config"] or {}).get("tls"))
+        self.before = {path: _files.read_existing(path) for path in self.paths()}
+        self.after = self._render()
+
+    def paths(self) -> list[str]:
+        """The files that the instance is made of, the shared unit first."""
+        more = [self.store, self.store_ca, self.store_password, self.panel, self.panel_ca, self.panel_token]
+        sockets = [self.socket_path, self.with_socket]
+        return [unit.UNIT, self.limits, self.drop_in, *sockets, *more, self.config_path, self.secret_path]
+
+    def _render(self) -> dict[str, bytes | None]:
+        if self.params["state"] == "absent":
+            return {**dict.fromkeys(self.paths()), unit.UNIT: self.before[unit.UNIT]}
+        secret = self.params["secret"]
+        if secret:
+            kept = secret.encode() + b"\n"
+        else:
+            kept = self.before[self.secret_path] or _make_secret()
+        limits = rtc_server_limits.render_drop_in(self.params["config"].get("limits"))
+        return {
+            unit.UNIT: unit_file.render_unit(self.params["python"], self.params["base"]).encode(),
+            self.limits: limits.encode() if limits else None,
+            self.drop_in: unit_file.render_tls(self.params["python"], self.params["base"]).encode()
+            if self.tls
+            else None,
+            **self._render_socket(),
+            **self._render_store(),
+            **self._render_panel(),
+            self.config_path: self._render_config(),
+            self.secret_path: kept,
+        }
+
+    def _render_config(self) -> bytes:
+        return unit.render_toml(self.params["config"]).encode()
+
+    def _render_socket(self) -> dict[str, bytes | None]:
+        if not self._takes_sockets():
+            return dict.fromkeys((self.socket_path, self.with_socket))
+        config = self.params["config"]
+        needs_network = bool((config.get("journal") or {}).get("store_url") or config.get("admin"))
+        return {
+            self.socket_path: unit_file.render_socket(self._list_places()).encode(),
+            self.with_socket: unit_file.render_with_socket(needs_network).encode(),
+        }
+
+    def _list_places(self) -> list[str]:
+        server = self.params["config"].get("server") or {}
+        return unit_file.list_places(str(server.get("address", "127.0.0.1")), server.get("port", 9083))
+
+    def _takes_sockets(self) -> bool:
+        """Whether the current release takes sockets that systemd hands over; one that does not know the question does
+        not. Before there is a release (check mode), the answer is that of the one which is to come."""
+        if not switching.read_current(self.params["base"]):
+            return True
+        words = self._render_config().decode()
+        return self._call_server("check-sockets", "-", *self._list_places(), words=words).returncode == 0
+
+    def _render_store(self) -> dict[str, bytes | None]:
+        paths = (self.store, self.store_ca, self.store_password)
+        if not (self.params["config"].get("journal") or {}).get("store_url"):
+            return dict.fromkeys(paths)
+        authority, password = self.params["store_ca"], self.params["store_password"]
+        if not password:
+            raise RtcError("The store has no password.", "Set rtc_store_password, or leave rtc_store_url out.")
+        texts = (rtc_server_store.render_drop_in(unit.CONFIG_DIR, bool(authority)), authority, password + "\n")
+        return {path: text.encode() if text else None for path, text in zip(paths, texts)}
+
+    def _render_panel(self) -> dict[str, bytes | None]:
+        paths = (self.panel, self.panel_ca, self.panel_token)
+        if not self.params["config"].get("admin"):
+            return dict.fromkeys(paths)
+        authority, token = self.params["panel_ca"], self.params["panel_token"]
+        drop_in = panel.render_drop_in(unit.CONFIG_DIR, bool(authority)).encode()
+        kept = token.encode() + b"\n" if token else self.before[self.panel_token] or _make_secret()
+        return dict(zip(paths, (drop_in, authority.encode() if authority else None, kept)))
+
+    def changed_paths(self) -> list[str]:
+        """The files whose content is not what it is to be."""
+        return [path for path in self.paths() if self.before[path] != self.after[path]]
+
+    def diff(self) -> list[dict[str, str]]:
+        """Whole files before and after; of the secret only that it changes."""
+        return [
+            {
+                "before_header": path,
+                "after_header": path,
+                "before": self._show(path, self.before[path], "the old"),
+                "after": self._show(path, self.after[path], "a new"),
+            }
+            for path in self.changed_paths()
+        ]
+
+    def _show(self, path: str, content: bytes | None, words: str) -> str:
+        if content is None:
+            return ""
+        return f"({words} {self.hidden[path]}, not shown)\n" if path in self.hidden else content.decode()
+
+    def apply(self) -> None:
+        """Put the files in place, after the server itself accepted the new configuration."""
+        _files_tree.make_directory(self.credentials, 0o700)
+        if self.params["state"] == "present":
+            self.check_config()
+        for path in self.changed_paths():
+            records.record(self.params["undo_dir"], path, self.after[path])
+            if self.params["backup"] and self.before[path] is not None:
+                _files.backup(path)
+            self._put(path, self.after[path])
+
+    def was_whole(self) -> bool:
+        """Whether the instance was there before."""
+        needed = (unit.UNIT, self.config_path, self.secret_path)  # the others depend on the configuration
+        return all(self.before[path] is not None for path in needed)
+
+    def give_back(self) -> None:
+        """Put the old files in place again."""
+        for path in self.changed_paths():
+            self._put(path, self.before[path])
+
+    def _put(self, path: str, content: bytes | None) -> None:
+        if content is None:
+            _files_tree.remove(path)
+        else:
+            _files_tree.make_directory(os.path.dirname(path))
+            _files.write_atomic(path, content, mode=0o600 if path in self.hidden else 0o644)
+
+    def check_move(self) -> None:
+        """Whether the journal goes to another place: what is in the old one would be gone for users.
+
+        :raises RtcError: with how it is moved.
+        """
+        before = (self.before[self.config_path] or b"").decode("utf-8", "replace")
+        was = rtc_server_store.find_url(before)
+        will = str((self.params["config"].get("journal") or {}).get("store_url") or "")
+        if not before or (was == will if not was or not will else rtc_server_store.is_same(was, will)):
+            return
+        if not was and not os.path.lexists(f"{unit.STATE_DIR}/{self.params['instance']}/journal.db"):
+            return
+        found = self._call_server("list-projects", "--config", self.config_path)
+        if found.returncode == 0 and not found.stdout.strip():
+            return
+        names = [line.split("\t")[0] for line in found.stdout.splitlines()]
+        what = f"projects ({', '.join(names[:5])}{', …' if names[5:] else ''})" if names else found.stderr.strip()
+        raise RtcError(
+            f"The {'store' if was else 'journal'} that {self.config_path} names would be left behind: {what}.",
+            f"Stop {self.unit} on all nodes, move the projects and put the old {'schema' if was else 'journal'} away,"
+            " as docs/scaling.md of the collection shows; then run again.",
+        )
+
+    def _call_server(
+        self, *arguments: str, words: str | None = None, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        _ownership.check_program(self.params["python"])
+        program = os.path.join(self.params["base"], "current", "rtc-server")
+        return subprocess.run(
+            [self.params["python"], "-I", program, *arguments],
+            input=words or "",
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "CREDENTIALS_DIRECTORY": self.credentials, "RUNTIME_DIRECTORY": self.credentials,
+                 **environment},
+        )  # fmt: skip
+
+    def check_config(self) -> None:
+        """Let the current release check the configuration that is to be.
+
+        :raises RtcError: with what it says.
+        """
+        folder = _files_tree.make_hidden_directory(_CHECKS, "rtc-server")  # readable by us alone, gone with a reboot
+        try:
+            candidate = os.path.join(folder, "config.toml")
+            _files.write_atomic(candidate, self.after[self.config_path] or b"")
+            handed = (self.secret_path, self.store_ca, self.store_password, self.panel_ca, self.panel_token)
+            files = {path: self.after[path] for path in handed}
+            if self.tls:
+                files.update((path, _files.read_existing(path)) for path in self._pair())
+            for path, content in files.items():
+                if content is not None:
+                    _files.write_atomic(os.path.join(folder, os.path.basename(path)), content, mode=0o600)
+            result = self._call_server(
+                "check-config", candidate, CREDENTIALS_DIRECTORY=folder, RUNTIME_DIRECTORY=folder
+            )
+        finally:
+            _files_tree.remove_tree(folder)
+        if result.returncode != 0:
+            words = (result.stdout + result.stderr).strip().replace(candidate, self.config_path)
+            words = words.replace(folder, self.credentials)  # the folder is gone when this is read
+            given = " rtc_store_url, rtc_store_ca and rtc_store_password give what journal.store_… names."
+            remedy = f"Nothing was changed.{given if 'journal.store_' in words else ''}"
+            raise RtcError(
+                f"The RTC server refuses its configuration: {words}{'' if words.endswith('.') else '.'}", remedy
+            )
+
+    def _pair(self) -> list[str]:
+        return [f"{self.credentials}/{name}" for name in (unit.TLS_CERTIFICATE, unit.TLS_KEY)]
