@@ -67,3 +67,9 @@ def refuse_unnumbered(request: Submission | Compact) -> Outcome:
     """The outcome of a request of a project for which there is no number."""
     message = "the journal has no number left for this project"
     return Outcome(request, code="unavailable", message=message)
+
+
+def refuse_all(batch: Iterable[Submission | Compact]) -> list[Outcome]:
+    """The outcomes of requests that the journal cannot keep at present."""
+    message = "changes cannot be kept at present; try again"
+    return [Outcome(r, code="unavailable", message=message) for r in batch]

@@ -10,7 +10,9 @@ who sent a little is in the next batch, whatever others have waiting. Each user'
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
+from collections.abc import Sequence
 
 from .base import Compact, Submission
 
@@ -132,3 +134,10 @@ class Waiting:
 def measure(request: Request) -> int:
     """The bytes that a request counts for in memory."""
     return _OVERHEAD + len(request.data if isinstance(request, Submission) else request.snapshot.data)
+
+
+def split_by_kind(batch: Sequence[Request]) -> list[Sequence[Request]]:
+    """The batch in pieces that are all changes, or all snapshots; nearly always it is one."""
+    if Compact not in set(map(type, batch)):
+        return [batch] if batch else []
+    return [list(group) for _, group in itertools.groupby(batch, type)]

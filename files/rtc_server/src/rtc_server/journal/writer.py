@@ -5,18 +5,17 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import sqlite3
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from . import checkpoint, flush, memtable, schema, wal
 from .base import NO_LIMITS, Compact, JournalError, JournalInUse, JournalLimits, Outcome, Submission
 from .checkpoint import Checkpoint
 from .deletions import Deletions
 from .earlier import find_earlier, find_flushed, is_snapshot
-from .guard import Guard, refuse_unnumbered
+from .guard import Guard, refuse_all, refuse_unnumbered
 from .late import LateChanges
 from .lock import Lock, resolve
 from .loss import REMEDY
@@ -26,6 +25,7 @@ from .same_change import answer_again, refuse_unknown
 from .schema import MAX_PROJECTS
 from .sizes import ProjectSize, ProjectState, Sizes, measure_change
 from .upkeep import Upkeep
+from .waiting import split_by_kind
 from .watch import Watch
 
 logger = logging.getLogger(__name__)
@@ -41,13 +41,6 @@ MAX_WAL_BYTES = 96 << 20
 _PAGE = 4096  # bytes that SQLite writes at least for a change
 _MAX_PROJECTS = 100_000
 _MAX_PATIENCE = 60.0  # seconds between checks of a file that is damaged
-
-
-def split_by_kind(batch: Sequence[JournalRequest]) -> list[Sequence[JournalRequest]]:
-    """The batch in pieces that are all changes, or all snapshots; nearly always it is one."""
-    if Compact not in set(map(type, batch)):
-        return [batch] if batch else []
-    return [list(group) for _, group in itertools.groupby(batch, type)]
 
 
 class Writer:
@@ -221,7 +214,7 @@ class Writer:
         """Make requests durable. Changes that follow one another are one transaction; when it fails, neither it nor
         what follows counts, and every request of it learns why."""
         if self.fault is not None and (self._suspect or time.monotonic() < self._retry_at):
-            return self._refuse(batch)
+            return refuse_all(batch)
         outcomes: list[Outcome] = []
         guard = self.guard
         try:
@@ -237,7 +230,7 @@ class Writer:
                     outcomes += [self._compact(db, request) for request in group]  # type: ignore[arg-type]
         except Exception as exc:  # also what should not happen: the thread must live on
             self._fail(exc)
-            return outcomes + self._refuse(batch[len(outcomes) :])
+            return outcomes + refuse_all(batch[len(outcomes) :])
         if len(self._projects) > _MAX_PROJECTS:
             self._projects.clear()
             self._sizes.clear()
@@ -310,11 +303,7 @@ class Writer:
             project, label, data = request.project, request.label, request.data
             records, older = active.get(project), flushing.get(project)
             # Nearly every change is new. It is asked here whether that is so, as a call for each costs as much as this.
-            if (
-                flushed
-                or (records is not None and label in records.labels)
-                or (older is not None and label in older.labels)
-            ):
+            if flushed or (records and label in records.labels) or (older and label in older.labels):
                 earlier = find_earlier(self._memtables, request, state.number, batch, flushed)
                 if earlier is not None:
                     outcomes.append(answer_again(request, earlier))
@@ -507,7 +496,3 @@ class Writer:
             logger.warning("the journal takes changes again")
             self.fault = None
             self._suspect = False
-
-    def _refuse(self, batch: Iterable[JournalRequest]) -> list[Outcome]:
-        message = "changes cannot be kept at present; try again"
-        return [Outcome(r, code="unavailable", message=message) for r in batch]
