@@ -299,6 +299,17 @@ def test_a_unit_that_was_stopped_and_whose_port_is_taken(
         server.stop()
 
 
+def test_a_start_limit_of_which_only_the_socket_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, examine: Doctor
+) -> None:
+    said = "case $2 in *.socket) r=service-start-limit-hit;; *) r=exit-code;; esac; "
+    put_systemctl(
+        tmp_path, monkeypatch, said + "printf 'LoadState=loaded\\nActiveState=failed\\nMainPID=0\\nResult=%s\\n' $r"
+    )
+    _status, checks = examine(Server(tmp_path).config, "--unit", UNIT)
+    assert "start limit" in checks["unit"][0]["text"] and "reset-failed" in checks["unit"][0]["remedy"]
+
+
 @pytest.mark.parametrize("script", ["echo no bus >&2; exit 1", "exec sleep 60"])
 def test_what_cannot_be_seen_is_unknown_and_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, examine: Doctor, script: str

@@ -111,6 +111,12 @@ def _examine_unit(place: Place) -> tuple[dict[str, str], list[Check]]:
         return {}, []
     try:
         shown = host.show_unit(place.unit)
+        if (
+            shown.get("ActiveState") == "failed"
+        ):  # where it reached its start limit, only its socket says so (systemd 252)
+            socket = host.show_unit(place.unit.replace(".service", ".socket"))
+            if socket.get("Result") == "service-start-limit-hit":
+                shown["Result"] = "start-limit-hit"
     except host.Unseen as exc:
         return {}, [Check("unit", UNKNOWN, f"cannot be seen: {exc}", "Run it on the host itself.")]
     is_down = shown.get("ActiveState") not in ("active", "reloading")
