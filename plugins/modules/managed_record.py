@@ -324,8 +324,13 @@ def complete_entry(entry: Entry, params: dict[str, Any]) -> None:
 
 
 def fail(params: dict[str, Any]) -> tuple[Record, bool]:
-    """Give up the lease. What was begun stays so, unless the run has changed nothing: then nothing is left of it."""
+    """Give up the lease. What was begun stays so, unless the run has changed nothing: then nothing is left of it.
+
+    The call that failed may still be there, where the connection to it was lost.
+    """
     try:
+        if params["undo_dir"]:
+            undo_records.end_run(params["undo_dir"])  # first: what a call records from here on, it does not do
         forget_begun(params["undo_dir"], find_record(params), params["run"])
     finally:
         lease.give_up(params["run"], find_lease(params))

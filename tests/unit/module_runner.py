@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import importlib
 import json
+import time
 
 import pytest
+
+from ansible_collections.collab.rtc.plugins.module_utils._undo import records
 
 
 def make_run_module(capsys, monkeypatch):
@@ -26,6 +29,7 @@ def make_run_module(capsys, monkeypatch):
     def run_module(name, args, check=False, diff=False):
         warnings._global_warnings.clear()  # they are the process's: those of other tests would be in this result
         module = importlib.import_module(f"ansible_collections.collab.rtc.plugins.modules.{name}")
+        monkeypatch.setattr(records, "_STARTED", time.monotonic())  # each call is a process of its own
         args = dict(args, _ansible_check_mode=check, _ansible_diff=diff)
         with patch_module_args(args), pytest.raises(SystemExit):
             module.main()

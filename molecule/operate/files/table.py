@@ -374,8 +374,10 @@ def try_uninstall(fresh: dict[str, set[str]]) -> list[tuple[bool, str]]:
 PORTS = ({"wiki": {"rtc_port": 9083}}, {"wiki": {"rtc_port": 9085}})
 
 
-def start_and_kill(row: Row, delay: float, on_target: bool) -> None:
-    """Start a run, and kill it after so many seconds: the controller's processes, or those on the hosts."""
+def start_and_kill(row: Row, delay: float, what: str) -> None:
+    """Start a run, and kill it after so many seconds: the "controller", the "module" that runs on each host, or its
+    "connection" alone, so that it goes on and nobody knows."""
+    modules = "; pkill -9 -f '^/usr/bin/python3$'" if what == "module" else ""
     more = OUT / "more.json"
     more.write_text(json.dumps({"all": {"hosts": row.variables}}))
     command = [Path(sys.executable).parent / "ansible-playbook", "-i", SCENARIO / "inventory/hosts.yml", "-i", more]
@@ -385,13 +387,16 @@ def start_and_kill(row: Row, delay: float, on_target: bool) -> None:
     try:
         process.wait(delay)
     except subprocess.TimeoutExpired:
-        if on_target:
+        if what != "controller":
             for host in HOSTS:
-                execute(host, "pkill -9 -f BECOME-SUCCESS; pkill -9 -f '^/usr/bin/python3$'", False)
+                execute(host, "pkill -9 -f '[B]ECOME-SUCCESS'" + modules, False)
             process.wait()
         else:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+KILLED = ("controller", "module", "connection")  # each twice, for both directions
 
 
 def try_kills(number: int) -> list[tuple[bool, str]]:
@@ -407,7 +412,7 @@ def try_kills(number: int) -> list[tuple[bool, str]]:
     for count in range(number):
         target = count % 2  # the hosts are at the other one
         delay = 4 + 20 * (count + 1) / (number + 1)
-        start_and_kill(Row("kills", PORTS[target]), delay, on_target=count % 4 >= 2)
+        start_and_kill(Row("kills", PORTS[target]), delay, KILLED[count % 6 // 2])
         now = take_snapshot()
         between += [f"kill {count}: {line}" for host in HOSTS for line in sorted(now[host] - allowed[host])]
         status, _output, report = play("site", Row("kills", PORTS[target]))

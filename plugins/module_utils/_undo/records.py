@@ -12,6 +12,9 @@ each directory on the way. Lines ``{"path", "intended"}`` say what the run was a
 done: so an edit that somebody made since can be told from what a run wrote, also where a kill came between. Records of
 0.1.0 have only the first four.
 
+``ended.json``, beside the records, names runs that were given up on this host. A call of such a run may still be there:
+its connection was lost, and it goes on. So each looks before it changes something, and after it has recorded that.
+
 ``run.json`` says who ran it, and ``undone.json`` that the run was undone, and when: it counts for nothing then.
 
 A file is given back where its path leads to directories of the same owners as then, by the rules of ``_files``. That
@@ -26,6 +29,7 @@ import hashlib
 import json
 import os
 import stat
+import time
 from typing import Any, Sequence
 
 from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree
@@ -33,6 +37,10 @@ from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._place import Place
 
 MANIFEST = "manifest.jsonl"
+ENDED = "ended.json"
+_MOST_ENDED = 20
+_BOOT = "/proc/sys/kernel/random/boot_id"  # proc(5)
+_STARTED = time.monotonic()  # of this process; all processes have the same clock until the next boot
 UNDONE = "undone.json"
 _RUN = "run.json"
 WHAT = "The undo record"
@@ -46,10 +54,11 @@ def record(directory: str | None, path: str, intended: bytes | str | None) -> No
 
     :param directory: the record; ``None`` records nothing.
     :param intended: the new content; for a link, where it is to lead; ``None``: it is to be removed.
-    :raises RtcError: somebody else can change the record, or the path must not be touched.
+    :raises RtcError: somebody else can change the record, the path must not be touched, or the run was given up.
     """
     if not directory:
         return
+    _require_going(directory)
     _files_tree.make_directory(directory, 0o700)
     _files_tree.require_own(directory, WHAT)
     known = {entry["path"] for entry in entries(directory)}
@@ -79,6 +88,43 @@ def record(directory: str | None, path: str, intended: bytes | str | None) -> No
     recorded = known | {line["path"] for line in lines}
     lines.append({"path": real if isinstance(intended, bytes) or path not in recorded else path, "intended": state})
     append(directory, lines)
+    _require_going(directory)
+
+
+def end_run(directory: str) -> None:
+    """Give up a run on this host: calls of it that are there already change nothing from now on. Others may follow.
+
+    :param directory: its record, which need not exist.
+    """
+    root, run = os.path.split(directory)
+    ended = dict(list(_read_ended(root).items())[-_MOST_ENDED:])
+    _files_tree.make_directory(root, 0o700)
+    text = json.dumps({"boot": _read_boot(), "runs": {**ended, run: time.monotonic()}})
+    _files.write_atomic(os.path.join(root, ENDED), text.encode(), 0o600)
+
+
+def _require_going(directory: str) -> None:
+    """Make sure that the run was not given up while this process was there.
+
+    :raises RtcError: it was.
+    """
+    root, run = os.path.split(directory)
+    if _read_ended(root).get(run, 0.0) > _STARTED:
+        raise RtcError(
+            f"Run {run} was given up on this host, as the connection to this call was lost. It changes nothing more.",
+            "Run again.",
+        )
+
+
+def _read_ended(root: str) -> dict[str, float]:
+    """When runs were given up, by the clock of this boot."""
+    found = _read_json(os.path.join(root, ENDED))
+    runs = found.get("runs") if found.get("boot") == _read_boot() else None
+    return runs if isinstance(runs, dict) else {}
+
+
+def _read_boot() -> str:
+    return (_files.read_existing(_BOOT) or b"").decode("ascii", "replace").strip()
 
 
 def entries(directory: str) -> list[dict[str, Any]]:

@@ -239,6 +239,43 @@ def test_of_a_run_that_changed_nothing_nothing_is_left(host):
     assert not (host.undo / NEXT).exists()
 
 
+@pytest.mark.parametrize("is_late", [False, True], ids=["before the run is given up", "in that moment"])
+def test_a_call_that_goes_on_after_its_connection_was_lost_changes_nothing(host, monkeypatch, is_late):
+    """Else the record would be that of before the run, and what the call wrote would look like somebody's edit."""
+    host.begin("scheme")
+    started = records._STARTED
+    if is_late:  # the run is given up when it has just recorded what it is about to do
+        append = records.append
+
+        def be_overtaken(directory, lines):
+            append(directory, lines)
+            host.do("failed")
+            monkeypatch.setattr(records, "_STARTED", started)
+
+        monkeypatch.setattr(records, "append", be_overtaken)
+    else:
+        host.do("failed")
+        monkeypatch.setattr(records, "_STARTED", started)
+    with pytest.raises(RtcError, match="was given up on this host"):
+        records.record(str(host.undo / RUN), str(host.xml), b"new")
+    assert host.xml.read_text() == XML % ""
+    assert (host.undo / RUN).exists() == is_late
+    host.begin("scheme", run=NEXT)
+    host.make(' scheme="https"', run=NEXT)
+    assert set(host.judge().values()) == {states.AS_WRITTEN}
+
+
+def test_a_run_that_was_given_up_before_the_last_boot_stops_nobody(host, monkeypatch):
+    host.begin("scheme")
+    host.do("failed")
+    ended = host.undo / records.ENDED
+    ended.write_text(ended.read_text().replace('"boot": "', '"boot": "another '))
+    monkeypatch.setattr(records, "_STARTED", 0.0)
+    records.record(str(host.undo / RUN), str(host.xml), b"new")
+    ended.write_text("{")  # nor one that cannot be read
+    records.record(str(host.undo / RUN), str(host.xml), b"new")
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
