@@ -56,7 +56,10 @@ SHARING = "/etc/nginx/conf.d/00-sharing.conf"
 IN_THE_WAY = f"echo 'add_header Access-Control-Allow-Origin *;' >{SHARING}; {NO_VHOST}"
 AWAY = f"rm -f {SHARING}; systemctl reload nginx"
 # A site with something to do: a service that does not run, and has no configuration.
-UNDO = "systemctl stop rtc-server@{service}; rm -f /etc/rtc-server/{service}.toml"
+UNDO = (
+    "systemctl stop rtc-server@{service}; cd /etc/systemd/system; rm -f /etc/rtc-server/{service}.toml"
+    " rtc-server@{service}.socket rtc-server@{service}.service.d/socket.conf; systemctl daemon-reload"
+)
 # The host is lost as soon as the file is written, in the middle of a run.
 CUT = (
     "mkdir -p /run/systemd/system; printf '[Path]\\nPathChanged=/etc/rtc-server\\n' >/run/systemd/system/cut.path;"
