@@ -348,8 +348,9 @@ class Author:
     def lose(self) -> None:
         if self.client.connection is not None:
             ws = self.client.connection._sio.eio.ws
-            if ws is not None and ws._response.connection is not None:
-                ws._response.connection.transport.abort()
+            connection = ws._response.connection if ws is not None else None
+            if connection is not None and connection.transport is not None:  # it may be lost already
+                connection.transport.abort()
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))

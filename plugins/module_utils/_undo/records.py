@@ -119,7 +119,7 @@ def _require_going(directory: str) -> None:
 def _read_ended(root: str) -> dict[str, float]:
     """When runs were given up, by the clock of this boot."""
     found = _read_json(os.path.join(root, ENDED))
-    runs = found.get("runs") if found.get("boot") == _read_boot() else None
+    runs = found.get("runs") if found and found.get("boot") == _read_boot() else None
     return runs if isinstance(runs, dict) else {}
 
 
