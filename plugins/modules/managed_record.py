@@ -111,6 +111,7 @@ entries:
   sample: [vhost nginx rtc-confluence-9083]
 """
 
+import contextlib
 import os
 from typing import Any
 
@@ -330,7 +331,8 @@ def fail(params: dict[str, Any]) -> tuple[Record, bool]:
     """
     try:
         if params["undo_dir"]:
-            undo_records.end_run(params["undo_dir"])  # first: what a call records from here on, it does not do
+            with contextlib.suppress(RtcError, OSError):  # on a full disk the call cannot record anything either
+                undo_records.end_run(params["undo_dir"])  # first: what it records from here on, it does not do
         forget_begun(params["undo_dir"], find_record(params), params["run"])
     finally:
         lease.give_up(params["run"], find_lease(params))

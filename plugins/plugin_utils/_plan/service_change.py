@@ -47,7 +47,7 @@ def _find_release(plan_input: PlanInput, host: str, item: RtcPlan) -> str:
 
 def list_fixed(item: RtcPlan) -> list[Any]:
     """What a process has for as long as it runs, of what a plan knows (``reload.py`` of the RTC server)."""
-    server = item.config.get("server", {})
+    server, admin = item.config.get("server", {}), item.config.get("admin")
     return [
         *(server.get(name) for name in ("address", "port", "label")),
         item.config.get("journal"),
@@ -55,6 +55,7 @@ def list_fixed(item: RtcPlan) -> list[Any]:
         item.python,
         item.store_ca,
         limits.render_drop_in(item.config.get("limits")),
+        *([admin.get("listen"), item.panel_ca] if admin else []),  # its url follows a reload
     ]
 
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -263,6 +264,17 @@ def test_a_call_that_goes_on_after_its_connection_was_lost_changes_nothing(host,
     host.begin("scheme", run=NEXT)
     host.make(' scheme="https"', run=NEXT)
     assert set(host.judge().values()) == {states.AS_WRITTEN}
+
+
+def test_a_run_is_given_up_on_a_full_disk_too(host, monkeypatch):
+    host.begin("scheme")
+
+    def fail(_directory):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(records, "end_run", fail)
+    host.do("failed")
+    assert not (host.undo / RUN).exists() and not (host.path / "lease").exists()
 
 
 def test_a_run_that_was_given_up_before_the_last_boot_stops_nobody(host, monkeypatch):

@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.collab.rtc.plugins.action.plan import make_plan
 from ansible_collections.collab.rtc.plugins.module_utils._facts import ManagedEntry, RtcInstance
-from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import unit
+from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import panel, unit
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import service_change
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import Supply
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import RtcPlan
@@ -124,6 +124,16 @@ def test_the_plan_and_the_server_agree_on_what_needs_a_restart(changes, monkeypa
 def test_a_limit_that_sizes_the_unit_is_a_restart():
     before, after = make_item(), make_item(limits={"connections": 20_000})
     assert service_change.list_fixed(before) != service_change.list_fixed(after)
+
+
+def test_a_panel_that_comes_or_moves_is_a_restart_and_another_address_of_users_is_none():
+    url = "https://wiki.example.com:9083"
+    items = [make_item(), *(make_item() for _ in range(3))]
+    for item, (port, address) in zip(items[1:], [(0, url), (9999, url), (0, "https://b.example:9083")], strict=True):
+        item.config["admin"] = panel.make_admin(port, address, False)
+    without, there, moved, readdressed = map(service_change.list_fixed, items)
+    assert without != there != moved
+    assert there == readdressed
 
 
 def test_two_interpreters_on_a_host_have_no_one_release(serving):
