@@ -65,15 +65,8 @@ _value:
 def list_files(
     plan: Mapping[str, Any], host: str, site: str, checks: list[dict[str, Any]], expires: str, work: Mapping[str, Any]
 ) -> list[dict[str, str]]:
-    """The file of one site."""
-    known = {item["key"] for item in plan["hosts"][host]["work"] if item["action"] == "nothing"}
-    known |= {item["key"] for item in work.get("records", [])}
-    mine = [item for item in plan["hosts"][host]["textfiles"] if item["site"] == site]
-    samples = textfile.find_samples(
-        plan, site, checks, textfile.parse_time(expires), time.time(), site in work.get("sites", [])
-    )
-    content = textfile.format_samples(list(samples))
-    return [{"path": item["path"], "content": content} for item in mine if f"textfile {item['path']}" in known]
+    """The file of one site, as of now."""
+    return textfile.list_files(plan, host, site, checks, textfile.parse_time(expires), time.time(), work)
 
 
 class FilterModule:

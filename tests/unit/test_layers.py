@@ -79,20 +79,20 @@ SHIPPED_LINES = {
     "keystore_pem": 6640,
     "managed_absent": 2770,
     "managed_file": 2440,
-    "managed_record": 7230,
+    "managed_record": 7250,
     "plan": 170,  # documentation: the action does the work
     "proxy_vhost": 11600,
     "proxy_reload": 8830,
     "report": 80,  # documentation: the action does the work
     "rtc_bundle": 90,  # documentation: the action does the work
     "rtc_aws_listener": 210,  # documentation: the action does the work
-    "rtc_instance": 3030,
+    "rtc_instance": 3050,
     "rtc_probe": 5190,
     "rtc_release": 2870,
     "rtc_session": 4170,
     "store_database": 3880,
-    "rtc_runs_info": 3650,
-    "rtc_undo": 4430,
+    "rtc_runs_info": 3670,
+    "rtc_undo": 4450,
     "tomcat_connector": 3140,
     "topology_info": 16930,
 }

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from typing import Any, Mapping, NamedTuple, Union
 
+from ansible_collections.collab.rtc.plugins.module_utils._rtc_server.unit import beside
+
 Number = Union[int, float]
 
 
@@ -126,7 +128,7 @@ LimitNOFILE={descriptors}
 
 def drop_in(tls_drop_in: str) -> str:
     """Path of :func:`render_drop_in`, beside the file for TLS."""
-    return tls_drop_in[: tls_drop_in.rindex("/")] + "/limits.conf"
+    return beside(tls_drop_in, "limits")
 
 
 def render_drop_in(limits: Any) -> str | None:

@@ -7,17 +7,15 @@ of users. As those of a store, both are credentials (systemd.exec(5))."""
 
 from __future__ import annotations
 
+from ansible_collections.collab.rtc.plugins.module_utils._rtc_server.unit import beside, render_credentials
+
 TOKEN, CA = "admin-token", "admin-ca.pem"  # in the directory of the instance's secrets
 SOCKET = "$RUNTIME_DIRECTORY/admin.sock"
-_UNIT = """\
-# Written by collab.rtc; changes are overwritten by its next run.
-[Service]
-"""
 
 
 def drop_in(tls_drop_in: str) -> str:
     """Path of :func:`render_drop_in`, beside the file for TLS."""
-    return tls_drop_in[: tls_drop_in.rindex("/")] + "/panel.conf"
+    return beside(tls_drop_in, "panel")
 
 
 def render_drop_in(config: str, ca: bool) -> str:
@@ -26,8 +24,7 @@ def render_drop_in(config: str, ca: bool) -> str:
     :param config: directory of the configurations.
     :param ca: whether an authority is given.
     """
-    names = [TOKEN, *([CA] if ca else [])]
-    return _UNIT + "".join(f"LoadCredential={name}:{config}/%i/{name}\n" for name in names)
+    return render_credentials(config, [TOKEN, *([CA] if ca else [])])
 
 
 def make_admin(port: int, url: str, ca: bool) -> dict[str, str]:

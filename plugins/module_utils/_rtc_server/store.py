@@ -16,6 +16,8 @@ import re
 from typing import NamedTuple
 from urllib.parse import unquote
 
+from ansible_collections.collab.rtc.plugins.module_utils._rtc_server.unit import beside, render_credentials
+
 EXAMPLE = "postgresql://USER@HOST/DATABASE"
 _URL = re.compile(r"postgres(?:ql)?://([^/?#]*)([^?#]*)(?:\?([^#]*))?(#.*)?")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::([0-9]{1,5}))?")
@@ -25,18 +27,13 @@ _LOOPBACK = "loopback"
 # As unit.render_toml writes it: the value is JSON's text.
 _IN_CONFIG = re.compile(r'^store_url = ("(?:[^"\\]|\\.)*")$', re.MULTILINE)
 
-# In the directory of the instance's secrets, and handed to the service as credentials (systemd.exec(5)): the password
-# is on no command line and in no environment, and nobody but root reads the file.
+# In the directory of the instance's secrets, and handed to the service as credentials.
 CA, PASSWORD = "store-ca.pem", "store-password"
-_UNIT = """\
-# Written by collab.rtc; changes are overwritten by its next run.
-[Service]
-"""
 
 
 def drop_in(tls_drop_in: str) -> str:
     """Path of :func:`render_drop_in`, beside the file for TLS."""
-    return tls_drop_in[: tls_drop_in.rindex("/")] + "/store.conf"
+    return beside(tls_drop_in, "store")
 
 
 def render_drop_in(config: str, ca: bool) -> str:
@@ -45,8 +42,7 @@ def render_drop_in(config: str, ca: bool) -> str:
     :param config: directory of the configurations.
     :param ca: whether the store's authority is given.
     """
-    names = [PASSWORD, *([CA] if ca else [])]
-    return _UNIT + "".join(f"LoadCredential={name}:{config}/%i/{name}\n" for name in names)
+    return render_credentials(config, [PASSWORD, *([CA] if ca else [])])
 
 
 def make_journal(url: str, ca: bool) -> dict[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import Any, Sequence
 
 BASE = "/opt/rtc-server"
 CONFIG_DIR = "/etc/rtc-server"
@@ -33,9 +33,24 @@ def socket_unit(instance: str) -> str:
     return UNIT.replace("@.service", f"@{instance}.socket")
 
 
+def beside(tls: str, name: str) -> str:
+    """Path of another drop-in of the same unit, beside the file for TLS."""
+    return tls[: tls.rindex("/")] + f"/{name}.conf"
+
+
 def socket_drop_in(tls: str) -> str:
-    """Path of what the service has besides where sockets are handed over to it, beside the file for TLS."""
-    return tls[: tls.rindex("/")] + "/socket.conf"
+    """Path of what the service has besides where sockets are handed over to it."""
+    return beside(tls, "socket")
+
+
+def render_credentials(config: str, names: Sequence[str]) -> str:
+    """A drop-in that hands files of the instance's directory over as credentials (systemd.exec(5)): they are on no
+    command line and in no environment, and nobody but root reads them.
+
+    :param config: directory of the configurations.
+    """
+    lines = [f"LoadCredential={name}:{config}/%i/{name}" for name in names]
+    return "\n".join(["# Written by collab.rtc; changes are overwritten by its next run.", "[Service]", *lines, ""])
 
 
 def render_toml(values: dict[str, Any]) -> str:

@@ -44,9 +44,8 @@ PARTS = (
     "records",
     "removals",
 )
-REMOVED = (  # kinds of removals
-    *("vhost", "file", "connector", "trust", "trust_option", "instance", "package", "setting", "textfile"),
-)
+# Kinds of removals.
+REMOVED = ("vhost", "file", "textfile", "connector", "trust", "trust_option", "instance", "package", "setting")
 
 HostVars = Mapping[str, Mapping[str, Any]]  # inventory name -> variables and facts
 

@@ -38,6 +38,27 @@ METRICS = {
 Sample = tuple[str, tuple[str, ...], float]  # name, values of the labels, value
 
 
+def list_files(
+    plan: Mapping[str, Any],
+    host: str,
+    site: str,
+    checks: Sequence[Check],
+    expires: float,
+    now: float,
+    work: Mapping[str, Any],
+) -> list[dict[str, str]]:
+    """``path`` and ``content`` of what is to be left on a host: where the plan has a file for the site, and the record
+    of what is managed names it, or this run has noted it.
+
+    :param work: what the run has applied on the host; empty where nothing.
+    """
+    known = {item["key"] for item in plan["hosts"][host]["work"] if item["action"] == "nothing"}
+    known |= {item["key"] for item in work.get("records", [])}
+    content = format_samples(list(find_samples(plan, site, checks, expires, now, site in work.get("sites", []))))
+    mine = [item["path"] for item in plan["hosts"][host]["textfiles"] if item["site"] == site]
+    return [{"path": path, "content": content} for path in mine if f"textfile {path}" in known]
+
+
 def find_samples(
     plan: Mapping[str, Any], site: str, checks: Sequence[Check], expires: float, now: float, applied: bool
 ) -> Iterator[Sample]:
