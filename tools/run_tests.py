@@ -71,13 +71,15 @@ def read_pytest(output: str, status: int) -> Counts:
 
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-_RED = re.compile(r"^(FAILED |ERROR: |ERROR |fatal: |E   |\S+:\d+:\d+: )")  # pytest, ansible-test, ansible, linters
+_FRAME = re.compile(r"^\s*│ ", re.MULTILINE)  # of what Molecule shows of a playbook
+# pytest, ansible-test, ansible, linters
+_RED = re.compile(r"^(FAILED |ERROR: |ERROR |\[ERROR\]: |fatal: |failed: | +assertion: |E   |\S+:\d+:\d+: )")
 _MOST_RED = 20  # lines of one suite
 
 
 def find_failures(output: str) -> list[str]:
     """The lines that say what failed: repeated at the very end, because of a long output often only that is kept."""
-    lines = [line for line in _COLOUR.sub("", output).splitlines() if _RED.match(line)]
+    lines = [line for line in _FRAME.sub("", _COLOUR.sub("", output)).splitlines() if _RED.match(line)]
     return [line[:300] for line in lines[-_MOST_RED:]]
 
 

@@ -64,7 +64,8 @@ async def test_a_restart_and_who_comes_back_when(tmp_path: Path, javascript: Pat
         status, waited = person.list_returns()[0]
         if status.reason == "lost" and person.user.endswith("poll"):
             continue  # it was between two polls when the server went, which could not tell it anything
-        assert status.reason == "restart" and waited >= status.seconds >= 1, person.user
+        # Timers of JavaScript count whole milliseconds, by a clock of their own.
+        assert status.reason == "restart" and status.seconds >= 1 and waited > status.seconds - 0.002, person.user
         told.append(status.seconds)
     assert len(told) >= 4 and len(set(told)) == len(told) and max(told) - min(told) > 0.5
     agree(server, people)

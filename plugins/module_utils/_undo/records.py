@@ -12,8 +12,8 @@ each directory on the way. Lines ``{"path", "intended"}`` say what the run was a
 done: so an edit that somebody made since can be told from what a run wrote, also where a kill came between. Records of
 0.1.0 have only the first four.
 
-``ended.json``, beside the records, names runs that were given up on this host. A call of such a run may still be there:
-its connection was lost, and it goes on. So each looks before it changes something, and after it has recorded that.
+``ENDED`` names the records of runs that were given up since the last boot. A call of such a run may still be there: its
+connection was lost, and it goes on. So each looks before it changes something, and after it has recorded that.
 
 ``run.json`` says who ran it, and ``undone.json`` that the run was undone, and when: it counts for nothing then.
 
@@ -37,9 +37,8 @@ from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._place import Place
 
 MANIFEST = "manifest.jsonl"
-ENDED = "ended.json"
+ENDED = "/run/collab-rtc/ended.json"  # no call outlives the boot, and nothing of it is left on the disk
 _MOST_ENDED = 20
-_BOOT = "/proc/sys/kernel/random/boot_id"  # proc(5)
 _STARTED = time.monotonic()  # of this process; all processes have the same clock until the next boot
 UNDONE = "undone.json"
 _RUN = "run.json"
@@ -96,11 +95,9 @@ def end_run(directory: str) -> None:
 
     :param directory: its record, which need not exist.
     """
-    root, run = os.path.split(directory)
-    ended = dict(list(_read_ended(root).items())[-_MOST_ENDED:])
-    _files_tree.make_directory(root, 0o700)
-    text = json.dumps({"boot": _read_boot(), "runs": {**ended, run: time.monotonic()}})
-    _files.write_atomic(os.path.join(root, ENDED), text.encode(), 0o600)
+    ended = dict(list(_read_json(ENDED).items())[-_MOST_ENDED:])
+    _files_tree.make_directory(os.path.dirname(ENDED), 0o700)
+    _files.write_atomic(ENDED, json.dumps({**ended, directory: time.monotonic()}).encode(), 0o600)
 
 
 def _require_going(directory: str) -> None:
@@ -108,23 +105,13 @@ def _require_going(directory: str) -> None:
 
     :raises RtcError: it was.
     """
-    root, run = os.path.split(directory)
-    if _read_ended(root).get(run, 0.0) > _STARTED:
+    when = _read_json(ENDED).get(directory)
+    if isinstance(when, (int, float)) and when > _STARTED:
         raise RtcError(
-            f"Run {run} was given up on this host, as the connection to this call was lost. It changes nothing more.",
+            f"Run {os.path.basename(directory)} was given up on this host, as the connection to this call was lost. "
+            "It changes nothing more.",
             "Run again.",
         )
-
-
-def _read_ended(root: str) -> dict[str, float]:
-    """When runs were given up, by the clock of this boot."""
-    found = _read_json(os.path.join(root, ENDED))
-    runs = found.get("runs") if found and found.get("boot") == _read_boot() else None
-    return runs if isinstance(runs, dict) else {}
-
-
-def _read_boot() -> str:
-    return (_files.read_existing(_BOOT) or b"").decode("ascii", "replace").strip()
 
 
 def entries(directory: str) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import pathlib
 import stat
 import time
 
@@ -277,15 +278,14 @@ def test_a_run_is_given_up_on_a_full_disk_too(host, monkeypatch):
     assert not (host.undo / RUN).exists() and not (host.path / "lease").exists()
 
 
-def test_a_run_that_was_given_up_before_the_last_boot_stops_nobody(host, monkeypatch):
+@pytest.mark.parametrize("text", ["{", "[]", '{"%s": "1"}', '{"%s": null}', "\0"])
+def test_what_cannot_be_read_about_runs_that_were_given_up_stops_nobody(host, monkeypatch, text):
     host.begin("scheme")
     host.do("failed")
-    ended = host.undo / records.ENDED
-    ended.write_text(ended.read_text().replace('"boot": "', '"boot": "another '))
+    directory = str(host.undo / RUN)
+    pathlib.Path(records.ENDED).write_text(text.replace("%s", directory))
     monkeypatch.setattr(records, "_STARTED", 0.0)
-    records.record(str(host.undo / RUN), str(host.xml), b"new")
-    ended.write_text("{")  # nor one that cannot be read
-    records.record(str(host.undo / RUN), str(host.xml), b"new")
+    records.record(directory, str(host.xml), b"new")
 
 
 @pytest.mark.parametrize(

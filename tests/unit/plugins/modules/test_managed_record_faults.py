@@ -19,7 +19,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._managed import lease, record, states
 from ansible_collections.collab.rtc.plugins.module_utils._undo import records
 from ansible_collections.collab.rtc.plugins.modules import managed_record, rtc_undo
-from ansible_collections.collab.rtc.tests.unit.system_faults import CHANGES, Fault, Kill
+from ansible_collections.collab.rtc.tests.unit.system_faults import CHANGES, Fault, Kill, without_finalizers
 
 XML = """<Server><Service name="Catalina"><Connector port="8090" protocol="HTTP/1.1"%s/>
 <Engine name="Standalone" defaultHost="localhost"><Host name="localhost"/></Engine></Service></Server>"""
@@ -112,6 +112,7 @@ def run(tmp_path, monkeypatch):
     def once(name, number=-1, error=0, kill=False):
         root = tmp_path / str(next(number_of_hosts))
         root.mkdir()
+        monkeypatch.setattr(records, "ENDED", str(root / "run/ended.json"))
         host = Host(root)
         host.prepare(name)
         failed = False
@@ -134,7 +135,8 @@ def run(tmp_path, monkeypatch):
             host.complete([RUN] if kill else [])
         return len(fault.seen)
 
-    return once
+    with without_finalizers():
+        yield once
 
 
 STEPS = ("begin", "finish", "fail", "undo")

@@ -128,7 +128,7 @@ def test_a_limit_that_sizes_the_unit_is_a_restart():
 
 def test_a_panel_that_comes_or_moves_is_a_restart_and_another_address_of_users_is_none():
     url = "https://wiki.example.com:9083"
-    items = [make_item(), *(make_item() for _ in range(3))]
+    items = [make_item(), make_item(), make_item(), make_item()]
     for item, (port, address) in zip(items[1:], [(0, url), (9999, url), (0, "https://b.example:9083")], strict=True):
         item.config["admin"] = panel.make_admin(port, address, False)
     without, there, moved, readdressed = map(service_change.list_fixed, items)
