@@ -11,7 +11,7 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
-from ansible_collections.collab.rtc.plugins.plugin_utils._run import history, steps
+from ansible_collections.collab.rtc.plugins.plugin_utils._run import history, runner, steps
 
 DOCUMENTATION = r"""
 name: run_to_undo
@@ -74,6 +74,9 @@ _value:
     by:
       description: Who asks, and on which controller; for the undo records.
       type: str
+    controller:
+      description: What identifies the process on that controller; empty where the system does not tell.
+      type: str
     unread:
       description: Host to the reason why its runs are not known.
       type: dict
@@ -115,6 +118,7 @@ def choose_run(
         "owners": owners,
         "nodes": [host for host in history.list_nodes(chosen, owners) if host in found] if chosen and due else [],
         "by": history.name_user(),
+        "controller": runner.identify(),
         "unread": unread,
         "lines": history.render_rollback(chosen, list(found), unread, site, owners),
         "runs": history.render_runs(runs, unread),

@@ -103,6 +103,7 @@ def main() -> None:
         settings = selinux_firewalld.list_open(settings)
         found = find_removable(files, directories, trees)
         for path in () if module.check_mode else found:
+            records.require_going(module.params["undo_dir"])
             if path in trees:
                 _files_tree.remove_tree(path)
             elif path in directories:
@@ -110,7 +111,8 @@ def main() -> None:
             else:
                 records.record(module.params["undo_dir"], path, None)
                 _files_tree.remove(path)
-        if not module.check_mode:
+        if settings and not module.check_mode:
+            records.require_going(module.params["undo_dir"])
             selinux_firewalld.close(settings)
     except (RtcError, OSError) as exc:
         module.fail_json(msg=str(exc))

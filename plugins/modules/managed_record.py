@@ -252,6 +252,7 @@ def find_oldest(path: str, records: str) -> bytes | None:
 
 def finish(params: dict[str, Any]) -> tuple[Record, bool]:
     """Note what was written and taken away, and give up the lease. Returns the record, and whether it is another."""
+    undo_records.require_going(params["undo_dir"])
     path = find_record(params)
     known = record.load(path)
     known.entries = [entry for entry in known.entries if entry.key not in params["removed"]]
@@ -330,6 +331,8 @@ def fail(params: dict[str, Any]) -> tuple[Record, bool]:
     The call that failed may still be there, where the connection to it was lost.
     """
     try:
+        if undo_records.is_replaced(params["undo_dir"]):
+            return Record(), False  # what is there is another run's, which has seen what this one left
         if params["undo_dir"]:
             with contextlib.suppress(RtcError, OSError):  # on a full disk the call cannot record anything either
                 undo_records.end_run(params["undo_dir"])  # first: what it records from here on, it does not do

@@ -137,8 +137,11 @@ def choose_name(base: str, name: str, wanted: str, tag: str) -> str:
     return max(meant, key=lambda one: os.stat(os.path.join(folder, one)).st_mtime)
 
 
-def unpack(archive: str, digest: str, target: str, python: str) -> None:
-    """Unpack a release beside its place, try and compile it, and rename it into place."""
+def unpack(archive: str, digest: str, target: str, python: str, undo_dir: str | None) -> None:
+    """Unpack a release beside its place, try and compile it, and rename it into place.
+
+    :param undo_dir: of the run: one that was given up meanwhile must not take the place before the next one does.
+    """
     parent = os.path.dirname(target)
     _files_tree.make_directory(parent)
     _files_tree.require_own(parent, "A release")  # so nobody else changes what is unpacked, and run, below
@@ -173,6 +176,7 @@ def unpack(archive: str, digest: str, target: str, python: str) -> None:
         subprocess.run([python, "-m", "compileall", "-q", "-j", "0", folder], check=False, capture_output=True)
         _files_tree.label_tree(folder, target)
         switching.sync(folder)
+        records.require_going(undo_dir)
         _files_tree.rename(folder, os.path.basename(target))
     except BaseException:
         _files_tree.remove_tree(folder)
@@ -326,9 +330,10 @@ def main() -> None:
     try:
         _ownership.check_program(python)
         if missing:
-            unpack(params["src"], params["digest"] or "", target, python)
+            unpack(params["src"], params["digest"] or "", target, python, params["undo_dir"])
         else:
             check(target, name, python)
+        records.require_going(params["undo_dir"])
         note_way_back(base, before)
         records.record(params["undo_dir"], switching.path_of_current(base), switching.link_to(name))
         switching.switch(base, name)

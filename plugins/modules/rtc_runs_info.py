@@ -75,6 +75,9 @@ runs:
     undone:
       description: Whether it was undone, whole.
       type: bool
+    unserved:
+      description: Whether the services may not have all that undoing it gave back, because that was killed.
+      type: bool
     undone_at:
       description: When it was undone, in seconds since the epoch; 0 where it was not.
       type: int
@@ -90,7 +93,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._managed import site_part
-from ansible_collections.collab.rtc.plugins.module_utils._undo import records
+from ansible_collections.collab.rtc.plugins.module_utils._undo import records, unserved
 
 
 def describe(path: str, run: str, sites: list[dict[str, Any]], notes: list[str]) -> dict[str, Any]:
@@ -111,9 +114,22 @@ def describe(path: str, run: str, sites: list[dict[str, Any]], notes: list[str])
         "paths": paths,
         "sites": sites,
         "undone": records.is_undone(directory),
+        "unserved": is_unserved(path, run, notes),
         "undone_at": int(undone["at"]) if isinstance(undone.get("at"), (int, float)) else 0,
         "undone_by": str(undone.get("by", "")),
     }
+
+
+def is_unserved(path: str, run: str, notes: list[str]) -> bool:
+    """Whether services are to be told what undoing the run gave back.
+
+    :param notes: gets why that is not known.
+    """
+    try:
+        return bool(unserved.read(path, [run]).paths)
+    except RtcError as exc:
+        notes.append(str(exc))
+        return False
 
 
 def read_sites(path: str, notes: list[str]) -> dict[str, list[dict[str, Any]]]:

@@ -23,6 +23,8 @@ description:
     M(collab.rtc.managed_record) with O(collab.rtc.managed_record#module:state=undone) ends it. Whatever else others
     share stays, and is named in RV(kept).
   - Restarting what reads those files is left to C(playbooks/rollback.yml).
+  - With O(hold) the host is kept for the caller, and noted is what the services do not have yet, until
+    O(state=ended). Where that never comes, because of a kill, undoing the same run again returns it once more.
 extends_documentation_fragment: [collab.rtc.attributes]
 attributes:
   check_mode: {support: full}
@@ -55,6 +57,24 @@ options:
       - Directory in which what is replaced is kept, for M(collab.rtc.proxy_reload). What is in it goes before.
       - By default nothing is kept.
     type: path
+  state:
+    description:
+      - With V(ended) nothing is undone. Other runs may change the host again that O(hold) kept for this one.
+    type: str
+    choices: [undone, ended]
+    default: undone
+  hold:
+    description: Keep other runs from changing the host until O(state=ended).
+    type: bool
+    default: false
+  controller:
+    description: With O(hold), what identifies the process there, by which others see whether it is still there.
+    type: str
+    default: ""
+  served:
+    description: With O(state=ended), whether the services have all that was given back. If not, it stays noted.
+    type: bool
+    default: true
   undo_user:
     description: Who undoes it on which controller, for the record.
     type: str
@@ -89,7 +109,7 @@ runs:
   type: list
   elements: str
 paths:
-  description: The paths that were given back.
+  description: The paths that were given back, now or before a kill.
   returned: success
   type: list
   elements: str
@@ -140,24 +160,24 @@ from typing import Any, Iterator
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.collab.rtc.plugins.module_utils import _files
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import anchors
 from ansible_collections.collab.rtc.plugins.module_utils._managed import lease, opened, record, redo, site_part
 from ansible_collections.collab.rtc.plugins.module_utils._managed.record import Record
-from ansible_collections.collab.rtc.plugins.module_utils._undo import preview, restore
+from ansible_collections.collab.rtc.plugins.module_utils._undo import preview, restore, unserved
 from ansible_collections.collab.rtc.plugins.module_utils._undo import records as undo_records
 
 
 def list_newer(path: str, run: str) -> list[str]:
-    """The run and all after it, newest first, but those that were undone already.
+    """The run and all after it, newest first.
 
     :raises RtcError: there is no record of it.
     """
     runs = undo_records.list_runs(path)
     if run not in runs:
         raise RtcError(f"{path} has no record of the run {run}.", f"There are: {', '.join(runs) or 'none'}.")
-    newer = reversed(runs[runs.index(run) :])
-    return [name for name in newer if not undo_records.is_undone(os.path.join(path, name))]
+    return list(reversed(runs[runs.index(run) :]))
 
 
 def undo(directories: list[str], user: str, notes: list[str], refused: list[RtcError]) -> list[restore.Edited]:
@@ -194,33 +214,61 @@ def read_steps(oldest: str) -> dict[str, site_part.Step]:
 def run_module(module: AnsibleModule) -> dict[str, Any]:
     """Decide, undo; returns what the module returns."""
     path, run = module.params["path"], module.params["run"]
+    if module.params["state"] == "ended":
+        return end(module, path, run)
     if run == "latest":
         run = next(reversed(undo_records.list_runs(path)), "")
     if not run:
         return {"changed": False, "run": "", "runs": [], "paths": [], "removed": [], "edited": []}
-    with holding(module, path, run):
+    newer = list_newer(path, run)
+    left = [name for name in newer if not undo_records.is_undone(os.path.join(path, name))]
+    with holding(module, path, run, left):
+        note = unserved.read(path, newer)
         if module.params["owners"]:
-            return undo_part(module, path, run)
-        return undo_whole(module, path, run, list_newer(path, run))
+            return undo_part(module, path, run, note)
+        return undo_whole(module, path, run, left, note)
+
+
+def end(module: AnsibleModule, path: str, run: str) -> dict[str, Any]:
+    """Let other runs change the host."""
+    if not module.check_mode:
+        if module.params["served"]:
+            unserved.end(path)
+        lease.give_up(name_lease(run), find_lease(path))
+    return {"changed": False, "run": run, "runs": [], "paths": [], "removed": [], "edited": []}
 
 
 @contextlib.contextmanager
-def holding(module: AnsibleModule, path: str, run: str) -> Iterator[None]:
-    """Keep all runs from changing the host meanwhile; in check mode nothing is changed, and nobody is kept.
+def holding(module: AnsibleModule, path: str, run: str, left: list[str]) -> Iterator[None]:
+    """Keep all runs from changing the host meanwhile, and with the option until the end of all; in check mode nothing
+    is changed, and nobody is kept.
 
+    :param left: the runs that are undone.
     :raises RtcError: one changes it.
     """
-    runs = list_newer(path, run)
-    if module.check_mode or not runs:
+    held = lease.Lease(name_lease(run), module.params["undo_user"], module.params["controller"])
+    if module.check_mode or not (left or module.params["hold"]):
         yield
         return
     with lease.alone(find_lease(path)):
-        lease.require_free(runs, find_lease(path))  # one of these may have been killed: it is what is undone
+        lease.require_free([held.run, *left], find_lease(path))  # one of these may have been killed: it is undone
+        if module.params["hold"]:
+            lease.hold(held, find_lease(path))
+        else:
+            lease.end_holder(held.run, find_lease(path))
         yield
 
 
-def undo_whole(module: AnsibleModule, path: str, run: str, runs: list[str]) -> dict[str, Any]:
-    """Undo these runs."""
+def name_lease(run: str) -> str:
+    """What undoing a run is called, while it holds the lease."""
+    return f"rollback-{run}"
+
+
+def undo_whole(module: AnsibleModule, path: str, run: str, runs: list[str], note: unserved.Unserved) -> dict[str, Any]:
+    """Undo these runs.
+
+    :param note: what undoing them has given back before.
+    """
     directories = [os.path.join(path, name) for name in runs]
     refused: list[RtcError] = []
     changes = preview.find_changes(directories, refused)
@@ -228,14 +276,14 @@ def undo_whole(module: AnsibleModule, path: str, run: str, runs: list[str]) -> d
     if not module.check_mode:
         notes: list[str] = []
         refused.clear()
-        keep_for_redo(module, [change.path for change in changes], directories)
+        begin(module, note, result, [change.path for change in changes], directories)
         change_settings(path, [one for one in map(functools.partial(read_before, path), directories) if one], refused)
         result["edited"] = [item._asdict() for item in undo(directories, module.params["undo_user"], notes, refused)]
         finish(module, runs, notes)
-    return with_refused(result, refused)
+    return with_refused(with_note(result, note), refused)
 
 
-def undo_part(module: AnsibleModule, path: str, run: str) -> dict[str, Any]:
+def undo_part(module: AnsibleModule, path: str, run: str, note: unserved.Unserved) -> dict[str, Any]:
     """Undo what a site has in the run, and in those after it."""
     params = module.params
     part = site_part.find_part(path, run, params["owners"])
@@ -249,7 +297,7 @@ def undo_part(module: AnsibleModule, path: str, run: str) -> dict[str, Any]:
     if not module.check_mode and runs:
         notes: list[str] = []
         refused.clear()
-        keep_for_redo(module, [change.path for change in changes], [step.directory for step in part.steps])
+        begin(module, note, result, [change.path for change in changes], [step.directory for step in part.steps])
         known = record.load(find_record(path))
         change_settings(path, [site_part.find_wanted(part, known, find_record(path))], refused)
         result["edited"] = []
@@ -263,13 +311,29 @@ def undo_part(module: AnsibleModule, path: str, run: str) -> dict[str, Any]:
         if not refused and not part.takes_out:
             site_part.end(part, path, params["site"], params["owners"], params["undo_user"])
         finish(module, runs, notes)
-    return with_refused(result, refused)
+    return with_refused(with_note(result, note), refused)
 
 
-def keep_for_redo(module: AnsibleModule, paths: list[str], directories: list[str]) -> None:
-    """Keep what is about to be replaced, where somebody may need it again."""
-    if module.params["redo_dir"]:
-        redo.keep(module.params["redo_dir"], paths, directories, find_record(module.params["path"]))
+def begin(
+    module: AnsibleModule, note: unserved.Unserved, result: dict[str, Any], paths: list[str], directories: list[str]
+) -> None:
+    """Note what services have to be told, and keep what is about to be replaced: somebody may need it again."""
+    params = module.params
+    goes_on = bool(note.paths)
+    note.add(result["runs"], result["paths"], result["removed"])
+    if params["redo_dir"]:
+        redo.keep(params["redo_dir"], paths, directories, find_record(params["path"]), goes_on)
+    if params["hold"]:
+        unserved.write(params["path"], note)
+
+
+def with_note(result: dict[str, Any], note: unserved.Unserved) -> dict[str, Any]:
+    """The result, with what services do not have yet of what was given back before a kill."""
+    result["changed"] = result["changed"] or bool(note.paths)
+    result["paths"] += [one for one in note.paths if one not in result["paths"]]
+    gone = [one for one in note.removed if _files.look(one, follow=False) is None]
+    result["removed"] += [one for one in gone if one not in result["removed"]]
+    return result
 
 
 def change_settings(path: str, records: list[Record], refused: list[RtcError]) -> None:
@@ -353,6 +417,10 @@ def main() -> None:
             "site": {"type": "str", "default": ""},
             "redo_dir": {"type": "path"},
             "undo_user": {"type": "str", "default": ""},
+            "state": {"type": "str", "choices": ["undone", "ended"], "default": "undone"},
+            "hold": {"type": "bool", "default": False},
+            "controller": {"type": "str", "default": ""},
+            "served": {"type": "bool", "default": True},
         },
         supports_check_mode=True,
     )

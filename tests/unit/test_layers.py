@@ -79,7 +79,7 @@ SHIPPED_LINES = {
     "keystore_pem": 6640,
     "managed_absent": 2770,
     "managed_file": 2440,
-    "managed_record": 7250,
+    "managed_record": 7290,
     "plan": 170,  # documentation: the action does the work
     "proxy_vhost": 11600,
     "proxy_reload": 8830,
@@ -91,8 +91,8 @@ SHIPPED_LINES = {
     "rtc_release": 2870,
     "rtc_session": 4170,
     "store_database": 3880,
-    "rtc_runs_info": 3670,
-    "rtc_undo": 4450,
+    "rtc_runs_info": 3780,
+    "rtc_undo": 4610,
     "tomcat_connector": 3140,
     "topology_info": 16930,
 }

@@ -1,6 +1,7 @@
 """Change one's mind about hosts, and print what came of it: change × (planned, applied, verified, left, undone).
 
-    table.py [--rows WORDS]        the rows whose name has one of the words; RTC_OPERATE=short: the short form
+    table.py [--rows WORDS]        the rows whose name has one of the words, "kills" and "uninstall" among them;
+                                   RTC_OPERATE=short: the short form; RTC_OPERATE_KILLS: how many
     table.py --list
 
 Each row changes the inventory or a host, looks at the plan, applies it, looks at what is left on the hosts, and rolls
@@ -11,70 +12,38 @@ is a cell that is not as it has to be; the exit status is 1 then.
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import os
 import re
-import shlex
-import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
-ROOT = Path(__file__).resolve().parents[3]
-SCENARIO = ROOT / "molecule/operate"
-OUT = ROOT / ".build/molecule/operate/table"
-CREATED = ROOT / ".build/molecule/operate/ssh/known_hosts"  # written when the hosts are made
-LOGS: set[tuple[str, int]] = set()  # of what was played, and how often
-HOSTS = ("wiki", "tracker", "front")
-WIKI, TRACKER = "wiki.lab.test:9083", "tracker.lab.test:9093"
-PLAYBOOK = [Path(sys.executable).parent / "ansible-playbook", "-i", SCENARIO / "inventory/hosts.yml"]
+import kills
+from playing import (
+    CREATED,
+    HOSTS,
+    OUT,
+    PLAYBOOK,
+    RECORD,
+    SCENARIO,
+    SITES,
+    TRACKER,
+    WIKI,
+    Cells,
+    Row,
+    Snapshot,
+    compare,
+    execute,
+    is_served,
+    list_left,
+    play,
+    take_snapshot,
+)
+
 IS_SHORT = os.environ.get("RTC_OPERATE") == "short"
-RECORD = "/var/lib/collab-rtc/managed.json"
-SITES = "/etc/nginx/sites-enabled"
 RTC_VHOST = f"{SITES}/rtc-confluence-wiki.lab.test-9083.conf"
 XML = "/opt/atlassian/confluence/conf/server.xml"
-# Prints a digest of each file that a run may touch. Links to services, and what packages bring, come and go with those.
-SNAPSHOT = r"""
-import hashlib, os
-for top in ("/etc", "/opt/atlassian"):
-    for folder, names, files in os.walk(top):
-        names[:] = [n for n in names if n not in ("logs", "temp", "work", "ssl", "alternatives", "systemd", "init.d")]
-        for name in files:
-            path = os.path.join(folder, name)
-            ours = top == "/etc" or name in ("server.xml", "setenv.sh", "cacerts")
-            if ours and not path.startswith("/etc/rc") and name not in ("ld.so.cache", "machine-id", "mtab"):
-                data = os.readlink(path).encode() if os.path.islink(path) else open(path, "rb").read()
-                print(hashlib.sha256(data).hexdigest()[:16], path)
-"""
-
-
-@dataclass
-class Row:
-    """A change of mind, and what has to come of it."""
-
-    name: str
-    variables: dict[str, dict[str, Any]] = field(default_factory=dict)  # host -> variables of one more inventory
-    base: dict[str, dict[str, Any]] = field(default_factory=dict)  # of the inventory that the hosts are at before
-    add_on: bool = False  # whether the tracker has an add-on that can serve RTC itself
-    setup: dict[str, str] = field(default_factory=dict)  # host -> commands of its shell, before the snapshot
-    edit: dict[str, str] = field(default_factory=dict)  # after it
-    planned: tuple[str, ...] = ()  # patterns of the plan
-    playbook: str = "site"
-    arguments: tuple[str, ...] = ()
-    status: int = 0
-    words: str = ""  # a pattern of the run's output
-    served: tuple[str, ...] = (WIKI, TRACKER)  # sites whose checks pass in the run
-    gone: dict[str, str] = field(default_factory=dict)  # host -> commands that have to succeed after the run
-    undo: bool = True  # whether the run changed something that a rollback gives back
-    before_undo: dict[str, str] = field(default_factory=dict)
-    undo_site: str = ""  # undone first alone, after the run; "self": the run does it itself
-    undo_arguments: tuple[str, ...] = ()
-    cleanup: dict[str, str] = field(default_factory=dict)
-    short: bool = False
 
 
 def no_port(port: int) -> str:
@@ -177,63 +146,6 @@ ROWS = [
 ]  # fmt: skip
 
 
-def execute(host: str, commands: str, check: bool = True) -> tuple[int, str]:
-    """Run commands in a host's shell as root, without SSH."""
-    command = ["podman", "exec", f"rtc-operate-{host}", "bash", "-c", commands]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if check and done.returncode != 0:
-        raise SystemExit(f"{host}: {commands}: {done.stdout}{done.stderr}")
-    return done.returncode, done.stdout.strip()
-
-
-def take_snapshot() -> dict[str, set[str]]:
-    """Digest and path of each file that a run may touch, by host."""
-    found = {}
-    for host in HOSTS:
-        command = ["podman", "exec", "-i", f"rtc-operate-{host}", "python3", "-"]
-        done = subprocess.run(command, input=SNAPSHOT, capture_output=True, text=True, check=True)
-        found[host] = set(done.stdout.splitlines())
-    return found
-
-
-def compare(before: dict[str, set[str]]) -> list[str]:
-    """What is another than in a snapshot, without what packages of the system bring."""
-    now = take_snapshot()
-    found = []
-    for host in HOSTS:
-        paths = sorted({line.split(" ", 1)[1] for line in before[host] ^ now[host]})
-        brought = find_brought(host, paths)
-        found += [f"{host} {path}" for path in paths if path not in brought]
-    return found
-
-
-def find_brought(host: str, paths: list[str]) -> set[str]:
-    """Those of the paths that belong to a package, or that installing one changes."""
-    if not paths:
-        return set()
-    owned = execute(host, f"dpkg -S {' '.join(map(shlex.quote, paths))} 2>/dev/null | sed 's/^[^/]*: //'", False)[1]
-    made = re.compile(r"/etc/(networks|(group|gshadow|passwd|shadow|sub[ug]id)-?|(apache2|ssl|perl)/.*)")
-    return {*owned.splitlines(), *(path for path in paths if made.fullmatch(path) and "lab.test" not in path)}
-
-
-def play(playbook: str, row: Row, *arguments: str) -> tuple[int, str, dict[str, Any]]:
-    """Exit status, output and report of a playbook with the row's inventory."""
-    report, more = OUT / "report.json", OUT / "more.json"
-    report.unlink(missing_ok=True)
-    more.write_text(json.dumps({"all": {"hosts": row.variables}}))
-    command = [*PLAYBOOK, "-i", more, f"collab.rtc.{playbook}", "-e", f"rtc_report_file={report}", *arguments]
-    environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"}
-    done = subprocess.run(
-        list(map(str, command)), cwd=SCENARIO, env=environment, capture_output=True, text=True, check=False
-    )
-    output = done.stdout + done.stderr
-    name = f"{re.sub('[^a-z0-9]+', '-', row.name.lower())}-{playbook}"
-    turn = next(number for number in itertools.count(1) if (name, number) not in LOGS)
-    LOGS.add((name, turn))
-    (OUT / f"{name}-{turn}.log").write_text(output)
-    return done.returncode, output, json.loads(report.read_text()) if report.exists() else {}
-
-
 def judge_plan(row: Row) -> tuple[bool, str]:
     _status, output, _report = play("plan", row)
     text = " ".join(output.split())
@@ -241,12 +153,7 @@ def judge_plan(row: Row) -> tuple[bool, str]:
     return not missing, f"not in the plan: {', '.join(missing)}" if missing else ""
 
 
-def is_served(site: str, report: dict[str, Any]) -> bool:
-    checks = report.get("checks", {}).get(site, [])
-    return bool(checks) and all(check["ok"] is not False for check in checks)
-
-
-def compare_part(before: dict[str, set[str]], after: dict[str, set[str]], site: str) -> list[str]:
+def compare_part(before: Snapshot, after: Snapshot, site: str) -> list[str]:
     """What is not as it has to be when one site is undone: its files as before the run, all others as after it."""
     now, found = take_snapshot(), []
     for host in HOSTS:
@@ -261,7 +168,7 @@ def compare_part(before: dict[str, set[str]], after: dict[str, set[str]], site: 
     return sorted(set(found))
 
 
-def compare_self(before: dict[str, set[str]], site: str) -> list[str]:
+def compare_self(before: Snapshot, site: str) -> list[str]:
     """What a site that was rolled back has not as it was."""
     now, found = take_snapshot(), []
     for host, pattern in PARTS[site].items():
@@ -270,7 +177,7 @@ def compare_self(before: dict[str, set[str]], site: str) -> list[str]:
     return found
 
 
-def judge_run(row: Row, before: dict[str, set[str]]) -> list[tuple[bool, str]]:
+def judge_run(row: Row, before: Snapshot) -> Cells:
     """Applied, verified, nothing left."""
     status, output, report = play(row.playbook, row, *row.arguments)
     said = bool(re.search(row.words, " ".join(output.split())))
@@ -285,7 +192,7 @@ def judge_run(row: Row, before: dict[str, set[str]]) -> list[tuple[bool, str]]:
     ]
 
 
-def judge_part(row: Row, before: dict[str, set[str]]) -> list[str]:
+def judge_part(row: Row, before: Snapshot) -> list[str]:
     """Undo one site of the run alone: to the byte, and again there is nothing to do."""
     after = take_snapshot()
     site = ["-e", f"rtc_undo_site={row.undo_site}"]
@@ -298,7 +205,7 @@ def judge_part(row: Row, before: dict[str, set[str]]) -> list[str]:
     return problems
 
 
-def judge_undo(row: Row, before: dict[str, set[str]]) -> tuple[bool, str]:
+def judge_undo(row: Row, before: Snapshot) -> tuple[bool, str]:
     """Roll the run back: everything is as it was, the sites are served, and a second rollback has nothing to do."""
     for host, commands in row.before_undo.items():
         execute(host, commands)
@@ -317,7 +224,7 @@ def judge_undo(row: Row, before: dict[str, set[str]]) -> tuple[bool, str]:
     return not problems and bool(report), "; ".join(problems)
 
 
-def try_row(row: Row) -> list[tuple[bool, str]]:
+def try_row(row: Row) -> Cells:
     if row.add_on:
         subprocess.run([*PLAYBOOK, SCENARIO / "addon.yml"], cwd=SCENARIO, check=True, capture_output=True)
     for host, commands in row.setup.items():
@@ -342,16 +249,14 @@ def try_row(row: Row) -> list[tuple[bool, str]]:
     return cells
 
 
-def try_uninstall(fresh: dict[str, set[str]]) -> list[tuple[bool, str]]:
+def try_uninstall(fresh: Snapshot) -> Cells:
     """Take everything away: what is left is what uninstall.yml says."""
     row = Row("uninstall")
     status, output, _report = play("uninstall", row)
     kinds = ("front: vhost nginx", "tracker: instance jira", "wiki: trust", "wiki: connector", "front: file")
     planned = all(f"- {kind}" in output for kind in kinds)
     other = [line for line in compare(fresh) if "lab.test" in line or "/etc/nginx/" not in line]  # links of its package
-    ours = [("wiki", "/opt/rtc-server"), ("wiki", "/etc/rtc-server"), ("front", "/etc/rtc-proxy")]
-    ours += [(host, RECORD) for host in HOSTS]
-    left = [f"{host}: {path}" for host, path in ours if execute(host, f"test -e {path}", False)[0] == 0]
+    left = list_left()
     served = []
     for host, port in (("wiki", 8090), ("tracker", 8080)):
         ask = f"import urllib.request; print(urllib.request.urlopen('http://127.0.0.1:{port}/').status)"
@@ -369,61 +274,6 @@ def try_uninstall(fresh: dict[str, set[str]]) -> list[tuple[bool, str]]:
         (not other and not left, "; ".join([*other[:8], *left])),
         (again, "" if again else f"a new run ended with {back}"),
     ]
-
-
-PORTS = ({"wiki": {"rtc_port": 9083}}, {"wiki": {"rtc_port": 9085}})
-
-
-def start_and_kill(row: Row, delay: float, what: str) -> None:
-    """Start a run, and kill it after so many seconds: the "controller", the "module" that runs on each host, or its
-    "connection" alone, so that it goes on and nobody knows."""
-    modules = "; pkill -9 -f '^/usr/bin/python3$'" if what == "module" else ""
-    more = OUT / "more.json"
-    more.write_text(json.dumps({"all": {"hosts": row.variables}}))
-    command = [Path(sys.executable).parent / "ansible-playbook", "-i", SCENARIO / "inventory/hosts.yml", "-i", more]
-    command += ["collab.rtc.site", "--skip-tags", "verify"]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen(list(map(str, command)), cwd=SCENARIO, start_new_session=True, **quiet)
-    try:
-        process.wait(delay)
-    except subprocess.TimeoutExpired:
-        if what != "controller":
-            for host in HOSTS:
-                execute(host, "pkill -9 -f '[B]ECOME-SUCCESS'" + modules, False)
-            process.wait()
-        else:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
-KILLED = ("controller", "module", "connection")  # each twice, for both directions
-
-
-def try_kills(number: int) -> list[tuple[bool, str]]:
-    """Change a port forth and back, and kill each run at another moment: every file is the old or the new one, and the
-    next run completes it."""
-    states = []
-    for variables in PORTS:
-        play("site", Row("kills", variables))
-        states.append(take_snapshot())
-    allowed = {host: states[0][host] | states[1][host] for host in HOSTS}
-    between: list[str] = []
-    incomplete: list[str] = []
-    for count in range(number):
-        target = count % 2  # the hosts are at the other one
-        delay = 4 + 20 * (count + 1) / (number + 1)
-        start_and_kill(Row("kills", PORTS[target]), delay, KILLED[count % 6 // 2])
-        now = take_snapshot()
-        between += [f"kill {count}: {line}" for host in HOSTS for line in sorted(now[host] - allowed[host])]
-        status, _output, report = play("site", Row("kills", PORTS[target]))
-        site = f"wiki.lab.test:{9083 + 2 * target}"
-        if status != 0 or not is_served(site, report) or take_snapshot() != states[target]:
-            incomplete.append(f"kill {count} after {delay:.1f} s: the next run ended with {status}")
-    print(f"kills: {number}, between = {len(between)}, not completed by the next run = {len(incomplete)}")
-    play("site", Row("kills", PORTS[0]))
-    good = not between, "; ".join(between[:6])
-    done = not incomplete, "; ".join(incomplete[:6])
-    return [(True, ""), good, done, (True, ""), (True, "")]
 
 
 def main() -> int:
@@ -447,13 +297,13 @@ def main() -> int:
         print(output)
         return 1
     wrong = 0
-    results: list[tuple[str, list[tuple[bool, str]], float]] = []
+    results: list[tuple[str, Cells, float]] = []
     work = [(row.name, lambda row=row: try_row(row)) for row in rows]
+    number = int(os.environ.get("RTC_OPERATE_KILLS", "0" if short else "30"))
+    if number and (not options.rows or "kills" in options.rows):
+        work += [(f"kills of {name} ({points})", function) for name, points, function in kills.list_tries(number)]
     if not options.rows or "uninstall" in options.rows:
         work.append(("uninstall", lambda: try_uninstall(fresh)))
-    kills = int(os.environ.get("RTC_OPERATE_KILLS", "0" if short else "30"))
-    if kills and (not options.rows or "kills" in options.rows):
-        work.insert(len(work) - 1, (f"kills ({kills})", lambda: try_kills(kills)))
     for name, function in work:
         began = time.monotonic()
         cells = function()

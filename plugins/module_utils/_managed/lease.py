@@ -20,6 +20,7 @@ from typing import Iterator, Sequence
 from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._place import Place, explained
+from ansible_collections.collab.rtc.plugins.module_utils._undo import records
 
 PATH = "/var/lib/collab-rtc/lease"  # a directory
 _FILE = "lease.json"
@@ -127,9 +128,23 @@ def take(lease: Lease, dead: Sequence[str] = (), path: str = PATH) -> None:
     _files_tree.make_directory(os.path.dirname(path), 0o700)
     with alone(path):  # else two could find it free, and each take it
         require_free((lease.run, *dead), path)
-        lease.since = time.time()
-        _files_tree.make_directory(path, 0o700)
-        _files.write_atomic(f"{path}/{_FILE}", json.dumps(dataclasses.asdict(lease)).encode(), 0o600)
+        hold(lease, path)
+
+
+def hold(lease: Lease, path: str = PATH) -> None:
+    """Write the lease, while nobody else can; whoever had it changes nothing more."""
+    end_holder(lease.run, path)
+    lease.since = time.time()
+    _files_tree.make_directory(path, 0o700)
+    _files.write_atomic(f"{path}/{_FILE}", json.dumps(dataclasses.asdict(lease)).encode(), 0o600)
+
+
+def end_holder(run: str, path: str = PATH) -> None:
+    """Let the run that holds the lease change nothing more, unless it is this one: it may be there still, where it
+    was taken for dead, or its module goes on without it."""
+    held = read(path)
+    if held is not None and held.run != run:
+        records.end_run(os.path.join(os.path.dirname(path), "undo", held.run), for_good=True)
 
 
 def give_up(run: str, path: str = PATH) -> None:

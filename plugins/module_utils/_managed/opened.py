@@ -18,6 +18,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.selinux_firewall
     close,
     reopen,
 )
+from ansible_collections.collab.rtc.plugins.module_utils._undo import records
 
 KIND = "setting"
 _PORT = re.compile(r"-(\d+)$")
@@ -28,8 +29,9 @@ def note(path: str, undo_dir: str, run: str, vhosts: Sequence[Any], kind: str, s
 
     :param path: of the record. Where it has none of these virtual hosts, nothing is recorded: the module runs alone.
     :param vhosts: of the proxy, and ``kind`` is its kind.
-    :raises RtcError: it cannot be written; then nothing may be opened.
+    :raises RtcError: it cannot be written, or the run was given up; then nothing may be opened.
     """
+    records.require_going(undo_dir)
     known = record.load(path)
     for setting in settings:
         keys = {f"vhost {kind} {item.name}" for item in vhosts if setting.port in (0, item.port)}

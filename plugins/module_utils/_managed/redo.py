@@ -22,15 +22,17 @@ from ansible_collections.collab.rtc.plugins.module_utils._undo import records, r
 PATH = "/run/collab-rtc/redo"
 
 
-def keep(directory: str, paths: Sequence[str], runs: Sequence[str], managed: str) -> None:
+def keep(directory: str, paths: Sequence[str], runs: Sequence[str], managed: str, goes_on: bool) -> None:
     """Save what is about to be replaced; what an earlier undoing kept goes.
 
     :param directory: where it is kept.
     :param paths: that are given back.
     :param runs: directories of the records that are undone.
     :param managed: path of the record of what is managed.
+    :param goes_on: with what was begun before a kill: what that kept is what it replaced first, and stays.
     """
-    _files_tree.remove_tree(directory)
+    if not goes_on:
+        _files_tree.remove_tree(directory)
     for path in [*paths, managed, *(os.path.join(one, name) for one in runs for name in site_part.MARKS)]:
         records.record(directory, path, None)
 

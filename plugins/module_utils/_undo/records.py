@@ -13,7 +13,8 @@ done: so an edit that somebody made since can be told from what a run wrote, als
 0.1.0 have only the first four.
 
 ``ENDED`` names the records of runs that were given up since the last boot. A call of such a run may still be there: its
-connection was lost, and it goes on. So each looks before it changes something, and after it has recorded that.
+connection was lost, and it goes on. So each looks before it changes something, and after it has recorded that. A run
+whose lease another one has taken is given up for good: its later calls are refused, too.
 
 ``run.json`` says who ran it, and ``undone.json`` that the run was undone, and when: it counts for nothing then.
 
@@ -27,6 +28,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
 import stat
 import time
@@ -57,7 +59,7 @@ def record(directory: str | None, path: str, intended: bytes | str | None) -> No
     """
     if not directory:
         return
-    _require_going(directory)
+    require_going(directory)
     _files_tree.make_directory(directory, 0o700)
     _files_tree.require_own(directory, WHAT)
     known = {entry["path"] for entry in entries(directory)}
@@ -87,29 +89,40 @@ def record(directory: str | None, path: str, intended: bytes | str | None) -> No
     recorded = known | {line["path"] for line in lines}
     lines.append({"path": real if isinstance(intended, bytes) or path not in recorded else path, "intended": state})
     append(directory, lines)
-    _require_going(directory)
+    require_going(directory)
 
 
-def end_run(directory: str) -> None:
-    """Give up a run on this host: calls of it that are there already change nothing from now on. Others may follow.
+def end_run(directory: str, for_good: bool = False) -> None:
+    """Give up a run on this host: calls of it that are there already change nothing from now on.
 
     :param directory: its record, which need not exist.
+    :param for_good: later calls change nothing either.
     """
     ended = dict(list(_read_json(ENDED).items())[-_MOST_ENDED:])
+    when = math.inf if for_good or ended.get(directory) == math.inf else time.monotonic()
     _files_tree.make_directory(os.path.dirname(ENDED), 0o700)
-    _files.write_atomic(ENDED, json.dumps({**ended, directory: time.monotonic()}).encode(), 0o600)
+    _files.write_atomic(ENDED, json.dumps({**ended, directory: when}).encode(), 0o600)
 
 
-def _require_going(directory: str) -> None:
-    """Make sure that the run was not given up while this process was there.
+def is_replaced(directory: str | None) -> bool:
+    """Whether another run, or a rollback, has taken the place of a run that was taken for dead.
 
-    :raises RtcError: it was.
+    :param directory: the run's record.
     """
-    when = _read_json(ENDED).get(directory)
-    if isinstance(when, (int, float)) and when > _STARTED:
+    return bool(directory) and _read_json(ENDED).get(directory) == math.inf
+
+
+def require_going(directory: str | None) -> None:
+    """Make sure that the run was not given up. Call it before each change that is not recorded.
+
+    :param directory: its record; ``None``: nothing is known of a run.
+    :raises RtcError: it was given up, while this process was there or for good.
+    """
+    when = _read_json(ENDED).get(directory) if directory else None
+    if directory and isinstance(when, (int, float)) and when > _STARTED:
+        why = "another one has taken its place" if when == math.inf else "the connection to this call was lost"
         raise RtcError(
-            f"Run {os.path.basename(directory)} was given up on this host, as the connection to this call was lost. "
-            "It changes nothing more.",
+            f"Run {os.path.basename(directory)} was given up on this host: {why}. It changes nothing more.",
             "Run again.",
         )
 

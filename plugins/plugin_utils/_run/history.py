@@ -28,6 +28,7 @@ SERVICE_STEPS = {
     "rollback_applications": "does not restart",
     "rollback_commanded": "does not restart the application",
     "rollback_answers": "does not answer after its restart",
+    "rollback_left": "is not free for other runs",
 }
 
 
@@ -39,6 +40,7 @@ class Run:
     user: str = ""  # "anna@controller"; "" for runs of 0.1.0
     hosts: dict[str, list[str]] = field(default_factory=dict)  # host -> paths
     undone: list[str] = field(default_factory=list)  # hosts on which it was undone
+    unserved: list[str] = field(default_factory=list)  # hosts whose services may not have all that was given back
     # Host -> sites that have a part in it there: {site, names, owners, undone}.
     sites: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
 
@@ -99,6 +101,8 @@ def merge_runs(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Run]:
             run.sites[host] = list(record.get("sites", []))
             if record["undone"]:
                 run.undone.append(host)
+            if record.get("unserved"):
+                run.unserved.append(host)
     return [runs[name] for name in sorted(runs, reverse=True)]
 
 
@@ -158,10 +162,15 @@ def _has_server_name(item: Mapping[str, Any], site: str) -> bool:
 
 def choose_due(run: Run, owners: Sequence[str]) -> list[str]:
     """The hosts on which a run, or what a site has in it, is to be undone."""
-    due = [host for host in run.hosts if host not in run.undone]
+    due = [host for host in run.hosts if host not in run.undone or host in run.unserved]
     if not owners:
         return due
-    return [host for host in due if any(not item["undone"] for item in run.find_site(set(owners), host))]
+    parts = {host: run.find_site(set(owners), host) for host in due}
+    return [host for host in due if parts[host] and (host in run.unserved or not _is_all_undone(parts[host]))]
+
+
+def _is_all_undone(parts: Sequence[Mapping[str, Any]]) -> bool:
+    return all(item["undone"] for item in parts)
 
 
 def list_nodes(run: Run, owners: Sequence[str]) -> list[str]:
@@ -201,8 +210,9 @@ def render_rollback(
         lines = [f"Run {run.id} of {run.time} UTC, {run.user or 'user unknown'}{only}"]
         for host in hosts:
             parts = run.find_site(set(owners), host)
-            if host in run.undone or (parts and all(item["undone"] for item in parts)):
-                lines.append(f"    {host}: undone already")
+            if host in run.undone or (parts and _is_all_undone(parts)):
+                left = ", but its services may not have that yet" if host in run.unserved else ""
+                lines.append(f"    {host}: undone already{left}")
             elif parts:
                 lines.append(f"    {host}: the part of {site}")
             elif host in run.hosts and not site:

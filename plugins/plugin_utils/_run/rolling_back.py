@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.collab.rtc.plugins.plugin_utils._run import course, history, steps
+from ansible_collections.collab.rtc.plugins.plugin_utils._run import course, history, runner, steps
 from ansible_collections.collab.rtc.plugins.plugin_utils._run.course import HostVars
 
 RUN = "rollback_run"  # the fact that names what is undone
@@ -103,6 +103,7 @@ def choose(plan: Mapping[str, Any], hostvars: HostVars) -> dict[str, Any]:
         "owners": owners,
         "nodes": [host for host in nodes if host in hostvars],
         "by": history.name_user(),
+        "controller": runner.identify(),
         "unread": unread if chosen["failed"] else {},
     }
 

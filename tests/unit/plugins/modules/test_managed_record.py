@@ -270,7 +270,7 @@ def test_a_call_that_goes_on_after_its_connection_was_lost_changes_nothing(host,
 def test_a_run_is_given_up_on_a_full_disk_too(host, monkeypatch):
     host.begin("scheme")
 
-    def fail(_directory):
+    def fail(_directory, for_good=False):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(records, "end_run", fail)
@@ -358,6 +358,21 @@ class TestLease:
         host.begin("scheme")
         host.do("begun", NEXT, identity={"dead": [RUN], "host": "wiki"})
         assert lease.read(str(host.path / "lease")).run == NEXT
+
+    def test_who_was_taken_for_dead_changes_nothing_more(self, host, monkeypatch):
+        host.begin("scheme")
+        host.do("begun", NEXT, entries=host.entries("scheme"), identity={"dead": [RUN], "host": "wiki"})
+        monkeypatch.setattr(records, "_STARTED", time.monotonic() + 1)
+        before = (host.path / "managed.json").read_bytes()
+        with pytest.raises(RtcError, match="another one has taken its place"):
+            records.record(str(host.undo / RUN), str(host.xml), b"new")
+        assert "another one has taken its place" in host.do("finished", fails=True)["msg"]
+        for _attempt in range(2):
+            host.do("failed")
+        assert (host.path / "managed.json").read_bytes() == before
+        assert lease.read(str(host.path / "lease")).run == NEXT
+        host.make(' scheme="https"', NEXT)
+        assert set(host.judge().values()) == {states.AS_WRITTEN}
 
     def test_one_of_another_run_is_not_given_up(self, host):
         host.begin("scheme")

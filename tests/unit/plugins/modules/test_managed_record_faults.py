@@ -33,7 +33,8 @@ class Undoing:
     check_mode, _diff = False, False
 
     def __init__(self, **params):
-        self.params = {"owners": [], "site": "", "redo_dir": None, "undo_user": "", "run": "latest", **params}
+        self.params = {"owners": [], "site": "", "redo_dir": None, "undo_user": "", "run": "latest"}
+        self.params.update({"state": "undone", "hold": True, "controller": "", "served": True, **params})
 
     def warn(self, text):
         pass
@@ -64,10 +65,11 @@ class Host:
         records.record(str(self.base / "undo" / run), str(self.xml), NEW.encode())
         self.xml.write_text(NEW)
 
-    def undo(self):
-        result = rtc_undo.run_module(Undoing(path=str(self.base / "undo")))
+    def undo(self, **params):
+        result = rtc_undo.run_module(Undoing(path=str(self.base / "undo"), **params))
         if "msg" in result:
             raise RtcError(result["msg"])
+        return result
 
     def act(self, name):
         """One step of a run; those before it were done."""
@@ -125,8 +127,12 @@ def run(tmp_path, monkeypatch):
         assert host.xml.read_text() in (OLD, NEW)
         if name == "undo":
             if failed:
-                host.undo()
-            host.undo()  # once more there is nothing to do, and nothing goes forward
+                assert str(host.xml) in host.undo()["paths"], "the services that read it have not been told"
+            assert str(host.xml) in host.undo()["paths"], "nor have they now"
+            with pytest.raises(RtcError, match="is being changed by run rollback-"):
+                host.begin(NEXT)
+            host.undo(run=RUN, state="ended")
+            assert host.undo(hold=False)["paths"] == []  # there is nothing to do, and nothing goes forward
             assert (host.xml.read_text(), host.read()) == (OLD, [])
             host.complete([])
         else:

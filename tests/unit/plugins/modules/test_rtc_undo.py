@@ -6,8 +6,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
+from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._managed import lease
 from ansible_collections.collab.rtc.plugins.module_utils._undo import records as undo_records
 
@@ -110,6 +113,7 @@ def test_runs_are_listed_newest_first(run_module, host):
         "sites": [],
         "undone": True,
         "undone_by": "berta@controller",
+        "unserved": False,
     }
     assert (oldest["run"], oldest["undone"], oldest["undone_at"], oldest["user"]) == (OLD, False, 0, "")
 
@@ -139,6 +143,84 @@ def test_a_run_that_was_killed_is_undone_with_its_lease(run_module, host):
     lease.take(lease.Lease(NEW), path=str(records.parent / "lease"))
     run_module("rtc_undo", {"path": str(records)})
     assert (file.read_text(), (records.parent / "lease").exists()) == ("2", False)
+
+
+@pytest.fixture
+def held(run_module, host):
+    """Undo for a caller who has to tell the services; returns what the module returns, and the files."""
+    file, records = host
+
+    def do(**more):
+        return run_module("rtc_undo", {"path": str(records), "run": NEW, "hold": True, **more})
+
+    return do, file, records
+
+
+def test_what_the_services_were_not_told_is_returned_once_more(held, run_module):
+    do, file, records = held
+    other = records.parent / "rtc.toml"
+    undo_records.record(str(records / NEW), str(other), b"made")
+    other.write_text("made")
+    first = do()
+    again = do()
+    assert (again["changed"], again["runs"], again["paths"]) == (True, [], first["paths"])
+    assert again["removed"] == first["removed"] == [str(other)]
+    assert run_module("rtc_runs_info", {"path": str(records)})["runs"][0]["unserved"]
+    do(state="ended", served=False)
+    assert do(owners=["wiki/confluence"])["paths"] == first["paths"], "by the undoing of a site, too"
+    other.write_text("made by somebody since")
+    assert do()["removed"] == [], "whose service is not to be stopped"
+    do(state="ended")
+    assert do()["paths"] == []
+    assert not run_module("rtc_runs_info", {"path": str(records)})["runs"][0]["unserved"]
+
+
+def test_what_another_undoing_left_to_services_is_none_of_this_one(held):
+    do, file, records = held
+    do()
+    do(state="ended", served=False)
+    later = "20260103T000000Z-cccc"
+    other = records.parent / "other"
+    undo_records.record(str(records / later), str(other), b"made")
+    other.write_text("made")
+    assert do(run=later)["paths"] == [str(other)]
+
+
+def test_a_damaged_note_for_services_is_said(held, run_module):
+    do, file, records = held
+    for text in ("{", "[1]", '{"runs": 1}', '{"other": []}'):
+        (records.parent / "unserved.json").write_text(text)
+        assert "unserved.json is damaged" in do()["msg"]
+    assert file.read_text() == "3"
+    assert "unserved.json is damaged" in str(run_module("rtc_runs_info", {"path": str(records)})["warnings"])
+
+
+def test_the_host_is_kept_until_the_services_have_the_files(held):
+    do, file, records = held
+    place = str(records.parent / "lease")
+    do(undo_user="berta@two", controller="m 1 2")
+    held_by = lease.read(place)
+    assert (held_by.run, held_by.user, held_by.controller) == (f"rollback-{NEW}", "berta@two", "m 1 2")
+    with pytest.raises(RtcError, match=f"run rollback-{NEW} of berta@two"):
+        lease.take(lease.Lease("another"), path=place)
+    assert f"run rollback-{NEW}" in do(run=OLD)["msg"], "another rollback"
+    do()  # the same one, which was killed
+    do(state="ended")
+    lease.take(lease.Lease("another"), path=place)
+    assert "run another" in do()["msg"]
+    do(state="ended")
+    assert lease.read(place).run == "another"
+
+
+@pytest.mark.parametrize("hold", [True, False])
+def test_a_run_that_is_undone_while_it_goes_on_changes_nothing_more(held, monkeypatch, hold):
+    do, file, records = held
+    lease.take(lease.Lease(NEW), path=str(records.parent / "lease"))
+    do(hold=hold)
+    monkeypatch.setattr(undo_records, "_STARTED", time.monotonic() + 1)  # its calls that come later
+    with pytest.raises(RtcError, match=f"Run {NEW} was given up on this host: another one has taken its place"):
+        undo_records.record(str(records / NEW), str(file), b"4")
+    assert file.read_text() == "2"
 
 
 DAMAGED = [

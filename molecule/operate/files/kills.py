@@ -1,0 +1,228 @@
+"""Kills of runs, rollbacks and uninstallations at moments all over them: each file is as before or as after, and once
+more completes it.
+
+Moments are counted from the first change on, and spread over the time that the same work takes when nobody kills it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from playing import HOSTS, Cells, Row, Snapshot, execute, is_served, list_left, play, start, take_snapshot
+
+KILLED = ("controller", "module", "connection")
+PORTS = (9083, 9085)
+ROW = "kills"  # of all logs
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What is killed.
+
+    :param begin: the play with its first change, and ``end`` the one that changes nothing any more.
+    """
+
+    name: str
+    playbook: str
+    begin: str
+    end: str
+    arguments: tuple[str, ...] = ()
+
+
+APPLY = "PLAY [Behind proxies of other hosts, trust"
+RUN = Operation("run", "site", APPLY, "PLAY [Detect again", ("--skip-tags", "verify"))
+ROLLBACK = Operation("rollback", "rollback", "PLAY [Undo", "PLAY [Verify what is there now")
+UNINSTALL = Operation("uninstall", "uninstall", APPLY, "PLAY [Report")
+
+
+@dataclass
+class Tally:
+    """What the kills of one operation came to."""
+
+    points: int = 0
+    between: list[str] = field(default_factory=list)
+    incomplete: list[str] = field(default_factory=list)
+    changed_again: list[str] = field(default_factory=list)  # by repeating what was complete
+
+    def to_cells(self, name: str) -> Cells:
+        print(
+            f"kills of {name}: points {self.points}, between = {len(self.between)}, not completed by the next ="
+            f" {len(self.incomplete)}, changed once more = {len(self.changed_again)}"
+        )
+        found = (self.between, self.incomplete, self.changed_again)
+        return [(True, ""), *((not one, "; ".join(one[:6])) for one in found), (True, "")]
+
+
+class Reader(threading.Thread):
+    """Follows what a playbook prints: its plays and tasks, and when they began."""
+
+    def __init__(self, process: subprocess.Popen[str], begin: str) -> None:
+        super().__init__(daemon=True)  # a connection that is kept open may hold the pipe
+        self.process, self.begin = process, begin
+        self.begun = threading.Event()
+        self.headings: list[tuple[float, str]] = []
+        self.start()
+
+    def run(self) -> None:
+        for line in self.process.stdout or ():
+            if re.match(r"(PLAY|TASK|RUNNING HANDLER) \[", line):
+                self.headings.append((time.monotonic(), line.strip(" *\n")))
+                if line.startswith(self.begin):
+                    self.begun.set()
+        self.begun.set()
+
+    def find_time(self, heading: str) -> float:
+        return next((when for when, text in self.headings if text.startswith(heading)), 0.0)
+
+
+def measure(operation: Operation, row: Row) -> float:
+    """Do all of it; the seconds from its first change to its last."""
+    process = start(operation.playbook, row, *operation.arguments)
+    reader = Reader(process, operation.begin)
+    status = process.wait()
+    reader.join(10)
+    began, ended = reader.find_time(operation.begin), reader.find_time(operation.end)
+    if status != 0 or not began or not ended:
+        raise SystemExit(f"The {operation.name} that is to be measured ended with {status}.")
+    return ended - began
+
+
+def start_and_kill(operation: Operation, row: Row, delay: float, what: str) -> str:
+    """Start it, and kill after so many seconds from its first change on the "controller", the "module" that runs on
+    each host, or its "connection" alone, so that it goes on and nobody knows. Returns where that was."""
+    process = start(operation.playbook, row, *operation.arguments)
+    reader = Reader(process, operation.begin)
+    reader.begun.wait()
+    try:
+        process.wait(delay)
+    except subprocess.TimeoutExpired:
+        pass
+    else:
+        return "after its end"
+    where = reader.headings[-1][1]
+    if what == "controller":
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    else:
+        modules = "; pkill -9 -f '^/usr/bin/python3$'" if what == "module" else ""
+        for host in HOSTS:
+            execute(host, "pkill -9 -f '[B]ECOME-SUCCESS'" + modules, False)
+    process.wait()
+    return where
+
+
+def spread(operation: Operation, row: Row, seconds: float, count: int, number: int, tally: Tally) -> str:
+    """Make the kill of that count; its name."""
+    what = KILLED[count % len(KILLED)]
+    where = start_and_kill(operation, row, seconds * (count + 0.5) / number, what)
+    tally.points += 1
+    name = f"kill {count} ({what}, {where})"
+    print(f"{operation.name}: {name}", file=sys.stderr, flush=True)
+    return name
+
+
+def make_row(port: int) -> Row:
+    return Row(ROW, {"wiki": {"rtc_port": port}})
+
+
+def find_between(allowed: list[Snapshot], name: str) -> list[str]:
+    """Files that are neither as before nor as after, those that must not be there among them."""
+    now = take_snapshot()
+    found = []
+    for host in HOSTS:
+        every = [one[host] for one in allowed]
+        found += [f"{name}: {host} {line}" for line in sorted(now[host] - set.union(*every))]
+        found += [f"{name}: {host} lacks {line}" for line in sorted(set.intersection(*every) - now[host])]
+    return found
+
+
+def is_at(port: int) -> bool:
+    """Whether the proxy listens for the site on that port, and on no other one of ours."""
+    listens = [execute("front", f"ss -ltn | grep -q ':{one} '", False)[0] == 0 for one in PORTS]
+    return listens == [one == port for one in PORTS]
+
+
+def repeat(operation: Operation, row: Row, state: Snapshot, name: str) -> list[str]:
+    """Do once more what is complete: it has to succeed, and to change nothing."""
+    status, output, _report = play(operation.playbook, row, *operation.arguments)
+    changed = re.findall(r"^(\S+) .*changed=[1-9]", output, re.MULTILINE)
+    other = [host for host in HOSTS if take_snapshot()[host] != state[host]]
+    if status == 0 and not changed and not other:
+        return []
+    return [f"{name}: once more ended with {status}, and changed {', '.join({*changed, *other}) or 'nothing'}"]
+
+
+def kill_runs(number: int) -> Cells:
+    """Change a port forth and back, and kill each run at another moment."""
+    tally = Tally()
+    play("site", make_row(PORTS[0]))
+    states = [take_snapshot()]
+    seconds = measure(RUN, make_row(PORTS[1]))
+    states.append(take_snapshot())
+    for count in range(number):
+        target = count % 2  # the hosts are at the other one
+        name = spread(RUN, make_row(PORTS[target]), seconds, count, number, tally)
+        tally.between += find_between(states, name)
+        status, _output, report = play("site", make_row(PORTS[target]))
+        if status != 0 or not is_served(f"wiki.lab.test:{PORTS[target]}", report) or take_snapshot() != states[target]:
+            tally.incomplete.append(f"{name}: the next run ended with {status}")
+    play("site", make_row(PORTS[0]))
+    return tally.to_cells(RUN.name)
+
+
+def kill_rollbacks(number: int) -> Cells:
+    """Change a port, and kill the rollback of that run."""
+    tally = Tally()
+    old, new = map(make_row, PORTS)
+    play("site", old)
+    before = take_snapshot()
+    play("site", new)
+    after = take_snapshot()
+    seconds = measure(ROLLBACK, new)
+    for count in range(number):
+        play("site", new)
+        name = spread(ROLLBACK, new, seconds, count, number, tally)
+        tally.between += find_between([before, after], name)
+        status, output, _report = play("rollback", new)
+        verified = play("verify", old)[0] if "checks passed" not in output else 0
+        if status != 0 or verified != 0 or not is_at(PORTS[0]) or take_snapshot() != before:
+            tally.incomplete.append(f"{name}: the next rollback ended with {status}, checks with {verified}")
+        tally.changed_again += repeat(ROLLBACK, new, before, name)
+    play("site", old)
+    return tally.to_cells(ROLLBACK.name)
+
+
+def kill_uninstallations(number: int) -> Cells:
+    """Kill uninstallations; the next one leaves nothing."""
+    tally = Tally()
+    row = make_row(PORTS[0])
+    seconds = measure(UNINSTALL, row)
+    gone = take_snapshot()
+    for count in range(number):
+        play("site", row)
+        installed = take_snapshot()  # with a secret of its own each time
+        name = spread(UNINSTALL, row, seconds, count, number, tally)
+        tally.between += find_between([installed, gone], name)
+        status, _output, _report = play("uninstall", row)
+        left = [*find_between([gone], name), *list_left()]
+        if status != 0 or left:
+            tally.incomplete.append(f"{name}: the next uninstallation ended with {status}, left: {', '.join(left[:4])}")
+        tally.changed_again += repeat(UNINSTALL, row, gone, name)
+    play("site", row)
+    return tally.to_cells(UNINSTALL.name)
+
+
+def list_tries(number: int) -> list[tuple[str, int, Callable[[], Cells]]]:
+    """What is killed, how often, and the function that does it."""
+    functions = {RUN: kill_runs, ROLLBACK: kill_rollbacks, UNINSTALL: kill_uninstallations}
+    share = -(-number // len(functions))
+    return [(one.name, share, lambda function=function: function(share)) for one, function in functions.items()]
