@@ -50,7 +50,8 @@ class Runs(Served):
 
     def undo(self, run=SECOND, owners=()):
         path = str(self.state / "undo")
-        return self.do("rtc_undo", path=path, run=run, redo_dir=str(self.redo), owners=list(owners), site="wiki")
+        options = {"redo_dir": str(self.redo), "owners": list(owners), "site": "wiki", "hold": True}
+        return self.do("rtc_undo", path=path, run=run, **options)
 
     def reload(self, **options):
         arguments = {"services": [SERVICES[self.daemon.kind]], "redo_dir": str(self.redo), **options}
@@ -103,6 +104,7 @@ def test_one_that_cannot_have_its_old_port_runs_as_after_the_run(runs, monkeypat
         monkeypatch.setattr(preflight, "check_ports", lambda *args: None)
     with hold(EXTERNAL, runs.old_port):
         runs.undo(owners=owners)
+        runs.undo(owners=owners)  # the first rollback was killed before the reload
         assert runs.read_files() != before
         result = runs.reload()
         assert result["failed"] and result["reloaded"] == [], result

@@ -134,6 +134,12 @@ def make_row(port: int) -> Row:
     return Row(ROW, {"wiki": {"rtc_port": port}})
 
 
+def bring(port: int) -> Snapshot:
+    """Have the site at a port, as a run leaves it; whether it is served is seen after the kill."""
+    play("site", make_row(port), "--skip-tags", "verify")
+    return take_snapshot()
+
+
 def find_between(allowed: list[Snapshot], name: str) -> list[str]:
     """Files that are neither as before nor as after, those that must not be there among them."""
     now = take_snapshot()
@@ -164,8 +170,7 @@ def repeat(operation: Operation, row: Row, state: Snapshot, name: str) -> list[s
 def kill_runs(number: int) -> Cells:
     """Change a port forth and back, and kill each run at another moment."""
     tally = Tally()
-    play("site", make_row(PORTS[0]))
-    states = [take_snapshot()]
+    states = [bring(PORTS[0])]
     seconds = measure(RUN, make_row(PORTS[1]))
     states.append(take_snapshot())
     for count in range(number):
@@ -175,7 +180,7 @@ def kill_runs(number: int) -> Cells:
         status, _output, report = play("site", make_row(PORTS[target]))
         if status != 0 or not is_served(f"wiki.lab.test:{PORTS[target]}", report) or take_snapshot() != states[target]:
             tally.incomplete.append(f"{name}: the next run ended with {status}")
-    play("site", make_row(PORTS[0]))
+    bring(PORTS[0])
     return tally.to_cells(RUN.name)
 
 
@@ -183,13 +188,10 @@ def kill_rollbacks(number: int) -> Cells:
     """Change a port, and kill the rollback of that run."""
     tally = Tally()
     old, new = map(make_row, PORTS)
-    play("site", old)
-    before = take_snapshot()
-    play("site", new)
-    after = take_snapshot()
+    before, after = map(bring, PORTS)
     seconds = measure(ROLLBACK, new)
     for count in range(number):
-        play("site", new)
+        bring(PORTS[1])
         name = spread(ROLLBACK, new, seconds, count, number, tally)
         tally.between += find_between([before, after], name)
         status, output, _report = play("rollback", new)
@@ -197,7 +199,7 @@ def kill_rollbacks(number: int) -> Cells:
         if status != 0 or verified != 0 or not is_at(PORTS[0]) or take_snapshot() != before:
             tally.incomplete.append(f"{name}: the next rollback ended with {status}, checks with {verified}")
         tally.changed_again += repeat(ROLLBACK, new, before, name)
-    play("site", old)
+    bring(PORTS[0])
     return tally.to_cells(ROLLBACK.name)
 
 
@@ -208,8 +210,7 @@ def kill_uninstallations(number: int) -> Cells:
     seconds = measure(UNINSTALL, row)
     gone = take_snapshot()
     for count in range(number):
-        play("site", row)
-        installed = take_snapshot()  # with a secret of its own each time
+        installed = bring(PORTS[0])  # with a secret of its own each time
         name = spread(UNINSTALL, row, seconds, count, number, tally)
         tally.between += find_between([installed, gone], name)
         status, _output, _report = play("uninstall", row)
@@ -217,7 +218,7 @@ def kill_uninstallations(number: int) -> Cells:
         if status != 0 or left:
             tally.incomplete.append(f"{name}: the next uninstallation ended with {status}, left: {', '.join(left[:4])}")
         tally.changed_again += repeat(UNINSTALL, row, gone, name)
-    play("site", row)
+    bring(PORTS[0])
     return tally.to_cells(UNINSTALL.name)
 
 

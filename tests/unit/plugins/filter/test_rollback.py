@@ -13,6 +13,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.collab.rtc.plugins.filter.application_addresses import find_addresses
 from ansible_collections.collab.rtc.plugins.filter.rollback_outcome import collect
 from ansible_collections.collab.rtc.plugins.filter.run_to_undo import choose_run
+from ansible_collections.collab.rtc.plugins.plugin_utils._run import runner
 
 OLD, NEW = "20260101T000000Z-aaaa", "20260102T101112Z-bbbb"
 
@@ -50,6 +51,21 @@ def test_a_run_that_was_undone_everywhere_leaves_nothing_to_do():
     run = choose_run(done, ["wiki2"])
     assert (run["id"], run["hosts"]) == (NEW, [])
     assert "    wiki2: undone already" in run["lines"]
+
+
+@pytest.mark.parametrize("site", ["", "wiki.example.com:9083"])
+def test_one_whose_services_were_not_told_is_completed(site):
+    item = {"site": "wiki.example.com:9083", "names": ["wiki.example.com:9083"], "owners": ["w/c"], "undone": True}
+    killed = {**record(NEW, "/a", undone=True), "unserved": True, "sites": [item]}
+    done = {**record(NEW, "/a", undone=True), "sites": [item]}
+    fleet = {"w": {"rtc_runs": {"runs": [killed]}}, "front": {"rtc_runs": {"runs": [done]}}}
+    run = choose_run(fleet, list(fleet), site=site)
+    assert (run["hosts"], run["nodes"]) == (["w"], ["w"])
+    assert run["lines"][1:] == [
+        "    w: undone already, but its services may not have that yet",
+        "    front: undone already",
+    ]
+    assert run["controller"] == runner.identify()
 
 
 def test_an_unknown_run_is_refused_and_says_who_was_not_asked():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils._undo import restore
+from ansible_collections.collab.rtc.plugins.module_utils._undo import records, restore
 
 
 @pytest.fixture
@@ -43,6 +43,14 @@ def test_a_directory_with_something_else_stays(run_module, host):
     result = run_module("managed_absent", ask(host))
     assert [name.replace(str(host), "") for name in result["removed"]] == ["/etc/wiki/key.pem", "/etc/wiki"]
     assert (host / "etc/other").read_text() == "theirs"
+
+
+@pytest.mark.parametrize("trees", [[], ["opt"]])
+def test_a_run_that_was_given_up_takes_nothing_away(run_module, host, trees):
+    asked = ask(host, trees=[str(host / name) for name in trees], **({"files": [], "directories": []} if trees else {}))
+    records.end_run(asked["undo_dir"], for_good=True)
+    assert "was given up on this host" in run_module("managed_absent", asked)["msg"]
+    assert (host / "etc/wiki/key.pem").exists() and (host / "opt/releases/file").exists()
 
 
 def test_check_mode_says_the_same_and_changes_nothing(run_module, host):

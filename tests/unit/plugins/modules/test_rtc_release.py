@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import switching, trial, unit
-from ansible_collections.collab.rtc.plugins.module_utils._undo import restore
+from ansible_collections.collab.rtc.plugins.module_utils._undo import records, restore
 from ansible_collections.collab.rtc.plugins.modules import rtc_release
 from ansible_collections.collab.rtc.tests.unit.killing import run_and_die
 
@@ -111,6 +111,15 @@ def test_a_bundle_is_unpacked_compiled_and_made_current(host):
     assert list((target / "lib/__pycache__").glob("part.*.pyc"))
     result = host.run("one")
     assert (result["changed"], result["missing"]) == (False, False)
+
+
+def test_a_run_that_is_given_up_while_it_unpacks_puts_nothing_in_place(host, monkeypatch):
+    """The next run unpacks the same release: its place must be free."""
+    directory = str(host.folder / "undo/20260101T000000Z-aaaa")
+    monkeypatch.setattr(rtc_release.switching, "sync", lambda folder: records.end_run(directory, for_good=True))
+    result = host.run("one", host.bundle("one"), undo_dir=directory)
+    assert "was given up on this host" in result["msg"]
+    assert (host.names(), host.current) == ([], None)
 
 
 def test_the_link_changes_and_old_releases_go(host):

@@ -157,7 +157,7 @@ def held(run_module, host):
 
 
 def test_what_the_services_were_not_told_is_returned_once_more(held, run_module):
-    do, file, records = held
+    do, _file, records = held
     other = records.parent / "rtc.toml"
     undo_records.record(str(records / NEW), str(other), b"made")
     other.write_text("made")
@@ -176,7 +176,7 @@ def test_what_the_services_were_not_told_is_returned_once_more(held, run_module)
 
 
 def test_what_another_undoing_left_to_services_is_none_of_this_one(held):
-    do, file, records = held
+    do, _file, records = held
     do()
     do(state="ended", served=False)
     later = "20260103T000000Z-cccc"
@@ -196,7 +196,7 @@ def test_a_damaged_note_for_services_is_said(held, run_module):
 
 
 def test_the_host_is_kept_until_the_services_have_the_files(held):
-    do, file, records = held
+    do, _file, records = held
     place = str(records.parent / "lease")
     do(undo_user="berta@two", controller="m 1 2")
     held_by = lease.read(place)

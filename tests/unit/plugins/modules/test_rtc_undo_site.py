@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils._commands import Command
+from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._keystore.anchor_name import name_anchor
 from ansible_collections.collab.rtc.plugins.module_utils._managed import lease, opened, record
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import selinux_firewalld
@@ -476,6 +477,15 @@ def test_a_port_that_a_run_closed_is_opened_again(proxy, firewall):
 def test_without_a_record_of_the_virtual_host_nothing_is_recorded(proxy, firewall):
     open_port(proxy, FIRST, 9083, "rtc-wiki-9083")
     assert proxy.list_keys() == []
+
+
+def test_a_run_that_was_given_up_opens_nothing(proxy, firewall):
+    provision(proxy, FIRST, [("wiki", 9083)])
+    firewall.clear()
+    records.end_run(str(proxy.undo / FIRST), for_good=True)
+    with pytest.raises(RtcError, match="was given up on this host"):
+        open_port(proxy, FIRST, 9083, "rtc-wiki-9083")
+    assert firewall == set()
 
 
 def test_a_run_that_failed_after_it_had_opened_a_port_keeps_its_record(proxy, firewall):
