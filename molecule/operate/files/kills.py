@@ -7,6 +7,7 @@ Moments are counted from the first change on, and spread over the time that the 
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import signal
@@ -39,8 +40,9 @@ class Operation:
 
 
 APPLY = "PLAY [Behind proxies of other hosts, trust"
-RUN = Operation("run", "site", APPLY, "PLAY [Detect again", ("--skip-tags", "verify"))
-ROLLBACK = Operation("rollback", "rollback", "PLAY [Undo", "PLAY [Verify what is there now")
+HALF = ("--limit", "wiki,front")  # the hosts of the site whose port changes
+RUN = Operation("run", "site", APPLY, "PLAY [Detect again", (*HALF, "--skip-tags", "verify"))
+ROLLBACK = Operation("rollback", "rollback", "PLAY [Undo", "PLAY [Verify what is there now", HALF)
 UNINSTALL = Operation("uninstall", "uninstall", APPLY, "PLAY [Report")
 
 
@@ -134,9 +136,9 @@ def make_row(port: int) -> Row:
     return Row(ROW, {"wiki": {"rtc_port": port}})
 
 
-def bring(port: int) -> Snapshot:
+def bring(port: int, *arguments: str) -> Snapshot:
     """Have the site at a port, as a run leaves it; whether it is served is seen after the kill."""
-    play("site", make_row(port), "--skip-tags", "verify")
+    play("site", make_row(port), "--skip-tags", "verify", *arguments)
     return take_snapshot()
 
 
@@ -152,9 +154,9 @@ def find_between(allowed: list[Snapshot], name: str) -> list[str]:
 
 
 def is_at(port: int) -> bool:
-    """Whether the proxy listens for the site on that port, and on no other one of ours."""
-    listens = [execute("front", f"ss -ltn | grep -q ':{one} '", False)[0] == 0 for one in PORTS]
-    return listens == [one == port for one in PORTS]
+    """Whether proxy and RTC server of the site listen on that port, and not on the other one."""
+    words = " && ".join(f"{'!' * (one != port)} ss -ltn | grep -q ':{one} '" for one in PORTS)
+    return all(execute(host, words, False)[0] == 0 for host in ("front", "wiki"))
 
 
 def repeat(operation: Operation, row: Row, state: Snapshot, name: str) -> list[str]:
@@ -170,14 +172,14 @@ def repeat(operation: Operation, row: Row, state: Snapshot, name: str) -> list[s
 def kill_runs(number: int) -> Cells:
     """Change a port forth and back, and kill each run at another moment."""
     tally = Tally()
-    states = [bring(PORTS[0])]
+    states = [bring(PORTS[0], *HALF)]
     seconds = measure(RUN, make_row(PORTS[1]))
     states.append(take_snapshot())
     for count in range(number):
         target = count % 2  # the hosts are at the other one
         name = spread(RUN, make_row(PORTS[target]), seconds, count, number, tally)
         tally.between += find_between(states, name)
-        status, _output, report = play("site", make_row(PORTS[target]))
+        status, _output, report = play("site", make_row(PORTS[target]), *HALF)
         if status != 0 or not is_served(f"wiki.lab.test:{PORTS[target]}", report) or take_snapshot() != states[target]:
             tally.incomplete.append(f"{name}: the next run ended with {status}")
     bring(PORTS[0])
@@ -188,14 +190,14 @@ def kill_rollbacks(number: int) -> Cells:
     """Change a port, and kill the rollback of that run."""
     tally = Tally()
     old, new = map(make_row, PORTS)
-    before, after = map(bring, PORTS)
+    before, after = (bring(port, *HALF) for port in PORTS)
     seconds = measure(ROLLBACK, new)
     for count in range(number):
-        bring(PORTS[1])
+        bring(PORTS[1], *HALF)
         name = spread(ROLLBACK, new, seconds, count, number, tally)
         tally.between += find_between([before, after], name)
-        status, output, _report = play("rollback", new)
-        verified = play("verify", old)[0] if "checks passed" not in output else 0
+        status, output, _report = play("rollback", new, *HALF)
+        verified = play("verify", old, *HALF)[0] if "checks passed" not in output else 0
         if status != 0 or verified != 0 or not is_at(PORTS[0]) or take_snapshot() != before:
             tally.incomplete.append(f"{name}: the next rollback ended with {status}, checks with {verified}")
         tally.changed_again += repeat(ROLLBACK, new, before, name)
@@ -226,4 +228,4 @@ def list_tries(number: int) -> list[tuple[str, int, Callable[[], Cells]]]:
     """What is killed, how often, and the function that does it."""
     functions = {RUN: kill_runs, ROLLBACK: kill_rollbacks, UNINSTALL: kill_uninstallations}
     share = -(-number // len(functions))
-    return [(one.name, share, lambda function=function: function(share)) for one, function in functions.items()]
+    return [(one.name, share, functools.partial(function, share)) for one, function in functions.items() if share]

@@ -18,6 +18,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 
 import kills
 from playing import (
@@ -298,12 +299,11 @@ def main() -> int:
         return 1
     wrong = 0
     results: list[tuple[str, Cells, float]] = []
-    work = [(row.name, lambda row=row: try_row(row)) for row in rows]
+    work: list[tuple[str, Callable[[], Cells]]] = [(row.name, lambda row=row: try_row(row)) for row in rows]
     number = int(os.environ.get("RTC_OPERATE_KILLS", "0" if short else "30"))
-    if number and (not options.rows or "kills" in options.rows):
-        work += [(f"kills of {name} ({points})", function) for name, points, function in kills.list_tries(number)]
-    if not options.rows or "uninstall" in options.rows:
-        work.append(("uninstall", lambda: try_uninstall(fresh)))
+    more = [(f"kills of {name} ({points})", function) for name, points, function in kills.list_tries(number)]
+    more.append(("uninstall", lambda: try_uninstall(fresh)))
+    work += [one for one in more if not options.rows or any(word in one[0] for word in options.rows)]
     for name, function in work:
         began = time.monotonic()
         cells = function()

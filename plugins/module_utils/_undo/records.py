@@ -109,7 +109,7 @@ def is_replaced(directory: str | None) -> bool:
 
     :param directory: the run's record.
     """
-    return bool(directory) and _read_json(ENDED).get(directory) == math.inf
+    return directory is not None and _read_json(ENDED).get(directory) == math.inf
 
 
 def require_going(directory: str | None) -> None:
