@@ -51,6 +51,10 @@ _value:
       description: What is to be shown.
       type: list
       elements: str
+    unfinished:
+      description: Hosts on which the run was not undone to its end, or a service does not have that.
+      type: list
+      elements: str
     failed:
       description: Hosts on which the run was not undone to its end, or whose sites fail their checks after it.
       type: list
@@ -63,6 +67,7 @@ def collect(hostvars: Mapping[str, Any], hosts: Sequence[str], run: Mapping[str,
     outcomes = history.collect_outcomes(hostvars, hosts, run)
     return {
         "lines": [*history.render_outcomes(outcomes), *history.render_checks(outcomes)],
+        "unfinished": [host for host, outcome in outcomes.items() if outcome.error],
         "failed": [host for host, outcome in outcomes.items() if outcome.error or outcome.list_failed()],
     }
 

@@ -194,6 +194,14 @@ def test_a_check_that_could_not_be_made_is_no_failure_of_the_rollback():
     assert (outcome["failed"], outcome["lines"][-1]) == ([], "    It answers (here): 503")
 
 
+def test_a_site_that_failed_before_its_rollback_is_not_unfinished_for_that():
+    run = {"hosts": ["wiki1"], "unread": {}, "nodes": ["wiki1"]}
+    done = {"rollback_undone": UNDONE, "verify_checks": {WIKI: [check(False)]}}
+    assert collect({"wiki1": done}, ["wiki1"], run)["unfinished"] == []
+    late = {**done, "rollback_rtc": {"failed": True, "msg": "no such unit"}}
+    assert collect({"wiki1": late}, ["wiki1"], run)["unfinished"] == ["wiki1"]
+
+
 def test_what_could_not_be_checked_is_a_failure():
     run = {"hosts": [], "unread": {}, "nodes": ["wiki1"]}
     hostvars = {"wiki1": {"verify_checks": {}, "rollback_not_verified": {"step": "Verify", "cause": "no disk"}}}
