@@ -300,18 +300,28 @@ def undo_part(module: AnsibleModule, path: str, run: str, note: unserved.Unserve
         begin(module, note, result, [change.path for change in changes], [step.directory for step in part.steps])
         known = record.load(find_record(path))
         change_settings(path, [site_part.find_wanted(part, known, find_record(path))], refused)
-        result["edited"] = []
-        for directory, only in part.files.items():
-            try:
-                restored = restore.restore(directory, notes, only)
-                anchors.refresh(only)
-                result["edited"] += [item._asdict() for item in restored.edited]
-            except RtcError as exc:
-                refused.append(exc)
+        result["edited"] = [item._asdict() for item in restore_part(part, find_record(path), notes, refused)]
         if not refused and not part.takes_out:
             site_part.end(part, path, params["site"], params["owners"], params["undo_user"])
         finish(module, runs, notes)
     return with_refused(with_note(result, note), refused)
+
+
+def restore_part(part: site_part.Part, managed: str, notes: list[str], refused: list[RtcError]) -> list[restore.Edited]:
+    """Give the files of a part back, and the record of what is managed when all others are: by that alone it is known
+    whose they are, for undoing what was refused."""
+    edited: list[restore.Edited] = []
+    for is_last in (False, True):
+        for directory, paths in part.files.items():
+            only = [one for one in paths if (one == managed) == is_last]
+            if not only or (is_last and refused):
+                continue
+            try:
+                edited += restore.restore(directory, notes, only).edited
+                anchors.refresh(only)
+            except RtcError as exc:
+                refused.append(exc)
+    return edited
 
 
 def begin(

@@ -253,7 +253,11 @@ def test_what_counts_as_failed(values, failed):
 
 
 def test_nothing_was_undone():
-    assert collect({}, [], {"hosts": [], "unread": {}}) == {"lines": ["Nothing was undone."], "unfinished": [], "failed": []}
+    assert collect({}, [], {"hosts": [], "unread": {}}) == {
+        "lines": ["Nothing was undone."],
+        "unfinished": [],
+        "failed": [],
+    }
 
 
 def connector(**changes):

@@ -24,6 +24,7 @@ from ansible_collections.collab.rtc.tests.unit.system_faults import CHANGES, Fau
 XML = """<Server><Service name="Catalina"><Connector port="8090" protocol="HTTP/1.1"%s/>
 <Engine name="Standalone" defaultHost="localhost"><Host name="localhost"/></Engine></Service></Server>"""
 OLD, NEW = XML % "", XML % ' scheme="https"'
+UNDOING = {"undo": {}, "undo the site": {"owners": ["wiki/c"], "site": "w"}}
 RUN, NEXT = "20260101T000000Z-aaaa", "20260102T000000Z-bbbb"
 
 
@@ -80,14 +81,14 @@ class Host:
         elif name == "fail":
             self.do("failed")
         else:
-            self.undo()
+            self.undo(**UNDOING[name])
 
     def prepare(self, name):
         if name != "begin":
             self.begin()
-        if name in ("finish", "undo"):
+        if name == "finish" or name in UNDOING:
             self.write()
-        if name == "undo":
+        if name in UNDOING:
             self.do("finished")
 
     def read(self):
@@ -125,14 +126,15 @@ def run(tmp_path, monkeypatch):
             except (RtcError, Kill):
                 failed = True
         assert host.xml.read_text() in (OLD, NEW)
-        if name == "undo":
+        if name in UNDOING:
+            more = UNDOING[name]
             if failed:
-                assert str(host.xml) in host.undo()["paths"], "the services that read it have not been told"
-            assert str(host.xml) in host.undo()["paths"], "nor have they now"
+                assert str(host.xml) in host.undo(**more)["paths"], "the services that read it have not been told"
+            assert str(host.xml) in host.undo(**more)["paths"], "nor have they now"
             with pytest.raises(RtcError, match="is being changed by run rollback-"):
                 host.begin(NEXT)
             host.undo(run=RUN, state="ended")
-            assert host.undo(hold=False)["paths"] == []  # there is nothing to do, and nothing goes forward
+            assert host.undo(**more, hold=False)["paths"] == []  # there is nothing to do, and nothing goes forward
             assert (host.xml.read_text(), host.read()) == (OLD, [])
             host.complete([])
         else:
@@ -145,7 +147,7 @@ def run(tmp_path, monkeypatch):
         yield once
 
 
-STEPS = ("begin", "finish", "fail", "undo")
+STEPS = ("begin", "finish", "fail", *UNDOING)
 
 
 @pytest.mark.parametrize("name", STEPS)
