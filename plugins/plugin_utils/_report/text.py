@@ -293,15 +293,21 @@ def _render_other_work(plan: Plan) -> list[str]:
 
 
 def _render_result(site: Site, outcome: Outcome, plan: Plan) -> str:
-    rows = [*_list_rows(site), *_list_check_page(site, outcome, plan)]
-    lines, checks = [_render_title(site), *_render_table(rows)], outcome.checks.get(site.name, [])
+    known, checks = outcome.rolled_back.get(site.name), outcome.checks.get(site.name, [])
+    back = known.hosts if known is not None else []  # where it has what it had before
+    address, rtc, *rows = _list_rows(site)
+    if back:
+        address, rtc = ((name, f"{value} (as planned)") for name, value in (address, rtc))
+    else:
+        rows += _list_check_page(site, outcome, plan)
+    rows = [address, rtc, *rows]
+    lines = [_render_title(site), *_render_table(rows)]
     if site.name in outcome.stopped:
         lines += _wrap(f"not applied: {outcome.stopped[site.name]}", f"  {MARKS['error']} ", "    ")
-    known = outcome.rolled_back.get(site.name)
-    if known is not None and known.hosts:
+    if back:
         words = "rolled back, as it failed its checks; they show how it is now" if checks else "rolled back"
-        lines += _wrap(f"{words}, on {', '.join(known.hosts)}", f"  {MARKS['error']} ", "    ")
-    for item in [] if known is not None and known.hosts else outcome.written.get(site.name, []):
+        lines += _wrap(f"{words}, on {', '.join(back)}", f"  {MARKS['error']} ", "    ")
+    for item in [] if back else outcome.written.get(site.name, []):
         lines += _render_written(item)
     if not checks:
         lines.append("  nothing was checked")

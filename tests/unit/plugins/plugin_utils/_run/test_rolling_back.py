@@ -221,6 +221,9 @@ def test_the_report_says_it_and_counts_the_site_as_failed(hostvars):
     text = render_report(_facts.from_dict(Plan, plan), outcome.collect(plan, hostvars, applies=True))
     assert "rolled back, as it failed its checks; they show how it is now, on wiki, front, old" in text
     assert "2 sites, 1 failed" in text
+    wiki, tracker = plan["sites"]
+    assert f"{wiki['rtc_url']} (as planned)\n" in text, "it is not found there"
+    assert f"{tracker['rtc_url']}\n" in text
 
 
 def test_the_syntax_is_checked_without_hosts():
