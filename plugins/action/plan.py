@@ -232,7 +232,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
 
         :raises AnsibleActionFail: it cannot be read.
         """
-        names = [item.from_plan for known in plan_input.settings.values() for item in known.values() if item.from_plan]
+        every = [item.from_plan for known in plan_input.settings.values() for item in known.values()]
+        names = list(dict.fromkeys(filter(None, every)))
+        if len(names) > 1:
+            raise AnsibleActionFail(f"rtc_from_plan names {', '.join(names)}: a run carries out one plan. Name one.")
         if not names or "stopped" in (task_vars.get(course.PLAN) or {}):
             return None
         try:

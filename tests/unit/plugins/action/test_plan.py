@@ -414,6 +414,14 @@ def test_the_variable_names_the_plan_file_too_and_check_mode_writes_none(tmp_pat
     assert (tmp_path / "plan.json").stat().st_mode & 0o777 == 0o600
 
 
+def test_a_run_carries_out_one_plan(tmp_path):
+    data = base("cluster")
+    for host in data["vars"]:
+        data["vars"][host]["rtc_from_plan"] = f"/kept/{host}.json"
+    with pytest.raises(AnsibleActionFail, match=r"rtc_from_plan names /kept/.*\.json, /kept/.*\.json: .*Name one"):
+        Run(tmp_path, data)()
+
+
 @pytest.mark.parametrize(
     ("show", "words"),
     [("nothing", None), ("detected", "T1: HTTP, no proxy"), ("plan", "topology   T1, direct")],
