@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from playing import HOSTS, Cells, Row, Snapshot, execute, is_served, list_left, play, start, take_snapshot
+from playing import HOSTS, RECORD, Cells, Row, Snapshot, execute, is_served, no_port, play, start, take_snapshot
 
 KILLED = ("controller", "module", "connection")
 PORTS = (9083, 9085)
@@ -43,7 +43,7 @@ APPLY = "PLAY [Behind proxies of other hosts, trust"
 HALF = ("--limit", "wiki,front")  # the hosts of the site whose port changes
 RUN = Operation("run", "site", APPLY, "PLAY [Detect again", (*HALF, "--skip-tags", "verify"))
 ROLLBACK = Operation("rollback", "rollback", "PLAY [Undo", "PLAY [Verify what is there now", HALF)
-UNINSTALL = Operation("uninstall", "uninstall", APPLY, "PLAY [Report")
+UNINSTALL = Operation("uninstall", "uninstall", APPLY, "PLAY [Report", HALF)
 
 
 @dataclass
@@ -155,7 +155,7 @@ def find_between(allowed: list[Snapshot], name: str) -> list[str]:
 
 def is_at(port: int) -> bool:
     """Whether proxy and RTC server of the site listen on that port, and not on the other one."""
-    words = " && ".join(f"{'!' * (one != port)} ss -ltn | grep -q ':{one} '" for one in PORTS)
+    words = " && ".join(no_port(one) for one in PORTS if one != port) + f" && ss -ltn | grep -q ':{port} '"
     return all(execute(host, words, False)[0] == 0 for host in ("front", "wiki"))
 
 
@@ -206,17 +206,20 @@ def kill_rollbacks(number: int) -> Cells:
 
 
 def kill_uninstallations(number: int) -> Cells:
-    """Kill uninstallations; the next one leaves nothing."""
+    """Kill uninstallations of one site; the next one leaves nothing of it, and the other site is served on."""
+    done = {"wiki": f"! test -e {RECORD} && ! test -e /opt/rtc-server && {no_port(PORTS[0])}"}
+    done["front"] = f"{no_port(PORTS[0])} && ss -ltn | grep -q ':9093 '"
     tally = Tally()
     row = make_row(PORTS[0])
     seconds = measure(UNINSTALL, row)
     gone = take_snapshot()
     for count in range(number):
-        installed = bring(PORTS[0])  # with a secret of its own each time
+        installed = bring(PORTS[0], *HALF)  # with a secret of its own each time
         name = spread(UNINSTALL, row, seconds, count, number, tally)
         tally.between += find_between([installed, gone], name)
-        status, _output, _report = play("uninstall", row)
-        left = [*find_between([gone], name), *list_left()]
+        status, _output, _report = play("uninstall", row, *HALF)
+        left = find_between([gone], name)
+        left += [f"{host}: {words}" for host, words in done.items() if execute(host, words, False)[0] != 0]
         if status != 0 or left:
             tally.incomplete.append(f"{name}: the next uninstallation ended with {status}, left: {', '.join(left[:4])}")
         tally.changed_again += repeat(UNINSTALL, row, gone, name)

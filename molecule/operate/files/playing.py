@@ -68,6 +68,10 @@ class Row:
     short: bool = False
 
 
+def no_port(port: int) -> str:
+    return f"! ss -ltn | grep -q ':{port} '"
+
+
 def execute(host: str, commands: str, check: bool = True) -> tuple[int, str]:
     """Run commands in a host's shell as root, without SSH."""
     command = ["podman", "exec", f"rtc-operate-{host}", "bash", "-c", commands]
@@ -96,13 +100,6 @@ def compare(before: Snapshot) -> list[str]:
         brought = find_brought(host, paths)
         found += [f"{host} {path}" for path in paths if path not in brought]
     return found
-
-
-def list_left() -> list[str]:
-    """What an uninstallation has to take away, beside the files of a snapshot, and has not."""
-    ours = [("wiki", "/opt/rtc-server"), ("wiki", "/etc/rtc-server"), ("front", "/etc/rtc-proxy")]
-    ours += [(host, RECORD) for host in HOSTS]
-    return [f"{host}: {path}" for host, path in ours if execute(host, f"test -e {path}", False)[0] == 0]
 
 
 def find_brought(host: str, paths: list[str]) -> set[str]:

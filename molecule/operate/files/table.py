@@ -37,7 +37,7 @@ from playing import (
     compare,
     execute,
     is_served,
-    list_left,
+    no_port,
     play,
     take_snapshot,
 )
@@ -45,10 +45,6 @@ from playing import (
 IS_SHORT = os.environ.get("RTC_OPERATE") == "short"
 RTC_VHOST = f"{SITES}/rtc-confluence-wiki.lab.test-9083.conf"
 XML = "/opt/atlassian/confluence/conf/server.xml"
-
-
-def no_port(port: int) -> str:
-    return f"! ss -ltn | grep -q ':{port} '"
 
 
 OLD_VHOST_GONE = f"! test -e {RTC_VHOST} && ! ls /etc/nginx/sites-available | grep -q rtc-confluence"
@@ -257,7 +253,9 @@ def try_uninstall(fresh: Snapshot) -> Cells:
     kinds = ("front: vhost nginx", "tracker: instance jira", "wiki: trust", "wiki: connector", "front: file")
     planned = all(f"- {kind}" in output for kind in kinds)
     other = [line for line in compare(fresh) if "lab.test" in line or "/etc/nginx/" not in line]  # links of its package
-    left = list_left()
+    ours = [("wiki", "/opt/rtc-server"), ("wiki", "/etc/rtc-server"), ("front", "/etc/rtc-proxy")]
+    ours += [(host, RECORD) for host in HOSTS]
+    left = [f"{host}: {path}" for host, path in ours if execute(host, f"test -e {path}", False)[0] == 0]
     served = []
     for host, port in (("wiki", 8090), ("tracker", 8080)):
         ask = f"import urllib.request; print(urllib.request.urlopen('http://127.0.0.1:{port}/').status)"
