@@ -121,7 +121,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._argspec import WRITING
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._instance.service import Instance
 from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import switching, unit
-from ansible_collections.collab.rtc.plugins.module_utils._undo import prune
+from ansible_collections.collab.rtc.plugins.module_utils._undo import prune, records
 
 
 def make_present(instance: Instance, changed: bool, need: str) -> None:
@@ -164,6 +164,10 @@ def start_present(instance: Instance, changed: bool) -> None:
 
 def give_back(instance: Instance, changed: bool) -> str:
     """The release and the files before, and the service with them; what was done, as sentences."""
+    try:
+        records.require_going(instance.params["undo_dir"])
+    except RtcError as exc:  # whoever came next has made the service what it is
+        return str(exc)
     instance.stop()
     words = instance.take_back_release()
     if changed:
@@ -216,6 +220,7 @@ def main() -> None:
             if present:
                 make_present(instance, changed, need)
             elif changed:
+                records.require_going(params["undo_dir"])
                 instance.stop()
                 instance.apply()
                 _files_tree.remove(switching.path_of_ready(params["base"], params["instance"]))

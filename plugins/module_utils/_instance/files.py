@@ -164,7 +164,11 @@ class InstanceFiles:
         return all(self.before[path] is not None for path in needed)
 
     def give_back(self) -> None:
-        """Put the old files in place again."""
+        """Put the old files in place again.
+
+        :raises RtcError: the run was given up meanwhile: what is there is somebody else's.
+        """
+        records.require_going(self.params["undo_dir"])
         for path in self.changed_paths():
             self._put(path, self.before[path])
 

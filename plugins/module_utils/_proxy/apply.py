@@ -123,6 +123,7 @@ class ProxyChange:
             self._apply(steps, desired)
         except RtcError:
             with contextlib.suppress(RtcError):  # what failed is the cause; it stays recorded as opened
+                records.require_going(self.options.undo_dir)
                 selinux_firewalld.close([item for need in needs for item in need.settings])
             raise
         for directory in desired.emptied:
@@ -272,7 +273,7 @@ class ProxyChange:
                     "Report this with the words above, or correct the virtual host's options.",
                 )
         except BaseException as exc:
-            words = take_back(done)
+            words = take_back(done, self.options.undo_dir)
             if not pending and not words:
                 _files_tree.remove(self.marker)
             if words and isinstance(exc, RtcError):
@@ -285,7 +286,7 @@ class ProxyChange:
         :param answering: where it answered before.
         :returns: what came of it.
         """
-        words = take_back(steps)
+        words = take_back(steps, self.options.undo_dir)
         if self.options.take_back:
             self.options.take_back(cause)
         if words:  # it must not read them; the marker says to the next run that this is due
@@ -299,11 +300,17 @@ class ProxyChange:
         return f"It runs as before, and answers on all of {len(answering)} sockets." if answering else ""
 
 
-def take_back(steps: Sequence[Step]) -> str:
+def take_back(steps: Sequence[Step], undo_dir: str | None = None) -> str:
     """Give all paths what they were, as far as that can be done; returns what could not, in words.
 
     What is new goes first: on a full disk that makes room for the rest.
+
+    :param undo_dir: of the run. Where that was given up meanwhile, what is there is somebody else's.
     """
+    try:
+        records.require_going(undo_dir)
+    except RtcError as exc:
+        return str(exc)
     failed = []
     for step in [one for there in (False, True) for one in reversed(steps) if one.existed is there]:
         try:

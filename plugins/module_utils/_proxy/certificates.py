@@ -29,8 +29,9 @@ class Certificates:
     def take_back(self, sites: Collection[str]) -> None:
         """Give the files of these sites the content from before the run.
 
-        :raises RtcError: one must not be touched any more.
+        :raises RtcError: one must not be touched any more, or the run was given up.
         """
+        records.require_going(self.undo_dir)
         self.taken |= set(sites)
         recorded = {entry["path"] for entry in records.entries(self.undo_dir)} if self.undo_dir else set()
         mine = self._list_read(self.taken) & recorded
@@ -45,8 +46,9 @@ class Certificates:
     def bring(self, sites: Collection[str]) -> None:
         """Write what was taken back once more, where one of these sites reads it: they are tried again.
 
-        :raises RtcError: it cannot be written.
+        :raises RtcError: it cannot be written, or the run was given up.
         """
+        records.require_going(self.undo_dir)
         self.taken -= set(sites)
         for path in self._list_read(sites) & set(self.kept):
             _files_tree.make_directory(os.path.dirname(path))  # it went with the last file in it

@@ -10,6 +10,7 @@ import stat
 
 import pytest
 
+from ansible_collections.collab.rtc.plugins.module_utils._instance.service import Instance
 from ansible_collections.collab.rtc.plugins.module_utils._undo import records, restore
 from ansible_collections.collab.rtc.tests.unit.instances import (
     ANEW,
@@ -83,6 +84,31 @@ def test_a_service_that_does_not_come_up_gets_its_previous_files_and_runs_with_t
     assert machine.files() == before
     assert result["calls"] == [*ANEW, *STOPPED, *ANEW]
     assert machine.run()["changed"] is False
+
+
+def test_a_run_that_is_given_up_while_its_server_starts_gives_nothing_back(machine, monkeypatch, tmp_path):
+    """By then the files are those of whoever came next, and the old ones are older than these."""
+    machine.run()
+    directory, start = str(tmp_path / "undo/20260101T000000Z-aaaa"), Instance.start
+
+    def be_overtaken(instance):
+        records.end_run(directory, for_good=True)
+        machine.config.write_text(f"# of the next run\n{machine.config.read_text()}")
+        start(instance)
+
+    monkeypatch.setattr(Instance, "start", be_overtaken)
+    result = machine.run(config={"server": {"address": "broken"}}, undo_dir=directory)
+    assert "does not start" in result["msg"] and "was given up on this host" in result["msg"]
+    assert machine.config.read_text().startswith("# of the next run")
+    assert STOPPED[0] not in result["calls"]
+
+
+def test_one_that_was_given_up_stops_no_server(machine, tmp_path):
+    machine.run()
+    directory = str(tmp_path / "undo/20260101T000000Z-aaaa")
+    records.end_run(directory, for_good=True)
+    result = machine.run(state="absent", undo_dir=directory)
+    assert ("was given up on this host" in result["msg"], result["calls"]) == (True, [])
 
 
 def test_a_first_start_that_fails_leaves_nothing(machine):
