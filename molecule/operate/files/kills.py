@@ -21,6 +21,8 @@ from dataclasses import dataclass, field
 from playing import HOSTS, RECORD, Cells, Row, Snapshot, execute, is_served, no_port, play, start, take_snapshot
 
 KILLED = ("controller", "module", "connection")
+CONNECTION = "pkill -9 -f '[B]ECOME-SUCCESS'"
+COMMANDS = {"connection": CONNECTION, "module": f"pkill -9 -f '^/usr/bin/python3$' && {{ {CONNECTION}; true; }}"}
 PORTS = (9083, 9085)
 ROW = "kills"  # of all logs
 
@@ -100,7 +102,8 @@ def measure(operation: Operation, row: Row) -> float:
 
 def start_and_kill(operation: Operation, row: Row, delay: float, what: str) -> str:
     """Start it, and kill after so many seconds from its first change on the "controller", the "module" that runs on
-    each host, or its "connection" alone, so that it goes on and nobody knows. Returns where that was."""
+    each host, or its "connection" alone, so that it goes on and nobody knows. Returns where that was; "" where all was
+    over before."""
     process = start(operation.playbook, row, *operation.arguments)
     reader = Reader(process, operation.begin)
     reader.begun.wait()
@@ -108,26 +111,25 @@ def start_and_kill(operation: Operation, row: Row, delay: float, what: str) -> s
         process.wait(delay)
     except subprocess.TimeoutExpired:
         pass
-    else:
-        return "after its end"
-    where = reader.headings[-1][1]
     if what == "controller":
+        is_hit = process.poll() is None
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-    else:
-        modules = "; pkill -9 -f '^/usr/bin/python3$'" if what == "module" else ""
-        for host in HOSTS:
-            execute(host, "pkill -9 -f '[B]ECOME-SUCCESS'" + modules, False)
+    else:  # between two tasks there is nothing to kill
+        is_hit = False
+        while not is_hit and process.poll() is None:
+            is_hit = 0 in [execute(host, COMMANDS[what], False)[0] for host in ("wiki", "front")]
+    where = reader.headings[-1][1]
     process.wait()
-    return where
+    return where if is_hit else ""
 
 
 def spread(operation: Operation, row: Row, seconds: float, count: int, number: int, tally: Tally) -> str:
     """Make the kill of that count; its name."""
     what = KILLED[count % len(KILLED)]
     where = start_and_kill(operation, row, seconds * (count + 0.5) / number, what)
-    tally.points += 1
-    name = f"kill {count} ({what}, {where})"
+    tally.points += bool(where)
+    name = f"kill {count} ({what}, {where or 'too late'})"
     print(f"{operation.name}: {name}", file=sys.stderr, flush=True)
     return name
 
