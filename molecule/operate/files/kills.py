@@ -107,10 +107,8 @@ def start_and_kill(operation: Operation, row: Row, delay: float, what: str) -> s
     process = start(operation.playbook, row, *operation.arguments)
     reader = Reader(process, operation.begin)
     reader.begun.wait()
-    try:
+    with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(delay)
-    except subprocess.TimeoutExpired:
-        pass
     if what == "controller":
         is_hit = process.poll() is None
         with contextlib.suppress(ProcessLookupError):
