@@ -17,8 +17,9 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TextIO
 
-from playing import HOSTS, RECORD, Cells, Row, Snapshot, execute, is_served, no_port, play, start, take_snapshot
+from playing import HOSTS, OUT, RECORD, Cells, Row, Snapshot, execute, is_served, no_port, play, start, take_snapshot
 
 KILLED = ("controller", "module", "connection")
 CONNECTION = "pkill -9 -f '[B]ECOME-SUCCESS'"
@@ -77,7 +78,13 @@ class Reader(threading.Thread):
         self.start()
 
     def run(self) -> None:
+        with (OUT / f"killed-{self.process.pid}.log").open("w") as log:
+            self.follow(log)
+
+    def follow(self, log: TextIO) -> None:
         for line in self.process.stdout or ():
+            log.write(line)
+            log.flush()
             if re.match(r"(PLAY|TASK|RUNNING HANDLER) \[", line):
                 self.headings.append((time.monotonic(), line.strip(" *\n")))
                 if line.startswith(self.begin):
@@ -117,7 +124,7 @@ def start_and_kill(operation: Operation, row: Row, delay: float, what: str) -> s
         is_hit = False
         while not is_hit and process.poll() is None:
             is_hit = 0 in [execute(host, COMMANDS[what], False)[0] for host in ("wiki", "front")]
-    where = reader.headings[-1][1]
+    where = f"{reader.headings[-1][1]}, killed-{process.pid}.log"
     process.wait()
     return where if is_hit else ""
 
