@@ -244,6 +244,8 @@ def collect_outcomes(hostvars: HostVars, hosts: Sequence[str], run: Mapping[str,
 
 
 def _find_failures(values: Mapping[str, Any]) -> Iterator[str]:
+    if values.get("rollback_unread"):  # files were given back, and who reads them was not told
+        yield f"what reads the files is not known: {values['rollback_unread']['cause']}"
     for name, words in SERVICE_STEPS.items():
         result = values.get(name) or {}
         for one in result.get("results") or [result]:

@@ -202,6 +202,13 @@ def test_a_site_that_failed_before_its_rollback_is_not_unfinished_for_that():
     assert collect({"wiki1": late}, ["wiki1"], run)["unfinished"] == ["wiki1"]
 
 
+def test_a_host_that_could_not_be_read_is_unfinished():
+    values = {"rollback_undone": UNDONE, "rollback_unread": {"step": "Detect", "cause": "killed"}}
+    outcome = collect({"wiki1": values}, ["wiki1"], {"hosts": ["wiki1"], "unread": {}})
+    assert (outcome["unfinished"], outcome["failed"]) == (["wiki1"], ["wiki1"])
+    assert "    FAILED: what reads the files is not known: killed" in outcome["lines"]
+
+
 def test_what_could_not_be_checked_is_a_failure():
     run = {"hosts": [], "unread": {}, "nodes": ["wiki1"]}
     hostvars = {"wiki1": {"verify_checks": {}, "rollback_not_verified": {"step": "Verify", "cause": "no disk"}}}
