@@ -1,11 +1,12 @@
 """Kills of runs, rollbacks and uninstallations at moments all over them: each file is as before or as after, and once
 more completes it.
 
-Moments are counted from the first change on, and spread over the time that the same work takes when nobody kills it.
+Moments are spread over the time that the same work takes when nobody kills it, from its first change to its last.
 """
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import functools
 import os
@@ -17,7 +18,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TextIO
 
 from playing import HOSTS, OUT, RECORD, Cells, Row, Snapshot, execute, is_served, no_port, play, start, take_snapshot
 
@@ -68,52 +68,58 @@ class Tally:
 
 
 class Reader(threading.Thread):
-    """Follows what a playbook prints: its plays and tasks, and when they began."""
+    """Follows what a playbook prints: its plays and tasks from a certain play on, and when they began."""
 
     def __init__(self, process: subprocess.Popen[str], begin: str) -> None:
         super().__init__(daemon=True)  # a connection that is kept open may hold the pipe
         self.process, self.begin = process, begin
-        self.begun = threading.Event()
+        self.changed = threading.Condition()
         self.headings: list[tuple[float, str]] = []
+        self.ended = False
         self.start()
 
     def run(self) -> None:
         with (OUT / f"killed-{self.process.pid}.log").open("w") as log:
-            self.follow(log)
+            for line in self.process.stdout or ():
+                log.write(line)
+                log.flush()
+                if re.match(r"(PLAY|TASK|RUNNING HANDLER) \[", line):
+                    self.note(line.strip(" *\n"))
+        with self.changed:
+            self.ended = True
+            self.changed.notify()
 
-    def follow(self, log: TextIO) -> None:
-        for line in self.process.stdout or ():
-            log.write(line)
-            log.flush()
-            if re.match(r"(PLAY|TASK|RUNNING HANDLER) \[", line):
-                self.headings.append((time.monotonic(), line.strip(" *\n")))
-                if line.startswith(self.begin):
-                    self.begun.set()
-        self.begun.set()
+    def note(self, heading: str) -> None:
+        with self.changed:
+            if self.headings or heading.startswith(self.begin):
+                self.headings.append((time.monotonic(), heading))
+                self.changed.notify()
 
-    def find_time(self, heading: str) -> float:
-        return next((when for when, text in self.headings if text.startswith(heading)), 0.0)
+    def wait(self, number: int) -> None:
+        """Wait for so many headings, or the end."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.ended or len(self.headings) >= number)
 
 
-def measure(operation: Operation, row: Row) -> float:
-    """Do all of it; the seconds from its first change to its last."""
+def measure(operation: Operation, row: Row) -> list[float]:
+    """Do all of it; after how many seconds from its first change on each play and task began, to the last change."""
     process = start(operation.playbook, row, *operation.arguments)
     reader = Reader(process, operation.begin)
     status = process.wait()
     reader.join(10)
-    began, ended = reader.find_time(operation.begin), reader.find_time(operation.end)
-    if status != 0 or not began or not ended:
+    last = next((n for n, (_when, text) in enumerate(reader.headings) if text.startswith(operation.end)), 0)
+    if status != 0 or not last:
         raise SystemExit(f"The {operation.name} that is to be measured ended with {status}.")
-    return ended - began
+    return [when - reader.headings[0][0] for when, _text in reader.headings[: last + 1]]
 
 
-def start_and_kill(operation: Operation, row: Row, delay: float, what: str) -> str:
-    """Start it, and kill after so many seconds from its first change on the "controller", the "module" that runs on
-    each host, or its "connection" alone, so that it goes on and nobody knows. Returns where that was; "" where all was
-    over before."""
+def start_and_kill(operation: Operation, row: Row, number: int, delay: float, what: str) -> str:
+    """Start it, and kill, so many seconds after the play or task of that number began, the "controller", the "module"
+    that runs on each host, or its "connection" alone, so that it goes on and nobody knows. Returns where that was; ""
+    where all was over before."""
     process = start(operation.playbook, row, *operation.arguments)
     reader = Reader(process, operation.begin)
-    reader.begun.wait()
+    reader.wait(number)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(delay)
     if what == "controller":
@@ -124,15 +130,19 @@ def start_and_kill(operation: Operation, row: Row, delay: float, what: str) -> s
         is_hit = False
         while not is_hit and process.poll() is None:
             is_hit = 0 in [execute(host, COMMANDS[what], False)[0] for host in ("wiki", "front")]
-    where = f"{reader.headings[-1][1]}, killed-{process.pid}.log"
     process.wait()
-    return where if is_hit else ""
+    return f"{reader.headings[-1][1]}, killed-{process.pid}.log" if is_hit else ""
 
 
-def spread(operation: Operation, row: Row, seconds: float, count: int, number: int, tally: Tally) -> str:
-    """Make the kill of that count; its name."""
+def spread(operation: Operation, row: Row, times: list[float], count: int, number: int, tally: Tally) -> str:
+    """Make the kill of that count; its name.
+
+    :param times: that were measured. A kill comes in the same task, however slow the machine is by now.
+    """
     what = KILLED[count % len(KILLED)]
-    where = start_and_kill(operation, row, seconds * (count + 0.5) / number, what)
+    moment = times[-1] * (count + 0.5) / number
+    begun = bisect.bisect_right(times, moment)
+    where = start_and_kill(operation, row, begun, moment - times[begun - 1], what)
     tally.points += bool(where)
     name = f"kill {count} ({what}, {where or 'too late'})"
     print(f"{operation.name}: {name}", file=sys.stderr, flush=True)
@@ -180,11 +190,11 @@ def kill_runs(number: int) -> Cells:
     """Change a port forth and back, and kill each run at another moment."""
     tally = Tally()
     states = [bring(PORTS[0], *HALF)]
-    seconds = measure(RUN, make_row(PORTS[1]))
+    times = measure(RUN, make_row(PORTS[1]))
     states.append(take_snapshot())
     for count in range(number):
         target = count % 2  # the hosts are at the other one
-        name = spread(RUN, make_row(PORTS[target]), seconds, count, number, tally)
+        name = spread(RUN, make_row(PORTS[target]), times, count, number, tally)
         tally.between += find_between(states, name)
         status, _output, report = play("site", make_row(PORTS[target]), *HALF)
         if status != 0 or not is_served(f"wiki.lab.test:{PORTS[target]}", report) or take_snapshot() != states[target]:
@@ -198,10 +208,10 @@ def kill_rollbacks(number: int) -> Cells:
     tally = Tally()
     old, new = map(make_row, PORTS)
     before, after = (bring(port, *HALF) for port in PORTS)
-    seconds = measure(ROLLBACK, new)
+    times = measure(ROLLBACK, new)
     for count in range(number):
         bring(PORTS[1], *HALF)
-        name = spread(ROLLBACK, new, seconds, count, number, tally)
+        name = spread(ROLLBACK, new, times, count, number, tally)
         tally.between += find_between([before, after], name)
         status, output, _report = play("rollback", new, *HALF)
         verified = play("verify", old, *HALF)[0] if "checks passed" not in output else 0
@@ -218,11 +228,11 @@ def kill_uninstallations(number: int) -> Cells:
     done["front"] = f"{no_port(PORTS[0])} && ss -ltn | grep -q ':9093 '"
     tally = Tally()
     row = make_row(PORTS[0])
-    seconds = measure(UNINSTALL, row)
+    times = measure(UNINSTALL, row)
     gone = take_snapshot()
     for count in range(number):
         installed = bring(PORTS[0], *HALF)  # with a secret of its own each time
-        name = spread(UNINSTALL, row, seconds, count, number, tally)
+        name = spread(UNINSTALL, row, times, count, number, tally)
         tally.between += find_between([installed, gone], name)
         status, _output, _report = play("uninstall", row, *HALF)
         left = find_between([gone], name)
