@@ -130,8 +130,9 @@ def start_and_kill(operation: Operation, row: Row, number: int, delay: float, wh
         is_hit = False
         while not is_hit and process.poll() is None:
             is_hit = 0 in [execute(host, COMMANDS[what], False)[0] for host in ("wiki", "front")]
+    where = f"{reader.headings[-1][1]}, killed-{process.pid}.log" if is_hit else ""
     process.wait()
-    return f"{reader.headings[-1][1]}, killed-{process.pid}.log" if is_hit else ""
+    return where
 
 
 def spread(operation: Operation, row: Row, times: list[float], count: int, number: int, tally: Tally) -> str:
