@@ -25,7 +25,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from rtc_memory import MemoryClient, MemoryServer
 from rtc_support import SOURCE, Client, Closed, Server, Site, eventually, free_port, hang_up, running, token
 
-from rtc_server import metrics
+from rtc_server import looking, metrics
 from rtc_server.histogram import Histogram
 from rtc_server.service import Service
 
@@ -225,21 +225,21 @@ async def test_the_certificate(certificate: tuple[Path, Path], tmp_path: Path) -
 async def test_a_disk_that_hangs_hides_only_itself(
     site: Site, scraper: Scraper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    back, real = threading.Event(), metrics.look
+    back, real = threading.Event(), metrics.look_at_disk
 
-    def hang(*args: Any) -> metrics.Seen:
+    def hang(directory: str) -> Any:
         back.wait()
-        return real(*args)
+        return real(directory)
 
-    monkeypatch.setattr(metrics, "look", hang)
-    monkeypatch.setattr(metrics, "_PATIENCE", 0.05)
+    monkeypatch.setattr(metrics, "look_at_disk", hang)
+    monkeypatch.setattr(looking, "PATIENCE", 0.05)
     try:
         for _ in range(2):
             found = await scraper.scrape()
             assert found["rtc_ready"] == 1 and "rtc_journal_disk_free_bytes" not in found
     finally:
         back.set()
-    monkeypatch.setattr(metrics, "_PATIENCE", 20.0)
+    monkeypatch.setattr(looking, "PATIENCE", 20.0)
     assert (await scraper.scrape())["rtc_journal_disk_free_bytes"] > 0
 
 

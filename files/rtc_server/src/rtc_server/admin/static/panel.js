@@ -125,6 +125,7 @@ function showFacts(state) {
   ];
   if (state.journal_bytes !== null) kept.push(["Size", formatBytes(state.journal_bytes)]);
   if (disk) kept.push(["Disk", `${formatBytes(disk.free)} free of ${formatBytes(disk.total)}, ${formatBytes(disk.reserve)} are reserved`]);
+  else if (journal.kind === "file") kept.push(["Disk", "does not say how full it is: it may hang"]);
   setFacts($("kept"), kept);
 }
 
