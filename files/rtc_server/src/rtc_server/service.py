@@ -154,7 +154,7 @@ class Service(SocketServer):
             self._tell("busy", "there are %d sessions, and those without a token make room for new ones; without such, "
                        "newcomers are refused (limits.connections, LimitNOFILE= of the unit)",
                        len(self.sessions))  # fmt: skip
-            one = self.pending.find_oldest()
+            one = self.pending.find_oldest() or self.check.find_oldest()
         if one is not None:
             one.close("others want to connect")
             if one.ws is not None:
