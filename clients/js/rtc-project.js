@@ -150,13 +150,14 @@ export class Project {
   /** Changes after a revision up to now, page by page. Throws Refused (`compacted`: see `details.base`).
    *  @param {number} [since] @returns {AsyncGenerator<Change>} */
   async *history(since = 0) {
+    let last = since;
     for (let more = true; more; ) {
-      const before = since, page = await this._ask("history", { project: this.name, since });
+      const before = last, page = await this._ask("history", { project: this.name, since: last });
       for (const change of page.changes) {
-        since = change.revision;
+        last = change.revision;
         yield change;
       }
-      more = page.more && since > before;
+      more = page.more && last > before;
     }
   }
 

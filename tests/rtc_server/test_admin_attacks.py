@@ -15,13 +15,14 @@ from typing import Any
 import pytest
 import test_admin
 from aiohttp import web
-from rtc_support import Site, eventually
-from test_admin import HERE, Managed, managed
+from rtc_support import Site, config_text, eventually
+from test_admin import HERE, TOKEN, Managed, managed, settings
 from test_admin_path import answer_with
 
 from rtc_server import looking
-from rtc_server.admin import path, state
+from rtc_server.admin import gate, path, state
 from rtc_server.admin.path import PathWatch, try_path
+from rtc_server.config import ConfigError, parse
 
 directory = test_admin.directory
 
@@ -153,3 +154,80 @@ async def test_a_state_is_of_one_moment(server_of: Managed, monkeypatch: pytest.
         drained.set()
     found = await seen
     assert found["draining"] and found["status"] == "down"
+
+
+# --- through the proxy ---------------------------------------------------------------------------
+
+FRONT = "https://wiki.example.com:9083"
+HOST = "wiki.example.com:9083"
+
+
+async def test_without_a_front_nobody_comes_by_the_name_of_users(server_of: Managed) -> None:
+    for name in ("/api/state", "/panel/api/state"):
+        await server_of.get(name, 403, Host=HOST)
+
+
+async def test_a_front_leads_to_the_panel_and_to_nothing_else(directory: Path) -> None:
+    async with managed(directory, front=FRONT) as found:
+        assert (await found.get("/panel/api/state", Host=HOST))["server"]["protocol"] == "HTTP"
+        assert (await found.get("/panel/api/state", Host="WIKI.example.com:9083"))["at"]
+        for name in ("/", "/api/state", "/metrics", "/panel", "/panel/metrics", "/panel/../metrics", "/panel/%2e%2e/metrics",
+                     "/panelapi/state", "/PANEL/api/state"):  # fmt: skip
+            await found.get(name, 404, Host=HOST)
+        await found.get("/panel/panel/api/state", 404, Host=HOST)
+        for host in (
+            "wiki.example.com",
+            "wiki.example.com:90830",
+            "evil.example:9083",
+            "a.wiki.example.com:9083",
+            HOST + ":1",
+        ):
+            await found.get("/panel/api/state", 403, Host=host)
+        await found.get("/panel/api/state", 401, Host=HOST, Authorization="Bearer wrong")
+
+
+async def test_pages_of_others_can_do_nothing_through_a_front(directory: Path) -> None:
+    """The application is at another port of the same name, and its pages are of many authors."""
+    async with managed(directory, front=FRONT) as found, found.browser(Host=HOST) as http:
+        url, data = f"{HERE}/panel", {"token": TOKEN}
+        for origin in (
+            "https://wiki.example.com",
+            "http://wiki.example.com:9083",
+            HERE,
+            "null",
+            "https://evil.example",
+        ):
+            async with http.post(
+                f"{url}/login", data=data, headers={"Origin": origin}, allow_redirects=False
+            ) as answer:
+                assert answer.status == 403
+        async with http.post(f"{url}/login", data=data, headers={"Origin": FRONT}, allow_redirects=False) as answer:
+            assert (answer.status, answer.headers["Location"]) == (303, "./")
+            cookie = answer.cookies["rtc-panel-9083"]
+        assert cookie["secure"] and cookie["httponly"] and (cookie["path"], cookie["samesite"]) == ("/panel/", "Strict")
+        session = {"Cookie": f"{cookie.key}={cookie.value}"}
+        async with http.get(f"{url}/", headers=session) as answer:
+            csrf = (await answer.text()).partition('name="csrf" content="')[2].partition('"')[0]
+        for origin, status in (("https://wiki.example.com", 403), (HERE, 403), (FRONT, 200)):
+            headers = {**session, "X-CSRF-Token": csrf, "Origin": origin}
+            async with http.post(
+                f"{url}/api/verify" if status == 403 else f"{url}/api/logout", headers=headers
+            ) as answer:
+                assert answer.status == status
+        async with http.get(f"{url}/api/state", headers=session) as answer:
+            assert answer.status == 401
+
+
+@pytest.mark.parametrize(
+    "front", ["http://wiki.example.com", "wiki.example.com", "https://u@w", "https://w/panel", "", 1]
+)
+def test_a_front_that_would_show_the_token(directory: Path, front: Any) -> None:
+    with pytest.raises(ConfigError, match=r"admin\.front"):
+        parse(config_text(directory, admin=settings(directory, front=front)))
+
+
+def test_the_port_of_https_is_not_named() -> None:
+    assert gate.is_own_host("wiki.example.com", "https://wiki.example.com")
+    assert gate.is_own_host("wiki.example.com:443", "https://wiki.example.com")
+    assert not gate.is_own_host("wiki.example.com:80", "https://wiki.example.com")
+    assert not gate.is_own_host("", "") and not gate.is_front("", "")

@@ -25,8 +25,8 @@ _EVENTS = ("change", "changes", "members", "presence")
 
 
 class Connection:
-    """``ended`` is set when it is over; ``closing`` has the reason that the server gave before, if it gave one, and when
-    to come back. A server that says what is not in the contract is left.
+    """``ended`` is set when it is over; ``closing`` has the reason that the server gave before, if it gave one, and
+    when to come back. A server that says what is not in the contract is left.
 
     :param patience: seconds for each answer; a server that takes longer counts as gone.
     """
