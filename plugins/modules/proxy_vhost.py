@@ -175,6 +175,18 @@ options:
             after each answer, so that a request that is sent meanwhile would be answered with 502.
         type: bool
         default: true
+      panel_port:
+        description:
+          - Port of loopback on which the RTC server has its panel for administrators. C(/panel/) goes there, with TLS
+            only.
+        type: int
+        default: 0
+      panel_from:
+        description:
+          - Networks whose clients may use C(/panel/), such as V(10.1.2.0/24). Others are answered 403.
+        type: list
+        elements: str
+        default: []
       health:
         description:
           - Path at which an upstream answers 200 while it can serve, such as V(/readyz). HAProxy and Apache ask there
@@ -301,6 +313,7 @@ backup_files:
 """
 
 import functools
+import ipaddress
 import os
 import re
 from typing import Any, Sequence
@@ -383,6 +396,8 @@ def _vhost_spec() -> dict[str, Any]:
         "listen": {"type": "list", "elements": "str", "default": ["*"]},
         "port": {"type": "int"},
         "reuse": {"type": "bool", "default": True},
+        "panel_port": {"type": "int", "default": 0},
+        "panel_from": {"type": "list", "elements": "str", "default": []},
         "upstreams": {"type": "list", "elements": "dict", "default": [], "options": upstream},
         **{name: {"type": "str", "default": "", "no_log": False} for name in texts},
     }
@@ -463,7 +478,7 @@ def _check(vhosts: list[dict[str, Any]]) -> None:
             continue
         if not item["server_name"] or not item["port"] or not item["upstreams"]:
             raise RtcError(f"{name} lacks one of server_name, port and upstreams.", "All three are needed.")
-        ports = [item["port"], *(upstream["port"] for upstream in item["upstreams"])]
+        ports = [item["port"], item["panel_port"] or 1, *(upstream["port"] for upstream in item["upstreams"])]
         wrong = [port for port in ports if not 1 <= port <= 65535]
         if wrong:
             raise RtcError(f"{name}: {wrong[0]} is not a port.", "Ports are 1 to 65535.")
@@ -483,6 +498,11 @@ def _check(vhosts: list[dict[str, Any]]) -> None:
 def _check_nodes(item: dict[str, Any]) -> None:
     if not _PATH.fullmatch(item["health"]) or item["health"][:1] not in ("", "/"):
         raise RtcError(f"{item['name']}: health {item['health']!r} is no path.", "Write /readyz, for example.")
+    for network in item["panel_from"]:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as exc:
+            raise RtcError(f"{item['name']}: panel_from: {exc}.", "Write 10.1.2.0/24, for example.") from exc
     for label in (upstream["label"] for upstream in item["upstreams"]):
         if not re.fullmatch(r"[a-z0-9]{0,64}", label):
             raise RtcError(f"{item['name']}: {label!r} is no label.", "Use up to 64 small letters and digits.")

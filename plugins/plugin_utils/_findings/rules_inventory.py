@@ -15,6 +15,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings.catalog import CATALOGUE, make
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import KINDS, MANAGED_PROXIES, NO_PROXY
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import basis
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.decide_service import find_panel_obstacle
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import DesiredSite
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import (
     Classification,
@@ -208,6 +209,9 @@ def list_contradictions(classified: ClassifiedSite) -> list[str]:
         found.append("rtc_store_url is given without rtc_store_password.")
     if settings.application_port and proxied and settings.application_port == classified.site.rtc_port:
         found.append(f"rtc_application_port and the RTC port are both {classified.site.rtc_port}.")
+    obstacle = find_panel_obstacle(classified, classified.nodes[0])
+    if obstacle:
+        found.append(f"{obstacle} Come by SSH (docs/panel.md), or leave rtc_panel_from out.")
     if settings.panel and settings.panel_port == classified.site.rtc_port:
         found.append(f"rtc_panel_port and the RTC port are both {classified.site.rtc_port}.")
     connector = classified.nodes[0].connector

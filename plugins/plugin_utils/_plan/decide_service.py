@@ -47,6 +47,7 @@ def decide_service(classified: ClassifiedSite, node: Node, connector: DesiredCon
         label=label,
         panel=node.settings.panel,
         panel_port=node.settings.panel_port,
+        panel_from=[] if find_panel_obstacle(classified, node) else node.settings.panel_from,
         panel_ca=node.given.root_pem if node.given and node.settings.panel and classified.tls else "",
         evidence={
             "kind": why_kind,
@@ -60,6 +61,24 @@ def decide_service(classified: ClassifiedSite, node: Node, connector: DesiredCon
             "python": why_python,
             "tls_from": f"{site.name} is {site.protocol}",
         },
+    )
+
+
+def find_panel_obstacle(classified: ClassifiedSite, node: Node) -> str:
+    """Why the proxy cannot lead administrators to the panel; "" where it can, or nobody wants that."""
+    settings, proxy = node.settings, classified.proxy
+    if not settings.panel_from:
+        return ""
+    if not settings.panel or not settings.panel_port:
+        return "rtc_panel_from needs rtc_panel and rtc_panel_port."
+    if decide_service_kind(node)[0] != "deployed":
+        return "rtc_panel_from is given, and the add-on's own service has no panel."
+    if proxy is None or not proxy.managed or proxy.local != node.host:
+        return f"rtc_panel_from is given, and no proxy that is managed is on {node.host} itself."
+    if len(classified.nodes) > 1:
+        return f"rtc_panel_from is given, and {classified.site.name} has several nodes, each with a panel of its own."
+    return (
+        "" if classified.tls else "rtc_panel_from is given, and users speak HTTP: the token could be read on the way."
     )
 
 

@@ -127,7 +127,11 @@ def _render_paths(vhost: VhostPlan, me: str, condition: str) -> list[str]:
     served = [target for target in list_forwarded_paths(vhost) if target.path]
     for target in served:
         name = f"{me}_at{target.suffix}"
-        lines += [f"    acl {name} path {target.path}", f"    acl {name} path_beg {target.path}/"]
+        if target.allowed:
+            lines.append(f"    acl {name} path_beg {target.path}/")
+            lines.append(f"    http-request deny if {condition}{name} !{{ src {' '.join(target.allowed)} }}")
+        else:
+            lines += [f"    acl {name} path {target.path}", f"    acl {name} path_beg {target.path}/"]
     path = rendering.find_context_redirect(vhost)
     if path:
         scheme = "https" if vhost.certificate else "http"
