@@ -129,7 +129,6 @@ def _render_paths(vhost: VhostPlan, me: str, condition: str) -> list[str]:
         name = f"{me}_at{target.suffix}"
         if target.allowed:
             lines.append(f"    acl {name} path_beg {target.path}/")
-            lines.append(f"    http-request deny if {condition}{name} !{{ src {' '.join(target.allowed)} }}")
         else:
             lines += [f"    acl {name} path {target.path}", f"    acl {name} path_beg {target.path}/"]
     path = rendering.find_context_redirect(vhost)
@@ -167,6 +166,8 @@ def _render_backend(vhost: VhostPlan, target: ForwardedPath, authorities: str) -
         "    timeout server-fin 30s",
         f"    timeout tunnel {rendering.TUNNEL_SECONDS}s",
     ]
+    if target.allowed:
+        lines.append(f"    http-request deny unless {{ src {' '.join(target.allowed)} }}")
     if not vhost.reuse:
         lines.append("    option http-server-close")
     if several:
