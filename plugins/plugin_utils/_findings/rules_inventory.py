@@ -15,7 +15,6 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings.catalog import CATALOGUE, make
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import KINDS, MANAGED_PROXIES, NO_PROXY
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import basis
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan.decide_service import find_panel_obstacle
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import DesiredSite
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import (
     Classification,
@@ -103,7 +102,7 @@ def check_site(classified: ClassifiedSite, wanted: DesiredSite, plan_input: Plan
     """Findings about the settings of one site."""
     yield from _check_protocol(classified)
     yield from _check_proxy(classified, plan_input)
-    yield from _check_contradictions(classified)
+    yield from _check_contradictions(classified, wanted)
     yield from _check_nodes(classified, wanted)
 
 
@@ -176,8 +175,10 @@ def _check_proxy(classified: ClassifiedSite, plan_input: PlanInput) -> Iterator[
         )
 
 
-def _check_contradictions(classified: ClassifiedSite) -> Iterator[Finding]:
-    for text in list_contradictions(classified):
+def _check_contradictions(classified: ClassifiedSite, wanted: DesiredSite) -> Iterator[Finding]:
+    obstacle = wanted.nodes[0].service.panel_obstacle
+    leave_out = [f"{obstacle} Leave it out: docs/panel.md says how to come by SSH."] if obstacle else []
+    for text in [*list_contradictions(classified), *leave_out]:
         yield make("RTC108", classified.nodes[0].host, text, site=classified.site.name)
     if classified.proxy is None:
         settings = classified.settings
@@ -209,9 +210,6 @@ def list_contradictions(classified: ClassifiedSite) -> list[str]:
         found.append("rtc_store_url is given without rtc_store_password.")
     if settings.application_port and proxied and settings.application_port == classified.site.rtc_port:
         found.append(f"rtc_application_port and the RTC port are both {classified.site.rtc_port}.")
-    obstacle = find_panel_obstacle(classified, classified.nodes[0])
-    if obstacle:
-        found.append(f"{obstacle} Come by SSH (docs/panel.md), or leave rtc_panel_from out.")
     if settings.panel and settings.panel_port == classified.site.rtc_port:
         found.append(f"rtc_panel_port and the RTC port are both {classified.site.rtc_port}.")
     connector = classified.nodes[0].connector

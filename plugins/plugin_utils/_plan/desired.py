@@ -62,6 +62,7 @@ class DesiredService:
     panel_from: list[str] = field(
         default_factory=list
     )  # networks that the proxy lets to it; none: no proxy leads there
+    panel_obstacle: str = ""  # why the proxy does not lead there, where it was asked for
     panel_ca: str = ""  # PEM of whom it trusts at the address of users; "" for the authorities of its system
     evidence: dict[str, str] = field(default_factory=dict)
 
