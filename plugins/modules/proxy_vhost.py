@@ -499,13 +499,19 @@ def _check_nodes(item: dict[str, Any]) -> None:
     if not _PATH.fullmatch(item["health"]) or item["health"][:1] not in ("", "/"):
         raise RtcError(f"{item['name']}: health {item['health']!r} is no path.", "Write /readyz, for example.")
     for network in item["panel_from"]:
-        try:
-            ipaddress.ip_network(network)
-        except ValueError as exc:
-            raise RtcError(f"{item['name']}: panel_from: {exc}.", "Write 10.1.2.0/24, for example.") from exc
+        if not _is_network(network):
+            raise RtcError(f"{item['name']}: {network!r} is no network.", "Write 10.1.2.0/24, for example.")
     for label in (upstream["label"] for upstream in item["upstreams"]):
         if not re.fullmatch(r"[a-z0-9]{0,64}", label):
             raise RtcError(f"{item['name']}: {label!r} is no label.", "Use up to 64 small letters and digits.")
+
+
+def _is_network(text: str) -> bool:
+    # Not ipaddress alone: behind a % it takes anything, as the name of an interface (RFC 4007).
+    try:
+        return bool(re.fullmatch(r"[0-9A-Fa-f.:]+(/[0-9]{1,3})?", text) and ipaddress.ip_network(text))
+    except ValueError:
+        return False
 
 
 if __name__ == "__main__":

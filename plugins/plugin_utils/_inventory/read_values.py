@@ -222,6 +222,8 @@ def _read_networks(value: Any, variable: Variable) -> list[str]:
             raise ValueError(f"{error}; write a network as in 10.1.2.0/24.") from error
         if network.prefixlen == 0:
             raise ValueError(f"'{text}' is everybody.")
+        if "%" in text:
+            raise ValueError(f"'{text}' names an interface; write a network as in 10.1.2.0/24.")
         networks.append(str(network))
     return networks
 
