@@ -313,9 +313,7 @@ backup_files:
 """
 
 import functools
-import ipaddress
 import os
-import re
 from typing import Any, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
@@ -324,7 +322,7 @@ from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _facts
 from ansible_collections.collab.rtc.plugins.module_utils._detect import passage
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._managed import opened, record
-from ansible_collections.collab.rtc.plugins.module_utils._proxy import certificates, isolation
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import certificates, isolation, vhost_options
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.apply import (
     ChangeOptions,
     ChangeResult,
@@ -334,10 +332,6 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.apply import (
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.kinds import BACKENDS, make_backend
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 from ansible_collections.collab.rtc.plugins.module_utils._undo import prune
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_HOST = re.compile(r"[A-Za-z0-9._:\[\]*-]+")
-_PATH = re.compile(r"/?[A-Za-z0-9._~/-]*")
 
 
 def main() -> None:
@@ -405,7 +399,7 @@ def _vhost_spec() -> dict[str, Any]:
 
 def _run(module: AnsibleModule) -> isolation.Isolated:
     params = module.params
-    _check(params["vhosts"])
+    vhost_options.check(params["vhosts"])
     done = isolation.Isolated()
     for kind in BACKENDS:
         items = [item for item in params["vhosts"] if item["kind"] == kind and item["site"] not in done.blocked]
@@ -462,56 +456,6 @@ def _see(vhost: VhostPlan, address: str) -> _facts.Passage:
     if direct == passage.DOWN:
         question.kind = vhost.kind  # httpd is not to meet a service that does not run
     return passage.ask(question, upstreams)
-
-
-def _check(vhosts: list[dict[str, Any]]) -> None:
-    """What the argument specification cannot say: every text goes into a configuration file and must not break out."""
-    seen = set()
-    for item in vhosts:
-        name = item["name"]
-        if (item["kind"], name) in seen:
-            raise RtcError(f"vhosts names {name} twice.", "Give every virtual host its own name.")
-        seen.add((item["kind"], name))
-        if not _NAME.fullmatch(name):
-            raise RtcError(f"{name!r} is no name for a file.", "Use letters, digits, dots, hyphens and underscores.")
-        if item["state"] == "absent":
-            continue
-        if not item["server_name"] or not item["port"] or not item["upstreams"]:
-            raise RtcError(f"{name} lacks one of server_name, port and upstreams.", "All three are needed.")
-        ports = [item["port"], item["panel_port"] or 1, *(upstream["port"] for upstream in item["upstreams"])]
-        wrong = [port for port in ports if not 1 <= port <= 65535]
-        if wrong:
-            raise RtcError(f"{name}: {wrong[0]} is not a port.", "Ports are 1 to 65535.")
-        hosts = [item["server_name"], *item["listen"], *(upstream["host"] for upstream in item["upstreams"])]
-        hosts += [text for text in (item["synchrony"], item["upstream_name"]) if text]
-        for text in hosts:
-            if not _HOST.fullmatch(text):
-                raise RtcError(f"{name}: {text!r} is neither a host name nor an address.", "Correct it.")
-        if not _PATH.fullmatch(item["context_path"]):
-            raise RtcError(f"{name}: {item['context_path']!r} is no context path.", "Write /confluence, for example.")
-        _check_nodes(item)
-        for option in ("certificate", "key", "upstream_ca"):
-            if item[option] and not re.fullmatch(r"/[^\x00-\x1f\"\\]*", item[option]):
-                raise RtcError(f"{name}: {option} is not an absolute path: {item[option]!r}.", "Give the full path.")
-
-
-def _check_nodes(item: dict[str, Any]) -> None:
-    if not _PATH.fullmatch(item["health"]) or item["health"][:1] not in ("", "/"):
-        raise RtcError(f"{item['name']}: health {item['health']!r} is no path.", "Write /readyz, for example.")
-    for network in item["panel_from"]:
-        if not _is_network(network):
-            raise RtcError(f"{item['name']}: {network!r} is no network.", "Write 10.1.2.0/24, for example.")
-    for label in (upstream["label"] for upstream in item["upstreams"]):
-        if not re.fullmatch(r"[a-z0-9]{0,64}", label):
-            raise RtcError(f"{item['name']}: {label!r} is no label.", "Use up to 64 small letters and digits.")
-
-
-def _is_network(text: str) -> bool:
-    # Not ipaddress alone: behind a % it takes anything, as the name of an interface (RFC 4007).
-    try:
-        return bool(re.fullmatch(r"[0-9A-Fa-f.:]+(/[0-9]{1,3})?", text) and ipaddress.ip_network(text))
-    except ValueError:
-        return False
 
 
 if __name__ == "__main__":
