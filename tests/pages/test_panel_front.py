@@ -171,3 +171,32 @@ def test_a_second_time_nothing_changes(front):
     """And the collection still reads what it has written."""
     result = front.write()
     assert not result.get("failed") and not result["changed"], result
+
+
+SURROUNDINGS = {
+    "nginx": ("etc/nginx/conf.d/a.conf", "satisfy any;\nauth_basic wiki;\nauth_basic_user_file {users};\n"),
+    "apache": ("etc/apache2/conf-enabled/a.conf", '<Location "/">\n    Satisfy Any\n    Allow from all\n</Location>\n'),
+}
+
+
+@pytest.mark.parametrize("kind", SURROUNDINGS)
+def test_who_is_let_to_all_else_is_not_let_to_the_panel(kind, tmp_path, daemon, run_module, certificates):
+    """Where the whole server takes an address or a password, one of them is enough."""
+    front = Front(kind, tmp_path, daemon, run_module, certificates)
+    try:
+        name, text = SURROUNDINGS[kind]
+        users = tmp_path / "users"
+        users.write_text("ann:{PLAIN}secret\n")
+        users.chmod(0o644)
+        (front.daemon.root / name).parent.mkdir(parents=True, exist_ok=True)
+        (front.daemon.root / name).write_text(text.format(users=users))
+        front.daemon.stop()
+        front.daemon.start()
+        for authorization in (f"Bearer {TOKEN}", "Basic YW5uOnNlY3JldA=="):
+            connection = front.connect(OTHER)
+            headers = {"Host": f"{NAME}:{front.port}", "Authorization": authorization}
+            connection.request("GET", "/panel/api/state", headers=headers)
+            assert connection.getresponse().status == 403, authorization
+            connection.close()
+    finally:
+        front.server.kill()

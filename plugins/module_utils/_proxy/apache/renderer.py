@@ -220,6 +220,11 @@ def _render_guarded(target: ForwardedPath, options: str) -> list[str]:
     return [
         f'<Location "{path}">',
         f"    Require ip {' '.join(target.allowed)}",
+        # Where the whole server has it otherwise, what that lets in would do.
+        "    AuthMerging Off",
+        "    <IfModule mod_access_compat.c>",
+        "        Satisfy All",
+        "    </IfModule>",
         f'    ProxyPass "{_format_url(target.upstreams[0])}{path}" {options} retry=0 nocanon',
         "</Location>",
         "",

@@ -133,7 +133,9 @@ def _render_location(vhost: VhostPlan, me: str, target: ForwardedPath, authoriti
     scheme = target.upstreams[0].scheme
     proto = "$scheme" if rendering.find_forwarded_proto(vhost) else '""'  # which is not sent at all
     pool = f"${_name_variable(me, 'node')}" if target.labels else f"{me}{target.suffix}"
-    guard = [*(f"allow {network};" for network in target.allowed), "deny all;"] if target.allowed else []
+    guard = []
+    if target.allowed:  # and a password of the whole server does not do in their place
+        guard = [*(f"allow {network};" for network in target.allowed), "deny all;", "satisfy all;"]
     lines = [
         *guard,
         f"proxy_pass {scheme}://{pool};",

@@ -20,8 +20,8 @@ RENDER = {
     "haproxy": lambda vhost: haproxy.render([vhost], {vhost.name: "/p.pem"}, {}, logs=False),
 }
 GUARDED = {
-    "nginx": "location /panel/ {\n        allow 10.1.2.0/24;\n        allow fd00::/64;\n        deny all;\n        proxy_pass",
-    "apache": '<Location "/panel/">\n        Require ip 10.1.2.0/24 fd00::/64\n        ProxyPass "http://127.0.0.1:9990/panel/"',
+    "nginx": "location /panel/ {\n        allow 10.1.2.0/24;\n        allow fd00::/64;\n        deny all;\n        satisfy all;\n",
+    "apache": '<Location "/panel/">\n        Require ip 10.1.2.0/24 fd00::/64\n        AuthMerging Off\n',
     "haproxy": "    http-request deny unless { src 10.1.2.0/24 fd00::/64 }\n    server",
 }
 GUARDED["old apache"] = GUARDED["apache"]
