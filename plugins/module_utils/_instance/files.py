@@ -100,12 +100,15 @@ class InstanceFiles:
         return unit_file.list_places(str(server.get("address", "127.0.0.1")), server.get("port", 9083))
 
     def _takes_sockets(self) -> bool:
-        """Whether the current release takes sockets that systemd hands over; one that does not know the question does
-        not. Before there is a release (check mode), the answer is that of the one which is to come."""
-        if not switching.read_current(self.params["base"]):
+        """Whether the release takes sockets that systemd hands over; one that does not know the question does not. Of
+        one that is not here yet (check mode) the answer is that of this collection's own."""
+        coming = self.params["release"]
+        release = switching.link_to(coming) if coming else "current"
+        if not os.path.exists(os.path.join(self.params["base"], release)):
             return True
         words = self._render_config().decode()
-        return self._call_server("check-sockets", "-", *self._list_places(), words=words).returncode == 0
+        asked = self._call_server("check-sockets", "-", *self._list_places(), words=words, release=release)
+        return asked.returncode == 0
 
     def _render_store(self) -> dict[str, bytes | None]:
         paths = (self.store, self.store_ca, self.store_password)
@@ -199,10 +202,10 @@ class InstanceFiles:
         )
 
     def _call_server(
-        self, *arguments: str, words: str | None = None, **environment: str
+        self, *arguments: str, words: str | None = None, release: str = "current", **environment: str
     ) -> subprocess.CompletedProcess[str]:
         _ownership.check_program(self.params["python"])
-        program = os.path.join(self.params["base"], "current", "rtc-server")
+        program = os.path.join(self.params["base"], release, "rtc-server")
         return subprocess.run(
             [self.params["python"], "-I", program, *arguments],
             input=words or "",

@@ -97,7 +97,10 @@ class Instance(InstanceFiles):
         fixed = [path for path in self.paths() if path not in (self.config_path, self.secret_path)]
         if not started or any(os.lstat(path).st_mtime > started for path in fixed if os.path.lexists(path)):
             return "restart"
-        if switching.runs_other(self.params["base"], self.params["instance"], started):
+        base, coming = self.params["base"], self.params["release"]
+        if coming not in (None, switching.read_current(base)):
+            return "restart"
+        if switching.runs_other(base, self.params["instance"], started):
             return "restart"
         if any(self.before[path] != self.after[path] for path in fixed):
             return "restart"
