@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from journal_support import as_nobody
 from rtc_certificates import make_pair, write_pair
 from rtc_support import SECRET, Server, config_text, free_port
 
@@ -318,6 +319,19 @@ def test_a_start_limit_of_which_only_the_socket_knows(
     )
     _status, checks = examine(Server(tmp_path).config, "--unit", UNIT)
     assert "start limit" in checks["unit"][0]["text"] and "reset-failed" in checks["unit"][0]["remedy"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+def test_what_only_root_may_read_is_unknown_to_others() -> None:
+    async def look(folder: Path) -> None:
+        config = folder / "config.toml"
+        config.write_text(config_text(folder, free_port()))
+        (folder / "token.key").chmod(0)
+        found = doctor.examine(doctor.find_place(str(config), "", 14))
+        (check,) = [check for check in found if check.name == "keys"]
+        assert (check.state, check.remedy) == (UNKNOWN, "Run it as root.") and "token.key" in check.text
+
+    as_nobody(look)
 
 
 @pytest.mark.parametrize("is_started", [True, False])

@@ -192,6 +192,33 @@ def hang() -> str:
     return f"another process served after {took:.0f} s; the log: {log}"
 
 
+def fail_slowly() -> str:
+    """Starts that fail after a while: at the start limit the port is closed, and the doctor says so."""
+    began, folder = time.monotonic(), f"/run/systemd/system/{UNIT}.service.d"
+    LAB.execute("wiki", f"""
+        mkdir -p {folder}
+        printf '[Service]\\nExecStart=\\nExecStart=/bin/sh -c "sleep 7; exit 1"\\n' >{folder}/slow.conf
+        systemctl daemon-reload && systemctl restart --no-block {UNIT}""")  # fmt: skip
+    wait_for(lambda: LAB.execute("wiki", f"systemctl is-active {UNIT}.socket", False) == "failed", "no port", 300)
+    took, said = time.monotonic() - began, LAB.execute("wiki", server("doctor"), False).partition("\n")[0]
+    require("gave up (start limit)" in said, f"the doctor says: {said}")
+    LAB.execute("wiki", f"""
+        rm -r {folder}
+        systemctl daemon-reload && systemctl reset-failed {UNIT} && systemctl start {UNIT}""")  # fmt: skip
+    return f"the port was closed after {took:.0f} s; {said}"
+
+
+def reboot() -> str:
+    """As an administrator does it."""
+    LAB.execute("wiki", "systemctl reboot", False)
+    LAB.await_end("wiki")
+    LAB.power_on("wiki")
+    version = wait_for(find_version, "a server is there again")
+    found = LAB.execute("wiki", f"systemctl is-active {UNIT} {UNIT}.socket").split()
+    require(found == ["active", "active"], f"service and socket are {found}")
+    return f"{version} served again by itself"
+
+
 def fill_disk(version: str) -> str:
     """With no space for another release the old one serves; the next run, which has space, completes."""
     new = make_release(version)
@@ -265,6 +292,8 @@ ACTS = [
     Act("a release that ends soon after its start", partial(fail, "8.2.4", "ends soon after its start")),
     Act("other certificates", renew_certificate, True, True),
     Act("the process hangs", hang),
+    Act("starts that fail after seven seconds", fail_slowly),
+    Act("the host is restarted", reboot),
     *(Act(f"the power goes when a release {moment}", partial(cut_power, f"8.3.{number}", moment))
       for number, moment in enumerate(CUTS)),
     Act("no space for a release, and then some", partial(fill_disk, "8.4.0")),

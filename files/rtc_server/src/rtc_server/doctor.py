@@ -10,6 +10,7 @@ unknown. Each check is a function of what :mod:`doctor_host` saw, and of the con
 from __future__ import annotations
 
 import contextlib
+import errno
 import ipaddress
 import json
 import os
@@ -265,12 +266,19 @@ def judge_descriptors(config: Config, most: int) -> Iterator[Check]:
 # --- what it needs ------------------------------------------------------------------------------
 
 
+def _require_sight(error: ConfigError) -> None:
+    """What only root may read is unknown to others. Raises Unseen."""
+    if os.geteuid() != 0 and os.strerror(errno.EACCES) in str(error):
+        raise host.Unseen("; ".join(error.complaints))
+
+
 def _examine_keys(config: Config) -> Iterator[Check]:
     from .app import make_tokens
 
     try:
         make_tokens(config)
     except ConfigError as exc:
+        _require_sight(exc)
         yield from (Check("keys", CRITICAL, text, "Without it the server does not start.") for text in exc.complaints)
     else:
         yield Check("keys", OK, "the keys of tokens can be used")
@@ -284,6 +292,7 @@ def _examine_certificate(config: Config, place: Place, presented: bytes) -> Iter
     try:
         make_tls_context(config.tls)
     except ConfigError as exc:
+        _require_sight(exc)
         yield Check("certificate", CRITICAL, f"certificate and key cannot be used, or do not belong together: {exc}",
                     "Put the right pair there: the server does not start with this one.")  # fmt: skip
     found = host.read_certificates(config.tls.certificate)
