@@ -171,7 +171,12 @@ class Instance(InstanceFiles):
             raise RtcError(f"{self.unit} does not start: {result.stderr.strip()} Its log: {self._read_log()}")
 
     def _read_log(self) -> str:
-        return _run(["journalctl", "-u", self.unit, "-n", "15", "--no-pager", "-o", "cat"]).stdout.strip()
+        """What its processes said last; what systemd says of them only where they said nothing."""
+        for match in (f"_SYSTEMD_UNIT={self.unit}", f"--unit={self.unit}"):
+            said = _run(["journalctl", match, "-n", "15", "--no-pager", "-o", "cat"]).stdout.strip()
+            if said:
+                break
+        return said
 
     def await_ready(self, new_release: bool) -> None:
         """Wait until the service can keep changes: with a new release, and where nodes share a store, as a run goes on
