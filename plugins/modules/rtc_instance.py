@@ -82,8 +82,8 @@ options:
     default: /opt/rtc-server
   release:
     description:
-      - Name of the release that M(collab.rtc.rtc_release) is about to make current, for check mode only. The release says
-        which files it needs.
+      - Name of the release that M(collab.rtc.rtc_release) is about to make current, for check mode only. The release
+        says which files it needs.
     type: str
     version_added: 0.1.0
   state:

@@ -52,6 +52,7 @@ class InstanceFiles:
         self.limits = rtc_server_limits.drop_in(self.drop_in)
         self.tls = params["state"] == "present" and bool((params["config"] or {}).get("tls"))
         self.before = {path: _files.read_existing(path) for path in self.paths()}
+        self.loose = {path for path in self.paths() if self._is_loose(path)}
         self.after = self._render()
 
     def paths(self) -> list[str]:
@@ -130,8 +131,14 @@ class InstanceFiles:
         return dict(zip(paths, (drop_in, authority.encode() if authority else None, kept)))
 
     def changed_paths(self) -> list[str]:
-        """The files whose content is not what it is to be."""
-        return [path for path in self.paths() if self.before[path] != self.after[path]]
+        """The files whose content is not what it is to be, or may be changed by others."""
+        return [path for path in self.paths() if self.before[path] != self.after[path] or path in self.loose]
+
+    def _is_loose(self, path: str) -> bool:
+        """Whether somebody beside us may write a file, or read what is hidden: systemd would run what they write."""
+        info = _files.look(path)
+        most = 0o077 if path in self.hidden else 0o022
+        return info is not None and (info.st_uid != os.geteuid() or bool(info.st_mode & most))
 
     def diff(self) -> list[dict[str, str]]:
         """Whole files before and after; of the secret only that it changes."""
@@ -176,7 +183,8 @@ class InstanceFiles:
             _files_tree.remove(path)
         else:
             _files_tree.make_directory(os.path.dirname(path))
-            _files.write_atomic(path, content, mode=0o600 if path in self.hidden else 0o644)
+            mode, own = 0o600 if path in self.hidden else 0o644, (os.geteuid(), os.getegid())
+            _files.write_atomic(path, content, mode, *own, exact=path in self.loose)
 
     def check_move(self) -> None:
         """Whether the journal goes to another place: what is in the old one would be gone for users.

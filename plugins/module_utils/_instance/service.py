@@ -102,7 +102,7 @@ class Instance(InstanceFiles):
             return "restart"
         if switching.runs_other(base, self.params["instance"], started):
             return "restart"
-        if any(self.before[path] != self.after[path] for path in fixed):
+        if any(path in fixed for path in self.changed_paths()):
             return "restart"
         loaded = self._read_loaded()
         if not loaded.get("digest"):
