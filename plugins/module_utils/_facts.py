@@ -126,6 +126,7 @@ class TrustStore:
     certificates: int = 0
     fingerprints: List[str] = field(default_factory=list)  # SHA-256 of each trusted certificate, lower-case hex
     error: str = ""
+    locked: bool = False  # "changeit" does not open it
     unknown: str = ""  # the place ("/opt/jira/bin/setenv.sh:12") that makes it unknown whether it is this one
     # Of a store that the system generates: alias -> SHA-256 of what was written into it and is lost the next time.
     strays: Dict[str, str] = field(default_factory=dict)

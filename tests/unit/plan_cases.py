@@ -40,12 +40,13 @@ def load_bases() -> Data:
 
 
 def load_cases(bases: Data) -> list[Data]:
-    """Every case in the order of its files; ``data`` of each is the input, ``topic`` the file's name."""
+    """Every case in the order of its files; ``data`` of each is the input, ``topic`` what the file's name begins
+    with (``proxy_store.yml``: ``proxy``)."""
     cases: list[Data] = []
     for path in sorted(DIRECTORY.glob("*.yml")):
         if path.name != "bases.yml":
             for case in yaml.safe_load(path.read_text(encoding="utf-8")):
-                cases.append({**case, "topic": path.stem, "data": make_input(bases, case)})
+                cases.append({**case, "topic": path.stem.split("_")[0], "data": make_input(bases, case)})
     return cases
 
 

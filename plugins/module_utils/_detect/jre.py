@@ -15,6 +15,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._facts import Java, Tru
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
 from ansible_collections.collab.rtc.plugins.module_utils._java import setenv
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import anchors, reader
+from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import WrongPasswordError
 
 _DEFAULT_PASSWORD = "changeit"  # noqa: S105 - of every cacerts as it is delivered
 _MOST = 32 * 1024 * 1024  # bytes
@@ -97,7 +98,7 @@ def trust_store(rootfs: RootFs, home: str, properties: dict[str, str], folder: s
         store.error = f"{store.path} cannot be read: {reason}."
         return store
     store.mtime = info.st_mtime
-    password = properties.get("javax.net.ssl.trustStorePassword") or (None if named else _DEFAULT_PASSWORD)
+    password = properties.get("javax.net.ssl.trustStorePassword")
     source = anchors.find_source(store.real_path, rootfs.is_file)
     bundle = rootfs.data(source.bundle, _MOST) if source else None
     _read_contents(store, content, password, bundle)
@@ -135,9 +136,21 @@ def trust_option(rootfs: RootFs, home: str, script: str, named: str, folder: str
     )
 
 
-def _read_contents(store: TrustStore, content: bytes, password: str | None, bundle: bytes | None) -> None:
+def _is_opened(content: bytes, path: str) -> bool:
+    """Whether the password opens a store that this collection gives where the inventory has none."""
+    try:
+        reader.read(content, _DEFAULT_PASSWORD, path)
+    except WrongPasswordError:
+        return False
+    return True
+
+
+def _read_contents(store: TrustStore, content: bytes, given: str | None, bundle: bytes | None) -> None:
     try:
         store.type = reader.detect(content, store.path)
+        store.locked = not _is_opened(content, store.path)
+        # Java itself reads without a password where no property has one.
+        password = given or (None if store.locked or store.source == "property" else _DEFAULT_PASSWORD)
         read = reader.read(content, password, store.path)
     except RtcError as exc:
         store.error = str(exc)

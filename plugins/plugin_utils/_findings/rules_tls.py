@@ -18,7 +18,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.tls_files im
     choose_certificate,
     names_cover,
 )
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import DesiredNode, DesiredSite
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import DesiredNode, DesiredSite, DesiredTrust
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import ClassifiedSite, Node
 
 SOON = 30 * 86400  # seconds
@@ -49,6 +49,7 @@ def check_node(classified: ClassifiedSite, node: Node, wanted_node: DesiredNode)
     else:
         found += _check_trust(node, store)
     found += _check_store_kind(node, store) if store and store.path != own else []
+    found += _check_password(node, store, trust) if store else []
     if store and not own and trust.certificates:
         found += _check_generated(node, store)
     if not trust.certificates:
@@ -67,6 +68,13 @@ def _check_contained(classified: ClassifiedSite, node: Node, wanted_node: Desire
     if not wanted_node.trust.certificates:
         found.append(make("RTC314", node.host, f"The authority behind {classified.site.base_url} was not given."))
     return found
+
+
+def _check_password(node: Node, store: TrustStore, trust: DesiredTrust) -> Iterator[Finding]:
+    root = node.given.root_fingerprint if node.given else ""
+    imports = trust.path == store.path and bool(trust.certificates) and not (root and root in store.fingerprints)
+    if imports and store.locked and "truststore_password" not in node.settings.given:
+        yield make("RTC325", node.host, f"'changeit' does not open {store.path}, into which the authority has to go.")
 
 
 def _check_store_kind(node: Node, store: TrustStore) -> Iterator[Finding]:

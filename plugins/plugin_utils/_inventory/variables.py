@@ -272,7 +272,9 @@ VARIABLES: tuple[Variable, ...] = (
          " files always stays, and so does a release of the RTC server that a record names.", read=False),
     _var("undo_days", "number", "400", "After how many days an undo record goes even so; V(0): never.", read=False),
     _var("secret", "secret", "made on the first run and kept", "Key that RTC tokens are signed with.", read=False),
-    _var("truststore_password", "secret", "changeit", "Password of the trust store.", read=False),
+    _var("truststore_password", "secret", "changeit",
+         "Password of the trust store. The plan cannot try it (what looks at the host never gets it); a wrong one is"
+         " refused before anything is changed.", read=False),
     _var("bundle", "path", "the release is built on the controller when it is needed",
          "A bundle of the RTC server, for controllers without a package index; and, for the playbook C(bundle), the"
          " file that it writes (V(rtc-server.tar)).", read=False),
@@ -296,7 +298,7 @@ VARIABLES: tuple[Variable, ...] = (
 )  # fmt: skip
 
 _BY_NAME = {variable.name: variable for variable in VARIABLES}
-SECRETS = ("secret", "store_password")  # those of which it matters whether they are set
+SECRETS = ("secret", "store_password", "truststore_password")  # those of which it matters whether they are set
 UNREAD = frozenset(variable.name for variable in VARIABLES if not variable.field)  # roles and playbooks read them
 
 

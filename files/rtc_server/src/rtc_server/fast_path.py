@@ -19,7 +19,7 @@ _CHANGE = re.compile(  # an event of the main namespace
     r'42([1-9][0-9]{0,14}|0|)\["change",\{"project":"([^"\\\x00-\x1f]+)","id":"([ !#-\[\]-~]+)","data":'
 )
 _SINCE = re.compile(r',"since":(0|[1-9][0-9]{0,14})\}\]')  # as clients/ write it, which name it in every change
-_find_end = JSON.end
+_scan = JSON.scan
 
 
 # A change as its packet has it: the number of the acknowledgement (None: none was asked for); project and id, neither
@@ -38,8 +38,8 @@ def parse_change(packet: str, limit: int) -> PlainChange | None:
     if len(packet) - start - 2 > limit or not packet.endswith("}]"):  # known before its JSON is looked at, which costs
         return None
     try:
-        end = _find_end(packet, start)
-    except (ValueError, RecursionError):
+        _, end = _scan(packet, start)
+    except (ValueError, StopIteration, RecursionError):
         return None
     since: int | None = None
     if end + 2 != len(packet):
@@ -48,7 +48,7 @@ def parse_change(packet: str, limit: int) -> PlainChange | None:
             return None
         since = int(named[1])
     data = packet[start:end]
-    size = count_bytes(data)
+    size = len(data) if data.isascii() else count_bytes(data)  # nearly always without another call
     if size > limit or "\n" in data:
         return None
     number, project, id = match.groups()

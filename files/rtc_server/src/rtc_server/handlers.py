@@ -182,6 +182,7 @@ class Handlers:
         connection: Connection = socket.app
         members = connection.members
         allowance, clock = connection.user.changes, self._clock
+        journal = self._projects.journal
         user, label_end = connection.identity.user, f'","user":{connection.user_text}'
 
         def submit_change(packet: str) -> bool:
@@ -198,7 +199,11 @@ class Handlers:
                     raise RateRefusal(allowance, clock())
                 label = f'"id":"{id}{label_end}'
                 first = member.since if since is None else since
-                self._submit(project, Submission(name, id, user, data, label, (socket, project, number), first))
+                # As ``_submit``, without a call for each change.
+                request = Submission(name, id, user, data, label, (socket, project, number), first)
+                if self.draining or journal.fault is not None or not journal.submit(request):
+                    raise self._explain_refusal()
+                project.holds += 1
             except Refusal as refusal:
                 refuse(socket, "change", number, refusal, clock())
             return True
@@ -224,16 +229,20 @@ class Handlers:
         return None
 
     def _submit(self, project: Project, request: Submission | Compact) -> None:
-        if self.draining:
-            raise Refusal(DRAINING, "the server is going away; send it again after reconnecting")
         journal = self._projects.journal
-        if journal.fault is not None:
-            raise self._projects.make_unavailable("changes cannot be kept at present; try again")
-        if not journal.submit(request):
-            line = "changes wait for the journal, and some are refused (overloaded): see whether its disk is slow"
-            self._said.log(logger, logging.WARNING, "overloaded", line)
-            raise Refusal(OVERLOADED, "too many changes are waiting to be kept; try again")
+        if self.draining or journal.fault is not None or not journal.submit(request):
+            raise self._explain_refusal()
         project.holds += 1
+
+    def _explain_refusal(self) -> Refusal:
+        """Why the journal was not asked, or took no more."""
+        if self.draining:
+            return Refusal(DRAINING, "the server is going away; send it again after reconnecting")
+        if self._projects.journal.fault is not None:
+            return self._projects.make_unavailable("changes cannot be kept at present; try again")
+        line = "changes wait for the journal, and some are refused (overloaded): see whether its disk is slow"
+        self._said.log(logger, logging.WARNING, "overloaded", line)
+        return Refusal(OVERLOADED, "too many changes are waiting to be kept; try again")
 
     # --- reading ------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from .config import LimitSettings
 from .contract import UNAVAILABLE, Refusal, format_closing
-from .engine import Engine, Namespace, Socket
+from .engine import Engine, Namespace, PreparedMessage, Socket
 from .journal import Change, Compact, Journal, JournalError, Outcome, Snapshot, Submission
 from .limits import Allowance
 from .project import Member, Project
@@ -262,8 +262,8 @@ class Projects:
 
     def on_outcomes(self, outcomes: Sequence[Outcome]) -> None:
         """The journal made a batch durable (or could not): deliver, then acknowledge, all in one turn."""
-        namespace = self._namespace
-        publish, prepare = namespace.hub.publish, namespace.prepare
+        hub, prefix = self._namespace.hub, self._namespace.prefix
+        publish, send = hub.publish, hub.send
         accepted = 0
         for outcome in outcomes:
             request = outcome.request
@@ -292,10 +292,12 @@ class Projects:
                 else:
                     text = project.add_committed(request, outcome.revision, outcome.time)
                     if project.room.members:
-                        publish(project.room, prepare(f'["change",{text}]'))
-                if number is not None:
+                        publish(project.room, PreparedMessage((f'42{prefix}["change",{text}]',)))
+                # As ``socket.answer_text``, without a call for each change.
+                if number is not None and socket.connected:
                     more = ',"duplicate":true' if outcome.duplicate else ""
-                    socket.answer_text(number, f'[{{"ok":true,"revision":{outcome.revision}{more}}}]')
+                    answer = f'43{prefix}{number}[{{"ok":true,"revision":{outcome.revision}{more}}}]'
+                    send(socket.session, PreparedMessage((answer,)))
             else:
                 self.snapshots += 1
                 project.note_compaction(outcome, request.snapshot)

@@ -47,7 +47,8 @@ class StrictJson:
 
     def __init__(self) -> None:
         self._decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_parse_finite)
-        self._scan: Callable[[str, int], tuple[Any, int]] = self._decoder.scan_once  # type: ignore[attr-defined]
+        # The value at a place of a text, and where it ends. Raises StopIteration, ValueError, RecursionError.
+        self.scan: Callable[[str, int], tuple[Any, int]] = self._decoder.scan_once  # type: ignore[attr-defined]
         self._encode = _make_fast_encoder(json.JSONEncoder(ensure_ascii=False, **self._options))
 
     def dumps(self, value: Any, default: Callable[[Any], Any] | None = None) -> str:
@@ -83,7 +84,7 @@ class StrictJson:
         while text[at := self._skip(text, at)] != "}":
             if text[at] == ",":
                 at = self._skip(text, at + 1)
-            key, at = self._scan(text, at)
+            key, at = self.scan(text, at)
             start = self._skip(text, self._skip(text, at) + 1)
             at = self.end(text, start)
             if key == name:
@@ -100,7 +101,7 @@ class StrictJson:
     def end(self, text: str, at: int) -> int:
         """Where the value ends that begins at ``at``. Raises ValueError, RecursionError."""
         try:
-            return self._scan(text, at)[1]
+            return self.scan(text, at)[1]
         except StopIteration as exc:
             raise ValueError(f"no value at {exc.value}") from None
 

@@ -167,13 +167,12 @@ def _make_frame_header(size: int, opcode: int) -> bytes:
     return bytes((0x80 | opcode, 127)) + size.to_bytes(8, "big")
 
 
-_TEXT_HEADERS = [_make_frame_header(size, _TEXT) for size in range(2048)]  # each message has one, and most are short
+TEXT_HEADERS = [_make_frame_header(size, _TEXT) for size in range(2048)]  # each message has one, and most are short
 
 
 def encode_frame(body: bytes, opcode: int = _TEXT) -> bytes:
     """One unmasked, final frame."""
-    size = len(body)
-    return (_TEXT_HEADERS[size] if size < 2048 and opcode == _TEXT else _make_frame_header(size, opcode)) + body
+    return _make_frame_header(len(body), opcode) + body
 
 
 def encode_packet_frame(packet: Packet, eio_version: int) -> bytes:

@@ -23,7 +23,7 @@ from time import monotonic
 from typing import Protocol
 
 from ..histogram import Histogram
-from .eio_codec import Packet, encode_frame, encode_packet_frame
+from .eio_codec import TEXT_HEADERS, Packet, encode_frame, encode_packet_frame
 
 DELIVERY_BUDGET = 64  # writes, after which the remaining rooms wait for the next turn: less than a millisecond
 _WRITE_BYTES = 64 << 10  # that count as one more write: what they take beside it, on loopback
@@ -39,7 +39,9 @@ class PreparedMessage:
         self.volatile = volatile
         first = packets[0]
         if len(packets) == 1 and first.__class__ is str:
-            self.frame4 = self.frame3 = encode_frame(first.encode())
+            body = first.encode()
+            size = len(body)
+            self.frame4 = self.frame3 = TEXT_HEADERS[size] + body if size < len(TEXT_HEADERS) else encode_frame(body)
         else:
             self.frame4 = b"".join([encode_packet_frame(p, 4) for p in packets])
             self.frame3 = b"".join([encode_packet_frame(p, 3) for p in packets])

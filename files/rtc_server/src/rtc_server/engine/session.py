@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any, NamedTuple, Protocol
 
 from aiohttp import web
@@ -87,6 +87,7 @@ class Session:
         "closed",
         "eio_version",
         "engine",
+        "fast_path",
         "handshake",
         "id",
         "leaving",
@@ -110,6 +111,8 @@ class Session:
         self.poll_limit = engine.poll_limit(handshake)
         self.engine = engine
         self.app: Any = None  # what the layer above keeps here
+        # Takes a text packet from a WebSocket, or returns False to leave it to the layer above.
+        self.fast_path: Callable[[str], bool] | None = None
         self.handshake = handshake
         self.admitted = False  # the layer above has let the client in
         self.closed = False
@@ -278,8 +281,9 @@ class Session:
         """WebSocket: a packet. A violation of the protocol ends the session."""
         try:
             if message.__class__ is str:
-                if message[:1] == eio.MESSAGE and not self.closed:
-                    return self.engine.on_message(self, message)
+                fast_path = self.fast_path
+                if fast_path is not None and not self.closed and fast_path(message):
+                    return None
             elif self.eio_version == 3:
                 message = eio.strip_type(message)  # type: ignore[arg-type]  # bytes
             return self.feed(message)

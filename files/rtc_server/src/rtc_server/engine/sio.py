@@ -121,8 +121,8 @@ class Namespace:
         self.rooms: dict[str, Room] = {}
         self.handlers: dict[str, Handler] = {}
         self.deferred: dict[str, Handler] = {}
-        # For the main namespace: makes a client's function that handles event packets by their text, or returns False
-        # to leave them to the handlers.
+        # For the main namespace: makes a client's function that handles event packets of a WebSocket by their text, or
+        # returns False to leave them to the handlers.
         self.fast_path: Callable[[Socket], Callable[[str], bool]] | None = None
         self.authorize: Authorize | None = None
         self.on_connect: Callable[[Socket], Any] | None = None
@@ -167,7 +167,7 @@ class Namespace:
         client: _Client = socket.session.app
         client.sockets.pop(self.name, None)
         if self.name == "/":
-            client.fast_path = None
+            client.fast_path = socket.session.fast_path = None
         for room in [r for r in socket.session.rooms if r.index is self.rooms]:
             self.hub.leave(room, socket.session)
         if self.on_disconnect is not None:
@@ -238,9 +238,6 @@ class SocketServer(Engine):
         client: _Client = session.app
         decoder = client.decoder
         if isinstance(packet, str) and packet[:2] == "42":
-            fast_path = client.fast_path
-            if fast_path is not None and decoder.waiting is None and fast_path(packet):
-                return None
             at = packet.find("[", 2, 18)
             digits = packet[2:at]
             if session.admitted and (at == 2 or (at > 0 and digits.isdecimal() and digits.isascii())):
@@ -253,6 +250,8 @@ class SocketServer(Engine):
                 raise ProtocolError("another packet than CONNECT of a client that is not connected")
             return None  # it may cross our DISCONNECT on its way: not an error of the client
         decoded = decoder.decode_text(packet) if isinstance(packet, str) else decoder.decode_binary(packet)
+        # Between a packet and its attachments nothing else may come: the fast path would not know.
+        session.fast_path = client.fast_path if decoder.waiting is None else None
         if decoded is None:
             return None
         kind, name, number, data = decoded
@@ -328,7 +327,7 @@ class SocketServer(Engine):
         if session.ws is not None:
             session.ws.limit = self.max_payload
         if name == "/" and namespace.fast_path is not None:
-            client.fast_path = namespace.fast_path(socket)
+            client.fast_path = session.fast_path = namespace.fast_path(socket)
         socket.send_packet(sio.CONNECT, None if session.eio_version == 3 else {"sid": socket.id})
         if session.ws is not None:
             self.hub.deliver_to(session)

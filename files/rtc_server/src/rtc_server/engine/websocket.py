@@ -46,6 +46,7 @@ _FIN = 0x80
 _RESERVED = 0x70  # RSV1 to RSV3
 _WHOLE_TEXT = _FIN | _TEXT
 _MAX_CONTROL = 125  # bytes (section 5.5)
+_NO_TEXT = "text that is not UTF-8"
 
 _MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # section 1.3
 _NOTHING = bytearray()  # shared by all connections with nothing to keep; it is never added to
@@ -375,8 +376,12 @@ class WebSocket(asyncio.Protocol):
             left -= need + PACKET_COST
             at += need
             payload = unmask(data[start:at], data[start - 4 : start])
-            if first == _WHOLE_TEXT and not self._fragmented:  # by far the most frequent one
-                waiting = self._hand_over(_TEXT, payload)
+            if first == _WHOLE_TEXT and not self._fragmented and not self._closing:  # by far the most frequent one
+                try:
+                    text = payload.decode()
+                except UnicodeDecodeError:
+                    return self._fail(NOT_UTF8, _NO_TEXT)
+                waiting = self.receiver.received(text)
             else:
                 waiting = self._handle_frame(first, payload)
             if waiting is not None:
@@ -423,7 +428,7 @@ class WebSocket(asyncio.Protocol):
         try:
             text = payload.decode()
         except UnicodeDecodeError:
-            self._fail(NOT_UTF8, "text that is not UTF-8")
+            self._fail(NOT_UTF8, _NO_TEXT)
             return None
         return self.receiver.received(text)
 

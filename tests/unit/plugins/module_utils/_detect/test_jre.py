@@ -85,6 +85,36 @@ def test_trust_store_by_property_with_its_own_password(host):
     assert store.fingerprints == [fingerprint(b"only")]
 
 
+# Password of the JRE's own store, or of one that a property names; that of the property; whether it is locked, and read.
+@pytest.mark.parametrize(
+    ("named", "password", "given", "locked", "certificates"),
+    [
+        (False, "changeit", "", False, 1),
+        (False, "another", "", True, 1),  # Java does not ask for it either
+        (False, "another", "another", True, 1),
+        (False, "another", "changeit", True, 0),  # Java trusts nothing then
+        (True, "changeit", "", False, 1),
+        (True, "another", "", True, 1),
+        (True, "another", "another", True, 1),
+        (True, "changeit", "another", False, 0),
+    ],
+)
+def test_whether_a_trust_store_has_a_password_of_its_own(host, named, password, given, locked, certificates):
+    home = CONFLUENCE + "/jre"
+    path = "/etc/ssl/wiki.jks" if named else home + "/lib/security/cacerts"
+    host.installed_confluence().write(path, jks(b"only", password=password))
+    options = [f"-Djavax.net.ssl.trustStore={path}"] if named else []
+    options += [f"-Djavax.net.ssl.trustStorePassword={given}"] if given else []
+    host.write(CONFLUENCE + "/bin/setenv.sh", f'CATALINA_OPTS="{" ".join(options)}"\n')
+    store = only(host).java.truststore
+    assert (store.path, store.locked, store.certificates, bool(store.error)) == (
+        path,
+        locked,
+        certificates,
+        not certificates,
+    )
+
+
 def test_trust_store_with_another_password(host):
     host.jira().jre(JIRA + "/jre").write("/etc/ssl/wiki.jks", jks(b"only", password="other"))
     store = only(host).java.truststore

@@ -123,7 +123,7 @@ def test_names_that_are_in_order(name):
 
 def test_secrets_are_not_read():
     settings, problems = read(secret={"jira": object()}, truststore_password=5)
-    assert (settings, problems) == (inventory_variables.HostSettings(), [])
+    assert (settings, problems) == (inventory_variables.HostSettings(given=["truststore_password"]), [])
 
 
 def test_a_value_for_each_application():
