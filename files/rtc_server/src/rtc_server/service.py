@@ -321,8 +321,10 @@ class Service(SocketServer):
             there = list(session.app.sockets.values()) if session.app else []
             for socket in there:
                 socket.send_text(format_closing("restart", wait))
-            end = session.leave if there else session.close
-            end("server restart")
+            if there:
+                session.leave("server restart")
+            else:
+                session.close("server restart")
         await self.wait_closed(timeout=self.linger + 1)
 
     def resume(self) -> None:
