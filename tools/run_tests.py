@@ -174,7 +174,7 @@ SUITES = [
     Suite("upgrade", "an RTC server over the years, short form", tool("python", "tools/run_molecule.py", "upgrade"),
           read_molecule, environment={"RTC_UPGRADE": "short"},
           extra="python tools/run_tests.py upgrade"),
-    # Not in `make test` as long as attacks succeed.
+    # Not in `make test`: it takes nine minutes.
     Suite("hostile", "attacks on a real host while it runs", tool("python", "tools/run_molecule.py", "hostile"),
           read_molecule, extra="make molecule SCENARIO=hostile"),
     Suite("course-long", "each failure on five real hosts", tool("python", "tools/run_molecule.py", "runs"),
