@@ -86,7 +86,7 @@ SHIPPED_LINES = {
     "report": 80,  # documentation: the action does the work
     "rtc_bundle": 90,  # documentation: the action does the work
     "rtc_aws_listener": 210,  # documentation: the action does the work
-    "rtc_instance": 3050,
+    "rtc_instance": 3080,
     "rtc_probe": 5190,
     "rtc_release": 2870,
     "rtc_session": 4170,

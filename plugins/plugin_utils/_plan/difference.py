@@ -42,7 +42,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import (
 )
 
 LOOPBACKS = ("127.0.0.1", "::1", "localhost")
-FORMAT = 8  # of what is written for a plan; raise it when a renderer changes, so that what is recorded is written anew
+FORMAT = 9  # of what is written for a plan; raise it when a renderer changes, so that what is recorded is written anew
 
 
 @dataclass(frozen=True)

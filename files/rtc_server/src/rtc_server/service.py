@@ -318,9 +318,13 @@ class Service(SocketServer):
         sessions = list(self.sessions.values())
         returns = plan_returns(len(sessions), self.config.server.drain_seconds)
         for session, wait in zip(sessions, returns, strict=True):
-            for socket in list(session.app.sockets.values()) if session.app else ():
+            there = list(session.app.sockets.values()) if session.app else []
+            for socket in there:
                 socket.send_text(format_closing("restart", wait))
-            session.close("server restart")
+            if there:
+                session.leave("server restart")
+            else:
+                session.close("server restart")
         await self.wait_closed(timeout=self.linger + 1)
 
     def resume(self) -> None:

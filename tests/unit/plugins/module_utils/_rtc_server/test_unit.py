@@ -69,6 +69,15 @@ def test_secret_and_key_are_handed_over_by_root_and_reloaded_by_the_release():
     assert "[tls]" not in rtc_server_unit.render_toml(plain)
 
 
+def test_ten_starts_that_hang_reach_the_start_limit():
+    lines = unit_file.render_unit("/py").splitlines()
+    limit, burst, start, stop, pause = (
+        next(int(line.partition("=")[2]) for line in lines if line.startswith(f"{name}="))
+        for name in ("StartLimitIntervalSec", "StartLimitBurst", "TimeoutStartSec", "TimeoutStopSec", "RestartSec")
+    )
+    assert limit > burst * (start + stop + pause)
+
+
 # What "systemd-analyze security" finds open has its reason in unit_file.py; the most exposed that the unit may be, too.
 _REASONS = {"RootDirectory=/RootImage=", "RestrictAddressFamilies=~AF_UNIX", "PrivateUsers=", "DeviceAllow="}
 _NETWORK = {"RestrictAddressFamilies=~AF_(INET|INET6)", "PrivateNetwork=", "IPAddressDeny="}
