@@ -29,7 +29,8 @@ from ansible_collections.collab.rtc.plugins.module_utils._rtc_server.unit import
 # restart.
 # Where each start fails, the start limit closes the port (below). Starts that hang count, too, so its interval is
 # longer than ten of them take: 10 * (90 + 30 + 1) seconds. In such a time somebody may well restart it ten times by
-# hand: a good end forgets the starts before it.
+# hand, or it may crash ten times and serve in between. So a good end forgets the starts before it, and so does any end
+# a minute after it was ready: then it wrote reload.json, in a directory that each start gets anew.
 _UNIT = """\
 # Written by collab.rtc; changes are overwritten by its next run.
 [Unit]
@@ -43,7 +44,8 @@ StartLimitBurst=10
 Type=notify
 NotifyAccess=main
 {hand_over}ExecStart={python} -I {base}/current/rtc-server serve --config {config}/%i.toml
-ExecStopPost=+-/bin/sh -c 'test "$$SERVICE_RESULT" != success || systemctl reset-failed %n'
+ExecStopPost=+-/bin/sh -c 'test "$$SERVICE_RESULT" = success || \\
+    test -n "$$(find "$$RUNTIME_DIRECTORY/reload.json" -mmin +1)" && systemctl reset-failed %n'
 Restart=always
 RestartSec=1
 WatchdogSec=30
