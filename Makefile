@@ -63,6 +63,15 @@ coverage: setup ## Unit tests and RTC server with the lines that they run; fails
 sanity: collection ## ansible-test sanity, and units of the modules
 	@$(BIN)/python tools/run_tests.py sanity units
 
+# What the documents show is what the tests have seen: name of a test's picture -> name in docs/pictures.
+PICTURES := panel-light-top=panel panel-down-light-top=panel-down check-light=check-works \
+	check-unreachable=check-unreachable example-away=clients-example
+
+.PHONY: pictures
+pictures: setup ## Take the pictures of the documents anew, from the tests in a real browser
+	@$(BIN)/python -m pytest -q tests/pages -k "picture or example"
+	@for one in $(PICTURES); do cp $(BUILD)/artefacts/pages/$${one%=*}.png docs/pictures/$${one#*=}.png; done
+
 .PHONY: test-rtc
 test-rtc: collection ## The RTC server's tests in their long form, with their figures (about an hour)
 	@tools/packages

@@ -44,6 +44,7 @@ TYPES = {
     "path": "path",
     "bool": "true or false",
     "addresses": "list of addresses",
+    "networks": "list of networks",
     "pem": "file or PEM text",
     "store_url": "PostgreSQL address",
     "origins": "list of origins",

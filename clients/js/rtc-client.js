@@ -4,7 +4,7 @@
 //
 // A client of the RTC server. What the server promises is in docs/protocol.md, how to use this in docs/clients.md.
 // It imports only the file beside it: socket.io-client's `io` is handed to it, from wherever the page or program has it.
-import { Project, Refused, defer } from "./rtc-project.js";
+import { Project, Refused, defer, readWait } from "./rtc-project.js";
 export { Project, Refused };
 
 /** @typedef {import("./rtc-project.js").Change} Change */
@@ -33,19 +33,35 @@ export { Project, Refused };
 const EVENTS = ["change", "changes", "members", "presence"];
 
 
-/** One connection, from CONNECT to its end. */
+/** One connection, from CONNECT to its end. A server that says what is not in the contract is left. */
 export class Connection {
   /** @param {any} socket of socket.io-client @param {number} patience milliseconds for each answer */
   constructor(socket, patience) {
     this.socket = socket;
     this.patience = patience;
     this.isOver = false;
-    /** What the server said before it ended, if it said something. @type {{reason: string, retry_after: number} | null} */
+    /** The reason that the server gave before it ended, if it gave one, and seconds until it wants to be asked again.
+     *  @type {[string, number | null] | null} */
     this.closing = null;
     /** @type {ReturnType<typeof defer<void>>} */
     this.ended = defer();
-    socket.on("closing", (/** @type {any} */ said) => { this.closing = said; });
+    this.on("closing", (said) => { this.closing = [String(said.reason), readWait(said.retry_after)]; });
     socket.on("disconnect", () => this.end());
+  }
+
+  /** @param {string} event @param {(body: any) => void} take */
+  on(event, take) {
+    this.socket.on(event, (/** @type {any} */ body) => this.believe(() => take(body)));
+  }
+
+  /** @param {() => void} take */
+  believe(take) {
+    try {
+      take();
+    } catch (error) {
+      console.error("the server says what is not in the contract: the connection ends", error);
+      this.end();
+    }
   }
 
   /** @returns {Promise<void>} rejected with Refused: `token_...`, `too_many` or `unreachable` */
@@ -56,7 +72,7 @@ export class Connection {
       this.socket.on("connect", () => { clearTimeout(late); resolve(); });
       this.socket.on("connect_error", (/** @type {any} */ error) => {
         const data = error.data || {};
-        fail(new Refused(data.code || "unreachable", error.message, data));
+        fail(new Refused(String(data.code || "unreachable"), error.message, data));
       });
       this.ended.promise.then(() => fail(new Refused("unreachable", "the connection broke before it was answered")));
       this.socket.connect();
@@ -69,7 +85,10 @@ export class Connection {
     this.socket.timeout(this.patience).emit(event, body, (/** @type {any} */ late, /** @type {any} */ answer) => {
       if (this.isOver) return;
       if (late) this.end(); // a server that takes longer counts as gone
-      else onAnswer(answer);
+      else this.believe(() => {
+        if (typeof answer.ok !== "boolean") throw new TypeError("ok");
+        onAnswer(answer);
+      });
     });
   }
 
@@ -196,7 +215,7 @@ export class Client {
     }
     const connection = new Connection(this._make(this._token), this._patience);
     for (const event of EVENTS) {
-      connection.socket.on(event, (/** @type {any} */ body) => {
+      connection.on(event, (body) => {
         if (connection === this._connection) this._projects.get(body.project)?._take(event, body);
       });
     }
@@ -215,7 +234,7 @@ export class Client {
     await connection.ended.promise;
     this._connection = null;
     for (const project of this._projects.values()) project._pause();
-    const { reason, retry_after: told } = connection.closing || { reason: "lost", retry_after: 0 };
+    const [reason, told] = connection.closing || ["lost", null];
     if (reason === "token_expired") this._token = "";
     return [reason, told || this._draw(0)]; // the server spreads its clients; what it leaves open is spread here
   }

@@ -44,6 +44,15 @@ export class Refused extends Error {
   }
 }
 
+const MOST_WAIT = 3600; // seconds: whatever a server says, it is asked again within the hour
+
+/** Seconds that a server wants to be left alone; null: it says nothing that is a time.
+ *  @param {any} told @returns {number | null} */
+export const readWait = (told) => (typeof told === "number" && told >= 0 ? Math.min(told, MOST_WAIT) : null);
+
+/** Milliseconds until another try where the server names none. */
+const drawWait = () => 500 + 1000 * Math.random();
+
 /** @param {Record<string, any>} answer */
 const readRefusal = (answer) => new Refused(answer.code, answer.message, answer);
 
@@ -51,7 +60,8 @@ const readRefusal = (answer) => new Refused(answer.code, answer.message, answer)
  *  @param {Record<string, any>} answer @returns {number | null} */
 function findWait(answer) {
   if (!PASSING.includes(answer.code)) return null;
-  return answer.retry_after === undefined ? 500 + 1000 * Math.random() : 1000 * answer.retry_after;
+  const wait = readWait(answer.retry_after);
+  return wait === null ? drawWait() : 1000 * wait;
 }
 
 /** A UUID; pages without TLS have no `crypto.randomUUID`. */
@@ -140,13 +150,14 @@ export class Project {
   /** Changes after a revision up to now, page by page. Throws Refused (`compacted`: see `details.base`).
    *  @param {number} [since] @returns {AsyncGenerator<Change>} */
   async *history(since = 0) {
+    let last = since;
     for (let more = true; more; ) {
-      const page = await this._ask("history", { project: this.name, since });
+      const before = last, page = await this._ask("history", { project: this.name, since: last });
       for (const change of page.changes) {
-        since = change.revision;
+        last = change.revision;
         yield change;
       }
-      more = page.more && page.changes.length > 0;
+      more = page.more && last > before;
     }
   }
 
@@ -177,6 +188,13 @@ export class Project {
     this._joining = true;
     const known = this.epoch === null ? {} : { since: this.revision, epoch: this.epoch };
     connection.ask("join", { project: this.name, ...known }, (answer) => this._takeJoin(connection, answer));
+  }
+
+  /** What is between us does not fit: not at once, as it may not fit again. */
+  _beginSoon() {
+    this._pause();
+    this._joining = true;
+    this._again = setTimeout(() => this._begin(), drawWait());
   }
 
   /** There is no connection. @internal */
@@ -267,7 +285,7 @@ export class Project {
     if (change.revision <= this.revision) return;
     if (change.revision !== this.revision + 1) {
       console.warn(`${this.name}: revision ${change.revision} after ${this.revision}: joining anew`);
-      return this._begin();
+      return this._beginSoon();
     }
     this.revision = change.revision;
     const unsent = change.user === this._user ? this._unsent.get(change.id) : undefined;
@@ -318,7 +336,7 @@ export class Project {
       unsent.on = null;
       const wait = findWait(answer);
       if (answer.ok) this._settle(unsent, answer.revision);
-      else if (answer.code === "not_joined") { if (!this._joining) this._begin(); }
+      else if (answer.code === "not_joined") { if (!this._joining) this._beginSoon(); }
       else if (wait === null) this._giveUp(unsent, readRefusal(answer));
       else if (!this._again) this._again = setTimeout(() => { this._again = null; this._send(); }, wait);
       this._send();

@@ -175,6 +175,18 @@ options:
             after each answer, so that a request that is sent meanwhile would be answered with 502.
         type: bool
         default: true
+      panel_port:
+        description:
+          - Port of loopback on which the RTC server has its panel for administrators. C(/panel/) goes there, with TLS
+            only.
+        type: int
+        default: 0
+      panel_from:
+        description:
+          - Networks whose clients may use C(/panel/), such as V(10.1.2.0/24). Others are answered 403.
+        type: list
+        elements: str
+        default: []
       health:
         description:
           - Path at which an upstream answers 200 while it can serve, such as V(/readyz). HAProxy and Apache ask there
@@ -302,7 +314,6 @@ backup_files:
 
 import functools
 import os
-import re
 from typing import Any, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
@@ -311,7 +322,7 @@ from ansible_collections.collab.rtc.plugins.module_utils import _argspec, _facts
 from ansible_collections.collab.rtc.plugins.module_utils._detect import passage
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._managed import opened, record
-from ansible_collections.collab.rtc.plugins.module_utils._proxy import certificates, isolation
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import certificates, isolation, vhost_options
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.apply import (
     ChangeOptions,
     ChangeResult,
@@ -321,10 +332,6 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.apply import (
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.kinds import BACKENDS, make_backend
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 from ansible_collections.collab.rtc.plugins.module_utils._undo import prune
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_HOST = re.compile(r"[A-Za-z0-9._:\[\]*-]+")
-_PATH = re.compile(r"/?[A-Za-z0-9._~/-]*")
 
 
 def main() -> None:
@@ -383,6 +390,8 @@ def _vhost_spec() -> dict[str, Any]:
         "listen": {"type": "list", "elements": "str", "default": ["*"]},
         "port": {"type": "int"},
         "reuse": {"type": "bool", "default": True},
+        "panel_port": {"type": "int", "default": 0},
+        "panel_from": {"type": "list", "elements": "str", "default": []},
         "upstreams": {"type": "list", "elements": "dict", "default": [], "options": upstream},
         **{name: {"type": "str", "default": "", "no_log": False} for name in texts},
     }
@@ -390,7 +399,7 @@ def _vhost_spec() -> dict[str, Any]:
 
 def _run(module: AnsibleModule) -> isolation.Isolated:
     params = module.params
-    _check(params["vhosts"])
+    vhost_options.check(params["vhosts"])
     done = isolation.Isolated()
     for kind in BACKENDS:
         items = [item for item in params["vhosts"] if item["kind"] == kind and item["site"] not in done.blocked]
@@ -447,45 +456,6 @@ def _see(vhost: VhostPlan, address: str) -> _facts.Passage:
     if direct == passage.DOWN:
         question.kind = vhost.kind  # httpd is not to meet a service that does not run
     return passage.ask(question, upstreams)
-
-
-def _check(vhosts: list[dict[str, Any]]) -> None:
-    """What the argument specification cannot say: every text goes into a configuration file and must not break out."""
-    seen = set()
-    for item in vhosts:
-        name = item["name"]
-        if (item["kind"], name) in seen:
-            raise RtcError(f"vhosts names {name} twice.", "Give every virtual host its own name.")
-        seen.add((item["kind"], name))
-        if not _NAME.fullmatch(name):
-            raise RtcError(f"{name!r} is no name for a file.", "Use letters, digits, dots, hyphens and underscores.")
-        if item["state"] == "absent":
-            continue
-        if not item["server_name"] or not item["port"] or not item["upstreams"]:
-            raise RtcError(f"{name} lacks one of server_name, port and upstreams.", "All three are needed.")
-        ports = [item["port"], *(upstream["port"] for upstream in item["upstreams"])]
-        wrong = [port for port in ports if not 1 <= port <= 65535]
-        if wrong:
-            raise RtcError(f"{name}: {wrong[0]} is not a port.", "Ports are 1 to 65535.")
-        hosts = [item["server_name"], *item["listen"], *(upstream["host"] for upstream in item["upstreams"])]
-        hosts += [text for text in (item["synchrony"], item["upstream_name"]) if text]
-        for text in hosts:
-            if not _HOST.fullmatch(text):
-                raise RtcError(f"{name}: {text!r} is neither a host name nor an address.", "Correct it.")
-        if not _PATH.fullmatch(item["context_path"]):
-            raise RtcError(f"{name}: {item['context_path']!r} is no context path.", "Write /confluence, for example.")
-        _check_nodes(item)
-        for option in ("certificate", "key", "upstream_ca"):
-            if item[option] and not re.fullmatch(r"/[^\x00-\x1f\"\\]*", item[option]):
-                raise RtcError(f"{name}: {option} is not an absolute path: {item[option]!r}.", "Give the full path.")
-
-
-def _check_nodes(item: dict[str, Any]) -> None:
-    if not _PATH.fullmatch(item["health"]) or item["health"][:1] not in ("", "/"):
-        raise RtcError(f"{item['name']}: health {item['health']!r} is no path.", "Write /readyz, for example.")
-    for label in (upstream["label"] for upstream in item["upstreams"]):
-        if not re.fullmatch(r"[a-z0-9]{0,64}", label):
-            raise RtcError(f"{item['name']}: {label!r} is no label.", "Use up to 64 small letters and digits.")
 
 
 if __name__ == "__main__":

@@ -80,6 +80,12 @@ options:
     description: Directory of the releases.
     type: path
     default: /opt/rtc-server
+  release:
+    description:
+      - Name of the release that M(collab.rtc.rtc_release) is about to make current, for check mode only. The release
+        says which files it needs.
+    type: str
+    version_added: 0.1.0
   state:
     description: V(absent) stops the service and removes its configuration and secret; its journal stays.
     type: str
@@ -196,6 +202,7 @@ def main() -> None:
             "panel_ca": {"type": "str"},
             "python": {"type": "path", "default": "/usr/bin/python3"},
             "base": {"type": "path", "default": unit.BASE},
+            "release": {"type": "str"},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             **WRITING,
         },
@@ -208,6 +215,8 @@ def main() -> None:
         module.fail_json(msg="rtc_secret has fewer than 32 characters. Make a longer one: openssl rand -base64 48.")
     if params["panel_token"] and (len(params["panel_token"]) < 32 or not params["panel_token"].isascii()):
         module.fail_json(msg="rtc_panel_token needs 32 or more characters of ASCII: openssl rand -hex 32 makes one.")
+    if not module.check_mode:
+        params["release"] = None  # it is current by now, or was taken back
     try:
         instance = Instance(params)
         changed = bool(instance.changed_paths())

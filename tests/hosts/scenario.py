@@ -64,6 +64,10 @@ class Scenario:
         enter = ["nsenter", "--target", str(pid), "--net", "ip", "link", "set", "eth0", "down"]
         subprocess.run(enter, check=True, capture_output=True)
         os.kill(pid, signal.SIGKILL)  # the kernel ends all of its processes with it
+        self.await_end(host)
+
+    def await_end(self, host: str) -> None:
+        """Until it is off."""
         subprocess.run(["podman", "wait", self.container(host)], check=True, capture_output=True)
 
     def find_init(self, host: str) -> int:

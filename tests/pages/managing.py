@@ -22,11 +22,11 @@ PATIENCE = 30_000  # milliseconds until something that should come is given up
 class Managed(rtc_support.Server):
     """A server in a process of its own, whose panel is on a port of loopback."""
 
-    def __init__(self, directory, url="", ca="", **sections):
+    def __init__(self, directory, url="", ca="", front="", **sections):
         (directory / "admin-token").write_text(TOKEN + "\n")
         self.admin_port = rtc_support.free_port()
         admin = {"listen": f"127.0.0.1:{self.admin_port}", "token": str(directory / "admin-token"), "ca": ca or None}
-        admin["url"] = url or None
+        admin.update(url=url or None, front=front or None)
         server = {"name": "wiki.example.com", "trusted_proxies": ["127.0.0.0/8"], **sections.pop("server", {})}
         super().__init__(directory, admin=admin, server=server, **sections)
         self.panel = f"http://localhost:{self.admin_port}"

@@ -188,6 +188,16 @@ def is_unreachable(tab, url):
     assert direct.get_attribute("href") == f"{url}/check"
 
 
+def test_without_polling(server, context):
+    """Something on the way answers no plain requests; WebSocket passes."""
+    browser = context()
+    browser.route("**/socket.io/*", lambda route: route.abort())
+    tab = Tab(browser, make_link(server.url)).finish()
+    assert tab.status == "Not all works: see below.", tab.report
+    assert (tab.kinds["reach"], tab.kinds["websocket"], tab.kinds["latency"]) == ("fails", "works", "works")
+    assert tab.page.locator("#live").is_visible() and tab.page.locator("#unreachable").is_hidden()
+
+
 def test_an_untrusted_certificate(server, daemon, port, run_module, certificates, context):
     site = Proxied([server], daemon("nginx"), port, run_module, certificates.issue())
     tab = Tab(context(trusts=False), from_disk(make_link(site.url))).finish()

@@ -15,7 +15,7 @@ from rtc_support import PATIENCE, ROOT, Server, free_port
 from test_real_clients import node as javascript  # the fixture
 
 __all__ = ["javascript"]
-ARTEFACTS = ROOT / ".build/artefacts"
+ARTEFACTS = ROOT / ".build/artefacts/pages"
 
 
 @pytest.fixture

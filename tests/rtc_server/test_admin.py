@@ -117,7 +117,7 @@ async def test_everything_needs_the_token(server_of: Managed) -> None:
             async with http.post(f"{HERE}/api/{path}", json={"user": "ann"}) as answer:
                 assert answer.status == 401
         async with http.get(f"{HERE}/", allow_redirects=False) as answer:
-            assert (answer.status, answer.headers["Location"]) == (303, "/login")
+            assert (answer.status, answer.headers["Location"]) == (303, "login")
     assert server_of.restarts == 0 and not server_of.site.service.draining
     for wrong in (TOKEN[:-1], TOKEN + "x", "", "é"):
         await server_of.get("/api/state", 401, Authorization=f"Bearer {wrong}")

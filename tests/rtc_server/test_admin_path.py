@@ -148,8 +148,9 @@ async def test_polling_and_websocket_are_told_apart(site: Site) -> None:
     assert "answered 403" in found.steps[-1].text and "pass Upgrade and Connection on" in found.steps[-1].remedy
 
 
-async def test_it_is_tried_when_somebody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_it_is_tried_when_somebody_looks() -> None:
     tries: list[int] = []
+    now = [0.0]
 
     async def make_try() -> path.Path:
         tries.append(1)
@@ -157,13 +158,13 @@ async def test_it_is_tried_when_somebody_looks(monkeypatch: pytest.MonkeyPatch) 
             raise RuntimeError
         return path.Path(path.time.time())
 
-    watch = PathWatch(make_try)
-    assert watch.look() is None and watch.running
+    watch = PathWatch(make_try, lambda: now[0])
+    first = await watch.look()
+    assert first is not None and not watch.running
+    assert await watch.look() is first and len(tries) == 1
+    now[0] += watch.fresh + 1
+    assert await watch.look() is first and watch.running  # nobody waits for what says nearly the same
     watch.begin()  # one at a time
-    await eventually(lambda: not watch.running)
-    assert watch.look() is not None and len(tries) == 1
-    watch.fresh = -1.0
-    assert watch.look() is not None
     await eventually(lambda: not watch.running)
     assert len(tries) == 2
     watch.begin()

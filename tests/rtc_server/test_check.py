@@ -216,9 +216,33 @@ async def test_links_have_limits_of_their_own(site: Site) -> None:
         with pytest.raises(Closed, match='"too_many","limit":100'):
             await browser.connect(make_link()[0])
         assert (await (await site.connect()).ask("join", {"project": "wiki"}))["ok"]
-    await eventually(lambda: not site.service.check._links, "links without connections are forgotten")
+    await eventually(lambda: not site.service.check._connected)
+    async with browsing(site, make_link()[0]) as browser:
+        assert browser.got and len(site.service.check._links) == 1, "links that have spent nothing are forgotten"
+
+
+async def test_users_find_room_where_checks_have_taken_all(tmp_path: Path) -> None:
+    """One link of somebody's mail is enough for twenty connections."""
+    async with running(tmp_path, limits={"connections": 10}) as site, contextlib.AsyncExitStack() as stack:
+        bearer, _project = make_link()
+        checks = [await stack.enter_async_context(browsing(site, bearer)) for _ in range(10)]
+        assert (await (await site.connect()).ask("join", {"project": "wiki"}))["ok"]
+        with pytest.raises(Closed):
+            await checks[0].until("nothing that comes")
+        await stack.enter_async_context(browsing(site, bearer))  # and it checks at the cost of other checks only
+        assert site.service.connected == 1
+
+
+async def test_a_link_that_comes_again_has_spent_what_it_had(site: Site) -> None:
+    bearer, project = make_link()
+    check = site.service.check
     async with browsing(site, bearer) as browser:
-        assert browser.got
+        await browser.ask("join", project=project)
+        await browser.ask("change", project=project, id="a", data=1)
+        link = check._links[project]
+    await eventually(lambda: not check._connected)
+    async with browsing(site, bearer):
+        assert check._links[project] is link
 
 
 async def test_a_check_holds_few_changes_and_all_of_them(site: Site) -> None:

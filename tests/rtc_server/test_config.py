@@ -132,6 +132,7 @@ def test_the_example_has_every_option_with_its_default() -> None:
         .replace("# token", "token")
         .replace("# url", "url")
         .replace("# ca =", "ca =")
+        .replace("# front", "front")
     )
     for section in [one for one in dataclasses.fields(config.Config) if one.compare]:  # not where it came from
         for option in dataclasses.fields(getattr(plain, section.name)):

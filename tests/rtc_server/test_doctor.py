@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from journal_support import as_nobody
 from rtc_certificates import make_pair, write_pair
 from rtc_support import SECRET, Server, config_text, free_port
 
@@ -256,6 +257,12 @@ SYSTEMD = [
     ({"ActiveState": "failed", "Result": "oom-kill"}, CRITICAL, "too little memory"),
     ({"ActiveState": "failed", "Result": "watchdog"}, CRITICAL, "it hung"),
     ({"ActiveState": "activating", "SubState": "auto-restart", "Result": "exit-code"}, CRITICAL, "starts and fails"),
+    (
+        {"ActiveState": "activating", "SubState": "start", "NRestarts": "3"},
+        CRITICAL,
+        "starts and fails, again and again",
+    ),
+    ({"ActiveState": "activating", "SubState": "start"}, CRITICAL, "is starting"),
     ({"UnitFileState": "disabled"}, WARNING, "after a reboot it is down"),
     ({"NeedDaemonReload": "yes"}, WARNING, "have changed since systemd read them"),
     ({"MemoryCurrent": "95000"}, WARNING, "MemoryMax="),
@@ -272,11 +279,15 @@ def test_what_systemd_says(shown: dict[str, str], state: int, words: str) -> Non
         assert checks[0].remedy
 
 
+# What systemd says of a unit is not what the server says.
+_WORDS = "case $1 in _SYSTEMD_UNIT=*) echo last words;; *) echo Scheduled restart job;; esac"
+
+
 def put_systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
     for name in ("systemctl", "journalctl"):
         program = tmp_path / "bin" / name
         program.parent.mkdir(exist_ok=True)
-        program.write_text(f"#!/bin/sh\n{script if name == 'systemctl' else 'echo last words'}\n")
+        program.write_text(f"#!/bin/sh\n{script if name == 'systemctl' else _WORDS}\n")
         program.chmod(0o755)
     monkeypatch.setattr(doctor_host, "_ENVIRONMENT", {"PATH": f"{tmp_path}/bin:/usr/bin:/bin"})
     monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
@@ -308,6 +319,50 @@ def test_a_start_limit_of_which_only_the_socket_knows(
     )
     _status, checks = examine(Server(tmp_path).config, "--unit", UNIT)
     assert "start limit" in checks["unit"][0]["text"] and "reset-failed" in checks["unit"][0]["remedy"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+def test_what_only_root_may_read_is_unknown_to_others() -> None:
+    async def look(folder: Path) -> None:
+        config = folder / "config.toml"
+        config.write_text(config_text(folder, free_port()))
+        (folder / "token.key").chmod(0)
+        found = doctor.examine(doctor.find_place(str(config), "", 14))
+        (check,) = [check for check in found if check.name == "keys"]
+        assert (check.state, check.remedy) == (UNKNOWN, "Run it as root.") and "token.key" in check.text
+
+    as_nobody(look)
+
+
+@pytest.mark.parametrize("is_started", [True, False])
+def test_a_server_that_has_started_meanwhile_and_one_whose_socket_was_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, examine: Doctor, is_started: bool
+) -> None:
+    server = Server(tmp_path)
+    server.start()
+    assert server.process is not None
+    pid = server.process.pid
+    monkeypatch.setattr(doctor_host, "is_of_unit", lambda found, unit: (found, unit) == (pid, UNIT))
+    state = f"s=active; p={0 if is_started else pid}; case $2 in *.socket) s={'active' if is_started else 'inactive'};; esac; "
+    put_systemctl(tmp_path, monkeypatch, state + "printf 'LoadState=loaded\\nActiveState=%s\\nMainPID=%s\\n' $s $p")
+    try:
+        _status, checks = examine(server.config, "--unit", UNIT)
+        assert states(checks, "listening") == ["ok"], checks["listening"]
+        assert ("port" in checks) is not is_started
+        if not is_started:
+            assert "rtc-server@confluence.socket was stopped" in checks["port"][0]["text"]
+    finally:
+        server.stop()
+
+
+def test_whose_process_it_is(tmp_path: Path) -> None:
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7/cgroup").write_text(f"0::/system.slice/system-rtc\\x2dserver.slice/{UNIT}\n")
+    root = str(tmp_path)
+    assert doctor_host.is_of_unit(7, UNIT, root)
+    assert not doctor_host.is_of_unit(7, "server@confluence.service", root) and not doctor_host.is_of_unit(
+        8, UNIT, root
+    )
 
 
 @pytest.mark.parametrize("script", ["echo no bus >&2; exit 1", "exec sleep 60"])

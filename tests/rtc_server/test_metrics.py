@@ -25,7 +25,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from rtc_memory import MemoryClient, MemoryServer
 from rtc_support import SOURCE, Client, Closed, Server, Site, eventually, free_port, hang_up, running, token
 
-from rtc_server import metrics
+from rtc_server import looking, metrics
 from rtc_server.histogram import Histogram
 from rtc_server.service import Service
 
@@ -163,12 +163,13 @@ def test_reasons_of_ends_are_words_of_the_source() -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
                 name, owner = node.func.attr, ast.unparse(node.func.value)
-                if name == "send_away" or (name == "close" and owner.split(".")[-1] in ("self", "session", "one")):
+                ends = {"close": ("self", "session", "one"), "leave": ("session",)}.get(name, ())
+                if name == "send_away" or owner.split(".")[-1] in ends:
                     reason = node.args[1 if name == "send_away" else 0]
                     found |= {ast.unparse(one) for one in ast.walk(reason) if isinstance(one, (ast.Constant, ast.Name))}
-                    found -= {"session"}
+                    found -= {"session", "self"}  # self.leaving is what leave() was given
     assert "'slow consumer'" in found and "'resync'" in found
-    assert {text for text in found if text[0] != "'"} == {"reason"}, "send_away passes on what it was given"
+    assert {text for text in found if text[0] != "'"} == {"reason"}, "send_away and leave pass on what they were given"
 
 
 async def test_a_member_that_reads_too_slowly(tmp_path: Path) -> None:
@@ -225,21 +226,21 @@ async def test_the_certificate(certificate: tuple[Path, Path], tmp_path: Path) -
 async def test_a_disk_that_hangs_hides_only_itself(
     site: Site, scraper: Scraper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    back, real = threading.Event(), metrics.look
+    back, real = threading.Event(), metrics.look_at_disk
 
-    def hang(*args: Any) -> metrics.Seen:
+    def hang(directory: str) -> Any:
         back.wait()
-        return real(*args)
+        return real(directory)
 
-    monkeypatch.setattr(metrics, "look", hang)
-    monkeypatch.setattr(metrics, "_PATIENCE", 0.05)
+    monkeypatch.setattr(metrics, "look_at_disk", hang)
+    monkeypatch.setattr(looking, "PATIENCE", 0.05)
     try:
         for _ in range(2):
             found = await scraper.scrape()
             assert found["rtc_ready"] == 1 and "rtc_journal_disk_free_bytes" not in found
     finally:
         back.set()
-    monkeypatch.setattr(metrics, "_PATIENCE", 20.0)
+    monkeypatch.setattr(looking, "PATIENCE", 20.0)
     assert (await scraper.scrape())["rtc_journal_disk_free_bytes"] > 0
 
 

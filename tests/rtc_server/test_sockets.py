@@ -5,17 +5,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
+import json
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
+import aiohttp
 import pytest
-from rtc_support import PATIENCE, Client, Server, config_text, free_port, token
+from aiohttp import web
+from rtc_support import PATIENCE, Client, Server, config_text, eventually, free_port, running, token
 
 from rtc_server import cli, sockets
+
+socketio = pytest.importorskip("socketio")
 
 
 def listen(port: int, address: str = "127.0.0.1") -> socket.socket:
@@ -71,29 +78,93 @@ def test_without_a_socket_that_outlives_it_newcomers_are_refused(server: Server)
         ask(server.port)
 
 
+async def come_by_polling(http: aiohttp.ClientSession, server_url: str) -> str:
+    """The address of a session that has shown its token, and is between two polls."""
+    url = f"{server_url}/socket.io/?EIO=4&transport=polling"
+    where = f"{url}&sid={json.loads((await (await http.get(url)).text())[1:])['sid']}"
+    await http.post(where, data="40" + json.dumps({"token": token()}))
+    assert (await (await http.get(where)).text())[:2] == "40"
+    return where
+
+
 async def test_who_comes_during_a_drain_waits_and_who_is_there_is_sent_away(server: Server) -> None:
     server.sockets = [listen(server.port)]
     server.start()
     client = await Client.open(server.url)
     await client.connect(token())
-    # It never answers the end of its connection, so that the drain takes a while.
-    silent = socket.create_connection(("127.0.0.1", server.port))
-    silent.sendall(b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"
-                   b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-                   b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")  # fmt: skip
-    assert silent.recv(12) == b"HTTP/1.1 101"
-    assert server.process is not None
-    server.process.send_signal(signal.SIGTERM)
-    await client.until(client.closed.is_set, "it is sent away")
-    assert ("closing", {"reason": "restart"}) in [
-        (n, {"reason": b["reason"]}) for n, b in client.events if n == "closing"
-    ]
-    assert server.process.poll() is None, "the drain is over too early to see anything"
-    waiting = ask(server.port)
-    silent.close()
-    assert server.process.wait(PATIENCE) == 0
+    async with aiohttp.ClientSession() as http:
+        where = await come_by_polling(http, server.url)
+        assert server.process is not None
+        server.process.send_signal(signal.SIGTERM)
+        await client.until(client.closed.is_set, "it is sent away")
+        waiting = ask(server.port)
+        assert [body["reason"] for body in client.of("closing")] == ["restart"]
+        assert server.process.poll() is None, "it does not wait for who is between two polls"
+        said = await (await http.get(where)).text()
+    assert said == '42["closing",{"reason":"restart","retry_after":0.0}]\x1e1'
+    assert await asyncio.to_thread(server.process.wait, PATIENCE) == 0
     server.start()
     assert read_status(waiting) == "HTTP/1.1 200 OK", "the server that was stopped answers 503"
+
+
+class Gate:
+    """A proxy that keeps its connections, and can keep polls back."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self.is_open = asyncio.Event()
+        self.is_open.set()
+        self.held = 0
+
+    @contextlib.asynccontextmanager
+    async def run(self) -> AsyncIterator[str]:
+        """Its address, for as long as the block runs."""
+        app = web.Application()
+        app.router.add_route("*", "/socket.io/", self._pass_on)
+        runner, port = web.AppRunner(app, shutdown_timeout=0.2), free_port()
+        async with aiohttp.ClientSession() as self._http:
+            await runner.setup()
+            await web.TCPSite(runner, "127.0.0.1", port).start()
+            try:
+                yield f"http://127.0.0.1:{port}"
+            finally:
+                await runner.cleanup()
+
+    async def _pass_on(self, request: web.Request) -> web.Response:
+        if request.method == "GET" and not self.is_open.is_set():
+            self.held += 1
+            await self.is_open.wait()
+        body, agent = await request.read(), {"User-Agent": request.headers["User-Agent"]}
+        async with self._http.request(
+            request.method, self._server.url + request.path_qs, data=body, headers=agent
+        ) as to:
+            return web.Response(status=to.status, body=await to.read(), content_type=to.content_type)
+
+
+async def test_who_is_between_two_polls_hears_of_the_end_with_the_next(server: Server) -> None:
+    """Of python-socketio's client, over connections that a proxy keeps."""
+    server.sockets = [listen(server.port)]
+    server.start()
+    gate, client, told = Gate(server), socketio.AsyncClient(reconnection=False), list[dict[str, Any]]()
+    client.on("closing", told.append)
+    async with gate.run() as url:
+        await client.connect(url, auth={"token": token()}, transports=["polling"])
+        gate.is_open.clear()
+        assert (await client.call("join", {"project": "p"}))["ok"]  # which answers the poll that waits
+        await eventually(lambda: gate.held, "the next poll is on its way")
+        assert server.process is not None
+        server.process.send_signal(signal.SIGTERM)
+        await eventually(lambda: "draining" in server.log.read_text(), "it is being stopped")
+        gate.is_open.set()
+        await eventually(lambda: not client.connected, "it is sent away")
+        assert told == [{"reason": "restart", "retry_after": 0.0}]
+
+
+async def test_who_never_polls_again_is_not_waited_for(tmp_path: Path) -> None:
+    async with running(tmp_path) as site, aiohttp.ClientSession() as http:
+        where = await come_by_polling(http, site.url)
+        await site.service.drain()
+        assert not site.service.sessions and (await http.get(where)).status == 400
 
 
 def run_refused(server: Server) -> str:

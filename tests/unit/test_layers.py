@@ -81,12 +81,12 @@ SHIPPED_LINES = {
     "managed_file": 2440,
     "managed_record": 7290,
     "plan": 170,  # documentation: the action does the work
-    "proxy_vhost": 11660,
+    "proxy_vhost": 11700,  # the way to the panel in three renderers
     "proxy_reload": 8830,
     "report": 80,  # documentation: the action does the work
     "rtc_bundle": 90,  # documentation: the action does the work
     "rtc_aws_listener": 210,  # documentation: the action does the work
-    "rtc_instance": 3050,
+    "rtc_instance": 3080,
     "rtc_probe": 5190,
     "rtc_release": 2870,
     "rtc_session": 4170,

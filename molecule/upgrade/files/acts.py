@@ -149,25 +149,20 @@ def fail(version: str, broken: str, *words: str) -> str:
     return said
 
 
-def renew_secret() -> str:
-    """Tokens with the old and the new one let in."""
-    pid, said = find_pid(), tell(play({"rtc_secret": OTHER_SECRET}))
-    for secret in (SECRET, OTHER_SECRET):
-        use_secret(secret)
-        asyncio.run(come_in())
-    require(find_pid() == pid, "the process is another one")
-    return said
-
-
 async def come_in() -> None:
     """Once, with a token of now."""
     client = await rtc_support.Client.open(URL)
-    await client.connect(rtc_support.token("visitor"))
-    await client.close()
+    try:
+        await client.connect(rtc_support.token("visitor"))
+    except rtc_support.Closed as exc:
+        raise Failed(f"a visitor is refused: {exc}") from exc
+    finally:
+        await client.close()
 
 
-def renew_certificate() -> str:
-    """In the key store of the application, and at the proxy."""
+def renew() -> str:
+    """Certificates in the application's key store and at the proxy, and the secret: tokens with the old and the new one
+    let in."""
     addresses = ((WIKI, 9083), (FRONT, 9083))
     pid, before = find_pid(), [ssl.get_server_certificate(address) for address in addresses]
     shutil.rmtree(LAB.state / "pki" / NAME)
@@ -175,10 +170,14 @@ def renew_certificate() -> str:
     for name, ending in (("fullchain.pem", "crt"), ("privkey.pem", "key")):
         shutil.copy(LAB.state / "pki" / NAME / name, LAB.state / "hosts/wiki" / f"confluence.{ending}")
     LAB.execute("wiki", "sh /usr/local/lib/rtc-lab/key-store confluence PKCS12 10")
-    said = tell(play({}))
+    # With the release that serves: a restart would let in nobody with the old secret.
+    said = tell(play({"rtc_secret": OTHER_SECRET, "rtc_server_version": find_version()}))
     after = [ssl.get_server_certificate(address) for address in addresses]
-    require(find_pid() == pid, "the process is another one")
     require(not set(before) & set(after), "an old certificate is presented")
+    for secret in (SECRET, OTHER_SECRET):
+        use_secret(secret)
+        asyncio.run(come_in())
+    require(find_pid() == pid, "the process is another one")
     return said
 
 
@@ -190,6 +189,33 @@ def hang() -> str:
     took = time.monotonic() - began
     log = LAB.execute("wiki", f"journalctl -u {UNIT} -o cat --since -3min | grep -m1 -i watchdog")
     return f"another process served after {took:.0f} s; the log: {log}"
+
+
+def fail_slowly() -> str:
+    """Starts that fail after a while: at the start limit the port is closed, and the doctor says so."""
+    began, folder = time.monotonic(), f"/run/systemd/system/{UNIT}.service.d"
+    LAB.execute("wiki", f"""
+        mkdir -p {folder}
+        printf '[Service]\\nExecStart=\\nExecStart=/bin/sh -c "sleep 7; exit 1"\\n' >{folder}/slow.conf
+        systemctl daemon-reload && systemctl restart --no-block {UNIT}""")  # fmt: skip
+    wait_for(lambda: LAB.execute("wiki", f"systemctl is-active {UNIT}.socket", False) == "failed", "no port", 300)
+    took, said = time.monotonic() - began, LAB.execute("wiki", server("doctor"), False).partition("\n")[0]
+    require("gave up (start limit)" in said, f"the doctor says: {said}")
+    LAB.execute("wiki", f"""
+        rm -r {folder}
+        systemctl daemon-reload && systemctl reset-failed {UNIT} && systemctl start {UNIT}""")  # fmt: skip
+    return f"the port was closed after {took:.0f} s; {said}"
+
+
+def reboot() -> str:
+    """As an administrator does it."""
+    LAB.execute("wiki", "systemctl reboot", False)
+    LAB.await_end("wiki")
+    LAB.power_on("wiki")
+    version = wait_for(find_version, "a server is there again")
+    found = LAB.execute("wiki", f"systemctl is-active {UNIT} {UNIT}.socket").split()
+    require(found == ["active", "active"], f"service and socket are {found}")
+    return f"{version} served again by itself"
 
 
 def fill_disk(version: str) -> str:
@@ -258,16 +284,17 @@ ACTS = [
     Act("downgrade by rtc_server_version", downgrade, is_short=True, is_open=True),
     Act("a release that does not start", partial(fail, "8.2.0", "does not start", "Nothing was switched"), True),
     Act("a release that refuses the configuration",
-        partial(fail, "8.2.1", "refuses the configuration", "not known any more", "was taken back"), True, True),
+        partial(fail, "8.2.1", "refuses the configuration", "not known any more", "was taken back"), is_calm=True),
     Act("a release that ends at its start",
         partial(fail, "8.2.2", "ends at its start", "broken on purpose", "was taken back"), is_short=True),
     Act("a release that is never ready", partial(fail, "8.2.3", "is never ready", "is not ready", "was taken back")),
     Act("a release that ends soon after its start", partial(fail, "8.2.4", "ends soon after its start")),
-    Act("other certificates", renew_certificate, True, True),
     Act("the process hangs", hang),
+    Act("starts that fail after seven seconds", fail_slowly),
+    Act("the host is restarted", reboot),
     *(Act(f"the power goes when a release {moment}", partial(cut_power, f"8.3.{number}", moment))
       for number, moment in enumerate(CUTS)),
     Act("no space for a release, and then some", partial(fill_disk, "8.4.0")),
     # The last one: people with the browsers' library have a token of before.
-    Act("another secret", renew_secret, True, True),
+    Act("other certificates and another secret", renew, True, True),
 ]  # fmt: skip

@@ -102,6 +102,9 @@ async def working(url: str, number: int) -> AsyncIterator[tuple[list[Colleague],
             colleague.hurry.set()
         await asyncio.wait_for(asyncio.gather(*tasks), 60)
     finally:
+        for colleague in colleagues:
+            colleague.given_up = True  # a cancelled one may take that for the end of its connection
+        newcomer.stopping = True
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -52,6 +52,7 @@ class InstanceFiles:
         self.limits = rtc_server_limits.drop_in(self.drop_in)
         self.tls = params["state"] == "present" and bool((params["config"] or {}).get("tls"))
         self.before = {path: _files.read_existing(path) for path in self.paths()}
+        self.loose = {path for path in self.paths() if self._is_loose(path)}
         self.after = self._render()
 
     def paths(self) -> list[str]:
@@ -100,12 +101,15 @@ class InstanceFiles:
         return unit_file.list_places(str(server.get("address", "127.0.0.1")), server.get("port", 9083))
 
     def _takes_sockets(self) -> bool:
-        """Whether the current release takes sockets that systemd hands over; one that does not know the question does
-        not. Before there is a release (check mode), the answer is that of the one which is to come."""
-        if not switching.read_current(self.params["base"]):
+        """Whether the release takes sockets that systemd hands over; one that does not know the question does not. Of
+        one that is not here yet (check mode) the answer is that of this collection's own."""
+        coming = self.params["release"]
+        release = switching.link_to(coming) if coming else "current"
+        if not os.path.exists(os.path.join(self.params["base"], release)):
             return True
         words = self._render_config().decode()
-        return self._call_server("check-sockets", "-", *self._list_places(), words=words).returncode == 0
+        asked = self._call_server("check-sockets", "-", *self._list_places(), words=words, release=release)
+        return asked.returncode == 0
 
     def _render_store(self) -> dict[str, bytes | None]:
         paths = (self.store, self.store_ca, self.store_password)
@@ -127,8 +131,14 @@ class InstanceFiles:
         return dict(zip(paths, (drop_in, authority.encode() if authority else None, kept)))
 
     def changed_paths(self) -> list[str]:
-        """The files whose content is not what it is to be."""
-        return [path for path in self.paths() if self.before[path] != self.after[path]]
+        """The files whose content is not what it is to be, or may be changed by others."""
+        return [path for path in self.paths() if self.before[path] != self.after[path] or path in self.loose]
+
+    def _is_loose(self, path: str) -> bool:
+        """Whether somebody beside us may write a file, or read what is hidden: systemd would run what they write."""
+        info = _files.look(path)
+        most = 0o077 if path in self.hidden else 0o022
+        return info is not None and (info.st_uid != os.geteuid() or bool(info.st_mode & most))
 
     def diff(self) -> list[dict[str, str]]:
         """Whole files before and after; of the secret only that it changes."""
@@ -177,7 +187,8 @@ class InstanceFiles:
             _files_tree.remove(path)
         else:
             _files_tree.make_directory(os.path.dirname(path))
-            _files.write_atomic(path, content, mode=0o600 if path in self.hidden else 0o644)
+            mode, own = 0o600 if path in self.hidden else 0o644, (os.geteuid(), os.getegid())
+            _files.write_atomic(path, content, mode, *own, exact=path in self.loose)
 
     def check_move(self) -> None:
         """Whether the journal goes to another place: what is in the old one would be gone for users.
@@ -203,10 +214,10 @@ class InstanceFiles:
         )
 
     def _call_server(
-        self, *arguments: str, words: str | None = None, **environment: str
+        self, *arguments: str, words: str | None = None, release: str = "current", **environment: str
     ) -> subprocess.CompletedProcess[str]:
         _ownership.check_program(self.params["python"])
-        program = os.path.join(self.params["base"], "current", "rtc-server")
+        program = os.path.join(self.params["base"], release, "rtc-server")
         return subprocess.run(
             [self.params["python"], "-I", program, *arguments],
             input=words or "",

@@ -97,9 +97,12 @@ class Instance(InstanceFiles):
         fixed = [path for path in self.paths() if path not in (self.config_path, self.secret_path)]
         if not started or any(os.lstat(path).st_mtime > started for path in fixed if os.path.lexists(path)):
             return "restart"
-        if switching.runs_other(self.params["base"], self.params["instance"], started):
+        base, coming = self.params["base"], self.params["release"]
+        if coming not in (None, switching.read_current(base)):
             return "restart"
-        if any(self.before[path] != self.after[path] for path in fixed):
+        if switching.runs_other(base, self.params["instance"], started):
+            return "restart"
+        if any(path in fixed for path in self.changed_paths()):
             return "restart"
         loaded = self._read_loaded()
         if not loaded.get("digest"):
@@ -168,7 +171,12 @@ class Instance(InstanceFiles):
             raise RtcError(f"{self.unit} does not start: {result.stderr.strip()} Its log: {self._read_log()}")
 
     def _read_log(self) -> str:
-        return _run(["journalctl", "-u", self.unit, "-n", "15", "--no-pager", "-o", "cat"]).stdout.strip()
+        """What its processes said last; what systemd says of them only where they said nothing."""
+        for match in (f"_SYSTEMD_UNIT={self.unit}", f"--unit={self.unit}"):
+            said = _run(["journalctl", match, "-n", "15", "--no-pager", "-o", "cat"]).stdout.strip()
+            if said:
+                break
+        return said
 
     def await_ready(self, new_release: bool) -> None:
         """Wait until the service can keep changes: with a new release, and where nodes share a store, as a run goes on

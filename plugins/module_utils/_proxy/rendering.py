@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Upstream
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import MARK
@@ -28,6 +28,7 @@ NODE_CONNECT_SECONDS = 3
 HEALTH_SECONDS, HEALTH_FALL = 2, 2
 _APPLICATION_BODY_MB = 100
 _RTC_BODY_MB = 16
+PANEL = "/panel"  # where the RTC server expects who comes through a proxy (its admin/pages.py)
 
 # "Intermediate" of Mozilla's Server Side TLS guidelines 5.7, for TLS 1.2; TLS 1.3 has only good suites.
 CIPHERS = ":".join([
@@ -47,6 +48,7 @@ class ForwardedPath:
     upstreams: list[Upstream]  # all of one scheme
     tunnel: bool  # WebSockets are its main use
     labels: list[str]  # for each upstream what its session ids end in; empty where requests are not routed by it
+    allowed: list[str] = field(default_factory=list)  # networks whose clients may come; empty: all
 
     @property
     def primaries(self) -> list[Upstream]:
@@ -78,7 +80,7 @@ def list_forwarded_paths(vhost: VhostPlan) -> list[ForwardedPath]:
     if len({item.scheme for item in upstreams}) > 1:
         raise ProxyError(f"{vhost.name} mixes http and https upstreams.", "Use one scheme for all of them.")
     if vhost.role == "rtc":
-        return [ForwardedPath("", "", upstreams, True, _list_labels(vhost))]
+        return [*_list_panel(vhost), ForwardedPath("", "", upstreams, True, _list_labels(vhost))]
     found = []
     if vhost.synchrony:
         host, _colon, port = vhost.synchrony.rpartition(":")
@@ -88,6 +90,17 @@ def list_forwarded_paths(vhost: VhostPlan) -> list[ForwardedPath]:
         found.append(ForwardedPath("/synchrony", "_synchrony", [synchrony], True, []))
     path = vhost.context_path.strip("/")
     return [*found, ForwardedPath("/" + path if path else "", "", upstreams, False, [])]
+
+
+def _list_panel(vhost: VhostPlan) -> list[ForwardedPath]:
+    if not vhost.panel_port:
+        return []
+    if not vhost.certificate or not vhost.panel_from:
+        raise ProxyError(
+            f"{vhost.name}: the panel needs TLS, and the networks that it is for.", "Give certificate and panel_from."
+        )
+    panel = Upstream("http", "127.0.0.1", vhost.panel_port)
+    return [ForwardedPath(PANEL, "_panel", [panel], False, [], vhost.panel_from)]
 
 
 def _list_labels(vhost: VhostPlan) -> list[str]:

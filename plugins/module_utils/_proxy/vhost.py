@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Dict, List, Union
 
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import sockets
@@ -33,6 +33,8 @@ class VhostPlan:
     upstream_ca: str = ""
     upstream_name: str = ""  # the name that the upstream's certificate must have; "": the server name
     reuse: bool = True  # of connections to the upstreams; the add-on's own service says keep-alive and closes them
+    panel_port: int = 0  # of loopback, where the administrators' panel is that /panel/ leads to; 0: nowhere
+    panel_from: List[str] = field(default_factory=list)  # networks that are let to it
     health: str = ""  # path at which an upstream answers 200 while it can serve; "": it can when it takes connections
 
     def __post_init__(self) -> None:

@@ -27,12 +27,15 @@ def render_drop_in(config: str, ca: bool) -> str:
     return render_credentials(config, [TOKEN, *([CA] if ca else [])])
 
 
-def make_admin(port: int, url: str, ca: bool) -> dict[str, str]:
+def make_admin(port: int, url: str, ca: bool, front: bool = False) -> dict[str, str]:
     """Section ``admin`` of the configuration.
 
     :param port: on loopback; 0: a socket for root.
     :param url: that users come by.
+    :param front: whether the proxy leads administrators here, too.
     """
     listen = f"127.0.0.1:{port}" if port else SOCKET
     admin = {"listen": listen, "token": f"$CREDENTIALS_DIRECTORY/{TOKEN}", "url": url}
+    if front:
+        admin["front"] = url
     return {**admin, "ca": f"$CREDENTIALS_DIRECTORY/{CA}"} if ca else admin

@@ -27,22 +27,29 @@ from ansible_collections.collab.rtc.plugins.module_utils._rtc_server.unit import
 # Each instance has a user of its own, or one could read the other's key and journal. systemd makes the users, and at
 # each start gives them what is in their directories: an instance that had another user before needs nothing but the
 # restart.
+# Where each start fails, the start limit closes the port (below). Starts that hang count, too, so its interval is
+# longer than ten of them take: 10 * (90 + 30 + 1) seconds. In such a time somebody may well restart it ten times by
+# hand, or it may crash ten times and serve in between. So a good end forgets the starts before it, and so does any end
+# a minute after it was ready: then it wrote reload.json, in a directory that each start gets anew.
 _UNIT = """\
 # Written by collab.rtc; changes are overwritten by its next run.
 [Unit]
 Description=Real-time collaboration service for %i
 After=network-online.target
 Wants=network-online.target
-StartLimitIntervalSec=60
+StartLimitIntervalSec=1250
 StartLimitBurst=10
 
 [Service]
 Type=notify
 NotifyAccess=main
 {hand_over}ExecStart={python} -I {base}/current/rtc-server serve --config {config}/%i.toml
+ExecStopPost=+-/bin/sh -c 'test "$$SERVICE_RESULT" = success || \\
+    test -n "$$(find "$$RUNTIME_DIRECTORY/reload.json" -mmin +1)" && systemctl reset-failed %n'
 Restart=always
 RestartSec=1
 WatchdogSec=30
+TimeoutStartSec=90
 TimeoutStopSec=30
 # These two are for the default limits (limits.py).
 MemoryMax=1513M

@@ -102,7 +102,7 @@ def check_site(classified: ClassifiedSite, wanted: DesiredSite, plan_input: Plan
     """Findings about the settings of one site."""
     yield from _check_protocol(classified)
     yield from _check_proxy(classified, plan_input)
-    yield from _check_contradictions(classified)
+    yield from _check_contradictions(classified, wanted)
     yield from _check_nodes(classified, wanted)
 
 
@@ -175,8 +175,10 @@ def _check_proxy(classified: ClassifiedSite, plan_input: PlanInput) -> Iterator[
         )
 
 
-def _check_contradictions(classified: ClassifiedSite) -> Iterator[Finding]:
-    for text in list_contradictions(classified):
+def _check_contradictions(classified: ClassifiedSite, wanted: DesiredSite) -> Iterator[Finding]:
+    obstacle = wanted.nodes[0].service.panel_obstacle
+    leave_out = [f"{obstacle} Leave it out: docs/panel.md says how to come by SSH."] if obstacle else []
+    for text in [*list_contradictions(classified), *leave_out]:
         yield make("RTC108", classified.nodes[0].host, text, site=classified.site.name)
     if classified.proxy is None:
         settings = classified.settings

@@ -10,6 +10,7 @@ Secrets are never repeated in it.
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -212,6 +213,21 @@ def _read_addresses(value: Any, variable: Variable) -> list[str]:
     return [address.strip("[]") for address in addresses]
 
 
+def _read_networks(value: Any, variable: Variable) -> list[str]:
+    networks = []
+    for text in _read_list(value, variable):
+        try:
+            network = ipaddress.ip_network(text)
+        except ValueError as error:
+            raise ValueError(f"{error}; write a network as in 10.1.2.0/24.") from error
+        if network.prefixlen == 0:
+            raise ValueError(f"'{text}' is everybody.")
+        if "%" in text:
+            raise ValueError(f"'{text}' names an interface; write a network as in 10.1.2.0/24.")
+        networks.append(str(network))
+    return networks
+
+
 def _read_limits(value: Any, _variable: Variable) -> dict[str, float]:
     return rtc_limits.check(value)
 
@@ -242,6 +258,7 @@ READERS: dict[str, Callable[[Any, Variable], Any]] = {
     "store_url": _read_store_url,
     "origins": _read_origins,
     "addresses": _read_addresses,
+    "networks": _read_networks,
     "limits": _read_limits,
     "mutes": _read_mutes,
 }

@@ -80,6 +80,7 @@ class HostSettings:
     store_ca: str = ""
     panel: bool = False
     panel_port: int = 0
+    panel_from: list[str] = field(default_factory=list)
     given: list[str] = field(default_factory=list)  # fields of secrets that are set; what they hold is not read
     origins: list[str] = field(default_factory=list)
     server_python: str = ""
@@ -202,6 +203,10 @@ VARIABLES: tuple[Variable, ...] = (
     _var("panel_port", "port", "none: the socket C(/run/rtc-server/<application>/admin.sock)",
          "Port of 127.0.0.1 on the RTC node for O(rtc_panel) instead of the socket, where people do not come as root."
          " Every user of the host can connect; nobody gets in without the token."),
+    _var("panel_from", "networks", "none: by SSH only",
+         "Networks whose clients may use the panel through the proxy, at C(/panel/) of the RTC port, such as"
+         " V([10.1.2.0/24]). The proxy has to be on the RTC node's own host and to end TLS, and O(rtc_panel_port) to be"
+         " set."),
     _var("panel_token", "secret", "made on the first run and kept in C(/etc/rtc-server/<application>/admin-token)",
          "What administrators log in with, 32 characters or more.", read=False),
     _var("origins", "origins", "the application's own address",

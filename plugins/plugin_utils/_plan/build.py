@@ -140,7 +140,9 @@ def _make_rtc(wanted: DesiredSite, node: DesiredNode) -> RtcPlan:
     if service.store_url:
         config["journal"] = store.make_journal(service.store_url, bool(service.store_ca))
     if service.panel:
-        config["admin"] = panel.make_admin(service.panel_port, site.rtc_url, bool(service.panel_ca))
+        config["admin"] = panel.make_admin(
+            service.panel_port, site.rtc_url, bool(service.panel_ca), bool(service.panel_from)
+        )
     return RtcPlan(
         site=site.name,
         instance=node.application,

@@ -134,6 +134,8 @@ def decide_rtc_vhost(
         upstream_ca=files.upstream_ca,
         upstream_name=classified.settings.upstream_name,
         reuse=not any(node.service.kind == "builtin" for node in nodes),
+        panel_port=nodes[0].service.panel_port if nodes[0].service.panel_from else 0,
+        panel_from=nodes[0].service.panel_from,
         health=HEALTH if deployed and len(nodes) > 1 else "",
     )
     judged = existing_vhosts.judge_rtc(classified, proxy, plan, {port for _machine, port in services})

@@ -25,6 +25,7 @@ def decide_service(classified: ClassifiedSite, node: Node, connector: DesiredCon
     address, why_address = decide_service_address(node, connector)
     python, version, fits, why_python = decide_python(node)
     proxies, why_proxies = decide_trusted_proxies(classified, node, beside)
+    obstacle = find_panel_obstacle(classified, node, kind)
     site, tls = classified.site, classified.site.protocol == "HTTPS"
     origin = site.base_url[: len(site.base_url) - len(site.context_path)]
     return DesiredService(
@@ -47,6 +48,8 @@ def decide_service(classified: ClassifiedSite, node: Node, connector: DesiredCon
         label=label,
         panel=node.settings.panel,
         panel_port=node.settings.panel_port,
+        panel_from=[] if obstacle else node.settings.panel_from,
+        panel_obstacle=obstacle,
         panel_ca=node.given.root_pem if node.given and node.settings.panel and classified.tls else "",
         evidence={
             "kind": why_kind,
@@ -60,6 +63,24 @@ def decide_service(classified: ClassifiedSite, node: Node, connector: DesiredCon
             "python": why_python,
             "tls_from": f"{site.name} is {site.protocol}",
         },
+    )
+
+
+def find_panel_obstacle(classified: ClassifiedSite, node: Node, kind: str) -> str:
+    """Why the proxy cannot lead administrators to the panel; "" where it can, or nobody wants that."""
+    settings, proxy = node.settings, classified.proxy
+    if not settings.panel_from:
+        return ""
+    if not settings.panel or not settings.panel_port:
+        return "rtc_panel_from needs rtc_panel and rtc_panel_port."
+    if kind != "deployed":
+        return "rtc_panel_from is given, and the add-on's own service has no panel."
+    if proxy is None or not proxy.managed or proxy.local != node.host:
+        return f"rtc_panel_from is given, and no proxy that is managed is on {node.host} itself."
+    if len(classified.nodes) > 1:
+        return f"rtc_panel_from is given, and {classified.site.name} has several nodes, each with a panel of its own."
+    return (
+        "" if classified.tls else "rtc_panel_from is given, and users speak HTTP: the token could be read on the way."
     )
 
 

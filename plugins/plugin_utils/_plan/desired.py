@@ -59,6 +59,10 @@ class DesiredService:
     label: str = ""  # what its session ids end in; "" for nothing
     panel: bool = False  # whether administrators have one
     panel_port: int = 0  # of loopback; 0: a socket for root
+    panel_from: list[str] = field(
+        default_factory=list
+    )  # networks that the proxy lets to it; none: no proxy leads there
+    panel_obstacle: str = ""  # why the proxy does not lead there, where it was asked for
     panel_ca: str = ""  # PEM of whom it trusts at the address of users; "" for the authorities of its system
     evidence: dict[str, str] = field(default_factory=dict)
 

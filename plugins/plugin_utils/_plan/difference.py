@@ -42,7 +42,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import (
 )
 
 LOOPBACKS = ("127.0.0.1", "::1", "localhost")
-FORMAT = 8  # of what is written for a plan; raise it when a renderer changes, so that what is recorded is written anew
+FORMAT = 9  # of what is written for a plan; raise it when a renderer changes, so that what is recorded is written anew
 
 
 @dataclass(frozen=True)
@@ -237,7 +237,9 @@ def list_instance_files(instance: str, has_store: bool, has_panel: bool) -> list
 def _list_proxy(plan: HostPlan, facts: HostFacts, scope: Scope) -> Iterable[Wanted]:
     managed = {(proxy.kind, host.file) for proxy in facts.proxies for host in proxy.hosts if host.managed}
     for item in plan.vhosts:
-        name = f"{item.name}.conf"
+        name, spec = f"{item.name}.conf", {**dataclasses.asdict(item), "site": ""}
+        if not item.panel_port:  # as it was recorded before there were panels
+            del spec["panel_port"], spec["panel_from"]
         targets = ", ".join(f"{one['scheme']}://{one['host']}:{one['port']}" for one in item.upstreams)
         yield Wanted(
             key=f"vhost {item.kind} {item.name}",
@@ -250,7 +252,7 @@ def _list_proxy(plan: HostPlan, facts: HostFacts, scope: Scope) -> Iterable[Want
                 "port": item.port,
                 "reads": [path for path in (item.certificate, item.key, item.upstream_ca) if path],
             },
-            spec=make_spec({**dataclasses.asdict(item), "site": ""}),
+            spec=make_spec(spec),
             is_there=any(
                 kind == item.kind and (file.endswith("/" + name) or kind == "haproxy") for kind, file in managed
             ),

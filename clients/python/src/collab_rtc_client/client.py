@@ -192,11 +192,10 @@ class Client:
             for project in list(self._projects.values()):
                 project.pause()
             await connection.close()
-        closing = connection.closing or {"reason": "lost"}
-        if closing["reason"] == "token_expired":
+        reason, wait = connection.closing or ("lost", None)
+        if reason == "token_expired":
             self._token = ""
-        # The server spreads its clients; what it leaves open is spread here.
-        return str(closing["reason"]), float(closing.get("retry_after") or self._draw(0))
+        return reason, wait or self._draw(0)  # the server spreads its clients; what it leaves open is spread here
 
     def _draw(self, failures: int) -> float:
         return random.uniform(0, min(self._most_delay, self._delay * 2.0 ** min(failures, 30)))

@@ -15,7 +15,7 @@ import aiohttp
 import engineio
 import socketio
 
-from .wire import Refused
+from .wire import Refused, read_wait
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,8 @@ _EVENTS = ("change", "changes", "members", "presence")
 
 
 class Connection:
-    """``ended`` is set when it is over; ``closing`` has what the server said before, if it said something.
+    """``ended`` is set when it is over; ``closing`` has the reason that the server gave before, if it gave one, and
+    when to come back. A server that says what is not in the contract is left.
 
     :param patience: seconds for each answer; a server that takes longer counts as gone.
     """
@@ -43,14 +44,14 @@ class Connection:
         self._timers: set[asyncio.TimerHandle] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._refusal: Any = None
-        self.closing: Mapping[str, Any] | None = None
+        self.closing: tuple[str, float | None] | None = None
         self.ended = asyncio.Event()
         self.on_event: OnEvent = lambda _event, _body: None
         for name in _EVENTS:
-            self._sio.on(name, lambda body, name=name: self.on_event(name, body))
+            self._sio.on(name, lambda *said, name=name: self._believe(lambda body: self.on_event(name, body), said))
         self._answered = asyncio.Event()
         self._sio.on("connect", self._answered.set)
-        self._sio.on("closing", self._take_closing)
+        self._sio.on("closing", lambda *said: self._believe(self._take_closing, said))
         self._sio.on("connect_error", self._take_refusal)
         self._sio.on("refused", lambda body: logger.warning("the server refused: %s", body))
 
@@ -84,17 +85,25 @@ class Connection:
 
     def _make_refusal(self, exc: BaseException | None) -> Refused:
         said = self._refusal if isinstance(self._refusal, dict) else {}
-        data = said.get("data") or {}
-        return Refused(
-            data.get("code", "unreachable"), said.get("message") or (repr(exc) if exc else "no answer"), data
-        )
+        data = said.get("data")
+        data = data if isinstance(data, dict) else {}
+        message = said.get("message") or (repr(exc) if exc else "no answer")
+        return Refused(str(data.get("code", "unreachable")), str(message), data)
 
     def _take_refusal(self, said: Any = None) -> None:
         self._refusal = said or {}
         self._answered.set()
 
     def _take_closing(self, said: Mapping[str, Any]) -> None:
-        self.closing = said
+        self.closing = (str(said["reason"]), read_wait(said.get("retry_after")))
+
+    def _believe(self, take: Callable[[Any], Any], said: tuple[Any, ...]) -> None:
+        try:
+            (body,) = said
+            take(body)
+        except Exception:
+            logger.exception("the server says what is not in the contract: the connection ends")
+            self._end()
 
     def emit(self, event: str, body: Mapping[str, Any]) -> None:
         """Without asking for an answer."""
@@ -105,11 +114,16 @@ class Connection:
         late = asyncio.get_running_loop().call_later(self._patience, self._end)
         self._timers.add(late)
 
-        def take(answer: Answer) -> None:
+        def check(answer: Answer) -> None:
+            if not isinstance(answer["ok"], bool):
+                raise TypeError("ok")
+            on_answer(answer)
+
+        def take(*said: Any) -> None:
             late.cancel()
             self._timers.discard(late)
             if not self.ended.is_set():
-                on_answer(answer)
+                self._believe(check, said)
 
         self._send(event, body, take)
 
@@ -140,7 +154,7 @@ class Connection:
         with contextlib.suppress(ValueError):
             engineio.base_client.connected_clients.remove(eio)
 
-    def _send(self, event: str, body: Mapping[str, Any], take: Callable[[Answer], None] | None) -> None:
+    def _send(self, event: str, body: Mapping[str, Any], take: Callable[..., None] | None) -> None:
         # Tasks begin in the order in which they were made, and this one queues its packet without waiting.
         if not self.ended.is_set():
             self._hold(self._sio.emit(event, dict(body), callback=take))

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .wire import Change, Member, Pending, Refused, Saved, Snapshot, find_wait, read_refusal
+from .wire import Change, Member, Pending, Refused, Saved, Snapshot, draw_wait, find_wait, read_refusal
 
 if TYPE_CHECKING:
     from .client import Client
@@ -119,11 +119,11 @@ class Project:
         """Changes after a revision up to now, page by page. Raises Refused (``compacted``: see ``details["base"]``)."""
         more = True
         while more:
-            page = await self._ask("history", {"project": self.name, "since": since})
+            before, page = since, await self._ask("history", {"project": self.name, "since": since})
             for change in page["changes"]:
                 since = change["revision"]
                 yield change
-            more = page["more"] and bool(page["changes"])
+            more = page["more"] and since > before
 
     async def keep_snapshot(self, data: Any, revision: int | None = None) -> int:
         """Keep the state after a revision (the latest one that the listener got). Returns the snapshot's revision."""
@@ -155,6 +155,12 @@ class Project:
         if self.epoch is not None:
             body.update(since=self.revision, epoch=self.epoch)
         connection.ask("join", body, lambda answer: self._take_join(connection, answer))
+
+    def _begin_soon(self) -> None:
+        """What is between us does not fit: not at once, as it may not fit again."""
+        self.pause()
+        self._joining = True
+        self._again = self._loop.call_later(draw_wait(), self.begin)
 
     def pause(self) -> None:
         """There is no connection."""
@@ -248,7 +254,7 @@ class Project:
             return
         if change["revision"] != self.revision + 1:
             logger.warning("%s: revision %d after %d: joining anew", self.name, change["revision"], self.revision)
-            self.begin()
+            self._begin_soon()
             return
         self.revision = change["revision"]
         unsent = self._unsent.get(change["id"]) if change["user"] == self._user else None
@@ -302,7 +308,7 @@ class Project:
             self._settle(unsent, answer["revision"])
         elif answer["code"] == "not_joined":
             if not self._joining:
-                self.begin()
+                self._begin_soon()
         elif wait is None:
             self._give_up(unsent, read_refusal(answer))
         elif self._again is None:

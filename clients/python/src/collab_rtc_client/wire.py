@@ -72,6 +72,20 @@ def read_refusal(answer: Mapping[str, Any]) -> Refused:
     return Refused(str(answer.get("code")), str(answer.get("message")), answer)
 
 
+MOST_WAIT = 3600.0  # seconds: whatever a server says, it is asked again within the hour
+
+
+def read_wait(told: Any) -> float | None:
+    """Seconds that a server wants to be left alone; None: it says nothing that is a time."""
+    is_time = isinstance(told, (int, float)) and not isinstance(told, bool) and told >= 0
+    return float(min(told, MOST_WAIT)) if is_time else None
+
+
+def draw_wait() -> float:
+    """Seconds until another try where the server names none."""
+    return random.uniform(0.5, 1.5)
+
+
 _PASSING = frozenset(("rate", "overloaded", "unavailable", "draining"))
 
 
@@ -79,5 +93,5 @@ def find_wait(answer: Mapping[str, Any]) -> float | None:
     """Seconds after which a refused request is worth another try; None: it never is."""
     if answer.get("code") not in _PASSING:
         return None
-    wait = answer.get("retry_after")
-    return float(wait) if wait is not None else random.uniform(0.5, 1.5)
+    wait = read_wait(answer.get("retry_after"))
+    return draw_wait() if wait is None else wait

@@ -260,8 +260,9 @@ class Door:
         given, unit = sockets.take(), os.environ.get(sockets.UNIT_VARIABLE, "")
         wrong = sockets.find_difference(server.address, server.port, sockets.name_places(given)) if given else ""
         if wrong:
-            raise ConfigError([f"{unit or 'systemd'} listens on {wrong} (server.address, server.port): stop server and "
-                               "socket, then start the server"])  # fmt: skip
+            raise ConfigError([f"{unit or 'systemd'} listens on {wrong} (server.address, server.port): let the "
+                               "collection write both, or change ListenStream= there, too, then systemctl "
+                               "daemon-reload, and stop and start the service"])  # fmt: skip
         if unit and not given:  # the unit has no network: own sockets would be nobody's to reach
             where = sockets.format_places(sockets.list_places(server.address, server.port))
             raise ConfigError([f"{unit} does not listen on {where}: see systemctl status {unit}, and who has the port: "

@@ -18,7 +18,7 @@ from aiohttp import hdrs, web
 from .auth import Identity
 from .config import LimitSettings
 from .connection import Connection, User, make_presence_allowance, make_user
-from .engine import ConnectRefused, Engine, Namespace, Socket
+from .engine import ConnectRefused, Engine, Namespace, Session, Socket
 from .handlers import Handlers
 from .journal.fleeting import FleetingJournal
 from .projects import Projects
@@ -43,8 +43,9 @@ class Check:
     """Who came by links, and what they do together."""
 
     def __init__(self, engine: Engine, namespace: Namespace) -> None:
-        self._links: dict[str, User] = {}  # with connections
+        self._links: dict[str, User] = {}  # with connections, or with what they have spent
         self._connected = 0
+        self._sockets = namespace.sockets
         journal = FleetingJournal(MOST_CHANGES)
         self.projects = Projects(engine, namespace, journal, LIMITS)
         journal.begin(self.projects.find_delivered, self.projects.on_outcomes)
@@ -62,6 +63,7 @@ class Check:
                 data = {"code": "too_many", "limit": limit}
                 raise ConnectRefused(f"there are {limit} connections to check already", data)
         if link is None:
+            self._links = {name: one for name, one in self._links.items() if not one.is_idle(now)}
             link = self._links[identity.check] = make_user(LIMITS, now)
         link.connections += 1
         self._connected += 1
@@ -74,8 +76,10 @@ class Check:
         connection.members.clear()
         connection.user.connections -= 1
         self._connected -= 1
-        if not connection.user.connections:
-            del self._links[connection.identity.check]
+
+    def find_oldest(self) -> Session | None:
+        """Who checks, and nothing else, for longest: makes room where users need it."""
+        return next((one.session for one in self._sockets.values() if len(one.session.app.sockets) == 1), None)
 
 
 # --- the page ------------------------------------------------------------------------------------

@@ -165,6 +165,12 @@ def _check_url(value: Any) -> str:
     return text.rstrip("/").lower()
 
 
+def _check_front(value: Any) -> str:
+    if not (url := _check_url(value)).startswith("https:"):
+        raise _BadValue("must begin with https: the token comes that way")
+    return url.removesuffix(":443")
+
+
 _DIRECTORIES = ("$CREDENTIALS_DIRECTORY", "$RUNTIME_DIRECTORY")
 
 
@@ -291,12 +297,13 @@ class LogSettings:
 
 @dataclass(frozen=True)
 class AdminSettings:
-    """Where those who manage the server are served, and the address that users come by; without ``listen`` nowhere."""
+    """Where those who manage the server are served (without ``listen`` nowhere), and the address that users come by."""
 
     listen: str = _define_option("", _check_listen)
     token: str = _define_option("", _check_path)
     url: str = _define_option("", _check_url)
     ca: str = _define_option("", _check_path)
+    front: str = _define_option("", _check_front)
 
 
 @dataclass(frozen=True)
@@ -393,9 +400,8 @@ def parse(text: str, path: str = "<config>") -> Config:
         for name in ("store_ca", "store_password"):
             if name in journal and "store_url" not in document.get("journal", {}):
                 complain(f"journal.{name}", "is of use with journal.store_url only")
-    if isinstance(document.get("admin", {}), Mapping) and bool(sections["admin"].get("listen")) != bool(
-        sections["admin"].get("token")
-    ):
+    admin = sections["admin"]
+    if isinstance(document.get("admin", {}), Mapping) and bool(admin.get("listen")) != bool(admin.get("token")):
         complain("admin", "listen and token must be given together")
     limits = sections["limits"]
     for name in ("change_bytes", "snapshot_bytes"):

@@ -9,6 +9,8 @@ unknown. Each check is a function of what :mod:`doctor_host` saw, and of the con
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import ipaddress
 import json
 import os
@@ -136,9 +138,11 @@ def judge_unit(unit: str, shown: dict[str, str], log: list[str]) -> Iterator[Che
     elif result == "start-limit-hit":
         yield Check("unit", CRITICAL, f"DOWN: {unit} failed so often that systemd gave up (start limit).{last}",
                     f"Mend the cause, then: systemctl reset-failed {unit} && systemctl start {unit}")  # fmt: skip
-    elif shown.get("SubState") == "auto-restart" or state == "activating":
-        yield Check("unit", CRITICAL, f"DOWN: {unit} starts and fails ({result}, status {shown.get('ExecMainStatus')}, "
-                    f"{shown.get('NRestarts')} restarts).{last}", f"See journalctl -u {unit}.")  # fmt: skip
+    elif state == "activating" and shown.get("SubState") != "auto-restart" and shown.get("NRestarts") == "0":
+        yield Check("unit", CRITICAL, f"DOWN: {unit} is starting.{last}", "Wait for a minute.")
+    elif state == "activating":
+        yield Check("unit", CRITICAL, f"DOWN: {unit} starts and fails, again and again ({shown.get('NRestarts')} "
+                    f"restarts).{last}", f"See journalctl -u {unit}.")  # fmt: skip
     elif state == "failed":
         why = {"oom-kill": "there was too little memory (MemoryMax=)", "watchdog": "it hung"}.get(result, result)
         yield Check("unit", CRITICAL, f"DOWN: {unit} failed: {why}, status {shown.get('ExecMainStatus')}.{last}",
@@ -163,10 +167,18 @@ def judge_unit(unit: str, shown: dict[str, str], log: list[str]) -> Iterator[Che
 
 def _examine_listeners(config: Config, pid: int, unit: str) -> Iterator[Check]:
     found = host.find_listeners(config.server.port)
-    waits = unit.removesuffix(".service") + ".socket" if unit and any(one.pid == host.SYSTEMD for one in found) else ""
-    if waits and host.show_unit(waits).get("ActiveState") != "active":
-        waits = ""
+    for one in found:
+        if unit and one.pid != pid and host.is_of_unit(one.pid, unit):  # it has started since it was looked at
+            pid = one.pid
+    socket, shown = unit.removesuffix(".service") + ".socket", dict[str, str]()
+    with contextlib.suppress(host.Unseen):  # which is said of the service
+        shown = host.show_unit(socket) if unit else {}
+    is_held = shown.get("ActiveState") == "active"
+    waits = socket if is_held and any(one.pid == host.SYSTEMD for one in found) else ""
     yield from judge_listeners(config, found, pid, unit, waits)
+    if pid and shown.get("LoadState") == "loaded" and not is_held:
+        yield Check("port", WARNING, f"{socket} was stopped, or does not listen: the next restart refuses newcomers",
+                    f"systemctl restart {unit}, which starts it, too.")  # fmt: skip
 
 
 def judge_listeners(
@@ -254,12 +266,19 @@ def judge_descriptors(config: Config, most: int) -> Iterator[Check]:
 # --- what it needs ------------------------------------------------------------------------------
 
 
+def _require_sight(error: ConfigError) -> None:
+    """What only root may read is unknown to others. Raises Unseen."""
+    if os.geteuid() != 0 and os.strerror(errno.EACCES) in str(error):
+        raise host.Unseen("; ".join(error.complaints))
+
+
 def _examine_keys(config: Config) -> Iterator[Check]:
     from .app import make_tokens
 
     try:
         make_tokens(config)
     except ConfigError as exc:
+        _require_sight(exc)
         yield from (Check("keys", CRITICAL, text, "Without it the server does not start.") for text in exc.complaints)
     else:
         yield Check("keys", OK, "the keys of tokens can be used")
@@ -273,6 +292,7 @@ def _examine_certificate(config: Config, place: Place, presented: bytes) -> Iter
     try:
         make_tls_context(config.tls)
     except ConfigError as exc:
+        _require_sight(exc)
         yield Check("certificate", CRITICAL, f"certificate and key cannot be used, or do not belong together: {exc}",
                     "Put the right pair there: the server does not start with this one.")  # fmt: skip
     found = host.read_certificates(config.tls.certificate)

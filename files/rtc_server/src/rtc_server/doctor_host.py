@@ -55,9 +55,10 @@ def show_unit(unit: str) -> dict[str, str]:
 
 
 def read_log(unit: str) -> list[str]:
-    """The last lines of a unit's log; none where it cannot be read."""
+    """The last lines that a unit's processes wrote to the log, without what systemd says of them; none where it cannot
+    be read."""
     try:
-        lines = _call("journalctl", "-u", unit, "-n", "20", "--no-pager", "-o", "cat").splitlines()
+        lines = _call("journalctl", f"_SYSTEMD_UNIT={unit}", "-n", "20", "--no-pager", "-o", "cat").splitlines()
     except Unseen:
         return []
     return [line.strip() for line in lines if line.strip()]
@@ -113,6 +114,15 @@ def _find_owners(inodes: dict[str, Listener], root: str) -> None:
                 if found is not None and (found.pid in (0, SYSTEMD) or SYSTEMD < int(pid) < found.pid):
                     with open(f"{root}/{pid}/comm", encoding="utf-8", errors="replace") as file:
                         found.pid, found.program = int(pid), file.read().strip()
+
+
+def is_of_unit(pid: int, unit: str, root: str = "/proc") -> bool:
+    """Whether a process is one of a unit's; False where that cannot be seen."""
+    try:
+        with open(f"{root}/{pid}/cgroup", encoding="utf-8", errors="replace") as file:
+            return any(line.rstrip("\n").endswith(f"/{unit}") for line in file)
+    except OSError:
+        return False
 
 
 @dataclass

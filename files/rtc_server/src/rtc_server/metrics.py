@@ -28,11 +28,11 @@ from .contract import CODES, TOO_MANY
 from .doctor_host import Unseen, look_at_disk, read_certificates
 from .engine.server import ERRORS
 from .histogram import Histogram
+from .looking import Looking
 from .refusing import REFUSED
 from .service import Service
 
 LAG_INTERVAL = 0.5  # seconds between two looks at how late the loop is
-_PATIENCE = 2.0  # seconds for the disk; it may hang, and the other figures are wanted then most of all
 _SLOW = "slow consumer"
 _TOKENS = ("token_missing", "token_invalid", "token_expired")
 
@@ -102,8 +102,9 @@ class Seen(NamedTuple):
     expires: float | None = None
 
 
-def look(config: Config, files: Sequence[str]) -> Seen:
+def look(place: tuple[Config, Sequence[str]]) -> Seen:
     """Files, their disk and the certificate. It may block."""
+    config, files = place
     size = free = reserve = None
     if files:
         try:
@@ -136,7 +137,7 @@ class Metrics:
         self._lag = Histogram()
         self._due = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self._looking: asyncio.Future[Seen] | None = None
+        self._looking = Looking(look)
         self._seen = Seen()
 
     # --- the loop ---------------------------------------------------------------------------------
@@ -160,21 +161,10 @@ class Metrics:
 
     async def answer(self, _request: web.Request) -> web.Response:
         """All figures as text."""
-        self._seen = await self._look()
+        service = self._service
+        place = (service.config, service.journal.measure().files)
+        self._seen = await self._looking.look(place) or Seen()
         return web.Response(body=generate_latest(self), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
-
-    async def _look(self) -> Seen:
-        """What had to be looked at; nothing where that takes too long: then the next request gets it."""
-        if self._looking is None:
-            service = self._service
-            files = service.journal.measure().files
-            self._looking = asyncio.get_running_loop().run_in_executor(None, look, service.config, files)
-        looking = self._looking
-        await asyncio.wait([looking], timeout=_PATIENCE)
-        if not looking.done():
-            return Seen()
-        self._looking = None
-        return looking.result()
 
     def collect(self) -> Iterator[Metric]:
         """As the package asks its collectors."""

@@ -154,7 +154,7 @@ class Service(SocketServer):
             self._tell("busy", "there are %d sessions, and those without a token make room for new ones; without such, "
                        "newcomers are refused (limits.connections, LimitNOFILE= of the unit)",
                        len(self.sessions))  # fmt: skip
-            one = self.pending.find_oldest()
+            one = self.pending.find_oldest() or self.check.find_oldest()
         if one is not None:
             one.close("others want to connect")
             if one.ws is not None:
@@ -318,9 +318,13 @@ class Service(SocketServer):
         sessions = list(self.sessions.values())
         returns = plan_returns(len(sessions), self.config.server.drain_seconds)
         for session, wait in zip(sessions, returns, strict=True):
-            for socket in list(session.app.sockets.values()) if session.app else ():
+            there = list(session.app.sockets.values()) if session.app else []
+            for socket in there:
                 socket.send_text(format_closing("restart", wait))
-            session.close("server restart")
+            if there:
+                session.leave("server restart")
+            else:
+                session.close("server restart")
         await self.wait_closed(timeout=self.linger + 1)
 
     def resume(self) -> None:

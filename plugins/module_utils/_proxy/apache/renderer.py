@@ -190,6 +190,8 @@ def _render_path(vhost: VhostPlan, me: str, target: ForwardedPath, version: str,
         options += " flushpackets=on"
     if not vhost.reuse:
         options += " disablereuse=on"
+    if target.allowed:
+        return _render_guarded(target, options)
     modern = _knows_upgrade(version)
     if modern:
         options += " upgrade=websocket"
@@ -208,6 +210,23 @@ def _render_path(vhost: VhostPlan, me: str, target: ForwardedPath, version: str,
     return [
         *lines,
         f'ProxyPass "{path}" "{url}"{given} nocanon',
+        "",
+    ]
+
+
+def _render_guarded(target: ForwardedPath, options: str) -> list[str]:
+    # Both in one Location: what leads there is what is guarded, however a request spells the path.
+    path = target.path + "/"
+    return [
+        f'<Location "{path}">',
+        f"    Require ip {' '.join(target.allowed)}",
+        # Where the whole server has it otherwise, what that lets in would do.
+        "    AuthMerging Off",
+        "    <IfModule mod_access_compat.c>",
+        "        Satisfy All",
+        "    </IfModule>",
+        f'    ProxyPass "{_format_url(target.upstreams[0])}{path}" {options} retry=0 nocanon',
+        "</Location>",
         "",
     ]
 

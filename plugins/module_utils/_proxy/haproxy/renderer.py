@@ -127,7 +127,10 @@ def _render_paths(vhost: VhostPlan, me: str, condition: str) -> list[str]:
     served = [target for target in list_forwarded_paths(vhost) if target.path]
     for target in served:
         name = f"{me}_at{target.suffix}"
-        lines += [f"    acl {name} path {target.path}", f"    acl {name} path_beg {target.path}/"]
+        if target.allowed:
+            lines.append(f"    acl {name} path_beg {target.path}/")
+        else:
+            lines += [f"    acl {name} path {target.path}", f"    acl {name} path_beg {target.path}/"]
     path = rendering.find_context_redirect(vhost)
     if path:
         scheme = "https" if vhost.certificate else "http"
@@ -163,6 +166,8 @@ def _render_backend(vhost: VhostPlan, target: ForwardedPath, authorities: str) -
         "    timeout server-fin 30s",
         f"    timeout tunnel {rendering.TUNNEL_SECONDS}s",
     ]
+    if target.allowed:
+        lines.append(f"    http-request deny unless {{ src {' '.join(target.allowed)} }}")
     if not vhost.reuse:
         lines.append("    option http-server-close")
     if several:

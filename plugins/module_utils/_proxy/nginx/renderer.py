@@ -128,12 +128,16 @@ def _render_tls(vhost: VhostPlan) -> str:
 def _render_location(vhost: VhostPlan, me: str, target: ForwardedPath, authorities: str) -> str:
     # A prefix that ends with a slash also answers the path without it, by a redirect to the one with it.
     path = target.path.rstrip("/") + "/"
-    if target.suffix:
+    if target.suffix and not target.allowed:
         path = target.path
     scheme = target.upstreams[0].scheme
     proto = "$scheme" if rendering.find_forwarded_proto(vhost) else '""'  # which is not sent at all
     pool = f"${_name_variable(me, 'node')}" if target.labels else f"{me}{target.suffix}"
+    guard = []
+    if target.allowed:  # and a password of the whole server does not do in their place
+        guard = [*(f"allow {network};" for network in target.allowed), "deny all;", "satisfy all;"]
     lines = [
+        *guard,
         f"proxy_pass {scheme}://{pool};",
         "proxy_http_version 1.1;",
         "proxy_set_header Host $http_host;",

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 
 import pytest
@@ -196,3 +197,19 @@ def test_a_name_that_is_no_part_of_a_user(run_module, name):
     result = run_module("rtc_instance", {"instance": name})
     assert result["failed"]
     assert "name of an instance" in result["msg"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files away")
+@pytest.mark.parametrize(
+    ("name", "owner", "mode"), [("socket", 65534, 0o644), ("socket", 0, 0o666), ("secret", 0, 0o644)]
+)
+def test_files_that_others_may_write_or_read_are_taken_from_them(machine, name, owner, mode):
+    machine.run()
+    path = getattr(machine, name)
+    right = stat.S_IMODE(path.stat().st_mode)
+    os.chown(path, owner, owner)
+    path.chmod(mode)
+    assert machine.run(check=True)["changed"] and path.stat().st_uid == owner
+    assert machine.run()["changed"]
+    assert (path.stat().st_uid, stat.S_IMODE(path.stat().st_mode)) == (0, right)
+    assert machine.run()["changed"] is False

@@ -233,3 +233,16 @@ def test_a_release_that_opens_sockets_is_taken_back_for_all(machine):
     calls = [call for call in result["calls"] if "jira" in call or call == "daemon-reload"]
     assert calls[calls.index(stop) :][:3] == [stop, "daemon-reload", "restart rtc-server@jira.service"]
     assert {str(machine.root / "systemd/jira.socket")} <= {item["path"] for item in records.entries(str(undo))}
+
+
+def test_check_mode_asks_the_release_that_is_to_come(machine):
+    switch(machine, "one", "opens sockets")
+    machine.run()
+    age(machine)
+    machine.write("opt/releases/kept/rtc-server", "opens sockets")
+    sockets = {str(machine.socket), str(machine.with_socket)}
+    for release, told in (("new", sockets), ("kept", set()), ("one", set())):
+        result = machine.run(check=True, release=release)
+        assert {item["after_header"] for item in result["diff"]} == told, release
+        assert result["restarted"] is (release != "one")
+    assert machine.run(release="new")["changed"] is False, "without check mode the current one counts"

@@ -73,9 +73,14 @@ class Gate:
         self._sessions.pop(session.id, None)
 
 
-def is_own_host(host: str) -> bool:
-    """Whether a Host header has a name of this machine."""
-    return _HOST.fullmatch(host.lower()) is not None
+def is_own_host(host: str, front: str = "") -> bool:
+    """Whether a Host header has a name of this machine, or that of the front (``https://NAME[:PORT]``)."""
+    return _HOST.fullmatch(host.lower()) is not None or is_front(host, front)
+
+
+def is_front(host: str, front: str) -> bool:
+    """Whether somebody comes through the proxy."""
+    return bool(front) and host.lower().removesuffix(":443") == front.removeprefix("https://")
 
 
 def name_cookie(host: str) -> str:
@@ -85,23 +90,22 @@ def name_cookie(host: str) -> str:
     return f"rtc-panel-{port if port.isdecimal() else 80}"
 
 
-def is_same_origin(request: web.Request) -> bool:
+def is_same_origin(request: web.Request, front: str = "") -> bool:
     """Whether a browser says that a page of ours sends this request. A request that says nothing of that does not come
     from a browser of these years."""
     origin, site = request.headers.get(hdrs.ORIGIN), request.headers.get("Sec-Fetch-Site")
-    if origin is not None and origin.lower() not in (
-        f"http://{request.host.lower()}",
-        f"https://{request.host.lower()}",
-    ):
+    host = request.host.lower()
+    own = (front,) if is_front(host, front) else (f"http://{host}", f"https://{host}")
+    if origin is not None and origin.lower() not in own:
         return False
     return site == "same-origin" if site is not None else origin is not None
 
 
-def is_foreign(request: web.Request) -> bool:
+def is_foreign(request: web.Request, front: str = "") -> bool:
     """Whether a browser says that the page of somebody else sends this request."""
     says = hdrs.ORIGIN in request.headers or "Sec-Fetch-Site" in request.headers
     typed = request.headers.get("Sec-Fetch-Site") == "none" and hdrs.ORIGIN not in request.headers
-    return says and not typed and not is_same_origin(request)
+    return says and not typed and not is_same_origin(request, front)
 
 
 def read_bearer(request: web.Request) -> str | None:

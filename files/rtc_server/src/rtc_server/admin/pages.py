@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import json
 import logging
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
 from typing import Any
+from urllib.parse import parse_qs
 
 from aiohttp import hdrs, web
 
@@ -22,6 +24,7 @@ from .gate import (
     Gate,
     Session,
     is_foreign,
+    is_front,
     is_own_host,
     is_same_origin,
     name_cookie,
@@ -35,6 +38,7 @@ logger = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _BODY_BYTES = 4096
+FRONT_PATH = "/panel"  # under which a proxy leads here
 _OPEN = ("/login", "/panel.css")  # what is served to who has not shown the token
 _TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
 _HEADERS = {
@@ -75,13 +79,18 @@ class Pages:
     def make_app(self) -> web.Application:
         """The application. Whatever is added to it is behind the same gate."""
         app = web.Application(middlewares=[self._guard], client_max_size=_BODY_BYTES)
-        app.router.add_get("/", self._show_panel)
-        app.router.add_get("/login", self._show_login)
-        app.router.add_post("/login", self._log_in)
-        app.router.add_get("/panel.css", self._show_file)
-        app.router.add_get("/panel.js", self._show_file)
-        app.router.add_get("/api/state", self._tell_state)
-        app.router.add_get("/api/people", self._tell_people)
+        for root in ("", FRONT_PATH):
+            self._add_routes(app, root)
+        return app
+
+    def _add_routes(self, app: web.Application, root: str) -> None:
+        app.router.add_get(f"{root}/", self._show_panel)
+        app.router.add_get(f"{root}/login", self._show_login)
+        app.router.add_post(f"{root}/login", self._log_in)
+        app.router.add_get(f"{root}/panel.css", self._show_file)
+        app.router.add_get(f"{root}/panel.js", self._show_file)
+        app.router.add_get(f"{root}/api/state", self._tell_state)
+        app.router.add_get(f"{root}/api/people", self._tell_people)
         for name, action in {
             "logout": self._log_out,
             "verify": self._verify,
@@ -90,8 +99,7 @@ class Pages:
             "resume": self._resume,
             "disconnect": self._disconnect,
         }.items():
-            app.router.add_post(f"/api/{name}", action)
-        return app
+            app.router.add_post(f"{root}/api/{name}", action)
 
     # --- who may ------------------------------------------------------------------------------
 
@@ -114,26 +122,35 @@ class Pages:
 
     def _check(self, request: web.Request) -> web.Response | None:
         """Why a request is refused; None when it is not."""
-        if not is_own_host(request.host):
+        front, path = self._front, request.path
+        if not is_own_host(request.host, front):
             return _refuse(403, "come by localhost, 127.0.0.1 or [::1], to which SSH forwards")
-        if request.path not in ("/", "/login") and is_foreign(request):  # links elsewhere may lead to these
+        if path.startswith(f"{FRONT_PATH}/"):
+            path = path.removeprefix(FRONT_PATH)
+        elif is_front(request.host, front):
+            return _refuse(404, "nothing is here")  # for who comes through a proxy
+        if path not in ("/", "/login") and is_foreign(request, front):  # links elsewhere may lead to these
             return _refuse(403, "the page of somebody else has sent this")
-        if request.path in _OPEN:
+        if path in _OPEN:
             return None
         bearer = read_bearer(request)
         if bearer is not None:
             return None if self._gate.is_token(bearer) else self._refuse_token()
         session = self._gate.find_session(request.cookies.get(name_cookie(request.host), ""))
         if session is None:
-            if request.path == "/" and request.method in ("GET", "HEAD"):
-                return web.Response(status=303, headers={"Location": "/login"})
+            if path == "/" and request.method in ("GET", "HEAD"):
+                return web.Response(status=303, headers={"Location": "login"})
             return _refuse(401, "log in, or show the token", **{hdrs.WWW_AUTHENTICATE: "Bearer"})
         if request.method not in ("GET", "HEAD"):
             given = request.headers.get(CSRF_HEADER, "").encode(errors="replace")
-            if not is_same_origin(request) or not hmac.compare_digest(given, session.csrf.encode()):
+            if not is_same_origin(request, front) or not hmac.compare_digest(given, session.csrf.encode()):
                 return _refuse(403, "this did not come from the panel")
         request[_SESSION] = session
         return None
+
+    @property
+    def _front(self) -> str:
+        return self._service.config.admin.front  # as it is after the latest reload
 
     def _refuse_token(self) -> web.Response:
         if not self._gate.note_wrong():
@@ -149,26 +166,34 @@ class Pages:
         return web.Response(text=text, content_type="text/html")
 
     async def _show_file(self, request: web.Request) -> web.Response:
-        name = request.path[1:]
+        name = request.path.rpartition("/")[2]
         return web.Response(text=_read_file(name), content_type=_TYPES[name.rpartition(".")[2]])
 
     async def _show_login(self, _request: web.Request) -> web.Response:
         return _make_login("")
 
     async def _log_in(self, request: web.Request) -> web.Response:
-        if not is_same_origin(request):
+        if not is_same_origin(request, self._front):
             return _refuse(403, "this did not come from the login page")
-        token = (await request.post()).get("token")
-        if not isinstance(token, str) or not self._gate.is_token(token.strip()):
+        # Not by request.post(), which fails in several ways for a body that names another encoding or is none.
+        form = parse_qs((await request.read()).decode("ascii", "replace"))
+        if not self._gate.is_token(form.get("token", [""])[0].strip()):
             refused = self._refuse_token()
             limited = refused.status == 429
             answer = _make_login("Too many wrong tokens: wait a minute." if limited else "That is not the token.")
             answer.set_status(refused.status)
             return answer
         session = self._gate.open_session()
-        answer = web.Response(status=303, headers={"Location": "/"})
+        answer = web.Response(status=303, headers={"Location": "./"})
+        secure = is_front(request.host, self._front)
         answer.set_cookie(
-            name_cookie(request.host), session.id, max_age=int(SESSION_SECONDS), httponly=True, samesite="Strict"
+            name_cookie(request.host),
+            session.id,
+            max_age=int(SESSION_SECONDS),
+            path=request.path.removesuffix("login"),
+            secure=secure,
+            httponly=True,
+            samesite="Strict",
         )
         return answer
 
@@ -177,7 +202,7 @@ class Pages:
         if session is not None:
             self._gate.close_session(session)
         answer = _done("logged out")
-        answer.del_cookie(name_cookie(request.host))
+        answer.del_cookie(name_cookie(request.host), path=request.path.removesuffix("api/logout"))
         return answer
 
     # --- JSON ---------------------------------------------------------------------------------
@@ -221,8 +246,8 @@ class Pages:
 
     async def _disconnect(self, request: web.Request) -> web.Response:
         try:
-            user = (await request.json())["user"]
-        except (ValueError, KeyError, TypeError):
+            user = json.loads(await request.read())["user"]
+        except (ValueError, KeyError, TypeError, RecursionError):
             user = None
         if not isinstance(user, str) or not user:
             return _refuse(400, 'a JSON object is expected: {"user": "…"}')

@@ -172,15 +172,11 @@ class _Try:
     async def _ask_ready(self) -> str:
         assert self.http is not None
         async with self.http.get(self.url + "/readyz", allow_redirects=False) as answer:
-            text = (await answer.content.read(_MOST_BYTES)).decode(errors="replace")
-            status = answer.status
-        try:
-            body = json.loads(text)
-        except ValueError:
-            body = None
-        if isinstance(body, dict) and body.get("status") == "ready":
+            text, status = await _read(answer), answer.status
+        body = _parse(text)
+        if body.get("status") == "ready":
             return "an RTC server answers, and takes changes"
-        if isinstance(body, dict) and body.get("status") == "not ready":
+        if body.get("status") == "not ready":
             reason = str(body.get("reason", ""))[:20]
             raise StepFailed(f"the RTC server takes no changes: {reason}", _NOT_READY.get(reason, "See its log."))
         if status in (502, 503, 504):
@@ -199,15 +195,18 @@ class _Try:
         assert self.http is not None
         where = self.socket_url + "?EIO=4&transport=polling"
         async with self.http.get(where, allow_redirects=False) as answer:
-            text = (await answer.content.read(_MOST_BYTES)).decode(errors="replace")
+            text = await _read(answer)
             if answer.status != 200 or not text.startswith("0{"):
                 raise StepFailed(
                     f"the handshake over polling is answered {answer.status}",
                     "The proxy has to forward the path with its query unchanged.",
                 )
-        sid = str(json.loads(text[1:])["sid"])
-        async with self.http.post(where, params={"sid": sid}, data=b"1") as answer:  # it is not to wait for its end
-            await answer.content.read(_MOST_BYTES)
+        sid = _parse(text[1:]).get("sid")
+        if not isinstance(sid, str):
+            raise StepFailed("the handshake over polling names no session", "See what answers at that path.")
+        # It is not to wait for its end.
+        async with self.http.post(where, params={"sid": sid}, data=b"1", allow_redirects=False) as answer:
+            await _read(answer)
         return "a session opens"
 
     async def _open_websocket(self) -> str:
@@ -234,6 +233,24 @@ _NOT_READY = {
     "disk": "The disk is nearly full: free some space.",
     "journal": "The journal or store cannot be written: its log has the cause.",
 }
+
+
+async def _read(answer: aiohttp.ClientResponse) -> str:
+    """All of an answer, which may come in pieces, or its beginning."""
+    try:
+        body = await answer.content.readexactly(_MOST_BYTES)
+    except asyncio.IncompleteReadError as exc:
+        body = exc.partial
+    return body.decode(errors="replace")
+
+
+def _parse(text: str) -> dict[str, Any]:
+    """The JSON object that somebody answers; empty for anything else."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _make_context(ca: str) -> ssl.SSLContext:
@@ -279,10 +296,13 @@ class PathWatch:
     tried where nobody looks."""
 
     fresh = 30.0
+    patience = 3.0  # seconds for who looks when the latest try is twice as old, and so says nothing of now
 
-    def __init__(self, make_try: Callable[[], Awaitable[Path]]) -> None:
+    def __init__(self, make_try: Callable[[], Awaitable[Path]], clock: Callable[[], float] = time.monotonic) -> None:
         self._make_try = make_try
+        self._clock = clock
         self.latest: Path | None = None
+        self._ended = 0.0  # when it was over, by a clock that nobody sets
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -290,11 +310,16 @@ class PathWatch:
         """Whether a try is under way."""
         return self._task is not None and not self._task.done()
 
-    def look(self) -> Path | None:
-        """The latest try; None while there is none yet."""
-        if self.latest is None or time.time() - self.latest.at > self.fresh:
+    async def look(self) -> Path | None:
+        """The latest try; None where there is none of these minutes, and another takes a while."""
+        if self._is_older(self.fresh):
             self.begin()
-        return self.latest
+        if self._task is not None and self._is_older(2 * self.fresh):
+            await asyncio.wait([self._task], timeout=self.patience)
+        return None if self._is_older(2 * self.fresh) else self.latest
+
+    def _is_older(self, seconds: float) -> bool:
+        return self.latest is None or self._clock() - self._ended > seconds
 
     def begin(self) -> None:
         """Try now, unless a try is under way."""
@@ -304,6 +329,7 @@ class PathWatch:
     async def _run(self) -> None:
         try:
             self.latest = await self._make_try()
+            self._ended = self._clock()
         except Exception:
             logger.exception("the address of users could not be tried")
 

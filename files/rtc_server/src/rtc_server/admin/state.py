@@ -8,7 +8,6 @@ Names of users and projects come from clients. They are values here and text on 
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import time
@@ -24,6 +23,7 @@ from ..capacity import count_open, read_limit
 from ..config import Config
 from ..connection import Connection
 from ..engine import Session, Socket
+from ..looking import Looking
 from ..memory import read_resident
 from ..service import Service
 from .path import Path, PathWatch
@@ -32,6 +32,7 @@ from .recent import Recent
 UP, DOWN, UNKNOWN = "up", "down", "unknown"
 _MOST_SLOW = 20
 MOST_PEOPLE = 200  # of one page
+_UNSEEN: dict[str, Any] = {"disk": None, "journal_bytes": None, "certificate": None}
 
 
 def name_protocol(config: Config) -> str:
@@ -51,6 +52,7 @@ class Watcher:
         self._can_restart = can_restart
         self._started = time.time()
         self._latest: tuple[float, dict[str, Any]] | None = None
+        self._files = Looking(_look_at_files)
 
     async def see(self) -> dict[str, Any]:
         """All but who is connected. Looked at once a second at most, however many ask."""
@@ -67,10 +69,10 @@ class Watcher:
     async def _see(self) -> dict[str, Any]:
         service = self._service
         config = service.config
-        path = self._watch.look() if config.admin.url else None
+        path = await self._watch.look() if config.admin.url else None
+        files = await self._files.look(config) or _UNSEEN
+        # From here on nothing is waited for: all is of one moment.
         status, why, remedy = judge(service, config, path)
-        # A file system that hangs must not stop the loop.
-        files = await asyncio.get_running_loop().run_in_executor(None, _look_at_files, config)
         return {
             "at": round(time.time(), 3),
             "version": __version__,
@@ -187,7 +189,7 @@ def _describe(socket: Socket) -> dict[str, Any]:
 
 def _look_at_files(config: Config) -> dict[str, Any]:
     """Disk, journal's files and the certificate that the server itself presents; ``null`` for what cannot be seen."""
-    found: dict[str, Any] = {"disk": None, "journal_bytes": None, "certificate": None}
+    found = dict(_UNSEEN)
     if config.journal.path:
         try:
             disk = host.look_at_disk(os.path.dirname(config.journal.path))

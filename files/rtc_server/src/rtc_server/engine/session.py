@@ -90,6 +90,7 @@ class Session:
         "fast_path",
         "handshake",
         "id",
+        "leaving",
         "own",
         "poll",
         "poll_limit",
@@ -116,6 +117,7 @@ class Session:
         self.admitted = False  # the layer above has let the client in
         self.closed = False
         self.reason = ""
+        self.leaving = ""  # why it ends with its next poll
         self.own: list[Numbered] = []  # hub: sends of this turn
         self.rooms: dict[Room, None] = {}
         self.ws: WebSocket | None = None
@@ -249,6 +251,8 @@ class Session:
                 self.close("transport error")
                 raise
             self.poll = self._poll_request = None
+        if self.leaving and not 0 < self.poll_limit <= len(self.buffer):
+            self.close(self.leaving)
         return self.drain()
 
     # --- transports -------------------------------------------------------------------------
@@ -263,6 +267,8 @@ class Session:
         if packets:
             ws.write(b"".join([eio.encode_packet_frame(p, self.eio_version) for p in packets]))
         self._wake_poll()
+        if self.leaving:
+            self.close(self.leaving)
 
     def begin_probe(self) -> None:
         """The probe arrived: end the pending poll ("Upgrade": the noop packet)."""
@@ -375,7 +381,7 @@ class Session:
         self.closed, self.reason = True, reason
         self._timer.cancel()
         self.engine.hub.deliver_and_leave(self)
-        if self.poll is not None:
+        if self.ws is None:
             if final_message is not None:
                 self.buffer += final_message.packets
             self.buffer.append(poll_answer)
@@ -385,6 +391,22 @@ class Session:
                 self.ws.write(join_frames((final_message,), self.eio_version))
             self.engine.spawn(self._close_when_read(self.ws))
         self.engine.forget(self)
+
+    def leave(self, reason: str) -> None:
+        """End the session once its client has been given what waits for it: one that is between two polls with the
+        next of them, for which it has ``engine.linger`` seconds."""
+        if self.ws is not None or self.poll is not None:
+            self.close(reason)
+        elif not self.closed and not self.leaving:
+            self.leaving = reason
+            self.engine.spawn(self._close_when_polled())
+
+    async def _close_when_polled(self) -> None:
+        loop = self.engine.loop
+        give_up = loop.time() + self.engine.linger
+        while not self.closed and loop.time() < give_up:
+            await asyncio.sleep(0.05)
+        self.close(self.leaving)
 
     async def _close_when_read(self, ws: WebSocket) -> None:
         loop = self.engine.loop

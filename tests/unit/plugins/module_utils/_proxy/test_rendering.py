@@ -21,6 +21,8 @@ NAME = "wiki.example.com"
         ({"upstreams": [{"host": "a", "port": 1, "backup": True}]}, "no upstream"),
         ({"upstreams": [{"host": "a", "port": 1}, {"host": "b", "port": 1, "scheme": "https"}]}, "mixes"),
         ({"role": "application", "synchrony": "nonsense"}, "synchrony"),
+        ({"panel_port": 9990, "panel_from": ["10.1.2.0/24"], "certificate": ""}, "needs TLS"),
+        ({"panel_port": 9990, "certificate": "/a.pem"}, "networks"),
     ],
 )
 def test_bad_targets(plan, changes, words):

@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -67,6 +69,45 @@ def test_secret_and_key_are_handed_over_by_root_and_reloaded_by_the_release():
     assert plain["tls"] == {}
     assert own["tls"] == {"certificate": "$RUNTIME_DIRECTORY/tls.crt", "key": "$RUNTIME_DIRECTORY/tls.key"}
     assert "[tls]" not in rtc_server_unit.render_toml(plain)
+
+
+def test_ten_starts_that_hang_reach_the_start_limit():
+    lines = unit_file.render_unit("/py").splitlines()
+    limit, burst, start, stop, pause = (
+        next(int(line.partition("=")[2]) for line in lines if line.startswith(f"{name}="))
+        for name in ("StartLimitIntervalSec", "StartLimitBurst", "TimeoutStartSec", "TimeoutStopSec", "RestartSec")
+    )
+    assert limit > burst * (start + stop + pause)
+
+
+@pytest.mark.parametrize(
+    ("result", "ready", "forgets"),
+    [
+        ("success", None, True),  # by systemctl stop or restart
+        ("signal", None, False),  # it was never ready,
+        ("signal", 10, False),  # or for ten seconds
+        ("signal", 90, True),
+        ("watchdog", 90, True),
+    ],
+)
+def test_which_ends_forget_the_starts_before(tmp_path, result, ready, forgets):
+    """The shell of ExecStopPost= itself, with ``systemctl`` in its place."""
+    (command,) = re.findall(
+        r"^ExecStopPost=\+-/bin/sh -c '(.*?)'$", unit_file.render_unit("/py"), re.MULTILINE | re.DOTALL
+    )
+    said = tmp_path / "said"
+    (tmp_path / "systemctl").write_text(f'#!/bin/sh\necho "$@" >{said}\n')
+    (tmp_path / "systemctl").chmod(0o755)
+    if ready is not None:
+        (tmp_path / "reload.json").touch()
+        os.utime(tmp_path / "reload.json", (time.time() - ready,) * 2)
+    command = (
+        command.replace("\\\n", " ").replace("$$", "$").replace("%n", "rtc-server@x.service")
+    )  # as systemd reads it
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    environment = {"PATH": path, "SERVICE_RESULT": result, "RUNTIME_DIRECTORY": str(tmp_path)}
+    subprocess.run(["/bin/sh", "-c", command], env=environment, check=False)
+    assert (said.exists() and said.read_text()) == (forgets and "reset-failed rtc-server@x.service\n")
 
 
 # What "systemd-analyze security" finds open has its reason in unit_file.py; the most exposed that the unit may be, too.

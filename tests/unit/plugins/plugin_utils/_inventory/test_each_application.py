@@ -20,6 +20,7 @@ VALUES = {
     "service": ("wiki", "jira@main.service"),
     "bool": (True, "no"),
     "addresses": (["10.0.0.1"], "10.0.0.2"),
+    "networks": (["10.1.2.0/24", "fd00::1"], "10.1.3.4"),
     "pem": ("files/a.pem", "-----BEGIN CERTIFICATE-----\nb\n-----END CERTIFICATE-----"),
     "store_url": ("postgresql://u@a/d", "postgresql://u@b/d"),
     "origins": (["https://a"], "https://b"),

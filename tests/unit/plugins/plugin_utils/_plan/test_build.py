@@ -190,6 +190,15 @@ def test_a_panel_where_it_is_asked_for_and_nowhere_else(base):
     assert service.config["admin"]["listen"] == "127.0.0.1:9990"
 
 
+def test_the_proxy_leads_to_the_panel_where_networks_are_named_and_nowhere_else(base):
+    wanted = {"vars.wiki1.rtc_panel": True, "vars.wiki1.rtc_panel_port": 9990}
+    plan = plan_of(base("same_host", set=wanted), "wiki1")
+    assert "front" not in plan.rtc[0].config["admin"] and not plan.vhosts[0].panel_port
+    plan = plan_of(base("same_host", set={**wanted, "vars.wiki1.rtc_panel_from": "10.1.2.0/24, fd00::1"}), "wiki1")
+    assert plan.rtc[0].config["admin"]["front"] == plan.rtc[0].config["admin"]["url"]
+    assert (plan.vhosts[0].panel_port, plan.vhosts[0].panel_from) == (9990, ["10.1.2.0/24", "fd00::1/128"])
+
+
 def test_t4_both_nodes_get_everything(base):
     plan_input = base("cluster")
     for host in ("wiki1", "wiki2"):

@@ -17,11 +17,11 @@ async function ask(path, body) {
   };
   const answer = await fetch(path, options);
   if (answer.status === 401) {
-    location.assign("/login");
+    location.assign("login");
     throw new Error("The session is over.");
   }
-  const found = await answer.json();
-  if (!answer.ok) throw new Error(found.error);
+  const found = await answer.json().catch(() => ({})); // a proxy's own page where the server is away
+  if (!answer.ok) throw new Error(found.error || `HTTP status ${answer.status}`);
   return found;
 }
 
@@ -34,6 +34,35 @@ function make(tag, text, options = {}) {
 // Writes only what differs, so that a screen reader hears what has changed and nothing else.
 function set(element, text) {
   if (element.textContent !== text) element.textContent = text;
+}
+
+// Names come from people: each is kept apart from what stands beside it, whatever direction it is written in.
+const isolate = (name) => `\u2068${name}\u2069`;
+
+function setNames(element, parts) {
+  if (element.textContent !== parts.flat().join("")) {
+    element.replaceChildren(...parts.map((part) => (Array.isArray(part) ? make("bdi", part[0]) : part)));
+  }
+}
+
+// A row that is there stays the element that it is: whoever has the focus in it, or has selected its text, keeps that.
+function setRows(body, items, makeRow, fillRow) {
+  const times = new Map();
+  const keys = items.map(({user, since, address}) => {
+    const key = JSON.stringify([user, since, address]);
+    times.set(key, (times.get(key) || 0) + 1);
+    return `${key} ${times.get(key)}`;
+  });
+  const rows = new Map([...body.children].map((row) => [row.dataset.key, row]));
+  for (const [key, row] of rows) if (!keys.includes(key)) row.remove();
+  let next = body.firstElementChild;
+  items.forEach((one, at) => {
+    const row = rows.get(keys[at]) || makeRow(one);
+    row.dataset.key = keys[at];
+    if (row === next) next = next.nextElementSibling;
+    else body.insertBefore(row, next);
+    fillRow(row.cells, one);
+  });
 }
 
 function setFacts(list, facts) {
@@ -125,6 +154,7 @@ function showFacts(state) {
   ];
   if (state.journal_bytes !== null) kept.push(["Size", formatBytes(state.journal_bytes)]);
   if (disk) kept.push(["Disk", `${formatBytes(disk.free)} free of ${formatBytes(disk.total)}, ${formatBytes(disk.reserve)} are reserved`]);
+  else if (journal.kind === "file") kept.push(["Disk", "does not say how full it is: it may hang"]);
   setFacts($("kept"), kept);
 }
 
@@ -152,29 +182,32 @@ function showRecent(recent) {
 }
 
 async function showPeople() {
-  const found = await ask(`/api/people?${new URLSearchParams({page, search: $("search").value})}`);
+  const found = await ask(`api/people?${new URLSearchParams({page, search: $("search").value})}`);
   page = found.page;
   set($("people-note"), `${count(found.total, "connection")}${$("search").value ? " found" : ""}`);
   $("pager").hidden = found.pages < 2;
   set($("page"), `Page ${found.page} of ${found.pages}`);
   $("previous").disabled = found.page === 1;
   $("next").disabled = found.page === found.pages;
-  const text = JSON.stringify(found.people);
-  if ($("people").dataset.shown === text) return; // whoever has the focus in there keeps it
-  $("people").dataset.shown = text;
-  $("people").replaceChildren(...found.people.map((one) => {
-    const row = make("tr");
-    const who = one.name && one.name !== one.user ? `${one.name} (${one.user})` : one.user;
-    const button = make("button", "Disconnect", {type: "button"});
-    button.setAttribute("aria-label", `Disconnect ${who}`);
-    button.addEventListener("click", () => disconnect(one.user, who));
-    const cell = make("td");
-    cell.append(button);
-    row.append(make("td", who), make("td", one.projects.join(", ") || "none"),
-      make("td", one.transport + (one.engine_io === 3 ? " (older client)" : "")),
-      make("td", formatTime(one.since), {className: "time"}), make("td", one.address, {className: "address"}), cell);
-    return row;
-  }));
+  setRows($("people"), found.people, makePerson, fillPerson);
+}
+
+const hasName = (one) => one.name && one.name !== one.user;
+
+function makePerson(one) {
+  const row = make("tr"), button = make("button", "Disconnect", {type: "button"}), cell = make("td");
+  button.setAttribute("aria-label", `Disconnect ${hasName(one) ? `${one.name} (${one.user})` : one.user}`);
+  button.addEventListener("click", () => disconnect(one.user, isolate(one.user)));
+  cell.append(button);
+  row.append(make("td"), make("td"), make("td"), make("td", formatTime(one.since), {className: "time"}),
+    make("td", one.address, {className: "address"}), cell);
+  return row;
+}
+
+function fillPerson([who, projects, transport], one) {
+  setNames(who, hasName(one) ? [[one.name], " (", [one.user], ")"] : [[one.user]]);
+  setNames(projects, one.projects.length ? one.projects.flatMap((name, at) => (at ? [", ", [name]] : [[name]])) : ["none"]);
+  set(transport, one.transport + (one.engine_io === 3 ? " (older client)" : ""));
 }
 
 async function look() {
@@ -184,7 +217,7 @@ async function look() {
   }
   busy = true;
   try {
-    const state = await ask("/api/state");
+    const state = await ask("api/state");
     showVerdict(state);
     showPath(state);
     showFacts(state);
@@ -240,27 +273,27 @@ function confirmed(text, word) {
 
 async function disconnect(user, who) {
   if (await confirmed(`End all connections of ${who}? The user may come back as long as the application lets in.`,
-    "Disconnect")) await act("/api/disconnect", {user});
+    "Disconnect")) await act("api/disconnect", {user});
 }
 
 $("verify").addEventListener("click", () => {
   $("verify").disabled = true; // until a state says that the try is over
-  act("/api/verify");
+  act("api/verify");
 });
 $("restart").addEventListener("click", async () => {
   if (await confirmed("Restart the RTC server? Clients come back by themselves; you have to log in again.", "Restart")) {
-    await act("/api/restart");
+    await act("api/restart");
   }
 });
 $("drain").addEventListener("click", async () => {
   if (await confirmed("Send everybody away and refuse new clients, until you resume or restart?", "Drain")) {
-    await act("/api/drain");
+    await act("api/drain");
   }
 });
-$("resume").addEventListener("click", () => act("/api/resume"));
+$("resume").addEventListener("click", () => act("api/resume"));
 $("logout").addEventListener("click", async () => {
-  await ask("/api/logout", {});
-  location.assign("/login");
+  await ask("api/logout", {});
+  location.assign("login");
 });
 $("previous").addEventListener("click", () => { page -= 1; look(); });
 $("next").addEventListener("click", () => { page += 1; look(); });
