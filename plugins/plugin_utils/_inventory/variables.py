@@ -123,7 +123,7 @@ def _var(
 VARIABLES: tuple[Variable, ...] = (
     _var("server_name", "name", "proxyName of server.xml, else the host's full name",
          "The name in the address that users type. RTC has the same name."),
-    _var("port", "port", "9083 beside Confluence, 9093 beside Jira",
+    _var("port", "port", "the port that RTC has there; else 9083 beside Confluence, 9093 beside Jira",
          "The RTC port, the same number at the proxy and at the service. Between 1025 and 65535."),
     _var("proxy", "name", "what is detected",
          "Inventory name of the host that the reverse proxy runs on; the application's own name for a proxy on the same"
