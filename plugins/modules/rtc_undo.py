@@ -184,14 +184,17 @@ def undo(directories: list[str], user: str, notes: list[str], refused: list[RtcE
     """Undo the records in this order, and mark them; returns the files that others had changed.
 
     :param notes: gets what is worth knowing.
-    :param refused: gets what must not be touched any more. A record with such a path is not marked, nor are those that
+    :param refused: has what could not be closed or opened, and gets what must not be touched any more. A record with such a path is not marked, nor are those that
         are undone after it, because undoing it once more gives back what those had made; all else was given back.
     """
     edited: list[restore.Edited] = []
     sites = read_steps(directories[-1]) if directories else {}
+    # A port that could not be closed is known by the record of what is managed alone: that stays until it is closed.
+    kept = find_record(os.path.dirname(directories[-1])) if refused else ""
     for directory in directories:
         try:
-            edited += restore.restore(directory, notes).edited
+            only = [one["path"] for one in undo_records.entries(directory) if one["path"] != kept] if kept else None
+            edited += restore.restore(directory, notes, only).edited
             anchors.refresh(entry["path"] for entry in undo_records.entries(directory))
             if not refused:
                 if directory in sites:
