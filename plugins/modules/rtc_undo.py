@@ -184,9 +184,9 @@ def undo(directories: list[str], user: str, notes: list[str], refused: list[RtcE
     """Undo the records in this order, and mark them; returns the files that others had changed.
 
     :param notes: gets what is worth knowing.
-    :param refused: has what could not be closed or opened, and gets what must not be touched any more. A record with such
-        a path is not marked, nor are those that are undone after it, because undoing it once more gives back what those
-        had made; all else was given back.
+    :param refused: has what could not be closed or opened, and gets what must not be touched any more. A record with
+        such a path is not marked, nor are those that are undone after it, because undoing it once more gives back what
+        those had made; all else was given back.
     """
     edited: list[restore.Edited] = []
     sites = read_steps(directories[-1]) if directories else {}
