@@ -20,7 +20,7 @@ import pytest
 from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree, _place
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._undo import records, restore
-from ansible_collections.collab.rtc.tests.unit.system_faults import CALLS, ERRORS, Fault, Kill, without_finalizers
+from ansible_collections.collab.rtc.tests.unit.system_faults import CALLS, ERRORS, Fault, Kill
 
 TEMPORARY = re.compile(r"\..*\.[0-9a-f]{16}\.new")
 OLD, NEW = b"old" * 1000, b"new" * 2000
@@ -146,8 +146,7 @@ def run(tmp_path, monkeypatch):
         assert number < 0 or kill or raised != "Kill"
         return fault.seen
 
-    with without_finalizers():
-        yield once
+    return once
 
 
 @pytest.mark.parametrize("name", ACTIONS)

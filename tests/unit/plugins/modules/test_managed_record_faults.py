@@ -19,7 +19,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._managed import lease, record, states
 from ansible_collections.collab.rtc.plugins.module_utils._undo import records
 from ansible_collections.collab.rtc.plugins.modules import managed_record, rtc_undo
-from ansible_collections.collab.rtc.tests.unit.system_faults import CHANGES, Fault, Kill, without_finalizers
+from ansible_collections.collab.rtc.tests.unit.system_faults import CHANGES, Fault, Kill
 
 XML = """<Server><Service name="Catalina"><Connector port="8090" protocol="HTTP/1.1"%s/>
 <Engine name="Standalone" defaultHost="localhost"><Host name="localhost"/></Engine></Service></Server>"""
@@ -143,8 +143,7 @@ def run(tmp_path, monkeypatch):
             host.complete([RUN] if kill else [])
         return len(fault.seen)
 
-    with without_finalizers():
-        yield once
+    return once
 
 
 STEPS = ("begin", "finish", "fail", *UNDOING)
