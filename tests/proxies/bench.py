@@ -40,6 +40,7 @@ def wait_for(condition, what):
 
 
 def free_port():
+    """A port that nobody has on any address: a proxy of another test may have it on one that is not asked for."""
     with socket.socket() as probe:
         probe.bind(("0.0.0.0", 0))
         return probe.getsockname()[1]
@@ -154,6 +155,7 @@ class Upstream:
 
     def __init__(self, address="127.0.0.1", port=0, certificate=None, name="one", websockets=True):
         self.connections = connections = []
+        port = port or free_port()
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"

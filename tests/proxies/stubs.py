@@ -13,7 +13,7 @@ import ssl
 import threading
 from dataclasses import dataclass
 
-from proxies.bench import accept_key
+from proxies.bench import accept_key, free_port
 
 
 class Stub:
@@ -22,7 +22,7 @@ class Stub:
     def __init__(self, certificate):
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(*certificate)
-        self.socket = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.socket = socket.create_server(("127.0.0.1", free_port()), backlog=128)
         self.port = self.socket.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
