@@ -110,10 +110,10 @@ options:
         them. The directory of O(path) is made where it is missing.
     type: dict
   copy_password:
-    description: Password of O(copy_from).
+    description:
+      - Password of O(copy_from). By default V(changeit), or none where that does not open it, as Java reads it.
     type: str
     aliases: [seed_password]
-    default: changeit
   timeout:
     description: Seconds for each step of fetching from a server.
     type: float
@@ -290,6 +290,8 @@ class Run:
             data = _process_files.read_bytes(self.options["copy_process"], path, reader.MAX_SIZE)
         else:
             data = _files.read_bytes(path, reader.MAX_SIZE)
+        if password is None:  # of what is copied
+            password = reader.choose_password(data, path)
         return data, reader.read(data, password, path)
 
     def _read_certificates(self, item: dict[str, Any]) -> list[Certificate]:
@@ -477,7 +479,6 @@ def main() -> None:
             copy_process={"type": "dict"},
             copy_password={
                 "type": "str",
-                "default": reader.DEFAULT_PASSWORD,
                 "no_log": True,
                 "aliases": ["seed_password"],
             },

@@ -85,7 +85,6 @@ options:
       - Name of the release that M(collab.rtc.rtc_release) is about to make current, for check mode only. The release
         says which files it needs.
     type: str
-    version_added: 0.1.0
   state:
     description: V(absent) stops the service and removes its configuration and secret; its journal stays.
     type: str

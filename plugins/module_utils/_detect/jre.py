@@ -15,9 +15,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._facts import Java, Tru
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
 from ansible_collections.collab.rtc.plugins.module_utils._java import setenv
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import anchors, reader
-from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import WrongPasswordError
 
-_DEFAULT_PASSWORD = "changeit"  # noqa: S105 - of every cacerts as it is delivered
 _MOST = 32 * 1024 * 1024  # bytes
 
 
@@ -136,22 +134,13 @@ def trust_option(rootfs: RootFs, home: str, script: str, named: str, folder: str
     )
 
 
-def _is_opened(content: bytes, path: str) -> bool:
-    """Whether the password opens a store that this collection gives where the inventory has none."""
-    try:
-        reader.read(content, _DEFAULT_PASSWORD, path)
-    except WrongPasswordError:
-        return False
-    return True
-
-
 def _read_contents(store: TrustStore, content: bytes, given: str | None, bundle: bytes | None) -> None:
     try:
         store.type = reader.detect(content, store.path)
-        store.locked = not _is_opened(content, store.path)
-        # Java itself reads without a password where no property has one.
-        password = given or (None if store.locked or store.source == "property" else _DEFAULT_PASSWORD)
-        read = reader.read(content, password, store.path)
+        usual = reader.choose_password(content, store.path)
+        store.locked = usual is None
+        # Of a store that a property names, Java has the password of a property only.
+        read = reader.read(content, given or (None if store.source == "property" else usual), store.path)
     except RtcError as exc:
         store.error = str(exc)
         return

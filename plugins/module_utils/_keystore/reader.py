@@ -18,6 +18,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._keystore.model import 
     ForeignKeyStoreError,
     KeyStore,
     KeyStoreError,
+    WrongPasswordError,
     name_in_errors,
 )
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import asn1
@@ -104,6 +105,19 @@ def read(data: bytes, password: str | None, name: str = "The key store") -> KeyS
             return jks.read(data, password, name)
         except ValueError as exc:  # an alias that is no text
             raise DamagedKeyStoreError(f"{name} has an ill-formed entry: {exc}.", "Restore it from a backup.") from exc
+
+
+def choose_password(data: bytes, name: str = "The key store") -> str | None:
+    """The password for a trust store where nobody gave one: that of every cacerts as it is delivered; ``None`` where
+    the store has another. Java then reads it without, too, and does not check its integrity.
+
+    :raises RtcError: as :func:`read`, but for a wrong password.
+    """
+    try:
+        read(data, DEFAULT_PASSWORD, name)
+    except WrongPasswordError:
+        return None
+    return DEFAULT_PASSWORD
 
 
 def read_file(path: str, password: str | None) -> KeyStore:

@@ -79,9 +79,9 @@ def find_panel_obstacle(classified: ClassifiedSite, node: Node, kind: str) -> st
         return f"rtc_panel_from is given, and no proxy that is managed is on {node.host} itself."
     if len(classified.nodes) > 1:
         return f"rtc_panel_from is given, and {classified.site.name} has several nodes, each with a panel of its own."
-    return (
-        "" if classified.tls else "rtc_panel_from is given, and users speak HTTP: the token could be read on the way."
-    )
+    if not classified.tls:
+        return "rtc_panel_from is given, and users speak HTTP: the token could be read on the way."
+    return ""
 
 
 def _list_secrets(node: Node) -> list[dict[str, object]]:

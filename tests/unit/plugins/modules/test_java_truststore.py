@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.collab.rtc.plugins.module_utils._keystore import editor, jks_edit, reader
+from ansible_collections.collab.rtc.plugins.module_utils._keystore import editor, jks, jks_edit, reader
 from ansible_collections.collab.rtc.plugins.module_utils._x509 import certificate
 from ansible_collections.collab.rtc.tests.unit import paths
 
@@ -383,6 +383,20 @@ def test_a_new_store_needs_the_password_of_the_copied_one(run_module, jre, tmp_p
     }
     assert "The password does not open" in run_module("java_truststore", arguments)["msg"]
     assert not (tmp_path / "own").exists()
+
+
+def test_a_new_store_begins_with_what_java_reads_without_a_password(run_module, jre, tmp_path):
+    """Somebody gave the JRE's own store a password, which the JVM does not need."""
+    cacerts = jre / "lib" / "security" / "cacerts"
+    before = reader.read(cacerts.read_bytes(), "changeit")
+    body = cacerts.read_bytes()[:-20]
+    cacerts.write_bytes(body + jks.compute_digest(body, "another"))
+    own = tmp_path / "own"
+    arguments = {"path": str(own), "copy_from": str(cacerts), "certificates": [{"pem": pem("root")}]}
+    assert run_module("java_truststore", arguments)["changed"]
+    trusted = set(reader.read(own.read_bytes(), "changeit").trusted())
+    assert set(before.trusted()) <= trusted
+    assert not run_module("java_truststore", arguments)["changed"]
 
 
 def events(arguments, last):
