@@ -30,6 +30,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._findings import (
     rules_inventory,
     rules_managed,
     rules_network,
+    rules_tls,
 )
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory import controller_files, tls_files, variables
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.tls_files import GivenTls
@@ -82,6 +83,7 @@ def make_plan(plan_input: PlanInput) -> Plan:
         [
             *rules_managed.check(plan_input, plan),
             *rules_network.check_writing(plan, plan_input.facts),
+            *rules_tls.check_removals(plan_input, plan),
             *rules_inventory.check_kept_plan(plan_input, plan),
             *aws_listeners.check(plan_input, placed),
         ],

@@ -236,9 +236,9 @@ ENTRIES = (
         id="RTC325",
         severity="error",
         title="The trust store has another password",
-        meaning="Nothing can be imported into it.",
+        meaning="Nothing can be imported into it, or taken out of it.",
         detected=(
-            "The authority has to go into the trust store in use, 'changeit' does not open that, and"
+            "The authority has to go into the trust store in use, or out of it, 'changeit' does not open that, and"
             " rtc_truststore_password is not set."
         ),
         remedy="Set rtc_truststore_password, best from a vault.",

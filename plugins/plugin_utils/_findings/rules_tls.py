@@ -19,7 +19,8 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.tls_files im
     names_cover,
 )
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import DesiredNode, DesiredSite, DesiredTrust
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import ClassifiedSite, Node
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import ClassifiedSite, Node, PlanInput
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import Plan, Removal
 
 SOON = 30 * 86400  # seconds
 # A link in the RHEL family; as a file it is somebody's own, until an update of ca-certificates makes it a link again.
@@ -75,6 +76,24 @@ def _check_password(node: Node, store: TrustStore, trust: DesiredTrust) -> Itera
     imports = trust.path == store.path and bool(trust.certificates) and not (root and root in store.fingerprints)
     if imports and store.locked and "truststore_password" not in node.settings.given:
         yield make("RTC325", node.host, f"'changeit' does not open {store.path}, into which the authority has to go.")
+
+
+def check_removals(plan_input: PlanInput, plan: Plan) -> Iterator[Finding]:
+    """Findings about trust stores that an authority of ours has to be taken out of."""
+    for host, host_plan in plan.hosts.items():
+        for removal in host_plan.removals:
+            if removal.kind == "trust" and removal.what["certificates"]:
+                yield from _check_removal(plan_input, host, removal)
+
+
+def _check_removal(plan_input: PlanInput, host: str, removal: Removal) -> Iterator[Finding]:
+    kind, path = removal.what.get("application", ""), removal.what["path"]
+    for application in plan_input.facts[host].applications:
+        store = application.java.truststore if application.java and application.kind == kind else None
+        locked = store is not None and store.path == path and store.locked
+        if locked and "truststore_password" not in plan_input.settings_of(host, kind).given:
+            what = f"'changeit' does not open {path}, which our authority has to be taken out of."
+            yield make("RTC325", host, what, site=removal.site)
 
 
 def _check_store_kind(node: Node, store: TrustStore) -> Iterator[Finding]:

@@ -22,6 +22,7 @@ DELIVERED = 0.97  # of what was offered
 BUSY = 0.9  # of its core: then the generator may be what limits
 ATTEMPTS = 2  # at a rate, when it is looked for: one stall is more than a p99 allows in a short probe
 STEP = 1.08  # how much more is tried in a further turn
+FINEST = 1.01  # less more than this is not tried: the noise is larger
 LATE = 0.01  # of the messages, sent more than 20 ms after they were due: then, too
 
 
@@ -153,12 +154,14 @@ class Search:
             raise limit
 
     def again(self, reached: float = 0.0) -> bool:
-        """Try what a peer ``reached`` (messages a second), else a step more, on a fresh server; whether it kept up.
-        A peer's rate may have been found in a good moment of the machine: who is behind gets the same chances at it."""
+        """Try what a peer ``reached`` (messages a second), else half of the way there, on a fresh server; who is not
+        behind tries a step more. Whether it kept up. A peer's rate may have been found in a good moment of the machine:
+        who is behind gets the same chances at it, and is not said to be behind by a whole step for less."""
         if self.best is None or self.best["at_least"]:
             return False
-        for rate in (reached, self.best["rate"] * STEP):
-            if rate > self.best["rate"]:
+        known = self.best["rate"]
+        for rate in (reached, (reached + known) / 2) if reached > known else (known * STEP,):
+            if rate > known * FINEST:
                 try:
                     if self._probe(rate, 1):
                         return True

@@ -34,6 +34,7 @@ _GROWTH = 256 << 10  # bytes of zeros by which a file grows: half a millisecond
 _LOW_WATER = 64 << 10  # bytes: with less room left the file grows
 _PREALLOCATED = 64 << 20  # bytes up to which a file grows when there is time
 _BUFFER = 1 << 20
+_ZEROS = mmap.mmap(-1, _GROWTH)  # never written to; at a server's limit a new one for each growth is half a percent
 
 
 def file_names(path: str) -> tuple[str, str]:
@@ -125,8 +126,8 @@ class Wal:
         return self._sizes[smaller] < wanted and self._grow(smaller)
 
     def _grow(self, file: int) -> bool:
-        with contextlib.suppress(OSError), mmap.mmap(-1, _GROWTH) as zeros:
-            self._write(file, zeros, _GROWTH, self._sizes[file])
+        with contextlib.suppress(OSError):
+            self._write(file, _ZEROS, _GROWTH, self._sizes[file])
             return True
         return False
 
