@@ -21,17 +21,9 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional, TypeVar
 
 from ansible_collections.collab.rtc.plugins.module_utils._container_facts import Container
-from ansible_collections.collab.rtc.plugins.module_utils._obstacle_facts import Firewall, Unwritable
+from ansible_collections.collab.rtc.plugins.module_utils._obstacle_facts import Firewall, Unreadable, Unwritable
 
 T = TypeVar("T")
-
-
-@dataclass
-class Unreadable:
-    """A part of the host that could not be seen."""
-
-    what: str  # a path, a command, or a part such as "processes of other users"
-    reason: str
 
 
 @dataclass

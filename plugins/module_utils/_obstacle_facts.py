@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a host reports about what keeps connections or changes out: firewall, SELinux's ports, files that stay as they
-are. Part of :mod:`_facts`, and as that.
+"""What a host reports about what keeps connections, changes or eyes out: firewall, SELinux's ports, files that stay as
+they are, what could not be seen. Part of :mod:`_facts`, and as that.
 """
 # ruff: noqa: UP006
 
@@ -14,6 +14,14 @@ from typing import Dict, List
 
 # What is unreadable where semanage does not run, or a firewall's rules are not known.
 SELINUX_PORTS, SELINUX_BOOLEANS, FIREWALL_RULES = "SELinux ports", "SELinux booleans", "rules of the firewall"
+
+
+@dataclass
+class Unreadable:
+    """A part of the host that could not be seen."""
+
+    what: str  # a path, a command, or a part such as "processes of other users"
+    reason: str
 
 
 @dataclass

@@ -31,8 +31,7 @@ options:
     type: path
   jre_home:
     description:
-      - Home directory of the JRE that the application runs on (its C(java.home)). Its trust store is meant, unless
-        O(path) names another.
+      - Home of the JRE that the application runs on (its C(java.home)). Its trust store is meant unless O(path) is set.
     type: path
   password:
     description:

@@ -29,7 +29,6 @@ from ansible_collections.collab.rtc.plugins.module_utils._facts import (
     ManagedEntry,
     Proxy,
     RtcInstance,
-    Unreadable,
 )
 from ansible_collections.collab.rtc.plugins.module_utils._host import (
     firewalls,
@@ -43,6 +42,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._host.processes import 
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
 from ansible_collections.collab.rtc.plugins.module_utils._host.service_units import UnitState
 from ansible_collections.collab.rtc.plugins.module_utils._host.system import Lookups, Runner
+from ansible_collections.collab.rtc.plugins.module_utils._obstacle_facts import Unreadable
 from ansible_collections.collab.rtc.plugins.module_utils._ownership import Lstat
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import registry
 from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import unit as rtc_server_unit

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import secrets
 import sqlite3
 from collections.abc import Iterator
@@ -15,6 +17,9 @@ from .schema import SPAN, set_meta
 
 FLUSH_BATCH = 256  # changes in one transaction: a commit may have to wait for it
 FLUSH_BYTES = 1 << 20  # of their records, likewise
+_MOST_KEYS = 320  # in a statement: SQLite may allow no more than 999 values
+_KEYS_STEP = 16
+_NOBODYS = (0, "", "")  # numbers of projects begin with 1
 
 
 def flush(db: sqlite3.Connection, records: dict[str, list[Record]]) -> None:
@@ -58,17 +63,26 @@ def flush_batches(db: sqlite3.Connection, batches: list[tuple[int, str]]) -> byt
 
 
 def find_flushed(db: sqlite3.Connection, keys: list[tuple[int, str, str]]) -> list[tuple[int, str, str, int]]:
-    """Which of the keys (project number, user, id) belong to flushed changes: the keys with their revisions."""
+    """Which of the keys (project number, user, id) belong to flushed changes: the keys with their revisions.
+
+    One statement, as for :func:`insert_rows`: every commit waits for it. It asks for nobody's changes, too, so that few
+    sizes are enough.
+    """
     found: list[tuple[int, str, str, int]] = []
-    for at, count in split_into_powers_of_two(len(keys)):
-        rows = ",".join(["(?,?,?)"] * count)
-        values = [value for key in keys[at : at + count] for value in key]
-        found += db.execute(
-            f"WITH asked(p, u, i) AS (VALUES {rows}) SELECT project, user, id, revision"  # noqa: S608 - question marks
-            " FROM asked CROSS JOIN change_id ON project=p AND user=u AND id=i",
-            values,
-        )
+    for at in range(0, len(keys), _MOST_KEYS):
+        asked = keys[at : at + _MOST_KEYS]
+        asked += [_NOBODYS] * (-len(asked) % _KEYS_STEP)
+        found += db.execute(_format_query(len(asked)), list(itertools.chain.from_iterable(asked)))
     return found
+
+
+@functools.lru_cache
+def _format_query(count: int) -> str:
+    rows = ",".join(["(?,?,?)"] * count)
+    return (
+        f"WITH asked(p, u, i) AS (VALUES {rows}) SELECT project, user, id, revision"  # noqa: S608 - question marks
+        " FROM asked CROSS JOIN change_id ON project=p AND user=u AND id=i"
+    )
 
 
 def insert_rows(db: sqlite3.Connection, table: str, columns: int, values: list[object]) -> None:
