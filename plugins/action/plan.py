@@ -74,7 +74,7 @@ def make_plan(plan_input: PlanInput) -> Plan:
     scope.add_restarts(plan, plan_input)
     placed = listeners.list_listeners(plan_input, state)
     listeners.add_listeners(plan, placed, plan_input)
-    plan.absent = bool(plan_input.absent)
+    plan.absent = bool(plan_input.absent) or scope.has_absent(plan_input)
     plan.basis = basis.describe(plan, plan_input.facts)
     plan.findings = evaluate.evaluate(
         wanted,

@@ -18,8 +18,8 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import (
     DesiredSite,
     DesiredState,
 )
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan.difference import name_owner
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import ClassifiedSite, Node, ProxyUse
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.wanted import name_owner
 
 WEB_PORTS = (80, 443)
 # Ports that a package opens by itself when it is installed.

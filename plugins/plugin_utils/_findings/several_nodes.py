@@ -12,8 +12,8 @@ from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache.modules i
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings.catalog import make
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import DesiredProxy, DesiredSite, DesiredState
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan.difference import name_owner
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import ClassifiedSite, Node, PlanInput
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.wanted import name_owner
 
 _BY_ADDRESS = ("ip_hash", "source", "hash $remote_addr", "hash $binary_remote_addr", "stick src")
 

@@ -17,65 +17,29 @@ import hashlib
 import json
 import posixpath
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._facts import HostFacts, ManagedEntry
 from ansible_collections.collab.rtc.plugins.module_utils._managed import record
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.selinux_firewalld import BOOLEANS
 from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import limits, unit
 from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import panel as rtc_server_panel
 from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import store as rtc_server_store
 from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate import parse_pem
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan import service_change
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan import service_change, unwanted
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import list_attributes
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import (
     ConnectorPlan,
     HostPlan,
     Plan,
-    Removal,
     RtcPlan,
     Site,
     TrustPlan,
     Work,
 )
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.wanted import Scope, Wanted, name_owner
 
-LOOPBACKS = ("127.0.0.1", "::1", "localhost")
 FORMAT = 9  # of what is written for a plan; raise it when a renderer changes, so that what is recorded is written anew
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """One thing that a site needs on a host."""
-
-    key: str
-    kind: str
-    site: str
-    text: str
-    what: dict[str, Any]
-    spec: str
-    is_there: bool  # already, as detection sees it: then it is adopted where the record does not have it
-
-
-@dataclass
-class Scope:
-    """Whose things a run may touch."""
-
-    inventory: str = ""
-    present: frozenset[str] = frozenset()  # owners that this run looks at: "wiki1/confluence"
-    known: frozenset[str] = frozenset()  # all that the inventory has
-    overwrite: frozenset[str] = frozenset()  # owners whose conflicts are overwritten
-    remove_orphans: frozenset[str] = frozenset()  # hosts on which orphans go
-    uninstall: bool = False
-    names: dict[str, str] = field(default_factory=dict)  # server name -> site
-    digests: dict[str, dict[str, str]] = field(default_factory=dict)  # site -> what a file holds -> digest of its text
-    releases: dict[str, str] = field(default_factory=dict)  # host -> the release of the RTC server that it is to have
-
-
-def name_owner(host: str, application: str) -> str:
-    """A node of a site, as records name it."""
-    return f"{host}/{application}"
 
 
 def make_spec(value: Any, *more: str) -> str:
@@ -337,15 +301,9 @@ def _compare_host(
                     "adopt": action == "adopt",
                 }
             )
-    unwanted = [entry for entry in recorded.values() if entry.key not in keys]
-    for entry in unwanted:
-        if entry.kind != "setting":
-            _add_unwanted(plan, entry, scope, site_of, wanted)
-    gone = {item.key for item in plan.removals}
-    stays = [entry for entry in unwanted if entry.kind == "vhost" and entry.key not in gone]
-    for entry in unwanted:  # what was opened, once it is known which virtual hosts go
-        if entry.kind == "setting" and not _is_used(entry, plan, stays):
-            _add_unwanted(plan, entry, scope, site_of, wanted)
+    unwanted.take_away(
+        plan, facts, [entry for entry in recorded.values() if entry.key not in keys], scope, site_of, wanted
+    )
     for option in plan.trust_options:
         key = f"trust_option {option.path}"
         if not option.truststore and key not in recorded:  # of 0.1.0: the file has it, the record has not
@@ -395,77 +353,6 @@ def _keep_what(item: Wanted, entry: ManagedEntry | None, recorded: Iterable[Mana
         kept = entry.what.get("certificates", []) if entry else []
         inherited = [one for one in item.what["wants"] if one in ours]
         item.what["certificates"] = sorted({*item.what["certificates"], *kept, *inherited})
-
-
-def _add_unwanted(
-    plan: HostPlan, entry: ManagedEntry, scope: Scope, site_of: Mapping[str, str], wanted: list[Wanted]
-) -> None:
-    """An entry that nothing wants: it goes with its site, is an orphan, or is none of this run's business."""
-    if entry.inventory != scope.inventory:
-        return
-    if entry.kind == "package":  # it stays, as others may need it by now; in the end the record forgets it
-        if scope.uninstall:
-            plan.removals.append(Removal(entry.site, entry.key, entry.kind))
-        return
-    mine = set(entry.owners)
-    text = f"{entry.kind.replace('_', ' ')} {entry.key.partition(' ')[2]}"
-    if mine & scope.known:
-        if not mine & scope.known <= scope.present:
-            return  # some of its nodes are not in this run
-    elif plan.host not in scope.remove_orphans and not scope.uninstall:
-        plan.work.append(Work(entry.site, "orphan", entry.key, text))
-        return
-    site = next((site_of[owner] for owner in entry.owners if owner in site_of), entry.site)
-    if entry.state == "edited" and not scope.overwrite & mine and not scope.uninstall:
-        plan.work.append(Work(site, "conflict", entry.key, text, entry.diff))
-        return
-    plan.work.append(Work(site, "remove", entry.key, text))
-    what = dict(entry.what)
-    if entry.kind == "trust":
-        kept = {
-            one
-            for item in wanted
-            if item.kind == "trust" and item.what["path"] == what["path"]
-            for one in item.what["wants"]
-        }
-        what["certificates"] = [one for one in what.get("certificates", []) if one not in kept]
-    before = {} if entry.state == "replaced" else dict(entry.before)  # of an upgraded file it is not known
-    if entry.kind == "instance":
-        what.update(_list_leftovers(plan, entry, scope, wanted))
-    kinds = {item.what["kind"] for item in wanted if item.kind == "vhost"}
-    here = any(owner.startswith(f"{plan.host}/") for owner in entry.owners)
-    early = entry.kind == "instance" or (
-        entry.kind == "vhost" and (here or (bool(kinds) and entry.what.get("kind") not in kinds))
-    )
-    plan.removals.append(Removal(site, entry.key, entry.kind, what, before, early))
-
-
-def _is_used(setting: ManagedEntry, plan: HostPlan, stays: Iterable[ManagedEntry]) -> bool:
-    """Whether something on the host needs what was opened.
-
-    :param stays: virtual hosts of the record that are neither wanted nor taken away by this run.
-    """
-    port = setting.what.get("port", 0)
-    vhosts = [(item.kind, item.port) for item in plan.vhosts]
-    vhosts += [(entry.what.get("kind", ""), entry.what.get("port", port)) for entry in stays]
-    if not port:
-        return any(BOOLEANS.get(kind) == setting.what.get("name") for kind, _port in vhosts)
-    direct = any(item.port == port and item.address not in LOOPBACKS for item in plan.rtc)
-    return direct or any(used == port for _kind, used in vhosts)
-
-
-def _list_leftovers(plan: HostPlan, entry: ManagedEntry, scope: Scope, wanted: list[Wanted]) -> dict[str, Any]:
-    """What belongs to an RTC server and is left when its unit is stopped. The journal stays: it is the users' work."""
-    instance = entry.what["instance"]
-    kept = f"{unit.CONFIG_DIR}/{instance}"
-    files = [f"{kept}/{name}" for name in (unit.TLS_CERTIFICATE, unit.TLS_KEY, "secret")]
-    directories = [kept, posixpath.dirname(unit.tls_drop_in(instance))]
-    trees: list[str] = []
-    if not any(item.kind == "instance" for item in wanted) and scope.uninstall:
-        files.append(unit.UNIT)
-        directories.append(unit.CONFIG_DIR)
-        trees.append(unit.BASE)
-    return {"left_files": files, "left_directories": directories, "left_trees": trees}
 
 
 def _restore_attributes(plan: HostPlan, recorded: Mapping[str, ManagedEntry]) -> None:

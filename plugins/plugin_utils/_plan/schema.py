@@ -143,7 +143,8 @@ class Work:
     """One thing of a host, and what the run does about it."""
 
     site: str
-    action: str  # "create" | "change" | "remove" | "adopt" | "conflict" | "nothing" | "orphan"
+    # "create" | "change" | "remove" | "adopt" | "conflict" | "nothing" | "orphan" | "stay": something else reads it
+    action: str
     key: str  # of the record of what is managed
     text: str  # for people
     diff: str = ""  # of a conflict: what somebody changed
@@ -206,7 +207,7 @@ class Plan:
     findings: list[Finding] = field(default_factory=list)
     stopped: dict[str, str] = field(default_factory=dict)  # site -> why it is left alone from the start
     left_out: list[str] = field(default_factory=list)  # hosts of our groups that this run does not look at (--limit)
-    absent: bool = False  # the hosts are to have nothing of this collection any more
+    absent: bool = False  # hosts, or applications of the run, are to have nothing of this collection any more
     basis: dict[str, dict[str, str]] = field(default_factory=dict)  # host -> part -> digest: what it rests on
     identity: dict[str, Any] = field(default_factory=dict)  # of the inventory and the controller's process, for records
     kept_on_failure: list[str] = field(default_factory=list)  # sites that stay as they are when they fail their checks

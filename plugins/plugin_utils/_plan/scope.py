@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import KINDS
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import build, decide, service_change, topology
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.decide_service import LOOPBACK
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan.difference import Scope, name_owner
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import PlanInput
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import Plan
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.wanted import Scope, name_owner
 
 
 def list_nodes(plan_input: PlanInput) -> Iterator[tuple[str, str]]:
@@ -27,6 +27,11 @@ def list_nodes(plan_input: PlanInput) -> Iterator[tuple[str, str]]:
 def is_absent(plan_input: PlanInput, host: str, kind: str) -> bool:
     """Whether a node is to have nothing of this collection any more."""
     return kind in plan_input.absent.get(host, []) or plan_input.settings_of(host, kind).state == "absent"
+
+
+def has_absent(plan_input: PlanInput) -> bool:
+    """Whether a node of this run is to have nothing: a run that finds no site has something to do, or did it before."""
+    return any(host in plan_input.facts and is_absent(plan_input, host, kind) for host, kind in list_nodes(plan_input))
 
 
 def leave_absent_out(plan_input: PlanInput) -> PlanInput:

@@ -24,7 +24,7 @@ PLACEMENTS = {
 }
 MARKS = {"error": "✗", "warning": "!", "info": "·"}
 # What is done about a thing; what is as it has to be is not shown.
-SIGNS = {"create": "+", "change": "~", "remove": "-", "adopt": "=", "conflict": "✗", "orphan": "?"}
+SIGNS = {"create": "+", "change": "~", "remove": "-", "adopt": "=", "conflict": "✗", "orphan": "?", "stay": "·"}
 Check = Mapping[str, Any]  # {name, ok: bool | None, detail, cause, remedy, where}
 
 

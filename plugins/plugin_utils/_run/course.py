@@ -17,7 +17,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables im
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.load_inventory import GROUPS
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import PlanInput
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import Plan, Site
-from ansible_collections.collab.rtc.plugins.plugin_utils._run import steps
+from ansible_collections.collab.rtc.plugins.plugin_utils._run import needed, steps
 
 PLAN = "rtc_plan"  # what the role plan registers
 WORK = "rtc_work"  # the fact that names what is done on a host: its plan without the sites that are stopped
@@ -172,12 +172,15 @@ def leave_out(plan: Mapping[str, Any], host: str, stopped: Iterable[str]) -> dic
     whole: Mapping[str, Any] = plan["hosts"].get(host) or {}
     sites = [site for site in plan["sites"] if site["name"] not in left]
     work: dict[str, Any] = {part: [item for item in whole.get(part, []) if item["site"] not in left] for part in PARTS}
+    work["removals"] = needed.keep(work["removals"], [one for one in whole.get("removals", []) if one["site"] in left])
     # A certificate has its server name in its path, and no site: several may share it.
     names = {site["server_name"] for site in sites}
     work["certificates"] = [
         item for item in whole.get("certificates", []) if not left or item["dest"].split("/")[-2] in names
     ]
     work["packages"] = list(whole.get("packages", [])) if work["vhosts"] else []
+    shared = [item for item in whole.get("records", []) if item["site"] in left]
+    work["records"] += needed.take_over(shared, work, [site for site in sites if host == site["proxy_host"]])
     for name, early in (("removed_early", True), ("removed_late", False)):
         work[name] = _sort_removals(item for item in work["removals"] if item["early"] is early)
     work["removed_all"] = {"keys": work["removed_early"]["keys"] + work["removed_late"]["keys"]}
@@ -194,6 +197,7 @@ def drop_sites(work: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
         **{part: [item for item in work[part] if item["site"] not in gone] for part in PARTS},
     }
     left["sites"] = [name for name in work["sites"] if name not in gone]
+    left["removals"] = needed.keep(left["removals"], [one for one in work["removals"] if one["site"] in gone])
     left["removed_late"] = _sort_removals(item for item in left["removals"] if not item["early"])
     left["removed_all"] = {"keys": left["removed_early"]["keys"] + left["removed_late"]["keys"]}
     return left

@@ -456,3 +456,11 @@ def test_plain_leaves_nothing_but_builtin_types():
 def test_ids_of_runs_sort_by_time():
     assert action.new_run()[:2] == "20"
     assert len({action.new_run() for _number in range(20)}) > 1
+
+
+def test_a_run_that_only_takes_away_says_so_and_does_not_fail(tmp_path):
+    data = base("plain_remote")
+    data["vars"]["wiki1"]["rtc_state"] = "absent"
+    run = Run(tmp_path, data, show="plan")
+    assert not run().get("failed")
+    assert "nothing to do" not in run.text

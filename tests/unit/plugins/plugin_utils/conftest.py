@@ -11,6 +11,7 @@ from ansible_collections.collab.rtc.tests.unit import plan_cases
 
 BASES = plan_cases.load_bases()
 ALL = plan_cases.load_cases(BASES)
+MACHINE_ID = "0123456789abcdef"
 
 
 def pytest_generate_tests(metafunc):
@@ -64,5 +65,37 @@ def base(plan_input_of):
 
     def build(name, **changes):
         return plan_input_of(plan_cases.make_input(BASES, {"base": name, **changes}))
+
+    return build
+
+
+@pytest.fixture
+def record():
+    """A function: leave the hosts as the run of a plan leaves them, as far as the records go."""
+    from ansible_collections.collab.rtc.plugins.module_utils._facts import ManagedEntry
+
+    def leave(plan_input, plan):
+        for host, facts in plan_input.facts.items():
+            facts.machine_id = facts.managed.machine = MACHINE_ID
+            facts.managed.host = host
+            for values in plan.hosts[host].records:
+                kept = {name: value for name, value in values.items() if name != "adopt"}
+                entry = ManagedEntry(state="as_written", **kept)
+                if entry.kind == "connector":
+                    entry.before = dict.fromkeys(entry.what["attributes"])
+                facts.managed.entries = [one for one in facts.managed.entries if one.key != entry.key] + [entry]
+
+    return leave
+
+
+@pytest.fixture
+def provisioned(base, record):
+    """A function: the input of a base after a run."""
+    from ansible_collections.collab.rtc.plugins.action.plan import make_plan
+
+    def build(name="remote", **changes):
+        plan_input = base(name, **changes)
+        record(plan_input, make_plan(plan_input))
+        return plan_input
 
     return build

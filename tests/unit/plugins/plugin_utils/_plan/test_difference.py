@@ -18,36 +18,9 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._plan import difference
 from ansible_collections.collab.rtc.plugins.plugin_utils._report import text as report_text
 from ansible_collections.collab.rtc.plugins.plugin_utils._run import course
 
-ID = "0123456789abcdef"
-
 
 def actions(plan, host):
     return {work.key: work.action for work in plan.hosts[host].work}
-
-
-def record(plan_input, plan):
-    """The hosts as the run of that plan leaves them, as far as the records go."""
-    for host, facts in plan_input.facts.items():
-        facts.machine_id = facts.managed.machine = ID
-        facts.managed.host = host
-        for values in plan.hosts[host].records:
-            kept = {name: value for name, value in values.items() if name != "adopt"}
-            entry = ManagedEntry(state="as_written", **kept)
-            if entry.kind == "connector":
-                entry.before = dict.fromkeys(entry.what["attributes"])
-            facts.managed.entries = [one for one in facts.managed.entries if one.key != entry.key] + [entry]
-
-
-@pytest.fixture
-def provisioned(base):
-    """A function: the input of a base after a run."""
-
-    def build(name="remote", **changes):
-        plan_input = base(name, **changes)
-        record(plan_input, make_plan(plan_input))
-        return plan_input
-
-    return build
 
 
 def test_everything_is_new_at_first(base):
@@ -92,7 +65,7 @@ def test_another_kind_of_proxy_makes_room_first(provisioned):
     assert removals
 
 
-def test_the_add_on_takes_over_and_gives_back(provisioned, base):
+def test_the_add_on_takes_over_and_gives_back(provisioned, base, record):
     """deployed -> builtin -> deployed, on the same port: the add-on opens it at a start of the application."""
     process = base("remote").facts["jira1"].applications[0].process
     ours = {
@@ -300,7 +273,7 @@ def test_a_node_that_came_is_among_the_owners_of_what_stays_as_it_is(provisioned
 @pytest.mark.parametrize(
     ("holds", "name"), [("private_key", "privkey.pem"), ("certificate", "fullchain.pem"), ("nothing", "")]
 )
-def test_a_renewed_key_or_chain_alone_is_a_change(base, holds, name):
+def test_a_renewed_key_or_chain_alone_is_a_change(base, record, holds, name):
     plan_input = base("pristine")
     given = plan_input.tls["wiki1"]["confluence"]
     given.digests = {"private_key": "1", "certificate": "1"}
