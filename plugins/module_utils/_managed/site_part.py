@@ -169,7 +169,10 @@ def find_part(root: str, run: str, owners: Sequence[str]) -> Part:
         return part
     wanted = set(owners)
     named = [entry for entry in history[-1].list_involved() if wanted & set(list_owners(entry))]
-    inventories = {entry.inventory for entry in named}
+    # The same things, of the same nodes: the inventory may have another name since.
+    keys = {entry.key for entry in named}
+    same = [entry for step in history for entry in step.after.entries if entry.key in keys]
+    inventories = {entry.inventory for entry in [*named, *same] if wanted & set(list_owners(entry))}
 
     def is_mine(entry: Entry) -> bool:
         return bool(wanted & set(list_owners(entry))) and entry.inventory in inventories

@@ -107,4 +107,29 @@ ENTRIES = (
         remedy="Switch RTC on in the add-on, with this port, before the run. Else the checks fail, and the site gets "
         "back what it had.",
     ),
+    FindingType(
+        id="RTC727",
+        severity="warning",
+        title="Things that another inventory made for hosts of the same name",
+        meaning=(
+            "They stay as they are, and nobody takes them away if it is the same inventory, which had another name or"
+            " place at that time."
+        ),
+        detected="The host's record names another inventory and nodes that this one has, too, and that do not want it.",
+        remedy=(
+            "If it is this inventory under its former name, set rtc_inventory_id to that name. If it is another one,"
+            " mute this finding."
+        ),
+    ),
+    FindingType(
+        id="RTC728",
+        severity="error",
+        title="Another inventory has on the proxy what this run would change",
+        meaning="Its site would be served as this inventory wants it. The site is left alone on all its hosts.",
+        detected="The host's record names another inventory and nodes that the site does not have, and other values.",
+        remedy=(
+            "Give the site another server name or port, or take it out of one of the inventories. Where this one is to"
+            " have it from now on, set rtc_conflicts: overwrite for one run."
+        ),
+    ),
 )

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Managed
@@ -14,10 +14,18 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings.catalog import make
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import difference
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import Node, PlanInput
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import Plan, Work
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import HostPlan, Plan, Work
 from ansible_collections.collab.rtc.plugins.plugin_utils._run.outcome import Outcome
 
 _DIFF_LINES = 20
+_RENAMED = (
+    "This run takes nothing away there. Where the host was renamed, run collab.rtc.site for it under its new name"
+    " first, without rtc_state: absent: that records what is there as its own. Then it can be taken away."
+)
+_FORGOTTEN = (
+    "Nothing, where the host is a clone. Where it was renamed, what is named above is not recorded any more after this"
+    " run: take it away by hand. Or give the host its old name, run collab.rtc.site, and rename it after that."
+)
 
 
 def check(plan_input: PlanInput, plan: Plan) -> Iterator[Finding]:
@@ -26,19 +34,52 @@ def check(plan_input: PlanInput, plan: Plan) -> Iterator[Finding]:
         known = facts.managed
         if known.error:
             yield make("RTC701", host, f"{host}: {known.error}")
-        whose = difference.find_stranger(host, facts, plan_input.inventory)
-        if whose:
-            yield make("RTC704", host, f"The record of what is managed on {host} is that of {whose}.")
+        yield from _check_stranger(host, plan_input, plan)
         if known.lease_run and known.lease_run not in plan_input.dead:
             yield make("RTC705", host, f"{host} is being changed by {_describe_lease(known)}.")
-        orphans = [work.text for work in plan.hosts[host].work if work.action == "orphan"] if host in plan.hosts else []
-        if orphans:
-            yield make(
-                "RTC703", host, f"{len(orphans)} {'thing' if len(orphans) == 1 else 'things'} on {host}.", orphans
-            )
+        if host in plan.hosts:
+            yield from _check_left(host, plan.hosts[host], known)
     for site, found in difference.list_conflicts(plan).items():
         for host, work in found:
-            yield make("RTC702", host, f"{host}: somebody changed this: {work.text}.", _list_lines(work), site=site)
+            yield _make_conflict(host, site, work, plan_input)
+
+
+def _check_stranger(host: str, plan_input: PlanInput, plan: Plan) -> Iterator[Finding]:
+    """What the record of another machine, or of the host's old name, means for this run."""
+    facts = plan_input.facts[host]
+    whose = difference.find_stranger(host, facts, plan_input.inventory)
+    if not whose:
+        return
+    wanted = {work.key for work in plan.hosts[host].work} if host in plan.hosts else set()
+    mine = [entry for entry in facts.managed.entries if entry.inventory == plan_input.inventory]
+    left = [entry.key for entry in mine if entry.key not in wanted]
+    remedy = _RENAMED if plan.absent and left else _FORGOTTEN if left else ""
+    text = f"The record of what is managed on {host} is that of {whose}."
+    yield make("RTC704", host, text, [f"not wanted, and not removed: {key}" for key in left], remedy)
+
+
+def _check_left(host: str, plan: HostPlan, known: Managed) -> Iterator[Finding]:
+    """What is on the host and stays, although nothing wants it."""
+    orphans = [work.text for work in plan.work if work.action == "orphan"]
+    if orphans:
+        yield make("RTC703", host, f"{_count(orphans)} on {host}.", orphans)
+    made_by = {entry.key: entry.inventory for entry in known.entries}
+    foreign = [work for work in plan.work if work.action == "foreign"]
+    for inventory in dict.fromkeys(made_by[work.key] for work in foreign):
+        texts = [work.text for work in foreign if made_by[work.key] == inventory]
+        yield make("RTC727", host, f"{_count(texts)} on {host}, of the inventory '{inventory}'.", texts)
+
+
+def _make_conflict(host: str, site: str, work: Work, plan_input: PlanInput) -> Finding:
+    entry = next((one for one in plan_input.facts[host].managed.entries if one.key == work.key), None)
+    if entry is not None and entry.inventory != plan_input.inventory and entry.state != "edited":
+        whose = f"the inventory '{entry.inventory}' made it for {', '.join(entry.owners) or entry.site}"
+        return make("RTC728", host, f"{host}: {whose}: {work.text}.", site=site)
+    return make("RTC702", host, f"{host}: somebody changed this: {work.text}.", _list_lines(work), site=site)
+
+
+def _count(things: Sequence[Any]) -> str:
+    return f"{len(things)} {'thing' if len(things) == 1 else 'things'}"
 
 
 def check_node(node: Node) -> Iterator[Finding]:

@@ -276,7 +276,10 @@ def _compare_host(
     for item in wanted:
         entry = recorded.get(item.key)
         mine = owners.get(item.site, [])
-        action = _choose_action(item, entry, plan, bool(scope.overwrite & set(mine)))
+        overwrite = bool(scope.overwrite & set(mine))
+        action = _choose_action(item, entry, plan, overwrite)
+        if entry and action == "change" and not overwrite and is_taken(entry, mine, scope.inventory):
+            action = "conflict"
         diff, effect = entry.diff if entry and action == "conflict" else "", ""
         if item.kind == "instance":
             wanted_release = scope.releases.get(plan.host, "")
@@ -286,8 +289,9 @@ def _compare_host(
                 effect = service_change.describe_effect(item.what, entry, facts, wanted_release)
         plan.work.append(Work(item.site, action, item.key, item.text + effect, diff))
         _keep_what(item, entry, recorded.values())
-        # A node came or went, or the site is reached in another way.
-        moved = action == "nothing" and entry is not None and (entry.owners != mine or _is_told_anew(item, entry))
+        # A node came or went, the site is reached in another way, or the inventory has another name.
+        known = entry is None or (entry.owners == mine and entry.inventory == scope.inventory)
+        moved = action == "nothing" and entry is not None and (not known or _is_told_anew(item, entry))
         if moved or action not in ("nothing", "conflict"):
             plan.records.append(
                 {
@@ -314,6 +318,14 @@ def _compare_host(
 def _is_told_anew(item: Wanted, entry: ManagedEntry) -> bool:
     known = ("site", "store")
     return item.kind == "instance" and any(entry.what.get(name) != item.what.get(name) for name in known)
+
+
+def is_taken(entry: ManagedEntry, owners: Iterable[str], inventory: str) -> bool:
+    """Whether another inventory made something of a shared proxy for its own site.
+
+    :param owners: nodes of the site that this inventory wants it for.
+    """
+    return entry.kind in ("vhost", "file") and entry.inventory != inventory and not set(entry.owners) & set(owners)
 
 
 def find_stranger(host: str, facts: HostFacts, inventory: str) -> str:

@@ -144,6 +144,7 @@ class Work:
 
     site: str
     # "create" | "change" | "remove" | "adopt" | "conflict" | "nothing" | "orphan" | "stay": something else reads it
+    # | "foreign": another inventory made it, for hosts of the same name
     action: str
     key: str  # of the record of what is managed
     text: str  # for people

@@ -20,6 +20,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import unit
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import HostPlan, Removal, Work
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.wanted import Scope, Wanted
 
+_OF_HOSTS = ("package", "setting")  # kinds that others may need by now, whoever made them
 LOOPBACKS = ("127.0.0.1", "::1", "localhost")
 
 
@@ -53,14 +54,15 @@ def take_away(
             plan.work.append(Work(site, "remove", entry.key, text))
             plan.removals.append(_make_removal(plan, facts, entry, site, scope, wanted, stays))
         else:
-            named = entry.site if fate == "orphan" else site
+            named = site if fate == "conflict" else entry.site
             plan.work.append(Work(named, fate, entry.key, text, entry.diff if fate == "conflict" else ""))
 
 
 def _decide_fate(plan: HostPlan, entry: ManagedEntry, scope: Scope) -> str:
-    """ "remove", "conflict" and "orphan" are as in ``Work``; "leave" is silence, and "forget" for the record alone."""
+    """What ``Work.action`` says; "leave" is silence, and "forget" for the record alone."""
     if entry.inventory != scope.inventory:
-        return "leave"
+        # Of hosts of the same name: perhaps of this inventory, before it had another name or place.
+        return "foreign" if set(entry.owners) & scope.present and entry.kind not in _OF_HOSTS else "leave"
     if entry.kind == "package":  # it stays, as others may need it by now; in the end the record forgets it
         return "forget" if scope.uninstall else "leave"
     mine = set(entry.owners)

@@ -162,3 +162,50 @@ def test_an_authority_that_an_application_outside_of_the_run_trusts_stays(provis
     plan_input.absent = {"wiki1": ["confluence"]}
     (removal,) = make_plan(plan_input).hosts["wiki1"].removals
     assert removal.what["certificates"] == ["mine"]
+
+
+def test_an_inventory_that_has_another_name_records_what_it_wants_as_its_own(provisioned):
+    plan_input = provisioned("remote")
+    plan_input.inventory = "new/hosts.yml"
+    plan = make_plan(plan_input)
+    assert {action for host in plan.hosts for action in actions(plan, host).values()} == {"nothing"}
+    found = {item["key"]: item["inventory"] for host in plan.hosts.values() for item in host.records}
+    assert found.keys() == {work.key for host in plan.hosts.values() for work in host.work}
+    assert set(found.values()) == {"new/hosts.yml"}
+
+
+def test_what_an_inventory_of_another_name_made_is_not_taken_away_without_a_word(provisioned):
+    plan_input = provisioned("remote")
+    plan_input.inventory, plan_input.absent = "new/hosts.yml", {"jira1": ["jira"], "proxy1": []}
+    plan = make_plan(plan_input)
+    assert not any(host.removals for host in plan.hosts.values())
+    told = [(item.host, len(item.evidence)) for item in plan.findings if item.id == "RTC727"]
+    assert told == [("jira1", 3), ("proxy1", 1)]
+
+
+@pytest.mark.parametrize("owner", ["jira9/jira", "jira1/jira"])
+def test_what_another_inventory_has_for_its_own_host_is_no_business_of_this_one(provisioned, owner):
+    plan_input = provisioned("remote")
+    plan_input.facts["proxy1"].managed.entries.append(
+        ManagedEntry(key="vhost apache x", kind="vhost", owners=[owner], inventory="other", what={"kind": "apache"})
+    )
+    plan_input.facts["proxy1"].managed.entries[-1].inventory = "other"
+    told = [item.id for item in make_plan(plan_input).findings if item.host == "proxy1" and item.id.startswith("RTC7")]
+    assert told == (["RTC727"] if owner == "jira1/jira" else [])
+
+
+def test_of_a_renamed_host_what_is_not_wanted_is_named(provisioned):
+    plan_input = provisioned("remote")
+    known = plan_input.facts["proxy1"].managed
+    known.hosts = {"": "proxy0"}
+    known.entries.append(
+        ManagedEntry(key="vhost apache x", kind="vhost", owners=["jira1/jira"], what={"kind": "apache"})
+    )
+    (found,) = [item for item in make_plan(plan_input).findings if item.id == "RTC704"]
+    assert found.evidence == ["not wanted, and not removed: vhost apache x"]
+    assert "by hand" in found.remedy
+
+    plan_input.absent = {"jira1": ["jira"], "proxy1": []}
+    (found,) = [item for item in make_plan(plan_input).findings if item.id == "RTC704"]
+    assert len(found.evidence) == len(known.entries)
+    assert "under its new name first" in found.remedy
