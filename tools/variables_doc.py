@@ -50,6 +50,7 @@ TYPES = {
     "origins": "list of origins",
     "limits": "dictionary of numbers",
     "mutes": "list of {id, reason}",
+    "batches": "number or share of hosts",
     "secret": "secret",
     "text": "text",
 }

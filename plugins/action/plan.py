@@ -306,17 +306,18 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         values: dict[str, Any] = {}
         problems: list[Problem] = []
         for name in map(str, raw):
-            if not name.startswith(variables.PREFIX) or name in variables.INTERNAL:
+            if not variables.is_ours(name) or name in variables.INTERNAL:
                 continue
             if name in variables.UNREAD:
-                # What they hold is the roles' business; only which applications they name is looked at.
-                values[name] = dict.fromkeys(map(str, raw[name])) if isinstance(raw[name], Mapping) else None
+                values.update(_describe_secret(name, raw[name]))
                 continue
+            if name == BUNDLE and not isinstance(raw[name], Mapping):
+                continue  # it is read whole, elsewhere
             try:
                 values[name] = plain(templar.template(raw[name]))
             except AnsibleError as error:
                 # A proxy's host gets variables of the group all that only make sense for an application.
-                if strict:
+                if strict or name in variables.OF_EVERY_HOST:
                     text = f"{name} cannot be evaluated: {error}"
                     problems.append(Problem("RTC102", name, text, "Correct the variable in the inventory."))
         return values, problems
@@ -385,6 +386,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         with open(self._loader.get_real_file(path), "rb") as file:  # decrypts what is vaulted
             content: bytes = file.read()
         return content.decode("utf-8", "replace")
+
+
+def _describe_secret(name: str, value: Any) -> dict[str, Any]:
+    """What a secret holds is the roles' business; looked at is only whether it is given, and for which applications."""
+    if isinstance(value, Mapping):
+        return {name: {str(key): None for key, item in value.items() if item not in (None, "") or not value}}
+    return {} if value in (None, "") else {name: None}
 
 
 def plain(value: Any) -> Any:

@@ -31,7 +31,11 @@ SHARED = (  # settings that all nodes of a site have in common
     "application_port",
     "store_ca",
     "manage_application_vhost",
+    "listen",
     "tls_certificate",
+    "tls_key",
+    "upstream_ca",
+    "upstream_name",
 )
 
 

@@ -63,6 +63,8 @@ class Variable:
 def _read_text(value: Any, _variable: Variable) -> str:
     if isinstance(value, (Mapping, list, tuple)):
         raise ValueError("a text is expected, not a list or dictionary.")
+    if isinstance(value, bool):  # YAML reads no, off and yes so
+        raise ValueError(f"a text is expected, not a truth value ({str(value).lower()}).")
     return str(value).strip()
 
 
@@ -232,12 +234,25 @@ def _read_limits(value: Any, _variable: Variable) -> dict[str, float]:
     return rtc_limits.check(value)
 
 
+_SHARE = re.compile(r"[1-9][0-9]{0,2}%|[0-9]+")
+
+
+def _read_batches(value: Any, _variable: Variable) -> list[str]:
+    """What the keyword ``serial`` of a play takes."""
+    items = value if isinstance(value, (list, tuple)) else [value]
+    texts = [str(item).strip() for item in items]
+    if not texts or any(isinstance(item, bool) for item in items) or not all(map(_SHARE.fullmatch, texts)):
+        shown = host_names.show(str(value))
+        raise ValueError(f"'{shown}' is not a number of hosts, such as 2 or 50%, or a list of these.")
+    return texts
+
+
 def _read_mutes(value: Any, _variable: Variable) -> list[Mute]:
     if not isinstance(value, (list, tuple)):
         raise ValueError("a list of {id, reason} is expected.")
     mutes = []
     for item in value:
-        if not isinstance(item, Mapping) or set(item) != {"id", "reason"} or not str(item["reason"]).strip():
+        if not isinstance(item, Mapping) or set(item) != {"id", "reason"} or not str(item["reason"] or "").strip():
             raise ValueError("each entry needs exactly an id and a reason, and the reason may not be empty.")
         mutes.append(Mute(str(item["id"]).strip().upper(), str(item["reason"]).strip()))
     return mutes
@@ -261,4 +276,5 @@ READERS: dict[str, Callable[[Any, Variable], Any]] = {
     "networks": _read_networks,
     "limits": _read_limits,
     "mutes": _read_mutes,
+    "batches": _read_batches,
 }

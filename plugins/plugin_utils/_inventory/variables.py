@@ -11,6 +11,7 @@ with the prefix ``rtc_`` that is not in the table is an error, because a typing 
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass, field
 from typing import Any, Mapping
 
@@ -288,7 +289,7 @@ VARIABLES: tuple[Variable, ...] = (
     _var("bundle_machines", "text", "x86_64 and aarch64", "For the playbook C(bundle): machines, with commas between.",
          read=False),
     _var("report_file", "path", "none", "Write the report as JSON to this file on the controller.", read=False),
-    _var("serial", "text", "1", "How many hosts of the application are changed at a time.", read=False),
+    _var("serial", "batches", "1", "How many hosts of the application are changed at a time.", read=False),
     _var("max_failures", "number", "none: a failed site does not stop the others",
          "After so many failed sites, no further one is begun. V(1): the first failure stops everything."),
     _var("rollback_on_failure", "bool", "true",
@@ -303,8 +304,17 @@ VARIABLES: tuple[Variable, ...] = (
 )  # fmt: skip
 
 _BY_NAME = {variable.name: variable for variable in VARIABLES}
+_SQUEEZED = {name.replace("_", ""): name for name in _BY_NAME}
 SECRETS = ("secret", "store_password", "truststore_password")  # those of which it matters whether they are set
-UNREAD = frozenset(variable.name for variable in VARIABLES if not variable.field)  # roles and playbooks read them
+UNREAD = frozenset(variable.name for variable in VARIABLES if variable.type == "secret")  # only roles read them
+_OF_SERVERS = (f"{PREFIX}server_", f"{PREFIX}bundle")
+# They mean something for the host of a proxy, or for the whole run: one that cannot be evaluated matters there, too.
+OF_EVERY_HOST = frozenset(
+    {
+        *(PREFIX + name for name in ("listen", "proxy_kind", "ignore_findings", "backup")),
+        *(variable.name for variable in VARIABLES if variable.once and not variable.name.startswith(_OF_SERVERS)),
+    }
+)
 
 
 def parse(variables: Mapping[str, Any], kind: str) -> tuple[HostSettings, list[Problem]]:
@@ -328,7 +338,8 @@ def parse(variables: Mapping[str, Any], kind: str) -> tuple[HostSettings, list[P
         except ValueError as error:
             problems.append(_make_problem(variable, str(error)))
             continue
-        setattr(settings, variable.field, read)
+        if variable.field:  # what playbooks and roles read is only checked here
+            setattr(settings, variable.field, read)
     return settings, problems
 
 
@@ -362,11 +373,30 @@ def find_unknown(variables: Mapping[str, Any]) -> list[Problem]:
 
 
 def _check_name(name: str) -> list[Problem]:
-    if not name.startswith(PREFIX) or name in _BY_NAME or name in INTERNAL:
+    if name in _BY_NAME or name in INTERNAL:
         return []
-    near = difflib.get_close_matches(name, _BY_NAME, n=1, cutoff=0.6)
+    if not name.startswith(PREFIX):
+        meant = _find_meant(name)
+        near = [meant] if meant else []
+    else:
+        near = difflib.get_close_matches(name, _BY_NAME, n=1, cutoff=0.6)
+    if not near and not name.startswith(PREFIX):
+        return []
     hint = f"Did you mean {near[0]}?" if near else "docs/variables.md lists the variables that exist."
     return [Problem("RTC101", name, f"The variable {name} is not one of this collection; nothing reads it.", hint)]
+
+
+def is_ours(name: str) -> bool:
+    """Whether a variable is, or is meant to be, one of this collection."""
+    return name.startswith(PREFIX) or bool(_find_meant(name))
+
+
+def _find_meant(name: str) -> str:
+    """The variable that a name means whose prefix is misspelt: RTC_port, rct_port, rtcPort; "" for none."""
+    squeezed = re.sub(r"[^a-z0-9]", "", name.lower())
+    if sorted(squeezed[:3]) != sorted(PREFIX[:3]):
+        return ""
+    return _SQUEEZED.get(PREFIX[:3] + squeezed[3:], "")
 
 
 def _make_problem(variable: Variable, text: str) -> Problem:

@@ -162,8 +162,9 @@ def decide_rtc_listen(classified: ClassifiedSite, proxy: ProxyUse, services: Ser
     facts = proxy.facts
     if facts is None or not proxy.managed:
         return ["*"], "the proxy is not managed"
-    if classified.settings.listen:
-        return classified.settings.listen, "rtc_listen"
+    given = classified.settings.listen or proxy.listen
+    if given:
+        return given, "rtc_listen"
     port = classified.site.rtc_port
     if not proxy.local and (routing.identify(facts), port) not in services:
         return _list_wildcards(facts), f"no RTC service has port {port} on {proxy.host}"

@@ -49,7 +49,9 @@ def find_proxy(members: list[Node], plan_input: PlanInput, route_index: RouteInd
     use.application = [proxy_route for proxy_route in application if proxy_route.host == host]
     use.rtc = [proxy_route for proxy_route in rtc if proxy_route.host == host]
     use.local = next((node.host for node in members if use.facts and routing.same_machine(node.facts, use.facts)), "")
-    use.kind, use.proxy = _decide_kind(use, first.settings, plan_input.settings_of(host, first.kind))
+    of_proxy = plan_input.settings_of(host, first.kind)
+    use.kind, use.proxy = _decide_kind(use, first.settings, of_proxy)
+    use.listen = of_proxy.listen
     # A proxy of another kind on the same host may have routes too; they are not this site's.
     use.others = [item for item in application if item.host != host or item.proxy.kind != use.kind]
     use.application = [proxy_route for proxy_route in use.application if proxy_route.proxy.kind == use.kind]

@@ -304,6 +304,25 @@ def test_a_variable_that_cannot_be_evaluated_matters_on_application_hosts_only(t
     assert "rtc_origins cannot be evaluated" in run.text
 
 
+@pytest.mark.parametrize("name", ["rtc_listen", "rtc_ignore_findings", "rtc_remove_orphans", "rtc_undo_keep"])
+def test_what_means_something_for_a_proxy_has_to_be_evaluated_there(tmp_path, name):
+    data = base("plain_remote")
+    data["vars"]["proxy1"] = {name: "{{ of_nobody }}"}
+    run = Run(tmp_path, data)
+    assert run()["errors"] == 1
+    assert f"proxy1: {name} cannot be evaluated: 'of_nobody' is undefined" in run.text
+
+
+@pytest.mark.parametrize("password", ["", None, {"confluence": ""}])
+def test_an_empty_secret_is_none(tmp_path, password):
+    data = base("plain_remote")
+    store = {"rtc_store_url": "postgresql://rtc@10.0.0.30/rtc", "rtc_service": "deployed"}
+    data["vars"]["wiki1"] = {**store, "rtc_store_password": password}
+    run = Run(tmp_path, data)
+    run()
+    assert "rtc_store_url is given without rtc_store_password" in run.text
+
+
 @pytest.mark.parametrize(
     ("content", "text"),
     [

@@ -27,6 +27,7 @@ VALUES = {
     "limits": ({"connections": 100}, {"connections": 200}),
     "mutes": ([{"id": "RTC007", "reason": "a"}], [{"id": "RTC003", "reason": "b"}]),
     "number": (1, 2),
+    "batches": (1, ["50%", 3]),
     "secret": ("a", "b"),
     "text": ("/a", "/b"),
 }

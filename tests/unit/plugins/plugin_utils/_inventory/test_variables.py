@@ -177,3 +177,38 @@ def test_limits_that_cannot_be(given, text):
     assert settings.limits == {}
     assert [(p.id, p.variable) for p in problems] == [("RTC102", "rtc_limits")]
     assert text in problems[0].message
+
+
+@pytest.mark.parametrize("name", ["RTC_PORT", "rct_port", "Rtc_Server_Name", "rtcServerName", "rtcport", "trc-proxy"])
+def test_a_misspelt_prefix_is_noticed(name):
+    (problem,) = inventory_variables.find_unknown({name: 1})
+    assert (problem.id, problem.variable) == ("RTC101", name)
+    assert problem.remedy.startswith("Did you mean rtc_")
+
+
+@pytest.mark.parametrize("name", ["crt_path", "proxy", "port", "server_name", "ctr_runtime", "rtc", "my_rtc_port"])
+def test_names_of_others_are_no_business_of_ours(name):
+    assert inventory_variables.find_unknown({name: 1}) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("undo_keep", "twenty", "not a number of 0 or more"),
+        ("serial", "two", "2 or 50%"),
+        ("serial", [1, True], "2 or 50%"),
+        ("confirm", "maybe", "neither true nor false"),
+        ("report_file", ["a"], "a text is expected"),
+        ("plan_file", False, "not a truth value (false)"),
+        ("proxy", False, "not a truth value (false)"),
+    ],
+)
+def test_what_playbooks_read_is_checked_with_the_plan(name, value, text):
+    settings, (problem,) = read(**{name: value})
+    assert (settings, problem.id) == (inventory_variables.HostSettings(), "RTC102")
+    assert text in problem.message
+
+
+def test_batches_as_people_write_them():
+    for value in (1, "2", "50%", [1, "100%"], 0):
+        assert read(serial=value) == (inventory_variables.HostSettings(), [])

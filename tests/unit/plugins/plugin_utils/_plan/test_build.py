@@ -456,3 +456,12 @@ def test_a_restart_that_is_due_is_in_the_plan(base):
     restart = plan_of(base("same_host", set={"facts.wiki1.applications.0.server_xml.mtime": 1700001500})).restarts[0]
     assert restart.reasons == ["/opt/atlassian/confluence/conf/server.xml is newer than the process 700"]
     assert (restart.service, restart.port, restart.address, restart.scheme) == ("confluence", 8090, "127.0.0.1", "http")
+
+
+@pytest.mark.parametrize("of_site", [[], ["10.0.0.8"]])
+def test_addresses_to_listen_on_may_be_named_by_the_host_of_the_proxy(base, of_site):
+    plan = make_plan(
+        base("plain_remote", set={"vars.proxy1": {"rtc_listen": "10.0.0.9"}, "vars.wiki1.rtc_listen": of_site})
+    )
+    (vhost,) = plan.hosts["proxy1"].vhosts
+    assert vhost.listen == (of_site or ["10.0.0.9"])
