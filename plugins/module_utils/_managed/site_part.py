@@ -169,13 +169,11 @@ def find_part(root: str, run: str, owners: Sequence[str]) -> Part:
         return part
     wanted = set(owners)
     named = [entry for entry in history[-1].list_involved() if wanted & set(list_owners(entry))]
-    # The same things, of the same nodes: the inventory may have another name since.
-    keys = {entry.key for entry in named}
-    same = [entry for step in history for entry in step.after.entries if entry.key in keys]
-    inventories = {entry.inventory for entry in [*named, *same] if wanted & set(list_owners(entry))}
+    inventories = {entry.inventory for entry in named}
+    keys = {entry.key for entry in named}  # of the inventory, which may have another name since
 
     def is_mine(entry: Entry) -> bool:
-        return bool(wanted & set(list_owners(entry))) and entry.inventory in inventories
+        return bool(wanted & set(list_owners(entry))) and (entry.key in keys or entry.inventory in inventories)
 
     part.steps = [step for step in history if any(map(is_mine, step.list_involved()))] if named else []
     if not part.steps:

@@ -132,4 +132,15 @@ ENTRIES = (
             " have it from now on, set rtc_conflicts: overwrite for one run."
         ),
     ),
+    FindingType(
+        id="RTC729",
+        severity="warning",
+        title="The inventory has the former proxy of a site no more",
+        meaning="What this collection made there stays: virtual hosts, certificates with their keys, opened ports.",
+        detected="The record of the RTC server names a proxy that is in none of the groups.",
+        remedy=(
+            "If that host still runs, put it back into the group rtc_proxies for one run: what nobody wants any more"
+            " goes then. If it was renamed, or is no more, there is nothing to do."
+        ),
+    ),
 )

@@ -244,10 +244,10 @@ ENTRIES = (
         id="RTC424",
         severity="error",
         title="The application would be unreachable",
-        meaning="Users would be left without the application: its connector changes, and no proxy forwards to it.",
+        meaning="Users would be left without the application: no proxy would forward to it.",
         detected=(
-            "The plan changes the connector for a proxy, and no virtual host forwards the application's address,"
-            " neither now nor afterwards."
+            "The plan changes the connector for a proxy, or takes our virtual host of the application away, and no"
+            " other one forwards the application's address afterwards."
         ),
         remedy=(
             "Set rtc_manage_application_vhost: true, or write that virtual host first. If users reach the application"

@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+import urllib.parse
 from collections.abc import Iterable, Iterator
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import HostFacts, Listener
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings.catalog import make
+from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import MANAGED_PROXIES
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import routing
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import (
     DesiredNode,
@@ -18,7 +20,8 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import (
     DesiredSite,
     DesiredState,
 )
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import ClassifiedSite, Node, ProxyUse
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import ClassifiedSite, Node, PlanInput, ProxyUse
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import Plan, Site
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.wanted import name_owner
 
 WEB_PORTS = (80, 443)
@@ -71,6 +74,45 @@ def check_site(classified: ClassifiedSite, wanted: DesiredSite, state: DesiredSt
         if decided.beside_proxy and not routing.is_loopback(current):
             yield from _check_cut_off(wanted, use, node, decided)
     yield from _check_packages(use, proxy, state)
+
+
+def check_removals(plan_input: PlanInput, plan: Plan) -> Iterator[Finding]:
+    """Findings about sites whose application loses its virtual host, which nothing takes the place of."""
+    for site in plan.sites:
+        host, facts = site.proxy_host, plan_input.facts.get(site.proxy_host)
+        if facts is None:
+            continue
+        gone = [item.what for item in plan.hosts[host].removals if item.kind == "vhost" and item.site == site.name]
+        port = _find_port(site)
+        for what in (one for one in gone if one.get("name") == f"{site.application}-{site.server_name}-{port}"):
+            written = any(
+                item.port == port and item.server_name == site.server_name for item in plan.hosts[host].vhosts
+            )
+            if written or _is_served(facts, site, port):
+                continue
+            key = f"{what['kind']} {what['name']}"
+            text = (
+                f"{site.application.capitalize()} would be unreachable: this run takes away the virtual host {key} on"
+                f" {host}, and nothing else there has {site.base_url}."
+            )
+            remedy = "Set rtc_manage_application_vhost: true again, or write a virtual host of your own first."
+            severity = "error" if site.proxy_kind in MANAGED_PROXIES else "warning"
+            yield make("RTC424", host, text, remedy=remedy, site=site.name, severity=severity)
+
+
+def _find_port(site: Site) -> int:
+    """The port that users type for the application, or leave out."""
+    address = urllib.parse.urlsplit(site.base_url)
+    return address.port or (443 if address.scheme == "https" else 80)
+
+
+def _is_served(facts: HostFacts, site: Site, port: int) -> bool:
+    """Whether somebody's own virtual host has the name and the port, or may have it: not all names are known."""
+    others = [host for proxy in facts.proxies for host in proxy.hosts if not host.managed]
+    return any(
+        any(listen.takes(port) for listen in host.listens) and (not host.names or site.server_name in host.names)
+        for host in others
+    )
 
 
 def _answers(classified: ClassifiedSite, use: ProxyUse, proxy: DesiredProxy) -> bool:

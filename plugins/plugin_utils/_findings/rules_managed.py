@@ -37,6 +37,7 @@ def check(plan_input: PlanInput, plan: Plan) -> Iterator[Finding]:
         yield from _check_stranger(host, plan_input, plan)
         if known.lease_run and known.lease_run not in plan_input.dead:
             yield make("RTC705", host, f"{host} is being changed by {_describe_lease(known)}.")
+        yield from _check_former_proxies(host, plan_input)
         if host in plan.hosts:
             yield from _check_left(host, plan.hosts[host], known)
     for site, found in difference.list_conflicts(plan).items():
@@ -56,6 +57,16 @@ def _check_stranger(host: str, plan_input: PlanInput, plan: Plan) -> Iterator[Fi
     remedy = _RENAMED if plan.absent and left else _FORGOTTEN if left else ""
     text = f"The record of what is managed on {host} is that of {whose}."
     yield make("RTC704", host, text, [f"not wanted, and not removed: {key}" for key in left], remedy)
+
+
+def _check_former_proxies(host: str, plan_input: PlanInput) -> Iterator[Finding]:
+    """Proxies that the sites of a host had, and that no run looks at any more."""
+    every = {name for members in plan_input.groups.values() for name in members}
+    for entry in plan_input.facts[host].managed.entries:
+        proxy = (entry.what.get("site") or {}).get("proxy", "") if entry.kind == "instance" else ""
+        if proxy and proxy not in every and entry.inventory == plan_input.inventory:
+            text = f"{entry.site} was behind the proxy {proxy}, which is in none of our groups any more."
+            yield make("RTC729", host, text)
 
 
 def _check_left(host: str, plan: HostPlan, known: Managed) -> Iterator[Finding]:

@@ -179,13 +179,15 @@ def _find_store(item: RtcPlan) -> str:
 
 
 def describe_site(site: Site, plan: HostPlan) -> dict[str, Any]:
-    """How a site is reached and whom to trust: what a check needs when the inventory wants something else by now."""
+    """How a site is reached and whom to trust: what is needed when the inventory wants something else by now."""
     trust = [item for item in plan.trust if item.site == site.name]
     return {
         "base_url": site.base_url,
         "rtc_url": site.rtc_url,
         "ca": [one["pem"] for item in trust for one in item.certificates if one.get("pem")],
         "truststore": trust[0].path if trust else "",
+        # Its own host tells itself what is there; of another one nothing is known once the inventory has it no more.
+        **({"proxy": site.proxy_host} if site.proxy_host not in ("", *site.nodes) else {}),
     }
 
 

@@ -82,6 +82,10 @@ def stop_sites(plan: Plan, plan_input: PlanInput) -> dict[str, str]:
             why = _explain_unseen(host, site, plan_input, host in accepted)
             if why:
                 stopped.setdefault(site.name, why)
+        for name, hosts in _list_gone(plan).items():
+            why = _explain_unseen_proxy(host, name, hosts, plan, plan_input)
+            if why:
+                stopped.setdefault(name, why)
     return stopped
 
 
@@ -116,6 +120,24 @@ def _explain_unseen(host: str, site: Site, plan_input: PlanInput, accepted: bool
         plan_input.settings_of(host, site.application).server_name == site.server_name
     )
     return f"its node {host} was not seen" if same and not accepted else ""
+
+
+def _explain_unseen_proxy(host: str, name: str, hosts: set[str], plan: Plan, plan_input: PlanInput) -> str:
+    """Why nothing is taken away of a site that is no more without a proxy that was not seen: it would go on forwarding.
+
+    :param hosts: that have something of the site.
+    """
+    if host not in plan_input.groups.get(PROXIES, []):
+        return ""
+    named = {item.proxy for one in hosts for item in plan_input.settings.get(one, {}).values() if item.proxy}
+    if host in named:
+        return f"its proxy {host} was not seen"
+    served = any(
+        item.site == name and item.kind == "vhost" for host_plan in plan.hosts.values() for item in host_plan.removals
+    )
+    if named or served:
+        return ""
+    return f"{host}, which was not seen, may be its proxy; rtc_proxy says which is, or {NO_PROXY}"
 
 
 def find_failures(hostvars: HostVars) -> dict[str, steps.Failure]:

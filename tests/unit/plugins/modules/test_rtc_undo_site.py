@@ -43,6 +43,16 @@ def test_again_there_is_nothing_to_do(proxy):
     assert proxy.snapshot() == before
 
 
+def test_the_inventory_may_have_another_name_since(proxy):
+    proxy.run(FIRST, [proxy.nginx("wiki", "w"), proxy.nginx("tracker", "t")])
+    (entry, _files) = proxy.nginx("wiki", "w")
+    proxy.run(SECOND, [({**entry, "inventory": "new/hosts.yml"}, {})])  # as its own, and nothing else of it
+    result = proxy.roll_back(WIKI)
+    assert (result["paths"], result["kept"]) == ([str(proxy.vhost("wiki"))], [])
+    assert not proxy.vhost("wiki").exists()
+    assert proxy.list_keys() == ["vhost rtc-tracker tracker"]
+
+
 def test_one_after_the_other_gives_all_back_to_the_byte(proxy):
     before = proxy.snapshot()
     proxy.run(FIRST, [proxy.nginx("wiki", "w"), proxy.nginx("tracker", "t")], more={proxy.module: "load"})

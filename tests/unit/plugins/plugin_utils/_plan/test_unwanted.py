@@ -209,3 +209,31 @@ def test_of_a_renamed_host_what_is_not_wanted_is_named(provisioned):
     (found,) = [item for item in make_plan(plan_input).findings if item.id == "RTC704"]
     assert len(found.evidence) == len(known.entries)
     assert "under its new name first" in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("base_name", "settings", "why"),
+    [
+        ("remote", {"proxy": "proxy1"}, "its proxy proxy1 was not seen"),
+        ("remote", {}, "proxy1, which was not seen, may be its proxy; rtc_proxy says which is, or none"),
+        ("remote", {"proxy": "none"}, ""),
+        ("same_host", {}, ""),
+    ],
+)
+def test_of_a_site_that_goes_nothing_goes_while_its_proxy_is_not_seen(provisioned, base_name, settings, why):
+    plan_input = provisioned(base_name)
+    (host, kind), name = next(
+        ((host, kind), item.site)
+        for host, facts in plan_input.facts.items()
+        for item in facts.managed.entries
+        for kind in ("confluence", "jira")
+        if item.key == f"instance {kind}"
+    )
+    for option, value in {"state": "absent", **settings}.items():
+        setattr(plan_input.settings[host][kind], option, value)
+    plan_input.groups["rtc_proxies"] = ["proxy1", *plan_input.groups["rtc_proxies"]]
+    plan_input.facts.pop("proxy1", None)
+    plan_input.failed["proxy1"] = "timed out"
+    plan = make_plan(plan_input)
+    assert plan.stopped == ({name: why} if why else {})
+    assert bool(course.leave_out(_facts.to_dict(plan), host, plan.stopped)["removals"]) is (not why)
