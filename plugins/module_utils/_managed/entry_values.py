@@ -19,7 +19,7 @@ _NEEDED: dict[str, tuple[str, ...]] = {
 }
 _TYPES: dict[str, Any] = {
     "application": str, "attributes": list, "certificates": list, "files": list, "instance": str, "jre_home": str,
-    "kind": str, "name": str, "path": str, "port": int, "properties": dict, "reads": list, "wants": list,
+    "kind": str, "name": str, "path": str, "port": int, "properties": dict, "reads": list, "site": dict, "wants": list,
 }  # fmt: skip
 _PATHS = ("path", "files", "reads")  # not jre_home: one in a container begins with its name
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:@-]*")  # it becomes part of a path

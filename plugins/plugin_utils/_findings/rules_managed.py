@@ -12,7 +12,7 @@ from typing import Any
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Managed
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings.catalog import make
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan import difference
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan import difference, wanted
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import Node, PlanInput
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import HostPlan, Plan, Work
 from ansible_collections.collab.rtc.plugins.plugin_utils._run.outcome import Outcome
@@ -34,6 +34,10 @@ def check(plan_input: PlanInput, plan: Plan) -> Iterator[Finding]:
         known = facts.managed
         if known.error:
             yield make("RTC701", host, f"{host}: {known.error}")
+        strange = sorted({entry.kind for entry in known.entries} - set(wanted.KINDS))
+        if strange:
+            text = f"{host}: the record has what a newer version made: {', '.join(strange)}."
+            yield make("RTC701", host, text, remedy="Run that version, or roll back with it what it did.")
         yield from _check_stranger(host, plan_input, plan)
         if known.lease_run and known.lease_run not in plan_input.dead:
             yield make("RTC705", host, f"{host} is being changed by {_describe_lease(known)}.")
@@ -51,9 +55,9 @@ def _check_stranger(host: str, plan_input: PlanInput, plan: Plan) -> Iterator[Fi
     whose = difference.find_stranger(host, facts, plan_input.inventory)
     if not whose:
         return
-    wanted = {work.key for work in plan.hosts[host].work} if host in plan.hosts else set()
+    keys = {work.key for work in plan.hosts[host].work} if host in plan.hosts else set()
     mine = [entry for entry in facts.managed.entries if entry.inventory == plan_input.inventory]
-    left = [entry.key for entry in mine if entry.key not in wanted]
+    left = [entry.key for entry in mine if entry.key not in keys]
     remedy = _RENAMED if plan.absent and left else _FORGOTTEN if left else ""
     text = f"The record of what is managed on {host} is that of {whose}."
     yield make("RTC704", host, text, [f"not wanted, and not removed: {key}" for key in left], remedy)

@@ -18,7 +18,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._facts import HostFacts
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.selinux_firewalld import BOOLEANS
 from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import unit
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import HostPlan, Removal, Work
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan.wanted import Scope, Wanted
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.wanted import KINDS, Scope, Wanted
 
 _OF_HOSTS = ("package", "setting")  # kinds that others may need by now, whoever made them
 LOOPBACKS = ("127.0.0.1", "::1", "localhost")
@@ -60,9 +60,11 @@ def take_away(
 
 def _decide_fate(plan: HostPlan, entry: ManagedEntry, scope: Scope) -> str:
     """What ``Work.action`` says; "leave" is silence, and "forget" for the record alone."""
-    if entry.inventory != scope.inventory:
+    if entry.inventory != scope.inventory and entry.kind in KINDS:
         # Of hosts of the same name: perhaps of this inventory, before it had another name or place.
         return "foreign" if set(entry.owners) & scope.present and entry.kind not in _OF_HOSTS else "leave"
+    if entry.kind not in KINDS:
+        return "leave"  # a newer version made it; rules_managed says so
     if entry.kind == "package":  # it stays, as others may need it by now; in the end the record forgets it
         return "forget" if scope.uninstall else "leave"
     mine = set(entry.owners)

@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+# Kinds of entries of the record.
+KINDS = ("vhost", "file", "textfile", "connector", "trust", "trust_option", "instance", "package", "setting")
+
 
 @dataclass(frozen=True)
 class Wanted:

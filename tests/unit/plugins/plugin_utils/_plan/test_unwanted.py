@@ -237,3 +237,13 @@ def test_of_a_site_that_goes_nothing_goes_while_its_proxy_is_not_seen(provisione
     plan = make_plan(plan_input)
     assert plan.stopped == ({name: why} if why else {})
     assert bool(course.leave_out(_facts.to_dict(plan), host, plan.stopped)["removals"]) is (not why)
+
+
+@pytest.mark.parametrize("owner", ["jira1/jira", "gone/jira"])
+def test_what_a_newer_version_made_is_left_alone_also_at_an_uninstall(provisioned, owner):
+    plan_input = provisioned("remote")
+    plan_input.facts["proxy1"].managed.entries.append(ManagedEntry(key="gateway x", kind="gateway", owners=[owner]))
+    plan_input.absent = {"jira1": ["jira"], "proxy1": []}
+    plan = make_plan(plan_input)
+    assert "gateway x" not in removed(plan, "proxy1")
+    assert list(plan.stopped) == ["jira.example.com:9093"]
