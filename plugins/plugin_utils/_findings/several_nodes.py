@@ -45,9 +45,11 @@ def check_left_out(plan_input: PlanInput, state: DesiredState) -> Iterator[Findi
         if proxy is None or not proxy.managed or not proxy.rtc.written:
             continue
         mine = {name_owner(host, site.application) for host in site.nodes}
+        key = f"vhost {proxy.kind} {proxy.rtc.plan.name}"  # the same one, whatever the inventory's name was
         inventory = {name_owner(host, site.application): host for host in plan_input.groups.get(site.application, [])}
         for entry in plan_input.facts[proxy.host].managed.entries:
-            if entry.kind != "vhost" or entry.inventory != plan_input.inventory or not mine & set(entry.owners):
+            ours = entry.inventory == plan_input.inventory or entry.key == key
+            if entry.kind != "vhost" or not ours or not mine & set(entry.owners):
                 continue
             hosts = [inventory[owner] for owner in entry.owners if owner in inventory]
             left = [host for host in hosts if host not in plan_input.facts and host not in plan_input.failed]

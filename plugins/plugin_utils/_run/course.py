@@ -17,6 +17,8 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables im
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.load_inventory import GROUPS
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import PlanInput
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import Plan, Site
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.scope import is_absent
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.wanted import name_owner
 from ansible_collections.collab.rtc.plugins.plugin_utils._run import needed, steps
 
 PLAN = "rtc_plan"  # what the role plan registers
@@ -64,10 +66,11 @@ def list_accepted(plan: Mapping[str, Any]) -> set[str]:
 def stop_sites(plan: Plan, plan_input: PlanInput) -> dict[str, str]:
     """The sites that are left alone from the start, with the reason: their plan has an error, or is a guess."""
     stopped: dict[str, str] = {}
+    missing = {site.name: _list_missing(site, plan, plan_input) for site in plan.sites}
     for finding in plan.findings:
         if finding.severity == "error" and not finding.muted and finding.id != NOT_SEEN:
             for site in plan.sites:
-                if _concerns(finding, site):
+                if _concerns(finding, site) or (not finding.site and finding.host in missing[site.name]):
                     stopped.setdefault(site.name, f"{finding.id} {finding.host}")
             for name, hosts in _list_gone(plan).items():
                 if (
@@ -79,7 +82,7 @@ def stop_sites(plan: Plan, plan_input: PlanInput) -> dict[str, str]:
     accepted = {finding.host for finding in plan.findings if finding.id == NOT_SEEN and finding.muted}
     for host in plan_input.failed:
         for site in plan.sites:
-            why = _explain_unseen(host, site, plan_input, host in accepted)
+            why = _explain_unseen(host, site, plan_input, host in accepted, missing[site.name])
             if why:
                 stopped.setdefault(site.name, why)
         for name, hosts in _list_gone(plan).items():
@@ -106,18 +109,39 @@ def _concerns(finding: Finding, site: Site) -> bool:
     return finding.site == site.name if finding.site else finding.host in (*site.nodes, site.proxy_host)
 
 
-def _explain_unseen(host: str, site: Site, plan_input: PlanInput, accepted: bool) -> str:
+def _list_missing(site: Site, plan: Plan, plan_input: PlanInput) -> set[str]:
+    """Hosts that are nodes of a site by the records, and to the inventory, and that no site of this plan has.
+
+    Nothing else tells it where the server name is not in the inventory. Without them, the proxy would be written anew.
+    """
+    kind = site.application
+    mine = {name_owner(host, kind) for host in site.nodes}
+    recorded = {
+        owner
+        for facts in plan_input.facts.values()
+        for entry in facts.managed.entries
+        if mine & set(entry.owners)
+        for owner in entry.owners
+    }
+    placed = {host for one in plan.sites if one.application == kind for host in one.nodes}
+    listed = (host for host in plan_input.groups.get(kind, []) if not is_absent(plan_input, host, kind))
+    return {host for host in listed if host not in placed and name_owner(host, kind) in recorded}
+
+
+def _explain_unseen(host: str, site: Site, plan_input: PlanInput, accepted: bool, missing: set[str]) -> str:
     """Why a site cannot be planned without a host that was not seen; "" where it can.
 
     :param accepted: the inventory mutes the finding about the host. That helps for a node, never for a proxy.
+    :param missing: nodes that the site has by the records.
     """
     settings = plan_input.settings_of(site.nodes[0], site.application)
     if host in (site.proxy_host, settings.proxy):
         return f"its proxy {host} was not seen"
     if host in plan_input.groups.get(PROXIES, []) and not settings.proxy and not site.proxy_host:
         return f"{host}, which was not seen, may be its proxy; rtc_proxy says which is, or {NO_PROXY}"
-    same = host in plan_input.groups.get(site.application, []) and (
-        plan_input.settings_of(host, site.application).server_name == site.server_name
+    same = host in missing or (
+        host in plan_input.groups.get(site.application, [])
+        and plan_input.settings_of(host, site.application).server_name == site.server_name
     )
     return f"its node {host} was not seen" if same and not accepted else ""
 

@@ -247,3 +247,42 @@ def test_what_a_newer_version_made_is_left_alone_also_at_an_uninstall(provisione
     plan = make_plan(plan_input)
     assert "gateway x" not in removed(plan, "proxy1")
     assert list(plan.stopped) == ["jira.example.com:9093"]
+
+
+# A node that is missing: the server name of both is that of server.xml, so that the record alone tells whose node it is.
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_site_is_left_alone_while_a_node_that_the_record_names_is_not_seen(provisioned, named):
+    plan_input = provisioned("cluster")
+    if named:
+        for host in ("wiki1", "wiki2"):
+            plan_input.settings[host]["confluence"].server_name = "wiki.example.com"
+    del plan_input.facts["wiki2"]
+    plan_input.failed["wiki2"] = "timed out"
+    assert make_plan(plan_input).stopped == {"wiki.example.com:9083": "its node wiki2 was not seen"}
+
+
+def test_a_site_is_left_alone_while_the_application_of_a_node_is_not_found(provisioned):
+    plan_input = provisioned("cluster")
+    plan_input.facts["wiki2"].applications = []
+    assert make_plan(plan_input).stopped == {"wiki.example.com:9083": "RTC004 wiki2"}
+
+
+def test_a_node_that_is_to_go_or_was_never_one_of_it_stops_nothing(provisioned):
+    plan_input = provisioned("cluster")
+    plan_input.facts["wiki2"].applications = []
+    plan_input.settings["wiki2"]["confluence"].state = "absent"
+    assert make_plan(plan_input).stopped == {}
+
+    plan_input = provisioned("cluster")
+    plan_input.groups["confluence"].append("wiki3")
+    plan_input.failed["wiki3"] = "timed out"
+    assert make_plan(plan_input).stopped == {}
+
+
+def test_a_node_outside_of_the_run_is_known_although_the_inventory_has_another_name(provisioned):
+    plan_input = provisioned("cluster")
+    plan_input.inventory = "new/hosts.yml"
+    del plan_input.facts["wiki2"]
+    assert make_plan(plan_input).stopped == {"wiki.example.com:9083": "RTC465 proxy1"}
