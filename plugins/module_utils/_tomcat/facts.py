@@ -116,7 +116,7 @@ def _list_names(value: str, known: dict[str, str]) -> set[str]:
     names: set[str] = set()
     todo = [value]
     while todo:
-        for found in re.findall(r"\$\{([^}]*)\}", todo.pop()):
+        for found in property_sources.find_references(todo.pop()):
             plain, default, _value = found.partition(":-")
             name = found if found in known else plain
             if name not in names and (name in known or not default):

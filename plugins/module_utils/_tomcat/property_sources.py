@@ -24,8 +24,12 @@ CONTROLS = ("catalina.config", _SOURCES)  # properties that say which sources th
 # of 9.0.98; 10.1.34 and 11.0.2 look again. No ${...} can have this name.
 ONCE = "}once"
 _MAX_ROUNDS = 20  # Tomcat gives up resolving there too
-_MAX_VALUE = 65536  # characters: a property that refers to itself twice doubles in each round
+# Characters that properties make of a value: one that refers to itself twice doubles in each round, and a run user may
+# name a large one a million times.
+_MAX_VALUE = 8192
+_LIMIT = 4 * 1024 * 1024  # bytes of a properties file, as in detection (RootFs)
 _ESCAPES = {"t": "\t", "n": "\n", "r": "\r", "f": "\f"}
+_REFERENCE = re.compile(r"\$\{([^}]*)\}")
 _PAIR = re.compile(r"((?:\\.|[^\\=: \t\f])*)[ \t\f]*[=:]?[ \t\f]*(.*)", re.DOTALL)
 
 
@@ -49,7 +53,9 @@ def read_on_host(path: str, properties: Values, content: bytes) -> dict[str, str
     """As :func:`read_known`, for modules. The properties are those of the environment, too: a plan has what counts."""
     base = os.path.dirname(os.path.dirname(os.path.abspath(path)))
     known = {"catalina.base": base, **properties}
-    return read_known(base, known, properties, _files.read_existing) if b"${" in content else known
+    if b"${" not in content:
+        return known
+    return read_known(base, known, properties, lambda name: _files.read_existing(name, _LIMIT))
 
 
 def read_file(properties: Values, read: Reader) -> tuple[str, str]:
@@ -67,17 +73,21 @@ def read_file(properties: Values, read: Reader) -> tuple[str, str]:
 
 def read_lines(text: str) -> Iterator[tuple[int, str, str]]:
     """Line (1-based), name and value of each entry of a properties file (``java.util.Properties.load``)."""
-    logical, start = "", 0
+    pieces: list[str] = []  # of an entry that goes on: joined once, as it may have a million lines
+    start = 0
     for number, line in enumerate([*re.split(r"\r\n|\r|\n", text), ""], 1):
-        if not logical and line.lstrip(" \t\f")[:1] in ("", "#", "!"):
+        piece = line.lstrip(" \t\f")
+        if not pieces and piece[:1] in ("", "#", "!"):
             continue
-        logical, start = logical + line.lstrip(" \t\f"), start if logical else number
-        if (len(logical) - len(logical.rstrip("\\"))) % 2:
-            logical = logical[:-1]
+        start = start if pieces else number
+        goes_on = (len(piece) - len(piece.rstrip("\\"))) % 2
+        if goes_on:
+            pieces += [piece[:-1]] if len(piece) > 1 else []
             continue
-        name, value = _PAIR.match(logical).groups()  # type: ignore[union-attr] # it matches everything
+        pieces.append(piece)
+        name, value = _PAIR.match("".join(pieces)).groups()  # type: ignore[union-attr] # it matches everything
         yield start, _unescape(name), _unescape(value)
-        logical, start = "", 0
+        pieces = []
 
 
 def _unescape(text: str) -> str:
@@ -92,12 +102,12 @@ def resolve(value: str, properties: Values) -> tuple[str, list[str]]:
     """
     for _round in range(_MAX_ROUNDS):
         text, unknown = _resolve_once(value, properties)
+        if text is None:
+            break
         if text == value:
             return text, unknown
         if ONCE in properties:
             return text, unknown + [name for name in _list_references(text) if name not in unknown]
-        if len(text) > _MAX_VALUE:
-            break
         value = text
     return value, ["a property that refers to itself"]
 
@@ -109,11 +119,18 @@ def resolves_once(version: str) -> bool:
 
 
 def _list_references(text: str) -> list[str]:
-    return list(dict.fromkeys(re.findall(r"\$\{([^}]*)\}", text)))
+    return list(dict.fromkeys(find_references(text)))
 
 
-def _resolve_once(value: str, properties: Values) -> tuple[str, list[str]]:
+def find_references(text: str) -> list[str]:
+    """What stands within ``${...}``."""
+    return _REFERENCE.findall(text[: text.rfind("}") + 1])
+
+
+def _resolve_once(value: str, properties: Values) -> tuple[str | None, list[str]]:
+    """``None``: it grows beyond all bounds."""
     unknown: dict[str, None] = {}
+    grown = 0
 
     def replace(match: re.Match[str]) -> str:
         name, separator, default = match[1].partition(":-")
@@ -121,6 +138,12 @@ def _resolve_once(value: str, properties: Values) -> tuple[str, list[str]]:
         known = properties.get(match[1], properties.get(name, default if separator else None))
         if known is None:
             unknown[match[1]] = None
-        return match[0] if known is None else known
+            return match[0]
+        nonlocal grown
+        grown += max(0, len(known) - len(match[0]))
+        return known if grown <= _MAX_VALUE else ""
 
-    return re.sub(r"\$\{([^}]*)\}", replace, value), list(unknown)
+    # Up to the last end of one: without a search to the end for each "${" that has none.
+    end = value.rfind("}") + 1
+    text = _REFERENCE.sub(replace, value[:end]) + value[end:]
+    return None if grown > _MAX_VALUE else text, list(unknown)

@@ -10,12 +10,13 @@ External entities are never fetched: they are reported. The bounds stand here be
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import Any, Callable
 
 # What an internal entity may grow to, in characters, with all that it refers to. Real ones are a few lines.
 MAX_ENTITY_SIZE = 1024 * 1024
 MAX_ENTITIES = 200
-# What the text of a whole document may grow to: a real server.xml has 10 kB.
+# What the text of a whole document may grow to, and all that its references stand for: a real server.xml has 10 kB.
 MAX_CHARACTERS = 16 * 1024 * 1024
 
 _REFERENCE = re.compile("&([^#;&][^;&]*);")
@@ -40,16 +41,26 @@ class ExternalPart:
 class EntityWatch:
     """Bounds the entities of a document that an expat parser is about to read, and notes its external ones.
 
+    What stands for too much is refused where it is declared: within an attribute, or a default of an ATTLIST, expat
+    has made all of it before anybody is asked.
+
+    :param text: the document.
     :param external: where the external ones are noted.
     :param path: gives the path of the element that is being read.
     :param too_large: makes the error for a document that grows beyond the bounds.
     """
 
     def __init__(
-        self, parser: Any, external: list[ExternalPart], path: Callable[[], str], too_large: Callable[[], Exception]
+        self,
+        parser: Any,
+        text: str,
+        external: list[ExternalPart],
+        path: Callable[[], str],
+        too_large: Callable[[], Exception],
     ) -> None:
         self._parser, self._external, self._path, self._too_large = parser, external, path, too_large
-        self._internal: dict[str, str] = {}
+        self._uses = Counter(_REFERENCE.findall(text))
+        self._internal: dict[str, tuple[int, Counter[str]]] = {}  # own characters, and what it refers to how often
         self._system_ids: dict[str, str] = {}
         self._characters = 0
         parser.buffer_text = True
@@ -71,11 +82,14 @@ class EntityWatch:
         if value is None:
             self._system_ids.setdefault(system_id or "", name)
             return
-        self._internal.setdefault(name, value)  # the first declaration binds (XML 1.0, 4.2)
+        if name in self._internal:  # the first declaration binds (XML 1.0, 4.2)
+            return
+        self._internal[name] = len(value), Counter(_REFERENCE.findall(value))
         if len(self._internal) > MAX_ENTITIES:
             raise self._too_large()
         sizes: dict[str, int] = {}
-        if max(self._measure(entity, sizes, ()) for entity in self._internal) > MAX_ENTITY_SIZE:
+        total = sum(self._measure(entity, sizes, ()) * self._uses[entity] for entity in self._internal)
+        if max(sizes.values()) > MAX_ENTITY_SIZE or total > MAX_CHARACTERS:
             raise self._too_large()
 
     def _measure(self, name: str, sizes: dict[str, int], above: tuple[str, ...]) -> int:
@@ -83,9 +97,9 @@ class EntityWatch:
         if name in above or name not in self._internal:
             return 0
         if name not in sizes:
-            value = self._internal[name]
-            parts = (self._measure(part, sizes, (*above, name)) for part in _REFERENCE.findall(value))
-            sizes[name] = len(value) + sum(parts)
+            own, parts = self._internal[name]
+            further = (self._measure(part, sizes, (*above, name)) * often for part, often in parts.items())
+            sizes[name] = own + sum(further)
         return sizes[name]
 
     def external(self, _context: str, _base: Any, system_id: str | None, _public_id: Any) -> int:

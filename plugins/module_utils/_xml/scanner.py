@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 # What a whole document may grow to: a real server.xml has 10 kB and 100 elements.
 MAX_ELEMENTS = 100_000
 MAX_DEPTH = 100
+# Defaults of an ATTLIST, which each element has, among them.
+MAX_ATTRIBUTES = 20_000
+MAX_VALUES = 16 * 1024 * 1024  # characters of all attributes
 _SPACE = "[ \t\r\n]"
 _DECLARATION = (
     f"<\\?xml{_SPACE}+version{_SPACE}*={_SPACE}*[\"'][^\"']*[\"']"
@@ -193,6 +196,7 @@ class Parser:
         self.document = Document(source)
         self.bytes = source.text.encode("utf-8")
         self.open: list[XmlNode] = []
+        self._attributes = self._characters = 0
         self._place = (0, 0)  # the same place in bytes and in characters
         # The text is given as UTF-8 whatever the file is, and that overrides the declaration.
         self.expat = expat.ParserCreate("utf-8")
@@ -204,7 +208,7 @@ class Parser:
         if "<!DOCTYPE" in source.text:  # or there is no entity of its own
             from ansible_collections.collab.rtc.plugins.module_utils._xml import entities  # noqa: PLC0415 - seldom
 
-            entities.EntityWatch(self.expat, self.document.external, self.path, self.too_large)
+            entities.EntityWatch(self.expat, source.text, self.document.external, self.path, self.too_large)
         try:
             self.expat.Parse(self.bytes, True)
         except expat.ExpatError as exc:
@@ -219,7 +223,11 @@ class Parser:
         return self.document
 
     def _open_element(self, name: str, attributes: dict[str, str]) -> None:
+        self._attributes += len(attributes)
+        self._characters += sum(map(len, attributes.values()))
         if len(self.document.nodes) >= MAX_ELEMENTS or len(self.open) >= MAX_DEPTH:
+            raise self.too_large()
+        if self._attributes > MAX_ATTRIBUTES or self._characters > MAX_VALUES:
             raise self.too_large()
         path = f"{self.path()}/{name}" if self.open else name
         node = XmlNode(name, attributes, self.expat.CurrentLineNumber, path, self._find_position())

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils._tomcat import property_sources
@@ -79,12 +81,21 @@ ENTRIES = [
     ("a=\\u00fc\\t\\q", [(1, "a", "ü\tq")]),
     ("a=1\r\nb=2\rc=3", [(1, "a", "1"), (2, "b", "2"), (3, "c", "3")]),
     ("\\\n#a=b\nc=d", [(3, "c", "d")]),
+    ("a=b\\\n\nc=d", [(1, "a", "b"), (3, "c", "d")]),
+    ("x\\\n  \\\n#y", [(1, "x#y", "")]),
+    ("a=1\\\\\\\n\\\\", [(1, "a", "1\\\\")]),
 ]
 
 
 @pytest.mark.parametrize(("text", "entries"), ENTRIES)
 def test_a_properties_file_is_read_as_java_reads_it(text, entries):
     assert list(property_sources.read_lines(text)) == entries
+
+
+def test_an_entry_of_a_million_lines_is_joined_once():
+    begin = time.process_time()
+    assert list(property_sources.read_lines("a=" + "b\\\n" * 1_000_000)) == [(1, "a", "b" * 1_000_000)]
+    assert time.process_time() - begin < 20
 
 
 def test_tomcat_9_looks_once():

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils._tomcat import connectors, property_sources, server_xml
@@ -41,7 +43,7 @@ def test_attributes_are_decoded_and_raw():
 
 @pytest.mark.parametrize("codec", ["utf-8", "utf-16"])
 def test_a_tag_is_found_behind_characters_of_several_bytes_and_behind_a_mebibyte(codec):
-    filler = "<!-- \u20ac\U0001f600 -->" + "<Listener className='\xe9'/>" * 50_000
+    filler = "<!-- \u20ac\U0001f600 -->" + ("<Listener className='\xe9'/><!-- " + "x" * 60 + " -->") * 15_000
     text = "<Server>" + filler + '<Service><Connector port="1"/>\u20ac<Connector port="2" /></Service></Server>'
     model = server_xml.parse(text.encode(codec))
     tags = [start_tag.read(model.document, connector.node) for connector in model.connectors]
@@ -114,6 +116,8 @@ def test_contexts_and_valves():
         ("${none}${none}${other}", "${none}${none}${other}", ["none", "other"]),
         ("${loop}", None, ["a property that refers to itself"]),
         ("${grows}", None, ["a property that refers to itself"]),
+        ("${large}" * 1000, None, ["a property that refers to itself"]),
+        ("${${none}x}${", "${${none}x}${", ["${none"]),
     ],
 )
 def test_resolve(value, text, unknown):
@@ -123,6 +127,7 @@ def test_resolve(value, text, unknown):
         "twice": "${port}",
         "loop": "x${loop}",
         "grows": "${grows}" * 30,
+        "large": "x" * 100_000,
     }
     found, names = property_sources.resolve(value, properties)
     assert names == unknown
@@ -258,6 +263,34 @@ def test_a_quadratic_blow_up_is_refused():
     doctype = f'<!DOCTYPE Server [<!ENTITY e "{"x" * 500_000}">]>'
     with pytest.raises(connectors.IllFormed, match="grows beyond"):
         model_of("&e;" * 100, doctype=doctype)
+
+
+def test_an_attribute_that_names_a_large_entity_often_is_refused_before_it_is_made():
+    doctype = f'<!DOCTYPE Server [<!ENTITY e "{"x" * 500_000}">]>'
+    with pytest.raises(connectors.IllFormed, match="line 1: it grows beyond"):
+        model_of(f'<a b="{"&e;" * 100}"/>', doctype=doctype)
+
+
+@pytest.mark.parametrize(
+    "default", [f'a CDATA "{"x" * 500_000}"', " ".join(f'a{number} CDATA ""' for number in range(500))]
+)
+def test_defaults_that_each_element_has_are_counted(default):
+    with pytest.raises(connectors.IllFormed, match="grows beyond"):
+        model_of("<x/>" * 50_000, doctype=f"<!DOCTYPE Server [<!ATTLIST x {default}>]>")
+
+
+def test_entities_that_are_named_within_others_are_measured_once():
+    entities = "".join(f'<!ENTITY e{number} "{"&z;" * 5_000}">' for number in range(199))
+    begin = time.process_time()
+    assert len(model_of(doctype=f"<!DOCTYPE Server [{entities}]>").connectors) == 0
+    assert time.process_time() - begin < 5
+
+
+def test_references_that_do_not_end_are_looked_at_once():
+    model = model_of(f'<Connector port="1" server="{"${" * 300_000}"/>')
+    begin = time.process_time()
+    assert model.connectors[0].unresolved() == []
+    assert time.process_time() - begin < 1
 
 
 def test_a_deep_nest_is_refused():
