@@ -150,9 +150,12 @@ def _judge_rewriting(host: VirtualHost, scope: Directive, asked: list[Request]) 
             (changing and set(held) != {False}) or (None in held and any(item.all("proxy_pass")))
         ):
             host.doubts.append(f"{item.file}:{item.line} depends on {words}")
-    for item in scope.all("rewrite"):
-        if len(item.args) > 1 and patterns.fits(item.args[0], PATH) is not False:
-            host.doubts.append(f"{item.file}:{item.line} changes paths: rewrite {' '.join(item.args)}")
+    for item in (item for item in scope.all("rewrite") if len(item.args) > 1):
+        fits, words = patterns.fits(item.args[0], PATH), f"rewrite {' '.join(item.args)}"
+        if fits and (re.match(r"https?://|\$scheme", item.args[1]) or item.args[2:] in (["redirect"], ["permanent"])):
+            host.stops.append(f"{item.file}:{item.line} leads away: {words}")
+        elif fits is not False:
+            host.doubts.append(f"{item.file}:{item.line} changes paths: {words}")
 
 
 def _find(scopes: list[Directive], *names: str) -> list[Directive]:

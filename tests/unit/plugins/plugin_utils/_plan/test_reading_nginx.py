@@ -73,6 +73,7 @@ def _judge(tmp_path, server, http="", **more):
         (f"location / {{ if ($http_upgrade = websocket) {{ {_OTHER} }} {_RTC} }}", "RTC405"),
         # Paths that are changed.
         (f"rewrite ^/old$ /new permanent; {_ALL}", "right"),
+        (f"rewrite ^ https://wiki.example.com$request_uri? permanent; {_ALL}", _STOPPED),
         (f"location / {{ rewrite ^/socket.io/(.*)$ /x/$1 break; {_RTC} }}", "unknown"),
         # Who is let in.
         (f"deny all; {_ALL}", _STOPPED),
