@@ -46,7 +46,8 @@ class ParsedConfig:
         :param depth: how many files include each other up to this one.
         """
         if depth > MAX_DEPTH or len(self.files) >= _MAX_FILES:
-            self.notes.append(f"{path}: too many files include each other; not read.")
+            note = f"{path}: too many files include each other; not read."
+            self.notes += [note] if note not in self.notes else []
             return None
         try:
             text = _files.read_bytes(path, _MAX_BYTES).decode("utf-8", "surrogateescape")

@@ -10,6 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import VirtualHost
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import names
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache import order
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.vhost import VhostPlan
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import passing, routing
@@ -96,18 +97,25 @@ def _find_candidates(
         # A managed one without names is another site's, unless it leads here.
         if routes or vhost.names or not vhost.managed:
             found.append(Candidate(vhost, listen, routes))
-    # A frontend of HAProxy has its port for itself. What it does for this name counts; else what it does for any.
-    named = [item for item in found if classified.site.server_name in item.vhost.names]
-    return named or [item for item in found if not item.vhost.names] or found
+    if proxy.kind == "haproxy":
+        # A frontend of HAProxy has its port for itself. What it does for this name counts; else what it does for any.
+        named = [item for item in found if classified.site.server_name in item.vhost.names]
+        return named or [item for item in found if not item.vhost.names] or found
+    if proxy.kind == "apache":  # the first that fits
+        ranks = list(range(len(found)))
+    else:
+        ranks = [names.rank(proxy.kind, item.vhost.names, classified.site.server_name) for item in found]
+    best: dict[str, int] = {}
+    for item, rank in zip(found, ranks):
+        best[item.listen.address] = min(rank, best.get(item.listen.address, rank))
+    return [item for item, rank in zip(found, ranks) if rank == best[item.listen.address]]
 
 
 def _serves(vhost: VirtualHost, classified: ClassifiedSite, proxy: ProxyUse) -> bool:
     server_name = classified.site.server_name
     if proxy.kind == "haproxy":
         return not (vhost.managed and vhost.names and server_name not in vhost.names)
-    names = [name.lower() for name in vhost.names]
-    parent = server_name.partition(".")[2]
-    return server_name in names or f"*.{parent}" in names or f".{parent}" in names
+    return names.rank(proxy.kind, vhost.names, server_name) < names.NOT
 
 
 def _find_misplaced(classified: ClassifiedSite, proxy: ProxyUse, known: list[VirtualHost]) -> list[MisplacedRoute]:

@@ -155,7 +155,8 @@ def _find_doubt(found: Candidate, passage: Passage | None, outcome: str, faults:
         return ""  # it is written anew
     if any(item in _SURE for item in faults):
         return ""
-    refused = bool(passage and outcome == "stopped" and passage.words.startswith("403"))
+    # A socket that is for another proxy closes what does not begin with the PROXY protocol.
+    refused = bool(passage and outcome == "stopped" and passage.words.startswith(("403", "the connection was closed")))
     if found.vhost.sources and (refused or outcome != "stopped"):
         return f"it lets in some clients and not others ({found.vhost.sources[0]})"
     if outcome in ("passed", "stopped") or "RTC430" in faults:

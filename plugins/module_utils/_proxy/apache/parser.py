@@ -6,7 +6,8 @@
 
 Lines as ``server/config.c`` takes them: a backslash at the end continues a line, a comment is a line of its own, names
 are not case-sensitive. ``<IfModule>``, ``<IfDefine>``, ``<IfVersion>`` and ``<IfFile>`` are decided while reading, in
-order, as httpd does; modules count from their ``LoadModule`` on. Nothing here raises: what is odd becomes a note.
+order, as httpd does; modules count from their ``LoadModule`` on; macros are put in where they are used. Nothing here
+raises: what is odd becomes a note.
 """
 
 from __future__ import annotations
@@ -20,10 +21,13 @@ from dataclasses import dataclass, field
 from ansible_collections.collab.rtc.plugins.module_utils import _files
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import version_tuple
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.parsed_config import Directive, ParsedConfig
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.parsed_config import MAX_DEPTH, Directive, ParsedConfig
 
 _BUILT_IN = {"core.c", "mod_so.c", "http_core.c", "mod_log_config.c", "mod_logio.c", "mod_version.c", "mod_unixd.c"}
-_CONDITIONS = ("ifmodule", "ifdefine", "ifversion", "iffile")
+_CONDITIONS = ("ifmodule", "ifdefine", "ifversion", "iffile", "ifdirective", "ifsection")
+_MAX_FOLDERS = 1000
+_MAX_MACRO_LINES = 20000  # that all uses of macros make: one may use others, and these again others
+_TOO_MANY = "Macros use each other too often; not all of them are followed."
 _WORD = re.compile(r'"((?:[^"\\]|\\.)*)"?|\'((?:[^\'\\]|\\.)*)\'?|(\S+)')
 
 
@@ -60,6 +64,22 @@ def words(text: str) -> list[str]:
     return found
 
 
+@dataclass
+class _Macro:
+    """``<Macro>`` of ``mod_macro``: lines in which arguments are put by their names."""
+
+    parameters: list[str]
+    lines: list[str] = field(default_factory=list)
+
+    def fill(self, args: list[str]) -> list[str]:
+        """The lines of one use; "@name" stands for a value in quotes."""
+        values = {name: f'"{value}"' if name.startswith("@") else value for name, value in zip(self.parameters, args)}
+        if not values:
+            return self.lines
+        names = "|".join(re.escape(name) for name in sorted(values, key=len, reverse=True))
+        return [re.sub(names, lambda found: values[found[0]], line) for line in self.lines]
+
+
 class _Parser:
     def __init__(self, options: ParserOptions) -> None:
         self.options = options
@@ -68,6 +88,9 @@ class _Parser:
         # What is being read: the open sections, and for each open condition whether it holds.
         self.stack: list[Directive] = [Directive("", [], "", 0, [])]
         self.conditions: list[bool] = []
+        self.macros: dict[str, _Macro] = {}
+        self.macro: _Macro | None = None  # that is being defined
+        self.macro_lines = 0
 
     def file(self, path: str, depth: int) -> None:
         text = self.config.read(path, depth)
@@ -78,10 +101,19 @@ class _Parser:
             self.line(path, number, line, depth)
         if len(self.stack) > open_sections:
             self.config.notes.append(f"{path}:{self.stack[-1].line}: <{self.stack[-1].name}> is not closed.")
+        if self.macro is not None:
+            self.config.notes.append(f"{path}: <Macro> is not closed.")
+            self.macro = None
         del self.stack[open_sections:]
         del self.conditions[open_conditions:]
 
     def line(self, path: str, number: int, text: str, depth: int) -> None:
+        if self.macro is not None:
+            if re.match(r"</\s*macro\b", text, re.IGNORECASE):
+                self.macro = None
+            else:
+                self.macro.lines.append(text)
+            return
         closing = re.match(r"</\s*(\w+)\s*>?", text)
         if closing:
             self.close(closing.group(1).lower(), path, number)
@@ -98,9 +130,15 @@ class _Parser:
             holds = all(self.conditions) and self.holds(name, words(self.expand(rest)))
             self.conditions.append(holds)
             return
+        if name == "macro" and all(self.conditions):
+            given = words(rest)
+            self.macro = self.macros[given[0].lower() if given else ""] = _Macro(given[1:])
+            return
         section = Directive(name, words(self.expand(rest)), path, number, [])
         block = self.stack[-1].block
-        if block is not None and all(self.conditions):
+        if len(self.stack) == MAX_DEPTH + 1:
+            self.config.notes.append(f"{path}:{number}: too many nested sections; not read.")
+        elif block is not None and all(self.conditions) and len(self.stack) <= MAX_DEPTH:
             block.append(section)
         self.stack.append(section)
 
@@ -120,6 +158,8 @@ class _Parser:
             return (self.options.every_module or plain in self.config.modules | _BUILT_IN) != negated
         if name == "ifdefine":
             return (plain in self.config.defines) != negated
+        if name in ("ifdirective", "ifsection"):  # the module that knows it is there, as a rule
+            return not negated
         if name == "iffile":
             return os.path.exists(self.options.locate(os.path.join(self.root, plain))) != negated
         return _version_holds(self.options.version, args)
@@ -137,8 +177,11 @@ class _Parser:
         elif name in ("include", "includeoptional") and args:
             self.include(args[0], path, number, depth)
             return
-        elif name == "use":
-            config.notes.append(f"{path}:{number}: macros (Use {' '.join(args)}) are not followed.")
+        elif name == "use" and args:
+            self.use(args, path, number, depth)
+            return
+        elif name == "undefmacro" and args:
+            self.macros.pop(args[0].lower(), None)
         block = self.stack[-1].block
         if block is not None:
             block.append(Directive(name, args, path, number))
@@ -150,14 +193,36 @@ class _Parser:
         full = self.options.locate(os.path.join(self.root, pattern))
         if len(self.stack) == 1:
             self.config.includes.append(full)
-        if os.path.isdir(full):  # a directory means every file below it
-            full = os.path.join(full, "*")
-        if not glob.has_magic(full):
-            self.file(full, depth + 1)
+        for item in self.config.find_files(full) if glob.has_magic(full) and not os.path.isdir(full) else [full]:
+            self.tree(item, depth + 1)
+
+    def tree(self, path: str, depth: int) -> None:
+        """A file, or every one at any depth below a directory (``ap_process_resource_config``)."""
+        if not os.path.isdir(path):
+            self.file(path, depth)
             return
-        for item in self.config.find_files(full):
-            if os.path.isfile(item):
-                self.file(item, depth + 1)
+        self.config.folders += [path] if path not in self.config.folders else []
+        try:
+            # A link that leads above itself has no end.
+            names = sorted(os.listdir(path)) if depth <= MAX_DEPTH and len(self.config.folders) <= _MAX_FOLDERS else []
+        except OSError as exc:
+            self.config.notes.append(f"{path}: {exc.strerror}; not read.")
+            return
+        for name in names:
+            self.tree(os.path.join(path, name), depth + 1)
+
+    def use(self, args: list[str], path: str, number: int, depth: int) -> None:
+        """The lines of a macro, as if they stood in the place of its use."""
+        macro = self.macros.get(args[0].lower())
+        if macro is None or macro is self.macro or depth > MAX_DEPTH or len(args) - 1 != len(macro.parameters):
+            self.config.notes.append(f"{path}:{number}: the macro of Use {' '.join(args)} could not be followed.")
+            return
+        for text in macro.fill(args[1:]):
+            self.macro_lines += 1
+            if self.macro_lines > _MAX_MACRO_LINES:
+                self.config.notes += [_TOO_MANY] if _TOO_MANY not in self.config.notes else []
+                return
+            self.line(path, number, text, depth + 1)
 
     def expand(self, text: str) -> str:
         known = self.config.defines

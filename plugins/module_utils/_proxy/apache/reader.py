@@ -238,6 +238,7 @@ class _HostReader:
             self.config.notes.append(f"{item.file}:{item.line}: {item.name} to {url} could not be followed.")
             return [], "", {}
         scheme, host, port, rest = match.groups()
+        scheme = scheme.lower()
         if scheme != "balancer":
             if not host:
                 return [], "", {}

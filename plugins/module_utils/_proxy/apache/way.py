@@ -4,21 +4,23 @@
 
 """The way that RTC's requests (/socket.io/) take through a virtual host of httpd, as far as reading tells.
 
-Rules of mod_rewrite come before ``ProxyPass``, of which the first that fits counts. What stands in sections for paths
-is left as it was read: it is the daemon that is asked first.
+Rules of mod_rewrite come first, then ``ProxyPass`` of the last section for the path that has one, then those outside of
+sections, of which the first that fits counts: those of the main server are before those of the virtual host.
 """
 
 from __future__ import annotations
 
+import fnmatch
 import re
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Route, VirtualHost
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import patterns
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache import access, conditions
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache.conditions import PATH
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.parsed_config import Directive
 
-PATH = "/socket.io/"
 _SHARING = "access-control-allow-origin"
-_PLAIN, _WEBSOCKET = {"upgrade": "", "connection": "keep-alive"}, {"upgrade": "websocket", "connection": "Upgrade"}
-_VARIABLE = re.compile(r"%\{([^}]+)\}")
+_FLAGS = ("nocanon", "interpolate", "noquery")
 
 
 def follow(host: VirtualHost, main: Directive, section: Directive, passes: list[tuple[Directive, Route]]) -> None:
@@ -26,106 +28,115 @@ def follow(host: VirtualHost, main: Directive, section: Directive, passes: list[
 
     :param passes: each ``ProxyPass`` and ``RewriteRule`` with the route that was read from it.
     """
-    routes = {id(item): route for item, route in passes}
-    top = {id(item) for item in section.block or []}
-    if passes and all(id(item) in top for item, _route in passes):
-        for name, headers in (("polling", _PLAIN), ("websocket", _WEBSOCKET)):
-            chosen = _choose(host, section, routes, name, headers)
-            for route in routes.values():
-                setattr(route, name, route is chosen if chosen or not host.doubts else None)
-    _judge_headers(host, [main, section], list(routes.values()))
-    for item in [item for scope in (main, section) for item in _walk(scope)]:
-        words = " ".join(item.args).lower()
-        if item.name == "require" and re.match(r"(not )?(ip|host|forward-dns|local)\b", words):
-            host.sources.append(f"{item.file}:{item.line} Require {words}")
-        elif item.name in ("allow", "deny") and not words.endswith("from all"):
-            host.sources.append(f"{item.file}:{item.line} {item.name} {words}")
-
-
-def _walk(scope: Directive) -> list[Directive]:
-    found = []
-    for item in scope.block or []:
-        if item.block is None:
-            found.append(item)
-        elif item.name in ("location", "proxy", "requireany", "requireall", "requirenone"):
-            found += _walk(item) if item.name != "location" or PATH.startswith("".join(item.args[-1:]) or "/") else []
-    return found
+    scopes, routes = [main, section], {id(item): route for item, route in passes}
+    targets = [word for item, _route in passes for word in item.args if "://" in word]
+    sections = access.list_sections(host, scopes, targets)
+    if passes:
+        asked = []
+        for request in conditions.list_requests(host):
+            before = len(host.doubts)
+            chosen = _choose(host, scopes, sections, routes, request)
+            asked.append((chosen, chosen is not None or len(host.doubts) == before))
+        *polling, (socket, told) = asked
+        for route in routes.values():
+            goes = [found is route for found, _told in polling]
+            route.polling = all(goes) if all(known for _found, known in polling) else None
+            route.websocket = socket is route if told else None
+    host.doubts = list(dict.fromkeys(host.doubts))
+    host.stops = list(dict.fromkeys(host.stops))
+    _judge_headers(host, [*scopes, *sections], list(routes.values()))
+    access.judge(host, scopes, sections)
 
 
 def _choose(
-    host: VirtualHost, section: Directive, routes: dict[int, Route], transport: str, headers: dict[str, str]
-) -> Route | None:
+    host: VirtualHost, scopes: list[Directive], sections: list[Directive], routes: dict[int, Route],
+    request: dict[str, str],
+) -> Route | None:  # fmt: skip
     """The route of a request; ``None`` where there is none, or it cannot be told (there is a doubt then)."""
-    conditions: list[Directive] = []
-    for item in section.all("rewritecond", "rewriterule"):
-        if item.name == "rewritecond":
-            conditions.append(item)
+    for scope in scopes:
+        for item in scope.all("jkmount"):
+            if item.args and fnmatch.fnmatchcase(PATH, item.args[0].partition("|")[0]):
+                host.doubts.append(f"{item.file}:{item.line} may take its requests: JkMount {' '.join(item.args)}")
+    for scope in [scopes[-1], *sections]:
+        switch = scope.last("rewriteengine")
+        if not switch or [word.lower() for word in switch.args] != ["on"]:
             continue
-        holds, conditions_of = _hold(conditions, transport, headers), conditions
-        conditions = []
-        if len(item.args) < 2 or holds is False or not _fits(item.args[0]):
-            continue
-        if holds is None:
-            words = " ".join(conditions_of[0].args)
-            host.doubts.append(f"{item.file}:{item.line} depends on what cannot be computed ({words})")
+        outcome = conditions.run(scope, request)
+        rule = outcome.rule
+        if rule is not None and scope is not scopes[-1]:  # its pattern sees what was made of the path by then
+            host.doubts.append(f"{rule.file}:{rule.line} decides in a section: RewriteRule {' '.join(rule.args)}")
             return None
-        if id(item) in routes:
-            return routes[id(item)]
-        if item.args[1] != "-":
-            host.doubts.append(f"{item.file}:{item.line} changes paths: RewriteRule {' '.join(item.args)}")
+        words = f"{rule.file}:{rule.line} RewriteRule {' '.join(rule.args)}" if rule else ""
+        if outcome.kind == "unknown":
+            host.doubts.append(f"{words} depends on what cannot be computed, or changes paths")
             return None
-    for item in section.all("proxypass", "proxypassmatch"):
-        if not item.args:
+        if outcome.kind == "stopped":
+            host.stops.append(f"{words} answers itself")
+            return None
+        if rule is not None:
+            return _find(host, routes, rule)
+    return _choose_pass(host, scopes, sections, routes)
+
+
+def _choose_pass(
+    host: VirtualHost, scopes: list[Directive], sections: list[Directive], routes: dict[int, Route]
+) -> Route | None:
+    for section in reversed([item for item in sections if item.name.startswith("location")]):
+        item = next(iter(section.all("proxypass", "proxypassmatch")), None)
+        if item is None:
             continue
-        prefix = item.args[0].rstrip("/")
-        fits = PATH.startswith(prefix + "/") if item.name == "proxypass" else _fits(item.args[0])
+        # The path of the section is compared again, as text: that of a pattern fits with ProxyPassMatch only.
+        place = section.args[-1]
+        if item.name == "proxypass" and access.is_pattern(section):
+            break
+        return _land(host, item, place, [word for word in item.args if word not in _FLAGS], routes)
+    for item in [item for scope in scopes for item in scope.all("proxypass", "proxypassmatch")]:
+        if len(item.args) < 2:
+            continue
+        args = [word for word in item.args[1:] if word not in _FLAGS]
+        if item.name == "proxypass":
+            fits: bool | None = f"{PATH.rstrip('/')}/".startswith(f"{item.args[0].rstrip('/')}/")
+        else:
+            fits = conditions.fits(item.args[0])
+        if fits is None:
+            host.doubts.append(f"{item.file}:{item.line} may take its requests: {item.name} {' '.join(item.args)}")
+            return None
         if fits:
-            return routes.get(id(item))
+            return _land(host, item, item.args[0], args, routes)
     return None
 
 
-def _fits(pattern: str) -> bool:
-    try:
-        return bool(re.search(pattern.lstrip("!"), PATH)) != pattern.startswith("!")
-    except re.error:
-        return False
+def _find(host: VirtualHost, routes: dict[int, Route], item: Directive) -> Route | None:
+    route = routes.get(id(item))
+    if route is None:
+        host.doubts.append(f"{item.file}:{item.line} has a target that could not be followed: {' '.join(item.args)}")
+    return route
 
 
-def _hold(conditions: list[Directive], transport: str, headers: dict[str, str]) -> bool | None:
-    """Whether conditions hold: all of them, and of those joined by ``[OR]`` one."""
-    result: bool | None = True
-    group: list[bool | None] = []
-    for item in conditions:
-        flags = item.args[2].upper().strip("[]").split(",") if len(item.args) > 2 else []
-        group.append(_holds(item, flags, transport, headers))
-        if not {"OR", "ORNEXT"} & set(flags):
-            one = True if True in group else None if None in group else False
-            if one is False:
-                return False
-            result, group = one if result else result, []
-    return result
-
-
-def _holds(item: Directive, flags: list[str], transport: str, headers: dict[str, str]) -> bool | None:
-    known = {
-        "REQUEST_URI": PATH, "QUERY_STRING": f"EIO=4&transport={transport}", "REQUEST_METHOD": "GET",
-        "HTTP:UPGRADE": headers["upgrade"], "HTTP:CONNECTION": headers["connection"], "REQUEST_FILENAME": PATH,
-        "THE_REQUEST": f"GET {PATH}?EIO=4&transport={transport} HTTP/1.1",
-    }  # fmt: skip
-    if len(item.args) < 2 or any(name.upper() not in known for name in _VARIABLE.findall(item.args[0])):
+def _land(host: VirtualHost, item: Directive, place: str, args: list[str], routes: dict[int, Route]) -> Route | None:
+    """The route of a ``ProxyPass``, if RTC's path arrives as it is: text is put in the place of text."""
+    if args[:1] == ["!"]:
         return None
-    value = _VARIABLE.sub(lambda found: known[found[1].upper()], item.args[0])
-    pattern, negated = item.args[1].lstrip("!"), item.args[1].startswith("!")
-    if pattern.startswith("-"):
+    route = _find(host, routes, item)
+    rest = re.sub(r"^\w+://[^/$]*", "", args[0]) if args else ""
+    if route is None:
         return None
-    nocase = bool({"NC", "NOCASE"} & set(flags))
-    if pattern.startswith("="):
-        same = value.lower() == pattern[1:].lower() if nocase else value == pattern[1:]
-        return same != negated
-    try:
-        return bool(re.search(pattern, value, re.IGNORECASE if nocase else 0)) != negated
-    except re.error:
+    if item.name == "proxypass":
+        arrives = rest + PATH[len(place) :] if len(place) <= len(PATH) else rest
+    else:
+        pattern = patterns.compile_pattern(place)
+        match = pattern.search(PATH) if pattern else None
+        if match is None:
+            return route
+        # Without what the pattern found the whole path is put behind.
+        values = {str(number): value or "" for number, value in enumerate((match[0], *match.groups()))}
+        filled = re.sub(r"\$(\d)", lambda found: values.get(found[1], ""), rest)
+        arrives = filled if filled != rest else rest + PATH
+    if arrives != PATH:
+        route.match = "exact"
         return None
+    route.upstream_path = ""
+    return route
 
 
 def _judge_headers(host: VirtualHost, scopes: list[Directive], routes: list[Route]) -> None:
@@ -136,6 +147,9 @@ def _judge_headers(host: VirtualHost, scopes: list[Directive], routes: list[Rout
             for route in routes:
                 route.upgrade = route.http11 = False
         elif item.name == "requestheader" and words[:2] in (["unset", "upgrade"], ["unset", "connection"]):
+            if len(words) > 2:
+                host.doubts.append(f"{where} depends on a condition: RequestHeader {' '.join(item.args)}")
+                continue
             for route in routes:
                 route.upgrade = False
         elif item.name == "header" and words[1:2] == [_SHARING] and len(item.args) <= 4:

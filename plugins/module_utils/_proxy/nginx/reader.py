@@ -16,7 +16,7 @@ import re
 from ansible_collections.collab.rtc.plugins.module_utils._facts import ProxyListen, Route, Upstream, VirtualHost
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import sockets
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.backend import is_managed
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx import parser, way
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx import locations, parser, way
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx.parser import NginxConfig
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.parsed_config import Directive
 
@@ -115,12 +115,9 @@ class _ServerReader:
         server = scopes[-1]
         self.pools, self.notes = pools, config.notes
         self.session_maps = _find_session_maps(scopes[0])
-        self.variables = {
-            item.args[0]: item.args[1] for item in parser.walk(server.block or [], "set") if len(item.args) == 2
-        }
         self.host = VirtualHost(
             names=[name for item in server.all("server_name") for name in item.args if name],
-            listens=self.read_listens(server),
+            listens=self.read_listens(scopes[0], server),
             certificate=find_file(config, read_value(scopes, "ssl_certificate")),
             key=find_file(config, read_value(scopes, "ssl_certificate_key")),
             file=server.file,
@@ -132,13 +129,17 @@ class _ServerReader:
         }
         self.passes: list[tuple[Directive, Route]] = []
         self.read_routes(scopes, "/")
+        self.read_returned(scopes, server)
         way.follow(self.host, scopes[0], server, self.passes)
+        for item in server.all("listen"):
+            if "proxy_protocol" in item.args:
+                self.host.sources.append(f"{item.file}:{item.line} expects the PROXY protocol of a proxy before it")
         if any(server.all("return")):  # before any location is looked for
             self.host.kept, self.host.routes = [], []
 
-    def read_listens(self, server: Directive) -> list[ProxyListen]:
+    def read_listens(self, http: Directive, server: Directive) -> list[ProxyListen]:
         given = list(server.all("listen"))
-        whole = any(item.args[:1] == ["on"] for item in server.all("ssl"))  # before nginx 1.25.1
+        whole = read_value([http, server], "ssl") == "on"  # before nginx 1.25.1
         found = [listen for item in given for listen in read_listen(item)]
         for listen in found:
             listen.tls = listen.tls or whole
@@ -158,9 +159,20 @@ class _ServerReader:
             elif item.name in _SAME_PATH and item.block is not None:
                 self.read_routes([*scopes, item], path)
 
+    def read_returned(self, scopes: list[Directive], server: Directive) -> None:
+        """Locations by name to which ``return`` leads, by the page for its code: "error_page 418 = @rtc;"."""
+        pages = {code: item.args[-1] for item in server.all("error_page") for code in item.args[:-1]}
+        for place in server.all("location"):
+            for item in (page for page in place.all("error_page") if page.args):
+                pages.update(dict.fromkeys(item.args[:-1], item.args[-1]))
+        returned = [item.args[0] for item in parser.walk(server.block or [], "return") if item.args]
+        for name in dict.fromkeys(pages[code] for code in returned if code in pages):
+            if name in self.named:
+                self.read_routes([*scopes[:2], self.named[name]], "/")
+
     def read_location(self, scopes: list[Directive]) -> None:
         item = scopes[-1]
-        path, match = read_location(item)
+        path, match = locations.read_location(item)
         before = len(self.host.routes)
         self.read_routes(scopes, path)
         found = [route for route in self.host.routes[before:] if route.path == path]
@@ -173,7 +185,7 @@ class _ServerReader:
 
     def read_route(self, scopes: list[Directive], path: str, item: Directive) -> Route:
         sent = read_headers(scopes)
-        upstreams, upstream_path, sticky = self.read_target(item)
+        upstreams, upstream_path, sticky = self.read_target(scopes, item)
         return Route(
             path=path,
             upstreams=upstreams,
@@ -188,10 +200,11 @@ class _ServerReader:
             buffering=read_value(scopes, "proxy_buffering", "on") != "off",
         )
 
-    def read_target(self, item: Directive) -> tuple[list[Upstream], str, str]:
-        text = re.sub(r"\$\{?(\w+)\}?", lambda found: self.variables.get("$" + found[1], found[0]), item.args[0])
-        text = re.sub(r"^(https?://[^/$]*)\$(?:request_uri|uri)\b.*", r"\1", text)  # passes the path on as it is
-        match = re.match(r"(https?)://([^/]*)(/.*)?$", text)
+    def read_target(self, scopes: list[Directive], item: Directive) -> tuple[list[Upstream], str, str]:
+        text = _replace(item.args[0], _read_variables(scopes))
+        # Passes the path on as it is, with what follows it; a target with variables loses that otherwise.
+        text = re.sub(r"^(https?://[^/$]*)(?:\$request_uri|\$uri(?:\$is_args|\?)\$(?:args|query_string))$", r"\1", text)
+        match = re.match(r"(https?)://(\$\w+|[^/$]*)([/$].*)?$", text)
         if not match or ("$" in match.group(2) and match.group(2) not in self.session_maps):
             self.notes.append(f"{item.file}:{item.line}: proxy_pass {item.args[0]} could not be followed.")
             return [], "", ""
@@ -211,6 +224,25 @@ class _ServerReader:
         return _list_members(pool, scheme, default), path, _describe_stickiness(pool)
 
 
+def _replace(text: str, variables: dict[str, str]) -> str:
+    return re.sub(r"\$\{?(\w+)\}?", lambda found: variables.get("$" + found[1], found[0]), text)
+
+
+def _read_variables(scopes: list[Directive]) -> dict[str, str]:
+    """What ``set`` gives in a block: the server's run, and those of the location itself, not those around it."""
+    found: dict[str, str] = {}
+    inside = [scope for scope in scopes[2:] if scope.name == "location"][-1:]
+    inside += [scopes[-1]] if scopes[-1].name == "if" else []
+    for scope in [scopes[1], *inside]:
+        for item in scope.all("set"):
+            if len(item.args) == 2:
+                found[item.args[0]] = _replace(item.args[1], found)
+        for condition in (block for block in scope.all("if") if block is not scopes[-1]):
+            for item in condition.all("set"):  # nobody knows here whether it holds
+                found.pop("".join(item.args[:1]), None)
+    return found
+
+
 def _find_doubt(scopes: list[Directive]) -> str:
     """What may answer a request, or lead it elsewhere, before it is passed on."""
     for name in ("auth_basic", "auth_request", "deny"):
@@ -222,19 +254,6 @@ def _find_doubt(scopes: list[Directive]) -> str:
             if item.name != "error_page" or scope is scopes[-1]:
                 return f"{item.file}:{item.line}: {item.name}"
     return ""
-
-
-def read_location(item: Directive) -> tuple[str, str]:
-    """The path of a location, and how it is compared. A regular expression keeps its sign: nobody takes it for a path.
-
-    A sign needs no blank after it (``ngx_http_core_location``).
-    """
-    text = " ".join(item.args)
-    match = re.match(r"(=|\^~|~\*|~)?\s*(.*)", text, re.DOTALL)
-    sign, rest = match.groups() if match else ("", text)
-    if sign in ("~", "~*"):
-        return f"{sign} {rest}", "regex"
-    return rest or "/", {"=": "exact", "^~": "final"}.get(sign, "prefix")
 
 
 def _list_members(pool: Directive, scheme: str, default: int) -> list[Upstream]:

@@ -7,17 +7,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Route, VirtualHost
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx import parser
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import patterns
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx import locations, parser, requests
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx.requests import PATH, Request
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.parsed_config import Directive
 
-PATH = "/socket.io/"
 _SHARING = "access-control-allow-origin"
-# Of the request that asks for a WebSocket.
-_REQUEST = {"http_upgrade": "websocket", "http_connection": "Upgrade", "http_origin": "https://page.example"}
-_VARIABLE = re.compile(r"\$\{?(\w+)\}?")
+# What decides by a program whether a request is served, or where it goes; it holds for the blocks within too.
+_PROGRAMS = re.compile(
+    r"(?:server_rewrite|rewrite|access|content)_by_lua(?:_block|_file)?|js_(?:access|content)|auth_jwt"
+)
+_OTHER_ANSWERS = re.compile(
+    r"(?:fastcgi|uwsgi|scgi|grpc|memcached)_pass|empty_gif|stub_status|.*content_by_lua.*|js_content"
+)
 
 
 def follow(host: VirtualHost, http: Directive, server: Directive, passes: list[tuple[Directive, Route]]) -> None:
@@ -25,130 +30,190 @@ def follow(host: VirtualHost, http: Directive, server: Directive, passes: list[t
 
     :param passes: each ``proxy_pass`` with the route that was read from it.
     """
-    chain = choose(server, PATH)
-    inner = chain[-1] if chain else server
-    taken = {id(item) for item in inner.all("proxy_pass")}
-    inside = {id(item) for block in inner.all("if") for item in block.all("proxy_pass")}
-    elsewhere = bool(taken or inside)
+    asked = requests.list_requests(host, parser.walk(http.block or [], "map"))
+    untold: list[Directive] = []
+    chain = locations.choose(server, PATH, untold)
+    host.doubts += [f"{item.file}:{item.line} may take its requests: {' '.join(item.args)}" for item in untold]
+    outer = chain
+    inner, computed = _end(host, server, chain[-1] if chain else server)
+    if inner is not None and inner not in [server, *chain]:
+        chain = [inner]  # a location by name has nothing around it but the server
     scopes = [http, server, *chain]
+    taken = {id(item) for item in (inner or server).all("proxy_pass")}
+    blocks = {id(item): block for block in (inner or server).all("if") for item in block.all("proxy_pass")}
     sent = next(filter(None, (_read(scope.all("proxy_set_header")) for scope in reversed(scopes))), {})
     for item, route in passes:
-        if not elsewhere:
+        if inner is None or not (taken or blocks):  # nobody passes them on: something else answers
+            route.polling = route.websocket = None if computed else False
             continue
-        route.polling = route.websocket = id(item) in taken or (None if id(item) in inside else False)
-        if route.polling is not False:
-            _judge_upgrade(host, route, sent, list(parser.walk(http.block or [], "map")))
-    for item in inner.all("if"):
-        if any(True for _item in item.all("proxy_pass", "rewrite", "return", "set")):
-            host.doubts.append(f"{item.file}:{item.line} depends on if {' '.join(item.args)}")
-    for item in [
-        item for scope in scopes[1:] for item in scope.all("rewrite", "rewrite_by_lua_block", "rewrite_by_lua_file")
-    ]:
-        host.doubts.append(f"{item.file}:{item.line} changes paths: {item.name} {' '.join(item.args)}")
-    if not passes:
-        host.doubts += [f"{item.file}:{item.line} has a target that is computed" for item in inner.all("proxy_pass")]
-    _judge_access(host, scopes)
+        route.polling, route.websocket = _goes(item, taken, blocks, asked)
+        if route.polling is not False or route.websocket is not False:
+            _judge_target(host, item, route, asked, outer)
+            _judge_upgrade(host, route, sent, asked[-1])
+            if _is_off(scopes, "proxy_pass_request_headers"):  # without the key there is no handshake
+                route.upgrade = False
+    for scope in {id(scope): scope for scope in (server, inner or server)}.values():
+        _judge_rewriting(host, scope, asked)
+    _judge_access(host, scopes, inner)
+    _judge_kind(host, scopes, inner)
     _judge_sharing(host, scopes)
 
 
-def choose(scope: Directive, path: str) -> list[Directive]:
-    """The locations that a path is served by, the outer first (``ngx_http_core_find_location``)."""
-    best: Directive | None = None
-    for item in scope.all("location"):
-        sign, text = item.args if len(item.args) == 2 else ("", "".join(item.args))
-        if not text:
-            continue
-        if sign == "=" and text == path:
-            return [item]
-        longer = best is None or len(text) > len(best.args[-1])
-        if sign in ("", "^~") and not text.startswith(("@", "~")) and path.startswith(text) and longer:
-            best = item
-    within = [best, *choose(best, path)] if best else []
-    final = within[-1].args[:1] in (["^~"], ["="]) or _is_pattern(within[-1]) if within else False
-    if not final:
-        for item in scope.all("location"):
-            if _is_pattern(item) and _matches(item, path):
-                return [item, *choose(item, path)]
-    return within
+def _end(host: VirtualHost, server: Directive, inner: Directive) -> tuple[Directive | None, bool]:
+    """The block whose ``proxy_pass`` counts, ``None`` where nothing is passed on; and whether that is only guessed."""
+    tried = inner.first("try_files") or (server.first("try_files") if inner is server else None)
+    if tried and tried.args:
+        target = tried.args[-1]
+        if target.startswith("="):
+            return None, False
+        if not target.startswith("@"):
+            host.doubts.append(f"{tried.file}:{tried.line} leads elsewhere: try_files {' '.join(tried.args)}")
+            return None, True
+        named = locations.find_named(server, target)
+        return (named, False) if named else (None, True)
+    answer = inner.first("return")
+    pages = [*inner.all("error_page"), *server.all("error_page")]
+    if answer or not (any(inner.all("proxy_pass")) or any(inner.all("if"))):
+        code = answer.args[0] if answer and answer.args else ""
+        for page in pages:  # "return 418;" with a page for it is a usual way to another location
+            named = locations.find_named(server, page.args[-1]) if page.args else None
+            if named is not None and code in page.args[:-1]:
+                return named, False
+            if (
+                named is not None
+                and not answer
+                and not any(_OTHER_ANSWERS.fullmatch(i.name) for i in inner.block or [])
+            ):
+                host.doubts.append(f"{page.file}:{page.line} may take its requests: error_page {' '.join(page.args)}")
+                return None, True
+        return None, False
+    return inner, False
 
 
-def _is_pattern(item: Directive) -> bool:
-    return item.args[:1] in (["~"], ["~*"]) or "".join(item.args).startswith("~")
+def _goes(
+    item: Directive, taken: set[int], blocks: dict[int, Directive], asked: list[Request]
+) -> tuple[bool | None, bool | None]:
+    """Whether polling, and a WebSocket, go by this ``proxy_pass``: one in an ``if`` that holds comes first."""
+    polling, socket = asked[0], asked[-1]
+    if id(item) in blocks:
+        return polling.decide(blocks[id(item)]), socket.decide(blocks[id(item)])
+    if id(item) not in taken:
+        return False, False
+    within = list(blocks.values())
+    return not any(map(polling.decide, within)), not any(map(socket.decide, within))
 
 
-def _matches(item: Directive, path: str) -> bool:
-    text = "".join(item.args)
-    pattern = text.lstrip("~").lstrip("*") if text.startswith("~*") else text[1:]
-    try:
-        return bool(re.search(pattern, path, re.IGNORECASE if text.startswith("~*") else 0))
-    except re.error:
-        return False
+def _judge_target(
+    host: VirtualHost, item: Directive, route: Route, asked: list[Request], chain: list[Directive]
+) -> None:
+    """A target with variables is taken as it is, path and all (``ngx_http_proxy_eval``)."""
+    if "$" not in item.args[0]:
+        return
+    if not route.upstreams:
+        host.doubts.append(f"{route.file}:{route.line} has a target that is computed: {' '.join(item.args)}")
+    elif route.upstream_path:
+        found = locations.capture(chain, PATH)
+        try:
+            request = Request({**asked[0].values, **found}, asked[0].maps)
+            same = request.compute(route.upstream_path) == request.values["request_uri"]
+        except requests.UnknownError as exc:
+            host.doubts.append(f"{route.file}:{route.line} computes the path: {exc.args[0]}")
+            return
+        route.upstream_path = "" if same else route.upstream_path
+        if not same:
+            route.polling = route.websocket = False
 
 
 def _read(directives: Iterable[Directive]) -> dict[str, str]:
     return {item.args[0].lower(): " ".join(item.args[1:]) for item in directives if item.args}
 
 
-def _judge_upgrade(host: VirtualHost, route: Route, sent: dict[str, str], maps: list[Directive]) -> None:
+def _judge_upgrade(host: VirtualHost, route: Route, sent: dict[str, str], request: Request) -> None:
     try:
-        values = [_compute(sent.get(name, ""), maps, 0) for name in ("upgrade", "connection")]
-    except LookupError as exc:
+        values = [request.compute(sent.get(name, "")) for name in ("upgrade", "connection")]
+    except requests.UnknownError as exc:
         host.doubts.append(f"{route.file}:{route.line} passes {exc.args[0]} on as Upgrade or Connection")
         return
     route.upgrade = values[0].lower() == "websocket" and "upgrade" in values[1].lower()
 
 
-def _compute(text: str, maps: list[Directive], depth: int) -> str:
-    """A value for the request that asks for a WebSocket.
-
-    :raises LookupError: a variable is not known.
-    """
-
-    def replace(found: re.Match[str]) -> str:
-        name = found[1]
-        if name in _REQUEST:
-            return _REQUEST[name]
-        item = next((item for item in reversed(maps) if item.args[1:] == ["$" + name]), None)
-        if item is None or depth > 4:
-            raise LookupError(found[0])
-        return _compute(_map(_compute(item.args[0], maps, depth + 1), item), maps, depth + 1)
-
-    return _VARIABLE.sub(replace, text)
-
-
-def _map(value: str, item: Directive) -> str:
-    rows = {row.name: "".join(row.args) for row in item.block or []}
-    if {"include", "hostnames"} & set(rows):
-        raise LookupError(item.args[-1])
-    for key, result in rows.items():
-        if key.lower() == value.lower() and key != "default":
-            return result
-    for key, result in rows.items():
-        try:
-            fits = key.startswith("~") and re.search(key.lstrip("~*"), value, re.IGNORECASE if "*" in key[:2] else 0)
-        except re.error:
-            raise LookupError(item.args[-1]) from None
-        if fits:
-            return result
-    return rows.get("default", "")
+def _judge_rewriting(host: VirtualHost, scope: Directive, asked: list[Request]) -> None:
+    """The directives of ``ngx_http_rewrite_module`` of a block."""
+    for item in scope.all("if"):
+        held = [request.decide(item) for request in asked]
+        words = f"if {' '.join(item.args)}"
+        if True in held and any(item.all("return")):
+            host.stops.append(f"{item.file}:{item.line} answers itself: {words}")
+        changing = any(item.all("return", "rewrite", "set", "break", "deny"))
+        # A "proxy_pass" in one that holds for sure was followed already.
+        if not (True in held and any(item.all("return"))) and (
+            (changing and set(held) != {False}) or (None in held and any(item.all("proxy_pass")))
+        ):
+            host.doubts.append(f"{item.file}:{item.line} depends on {words}")
+    for item in (item for item in scope.all("rewrite") if len(item.args) > 1):
+        fits, words = patterns.fits(item.args[0], PATH), f"rewrite {' '.join(item.args)}"
+        if fits and (re.match(r"https?://|\$scheme", item.args[1]) or item.args[2:] in (["redirect"], ["permanent"])):
+            host.stops.append(f"{item.file}:{item.line} leads away: {words}")
+        elif fits is not False:
+            host.doubts.append(f"{item.file}:{item.line} changes paths: {words}")
 
 
-def _judge_access(host: VirtualHost, scopes: list[Directive]) -> None:
-    for scope in reversed(scopes):
-        rules = list(scope.all("allow", "deny"))
-        if rules:
-            if rules[0].args != ["all"]:
-                item = rules[0]
-                host.sources.append(f"{item.file}:{item.line} {item.name} {' '.join(item.args)}")
-            return
+def _find(scopes: list[Directive], *names: str) -> list[Directive]:
+    """The directives of these names in the innermost block that has one."""
+    return next((found for scope in reversed(scopes) if (found := list(scope.all(*names)))), [])
+
+
+def _is_off(scopes: list[Directive], name: str) -> bool:
+    return any(item.args == ["off"] for item in _find(scopes, name))
+
+
+def _judge_access(host: VirtualHost, scopes: list[Directive], inner: Directive | None) -> None:
+    """Who is let in: rules for addresses, of which the first that fits counts; passwords; programs."""
+    rules, methods = _find(scopes, "allow", "deny"), []
+    for item in inner.all("limit_except") if inner is not None else []:
+        if "POST" not in item.args:
+            methods += list(item.all("allow", "deny"))
+    either = any(item.args == ["any"] for item in _find(scopes, "satisfy"))
+    asking = [item for item in _list_asking(scopes) if item.args != ["off"]]
+    for found in (rules, methods):
+        first = found[0] if found else None
+        if first is None or (first.args == ["all"] and first.name == "allow"):
+            continue
+        where = f"{first.file}:{first.line} {first.name} {' '.join(first.args)}"
+        if first.args == ["all"] and not (either and asking):
+            host.stops.append(f"{where} lets nobody in" + (" by POST" if found is methods else ""))
+        else:
+            host.sources.append(where)
+    for item in asking:
+        words = f"{item.file}:{item.line} {item.name} {' '.join(item.args)}".rstrip()
+        if item.name == "auth_basic" and "$" not in "".join(item.args) and not (either and rules):
+            host.stops.append(f"{words} asks for a password")
+        else:
+            host.doubts.append(f"{words} decides who is let in")
+
+
+def _judge_kind(host: VirtualHost, scopes: list[Directive], inner: Directive | None) -> None:
+    """Whether requests from outside are served at all, and are passed on as what they are."""
+    for item in _find(scopes, "internal"):
+        if inner is not None and inner.args[:1] and not inner.args[0].startswith("@"):
+            host.stops.append(f"{item.file}:{item.line} internal: nobody is served from outside")
+    for item in _find(scopes, "proxy_method", "proxy_pass_request_body"):
+        if item.args not in (["on"], ["$request_method"]):
+            host.doubts.append(f"{item.file}:{item.line} changes requests: {item.name} {' '.join(item.args)}")
+
+
+def _list_asking(scopes: list[Directive]) -> Iterator[Directive]:
+    for name in ("auth_basic", "auth_request"):
+        yield from _find(scopes, name)
+    programs = {item.name for scope in scopes for item in scope.block or [] if _PROGRAMS.fullmatch(item.name)}
+    for name in sorted(programs):
+        yield from _find(scopes, name)
 
 
 def _judge_sharing(host: VirtualHost, scopes: list[Directive]) -> None:
-    hidden = any(_SHARING in " ".join(item.args).lower() for scope in scopes for item in scope.all("proxy_hide_header"))
-    for scope in reversed(scopes):
-        added = list(scope.all("add_header"))
-        for item in added:
-            if item.args[:1] and item.args[0].lower() == _SHARING and not hidden:
-                host.stops.append(f"{item.file}:{item.line} adds an Access-Control-Allow-Origin to RTC's own")
-        if added:
-            return
+    hiding = [item for item in _find(scopes, "proxy_hide_header") if _SHARING in " ".join(item.args).lower()]
+    added = [item for item in _find(scopes, "add_header") if item.args[:1] and item.args[0].lower() == _SHARING]
+    for item in [] if hiding else added:
+        host.stops.append(f"{item.file}:{item.line} adds an Access-Control-Allow-Origin to RTC's own")
+    for item in [] if added else hiding:
+        host.stops.append(f"{item.file}:{item.line} takes RTC's Access-Control-Allow-Origin out")

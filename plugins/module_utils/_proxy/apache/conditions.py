@@ -1,0 +1,137 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What conditions and rules of ``mod_rewrite`` come to for a request of RTC. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ansible_collections.collab.rtc.plugins.module_utils._facts import VirtualHost
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import patterns
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.parsed_config import Directive
+
+PATH = "/socket.io/"
+_VARIABLE = re.compile(r"%\{([^}]+)\}")
+
+
+@dataclass
+class Outcome:
+    """What the rules of a virtual host make of a request."""
+
+    kind: str  # "on": nothing, it goes on to ProxyPass | "proxy" | "stopped" | "unknown"
+    rule: Directive | None = None
+
+
+def list_requests(host: VirtualHost) -> list[dict[str, str]]:
+    """What a client of RTC asks with: polling by GET and by POST, and last for a WebSocket."""
+    known = {"REQUEST_URI": PATH, "REQUEST_FILENAME": PATH, "SCRIPT_FILENAME": PATH, "SERVER_PROTOCOL": "HTTP/1.1"}
+    ports = {item.port for item in host.listens}
+    secure = {item.tls for item in host.listens}
+    if len(secure) == 1:
+        tls = secure.pop()
+        known.update({"HTTPS": "on" if tls else "off", "REQUEST_SCHEME": "https" if tls else "http"})
+        if len(ports) == 1 and len(host.names) == 1 and not re.search(r"[*?]", host.names[0]):
+            port = next(iter(ports))
+            usual = port == (443 if tls else 80)
+            known["HTTP_HOST"] = known["HTTP:HOST"] = host.names[0] if usual else f"{host.names[0]}:{port}"
+    if len(ports) == 1:
+        known["SERVER_PORT"] = str(next(iter(ports)))
+    found = []
+    for method, transport in (("GET", "polling"), ("POST", "polling"), ("GET", "websocket")):
+        query, socket = f"EIO=4&transport={transport}", transport == "websocket"
+        more = {"REQUEST_METHOD": method, "QUERY_STRING": query, "THE_REQUEST": f"{method} {PATH}?{query} HTTP/1.1"}
+        more["HTTP:UPGRADE"] = more["HTTP_UPGRADE"] = "websocket" if socket else ""
+        more["HTTP:CONNECTION"] = more["HTTP_CONNECTION"] = "Upgrade" if socket else "keep-alive"
+        found.append({**known, **more})
+    return found
+
+
+def run(section: Directive, request: dict[str, str]) -> Outcome:
+    """Follow the rules of a virtual host to the first that ends them."""
+    rules = _list_rules(section)
+    for item, conditions in rules:
+        flags = list_flags(item)
+        target = item.args[1] if len(item.args) > 1 else "-"
+        fits = _fits(item.args[0], "NC" in flags or "NOCASE" in flags)
+        holds = False if fits is False else _hold(conditions, request)
+        if holds is False:
+            if {"C", "CHAIN"} & flags:  # those that are chained to it do not count either
+                while {"C", "CHAIN"} & flags:
+                    flags = list_flags(next(rules, (Directive("", [], "", 0), []))[0])
+            continue
+        if fits is None or holds is None:
+            return Outcome("unknown", item)
+        skip = next((flag for flag in flags if re.match(r"(S|SKIP)=\d+$", flag)), "")
+        for _number in range(int(skip.partition("=")[2] or 0)):
+            next(rules, None)
+        if {"F", "FORBIDDEN", "G", "GONE"} & flags or any(re.match(r"(R|REDIRECT)(=|$)", flag) for flag in flags):
+            return Outcome("stopped", item)
+        if {"P", "PROXY"} & flags:
+            return Outcome("proxy", item)
+        if target != "-" or {"N", "NEXT"} & {flag.partition("=")[0] for flag in flags}:
+            outside = re.match(r"https?://", target)
+            return Outcome("stopped" if outside else "unknown", item)
+        if {"L", "LAST", "END"} & flags:
+            break
+    return Outcome("on")
+
+
+def list_flags(item: Directive) -> set[str]:
+    """The flags of a rule or a condition, in capitals."""
+    text = item.args[2].strip("[]") if len(item.args) > 2 else ""
+    return {flag.strip().upper() for flag in text.split(",") if flag.strip()}
+
+
+def fits(pattern: str) -> bool | None:
+    """Whether a pattern that may be negated fits RTC's path; ``None`` where that cannot be told."""
+    return _fits(pattern, False)
+
+
+def _list_rules(section: Directive) -> Iterator[tuple[Directive, list[Directive]]]:
+    conditions: list[Directive] = []
+    for item in section.all("rewritecond", "rewriterule"):
+        if item.name == "rewritecond":
+            conditions.append(item)
+        elif item.args:
+            yield item, conditions
+            conditions = []
+
+
+def _fits(pattern: str, nocase: bool) -> bool | None:
+    found = patterns.fits(pattern[1:] if pattern.startswith("!") else pattern, PATH, nocase)
+    return None if found is None else found != pattern.startswith("!")
+
+
+def _hold(conditions: list[Directive], request: dict[str, str]) -> bool | None:
+    """Whether conditions hold: all of them, and of those joined by ``[OR]`` one."""
+    result: bool | None = True
+    group: list[bool | None] = []
+    for item in conditions:
+        flags = list_flags(item)
+        group.append(_holds(item, flags, request))
+        if not {"OR", "ORNEXT"} & flags:
+            one = True if True in group else None if None in group else False
+            if one is False:
+                return False
+            result, group = one if result else result, []
+    return result
+
+
+def _holds(item: Directive, flags: set[str], request: dict[str, str]) -> bool | None:
+    if len(item.args) < 2 or any(name.upper() not in request for name in _VARIABLE.findall(item.args[0])):
+        return None
+    value = _VARIABLE.sub(lambda found: request[found[1].upper()], item.args[0])
+    pattern, negated = item.args[1].lstrip("!"), item.args[1].startswith("!")
+    if re.match(r"-|<|>", pattern) or "%{" in pattern or re.search(r"[$%]\d", value):
+        return None  # files, an order, what another pattern found
+    nocase = bool({"NC", "NOCASE"} & flags)
+    if pattern.startswith("="):
+        wanted = pattern[1:].strip('"')
+        same = value.lower() == wanted.lower() if nocase else value == wanted
+        return same != negated
+    found = patterns.fits(pattern, value, nocase)
+    return None if found is None else found != negated

@@ -1,0 +1,142 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Servers of nginx as administrators write them: each was tried in nginx 1.22, with polling, a POST and a WebSocket."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.collab.rtc.tests.unit.plugins.plugin_utils._plan import reading
+
+_UPGRADE = (
+    'proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade"; '
+    "proxy_read_timeout 1h;"
+)
+_RTC, _OTHER = "proxy_pass http://127.0.0.1:9083;", "proxy_pass http://127.0.0.1:8090;"
+_ALL = f"location / {{ {_RTC} }}"
+_ASTRAY, _NOWHERE, _STOPPED = "RTC402 RTC405", "RTC404 RTC405", "RTC430"
+
+
+def _judge(tmp_path, server, http="", **more):
+    text = f"events {{ }}\nhttp {{ {http}\nserver {{ listen 9083; server_name wiki.example.com; {_UPGRADE}\n{server} }} }}\n"
+    return reading.judge("nginx", tmp_path / "nginx.conf", text, **more)
+
+
+@pytest.mark.parametrize(
+    ("server", "said"),
+    [
+        (_ALL, "right"),
+        # Another location takes the path.
+        (f"location /socket.io/ {{ root /srv; }} {_ALL}", _NOWHERE),
+        (f"location /socket.io/ {{ return 404; }} {_ALL}", _NOWHERE),
+        (f"location ^~/socket.io/ {{ {_OTHER} }} {_ALL}", _ASTRAY),
+        (f"location =/socket.io/ {{ {_OTHER} }} {_ALL}", _ASTRAY),
+        (f"location ~*^/SOCKET {{ {_OTHER} }} {_ALL}", _ASTRAY),
+        (f"location ~ ^/(?<name>socket\\.io)/ {{ {_OTHER} }} {_ALL}", _ASTRAY),
+        (f"location ~ ^/SOCK(?i)et {{ return 404; }} {_ALL}", "unknown"),
+        (f"location ~ ^/[[:alpha:]] {{ return 404; }} {_ALL}", "unknown"),
+        (f"location = / {{ {_RTC} }}", _NOWHERE),
+        # "^~" counts on its own level.
+        (f"location ^~ /socket.io {{ location /socket.io/ {{ {_RTC} }} }} location ~ socket {{ {_OTHER} }}", "right"),
+        (f"location / {{ location ^~ /socket.io/ {{ {_RTC} }} }} location ~ socket {{ {_OTHER} }}", _ASTRAY),
+        (f"location / {{ location ~ io {{ {_RTC} }} {_OTHER} }}", "right"),
+        # Locations by name.
+        (f"location / {{ try_files $uri @rtc; }} location @rtc {{ {_RTC} }}", "right"),
+        (f"try_files $uri @rtc; location @rtc {{ {_RTC} }}", "right"),
+        (f"location / {{ try_files $uri =404; {_RTC} }}", _NOWHERE),
+        (f"location / {{ try_files $uri /index.html; {_RTC} }}", "unknown"),
+        (f"error_page 418 = @rtc; location / {{ return 418; }} location @rtc {{ {_RTC} }}", "right"),
+        (f"error_page 404 = @down; {_ALL} location @down {{ return 200; }}", "right"),
+        # Targets with variables.
+        ("set $up http://127.0.0.1:9083; location / { proxy_pass $up; }", "right"),
+        ("set $up http://127.0.0.1:9083; location / { proxy_pass $up/; }", _NOWHERE),
+        ("location / { proxy_pass http://127.0.0.1:9083$request_uri; }", "right"),
+        ("location / { proxy_pass http://127.0.0.1:9083$uri$is_args$args; }", "right"),
+        ("location / { proxy_pass http://127.0.0.1:9083$uri; }", _NOWHERE),  # without the query
+        ("location ~ ^/socket.io/(.*)$ { proxy_pass http://127.0.0.1:9083/socket.io/$1$is_args$args; }", "right"),
+        ("location ~ ^/socket.io/(.*)$ { proxy_pass http://127.0.0.1:9083/socket.io/$1; }", _NOWHERE),
+        (
+            "location / { set $b 127.0.0.1:9083; proxy_pass http://$b; } "
+            "location /a { set $b 127.0.0.1:8090; proxy_pass http://$b; }",
+            "right",
+        ),
+        ("location / { set $b 127.0.0.1:9083; location /socket.io/ { proxy_pass http://$b; } }", "unknown"),
+        # Conditions.
+        (f'if ($http_upgrade = "") {{ return 403; }} {_ALL}', _STOPPED),
+        (f"if ($scheme = http) {{ return 301 https://$host$request_uri; }} {_ALL}", _STOPPED),
+        (f"if ($request_method = POST) {{ return 405; }} {_ALL}", _STOPPED),
+        (f'if ($host != "wiki.example.com") {{ return 444; }} {_ALL}', "right"),
+        (f"if ( $http_host !~ ^wiki\\.example\\.com:\\d+$ ) {{ return 444; }} {_ALL}", "right"),
+        (f"if ($http_user_agent ~* bot) {{ return 403; }} {_ALL}", "unknown"),
+        (f"location / {{ if ($http_upgrade = websocket) {{ {_OTHER} }} {_RTC} }}", "RTC405"),
+        # Paths that are changed.
+        (f"rewrite ^/old$ /new permanent; {_ALL}", "right"),
+        (f"rewrite ^ https://wiki.example.com$request_uri? permanent; {_ALL}", _STOPPED),
+        (f"location / {{ rewrite ^/socket.io/(.*)$ /x/$1 break; {_RTC} }}", "unknown"),
+        # Who is let in.
+        (f"deny all; {_ALL}", _STOPPED),
+        (f"deny all; location / {{ allow all; {_RTC} }}", "right"),
+        (f"allow 192.0.2.0/24; deny all; {_ALL}", "unknown"),
+        (f"auth_basic x; {_ALL}", _STOPPED),
+        (f"auth_basic x; location / {{ auth_basic off; {_RTC} }}", "right"),
+        (f"auth_request /auth; {_ALL}", "unknown"),
+        (f"access_by_lua_block {{ ngx.exit(403) }} {_ALL}", "unknown"),
+        (f"location / {{ internal; {_RTC} }}", _STOPPED),
+        (f"location / {{ limit_except GET {{ deny all; }} {_RTC} }}", _STOPPED),
+        (f"location / {{ limit_except GET POST {{ deny all; }} {_RTC} }}", "right"),
+        (f"location / {{ limit_except GET {{ deny all; }} location /socket.io/ {{ {_RTC} }} }}", "right"),
+        # What does not arrive.
+        (f"proxy_pass_request_headers off; {_ALL}", "RTC405"),
+        (f"location / {{ proxy_method POST; {_RTC} }}", "unknown"),
+        (f"proxy_hide_header Access-Control-Allow-Origin; {_ALL}", _STOPPED),
+        (f"proxy_hide_header Access-Control-Allow-Origin; add_header Access-Control-Allow-Origin *; {_ALL}", "right"),
+    ],
+)
+def test_a_server(tmp_path, server, said):
+    assert _judge(tmp_path, server) == said
+
+
+@pytest.mark.parametrize(
+    ("http", "server", "said"),
+    [
+        ("ssl on;", _ALL, "RTC401"),  # before nginx 1.25.1, for all servers
+        ("auth_basic x;", _ALL, _STOPPED),
+        ("map $host $b { default 127.0.0.1:9083; }", "location / { proxy_pass http://$b; }", "unknown"),
+        (
+            'map $http_upgrade $connection { default upgrade; "" close; }',
+            f"location / {{ proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection; {_RTC} }}",
+            "right",
+        ),
+        (
+            "map $http_upgrade $connection { default close; ~^Web upgrade; }",
+            f"location / {{ proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection; {_RTC} }}",
+            "RTC405",
+        ),
+    ],
+)
+def test_what_stands_around_it(tmp_path, http, server, said):
+    assert _judge(tmp_path, server, http) == said
+
+
+def test_behind_another_proxy(tmp_path):
+    text = f"http {{ server {{ listen 9083 proxy_protocol; server_name wiki.example.com; {_UPGRADE} {_ALL} }} }}"
+    assert reading.judge("nginx", tmp_path / "nginx.conf", text) == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ("*.example.com", "right"),
+        ("wiki.*", "right"),
+        (r"~^wiki\.", "right"),
+        ("jira.example.com", ""),
+        # One with a wildcard does not count where another has the whole name.
+        (f"*.example.com; {_ALL} }} server {{ listen 9083; server_name wiki.example.com", "RTC405"),
+    ],
+)
+def test_names_that_fit(tmp_path, names, said):
+    end = _ALL if "{" not in names else f"location / {{ {_RTC} }}"
+    text = f"http {{ server {{ listen 9083; {_UPGRADE if '{' not in names else ''} server_name {names}; {end} }} }}"
+    assert reading.judge("nginx", tmp_path / "nginx.conf", text) == said.replace("RTC405", "RTC405 RTC406")
