@@ -48,7 +48,6 @@ NEVER_GIVEN = tuple(
         *range(466, 480),
         *range(513, 550),
         *range(610, 640),
-        *range(711, 727),
     )
 )
 CATALOGUE: dict[str, FindingType] = {entry.id: entry for _title, entries in TOPICS.values() for entry in entries}

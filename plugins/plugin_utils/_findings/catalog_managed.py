@@ -108,7 +108,7 @@ ENTRIES = (
         "back what it had.",
     ),
     FindingType(
-        id="RTC727",
+        id="RTC711",
         severity="warning",
         title="Things that another inventory made for hosts of the same name",
         meaning=(
@@ -122,7 +122,7 @@ ENTRIES = (
         ),
     ),
     FindingType(
-        id="RTC728",
+        id="RTC712",
         severity="error",
         title="Another inventory has on the proxy what this run would change",
         meaning="Its site would be served as this inventory wants it. The site is left alone on all its hosts.",
@@ -133,7 +133,7 @@ ENTRIES = (
         ),
     ),
     FindingType(
-        id="RTC729",
+        id="RTC713",
         severity="warning",
         title="The inventory has the former proxy of a site no more",
         meaning="What this collection made there stays: virtual hosts, certificates with their keys, opened ports.",

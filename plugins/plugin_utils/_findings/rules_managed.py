@@ -70,7 +70,7 @@ def _check_former_proxies(host: str, plan_input: PlanInput) -> Iterator[Finding]
         proxy = (entry.what.get("site") or {}).get("proxy", "") if entry.kind == "instance" else ""
         if proxy and proxy not in every and entry.inventory == plan_input.inventory:
             text = f"{entry.site} was behind the proxy {proxy}, which is in none of our groups any more."
-            yield make("RTC729", host, text)
+            yield make("RTC713", host, text)
 
 
 def _check_left(host: str, plan: HostPlan, known: Managed) -> Iterator[Finding]:
@@ -82,14 +82,14 @@ def _check_left(host: str, plan: HostPlan, known: Managed) -> Iterator[Finding]:
     foreign = [work for work in plan.work if work.action == "foreign"]
     for inventory in dict.fromkeys(made_by[work.key] for work in foreign):
         texts = [work.text for work in foreign if made_by[work.key] == inventory]
-        yield make("RTC727", host, f"{_count(texts)} on {host}, of the inventory '{inventory}'.", texts)
+        yield make("RTC711", host, f"{_count(texts)} on {host}, of the inventory '{inventory}'.", texts)
 
 
 def _make_conflict(host: str, site: str, work: Work, plan_input: PlanInput) -> Finding:
     entry = next((one for one in plan_input.facts[host].managed.entries if one.key == work.key), None)
     if entry is not None and entry.inventory != plan_input.inventory and entry.state != "edited":
         whose = f"the inventory '{entry.inventory}' made it for {', '.join(entry.owners) or entry.site}"
-        return make("RTC728", host, f"{host}: {whose}: {work.text}.", site=site)
+        return make("RTC712", host, f"{host}: {whose}: {work.text}.", site=site)
     return make("RTC702", host, f"{host}: somebody changed this: {work.text}.", _list_lines(work), site=site)
 
 

@@ -179,7 +179,7 @@ def test_what_an_inventory_of_another_name_made_is_not_taken_away_without_a_word
     plan_input.inventory, plan_input.absent = "new/hosts.yml", {"jira1": ["jira"], "proxy1": []}
     plan = make_plan(plan_input)
     assert not any(host.removals for host in plan.hosts.values())
-    told = [(item.host, len(item.evidence)) for item in plan.findings if item.id == "RTC727"]
+    told = [(item.host, len(item.evidence)) for item in plan.findings if item.id == "RTC711"]
     assert told == [("jira1", 3), ("proxy1", 1)]
 
 
@@ -191,7 +191,7 @@ def test_what_another_inventory_has_for_its_own_host_is_no_business_of_this_one(
     )
     plan_input.facts["proxy1"].managed.entries[-1].inventory = "other"
     told = [item.id for item in make_plan(plan_input).findings if item.host == "proxy1" and item.id.startswith("RTC7")]
-    assert told == (["RTC727"] if owner == "jira1/jira" else [])
+    assert told == (["RTC711"] if owner == "jira1/jira" else [])
 
 
 def test_of_a_renamed_host_what_is_not_wanted_is_named(provisioned):
