@@ -86,12 +86,16 @@ def make_plan(plan_input: PlanInput) -> Plan:
             *rules_network.check_writing(plan, plan_input.facts),
             *rules_tls.check_removals(plan_input, plan),
             *reachability.check_removals(plan_input, plan),
-            *rules_inventory.check_kept_plan(plan_input, plan),
             *aws_listeners.check(plan_input, placed),
         ],
     )
     evaluate.mute(plan.findings, plan_input, state)
     plan.stopped = course.stop_sites(plan, plan_input)
+    basis.add_stopped(plan)
+    changed = list(rules_inventory.check_kept_plan(plan_input, plan))
+    if changed:  # mistakes in the inventory, as others are: nothing at all is done
+        plan.findings = sorted([*plan.findings, *changed], key=catalog.sort_key)
+        plan.stopped = course.stop_sites(plan, plan_input)
     limits = [item.max_failures for known in plan_input.settings.values() for item in known.values()]
     plan.identity = {
         "controller": plan_input.controller,
