@@ -28,7 +28,7 @@ def describe(plan: Plan, facts: Mapping[str, HostFacts]) -> Basis:
 
 
 def add_stopped(plan: Plan) -> None:
-    """Add which sites are left alone: a plan that did nothing to a site is none for the site, once its error is gone."""
+    """Add which sites are left alone: what a plan did not do to a site is not asked for once its error is gone."""
     for host, parts in plan.basis.items():
         here = {site.name for site in plan.sites if host in (*site.nodes, site.proxy_host)}
         here |= {work.site for work in plan.hosts[host].work}
