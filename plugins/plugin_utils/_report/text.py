@@ -68,7 +68,15 @@ def render_report(plan: Plan, outcome: Outcome, with_changes: bool = False) -> s
 
     :param with_changes: list what was changed, or would be, too.
     """
-    parts = [_render_result(site, outcome, plan) for site in plan.sites] or [render_no_site(plan) + "\n"]
+    parts = [_render_result(site, outcome, plan) for site in plan.sites]
+    taken = plan.absent and outcome.changes and not with_changes and not outcome.stopped and not outcome.failures
+    if not plan.sites:
+        parts.append(("What there was to take away is taken away." if taken else render_no_site(plan)) + "\n")
+    names = {site.name for site in plan.sites}
+    left_alone = {name: why for name, why in outcome.stopped.items() if name not in names}
+    if left_alone:
+        lines = [line for item in left_alone.items() for line in _wrap(": ".join(item), f"  {MARKS['error']} ", "    ")]
+        parts.append("\n".join(["Of sites that are no more, left as they are", *lines, ""]))
     # A host that was not seen is among those that failed.
     repeated = [item for item in plan.findings if item.id == NOT_SEEN and item.host in outcome.failures]
     shown = [item for item in plan.findings if item.severity != "info" and item not in repeated]
