@@ -347,5 +347,6 @@ _DONE = {
     "applications": "applications to restart",
     "commands": "commands to restart applications with",
     "manual": "applications without a service, to be restarted by you",
+    "left": "applications to be restarted by you, as rtc_restart_application says",
     "unknown": "files of which it is not known who reads them",
 }
