@@ -162,3 +162,11 @@ def test_a_run_that_takes_all_away_says_what_came_of_it():
     told = report_text.render_report(plan, stopped)
     assert "There is 1 thing of this collection to take away." in told
     assert "wiki:9083: its proxy px was not seen" in told
+
+
+def test_what_the_limit_leaves_out_is_told_where_all_is_taken_away_too():
+    plan = Plan(absent=True, left_out=["px"], hosts={"wiki1": HostPlan("wiki1")})
+    assert "There is nothing to take away. The limit leaves out px: what is there stays." in report_text.render_plan(
+        plan
+    )
+    assert "Left out by the limit: px" in report_text.render_report(plan, Outcome(changes={"wiki1": ["x"]}))
