@@ -222,9 +222,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
             else:
                 continue  # left out by --limit
             self._add_host(host, hostvars, plan_input)
-            plan_input.inventory = plan_input.inventory or next(
-                (item.inventory_id for item in plan_input.settings[host].values() if item.inventory_id), ""
-            )
+            named = next((item.inventory_id for item in plan_input.settings[host].values() if item.inventory_id), "")
+            plan_input.inventory = plan_input.inventory or named
+            if named and named != plan_input.inventory:  # whose the records are would depend on the limit
+                text = f"rtc_inventory_id is {named} here, and {plan_input.inventory} on another host of the run."
+                remedy = "Give it one value, for the group all."
+                plan_input.problems[host].append(Problem("RTC102", "rtc_inventory_id", text, remedy))
             plan_file = plan_file or next((item.plan_file for item in plan_input.settings[host].values()), "")
         plan_input.inventory = plan_input.inventory or runner.name_inventory(task_vars.get("ansible_inventory_sources"))
         plan_input.accepted = self._read_accepted(task_vars, plan_input)
