@@ -86,12 +86,16 @@ def make_plan(plan_input: PlanInput) -> Plan:
             *rules_network.check_writing(plan, plan_input.facts),
             *rules_tls.check_removals(plan_input, plan),
             *reachability.check_removals(plan_input, plan),
-            *rules_inventory.check_kept_plan(plan_input, plan),
             *aws_listeners.check(plan_input, placed),
         ],
     )
     evaluate.mute(plan.findings, plan_input, state)
     plan.stopped = course.stop_sites(plan, plan_input)
+    basis.add_stopped(plan)
+    changed = list(rules_inventory.check_kept_plan(plan_input, plan))
+    if changed:  # mistakes in the inventory, as others are: nothing at all is done
+        plan.findings = sorted([*plan.findings, *changed], key=catalog.sort_key)
+        plan.stopped = course.stop_sites(plan, plan_input)
     limits = [item.max_failures for known in plan_input.settings.values() for item in known.values()]
     plan.identity = {
         "controller": plan_input.controller,
@@ -218,9 +222,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
             else:
                 continue  # left out by --limit
             self._add_host(host, hostvars, plan_input)
-            plan_input.inventory = plan_input.inventory or next(
-                (item.inventory_id for item in plan_input.settings[host].values() if item.inventory_id), ""
-            )
+            named = next((item.inventory_id for item in plan_input.settings[host].values() if item.inventory_id), "")
+            plan_input.inventory = plan_input.inventory or named
+            if named and named != plan_input.inventory:  # whose the records are would depend on the limit
+                text = f"rtc_inventory_id is {named} here, and {plan_input.inventory} on another host of the run."
+                remedy = "Give it one value, for the group all."
+                plan_input.problems[host].append(Problem("RTC102", "rtc_inventory_id", text, remedy))
             plan_file = plan_file or next((item.plan_file for item in plan_input.settings[host].values()), "")
         plan_input.inventory = plan_input.inventory or runner.name_inventory(task_vars.get("ansible_inventory_sources"))
         plan_input.accepted = self._read_accepted(task_vars, plan_input)

@@ -104,10 +104,14 @@ def choose_run(
     try:
         owners = history.find_owners(runs, site) if site else []
         having = [one for one in runs if not site or any(one.find_site(set(owners), host) for host in one.hosts)]
+        if run == "latest":  # on a shared proxy, the newest may be that of another inventory
+            having = [one for one in having if not history.is_foreign(one, hostvars)]
         chosen = history.find_run(having, run, list(unread))
+        due = history.choose_due(chosen, owners) if chosen else []
+        if chosen and not site:
+            history.require_own(runs, chosen, due, hostvars)
     except RtcError as error:
         raise AnsibleFilterError(str(error)) from None
-    due = history.choose_due(chosen, owners) if chosen else []
     if chosen and site:
         parts = [item for host in chosen.hosts for item in chosen.find_site(set(owners), host)]
         site = next((str(item["site"]) for item in parts if not item["undone"]), site)
@@ -120,7 +124,7 @@ def choose_run(
         "by": history.name_user(),
         "controller": runner.identify(),
         "unread": unread,
-        "lines": history.render_rollback(chosen, list(found), unread, site, owners),
+        "lines": history.render_rollback(chosen, list(found), unread, site, owners, runs),
         "runs": history.render_runs(runs, unread),
     }
 

@@ -37,6 +37,11 @@ options:
         application in place of its service.
     type: raw
     default: {}
+  policy:
+    description: The variable C(rtc_restart_application), one value, or such values by application.
+    type: raw
+    default: when_needed
+    version_added: 0.2.0
 """
 
 EXAMPLES = r"""
@@ -84,6 +89,10 @@ _value:
       description: Applications that must restart and have no service, or run outside of it, by their directory.
       type: list
       elements: str
+    left:
+      description: Applications that must restart, and that O(policy) leaves to the administrator.
+      type: list
+      elements: str
     unknown:
       description: Restored files of which nobody knows who reads them.
       type: list
@@ -102,7 +111,10 @@ RECORDS = "/var/lib/collab-rtc"  # nobody reads them but this collection
 
 
 def find_services_after_undo(
-    undone: Mapping[str, Any], topology: Mapping[str, Any], restart: Sequence[str] | Mapping[str, Sequence[str]] = ()
+    undone: Mapping[str, Any],
+    topology: Mapping[str, Any],
+    restart: Sequence[str] | Mapping[str, Sequence[str]] = (),
+    policy: str | Mapping[str, str] = "when_needed",
 ) -> dict[str, list[Any]]:
     """The services of a host to act on after an undo, by what must be done with them: those that read one of the
     restored files."""
@@ -116,13 +128,14 @@ def find_services_after_undo(
         "applications": [],
         "commands": [],
         "manual": [],
+        "left": [],
         "unknown": [],
     }
     for path in undone.get("paths", []):
         instance = _read_instance(path)
         if instance and path == unit.socket_unit(instance):
             found["sockets"].append(name_rtc_service(instance))
-        readers = list(_find_readers(path, topology, removed, restart))
+        readers = list(_find_readers(path, topology, removed, restart, policy))
         for kind, name in readers:
             if name not in found[kind] and name not in found["removed_rtc"]:
                 found[kind].append(name)
@@ -136,6 +149,7 @@ def _find_readers(
     topology: Mapping[str, Any],
     removed: Iterable[str],
     restart: Sequence[str] | Mapping[str, Sequence[str]],
+    policy: str | Mapping[str, str],
 ) -> Iterator[tuple[str, Any]]:
     """Who reads a file, as pairs of the key in the result and the name."""
     deployed = [item["instance"] for item in topology.get("rtc", []) if item["kind"] == "deployed"]
@@ -156,7 +170,10 @@ def _find_readers(
         if not _reads(item, path):
             continue
         command = restart.get(item["kind"]) if isinstance(restart, Mapping) else restart
-        if command:
+        wanted = policy.get(item["kind"]) if isinstance(policy, Mapping) else policy
+        if str(wanted).strip().lower() == "never":  # as the plan reads it
+            yield "left", item["service"]["name"] if _restarts(item) else item["install_dir"]
+        elif command:
             yield "commands", list(command)
         else:
             yield ("applications", item["service"]["name"]) if _restarts(item) else ("manual", item["install_dir"])

@@ -143,4 +143,15 @@ ENTRIES = (
             " goes then. If it was renamed, or is no more, there is nothing to do."
         ),
     ),
+    FindingType(
+        id="RTC714",
+        severity="error",
+        title="One machine has two names in the inventory",
+        meaning="What is made under one name would be taken away under the other.",
+        detected="Two hosts of the run have the same machine-id, host name and addresses.",
+        remedy=(
+            "Use one name in all groups: a host may be in several, and for a proxy on the application's own host"
+            " rtc_proxy is its own name."
+        ),
+    ),
 )

@@ -31,12 +31,10 @@ SHARED = (  # settings that all nodes of a site have in common
     "application_port",
     "store_ca",
     "manage_application_vhost",
-    "listen",
     "tls_certificate",
-    "tls_key",
-    "upstream_ca",
-    "upstream_name",
 )
+# Settings of which that of the first node counts: another one of a further node would have no effect.
+OF_FIRST = ("listen", "tls_key", "upstream_ca", "upstream_name")
 
 
 def check_hosts(plan_input: PlanInput) -> list[Finding]:
@@ -229,8 +227,9 @@ def list_contradictions(classified: ClassifiedSite) -> list[str]:
 def _check_nodes(classified: ClassifiedSite, wanted: DesiredSite) -> Iterator[Finding]:
     first = classified.nodes[0]
     for number, node in enumerate(classified.nodes[1:], 1):
-        for name in SHARED:
-            if getattr(node.settings, name) != getattr(first.settings, name):
+        for name in (*SHARED, *OF_FIRST):
+            mine, of_first = getattr(node.settings, name), getattr(first.settings, name)
+            if mine != of_first and (mine or name in SHARED):
                 yield make(
                     "RTC108",
                     node.host,

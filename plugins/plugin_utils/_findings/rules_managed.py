@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.collab.rtc.plugins.module_utils._facts import Managed
+from ansible_collections.collab.rtc.plugins.module_utils._facts import HostFacts, Managed
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings.catalog import make
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan import difference, wanted
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan import difference, routing, wanted
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import Node, PlanInput
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import HostPlan, Plan, Work
 from ansible_collections.collab.rtc.plugins.plugin_utils._run.outcome import Outcome
@@ -30,6 +30,7 @@ _FORGOTTEN = (
 
 def check(plan_input: PlanInput, plan: Plan) -> Iterator[Finding]:
     """Findings about every host's record, and about what differs from it."""
+    yield from _check_same_machines(plan_input.facts)
     for host, facts in plan_input.facts.items():
         known = facts.managed
         if known.error:
@@ -47,6 +48,19 @@ def check(plan_input: PlanInput, plan: Plan) -> Iterator[Finding]:
     for site, found in difference.list_conflicts(plan).items():
         for host, work in found:
             yield _make_conflict(host, site, work, plan_input)
+
+
+def _check_same_machines(facts: Mapping[str, HostFacts]) -> Iterator[Finding]:
+    """Machines that the inventory has under several names: their record would be that of each of them in turn, and what
+    is for one name would be taken away under the other."""
+    seen: dict[str, HostFacts] = {}
+    for host, known in facts.items():
+        same = [one for one, other in seen.items() if known.addresses and routing.same_machine(known, other)]
+        other = next((one for one in same if seen[one].machine_id == known.machine_id), "")
+        if other:
+            text = f"{other} and {host} are one machine ({known.hostname}, {', '.join(known.addresses)})."
+            yield from (make("RTC714", one, text) for one in (other, host))
+        seen[host] = known
 
 
 def _check_stranger(host: str, plan_input: PlanInput, plan: Plan) -> Iterator[Finding]:

@@ -150,10 +150,17 @@ def _read_path(value: Any, variable: Variable) -> str:
     return text.rstrip("/") or "/"
 
 
+_ENCODED = re.compile(r"-*[A-Za-z0-9+= -][A-Za-z0-9+/= -]{59,}")  # Base64, in one line
+
+
 def _read_pem(value: Any, variable: Variable) -> str:
     text = _read_text(value, variable)
-    if "\n" not in text:  # the path of a file
-        _refuse_hidden(text)
+    if "-----BEGIN" in text:
+        return text
+    # A key that lost its marks on the way would be taken for a path, and messages repeat paths.
+    if "\n" in text or (_ENCODED.fullmatch(text) and max(map(len, text.split("/"))) >= 40):
+        raise ValueError("the text is neither the path of a file nor PEM: -----BEGIN ...----- and its end are missing.")
+    _refuse_hidden(text)
     return text
 
 

@@ -27,6 +27,14 @@ def describe(plan: Plan, facts: Mapping[str, HostFacts]) -> Basis:
     }
 
 
+def add_stopped(plan: Plan) -> None:
+    """Add which sites are left alone: what a plan did not do to a site is not asked for once its error is gone."""
+    for host, parts in plan.basis.items():
+        here = {site.name for site in plan.sites if host in (*site.nodes, site.proxy_host)}
+        here |= {work.site for work in plan.hosts[host].work}
+        parts["which sites are left alone"] = _digest(sorted(here & set(plan.stopped)))
+
+
 def find_changes(kept: Basis, now: Basis) -> Iterator[tuple[str, str]]:
     """Host and part of what is not as it was when a plan was kept, or is new or gone."""
     for host in sorted({*kept, *now}):

@@ -68,7 +68,15 @@ def render_report(plan: Plan, outcome: Outcome, with_changes: bool = False) -> s
 
     :param with_changes: list what was changed, or would be, too.
     """
-    parts = [_render_result(site, outcome, plan) for site in plan.sites] or [render_no_site(plan) + "\n"]
+    parts = [_render_result(site, outcome, plan) for site in plan.sites]
+    taken = plan.absent and outcome.changes and not with_changes and not outcome.stopped and not outcome.failures
+    if not plan.sites:
+        parts.append(("What there was to take away is taken away." if taken else render_no_site(plan)) + "\n")
+    names = {site.name for site in plan.sites}
+    left_alone = {name: why for name, why in outcome.stopped.items() if name not in names}
+    if left_alone:
+        lines = [line for item in left_alone.items() for line in _wrap(": ".join(item), f"  {MARKS['error']} ", "    ")]
+        parts.append("\n".join(["Of sites that are no more, left as they are", *lines, ""]))
     # A host that was not seen is among those that failed.
     repeated = [item for item in plan.findings if item.id == NOT_SEEN and item.host in outcome.failures]
     shown = [item for item in plan.findings if item.severity != "info" and item not in repeated]
@@ -94,7 +102,9 @@ def render_no_site(plan: Plan) -> str:
     if plan.absent:
         count = sum(work.action == "remove" for host in plan.hosts.values() for work in host.work)
         things = f"{count} {'thing' if count == 1 else 'things'} of this collection to take away"
-        return f"There {'is' if count == 1 else 'are'} {things}." if count else "There is nothing to take away."
+        text = f"There {'is' if count == 1 else 'are'} {things}." if count else "There is nothing to take away."
+        left_out = f" The limit leaves out {', '.join(plan.left_out)}: what is there stays." if plan.left_out else ""
+        return text + left_out
     if any(item.severity == "error" for item in plan.findings):
         return "There is no site; what is said below tells why."
     text = "No application is among the hosts of this run, so there is nothing to do."
@@ -135,7 +145,9 @@ def _render_summary(plan: Plan, outcome: Outcome) -> str:
     if outcome.failures:
         parts.append(f"{len(outcome.failures)} host{'s' if len(outcome.failures) != 1 else ''} failed")
     parts += [f"run {outcome.run}"] if outcome.run else []
-    left_out = [f"Left out by the limit: {', '.join(plan.left_out)}"] if plan.left_out and plan.sites else []
+    left_out = (
+        [f"Left out by the limit: {', '.join(plan.left_out)}"] if plan.left_out and (plan.sites or plan.absent) else []
+    )
     return "\n".join(["; ".join(parts), *left_out, ""])
 
 

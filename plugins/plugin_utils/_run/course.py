@@ -9,7 +9,7 @@ A site is stopped by an error of the plan, or by the failure of one of its hosts
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
@@ -66,30 +66,42 @@ def list_accepted(plan: Mapping[str, Any]) -> set[str]:
 def stop_sites(plan: Plan, plan_input: PlanInput) -> dict[str, str]:
     """The sites that are left alone from the start, with the reason: their plan has an error, or is a guess."""
     stopped: dict[str, str] = {}
-    missing = {site.name: _list_missing(site, plan, plan_input) for site in plan.sites}
+    gone, missing = _list_gone(plan), {site.name: _list_missing(site, plan, plan_input) for site in plan.sites}
     for finding in plan.findings:
         if finding.severity == "error" and not finding.muted and finding.id != NOT_SEEN:
-            for site in plan.sites:
-                if _concerns(finding, site) or (not finding.site and finding.host in missing[site.name]):
-                    stopped.setdefault(site.name, f"{finding.id} {finding.host}")
-            for name, hosts in _list_gone(plan).items():
-                if (
-                    finding.id.startswith(OF_INVENTORY)
-                    or finding.site == name
-                    or (not finding.site and finding.host in hosts)
-                ):
-                    stopped.setdefault(name, f"{finding.id} {finding.host}")
+            for name in _list_concerned(finding, plan, gone, missing):
+                stopped.setdefault(name, f"{finding.id} {finding.host}")
     accepted = {finding.host for finding in plan.findings if finding.id == NOT_SEEN and finding.muted}
     for host in plan_input.failed:
-        for site in plan.sites:
-            why = _explain_unseen(host, site, plan_input, host in accepted, missing[site.name])
-            if why:
-                stopped.setdefault(site.name, why)
-        for name, hosts in _list_gone(plan).items():
-            why = _explain_unseen_proxy(host, name, hosts, plan, plan_input)
-            if why:
-                stopped.setdefault(name, why)
+        why = {
+            site.name: _explain_unseen(host, site, plan_input, host in accepted, missing[site.name])
+            for site in plan.sites
+        }
+        why.update({name: _explain_unseen_proxy(host, name, hosts, plan, plan_input) for name, hosts in gone.items()})
+        for name, text in why.items():
+            if text:
+                stopped.setdefault(name, text)
     return stopped
+
+
+def _list_concerned(
+    finding: Finding, plan: Plan, gone: Mapping[str, set[str]], missing: Mapping[str, set[str]]
+) -> Iterator[str]:
+    """The sites that an error is about.
+
+    :param gone: sites that are no more: name -> hosts that have something of them.
+    :param missing: nodes that the sites have by the records alone.
+    """
+    every = finding.id.startswith(OF_INVENTORY)
+    for site in plan.sites:
+        # Its former proxy, too: what is there would be left over.
+        former = {host for host, one in plan.hosts.items() if any(item.site == site.name for item in one.removals)}
+        hosts = {*site.nodes, site.proxy_host, *missing[site.name], *former}
+        if every or finding.site == site.name or (not finding.site and finding.host in hosts):
+            yield site.name
+    for name, hosts in gone.items():
+        if every or finding.site == name or (not finding.site and finding.host in hosts):
+            yield name
 
 
 def _list_gone(plan: Plan) -> dict[str, set[str]]:
@@ -101,12 +113,6 @@ def _list_gone(plan: Plan) -> dict[str, set[str]]:
             if work.site not in names and work.action in ("remove", "conflict"):
                 gone.setdefault(work.site, set()).add(host)
     return gone
-
-
-def _concerns(finding: Finding, site: Site) -> bool:
-    if finding.id.startswith(OF_INVENTORY):
-        return True
-    return finding.site == site.name if finding.site else finding.host in (*site.nodes, site.proxy_host)
 
 
 def _list_missing(site: Site, plan: Plan, plan_input: PlanInput) -> set[str]:

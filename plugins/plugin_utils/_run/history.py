@@ -9,7 +9,7 @@ from __future__ import annotations
 import getpass
 import os
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
@@ -126,6 +126,39 @@ def find_run(runs: Sequence[Run], wanted: str, unreachable: Sequence[str]) -> Ru
     )
 
 
+def is_foreign(run: Run, inventory: Container[str]) -> bool:
+    """Whether a run changed nothing but sites of hosts that the inventory does not have: it was that of another one.
+
+    :param inventory: all hosts of this one.
+    """
+    owners = [owner for items in run.sites.values() for item in items for owner in item["owners"] if "/" in owner]
+    return bool(owners) and not any(owner.partition("/")[0] in inventory for owner in owners)
+
+
+def list_later(runs: Sequence[Run], run: Run, host: str) -> list[Run]:
+    """The runs on a host that are undone before a certain one, because they came after it; newest first."""
+    later = [one for one in runs if one.id > run.id and host in one.hosts]
+    return [one for one in later if host not in one.undone or host in one.unserved]
+
+
+def require_own(runs: Sequence[Run], run: Run, hosts: Sequence[str], inventory: Container[str]) -> None:
+    """Make sure that undoing a run undoes none of another inventory on the way.
+
+    :param hosts: on which it is to be undone.
+    :raises RtcError: such a run came later on one of the hosts.
+    """
+    for host in hosts:
+        for one in list_later(runs, run, host):
+            if is_foreign(one, inventory) and not is_foreign(run, inventory):
+                sites = {item["site"] for item in one.sites.get(host, []) if not item["undone"]}
+                raise RtcError(
+                    f"On {host}, run {one.id} of {one.user or 'an unknown user'} came later. It changed"
+                    f" {', '.join(sorted(sites)) or 'sites'} of hosts that this inventory does not have, and would be"
+                    " undone, too.",
+                    f"Undo one site after the other: -e rtc_run_id={run.id} -e rtc_undo_site=<site>.",
+                )
+
+
 def find_owners(runs: Sequence[Run], site: str) -> list[str]:
     """The nodes of a site that somebody names.
 
@@ -197,11 +230,17 @@ def render_runs(runs: Sequence[Run], unreachable: Mapping[str, str]) -> list[str
 
 
 def render_rollback(
-    run: Run | None, hosts: Sequence[str], unreachable: Mapping[str, str], site: str = "", owners: Sequence[str] = ()
+    run: Run | None,
+    hosts: Sequence[str],
+    unreachable: Mapping[str, str],
+    site: str = "",
+    owners: Sequence[str] = (),
+    runs: Sequence[Run] = (),
 ) -> list[str]:
     """What a rollback is about to do, as lines.
 
     :param site: the only one that is undone, and ``owners`` its nodes; "": all.
+    :param runs: all of them: those after it are undone first.
     """
     if run is None:
         lines = ["There is nothing to undo: no run has changed anything on these hosts."]
@@ -217,6 +256,10 @@ def render_rollback(
                 lines.append(f"    {host}: the part of {site}")
             elif host in run.hosts and not site:
                 lines.append(f"    {host}: {', '.join(run.hosts[host])}")
+                lines += [
+                    f"        before that {one.id} of {one.user or 'user unknown'}, which came later"
+                    for one in list_later(runs, run, host)
+                ]
             elif host not in unreachable:
                 lines.append(f"    {host}: nothing to do")
     return lines + [f"    {host}: NOT UNDONE: {why}" for host, why in unreachable.items()]
@@ -304,5 +347,6 @@ _DONE = {
     "applications": "applications to restart",
     "commands": "commands to restart applications with",
     "manual": "applications without a service, to be restarted by you",
+    "left": "applications to be restarted by you, as rtc_restart_application says",
     "unknown": "files of which it is not known who reads them",
 }

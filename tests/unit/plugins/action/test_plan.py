@@ -483,3 +483,12 @@ def test_a_run_that_only_takes_away_says_so_and_does_not_fail(tmp_path):
     run = Run(tmp_path, data, show="plan")
     assert not run().get("failed")
     assert "nothing to do" not in run.text
+
+
+@pytest.mark.parametrize(("other", "errors"), [("lab", 1), ("production", 0)])
+def test_a_run_is_that_of_one_inventory(tmp_path, other, errors):
+    data = base("plain_remote")
+    data["vars"] = {"wiki1": {"rtc_inventory_id": "production"}, "proxy1": {"rtc_inventory_id": other}}
+    run = Run(tmp_path, data)
+    assert run()["errors"] == errors
+    assert ("rtc_inventory_id is lab here, and production on another host" in run.text) is bool(errors)

@@ -298,3 +298,40 @@ def test_where_applications_answer(found, urls):
 
 def test_a_host_that_could_not_be_read_has_no_addresses():
     assert find_addresses({}, ["confluence"]) == []
+
+
+# Another inventory has the proxy, too, and its run came later.
+THEIRS = "20260103T000000Z-cccc"
+SHARED = {
+    "wiki1": {"rtc_runs": {"runs": [shared(part(WIKI, "wiki1/confluence"))]}},
+    "proxy": {
+        "rtc_runs": {
+            "runs": [shared(part(TRACKER, "jira9/jira"), run=THEIRS), shared(part(WIKI, "wiki1/confluence"))],
+        }
+    },
+}
+
+
+@pytest.mark.parametrize("run", ["latest", NEW])
+def test_a_run_of_another_inventory_is_neither_the_latest_nor_undone_on_the_way(run):
+    with pytest.raises(AnsibleFilterError, match=f"(?s)On proxy, run {THEIRS}.*{TRACKER}.*{NEW} -e rtc_undo_site"):
+        choose_run(SHARED, list(SHARED), run)
+    one = choose_run(SHARED, list(SHARED), run, WIKI)
+    assert (one["id"], one["hosts"]) == (NEW, ["wiki1", "proxy"])
+
+
+def test_a_run_of_another_inventory_that_was_undone_is_in_nobody_s_way():
+    done = shared(part(TRACKER, "jira9/jira", undone=True), run=THEIRS, undone=True)
+    fleet = {**SHARED, "proxy": {"rtc_runs": {"runs": [done, SHARED["proxy"]["rtc_runs"]["runs"][1]]}}}
+    assert choose_run(fleet, list(fleet))["hosts"] == ["wiki1", "proxy"]
+
+
+def test_a_run_of_another_inventory_can_be_named():
+    run = choose_run(SHARED, list(SHARED), THEIRS)
+    assert (run["id"], run["hosts"]) == (THEIRS, ["proxy"])
+
+
+def test_what_is_undone_before_is_said_before():
+    run = choose_run(FLEET, list(FLEET), OLD)
+    at = run["lines"].index("    wiki2: /a, /b")
+    assert run["lines"][at + 1] == f"        before that {NEW} of anna@controller, which came later"

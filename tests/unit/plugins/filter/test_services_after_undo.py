@@ -63,6 +63,7 @@ NOTHING = {
     "applications": [],
     "commands": [],
     "manual": [],
+    "left": [],
     "unknown": [],
 }
 
@@ -161,3 +162,19 @@ def test_a_command_of_another_application_restarts_nothing_here():
     undone = {"paths": ["/opt/atlassian/jira/conf/server.xml"]}
     found = find_services_after_undo(undone, TOPOLOGY, {"confluence": COMMAND})
     assert found == {**NOTHING, "applications": ["jira"]}
+
+
+@pytest.mark.parametrize(
+    ("policy", "restarted", "left"),
+    [
+        ("never", [], ["confluence", "jira"]),
+        ("when_needed", ["confluence", "jira"], []),
+        ("When-needed", ["confluence", "jira"], []),
+        ({"confluence": "never"}, ["jira"], ["confluence"]),
+        ({"confluence": "Never", "jira": "when_needed"}, ["jira"], ["confluence"]),
+    ],
+)
+def test_who_may_be_restarted_may_have_a_value_for_each_application(policy, restarted, left):
+    paths = ["/opt/atlassian/confluence/conf/server.xml", "/opt/atlassian/jira/conf/server.xml"]
+    found = find_services_after_undo({"paths": paths}, TOPOLOGY, (), policy)
+    assert (found["applications"], found["left"], found["unknown"]) == (restarted, left, [])

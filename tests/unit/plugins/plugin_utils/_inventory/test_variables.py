@@ -212,3 +212,22 @@ def test_what_playbooks_read_is_checked_with_the_plan(name, value, text):
 def test_batches_as_people_write_them():
     for value in (1, "2", "50%", [1, "100%"], 0):
         assert read(serial=value) == (inventory_variables.HostSettings(), [])
+
+
+BODY = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7HIDDEN0123456789"
+
+
+@pytest.mark.parametrize(
+    "text", [BODY, f"{BODY}\n{BODY}\n", f"----BEGIN PRIVATE KEY----\n{BODY}\n", f"BEGIN KEY {BODY} END KEY"]
+)
+def test_a_key_that_lost_its_marks_is_not_repeated(text):
+    settings, (problem,) = read(tls_key=text)
+    assert (settings.tls_key, problem.id) == ("", "RTC102")
+    assert "HIDDEN" not in problem.message and "-----BEGIN" in problem.message
+
+
+@pytest.mark.parametrize(
+    "path", ["files/wiki.key.pem", f"/{'a' * 200}", f"~/{'a' * 200}.pem", "wiki", f"{'a/' * 40}b.pem"]
+)
+def test_paths_of_keys(path):
+    assert read(tls_key=path) == (inventory_variables.HostSettings(tls_key=path), [])

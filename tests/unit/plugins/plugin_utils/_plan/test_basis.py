@@ -65,3 +65,16 @@ def test_another_wish_counts_and_so_does_a_host_more(base):
     plan_input.settings["wiki1"]["confluence"].port = 9085
     assert ("wiki1", "what is to be done") in set(basis.find_changes(kept, make_plan(plan_input).basis))
     assert [host for host, _part in basis.find_changes({}, kept)] == ["wiki1"]
+
+
+def test_a_site_that_was_left_alone_in_the_plan_is_not_gone_on_with(base):
+    plan_input = base("same_host")
+    plan_input.facts["wiki1"].managed.lease_run = "20260101T000000Z-aaaa"
+    kept = json.loads(json.dumps(make_plan(copy.deepcopy(plan_input)).basis))
+    plan_input.accepted = kept
+    assert "RTC112" not in {item.id for item in make_plan(copy.deepcopy(plan_input)).findings}
+    plan_input.facts["wiki1"].managed.lease_run = ""
+    plan = make_plan(plan_input)
+    (found,) = [item for item in plan.findings if item.id == "RTC112"]
+    assert found.message == "wiki1: which sites are left alone: not as it was when the plan was made."
+    assert list(plan.stopped) == ["wiki.example.com:9083"]

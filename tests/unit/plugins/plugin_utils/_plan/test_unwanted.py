@@ -286,3 +286,15 @@ def test_a_node_outside_of_the_run_is_known_although_the_inventory_has_another_n
     plan_input.inventory = "new/hosts.yml"
     del plan_input.facts["wiki2"]
     assert make_plan(plan_input).stopped == {"wiki.example.com:9083": "RTC465 proxy1"}
+
+
+def test_a_site_is_left_alone_while_another_run_changes_its_former_proxy(provisioned):
+    plan_input = provisioned("remote")
+    plan_input.facts["proxy2"] = copy.deepcopy(plan_input.facts["proxy1"])
+    plan_input.facts["proxy2"].hostname, plan_input.facts["proxy2"].managed = "proxy2", _facts.Managed()
+    plan_input.groups["rtc_proxies"].append("proxy2")
+    plan_input.settings["jira1"]["jira"].proxy = "proxy2"
+    plan = make_plan(copy.deepcopy(plan_input))
+    assert removed(plan, "proxy1") and not plan.stopped
+    plan_input.facts["proxy1"].managed.lease_run = "20260101T000000Z-aaaa"
+    assert make_plan(plan_input).stopped == {"jira.example.com:9093": "RTC705 proxy1"}

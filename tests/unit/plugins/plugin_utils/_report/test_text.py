@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ansible_collections.collab.rtc.plugins.action.plan import make_plan
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import Plan
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import HostPlan, Plan, Work
 from ansible_collections.collab.rtc.plugins.plugin_utils._report import text as report_text
 from ansible_collections.collab.rtc.plugins.plugin_utils._run.outcome import Outcome
 
@@ -149,3 +149,24 @@ def test_the_message_of_a_stopped_run():
         "      seen:   seen here",
         "      remedy: Stop that process.",
     ]
+
+
+def test_a_run_that_takes_all_away_says_what_came_of_it():
+    plan = Plan(
+        absent=True, hosts={"wiki1": HostPlan("wiki1", work=[Work("wiki:9083", "remove", "vhost x", "vhost x")])}
+    )
+    changed = Outcome(changes={"wiki1": ["Take away the virtual hosts"]})
+    assert "What there was to take away is taken away." in report_text.render_report(plan, changed)
+    assert "There is 1 thing of this collection to take away." in report_text.render_report(plan, changed, True)
+    stopped = Outcome(stopped={"wiki:9083": "its proxy px was not seen"})
+    told = report_text.render_report(plan, stopped)
+    assert "There is 1 thing of this collection to take away." in told
+    assert "wiki:9083: its proxy px was not seen" in told
+
+
+def test_what_the_limit_leaves_out_is_told_where_all_is_taken_away_too():
+    plan = Plan(absent=True, left_out=["px"], hosts={"wiki1": HostPlan("wiki1")})
+    assert "There is nothing to take away. The limit leaves out px: what is there stays." in report_text.render_plan(
+        plan
+    )
+    assert "Left out by the limit: px" in report_text.render_report(plan, Outcome(changes={"wiki1": ["x"]}))
