@@ -75,11 +75,11 @@ OPTIONAL = {
 SHIPPED_LINES = {
     "application_check": 3230,
     "java_truststore": 5480,
-    "jvm_truststore_option": 5760,
+    "jvm_truststore_option": 5960,
     "keystore_pem": 6640,
     "managed_absent": 2770,
     "managed_file": 2440,
-    "managed_record": 7290,
+    "managed_record": 7520,
     "plan": 170,  # documentation: the action does the work
     "proxy_vhost": 11700,  # the way to the panel in three renderers
     "proxy_reload": 8830,
@@ -93,8 +93,8 @@ SHIPPED_LINES = {
     "store_database": 3880,
     "rtc_runs_info": 3780,
     "rtc_undo": 4610,
-    "tomcat_connector": 3140,
-    "topology_info": 16980,
+    "tomcat_connector": 3200,
+    "topology_info": 17250,
 }
 
 

@@ -10,7 +10,7 @@ import shlex
 from dataclasses import dataclass, field
 from typing import Sequence
 
-from ansible_collections.collab.rtc.plugins.module_utils._shell import evaluate
+from ansible_collections.collab.rtc.plugins.module_utils._shell import evaluate, results
 from ansible_collections.collab.rtc.plugins.module_utils._shell.words import UNKNOWN, Exists, Names, Reader, Real
 
 # Options of the java launcher whose value is the next word (java(1)).
@@ -168,7 +168,7 @@ def _note_differences(first: JvmOptions, other: JvmOptions, place: str) -> None:
     first.unclear = first.unclear or other.unclear
 
 
-def _read_result(left: evaluate.Result) -> JvmOptions:
+def _read_result(left: results.Result) -> JvmOptions:
     found = JvmOptions(unclear=left.anything)
     for name, value in left.variables.items():
         if UNKNOWN in value:
