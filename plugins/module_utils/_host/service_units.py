@@ -11,10 +11,10 @@ import re
 from dataclasses import dataclass, field
 from typing import Callable, NamedTuple
 
+from ansible_collections.collab.rtc.plugins.module_utils._host import unit_syntax
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
 from ansible_collections.collab.rtc.plugins.module_utils._host.start_commands import Follower, find_user_home
 from ansible_collections.collab.rtc.plugins.module_utils._host.system import SECONDS, Runner, run
-from ansible_collections.collab.rtc.plugins.module_utils._java import options
 
 # systemd.unit(5), the first that has a unit wins. What a generator made of SysV scripts is not read: the scripts are.
 UNIT_DIRS = (
@@ -166,19 +166,19 @@ def _parse_unit(rootfs: RootFs, path: str, name: str, text: str) -> Starter:
     folder = ""
     known: dict[str, str] = {}  # as the environment, without what others than root may write
     # Files win over Environment=, wherever it stands (systemd.exec(5), EnvironmentFile=).
-    for key, written in sorted(settings(text), key=lambda item: item[0] == "EnvironmentFile"):
+    for key, written in sorted(unit_syntax.settings(text), key=lambda item: item[0] == "EnvironmentFile"):
         value = _replace_specifiers(written, name)
         if key == "User":
             starter.user = value
         elif key == "WorkingDirectory":
             folder = value.lstrip("-")
         elif key == "Environment":
-            given = options.parse_environment_line(value)
+            given = unit_syntax.parse_environment_line(value)
             starter.environment = {**starter.environment, **given} if value else {}
             known = {**known, **given} if value else {}
         elif key == "EnvironmentFile" and value:
             for file in _find_files(rootfs, value.lstrip("-")):
-                given = options.parse_environment_file(rootfs.text(file, _SMALL) or "")
+                given = unit_syntax.parse_environment_file(rootfs.text(file, _SMALL) or "")
                 starter.environment.update(given)
                 starter.sources.append(file)
                 known.update({} if _find_writers(rootfs, [file]) else given)
@@ -265,7 +265,8 @@ def _take_started(
 def _split_command(command: str, environment: dict[str, str]) -> list[list[str]]:
     """The commands of an ``ExecStart=`` with variables replaced (systemd.service(5), "Command lines")."""
     found: list[list[str]] = [[]]
-    for word in options.split_options(command.replace("$$", "\0")):
+    words, whole_line = unit_syntax.split_words(command.replace("$$", "\0"), lenient=True)
+    for word in words if whole_line else []:  # systemd passes over a line with a mistake
         whole = re.fullmatch(r"\$(\w+)", word)
         if word == ";":
             found.append([])
@@ -275,19 +276,6 @@ def _split_command(command: str, environment: dict[str, str]) -> list[list[str]]
             text = re.sub(r"\$\{(\w+)\}", lambda match: environment.get(match.group(1), ""), word)
             found[-1].append(text.replace("\0", "$"))
     return [words for words in found if words]
-
-
-def settings(text: str) -> list[tuple[str, str]]:
-    """The settings of the section ``[Service]`` of a unit, in order, continued lines joined."""
-    found = []
-    section = ""
-    for line in map(str.strip, re.sub(r"\\\n", " ", text).splitlines()):
-        if line.startswith("[") and line.endswith("]"):
-            section = line
-        elif section == "[Service]" and line[:1] not in ("#", ";", ""):
-            key, _equals, value = line.partition("=")
-            found.append((key.strip(), value.strip()))
-    return found
 
 
 def _read_scripts(rootfs: RootFs) -> list[Starter]:

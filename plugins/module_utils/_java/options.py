@@ -202,28 +202,3 @@ def _add_option(found: JvmOptions, word: str, place: str) -> None:
             found.unknown[name] = place
         else:
             found.properties[name] = value
-
-
-def parse_environment_file(text: str) -> dict[str, str]:
-    """The variables of a systemd ``EnvironmentFile=`` (systemd.exec(5))."""
-    found: dict[str, str] = {}
-    for line in text.replace("\\\n", " ").splitlines():
-        name, equals, value = line.strip().partition("=")
-        if not equals or name[:1] in ("#", ";") or not name:
-            continue
-        value = value.strip()
-        if value[:1] in ("'", '"'):
-            words = split_options(value)
-            value = words[0] if words else ""
-        found[name.strip()] = value
-    return found
-
-
-def parse_environment_line(text: str) -> dict[str, str]:
-    """The variables of a systemd ``Environment=`` line: words ``NAME=value``, each quoted as a whole or not."""
-    found = {}
-    for word in split_options(text):
-        name, equals, value = word.partition("=")
-        if equals:
-            found[name] = value
-    return found

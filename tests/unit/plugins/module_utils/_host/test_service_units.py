@@ -28,20 +28,3 @@ def test_states(text, expected):
 
 def test_states_of_none_asks_nobody():
     assert service_units.states([], lambda command, timeout: pytest.fail("asked")) == {}
-
-
-UNIT = """[Unit]
-User=not-this
-[Service]
-# comment
-User = jira
-ExecStart=/a \\
-  b
-; other
-[Install]
-User=nor-this
-"""
-
-
-def test_settings():
-    assert service_units.settings(UNIT) == [("User", "jira"), ("ExecStart", "/a    b")]
