@@ -107,7 +107,7 @@ def _list_folders(rootfs: RootFs) -> tuple[dict[str, str], dict[str, list[str]]]
         for name in rootfs.names(folder):
             if name.endswith(".service"):
                 folders.setdefault(name, folder)
-            elif name.endswith(".service.d"):
+            elif name.endswith(".service.d") or name == "service.d":
                 dropins.setdefault(name[: -len(".d")], []).append(f"{folder}/{name}")
     return folders, dropins
 
@@ -126,7 +126,7 @@ def _read_unit(rootfs: RootFs, folders: dict[str, str], dropins: dict[str, list[
     if file not in folders:
         return None
     path = f"{folders[file]}/{file}"
-    extra = dropins.get(file, [])
+    extra = [folder for one in _list_dropin_names(name) for folder in dropins.get(one, [])]
     files = _list_unit_files(rootfs, path, extra)
     text = "\n".join(rootfs.text(one, _SMALL) or "" for one in files)
     if not text.strip():
@@ -134,6 +134,15 @@ def _read_unit(rootfs: RootFs, folders: dict[str, str], dropins: dict[str, list[
     starter = _parse_unit(rootfs, path, name, text)
     starter.files += [*files, *extra]
     return starter
+
+
+def _list_dropin_names(name: str) -> list[str]:
+    """What the directories of a unit's drop-in files are called, without ``.d``; the first wins (systemd.unit(5))."""
+    stem = name[: -len(".service")]
+    prefix, at, instance = stem.partition("@")
+    names = [name, f"{prefix}@.service"] if at and instance else [name]
+    parts = [] if at else stem.split("-")
+    return [*names, *("-".join(parts[:end]) + "-.service" for end in range(len(parts) - 1, 0, -1)), "service"]
 
 
 def _list_unit_files(rootfs: RootFs, path: str, dropins: list[str]) -> list[str]:
