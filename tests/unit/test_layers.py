@@ -82,7 +82,7 @@ SHIPPED_LINES = {
     "managed_record": 7520,
     "plan": 170,  # documentation: the action does the work
     "proxy_vhost": 11700,  # the way to the panel in three renderers
-    "proxy_reload": 8830,
+    "proxy_reload": 8880,
     "report": 80,  # documentation: the action does the work
     "rtc_bundle": 90,  # documentation: the action does the work
     "rtc_aws_listener": 210,  # documentation: the action does the work

@@ -83,6 +83,6 @@ def _list_names(texts: Mapping[str, str], name: str) -> list[str]:
 def _list_assignments(text: str, file: str, names: list[str]) -> Iterator[tuple[int, str, str]]:
     pattern = re.compile(r"(?:\\?[\"'])?(?<![\w.-])(?:" + "|".join(map(re.escape, names)) + r")=(?:\\?[\"'])?")
     for line, content in enumerate(secret_source.split_lines(text, file), 1):
-        for match in pattern.finditer(content):
-            for before in dict.fromkeys((match[0], match[0].lstrip("\\\"'"))):
-                yield line, before, content
+        found = (match[0] for match in pattern.finditer(content))
+        for before in dict.fromkeys(one for item in found for one in (item, item.lstrip("\\\"'"))):
+            yield line, before, content

@@ -25,7 +25,7 @@ UNIT_DIRS = (
     "/lib/systemd/system",
 )
 _INIT_DIRS = ("/etc/init.d", "/etc/rc.d/init.d")
-_MENTION = re.compile(r"(/[^\s\"';|&()]*)/bin/(?:start-confluence|start-jira|startup)\.sh")
+_MENTION = re.compile(r"/bin/(?:start-confluence|start-jira|startup)\.sh")
 _TOMCAT = re.compile(r"catalina|tomcat|jsvc", re.IGNORECASE)  # a program of a distribution that starts a Tomcat
 _TELLTALE = re.compile(r"confluence|jira|atlassian|catalina|tomcat|setenv\.sh|startup\.sh", re.IGNORECASE)
 _PREFIX = "@-:+!|"  # of ExecStart=, systemd.service(5)
@@ -255,7 +255,7 @@ def _take_started(
         for path in whole.scripts:
             text = rootfs.text(path, _SMALL) or ""
             if not re.match(r"#!.*sh\b", text):  # of another language: what it mentions must do
-                starter.directories += _MENTION.findall(text)
+                starter.directories += _list_mentioned(text)
                 starter.files.append(path)
         return
     starter.files += whole.scripts if starter.kind == "systemd" else whole.scripts[1:]
@@ -269,6 +269,15 @@ def _take_started(
         starter.directories += [] if item.base in starter.directories else [item.base]
         if item.home != item.base:
             starter.homes[item.base] = item.home
+
+
+def _list_mentioned(text: str) -> list[str]:
+    """The installations whose start scripts a text names."""
+    found = []
+    for word in re.split(r"[\s\"';|&()]+", text):
+        begin, places = word.find("/"), [match.start() for match in _MENTION.finditer(word)]
+        found += [word[begin : places[-1]]] if places and places[-1] > begin else []
+    return found
 
 
 def _split_command(command: str, environment: dict[str, str]) -> list[list[str]]:

@@ -58,3 +58,20 @@ def test_a_value_of_several_lines_in_a_file_of_the_environment(host, rootfs):
     starter = service_units.find(host.write(f"{SETTINGS}/jira.service", unit) and rootfs, "jira")
     assert starter.environment["CATALINA_OPTS"].split() == ["-Da=1", "-Djavax.net.ssl.trustStore=/etc/a.jks"]
     assert starter.command == "run"
+
+
+MENTIONED = {
+    "os.system('/opt/a/bin/start-jira.sh')": ["/opt/a"],
+    'call(["/opt/a/bin/startup.sh", "x=/srv/b/bin/start-confluence.sh"])': ["/opt/a", "/srv/b"],
+    "/opt/a/bin/startup.sh/bin/startup.sh": ["/opt/a/bin/startup.sh"],
+    "/bin/startup.sh bin/startup.sh": [],
+    "/a" * 120_000: [],
+}
+
+
+@pytest.mark.parametrize("text", MENTIONED, ids=[str(number) for number in range(len(MENTIONED))])
+def test_what_a_script_of_another_language_mentions(host, rootfs, text):
+    host.write("/opt/run.py", "#!/usr/bin/python3\n" + text).write(
+        f"{SETTINGS}/a.service", "[Service]\nExecStart=/opt/run.py\n"
+    )
+    assert service_units.find(rootfs, "a").directories == MENTIONED[text]
