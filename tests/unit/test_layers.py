@@ -93,8 +93,8 @@ SHIPPED_LINES = {
     "store_database": 3880,
     "rtc_runs_info": 3780,
     "rtc_undo": 4610,
-    "tomcat_connector": 3200,
-    "topology_info": 17350,
+    "tomcat_connector": 3240,
+    "topology_info": 17450,
 }
 
 
