@@ -75,14 +75,14 @@ OPTIONAL = {
 SHIPPED_LINES = {
     "application_check": 3230,
     "java_truststore": 5480,
-    "jvm_truststore_option": 5760,
+    "jvm_truststore_option": 5960,
     "keystore_pem": 6640,
     "managed_absent": 2770,
     "managed_file": 2440,
-    "managed_record": 7330,
+    "managed_record": 7520,
     "plan": 170,  # documentation: the action does the work
-    "proxy_vhost": 12600,  # the way to the panel in three renderers; what reading computes for RTC's requests
-    "proxy_reload": 9700,
+    "proxy_vhost": 12800,  # the way to the panel in three renderers; what reading computes for RTC's requests
+    "proxy_reload": 9900,
     "report": 80,  # documentation: the action does the work
     "rtc_bundle": 90,  # documentation: the action does the work
     "rtc_aws_listener": 210,  # documentation: the action does the work
@@ -93,8 +93,8 @@ SHIPPED_LINES = {
     "store_database": 3880,
     "rtc_runs_info": 3780,
     "rtc_undo": 4610,
-    "tomcat_connector": 3180,
-    "topology_info": 17900,
+    "tomcat_connector": 3240,
+    "topology_info": 18900,
 }
 
 

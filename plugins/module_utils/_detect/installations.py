@@ -23,11 +23,13 @@ from ansible_collections.collab.rtc.plugins.module_utils._detect.doubts import (
     find_false_link,
     printable,
 )
+from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
 from ansible_collections.collab.rtc.plugins.module_utils._host.processes import Proc
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
 from ansible_collections.collab.rtc.plugins.module_utils._host.service_units import Starter
 from ansible_collections.collab.rtc.plugins.module_utils._java.options import JvmOptions, read_command_line
 from ansible_collections.collab.rtc.plugins.module_utils._tomcat import facts
+from ansible_collections.collab.rtc.plugins.module_utils._xml import element_text, scanner
 
 WEBAPPS = {"confluence": "confluence", "jira": "atlassian-jira"}
 HOME_PROPERTY = {"confluence": "confluence.home", "jira": "jira.home"}
@@ -58,7 +60,7 @@ _JAR = {
     "jira": re.compile(r"(?:jira-core|atlassian-jira-core)-(\d+(?:\.\d+)+)\.jar"),
 }
 _RESPONSE = ".install4j/response.varfile"
-_RESPONSE_TITLE = re.compile(r"response file for (\D+?) (\d+(?:\.\d+)+)", re.IGNORECASE)
+_RESPONSE_TITLE = re.compile(r"response file for (\D{1,60}?) (\d+(?:\.\d+)+)", re.IGNORECASE)
 
 
 def discover(
@@ -336,6 +338,11 @@ def shared_home(rootfs: RootFs, kind: str, folder: str) -> str:
         return ""
     if kind == "jira":
         return facts.read_properties_file(rootfs, folder + "/cluster.properties").get("jira.shared.home", "")
-    text = rootfs.text(folder + "/confluence.cfg.xml") or ""
-    found = re.search(r'<property name="confluence\.cluster\.home">\s*([^<]+?)\s*</property>', text)
-    return found.group(1).replace("&amp;", "&") if found else ""
+    path = folder + "/confluence.cfg.xml"
+    try:
+        document = scanner.read(rootfs.data(path) or b"<none/>", path)
+    except RtcError as exc:
+        rootfs.note(path, str(exc))
+        return ""
+    wanted = (node for node in document.nodes if node.attributes.get("name") == "confluence.cluster.home")
+    return next((element_text.read_text(document, node).strip() for node in wanted if node.name == "property"), "")

@@ -15,7 +15,8 @@ from collections.abc import Iterator, Mapping
 from ansible_collections.collab.rtc.plugins.module_utils._detect.doubts import Installation
 from ansible_collections.collab.rtc.plugins.module_utils._facts import SecretSource
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
-from ansible_collections.collab.rtc.plugins.module_utils._host.service_units import Starter, settings
+from ansible_collections.collab.rtc.plugins.module_utils._host.service_units import Starter
+from ansible_collections.collab.rtc.plugins.module_utils._host.unit_syntax import settings
 from ansible_collections.collab.rtc.plugins.module_utils._java.options import read_setenv
 from ansible_collections.collab.rtc.plugins.module_utils._tomcat import property_sources, secret_source
 
@@ -63,8 +64,8 @@ def _read_texts(rootfs: RootFs, found: Installation, starter: Starter | None) ->
 def _locate_in(texts: Mapping[str, str], secret: SecretSource, value: str) -> None:
     names = _list_names(texts, secret.name)
     for file, text in texts.items():
-        for line, before in _list_assignments(text, file, names):
-            if secret_source.find_value(text, secret.name, file, line, before) == value:
+        for line, before, content in _list_assignments(text, file, names):
+            if secret_source.read_line(content, file, before) == value:
                 secret.file, secret.line, secret.before = file, line, before
                 return
 
@@ -79,9 +80,9 @@ def _list_names(texts: Mapping[str, str], name: str) -> list[str]:
     return names
 
 
-def _list_assignments(text: str, file: str, names: list[str]) -> Iterator[tuple[int, str]]:
+def _list_assignments(text: str, file: str, names: list[str]) -> Iterator[tuple[int, str, str]]:
     pattern = re.compile(r"(?:\\?[\"'])?(?<![\w.-])(?:" + "|".join(map(re.escape, names)) + r")=(?:\\?[\"'])?")
     for line, content in enumerate(secret_source.split_lines(text, file), 1):
-        for match in pattern.finditer(content):
-            for before in dict.fromkeys((match[0], match[0].lstrip("\\\"'"))):
-                yield line, before
+        found = (match[0] for match in pattern.finditer(content))
+        for before in dict.fromkeys(one for item in found for one in (item, item.lstrip("\\\"'"))):
+            yield line, before, content

@@ -11,10 +11,10 @@ import re
 from dataclasses import dataclass, field
 from typing import Callable, NamedTuple
 
+from ansible_collections.collab.rtc.plugins.module_utils._host import unit_syntax
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
 from ansible_collections.collab.rtc.plugins.module_utils._host.start_commands import Follower, find_user_home
 from ansible_collections.collab.rtc.plugins.module_utils._host.system import SECONDS, Runner, run
-from ansible_collections.collab.rtc.plugins.module_utils._java import options
 
 # systemd.unit(5), the first that has a unit wins. What a generator made of SysV scripts is not read: the scripts are.
 UNIT_DIRS = (
@@ -25,7 +25,7 @@ UNIT_DIRS = (
     "/lib/systemd/system",
 )
 _INIT_DIRS = ("/etc/init.d", "/etc/rc.d/init.d")
-_MENTION = re.compile(r"(/[^\s\"';|&()]*)/bin/(?:start-confluence|start-jira|startup)\.sh")
+_MENTION = re.compile(r"/bin/(?:start-confluence|start-jira|startup)\.sh")
 _TOMCAT = re.compile(r"catalina|tomcat|jsvc", re.IGNORECASE)  # a program of a distribution that starts a Tomcat
 _TELLTALE = re.compile(r"confluence|jira|atlassian|catalina|tomcat|setenv\.sh|startup\.sh", re.IGNORECASE)
 _PREFIX = "@-:+!|"  # of ExecStart=, systemd.service(5)
@@ -107,7 +107,7 @@ def _list_folders(rootfs: RootFs) -> tuple[dict[str, str], dict[str, list[str]]]
         for name in rootfs.names(folder):
             if name.endswith(".service"):
                 folders.setdefault(name, folder)
-            elif name.endswith(".service.d"):
+            elif name.endswith(".service.d") or name == "service.d":
                 dropins.setdefault(name[: -len(".d")], []).append(f"{folder}/{name}")
     return folders, dropins
 
@@ -126,7 +126,7 @@ def _read_unit(rootfs: RootFs, folders: dict[str, str], dropins: dict[str, list[
     if file not in folders:
         return None
     path = f"{folders[file]}/{file}"
-    extra = dropins.get(file, [])
+    extra = [folder for one in _list_dropin_names(name) for folder in dropins.get(one, [])]
     files = _list_unit_files(rootfs, path, extra)
     text = "\n".join(rootfs.text(one, _SMALL) or "" for one in files)
     if not text.strip():
@@ -134,6 +134,15 @@ def _read_unit(rootfs: RootFs, folders: dict[str, str], dropins: dict[str, list[
     starter = _parse_unit(rootfs, path, name, text)
     starter.files += [*files, *extra]
     return starter
+
+
+def _list_dropin_names(name: str) -> list[str]:
+    """What the directories of a unit's drop-in files are called, without ``.d``; the first wins (systemd.unit(5))."""
+    stem = name[: -len(".service")]
+    prefix, at, instance = stem.partition("@")
+    names = [name, f"{prefix}@.service"] if at and instance else [name]
+    parts = [] if at else stem.split("-")
+    return [*names, *("-".join(parts[:end]) + "-.service" for end in range(len(parts) - 1, 0, -1)), "service"]
 
 
 def _list_unit_files(rootfs: RootFs, path: str, dropins: list[str]) -> list[str]:
@@ -166,19 +175,19 @@ def _parse_unit(rootfs: RootFs, path: str, name: str, text: str) -> Starter:
     folder = ""
     known: dict[str, str] = {}  # as the environment, without what others than root may write
     # Files win over Environment=, wherever it stands (systemd.exec(5), EnvironmentFile=).
-    for key, written in sorted(settings(text), key=lambda item: item[0] == "EnvironmentFile"):
+    for key, written in sorted(unit_syntax.settings(text), key=lambda item: item[0] == "EnvironmentFile"):
         value = _replace_specifiers(written, name)
         if key == "User":
             starter.user = value
         elif key == "WorkingDirectory":
             folder = value.lstrip("-")
         elif key == "Environment":
-            given = options.parse_environment_line(value)
+            given = unit_syntax.parse_environment_line(value)
             starter.environment = {**starter.environment, **given} if value else {}
             known = {**known, **given} if value else {}
         elif key == "EnvironmentFile" and value:
             for file in _find_files(rootfs, value.lstrip("-")):
-                given = options.parse_environment_file(rootfs.text(file, _SMALL) or "")
+                given = unit_syntax.parse_environment_file(rootfs.text(file, _SMALL) or "")
                 starter.environment.update(given)
                 starter.sources.append(file)
                 known.update({} if _find_writers(rootfs, [file]) else given)
@@ -246,7 +255,7 @@ def _take_started(
         for path in whole.scripts:
             text = rootfs.text(path, _SMALL) or ""
             if not re.match(r"#!.*sh\b", text):  # of another language: what it mentions must do
-                starter.directories += _MENTION.findall(text)
+                starter.directories += _list_mentioned(text)
                 starter.files.append(path)
         return
     starter.files += whole.scripts if starter.kind == "systemd" else whole.scripts[1:]
@@ -262,10 +271,20 @@ def _take_started(
             starter.homes[item.base] = item.home
 
 
+def _list_mentioned(text: str) -> list[str]:
+    """The installations whose start scripts a text names."""
+    found = []
+    for word in re.split(r"[\s\"';|&()]+", text):
+        begin, places = word.find("/"), [match.start() for match in _MENTION.finditer(word)]
+        found += [word[begin : places[-1]]] if places and places[-1] > begin else []
+    return found
+
+
 def _split_command(command: str, environment: dict[str, str]) -> list[list[str]]:
     """The commands of an ``ExecStart=`` with variables replaced (systemd.service(5), "Command lines")."""
     found: list[list[str]] = [[]]
-    for word in options.split_options(command.replace("$$", "\0")):
+    words, whole_line = unit_syntax.split_words(command.replace("$$", "\0"), lenient=True)
+    for word in words if whole_line else []:  # systemd passes over a line with a mistake
         whole = re.fullmatch(r"\$(\w+)", word)
         if word == ";":
             found.append([])
@@ -275,19 +294,6 @@ def _split_command(command: str, environment: dict[str, str]) -> list[list[str]]
             text = re.sub(r"\$\{(\w+)\}", lambda match: environment.get(match.group(1), ""), word)
             found[-1].append(text.replace("\0", "$"))
     return [words for words in found if words]
-
-
-def settings(text: str) -> list[tuple[str, str]]:
-    """The settings of the section ``[Service]`` of a unit, in order, continued lines joined."""
-    found = []
-    section = ""
-    for line in map(str.strip, re.sub(r"\\\n", " ", text).splitlines()):
-        if line.startswith("[") and line.endswith("]"):
-            section = line
-        elif section == "[Service]" and line[:1] not in ("#", ";", ""):
-            key, _equals, value = line.partition("=")
-            found.append((key.strip(), value.strip()))
-    return found
 
 
 def _read_scripts(rootfs: RootFs) -> list[Starter]:

@@ -48,6 +48,10 @@ _AS_USER = ("gosu", "su-exec", "setuser", "setuidgid")  # the user comes first
 _SYSTEM_DIRS = ("/bin/", "/sbin/", "/usr/bin/", "/usr/sbin/", "/usr/lib", "/lib")  # no scripts of administrators
 _SMALL = 256 * 1024  # bytes; scripts are smaller
 _DEEPEST = 6
+# What following commands may cost, in characters of scripts: one that runs itself often does so in each of its runs.
+_MOST_WORK = 4_000_000
+_OF_A_SCRIPT, _OF_A_WORD = 5_000, 20
+_MOST_OPTIONS = 100  # words of a launcher before what it runs
 
 
 @dataclass
@@ -105,6 +109,7 @@ class Follower:
         self.found: list[Started] = []
         self.scripts: list[str] = []
         self.sourced: list[str] = []
+        self.work = 0
 
     def follow(self, words: list[str], folder: str, environment: dict[str, str], user: str = "") -> None:
         """Follow the words of a command.
@@ -119,7 +124,8 @@ class Follower:
 
     def _follow(self, words: list[str], place: _Place) -> None:
         name = posixpath.basename(words[0]) if words else ""
-        if not name or place.depth > _DEEPEST:
+        self.work += _OF_A_WORD * len(words)
+        if not name or place.depth > _DEEPEST or self.work > _MOST_WORK:
             return
         place = _Place(place.folder, place.environment, place.user, place.depth + 1, place.text)
         if name == "env":
@@ -130,7 +136,8 @@ class Follower:
                 rest = rest[1:]
             self._follow(rest, place)
         elif name in _LAUNCHERS:
-            first = next((at for at in range(1, len(words)) if self._is_script(words[at], place)), len(words))
+            places = range(1, min(len(words), _MOST_OPTIONS))
+            first = next((at for at in places if self._is_script(words[at], place)), len(words))
             self._follow(words[first:], place)
         elif name in _AS_USER and len(words) > 2:
             self._change_user(words[1], False, words[2:], place)
@@ -276,7 +283,8 @@ class Follower:
         self._run_text(text, arguments, place, path)
 
     def _run_text(self, text: str, arguments: list[str], place: _Place, path: str = "sh") -> None:
-        if place.depth > _DEEPEST:
+        self.work += _OF_A_SCRIPT + len(text)
+        if place.depth > _DEEPEST or self.work > _MOST_WORK:
             return
         environment = {
             **place.environment,
@@ -293,6 +301,7 @@ class Follower:
             self.rootfs.names,
             cat=lambda path: read_public(self.rootfs, path),
         )
+        self.work += sum(way.work for way in ways)
         done = []
         for ran in (item for way in ways for item in way.ran):
             if ran not in done and UNKNOWN not in ran.folder:

@@ -10,7 +10,7 @@ import shlex
 from dataclasses import dataclass, field
 from typing import Sequence
 
-from ansible_collections.collab.rtc.plugins.module_utils._shell import evaluate
+from ansible_collections.collab.rtc.plugins.module_utils._shell import evaluate, results
 from ansible_collections.collab.rtc.plugins.module_utils._shell.words import UNKNOWN, Exists, Names, Reader, Real
 
 # Options of the java launcher whose value is the next word (java(1)).
@@ -168,7 +168,7 @@ def _note_differences(first: JvmOptions, other: JvmOptions, place: str) -> None:
     first.unclear = first.unclear or other.unclear
 
 
-def _read_result(left: evaluate.Result) -> JvmOptions:
+def _read_result(left: results.Result) -> JvmOptions:
     found = JvmOptions(unclear=left.anything)
     for name, value in left.variables.items():
         if UNKNOWN in value:
@@ -202,28 +202,3 @@ def _add_option(found: JvmOptions, word: str, place: str) -> None:
             found.unknown[name] = place
         else:
             found.properties[name] = value
-
-
-def parse_environment_file(text: str) -> dict[str, str]:
-    """The variables of a systemd ``EnvironmentFile=`` (systemd.exec(5))."""
-    found: dict[str, str] = {}
-    for line in text.replace("\\\n", " ").splitlines():
-        name, equals, value = line.strip().partition("=")
-        if not equals or name[:1] in ("#", ";") or not name:
-            continue
-        value = value.strip()
-        if value[:1] in ("'", '"'):
-            words = split_options(value)
-            value = words[0] if words else ""
-        found[name.strip()] = value
-    return found
-
-
-def parse_environment_line(text: str) -> dict[str, str]:
-    """The variables of a systemd ``Environment=`` line: words ``NAME=value``, each quoted as a whole or not."""
-    found = {}
-    for word in split_options(text):
-        name, equals, value = word.partition("=")
-        if equals:
-            found[name] = value
-    return found

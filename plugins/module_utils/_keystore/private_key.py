@@ -37,8 +37,9 @@ if TYPE_CHECKING:
     from ansible_collections.collab.rtc.plugins.module_utils._java.keytool import Keytool
     from ansible_collections.collab.rtc.plugins.module_utils._tomcat.tls_source import KeySource
 
-_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----\s*(.*?)-----END \1-----", re.DOTALL)
-_HEADERS = re.compile(r"^(?:[A-Za-z-]+:.*\n)+\s*\n", re.MULTILINE)
+_BEGIN = re.compile(r"-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----\s*")
+_MOST_LABELS = 20  # of blocks that do not end
+_HEADERS = re.compile(r"\s*(?:[A-Za-z-]+:.*\n)+\s*\n")
 _DEK = re.compile(r"^DEK-Info:\s*([A-Z0-9-]+),([0-9A-F]+)", re.MULTILINE | re.IGNORECASE)
 _LEGACY = {"AES-128-CBC": 16, "AES-192-CBC": 24, "AES-256-CBC": 32, "DES-EDE3-CBC": 24}  # key bytes
 
@@ -208,14 +209,14 @@ def decrypt_pem_key(text: str, password: str, name: str) -> str:
     :raises WrongPasswordError: the password does not open it.
     :raises UnusableKeyError: there is none, or its encryption is unknown here.
     """
-    found = _BLOCK.search(text.replace("\r\n", "\n"))
-    if found is None:
+    label, content = _find_block(text.replace("\r\n", "\n"))
+    if not label:
         raise UnusableKeyError(
             f"{name} holds no private key.", "It must have a line '-----BEGIN PRIVATE KEY-----' or similar."
         )
-    label, content = found.groups()
+    encrypted = "ENCRYPTED" in label + content
     try:
-        data = base64.b64decode("".join(_HEADERS.sub("", content).split()), validate=True)
+        data = base64.b64decode("".join(_cut_headers(content).split()), validate=True)
         if label == "ENCRYPTED PRIVATE KEY":
             algorithm, octets = asn1.read(data).children(asn1.SEQUENCE)
             data, label = pbe.decrypt(algorithm, octets.octets(), password, name), "PRIVATE KEY"
@@ -223,10 +224,28 @@ def decrypt_pem_key(text: str, password: str, name: str) -> str:
             data = _decrypt_rfc_1421(content, data, password, name)
         asn1.read(data).children(asn1.SEQUENCE)
     except (binascii.Error, asn1.DerError, ValueError) as exc:
-        if "ENCRYPTED" in found.group(0):
+        if encrypted:
             raise WrongPasswordError(f"The password does not open {name}.", "Correct it in server.xml.") from exc
         raise UnusableKeyError(f"{name}: the private key is ill-formed: {exc}.", "Copy the whole file.") from exc
     return encode_pem(label, data)
+
+
+def _find_block(text: str) -> tuple[str, str]:
+    """Label and content of the first block of a key that ends; "" for none. Each label's end is looked for once."""
+    endless: set[str] = set()
+    for begin in _BEGIN.finditer(text):
+        if begin[1] in endless or len(endless) > _MOST_LABELS:
+            continue
+        end = text.find(f"-----END {begin[1]}-----", begin.end())
+        if end >= 0:
+            return begin[1], text[begin.end() : end]
+        endless.add(begin[1])
+    return "", ""
+
+
+def _cut_headers(content: str) -> str:
+    headers = _HEADERS.match(content)
+    return content[headers.end() :] if headers else content
 
 
 def _decrypt_rfc_1421(content: str, data: bytes, password: str, name: str) -> bytes:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 
-from ansible_collections.collab.rtc.plugins.module_utils._shell.words import UNKNOWN, Words, matches
+from ansible_collections.collab.rtc.plugins.module_utils._shell import patterns
+from ansible_collections.collab.rtc.plugins.module_utils._shell.words import UNKNOWN, Words
 
 _FILE_TESTS = ("-e", "-f", "-d", "-r", "-x", "-s", "-h", "-L", "-a")
 
@@ -74,9 +75,10 @@ class Conditions(Words):
         if len(words) == 3 and words[1] in ("=", "==", "!="):
             left, pattern = self.expand(words[0]), self.pattern(words[2])
             unsure = UNKNOWN in left or UNKNOWN in pattern
-            return None if unsure else matches(left, pattern) == (words[1] != "!=")
+            return None if unsure else patterns.matches(left, pattern) == (words[1] != "!=")
         if words[1:2] == ["=~"]:
-            return _search(self.expand("".join(words[2:])), self.expand(words[0]))
+            pattern, text = self.expand("".join(words[2:])), self.expand(words[0])
+            return None if UNKNOWN in pattern + text else patterns.search(pattern, text)
         if len(words) == 3:
             return self._compare(self.expand(words[0]), words[1], self.expand(words[2]))
         return self.evaluate_test([self.expand(word) for word in words]) if len(words) < 3 else None
@@ -87,17 +89,6 @@ def _join(one: bool | None, two: bool | None, neutral: bool) -> bool | None:
     if one is (not neutral) or two is (not neutral):
         return not neutral
     return None if one is None or two is None else neutral
-
-
-def _search(pattern: str, text: str) -> bool | None:
-    """Whether a regular expression of the shell is in a text."""
-    slow = re.search(r"\)[*+{]|[*+}].*[*+{].*[*+{]", pattern) or len(pattern) + len(text) > 1000
-    if UNKNOWN in pattern + text or "[[" in pattern or slow:
-        return None
-    try:
-        return re.search(pattern, text) is not None
-    except re.error:
-        return None
 
 
 def _is_full(text: str) -> bool | None:

@@ -13,52 +13,29 @@ from __future__ import annotations
 
 import contextlib
 import re
-from dataclasses import dataclass, field
 from typing import Callable
 
+from ansible_collections.collab.rtc.plugins.module_utils._shell import patterns
 from ansible_collections.collab.rtc.plugins.module_utils._shell.conditions import Conditions
+from ansible_collections.collab.rtc.plugins.module_utils._shell.results import Ran, Result
 from ansible_collections.collab.rtc.plugins.module_utils._shell.syntax import ASSIGNMENT, Command, SyntaxProblem, parse
 from ansible_collections.collab.rtc.plugins.module_utils._shell.words import (
+    MOST_WORK,
     UNKNOWN,
+    Exhausted,
     Exists,
     Names,
     Reader,
     Real,
-    matches,
 )
 
 _DEEPEST = 12  # files, functions and substitutions within each other
 _MOST_STEPS = 5_000  # commands; a loop may have no end
 _MOST_ROUNDS = 100  # of a loop
-_MOST_WAYS = 16  # through a script whose conditions are unknown
+_MOST_WAYS = 200  # through a script whose conditions are unknown
 _EXPORTS = ("export", "declare", "typeset", "readonly", "local")
 _BASH_ONLY = ("[[", "((", "let", "declare", "typeset", "source")  # not found by dash
 _SILENT = ("mkdir", "chmod", "chown", "touch", "rm", "ln", "ulimit", "umask", "trap", "set", "shopt", "sleep", "kill")
-
-
-@dataclass
-class Ran:
-    """A command that a script runs: its words, the directory and environment that it is run in, and its input."""
-
-    words: list[str]
-    folder: str
-    environment: dict[str, str]
-    text: str | None = None
-
-
-@dataclass
-class Result:
-    """What a script leaves.
-
-    ``causes``: variable -> the place ("bin/setenv.sh:12") that makes its value unknown. ``anything``: the place after
-    which any variable may have any value, "" for none.
-    """
-
-    variables: dict[str, str] = field(default_factory=dict)
-    causes: dict[str, str] = field(default_factory=dict)
-    anything: str = ""
-    place: str = ""
-    ran: list[Ran] = field(default_factory=list)
 
 
 class _Stop(Exception):
@@ -98,10 +75,16 @@ def evaluate(
     """
     first = _Run(environment, read, exists, real, names, {}, cat, plain)
     found = [first.start(script, path)]
-    for place, ways in list(first.asked.items())[:_MOST_WAYS]:
-        for way in range(1, min(ways, _MOST_WAYS)):
-            found.append(_Run(environment, read, exists, real, names, {place: way}, cat, plain).start(script, path))
-            found[-1].place = place
+    others = [(place, way) for place, ways in first.asked.items() for way in range(1, ways)]
+    work = first.work
+    for number, (place, way) in enumerate(others):
+        if work > MOST_WORK or number >= _MOST_WAYS:  # what the rest would leave is not known
+            found[0].anything = found[0].anything or place
+            break
+        run = _Run(environment, read, exists, real, names, {place: way}, cat, plain)
+        found.append(run.start(script, path))
+        found[-1].place = place
+        work += run.work
     return found
 
 
@@ -112,7 +95,7 @@ def fields(text: str, environment: dict[str, str]) -> list[str]:
     simple = len(commands) == 1 and len(commands[0].parts) == 1 and commands[0].parts[0].kind == "simple"
     if not complete or not simple or commands[0].parts[0].redirections:
         return text.split()  # Tomcat would not start, or not with this; show what is there
-    with contextlib.suppress(RecursionError, SyntaxProblem):
+    with contextlib.suppress(RecursionError, SyntaxProblem, Exhausted):
         return [item for word in commands[0].parts[0].words for item in run.expand_fields(word)]
     return text.split()
 
@@ -145,11 +128,15 @@ class _Run(Conditions):
     def start(self, script: str, path: str) -> Result:
         """Read a script to its end."""
         self.path = path
-        with contextlib.suppress(_Stop, RecursionError, SyntaxProblem):
+        try:
             self._run_all(parse(script)[0])
+        except (_Stop, SyntaxProblem):
+            pass
+        except (RecursionError, Exhausted):  # what comes after it is not known
+            self.anything = self.anything or self.here
         for name, items in self.arrays.items():
             self.variables[name] = items[0] if items else ""
-        return Result(self.variables, self.causes, self.anything, ran=self.ran)
+        return Result(self.variables, self.causes, self.anything, ran=self.ran, work=self.work)
 
     def _choose(self, ways: int = 2, place: str = "") -> int:
         """Which way to take where only running could tell; 0 unless :func:`evaluate` tries another."""
@@ -166,6 +153,7 @@ class _Run(Conditions):
 
     def _run(self, command: Command) -> None:
         self.steps += 1
+        self.spend(20)
         if self.steps > _MOST_STEPS:
             self.anything = self.anything or self.here
             raise _Stop("exit")
@@ -308,7 +296,7 @@ class _Run(Conditions):
                 through = branch.operator == ";&"
 
     def _matches_any(self, subject: str, words: list[str]) -> bool:
-        return any(matches(subject, self.pattern(word)) for word in words)
+        return any(patterns.matches(subject, self.pattern(word)) for word in words)
 
     def _run_redirected(self, command: Command) -> None:
         kept = self.output, self.input
@@ -411,6 +399,7 @@ class _Run(Conditions):
             self._print("" if name in _SILENT else self.guess_output(name, rest))
 
     def _note(self, arguments: list[str]) -> None:
+        self.spend(len(self.exported))
         exported = {name: self.variables[name] for name in self.exported if name in self.variables}
         environment = {name: value for name, value in {**exported, **self.given}.items() if UNKNOWN not in value}
         self.ran.append(Ran(arguments, self.variables.get("PWD", UNKNOWN), environment, self.input))
@@ -430,6 +419,7 @@ class _Run(Conditions):
             self._print("" if "q" in options else self.unknown())
             return
         lower = str.lower if "i" in options else str
+        self.spend(len(text))
         lines = [line for line in text.splitlines() if lower(words[0]) in lower(line)]
         self.status = bool(lines)
         self._print("" if "q" in options else "".join(line + "\n" for line in lines))
@@ -479,6 +469,7 @@ class _Run(Conditions):
             self.anything = self.anything or self.here
         elif self.depth < _DEEPEST:
             self.depth += 1
+            self.spend(10 * len(text))
             self._run_all(parse(text, self.line)[0])
             self.depth -= 1
 

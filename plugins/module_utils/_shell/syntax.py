@@ -132,6 +132,15 @@ def find_end(text: str, index: int, quoted: bool = False) -> int:
 
 
 def _find_closing(text: str, index: int, closer: str, quoted: bool) -> int:
+    end = _look_for_closing(text, index, closer, quoted)
+    if end < 0:
+        raise SyntaxProblem(closer)
+    return end
+
+
+@functools.lru_cache(maxsize=4096)  # "$((" that does not end as such is tried twice, and so is each one within it
+def _look_for_closing(text: str, index: int, closer: str, quoted: bool) -> int:
+    """The index after the end, -1 for none."""
     inner = closer == '"' or (quoted and closer == "}")
     depth = 0
     while index < len(text):
@@ -145,8 +154,11 @@ def _find_closing(text: str, index: int, closer: str, quoted: bool) -> int:
         elif (closer == "`" and text[index] != "\\") or (closer == "))" and text[index] in "'\""):
             index += 1
         else:
-            index = find_end(text, index, inner)
-    raise SyntaxProblem(closer)
+            try:
+                index = find_end(text, index, inner)
+            except SyntaxProblem:
+                return -1
+    return -1
 
 
 def _within(end: int, text: str) -> int:

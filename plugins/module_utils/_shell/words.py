@@ -6,12 +6,11 @@
 
 from __future__ import annotations
 
-import fnmatch
 import posixpath
 import re
 from typing import Callable, List, Optional, Sequence
 
-from ansible_collections.collab.rtc.plugins.module_utils._shell import arithmetic
+from ansible_collections.collab.rtc.plugins.module_utils._shell import arithmetic, patterns
 from ansible_collections.collab.rtc.plugins.module_utils._shell.braces import expand_braces
 from ansible_collections.collab.rtc.plugins.module_utils._shell.syntax import ASSIGNMENT, find_end, parse, unescape
 
@@ -19,8 +18,12 @@ UNKNOWN = "\x00"  # stands for what only running could tell
 # Within words that are being expanded: the border of two fields, an active pattern character, a quote, and a list
 # without items, which is no field even in quotes.
 _BORDER, _ACTIVE, _QUOTES, _NOTHING = "\x01", "\x02", "\x03", "\x04"
+_HOME = re.compile(r"~([\w-]*)(?=[/:]|\Z)")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9]+|[@*#?$!-]")
 _LONGEST = 1 << 14  # characters of a value; none of use is longer
+# Characters that are gone through in reading a script; a real one has ten thousand, and loops.
+MOST_WORK = 2_000_000
+_LONGEST_SUM = 1000  # characters of an arithmetic expression
 # Set by whatever starts a script: not known to be absent because no file says so.
 _GIVEN = frozenset(
     [
@@ -46,6 +49,10 @@ Reader = Callable[[str], Optional[str]]
 Exists = Callable[[str], bool]
 Names = Callable[[str], List[str]]
 Real = Callable[[str], str]
+
+
+class Exhausted(Exception):
+    """Reading a script on would take too long: whoever wrote it can make it take for ever."""
 
 
 class Words:
@@ -77,6 +84,7 @@ class Words:
         self.status: bool | None = True  # of the last command; None for unknown
         self.previous: bool | None = True  # of the command before the present one
         self.path, self.line = "", 1
+        self.work = 0  # characters that were gone through
 
     @property
     def here(self) -> str:
@@ -87,6 +95,15 @@ class Words:
         """An unknown value, which this place is the cause of."""
         self.cause = cause or self.here
         return UNKNOWN
+
+    def spend(self, work: int) -> None:
+        """Note that so many characters are gone through.
+
+        :raises Exhausted: they are too many.
+        """
+        self.work += work
+        if self.work > MOST_WORK:
+            raise Exhausted
 
     def read_output(self, body: str) -> str:
         """What the commands of a substitution print."""
@@ -178,7 +195,9 @@ class Words:
         if _ACTIVE in marked.rpartition("/")[0] or not plain.startswith("/"):
             return [self.unknown()]
         folder = plain.rpartition("/")[0]
-        names = [name for name in self.names(folder) if matches(name, last) and not name.startswith(".")]
+        names = self.names(folder)
+        self.spend(10 * len(names))
+        names = [name for name in names if patterns.matches(name, last) and not name.startswith(".")]
         return [f"{folder}/{name}" for name in sorted(names)] or [plain]
 
     def pattern(self, word: str) -> str:
@@ -186,6 +205,7 @@ class Words:
 
     def _mark(self, word: str, mode: str, quoted: bool = False) -> str:
         """A word expanded, with marks. ``mode``: "word", "assign" (tildes after colons), "fields" or "pattern"."""
+        self.spend(len(word))
         out: list[str] = []
         index = 0
         while index < len(word):
@@ -210,10 +230,10 @@ class Words:
             elif (
                 char == "~"
                 and not quoted
-                and re.match(r"~[\w-]*(?=[/:]|\Z)", word[index:])
+                and _HOME.match(word, index)
                 and (index == 0 or (mode == "assign" and word[index - 1] == ":"))
             ):
-                user = re.match(r"~([\w-]*)", word[index:])[1]  # type: ignore[index] # it matches
+                user = _HOME.match(word, index)[1]  # type: ignore[index] # it matches
                 out.append(self.unknown() if user else self.get("HOME") or "")
                 index += 1 + len(user)
             else:
@@ -246,12 +266,17 @@ class Words:
 
     def calculate(self, text: str) -> int | None:
         """The value of an arithmetic expression, with its assignments; ``None`` for unknown."""
+        if len(text) > _LONGEST_SUM:
+            self.anything = self.anything or self.here
+            return None
+        self.spend(10 * len(text))
         return arithmetic.calculate(self.expand_quoted(text), self.get, self._set_number)
 
     def _set_number(self, name: str, number: int | None) -> None:
         self.set(name, self.unknown() if number is None else str(number))
 
     def _insert(self, value: str, mode: str, quoted: bool) -> str:
+        self.spend(len(value))
         if quoted or mode in ("word", "assign"):
             return value
         if mode == "fields":
@@ -261,8 +286,10 @@ class Words:
 
     def _insert_list(self, items: Sequence[str], sign: str, mode: str, quoted: bool) -> str:
         if quoted and sign == "@" and mode == "fields":
+            self.spend(sum(map(len, items)) + len(items))
             return _BORDER.join(_QUOTES + item for item in items) if items else _NOTHING
         joined = " ".join(items)
+        self.spend(len(joined))
         return joined if quoted else self._insert(joined, mode, quoted)
 
     def _expand_braced(self, body: str, mode: str, quoted: bool) -> str:
@@ -313,13 +340,14 @@ class Words:
 
     def _edit(self, value: str, rest: str) -> str:
         """``${X#...}``, ``${X%...}``, ``${X/...}``, ``${X:...}``."""
+        self.spend(20 * len(value))  # a pattern is tried at each of them
         greedy = rest[:2] in ("##", "%%", "//")
         sign, raw = rest[0], rest[2:] if greedy else rest[1:]
         pattern = self.pattern(raw) if sign in "#%" else ""
         if sign in "#%" and len(value) < 1024 and pattern.count("*") < 5:
             cuts = range(len(value) + 1) if (sign == "#") != greedy else range(len(value), -1, -1)
             for cut in cuts:
-                if matches(value[:cut] if sign == "#" else value[cut:], pattern):
+                if patterns.matches(value[:cut] if sign == "#" else value[cut:], pattern):
                     return value[cut:] if sign == "#" else value[:cut]
             return value if UNKNOWN not in pattern else self.unknown()
         if sign == "/":
@@ -439,13 +467,6 @@ def _to_pattern(marked: str) -> str:
     marked = marked.replace(_QUOTES, "")
     marked = re.sub(f"(?<!{_ACTIVE})[*?\\[]", r"[\g<0>]", marked)
     return marked.replace(_ACTIVE + "[!", "[!").replace(_ACTIVE + "[^", "[!").replace(_ACTIVE, "")
-
-
-def matches(text: str, pattern: str) -> bool:
-    try:
-        return fnmatch.fnmatchcase(text, pattern)
-    except re.error:
-        return text == pattern
 
 
 def format_printf(layout: str, items: list[str]) -> str | None:

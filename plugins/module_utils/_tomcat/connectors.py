@@ -96,13 +96,42 @@ def is_ajp(protocol: str, class_name: str = "") -> bool:
     return protocol.startswith("AJP/") or any(word in f"{protocol} {class_name}" for word in (".ajp.", "Ajp"))
 
 
+def read_offset(server: Element) -> int | None:
+    """The ``portOffset`` of ``Server``, which counts for all ports of the file (Tomcat 9 on); None: unknown."""
+    if "portOffset" in server.unresolved():
+        return None
+    return server.number("portOffset") or 0
+
+
+def add_offset(port: int | None, offset: int | None) -> int | None:
+    """As ``Connector.getPortWithOffset``: 0 is any port, and what is less is none."""
+    if port is None or port <= 0:
+        return port
+    return None if offset is None else port + offset
+
+
 class ConnectorElement(Element):
-    """A live connector."""
+    """A live connector.
+
+    :param offset: what Tomcat adds to its ports (:func:`read_offset`).
+    """
+
+    def __init__(self, node: XmlNode, properties: Mapping[str, str], offset: int | None = 0) -> None:
+        super().__init__(node, properties)
+        self.offset = offset
 
     @property
     def port(self) -> int | None:
-        """None: no port attribute, or its property is unknown."""
-        return self.number("port")
+        """None: no port attribute, or a property is unknown."""
+        return add_offset(self.number("port"), self.offset)
+
+    @property
+    def redirect_port(self) -> int | None:
+        return add_offset(self.number("redirectPort"), self.offset)
+
+    def unresolved(self) -> list[str]:
+        names = super().unresolved()
+        return names if self.offset is not None or "port" in names else [*names, "port"]
 
     @property
     def protocol(self) -> str:
@@ -122,7 +151,7 @@ class ConnectorElement(Element):
         return bool(self.value("proxyName").strip())
 
     def __str__(self) -> str:
-        port = self.value("port") or "without a port"
+        port = self.port or self.value("port") or "without a port"
         return f"line {self.line}: {'AJP ' if self.is_ajp else ''}connector {port}"
 
 
@@ -133,7 +162,9 @@ class ConnectorModel:
         _check_tomcat(document)
         self.document = document
         self.properties = properties
-        self.connectors = tuple(ConnectorElement(node, properties) for node in self.at(_SERVICE + "/Connector"))
+        self.offset = read_offset(Element(document.root, properties))
+        nodes = self.at(_SERVICE + "/Connector")
+        self.connectors = tuple(ConnectorElement(node, properties, self.offset) for node in nodes)
 
     def at(self, path: str) -> list[XmlNode]:
         """The elements at a path such as ``Server/Service``."""
@@ -203,7 +234,7 @@ def choose_connector(model: ConnectorModel, port: int | None = None, kind: str =
 
 
 def _apply_rules(usable: list[ConnectorElement], kind: str) -> list[tuple[list[ConnectorElement], str]]:
-    targets = {item.number("redirectPort") for item in usable if not item.is_tls}
+    targets = {item.redirect_port for item in usable if not item.is_tls}
     ports = [DEFAULT_PORTS[kind]] if kind in DEFAULT_PORTS else list(DEFAULT_PORTS.values())
     return [
         (usable, "the only HTTP connector"),

@@ -177,7 +177,7 @@ def _describe_connector(model: connectors.ConnectorElement, base: str) -> Connec
         ssl=tls,
         proxy_name=_read_name(model.value("proxyName")),
         proxy_port=model.number("proxyPort") or 0,
-        redirect_port=model.number("redirectPort") or 0,
+        redirect_port=model.redirect_port or 0,
         attributes=secrets.mask(_resolve_all(model)),
         unresolved=model.unresolved(),
         tls=_describe_tls_hosts(model, base) if tls else [],

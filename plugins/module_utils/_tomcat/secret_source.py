@@ -40,7 +40,11 @@ def find_value(text: str, name: str, file: str, line: int, before: str) -> str |
             (value for at, found, value in property_sources.read_lines(text) if (at, found) == (line, name)), None
         )
     lines = split_lines(text, file)
-    found = lines[line - 1] if 0 < line <= len(lines) else ""
+    return read_line(lines[line - 1] if 0 < line <= len(lines) else "", file, before)
+
+
+def read_line(found: str, file: str, before: str) -> str | None:
+    """What stands in a line behind ``before``."""
     if file.startswith("/proc/"):
         return found[len(before) :] if found.startswith(before) else None
     start = re.search(r"(?<![\w.-])" + re.escape(before), found)

@@ -19,6 +19,7 @@ from ansible_collections.collab.rtc.plugins.module_utils._tomcat.connectors impo
     ConnectorElement,
     ConnectorModel,
     Element,
+    add_offset,
 )
 from ansible_collections.collab.rtc.plugins.module_utils._xml import scanner
 
@@ -104,7 +105,7 @@ class ServerXmlModel(ConnectorModel):
     def shutdown_port(self) -> int | None:
         """8005 where none is set, -1: switched off, None: its property is unknown."""
         server = Element(self.document.root, self.properties)
-        return server.number("port") if "port" in server.attributes else 8005
+        return add_offset(server.number("port") if "port" in server.attributes else 8005, self.offset)
 
     def list_descriptor_folders(self) -> list[str]:
         """Where Tomcat looks for descriptors of contexts, relative to CATALINA_BASE (``HostConfig``)."""

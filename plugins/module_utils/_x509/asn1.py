@@ -16,6 +16,7 @@ UTC_TIME, GENERALIZED_TIME = 0x17, 0x18
 SEQUENCE, SET = 0x30, 0x31
 _CONSTRUCTED = 0x20
 _MAX_DEPTH = 24
+_MAX_OID = 128  # bytes; real ones have ten, and a number of a million digits takes for ever
 
 # Tags of the text types and how their bytes are text. T61String (0x14) is Latin-1 in practice.
 _TEXT = {
@@ -126,6 +127,8 @@ def dotted(body: bytes) -> str:
     """The content of an OBJECT IDENTIFIER as text: ``2.5.4.3``."""
     if not body or body[-1] & 0x80:
         raise DerError("an OBJECT IDENTIFIER is cut short")
+    if len(body) > _MAX_OID:
+        raise DerError("an OBJECT IDENTIFIER that is too long")
     arcs, number = [], 0
     for byte in body:
         number = number << 7 | byte & 0x7F

@@ -25,6 +25,8 @@ _RSA_HASHES = {  # signature algorithm -> hash and the DER of its AlgorithmIdent
     "1.2.840.113549.1.1.12": ("sha384", "2.16.840.1.101.3.4.2.2"),
     "1.2.840.113549.1.1.13": ("sha512", "2.16.840.1.101.3.4.2.3"),
 }  # fmt: skip
+# As sun.security.rsa.RSAKeyFactory: the longest key, and of keys longer than another the longest exponent.
+_MOST_BITS, _SHORT_MODULUS, _SHORT_EXPONENT = 16384, 3072, 64
 _ECDSA_HASHES = {
     "1.2.840.10045.4.3.1": "SHA224",
     "1.2.840.10045.4.3.2": "SHA256",
@@ -191,6 +193,9 @@ def _verify_rsa(key: bytes, message: bytes, signature: bytes, digest: str, oid: 
     """RSASSA-PKCS1-v1_5 (RFC 8017, 8.2.2): the expected block is built and compared, not parsed."""
     numbers = asn1.read(asn1.read(key).children()[1].bits()).children(asn1.SEQUENCE)
     modulus, exponent = (number.integer() for number in numbers)
+    bits = modulus.bit_length()
+    if bits > _MOST_BITS or not 0 < exponent < 1 << (_SHORT_EXPONENT if bits > _SHORT_MODULUS else bits):
+        return False  # Java refuses it, too, and to calculate with it may take hours
     size = (modulus.bit_length() + 7) // 8
     block = pow(int.from_bytes(signature, "big"), exponent, modulus).to_bytes(size, "big")
     value = asn1.encode(asn1.OCTET_STRING, hashlib.new(digest, message).digest())
@@ -203,13 +208,16 @@ def _verify_rsa(key: bytes, message: bytes, signature: bytes, digest: str, oid: 
 
 def _verify_ecdsa(issuer: Certificate, message: bytes, signature: bytes, digest: str) -> bool | None:
     try:
-        from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - optional
+        from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm  # noqa: PLC0415 - optional
         from cryptography.hazmat.primitives import hashes  # noqa: PLC0415
         from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
         from cryptography.hazmat.primitives.serialization import load_der_public_key  # noqa: PLC0415
     except ImportError:
         return None
-    key = load_der_public_key(issuer.public_key)
+    try:
+        key = load_der_public_key(issuer.public_key)
+    except UnsupportedAlgorithm:  # a curve that is not known here
+        return None
     if not isinstance(key, ec.EllipticCurvePublicKey):
         return False
     try:

@@ -36,6 +36,8 @@ _DECLARATION = (
     f"(?:{_SPACE}+encoding{_SPACE}*={_SPACE}*[\"']([A-Za-z][A-Za-z0-9._-]*)[\"'])?"
 )
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+# Of Python alone, no charsets: some fail with errors of their own, or take time by the square of the text.
+_NO_CHARSETS = ("idna", "punycode", "unicode-escape", "raw-unicode-escape", "utf-7")
 _UTF16 = {"utf-16-le": ("utf-16", "utf-16-le"), "utf-16-be": ("utf-16", "utf-16-be")}
 
 
@@ -176,7 +178,7 @@ def _find_codec(declared: str, name: str, any_width: bool = False) -> str:
     """Python's name of a declared encoding; its ASCII part must be ASCII unless ``any_width``."""
     try:
         codec = codecs.lookup(declared).name
-        usable = any_width or "<?xml".encode(codec) == b"<?xml"
+        usable = codec.replace("_", "-") not in _NO_CHARSETS and (any_width or "<?xml".encode(codec) == b"<?xml")
     except (LookupError, UnicodeError, TypeError):
         usable = False
     if not usable:

@@ -6,8 +6,12 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
+from ansible_collections.collab.rtc.plugins.module_utils._detect import installations
+from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
 from ansible_collections.collab.rtc.tests.unit.data.installation.hosts import JIRA, facts_of, only
 
 
@@ -311,6 +315,30 @@ def test_shared_home_of_confluence(host):
         '<property name="confluence.cluster.home">/shared/wiki</property></a>',
     )
     assert only(host).shared_home == "/shared/wiki"
+
+
+PROPERTY = '<property name="confluence.cluster.home">{}</property>'
+SHARED = {
+    PROPERTY.format("\n  /shared/a&amp;b\n"): "/shared/a&b",
+    "<property  name = 'confluence.cluster.home' >/shared/a</property>": "/shared/a",
+    PROPERTY.format("<![CDATA[/shared/a&b]]>"): "/shared/a&b",
+    PROPERTY.format("/shared<!-- not this -->/a"): "/shared/a",
+    "<!-- " + PROPERTY.format("/old") + " -->" + PROPERTY.format("/new"): "/new",
+    "<!-- " + PROPERTY.format("/old") + " -->": "",
+    '<property name="confluence.cluster.home"/>': "",
+    PROPERTY.format(" " * 1_000_000 + "<b/>"): "",
+    PROPERTY.format("/unfinished") + "<b>": "",
+}
+
+
+@pytest.mark.parametrize("text", SHARED, ids=[str(number) for number in range(len(SHARED))])
+def test_shared_home_of_confluence_as_xml_has_it(host, text):
+    rootfs = RootFs(host.root, host.lstat)
+    host.write("/home/confluence.cfg.xml", f"<a>{text}</a>")
+    begin = time.process_time()
+    assert installations.shared_home(rootfs, "confluence", "/home") == SHARED[text]
+    assert time.process_time() - begin < 5
+    assert ("/home/confluence.cfg.xml" in rootfs.unreadable) == ("unfinished" in text)
 
 
 def test_shared_home_of_jira(host):

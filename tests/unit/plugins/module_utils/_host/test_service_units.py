@@ -30,18 +30,48 @@ def test_states_of_none_asks_nobody():
     assert service_units.states([], lambda command, timeout: pytest.fail("asked")) == {}
 
 
-UNIT = """[Unit]
-User=not-this
-[Service]
-# comment
-User = jira
-ExecStart=/a \\
-  b
-; other
-[Install]
-User=nor-this
-"""
+SETTINGS = "/etc/systemd/system"
+# A unit, and the directories of its drop-in files, the one first that wins.
+DROPINS = {
+    "app@prod.service": ["app@prod.service.d", "app@.service.d", "service.d"],
+    "my-app-x.service": ["my-app-x.service.d", "my-app-.service.d", "my-.service.d", "service.d"],
+}
 
 
-def test_settings():
-    assert service_units.settings(UNIT) == [("User", "jira"), ("ExecStart", "/a    b")]
+@pytest.mark.parametrize("name", DROPINS)
+def test_directories_of_dropin_files(host, rootfs, name):
+    file = "app@.service" if "@" in name else name
+    host.write(f"{SETTINGS}/{file}", "[Service]\nExecStart=/opt/jira/bin/start-jira.sh -fg\n")
+    for number, folder in enumerate(reversed(DROPINS[name])):
+        host.write(f"{SETTINGS}/{folder}/same.conf", f"[Service]\nEnvironment=SAME={folder}\n")
+        host.write(f"{SETTINGS}/{folder}/{number}.conf", f"[Service]\nEnvironment=D{number}=1\n")
+    for other in ("app@dev.service.d", "my-app.service.d", "my.service.d", "app-.service.d"):
+        host.write(f"{SETTINGS}/{other}/other.conf", "[Service]\nEnvironment=OTHER=1\n")
+    starter = service_units.find(rootfs, name)
+    every = {f"D{number}": "1" for number in range(len(DROPINS[name]))}
+    assert starter.environment == {"SAME": DROPINS[name][0], **every}
+
+
+def test_a_value_of_several_lines_in_a_file_of_the_environment(host, rootfs):
+    host.write("/etc/jira.env", 'CATALINA_OPTS="-Da=1\n  -Djavax.net.ssl.trustStore=/etc/a.jks"\n')
+    unit = "[Service]\nEnvironmentFile=/etc/jira.env\nExecStart=/opt/jira/bin/start-jira.sh \\\n# a comment\n  -fg\n"
+    starter = service_units.find(host.write(f"{SETTINGS}/jira.service", unit) and rootfs, "jira")
+    assert starter.environment["CATALINA_OPTS"].split() == ["-Da=1", "-Djavax.net.ssl.trustStore=/etc/a.jks"]
+    assert starter.command == "run"
+
+
+MENTIONED = {
+    "os.system('/opt/a/bin/start-jira.sh')": ["/opt/a"],
+    'call(["/opt/a/bin/startup.sh", "x=/srv/b/bin/start-confluence.sh"])': ["/opt/a", "/srv/b"],
+    "/opt/a/bin/startup.sh/bin/startup.sh": ["/opt/a/bin/startup.sh"],
+    "/bin/startup.sh bin/startup.sh": [],
+    "/a" * 120_000: [],
+}
+
+
+@pytest.mark.parametrize("text", MENTIONED, ids=[str(number) for number in range(len(MENTIONED))])
+def test_what_a_script_of_another_language_mentions(host, rootfs, text):
+    host.write("/opt/run.py", "#!/usr/bin/python3\n" + text).write(
+        f"{SETTINGS}/a.service", "[Service]\nExecStart=/opt/run.py\n"
+    )
+    assert service_units.find(rootfs, "a").directories == MENTIONED[text]

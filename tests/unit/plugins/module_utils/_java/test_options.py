@@ -7,8 +7,6 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils._java.options import (
-    parse_environment_file,
-    parse_environment_line,
     read_command_line,
     read_setenv,
 )
@@ -358,15 +356,6 @@ def test_masked(name):
 def test_masked_within_an_address():
     shown = mask({"proxy": "http://user:geheim@proxy:3128/", "plain": "http://proxy:3128/a@b"})
     assert shown == {"proxy": "http://user:********@proxy:3128/", "plain": "http://proxy:3128/a@b"}
-
-
-def test_environment_file():
-    text = '# comment\n; too\nA=1\nB="two words"\nC=\'x\'\nD = spaced \n\nnonsense\nE="a\\\n b"\n'
-    assert parse_environment_file(text) == {"A": "1", "B": "two words", "C": "x", "D": "spaced", "E": "a  b"}
-
-
-def test_environment_line():
-    assert parse_environment_line('"A=1 2" B=3 C="4 5"') == {"A": "1 2", "B": "3", "C": "4 5"}
 
 
 def test_never_raises():

@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import shutil
 import subprocess
+import time
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -192,3 +193,26 @@ def test_keys_as_openssl_writes_them(tmp_path, options):
 def test_refusals_of_keys(text, reason):
     with pytest.raises(private_key.UnusableKeyError, match=reason):
         private_key.decrypt_pem_key(text, "x", "key.pem")
+
+
+ENDLESS = "-----BEGIN PRIVATE KEY-----\n"
+ODD_KEYS = {
+    "no block ends": ENDLESS * 200_000,
+    "another one ends": ENDLESS * 200_000 + "-----END X PRIVATE KEY-----",
+    "headers without end": ENDLESS + "A:b\n" * 200_000 + "-----END PRIVATE KEY-----",
+    "each has another label": "".join(f"-----BEGIN {n} PRIVATE KEY-----\n" for n in range(100_000)),
+}
+
+
+@pytest.mark.parametrize("about", ODD_KEYS)
+def test_odd_keys_are_refused_soon(about):
+    begin = time.process_time()
+    with pytest.raises(private_key.UnusableKeyError):
+        private_key.decrypt_pem_key(ODD_KEYS[about], "", "key.pem")
+    assert time.process_time() - begin < 5
+
+
+def test_the_first_key_that_ends_is_taken():
+    assert private_key.decrypt_pem_key("-----BEGIN EC PRIVATE KEY-----\n" + LEAF_KEY, "", "key.pem") == (
+        private_key.decrypt_pem_key(LEAF_KEY, "", "key.pem")
+    )

@@ -135,6 +135,33 @@ def test_resolve(value, text, unknown):
     assert len(found) < 10_000_000
 
 
+@pytest.mark.parametrize(
+    ("offset", "ports"),
+    [
+        ("100", [8190, 8543, 0, -1, 8105]),
+        ("-10", [8080, 8433, 0, -1, 7995]),
+        ("${offset}", [8097, 8450, 0, -1, 8012]),
+        ("many", [8090, 8443, 0, -1, 8005]),  # Tomcat warns, and leaves it out
+        ("${none}", [None, None, 0, -1, None]),
+    ],
+)
+def test_all_ports_have_the_offset_of_the_server(offset, ports):
+    text = f"""<Server portOffset="{offset}"><Service><Connector port="8090" redirectPort="8443"/>
+      <Connector port="0"/><Connector port="-1"/></Service></Server>"""
+    model = server_xml.parse(text.encode(), properties={"offset": "7"})
+    first, second, third = model.connectors
+    assert [first.port, first.redirect_port, second.port, third.port, model.shutdown_port] == ports
+    assert first.unresolved() == ([] if ports[0] else ["port"])
+    if ports[0]:
+        assert connectors.choose_connector(model, ports[0])[0] is first
+
+
+@pytest.mark.parametrize("name", ["idna", "punycode", "unicode_escape", "raw-unicode-escape", "utf-7", "UTF7", "rot13"])
+def test_an_encoding_of_python_alone_is_refused(name):
+    with pytest.raises(connectors.IllFormed, match="not usable here"):
+        server_xml.parse(f'<?xml version="1.0" encoding="{name}"?><Server/>'.encode())
+
+
 def test_an_unresolved_port_is_unknown():
     model = model_of('<Connector port="${http.port}"/>')
     assert model.connectors[0].port is None

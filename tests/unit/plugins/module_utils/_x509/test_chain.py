@@ -7,6 +7,7 @@ import itertools
 
 import pytest
 
+from ansible_collections.collab.rtc.plugins.module_utils._x509 import asn1, chain
 from ansible_collections.collab.rtc.plugins.module_utils._x509.certificate import parse_certificates, parse_der
 from ansible_collections.collab.rtc.plugins.module_utils._x509.chain import (
     NoAnchorError,
@@ -173,3 +174,22 @@ def test_a_root_that_was_renewed_with_its_key_is_another_root():
         der = builder.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
         pair.append(parse_der(der))
     assert {anchor.certificate for anchor in trust_anchors(pair)} == set(pair)
+
+
+@pytest.mark.parametrize(
+    ("modulus", "exponent"),
+    [(0, 3), (1 << 20_000, 3), ((1 << 16_000) + 1, 1 << 64), ((1 << 2048) + 1, 1 << 3000)],
+    ids=["nothing", "a long key", "a long exponent", "an exponent longer than the key"],
+)
+def test_a_key_that_java_refuses_signs_nothing_and_is_not_calculated_with(modulus, exponent):
+    def integer(number):
+        return asn1.encode(0x02, b"\0" + number.to_bytes((number.bit_length() + 7) // 8, "big"))
+
+    numbers = asn1.encode(asn1.SEQUENCE, integer(modulus), integer(exponent))
+    key = asn1.encode(asn1.SEQUENCE, asn1.encode(asn1.SEQUENCE), asn1.encode(0x03, b"\0" + numbers))
+    assert not chain._verify_rsa(key, b"message", b"\1" * 256, "sha256", "2.16.840.1.101.3.4.2.1")
+
+
+def test_an_object_identifier_that_is_too_long_is_refused():
+    with pytest.raises(asn1.DerError, match="too long"):
+        asn1.dotted(b"\xff" * 1_000_000 + b"\x01")
