@@ -43,7 +43,7 @@ def _list_files(
             except RtcError as exc:
                 notes.append(exc.message)
                 continue
-            entries = [entry.split()[0] for entry in text.splitlines() if entry.strip()]
+            entries = [entry.split()[0] for entry in text.split("\n") if entry.strip()]
             names = [find_file(config, "crt-base", item, line.file) for item in entries if not item.startswith("#")]
         for path in names:
             inside = [path]

@@ -24,7 +24,8 @@ _SECTIONS = {
     "acme", "namespace_list",
 }  # fmt: skip
 _PROXIES = {"frontend", "backend", "listen"}
-_ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
+# Before another character a backslash stays, as patterns need it (parse_line in tools.c).
+_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", " ": " ", "\\": "\\", "#": "#", '"': '"', "'": "'", "$": "$"}
 # A line is made of these; what stands side by side without a blank is one word. A quote that is not closed ends with
 # the line, and a backslash at the end is itself.
 _PIECE = re.compile(
@@ -33,13 +34,13 @@ _PIECE = re.compile(
     | (?P<comment>\#.*)
     | '(?P<single>[^']*)'?
     | "(?P<double>(?:[^"\\]|\\.)*)"?
-    | \\(?P<escaped>.)
+    | \\(?P<escaped>x[0-9A-Fa-f]{2}|.)
     | (?P<plain>[^\s\#'"\\]+|\\\Z)
     """,
-    re.VERBOSE | re.DOTALL,
+    re.VERBOSE | re.DOTALL | re.ASCII,  # blanks are those of C
 )
 _VARIABLE = r"\$(?:(\w+)|\{(\w+)(?:-([^}]*))?\})"
-_IN_DOUBLE_QUOTES = re.compile(r"\\(.)|" + _VARIABLE, re.DOTALL)
+_IN_DOUBLE_QUOTES = re.compile(r"\\(x[0-9A-Fa-f]{2}|.)|" + _VARIABLE, re.DOTALL)
 # The word of a line that is an address: there HAProxy puts variables in without quotes too (str2sa_range).
 _ADDRESSES = {"bind": 1, "server": 2}
 
@@ -63,6 +64,7 @@ class Section:
     line: int
     lines: list[Line] = field(default_factory=list)
     inherited: Section | None = None
+    conditional: str = ""  # the place of a condition (``.if``) on which lines of it depend
 
     def all(self, *keywords: str, inherit: bool = True) -> Iterator[Line]:
         """The lines that begin with these words, those of its defaults first."""
@@ -121,7 +123,7 @@ def words(text: str, environment: dict[str, str]) -> list[str]:
         if kind == "double":
             value = substitute(value, environment)
         elif kind == "escaped":
-            value = _ESCAPES.get(value, value)
+            value = _unescape(value)
         word = (word or "") + value
     return found if word is None else [*found, word]
 
@@ -131,11 +133,16 @@ def substitute(text: str, environment: dict[str, str]) -> str:
     return _IN_DOUBLE_QUOTES.sub(lambda match: _replace(match, environment), text)
 
 
+def _unescape(char: str) -> str:
+    """What a backslash before a character stands for."""
+    return chr(int(char[1:], 16)) if len(char) > 1 else _ESCAPES.get(char, f"\\{char}")
+
+
 def _replace(match: re.Match[str], environment: dict[str, str]) -> str:
     """What an escape or a variable within double quotes stands for; a variable that is not known stays."""
     char, plain, braced, default = match.groups()
     if char:
-        return _ESCAPES.get(char, char)
+        return _unescape(char)
     name = plain or braced
     if name not in environment and (default is not None or not isinstance(environment, ProcessEnvironment)):
         return match[0] if default is None else default
@@ -157,7 +164,8 @@ def parse(paths: list[str], environment: dict[str, str] | None = None) -> Haprox
         if text is None:
             continue
         current: Section | None = None
-        for number, raw in enumerate(text.splitlines(), 1):
+        condition, nested = "", 0
+        for number, raw in enumerate(text.split("\n"), 1):  # and at nothing else that Python takes for an end
             line = words(raw, environment)
             if not line:
                 continue
@@ -165,16 +173,20 @@ def parse(paths: list[str], environment: dict[str, str] | None = None) -> Haprox
             line[at : at + 1] = [substitute(word, environment) for word in line[at : at + 1]]
             if line[0] in _SECTIONS:
                 current = _open_section(line, path, number, defaults, named)
+                current.conditional = condition
                 config.sections.append(current)
                 if current.kind == "defaults":
                     defaults = current
                     named[current.name] = current
             elif line[0].startswith("."):
+                nested += {".if": 1, ".endif": -1}.get(line[0], 0)
+                condition = "" if nested <= 0 else condition or f"{path}:{number}"
                 config.notes.append(
                     f"{path}:{number}: conditions ({' '.join(line)}) are not decided; all branches are read."
                 )
             elif current is not None:
                 current.lines.append(Line(line, path, number))
+                current.conditional = current.conditional or condition
                 if current.kind == "global":
                     _set_variables(line, environment)
             else:

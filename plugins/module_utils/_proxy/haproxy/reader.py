@@ -59,7 +59,7 @@ def read_virtual_hosts(config: HaproxyConfig) -> list[VirtualHost]:
     """All frontends and listen sections that listen on an address."""
     found: list[VirtualHost] = []
     for section in config.sections:
-        if section.kind in ("frontend", "listen"):
+        if section.kind in ("frontend", "listen") and not way.is_disabled(section):
             found += _FrontendReader(config, section).read_hosts()
     return found
 
@@ -90,7 +90,7 @@ class _FrontendReader:
 
     def read_bind(self, item: Line) -> None:
         options = item.words[2:]
-        tls = "ssl" in options
+        tls = any(word == "ssl" and before != "name" for before, word in zip(["", *options], options))
         if "crt" in options[:-1] and not self.certificate:
             self.certificate = find_file(self.config, "crt-base", options[options.index("crt") + 1], item.file)
         for place in item.words[1].split(",") if len(item.words) > 1 and "namespace" not in options else []:
@@ -214,11 +214,7 @@ class _FrontendReader:
             upstreams=upstreams,
             file=item.file if item else section.file,
             line=item.line if item else section.line,
-            upgrade=not any(
-                line.words[1:3] == ["del-header", "Upgrade"]
-                for scope in (self.section, section)
-                for line in scope.all("http-request")
-            ),
+            upgrade=True,
             read_timeout=self.read_timeout(section),
             forwarded_proto=self.read_forwarded_proto(section),
             sticky=_describe_stickiness(section) if len(upstreams) > 1 else "",
@@ -226,14 +222,13 @@ class _FrontendReader:
 
     def read_servers(self, section: Section) -> list[Upstream]:
         found = []
-        common = [word for item in section.all("default-server") for word in item.words[1:]]
         mode = section.last("mode")
         tcp = bool(mode) and mode.words[1:] == ["tcp"] if mode else False
         for item in section.all("server", inherit=False):
-            if len(item.words) < 3 or "disabled" in item.words[3:]:
+            options = way.list_options(section, item)
+            if len(item.words) < 3 or way.is_out(options):
                 continue
-            options = common + item.words[3:]
-            address = re.sub(r"^ipv[46]@", "", item.words[2])
+            address = re.sub(r"^(?:stream\+)?(?:ipv[46]|m?p?tcp[46]?)@", "", item.words[2])
             match = re.fullmatch(r"(\[[^\]]*\]|[^:/]*|[0-9A-Fa-f:]{3,}?):?([+-]?\d+)?", address)
             if not match:
                 self.config.notes.append(f"{item.file}:{item.line}: the server {address} could not be understood.")
@@ -241,7 +236,7 @@ class _FrontendReader:
             port = int(match.group(2) or 0)
             if not match.group(2) or match.group(2)[0] in "+-":  # the port that the client came to, plus this
                 port += self.listens[0].port if self.listens else 0
-            secure = "ssl" in options and "no-ssl" not in options
+            secure = way.is_on(options, "ssl")
             scheme = "tcp" if tcp else "https" if secure else "http"
             found.append(Upstream(scheme, match.group(1).strip("[]"), port, "backup" in item.words[3:]))
         for item in section.all("server-template", inherit=False):
@@ -312,7 +307,7 @@ class _FrontendReader:
         for word in rest:
             if word == "-f":  # one value a line; where they cannot be seen, at least it is not every name
                 path = next(rest, "")
-                lines = (self.config.read(path) or path).splitlines()
+                lines = (self.config.read(path) or path).split("\n")
                 values += [line.strip() for line in lines if line.strip() and not line.startswith("#")]
             elif word in _FLAGS_WITH_VALUE:
                 found.loose = found.loose or (next(rest, ""), word) != ("str", "-m")

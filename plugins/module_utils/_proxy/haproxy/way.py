@@ -10,31 +10,20 @@ of other things is not known.
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Route, VirtualHost
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy import criteria
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy.criteria import PATH, Request
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy.parser import HaproxyConfig, Line, Section
 
-PATH = "/socket.io/"
 _SHARING = "access-control-allow-origin"
-_FETCH = re.compile(r"(?:req\.|req_)?(\w+)(?:\((\w[\w-]*)[^)]*\))?(.*)")
-_HOST_ONLY = re.compile(r",\s*(?:field\(1,:\)|host_only|word\(1,:\))")
-_ENDS = {"accept", "allow", "auth", "deny", "redirect", "reject", "return", "silent-drop", "tarpit", "use-service"}
+_ENDS = {"auth", "deny", "redirect", "reject", "return", "silent-drop", "tarpit", "use-service"}
+_PASSES = {"accept", "allow"}
 _CHANGES = {"set-path", "set-pathq", "set-uri", "replace-path", "replace-pathq", "replace-uri", "set-method", "lua"}
-
-
-_PREDEFINED = {
-    "TRUE": True, "HTTP": True, "METH_GET": True, "HTTP_1.1": True, "FALSE": False, "HTTP_1.0": False,
-    "METH_POST": False, "METH_OPTIONS": False, "METH_CONNECT": False,
-}  # fmt: skip
-
-
-@dataclass
-class _Request:
-    host: str
-    upgrade: str
-    tls: bool
+_LEGACY = ("reqrep", "reqirep", "reqdeny", "reqideny", "reqtarpit", "reqitarpit", "reqdel", "reqidel")  # before 2.1
+# Lines that act on requests, in the order in which HAProxy looks at them.
+_RULES = (("tcp-request", "connection"), ("tcp-request", "content"), ("block",), ("http-request",), ("redirect",))
 
 
 def follow(host: VirtualHost, config: HaproxyConfig, section: Section, passes: list[tuple[Line | None, Route]]) -> None:
@@ -49,56 +38,167 @@ def follow(host: VirtualHost, config: HaproxyConfig, section: Section, passes: l
     usual = listen.port == (443 if listen.tls else 80)
     name = next((item for item in host.names if "*" not in item), "")
     authority = name if usual or not name else f"{name}:{listen.port}"
-    for field, upgrade in (("polling", ""), ("websocket", "websocket")):
-        chosen = _choose(host, section, _Request(authority, upgrade, listen.tls))
-        for line, route in passes:
-            setattr(route, field, None if chosen == "" else line is chosen)
-        if isinstance(chosen, Line) and not any(line is chosen for line, _route in passes):
-            host.doubts.append(f"{chosen.file}:{chosen.line} may take its requests")
+    requests = criteria.list_requests(authority, listen.port, listen.tls)
+    chosen = [_choose(host, section, request) for request in requests]
+    for line, route in passes:
+        route.polling = None if "" in chosen[:2] else all(item is line for item in chosen[:2])
+        route.websocket = None if chosen[-1] == "" else chosen[-1] is line
+    for item in chosen:
+        if isinstance(item, Line) and not any(line is item for line, _route in passes):
+            host.doubts.append(f"{item.file}:{item.line} may take its requests")
     scopes: dict[int, Section] = {id(section): section}
     for line, route in passes:
         target = config.named(line.words[1]) if line else None
-        if target and route.polling is not False:
+        if target and (route.polling is not False or route.websocket is not False):
             scopes[id(target)] = target
     for scope in scopes.values():
-        for line in scope.all("http-request"):
-            _judge_rule(host, [route for _line, route in passes], section, line, _Request(authority, "", listen.tls))
+        for request in requests:
+            request.host = request.host or None  # rules see the name that is asked for, whatever the backend is for
+            for kind in _RULES:
+                _judge_rules(host, passes, scope, kind, request)
         _judge_others(host, scope)
+        host.sources += _list_by_address(scope, requests)
+    for found in (host.doubts, host.stops, host.sources):
+        found[:] = list(dict.fromkeys(found))
+
+
+def is_disabled(section: Section) -> bool:
+    """Whether a section is switched off (``disabled``)."""
+    words = [line.words[0] for line in section.all() if line.words[0] in ("disabled", "enabled")]
+    return words[-1:] == ["disabled"]
+
+
+def list_options(section: Section, server: Line) -> list[str]:
+    """The options of a server: those of ``default-server`` before it, of the defaults too, and its own."""
+    found: list[str] = []
+    for line in section.all():
+        if line is server:
+            break
+        found += line.words[1:] if line.words[0] == "default-server" else []
+    return [*found, *server.words[3:]]
+
+
+def is_on(options: list[str], *names: str) -> bool:
+    """Whether one of these options is the last word on its subject: "no-ssl" takes "ssl" back."""
+    on = False
+    for word in options:
+        on = True if word in names else False if word in [f"no-{name}" for name in names] else on
+    return on
+
+
+def is_out(options: list[str]) -> bool:
+    """Whether a server gets no requests of new clients."""
+    states = [word for word in options if word in ("disabled", "enabled")]
+    weights = [value for word, value in zip(options, options[1:]) if word == "weight"]
+    return states[-1:] == ["disabled"] or weights[-1:] == ["0"]
 
 
 def _judge_others(host: VirtualHost, scope: Section) -> None:
-    for line in scope.all("server", inherit=False):
-        if {"send-proxy", "send-proxy-v2"} & set(line.words) and "disabled" not in line.words:
-            host.stops.append(f"{line.file}:{line.line} speaks the PROXY protocol to the service")
-    for line in scope.all("http-response"):
-        words = [word.lower() for word in line.words]
-        if words[1:3] in (["add-header", _SHARING], ["del-header", _SHARING]):
-            host.stops.append(f"{line.file}:{line.line} changes RTC's Access-Control-Allow-Origin: {words[1]}")
+    if scope.conditional:
+        host.doubts.append(f"{scope.conditional} depends on a condition (.if) that is not decided")
+    if is_disabled(scope):
+        host.stops.append(f"{scope.file}:{scope.line} {scope.kind} {scope.name} is disabled")
+    _judge_servers(host, scope)
+    for line in scope.all("bind", inherit=False):
+        if "accept-proxy" in line.words:
+            host.sources.append(f"{line.file}:{line.line} expects the PROXY protocol of a proxy before it")
+    for line in _list_answers(scope):
+        host.stops.append(
+            f"{line.file}:{line.line} changes RTC's Access-Control-Allow-Origin: {' '.join(line.words[1:2])}"
+        )
     for line in scope.all():
-        if any(word == "src" or word.startswith("src,") for word in line.words[1:]):
-            host.sources.append(f"{line.file}:{line.line} {' '.join(line.words)}")
+        words = f"{line.file}:{line.line} {' '.join(line.words)}"[:160]
+        if line.words[0] in _LEGACY:
+            host.doubts.append(f"{words} changes requests")
+        elif line.words[:2] == ["stats", "uri"] and PATH.startswith("".join(line.words[2:3]) or "/"):
+            host.stops.append(f"{words} takes its requests")
+        elif line.words[0] == "monitor-uri" and "".join(line.words[1:2]).startswith(PATH):
+            host.doubts.append(f"{words} may take its requests")
 
 
-def _judge_rule(host: VirtualHost, routes: list[Route], section: Section, line: Line, request: _Request) -> None:
-    """A rule that ends the request, or changes what a WebSocket needs."""
-    action, words = "".join(line.words[1:2]), [word.lower() for word in line.words[2:]]
-    holds = _hold(section, line.words[2:], request)
-    if holds is False:
-        return
-    where = f"{line.file}:{line.line} {' '.join(line.words)}"[:160]
-    if action in _ENDS - {"accept", "allow"}:
-        (host.stops if holds else host.doubts).append(where)
-    elif action in _CHANGES:
-        host.doubts.append(f"{where} changes paths")
-    elif words[:1] in (["upgrade"], ["connection"]) and action in ("del-header", "set-header", "replace-header"):
-        for route in routes:
-            route.upgrade = False
+def _list_by_address(scope: Section, requests: list[Request]) -> Iterator[str]:
+    """Rules that may hold for RTC's requests, and decide by the address of the client."""
+    named = {line.words[1] for line in scope.all("acl") if len(line.words) > 2 and _is_address(line.words[2])}
+    for line in (line for kind in (*_RULES, ("use_backend",)) for line in scope.all(*kind)):
+        at = next((at for at, word in enumerate(line.words) if word in ("if", "unless")), len(line.words))
+        asked = any(_is_address(word) or word.lstrip("!") in named for word in line.words[at:])
+        decides = bool(set(line.words[:at]) & {*_ENDS, *_PASSES, "block", "use_backend"})
+        if asked and decides and any(criteria.holds(scope, line.words, request) is None for request in requests):
+            yield f"{line.file}:{line.line} {' '.join(line.words)}"[:160]
 
 
-def _choose(host: VirtualHost, section: Section, request: _Request) -> Line | str | None:
+def _is_address(word: str) -> bool:
+    return word == "src" or word.startswith("src,")
+
+
+def _judge_servers(host: VirtualHost, scope: Section) -> None:
+    for line in scope.all("server", inherit=False):
+        options = list_options(scope, line)
+        if is_out(options):
+            continue
+        where = f"{line.file}:{line.line}"
+        if is_on(options, "send-proxy", "send-proxy-v2", "send-proxy-v2-ssl", "send-proxy-v2-ssl-cn"):
+            host.stops.append(f"{where} speaks the PROXY protocol to the service")
+        if [value for word, value in zip(options, options[1:]) if word == "proto"][-1:] == ["h2"]:
+            host.stops.append(f"{where} speaks HTTP/2 to the service")
+
+
+def _list_answers(scope: Section) -> Iterator[Line]:
+    """Lines that add one more header to RTC's answers that browsers take once, or take it out."""
+    for line in scope.all():
+        words = [word.lower() for word in line.words]
+        if words[0] in ("http-response", "http-after-response"):
+            if words[1:3] in (["add-header", _SHARING], ["del-header", _SHARING]):
+                yield line
+        elif words[0] == "rspadd" and "".join(words[1:2]).startswith(_SHARING):
+            yield line
+
+
+def _judge_rules(
+    host: VirtualHost,
+    passes: list[tuple[Line | None, Route]],
+    section: Section,
+    kind: tuple[str, ...],
+    request: Request,
+) -> None:
+    """Rules of a kind, up to the one that ends them: they end the request, let it pass, or change it."""
+    unsure = False  # whether one before may have let it pass
+    for line in section.all(*kind):
+        rest = line.words[len(kind) :]
+        action = "redirect" if kind == ("redirect",) else "deny" if kind == ("block",) else "".join(rest[:1])
+        words = [word.lower() for word in rest[1:]]
+        # What decides by addresses is noted for itself; a content rule may wait for what is there at last.
+        holds = criteria.holds(section, rest, request)
+        if holds is False:
+            continue
+        where = f"{line.file}:{line.line} {' '.join(line.words)}"[:160]
+        if action in _PASSES:
+            if holds:
+                return
+            unsure = True
+        elif action == "expect-proxy":
+            host.sources.append(f"{where} expects the PROXY protocol of a proxy before it")
+        elif action in _ENDS:
+            if holds and not unsure:
+                host.stops.append(where)
+                return
+            host.doubts.append(where)
+        elif action in _CHANGES:
+            host.doubts.append(f"{where} changes paths")
+        elif words[:1] == ["upgrade"] and action in ("del-header", "set-header", "replace-header"):
+            # Header Connection counts no more when rules are looked at.
+            kept = action == "set-header" and words[1:2] == ["websocket"]
+            if holds and request.upgrade and action != "replace-header":
+                for _line, route in passes:
+                    route.upgrade = route.upgrade and kept
+            elif bool(request.upgrade) != kept:
+                host.doubts.append(f"{where} may change a WebSocket's Upgrade")
+
+
+def _choose(host: VirtualHost, section: Section, request: Request) -> Line | str | None:
     """The line that chooses the backend, ``None`` for none, "" where it cannot be told."""
     for line in (line for line in section.all("use_backend") if len(line.words) > 1):
-        holds = _hold(section, line.words[2:], request)
+        holds = criteria.holds(section, line.words[2:], request)
         if holds is None:
             host.doubts.append(
                 f"{line.file}:{line.line} depends on what cannot be computed: {' '.join(line.words[2:])}"[:160]
@@ -110,106 +210,3 @@ def _choose(host: VirtualHost, section: Section, request: _Request) -> Line | st
                 return ""
             return line
     return section.last("default_backend")
-
-
-def _hold(section: Section, words: list[str], request: _Request) -> bool | None:
-    """Whether a condition holds, from its ``if`` or ``unless`` on; ``None`` for unknown."""
-    at = next((number for number, word in enumerate(words) if word in ("if", "unless")), None)
-    if at is None:
-        return True
-    terms: list[list[bool | None]] = [[]]
-    rest, negated = iter(words[at + 1 :]), False
-    for word in rest:
-        if word in ("||", "or"):
-            terms.append([])
-            continue
-        negated = word.startswith("!")
-        plain = word.lstrip("!") or next(rest, "")
-        if plain == "{":
-            inline: list[str] = []
-            for part in rest:
-                if part == "}":
-                    break
-                inline.append(part)
-            found = _meets(inline, request)
-        else:
-            found = _meets_acl(section, plain, request)
-        terms[-1].append(found if found is None or not negated else not found)
-    joined = [False if False in term else None if None in term else True for term in terms]
-    result = True if True in joined else None if None in joined else False
-    return result if result is None or words[at] == "if" else not result
-
-
-def _meets_acl(section: Section, name: str, request: _Request) -> bool | None:
-    if name in _PREDEFINED:
-        return _PREDEFINED[name]
-    found = [_meets(line.words[2:], request) for line in section.all("acl") if line.words[1:2] == [name]]
-    return None if not found else True if True in found else None if None in found else False
-
-
-def _meets(words: list[str], request: _Request) -> bool | None:
-    """Whether a request meets a criterion: a sample, flags, and values of which one has to fit."""
-    match = _FETCH.fullmatch(words[0]) if words else None
-    if match is None:
-        return None
-    name, argument, converters = match.group(1).lower(), (match.group(2) or "").lower(), match.group(3)
-    if name == "ssl_fc" and not converters:
-        return request.tls
-    base, _line, method = name.partition("_")
-    if base in ("hdr", "fhdr") and argument == "host":
-        text = request.host
-        if not text:
-            return False  # what is for a name is not for this one
-        text = text.partition(":")[0] if _HOST_ONLY.fullmatch(converters) else text
-        converters = _HOST_ONLY.sub("", converters)
-    elif base in ("hdr", "fhdr") and argument in ("upgrade", "connection"):
-        text = request.upgrade if argument == "upgrade" else "Upgrade" if request.upgrade else "keep-alive"
-        method = "dom" if argument == "connection" and not method else method
-    elif base in ("path", "url"):
-        text = PATH
-    else:
-        return None
-    values = _read_values(words[1:])
-    if values is None or converters not in ("", ",lower"):
-        return None
-    way, nocase, texts = values
-    return _compare(way or method, text, texts, nocase or converters == ",lower")
-
-
-def _read_values(words: list[str]) -> tuple[str, bool, list[str]] | None:
-    """The way of comparing, whether letters are compared without case, and the values; ``None`` for a file of them."""
-    way, nocase, rest = "", False, iter(words)
-    values: list[str] = []
-    for word in rest:
-        if word in ("-f", "-u"):
-            return None
-        if word == "-m":
-            way = next(rest, "")
-        elif word in ("-i", "-n") and not values:
-            nocase = nocase or word == "-i"
-        elif word != "--":
-            values.append(word)
-    return way, nocase, values
-
-
-def _compare(way: str, text: str, values: list[str], nocase: bool) -> bool | None:
-    if way == "found":
-        return bool(text)
-    fold = str.lower if nocase else str
-    one, several = fold(text), [fold(value) for value in values]
-    tests = {
-        "": lambda value: one == value,
-        "str": lambda value: one == value,
-        "beg": one.startswith,
-        "end": one.endswith,
-        "sub": lambda value: value in one,
-        "dir": lambda value: f"/{value.strip('/')}/" in f"/{one.strip('/')}/",
-        "dom": lambda value: bool(re.search(rf"(?:^|[./?:]){re.escape(value.strip('./?:'))}(?:$|[./?:])", one)),
-        "reg": lambda value: bool(re.search(value, one, re.IGNORECASE if nocase else 0)),
-    }
-    if way not in tests:
-        return None
-    try:
-        return any(map(tests[way], values if way == "reg" else several))
-    except re.error:
-        return None
