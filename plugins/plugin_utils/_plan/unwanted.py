@@ -65,13 +65,12 @@ def _decide_fate(plan: HostPlan, entry: ManagedEntry, scope: Scope) -> str:
         return "foreign" if set(entry.owners) & scope.present and entry.kind not in _OF_HOSTS else "leave"
     if entry.kind not in KINDS:
         return "leave"  # a newer version made it; rules_managed says so
+    mine = set(entry.owners)
+    if not mine & scope.known <= scope.present:
+        return "leave"  # some of its nodes are not in this run
     if entry.kind == "package":  # it stays, as others may need it by now; in the end the record forgets it
         return "forget" if scope.uninstall else "leave"
-    mine = set(entry.owners)
-    if mine & scope.known:
-        if not mine & scope.known <= scope.present:
-            return "leave"  # some of its nodes are not in this run
-    elif plan.host not in scope.remove_orphans and not scope.uninstall:
+    if not mine & scope.known and plan.host not in scope.remove_orphans and not scope.uninstall:
         return "orphan"
     if entry.state == "edited" and not scope.overwrite & mine and not scope.uninstall:
         return "conflict"
