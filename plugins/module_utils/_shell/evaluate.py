@@ -343,10 +343,13 @@ class _Run(Conditions):
     def _export(self, name: str, words: list[str]) -> None:
         given = []
         exports = name == "export" or (name != "readonly" and any(re.match("-[a-z]*x", word) for word in words))
+        fixes = name == "readonly" or (name != "export" and any(re.match("-[a-z]*r", word) for word in words))
+        fixed = []
         for word in words:  # all are expanded before the first is assigned
             match = ASSIGNMENT.match(word)
             if match and (match.group(3) or word[match.end() :].startswith("(")):
                 self.assign(word)
+                fixed.append(match.group(1))
                 self.exported.update([match.group(1)] if exports else [])
             elif match:
                 given.append(f"{match.group(1)}={self.expand(word[match.end() :], assigns=True)}")
@@ -362,6 +365,9 @@ class _Run(Conditions):
                 self.locals[-1][variable] = self.variables.get(variable)
             if not item.startswith("-") and (equals or name == "local"):
                 self.set(variable, value)
+            fixed.append(variable)
+        if fixes and (name == "readonly" or not self.locals):  # what a function alone has ends with it
+            self.fixed.update(fixed)
 
     def _call(self, arguments: list[str]) -> None:
         name, rest = (arguments[0], arguments[1:]) if arguments else (":", [])

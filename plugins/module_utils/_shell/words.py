@@ -73,6 +73,7 @@ class Words:
             self.arguments.append(self.variables.pop(str(len(self.arguments) + 1)))
         self.exported = {name for name in environment if name[:1].isalpha() or name[:1] == "_"}
         self.exports_all = False
+        self.fixed: set[str] = set()  # by readonly: a later assignment changes nothing
         self.plain = False  # dash reads it
         self.given: dict[str, str] = {}  # what the present command alone has in its environment
         self.anything = ""  # the place after which any variable may have any value
@@ -114,6 +115,8 @@ class Words:
     def set(self, name: str, value: str) -> None:
         if len(value) > _LONGEST:
             value = self.unknown()
+        if name in self.fixed:
+            return
         self.arrays.pop(name, None)
         self.variables[name] = value
         self.exported.update([name] if self.exports_all else [])
@@ -127,6 +130,8 @@ class Words:
         if match is None:
             return
         name, index, more = match.group(1), match.group(2), match.group(3)
+        if name in self.fixed:
+            return
         raw = word[match.end() :]
         if raw.startswith("(") and not index:
             known = [self.variables[name]] if name in self.variables else []
@@ -378,7 +383,7 @@ class Words:
             self.exports_all = False
 
     def unset(self, names: list[str]) -> None:
-        for name in names:
+        for name in (one for one in names if one not in self.fixed):
             self.variables.pop(name, None)
             self.arrays.pop(name, None)
             self.causes.pop(name, None)
