@@ -75,11 +75,11 @@ OPTIONAL = {
 SHIPPED_LINES = {
     "application_check": 3230,
     "java_truststore": 5480,
-    "jvm_truststore_option": 5960,
+    "jvm_truststore_option": 6040,
     "keystore_pem": 6640,
     "managed_absent": 2770,
     "managed_file": 2440,
-    "managed_record": 7520,
+    "managed_record": 7580,
     "plan": 170,  # documentation: the action does the work
     "proxy_vhost": 12800,  # the way to the panel in three renderers; what reading computes for RTC's requests
     "proxy_reload": 9900,

@@ -78,6 +78,8 @@ class Conditions(Words):
             return None if unsure else patterns.matches(left, pattern) == (words[1] != "!=")
         if words[1:2] == ["=~"]:
             pattern, text = self.expand("".join(words[2:])), self.expand(words[0])
+            self.arrays["BASH_REMATCH"] = [self.unknown()]
+            self.variables["BASH_REMATCH"] = self.unknown()
             return None if UNKNOWN in pattern + text else patterns.search(pattern, text)
         if len(words) == 3:
             return self._compare(self.expand(words[0]), words[1], self.expand(words[2]))

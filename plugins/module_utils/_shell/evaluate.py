@@ -15,9 +15,8 @@ import contextlib
 import re
 from typing import Callable
 
-from ansible_collections.collab.rtc.plugins.module_utils._shell import patterns
+from ansible_collections.collab.rtc.plugins.module_utils._shell import patterns, results
 from ansible_collections.collab.rtc.plugins.module_utils._shell.conditions import Conditions
-from ansible_collections.collab.rtc.plugins.module_utils._shell.results import Ran, Result
 from ansible_collections.collab.rtc.plugins.module_utils._shell.syntax import ASSIGNMENT, Command, SyntaxProblem, parse
 from ansible_collections.collab.rtc.plugins.module_utils._shell.words import (
     MOST_WORK,
@@ -33,13 +32,6 @@ _DEEPEST = 12  # files, functions and substitutions within each other
 _MOST_STEPS = 5_000  # commands; a loop may have no end
 _MOST_ROUNDS = 100  # of a loop
 _MOST_WAYS = 200  # through a script whose conditions are unknown
-_EXPORTS = ("export", "declare", "typeset", "readonly", "local")
-_BASH_ONLY = ("[[", "((", "let", "declare", "typeset", "source")  # not found by dash
-_SILENT = ("mkdir", "chmod", "chown", "touch", "rm", "ln", "ulimit", "umask", "trap", "set", "shopt", "sleep", "kill")
-
-
-class _Stop(Exception):
-    """Control goes elsewhere: ``break``, ``continue``, ``return``, ``exit``."""
 
 
 def variables(
@@ -63,7 +55,7 @@ def evaluate(
     path: str = "",
     cat: Reader | None = None,
     plain: bool = False,
-) -> list[Result]:
+) -> list[results.Result]:
     """What a script may leave: one result for each way that unknown conditions allow, the first where all hold.
 
     :param read: as for :func:`variables`; ``exists`` too.
@@ -120,23 +112,23 @@ class _Run(Conditions):
         self.functions: dict[str, Command] = {}
         self.ways = ways  # place -> which way to take where the condition is unknown
         self.asked: dict[str, int] = {}  # place -> how many ways there are
-        self.ran: list[Ran] = []
+        self.ran: list[results.Ran] = []
         self.locals: list[dict[str, str | None]] = []  # of each function that runs: what its own variables hide
         self.output: list[str] | None = None  # what is printed, within $(...)
-        self.depth = self.steps = self.unsure = 0
+        self.depth = self.steps = self.unsure = self.loops = 0
 
-    def start(self, script: str, path: str) -> Result:
+    def start(self, script: str, path: str) -> results.Result:
         """Read a script to its end."""
         self.path = path
         try:
             self._run_all(parse(script)[0])
-        except (_Stop, SyntaxProblem):
+        except (results.Stop, SyntaxProblem):
             pass
         except (RecursionError, Exhausted):  # what comes after it is not known
             self.anything = self.anything or self.here
         for name, items in self.arrays.items():
             self.variables[name] = items[0] if items else ""
-        return Result(self.variables, self.causes, self.anything, ran=self.ran, work=self.work)
+        return results.Result(self.variables, self.causes, self.anything, ran=self.ran, work=self.work)
 
     def _choose(self, ways: int = 2, place: str = "") -> int:
         """Which way to take where only running could tell; 0 unless :func:`evaluate` tries another."""
@@ -156,7 +148,7 @@ class _Run(Conditions):
         self.spend(20)
         if self.steps > _MOST_STEPS:
             self.anything = self.anything or self.here
-            raise _Stop("exit")
+            raise results.Stop("exit")
         self.line, self.previous = command.line, self.status
         runs: dict[str, Callable[[Command], None]] = {
             "simple": self._run_redirected,
@@ -209,7 +201,7 @@ class _Run(Conditions):
         self.output = []
         try:
             self._run_all(commands)
-        except _Stop:
+        except results.Stop:
             pass
         finally:
             printed = "".join(self.output)
@@ -274,12 +266,16 @@ class _Run(Conditions):
         self.status = True
 
     def _loop_ends(self, body: Command, unsure: bool) -> bool:
+        self.loops += 1
         try:
             self._run_unsure(body, unsure)
-        except _Stop as stop:
-            if str(stop) not in ("break", "continue"):
+        except results.Stop as stop:
+            stop.levels = min(stop.levels, self.loops) - 1
+            if str(stop) not in ("break", "continue") or stop.levels:
                 raise
             return str(stop) == "break"
+        finally:
+            self.loops -= 1
         return False
 
     def _run_case(self, command: Command) -> None:
@@ -323,14 +319,14 @@ class _Run(Conditions):
                 self.assign(word)
             return
         name = self.expand(words[first])
-        if self.plain and name in _BASH_ONLY:
+        if self.plain and name in results.BASH_ONLY:
             self.status = False
         elif name == "[[":
             self.status = self.evaluate_double(words[first + 1 : -1])
         elif name in ("((", "let"):
             texts = words[first + 1 :] if name == "((" else [self.expand(word) for word in words[first + 1 :]]
             self.status = [None if value is None else value != 0 for value in map(self.calculate, texts)][-1]
-        elif name in _EXPORTS and first == 0:
+        elif name in results.EXPORTS and first == 0:
             self._export(name, words[1:])
         else:
             arguments = [item for word in words[first:] for item in self.expand_fields(word)]
@@ -343,10 +339,13 @@ class _Run(Conditions):
     def _export(self, name: str, words: list[str]) -> None:
         given = []
         exports = name == "export" or (name != "readonly" and any(re.match("-[a-z]*x", word) for word in words))
+        fixes = name == "readonly" or (name != "export" and any(re.match("-[a-z]*r", word) for word in words))
+        fixed = []
         for word in words:  # all are expanded before the first is assigned
             match = ASSIGNMENT.match(word)
             if match and (match.group(3) or word[match.end() :].startswith("(")):
                 self.assign(word)
+                fixed.append(match.group(1))
                 self.exported.update([match.group(1)] if exports else [])
             elif match:
                 given.append(f"{match.group(1)}={self.expand(word[match.end() :], assigns=True)}")
@@ -362,6 +361,13 @@ class _Run(Conditions):
                 self.locals[-1][variable] = self.variables.get(variable)
             if not item.startswith("-") and (equals or name == "local"):
                 self.set(variable, value)
+            fixed.append(variable)
+        if name != "export" and any(
+            re.match("-[a-z]*[lnu]", word) for word in words
+        ):  # values are not as they are written
+            self.anything = self.anything or self.here
+        if fixes and (name == "readonly" or not self.locals):  # what a function alone has ends with it
+            self.fixed.update(fixed)
 
     def _call(self, arguments: list[str]) -> None:
         name, rest = (arguments[0], arguments[1:]) if arguments else (":", [])
@@ -382,7 +388,7 @@ class _Run(Conditions):
         elif name in ("command", "builtin", "exec") and rest and rest[0][:1] != "-":
             self._call(rest)
             if name == "exec":
-                raise _Stop("exit")
+                raise results.Stop("exit")
         elif name in builtins:
             builtins[name](rest)
         elif name in ("[", "test"):
@@ -390,24 +396,28 @@ class _Run(Conditions):
             self.status = False if wrong else self.evaluate_test(rest[:-1] if name == "[" else rest)
         elif name == "set":
             self.set_options(rest)
+        elif name == "shopt" and {"-s", *results.CHANGING} & set(rest) > {"-s"}:
+            self.anything = self.anything or self.here
         elif name in ("true", ":", "false"):
             self.status = name != "false"
         elif name == "printf" and rest[:1] == ["-v"] and len(rest) > 2:
             self.set(rest[1], self.guess_output(name, rest[3 if rest[2] == "--" else 2 :]))
         else:
             self.status = True if name in ("echo", "printf", "pwd", "dirname", "basename", "set") else None
-            self._print("" if name in _SILENT else self.guess_output(name, rest))
+            self._print("" if name in results.SILENT else self.guess_output(name, rest))
 
     def _note(self, arguments: list[str]) -> None:
         self.spend(len(self.exported))
         exported = {name: self.variables[name] for name in self.exported if name in self.variables}
         environment = {name: value for name, value in {**exported, **self.given}.items() if UNKNOWN not in value}
-        self.ran.append(Ran(arguments, self.variables.get("PWD", UNKNOWN), environment, self.input))
+        self.ran.append(results.Ran(arguments, self.variables.get("PWD", UNKNOWN), environment, self.input))
 
     def _stop(self, name: str, rest: list[str]) -> None:
         self.status = rest[0] == "0" if rest and rest[0].isdecimal() else self.status
         if name != "exit" or not self.unsure:  # an application that is not started needs no plan
-            raise _Stop(name)
+            stop = results.Stop(name)
+            stop.levels = int(rest[0][:3]) or 1 if name in ("break", "continue") and rest and rest[0].isdecimal() else 1
+            raise stop
 
     def _grep(self, rest: list[str]) -> None:
         """A plain text in what comes by a pipe; all else is unknown."""
@@ -435,7 +445,7 @@ class _Run(Conditions):
             self.locals.append({})
         try:
             run()
-        except _Stop as stop:
+        except results.Stop as stop:
             if str(stop) == "exit":
                 raise
         finally:

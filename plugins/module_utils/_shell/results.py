@@ -2,11 +2,16 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What reading a shell script finds."""
+"""What reading a shell script finds, and the names of commands that it knows."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+
+EXPORTS = ("export", "declare", "typeset", "readonly", "local")
+BASH_ONLY = ("[[", "((", "let", "declare", "typeset", "source")  # not found by dash
+CHANGING = ("nocasematch", "extglob", "lastpipe")  # options by which scripts mean something else
+SILENT = ("mkdir", "chmod", "chown", "touch", "rm", "ln", "ulimit", "umask", "trap", "set", "shopt", "sleep", "kill")
 
 
 @dataclass
@@ -33,3 +38,9 @@ class Result:
     place: str = ""
     ran: list[Ran] = field(default_factory=list)
     work: int = 0
+
+
+class Stop(Exception):
+    """Control goes elsewhere: ``break``, ``continue``, ``return``, ``exit``. ``levels``: of loops that end."""
+
+    levels = 1

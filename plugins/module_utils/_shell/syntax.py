@@ -41,6 +41,7 @@ _OPERATORS = (
     *("&", ";", "(", ")", "\n"),
 )
 _REDIRECTIONS = ("&>>", "&>", "<<<", "<<-", "<<", "<&", "<>", "<", ">>", ">&", ">|", ">")
+_SIGNS = {**dict(zip("abfnrtveE", "\a\b\f\n\r\t\v\x1b\x1b")), **{sign: sign for sign in "\\\"'?"}}
 _PAIRS = (("$((", "))"), ("$(", ")"), ("${", "}"), ("`", "`"), ('"', '"'))
 _ENDS = frozenset(["then", "elif", "else", "fi", "do", "done", "esac", "}"])
 _CONTROL = re.compile("[\x01-\x04]")  # marks of words.py
@@ -169,8 +170,15 @@ def _within(end: int, text: str) -> int:
 
 def unescape(text: str) -> str:
     """Text with the escapes of ``$'...'`` and ``printf`` replaced."""
-    signs = {"n": "\n", "t": "\t", "r": "\r", "e": "\x1b"}
-    return re.sub(r"\\(.)", lambda match: signs.get(match.group(1), match.group(1)), text, flags=re.DOTALL)
+    return re.sub(r"\\(x[0-9a-fA-F]{1,2}|u[0-9a-fA-F]{1,4}|[0-7]{1,3}|.)", _unescape_one, text, flags=re.DOTALL)
+
+
+def _unescape_one(match: re.Match[str]) -> str:
+    sign = match[1]
+    if (len(sign) > 1 and sign[0] in "xu") or sign[0] in "01234567":
+        code = int(sign[1:], 16) if sign[0] in "xu" else int(sign, 8) & 0xFF
+        return chr(code if code > 4 else 0)  # nobody writes the marks of words.py: 0 makes it unknown
+    return {**_SIGNS, "\n": match[0]}.get(sign, match[0])
 
 
 def find_line_end(text: str, index: int) -> int:
@@ -231,7 +239,9 @@ class _Reader:
                 break
             else:
                 self.at = find_end(text, self.at)
-        self.word = text[start : self.at].replace("\\\n", "")
+        self.word = text[start : self.at]
+        if "'" not in self.word:  # where it would stay
+            self.word = self.word.replace("\\\n", "")
 
     def _read_bodies(self) -> None:
         for item in self.waiting:

@@ -10,7 +10,7 @@ import posixpath
 import re
 from typing import Callable, List, Optional, Sequence
 
-from ansible_collections.collab.rtc.plugins.module_utils._shell import arithmetic, patterns
+from ansible_collections.collab.rtc.plugins.module_utils._shell import arithmetic, patterns, printing
 from ansible_collections.collab.rtc.plugins.module_utils._shell.braces import expand_braces
 from ansible_collections.collab.rtc.plugins.module_utils._shell.syntax import ASSIGNMENT, find_end, parse, unescape
 
@@ -73,6 +73,7 @@ class Words:
             self.arguments.append(self.variables.pop(str(len(self.arguments) + 1)))
         self.exported = {name for name in environment if name[:1].isalpha() or name[:1] == "_"}
         self.exports_all = False
+        self.fixed: set[str] = set()  # by readonly: a later assignment changes nothing
         self.plain = False  # dash reads it
         self.given: dict[str, str] = {}  # what the present command alone has in its environment
         self.anything = ""  # the place after which any variable may have any value
@@ -114,6 +115,8 @@ class Words:
     def set(self, name: str, value: str) -> None:
         if len(value) > _LONGEST:
             value = self.unknown()
+        if name in self.fixed:
+            return
         self.arrays.pop(name, None)
         self.variables[name] = value
         self.exported.update([name] if self.exports_all else [])
@@ -127,6 +130,8 @@ class Words:
         if match is None:
             return
         name, index, more = match.group(1), match.group(2), match.group(3)
+        if name in self.fixed:
+            return
         raw = word[match.end() :]
         if raw.startswith("(") and not index:
             known = [self.variables[name]] if name in self.variables else []
@@ -224,6 +229,8 @@ class Words:
                 text = word[index + 1 + (char == "$") : end - 1]
                 out.append(_QUOTES + (unescape(text) if char == "$" else text))
                 index = end
+            elif not quoted and word.startswith('$"', index):  # translated: as in double quotes
+                index += 1
             elif char in "`$" or (char in "<>" and word.startswith("(", index + 1)):
                 text, index = self._substitute(word, index, mode, quoted)
                 out.append(text)
@@ -244,6 +251,8 @@ class Words:
     def _substitute(self, word: str, index: int, mode: str, quoted: bool) -> tuple[str, int]:
         """The value of what begins with ``$`` or a backtick, and where it ends."""
         if word[index] in "<>":
+            return self.unknown(), len(word)
+        if word.startswith("$[", index):  # arithmetic of old
             return self.unknown(), len(word)
         end = find_end(word, index, quoted) if word[index] == "`" or word[index + 1 : index + 2] in ("(", "{") else 0
         if word.startswith("${", index):
@@ -288,7 +297,8 @@ class Words:
         if quoted and sign == "@" and mode == "fields":
             self.spend(sum(map(len, items)) + len(items))
             return _BORDER.join(_QUOTES + item for item in items) if items else _NOTHING
-        joined = " ".join(items)
+        separators = self.given.get("IFS", self.variables.get("IFS", " "))
+        joined = (separators[:1] if sign == "*" else " ").join(items)
         self.spend(len(joined))
         return joined if quoted else self._insert(joined, mode, quoted)
 
@@ -310,7 +320,13 @@ class Words:
             if at is None or at < 0 or UNKNOWN in items:
                 return self.unknown()
             value = items[at] if at < len(items) else None
-            if whole and not rest and not counts:
+            if (
+                whole
+                and not counts
+                and rest[:2] not in (":-", ":=", ":+", ":?")
+                and rest[:1] not in ("-", "=", "+", "?")
+            ):
+                items = self._edit_all(items, rest)
                 return self._insert_list(items, index.group(1), mode, quoted)
             value = " ".join(items) if whole and items else value
         if counts:
@@ -337,6 +353,16 @@ class Words:
         """The name that a variable holds, for ``${!name}``; "!" when that is unknown."""
         value = self.get(name) or ""
         return value if re.fullmatch(r"[A-Za-z_]\w*", value) else "!"
+
+    def _edit_all(self, items: Sequence[str], rest: str) -> list[str]:
+        """``${X[@]:1:2}`` takes some; all else is done to each."""
+        cut_out = re.fullmatch(r":\s*(\d+)(?::(\d+))?", rest)
+        if not rest:
+            return list(items)
+        if cut_out:
+            start = int(cut_out.group(1))
+            return list(items[start : start + int(cut_out.group(2))] if cut_out.group(2) else items[start:])
+        return [self._edit(item, rest) for item in items]
 
     def _edit(self, value: str, rest: str) -> str:
         """``${X#...}``, ``${X%...}``, ``${X/...}``, ``${X:...}``."""
@@ -378,7 +404,10 @@ class Words:
             self.exports_all = False
 
     def unset(self, names: list[str]) -> None:
-        for name in names:
+        for name in (one for one in names if one.partition("[")[0] not in self.fixed):
+            array = name.partition("[")
+            if array[1]:  # one of its items
+                self.arrays[array[0]] = [self.unknown()]
             self.variables.pop(name, None)
             self.arrays.pop(name, None)
             self.causes.pop(name, None)
@@ -401,7 +430,7 @@ class Words:
         known = name == "read" and self.input is not None and (not whole or len(names) == 1)
         separators = self.given.get("IFS", self.variables.get("IFS", " \t\n"))
         text = (self.input or "").strip() if whole else (self.input or "").partition("\n")[0]
-        fields = [text] if whole else _split(text, separators, 0 if "a" in options else len(names))
+        fields = [text] if whole else printing.split_line(text, separators, 0 if "a" in options else len(names))
         if any(UNKNOWN in item for item in rest) and "p" not in options:
             self.anything = self.anything or self.here
         for at, variable in enumerate(names):
@@ -410,6 +439,12 @@ class Words:
                 self.arrays[variable] = fields if known else [self.unknown()]
         self.status = None
 
+    def _echo(self, rest: list[str]) -> str:
+        if "\\" in " ".join(rest) and (self.plain or {"-e", "-ne", "-en"} & set(rest[:2])):
+            return self.unknown()
+        ends = "" if "-n" in rest[:2] else "\n"
+        return " ".join(item for at, item in enumerate(rest) if at or item not in ("-n", "-e", "-E")) + ends
+
     def guess_output(self, name: str, rest: list[str]) -> str:
         """What commands print that scripts use to find paths; :data:`UNKNOWN` for all others."""
         words = [item for item in rest if not item.startswith("-")]
@@ -417,15 +452,18 @@ class Words:
         place = self.locate(path)
         found: str | None = None
         if name == "echo":
-            ends = "" if "-n" in rest[:2] else "\n"
-            return " ".join(item for at, item in enumerate(rest) if at or item not in ("-n", "-e", "-E")) + ends
+            return self._echo(rest)
         if name == "printf" and rest:
-            found = format_printf(rest[0], rest[1:])
+            found = printing.format_printf(rest[0], rest[1:])
         elif name == "pwd":
             found = self.get("PWD")
         elif name == "ls" and words and self.names is not None and UNKNOWN not in "".join(words):
             found = "\n".join((self.names(path) if len(words) == 1 else []) or words)
-        elif (name in ("which", "type") or rest[:1] == ["-v"]) and len(words) == 1 and self.exists is not None:
+        elif (
+            (name == "which" or rest[:1] == ["-v"] or (name == "type" and rest[:1] in (["-p"], ["-P"])))
+            and len(words) == 1
+            and self.exists is not None
+        ):
             folders = (self.get("PATH") or "").split(":")
             found = next((f"{one}/{path}" for one in folders if UNKNOWN in one or self.exists(f"{one}/{path}")), "")
         elif name == "uname" and rest in ([], ["-s"]):
@@ -446,18 +484,6 @@ class Words:
         return self.unknown() if found is None else found
 
 
-def _split(line: str, separators: str, most: int) -> list[str]:
-    """A line as ``read`` splits it; the last of ``most`` fields (0: as many as there are) has the rest."""
-    blanks = "".join(char for char in separators if char.isspace())
-    line = line.strip(blanks) if blanks else line
-    if not separators or most == 1:
-        return [line]
-    sign = re.escape("".join(set(separators) - set(blanks)))
-    space = f"[{re.escape(blanks)}]" if blanks else "(?!)"
-    border = f"(?:{space}*[{sign}]{space}*|{space}+)" if sign else f"{space}+"
-    return [item for item in re.split(border, line, maxsplit=max(0, most - 1)) if item or sign]
-
-
 def _unmark(marked: str) -> str:
     return re.sub(f"[{_ACTIVE}{_QUOTES}{_NOTHING}]", "", marked).replace(_BORDER, " ")
 
@@ -467,16 +493,3 @@ def _to_pattern(marked: str) -> str:
     marked = marked.replace(_QUOTES, "")
     marked = re.sub(f"(?<!{_ACTIVE})[*?\\[]", r"[\g<0>]", marked)
     return marked.replace(_ACTIVE + "[!", "[!").replace(_ACTIVE + "[^", "[!").replace(_ACTIVE, "")
-
-
-def format_printf(layout: str, items: list[str]) -> str | None:
-    """What ``printf`` prints, for texts and whole numbers only."""
-    parts = re.split(r"%[sdi]", layout)
-    if "%" in "".join(parts).replace("%%", ""):
-        return None
-    out = ""
-    while True:
-        for at, part in enumerate(parts):
-            out += ((items.pop(0) if items else "") if at else "") + unescape(part).replace("%%", "%")
-        if not items or len(parts) == 1:
-            return out

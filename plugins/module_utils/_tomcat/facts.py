@@ -28,7 +28,9 @@ _MANAGED = re.compile(
 # What the images of the products have: templates that an entry point renders over the file when the container starts.
 _TEMPLATES = ("/opt/atlassian/etc/server.xml.j2", "/opt/atlassian/support/server.xml.j2")
 _ENTRY_POINTS = ("/entrypoint.py", "/entrypoint.sh", "/docker-entrypoint.sh", "/usr/local/bin/docker-entrypoint.sh")
-_MOST_DESCRIPTORS = 100  # in a directory, which the run user can fill
+_MOST_NAMES = 100  # properties that a value is made of
+# Of all hosts: the run user can fill their directories, and name ten thousand hosts that have the same one.
+_MOST_DESCRIPTORS, _MOST_FOLDERS, _MOST_DESCRIPTOR = 100, 20, 256 * 1024
 # Without one of them, Tomcat takes no key store by itself (SSLHostConfigCertificate.setStoreType; tried with 9 to 11).
 _STORE_ATTRIBUTE = re.compile("(?:certificateKeystore|keystore)[A-Z]")
 _NO_STORE = "without an attribute about a key store Tomcat takes none"
@@ -73,16 +75,18 @@ def describe(rootfs: RootFs, base: str, kind: str, known: dict[str, str]) -> Ser
 
 def _describe_context(rootfs: RootFs, facts: ServerXml, model: server_xml.ServerXmlModel, base: str, kind: str) -> None:
     descriptors = {}
-    for folder in (f"{base}/{name}" if name[:1] != "/" else name for name in model.list_descriptor_folders()):
-        for path in (
-            f"{folder}/{name}" for name in rootfs.names(folder)[:_MOST_DESCRIPTORS] if name.lower().endswith(".xml")
-        ):
-            content = rootfs.data(path)
-            try:
-                if content is not None:
-                    descriptors[path] = server_xml.DescriptorElement(scanner.read(content, path), model.properties)
-            except RtcError as exc:
-                rootfs.note(path, str(exc))
+    names = dict.fromkeys(model.list_descriptor_folders())
+    folders = [f"{base}/{name}" if name[:1] != "/" else name for name in names][:_MOST_FOLDERS]
+    paths = [f"{folder}/{name}" for folder in folders for name in rootfs.names(folder) if name.lower().endswith(".xml")]
+    if len(names) > _MOST_FOLDERS or len(paths) > _MOST_DESCRIPTORS:
+        rootfs.note(f"{base}/conf", f"descriptors of contexts: only the first {_MOST_DESCRIPTORS} are looked at")
+    for path in paths[:_MOST_DESCRIPTORS]:
+        content = rootfs.data(path, _MOST_DESCRIPTOR)
+        try:
+            if content is not None:
+                descriptors[path] = server_xml.DescriptorElement(scanner.read(content, path), model.properties)
+        except RtcError as exc:
+            rootfs.note(path, str(exc))
     context = model.application_context(kind, list(descriptors.values()))
     if context is not None:
         facts.context_file = next((path for path, item in descriptors.items() if item is context), facts.path)
@@ -111,12 +115,18 @@ def _find_default_stores(rootfs: RootFs, facts: ServerXml, home: str) -> None:
                 host.missing = f"Tomcat takes {path} then, and there is no such file"
 
 
-def _list_names(value: str, known: dict[str, str]) -> set[str]:
-    """The properties that a value is made of, those that are not known too."""
+def _list_names(value: str, known: dict[str, str], within: dict[str, list[str]]) -> set[str]:
+    """The properties that a value is made of, those that are not known too.
+
+    :param within: value -> what it names, of all that were looked at.
+    """
     names: set[str] = set()
     todo = [value]
-    while todo:
-        for found in property_sources.find_references(todo.pop()):
+    while todo and len(names) <= _MOST_NAMES:
+        text = todo.pop()
+        if text not in within:
+            within[text] = list(dict.fromkeys(property_sources.find_references(text)))[:_MOST_NAMES]
+        for found in within[text]:
             plain, default, _value = found.partition(":-")
             name = found if found in known else plain
             if name not in names and (name in known or not default):
@@ -130,13 +140,14 @@ def _describe_properties(facts: ServerXml, model: server_xml.ServerXmlModel, kno
     shown: set[str] = set()
     hidden: set[str] = set()
     of_key: set[str] = set()
+    within: dict[str, list[str]] = {}
     again = {name: value for name, value in known.items() if name != property_sources.ONCE}
     for node in model.document.nodes:
         for name, value in node.attributes.items():
             if property_sources.resolve(value, known) != property_sources.resolve(value, again):
                 shown.add(property_sources.ONCE)
             secret = secrets.is_secret(name) and not name.endswith("File")
-            names = _list_names(value, known)
+            names = _list_names(value, known, within)
             (hidden if secret else shown).update(names)
             if _KEY.fullmatch(name) and node.path.startswith("Server/Service/Connector"):
                 of_key |= names

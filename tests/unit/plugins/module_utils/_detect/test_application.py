@@ -341,6 +341,20 @@ def test_shared_home_of_confluence_as_xml_has_it(host, text):
     assert ("/home/confluence.cfg.xml" in rootfs.unreadable) == ("unfinished" in text)
 
 
+def test_descriptors_of_many_hosts_are_looked_at_once(host):
+    hosts = "".join(f'<Host name="h{number}" xmlBase="conf/all"/>' for number in range(5_000))
+    text = '<Server><Service><Connector port="8080"/><Engine name="E">{}</Engine></Service></Server>'
+    host.jira().write(f"{JIRA}/conf/server.xml", text.format(hosts))
+    for number in range(150):
+        host.write(f"{JIRA}/conf/all/a{number:03}.xml", '<Context docBase="x"/>')
+    host.write(f"{JIRA}/conf/all/a000.xml", '<Context docBase="atlassian-jira"/>')
+    begin = time.process_time()
+    facts = facts_of(host)
+    assert time.process_time() - begin < 20
+    assert facts.applications[0].server_xml.context_path == "/a000"
+    assert f"{JIRA}/conf" in str(facts.unreadable)
+
+
 def test_shared_home_of_jira(host):
     host.jira().write(
         "/var/atlassian/application-data/jira/cluster.properties",
@@ -356,3 +370,13 @@ def test_tomcat_version_of_release_notes(host):
     facts = facts_of(host)
     assert facts.applications[0].tomcat_version == "8.5.78"
     assert any(item.what.endswith("catalina.jar") for item in facts.unreadable)
+
+
+def test_a_long_property_is_gone_through_once(host):
+    attributes = " ".join(f'a{number}="${{a}}{number}"' for number in range(15_000))
+    text = f'<Server><Service><Connector port="8080" {attributes}/><Engine name="E"/></Service></Server>'
+    host.jira().write(f"{JIRA}/conf/server.xml", text)
+    host.write(f"{JIRA}/conf/catalina.properties", "a=" + "${b}" * 500_000 + "\nb=1\n")
+    begin = time.process_time()
+    assert only(host).server_xml.connectors[0].port == 8080
+    assert time.process_time() - begin < 60

@@ -83,6 +83,8 @@ def test_the_administrators_own_option_for_the_same_store_is_enough():
 
 OTHER = "-Djavax.net.ssl.trustStore=/etc/other.jks"
 REFUSED = {
+    "readonly CATALINA_OPTS=-Da=1\n": "does not reach the JVM",
+    "declare -r CATALINA_OPTS\n": "does not reach the JVM",
     f"A=1\nJAVA_OPTS='{OTHER}'\n": "line 2: -Djavax.net.ssl.trustStore is set already, to /etc/other.jks",
     f"{BLOCK}\nCATALINA_OPTS='{OTHER}'\n": "line 5: -Djavax.net.ssl.trustStore is set already",
     f'if [ -n "$X" ]; then\n  CATALINA_OPTS={OTHER}\nfi\n': "line 2: -Djavax.net.ssl.trustStore is set already.",
