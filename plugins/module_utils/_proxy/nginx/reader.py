@@ -127,6 +127,7 @@ class _ServerReader:
         self.named = {
             item.args[0]: item for item in server.all("location") if item.args[:1] and item.args[0].startswith("@")
         }
+        self.followed: list[Directive] = []
         self.passes: list[tuple[Directive, Route]] = []
         self.read_routes(scopes, "/")
         self.read_returned(scopes, server)
@@ -151,7 +152,11 @@ class _ServerReader:
                 self.host.routes.append(self.read_route(scopes, path, item))
                 self.passes.append((item, self.host.routes[-1]))
             elif item.name == "try_files" and item.args and item.args[-1] in self.named:
-                self.read_routes([*scopes[:2], self.named[item.args[-1]]], path)
+                named = self.named[item.args[-1]]
+                if not any(named is item for item in self.followed):  # nginx takes a circle, too, until somebody asks
+                    self.followed.append(named)
+                    self.read_routes([*scopes[:2], named], path)
+                    self.followed.pop()
             elif item.name == "location" and item.args[:1] and item.args[0] in self.named:
                 continue  # read where it is named
             elif item.name == "location" and item.block is not None:

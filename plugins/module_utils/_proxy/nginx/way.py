@@ -36,7 +36,7 @@ def follow(host: VirtualHost, http: Directive, server: Directive, passes: list[t
     host.doubts += [f"{item.file}:{item.line} may take its requests: {' '.join(item.args)}" for item in untold]
     outer = chain
     inner, computed = _end(host, server, chain[-1] if chain else server)
-    if inner is not None and inner not in [server, *chain]:
+    if inner is not None and not any(inner is item for item in (server, *chain)):
         chain = [inner]  # a location by name has nothing around it but the server
     scopes = [http, server, *chain]
     taken = {id(item) for item in (inner or server).all("proxy_pass")}
@@ -59,7 +59,20 @@ def follow(host: VirtualHost, http: Directive, server: Directive, passes: list[t
     _judge_sharing(host, scopes)
 
 
-def _end(host: VirtualHost, server: Directive, inner: Directive) -> tuple[Directive | None, bool]:
+def _end(host: VirtualHost, server: Directive, start: Directive) -> tuple[Directive | None, bool]:
+    """The block at the end of all ways by name, see :func:`_go_on`."""
+    inner, seen = start, [start]
+    while True:
+        found, guessed = _go_on(host, server, inner)
+        if found is None or found is inner:
+            return found, guessed
+        if any(found is item for item in seen):  # a circle: nginx gives it up
+            return None, False
+        inner = found
+        seen.append(inner)
+
+
+def _go_on(host: VirtualHost, server: Directive, inner: Directive) -> tuple[Directive | None, bool]:
     """The block whose ``proxy_pass`` counts, ``None`` where nothing is passed on; and whether that is only guessed."""
     tried = inner.first("try_files") or (server.first("try_files") if inner is server else None)
     if tried and tried.args:

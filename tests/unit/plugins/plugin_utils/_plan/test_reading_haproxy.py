@@ -83,6 +83,8 @@ def test_a_websocket_goes_elsewhere(tmp_path, condition):
         (["acl ours src 192.0.2.0/24", "http-request deny if { path_beg /admin } !ours"], "right"),
         (["http-request track-sc0 src", "stick-table type ip size 1m"], "right"),
         (["reqrep ^(.*) x"], "unknown"),
+        (["http-request", "tcp-request", "redirect if", "acl", "use_backend", "stats", "monitor-uri"], _STOPPED),
+        (["http-request", "acl x", "use_backend", "stats", "monitor-uri", "http-response"], "right"),
         (["stats uri /"], _STOPPED),
         (["stats uri /haproxy?stats"], "right"),
         # Headers.
@@ -119,6 +121,7 @@ def test_a_frontend(tmp_path, frontend, said):
         ([f"{_SERVER} proto h2"], _STOPPED),
         ([f"{_SERVER} weight 0", "server b 127.0.0.1:8090"], "RTC402"),
         (["stick-table type ip size 1m", "stick on src", _SERVER], "right"),
+        (["http-request", "server", "server a", "default-server", _SERVER], "right"),
         ([f"{_SERVER} backup", "server b 127.0.0.1:8090 disabled"], "right"),
         (["server a tcp@127.0.0.1:9083"], "right"),
     ],

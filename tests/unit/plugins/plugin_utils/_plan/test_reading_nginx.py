@@ -49,6 +49,11 @@ def _judge(tmp_path, server, http="", **more):
         (f"location / {{ try_files $uri /index.html; {_RTC} }}", "unknown"),
         (f"error_page 418 = @rtc; location / {{ return 418; }} location @rtc {{ {_RTC} }}", "right"),
         (f"error_page 404 = @down; {_ALL} location @down {{ return 200; }}", "right"),
+        (f"try_files $uri @a; location @a {{ try_files $uri @b; }} location @b {{ {_RTC} }}", "right"),
+        (
+            f"try_files $uri @a; location @a {{ try_files $uri @b; {_RTC} }} location @b {{ try_files /x @a; }}",
+            _NOWHERE,
+        ),
         # Targets with variables.
         ("set $up http://127.0.0.1:9083; location / { proxy_pass $up; }", "right"),
         ("set $up http://127.0.0.1:9083; location / { proxy_pass $up/; }", _NOWHERE),
