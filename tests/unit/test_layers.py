@@ -81,8 +81,8 @@ SHIPPED_LINES = {
     "managed_file": 2440,
     "managed_record": 7290,
     "plan": 170,  # documentation: the action does the work
-    "proxy_vhost": 12600,  # the way to the panel in three renderers; what reading computes for RTC's requests
-    "proxy_reload": 9700,
+    "proxy_vhost": 12680,  # the way to the panel in three renderers; what reading computes for RTC's requests
+    "proxy_reload": 9820,
     "report": 80,  # documentation: the action does the work
     "rtc_bundle": 90,  # documentation: the action does the work
     "rtc_aws_listener": 210,  # documentation: the action does the work

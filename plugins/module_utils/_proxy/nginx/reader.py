@@ -53,7 +53,7 @@ def _find_session_maps(http: Directive) -> dict[str, list[str]]:
     """Variables that lead each session to the upstream of its node -> names of all these upstreams."""
     return {
         item.args[1]: ["".join(row.args).lower() for row in item.block or []]
-        for item in parser.walk(http.block or [], "map")
+        for item in http.all("map")
         if len(item.args) == 2 and item.args[0] == "$arg_sid"
     }
 

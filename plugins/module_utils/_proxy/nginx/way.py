@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Route, VirtualHost
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import patterns
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx import locations, parser, requests
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx import locations, requests
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx.requests import PATH, Request
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.parsed_config import Directive
 
@@ -30,7 +30,7 @@ def follow(host: VirtualHost, http: Directive, server: Directive, passes: list[t
 
     :param passes: each ``proxy_pass`` with the route that was read from it.
     """
-    asked = requests.list_requests(host, parser.walk(http.block or [], "map"))
+    asked = requests.list_requests(host, http.all("map"))  # nothing else may hold one
     untold: list[Directive] = []
     chain = locations.choose(server, PATH, untold)
     host.doubts += [f"{item.file}:{item.line} may take its requests: {' '.join(item.args)}" for item in untold]

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from ansible_collections.collab.rtc.tests.unit.plugins.plugin_utils._plan import reading
@@ -141,3 +143,14 @@ def test_a_backend(tmp_path, backend, said):
 )
 def test_around_it(tmp_path, bind, defaults, said):
     assert _judge(tmp_path, bind=bind, defaults=defaults) == said
+
+
+def test_many_names_take_no_minutes(tmp_path):
+    names = [f"wiki{number}.example.com" for number in range(250)]
+    frontend = [f"acl {name} hdr(host) -i {name}:9083" for name in names]
+    frontend += [f"use_backend b-{name} if {name}" for name in names]
+    backends = [line for name in names for line in (f"backend b-{name}", _SERVER)]
+    text = "\n".join([*_DEFAULTS, "frontend f", "bind :9083", *frontend, *backends, ""])
+    start = time.monotonic()
+    assert len(reading.read("haproxy", tmp_path / "haproxy.cfg", text)) == 250
+    assert time.monotonic() - start < 30  # it was a minute and a half, each line looked for by each name again
