@@ -40,7 +40,9 @@ def read_virtual_hosts(config: NginxConfig) -> list[VirtualHost]:
     for stream in streams:
         pools = _find_pools(stream)
         found += [
-            _read_stream_server(server, pools, config) for server in stream.all("server") if server.block is not None
+            _read_stream_server(stream, server, pools, config)
+            for server in stream.all("server")
+            if server.block is not None
         ]
     return found
 
@@ -276,7 +278,9 @@ def _describe_stickiness(pool: Directive) -> str:
     return " ".join([found.name, *found.args]) if found else ""
 
 
-def _read_stream_server(server: Directive, pools: dict[str, Directive], config: NginxConfig) -> VirtualHost:
+def _read_stream_server(
+    stream: Directive, server: Directive, pools: dict[str, Directive], config: NginxConfig
+) -> VirtualHost:
     host = VirtualHost(
         listens=[listen for item in server.all("listen") for listen in read_listen(item)],
         certificate=find_file(config, read_value([server], "ssl_certificate")),
@@ -284,6 +288,7 @@ def _read_stream_server(server: Directive, pools: dict[str, Directive], config: 
         file=server.file,
         line=server.line,
     )
+    way.judge_stream(host, [stream, server])
     for item in server.all("proxy_pass"):
         target = (item.args or [""])[0]
         if "$" in target or target.startswith("unix:"):

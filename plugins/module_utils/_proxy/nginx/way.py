@@ -59,6 +59,23 @@ def follow(host: VirtualHost, http: Directive, server: Directive, passes: list[t
     _judge_sharing(host, scopes)
 
 
+def judge_stream(host: VirtualHost, scopes: list[Directive]) -> None:
+    """What a server that hands bytes on adds to them, and whom it lets in.
+
+    :param scopes: the ``stream`` block and the server.
+    """
+    for item in [*_find(scopes, "proxy_protocol"), *_find(scopes, "proxy_ssl")]:
+        if item.args == ["on"] and item.name == "proxy_ssl" and any(listen.tls for listen in host.listens):
+            host.doubts.append(f"{item.file}:{item.line} takes TLS off and puts it on again")
+        elif item.args == ["on"]:
+            words = "the PROXY protocol" if item.name == "proxy_protocol" else "TLS"
+            host.stops.append(f"{item.file}:{item.line} speaks {words} to the service")
+    for item in scopes[-1].all("listen"):
+        if "proxy_protocol" in item.args:
+            host.sources.append(f"{item.file}:{item.line} expects the PROXY protocol of a proxy before it")
+    _judge_access(host, scopes, None)
+
+
 def _end(host: VirtualHost, server: Directive, start: Directive) -> tuple[Directive | None, bool]:
     """The block at the end of all ways by name, see :func:`_go_on`."""
     inner, seen = start, [start]

@@ -145,6 +145,12 @@ def test_around_it(tmp_path, bind, defaults, said):
     assert _judge(tmp_path, bind=bind, defaults=defaults) == said
 
 
+def test_bytes_are_handed_on(tmp_path):
+    text = "\n".join(["listen rtc", "mode tcp", "bind :9083", "timeout client 1h", "timeout server 1h", _SERVER, ""])
+    for tls in (False, True):
+        assert reading.judge("haproxy", tmp_path / "haproxy.cfg", text, tls=tls) == "right"
+
+
 def test_many_names_take_no_minutes(tmp_path):
     names = [f"wiki{number}.example.com" for number in range(250)]
     frontend = [f"acl {name} hdr(host) -i {name}:9083" for name in names]
