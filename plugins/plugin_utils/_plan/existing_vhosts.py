@@ -115,7 +115,9 @@ def _serves(vhost: VirtualHost, classified: ClassifiedSite, proxy: ProxyUse) -> 
     server_name = classified.site.server_name
     if proxy.kind == "haproxy":
         return not (vhost.managed and vhost.names and server_name not in vhost.names)
-    return names.rank(proxy.kind, vhost.names, server_name) < names.NOT
+    # A server of nginx's stream block has its port for all names.
+    stream = not vhost.names and any(item.scheme == "tcp" for route in vhost.routes for item in route.upstreams)
+    return stream or names.rank(proxy.kind, vhost.names, server_name) < names.NOT
 
 
 def _find_misplaced(classified: ClassifiedSite, proxy: ProxyUse, known: list[VirtualHost]) -> list[MisplacedRoute]:

@@ -50,7 +50,7 @@ def judge(classified: ClassifiedSite, proxy: ProxyUse, found: Candidate, rtc_por
     :param rtc_ports: of all sites: what answers at another one is another site's service.
     """
     passage = find_passage(classified, proxy, found)
-    verdict = Verdict(tls=passage.tls if passage else found.listen.tls)
+    verdict = Verdict(tls=passage.tls if passage else _speaks_tls(classified, found))
     outcome = passage.outcome if passage else "unknown"
     verdict.faults = [] if verdict.tls == classified.tls else ["RTC401"]
     if passage and outcome == "stopped":
@@ -68,6 +68,12 @@ def judge(classified: ClassifiedSite, proxy: ProxyUse, found: Candidate, rtc_por
         verdict.faults = []
     verdict.right = not verdict.faults and not verdict.doubt
     return verdict
+
+
+def _speaks_tls(classified: ClassifiedSite, found: Candidate) -> bool:
+    """Whether a virtual host speaks TLS, as it was read: one that hands bytes on speaks what the service does."""
+    handed_on = bool(found.routes) and all(item.upstream.scheme == "tcp" for item in found.routes)
+    return found.listen.tls or (handed_on and classified.site.protocol == "HTTPS")
 
 
 def find_passage(classified: ClassifiedSite, proxy: ProxyUse, found: Candidate) -> Passage | None:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -66,8 +67,8 @@ def run(section: Directive, request: dict[str, str]) -> Outcome:
         if fits is None or holds is None:
             return Outcome("unknown", item)
         skip = next((flag for flag in flags if re.match(r"(S|SKIP)=\d+$", flag)), "")
-        for _number in range(int(skip.partition("=")[2] or 0)):
-            next(rules, None)
+        for _skipped in itertools.islice(rules, int(skip.partition("=")[2][:6] or 0)):
+            pass
         if {"F", "FORBIDDEN", "G", "GONE"} & flags or any(re.match(r"(R|REDIRECT)(=|$)", flag) for flag in flags):
             return Outcome("stopped", item)
         if {"P", "PROXY"} & flags:

@@ -91,11 +91,17 @@ class _Parser:
         self.macros: dict[str, _Macro] = {}
         self.macro: _Macro | None = None  # that is being defined
         self.macro_lines = 0
+        self.opened: list[str] = []  # files that are being read
 
     def file(self, path: str, depth: int) -> None:
+        if path in self.opened:  # httpd refuses that; each turn would bring all of it again
+            note = f"{path}: it includes itself; not read again."
+            self.config.notes += [note] if note not in self.config.notes else []
+            return
         text = self.config.read(path, depth)
         if text is None:
             return
+        self.opened.append(path)
         open_sections, open_conditions = len(self.stack), len(self.conditions)
         for number, line in _split_lines(text):
             self.line(path, number, line, depth)
@@ -106,6 +112,7 @@ class _Parser:
             self.macro = None
         del self.stack[open_sections:]
         del self.conditions[open_conditions:]
+        self.opened.remove(path)
 
     def line(self, path: str, number: int, text: str, depth: int) -> None:
         if self.macro is not None:

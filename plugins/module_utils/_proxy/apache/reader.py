@@ -155,7 +155,7 @@ class _HostReader:
             elif item.name == "rewritecond":
                 conditions.append(item)
             elif item.name == "rewriterule":
-                if self.rewrites or (inner and _is_on(scope.last("rewriteengine"))):
+                if item.args and (self.rewrites or (inner and _is_on(scope.last("rewriteengine")))):
                     self.read_rewrite(item, conditions, path, inner)
                 conditions = []
             elif inner and (item.name in _GUARDS or item.name.startswith("redirect")) and not _is_open(item):

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import re
 from dataclasses import dataclass
 
@@ -51,35 +53,54 @@ def holds(section: Section, words: list[str], request: Request) -> bool | None:
 
     :param section: that the line stands in: names of ACLs are its own.
     """
+    condition = _read_condition(tuple(words))
+    if condition is None:
+        return True
+    result: bool | None = False
+    for term in condition.terms:  # of those joined by "or" one is enough
+        joined: bool | None = True
+        for negated, name, inline in term:
+            found = _meets(inline, request) if inline is not None else _meets_acl(section, name, request)
+            found = found if found is None or not negated else not found
+            if found is False:
+                joined = False
+                break
+            joined = joined if found else None
+        if joined:
+            result = True
+            break
+        result = result if joined is False else None
+    return result if result is None or not condition.negated else not result
+
+
+@dataclass(frozen=True)
+class _Condition:
+    """``terms`` joined by "or", each of parts joined by "and": whether negated, an ACL by its name or a criterion."""
+
+    negated: bool
+    terms: tuple[tuple[tuple[bool, str, tuple[str, ...] | None], ...], ...]
+
+
+@functools.lru_cache(maxsize=16384)  # each is asked for each virtual host
+def _read_condition(words: tuple[str, ...]) -> _Condition | None:
     at = next((number for number, word in enumerate(words) if word in ("if", "unless")), None)
     if at is None:
-        return True
-    terms: list[list[bool | None]] = [[]]
-    rest, negated = iter(words[at + 1 :]), False
+        return None
+    terms: list[list[tuple[bool, str, tuple[str, ...] | None]]] = [[]]
+    rest = iter(words[at + 1 :])
     for word in rest:
         if word in ("||", "or"):
             terms.append([])
             continue
-        negated = word.startswith("!")
         plain = word.lstrip("!") or next(rest, "")
-        if plain == "{":
-            inline: list[str] = []
-            for part in rest:
-                if part == "}":
-                    break
-                inline.append(part)
-            found = _meets(inline, request)
-        else:
-            found = _meets_acl(section, plain, request)
-        terms[-1].append(found if found is None or not negated else not found)
-    joined = [False if False in term else None if None in term else True for term in terms]
-    result = True if True in joined else None if None in joined else False
-    return result if result is None or words[at] == "if" else not result
+        inline = tuple(itertools.takewhile(lambda part: part != "}", rest)) if plain == "{" else None
+        terms[-1].append((word.startswith("!"), plain, inline))
+    return _Condition(words[at] == "unless", tuple(map(tuple, terms)))
 
 
 def _meets_acl(section: Section, name: str, request: Request) -> bool | None:
     # One that somebody defines under the name of a predefined one counts.
-    found = [_meets(line.words[2:], request) for line in section.all("acl") if line.words[1:2] == [name]]
+    found = [_meets(tuple(line.words[2:]), request) for line in section.acl(name)]
     if not found and name.startswith("METH_"):
         return request.method in _METHODS.get(name, ())
     if not found:
@@ -87,18 +108,14 @@ def _meets_acl(section: Section, name: str, request: Request) -> bool | None:
     return True if True in found else None if None in found else False
 
 
-def _meets(words: list[str], request: Request) -> bool | None:
+def _meets(words: tuple[str, ...], request: Request) -> bool | None:
     """Whether a request meets a criterion: a sample, flags, and values of which one has to fit."""
-    match = _FETCH.fullmatch(words[0]) if words else None
-    if match is None:
+    criterion = _read_criterion(words)
+    if criterion is None:
         return None
-    name, argument, converters = match.group(1).lower(), (match.group(2) or "").lower(), match.group(3)
+    name, argument, converters, way, nocase, texts = criterion
     if name in ("ssl_fc", "always_true", "always_false") and not converters:
         return request.tls if name == "ssl_fc" else name == "always_true"
-    values = _read_values(words[1:])
-    if values is None:
-        return None
-    way, nocase, texts = values
     if name in ("dst_port", "fc_dst_port") and not converters and not way:
         return _compare_number(request.port, texts)
     base, _line, method = name.partition("_")
@@ -150,9 +167,16 @@ def _compare_number(number: int, values: list[str]) -> bool | None:
     return found if rest else None
 
 
-def _read_values(words: list[str]) -> tuple[str, bool, list[str]] | None:
-    """The way of comparing, whether letters are compared without case, and the values; ``None`` for a file of them."""
-    way, nocase, rest = "", False, iter(words)
+@functools.lru_cache(maxsize=16384)
+def _read_criterion(words: tuple[str, ...]) -> tuple[str, str, str, str, bool, list[str]] | None:
+    """Sample, its argument and converters; the way of comparing, whether without case, and the values.
+
+    :returns: ``None`` for what is not understood, and for values that are in a file.
+    """
+    match = _FETCH.fullmatch(words[0]) if words else None
+    if match is None:
+        return None
+    way, nocase, rest = "", False, iter(words[1:])
     values: list[str] = []
     for word in rest:
         if word in ("-f", "-u"):
@@ -163,7 +187,7 @@ def _read_values(words: list[str]) -> tuple[str, bool, list[str]] | None:
             nocase = nocase or word == "-i"
         elif word != "--":
             values.append(word)
-    return way, nocase, values
+    return match.group(1).lower(), (match.group(2) or "").lower(), match.group(3), way, nocase, values
 
 
 def _compare(way: str, text: str, values: list[str], nocase: bool) -> bool | None:
@@ -171,9 +195,9 @@ def _compare(way: str, text: str, values: list[str], nocase: bool) -> bool | Non
         return bool(text)
     fold = str.lower if nocase else str
     one, several = fold(text), [fold(value) for value in values]
+    if way in ("", "str"):
+        return one in several
     tests = {
-        "": lambda value: one == value,
-        "str": lambda value: one == value,
         "beg": one.startswith,
         "end": one.endswith,
         "sub": lambda value: value in one,

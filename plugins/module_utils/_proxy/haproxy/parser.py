@@ -65,15 +65,36 @@ class Section:
     lines: list[Line] = field(default_factory=list)
     inherited: Section | None = None
     conditional: str = ""  # the place of a condition (``.if``) on which lines of it depend
+    _index: dict[str, list[Line]] = field(default_factory=dict, repr=False, compare=False)  # lines by their first word
+    _indexed: int = field(default=0, repr=False, compare=False)
+    _acls: dict[str, list[Line]] | None = field(default=None, repr=False, compare=False)
+    by_address: list[Line] | None = field(
+        default=None, repr=False, compare=False
+    )  # what asks for "src", once looked for
 
     def all(self, *keywords: str, inherit: bool = True) -> Iterator[Line]:
         """The lines that begin with these words, those of its defaults first."""
         if inherit and self.inherited is not None:
             yield from self.inherited.all(*keywords)
         size = len(keywords)
-        for item in self.lines:
-            if tuple(item.words[:size]) == keywords:
+        for item in self._list(keywords[0]) if keywords else self.lines:
+            if size < 2 or tuple(item.words[:size]) == keywords:
                 yield item
+
+    def _list(self, keyword: str) -> list[Line]:
+        """The own lines of a keyword: frontends have hundreds, which are looked for again and again."""
+        for item in self.lines[self._indexed :]:
+            self._index.setdefault(item.words[0], []).append(item)
+        self._indexed = len(self.lines)
+        return self._index.get(keyword, [])
+
+    def acl(self, name: str) -> list[Line]:
+        """The lines of an ACL; those of its defaults first."""
+        if self._acls is None:
+            self._acls = {}
+            for item in (item for item in self.all("acl") if len(item.words) > 1):
+                self._acls.setdefault(item.words[1], []).append(item)
+        return self._acls.get(name, [])
 
     def last(self, *keywords: str, inherit: bool = True) -> Line | None:
         """The one that counts."""

@@ -157,7 +157,7 @@ class _FrontendReader:
         section = self.config.named(name)
         for item in section.all() if section else []:
             answers = item.words[0] in ("redirect", "reqrep") or item.words[:2] == ["stats", "uri"]
-            if answers or (item.words[0] == "http-request" and item.words[1:2][0] in _ANSWERS + _CHANGES):
+            if answers or (item.words[0] == "http-request" and "".join(item.words[1:2]) in _ANSWERS + _CHANGES):
                 return f"{item.file}:{item.line}: {' '.join(item.words[:2])}"
         return ""
 

@@ -106,25 +106,32 @@ def _judge_others(host: VirtualHost, scope: Section) -> None:
         host.stops.append(
             f"{line.file}:{line.line} changes RTC's Access-Control-Allow-Origin: {' '.join(line.words[1:2])}"
         )
-    for line in scope.all():
-        words = f"{line.file}:{line.line} {' '.join(line.words)}"[:160]
-        if line.words[0] in _LEGACY:
-            host.doubts.append(f"{words} changes requests")
-        elif line.words[:2] == ["stats", "uri"] and PATH.startswith("".join(line.words[2:3]) or "/"):
-            host.stops.append(f"{words} takes its requests")
-        elif line.words[0] == "monitor-uri" and "".join(line.words[1:2]).startswith(PATH):
-            host.doubts.append(f"{words} may take its requests")
+    for line in scope.all("stats", "uri"):
+        if PATH.startswith("".join(line.words[2:3]) or "/"):
+            host.stops.append(f"{line.file}:{line.line} {' '.join(line.words)} takes its requests")
+    for line in scope.all("monitor-uri"):
+        if "".join(line.words[1:2]).startswith(PATH):
+            host.doubts.append(f"{line.file}:{line.line} {' '.join(line.words)} may take its requests")
+    for line in (line for keyword in _LEGACY for line in scope.all(keyword)):
+        host.doubts.append(f"{line.file}:{line.line} {' '.join(line.words)} changes requests"[:160])
 
 
 def _list_by_address(scope: Section, requests: list[Request]) -> Iterator[str]:
     """Rules that may hold for RTC's requests, and decide by the address of the client."""
+    if scope.by_address is None:
+        scope.by_address = list(_find_by_address(scope))
+    for line in scope.by_address:
+        if any(criteria.holds(scope, line.words, request) is None for request in requests):
+            yield f"{line.file}:{line.line} {' '.join(line.words)}"[:160]
+
+
+def _find_by_address(scope: Section) -> Iterator[Line]:
     named = {line.words[1] for line in scope.all("acl") if len(line.words) > 2 and _is_address(line.words[2])}
     for line in (line for kind in (*_RULES, ("use_backend",)) for line in scope.all(*kind)):
         at = next((at for at, word in enumerate(line.words) if word in ("if", "unless")), len(line.words))
         asked = any(_is_address(word) or word.lstrip("!") in named for word in line.words[at:])
-        decides = bool(set(line.words[:at]) & {*_ENDS, *_PASSES, "block", "use_backend"})
-        if asked and decides and any(criteria.holds(scope, line.words, request) is None for request in requests):
-            yield f"{line.file}:{line.line} {' '.join(line.words)}"[:160]
+        if asked and set(line.words[:at]) & {*_ENDS, *_PASSES, "block", "use_backend"}:
+            yield line
 
 
 def _is_address(word: str) -> bool:
@@ -145,12 +152,10 @@ def _judge_servers(host: VirtualHost, scope: Section) -> None:
 
 def _list_answers(scope: Section) -> Iterator[Line]:
     """Lines that add one more header to RTC's answers that browsers take once, or take it out."""
-    for line in scope.all():
+    for line in (*scope.all("http-response"), *scope.all("http-after-response"), *scope.all("rspadd")):
         words = [word.lower() for word in line.words]
-        if words[0] in ("http-response", "http-after-response"):
-            if words[1:3] in (["add-header", _SHARING], ["del-header", _SHARING]):
-                yield line
-        elif words[0] == "rspadd" and "".join(words[1:2]).startswith(_SHARING):
+        added = "".join(words[1:2]).startswith(_SHARING) if words[0] == "rspadd" else False
+        if added or words[1:3] in (["add-header", _SHARING], ["del-header", _SHARING]):
             yield line
 
 

@@ -40,7 +40,9 @@ def read_virtual_hosts(config: NginxConfig) -> list[VirtualHost]:
     for stream in streams:
         pools = _find_pools(stream)
         found += [
-            _read_stream_server(server, pools, config) for server in stream.all("server") if server.block is not None
+            _read_stream_server(stream, server, pools, config)
+            for server in stream.all("server")
+            if server.block is not None
         ]
     return found
 
@@ -53,7 +55,7 @@ def _find_session_maps(http: Directive) -> dict[str, list[str]]:
     """Variables that lead each session to the upstream of its node -> names of all these upstreams."""
     return {
         item.args[1]: ["".join(row.args).lower() for row in item.block or []]
-        for item in parser.walk(http.block or [], "map")
+        for item in http.all("map")
         if len(item.args) == 2 and item.args[0] == "$arg_sid"
     }
 
@@ -127,6 +129,7 @@ class _ServerReader:
         self.named = {
             item.args[0]: item for item in server.all("location") if item.args[:1] and item.args[0].startswith("@")
         }
+        self.followed: list[Directive] = []
         self.passes: list[tuple[Directive, Route]] = []
         self.read_routes(scopes, "/")
         self.read_returned(scopes, server)
@@ -151,7 +154,11 @@ class _ServerReader:
                 self.host.routes.append(self.read_route(scopes, path, item))
                 self.passes.append((item, self.host.routes[-1]))
             elif item.name == "try_files" and item.args and item.args[-1] in self.named:
-                self.read_routes([*scopes[:2], self.named[item.args[-1]]], path)
+                named = self.named[item.args[-1]]
+                if not any(named is item for item in self.followed):  # nginx takes a circle, too, until somebody asks
+                    self.followed.append(named)
+                    self.read_routes([*scopes[:2], named], path)
+                    self.followed.pop()
             elif item.name == "location" and item.args[:1] and item.args[0] in self.named:
                 continue  # read where it is named
             elif item.name == "location" and item.block is not None:
@@ -271,7 +278,9 @@ def _describe_stickiness(pool: Directive) -> str:
     return " ".join([found.name, *found.args]) if found else ""
 
 
-def _read_stream_server(server: Directive, pools: dict[str, Directive], config: NginxConfig) -> VirtualHost:
+def _read_stream_server(
+    stream: Directive, server: Directive, pools: dict[str, Directive], config: NginxConfig
+) -> VirtualHost:
     host = VirtualHost(
         listens=[listen for item in server.all("listen") for listen in read_listen(item)],
         certificate=find_file(config, read_value([server], "ssl_certificate")),
@@ -279,6 +288,7 @@ def _read_stream_server(server: Directive, pools: dict[str, Directive], config: 
         file=server.file,
         line=server.line,
     )
+    way.judge_stream(host, [stream, server])
     for item in server.all("proxy_pass"):
         target = (item.args or [""])[0]
         if "$" in target or target.startswith("unix:"):

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Route, VirtualHost
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import patterns
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx import locations, parser, requests
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx import locations, requests
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx.requests import PATH, Request
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.parsed_config import Directive
 
@@ -30,13 +30,13 @@ def follow(host: VirtualHost, http: Directive, server: Directive, passes: list[t
 
     :param passes: each ``proxy_pass`` with the route that was read from it.
     """
-    asked = requests.list_requests(host, parser.walk(http.block or [], "map"))
+    asked = requests.list_requests(host, http.all("map"))  # nothing else may hold one
     untold: list[Directive] = []
     chain = locations.choose(server, PATH, untold)
     host.doubts += [f"{item.file}:{item.line} may take its requests: {' '.join(item.args)}" for item in untold]
     outer = chain
     inner, computed = _end(host, server, chain[-1] if chain else server)
-    if inner is not None and inner not in [server, *chain]:
+    if inner is not None and not any(inner is item for item in (server, *chain)):
         chain = [inner]  # a location by name has nothing around it but the server
     scopes = [http, server, *chain]
     taken = {id(item) for item in (inner or server).all("proxy_pass")}
@@ -59,7 +59,37 @@ def follow(host: VirtualHost, http: Directive, server: Directive, passes: list[t
     _judge_sharing(host, scopes)
 
 
-def _end(host: VirtualHost, server: Directive, inner: Directive) -> tuple[Directive | None, bool]:
+def judge_stream(host: VirtualHost, scopes: list[Directive]) -> None:
+    """What a server that hands bytes on adds to them, and whom it lets in.
+
+    :param scopes: the ``stream`` block and the server.
+    """
+    for item in [*_find(scopes, "proxy_protocol"), *_find(scopes, "proxy_ssl")]:
+        if item.args == ["on"] and item.name == "proxy_ssl" and any(listen.tls for listen in host.listens):
+            host.doubts.append(f"{item.file}:{item.line} takes TLS off and puts it on again")
+        elif item.args == ["on"]:
+            words = "the PROXY protocol" if item.name == "proxy_protocol" else "TLS"
+            host.stops.append(f"{item.file}:{item.line} speaks {words} to the service")
+    for item in scopes[-1].all("listen"):
+        if "proxy_protocol" in item.args:
+            host.sources.append(f"{item.file}:{item.line} expects the PROXY protocol of a proxy before it")
+    _judge_access(host, scopes, None)
+
+
+def _end(host: VirtualHost, server: Directive, start: Directive) -> tuple[Directive | None, bool]:
+    """The block at the end of all ways by name, see :func:`_go_on`."""
+    inner, seen = start, [start]
+    while True:
+        found, guessed = _go_on(host, server, inner)
+        if found is None or found is inner:
+            return found, guessed
+        if any(found is item for item in seen):  # a circle: nginx gives it up
+            return None, False
+        inner = found
+        seen.append(inner)
+
+
+def _go_on(host: VirtualHost, server: Directive, inner: Directive) -> tuple[Directive | None, bool]:
     """The block whose ``proxy_pass`` counts, ``None`` where nothing is passed on; and whether that is only guessed."""
     tried = inner.first("try_files") or (server.first("try_files") if inner is server else None)
     if tried and tried.args:

@@ -31,13 +31,13 @@ def read(kind, path, text):
     return apache_reader.read_virtual_hosts(apache_parser.parse(str(path), options))
 
 
-def judge(kind, path, text, name=NAME):
+def judge(kind, path, text, name=NAME, tls=False):
     """ "right", "unknown", or the ids of what is wrong, of each virtual host that serves the name; "" for none."""
     proxy = Proxy(kind, hosts=read(kind, path, text))
     facts: Any = SimpleNamespace(hostname="wiki1", addresses=["192.0.2.10"], resolves={}, proxies=[proxy])
     routes = routing.RouteIndex({"wiki1": facts}).find_routes("wiki1", facts, PORT)
-    site = SimpleNamespace(server_name=name, rtc_port=PORT, protocol="HTTP")
-    classified: Any = SimpleNamespace(site=site, tls=False)
+    site = SimpleNamespace(server_name=name, rtc_port=PORT, protocol="HTTPS" if tls else "HTTP")
+    classified: Any = SimpleNamespace(site=site, tls=tls)
     use: Any = SimpleNamespace(proxy=proxy, kind=kind, rtc=routes, local=True, host="wiki1")
     said = []
     for item in existing_vhosts._find_candidates(classified, use, PORT, routes):

@@ -66,6 +66,8 @@ def _within(place, *lines):
         ([_rules("RewriteRule ^/SOCKET http://127.0.0.1:8090/x [P,NC]"), _RTC], _ASTRAY),
         ([_rules("RewriteRule ^/ - [S=1]", "RewriteRule ^/(.*) http://127.0.0.1:8090/$1 [P]"), _RTC], "right"),
         ([_rules("RewriteRule ^/x - [C]", "RewriteRule ^/(.*) http://127.0.0.1:8090/$1 [P]"), _RTC], "right"),
+        ([_rules("RewriteRule ^ - [S=99999999999]"), _RTC], "right"),
+        ([_rules("RewriteRule", "RewriteRule ^ -"), _RTC], "right"),
         (["RewriteRule ^/(.*)$ https://x.example.com/$1 [R]", _RTC], "right"),  # the engine is off
         ([_rules("RewriteRule ^/(.*)$ https://x.example.com/$1"), _RTC], f"{_NOWHERE} {_STOPPED}"),
         (

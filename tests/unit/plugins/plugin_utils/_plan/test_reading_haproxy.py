@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from ansible_collections.collab.rtc.tests.unit.plugins.plugin_utils._plan import reading
@@ -83,6 +85,8 @@ def test_a_websocket_goes_elsewhere(tmp_path, condition):
         (["acl ours src 192.0.2.0/24", "http-request deny if { path_beg /admin } !ours"], "right"),
         (["http-request track-sc0 src", "stick-table type ip size 1m"], "right"),
         (["reqrep ^(.*) x"], "unknown"),
+        (["http-request", "tcp-request", "redirect if", "acl", "use_backend", "stats", "monitor-uri"], _STOPPED),
+        (["http-request", "acl x", "use_backend", "stats", "monitor-uri", "http-response"], "right"),
         (["stats uri /"], _STOPPED),
         (["stats uri /haproxy?stats"], "right"),
         # Headers.
@@ -119,6 +123,7 @@ def test_a_frontend(tmp_path, frontend, said):
         ([f"{_SERVER} proto h2"], _STOPPED),
         ([f"{_SERVER} weight 0", "server b 127.0.0.1:8090"], "RTC402"),
         (["stick-table type ip size 1m", "stick on src", _SERVER], "right"),
+        (["http-request", "server", "server a", "default-server", _SERVER], "right"),
         ([f"{_SERVER} backup", "server b 127.0.0.1:8090 disabled"], "right"),
         (["server a tcp@127.0.0.1:9083"], "right"),
     ],
@@ -138,3 +143,20 @@ def test_a_backend(tmp_path, backend, said):
 )
 def test_around_it(tmp_path, bind, defaults, said):
     assert _judge(tmp_path, bind=bind, defaults=defaults) == said
+
+
+def test_bytes_are_handed_on(tmp_path):
+    text = "\n".join(["listen rtc", "mode tcp", "bind :9083", "timeout client 1h", "timeout server 1h", _SERVER, ""])
+    for tls in (False, True):
+        assert reading.judge("haproxy", tmp_path / "haproxy.cfg", text, tls=tls) == "right"
+
+
+def test_many_names_take_no_minutes(tmp_path):
+    names = [f"wiki{number}.example.com" for number in range(250)]
+    frontend = [f"acl {name} hdr(host) -i {name}:9083" for name in names]
+    frontend += [f"use_backend b-{name} if {name}" for name in names]
+    backends = [line for name in names for line in (f"backend b-{name}", _SERVER)]
+    text = "\n".join([*_DEFAULTS, "frontend f", "bind :9083", *frontend, *backends, ""])
+    start = time.monotonic()
+    assert len(reading.read("haproxy", tmp_path / "haproxy.cfg", text)) == 250
+    assert time.monotonic() - start < 30  # it was a minute and a half, each line looked for by each name again

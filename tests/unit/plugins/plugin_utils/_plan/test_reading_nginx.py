@@ -49,6 +49,11 @@ def _judge(tmp_path, server, http="", **more):
         (f"location / {{ try_files $uri /index.html; {_RTC} }}", "unknown"),
         (f"error_page 418 = @rtc; location / {{ return 418; }} location @rtc {{ {_RTC} }}", "right"),
         (f"error_page 404 = @down; {_ALL} location @down {{ return 200; }}", "right"),
+        (f"try_files $uri @a; location @a {{ try_files $uri @b; }} location @b {{ {_RTC} }}", "right"),
+        (
+            f"try_files $uri @a; location @a {{ try_files $uri @b; {_RTC} }} location @b {{ try_files /x @a; }}",
+            _NOWHERE,
+        ),
         # Targets with variables.
         ("set $up http://127.0.0.1:9083; location / { proxy_pass $up; }", "right"),
         ("set $up http://127.0.0.1:9083; location / { proxy_pass $up/; }", _NOWHERE),
@@ -140,3 +145,23 @@ def test_names_that_fit(tmp_path, names, said):
     end = _ALL if "{" not in names else f"location / {{ {_RTC} }}"
     text = f"http {{ server {{ listen 9083; {_UPGRADE if '{' not in names else ''} server_name {names}; {end} }} }}"
     assert reading.judge("nginx", tmp_path / "nginx.conf", text) == said.replace("RTC405", "RTC405 RTC406")
+
+
+@pytest.mark.parametrize(
+    ("server", "tls", "said"),
+    [
+        ("listen 9083; proxy_pass 127.0.0.1:9083;", False, "right"),
+        ("listen 9083; proxy_pass 127.0.0.1:9083;", True, "right"),  # the service's own TLS
+        ("listen 9083 ssl; proxy_pass 127.0.0.1:9083;", False, "RTC401"),
+        ("listen 9083; proxy_pass 127.0.0.1:8090;", False, "RTC402"),
+        ("listen 9083; proxy_pass 127.0.0.1:9083; proxy_protocol on;", False, "RTC430"),
+        ("listen 9083; proxy_pass 127.0.0.1:9083; proxy_ssl on;", False, "RTC430"),
+        ("listen 9083 ssl; proxy_pass 127.0.0.1:9083; proxy_ssl on;", True, "unknown"),
+        ("listen 9083; proxy_pass 127.0.0.1:9083; deny all;", False, "RTC430"),
+        ("listen 9083; proxy_pass 127.0.0.1:9083; allow 192.0.2.0/24; deny all;", False, "unknown"),
+        ("listen 8443; proxy_pass 127.0.0.1:9083;", False, ""),
+    ],
+)
+def test_a_stream(tmp_path, server, tls, said):
+    text = f"events {{ }}\nstream {{ server {{ {server} }} }}"
+    assert reading.judge("nginx", tmp_path / "nginx.conf", text, tls=tls) == said
