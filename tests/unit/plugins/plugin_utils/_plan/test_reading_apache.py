@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Virtual hosts of httpd as administrators write them: most were tried in httpd 2.4.71, with polling, a POST and a WebSocket."""
+"""Virtual hosts of httpd as administrators write them; about half were tried in httpd 2.4.71."""
 
 from __future__ import annotations
 

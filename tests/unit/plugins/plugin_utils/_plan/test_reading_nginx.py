@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Servers of nginx as administrators write them: each was tried in nginx 1.22, with polling, a POST and a WebSocket."""
+"""Servers of nginx as administrators write them; about half were tried in nginx 1.22, those of ``stream`` were not."""
 
 from __future__ import annotations
 
