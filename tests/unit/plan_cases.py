@@ -29,7 +29,11 @@ ODD_VALUES: Mapping[type, Sequence[Any]] = {
     float: [0.0, 4e9],
     bool: [True, False],
 }
-OPTIONAL = ("server_xml", "store", "java", "process", "service", "truststore", "remote_ip_valve")
+# What facts have, or ``null``: empty it would lack what it must have.
+OPTIONAL = (
+    *("server_xml", "store", "java", "process", "service", "truststore", "remote_ip_valve"),
+    *("option", "container", "capacity"),
+)
 _GONE = object()
 
 
