@@ -166,14 +166,12 @@ SUITES = [
           read_molecule, environment={"RTC_RUNS": "short"}),
     Suite("operate", "changes of mind, short form", tool("python", "tools/run_molecule.py", "operate"),
           read_molecule, environment={"RTC_OPERATE": "short"}),
+    Suite("upgrade", "an RTC server over the years, short form", tool("python", "tools/run_molecule.py", "upgrade"),
+          read_molecule, environment={"RTC_UPGRADE": "short"}),
     # Not in `make test` until it was seen to take four minutes on a quiet machine.
     Suite("cluster", "several nodes on a store, short form", tool("python", "tools/run_molecule.py", "cluster"),
           read_molecule, environment={"RTC_CLUSTER": "short"},
           extra="python tools/run_tests.py cluster"),
-    # Not in `make test` until it was seen to take four minutes on a quiet machine.
-    Suite("upgrade", "an RTC server over the years, short form", tool("python", "tools/run_molecule.py", "upgrade"),
-          read_molecule, environment={"RTC_UPGRADE": "short"},
-          extra="python tools/run_tests.py upgrade"),
     # Not in `make test`: it takes nine minutes.
     Suite("hostile", "attacks on a real host while it runs", tool("python", "tools/run_molecule.py", "hostile"),
           read_molecule, extra="make molecule SCENARIO=hostile"),
