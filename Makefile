@@ -45,11 +45,11 @@ test: collection ## All but the long suites, which it lists: gates, unit tests, 
 
 .PHONY: quick
 quick: setup ## For a start: gates and unit tests, no root, no lab, under two minutes
-	@$(BIN)/python tools/run_tests.py ruff format python38 mypy docs changelog unit
+	@$(BIN)/python tools/run_tests.py ruff format python38 mypy docs changelog yamllint unit
 
 .PHONY: lint
-lint: collection ## All gates: ruff, mypy, Python 3.8, documents, changelog, ansible-lint (production profile)
-	@$(BIN)/python tools/run_tests.py ruff format python38 mypy docs changelog ansible-lint
+lint: collection ## All gates: ruff, mypy, Python 3.8, documents, changelog, yamllint, ansible-lint (production profile)
+	@$(BIN)/python tools/run_tests.py ruff format python38 mypy docs changelog yamllint ansible-lint
 
 .PHONY: unit
 unit: setup ## Unit tests of modules and their helpers

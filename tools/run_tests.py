@@ -130,6 +130,8 @@ SUITES = [
     Suite("docs", "generated documents are current", tool("python", "tools/generate_docs.py", "--check"), read_gate,
           environment={"PYTHONPATH": str(SOURCES)}),
     Suite("changelog", "fragments are well-formed", tool("antsibull-changelog", "lint"), read_gate),
+    # ansible-lint says the same, but takes a minute, and needs a clone.
+    Suite("yamllint", "layout of YAML", tool("yamllint", "--strict", "."), read_gate),
     Suite("unit", "pure functions and modules", pytest("tests/unit"), read_pytest,
           covers=("plugins", 90.0)),
     Suite("rtc-server", "the RTC server, short forms",
