@@ -257,7 +257,7 @@ def show_left_out(chosen: list[Suite]) -> None:
     left_out = {suite.about: suite.extra for suite in SUITES if suite.extra and suite not in chosen}
     print("\nNot run here:")
     for about, command in {**left_out, **ELSEWHERE}.items():
-        print(f"  {command:<32}{about}")
+        print(f"  {command:<36}{about}")
 
 
 def main(arguments: list[str]) -> int:
