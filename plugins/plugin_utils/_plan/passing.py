@@ -15,11 +15,11 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Passage, ProxyListen, Route, VirtualHost
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.rtc_requests import PATH
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import ClassifiedSite, ProxyUse
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.routing import ProxyRoute
 
 PING_SECONDS = 45  # Engine.IO's default ping interval (25 s) and ping timeout (20 s)
-_PATH = "/socket.io/"
 _ASTRAY = ("RTC402", "RTC403", "RTC404")  # what keeps a request from the service
 _SURE = ("RTC401", "RTC407", "RTC408", "RTC409")  # what reading knows whatever it doubts
 
@@ -185,10 +185,10 @@ def keeps_path(route: Route) -> bool:
     if not route.upstream_path:
         return True
     path = route.path or "/"
-    if not _PATH.startswith(path):
+    if not PATH.startswith(path):
         return is_root(route.upstream_path)
-    rest = _PATH[len(path) :]
-    return (route.upstream_path + rest).replace("//", "/") == _PATH
+    rest = PATH[len(path) :]
+    return (route.upstream_path + rest).replace("//", "/") == PATH
 
 
 def is_root(path: str) -> bool:

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from ansible_collections.collab.rtc.plugins.module_utils._facts import VirtualHost
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import patterns
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.parsed_config import Directive
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.rtc_requests import PATH
 
-PATH = "/socket.io/"
 _GROUPS = ("requireall", "requireany", "requirenone")
 _PLACES = re.compile(r"(not )?(ip|host|forward-dns|local)\b")
 

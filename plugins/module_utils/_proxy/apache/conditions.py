@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from ansible_collections.collab.rtc.plugins.module_utils._facts import VirtualHost
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import patterns
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.parsed_config import Directive
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.rtc_requests import KINDS, PATH, make_query
 
-PATH = "/socket.io/"
 _VARIABLE = re.compile(r"%\{([^}]+)\}")
 
 
@@ -42,8 +42,8 @@ def list_requests(host: VirtualHost) -> list[dict[str, str]]:
     if len(ports) == 1:
         known["SERVER_PORT"] = str(next(iter(ports)))
     found = []
-    for method, transport in (("GET", "polling"), ("POST", "polling"), ("GET", "websocket")):
-        query, socket = f"EIO=4&transport={transport}", transport == "websocket"
+    for method, transport in KINDS:
+        query, socket = make_query(transport), transport == "websocket"
         more = {"REQUEST_METHOD": method, "QUERY_STRING": query, "THE_REQUEST": f"{method} {PATH}?{query} HTTP/1.1"}
         more["HTTP:UPGRADE"] = more["HTTP_UPGRADE"] = "websocket" if socket else ""
         more["HTTP:CONNECTION"] = more["HTTP_CONNECTION"] = "Upgrade" if socket else "keep-alive"

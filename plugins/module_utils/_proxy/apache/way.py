@@ -16,8 +16,8 @@ import re
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Route, VirtualHost
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import patterns
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache import access, conditions
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.apache.conditions import PATH
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.parsed_config import Directive
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.rtc_requests import PATH
 
 _SHARING = "access-control-allow-origin"
 _FLAGS = ("nocanon", "interpolate", "noquery")

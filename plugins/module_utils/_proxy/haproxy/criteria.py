@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import patterns
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy.parser import Section
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.rtc_requests import KINDS, PATH, make_query
 
-PATH = "/socket.io/"
 _FETCH = re.compile(r"(?:req\.|req_)?(\w+)(?:\((\w[\w-]*)[^)]*\))?(.*)")
 _HOST_ONLY = re.compile(r",\s*(?:field\(1,:\)|host_only|word\(1,:\))")
 _SAME = re.compile(r"(?:,(?:url_dec|lower))*")  # converters that leave RTC's path and query as they are
@@ -36,16 +36,12 @@ class Request:
     @property
     def query(self) -> str:
         """What stands behind the question mark."""
-        return f"EIO=4&transport={self.upgrade or 'polling'}"
+        return make_query(self.upgrade or "polling")
 
 
 def list_requests(host: str, port: int, tls: bool) -> list[Request]:
-    """Polling by GET and by POST, and last a WebSocket."""
-    return [
-        Request(host, port, tls),
-        Request(host, port, tls, method="POST"),
-        Request(host, port, tls, upgrade="websocket"),
-    ]
+    """One for each of ``KINDS``."""
+    return [Request(host, port, tls, method, "" if way == "polling" else way) for method, way in KINDS]
 
 
 def holds(section: Section, words: list[str], request: Request) -> bool | None:

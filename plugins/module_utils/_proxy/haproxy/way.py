@@ -14,8 +14,9 @@ from collections.abc import Iterator
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Route, VirtualHost
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy import criteria
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy.criteria import PATH, Request
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy.criteria import Request
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.haproxy.parser import HaproxyConfig, Line, Section
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.rtc_requests import PATH
 
 _SHARING = "access-control-allow-origin"
 _ENDS = {"auth", "deny", "redirect", "reject", "return", "silent-drop", "tarpit", "use-service"}

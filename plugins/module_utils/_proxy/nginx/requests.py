@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from ansible_collections.collab.rtc.plugins.module_utils._facts import VirtualHost
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import patterns
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.parsed_config import Directive
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.rtc_requests import KINDS, PATH, make_query
 
-PATH = "/socket.io/"
 _MAX_DEPTH = 4  # of maps that read maps
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
 
@@ -85,8 +85,8 @@ def list_requests(host: VirtualHost, maps: Iterable[Directive]) -> list[Request]
             usual = port == {"https": "443", "http": "80"}[known["scheme"]]
             known["http_host"] = known["host"] if usual else f"{known['host']}:{port}"
     found = []
-    for method, transport in (("GET", "polling"), ("POST", "polling"), ("GET", "websocket")):
-        query = f"EIO=4&transport={transport}"
+    for method, transport in KINDS:
+        query = make_query(transport)
         socket = transport == "websocket"
         more = {"request_method": method, "args": query, "query_string": query, "arg_transport": transport}
         more.update({"request_uri": f"{PATH}?{query}", "http_upgrade": "websocket" if socket else ""})

@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator
 from ansible_collections.collab.rtc.plugins.module_utils._facts import Route, VirtualHost
 from ansible_collections.collab.rtc.plugins.module_utils._proxy import patterns
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx import locations, requests
-from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx.requests import PATH, Request
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.nginx.requests import Request
 from ansible_collections.collab.rtc.plugins.module_utils._proxy.parsed_config import Directive
+from ansible_collections.collab.rtc.plugins.module_utils._proxy.rtc_requests import PATH
 
 _SHARING = "access-control-allow-origin"
 # What decides by a program whether a request is served, or where it goes; it holds for the blocks within too.
