@@ -198,7 +198,7 @@ def _speaks(question: Question) -> bool:
         with contextlib.closing(_connect(question)) as connection:
             if question.tls:
                 return True
-            answer = _exchange(connection, question, "GET", PATH, {})
+            answer = _exchange(connection, question, "GET", "/socket.io/", {})
             return not (answer.status == 400 and re.search(b"https|ssl", answer.read(_BODY), re.IGNORECASE))
     except (OSError, ValueError, http.client.HTTPException):
         return False
