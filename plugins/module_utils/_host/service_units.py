@@ -247,6 +247,8 @@ def _take_started(
     sure, whole = Follower(rootfs, trusted_only=True), Follower(rootfs)
     follow(sure, environment)
     follow(whole, {**starter.environment, **environment} if starter.kind == "systemd" else environment)
+    if sure.is_exhausted or whole.is_exhausted:
+        rootfs.note(starter.path, "what it starts is not known: its scripts are too long, or run each other too often")
     if not sure.found and whole.found:
         starter.files += [*whole.sourced, *starter.sources]
     found = [item for item in whole.found if not sure.found or item.base in [one.base for one in sure.found]]

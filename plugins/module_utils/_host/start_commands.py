@@ -111,6 +111,11 @@ class Follower:
         self.sourced: list[str] = []
         self.work = 0
 
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether not all of it was followed, as it would take too long: then what was found is not all."""
+        return self.work > _MOST_WORK
+
     def follow(self, words: list[str], folder: str, environment: dict[str, str], user: str = "") -> None:
         """Follow the words of a command.
 
@@ -125,7 +130,7 @@ class Follower:
     def _follow(self, words: list[str], place: _Place) -> None:
         name = posixpath.basename(words[0]) if words else ""
         self.work += _OF_A_WORD * len(words)
-        if not name or place.depth > _DEEPEST or self.work > _MOST_WORK:
+        if not name or place.depth > _DEEPEST or self.is_exhausted:
             return
         place = _Place(place.folder, place.environment, place.user, place.depth + 1, place.text)
         if name == "env":
@@ -284,7 +289,7 @@ class Follower:
 
     def _run_text(self, text: str, arguments: list[str], place: _Place, path: str = "sh") -> None:
         self.work += _OF_A_SCRIPT + len(text)
-        if place.depth > _DEEPEST or self.work > _MOST_WORK:
+        if place.depth > _DEEPEST or self.is_exhausted:
             return
         environment = {
             **place.environment,

@@ -14,6 +14,9 @@ import re
 
 _LINE_END = re.compile("\r\n|[\n\r\0]")
 _BLANKS = " \t\n\r"
+_UNQUOTED = re.compile(r"(?:\\.|[^\\\n\r])*", re.DOTALL)  # a comment, or a value, with the lines that it goes on in
+_QUOTED = re.compile(r'(?:\\.|[^\\"])*', re.DOTALL)
+_TO_EQUALS, _TO_LINE_END = re.compile(r"(.[^=\n\r]*)="), re.compile(r"[^\n\r]*")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ESCAPE = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|([0-3][0-7]{2})|(.))|\\\Z", re.DOTALL)
 _SIGNS = {**dict(zip("abfnrtvs", "\a\b\f\n\r\t\v ")), **{sign: sign for sign in "\\\"'"}}
@@ -118,11 +121,11 @@ def parse_environment_file(text: str) -> dict[str, str]:
         while at < len(text) and text[at] in _BLANKS:
             at += 1
         if text[at : at + 1] in ("#", ";"):
-            at = re.compile(r"(?:\\.|[^\\\n\r])*", re.DOTALL).match(text, at).end()  # type: ignore[union-attr]
+            at = _UNQUOTED.match(text, at).end()  # type: ignore[union-attr]
             continue
-        match = re.compile(r"(.[^=\n\r]*)=").match(text, at)
+        match = _TO_EQUALS.match(text, at)
         if match is None:
-            at = re.compile(r"[^\n\r]*").match(text, at).end() + 1  # type: ignore[union-attr] # it matches everything
+            at = _TO_LINE_END.match(text, at).end() + 1  # type: ignore[union-attr] # it matches everything
             continue
         value, at = _read_value(text, match.end())
         name = match[1].strip(_BLANKS)
@@ -142,13 +145,13 @@ def _read_value(text: str, at: int) -> tuple[str, int]:
             out.append(text[at + 1 : end])
             at = end + 1
         elif char == '"':
-            match = re.compile(r'(?:\\.|[^\\"])*', re.DOTALL).match(text, at + 1)
+            match = _QUOTED.match(text, at + 1)
             out.append(re.sub(r"\\(.)", _replace_in_quotes, match[0], flags=re.DOTALL))  # type: ignore[index]
             at = match.end() + 1  # type: ignore[union-attr] # it matches everything
         elif char in _BLANKS:
             at += 1
         else:
-            match = re.compile(r"(?:\\.|[^\\\n\r])*", re.DOTALL).match(text, at)
+            match = _UNQUOTED.match(text, at)
             end = match.end()  # type: ignore[union-attr] # it matches everything
             out.append(re.sub(r"\\(.)", lambda found: found[1].strip("\n\r"), _cut_end(text[at:end]), flags=re.DOTALL))
             return "".join(out), len(text) if text[end:] == "\\" else end

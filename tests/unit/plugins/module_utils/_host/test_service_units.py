@@ -75,3 +75,12 @@ def test_what_a_script_of_another_language_mentions(host, rootfs, text):
         f"{SETTINGS}/a.service", "[Service]\nExecStart=/opt/run.py\n"
     )
     assert service_units.find(rootfs, "a").directories == MENTIONED[text]
+
+
+@pytest.mark.timeout(120)
+def test_what_cannot_be_followed_to_its_end_is_said(host, rootfs):
+    loops = "".join(f"for {name} in 1 2 3 4 5 6 7 8 9; do " for name in "abcd")
+    host.write("/opt/run.sh", f"#!/bin/bash\n{loops}/opt/run.sh $1$a $b $c $d; done; done; done; done\n")
+    host.write(f"{SETTINGS}/a.service", "[Service]\nExecStart=/opt/run.sh\n")
+    assert service_units.find(rootfs, "a").directories == []
+    assert "run each other too often" in rootfs.unreadable[f"{SETTINGS}/a.service"]
