@@ -42,13 +42,7 @@ RETIRED = ("RTC109", "RTC313", "RTC315", "RTC316", "RTC420", "RTC507", "RTC510")
 # Numbers that nothing got: two people added findings at the same time, each from a number of their own on.
 NEVER_GIVEN = tuple(
     f"RTC{number}"
-    for number in (
-        *range(433, 440),
-        *range(444, 450),
-        *range(466, 480),
-        *range(513, 550),
-        *range(610, 640),
-    )
+    for number in (*range(433, 440), *range(444, 450), *range(466, 480), *range(513, 550), *range(610, 640))
 )
 CATALOGUE: dict[str, FindingType] = {entry.id: entry for _title, entries in TOPICS.values() for entry in entries}
 

@@ -10,6 +10,7 @@ import urllib.parse
 from collections.abc import Iterable, Iterator
 
 from ansible_collections.collab.rtc.plugins.module_utils._facts import HostFacts, Listener
+from ansible_collections.collab.rtc.plugins.module_utils._proxy import names
 from ansible_collections.collab.rtc.plugins.plugin_utils._finding import Finding
 from ansible_collections.collab.rtc.plugins.plugin_utils._findings.catalog import make
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import MANAGED_PROXIES
@@ -22,7 +23,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import (
 )
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import ClassifiedSite, Node, PlanInput, ProxyUse
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import Plan, Site
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan.wanted import name_owner
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.wanted import name_application_vhost, name_owner
 
 WEB_PORTS = (80, 443)
 # Ports that a package opens by itself when it is installed.
@@ -84,7 +85,8 @@ def check_removals(plan_input: PlanInput, plan: Plan) -> Iterator[Finding]:
             continue
         gone = [item.what for item in plan.hosts[host].removals if item.kind == "vhost" and item.site == site.name]
         port = _find_port(site)
-        for what in (one for one in gone if one.get("name") == f"{site.application}-{site.server_name}-{port}"):
+        name = name_application_vhost(site.application, site.server_name, port)
+        for what in (one for one in gone if one.get("name") == name):
             written = any(
                 item.port == port and item.server_name == site.server_name for item in plan.hosts[host].vhosts
             )
@@ -108,10 +110,12 @@ def _find_port(site: Site) -> int:
 
 def _is_served(facts: HostFacts, site: Site, port: int) -> bool:
     """Whether somebody's own virtual host has the name and the port, or may have it: not all names are known."""
-    others = [host for proxy in facts.proxies for host in proxy.hosts if not host.managed]
     return any(
-        any(listen.takes(port) for listen in host.listens) and (not host.names or site.server_name in host.names)
-        for host in others
+        any(listen.takes(port) for listen in host.listens)
+        and (not host.names or names.rank(proxy.kind, host.names, site.server_name) < names.NOT)
+        for proxy in facts.proxies
+        for host in proxy.hosts
+        if not host.managed
     )
 
 

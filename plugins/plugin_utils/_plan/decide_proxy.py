@@ -21,6 +21,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._plan.desired import (
     DesiredVhost,
 )
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import ClassifiedSite, Node, ProxyUse
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.wanted import name_application_vhost
 
 PACKAGES = {
     "debian": {"nginx": ["nginx"], "apache": ["apache2"], "haproxy": ["haproxy"]},
@@ -212,7 +213,7 @@ def decide_application_vhost(
         site=site.name,
         kind=_choose_kind(proxy),
         role="application",
-        name=f"{site.application}-{site.server_name}-{classified.application_port}",
+        name=name_application_vhost(site.application, site.server_name, classified.application_port),
         server_name=site.server_name,
         listen=_list_wildcards(proxy.facts) if proxy.facts else ["*"],
         port=classified.application_port,

@@ -39,7 +39,7 @@ def take_away(
     """
     fates = {entry.key: _decide_fate(plan, entry, scope) for entry in unwanted}
     stays = [entry for entry in unwanted if fates[entry.key] != "remove"]
-    for entry in sorted(unwanted, key=lambda one: one.kind == "setting"):
+    for entry in unwanted:
         fate = fates[entry.key]
         if fate == "forget":
             plan.removals.append(Removal(entry.site, entry.key, entry.kind))

@@ -44,3 +44,8 @@ class Scope:
 def name_owner(host: str, application: str) -> str:
     """A node of a site, as records name it."""
     return f"{host}/{application}"
+
+
+def name_application_vhost(application: str, server_name: str, port: int) -> str:
+    """The name of the file of an application's own virtual host."""
+    return f"{application}-{server_name}-{port}"

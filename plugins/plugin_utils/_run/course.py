@@ -18,7 +18,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._plan.load_inventory im
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.model import PlanInput
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.schema import Plan, Site
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan.scope import is_absent
-from ansible_collections.collab.rtc.plugins.plugin_utils._plan.wanted import name_owner
+from ansible_collections.collab.rtc.plugins.plugin_utils._plan.wanted import KINDS, name_owner
 from ansible_collections.collab.rtc.plugins.plugin_utils._run import needed, steps
 
 PLAN = "rtc_plan"  # what the role plan registers
@@ -47,7 +47,6 @@ PARTS = (
     "removals",
 )
 # Kinds of removals.
-REMOVED = ("vhost", "file", "textfile", "connector", "trust", "trust_option", "instance", "package", "setting")
 
 HostVars = Mapping[str, Mapping[str, Any]]  # inventory name -> variables and facts
 
@@ -257,7 +256,7 @@ def drop_sites(work: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
 
 def _sort_removals(removals: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
     """Removals by kind, each as its module takes it; and ``keys``, all of theirs."""
-    found: dict[str, list[Any]] = {kind: [] for kind in ("keys", *REMOVED)}
+    found: dict[str, list[Any]] = {kind: [] for kind in ("keys", *KINDS)}
     for item in removals:
         found["keys"].append(item["key"])
         if item["kind"] != "trust" or item["what"]["certificates"]:
