@@ -31,9 +31,9 @@ ODD_VALUES: Mapping[type, Sequence[Any]] = {
 }
 # What facts have, or ``null``: empty it would lack what it must have.
 OPTIONAL = (
-    *("server_xml", "store", "java", "process", "service", "truststore", "remote_ip_valve"),
-    *("option", "container", "capacity"),
-)
+    "server_xml", "store", "java", "process", "service", "truststore", "remote_ip_valve", "option", "container",
+    "capacity",
+)  # fmt: skip
 _GONE = object()
 
 

