@@ -34,6 +34,7 @@ from ansible_collections.collab.rtc.plugins.plugin_utils._findings import (
     rules_tls,
 )
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory import controller_files, tls_files, variables
+from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.raw_values import get_known, get_raw
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.tls_files import GivenTls
 from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.variables import HostSettings, Problem
 from ansible_collections.collab.rtc.plugins.plugin_utils._plan import (
@@ -272,8 +273,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
 
     def _read_aws_secrets(self, host: str, application: str, hostvars: Any) -> dict[str, str]:
         """The access key of a host's inventory variables: used here, and no part of the plan."""
-        raw = hostvars.raw_get(host) if hasattr(hostvars, "raw_get") else hostvars[host]
-        templar = self._templar.copy_with_new_env(available_variables={**raw, "hostvars": hostvars})
+        raw = get_raw(hostvars, host)
+        templar = self._templar.copy_with_new_env(available_variables=get_known(hostvars, host))
         found = {}
         for name in ("access_key", "secret_key", "session_token"):
             variable = f"{variables.PREFIX}aws_{name}"
@@ -309,9 +310,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
 
     def _read_variables(self, host: str, hostvars: Any, strict: bool) -> tuple[dict[str, Any], list[Problem]]:
         """The variables of a host that the plan reads, evaluated; and problems with those that cannot be."""
-        raw = hostvars.raw_get(host) if hasattr(hostvars, "raw_get") else hostvars[host]
-        # hostvars[host] evaluates without "hostvars" itself, which inventories do use in these variables.
-        templar = self._templar.copy_with_new_env(available_variables={**raw, "hostvars": hostvars})
+        raw = get_raw(hostvars, host)
+        templar = self._templar.copy_with_new_env(available_variables=get_known(hostvars, host))
         values: dict[str, Any] = {}
         problems: list[Problem] = []
         for name in map(str, raw):
@@ -325,6 +325,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
             try:
                 values[name] = plain(templar.template(raw[name]))
             except AnsibleError as error:
+                if name in variables.OF_CHECKED_SITE and f"'{variables.CHECKED_SITE}' is undefined" in str(error):
+                    continue
                 # A proxy's host gets variables of the group all that only make sense for an application.
                 if strict or name in variables.OF_EVERY_HOST:
                     text = f"{name} cannot be evaluated: {error}"
@@ -336,8 +338,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         kinds = [kind for kind, item in settings.items() if item.store_url and "secret" in item.given]
         if not kinds:
             return {}
-        raw = hostvars.raw_get(host) if hasattr(hostvars, "raw_get") else hostvars[host]
-        templar = self._templar.copy_with_new_env(available_variables={**raw, "hostvars": hostvars})
+        raw = get_raw(hostvars, host)
+        templar = self._templar.copy_with_new_env(available_variables=get_known(hostvars, host))
         try:
             value = plain(templar.template(raw[f"{variables.PREFIX}secret"]))
         except AnsibleError:
@@ -351,8 +353,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
 
     def _check_bundle(self, host: str, hostvars: Any, plan_input: PlanInput) -> list[Problem]:
         """Read the bundle; what is wrong with it, the role would only notice after it has changed the trust store."""
-        raw = hostvars.raw_get(host) if hasattr(hostvars, "raw_get") else hostvars[host]
-        templar = self._templar.copy_with_new_env(available_variables={**raw, "hostvars": hostvars})
+        raw = get_raw(hostvars, host)
+        templar = self._templar.copy_with_new_env(available_variables=get_known(hostvars, host))
         try:
             value = templar.template(raw.get(BUNDLE) or "")
             if not value or not isinstance(value, str):

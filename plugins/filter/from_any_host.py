@@ -7,6 +7,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ansible.template import Templar
+
+from ansible_collections.collab.rtc.plugins.plugin_utils._inventory.raw_values import get_known, get_raw
+
 DOCUMENTATION = r"""
 name: from_any_host
 short_description: A variable of the inventory where there is no host yet
@@ -46,9 +50,10 @@ _value:
 def take_from_any_host(hostvars: Mapping[str, Mapping[str, Any]], name: str, default: Any) -> Any:
     """The value of a variable on the first host that has it, else ``default``."""
     for host in hostvars:
-        variables = hostvars[host]
-        if name in variables:
-            return variables[name]
+        raw = get_raw(hostvars, host)
+        if name in raw:
+            templar = Templar(loader=getattr(hostvars, "_loader", None), variables=get_known(hostvars, host))
+            return templar.template(raw[name])
     return default
 
 

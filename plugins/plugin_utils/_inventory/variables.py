@@ -253,7 +253,8 @@ VARIABLES: tuple[Variable, ...] = (
          " another inventory made is left alone."),
     _var("ignore_findings", "mutes", "none", "Findings to mute on this host: a list of C({id, reason})."),
     _var("verify_address", "name", "what the server name resolves to",
-         "Address that the controller connects to for the checks when it cannot resolve the server name.", read=False),
+         "Address that the controller connects to for the checks when it cannot resolve the server name. This and the next"
+         " two may use C(verify_site), the site that is checked: see the role C(verify).", read=False),
     _var("verify_request_url", "text", "none",
          "Path, below the base URL, of a page of the application that tells how a request looks to it, for the"
          " checks.", read=False),
@@ -308,6 +309,9 @@ _SQUEEZED = {name.replace("_", ""): name for name in _BY_NAME}
 SECRETS = ("secret", "store_password", "truststore_password")  # those of which it matters whether they are set
 UNREAD = frozenset(variable.name for variable in VARIABLES if variable.type == "secret")  # only roles read them
 _OF_SERVERS = (f"{PREFIX}server_", f"{PREFIX}bundle")
+# The role verify evaluates these for each site, with this variable of its own.
+OF_CHECKED_SITE = frozenset(PREFIX + name for name in ("verify_address", "verify_request_url", "verify_fetch_url"))
+CHECKED_SITE = "verify_site"
 # They mean something for the host of a proxy, or for the whole run: one that cannot be evaluated matters there, too.
 OF_EVERY_HOST = frozenset(
     {

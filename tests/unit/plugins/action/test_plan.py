@@ -304,6 +304,18 @@ def test_a_variable_that_cannot_be_evaluated_matters_on_application_hosts_only(t
     assert "rtc_origins cannot be evaluated" in run.text
 
 
+@pytest.mark.parametrize("name", ["rtc_verify_address", "rtc_verify_request_url", "rtc_verify_fetch_url"])
+def test_what_is_evaluated_for_each_checked_site_may_use_the_site(tmp_path, name):
+    data = base("plain_remote")
+    data["all"] = {name: "{{ hostvars[verify_site.proxy_host or inventory_hostname].ansible_host }}"}
+    assert Run(tmp_path, data)()["errors"] == 0
+
+    data["all"] = {name: "{{ of_nobody ~ verify_site.proxy_host }}"}
+    run = Run(tmp_path, data)
+    assert run()["errors"] == 1
+    assert f"{name} cannot be evaluated: 'of_nobody' is undefined" in run.text
+
+
 @pytest.mark.parametrize("name", ["rtc_listen", "rtc_ignore_findings", "rtc_remove_orphans", "rtc_undo_keep"])
 def test_what_means_something_for_a_proxy_has_to_be_evaluated_there(tmp_path, name):
     data = base("plain_remote")

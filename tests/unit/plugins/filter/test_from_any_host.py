@@ -4,12 +4,25 @@
 
 from __future__ import annotations
 
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+from ansible.vars.hostvars import HostVars
+from ansible.vars.manager import VariableManager
+
 from ansible_collections.collab.rtc.plugins.filter import from_any_host
 
 
 def test_the_first_host_that_has_the_variable():
     hostvars = {"one": {"other": 1}, "two": {"rtc_serial": "50%"}, "three": {"rtc_serial": 3}}
     assert from_any_host.take_from_any_host(hostvars, "rtc_serial", 1) == "50%"
+
+
+def test_a_value_may_use_the_variables_of_other_hosts(tmp_path):
+    (tmp_path / "hosts.ini").write_text("one limit=2\ntwo rtc_serial='{{ hostvars.one.limit }}%'\n")
+    loader = DataLoader()
+    inventory = InventoryManager(loader=loader, sources=[str(tmp_path / "hosts.ini")])
+    hostvars = HostVars(inventory, VariableManager(loader=loader, inventory=inventory), loader)
+    assert from_any_host.take_from_any_host(hostvars, "rtc_serial", 1) == "2%"
 
 
 def test_a_value_that_is_false_counts():
