@@ -253,8 +253,8 @@ VARIABLES: tuple[Variable, ...] = (
          " another inventory made is left alone."),
     _var("ignore_findings", "mutes", "none", "Findings to mute on this host: a list of C({id, reason})."),
     _var("verify_address", "name", "what the server name resolves to",
-         "Address that the controller connects to for the checks when it cannot resolve the server name. This and the next"
-         " two may use C(verify_site), the site that is checked: see the role C(verify).", read=False),
+         "Address that the controller connects to for the checks when it cannot resolve the server name. This and the"
+         " next two may use C(verify_site), the site that is checked: see the role C(verify).", read=False),
     _var("verify_request_url", "text", "none",
          "Path, below the base URL, of a page of the application that tells how a request looks to it, for the"
          " checks.", read=False),
