@@ -402,7 +402,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
 def _describe_secret(name: str, value: Any) -> dict[str, Any]:
     """What a secret holds is the roles' business; looked at is only whether it is given, and for which applications.
 
-    It is not evaluated: a lookup may ask somebody, or make what it does not find (``password``): a plan changes nothing.
+    It is not evaluated: a lookup may ask somebody, or make what it does not find (``password``), and a plan changes
+    nothing.
     """
     if isinstance(value, Mapping):
         return {name: {str(key): None for key, item in value.items() if item not in (None, "")}}

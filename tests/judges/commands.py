@@ -172,6 +172,8 @@ CASES = [
     Case("A8", "((n++)), let", f'n=1\n((n++))\nlet m=n*2\nJAVA_OPTS="-Dn=$n -Dm=$m {A}"', asks=("store", "n", "m")),
     Case("A8", "for ((...)) of an array", f'O=(-Da=1 {A})\nfor ((i=0; i<${{#O[@]}}; i++)); do JAVA_OPTS="$JAVA_OPTS ${{O[$i]}}"; done', asks=("store", "a")),
     Case("A8", "while and $((...))", f'i=0\nwhile [ $i -lt 2 ]; do JAVA_OPTS="$JAVA_OPTS -Dp$i=$i"; i=$((i+1)); done\nCATALINA_OPTS={A}', asks=("store", "p0", "p1")),
+    Case("A8", "cd to what is not there", f"cd /nowhere 2>/dev/null && JAVA_OPTS={A}"),
+    Case("A8", "cd to what is not there, or else", f"cd $CATALINA_HOME/nowhere 2>/dev/null || JAVA_OPTS={A}"),
     Case("A8", "cd, and a file beside", "cd $CATALINA_HOME/bin\n. ./extra.sh", {f"{JIRA}/bin/extra.sh": f"JAVA_OPTS={A}"}),
     Case("A8", "dash: braces and (( are none", f'for s in /etc/{{z,a}}.jks; do [ -f $s ] && JAVA_OPTS={TRUST}/etc/b.jks; done\n((1)) && JAVA_OPTS={TRUST}/etc/b.jks\nCATALINA_OPTS={A}', dash=True),
     Case("A8", "dash: [[ is not there", f'[[ "$1" == run ]] && JAVA_OPTS="{A}"', dash=True),

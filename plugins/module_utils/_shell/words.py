@@ -419,6 +419,9 @@ class Words:
         """``cd``, ``pushd``, ``popd``."""
         to = next((item for item in rest if not item.startswith("-")), "" if name != "popd" else UNKNOWN)
         path = posixpath.normpath(to) if to.startswith("/") else self.locate(to or UNKNOWN)
+        if UNKNOWN not in path and self.exists is not None and not self.exists(path):
+            self.status = False
+            return
         self.variables["PWD"] = self.unknown() if UNKNOWN in path else path
         self.status = None if UNKNOWN in path else True
 

@@ -177,8 +177,16 @@ def test_a_relative_store_is_in_the_directory_of_the_start(host):
     host.jira(HOME).jre(f"{HOME}/jre").write(f"{HOME}/bin/setenv.sh", "JAVA_OPTS=-Djavax.net.ssl.trustStore=conf/t")
     unit("WorkingDirectory=/srv/work", f"ExecStart={START}")(host)
     assert only(host).java.truststore.path == "/srv/work/conf/t"
+    host.write("/srv/work/kept", "")
     unit(f"ExecStart=/bin/bash -c 'cd /srv && {START}'")(host)
     assert only(host).java.truststore.path == "/srv/conf/t"
+
+
+def test_no_command_follows_a_directory_that_is_not_there(host):
+    text = "cd /nowhere && JAVA_OPTS=-Djavax.net.ssl.trustStore=/a || JAVA_OPTS=-Djavax.net.ssl.trustStore=/b"
+    host.jira(HOME).jre(f"{HOME}/jre").write(f"{HOME}/bin/setenv.sh", text)
+    unit(f"ExecStart={START}")(host)
+    assert only(host).java.truststore.path == "/b"
 
 
 def test_home_is_unknown_where_the_start_script_changes_the_user(host):
