@@ -121,12 +121,16 @@ def _read_units(rootfs: RootFs) -> list[Starter]:
 
 
 def _read_unit(rootfs: RootFs, folders: dict[str, str], dropins: dict[str, list[str]], name: str) -> Starter | None:
-    """A unit by its name, or an instance of a template by its own."""
+    """A unit by its name, or an instance of a template by its own. Drop-in files of its other names are its, too."""
     file = name if name in folders else re.sub(r"@.*", "@.service", name)
     if file not in folders:
         return None
     path = f"{folders[file]}/{file}"
-    extra = [folder for one in _list_dropin_names(name) for folder in dropins.get(one, [])]
+    whole = rootfs.real(path)
+    aliases = [
+        one for one in dropins if one in folders and one != file and rootfs.real(f"{folders[one]}/{one}") == whole
+    ]
+    extra = [folder for one in [*_list_dropin_names(name), *aliases] for folder in dropins.get(one, [])]
     files = _list_unit_files(rootfs, path, extra)
     text = "\n".join(rootfs.text(one, _SMALL) or "" for one in files)
     if not text.strip():

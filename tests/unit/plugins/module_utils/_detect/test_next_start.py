@@ -52,6 +52,13 @@ def test_an_option_that_came_since_by_a_drop_in_file(host):
     assert differences(found) == {"trust store": (CACERTS, "/etc/a.jks")}
 
 
+def test_a_drop_in_file_of_another_name_of_the_unit(host):
+    run(host).link("/etc/systemd/system/tracker.service", "jira.service").write(
+        "/etc/systemd/system/tracker.service.d/a.conf", f"[Service]\nEnvironment=JAVA_OPTS={option('/etc/a.jks')}"
+    )
+    assert only(host).java.truststore.path == "/etc/a.jks"
+
+
 def test_an_option_in_a_file_that_setenv_reads(host):
     host.write(SETENV, ". $CATALINA_BASE/bin/local.sh").write(JIRA + "/bin/local.sh", "")
     run(host).write(JIRA + "/bin/local.sh", f"CATALINA_OPTS={option('/etc/a.jks')}")
