@@ -76,6 +76,19 @@ wait_for() {
 # listens ADDRESS:PORT
 listens() { ss -Hltn | awk '{ sub(/^\[::ffff:/, "", $4); sub(/\]/, "", $4); print $4 }' | grep -qxF "$1"; }
 
+# Start the application without its service. Its script changes the user, and so may get a session of its own.
+start_by_hand() {
+    systemd-run --scope --quiet "$INSTALL/bin/start-confluence.sh"
+    wait_for listens 127.0.0.1:8090
+}
+
+stop_by_hand() {
+    pkill -f -- "-Dcatalina.base=$INSTALL"
+    wait_for closed 127.0.0.1:8090
+}
+
+closed() { ! listens "$1"; }
+
 # see_selinux BOOLEAN...: where the kernel says it, SELinux enforces, and its policy has these booleans.
 see_selinux() {
     mkdir -p /run/sys/selinux/booleans /run/sys/cgroup
