@@ -60,17 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     link.add_argument("--url", default="", help="of the site's RTC port, such as https://wiki.example.org:9083")
     link.set_defaults(run=_check_link)
 
-    export = commands.add_parser("export", help="print a project's journal as JSON lines (the server may run)")
-    export.add_argument("--config", required=True, metavar="FILE")
-    export.add_argument("--project", required=True)
-    export.set_defaults(run=_export)
-
-    import_ = commands.add_parser("import", help="read an export from standard input (the server must not run)")
-    import_.add_argument("--config", required=True, metavar="FILE")
-    import_.add_argument("--project", default="", help="import it under this name")
-    import_.add_argument("--replace", action="store_true", help="replace the project if the journal has it")
-    import_.set_defaults(run=_import)
-
+    _add_transfers(commands)
     verify = commands.add_parser("verify-journal", help="check that a journal is whole (the server may run)")
     verify.add_argument("--config", required=True, metavar="FILE")
     verify.set_defaults(run=_verify)
@@ -110,6 +100,27 @@ def _parser() -> argparse.ArgumentParser:
     epoch.add_argument("--config", required=True, metavar="FILE")
     epoch.set_defaults(run=_new_epoch)
     return parser
+
+
+def _add_transfers(commands: Any) -> None:
+    export = commands.add_parser("export", help="print a project's journal as JSON lines (the server may run)")
+    export.add_argument("--config", required=True, metavar="FILE")
+    export.add_argument("--project", required=True)
+    export.set_defaults(run=_export)
+
+    import_ = commands.add_parser("import", help="read an export from standard input (the server must not run)")
+    import_.add_argument("--config", required=True, metavar="FILE")
+    import_.add_argument("--project", default="", help="import it under this name")
+    import_.add_argument("--replace", action="store_true", help="replace the project if the journal has it")
+    import_.set_defaults(run=_import)
+
+    move = commands.add_parser(
+        "move", help="put all projects of an embedded journal into a store, and compare (the server must not run)"
+    )
+    move.add_argument("--config", required=True, metavar="FILE", help="of the embedded journal, which stays as it is")
+    move.add_argument("--skip", action="append", default=[], metavar="PROJECT", help="may be repeated")
+    move.add_argument("new", metavar="NEW", help="configuration that names the store")
+    move.set_defaults(run=_move)
 
 
 def _add_operating(commands: Any) -> None:
@@ -316,6 +327,18 @@ def _import(options: argparse.Namespace) -> int:
         path = config.journal.path
         project, revision = export_import.import_project(path, lines, name=options.project, replace=options.replace)
     print(f"{project}: imported up to revision {revision}")
+    return 0
+
+
+def _move(options: argparse.Namespace) -> int:
+    from .app import make_store
+    from .moving import move
+
+    path, new = _load_path(options), load(options.new)
+    if not new.journal.store_url:
+        raise JournalError(f"{options.new}: journal.store_url: is missing: projects are moved into a store")
+    for project, revision, was_there in move(path, make_store(new), options.skip):
+        print(f"{project}: {'is there' if was_there else 'moved'}, up to revision {revision}", flush=True)
     return 0
 
 

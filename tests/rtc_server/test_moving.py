@@ -1,0 +1,180 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``rtc-server move``: all projects of an embedded journal into a store, compared, and again after a power cut."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from journal_support import change, opened
+from postgres_support import Postgres, opened_store
+from rtc_support import config_text
+
+from rtc_server import cli, moving
+from rtc_server.journal import Compact, Snapshot, export_import
+from rtc_server.journal.lock import Lock
+from rtc_server.store_postgres import transfer
+
+
+class Place:
+    """A journal, a store of its own, and the command that moves from one to the other."""
+
+    def __init__(self, postgres: Postgres, directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.directory, self.capsys = directory, capsys
+        database = f"move{len(postgres.query('SELECT 1 FROM pg_database'))}"
+        postgres.make_database(database)
+        self.store = postgres.store(database)
+        self.journal = directory / "journal.db"
+        journal = {"path": None, "store_url": postgres.url(database), "store_password": self.store.password}
+        (directory / "old.toml").write_text(config_text(directory))
+        (directory / "new.toml").write_text(config_text(directory, journal=journal))
+
+    def fill(self, **projects: int) -> None:
+        """As many changes in each."""
+
+        async def work() -> None:
+            async with opened(self.journal) as keeper:
+                for name, number in projects.items():
+                    await keeper.keep(*[change(at, name) for at in range(1, number + 1)])
+
+        asyncio.run(work())
+
+    def move(self, *arguments: str) -> tuple[int, str]:
+        old, new = str(self.directory / "old.toml"), str(self.directory / "new.toml")
+        status = cli.main(["move", "--config", old, *arguments, new])
+        out, err = self.capsys.readouterr()
+        return status, out + err
+
+    def is_same(self, project: str) -> bool:
+        ours = list(export_import.export_project(str(self.journal), project))
+        return ours == list(transfer.export_project(self.store, project))
+
+    def digest(self) -> list[tuple[str, str]]:
+        """The journal's files; of the lock only that it is there. SQLite's own two come with whoever reads."""
+        files = [one for one in sorted(self.directory.glob("journal.db*")) if not one.name.endswith(("-wal", "-shm"))]
+        return [
+            (one.name, "" if one.suffix == ".lock" else hashlib.sha256(one.read_bytes()).hexdigest()) for one in files
+        ]
+
+
+@pytest.fixture
+def place(postgres: Postgres, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Place:
+    return Place(postgres, tmp_path, capsys)
+
+
+def test_all_projects_move_and_the_journal_stays_as_it_is(place: Place) -> None:
+    place.fill(a=3, b=2500)
+    before = place.digest()
+    assert place.move() == (0, "a: moved, up to revision 3\nb: moved, up to revision 2500\n")
+    assert place.is_same("a") and place.is_same("b")
+    assert place.digest() == before
+    assert place.move() == (0, "a: is there, up to revision 3\nb: is there, up to revision 2500\n")
+
+
+def test_what_is_skipped_stays(place: Place) -> None:
+    place.fill(a=1, checks=1)
+    assert place.move("--skip", "checks") == (0, "a: moved, up to revision 1\n")
+    assert [name for name, *_ in transfer.list_projects(place.store)] == ["a"]
+
+
+def test_a_move_that_was_cut_short_goes_on(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.fill(a=3, b=4, c=5)
+    whole = transfer.import_project
+
+    def fail(store: Any, lines: Any, **options: Any) -> Any:
+        head, *rest = lines
+        if '"project":"b"' in head:
+            raise KeyboardInterrupt
+        return whole(store, [head, *rest], **options)
+
+    monkeypatch.setattr(transfer, "import_project", fail)
+    with pytest.raises(KeyboardInterrupt):
+        place.move()
+    monkeypatch.undo()
+    place.capsys.readouterr()
+    expected = "a: is there, up to revision 3\nb: moved, up to revision 4\nc: moved, up to revision 5\n"
+    assert place.move() == (0, expected)
+
+
+def test_another_project_of_the_same_name_is_not_touched(place: Place) -> None:
+    place.fill(a=2, b=2)
+    other = place.directory / "other.db"
+
+    async def work() -> None:
+        async with opened(other) as keeper:
+            await keeper.keep(change(1, "b", data="others"), change(2, "b"))
+
+    asyncio.run(work())
+    transfer.import_project(place.store, export_import.export_project(str(other), "b"))
+    status, words = place.move()
+    assert (status, "project 'b': the store has another project of that name (line 2" in words) == (1, True)
+    assert list(transfer.export_project(place.store, "b")) == list(export_import.export_project(str(other), "b"))
+
+
+def test_a_compacted_project_with_forgotten_ids_is_the_same(place: Place) -> None:
+    async def work() -> None:
+        async with opened(place.journal) as keeper:
+            await keeper.keep(*[change(at) for at in range(1, 101)])
+            await keeper.keep(Compact("p", Snapshot(90, '{"s": 1}'), keep=20))
+
+    asyncio.run(work())
+    assert place.move()[0] == 0
+    assert place.is_same("p")
+
+
+def test_a_journal_that_a_server_uses_is_not_moved(place: Place) -> None:
+    place.fill(a=1)
+    lock = Lock(str(place.journal))
+    try:
+        status, words = place.move()
+    finally:
+        lock.release()
+    assert status == 1 and "journal.db" in words
+    assert transfer.list_projects(place.store) == []
+
+
+def test_no_journal_is_made_to_be_moved(place: Place) -> None:
+    assert place.move() == (1, f"{place.journal}: there is no journal\n")
+    assert place.digest() == []
+
+
+def test_a_move_needs_a_store(place: Place) -> None:
+    place.fill(a=1)
+    (place.directory / "new.toml").write_text(config_text(place.directory))
+    status, words = place.move()
+    assert status == 1 and "new.toml: journal.store_url: is missing" in words
+
+
+def test_a_server_serves_what_was_moved(place: Place) -> None:
+    place.fill(p=7)
+    assert place.move()[0] == 0
+
+    async def read() -> list[str]:
+        async with opened_store(place.store) as keeper:
+            await keeper.hall.load("p")
+            return [one.id for one in await keeper.journal.read_changes("p", 0, 100, 10**6)]
+
+    assert asyncio.run(read()) == [f"c{at}" for at in range(1, 8)]
+
+
+HEAD = '{"format":"f","project":"p","revision":9,"base":%d,"forgotten":%d,"snapshot":null}'
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ([HEAD % (4, 6), "a"], [HEAD % (4, 4), "a"], 0),  # ids of whole changes are known with them
+        ([HEAD % (4, 2), "a"], [HEAD % (4, 4), "a"], 1),
+        ([HEAD % (4, 4), "a"], [HEAD % (5, 4), "a"], 1),
+        ([HEAD % (4, 4), "a", "b"], [HEAD % (4, 4), "a"], 3),
+        ([HEAD % (4, 4), "a"], [HEAD % (4, 4), "a", "b"], 3),
+        ([HEAD % (4, 4)], [], 1),
+    ],
+)
+def test_exports_that_differ(old: list[str], new: list[str], line: int) -> None:
+    assert moving.find_difference(old, new) == line
