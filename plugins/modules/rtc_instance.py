@@ -27,9 +27,12 @@ description:
   - A release with which the service does not get ready or ends within ten seconds, or which refuses the configuration,
     is taken back. The release that this instance was last ready with becomes current again, for the other instances on
     the host, too.
-  - With C(journal.store_url), connection, rights and version of the store are tried in the same way. A journal of the
-    instance's own that holds projects is not left behind, nor are those of a store, so the module fails instead, and
-    says where it is written how projects are moved.
+  - With C(journal.store_url), connection, rights and version of the store are tried in the same way.
+  - The projects of an instance that had a journal of its own are moved into the store. The service is stopped, each
+    project is exported, imported and compared, and the service is started with the store. When one cannot be moved, the
+    service goes on as before. The journal is kept beside its old place as C(moved-TIME.db). Clients start over.
+  - Projects of a store are not left behind, neither for another store nor for a journal of the instance's own. The
+    module fails instead, and says where it is written how projects are moved.
 extends_documentation_fragment: [collab.rtc.attributes, collab.rtc.writing]
 attributes:
   check_mode: {support: full}
@@ -113,6 +116,11 @@ reloaded:
   description: Whether the running service was made to read its configuration, secret and certificate anew.
   returned: success
   type: bool
+moved:
+  description: Names of the projects that were, or in check mode would be, moved into the store.
+  returned: success
+  type: list
+  elements: str
 config_path:
   description: Path of the configuration.
   returned: success
@@ -129,20 +137,43 @@ from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import swit
 from ansible_collections.collab.rtc.plugins.module_utils._undo import prune, records
 
 
-def make_present(instance: Instance, changed: bool, need: str) -> None:
-    """Put the files in place and let the service have them; on failure the old state again."""
+def make_present(instance: Instance, changed: bool, need: str, moved: list[str]) -> None:
+    """Put the files in place and let the service have them; on failure the old state again.
+
+    :param moved: projects that go from the instance's own journal into the store.
+    """
+    if moved:
+        move_projects(instance)
     try:
         if changed:
             instance.apply()
         elif need == "restart":
             instance.check_config()
     except RtcError as exc:
-        raise RtcError(exc.message, f"{exc.remedy} {instance.take_back_release()}".strip()) from exc
+        words = give_back(instance, changed) if moved else instance.take_back_release()
+        raise RtcError(exc.message, f"{exc.remedy} {words}".strip()) from exc
     if need == "reload":
         reload_present(instance, changed)
     elif need:
-        start_present(instance, changed)
+        start_present(instance, changed, bool(moved))
     instance.note_ready()  # also what a run that was killed did not come to
+
+
+def move_projects(instance: Instance) -> None:
+    """Stop the service, and put its projects into the store; on failure it goes on as before, if it ran: a node that
+    stands by was stopped by somebody, while those of another one are moved."""
+    if not instance.can_move():
+        raise RtcError(
+            "The release in use cannot move projects into a store.", "Leave rtc_server_version out, for a newer one."
+        )
+    ran = bool(instance.started())
+    instance.check_config()  # whether the store can be used: nobody is cut off for one that cannot
+    try:
+        instance.stop()
+        instance.move()
+    except RtcError as exc:
+        words = give_back(instance, changed=False, stopped=ran)
+        raise RtcError(exc.message, f"{exc.remedy} {words}".strip()) from exc
 
 
 def reload_present(instance: Instance, changed: bool) -> None:
@@ -155,20 +186,26 @@ def reload_present(instance: Instance, changed: bool) -> None:
         raise RtcError(exc.message, f"{exc.remedy} The service runs as before.".strip()) from exc
 
 
-def start_present(instance: Instance, changed: bool) -> None:
+def start_present(instance: Instance, changed: bool, moved: bool = False) -> None:
     """Start or restart the service, or the old one if it does not come up."""
     new_release = instance.is_new_release()
     try:
         instance.start()
         instance.await_ready(new_release)
+        if moved:  # from here on the store may have what nobody else has: there is no way back but an export
+            instance.put_journal_away()
         if new_release:
             instance.watch()
     except RtcError as exc:
-        raise RtcError(exc.message, f"{exc.remedy} {give_back(instance, changed)}".strip()) from exc
+        words = give_back(instance, changed and not instance.is_moved)
+        raise RtcError(exc.message, f"{exc.remedy} {words}".strip()) from exc
 
 
-def give_back(instance: Instance, changed: bool) -> str:
-    """The release and the files before, and the service with them; what was done, as sentences."""
+def give_back(instance: Instance, changed: bool, stopped: bool = False) -> str:
+    """The release and the files before, and the service with them; what was done, as sentences.
+
+    :param stopped: the service was stopped, and its files are as they were.
+    """
     try:
         records.require_going(instance.params["undo_dir"])
     except RtcError as exc:  # whoever came next has made the service what it is
@@ -177,10 +214,12 @@ def give_back(instance: Instance, changed: bool) -> str:
     words = instance.take_back_release()
     if changed:
         instance.give_back()
-    if not words and not (changed and instance.was_whole()):
+    if not words and not ((changed or stopped) and instance.was_whole()):
         return "The service was left stopped."
     if changed and instance.was_whole():
         words = f"{words} The previous configuration was restored, and the service runs with it.".strip()
+    elif stopped:
+        words = f"{words} The service runs as before.".strip()
     try:
         instance.start()
     except RtcError as exc:
@@ -220,13 +259,12 @@ def main() -> None:
         instance = Instance(params)
         changed = bool(instance.changed_paths())
         present = params["state"] == "present"
-        if present and changed:
-            instance.check_move()
+        moved = instance.find_move() if present and changed else []
         need = instance.need() if present else ""
         restarted, reloaded = need == "restart", need == "reload"
         if not module.check_mode:
             if present:
-                make_present(instance, changed, need)
+                make_present(instance, changed, need, moved)
             elif changed:
                 records.require_going(params["undo_dir"])
                 instance.stop()
@@ -239,6 +277,7 @@ def main() -> None:
         changed=changed or restarted or reloaded,
         restarted=restarted,
         reloaded=reloaded,
+        moved=moved,
         unit=instance.unit,
         config_path=instance.config_path,
         diff=instance.diff(),

@@ -162,6 +162,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.collab.rtc.plugins.module_utils import _files
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.module_utils._instance import moving
 from ansible_collections.collab.rtc.plugins.module_utils._keystore import anchors
 from ansible_collections.collab.rtc.plugins.module_utils._managed import lease, opened, record, redo, site_part
 from ansible_collections.collab.rtc.plugins.module_utils._managed.record import Record
@@ -276,6 +277,7 @@ def undo_whole(module: AnsibleModule, path: str, run: str, runs: list[str], note
     directories = [os.path.join(path, name) for name in runs]
     refused: list[RtcError] = []
     changes = preview.find_changes(directories, refused)
+    require_no_loss(changes)
     result = describe(module, run, runs, changes)
     if not module.check_mode:
         notes: list[str] = []
@@ -287,6 +289,16 @@ def undo_whole(module: AnsibleModule, path: str, run: str, runs: list[str], note
     return with_refused(with_note(result, note), refused)
 
 
+def require_no_loss(changes: list[preview.Change]) -> None:
+    """See that users do not lose their projects with a configuration of an RTC server.
+
+    :raises RtcError: they would.
+    """
+    for change in changes:
+        if change.copy:
+            moving.require_no_loss(change.path, _files.read_existing(change.copy) or b"")
+
+
 def undo_part(module: AnsibleModule, path: str, run: str, note: unserved.Unserved) -> dict[str, Any]:
     """Undo what a site has in the run, and in those after it."""
     params = module.params
@@ -294,6 +306,7 @@ def undo_part(module: AnsibleModule, path: str, run: str, note: unserved.Unserve
     runs, directories = [step.run for step in part.steps], list(part.files)
     refused: list[RtcError] = []
     changes = preview.find_changes(directories, refused, part.files)
+    require_no_loss(changes)
     result = describe(module, run, runs, changes)
     result["paths"] += part.shared if part.takes_out else []
     result["kept"] = [{"path": one, "sites": sites} for one, sites in part.kept.items()]

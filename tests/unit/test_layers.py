@@ -86,13 +86,13 @@ SHIPPED_LINES = {
     "report": 80,  # documentation: the action does the work
     "rtc_bundle": 90,  # documentation: the action does the work
     "rtc_aws_listener": 210,  # documentation: the action does the work
-    "rtc_instance": 3080,
+    "rtc_instance": 3280,
     "rtc_probe": 5210,
     "rtc_release": 2870,
     "rtc_session": 4170,
     "store_database": 3880,
     "rtc_runs_info": 3780,
-    "rtc_undo": 4610,
+    "rtc_undo": 4890,
     "tomcat_connector": 3240,
     "topology_info": 18900,
 }

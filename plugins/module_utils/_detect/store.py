@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 from typing import Any
 
@@ -24,7 +23,6 @@ from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import stor
 from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import unit as rtc_server_unit
 
 _SECONDS = 30  # five for each host of the store, and Python's start
-_PROGRAM = re.compile(r"^ExecStart=(\S+) -I (\S+) serve ", re.MULTILINE)
 
 
 def look(rootfs: RootFs, instance: str) -> StoreState | None:
@@ -48,13 +46,11 @@ def look(rootfs: RootFs, instance: str) -> StoreState | None:
 
 
 def _ask(config: str, credentials: str, unit: str) -> tuple[str, str]:
-    match = _PROGRAM.search(unit)
-    if match is None:
-        raise RtcError(f"{rtc_server_unit.UNIT} does not say where the RTC server is.")
-    for path in match.groups():
+    program = rtc_server_unit.find_program(unit)
+    for path in program:
         _ownership.check_program(path)
     done = subprocess.run(
-        [match.group(1), "-I", match.group(2), "check-config", "--json", config],
+        [program[0], "-I", program[1], "check-config", "--json", config],
         capture_output=True,
         text=True,
         errors="replace",

@@ -13,6 +13,7 @@ from typing import Any
 
 from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree, _ownership
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.module_utils._instance import moving
 from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import limits as rtc_server_limits
 from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import panel, switching, unit, unit_file
 from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import store as rtc_server_store
@@ -190,28 +191,44 @@ class InstanceFiles:
             mode, own = 0o600 if path in self.hidden else 0o644, (os.geteuid(), os.getegid())
             _files.write_atomic(path, content, mode, *own, exact=path in self.loose)
 
-    def check_move(self) -> None:
-        """Whether the journal goes to another place: what is in the old one would be gone for users.
+    def find_move(self) -> list[str]:
+        """The projects that are moved into the store, where the instance has a journal of its own; none else.
 
-        :raises RtcError: with how it is moved.
+        :raises RtcError: those of a store would be left behind; with how they are moved.
         """
         before = (self.before[self.config_path] or b"").decode("utf-8", "replace")
+        then = (self.after[self.config_path] or b"").decode()
+        if not moving.is_elsewhere(self.params["instance"], before, then):
+            return []
         was = rtc_server_store.find_url(before)
-        will = str((self.params["config"].get("journal") or {}).get("store_url") or "")
-        if not before or (was == will if not was or not will else rtc_server_store.is_same(was, will)):
-            return
-        if not was and not os.path.lexists(f"{unit.STATE_DIR}/{self.params['instance']}/journal.db"):
-            return
         found = self._call_server("list-projects", "--config", self.config_path)
-        if found.returncode == 0 and not found.stdout.strip():
-            return
-        names = [line.split("\t")[0] for line in found.stdout.splitlines()]
-        what = f"projects ({', '.join(names[:5])}{', …' if names[5:] else ''})" if names else found.stderr.strip()
+        names = moving.read_projects(found.stdout)
+        if found.returncode == 0 and (not was or not names):
+            return names
+        what = f"projects ({moving.name_some(names)})" if names else found.stderr.strip()
         raise RtcError(
             f"The {'store' if was else 'journal'} that {self.config_path} names would be left behind: {what}.",
             f"Stop {self.unit} on all nodes, move the projects and put the old {'schema' if was else 'journal'} away,"
             " as docs/scaling.md of the collection shows; then run again.",
         )
+
+    def move(self) -> None:
+        """Move the projects of the instance's own journal into the store. No server may run; the journal stays.
+
+        :raises RtcError: not all are there now. What is there already is found there the next time.
+        """
+        done = self._ask_with_new_files("move", "--config", self.config_path, "--skip", moving.CHECKED)
+        if done.returncode != 0:
+            words = (done.stderr.strip() or done.stdout.strip()).splitlines() or ["no answer"]
+            raise RtcError(
+                f"The projects of {self.unit} cannot be moved into the store: {words[-1].rstrip('.')}.",
+                "Its own journal is as it was. Where the store has another project of that name: export and delete one"
+                " of them (rtc-server export), and run again.",
+            )
+
+    def can_move(self) -> bool:
+        """Whether the release in use knows how to; older ones do not."""
+        return self._call_server("move", "--help").returncode == 0
 
     def _call_server(
         self, *arguments: str, words: str | None = None, release: str = "current", **environment: str
@@ -233,6 +250,18 @@ class InstanceFiles:
 
         :raises RtcError: with what it says.
         """
+        result = self._ask_with_new_files("check-config")
+        if result.returncode != 0:
+            words = (result.stdout + result.stderr).strip()
+            given = " rtc_store_url, rtc_store_ca and rtc_store_password give what journal.store_… names."
+            remedy = f"Nothing was changed.{given if 'journal.store_' in words else ''}"
+            raise RtcError(
+                f"The RTC server refuses its configuration: {words}{'' if words.endswith('.') else '.'}", remedy
+            )
+
+    def _ask_with_new_files(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of the current release on the configuration that is to be, its last argument, with the
+        credentials that are to be. What it says names the files where they will be."""
         folder = _files_tree.make_hidden_directory(_CHECKS, "rtc-server")  # readable by us alone, gone with a reboot
         try:
             candidate = os.path.join(folder, "config.toml")
@@ -244,19 +273,13 @@ class InstanceFiles:
             for path, content in files.items():
                 if content is not None:
                     _files.write_atomic(os.path.join(folder, os.path.basename(path)), content, mode=0o600)
-            result = self._call_server(
-                "check-config", candidate, CREDENTIALS_DIRECTORY=folder, RUNTIME_DIRECTORY=folder
-            )
+            done = self._call_server(*arguments, candidate, CREDENTIALS_DIRECTORY=folder, RUNTIME_DIRECTORY=folder)
         finally:
             _files_tree.remove_tree(folder)
-        if result.returncode != 0:
-            words = (result.stdout + result.stderr).strip().replace(candidate, self.config_path)
-            words = words.replace(folder, self.credentials)  # the folder is gone when this is read
-            given = " rtc_store_url, rtc_store_ca and rtc_store_password give what journal.store_… names."
-            remedy = f"Nothing was changed.{given if 'journal.store_' in words else ''}"
-            raise RtcError(
-                f"The RTC server refuses its configuration: {words}{'' if words.endswith('.') else '.'}", remedy
-            )
+        for name in ("stdout", "stderr"):  # the folder is gone when this is read
+            words = getattr(done, name).replace(candidate, self.config_path).replace(folder, self.credentials)
+            setattr(done, name, words)
+        return done
 
     def _pair(self) -> list[str]:
         return [f"{self.credentials}/{name}" for name in (unit.TLS_CERTIFICATE, unit.TLS_KEY)]

@@ -16,6 +16,7 @@ from typing import Any
 
 from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree, _ownership
 from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.module_utils._instance import moving
 from ansible_collections.collab.rtc.plugins.module_utils._instance.files import SERVICE, SOCKET, InstanceFiles
 from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import ready, switching, unit
 from ansible_collections.collab.rtc.plugins.module_utils._undo import records
@@ -26,6 +27,8 @@ _STEADY_SECONDS = 10  # in which clients that were sent away come back to a new 
 
 class Instance(InstanceFiles):
     """The files and the unit of one instance."""
+
+    is_moved = False  # its projects are in the store, and its journal of before is put away
 
     def started(self) -> float:
         """When the running process was started (seconds since the epoch); 0 when it does not run."""
@@ -207,6 +210,14 @@ class Instance(InstanceFiles):
             time.sleep(min(0.5, _STEADY_SECONDS))
             if abs(self.started() - started) > 0.1:
                 raise RtcError(f"{self.unit} gets ready, and ends soon after. Its log: {self._read_log()}")
+
+    def put_journal_away(self) -> None:
+        """What was moved into the store is no journal of the instance any more; it is kept under another name.
+
+        :raises RtcError: it cannot be renamed.
+        """
+        self.is_moved = True
+        moving.put_away(f"{unit.STATE_DIR}/{self.params['instance']}")
 
     def stop(self) -> None:
         """Stop and disable the unit, and free its port."""

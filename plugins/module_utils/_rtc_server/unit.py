@@ -10,6 +10,8 @@ import json
 import re
 from typing import Any, Sequence
 
+from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+
 BASE = "/opt/rtc-server"
 CONFIG_DIR = "/etc/rtc-server"
 UNIT = "/etc/systemd/system/rtc-server@.service"
@@ -21,6 +23,20 @@ RUN_DIR = "/run/rtc-server"
 RELOADED = "reload.json"  # in RUN_DIR/INSTANCE: what the process runs with (reload.py of the RTC server)
 SECRET = "secret"  # in CONFIG_DIR/INSTANCE, as are these  # noqa: S105
 TLS_CERTIFICATE, TLS_KEY = "tls.crt", "tls.key"
+
+
+_PROGRAM = re.compile(r"^ExecStart=(\S+) -I (\S+) serve ", re.MULTILINE)
+
+
+def find_program(text: str) -> tuple[str, str]:
+    """The Python and the program that a unit's text starts.
+
+    :raises RtcError: it does not say.
+    """
+    match = _PROGRAM.search(text)
+    if match is None:
+        raise RtcError(f"{UNIT} does not say where the RTC server is.")
+    return match[1], match[2]
 
 
 def tls_drop_in(instance: str) -> str:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Later findings about sites of several nodes: RTC489 to RTC491, of the topic of ``catalog_proxy``."""
+"""Later findings about sites of several nodes: RTC489 to RTC492, of the topic of ``catalog_proxy``."""
 
 from __future__ import annotations
 
@@ -46,5 +46,18 @@ ENTRIES = (
         ),
         detected="Several nodes behind Apache with plain HTTP to them, and no mod_proxy_hcheck that could be loaded.",
         remedy="Load the module, and run again: a2enmod proxy_hcheck on Debian.",
+    ),
+    FindingType(
+        id="RTC492",
+        severity="error",
+        title="Projects are moved into the store",
+        meaning=(
+            "The service stops, its projects are copied into the store and compared, and it starts with the store. It "
+            "is only an error where another node would serve meanwhile."
+        ),
+        detected="rtc_store_url is given, and the configuration of the service on the host has a journal of its own.",
+        remedy=(
+            "Nothing, where that is wanted. The journal is kept, and the way back is by hand (docs/scaling.md, Moving)."
+        ),
     ),
 )

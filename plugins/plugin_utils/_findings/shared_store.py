@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Findings about the store that several RTC servers share: RTC451 to RTC459. Pure.
+"""Findings about the store that several RTC servers share: RTC451 to RTC459, and RTC492. Pure.
 
 What is wrong with a store is said by the RTC server that uses it (``rtc-server check-config``), in its words; here is
 decided what that means for the run. It tells of the store that the service uses now: where the inventory names another
@@ -63,6 +63,7 @@ def _check_site(classified: ClassifiedSite, nodes: list[Node], schema: int) -> I
             yield make("RTC456", node.host, text)
     for node in nodes:
         yield from _check_move(node)
+    yield from _check_journals([node for node in nodes if node.settings.store_url])
     yield from _check_states([node for node in nodes if node.settings.store_url], schema)
 
 
@@ -93,6 +94,23 @@ def _check_move(node: Node) -> Iterator[Finding]:
         f" The inventory wants {_name(will)}.",
         [known.fault or known.unknown] if known else [],
     )
+
+
+def _check_journals(nodes: list[Node]) -> Iterator[Finding]:
+    """Journals of nodes whose projects the run moves into the store: of the first node; the others stood by."""
+    own = [node for node in nodes if node.deployed and not find_store(node)]
+    for node in own[:1]:
+        text = f"{node.host}: the RTC server has a journal of its own. The run moves its projects into the store"
+        text += f" {_name(node.settings.store_url)}: the service stands still meanwhile, and clients start over."
+        yield make("RTC492", node.host, text, severity="info")
+    for node in own[1:]:
+        if node.deployed and node.deployed.active:
+            text = f"{node.host}: the RTC server stands by with a journal of its own: it would serve users while those"
+            text += f" of {own[0].host} are moved into the store."
+            remedy = f"systemctl stop rtc-server@{node.kind}.service rtc-server@{node.kind}.socket on {node.host}, and"
+            yield make(
+                "RTC492", node.host, text, remedy=f"{remedy} run again, with one host at a time.", severity="error"
+            )
 
 
 def find_store(node: Node) -> StoreState | None:

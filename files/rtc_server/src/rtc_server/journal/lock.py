@@ -94,10 +94,12 @@ class Lock:
 
 
 def _open(name: str, mode: int) -> int:
+    # Root may run a command on a journal whose directory is another user's: a link could lead anywhere.
+    flags = os.O_CLOEXEC | os.O_NOFOLLOW
     try:
-        return os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, mode)
+        return os.open(name, os.O_RDWR | os.O_CREAT | flags, mode)
     except PermissionError:
-        return os.open(name, os.O_RDONLY | os.O_CLOEXEC)  # a lock needs no more; writing will say what is wrong
+        return os.open(name, os.O_RDONLY | flags)  # a lock needs no more; writing will say what is wrong
 
 
 def _find_file_system(path: str) -> str:

@@ -1,0 +1,99 @@
+# Copyright (c) 2026, the collab.rtc authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Where an instance keeps its projects, and whether that changes: a journal of its own, or a store."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import time
+from typing import Sequence
+
+from ansible_collections.collab.rtc.plugins.module_utils import _files, _files_tree, _ownership
+from ansible_collections.collab.rtc.plugins.module_utils._errors import RtcError
+from ansible_collections.collab.rtc.plugins.module_utils._rtc_server import store, unit
+
+JOURNAL = "journal.db"
+CHECKED = "rtc-verify"  # what verifications leave; nobody misses it
+_MOST = 5  # names that a message has
+_SECONDS = 60
+
+
+def is_elsewhere(instance: str, now: str, then: str) -> bool:
+    """Whether projects that one configuration keeps would not be there with another one.
+
+    :param now: text of the configuration that is in use; "" for none.
+    :param then: text of the other one.
+    """
+    was, will = store.find_url(now), store.find_url(then)
+    if not now or (was == will if not was or not will else store.is_same(was, will)):
+        return False
+    return bool(was) or os.path.lexists(f"{unit.STATE_DIR}/{instance}/{JOURNAL}")
+
+
+def read_projects(text: str) -> list[str]:
+    """The names in what ``rtc-server list-projects`` prints, without the one of verifications."""
+    names = [line.split("\t")[0] for line in text.splitlines() if line.strip()]
+    return [name for name in names if name != CHECKED]
+
+
+def name_some(names: Sequence[str]) -> str:
+    """Names for a message; of many the first ones."""
+    return ", ".join([*names[:_MOST], *(["…"] if names[_MOST:] else [])])
+
+
+def put_away(directory: str) -> None:
+    """Give the files of a journal in a directory another name, that they are not taken for what users have now.
+
+    :raises FileError: one cannot be renamed.
+    """
+    new = f"moved-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.db"
+    # The main file last: while it is there, the others belong to it.
+    for name in reversed(_files_tree.list_directory(directory)):
+        if re.fullmatch(re.escape(JOURNAL) + "([-.].+)?", name):
+            _files_tree.rename(f"{directory}/{name}", new + name[len(JOURNAL) :])
+
+
+def require_no_loss(path: str, then: bytes) -> None:
+    """See that no project is out of reach when a configuration is given back.
+
+    :param path: any file; only an instance's configuration matters.
+    :param then: what it is to be.
+    :raises RtcError: there are some, or they cannot be listed.
+    """
+    match = re.fullmatch(re.escape(unit.CONFIG_DIR) + r"/([^/]+)\.toml", path)
+    now = (_files.read_existing(path) or b"").decode("utf-8", "replace") if match else ""
+    if not match or not is_elsewhere(match[1], now, then.decode("utf-8", "replace")):
+        return
+    place = "the store" if store.find_url(now) else "the journal"
+    remedy = "Move them as docs/scaling.md of the collection shows. Nothing was undone."
+    try:
+        names = _list_projects(path, match[1])
+    except (RtcError, OSError, subprocess.SubprocessError) as exc:
+        raise RtcError(f"Whether {place} that {path} names has projects is not known: {exc}", remedy) from exc
+    if names:
+        raise RtcError(f"Undoing would leave behind projects of {place} that {path} names: {name_some(names)}.", remedy)
+
+
+def _list_projects(config: str, instance: str) -> list[str]:
+    text = (_files.read_existing(unit.UNIT) or b"").decode("utf-8", "replace")
+    program = unit.find_program(text)
+    for one in program:
+        _ownership.check_program(one)
+    credentials = f"{unit.CONFIG_DIR}/{instance}"
+    done = subprocess.run(
+        [program[0], "-I", program[1], "list-projects", "--config", config],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+        timeout=_SECONDS,
+        cwd="/",
+        env={**os.environ, "CREDENTIALS_DIRECTORY": credentials, "RUNTIME_DIRECTORY": credentials},
+    )
+    if done.returncode != 0:
+        raise RtcError((done.stderr.strip().splitlines() or ["no answer"])[-1])
+    return read_projects(done.stdout)
