@@ -100,12 +100,12 @@ def _check_journals(nodes: list[Node]) -> Iterator[Finding]:
     """Journals of nodes whose projects the run moves into the store: of the first node; the others stood by."""
     own = [node for node in nodes if node.deployed and not find_store(node)]
     for node in own[:1]:
-        text = f"{node.host}: the RTC server has a journal of its own. The run moves its projects into the store"
+        text = f"The RTC server of {node.host} has a journal of its own. The run moves its projects into the store"
         text += f" {_name(node.settings.store_url)}: the service stands still meanwhile, and clients start over."
         yield make("RTC492", node.host, text, severity="info")
     for node in own[1:]:
         if node.deployed and node.deployed.active:
-            text = f"{node.host}: the RTC server stands by with a journal of its own: it would serve users while those"
+            text = f"The RTC server of {node.host} stands by with a journal of its own: it would serve users while those"
             text += f" of {own[0].host} are moved into the store."
             remedy = f"systemctl stop rtc-server@{node.kind}.service rtc-server@{node.kind}.socket on {node.host}, and"
             yield make(
