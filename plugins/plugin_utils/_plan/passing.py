@@ -94,8 +94,16 @@ def _explain_stop(passage: Passage, found: Candidate) -> list[str]:
     """Ids for an answer that is not RTC's: what reading knows of it, if it does."""
     if passage.polling == "stopped":
         known = [] if found.vhost.doubts else [item for item in _read_way(found) if item in _ASTRAY]
+        if known == ["RTC404"] and _is_taken_away(found):
+            return ["RTC430"]
         return known or ["RTC430"]
     return ["RTC406"] if found.routes and not any(item.route.http11 for item in found.routes) else ["RTC405"]
+
+
+def _is_taken_away(found: Candidate) -> bool:
+    """Whether a route would take RTC's requests to the service, path and all, if nothing else took them before."""
+    ways = [item.route for item in found.routes if item.route.polling is False and keeps_path(item.route)]
+    return any(PATH.startswith(f"{route.path.rstrip('/')}/") for route in ways)
 
 
 def _is_astray(classified: ClassifiedSite, found: Candidate, rtc_ports: Collection[int]) -> bool:
