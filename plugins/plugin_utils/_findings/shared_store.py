@@ -105,12 +105,13 @@ def _check_journals(nodes: list[Node]) -> Iterator[Finding]:
         yield make("RTC492", node.host, text, severity="info")
     for node in own[1:]:
         if node.deployed and node.deployed.active:
-            text = f"The RTC server of {node.host} stands by with a journal of its own: it would serve users while those"
-            text += f" of {own[0].host} are moved into the store."
-            remedy = f"systemctl stop rtc-server@{node.kind}.service rtc-server@{node.kind}.socket on {node.host}, and"
-            yield make(
-                "RTC492", node.host, text, remedy=f"{remedy} run again, with one host at a time.", severity="error"
+            text = (
+                f"The RTC server of {node.host} stands by with a journal of its own: it would serve users while those"
             )
+            text += f" of {own[0].host} are moved into the store."
+            units = f"rtc-server@{node.kind}.service rtc-server@{node.kind}.socket"
+            remedy = f"systemctl stop {units} on {node.host}, and run again, with one host at a time."
+            yield make("RTC492", node.host, text, remedy=remedy)
 
 
 def find_store(node: Node) -> StoreState | None:
