@@ -15,7 +15,8 @@ description:
   - Runs after it are undone first, so that the host is as it was before the run that is named.
   - A file that somebody changed after the run is copied into the undo record, where no daemon reads it, before it is
     replaced.
-  - It is refused while another run changes the host.
+  - It is refused while another run changes the host. It is also refused where an RTC server would get a journal or a
+    store again that does not have the projects of now.
   - A run that was undone is marked, so that undoing it again does nothing.
   - With O(owners) only the part of one site is undone, here and in the runs after it. A file that only this site
     changed since is given back to the byte. HAProxy's file and a trust store that others changed, too, are left for
@@ -130,6 +131,10 @@ edited:
     copy:
       description: The copy of what it was; empty in check mode.
       type: str
+left_behind:
+  description: Whether it was refused because projects of an RTC server would be left behind.
+  returned: failure
+  type: bool
 kept:
   description: Paths that stay as they are, because other sites need them so.
   returned: with O(owners)
@@ -292,7 +297,7 @@ def undo_whole(module: AnsibleModule, path: str, run: str, runs: list[str], note
 def require_no_loss(changes: list[preview.Change]) -> None:
     """See that users do not lose their projects with a configuration of an RTC server.
 
-    :raises RtcError: they would.
+    :raises LeftBehindError: they would.
     """
     for change in changes:
         if change.copy:
@@ -454,7 +459,7 @@ def main() -> None:
     try:
         result = run_module(module)
     except (RtcError, OSError) as exc:
-        module.fail_json(msg=str(exc))
+        module.fail_json(msg=str(exc), left_behind=isinstance(exc, moving.LeftBehindError))
     if "msg" in result:
         module.fail_json(**result)
     module.exit_json(**result)

@@ -92,7 +92,7 @@ SHIPPED_LINES = {
     "rtc_session": 4170,
     "store_database": 3880,
     "rtc_runs_info": 3780,
-    "rtc_undo": 4890,
+    "rtc_undo": 4910,
     "tomcat_connector": 3240,
     "topology_info": 18900,
 }

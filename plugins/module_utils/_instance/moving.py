@@ -22,6 +22,10 @@ _MOST = 5  # names that a message has
 _SECONDS = 60
 
 
+class LeftBehindError(RtcError):
+    """Projects of users would be out of reach, or it is not known whether there are some."""
+
+
 def is_elsewhere(instance: str, now: str, then: str) -> bool:
     """Whether projects that one configuration keeps would not be there with another one.
 
@@ -62,7 +66,7 @@ def require_no_loss(path: str, then: bytes) -> None:
 
     :param path: any file; only an instance's configuration matters.
     :param then: what it is to be.
-    :raises RtcError: there are some, or they cannot be listed.
+    :raises LeftBehindError: there are some, or they cannot be listed.
     """
     match = re.fullmatch(re.escape(unit.CONFIG_DIR) + r"/([^/]+)\.toml", path)
     now = (_files.read_existing(path) or b"").decode("utf-8", "replace") if match else ""
@@ -73,9 +77,10 @@ def require_no_loss(path: str, then: bytes) -> None:
     try:
         names = _list_projects(path, match[1])
     except (RtcError, OSError, subprocess.SubprocessError) as exc:
-        raise RtcError(f"Whether {place} that {path} names has projects is not known: {exc}", remedy) from exc
+        raise LeftBehindError(f"Whether {place} that {path} names has projects is not known: {exc}", remedy) from exc
     if names:
-        raise RtcError(f"Undoing would leave behind projects of {place} that {path} names: {name_some(names)}.", remedy)
+        text = f"Undoing would leave behind projects of {place} that {path} names: {name_some(names)}."
+        raise LeftBehindError(text, remedy)
 
 
 def _list_projects(config: str, instance: str) -> list[str]:

@@ -58,7 +58,7 @@ def test_projects_of_a_store_are_not_left_behind(run_module, host, before, after
     if projects is not None:
         (host / "projects").write_text(projects)
     result = run_module("rtc_undo", {"path": str(host / "undo")}, check=check)
-    assert result["failed"] and words in result["msg"] and "docs/scaling.md" in result["msg"]
+    assert result["failed"] and result["left_behind"] and words in result["msg"] and "docs/scaling.md" in result["msg"]
     assert config.read_text() == after
 
 
