@@ -120,6 +120,15 @@ def test_a_move_that_fails_leaves_the_service_as_it_was(with_journal):
     )
 
 
+def test_a_node_that_was_stopped_stays_so_when_its_journal_cannot_be_moved(with_journal):
+    for name in ("started", "listening"):
+        (with_journal.root / name).unlink()
+    with_journal.write("stuck", "")
+    result = with_journal.run(config=STORE, store_password=PASSWORD)
+    assert result["failed"] and "The service was left stopped." in result["msg"]
+    assert not (with_journal.root / "started").exists() and "journal.db" in list_state(with_journal)
+
+
 def test_nobody_is_cut_off_for_a_store_that_cannot_be_used(with_journal):
     config = {**CONFIG, "journal": {"store_url": "postgresql://rtc@no-entry/rtc"}}
     result = with_journal.run(config=config, store_password=PASSWORD)
