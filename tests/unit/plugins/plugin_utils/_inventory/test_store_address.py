@@ -35,6 +35,8 @@ GOOD = [
     "postgresql://rtc@%2Frun%2Fpostgresql/d",
     "postgresql://rtc@h/d?target_session_attrs=read-write&sslmode=verify-full",
     "postgresql://r%40c@h/d",
+    "postgresql://rtc@h/100%25",
+    f"postgresql://{'%c3%a4' * 31}@h/{'d' * 63}",
 ]
 BAD = [
     "", "redis://h/0", "postgresql:/rtc@h/d", "postgresql://h/d", "postgresql://@h/d", "postgresql://rtc@h",
@@ -45,6 +47,9 @@ BAD = [
     "postgresql://rtc:hunter2@h/d", "postgresql://rtc:@h/d", "postgresql://rtc@h/d?password=hunter2",
     "postgresql://rtc:hun/ter2@h/d", "postgresql://rtc:hun@ter2@h/d", "postgresql://rtc:hunter2@h", "postgresql://rtc:hu#nter2@h/d",
     "postgresql://rtc:hu?nter2@h/d", "postgresql://rtc:hunter2/d", "postgresql://rtc@h/d?PASSFILE=/hunter2", "postgresql://rtc@h\\d/d",
+    "postgresql://rtc@h/d%00x", "postgresql://r%0ac@h/d", "postgresql://rtc@%2Frun%00/d", "postgresql://rtc@h/d%",
+    "postgresql://rtc@h/d%zz", "postgresql://rtc@h/d%ff", f"postgresql://rtc@h/{'d' * 64}",
+    f"postgresql://{'%c3%a4' * 32}@h/d",
 ]  # fmt: skip
 
 
