@@ -88,7 +88,9 @@ options:
     type: int
     default: 5432
   user:
-    description: The superuser, and the user of this host who may connect as such through the socket.
+    description:
+      - The superuser, and the user of this host who may connect as such through the socket. The server runs as that user -
+        one of somebody else is not believed.
     type: str
     default: postgres
   socket:
@@ -136,6 +138,7 @@ restarted:
   type: bool
 """
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -162,9 +165,11 @@ class Store:
     def __init__(self, params: dict[str, Any]) -> None:
         self.params = params
         self.wanted = databases.check(params["databases"])
+        self.listen = settings.check_listen(params["listen"])
         self.psql = Psql(params["psql"] or "", params["socket"] or "", params["port"], params["user"])
         self.present = params["state"] == "present"
         self.notes: list[str] = []
+        self.restarting = ""  # the unit, once its restart was tried
         self.found = self._ask()
         self.tls = {name: f"{params['tls_directory']}/{name}" for name in ("tls.crt", "tls.key")}
         self._check_tls()
@@ -226,7 +231,7 @@ class Store:
         if self.present:
             certificate, key = self.tls.values() if self.params["certificate"] else ("", "")
             clients = [client for item in self.wanted for client in item.clients]
-            values = settings.choose(known, block, certificate, key, self.params["listen"], clients)
+            values = settings.choose(known, block, certificate, key, self.listen, clients)
             self._require_certificate(known, block, certificate)
         self.before[path], self.after[path] = text.encode(), settings.render(bare, values).encode()
         self.restart_due = self._list_due(known, block, values)
@@ -254,9 +259,8 @@ class Store:
         text = _read_text(path)
         block = settings.take_out(text)[1]
         for line in self.found["hba_errors"] or []:
-            if line["line"] not in block:
-                where = f":{line['line']}" if line["line"] else ""
-                raise RtcError(f"{path}{where}: {line['error']}", "Correct pg_hba.conf; PostgreSQL does not read it.")
+            if line["file"] != path or line["line"] not in block:
+                raise RtcError(_name_error(line), "Correct pg_hba.conf; PostgreSQL does not read it.")
         groups = {name: frozenset(role["groups"] or ()) for name, role in (self.found["roles"] or {}).items()}
         grants = [
             hba.Grant(item.database, item.owner, item.client, groups.get(item.owner, frozenset()))
@@ -336,16 +340,23 @@ class Store:
             restarted = bool(self.restart_due) and self.may_restart() and self._restart()
             if self.present:
                 self._require_settings()
-        except RtcError:
-            for path in changed[::-1]:
-                self._put(path, self.before[path])
-            if changed:
-                self.psql.run("SELECT pg_catalog.pg_reload_conf();")
+        except (RtcError, OSError):
+            self._give_back(changed)
             raise
         if not self.present:
             self._run_steps()
             _files_tree.remove_if_empty(self.params["tls_directory"])
         return restarted
+
+    def _give_back(self, changed: list[str]) -> None:
+        """The old files, and a server that has them. What fails with that must not hide why it is done."""
+        for path in changed[::-1]:
+            self._put(path, self.before[path])
+        if changed and self.restarting:  # it may not run any more
+            subprocess.run(["systemctl", "restart", self.restarting], capture_output=True, check=False)
+        elif changed:
+            with contextlib.suppress(RtcError):
+                self.psql.run("SELECT pg_catalog.pg_reload_conf();")
 
     def _run_steps(self) -> None:
         for step in self.steps:  # one by one: CREATE DATABASE is no part of a transaction
@@ -377,9 +388,8 @@ class Store:
         loaded = self.found["loaded"]
         self.psql.run("SELECT pg_catalog.pg_reload_conf();")
         now = _await(self._ask, lambda found: found["loaded"] != loaded, "PostgreSQL does not read its files anew.")
-        path = now["hba"]
         for line in now["hba_errors"] or []:
-            raise RtcError(f"{path}:{line['line']}: {line['error']}", "pg_hba.conf was given back.")
+            raise RtcError(_name_error(line), "pg_hba.conf was given back.")
         fault = settings.Settings(now["config"], now["settings"], now["lines"] or []).find_fault()
         if fault:
             raise RtcError(fault, "The old files were given back.")
@@ -394,10 +404,10 @@ class Store:
 
     def _restart(self) -> bool:
         """Restart the unit that the server belongs to."""
-        unit = self._find_unit()
+        unit = self.restarting = self._find_unit()
         done = subprocess.run(["systemctl", "restart", unit], capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            raise RtcError(f"{unit} does not restart: {done.stderr.strip()}", f"See journalctl -u {unit}.")
+            raise RtcError(f"{unit} does not restart: {done.stderr.strip()}", f"See journalctl -u {unit}. The old files were given back.")
         pid = self.found["pid"]
         _await(self._ask, lambda found: found["pid"] != pid, f"{unit} does not answer after its restart.")
         self.restart_due = []
@@ -417,6 +427,12 @@ def _await(ask: Callable[[], dict[str, Any]], good: Callable[[dict[str, Any]], b
         if time.monotonic() > end:
             raise RtcError(words + why, "See its log.")
         time.sleep(_POLL_SECONDS)
+
+
+def _name_error(line: dict[str, Any]) -> str:
+    """A line of ``pg_hba.conf``, or of a file that it includes, that PostgreSQL refuses."""
+    where = f":{line['line']}" if line["line"] else ""
+    return f"{line['file']}{where}: {line['error']}"
 
 
 def _read_text(path: str) -> str:

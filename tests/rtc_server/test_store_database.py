@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -350,6 +352,69 @@ def test_a_server_that_has_no_other_databases_is_restarted(server: Plain, run: R
     assert unit.read_text() == "restart postgresql@15-main.service\n"
     assert server.query("SHOW listen_addresses") == ["*"] and not run(database=client)["changed"]
     assert run(database=client, state="absent")["restarted"] and server.query("SHOW listen_addresses") == ["localhost"]
+
+
+def test_a_server_that_does_not_start_again_gets_its_old_files_and_another_start(
+    server: Plain, run: Run, unit: Path
+) -> None:
+    """An address that this machine does not have: PostgreSQL ends at its start."""
+    server.config.write_text(server.plain + "listen_addresses = ''\n")
+    server.stop()
+    server.start()
+    try:
+        refused = run(database={"clients": ["192.0.2.0/24"]}, listen=["203.0.113.77"])
+        assert refused["failed"] and "does not restart" in refused["msg"]
+        assert server.query("SHOW listen_addresses") == [""] and server.hba.read_text() == HBA
+        assert unit.read_text().count("restart") == 2
+    finally:
+        server.config.write_text(server.plain)
+        server.stop()
+        server.start()
+
+
+def test_a_server_of_somebody_else_is_not_asked(server: Plain, run: Run) -> None:
+    """It would name the files that root writes, such as the configuration of PostgreSQL."""
+    if os.geteuid() != 0:
+        pytest.skip("only root asks as somebody else")
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
+        Path(folder).chmod(0o755)
+        path = Path(folder) / f".s.PGSQL.{server.port}"
+        listener.bind(str(path))
+        path.chmod(0o777)
+        listener.listen()
+        refused = run(socket=folder)
+        assert refused["failed"] and "requirepeer" in refused["msg"]
+        with listener.accept()[0] as connection:
+            assert connection.recv(1) == b""  # not even who asks
+
+
+def test_a_line_that_is_wrong_in_an_included_file_is_named(server: Plain, run: Run) -> None:
+    if int(server.query("SHOW server_version_num")[0]) < 160000:
+        pytest.skip("before PostgreSQL 16 nothing is included")
+    run()
+    included = server.data / "more.conf"
+    included.write_text("# 1\n\nhost all all\n")  # a line of our block's number
+    server.own(included)
+    server.hba.write_text(server.hba.read_text() + "include more.conf\n")
+    refused = run()
+    assert refused["failed"] and f"{included}:3: " in refused["msg"]
+
+
+def test_what_is_used_is_not_dropped_and_nothing_else_is_taken_away(server: Plain, run: Run) -> None:
+    run()
+    kept = server.hba.read_text()
+    command = [f"{postgres_binaries.distribution()}/psql", "-h", str(server.directory), "-p", str(server.port), "-U"]
+    with subprocess.Popen([*command, "postgres", "-d", "rtc", "-qAt"], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, text=True) as user:  # fmt: skip
+        assert user.stdin is not None and user.stdout is not None
+        user.stdin.write("SELECT 1;\n")
+        user.stdin.flush()
+        assert user.stdout.readline() == "1\n"
+        for check in (True, False):
+            refused = run(state="absent", drop=True, check=check)
+            assert refused["failed"] and "is used, by 1 connections" in refused["msg"]
+        user.stdin.close()
+    assert server.hba.read_text() == kept and run(state="absent")["changed"]
 
 
 def test_a_server_that_others_use_is_not_restarted_unless_it_is_asked_for(server: Plain, run: Run, unit: Path) -> None:
