@@ -21,7 +21,7 @@ from rtc_server import cli
 from rtc_server.journal import Compact, JournalError, JournalLimits, Snapshot, Submission, export_import
 from rtc_server.store_postgres import journal, reaching, transfer
 from rtc_server.store_postgres.address import Address, parse_address
-from rtc_server.store_postgres.connections import Store, make_context, prepare, read_version
+from rtc_server.store_postgres.connections import Store, make_context, prepare, read_version, try_disk
 from rtc_server.store_postgres.reaching import connect
 
 _NAMES = itertools.count()
@@ -227,6 +227,37 @@ async def test_a_host_that_answers_with_an_error_is_passed_over(store: Store, po
             await connect(Store(nowhere, "", store.password))
     finally:
         refusing.remove()
+
+
+async def test_a_server_that_stood_still_is_not_deaf(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a machine that is moved to another host: nothing is wrong with its connections."""
+    async with opened_store(store) as one, opened_store(store) as two:
+        await two.hall.load("p")
+        listener = one.journal._listener
+        monkeypatch.setattr(journal, "DEAF", 2.0)
+        await asyncio.sleep(1.5)
+        time.sleep(4)  # longer than it may hear nothing
+        await asyncio.sleep(1)
+        assert one.journal._listener is listener and one.journal.fault is None
+        assert [o.code for o in await one.keep(change(1))] == [""]
+        await eventually(lambda: two.hall.seen["p"] == ["c1"])
+
+
+async def test_a_store_that_refuses_md5(store: Store, postgres: Postgres) -> None:
+    """As OpenSSL in FIPS mode has PostgreSQL do."""
+    for argument in ("text", "bytea"):
+        postgres.query(f"REVOKE ALL ON FUNCTION pg_catalog.md5({argument}) FROM PUBLIC", store.address.database)
+    async with opened_store(store) as one, opened_store(store) as two:
+        for keeper in (one, two):
+            await keeper.hall.load("p")
+        await one.keep(change(1, data={"t": "é😀\\"}))
+        await eventually(lambda: two.hall.seen["p"] == ["c1"])
+        for keeper in (one, two):
+            assert keeper.journal._follower and keeper.journal._reader and keeper.journal._writer
+            await keeper.journal._follower.compare(keeper.journal._reader, keeper.journal._writer)
+            assert keeper.journal.fault is None and not keeper.hall.renewed
+        assert one.journal._writer is not None
+        await try_disk(one.journal._writer.connection)
 
 
 async def test_a_server_that_hears_nothing_notices(store: Store, postgres: Postgres) -> None:

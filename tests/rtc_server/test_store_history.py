@@ -71,6 +71,48 @@ async def test_a_standby_that_may_be_behind_begins_new_epochs(is_behind: bool) -
         assert await read_epochs(standby.store()) == after  # once is enough
 
 
+async def test_whether_a_standby_is_synchronous_is_kept_while_servers_are_connected() -> None:
+    """An administrator takes it away, and the standby goes on without being waited for."""
+    async with Cluster() as cluster:
+        machine = await cluster.add_machine()
+
+        def set_names(names: str) -> None:
+            machine.query(f"ALTER SYSTEM SET synchronous_standby_names TO {names}")
+            machine.query("SELECT pg_reload_conf()")
+
+        set_names("standby")
+        await cluster.add_standby()
+        kept = "SELECT split_part(value, ' ', 3) FROM rtc.meta WHERE key = 'history'"
+        async with opened_store(machine.store()) as keeper:
+            await keeper.hall.load("p")
+            assert machine.query(kept, "rtc") == ["safe"]
+            for names, word in (("''", "alone"), ("standby", "safe")):
+                set_names(names)
+                await eventually(lambda word=word: machine.query(kept, "rtc") == [word])
+            assert keeper.journal.fault is None and [o.code for o in await keeper.keep(change(1))] == [""]
+
+
+async def test_a_copy_that_was_promoted_as_another_one_was_has_epochs_of_its_own(
+    postgres: Postgres,
+    ask: Any,  # noqa: F811
+) -> None:
+    """Without its archive, a copy from before a failover begins a timeline of the failover's number."""
+    store = postgres.store(ask.database)
+    async with opened_store(store) as keeper:
+        await keeper.keep(change(1))
+    name = ask.database
+    before, rows = await read_epochs(store), postgres.query("SELECT epoch FROM rtc.project", name)
+    kept = postgres.query("SELECT key, value FROM rtc.meta WHERE key IN ('history', 'epoch')", name)
+    found = [before]
+    for _ in range(2):
+        for key, value in (row.split("|") for row in kept):
+            earlier = value.replace(" 1 ", " 77 ") if key == "history" else value
+            postgres.query(f"UPDATE rtc.meta SET value = '{earlier}' WHERE key = '{key}'", name)
+        postgres.query(f"UPDATE rtc.project SET epoch = '{rows[0]}'", name)
+        found.append(await read_epochs(store))
+    assert len({epoch for epochs in found for epoch in epochs}) == len({*before}) + 4
+
+
 async def test_a_primary_of_before_a_failover_is_not_used(caplog: pytest.LogCaptureFixture) -> None:
     """It was started again, and nobody made a standby of it: whoever connects now must not write there."""
     async with Cluster() as cluster:

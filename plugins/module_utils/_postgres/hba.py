@@ -26,7 +26,7 @@ _DEPTH = 10  # of includes, as CONF_FILE_MAX_DEPTH
 # Kinds of lines that a connection with TLS can match.
 _KINDS = ("host", "hostssl", "hostnogssenc")
 _ALL_KINDS = ("local", "hostnossl", "hostgssenc", *_KINDS)
-_BLANK = " \t\r\f\v"
+_BLANK = " \t\r"  # pg_isblank
 _CLASS = re.compile(r"\[[:.=]")  # such as [:alnum:], inside of brackets ("POSIX Regular Expressions")
 
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]

@@ -176,7 +176,8 @@ async def try_disk(connection: Connection) -> None:
     await transaction.start()
     try:
         await connection.execute(
-            "CREATE TEMPORARY TABLE probe AS SELECT repeat(md5(n::text), 32) AS text FROM generate_series(1, 1024) AS n"
+            "CREATE TEMPORARY TABLE probe AS SELECT repeat(encode(sha256(n::text::bytea), 'hex'), 16) AS text"
+            " FROM generate_series(1, 1024) AS n"
         )
     finally:
         await transaction.rollback()

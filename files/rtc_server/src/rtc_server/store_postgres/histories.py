@@ -13,9 +13,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import secrets
 from typing import Any, NamedTuple
 
 import asyncpg  # type: ignore[import-not-found,import-untyped,unused-ignore]
+
+from .connections import Line
 
 logger = logging.getLogger(__name__)
 
@@ -28,8 +31,14 @@ FROM pg_control_system()"""
 _KEPT = "SELECT value FROM rtc.meta WHERE key = $1"
 _KEEP = "INSERT INTO rtc.meta VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = $2"
 _IS_SAFE = "SELECT current_setting('synchronous_standby_names') <> ''"
-_NEW_EPOCHS = "UPDATE rtc.project SET epoch = substr(md5(epoch || $1), 1, 16)"
-_NEW_EPOCH = "UPDATE rtc.meta SET value = substr(md5(value || $1), 1, 16) WHERE key = 'epoch'"
+# With a salt: a copy from before a failover, that is restored without its archive, gets the failover's timeline again.
+_NEW_EPOCHS = "UPDATE rtc.project SET epoch = left(encode(sha256(convert_to(epoch || $1, 'UTF8')), 'hex'), 16)"
+_NEW_EPOCH = "UPDATE rtc.meta SET value = $1 WHERE key = 'epoch'"
+# Nobody waits for a standby, and where nothing changed nothing is written. $2: with a standby, $3: alone.
+_KEEP_UP = """
+WITH present AS (SELECT set_config('synchronous_commit', 'local', true),
+  CASE WHEN current_setting('synchronous_standby_names') <> '' THEN $2 ELSE $3 END AS told)
+UPDATE rtc.meta SET value = told FROM present WHERE key = $1 AND value IN ($2, $3) AND value <> told"""
 
 
 class History(NamedTuple):
@@ -73,9 +82,16 @@ async def follow(connection: Any, history: History | None) -> None:
             return
         if system == history.system and safety == "safe":
             return
-        await connection.execute(_NEW_EPOCHS, told, timeout=600)
-        await connection.execute(_NEW_EPOCH, told)
+        await connection.execute(_NEW_EPOCHS, secrets.token_hex(8), timeout=600)
+        await connection.execute(_NEW_EPOCH, secrets.token_hex(8))
     logger.error(
         "the store was promoted or restored, and no standby was synchronous before: what was acknowledged last may be"
         " lost. Every project begins a new epoch, and clients start over"
     )
+
+
+async def keep_up(line: Line, history: History | None) -> None:
+    """Whether a standby is synchronous may change while servers are connected: what the store keeps of that has to reach
+    a standby before it is promoted. Raises what the driver raises."""
+    if history is not None:
+        await line.fetch(_KEEP_UP, _KEY, history.format(True), history.format(False))

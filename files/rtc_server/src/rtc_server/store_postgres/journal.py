@@ -59,7 +59,7 @@ FORGET_ROUND = 3600.0  # seconds between looks for ids that are old enough
 
 _HEAD = """
 SELECT p.epoch, p.revision, p.base, p.snapshot_revision, c.id, c.author,
-  CASE WHEN c.data <> '' THEN md5(c.data) ELSE '' END
+  CASE WHEN c.data <> '' THEN encode(sha256(convert_to(c.data, 'UTF8')), 'hex') ELSE '' END
 FROM rtc.project p LEFT JOIN rtc.change c ON c.project = p.number AND c.revision = p.revision WHERE p.name = $1"""
 _CHANGES = """
 SELECT revision, id, author, at, data FROM (
@@ -94,6 +94,7 @@ class PostgresJournal:
         self._writer: Line | None = None
         self._reader: Line | None = None
         self._listener: Line | None = None
+        self._history: histories.History | None = None
         self._said_risks: set[str] = set()
         self._main: asyncio.Task[None] | None = None
         self._follower: Follower | None = None
@@ -180,6 +181,7 @@ class PostgresJournal:
         await connections.prepare(writer.connection, self.store)
         if self.is_disk_full:
             await connections.try_disk(writer.connection)
+        self._history = reached.history
         await histories.follow(writer.connection, reached.history)
         reader = self._reader = Line(await reaching.connect(reached.store))
         listener = self._listener = Line(await reaching.connect(reached.store))
@@ -192,7 +194,7 @@ class PostgresJournal:
             logger.warning("%s: %s", self.store.address, risks[name])
         self._said_risks = set(risks)
         if self.company is not None:
-            self.company.heard_self = time.monotonic()
+            self.company.begin_hearing()
         if self._follower is not None:
             await listener.connection.add_listener("rtc", self._hear)
             await self._follower.compare(reader, writer)
@@ -342,7 +344,10 @@ class PostgresJournal:
         assert company is not None
         while True:
             await self._notify(company.take_heartbeat())
+            began = time.monotonic()
             await asyncio.sleep(BEAT)
+            if time.monotonic() - began > DEAF:  # stopped, or moved to another machine: it could not hear anything
+                company.begin_hearing()
             company.expire()
             for line in (self._writer, self._reader):  # before a change has to find out
                 if line is None or line.connection.is_closed():
@@ -372,6 +377,7 @@ class PostgresJournal:
                 due.cancel()
             self._compare_now.clear()
             await self._follower.compare(self._reader, self._writer)
+            await histories.keep_up(self._reader, self._history)
 
     # --- reading ------------------------------------------------------------------------------
 
@@ -383,9 +389,9 @@ class PostgresJournal:
             if self._follower is not None:
                 self._follower.note_head(project, Mark(0))
             return Head(meta[0], 0, 0, 0)
-        epoch, revision, base, snapshot, id, user, md5 = rows[0]
+        epoch, revision, base, snapshot, id, user, hashed = rows[0]
         if self._follower is not None:
-            self._follower.note_head(project, Mark(revision, id or "", user or "", md5 or ""))
+            self._follower.note_head(project, Mark(revision, id or "", user or "", hashed or ""))
         return Head(epoch, revision, base, snapshot)
 
     async def read_changes(self, project: str, since: int, limit: int, max_bytes: int) -> list[Change]:

@@ -46,6 +46,7 @@ def place(text, version=15, files=(), grants=(GRANT,)):
         (" \t ", []),
         ('a"b c"d e', [["ab cd"], ["e"]]),
         (",a b", [["a"], ["b"]]),
+        ("a\vb\fc d", [["a\vb\fc"], ["d"]]),
     ],
 )
 def test_fields_are_split_as_postgresql_splits_them(line, fields):
