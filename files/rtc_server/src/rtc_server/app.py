@@ -159,6 +159,7 @@ def attend(service: Service) -> None:
     journal = service.journal
     if hasattr(journal, "attend"):
         company = service.projects.company = journal.attend(service.projects)
+        service.projects.catch_up = journal.catch_up
         company.keys = service.tokens.list_fingerprints()
 
 

@@ -168,14 +168,14 @@ class Follower:
 
     # --- comparing ----------------------------------------------------------------------------
 
-    async def compare(self, reader: Line, writer: Line) -> None:
+    async def compare(self, reader: Line, writer: Line, only: str = "") -> None:
         """See whether the store still has the history that was delivered here, and what is new in it. Where histories
         differ (a failover to a standby that lacked changes, a restored copy), a new epoch begins: clients start over.
-        Raises what the driver raises."""
+        Of all projects, or of one. Raises what the driver raises."""
         audience = self._audience
         names = audience.list_loaded()
         self._marks = {name: self._marks[name] for name in names if name in self._marks}
-        marks = dict(self._marks)
+        marks = {name: mark for name, mark in self._marks.items() if not only or name == only}
         if not marks:
             return
         rows = await reader.fetch(_HEADS, list(marks), [mark.revision for mark in marks.values()])

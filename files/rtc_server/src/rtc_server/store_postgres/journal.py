@@ -394,6 +394,18 @@ class PostgresJournal:
             self._follower.note_head(project, Mark(revision, id or "", user or "", hashed or ""))
         return Head(epoch, revision, base, snapshot)
 
+    async def catch_up(self, project: str, revision: int) -> None:
+        """Deliver what the store has of a project, up to that revision at least if it has that: somebody heard of it at
+        another server. Raises JournalError."""
+        reader, writer, follower = self._reader, self._writer, self._follower
+        if reader is None or writer is None or follower is None or self.fault is not None:
+            raise JournalError(self.fault or f"{self.store.address}: the store is away")
+        try:
+            await follower.compare(reader, writer, project)
+            await follower.catch_up(reader, {project: revision})
+        except FAILURES as exc:
+            raise JournalError(f"{self.store.address}: {connections.explain(exc, self.store)}") from exc
+
     async def read_changes(self, project: str, since: int, limit: int, max_bytes: int) -> list[Change]:
         """Changes after ``since``, in order. Raises JournalError."""
         return [Change(*row) for row in await self._read(_CHANGES, project, since, limit, max_bytes)]
