@@ -89,8 +89,8 @@ options:
     default: 5432
   user:
     description:
-      - The superuser, and the user of this host who may connect as such through the socket. The server runs as that user -
-        one of somebody else is not believed.
+      - The superuser, and the user of this host who may connect as such through the socket. The server runs as that
+        user - one of somebody else is not believed.
     type: str
     default: postgres
   socket:
@@ -407,7 +407,10 @@ class Store:
         unit = self.restarting = self._find_unit()
         done = subprocess.run(["systemctl", "restart", unit], capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            raise RtcError(f"{unit} does not restart: {done.stderr.strip()}", f"See journalctl -u {unit}. The old files were given back.")
+            raise RtcError(
+                f"{unit} does not restart: {done.stderr.strip()}",
+                f"See journalctl -u {unit}. The old files were given back.",
+            )
         pid = self.found["pid"]
         _await(self._ask, lambda found: found["pid"] != pid, f"{unit} does not answer after its restart.")
         self.restart_due = []

@@ -219,9 +219,10 @@ def find_drops(databases: list[Database], found: Mapping[str, Any]) -> list[Step
     for item in databases:
         if item.name in there:
             _require_fit(item, there[item.name])
-            if there[item.name]["sessions"]:
+            used = there[item.name]["sessions"]
+            if used:
                 raise RtcError(
-                    f"The database {item.name} is used, by {there[item.name]['sessions']} connections. It was left alone.",
+                    f"The database {item.name} is used, by {used} connections. It was left alone.",
                     "Stop the RTC servers that use it (rtc_state: absent), and whoever else is connected.",
                 )
             statement = f"DROP DATABASE {quote_name(item.name)};"

@@ -208,6 +208,4 @@ class Follower:
 def _differs(mark: Mark, forgotten: int, id: str | None, user: str | None, hashed: str | None) -> bool:
     if mark.revision == 0 or (id is None and mark.revision <= forgotten):
         return False
-    return (id, user) != (mark.id, mark.user) or (
-        bool(hashed) and bool(mark.digest) and hashed != mark.digest
-    )
+    return (id, user) != (mark.id, mark.user) or (bool(hashed) and bool(mark.digest) and hashed != mark.digest)

@@ -91,7 +91,7 @@ async def follow(connection: Any, history: History | None) -> None:
 
 
 async def keep_up(line: Line, history: History | None) -> None:
-    """Whether a standby is synchronous may change while servers are connected: what the store keeps of that has to reach
-    a standby before it is promoted. Raises what the driver raises."""
+    """Whether a standby is synchronous may change while servers are connected: what the store keeps of that has to
+    reach a standby before it is promoted. Raises what the driver raises."""
     if history is not None:
         await line.fetch(_KEEP_UP, _KEY, history.format(True), history.format(False))

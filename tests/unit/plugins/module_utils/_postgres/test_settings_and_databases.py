@@ -49,7 +49,9 @@ def test_addresses_to_listen_on(text):
     assert settings.check_listen([text]) == [text]
 
 
-@pytest.mark.parametrize("text", ["", "10.0.0.5:5432", "10.0.0.0/24", "10.0.0.300", "[::1]", "a,b", "a b", "x'\nfsync=off"])
+@pytest.mark.parametrize(
+    "text", ["", "10.0.0.5:5432", "10.0.0.0/24", "10.0.0.300", "[::1]", "a,b", "a b", "x'\nfsync=off"]
+)
 def test_what_nothing_can_listen_on(text):
     """PostgreSQL passes over it, or does not start."""
     with pytest.raises(RtcError, match="rtc_store_listen"):
