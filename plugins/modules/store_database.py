@@ -233,7 +233,7 @@ class Store:
             clients = [client for item in self.wanted for client in item.clients]
             values = settings.choose(known, block, certificate, key, self.listen, clients)
             self._require_certificate(known, block, certificate)
-        self.before[path], self.after[path] = text.encode(), settings.render(bare, values).encode()
+        self.before[path], self.after[path] = _encode(text), _encode(settings.render(bare, values))
         self.restart_due = self._list_due(known, block, values)
 
     def _require_certificate(self, known: settings.Settings, block: range, certificate: str) -> None:
@@ -271,7 +271,7 @@ class Store:
         except RtcError as exc:
             raise RtcError(exc.message if path in exc.message else f"{path}: {exc.message}", exc.remedy) from exc
         self.notes += placing.notes
-        self.before[path], self.after[path] = text.encode(), placing.text.encode()
+        self.before[path], self.after[path] = _encode(text), _encode(placing.text)
 
     def list_changed(self) -> list[str]:
         """Files that are not what they are to be, in the order of writing: what names others comes after them."""
@@ -439,10 +439,12 @@ def _name_error(line: dict[str, Any]) -> str:
 
 
 def _read_text(path: str) -> str:
-    try:
-        return _files.read_bytes(path).decode()
-    except UnicodeDecodeError as exc:
-        raise RtcError(f"{path} is not UTF-8: {exc}.", "Correct that file.") from exc
+    """A file whose comments may be in any encoding: :func:`_encode` gives the same bytes."""
+    return _files.read_bytes(path).decode("utf-8", "surrogateescape")
+
+
+def _encode(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _read_other(path: str) -> str | None:

@@ -236,6 +236,18 @@ def test_a_file_that_postgresql_does_not_read_is_not_touched(server: Plain, run:
     assert refused["failed"] and f"{server.config}:{server.plain.count(chr(10)) + 1}" in refused["msg"]
 
 
+def test_comments_in_another_encoding_are_kept(server: Plain, run: Run) -> None:
+    for path, text in ((server.hba, HBA), (server.config, server.plain)):
+        path.write_bytes(text.encode() + b"# Gr\xfc\xdfe\n")
+    server.hba.write_bytes(b"host all all 127.0.0.1/32 md5 # Gr\xfc\xdfe\n" + server.hba.read_bytes())
+    made = run()
+    assert made["changed"] and "would decide first" in made["notes"][0] and not run()["changed"]
+    for path in (server.hba, server.config):
+        assert b"# Gr\xfc\xdfe\n" in path.read_bytes()
+    assert run(state="absent")["changed"]
+    assert server.config.read_bytes() == server.plain.encode() + b"# Gr\xfc\xdfe\n"
+
+
 def test_a_certificate_of_another_key_is_refused(server: Plain, run: Run, tmp_path: Path) -> None:
     key = tmp_path / "key"
     subprocess.run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", str(key)],

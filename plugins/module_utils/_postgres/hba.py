@@ -210,7 +210,8 @@ def parse(
                 elif kind == "include":
                     raise RtcError(f"{where}: {name} cannot be read.", "Correct pg_hba.conf.")
         else:
-            rules.append(_make_rule(where, anchor, fields, line.strip(), path, read))
+            shown = line.strip().encode("utf-8", "replace").decode()  # comments may be in any encoding
+            rules.append(_make_rule(where, anchor, fields, shown, path, read))
     return rules
 
 

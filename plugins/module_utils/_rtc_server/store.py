@@ -131,16 +131,19 @@ def _unify(host: str) -> str:
     return _LOOPBACK if address.is_loopback else str(address)
 
 
-def is_same(one: str, other: str) -> bool:
+def is_same(one: str, other: str, apart: bool = False) -> bool:
     """Whether two addresses mean one store: the database of the same name, and a host that both name.
 
     Hosts come and go, as standbys do; what is in none of the other's places is another store.
+
+    :param apart: two machines have them, and loopback is another host on each.
     """
     try:
         first, second = parse(one), parse(other)
     except ValueError:
         return one == other
-    return first.database == second.database and bool(first.hosts & second.hosts)
+    shared = {(host, port) for host, port in first.hosts & second.hosts if not apart or host != _LOOPBACK}
+    return first.database == second.database and bool(shared)
 
 
 def find_url(config: str) -> str:

@@ -108,6 +108,11 @@ class Line:
             return await self.connection.fetchrow(query, *values)
 
 
+def quote(name: str) -> str:
+    """A name in SQL, for remedies."""
+    return '"' + name.replace('"', '""') + '"'
+
+
 async def hang_up(connection: Connection | None) -> None:
     """Close a connection without waiting for its peer."""
     if connection is not None:
@@ -127,7 +132,10 @@ def explain(exc: BaseException, store: Store) -> str:
     if isinstance(exc, asyncpg.InvalidCatalogNameError):
         return f"there is no database {address.database!r}: create it, owned by {address.user}"
     if isinstance(exc, asyncpg.InsufficientPrivilegeError):
-        return f"{text}: the database must belong to {address.user} (ALTER DATABASE ... OWNER TO ...)"
+        return (
+            f"{text}: the database must belong to {address.user} (ALTER DATABASE {quote(address.database)} OWNER TO"
+            f" {quote(address.user)})"
+        )
     if isinstance(exc, asyncpg.ReadOnlySQLTransactionError):
         return f"{text}: it is a standby, or was made read-only; name the primary, too"
     if isinstance(exc, asyncpg.DiskFullError) or "No space left" in text:

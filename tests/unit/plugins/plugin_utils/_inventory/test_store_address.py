@@ -96,6 +96,15 @@ def test_two_stores(left, right):
     assert not store.is_same(left, right) and not store.is_same(right, left)
 
 
+@pytest.mark.parametrize(
+    ("left", "right", "same"),
+    [("localhost", "localhost", False), ("%2Frun", "127.0.0.1", False), ("localhost,db", "db,localhost", True)],
+)
+def test_loopback_is_another_host_on_each_machine(left, right, same):
+    left, right = f"postgresql://rtc@{left}/d", f"postgresql://rtc@{right}/d"
+    assert store.is_same(left, right) and store.is_same(left, right, apart=True) is same
+
+
 @pytest.mark.parametrize("url", [*GOOD, 'postgresql://rtc@h/a"b', "postgresql://rtc@h/ä"])
 def test_the_store_of_a_configuration_is_found_again(url):
     text = unit.render_toml({"server": {"port": 1}, "journal": {"store_url": url, "path": "/x"}})
