@@ -228,6 +228,7 @@ class Store:
         if fault:
             raise RtcError(fault, "Correct that line.")
         values: dict[str, str] = {}
+        known.require_unused([path for path in self.tls.values() if self.after[path] is None], block)
         if self.present:
             certificate, key = self.tls.values() if self.params["certificate"] else ("", "")
             clients = [client for item in self.wanted for client in item.clients]

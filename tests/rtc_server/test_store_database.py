@@ -334,6 +334,17 @@ def test_absent_gives_back_what_was_there_and_keeps_the_database(server: Plain, 
     assert not run(state="absent", drop=True)["changed"]
 
 
+def test_a_certificate_that_somebody_uses_is_not_taken_away(server: Plain, run: Run) -> None:
+    """PostgreSQL would go on with what it has read, and not start again."""
+    run()
+    path = server.directory / "tls/tls.crt"
+    server.config.write_text(f"ssl_cert_file = '{path}'\n" + server.config.read_text())
+    for options in ({"state": "absent"}, {"certificate": None, "key": None}):
+        refused = run(**options)
+        assert refused["failed"] and f"{server.config}:1: ssl_cert_file is {path}" in refused["msg"]
+    assert path.exists() and server.query("SHOW ssl") == ["on"]
+
+
 def test_no_server_is_an_error_that_says_where_was_looked(server: Plain, run: Run) -> None:
     refused = run(port=server.port + 1 if server.port < 65535 else 1)
     assert refused["failed"] and "No server of PostgreSQL runs here" in refused["msg"]

@@ -58,6 +58,21 @@ class Settings:
                 return f"{line['sourcefile']}:{line['sourceline']}: {line['error']}."
         return ""
 
+    def require_unused(self, paths: Iterable[str], block: range) -> None:
+        """Refuse to take files away that somebody's own lines name: PostgreSQL would not start again.
+
+        :raises RtcError: a line outside of our block names one.
+        """
+        gone = set(paths)
+        for line in self.lines:
+            ours = line["sourcefile"] == self.config_file and line["sourceline"] in block
+            if line["name"] in NAMES and line["setting"] in gone and not ours:
+                raise RtcError(
+                    f"{line['sourcefile']}:{line['sourceline']}: {line['name']} is {line['setting']}, which would be"
+                    " removed.",
+                    "Take that line away, or name another file there.",
+                )
+
     def find_above(self, name: str, block: range) -> str:
         """What a later line than any of ``postgresql.conf`` sets; "" for nothing."""
         row = self.now[name]
