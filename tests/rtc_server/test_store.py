@@ -90,6 +90,9 @@ async def test_a_quota(store: Store) -> None:
     async with opened_store(store, JournalLimits(project_bytes=1000)) as one:
         outcomes = await one.keep(change(1, data="x" * 300), change(2, data="x" * 900), change(3, data="x" * 10))
         assert [(o.code, o.revision) for o in outcomes] == [("", 1), ("quota", 0), ("", 2)]
+        sizes = (700, 600, 500, 450, 50, 470, 20)  # of nearly as many that do not fit as there are
+        outcomes = await one.keep(*[change(10 + at, data="x" * size) for at, size in enumerate(sizes)])
+        assert [(o.code, o.revision) for o in outcomes] == [*[("quota", 0)] * 4, ("", 3), ("quota", 0), ("", 4)]
         await one.keep(Compact("p", Snapshot(2, "0"), keep=0))
         (outcome,) = await one.keep(change(2, data="x" * 600))
         give_up = time.monotonic() + 20
