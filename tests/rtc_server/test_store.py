@@ -433,6 +433,23 @@ async def test_a_project_whose_import_takes_longer_than_a_round_may(
         assert pool.submit(transfer.import_project, store, lines).result() == ("p", 1)
 
 
+async def test_cleaning_that_takes_too_long_stops_nobody(
+    store: Store, postgres: Postgres, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As on a slow disk with millions of projects."""
+    async with opened_store(store):
+        pass
+    postgres.query(
+        "CREATE OR REPLACE FUNCTION rtc.clean_1(most bigint, cut bigint) RETURNS bigint LANGUAGE plpgsql AS $$"
+        " BEGIN PERFORM pg_sleep(3600); RETURN 0; END $$", store.address.database,
+    )  # fmt: skip
+    monkeypatch.setitem(reaching._SESSION, "statement_timeout", "1400")
+    async with opened_store(store) as one:
+        await eventually(lambda: "old changes were not cleaned up" in caplog.text)
+        assert one.journal.fault is None
+        assert [o.code for o in await one.keep(change(1))] == [""]
+
+
 async def test_check_config_tries_the_store(
     store: Store, postgres: Postgres, tmp_path: Path, capsysbinary: Any
 ) -> None:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from rtc_support import SOURCE, config_text
@@ -308,6 +309,18 @@ def test_alter_system_is_said(server: Plain, run: Run) -> None:
     server.query("ALTER SYSTEM SET ssl = off")
     refused = run()
     assert refused["failed"] and "ALTER SYSTEM RESET ssl;" in refused["msg"]
+
+
+def test_odd_names_reach_their_store(server: Plain, run: Run, certificate: tuple[Path, Path], tmp_path: Path) -> None:
+    """Capitals, spaces, quotes, percent signs, and what is a keyword in pg_hba.conf."""
+    for name, owner in (('RTC "100%"', "Of Jïra"), ("all", "+all"), ("sameuser", "@x")):
+        made = run(database={"name": name, "owner": owner})
+        assert made.get("changed"), made["msg"]
+        assert not run(database={"name": name, "owner": owner})["changed"]
+        url = f"postgresql://{quote(owner, safe='')}@localhost:{server.port}/{quote(name, safe='')}"
+        assert check_config(server, certificate, tmp_path, store_url=url) == ""
+    gone = run(database={"name": 'RTC "100%"', "owner": "Of Jïra"}, state="absent", drop=True)
+    assert 'DROP DATABASE "RTC ""100%"""' in gone["steps"] and 'DROP ROLE "Of Jïra"' in gone["steps"]
 
 
 def test_two_stores_and_one_that_is_not_wanted_any_more(server: Plain, run: Run) -> None:

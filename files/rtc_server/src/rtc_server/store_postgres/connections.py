@@ -33,6 +33,8 @@ POOLER = (
     " server's own, and it takes three connections only: name host and port of PostgreSQL itself in journal.store_url"
 )
 FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, asyncio.TimeoutError, JournalError)
+# The store gave a statement up, by a timeout or as somebody wanted it; the connection is as good as before.
+CANCELLED = (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
 
 
 class Unusable(JournalError):

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import asyncpg  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
-from .connections import Line
+from .connections import CANCELLED, Line
 
 logger = logging.getLogger(__name__)
 
@@ -93,5 +93,7 @@ async def follow(connection: Any, history: History | None) -> None:
 async def keep_up(line: Line, history: History | None) -> None:
     """Whether a standby is synchronous may change while servers are connected: what the store keeps of that has to
     reach a standby before it is promoted. Raises what the driver raises."""
-    if history is not None:
+    if history is None:
+        return
+    with contextlib.suppress(*CANCELLED):  # somebody has a lock on it: the next time
         await line.fetch(_KEEP_UP, _KEY, history.format(True), history.format(False))
