@@ -94,7 +94,7 @@ class PostgresJournal:
         self._writer: Line | None = None
         self._reader: Line | None = None
         self._listener: Line | None = None
-        self._history: histories.History | None = None
+        self._memory = histories.Memory()
         self._said_risks: set[str] = set()
         self._main: asyncio.Task[None] | None = None
         self._follower: Follower | None = None
@@ -181,8 +181,7 @@ class PostgresJournal:
         await connections.prepare(writer.connection, self.store)
         if self.is_disk_full:
             await connections.try_disk(writer.connection)
-        self._history = reached.history
-        await histories.follow(writer.connection, reached.history)
+        await histories.follow(writer.connection, reached.history, self._memory)
         reader = self._reader = Line(await reaching.connect(reached.store))
         listener = self._listener = Line(await reaching.connect(reached.store))
         same = "SELECT pg_postmaster_start_time(), inet_server_addr(), inet_server_port()"
@@ -381,7 +380,7 @@ class PostgresJournal:
                 due.cancel()
             self._compare_now.clear()
             await self._follower.compare(self._reader, self._writer)
-            await histories.keep_up(self._reader, self._history)
+            await self._memory.keep_up(self._reader)
 
     # --- reading ------------------------------------------------------------------------------
 
