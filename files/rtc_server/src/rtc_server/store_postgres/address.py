@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 PORT = 5432
 MOST_BYTES = 63  # of a name: PostgreSQL cuts off the rest, and would take another database for this one (NAMEDATALEN)
@@ -35,8 +35,13 @@ class Address:
         return all(host.startswith("/") or _is_loopback(host) for host, _ in self.hosts)
 
     def __str__(self) -> str:
-        hosts = ",".join([f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in self.hosts])
-        return f"postgresql://{self.user}@{hosts}/{self.database}"
+        return f"postgresql://{quote(self.user, safe='')}@{self.format_hosts()}/{quote(self.database, safe='')}"
+
+    def format_hosts(self) -> str:
+        """The hosts as the URL has them."""
+        return ",".join(
+            f"[{host}]:{port}" if ":" in host else f"{quote(host, safe='')}:{port}" for host, port in self.hosts
+        )
 
 
 def _is_loopback(host: str) -> bool:

@@ -145,7 +145,7 @@ async def _leave(tasks: Sequence[asyncio.Task[Reached]], kept: Connection | None
 
 def _choose(store: Store, reached: Sequence[Reached]) -> Reached:
     """Of hosts that take writes the one with the latest timeline. Raises JournalError where that cannot be told."""
-    names = [str(item.store.address).rpartition("@")[2].partition("/")[0] for item in reached]
+    names = [item.store.address.format_hosts() for item in reached]
     histories = [item.history for item in reached]
     if len(reached) == 1 or (None not in histories and len(set(histories)) == 1):  # or one server by several names
         return reached[0]
