@@ -80,7 +80,7 @@ options:
     choices: [present, absent]
     default: present
   drop:
-    description: With O(state=absent), drop the databases with all that they hold, and owners that have nothing else.
+    description: With O(state=absent), drop the databases, which nobody may be connected to, and owners without more.
     type: bool
     default: false
   port:
